@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { datasetSchema, hostSchema, propertySchema, propertyValueSchema } from './names.ts';
+
+const allowSchema = z.strictObject({
+  /** A source host, or "*" for every host. */
+  from: z.union([z.literal('*'), hostSchema]),
+  /** That host may write into this dataset and below it. */
+  into: datasetSchema,
+});
+
+export const receiveConfigSchema = z.strictObject({
+  maxConcurrent: z.number().int().min(1).max(64).default(4),
+  allow: z.array(allowSchema).default([]),
+  properties: z
+    .strictObject({
+      /** `zfs receive -o`; replicas are readonly unless told otherwise, since mounting alters them (openzfs#6741). */
+      set: z.record(propertySchema, propertyValueSchema).default({ readonly: 'on' }),
+      /** `zfs receive -x` */
+      exclude: z.array(propertySchema).default([]),
+    })
+    .prefault({}),
+});
+
+export const timingConfigSchema = z.strictObject({
+  /** Time to live of a lock, in seconds; a receiver that cannot renew it ends its receive before that. */
+  lockSeconds: z.number().min(1).max(3600).default(30),
+  /** Either end of a transfer gives up after this many seconds without a word from the other. */
+  silenceSeconds: z.number().min(1).max(3600).default(15),
+  /** How long a job goes on asking while a receiver is busy, absent, or holds a lock whose owner looks dead. */
+  patienceSeconds: z.number().min(0).max(86400).default(120),
+});
+
+/** The whole configuration file; environment variables come first where both exist. */
+export const configSchema = z.strictObject({
+  host: hostSchema.optional(),
+  receive: receiveConfigSchema.prefault({}),
+  timing: timingConfigSchema.prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export type ReceiveConfig = z.infer<typeof receiveConfigSchema>;
+export type TimingConfig = z.infer<typeof timingConfigSchema>;

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
+
+/** `zfs.<host>.snapshots`: one dataset (with its descendants when recursive), or everything. */
+export const snapshotsRequestSchema = z.strictObject({
+  dataset: datasetSchema.optional(),
+  recursive: z.boolean().optional(),
+});
+
+export const poolSchema = z.strictObject({
+  name: z.string(),
+  size: bytesSchema,
+  allocated: bytesSchema,
+  free: bytesSchema,
+  health: z.string(),
+});
+
+export const instanceSchema = z.strictObject({
+  service: z.enum(['sender', 'receiver']),
+  instance: idSchema,
+  pid: z.number().int(),
+  version: z.string(),
+});
+
+/** `zfs.<host>.info` */
+export const infoSchema = z.strictObject({
+  host: hostSchema,
+  version: z.string(),
+  node: z.string(),
+  /** `zfs version`'s first line; absent when ZFS does not answer, and then `zfsError` says why. */
+  zfs: z.string().optional(),
+  zfsError: z.string().optional(),
+  pools: z.array(poolSchema),
+  limits: z.strictObject({
+    maxConcurrentReceives: z.number().int().positive().optional(),
+    window: bytesSchema.optional(),
+  }),
+  instances: z.array(instanceSchema),
+});
+
+/** What every instance says of itself on `zfs.<host>.info.each`. */
+export const eachInfoSchema = z.strictObject({ instances: z.array(instanceSchema), limits: infoSchema.shape.limits });
+
+export type SnapshotsRequest = z.infer<typeof snapshotsRequestSchema>;
+export type Info = z.infer<typeof infoSchema>;
+export type Pool = z.infer<typeof poolSchema>;
+export type Instance = z.infer<typeof instanceSchema>;

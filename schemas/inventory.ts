@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import {
+  bytesSchema,
+  datasetSchema,
+  guidSchema,
+  hostSchema,
+  leafSchema,
+  snapshotSchema,
+  tokenSchema,
+  txgSchema,
+} from './names.ts';
+
+/** A snapshot as `zfs list` shows it; `name` is the part after `@`. Sizes in bytes. */
+export const snapshotEntrySchema = z.strictObject({
+  name: leafSchema,
+  guid: guidSchema,
+  createtxg: txgSchema,
+  used: bytesSchema,
+  referenced: bytesSchema,
+  /** Bytes written since the snapshot before: a free estimate of an incremental's size (zfsprops(7)). */
+  written: bytesSchema,
+  /** Number of user holds. */
+  userrefs: bytesSchema,
+});
+
+/** A bookmark; `name` is the part after `#`. */
+export const bookmarkEntrySchema = z.strictObject({ name: leafSchema, guid: guidSchema, createtxg: txgSchema });
+
+/** The snapshot a clone came from. The guid is absent where the listing could not see the origin. */
+export const originSchema = z.strictObject({ name: snapshotSchema, guid: guidSchema.optional() });
+
+export const datasetEntrySchema = z.strictObject({
+  name: datasetSchema,
+  type: z.enum(['filesystem', 'volume']),
+  guid: guidSchema,
+  createtxg: txgSchema,
+  used: bytesSchema,
+  referenced: bytesSchema,
+  /** Bytes written since the newest snapshot. */
+  written: bytesSchema,
+  origin: originSchema.optional(),
+  /** `off`, or the cipher suite. */
+  encryption: z.string(),
+  keystatus: z.enum(['available', 'unavailable']).optional(),
+  resumeToken: tokenSchema.optional(),
+  /** Ordered by createtxg. */
+  snapshots: z.array(snapshotEntrySchema),
+  bookmarks: z.array(bookmarkEntrySchema),
+});
+
+/** What one host has; the reply of `zfs.<host>.snapshots` and the file that `plan --inventory` reads. */
+export const inventorySchema = z.strictObject({
+  host: hostSchema,
+  datasets: z.array(datasetEntrySchema),
+});
+
+/** Two saved listings, to plan without a bus. `version` grows when the shape changes. */
+export const inventoryFileSchema = z.strictObject({
+  version: z.literal(1),
+  source: inventorySchema,
+  target: inventorySchema,
+});
+
+export type SnapshotEntry = z.infer<typeof snapshotEntrySchema>;
+export type BookmarkEntry = z.infer<typeof bookmarkEntrySchema>;
+export type DatasetEntry = z.infer<typeof datasetEntrySchema>;
+export type Inventory = z.infer<typeof inventorySchema>;

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+
+/** ZFS_MAX_DATASET_NAME_LEN is 256 with the terminating NUL (zfs(8), "pool/dataset@snapshot"). */
+export const maxNameLength = 255;
+
+// zfs_namecheck.c: components hold letters, digits and "-_.: "; a pool begins with a letter; "." and ".." are refused
+const component = '(?!\\.{1,2}(?:[/@#]|$))[A-Za-z0-9_.: -]+';
+const dataset = `(?=[A-Za-z])${component}(?:/${component})*`;
+const leaf = '[A-Za-z0-9_.: -]+';
+
+const name = (pattern: string, what: string) =>
+  z
+    .string()
+    .max(maxNameLength, `longer than ${maxNameLength} characters`)
+    .regex(new RegExp(`^${pattern}$`), `not a ${what}`);
+
+/** One subject token that names a machine. */
+export const hostSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'not a host: letters, digits, "_" and "-" only');
+export const datasetSchema = name(dataset, 'dataset name (pool/dataset)');
+/** `pool/dataset@snapshot` */
+export const snapshotSchema = name(`${dataset}@${leaf}`, 'snapshot name (pool/dataset@snapshot)');
+/** `pool/dataset` or `pool/dataset@snapshot` */
+export const datasetOrSnapshotSchema = name(`${dataset}(?:@${leaf})?`, 'dataset or snapshot name');
+/** The part after `@` or `#`. */
+export const leafSchema = name(leaf, 'snapshot or bookmark name');
+/** The base of one incremental: `@snapshot` or `#bookmark`. */
+export const baseSchema = name(`[@#]${leaf}`, 'base (@snapshot or #bookmark)');
+
+/** 64-bit, so a decimal string on the wire. */
+export const guidSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a guid: a decimal string');
+export const txgSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a txg: a decimal string');
+export const bytesSchema = z.number().int().nonnegative();
+/** Job, transfer and instance ids: a subject token, safe in a hold tag. */
+export const idSchema = z.string().regex(/^[A-Za-z0-9]{6,32}$/, 'not an id');
+export const tokenSchema = z
+  .string()
+  .max(65536)
+  .regex(/^[0-9a-f-]+$/, 'not a resume token');
+export const propertySchema = z.string().regex(/^[a-z0-9_:.-]{1,255}$/i, 'not a property name');
+export const propertyValueSchema = z
+  .string()
+  .max(8191)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a value with control characters is refused
+  .regex(/^[^\x00-\x1f]*$/, 'holds a control character');
+
+/** `pool/a@x` to `pool/a`; a dataset stays as it is. */
+export const datasetOf = (named: string): string => named.split(/[@#]/, 1)[0] ?? named;
+/** `pool/a@x` to `x`; undefined for a dataset. */
+export const leafOf = (named: string): string | undefined => named.split(/[@#]/, 2)[1];
+/** Is `dataset` equal to `prefix` or below it? `tank/ab` is not below `tank/a`. */
+export const isWithin = (dataset: string, prefix: string): boolean =>
+  dataset === prefix || dataset.startsWith(`${prefix}/`);

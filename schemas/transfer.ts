@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { errorBodySchema } from './errors.ts';
+import { bytesSchema, datasetSchema, guidSchema, hostSchema, idSchema, snapshotSchema, tokenSchema } from './names.ts';
+
+/** `zfs.<dst>.recv.start`: one step that wants to come in. */
+export const receiveStartSchema = z.strictObject({
+  transfer: idSchema,
+  job: idSchema,
+  source: hostSchema,
+  /** The dataset to receive into, on this host. */
+  dataset: datasetSchema,
+  to: z.strictObject({ name: snapshotSchema, guid: guidSchema }),
+  /** Absent for a full stream. */
+  from: z.strictObject({ guid: guidSchema }).optional(),
+  /** The target's snapshot to clone from (`zfs receive -o origin=`). */
+  origin: snapshotSchema.optional(),
+  /** `discard` drops the partial state of an older, unusable receive once the stream begins (`zfs receive -A`). */
+  partial: z.enum(['resume', 'discard']),
+});
+
+/** Accepted: locked, and ready for the first frame. */
+export const receiveReadySchema = z.strictObject({
+  transfer: idSchema,
+  /** Bytes that may be in flight. */
+  window: bytesSchema,
+  /** The lock's revision: the fence. */
+  revision: bytesSchema,
+  /** Partial state of an earlier receive; `zfs send -t` continues it. */
+  resumeToken: tokenSchema.optional(),
+});
+
+/** What the receiver says on `zfs-credit.<src>.<transfer>.<dst>`; `upTo` is a cumulative stream offset in bytes. */
+export const creditMessageSchema = z.union([
+  z.strictObject({ type: z.literal('credit'), upTo: bytesSchema }),
+  z.strictObject({ type: z.literal('done'), guid: guidSchema, bytes: bytesSchema }),
+  z.strictObject({ type: z.literal('failed'), error: errorBodySchema }),
+]);
+
+/** The value of a lock in `zfs-locks`. */
+export const lockSchema = z.strictObject({
+  owner: z.string(),
+  nonce: z.string(),
+  transfer: idSchema,
+  source: hostSchema,
+});
+
+export const transferStateSchema = z.strictObject({
+  transfer: idSchema,
+  job: idSchema,
+  source: hostSchema,
+  dataset: datasetSchema,
+  snapshot: snapshotSchema,
+  state: z.string(),
+  /** Bytes of the stream received, and handed to `zfs receive`. */
+  received: bytesSchema,
+  consumed: bytesSchema,
+  seconds: z.number().nonnegative(),
+});
+
+export const transferRequestSchema = z.strictObject({ transfer: idSchema });
+export const receiveStatusRequestSchema = z.strictObject({ transfer: idSchema.optional() });
+export const receiveStatusSchema = z.strictObject({ host: hostSchema, transfers: z.array(transferStateSchema) });
+export const receiveAbortedSchema = z.strictObject({ transfer: idSchema, aborted: z.literal(true) });
+
+export type ReceiveStart = z.infer<typeof receiveStartSchema>;
+export type ReceiveReady = z.infer<typeof receiveReadySchema>;
+export type CreditMessage = z.infer<typeof creditMessageSchema>;
+export type CreditFinal = Exclude<CreditMessage, { type: 'credit' }>;
+export type Lock = z.infer<typeof lockSchema>;
+export type TransferState = z.infer<typeof transferStateSchema>;
+export type ReceiveStatus = z.infer<typeof receiveStatusSchema>;
