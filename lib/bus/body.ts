@@ -1,0 +1,103 @@
+import type { z } from 'zod';
+import { type ErrorBody, errorReplySchema, ZpsendError } from '../../schemas/errors.ts';
+
+/** Requests are small; what is larger was not meant for us. */
+export const maxRequestBytes = 256 * 1024;
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** The first thing that a schema found wrong, with its path. */
+export function explain(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (!issue) return 'not valid';
+  const path = issue.path.map(String).join('.');
+  return path ? `${path}: ${issue.message}` : issue.message;
+}
+
+/** A body as text. @throws ZpsendError BAD_REQUEST when it is too large or not UTF-8 */
+function textOf(data: Uint8Array): string {
+  if (data.length > maxRequestBytes) {
+    throw new ZpsendError('BAD_REQUEST', `the request has ${data.length} bytes; ${maxRequestBytes} is the most`);
+  }
+  try {
+    return decoder.decode(data);
+  } catch {
+    throw new ZpsendError('BAD_REQUEST', 'the request is not UTF-8 text');
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ZpsendError(
+      'BAD_REQUEST',
+      `the request is not valid JSON: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
+
+/**
+ * A request's body: empty, plain text (the main argument) or JSON, checked by its schema before anyone acts on it (I10).
+ * @throws ZpsendError BAD_REQUEST
+ */
+export function decodeRequest<S extends z.ZodType>(
+  data: Uint8Array,
+  schema: S,
+  fromText?: (text: string) => unknown,
+): z.output<S> {
+  const text = textOf(data);
+  const trimmed = text.replace(/\r?\n$/, '');
+  let value: unknown;
+  if (trimmed.trim() === '') value = {};
+  else if (/^\s*[{[]/.test(trimmed)) value = parseJson(trimmed);
+  else if (fromText) value = fromText(trimmed);
+  else throw new ZpsendError('BAD_REQUEST', 'this subject takes a JSON object');
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw new ZpsendError('BAD_REQUEST', `bad request: ${explain(parsed.error)}`);
+  return parsed.data;
+}
+
+/**
+ * A reply's body: the schema's object, or the error that came instead.
+ * @throws ZpsendError with the code that was sent, or INTERNAL when the reply is neither
+ */
+export function decodeReply<S extends z.ZodType>(data: Uint8Array, schema: S): z.output<S> {
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(data));
+  } catch {
+    throw new ZpsendError('INTERNAL', 'the reply is not JSON');
+  }
+  const failed = errorReplySchema.safeParse(value);
+  if (failed.success) throw ZpsendError.fromBody(failed.data.error);
+  const parsed = schema.safeParse(value);
+  if (!parsed.success)
+    throw new ZpsendError('INTERNAL', `the reply is not what was expected: ${explain(parsed.error)}`);
+  return parsed.data;
+}
+
+const statuses: Partial<Record<ErrorBody['code'], number>> = {
+  BAD_REQUEST: 400,
+  NOT_ALLOWED: 403,
+  NO_SUCH_DATASET: 404,
+  NO_SUCH_SNAPSHOT: 404,
+  NO_SUCH_JOB: 404,
+  NO_SUCH_TRANSFER: 404,
+  EXISTS: 409,
+  DIVERGED: 409,
+  MODIFIED: 409,
+  LOCKED: 423,
+  UNSUPPORTED: 501,
+  BUSY: 503,
+  TIMEOUT: 504,
+  NO_SPACE: 507,
+};
+
+/** `Nats-Service-Error-Code` is a number (ADR-32), named after HTTP's. */
+export const statusOf = (error: ErrorBody): string => String(statuses[error.code] ?? 500);
+
+/** A header's value is one line. */
+export const headline = (error: ErrorBody): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those may not enter a header
+  `${error.code}: ${error.message}`.replace(/[\x00-\x1f\x7f]+/g, ' ').slice(0, 512);

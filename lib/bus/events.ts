@@ -1,0 +1,33 @@
+import type { z } from 'zod';
+import type { Bus } from './connect.ts';
+import { parseEvent } from './subjects.ts';
+
+/** Publishes an event; nobody need listen, and one that is lost costs nobody anything. */
+export function publishEvent(bus: Bus, subject: string, body: object): void {
+  if (!bus.nc.isClosed()) bus.nc.publish(subject, JSON.stringify(body));
+}
+
+/**
+ * Hears events whose bodies their schema accepts; what it does not accept is passed over.
+ * @returns a function that stops listening
+ */
+export function onEvents<S extends z.ZodType>(
+  bus: Bus,
+  subject: string,
+  schema: S,
+  heard: (event: { host: string; what: string; body: z.output<S> }) => void,
+): () => void {
+  const subscription = bus.nc.subscribe(subject, {
+    callback: (error, message) => {
+      const place = parseEvent(message.subject);
+      if (error || !place) return;
+      try {
+        const body = schema.safeParse(message.json());
+        if (body.success) heard({ host: place.host, what: place.what, body: body.data });
+      } catch {
+        // not JSON: not one of ours
+      }
+    },
+  });
+  return () => subscription.unsubscribe();
+}

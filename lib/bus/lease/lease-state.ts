@@ -1,0 +1,70 @@
+/**
+ * A lease's life as data. Times are milliseconds of a monotonic clock, given from outside.
+ *
+ * The server counts the time to live from when it stored the last renewal, which is later than when we sent it. So a
+ * lease counts from *before* the last good renewal was sent, and ends a margin earlier: whoever gets the lock next
+ * gets it after we have stopped (I13).
+ */
+export interface LeaseTimes {
+  /** The bucket's time to live. */
+  readonly ttl: number;
+  /** How much earlier than that we stop, so that a receive has time to die. */
+  readonly margin: number;
+}
+
+export type LeaseState =
+  | {
+      readonly held: true;
+      readonly revision: number;
+      /** Before the last good renewal was sent. */
+      readonly since: number;
+      /** When the renewal that is under way was sent. */
+      readonly asked?: number;
+    }
+  | { readonly held: false };
+
+export type LeaseEvent =
+  | { readonly type: 'tick'; readonly now: number }
+  | { readonly type: 'renewed'; readonly revision: number }
+  /** A renewal was refused, or nobody knows whether it was stored. */
+  | { readonly type: 'unclear' }
+  | { readonly type: 'read'; readonly found: 'ours'; readonly revision: number }
+  | { readonly type: 'read'; readonly found: 'other' | 'unknown' };
+
+export type LeaseEffect = 'renew' | 'read' | 'lost';
+
+export const timesFor = (ttl: number): LeaseTimes => ({ ttl, margin: Math.min(5000, ttl / 4) });
+
+export const deadlineOf = (state: LeaseState & { held: true }, times: LeaseTimes): number =>
+  state.since + times.ttl - times.margin;
+
+const lost: readonly [LeaseState, LeaseEffect] = [{ held: false }, 'lost'];
+
+/** One event in a lease's life: the state after it, and what is to be done. */
+export function stepLease(
+  state: LeaseState,
+  event: LeaseEvent,
+  times: LeaseTimes,
+): readonly [LeaseState, LeaseEffect?] {
+  if (!state.held) return [state];
+  const { asked, ...idle } = state;
+  switch (event.type) {
+    case 'tick':
+      if (event.now >= deadlineOf(state, times)) return lost;
+      if (asked === undefined && event.now >= state.since + times.ttl / 3) {
+        return [{ ...state, asked: event.now }, 'renew'];
+      }
+      return [state];
+    case 'renewed':
+      return [{ held: true, revision: event.revision, since: asked ?? state.since }];
+    case 'unclear':
+      return [state, 'read'];
+    case 'read':
+      if (event.found === 'other') return lost;
+      // a newer revision with our nonce: the unclear renewal did arrive
+      if (event.found === 'ours' && event.revision > state.revision) {
+        return [{ held: true, revision: event.revision, since: asked ?? state.since }];
+      }
+      return [idle];
+  }
+}

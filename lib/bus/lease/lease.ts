@@ -1,0 +1,83 @@
+import type { KV, KvEntry } from '@nats-io/kv';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { type Lock, lockSchema } from '../../../schemas/transfer.ts';
+import { deadlineOf, type LeaseEvent, type LeaseState, stepLease, timesFor } from './lease-state.ts';
+
+/** A lock that is held and renews itself. */
+export interface Lease {
+  /** The lock's revision: the fence. */
+  readonly revision: number;
+  /** Aborted when the lease could not be kept; whoever works under it must stop at once. */
+  readonly lost: AbortSignal;
+  /** Gives the lock back; never fails (what cannot be deleted expires). */
+  release(): Promise<void>;
+}
+
+/** The lock in an entry; undefined when it is free or not readable. */
+export function lockIn(entry: KvEntry | null): Lock | undefined {
+  if (!entry || entry.operation !== 'PUT') return undefined;
+  try {
+    const parsed = lockSchema.safeParse(entry.json());
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const clock = (): number => performance.now();
+
+/** Keeps a lock that was just taken; `since` is the clock before the taking was sent, `ttl` the bucket's, in milliseconds. */
+export function keepLease(kv: KV, key: string, lock: Lock, revision: number, since: number, ttl: number): Lease {
+  const times = timesFor(ttl);
+  const controller = new AbortController();
+  const value = JSON.stringify(lock);
+  let state: LeaseState = { held: true, revision, since };
+  let current = revision;
+  let under: Promise<void> = Promise.resolve();
+
+  const renew = async (): Promise<void> => {
+    try {
+      feed({ type: 'renewed', revision: await kv.update(key, value, current, Math.ceil(ttl / 3)) });
+    } catch {
+      feed({ type: 'unclear' });
+    }
+  };
+  const read = async (): Promise<void> => {
+    try {
+      const entry = await kv.get(key);
+      const ours = entry && lockIn(entry)?.nonce === lock.nonce;
+      feed(ours ? { type: 'read', found: 'ours', revision: entry.revision } : { type: 'read', found: 'other' });
+    } catch {
+      feed({ type: 'read', found: 'unknown' });
+    }
+  };
+  const feed = (event: LeaseEvent): void => {
+    const [next, effect] = stepLease(state, event, times);
+    state = next;
+    if (next.held) current = next.revision;
+    if (effect === 'renew') under = renew();
+    else if (effect === 'read') under = read();
+    else if (effect === 'lost') {
+      clearInterval(timer);
+      controller.abort(new ZpsendError('LOCKED', `the lock ${key} could not be renewed in time`));
+    }
+  };
+  const timer = setInterval(() => feed({ type: 'tick', now: clock() }), Math.max(50, ttl / 60));
+  timer.unref();
+
+  return {
+    get revision() {
+      return current;
+    },
+    lost: controller.signal,
+    async release() {
+      clearInterval(timer);
+      if (!state.held) return;
+      // an answer under way would change the revision that the delete must name
+      const left = Math.max(0, deadlineOf(state, times) - clock());
+      await Promise.race([under, new Promise((resolve) => setTimeout(resolve, left).unref())]);
+      state = { held: false };
+      await kv.delete(key, { previousSeq: current }).catch(() => {});
+    },
+  };
+}

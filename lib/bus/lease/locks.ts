@@ -1,0 +1,116 @@
+import { JetStreamApiError, JetStreamNotEnabled, jetstream } from '@nats-io/jetstream';
+import { type KV, Kvm } from '@nats-io/kv';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { Lock } from '../../../schemas/transfer.ts';
+import type { Bus } from '../connect.ts';
+import { lockKey, locksBucket, parseLockKey } from '../subjects.ts';
+import { keepLease, type Lease, lockIn } from './lease.ts';
+
+export interface HeldLock extends Lock {
+  host: string;
+  dataset: string;
+  revision: number;
+  /** When it was last renewed. */
+  renewed: Date;
+}
+
+/** The locks that every host on the bus sees: KV bucket `zfs-locks`. */
+export interface Locks {
+  /** @throws ZpsendError LOCKED with who holds it in `details`; UNREACHABLE when nobody can say */
+  acquire(host: string, dataset: string, lock: Lock): Promise<Lease>;
+  list(): Promise<HeldLock[]>;
+  /** Time to live in milliseconds, as the bucket has it. */
+  readonly ttl: number;
+}
+
+const needsJetStream =
+  'JetStream is not enabled on the NATS server, and the locks live there: ' +
+  'start nats-server with -js (or a "jetstream {}" block), or enable it for this account';
+
+function translate(thrown: unknown, what: string): ZpsendError {
+  if (thrown instanceof ZpsendError) return thrown;
+  // 10039: not enabled for the account; 10076: not enabled at all
+  if (thrown instanceof JetStreamNotEnabled) return new ZpsendError('UNSUPPORTED', needsJetStream);
+  if (thrown instanceof JetStreamApiError && [10039, 10076].includes(thrown.code)) {
+    return new ZpsendError('UNSUPPORTED', needsJetStream);
+  }
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new ZpsendError('UNREACHABLE', `${what}: ${reason}`);
+}
+
+/** Opened after it was made, since a bucket that this client made may be read from any replica. */
+async function openBucket(bus: Bus, ttl: number): Promise<KV> {
+  const kvm = new Kvm(jetstream(bus.nc, { timeout: 4000 }));
+  try {
+    const existing = await kvm.open(locksBucket);
+    await existing.status();
+    return existing;
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError && error.code === 10059)) throw error;
+  }
+  await kvm.create(locksBucket, { history: 1, ttl, description: 'zpsend: one receive into a dataset at a time' });
+  return kvm.open(locksBucket);
+}
+
+function lockedBy(host: string, dataset: string, holder: Lock | undefined, revision: number | undefined): ZpsendError {
+  const by = holder ? `transfer ${holder.transfer} from ${holder.source}` : 'somebody';
+  return new ZpsendError('LOCKED', `${dataset} on ${host} is in receipt already: ${by} holds the lock`, {
+    dataset,
+    host,
+    ...(holder && { owner: holder.owner, source: holder.source, transfer: holder.transfer }),
+    ...(revision !== undefined && { revision }),
+  });
+}
+
+/**
+ * Opens the bucket of locks, and makes it where there is none yet.
+ * @param seconds time to live of a lock when the bucket is made now; an existing bucket keeps its own
+ * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer
+ */
+export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
+  let kv: KV;
+  let ttl: number;
+  try {
+    kv = await openBucket(bus, seconds * 1000);
+    ttl = (await kv.status()).ttl;
+  } catch (error) {
+    throw translate(error, `the bucket ${locksBucket} cannot be opened`);
+  }
+  if (ttl <= 0) {
+    throw new ZpsendError(
+      'UNSUPPORTED',
+      `the bucket ${locksBucket} has no time to live: a dead host's locks would stay forever`,
+    );
+  }
+
+  async function acquire(host: string, dataset: string, lock: Lock): Promise<Lease> {
+    const key = lockKey(host, dataset);
+    const before = performance.now();
+    try {
+      const revision = await kv.create(key, JSON.stringify(lock));
+      return keepLease(kv, key, lock, revision, before, ttl);
+    } catch (error) {
+      // refused, or unclear: only what is stored now tells whether it was us
+      const entry = await kv.get(key).catch((unread) => {
+        throw translate(unread, `the lock ${key} cannot be read`);
+      });
+      const holder = lockIn(entry);
+      if (entry && holder?.nonce === lock.nonce) return keepLease(kv, key, lock, entry.revision, before, ttl);
+      if (entry?.operation === 'PUT') throw lockedBy(host, dataset, holder, entry.revision);
+      throw translate(error, `the lock ${key} cannot be taken`);
+    }
+  }
+
+  async function list(): Promise<HeldLock[]> {
+    const held: HeldLock[] = [];
+    for await (const key of await kv.keys()) {
+      const entry = await kv.get(key);
+      const lock = lockIn(entry);
+      const place = parseLockKey(key);
+      if (entry && lock && place) held.push({ ...lock, ...place, revision: entry.revision, renewed: entry.created });
+    }
+    return held.sort((a, b) => (a.host + a.dataset < b.host + b.dataset ? -1 : 1));
+  }
+
+  return { acquire, list, ttl };
+}

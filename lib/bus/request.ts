@@ -1,0 +1,131 @@
+import { createInbox, type Msg, NoRespondersError, RequestError, TimeoutError } from '@nats-io/transport-node';
+import type { z } from 'zod';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { decodeReply } from './body.ts';
+import type { Bus } from './connect.ts';
+
+const encode = (body: object): string => JSON.stringify(body);
+
+const nobody = (subject: string): ZpsendError =>
+  new ZpsendError('UNREACHABLE', `nobody answers on ${subject}: is that host's service running, and on this NATS?`, {
+    subject,
+  });
+
+function translate(thrown: unknown, subject: string, ms: number): ZpsendError {
+  if (thrown instanceof ZpsendError) return thrown;
+  if (thrown instanceof NoRespondersError) return nobody(subject);
+  if (thrown instanceof RequestError && thrown.isNoResponders()) return nobody(subject);
+  if (thrown instanceof TimeoutError || (thrown instanceof RequestError && thrown.cause instanceof TimeoutError)) {
+    return new ZpsendError('TIMEOUT', `no answer on ${subject} within ${ms / 1000} s`, { subject });
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new ZpsendError('UNREACHABLE', `the request on ${subject} failed: ${message}`, { subject });
+}
+
+/**
+ * One request, one reply.
+ * @param ms how long to wait, in milliseconds
+ * @throws ZpsendError UNREACHABLE, TIMEOUT, or the code that was answered
+ */
+export async function request<S extends z.ZodType>(
+  bus: Bus,
+  subject: string,
+  body: object,
+  reply: S,
+  ms = 5000,
+): Promise<z.output<S>> {
+  try {
+    const message = await bus.nc.request(subject, encode(body), { timeout: ms });
+    return decodeReply(message.data, reply);
+  } catch (thrown) {
+    throw translate(thrown, subject, ms);
+  }
+}
+
+/** What `each` says of a reply: keep it, end here, or fail here. */
+type Verdict = 'keep' | 'end' | ZpsendError;
+
+/** Hands every reply on an inbox of our own to `each`, until it says so or nothing has come for `ms` milliseconds. */
+function collect(bus: Bus, subject: string, body: object, ms: number, each: (message: Msg) => Verdict): Promise<void> {
+  const inbox = createInbox(bus.options.inboxPrefix);
+  return new Promise((resolve, reject) => {
+    const end = (error?: ZpsendError) => {
+      clearTimeout(timer);
+      subscription.unsubscribe();
+      if (error) reject(error);
+      else resolve();
+    };
+    const onSilence = () =>
+      end(new ZpsendError('TIMEOUT', `no answer on ${subject} within ${ms / 1000} s`, { subject }));
+    let timer = setTimeout(onSilence, ms);
+    const subscription = bus.nc.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error) return end(translate(error, subject, ms));
+        if (message.headers?.code === 503) return end(nobody(subject));
+        const verdict = each(message);
+        if (verdict === 'end') return end();
+        if (verdict !== 'keep') return end(verdict);
+        clearTimeout(timer);
+        timer = setTimeout(onSilence, ms);
+      },
+    });
+    bus.nc.publish(subject, encode(body), { reply: inbox });
+  });
+}
+
+/**
+ * One request, several replies, ended by an empty one.
+ * @param ms the longest silence between two replies, in milliseconds
+ * @throws ZpsendError UNREACHABLE, TIMEOUT, or the code that was answered
+ */
+export async function requestMany<S extends z.ZodType>(
+  bus: Bus,
+  subject: string,
+  body: object,
+  reply: S,
+  ms = 30_000,
+): Promise<z.output<S>[]> {
+  const replies: z.output<S>[] = [];
+  await collect(bus, subject, body, ms, (message) => {
+    if (message.data.length === 0) return 'end';
+    try {
+      replies.push(decodeReply(message.data, reply));
+      return 'keep';
+    } catch (thrown) {
+      return ZpsendError.from(thrown);
+    }
+  });
+  return replies;
+}
+
+/** Asks every instance at once and takes what comes within `ms` milliseconds; nobody there is an empty list. */
+export async function gather<S extends z.ZodType>(
+  bus: Bus,
+  subject: string,
+  body: object,
+  reply: S,
+  ms: number,
+): Promise<z.output<S>[]> {
+  const answers: z.output<S>[] = [];
+  const inbox = createInbox(bus.options.inboxPrefix);
+  await new Promise<void>((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      subscription.unsubscribe();
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    const subscription = bus.nc.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error || message.headers?.code === 503) return end();
+        try {
+          answers.push(decodeReply(message.data, reply));
+        } catch {
+          // an instance that answers with an error, or nonsense, is as good as absent
+        }
+      },
+    });
+    bus.nc.publish(subject, encode(body), { reply: inbox });
+  });
+  return answers;
+}

@@ -1,0 +1,94 @@
+import { headers, type Msg, type MsgHdrs } from '@nats-io/transport-node';
+import type { z } from 'zod';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { decodeRequest, headline, statusOf } from './body.ts';
+import type { Bus } from './connect.ts';
+
+export interface Endpoint<S extends z.ZodType> {
+  /** Shown by `nats micro info`. */
+  name: string;
+  subject: string;
+  /** Instances of one queue group share the requests; without it every instance gets each. */
+  queue?: string;
+  request: S;
+  /** What a plain-text body means. */
+  fromText?: (text: string) => unknown;
+  /** One reply, or several that an empty message ends. An endpoint that has nothing to say resolves to undefined. */
+  handle: (request: z.output<S>) => Promise<object | undefined> | AsyncIterable<object>;
+}
+
+export interface EndpointStats {
+  readonly name: string;
+  readonly subject: string;
+  readonly queue: string;
+  requests: number;
+  errors: number;
+  lastError: string;
+  /** Nanoseconds. */
+  processing: number;
+}
+
+export interface Served {
+  readonly stats: EndpointStats;
+  /** Takes no more requests; those under way are answered. */
+  stop(): void;
+}
+
+const encode = (reply: object): string => JSON.stringify(reply);
+
+function respondError(message: Msg, error: ZpsendError): void {
+  const body = error.toBody();
+  const marks: MsgHdrs = headers();
+  marks.set('Nats-Service-Error', headline(body));
+  marks.set('Nats-Service-Error-Code', statusOf(body));
+  message.respond(encode({ error: body }), { headers: marks });
+}
+
+async function answer<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>, message: Msg): Promise<void> {
+  const replies = endpoint.handle(decodeRequest(message.data, endpoint.request, endpoint.fromText));
+  if (replies instanceof Promise) {
+    const reply = await replies;
+    if (reply) message.respond(encode(reply));
+    return;
+  }
+  for await (const reply of replies) {
+    message.respond(encode(reply));
+    await bus.nc.flush(); // one part at a time, so that a long listing never piles up here
+  }
+  message.respond();
+}
+
+/** Serves one subject. Whatever a request holds or a handler throws, the reply is coded and the service goes on. */
+export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Served {
+  const stats: EndpointStats = {
+    name: endpoint.name,
+    subject: endpoint.subject,
+    queue: endpoint.queue ?? '',
+    requests: 0,
+    errors: 0,
+    lastError: '',
+    processing: 0,
+  };
+  const onMessage = async (message: Msg): Promise<void> => {
+    const began = performance.now();
+    stats.requests += 1;
+    try {
+      await answer(bus, endpoint, message);
+    } catch (thrown) {
+      const error = ZpsendError.from(thrown);
+      stats.errors += 1;
+      stats.lastError = headline(error.toBody());
+      respondError(message, error);
+    } finally {
+      stats.processing += Math.round((performance.now() - began) * 1e6);
+    }
+  };
+  const subscription = bus.nc.subscribe(endpoint.subject, {
+    ...(endpoint.queue && { queue: endpoint.queue }),
+    // an exception in here would end the client's read loop
+    callback: (error, message) => {
+      if (!error) onMessage(message).catch(() => {});
+    },
+  });
+  return { stats, stop: () => subscription.unsubscribe() };
+}
