@@ -15,7 +15,7 @@ export interface Lease {
 
 /** The lock in an entry; undefined when it is free or not readable. */
 export function lockIn(entry: KvEntry | null): Lock | undefined {
-  if (!entry || entry.operation !== 'PUT') return undefined;
+  if (entry?.operation !== 'PUT') return undefined;
   try {
     const parsed = lockSchema.safeParse(entry.json());
     return parsed.success ? parsed.data : undefined;

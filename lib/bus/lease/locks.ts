@@ -1,4 +1,4 @@
-import { JetStreamApiError, JetStreamNotEnabled, jetstream } from '@nats-io/jetstream';
+import { JetStreamApiError, jetstream } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
@@ -29,8 +29,10 @@ const needsJetStream =
 
 function translate(thrown: unknown, what: string): ZpsendError {
   if (thrown instanceof ZpsendError) return thrown;
+  // the client does not export the class of this error
+  if (thrown instanceof Error && thrown.name === 'JetStreamNotEnabled')
+    return new ZpsendError('UNSUPPORTED', needsJetStream);
   // 10039: not enabled for the account; 10076: not enabled at all
-  if (thrown instanceof JetStreamNotEnabled) return new ZpsendError('UNSUPPORTED', needsJetStream);
   if (thrown instanceof JetStreamApiError && [10039, 10076].includes(thrown.code)) {
     return new ZpsendError('UNSUPPORTED', needsJetStream);
   }

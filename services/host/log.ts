@@ -1,0 +1,31 @@
+import { pino } from 'pino';
+
+export type Log = pino.Logger;
+
+const labels: Record<number, string> = { 10: 'TRACE', 20: 'DEBUG', 30: 'INFO', 40: 'WARN', 50: 'ERROR', 60: 'FATAL' };
+
+/** A line for a person: `[time]  INFO: zpsend/11918 on smos-01: an initial seed needed`. */
+export function lineForPeople(json: string): string {
+  const { level, time, name, pid, hostname, msg, ...rest } = JSON.parse(json);
+  const extra = Object.keys(rest).length > 0 ? ` ${JSON.stringify(rest)}` : '';
+  const label = (labels[level] ?? String(level)).padStart(5);
+  return `[${new Date(time).toISOString()}] ${label}: ${name}/${pid} on ${hostname}: ${msg ?? ''}${extra}\n`;
+}
+
+/**
+ * The log of one service on standard error: JSON lines, or lines for people on a terminal (ZPSEND_LOG=json|people).
+ * ZPSEND_LOG_LEVEL is pino's level; default info.
+ */
+export function openLog(host: string, env: NodeJS.ProcessEnv): Log {
+  const people = env.ZPSEND_LOG ? env.ZPSEND_LOG === 'people' : Boolean(process.stderr.isTTY);
+  const destination = {
+    write: (line: string) => {
+      process.stderr.write(people ? lineForPeople(line) : line);
+    },
+  };
+  const level = env.ZPSEND_LOG_LEVEL ?? 'info';
+  return pino(
+    { name: 'zpsend', level: level in pino.levels.values ? level : 'info', base: { pid: process.pid, hostname: host } },
+    destination,
+  );
+}

@@ -1,0 +1,150 @@
+import type { ErrorBody } from '../../schemas/errors.ts';
+
+/**
+ * The life of one receive as data: `next(state, event) -> [state, effects]`. A runner performs the effects.
+ *
+ *   locking -> looking -> ready -> (discarding) -> receiving -> closing -> verifying -> releasing -> over
+ *
+ * Nothing on the target changes before `ready` has seen the first frame (I11). What goes wrong while `zfs receive` runs
+ * leads through `stopping`, which waits for its exit, so that the lock is never given back under a living receive (I13).
+ */
+export type ReceivePhase =
+  | 'locking'
+  | 'looking'
+  | 'ready'
+  | 'discarding'
+  | 'receiving'
+  | 'closing'
+  | 'verifying'
+  | 'stopping'
+  | 'releasing'
+  | 'over';
+
+export interface ReceiveState {
+  readonly phase: ReceivePhase;
+  /** Whether partial state of an older receive is to be dropped first. */
+  readonly discard: boolean;
+  /** Why it failed; absent as long as all is well. */
+  readonly error?: ErrorBody;
+  /** The sender said "end" while older partial state was still being dropped. */
+  readonly ended?: boolean;
+  /** `zfs receive` exited 0 before the sender's "end" came: it stops reading at the stream's own end record. */
+  readonly exited?: boolean;
+}
+
+export type ReceiveEvent =
+  | { readonly type: 'locked' }
+  /** The lock was not to be had, or the target's state does not allow the step. */
+  | { readonly type: 'refused'; readonly error: ErrorBody }
+  | { readonly type: 'accepted'; readonly discard: boolean }
+  | { readonly type: 'first-frame' }
+  | { readonly type: 'discarded' }
+  /** The sender's "end": every byte has arrived. */
+  | { readonly type: 'end' }
+  /** A gap, silence, the sender's "abort", a request to abort, a stop of the service. */
+  | { readonly type: 'broken'; readonly error: ErrorBody }
+  | { readonly type: 'lease-lost'; readonly error: ErrorBody }
+  | { readonly type: 'exited' }
+  | { readonly type: 'receive-failed'; readonly error: ErrorBody }
+  | { readonly type: 'verified' }
+  | { readonly type: 'not-verified'; readonly error: ErrorBody }
+  | { readonly type: 'released' };
+
+export type ReceiveEffect =
+  | 'look'
+  | 'grant'
+  | 'refuse'
+  | 'discard'
+  | 'spawn'
+  | 'close-input'
+  /** Ends the input early, so that `zfs receive -s` keeps what it has; it is killed if that does not end it. */
+  | 'interrupt'
+  | 'kill'
+  | 'verify'
+  | 'say-done'
+  | 'say-failed'
+  | 'release';
+
+type Next = readonly [ReceiveState, ...ReceiveEffect[]];
+
+export const begin: ReceiveState = { phase: 'locking', discard: false };
+
+const to = (state: ReceiveState, phase: ReceivePhase, ...effects: ReceiveEffect[]): Next => [
+  { ...state, phase },
+  ...effects,
+];
+
+/** No `zfs receive` is running: say why, and give the lock back. */
+const fail = (state: ReceiveState, error: ErrorBody): Next =>
+  to({ ...state, error: state.error ?? error }, 'releasing', 'say-failed', 'release');
+
+const stop = (state: ReceiveState, error: ErrorBody, how: 'interrupt' | 'kill'): Next =>
+  to({ ...state, error: state.error ?? error }, 'stopping', how);
+
+const isFailure = (
+  event: ReceiveEvent,
+): event is ReceiveEvent & { type: 'broken' | 'lease-lost' | 'receive-failed' | 'not-verified' } =>
+  event.type === 'broken' ||
+  event.type === 'lease-lost' ||
+  event.type === 'receive-failed' ||
+  event.type === 'not-verified';
+
+/** One event in the life of a receive. An event that means nothing in a phase changes nothing. */
+export function next(state: ReceiveState, event: ReceiveEvent): Next {
+  switch (state.phase) {
+    case 'locking':
+      if (event.type === 'locked') return to(state, 'looking', 'look');
+      if (event.type === 'refused') return to({ ...state, error: event.error }, 'over', 'refuse');
+      return [state];
+    case 'looking':
+      if (event.type === 'accepted') return to({ ...state, discard: event.discard }, 'ready', 'grant');
+      if (event.type === 'refused' || isFailure(event)) {
+        return to({ ...state, error: event.error }, 'releasing', 'refuse', 'release');
+      }
+      return [state];
+    case 'ready':
+      if (event.type === 'first-frame') {
+        return state.discard ? to(state, 'discarding', 'discard') : to(state, 'receiving', 'spawn');
+      }
+      return isFailure(event) ? fail(state, event.error) : [state];
+    case 'discarding':
+      if (event.type === 'discarded') {
+        if (state.error) return fail(state, state.error);
+        return state.ended ? to(state, 'closing', 'spawn', 'close-input') : to(state, 'receiving', 'spawn');
+      }
+      if (event.type === 'end') return [{ ...state, ended: true }];
+      if (event.type === 'receive-failed') return fail(state, event.error);
+      // what drops the partial state is left to finish, and then nothing is spawned
+      return isFailure(event) ? [{ ...state, error: state.error ?? event.error }] : [state];
+    case 'receiving':
+      if (event.type === 'exited') return [{ ...state, exited: true }];
+      if (event.type === 'end')
+        return state.exited ? to(state, 'verifying', 'verify') : to(state, 'closing', 'close-input');
+      if (state.exited && isFailure(event)) return fail(state, event.error);
+      return whileRunning(state, event);
+    case 'closing':
+      if (event.type === 'exited') return to(state, 'verifying', 'verify');
+      return whileRunning(state, event);
+    case 'verifying':
+      if (event.type === 'verified') return to(state, 'releasing', 'say-done', 'release');
+      if (event.type === 'not-verified') return fail(state, event.error);
+      return [state];
+    case 'stopping':
+      if (event.type === 'lease-lost') return [state, 'kill'];
+      if (event.type === 'exited' || event.type === 'receive-failed') {
+        return to(state, 'releasing', 'say-failed', 'release');
+      }
+      return [state];
+    case 'releasing':
+      return event.type === 'released' ? to(state, 'over') : [state];
+    case 'over':
+      return [state];
+  }
+}
+
+function whileRunning(state: ReceiveState, event: ReceiveEvent): Next {
+  if (event.type === 'receive-failed') return fail(state, event.error);
+  if (event.type === 'broken') return stop(state, event.error, 'interrupt');
+  if (event.type === 'lease-lost') return stop(state, event.error, 'kill');
+  return [state];
+}
