@@ -1,0 +1,130 @@
+import type { SnapshotEntry } from '../../schemas/inventory.ts';
+import type { Evidence } from '../../schemas/plan.ts';
+import { type Base, leafOfBase, newestCommon } from './bases.ts';
+import { evidenceOf } from './evidence.ts';
+import { type Refusal, refuse, someOf } from './refusal.ts';
+import type { DatasetTask } from './task.ts';
+
+/** The target went its own way after the newest common point, or never had one. */
+export function diverged(task: DatasetTask, common: Base | undefined): Refusal {
+  const { source, target } = task;
+  const evidence = evidenceOf(source.dataset, target.dataset, common);
+  const onTarget = target.dataset?.snapshots.find((entry) => entry.guid === common?.guid);
+  const way = onTarget
+    ? `roll the target back (zfs rollback -r ${target.name}@${onTarget.name} on ${target.host} destroys what is newer), ` +
+      'or receive under another name'
+    : `receive under another name, or move ${target.name} on ${target.host} out of the way`;
+  return refused(
+    task,
+    'DIVERGED',
+    `${pair(task)} have diverged: ${inWords(task, common, evidence)}. Ways out: ${way}.`,
+    evidence,
+  );
+}
+
+/** Steps would create snapshots whose names other snapshots have at the target. */
+export function namesTaken(task: DatasetTask, clashes: readonly SnapshotEntry[]): Refusal {
+  const { source, target } = task;
+  const names = clashes.map((entry) => entry.name);
+  const evidence = evidenceOf(source.dataset, target.dataset, commonOf(task));
+  const targetOnly = [...new Set([...evidence.targetOnly, ...names])];
+  return refused(
+    task,
+    'DIVERGED',
+    `${target.name} on ${target.host} has other snapshots (other guids) under names that ${source.host} would send: ` +
+      `${someOf(names)}. Way out: rename them there, zfs rename ${target.name}@${names[0]} @NAME.`,
+    { ...evidence, targetOnly },
+  );
+}
+
+/** The base of the one incremental asked for is on the target, but something newer is there too. */
+export function notTheNewest(task: DatasetTask, base: Base): Refusal {
+  const { source, target } = task;
+  const common = commonOf(task);
+  const evidence = evidenceOf(source.dataset, target.dataset, common);
+  const newest = target.dataset?.snapshots.at(-1);
+  const way =
+    newest !== undefined && newest.guid === common?.guid
+      ? `start from ${leafOfBase(common)} instead`
+      : `roll ${target.name} on ${target.host} back to it (zfs rollback -r), or receive under another name`;
+  return refused(
+    task,
+    'DIVERGED',
+    `The base ${leafOfBase(base)} is not the newest snapshot of ${target.name} on ${target.host}, @${newest?.name} is ` +
+      `(${inWords(task, common, evidence)}). Way out: ${way}.`,
+    evidence,
+  );
+}
+
+export function baseMissing(task: DatasetTask, base: Base): Refusal {
+  const { source, target } = task;
+  const common = commonOf(task);
+  const evidence = evidenceOf(source.dataset, target.dataset, common);
+  const lack = target.dataset ? `lacks the base ${leafOfBase(base)} (no snapshot with its guid)` : 'does not exist';
+  return refused(
+    task,
+    'BASE_MISSING',
+    `${target.name} on ${target.host} ${lack}: ${inWords(task, common, evidence)}. ` +
+      `Way out: send ${source.dataset.name} without a base, and the steps that are missing are found.`,
+    evidence,
+  );
+}
+
+export function exists(task: DatasetTask): Refusal {
+  const { source, target } = task;
+  const count = target.dataset?.snapshots.length ?? 0;
+  const evidence = evidenceOf(source.dataset, target.dataset, commonOf(task));
+  return refused(
+    task,
+    'EXISTS',
+    `${target.name} exists on ${target.host} ${count === 0 ? 'without a snapshot' : `with ${count} snapshots`}, and a ` +
+      `full stream needs a name that is free. Ways out: another name, as in ${target.host}:${target.name}-2, or ` +
+      `destroy ${target.name} there if nothing in it is needed.`,
+    evidence,
+  );
+}
+
+export function originMissing(task: DatasetTask): Refusal {
+  const { source, target } = task;
+  const { name, origin } = source.dataset;
+  const why =
+    origin?.guid === undefined
+      ? `the listing of ${source.host} does not show its guid`
+      : `no dataset in the target's pool on ${target.host} has it (guid ${origin.guid})`;
+  return refuse(
+    'ORIGIN_MISSING',
+    `${name} on ${source.host} is a clone of ${origin?.name}, and ${why}. Ways out: send the origin's dataset first, ` +
+      `or send one snapshot of ${name} as a full stream (--full).`,
+    {
+      details: { ...places(task), clone: name, origin: origin?.name ?? '', originGuid: origin?.guid ?? null },
+    },
+  );
+}
+
+const commonOf = ({ source, target }: DatasetTask): Base | undefined =>
+  target.dataset && newestCommon(source.dataset, target.dataset);
+
+const pair = ({ source, target }: DatasetTask): string =>
+  `${source.dataset.name} on ${source.host} and ${target.name} on ${target.host}`;
+
+const places = ({ source, target }: DatasetTask) => ({
+  source: source.host,
+  target: target.host,
+  dataset: target.name,
+});
+
+function inWords(
+  { source, target }: DatasetTask,
+  common: Base | undefined,
+  { sourceOnly, targetOnly }: Evidence,
+): string {
+  const start = common ? `newest common ${leafOfBase(common)}` : 'no common snapshot';
+  return `${start}; only on ${source.host}: ${someOf(sourceOnly)}; only on ${target.host}: ${someOf(targetOnly)}`;
+}
+
+const refused = (
+  task: DatasetTask,
+  code: 'DIVERGED' | 'BASE_MISSING' | 'EXISTS',
+  message: string,
+  evidence: Evidence,
+) => refuse(code, message, { details: places(task), evidence });

@@ -1,0 +1,24 @@
+import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
+import type { Evidence } from '../../schemas/plan.ts';
+import type { Base } from './bases.ts';
+import { isAfter } from './txg.ts';
+
+/** What each side has after the newest common point that the other lacks; all of it where there is no common point. */
+export function evidenceOf(source: DatasetEntry, target: DatasetEntry | undefined, common: Base | undefined): Evidence {
+  const onSource = new Set([...source.snapshots, ...source.bookmarks].map((entry) => entry.guid));
+  const onTarget = new Set(target?.snapshots.map((entry) => entry.guid));
+  const commonOnTarget = target?.snapshots.find((entry) => entry.guid === common?.guid);
+  return {
+    newestCommon: common?.name ?? null,
+    sourceOnly: namesOf(
+      source.snapshots.filter((entry) => !onTarget.has(entry.guid) && (!common || isAfter(entry, common))),
+    ),
+    targetOnly: namesOf(
+      (target?.snapshots ?? []).filter(
+        (entry) => !onSource.has(entry.guid) && (!commonOnTarget || isAfter(entry, commonOnTarget)),
+      ),
+    ),
+  };
+}
+
+const namesOf = (snapshots: readonly SnapshotEntry[]): string[] => snapshots.map((entry) => entry.name);

@@ -1,0 +1,32 @@
+import { type Code, type ErrorDetails, ZpsendError } from '../../schemas/errors.ts';
+import type { Evidence, Plan } from '../../schemas/plan.ts';
+
+export type Refusal = Extract<Plan, { ok: false }>;
+
+export interface Ground {
+  details?: ErrorDetails;
+  evidence?: Evidence;
+}
+
+/** Names of each kind that the evidence carries at most, the newest ones, so that a refusal fits in one message. */
+const mostNames = 500;
+
+/** A refusal is data: the code, words for a person, and the evidence where there is any. */
+export function refuse(code: Code, message: string, { details, evidence }: Ground = {}): Refusal {
+  const error = new ZpsendError(code, message, details).toBody();
+  if (evidence === undefined) return { ok: false, error };
+  const sourceOnly = evidence.sourceOnly.slice(-mostNames);
+  const targetOnly = evidence.targetOnly.slice(-mostNames);
+  return { ok: false, error, evidence: { ...evidence, sourceOnly, targetOnly } };
+}
+
+export const isRefusal = (value: object | undefined): value is Refusal =>
+  value !== undefined && 'ok' in value && value.ok === false;
+
+/** `@a, @b and 7 more`: enough for a message, whatever the number. */
+export function someOf(names: readonly string[], sigil: '@' | '#' | '' = '@', most = 5): string {
+  if (names.length === 0) return 'none';
+  const shown = names.slice(-most).map((name) => `${sigil}${name}`);
+  const hidden = names.length - shown.length;
+  return hidden > 0 ? `${shown.join(', ')} and ${hidden} older` : shown.join(', ');
+}

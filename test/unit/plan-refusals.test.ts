@@ -1,0 +1,171 @@
+import { describe, expect, it } from 'vitest';
+import { plan } from '../../lib/plan/plan.ts';
+import { planSchema } from '../../schemas/plan.ts';
+import { dataset, inventory, request, short } from './plan-history.ts';
+
+const refusal = (source: string, target: string, what = request('zones/test')) => {
+  const result = plan(what, inventory('src', dataset('zones/test', source)), {
+    host: 'dst',
+    datasets: [dataset('zones/test', target)],
+  });
+  if (result.ok) throw new Error('was not refused');
+  expect(planSchema.parse(result)).toEqual(result);
+  return { ...result, code: result.error.code, message: result.error.message };
+};
+
+describe('a target that went its own way', () => {
+  it('is refused with the newest common and what only one side has', () => {
+    const { code, evidence, message } = refusal('@a,1 @b,2 @c,3 @d,4', '@a,1 @b,2 @mine,7');
+    expect(code).toBe('DIVERGED');
+    expect(evidence).toEqual({ newestCommon: 'b', sourceOnly: ['c', 'd'], targetOnly: ['mine'] });
+    expect(message).toContain('newest common @b; only on src: @c, @d; only on dst: @mine');
+    expect(message).toContain('zfs rollback -r zones/test@b on dst');
+  });
+
+  it('is refused also when the source has nothing newer', () => {
+    expect(refusal('@a,1', '@a,1 @mine,7').evidence).toEqual({
+      newestCommon: 'a',
+      sourceOnly: [],
+      targetOnly: ['mine'],
+    });
+  });
+
+  it('is refused where nothing is common, even when names are equal', () => {
+    const { code, evidence } = refusal('@a,1 @b,2', '@a,7 @b,8');
+    expect(code).toBe('DIVERGED');
+    expect(evidence).toEqual({ newestCommon: null, sourceOnly: ['a', 'b'], targetOnly: ['a', 'b'] });
+  });
+
+  it('is judged by its own createtxg', () => {
+    expect(refusal('@a,1 @b,2', '@mine,7,50 @a,1,40').code).toBe('DIVERGED');
+    const source = inventory('src', dataset('zones/test', '@a,1 @b,2'));
+    const pruned = inventory('dst', dataset('zones/test', '@a,1,50 @mine,7,40'));
+    expect(short(plan(request('zones/test'), source, pruned))).toEqual(['@a -> @b']);
+  });
+
+  it('names the rollback by the name that the common snapshot has there', () => {
+    expect(refusal('@a,1 @b,2', '@renamed,1 @mine,7').message).toContain('zfs rollback -r zones/test@renamed');
+  });
+
+  it('says how many names it leaves out of the message, and keeps the evidence within one message', () => {
+    const many = Array.from({ length: 2000 }, (_, at) => `@s${at},${at + 10}`).join(' ');
+    const { message, evidence } = refusal(`@a,1 ${many}`, '@a,1 @mine,7');
+    expect(message).toContain('@s1999 and 1995 older');
+    expect(evidence?.sourceOnly).toHaveLength(500);
+    expect(evidence?.sourceOnly.at(-1)).toBe('s1999');
+  });
+});
+
+describe('a snapshot name that is taken on the target by another snapshot', () => {
+  it('is refused with that name as evidence', () => {
+    const { code, evidence, message } = refusal('@b,2 @daily,3', '@daily,1 @b,2');
+    expect(code).toBe('DIVERGED');
+    expect(evidence).toEqual({ newestCommon: 'b', sourceOnly: ['daily'], targetOnly: ['daily'] });
+    expect(message).toContain('zfs rename zones/test@daily');
+  });
+
+  it('does not matter where no step would create it', () => {
+    const source = inventory('src', dataset('zones/test', '@daily,2 @b,3 @c,4'));
+    const target = inventory('dst', dataset('zones/test', '@daily,1 @b,3'));
+    expect(short(plan(request('zones/test'), source, target))).toEqual(['@b -> @c']);
+  });
+});
+
+describe('one incremental that does not fit', () => {
+  it('says which base would', () => {
+    const { message, evidence } = refusal('@a,1 @b,2 @c,3', '@a,1 @b,2', request('zones/test@c', { from: '@a' }));
+    expect(message).toContain('start from @b instead');
+    expect(evidence).toEqual({ newestCommon: 'b', sourceOnly: ['c'], targetOnly: [] });
+  });
+
+  it('says what both have when the base is missing', () => {
+    const { code, evidence } = refusal('@a,1 @b,2 @c,3', '@a,1', request('zones/test@c', { from: '@b' }));
+    expect([code, evidence]).toEqual(['BASE_MISSING', { newestCommon: 'a', sourceOnly: ['b', 'c'], targetOnly: [] }]);
+  });
+});
+
+describe('a target that exists', () => {
+  it('is not overwritten by a seed', () => {
+    const { code, message } = refusal('@a,1', '');
+    expect(code).toBe('EXISTS');
+    expect(message).toMatch(/zones\/test exists on dst without a snapshot.*Ways out: another name/);
+  });
+
+  it('is not overwritten by a full stream', () => {
+    const { code, evidence } = refusal('@a,1 @b,2', '@a,1', request('zones/test@b', { full: true }));
+    expect([code, evidence]).toEqual(['EXISTS', { newestCommon: 'a', sourceOnly: ['b'], targetOnly: [] }]);
+  });
+});
+
+describe('a request that names what is not there', () => {
+  const source = inventory(
+    'src',
+    dataset('zones/test', '@a,1 @b,2 @c,3 @d,4 @e,5 @f,6 #old,0'),
+    dataset('zones/e', ''),
+  );
+  const codeAndMessage = (what: string, more = {}) => {
+    const result = plan(request(what, more), source, inventory('dst'));
+    return result.ok ? [] : [result.error.code, result.error.message];
+  };
+
+  it.each([
+    ['zones/none', {}, 'NO_SUCH_DATASET', 'src has no dataset zones/none'],
+    ['zones/test@x', {}, 'NO_SUCH_SNAPSHOT', 'has no snapshot @x. It has: @b, @c, @d, @e, @f and 1 older.'],
+    ['zones/test@f', { from: '@old' }, 'NO_SUCH_SNAPSHOT', 'There is a bookmark #old'],
+    ['zones/test@f', { from: '#x' }, 'NO_SUCH_SNAPSHOT', 'has no bookmark #x. It has: #old.'],
+    ['zones/e', {}, 'NO_SUCH_SNAPSHOT', 'Make one: zfs snapshot zones/e@NAME'],
+    ['zones/e@x', {}, 'NO_SUCH_SNAPSHOT', 'Make one: zfs snapshot zones/e@NAME'],
+  ])('%s %o', (what, more, code, words) => {
+    expect(codeAndMessage(what, more)).toEqual([code, expect.stringContaining(words)]);
+  });
+});
+
+describe('a request that cannot be right', () => {
+  const own = inventory('src', dataset('zones/test', '@a,1'));
+  const to = (dataset?: string) => request('zones/test', { to: { host: 'src', ...(dataset && { dataset }) } });
+
+  it.each([
+    ['into itself', to()],
+    ['into itself by name', to('zones/test')],
+    ['into a dataset below itself', to('zones/test/copy')],
+  ])('is refused: %s on one host', (_, what) => {
+    expect(short(plan(what, own, inventory('src')))).toBe('BAD_REQUEST');
+  });
+
+  it('is allowed beside itself on one host, and inside its own name on another', () => {
+    expect(short(plan(to('zones/test2'), own, inventory('src')))).toEqual(['full @a']);
+    const elsewhere = request('zones/test', { to: { host: 'dst', dataset: 'zones/test/copy' } });
+    expect(short(plan(elsewhere, own, inventory('dst')))).toEqual(['full @a']);
+  });
+
+  it('is refused when the listing is of another host', () => {
+    expect(short(plan(request('zones/test'), own, inventory('other')))).toBe('BAD_REQUEST');
+  });
+});
+
+describe('a listing that contradicts itself', () => {
+  const sound = dataset('zones/test', '@a,1 @b,2');
+  const code = (source: (typeof sound)[], target: (typeof sound)[]) =>
+    short(plan(request('zones/test'), inventory('src', ...source), inventory('dst', ...target)));
+
+  it.each([
+    ['the source dataset twice', [sound, sound], []],
+    ['the target dataset twice', [sound], [sound, sound]],
+    ['two source snapshots of one guid', [dataset('zones/test', '@a,1 @b,1,2')], []],
+    ['two target snapshots of one guid', [sound], [dataset('zones/test', '@a,1 @b,1,2')]],
+    ['a snapshot name twice', [dataset('zones/test', '@a,1 @a,2')], []],
+    ['a bookmark name twice', [dataset('zones/test', '@a,1 #b,1 #b,2')], []],
+  ])('is refused: %s', (_, source, target) => {
+    expect(code(source, target)).toBe('BAD_REQUEST');
+  });
+
+  it('does not matter where it concerns other datasets, such as two of one guid', () => {
+    const other = dataset('zones/other', '@a,1 @x,1', { guid: sound.guid });
+    expect(code([sound, other], [other])).toEqual(['full @a', '@a -> @b']);
+  });
+
+  it('may have several bookmarks of one snapshot', () => {
+    const source = dataset('zones/test', '#x,1 #y,1 @b,2');
+    expect(code([source], [dataset('zones/test', '@a,1')])).toEqual(['#x -> @b']);
+  });
+});
