@@ -27,13 +27,16 @@ export function namesTaken(task: DatasetTask, clashes: readonly SnapshotEntry[])
   const { source, target } = task;
   const names = clashes.map((entry) => entry.name);
   const evidence = evidenceOf(source.dataset, target.dataset, commonOf(task));
-  const targetOnly = [...new Set([...evidence.targetOnly, ...names])];
+  const sent = new Set(names);
+  const onSource = new Set(source.dataset.snapshots.map((entry) => entry.guid));
+  const inTheWay = target.dataset?.snapshots.filter((entry) => sent.has(entry.name) && !onSource.has(entry.guid));
+  const targetOnly = new Set([...evidence.targetOnly, ...(inTheWay ?? []).map((entry) => entry.name)]);
   return refused(
     task,
     'DIVERGED',
     `${target.name} on ${target.host} has other snapshots (other guids) under names that ${source.host} would send: ` +
       `${someOf(names)}. Way out: rename them there, zfs rename ${target.name}@${names[0]} @NAME.`,
-    { ...evidence, targetOnly },
+    { ...evidence, targetOnly: [...targetOnly] },
   );
 }
 
