@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/{unit,bus,contract}/**/*.test.ts'],
+    globalSetup: ['test/support/nats-server-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // two cores: each bus test file starts servers and services of its own
