@@ -1,0 +1,131 @@
+import type { z } from 'zod';
+import { ZpsendError } from '../../schemas/errors.ts';
+import {
+  baseSchema,
+  datasetOf,
+  datasetSchema,
+  propertySchema,
+  propertyValueSchema,
+  snapshotSchema,
+  tokenSchema,
+} from '../../schemas/names.ts';
+
+/** What `zfs send` is to make: one full stream, one `-i` incremental, or the rest of an interrupted one. */
+export type StreamRequest = { to: string; from?: string } | { token: string };
+
+export interface ReceiveRequest {
+  dataset: string;
+  /** The part after `@` of the one snapshot the stream may bring. */
+  snapshot?: string;
+  /** The snapshot on this host that a clone is received onto. */
+  origin?: string;
+  /** `-o property=value` */
+  set: Record<string, string>;
+  /** `-x property` */
+  exclude: string[];
+}
+
+/** The columns of one listing; the first four are what no listing can do without. */
+export const requiredColumns = ['name', 'type', 'guid', 'createtxg'] as const;
+export const optionalColumns = [
+  'used',
+  'referenced',
+  'written',
+  'userrefs',
+  'origin',
+  'encryption',
+  'keystatus',
+  'receive_resume_token',
+] as const;
+export type Column = (typeof requiredColumns)[number] | (typeof optionalColumns)[number];
+
+const types = 'filesystem,volume,snapshot,bookmark';
+
+/** Every value that becomes an argument passes here: refused with BAD_REQUEST before a process starts (I10). */
+function accept(schema: z.ZodType<string>, value: string, what: string): string {
+  const parsed = schema.safeParse(value);
+  if (parsed.success && !value.startsWith('-')) return value;
+  const why = parsed.success ? 'begins with "-"' : (parsed.error.issues[0]?.message ?? 'not valid');
+  throw new ZpsendError('BAD_REQUEST', `${what} ${JSON.stringify(value.slice(0, 300))} is refused: ${why}`);
+}
+
+export const checkDataset = (value: string): string => accept(datasetSchema, value, 'dataset');
+export const checkSnapshot = (value: string): string => accept(snapshotSchema, value, 'snapshot');
+const checkToken = (value: string): string => accept(tokenSchema, value, 'resume token');
+
+/** `pool/a@x` or `pool/a#bm` */
+export function checkBase(value: string): string {
+  const dataset = datasetOf(value);
+  checkDataset(dataset);
+  accept(baseSchema, value.slice(dataset.length), 'base');
+  return value;
+}
+
+/** A dataset, a snapshot or a bookmark. */
+export const checkName = (value: string): string => (/[@#]/.test(value) ? checkBase(value) : checkDataset(value));
+
+/** A hold's tag, e.g. `zpsend:<job>`; zfs-hold(8) limits only its length. */
+function checkTag(tag: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}$/.test(tag)) return tag;
+  throw new ZpsendError('BAD_REQUEST', `hold tag ${JSON.stringify(tag.slice(0, 300))} is refused`);
+}
+
+/** Without `-r`, `-d 1` brings a dataset's own snapshots and bookmarks; its child datasets come too and are left out when parsing. */
+export function listArgv(what: { dataset?: string; recursive?: boolean }, columns: readonly Column[]): string[] {
+  const argv = ['list', '-Hp', '-t', types, '-o', columns.join(',')];
+  if (what.dataset === undefined) return argv;
+  return [...argv, ...(what.recursive ? ['-r'] : ['-d', '1']), checkDataset(what.dataset)];
+}
+
+export function lookArgv(names: readonly string[], columns: readonly Column[]): string[] {
+  return ['list', '-Hp', '-t', types, '-o', columns.join(','), ...names.map(checkName)];
+}
+
+function streamArgv(stream: StreamRequest): string[] {
+  // a token carries its stream's flags: adding others breaks the resumption (zettarepl#44)
+  if ('token' in stream) return ['-t', checkToken(stream.token)];
+  const to = checkSnapshot(stream.to);
+  return stream.from === undefined ? [to] : ['-i', checkBase(stream.from), to];
+}
+
+/** Exactly one `to` and at most one `from`, by full name: a clone's base lies in another dataset (I2). */
+export const sendArgv = (stream: StreamRequest): string[] => ['send', ...streamArgv(stream)];
+
+/** A dry run: nothing is sent, the size and what a token says are printed. */
+export const estimateArgv = (stream: StreamRequest): string[] => ['send', '-nvP', ...streamArgv(stream)];
+
+/**
+ * The target is named `dataset@snapshot`: zfs-receive(8) then refuses a stream of several snapshots ("cannot specify
+ * snapshot name for multi-snapshot stream"), so a step can bring no more than its one snapshot, and no child datasets.
+ * A resumed stream is received with the same command. Without a snapshot the stream's own name is taken.
+ */
+export function receiveArgv(into: ReceiveRequest): string[] {
+  const dataset = checkDataset(into.dataset);
+  const target = into.snapshot === undefined ? dataset : checkSnapshot(`${dataset}@${into.snapshot}`);
+  const argv = ['receive', '-s', '-u'];
+  if (into.origin !== undefined) argv.push('-o', `origin=${checkSnapshot(into.origin)}`);
+  for (const [property, value] of Object.entries(into.set)) {
+    accept(propertySchema, property, 'property');
+    const refused = propertyValueSchema.safeParse(value).error?.issues[0]?.message;
+    if (refused) throw new ZpsendError('BAD_REQUEST', `the value of property ${property} is refused: ${refused}`);
+    argv.push('-o', `${property}=${value}`);
+  }
+  for (const property of into.exclude) argv.push('-x', accept(propertySchema, property, 'property'));
+  return [...argv, target];
+}
+
+export const abortReceiveArgv = (dataset: string): string[] => ['receive', '-A', checkDataset(dataset)];
+export const holdArgv = (tag: string, snapshots: readonly string[]): string[] => [
+  'hold',
+  checkTag(tag),
+  ...snapshots.map(checkSnapshot),
+];
+export const releaseArgv = (tag: string, snapshots: readonly string[]): string[] => [
+  'release',
+  checkTag(tag),
+  ...snapshots.map(checkSnapshot),
+];
+/** `-p` came with OpenZFS 2.2, so the dates stay as they are: nobody reads them. */
+export const holdsArgv = (snapshots: readonly string[]): string[] => ['holds', '-H', ...snapshots.map(checkSnapshot)];
+export const versionArgv: string[] = ['version'];
+export const poolsArgv: string[] = ['list', '-Hp', '-o', 'name,size,allocated,free,health'];

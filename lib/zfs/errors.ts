@@ -1,0 +1,252 @@
+import { type Code, ZpsendError } from '../../schemas/errors.ts';
+
+/** How a `zfs` process ended that did not end well, and what it was for. */
+export interface Failure {
+  /** What was being done, for people: "sending tank/a@2". */
+  doing: string;
+  host: string;
+  stderr: string;
+  exitCode?: number | undefined;
+  signal?: string | undefined;
+  /** The base of an incremental, so that its absence is told from the absence of the snapshot itself. */
+  from?: string | undefined;
+}
+
+interface Rule {
+  code: Code;
+  pattern: RegExp;
+  /** What zfs prints: libzfs_sendrecv.c, libzfs_dataset.c and libzfs_util.c; captured samples are in test/fixtures/stderr. */
+  sample: string;
+  advice: string;
+}
+
+/** The first rule that matches decides, so what is more exact stands first. Wrapped lines are joined before. */
+export const rules: readonly Rule[] = [
+  {
+    code: 'RESUME_STALE',
+    pattern: /used in the initial send no longer exists$|incremental source 0x[0-9a-f]+ no longer exists$/m,
+    sample: "cannot resume send: 'tank/a@3' used in the initial send no longer exists",
+    advice: 'abort the partial receive on the target (zfs receive -A) and start this step anew',
+  },
+  {
+    code: 'RESUME_STALE',
+    pattern: /resume token is corrupt|^cannot resume send: /m,
+    sample: 'cannot resume send: resume token is corrupt (incorrect checksum)',
+    advice: 'ask the target for its resume token again, or abort the partial receive there (zfs receive -A)',
+  },
+  {
+    // openzfs words a resumed stream that does not continue at the saved offset like a stream of unknown features
+    code: 'RESUME_STALE',
+    pattern: /^cannot receive resume stream: (?:kernel modules|pool) must be upgraded/m,
+    sample: 'cannot receive resume stream: kernel modules must be upgraded to receive this stream.',
+    advice: 'the stream does not continue what is saved: ask the target for its resume token again',
+  },
+  {
+    code: 'UNSUPPORTED',
+    pattern: /must be upgraded to receive this stream|unsupported feature|unsupported version|not supported/,
+    sample: 'cannot receive incremental stream: pool must be upgraded to receive this stream.',
+    advice: 'this pool or release of ZFS cannot do that: upgrade it, or send without that feature',
+  },
+  {
+    code: 'UNSUPPORTED',
+    pattern: /^\/dev\/zfs and \/proc|ZFS modules? (?:are not|cannot be)|^Unable to open \/dev\/zfs/m,
+    sample: '/dev/zfs and /proc/self/mounts are required.',
+    advice: 'load the ZFS kernel module on this host (modprobe zfs)',
+  },
+  {
+    code: 'UNSUPPORTED',
+    pattern: /^(?:invalid option|unrecognized command|missing argument|bad property list|invalid type) ?/m,
+    sample: "invalid option 'p'",
+    advice: 'this release of ZFS does not know that option',
+  },
+  {
+    code: 'NOT_ALLOWED',
+    pattern: /permission denied$|Permission denied the ZFS utilities/im,
+    sample: "warning: cannot send 'tank/a@1': permission denied",
+    advice: 'run as root, or delegate what is missing with zfs allow',
+  },
+  {
+    code: 'DIVERGED',
+    pattern: /most recent snapshot of .* does not match incremental source$/m,
+    sample: 'cannot receive incremental stream: most recent snapshot of dozer/a does not match incremental source',
+    advice: 'compare the snapshots of both sides by guid: the base must be the newest snapshot of the target',
+  },
+  {
+    code: 'MODIFIED',
+    pattern: /has been modified since most recent snapshot$/m,
+    sample: 'cannot receive incremental stream: destination dozer/a has been modified since most recent snapshot',
+    advice: 'look what was written there (zfs diff), keep it or roll it back, and set readonly=on',
+  },
+  {
+    code: 'BUSY',
+    pattern: /contains partially-complete state from "zfs receive -s"/,
+    sample: 'destination dozer/part contains partially-complete state from "zfs receive -s".',
+    advice: 'a receive is under way or was interrupted: resume it, or abort it with zfs receive -A',
+  },
+  {
+    code: 'BUSY',
+    pattern: /(?:dataset|target|pool|destination) is busy\b|Device or resource busy$/m,
+    sample: "cannot destroy 'dozer/busy': dataset is busy",
+    advice: 'something else uses it now: wait and ask again',
+  },
+  {
+    code: 'ORIGIN_MISSING',
+    pattern: /local origin for clone .* does not exist$|specified origin fs \(.*\) does not exist$/m,
+    sample: 'cannot receive: local origin for clone small/clone@c does not exist',
+    advice: 'send the origin first, or send the clone as a full stream',
+  },
+  {
+    code: 'BASE_MISSING',
+    pattern: /incremental source \(?.*\)? does not exist$|: No such process$|: no such base/m,
+    sample: "warning: cannot send 'tank/a@2': incremental source (tank/a#none) does not exist",
+    advice: 'list the snapshots again and plan anew',
+  },
+  {
+    code: 'BASE_MISSING',
+    pattern: /not an earlier snapshot from the same fs$|incremental source must be in same filesystem/m,
+    sample: "warning: cannot send 'tank/a@1': not an earlier snapshot from the same fs",
+    advice: 'the base must be an earlier snapshot or bookmark of the same dataset, or its origin',
+  },
+  {
+    code: 'BAD_REQUEST',
+    pattern: /cannot specify snapshot name for multi-snapshot stream$/m,
+    sample: 'cannot receive: cannot specify snapshot name for multi-snapshot stream',
+    advice: 'a step is one snapshot: send it with zfs send -i, without -R',
+  },
+  {
+    code: 'EXISTS',
+    pattern:
+      /destination '.*' exists$|destination already exists$|destination has snapshots \(|dataset already exists$/m,
+    sample: "cannot receive new filesystem stream: destination 'dozer/a' exists",
+    advice: 'choose another dataset, or move this one out of the way (zfs rename)',
+  },
+  {
+    code: 'EXISTS',
+    pattern: /tag already exists on this dataset$/m,
+    sample: "cannot hold snapshot 'tank/a@2': tag already exists on this dataset",
+    advice: 'the hold is there already',
+  },
+  {
+    code: 'NO_SPACE',
+    pattern: /: out of space$|quota exceeded\.?$|No space left on device$|Disk quota exceeded$/m,
+    sample: 'cannot receive new filesystem stream: out of space',
+    advice: 'free space in the pool or raise the quota, then run it again: what was received is kept',
+  },
+  {
+    code: 'KEY_REQUIRED',
+    pattern: /key (?:must be loaded|is not loaded or provided|not loaded)/,
+    sample: "warning: cannot send 'tank/enc@1': dataset key must be loaded",
+    advice: 'load the key with zfs load-key',
+  },
+  {
+    code: 'DIVERGED',
+    pattern: /cannot perform raw receive on top of existing unencrypted dataset|IV set guid (?:mismatch|missing)/,
+    sample: 'cannot receive incremental stream: cannot perform raw receive on top of existing unencrypted dataset',
+    advice: 'raw and plain streams do not mix on one target: go on as this target was begun',
+  },
+  {
+    code: 'STREAM_BROKEN',
+    pattern: /bad magic|malformed nvlist|invalid backup stream/,
+    sample: 'cannot receive: invalid stream (bad magic number)',
+    advice: 'what came is not a ZFS stream',
+  },
+  {
+    code: 'STREAM_BROKEN',
+    pattern: /checksum mismatch|incomplete stream|failed to read from stream|invalid stream/,
+    sample: 'cannot receive new filesystem stream: checksum mismatch or incomplete stream.',
+    advice: 'the stream was cut or damaged on its way: run it again, what was received is kept',
+  },
+  {
+    code: 'ABORTED',
+    pattern: /: signal received$|Broken pipe$/m,
+    sample: "warning: cannot send 'tank/big@1': signal received",
+    advice: 'the reader of the stream went away',
+  },
+  {
+    code: 'BAD_REQUEST',
+    pattern: /invalid property '|property '.*' does not apply|is readonly$|must be a string$|invalid value/m,
+    sample: "cannot receive: invalid property 'nonsense'",
+    advice: 'mend the properties that the configuration sets or excludes',
+  },
+  {
+    code: 'NO_SUCH_SNAPSHOT',
+    pattern:
+      /'[^']*[@#][^']*'(?:: dataset)? does not exist|'[^']*#[^']*': no such pool or dataset|snapshots to destroy;/,
+    sample: "cannot open 'tank/a@none': dataset does not exist",
+    advice: 'list the snapshots again and plan anew',
+  },
+  {
+    code: 'NO_SUCH_DATASET',
+    pattern: /(?:: dataset| parent|destination '.*') does not exist$|: no such pool|no datasets available$/m,
+    sample: "cannot open 'tank/none': dataset does not exist",
+    advice: 'look at its name with zfs list; the parent of a target must exist',
+  },
+  {
+    code: 'BAD_REQUEST',
+    pattern:
+      /in name$|trailing slash|name is too long$|: invalid name$|missing dataset name$|is not a snapshot$|is not expected here$|empty component/m,
+    sample: "cannot open 'tank/a;b': invalid character ';' in name",
+    advice: 'mend the name',
+  },
+];
+
+/** The two messages that libzfs wraps are joined again; the usage text and the lines after it say nothing. */
+function tidy(stderr: string): string {
+  const joined = stderr.replace(/\n(match incremental source|since most recent snapshot)$/gm, ' $1');
+  const usage = joined.search(/^usage:/m);
+  return (usage > 0 ? joined.slice(0, usage) : joined).trim();
+}
+
+/** Any end of a `zfs` process becomes one coded error: what failed where, zfs's own first line, and what to do. Total. */
+export function toError(failure: Failure): ZpsendError {
+  const said = tidy(failure.stderr);
+  const matched = rules.find(({ pattern }) => pattern.test(said));
+  const first = said.split('\n', 1)[0]?.slice(0, 1000) || '';
+  const details = {
+    stderr: failure.stderr.slice(0, 4096),
+    ...(failure.exitCode !== undefined && { exitCode: failure.exitCode }),
+    ...(failure.signal !== undefined && { signal: failure.signal }),
+  };
+  const make = (code: Code, what: string, advice?: string) =>
+    new ZpsendError(
+      code,
+      `${failure.doing} on ${failure.host}: ${what}${advice ? `; ${advice}` : ''}`.slice(0, 8000),
+      details,
+    );
+  if (matched) {
+    const baseGone = matched.code === 'NO_SUCH_SNAPSHOT' && failure.from && said.includes(`'${failure.from}'`);
+    return make(baseGone ? 'BASE_MISSING' : matched.code, first, matched.advice);
+  }
+  if (failure.signal) return make('ABORTED', `ended by ${failure.signal}${first && `: ${first}`}`);
+  return make('INTERNAL', first || `exit status ${failure.exitCode ?? 'unknown'} and not a word`);
+}
+
+/** Is every complaint only that something named is not there? Then the rest of the answer holds. */
+export const onlyMissing = (stderr: string): boolean =>
+  everyLine(stderr, /': (?:dataset does not exist|no such pool or dataset)$|^no datasets available$/);
+
+/** Is every complaint of `zfs release` only that the hold is gone already, with its tag, snapshot or dataset? */
+export const onlyReleased = (stderr: string): boolean =>
+  everyLine(stderr, /': (?:no such tag on this dataset|dataset does not exist)$/);
+
+/** Is every complaint of `zfs hold` only that this tag holds the snapshot already? */
+export const onlyHeld = (stderr: string): boolean => everyLine(stderr, /': tag already exists on this dataset$/);
+
+/** Is there nothing for `zfs receive -A` to abort? */
+export const nothingToAbort = (stderr: string): boolean =>
+  everyLine(
+    tidy(stderr),
+    /' does not have any resumable receive state to abort$|^cannot open '.*': dataset does not exist$/,
+  );
+
+/** The column that this release of ZFS does not know, of "bad property list: invalid property 'keystatus'". */
+export const unknownColumn = (stderr: string): string | undefined =>
+  /bad property list: invalid property '([a-z_]+)'/.exec(stderr)?.[1];
+
+/** illumos has no `zfs version`. */
+export const unknownCommand = (stderr: string): boolean => stderr.startsWith('unrecognized command');
+
+function everyLine(stderr: string, pattern: RegExp): boolean {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  return lines.length > 0 && lines.every((line) => pattern.test(line));
+}

@@ -1,0 +1,204 @@
+import type { Pool } from '../../schemas/host.ts';
+import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
+import { datasetOf, leafOf } from '../../schemas/names.ts';
+import type { Column } from './argv.ts';
+
+export interface Seen {
+  name: string;
+  type: 'filesystem' | 'volume' | 'snapshot' | 'bookmark';
+  guid: string;
+  createtxg: string;
+  resumeToken?: string;
+  /** Bytes: of a dataset, since its newest snapshot; of a snapshot, since the one before; 0 of a bookmark. */
+  written: number;
+  /** Number of user holds. */
+  userrefs: number;
+}
+
+/** Calls back with the tab-separated fields of each line; no array of all lines is made. */
+function eachRow(stdout: string, row: (fields: string[]) => void): void {
+  for (let start = 0; start < stdout.length; ) {
+    const newline = stdout.indexOf('\n', start);
+    const end = newline < 0 ? stdout.length : newline;
+    if (end > start) row(stdout.slice(start, end).split('\t'));
+    start = end + 1;
+  }
+}
+
+/** "-" (no such value for this type) and whatever is not a number count as 0. */
+function bytes(field: string | undefined): number {
+  const value = Number(field);
+  return Number.isSafeInteger(value) && value > 0 ? value : 0;
+}
+
+const present = (field: string | undefined): string | undefined => (field && field !== '-' ? field : undefined);
+
+/** Order of two decimal strings of up to 64 bits. */
+const byNumber = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
+const byTxg = (a: { createtxg: string }, b: { createtxg: string }): number => byNumber(a.createtxg, b.createtxg);
+
+/** Reads a field by its column's name, so that a column this ZFS does not know reads as absent. */
+function reader(columns: readonly Column[]): (fields: string[], column: Column) => string | undefined {
+  const index = new Map(columns.map((column, at) => [column, at]));
+  return (fields, column) => fields[index.get(column) ?? -1];
+}
+
+/**
+ * The rows of `zfs list` as datasets with their snapshots and bookmarks: datasets by name, the rest by createtxg.
+ * Rows of other types, and snapshots of datasets that are not in the listing, are left out. `only` keeps one dataset.
+ */
+export function parseListing(stdout: string, columns: readonly Column[], only?: string): DatasetEntry[] {
+  const field = reader(columns);
+  const datasets = new Map<string, DatasetEntry>();
+  const leaves: { dataset: string; snapshot?: SnapshotEntry; bookmark?: BookmarkEntry }[] = [];
+  eachRow(stdout, (fields) => {
+    const name = field(fields, 'name') ?? '';
+    const guid = field(fields, 'guid') ?? '';
+    const createtxg = field(fields, 'createtxg') ?? '';
+    const sizes = (column: Column) => bytes(field(fields, column));
+    const type = field(fields, 'type');
+    if (type === 'filesystem' || type === 'volume') {
+      if (only !== undefined && name !== only) return;
+      const origin = present(field(fields, 'origin'));
+      const keystatus = field(fields, 'keystatus');
+      const resumeToken = present(field(fields, 'receive_resume_token'));
+      datasets.set(name, {
+        name,
+        type,
+        guid,
+        createtxg,
+        used: sizes('used'),
+        referenced: sizes('referenced'),
+        written: sizes('written'),
+        ...(origin && { origin: { name: origin } }),
+        encryption: present(field(fields, 'encryption')) ?? 'off',
+        ...((keystatus === 'available' || keystatus === 'unavailable') && { keystatus }),
+        ...(resumeToken && { resumeToken }),
+        snapshots: [],
+        bookmarks: [],
+      });
+      return;
+    }
+    const leaf = { name: leafOf(name) ?? '', guid, createtxg };
+    if (type === 'bookmark') leaves.push({ dataset: datasetOf(name), bookmark: leaf });
+    if (type !== 'snapshot') return;
+    const { used, referenced, written, userrefs } = {
+      used: sizes('used'),
+      referenced: sizes('referenced'),
+      written: sizes('written'),
+      userrefs: sizes('userrefs'),
+    };
+    leaves.push({ dataset: datasetOf(name), snapshot: { ...leaf, used, referenced, written, userrefs } });
+  });
+  for (const { dataset, snapshot, bookmark } of leaves) {
+    const entry = datasets.get(dataset);
+    if (snapshot) entry?.snapshots.push(snapshot);
+    if (bookmark) entry?.bookmarks.push(bookmark);
+  }
+  const listed = [...datasets.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const entry of listed) {
+    entry.snapshots.sort(byTxg);
+    entry.bookmarks.sort(byTxg);
+  }
+  return listed;
+}
+
+/** Fills in the guids of the origins that the listing itself holds; gives the names of those it does not. */
+export function joinOrigins(datasets: readonly DatasetEntry[], known: ReadonlyMap<string, string>): string[] {
+  const wanted = new Map<string, string | undefined>();
+  for (const { origin } of datasets) if (origin) wanted.set(origin.name, known.get(origin.name));
+  const holders = new Set([...wanted.keys()].map(datasetOf));
+  for (const { name, snapshots } of datasets) {
+    if (!holders.has(name)) continue;
+    for (const snapshot of snapshots) {
+      const full = `${name}@${snapshot.name}`;
+      if (wanted.has(full)) wanted.set(full, snapshot.guid);
+    }
+  }
+  for (const dataset of datasets) {
+    const guid = dataset.origin && wanted.get(dataset.origin.name);
+    if (dataset.origin && guid) dataset.origin = { name: dataset.origin.name, guid };
+  }
+  return [...wanted].filter(([, guid]) => guid === undefined).map(([name]) => name);
+}
+
+/** The rows of `zfs list` for named things, as they come. */
+export function parseSeen(stdout: string, columns: readonly Column[]): Seen[] {
+  const field = reader(columns);
+  const seen: Seen[] = [];
+  eachRow(stdout, (fields) => {
+    const type = field(fields, 'type');
+    if (type !== 'filesystem' && type !== 'volume' && type !== 'snapshot' && type !== 'bookmark') return;
+    const resumeToken = present(field(fields, 'receive_resume_token'));
+    seen.push({
+      name: field(fields, 'name') ?? '',
+      type,
+      guid: field(fields, 'guid') ?? '',
+      createtxg: field(fields, 'createtxg') ?? '',
+      ...(resumeToken && { resumeToken }),
+      written: bytes(field(fields, 'written')),
+      userrefs: bytes(field(fields, 'userrefs')),
+    });
+  });
+  return seen;
+}
+
+/** `zfs holds -H`: snapshot, tag, date. */
+export function parseHolds(stdout: string): { snapshot: string; tag: string }[] {
+  const holds: { snapshot: string; tag: string }[] = [];
+  eachRow(stdout, ([snapshot, tag]) => {
+    if (snapshot && tag) holds.push({ snapshot, tag });
+  });
+  return holds;
+}
+
+/** `zpool list -Hp`; a pool that is not available shows "-" for its sizes. */
+export function parsePools(stdout: string): Pool[] {
+  const pools: Pool[] = [];
+  eachRow(stdout, ([name, size, allocated, free, health]) => {
+    if (name)
+      pools.push({
+        name,
+        size: bytes(size),
+        allocated: bytes(allocated),
+        free: bytes(free),
+        health: present(health) ?? 'UNKNOWN',
+      });
+  });
+  return pools;
+}
+
+/** Bytes from the `size` line of `zfs send -nvP`. */
+export function parseEstimate(output: string): number | undefined {
+  const size = /^size[\t ]+([0-9]+)$/m.exec(output)?.[1];
+  return size === undefined ? undefined : bytes(size);
+}
+
+export interface TokenContents {
+  toname: string;
+  toguid: string;
+  fromguid?: string;
+  /** Bytes of the stream that the target has taken. */
+  bytes?: number;
+  /** Bytes into the object being received. */
+  offset?: number;
+}
+
+/** The nvlist that `zfs send -nv -t TOKEN` prints ("toguid = 0x12b7..."); undefined when there is none. */
+export function parseToken(output: string): TokenContents | undefined {
+  const toname = /^\s*toname = (.+)$/m.exec(output)?.[1];
+  const number = (key: string): bigint | undefined => {
+    const text = new RegExp(`^\\s*${key} = (0x[0-9a-f]+|[0-9]+)$`, 'm').exec(output)?.[1];
+    return text === undefined ? undefined : BigInt(text);
+  };
+  const toguid = number('toguid');
+  if (toname === undefined || toguid === undefined) return undefined;
+  const [fromguid, taken, offset] = [number('fromguid'), number('bytes'), number('offset')];
+  return {
+    toname,
+    toguid: toguid.toString(),
+    ...(fromguid !== undefined && { fromguid: fromguid.toString() }),
+    ...(taken !== undefined && { bytes: Number(taken) }),
+    ...(offset !== undefined && { offset: Number(offset) }),
+  };
+}

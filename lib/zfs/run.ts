@@ -1,0 +1,132 @@
+import type { Readable, Writable } from 'node:stream';
+import { execa } from 'execa';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { type Failure, toError } from './errors.ts';
+
+/** Where and how `zfs` is run. */
+export interface Rim {
+  host: string;
+  env: NodeJS.ProcessEnv;
+}
+
+export interface Outcome {
+  ok: boolean;
+  stdout: string;
+  stderr: string;
+  exitCode: number | undefined;
+  signal: string | undefined;
+}
+
+/** A running `zfs send` or `zfs receive`. */
+export interface ZfsProcess {
+  readonly pid: number | undefined;
+  /** Of a receive. An error here (EPIPE when `zfs` ended early) is never unhandled: `done` tells what went wrong. */
+  readonly stdin: Writable;
+  /** Of a send. Paused until it is iterated, piped or resumed, so nothing is lost if reading begins late. */
+  readonly stdout: Readable;
+  /** Resolves after exit 0; rejects with a ZpsendError made from what `zfs` said. Never an unhandled rejection. */
+  readonly done: Promise<void>;
+  /** SIGTERM (default) is followed by SIGKILL after 5 s. Both pipes are closed at once. */
+  kill(signal?: 'SIGTERM' | 'SIGKILL'): void;
+}
+
+const maxListing = 512 * 1024 * 1024;
+const maxStderr = 64 * 1024;
+
+/** The environment of every process: `zfs` in the system's folders too (cron's PATH lacks them), untranslated messages. */
+export function environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const path = (env.PATH ?? '').split(':').filter((folder) => folder !== '');
+  const missing = ['/usr/local/sbin', '/usr/sbin', '/sbin'].filter((folder) => !path.includes(folder));
+  return { ...env, PATH: [...path, ...missing].join(':'), LC_ALL: 'C' };
+}
+
+/** What kept the process from starting, as a coded error. */
+function notStarted(command: string, doing: string, host: string, cause: unknown): ZpsendError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const options = { cause };
+  if (code === 'ENOENT') {
+    const what = `${command} was not found on PATH; install OpenZFS (Debian: zfsutils-linux, FreeBSD and illumos have it)`;
+    return new ZpsendError('UNSUPPORTED', `${doing} on ${host}: ${what}`, undefined, options);
+  }
+  if (code === 'EACCES')
+    return new ZpsendError('NOT_ALLOWED', `${doing} on ${host}: ${command} may not be run here`, undefined, options);
+  const what = cause instanceof Error ? cause.message : String(cause);
+  return new ZpsendError(
+    'INTERNAL',
+    `${doing} on ${host}: ${command} could not be started: ${what}`,
+    undefined,
+    options,
+  );
+}
+
+/** Runs a short command to its end. A bad exit status is an outcome; only a command that cannot run throws. */
+export async function run(rim: Rim, command: 'zfs' | 'zpool', argv: string[], doing: string): Promise<Outcome> {
+  const result = await execa(command, argv, {
+    env: rim.env,
+    extendEnv: false,
+    stdin: 'ignore',
+    encoding: 'buffer',
+    reject: false,
+    maxBuffer: { stdout: maxListing, stderr: 16 * maxStderr },
+  });
+  if (result.isMaxBuffer)
+    throw new ZpsendError('INTERNAL', `${doing} on ${rim.host}: ${command} printed more than this program can take`);
+  const { exitCode, signal } = result;
+  if (exitCode === undefined && signal === undefined) throw notStarted(command, doing, rim.host, result.cause);
+  // names, guids and numbers are ASCII, and latin1 strings take one byte a character
+  const [stdout, stderr] = [text(result.stdout), text(result.stderr)];
+  return { ok: exitCode === 0, stdout, stderr, exitCode, signal };
+}
+
+const text = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+
+/** Starts a `zfs send` or `zfs receive`; the stream's bytes pass through untouched. */
+export function start(rim: Rim, argv: string[], about: Pick<Failure, 'doing' | 'from'>): ZfsProcess {
+  const child = execa('zfs', argv, {
+    env: rim.env,
+    extendEnv: false,
+    encoding: 'buffer',
+    buffer: false,
+    reject: false,
+  });
+  // execa lets go what nobody reads within a tick; a paused stream waits for its reader
+  child.stdout.pause();
+  child.stdin.on('error', () => {});
+  child.stdout.on('error', () => {});
+  if (argv[0] === 'send') child.stdin.end();
+  else child.stdout.resume();
+
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (stderr.length < maxStderr) stderr += chunk.toString('latin1');
+  });
+  const stderrEnd = new Promise<void>((resolve) => child.stderr.once('close', resolve));
+  // not execa's own end, which waits until all of stdout was read
+  const exit = new Promise<{ exitCode?: number | undefined; signal?: string | undefined; cause?: unknown }>(
+    (resolve) => {
+      child.nodeChildProcess.once('exit', (code, signal) => {
+        stderrEnd.then(() => resolve({ exitCode: code ?? undefined, signal: signal ?? undefined }));
+      });
+      child.then(({ exitCode, signal, cause }) => resolve({ exitCode, signal, cause }));
+    },
+  );
+  const done = exit.then(({ exitCode, signal, cause }) => {
+    if (exitCode === 0) return;
+    if (exitCode === undefined && signal === undefined) throw notStarted('zfs', about.doing, rim.host, cause);
+    throw toError({ ...about, host: rim.host, stderr, exitCode, signal });
+  });
+  done.catch(() => {});
+
+  return {
+    pid: child.pid,
+    stdin: child.stdin,
+    stdout: child.stdout,
+    done,
+    kill(signal = 'SIGTERM') {
+      child.kill(signal);
+      child.stdin.destroy();
+      child.stdout.destroy();
+    },
+  };
+}

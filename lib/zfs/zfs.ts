@@ -1,0 +1,212 @@
+import { hostname } from 'node:os';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { Pool } from '../../schemas/host.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+import { snapshotSchema } from '../../schemas/names.ts';
+import {
+  abortReceiveArgv,
+  type Column,
+  estimateArgv,
+  holdArgv,
+  holdsArgv,
+  listArgv,
+  lookArgv,
+  optionalColumns,
+  poolsArgv,
+  type ReceiveRequest,
+  receiveArgv,
+  releaseArgv,
+  requiredColumns,
+  type StreamRequest,
+  sendArgv,
+  versionArgv,
+} from './argv.ts';
+import {
+  nothingToAbort,
+  onlyHeld,
+  onlyMissing,
+  onlyReleased,
+  toError,
+  unknownColumn,
+  unknownCommand,
+} from './errors.ts';
+import {
+  joinOrigins,
+  parseEstimate,
+  parseHolds,
+  parseListing,
+  parsePools,
+  parseSeen,
+  parseToken,
+  type Seen,
+  type TokenContents,
+} from './parse.ts';
+import { environment, type Outcome, type Rim, run, start, type ZfsProcess } from './run.ts';
+
+export type { Seen, TokenContents } from './parse.ts';
+export type { ZfsProcess } from './run.ts';
+
+/** ZFS on this host. Every failure is a ZpsendError; names are checked before a process starts (I10). */
+export interface Zfs {
+  /**
+   * One `zfs list` for everything asked: datasets by name, each with its snapshots and bookmarks by createtxg. Without
+   * `dataset` everything; `recursive` adds descendants. Where an origin lies outside, one look finds its guid.
+   */
+  list(what: { dataset?: string; recursive?: boolean }): Promise<DatasetEntry[]>;
+  /** Those of the named datasets, snapshots (`pool/a@x`) and bookmarks (`pool/a#b`) that exist, in one process. */
+  look(names: string[]): Promise<Seen[]>;
+  /** Starts `zfs send`, full or `-i`. `from` is `pool/a@x` or `pool/a#bookmark`, in full. */
+  send(stream: StreamRequest): ZfsProcess;
+  /** Starts `zfs receive -s -u` into `dataset@snapshot`; give `snapshot` always, so that only that one can come. */
+  receive(into: ReceiveRequest): ZfsProcess;
+  /** `zfs receive -A`: destroys what an interrupted receive left. Nothing to abort is no error. */
+  abortReceive(dataset: string): Promise<void>;
+  /** Holds all in one process; a snapshot this tag holds already is no error. After a failure some may be held: release them. */
+  hold(tag: string, snapshots: string[]): Promise<void>;
+  /** Releases all in one process; a missing tag or snapshot is no error. */
+  release(tag: string, snapshots: string[]): Promise<void>;
+  /** The holds of those snapshots that exist. */
+  holds(snapshots: string[]): Promise<{ snapshot: string; tag: string }[]>;
+  /** Bytes that `zfs send` will print, as ZFS guesses (far off at times for a token, openzfs#16691); undefined where it does not say. */
+  estimate(stream: StreamRequest): Promise<number | undefined>;
+  /** What a resume token says, asked on the source; RESUME_STALE when it cannot be used any more. */
+  token(token: string): Promise<TokenContents>;
+  /** First line of `zfs version`. */
+  version(): Promise<string>;
+  pools(): Promise<Pool[]>;
+}
+
+export interface ZfsOptions {
+  /** This host's name in messages. */
+  host?: string;
+  /** Its PATH finds `zfs` and `zpool`; the system's sbin folders are searched after it. */
+  env?: NodeJS.ProcessEnv;
+}
+
+/** Far below ARG_MAX (2 MiB on Linux) with the longest of names. */
+const namesAtOnce = 4000;
+
+export function createZfs(options: ZfsOptions = {}): Zfs {
+  const rim: Rim = { host: options.host ?? hostname(), env: environment(options.env ?? process.env) };
+  const unknown = new Set<string>();
+
+  const failed = (outcome: Outcome, doing: string, from?: string): ZpsendError =>
+    toError({ ...outcome, doing, host: rim.host, from });
+
+  /** Runs a listing; a column that this release does not know is left out, now and from then on. */
+  async function withColumns(argv: (columns: Column[]) => string[], doing: string) {
+    for (;;) {
+      const columns = [...requiredColumns, ...optionalColumns.filter((column) => !unknown.has(column))];
+      const outcome = await run(rim, 'zfs', argv(columns), doing);
+      const refused = outcome.ok
+        ? undefined
+        : optionalColumns.find((column) => column === unknownColumn(outcome.stderr));
+      if (refused === undefined || unknown.has(refused)) return { columns, outcome };
+      unknown.add(refused);
+    }
+  }
+
+  async function look(names: string[]): Promise<Seen[]> {
+    const seen: Seen[] = [];
+    for (const some of batches(names)) {
+      const doing = `looking at ${some.length === 1 ? some[0] : `${some.length} names`}`;
+      const { columns, outcome } = await withColumns((columns) => lookArgv(some, columns), doing);
+      if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, doing);
+      seen.push(...parseSeen(outcome.stdout, columns));
+    }
+    return seen;
+  }
+
+  return {
+    look,
+
+    async list(what) {
+      const doing = `listing ${what.dataset ?? 'all datasets'}`;
+      const { columns, outcome } = await withColumns((columns) => listArgv(what, columns), doing);
+      // without a single pool there is nothing to list
+      if (!outcome.ok && !(what.dataset === undefined && onlyMissing(outcome.stderr))) throw failed(outcome, doing);
+      const datasets = parseListing(outcome.stdout, columns, what.recursive ? undefined : what.dataset);
+      const outside = joinOrigins(datasets, new Map()).filter((name) => snapshotSchema.safeParse(name).success);
+      if (outside.length > 0)
+        joinOrigins(datasets, new Map((await look(outside)).map((seen) => [seen.name, seen.guid])));
+      return datasets;
+    },
+
+    send(stream) {
+      const doing = 'token' in stream ? 'resuming a send' : `sending ${stream.to}`;
+      return start(rim, sendArgv(stream), { doing, from: 'token' in stream ? undefined : stream.from });
+    },
+
+    receive(into) {
+      return start(rim, receiveArgv(into), { doing: `receiving into ${into.dataset}` });
+    },
+
+    async abortReceive(dataset) {
+      const doing = `aborting the partial receive of ${dataset}`;
+      const outcome = await run(rim, 'zfs', abortReceiveArgv(dataset), doing);
+      if (!outcome.ok && !nothingToAbort(outcome.stderr)) throw failed(outcome, doing);
+    },
+
+    async hold(tag, snapshots) {
+      for (const some of batches(snapshots)) {
+        const doing = `holding ${some.join(', ')}`;
+        const outcome = await run(rim, 'zfs', holdArgv(tag, some), doing);
+        if (!outcome.ok && !onlyHeld(outcome.stderr)) throw failed(outcome, doing);
+      }
+    },
+
+    async release(tag, snapshots) {
+      for (const some of batches(snapshots)) {
+        const doing = `releasing ${some.join(', ')}`;
+        const outcome = await run(rim, 'zfs', releaseArgv(tag, some), doing);
+        if (!outcome.ok && !onlyReleased(outcome.stderr)) throw failed(outcome, doing);
+      }
+    },
+
+    async holds(snapshots) {
+      const holds: { snapshot: string; tag: string }[] = [];
+      for (const some of batches(snapshots)) {
+        const outcome = await run(rim, 'zfs', holdsArgv(some), 'listing holds');
+        if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, 'listing holds');
+        holds.push(...parseHolds(outcome.stdout));
+      }
+      return holds;
+    },
+
+    async estimate(stream) {
+      const doing = 'token' in stream ? 'estimating a resumed send' : `estimating the size of ${stream.to}`;
+      const outcome = await run(rim, 'zfs', estimateArgv(stream), doing);
+      if (!outcome.ok) throw failed(outcome, doing, 'token' in stream ? undefined : stream.from);
+      // releases differ in whether a dry run speaks on stdout or stderr
+      return parseEstimate(`${outcome.stdout}\n${outcome.stderr}`);
+    },
+
+    async token(token) {
+      const doing = 'reading a resume token';
+      const outcome = await run(rim, 'zfs', estimateArgv({ token }), doing);
+      if (!outcome.ok) throw failed(outcome, doing);
+      const contents = parseToken(`${outcome.stdout}\n${outcome.stderr}`);
+      if (contents) return contents;
+      throw new ZpsendError('RESUME_STALE', `${doing} on ${rim.host}: zfs did not say what it holds`);
+    },
+
+    async version() {
+      const outcome = await run(rim, 'zfs', versionArgv, 'asking for the version');
+      if (outcome.ok) return outcome.stdout.split('\n', 1)[0] || 'zfs';
+      if (unknownCommand(outcome.stderr)) return 'zfs (does not tell its version)';
+      throw failed(outcome, 'asking for the version');
+    },
+
+    async pools() {
+      const outcome = await run(rim, 'zpool', poolsArgv, 'listing pools');
+      if (!outcome.ok) throw failed(outcome, 'listing pools');
+      return parsePools(outcome.stdout);
+    },
+  };
+}
+
+function batches(names: string[]): string[][] {
+  const batches: string[][] = [];
+  for (let at = 0; at < names.length; at += namesAtOnce) batches.push(names.slice(at, at + namesAtOnce));
+  return batches;
+}
