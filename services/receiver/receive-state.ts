@@ -93,9 +93,12 @@ const isFailure = (
 export function next(state: ReceiveState, event: ReceiveEvent): Next {
   switch (state.phase) {
     case 'locking':
-      if (event.type === 'locked') return to(state, 'looking', 'look');
+      if (event.type === 'locked') {
+        return state.error ? to(state, 'releasing', 'refuse', 'release') : to(state, 'looking', 'look');
+      }
       if (event.type === 'refused') return to({ ...state, error: event.error }, 'over', 'refuse');
-      return [state];
+      // the answer about the lock is under way, and may be a lock to give back
+      return isFailure(event) ? [{ ...state, error: event.error }] : [state];
     case 'looking':
       if (event.type === 'accepted') return to({ ...state, discard: event.discard }, 'ready', 'grant');
       if (event.type === 'refused' || isFailure(event)) {

@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+import { enableCompileCache } from 'node:module';
+
+enableCompileCache();
+
+/** The services are started here, above both: the command line itself knows them only over the bus. */
+async function run(argv: string[]): Promise<number> {
+  const [command, ...rest] = argv;
+  const help = rest.includes('--help') || rest.includes('-h');
+  if ((command === 'sender' || command === 'receiver') && !help) {
+    const { runService } = await import('../services/host/life.ts');
+    const isPrivate = rest.includes('--private');
+    const service =
+      command === 'sender'
+        ? (await import('../services/sender/service.ts')).sender(isPrivate)
+        : (await import('../services/receiver/service.ts')).receiver;
+    return runService(service, { env: process.env, private: isPrivate });
+  }
+  const { main } = await import('../cli/main.ts');
+  return main(argv);
+}
+
+process.exitCode = await run(process.argv.slice(2));

@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import type { Bus } from '../../lib/bus/connect.ts';
+import { gather } from '../../lib/bus/request.ts';
+import { type Served, serve } from '../../lib/bus/serve.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import {
+  eachInfoSchema,
+  type Info,
+  type Instance,
+  type SnapshotsRequest,
+  snapshotsRequestSchema,
+} from '../../schemas/host.ts';
+import { toParts } from './listing-parts.ts';
+import type { Log } from './log.ts';
+import { version } from './version.ts';
+
+const siblingsMs = 300;
+
+export interface HostDeps {
+  readonly host: string;
+  readonly bus: Bus;
+  readonly zfs: Zfs;
+  readonly log: Log;
+  readonly self: Instance;
+  readonly limits: Info['limits'];
+}
+
+async function zfsFacts(zfs: Zfs): Promise<Pick<Info, 'zfs' | 'zfsError' | 'pools'>> {
+  try {
+    const [zfsVersion, pools] = await Promise.all([zfs.version(), zfs.pools()]);
+    return { zfs: zfsVersion, pools };
+  } catch (error) {
+    return { zfsError: ZpsendError.from(error).message, pools: [] };
+  }
+}
+
+/** Serves what either service can tell: `zfs.<host>.info` and `zfs.<host>.snapshots`. */
+export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
+  const { host, bus, zfs, log } = deps;
+  const infoSubject = subjects.info(host);
+
+  async function info(): Promise<Info> {
+    const [facts, answers] = await Promise.all([
+      zfsFacts(zfs),
+      gather(bus, subjects.each(infoSubject), {}, eachInfoSchema, siblingsMs),
+    ]);
+    const limits = Object.assign({}, deps.limits, ...answers.map((answer) => answer.limits));
+    const instances = answers.flatMap((answer) => answer.instances);
+    return { host, version, node: process.version, ...facts, limits, instances };
+  }
+
+  async function* snapshots(asked: SnapshotsRequest) {
+    const datasets = await zfs.list({
+      ...(asked.dataset !== undefined && { dataset: asked.dataset }),
+      ...(asked.recursive !== undefined && { recursive: asked.recursive }),
+    });
+    const count = datasets.reduce((sum, dataset) => sum + dataset.snapshots.length, 0);
+    log.info(`sending a list of ${count} snapshots for ${asked.dataset ?? 'all datasets'}`);
+    for (const part of toParts(datasets)) yield { host, datasets: part };
+  }
+
+  const each = serve(bus, {
+    name: 'info-each',
+    subject: subjects.each(infoSubject),
+    request: z.strictObject({}),
+    handle: async () => ({ instances: [deps.self], limits: deps.limits }),
+  });
+  const own = [
+    serve(bus, {
+      name: `info-${deps.self.instance}`,
+      subject: subjects.instance(infoSubject, deps.self.instance),
+      request: z.strictObject({}),
+      handle: info,
+    }),
+    each,
+  ];
+  if (isPrivate) return own;
+  return [
+    ...own,
+    serve(bus, { name: 'info', subject: infoSubject, queue: 'host', request: z.strictObject({}), handle: info }),
+    serve(bus, {
+      name: 'snapshots',
+      subject: subjects.snapshots(host),
+      queue: 'host',
+      request: snapshotsRequestSchema,
+      fromText: (dataset) => ({ dataset }),
+      handle: snapshots,
+    }),
+  ];
+}

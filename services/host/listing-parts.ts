@@ -1,0 +1,47 @@
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+
+/** A part of a listing stays far below the server's max_payload of 1 MiB. */
+export const entriesPerPart = 2000;
+
+/** Cuts a listing into parts of at most `limit` entries; a dataset with more snapshots goes on in the next part. */
+export function* toParts(datasets: readonly DatasetEntry[], limit = entriesPerPart): Generator<DatasetEntry[]> {
+  let part: DatasetEntry[] = [];
+  let room = limit;
+  for (const dataset of datasets) {
+    let snapshots = 0;
+    let bookmarks = 0;
+    do {
+      if (room <= 0) {
+        yield part;
+        part = [];
+        room = limit;
+      }
+      const piece: DatasetEntry = {
+        ...dataset,
+        snapshots: dataset.snapshots.slice(snapshots, snapshots + room),
+        bookmarks: dataset.bookmarks.slice(
+          bookmarks,
+          bookmarks + Math.max(0, room - (dataset.snapshots.length - snapshots)),
+        ),
+      };
+      part.push(piece);
+      snapshots += piece.snapshots.length;
+      bookmarks += piece.bookmarks.length;
+      room -= 1 + piece.snapshots.length + piece.bookmarks.length;
+    } while (snapshots < dataset.snapshots.length || bookmarks < dataset.bookmarks.length);
+  }
+  yield part;
+}
+
+/** The inverse of toParts: pieces of one dataset become one again. */
+export function joinParts(pieces: readonly DatasetEntry[]): DatasetEntry[] {
+  const joined: DatasetEntry[] = [];
+  for (const piece of pieces) {
+    const last = joined.at(-1);
+    if (last?.name === piece.name && last.guid === piece.guid) {
+      last.snapshots.push(...piece.snapshots);
+      last.bookmarks.push(...piece.bookmarks);
+    } else joined.push({ ...piece, snapshots: [...piece.snapshots], bookmarks: [...piece.bookmarks] });
+  }
+  return joined;
+}

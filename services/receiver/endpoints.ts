@@ -1,0 +1,137 @@
+import { gather } from '../../lib/bus/request.ts';
+import { type Served, serve } from '../../lib/bus/serve.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import type { ReceiveConfig } from '../../schemas/config.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import {
+  type ReceiveReady,
+  type ReceiveStart,
+  receiveAbortedSchema,
+  receiveStartSchema,
+  receiveStatusRequestSchema,
+  receiveStatusSchema,
+  transferRequestSchema,
+} from '../../schemas/transfer.ts';
+import { checkAllowed } from './admission.ts';
+import { beginReceive, type Receive, type ReceiveDeps } from './receive.ts';
+
+/** How long siblings have to answer for themselves, in milliseconds. */
+const siblingsMs = 300;
+
+export interface Receiver {
+  readonly endpoints: Served[];
+  /** Ends every receive and resolves when their locks are given back. */
+  stop(): Promise<void>;
+}
+
+/** Serves `zfs.<host>.recv.*`: many independent receives at once, at most one into a dataset (I1). */
+export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receiver {
+  const { host, bus } = deps;
+  const running = new Map<string, Receive>();
+  let stopping = false;
+
+  function admit(start: ReceiveStart): Promise<ReceiveReady> {
+    const same = running.get(start.transfer);
+    // asked again because our first answer was lost
+    if (same && JSON.stringify(same.start) === JSON.stringify(start)) return same.ready;
+    checkAllowed(start, host, config);
+    if (stopping) throw new ZpsendError('BUSY', `the receiver on ${host} is stopping`);
+    const rival = [...running.values()].find((receive) => receive.start.dataset === start.dataset);
+    if (rival || same) throw locked(host, deps.instance, rival ?? same ?? { start, life: 0 });
+    if (running.size >= config.maxConcurrent) {
+      throw new ZpsendError('BUSY', `${host} runs ${running.size} receives already, and that is its limit`, {
+        running: running.size,
+      });
+    }
+    const receive = beginReceive(deps, start);
+    running.set(start.transfer, receive);
+    void receive.over.then(() => running.delete(start.transfer));
+    return receive.ready;
+  }
+
+  const status = (transfer: string | undefined) =>
+    [...running.values()]
+      .filter((receive) => transfer === undefined || receive.start.transfer === transfer)
+      .map((receive) => receive.status());
+
+  const abortHere = (transfer: string): boolean => {
+    const receive = running.get(transfer);
+    receive?.abort(new ZpsendError('ABORTED', `transfer ${transfer} was aborted by request on ${host}`).toBody());
+    return receive !== undefined;
+  };
+
+  const fromText = (transfer: string) => ({ transfer });
+  const each = subjects.each;
+  const statusSubject = subjects.receive(host, 'status');
+  const abortSubject = subjects.receive(host, 'abort');
+  const endpoints = [
+    serve(bus, {
+      name: 'recv-start',
+      subject: subjects.receive(host, 'start'),
+      queue: 'receiver',
+      request: receiveStartSchema,
+      handle: admit,
+    }),
+    serve(bus, {
+      name: 'recv-status',
+      subject: statusSubject,
+      queue: 'receiver',
+      request: receiveStatusRequestSchema,
+      fromText,
+      handle: async (asked) => {
+        const answers = await gather(bus, each(statusSubject), asked, receiveStatusSchema, siblingsMs);
+        const transfers = answers.flatMap((answer) => answer.transfers);
+        if (asked.transfer !== undefined && transfers.length === 0) throw unknownTransfer(asked.transfer, host);
+        return { host, transfers };
+      },
+    }),
+    serve(bus, {
+      name: 'recv-abort',
+      subject: abortSubject,
+      queue: 'receiver',
+      request: transferRequestSchema,
+      fromText,
+      handle: async ({ transfer }) => {
+        const here = abortHere(transfer);
+        const there = here ? [] : await gather(bus, each(abortSubject), { transfer }, receiveAbortedSchema, siblingsMs);
+        if (!here && there.length === 0) throw unknownTransfer(transfer, host);
+        return { transfer, aborted: true };
+      },
+    }),
+    serve(bus, {
+      name: 'recv-status-each',
+      subject: each(statusSubject),
+      request: receiveStatusRequestSchema,
+      handle: async ({ transfer }) => ({ host, transfers: status(transfer) }),
+    }),
+    serve(bus, {
+      name: 'recv-abort-each',
+      subject: each(abortSubject),
+      request: transferRequestSchema,
+      handle: async ({ transfer }) => (abortHere(transfer) ? { transfer, aborted: true } : undefined),
+    }),
+  ];
+
+  return {
+    endpoints,
+    async stop() {
+      stopping = true;
+      const error = new ZpsendError('STREAM_BROKEN', `the receiver on ${host} was stopped`).toBody();
+      const ending = [...running.values()];
+      for (const receive of ending) receive.abort(error);
+      await Promise.all(ending.map((receive) => receive.over));
+    },
+  };
+}
+
+function locked(host: string, instance: string, rival: Pick<Receive, 'start' | 'life'>): ZpsendError {
+  const { dataset, source, transfer } = rival.start;
+  return new ZpsendError(
+    'LOCKED',
+    `${dataset} on ${host} is in receipt already: transfer ${transfer} from ${source} holds the lock`,
+    { dataset, host, source, transfer, life: rival.life, by: instance },
+  );
+}
+
+const unknownTransfer = (transfer: string, host: string): ZpsendError =>
+  new ZpsendError('NO_SUCH_TRANSFER', `no transfer ${transfer} is running on ${host}`, { transfer });

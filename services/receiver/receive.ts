@@ -1,0 +1,211 @@
+import type { Bus } from '../../lib/bus/connect.ts';
+import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
+import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/direct/receive.ts';
+import { publishEvent } from '../../lib/bus/events.ts';
+import type { Lease } from '../../lib/bus/lease/lease.ts';
+import type { Locks } from '../../lib/bus/lease/locks.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
+import type { ReceiveConfig } from '../../schemas/config.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import type { ReceiveReady, ReceiveStart, TransferState } from '../../schemas/transfer.ts';
+import type { Log } from '../host/log.ts';
+import { arrivalOf, checkView, namesToLookAt } from './admission.ts';
+import type { Arrivals } from './arrivals.ts';
+import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
+
+export interface ReceiveDeps {
+  readonly host: string;
+  readonly instance: string;
+  readonly zfs: Zfs;
+  readonly bus: Bus;
+  readonly bulk: BulkConnection;
+  readonly locks: () => Promise<Locks>;
+  readonly arrivals: Arrivals;
+  readonly log: Log;
+  readonly properties: ReceiveConfig['properties'];
+  /** Bytes in flight. */
+  readonly window: number;
+  readonly silenceMs: number;
+}
+
+/** One running receive. */
+export interface Receive {
+  readonly start: ReceiveStart;
+  /** The answer to `recv.start`; rejects with the reason when it is refused. */
+  readonly ready: Promise<ReceiveReady>;
+  /** Resolves when the lock is given back. */
+  readonly over: Promise<void>;
+  /** Grows while the sender lives. */
+  readonly life: number;
+  status(): TransferState;
+  abort(error: ErrorBody): void;
+}
+
+/** How long `zfs receive` may take to notice the end of its input before it is killed, in milliseconds. */
+const graceMs = 10_000;
+
+/** Begins one receive: takes the lock, looks, grants credit, and performs what its state machine asks for. */
+export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
+  const { zfs, log, host } = deps;
+  const ready = Promise.withResolvers<ReceiveReady>();
+  const over = Promise.withResolvers<void>();
+  const began = performance.now();
+  let state: ReceiveState = begin;
+  let lease: Lease | undefined;
+  let token: string | undefined;
+  let direct: DirectReceiver | undefined;
+  let child: ZfsProcess | undefined;
+  let killer: NodeJS.Timeout | undefined;
+
+  const status = (): TransferState => ({
+    transfer: start.transfer,
+    job: start.job,
+    source: start.source,
+    dataset: start.dataset,
+    snapshot: start.to.name,
+    state: state.phase,
+    received: direct?.received ?? 0,
+    consumed: direct?.consumed ?? 0,
+    seconds: (performance.now() - began) / 1000,
+  });
+  const tell = (what: 'started' | 'done' | 'failed') =>
+    publishEvent(deps.bus, subjects.event(host, 'recv', what), status());
+
+  function feed(event: ReceiveEvent): void {
+    const [after, ...effects] = next(state, event);
+    state = after;
+    for (const effect of effects) perform[effect]();
+    if (state.phase === 'over') over.resolve();
+  }
+  const fed = (work: Promise<ReceiveEvent>, onError: (error: ErrorBody) => ReceiveEvent): void => {
+    work.then(feed, (thrown) => feed(onError(ZpsendError.from(thrown).toBody())));
+  };
+  const broken = (error: ErrorBody) => feed({ type: 'broken', error });
+
+  const perform: Record<ReceiveEffect, () => void> = {
+    look: () => fed(look(), (error) => ({ type: 'refused', error })),
+    grant() {
+      direct = openDirectReceiver(deps.bulk, {
+        dataSubject: subjects.data(start.source, host, start.transfer),
+        creditSubject: subjects.credit(start.source, start.transfer, host),
+        window: deps.window,
+        silenceMs: deps.silenceMs,
+        onFirstFrame: () => feed({ type: 'first-frame' }),
+        onEnd: () => feed({ type: 'end' }),
+        onBroken: broken,
+      });
+      ready.resolve({
+        transfer: start.transfer,
+        window: deps.window,
+        revision: lease?.revision ?? 0,
+        ...(token !== undefined && !state.discard && { resumeToken: token }),
+      });
+    },
+    refuse: () => ready.reject(ZpsendError.fromBody(state.error ?? unexplained)),
+    discard() {
+      log.warn(
+        `dropping the partial state of an older receive into ${start.dataset}, which this stream cannot continue`,
+      );
+      fed(
+        zfs.abortReceive(start.dataset).then(() => ({ type: 'discarded' })),
+        (error) => ({ type: 'receive-failed', error }),
+      );
+    },
+    spawn,
+    'close-input': () => direct?.finishInput(),
+    interrupt() {
+      direct?.cutInput();
+      child?.stdin.destroy();
+      killer = setTimeout(() => {
+        child?.kill('SIGTERM');
+        killer = setTimeout(() => child?.kill('SIGKILL'), graceMs);
+      }, graceMs);
+    },
+    kill: () => child?.kill('SIGKILL'),
+    verify: () => fed(verify(), (error) => ({ type: 'not-verified', error })),
+    'say-done'() {
+      deps.arrivals.note(start.dataset, start.to.guid);
+      log.info(`received ${start.to.name} into ${start.dataset}, telling ${start.source} receive is done`);
+      direct?.done({ guid: start.to.guid });
+      tell('done');
+    },
+    'say-failed'() {
+      const error = state.error ?? unexplained;
+      log.warn(`receive of ${start.to.name} into ${start.dataset} failed: ${error.code}: ${error.message}`);
+      direct?.failed(error);
+      tell('failed');
+    },
+    release() {
+      clearTimeout(killer);
+      direct?.close();
+      fed(
+        (lease?.release() ?? Promise.resolve()).then(() => ({ type: 'released' })),
+        () => ({ type: 'released' }),
+      );
+    },
+  };
+
+  async function look(): Promise<ReceiveEvent> {
+    const chained = start.origin === undefined && deps.arrivals.isNewest(start.dataset, start.from?.guid);
+    deps.arrivals.forget(start.dataset);
+    if (chained) return { type: 'accepted', discard: false };
+    token = checkView(start, host, await zfs.look(namesToLookAt(start)));
+    return { type: 'accepted', discard: token !== undefined && start.partial === 'discard' };
+  }
+
+  function spawn(): void {
+    const kind = start.from ? `incremental receive of ${start.to.name}` : `initial receive of ${start.to.name}`;
+    log.info(`${kind} into ${start.dataset} from ${start.source}`);
+    const resuming = token !== undefined && !state.discard;
+    child = zfs.receive({
+      dataset: start.dataset,
+      // partial state knows its origin already
+      ...(start.origin !== undefined && !resuming && { origin: start.origin }),
+      set: deps.properties.set,
+      exclude: deps.properties.exclude,
+    });
+    fed(
+      child.done.then(() => ({ type: 'exited' })),
+      (error) => ({ type: 'receive-failed', error }),
+    );
+    direct?.attach(child.stdin);
+    tell('started');
+  }
+
+  async function verify(): Promise<ReceiveEvent> {
+    const name = arrivalOf(start);
+    const [arrived] = await zfs.look([name]);
+    if (arrived?.guid === start.to.guid) return { type: 'verified' };
+    const found = arrived ? `has guid ${arrived.guid}, not ${start.to.guid}` : 'is not listed';
+    throw new ZpsendError('STREAM_BROKEN', `zfs receive said yes, but ${name} ${found} on ${host}`, { snapshot: name });
+  }
+
+  async function lock(): Promise<ReceiveEvent> {
+    const locks = await deps.locks();
+    lease = await locks.acquire(host, start.dataset, {
+      owner: `${host}/${deps.instance}`,
+      nonce: crypto.randomUUID(),
+      transfer: start.transfer,
+      source: start.source,
+    });
+    lease.lost.addEventListener('abort', () =>
+      feed({ type: 'lease-lost', error: ZpsendError.from(lease?.lost.reason).toBody() }),
+    );
+    return { type: 'locked' };
+  }
+
+  fed(lock(), (error) => ({ type: 'refused', error: { ...error, details: { ...error.details, by: deps.instance } } }));
+  return {
+    start,
+    ready: ready.promise,
+    over: over.promise,
+    get life() {
+      return direct?.heard ?? 0;
+    },
+    status,
+    abort: broken,
+  };
+}
+
+const unexplained: ErrorBody = { code: 'INTERNAL', message: 'the receive ended without a reason', retryable: false };

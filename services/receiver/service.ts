@@ -1,0 +1,57 @@
+import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { serveHost } from '../host/endpoints.ts';
+import type { Service, ServiceContext } from '../host/life.ts';
+import { version } from '../host/version.ts';
+import { openArrivals } from './arrivals.ts';
+import { serveReceiver } from './endpoints.ts';
+
+/** All receives together stay far below the server's max_pending of 64 MiB, and each has room for a round trip. */
+const windowFor = (maxConcurrent: number): number =>
+  Math.min(8 * 1024 * 1024, Math.max(512 * 1024, Math.floor((32 * 1024 * 1024) / maxConcurrent)));
+
+/** Opens the locks when first asked for, and again after a failure: JetStream may come later than we do. */
+function lazily(context: ServiceContext): () => Promise<Locks> {
+  let opened: Promise<Locks> | undefined;
+  return () => {
+    opened ??= openLocks(context.bus, context.settings.config.timing.lockSeconds).catch((error) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  };
+}
+
+async function begin(context: ServiceContext) {
+  const { settings, host, instance, log, bus, zfs } = context;
+  const { receive, timing } = settings.config;
+  const window = windowFor(receive.maxConcurrent);
+  const locks = lazily(context);
+  locks().catch((error) => log.error(`${ZpsendError.from(error).message}; receives are refused until then`));
+  if (receive.allow.length === 0) {
+    log.warn('no source host may write here: set receive.allow in the configuration, or ZPSEND_ALLOW=HOST=DATASET');
+  }
+  const receiver = serveReceiver(
+    {
+      ...context,
+      locks,
+      arrivals: openArrivals(),
+      properties: receive.properties,
+      window,
+      silenceMs: timing.silenceSeconds * 1000,
+    },
+    receive,
+  );
+  const self = { service: 'receiver' as const, instance, pid: process.pid, version };
+  const limits = { maxConcurrentReceives: receive.maxConcurrent, window };
+  return {
+    endpoints: [...serveHost({ host, bus, zfs, log, self, limits }, false), ...receiver.endpoints],
+    stop: receiver.stop,
+  };
+}
+
+export const receiver: Service = {
+  name: 'receiver',
+  description: 'Lists, locks and receives ZFS snapshots',
+  begin,
+};

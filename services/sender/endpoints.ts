@@ -1,0 +1,150 @@
+import { gather } from '../../lib/bus/request.ts';
+import { type Served, serve } from '../../lib/bus/serve.ts';
+import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { jobAbortedSchema, jobRequestSchema, jobStatusRequestSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { type PlanReply, type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
+import { newId } from '../host/ids.ts';
+import { type JobDeps, type RunningJob, startJob } from './job.ts';
+import { makePlan } from './planning.ts';
+import { withSizes } from './sizes.ts';
+
+/** How long siblings have to answer for themselves, in milliseconds. */
+const siblingsMs = 300;
+/** Ended jobs that `send.status` still tells of. */
+const rememberedJobs = 100;
+
+export interface Sender {
+  readonly endpoints: Served[];
+  /** Aborts every job and resolves when their holds are released. */
+  stop(): Promise<void>;
+}
+
+export interface SenderOptions extends Omit<JobDeps, 'livingJobs'> {
+  readonly maxJobs: number;
+  /** Serve only this instance's own subjects: the sender that a command runs for itself takes nobody else's jobs. */
+  readonly private: boolean;
+}
+
+/** Serves `zfs.<host>.send.*`: plans, and runs jobs. */
+export function serveSender(options: SenderOptions): Sender {
+  const { host, bus, instance } = options;
+  const jobs = new Map<string, RunningJob>();
+  const statusSubject = subjects.send(host, 'status');
+  const abortSubject = subjects.send(host, 'abort');
+  let stopping = false;
+
+  const running = () => [...jobs.values()].filter((job) => !isOver(job));
+  const status = (job: string | undefined) =>
+    [...jobs.values()].map((known) => known.status()).filter((known) => job === undefined || known.job === job);
+  const everywhere = async (job: string | undefined) => {
+    const asked = job === undefined ? {} : { job };
+    const answers = await gather(bus, subjects.each(statusSubject), asked, sendStatusSchema, siblingsMs);
+    return answers.flatMap((answer) => answer.jobs);
+  };
+  const livingJobs = async () => {
+    const known = [...status(undefined), ...(await everywhere(undefined))];
+    return new Set(known.filter(({ state }) => state !== 'done' && state !== 'failed').map(({ job }) => job));
+  };
+
+  function start(request: SendRequest): { job: string; host: string } {
+    if (stopping) throw new ZpsendError('BUSY', `the sender on ${host} is stopping`);
+    if (running().length >= options.maxJobs) {
+      throw new ZpsendError(
+        'BUSY',
+        `the sender on ${host} runs ${options.maxJobs} jobs already, and that is its limit`,
+      );
+    }
+    const job = startJob({ ...options, livingJobs }, newId(), request);
+    jobs.set(job.id, job);
+    for (const [id, old] of jobs) {
+      if (jobs.size <= rememberedJobs) break;
+      if (isOver(old)) jobs.delete(id);
+    }
+    return { job: job.id, host };
+  }
+
+  async function planFor(request: SendRequest): Promise<PlanReply> {
+    const { plan } = await makePlan(options, request);
+    return { source: host, target: request.to.host, plan: await withSizes(options.zfs, plan) };
+  }
+
+  const abortHere = (id: string): boolean => {
+    const job = jobs.get(id);
+    if (!job || isOver(job)) return false;
+    job.abort(new ZpsendError('ABORTED', `job ${id} was aborted by request on ${host}`).toBody());
+    return true;
+  };
+
+  async function statusOf({ job }: { job?: string | undefined }) {
+    const here = status(job);
+    const known = job !== undefined && here.length > 0 ? here : await everywhere(job);
+    if (job !== undefined && known.length === 0) throw unknownJob(job, host);
+    return { host, jobs: known };
+  }
+
+  async function abort({ job }: { job: string }) {
+    const gone =
+      abortHere(job) ||
+      (await gather(bus, subjects.each(abortSubject), { job }, jobAbortedSchema, siblingsMs)).length > 0;
+    if (!gone) throw unknownJob(job, host);
+    return { job, aborted: true };
+  }
+
+  const fromText = (job: string) => ({ job });
+  /** Each verb under its own name for the queue group, and under this instance's. */
+  const both = (
+    verb: SenderVerb,
+    endpoint: Pick<Parameters<typeof serve>[1], 'request' | 'handle' | 'fromText'>,
+  ): Served[] => {
+    const subject = subjects.send(host, verb);
+    const own = serve(bus, {
+      ...endpoint,
+      name: `send-${verb}-${instance}`,
+      subject: subjects.instance(subject, instance),
+    });
+    return options.private ? [own] : [serve(bus, { ...endpoint, name: `send-${verb}`, subject, queue: 'sender' }), own];
+  };
+  const endpoints = [
+    ...both('plan', { request: sendRequestSchema, handle: async (asked) => planFor(sendRequestSchema.parse(asked)) }),
+    ...both('start', { request: sendRequestSchema, handle: async (asked) => start(sendRequestSchema.parse(asked)) }),
+    ...both('status', {
+      request: jobStatusRequestSchema,
+      fromText,
+      handle: async (asked) => statusOf(jobStatusRequestSchema.parse(asked)),
+    }),
+    ...both('abort', {
+      request: jobRequestSchema,
+      fromText,
+      handle: async (asked) => abort(jobRequestSchema.parse(asked)),
+    }),
+    serve(bus, {
+      name: 'send-status-each',
+      subject: subjects.each(statusSubject),
+      request: jobStatusRequestSchema,
+      handle: async ({ job }) => ({ host, jobs: status(job) }),
+    }),
+    serve(bus, {
+      name: 'send-abort-each',
+      subject: subjects.each(abortSubject),
+      request: jobRequestSchema,
+      handle: async ({ job }) => (abortHere(job) ? { job, aborted: true } : undefined),
+    }),
+  ];
+
+  return {
+    endpoints,
+    async stop() {
+      stopping = true;
+      const error = new ZpsendError('ABORTED', `the sender on ${host} was stopped; send again to continue`).toBody();
+      const ending = running();
+      for (const job of ending) job.abort(error);
+      await Promise.all(ending.map((job) => job.over));
+    },
+  };
+}
+
+const isOver = (job: RunningJob): boolean => ['done', 'failed'].includes(job.status().state);
+
+const unknownJob = (job: string, host: string): ZpsendError =>
+  new ZpsendError('NO_SUCH_JOB', `no sender on ${host} knows a job ${job}`, { job });

@@ -1,0 +1,70 @@
+import type { Code, ErrorBody } from '../../schemas/errors.ts';
+
+/**
+ * What a job does about a failure of a step.
+ * - `fail`: ends the job
+ * - `replan`: something is not as it was listed: list both sides again
+ * - `wait`: ask again for the same step a little later
+ * - `wait-replan`: the transfer broke: wait, list again, and let the resume token continue it
+ * - `discard`: the partial state on the target is of no use: replan, and drop it
+ */
+export type Remedy = 'fail' | 'replan' | 'wait' | 'wait-replan' | 'discard';
+
+export const remedies: Record<Code, Remedy> = {
+  BAD_REQUEST: 'fail',
+  NOT_ALLOWED: 'fail',
+  NO_SUCH_DATASET: 'replan',
+  NO_SUCH_SNAPSHOT: 'replan',
+  NO_SUCH_JOB: 'fail',
+  NO_SUCH_TRANSFER: 'replan',
+  BASE_MISSING: 'replan',
+  ORIGIN_MISSING: 'replan',
+  EXISTS: 'replan',
+  DIVERGED: 'replan',
+  MODIFIED: 'fail',
+  LOCKED: 'wait',
+  BUSY: 'wait',
+  NO_SPACE: 'fail',
+  STREAM_BROKEN: 'wait-replan',
+  RESUME_STALE: 'discard',
+  KEY_REQUIRED: 'fail',
+  UNSUPPORTED: 'fail',
+  UNREACHABLE: 'wait',
+  TIMEOUT: 'wait-replan',
+  ABORTED: 'fail',
+  INTERNAL: 'fail',
+};
+
+/** Who held the lock when we were refused, and a number that grows while that holder lives. */
+export interface Holder {
+  readonly transfer: string;
+  readonly life: number;
+  /** The receiver instance that told; another one counts otherwise. */
+  readonly by: string;
+}
+
+export function holderIn(error: ErrorBody): Holder | undefined {
+  const { transfer, life, by } = error.details ?? {};
+  return error.code === 'LOCKED' && typeof transfer === 'string' && typeof life === 'number'
+    ? { transfer, life, by: String(by ?? '') }
+    : undefined;
+}
+
+/**
+ * Is the holder of the lock seen to be alive and somebody else? A dead one's lock expires, and is worth waiting for (I9);
+ * a living one's is not. `ours` tells a transfer of this very job, which is on its way out.
+ */
+export const isRival = (
+  before: Holder | undefined,
+  now: Holder | undefined,
+  ours: (transfer: string) => boolean,
+): boolean =>
+  before !== undefined &&
+  now !== undefined &&
+  before.transfer === now.transfer &&
+  before.by === now.by &&
+  now.life > before.life &&
+  !ours(now.transfer);
+
+/** How long to wait before try number `n` (from 0), in milliseconds. */
+export const backOff = (n: number): number => Math.min(3000, 250 * 2 ** n);

@@ -1,0 +1,228 @@
+import type { ErrorBody } from '../../schemas/errors.ts';
+import type { Evidence, Step } from '../../schemas/plan.ts';
+import { backOff, type Holder, holderIn, isRival, type Remedy, remedies } from './failure.ts';
+
+/**
+ * The life of one job as data: `next(state, event, limits) -> [state, effects]`. A runner performs the effects.
+ *
+ *   planning -> holding -> asking -> transferring -> releasing -> (holding | waiting | done | failed)
+ *
+ * Holds stand only around the running step (I3): every way out of a step leads through `releasing`.
+ */
+export type JobPhase = 'planning' | 'holding' | 'asking' | 'transferring' | 'releasing' | 'waiting' | 'done' | 'failed';
+
+/** What comes after the holds are released. */
+type After =
+  | { readonly kind: 'next' }
+  | { readonly kind: 'wait'; readonly ms: number; readonly backTo: 'plan' | 'hold' }
+  | { readonly kind: 'fail'; readonly error: ErrorBody };
+
+export interface JobState {
+  readonly phase: JobPhase;
+  readonly steps: readonly Step[];
+  /** The step that runs. */
+  readonly index: number;
+  /** Steps done by this job so far, over all plans. */
+  readonly done: number;
+  readonly after?: After;
+  /** What the next ask says of older partial state on the target. */
+  readonly discard: boolean;
+  /** Failures in a row, since when (monotonic milliseconds), and on which step. */
+  readonly trouble: {
+    readonly count: number;
+    readonly since: number;
+    readonly step: string;
+    readonly replans: number;
+  } | null;
+  readonly holder?: Holder;
+  /** What it waits for, or why it ended. */
+  readonly error?: ErrorBody;
+  readonly evidence?: Evidence;
+  readonly aborted?: ErrorBody;
+}
+
+export type JobEvent =
+  | { readonly type: 'planned'; readonly steps: readonly Step[] }
+  | { readonly type: 'plan-refused'; readonly error: ErrorBody; readonly evidence?: Evidence }
+  | { readonly type: 'held' }
+  | { readonly type: 'ready' }
+  /** The receiver is ready, but the partial state it has is not of this step. */
+  | { readonly type: 'ready-with-stale-partial' }
+  | { readonly type: 'arrived' }
+  /** Listing, holding, asking or transferring failed; `moved`: the target took bytes first. */
+  | { readonly type: 'failed'; readonly error: ErrorBody; readonly now: number; readonly moved: boolean }
+  | { readonly type: 'released' }
+  | { readonly type: 'waited' }
+  | { readonly type: 'abort'; readonly error: ErrorBody };
+
+export type JobEffect =
+  | { readonly type: 'plan' }
+  | { readonly type: 'hold' }
+  | { readonly type: 'ask'; readonly discard: boolean }
+  | { readonly type: 'transfer' }
+  /** Tell the receiver that nothing comes, or no more. */
+  | { readonly type: 'cancel' }
+  | { readonly type: 'release' }
+  | { readonly type: 'wait'; readonly ms: number }
+  | { readonly type: 'report' };
+
+export interface JobLimits {
+  /** How long failures in a row are borne, in milliseconds. */
+  readonly patience: number;
+  /** Tells the transfers of this job from others'. */
+  readonly ours: (transfer: string) => boolean;
+}
+
+/** Tries at one step, however much each of them moves. */
+export const maxTries = 40;
+/** Plans in a row that begin with the very step that has just failed. */
+const maxReplans = 3;
+
+type Next = readonly [JobState, ...JobEffect[]];
+
+export const begin: JobState = { phase: 'planning', steps: [], index: 0, done: 0, discard: false, trouble: null };
+
+const stepKey = (step: Step | undefined): string => (step ? `${step.from?.guid ?? ''}>${step.to.guid}` : '');
+
+export const currentStep = (state: JobState): Step | undefined => state.steps[state.index];
+
+function ended(state: JobState, error: ErrorBody | undefined, evidence?: Evidence): Next {
+  const { error: _, ...rest } = state;
+  return [
+    { ...rest, phase: error ? 'failed' : 'done', ...(error && { error }), ...(evidence && { evidence }) },
+    { type: 'report' },
+  ];
+}
+
+const releasing = (state: JobState, after: After): Next => [
+  { ...state, phase: 'releasing', after },
+  { type: 'release' },
+];
+
+function startStep(state: JobState): Next {
+  if (state.aborted) return ended(state, state.aborted);
+  if (!currentStep(state)) return ended(state, undefined);
+  return [{ ...state, phase: 'holding' }, { type: 'hold' }];
+}
+
+function remedyFor(state: JobState, error: ErrorBody, limits: JobLimits): Remedy {
+  if (state.aborted) return 'fail';
+  if (state.phase === 'planning' && remedies[error.code] === 'replan') return 'fail';
+  // nobody there at the very beginning is a wrong name more often than a restart
+  if (state.phase === 'planning' && state.steps.length === 0 && error.code === 'UNREACHABLE') return 'fail';
+  if (isRival(state.holder, holderIn(error), limits.ours)) return 'fail';
+  return remedies[error.code];
+}
+
+function afterFailure(state: JobState, event: JobEvent & { type: 'failed' }, limits: JobLimits): Next {
+  const { error, now } = event;
+  const remedy = remedyFor(state, error, limits);
+  const step = stepKey(currentStep(state));
+  const known = state.trouble?.step === step ? state.trouble : null;
+  const trouble = {
+    count: (known?.count ?? 0) + 1,
+    since: event.moved ? now : (known?.since ?? now),
+    step,
+    replans: (known?.replans ?? 0) + (remedy === 'replan' ? 1 : 0),
+  };
+  const holder = holderIn(error);
+  const { holder: _, ...rest } = state;
+  const troubled: JobState = {
+    ...rest,
+    trouble,
+    error,
+    ...(holder && { holder }),
+    discard: remedy === 'discard' || (state.discard && remedy === 'wait'),
+  };
+  const finish = (after: After): Next =>
+    state.phase === 'planning' ? leave({ ...troubled, after }) : releasing(troubled, after);
+  const hopeless =
+    remedy === 'fail' ||
+    trouble.count > maxTries ||
+    trouble.replans > maxReplans ||
+    (remedy !== 'replan' && now - trouble.since > limits.patience);
+  if (hopeless) return finish({ kind: 'fail', error: state.aborted ?? error });
+  const ms = remedy === 'replan' || remedy === 'discard' ? 0 : backOff(holder ? 2 : trouble.count - 1);
+  const backTo = remedy === 'wait' && state.phase !== 'planning' ? 'hold' : 'plan';
+  return finish({ kind: 'wait', ms, backTo });
+}
+
+/** Goes where `after` points, once the holds are gone. */
+function leave(state: JobState): Next {
+  const { after, ...rest } = state;
+  if (!after || after.kind === 'next') return startStep(rest);
+  if (after.kind === 'fail' || rest.aborted) {
+    return ended(rest, rest.aborted ?? (after.kind === 'fail' ? after.error : undefined));
+  }
+  return [
+    { ...rest, phase: 'waiting', after },
+    { type: 'wait', ms: after.ms },
+  ];
+}
+
+function onAbort(state: JobState, error: ErrorBody): Next {
+  const aborted = { ...state, aborted: state.aborted ?? error };
+  switch (state.phase) {
+    case 'done':
+    case 'failed':
+      return [state];
+    case 'waiting':
+      return ended(aborted, error);
+    case 'transferring':
+      return [aborted, { type: 'cancel' }];
+    default:
+      return [aborted]; // the answer that is under way leads out
+  }
+}
+
+/** One event in the life of a job. An event that means nothing in a phase changes nothing. */
+export function next(state: JobState, event: JobEvent, limits: JobLimits): Next {
+  if (event.type === 'abort') return onAbort(state, event.error);
+  if (state.phase === 'done' || state.phase === 'failed') return [state];
+  switch (event.type) {
+    case 'planned':
+      if (state.phase !== 'planning') return [state];
+      return startStep({ ...state, steps: event.steps, index: 0 });
+    case 'plan-refused':
+      return state.phase === 'planning' ? ended(state, state.aborted ?? event.error, event.evidence) : [state];
+    case 'held':
+      if (state.phase !== 'holding') return [state];
+      if (state.aborted) return releasing(state, { kind: 'fail', error: state.aborted });
+      return [
+        { ...state, phase: 'asking' },
+        { type: 'ask', discard: state.discard },
+      ];
+    case 'ready':
+      if (state.phase !== 'asking') return [state];
+      if (state.aborted) {
+        const [out, ...effects] = releasing(state, { kind: 'fail', error: state.aborted });
+        return [out, { type: 'cancel' }, ...effects];
+      }
+      return [{ ...state, phase: 'transferring' }, { type: 'transfer' }];
+    case 'ready-with-stale-partial': {
+      if (state.phase !== 'asking') return [state];
+      const [out, ...effects] = releasing({ ...state, discard: true }, { kind: 'wait', ms: 0, backTo: 'hold' });
+      return [out, { type: 'cancel' }, ...effects];
+    }
+    case 'arrived': {
+      if (state.phase !== 'transferring') return [state];
+      const { error: _, holder: __, ...good } = state;
+      return releasing(
+        { ...good, index: state.index + 1, done: state.done + 1, discard: false, trouble: null },
+        { kind: 'next' },
+      );
+    }
+    case 'failed':
+      return ['planning', 'holding', 'asking', 'transferring'].includes(state.phase)
+        ? afterFailure(state, event, limits)
+        : [state];
+    case 'released':
+      return state.phase === 'releasing' ? leave(state) : [state];
+    case 'waited': {
+      if (state.phase !== 'waiting') return [state];
+      const { after, ...rest } = state;
+      if (after?.kind === 'wait' && after.backTo === 'hold') return startStep(rest);
+      return [{ ...rest, phase: 'planning' }, { type: 'plan' }];
+    }
+  }
+}

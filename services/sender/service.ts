@@ -1,0 +1,31 @@
+import { serveHost } from '../host/endpoints.ts';
+import type { Service, ServiceContext } from '../host/life.ts';
+import { version } from '../host/version.ts';
+import { serveSender } from './endpoints.ts';
+
+/** Jobs at once; each is at most one `zfs send`. */
+const maxJobs = 16;
+
+const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
+  const { settings, host, instance, log, bus, zfs } = context;
+  const { timing } = settings.config;
+  const sender = serveSender({
+    ...context,
+    silenceMs: timing.silenceSeconds * 1000,
+    patienceMs: timing.patienceSeconds * 1000,
+    maxJobs,
+    private: isPrivate,
+  });
+  const self = { service: 'sender' as const, instance, pid: process.pid, version };
+  return {
+    endpoints: [...serveHost({ host, bus, zfs, log, self, limits: {} }, isPrivate), ...sender.endpoints],
+    stop: sender.stop,
+  };
+};
+
+/** @param isPrivate the sender that a command runs for itself, which takes nobody else's jobs */
+export const sender = (isPrivate: boolean): Service => ({
+  name: 'sender',
+  description: 'Plans and sends ZFS snapshots',
+  begin: begin(isPrivate),
+});

@@ -1,0 +1,161 @@
+import type { Bus } from '../../lib/bus/connect.ts';
+import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
+import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
+import { request } from '../../lib/bus/request.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import type { Step } from '../../schemas/plan.ts';
+import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
+
+export interface TransferDeps {
+  readonly host: string;
+  readonly zfs: Zfs;
+  readonly bus: Bus;
+  readonly bulk: BulkConnection;
+  readonly silenceMs: number;
+}
+
+export interface TransferPlan {
+  readonly transfer: string;
+  readonly job: string;
+  readonly target: string;
+  readonly step: Step;
+  readonly discard: boolean;
+}
+
+/** One transfer of one step: asked for, then run once. */
+export interface Transfer {
+  /** Bytes of the stream sent, and taken by the target. */
+  readonly sent: number;
+  readonly consumed: number;
+  /** The receiver has partial state that is not of this step. */
+  readonly stalePartial: boolean;
+  /** The partial state that this transfer continues was left at this offset, in bytes. */
+  readonly resumedAt: number;
+  /** Sends the stream; resolves when the target has verified the snapshot. @throws ZpsendError */
+  run(): Promise<void>;
+  /** Ends it from this side: nothing that was sent looks like a whole stream (I7). */
+  cancel(error: ErrorBody): void;
+}
+
+interface Resume {
+  token?: string;
+  stale: boolean;
+  offset: number;
+}
+
+/** Does the receiver's partial state continue this very step? A token that cannot be read, or of other guids, does not. */
+async function resumeOf(zfs: Zfs, step: Step, token: string | undefined): Promise<Resume> {
+  if (token === undefined) return { stale: false, offset: 0 };
+  try {
+    const contents = await zfs.token(token);
+    const fits = contents.toguid === step.to.guid && (contents.fromguid ?? '0') === (step.from?.guid ?? '0');
+    return fits ? { token, stale: false, offset: contents.bytes ?? 0 } : { stale: true, offset: 0 };
+  } catch (error) {
+    if (error instanceof ZpsendError && ['RESUME_STALE', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET'].includes(error.code)) {
+      return { stale: true, offset: 0 };
+    }
+    throw error;
+  }
+}
+
+/**
+ * Asks the receiver to start, and settles what is to be sent.
+ * @throws ZpsendError what the receiver refused with, or UNREACHABLE, TIMEOUT
+ */
+export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Promise<Transfer> {
+  const { zfs, host } = deps;
+  const { step, transfer, target } = plan;
+  const body = {
+    transfer,
+    job: plan.job,
+    source: host,
+    dataset: step.target,
+    to: step.to,
+    ...(step.from && { from: { guid: step.from.guid } }),
+    ...(step.origin !== undefined && { origin: step.origin }),
+    partial: plan.discard ? 'discard' : 'resume',
+  };
+  const start = (): Promise<ReceiveReady> =>
+    request(deps.bus, subjects.receive(target, 'start'), body, receiveReadySchema);
+  const ready = await start().catch((error) => {
+    // the answer may have been lost: the same transfer asked for again gets the same answer
+    if (error instanceof ZpsendError && error.code === 'TIMEOUT') return start();
+    throw error;
+  });
+  const direct = openDirectSender(deps.bulk, {
+    dataSubject: subjects.data(host, target, transfer),
+    creditSubject: subjects.credit(host, transfer, target),
+    window: ready.window,
+    silenceMs: deps.silenceMs,
+  });
+  try {
+    const resume = await resumeOf(zfs, step, ready.resumeToken);
+    return runnable(zfs, step, direct, resume);
+  } catch (error) {
+    direct.abort(ZpsendError.from(error).toBody());
+    direct.close();
+    throw error;
+  }
+}
+
+function runnable(zfs: Zfs, step: Step, direct: DirectSender, resume: Resume): Transfer {
+  let child: ZfsProcess | undefined;
+  let cancelled: ErrorBody | undefined;
+
+  const cancel = (error: ErrorBody): void => {
+    cancelled ??= error;
+    direct.abort(error);
+    child?.kill('SIGTERM');
+    if (!child) direct.close();
+  };
+
+  /** The whole of `zfs send` into the channel, and "end" only after it exited 0. */
+  async function pour(): Promise<void> {
+    child = zfs.send(resume.token === undefined ? streamOf(step) : { token: resume.token });
+    try {
+      await Promise.all([direct.pump(child.stdout), child.done]);
+    } catch (error) {
+      direct.abort(ZpsendError.from(error).toBody());
+      child.kill('SIGTERM');
+      throw error;
+    }
+    if (cancelled) throw ZpsendError.fromBody(cancelled);
+    direct.end();
+  }
+
+  async function run(): Promise<void> {
+    if (cancelled) throw ZpsendError.fromBody(cancelled);
+    const poured = pour();
+    try {
+      // whatever the receiver says is the last word, also while the stream is still being poured
+      const final = await Promise.race([direct.final, poured.then(() => direct.final)]);
+      if (final.type === 'failed') throw ZpsendError.fromBody(cancelled ?? final.error);
+      if (final.guid !== step.to.guid) {
+        throw new ZpsendError('STREAM_BROKEN', `the receiver verified guid ${final.guid}, not ${step.to.guid}`);
+      }
+    } finally {
+      child?.kill('SIGTERM');
+      await poured.catch(() => {});
+      await child?.done.catch(() => {});
+      direct.close();
+    }
+  }
+
+  return {
+    get sent() {
+      return direct.sent;
+    },
+    get consumed() {
+      return direct.consumed;
+    },
+    stalePartial: resume.stale,
+    resumedAt: resume.offset,
+    run,
+    cancel,
+  };
+}
+
+const streamOf = (step: Step): { to: string; from?: string } =>
+  step.from ? { to: step.to.name, from: step.from.name } : { to: step.to.name };
