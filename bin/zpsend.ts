@@ -14,7 +14,8 @@ async function run(argv: string[]): Promise<number> {
       command === 'sender'
         ? (await import('../services/sender/service.ts')).sender(isPrivate)
         : (await import('../services/receiver/service.ts')).receiver;
-    return runService(service, { env: process.env, private: isPrivate });
+    // nothing may keep a stopped service alive
+    process.exit(await runService(service, { env: process.env, private: isPrivate }));
   }
   const { main } = await import('../cli/main.ts');
   return main(argv);

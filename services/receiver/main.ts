@@ -1,4 +1,4 @@
 import { runService } from '../host/life.ts';
 import { receiver } from './service.ts';
 
-process.exitCode = await runService(receiver, { env: process.env, private: false });
+process.exit(await runService(receiver, { env: process.env, private: false }));

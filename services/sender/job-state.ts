@@ -163,9 +163,6 @@ function leave(state: JobState): Next {
 function onAbort(state: JobState, error: ErrorBody): Next {
   const aborted = { ...state, aborted: state.aborted ?? error };
   switch (state.phase) {
-    case 'done':
-    case 'failed':
-      return [state];
     case 'waiting':
       return ended(aborted, error);
     case 'transferring':
@@ -177,9 +174,10 @@ function onAbort(state: JobState, error: ErrorBody): Next {
 
 /** One event in the life of a job. An event that means nothing in a phase changes nothing. */
 export function next(state: JobState, event: JobEvent, limits: JobLimits): Next {
-  if (event.type === 'abort') return onAbort(state, event.error);
   if (state.phase === 'done' || state.phase === 'failed') return [state];
   switch (event.type) {
+    case 'abort':
+      return onAbort(state, event.error);
     case 'planned':
       if (state.phase !== 'planning') return [state];
       return startStep({ ...state, steps: event.steps, index: 0 });
