@@ -1,6 +1,6 @@
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf, isWithin } from '../../schemas/names.ts';
+import { datasetOf, isWithin, leafOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 
 /** What `zfs list` shows of the names that matter to one receive; what does not exist is absent. */
@@ -39,7 +39,7 @@ const parentOf = (dataset: string): string | undefined =>
   dataset.includes('/') ? dataset.slice(0, dataset.lastIndexOf('/')) : undefined;
 
 /** The snapshot that this step makes here. */
-export const arrivalOf = (start: ReceiveStart): string => `${start.dataset}@${start.to.name.split('@')[1] ?? ''}`;
+export const arrivalOf = (start: ReceiveStart): string => `${start.dataset}@${leafOf(start.to.name) ?? ''}`;
 
 /** The names to look at before a receive, in one `zfs list`. */
 export function namesToLookAt(start: ReceiveStart): string[] {

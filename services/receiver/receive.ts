@@ -8,6 +8,7 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import { leafOf } from '../../schemas/names.ts';
 import type { ReceiveReady, ReceiveStart, TransferState } from '../../schemas/transfer.ts';
 import type { Log } from '../host/log.ts';
 import { arrivalOf, checkView, namesToLookAt } from './admission.ts';
@@ -160,6 +161,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     const resuming = token !== undefined && !state.discard;
     child = zfs.receive({
       dataset: start.dataset,
+      snapshot: leafOf(start.to.name) ?? '',
       // partial state knows its origin already
       ...(start.origin !== undefined && !resuming && { origin: start.origin }),
       set: deps.properties.set,

@@ -1,0 +1,64 @@
+import { onTestFinished } from 'vitest';
+import type { z } from 'zod';
+import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { request } from '../../lib/bus/request.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { type Job, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { type ServiceProcess, startService } from './service.ts';
+import { makeSimHost, type SimHost } from './sim-host.ts';
+
+/** Short enough for a test, long enough for a loaded machine. */
+export const quick = { ZPSEND_LOCK_SECONDS: '4', ZPSEND_SILENCE_SECONDS: '3', ZPSEND_PATIENCE_SECONDS: '60' };
+
+export interface Fleet {
+  readonly bus: Bus;
+  host(name: string): Promise<SimHost>;
+  start(
+    service: 'sender' | 'receiver',
+    host: { env: NodeJS.ProcessEnv },
+    env?: NodeJS.ProcessEnv,
+    options?: { waitReady?: boolean },
+  ): Promise<ServiceProcess>;
+  ask<S extends z.ZodType>(subject: string, body: object, schema: S): Promise<z.output<S>>;
+  /** Starts a job and resolves with it when it has ended. */
+  send(source: string, body: object): Promise<Job>;
+  /** Starts a job and gives its id. */
+  begin(source: string, body: object): Promise<string>;
+  /** Resolves with the job when it has ended. */
+  ended(source: string, job: string): Promise<Job>;
+}
+
+/** Hosts and services on one NATS, all ended and removed when the test is over. */
+export async function useFleet(url: string): Promise<Fleet> {
+  const env = { NATS_URL: url };
+  const bus = await connectBus({ name: 'test', env, wait: false });
+  onTestFinished(() => bus.close());
+  const status = async (source: string, job: string): Promise<Job | undefined> =>
+    (await request(bus, subjects.send(source, 'status'), { job }, sendStatusSchema)).jobs[0];
+  const fleet: Fleet = {
+    bus,
+    async host(name) {
+      const host = await makeSimHost(name);
+      onTestFinished(() => host.remove());
+      return host;
+    },
+    async start(service, host, more = {}, options = {}) {
+      const running = await startService(service, { ...host.env, ...env, ...quick, ...more }, options);
+      onTestFinished(async () => {
+        await running.end('SIGTERM');
+      });
+      return running;
+    },
+    ask: (subject, body, schema) => request(bus, subject, body, schema),
+    begin: async (source, body) => (await request(bus, subjects.send(source, 'start'), body, sendStartedSchema)).job,
+    async ended(source, job) {
+      for (;;) {
+        const known = await status(source, job);
+        if (known && ['done', 'failed'].includes(known.state)) return known;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    },
+    send: async (source, body) => fleet.ended(source, await fleet.begin(source, body)),
+  };
+  return fleet;
+}
