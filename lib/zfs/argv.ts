@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { ZpsendError } from '../../schemas/errors.ts';
 import {
   baseSchema,
@@ -42,7 +41,7 @@ export type Column = (typeof requiredColumns)[number] | (typeof optionalColumns)
 const types = 'filesystem,volume,snapshot,bookmark';
 
 /** Every value that becomes an argument passes here: refused with BAD_REQUEST before a process starts (I10). */
-function accept(schema: z.ZodType<string>, value: string, what: string): string {
+function accept(schema: typeof datasetSchema, value: string, what: string): string {
   const parsed = schema.safeParse(value);
   if (parsed.success && !value.startsWith('-')) return value;
   const why = parsed.success ? 'begins with "-"' : (parsed.error.issues[0]?.message ?? 'not valid');

@@ -24,7 +24,7 @@ interface Rule {
 export const rules: readonly Rule[] = [
   {
     code: 'RESUME_STALE',
-    pattern: /used in the initial send no longer exists$|incremental source 0x[0-9a-f]+ no longer exists$/m,
+    pattern: /' used in the initial send no longer exists$|incremental source 0x[0-9a-f]+ no longer exists$/m,
     sample: "cannot resume send: 'tank/a@3' used in the initial send no longer exists",
     advice: 'abort the partial receive on the target (zfs receive -A) and start this step anew',
   },
@@ -43,7 +43,8 @@ export const rules: readonly Rule[] = [
   },
   {
     code: 'UNSUPPORTED',
-    pattern: /must be upgraded to receive this stream|unsupported feature|unsupported version|not supported/,
+    pattern:
+      /must be upgraded to receive this stream\.$|has unsupported feature, |unsupported version [0-9]+$|not supported$/m,
     sample: 'cannot receive incremental stream: pool must be upgraded to receive this stream.',
     advice: 'this pool or release of ZFS cannot do that: upgrade it, or send without that feature',
   },
@@ -85,7 +86,7 @@ export const rules: readonly Rule[] = [
   },
   {
     code: 'BUSY',
-    pattern: /(?:dataset|target|pool|destination) is busy\b|Device or resource busy$/m,
+    pattern: /(?:dataset|target|pool|destination) is busy(?:$|; )|Device or resource busy$/m,
     sample: "cannot destroy 'dozer/busy': dataset is busy",
     advice: 'something else uses it now: wait and ask again',
   },
@@ -121,12 +122,6 @@ export const rules: readonly Rule[] = [
     advice: 'choose another dataset, or move this one out of the way (zfs rename)',
   },
   {
-    code: 'EXISTS',
-    pattern: /tag already exists on this dataset$/m,
-    sample: "cannot hold snapshot 'tank/a@2': tag already exists on this dataset",
-    advice: 'the hold is there already',
-  },
-  {
     code: 'NO_SPACE',
     pattern: /: out of space$|quota exceeded\.?$|No space left on device$|Disk quota exceeded$/m,
     sample: 'cannot receive new filesystem stream: out of space',
@@ -134,25 +129,26 @@ export const rules: readonly Rule[] = [
   },
   {
     code: 'KEY_REQUIRED',
-    pattern: /key (?:must be loaded|is not loaded or provided|not loaded)/,
+    pattern: /key (?:must be loaded|is not loaded or provided|not loaded)$/m,
     sample: "warning: cannot send 'tank/enc@1': dataset key must be loaded",
     advice: 'load the key with zfs load-key',
   },
   {
     code: 'DIVERGED',
-    pattern: /cannot perform raw receive on top of existing unencrypted dataset|IV set guid (?:mismatch|missing)/,
+    pattern:
+      /cannot perform raw receive on top of existing unencrypted dataset$|: IV set guid (?:mismatch|missing)\. See/m,
     sample: 'cannot receive incremental stream: cannot perform raw receive on top of existing unencrypted dataset',
     advice: 'raw and plain streams do not mix on one target: go on as this target was begun',
   },
   {
     code: 'STREAM_BROKEN',
-    pattern: /bad magic|malformed nvlist|invalid backup stream/,
+    pattern: /invalid stream \((?:bad magic number|malformed nvlist)\)$|invalid backup stream$/m,
     sample: 'cannot receive: invalid stream (bad magic number)',
     advice: 'what came is not a ZFS stream',
   },
   {
     code: 'STREAM_BROKEN',
-    pattern: /checksum mismatch|incomplete stream|failed to read from stream|invalid stream/,
+    pattern: /checksum mismatch$|incomplete stream\.?$|failed to read from stream$|invalid stream \(/m,
     sample: 'cannot receive new filesystem stream: checksum mismatch or incomplete stream.',
     advice: 'the stream was cut or damaged on its way: run it again, what was received is kept',
   },
@@ -170,8 +166,7 @@ export const rules: readonly Rule[] = [
   },
   {
     code: 'NO_SUCH_SNAPSHOT',
-    pattern:
-      /'[^']*[@#][^']*'(?:: dataset)? does not exist|'[^']*#[^']*': no such pool or dataset|snapshots to destroy;/,
+    pattern: /'[@#]': dataset does not exist$|'#': no such pool or dataset$|^could not find any snapshots/m,
     sample: "cannot open 'tank/a@none': dataset does not exist",
     advice: 'list the snapshots again and plan anew',
   },
@@ -184,41 +179,41 @@ export const rules: readonly Rule[] = [
   {
     code: 'BAD_REQUEST',
     pattern:
-      /in name$|trailing slash|name is too long$|: invalid name$|missing dataset name$|is not a snapshot$|is not expected here$|empty component/m,
+      /in name$|name is too long$|: invalid name$|missing dataset name$|is not a snapshot$|is not expected here$/m,
     sample: "cannot open 'tank/a;b': invalid character ';' in name",
     advice: 'mend the name',
   },
 ];
 
-/** The two messages that libzfs wraps are joined again; the usage text and the lines after it say nothing. */
-function tidy(stderr: string): string {
+/** What zfs complains of, a line each: wrapped messages joined, without warnings and without the usage text. */
+function complaints(stderr: string): string[] {
   const joined = stderr.replace(/\n(match incremental source|since most recent snapshot)$/gm, ' $1');
   const usage = joined.search(/^usage:/m);
-  return (usage > 0 ? joined.slice(0, usage) : joined).trim();
+  const said = usage > 0 ? joined.slice(0, usage) : joined;
+  return said.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('Warning: '));
 }
 
-/** Any end of a `zfs` process becomes one coded error: what failed where, zfs's own first line, and what to do. Total. */
+/** Of a quoted name only its kind is left, so that no name can read like a message. */
+const masked = (line: string): string => line.replace(/'[^'\n]*'/g, (name) => `'${name.replace(/[^@#]/g, '')}'`);
+
+/** Any end of a `zfs` process becomes one coded error: what failed where, zfs's own line, and what to do. Total. */
 export function toError(failure: Failure): ZpsendError {
-  const said = tidy(failure.stderr);
-  const matched = rules.find(({ pattern }) => pattern.test(said));
-  const first = said.split('\n', 1)[0]?.slice(0, 1000) || '';
+  const said = complaints(failure.stderr);
+  const rule = rules.find(({ pattern }) => said.some((line) => pattern.test(masked(line))));
+  const line = (said.find((line) => rule?.pattern.test(masked(line))) ?? said[0] ?? '').slice(0, 1000);
   const details = {
     stderr: failure.stderr.slice(0, 4096),
     ...(failure.exitCode !== undefined && { exitCode: failure.exitCode }),
     ...(failure.signal !== undefined && { signal: failure.signal }),
   };
-  const make = (code: Code, what: string, advice?: string) =>
-    new ZpsendError(
-      code,
-      `${failure.doing} on ${failure.host}: ${what}${advice ? `; ${advice}` : ''}`.slice(0, 8000),
-      details,
-    );
-  if (matched) {
-    const baseGone = matched.code === 'NO_SUCH_SNAPSHOT' && failure.from && said.includes(`'${failure.from}'`);
-    return make(baseGone ? 'BASE_MISSING' : matched.code, first, matched.advice);
+  const make = (code: Code, what: string): ZpsendError =>
+    new ZpsendError(code, `${failure.doing} on ${failure.host}: ${what}`, details);
+  if (rule) {
+    const baseGone = rule.code === 'NO_SUCH_SNAPSHOT' && failure.from && line.includes(`'${failure.from}'`);
+    return make(baseGone ? 'BASE_MISSING' : rule.code, `${line}; ${rule.advice}`);
   }
-  if (failure.signal) return make('ABORTED', `ended by ${failure.signal}${first && `: ${first}`}`);
-  return make('INTERNAL', first || `exit status ${failure.exitCode ?? 'unknown'} and not a word`);
+  if (failure.signal) return make('ABORTED', `ended by ${failure.signal}${line && `: ${line}`}`);
+  return make('INTERNAL', line || `exit status ${failure.exitCode ?? 'unknown'}, and it said nothing`);
 }
 
 /** Is every complaint only that something named is not there? Then the rest of the answer holds. */
@@ -234,10 +229,7 @@ export const onlyHeld = (stderr: string): boolean => everyLine(stderr, /': tag a
 
 /** Is there nothing for `zfs receive -A` to abort? */
 export const nothingToAbort = (stderr: string): boolean =>
-  everyLine(
-    tidy(stderr),
-    /' does not have any resumable receive state to abort$|^cannot open '.*': dataset does not exist$/,
-  );
+  everyLine(stderr, /' does not have any resumable receive state to abort$|^cannot open '.*': dataset does not exist$/);
 
 /** The column that this release of ZFS does not know, of "bad property list: invalid property 'keystatus'". */
 export const unknownColumn = (stderr: string): string | undefined =>
@@ -247,6 +239,6 @@ export const unknownColumn = (stderr: string): string | undefined =>
 export const unknownCommand = (stderr: string): boolean => stderr.startsWith('unrecognized command');
 
 function everyLine(stderr: string, pattern: RegExp): boolean {
-  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  const lines = complaints(stderr);
   return lines.length > 0 && lines.every((line) => pattern.test(line));
 }

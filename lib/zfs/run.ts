@@ -101,19 +101,19 @@ export function start(rim: Rim, argv: string[], about: Pick<Failure, 'doing' | '
   child.stderr.on('data', (chunk: Buffer) => {
     if (stderr.length < maxStderr) stderr += chunk.toString('latin1');
   });
-  const stderrEnd = new Promise<void>((resolve) => child.stderr.once('close', resolve));
+  const stderrEnd = new Promise((resolve) => child.stderr.once('close', resolve));
   // not execa's own end, which waits until all of stdout was read
-  const exit = new Promise<{ exitCode?: number | undefined; signal?: string | undefined; cause?: unknown }>(
-    (resolve) => {
-      child.nodeChildProcess.once('exit', (code, signal) => {
-        stderrEnd.then(() => resolve({ exitCode: code ?? undefined, signal: signal ?? undefined }));
-      });
-      child.then(({ exitCode, signal, cause }) => resolve({ exitCode, signal, cause }));
-    },
-  );
-  const done = exit.then(({ exitCode, signal, cause }) => {
+  const exit = new Promise<{ exitCode?: number; signal?: string; cause?: unknown }>((resolve) => {
+    child.nodeChildProcess.once('exit', (exitCode, signal) => {
+      resolve(signal === null ? { exitCode: exitCode ?? 1 } : { signal });
+    });
+    // the rest is what could not be started
+    void child.then(({ cause, message }) => resolve({ cause: cause ?? message }));
+  });
+  const done = exit.then(async ({ exitCode, signal, cause }) => {
     if (exitCode === 0) return;
-    if (exitCode === undefined && signal === undefined) throw notStarted('zfs', about.doing, rim.host, cause);
+    if (cause !== undefined) throw notStarted('zfs', about.doing, rim.host, cause);
+    await stderrEnd;
     throw toError({ ...about, host: rim.host, stderr, exitCode, signal });
   });
   done.catch(() => {});

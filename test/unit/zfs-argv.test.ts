@@ -1,0 +1,142 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  abortReceiveArgv,
+  estimateArgv,
+  holdArgv,
+  holdsArgv,
+  listArgv,
+  lookArgv,
+  type ReceiveRequest,
+  receiveArgv,
+  releaseArgv,
+  type StreamRequest,
+  sendArgv,
+} from '../../lib/zfs/argv.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+
+const into: ReceiveRequest = { dataset: 'tank/b', snapshot: 'now', set: {}, exclude: [] };
+
+describe('argument lists', () => {
+  it('sends one full stream, or one incremental by full names', () => {
+    expect(sendArgv({ to: 'tank/a@2' })).toEqual(['send', 'tank/a@2']);
+    expect(sendArgv({ to: 'tank/a@2', from: 'tank/a@1' })).toEqual(['send', '-i', 'tank/a@1', 'tank/a@2']);
+    expect(sendArgv({ to: 'tank/a@2', from: 'tank/a#1' })).toEqual(['send', '-i', 'tank/a#1', 'tank/a@2']);
+  });
+
+  it('resumes with the token alone', () => {
+    expect(sendArgv({ token: '1-ab-c0-78' })).toEqual(['send', '-t', '1-ab-c0-78']);
+    expect(estimateArgv({ token: '1-ab-c0-78' })).toEqual(['send', '-nvP', '-t', '1-ab-c0-78']);
+  });
+
+  it('receives resumably, unmounted, into the one named snapshot, with the properties set and excluded', () => {
+    expect(
+      receiveArgv({ ...into, origin: 'tank/a@1', set: { readonly: 'on', 'a:b': '' }, exclude: ['mountpoint'] }),
+    ).toEqual(
+      ['receive', '-s', '-u', '-o', 'origin=tank/a@1', '-o', 'readonly=on', '-o', 'a:b=', '-x', 'mountpoint'].concat(
+        'tank/b@now',
+      ),
+    );
+  });
+
+  it('lists everything, a dataset, or a dataset with its descendants in one command', () => {
+    const [list, types] = [['list', '-Hp', '-t', 'filesystem,volume,snapshot,bookmark', '-o', 'name,guid'], 'tank/a'];
+    expect(listArgv({}, ['name', 'guid'])).toEqual(list);
+    expect(listArgv({ dataset: types }, ['name', 'guid'])).toEqual([...list, '-d', '1', 'tank/a']);
+    expect(listArgv({ dataset: types, recursive: true }, ['name', 'guid'])).toEqual([...list, '-r', 'tank/a']);
+  });
+
+  it('takes names with spaces and colons as they are', () => {
+    expect(sendArgv({ to: 'tank/my data:1@at 12:00' })).toEqual(['send', 'tank/my data:1@at 12:00']);
+  });
+
+  const bad = ['-rf', '', 'tank/a;b', 'tank/$(id)', 'tank/a\n', 'tank/a\0b', 'tank//a', '/tank', 'tank/', 'tank/../a'];
+  const builders: Record<string, (name: string) => string[]> = {
+    list: (name) => listArgv({ dataset: name }, ['name']),
+    look: (name) => lookArgv(['tank/a', name], ['name']),
+    'send to': (name) => sendArgv({ to: `${name}@x` }),
+    'send from': (name) => sendArgv({ to: 'tank/a@x', from: `${name}@y` }),
+    estimate: (name) => estimateArgv({ to: `${name}@x` }),
+    receive: (name) => receiveArgv({ ...into, dataset: name }),
+    'receive of an origin': (name) => receiveArgv({ ...into, origin: `${name}@x` }),
+    'abort of a receive': abortReceiveArgv,
+    hold: (name) => holdArgv('zpsend:job', [`${name}@x`]),
+    release: (name) => releaseArgv('zpsend:job', [`${name}@x`]),
+    holds: (name) => holdsArgv([`${name}@x`]),
+  };
+  describe.each(Object.keys(builders))('%s', (what) => {
+    it.each([...bad, `tank/${'x'.repeat(300)}`].map((name) => [JSON.stringify(name.slice(0, 30)), name]))(
+      'refuses %s with BAD_REQUEST (I10)',
+      (_, name) => {
+        expect(() => builders[what]?.(name)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }));
+      },
+    );
+  });
+
+  it.each([
+    ['a snapshot that is a dataset', () => sendArgv({ to: 'tank/a' })],
+    ['two at signs', () => sendArgv({ to: 'tank/a@1@2' })],
+    ['a base that is a dataset', () => sendArgv({ to: 'tank/a@1', from: 'tank/a' })],
+    ['a token that is an option', () => sendArgv({ token: '-e' })],
+    ['a token that is a name', () => sendArgv({ token: 'tank/a@1' })],
+    ['a snapshot name that is an option', () => receiveArgv({ ...into, snapshot: 'a@b' })],
+    ['a property that is an option', () => receiveArgv({ ...into, set: { '-F': 'on' } })],
+    ['a property with a value inside', () => receiveArgv({ ...into, set: { 'a=b': 'on' } })],
+    ['a value with a newline', () => receiveArgv({ ...into, set: { readonly: 'on\n' } })],
+    ['an excluded property that is an option', () => receiveArgv({ ...into, exclude: ['-F'] })],
+    ['a tag that is an option', () => holdArgv('-r', ['tank/a@1'])],
+    ['an empty tag', () => releaseArgv('', ['tank/a@1'])],
+  ])('refuses %s', (_, build) => {
+    expect(build).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }));
+  });
+});
+
+describe('whatever the names', () => {
+  const name = fc.oneof(
+    fc.string({ maxLength: 20 }),
+    fc.stringMatching(/^[-a-zA-Z_.: /]{0,12}([@#][-a-z. ]{0,5})?$/),
+    fc.constantFrom('tank/a@-I', 'tank/-I@x', '-I', '--', 'tank/a#-x', '@-I', '-'),
+  );
+  const stream: fc.Arbitrary<StreamRequest> = fc.oneof(
+    fc.record({ to: name }),
+    fc.record({ to: name, from: name }),
+    fc.record({ token: name }),
+  );
+  const receive = fc.record({
+    dataset: name,
+    snapshot: name,
+    origin: name,
+    set: fc.dictionary(name, name, { maxKeys: 2 }),
+    exclude: fc.array(name, { maxLength: 2 }),
+  });
+  const flags = new Set(['-Hp', '-t', '-o', '-x', '-r', '-d', '-i', '-s', '-u', '-A', '-H', '-nvP']);
+  const built = fc.oneof(
+    stream.map((asked) => () => sendArgv(asked)),
+    stream.map((asked) => () => estimateArgv(asked)),
+    receive.map((asked) => () => receiveArgv(asked)),
+    fc.tuple(name, name).map(
+      ([tag, snapshot]) =>
+        () =>
+          holdArgv(tag, [snapshot]),
+    ),
+    name.map((one) => () => lookArgv([one], ['name'])),
+    name.map((one) => () => listArgv({ dataset: one }, ['name'])),
+  );
+
+  it('no argument but our own flags begins with "-" (I10), and -I is never there (I2)', () => {
+    fc.assert(
+      fc.property(built, (build) => {
+        let argv: string[];
+        try {
+          argv = build();
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(ZpsendError);
+          return;
+        }
+        expect(argv.filter((one) => one.startsWith('-') && !flags.has(one))).toEqual([]);
+        expect(argv).not.toContain('-I');
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});

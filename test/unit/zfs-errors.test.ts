@@ -1,0 +1,292 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  nothingToAbort,
+  onlyHeld,
+  onlyMissing,
+  onlyReleased,
+  rules,
+  toError,
+  unknownColumn,
+} from '../../lib/zfs/errors.ts';
+import { type Code, codes } from '../../schemas/errors.ts';
+
+interface Sample {
+  situation: string;
+  argv: string[];
+  exit: number;
+  stderr: string;
+}
+
+const read = (release: string): Sample[] =>
+  JSON.parse(readFileSync(new URL(`../fixtures/stderr/${release}.json`, import.meta.url), 'utf8'));
+const releases = ['2.3.2', '2.1.11', 'extra'];
+/** What the adapter runs; the other samples are of commands that it never gives. */
+const ours = /^(?:list|send|receive|holds?|release|zpool list|module)\b/;
+const samples = releases.flatMap((release) =>
+  read(release)
+    .filter(({ exit, situation }) => exit !== 0 && ours.test(situation))
+    .map((sample) => ({ release, ...sample })),
+);
+
+/** What each captured failure means. A new sample has to be given its code here. */
+const expected: Partial<Record<Code, string[]>> = {
+  NO_SUCH_DATASET: [
+    'list: unknown dataset',
+    'list: unknown pool',
+    'list: dataset below an unknown pool',
+    'list: name begins with a dash',
+    'receive: incremental into an unknown dataset',
+    'receive: parent missing',
+    'receive: unknown pool',
+    'receive: incremental into an unrelated dataset',
+    'receive: incremental with -F into an unrelated dataset',
+    'list: nothing stays of a cut stream without -s',
+    'list: after abort of a new dataset',
+    'receive: abort where there is no dataset',
+    'receive: resumed stream where nothing is partial',
+    'receive: incremental cut, with -s',
+    'list: an existing dataset with partial state',
+    'receive: incremental onto a dataset with partial state',
+    'receive: incremental with -F onto a dataset with partial state',
+    'receive: abort partial, existing dataset',
+    'receive: another receive is running, existing dataset',
+    'hold: unknown dataset',
+    'release: unknown dataset',
+    'receive: abort as an ordinary user',
+    'zpool list: unknown pool',
+    'zpool list: exported pool',
+  ],
+  NO_SUCH_SNAPSHOT: [
+    'list: unknown snapshot',
+    'list: unknown bookmark',
+    'send: unknown snapshot',
+    'send: unknown dataset',
+    'send: unknown pool',
+    'send: from does not exist',
+    'send: from another dataset',
+    'send: dry run, of an unknown snapshot',
+    'hold: unknown snapshot',
+    'hold: one of two unknown',
+    'hold: one of two has the tag',
+    'holds: unknown snapshot',
+    'holds: unknown dataset',
+    'release: unknown snapshot',
+    'hold: as an ordinary user',
+    'release: as an ordinary user',
+    'list: of seven names three are there',
+  ],
+  UNSUPPORTED: [
+    'list: bad property',
+    'send: a stale token, base gone',
+    'send: a stale token, dataset renamed',
+    'module: no /dev/zfs',
+    'holds: parsable',
+  ],
+  BAD_REQUEST: [
+    'list: name with a bad character',
+    'list: empty component',
+    'list: trailing slash',
+    'list: name too long',
+    'list: two at signs',
+    'list: snapshot not asked for by type',
+    'list: dot dot component',
+    'send: not a snapshot',
+    'receive: bad name',
+    'receive: invalid property',
+    'receive: property that does not fit the type',
+    'hold: not a snapshot',
+    'receive: a volume with mountpoint set',
+    'receive: a package into one named snapshot',
+  ],
+  INTERNAL: [
+    'list: leading slash',
+    'receive: abort where nothing is partial',
+    'hold: tag exists',
+    'release: tag missing',
+    'send: reader went away',
+    'send: properties of an encrypted dataset without -w',
+  ],
+  BASE_MISSING: [
+    'send: from is later',
+    'send: from is the same snapshot',
+    'send: bookmark does not exist',
+    'send: bookmark is later',
+    'send: dry run, bookmark does not exist',
+  ],
+  RESUME_STALE: [
+    'send: malformed token',
+    'send: token not a token',
+    'send: token dry run, malformed',
+    'send: token with an altered digit',
+    'receive: resumed stream whose offset is not the one wanted',
+    'send: token of an incremental, dry run',
+    'send: a stale token, snapshot gone',
+    'send: a stale token, snapshot gone, dry run',
+  ],
+  NOT_ALLOWED: ['send: as an ordinary user', 'module: /dev/zfs not open to ordinary users'],
+  EXISTS: [
+    'receive: full into an existing dataset',
+    'receive: full with -F into an existing dataset with snapshots',
+    'receive: full into an existing pool root',
+    'receive: full into an existing dataset without snapshots',
+    'receive: snapshot name given and taken',
+    'receive: full onto a partly received dataset',
+    'receive: another receive is running, new dataset',
+    'receive: raw with -F over a plain dataset',
+    'receive: two snapshots into one named snapshot',
+  ],
+  DIVERGED: [
+    'receive: incremental, base is not the newest there',
+    'receive: raw incremental onto a plain dataset',
+    'receive: clone with an origin of the same pool that is not its own',
+  ],
+  MODIFIED: ['receive: target modified since its newest snapshot', 'receive: target has a newer snapshot of its own'],
+  STREAM_BROKEN: [
+    'receive: empty stream',
+    'receive: not a stream',
+    'receive: not a stream, short',
+    'receive: stream cut inside its first record',
+    'receive: stream cut, without -s',
+    'receive: stream cut, with -s, new dataset',
+    'receive: resumed stream cut again',
+    'receive: as an ordinary user',
+    'receive: stream with altered bytes',
+  ],
+  BUSY: [
+    'receive: full with -F onto a partly received dataset',
+    'receive: another receive is running, with -F',
+    'receive: abort while a receive runs',
+    'receive: incremental onto a snapshotted dataset with partial state',
+  ],
+  NO_SPACE: ['receive: pool full', 'receive: pool full, without -s', 'receive: quota of the parent exceeded'],
+  ORIGIN_MISSING: [
+    'receive: clone whose origin is not there',
+    'receive: clone with a wrong origin given',
+    'receive: clone with an unknown origin given',
+  ],
+  ABORTED: ['send: reader went away, exit status when SIGPIPE is ignored'],
+  KEY_REQUIRED: [
+    'send: encrypted, key not loaded, not raw',
+    'receive: plain incremental onto a raw received dataset, key not loaded',
+    'receive: plain below a dataset whose key is not loaded',
+  ],
+};
+const codeOf = new Map(Object.entries(expected).flatMap(([code, list]) => list.map((situation) => [situation, code])));
+
+const classify = (stderr: string, more: { from?: string; exitCode?: number; signal?: string } = {}) =>
+  toError({ doing: 'sending tank/a@2', host: 'smos-01', stderr, ...more });
+
+describe('what ZFS said becomes a code', () => {
+  it.each(samples)('$release $situation', ({ situation, stderr, exit }) => {
+    expect(classify(stderr, { exitCode: exit }).code).toBe(codeOf.get(situation));
+  });
+
+  it.each(rules)('its own sample finds the rule of $sample', (rule) => {
+    const error = classify(rule.sample);
+    expect([error.code, error.message]).toEqual([rule.code, expect.stringContaining(rule.advice)]);
+  });
+
+  it('a base that is gone is told from the snapshot itself', () => {
+    const gone = "cannot open 'tank/a@1': dataset does not exist\n";
+    expect(classify(gone, { from: 'tank/a@1' }).code).toBe('BASE_MISSING');
+    expect(classify(gone, { from: 'tank/a@0' }).code).toBe('NO_SUCH_SNAPSHOT');
+  });
+
+  it('a warning before it does not hide the failure', () => {
+    const warning = "Warning: dozer/vol: property 'mountpoint' does not apply to datasets of this type\n";
+    expect(classify(`${warning}cannot receive new filesystem stream: out of space\n`).code).toBe('NO_SPACE');
+    expect(classify(`${warning}cannot receive: something new\n`).code).toBe('INTERNAL');
+  });
+
+  it('a process that was killed is ABORTED, and what nobody has seen before is INTERNAL with all of its text', () => {
+    expect(classify('', { signal: 'SIGTERM' })).toMatchObject({ code: 'ABORTED' });
+    const unseen = classify('internal error: Value too large\nAborted\n', { exitCode: 134 });
+    expect(unseen).toMatchObject({
+      code: 'INTERNAL',
+      details: { stderr: 'internal error: Value too large\nAborted\n', exitCode: 134 },
+    });
+    expect(classify('', { exitCode: 3 }).message).toContain('exit status 3');
+  });
+
+  it('tells what failed, where, in ZFS’s own words, and what to do', () => {
+    const wrapped =
+      'cannot receive incremental stream: most recent snapshot of dozer/a does not\nmatch incremental source\n';
+    expect(toError({ doing: 'receiving into dozer/a', host: 'smos-00', stderr: wrapped }).message).toBe(
+      'receiving into dozer/a on smos-00: cannot receive incremental stream: most recent snapshot of dozer/a does not ' +
+        'match incremental source; compare the snapshots of both sides by guid: the base must be the newest snapshot of the target',
+    );
+  });
+});
+
+describe('the classifier', () => {
+  it('is total: any text gives a code of the list, and a message that fits the wire', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 5000 }), fc.option(fc.nat(255), { nil: undefined }), (stderr, exitCode) => {
+        const error = toError({ doing: 'd', host: 'h', stderr, exitCode });
+        expect(codes).toHaveProperty(error.code);
+        expect(error.message.length).toBeLessThan(8192);
+      }),
+    );
+  });
+
+  it('is not misled by names that read like messages', () => {
+    const tails = samples.flatMap(({ stderr }) => stderr.match(/(?<=: )[A-Za-z][A-Za-z0-9_.: -]+$/gm) ?? []);
+    const name = fc.constantFrom(...new Set(tails)).map((tail) => `tank/a: ${tail}`);
+    const messages: [Code, (name: string) => string][] = [
+      ['NO_SUCH_DATASET', (name) => `cannot open '${name}': dataset does not exist\n`],
+      ['NO_SUCH_SNAPSHOT', (name) => `cannot open '${name}@x': dataset does not exist\n`],
+      ['EXISTS', (name) => `cannot receive new filesystem stream: destination '${name}' exists\nmust specify -F\n`],
+      ['DIVERGED', (name) => `cannot receive: most recent snapshot of ${name} does not\nmatch incremental source\n`],
+      ['MODIFIED', (name) => `cannot receive: destination ${name} has been modified\nsince most recent snapshot\n`],
+      [
+        'BUSY',
+        (name) => `cannot receive: destination ${name} contains partially-complete state from "zfs receive -s".\n`,
+      ],
+      ['NO_SPACE', (name) => `cannot receive new filesystem stream: destination ${name} space quota exceeded.\n`],
+      ['NOT_ALLOWED', (name) => `warning: cannot send '${name}@x': permission denied\n`],
+      ['KEY_REQUIRED', (name) => `warning: cannot send '${name}@x': dataset key must be loaded\n`],
+    ];
+    fc.assert(
+      fc.property(name, fc.constantFrom(...messages), (name, [code, message]) => {
+        expect(classify(message(name)).code).toBe(code);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('failures that are none', () => {
+  const said = (situation: string) => samples.find((sample) => sample.situation === situation)?.stderr ?? '';
+  const denied = "cannot hold snapshot 'tank/a@1': permission denied\n";
+
+  it('a look or a listing of holds where only some names are missing', () => {
+    expect(onlyMissing(said('list: of seven names three are there'))).toBe(true);
+    expect(onlyMissing(said('holds: unknown snapshot'))).toBe(true);
+    expect(onlyMissing(said('list: of seven names three are there') + denied)).toBe(false);
+    expect(onlyMissing('')).toBe(false);
+  });
+
+  it('a release of what is not held, or not there', () => {
+    expect(onlyReleased(said('release: tag missing') + said('release: unknown snapshot'))).toBe(true);
+    expect(onlyReleased(said('release: unknown dataset'))).toBe(true);
+    expect(onlyReleased(said('release: tag missing') + denied)).toBe(false);
+  });
+
+  it('a hold that is there', () => {
+    expect(onlyHeld(said('hold: tag exists'))).toBe(true);
+    expect(onlyHeld(said('hold: one of two has the tag'))).toBe(false);
+  });
+
+  it('an abort where nothing is partial', () => {
+    expect(nothingToAbort(said('receive: abort where nothing is partial'))).toBe(true);
+    expect(nothingToAbort(said('receive: abort where there is no dataset'))).toBe(true);
+    expect(nothingToAbort(said('receive: abort while a receive runs'))).toBe(false);
+  });
+});
+
+it('a column that this ZFS does not know is named', () => {
+  expect(unknownColumn("bad property list: invalid property 'keystatus'\nusage:\n\tlist ...\n")).toBe('keystatus');
+  expect(unknownColumn("cannot open 'tank/a': dataset does not exist\n")).toBeUndefined();
+});

@@ -1,0 +1,192 @@
+import { describe, expect, it } from 'vitest';
+import { type Column, optionalColumns, requiredColumns } from '../../lib/zfs/argv.ts';
+import {
+  joinOrigins,
+  parseEstimate,
+  parseHolds,
+  parseListing,
+  parsePools,
+  parseSeen,
+  parseToken,
+} from '../../lib/zfs/parse.ts';
+import { datasetEntrySchema } from '../../schemas/inventory.ts';
+
+const columns: Column[] = [...requiredColumns, ...optionalColumns];
+const rows = (...lines: string[]) => lines.map((line) => `${line.replaceAll('  ', '\t')}\n`).join('');
+
+/** As OpenZFS 2.3.2 prints it. */
+const listing = rows(
+  'tank/clone  filesystem  1062765304951020966  13  0  24576  0  -  tank/src@a  off  -  -',
+  'tank/enc  volume  3557711252973350684  15  100352  100352  0  -  -  aes-256-gcm  unavailable  -',
+  'tank/src  filesystem  14008954034161259489  6  10547200  24576  512  -  -  off  -  1-ab-c0-78',
+  'tank/src@b  snapshot  14078234535408974160  11  0  24576  0  0  -  off  -  -',
+  'tank/src@a  snapshot  18446744073709551615  9  1  24576  2  3  -  off  -  -',
+  'tank/src#bm  bookmark  16945160800036215337  10  -  24576  -  -  -  -  -  -',
+  'tank/src/my data:1  filesystem  3487602839025842857  7  24576  24576  0  -  -  off  -  -',
+  'tank/src/my data:1@at 12:00  snapshot  9996377461311415555  11  0  24576  24576  0  -  off  -  -',
+);
+
+describe('a listing', () => {
+  it('becomes datasets by name with snapshots and bookmarks by createtxg, 64-bit guids kept whole', () => {
+    const datasets = parseListing(listing, columns);
+    expect(datasets.map(({ name }) => name)).toEqual(['tank/clone', 'tank/enc', 'tank/src', 'tank/src/my data:1']);
+    expect(datasets[2]).toEqual({
+      name: 'tank/src',
+      type: 'filesystem',
+      guid: '14008954034161259489',
+      createtxg: '6',
+      used: 10547200,
+      referenced: 24576,
+      written: 512,
+      encryption: 'off',
+      resumeToken: '1-ab-c0-78',
+      snapshots: [
+        {
+          name: 'a',
+          guid: '18446744073709551615',
+          createtxg: '9',
+          used: 1,
+          referenced: 24576,
+          written: 2,
+          userrefs: 3,
+        },
+        {
+          name: 'b',
+          guid: '14078234535408974160',
+          createtxg: '11',
+          used: 0,
+          referenced: 24576,
+          written: 0,
+          userrefs: 0,
+        },
+      ],
+      bookmarks: [{ name: 'bm', guid: '16945160800036215337', createtxg: '10' }],
+    });
+    expect(datasets[1]).toMatchObject({ type: 'volume', encryption: 'aes-256-gcm', keystatus: 'unavailable' });
+    for (const dataset of datasets) expect(datasetEntrySchema.parse(dataset)).toEqual(dataset);
+  });
+
+  it('keeps spaces and colons in names', () => {
+    expect(parseListing(listing, columns).at(-1)?.snapshots[0]?.name).toBe('at 12:00');
+  });
+
+  it('keeps one dataset without its children where one was asked for', () => {
+    expect(parseListing(listing, columns, 'tank/src').map(({ name }) => name)).toEqual(['tank/src']);
+  });
+
+  it('reads columns that this ZFS does not know as absent', () => {
+    const few: Column[] = [...requiredColumns, 'referenced'];
+    expect(parseListing(rows('a  filesystem  1  2  7', 'a@x  snapshot  3  4  8'), few)).toEqual([
+      expect.objectContaining({
+        ...{ name: 'a', used: 0, referenced: 7, encryption: 'off' },
+        snapshots: [{ name: 'x', guid: '3', createtxg: '4', used: 0, referenced: 8, written: 0, userrefs: 0 }],
+      }),
+    ]);
+  });
+
+  it('leaves out types it does not know, snapshots without their dataset, and empty lines', () => {
+    const odd = rows('a  filesystem  1  2', 'a%r  receiving  3  4', '', 'b@x  snapshot  5  6');
+    expect(parseListing(odd, [...requiredColumns])).toMatchObject([{ name: 'a', snapshots: [] }]);
+  });
+
+  it('is right when the last line has no newline, and empty when nothing is there', () => {
+    expect(parseListing('a\tfilesystem\t1\t2', [...requiredColumns])).toHaveLength(1);
+    expect(parseListing('', columns)).toEqual([]);
+  });
+
+  it('sorts by number where txgs differ in length', () => {
+    const entries = parseListing(rows('a  filesystem  1  2', 'a@y  snapshot  3  1000', 'a@x  snapshot  4  999'), [
+      ...requiredColumns,
+    ]);
+    expect(entries[0]?.snapshots.map(({ name }) => name)).toEqual(['x', 'y']);
+  });
+});
+
+describe('origins', () => {
+  it('get the guid of the snapshot that the same listing holds', () => {
+    const datasets = parseListing(listing, columns);
+    expect(joinOrigins(datasets, new Map())).toEqual([]);
+    expect(datasets[0]?.origin).toEqual({ name: 'tank/src@a', guid: '18446744073709551615' });
+  });
+
+  it('outside of the listing are named, and filled in from a second look', () => {
+    const datasets = parseListing(listing, columns, 'tank/clone');
+    expect(joinOrigins(datasets, new Map())).toEqual(['tank/src@a']);
+    expect(datasets[0]?.origin).toEqual({ name: 'tank/src@a' });
+    expect(joinOrigins(datasets, new Map([['tank/src@a', '42']]))).toEqual([]);
+    expect(datasets[0]?.origin).toEqual({ name: 'tank/src@a', guid: '42' });
+  });
+});
+
+it('a look gives what exists, each with its type', () => {
+  expect(parseSeen(listing, columns).map(({ name, type }) => [name, type])).toEqual([
+    ['tank/clone', 'filesystem'],
+    ['tank/enc', 'volume'],
+    ['tank/src', 'filesystem'],
+    ['tank/src@b', 'snapshot'],
+    ['tank/src@a', 'snapshot'],
+    ['tank/src#bm', 'bookmark'],
+    ['tank/src/my data:1', 'filesystem'],
+    ['tank/src/my data:1@at 12:00', 'snapshot'],
+  ]);
+  expect(parseSeen(listing, columns)[2]).toMatchObject({ resumeToken: '1-ab-c0-78', written: 512, userrefs: 0 });
+  expect(parseSeen(listing, columns)[4]).toMatchObject({ guid: '18446744073709551615', written: 2, userrefs: 3 });
+});
+
+it('holds are read without their dates', () => {
+  const holds = rows('tank/a b@1  keep me  Mon Nov 23 21:27 2026', 'tank/a b@1  zpsend:x  Mon Nov 23 21:28 2026');
+  expect(parseHolds(holds)).toEqual([
+    { snapshot: 'tank/a b@1', tag: 'keep me' },
+    { snapshot: 'tank/a b@1', tag: 'zpsend:x' },
+  ]);
+});
+
+it('pools that are not available have no sizes', () => {
+  expect(parsePools(rows('dst  83886080  491008  83395072  ONLINE', 'old  -  -  -  UNAVAIL'))).toEqual([
+    { name: 'dst', size: 83886080, allocated: 491008, free: 83395072, health: 'ONLINE' },
+    { name: 'old', size: 0, allocated: 0, free: 0, health: 'UNAVAIL' },
+  ]);
+});
+
+/** `zfs send -nvP -t TOKEN` of OpenZFS 2.3.2. */
+const token = `resume token contents:
+nvlist version: 0
+\tfromguid = 0xc35fefb863b03950
+\tobject = 0x3
+\toffset = 0x960000
+\tbytes = 0x9869c0
+\ttoguid = 0x12b70b4297c31ef8
+\ttoname = tank/my src@c
+incremental\ttank/src@b\ttank/src@c\t32036528
+size\t32036528
+`;
+
+describe('a dry run', () => {
+  it('tells the size', () => {
+    expect(parseEstimate('full\ttank/src@b\t12912\nsize\t12912\n')).toBe(12912);
+    expect(parseEstimate(token)).toBe(32036528);
+  });
+
+  it('without a size line tells none, whatever a dataset is called', () => {
+    expect(parseEstimate('full\ttank/size\t1\n')).toBeUndefined();
+    expect(parseEstimate('')).toBeUndefined();
+  });
+
+  it('tells what a resume token says, guids in decimal', () => {
+    expect(parseToken(token)).toEqual({
+      toname: 'tank/my src@c',
+      toguid: '1348558994062647032',
+      fromguid: '14078234535408974160',
+      bytes: 9988544,
+      offset: 9830400,
+    });
+  });
+
+  it('of a token of a full stream has no base', () => {
+    expect(parseToken(token.replace(/.*fromguid.*\n/, ''))).not.toHaveProperty('fromguid');
+  });
+
+  it('that says nothing of a token gives nothing', () => {
+    expect(parseToken('size\t1\n')).toBeUndefined();
+  });
+});
