@@ -1,0 +1,166 @@
+import { contentDigest, extentBytes, extentCount, referencedBytes, writtenBytes } from './content.ts';
+import { niceBytes, niceTime } from './format.ts';
+import { encryptionRoot, isEncrypted } from './keys.ts';
+import { clonesOf } from './lookup.ts';
+import { effective, isSettable, isUserProperty } from './property-store.ts';
+import { readProgress } from './receipt.ts';
+import { encodeToken } from './resume-token.ts';
+import { room, usedBytes } from './space.ts';
+import type { Bookmark, Dataset, Pool, Snapshot } from './state.ts';
+
+/** One line of a listing: a dataset, or a snapshot or bookmark of it. */
+export interface Item {
+  pool: Pool;
+  dataset: Dataset;
+  snapshot?: Snapshot;
+  bookmark?: Bookmark;
+}
+
+export type ItemType = 'filesystem' | 'volume' | 'snapshot' | 'bookmark';
+
+export const typeOf = (item: Item): ItemType =>
+  item.snapshot !== undefined ? 'snapshot' : item.bookmark !== undefined ? 'bookmark' : item.dataset.type;
+
+export const nameOf = ({ dataset, snapshot, bookmark }: Item): string =>
+  snapshot !== undefined
+    ? `${dataset.name}@${snapshot.name}`
+    : bookmark !== undefined
+      ? `${dataset.name}#${bookmark.name}`
+      : dataset.name;
+
+const bytes = (value: number, exact: boolean): string => (exact ? String(value) : niceBytes(value));
+const head = (item: Item): boolean => item.snapshot === undefined && item.bookmark === undefined;
+
+/** Values of read-only properties; undefined stands for "-". `exact` is `-p`. */
+const READ_ONLY: Readonly<Record<string, (item: Item, exact: boolean) => string | undefined>> = {
+  name: nameOf,
+  type: typeOf,
+  guid: (item) => (item.snapshot ?? item.bookmark ?? item.dataset).guid,
+  createtxg: (item) => String((item.snapshot ?? item.bookmark ?? item.dataset).txg),
+  creation: (item, exact) => {
+    const { time } = item.snapshot ?? item.bookmark ?? item.dataset;
+    return exact ? String(time) : niceTime(time);
+  },
+  used: (item, exact) =>
+    item.bookmark !== undefined ? undefined : bytes(head(item) ? usedBytes(item.pool, item.dataset) : 0, exact),
+  available: (item, exact) => (head(item) ? bytes(room(item.pool, item.dataset.name).bytes, exact) : undefined),
+  referenced: (item, exact) => bytes(referenced(item), exact),
+  written: (item, exact) => {
+    if (item.bookmark !== undefined) return undefined;
+    return bytes(
+      item.snapshot === undefined ? writtenBytes(item.dataset) : writtenBy(item.dataset, item.snapshot),
+      exact,
+    );
+  },
+  origin: (item) => (head(item) ? item.dataset.origin : undefined),
+  encryption: (item) => (item.bookmark !== undefined ? undefined : (item.dataset.props.encryption ?? 'off')),
+  keystatus: (item) => {
+    if (item.bookmark !== undefined || !isEncrypted(item.dataset)) return undefined;
+    return encryptionRoot(item.pool, item.dataset)?.keyLoaded === false ? 'unavailable' : 'available';
+  },
+  encryptionroot: (item) => (item.bookmark === undefined ? encryptionRoot(item.pool, item.dataset)?.name : undefined),
+  receive_resume_token: (item) => {
+    const { receipt } = item.dataset;
+    if (!head(item) || receipt === undefined || !receipt.resumable) return undefined;
+    const progress = readProgress(receipt.id);
+    return progress === undefined ? undefined : encodeToken(progress);
+  },
+  userrefs: (item) => (item.snapshot === undefined ? undefined : String(item.snapshot.holds?.length ?? 0)),
+  defer_destroy: (item) => (item.snapshot === undefined ? undefined : item.snapshot.deferred ? 'on' : 'off'),
+  clones: (item) =>
+    item.snapshot === undefined
+      ? undefined
+      : clonesOf(item.pool, nameOf(item))
+          .map((clone) => clone.name)
+          .join(','),
+  mounted: (item) => {
+    if (!head(item) || item.dataset.type === 'volume') return undefined;
+    return item.dataset.unmounted || item.dataset.receipt?.fresh ? 'no' : 'yes';
+  },
+  'zfs-sim:digest': (item) =>
+    contentDigest(item.dataset.extents, (item.snapshot ?? item.bookmark)?.extents ?? extentCount(item.dataset)),
+};
+const ALIASES: Readonly<Record<string, string>> = {
+  avail: 'available',
+  refer: 'referenced',
+  rdonly: 'readonly',
+  compress: 'compression',
+  volsz: 'volsize',
+};
+const OF_SNAPSHOTS = new Set(['volsize', 'devices', 'exec', 'setuid', 'xattr', 'primarycache', 'secondarycache']);
+
+/** Sums up each dataset's extents once, since a listing asks for every snapshot. */
+const sums = new WeakMap<Dataset, Float64Array>();
+function referenced(item: Item): number {
+  const { dataset } = item;
+  const mark = item.snapshot ?? item.bookmark;
+  if (mark === undefined) return referencedBytes(dataset);
+  let sum = sums.get(dataset);
+  if (sum === undefined) {
+    sum = new Float64Array(extentCount(dataset) + 1);
+    for (let at = 0; at < extentCount(dataset); at++) sum[at + 1] = (sum[at] ?? 0) + (dataset.extents[at * 2] ?? 0);
+    sums.set(dataset, sum);
+  }
+  return referencedBytes(dataset, 0) + (sum[mark.extents] ?? 0);
+}
+
+const places = new WeakMap<Dataset, Map<Snapshot, number>>();
+function writtenBy(dataset: Dataset, snapshot: Snapshot): number {
+  let place = places.get(dataset);
+  if (place === undefined) {
+    place = new Map(dataset.snapshots.map((each, at) => [each, at]));
+    places.set(dataset, place);
+  }
+  const before = dataset.snapshots[(place.get(snapshot) ?? 0) - 1];
+  const from = before?.extents ?? Number(dataset.props['.shared'] ?? 0);
+  const first = before === undefined && dataset.origin === undefined ? referencedBytes(dataset, 0) : 0;
+  return first + extentBytes(dataset.extents, from, snapshot.extents);
+}
+
+/** The full name of a property, or undefined where ZFS knows none such. */
+export function propertyName(word: string): string | undefined {
+  const name = ALIASES[word] ?? word;
+  return name in READ_ONLY || isSettable(name) || isUserProperty(name) ? name : undefined;
+}
+
+export const isReadOnly = (name: string): boolean => name in READ_ONLY && name !== 'encryption';
+
+/** A property's value for a line of a listing, "-" where it has none; `name` comes from propertyName. */
+export function shownValue(item: Item, name: string, exact: boolean): { value: string; source: string } {
+  const fixed = READ_ONLY[name];
+  if (fixed !== undefined) return { value: fixed(item, exact) ?? '-', source: '-' };
+  const none = { value: '-', source: '-' };
+  if (item.bookmark !== undefined) return none;
+  if (item.snapshot !== undefined) {
+    const own = item.snapshot.props?.[name];
+    if (own !== undefined) return { value: own, source: 'local' };
+    if (!isUserProperty(name) && !OF_SNAPSHOTS.has(name)) return none;
+  }
+  const found = effective(item.pool, item.dataset, name);
+  if (found === undefined) return none;
+  const sized = /quota|reservation|size$/.test(name) && /^\d+$/.test(found.value);
+  if (!sized || exact) return found;
+  return { ...found, value: found.value === '0' ? 'none' : niceBytes(Number(found.value)) };
+}
+
+/** The column's title for people. */
+export const titleOf = (name: string): string =>
+  ({ available: 'AVAIL', referenced: 'REFER', compression: 'COMPRESS', readonly: 'RDONLY', encryptionroot: 'ENCROOT' })[
+    name
+  ] ?? (isUserProperty(name) ? name.toUpperCase() : name.toUpperCase());
+export const isRightAligned = (name: string): boolean =>
+  [
+    'used',
+    'available',
+    'referenced',
+    'written',
+    'quota',
+    'reservation',
+    'refquota',
+    'refreservation',
+    'volsize',
+    'createtxg',
+    'guid',
+    'userrefs',
+    'recordsize',
+  ].includes(name);

@@ -1,0 +1,98 @@
+import { assignments, getopt } from './getopt.ts';
+import { isEncrypted, isOpen } from './keys.ts';
+import { changePoolOf, findDataset, openSnapshot } from './lookup.ts';
+import { nameFault, parentOf, poolOf } from './names.ts';
+import { newDataset } from './new-dataset.ts';
+import { applies, storedValue } from './property-store.ts';
+import { Refusal, usage } from './refusal.ts';
+import { parseSize } from './space.ts';
+import { changePool, type Dataset, type Pool } from './state.ts';
+
+const CREATE = `create [-Pnpuv] [-o property=value] ... <filesystem>
+\tcreate [-Pnpsv] [-b blocksize] [-o property=value] ... -V <size> <volume>`;
+const CLONE = 'clone [-p] [-o property=value] ... <snapshot> <filesystem|volume>';
+
+/** `zfs create`. */
+export function create(argv: readonly string[]): void {
+  const { given, operands } = getopt(argv, 'PnpsuvV:b:o:', CREATE);
+  const [name, ...more] = operands;
+  if (name === undefined)
+    throw usage(given.has('V') ? 'missing volume name argument' : 'missing filesystem argument', CREATE);
+  if (more.length > 0) throw usage('too many arguments', CREATE);
+  const props = assignments(given.get('o') ?? [], CREATE);
+  const volume = given.get('V')?.[0];
+  const size = volume === undefined ? undefined : parseSize(volume);
+  if (volume !== undefined && size === undefined)
+    throw usage(`bad volume size '${volume}': bad numeric value '${volume}'`, CREATE);
+  changeForNew(name, `cannot create '${name}'`, given.has('p'), (pool) => {
+    const dataset = newDataset(pool, name, volume === undefined ? 'filesystem' : 'volume');
+    if (size !== undefined) dataset.props.volsize = String(size);
+    setAtCreation(pool, dataset, props);
+    if (given.has('u')) dataset.unmounted = true;
+  });
+}
+
+function setAtCreation(pool: Pool, dataset: Dataset, props: ReadonlyMap<string, string>): void {
+  const { name } = dataset;
+  const refuse = (why: string): Refusal => new Refusal(`cannot create '${name}': ${why}`);
+  const parent = findDataset(pool, parentOf(name) ?? '');
+  if (parent !== undefined && isEncrypted(parent)) {
+    if (!isOpen(pool, parent)) throw refuse("encryption root's key is not loaded or provided");
+    dataset.props.encryption = parent.props.encryption ?? 'off';
+  }
+  for (const [property, value] of props) {
+    const stored = storedValue(property, value, refuse);
+    if (!applies(property, dataset.type)) throw refuse(`'${property}' does not apply to datasets of this type`);
+    dataset.props[property] = stored;
+  }
+  if (dataset.props.keyformat !== undefined) dataset.keyLoaded = true;
+}
+
+/** `zfs clone`. */
+export function clone(argv: readonly string[]): void {
+  const { given, operands } = getopt(argv, 'po:u', CLONE);
+  const [source, name, ...more] = operands;
+  if (source === undefined) throw usage('missing source dataset argument', CLONE);
+  if (name === undefined) throw usage('missing target dataset argument', CLONE);
+  if (more.length > 0) throw usage('too many arguments', CLONE);
+  const props = assignments(given.get('o') ?? [], CLONE);
+  // the source is looked up first: it is what ZFS opens first
+  changePoolOf(source, (pool) => openSnapshot(pool, source));
+  const prefix = `cannot create '${name}'`;
+  if (poolOf(name) !== poolOf(source)) throw new Refusal(`${prefix}: source and target pools differ`);
+  changeForNew(name, prefix, given.has('p'), (pool) => {
+    const origin = openSnapshot(pool, source);
+    const dataset = newDataset(pool, name, origin.dataset.type);
+    dataset.origin = source;
+    dataset.extents = origin.dataset.extents.slice(0, origin.snapshot.extents * 2);
+    if (origin.dataset.props.volsize !== undefined) dataset.props.volsize = origin.dataset.props.volsize;
+    setAtCreation(pool, dataset, props);
+    dataset.props['.shared'] = String(origin.snapshot.extents);
+  });
+}
+
+/** Changes the pool of a dataset to be made, after the checks that all makers of datasets share. */
+function changeForNew(name: string, prefix: string, withParents: boolean, change: (pool: Pool) => void): void {
+  const fault = /[/@#]/.test(name) ? nameFault(name) : (nameFault(name) ?? 'missing dataset name');
+  if (fault !== undefined) throw new Refusal(`${prefix}: ${fault}`);
+  if (/[@#]/.test(name)) throw new Refusal(`${prefix}: snapshot delimiter '@' is not expected here`);
+  changePool(
+    poolOf(name),
+    (pool) => {
+      if (findDataset(pool, name) !== undefined) throw new Refusal(`${prefix}: dataset already exists`);
+      const parent = parentOf(name) ?? '';
+      if (withParents) makeParents(pool, parent);
+      const above = findDataset(pool, parent);
+      if (above === undefined) throw new Refusal(`${prefix}: parent does not exist`);
+      if (above.type === 'volume') throw new Refusal(`${prefix}: parent is not a filesystem`);
+      change(pool);
+    },
+    () => new Refusal(`${prefix}: no such pool '${poolOf(name)}'`),
+  );
+}
+
+function makeParents(pool: Pool, name: string): void {
+  if (name === '' || findDataset(pool, name) !== undefined) return;
+  makeParents(pool, parentOf(name) ?? '');
+  newDataset(pool, name, 'filesystem');
+}

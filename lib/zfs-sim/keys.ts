@@ -1,0 +1,13 @@
+import { lineage } from './lookup.ts';
+import type { Dataset, Pool } from './state.ts';
+
+export const isEncrypted = (dataset: Dataset): boolean => (dataset.props.encryption ?? 'off') !== 'off';
+
+/** The dataset whose key opens this one. */
+export function encryptionRoot(pool: Pool, dataset: Dataset): Dataset | undefined {
+  if (!isEncrypted(dataset)) return undefined;
+  return lineage(pool, dataset.name).find((ancestor) => ancestor.keyLoaded !== undefined);
+}
+
+/** Whether data can be written into a dataset as it is: it is plain, or its key is loaded. */
+export const isOpen = (pool: Pool, dataset: Dataset): boolean => encryptionRoot(pool, dataset)?.keyLoaded !== false;

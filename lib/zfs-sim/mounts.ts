@@ -1,0 +1,58 @@
+import { getopt } from './getopt.ts';
+import { encryptionRoot, isOpen } from './keys.ts';
+import { changePoolOf, openDataset } from './lookup.ts';
+import { print } from './output.ts';
+import { Refusal } from './refusal.ts';
+import { poolNames, readPool } from './state.ts';
+
+/** `zfs mount`: nothing is mounted, but `mounted` says what it would say. */
+export function mount(argv: readonly string[]): void {
+  const { given, operands } = getopt(argv, 'avflOo:R', 'mount [-flvO] [-o opts] <-a|-R filesystem|filesystem>');
+  if (operands.length === 0 && !given.has('a')) {
+    for (const name of poolNames()) {
+      for (const dataset of readPool(name)?.datasets ?? []) {
+        if (!dataset.unmounted && dataset.type === 'filesystem') print(`${dataset.name.padEnd(31)} /${dataset.name}\n`);
+      }
+    }
+  }
+  for (const name of operands) {
+    changePoolOf(name, (pool) => {
+      const dataset = openDataset(pool, name);
+      if (!isOpen(pool, dataset)) throw new Refusal(`cannot mount '${name}': encryption key not loaded`);
+      if (!dataset.unmounted) throw new Refusal(`cannot mount '${name}': filesystem already mounted`);
+      delete dataset.unmounted;
+    });
+  }
+}
+
+/** `zfs unmount`. */
+export function unmount(argv: readonly string[]): void {
+  const { operands } = getopt(argv, 'fua', 'unmount [-fu] <-a | filesystem|mountpoint>');
+  for (const name of operands) {
+    changePoolOf(name, (pool) => {
+      const dataset = openDataset(pool, name);
+      if (dataset.unmounted) throw new Refusal(`cannot unmount '${name}': not currently mounted`);
+      dataset.unmounted = true;
+    });
+  }
+}
+
+const setKey = (argv: readonly string[], verb: string, loaded: boolean): void => {
+  const { operands } = getopt(argv, 'rnaL:', `${verb} [-r] <-a | filesystem|volume>`);
+  for (const name of operands) {
+    changePoolOf(name, (pool) => {
+      const dataset = openDataset(pool, name);
+      if (encryptionRoot(pool, dataset) !== dataset)
+        throw new Refusal(`Key ${verb} error: Dataset not encrypted.`, 255);
+      if (!loaded && !dataset.unmounted && dataset.keyLoaded)
+        throw new Refusal(`Key unload error: '${name}' is busy.`, 255);
+      dataset.keyLoaded = loaded;
+    });
+  }
+};
+
+/** `zfs load-key`: any key opens. */
+export const loadKey = (argv: readonly string[]): void => setKey(argv, 'load-key', true);
+
+/** `zfs unload-key`. */
+export const unloadKey = (argv: readonly string[]): void => setKey(argv, 'unload-key', false);

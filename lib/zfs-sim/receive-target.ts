@@ -1,0 +1,219 @@
+import { extentCount, lastSnapshotExtents } from './content.ts';
+import { randomGuid } from './guid.ts';
+import { isEncrypted, isOpen } from './keys.ts';
+import { findDataset, findSnapshot, lookupSnapshot } from './lookup.ts';
+import { isBelow, parentOf, parseName } from './names.ts';
+import { newDataset } from './new-dataset.ts';
+import { processStamp } from './processes.ts';
+import { applies, storedValue } from './property-store.ts';
+import { dropReceipt, inReceipt, readProgress } from './receipt.ts';
+import { Refusal } from './refusal.ts';
+import { type Room, room } from './space.ts';
+import type { Dataset, Pool, Snapshot } from './state.ts';
+import { type StreamHead, streamKind } from './stream-format.ts';
+
+/** What the command line of a receive asks for. */
+export interface Wishes {
+  target: string;
+  resumable: boolean;
+  force: boolean;
+  unmounted: boolean;
+  set: ReadonlyMap<string, string>;
+  exclude: readonly string[];
+}
+
+export interface Admission {
+  /** Names the record of this receive's progress. */
+  id: string;
+  room: Room;
+  warnings: string[];
+}
+
+/** Checks a stream against what the pool holds, as ZFS does before it takes data, and makes room for it. */
+export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission | 'already there' {
+  const name = parseName(wishes.target).dataset;
+  const no = (why: string): Refusal => new Refusal(`cannot receive ${streamKind(head)} stream: ${why}`);
+  const dataset = findDataset(pool, name);
+  const warnings: string[] = [];
+  for (const [property, value] of wishes.set) {
+    if (property === 'origin') continue;
+    if (!applies(property, head.type)) throw no(`property '${property}' does not apply to datasets of this type`);
+    storedValue(property, value, (why) => new Refusal(`cannot receive: ${why}`));
+  }
+  for (const property of wishes.exclude) {
+    if (!applies(property, head.type)) {
+      warnings.push(`Warning: ${name}: property '${property}' does not apply to datasets of this type`);
+    }
+  }
+  if (head.resume !== undefined) {
+    if (dataset === undefined) throw no(`destination '${name}' does not exist`);
+    resumeInto(dataset, head, no);
+  } else if (head.fromguid === '0' || head.clone) {
+    intoNew(pool, dataset, name, head, wishes, no);
+  } else {
+    if (dataset === undefined) throw no(`destination '${name}' does not exist`);
+    if (snapshotIsThere(dataset, head, wishes)) return 'already there';
+    ontoExisting(pool, dataset, head, wishes, no);
+  }
+  const receiving = findDataset(pool, name);
+  if (receiving === undefined) throw no('no such dataset');
+  const id = head.resume === undefined ? `${process.pid}-${randomGuid()}` : (receiving.receipt?.id ?? '');
+  const space = room(pool, name);
+  receiving.receipt = {
+    id,
+    process: processStamp(),
+    resumable: wishes.resumable,
+    fresh: receiving.receipt?.fresh ?? false,
+  };
+  return { id, room: space, warnings };
+}
+
+function snapshotIsThere(dataset: Dataset, head: StreamHead, wishes: Wishes): boolean {
+  return findSnapshot(dataset, snapshotName(head, wishes))?.guid === head.toguid;
+}
+
+const snapshotName = (head: StreamHead, wishes: Wishes): string =>
+  parseName(wishes.target).snapshot ?? head.toname.split('@')[1] ?? '';
+
+const partial = (name: string): string =>
+  `destination ${name} contains partially-complete state from "zfs receive -s".`;
+
+function resumeInto(dataset: Dataset, head: StreamHead, no: (why: string) => Refusal): void {
+  const progress = dataset.receipt === undefined ? undefined : readProgress(dataset.receipt.id);
+  const wanted = progress?.object === head.resume?.object && progress?.offset === head.resume?.offset;
+  if (dataset.receipt !== undefined && inReceipt(dataset)) throw no(partial(dataset.name));
+  // ZFS itself answers with this where the stream does not go on from where the dataset stands
+  if (progress === undefined || progress.toguid !== head.toguid || !wanted) {
+    throw no('kernel modules must be upgraded to receive this stream.');
+  }
+}
+
+function intoNew(
+  pool: Pool,
+  dataset: Dataset | undefined,
+  name: string,
+  head: StreamHead,
+  wishes: Wishes,
+  no: (why: string) => Refusal,
+): void {
+  const origin = head.clone ? findOrigin(pool, head, wishes) : undefined;
+  const parent = findDataset(pool, parentOf(name) ?? '');
+  if (dataset !== undefined) {
+    if (!wishes.force) throw no(`destination '${name}' exists\nmust specify -F to overwrite it`);
+    const [first] = dataset.snapshots;
+    if (first !== undefined) {
+      throw no(`destination has snapshots (eg. ${name}@${first.name})\nmust destroy them to overwrite it`);
+    }
+    if (dataset.receipt !== undefined) throw no(partial(name));
+  } else if (parent === undefined) {
+    throw new Refusal(
+      `cannot open '${parentOf(name) ?? name}': dataset does not exist\ncannot receive new filesystem stream: unable to restore to destination`,
+    );
+  } else {
+    if (parent.type === 'volume') throw no('parent is not a filesystem');
+    if (!head.raw && !isOpen(pool, parent)) throw no('inherited key must be loaded');
+    const made = newDataset(pool, name, head.type);
+    made.unmounted = true;
+    made.receipt = { id: '', process: processStamp(), resumable: wishes.resumable, fresh: true };
+    if (!head.raw && isEncrypted(parent)) made.props.encryption = parent.props.encryption ?? 'off';
+  }
+  if (origin !== undefined) {
+    const receiving = findDataset(pool, name);
+    if (receiving !== undefined) receiving.origin = `${origin.dataset.name}@${origin.snapshot.name}`;
+  }
+}
+
+function findOrigin(pool: Pool, head: StreamHead, wishes: Wishes): { dataset: Dataset; snapshot: Snapshot } {
+  const given = wishes.set.get('origin');
+  const missing =
+    given === undefined
+      ? `local origin for clone ${parseName(wishes.target).dataset}@${snapshotName(head, wishes)} does not exist`
+      : `specified origin fs (${given}) does not exist`;
+  const found =
+    given === undefined
+      ? pool.datasets
+          .flatMap((dataset) => dataset.snapshots.map((snapshot) => ({ dataset, snapshot })))
+          .find(({ snapshot }) => snapshot.guid === head.fromguid)
+      : lookupSnapshot(pool, given);
+  if (found === undefined) throw new Refusal(`cannot receive: ${missing}`);
+  if (found.snapshot.guid !== head.fromguid) {
+    const { dataset } = parseName(wishes.target);
+    throw new Refusal(
+      `cannot receive new filesystem stream: most recent snapshot of ${dataset} does not\nmatch incremental source`,
+    );
+  }
+  return found;
+}
+
+function ontoExisting(
+  pool: Pool,
+  dataset: Dataset,
+  head: StreamHead,
+  wishes: Wishes,
+  no: (why: string) => Refusal,
+): void {
+  if (dataset.receipt !== undefined) throw no(partial(dataset.name));
+  const base = dataset.snapshots.find((snapshot) => snapshot.guid === head.fromguid);
+  if (findSnapshot(dataset, snapshotName(head, wishes)) !== undefined && base !== undefined) {
+    throw new Refusal(`cannot restore to ${dataset.name}@${snapshotName(head, wishes)}: destination already exists`);
+  }
+  if (base === undefined) throw no(`most recent snapshot of ${dataset.name} does not\nmatch incremental source`);
+  if (head.raw && !isEncrypted(dataset)) throw no('cannot perform raw receive on top of existing unencrypted dataset');
+  if (!head.raw && !isOpen(pool, dataset)) throw no('inherited key must be loaded');
+  const newer = extentCount(dataset) > base.extents || lastSnapshotExtents(dataset) > base.extents;
+  if (newer && !wishes.force) throw no(`destination ${dataset.name} has been modified\nsince most recent snapshot`);
+}
+
+/** Makes the received snapshot out of a stream that has arrived whole. */
+export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admission: Admission): void {
+  const dataset = findDataset(pool, parseName(wishes.target).dataset);
+  const receipt = dataset?.receipt;
+  if (dataset === undefined || receipt?.id !== admission.id)
+    throw new Refusal(`cannot open '${wishes.target}': dataset does not exist`);
+  const origin = dataset.origin === undefined ? undefined : lookupSnapshot(pool, dataset.origin);
+  const base = dataset.snapshots.find((snapshot) => snapshot.guid === head.fromguid);
+  const begin =
+    base !== undefined
+      ? { of: dataset, count: base.extents }
+      : origin
+        ? { of: origin.dataset, count: origin.snapshot.extents }
+        : undefined;
+  dataset.extents = [...(begin?.of.extents.slice(0, begin.count * 2) ?? []), ...head.extents];
+  if (base !== undefined) dataset.snapshots.length = dataset.snapshots.indexOf(base) + 1;
+  else if (origin !== undefined) dataset.props['.shared'] = String(origin.snapshot.extents);
+  dataset.type = head.type;
+  pool.txg += 2;
+  dataset.snapshots.push({
+    name: snapshotName(head, wishes),
+    guid: head.toguid,
+    txg: pool.txg,
+    time: head.time,
+    extents: extentCount(dataset),
+  });
+  setProperties(dataset, head, wishes);
+  if (head.raw && receipt.fresh) {
+    const above = findDataset(pool, parentOf(dataset.name) ?? '');
+    if (above === undefined || !isBelow(dataset.name, above.name) || dataset.keyLoaded === undefined)
+      dataset.keyLoaded = false;
+  }
+  if (receipt.fresh) {
+    if (wishes.unmounted) dataset.unmounted = true;
+    else delete dataset.unmounted;
+  }
+  delete dataset.receipt;
+  dropReceipt(receipt);
+}
+
+function setProperties(dataset: Dataset, head: StreamHead, wishes: Wishes): void {
+  for (const [name, value] of Object.entries(head.props)) {
+    if (wishes.exclude.includes(name) || !applies(name, dataset.type)) continue;
+    dataset.props[name] = value;
+    dataset.props[`.received ${name}`] = value;
+  }
+  for (const [name, value] of wishes.set) {
+    if (name === 'origin') continue;
+    dataset.props[name] = storedValue(name, value, (why) => new Refusal(why));
+    delete dataset.props[`.received ${name}`];
+  }
+  if (head.raw) dataset.props.encryption = head.encryption ?? 'aes-256-gcm';
+}

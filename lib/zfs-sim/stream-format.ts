@@ -1,0 +1,105 @@
+/** What a stream says of itself before its data. */
+export interface StreamHead {
+  toguid: string;
+  /** "0" for a full stream. */
+  fromguid: string;
+  toname: string;
+  /** Creation of the snapshot, seconds since the epoch. */
+  time: number;
+  type: 'filesystem' | 'volume';
+  /** What the stream adds to its base, as size, seed, size, seed... */
+  extents: number[];
+  /** Set where the base is the origin of a clone. */
+  clone: boolean;
+  raw: boolean;
+  encryption?: string;
+  /** Properties to set, of `send -p`, and volsize. */
+  props: Record<string, string>;
+  /** Flags of the sending command that a resumed send repeats: compress, large blocks, embedded. */
+  flags: string[];
+  /** Where a resumed stream begins. */
+  resume?: { object: number; offset: number };
+}
+
+/** What ZFS calls a stream in its messages. */
+export function streamKind(head: StreamHead): string {
+  if (head.resume !== undefined) return 'resume';
+  return head.fromguid === '0' || head.clone ? 'new filesystem' : 'incremental';
+}
+
+export interface DataRecord {
+  end: boolean;
+  object: number;
+  offset: number;
+  length: number;
+  check: number;
+}
+
+/** Bytes of a BEGIN record: ZFS's own layout up to the name, so that a peek at guids works on both. */
+export const BEGIN_BYTES = 312;
+const BEGIN_MAGIC = 0x2f5bacbacn;
+export const RECORD_BYTES = 32;
+const RECORD_MAGIC = 0x5a53494d;
+/** Most payload of one record. */
+export const LARGEST_PAYLOAD = 1 << 20;
+/** Payload carries a stamp of its place at every so many bytes, so that lost or swapped pieces show. */
+const STAMP_EVERY = 16_384;
+
+export function encodeBegin(head: StreamHead): Buffer {
+  const payload = Buffer.from(JSON.stringify(head));
+  const begin = Buffer.alloc(BEGIN_BYTES);
+  begin.writeUInt32LE(payload.length, 4);
+  begin.writeBigUInt64LE(BEGIN_MAGIC, 8);
+  begin.writeBigUInt64LE(1n, 16);
+  begin.writeBigUInt64LE(BigInt(head.time), 24);
+  begin.writeUInt32LE(head.type === 'volume' ? 3 : 2, 32);
+  begin.writeUInt32LE(head.clone ? 1 : 0, 36);
+  begin.writeBigUInt64LE(BigInt(head.toguid), 40);
+  begin.writeBigUInt64LE(BigInt(head.fromguid), 48);
+  begin.write(head.toname, 56, 255, 'utf8');
+  return Buffer.concat([begin, payload]);
+}
+
+/** Length of the payload after a BEGIN record, or undefined where it is not one. */
+export const beginPayloadBytes = (begin: Buffer): number | undefined =>
+  begin.readBigUInt64LE(8) === BEGIN_MAGIC ? begin.readUInt32LE(4) : undefined;
+
+/** The running checksum over the places of all records. */
+export function nextCheck(check: number, object: number, offset: number, length: number): number {
+  return Math.imul(check ^ (object * 31 + offset / 512 + length), 0x9e3779b1) >>> 0;
+}
+
+export function writeRecord(into: Buffer, record: DataRecord): void {
+  into.writeUInt32LE(RECORD_MAGIC, 0);
+  into.writeUInt32LE(record.end ? 1 : 0, 4);
+  into.writeUInt32LE(record.object, 8);
+  into.writeUInt32LE(record.length, 12);
+  into.writeDoubleLE(record.offset, 16);
+  into.writeUInt32LE(record.check, 24);
+}
+
+/** A record's header, or undefined for bytes that are none. */
+export function readRecord(from: Buffer, at: number): DataRecord | undefined {
+  if (from.readUInt32LE(at) !== RECORD_MAGIC) return undefined;
+  return {
+    end: from.readUInt32LE(at + 4) === 1,
+    object: from.readUInt32LE(at + 8),
+    length: from.readUInt32LE(at + 12),
+    offset: from.readDoubleLE(at + 16),
+    check: from.readUInt32LE(at + 24),
+  };
+}
+
+const stampOf = (seed: number, offset: number): number => Math.imul(seed ^ (offset / STAMP_EVERY), 0x85ebca6b) >>> 0;
+
+/** Stamps payload that begins at `start` of a buffer and at `offset` of an extent. */
+export function stampPayload(buffer: Buffer, start: number, length: number, seed: number, offset: number): void {
+  for (let at = 0; at + 4 <= length; at += STAMP_EVERY) buffer.writeUInt32LE(stampOf(seed, offset + at), start + at);
+}
+
+export function payloadIsWhole(buffer: Buffer, start: number, length: number, seed: number, offset: number): boolean {
+  for (let at = 0; at + 4 <= length; at += STAMP_EVERY) {
+    if (buffer.readUInt32LE(start + at) !== stampOf(seed, offset + at)) return false;
+  }
+  return true;
+}
