@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import type { KV, KvEntry } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Lock, lockSchema } from '../../../schemas/transfer.ts';
@@ -25,6 +27,16 @@ export function lockIn(entry: KvEntry | null): Lock | undefined {
 }
 
 const clock = (): number => performance.now();
+
+/** Between two tries to give a lock back while NATS is away, in milliseconds. */
+const retryMs = 250;
+
+/** Deletes the lock if it still has our revision; false when nobody answered. */
+const isDeleted = (kv: KV, key: string, revision: number): Promise<boolean> =>
+  kv.delete(key, { previousSeq: revision }).then(
+    () => true,
+    (error) => error instanceof JetStreamApiError,
+  );
 
 /** Keeps a lock that was just taken; `since` is the clock before the taking was sent, `ttl` the bucket's, in milliseconds. */
 export function keepLease(kv: KV, key: string, lock: Lock, revision: number, since: number, ttl: number): Lease {
@@ -73,11 +85,11 @@ export function keepLease(kv: KV, key: string, lock: Lock, revision: number, sin
     async release() {
       clearInterval(timer);
       if (!state.held) return;
+      const deadline = deadlineOf(state, times);
       // an answer under way would change the revision that the delete must name
-      const left = Math.max(0, deadlineOf(state, times) - clock());
-      await Promise.race([under, new Promise((resolve) => setTimeout(resolve, left).unref())]);
+      await Promise.race([under, sleep(Math.max(0, deadline - clock()), undefined, { ref: false })]);
       state = { held: false };
-      await kv.delete(key, { previousSeq: current }).catch(() => {});
+      while (!(await isDeleted(kv, key, current)) && clock() < deadline) await sleep(retryMs);
     },
   };
 }

@@ -60,7 +60,8 @@ function lockedBy(host: string, dataset: string, holder: Lock | undefined, revis
     dataset,
     host,
     ...(holder && { owner: holder.owner, source: holder.source, transfer: holder.transfer }),
-    ...(revision !== undefined && { revision }),
+    // every renewal makes a new revision: it grows while the holder lives
+    ...(revision !== undefined && { life: revision }),
   });
 }
 
