@@ -1,0 +1,163 @@
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createZfs } from '../../lib/zfs/zfs.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'zpsend-zfs-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** A `zfs` that is a shell script of the test, found through PATH; `$CALLS` gets a line a call. */
+async function fake(script: string, command = 'zfs') {
+  const path = join(folder, command);
+  await writeFile(path, `#!/bin/sh\necho "$@" >> ${join(folder, 'calls')}\n${script}\n`);
+  await chmod(path, 0o755);
+  return createZfs({ host: 'smos-01', env: { PATH: `${folder}:/usr/bin:/bin` } });
+}
+const calls = async () => (await readFile(join(folder, 'calls'), 'utf8')).trim().split('\n');
+const into = { dataset: 'tank/b', snapshot: 'x', set: {}, exclude: [] };
+
+// those folders are always searched
+const hasZfs = ['/usr/local/sbin', '/usr/sbin', '/sbin'].some((sbin) => existsSync(join(sbin, 'zfs')));
+
+describe.skipIf(hasZfs)('where zfs cannot be run', () => {
+  it('absent: UNSUPPORTED, saying what was not found where', async () => {
+    const zfs = createZfs({ host: 'smos-01', env: { PATH: folder, ZPSEND_TEST: '1' } });
+    const absent = {
+      code: 'UNSUPPORTED',
+      message: expect.stringMatching(/on smos-01: zfs was not found on PATH; install/),
+    };
+    await expect(zfs.list({})).rejects.toMatchObject(absent);
+    await expect(zfs.send({ to: 'tank/a@x' }).done).rejects.toMatchObject(absent);
+    const receive = zfs.receive(into);
+    receive.stdin.write('x');
+    await expect(receive.done).rejects.toMatchObject(absent);
+    await expect(zfs.pools()).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  });
+
+  it('not executable: NOT_ALLOWED', async () => {
+    const zfs = await fake('');
+    await chmod(join(folder, 'zfs'), 0o644);
+    await expect(zfs.list({})).rejects.toMatchObject({ code: 'NOT_ALLOWED' });
+  });
+});
+
+describe('names', () => {
+  it('that are illegal start nothing', async () => {
+    const zfs = await fake('');
+    await expect(zfs.list({ dataset: '-rf' })).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    await expect(zfs.hold('zpsend:j', ['tank/a@x', '$(id)'])).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    await expect(calls()).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('a send', () => {
+  it('loses nothing when its reader comes late', async () => {
+    const zfs = await fake('head -c 3000000 /dev/zero');
+    const send = zfs.send({ to: 'tank/a@x' });
+    await sleep(100);
+    expect(await buffer(send.stdout)).toHaveLength(3_000_000);
+    await send.done;
+  });
+
+  it('that fails after output rejects with what zfs said', async () => {
+    const zfs = await fake(
+      `head -c 100000 /dev/zero; echo "warning: cannot send 'tank/a@x': permission denied" >&2; exit 1`,
+    );
+    const send = zfs.send({ to: 'tank/a@x' });
+    await buffer(send.stdout);
+    await expect(send.done).rejects.toMatchObject({
+      code: 'NOT_ALLOWED',
+      message: expect.stringContaining("sending tank/a@x on smos-01: warning: cannot send 'tank/a@x'"),
+    });
+  });
+
+  it('that is killed unread is over, ABORTED', async () => {
+    const zfs = await fake('exec cat /dev/zero');
+    const send = zfs.send({ to: 'tank/a@x' });
+    await sleep(50);
+    send.kill();
+    await expect(send.done).rejects.toMatchObject({ code: 'ABORTED', message: expect.stringContaining('SIGTERM') });
+  });
+
+  it('keeps a bounded part of an endless complaint', async () => {
+    const zfs = await fake('head -c 5000000 /dev/zero | tr "\\\\0" x >&2; exit 1');
+    const send = zfs.send({ to: 'tank/a@x' });
+    const error = await send.done.catch((thrown) => thrown);
+    expect(error.code).toBe('INTERNAL');
+    expect(JSON.stringify(error.toBody()).length).toBeLessThan(20_000);
+  });
+});
+
+describe('a receive', () => {
+  it('that ends before its input does is no unhandled EPIPE, and says why it ended', async () => {
+    const zfs = await fake(`exec 0<&-; echo "cannot receive: invalid stream (bad magic number)" >&2; exit 1`);
+    const receive = zfs.receive(into);
+    for (let i = 0; i < 20; i++) receive.stdin.write(Buffer.alloc(1_000_000));
+    await expect(receive.done).rejects.toMatchObject({ code: 'STREAM_BROKEN' });
+    receive.stdin.write('late');
+    await sleep(20);
+  });
+
+  it('takes its input whole and ends well after it', async () => {
+    const zfs = await fake(`cat > ${join(folder, 'taken')}`);
+    const receive = zfs.receive(into);
+    receive.stdin.end(Buffer.alloc(2_000_000, 7));
+    await receive.done;
+    expect((await readFile(join(folder, 'taken'))).equals(Buffer.alloc(2_000_000, 7))).toBe(true);
+  });
+});
+
+describe('a listing', () => {
+  it('leaves out a column that this release does not know, and remembers it', async () => {
+    const zfs = await fake(`case "$*" in
+      *keystatus*) printf "bad property list: invalid property 'keystatus'\\\\nusage:\\\\n" >&2; exit 2;;
+      *encryption*) printf "bad property list: invalid property 'encryption'\\\\nusage:\\\\n" >&2; exit 2;;
+    esac
+    printf 'tank\\tfilesystem\\t1\\t2\\t3\\t4\\t5\\t-\\t-\\t-\\n'`);
+    expect(await zfs.list({})).toMatchObject([{ name: 'tank', used: 3, written: 5, encryption: 'off' }]);
+    expect(await calls()).toHaveLength(3);
+    expect(await zfs.look(['tank'])).toMatchObject([{ name: 'tank' }]);
+    expect(await calls()).toHaveLength(4);
+  });
+
+  it('that cannot do without a column fails, and does not ask for ever', async () => {
+    const zfs = await fake(`echo "bad property list: invalid property 'guid'" >&2; exit 2`);
+    await expect(zfs.list({})).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    expect(await calls()).toHaveLength(1);
+  });
+
+  it('looks once more for all origins that lie outside of it', async () => {
+    const zfs = await fake(`case "$*" in
+      *-r\\ tank/c) printf 'tank/c\\tfilesystem\\t1\\t2\\t0\\t0\\t0\\t-\\ttank/a@x\\toff\\t-\\t-\\ntank/c/d\\tfilesystem\\t3\\t4\\t0\\t0\\t0\\t-\\ttank/b@y\\toff\\t-\\t-\\n';;
+      *) printf 'tank/a@x\\tsnapshot\\t77\\t2\\t0\\t0\\t0\\t0\\t-\\t-\\t-\\t-\\n'
+        echo "cannot open 'tank/b@y': dataset does not exist" >&2; exit 1;;
+    esac`);
+    const datasets = await zfs.list({ dataset: 'tank/c', recursive: true });
+    expect(datasets.map(({ origin }) => origin)).toEqual([{ name: 'tank/a@x', guid: '77' }, { name: 'tank/b@y' }]);
+    expect(await calls()).toHaveLength(2);
+  });
+
+  it('of a host without a pool is empty', async () => {
+    const zfs = await fake('echo "no datasets available" >&2; exit 0');
+    expect(await zfs.list({})).toEqual([]);
+  });
+});
+
+it('a zfs without a version command has a version all the same', async () => {
+  const zfs = await fake(`echo "unrecognized command 'version'" >&2; exit 2`);
+  expect(await zfs.version()).toMatch(/^zfs/);
+});
+
+it('a whole host of holds is asked for in a few processes', async () => {
+  const zfs = await fake('shift 2; printf "%s\\tkeep\\tdate\\n" "$@"');
+  const snapshots = Array.from({ length: 9000 }, (_, i) => `tank/${'d'.repeat(100)}@${i}`);
+  expect(await zfs.holds(snapshots)).toHaveLength(9000);
+  expect(await calls()).toHaveLength(3);
+});
