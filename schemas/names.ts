@@ -6,7 +6,7 @@ export const maxNameLength = 255;
 // zfs_namecheck.c: components hold letters, digits and "-_.: "; a pool begins with a letter; "." and ".." are refused
 const component = '(?!\\.{1,2}(?:[/@#]|$))[A-Za-z0-9_.: -]+';
 const dataset = `(?=[A-Za-z])${component}(?:/${component})*`;
-const leaf = '[A-Za-z0-9_.: -]+';
+const leaf = '(?!\\.{1,2}$)[A-Za-z0-9_.: -]+';
 
 const name = (pattern: string, what: string) =>
   z

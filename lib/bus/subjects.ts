@@ -52,5 +52,7 @@ export const lockKey = (host: string, dataset: string): string => `${host}.${enc
 export function parseLockKey(key: string): { host: string; dataset: string } | undefined {
   const dot = key.indexOf('.');
   if (dot < 1 || dot === key.length - 1) return undefined;
-  return { host: key.slice(0, dot), dataset: decodeDataset(key.slice(dot + 1)) };
+  const token = key.slice(dot + 1);
+  const dataset = decodeDataset(token);
+  return encodeDataset(dataset) === token ? { host: key.slice(0, dot), dataset } : undefined;
 }
