@@ -1,0 +1,149 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { decodeReply, decodeRequest, headline, maxRequestBytes, statusOf } from '../../lib/bus/body.ts';
+import { type Code, codes, ZpsendError } from '../../schemas/errors.ts';
+import { sendRequestSchema } from '../../schemas/plan.ts';
+
+const schema = z.strictObject({ dataset: z.string().max(10).optional(), recursive: z.boolean().optional() });
+const bytes = (text: string) => new TextEncoder().encode(text);
+const decode = (text: string | Uint8Array) =>
+  decodeRequest(typeof text === 'string' ? bytes(text) : text, schema, (dataset) => ({ dataset }));
+
+/** The error that a call throws. */
+function refusal(call: () => unknown): ZpsendError {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof ZpsendError) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+describe('a request’s body', () => {
+  test.each(['', ' ', '\n', '\r\n', '\t \n'])('%j is a request without arguments', (text) => {
+    expect(decode(text)).toEqual({});
+  });
+
+  test.each([
+    ['zones/test', 'zones/test'],
+    ['zones/test\n', 'zones/test'],
+    ['zones/test\r\n', 'zones/test'],
+    ['my tank', 'my tank'],
+    ['"quoted"', '"quoted"'],
+    ['42', '42'],
+  ])('plain text %j is the main argument', (text, dataset) => expect(decode(text)).toEqual({ dataset }));
+
+  test('only the one newline that a shell adds is taken off', () => {
+    expect(decode('a\n\n')).toEqual({ dataset: 'a\n' });
+  });
+
+  test.each(['{"dataset":"tank"}', ' {"dataset":"tank"}\n', '{"recursive":true,"dataset":"tank"}'])(
+    '%j is JSON',
+    (text) => {
+      expect(decode(text)).toMatchObject({ dataset: 'tank' });
+    },
+  );
+
+  test.each([
+    ['malformed JSON', '{"dataset":', /not valid JSON/],
+    ['JSON with more behind it', '{} {}', /not valid JSON/],
+    ['a list', '["tank"]', /expected object/],
+    ['a wrong type', '{"dataset":1}', /dataset: .*expected string/],
+    ['null for a value', '{"dataset":null}', /dataset: .*expected string/],
+    ['an unknown field', '{"dataset":"a","sudo":true}', /sudo/],
+    ['an unknown field named __proto__', '{"__proto__":{"recursive":true}}', /__proto__/],
+    ['an unknown field named constructor', '{"constructor":{}}', /constructor/],
+    ['text that is too long', 'x'.repeat(11), /dataset: /],
+    ['deep nesting', '['.repeat(100_000), /not valid JSON/],
+  ])('%s is a bad request, and says what is wrong', (_what, text, words) => {
+    const error = refusal(() => decode(text));
+    expect(error.code).toBe('BAD_REQUEST');
+    expect(error.message).toMatch(words);
+  });
+
+  test('one that is too large is refused before it is read', () => {
+    const error = refusal(() => decode(new Uint8Array(maxRequestBytes + 1).fill(0xff)));
+    expect(error).toMatchObject({ code: 'BAD_REQUEST' });
+    expect(error.message).toContain(String(maxRequestBytes));
+  });
+
+  test.each([[[0xff]], [[0xc3]], [[0x7b, 0x80, 0x7d]], [[0xed, 0xa0, 0x80]]])('bytes %j are not text', (raw) => {
+    expect(refusal(() => decode(Uint8Array.from(raw)))).toMatchObject({ code: 'BAD_REQUEST' });
+    expect(decode('still'), 'and the next request is read as ever').toEqual({ dataset: 'still' });
+  });
+
+  test('plain text is refused where a subject has no main argument', () => {
+    expect(refusal(() => decodeRequest(bytes('zones'), schema))).toMatchObject({ code: 'BAD_REQUEST' });
+  });
+
+  test('whatever comes is either what the schema allows or a bad request', () => {
+    const any = fc.oneof(fc.uint8Array(), fc.string().map(bytes), fc.json().map(bytes));
+    fc.assert(
+      fc.property(any, (data) => {
+        try {
+          const request = decodeRequest(data, sendRequestSchema, (dataset) => ({ dataset }));
+          expect(sendRequestSchema.safeParse(request).success).toBe(true);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'BAD_REQUEST' });
+        }
+      }),
+    );
+  });
+});
+
+describe('a reply’s body', () => {
+  const replySchema = z.strictObject({ ok: z.boolean() });
+
+  test('is what the schema allows', () => {
+    expect(decodeReply(bytes('{"ok":true}'), replySchema)).toEqual({ ok: true });
+  });
+
+  test('that carries an error throws it with its code and its evidence', () => {
+    const sent = new ZpsendError('LOCKED', 'held by another', { transfer: 'abc123', life: 7 });
+    const got = refusal(() => decodeReply(bytes(JSON.stringify({ error: sent.toBody() })), replySchema));
+    expect(got.toBody()).toEqual(sent.toBody());
+  });
+
+  test.each([
+    '',
+    'ok',
+    '{"ok":1}',
+    '{"ok":true,"more":1}',
+    '{"error":{"code":"NEW_CODE","message":"x","retryable":true}}',
+  ])('%j is not a reply of ours', (text) =>
+    expect(refusal(() => decodeReply(bytes(text), replySchema))).toMatchObject({ code: 'INTERNAL' }),
+  );
+});
+
+describe('an error’s headers', () => {
+  const all = Object.keys(codes) as Code[];
+
+  test.each(all)('%s has a number', (code) => {
+    expect(statusOf(new ZpsendError(code, 'x').toBody())).toMatch(/^[45]\d\d$/);
+  });
+
+  test('are one short line whatever the message holds', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...all), fc.string({ unit: 'binary', maxLength: 2000 }), (code, message) => {
+        const line = headline(new ZpsendError(code, message).toBody());
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those may not be there
+        expect(line).not.toMatch(/[\x00-\x1f\x7f]/);
+        expect(line.length).toBeLessThanOrEqual(512);
+        expect(line.startsWith(`${code}: `)).toBe(true);
+      }),
+    );
+    expect(headline(new ZpsendError('INTERNAL', 'one\r\ntwo: three').toBody())).toBe('INTERNAL: one two: three');
+  });
+});
+
+test('anything thrown becomes an error with a code that its own schema accepts', () => {
+  fc.assert(
+    fc.property(fc.anything(), (thrown) => {
+      const body = ZpsendError.from(thrown).toBody();
+      expect(body).toMatchObject({ code: 'INTERNAL', retryable: false });
+      expect(body.message.length).toBeGreaterThan(0);
+    }),
+  );
+});

@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decodeDataset, encodeDataset, lockKey, parseEvent, parseLockKey, subjects } from '../../lib/bus/subjects.ts';
+import { datasetSchema } from '../../schemas/names.ts';
+import { datasetNames, hostNames } from './legal-names.ts';
+
+describe('a dataset name as one token of a KV key', () => {
+  test('comes back as it was, whatever ZFS allows in it', () => {
+    fc.assert(
+      fc.property(datasetNames, (name) => {
+        expect(datasetSchema.safeParse(name).success).toBe(true);
+        expect(decodeDataset(encodeDataset(name))).toBe(name);
+      }),
+    );
+  });
+
+  test('holds only what a key may hold, and no token separator', () => {
+    fc.assert(
+      fc.property(datasetNames, (name) => {
+        expect(encodeDataset(name)).toMatch(/^[-/=_A-Za-z0-9]+$/);
+      }),
+    );
+  });
+
+  test('is never the token of another dataset', () => {
+    const near = fc
+      .tuple(datasetNames, fc.constantFrom('=2E', '=', '.', ' ', ':', '%', '_', '/='))
+      .chain(([name, by]) =>
+        fc.nat(name.length).map((at) => [name, name.slice(0, at) + by + name.slice(at + 1)] as const),
+      );
+    fc.assert(
+      fc.property(near, ([one, other]) => {
+        expect(encodeDataset(one) === encodeDataset(other)).toBe(one === other);
+      }),
+    );
+    fc.assert(
+      fc.property(datasetNames, datasetNames, (one, other) => {
+        expect(encodeDataset(one) === encodeDataset(other)).toBe(one === other);
+      }),
+    );
+  });
+
+  test.each([
+    ['zones/test', 'zones/test'],
+    ['tank/a.b', 'tank/a=2Eb'],
+    ['tank/my data:1', 'tank/my=20data=3A1'],
+  ])('%s is %s', (name, token) => expect(encodeDataset(name)).toBe(token));
+
+  test('a name that is not ZFS’s survives too', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        const token = encodeDataset(text);
+        expect(token).toMatch(/^[-/=_A-Za-z0-9]*$/);
+        expect(decodeDataset(token)).toBe(text.toWellFormed());
+      }),
+    );
+  });
+});
+
+describe('the key of a lock', () => {
+  test('tells its host and dataset again', () => {
+    fc.assert(
+      fc.property(hostNames, datasetNames, (host, dataset) => {
+        expect(lockKey(host, dataset)).toMatch(/^[-/=.\w]+$/);
+        expect(parseLockKey(lockKey(host, dataset))).toEqual({ host, dataset });
+      }),
+    );
+  });
+
+  test.each([
+    '',
+    '.',
+    'smos-00',
+    'smos-00.',
+    '.zones',
+    'smos-00.tank.a',
+    'smos-00.tank=zz',
+    'smos-00.tank=2',
+    'smos-00.tank=61',
+  ])('%j is none', (key) => expect(parseLockKey(key)).toBeUndefined());
+});
+
+describe('the subject of an event', () => {
+  test.each(['started', 'progress', 'done', 'failed'] as const)('%s tells its host and kind', (what) => {
+    expect(parseEvent(subjects.event('smos-00', 'job', what))).toEqual({ host: 'smos-00', kind: 'job', what });
+  });
+
+  test.each([
+    '',
+    'zfs',
+    'zfs.smos-00.event.job',
+    'zfs.smos-00.event.job.done.more',
+    'zfs..event.job.done',
+    'zfs.smos-00.event..done',
+    'zfs.smos-00.recv.job.done',
+    'zfs-data.smos-00.event.job.done',
+  ])('%j is none', (subject) => expect(parseEvent(subject)).toBeUndefined());
+});
+
+test('the subjects of an instance and of all of them never meet', () => {
+  const start = subjects.send('smos-00', 'start');
+  expect(start).toBe('zfs.smos-00.send.start');
+  expect(subjects.instance(start, 'abc123')).toBe('zfs.smos-00.send.start.abc123');
+  expect(subjects.each(start)).toBe('zfs.smos-00.send.start.each');
+});
+
+test('the data of a transfer names first who may publish it', () => {
+  expect(subjects.data('smos-01', 'smos-00', 't1')).toBe('zfs-data.smos-01.smos-00.t1');
+  expect(subjects.credit('smos-01', 't1', 'smos-00')).toBe('zfs-credit.smos-01.t1.smos-00');
+});
