@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import type { Bus } from '../lib/bus/connect.ts';
+import { onEvents } from '../lib/bus/events.ts';
+import { request } from '../lib/bus/request.ts';
+import { subjects } from '../lib/bus/subjects.ts';
+import { ZpsendError } from '../schemas/errors.ts';
+import { type Info, infoSchema } from '../schemas/host.ts';
+import type { Cli } from './cli.ts';
+import { discoverHosts } from './discover.ts';
+import { bytes } from './format.ts';
+import type { Check } from './output.ts';
+import { startPrivate } from './private-sender.ts';
+
+const good = (what: string, found: string): Check => ({ what, result: 'good', found });
+const note = (what: string, found: string, mend: string): Check => ({ what, result: 'note', found, mend });
+const bad = (what: string, found: string, mend: string): Check => ({ what, result: 'bad', found, mend });
+
+const messageOf = (thrown: unknown): string => ZpsendError.from(thrown).message;
+
+export function checkNode(version: string): Check {
+  const major = Number(/^v(\d+)/.exec(version)?.[1] ?? 0);
+  return major >= 24 ? good('node', version) : bad('node', version, 'install Node.js 24 or later');
+}
+
+const accountSchema = z.looseObject({
+  error: z.looseObject({ description: z.string() }).optional(),
+  storage: z.number().optional(),
+  limits: z.looseObject({ max_storage: z.number() }).optional(),
+});
+
+/** JetStream holds the locks; without it nothing can be received. */
+export async function checkJetStream(bus: Bus): Promise<Check> {
+  const mend = 'start nats-server with -js (or a "jetstream {}" block), and enable it for this account';
+  try {
+    const account = await request(bus, '$JS.API.INFO', {}, accountSchema);
+    if (account.error) return bad('jetstream', account.error.description, mend);
+    const most = account.limits?.max_storage ?? -1;
+    return good(
+      'jetstream',
+      `${bytes(account.storage ?? 0)} stored, ${most < 0 ? 'no limit' : `limit ${bytes(most)}`}`,
+    );
+  } catch (thrown) {
+    return bad('jetstream', messageOf(thrown), mend);
+  }
+}
+
+export async function checkHosts(bus: Bus): Promise<Check> {
+  const hosts = await discoverHosts(bus);
+  if (hosts.length > 0) return good('hosts', hosts.join(', '));
+  return note('hosts', 'none answers', 'start a receiver where snapshots shall go: zpsend receiver');
+}
+
+/** What this host may do on the bus shows when it is tried: the server refuses in the background, and says so. */
+export async function checkPermissions(bus: Bus, host: string, refusals: readonly string[]): Promise<Check> {
+  const before = refusals.length;
+  onEvents(bus, subjects.event(host, 'job', '*'), z.unknown(), () => {})();
+  // the answer, or that there is none, comes after the refusals on the same connection
+  await request(bus, subjects.info(host), {}, infoSchema).catch(() => {});
+  const refused = refusals.slice(before).filter((text) => /permission/i.test(text));
+  if (refused.length === 0) return good('permissions', `zfs.${host}.> can be used`);
+  return bad('permissions', refused.join('; '), `allow this user what zpsend needs for ${host}: see deploy/`);
+}
+
+/** What this host's service says of ZFS; where none runs, a sender started for the purpose. */
+export async function checkZfs(cli: Cli, bus: Bus, host: string): Promise<Check[]> {
+  try {
+    const info = await request(bus, subjects.info(host), {}, infoSchema);
+    const services = info.instances.map(({ service, version }) => `${service} ${version}`).join(', ');
+    return [good('service', `${services} on ${host}`), ...zfsChecks(info)];
+  } catch {
+    const mend = `to receive here run zpsend receiver; to send from here a command starts its own sender`;
+    return [note('service', `none answers for ${host}`, mend), ...(await askPrivate(cli, bus, host))];
+  }
+}
+
+async function askPrivate(cli: Cli, bus: Bus, host: string): Promise<Check[]> {
+  try {
+    const own = await startPrivate(cli);
+    try {
+      return zfsChecks(await request(bus, subjects.instance(subjects.info(host), own.instance), {}, infoSchema));
+    } finally {
+      await own.stop();
+    }
+  } catch (thrown) {
+    return [bad('zfs', messageOf(thrown), 'mend what it says; ZPSEND_LOG=people shows more')];
+  }
+}
+
+function zfsChecks({ zfs, zfsError, pools }: Info): Check[] {
+  if (zfs === undefined) {
+    return [bad('zfs', zfsError ?? 'does not answer', 'install OpenZFS, and run as a user who may use it (zfs allow)')];
+  }
+  const sick = pools.filter(({ health }) => health !== 'ONLINE');
+  const named = pools.map(({ name, health, free }) => `${name} ${health} ${bytes(free)} free`).join(', ');
+  if (pools.length === 0) return [good('zfs', zfs), note('pools', 'none', 'create or import one (zpool)')];
+  if (sick.length === 0) return [good('zfs', zfs), good('pools', named)];
+  return [good('zfs', zfs), bad('pools', named, `look at: zpool status ${sick.map(({ name }) => name).join(' ')}`)];
+}

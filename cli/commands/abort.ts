@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import { gather } from '../../lib/bus/request.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { jobAbortedSchema } from '../../schemas/job.ts';
+import { idSchema } from '../../schemas/names.ts';
+import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { discoverHosts } from '../discover.ts';
+import { exit, usage } from '../exit.ts';
+
+const answersMs = 1000;
+
+export function addAbort(program: Command, cli: Cli): void {
+  program
+    .command('abort')
+    .summary('end a job')
+    .description('Ends a job, wherever it runs. What has arrived stays, and sending again continues from there.')
+    .argument('<job>', 'its id, as status shows it')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  zpsend abort 3k9x0a7b1c')
+    .action(cli.action((job: string, options: JsonOption) => abort(cli, job, options)));
+}
+
+async function abort(cli: Cli, job: string, { json }: JsonOption): Promise<number> {
+  if (!idSchema.safeParse(job).success) throw usage(`"${job}" is not a job's id: zpsend status shows them`);
+  const answer = await withBus(cli, async (bus) => {
+    const hosts = await discoverHosts(bus);
+    const asked = hosts.map((host) =>
+      gather(bus, subjects.each(subjects.send(host, 'abort')), { job }, jobAbortedSchema, answersMs),
+    );
+    const [found] = (await Promise.all(asked)).flat();
+    if (found) return found;
+    const where = hosts.length > 0 ? `on ${hosts.join(', ')}` : 'on this bus (no host answers)';
+    throw new ZpsendError('NO_SUCH_JOB', `no job ${job} runs ${where}: zpsend status shows those that do`, { job });
+  });
+  cli.io.out(json ? JSON.stringify(answer) : `job ${answer.job} is ending`);
+  return exit.done;
+}

@@ -1,0 +1,46 @@
+import type { Command } from 'commander';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { exit } from '../exit.ts';
+import { duration } from '../format.ts';
+import type { LocksOutput } from '../output.ts';
+import { table } from '../table.ts';
+
+type Lock = LocksOutput['locks'][number];
+
+/** Time to live of a lock, should the bucket have to be made, in seconds: the services' default. */
+const lockSeconds = 30;
+
+export function addLocks(program: Command, cli: Cli): void {
+  program
+    .command('locks')
+    .summary('show which datasets are in receipt')
+    .description('Lists the locks that all hosts on the bus share: one receive into a dataset at a time.')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nA lock whose holder has died expires by itself.\n\nExample:\n  zpsend locks')
+    .action(cli.action((options: JsonOption) => locks(cli, options)));
+}
+
+async function locks(cli: Cli, { json }: JsonOption): Promise<number> {
+  const held = await withBus(cli, async (bus) => {
+    const list = await (await openLocks(bus, lockSeconds)).list();
+    return list.map(({ nonce: _, renewed, ...lock }): Lock => ({ ...lock, renewed: renewed.toISOString() }));
+  });
+  if (json) cli.io.out(JSON.stringify({ locks: held } satisfies LocksOutput));
+  else if (held.length > 0) table(columns(Date.now()), held).forEach(cli.io.out);
+  else cli.io.err('zpsend: no dataset is locked');
+  return exit.done;
+}
+
+const columns = (now: number) => [
+  { title: 'HOST', value: ({ host }: Lock) => host },
+  { title: 'DATASET', value: ({ dataset }: Lock) => dataset },
+  { title: 'FROM', value: ({ source }: Lock) => source },
+  { title: 'TRANSFER', value: ({ transfer }: Lock) => transfer },
+  { title: 'OWNER', value: ({ owner }: Lock) => owner },
+  {
+    title: 'RENEWED',
+    value: ({ renewed }: Lock) => `${duration(Math.max(0, (now - Date.parse(renewed)) / 1000))} ago`,
+    right: true,
+  },
+];

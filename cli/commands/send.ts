@@ -1,0 +1,75 @@
+import type { Command } from 'commander';
+import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { errorLines } from '../errors.ts';
+import { exit, exitForAll } from '../exit.ts';
+import { progressLine, resultLine } from '../follow.ts';
+import { catchInterrupt } from '../interrupt.ts';
+import { type Outcome, runJobs } from '../run-jobs.ts';
+import { askedFor, type SendOptions } from '../send-requests.ts';
+import { withSender } from '../sender-route.ts';
+import { thisHost } from '../this-host.ts';
+import { watchJobs } from '../watch.ts';
+
+interface Options extends SendOptions, JsonOption {
+  quiet?: true;
+}
+
+export function addSend(program: Command, cli: Cli): void {
+  program
+    .command('send')
+    .summary('send snapshots to one or more hosts, and follow it')
+    .description('Sends what the targets lack of a dataset, one single stream per snapshot, and follows it to the end.')
+    .argument('<source>', 'what: [HOST:]DATASET[@SNAPSHOT]; without HOST from this host')
+    .argument('<target...>', 'where: HOST[:DATASET]; without DATASET under the same name')
+    .option('-i, --from <base>', 'send exactly the incremental from this @snapshot or #bookmark')
+    .option('--full', 'send exactly this snapshot, as a full stream')
+    .option('-q, --quiet', 'say nothing but errors and results')
+    .option('--json', 'print the job as JSON, a line for each target')
+    .addHelpText('after', help)
+    .action(cli.action((source: string, targets: string[], options: Options) => send(cli, source, targets, options)));
+}
+
+const help = `
+Examples:
+  zpsend send zones/test smos-00                    all snapshots, from this host
+  zpsend send smos-01:zones/test@now smos-00        up to @now, from smos-01
+  zpsend send zones/test smos-00 dr-1:backup/test   to two hosts, under another name on the second
+  zpsend send -i @a zones/test@b smos-00            one incremental
+  zpsend send --full zones/test@b smos-00           one full stream
+
+A name with a colon in its pool needs a colon before it: zpsend send ":my:pool/data" smos-00
+Ctrl-C aborts the jobs. What has arrived stays, and the same command continues from there.
+Exit status: 0 done (or nothing to do), 1 failed, 2 wrong usage, 3 some targets failed, 130 interrupted.`;
+
+async function send(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
+  const { io } = cli;
+  const { host, requests } = askedFor(source, targets, options, thisHost(cli.env));
+  const isSilent = Boolean(options.quiet || (options.json && !io.isTerminal));
+  const interrupt = catchInterrupt();
+  const outcomes = await withBus(cli, (bus) =>
+    withSender(cli, bus, host, async (route) => {
+      const watch = watchJobs(bus, route, (lines) => {
+        if (isSilent) return;
+        if (io.isTerminal) io.live(watch.followed().map(progressLine));
+        else lines.forEach(io.err);
+      });
+      try {
+        return await runJobs(route, watch, requests, interrupt.signal, isSilent ? () => {} : io.err);
+      } finally {
+        watch.stop();
+        io.live([]);
+      }
+    }),
+  ).finally(interrupt.stop);
+  for (const outcome of outcomes) report(cli, outcome, options);
+  return interrupt.signal.aborted ? exit.interrupted : exitForAll(outcomes.map(({ error }) => error?.code));
+}
+
+function report({ io }: Cli, { job, error }: Outcome, { json }: Options): void {
+  if (json) {
+    io.out(JSON.stringify(job ?? { error }));
+    return;
+  }
+  if (error) errorLines(error, job?.evidence).forEach(io.err);
+  if (job) io.out(resultLine(job));
+}

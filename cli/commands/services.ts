@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import type { Cli } from '../cli.ts';
+import { usage } from '../exit.ts';
+
+/** The services are run by the program around this command line, which knows them only over the bus; here is their help. */
+export function addServices(program: Command, cli: Cli): void {
+  const started = cli.action(async () => {
+    throw usage('the services are started as: zpsend receiver, zpsend sender');
+  });
+  program
+    .command('receiver')
+    .summary('run the receiver of this host')
+    .description(
+      'Runs the receiver: lists, locks and receives for this host until it is told to end (SIGTERM, Ctrl-C).',
+    )
+    .addHelpText('after', `${configuration}\n\nExample:\n  ZPSEND_ALLOW=smos-01=zones/backup zpsend receiver`)
+    .action(started);
+  program
+    .command('sender')
+    .summary('run the sender of this host')
+    .description('Runs the sender: plans and sends for this host until it is told to end (SIGTERM, Ctrl-C).')
+    .addHelpText('after', `${configuration}\n\nExample:\n  NATS_URL=nats://hub zpsend sender`)
+    .action(started);
+}
+
+const configuration = `
+Environment:
+  ZPSEND_HOST     this host's name on the bus (default: its OS name, dots as dashes)
+  ZPSEND_CONFIG   configuration file (default: /etc/zpsend.yaml where it exists)
+  ZPSEND_ALLOW    who may send into what: HOST=DATASET,... (receiver)
+  ZPSEND_LOG      json or people (default: people on a terminal)
+  NATS_URL, NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT, NATS_KEY, NATS_CONTEXT   as the nats CLI reads them`;

@@ -1,0 +1,92 @@
+import type { Command } from 'commander';
+import { requestMany } from '../../lib/bus/request.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { type DatasetEntry, type Inventory, inventorySchema } from '../../schemas/inventory.ts';
+import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { exit } from '../exit.ts';
+import { bytes } from '../format.ts';
+import { parsePlace } from '../location.ts';
+import { table } from '../table.ts';
+import { thisHost } from '../this-host.ts';
+
+interface Options extends JsonOption {
+  recursive?: true;
+}
+
+/** The longest silence while a host lists, in milliseconds. */
+const patienceMs = 60_000;
+
+export function addSnapshots(program: Command, cli: Cli): void {
+  program
+    .command('snapshots')
+    .summary('list snapshots and bookmarks of a host')
+    .description('Lists snapshots and bookmarks, oldest first in each dataset.')
+    .argument('[place]', 'HOST, HOST:DATASET, or a DATASET of this host; all of this host when absent')
+    .option('-r, --recursive', 'with the datasets below it')
+    .option('--json', 'print the listing as JSON, as plan --inventory takes it for either side')
+    .addHelpText('after', '\nExamples:\n  zpsend snapshots smos-00\n  zpsend snapshots smos-00:zones/test -r')
+    .action(cli.action((place: string | undefined, options: Options) => snapshots(cli, place, options)));
+}
+
+async function snapshots(cli: Cli, place: string | undefined, options: Options): Promise<number> {
+  const here = thisHost(cli.env);
+  const { host, dataset } = place === undefined ? { host: here } : parsePlace(place, here);
+  const body = { ...(dataset !== undefined && { dataset }), ...(options.recursive && { recursive: true }) };
+  const parts = await withBus(cli, (bus) =>
+    requestMany(bus, subjects.snapshots(host), body, inventorySchema, patienceMs),
+  );
+  const inventory: Inventory = { host, datasets: whole(parts) };
+  if (options.json) {
+    cli.io.out(JSON.stringify(inventory));
+    return exit.done;
+  }
+  const rows = inventory.datasets.flatMap(entriesOf);
+  if (rows.length === 0) cli.io.err(`zpsend: no snapshots in ${dataset ?? 'any dataset'} on ${host}`);
+  table(columns, rows).forEach(cli.io.out);
+  return exit.done;
+}
+
+/** A dataset with many snapshots comes in several messages. */
+function whole(parts: readonly Inventory[]): DatasetEntry[] {
+  const datasets = new Map<string, DatasetEntry>();
+  for (const piece of parts.flatMap((part) => part.datasets)) {
+    const begun = datasets.get(piece.name);
+    begun?.snapshots.push(...piece.snapshots);
+    begun?.bookmarks.push(...piece.bookmarks);
+    if (!begun) datasets.set(piece.name, piece);
+  }
+  return [...datasets.values()];
+}
+
+interface Row {
+  name: string;
+  used: string;
+  refer: string;
+  guid: string;
+  createtxg: string;
+}
+
+const entriesOf = ({ name, snapshots, bookmarks }: DatasetEntry): Row[] => [
+  ...snapshots.map(({ name: leaf, used, referenced, guid, createtxg }) => ({
+    name: `${name}@${leaf}`,
+    used: bytes(used),
+    refer: bytes(referenced),
+    guid,
+    createtxg,
+  })),
+  ...bookmarks.map(({ name: leaf, guid, createtxg }) => ({
+    name: `${name}#${leaf}`,
+    used: '-',
+    refer: '-',
+    guid,
+    createtxg,
+  })),
+];
+
+const columns = [
+  { title: 'NAME', value: ({ name }: Row) => name },
+  { title: 'USED', value: ({ used }: Row) => used, right: true },
+  { title: 'REFER', value: ({ refer }: Row) => refer, right: true },
+  { title: 'GUID', value: ({ guid }: Row) => guid, right: true },
+  { title: 'CREATETXG', value: ({ createtxg }: Row) => createtxg, right: true },
+];

@@ -1,0 +1,21 @@
+import { exit } from './exit.ts';
+
+export interface Interrupt {
+  /** Aborted by the first Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+  stop(): void;
+}
+
+/** Catches the first Ctrl-C, so that what runs can end cleanly; the second ends the command at once. */
+export function catchInterrupt(): Interrupt {
+  const controller = new AbortController();
+  const interrupted = () => {
+    if (controller.signal.aborted) process.exit(exit.interrupted);
+    controller.abort();
+  };
+  process.on('SIGINT', interrupted).on('SIGTERM', interrupted);
+  return {
+    signal: controller.signal,
+    stop: () => void process.off('SIGINT', interrupted).off('SIGTERM', interrupted),
+  };
+}

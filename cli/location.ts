@@ -1,0 +1,68 @@
+import type { z } from 'zod';
+import { datasetOf, datasetOrSnapshotSchema, datasetSchema, hostSchema } from '../schemas/names.ts';
+import { usage } from './exit.ts';
+
+/**
+ * `HOST:DATASET`. A colon ends a host only before any `/`, `@` or `#`, so names such as `zones/a:b` and `zones/a@2024:1`
+ * need no host. An empty host is this one, which is how to name a pool that has a colon: `:my:pool/data`.
+ */
+function split(text: string): { host: string | undefined; rest: string } {
+  const colon = /^[^/@#:]*:/.exec(text)?.[0].length ?? 0;
+  return colon > 0 ? { host: text.slice(0, colon - 1), rest: text.slice(colon) } : { host: undefined, rest: text };
+}
+
+function hostOf(host: string | undefined, text: string, thisHost: string): string {
+  if (!host) return thisHost;
+  if (hostSchema.safeParse(host).success) return host;
+  const dashed = host.replaceAll('.', '-');
+  const meant = hostSchema.safeParse(dashed).success ? ` Did you mean ${dashed}?` : '';
+  throw usage(
+    `"${host}" in "${text}" is not a host: letters, digits, "_" and "-" only.${meant} ` +
+      `If it is a pool on this host, begin with a colon: ":${text}".`,
+  );
+}
+
+function checked<S extends z.ZodType>(schema: S, name: string, text: string): z.output<S> {
+  const parsed = schema.safeParse(name);
+  if (parsed.success) return parsed.data;
+  throw usage(`"${name}"${name === text ? '' : ` in "${text}"`}: ${parsed.error.issues[0]?.message}`);
+}
+
+/** What is sent: `[SRC:]DATASET[@SNAP]`. @throws ZpsendError BAD_REQUEST */
+export function parseSource(text: string, thisHost: string): { host: string; dataset: string } {
+  const { host, rest } = split(text);
+  if (rest === '') throw usage(`"${text}" names no dataset: write ${text}pool/dataset`);
+  return { host: hostOf(host, text, thisHost), dataset: checked(datasetOrSnapshotSchema, rest, text) };
+}
+
+/** Where it goes: `DST[:DATASET]`. @throws ZpsendError BAD_REQUEST */
+export function parseTarget(text: string, thisHost: string): { host: string; dataset?: string } {
+  const { host, rest } = split(text);
+  if (host === undefined) {
+    if (/[/@#]/.test(rest)) {
+      throw usage(
+        `"${text}" names no host: a target is HOST or HOST:DATASET, and ":${text}" is a dataset of this host`,
+      );
+    }
+    return { host: hostOf(rest, text, thisHost) };
+  }
+  const on = hostOf(host, text, thisHost);
+  return rest === '' ? { host: on } : { host: on, dataset: checked(datasetSchema, rest, text) };
+}
+
+/** What to list: `HOST`, `HOST:DATASET`, or a dataset of this host that is not a mere pool. @throws ZpsendError BAD_REQUEST */
+export function parsePlace(text: string, thisHost: string): { host: string; dataset?: string } {
+  const { host, rest } = split(text);
+  return host === undefined && rest.includes('/') ? parseTarget(`:${text}`, thisHost) : parseTarget(text, thisHost);
+}
+
+/** The base after `-i`: `@snapshot`, `#bookmark`, or either with the dataset's name before it. @throws ZpsendError BAD_REQUEST */
+export function parseBase(text: string, dataset: string): string {
+  const at = text.search(/[@#]/);
+  if (at < 0) throw usage(`-i ${text}: a base is @snapshot or #bookmark, as in -i @${text}`);
+  const named = text.slice(0, at);
+  if (named !== '' && named !== datasetOf(dataset)) {
+    throw usage(`-i ${text}: the base has to be of ${datasetOf(dataset)}; a clone's origin is found by itself`);
+  }
+  return text.slice(at);
+}

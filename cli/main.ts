@@ -1,0 +1,76 @@
+import { Command, CommanderError } from 'commander';
+import { ZpsendError } from '../schemas/errors.ts';
+import type { Cli } from './cli.ts';
+import { addAbort } from './commands/abort.ts';
+import { addDoctor } from './commands/doctor.ts';
+import { addHosts } from './commands/hosts.ts';
+import { addLocks } from './commands/locks.ts';
+import { addPlan } from './commands/plan.ts';
+import { addSend } from './commands/send.ts';
+import { addServices } from './commands/services.ts';
+import { addSnapshots } from './commands/snapshots.ts';
+import { addStatus } from './commands/status.ts';
+import { errorLines } from './errors.ts';
+import { exit, exitFor, usage } from './exit.ts';
+import { openIo } from './io.ts';
+import { version } from './version.ts';
+
+const commands = [addSend, addPlan, addSnapshots, addStatus, addAbort, addHosts, addLocks, addDoctor, addServices];
+
+/**
+ * The command line.
+ * @param argv the arguments, without the interpreter and the script
+ * @returns the exit status (see exit.ts)
+ */
+export async function main(argv: string[]): Promise<number> {
+  const io = openIo(process.stdout, process.stderr);
+  let status: number = exit.done;
+  const cli: Cli = {
+    env: process.env,
+    io,
+    self: [process.execPath, process.argv[1] ?? 'zpsend'],
+    action:
+      (run) =>
+      async (...args) => {
+        status = await run(...args);
+      },
+  };
+  try {
+    await program(cli).parseAsync(argv, { from: 'user' });
+    return status;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return exit.done;
+    const error = asZpsendError(thrown).toBody();
+    if (argv.includes('--json')) io.out(JSON.stringify({ error }));
+    else errorLines(error).forEach(io.err);
+    return exitFor(error.code);
+  }
+}
+
+function program(cli: Cli): Command {
+  const root = new Command('zpsend')
+    .description('Replicates ZFS snapshots from host to host over a NATS cluster.')
+    .version(version(), '-V, --version')
+    .exitOverride()
+    // errors are told once, in one form, by main
+    .configureOutput({ outputError: () => {} })
+    .addHelpText('after', overview);
+  for (const add of commands) add(root, cli);
+  return root;
+}
+
+const overview = `
+Examples:
+  zpsend demo                          see it work on this machine, thrown away afterwards
+  zpsend doctor                        what is missing here
+  zpsend send zones/test smos-00       send what smos-00 lacks of this host's zones/test
+  zpsend plan zones/test smos-00       what that would be
+
+NATS is found through NATS_URL, NATS_CREDS, NATS_CONTEXT and so on, as the nats CLI finds it.`;
+
+/** Wrong usage as commander tells it, or whatever a command threw. */
+function asZpsendError(thrown: unknown): ZpsendError {
+  if (!(thrown instanceof CommanderError)) return ZpsendError.from(thrown);
+  if (thrown.code === 'commander.help') return usage('name a command: zpsend --help lists them');
+  return usage(`${thrown.message.replace(/^error: /, '')}; see zpsend --help`);
+}

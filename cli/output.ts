@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { infoSchema } from '../schemas/host.ts';
+import { jobSchema } from '../schemas/job.ts';
+import { datasetSchema, hostSchema } from '../schemas/names.ts';
+import { lockSchema, transferStateSchema } from '../schemas/transfer.ts';
+
+/** `zpsend hosts --json` */
+export const hostsOutputSchema = z.strictObject({ hosts: z.array(infoSchema) });
+
+/** `zpsend status --json`: what each host sends and receives. */
+export const statusOutputSchema = z.strictObject({
+  hosts: z.array(
+    z.strictObject({ host: hostSchema, jobs: z.array(jobSchema), transfers: z.array(transferStateSchema) }),
+  ),
+});
+
+/** `zpsend locks --json` */
+export const locksOutputSchema = z.strictObject({
+  locks: z.array(
+    lockSchema.omit({ nonce: true }).extend({
+      host: hostSchema,
+      dataset: datasetSchema,
+      revision: z.number().int().positive(),
+      /** ISO 8601, the NATS server's clock. */
+      renewed: z.string(),
+    }),
+  ),
+});
+
+/** `zpsend doctor --json` */
+export const doctorOutputSchema = z.strictObject({
+  checks: z.array(
+    z.strictObject({
+      what: z.string(),
+      result: z.enum(['good', 'note', 'bad']),
+      found: z.string(),
+      /** What to do about it. */
+      mend: z.string().optional(),
+    }),
+  ),
+});
+
+export type HostsOutput = z.infer<typeof hostsOutputSchema>;
+export type StatusOutput = z.infer<typeof statusOutputSchema>;
+export type LocksOutput = z.infer<typeof locksOutputSchema>;
+export type Check = z.infer<typeof doctorOutputSchema>['checks'][number];

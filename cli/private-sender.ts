@@ -1,0 +1,62 @@
+import { execa } from 'execa';
+import { z } from 'zod';
+import { ZpsendError } from '../schemas/errors.ts';
+import { idSchema } from '../schemas/names.ts';
+import type { Cli } from './cli.ts';
+
+export interface PrivateSender {
+  readonly instance: string;
+  readonly ended: Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+const readySchema = z.object({ instance: idSchema });
+
+/** Runs `zpsend sender --private`, which serves this command alone and ends when its standard input is closed. */
+export async function startPrivate({ env, self: [node, script] }: Cli): Promise<PrivateSender> {
+  const child = execa(node, [script, 'sender', '--private'], {
+    env,
+    extendEnv: false,
+    stdin: 'pipe',
+    // its log would disturb the progress; ZPSEND_LOG asks for it
+    stderr: env.ZPSEND_LOG ? 'inherit' : 'pipe',
+    // a Ctrl-C is for this command, which then tells the sender
+    detached: true,
+    reject: false,
+    maxBuffer: 100_000,
+  });
+  const ended = child.then((result) => result);
+  const ready = await Promise.race([firstLine(child.stdout), ended]);
+  const parsed = typeof ready === 'string' ? readySchema.safeParse(tryJson(ready)) : undefined;
+  if (!parsed?.success) {
+    child.kill();
+    const { stderr } = await ended;
+    const said = (stderr ?? '').trim().split('\n').slice(-3).join('; ');
+    throw new ZpsendError('UNREACHABLE', `no sender runs on this host, and one cannot be started: ${said || ready}`);
+  }
+  return {
+    instance: parsed.data.instance,
+    ended,
+    async stop() {
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
+
+async function firstLine(stream: AsyncIterable<Buffer>): Promise<string> {
+  let text = '';
+  for await (const chunk of stream) {
+    text += chunk.toString();
+    if (text.includes('\n')) break;
+  }
+  return text.split('\n', 1)[0] ?? '';
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,71 @@
+import type { z } from 'zod';
+import type { Bus } from '../lib/bus/connect.ts';
+import { request } from '../lib/bus/request.ts';
+import { type SenderVerb, subjects } from '../lib/bus/subjects.ts';
+import { ZpsendError } from '../schemas/errors.ts';
+import type { Cli } from './cli.ts';
+import { type PrivateSender, startPrivate } from './private-sender.ts';
+import { thisHost } from './this-host.ts';
+
+/** The way to a sender of one host: its service, or one that this command runs for itself. */
+export interface SenderRoute {
+  readonly host: string;
+  /** @param ms how long to wait for the answer, in milliseconds */
+  ask<S extends z.ZodType>(verb: SenderVerb, body: object, reply: S, ms?: number): Promise<z.output<S>>;
+  /** Aborted when a sender of our own has ended too early. */
+  readonly lost: AbortSignal;
+}
+
+/**
+ * Asks the sender service of `host`. Where none answers, and `host` is this one, runs a private sender as long as `use`
+ * takes, so that a cron line needs no service on its source.
+ * @throws ZpsendError UNREACHABLE when none answers on another host, or the private one cannot start
+ */
+export async function withSender<T>(
+  cli: Cli,
+  bus: Bus,
+  host: string,
+  use: (route: SenderRoute) => Promise<T>,
+): Promise<T> {
+  const lost = new AbortController();
+  let own: Promise<PrivateSender> | undefined;
+  const startOwn = async () => {
+    if (host !== thisHost(cli.env)) throw noSender(host);
+    const started = await startPrivate(cli);
+    void started.ended.then(() => lost.abort());
+    return started;
+  };
+  const route: SenderRoute = {
+    host,
+    lost: lost.signal,
+    async ask(verb, body, reply, ms) {
+      const subject = subjects.send(host, verb);
+      if (own !== undefined) return request(bus, subjects.instance(subject, (await own).instance), body, reply, ms);
+      try {
+        return await request(bus, subject, body, reply, ms);
+      } catch (error) {
+        if (!isNobody(error, subject)) throw error;
+        // several targets ask at once, and one sender is enough
+        own ??= startOwn();
+        return route.ask(verb, body, reply, ms);
+      }
+    },
+  };
+  try {
+    return await use(route);
+  } finally {
+    await own?.then((started) => started.stop()).catch(() => {});
+  }
+}
+
+/** The same code may come from the sender about somebody else. */
+const isNobody = (error: unknown, subject: string): boolean =>
+  error instanceof ZpsendError && error.code === 'UNREACHABLE' && error.details?.subject === subject;
+
+const noSender = (host: string): ZpsendError =>
+  new ZpsendError(
+    'UNREACHABLE',
+    `no sender answers for ${host}: start one there (zpsend sender), or run this command on ${host} itself. ` +
+      'Hosts that answer: zpsend hosts',
+    { host },
+  );

@@ -1,0 +1,96 @@
+import type { Bus } from '../lib/bus/connect.ts';
+import { onEvents } from '../lib/bus/events.ts';
+import { subjects } from '../lib/bus/subjects.ts';
+import { ZpsendError } from '../schemas/errors.ts';
+import { type Job, jobEventSchema, sendStatusSchema } from '../schemas/job.ts';
+import { type Followed, isEnded, observe } from './follow.ts';
+import type { SenderRoute } from './sender-route.ts';
+
+/** Asked this often, in case an event was lost, in milliseconds. */
+const pollMs = 2000;
+/** A job that nobody has told of for so long is given up; a lost connection comes back sooner. */
+const silenceMs = 30_000;
+
+export interface Watch {
+  /** Follows a job to its end. @throws ZpsendError UNREACHABLE when its sender is gone */
+  follow(job: string): Promise<Job>;
+  /** What is known of the jobs that are followed, in the order in which they were begun. */
+  readonly followed: () => Followed[];
+  stop(): void;
+}
+
+/**
+ * Hears of the jobs of one host from its events, and asks for their status besides. Begin before a job is started.
+ * @param told given the lines about what has happened, after each piece of news
+ */
+export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) => void): Watch {
+  /** Everything heard, since an event can come before the answer that names the job. */
+  const heard = new Map<string, Followed>();
+  const open = new Map<string, { resolve: (job: Job) => void; reject: (error: ZpsendError) => void; since: number }>();
+  const order: string[] = [];
+
+  function news(job: Job): void {
+    const { after, lines } = observe(heard.get(job.job), job);
+    heard.set(job.job, after);
+    const waiter = open.get(job.job);
+    if (!waiter) return;
+    waiter.since = performance.now();
+    if (isEnded(after.job)) finish(job.job, (end) => end.resolve(after.job));
+    told(lines);
+  }
+
+  function finish(
+    job: string,
+    how: (end: { resolve(job: Job): void; reject(error: ZpsendError): void }) => void,
+  ): void {
+    const end = open.get(job);
+    open.delete(job);
+    if (end) how(end);
+  }
+
+  async function poll(job: string): Promise<void> {
+    try {
+      const { jobs } = await route.ask('status', { job }, sendStatusSchema);
+      for (const known of jobs) news(known);
+    } catch {
+      // silence is what counts; the next answer may come
+      const since = open.get(job)?.since ?? Number.POSITIVE_INFINITY;
+      if (performance.now() - since > silenceMs) finish(job, (end) => end.reject(gone(route.host, job)));
+    }
+  }
+
+  const deaf = onEvents(bus, subjects.event(route.host, 'job', '*'), jobEventSchema, ({ host, body }) => {
+    if (body.host === host) news(body);
+  });
+  const timer = setInterval(() => {
+    for (const job of open.keys()) void poll(job);
+  }, pollMs);
+  route.lost.addEventListener('abort', () => {
+    for (const job of open.keys()) finish(job, (end) => end.reject(gone(route.host, job)));
+  });
+
+  return {
+    follow(job) {
+      order.push(job);
+      return new Promise((resolve, reject) => {
+        open.set(job, { resolve, reject, since: performance.now() });
+        const known = heard.get(job);
+        if (known && isEnded(known.job)) finish(job, (end) => end.resolve(known.job));
+        else void poll(job);
+      });
+    },
+    followed: () => order.flatMap((job) => heard.get(job) ?? []),
+    stop() {
+      clearInterval(timer);
+      deaf();
+    },
+  };
+}
+
+const gone = (host: string, job: string): ZpsendError =>
+  new ZpsendError(
+    'UNREACHABLE',
+    `the sender on ${host} that ran job ${job} does not answer any more. Run the same command again: what has arrived ` +
+      'is not sent twice.',
+    { host, job },
+  );
