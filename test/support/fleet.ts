@@ -24,7 +24,8 @@ export interface Fleet {
   send(source: string, body: object): Promise<Job>;
   /** Starts a job and gives its id. */
   begin(source: string, body: object): Promise<string>;
-  /** Resolves with the job when it has ended. */
+  status(source: string, job: string): Promise<Job | undefined>;
+  /** Resolves with the job when it has ended; a sender that is away is waited for. */
   ended(source: string, job: string): Promise<Job>;
 }
 
@@ -51,9 +52,13 @@ export async function useFleet(url: string): Promise<Fleet> {
     },
     ask: (subject, body, schema) => request(bus, subject, body, schema),
     begin: async (source, body) => (await request(bus, subjects.send(source, 'start'), body, sendStartedSchema)).job,
+    status,
     async ended(source, job) {
       for (;;) {
-        const known = await status(source, job);
+        const known = await status(source, job).catch((error) => {
+          if (['UNREACHABLE', 'TIMEOUT'].includes(error.code)) return undefined;
+          throw error;
+        });
         if (known && ['done', 'failed'].includes(known.state)) return known;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
