@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseBase, parsePlace, parseSource, parseTarget } from '../../cli/location.ts';
+import { askedFor } from '../../cli/send-requests.ts';
+
+const here = 'smos-01';
+const said = (parse: () => unknown): string => {
+  try {
+    return `accepted ${JSON.stringify(parse())}`;
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? `${error.code}: ${error.message}` : String(error);
+  }
+};
+
+describe('what is sent', () => {
+  it.each([
+    ['zones/test', here, 'zones/test'],
+    ['zones', here, 'zones'],
+    ['zones/test@now', here, 'zones/test@now'],
+    ['smos-00:zones/test@now', 'smos-00', 'zones/test@now'],
+    ['smos-00:zones', 'smos-00', 'zones'],
+    ['zones/a:b', here, 'zones/a:b'],
+    ['zones/test@2024:01:02', here, 'zones/test@2024:01:02'],
+    ['zones@2024:01', here, 'zones@2024:01'],
+    ['smos-00:my:pool/data', 'smos-00', 'my:pool/data'],
+    [':my:pool/data', here, 'my:pool/data'],
+    [':zones/test', here, 'zones/test'],
+    ['zones/my data@a b', here, 'zones/my data@a b'],
+    ['smos-00:zones/my data', 'smos-00', 'zones/my data'],
+  ])('%s is on %s: %s', (text, host, dataset) => {
+    expect(parseSource(text, here)).toEqual({ host, dataset });
+  });
+
+  it.each([
+    ['', 'names no dataset'],
+    ['smos-00:', 'names no dataset'],
+    ['my pool:x/y', 'begin with a colon: ":my pool:x/y"'],
+    ['smos-00.example.org:zones/test', 'Did you mean smos-00-example-org?'],
+    ['-rf', 'not a dataset'],
+    ['smos-00:-rf', 'not a dataset'],
+    ['zones/../etc', 'not a dataset'],
+    ['zones/test@', 'not a dataset'],
+    ['zones/test;reboot', 'not a dataset'],
+    ['zones/$(reboot)', 'not a dataset'],
+    ['zones/test#bm', 'not a dataset'],
+    [`zones/${'x'.repeat(300)}`, 'longer than 255'],
+  ])('refuses %s', (text, words) => {
+    expect(said(() => parseSource(text, here))).toMatch(/^BAD_REQUEST: /);
+    expect(said(() => parseSource(text, here))).toContain(words);
+  });
+
+  it('is found again whatever the dataset is called, when the host is named or left empty', () => {
+    const names = fc.stringMatching(
+      /^[A-Za-z][A-Za-z0-9_: -]{0,8}(\/[A-Za-z0-9_: -]{1,8}){0,3}(@[A-Za-z0-9_: -]{1,8})?$/,
+    );
+    fc.assert(
+      fc.property(fc.constantFrom('', 'smos-00', 'a_b'), names, (host, dataset) => {
+        expect(parseSource(`${host}:${dataset}`, here)).toEqual({ host: host || here, dataset });
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('where it goes', () => {
+  it.each([
+    ['smos-00', { host: 'smos-00' }],
+    ['smos-00:', { host: 'smos-00' }],
+    ['smos-00:zones/backup', { host: 'smos-00', dataset: 'zones/backup' }],
+    ['smos-00:zones/a:b', { host: 'smos-00', dataset: 'zones/a:b' }],
+    [':zones/backup', { host: here, dataset: 'zones/backup' }],
+  ])('%s', (text, place) => {
+    expect(parseTarget(text, here)).toEqual(place);
+  });
+
+  it.each([
+    ['zones/backup', 'names no host'],
+    ['smos-00:zones/backup@now', 'not a dataset'],
+    ['smos 00', 'is not a host'],
+    ['*', 'is not a host'],
+    ['smos-00.example.org', 'Did you mean smos-00-example-org?'],
+  ])('refuses %s', (text, words) => {
+    expect(said(() => parseTarget(text, here))).toContain(words);
+  });
+});
+
+it('what to list may be a dataset of this host', () => {
+  expect(parsePlace('zones/test', here)).toEqual({ host: here, dataset: 'zones/test' });
+  expect(parsePlace('smos-00', here)).toEqual({ host: 'smos-00' });
+  expect(parsePlace('smos-00:zones', here)).toEqual({ host: 'smos-00', dataset: 'zones' });
+});
+
+describe('a base', () => {
+  it.each([
+    ['@a', '@a'],
+    ['#a', '#a'],
+    ['zones/test@a', '@a'],
+    ['zones/test#a', '#a'],
+  ])('%s', (text, base) => {
+    expect(parseBase(text, 'zones/test@b')).toBe(base);
+  });
+
+  it.each([
+    ['a', 'as in -i @a'],
+    ['zones/other@a', 'the base has to be of zones/test'],
+  ])('refuses %s', (text, words) => {
+    expect(said(() => parseBase(text, 'zones/test@b'))).toContain(words);
+  });
+});
+
+describe('what send and plan are asked for', () => {
+  it('is one request for each target', () => {
+    expect(askedFor('zones/test@b', ['smos-00', 'dr-1:backup/t'], { from: 'zones/test@a' }, here)).toEqual({
+      host: here,
+      requests: [
+        { dataset: 'zones/test@b', to: { host: 'smos-00' }, from: '@a' },
+        { dataset: 'zones/test@b', to: { host: 'dr-1', dataset: 'backup/t' }, from: '@a' },
+      ],
+    });
+    expect(askedFor('zones/test@b', ['smos-00'], { full: true }, here).requests).toEqual([
+      { dataset: 'zones/test@b', to: { host: 'smos-00' }, full: true },
+    ]);
+  });
+
+  it.each([
+    ['flags that conflict', 'zones/test@b', ['smos-00'], { from: '@a', full: true as const }, 'exclude each other'],
+    ['a base without a goal', 'zones/test', ['smos-00'], { from: '@a' }, '-i sends one snapshot'],
+    ['a full stream of nothing', 'zones/test', ['smos-00'], { full: true as const }, '--full sends one snapshot'],
+    ['a target given twice', 'zones/test', ['smos-00', 'dr-1', 'smos-00'], {}, 'smos-00 is given twice'],
+  ])('is refused for %s', (_, source, targets, options, words) => {
+    expect(said(() => askedFor(source, targets, options, here))).toContain(words);
+  });
+});

@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest';
+import { errorLines } from '../../cli/errors.ts';
+import { exitForAll } from '../../cli/exit.ts';
+import { bytes, duration, rate } from '../../cli/format.ts';
+import { harmless } from '../../cli/io.ts';
+import { planLines } from '../../cli/plan-table.ts';
+import { statusLines } from '../../cli/status-table.ts';
+import { table } from '../../cli/table.ts';
+
+describe('amounts', () => {
+  it.each([
+    [0, '0B'],
+    [1023, '1023B'],
+    [1024, '1K'],
+    [23_552, '23K'],
+    [1536, '1.50K'],
+    [1_163_919, '1.11M'],
+    [11_639_190, '11.1M'],
+    [116_391_900, '111M'],
+    [253_403_070_464, '236G'],
+    [2 ** 40, '1T'],
+    [Number.MAX_SAFE_INTEGER, '8.00P'],
+  ])('%d bytes are %s', (count, text) => {
+    expect(bytes(count)).toBe(text);
+  });
+
+  it.each([
+    [0, '0.0s'],
+    [0.44, '0.4s'],
+    [9.96, '10s'],
+    [59.4, '59s'],
+    [59.6, '1m00s'],
+    [184, '3m04s'],
+    [3599.7, '1h00m'],
+    [3725, '1h02m'],
+    [86_400, '1d00h'],
+    [183_600, '2d03h'],
+  ])('%d seconds are %s', (seconds, text) => {
+    expect(duration(seconds)).toBe(text);
+  });
+
+  it('of an unknown rate is a dash', () => {
+    expect([rate(undefined), rate(0), rate(1_163_919.4)]).toEqual(['-', '0B/s', '1.11M/s']);
+  });
+});
+
+describe('a table', () => {
+  const columns = [
+    { title: 'NAME', value: (row: [string, number]) => row[0] },
+    { title: 'SIZE', value: (row: [string, number]) => String(row[1]), right: true },
+    { title: 'NOTE', value: (row: [string, number]) => (row[1] > 9 ? 'big' : '') },
+  ];
+
+  it('aligns words to the left and numbers to the right, without trailing spaces', () => {
+    expect(
+      table(columns, [
+        ['zones/test', 5],
+        ['a', 1234],
+      ]),
+    ).toEqual(['NAME        SIZE  NOTE', 'zones/test     5', 'a           1234  big']);
+  });
+
+  it('without rows is nothing', () => {
+    expect(table(columns, [])).toEqual([]);
+  });
+});
+
+it('text from elsewhere cannot steer a terminal', () => {
+  expect(harmless('a\x1b[2Jb\rc\x07d\x9bm')).toBe('a?[2Jb?c?d?m');
+  expect(harmless('two\nlines\tand ünïcode')).toBe('two\nlines\tand ünïcode');
+});
+
+describe('an error for a person', () => {
+  const error = { code: 'DIVERGED' as const, message: 'they have diverged', retryable: false };
+
+  it('names its code, and the evidence of a refusal a line each', () => {
+    expect(errorLines(error, { newestCommon: 'b', sourceOnly: ['c', 'd'], targetOnly: [] })).toEqual([
+      'zpsend: DIVERGED: they have diverged',
+      '  newest common: @b',
+      '  source only:   @c @d',
+      '  target only:   -',
+    ]);
+    expect(errorLines(error)).toHaveLength(1);
+  });
+
+  it('shows the newest of many names', () => {
+    const sourceOnly = Array.from({ length: 100 }, (_, at) => `s${at}`);
+    const [, common, line] = errorLines(error, { newestCommon: null, sourceOnly, targetOnly: [] });
+    expect(common).toBe('  newest common: -');
+    expect(line).toMatch(/@s80 .*@s99 \(and 80 older\)$/);
+  });
+});
+
+describe('the exit status', () => {
+  it.each([
+    [[undefined, undefined], 0],
+    [['DIVERGED', undefined], 3],
+    [['DIVERGED', 'BAD_REQUEST'], 1],
+    [['BAD_REQUEST', 'BAD_REQUEST'], 2],
+    [['LOCKED'], 1],
+    [[], 0],
+  ] as const)('of %j is %d', (failures, status) => {
+    expect(exitForAll(failures)).toBe(status);
+  });
+});
+
+describe('a plan', () => {
+  const request = { dataset: 'zones/test', to: { host: 'smos-00' } };
+
+  it('is a table of its steps, with a sum', () => {
+    const steps = [
+      { type: 'full' as const, to: { name: 'zones/test@a', guid: '1' }, target: 'zones/test', size: 23_552 },
+      {
+        type: 'incremental' as const,
+        to: { name: 'zones/test@b', guid: '2' },
+        from: { name: 'zones/test#a', guid: '1', kind: 'bookmark' as const },
+        target: 'zones/test',
+      },
+    ];
+    expect(planLines(request, { source: 'smos-01', target: 'smos-00', plan: { ok: true, steps } })).toEqual([
+      'TYPE  SNAPSHOT      INCREMENTAL FROM  SIZE  TARGET',
+      'full  zones/test@a  -                  23K  zones/test',
+      'incr  zones/test@b  zones/test#a         -  zones/test',
+      '',
+      '2 steps to smos-00, about 23K',
+    ]);
+  });
+
+  it('without steps is a sentence', () => {
+    expect(planLines(request, { source: 'smos-01', target: 'smos-00', plan: { ok: true, steps: [] } })).toEqual([
+      'nothing to do: smos-00 has all of zones/test',
+    ]);
+  });
+});
+
+describe('a status', () => {
+  const job = {
+    job: 'abcdef123456',
+    host: 'smos-01',
+    instance: 'abcdef654321',
+    request: { dataset: 'zones/test', to: { host: 'smos-00', dataset: 'tank/t' } },
+    state: 'running' as const,
+    steps: 7,
+    done: 2,
+    current: { type: 'full' as const, to: { name: 'zones/test@now', guid: '1' }, target: 'tank/t' },
+    bytes: 2048,
+    size: 4096,
+    seconds: 2,
+  };
+  const transfer = {
+    transfer: 'abcdef1234t1',
+    job: job.job,
+    source: 'smos-01',
+    dataset: 'tank/t',
+    snapshot: 'zones/test@now',
+    state: 'receiving',
+    received: 1024,
+    consumed: 1024,
+    seconds: 0,
+  };
+
+  it('shows jobs and transfers', () => {
+    const hosts = [
+      { host: 'smos-00', jobs: [], transfers: [transfer] },
+      { host: 'smos-01', jobs: [job], transfers: [] },
+    ];
+    expect(statusLines({ hosts })).toEqual([
+      'HOST     JOB           STATE    DATASET     TO              STEPS  SENT  RATE  TIME  NOW',
+      'smos-01  abcdef123456  running  zones/test  smos-00:tank/t    2/7    2K  1K/s  2.0s  zones/test@now',
+      '',
+      'HOST     TRANSFER      STATE      SNAPSHOT        FROM     INTO    RECEIVED  RATE  TIME',
+      'smos-00  abcdef1234t1  receiving  zones/test@now  smos-01  tank/t        1K     -  0.0s',
+    ]);
+  });
+
+  it('says so when there is nothing', () => {
+    expect(statusLines({ hosts: [] })).toEqual(['no host answers']);
+    expect(statusLines({ hosts: [{ host: 'smos-00', jobs: [], transfers: [] }] })).toEqual(['nothing runs on smos-00']);
+  });
+});

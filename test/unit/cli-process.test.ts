@@ -1,0 +1,164 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { errorReplySchema } from '../../schemas/errors.ts';
+import { planReplySchema } from '../../schemas/plan.ts';
+
+const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+const inventory = fileURLToPath(new URL('../fixtures/inventories/zones-test.json', import.meta.url));
+let folder = '';
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'zpsend-cli-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Without a NATS anywhere: port 1 refuses at once. */
+const zpsend = (...args: string[]) =>
+  execa(process.execPath, [bin, ...args], {
+    reject: false,
+    env: { NATS_URL: 'nats://127.0.0.1:1', ZPSEND_HOST: 'smos-01', NATS_CONTEXT: '' },
+  });
+
+const file = (name: string, text: string): string => {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+};
+
+const listing = (host: string, datasets: object[] = []) => ({ host, datasets });
+
+describe('zpsend plan --inventory', () => {
+  it('plans without a bus, as a table', async () => {
+    const { stdout, exitCode } = await zpsend('plan', '--inventory', inventory, 'zones/test');
+    expect(stdout.split('\n').slice(0, 3)).toEqual([
+      'TYPE  SNAPSHOT          INCREMENTAL FROM   SIZE  TARGET',
+      'full  zones/test@now    -                   23K  zones/test',
+      'incr  zones/test@now2   zones/test@now       1K  zones/test',
+    ]);
+    expect(exitCode).toBe(0);
+  });
+
+  it('prints the plan and nothing else with --json', async () => {
+    const { stdout, stderr } = await zpsend(
+      'plan',
+      '--json',
+      '--inventory',
+      inventory,
+      'smos-01:zones/test@8550',
+      'smos-00',
+    );
+    expect(planReplySchema.parse(JSON.parse(stdout)).plan).toMatchObject({ ok: true, steps: [{}, {}, {}] });
+    expect(stderr).toBe('');
+  });
+
+  it('tells a refusal with exit status 1', async () => {
+    const { stdout, stderr, exitCode } = await zpsend('plan', '--inventory', inventory, 'zones/none');
+    expect([stdout, exitCode]).toEqual(['', 1]);
+    expect(stderr).toMatch(/^zpsend: NO_SUCH_DATASET: smos-01 has no dataset zones\/none/);
+  });
+
+  it.each([
+    ['one that is missing', () => join(folder, 'none.json'), 'cannot read'],
+    ['one that is cut off', () => file('cut.json', '{"version":1,"source":{'), 'is not JSON (cut off?)'],
+    ['one of a newer version', () => file('new.json', '{"version":2,"sides":[]}'), 'has version 2; this zpsend reads'],
+    [
+      'one with a mistake, whose place it names',
+      () => {
+        const broken = listing('smos-01', [{ name: 'zones/test', snapshots: [{ name: 'a', guid: 7 }] }]);
+        return file('broken.json', JSON.stringify({ version: 1, source: broken, target: listing('smos-00') }));
+      },
+      'source.datasets[0].',
+    ],
+  ])('refuses a bad file with exit status 2: %s', async (_, path, words) => {
+    const { stderr, exitCode } = await zpsend('plan', '--inventory', path(), 'zones/test');
+    expect(stderr).toMatch(/^zpsend: BAD_REQUEST: /);
+    expect(stderr).toContain(words);
+    expect(exitCode).toBe(2);
+  });
+
+  it('refuses a source host that the file does not list', async () => {
+    const { stderr, exitCode } = await zpsend('plan', '--inventory', inventory, 'other:zones/test');
+    expect([stderr, exitCode]).toEqual([expect.stringContaining('the file lists smos-01 as the source'), 2]);
+  });
+});
+
+describe('wrong usage', () => {
+  it.each([
+    [['frobnicate'], "unknown command 'frobnicate'"],
+    [['send', 'zones/test'], "missing required argument 'target'"],
+    [['send', '--frob', 'zones/test', 'smos-00'], "unknown option '--frob'"],
+    [['send', 'zones/$(reboot)', 'smos-00'], 'not a dataset'],
+    [['send', '-i', '@a', '--full', 'zones/test@b', 'smos-00'], 'exclude each other'],
+    [['plan', 'zones/test'], 'name a target'],
+    [['abort', 'x;y'], 'is not a job'],
+    [['status', 'a.b'], 'is not a host'],
+  ])('%j is told with exit status 2', async (args, words) => {
+    const { stdout, stderr, exitCode } = await zpsend(...args);
+    expect(stderr).toMatch(/^zpsend: BAD_REQUEST: /);
+    expect(stderr).toContain(words);
+    expect([stdout, exitCode]).toEqual(['', 2]);
+  });
+
+  it('is JSON on standard output with --json', async () => {
+    const { stdout, stderr, exitCode } = await zpsend('send', '--json', 'zones/test', 'zones/backup');
+    expect(errorReplySchema.parse(JSON.parse(stdout)).error.code).toBe('BAD_REQUEST');
+    expect([stderr, exitCode]).toEqual(['', 2]);
+  });
+});
+
+describe('without NATS', () => {
+  it('a command says where it looked, and what to do', async () => {
+    const { stderr, exitCode } = await zpsend('send', 'zones/test', 'smos-00');
+    expect(stderr).toMatch(/^zpsend: UNREACHABLE: no NATS server answers at nats:\/\/127\.0\.0\.1:1.*NATS_URL/);
+    expect(exitCode).toBe(1);
+  });
+
+  it('doctor says what is bad, and fails', async () => {
+    const { stdout, exitCode } = await zpsend('doctor');
+    expect(stdout).toMatch(/^good {2}this host {4}smos-01$/m);
+    expect(stdout).toMatch(/^bad {3}nats/m);
+    expect(exitCode).toBe(1);
+  });
+});
+
+describe('for a shell', () => {
+  it('help and version go to standard output, with exit status 0', async () => {
+    const [help, version] = await Promise.all([zpsend('send', '--help'), zpsend('--version')]);
+    expect(help.stdout).toContain('Examples:');
+    expect(version.stdout).toMatch(/^\d+\.\d+\.\d+$/);
+    expect([help.exitCode, version.exitCode]).toEqual([0, 0]);
+  });
+
+  it('a reader that leaves early ends it without a word', async () => {
+    const many = Array.from({ length: 20_000 }, (_, at) => ({
+      name: `s${at}`,
+      guid: String(at + 1),
+      createtxg: String(at + 1),
+      used: 0,
+      referenced: 0,
+      written: 0,
+      userrefs: 0,
+    }));
+    const dataset = {
+      name: 'zones/test',
+      type: 'filesystem',
+      guid: '1',
+      createtxg: '1',
+      used: 0,
+      referenced: 0,
+      written: 0,
+      encryption: 'off',
+      snapshots: many,
+      bookmarks: [],
+    };
+    const sides = { version: 1, source: listing('smos-01', [dataset]), target: listing('smos-00') };
+    const path = file('many.json', JSON.stringify(sides));
+    const script = '"$1" "$2" plan --inventory "$3" zones/test | head -1';
+    const { stdout, stderr } = await execa('/bin/sh', ['-c', script, 'sh', process.execPath, bin, path]);
+    expect([stdout, stderr]).toEqual([expect.stringMatching(/^TYPE/), '']);
+  });
+});
