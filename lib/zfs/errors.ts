@@ -67,6 +67,14 @@ export const rules: readonly Rule[] = [
     advice: 'run as root, or delegate what is missing with zfs allow',
   },
   {
+    // a stream that is new and yet has a base is a clone's, onto an origin that is not its own
+    code: 'ORIGIN_MISSING',
+    pattern:
+      /^cannot receive new filesystem stream: most recent snapshot of |(?:local origin for clone |specified origin fs \().* does not exist$/m,
+    sample: 'cannot receive: local origin for clone small/clone@c does not exist',
+    advice: 'send the origin first, or send the clone as a full stream',
+  },
+  {
     code: 'DIVERGED',
     pattern: /most recent snapshot of .* does not match incremental source$/m,
     sample: 'cannot receive incremental stream: most recent snapshot of dozer/a does not match incremental source',
@@ -89,12 +97,6 @@ export const rules: readonly Rule[] = [
     pattern: /(?:dataset|target|pool|destination) is busy(?:$|; )|Device or resource busy$/m,
     sample: "cannot destroy 'dozer/busy': dataset is busy",
     advice: 'something else uses it now: wait and ask again',
-  },
-  {
-    code: 'ORIGIN_MISSING',
-    pattern: /local origin for clone .* does not exist$|specified origin fs \(.*\) does not exist$/m,
-    sample: 'cannot receive: local origin for clone small/clone@c does not exist',
-    advice: 'send the origin first, or send the clone as a full stream',
   },
   {
     code: 'BASE_MISSING',
