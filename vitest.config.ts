@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/{unit,bus,contract}/**/*.test.ts'],
+    include: ['test/{unit,bus,contract,pack}/**/*.test.ts'],
     globalSetup: ['test/support/nats-server-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,

@@ -1,0 +1,73 @@
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { planReplySchema } from '../../schemas/plan.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+// the Node that runs the tests is the one that `#!/usr/bin/env node` finds
+const env = { PATH: [dirname(process.execPath), process.env.PATH].join(delimiter) };
+
+let folder: string;
+let installed: string;
+let files: string[];
+
+const zpsend = (...args: string[]) =>
+  execa(join(folder, 'empty/node_modules/.bin/zpsend'), args, { cwd: join(folder, 'empty'), env, reject: false });
+
+/** Packs a copy, so that the tree under test is left as it is, and installs the package where nothing else is. */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'zpsend-pack-'));
+  const tree = join(folder, 'tree');
+  const left = new Set(['node_modules', '.git', '.cache', 'dist'].map((name) => join(root, name)));
+  await cp(root, tree, { recursive: true, filter: (path) => !left.has(path) });
+  await symlink(join(root, 'node_modules'), join(tree, 'node_modules'));
+  const packed = await execa('npm', ['pack', '--json', '--pack-destination', folder], { cwd: tree, env });
+  const fileList = z.array(z.object({ path: z.string() }));
+  const report = z.array(z.object({ filename: z.string(), files: fileList }));
+  // the build's own words come before the report
+  const [tarball] = report.parse(JSON.parse(packed.stdout.slice(packed.stdout.search(/^\[/m))));
+  if (!tarball) throw new Error('npm pack made nothing');
+  files = tarball.files.map(({ path }) => path);
+
+  const empty = join(folder, 'empty');
+  await mkdir(empty);
+  await writeFile(join(empty, 'package.json'), '{ "private": true }\n');
+  const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
+  await execa('npm', ['install', ...options, join(folder, tarball.filename)], { cwd: empty, env });
+  installed = join(empty, 'node_modules/zpsend');
+}, 600_000);
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test('the package holds what was compiled and nothing that is for development', () => {
+  const kept = /^(dist\/(bin|cli|lib|schemas|services)\/.*\.js|dist\/lib\/zfs-sim\/bin\/\w+|schemas\/json\/.*\.json)$/;
+  const papers = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'];
+  expect(files.filter((path) => !kept.test(path) && !papers.includes(path))).toEqual([]);
+  expect(files).toEqual(expect.arrayContaining([...papers, 'dist/bin/zpsend.js', 'schemas/json/config.schema.json']));
+});
+
+test('the installed command is a Node script that says its version', async () => {
+  const { version } = z
+    .object({ version: z.string() })
+    .parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')));
+  expect(await readFile(join(installed, 'dist/bin/zpsend.js'), 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  expect(await zpsend('--version')).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(version) });
+});
+
+test('the installed command plans from saved listings, with no bus', async () => {
+  const inventory = join(root, 'test/fixtures/inventories/zones-test.json');
+  const args = ['plan', '--inventory', inventory, '--json', 'zones/test', 'smos-00'];
+  const { exitCode, stdout, stderr } = await zpsend(...args);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  const { plan } = planReplySchema.parse(JSON.parse(stdout));
+  const snapshots = plan.ok ? plan.steps.map((step) => step.to.name.split('@')[1]) : plan;
+  expect(snapshots).toEqual(['now', 'now2', '8550', '18569', '20392', '30577', '4387']);
+});
+
+test('the simulator of the demo runs from the package', async () => {
+  const simulated = join(installed, 'dist/lib/zfs-sim/bin/zfs');
+  const { stdout } = await execa(simulated, ['version'], { env: { ...env, ZFS_SIM_ROOT: join(folder, 'sim') } });
+  expect(stdout).toMatch(/^zfs-\d/);
+});

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/** The zfs lane, inside the virtual machine: without KVM a processor is 5 to 10 times slower than outside. */
+export default defineConfig({
+  test: {
+    include: ['test/{openzfs-vm,contract,zfs}/**/*.test.ts'],
+    globalSetup: ['test/support/nats-server-setup.ts'],
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 60_000 } },
+    // one set of kernel modules, pools and module parameters for all
+    fileParallelism: false,
+  },
+});
