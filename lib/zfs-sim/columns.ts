@@ -145,9 +145,14 @@ export function shownValue(item: Item, name: string, exact: boolean): { value: s
 
 /** The column's title for people. */
 export const titleOf = (name: string): string =>
-  ({ available: 'AVAIL', referenced: 'REFER', compression: 'COMPRESS', readonly: 'RDONLY', encryptionroot: 'ENCROOT' })[
-    name
-  ] ?? (isUserProperty(name) ? name.toUpperCase() : name.toUpperCase());
+  ({
+    available: 'AVAIL',
+    referenced: 'REFER',
+    compression: 'COMPRESS',
+    readonly: 'RDONLY',
+    receive_resume_token: 'RESUMETOK',
+    encryptionroot: 'ENCROOT',
+  })[name] ?? (isUserProperty(name) ? name.toUpperCase() : name.toUpperCase());
 export const isRightAligned = (name: string): boolean =>
   [
     'used',

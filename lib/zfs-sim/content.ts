@@ -31,7 +31,8 @@ export const writtenBytes = (dataset: Dataset): number =>
 
 /** Bytes that the dataset itself takes, without its children and what it shares with its origin. */
 export const ownBytes = (dataset: Dataset): number =>
-  EMPTY_BYTES + extentBytes(dataset.extents, sharedExtents(dataset), extentCount(dataset));
+  (dataset.origin === undefined ? EMPTY_BYTES : 0) +
+  extentBytes(dataset.extents, sharedExtents(dataset), extentCount(dataset));
 
 export function addExtent(dataset: Dataset, size: number): void {
   dataset.extents.push(size, randomNumber());

@@ -79,6 +79,7 @@ function changeForNew(name: string, prefix: string, withParents: boolean, change
   changePool(
     poolOf(name),
     (pool) => {
+      if (findDataset(pool, name) !== undefined && withParents) return;
       if (findDataset(pool, name) !== undefined) throw new Refusal(`${prefix}: dataset already exists`);
       const parent = parentOf(name) ?? '';
       if (withParents) makeParents(pool, parent);

@@ -1,5 +1,3 @@
-import { extentBytes } from './content.ts';
-import { niceBytes } from './format.ts';
 import { getopt } from './getopt.ts';
 import { clonesOf, findBookmark, findDataset, noSuch } from './lookup.ts';
 import { checkedName, isBelow, nameFault, parentOf, parseName, poolOf } from './names.ts';
@@ -55,7 +53,9 @@ function destroyDataset(pool: Pool, name: string, wishes: Wishes): number {
   }
   const doomed = pool.datasets.filter((each) => each === dataset || isBelow(each.name, name));
   const dependents = [
-    ...doomed.filter((each) => each !== dataset).map((each) => each.name),
+    ...doomed
+      .filter((each) => each !== dataset)
+      .flatMap((each) => [...each.snapshots.map((tail) => `${each.name}@${tail.name}`), each.name]),
     ...(dataset.receipt !== undefined && !dataset.receipt.fresh ? [`${name}/%recv`] : []),
     ...dataset.snapshots.map((each) => `${name}@${each.name}`),
   ];
@@ -86,15 +86,18 @@ function destroyDataset(pool: Pool, name: string, wishes: Wishes): number {
 
 function refuseBusy(dataset: Dataset): void {
   if (inReceipt(dataset)) throw new Refusal(`cannot destroy '${dataset.name}': dataset is busy`);
-  for (const snapshot of dataset.snapshots) refuseBusySnapshot(dataset, snapshot);
+  for (const snapshot of dataset.snapshots) {
+    const fault = busyFault(dataset, snapshot);
+    if (fault !== undefined) throw new Refusal(fault);
+  }
 }
 
-function refuseBusySnapshot(dataset: Dataset, snapshot: Snapshot): void {
+function busyFault(dataset: Dataset, snapshot: Snapshot): string | undefined {
   const full = `${dataset.name}@${snapshot.name}`;
-  if (isBeingSent(full)) throw new Refusal(`cannot destroy snapshot ${full}: dataset is busy`);
-  if ((snapshot.holds?.length ?? 0) > 0) {
-    throw new Refusal(`cannot destroy snapshot ${full}: it's being held. Run 'zfs holds -r ${full}' to see holders.`);
+  if (snapshot.holds !== undefined) {
+    return `cannot destroy snapshot ${full}: it's being held. Run 'zfs holds -r ${full}' to see holders.`;
   }
+  return isBeingSent(full) ? `cannot destroy snapshot ${full}: dataset is busy` : undefined;
 }
 
 function destroySnapshots(pool: Pool, target: string, wishes: Wishes): number {
@@ -143,30 +146,30 @@ function report(chosen: readonly { dataset: Dataset; snapshot: Snapshot }[], wis
     const full = `${dataset.name}@${snapshot.name}`;
     print(wishes.parsable ? `destroy\t${full}\n` : `${wishes.dryRun ? 'would' : 'will'} destroy ${full}\n`);
   }
-  const bytes = chosen.reduce((sum, { dataset }) => sum + extentBytes(dataset.extents, 0, 0), 0);
-  print(wishes.parsable ? `reclaim\t${bytes}\n` : `${wishes.dryRun ? 'would' : 'will'} reclaim ${niceBytes(bytes)}\n`);
+  // content only ever grows here, so that a snapshot never holds what the dataset has not
+  print(wishes.parsable ? 'reclaim\t0\n' : `${wishes.dryRun ? 'would' : 'will'} reclaim 0B\n`);
 }
 
-/** Removes what can be removed: one that is held does not keep the others. */
+/** Removes all of them, or none where one is held or being sent. */
 function remove(chosen: readonly { dataset: Dataset; snapshot: Snapshot }[], deferred: boolean): number {
-  let exit = 0;
-  const gone = new Map<Dataset, Set<Snapshot>>();
+  const faults: string[] = [];
   for (const { dataset, snapshot } of chosen) {
-    if (deferred && (snapshot.holds?.length ?? 0) > 0) {
-      snapshot.deferred = true;
-      continue;
-    }
-    try {
-      refuseBusySnapshot(dataset, snapshot);
-      gone.set(dataset, (gone.get(dataset) ?? new Set()).add(snapshot));
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      complain(`${error.message}\n`);
-      exit = 1;
-    }
+    if (deferred && snapshot.holds !== undefined) continue;
+    const fault = busyFault(dataset, snapshot);
+    if (fault !== undefined) faults.push(fault);
   }
-  for (const [dataset, set] of gone) dataset.snapshots = dataset.snapshots.filter((each) => !set.has(each));
-  return exit;
+  complain(faults.map((fault) => `${fault}\n`).join(''));
+  if (faults.length > 0) return 1;
+  const gone = new Set(chosen.map(({ snapshot }) => snapshot));
+  for (const snapshot of gone) {
+    if (snapshot.holds === undefined) continue;
+    snapshot.deferred = true;
+    gone.delete(snapshot);
+  }
+  for (const dataset of new Set(chosen.map((each) => each.dataset))) {
+    dataset.snapshots = dataset.snapshots.filter((each) => !gone.has(each));
+  }
+  return 0;
 }
 
 function destroyBookmark(pool: Pool, target: string): number {

@@ -47,9 +47,9 @@ export function list(argv: readonly string[]): number {
   const asked = given.get('t');
   const types: Set<ItemType> = asked ? parseTypes(asked, SYNOPSIS) : new Set(['filesystem', 'volume']);
   if (asked === undefined && operands.some((operand) => operand.includes('@'))) types.add('snapshot');
-  if (asked === undefined && operands.some((operand) => operand.includes('#'))) types.add('bookmark');
   const columns = parseProperties(given.get('o')?.at(-1) ?? 'name,used,available,referenced,mountpoint', SYNOPSIS);
-  const onlyTails = !types.has('filesystem') && !types.has('volume');
+  // only a listing of one kind of tail goes down to it by itself
+  const onlyTails = types.size === 1 && (types.has('snapshot') || types.has('bookmark'));
   const limit = given.get('d')?.at(-1);
   const depth =
     limit !== undefined

@@ -28,6 +28,9 @@ export function promote(argv: readonly string[]): void {
     }
     old.snapshots = old.snapshots.filter((each) => !moved.includes(each));
     clone.snapshots = [...moved, ...clone.snapshots];
+    const marks = old.bookmarks.filter((each) => each.txg <= origin.txg);
+    old.bookmarks = old.bookmarks.filter((each) => !marks.includes(each));
+    clone.bookmarks.push(...marks);
     const { origin: before } = old;
     const shared = old.props['.shared'];
     old.origin = `${name}@${origin.name}`;

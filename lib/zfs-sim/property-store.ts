@@ -82,11 +82,14 @@ export const applies = (name: string, type: Dataset['type']): boolean =>
 export const localProperties = (dataset: Dataset): Record<string, string> =>
   Object.fromEntries(Object.entries(dataset.props).filter(([name]) => !name.startsWith('.') && !AT_CREATION.has(name)));
 
+const ON_OFF = new Set(['atime', 'devices', 'exec', 'overlay', 'readonly', 'relatime', 'setuid']);
+
 /** A value as it is stored; `refuse` makes the refusal for a name or value that ZFS does not take. */
 export function storedValue(name: string, value: string, refuse: (why: string) => Refusal): string {
   if (isUserProperty(name)) return value;
   if (!isSettable(name)) throw refuse(`invalid property '${name}'`);
   if (name === 'encryption') return value === 'on' ? 'aes-256-gcm' : value;
+  if (ON_OFF.has(name) && value !== 'on' && value !== 'off') throw refuse(`'${name}' must be one of 'on | off'`);
   if (!SIZES.has(name)) return value;
   const size = value === 'none' ? 0 : parseSize(value);
   if (size === undefined) throw refuse(`bad numeric value '${value}'`);

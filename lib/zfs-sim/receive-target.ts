@@ -179,7 +179,8 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
         ? { of: origin.dataset, count: origin.snapshot.extents }
         : undefined;
   dataset.extents = [...(begin?.of.extents.slice(0, begin.count * 2) ?? []), ...head.extents];
-  if (base !== undefined) dataset.snapshots.length = dataset.snapshots.indexOf(base) + 1;
+  // without -F newer snapshots stay: they are known to hold nothing new
+  if (base !== undefined && wishes.force) dropNewer(dataset, base, head);
   else if (origin !== undefined) dataset.props['.shared'] = String(origin.snapshot.extents);
   dataset.type = head.type;
   pool.txg += 2;
@@ -202,6 +203,14 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
   }
   delete dataset.receipt;
   dropReceipt(receipt);
+}
+
+function dropNewer(dataset: Dataset, base: Snapshot, head: StreamHead): void {
+  const newer = dataset.snapshots.slice(dataset.snapshots.indexOf(base) + 1);
+  if (newer.some((each) => each.holds !== undefined)) {
+    throw new Refusal(`cannot receive ${streamKind(head)} stream: dataset is busy`);
+  }
+  dataset.snapshots = dataset.snapshots.filter((each) => !newer.includes(each));
 }
 
 function setProperties(dataset: Dataset, head: StreamHead, wishes: Wishes): void {

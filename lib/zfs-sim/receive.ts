@@ -2,7 +2,7 @@ import { propertyName } from './columns.ts';
 import { consume, type Outcome, readBegin, streamReader } from './consume.ts';
 import { niceBytes } from './format.ts';
 import { assignments, getopt } from './getopt.ts';
-import { changePoolOf, findDataset, noSuch } from './lookup.ts';
+import { changePoolOf, findDataset, noSuch, readPoolOf } from './lookup.ts';
 import { checkedName, nameFault, parseName } from './names.ts';
 import { complain, print } from './output.ts';
 import { beginReceipt, dropReceipt, inReceipt, readProgress } from './receipt.ts';
@@ -41,6 +41,12 @@ export function receive(argv: readonly string[]): void {
   const reader = streamReader();
   const head = readBegin(reader);
   if (nameFault(target) !== undefined) throw new Refusal('cannot receive: invalid name');
+  if (given.has('n')) {
+    const pool = readPoolOf(target);
+    if (pool !== undefined) admit(pool, head, wishes);
+    reader.drain();
+    return;
+  }
   const began = Date.now();
   const admission = changePoolOf(target, (pool) => admitAndRecord(pool, head, wishes));
   const into = `${parseName(target).dataset}@${parseName(target).snapshot ?? head.toname.split('@')[1]}`;
@@ -91,9 +97,7 @@ function interrupted(outcome: Outcome, head: StreamHead, wishes: Wishes, admissi
   }
   if (outcome.fault === 'planned') return outcome.failure ?? new Refusal(context);
   if (kept === undefined) {
-    return new Refusal(
-      `${context}: ${outcome.fault === 'cut' ? 'incomplete stream' : 'invalid stream (checksum mismatch)'}`,
-    );
+    return new Refusal(`${context}: ${outcome.fault === 'cut' ? 'incomplete stream' : 'checksum mismatch'}`);
   }
   return new Refusal(
     `${context}: checksum mismatch or incomplete stream.\nPartially received snapshot is saved.\n` +

@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty';
 import { niceBytes } from './format.ts';
 import { getopt, type Options } from './getopt.ts';
 import { encryptionRoot, isEncrypted } from './keys.ts';
@@ -36,6 +37,9 @@ export function send(argv: readonly string[]): void {
     if (has('v')) talk.push(describeToken(point));
     if (has('n')) print(talk.splice(0).join(''));
     sending = resumed(point);
+  }
+  if (isatty(1) && !has('n')) {
+    throw new Refusal('Error: Stream can not be written to a terminal.\nYou must redirect standard output.');
   }
   const size = streamBytes(sending.head);
   if (has('v') || (has('P') && has('n'))) talk.push(estimate(sending, size, has('P')));

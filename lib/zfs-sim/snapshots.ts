@@ -15,7 +15,7 @@ import {
 import { isBelow, nameFault, parseName, poolOf } from './names.ts';
 import { now } from './new-dataset.ts';
 import { Refusal, usage } from './refusal.ts';
-import { changePool, type Dataset, type Pool } from './state.ts';
+import { changePool, type Pool } from './state.ts';
 
 const SNAPSHOT = 'snapshot [-r] [-o property=value] ... <filesystem|volume>@<snap> ...';
 const ROLLBACK = 'rollback [-rRf] <snapshot>';

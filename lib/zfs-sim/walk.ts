@@ -55,6 +55,9 @@ function open(
     return;
   }
   const top = openDataset(pool, name.dataset);
+  if (depth === 0 && !types.has(top.type)) {
+    throw new Refusal(`cannot open '${operand}': operation not applicable to datasets of this type`);
+  }
   if (pool === undefined) return;
   const level = name.dataset.split('/').length;
   for (const each of depth === 0 ? [top] : pool.datasets) {

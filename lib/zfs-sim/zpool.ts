@@ -76,7 +76,7 @@ const ALIASES: Readonly<Record<string, string>> = { alloc: 'allocated', cap: 'ca
 function columnsOf(words: string, synopsis: string): string[] {
   return words.split(',').map((word) => {
     const name = ALIASES[word] ?? word;
-    if (!(name in COLUMNS)) throw usage(`invalid property '${word}'`, synopsis);
+    if (!(name in COLUMNS)) throw usage(`bad property list: invalid property '${word}'`, synopsis);
     return name;
   });
 }

@@ -1,0 +1,335 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createZfs, type Zfs, type ZfsProcess } from '../../lib/zfs/zfs.ts';
+import { makeSimHost } from '../support/sim-host.ts';
+
+/** The same tests run on the machine's own OpenZFS (as root, in the virtual machine) and on the simulator. */
+const isReal = process.env.ZPSEND_REAL_ZFS === '1';
+const MIB = 1024 * 1024;
+const [src, dst] = [`asrc${process.pid}`, `adst${process.pid}`];
+
+let folder: string;
+let zfs: Zfs;
+/** Any command of `zfs` that the adapter itself never gives. */
+let admin: (...argv: string[]) => Promise<string>;
+let end: () => Promise<void>;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(process.env.ZPSEND_SCRATCH ?? tmpdir(), 'zpsend-adapter-'));
+  const sim = isReal ? undefined : await makeSimHost('smos-01');
+  const env = sim ? { ...process.env, ...sim.env } : process.env;
+  const run = async (command: string, argv: string[]) =>
+    (await execa(command, argv, { env, extendEnv: false })).stdout.trim();
+  admin = (...argv) => run('zfs', argv);
+  for (const pool of [src, dst]) {
+    const file = join(folder, pool);
+    await writeFile(file, '');
+    await truncate(file, 256 * MIB);
+    await run('zpool', ['create', '-f', pool, file]);
+  }
+  zfs = createZfs({ host: 'smos-01', env });
+  end = async () => {
+    for (const pool of [src, dst]) await run('zpool', ['destroy', '-f', pool]);
+    await sim?.remove();
+    await rm(folder, { recursive: true });
+  };
+});
+afterAll(() => end());
+
+/** Content that does not compress. */
+async function write(dataset: string, bytes: number) {
+  if (!isReal) return admin('set', `zfs-sim:write=${bytes}`, dataset);
+  const mountpoint = await admin('get', '-Hp', '-o', 'value', 'mountpoint', dataset);
+  return writeFile(join(mountpoint, randomBytes(8).toString('hex')), randomBytes(bytes), { flush: true });
+}
+
+/** A dataset with the snapshots @a, @b and @c, each after one more megabyte. */
+async function history(dataset: string) {
+  await admin('create', dataset);
+  for (const name of ['a', 'b', 'c']) {
+    await write(dataset, MIB);
+    await admin('snapshot', `${dataset}@${name}`);
+  }
+}
+
+const bare = { set: { readonly: 'on' }, exclude: ['mountpoint'] };
+
+async function pass(send: ZfsProcess, receive: ZfsProcess) {
+  await pipeline(send.stdout, receive.stdin);
+  await Promise.all([send.done, receive.done]);
+}
+
+const guidOf = async (name: string) => (await zfs.look([name]))[0]?.guid;
+
+describe('list', () => {
+  it('gives datasets, snapshots and bookmarks of one dataset, or with its descendants', async () => {
+    await history(`${src}/list`);
+    await admin('bookmark', `${src}/list@a`, `${src}/list#mark`);
+    await admin('create', `${src}/list/my data:1`);
+    await admin('snapshot', `${src}/list/my data:1@at 12:00`);
+    await admin('create', '-V', '8M', `${src}/list/vol`);
+
+    const [one, ...others] = await zfs.list({ dataset: `${src}/list` });
+    expect(others).toEqual([]);
+    expect(one).toMatchObject({
+      name: `${src}/list`,
+      type: 'filesystem',
+      guid: await admin('get', '-Hp', '-o', 'value', 'guid', `${src}/list`),
+      encryption: 'off',
+      snapshots: [{ name: 'a' }, { name: 'b' }, { name: 'c' }],
+      bookmarks: [{ name: 'mark', guid: await guidOf(`${src}/list@a`) }],
+    });
+    expect(one?.snapshots[1]?.written).toBeGreaterThan(MIB - 1);
+
+    const all = await zfs.list({ dataset: `${src}/list`, recursive: true });
+    expect(all.map(({ name, type, snapshots }) => [name, type, snapshots.map(({ name }) => name)])).toEqual([
+      [`${src}/list`, 'filesystem', ['a', 'b', 'c']],
+      [`${src}/list/my data:1`, 'filesystem', ['at 12:00']],
+      [`${src}/list/vol`, 'volume', []],
+    ]);
+    const everything = (await zfs.list({})).map(({ name }) => name);
+    expect(everything).toEqual(expect.arrayContaining([src, dst, `${src}/list/vol`]));
+  });
+
+  it('knows the guid of a clone’s origin, inside the listing and outside of it', async () => {
+    await history(`${src}/origin`);
+    await admin('clone', `${src}/origin@b`, `${src}/clone`);
+    const origin = { name: `${src}/origin@b`, guid: await guidOf(`${src}/origin@b`) };
+    expect((await zfs.list({ dataset: `${src}/clone` }))[0]?.origin).toEqual(origin);
+    expect((await zfs.list({})).find(({ name }) => name === `${src}/clone`)?.origin).toEqual(origin);
+  });
+
+  it('of what is not there is NO_SUCH_DATASET', async () => {
+    await expect(zfs.list({ dataset: `${src}/none` })).rejects.toMatchObject({
+      code: 'NO_SUCH_DATASET',
+      message: expect.stringContaining(`listing ${src}/none on smos-01: `),
+    });
+  });
+});
+
+describe('look', () => {
+  it('gives those names that exist and leaves out the others', async () => {
+    await history(`${src}/look`);
+    await admin('bookmark', `${src}/look@a`, `${src}/look#mark`);
+    const names = [`${src}/look`, `${src}/look@b`, `${src}/look#mark`];
+    const missing = [`${src}/none`, `${src}/look@none`, `${src}/look#none`, 'nopool/x', `${src}/none@x`];
+    const seen = await zfs.look([...names, ...missing]);
+    expect(seen.map(({ name }) => name).sort()).toEqual([...names].sort());
+    expect(seen.find(({ type }) => type === 'snapshot')).toMatchObject({ userrefs: 0, name: `${src}/look@b` });
+    expect(await zfs.look(missing)).toEqual([]);
+    expect(await zfs.look([])).toEqual([]);
+  });
+});
+
+describe('send and receive', () => {
+  it('bring a full stream, an incremental from a snapshot and one from a bookmark, guids kept', async () => {
+    await history(`${src}/a`);
+    await admin('bookmark', `${src}/a@b`, `${src}/a#b`);
+    const into = { dataset: `${dst}/a`, ...bare };
+    await pass(zfs.send({ to: `${src}/a@a` }), zfs.receive({ ...into, snapshot: 'a' }));
+    await pass(zfs.send({ to: `${src}/a@b`, from: `${src}/a@a` }), zfs.receive({ ...into, snapshot: 'b' }));
+    await admin('destroy', `${src}/a@b`);
+    await pass(zfs.send({ to: `${src}/a@c`, from: `${src}/a#b` }), zfs.receive({ ...into, snapshot: 'c' }));
+
+    const [sent] = await zfs.list({ dataset: `${src}/a` });
+    const [got] = await zfs.list({ dataset: `${dst}/a` });
+    expect(got?.snapshots.map(({ name }) => name)).toEqual(['a', 'b', 'c']);
+    expect(got?.snapshots.map(({ guid }) => guid)).toEqual([
+      sent?.snapshots[0]?.guid,
+      sent?.bookmarks[0]?.guid,
+      sent?.snapshots[1]?.guid,
+    ]);
+    expect(await admin('get', '-Hp', '-o', 'value', 'readonly', `${dst}/a`)).toBe('on');
+  });
+
+  it('bring a clone onto its origin', async () => {
+    await history(`${src}/o`);
+    await admin('clone', `${src}/o@a`, `${src}/o2`);
+    await admin('snapshot', `${src}/o2@x`);
+    await pass(zfs.send({ to: `${src}/o@a` }), zfs.receive({ dataset: `${dst}/o`, snapshot: 'a', ...bare }));
+    await pass(
+      zfs.send({ to: `${src}/o2@x`, from: `${src}/o@a` }),
+      zfs.receive({ dataset: `${dst}/o2`, snapshot: 'x', origin: `${dst}/o@a`, ...bare }),
+    );
+    expect((await zfs.list({ dataset: `${dst}/o2` }))[0]?.origin).toEqual({
+      name: `${dst}/o@a`,
+      guid: await guidOf(`${src}/o@a`),
+    });
+  });
+
+  it('that are cut leave a token, with which the rest is sent and received under the same name', async () => {
+    await admin('create', `${src}/cut`);
+    await write(`${src}/cut`, 24 * MIB);
+    await admin('snapshot', `${src}/cut@a`);
+    const whole = await buffer(zfs.send({ to: `${src}/cut@a` }).stdout);
+    const into = { dataset: `${dst}/cut`, snapshot: 'a', ...bare };
+    const cut = zfs.receive(into);
+    cut.stdin.end(whole.subarray(0, 16 * MIB));
+    await expect(cut.done).rejects.toMatchObject({ code: 'STREAM_BROKEN' });
+
+    const token = (await zfs.look([`${dst}/cut`]))[0]?.resumeToken ?? '';
+    expect((await zfs.list({ dataset: `${dst}/cut` }))[0]?.resumeToken).toBe(token);
+    const said = await zfs.token(token);
+    expect(said).toMatchObject({ toname: `${src}/cut@a`, toguid: await guidOf(`${src}/cut@a`) });
+    expect(said.bytes).toBeGreaterThan(MIB);
+    expect(said).not.toHaveProperty('fromguid');
+    expect(await zfs.estimate({ token })).toBeGreaterThan(MIB);
+
+    const rest = await buffer(zfs.send({ token }).stdout);
+    expect(rest.length).toBeLessThan(whole.length - 8 * MIB);
+    const receive = zfs.receive(into);
+    receive.stdin.end(rest);
+    await receive.done;
+    expect(await guidOf(`${dst}/cut@a`)).toBe(await guidOf(`${src}/cut@a`));
+    expect((await zfs.look([`${dst}/cut`]))[0]).not.toHaveProperty('resumeToken');
+  });
+
+  it('that are cut in an incremental say its base, and an abort gives the dataset back as it was', async () => {
+    await admin('create', `${src}/inc`);
+    await admin('snapshot', `${src}/inc@a`);
+    await write(`${src}/inc`, 12 * MIB);
+    await admin('snapshot', `${src}/inc@b`);
+    const into = { dataset: `${dst}/inc`, ...bare };
+    await pass(zfs.send({ to: `${src}/inc@a` }), zfs.receive({ ...into, snapshot: 'a' }));
+    const step = { to: `${src}/inc@b`, from: `${src}/inc@a` };
+    const cut = zfs.receive({ ...into, snapshot: 'b' });
+    cut.stdin.end((await buffer(zfs.send(step).stdout)).subarray(0, 8 * MIB));
+    await expect(cut.done).rejects.toMatchObject({ code: 'STREAM_BROKEN' });
+    const token = (await zfs.look([`${dst}/inc`]))[0]?.resumeToken ?? '';
+    expect(await zfs.token(token)).toMatchObject({ fromguid: await guidOf(`${src}/inc@a`) });
+
+    const again = zfs.receive({ ...into, snapshot: 'b' });
+    await pipeline(zfs.send(step).stdout, again.stdin).catch(() => {});
+    await expect(again.done).rejects.toMatchObject({ code: 'BUSY' });
+
+    await admin('destroy', `${src}/inc@b`);
+    await expect(zfs.token(token)).rejects.toMatchObject({ code: 'RESUME_STALE' });
+    await zfs.abortReceive(`${dst}/inc`);
+    await zfs.abortReceive(`${dst}/inc`);
+    await zfs.abortReceive(`${dst}/none`);
+    const [left] = await zfs.list({ dataset: `${dst}/inc` });
+    expect(left).not.toHaveProperty('resumeToken');
+    expect(left?.snapshots).toHaveLength(1);
+  });
+
+  it('that are killed are over soon', async () => {
+    await admin('create', `${src}/kill`);
+    await write(`${src}/kill`, 16 * MIB);
+    await admin('snapshot', `${src}/kill@a`);
+    const send = zfs.send({ to: `${src}/kill@a` });
+    const receive = zfs.receive({ dataset: `${dst}/kill`, snapshot: 'a', ...bare });
+    receive.stdin.write(await firstChunk(send.stdout));
+    await sleep(200);
+    send.kill();
+    receive.kill();
+    await expect(send.done).rejects.toMatchObject({ name: 'ZpsendError' });
+    await expect(receive.done).rejects.toMatchObject({ name: 'ZpsendError' });
+  });
+
+  it('refuse with the code of what is wrong', async () => {
+    await history(`${src}/e`);
+    await history(`${src}/other`);
+    const into = { dataset: `${dst}/e`, ...bare };
+    const refused = async (send: Parameters<Zfs['send']>[0], receive: Parameters<Zfs['receive']>[0]) => {
+      const process = zfs.receive(receive);
+      await pipeline(zfs.send(send).stdout, process.stdin).catch(() => {});
+      return process.done.then(
+        () => 'done',
+        (error) => error.code,
+      );
+    };
+    const [full, step] = [{ to: `${src}/e@a` }, { to: `${src}/e@c`, from: `${src}/e@b` }];
+    expect(await refused(step, { ...into, snapshot: 'c' })).toBe('NO_SUCH_DATASET');
+    expect(await refused(full, { ...into, dataset: `${dst}/none/e`, snapshot: 'a' })).toBe('NO_SUCH_DATASET');
+    expect(await refused(full, { ...into, snapshot: 'a' })).toBe('done');
+    expect(await refused(full, { ...into, snapshot: 'a' })).toBe('EXISTS');
+    expect(await refused(step, { ...into, snapshot: 'c' })).toBe('DIVERGED');
+    await admin('set', 'readonly=off', `${dst}/e`);
+    await admin('mount', `${dst}/e`);
+    await write(`${dst}/e`, MIB);
+    await admin('unmount', `${dst}/e`);
+    expect(await refused({ to: `${src}/e@b`, from: `${src}/e@a` }, { ...into, snapshot: 'b' })).toBe('MODIFIED');
+    const origin = `${dst}/e@none`;
+    expect(await refused(step, { ...into, dataset: `${dst}/f`, snapshot: 'c', origin })).toBe('ORIGIN_MISSING');
+
+    const noise = zfs.receive({ ...into, dataset: `${dst}/noise`, snapshot: 'a' });
+    noise.stdin.end(Buffer.alloc(MIB, 'noise'));
+    await expect(noise.done).rejects.toMatchObject({ code: 'STREAM_BROKEN' });
+
+    const sent = (stream: Parameters<Zfs['send']>[0]) => zfs.send(stream).done;
+    await expect(sent({ to: `${src}/e@none` })).rejects.toMatchObject({ code: 'NO_SUCH_SNAPSHOT' });
+    const baseMissing = { code: 'BASE_MISSING' };
+    await expect(sent({ to: `${src}/e@b`, from: `${src}/e@none` })).rejects.toMatchObject(baseMissing);
+    await expect(sent({ to: `${src}/e@b`, from: `${src}/e#none` })).rejects.toMatchObject(baseMissing);
+    await expect(sent({ to: `${src}/e@b`, from: `${src}/other@a` })).rejects.toMatchObject(baseMissing);
+    await expect(sent({ token: '1-abc-def' })).rejects.toMatchObject({ code: 'RESUME_STALE' });
+    await expect(zfs.token('1-abc-def')).rejects.toMatchObject({ code: 'RESUME_STALE' });
+  });
+});
+
+async function firstChunk(stdout: Readable): Promise<Uint8Array> {
+  for (;;) {
+    const chunk = stdout.read();
+    if (chunk) return chunk;
+    await new Promise((resolve) => stdout.once('readable', resolve));
+  }
+}
+
+describe('holds', () => {
+  it('are put, listed and taken away again, and the second time is no error', async () => {
+    await history(`${src}/h`);
+    const [a, b, gone] = [`${src}/h@a`, `${src}/h@b`, `${src}/h@gone`];
+    await zfs.hold('zpsend:one', [a, b]);
+    await zfs.hold('zpsend:one', [a, b]);
+    await zfs.hold('zpsend:two', [b]);
+    const held = await zfs.holds([a, b, gone]);
+    expect(held.map(({ snapshot, tag }) => `${snapshot} ${tag}`).sort()).toEqual(
+      [`${a} zpsend:one`, `${b} zpsend:one`, `${b} zpsend:two`].sort(),
+    );
+    expect((await zfs.look([b]))[0]?.userrefs).toBe(2);
+    await expect(admin('destroy', a)).rejects.toThrow();
+
+    await zfs.release('zpsend:one', [gone, a, `${src}/none@x`, b]);
+    await zfs.release('zpsend:one', [gone, a, b]);
+    expect(await zfs.holds([a, b])).toEqual([{ snapshot: b, tag: 'zpsend:two' }]);
+    await zfs.release('zpsend:two', [a, b]);
+    expect(await zfs.holds([gone])).toEqual([]);
+  });
+
+  it('on what is not there are NO_SUCH_SNAPSHOT', async () => {
+    await history(`${src}/h2`);
+    await expect(zfs.hold('zpsend:x', [`${src}/h2@a`, `${src}/h2@none`])).rejects.toMatchObject({
+      code: 'NO_SUCH_SNAPSHOT',
+    });
+    await zfs.release('zpsend:x', [`${src}/h2@a`, `${src}/h2@none`]);
+    expect(await zfs.holds([`${src}/h2@a`])).toEqual([]);
+  });
+});
+
+describe('questions', () => {
+  it('about sizes are near the truth, or refused with a code', async () => {
+    await history(`${src}/size`);
+    const step = { to: `${src}/size@b`, from: `${src}/size@a` };
+    const truth = (await buffer(zfs.send(step).stdout)).length;
+    const guess = (await zfs.estimate(step)) ?? 0;
+    expect(Math.abs(guess - truth)).toBeLessThan(truth / 4);
+    await expect(zfs.estimate({ to: `${src}/size@none` })).rejects.toMatchObject({ code: 'NO_SUCH_SNAPSHOT' });
+    const baseless = { to: `${src}/size@b`, from: `${src}/size#none` };
+    await expect(zfs.estimate(baseless)).rejects.toMatchObject({ code: 'BASE_MISSING' });
+  });
+
+  it('about the version and the pools are answered', async () => {
+    expect(await zfs.version()).toMatch(/^zfs/);
+    const pools = await zfs.pools();
+    expect(pools.find(({ name }) => name === src)).toMatchObject({ health: 'ONLINE', size: expect.any(Number) });
+    expect(pools.find(({ name }) => name === src)?.free).toBeGreaterThan(MIB);
+  });
+});

@@ -1,0 +1,157 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+
+/** Whether these tests run on the machine's own OpenZFS (as root, in the virtual machine) instead of the simulator. */
+export const isReal = process.env.ZPSEND_REAL_ZFS === '1';
+
+export const MIB = 1024 * 1024;
+
+export interface Answer {
+  stdout: string;
+  stderr: string;
+  exit: number | null;
+}
+
+/** Two pools of file-backed vdevs and the commands on them, the same for the simulator and for real ZFS. */
+export interface Lab {
+  /** Names of the pools: the one that sends, and the one that receives. */
+  source: string;
+  target: string;
+  zfs(...argv: string[]): Answer;
+  zpool(...argv: string[]): Answer;
+  /** As zfs, with bytes on stdin. */
+  feed(input: Uint8Array, ...argv: string[]): Answer;
+  /** As zfs, and fails the test unless the exit status is 0; answers with stdout's lines. */
+  ok(...argv: string[]): string[];
+  /** One property, exact. */
+  value(property: string, name: string): string;
+  /** The bytes of a send. */
+  stream(...argv: string[]): Buffer;
+  /** Adds so many bytes of content that do not compress. */
+  write(dataset: string, bytes: number): void;
+  /** Equal for snapshots with equal content. */
+  digest(snapshot: string): string;
+  /** Starts a receive, gives it bytes, and kills it as soon as `until` holds. */
+  receiveAndKill(input: Uint8Array, signal: NodeJS.Signals, until: () => boolean, ...argv: string[]): Promise<void>;
+  /** Starts a receive that stays open after its bytes; ends it and waits when called. */
+  receiveSlowly(input: Uint8Array, ...argv: string[]): { end(): Promise<number | null> };
+  /** A pool of its own, gone after the file's tests. */
+  pool(name: string, bytes: number): string;
+}
+
+let labs = 0;
+
+/** A lab for the tests of one file: made before them, thrown away after. */
+export function lab(bytes = 256 * MIB): Lab {
+  const folder = mkdtempSync(join(process.env.ZPSEND_SCRATCH ?? tmpdir(), 'zfs-contract-'));
+  const env = isReal ? process.env : simulated(folder);
+  const mark = `${process.pid}x${labs++}`;
+  const pools: string[] = [];
+  const run = (tool: string, argv: readonly string[], input?: Uint8Array) =>
+    spawnSync(tool, argv, { env, maxBuffer: 512 * MIB, timeout: 120_000, ...(input === undefined ? {} : { input }) });
+  const answer = (tool: string, argv: readonly string[], input?: Uint8Array): Answer => {
+    const { stdout, stderr, status } = run(tool, argv, input);
+    return { stdout: stdout.toString(), stderr: stderr.toString(), exit: status };
+  };
+  const ok = (...argv: string[]): string[] => {
+    const { stdout, stderr, exit } = answer('zfs', argv);
+    if (exit !== 0) throw new Error(`zfs ${argv.join(' ')}: exit ${exit}: ${stderr}`);
+    return stdout.split('\n').slice(0, -1);
+  };
+  const value = (property: string, name: string): string => ok('get', '-Hp', '-o', 'value', property, name)[0] ?? '';
+  const pool = (name: string, size: number): string => {
+    const full = `${name}${mark}`;
+    const file = join(folder, full);
+    writeFileSync(file, '');
+    truncateSync(file, size);
+    const made = answer('zpool', ['create', '-f', full, file]);
+    if (made.exit !== 0) throw new Error(made.stderr);
+    pools.push(full);
+    return full;
+  };
+  const start = (input: Uint8Array, argv: readonly string[]) => {
+    const child = spawn('zfs', argv, { env, stdio: ['pipe', 'ignore', 'ignore'] });
+    // the rest of the bytes has nowhere to go once it is killed
+    child.stdin.on('error', () => undefined);
+    child.stdin.write(input);
+    return { child, ended: new Promise<number | null>((resolve) => child.once('close', resolve)) };
+  };
+  beforeAll(() => {
+    pool('csrc', bytes);
+    pool('cdst', bytes);
+  });
+  afterAll(() => {
+    for (const name of pools) answer('zpool', ['destroy', '-f', name]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return {
+    source: `csrc${mark}`,
+    target: `cdst${mark}`,
+    zfs: (...argv) => answer('zfs', argv),
+    zpool: (...argv) => answer('zpool', argv),
+    feed: (input, ...argv) => answer('zfs', argv, input),
+    ok,
+    value,
+    stream: (...argv) => {
+      const { stdout, stderr, status } = run('zfs', ['send', ...argv]);
+      if (status !== 0) throw new Error(`zfs send ${argv.join(' ')}: ${stderr.toString()}`);
+      return stdout;
+    },
+    write: (dataset, size) => {
+      if (!isReal) {
+        ok('set', `zfs-sim:write=${size}`, dataset);
+        return;
+      }
+      answer('zfs', ['mount', dataset]);
+      writeFileSync(join(value('mountpoint', dataset), randomBytes(8).toString('hex')), randomBytes(size));
+      answer('zpool', ['sync', dataset.split('/')[0] ?? dataset]);
+    },
+    digest: (snapshot) => (isReal ? digestOfFiles(snapshot, ok, value) : value('zfs-sim:digest', snapshot)),
+    receiveAndKill: async (input, signal, until, ...argv) => {
+      const { child, ended } = start(input, argv);
+      const limit = Date.now() + 60_000;
+      while (!until() && Date.now() < limit) await new Promise((resolve) => setTimeout(resolve, 20));
+      child.kill(signal);
+      await ended;
+    },
+    receiveSlowly: (input, ...argv) => {
+      const { child, ended } = start(input, argv);
+      return {
+        end: () => {
+          child.stdin.end();
+          return ended;
+        },
+      };
+    },
+    pool,
+  };
+}
+
+/** The environment in which `zfs` and `zpool` are the simulator's. */
+function simulated(folder: string): NodeJS.ProcessEnv {
+  const bin = join(import.meta.dirname, '../../lib/zfs-sim/bin');
+  return {
+    ...process.env,
+    PATH: `${bin}:${process.env.PATH ?? ''}`,
+    ZFS_SIM_STATE: join(folder, 'state'),
+    ZFS_SIM_NODE: process.execPath,
+  };
+}
+
+/** Content as a clone shows it: names and bytes of its files. */
+function digestOfFiles(snapshot: string, ok: Lab['ok'], value: Lab['value']): string {
+  const clone = `${snapshot.split('/')[0]?.split('@')[0]}/digest`;
+  ok('clone', '-o', 'canmount=on', snapshot, clone);
+  try {
+    const folder = value('mountpoint', clone);
+    const hash = createHash('sha256');
+    for (const file of readdirSync(folder).sort()) hash.update(file).update(readFileSync(join(folder, file)));
+    return hash.digest('hex');
+  } finally {
+    ok('destroy', clone);
+  }
+}
