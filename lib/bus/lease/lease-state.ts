@@ -20,6 +20,8 @@ export type LeaseState =
       readonly since: number;
       /** When the renewal that is under way was sent. */
       readonly asked?: number;
+      /** When the first renewal was sent whose fate nobody knows: it may be what the server has stored. */
+      readonly unsure?: number;
     }
   | { readonly held: false };
 
@@ -52,7 +54,7 @@ export function stepLease(
     case 'tick':
       if (event.now >= deadlineOf(state, times)) return lost;
       if (asked === undefined && event.now >= state.since + times.ttl / 3) {
-        return [{ ...state, asked: event.now }, 'renew'];
+        return [{ ...state, asked: event.now, unsure: state.unsure ?? event.now }, 'renew'];
       }
       return [state];
     case 'renewed':
@@ -61,9 +63,9 @@ export function stepLease(
       return [state, 'read'];
     case 'read':
       if (event.found === 'other') return lost;
-      // a newer revision with our nonce: the unclear renewal did arrive
+      // a newer revision with our nonce: one of the unclear renewals did arrive, at worst the first
       if (event.found === 'ours' && event.revision > state.revision) {
-        return [{ held: true, revision: event.revision, since: asked ?? state.since }];
+        return [{ held: true, revision: event.revision, since: state.unsure ?? state.since }];
       }
       return [idle];
   }
