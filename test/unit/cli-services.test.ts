@@ -1,0 +1,179 @@
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { describe, expect, test } from 'vitest';
+import { doctorOutputSchema, hostsOutputSchema, locksOutputSchema, statusOutputSchema } from '../../cli/output.ts';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { inventoryFileSchema, inventorySchema } from '../../schemas/inventory.ts';
+import { jobSchema } from '../../schemas/job.ts';
+import { planReplySchema } from '../../schemas/plan.ts';
+import { type Fleet, quick, useFleet } from '../support/fleet.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+import type { SimHost } from '../support/sim-host.ts';
+
+const server = useNatsServer();
+const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+
+interface World {
+  fleet: Fleet;
+  source: SimHost;
+  target: SimHost;
+  /** Runs the command line on the source. */
+  zpsend(...args: string[]): ReturnType<typeof run>;
+}
+
+const run = (host: SimHost, args: string[], more: NodeJS.ProcessEnv = {}) =>
+  execa(process.execPath, [bin, ...args], {
+    env: { ...host.env, ...quick, NATS_URL: server().url, ...more },
+    extendEnv: false,
+    reject: false,
+  });
+
+/** smos-01 with zones/test and the named snapshots, each `bytes` further, and a receiver on smos-00. */
+async function useWorld(snapshots: string[], bytes = 100_000, receiver: NodeJS.ProcessEnv = {}): Promise<World> {
+  const fleet = await useFleet(server().url);
+  const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
+  await Promise.all([source, target].map((host) => host.zpool('create', 'zones')));
+  await source.zfs('create', 'zones/test');
+  for (const name of snapshots) {
+    await source.zfs('set', `zfs-sim:write=${bytes}`, 'zones/test');
+    await source.zfs('snapshot', `zones/test@${name}`);
+  }
+  await fleet.start('receiver', target, { ZPSEND_ALLOW: 'smos-01=zones', ...receiver });
+  return { fleet, source, target, zpsend: (...args) => run(source, args) };
+}
+
+const names = async (host: SimHost, dataset = 'zones/test') =>
+  (await host.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name,guid', '-s', 'createtxg', dataset))
+    .split('\n')
+    .map((line) => line.replace(/^[^@]*/, ''));
+
+describe('zpsend send', () => {
+  test('needs no sender service on its own host, and does nothing the second time', async () => {
+    const { source, target, zpsend } = await useWorld(['a', 'b', 'c']);
+    const first = await zpsend('send', 'zones/test', 'smos-00');
+    expect(first.stdout).toMatch(/^zones\/test to smos-00: done, 3 steps, .* in /);
+    expect(first.stderr).toMatch(/\(3 of 3\), .* so far$/);
+    expect(first.exitCode).toBe(0);
+    expect(await names(target)).toEqual(await names(source));
+
+    const again = await zpsend('send', '--json', 'zones/test', 'smos-00');
+    expect(jobSchema.parse(JSON.parse(again.stdout))).toMatchObject({ state: 'done', steps: 0, done: 0 });
+    expect([again.stderr, again.exitCode]).toEqual(['', 0]);
+
+    const hosts = await zpsend('hosts', '--json');
+    const found = hostsOutputSchema.parse(JSON.parse(hosts.stdout)).hosts.map(({ host }) => host);
+    expect(found).toEqual(['smos-00']);
+  });
+
+  test('asks the sender service of another host', async () => {
+    const { fleet, source, target } = await useWorld(['a']);
+    await fleet.start('sender', source);
+    const sent = await run(target, ['send', 'smos-01:zones/test', 'smos-00:zones/copy']);
+    expect([sent.exitCode, await names(target, 'zones/copy')]).toEqual([0, await names(source)]);
+  });
+
+  test('says what to do where no sender answers for another host', async () => {
+    const { zpsend } = await useWorld([]);
+    const { stderr, exitCode } = await zpsend('send', 'smos-07:zones/test', 'smos-00');
+    expect(stderr).toMatch(/^zpsend: UNREACHABLE: no sender answers for smos-07: start one there/);
+    expect(exitCode).toBe(1);
+  });
+
+  test('to several targets exits with 3 when some failed, and tells each', async () => {
+    const { target, zpsend } = await useWorld(['a']);
+    const { stdout, stderr, exitCode } = await zpsend('send', 'zones/test', 'smos-00', 'smos-00:tank/elsewhere');
+    expect(stdout).toMatch(/^zones\/test to smos-00: done, 1 step/m);
+    expect(stdout).toMatch(/^zones\/test to smos-00:tank\/elsewhere: failed after 0 of 1 step/m);
+    expect(stderr).toMatch(/^zpsend: NOT_ALLOWED: /m);
+    expect(exitCode).toBe(3);
+    expect(await names(target)).toHaveLength(1);
+  });
+
+  test('shows the evidence of a refusal', async () => {
+    const { target, zpsend } = await useWorld(['a', 'b']);
+    await zpsend('send', 'zones/test@a', 'smos-00');
+    await target.zfs('snapshot', 'zones/test@mine');
+    const { stderr, exitCode } = await zpsend('send', 'zones/test', 'smos-00');
+    expect(stderr.split('\n')).toEqual([
+      expect.stringMatching(/^zpsend: DIVERGED: zones\/test on smos-01 and zones\/test on smos-00 have diverged/),
+      '  newest common: @a',
+      '  source only:   @b',
+      '  target only:   @mine',
+    ]);
+    expect(exitCode).toBe(1);
+  });
+
+  test('ends its job cleanly on Ctrl-C, with exit status 130', async () => {
+    const { fleet, source, zpsend } = await useWorld(['a'], 40_000_000, { ZFS_SIM_RECV_RATE: '4M' });
+    const sending = zpsend('send', 'zones/test', 'smos-00');
+    const locks = await openLocks(fleet.bus, 4);
+    await expect.poll(() => locks.list(), { timeout: 30_000 }).toHaveLength(1);
+    sending.kill('SIGINT');
+    const { stdout, stderr, exitCode } = await sending;
+    expect([exitCode, stderr]).toEqual([130, expect.stringContaining('zpsend: ABORTED: ')]);
+    expect(stdout).toMatch(/failed after 0 of 1 step/);
+    expect((await source.zfs('holds', '-H', 'zones/test@a')).trim()).toBe('');
+    await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+  });
+});
+
+test('zpsend plan shows the steps and changes nothing', async () => {
+  const { target, zpsend } = await useWorld(['a', 'b']);
+  const [people, json] = await Promise.all([
+    zpsend('plan', 'zones/test', 'smos-00'),
+    zpsend('plan', '--json', 'zones/test', 'smos-00', 'smos-09'),
+  ]);
+  expect(people.stdout).toMatch(/^full +zones\/test@a +- .*\nincr +zones\/test@b +zones\/test@a /m);
+  expect(people.exitCode).toBe(0);
+  const [one, other] = json.stdout.split('\n').map((line) => planReplySchema.parse(JSON.parse(line)));
+  expect(one).toMatchObject({ target: 'smos-00', plan: { ok: true, steps: [{}, {}] } });
+  expect(other).toMatchObject({ target: 'smos-09', plan: { ok: false, error: { code: 'UNREACHABLE' } } });
+  expect(json.exitCode).toBe(3);
+  expect(await target.zfs('list', '-Hp', '-o', 'name')).toBe('zones');
+});
+
+test('listings of both sides, saved as a file, can be planned from without a bus', async () => {
+  const { fleet, source, target, zpsend } = await useWorld(['a', 'b']);
+  await fleet.start('sender', source);
+  const [here, there] = await Promise.all([zpsend('snapshots', '--json'), zpsend('snapshots', 'smos-00', '--json')]);
+  const both = { version: 1, source: JSON.parse(here.stdout), target: JSON.parse(there.stdout) };
+  expect(inventoryFileSchema.parse(both).source.datasets.map(({ name }) => name)).toContain('zones/test');
+  const listed = await run(target, ['snapshots', 'smos-01:zones/test']);
+  expect(listed.stdout).toMatch(/^NAME +USED +REFER +GUID +CREATETXG\nzones\/test@a .*\nzones\/test@b /);
+  const missing = await zpsend('snapshots', 'smos-00:zones/none');
+  expect([missing.exitCode, missing.stderr]).toEqual([1, expect.stringContaining('zpsend: NO_SUCH_DATASET: ')]);
+  expect(inventorySchema.parse(JSON.parse(there.stdout)).host).toBe('smos-00');
+});
+
+test('a running job is seen by status and locks, and ended by abort', async () => {
+  const { fleet, source, zpsend } = await useWorld(['a'], 40_000_000, { ZFS_SIM_RECV_RATE: '4M' });
+  await fleet.start('sender', source);
+  const job = await fleet.begin('smos-01', { dataset: 'zones/test', to: { host: 'smos-00' } });
+  const locks = await openLocks(fleet.bus, 4);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toHaveLength(1);
+
+  const status = statusOutputSchema.parse(JSON.parse((await zpsend('status', '--json')).stdout));
+  expect(status.hosts).toMatchObject([
+    { host: 'smos-00', transfers: [{ job, dataset: 'zones/test' }] },
+    { host: 'smos-01', jobs: [{ job, state: 'running' }] },
+  ]);
+  const held = locksOutputSchema.parse(JSON.parse((await zpsend('locks', '--json')).stdout)).locks;
+  expect(held).toMatchObject([{ host: 'smos-00', dataset: 'zones/test', source: 'smos-01' }]);
+
+  expect((await zpsend('abort', job)).stdout).toBe(`job ${job} is ending`);
+  expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'failed', error: { code: 'ABORTED' } });
+  const again = await zpsend('abort', job);
+  expect([again.exitCode, again.stderr]).toEqual([1, expect.stringMatching(/^zpsend: NO_SUCH_JOB: no job/)]);
+  await expect.poll(async () => (await zpsend('locks')).stderr, { timeout: 15_000 }).toMatch(/no dataset is locked/);
+});
+
+test('doctor finds nothing bad on a host that can send', async () => {
+  const { zpsend } = await useWorld([]);
+  const { stdout, exitCode } = await zpsend('doctor', '--json');
+  const { checks } = doctorOutputSchema.parse(JSON.parse(stdout));
+  expect(checks.filter(({ result }) => result === 'bad')).toEqual([]);
+  expect(checks.map(({ what }) => what)).toEqual(
+    expect.arrayContaining(['nats', 'jetstream', 'permissions', 'hosts', 'service', 'zfs', 'pools']),
+  );
+  expect(exitCode).toBe(0);
+});
