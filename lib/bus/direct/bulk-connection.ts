@@ -1,0 +1,133 @@
+import {
+  errors,
+  NatsConnectionImpl,
+  type NodeConnectionOptions,
+  type Subscription,
+  setTransportFactory,
+} from '@nats-io/transport-node';
+import { nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
+import { type BulkOptions, BulkTransport } from './bulk-transport.ts';
+import type { Claim } from './demux.ts';
+
+/** The connection of a service that carries its data, apart from control. All transfers of the service share it. */
+export interface BulkConnection {
+  readonly connected: boolean;
+  /** Unwritten bytes hold so much of the reader's memory that they should be copied out of it. */
+  readonly crowded: boolean;
+  /** Writes whole protocol messages, uncopied; `flushed` is told once they are written or lost. False when not connected. */
+  write(parts: readonly Buffer[], flushed: () => void): boolean;
+  /** Publishes a small message. Lost while not connected. */
+  say(subject: string, text: string): void;
+  /** Hears small messages. The function returned ends it. */
+  hear(subject: string, heard: (text: string) => void, refused: (error: Error) => void): () => void;
+  /** Subscribes and takes the messages as they come off the socket. The function returned ends it. */
+  claim(claim: Claim, refused: (error: Error) => void): () => void;
+  /** Tells of every loss of the connection; what was under way is lost then. The function returned ends it. */
+  onDisconnected(listener: () => void): () => void;
+  /** Tells when the server does not allow publishing to a subject. The function returned ends it. */
+  onRefused(listener: (subject: string, error: Error) => void): () => void;
+  close(): Promise<void>;
+}
+
+/** The client asks this factory for every dial of every connection in the process; unmarked ones get their usual transport. */
+const useBulkTransport = (): void =>
+  setTransportFactory({ factory: () => new BulkTransport(), dnsResolveFn: nodeResolveHost });
+
+/**
+ * Opens a data connection with the options that `connect` of transport-node takes; it reconnects as those say.
+ * @throws what `connect` throws
+ */
+export async function openBulk(options: NodeConnectionOptions): Promise<BulkConnection> {
+  const marked: BulkOptions = { ...options, bulk: true };
+  useBulkTransport();
+  const nc = await connectMarked(marked);
+  const disconnected = new Set<() => void>();
+  const refusals = new Set<(subject: string, error: Error) => void>();
+
+  const transport = (): BulkTransport | undefined => {
+    const current = nc.isClosed() ? undefined : nc.protocol.transport;
+    return current instanceof BulkTransport && nc.protocol.connected && !current.isClosed ? current : undefined;
+  };
+
+  /** Another connect() in this process may have set the client's own factory between our call and the dial: dial again. */
+  async function adopt(): Promise<void> {
+    if (nc.isClosed() || nc.protocol.transport instanceof BulkTransport) return;
+    useBulkTransport();
+    await nc.reconnect();
+  }
+
+  async function watch(): Promise<void> {
+    for await (const status of nc.status()) {
+      if (status.type === 'disconnect') for (const listener of [...disconnected]) listener();
+      else if (status.type === 'reconnect') await adopt();
+      else if (status.type === 'error' && status.error instanceof errors.PermissionViolationError) {
+        const { operation, subject } = status.error;
+        if (operation === 'publish') for (const listener of [...refusals]) listener(subject, status.error);
+      }
+    }
+    for (const listener of [...disconnected]) listener();
+  }
+  void watch().catch(() => {});
+  await adopt();
+
+  return {
+    get connected() {
+      return transport() !== undefined;
+    },
+    get crowded() {
+      return transport()?.crowded ?? false;
+    },
+    write(parts, flushed) {
+      const current = transport();
+      current?.write(parts, flushed);
+      return current !== undefined;
+    },
+    say: (subject, text) => say(nc, subject, text),
+    hear: (subject, heard, refused) => end(nc.subscribe(subject, { callback: listening(heard, refused) })),
+    claim(claim, refused) {
+      const current = transport();
+      const subscription = nc.subscribe(claim.subject, {
+        // a message with headers is no frame, and is left to the client's parser
+        callback: (error, message) => (error ? refused(error) : claim.foreign(message.subject)),
+      });
+      current?.demux.claims.set(subscription.getID(), claim);
+      return () => {
+        current?.demux.claims.delete(subscription.getID());
+        subscription.unsubscribe();
+      };
+    },
+    onDisconnected: (listener) => member(disconnected, listener),
+    onRefused: (listener) => member(refusals, listener),
+    close: () => nc.close(),
+  };
+}
+
+async function connectMarked(options: BulkOptions): Promise<NatsConnectionImpl> {
+  // the client's options know no TLS of Node's; connect() of transport-node passes them on just so
+  const nc = await NatsConnectionImpl.connect(options as Parameters<typeof NatsConnectionImpl.connect>[0]);
+  if (nc instanceof NatsConnectionImpl) return nc;
+  throw new TypeError('the NATS client answered with a connection of an unknown kind');
+}
+
+function say(nc: NatsConnectionImpl, subject: string, text: string): void {
+  if (!nc.isClosed()) nc.publish(subject, text);
+}
+
+/** An exception inside a callback would end the client's read loop for good. */
+const listening =
+  (heard: (text: string) => void, refused: (error: Error) => void) =>
+  (error: Error | null, message: { string(): string }): void => {
+    try {
+      if (error) refused(error);
+      else heard(message.string());
+    } catch (thrown) {
+      refused(thrown instanceof Error ? thrown : new Error(String(thrown)));
+    }
+  };
+
+const end = (subscription: Subscription) => (): void => subscription.unsubscribe();
+
+function member<Listener>(set: Set<Listener>, listener: Listener): () => void {
+  set.add(listener);
+  return () => void set.delete(listener);
+}

@@ -1,0 +1,109 @@
+import { createConnection, type Socket } from 'node:net';
+import type { NodeConnectionOptions } from '@nats-io/transport-node';
+import { NodeTransport } from '@nats-io/transport-node/lib/node_transport.js';
+import { type Demux, openDemux } from './demux.ts';
+import { openSlabReader, type SlabReader } from './slab.ts';
+
+/** A connection's options with our mark on them: the client hands them to the transport as they are. */
+export type BulkOptions = NodeConnectionOptions & { readonly bulk: true };
+
+const isBulk = (options: NodeConnectionOptions): options is BulkOptions => 'bulk' in options;
+
+/** At most 16 MiB of socket memory that is held by unwritten bytes before they are copied out. */
+const slabs = { size: 256 * 1024, most: 64 };
+
+/**
+ * The client's own transport (handshake, TLS, reading and writing of the protocol), which for a connection with our mark
+ *  - reads into memory that is used again, up to 256 KiB at once, and
+ *  - takes claimed messages out of what was read, before the client's parser.
+ * For any other connection it is the client's transport unchanged.
+ */
+export class BulkTransport extends NodeTransport {
+  readonly demux: Demux = openDemux((bytes) => {
+    this.yields.push(bytes);
+    this.signal.resolve();
+  });
+  #reader: SlabReader | undefined;
+  #bulk = false;
+  #running = false;
+
+  override connect(server: { hostname: string; port: number; tlsName: string }, options: NodeConnectionOptions) {
+    this.#bulk = isBulk(options);
+    return super.connect(server, options);
+  }
+
+  override dial(server: { hostname: string; port: number }): Promise<Socket> {
+    return this.#bulk ? this.#dialBulk(server) : super.dial(server);
+  }
+
+  #dialBulk(server: { hostname: string; port: number }): Promise<Socket> {
+    const reader = openSlabReader(slabs);
+    this.#reader = reader;
+    const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+    const socket = createConnection({
+      host: server.hostname,
+      port: server.port,
+      noDelay: true,
+      onread: {
+        buffer: () => reader.room(),
+        callback: (length) => {
+          const { bytes, slab } = reader.filled(length);
+          if (this.#running) this.#read(() => this.demux.feed(bytes, slab));
+          // the handshake listens for data events, which a socket with memory of its own does not emit
+          else socket.emit('data', Buffer.from(bytes));
+          return true;
+        },
+      },
+    });
+    let failure: Error | undefined;
+    socket.on('connect', () => {
+      socket.removeAllListeners();
+      resolve(socket);
+    });
+    socket.on('error', (error) => {
+      failure = error;
+    });
+    socket.on('close', () => {
+      socket.removeAllListeners();
+      reject(failure ?? new Error(`the connection to ${server.hostname}:${server.port} was closed`));
+    });
+    return promise;
+  }
+
+  override setupHandlers(): void {
+    super.setupHandlers();
+    if (!this.#bulk) return;
+    this.socket.removeAllListeners('data');
+    const early = this.yields;
+    this.yields = [];
+    for (const frame of early) this.demux.feed(Buffer.from(frame));
+    this.#running = true;
+    // TLS decrypts into buffers of its own; a plain socket emits no data from here on, but has to flow
+    this.socket.on('data', (frame: Buffer) => this.#read(() => this.demux.feed(frame)));
+  }
+
+  /** Whoever takes the bytes handles what goes wrong with them; what is left is a broken protocol. */
+  #read(feed: () => void): void {
+    try {
+      feed();
+    } catch (error) {
+      this.socket.destroy(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Whether the reader holds so much that a claim should copy what it keeps. */
+  get crowded(): boolean {
+    return this.#reader?.crowded ?? false;
+  }
+
+  /** Writes whole protocol messages, uncopied, in one system call where possible. `flushed` is told when all is written. */
+  write(parts: readonly Buffer[], flushed: () => void): void {
+    const last = parts.length - 1;
+    this.socket.cork();
+    parts.forEach((part, index) => {
+      if (index === last) this.socket.write(part, flushed);
+      else this.socket.write(part);
+    });
+    this.socket.uncork();
+  }
+}

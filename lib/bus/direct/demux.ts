@@ -1,0 +1,98 @@
+import type { Slab } from './slab.ts';
+
+/** Who takes the messages of one subscription as they come off the socket, in pieces and uncopied. */
+export interface Claim {
+  /** The subject whose messages it takes. */
+  readonly subject: string;
+  /** A message of `length` bytes begins. */
+  begin(length: number): void;
+  /** The next bytes of the message. They are valid until this returns, or as long as the slab is retained. */
+  piece(bytes: Buffer, slab: Slab | undefined): void;
+  /** No more in this read. */
+  pause(): void;
+  /** A message whose subject is not the one subscribed to. */
+  foreign(subject: string): void;
+}
+
+export interface Demux {
+  /** By subscription id. */
+  readonly claims: Map<number, Claim>;
+  /** Takes what was read from the socket. */
+  feed(bytes: Buffer, slab?: Slab): void;
+}
+
+const newline = 0x0a;
+
+/**
+ * Takes the claimed messages out of what a NATS server sends, and passes everything else on, byte for byte.
+ * The client's own parser would gather each message in memory of its own; here nothing is copied.
+ * Protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol
+ */
+export function openDemux(passOn: (bytes: Buffer) => void): Demux {
+  const claims = new Map<number, Claim>();
+  /** The beginning of a line that a read cut off. */
+  let line = '';
+  /** Bytes of a claimed message still to come, and of its CRLF. */
+  let payload = 0;
+  let crlf = 0;
+  let owner: Claim | undefined;
+  /** Bytes to pass on unread: an unclaimed message and its CRLF. */
+  let skip = 0;
+
+  /** Reads one line without its newline; true when the bytes after it are a claimed message. */
+  function control(text: string): boolean {
+    const claimed = text.startsWith('MSG ');
+    if (!claimed && !text.startsWith('HMSG ')) return false;
+    const words = text.trimEnd().split(/\s+/);
+    const size = Number(words.at(-1));
+    const claim = claimed ? claims.get(Number(words[2])) : undefined;
+    if (!claim) {
+      skip = size + 2;
+      return false;
+    }
+    payload = size;
+    crlf = 2;
+    const subject = words[1] ?? '';
+    owner = subject === claim.subject ? claim : undefined;
+    if (owner) owner.begin(size);
+    else claim.foreign(subject);
+    return true;
+  }
+
+  function feed(bytes: Buffer, slab?: Slab): void {
+    const touched = new Set<Claim>();
+    let at = 0;
+    while (at < bytes.length) {
+      if (payload > 0) {
+        const end = Math.min(at + payload, bytes.length);
+        if (owner) {
+          owner.piece(bytes.subarray(at, end), slab);
+          touched.add(owner);
+        }
+        payload -= end - at;
+        at = end;
+      } else if (crlf > 0) {
+        const length = Math.min(crlf, bytes.length - at);
+        crlf -= length;
+        at += length;
+      } else if (skip > 0) {
+        const end = Math.min(at + skip, bytes.length);
+        passOn(Buffer.from(bytes.subarray(at, end)));
+        skip -= end - at;
+        at = end;
+      } else {
+        const found = bytes.indexOf(newline, at);
+        const end = found < 0 ? bytes.length : found + 1;
+        line += bytes.toString('latin1', at, end);
+        at = end;
+        if (found < 0) break;
+        const text = line;
+        line = '';
+        if (!control(text)) passOn(Buffer.from(text, 'latin1'));
+      }
+    }
+    for (const claim of touched) claim.pause();
+  }
+
+  return { claims, feed };
+}

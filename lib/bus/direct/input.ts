@@ -1,0 +1,94 @@
+import type { Writable } from 'node:stream';
+import type { Slab } from './slab.ts';
+
+/** The way into `zfs receive`: keeps what comes before it runs, and then writes as fast as it reads. */
+export interface Input {
+  /** The next bytes of the stream; written at the next flush. */
+  push(bytes: Buffer, slab: Slab | undefined): void;
+  /** Writes what was pushed, in one gathering write. */
+  flush(): void;
+  attach(sink: Writable): void;
+  /** Closes the sink behind the last byte. */
+  finish(): void;
+  /** Lets go of everything unwritten; nothing is written from here on. */
+  cut(): void;
+}
+
+export interface InputOptions {
+  /** Whether bytes that have to wait should be copied out of their slab. */
+  crowded(): boolean;
+  /** So many more bytes were taken by the sink. */
+  written(bytes: number): void;
+}
+
+/** What one read of the socket brought. */
+interface Batch {
+  readonly pieces: Buffer[];
+  bytes: number;
+  readonly slab: Slab | undefined;
+}
+
+/** Unbounded by itself: the credit window bounds what can be in it (I8). */
+export function openInput({ crowded, written }: InputOptions): Input {
+  let sink: Writable | undefined;
+  let gone = false;
+  let filling: Batch | undefined;
+  let waiting: Batch[] = [];
+
+  function write(to: Writable, batch: Batch): void {
+    const settled = (error?: Error | null): void => {
+      batch.slab?.release();
+      // a sink that broke takes nothing more; why, its process tells
+      if (error) gone = true;
+      else if (!gone) written(batch.bytes);
+    };
+    const last = batch.pieces.length - 1;
+    to.cork();
+    batch.pieces.forEach((piece, index) => {
+      if (index === last) to.write(piece, settled);
+      else to.write(piece);
+    });
+    to.uncork();
+  }
+
+  function flush(): void {
+    const batch = filling;
+    filling = undefined;
+    if (!batch) return;
+    if (gone || sink?.destroyed) batch.slab?.release();
+    else if (sink) write(sink, batch);
+    else waiting.push(batch);
+  }
+
+  return {
+    push(bytes, slab) {
+      if (gone) return;
+      const keep = slab !== undefined && !crowded();
+      if (keep && filling === undefined) slab.retain();
+      filling ??= { pieces: [], bytes: 0, slab: keep ? slab : undefined };
+      filling.pieces.push(filling.slab ? bytes : Buffer.from(bytes));
+      filling.bytes += bytes.length;
+    },
+    flush,
+    attach(to) {
+      sink = to;
+      to.on('error', () => {
+        gone = true;
+      });
+      const before = waiting;
+      waiting = [];
+      for (const batch of before) write(to, batch);
+    },
+    finish() {
+      flush();
+      sink?.end();
+    },
+    cut() {
+      gone = true;
+      filling?.slab?.release();
+      filling = undefined;
+      for (const batch of waiting) batch.slab?.release();
+      waiting = [];
+    },
+  };
+}

@@ -1,0 +1,180 @@
+import type { Writable } from 'node:stream';
+import { type ErrorBody, errorBodySchema, ZpsendError } from '../../../schemas/errors.ts';
+import type { CreditMessage } from '../../../schemas/transfer.ts';
+import type { BulkConnection } from './bulk-connection.ts';
+import type { FrameHeader } from './frame.ts';
+import { openFrames } from './frames.ts';
+import { openInput } from './input.ts';
+import { openPulse } from './pulse.ts';
+import { openReceiveWindow, type Violation } from './window.ts';
+
+export interface DirectReceiverOptions {
+  readonly dataSubject: string;
+  readonly creditSubject: string;
+  /** Bytes that may be under way and unwritten; this is what the receive holds in memory (I8). */
+  readonly window: number;
+  /** A sender that says nothing for so many milliseconds is gone. */
+  readonly silenceMs: number;
+  /** The stream has begun; pings alone do not begin it. Called once. */
+  onFirstFrame(): void;
+  /** All `total` bytes of the stream have arrived, and the sender's `zfs send` exited 0 (I7). Called once. */
+  onEnd(total: number): void;
+  /** The sender's abort, a frame that breaks the rules, silence, a lost connection. Called at most once, not after onEnd unless frames follow it. */
+  onBroken(error: ErrorBody): void;
+}
+
+/** The receiver's end of the direct channel. */
+export interface DirectReceiver {
+  /** Bytes that arrived, and bytes that `zfs receive` took. */
+  readonly received: number;
+  readonly consumed: number;
+  /** Grows with every frame of the sender. */
+  readonly heard: number;
+  /** Frames that carried another subject, or headers; they are not looked at. */
+  readonly foreign: number;
+  /** Hands what came, and what comes, to `zfs receive`. */
+  attach(stdin: Writable): void;
+  /** Closes `zfs receive`'s input behind the last byte. */
+  finishInput(): void;
+  /** Hands nothing more to `zfs receive`. */
+  cutInput(): void;
+  /** The final word: the snapshot is there. */
+  done(result: { guid: string }): void;
+  /** The final word: it is not. */
+  failed(error: ErrorBody): void;
+  close(): void;
+}
+
+const broke: Record<Violation, string> = {
+  gap: 'a part of the stream is missing',
+  'beyond-credit': 'the sender sent more than it was granted',
+  'after-end': 'the sender sent more after the end',
+  'total-mismatch': 'the stream ended, but not all of it arrived',
+  malformed: 'a frame cannot be read',
+};
+
+/** Begins to listen for a stream, and grants the first credit. Its callbacks never run before this returns. */
+export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiverOptions): DirectReceiver {
+  const { dataSubject } = options;
+  const window = openReceiveWindow(options.window);
+  let first = true;
+  let broken = false;
+  let closed = false;
+  let foreign = 0;
+
+  const say = (message: CreditMessage): void => bulk.say(options.creditSubject, JSON.stringify(message));
+  const grant = (): void => {
+    if (!closed && !broken) say({ type: 'credit', upTo: window.grant() });
+  };
+  const input = openInput({
+    crowded: () => bulk.crowded,
+    written: (bytes) => {
+      if (window.consume(bytes)) grant();
+    },
+  });
+
+  function fail(error: ZpsendError): void {
+    if (broken || closed) return;
+    broken = true;
+    pulse.stop();
+    options.onBroken(error.toBody());
+  }
+  /** What a callback throws ends this transfer alone, not the connection's reading. */
+  function guarded(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      fail(ZpsendError.from(error));
+    }
+  }
+
+  function header(frame: FrameHeader | undefined, length: number): void {
+    const violation = frame ? window.accept(frame, length) : 'malformed';
+    if (violation) fail(new ZpsendError('STREAM_BROKEN', `${broke[violation]} (${whereIn(frame)})`));
+    else if (frame?.type === 'ping') grant();
+    else if (frame?.type !== 'abort') streamFrame(frame?.type === 'end');
+  }
+  function streamFrame(isEnd: boolean): void {
+    if (first) options.onFirstFrame();
+    first = false;
+    if (isEnd) options.onEnd(window.received);
+  }
+  const whereIn = (frame: FrameHeader | undefined): string =>
+    `${frame ? `${frame.type} at byte ${frame.offset}` : 'no header'}, ${window.received} received, ${window.granted} granted, ${dataSubject}`;
+
+  const frames = openFrames({
+    header: (frame, length) => guarded(() => header(frame, length)),
+    data: (bytes, slab) => {
+      if (!broken) input.push(bytes, slab);
+    },
+    abort: (text) => fail(abortReason(text)),
+  });
+  const pulse = openPulse(options.silenceMs, {
+    beat: grant,
+    silent: () => {
+      const seconds = Math.round(options.silenceMs / 1000);
+      if (!window.ended)
+        fail(new ZpsendError('STREAM_BROKEN', `the sender was silent for ${seconds} s (${dataSubject})`));
+    },
+  });
+  const unclaim = bulk.claim(
+    {
+      subject: dataSubject,
+      begin(length) {
+        pulse.heard();
+        if (!closed) frames.begin(length);
+      },
+      piece(bytes, slab) {
+        if (!closed && !broken) frames.piece(bytes, slab);
+      },
+      pause: () => guarded(input.flush),
+      foreign() {
+        foreign += 1;
+      },
+    },
+    (error) => fail(new ZpsendError('NOT_ALLOWED', `may not subscribe to ${dataSubject}: ${error.message}`)),
+  );
+  const lost = (): void => {
+    if (!window.ended) fail(new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
+  };
+  const unwatch = bulk.onDisconnected(lost);
+  if (bulk.connected) grant();
+  else queueMicrotask(lost);
+
+  return {
+    get received() {
+      return window.received;
+    },
+    get consumed() {
+      return window.consumed;
+    },
+    get heard() {
+      return pulse.count;
+    },
+    get foreign() {
+      return foreign;
+    },
+    attach: input.attach,
+    finishInput: input.finish,
+    cutInput: input.cut,
+    done: ({ guid }) => say({ type: 'done', guid, bytes: window.received }),
+    failed: (error) => say({ type: 'failed', error }),
+    close() {
+      if (closed) return;
+      closed = true;
+      pulse.stop();
+      unwatch();
+      unclaim();
+      input.cut();
+    },
+  };
+}
+
+/** The sender's reason, as far as its schema accepts it. */
+function abortReason(text: string): ZpsendError {
+  try {
+    return ZpsendError.fromBody(errorBodySchema.parse(JSON.parse(text)));
+  } catch {
+    return new ZpsendError('STREAM_BROKEN', 'the sender gave up, with a reason that cannot be read');
+  }
+}
