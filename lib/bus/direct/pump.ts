@@ -1,60 +1,69 @@
-import type { Readable } from 'node:stream';
 import { ZpsendError } from '../../../schemas/errors.ts';
+import { openSlabReader, type Slab } from './slab.ts';
+import type { ByteSource } from './source.ts';
 
 /** Where a pump puts the bytes, and what holds it up. */
 export interface PumpTarget {
   /** Bytes that may be sent now. */
   room(): number;
-  /** Sends at most `room()` bytes, which stay as they are until they are written. */
-  send(bytes: Buffer): void;
+  /** Sends at most `room()` bytes, which stay as they are until `flushed`. */
+  send(bytes: Buffer, flushed: () => void): void;
   /** Why nothing can be sent any more. */
   failure(): Error | undefined;
   /** Tells when there may be more room, or a failure. The function returned ends it. */
   onChange(wake: () => void): () => void;
 }
 
+/** One large read of a pipe at a time. What waits to be written is bounded by the window, not by this. */
+const slabs = { size: 256 * 1024, most: 16 };
+
 /**
  * Sends a stream to its end, and reads no further than there is room, so that its producer slows down (I8).
  * @throws ZpsendError STREAM_BROKEN when the source ends before its end; or the target's failure
  */
-export function pumpReadable(source: Readable, target: PumpTarget): Promise<void> {
+export function pump(source: ByteSource, target: PumpTarget): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  let waiting: Buffer | undefined;
+  const memory = openSlabReader(slabs);
+  /** Read, but not sent for want of room. */
+  let waiting: { bytes: Buffer; slab: Slab } | undefined;
   let ended = false;
 
-  function advance(): void {
-    const failure = target.failure();
-    if (waiting && !failure) {
-      const length = Math.min(waiting.length, target.room());
-      if (length > 0) target.send(waiting.subarray(0, length));
-      waiting = length < waiting.length ? waiting.subarray(length) : undefined;
+  /** Sends what there is room for; true when nothing is left. */
+  function send(): boolean {
+    if (!waiting) return true;
+    const { bytes, slab } = waiting;
+    const length = Math.min(bytes.length, target.room());
+    if (length > 0) {
+      slab.retain();
+      target.send(bytes.subarray(0, length), slab.release);
     }
-    if (failure || waiting) source.pause();
-    else if (!ended) source.resume();
-    if (failure) reject(failure);
-    else if (ended && !waiting) resolve();
+    waiting = length < bytes.length ? { bytes: bytes.subarray(length), slab } : undefined;
+    return waiting === undefined;
   }
 
-  const data = (bytes: Buffer): void => {
-    waiting = waiting ? Buffer.concat([waiting, bytes]) : bytes;
-    advance();
-  };
-  const end = (): void => {
-    ended = true;
-    advance();
-  };
-  const error = (cause: Error): void =>
-    reject(new ZpsendError('STREAM_BROKEN', `the stream cannot be read: ${cause.message}`, undefined, { cause }));
-  const close = (): void => {
-    if (!ended) reject(new ZpsendError('STREAM_BROKEN', 'the stream broke off before its end'));
-  };
-  source.on('data', data).once('end', end).once('error', error).once('close', close);
-  const unwatch = target.onChange(advance);
-  if (source.readableEnded) end();
-  else if (source.destroyed) close();
-  else advance();
-  return promise.finally(() => {
-    unwatch();
-    source.off('data', data).off('end', end).off('close', close);
+  function wake(): void {
+    const failure = target.failure();
+    if (failure) reject(failure);
+    else if (waiting && send()) {
+      if (ended) resolve();
+      else source.resume();
+    }
+  }
+
+  const unwatch = target.onChange(wake);
+  source.read({
+    room: () => memory.room(),
+    filled(length) {
+      // the reader is paused while something waits, so this never forgets anything
+      waiting = memory.filled(length);
+      return !target.failure() && send();
+    },
+    ended() {
+      ended = true;
+      if (!waiting) resolve();
+    },
+    failed: (reason) => reject(new ZpsendError('STREAM_BROKEN', `the stream broke off: ${reason}`)),
   });
+  wake();
+  return promise.finally(unwatch);
 }

@@ -1,11 +1,12 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { type CreditFinal, creditMessageSchema } from '../../../schemas/transfer.ts';
 import type { BulkConnection } from './bulk-connection.ts';
 import { controlFrame } from './frame.ts';
 import { dataPublications, publication } from './outbound.ts';
 import { openPulse } from './pulse.ts';
-import { pumpReadable } from './pump.ts';
+import { pump } from './pump.ts';
+import { type ByteSource, sourceOf } from './source.ts';
 import { openSendWindow } from './window.ts';
 
 export interface DirectSenderOptions {
@@ -26,7 +27,7 @@ export interface DirectSender {
    * Sends all of `source`, no faster than the receiver grants. Says nothing about an end: that is for end().
    * @throws ZpsendError when the source breaks off, or with the reason when the transfer has failed
    */
-  pump(source: Readable): Promise<{ bytes: number }>;
+  pump(source: ByteSource | Readable): Promise<{ bytes: number }>;
   /** "That was all of it": only after `zfs send` exited 0 (I7). Does nothing when the transfer has failed. */
   end(): void;
   /** Tells the receiver why there will be no end, and settles `final` with it. */
@@ -123,12 +124,13 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
     },
     final: final.promise,
     async pump(source) {
-      await pumpReadable(source, {
+      await pump(source instanceof Readable ? sourceOf(source) : source, {
         room: () => window.room,
-        send(bytes) {
+        send(bytes, flushed) {
           const parts = dataPublications(dataSubject, window.sent, bytes);
           window.take(bytes.length);
           write(parts, () => {
+            flushed();
             window.flushed(bytes.length);
             wake();
           });

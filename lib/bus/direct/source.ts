@@ -1,0 +1,64 @@
+import type { Readable } from 'node:stream';
+
+/** Memory to read into, and who takes what was read. */
+export interface SourceReader {
+  /** Where the next bytes go. Asked again before every read. */
+  room(): Buffer;
+  /** `length` bytes were read to the beginning of the last room. False when reading should stop until `resume`. */
+  filled(length: number): boolean;
+  /** The stream came to its end. */
+  ended(): void;
+  /** It broke off; nothing more comes. */
+  failed(reason: string): void;
+}
+
+/** A stream of bytes that is read into memory of the reader's, as the output of `lib/zfs/pipe.ts` is. */
+export interface ByteSource {
+  /** Begins to read; called once. */
+  read(reader: SourceReader): void;
+  resume(): void;
+}
+
+/** Any stream of Node's as a source, at the price of a copy. */
+export function sourceOf(stream: Readable): ByteSource {
+  let rest: Buffer = Buffer.alloc(0);
+  let ended = false;
+  let reader: SourceReader | undefined;
+
+  /** Hands on what is left of the last chunk, then lets more come. */
+  function advance(): void {
+    if (!reader) return;
+    while (rest.length > 0) {
+      const length = rest.copy(reader.room());
+      rest = rest.subarray(length);
+      if (!reader.filled(length)) {
+        stream.pause();
+        return;
+      }
+    }
+    if (ended) reader.ended();
+    else stream.resume();
+  }
+
+  return {
+    read(to) {
+      reader = to;
+      stream.on('data', (chunk: Buffer) => {
+        rest = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
+        advance();
+      });
+      stream.once('end', () => {
+        ended = true;
+        if (rest.length === 0) to.ended();
+      });
+      stream.once('error', (error) => to.failed(error.message));
+      stream.once('close', () => {
+        if (!ended) to.failed('it was closed before its end');
+      });
+      if (stream.readableEnded) to.ended();
+      else if (stream.destroyed) to.failed('it is closed');
+      else advance();
+    },
+    resume: advance,
+  };
+}
