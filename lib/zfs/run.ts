@@ -20,7 +20,10 @@ export interface Outcome {
 /** A running `zfs send` or `zfs receive`. */
 export interface ZfsProcess {
   readonly pid: number | undefined;
-  /** Of a receive. An error here (EPIPE when `zfs` ended early) is never unhandled: `done` tells what went wrong. */
+  /**
+   * Of a receive. An error here is never unhandled, and no proof of failure: `zfs receive` may end after the stream's
+   * last record, before its input is closed (a pipeline then says "premature close"). Only `done` tells how it went.
+   */
   readonly stdin: Writable;
   /** Of a send. Paused until it is iterated, piped or resumed, so nothing is lost if reading begins late. */
   readonly stdout: Readable;

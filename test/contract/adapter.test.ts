@@ -36,6 +36,7 @@ beforeAll(async () => {
     await run('zpool', ['create', '-f', pool, file]);
   }
   zfs = createZfs({ host: 'smos-01', env });
+  await history(made);
   end = async () => {
     for (const pool of [src, dst]) await run('zpool', ['destroy', '-f', pool]);
     await sim?.remove();
@@ -51,19 +52,24 @@ async function write(dataset: string, bytes: number) {
   return writeFile(join(mountpoint, randomBytes(8).toString('hex')), randomBytes(bytes), { flush: true });
 }
 
-/** A dataset with the snapshots @a, @b and @c, each after one more megabyte. */
+/** A dataset with the snapshots @a, @b and @c, each after one more megabyte, and the bookmark #b. */
 async function history(dataset: string) {
   await admin('create', dataset);
   for (const name of ['a', 'b', 'c']) {
     await write(dataset, MIB);
     await admin('snapshot', `${dataset}@${name}`);
   }
+  await admin('bookmark', `${dataset}@b`, `${dataset}#b`);
 }
+
+/** Has a history that no test changes. */
+const made = `${src}/made`;
 
 const bare = { set: { readonly: 'on' }, exclude: ['mountpoint'] };
 
 async function pass(send: ZfsProcess, receive: ZfsProcess) {
-  await pipeline(send.stdout, receive.stdin);
+  // a receive that ended well before its input was closed is a premature close to a pipeline
+  await pipeline(send.stdout, receive.stdin).catch(() => {});
   await Promise.all([send.done, receive.done]);
 }
 
@@ -71,38 +77,35 @@ const guidOf = async (name: string) => (await zfs.look([name]))[0]?.guid;
 
 describe('list', () => {
   it('gives datasets, snapshots and bookmarks of one dataset, or with its descendants', async () => {
-    await history(`${src}/list`);
-    await admin('bookmark', `${src}/list@a`, `${src}/list#mark`);
-    await admin('create', `${src}/list/my data:1`);
-    await admin('snapshot', `${src}/list/my data:1@at 12:00`);
-    await admin('create', '-V', '8M', `${src}/list/vol`);
+    await admin('create', `${made}/my data:1`);
+    await admin('snapshot', `${made}/my data:1@at 12:00`);
+    await admin('create', '-V', '8M', `${made}/vol`);
 
-    const [one, ...others] = await zfs.list({ dataset: `${src}/list` });
+    const [one, ...others] = await zfs.list({ dataset: made });
     expect(others).toEqual([]);
     expect(one).toMatchObject({
-      name: `${src}/list`,
+      name: made,
       type: 'filesystem',
-      guid: await admin('get', '-Hp', '-o', 'value', 'guid', `${src}/list`),
+      guid: await admin('get', '-Hp', '-o', 'value', 'guid', made),
       encryption: 'off',
       snapshots: [{ name: 'a' }, { name: 'b' }, { name: 'c' }],
-      bookmarks: [{ name: 'mark', guid: await guidOf(`${src}/list@a`) }],
+      bookmarks: [{ name: 'b', guid: await guidOf(`${made}@b`) }],
     });
     expect(one?.snapshots[1]?.written).toBeGreaterThan(MIB - 1);
 
-    const all = await zfs.list({ dataset: `${src}/list`, recursive: true });
+    const all = await zfs.list({ dataset: made, recursive: true });
     expect(all.map(({ name, type, snapshots }) => [name, type, snapshots.map(({ name }) => name)])).toEqual([
-      [`${src}/list`, 'filesystem', ['a', 'b', 'c']],
-      [`${src}/list/my data:1`, 'filesystem', ['at 12:00']],
-      [`${src}/list/vol`, 'volume', []],
+      [made, 'filesystem', ['a', 'b', 'c']],
+      [`${made}/my data:1`, 'filesystem', ['at 12:00']],
+      [`${made}/vol`, 'volume', []],
     ]);
     const everything = (await zfs.list({})).map(({ name }) => name);
-    expect(everything).toEqual(expect.arrayContaining([src, dst, `${src}/list/vol`]));
+    expect(everything).toEqual(expect.arrayContaining([src, dst, `${made}/vol`]));
   });
 
   it('knows the guid of a clone’s origin, inside the listing and outside of it', async () => {
-    await history(`${src}/origin`);
-    await admin('clone', `${src}/origin@b`, `${src}/clone`);
-    const origin = { name: `${src}/origin@b`, guid: await guidOf(`${src}/origin@b`) };
+    await admin('clone', `${made}@b`, `${src}/clone`);
+    const origin = { name: `${made}@b`, guid: await guidOf(`${made}@b`) };
     expect((await zfs.list({ dataset: `${src}/clone` }))[0]?.origin).toEqual(origin);
     expect((await zfs.list({})).find(({ name }) => name === `${src}/clone`)?.origin).toEqual(origin);
   });
@@ -117,13 +120,11 @@ describe('list', () => {
 
 describe('look', () => {
   it('gives those names that exist and leaves out the others', async () => {
-    await history(`${src}/look`);
-    await admin('bookmark', `${src}/look@a`, `${src}/look#mark`);
-    const names = [`${src}/look`, `${src}/look@b`, `${src}/look#mark`];
-    const missing = [`${src}/none`, `${src}/look@none`, `${src}/look#none`, 'nopool/x', `${src}/none@x`];
+    const names = [made, `${made}@b`, `${made}#b`];
+    const missing = [`${src}/none`, `${made}@none`, `${made}#none`, 'nopool/x', `${src}/none@x`];
     const seen = await zfs.look([...names, ...missing]);
     expect(seen.map(({ name }) => name).sort()).toEqual([...names].sort());
-    expect(seen.find(({ type }) => type === 'snapshot')).toMatchObject({ userrefs: 0, name: `${src}/look@b` });
+    expect(seen.find(({ type }) => type === 'snapshot')).toMatchObject({ userrefs: 0, name: `${made}@b` });
     expect(await zfs.look(missing)).toEqual([]);
     expect(await zfs.look([])).toEqual([]);
   });
@@ -132,7 +133,6 @@ describe('look', () => {
 describe('send and receive', () => {
   it('bring a full stream, an incremental from a snapshot and one from a bookmark, guids kept', async () => {
     await history(`${src}/a`);
-    await admin('bookmark', `${src}/a@b`, `${src}/a#b`);
     const into = { dataset: `${dst}/a`, ...bare };
     await pass(zfs.send({ to: `${src}/a@a` }), zfs.receive({ ...into, snapshot: 'a' }));
     await pass(zfs.send({ to: `${src}/a@b`, from: `${src}/a@a` }), zfs.receive({ ...into, snapshot: 'b' }));
@@ -151,17 +151,16 @@ describe('send and receive', () => {
   });
 
   it('bring a clone onto its origin', async () => {
-    await history(`${src}/o`);
-    await admin('clone', `${src}/o@a`, `${src}/o2`);
+    await admin('clone', `${made}@a`, `${src}/o2`);
     await admin('snapshot', `${src}/o2@x`);
-    await pass(zfs.send({ to: `${src}/o@a` }), zfs.receive({ dataset: `${dst}/o`, snapshot: 'a', ...bare }));
+    await pass(zfs.send({ to: `${made}@a` }), zfs.receive({ dataset: `${dst}/o`, snapshot: 'a', ...bare }));
     await pass(
-      zfs.send({ to: `${src}/o2@x`, from: `${src}/o@a` }),
+      zfs.send({ to: `${src}/o2@x`, from: `${made}@a` }),
       zfs.receive({ dataset: `${dst}/o2`, snapshot: 'x', origin: `${dst}/o@a`, ...bare }),
     );
     expect((await zfs.list({ dataset: `${dst}/o2` }))[0]?.origin).toEqual({
       name: `${dst}/o@a`,
-      guid: await guidOf(`${src}/o@a`),
+      guid: await guidOf(`${made}@a`),
     });
   });
 
@@ -235,8 +234,8 @@ describe('send and receive', () => {
   });
 
   it('refuse with the code of what is wrong', async () => {
-    await history(`${src}/e`);
-    await history(`${src}/other`);
+    await admin('clone', `${made}@a`, `${src}/other`);
+    await admin('snapshot', `${src}/other@a`);
     const into = { dataset: `${dst}/e`, ...bare };
     const refused = async (send: Parameters<Zfs['send']>[0], receive: Parameters<Zfs['receive']>[0]) => {
       const process = zfs.receive(receive);
@@ -246,7 +245,7 @@ describe('send and receive', () => {
         (error) => error.code,
       );
     };
-    const [full, step] = [{ to: `${src}/e@a` }, { to: `${src}/e@c`, from: `${src}/e@b` }];
+    const [full, step] = [{ to: `${made}@a` }, { to: `${made}@c`, from: `${made}@b` }];
     expect(await refused(step, { ...into, snapshot: 'c' })).toBe('NO_SUCH_DATASET');
     expect(await refused(full, { ...into, dataset: `${dst}/none/e`, snapshot: 'a' })).toBe('NO_SUCH_DATASET');
     expect(await refused(full, { ...into, snapshot: 'a' })).toBe('done');
@@ -256,20 +255,21 @@ describe('send and receive', () => {
     await admin('mount', `${dst}/e`);
     await write(`${dst}/e`, MIB);
     await admin('unmount', `${dst}/e`);
-    expect(await refused({ to: `${src}/e@b`, from: `${src}/e@a` }, { ...into, snapshot: 'b' })).toBe('MODIFIED');
+    expect(await refused({ to: `${made}@b`, from: `${made}@a` }, { ...into, snapshot: 'b' })).toBe('MODIFIED');
     const origin = `${dst}/e@none`;
-    expect(await refused(step, { ...into, dataset: `${dst}/f`, snapshot: 'c', origin })).toBe('ORIGIN_MISSING');
+    const clone = { to: `${src}/other@a`, from: `${made}@a` };
+    expect(await refused(clone, { ...into, dataset: `${dst}/f`, snapshot: 'a', origin })).toBe('ORIGIN_MISSING');
 
     const noise = zfs.receive({ ...into, dataset: `${dst}/noise`, snapshot: 'a' });
     noise.stdin.end(Buffer.alloc(MIB, 'noise'));
     await expect(noise.done).rejects.toMatchObject({ code: 'STREAM_BROKEN' });
 
     const sent = (stream: Parameters<Zfs['send']>[0]) => zfs.send(stream).done;
-    await expect(sent({ to: `${src}/e@none` })).rejects.toMatchObject({ code: 'NO_SUCH_SNAPSHOT' });
+    await expect(sent({ to: `${made}@none` })).rejects.toMatchObject({ code: 'NO_SUCH_SNAPSHOT' });
     const baseMissing = { code: 'BASE_MISSING' };
-    await expect(sent({ to: `${src}/e@b`, from: `${src}/e@none` })).rejects.toMatchObject(baseMissing);
-    await expect(sent({ to: `${src}/e@b`, from: `${src}/e#none` })).rejects.toMatchObject(baseMissing);
-    await expect(sent({ to: `${src}/e@b`, from: `${src}/other@a` })).rejects.toMatchObject(baseMissing);
+    await expect(sent({ to: `${made}@b`, from: `${made}@none` })).rejects.toMatchObject(baseMissing);
+    await expect(sent({ to: `${made}@b`, from: `${made}#none` })).rejects.toMatchObject(baseMissing);
+    await expect(sent({ to: `${made}@b`, from: `${src}/other@a` })).rejects.toMatchObject(baseMissing);
     await expect(sent({ token: '1-abc-def' })).rejects.toMatchObject({ code: 'RESUME_STALE' });
     await expect(zfs.token('1-abc-def')).rejects.toMatchObject({ code: 'RESUME_STALE' });
   });
@@ -285,8 +285,7 @@ async function firstChunk(stdout: Readable): Promise<Uint8Array> {
 
 describe('holds', () => {
   it('are put, listed and taken away again, and the second time is no error', async () => {
-    await history(`${src}/h`);
-    const [a, b, gone] = [`${src}/h@a`, `${src}/h@b`, `${src}/h@gone`];
+    const [a, b, gone] = [`${made}@a`, `${made}@b`, `${made}@gone`];
     await zfs.hold('zpsend:one', [a, b]);
     await zfs.hold('zpsend:one', [a, b]);
     await zfs.hold('zpsend:two', [b]);
@@ -305,24 +304,22 @@ describe('holds', () => {
   });
 
   it('on what is not there are NO_SUCH_SNAPSHOT', async () => {
-    await history(`${src}/h2`);
-    await expect(zfs.hold('zpsend:x', [`${src}/h2@a`, `${src}/h2@none`])).rejects.toMatchObject({
+    await expect(zfs.hold('zpsend:x', [`${made}@a`, `${made}@none`])).rejects.toMatchObject({
       code: 'NO_SUCH_SNAPSHOT',
     });
-    await zfs.release('zpsend:x', [`${src}/h2@a`, `${src}/h2@none`]);
-    expect(await zfs.holds([`${src}/h2@a`])).toEqual([]);
+    await zfs.release('zpsend:x', [`${made}@a`, `${made}@none`]);
+    expect(await zfs.holds([`${made}@a`])).toEqual([]);
   });
 });
 
 describe('questions', () => {
   it('about sizes are near the truth, or refused with a code', async () => {
-    await history(`${src}/size`);
-    const step = { to: `${src}/size@b`, from: `${src}/size@a` };
+    const step = { to: `${made}@b`, from: `${made}@a` };
     const truth = (await buffer(zfs.send(step).stdout)).length;
     const guess = (await zfs.estimate(step)) ?? 0;
     expect(Math.abs(guess - truth)).toBeLessThan(truth / 4);
-    await expect(zfs.estimate({ to: `${src}/size@none` })).rejects.toMatchObject({ code: 'NO_SUCH_SNAPSHOT' });
-    const baseless = { to: `${src}/size@b`, from: `${src}/size#none` };
+    await expect(zfs.estimate({ to: `${made}@none` })).rejects.toMatchObject({ code: 'NO_SUCH_SNAPSHOT' });
+    const baseless = { to: `${made}@b`, from: `${made}#none` };
     await expect(zfs.estimate(baseless)).rejects.toMatchObject({ code: 'BASE_MISSING' });
   });
 
