@@ -17,15 +17,15 @@ interface Place {
   snapshot: Snapshot | undefined;
 }
 
-/** `zfs hold`: an unknown snapshot does not keep the others from being held, a tag that is taken does. */
+/** `zfs hold`: what cannot be held does not keep the others from being held. */
 export const hold = (argv: readonly string[]): number =>
   each(argv, HOLD, (places, tag) => {
     const faults: string[] = [];
-    const taken = places.filter(({ snapshot }) => snapshot?.holds?.some(([other]) => other === tag));
-    for (const { full } of taken) faults.push(`cannot hold snapshot '${full}': tag already exists on this dataset`);
     for (const { full, snapshot } of places) {
       if (snapshot === undefined) faults.push(`cannot hold snapshot '${full}': dataset does not exist`);
-      else if (taken.length === 0) snapshot.holds = [...(snapshot.holds ?? []), [tag, now()]];
+      else if (snapshot.holds?.some(([other]) => other === tag)) {
+        faults.push(`cannot hold snapshot '${full}': tag already exists on this dataset`);
+      } else snapshot.holds = [...(snapshot.holds ?? []), [tag, now()]];
     }
     return faults;
   });

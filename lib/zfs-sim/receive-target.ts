@@ -35,6 +35,10 @@ export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission |
   const no = (why: string): Refusal => new Refusal(`cannot receive ${streamKind(head)} stream: ${why}`);
   const dataset = findDataset(pool, name);
   const warnings: string[] = [];
+  const given = wishes.set.get('origin');
+  if (given !== undefined && lookupSnapshot(pool, given) === undefined) {
+    throw new Refusal(`cannot receive: specified origin fs (${given}) does not exist`);
+  }
   for (const [property, value] of wishes.set) {
     if (property === 'origin') continue;
     if (!applies(property, head.type)) throw no(`property '${property}' does not apply to datasets of this type`);
@@ -125,17 +129,16 @@ function intoNew(
 
 function findOrigin(pool: Pool, head: StreamHead, wishes: Wishes): { dataset: Dataset; snapshot: Snapshot } {
   const given = wishes.set.get('origin');
-  const missing =
-    given === undefined
-      ? `local origin for clone ${parseName(wishes.target).dataset}@${snapshotName(head, wishes)} does not exist`
-      : `specified origin fs (${given}) does not exist`;
   const found =
     given === undefined
       ? pool.datasets
           .flatMap((dataset) => dataset.snapshots.map((snapshot) => ({ dataset, snapshot })))
           .find(({ snapshot }) => snapshot.guid === head.fromguid)
       : lookupSnapshot(pool, given);
-  if (found === undefined) throw new Refusal(`cannot receive: ${missing}`);
+  if (found === undefined) {
+    const name = `${parseName(wishes.target).dataset}@${snapshotName(head, wishes)}`;
+    throw new Refusal(`cannot receive: local origin for clone ${name} does not exist`);
+  }
   if (found.snapshot.guid !== head.fromguid) {
     const { dataset } = parseName(wishes.target);
     throw new Refusal(

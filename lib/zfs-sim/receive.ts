@@ -41,14 +41,15 @@ export function receive(argv: readonly string[]): void {
   const reader = streamReader();
   const head = readBegin(reader);
   if (nameFault(target) !== undefined) throw new Refusal('cannot receive: invalid name');
-  if (given.has('n')) {
-    const pool = readPoolOf(target);
-    if (pool !== undefined) admit(pool, head, wishes);
+  const pool = readPoolOf(target);
+  if (pool === undefined || given.has('n')) {
+    // where there is no pool, it is refused as in a pool that holds nothing
+    admit(pool ?? { name: '', guid: '0', size: 0, txg: 0, datasets: [] }, head, wishes);
     reader.drain();
     return;
   }
   const began = Date.now();
-  const admission = changePoolOf(target, (pool) => admitAndRecord(pool, head, wishes));
+  const admission = changePoolOf(target, (current) => admitAndRecord(current, head, wishes));
   const into = `${parseName(target).dataset}@${parseName(target).snapshot ?? head.toname.split('@')[1]}`;
   const kind = head.fromguid === '0' ? 'full' : 'incremental';
   if (given.has('v')) print(`receiving ${kind} stream of ${head.toname} into ${into}\n`);
@@ -58,7 +59,7 @@ export function receive(argv: readonly string[]): void {
   }
   const outcome = consume(reader, head, admission.id, admission.room);
   if (outcome.fault === undefined) {
-    changePoolOf(target, (pool) => applyStream(pool, head, wishes, admission));
+    changePoolOf(target, (current) => applyStream(current, head, wishes, admission));
     const seconds = Math.max(0.01, (Date.now() - began) / 1000);
     const rate = niceBytes(Math.round(outcome.bytes / seconds));
     if (given.has('v'))

@@ -122,7 +122,14 @@ describe('columns', () => {
   test('of a bookmark, which has the guid and txg of its snapshot', () => {
     const found = row(`${z.source}/a#mark`, 'bookmark');
     const snapshot = row(`${z.source}/a@b`, 'snapshot');
-    expect(found).toMatchObject({ type: 'bookmark', used: '-', available: '-', written: '-', encryption: '-', userrefs: '-' });
+    expect(found).toMatchObject({
+      type: 'bookmark',
+      used: '-',
+      available: '-',
+      written: '-',
+      encryption: '-',
+      userrefs: '-',
+    });
     expect([found.guid, found.createtxg, found.creation]).toEqual([
       snapshot.guid,
       snapshot.createtxg,
@@ -133,7 +140,13 @@ describe('columns', () => {
   test('of a volume', () => {
     z.ok('create', '-s', '-V', '8M', `${z.source}/vol`);
     const found = row(`${z.source}/vol`, 'volume');
-    expect(found).toMatchObject({ type: 'volume', volsize: String(8 * MIB), mountpoint: '-', canmount: '-', mounted: '-' });
+    expect(found).toMatchObject({
+      type: 'volume',
+      volsize: String(8 * MIB),
+      mountpoint: '-',
+      canmount: '-',
+      mounted: '-',
+    });
     z.ok('destroy', `${z.source}/vol`);
   });
 
@@ -252,7 +265,11 @@ describe('zpool', () => {
   });
 
   test('an unknown pool', () => {
-    expect(z.zpool('list', '-Hp', 'nopool')).toEqual({ exit: 1, stdout: '', stderr: "cannot open 'nopool': no such pool\n" });
+    expect(z.zpool('list', '-Hp', 'nopool')).toEqual({
+      exit: 1,
+      stdout: '',
+      stderr: "cannot open 'nopool': no such pool\n",
+    });
   });
 
   test('version names a release', () => {

@@ -24,9 +24,17 @@ describe('create and snapshot', () => {
   });
 
   test('what exists is not made again', () => {
-    expect(z.zfs('create', fs)).toEqual({ exit: 1, stdout: '', stderr: `cannot create '${fs}': dataset already exists\n` });
+    expect(z.zfs('create', fs)).toEqual({
+      exit: 1,
+      stdout: '',
+      stderr: `cannot create '${fs}': dataset already exists\n`,
+    });
     const again = z.zfs('snapshot', `${fs}@1`);
-    expect(again).toEqual({ exit: 1, stdout: '', stderr: `cannot create snapshot '${fs}@1': dataset already exists\n` });
+    expect(again).toEqual({
+      exit: 1,
+      stdout: '',
+      stderr: `cannot create snapshot '${fs}@1': dataset already exists\n`,
+    });
   });
 
   test('a parent must exist, or -p makes it', () => {
@@ -50,7 +58,10 @@ describe('create and snapshot', () => {
   });
 
   test('a name that begins with a dash is no dataset', () => {
-    expect(z.zfs('create', '--', '-x')).toMatchObject({ exit: 1, stderr: "cannot create '-x': missing dataset name\n" });
+    expect(z.zfs('create', '--', '-x')).toMatchObject({
+      exit: 1,
+      stderr: "cannot create '-x': missing dataset name\n",
+    });
     expect(z.zfs('create', 'nopool/x').stderr).toBe("cannot create 'nopool/x': no such pool 'nopool'\n");
   });
 
@@ -94,9 +105,9 @@ describe('hold, holds and release', () => {
     const again = z.zfs('hold', 'tag', `${fs}@1`);
     const said = `cannot hold snapshot '${fs}@1': tag already exists on this dataset\n`;
     expect(again).toEqual({ exit: 1, stdout: '', stderr: said });
-    z.zfs('hold', 'tag', `${fs}@1`, `${fs}@2`);
-    expect(z.value('userrefs', `${fs}@2`)).toBe('0');
-    z.ok('release', 'tag', `${fs}@1`);
+    expect(z.zfs('hold', 'tag', `${fs}@1`, `${fs}@2`).stderr).toBe(said);
+    expect(z.value('userrefs', `${fs}@2`)).toBe('1');
+    z.ok('release', 'tag', `${fs}@1`, `${fs}@2`);
     const gone = z.zfs('release', 'tag', `${fs}@1`);
     expect(gone).toMatchObject({
       exit: 1,
@@ -151,7 +162,10 @@ describe('destroy', () => {
   test('what is not there', () => {
     const nothing = 'could not find any snapshots to destroy; check snapshot names.\n';
     expect(z.zfs('destroy', `${fs}@none`)).toEqual({ exit: 1, stdout: '', stderr: nothing });
-    expect(z.zfs('destroy', `${fs}#none`)).toMatchObject({ exit: 1, stderr: `bookmark '${fs}#none' does not exist.\n` });
+    expect(z.zfs('destroy', `${fs}#none`)).toMatchObject({
+      exit: 1,
+      stderr: `bookmark '${fs}#none' does not exist.\n`,
+    });
     expect(z.zfs('destroy', `${fs}/none`).stderr).toBe(`cannot open '${fs}/none': dataset does not exist\n`);
     expect(z.zfs('destroy', `${fs}/none@1`).stderr).toBe(`cannot open '${fs}/none': dataset does not exist\n`);
     z.ok('destroy', `${fs}@1,none`);
@@ -161,7 +175,9 @@ describe('destroy', () => {
   test('a dataset with snapshots needs -r', () => {
     const { exit, stderr } = z.zfs('destroy', fs);
     expect(exit).toBe(1);
-    expect(stderr).toMatch(/^cannot destroy '\S+': filesystem has children\nuse '-r' to destroy the following datasets:\n/);
+    expect(stderr).toMatch(
+      /^cannot destroy '\S+': filesystem has children\nuse '-r' to destroy the following datasets:\n/,
+    );
     z.ok('destroy', '-r', fs);
     expect(z.zfs('list', fs).exit).toBe(1);
   });
@@ -193,7 +209,9 @@ describe('bookmark', () => {
     z.ok('bookmark', `${fs}@1`, '#mark');
     const again = z.zfs('bookmark', `${fs}@1`, `${fs}#mark`);
     expect(again).toMatchObject({ exit: 1, stderr: `cannot create bookmark '${fs}#mark': bookmark exists\n` });
-    expect(z.zfs('bookmark', `${fs}@none`, `${fs}#x`).stderr).toMatch(/^cannot open '\S+@none': dataset does not exist\n/);
+    expect(z.zfs('bookmark', `${fs}@none`, `${fs}#x`).stderr).toMatch(
+      /^cannot open '\S+@none': dataset does not exist\n/,
+    );
   });
 });
 

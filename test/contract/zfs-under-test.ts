@@ -39,6 +39,8 @@ export interface Lab {
   receiveAndKill(input: Uint8Array, signal: NodeJS.Signals, until: () => boolean, ...argv: string[]): Promise<void>;
   /** Starts a receive that stays open after its bytes; ends it and waits when called. */
   receiveSlowly(input: Uint8Array, ...argv: string[]): { end(): Promise<number | null> };
+  /** Starts a send whose stream nobody reads past its beginning; `drop` makes its reader go away. */
+  sendSlowly(...argv: string[]): { started: Promise<void>; drop(): Promise<number | null> };
   /** A pool of its own, gone after the file's tests. */
   pool(name: string, bytes: number): string;
 }
@@ -123,6 +125,18 @@ export function lab(bytes = 256 * MIB): Lab {
       return {
         end: () => {
           child.stdin.end();
+          return ended;
+        },
+      };
+    },
+    sendSlowly: (...argv) => {
+      const child = spawn('zfs', ['send', ...argv], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+      const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+      const started = new Promise<void>((resolve) => child.stdout.once('readable', resolve));
+      return {
+        started,
+        drop: () => {
+          child.stdout.destroy();
           return ended;
         },
       };
