@@ -44,7 +44,8 @@ const stopMs = 30_000;
 /** Resolves with what ended the service: a signal, or the closing of standard input. */
 function endOfService(isPrivate: boolean): Promise<string> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => resolve(signal));
+    // the listeners stay: without one, the clean-up of child processes would end this process at once
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve(signal));
     if (isPrivate)
       process.stdin
         .once('end', () => resolve('the command has ended'))
