@@ -13,7 +13,7 @@ export const startNatsCluster = async (size: number, options: ClusterStartOption
   const started = await Promise.allSettled(
     routes.map((port, index) =>
       startNatsServer({
-        readyWithin: 60_000,
+        readyWithin: 120_000,
         ...options,
         name: `n${index + 1}`,
         cluster: { name: 'zpsend', port, routes },

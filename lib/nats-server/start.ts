@@ -14,7 +14,7 @@ export type StartOptions = ConfigOptions & {
   port?: number;
   /** Where JetStream keeps its files; when absent a temporary folder that `stop` removes. */
   storeDir?: string;
-  /** In milliseconds; 30,000 when absent. */
+  /** In milliseconds; 60,000 when absent. */
   readyWithin?: number;
 };
 
@@ -68,7 +68,7 @@ export const startNatsServer = async (options: StartOptions = {}): Promise<NatsS
     const flags = ['-c', configFile, '-a', '127.0.0.1', '-p', `${port}`, '-m', '-1'];
     if (options.name) flags.push('-n', options.name);
     if (options.jetstream) flags.push('-js', '-sd', options.storeDir ?? join(home, 'store'));
-    return runServer({ path, flags, home, log, readyWithin: options.readyWithin ?? 30_000 });
+    return runServer({ path, flags, home, log, readyWithin: options.readyWithin ?? 60_000 });
   };
 
   let current: ServerProcess;
