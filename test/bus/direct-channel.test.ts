@@ -1,0 +1,366 @@
+import { PassThrough, Readable, Writable } from 'node:stream';
+import { connect, headers } from '@nats-io/transport-node';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type BulkConnection, openBulk } from '../../lib/bus/direct/bulk-connection.ts';
+import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/direct/frame.ts';
+import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/direct/receive.ts';
+import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
+import type { ErrorBody } from '../../schemas/errors.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+
+const server = useNatsServer({});
+const dataSubject = 'zfs-data.a.b.t1';
+const creditSubject = 'zfs-credit.a.t1.b';
+const window = 256 * 1024;
+const silenceMs = 2000;
+
+async function bulk(url = server().url): Promise<BulkConnection> {
+  const connection = await openBulk({ servers: url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
+  onTestFinished(() => connection.close());
+  return connection;
+}
+
+interface Seen {
+  receiver: DirectReceiver;
+  bytes: Buffer[];
+  began: number;
+  total: number | undefined;
+  broken: ErrorBody | undefined;
+  /** Resolves at the end or when it broke. */
+  over: Promise<void>;
+}
+
+/** A receiver that hands everything to `sink`, by default into memory, and says done when the sink has it. */
+async function receiver(sink?: Writable, connection?: BulkConnection): Promise<Seen> {
+  const over = Promise.withResolvers<void>();
+  const bytes: Buffer[] = [];
+  const into =
+    sink ??
+    new Writable({
+      write(chunk: Buffer, _encoding, callback) {
+        bytes.push(Buffer.from(chunk));
+        setImmediate(callback);
+      },
+    });
+  const direct = openDirectReceiver(connection ?? (await bulk()), {
+    dataSubject,
+    creditSubject,
+    window,
+    silenceMs,
+    onFirstFrame() {
+      seen.began += 1;
+      direct.attach(into);
+    },
+    onEnd(total) {
+      seen.total = total;
+      into.once('finish', () => {
+        direct.done({ guid: '42' });
+        over.resolve();
+      });
+      direct.finishInput();
+    },
+    onBroken(error) {
+      seen.broken = error;
+      direct.failed(error);
+      over.resolve();
+    },
+  });
+  const seen: Seen = { receiver: direct, bytes, began: 0, total: undefined, broken: undefined, over: over.promise };
+  onTestFinished(() => direct.close());
+  return seen;
+}
+
+async function sender(connection?: BulkConnection): Promise<DirectSender> {
+  const direct = openDirectSender(connection ?? (await bulk()), { dataSubject, creditSubject, window, silenceMs });
+  onTestFinished(() => direct.close());
+  return direct;
+}
+
+async function sendWithHeaders(frame: Buffer): Promise<void> {
+  const nc = await connect({ servers: server().url });
+  onTestFinished(() => nc.close());
+  const carried = headers();
+  carried.set('a', 'b');
+  nc.publish(dataSubject, frame, { headers: carried });
+  await nc.flush();
+}
+
+/** Frames made by hand, for what no sender of ours sends. */
+async function rawSender(): Promise<(frame: Buffer, subject?: string) => Promise<void>> {
+  const nc = await connect({ servers: server().url });
+  onTestFinished(() => nc.close());
+  return async (frame, subject = dataSubject) => {
+    nc.publish(subject, frame);
+    await nc.flush();
+  };
+}
+
+function data(offset: number, length: number): Buffer {
+  const frame = Buffer.alloc(headerBytes + length);
+  writeHeader(frame, 0, 'data', offset);
+  return frame;
+}
+
+const pattern = Buffer.from(Uint8Array.from({ length: 65_521 }, (_, at) => (at * 7 + at / 251) & 255));
+/** Bytes whose every place in the stream can be told, nearly. */
+const patterned = (length: number): Buffer => Buffer.alloc(length, pattern);
+
+/** Resolves when the receiver's subscription is known to the server. */
+async function listening(seen: Seen, send: (frame: Buffer) => Promise<void>): Promise<void> {
+  await expect
+    .poll(async () => {
+      await send(controlFrame('ping', 0));
+      return seen.receiver.heard;
+    })
+    .toBeGreaterThan(0);
+}
+
+describe('a whole stream', () => {
+  test.each([
+    ['of many windows', 3_000_000],
+    ['of one byte', 1],
+    ['of nothing', 0],
+  ])('%s arrives as it was sent, and the sender hears the final word', async (_what, length) => {
+    const seen = await receiver();
+    const direct = await sender();
+    const stream = patterned(length);
+    const chunks = Array.from({ length: Math.ceil(length / 50_000) }, (_, at) =>
+      stream.subarray(at * 50_000, (at + 1) * 50_000),
+    );
+    expect(await direct.pump(Readable.from(chunks, { objectMode: false }))).toEqual({ bytes: length });
+    direct.end();
+    expect(await direct.final).toEqual({ type: 'done', guid: '42', bytes: length });
+    expect(Buffer.concat(seen.bytes).equals(stream)).toBe(true);
+    expect(seen).toMatchObject({ began: 1, total: length, broken: undefined });
+  });
+
+  test('waits for a receiver that subscribes late, and loses nothing', async () => {
+    const direct = await sender();
+    const pumped = direct.pump(Readable.from([Buffer.from('early')]));
+    expect(direct.sent).toBe(0);
+    const seen = await receiver();
+    await pumped;
+    direct.end();
+    await seen.over;
+    expect(Buffer.concat(seen.bytes).toString()).toBe('early');
+  });
+
+  test('many at once share a connection', async () => {
+    const [from, to] = [await bulk(), await bulk()];
+    const transfers = Array.from({ length: 5 }, (_, at) => ({
+      dataSubject: `zfs-data.a.b.many${at}`,
+      creditSubject: `zfs-credit.a.many${at}.b`,
+      window,
+      silenceMs,
+    }));
+    const sums = transfers.map((subjects) => {
+      const sink = new PassThrough();
+      let sum = 0;
+      sink.on('data', (chunk: Buffer) => {
+        sum += chunk.length;
+      });
+      const direct: DirectReceiver = openDirectReceiver(to, {
+        ...subjects,
+        onFirstFrame: () => direct.attach(sink),
+        onEnd: () => sink.once('finish', () => direct.done({ guid: '1' })) && direct.finishInput(),
+        onBroken: (error) => direct.failed(error),
+      });
+      onTestFinished(() => direct.close());
+      return () => sum;
+    });
+    const finals = await Promise.all(
+      transfers.map(async (subjects) => {
+        const direct = openDirectSender(from, subjects);
+        await direct.pump(Readable.from([patterned(1_000_000)], { objectMode: false }));
+        direct.end();
+        return direct.final;
+      }),
+    );
+    expect(finals.map(({ type }) => type)).toEqual(Array(5).fill('done'));
+    expect(sums.map((sum) => sum())).toEqual(Array(5).fill(1_000_000));
+  });
+});
+
+describe('I7: no end without end()', () => {
+  test('a source that is read to its end does not end the stream', async () => {
+    const seen = await receiver();
+    const direct = await sender();
+    await direct.pump(Readable.from([Buffer.alloc(1000)]));
+    await expect.poll(() => seen.receiver.consumed).toBe(1000);
+    expect(seen.total).toBeUndefined();
+    direct.abort({ code: 'INTERNAL', message: 'zfs send failed', retryable: false });
+    await seen.over;
+    expect(seen).toMatchObject({ total: undefined, broken: { code: 'INTERNAL', message: 'zfs send failed' } });
+    direct.end();
+    expect(await direct.final).toMatchObject({ type: 'failed', error: { message: 'zfs send failed' } });
+  });
+
+  test('a source that breaks off fails the pump', async () => {
+    await receiver();
+    const direct = await sender();
+    const source = new PassThrough();
+    source.write(Buffer.alloc(10));
+    const pumped = direct.pump(source);
+    source.destroy();
+    await expect(pumped).rejects.toMatchObject({ code: 'STREAM_BROKEN' });
+  });
+
+  test('a sender that goes silent breaks the stream', async () => {
+    const seen = await receiver();
+    const send = await rawSender();
+    await listening(seen, send);
+    await send(data(0, 10));
+    await seen.over;
+    expect(seen.broken).toMatchObject({ code: 'STREAM_BROKEN', retryable: true });
+    expect(seen.broken?.message).toContain('silent');
+  });
+});
+
+test('I8: a sink that takes nothing stops the producer within a window, and nothing is dropped when it goes on', async () => {
+  const kept: Array<() => void> = [];
+  let stalled = true;
+  let taken = 0;
+  const sink = new Writable({
+    highWaterMark: 1,
+    write(chunk: Buffer, _encoding, callback) {
+      taken += chunk.length;
+      if (stalled) kept.push(callback);
+      else callback();
+    },
+  });
+  const seen = await receiver(sink);
+  const direct = await sender();
+  let produced = 0;
+  const source = Readable.from(
+    (function* () {
+      for (; produced < 40 * window; produced += 16_384) yield Buffer.alloc(16_384);
+    })(),
+    { objectMode: false },
+  );
+  const pumped = direct.pump(source);
+  await expect.poll(() => direct.sent).toBe(window);
+  await new Promise((resolve) => setTimeout(resolve, silenceMs + 500));
+  expect(direct.sent).toBe(window);
+  expect(produced).toBeLessThan(2 * window);
+  stalled = false;
+  for (const go of kept) go();
+  await pumped;
+  direct.end();
+  expect(await direct.final).toMatchObject({ type: 'done', bytes: produced });
+  expect([taken, seen.broken]).toEqual([produced, undefined]);
+});
+
+describe('frames that break the rules end the transfer, and it alone', () => {
+  test.each([
+    ['a wrong offset', [data(0, 10), data(11, 10)], 'missing'],
+    ['beyond the credit', [data(0, window), data(window, 1)], 'granted'],
+    ['after the end', [data(0, 10), controlFrame('end', 10), data(10, 10)], 'after the end'],
+    ['an end with another total', [data(0, 10), controlFrame('end', 11)], 'not all'],
+    ['no frame at all', [Buffer.from('hi')], 'cannot be read'],
+    ['an abort that is no error', [controlFrame('abort', 0, '{"code":"?"}')], 'cannot be read'],
+  ])('%s', async (_what, frames, words) => {
+    const stuck = new Writable({ write: () => {} });
+    const connection = await bulk();
+    const seen = await receiver(stuck, connection);
+    const send = await rawSender();
+    await listening(seen, send);
+    for (const frame of frames) await send(frame);
+    await expect.poll(() => seen.broken).toMatchObject({ code: 'STREAM_BROKEN' });
+    expect(seen.broken?.message).toContain(words);
+    seen.receiver.close();
+    // the connection still serves
+    const next = await receiver(undefined, connection);
+    await listening(next, send);
+    await send(data(0, 3));
+    await send(controlFrame('end', 3));
+    await next.over;
+    expect(next.total).toBe(3);
+  });
+
+  test('what a callback throws does not stop the connection', async () => {
+    const connection = await bulk();
+    const broken = Promise.withResolvers<ErrorBody>();
+    const direct = openDirectReceiver(connection, {
+      dataSubject,
+      creditSubject,
+      window,
+      silenceMs,
+      onFirstFrame() {
+        throw new Error('a mistake');
+      },
+      onEnd() {},
+      onBroken: broken.resolve,
+    });
+    const send = await rawSender();
+    await expect
+      .poll(async () => {
+        await send(data(0, 3));
+        return direct.heard;
+      })
+      .toBeGreaterThan(0);
+    expect(await broken.promise).toMatchObject({ code: 'INTERNAL', message: 'a mistake' });
+    direct.close();
+    expect(connection.connected).toBe(true);
+  });
+
+  test('a ping does not begin the stream, and frames with headers or for another transfer are not looked at', async () => {
+    const seen = await receiver();
+    const send = await rawSender();
+    await listening(seen, send);
+    await send(data(0, 10), 'zfs-data.a.b.t2');
+    await sendWithHeaders(data(0, 10));
+    await expect.poll(() => seen.receiver.foreign).toBe(1);
+    expect(seen).toMatchObject({ began: 0, broken: undefined });
+  });
+});
+
+describe('a lost connection', () => {
+  test('fails both ends at once, and the next transfer uses the connection again', async () => {
+    const [from, to] = [await bulk(), await bulk()];
+    const seen = await receiver(new Writable({ write: () => {} }), to);
+    const direct = await sender(from);
+    const pumped = direct.pump(Readable.from([Buffer.alloc(2 * window)])).catch((error) => error);
+    await expect.poll(() => direct.sent).toBe(window);
+    await server().restart();
+    expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN', retryable: true } });
+    expect(await pumped).toMatchObject({ code: 'STREAM_BROKEN' });
+    await seen.over;
+    expect(seen.broken).toMatchObject({ code: 'STREAM_BROKEN' });
+    seen.receiver.close();
+    direct.close();
+
+    await expect.poll(() => from.connected && to.connected, { timeout: 10_000 }).toBe(true);
+    const again = await receiver(undefined, to);
+    const second = await sender(from);
+    await second.pump(Readable.from([Buffer.alloc(10)]));
+    second.end();
+    expect(await second.final).toMatchObject({ type: 'done', bytes: 10 });
+    expect(again.total).toBe(10);
+  });
+
+  test('is found by the next dial even where another connection of the process was made since', async () => {
+    const from = await bulk();
+    const other = await connect({ servers: server().url });
+    onTestFinished(() => other.close());
+    await server().restart();
+    await expect.poll(() => from.connected, { timeout: 10_000 }).toBe(true);
+  });
+});
+
+test('a receiver that is not there is a TIMEOUT', async () => {
+  const direct = await sender();
+  expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'TIMEOUT' } });
+});
+
+test('a final word that does not fit what was sent is not believed', async () => {
+  const nc = await connect({ servers: server().url });
+  onTestFinished(() => nc.close());
+  const knocked = Promise.withResolvers<void>();
+  nc.subscribe(dataSubject, { callback: () => knocked.resolve() });
+  await nc.flush();
+  const direct = await sender();
+  await knocked.promise;
+  nc.publish(creditSubject, 'no JSON');
+  nc.publish(creditSubject, JSON.stringify({ type: 'done', guid: '1', bytes: 0 }));
+  expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
+});

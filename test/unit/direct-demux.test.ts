@@ -1,0 +1,85 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type Claim, openDemux } from '../../lib/bus/direct/demux.ts';
+import { type FrameHandlers, openFrames } from '../../lib/bus/direct/frames.ts';
+import { dataPublications } from '../../lib/bus/direct/outbound.ts';
+
+const claimed = (events: string[]): Claim => ({
+  subject: 'data.a',
+  begin: (length) => events.push(`begin ${length}`),
+  piece: (bytes) => events.push(bytes.toString('latin1')),
+  pause: () => {},
+  foreign: (subject) => events.push(`foreign ${subject}`),
+});
+
+/** What comes out when the bytes arrive in pieces of these sizes, the last of them again and again. */
+function feed(wire: string, sizes: readonly number[]): { passed: string; events: string[] } {
+  let passed = '';
+  const events: string[] = [];
+  const demux = openDemux((bytes) => {
+    passed += bytes.toString('latin1');
+  });
+  demux.claims.set(7, claimed(events));
+  const bytes = Buffer.from(wire, 'latin1');
+  let piece = 0;
+  for (let at = 0; at < bytes.length; piece += 1) {
+    const size = sizes[Math.min(piece, sizes.length - 1)] ?? 1;
+    demux.feed(bytes.subarray(at, at + size));
+    at += size;
+  }
+  return { passed, events };
+}
+
+const rest =
+  'INFO {"a":1}\r\nPING\r\nMSG other 8 5\r\nMSG 7\r\nHMSG data.a 7 12 14\r\nNATS/1.0\r\n\r\nhi\r\n-ERR \'x\'\r\nPONG\r\n';
+const wire = `INFO {"a":1}\r\nPING\r\nMSG data.a 7 5\r\nhe\r\nx\r\nMSG other 8 5\r\nMSG 7\r\nMSG data.a 7 reply 3\r\nabc\r\nMSG data.b 7 4\r\nevil\r\nHMSG data.a 7 12 14\r\nNATS/1.0\r\n\r\nhi\r\n-ERR 'x'\r\nPONG\r\n`;
+
+test('claimed messages are taken out and everything else is passed on untouched, however the reads fall', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 40 }), (sizes) => {
+      const { passed, events } = feed(wire, sizes);
+      expect(passed).toBe(rest);
+      const text = events.join('|');
+      expect(text.replaceAll(/\|(?!begin|foreign)/g, '')).toBe('begin 5he\r\nx|begin 3abc|foreign data.b');
+    }),
+  );
+});
+
+test('a stream comes out of its frames as it went in, however the reads fall', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 1, maxLength: 60_000, size: 'max' }),
+      fc.integer({ min: 1, max: 70_000 }),
+      (stream, size) => {
+        const pieces: Buffer[] = [];
+        const offsets: number[] = [];
+        const frames = openFrames({
+          header: (header) => offsets.push(header?.offset ?? -1),
+          data: (bytes) => pieces.push(Buffer.from(bytes)),
+          abort: () => {},
+        });
+        const demux = openDemux(() => {});
+        demux.claims.set(7, { ...claimed([]), begin: frames.begin, piece: frames.piece });
+        const sent = Buffer.concat(dataPublications('data.a', 100, Buffer.from(stream)));
+        const delivered = Buffer.from(sent.toString('latin1').replaceAll('PUB data.a ', 'MSG data.a 7 '), 'latin1');
+        for (let at = 0; at < delivered.length; at += size) demux.feed(delivered.subarray(at, at + size));
+        expect(Buffer.concat(pieces).equals(Buffer.from(stream))).toBe(true);
+        expect(offsets[0]).toBe(100);
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test.each([
+  ['too short for a header', 5, '\x00\x00\x00\x00\x00'],
+  ['of an unknown type', 9, '\x09\x00\x00\x00\x00\x00\x00\x00\x00'],
+  ['an abort with a reason of a megabyte', 1_000_009, '\x02\x00\x00\x00\x00\x00\x00\x00\x00'],
+])('a frame %s is unreadable', (_what, length, bytes) => {
+  const headers: unknown[] = [];
+  const handlers: FrameHandlers = { header: (header) => headers.push(header), data: () => {}, abort: () => {} };
+  const frames = openFrames(handlers);
+  frames.begin(length);
+  frames.piece(Buffer.from(bytes, 'latin1'), undefined);
+  expect(headers).toEqual([undefined]);
+});
