@@ -73,12 +73,18 @@ export interface JobLimits {
   readonly ours: (transfer: string) => boolean;
 }
 
-/** Tries at one step, however much each of them moves. */
+/** Failures in a row, whatever their step and however much each of them moves. */
 export const maxTries = 40;
 /** Plans in a row that begin with the very step that has just failed. */
 const maxReplans = 3;
 
 type Next = readonly [JobState, ...JobEffect[]];
+
+const kept: ErrorBody = {
+  code: 'RESUME_STALE',
+  message: 'the receiver keeps partial state that is not of this step, though it was asked to drop it',
+  retryable: true,
+};
 
 export const begin: JobState = { phase: 'planning', steps: [], index: 0, done: 0, discard: false, trouble: null };
 
@@ -120,7 +126,7 @@ function afterFailure(state: JobState, event: JobEvent & { type: 'failed' }, lim
   const step = stepKey(currentStep(state));
   const known = state.trouble?.step === step ? state.trouble : null;
   const trouble = {
-    count: (known?.count ?? 0) + 1,
+    count: (state.trouble?.count ?? 0) + 1,
     since: event.moved ? now : (known?.since ?? now),
     step,
     replans: (known?.replans ?? 0) + (remedy === 'replan' ? 1 : 0),
@@ -199,7 +205,8 @@ export function next(state: JobState, event: JobEvent, limits: JobLimits): Next 
       return [{ ...state, phase: 'transferring' }, { type: 'transfer' }];
     case 'ready-with-stale-partial': {
       if (state.phase !== 'asking') return [state];
-      const [out, ...effects] = releasing({ ...state, discard: true }, { kind: 'wait', ms: 0, backTo: 'hold' });
+      const after: After = state.discard ? { kind: 'fail', error: kept } : { kind: 'wait', ms: 0, backTo: 'hold' };
+      const [out, ...effects] = releasing({ ...state, discard: true }, after);
       return [out, { type: 'cancel' }, ...effects];
     }
     case 'arrived': {
