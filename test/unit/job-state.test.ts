@@ -1,0 +1,507 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type Code, codes, type ErrorBody, type ErrorDetails, ZpsendError } from '../../schemas/errors.ts';
+import type { Step } from '../../schemas/plan.ts';
+import { type Remedy, remedies } from '../../services/sender/failure.ts';
+import {
+  begin,
+  type JobEffect,
+  type JobEvent,
+  type JobLimits,
+  type JobPhase,
+  type JobState,
+  maxTries,
+  next,
+} from '../../services/sender/job-state.ts';
+
+const limits: JobLimits = { patience: 60_000, ours: (transfer) => transfer.startsWith('job') };
+const fault = (code: Code, details?: ErrorDetails): ErrorBody => new ZpsendError(code, code, details).toBody();
+const aborted = fault('ABORTED');
+
+const step = (n: number): Step => ({
+  type: n === 1 ? 'full' : 'incremental',
+  to: { name: `tank/a@s${n}`, guid: String(n) },
+  ...(n > 1 && { from: { name: `tank/a@s${n - 1}`, guid: String(n - 1), kind: 'snapshot' as const } }),
+  target: 'tank/a',
+});
+const steps = [step(1), step(2)];
+const key = '>1';
+
+type EventType = JobEvent['type'];
+
+const running = { ...begin, steps };
+const trouble = { count: 1, since: 1000, step: key, replans: 0 };
+const states: Record<JobPhase, JobState> = {
+  planning: begin,
+  holding: { ...running, phase: 'holding' },
+  asking: { ...running, phase: 'asking' },
+  transferring: { ...running, phase: 'transferring' },
+  releasing: { ...running, phase: 'releasing', after: { kind: 'next' } },
+  waiting: { ...running, phase: 'waiting', trouble, after: { kind: 'wait', ms: 250, backTo: 'hold' } },
+  done: { ...running, phase: 'done' },
+  failed: { ...running, phase: 'failed', error: aborted },
+};
+const broken = fault('STREAM_BROKEN');
+const events: Record<EventType, JobEvent> = {
+  planned: { type: 'planned', steps },
+  'plan-refused': { type: 'plan-refused', error: fault('DIVERGED') },
+  held: { type: 'held' },
+  ready: { type: 'ready' },
+  'ready-with-stale-partial': { type: 'ready-with-stale-partial' },
+  arrived: { type: 'arrived' },
+  failed: { type: 'failed', error: broken, now: 1000, moved: false },
+  released: { type: 'released' },
+  waited: { type: 'waited' },
+  abort: { type: 'abort', error: aborted },
+};
+
+type Cell = 'stay' | readonly [Partial<JobState> & { phase: JobPhase }, ...JobEffect[]];
+const brokenStep: Cell = [
+  { phase: 'releasing', error: broken, trouble, after: { kind: 'wait', ms: 250, backTo: 'plan' } },
+  { type: 'release' },
+];
+const hold: JobEffect = { type: 'hold' };
+const release: JobEffect = { type: 'release' };
+const report: JobEffect = { type: 'report' };
+const nothing: Record<EventType, Cell> = {
+  planned: 'stay',
+  'plan-refused': 'stay',
+  held: 'stay',
+  ready: 'stay',
+  'ready-with-stale-partial': 'stay',
+  arrived: 'stay',
+  failed: 'stay',
+  released: 'stay',
+  waited: 'stay',
+  abort: 'stay',
+};
+
+const table: Record<JobPhase, Record<EventType, Cell>> = {
+  planning: {
+    ...nothing,
+    planned: [{ phase: 'holding', steps }, hold],
+    'plan-refused': [{ phase: 'failed', error: fault('DIVERGED') }, report],
+    failed: [
+      {
+        phase: 'waiting',
+        error: broken,
+        trouble: { ...trouble, step: '' },
+        after: { kind: 'wait', ms: 250, backTo: 'plan' },
+      },
+      { type: 'wait', ms: 250 },
+    ],
+    abort: [{ phase: 'planning', aborted }],
+  },
+  holding: {
+    ...nothing,
+    held: [{ phase: 'asking' }, { type: 'ask', discard: false }],
+    failed: brokenStep,
+    abort: [{ phase: 'holding', aborted }],
+  },
+  asking: {
+    ...nothing,
+    ready: [{ phase: 'transferring' }, { type: 'transfer' }],
+    'ready-with-stale-partial': [
+      { phase: 'releasing', discard: true, after: { kind: 'wait', ms: 0, backTo: 'hold' } },
+      { type: 'cancel' },
+      release,
+    ],
+    failed: brokenStep,
+    abort: [{ phase: 'asking', aborted }],
+  },
+  transferring: {
+    ...nothing,
+    arrived: [{ phase: 'releasing', index: 1, done: 1, after: { kind: 'next' } }, release],
+    failed: brokenStep,
+    abort: [{ phase: 'transferring', aborted }, { type: 'cancel' }],
+  },
+  releasing: {
+    ...nothing,
+    released: [{ phase: 'holding' }, hold],
+    abort: [{ phase: 'releasing', after: { kind: 'next' }, aborted }],
+  },
+  waiting: {
+    ...nothing,
+    waited: [{ phase: 'holding' }, hold],
+    abort: [{ phase: 'failed', error: aborted, aborted }, report],
+  },
+  done: nothing,
+  failed: nothing,
+};
+
+describe.each(Object.entries(table))('a job that is %s', (phase, cells) => {
+  const state = states[phase as JobPhase];
+  test.each(Object.entries(cells))('on %s', (type, cell: Cell) => {
+    const [changes, ...effects] = cell === 'stay' ? [state] : cell;
+    const [after, ...asked] = next(state, events[type as EventType], limits);
+    expect(asked).toEqual(effects);
+    if (after.phase === 'done' || after.phase === 'failed') expect(after).toMatchObject(changes);
+    else expect(after).toEqual({ ...state, after: undefined, ...changes });
+  });
+});
+
+/** Plays events one after the other and gathers what was asked for. */
+function run(state: JobState, ...all: JobEvent[]): { state: JobState; effects: JobEffect[] } {
+  const effects: JobEffect[] = [];
+  let now = state;
+  for (const event of all) {
+    const [after, ...asked] = next(now, event, limits);
+    now = after;
+    effects.push(...asked);
+  }
+  return { state: now, effects };
+}
+const failed = (error: ErrorBody, now = 1000, moved = false): JobEvent => ({ type: 'failed', error, now, moved });
+
+describe('a whole job', () => {
+  test('holds, asks, transfers and releases, step by step', () => {
+    const { held, ready, arrived, released, planned } = events;
+    const oneStep = [held, ready, arrived, released];
+    const { state, effects } = run(begin, planned, ...oneStep, ...oneStep);
+    expect(state).toMatchObject({ phase: 'done', done: 2 });
+    const oneStepsEffects = ['hold', 'ask', 'transfer', 'release'];
+    expect(effects.map(({ type }) => type)).toEqual([...oneStepsEffects, ...oneStepsEffects, 'report']);
+  });
+
+  test('with nothing to send is done at once', () => {
+    expect(run(begin, { type: 'planned', steps: [] })).toMatchObject({ state: { phase: 'done' }, effects: [report] });
+  });
+
+  test('that is refused tells its evidence', () => {
+    const evidence = { newestCommon: null, sourceOnly: ['a'], targetOnly: ['b'] };
+    const { state } = run(begin, { type: 'plan-refused', error: fault('DIVERGED'), evidence });
+    expect(state).toMatchObject({ phase: 'failed', evidence, error: { code: 'DIVERGED' } });
+  });
+});
+
+describe('abort', () => {
+  /** The answers that may be under way in a phase. */
+  const due: Record<JobPhase, JobEvent[]> = {
+    planning: [events.planned, events['plan-refused'], events.failed],
+    holding: [events.held, events.failed],
+    asking: [events.ready, events['ready-with-stale-partial'], events.failed],
+    transferring: [events.arrived, events.failed],
+    releasing: [events.released],
+    waiting: [],
+    done: [],
+    failed: [],
+  };
+  const cases = Object.entries(due).flatMap(([phase, answers]) =>
+    (answers.length > 0 ? answers : [events.waited]).map((answer) => [phase as JobPhase, answer.type, answer] as const),
+  );
+
+  test.each(cases)('while %s ends the job when %s comes, and no hold is left', (phase, _type, answer) => {
+    const { state, effects } = run(states[phase], events.abort, events.abort, answer, events.released);
+    expect(['done', 'failed']).toContain(state.phase);
+    if (phase !== 'done') expect(state.error).toEqual(aborted);
+    const types = effects.map(({ type }) => type);
+    for (const type of ['hold', 'ask', 'transfer', 'plan', 'wait'] as const) expect(types).not.toContain(type);
+    if (['holding', 'asking', 'transferring'].includes(phase))
+      expect(types.filter((t) => t === 'release')).toHaveLength(1);
+    // a receiver that said it is ready waits for a stream
+    if (phase === 'asking' && answer.type !== 'failed') expect(types).toContain('cancel');
+  });
+});
+
+describe('a failure of a step', () => {
+  const phaseAfter: Record<Remedy, JobPhase> = {
+    fail: 'failed',
+    replan: 'waiting',
+    wait: 'waiting',
+    'wait-replan': 'waiting',
+    discard: 'waiting',
+  };
+
+  test.each(Object.keys(codes) as Code[])('%s does what its remedy says', (code) => {
+    const remedy = remedies[code];
+    const { state, effects } = run(states.asking, failed(fault(code)), events.released);
+    expect(state.phase).toBe(phaseAfter[remedy]);
+    expect(effects[0], 'the holds go first').toEqual(release);
+    if (remedy === 'fail') return;
+    const [after, ...asked] = next(state, events.waited, limits);
+    expect(asked).toEqual([{ type: remedy === 'wait' ? 'hold' : 'plan' }]);
+    expect(after.discard).toBe(remedy === 'discard');
+  });
+
+  test('that makes the partial state useless asks to drop it, and only once', () => {
+    const again = [events.released, events.waited, events.planned, events.held];
+    const { state, effects } = run(states.transferring, failed(fault('RESUME_STALE')), ...again);
+    expect(effects.at(-1)).toEqual({ type: 'ask', discard: true });
+    const busy = run(state, failed(fault('BUSY')), events.released, events.waited, events.held);
+    expect(busy.effects.at(-1), 'nothing was dropped yet').toEqual({ type: 'ask', discard: true });
+    const cut = run(state, events.ready, failed(broken, 1000, true), ...again);
+    expect(cut.effects.at(-1), 'what has come since is of use').toEqual({ type: 'ask', discard: false });
+  });
+
+  test('is borne as long as patience lasts', () => {
+    const busy = (now: number) =>
+      run(
+        states.asking,
+        failed(fault('BUSY'), 1000),
+        events.released,
+        events.waited,
+        events.held,
+        failed(fault('BUSY'), now),
+        events.released,
+      ).state;
+    expect(busy(1000 + limits.patience).phase).toBe('waiting');
+    expect(busy(1001 + limits.patience)).toMatchObject({ phase: 'failed', error: { code: 'BUSY' } });
+  });
+
+  test('after bytes have moved begins the patience anew', () => {
+    const again = [events.released, events.waited, events.planned, events.held, events.ready];
+    const late = 2000 + limits.patience;
+    const cut = (moved: boolean) =>
+      run(states.transferring, failed(broken, 1000), ...again, failed(broken, late, moved), events.released);
+    expect(cut(true).state.phase).toBe('waiting');
+    expect(cut(false).state.phase).toBe('failed');
+  });
+
+  test('is forgotten when the step arrives', () => {
+    const { state } = run(
+      states.transferring,
+      failed(broken),
+      events.released,
+      events.waited,
+      events.planned,
+      events.held,
+      events.ready,
+      events.arrived,
+    );
+    expect(state).toMatchObject({ trouble: null, discard: false });
+    expect(state.error).toBeUndefined();
+  });
+
+  test('that says the listing is old replans at once; the same step failing so again and again ends the job', () => {
+    const vanished = failed(fault('NO_SUCH_SNAPSHOT'));
+    let state: JobState = states.holding;
+    let plans = 0;
+    for (; state.phase !== 'failed' && plans < 100; plans += 1) {
+      const played = run(state, vanished, events.released);
+      state = played.state;
+      if (state.phase !== 'waiting') break;
+      expect(played.effects).toContainEqual({ type: 'wait', ms: 0 });
+      state = run(state, events.waited, events.planned).state;
+    }
+    expect(plans).toBe(3);
+  });
+
+  test('a snapshot that vanished is skipped: the new plan begins with another step, and patience is not touched (I3)', () => {
+    const impatient = { ...limits, patience: 0 };
+    let state: JobState = states.holding;
+    for (let n = 3; n < 20; n += 1) {
+      for (const event of [failed(fault('NO_SUCH_SNAPSHOT'), n * 1000), events.released, events.waited]) {
+        [state] = next(state, event, impatient);
+      }
+      [state] = next(state, { type: 'planned', steps: [step(n)] }, impatient);
+      expect(state.phase).toBe('holding');
+    }
+  });
+
+  test('nobody there at the very beginning is a wrong name; later it is a restart', () => {
+    const unreachable = failed(fault('UNREACHABLE'));
+    expect(run(begin, unreachable).state.phase).toBe('failed');
+    expect(run({ ...begin, steps }, unreachable).state.phase).toBe('waiting');
+  });
+});
+
+describe('a lock that somebody holds', () => {
+  /** Two refusals in a row, each told by a receiver. */
+  const twice = (one: ErrorDetails, two: ErrorDetails) =>
+    run(
+      states.asking,
+      failed(fault('LOCKED', one)),
+      events.released,
+      events.waited,
+      events.held,
+      failed(fault('LOCKED', two)),
+      events.released,
+    ).state;
+
+  test('whose holder is seen to live fails the job at the second refusal, with who holds it', () => {
+    const details = { transfer: 'other1', by: 'i1', source: 'smos-02', life: 8 };
+    expect(twice({ transfer: 'other1', by: 'i1', life: 7 }, details)).toMatchObject({
+      phase: 'failed',
+      error: { code: 'LOCKED', details },
+    });
+  });
+
+  test.each<[string, ErrorDetails, ErrorDetails]>([
+    [
+      'whose holder shows no life',
+      { transfer: 'other1', by: 'i1', life: 7 },
+      { transfer: 'other1', by: 'i1', life: 7 },
+    ],
+    [
+      'that is a transfer of this very job',
+      { transfer: 'job1t1', by: 'i1', life: 7 },
+      { transfer: 'job1t1', by: 'i1', life: 8 },
+    ],
+    ['that has changed hands', { transfer: 'other1', by: 'i1', life: 7 }, { transfer: 'other2', by: 'i1', life: 8 }],
+    [
+      'told by two instances that count differently',
+      { transfer: 'other1', by: 'i1', life: 7 },
+      { transfer: 'other1', by: 'i2', life: 8 },
+    ],
+    ['by nobody knows whom', {}, {}],
+  ])('%s is waited for', (_what, one, two) => {
+    expect(twice(one, two)).toMatchObject({ phase: 'waiting', error: { code: 'LOCKED' } });
+  });
+
+  test('is not waited for beyond patience', () => {
+    const dead = failed(fault('LOCKED', { transfer: 'other1', by: 'i1', life: 7 }), 1001 + limits.patience);
+    const { state } = run({ ...states.asking, trouble }, dead, events.released);
+    expect(state).toMatchObject({ phase: 'failed', error: { code: 'LOCKED' } });
+  });
+
+  test('another failure between two refusals begins the watching anew', () => {
+    const locked = (life: number) => failed(fault('LOCKED', { transfer: 'other1', by: 'i1', life }));
+    const again = [events.released, events.waited, events.held];
+    const { state } = run(
+      states.asking,
+      locked(7),
+      ...again,
+      failed(fault('BUSY')),
+      ...again,
+      locked(8),
+      events.released,
+    );
+    expect(state.phase).toBe('waiting');
+  });
+});
+
+/** What may answer each effect; `cancel` and `report` want no answer. */
+type Asking = Exclude<JobEffect['type'], 'cancel' | 'report'>;
+
+const someError = fc.constantFrom(...(Object.keys(codes) as Code[])).chain((code) =>
+  fc
+    .record({
+      transfer: fc.constantFrom('other1', 'other2', 'job1t1'),
+      life: fc.nat(3),
+      by: fc.constantFrom('i1', 'i2'),
+    })
+    .map((details) => fault(code, details)),
+);
+const someFailure = fc.record({
+  type: fc.constant('failed' as const),
+  error: someError,
+  now: fc.constant(0),
+  moved: fc.boolean(),
+});
+const somePlan = fc.constantFrom(
+  ...[[], [step(1)], [step(2)], [step(1), step(2)], [step(2), step(3), step(4)]].map(
+    (plan) => ({ type: 'planned', steps: plan }) as const,
+  ),
+);
+
+/** Answers that a world without luck gives: nothing ever arrives. */
+const unlucky: Record<Asking, fc.Arbitrary<JobEvent>> = {
+  plan: fc.oneof(
+    somePlan.filter((event) => event.type === 'planned' && event.steps.length > 0),
+    someFailure,
+  ),
+  hold: fc.oneof(fc.constant(events.held), someFailure),
+  ask: fc.oneof(fc.constantFrom(events.ready, events['ready-with-stale-partial']), someFailure),
+  transfer: someFailure,
+  release: fc.constant(events.released),
+  wait: fc.constant(events.waited),
+};
+const usual: Record<Asking, fc.Arbitrary<JobEvent>> = {
+  ...unlucky,
+  plan: fc.oneof(somePlan, fc.constant(events['plan-refused']), someFailure),
+  transfer: fc.oneof({ weight: 3, arbitrary: fc.constant(events.arrived) }, { weight: 1, arbitrary: someFailure }),
+};
+
+/** Plays a job against a world until it ends or `most` answers were given, and checks each effect (I3). */
+function play(
+  gen: fc.GeneratorValue,
+  world: Record<Asking, fc.Arbitrary<JobEvent>>,
+  abortAt: number,
+  most: number,
+): JobState {
+  let state = begin;
+  let pending: Asking | undefined;
+  let held = false;
+  let reports = 0;
+  let now = 0;
+
+  const perform = (effect: JobEffect): void => {
+    expect(reports, 'no effects after the end').toBe(0);
+    if (effect.type === 'report') {
+      reports += 1;
+      expect(held, 'I3: no hold is left at the end').toBe(false);
+      return;
+    }
+    if (effect.type === 'cancel') return;
+    expect(pending, 'one thing at a time').toBeUndefined();
+    pending = effect.type;
+    if (effect.type === 'hold') {
+      expect(held, 'I3: one release for each hold').toBe(false);
+      held = true;
+    } else if (effect.type === 'release') {
+      expect(held, 'I3: nothing is released twice').toBe(true);
+      held = false;
+    } else
+      expect(held, `I3: holds stand around the running step, not while ${effect.type}`).toBe(
+        ['ask', 'transfer'].includes(effect.type),
+      );
+  };
+  const feed = (event: JobEvent): void => {
+    const [after, ...effects] = next(state, event, limits);
+    state = after;
+    for (const effect of effects) perform(effect);
+  };
+
+  perform({ type: 'plan' });
+  for (let n = 0; n < most && reports === 0; n += 1) {
+    if (n === abortAt) {
+      // the runner's timer is cut short
+      if (pending === 'wait') pending = undefined;
+      feed(events.abort);
+    }
+    if (!pending) continue;
+    const answer: JobEvent = gen(() => world[pending ?? 'plan']);
+    pending = undefined;
+    now += 10;
+    feed(answer.type === 'failed' ? { ...answer, now } : answer);
+  }
+  expect(reports, 'one report').toBe(['done', 'failed'].includes(state.phase) ? 1 : 0);
+  return state;
+}
+
+test('I3: whatever answers come, holds stand only around the running step, and each is released', () => {
+  const ends = new Map<string, number>();
+  fc.assert(
+    fc.property(fc.gen(), fc.nat(120), (gen, abortAt) => {
+      const { phase } = play(gen, usual, abortAt, 80);
+      ends.set(phase, (ends.get(phase) ?? 0) + 1);
+    }),
+    { numRuns: 1000 },
+  );
+  for (const phase of ['done', 'failed']) expect(ends.get(phase) ?? 0).toBeGreaterThan(50);
+});
+
+test('a job that never has luck ends', () => {
+  const most = maxTries * 8;
+  fc.assert(
+    fc.property(fc.gen(), (gen) => {
+      expect(play(gen, unlucky, -1, most).phase).toBe('failed');
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test.each<[string, (turn: number) => JobEvent]>([
+  ['a listing that changes with every look', (turn) => failed(fault('BASE_MISSING'), turn)],
+  ['a receiver that is busy', (turn) => failed(fault('BUSY'), turn)],
+  ['a link that breaks after every few bytes', (turn) => failed(broken, turn * 1e6, true)],
+  ['a receiver that keeps its partial state', () => events['ready-with-stale-partial']],
+])('a job against %s ends', (_what, answer) => {
+  let state: JobState = begin;
+  let turn = 0;
+  for (; state.phase !== 'failed' && turn < maxTries * 8; turn += 1) {
+    const plan: JobEvent = { type: 'planned', steps: [step(1 + (turn % 2))] };
+    state = run(state, events.waited, plan, events.held, answer(turn), events.released).state;
+  }
+  expect(state.phase).toBe('failed');
+});
