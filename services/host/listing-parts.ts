@@ -2,6 +2,12 @@ import type { DatasetEntry } from '../../schemas/inventory.ts';
 
 /** A part of a listing stays far below the server's max_payload of 1 MiB. */
 export const entriesPerPart = 2000;
+/** About what a snapshot with the longest name takes. */
+const bytesPerEntry = 400;
+
+/** As how many entries a dataset itself counts: an origin and a resume token make it long. */
+const weightOf = (dataset: DatasetEntry): number =>
+  Math.ceil(JSON.stringify({ ...dataset, snapshots: [], bookmarks: [] }).length / bytesPerEntry);
 
 /** Cuts a listing into parts of at most `limit` entries; a dataset with more snapshots goes on in the next part. */
 export function* toParts(datasets: readonly DatasetEntry[], limit = entriesPerPart): Generator<DatasetEntry[]> {
@@ -10,6 +16,7 @@ export function* toParts(datasets: readonly DatasetEntry[], limit = entriesPerPa
   for (const dataset of datasets) {
     let snapshots = 0;
     let bookmarks = 0;
+    const weight = weightOf(dataset);
     do {
       if (room <= 0) {
         yield part;
@@ -27,7 +34,7 @@ export function* toParts(datasets: readonly DatasetEntry[], limit = entriesPerPa
       part.push(piece);
       snapshots += piece.snapshots.length;
       bookmarks += piece.bookmarks.length;
-      room -= 1 + piece.snapshots.length + piece.bookmarks.length;
+      room -= weight + piece.snapshots.length + piece.bookmarks.length;
     } while (snapshots < dataset.snapshots.length || bookmarks < dataset.bookmarks.length);
   }
   yield part;
