@@ -97,7 +97,8 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
       dataset: start.dataset,
     });
   }
-  if (start.origin !== undefined && byName.get(start.origin)?.guid !== start.from?.guid) {
+  const origin = start.origin === undefined ? undefined : byName.get(start.origin);
+  if (start.origin !== undefined && (!origin || origin.guid !== start.from?.guid)) {
     throw new ZpsendError('ORIGIN_MISSING', `${start.origin} on ${host} is not the snapshot to clone from`, {
       origin: start.origin,
     });
