@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { arrivalOf, checkAllowed, checkView, namesToLookAt, type View } from '../../services/receiver/admission.ts';
+
+const full: ReceiveStart = {
+  transfer: 'abc123t1',
+  job: 'abc123',
+  source: 'smos-01',
+  dataset: 'tank/a',
+  to: { name: 'zones/test@now', guid: '11' },
+  partial: 'resume',
+};
+const incremental: ReceiveStart = { ...full, from: { guid: '10' } };
+const clone: ReceiveStart = { ...incremental, origin: 'tank/o@x' };
+
+const code = (call: () => unknown): Code | 'fine' => {
+  try {
+    call();
+    return 'fine';
+  } catch (error) {
+    if (error instanceof ZpsendError) return error.code;
+    throw error;
+  }
+};
+
+describe('what a source may write', () => {
+  const may = (dataset: string, source: string, allow: { from: string; into: string }[], origin?: string) =>
+    code(() =>
+      checkAllowed({ ...full, dataset, source, ...(origin !== undefined && { origin }) }, 'smos-00', { allow }),
+    );
+  const rule = { from: 'smos-01', into: 'tank/a' };
+
+  test.each([
+    ['tank/a', 'fine'],
+    ['tank/a/b', 'fine'],
+    ['tank/a/b c/d:e', 'fine'],
+    ['tank/ab', 'NOT_ALLOWED'],
+    ['tank/a-b', 'NOT_ALLOWED'],
+    ['tank/a ', 'NOT_ALLOWED'],
+    ['tank/A', 'NOT_ALLOWED'],
+    ['tank', 'NOT_ALLOWED'],
+    ['tank/b', 'NOT_ALLOWED'],
+    ['other/tank/a', 'NOT_ALLOWED'],
+  ])('below tank/a: %s is %s', (dataset, verdict) => expect(may(dataset, 'smos-01', [rule])).toBe(verdict));
+
+  test('is nothing for a host that no rule names', () => {
+    expect(may('tank/a', 'smos-02', [rule])).toBe('NOT_ALLOWED');
+    expect(may('tank/a', 'smos-01', [])).toBe('NOT_ALLOWED');
+    expect(may('tank/a', 'smos-0', [rule])).toBe('NOT_ALLOWED');
+  });
+
+  test('is what "*" allows for every host', () => {
+    expect(may('tank/a/b', 'anyone', [{ from: '*', into: 'tank/a' }])).toBe('fine');
+    expect(may('tank/b', 'anyone', [{ from: '*', into: 'tank/a' }])).toBe('NOT_ALLOWED');
+  });
+
+  test('is the sum of its rules, and of nobody else’s', () => {
+    const rules = [rule, { from: 'smos-02', into: 'tank/b' }, { from: 'smos-01', into: 'tank/c' }];
+    expect(may('tank/c/x', 'smos-01', rules)).toBe('fine');
+    expect(may('tank/b/x', 'smos-01', rules)).toBe('NOT_ALLOWED');
+  });
+
+  test('cannot be cloned from what lies outside of it', () => {
+    expect(may('tank/a/c', 'smos-01', [rule], 'tank/a/o@x')).toBe('fine');
+    expect(may('tank/a/c', 'smos-01', [rule], 'tank/ab@x')).toBe('NOT_ALLOWED');
+    expect(may('tank/a/c', 'smos-01', [rule], 'secret/o@x')).toBe('NOT_ALLOWED');
+  });
+
+  test('is told in the refusal, with who asked for what', () => {
+    const refused = () => checkAllowed({ ...full, dataset: 'tank/b' }, 'smos-00', { allow: [rule] });
+    expect(refused).toThrow(/smos-01 may not write to tank\/b on smos-00.*tank\/a and below/);
+    expect(() => checkAllowed(full, 'smos-00', { allow: [] })).toThrow(/receive\.allow.*ZPSEND_ALLOW/);
+  });
+});
+
+describe('the look before a receive', () => {
+  test('is at the dataset, its parent, what would arrive, and the origin', () => {
+    expect(arrivalOf(full)).toBe('tank/a@now');
+    expect(namesToLookAt(full)).toEqual(['tank/a', 'tank/a@now', 'tank']);
+    expect(namesToLookAt(clone)).toEqual(['tank/a', 'tank/a@now', 'tank', 'tank/o@x']);
+    expect(namesToLookAt({ ...full, dataset: 'tank' })).toEqual(['tank', 'tank@now']);
+  });
+});
+
+describe('what is on the target decides:', () => {
+  const tank: View = { name: 'tank', guid: '1' };
+  const there: View = { name: 'tank/a', guid: '2' };
+  const partial: View = { ...there, resumeToken: '1-abc' };
+  const origin: View = { name: 'tank/o@x', guid: '10' };
+  const sameArrived: View = { name: 'tank/a@now', guid: '11' };
+  const otherArrived: View = { name: 'tank/a@now', guid: '99' };
+
+  test.each<[string, ReceiveStart, View[], Code | 'fine']>([
+    ['a full stream into a free place', full, [tank], 'fine'],
+    ['a full stream into what exists', full, [tank, there], 'EXISTS'],
+    ['a full stream that was interrupted', full, [tank, partial], 'fine'],
+    ['a full stream without a parent', full, [], 'NO_SUCH_DATASET'],
+    ['a full stream into a pool that is not there', { ...full, dataset: 'pond' }, [], 'NO_SUCH_DATASET'],
+    ['a full stream into a pool itself', { ...full, dataset: 'tank' }, [tank], 'EXISTS'],
+    ['an incremental onto a dataset', incremental, [tank, there], 'fine'],
+    ['an incremental that was interrupted', incremental, [tank, partial], 'fine'],
+    ['an incremental onto nothing', incremental, [tank], 'BASE_MISSING'],
+    ['what has arrived already', incremental, [tank, there, sameArrived], 'EXISTS'],
+    ['another snapshot of that name', incremental, [tank, there, otherArrived], 'DIVERGED'],
+    ['a clone into a free place', clone, [tank, origin], 'fine'],
+    ['a clone that was interrupted', clone, [tank, partial, origin], 'fine'],
+    ['a clone into what exists', clone, [tank, there, origin], 'EXISTS'],
+    ['a clone without its origin', clone, [tank], 'ORIGIN_MISSING'],
+    ['a clone whose origin is another snapshot', clone, [tank, { ...origin, guid: '7' }], 'ORIGIN_MISSING'],
+    ['a full stream with an origin that is not there', { ...full, origin: 'tank/o@x' }, [tank], 'ORIGIN_MISSING'],
+    ['a full stream with an origin', { ...full, origin: 'tank/o@x' }, [tank, origin], 'ORIGIN_MISSING'],
+  ])('%s', (_what, start, seen, verdict) => expect(code(() => checkView(start, 'smos-00', seen))).toBe(verdict));
+
+  test('the token of an interrupted receive is handed back', () => {
+    expect(checkView(full, 'smos-00', [tank, partial])).toBe('1-abc');
+    expect(checkView(incremental, 'smos-00', [tank, there])).toBeUndefined();
+  });
+
+  test('a place without its parent is told with the command that makes it', () => {
+    expect(() => checkView({ ...full, dataset: 'tank/b c/d' }, 'smos-00', [tank])).toThrow(/zfs create .*"tank\/b c"/);
+  });
+});

@@ -1,0 +1,56 @@
+import { describe, expect, test } from 'vitest';
+import { type Code, codes, ZpsendError } from '../../schemas/errors.ts';
+import { backOff, type Holder, holderIn, isRival, remedies } from '../../services/sender/failure.ts';
+
+test.each(Object.keys(codes) as Code[])('%s has a remedy that fits its kind', (code) => {
+  const patient = ['wait', 'wait-replan', 'discard'];
+  if (codes[code] === 'retryable') expect(patient).toContain(remedies[code]);
+  else expect(['fail', 'replan']).toContain(remedies[code]);
+});
+
+test('what the pool, the permissions or the person must mend ends the job', () => {
+  for (const code of ['NOT_ALLOWED', 'NO_SPACE', 'MODIFIED', 'KEY_REQUIRED', 'UNSUPPORTED', 'ABORTED'] as const) {
+    expect(remedies[code]).toBe('fail');
+  }
+});
+
+test('waits grow from a quarter of a second to three seconds and stay there', () => {
+  expect([0, 1, 2, 3, 4, 5, 40].map(backOff)).toEqual([250, 500, 1000, 2000, 3000, 3000, 3000]);
+});
+
+describe('the holder of a lock', () => {
+  const refusal = (details?: Record<string, string | number>) => new ZpsendError('LOCKED', 'x', details).toBody();
+
+  test('is read from a refusal', () => {
+    const details = { transfer: 'other1', life: 3, by: 'i1', dataset: 'tank/a' };
+    expect(holderIn(refusal(details))).toEqual({ transfer: 'other1', life: 3, by: 'i1' });
+  });
+
+  test.each([
+    refusal(),
+    refusal({ transfer: 'other1' }),
+    refusal({ transfer: 'other1', life: '3' }),
+    refusal({ life: 3, by: 'i1' }),
+    new ZpsendError('BUSY', 'x', { transfer: 'other1', life: 3, by: 'i1' }).toBody(),
+  ])('is not guessed from %j', (error) => expect(holderIn(error)).toBeUndefined());
+
+  const before: Holder = { transfer: 'other1', life: 3, by: 'i1' };
+  const others = () => false;
+
+  test('is a rival when it is seen to live', () => {
+    expect(isRival(before, { ...before, life: 4 }, others)).toBe(true);
+  });
+
+  test.each<[string, Holder | undefined, Holder | undefined]>([
+    ['was not seen before', undefined, before],
+    ['is gone', before, undefined],
+    ['shows no life', before, before],
+    ['counts backwards', before, { ...before, life: 2 }],
+    ['is another transfer', before, { ...before, transfer: 'other2', life: 4 }],
+    ['was told of by another instance', before, { ...before, by: 'i2', life: 4 }],
+  ])('that %s is no rival', (_what, one, two) => expect(isRival(one, two, others)).toBe(false));
+
+  test('that is our own earlier transfer is no rival', () => {
+    expect(isRival(before, { ...before, life: 4 }, (transfer) => transfer === 'other1')).toBe(false);
+  });
+});
