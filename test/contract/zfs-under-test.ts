@@ -23,6 +23,10 @@ export interface Lab {
   target: string;
   zfs(...argv: string[]): Answer;
   zpool(...argv: string[]): Answer;
+  /** The environment that the commands run in. */
+  env: NodeJS.ProcessEnv;
+  /** As zfs, in another environment. */
+  as(env: NodeJS.ProcessEnv, ...argv: string[]): Answer;
   /** As zfs, with bytes on stdin. */
   feed(input: Uint8Array, ...argv: string[]): Answer;
   /** As zfs, and fails the test unless the exit status is 0; answers with stdout's lines. */
@@ -93,6 +97,11 @@ export function lab(bytes = 256 * MIB): Lab {
   return {
     source: `csrc${mark}`,
     target: `cdst${mark}`,
+    env,
+    as: (other, ...argv) => {
+      const { stdout, stderr, status } = spawnSync('zfs', argv, { env: other, maxBuffer: 512 * MIB });
+      return { stdout: stdout.toString(), stderr: stderr.toString(), exit: status };
+    },
     zfs: (...argv) => answer('zfs', argv),
     zpool: (...argv) => answer('zpool', argv),
     feed: (input, ...argv) => answer('zfs', argv, input),
