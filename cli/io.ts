@@ -29,7 +29,7 @@ export function openIo(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): 
   };
   const draw = () => {
     // a line that wraps would be counted as one when it is wiped
-    const width = Math.max(20, (stderr.columns ?? 80) - 1);
+    const width = Math.max(20, (stderr.columns || 80) - 1);
     for (const line of drawn) stderr.write(`${harmless(line).slice(0, width)}\n`);
   };
   const above = (write: () => void) => {

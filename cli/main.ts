@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { Cli } from './cli.ts';
 import { addAbort } from './commands/abort.ts';
+import { addDemo } from './commands/demo.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addHosts } from './commands/hosts.ts';
 import { addLocks } from './commands/locks.ts';
@@ -15,7 +16,18 @@ import { exit, exitFor, usage } from './exit.ts';
 import { openIo } from './io.ts';
 import { version } from './version.ts';
 
-const commands = [addSend, addPlan, addSnapshots, addStatus, addAbort, addHosts, addLocks, addDoctor, addServices];
+const commands = [
+  addSend,
+  addPlan,
+  addSnapshots,
+  addStatus,
+  addAbort,
+  addHosts,
+  addLocks,
+  addDoctor,
+  addDemo,
+  addServices,
+];
 
 /**
  * The command line.

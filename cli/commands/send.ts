@@ -41,7 +41,8 @@ A name with a colon in its pool needs a colon before it: zpsend send ":my:pool/d
 Ctrl-C aborts the jobs. What has arrived stays, and the same command continues from there.
 Exit status: 0 done (or nothing to do), 1 failed, 2 wrong usage, 3 some targets failed, 130 interrupted.`;
 
-async function send(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
+/** @returns the exit status */
+export async function send(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
   const { io } = cli;
   const { host, requests } = askedFor(source, targets, options, thisHost(cli.env));
   const isSilent = Boolean(options.quiet || (options.json && !io.isTerminal));

@@ -28,7 +28,8 @@ export function addSnapshots(program: Command, cli: Cli): void {
     .action(cli.action((place: string | undefined, options: Options) => snapshots(cli, place, options)));
 }
 
-async function snapshots(cli: Cli, place: string | undefined, options: Options): Promise<number> {
+/** @returns the exit status */
+export async function snapshots(cli: Cli, place: string | undefined, options: Options): Promise<number> {
   const here = thisHost(cli.env);
   const { host, dataset } = place === undefined ? { host: here } : parsePlace(place, here);
   const body = { ...(dataset !== undefined && { dataset }), ...(options.recursive && { recursive: true }) };
