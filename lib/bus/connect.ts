@@ -8,6 +8,10 @@ export interface Bus {
   readonly options: NodeConnectionOptions;
   /** Where we are connected, for people. */
   readonly server: string;
+  /** What is published while this is false is lost without an error. */
+  readonly connected: boolean;
+  /** Tells of every loss of the connection. The function returned ends it. */
+  onDisconnected(listener: () => void): () => void;
   /** Resolves when the connection has ended for good, with the reason if it was an error. */
   readonly closed: Promise<Error | undefined>;
   /** Sends what is pending and closes; gives up after `ms` milliseconds. */
@@ -49,12 +53,18 @@ const words: Partial<Record<Status['type'], string>> = {
   staleConnection: 'the connection to NATS went stale',
 };
 
-async function narrate(nc: NatsConnection, onStatus: (text: string) => void): Promise<void> {
+/** Follows the connection's fate until it is closed. */
+async function watch(
+  nc: NatsConnection,
+  told: (type: Status['type']) => void,
+  say: (text: string) => void,
+): Promise<void> {
   for await (const status of nc.status()) {
-    if (status.type === 'error') onStatus(`NATS says: ${status.error.message}`);
+    told(status.type);
+    if (status.type === 'error') say(`NATS says: ${status.error.message}`);
     else {
       const text = words[status.type];
-      if (text) onStatus(text);
+      if (text) say(text);
     }
   }
 }
@@ -74,10 +84,25 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   const reminder = setInterval(() => options.onStatus?.(`still waiting for NATS at ${servers}`), 5000);
   try {
     const nc = await connect(connection);
-    if (options.onStatus) void narrate(nc, options.onStatus).catch(() => {});
+    const listeners = new Set<() => void>();
+    let connected = true;
+    const told = (type: Status['type']): void => {
+      if (type === 'reconnect') connected = true;
+      if (type !== 'disconnect') return;
+      connected = false;
+      for (const listener of [...listeners]) listener();
+    };
+    void watch(nc, told, options.onStatus ?? (() => {})).catch(() => {});
     return {
       nc,
       options: connection,
+      get connected() {
+        return connected && !nc.isClosed();
+      },
+      onDisconnected(listener) {
+        listeners.add(listener);
+        return () => void listeners.delete(listener);
+      },
       get server() {
         return nc.getServer();
       },

@@ -22,6 +22,9 @@ function translate(thrown: unknown, subject: string, ms: number): ZpsendError {
   return new ZpsendError('UNREACHABLE', `the request on ${subject} failed: ${message}`, { subject });
 }
 
+const away = (subject: string): ZpsendError =>
+  new ZpsendError('UNREACHABLE', `the connection to NATS is lost, so nobody can be asked on ${subject}`, { subject });
+
 /**
  * One request, one reply.
  * @param ms how long to wait, in milliseconds
@@ -34,11 +37,16 @@ export async function request<S extends z.ZodType>(
   reply: S,
   ms = 5000,
 ): Promise<z.output<S>> {
+  if (!bus.connected) throw away(subject);
+  const lost = Promise.withResolvers<never>();
+  const unwatch = bus.onDisconnected(() => lost.reject(away(subject)));
   try {
-    const message = await bus.nc.request(subject, encode(body), { timeout: ms });
+    const message = await Promise.race([bus.nc.request(subject, encode(body), { timeout: ms }), lost.promise]);
     return decodeReply(message.data, reply);
   } catch (thrown) {
     throw translate(thrown, subject, ms);
+  } finally {
+    unwatch();
   }
 }
 
@@ -47,10 +55,12 @@ type Verdict = 'keep' | 'end' | ZpsendError;
 
 /** Hands every reply on an inbox of our own to `each`, until it says so or nothing has come for `ms` milliseconds. */
 function collect(bus: Bus, subject: string, body: object, ms: number, each: (message: Msg) => Verdict): Promise<void> {
+  if (!bus.connected) return Promise.reject(away(subject));
   const inbox = createInbox(bus.options.inboxPrefix);
   return new Promise((resolve, reject) => {
     const end = (error?: ZpsendError) => {
       clearTimeout(timer);
+      unwatch();
       subscription.unsubscribe();
       if (error) reject(error);
       else resolve();
@@ -58,6 +68,7 @@ function collect(bus: Bus, subject: string, body: object, ms: number, each: (mes
     const onSilence = () =>
       end(new ZpsendError('TIMEOUT', `no answer on ${subject} within ${ms / 1000} s`, { subject }));
     let timer = setTimeout(onSilence, ms);
+    const unwatch = bus.onDisconnected(() => end(away(subject)));
     const subscription = bus.nc.subscribe(inbox, {
       callback: (error, message) => {
         if (error) return end(translate(error, subject, ms));

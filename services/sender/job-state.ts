@@ -169,6 +169,7 @@ function leave(state: JobState): Next {
 function onAbort(state: JobState, error: ErrorBody): Next {
   const aborted = { ...state, aborted: state.aborted ?? error };
   switch (state.phase) {
+    case 'planning':
     case 'waiting':
       return ended(aborted, error);
     case 'transferring':

@@ -90,7 +90,7 @@ const table: Record<JobPhase, Record<EventType, Cell>> = {
       },
       { type: 'wait', ms: 250 },
     ],
-    abort: [{ phase: 'planning', aborted }],
+    abort: [{ phase: 'failed', error: aborted, aborted }, report],
   },
   holding: {
     ...nothing,
