@@ -1,0 +1,45 @@
+import type { ListingRow } from './listing.ts';
+import type { SlowRow } from './slow.ts';
+import type { StepsRow } from './steps.ts';
+import type { StreamRow } from './stream.ts';
+import { table } from './table.ts';
+
+export interface Results {
+  readonly machine: { readonly cores: number; readonly model: string; readonly node: string };
+  readonly streams: readonly StreamRow[];
+  readonly slow?: SlowRow;
+  readonly steps?: StepsRow;
+  readonly listing?: ListingRow;
+}
+
+const figure = (value: number | undefined, digits: number): string =>
+  value === undefined ? '-' : value.toFixed(digits);
+
+/** The results for people. CPU is of the parties between the two zfs processes, which are the same for every way. */
+export function report({ machine, streams, slow, steps, listing }: Results): string {
+  const ssh = streams.find(({ way }) => way === 'ssh, default cipher');
+  const head = ['WAY', 'GB/S', 'OF SSH', 'SENDER CPU S/GB', 'SERVER', 'RECEIVER', 'SENDER MB', 'RECEIVER MB'];
+  const rows = streams.map(({ way, gbPerSecond, cpu, rss }) => [
+    ...[way, figure(gbPerSecond, 3), figure(ssh && gbPerSecond / ssh.gbPerSecond, 2)],
+    ...[figure(cpu.sender, 2), figure(cpu.server, 2), figure(cpu.receiver, 2)],
+    ...[figure(rss.sender, 0), figure(rss.receiver, 0)],
+  ]);
+  const lines = [`${machine.cores} cores, ${machine.model}, Node ${machine.node}`, '', table(head, rows), ''];
+  if (slow) {
+    const { seconds, sent, rss } = slow;
+    lines.push(
+      `into a pool of 1 MB/s for ${seconds} s: ${figure(sent / 1e6, 0)} MB sent, peak memory sender ${figure(rss.sender, 0)} MB, receiver ${figure(rss.receiver, 0)} MB`,
+    );
+  }
+  if (steps) {
+    lines.push(
+      `${steps.steps} tiny incrementals: ${figure(steps.processes, 2)} zfs processes per step, ${figure(steps.wall, 0)} ms per step, ${figure(steps.beyond, 0)} ms of it beyond the zfs processes`,
+    );
+  }
+  if (listing) {
+    lines.push(
+      `${listing.snapshots} snapshots listed over the bus in ${figure(listing.seconds, 2)} s, the service peaking at ${figure(listing.rss, 0)} MB`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}

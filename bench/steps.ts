@@ -1,0 +1,49 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import type { SimHost } from '../test/support/sim-host.ts';
+import { startServices, type World } from './world.ts';
+
+/** A line that the simulator logs of each process. */
+const ranSchema = z.object({ argv: z.array(z.string()), ms: z.number() });
+
+async function processesOf(host: SimHost): Promise<z.infer<typeof ranSchema>[]> {
+  const text = await readFile(host.env.ZFS_SIM_LOG ?? '', 'utf8');
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => ranSchema.parse(JSON.parse(line)));
+}
+
+/** What a chain of tiny incrementals costs. */
+export interface StepsRow {
+  readonly steps: number;
+  /** `zfs` processes per step, on both sides together. */
+  readonly processes: number;
+  /** Milliseconds per step; and those that no `zfs` process accounts for. */
+  readonly wall: number;
+  readonly beyond: number;
+}
+
+/** Sends `count` tiny incrementals in one job, the first snapshot being there already. */
+export async function measureSteps(world: World, count: number): Promise<StepsRow> {
+  const { source, target, plain } = world;
+  const dataset = 'tank/steps';
+  await source.zfs('create', dataset);
+  await source.zfs('zfs-sim-fill', dataset, '1');
+  const services = await startServices(world, plain);
+  try {
+    await services.send(dataset);
+    await source.zfs('zfs-sim-fill', dataset, `${count}`);
+    const before = [await processesOf(source), await processesOf(target)].map((all) => all.length);
+    const began = performance.now();
+    const job = await services.send(dataset);
+    const wall = performance.now() - began;
+    if (job.done !== count) throw new Error(`${job.done} of ${count} steps were done`);
+    const ran = [await processesOf(source), await processesOf(target)].flatMap((all, at) => all.slice(before[at]));
+    // send and receive run side by side; the longer of the two is what a step waits for
+    const own = ran.filter(({ argv }) => argv[1] !== 'send').reduce((sum, { ms }) => sum + ms, 0);
+    return { steps: count, processes: ran.length / count, wall: wall / count, beyond: (wall - own) / count };
+  } finally {
+    await services.stop();
+  }
+}
