@@ -55,6 +55,29 @@ function authenticatorOf(settings: Settings): Authenticator | undefined {
   return undefined;
 }
 
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new ZpsendError('BAD_REQUEST', 'NATS_URL: what stands before the "@" is not percent-encoded');
+  }
+}
+
+/** The client takes a server's address only; as in the `nats` CLI a URL may hold a user and a password, or a token. */
+function serversIn(url: string): Pick<NodeConnectionOptions, 'servers' | 'user' | 'pass' | 'token'> {
+  const servers: string[] = [];
+  const identity: Pick<NodeConnectionOptions, 'user' | 'pass' | 'token'> = {};
+  for (const server of url.split(',').map((part) => part.trim())) {
+    const [, scheme = '', user, password, address = server] =
+      /^(\w+:\/\/)?(?:([^:@/]*)(?::([^@/]*))?@)?(.*)$/.exec(server) ?? [];
+    servers.push(scheme + address);
+    if (!user) continue;
+    if (password === undefined) identity.token = decoded(user);
+    else Object.assign(identity, { user: decoded(user), pass: decoded(password) });
+  }
+  return { servers, ...identity };
+}
+
 /**
  * Where the servers are and who we are, from the variables that the `nats` CLI reads; a variable wins over the context.
  * @throws ZpsendError BAD_REQUEST when a named file cannot be read
@@ -73,12 +96,13 @@ export function connectionOptionsFrom(env: NodeJS.ProcessEnv): NodeConnectionOpt
     cert: pick(env.NATS_CERT, context.cert),
     key: pick(env.NATS_KEY, context.key),
   };
-  const options: NodeConnectionOptions = { servers: (settings.url ?? 'nats://127.0.0.1:4222').split(',') };
+  const options: NodeConnectionOptions = {};
   const authenticator = authenticatorOf(settings);
   if (authenticator) options.authenticator = authenticator;
   if (settings.user && settings.password) Object.assign(options, { user: settings.user, pass: settings.password });
   else if (settings.user) options.token = settings.user; // as the nats CLI: a user without a password is a token
   if (settings.token) options.token = settings.token;
+  Object.assign(options, serversIn(settings.url ?? 'nats://127.0.0.1:4222'));
   if (settings.ca || settings.cert || options.servers?.toString().includes('tls://')) {
     options.tls = {
       ...(settings.ca && { caFile: settings.ca }),
