@@ -30,9 +30,19 @@ function readFile(path: string, required: boolean): unknown {
   }
 }
 
-/** Every problem on a line of its own: where it is and what is wrong. */
+/** What a configuration has to be; the input is kept for the message. */
+const check = (value: unknown) => configSchema.safeParse(value, { reportInput: true });
+
+const wordsOf = (issue: z.core.$ZodIssue): string =>
+  issue.code === 'invalid_union' ? issue.errors.flat().map(wordsOf).join(', or ') : issue.message;
+
+/** Every problem on a line of its own: where it is, what is allowed and what was found. */
 function problems(error: z.ZodError): string {
-  return error.issues.map((issue) => `  ${issue.path.map(String).join('.') || '(top)'}: ${issue.message}`).join('\n');
+  const lines = error.issues.map((issue) => {
+    const found = issue.input === undefined ? 'nothing' : JSON.stringify(issue.input).slice(0, 200);
+    return `  ${issue.path.map(String).join('.') || '(top)'}: ${wordsOf(issue)}; found ${found}`;
+  });
+  return lines.join('\n');
 }
 
 /** `smos-01=zones/backup,*=tank` */
@@ -70,11 +80,11 @@ function number(env: NodeJS.ProcessEnv, name: string): number | undefined {
  */
 export function loadSettings(env: NodeJS.ProcessEnv): Settings {
   const path = env.ZPSEND_CONFIG || defaultPath;
-  const parsed = configSchema.safeParse(readFile(path, Boolean(env.ZPSEND_CONFIG)));
+  const parsed = check(readFile(path, Boolean(env.ZPSEND_CONFIG)));
   if (!parsed.success)
     throw new ZpsendError('BAD_REQUEST', `${path} is not a valid configuration:\n${problems(parsed.error)}`);
   const file = parsed.data;
-  const merged = configSchema.safeParse({
+  const merged = check({
     ...file,
     receive: {
       ...file.receive,
@@ -88,11 +98,12 @@ export function loadSettings(env: NodeJS.ProcessEnv): Settings {
     },
   });
   if (!merged.success) throw new ZpsendError('BAD_REQUEST', `the environment is not valid:\n${problems(merged.error)}`);
-  const host = hostSchema.safeParse(env.ZPSEND_HOST || merged.data.host || ownHost());
+  const name = env.ZPSEND_HOST || merged.data.host || ownHost();
+  const host = hostSchema.safeParse(name);
   if (!host.success) {
     throw new ZpsendError(
       'BAD_REQUEST',
-      `the host name is not one subject token (letters, digits, "_", "-"); set ZPSEND_HOST, or "host:" in ${path}`,
+      `the host name ${JSON.stringify(name)} is not one subject token (letters, digits, "_", "-"); set ZPSEND_HOST, or "host:" in ${path}`,
     );
   }
   return { host: host.data, config: merged.data };
