@@ -1,0 +1,68 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { lineForPeople, openLog } from '../../services/host/log.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+/** What a log with this environment writes to standard error. */
+function written(env: NodeJS.ProcessEnv, say: (log: ReturnType<typeof openLog>) => void): string[] {
+  const lines: string[] = [];
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => lines.push(String(text)) > 0);
+  say(openLog('smos-01', env));
+  vi.restoreAllMocks();
+  return lines;
+}
+
+test('a line for people tells when, how grave, who, where and what', () => {
+  const json = JSON.stringify({
+    level: 30,
+    time: 0,
+    name: 'zpsend',
+    pid: 7,
+    hostname: 'smos-01',
+    msg: 'an initial seed needed',
+  });
+  expect(lineForPeople(json)).toBe('[1970-01-01T00:00:00.000Z]  INFO: zpsend/7 on smos-01: an initial seed needed\n');
+});
+
+test('what else a line carries follows it', () => {
+  const json = JSON.stringify({ level: 50, time: 0, name: 'zpsend', pid: 7, hostname: 'a', msg: 'no', code: 'LOCKED' });
+  expect(lineForPeople(json)).toMatch(/ERROR: zpsend\/7 on a: no \{"code":"LOCKED"\}\n$/);
+});
+
+test('a log is JSON, a line each, with the host’s own name', () => {
+  const [line = '', ...more] = written({ ZPSEND_LOG: 'json' }, (log) => log.info('from: %s', 'zones/test@now'));
+  expect(JSON.parse(line)).toMatchObject({
+    name: 'zpsend',
+    hostname: 'smos-01',
+    level: 30,
+    msg: 'from: zones/test@now',
+  });
+  expect(line.endsWith('}\n')).toBe(true);
+  expect(more).toEqual([]);
+});
+
+test('a message with a newline stays one line of JSON', () => {
+  const lines = written({ ZPSEND_LOG: 'json' }, (log) => log.warn('one\ntwo'));
+  expect(lines.join('').split('\n')).toHaveLength(2);
+});
+
+test('people get lines for people', () => {
+  expect(written({ ZPSEND_LOG: 'people' }, (log) => log.warn('careful'))[0]).toMatch(
+    /WARN: zpsend\/\d+ on smos-01: careful/,
+  );
+});
+
+test.each([
+  [undefined, ['info']],
+  ['debug', ['debug', 'info']],
+  ['warn', []],
+  ['silent', []],
+  ['nonsense', ['info']],
+])('ZPSEND_LOG_LEVEL=%s', (level, told) => {
+  const env = { ZPSEND_LOG: 'json', ...(level !== undefined && { ZPSEND_LOG_LEVEL: level }) };
+  const lines = written(env, (log) => {
+    log.debug('debug');
+    log.info('info');
+  });
+  expect(lines.map((line) => JSON.parse(line).msg)).toEqual(told);
+});

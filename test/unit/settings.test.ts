@@ -1,0 +1,156 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { loadSettings, type Settings } from '../../services/host/settings.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'zpsend-settings-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Settings from a file with this text, and an environment. */
+function load(yaml: string, env: NodeJS.ProcessEnv = {}): Settings {
+  const path = join(folder, 'zpsend.yaml');
+  writeFileSync(path, yaml);
+  return loadSettings({ ZPSEND_CONFIG: path, ZPSEND_HOST: 'smos-00', ...env });
+}
+
+function refusal(yaml: string, env: NodeJS.ProcessEnv = {}): string {
+  try {
+    load(yaml, env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ZpsendError);
+    expect(error).toMatchObject({ code: 'BAD_REQUEST' });
+    return ZpsendError.from(error).message;
+  }
+  throw new Error('it was accepted');
+}
+
+describe('a configuration file', () => {
+  test.each(['', '# nothing\n', '---\n', '{}'])('%j has every default', (yaml) => {
+    expect(load(yaml)).toEqual({
+      host: 'smos-00',
+      config: {
+        receive: { maxConcurrent: 4, allow: [], properties: { set: { readonly: 'on' }, exclude: [] } },
+        timing: { lockSeconds: 30, silenceSeconds: 15, patienceSeconds: 120 },
+      },
+    });
+  });
+
+  test('is read whole', () => {
+    const { config } = load(`
+receive:
+  maxConcurrent: 8
+  allow:
+    - { from: smos-01, into: "zones/backup/smos 01" }
+    - { from: "*", into: tank }
+  properties: { set: { com.sun:auto-snapshot: "false" }, exclude: [mountpoint, sharenfs] }
+timing: { lockSeconds: 10 }
+`);
+    expect(config.receive.allow).toEqual([
+      { from: 'smos-01', into: 'zones/backup/smos 01' },
+      { from: '*', into: 'tank' },
+    ]);
+    expect(config.receive.properties).toEqual({
+      set: { 'com.sun:auto-snapshot': 'false' },
+      exclude: ['mountpoint', 'sharenfs'],
+    });
+    expect(config.timing).toEqual({ lockSeconds: 10, silenceSeconds: 15, patienceSeconds: 120 });
+  });
+
+  test.each<[string, string, RegExp[]]>([
+    ['an unknown key', 'receive: { alow: [] }', [/receive/, /alow/]],
+    ['a wrong type', 'receive: { maxConcurrent: many }', [/receive\.maxConcurrent/, /number/, /found "many"/]],
+    ['a number out of range', 'timing: { lockSeconds: 0 }', [/timing\.lockSeconds/, />=1/, /found 0/]],
+    ['a bad rule', 'receive: { allow: [{ from: a.b, into: tank }] }', [/receive\.allow\.0\.from/, /found "a\.b"/]],
+    [
+      'a dataset that is none',
+      'receive: { allow: [{ from: a, into: "-rf" }] }',
+      [/allow\.0\.into/, /dataset/, /found "-rf"/],
+    ],
+    ['half a rule', 'receive: { allow: [{ from: a }] }', [/allow\.0\.into/, /found nothing/]],
+    ['a host that is no subject token', 'host: a.b', [/host/, /letters, digits/, /found "a\.b"/]],
+    ['a property with a control character', 'receive: { properties: { set: { a: "x\\ny" } } }', [/properties\.set\.a/]],
+    ['something else altogether', 'just text', [/\(top\)/, /found "just text"/]],
+  ])('with %s is refused with its path, what was found and what is allowed', (_what, yaml, words) => {
+    const message = refusal(yaml);
+    for (const word of [/zpsend\.yaml/, ...words]) expect(message).toMatch(word);
+  });
+
+  test('with several faults tells them all', () => {
+    const message = refusal('receive: { maxConcurrent: 0 }\ntiming: { lockSeconds: x }');
+    expect(message).toMatch(/receive\.maxConcurrent/);
+    expect(message).toMatch(/timing\.lockSeconds/);
+  });
+
+  test.each(['a: [', 'a: 1\na: 2', 'receive: {allow: [{from: *, into: tank}]}', 'a: 1\n---\nb: 2'])(
+    '%j is not YAML',
+    (yaml) => {
+      expect(refusal(yaml)).toMatch(/zpsend\.yaml is not YAML/);
+    },
+  );
+
+  test('that was named and is not there is an error', () => {
+    const missing = join(folder, 'missing.yaml');
+    expect(() => loadSettings({ ZPSEND_CONFIG: missing, ZPSEND_HOST: 'smos-00' })).toThrow(
+      /cannot read .*missing\.yaml/,
+    );
+  });
+});
+
+describe('the environment comes first', () => {
+  const yaml = `
+host: from-file
+receive: { maxConcurrent: 2, allow: [{ from: a, into: tank/a }] }
+timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
+`;
+
+  test('the file’s values stand where a variable is absent or empty', () => {
+    const { host, config } = load(yaml, { ZPSEND_HOST: '', ZPSEND_MAX_CONCURRENT: '' });
+    expect(host).toBe('from-file');
+    expect(config.receive).toMatchObject({ maxConcurrent: 2, allow: [{ from: 'a', into: 'tank/a' }] });
+    expect(config.timing).toEqual({ lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 });
+  });
+
+  test('a variable wins over the file', () => {
+    const { host, config } = load(yaml, {
+      ZPSEND_HOST: 'smos-09',
+      ZPSEND_MAX_CONCURRENT: '9',
+      ZPSEND_ALLOW: 'smos-01=zones/my data:1, *=tank',
+      ZPSEND_LOCK_SECONDS: '1.5',
+      ZPSEND_PATIENCE_SECONDS: '0',
+    });
+    expect(host).toBe('smos-09');
+    expect(config.receive.maxConcurrent).toBe(9);
+    expect(config.receive.allow).toEqual([
+      { from: 'smos-01', into: 'zones/my data:1' },
+      { from: '*', into: 'tank' },
+    ]);
+    expect(config.timing).toEqual({ lockSeconds: 1.5, silenceSeconds: 6, patienceSeconds: 0 });
+  });
+
+  test('an empty ZPSEND_ALLOW allows nobody anything', () => {
+    expect(load(yaml, { ZPSEND_ALLOW: '' }).config.receive.allow).toEqual([]);
+  });
+
+  test.each<[NodeJS.ProcessEnv, RegExp]>([
+    [{ ZPSEND_ALLOW: 'smos-01' }, /ZPSEND_ALLOW: "smos-01" is not HOST=DATASET/],
+    [{ ZPSEND_ALLOW: 'a.b=tank' }, /ZPSEND_ALLOW/],
+    [{ ZPSEND_ALLOW: 'smos-01=../etc' }, /ZPSEND_ALLOW/],
+    [{ ZPSEND_ALLOW: 'smos-01=tank,b' }, /"b" is not HOST=DATASET/],
+    [{ ZPSEND_LOCK_SECONDS: 'soon' }, /ZPSEND_LOCK_SECONDS: "soon" is not a number/],
+    [{ ZPSEND_LOCK_SECONDS: '0' }, /environment.*\n.*timing\.lockSeconds.*>=1.*found 0/],
+    [{ ZPSEND_MAX_CONCURRENT: '1.5' }, /receive\.maxConcurrent.*found 1\.5/],
+    [{ ZPSEND_MAX_CONCURRENT: 'Infinity' }, /ZPSEND_MAX_CONCURRENT/],
+    [{ ZPSEND_HOST: 'smos.example' }, /"smos\.example".*ZPSEND_HOST/],
+    [{ ZPSEND_HOST: '*' }, /ZPSEND_HOST/],
+  ])('%j is refused', (env, words) => expect(refusal('', env)).toMatch(words));
+});
+
+test('a host without a name of its own has the machine’s, as one token', () => {
+  const { host } = load('', { ZPSEND_HOST: '' });
+  expect(host).toMatch(/^[A-Za-z0-9_-]+$/);
+});
