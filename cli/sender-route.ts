@@ -44,7 +44,8 @@ export async function withSender<T>(
       try {
         return await request(bus, subject, body, reply, ms);
       } catch (error) {
-        if (!isNobody(error, subject)) throw error;
+        // whoever asks for a job's status or end means a sender that was there
+        if (!isNobody(error, subject) || (verb !== 'plan' && verb !== 'start')) throw error;
         // several targets ask at once, and one sender is enough
         own ??= startOwn();
         return route.ask(verb, body, reply, ms);

@@ -24,16 +24,19 @@ export interface Watch {
  * @param told given the lines about what has happened, after each piece of news
  */
 export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) => void): Watch {
-  /** Everything heard, since an event can come before the answer that names the job. */
-  const heard = new Map<string, Followed>();
+  /** The newest of jobs that nobody follows yet, since an event can come before the answer that names its job. */
+  const early = new Map<string, Job>();
+  const known = new Map<string, Followed>();
   const open = new Map<string, { resolve: (job: Job) => void; reject: (error: ZpsendError) => void; since: number }>();
-  const order: string[] = [];
 
   function news(job: Job): void {
-    const { after, lines } = observe(heard.get(job.job), job);
-    heard.set(job.job, after);
     const waiter = open.get(job.job);
-    if (!waiter) return;
+    if (!waiter) {
+      early.set(job.job, job);
+      return;
+    }
+    const { after, lines } = observe(known.get(job.job), job);
+    known.set(job.job, after);
     waiter.since = performance.now();
     if (isEnded(after.job)) finish(job.job, (end) => end.resolve(after.job));
     told(lines);
@@ -51,7 +54,7 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
   async function poll(job: string): Promise<void> {
     try {
       const { jobs } = await route.ask('status', { job }, sendStatusSchema);
-      for (const known of jobs) news(known);
+      jobs.forEach(news);
     } catch {
       // silence is what counts; the next answer may come
       const since = open.get(job)?.since ?? Number.POSITIVE_INFINITY;
@@ -70,16 +73,14 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
   });
 
   return {
-    follow(job) {
-      order.push(job);
-      return new Promise((resolve, reject) => {
+    follow: (job) =>
+      new Promise((resolve, reject) => {
         open.set(job, { resolve, reject, since: performance.now() });
-        const known = heard.get(job);
-        if (known && isEnded(known.job)) finish(job, (end) => end.resolve(known.job));
-        else void poll(job);
-      });
-    },
-    followed: () => order.flatMap((job) => heard.get(job) ?? []),
+        const first = early.get(job);
+        if (first) news(first);
+        if (open.has(job)) void poll(job);
+      }),
+    followed: () => [...known.values()],
     stop() {
       clearInterval(timer);
       deaf();
