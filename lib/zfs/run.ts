@@ -95,6 +95,7 @@ export function start(rim: Rim, argv: string[], about: Pick<Failure, 'doing' | '
   });
   // execa lets go what nobody reads within a tick; a paused stream waits for its reader
   child.stdout.pause();
+  // a listener of our own: what becomes of execa's after its end is its affair
   child.stdin.on('error', () => {});
   child.stdout.on('error', () => {});
   if (argv[0] === 'send') child.stdin.end();

@@ -78,11 +78,17 @@ describe('a send', () => {
     });
   });
 
+  it('that fails is known by all it said, also what came after its exit', async () => {
+    const zfs = await fake(`(sleep 0.2; echo "warning: cannot send 'tank/a@x': permission denied" >&2) & exit 1`);
+    await expect(zfs.send({ to: 'tank/a@x' }).done).rejects.toMatchObject({ code: 'NOT_ALLOWED' });
+  });
+
   it('that is killed unread is over, ABORTED', async () => {
     const zfs = await fake('exec cat /dev/zero');
     const send = zfs.send({ to: 'tank/a@x' });
     await sleep(50);
     send.kill();
+    expect(send.stdout.destroyed).toBe(true);
     await expect(send.done).rejects.toMatchObject({ code: 'ABORTED', message: expect.stringContaining('SIGTERM') });
   });
 
@@ -131,6 +137,12 @@ describe('a listing', () => {
     const zfs = await fake(`echo "bad property list: invalid property 'guid'" >&2; exit 2`);
     await expect(zfs.list({})).rejects.toMatchObject({ code: 'UNSUPPORTED' });
     expect(await calls()).toHaveLength(1);
+  });
+
+  it('that is refused for a column left out already fails, and does not ask for ever', async () => {
+    const zfs = await fake(`echo "bad property list: invalid property 'keystatus'" >&2; exit 2`);
+    await expect(zfs.list({})).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    expect(await calls()).toHaveLength(2);
   });
 
   it('looks once more for all origins that lie outside of it', async () => {
