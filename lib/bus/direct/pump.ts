@@ -46,12 +46,12 @@ export function pump(source: ByteSource, target: PumpTarget): Promise<void> {
     if (failure) reject(failure);
     else if (waiting && send()) {
       if (ended) resolve();
-      else source.resume();
+      else source.proceed();
     }
   }
 
   const unwatch = target.onChange(wake);
-  source.read({
+  source.readInto({
     room: () => memory.room(),
     filled(length) {
       // the reader is paused while something waits, so this never forgets anything

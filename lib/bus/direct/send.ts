@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { type CreditFinal, creditMessageSchema } from '../../../schemas/transfer.ts';
 import type { BulkConnection } from './bulk-connection.ts';
@@ -124,7 +124,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
     },
     final: final.promise,
     async pump(source) {
-      await pump(source instanceof Readable ? sourceOf(source) : source, {
+      await pump(sourceOf(source), {
         room: () => window.room,
         send(bytes, flushed) {
           const parts = dataPublications(dataSubject, window.sent, bytes);

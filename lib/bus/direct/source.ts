@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 export interface SourceReader {
   /** Where the next bytes go. Asked again before every read. */
   room(): Buffer;
-  /** `length` bytes were read to the beginning of the last room. False when reading should stop until `resume`. */
+  /** `length` bytes were read to the beginning of the last room. False when reading should stop until `proceed`. */
   filled(length: number): boolean;
   /** The stream came to its end. */
   ended(): void;
@@ -15,12 +15,17 @@ export interface SourceReader {
 /** A stream of bytes that is read into memory of the reader's, as the output of `lib/zfs/pipe.ts` is. */
 export interface ByteSource {
   /** Begins to read; called once. */
-  read(reader: SourceReader): void;
-  resume(): void;
+  readInto(reader: SourceReader): void;
+  /** After a `filled` that said to stop. */
+  proceed(): void;
 }
 
-/** Any stream of Node's as a source, at the price of a copy. */
-export function sourceOf(stream: Readable): ByteSource {
+/** Any stream of Node's as a source, at the price of a copy; one that is a source already is taken as it is. */
+export function sourceOf(stream: Readable | ByteSource): ByteSource {
+  return 'readInto' in stream ? stream : copying(stream);
+}
+
+function copying(stream: Readable): ByteSource {
   let rest: Buffer = Buffer.alloc(0);
   let ended = false;
   let reader: SourceReader | undefined;
@@ -41,7 +46,7 @@ export function sourceOf(stream: Readable): ByteSource {
   }
 
   return {
-    read(to) {
+    readInto(to) {
       reader = to;
       stream.on('data', (chunk: Buffer) => {
         rest = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
@@ -59,6 +64,6 @@ export function sourceOf(stream: Readable): ByteSource {
       else if (stream.destroyed) to.failed('it is closed');
       else advance();
     },
-    resume: advance,
+    proceed: advance,
   };
 }
