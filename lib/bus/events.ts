@@ -19,8 +19,9 @@ export function onEvents<S extends z.ZodType>(
 ): () => void {
   const subscription = bus.nc.subscribe(subject, {
     callback: (error, message) => {
-      const place = parseEvent(message.subject);
-      if (error || !place) return;
+      // with an error there is no message
+      const place = error ? undefined : parseEvent(message.subject);
+      if (!place) return;
       try {
         const body = schema.safeParse(message.json());
         if (body.success) heard({ host: place.host, what: place.what, body: body.data });

@@ -57,7 +57,7 @@ type Verdict = 'keep' | 'end' | ZpsendError;
 function collect(bus: Bus, subject: string, body: object, ms: number, each: (message: Msg) => Verdict): Promise<void> {
   if (!bus.connected) return Promise.reject(away(subject));
   const inbox = createInbox(bus.options.inboxPrefix);
-  return new Promise((resolve, reject) => {
+  return new Promise<void>((resolve, reject) => {
     const end = (error?: ZpsendError) => {
       clearTimeout(timer);
       unwatch();
@@ -65,10 +65,7 @@ function collect(bus: Bus, subject: string, body: object, ms: number, each: (mes
       if (error) reject(error);
       else resolve();
     };
-    const onSilence = () =>
-      end(new ZpsendError('TIMEOUT', `no answer on ${subject} within ${ms / 1000} s`, { subject }));
-    let timer = setTimeout(onSilence, ms);
-    const unwatch = bus.onDisconnected(() => end(away(subject)));
+    // first, since it throws on a connection that is closing
     const subscription = bus.nc.subscribe(inbox, {
       callback: (error, message) => {
         if (error) return end(translate(error, subject, ms));
@@ -80,7 +77,13 @@ function collect(bus: Bus, subject: string, body: object, ms: number, each: (mes
         timer = setTimeout(onSilence, ms);
       },
     });
+    const onSilence = () =>
+      end(new ZpsendError('TIMEOUT', `no answer on ${subject} within ${ms / 1000} s`, { subject }));
+    let timer = setTimeout(onSilence, ms);
+    const unwatch = bus.onDisconnected(() => end(away(subject)));
     bus.nc.publish(subject, encode(body), { reply: inbox });
+  }).catch((thrown) => {
+    throw translate(thrown, subject, ms);
   });
 }
 
@@ -118,6 +121,7 @@ export async function gather<S extends z.ZodType>(
   ms: number,
 ): Promise<z.output<S>[]> {
   const answers: z.output<S>[] = [];
+  if (!bus.connected) return answers;
   const inbox = createInbox(bus.options.inboxPrefix);
   await new Promise<void>((resolve) => {
     const end = () => {
@@ -125,7 +129,6 @@ export async function gather<S extends z.ZodType>(
       subscription.unsubscribe();
       resolve();
     };
-    const timer = setTimeout(end, ms);
     const subscription = bus.nc.subscribe(inbox, {
       callback: (error, message) => {
         if (error || message.headers?.code === 503) return end();
@@ -136,6 +139,7 @@ export async function gather<S extends z.ZodType>(
         }
       },
     });
+    const timer = setTimeout(end, ms);
     bus.nc.publish(subject, encode(body), { reply: inbox });
   });
   return answers;
