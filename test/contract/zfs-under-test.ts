@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, vi } from 'vitest';
 
 /** Whether these tests run on the machine's own OpenZFS (as root, in the virtual machine) instead of the simulator. */
 export const isReal = process.env.ZPSEND_REAL_ZFS === '1';
@@ -86,6 +86,8 @@ export function lab(bytes = 256 * MIB): Lab {
     child.stdin.write(input);
     return { child, ended: new Promise<number | null>((resolve) => child.once('close', resolve)) };
   };
+  // an emulated machine is slow
+  if (isReal) vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
   beforeAll(() => {
     pool('csrc', bytes);
     pool('cdst', bytes);
