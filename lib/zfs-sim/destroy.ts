@@ -1,23 +1,15 @@
+import { busyFault, destroySnapshots, type Wishes } from './destroy-snapshots.ts';
 import { getopt } from './getopt.ts';
-import { clonesOf, findBookmark, findDataset, noSuch } from './lookup.ts';
-import { checkedName, isBelow, nameFault, parentOf, parseName, poolOf } from './names.ts';
-import { complain, print } from './output.ts';
+import { findBookmark, findDataset, noSuch } from './lookup.ts';
+import { checkedName, isBelow, parentOf, parseName, poolOf } from './names.ts';
+import { print } from './output.ts';
 import { dropReceipt, inReceipt } from './receipt.ts';
 import { Refusal, usage } from './refusal.ts';
-import { isBeingSent } from './sending.ts';
-import { changePool, type Dataset, type Pool, type Snapshot } from './state.ts';
+import { changePool, type Dataset, type Pool } from './state.ts';
 
 const SYNOPSIS = `destroy [-fnpRrv] <filesystem|volume>
 \tdestroy [-dnpRrv] <filesystem|volume>@<snap>[%<snap>][,...]
 \tdestroy <filesystem|volume>#<bookmark>`;
-
-interface Wishes {
-  recursive: boolean;
-  deferred: boolean;
-  dryRun: boolean;
-  verbose: boolean;
-  parsable: boolean;
-}
 
 /** `zfs destroy`. */
 export function destroy(argv: readonly string[]): number {
@@ -90,86 +82,6 @@ function refuseBusy(dataset: Dataset): void {
     const fault = busyFault(dataset, snapshot);
     if (fault !== undefined) throw new Refusal(fault);
   }
-}
-
-function busyFault(dataset: Dataset, snapshot: Snapshot): string | undefined {
-  const full = `${dataset.name}@${snapshot.name}`;
-  if (snapshot.holds !== undefined) {
-    return `cannot destroy snapshot ${full}: it's being held. Run 'zfs holds -r ${full}' to see holders.`;
-  }
-  return isBeingSent(full) ? `cannot destroy snapshot ${full}: dataset is busy` : undefined;
-}
-
-function destroySnapshots(pool: Pool, target: string, wishes: Wishes): number {
-  const [name = '', tail = ''] = target.split('@');
-  const fault = nameFault(tail === '' ? target : name);
-  if (fault !== undefined) throw new Refusal(`cannot open '${target}': ${fault}`);
-  const top = findDataset(pool, name);
-  if (top === undefined) throw noSuch(name);
-  const homes = wishes.recursive ? pool.datasets.filter((each) => each === top || isBelow(each.name, name)) : [top];
-  const chosen = homes.flatMap((dataset) => choose(dataset, tail).map((snapshot) => ({ dataset, snapshot })));
-  if (chosen.length === 0) throw new Refusal('could not find any snapshots to destroy; check snapshot names.');
-  report(chosen, wishes);
-  if (wishes.dryRun) return 0;
-  for (const { dataset, snapshot } of chosen) {
-    const full = `${dataset.name}@${snapshot.name}`;
-    const clones = clonesOf(pool, full).map((each) => each.name);
-    if (dataset.receipt !== undefined && !dataset.receipt.fresh && snapshot === dataset.snapshots.at(-1))
-      clones.push(`${dataset.name}/%recv`);
-    if (clones.length > 0) {
-      throw new Refusal(
-        `cannot destroy '${full}': snapshot has dependent clones\nuse '-R' to destroy the following datasets:\n${clones.join('\n')}`,
-      );
-    }
-  }
-  return remove(chosen, wishes.deferred);
-}
-
-/** Snapshots of `a,b` or `a%b` (both ends included, either end may be left out), oldest first. */
-function choose(dataset: Dataset, tail: string): Snapshot[] {
-  const wanted = new Set<Snapshot>();
-  for (const part of tail.split(',')) {
-    const [first = '', last] = part.split('%');
-    const at = (name: string, otherwise: number): number =>
-      name === '' ? otherwise : dataset.snapshots.findIndex((each) => each.name === name);
-    const from = at(first, 0);
-    const to = last === undefined ? from : at(last, dataset.snapshots.length - 1);
-    if (from < 0 || to < 0) continue;
-    for (const each of dataset.snapshots.slice(from, to + 1)) wanted.add(each);
-  }
-  return dataset.snapshots.filter((each) => wanted.has(each));
-}
-
-function report(chosen: readonly { dataset: Dataset; snapshot: Snapshot }[], wishes: Wishes): void {
-  if (!wishes.verbose) return;
-  for (const { dataset, snapshot } of chosen) {
-    const full = `${dataset.name}@${snapshot.name}`;
-    print(wishes.parsable ? `destroy\t${full}\n` : `${wishes.dryRun ? 'would' : 'will'} destroy ${full}\n`);
-  }
-  // content only ever grows here, so that a snapshot never holds what the dataset has not
-  print(wishes.parsable ? 'reclaim\t0\n' : `${wishes.dryRun ? 'would' : 'will'} reclaim 0B\n`);
-}
-
-/** Removes all of them, or none where one is held or being sent. */
-function remove(chosen: readonly { dataset: Dataset; snapshot: Snapshot }[], deferred: boolean): number {
-  const faults: string[] = [];
-  for (const { dataset, snapshot } of chosen) {
-    if (deferred && snapshot.holds !== undefined) continue;
-    const fault = busyFault(dataset, snapshot);
-    if (fault !== undefined) faults.push(fault);
-  }
-  complain(faults.map((fault) => `${fault}\n`).join(''));
-  if (faults.length > 0) return 1;
-  const gone = new Set(chosen.map(({ snapshot }) => snapshot));
-  for (const snapshot of gone) {
-    if (snapshot.holds === undefined) continue;
-    snapshot.deferred = true;
-    gone.delete(snapshot);
-  }
-  for (const dataset of new Set(chosen.map((each) => each.dataset))) {
-    dataset.snapshots = dataset.snapshots.filter((each) => !gone.has(each));
-  }
-  return 0;
 }
 
 function destroyBookmark(pool: Pool, target: string): number {

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { isAlive, processStamp } from './processes.ts';
 import { type Dataset, type Receipt, stateFolder } from './state.ts';
 import type { StreamHead } from './stream-format.ts';
@@ -25,7 +25,7 @@ export function progressWriter(id: string): {
   mark(object: number, offset: number, bytes: number): void;
   close(): void;
 } {
-  const fd = openSync(markFile(id), 'w');
+  const fd = openSync(markFile(id), constants.O_WRONLY | constants.O_CREAT);
   return {
     mark: (object, offset, bytes) => {
       writeSync(fd, `${object} ${offset} ${bytes}`.padEnd(60), 0);

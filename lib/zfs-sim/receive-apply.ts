@@ -1,0 +1,71 @@
+import { extentCount } from './content.ts';
+import { findDataset, lookupSnapshot } from './lookup.ts';
+import { isBelow, parentOf, parseName } from './names.ts';
+import { applies, storedValue } from './property-store.ts';
+import { dropReceipt } from './receipt.ts';
+import { type Admission, snapshotName, type Wishes } from './receive-admit.ts';
+import { Refusal } from './refusal.ts';
+import type { Dataset, Pool, Snapshot } from './state.ts';
+import { type StreamHead, streamKind } from './stream-format.ts';
+/** Makes the received snapshot out of a stream that has arrived whole. */
+export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admission: Admission): void {
+  const dataset = findDataset(pool, parseName(wishes.target).dataset);
+  const receipt = dataset?.receipt;
+  if (dataset === undefined || receipt?.id !== admission.id)
+    throw new Refusal(`cannot open '${wishes.target}': dataset does not exist`);
+  const origin = dataset.origin === undefined ? undefined : lookupSnapshot(pool, dataset.origin);
+  const base = dataset.snapshots.find((snapshot) => snapshot.guid === head.fromguid);
+  const begin =
+    base !== undefined
+      ? { of: dataset, count: base.extents }
+      : origin
+        ? { of: origin.dataset, count: origin.snapshot.extents }
+        : undefined;
+  dataset.extents = [...(begin?.of.extents.slice(0, begin.count * 2) ?? []), ...head.extents];
+  // without -F newer snapshots stay: they are known to hold nothing new
+  if (base !== undefined && wishes.force) dropNewer(dataset, base, head);
+  else if (origin !== undefined) dataset.props['.shared'] = String(origin.snapshot.extents);
+  dataset.type = head.type;
+  pool.txg += 2;
+  dataset.snapshots.push({
+    name: snapshotName(head, wishes),
+    guid: head.toguid,
+    txg: pool.txg,
+    time: head.time,
+    extents: extentCount(dataset),
+  });
+  setProperties(dataset, head, wishes);
+  if (head.raw && receipt.fresh) {
+    const above = findDataset(pool, parentOf(dataset.name) ?? '');
+    if (above === undefined || !isBelow(dataset.name, above.name) || dataset.keyLoaded === undefined)
+      dataset.keyLoaded = false;
+  }
+  if (receipt.fresh) {
+    if (wishes.unmounted) dataset.unmounted = true;
+    else delete dataset.unmounted;
+  }
+  delete dataset.receipt;
+  dropReceipt(receipt);
+}
+
+function dropNewer(dataset: Dataset, base: Snapshot, head: StreamHead): void {
+  const newer = dataset.snapshots.slice(dataset.snapshots.indexOf(base) + 1);
+  if (newer.some((each) => each.holds !== undefined)) {
+    throw new Refusal(`cannot receive ${streamKind(head)} stream: dataset is busy`);
+  }
+  dataset.snapshots = dataset.snapshots.filter((each) => !newer.includes(each));
+}
+
+function setProperties(dataset: Dataset, head: StreamHead, wishes: Wishes): void {
+  for (const [name, value] of Object.entries(head.props)) {
+    if (wishes.exclude.includes(name) || !applies(name, dataset.type)) continue;
+    dataset.props[name] = value;
+    dataset.props[`.received ${name}`] = value;
+  }
+  for (const [name, value] of wishes.set) {
+    if (name === 'origin') continue;
+    dataset.props[name] = storedValue(name, value, (why) => new Refusal(why));
+    delete dataset.props[`.received ${name}`];
+  }
+  if (head.raw) dataset.props.encryption = head.encryption ?? 'aes-256-gcm';
+}

@@ -1,0 +1,163 @@
+import type { Options } from './getopt.ts';
+import { encryptionRoot, isEncrypted } from './keys.ts';
+import { findBookmark, findDataset, lookupSnapshot, noSuch, openSnapshot, readPoolOf } from './lookup.ts';
+import { checkedName, parseName } from './names.ts';
+import { localProperties } from './property-store.ts';
+import { Refusal, usage } from './refusal.ts';
+import type { ResumePoint } from './resume-token.ts';
+import type { Dataset, Pool, Snapshot } from './state.ts';
+import type { StreamHead } from './stream-format.ts';
+
+/** A stream to be, and the names it goes by. */
+export interface Sending {
+  head: StreamHead;
+  /** The base as it was named, for the dry run's lines. */
+  from?: string;
+  snapshot: string;
+}
+
+/** What a command line without a token asks for. */
+export function asked(options: Options, synopsis: string): Sending {
+  const has = (letter: string): boolean => options.given.has(letter);
+  const [operand, ...more] = options.operands;
+  if (operand === undefined) throw usage('missing snapshot argument', synopsis);
+  if (more.length > 0) throw usage('too many arguments', synopsis);
+  const pool = readPoolOf(operand);
+  const base = options.given.get('i')?.[0];
+  const { dataset, snapshot } = openSnapshot(pool, operand);
+  const from = base === undefined || pool === undefined ? undefined : findBase(pool, dataset, operand, snapshot, base);
+  const raw = has('w');
+  if (pool !== undefined && isEncrypted(dataset) && !raw) {
+    if (has('p')) {
+      throw new Refusal(
+        `cannot send ${operand}: encrypted dataset ${dataset.name} may not be sent with properties without the raw flag\n` +
+          `warning: cannot send '${operand}': backup failed`,
+      );
+    }
+    if (encryptionRoot(pool, dataset)?.keyLoaded === false && !has('n')) {
+      throw new Refusal(`warning: cannot send '${operand}': dataset key must be loaded`);
+    }
+  }
+  const flags = [
+    ...(has('L') || raw ? ['largeblockok'] : []),
+    ...(has('e') || raw ? ['embedok'] : []),
+    ...(has('c') || raw ? ['compressok'] : []),
+  ];
+  const head = headOf(dataset, snapshot, from, raw, flags, has('p'));
+  return { head, snapshot: operand, ...(from === undefined ? {} : { from: from.name }) };
+}
+
+interface Base {
+  name: string;
+  guid: string;
+  extents: number;
+  clone: boolean;
+}
+
+function findBase(pool: Pool, dataset: Dataset, to: string, snapshot: Snapshot, base: string): Base {
+  const full = /^[@#]/.test(base)
+    ? `${dataset.name}${base}`
+    : base.includes('@') || base.includes('#')
+      ? base
+      : `${dataset.name}@${base}`;
+  const name = checkedName(full);
+  const notEarlier = new Refusal(`warning: cannot send '${to}': not an earlier snapshot from the same fs`);
+  if (name.bookmark !== undefined) {
+    const bookmark = findBookmark(findDataset(pool, name.dataset), name.bookmark);
+    if (bookmark === undefined)
+      throw new Refusal(`warning: cannot send '${to}': incremental source (${full}) does not exist`);
+    if (name.dataset !== dataset.name || bookmark.txg >= snapshot.txg) throw notEarlier;
+    return { name: full, guid: bookmark.guid, extents: bookmark.extents, clone: false };
+  }
+  const found = lookupSnapshot(pool, full);
+  if (found === undefined) throw noSuch(full);
+  if (!isEarlier(pool, found.snapshot, found.dataset, dataset, snapshot)) throw notEarlier;
+  const clone = found.dataset !== dataset;
+  return { name: full, guid: found.snapshot.guid, extents: found.snapshot.extents, clone };
+}
+
+/** Whether a snapshot comes before another: in the same dataset, or in the line of its origins. */
+function isEarlier(pool: Pool, earlier: Snapshot, home: Dataset, dataset: Dataset, later: Snapshot): boolean {
+  if (home === dataset) return earlier.txg < later.txg;
+  const origin = dataset.origin === undefined ? undefined : lookupSnapshot(pool, dataset.origin);
+  if (origin === undefined) return false;
+  return origin.snapshot === earlier || isEarlier(pool, earlier, home, origin.dataset, origin.snapshot);
+}
+
+function headOf(
+  dataset: Dataset,
+  snapshot: Snapshot,
+  from: Base | undefined,
+  raw: boolean,
+  flags: string[],
+  withProperties: boolean,
+): StreamHead {
+  return {
+    toguid: snapshot.guid,
+    fromguid: from?.guid ?? '0',
+    toname: `${dataset.name}@${snapshot.name}`,
+    time: snapshot.time,
+    type: dataset.type,
+    extents: dataset.extents.slice((from?.extents ?? 0) * 2, snapshot.extents * 2),
+    clone: from?.clone ?? false,
+    raw: raw && isEncrypted(dataset),
+    ...(raw && isEncrypted(dataset) ? { encryption: dataset.props.encryption ?? 'aes-256-gcm' } : {}),
+    props: {
+      ...(dataset.props.volsize === undefined ? {} : { volsize: dataset.props.volsize }),
+      ...(withProperties ? localProperties(dataset) : {}),
+    },
+    flags,
+  };
+}
+
+/** What a resume token asks for: its snapshots are found by guid, whatever they are called now. */
+export function resumed(point: ResumePoint): Sending {
+  const pool = readPoolOf(point.toname);
+  const named = pool === undefined ? undefined : lookupSnapshot(pool, point.toname);
+  const to =
+    named?.snapshot.guid === point.toguid ? named : byGuid(pool, point.toguid, parseName(point.toname).dataset);
+  if (pool === undefined || to === undefined) {
+    throw new Refusal(`cannot resume send: '${point.toname}' used in the initial send no longer exists`, 255);
+  }
+  let from: Base | undefined;
+  if (point.fromguid !== '0') {
+    const base = byGuid(pool, point.fromguid, to.dataset.name);
+    const bookmark = to.dataset.bookmarks.find((mark) => mark.guid === point.fromguid);
+    if (base !== undefined) {
+      from = {
+        name: `${base.dataset.name}@${base.snapshot.name}`,
+        guid: point.fromguid,
+        extents: base.snapshot.extents,
+        clone: base.dataset !== to.dataset,
+      };
+    } else if (bookmark !== undefined) {
+      from = {
+        name: `${to.dataset.name}#${bookmark.name}`,
+        guid: point.fromguid,
+        extents: bookmark.extents,
+        clone: false,
+      };
+    } else {
+      throw new Refusal(
+        `cannot resume send: incremental source 0x${BigInt(point.fromguid).toString(16)} no longer exists`,
+        255,
+      );
+    }
+  }
+  const head = headOf(to.dataset, to.snapshot, from, point.raw, point.flags, false);
+  head.resume = { object: point.object, offset: point.offset };
+  const snapshot = `${to.dataset.name}@${to.snapshot.name}`;
+  return { head, snapshot, ...(from === undefined ? {} : { from: from.name }) };
+}
+
+/** A snapshot by its guid; where several have it, the one of the dataset that is named first. */
+function byGuid(
+  pool: Pool | undefined,
+  guid: string,
+  first: string,
+): { dataset: Dataset; snapshot: Snapshot } | undefined {
+  const found = (pool?.datasets ?? []).flatMap((dataset) =>
+    dataset.snapshots.filter((snapshot) => snapshot.guid === guid).map((snapshot) => ({ dataset, snapshot })),
+  );
+  return found.find(({ dataset }) => dataset.name === first) ?? found[0];
+}
