@@ -9,7 +9,7 @@ export type BulkOptions = NodeConnectionOptions & { readonly bulk: true };
 
 const isBulk = (options: NodeConnectionOptions): options is BulkOptions => 'bulk' in options;
 
-/** At most 16 MiB of socket memory that is held by unwritten bytes before they are copied out. */
+/** At most 16 MiB of socket memory held by unwritten bytes before they are copied out. */
 const slabs = { size: 256 * 1024, most: 64 };
 
 /**
@@ -79,7 +79,18 @@ export class BulkTransport extends NodeTransport {
     for (const frame of early) this.demux.feed(Buffer.from(frame));
     this.#running = true;
     // TLS decrypts into buffers of its own; a plain socket emits no data from here on, but has to flow
-    this.socket.on('data', (frame: Buffer) => this.#read(() => this.demux.feed(frame)));
+    this.socket.on('data', (frame: Buffer) => this.#read(() => this.#copied(frame)));
+  }
+
+  /** What TLS decrypted is copied, so that the collector finds its buffers young: held, they cost half as much CPU again. */
+  #copied(frame: Buffer): void {
+    const reader = this.#reader;
+    for (let at = 0; reader && at < frame.length; ) {
+      const length = frame.copy(reader.room(), 0, at);
+      const { bytes, slab } = reader.filled(length);
+      this.demux.feed(bytes, slab);
+      at += length;
+    }
   }
 
   /** Whoever takes the bytes handles what goes wrong with them; what is left is a broken protocol. */
