@@ -2,7 +2,7 @@ import { PassThrough, Readable, Writable } from 'node:stream';
 import { connect, headers } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type BulkConnection, openBulk } from '../../lib/bus/direct/bulk-connection.ts';
-import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/direct/frame.ts';
+import { controlFrame, headerBytes, readHeader, writeHeader } from '../../lib/bus/direct/frame.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/direct/receive.ts';
 import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
@@ -193,6 +193,28 @@ describe('I7: no end without end()', () => {
     expect(seen).toMatchObject({ total: undefined, broken: { code: 'INTERNAL', message: 'zfs send failed' } });
     direct.end();
     expect(await direct.final).toMatchObject({ type: 'failed', error: { message: 'zfs send failed' } });
+  });
+
+  test('nothing that looks like an end is ever published after an abort', async () => {
+    const nc = await connect({ servers: server().url });
+    onTestFinished(() => nc.close());
+    const types: unknown[] = [];
+    nc.subscribe(dataSubject, {
+      callback: (_error, message) => types.push(readHeader(Buffer.from(message.data))?.type),
+    });
+    await nc.flush();
+    const direct = await sender();
+    direct.abort({ code: 'INTERNAL', message: 'zfs send failed', retryable: false });
+    direct.end();
+    const marker = await rawSender();
+    await expect
+      .poll(async () => {
+        await marker(data(0, 1));
+        return types;
+      })
+      .toContain('data');
+    expect(types).toContain('abort');
+    expect(types).not.toContain('end');
   });
 
   test('a source that breaks off fails the pump', async () => {
