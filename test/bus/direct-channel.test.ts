@@ -200,7 +200,7 @@ describe('I7: no end without end()', () => {
     onTestFinished(() => nc.close());
     const types: unknown[] = [];
     nc.subscribe(dataSubject, {
-      callback: (_error, message) => types.push(readHeader(Buffer.from(message.data))?.type),
+      callback: (_error, message) => void types.push(readHeader(Buffer.from(message.data))?.type),
     });
     await nc.flush();
     const direct = await sender();
