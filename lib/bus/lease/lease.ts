@@ -86,8 +86,12 @@ export function keepLease(kv: KV, key: string, lock: Lock, revision: number, sin
       clearInterval(timer);
       if (!state.held) return;
       const deadline = deadlineOf(state, times);
-      // an answer under way would change the revision that the delete must name
-      await Promise.race([under, sleep(Math.max(0, deadline - clock()), undefined, { ref: false })]);
+      // an answer under way would change the revision that the delete must name, and an unclear one asks once more
+      const late = sleep(Math.max(0, deadline - clock()), undefined, { ref: false });
+      for (let seen: Promise<void> | undefined; seen !== under && clock() < deadline; ) {
+        seen = under;
+        await Promise.race([seen, late]);
+      }
       state = { held: false };
       while (!(await isDeleted(kv, key, current)) && clock() < deadline) await sleep(retryMs);
     },

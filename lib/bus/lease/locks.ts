@@ -100,6 +100,8 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
       const holder = lockIn(entry);
       if (entry && holder?.nonce === lock.nonce) return keepLease(kv, key, lock, entry.revision, before, ttl);
       if (entry?.operation === 'PUT') throw lockedBy(host, dataset, holder, entry.revision);
+      // 10071: somebody had it, and has given it back since
+      if (error instanceof JetStreamApiError && error.code === 10071) return acquire(host, dataset, lock);
       throw translate(error, `the lock ${key} cannot be taken`);
     }
   }
