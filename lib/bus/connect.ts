@@ -125,7 +125,7 @@ async function closeWithin(nc: NatsConnection, ms: number): Promise<void> {
   if (nc.isClosed()) return;
   const timer = setTimeout(() => void nc.close(), ms);
   try {
-    await nc.drain();
+    await Promise.race([nc.drain(), nc.closed()]);
   } catch {
     await nc.close();
   } finally {
