@@ -1,12 +1,15 @@
-import type { Readable, Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { execa } from 'execa';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type Failure, toError } from './errors.ts';
+import type { OutputPairs } from './pipe.ts';
 
 /** Where and how `zfs` is run. */
 export interface Rim {
   host: string;
   env: NodeJS.ProcessEnv;
+  /** For the streams of `zfs send`; a plain pipe without. */
+  outputs?: OutputPairs;
 }
 
 export interface Outcome {
@@ -86,20 +89,25 @@ const text = (bytes: Uint8Array): string =>
 
 /** Starts a `zfs send` or `zfs receive`; the stream's bytes pass through untouched. */
 export function start(rim: Rim, argv: string[], about: Pick<Failure, 'doing' | 'from'>): ZfsProcess {
+  const pair = argv[0] === 'send' ? rim.outputs?.take() : undefined;
   const child = execa('zfs', argv, {
     env: rim.env,
     extendEnv: false,
     encoding: 'buffer',
     buffer: false,
     reject: false,
+    stdout: pair?.stdio ?? 'pipe',
   });
+  pair?.stdio.destroy();
+  // execa has no stream for an output that is not its own
+  const stdout: Readable = pair?.output ?? child.stdout ?? Readable.from([]);
   // execa lets go what nobody reads within a tick; a paused stream waits for its reader
-  child.stdout.pause();
+  if (!pair) stdout.pause();
   // a listener of our own: what becomes of execa's after its end is its affair
   child.stdin.on('error', () => {});
-  child.stdout.on('error', () => {});
+  stdout.on('error', () => {});
   if (argv[0] === 'send') child.stdin.end();
-  else child.stdout.resume();
+  else stdout.resume();
 
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {
@@ -125,12 +133,12 @@ export function start(rim: Rim, argv: string[], about: Pick<Failure, 'doing' | '
   return {
     pid: child.pid,
     stdin: child.stdin,
-    stdout: child.stdout,
+    stdout,
     done,
     kill(signal = 'SIGTERM') {
       child.kill(signal);
       child.stdin.destroy();
-      child.stdout.destroy();
+      stdout.destroy();
     },
   };
 }

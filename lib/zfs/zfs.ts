@@ -41,6 +41,7 @@ import {
   type Seen,
   type TokenContents,
 } from './parse.ts';
+import { openOutputPairs } from './pipe.ts';
 import { environment, type Outcome, type Rim, run, start, type ZfsProcess } from './run.ts';
 
 export type { Seen, TokenContents } from './parse.ts';
@@ -87,7 +88,11 @@ export interface ZfsOptions {
 const namesAtOnce = 4000;
 
 export function createZfs(options: ZfsOptions = {}): Zfs {
-  const rim: Rim = { host: options.host ?? hostname(), env: environment(options.env ?? process.env) };
+  const rim: Rim = {
+    host: options.host ?? hostname(),
+    env: environment(options.env ?? process.env),
+    outputs: openOutputPairs(),
+  };
   const unknown = new Set<string>();
 
   const failed = (outcome: Outcome, doing: string, from?: string): ZpsendError =>
