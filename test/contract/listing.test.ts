@@ -214,14 +214,14 @@ describe('get, set and inherit', () => {
   test('a value has a source, inherited from whoever set it', () => {
     const dataset = `${z.source}/a/kid`;
     const get = (property: string) => z.ok('get', '-Hp', '-o', 'value,source', property, dataset)[0];
-    expect(get('readonly')).toBe('off\tdefault');
-    z.ok('set', 'readonly=on', `${z.source}/a`);
-    expect(get('readonly')).toBe(`on\tinherited from ${z.source}/a`);
-    z.ok('set', 'readonly=off', dataset);
-    expect(get('readonly')).toBe('off\tlocal');
-    z.ok('inherit', 'readonly', dataset);
-    z.ok('inherit', 'readonly', `${z.source}/a`);
-    expect(get('readonly')).toBe('off\tdefault');
+    expect(get('recordsize')).toBe('131072\tdefault');
+    z.ok('set', 'recordsize=64K', `${z.source}/a`);
+    expect(get('recordsize')).toBe(`65536\tinherited from ${z.source}/a`);
+    z.ok('set', 'recordsize=32K', dataset);
+    expect(get('recordsize')).toBe('32768\tlocal');
+    z.ok('inherit', 'recordsize', dataset);
+    z.ok('inherit', 'recordsize', `${z.source}/a`);
+    expect(get('recordsize')).toBe('131072\tdefault');
   });
 
   test('user properties, on datasets and snapshots', () => {
