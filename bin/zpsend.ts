@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
 
 enableCompileCache();
 
@@ -8,6 +9,8 @@ async function run(argv: string[]): Promise<number> {
   const [command, ...rest] = argv;
   const help = rest.includes('--help') || rest.includes('-h');
   if ((command === 'sender' || command === 'receiver') && !help) {
+    // short-lived objects are small here; a large young generation only makes the process large (16 MiB by default)
+    setFlagsFromString('--max-semi-space-size=2');
     const { runService } = await import('../services/host/life.ts');
     const isPrivate = rest.includes('--private');
     const service =

@@ -5,10 +5,10 @@ import { request } from '../lib/bus/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type Info, infoSchema } from '../schemas/host.ts';
+import type { Check } from '../schemas/output.ts';
 import type { Cli } from './cli.ts';
 import { discoverHosts } from './discover.ts';
 import { bytes } from './format.ts';
-import type { Check } from './output.ts';
 import { startPrivate } from './private-sender.ts';
 
 const good = (what: string, found: string): Check => ({ what, result: 'good', found });

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { version } from '../lib/settings/version.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { Cli } from './cli.ts';
 import { addAbort } from './commands/abort.ts';
@@ -14,7 +15,6 @@ import { addStatus } from './commands/status.ts';
 import { errorLines } from './errors.ts';
 import { exit, exitFor, usage } from './exit.ts';
 import { openIo } from './io.ts';
-import { version } from './version.ts';
 
 const commands = [
   addSend,
@@ -62,7 +62,7 @@ export async function main(argv: string[]): Promise<number> {
 function program(cli: Cli): Command {
   const root = new Command('zpsend')
     .description('Replicates ZFS snapshots from host to host over a NATS cluster.')
-    .version(version(), '-V, --version')
+    .version(version, '-V, --version')
     .exitOverride()
     // errors are told once, in one form, by main
     .configureOutput({ outputError: () => {} })

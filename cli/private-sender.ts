@@ -23,16 +23,21 @@ export async function startPrivate({ env, self: [node, script] }: Cli): Promise<
     // a Ctrl-C is for this command, which then tells the sender
     detached: true,
     reject: false,
-    maxBuffer: 100_000,
+    // a long job says more than may be kept
+    buffer: false,
   });
-  const ended = child.then((result) => result);
+  const ended: Promise<unknown> = child.then(() => undefined);
+  let said: string[] = [];
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said = [...said, ...text.trim().split('\n')].slice(-3);
+  });
   const ready = await Promise.race([firstLine(child.stdout), ended]);
   const parsed = typeof ready === 'string' ? readySchema.safeParse(tryJson(ready)) : undefined;
   if (!parsed?.success) {
     child.kill();
-    const { stderr } = await ended;
-    const said = (stderr ?? '').trim().split('\n').slice(-3).join('; ');
-    throw new ZpsendError('UNREACHABLE', `no sender runs on this host, and one cannot be started: ${said || ready}`);
+    await ended;
+    const why = said.join('; ') || String(ready);
+    throw new ZpsendError('UNREACHABLE', `no sender runs on this host, and one cannot be started: ${why}`);
   }
   return {
     instance: parsed.data.instance,

@@ -1,8 +1,10 @@
 import type { z } from 'zod';
 import type { Bus } from '../lib/bus/connect.ts';
-import { request } from '../lib/bus/request.ts';
+import { joinPlan } from '../lib/bus/plan-parts.ts';
+import { request, requestMany } from '../lib/bus/request.ts';
 import { type SenderVerb, subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
+import { type PlanReply, planReplySchema, type SendRequest } from '../schemas/plan.ts';
 import type { Cli } from './cli.ts';
 import { type PrivateSender, startPrivate } from './private-sender.ts';
 import { thisHost } from './this-host.ts';
@@ -12,6 +14,8 @@ export interface SenderRoute {
   readonly host: string;
   /** @param ms how long to wait for the answer, in milliseconds */
   ask<S extends z.ZodType>(verb: SenderVerb, body: object, reply: S, ms?: number): Promise<z.output<S>>;
+  /** The plan for one target, however many messages it takes. @param ms the longest silence, in milliseconds */
+  plan(body: SendRequest, ms: number): Promise<PlanReply>;
   /** Aborted when a sender of our own has ended too early. */
   readonly lost: AbortSignal;
 }
@@ -35,22 +39,30 @@ export async function withSender<T>(
     void started.ended.then(() => lost.abort());
     return started;
   };
+  /** Asks the service, or our own sender where nobody serves. */
+  async function ask<T>(verb: SenderVerb, through: (subject: string) => Promise<T>): Promise<T> {
+    const subject = subjects.send(host, verb);
+    if (own !== undefined) return through(subjects.instance(subject, (await own).instance));
+    try {
+      return await through(subject);
+    } catch (error) {
+      // whoever asks for a job's status or end means a sender that was there
+      if (!isNobody(error, subject) || (verb !== 'plan' && verb !== 'start')) throw error;
+      // several targets ask at once, and one sender is enough
+      own ??= startOwn();
+      return ask(verb, through);
+    }
+  }
   const route: SenderRoute = {
     host,
     lost: lost.signal,
-    async ask(verb, body, reply, ms) {
-      const subject = subjects.send(host, verb);
-      if (own !== undefined) return request(bus, subjects.instance(subject, (await own).instance), body, reply, ms);
-      try {
-        return await request(bus, subject, body, reply, ms);
-      } catch (error) {
-        // whoever asks for a job's status or end means a sender that was there
-        if (!isNobody(error, subject) || (verb !== 'plan' && verb !== 'start')) throw error;
-        // several targets ask at once, and one sender is enough
-        own ??= startOwn();
-        return route.ask(verb, body, reply, ms);
-      }
-    },
+    ask: (verb, body, reply, ms) => ask(verb, (subject) => request(bus, subject, body, reply, ms)),
+    plan: (body, ms) =>
+      ask('plan', async (subject) => {
+        const whole = joinPlan(await requestMany(bus, subject, body, planReplySchema, ms));
+        if (whole) return whole;
+        throw new ZpsendError('INTERNAL', `the sender on ${host} answered with no plan`);
+      }),
   };
   try {
     return await use(route);

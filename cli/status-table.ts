@@ -1,7 +1,7 @@
 import type { Job } from '../schemas/job.ts';
+import type { StatusOutput } from '../schemas/output.ts';
 import type { TransferState } from '../schemas/transfer.ts';
 import { bytes, duration, rate } from './format.ts';
-import type { StatusOutput } from './output.ts';
 import { type Column, table } from './table.ts';
 
 type Transfer = TransferState & { host: string };

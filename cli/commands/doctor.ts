@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { connectBus } from '../../lib/bus/connect.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import type { Check } from '../../schemas/output.ts';
 import { checkHosts, checkJetStream, checkNode, checkPermissions, checkZfs } from '../checkup.ts';
 import type { Cli, JsonOption } from '../cli.ts';
 import { exit } from '../exit.ts';
-import type { Check } from '../output.ts';
 import { thisHost } from '../this-host.ts';
 
 export function addDoctor(program: Command, cli: Cli): void {

@@ -3,11 +3,11 @@ import type { Bus } from '../../lib/bus/connect.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type Info, infoSchema } from '../../schemas/host.ts';
+import type { HostsOutput } from '../../schemas/output.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { discoverHosts } from '../discover.ts';
 import { exit } from '../exit.ts';
 import { bytes } from '../format.ts';
-import type { HostsOutput } from '../output.ts';
 import { table } from '../table.ts';
 
 export function addHosts(program: Command, cli: Cli): void {

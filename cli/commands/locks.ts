@@ -1,15 +1,12 @@
 import type { Command } from 'commander';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { listLocks } from '../../lib/bus/lease/locks.ts';
+import type { LocksOutput } from '../../schemas/output.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit } from '../exit.ts';
 import { duration } from '../format.ts';
-import type { LocksOutput } from '../output.ts';
 import { table } from '../table.ts';
 
 type Lock = LocksOutput['locks'][number];
-
-/** Time to live of a lock, should the bucket have to be made, in seconds: the services' default. */
-const lockSeconds = 30;
 
 export function addLocks(program: Command, cli: Cli): void {
   program
@@ -23,8 +20,9 @@ export function addLocks(program: Command, cli: Cli): void {
 
 async function locks(cli: Cli, { json }: JsonOption): Promise<number> {
   const held = await withBus(cli, async (bus) => {
-    const list = await (await openLocks(bus, lockSeconds)).list();
-    return list.map(({ nonce: _, renewed, ...lock }): Lock => ({ ...lock, renewed: renewed.toISOString() }));
+    return (await listLocks(bus)).map(
+      ({ nonce: _, renewed, ...lock }): Lock => ({ ...lock, renewed: renewed.toISOString() }),
+    );
   });
   if (json) cli.io.out(JSON.stringify({ locks: held } satisfies LocksOutput));
   else if (held.length > 0) table(columns(Date.now()), held).forEach(cli.io.out);

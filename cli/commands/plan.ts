@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { plan as planPurely } from '../../lib/plan/plan.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { type PlanReply, planReplySchema } from '../../schemas/plan.ts';
+import type { PlanReply } from '../../schemas/plan.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { errorLines } from '../errors.ts';
 import { exitForAll, usage } from '../exit.ts';
@@ -77,7 +77,7 @@ const planOverBus = (cli: Cli, { host, requests }: Asked): Promise<PlanReply[]> 
       Promise.all(
         requests.map(async (request): Promise<PlanReply> => {
           try {
-            return await route.ask('plan', request, planReplySchema, patienceMs);
+            return await route.plan(request, patienceMs);
           } catch (thrown) {
             // one of several targets does not spoil the others' plans
             if (requests.length === 1) throw thrown;

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import { requestMany } from '../../lib/bus/request.ts';
-import { subjects } from '../../lib/bus/subjects.ts';
-import { type DatasetEntry, type Inventory, inventorySchema } from '../../schemas/inventory.ts';
+import { requestInventory } from '../../lib/bus/listing.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit } from '../exit.ts';
 import { bytes } from '../format.ts';
@@ -12,9 +11,6 @@ import { thisHost } from '../this-host.ts';
 interface Options extends JsonOption {
   recursive?: true;
 }
-
-/** The longest silence while a host lists, in milliseconds. */
-const patienceMs = 60_000;
 
 export function addSnapshots(program: Command, cli: Cli): void {
   program
@@ -33,10 +29,7 @@ export async function snapshots(cli: Cli, place: string | undefined, options: Op
   const here = thisHost(cli.env);
   const { host, dataset } = place === undefined ? { host: here } : parsePlace(place, here);
   const body = { ...(dataset !== undefined && { dataset }), ...(options.recursive && { recursive: true }) };
-  const parts = await withBus(cli, (bus) =>
-    requestMany(bus, subjects.snapshots(host), body, inventorySchema, patienceMs),
-  );
-  const inventory: Inventory = { host, datasets: whole(parts) };
+  const inventory = await withBus(cli, (bus) => requestInventory(bus, host, body));
   if (options.json) {
     cli.io.out(JSON.stringify(inventory));
     return exit.done;
@@ -45,18 +38,6 @@ export async function snapshots(cli: Cli, place: string | undefined, options: Op
   if (rows.length === 0) cli.io.err(`zpsend: no snapshots in ${dataset ?? 'any dataset'} on ${host}`);
   table(columns, rows).forEach(cli.io.out);
   return exit.done;
-}
-
-/** A dataset with many snapshots comes in several messages. */
-function whole(parts: readonly Inventory[]): DatasetEntry[] {
-  const datasets = new Map<string, DatasetEntry>();
-  for (const piece of parts.flatMap((part) => part.datasets)) {
-    const begun = datasets.get(piece.name);
-    begun?.snapshots.push(...piece.snapshots);
-    begun?.bookmarks.push(...piece.bookmarks);
-    if (!begun) datasets.set(piece.name, piece);
-  }
-  return [...datasets.values()];
 }
 
 interface Row {

@@ -5,11 +5,11 @@ import { gather } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { sendStatusSchema } from '../../schemas/job.ts';
 import { hostSchema } from '../../schemas/names.ts';
+import type { StatusOutput } from '../../schemas/output.ts';
 import { receiveStatusSchema } from '../../schemas/transfer.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { discoverHosts } from '../discover.ts';
 import { exit, usage } from '../exit.ts';
-import type { StatusOutput } from '../output.ts';
 import { statusLines } from '../status-table.ts';
 
 interface Options extends JsonOption {

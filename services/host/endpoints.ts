@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import type { Bus } from '../../lib/bus/connect.ts';
+import { toParts } from '../../lib/bus/listing.ts';
 import { gather } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { version } from '../../lib/settings/version.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import {
@@ -12,9 +14,7 @@ import {
   type SnapshotsRequest,
   snapshotsRequestSchema,
 } from '../../schemas/host.ts';
-import { toParts } from './listing-parts.ts';
 import type { Log } from './log.ts';
-import { version } from './version.ts';
 
 const siblingsMs = 300;
 

@@ -2,12 +2,12 @@ import { type Bus, connectBus } from '../../lib/bus/connect.ts';
 import { type BulkConnection, openBulk } from '../../lib/bus/direct/bulk-connection.ts';
 import { announce } from '../../lib/bus/discovery.ts';
 import type { Served } from '../../lib/bus/serve.ts';
+import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
+import { version } from '../../lib/settings/version.ts';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { newId } from './ids.ts';
 import { type Log, openLog } from './log.ts';
-import { loadSettings, type Settings } from './settings.ts';
-import { version } from './version.ts';
 
 /** What a service is made of. */
 export interface ServiceContext {

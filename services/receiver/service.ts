@@ -1,8 +1,8 @@
 import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
+import { version } from '../../lib/settings/version.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
-import { version } from '../host/version.ts';
 import { openArrivals } from './arrivals.ts';
 import { serveReceiver } from './endpoints.ts';
 

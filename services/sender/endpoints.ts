@@ -1,3 +1,4 @@
+import { planParts } from '../../lib/bus/plan-parts.ts';
 import { gather } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
@@ -64,9 +65,10 @@ export function serveSender(options: SenderOptions): Sender {
     return { job: job.id, host };
   }
 
-  async function planFor(request: SendRequest): Promise<PlanReply> {
-    const { plan } = await makePlan(options, request);
-    return { source: host, target: request.to.host, plan: await withSizes(options.zfs, plan) };
+  async function* planFor(request: SendRequest): AsyncGenerator<PlanReply> {
+    const made = await makePlan(options, request);
+    const plan = await withSizes(options.zfs, made.plan);
+    for (const part of planParts(plan)) yield { source: host, target: request.to.host, plan: part };
   }
 
   const abortHere = (id: string): boolean => {
@@ -106,7 +108,7 @@ export function serveSender(options: SenderOptions): Sender {
     return options.private ? [own] : [serve(bus, { ...endpoint, name: `send-${verb}`, subject, queue: 'sender' }), own];
   };
   const endpoints = [
-    ...both('plan', { request: sendRequestSchema, handle: async (asked) => planFor(sendRequestSchema.parse(asked)) }),
+    ...both('plan', { request: sendRequestSchema, handle: (asked) => planFor(sendRequestSchema.parse(asked)) }),
     ...both('start', { request: sendRequestSchema, handle: async (asked) => start(sendRequestSchema.parse(asked)) }),
     ...both('status', {
       request: jobStatusRequestSchema,

@@ -1,13 +1,11 @@
 import type { Bus } from '../../lib/bus/connect.ts';
-import { requestMany } from '../../lib/bus/request.ts';
-import { subjects } from '../../lib/bus/subjects.ts';
+import { requestInventory } from '../../lib/bus/listing.ts';
 import { plan } from '../../lib/plan/plan.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { type DatasetEntry, type Inventory, inventorySchema } from '../../schemas/inventory.ts';
+import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Plan, SendRequest } from '../../schemas/plan.ts';
-import { joinParts } from '../host/listing-parts.ts';
 
 export interface PlanningDeps {
   readonly host: string;
@@ -21,14 +19,10 @@ export interface Planned {
   readonly target: Inventory;
 }
 
-const patienceMs = 60_000;
-
 /** What a receiver has of a dataset, or of everything; a dataset that is not there is an empty listing. */
 async function listTarget(bus: Bus, host: string, dataset: string | undefined): Promise<Inventory> {
   try {
-    const body = dataset === undefined ? {} : { dataset };
-    const parts = await requestMany(bus, subjects.snapshots(host), body, inventorySchema, patienceMs);
-    return { host, datasets: joinParts(parts.flatMap((part) => part.datasets)) };
+    return await requestInventory(bus, host, dataset === undefined ? {} : { dataset });
   } catch (error) {
     if (error instanceof ZpsendError && error.code === 'NO_SUCH_DATASET') return { host, datasets: [] };
     throw error;

@@ -1,6 +1,6 @@
+import { version } from '../../lib/settings/version.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
-import { version } from '../host/version.ts';
 import { serveSender } from './endpoints.ts';
 
 /** Jobs at once; each is at most one `zfs send`. */

@@ -107,7 +107,8 @@ describe('whatever happened to both sides', () => {
       }),
       { numRuns: 3000 },
     );
-    for (const [kind, times] of Object.entries(seen)) expect(times, kind).toBeGreaterThan(20);
+    // chance decides how often; never would mean that the generator cannot make it
+    for (const [kind, times] of Object.entries(seen)) expect(times, kind).toBeGreaterThan(2);
   });
 
   it('a chain is refused when it cannot be carried out without touching what the target has, and only then', () => {

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { loadSettings, type Settings } from '../../services/host/settings.ts';
 
 let folder: string;
 beforeAll(() => {

@@ -40,18 +40,51 @@ function translate(thrown: unknown, what: string): ZpsendError {
   return new ZpsendError('UNREACHABLE', `${what}: ${reason}`);
 }
 
-/** Opened after it was made, since a bucket that this client made may be read from any replica. */
-async function openBucket(bus: Bus, ttl: number): Promise<KV> {
-  const kvm = new Kvm(jetstream(bus.nc, { timeout: 4000 }));
+const bucketsOf = (bus: Bus): Kvm => new Kvm(jetstream(bus.nc, { timeout: 4000 }));
+
+/** The bucket, read from its leader; undefined where nobody has made it yet. */
+async function existingBucket(bus: Bus): Promise<KV | undefined> {
   try {
-    const existing = await kvm.open(locksBucket);
+    const existing = await bucketsOf(bus).open(locksBucket);
     await existing.status();
     return existing;
   } catch (error) {
-    if (!(error instanceof JetStreamApiError && error.code === 10059)) throw error;
+    if (error instanceof JetStreamApiError && error.code === 10059) return undefined;
+    throw error;
   }
-  await kvm.create(locksBucket, { history: 1, ttl, description: 'zpsend: one receive into a dataset at a time' });
-  return kvm.open(locksBucket);
+}
+
+/** Opened again after it was made, since a bucket that this client made may be read from any replica. */
+async function openBucket(bus: Bus, ttl: number): Promise<KV> {
+  const existing = await existingBucket(bus);
+  if (existing) return existing;
+  const description = 'zpsend: one receive into a dataset at a time';
+  await bucketsOf(bus).create(locksBucket, { history: 1, ttl, description });
+  return bucketsOf(bus).open(locksBucket);
+}
+
+async function heldIn(kv: KV): Promise<HeldLock[]> {
+  const held: HeldLock[] = [];
+  for await (const key of await kv.keys()) {
+    const entry = await kv.get(key);
+    const lock = lockIn(entry);
+    const place = parseLockKey(key);
+    if (entry && lock && place) held.push({ ...lock, ...place, revision: entry.revision, renewed: entry.created });
+  }
+  return held.sort((a, b) => (a.host + a.dataset < b.host + b.dataset ? -1 : 1));
+}
+
+/**
+ * The locks that are held now; makes nothing.
+ * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer
+ */
+export async function listLocks(bus: Bus): Promise<HeldLock[]> {
+  try {
+    const kv = await existingBucket(bus);
+    return kv ? await heldIn(kv) : [];
+  } catch (error) {
+    throw translate(error, `the bucket ${locksBucket} cannot be read`);
+  }
 }
 
 function lockedBy(host: string, dataset: string, holder: Lock | undefined, revision: number | undefined): ZpsendError {
@@ -106,16 +139,5 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     }
   }
 
-  async function list(): Promise<HeldLock[]> {
-    const held: HeldLock[] = [];
-    for await (const key of await kv.keys()) {
-      const entry = await kv.get(key);
-      const lock = lockIn(entry);
-      const place = parseLockKey(key);
-      if (entry && lock && place) held.push({ ...lock, ...place, revision: entry.revision, renewed: entry.created });
-    }
-    return held.sort((a, b) => (a.host + a.dataset < b.host + b.dataset ? -1 : 1));
-  }
-
-  return { acquire, list, ttl };
+  return { acquire, list: () => heldIn(kv), ttl };
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { entriesPerPart, joinParts, toParts } from '../../lib/bus/listing.ts';
 import { type DatasetEntry, inventorySchema } from '../../schemas/inventory.ts';
-import { entriesPerPart, joinParts, toParts } from '../../services/host/listing-parts.ts';
 
 const dataset = (n: number, snapshots: number, bookmarks: number): DatasetEntry => ({
   name: `tank/d${n}`,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { infoSchema } from '../schemas/host.ts';
-import { jobSchema } from '../schemas/job.ts';
-import { datasetSchema, hostSchema } from '../schemas/names.ts';
-import { lockSchema, transferStateSchema } from '../schemas/transfer.ts';
+import { infoSchema } from './host.ts';
+import { jobSchema } from './job.ts';
+import { datasetSchema, hostSchema } from './names.ts';
+import { lockSchema, transferStateSchema } from './transfer.ts';
 
 /** `zpsend hosts --json` */
 export const hostsOutputSchema = z.strictObject({ hosts: z.array(infoSchema) });

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { doctorOutputSchema, hostsOutputSchema, locksOutputSchema, statusOutputSchema } from '../../cli/output.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { inventoryFileSchema, inventorySchema } from '../../schemas/inventory.ts';
 import { jobSchema } from '../../schemas/job.ts';
+import { doctorOutputSchema, hostsOutputSchema, locksOutputSchema, statusOutputSchema } from '../../schemas/output.ts';
 import { planReplySchema } from '../../schemas/plan.ts';
 import { type Fleet, quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';

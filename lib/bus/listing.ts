@@ -1,4 +1,8 @@
-import type { DatasetEntry } from '../../schemas/inventory.ts';
+import type { SnapshotsRequest } from '../../schemas/host.ts';
+import { type DatasetEntry, type Inventory, inventorySchema } from '../../schemas/inventory.ts';
+import type { Bus } from './connect.ts';
+import { requestMany } from './request.ts';
+import { subjects } from './subjects.ts';
 
 /** A part of a listing stays far below the server's max_payload of 1 MiB. */
 export const entriesPerPart = 2000;
@@ -51,4 +55,16 @@ export function joinParts(pieces: readonly DatasetEntry[]): DatasetEntry[] {
     } else joined.push({ ...piece, snapshots: [...piece.snapshots], bookmarks: [...piece.bookmarks] });
   }
   return joined;
+}
+
+/** The longest silence while a host lists, in milliseconds. */
+const patienceMs = 60_000;
+
+/**
+ * What a host has, asked over the bus.
+ * @throws ZpsendError NO_SUCH_DATASET, UNREACHABLE, TIMEOUT, or what `zfs list` failed with there
+ */
+export async function requestInventory(bus: Bus, host: string, what: SnapshotsRequest): Promise<Inventory> {
+  const parts = await requestMany(bus, subjects.snapshots(host), what, inventorySchema, patienceMs);
+  return { host, datasets: joinParts(parts.flatMap((part) => part.datasets)) };
 }
