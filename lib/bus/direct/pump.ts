@@ -37,8 +37,13 @@ export function pump(source: ByteSource, target: PumpTarget): Promise<void> {
       slab.retain();
       target.send(bytes.subarray(0, length), slab.release);
     }
-    waiting = length < bytes.length ? { bytes: bytes.subarray(length), slab } : undefined;
-    return waiting === undefined;
+    if (length < bytes.length) {
+      waiting = { bytes: bytes.subarray(length), slab };
+      return false;
+    }
+    waiting = undefined;
+    slab.release();
+    return true;
   }
 
   function wake(): void {
@@ -56,6 +61,8 @@ export function pump(source: ByteSource, target: PumpTarget): Promise<void> {
     filled(length) {
       // the reader is paused while something waits, so this never forgets anything
       waiting = memory.filled(length);
+      // what waits is held too: memory for the next read is asked for before it is sent
+      waiting.slab.retain();
       return !target.failure() && send();
     },
     ended() {
