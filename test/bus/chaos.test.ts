@@ -147,7 +147,7 @@ test('I1: of two senders into one dataset one wins, and the other is told LOCKED
   await other.zpool('create', 'zones');
   await other.zfs('create', 'zones/test');
   await other.zfs('snapshot', 'zones/test@theirs');
-  await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ...slow });
+  await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZFS_SIM_RECV_RATE: '3M' });
   await fleet.start('sender', source);
   await fleet.start('sender', other);
   const id = await fleet.begin('smos-01', body);
