@@ -25,7 +25,10 @@ export function asked(options: Options, synopsis: string): Sending {
   const pool = readPoolOf(operand);
   const base = options.given.get('i')?.[0];
   const { dataset, snapshot } = openSnapshot(pool, operand);
-  const from = base === undefined || pool === undefined ? undefined : findBase(pool, dataset, operand, snapshot, base);
+  const from =
+    base === undefined || pool === undefined
+      ? undefined
+      : findBase(pool, { dataset, snapshot }, operand, base, has('n'));
   const raw = has('w');
   if (pool !== undefined && isEncrypted(dataset) && !raw) {
     if (has('p')) {
@@ -54,7 +57,13 @@ interface Base {
   clone: boolean;
 }
 
-function findBase(pool: Pool, dataset: Dataset, to: string, snapshot: Snapshot, base: string): Base {
+function findBase(
+  pool: Pool,
+  { dataset, snapshot }: { dataset: Dataset; snapshot: Snapshot },
+  to: string,
+  base: string,
+  dryRun: boolean,
+): Base {
   const full = /^[@#]/.test(base)
     ? `${dataset.name}${base}`
     : base.includes('@') || base.includes('#')
@@ -64,8 +73,11 @@ function findBase(pool: Pool, dataset: Dataset, to: string, snapshot: Snapshot, 
   const notEarlier = new Refusal(`warning: cannot send '${to}': not an earlier snapshot from the same fs`);
   if (name.bookmark !== undefined) {
     const bookmark = findBookmark(findDataset(pool, name.dataset), name.bookmark);
-    if (bookmark === undefined)
-      throw new Refusal(`warning: cannot send '${to}': incremental source (${full}) does not exist`);
+    if (bookmark === undefined) {
+      // the size of such a stream is asked for in another way than the stream, and ESRCH comes out of it
+      const why = dryRun ? 'No such process' : `incremental source (${full}) does not exist`;
+      throw new Refusal(`warning: cannot send '${to}': ${why}`);
+    }
     if (name.dataset !== dataset.name || bookmark.txg >= snapshot.txg) throw notEarlier;
     return { name: full, guid: bookmark.guid, extents: bookmark.extents, clone: false };
   }

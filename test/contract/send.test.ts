@@ -89,6 +89,11 @@ describe('a send is refused', () => {
       ['-i', '#none', 'FS@2'],
       "warning: cannot send 'FS@2': incremental source (FS#none) does not exist\n",
     ],
+    [
+      'from an unknown bookmark, in a dry run',
+      ['-nvP', '-i', '#none', 'FS@2'],
+      "warning: cannot send 'FS@2': No such process\n",
+    ],
   ])('%s', (_what, argv, said) => {
     const full = (text: string): string => text.replaceAll('FS', fs).replaceAll('OTHER', other);
     expect(z.zfs('send', ...argv.map(full))).toEqual({ exit: 1, stdout: '', stderr: full(said) });
