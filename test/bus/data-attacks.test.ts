@@ -1,0 +1,199 @@
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/direct/frame.ts';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { type CreditFinal, creditMessageSchema, receiveReadySchema } from '../../schemas/transfer.ts';
+import { type Fleet, useFleet } from '../support/fleet.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+import type { SimHost } from '../support/sim-host.ts';
+
+const server = useNatsServer();
+
+interface House {
+  fleet: Fleet;
+  source: SimHost;
+  target: SimHost;
+  /** The full stream of zones/test@one, and the guid it brings. */
+  stream: Buffer;
+  guid: string;
+}
+
+const all = (host: SimHost): Promise<string> => host.zfs('list', '-Hp', '-t', 'all', '-o', 'name,guid,referenced');
+
+/** A receiver smos-00 whose window is 512 KiB, and a host smos-01 with zones/test@one, for which the test speaks. */
+async function useHouse(): Promise<House> {
+  const fleet = await useFleet(server().url);
+  const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
+  await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
+  await source.zfs('create', 'zones/test');
+  await source.zfs('set', 'zfs-sim:write=200000', 'zones/test');
+  await source.zfs('snapshot', 'zones/test@one');
+  await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZPSEND_MAX_CONCURRENT: '64' });
+  const { stdout } = await execa('zfs', ['send', 'zones/test@one'], {
+    env: source.env,
+    extendEnv: false,
+    encoding: 'buffer',
+  });
+  const guid = await source.zfs('get', '-Hp', '-o', 'value', 'guid', 'zones/test@one');
+  return { fleet, source, target, stream: Buffer.from(stdout), guid };
+}
+
+function data(offset: number, body: Buffer): Buffer {
+  const head = Buffer.alloc(headerBytes);
+  writeHeader(head, 0, 'data', offset);
+  return Buffer.concat([head, body]);
+}
+
+interface Talk {
+  /** Publishes on the transfer's own subject. */
+  say(...frames: Buffer[]): void;
+  readonly subject: string;
+  /** The receiver's final word. */
+  readonly final: Promise<CreditFinal>;
+}
+
+let transfers = 0;
+
+/** Starts a receive as a sender would, and gives its data subject to the test when the receiver listens there. */
+async function begin(fleet: Fleet, dataset: string, guid: string): Promise<Talk> {
+  transfers += 1;
+  const transfer = `attack${transfers}`;
+  const start = {
+    transfer,
+    job: 'jobjobjob1',
+    source: 'smos-01',
+    dataset,
+    to: { name: 'zones/test@one', guid },
+    partial: 'resume',
+  };
+  const credit = Promise.withResolvers<void>();
+  const final = Promise.withResolvers<CreditFinal>();
+  fleet.bus.nc.subscribe(subjects.credit('smos-01', transfer, 'smos-00'), {
+    callback: (error, message) => {
+      const word = error ? undefined : creditMessageSchema.parse(message.json());
+      if (word?.type === 'credit') credit.resolve();
+      else if (word) final.resolve(word);
+    },
+  });
+  await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
+  const subject = subjects.data('smos-01', 'smos-00', transfer);
+  const say = (...frames: Buffer[]): void => {
+    for (const frame of frames) fleet.bus.nc.publish(subject, frame);
+  };
+  say(controlFrame('ping', 0));
+  await credit.promise;
+  return { say, subject, final: final.promise };
+}
+
+const code = (word: CreditFinal): string => (word.type === 'failed' ? word.error.code : word.type);
+
+async function expectUnlocked(fleet: Fleet): Promise<void> {
+  const locks = await openLocks(fleet.bus, 4);
+  await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+}
+
+async function expectReplica({ fleet, source, target, guid }: House, dataset: string): Promise<void> {
+  await fleet.start('sender', source);
+  const job = await fleet.send('smos-01', { dataset: 'zones/test', to: { host: 'smos-00', dataset } });
+  expect(job).toMatchObject({ state: 'done' });
+  expect(await target.zfs('get', '-Hp', '-o', 'value', 'guid', `${dataset}@one`)).toBe(guid);
+  const digest = ['get', '-Hp', '-o', 'value', 'zfs-sim:digest'];
+  expect(await target.zfs(...digest, `${dataset}@one`)).toBe(await source.zfs(...digest, 'zones/test@one'));
+}
+
+test('frames that break the rules fail the receive with a code, change nothing, and free the lock', async () => {
+  const house = await useHouse();
+  const { fleet, target, stream, guid } = house;
+  const before = await all(target);
+  const far = data(0, stream);
+  far.writeUInt32BE(0xffffffff, 1);
+  const unknownType = data(0, stream);
+  unknownType[0] = 9;
+  const attacks: Record<string, Buffer[]> = {
+    'a first offset that is not 0': [data(5, stream)],
+    'more than was granted': [data(0, Buffer.alloc(600 * 1024))],
+    'an offset beyond 2^53': [far],
+    'an unknown type': [unknownType],
+    'half a header': [Buffer.from([0, 0, 0])],
+    'an empty message': [Buffer.alloc(0)],
+    'data without data': [data(0, Buffer.alloc(0))],
+    'an end before its bytes': [controlFrame('end', stream.length)],
+    'an end with a body': [controlFrame('end', 0, 'body')],
+    'a ping with a body': [controlFrame('ping', 0, 'body')],
+    'an abort that cannot be read': [controlFrame('abort', 0, '{"code":')],
+    'an abort of a megabyte': [controlFrame('abort', 0, 'a'.repeat(900_000))],
+    'an abort with an unknown code': [controlFrame('abort', 0, '{"code":"EVIL","message":"m","retryable":true}')],
+    'text as a stream, and its end': [data(0, Buffer.from('not ZFS')), controlFrame('end', 7)],
+    'noise as a stream': [data(0, Buffer.alloc(400_000, 0xa5)), controlFrame('end', 400_000)],
+    'an end of nothing': [controlFrame('end', 0)],
+  };
+  for (const [what, frames] of Object.entries(attacks)) {
+    const talk = await begin(fleet, 'zones/victim', guid);
+    talk.say(...frames);
+    const word = await talk.final;
+    expect([what, code(word)]).toEqual([what, 'STREAM_BROKEN']);
+    await expectUnlocked(fleet);
+    expect(await all(target), what).toBe(before);
+  }
+  const talk = await begin(fleet, 'zones/victim', guid);
+  talk.say(controlFrame('abort', 0, JSON.stringify({ code: 'ABORTED', message: 'enough', retryable: false })));
+  expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED', message: 'enough' } });
+  await expectUnlocked(fleet);
+  expect(await all(target)).toBe(before);
+  await expectReplica(house, 'zones/victim');
+});
+
+test('frames that break the rules in mid-stream fail the receive, and the work can be finished', async () => {
+  const house = await useHouse();
+  const { fleet, target, stream, guid } = house;
+  const half = Math.floor(stream.length / 2);
+  const [first, second] = [data(0, stream.subarray(0, half)), data(half, stream.subarray(half))];
+  const end = controlFrame('end', stream.length);
+  const attacks: Record<string, Buffer[]> = {
+    gap: [first, data(half + 1, stream.subarray(half + 1)), end],
+    repetition: [first, first, second, end],
+    'too-early': [first, controlFrame('end', half)],
+    'wrong-total': [first, second, controlFrame('end', stream.length + 1)],
+    'after-end': [first, second, end, data(stream.length, Buffer.from('more'))],
+    'two-ends': [first, second, end, end],
+  };
+  for (const [what, frames] of Object.entries(attacks)) {
+    const talk = await begin(fleet, `zones/${what}`, guid);
+    talk.say(...frames);
+    expect([what, code(await talk.final)]).toEqual([what, 'STREAM_BROKEN']);
+    await expectUnlocked(fleet);
+  }
+  const whole = (await target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name')).split('\n');
+  for (const what of ['gap', 'repetition', 'too-early']) expect(whole).not.toContain(`zones/${what}@one`);
+  await expectReplica(house, 'zones/gap');
+});
+
+test('frames of a transfer that is not ours, from another source, or with headers are not looked at', async () => {
+  const house = await useHouse();
+  const { fleet, target, stream, guid } = house;
+  const talk = await begin(fleet, 'zones/victim', guid);
+  const { nc } = fleet.bus;
+  const evil = data(0, Buffer.from('evil'));
+  nc.publish(subjects.data('smos-01', 'smos-00', 'nobodys1'), evil);
+  nc.publish(subjects.data('smos-09', 'smos-00', talk.subject.split('.').at(-1) ?? ''), evil);
+  nc.publish(`${talk.subject}.more`, evil);
+  const marked = await nc.request(subjects.info('smos-00'), 'not JSON');
+  nc.publish(talk.subject, evil, marked.headers ? { headers: marked.headers } : {});
+  expect(marked.headers).toBeDefined();
+  talk.say(data(0, stream), controlFrame('end', stream.length));
+  expect(await talk.final).toEqual({ type: 'done', guid, bytes: stream.length });
+  await expectUnlocked(fleet);
+  expect((await target.processes()).filter(({ argv }) => argv.includes('receive'))).toHaveLength(1);
+  await expectReplica(house, 'zones/victim');
+});
+
+test('I6: a stream of another snapshot than the one announced is not called done', async () => {
+  const { fleet, stream } = await useHouse();
+  const talk = await begin(fleet, 'zones/victim', '4711');
+  talk.say(data(0, stream), controlFrame('end', stream.length));
+  const word = await talk.final;
+  expect(code(word)).toBe('STREAM_BROKEN');
+  expect(JSON.stringify(word)).toContain('not 4711');
+  await expectUnlocked(fleet);
+});

@@ -1,0 +1,169 @@
+import { existsSync } from 'node:fs';
+import { expect, onTestFinished, test } from 'vitest';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
+import { infoSchema } from '../../schemas/host.ts';
+import { inventorySchema } from '../../schemas/inventory.ts';
+import { receiveReadySchema } from '../../schemas/transfer.ts';
+import { rejection } from '../support/bus.ts';
+import { type Fleet, useFleet } from '../support/fleet.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+import type { SimHost } from '../support/sim-host.ts';
+
+const server = useNatsServer();
+
+const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
+const allow = { ZPSEND_ALLOW: '*=zones' };
+
+interface Pair {
+  fleet: Fleet;
+  source: SimHost;
+  target: SimHost;
+}
+
+/** Two hosts, and zones/test@one on smos-01 with 30 MB in it; no service runs yet. */
+async function usePair(url: string, size?: string): Promise<Pair> {
+  const fleet = await useFleet(url);
+  const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
+  await source.zpool('create', 'zones');
+  await target.zpool('create', 'zones', ...(size === undefined ? [] : [size]));
+  await source.zfs('create', 'zones/test');
+  await source.zfs('set', 'zfs-sim:write=30000000', 'zones/test');
+  await source.zfs('snapshot', 'zones/test@one');
+  return { fleet, source, target };
+}
+
+async function ownServer(options: StartOptions) {
+  const nats = await startNatsServer(options);
+  onTestFinished(() => nats.stop());
+  return nats;
+}
+
+const snapshots = (host: SimHost): Promise<string> => host.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name');
+
+async function expectClean({ fleet, source, target }: Pair): Promise<void> {
+  expect(await source.zfs('holds', '-H', 'zones/test@one')).toBe('');
+  const locks = await openLocks(fleet.bus, 4);
+  await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+  expect(await snapshots(target)).toBe('');
+}
+
+const received = async (host: SimHost) => (await host.processes()).filter(({ argv }) => argv.includes('receive'));
+
+test('I7: a zfs send that fails in the middle ends the job with its reason, and sends no end', async () => {
+  const pair = await usePair(server().url);
+  const { fleet, source, target } = pair;
+  await fleet.start('receiver', target, allow);
+  const sender = await fleet.start('sender', source, { ZFS_SIM_FAIL: 'send:cannot send: Input/output error' });
+  const types = new Set<number | undefined>();
+  fleet.bus.nc.subscribe('zfs-data.>', { callback: (_, message) => void types.add(message.data[0]) });
+  await fleet.bus.nc.flush();
+  const job = await fleet.send('smos-01', body);
+  expect(job).toMatchObject({ state: 'failed', done: 0, error: { code: 'INTERNAL' } });
+  expect(job.error?.message).toContain('Input/output error');
+  expect([...types].sort()).toEqual([0, 2, 3]);
+  await expectClean(pair);
+  expect(await received(target)).not.toEqual([]);
+
+  await sender.end();
+  await fleet.start('sender', source);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
+  expect(await snapshots(target)).toBe('zones/test@one');
+});
+
+test('a zfs receive that fails in the middle ends the job with its reason', async () => {
+  const pair = await usePair(server().url);
+  const { fleet, source, target } = pair;
+  const failing = { ...allow, ZFS_SIM_FAIL: 'receive:cannot receive new filesystem stream: Input/output error' };
+  const receiver = await fleet.start('receiver', target, failing);
+  await fleet.start('sender', source);
+  const job = await fleet.send('smos-01', body);
+  expect(job).toMatchObject({ state: 'failed', done: 0, error: { code: 'INTERNAL' } });
+  expect(job.error?.message).toContain('Input/output error');
+  await expectClean(pair);
+
+  await receiver.end();
+  await fleet.start('receiver', target, allow);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
+});
+
+test('a full pool is NO_SPACE, and the receiver goes on', async () => {
+  const pair = await usePair(server().url, '8M');
+  const { fleet, source, target } = pair;
+  await fleet.start('receiver', target, allow);
+  await fleet.start('sender', source);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'failed', error: { code: 'NO_SPACE' } });
+  await expectClean(pair);
+  await source.zfs('create', 'zones/small');
+  await source.zfs('snapshot', 'zones/small@one');
+  const small = { ...body, dataset: 'zones/small' };
+  expect(await fleet.send('smos-01', small)).toMatchObject({ state: 'done', done: 1 });
+});
+
+const systemZfs = ['/usr/local/sbin/zfs', '/usr/sbin/zfs', '/sbin/zfs', '/usr/bin/zfs', '/bin/zfs'].some(existsSync);
+
+test.skipIf(systemZfs)('hosts without zfs say UNSUPPORTED, and are there when it comes', async () => {
+  const { fleet, source, target } = await usePair(server().url);
+  const without = { PATH: '/nonexistent' };
+  const receiver = await fleet.start('receiver', target, { ...allow, ...without });
+  const sender = await fleet.start('sender', source, without);
+  const error = await rejection(fleet.ask(subjects.snapshots('smos-00'), {}, inventorySchema));
+  expect(error).toMatchObject({ code: 'UNSUPPORTED' });
+  expect(error.message).toMatch(/zfs was not found on PATH; install OpenZFS/);
+  for (const host of ['smos-00', 'smos-01']) {
+    const info = await fleet.ask(subjects.info(host), {}, infoSchema);
+    expect(info).toMatchObject({ host, zfsError: expect.stringContaining('not found on PATH') });
+  }
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'failed', error: { code: 'UNSUPPORTED' } });
+
+  // the sender alone has one
+  await sender.end();
+  await fleet.start('sender', source);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'failed', error: { code: 'UNSUPPORTED' } });
+  expect(await source.zfs('holds', '-H', 'zones/test@one')).toBe('');
+  await receiver.end();
+  await fleet.start('receiver', target, allow);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
+});
+
+test('without JetStream a receiver says so, refuses to receive, and answers everything else', async () => {
+  const nats = await ownServer({});
+  const { fleet, source, target } = await usePair(nats.url);
+  const receiver = await fleet.start('receiver', target, allow);
+  await receiver.said('JetStream is not enabled');
+  await fleet.start('sender', source);
+  const start = {
+    transfer: 'transfer1',
+    job: 'jobjobjob1',
+    source: 'smos-01',
+    dataset: 'zones/test',
+    to: { name: 'zones/test@one', guid: '1' },
+    partial: 'resume',
+  };
+  for (let n = 0; n < 2; n += 1) {
+    const error = await rejection(fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema));
+    expect(error).toMatchObject({ code: 'UNSUPPORTED' });
+    expect(error.message).toContain('start nats-server with -js');
+  }
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'failed', error: { code: 'UNSUPPORTED' } });
+  expect(await source.zfs('holds', '-H', 'zones/test@one')).toBe('');
+  expect(await target.zfs('list', '-Hp', '-o', 'name')).toBe('zones');
+  expect(await fleet.ask(subjects.snapshots('smos-00'), {}, inventorySchema)).toMatchObject({ host: 'smos-00' });
+});
+
+test('services that start before NATS say that they wait for it, and work when it comes', async () => {
+  const nats = await ownServer({ jetstream: true });
+  const pair = await usePair(nats.url);
+  const { fleet, source, target } = pair;
+  await nats.kill();
+  const services = await Promise.all([
+    fleet.start('receiver', target, allow, { waitReady: false }),
+    fleet.start('sender', source, {}, { waitReady: false }),
+  ]);
+  await Promise.all(services.map((service) => service.said(`still waiting for NATS at ${nats.url}`)));
+  await nats.restart();
+  await Promise.all(services.map((service) => service.said('is ready on')));
+  await expect.poll(() => fleet.bus.connected, { timeout: 10_000 }).toBe(true);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
+});
