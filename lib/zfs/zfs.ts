@@ -70,7 +70,7 @@ export interface Zfs {
   holds(snapshots: string[]): Promise<{ snapshot: string; tag: string }[]>;
   /** Bytes that `zfs send` will print, as ZFS guesses (far off at times for a token, openzfs#16691); undefined where it does not say. */
   estimate(stream: StreamRequest): Promise<number | undefined>;
-  /** What a resume token says, asked on the source; RESUME_STALE when it cannot be used any more. */
+  /** What a resume token says, asked on the source; RESUME_STALE when it cannot be used any more, `toname` in its details. */
   token(token: string): Promise<TokenContents>;
   /** First line of `zfs version`. */
   version(): Promise<string>;
@@ -189,8 +189,12 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
     async token(token) {
       const doing = 'reading a resume token';
       const outcome = await run(rim, 'zfs', estimateArgv({ token }), doing);
-      if (!outcome.ok) throw failed(outcome, doing);
       const contents = parseToken(`${outcome.stdout}\n${outcome.stderr}`);
+      if (!outcome.ok) {
+        const { code, message, details } = failed(outcome, doing);
+        // it says what it is of also when that is gone
+        throw new ZpsendError(code, message, { ...details, ...(contents && { toname: contents.toname }) });
+      }
       if (contents) return contents;
       throw new ZpsendError('RESUME_STALE', `${doing} on ${rim.host}: zfs did not say what it holds`);
     },

@@ -5,6 +5,7 @@ import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import { datasetOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
 
@@ -45,19 +46,36 @@ interface Resume {
   offset: number;
 }
 
-/** Does the receiver's partial state continue this very step? A token that cannot be read, or of other guids, does not. */
+const isGone = (error: unknown): error is ZpsendError =>
+  error instanceof ZpsendError && ['RESUME_STALE', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET'].includes(error.code);
+
+/** Partial state that is not of this dataset is somebody else's work, and not ours to drop (I5). */
+function checkOwn(step: Step, toname: unknown): void {
+  if (typeof toname === 'string' && datasetOf(toname) === datasetOf(step.to.name)) return;
+  throw new ZpsendError(
+    'EXISTS',
+    `${step.target} holds partial state of another stream (${toname ?? 'unknown'}), which is not dropped unasked: ` +
+      `finish that, or zfs receive -A ${step.target}`,
+    { dataset: step.target },
+  );
+}
+
+/**
+ * Does the receiver's partial state continue this very step? A token of other guids, or of a snapshot that is gone, does not.
+ * @throws ZpsendError EXISTS when it is of another dataset
+ */
 async function resumeOf(zfs: Zfs, step: Step, token: string | undefined): Promise<Resume> {
   if (token === undefined) return { stale: false, offset: 0 };
   try {
     const contents = await zfs.token(token);
     const fits = contents.toguid === step.to.guid && (contents.fromguid ?? '0') === (step.from?.guid ?? '0');
-    return fits ? { token, stale: false, offset: contents.bytes ?? 0 } : { stale: true, offset: 0 };
+    if (fits) return { token, stale: false, offset: contents.bytes ?? 0 };
+    checkOwn(step, contents.toname);
   } catch (error) {
-    if (error instanceof ZpsendError && ['RESUME_STALE', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET'].includes(error.code)) {
-      return { stale: true, offset: 0 };
-    }
-    throw error;
+    if (!isGone(error)) throw error;
+    checkOwn(step, error.details?.toname);
   }
+  return { stale: true, offset: 0 };
 }
 
 /**

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { type Fleet, useFleet } from '../support/fleet.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+import type { SimHost } from '../support/sim-host.ts';
+
+const server = useNatsServer();
+
+const token = (host: SimHost) => host.zfs('get', '-Hp', '-o', 'value', 'receive_resume_token', 'zones/test');
+
+/** zones/test on smos-00 with the partial state of a seed from smos-01's zones/test@a, and both services running. */
+async function usePartial(): Promise<{ fleet: Fleet; source: SimHost; target: SimHost }> {
+  const fleet = await useFleet(server().url);
+  const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
+  for (const host of [source, target]) await host.zpool('create', 'zones');
+  await source.zfs('create', 'zones/test');
+  await source.zfs('set', 'zfs-sim:write=40000000', 'zones/test');
+  await source.zfs('snapshot', 'zones/test@a');
+  await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZFS_SIM_RECV_RATE: '20M' });
+  const sender = await fleet.start('sender', source);
+  const job = await fleet.begin('smos-01', { dataset: 'zones/test', to: { host: 'smos-00' } });
+  await expect
+    .poll(async () => (await fleet.status('smos-01', job))?.bytes ?? 0, { timeout: 30_000 })
+    .toBeGreaterThan(10_000_000);
+  await sender.end('SIGTERM');
+  await expect.poll(() => token(target).catch(() => ''), { timeout: 30_000 }).toMatch(/^1-/);
+  await fleet.start('sender', source);
+  return { fleet, source, target };
+}
+
+test('partial state of a snapshot that is gone at the source is dropped, and the seed begins with what there is', async () => {
+  const { fleet, source, target } = await usePartial();
+  await source.zfs('destroy', 'zones/test@a');
+  await source.zfs('snapshot', 'zones/test@b');
+  const job = await fleet.send('smos-01', { dataset: 'zones/test', to: { host: 'smos-00' } });
+  expect(job).toMatchObject({ state: 'done', done: 1 });
+  expect(await token(target)).toBe('-');
+});
+
+test('I5: partial state of another dataset is not dropped', async () => {
+  const { fleet, source, target } = await usePartial();
+  const before = await token(target);
+  await source.zfs('create', 'zones/other');
+  await source.zfs('snapshot', 'zones/other@b');
+  const job = await fleet.send('smos-01', { dataset: 'zones/other', to: { host: 'smos-00', dataset: 'zones/test' } });
+  expect(job).toMatchObject({ state: 'failed', error: { code: 'EXISTS' } });
+  expect(job.error?.message).toContain('zones/test@a');
+  expect(await token(target)).toBe(before);
+});
