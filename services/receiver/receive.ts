@@ -113,7 +113,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
         (error) => ({ type: 'receive-failed', error }),
       );
     },
-    spawn,
+    spawn: () => fed(receive(), (error) => ({ type: 'receive-failed', error })),
     'close-input': () => direct?.finishInput(),
     interrupt() {
       direct?.cutInput();
@@ -155,7 +155,8 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     return { type: 'accepted', discard: token !== undefined && start.partial === 'discard' };
   }
 
-  function spawn(): void {
+  /** Reaches its first await before it returns; whatever goes wrong, also before that, is how the receive failed. */
+  async function receive(): Promise<ReceiveEvent> {
     const kind = start.from ? `incremental receive of ${start.to.name}` : `initial receive of ${start.to.name}`;
     log.info(`${kind} into ${start.dataset} from ${start.source}`);
     const resuming = token !== undefined && !state.discard;
@@ -167,12 +168,10 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
       set: deps.properties.set,
       exclude: deps.properties.exclude,
     });
-    fed(
-      child.done.then(() => ({ type: 'exited' })),
-      (error) => ({ type: 'receive-failed', error }),
-    );
     direct?.attach(child.stdin);
     tell('started');
+    await child.done;
+    return { type: 'exited' };
   }
 
   async function verify(): Promise<ReceiveEvent> {

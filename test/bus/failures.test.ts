@@ -167,3 +167,19 @@ test('services that start before NATS say that they wait for it, and work when i
   await expect.poll(() => fleet.bus.connected, { timeout: 10_000 }).toBe(true);
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
 });
+
+test('a snapshot whose name is too long below its target is BAD_REQUEST, also in the middle of a chain', async () => {
+  const pair = await usePair(server().url);
+  const { fleet, source, target } = pair;
+  await target.zfs('create', 'zones/backup');
+  await source.zfs('snapshot', `zones/test@${'a'.repeat(240)}`);
+  const receiver = await fleet.start('receiver', target, allow);
+  await fleet.start('sender', source);
+  const job = await fleet.send('smos-01', { ...body, to: { host: 'smos-00', dataset: 'zones/backup/test' } });
+  expect(job).toMatchObject({ state: 'failed', done: 1, error: { code: 'BAD_REQUEST' } });
+  expect(job.error?.message).toContain('longer than 255 characters');
+  expect(await source.zfs('holds', '-H', 'zones/test@one')).toBe('');
+  const locks = await openLocks(fleet.bus, 4);
+  await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+  expect(await receiver.end()).toBe(0);
+});
