@@ -1,11 +1,13 @@
-import { delimiter, dirname } from 'node:path';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
-import type { ServiceProcess } from '../support/service.ts';
+import { type ServiceProcess, startService } from '../support/service.ts';
 
 const server = useNatsServer();
 const zfs = lab(1024 * MIB);
@@ -15,12 +17,32 @@ const slowZfs = dirname(fileURLToPath(new URL('../support/slow-zfs/zfs', import.
 const source = () => `${zfs.source}/test`;
 const target = () => `${zfs.target}/test`;
 const body = () => ({ dataset: source(), to: { host: 'smos-00', dataset: target() } });
-const host = (name: string) => ({ env: { ...zfs.env, ZPSEND_HOST: name } });
-/** `zfs send` at so many bytes a second. */
-const slowed = (rate: number) => ({
-  PATH: [slowZfs, zfs.env.PATH].join(delimiter),
-  SLOW_ZFS_NODE: process.execPath,
-  SLOW_ZFS_RATE: String(rate),
+const rateFile = join(mkdtempSync(join(tmpdir(), 'zpsend-rate-')), 'rate');
+/** `zfs send` at so many bytes a second, from the next one on. */
+const slow = (rate: number): void => writeFileSync(rateFile, String(rate));
+
+const startHere = (service: 'sender' | 'receiver', host: string): Promise<ServiceProcess> =>
+  startService(service, {
+    ...zfs.env,
+    PATH: [slowZfs, zfs.env.PATH].join(delimiter),
+    SLOW_ZFS_NODE: process.execPath,
+    SLOW_ZFS_RATE_FILE: rateFile,
+    NATS_URL: server().url,
+    ZPSEND_HOST: host,
+    ZPSEND_ALLOW: `*=${zfs.target}`,
+    // an emulated machine takes its time
+    ZPSEND_LOCK_SECONDS: '15',
+    ZPSEND_SILENCE_SECONDS: '10',
+  });
+
+/** Started once: starting Node is what takes longest in an emulated machine. */
+let receiver: ServiceProcess;
+let sender: ServiceProcess;
+beforeAll(async () => {
+  [receiver, sender] = await Promise.all([startHere('receiver', 'smos-00'), startHere('sender', 'smos-01')]);
+});
+afterAll(async () => {
+  await Promise.all([receiver.end(), sender.end()]);
 });
 
 const guids = (dataset: string): string[] =>
@@ -45,6 +67,7 @@ const expectNoTrace = async (fleet: Fleet): Promise<void> => {
 };
 
 beforeEach(() => {
+  rmSync(rateFile, { force: true });
   zfs.ok('create', source());
 });
 afterEach(() => {
@@ -61,13 +84,6 @@ afterEach(() => {
   }
 });
 
-async function start(senderEnv: NodeJS.ProcessEnv = {}): Promise<{ fleet: Fleet; sender: ServiceProcess }> {
-  const fleet = await useFleet(server().url);
-  await fleet.start('receiver', host('smos-00'), { ZPSEND_ALLOW: `*=${zfs.target}` });
-  const sender = await fleet.start('sender', host('smos-01'), senderEnv);
-  return { fleet, sender };
-}
-
 function snapshot(name: string, bytes: number): void {
   zfs.write(source(), bytes);
   zfs.ok('snapshot', `${source()}@${name}`);
@@ -81,7 +97,7 @@ async function midStream(fleet: Fleet, job: string, bytes: number): Promise<void
 
 test('seven snapshots arrive with equal guids and contents; again does nothing; a later one is sent alone', async () => {
   for (const name of seven) snapshot(name, 100_000);
-  const { fleet } = await start();
+  const fleet = await useFleet(server().url);
   expect(await fleet.send('smos-01', body())).toMatchObject({ state: 'done', done: 7 });
   expectEqual();
   expect(await fleet.send('smos-01', body())).toMatchObject({ state: 'done', done: 0, bytes: 0 });
@@ -94,7 +110,8 @@ test('seven snapshots arrive with equal guids and contents; again does nothing; 
 
 test('I3: a snapshot destroyed at the source during a long run is skipped, and the run ends well', async () => {
   for (const name of ['a', 'b', 'c', 'd']) snapshot(name, 8 * MIB);
-  const { fleet } = await start(slowed(3 * MIB));
+  const fleet = await useFleet(server().url);
+  slow(3 * MIB);
   const job = await fleet.begin('smos-01', body());
   await midStream(fleet, job, MIB);
   zfs.ok('destroy', `${source()}@c`);
@@ -108,7 +125,8 @@ test('I3: a snapshot destroyed at the source during a long run is skipped, and t
 test('I9: a sender killed in the middle of a long stream: the next run continues from the resume token', async () => {
   const size = 48 * MIB;
   snapshot('big', size);
-  const { fleet, sender } = await start(slowed(8 * MIB));
+  const fleet = await useFleet(server().url);
+  slow(8 * MIB);
   const job = await fleet.begin('smos-01', body());
   await midStream(fleet, job, 30 * MIB);
   const before = (await fleet.status('smos-01', job))?.bytes ?? 0;
@@ -119,7 +137,8 @@ test('I9: a sender killed in the middle of a long stream: the next run continues
     .poll(() => zfs.zfs('get', '-Hp', '-o', 'value', 'receive_resume_token', target()).stdout, { timeout: 60_000 })
     .toMatch(/^1-/);
 
-  await fleet.start('sender', host('smos-01'));
+  rmSync(rateFile, { force: true });
+  sender = await startHere('sender', 'smos-01');
   const again = await fleet.send('smos-01', body());
   expect(again).toMatchObject({ state: 'done', done: 1 });
   const twice = before + again.bytes - size;
@@ -131,8 +150,10 @@ test('I9: a sender killed in the middle of a long stream: the next run continues
 
 test('I1: of two senders into one dataset exactly one wins, and the other is told LOCKED', async () => {
   snapshot('a', 24 * MIB);
-  const { fleet } = await start(slowed(4 * MIB));
-  await fleet.start('sender', host('smos-02'));
+  const fleet = await useFleet(server().url);
+  slow(4 * MIB);
+  const other = await startHere('sender', 'smos-02');
+  onTestFinished(async () => void (await other.end()));
   const job = await fleet.begin('smos-01', body());
   await midStream(fleet, job, MIB);
   const rival = await fleet.send('smos-02', body());
@@ -144,12 +165,14 @@ test('I1: of two senders into one dataset exactly one wins, and the other is tol
 
 test('a sender told to stop in mid-stream leaves no hold and no lock, and the next run finishes', async () => {
   snapshot('a', 24 * MIB);
-  const { fleet, sender } = await start(slowed(4 * MIB));
+  const fleet = await useFleet(server().url);
+  slow(4 * MIB);
   const job = await fleet.begin('smos-01', body());
   await midStream(fleet, job, MIB);
   expect(await sender.end('SIGTERM')).toBe(0);
   await expectNoTrace(fleet);
-  await fleet.start('sender', host('smos-01'));
+  rmSync(rateFile, { force: true });
+  sender = await startHere('sender', 'smos-01');
   expect(await fleet.send('smos-01', body())).toMatchObject({ state: 'done', done: 1 });
   expectEqual();
 });
@@ -161,7 +184,7 @@ test('a clone travels as a clone when its origin is on the target, and is refuse
   zfs.write(clone, 50_000);
   zfs.ok('snapshot', `${clone}@own`);
   const request = { dataset: clone, to: { host: 'smos-00', dataset: `${zfs.target}/clone` } };
-  const { fleet } = await start();
+  const fleet = await useFleet(server().url);
   try {
     expect(await fleet.send('smos-01', request)).toMatchObject({ state: 'failed', error: { code: 'ORIGIN_MISSING' } });
     expect(await fleet.send('smos-01', body())).toMatchObject({ state: 'done', done: 1 });
@@ -177,7 +200,7 @@ test('a clone travels as a clone when its origin is on the target, and is refuse
 test('I5: a target that has diverged is refused with the evidence, and nothing on it changes', async () => {
   snapshot('a', 100_000);
   snapshot('b', 100_000);
-  const { fleet } = await start();
+  const fleet = await useFleet(server().url);
   expect(await fleet.send('smos-01', body())).toMatchObject({ state: 'done', done: 2 });
   zfs.ok('snapshot', `${target()}@theirs`);
   snapshot('c', 100_000);
