@@ -4,7 +4,11 @@ import { parseEvent } from './subjects.ts';
 
 /** Publishes an event; nobody need listen, and one that is lost costs nobody anything. */
 export function publishEvent(bus: Bus, subject: string, body: object): void {
-  if (!bus.nc.isClosed()) bus.nc.publish(subject, JSON.stringify(body));
+  try {
+    bus.nc.publish(subject, JSON.stringify(body));
+  } catch {
+    // the connection is closing, or the server takes no message of that size
+  }
 }
 
 /**
