@@ -3,7 +3,13 @@ import { gather } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { jobAbortedSchema, jobRequestSchema, jobStatusRequestSchema, sendStatusSchema } from '../../schemas/job.ts';
+import {
+  type Job,
+  jobAbortedSchema,
+  jobRequestSchema,
+  jobStatusRequestSchema,
+  sendStatusSchema,
+} from '../../schemas/job.ts';
 import { type PlanReply, type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
 import { newId } from '../host/ids.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';
@@ -36,8 +42,17 @@ export function serveSender(options: SenderOptions): Sender {
   let stopping = false;
 
   const running = () => [...jobs.values()].filter((job) => !isOver(job));
-  const status = (job: string | undefined) =>
-    [...jobs.values()].map((known) => known.status()).filter((known) => job === undefined || known.job === job);
+  /** One job with its evidence; or all of them without, since all evidence together may not fit in one message. */
+  const status = (job: string | undefined): Job[] => {
+    if (job === undefined) {
+      return [...jobs.values()].map((known) => {
+        const { evidence: _, ...rest } = known.status();
+        return rest;
+      });
+    }
+    const known = jobs.get(job);
+    return known ? [known.status()] : [];
+  };
   const everywhere = async (job: string | undefined) => {
     const asked = job === undefined ? {} : { job };
     const answers = await gather(bus, subjects.each(statusSubject), asked, sendStatusSchema, siblingsMs);

@@ -49,7 +49,11 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   /** Estimated bytes of the steps that are done. */
   let sizeDone = 0;
 
+  /** What an ended job is remembered by: its plan, which may have many thousands of steps, is let go. */
+  let last: Job | undefined;
+
   function status(): Job {
+    if (last) return last;
     const current = currentStep(state);
     const size = sizeDone + state.steps.slice(state.index).reduce((sum, step) => sum + (step.size ?? 0), 0);
     const bytes = bytesBefore + (transfer?.sent ?? 0);
@@ -148,6 +152,8 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   function report(): void {
     clearInterval(ticker);
     const job = status();
+    last = job;
+    state = { ...state, steps: [] };
     say.ended(job);
     tell(job.state === 'done' ? 'done' : 'failed');
     over.resolve();

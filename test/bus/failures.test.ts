@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
+import { publishEvent } from '../../lib/bus/events.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
 import { infoSchema } from '../../schemas/host.ts';
 import { inventorySchema } from '../../schemas/inventory.ts';
+import { sendStatusSchema } from '../../schemas/job.ts';
 import { receiveReadySchema } from '../../schemas/transfer.ts';
-import { rejection } from '../support/bus.ts';
+import { rejection, useBus } from '../support/bus.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { SimHost } from '../support/sim-host.ts';
@@ -182,4 +184,32 @@ test('a snapshot whose name is too long below its target is BAD_REQUEST, also in
   const locks = await openLocks(fleet.bus, 4);
   await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
   expect(await receiver.end()).toBe(0);
+});
+
+test('all jobs are told of however many were refused, and one by its id with its evidence', async () => {
+  // messages an eighth of the usual size, instead of eight times as many jobs
+  const nats = await ownServer({ jetstream: true, config: 'max_payload: 131072' });
+  const { fleet, source, target } = await usePair(nats.url);
+  await source.zfs('zfs-sim-fill', 'zones/test', '500');
+  await target.zfs('create', 'zones/test');
+  await target.zfs('zfs-sim-fill', 'zones/test', '500');
+  await fleet.start('receiver', target, allow);
+  await fleet.start('sender', source);
+  const jobs: string[] = [];
+  for (let n = 0; n < 16; n += 1) jobs.push(await fleet.begin('smos-01', body));
+  const ended = await Promise.all(jobs.map((job) => fleet.ended('smos-01', job)));
+  expect(ended[0]).toMatchObject({ state: 'failed', error: { code: 'DIVERGED' } });
+  expect(ended[0]?.evidence?.sourceOnly).toHaveLength(500);
+  const all = await fleet.ask(subjects.send('smos-01', 'status'), {}, sendStatusSchema);
+  expect(all.jobs.map(({ job }) => job)).toEqual(jobs);
+  expect(all.jobs.filter(({ evidence }) => evidence)).toEqual([]);
+  expect(await fleet.status('smos-01', jobs[0] ?? ''), 'an ended job takes no more time').toEqual(ended[0]);
+});
+
+test('an event that cannot be published fails nobody', async () => {
+  const bus = await useBus(server().url);
+  const event = subjects.event('smos-01', 'job', 'failed');
+  publishEvent(bus, event, { text: 'a'.repeat(2_000_000) });
+  await bus.close();
+  publishEvent(bus, event, {});
 });
