@@ -18,7 +18,10 @@ export function readInventories(path: string): { source: Inventory; target: Inve
   const file = inventoryFileSchema.safeParse(value);
   if (file.success) return file.data;
   const issue = file.error.issues[0];
-  throw usage(`${path} is not an inventory file: ${where(issue?.path ?? [])}: ${issue?.message}`);
+  throw usage(
+    `${path} is not an inventory file, {"version":1,"source":LISTING,"target":LISTING} with what zpsend snapshots --json ` +
+      `prints: ${where(issue?.path ?? [])}: ${issue?.message}`,
+  );
 }
 
 function read(path: string): string {

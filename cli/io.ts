@@ -19,7 +19,9 @@ export function openIo(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): 
   let drawn: readonly string[] = [];
   const leave = (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    // standard error may be what cannot be written
+    if (stderr.writable) stderr.write(`zpsend: cannot write: ${error.message}\n`);
+    process.exit(1);
   };
   stdout.on('error', leave);
   stderr.on('error', leave);

@@ -39,6 +39,8 @@ Examples:
   zpsend plan smos-01:zones/test@now smos-00:backup/test
   zpsend plan --inventory both-sides.json zones/test  no NATS, no ZFS: what these listings come to
 
+An inventory file is {"version":1,"source":LISTING,"target":LISTING}, each as zpsend snapshots --json prints it.
+
 Exit status: 0 planned (or nothing to do), 1 refused or failed, 2 wrong usage or file, 3 some targets refused.`;
 
 async function plan(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {

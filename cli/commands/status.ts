@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { gather } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { eachInfoSchema } from '../../schemas/host.ts';
 import { sendStatusSchema } from '../../schemas/job.ts';
 import { hostSchema } from '../../schemas/names.ts';
 import type { StatusOutput } from '../../schemas/output.ts';
@@ -50,10 +52,12 @@ async function status(cli: Cli, host: string | undefined, options: Options): Pro
 async function statusOf(bus: Bus, host: string | undefined): Promise<StatusOutput> {
   const names = host === undefined ? await discoverHosts(bus) : [host];
   const each = async (name: string) => {
-    const [senders, receivers] = await Promise.all([
+    const [instances, senders, receivers] = await Promise.all([
+      gather(bus, subjects.each(subjects.info(name)), {}, eachInfoSchema, answersMs),
       gather(bus, subjects.each(subjects.send(name, 'status')), {}, sendStatusSchema, answersMs),
       gather(bus, subjects.each(subjects.receive(name, 'status')), {}, receiveStatusSchema, answersMs),
     ]);
+    if (host !== undefined && instances.length === 0) throw nobody(host);
     return {
       host: name,
       jobs: senders.flatMap(({ jobs }) => jobs),
@@ -62,3 +66,6 @@ async function statusOf(bus: Bus, host: string | undefined): Promise<StatusOutpu
   };
   return { hosts: await Promise.all(names.map(each)) };
 }
+
+const nobody = (host: string): ZpsendError =>
+  new ZpsendError('UNREACHABLE', `no service of ${host} answers; hosts that answer: zpsend hosts`, { host });

@@ -46,8 +46,12 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
       zfsFacts(zfs),
       gather(bus, subjects.each(infoSubject), {}, eachInfoSchema, siblingsMs),
     ]);
-    const limits = Object.assign({}, deps.limits, ...answers.map((answer) => answer.limits));
-    const instances = answers.flatMap((answer) => answer.instances);
+    const limits = Object.assign({}, ...answers.map((answer) => answer.limits), deps.limits);
+    // our own answer does not depend on whether it comes in time
+    const others = answers
+      .flatMap((answer) => answer.instances)
+      .filter(({ instance }) => instance !== deps.self.instance);
+    const instances = [deps.self, ...others];
     return { host, version, node: process.version, ...facts, limits, instances };
   }
 

@@ -60,14 +60,16 @@ function endOfService(isPrivate: boolean): Promise<string> {
  */
 export async function runService(service: Service, options: RunOptions): Promise<number> {
   let settings: Settings;
+  let log: Log;
   try {
     settings = loadSettings(options.env);
+    log = openLog(settings.host, options.env);
   } catch (error) {
-    process.stderr.write(`zpsend: ${ZpsendError.from(error).message}\n`);
+    const { code, message } = ZpsendError.from(error);
+    process.stderr.write(`zpsend: ${code}: ${message}\n`);
     return 2;
   }
   const { host } = settings;
-  const log = openLog(host, options.env);
   const instance = newId();
   const ended = endOfService(options.private);
   const connecting = connectAll(`zpsend-${service.name} on ${host}`, options, log);

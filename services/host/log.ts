@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { ZpsendError } from '../../schemas/errors.ts';
 
 export type Log = pino.Logger;
 
@@ -12,20 +13,24 @@ export function lineForPeople(json: string): string {
   return `[${new Date(time).toISOString()}] ${label}: ${name}/${pid} on ${hostname}: ${msg ?? ''}${extra}\n`;
 }
 
+const refused = (variable: string, found: string, allowed: string): ZpsendError =>
+  new ZpsendError('BAD_REQUEST', `${variable}: "${found}" is not one of ${allowed}`);
+
 /**
  * The log of one service on standard error: JSON lines, or lines for people on a terminal (ZPSEND_LOG=json|people).
  * ZPSEND_LOG_LEVEL is pino's level; default info.
+ * @throws ZpsendError BAD_REQUEST for anything else
  */
 export function openLog(host: string, env: NodeJS.ProcessEnv): Log {
-  const people = env.ZPSEND_LOG ? env.ZPSEND_LOG === 'people' : Boolean(process.stderr.isTTY);
+  const { ZPSEND_LOG: form = '', ZPSEND_LOG_LEVEL: level = 'info' } = env;
+  if (!['', 'json', 'people'].includes(form)) throw refused('ZPSEND_LOG', form, 'json, people');
+  if (!(level in pino.levels.values))
+    throw refused('ZPSEND_LOG_LEVEL', level, Object.keys(pino.levels.values).join(', '));
+  const people = form ? form === 'people' : Boolean(process.stderr.isTTY);
   const destination = {
     write: (line: string) => {
       process.stderr.write(people ? lineForPeople(line) : line);
     },
   };
-  const level = env.ZPSEND_LOG_LEVEL ?? 'info';
-  return pino(
-    { name: 'zpsend', level: level in pino.levels.values ? level : 'info', base: { pid: process.pid, hostname: host } },
-    destination,
-  );
+  return pino({ name: 'zpsend', level, base: { pid: process.pid, hostname: host } }, destination);
 }

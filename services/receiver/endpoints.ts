@@ -80,7 +80,9 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
       fromText,
       handle: async (asked) => {
         const answers = await gather(bus, each(statusSubject), asked, receiveStatusSchema, siblingsMs);
-        const transfers = answers.flatMap((answer) => answer.transfers);
+        const own = status(asked.transfer);
+        const theirs = answers.flatMap((answer) => answer.transfers).filter(({ transfer }) => !running.has(transfer));
+        const transfers = [...own, ...theirs];
         if (asked.transfer !== undefined && transfers.length === 0) throw unknownTransfer(asked.transfer, host);
         return { host, transfers };
       },

@@ -157,9 +157,9 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
 
   /** Reaches its first await before it returns; whatever goes wrong, also before that, is how the receive failed. */
   async function receive(): Promise<ReceiveEvent> {
-    const kind = start.from ? `incremental receive of ${start.to.name}` : `initial receive of ${start.to.name}`;
-    log.info(`${kind} into ${start.dataset} from ${start.source}`);
     const resuming = token !== undefined && !state.discard;
+    const kind = resuming ? 'resumed' : start.from ? 'incremental' : 'initial';
+    log.info(`${kind} receive of ${start.to.name} into ${start.dataset} from ${start.source}`);
     child = zfs.receive({
       dataset: start.dataset,
       snapshot: leafOf(start.to.name) ?? '',

@@ -57,7 +57,6 @@ test.each([
   ['debug', ['debug', 'info']],
   ['warn', []],
   ['silent', []],
-  ['nonsense', ['info']],
 ])('ZPSEND_LOG_LEVEL=%s', (level, told) => {
   const env = { ZPSEND_LOG: 'json', ...(level !== undefined && { ZPSEND_LOG_LEVEL: level }) };
   const lines = written(env, (log) => {
@@ -65,4 +64,11 @@ test.each([
     log.info('info');
   });
   expect(lines.map((line) => JSON.parse(line).msg)).toEqual(told);
+});
+
+test.each([
+  [{ ZPSEND_LOG: 'xml' }, 'ZPSEND_LOG: "xml" is not one of json, people'],
+  [{ ZPSEND_LOG_LEVEL: 'loud' }, 'ZPSEND_LOG_LEVEL: "loud" is not one of'],
+])('%j is refused', (env, message) => {
+  expect(() => openLog('smos-00', env)).toThrow(message);
 });
