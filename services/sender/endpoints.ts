@@ -18,6 +18,8 @@ import { withSizes } from './sizes.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
 const siblingsMs = 300;
+/** The same before holds are released as those of a job that runs no more: one that lists may be deaf for seconds. */
+const livingMs = 3000;
 /** Ended jobs that `send.status` still tells of. */
 const rememberedJobs = 100;
 
@@ -53,13 +55,13 @@ export function serveSender(options: SenderOptions): Sender {
     const known = jobs.get(job);
     return known ? [known.status()] : [];
   };
-  const everywhere = async (job: string | undefined) => {
+  const everywhere = async (job: string | undefined, ms = siblingsMs) => {
     const asked = job === undefined ? {} : { job };
-    const answers = await gather(bus, subjects.each(statusSubject), asked, sendStatusSchema, siblingsMs);
+    const answers = await gather(bus, subjects.each(statusSubject), asked, sendStatusSchema, ms);
     return answers.flatMap((answer) => answer.jobs);
   };
   const livingJobs = async () => {
-    const known = [...status(undefined), ...(await everywhere(undefined))];
+    const known = [...status(undefined), ...(await everywhere(undefined, livingMs))];
     return new Set(known.filter(({ state }) => state !== 'done' && state !== 'failed').map(({ job }) => job));
   };
 

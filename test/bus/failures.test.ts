@@ -6,11 +6,12 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import { type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
 import { infoSchema } from '../../schemas/host.ts';
 import { inventorySchema } from '../../schemas/inventory.ts';
-import { sendStatusSchema } from '../../schemas/job.ts';
+import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { receiveReadySchema } from '../../schemas/transfer.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import type { ServiceProcess } from '../support/service.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
 const server = useNatsServer();
@@ -212,4 +213,24 @@ test('an event that cannot be published fails nobody', async () => {
   publishEvent(bus, event, { text: 'a'.repeat(2_000_000) });
   await bus.close();
   publishEvent(bus, event, {});
+});
+
+test('I3: the holds of a job stay while its sender is too busy to answer the next one at once', async () => {
+  const { fleet, source, target } = await usePair(server().url);
+  await fleet.start('receiver', target, { ...allow, ZFS_SIM_RECV_RATE: '500K' });
+  const [first, second] = await Promise.all([fleet.start('sender', source), fleet.start('sender', source)]);
+  const begin = async ({ log }: ServiceProcess, dataset: string): Promise<string> => {
+    const instance = /\((\w+)\) is ready/.exec(log.join())?.[1] ?? '';
+    const subject = subjects.instance(subjects.send('smos-01', 'start'), instance);
+    return (await fleet.ask(subject, { ...body, to: { host: 'smos-00', dataset } }, sendStartedSchema)).job;
+  };
+  const job = await begin(first, 'zones/test');
+  const holds = () => source.zfs('holds', '-H', 'zones/test@one');
+  await expect.poll(holds, { timeout: 10_000 }).toContain(`zpsend:${job}`);
+  process.kill(first.pid, 'SIGSTOP');
+  await begin(second, 'zones/other');
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  process.kill(first.pid, 'SIGCONT');
+  await second.said('asking the server to start up a recv');
+  expect(await holds()).toContain(`zpsend:${job}`);
 });
