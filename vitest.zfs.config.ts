@@ -10,5 +10,7 @@ export default defineConfig({
     expect: { poll: { timeout: 60_000 } },
     // one set of kernel modules, pools and module parameters for all
     fileParallelism: false,
+    // one worker for all files: starting Node and reading the modules anew takes most of a minute there
+    isolate: false,
   },
 });
