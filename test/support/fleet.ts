@@ -10,6 +10,9 @@ import { makeSimHost, type SimHost } from './sim-host.ts';
 /** Short enough for a test, long enough for a loaded machine. */
 export const quick = { ZPSEND_LOCK_SECONDS: '4', ZPSEND_SILENCE_SECONDS: '3', ZPSEND_PATIENCE_SECONDS: '60' };
 
+/** An emulated machine answers late, in milliseconds. */
+const patienceMs = 30_000;
+
 export interface Fleet {
   readonly bus: Bus;
   host(name: string): Promise<SimHost>;
@@ -35,7 +38,7 @@ export async function useFleet(url: string): Promise<Fleet> {
   const bus = await connectBus({ name: 'test', env, wait: false });
   onTestFinished(() => bus.close());
   const status = async (source: string, job: string): Promise<Job | undefined> =>
-    (await request(bus, subjects.send(source, 'status'), { job }, sendStatusSchema)).jobs[0];
+    (await request(bus, subjects.send(source, 'status'), { job }, sendStatusSchema, patienceMs)).jobs[0];
   const fleet: Fleet = {
     bus,
     async host(name) {
@@ -51,7 +54,8 @@ export async function useFleet(url: string): Promise<Fleet> {
       return running;
     },
     ask: (subject, body, schema) => request(bus, subject, body, schema),
-    begin: async (source, body) => (await request(bus, subjects.send(source, 'start'), body, sendStartedSchema)).job,
+    begin: async (source, body) =>
+      (await request(bus, subjects.send(source, 'start'), body, sendStartedSchema, patienceMs)).job,
     status,
     async ended(source, job) {
       for (;;) {

@@ -151,7 +151,8 @@ test('I9: a sender killed in the middle of a long stream: the next run continues
 test('I1: of two senders into one dataset exactly one wins, and the other is told LOCKED', async () => {
   snapshot('a', 24 * MIB);
   const fleet = await useFleet(server().url);
-  slow(4 * MIB);
+  // long enough that the rival, slow to start here, meets it
+  slow(MIB / 2);
   const other = await startHere('sender', 'smos-02');
   onTestFinished(async () => void (await other.end()));
   const job = await fleet.begin('smos-01', body());
