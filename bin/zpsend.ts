@@ -9,8 +9,10 @@ async function run(argv: string[]): Promise<number> {
   const [command, ...rest] = argv;
   const help = rest.includes('--help') || rest.includes('-h');
   if ((command === 'sender' || command === 'receiver') && !help) {
-    // short-lived objects are small here; a large young generation only makes the process large (16 MiB by default)
-    setFlagsFromString('--max-semi-space-size=2');
+    // the buffers that TLS decrypts into are freed when the young generation is collected: a small one keeps the process small
+    for (const flag of ['--semi-space-growth-factor=1', '--max-semi-space-size=1', '--min-semi-space-size=1']) {
+      setFlagsFromString(flag);
+    }
     const { runService } = await import('../services/host/life.ts');
     const isPrivate = rest.includes('--private');
     const service =
