@@ -71,7 +71,15 @@ export class ZpsendError extends Error {
   /** Anything thrown becomes a coded error; what is not ours is INTERNAL and keeps its cause. */
   static from(thrown: unknown): ZpsendError {
     if (thrown instanceof ZpsendError) return thrown;
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return new ZpsendError('INTERNAL', message, undefined, { cause: thrown });
+    return new ZpsendError('INTERNAL', textOf(thrown), undefined, { cause: thrown });
+  }
+}
+
+/** Even an object whose own toString fails has to be told of. */
+function textOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  } catch {
+    return 'something was thrown that cannot be shown as text';
   }
 }

@@ -145,5 +145,6 @@ test('anything thrown becomes an error with a code that its own schema accepts',
       expect(body).toMatchObject({ code: 'INTERNAL', retryable: false });
       expect(body.message.length).toBeGreaterThan(0);
     }),
+    { examples: [[{ toString: 0 }], [Object.create(null)]] },
   );
 });
