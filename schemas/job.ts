@@ -1,9 +1,31 @@
 import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
-import { bytesSchema, hostSchema, idSchema } from './names.ts';
+import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
 import { evidenceSchema, sendRequestSchema, stepSchema } from './plan.ts';
 
 export const sendStartedSchema = z.strictObject({ job: idSchema, host: hostSchema });
+
+/** One dataset of a job. */
+export const jobDatasetSchema = z.strictObject({
+  dataset: datasetSchema,
+  target: datasetSchema,
+  /** `refused`: it cannot be sent, and nothing of it was tried. */
+  state: z.enum(['pending', 'running', 'waiting', 'done', 'failed', 'refused']),
+  /** Steps of its part of the plan and how many of them are done. */
+  steps: z.number().int().nonnegative(),
+  done: z.number().int().nonnegative(),
+  bytes: bytesSchema,
+  error: errorBodySchema.optional(),
+});
+
+/** How many datasets a job has, and how they fare; the list leaves out some of many, those that are well first. */
+export const jobDatasetsSchema = z.strictObject({
+  total: z.number().int().nonnegative(),
+  done: z.number().int().nonnegative(),
+  /** Failed or refused. */
+  failed: z.number().int().nonnegative(),
+  list: z.array(jobDatasetSchema),
+});
 
 /** A job as `send.status` and the job events tell it. Rates and ETA are the reader's to compute from bytes and seconds. */
 export const jobSchema = z.strictObject({
@@ -15,7 +37,8 @@ export const jobSchema = z.strictObject({
   /** Steps of the plan and how many of them are done. */
   steps: z.number().int().nonnegative(),
   done: z.number().int().nonnegative(),
-  /** The step that runs now. */
+  datasets: jobDatasetsSchema,
+  /** The step that runs now; of several, the first. */
   current: stepSchema.optional(),
   /** Bytes sent for the whole job, and what the whole plan is estimated at. */
   bytes: bytesSchema,
@@ -35,5 +58,6 @@ export const jobAbortedSchema = z.strictObject({ job: idSchema, aborted: z.liter
 /** `zfs.<host>.event.job.<what>`; what: started, progress, done, failed. */
 export const jobEventSchema = jobSchema;
 
+export type JobDataset = z.infer<typeof jobDatasetSchema>;
 export type Job = z.infer<typeof jobSchema>;
 export type SendStatus = z.infer<typeof sendStatusSchema>;

@@ -26,6 +26,13 @@ export const leafSchema = name(leaf, 'snapshot or bookmark name');
 /** The base of one incremental: `@snapshot` or `#bookmark`. */
 export const baseSchema = name(`[@#]${leaf}`, 'base (@snapshot or #bookmark)');
 
+/** A pattern of dataset or snapshot names: `*` and `?` stay within one element, `**` does not. */
+export const patternSchema = z
+  .string()
+  .min(1, 'empty')
+  .max(maxNameLength, `longer than ${maxNameLength} characters`)
+  .regex(/^[A-Za-z0-9_.: /*?-]+$/, 'not a pattern: the characters of a name, and "*", "?" and "**"');
+
 /** 64-bit, so a decimal string on the wire. */
 export const guidSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a guid: a decimal string');
 export const txgSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a txg: a decimal string');
@@ -47,6 +54,11 @@ export const propertyValueSchema = z
 export const datasetOf = (named: string): string => named.split(/[@#]/, 1)[0] ?? named;
 /** `pool/a@x` to `x`; undefined for a dataset. */
 export const leafOf = (named: string): string | undefined => named.split(/[@#]/, 2)[1];
+/** `pool/a/b` to `pool/a`; undefined for a pool. */
+export const parentOf = (dataset: string): string | undefined =>
+  dataset.includes('/') ? dataset.slice(0, dataset.lastIndexOf('/')) : undefined;
+/** `pool/a@x` to `pool`. */
+export const poolOf = (named: string): string => datasetOf(named).split('/', 1)[0] ?? named;
 /** Is `dataset` equal to `prefix` or below it? `tank/ab` is not below `tank/a`. */
 export const isWithin = (dataset: string, prefix: string): boolean =>
   dataset === prefix || dataset.startsWith(`${prefix}/`);

@@ -8,10 +8,17 @@ import {
   guidSchema,
   hostSchema,
   leafSchema,
+  patternSchema,
   snapshotSchema,
 } from './names.ts';
 
-/** `zones/test`, `zones/test@now`, `-i @a zones/test@b` or `--full zones/test@b`, and where it goes. */
+const maxPatterns = 32;
+export const maxParallel = 16;
+
+/** `replication` is `-R`, every snapshot up to the one named; `recursive` is `-r`, only that one and origins of clones. */
+export const packageSchema = z.enum(['replication', 'recursive']);
+
+/** What is to be sent, and where it goes: one dataset, or a package of a dataset and its descendants. */
 export const sendRequestSchema = z.strictObject({
   /** `pool/dataset` or `pool/dataset@snapshot` on the source. */
   dataset: datasetOrSnapshotSchema,
@@ -19,11 +26,28 @@ export const sendRequestSchema = z.strictObject({
     host: hostSchema,
     /** The dataset on the target; the same name when absent. */
     dataset: datasetSchema.optional(),
+    /**
+     * Below `dataset` instead of as `dataset`, as zfs-receive(8) has it: `path` (`-d`) appends the source's name without
+     * its pool, `last` (`-e`) the last element of it.
+     */
+    append: z.enum(['path', 'last']).optional(),
   }),
   /** Exactly one incremental from this base (`@snapshot` or `#bookmark`); needs a snapshot in `dataset`. */
   from: baseSchema.optional(),
   /** Exactly one full stream; needs a snapshot in `dataset`. */
   full: z.boolean().optional(),
+  /** With descendants. */
+  package: packageSchema.optional(),
+  /** A clone whose origin is not sent along is sent as a full stream (`-c`). */
+  selfContained: z.boolean().optional(),
+  /** Datasets of the package that lack the named snapshot are left out, with their descendants; else they are an error. */
+  skipMissing: z.boolean().optional(),
+  /** Patterns of datasets that are left out, with their descendants; of the whole name, or of what follows the package's own. */
+  exclude: z.array(patternSchema).max(maxPatterns).optional(),
+  /** Patterns of snapshot names: of the intermediate snapshots only those that match one are sent. */
+  snapshots: z.array(patternSchema).max(maxPatterns).optional(),
+  /** Datasets of the package that are sent at once. */
+  parallel: z.number().int().min(1).max(maxParallel).optional(),
 });
 
 /** One `zfs send` | `zfs receive`: a full stream, or an incremental from exactly one base (I2). */
@@ -48,8 +72,34 @@ export const evidenceSchema = z.strictObject({
   targetOnly: z.array(leafSchema),
 });
 
+/** A dataset of a package that cannot be sent, while others can. */
+export const refusedSchema = z.strictObject({
+  dataset: datasetSchema,
+  target: datasetSchema,
+  error: errorBodySchema,
+  evidence: evidenceSchema.optional(),
+});
+
+/** What a person should know of a package before it runs. */
+export const noteSchema = z.strictObject({
+  /**
+   * - `renamed`: the source's dataset has another name than when it was sent; the target's keeps its own
+   * - `skipped`: the dataset is left out
+   * - `placeholder`: a parent that the target lacks is made, empty and never mounted
+   */
+  kind: z.enum(['renamed', 'skipped', 'placeholder']),
+  /** On the source; of a placeholder, on the target. */
+  dataset: datasetSchema,
+  message: z.string(),
+});
+
 export const planSchema = z.union([
-  z.strictObject({ ok: z.literal(true), steps: z.array(stepSchema) }),
+  z.strictObject({
+    ok: z.literal(true),
+    steps: z.array(stepSchema),
+    refused: z.array(refusedSchema).optional(),
+    notes: z.array(noteSchema).optional(),
+  }),
   z.strictObject({ ok: z.literal(false), error: errorBodySchema, evidence: evidenceSchema.optional() }),
 ]);
 
@@ -59,5 +109,7 @@ export const planReplySchema = z.strictObject({ source: hostSchema, target: host
 export type SendRequest = z.infer<typeof sendRequestSchema>;
 export type Step = z.infer<typeof stepSchema>;
 export type Evidence = z.infer<typeof evidenceSchema>;
+export type Refused = z.infer<typeof refusedSchema>;
+export type Note = z.infer<typeof noteSchema>;
 export type Plan = z.infer<typeof planSchema>;
 export type PlanReply = z.infer<typeof planReplySchema>;

@@ -87,23 +87,6 @@ export function exists(task: DatasetTask): Refusal {
   );
 }
 
-export function originMissing(task: DatasetTask): Refusal {
-  const { source, target } = task;
-  const { name, origin } = source.dataset;
-  const why =
-    origin?.guid === undefined
-      ? `the listing of ${source.host} does not show its guid`
-      : `no dataset in the target's pool on ${target.host} has it (guid ${origin.guid})`;
-  return refuse(
-    'ORIGIN_MISSING',
-    `${name} on ${source.host} is a clone of ${origin?.name}, and ${why}. Ways out: send the origin's dataset first, ` +
-      `or send one snapshot of ${name} as a full stream (--full).`,
-    {
-      details: { ...places(task), clone: name, origin: origin?.name ?? '', originGuid: origin?.guid ?? null },
-    },
-  );
-}
-
 const commonOf = ({ source, target }: DatasetTask): Base | undefined =>
   target.dataset && newestCommon(source.dataset, target.dataset);
 

@@ -2,7 +2,7 @@ import type { SnapshotEntry } from '../../schemas/inventory.ts';
 import type { Plan, Step } from '../../schemas/plan.ts';
 import { asBase, type Base, fromOf, newestCommon } from './bases.ts';
 import * as conflict from './conflicts.ts';
-import { isRefusal, type Refusal } from './refusal.ts';
+import { isRefusal } from './refusal.ts';
 import type { DatasetTask } from './task.ts';
 import { type Dated, isAfter } from './txg.ts';
 
@@ -19,7 +19,7 @@ type Chain = Extract<DatasetTask['wanted'], { kind: 'chain' }>;
 const done: Plan = { ok: true, steps: [] };
 
 /** No snapshot there yet; a dataset that an interrupted seed left behind is refused by zfs itself unless resumed. */
-const isToBeSeeded = ({ target }: DatasetTask): boolean => !target.dataset?.snapshots.length;
+export const isToBeSeeded = ({ target }: Pick<DatasetTask, 'target'>): boolean => !target.dataset?.snapshots.length;
 
 /** Something that is not the partial state of a seed is in the way of a new dataset. */
 const isTaken = ({ target: { dataset } }: DatasetTask): boolean =>
@@ -39,9 +39,11 @@ function incremental(task: DatasetTask, base: Base, to: SnapshotEntry): Plan {
 
 function seed(task: DatasetTask, snapshots: readonly SnapshotEntry[]): Plan {
   if (isTaken(task)) return conflict.exists(task);
-  if (task.source.dataset.origin !== undefined) {
-    const start = cloneStart(task);
-    return isRefusal(start) ? start : following(task, snapshots, start);
+  const start = task.seedStart();
+  if (isRefusal(start)) return start;
+  if (start.kind === 'clone') {
+    const { after } = start;
+    return following(task, after ? snapshots.filter((entry) => isAfter(entry, after)) : snapshots, start);
   }
   const [first, ...rest] = snapshots;
   if (first === undefined) return done;
@@ -50,10 +52,9 @@ function seed(task: DatasetTask, snapshots: readonly SnapshotEntry[]): Plan {
   return { ok: true, steps: [fullStep(task, first), ...steps] };
 }
 
-function continued(task: DatasetTask, { snapshots, named }: Chain): Plan {
+function continued(task: DatasetTask, { snapshots, goal }: Chain): Plan {
   const { source, target } = task;
   const common = target.dataset && newestCommon(source.dataset, target.dataset);
-  const goal = named ? snapshots.at(-1) : undefined;
   if (common !== undefined && goal !== undefined && !isAfter(goal, common)) return done;
   if (common === undefined || newestOnTarget(task)?.guid !== common.guid) return conflict.diverged(task, common);
   const missing = snapshots.filter((entry) => isAfter(entry, common));
@@ -66,13 +67,6 @@ interface Start {
   after?: Dated;
   /** The target's snapshot that the first step clones. */
   origin?: string;
-}
-
-function cloneStart(task: DatasetTask): Start | Refusal {
-  const origin = task.source.dataset.origin;
-  const found = origin?.guid === undefined ? undefined : task.originOnTarget(origin.guid);
-  if (origin?.guid === undefined || found === undefined) return conflict.originMissing(task);
-  return { from: { name: origin.name, guid: origin.guid, kind: 'snapshot' }, origin: found };
 }
 
 /** A chain into what the target has, refused where a name that it would create is another snapshot's there. */

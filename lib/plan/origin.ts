@@ -1,24 +1,33 @@
 import type { Inventory } from '../../schemas/inventory.ts';
-import { datasetOf } from '../../schemas/names.ts';
+import { poolOf } from '../../schemas/names.ts';
+
+/** Finds a snapshot of the target by guid. */
+export type SnapshotFinder = (origin: { name: string; guid: string }) => string | undefined;
 
 /**
- * The target's snapshot to receive a clone from: one with the origin's guid in the pool of `targetName`, since a clone
- * shares its origin's blocks. Among several, the one that bears the origin's own name, then the first by name.
+ * Finds the target's snapshot to receive a clone from: one with the origin's guid in the pool of `targetName`, since a
+ * clone shares its origin's blocks. Among several, the one that bears the origin's own name, then the first by name.
  */
-export function originOnTarget(
-  target: Inventory,
-  targetName: string,
-  origin: { name: string | undefined; guid: string },
-): string | undefined {
+export function findInPool(target: Inventory, targetName: string): SnapshotFinder {
   const pool = poolOf(targetName);
-  const names = target.datasets
-    .filter((dataset) => poolOf(dataset.name) === pool)
-    .flatMap((dataset) => {
-      const held = dataset.snapshots.find((entry) => entry.guid === origin.guid);
-      return held ? [`${dataset.name}@${held.name}`] : [];
-    })
-    .toSorted();
-  return names.find((name) => name === origin.name) ?? names[0];
+  let holders: Map<string, string[]> | undefined;
+  return ({ name, guid }) => {
+    holders ??= byGuid(target, pool);
+    const names = holders.get(guid)?.toSorted() ?? [];
+    return names.find((found) => found === name) ?? names[0];
+  };
 }
 
-const poolOf = (named: string): string => datasetOf(named).split('/', 1)[0] ?? named;
+function byGuid(target: Inventory, pool: string): Map<string, string[]> {
+  const holders = new Map<string, string[]>();
+  for (const { name, snapshots } of target.datasets) {
+    if (poolOf(name) !== pool) continue;
+    for (const snapshot of snapshots) {
+      const full = `${name}@${snapshot.name}`;
+      const others = holders.get(snapshot.guid);
+      if (others) others.push(full);
+      else holders.set(snapshot.guid, [full]);
+    }
+  }
+  return holders;
+}

@@ -1,59 +1,64 @@
 import type { Inventory } from '../../schemas/inventory.ts';
-import { datasetOf, isWithin } from '../../schemas/names.ts';
+import { datasetOf } from '../../schemas/names.ts';
 import type { Plan, SendRequest } from '../../schemas/plan.ts';
-import { datasetSteps } from './dataset-steps.ts';
-import { findDataset } from './listing.ts';
-import { originOnTarget } from './origin.ts';
-import { isRefusal, type Refusal, refuse } from './refusal.ts';
+import { composed } from './compose.ts';
+import { type DatasetPlans, planItems } from './items.ts';
+import { findDataset, findSubtree } from './listing.ts';
+import { matchTargets } from './matching.ts';
+import { misfitOf } from './misfit.ts';
+import { targetRoot } from './naming.ts';
+import { isRefusal, type Refusal } from './refusal.ts';
+import { noSuchDataset, selectPackage } from './selection.ts';
 import { wantedOf } from './wanted.ts';
 
 /**
  * The ordered steps that carry a request out, none when the target has all of it, or a refusal with its evidence.
- * Pure (I12): the same listings give the same plan. For a clone, `target` must list the whole pool of the target,
- * since the origin may be in any dataset of it.
+ * Pure (I12): the same listings give the same plan. `source` lists the dataset, and for a package all below it. `target`
+ * lists its counterpart likewise; for a clone whose origin is outside the package, the whole pool: it may be anywhere there.
  */
 export function plan(request: SendRequest, source: Inventory, target: Inventory): Plan {
-  const name = datasetOf(request.dataset);
-  const targetName = request.to.dataset ?? name;
+  const plans = planDatasets(request, source, target);
+  return isRefusal(plans) ? plans : composed(plans);
+}
+
+/** As plan, dataset by dataset; a refusal is of the request as a whole. */
+export function planDatasets(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
   const misfit = misfitOf(request, source, target);
   if (misfit) return misfit;
+  return request.package ? planPackage(request, source, target) : planSingle(request, source, target);
+}
 
+function planSingle(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
+  const name = datasetOf(request.dataset);
   const dataset = findDataset(source, name);
   if (dataset === undefined) return noSuchDataset(source, name);
   if (isRefusal(dataset)) return dataset;
   const wanted = wantedOf(request, source.host, dataset);
   if (isRefusal(wanted)) return wanted;
-  const existing = findDataset(target, targetName);
+  const root = targetRoot(request);
+  const existing = findDataset(target, root);
   if (isRefusal(existing)) return existing;
-
-  return datasetSteps({
-    source: { host: source.host, dataset },
-    target: { host: target.host, name: targetName, dataset: existing },
-    wanted,
-    originOnTarget: (guid) => originOnTarget(target, targetName, { name: dataset.origin?.name, guid }),
-  });
+  return planItems(request, source, target, [{ dataset, wanted, target: root, existing, parent: undefined }]);
 }
 
-/** A request that cannot be right whatever the datasets hold. */
-function misfitOf(request: SendRequest, source: Inventory, target: Inventory): Refusal | undefined {
+function planPackage(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
+  const selection = selectPackage(request, source);
+  if (isRefusal(selection)) return selection;
+  const root = targetRoot(request);
+  const there = findSubtree(target, root);
+  if (isRefusal(there)) return there;
   const name = datasetOf(request.dataset);
-  const targetName = request.to.dataset ?? name;
-  if (request.to.host !== target.host) {
-    return refuse(
-      'BAD_REQUEST',
-      `The request goes to ${request.to.host}, but the target's listing is of ${target.host}.`,
-    );
-  }
-  if (source.host !== target.host || !isWithin(targetName, name)) return undefined;
-  const problem = targetName === name ? 'itself' : `${targetName}, which lies inside it`;
-  return refuse('BAD_REQUEST', `${name} on ${source.host} cannot be sent to ${problem}. Name another target.`, {
-    details: { host: source.host, dataset: targetName },
-  });
+  const { items, notes } = matchTargets(selection, name, root, there);
+  const plans = planItems(request, source, target, items);
+  if (isRefusal(plans)) return plans;
+  const missing = selection.missing.map(({ dataset, refusal }) => ({
+    dataset,
+    target: `${root}${dataset.slice(name.length)}`,
+    steps: [],
+    refusal,
+  }));
+  return {
+    datasets: [...plans.datasets, ...missing],
+    notes: [...selection.notes, ...notes, ...plans.notes],
+  };
 }
-
-const noSuchDataset = ({ host, datasets }: Inventory, name: string): Refusal =>
-  refuse(
-    'NO_SUCH_DATASET',
-    `${host} has no dataset ${name} (${datasets.length} listed). What it has: zpsend snapshots ${host}`,
-    { details: { host, dataset: name } },
-  );

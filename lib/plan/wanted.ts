@@ -2,54 +2,69 @@ import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { leafOf } from '../../schemas/names.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
 import { type Base, basesOf } from './bases.ts';
+import { matches } from './pattern.ts';
 import { type Refusal, refuse, someOf } from './refusal.ts';
 import { isAfter } from './txg.ts';
 
 /** What a request asks of one dataset, found in the source's listing. */
 export type Wanted =
   /**
-   * The target shall have these, oldest first and at least one, as one chain of single steps. With `named` the last one
-   * is the goal, and a target that has it or something newer in common needs nothing, whatever else it holds.
+   * The target shall have these, oldest first, as one chain of single steps. With `goal` that is the last one, and a
+   * target that has it or something newer in common needs nothing, whatever else it holds.
    */
-  | { kind: 'chain'; snapshots: SnapshotEntry[]; named: boolean }
+  | { kind: 'chain'; snapshots: SnapshotEntry[]; goal?: SnapshotEntry }
   /** Exactly this incremental. */
   | { kind: 'incremental'; from: Base; to: SnapshotEntry }
   /** Exactly this full stream. */
   | { kind: 'full'; to: SnapshotEntry };
 
-/** `dataset` is the source's, oldest first. */
-export function wantedOf(request: SendRequest, host: string, dataset: DatasetEntry): Wanted | Refusal {
+type Asked = Pick<SendRequest, 'dataset' | 'package' | 'snapshots' | 'from' | 'full'>;
+
+/** What one dataset alone is asked for; `dataset` is the source's, oldest first. */
+export function wantedOf(request: Asked, host: string, dataset: DatasetEntry): Wanted | Refusal {
   const { from, full } = request;
   const leaf = leafOf(request.dataset);
-  if (full && from !== undefined) {
-    return refuse('BAD_REQUEST', `A full stream has no base: ask for --full or for -i ${from}, not for both.`);
-  }
-  if ((full || from !== undefined) && leaf === undefined) {
-    const flag = full ? '--full' : `-i ${from}`;
-    return refuse('BAD_REQUEST', `${flag} sends one snapshot: name it, as in ${dataset.name}@snapshot.`);
-  }
-  const { snapshots } = dataset;
-  if (snapshots.length === 0) return nothingToSend(host, dataset);
-  if (leaf === undefined) return { kind: 'chain', snapshots, named: false };
-  const last = snapshots.findIndex((entry) => entry.name === leaf);
-  const to = snapshots[last];
-  if (to === undefined) return unknown(host, dataset, `@${leaf}`);
-  if (full) return { kind: 'full', to };
-  if (from === undefined) return { kind: 'chain', snapshots: snapshots.slice(0, last + 1), named: true };
-  return incremental(host, dataset, from, to);
+  if (dataset.snapshots.length === 0) return nothingToSend(host, dataset);
+  const to = dataset.snapshots.find((entry) => entry.name === leaf);
+  if (leaf !== undefined && to === undefined) return noSuchSnapshot(host, dataset, `@${leaf}`);
+  if (to && full) return { kind: 'full', to };
+  if (to && from !== undefined) return incremental(host, dataset, from, to);
+  const chain = chainOf(request, dataset, to, none);
+  return chain.snapshots.length > 0 ? chain : nothingMatches(host, dataset, request.snapshots ?? []);
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/**
+ * The snapshots of a chain, in this precedence: nothing after the goal; the goal and the origins of clones always;
+ * of the others, for a replication those that match a pattern (all without one), for a recursive package none.
+ * @param origins names of this dataset's snapshots that clones of the package come from
+ */
+export function chainOf(
+  request: Asked,
+  { snapshots }: DatasetEntry,
+  goal: SnapshotEntry | undefined,
+  origins: ReadonlySet<string>,
+): Extract<Wanted, { kind: 'chain' }> {
+  const patterns = request.snapshots ?? [];
+  const isPicked = (name: string): boolean =>
+    request.package !== 'recursive' && (patterns.length === 0 || patterns.some((pattern) => matches(pattern, name)));
+  const upToGoal = goal === undefined ? snapshots : snapshots.slice(0, snapshots.indexOf(goal) + 1);
+  const picked = upToGoal.filter((entry) => entry === goal || origins.has(entry.name) || isPicked(entry.name));
+  return { kind: 'chain', snapshots: picked, ...(goal && { goal }) };
 }
 
 function incremental(host: string, dataset: DatasetEntry, from: string, to: SnapshotEntry): Wanted | Refusal {
   const kind = from.startsWith('#') ? 'bookmark' : 'snapshot';
   const base = basesOf(dataset).find((entry) => entry.kind === kind && entry.name === from.slice(1));
-  if (base === undefined) return unknown(host, dataset, from);
+  if (base === undefined) return noSuchSnapshot(host, dataset, from);
   if (!isAfter(to, base)) {
     return refuse('BAD_REQUEST', `${dataset.name}${from} is not older than @${to.name}: an incremental goes forward.`);
   }
   return { kind: 'incremental', from: base, to };
 }
 
-function unknown(host: string, { name, snapshots, bookmarks }: DatasetEntry, leaf: string): Refusal {
+export function noSuchSnapshot(host: string, { name, snapshots, bookmarks }: DatasetEntry, leaf: string): Refusal {
   const isBookmark = leaf.startsWith('#');
   const newest = (isBookmark ? bookmarks : snapshots).map((entry) => entry.name);
   const sigil = isBookmark ? '#' : '@';
@@ -66,3 +81,12 @@ const nothingToSend = (host: string, { name }: DatasetEntry): Refusal =>
   refuse('NO_SUCH_SNAPSHOT', `${name} on ${host} has no snapshots. Make one: zfs snapshot ${name}@NAME`, {
     details: { host, dataset: name, newest: [] },
   });
+
+const nothingMatches = (host: string, { name, snapshots }: DatasetEntry, patterns: readonly string[]): Refusal => {
+  const newest = snapshots.map((entry) => entry.name);
+  return refuse(
+    'NO_SUCH_SNAPSHOT',
+    `No snapshot of ${name} on ${host} matches ${patterns.join(', ')}. It has: ${someOf(newest)}.`,
+    { details: { host, dataset: name, newest: newest.slice(-5) } },
+  );
+};

@@ -142,7 +142,7 @@ describe('a clone', () => {
     const result = plan(request('zones/test'), source, inventory('dst', dataset('zones/base', '@gold,6')));
     expect(result).toMatchObject({ error: { code: 'ORIGIN_MISSING', details: { clone: 'zones/test' } } });
     expect(!result.ok && result.error.message).toMatch(
-      /zones\/test on src is a clone of zones\/base@gold.*Ways out.*origin's dataset first.*--full/,
+      /zones\/test on src is a clone of zones\/base@gold.*Ways out: send zones\/base to dst first.*-c/,
     );
   });
 

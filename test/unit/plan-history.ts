@@ -18,11 +18,15 @@ export function history(line: string): Pick<DatasetEntry, 'snapshots' | 'bookmar
   return { snapshots, bookmarks };
 }
 
+/** A guid of its own for each name, far from those that histories use. */
+const guidOf = (name: string): string =>
+  [...name].reduce((sum, char) => (sum * 131n + BigInt(char.charCodeAt(0))) % 2n ** 62n, 7n).toString();
+
 /** A dataset with that history; what else it is goes into `more`. */
 export const dataset = (name: string, line: string, more: Partial<DatasetEntry> = {}): DatasetEntry => ({
   name,
   type: 'filesystem',
-  guid: '9000',
+  guid: guidOf(name),
   createtxg: '1',
   used: 0,
   referenced: 0,

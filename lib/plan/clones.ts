@@ -1,0 +1,119 @@
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+import { datasetOf, leafOf } from '../../schemas/names.ts';
+import type { Item } from './matching.ts';
+import type { SnapshotFinder } from './origin.ts';
+import { type Refusal, refuse } from './refusal.ts';
+import type { SeedStart } from './task.ts';
+import { isAfter } from './txg.ts';
+
+export interface CloneContext {
+  source: { host: string };
+  target: { host: string };
+  selfContained: boolean;
+  /** The whole package, by the source's names. */
+  items: ReadonlyMap<string, Item>;
+  /** The datasets that are clones of a snapshot of the one named. */
+  clonesOf: ReadonlyMap<string, Item[]>;
+  /** Clones that cannot wait for their origin, since what holds it lies inside them. */
+  apart: ReadonlySet<Item>;
+  /** Target names of origins that the plan brings, by the source's names. */
+  brought: ReadonlyMap<string, string>;
+  /** Why a dataset of the package cannot be sent. */
+  refusalOf: (item: Item) => Refusal | undefined;
+  findOutside: SnapshotFinder;
+}
+
+/** How the target gets a dataset that it lacks: whole, or as a clone of what it has, or is about to have. */
+export function seedStart(item: Item, context: CloneContext): SeedStart | Refusal {
+  const promoted = promotedStart(item, context);
+  if (promoted) return promoted;
+  const { origin } = item.dataset;
+  if (origin === undefined) return { kind: 'full' };
+  if (origin.guid === undefined) {
+    if (context.selfContained) return { kind: 'full' };
+    return originMissing(item, context, `the listing of ${context.source.host} does not show its guid`);
+  }
+  const known = { name: origin.name, guid: origin.guid };
+  const cloneOf = (name: string): SeedStart => ({ kind: 'clone', from: { ...known, kind: 'snapshot' }, origin: name });
+  const inside = originInside(item, context);
+  if (inside !== undefined && !context.apart.has(item)) {
+    const there = heldBy(inside.existing, known.guid) ?? context.brought.get(known.name);
+    if (there !== undefined) return cloneOf(there);
+    const refusal = context.refusalOf(inside);
+    if (refusal) return blockedBy(item, inside, refusal, 'is a clone of it');
+  }
+  if (context.selfContained) return { kind: 'full' };
+  const outside = context.findOutside(known);
+  if (outside !== undefined) return cloneOf(outside);
+  const why = context.apart.has(item)
+    ? `${datasetOf(known.name)} lies inside it, so neither can be received before the other`
+    : `no dataset in the target's pool on ${context.target.host} has it (guid ${known.guid})`;
+  return originMissing(item, context, why);
+}
+
+/** The dataset of the package that the clone's origin is a wanted snapshot of. */
+export function originInside({ dataset: { origin } }: Item, { items }: Pick<CloneContext, 'items'>): Item | undefined {
+  const holder = origin && items.get(datasetOf(origin.name));
+  if (holder?.wanted.kind !== 'chain') return undefined;
+  const isWanted = holder.wanted.snapshots.some(
+    ({ name, guid }) => guid === origin?.guid && name === leafOf(origin.name),
+  );
+  return isWanted ? holder : undefined;
+}
+
+/** The name of a target's snapshot with that guid. */
+export function heldBy(existing: DatasetEntry | undefined, guid: string | undefined): string | undefined {
+  const held = existing?.snapshots.find((entry) => entry.guid === guid);
+  return existing && held && `${existing.name}@${held.name}`;
+}
+
+/**
+ * After `zfs promote` the snapshots of a clone's past belong to it at the source, and at the target still to what it was
+ * cloned from (znapzend#503): it begins as a clone of the newest of them, and none of them is sent again.
+ */
+export function promotedStart(
+  { dataset, wanted }: Item,
+  { clonesOf }: Pick<CloneContext, 'clonesOf'>,
+): SeedStart | undefined {
+  const goal = wanted.kind === 'chain' ? wanted.goal : undefined;
+  for (const demoted of clonesOf.get(dataset.name) ?? []) {
+    const held = new Map(demoted.existing?.snapshots.map((entry) => [entry.guid, entry.name]));
+    const start = dataset.snapshots.findLast((entry) => held.has(entry.guid) && !(goal && isAfter(entry, goal)));
+    if (start === undefined) continue;
+    return {
+      kind: 'clone',
+      from: { name: `${dataset.name}@${start.name}`, guid: start.guid, kind: 'snapshot' },
+      origin: `${demoted.target}@${held.get(start.guid)}`,
+      after: start,
+    };
+  }
+  return undefined;
+}
+
+function originMissing({ dataset, target }: Item, { source, target: { host } }: CloneContext, why: string): Refusal {
+  const { name, origin } = dataset;
+  return refuse(
+    'ORIGIN_MISSING',
+    `${name} on ${source.host} is a clone of ${origin?.name}, and ${why}. Ways out: send ${datasetOf(origin?.name ?? '')} ` +
+      `to ${host} first, or have the clone sent whole (-c).`,
+    {
+      details: {
+        source: source.host,
+        target: host,
+        dataset: target,
+        clone: name,
+        origin: origin?.name ?? '',
+        originGuid: origin?.guid ?? null,
+      },
+    },
+  );
+}
+
+/** Refused because of another dataset of the package. */
+export const blockedBy = (item: Item, by: Item, { error }: Refusal, why: string): Refusal =>
+  refuse(
+    error.code,
+    `${item.dataset.name} cannot be sent without ${by.dataset.name}, since it ${why}, and that is refused ` +
+      `(${error.code}).`,
+    { details: { dataset: item.target, needs: by.dataset.name } },
+  );

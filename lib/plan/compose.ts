@@ -1,0 +1,50 @@
+import type { Code } from '../../schemas/errors.ts';
+import type { Plan, Refused } from '../../schemas/plan.ts';
+import type { DatasetPlan, DatasetPlans } from './items.ts';
+import { type Refusal, someOf } from './refusal.ts';
+
+/** What keeps one dataset out and leaves the rest of a package as it is: the target's dataset went its own way. */
+const ownAffair: ReadonlySet<Code> = new Set(['DIVERGED', 'EXISTS', 'BASE_MISSING']);
+
+type RefusedPlan = DatasetPlan & { refusal: Refusal };
+
+/**
+ * The plans of all datasets as one. Where a dataset lacks what the package needs (an origin, the named snapshot), nothing of
+ * it is sent; where the target's dataset is in the way, that one is left out and told.
+ */
+export function composed({ datasets, notes }: DatasetPlans): Plan {
+  const refused = datasets.filter((plan): plan is RefusedPlan => plan.refusal !== undefined);
+  const first = refused.find(({ refusal }) => !ownAffair.has(refusal.error.code)) ?? refused[0];
+  const isWhole = first && (!ownAffair.has(first.refusal.error.code) || refused.length === datasets.length);
+  if (isWhole) return withOthers(first, refused);
+  return {
+    ok: true,
+    steps: datasets.flatMap(({ steps }) => steps),
+    ...(refused.length > 0 && { refused: refused.map(asRefused) }),
+    ...(notes.length > 0 && { notes }),
+  };
+}
+
+function withOthers(first: RefusedPlan, refused: readonly RefusedPlan[]): Refusal {
+  const others = refused.filter((plan) => plan !== first).map(({ dataset }) => dataset);
+  if (others.length === 0) return first.refusal;
+  const { error } = first.refusal;
+  const message = `${error.message} Refused as well: ${someOf(others, '')}.`;
+  return { ...first.refusal, error: { ...error, message } };
+}
+
+/** Names of each kind that a dataset's evidence carries in a package, the newest ones: many may be refused. */
+const mostNames = 20;
+
+const asRefused = ({ dataset, target, refusal: { error, evidence } }: RefusedPlan): Refused => ({
+  dataset,
+  target,
+  error,
+  ...(evidence && {
+    evidence: {
+      ...evidence,
+      sourceOnly: evidence.sourceOnly.slice(-mostNames),
+      targetOnly: evidence.targetOnly.slice(-mostNames),
+    },
+  }),
+});

@@ -1,0 +1,139 @@
+import type { Inventory } from '../../schemas/inventory.ts';
+import { datasetOf, leafOf, maxNameLength, parentOf } from '../../schemas/names.ts';
+import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
+import { blockedBy, type CloneContext, heldBy, originInside, promotedStart, seedStart } from './clones.ts';
+import { datasetSteps } from './dataset-steps.ts';
+import { damaged } from './listing.ts';
+import type { Item } from './matching.ts';
+import { targetRoot } from './naming.ts';
+import { inOrderOfNeed, type Need } from './order.ts';
+import { findInPool } from './origin.ts';
+import { placeholdersOn } from './placeholders.ts';
+import { isRefusal, type Refusal, refuse } from './refusal.ts';
+
+/** What one dataset of a request needs. */
+export interface DatasetPlan {
+  dataset: string;
+  target: string;
+  /** Its chain, in order; none where there is nothing to do, or a refusal. */
+  steps: Step[];
+  refusal?: Refusal;
+}
+
+export interface DatasetPlans {
+  /** In an order in which parents come before their children, and origins before their clones. */
+  datasets: DatasetPlan[];
+  notes: Note[];
+}
+
+/** Plans each dataset, in an order in which whatever a step needs is there before it. */
+export function planItems(
+  request: SendRequest,
+  source: Inventory,
+  target: Inventory,
+  all: readonly Item[],
+): DatasetPlans | Refusal {
+  const plans = new Map<Item, DatasetPlan>();
+  const notes: Note[] = [];
+  const brought = new Map<string, string>();
+  const apart = new Set<Item>();
+  const context: CloneContext = {
+    source,
+    target,
+    selfContained: request.selfContained ?? false,
+    items: new Map(all.map((item) => [item.dataset.name, item])),
+    clonesOf: byOrigin(all),
+    apart,
+    brought,
+    refusalOf: (item) => plans.get(item)?.refusal,
+    findOutside: findInPool(target, targetRoot(request)),
+  };
+  const order = ordered(all, context, apart, source);
+  if (isRefusal(order)) return order;
+  const origins = new Set(all.map((item) => item.dataset.origin?.name));
+  const placeholders = placeholdersOn(target);
+
+  for (const item of order) {
+    const steps = stepsOf(item);
+    const { dataset, target: name } = item;
+    plans.set(item, {
+      dataset: dataset.name,
+      target: name,
+      ...(isRefusal(steps) ? { steps: [], refusal: steps } : { steps }),
+    });
+    if (isRefusal(steps) || steps.length === 0) continue;
+    placeholders.made(name);
+    for (const { to } of steps) if (origins.has(to.name)) brought.set(to.name, `${name}@${leafOf(to.name)}`);
+  }
+  return { datasets: [...plans.values()], notes };
+
+  function stepsOf(item: Item): Step[] | Refusal {
+    const { parent, existing, dataset } = item;
+    const obstacle = parent && !existing ? context.refusalOf(parent) : undefined;
+    if (parent && obstacle) return blockedBy(item, parent, obstacle, 'lies below it');
+    const plan = datasetSteps({
+      source: { host: source.host, dataset },
+      target: { host: target.host, name: item.target, dataset: existing },
+      wanted: item.wanted,
+      seedStart: () => seedStart(item, context),
+    });
+    if (!plan.ok) return plan;
+    const long = plan.steps.find(({ to }) => item.target.length + 1 + (leafOf(to.name) ?? '').length > maxNameLength);
+    if (long) return tooLong(item, long);
+    if (existing || plan.steps.length === 0) return plan.steps;
+    const above = placeholders.above(item.target, { host: source.host, dataset });
+    if (isRefusal(above)) return above;
+    notes.push(...above);
+    return plan.steps;
+  }
+}
+
+/** Breaks the loops in which a dataset is a clone of what lies below it; refuses origins that go round in a circle. */
+function ordered(
+  all: readonly Item[],
+  context: CloneContext,
+  apart: Set<Item>,
+  source: { host: string },
+): Item[] | Refusal {
+  for (;;) {
+    const result = inOrderOfNeed(all, (item) => needsOf(item, context));
+    if ('order' in result) return result.order;
+    const [first] = result.clones;
+    if (first === undefined || result.clones.length === result.loop.length) {
+      return damaged(source, `shows clones in a circle: ${result.loop.map(({ dataset }) => dataset.name).join(', ')}`);
+    }
+    apart.add(first);
+  }
+}
+
+/** What has to be on the target before the first step of a dataset that it lacks. */
+function needsOf(item: Item, context: CloneContext): Need<Item>[] {
+  if (item.existing?.snapshots.length) return [];
+  const needs: Need<Item>[] = [];
+  if (item.parent && !item.existing) needs.push({ of: item.parent, kind: 'parent' });
+  const inside = context.apart.has(item) ? undefined : originInside(item, context);
+  const isThere = inside && heldBy(inside.existing, item.dataset.origin?.guid) !== undefined;
+  if (inside && !isThere && !promotedStart(item, context)) needs.push({ of: inside, kind: 'origin' });
+  return needs;
+}
+
+function byOrigin(all: readonly Item[]): Map<string, Item[]> {
+  const clones = new Map<string, Item[]>();
+  for (const item of all) {
+    const { origin } = item.dataset;
+    if (origin === undefined) continue;
+    const holder = datasetOf(origin.name);
+    const others = clones.get(holder);
+    if (others) others.push(item);
+    else clones.set(holder, [item]);
+  }
+  return clones;
+}
+
+const tooLong = ({ dataset, target }: Item, { to }: Step): Refusal =>
+  refuse(
+    'BAD_REQUEST',
+    `${to.name} would become a snapshot of ${target}, with a name longer than ${maxNameLength} characters. ` +
+      `Way out: a shorter target for ${parentOf(dataset.name) ?? dataset.name}.`,
+    { details: { dataset: target } },
+  );
