@@ -1,5 +1,6 @@
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { datasetOf, leafOf } from '../../schemas/names.ts';
+import type { FamilyFinder } from './families.ts';
 import type { Item } from './matching.ts';
 import type { SnapshotFinder } from './origin.ts';
 import { type Refusal, refuse } from './refusal.ts';
@@ -12,8 +13,7 @@ export interface CloneContext {
   selfContained: boolean;
   /** The whole package, by the source's names. */
   items: ReadonlyMap<string, Item>;
-  /** The datasets that are clones of a snapshot of the one named. */
-  clonesOf: ReadonlyMap<string, Item[]>;
+  findInFamily: FamilyFinder;
   /** Clones that cannot wait for their origin, since what holds it lies inside them. */
   apart: ReadonlySet<Item>;
   /** Target names of origins that the plan brings, by the source's names. */
@@ -69,23 +69,19 @@ export function heldBy(existing: DatasetEntry | undefined, guid: string | undefi
 
 /**
  * After `zfs promote` the snapshots of a clone's past belong to it at the source, and at the target still to what it was
- * cloned from (znapzend#503): it begins as a clone of the newest of them, and none of them is sent again.
+ * cloned from (znapzend#503): it begins as a clone of the newest of them, and none of them is sent again. Only the last
+ * that is wanted has to come, wherever else it is, since a dataset is made by what it receives.
  */
 export function promotedStart(
   { dataset, wanted }: Item,
-  { clonesOf }: Pick<CloneContext, 'clonesOf'>,
+  { findInFamily }: Pick<CloneContext, 'findInFamily'>,
 ): SeedStart | undefined {
-  const goal = wanted.kind === 'chain' ? wanted.goal : undefined;
-  for (const demoted of clonesOf.get(dataset.name) ?? []) {
-    const held = new Map(demoted.existing?.snapshots.map((entry) => [entry.guid, entry.name]));
-    const start = dataset.snapshots.findLast((entry) => held.has(entry.guid) && !(goal && isAfter(entry, goal)));
-    if (start === undefined) continue;
-    return {
-      kind: 'clone',
-      from: { name: `${dataset.name}@${start.name}`, guid: start.guid, kind: 'snapshot' },
-      origin: `${demoted.target}@${held.get(start.guid)}`,
-      after: start,
-    };
+  const last = wanted.kind === 'chain' ? wanted.snapshots.at(-1) : wanted.to;
+  for (const entry of dataset.snapshots.toReversed()) {
+    const origin = last && isAfter(last, entry) ? findInFamily(dataset.name, entry.guid) : undefined;
+    if (origin === undefined) continue;
+    const from = { name: `${dataset.name}@${entry.name}`, guid: entry.guid, kind: 'snapshot' as const };
+    return { kind: 'clone', from, origin, after: entry };
   }
   return undefined;
 }

@@ -1,10 +1,10 @@
 import type { Inventory } from '../../schemas/inventory.ts';
-import { datasetOf, leafOf, maxNameLength, parentOf } from '../../schemas/names.ts';
+import { leafOf, maxNameLength, parentOf } from '../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
 import { blockedBy, type CloneContext, heldBy, originInside, promotedStart, seedStart } from './clones.ts';
 import { datasetSteps } from './dataset-steps.ts';
 import { damaged } from './listing.ts';
-import type { Item } from './matching.ts';
+import type { Item, Matched } from './matching.ts';
 import { targetRoot } from './naming.ts';
 import { inOrderOfNeed, type Need } from './order.ts';
 import { findInPool } from './origin.ts';
@@ -31,7 +31,7 @@ export function planItems(
   request: SendRequest,
   source: Inventory,
   target: Inventory,
-  all: readonly Item[],
+  { items: all, findInFamily }: Pick<Matched, 'items' | 'findInFamily'>,
 ): DatasetPlans | Refusal {
   const plans = new Map<Item, DatasetPlan>();
   const notes: Note[] = [];
@@ -42,7 +42,7 @@ export function planItems(
     target,
     selfContained: request.selfContained ?? false,
     items: new Map(all.map((item) => [item.dataset.name, item])),
-    clonesOf: byOrigin(all),
+    findInFamily,
     apart,
     brought,
     refusalOf: (item) => plans.get(item)?.refusal,
@@ -68,7 +68,8 @@ export function planItems(
   return { datasets: [...plans.values()], notes };
 
   function stepsOf(item: Item): Step[] | Refusal {
-    const { parent, existing, dataset } = item;
+    const { parent, existing, dataset, rival } = item;
+    if (rival) return sameTarget(item, rival);
     const obstacle = parent && !existing ? context.refusalOf(parent) : undefined;
     if (parent && obstacle) return blockedBy(item, parent, obstacle, 'lies below it');
     const plan = datasetSteps({
@@ -117,18 +118,13 @@ function needsOf(item: Item, context: CloneContext): Need<Item>[] {
   return needs;
 }
 
-function byOrigin(all: readonly Item[]): Map<string, Item[]> {
-  const clones = new Map<string, Item[]>();
-  for (const item of all) {
-    const { origin } = item.dataset;
-    if (origin === undefined) continue;
-    const holder = datasetOf(origin.name);
-    const others = clones.get(holder);
-    if (others) others.push(item);
-    else clones.set(holder, [item]);
-  }
-  return clones;
-}
+const sameTarget = ({ dataset, target }: Item, rival: Item): Refusal =>
+  refuse(
+    'EXISTS',
+    `${dataset.name} and ${rival.dataset.name} would both be ${target} on the target, since one of them or what it lies in ` +
+      'was renamed. Way out: rename it on the target too.',
+    { details: { dataset: target, rival: rival.dataset.name } },
+  );
 
 const tooLong = ({ dataset, target }: Item, { to }: Step): Refusal =>
   refuse(

@@ -2,6 +2,7 @@ import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { parentOf } from '../../schemas/names.ts';
 import type { Note } from '../../schemas/plan.ts';
 import { basesOf } from './bases.ts';
+import { type FamilyFinder, findInFamily } from './families.ts';
 import type { Chosen, Selection } from './selection.ts';
 
 /** A dataset of the package with its counterpart on the target. */
@@ -12,6 +13,15 @@ export interface Item extends Chosen {
   existing: DatasetEntry | undefined;
   /** The nearest dataset above it that is in the package too. */
   parent: Item | undefined;
+  /** Another of the same target name that has the better right to it. */
+  rival?: Item;
+}
+
+export interface Matched {
+  items: Item[];
+  /** Looks into the counterparts also of what is left out. */
+  findInFamily: FamilyFinder;
+  notes: Note[];
 }
 
 /**
@@ -25,7 +35,7 @@ export function matchTargets(
   sourceRoot: string,
   targetRoot: string,
   there: ReadonlyMap<string, DatasetEntry>,
-): { items: Item[]; notes: Note[] } {
+): Matched {
   const plainName = (name: string): string => `${targetRoot}${name.slice(sourceRoot.length)}`;
   const claimed = new Set<string>();
   for (const dataset of listed.values()) {
@@ -33,6 +43,7 @@ export function matchTargets(
     if (sameName && shares(dataset, sameName)) claimed.add(sameName.name);
   }
   const items = new Map<string, Item>();
+  const byTarget = new Map<string, Item>();
   const notes: Note[] = [];
   let unclaimed: Map<string, DatasetEntry[]> | undefined;
   for (const one of chosen) {
@@ -42,7 +53,7 @@ export function matchTargets(
     let target = parent ? `${parent.target}${name.slice(parent.dataset.name.length)}` : plain;
     if (claimed.has(plain)) target = plain;
     else if (!isCounterpart(one.dataset, there.get(target), claimed)) {
-      unclaimed ??= byGuid(there, claimed);
+      unclaimed ??= byGuid(there, claimed, targetRoot);
       const renamed = newestHolder(one.dataset, unclaimed, claimed);
       if (renamed !== undefined) {
         notes.push(renamedNote(name, target, renamed));
@@ -51,9 +62,22 @@ export function matchTargets(
     }
     const existing = there.get(target);
     if (existing && shares(one.dataset, existing)) claimed.add(target);
-    items.set(name, { ...one, target, existing, parent });
+    const item: Item = { ...one, target, existing, parent };
+    items.set(name, item);
+    const other = byTarget.get(target);
+    // whose counterpart it is has the better right, else who comes first by name
+    const [owner, loser] = other && existing && shares(one.dataset, existing) ? [item, other] : [other ?? item, item];
+    byTarget.set(target, owner);
+    if (loser !== owner) loser.rival = owner;
   }
-  return { items: [...items.values()], notes };
+  const counterpartOf = (name: string) => there.get(items.get(name)?.target ?? plainName(name));
+  return { items: [...items.values()], findInFamily: findInFamily(listed, counterpartOf), notes };
+}
+
+function addTo<T>(lists: Map<string, T[]>, key: string, value: T): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
 }
 
 function nearest(items: ReadonlyMap<string, Item>, name: string): Item | undefined {
@@ -76,15 +100,16 @@ function shares(source: DatasetEntry, target: DatasetEntry): boolean {
   return basesOf(source).some((base) => held.has(base.guid));
 }
 
-function byGuid(there: ReadonlyMap<string, DatasetEntry>, claimed: ReadonlySet<string>): Map<string, DatasetEntry[]> {
+/** What a renamed dataset may be known as on the target: never the root, which is the request's own. */
+function byGuid(
+  there: ReadonlyMap<string, DatasetEntry>,
+  claimed: ReadonlySet<string>,
+  root: string,
+): Map<string, DatasetEntry[]> {
   const holders = new Map<string, DatasetEntry[]>();
   for (const dataset of there.values()) {
-    if (claimed.has(dataset.name)) continue;
-    for (const { guid } of dataset.snapshots) {
-      const others = holders.get(guid);
-      if (others) others.push(dataset);
-      else holders.set(guid, [dataset]);
-    }
+    if (claimed.has(dataset.name) || dataset.name === root) continue;
+    for (const { guid } of dataset.snapshots) addTo(holders, guid, dataset);
   }
   return holders;
 }

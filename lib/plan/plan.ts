@@ -38,7 +38,8 @@ function planSingle(request: SendRequest, source: Inventory, target: Inventory):
   const root = targetRoot(request);
   const existing = findDataset(target, root);
   if (isRefusal(existing)) return existing;
-  return planItems(request, source, target, [{ dataset, wanted, target: root, existing, parent: undefined }]);
+  const item = { dataset, wanted, target: root, existing, parent: undefined };
+  return planItems(request, source, target, { items: [item], findInFamily: () => undefined });
 }
 
 function planPackage(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
@@ -48,8 +49,8 @@ function planPackage(request: SendRequest, source: Inventory, target: Inventory)
   const there = findSubtree(target, root);
   if (isRefusal(there)) return there;
   const name = datasetOf(request.dataset);
-  const { items, notes } = matchTargets(selection, name, root, there);
-  const plans = planItems(request, source, target, items);
+  const matched = matchTargets(selection, name, root, there);
+  const plans = planItems(request, source, target, matched);
   if (isRefusal(plans)) return plans;
   const missing = selection.missing.map(({ dataset, refusal }) => ({
     dataset,
@@ -59,6 +60,6 @@ function planPackage(request: SendRequest, source: Inventory, target: Inventory)
   }));
   return {
     datasets: [...plans.datasets, ...missing],
-    notes: [...selection.notes, ...notes, ...plans.notes],
+    notes: [...selection.notes, ...matched.notes, ...plans.notes],
   };
 }

@@ -2,6 +2,9 @@ import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inven
 import { datasetOf, isWithin, leafOf, parentOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 
+/** The one size of volumes, as in `create -V 1M pool/v`. */
+const volumeSize = '1M';
+
 interface Snap {
   name: string;
   guid: string;
@@ -49,7 +52,7 @@ export class PoolModel {
   do(command: string): boolean {
     const [verb, ...words] = command.trim().split(/ +/);
     const flags = words.filter((word) => word.startsWith('-'));
-    const [first = '', second = ''] = words.filter((word) => !word.startsWith('-'));
+    const [first = '', second = ''] = words.filter((word) => !word.startsWith('-') && word !== volumeSize);
     switch (verb) {
       case 'create':
         return this.#create(first, flags.includes('-V') ? 'volume' : 'filesystem');

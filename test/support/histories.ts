@@ -1,0 +1,99 @@
+import fc from 'fast-check';
+import { datasetOf, parentOf } from '../../schemas/names.ts';
+import type { PoolModel } from './pool-model.ts';
+
+/** Something that happens to a host; numbers choose among what there is, so that any row of moves is a history. */
+export interface Move {
+  op:
+    | 'create'
+    | 'create -V'
+    | 'snapshot'
+    | 'snapshot -r'
+    | 'clone'
+    | 'promote'
+    | 'rename'
+    | 'rename snapshot'
+    | 'bookmark'
+    | 'destroy'
+    | 'destroy snapshot';
+  which: number;
+  where: number;
+  name: string;
+}
+
+const weights: Record<Move['op'], number> = {
+  create: 5,
+  'create -V': 1,
+  snapshot: 4,
+  'snapshot -r': 5,
+  clone: 5,
+  promote: 2,
+  rename: 2,
+  'rename snapshot': 1,
+  bookmark: 2,
+  destroy: 1,
+  'destroy snapshot': 3,
+};
+
+export const anyMove = (only?: readonly Move['op'][]): fc.Arbitrary<Move> =>
+  fc.record({
+    op: fc.oneof(
+      ...(Object.keys(weights) as Move['op'][])
+        .filter((op) => only === undefined || only.includes(op))
+        .map((op) => ({ weight: weights[op], arbitrary: fc.constant(op) })),
+    ),
+    which: fc.nat(1000),
+    where: fc.nat(1000),
+    name: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+  });
+
+const pick = <T>(list: readonly T[], at: number): T | undefined => list[at % Math.max(1, list.length)];
+
+/**
+ * The `zfs` command that a move comes to on this host, or undefined where there is nothing to do it to.
+ * @param places datasets that it may touch; what it makes or moves comes below one of them
+ */
+export function commandOf(model: PoolModel, move: Move, places: (name: string) => boolean): string | undefined {
+  const { op, which, where, name } = move;
+  const all = [...model.datasets.keys()].filter(places).sort();
+  const dataset = pick(all, which);
+  const parent = pick(all, where);
+  if (dataset === undefined || parent === undefined) return undefined;
+  const snapshots = all.flatMap((one) => model.datasets.get(one)?.snapshots.map((snap) => `${one}@${snap.name}`) ?? []);
+  const snapshot = pick(snapshots, which);
+  switch (op) {
+    case 'create':
+      return `create ${parent}/${name}`;
+    case 'create -V':
+      return `create -V 1M ${parent}/${name}`;
+    case 'snapshot':
+    case 'snapshot -r':
+      return `${op} ${dataset}@${name}${where % 10}`;
+    case 'promote':
+      return `promote ${
+        pick(
+          all.filter((one) => model.datasets.get(one)?.origin),
+          which,
+        ) ?? dataset
+      }`;
+    case 'rename':
+      return `rename ${dataset} ${parent}/${name}`;
+    case 'destroy':
+      return parentOf(dataset) === undefined ? undefined : `destroy -r ${dataset}`;
+  }
+  if (snapshot === undefined) return undefined;
+  if (op === 'clone') return `clone ${snapshot} ${parent}/${name}`;
+  if (op === 'bookmark') return `bookmark ${snapshot} ${datasetOf(snapshot)}#${name}${where % 10}`;
+  if (op === 'rename snapshot') return `rename ${snapshot} ${datasetOf(snapshot)}@${name}${where % 10}`;
+  return `destroy ${snapshot}`;
+}
+
+/** Makes the moves that can be made; gives the commands that were. */
+export function play(model: PoolModel, moves: readonly Move[], places: (name: string) => boolean): string[] {
+  const done: string[] = [];
+  for (const move of moves) {
+    const command = commandOf(model, move, places);
+    if (command !== undefined && model.do(command)) done.push(command);
+  }
+  return done;
+}
