@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureListing } from './listing.ts';
+import { measurePlanning } from './planning.ts';
 import { report } from './report.ts';
 import { measureSlowPool } from './slow.ts';
 import { startSshd } from './ssh.ts';
@@ -38,7 +39,9 @@ try {
     const steps = await measureSteps(world, quick ? 20 : 200);
     say('a list of many snapshots ...');
     const listing = await measureListing(world, quick ? 10_000 : 100_000);
-    const all = { ...results, slow, steps, listing };
+    say('plans of packages ...');
+    const planning = await measurePlanning(quick ? 1000 : 10_000);
+    const all = { ...results, slow, steps, listing, planning };
     process.stdout.write(values.json ? `${JSON.stringify(all, null, 2)}\n` : report(all));
   }
 } finally {

@@ -1,4 +1,5 @@
 import type { ListingRow } from './listing.ts';
+import type { PlanningRow } from './planning.ts';
 import type { SlowRow } from './slow.ts';
 import type { StepsRow } from './steps.ts';
 import type { StreamRow } from './stream.ts';
@@ -10,13 +11,14 @@ export interface Results {
   readonly slow?: SlowRow;
   readonly steps?: StepsRow;
   readonly listing?: ListingRow;
+  readonly planning?: readonly PlanningRow[];
 }
 
 const figure = (value: number | undefined, digits: number): string =>
   value === undefined ? '-' : value.toFixed(digits);
 
 /** The results for people. CPU is of the parties between the two zfs processes, which are the same for every way. */
-export function report({ machine, streams, slow, steps, listing }: Results): string {
+export function report({ machine, streams, slow, steps, listing, planning }: Results): string {
   const ssh = streams.find(({ way }) => way === 'ssh, default cipher');
   const head = ['WAY', 'GB/S', 'OF SSH', 'SENDER CPU S/GB', 'SERVER', 'RECEIVER', 'SENDER MB', 'RECEIVER MB'];
   const rows = streams.map(({ way, gbPerSecond, cpu, rss }) => [
@@ -39,6 +41,11 @@ export function report({ machine, streams, slow, steps, listing }: Results): str
   if (listing) {
     lines.push(
       `${listing.snapshots} snapshots listed over the bus in ${figure(listing.seconds, 2)} s, the service peaking at ${figure(listing.rss, 0)} MB`,
+    );
+  }
+  for (const { target, datasets, steps: planned, seconds, rss } of planning ?? []) {
+    lines.push(
+      `${datasets} datasets of 100 snapshots planned into ${target === 'empty' ? 'an empty' : 'a half full'} target: ${planned} steps in ${figure(seconds, 2)} s, peak memory ${figure(rss, 0)} MB`,
     );
   }
   return `${lines.join('\n')}\n`;
