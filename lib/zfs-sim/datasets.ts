@@ -27,25 +27,29 @@ export function create(argv: readonly string[]): void {
   changeForNew(name, `cannot create '${name}'`, given.has('p'), (pool) => {
     const dataset = newDataset(pool, name, volume === undefined ? 'filesystem' : 'volume');
     if (size !== undefined) dataset.props.volsize = String(size);
-    setAtCreation(pool, dataset, props);
+    encryptAs(pool, dataset, findDataset(pool, parentOf(name) ?? ''));
+    setAtCreation(dataset, props);
     if (given.has('u')) dataset.unmounted = true;
   });
 }
 
-function setAtCreation(pool: Pool, dataset: Dataset, props: ReadonlyMap<string, string>): void {
-  const { name } = dataset;
-  const refuse = (why: string): Refusal => new Refusal(`cannot create '${name}': ${why}`);
-  const parent = findDataset(pool, parentOf(name) ?? '');
-  if (parent !== undefined && isEncrypted(parent)) {
-    if (!isOpen(pool, parent)) throw refuse("encryption root's key is not loaded or provided");
-    dataset.props.encryption = parent.props.encryption ?? 'off';
-  }
+/** A new dataset is encrypted as its parent is, a clone as its origin. */
+function encryptAs(pool: Pool, dataset: Dataset, model: Dataset | undefined): void {
+  if (model === undefined || !isEncrypted(model)) return;
+  if (!isOpen(pool, model))
+    throw new Refusal(`cannot create '${dataset.name}': encryption root's key is not loaded or provided`);
+  dataset.props.encryption = model.props.encryption ?? 'off';
+}
+
+function setAtCreation(dataset: Dataset, props: ReadonlyMap<string, string>): void {
+  const refuse = (why: string): Refusal => new Refusal(`cannot create '${dataset.name}': ${why}`);
   for (const [property, value] of props) {
     const stored = storedValue(property, value, refuse);
     if (!applies(property, dataset.type)) throw refuse(`'${property}' does not apply to datasets of this type`);
     dataset.props[property] = stored;
   }
   if (dataset.props.keyformat !== undefined) dataset.keyLoaded = true;
+  if (dataset.type === 'filesystem' && (dataset.props.canmount ?? 'on') !== 'on') dataset.unmounted = true;
 }
 
 /** `zfs clone`. */
@@ -66,7 +70,8 @@ export function clone(argv: readonly string[]): void {
     dataset.origin = source;
     dataset.extents = origin.dataset.extents.slice(0, origin.snapshot.extents * 2);
     if (origin.dataset.props.volsize !== undefined) dataset.props.volsize = origin.dataset.props.volsize;
-    setAtCreation(pool, dataset, props);
+    encryptAs(pool, dataset, origin.dataset);
+    setAtCreation(dataset, props);
     dataset.props['.shared'] = String(origin.snapshot.extents);
   });
 }
@@ -92,7 +97,8 @@ function changeForNew(name: string, prefix: string, withParents: boolean, change
   );
 }
 
-function makeParents(pool: Pool, name: string): void {
+/** Makes a dataset and all above it that are missing. */
+export function makeParents(pool: Pool, name: string): void {
   if (name === '' || findDataset(pool, name) !== undefined) return;
   makeParents(pool, parentOf(name) ?? '');
   newDataset(pool, name, 'filesystem');

@@ -53,7 +53,7 @@ function destroyDataset(pool: Pool, name: string, wishes: Wishes): number {
   ];
   if (dependents.length > 0 && !wishes.recursive) {
     throw new Refusal(
-      `cannot destroy '${name}': filesystem has children\nuse '-r' to destroy the following datasets:\n${dependents.join('\n')}`,
+      `cannot destroy '${name}': ${dataset.type} has children\nuse '-r' to destroy the following datasets:\n${dependents.join('\n')}`,
     );
   }
   const names = new Set(doomed.map((each) => each.name));
@@ -62,7 +62,7 @@ function destroyDataset(pool: Pool, name: string, wishes: Wishes): number {
   );
   if (clones.length > 0) {
     throw new Refusal(
-      `cannot destroy '${name}': filesystem has dependent clones\n` +
+      `cannot destroy '${name}': ${dataset.type} has dependent clones\n` +
         `use '-R' to destroy the following datasets:\n${clones.map((each) => each.name).join('\n')}`,
     );
   }

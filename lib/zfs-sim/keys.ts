@@ -1,4 +1,4 @@
-import { lineage } from './lookup.ts';
+import { lineage, lookupSnapshot } from './lookup.ts';
 import type { Dataset, Pool } from './state.ts';
 
 export const isEncrypted = (dataset: Dataset): boolean => (dataset.props.encryption ?? 'off') !== 'off';
@@ -6,6 +6,9 @@ export const isEncrypted = (dataset: Dataset): boolean => (dataset.props.encrypt
 /** The dataset whose key opens this one. */
 export function encryptionRoot(pool: Pool, dataset: Dataset): Dataset | undefined {
   if (!isEncrypted(dataset)) return undefined;
+  const origin = dataset.origin === undefined ? undefined : lookupSnapshot(pool, dataset.origin);
+  // a clone shares its origin's key, wherever it is
+  if (origin !== undefined) return encryptionRoot(pool, origin.dataset);
   return lineage(pool, dataset.name).find((ancestor) => ancestor.keyLoaded !== undefined);
 }
 

@@ -19,6 +19,8 @@ export function mount(argv: readonly string[]): void {
     changePoolOf(name, (pool) => {
       const dataset = openDataset(pool, name);
       if (!isOpen(pool, dataset)) throw new Refusal(`cannot mount '${name}': encryption key not loaded`);
+      if (dataset.props.canmount === 'off')
+        throw new Refusal(`cannot mount '${name}': 'canmount' property is set to 'off'`);
       if (!dataset.unmounted) throw new Refusal(`cannot mount '${name}': filesystem already mounted`);
       delete dataset.unmounted;
     });

@@ -1,5 +1,5 @@
 import { getopt } from './getopt.ts';
-import { changePoolOf, lookupSnapshot, openDataset } from './lookup.ts';
+import { changePoolOf, findBookmark, findSnapshot, lookupSnapshot, openDataset } from './lookup.ts';
 import { Refusal, usage } from './refusal.ts';
 
 const SYNOPSIS = 'promote <clone-filesystem>';
@@ -15,11 +15,11 @@ export function promote(argv: readonly string[]): void {
     if (found === undefined) throw new Refusal(`cannot promote '${name}': not a cloned filesystem`);
     const { dataset: old, snapshot: origin } = found;
     const moved = old.snapshots.filter((each) => each.txg <= origin.txg);
-    const clash = moved.find((each) => clone.snapshots.some((other) => other.name === each.name));
+    const marks = old.bookmarks.filter((each) => each.txg <= origin.txg);
+    const clash =
+      moved.find((each) => findSnapshot(clone, each.name)) ?? marks.find((each) => findBookmark(clone, each.name));
     if (clash !== undefined) {
-      throw new Refusal(
-        `cannot promote '${name}': snapshot name '${clash.name}' from origin \nconflicts with '${name}' from target`,
-      );
+      throw new Refusal(`cannot promote '${name}': conflicting snapshot '${clash.name}' from parent '${clone.origin}'`);
     }
     const names = new Set(moved.map((each) => `${old.name}@${each.name}`));
     for (const each of pool.datasets) {
@@ -28,7 +28,6 @@ export function promote(argv: readonly string[]): void {
     }
     old.snapshots = old.snapshots.filter((each) => !moved.includes(each));
     clone.snapshots = [...moved, ...clone.snapshots];
-    const marks = old.bookmarks.filter((each) => each.txg <= origin.txg);
     old.bookmarks = old.bookmarks.filter((each) => !marks.includes(each));
     clone.bookmarks.push(...marks);
     const { origin: before } = old;

@@ -32,10 +32,11 @@ export interface Admission {
 /** Checks a stream against what the pool holds, as ZFS does before it takes data, and makes room for it. */
 export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission | 'already there' {
   const name = parseName(wishes.target).dataset;
-  const no = (why: string): Refusal => new Refusal(`cannot receive ${streamKind(head)} stream: ${why}`);
+  const given = wishes.set.get('origin');
+  const no = (why: string): Refusal =>
+    new Refusal(`cannot receive ${streamKind(head, given !== undefined)} stream: ${why}`);
   const dataset = findDataset(pool, name);
   const warnings: string[] = [];
-  const given = wishes.set.get('origin');
   if (given !== undefined && lookupSnapshot(pool, given) === undefined) {
     throw new Refusal(`cannot receive: specified origin fs (${given}) does not exist`);
   }
@@ -52,7 +53,7 @@ export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission |
   if (head.resume !== undefined) {
     if (dataset === undefined) throw no(`destination '${name}' does not exist`);
     resumeInto(dataset, head, no);
-  } else if (head.fromguid === '0' || head.clone) {
+  } else if (head.fromguid === '0' || head.clone || given !== undefined) {
     intoNew(pool, dataset, name, head, wishes, no);
   } else {
     if (dataset === undefined) throw no(`destination '${name}' does not exist`);
@@ -101,7 +102,7 @@ function intoNew(
   wishes: Wishes,
   no: (why: string) => Refusal,
 ): void {
-  const origin = head.clone ? findOrigin(pool, head, wishes) : undefined;
+  const origin = findOrigin(pool, head, wishes);
   const parent = findDataset(pool, parentOf(name) ?? '');
   if (dataset !== undefined) {
     if (!wishes.force) throw no(`destination '${name}' exists\nmust specify -F to overwrite it`);
@@ -115,12 +116,15 @@ function intoNew(
       `cannot open '${parentOf(name) ?? name}': dataset does not exist\ncannot receive new filesystem stream: unable to restore to destination`,
     );
   } else {
-    if (parent.type === 'volume') throw no('parent is not a filesystem');
-    if (!head.raw && !isOpen(pool, parent)) throw no('inherited key must be loaded');
+    if (parent.type === 'volume') throw no(`parent '${parent.name}' is not a filesystem`);
+    const model = origin?.dataset ?? parent;
+    if (!head.raw && !isOpen(pool, model)) throw no('inherited key must be loaded');
+    if (origin !== undefined && head.fromguid !== '0' && origin.snapshot.guid !== head.fromguid)
+      throw no(`most recent snapshot of ${name} does not\nmatch incremental source`);
     const made = newDataset(pool, name, head.type);
     made.unmounted = true;
     made.receipt = { id: '', process: processStamp(), resumable: wishes.resumable, fresh: true };
-    if (!head.raw && isEncrypted(parent)) made.props.encryption = parent.props.encryption ?? 'off';
+    if (!head.raw && isEncrypted(model)) made.props.encryption = model.props.encryption ?? 'off';
   }
   if (origin !== undefined) {
     const receiving = findDataset(pool, name);
@@ -128,8 +132,14 @@ function intoNew(
   }
 }
 
-function findOrigin(pool: Pool, head: StreamHead, wishes: Wishes): { dataset: Dataset; snapshot: Snapshot } {
+/** The origin that is given, or that the stream of a clone names by its guid. */
+function findOrigin(
+  pool: Pool,
+  head: StreamHead,
+  wishes: Wishes,
+): { dataset: Dataset; snapshot: Snapshot } | undefined {
   const given = wishes.set.get('origin');
+  if (given === undefined && !head.clone) return undefined;
   const found =
     given === undefined
       ? pool.datasets
@@ -139,12 +149,6 @@ function findOrigin(pool: Pool, head: StreamHead, wishes: Wishes): { dataset: Da
   if (found === undefined) {
     const name = `${parseName(wishes.target).dataset}@${snapshotName(head, wishes)}`;
     throw new Refusal(`cannot receive: local origin for clone ${name} does not exist`);
-  }
-  if (found.snapshot.guid !== head.fromguid) {
-    const { dataset } = parseName(wishes.target);
-    throw new Refusal(
-      `cannot receive new filesystem stream: most recent snapshot of ${dataset} does not\nmatch incremental source`,
-    );
   }
   return found;
 }

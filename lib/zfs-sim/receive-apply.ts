@@ -6,7 +6,7 @@ import { dropReceipt } from './receipt.ts';
 import { type Admission, snapshotName, type Wishes } from './receive-admit.ts';
 import { Refusal } from './refusal.ts';
 import type { Dataset, Pool, Snapshot } from './state.ts';
-import { type StreamHead, streamKind } from './stream-format.ts';
+import type { StreamHead } from './stream-format.ts';
 /** Makes the received snapshot out of a stream that has arrived whole. */
 export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admission: Admission): void {
   const dataset = findDataset(pool, parseName(wishes.target).dataset);
@@ -15,16 +15,18 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
     throw new Refusal(`cannot open '${wishes.target}': dataset does not exist`);
   const origin = dataset.origin === undefined ? undefined : lookupSnapshot(pool, dataset.origin);
   const base = dataset.snapshots.find((snapshot) => snapshot.guid === head.fromguid);
+  // a full stream holds everything, also where it is received as a clone
+  const whole = head.fromguid === '0';
   const begin =
     base !== undefined
       ? { of: dataset, count: base.extents }
-      : origin
+      : origin && !whole
         ? { of: origin.dataset, count: origin.snapshot.extents }
         : undefined;
   dataset.extents = [...(begin?.of.extents.slice(0, begin.count * 2) ?? []), ...head.extents];
   // without -F newer snapshots stay: they are known to hold nothing new
-  if (base !== undefined && wishes.force) dropNewer(dataset, base, head);
-  else if (origin !== undefined) dataset.props['.shared'] = String(origin.snapshot.extents);
+  if (base !== undefined && wishes.force) dropNewer(dataset, base);
+  else if (base === undefined && origin !== undefined) dataset.props['.shared'] = String(begin?.count ?? 0);
   dataset.type = head.type;
   pool.txg += 2;
   dataset.snapshots.push({
@@ -48,10 +50,10 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
   dropReceipt(receipt);
 }
 
-function dropNewer(dataset: Dataset, base: Snapshot, head: StreamHead): void {
+function dropNewer(dataset: Dataset, base: Snapshot): void {
   const newer = dataset.snapshots.slice(dataset.snapshots.indexOf(base) + 1);
   if (newer.some((each) => each.holds !== undefined)) {
-    throw new Refusal(`cannot receive ${streamKind(head)} stream: dataset is busy`);
+    throw new Refusal('cannot receive incremental stream: dataset is busy');
   }
   dataset.snapshots = dataset.snapshots.filter((each) => !newer.includes(each));
 }

@@ -92,7 +92,7 @@ function interrupted(outcome: Outcome, head: StreamHead, wishes: Wishes, admissi
     if (dataset.receipt.fresh) pool.datasets = pool.datasets.filter((other) => other !== dataset);
     delete dataset.receipt;
   });
-  const context = `cannot receive ${streamKind(head)} stream`;
+  const context = `cannot receive ${streamKind(head, wishes.set.has('origin'))} stream`;
   if (outcome.fault === 'no space') return new Refusal(`${context}: out of space`);
   if (outcome.fault === 'quota') {
     return new Refusal(`${context}: destination ${parseName(wishes.target).dataset} space quota exceeded.`);

@@ -16,6 +16,7 @@ import { isBelow, nameFault, parseName, poolOf } from './names.ts';
 import { now } from './new-dataset.ts';
 import { Refusal, usage } from './refusal.ts';
 import { changePool, type Pool } from './state.ts';
+import { isInPast } from './timeline.ts';
 
 const SNAPSHOT = 'snapshot [-r] [-o property=value] ... <filesystem|volume>@<snap> ...';
 const ROLLBACK = 'rollback [-rRf] <snapshot>';
@@ -41,7 +42,10 @@ export function snapshot(argv: readonly string[]): void {
       );
     }
     pool.txg += 2;
-    for (const name of names) takeSnapshot(pool, name, props);
+    const several = given.has('r') || operands.length > 1;
+    const refuse = (name: string, why: string): Refusal =>
+      new Refusal(`cannot create snapshot '${name}': ${why}${several ? '\nno snapshots were created' : ''}`);
+    for (const name of names) takeSnapshot(pool, name, props, refuse);
   });
 }
 
@@ -52,12 +56,16 @@ function below(pool: Pool, full: string): string[] {
     .map((each) => `${each.name}@${name}`);
 }
 
-function takeSnapshot(pool: Pool, full: string, props: Record<string, string>): void {
+function takeSnapshot(
+  pool: Pool,
+  full: string,
+  props: Record<string, string>,
+  refuse: (name: string, why: string) => Refusal,
+): void {
   const name = parseName(full);
   const dataset = openDataset(pool, name.dataset);
-  const refuse = (why: string): Refusal => new Refusal(`cannot create snapshot '${full}': ${why}`);
-  if (findSnapshot(dataset, name.snapshot) !== undefined) throw refuse('dataset already exists');
-  if (dataset.receipt?.fresh) throw refuse('dataset is busy');
+  if (findSnapshot(dataset, name.snapshot) !== undefined) throw refuse(full, 'dataset already exists');
+  if (dataset.receipt?.fresh) throw refuse(full, 'dataset is busy');
   dataset.snapshots.push({
     name: name.snapshot ?? '',
     guid: randomGuid(),
@@ -127,10 +135,12 @@ export function bookmark(argv: readonly string[]): void {
       const fault = nameFault(to);
       if (fault !== undefined || !to.includes('#')) throw refuse(fault ?? 'bookmark name must contain a #');
       const mark = parseName(to);
-      if (mark.dataset !== dataset.name) throw refuse(`source is not an ancestor of the new bookmark's dataset`);
-      if (findBookmark(dataset, mark.bookmark) !== undefined) throw refuse('bookmark exists');
+      const home = openDataset(pool, mark.dataset);
+      if (findBookmark(home, mark.bookmark) !== undefined) throw refuse('bookmark exists');
       const { guid, txg, time, extents } = base;
-      dataset.bookmarks.push({ name: mark.bookmark ?? '', guid, txg, time, extents });
+      if (!isInPast(pool, dataset, txg, home, Number.POSITIVE_INFINITY))
+        throw refuse(`source is not an ancestor of the new bookmark's dataset`);
+      home.bookmarks.push({ name: mark.bookmark ?? '', guid, txg, time, extents });
     },
     () => usage(noSuch(from).message, BOOKMARK),
   );

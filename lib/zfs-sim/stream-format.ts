@@ -21,10 +21,10 @@ export interface StreamHead {
   resume?: { object: number; offset: number };
 }
 
-/** What ZFS calls a stream in its messages. */
-export function streamKind(head: StreamHead): string {
+/** What ZFS calls a stream in its messages; with `-o origin` any stream makes a new dataset. */
+export function streamKind(head: StreamHead, withOrigin: boolean): string {
   if (head.resume !== undefined) return 'resume';
-  return head.fromguid === '0' || head.clone ? 'new filesystem' : 'incremental';
+  return head.fromguid === '0' || head.clone || withOrigin ? 'new filesystem' : 'incremental';
 }
 
 export interface DataRecord {

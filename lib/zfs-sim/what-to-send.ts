@@ -7,6 +7,7 @@ import { Refusal, usage } from './refusal.ts';
 import type { ResumePoint } from './resume-token.ts';
 import type { Dataset, Pool, Snapshot } from './state.ts';
 import type { StreamHead } from './stream-format.ts';
+import { isInPast } from './timeline.ts';
 
 /** A stream to be, and the names it goes by. */
 export interface Sending {
@@ -72,28 +73,21 @@ function findBase(
   const name = checkedName(full);
   const notEarlier = new Refusal(`warning: cannot send '${to}': not an earlier snapshot from the same fs`);
   if (name.bookmark !== undefined) {
-    const bookmark = findBookmark(findDataset(pool, name.dataset), name.bookmark);
-    if (bookmark === undefined) {
+    const home = findDataset(pool, name.dataset);
+    const bookmark = findBookmark(home, name.bookmark);
+    if (home === undefined || bookmark === undefined) {
       // the size of such a stream is asked for in another way than the stream, and ESRCH comes out of it
       const why = dryRun ? 'No such process' : `incremental source (${full}) does not exist`;
       throw new Refusal(`warning: cannot send '${to}': ${why}`);
     }
-    if (name.dataset !== dataset.name || bookmark.txg >= snapshot.txg) throw notEarlier;
-    return { name: full, guid: bookmark.guid, extents: bookmark.extents, clone: false };
+    if (!isInPast(pool, home, bookmark.txg, dataset, snapshot.txg)) throw notEarlier;
+    return { name: full, guid: bookmark.guid, extents: bookmark.extents, clone: home !== dataset };
   }
   const found = lookupSnapshot(pool, full);
   if (found === undefined) throw noSuch(full);
-  if (!isEarlier(pool, found.snapshot, found.dataset, dataset, snapshot)) throw notEarlier;
+  if (!isInPast(pool, found.dataset, found.snapshot.txg, dataset, snapshot.txg)) throw notEarlier;
   const clone = found.dataset !== dataset;
   return { name: full, guid: found.snapshot.guid, extents: found.snapshot.extents, clone };
-}
-
-/** Whether a snapshot comes before another: in the same dataset, or in the line of its origins. */
-function isEarlier(pool: Pool, earlier: Snapshot, home: Dataset, dataset: Dataset, later: Snapshot): boolean {
-  if (home === dataset) return earlier.txg < later.txg;
-  const origin = dataset.origin === undefined ? undefined : lookupSnapshot(pool, dataset.origin);
-  if (origin === undefined) return false;
-  return origin.snapshot === earlier || isEarlier(pool, earlier, home, origin.dataset, origin.snapshot);
 }
 
 function headOf(
