@@ -113,6 +113,16 @@ export function receiveArgv(into: ReceiveRequest): string[] {
   return [...argv, target];
 }
 
+/** `canmount=off` is never mounted, with any release; `-u` came later. The user property tells what made it, to whoever asks. */
+export const placeholderArgv = (dataset: string): string[] => [
+  'create',
+  '-o',
+  'canmount=off',
+  '-o',
+  'zpsend:placeholder=on',
+  checkDataset(dataset),
+];
+
 export const abortReceiveArgv = (dataset: string): string[] => ['receive', '-A', checkDataset(dataset)];
 export const holdArgv = (tag: string, snapshots: readonly string[]): string[] => [
   'hold',

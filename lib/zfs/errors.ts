@@ -61,6 +61,12 @@ export const rules: readonly Rule[] = [
     advice: 'this release of ZFS does not know that option',
   },
   {
+    code: 'UNSUPPORTED',
+    pattern: /: parent (?:'.*' )?is not a filesystem$/m,
+    sample: "cannot create 'tank/vol/a': parent is not a filesystem",
+    advice: 'a volume has no children: choose another target',
+  },
+  {
     code: 'NOT_ALLOWED',
     pattern: /permission denied$|Permission denied the ZFS utilities/im,
     sample: "warning: cannot send 'tank/a@1': permission denied",
@@ -232,6 +238,9 @@ export const onlyHeld = (stderr: string): boolean => everyLine(stderr, /': tag a
 /** Is there nothing for `zfs receive -A` to abort? */
 export const nothingToAbort = (stderr: string): boolean =>
   everyLine(stderr, /' does not have any resumable receive state to abort$|^cannot open '.*': dataset does not exist$/);
+
+/** Is every complaint of `zfs create` only that the dataset is there already? */
+export const onlyThere = (stderr: string): boolean => everyLine(stderr, /': dataset already exists$/);
 
 /** The column that this release of ZFS does not know, of "bad property list: invalid property 'keystatus'". */
 export const unknownColumn = (stderr: string): string | undefined =>

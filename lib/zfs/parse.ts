@@ -8,6 +8,8 @@ export interface Seen {
   type: 'filesystem' | 'volume' | 'snapshot' | 'bookmark';
   guid: string;
   createtxg: string;
+  /** Absent where nothing is encrypted. */
+  keystatus?: 'available' | 'unavailable';
   resumeToken?: string;
   /** Bytes: of a dataset, since its newest snapshot; of a snapshot, since the one before; 0 of a bookmark. */
   written: number;
@@ -32,6 +34,9 @@ function bytes(field: string | undefined): number {
 }
 
 const present = (field: string | undefined): string | undefined => (field && field !== '-' ? field : undefined);
+
+const keystatusOf = (field: string | undefined): 'available' | 'unavailable' | undefined =>
+  field === 'available' || field === 'unavailable' ? field : undefined;
 
 /** Order of two decimal strings of up to 64 bits. */
 const byNumber = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
@@ -60,7 +65,7 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
     if (type === 'filesystem' || type === 'volume') {
       if (only !== undefined && name !== only) return;
       const origin = present(field(fields, 'origin'));
-      const keystatus = field(fields, 'keystatus');
+      const keystatus = keystatusOf(field(fields, 'keystatus'));
       const resumeToken = present(field(fields, 'receive_resume_token'));
       datasets.set(name, {
         name,
@@ -72,7 +77,7 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
         written: sizes('written'),
         ...(origin && { origin: { name: origin } }),
         encryption: present(field(fields, 'encryption')) ?? 'off',
-        ...((keystatus === 'available' || keystatus === 'unavailable') && { keystatus }),
+        ...(keystatus && { keystatus }),
         ...(resumeToken && { resumeToken }),
         snapshots: [],
         bookmarks: [],
@@ -129,12 +134,14 @@ export function parseSeen(stdout: string, columns: readonly Column[]): Seen[] {
   eachRow(stdout, (fields) => {
     const type = field(fields, 'type');
     if (type !== 'filesystem' && type !== 'volume' && type !== 'snapshot' && type !== 'bookmark') return;
+    const keystatus = keystatusOf(field(fields, 'keystatus'));
     const resumeToken = present(field(fields, 'receive_resume_token'));
     seen.push({
       name: field(fields, 'name') ?? '',
       type,
       guid: field(fields, 'guid') ?? '',
       createtxg: field(fields, 'createtxg') ?? '',
+      ...(keystatus && { keystatus }),
       ...(resumeToken && { resumeToken }),
       written: bytes(field(fields, 'written')),
       userrefs: bytes(field(fields, 'userrefs')),

@@ -12,6 +12,7 @@ import {
   listArgv,
   lookArgv,
   optionalColumns,
+  placeholderArgv,
   poolsArgv,
   type ReceiveRequest,
   receiveArgv,
@@ -26,6 +27,7 @@ import {
   onlyHeld,
   onlyMissing,
   onlyReleased,
+  onlyThere,
   toError,
   unknownColumn,
   unknownCommand,
@@ -60,6 +62,11 @@ export interface Zfs {
   send(stream: StreamRequest): ZfsProcess;
   /** Starts `zfs receive -s -u` into `dataset@snapshot`; give `snapshot` always, so that only that one can come. */
   receive(into: ReceiveRequest): ZfsProcess;
+  /**
+   * Makes an empty filesystem that is never mounted, as a parent for others; it is encrypted exactly when its own parent is.
+   * False when a dataset of that name is there already, which is no error. Its parent must exist: NO_SUCH_DATASET.
+   */
+  createPlaceholder(dataset: string): Promise<boolean>;
   /** `zfs receive -A`: destroys what an interrupted receive left. Nothing to abort is no error. */
   abortReceive(dataset: string): Promise<void>;
   /** Holds all in one process; a snapshot this tag holds already is no error. After a failure some may be held: release them. */
@@ -144,6 +151,13 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
 
     receive(into) {
       return start(rim, receiveArgv(into), { doing: `receiving into ${into.dataset}` });
+    },
+
+    async createPlaceholder(dataset) {
+      const doing = `making ${dataset}`;
+      const outcome = await run(rim, 'zfs', placeholderArgv(dataset), doing);
+      if (!outcome.ok && !onlyThere(outcome.stderr)) throw failed(outcome, doing);
+      return outcome.ok;
     },
 
     async abortReceive(dataset) {

@@ -7,6 +7,7 @@ import {
   holdsArgv,
   listArgv,
   lookArgv,
+  placeholderArgv,
   type ReceiveRequest,
   receiveArgv,
   releaseArgv,
@@ -46,6 +47,12 @@ describe('argument lists', () => {
     expect(listArgv({ dataset: types, recursive: true }, ['name', 'guid'])).toEqual([...list, '-r', 'tank/a']);
   });
 
+  it('makes a parent that no release mounts, and says what made it', () => {
+    expect(placeholderArgv('tank/my b')).toEqual(
+      ['create', '-o', 'canmount=off', '-o', 'zpsend:placeholder=on'].concat('tank/my b'),
+    );
+  });
+
   it('takes names with spaces and colons as they are', () => {
     expect(sendArgv({ to: 'tank/my data:1@at 12:00' })).toEqual(['send', 'tank/my data:1@at 12:00']);
   });
@@ -59,6 +66,7 @@ describe('argument lists', () => {
     estimate: (name) => estimateArgv({ to: `${name}@x` }),
     receive: (name) => receiveArgv({ ...into, dataset: name }),
     'receive of an origin': (name) => receiveArgv({ ...into, origin: `${name}@x` }),
+    placeholder: placeholderArgv,
     'abort of a receive': abortReceiveArgv,
     hold: (name) => holdArgv('zpsend:job', [`${name}@x`]),
     release: (name) => releaseArgv('zpsend:job', [`${name}@x`]),
@@ -119,6 +127,7 @@ describe('whatever the names', () => {
         () =>
           holdArgv(tag, [snapshot]),
     ),
+    name.map((one) => () => placeholderArgv(one)),
     name.map((one) => () => lookArgv([one], ['name'])),
     name.map((one) => () => listArgv({ dataset: one }, ['name'])),
   );

@@ -6,6 +6,7 @@ import {
   onlyHeld,
   onlyMissing,
   onlyReleased,
+  onlyThere,
   rules,
   toError,
   unknownColumn,
@@ -23,7 +24,7 @@ const read = (release: string): Sample[] =>
   JSON.parse(readFileSync(new URL(`../fixtures/stderr/${release}.json`, import.meta.url), 'utf8'));
 const releases = ['2.3.2', '2.1.11', 'extra'];
 /** What the adapter runs; the other samples are of commands that it never gives. */
-const ours = /^(?:list|send|receive|holds?|release|zpool list|module)\b/;
+const ours = /^(?:list|send|create|receive|holds?|release|zpool list|module)\b/;
 const samples = releases.flatMap((release) =>
   read(release)
     .filter(({ exit, situation }) => exit !== 0 && ours.test(situation))
@@ -38,6 +39,8 @@ const expected: Partial<Record<Code, string[]>> = {
     'list: dataset below an unknown pool',
     'list: name begins with a dash',
     'receive: incremental into an unknown dataset',
+    'create: parent missing',
+    'create: unknown pool',
     'receive: parent missing',
     'receive: unknown pool',
     'list: nothing stays of a cut stream without -s',
@@ -67,7 +70,13 @@ const expected: Partial<Record<Code, string[]>> = {
     'list: the snapshot went with its last hold',
     'list: of seven names three are there',
   ],
-  UNSUPPORTED: ['list: bad property', 'module: no /dev/zfs', 'holds: parsable'],
+  UNSUPPORTED: [
+    'list: bad property',
+    'module: no /dev/zfs',
+    'holds: parsable',
+    'create: below a volume',
+    'receive: below a volume',
+  ],
   BAD_REQUEST: [
     'list: name with a bad character',
     'list: empty component',
@@ -77,6 +86,10 @@ const expected: Partial<Record<Code, string[]>> = {
     'list: snapshot not asked for by type',
     'list: dot dot component',
     'send: not a snapshot',
+    'create: name with a bad character',
+    'create: name begins with a dash',
+    'create: name too long',
+    'create: name with a newline',
     'receive: bad name',
     'receive: invalid property',
     'receive: property that does not fit the type',
@@ -114,10 +127,13 @@ const expected: Partial<Record<Code, string[]>> = {
   NOT_ALLOWED: [
     'send: as an ordinary user',
     'hold: as an ordinary user',
+    'create: as an ordinary user',
     'receive: abort as an ordinary user',
     'module: /dev/zfs not open to ordinary users',
   ],
   EXISTS: [
+    'create: exists',
+    'receive: clone into an existing dataset',
     'receive: full into an existing dataset',
     'receive: full with -F into an existing dataset with snapshots',
     'receive: full into an existing pool root',
@@ -168,6 +184,7 @@ const expected: Partial<Record<Code, string[]>> = {
     'send: encrypted, key not loaded, not raw',
     'receive: plain incremental onto a raw received dataset, key not loaded',
     'receive: plain below a dataset whose key is not loaded',
+    'create: below a dataset whose key is not loaded',
   ],
 };
 const codeOf = new Map(Object.entries(expected).flatMap(([code, list]) => list.map((situation) => [situation, code])));
@@ -245,6 +262,8 @@ describe('the classifier', () => {
       ],
       ['NO_SPACE', (name) => `cannot receive new filesystem stream: destination ${name} space quota exceeded.\n`],
       ['NOT_ALLOWED', (name) => `warning: cannot send '${name}@x': permission denied\n`],
+      ['UNSUPPORTED', (name) => `cannot create '${name}': parent is not a filesystem\n`],
+      ['UNSUPPORTED', (name) => `cannot receive new filesystem stream: parent '${name}' is not a filesystem\n`],
       ['KEY_REQUIRED', (name) => `warning: cannot send '${name}@x': dataset key must be loaded\n`],
     ];
     fc.assert(
@@ -276,6 +295,12 @@ describe('failures that are none', () => {
   it('a hold that is there', () => {
     expect(onlyHeld(said('hold: tag exists'))).toBe(true);
     expect(onlyHeld(said('hold: tag exists') + said('hold: unknown snapshot'))).toBe(false);
+  });
+
+  it('a parent that somebody else has made', () => {
+    expect(onlyThere(said('create: exists'))).toBe(true);
+    expect(onlyThere(said('create: parent missing'))).toBe(false);
+    expect(onlyThere('')).toBe(false);
   });
 
   it('an abort where nothing is partial', () => {

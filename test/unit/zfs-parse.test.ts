@@ -130,6 +130,8 @@ it('a look gives what exists, each with its type', () => {
     ['tank/src/my data:1@at 12:00', 'snapshot'],
   ]);
   expect(parseSeen(listing, columns)[2]).toMatchObject({ resumeToken: '1-ab-c0-78', written: 512, userrefs: 0 });
+  expect(parseSeen(listing, columns)[1]).toMatchObject({ name: 'tank/enc', keystatus: 'unavailable' });
+  expect(parseSeen(listing, columns)[2]).not.toHaveProperty('keystatus');
   expect(parseSeen(listing, columns)[4]).toMatchObject({ guid: '18446744073709551615', written: 2, userrefs: 3 });
 });
 

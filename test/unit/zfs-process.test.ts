@@ -57,6 +57,20 @@ describe('names', () => {
   });
 });
 
+describe('a parent to be made', () => {
+  it('is told from one that is there, and from one that cannot be made', async () => {
+    expect(await (await fake('')).createPlaceholder('tank/a b')).toBe(true);
+    expect(await calls()).toEqual(['create -o canmount=off -o zpsend:placeholder=on tank/a b']);
+    const there = await fake(`echo "cannot create 'tank/a': dataset already exists" >&2; exit 1`);
+    expect(await there.createPlaceholder('tank/a')).toBe(false);
+    const locked = `echo "cannot create 'tank/a': encryption root's key is not loaded or provided" >&2; exit 1`;
+    await expect((await fake(locked)).createPlaceholder('tank/a')).rejects.toMatchObject({
+      code: 'KEY_REQUIRED',
+      message: expect.stringContaining('making tank/a on smos-01'),
+    });
+  });
+});
+
 describe('a send', () => {
   it('loses nothing when its reader comes late', async () => {
     const zfs = await fake('head -c 3000000 /dev/zero');
