@@ -1,4 +1,6 @@
-import type { Job } from '../schemas/job.ts';
+import { targetRoot } from '../lib/plan/naming.ts';
+import type { Job, JobDataset } from '../schemas/job.ts';
+import type { SendRequest } from '../schemas/plan.ts';
 import { bytes, counted, duration, rate } from './format.ts';
 
 /** What is known of a job that is followed. */
@@ -13,12 +15,19 @@ const window = 10;
 
 export const isEnded = ({ state }: Job): boolean => state === 'done' || state === 'failed';
 
+/** Some datasets of it failed, and all others are done. */
+export const hasFailedPartly = ({ datasets: { failed, done, total } }: Job): boolean =>
+  failed > 0 && done > 0 && failed + done === total;
+
+export const hasFailed = ({ state }: JobDataset): boolean => state === 'failed' || state === 'refused';
+
 /** News of a job: what is known after it, and lines about what has happened since. Older news changes nothing. */
 export function observe(before: Followed | undefined, job: Job): { after: Followed; lines: string[] } {
   if (before && (isEnded(before.job) || job.seconds < before.job.seconds)) return { after: before, lines: [] };
   const recent = (before?.samples ?? []).filter(({ seconds }) => seconds >= job.seconds - window);
   const samples = [...recent, { seconds: job.seconds, bytes: job.bytes }];
-  return { after: { job, samples }, lines: [...arrivals(before?.job, job), ...patience(before?.job, job)] };
+  const lines = [arrivals, failures, patience].flatMap((tell) => tell(before?.job, job));
+  return { after: { job, samples }, lines };
 }
 
 /** What arrived; news may have been lost, so several steps can have gone by. */
@@ -26,8 +35,25 @@ function arrivals(before: Job | undefined, job: Job): string[] {
   const arrived = job.done - (before?.done ?? 0);
   if (arrived <= 0) return [];
   const which =
-    arrived === 1 && before?.current ? `${before.current.to.name} arrived` : `${counted(arrived, 'step')} done`;
-  return [`${job.request.to.host}: ${which} (${job.done} of ${job.steps}), ${bytes(job.bytes)} so far`];
+    arrived === 1 && before?.current && isAlone(before)
+      ? `${before.current.to.name} arrived`
+      : `${counted(arrived, 'step')} done`;
+  const { done, total } = job.datasets;
+  const datasets = job.request.package ? `, ${done} of ${counted(total, 'dataset')}` : '';
+  return [`${job.request.to.host}: ${which} (${job.done} of ${job.steps}${datasets}), ${bytes(job.bytes)} so far`];
+}
+
+/** Is the current step the only one? */
+const isAlone = ({ request, datasets }: Job): boolean =>
+  !request.package || datasets.list.filter(({ state }) => state === 'running').length === 1;
+
+/** Datasets of a package that failed, while others go on; why is told at the end. */
+function failures(before: Job | undefined, job: Job): string[] {
+  if (!job.request.package || isEnded(job)) return [];
+  const known = new Set(before?.datasets.list.filter(hasFailed).map(({ dataset }) => dataset));
+  return job.datasets.list
+    .filter((one) => hasFailed(one) && !known.has(one.dataset))
+    .map(({ dataset, state, error }) => `${job.request.to.host}: ${dataset} ${state}, ${error?.code ?? 'INTERNAL'}`);
 }
 
 const patience = (before: Job | undefined, job: Job): string[] =>
@@ -40,7 +66,7 @@ export function rateOf({ samples }: Followed): number | undefined {
   return Math.max(0, last.bytes - first.bytes) / (last.seconds - first.seconds);
 }
 
-/** One line that tells where a job is: steps, bytes, rate, ETA, and what runs. */
+/** One line that tells where a job is: datasets of a package, steps, bytes, rate, ETA, and what runs. */
 export function progressLine(followed: Followed): string {
   const { job } = followed;
   const head = `${job.request.to.host}: `;
@@ -51,15 +77,28 @@ export function progressLine(followed: Followed): string {
   const share = job.size > 0 && job.bytes <= job.size ? ` ${Math.floor((100 * job.bytes) / job.size)}%` : '';
   const left = speed && job.size > job.bytes ? duration((job.size - job.bytes) / speed) : '-';
   const now = job.waiting ?? job.current?.to.name ?? '';
+  const others = job.datasets.list.filter(({ state }) => state === 'running').length - 1;
+  const more = job.waiting === undefined && others > 0 ? ` and ${others} more` : '';
+  const datasets = job.request.package ? `${job.datasets.done}/${counted(job.datasets.total, 'dataset')} ` : '';
   const step = Math.min(job.done + 1, job.steps);
-  return `${head}step ${step}/${job.steps}${share} ${bytes(job.bytes)} ${rate(speed)} ETA ${left} ${now}`.trimEnd();
+  return `${head}${datasets}step ${step}/${job.steps}${share} ${bytes(job.bytes)} ${rate(speed)} ETA ${left} ${now}${more}`.trimEnd();
 }
 
+/** Where a request goes: the host, and the dataset's name there where it was given one. */
+export const placeOf = (request: SendRequest): string =>
+  request.to.dataset === undefined ? request.to.host : `${request.to.host}:${targetRoot(request)}`;
+
 /** How a job ended, in one line; why it failed is told as an error beside it. */
-export function resultLine({ request, state, done, steps, bytes: sent, seconds }: Job): string {
-  const what = `${request.dataset} to ${request.to.host}${request.to.dataset ? `:${request.to.dataset}` : ''}`;
+export function resultLine(job: Job): string {
+  const { request, state, done, steps, datasets, bytes: sent, seconds } = job;
+  const what = `${request.dataset} to ${placeOf(request)}`;
   const amount = `${bytes(sent)} in ${duration(seconds)}`;
+  if (hasFailedPartly(job)) {
+    const failed = `${datasets.failed} of ${counted(datasets.total, 'dataset')} failed`;
+    return `${what}: ${failed}, ${done} of ${counted(steps, 'step')} done, ${amount}`;
+  }
   if (state === 'failed') return `${what}: failed after ${done} of ${counted(steps, 'step')}, ${amount}`;
   if (steps === 0 && done === 0) return `${what}: nothing to do, ${request.to.host} has all of it`;
-  return `${what}: done, ${counted(done, 'step')}, ${amount}`;
+  const all = request.package ? `${counted(datasets.total, 'dataset')}, ` : '';
+  return `${what}: done, ${all}${counted(done, 'step')}, ${amount}`;
 }

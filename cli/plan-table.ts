@@ -10,14 +10,24 @@ const columns: Column<Step>[] = [
   { title: 'TARGET', value: (step) => step.target },
 ];
 
-/** The plan as the table of design section 6; nothing to do is a sentence. */
+/** The plan as the document's table, then what is to be noted and a sum; nothing to do is a sentence. */
 export function planLines(request: SendRequest, { target, plan }: PlanReply): string[] {
   if (!plan.ok) return [];
-  if (plan.steps.length === 0) return [`nothing to do: ${target} has all of ${request.dataset}`];
-  const size = plan.steps.reduce((sum, step) => sum + (step.size ?? 0), 0);
-  return [
-    ...table(columns, plan.steps),
-    '',
-    `${counted(plan.steps.length, 'step')} to ${target}, about ${bytes(size)}`,
+  const { steps, notes = [], refused = [] } = plan;
+  const parts = [
+    table(columns, steps),
+    notes.map(({ message }) => `note: ${message}`),
+    [steps.length > 0 ? sumOf(request, target, steps) : nothing(request, target, refused.length)],
   ];
+  return parts.filter((lines) => lines.length > 0).flatMap((lines, at) => (at > 0 ? ['', ...lines] : lines));
 }
+
+function sumOf(request: SendRequest, target: string, steps: readonly Step[]): string {
+  const size = steps.reduce((sum, step) => sum + (step.size ?? 0), 0);
+  const datasets = new Set(steps.map((step) => step.target)).size;
+  const where = request.package ? ` in ${counted(datasets, 'dataset')}` : '';
+  return `${counted(steps.length, 'step')}${where} to ${target}, about ${bytes(size)}`;
+}
+
+const nothing = ({ dataset }: SendRequest, target: string, refused: number): string =>
+  `nothing to do: ${target} has all of ${dataset}${refused > 0 ? ` but ${counted(refused, 'dataset')} refused` : ''}`;

@@ -1,11 +1,10 @@
-import type { SendRequest } from '../schemas/plan.ts';
+import { misfitOf } from '../lib/plan/misfit.ts';
+import { targetRoot } from '../lib/plan/naming.ts';
+import { ZpsendError } from '../schemas/errors.ts';
+import { maxParallel, type SendRequest, sendRequestSchema } from '../schemas/plan.ts';
 import { usage } from './exit.ts';
 import { parseBase, parseSource, parseTarget } from './location.ts';
-
-export interface SendOptions {
-  from?: string;
-  full?: true;
-}
+import type { SendOptions } from './send-options.ts';
 
 /** What `send` and `plan` were asked for: one request per target, all from one source host. */
 export interface Asked {
@@ -16,20 +15,57 @@ export interface Asked {
 /** @throws ZpsendError BAD_REQUEST for names that cannot be, flags that conflict, or a target given twice */
 export function askedFor(source: string, targets: readonly string[], options: SendOptions, thisHost: string): Asked {
   const { host, dataset } = parseSource(source, thisHost);
-  const { from, full } = options;
-  if (full && from !== undefined) throw usage('--full and -i exclude each other: a full stream has no base');
-  if ((full || from !== undefined) && !dataset.includes('@')) {
-    throw usage(`${full ? '--full' : '-i'} sends one snapshot: name it, as in ${source}@snapshot`);
-  }
-  const base = from === undefined ? undefined : parseBase(from, dataset);
+  const what = whatOf(options, dataset);
+  const append = appendOf(options);
   const requests = targets.map((target) => ({
     dataset,
-    to: parseTarget(target, thisHost),
-    ...(base !== undefined && { from: base }),
-    ...(full && { full }),
+    to: { ...parseTarget(target, thisHost), ...(append && { append }) },
+    ...what,
   }));
-  const places = requests.map(({ to }) => `${to.host}:${to.dataset ?? ''}`);
-  const twice = targets.find((_, at) => places.indexOf(places[at] ?? '') !== at);
-  if (twice !== undefined) throw usage(`the target ${twice} is given twice`);
+  for (const request of requests) {
+    // the planner's own rules, asked before anybody is
+    const misfit = misfitOf(request, { host }, request.to);
+    if (misfit) throw ZpsendError.fromBody(misfit.error);
+  }
+  const places = requests.map((request) => `${targetRoot(request)} on ${request.to.host}`);
+  const twice = places.findIndex((place, at) => places.indexOf(place) !== at);
+  if (twice >= 0) throw usage(`the target ${targets[twice]} is given twice (${places[twice]})`);
   return { host, requests };
+}
+
+function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'dataset' | 'to'> {
+  const { from, full, replicate, recursive, selfContained, skipMissing, exclude, snapshots, parallel } = options;
+  if (replicate && recursive) {
+    throw usage('-R and -r exclude each other: -R sends intermediate snapshots, -r only the one that is named');
+  }
+  return {
+    ...(from !== undefined && { from: parseBase(from, dataset) }),
+    ...(full && { full }),
+    ...(replicate && { package: 'replication' }),
+    ...(recursive && { package: 'recursive' }),
+    ...(selfContained && { selfContained }),
+    ...(skipMissing && { skipMissing }),
+    ...(exclude && { exclude: patterns('exclude', exclude) }),
+    ...(snapshots && { snapshots: patterns('snapshots', snapshots) }),
+    ...(parallel !== undefined && { parallel: parallelOf(parallel) }),
+  };
+}
+
+function appendOf({ appendPath, appendLast }: SendOptions): 'path' | 'last' | undefined {
+  if (appendPath && appendLast) throw usage('-d and -e exclude each other: append the path, or its last element');
+  if (appendPath) return 'path';
+  return appendLast ? 'last' : undefined;
+}
+
+function patterns(option: 'exclude' | 'snapshots', given: string[]): string[] {
+  const issue = sendRequestSchema.shape[option].safeParse(given).error?.issues[0];
+  if (issue === undefined) return given;
+  const which = typeof issue.path[0] === 'number' ? ` "${given[issue.path[0]]}"` : '';
+  throw usage(`--${option}${which}: ${issue.message}`);
+}
+
+function parallelOf(text: string): number {
+  const count = Number(/^\d+$/.test(text) ? text : Number.NaN);
+  if (sendRequestSchema.shape.parallel.safeParse(count).success) return count;
+  throw usage(`--parallel ${text}: a number from 1 to ${maxParallel}`);
 }

@@ -1,6 +1,7 @@
 import type { Job } from '../schemas/job.ts';
 import type { StatusOutput } from '../schemas/output.ts';
 import type { TransferState } from '../schemas/transfer.ts';
+import { placeOf } from './follow.ts';
 import { bytes, duration, rate } from './format.ts';
 import { type Column, table } from './table.ts';
 
@@ -13,7 +14,12 @@ const jobColumns: Column<Job>[] = [
   { title: 'JOB', value: ({ job }) => job },
   { title: 'STATE', value: ({ state }) => state },
   { title: 'DATASET', value: ({ request }) => request.dataset },
-  { title: 'TO', value: ({ request: { to } }) => (to.dataset ? `${to.host}:${to.dataset}` : to.host) },
+  { title: 'TO', value: ({ request }) => placeOf(request) },
+  {
+    title: 'DATASETS',
+    value: ({ request, datasets: { done, total } }) => (request.package ? `${done}/${total}` : '-'),
+    right: true,
+  },
   { title: 'STEPS', value: ({ done, steps }) => `${done}/${steps}`, right: true },
   { title: 'SENT', value: (job) => bytes(job.bytes), right: true },
   { title: 'RATE', value: (job) => speed(job.bytes, job.seconds), right: true },

@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { plan as planPurely } from '../../lib/plan/plan.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import type { PlanReply } from '../../schemas/plan.ts';
+import type { Plan, PlanReply } from '../../schemas/plan.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { errorLines } from '../errors.ts';
-import { exitForAll, usage } from '../exit.ts';
+import { exitForAll, usage, type Verdict } from '../exit.ts';
 import { readInventories } from '../inventory-file.ts';
 import { planLines } from '../plan-table.ts';
-import { type Asked, askedFor, type SendOptions } from '../send-requests.ts';
+import { packageHelp, type SendOptions, withSendOptions } from '../send-options.ts';
+import { type Asked, askedFor } from '../send-requests.ts';
 import { withSender } from '../sender-route.ts';
 import { thisHost } from '../this-host.ts';
 
@@ -19,14 +20,11 @@ interface Options extends SendOptions, JsonOption {
 const patienceMs = 120_000;
 
 export function addPlan(program: Command, cli: Cli): void {
-  program
-    .command('plan')
+  withSendOptions(program.command('plan'))
     .summary('show what would be sent')
     .description('Shows the steps that send would take, and changes nothing.')
     .argument('<source>', 'what: [HOST:]DATASET[@SNAPSHOT]; without HOST from this host')
     .argument('[target...]', 'where: HOST[:DATASET]; the one in the file with --inventory')
-    .option('-i, --from <base>', 'exactly the incremental from this @snapshot or #bookmark')
-    .option('--full', 'exactly this snapshot, as a full stream')
     .option('--inventory <file>', 'plan from saved listings of both sides, without a bus')
     .option('--json', 'print the plan as JSON, a line for each target')
     .addHelpText('after', help)
@@ -37,11 +35,15 @@ const help = `
 Examples:
   zpsend plan zones/test smos-00                      what smos-00 lacks of this host's zones/test
   zpsend plan smos-01:zones/test@now smos-00:backup/test
+  zpsend plan -R zones/vm@now smos-00                 with all below it, every snapshot up to @now
+  zpsend plan -rc -d zones/vm@now smos-00:backup      only @now of each, self-contained, into backup/vm
   zpsend plan --inventory both-sides.json zones/test  no NATS, no ZFS: what these listings come to
+${packageHelp}
 
 An inventory file is {"version":1,"source":LISTING,"target":LISTING}, each as zpsend snapshots --json prints it.
 
-Exit status: 0 planned (or nothing to do), 1 refused or failed, 2 wrong usage or file, 3 some targets refused.`;
+Exit status: 0 planned (or nothing to do), 1 refused or failed, 2 wrong usage or file, 3 some targets, or some datasets
+of a package, refused.`;
 
 async function plan(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
   const file = options.inventory === undefined ? undefined : readInventories(options.inventory);
@@ -53,15 +55,25 @@ async function plan(cli: Cli, source: string, targets: string[], options: Option
     file?.source.host ?? thisHost(cli.env),
   );
   const replies = file ? planFromFile(asked, file) : await planOverBus(cli, asked);
-  const codes = replies.map((reply, at) => {
+  replies.forEach((reply, at) => {
     const request = asked.requests[at];
     if (options.json) cli.io.out(JSON.stringify(reply));
-    else if (request) planLines(request, reply).forEach(cli.io.out);
-    if (reply.plan.ok) return undefined;
-    if (!options.json) errorLines(reply.plan.error, reply.plan.evidence).forEach(cli.io.err);
-    return reply.plan.error.code;
+    else if (request) {
+      planLines(request, reply).forEach(cli.io.out);
+      refusalLines(reply.plan).forEach(cli.io.err);
+    }
   });
-  return exitForAll(codes);
+  return exitForAll(replies.map(({ plan }) => verdictOf(plan)));
+}
+
+const refusalLines = (plan: Plan): string[] =>
+  plan.ok
+    ? (plan.refused ?? []).flatMap(({ dataset, error, evidence }) => errorLines(error, evidence, dataset))
+    : errorLines(plan.error, plan.evidence);
+
+function verdictOf(plan: Plan): Verdict {
+  if (!plan.ok) return plan.error.code;
+  return plan.refused?.length ? 'partly' : undefined;
 }
 
 function planFromFile({ host, requests }: Asked, { source, target }: ReturnType<typeof readInventories>): PlanReply[] {

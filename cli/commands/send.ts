@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
-import { errorLines } from '../errors.ts';
-import { exit, exitForAll } from '../exit.ts';
-import { progressLine, resultLine } from '../follow.ts';
+import { jobErrorLines } from '../errors.ts';
+import { exit, exitForAll, type Verdict } from '../exit.ts';
+import { hasFailedPartly, progressLine, resultLine } from '../follow.ts';
 import { catchInterrupt } from '../interrupt.ts';
 import { type Outcome, runJobs } from '../run-jobs.ts';
-import { askedFor, type SendOptions } from '../send-requests.ts';
+import { packageHelp, type SendOptions, withSendOptions } from '../send-options.ts';
+import { askedFor } from '../send-requests.ts';
 import { withSender } from '../sender-route.ts';
 import { thisHost } from '../this-host.ts';
 import { watchJobs } from '../watch.ts';
@@ -15,14 +16,11 @@ interface Options extends SendOptions, JsonOption {
 }
 
 export function addSend(program: Command, cli: Cli): void {
-  program
-    .command('send')
+  withSendOptions(program.command('send'))
     .summary('send snapshots to one or more hosts, and follow it')
     .description('Sends what the targets lack of a dataset, one single stream per snapshot, and follows it to the end.')
     .argument('<source>', 'what: [HOST:]DATASET[@SNAPSHOT]; without HOST from this host')
     .argument('<target...>', 'where: HOST[:DATASET]; without DATASET under the same name')
-    .option('-i, --from <base>', 'send exactly the incremental from this @snapshot or #bookmark')
-    .option('--full', 'send exactly this snapshot, as a full stream')
     .option('-q, --quiet', 'say nothing but errors and results')
     .option('--json', 'print the job as JSON, a line for each target')
     .addHelpText('after', help)
@@ -36,10 +34,16 @@ Examples:
   zpsend send zones/test smos-00 dr-1:backup/test   to two hosts, under another name on the second
   zpsend send -i @a zones/test@b smos-00            one incremental
   zpsend send --full zones/test@b smos-00           one full stream
+  zpsend send -R zones/vm@now smos-00               with all below it, every snapshot up to @now
+  zpsend send -rc zones/vm@now smos-00              only @now of each, and nothing that smos-00 has to have
+  zpsend send -R -d zones/vm smos-00:backup         into backup/vm, each of its datasets below that
+  zpsend send -R --exclude '*/tmp' --snapshots 'daily-*' zones/vm smos-00
+${packageHelp}
 
 A name with a colon in its pool needs a colon before it: zpsend send ":my:pool/data" smos-00
 Ctrl-C aborts the jobs. What has arrived stays, and the same command continues from there.
-Exit status: 0 done (or nothing to do), 1 failed, 2 wrong usage, 3 some targets failed, 130 interrupted.`;
+Exit status: 0 done (or nothing to do), 1 failed, 2 wrong usage, 3 some targets, or some datasets of a package, failed,
+130 interrupted.`;
 
 /** @returns the exit status */
 export async function send(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
@@ -63,7 +67,7 @@ export async function send(cli: Cli, source: string, targets: string[], options:
     }),
   ).finally(interrupt.stop);
   for (const outcome of outcomes) report(cli, outcome, options);
-  return interrupt.signal.aborted ? exit.interrupted : exitForAll(outcomes.map(({ error }) => error?.code));
+  return interrupt.signal.aborted ? exit.interrupted : exitForAll(outcomes.map(verdictOf));
 }
 
 function report({ io }: Cli, { job, error }: Outcome, { json }: Options): void {
@@ -71,6 +75,11 @@ function report({ io }: Cli, { job, error }: Outcome, { json }: Options): void {
     io.out(JSON.stringify(job ?? { error }));
     return;
   }
-  if (error) errorLines(error, job?.evidence).forEach(io.err);
+  if (error) jobErrorLines(error, job).forEach(io.err);
   if (job) io.out(resultLine(job));
+}
+
+/** A job of which something was never tried has failed as a whole. */
+function verdictOf({ job, error }: Outcome): Verdict {
+  return job && hasFailedPartly(job) ? 'partly' : error?.code;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Followed, observe, progressLine, rateOf, resultLine } from '../../cli/follow.ts';
-import type { Job } from '../../schemas/job.ts';
+import { type Followed, hasFailedPartly, observe, progressLine, rateOf, resultLine } from '../../cli/follow.ts';
+import type { Job, JobDataset } from '../../schemas/job.ts';
 
 const step = (name: string) => ({ type: 'full' as const, to: { name, guid: '1' }, target: 'zones/test' });
 const job = (more: Partial<Job> = {}): Job => ({
@@ -11,11 +11,27 @@ const job = (more: Partial<Job> = {}): Job => ({
   state: 'running',
   steps: 7,
   done: 0,
+  datasets: { total: 1, done: 0, failed: 0, list: [] },
   bytes: 0,
   size: 0,
   seconds: 0,
   ...more,
 });
+
+/** A package of datasets in these states; its steps are theirs. */
+const packageJob = (states: Record<string, JobDataset['state']>, more: Partial<Job> = {}): Job => {
+  const list = Object.entries(states).map(([dataset, state]): JobDataset => {
+    const error = { code: 'DIVERGED' as const, message: `${dataset} has diverged`, retryable: false };
+    const isBad = state === 'failed' || state === 'refused';
+    return { dataset, target: dataset, state, steps: 2, done: 0, bytes: 0, ...(isBad && { error }) };
+  });
+  const count = (...those: JobDataset['state'][]) => list.filter(({ state }) => those.includes(state)).length;
+  return job({
+    request: { dataset: 'pool/b@send', to: { host: 'smos-00' }, package: 'replication' },
+    datasets: { total: list.length, done: count('done'), failed: count('failed', 'refused'), list },
+    ...more,
+  });
+};
 
 /** Everything that was told over a run of news, and what is known at its end. */
 function tell(...news: Job[]): { lines: string[]; end: Followed } {
@@ -61,6 +77,60 @@ describe('news of a job', () => {
     expect(tell(job(), job({ seconds: 1, ...waiting }), job({ seconds: 2, ...waiting })).lines).toEqual([
       'smos-00: BUSY: smos-00 runs 4 receives already',
     ]);
+  });
+});
+
+describe('news of a package', () => {
+  it('counts its datasets too, and names the snapshot only where one dataset runs', () => {
+    const current = step('pool/b@send');
+    const { lines } = tell(
+      packageJob({ 'pool/b': 'running', 'pool/b/1': 'pending' }, { current }),
+      packageJob({ 'pool/b': 'done', 'pool/b/1': 'running' }, { seconds: 1, done: 1 }),
+    );
+    expect(lines).toEqual(['smos-00: pool/b@send arrived (1 of 7, 1 of 2 datasets), 0B so far']);
+    const beside = tell(
+      packageJob({ 'pool/b': 'running', 'pool/b/1': 'running' }, { current }),
+      packageJob({ 'pool/b': 'running', 'pool/b/1': 'done' }, { seconds: 1, done: 1 }),
+    );
+    expect(beside.lines).toEqual(['smos-00: 1 step done (1 of 7, 1 of 2 datasets), 0B so far']);
+  });
+
+  it('says once of each dataset that it failed, while others go on', () => {
+    const { lines } = tell(
+      packageJob({ 'pool/b': 'running', 'pool/c': 'refused' }),
+      packageJob({ 'pool/b': 'running', 'pool/c': 'refused', 'pool/d': 'failed' }, { seconds: 1 }),
+      packageJob({ 'pool/b': 'failed', 'pool/c': 'refused', 'pool/d': 'failed' }, { seconds: 2, state: 'failed' }),
+    );
+    expect(lines).toEqual(['smos-00: pool/c refused, DIVERGED', 'smos-00: pool/d failed, DIVERGED']);
+  });
+
+  it('shows on its progress line how many datasets are done and what runs', () => {
+    const states = { 'pool/a': 'done', 'pool/b': 'running', 'pool/c': 'running', 'pool/d': 'running' } as const;
+    const { end } = tell(packageJob(states, { done: 2, current: step('pool/b@send') }));
+    expect(progressLine(end)).toBe('smos-00: 1/4 datasets step 3/7 0B - ETA - pool/b@send and 2 more');
+  });
+
+  it('ends with a sum of datasets and steps', () => {
+    const ended = { done: 7, seconds: 3, bytes: 1024 };
+    expect(resultLine(packageJob({ a: 'done', b: 'done' }, { ...ended, state: 'done' }))).toBe(
+      'pool/b@send to smos-00: done, 2 datasets, 7 steps, 1K in 3.0s',
+    );
+    expect(resultLine(packageJob({ a: 'done', b: 'failed', c: 'refused' }, { ...ended, state: 'failed' }))).toBe(
+      'pool/b@send to smos-00: 2 of 3 datasets failed, 7 of 7 steps done, 1K in 3.0s',
+    );
+    // refused as a whole: what is pending was never tried
+    expect(resultLine(packageJob({ a: 'pending', b: 'refused' }, { ...ended, done: 0, state: 'failed' }))).toBe(
+      'pool/b@send to smos-00: failed after 0 of 7 steps, 1K in 3.0s',
+    );
+  });
+
+  it.each([
+    [{ a: 'done', b: 'failed' } as const, true],
+    [{ a: 'done', b: 'done' } as const, false],
+    [{ a: 'failed', b: 'refused' } as const, false],
+    [{ a: 'pending', b: 'refused' } as const, false],
+  ])('of %j is partly failed: %s', (states, partly) => {
+    expect(hasFailedPartly(packageJob(states))).toBe(partly);
   });
 });
 
@@ -110,6 +180,12 @@ describe('the result line', () => {
     expect(resultLine(job({ state: 'done', steps: 0 }))).toBe(
       'zones/test to smos-00: nothing to do, smos-00 has all of it',
     );
+  });
+
+  it('names the dataset that the source became on the target', () => {
+    const to = { host: 'smos-00', dataset: 'backup', append: 'last' as const };
+    const request = { dataset: 'zones/vm/test', to };
+    expect(resultLine(job({ request, state: 'done', steps: 0 }))).toContain('zones/vm/test to smos-00:backup/test: ');
   });
 
   it('of a failure says how far it came', () => {

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseBase, parsePlace, parseSource, parseTarget } from '../../cli/location.ts';
-import { askedFor } from '../../cli/send-requests.ts';
 
 const here = 'smos-01';
 const said = (parse: () => unknown): string => {
@@ -105,29 +104,5 @@ describe('a base', () => {
     ['zones/other@a', 'the base has to be of zones/test'],
   ])('refuses %s', (text, words) => {
     expect(said(() => parseBase(text, 'zones/test@b'))).toContain(words);
-  });
-});
-
-describe('what send and plan are asked for', () => {
-  it('is one request for each target', () => {
-    expect(askedFor('zones/test@b', ['smos-00', 'dr-1:backup/t'], { from: 'zones/test@a' }, here)).toEqual({
-      host: here,
-      requests: [
-        { dataset: 'zones/test@b', to: { host: 'smos-00' }, from: '@a' },
-        { dataset: 'zones/test@b', to: { host: 'dr-1', dataset: 'backup/t' }, from: '@a' },
-      ],
-    });
-    expect(askedFor('zones/test@b', ['smos-00'], { full: true }, here).requests).toEqual([
-      { dataset: 'zones/test@b', to: { host: 'smos-00' }, full: true },
-    ]);
-  });
-
-  it.each([
-    ['flags that conflict', 'zones/test@b', ['smos-00'], { from: '@a', full: true as const }, 'exclude each other'],
-    ['a base without a goal', 'zones/test', ['smos-00'], { from: '@a' }, '-i sends one snapshot'],
-    ['a full stream of nothing', 'zones/test', ['smos-00'], { full: true as const }, '--full sends one snapshot'],
-    ['a target given twice', 'zones/test', ['smos-00', 'dr-1', 'smos-00'], {}, 'smos-00 is given twice'],
-  ])('is refused for %s', (_, source, targets, options, words) => {
-    expect(said(() => askedFor(source, targets, options, here))).toContain(words);
   });
 });

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { errorLines } from '../../cli/errors.ts';
+import { errorLines, jobErrorLines } from '../../cli/errors.ts';
 import { exitForAll } from '../../cli/exit.ts';
 import { bytes, duration, rate } from '../../cli/format.ts';
 import { harmless } from '../../cli/io.ts';
 import { planLines } from '../../cli/plan-table.ts';
 import { statusLines } from '../../cli/status-table.ts';
 import { table } from '../../cli/table.ts';
+import type { JobDataset } from '../../schemas/job.ts';
+import type { Plan } from '../../schemas/plan.ts';
 
 describe('amounts', () => {
   it.each([
@@ -99,8 +101,10 @@ describe('the exit status', () => {
     [['BAD_REQUEST', 'BAD_REQUEST'], 2],
     [['LOCKED'], 1],
     [[], 0],
-  ] as const)('of %j is %d', (failures, status) => {
-    expect(exitForAll(failures)).toBe(status);
+    [['partly'], 3],
+    [['DIVERGED', 'partly'], 3],
+  ] as const)('of %j is %d', (verdicts, status) => {
+    expect(exitForAll(verdicts)).toBe(status);
   });
 });
 
@@ -133,6 +137,93 @@ describe('a plan', () => {
   });
 });
 
+describe('the plan of a package', () => {
+  const request = { dataset: 'pool/b@send', to: { host: 'smos-00' }, package: 'replication' as const };
+  const step = (dataset: string) => ({
+    type: 'full' as const,
+    to: { name: `${dataset}@send`, guid: '1' },
+    target: dataset,
+    size: 1024,
+  });
+  const error = { code: 'DIVERGED' as const, message: 'pool/b/2 has diverged', retryable: false };
+  const refused = [{ dataset: 'pool/b/2', target: 'pool/b/2', error }];
+  const lines = (plan: Omit<Extract<Plan, { ok: true }>, 'ok'>) =>
+    planLines(request, { source: 'smos-01', target: 'smos-00', plan: { ok: true, ...plan } });
+
+  it('has its notes between table and sum, and the sum counts datasets', () => {
+    const notes = [{ kind: 'skipped' as const, dataset: 'pool/b/3', message: 'pool/b/3 is left out' }];
+    expect(lines({ steps: [step('pool/b'), step('pool/b/1')], notes, refused }).slice(3)).toEqual([
+      '',
+      'note: pool/b/3 is left out',
+      '',
+      '2 steps in 2 datasets to smos-00, about 2K',
+    ]);
+    expect(lines({ steps: [], notes })).toEqual([
+      'note: pool/b/3 is left out',
+      '',
+      'nothing to do: smos-00 has all of pool/b@send',
+    ]);
+  });
+
+  it('never says that the target has all where a dataset is refused', () => {
+    expect(lines({ steps: [], refused })).toEqual([
+      'nothing to do: smos-00 has all of pool/b@send but 1 dataset refused',
+    ]);
+  });
+});
+
+describe('the errors of a package', () => {
+  const failed = (dataset: string, message: string, state: JobDataset['state'] = 'failed'): JobDataset => ({
+    dataset,
+    target: dataset,
+    state,
+    steps: 1,
+    done: 0,
+    bytes: 0,
+    error: { code: 'STREAM_BROKEN', message, retryable: true },
+  });
+  const lines = (message: string, list: JobDataset[], failures = list.length) => {
+    const datasets = { total: 99, done: 0, failed: failures, list };
+    return jobErrorLines(
+      { code: 'ABORTED', message, retryable: false },
+      {
+        job: 'abcdef123456',
+        host: 'smos-01',
+        instance: 'abcdef654321',
+        request: { dataset: 'pool/b@send', to: { host: 'smos-00' }, package: 'replication' },
+        state: 'failed',
+        steps: 9,
+        done: 0,
+        datasets,
+        bytes: 0,
+        size: 0,
+        seconds: 1,
+      },
+    );
+  };
+
+  it('are a line for each dataset, which names it', () => {
+    expect(lines('2 of 99 failed', [failed('pool/b', 'the stream broke'), failed('pool/c', 'pool/c broke')])).toEqual([
+      'zpsend: STREAM_BROKEN: pool/b: the stream broke',
+      'zpsend: STREAM_BROKEN: pool/c broke',
+    ]);
+  });
+
+  it('leave out what a dataset merely waits for, and count those that are not listed', () => {
+    const list = [failed('pool/b', 'pool/b broke'), failed('pool/c', 'pool/c is busy', 'waiting')];
+    expect(lines('4 of 99 failed', list, 4)).toEqual([
+      'zpsend: STREAM_BROKEN: pool/b broke',
+      'zpsend: 3 more datasets failed',
+    ]);
+  });
+
+  it('tell once what ended all of them', () => {
+    const list = [failed('pool/b', 'pool/b broke'), failed('pool/c', 'aborted'), failed('pool/d', 'aborted')];
+    expect(lines('aborted', list)).toEqual(['zpsend: STREAM_BROKEN: pool/b broke', 'zpsend: ABORTED: aborted']);
+    expect(lines('no host', [])).toEqual(['zpsend: ABORTED: no host']);
+  });
+});
+
 describe('a status', () => {
   const job = {
     job: 'abcdef123456',
@@ -142,6 +233,7 @@ describe('a status', () => {
     state: 'running' as const,
     steps: 7,
     done: 2,
+    datasets: { total: 1, done: 0, failed: 0, list: [] },
     current: { type: 'full' as const, to: { name: 'zones/test@now', guid: '1' }, target: 'tank/t' },
     bytes: 2048,
     size: 4096,
@@ -165,12 +257,18 @@ describe('a status', () => {
       { host: 'smos-01', jobs: [job], transfers: [] },
     ];
     expect(statusLines({ hosts })).toEqual([
-      'HOST     JOB           STATE    DATASET     TO              STEPS  SENT  RATE  TIME  NOW',
-      'smos-01  abcdef123456  running  zones/test  smos-00:tank/t    2/7    2K  1K/s  2.0s  zones/test@now',
+      'HOST     JOB           STATE    DATASET     TO              DATASETS  STEPS  SENT  RATE  TIME  NOW',
+      'smos-01  abcdef123456  running  zones/test  smos-00:tank/t         -    2/7    2K  1K/s  2.0s  zones/test@now',
       '',
       'HOST     TRANSFER      STATE      SNAPSHOT        FROM     INTO    RECEIVED  RATE  TIME',
       'smos-00  abcdef1234t1  receiving  zones/test@now  smos-01  tank/t        1K     -  0.0s',
     ]);
+  });
+
+  it('shows how many datasets of a package are done', () => {
+    const request = { ...job.request, package: 'recursive' as const };
+    const whole = { ...job, request, datasets: { total: 12, done: 3, failed: 1, list: [] } };
+    expect(statusLines({ hosts: [{ host: 'smos-01', jobs: [whole], transfers: [] }] })[1]).toMatch(/ 3\/12 +2\/7 /);
   });
 
   it('says so when there is nothing', () => {

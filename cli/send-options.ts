@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import { maxParallel } from '../schemas/plan.ts';
+
+/** The options that `send` and `plan` share, as they were written. */
+export interface SendOptions {
+  from?: string;
+  full?: true;
+  replicate?: true;
+  recursive?: true;
+  selfContained?: true;
+  skipMissing?: true;
+  exclude?: string[];
+  snapshots?: string[];
+  appendPath?: true;
+  appendLast?: true;
+  parallel?: string;
+}
+
+/** May be given again and again. */
+const gathered = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
+export const withSendOptions = (command: Command): Command =>
+  command
+    .option('-R, --replicate', 'with descendants: all snapshots up to the one named')
+    .option('-r, --recursive', 'with descendants: only the snapshot named, and origins of clones')
+    .option('-c, --self-contained', 'send a clone whole where its origin is not sent along')
+    .option('-i, --from <base>', 'exactly the incremental from this @snapshot or #bookmark')
+    .option('--full', 'exactly this snapshot, as a full stream')
+    .option('--exclude <pattern>', 'leave out datasets that match, with their descendants (repeatable)', gathered)
+    .option('--snapshots <pattern>', 'of the intermediate snapshots only those that match (repeatable)', gathered)
+    .option('--skip-missing', 'leave out datasets that lack the snapshot named, with their descendants')
+    .option('-d, --append-path', "into DATASET/ and the source's name without its pool, as zfs receive -d")
+    .option('-e, --append-last', "into DATASET/ and the last element of the source's name, as zfs receive -e")
+    .option('--parallel <n>', `datasets of a package that are sent at once, 1 to ${maxParallel}`);
+
+/** What the options above mean together. */
+export const packageHelp = `
+Packages:
+  -R and -r send the dataset and all below it. They may be joined with -c: -Rc, -rc. (-c is Solaris' "self-contained";
+  it has nothing to do with compression.) Without -c, a clone needs its origin in the package or on the target.
+  Which datasets: --exclude. A pattern matches the whole name (pool/vm/*/tmp) or what follows the package's own name
+  (*/tmp). What it leaves out goes with its descendants, whatever else is asked for.
+  Which snapshots: the one named ends what is sent and is sent itself, always. --snapshots picks among those before it.
+  A snapshot that a clone of the package comes from is sent, always.
+  In a pattern * and ? stay within one element, ** is any number of elements. Quote patterns: the shell knows them too.`;

@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import type { SendOptions } from '../../cli/send-options.ts';
+import { askedFor } from '../../cli/send-requests.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
+
+const here = 'smos-01';
+
+/** The request for smos-00:backup, without its target. */
+function requested(source: string, options: SendOptions): Partial<SendRequest> {
+  const [request] = askedFor(source, ['smos-00:backup'], options, here).requests;
+  const { to: _, ...rest } = sendRequestSchema.parse(request);
+  return rest;
+}
+
+const refusal = (source: string, targets: string[], options: SendOptions): string => {
+  try {
+    return `accepted ${JSON.stringify(askedFor(source, targets, options, here))}`;
+  } catch (thrown) {
+    const { code, message } = ZpsendError.from(thrown);
+    return `${code}: ${message}`;
+  }
+};
+
+describe('what send and plan are asked for', () => {
+  it('is one request for each target', () => {
+    expect(askedFor('zones/test@b', ['smos-00', 'dr-1:backup/t'], { from: 'zones/test@a' }, here)).toEqual({
+      host: here,
+      requests: [
+        { dataset: 'zones/test@b', to: { host: 'smos-00' }, from: '@a' },
+        { dataset: 'zones/test@b', to: { host: 'dr-1', dataset: 'backup/t' }, from: '@a' },
+      ],
+    });
+  });
+
+  it.each<[string, string, SendOptions, Partial<SendRequest>]>([
+    ['--full', 'pool/b@send', { full: true }, { full: true }],
+    ['-R', 'pool/b@send', { replicate: true }, { package: 'replication' }],
+    ['-R of all snapshots', 'pool/b', { replicate: true }, { package: 'replication' }],
+    ['-Rc', 'pool/b@s', { replicate: true, selfContained: true }, { package: 'replication', selfContained: true }],
+    ['-r', 'pool/b@send', { recursive: true }, { package: 'recursive' }],
+    ['-rc', 'pool/b@s', { recursive: true, selfContained: true }, { package: 'recursive', selfContained: true }],
+    ['-c of one dataset', 'pool/b', { selfContained: true }, { selfContained: true }],
+    ['--skip-missing', 'pool/b@s', { recursive: true, skipMissing: true }, { package: 'recursive', skipMissing: true }],
+    [
+      '--exclude, again and again',
+      'pool/b',
+      { replicate: true, exclude: ['*/tmp', 'pool/b/**/x?'] },
+      { package: 'replication', exclude: ['*/tmp', 'pool/b/**/x?'] },
+    ],
+    ['--snapshots', 'pool/b', { snapshots: ['hourly-*'] }, { snapshots: ['hourly-*'] }],
+    ['--parallel', 'pool/b', { replicate: true, parallel: '16' }, { package: 'replication', parallel: 16 }],
+  ])('says %s', (_, source, options, request) => {
+    expect(requested(source, options)).toEqual({ dataset: source, ...request });
+  });
+
+  it.each([
+    [{}, undefined],
+    [{ appendPath: true }, 'path'],
+    [{ appendLast: true }, 'last'],
+  ] as const)('appends to the target as %j has it', (options, append) => {
+    const to = { host: 'smos-00', dataset: 'backup', ...(append && { append }) };
+    expect(askedFor('zones/vm', ['smos-00:backup'], options, here).requests[0]?.to).toEqual(to);
+  });
+
+  it.each<[string, string, SendOptions, string]>([
+    ['-i with --full', 'zones/test@b', { from: '@a', full: true }, 'A full stream has no base'],
+    ['-i without a goal', 'zones/test', { from: '@a' }, '-i @a sends one snapshot'],
+    ['--full of nothing', 'zones/test', { full: true }, '--full sends one snapshot'],
+    ['-R with -r', 'zones/test@b', { replicate: true, recursive: true }, '-R and -r exclude each other'],
+    ['-R with -i', 'zones/test@b', { replicate: true, from: '@a' }, '-i @a sends one snapshot, -R a package'],
+    ['-r with --full', 'zones/test@b', { recursive: true, full: true }, '--full sends one snapshot, -r a package'],
+    ['-r without a snapshot', 'zones/test', { recursive: true }, '-r sends one snapshot of each dataset: name it'],
+    ['--skip-missing alone', 'zones/test@b', { skipMissing: true }, 'ask for -R or -r'],
+    ['--skip-missing of no name', 'zones/test', { replicate: true, skipMissing: true }, 'lack the named snapshot'],
+    ['--exclude alone', 'zones/test', { exclude: ['*'] }, '--exclude is for a package'],
+    ['--snapshots with -i', 'zones/test@b', { from: '@a', snapshots: ['*'] }, '-i @a sends none'],
+    ['--snapshots with --full', 'zones/test@b', { full: true, snapshots: ['*'] }, '--full sends none'],
+    ['--snapshots with -r', 'zones/test@b', { recursive: true, snapshots: ['*'] }, '-r sends none'],
+    ['-c with -i', 'zones/test@b', { from: '@a', selfContained: true }, '-c is for clones that are sent whole'],
+    ['-d with -e', 'zones/test', { appendPath: true, appendLast: true }, '-d and -e exclude each other'],
+    ['a pattern that is none', 'zones', { replicate: true, exclude: ['*', 'a;b'] }, '--exclude "a;b": not a pattern'],
+    ['an empty pattern', 'zones', { snapshots: [''] }, '--snapshots "": empty'],
+    ['too many patterns', 'zones', { snapshots: Array(33).fill('*') }, '--snapshots: '],
+    ['--parallel 0', 'zones', { replicate: true, parallel: '0' }, '--parallel 0: a number from 1 to 16'],
+    ['--parallel 17', 'zones', { replicate: true, parallel: '17' }, '--parallel 17: a number from 1 to 16'],
+    ['--parallel of no number', 'zones', { replicate: true, parallel: '4x' }, '--parallel 4x: a number from 1 to 16'],
+  ])('is refused for %s', (_, source, options, words) => {
+    const said = refusal(source, ['smos-00:backup'], options);
+    expect(said).toMatch(/^BAD_REQUEST: /);
+    expect(said).toContain(words);
+  });
+
+  it('is refused for -d or -e without a dataset to append to', () => {
+    expect(refusal('zones', ['dr-1:b', 'smos-00'], { appendPath: true })).toMatch(
+      /-d appends to .* smos-00:pool\/backup/,
+    );
+    expect(refusal('zones', ['smos-00'], { appendLast: true })).toContain('-e appends to');
+  });
+
+  it.each<[string[], SendOptions, string]>([
+    [['smos-00', 'dr-1', 'smos-00'], {}, 'smos-00 is given twice (zones/test on smos-00)'],
+    [['smos-00', 'smos-00:zones/test'], {}, 'smos-00:zones/test is given twice (zones/test on smos-00)'],
+    [['smos-00:b', 'smos-00:b'], { appendLast: true }, 'smos-00:b is given twice (b/test on smos-00)'],
+  ])('is refused for a target given twice: %j', (targets, options, words) => {
+    expect(refusal('zones/test', targets, options)).toContain(words);
+  });
+
+  it('takes two places on one host for two', () => {
+    const options = { replicate: true, appendPath: true } as const;
+    expect(askedFor('zones/test', ['smos-00:a', 'smos-00:b'], options, here).requests).toHaveLength(2);
+  });
+
+  it('is refused where a dataset of this host would be sent into itself', () => {
+    expect(refusal('zones/test', [':zones/test/copy'], {})).toContain('lies inside it');
+    expect(refusal('zones/test', [':zones'], { appendPath: true })).toContain('cannot be sent to itself');
+  });
+});
