@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { datasetSchema, hostSchema, propertySchema, propertyValueSchema } from './names.ts';
+import { maxParallel } from './plan.ts';
 
 const allowSchema = z.strictObject({
   /** A source host, or "*" for every host. */
@@ -21,12 +22,20 @@ export const receiveConfigSchema = z.strictObject({
     .prefault({}),
 });
 
+export const sendConfigSchema = z.strictObject({
+  /** Datasets of a package that are sent at once, where the request does not say. */
+  parallel: z.number().int().min(1).max(maxParallel).default(2),
+});
+
 export const timingConfigSchema = z.strictObject({
   /** Time to live of a lock, in seconds; a receiver that cannot renew it ends its receive before that. */
   lockSeconds: z.number().min(1).max(3600).default(30),
   /** Either end of a transfer gives up after this many seconds without a word from the other. */
   silenceSeconds: z.number().min(1).max(3600).default(15),
-  /** How long a job goes on asking while a receiver is busy, absent, or holds a lock whose owner looks dead. */
+  /**
+   * How long a job goes on trying while a receiver is absent, or a lock is held whose owner looks dead, in seconds. A receiver
+   * that has no room yet is waited for as long as it takes.
+   */
   patienceSeconds: z.number().min(0).max(86400).default(120),
 });
 
@@ -34,9 +43,11 @@ export const timingConfigSchema = z.strictObject({
 export const configSchema = z.strictObject({
   host: hostSchema.optional(),
   receive: receiveConfigSchema.prefault({}),
+  send: sendConfigSchema.prefault({}),
   timing: timingConfigSchema.prefault({}),
 });
 
 export type Config = z.infer<typeof configSchema>;
 export type ReceiveConfig = z.infer<typeof receiveConfigSchema>;
+export type SendConfig = z.infer<typeof sendConfigSchema>;
 export type TimingConfig = z.infer<typeof timingConfigSchema>;

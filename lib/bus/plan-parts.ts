@@ -1,21 +1,73 @@
 import type { Plan, PlanReply } from '../../schemas/plan.ts';
 
-/** Steps with the longest of names stay below the server's max_payload of 1 MiB. */
-export const stepsPerPart = 500;
+/** Far below the server's max_payload of 1 MiB. */
+const bytesPerPart = 256 * 1024;
 
-/** Cuts a plan into parts of one message each; a refusal, or a plan of few steps, is one part. */
-export function* planParts(plan: Plan, limit = stepsPerPart): Generator<Plan> {
+type Part = Extract<Plan, { ok: true }>;
+
+/** One entry of a plan, and where it goes in a part. */
+interface Piece {
+  readonly entry: object;
+  addTo(part: Part): void;
+}
+
+function* piecesOf(plan: Part): Generator<Piece> {
+  for (const step of plan.steps) yield { entry: step, addTo: (part) => part.steps.push(step) };
+  for (const refused of plan.refused ?? []) {
+    yield {
+      entry: refused,
+      addTo(part) {
+        part.refused ??= [];
+        part.refused.push(refused);
+      },
+    };
+  }
+  for (const note of plan.notes ?? []) {
+    yield {
+      entry: note,
+      addTo(part) {
+        part.notes ??= [];
+        part.notes.push(note);
+      },
+    };
+  }
+}
+
+/**
+ * Cuts a plan into parts of one message each; a refusal, or a plan of few entries, is one part.
+ * @param limit bytes of JSON in a part; an entry that is longer has a part of its own
+ */
+export function* planParts(plan: Plan, limit = bytesPerPart): Generator<Plan> {
   if (!plan.ok) return yield plan;
-  let at = 0;
-  do {
-    yield { ok: true, steps: plan.steps.slice(at, at + limit) };
-    at += limit;
-  } while (at < plan.steps.length);
+  let part: Part = { ok: true, steps: [] };
+  let room = limit;
+  for (const { entry, addTo } of piecesOf(plan)) {
+    const bytes = Buffer.byteLength(JSON.stringify(entry)) + 1;
+    if (bytes > room && room < limit) {
+      yield part;
+      part = { ok: true, steps: [] };
+      room = limit;
+    }
+    addTo(part);
+    room -= bytes;
+  }
+  yield part;
 }
 
 /** The inverse of planParts, on replies; undefined when there is none. */
 export function joinPlan(replies: readonly PlanReply[]): PlanReply | undefined {
   const [first] = replies;
   if (!first?.plan.ok) return first;
-  return { ...first, plan: { ok: true, steps: replies.flatMap(({ plan }) => (plan.ok ? plan.steps : [])) } };
+  const parts = replies.flatMap(({ plan }) => (plan.ok ? [plan] : []));
+  const refused = parts.flatMap((part) => part.refused ?? []);
+  const notes = parts.flatMap((part) => part.notes ?? []);
+  return {
+    ...first,
+    plan: {
+      ok: true,
+      steps: parts.flatMap(({ steps }) => steps),
+      ...(refused.length > 0 && { refused }),
+      ...(notes.length > 0 && { notes }),
+    },
+  };
 }

@@ -91,6 +91,7 @@ export function loadSettings(env: NodeJS.ProcessEnv): Settings {
       ...(env.ZPSEND_ALLOW !== undefined && { allow: parseAllow(env.ZPSEND_ALLOW) }),
       maxConcurrent: number(env, 'ZPSEND_MAX_CONCURRENT') ?? file.receive.maxConcurrent,
     },
+    send: { parallel: number(env, 'ZPSEND_PARALLEL') ?? file.send.parallel },
     timing: {
       lockSeconds: number(env, 'ZPSEND_LOCK_SECONDS') ?? file.timing.lockSeconds,
       silenceSeconds: number(env, 'ZPSEND_SILENCE_SECONDS') ?? file.timing.silenceSeconds,

@@ -2,6 +2,8 @@ import { planParts } from '../../lib/bus/plan-parts.ts';
 import { gather } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
+import { composed } from '../../lib/plan/compose.ts';
+import { isRefusal } from '../../lib/plan/refusal.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import {
   type Job,
@@ -10,10 +12,10 @@ import {
   jobStatusRequestSchema,
   sendStatusSchema,
 } from '../../schemas/job.ts';
-import { type PlanReply, type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
+import { type Plan, type PlanReply, type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
 import { newId } from '../host/ids.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';
-import { makePlan } from './planning.ts';
+import { makePlans } from './planning.ts';
 import { withSizes } from './sizes.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
@@ -43,15 +45,10 @@ export function serveSender(options: SenderOptions): Sender {
   const abortSubject = subjects.send(host, 'abort');
   let stopping = false;
 
-  const running = () => [...jobs.values()].filter((job) => !isOver(job));
-  /** One job with its evidence; or all of them without, since all evidence together may not fit in one message. */
+  const running = () => [...jobs.values()].filter((job) => !job.isOver);
+  /** One job in full; or all of them in short, since all together may not fit in one message. */
   const status = (job: string | undefined): Job[] => {
-    if (job === undefined) {
-      return [...jobs.values()].map((known) => {
-        const { evidence: _, ...rest } = known.status();
-        return rest;
-      });
-    }
+    if (job === undefined) return [...jobs.values()].map((known) => known.summary());
     const known = jobs.get(job);
     return known ? [known.status()] : [];
   };
@@ -77,20 +74,30 @@ export function serveSender(options: SenderOptions): Sender {
     jobs.set(job.id, job);
     for (const [id, old] of jobs) {
       if (jobs.size <= rememberedJobs) break;
-      if (isOver(old)) jobs.delete(id);
+      if (old.isOver) jobs.delete(id);
     }
     return { job: job.id, host };
   }
 
   async function* planFor(request: SendRequest): AsyncGenerator<PlanReply> {
-    const made = await makePlan(options, request);
-    const plan = await withSizes(options.zfs, made.plan);
-    for (const part of planParts(plan)) yield { source: host, target: request.to.host, plan: part };
+    const { plans } = await makePlans(options, request);
+    for await (const plan of inParts(isRefusal(plans) ? plans : composed(plans))) {
+      yield { source: host, target: request.to.host, plan };
+    }
+  }
+  /** Of a plan whose sizes take long, the first steps come early, and with them all but the other steps. */
+  async function* inParts(plan: Plan): AsyncGenerator<Plan> {
+    if (!plan.ok || plan.steps.length === 0) return yield* planParts(plan);
+    let rest: Partial<typeof plan> = plan;
+    for await (const steps of withSizes(options.zfs, plan.steps)) {
+      yield* planParts({ ...rest, ok: true, steps });
+      rest = {};
+    }
   }
 
   const abortHere = (id: string): boolean => {
     const job = jobs.get(id);
-    if (!job || isOver(job)) return false;
+    if (!job || job.isOver) return false;
     job.abort(new ZpsendError('ABORTED', `job ${id} was aborted by request on ${host}`).toBody());
     return true;
   };
@@ -162,8 +169,6 @@ export function serveSender(options: SenderOptions): Sender {
     },
   };
 }
-
-const isOver = (job: RunningJob): boolean => ['done', 'failed'].includes(job.status().state);
 
 const unknownJob = (job: string, host: string): ZpsendError =>
   new ZpsendError('NO_SUCH_JOB', `no sender on ${host} knows a job ${job}`, { job });

@@ -1,8 +1,8 @@
-import type { Code, ErrorBody } from '../../schemas/errors.ts';
+import { type Code, codes, type ErrorBody } from '../../schemas/errors.ts';
 
 /**
- * What a job does about a failure of a step.
- * - `fail`: ends the job
+ * What a chain does about a failure of a step.
+ * - `fail`: ends the chain
  * - `replan`: something is not as it was listed: list both sides again
  * - `wait`: ask again for the same step a little later
  * - `wait-replan`: the transfer broke: wait, list again, and let the resume token continue it
@@ -34,6 +34,20 @@ export const remedies: Record<Code, Remedy> = {
   ABORTED: 'fail',
   INTERNAL: 'fail',
 };
+
+/**
+ * May the listings that a job begins with be had a little later? Nobody there at the very beginning is a wrong name more
+ * often than a restart.
+ */
+export const isPassing = (code: Code): boolean => code !== 'UNREACHABLE' && codes[code] === 'retryable';
+
+/**
+ * The receiver runs as many receives as it may (`receive.maxConcurrent`). That is the answer of a living receiver, and other
+ * datasets of the very job may be what keeps it busy for hours: waiting for a turn is no failure, and counts neither as a
+ * try nor against patience. BUSY of other kinds, a dataset that is in use say, has no such end in sight, and counts.
+ */
+export const isQueued = ({ code, details }: ErrorBody): boolean =>
+  code === 'BUSY' && typeof details?.running === 'number';
 
 /** Who held the lock when we were refused, and a number that grows while that holder lives. */
 export interface Holder {

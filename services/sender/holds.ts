@@ -1,8 +1,17 @@
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
+import { datasetOf } from '../../schemas/names.ts';
 import type { Log } from '../host/log.ts';
 
-const ours = /^zpsend:(.+)$/;
+/**
+ * The tag that a chain of a job holds its step's snapshots with. Each chain has one of its own: two of them may hold the
+ * same snapshot at once, a clone's origin that is the other's base, and each releases only what it held.
+ * @param chain its place in the job's plan
+ */
+export const holdTag = (job: string, chain: number): string => `zpsend:${job}${chain === 0 ? '' : `.${chain}`}`;
+
+/** Whose hold it is, whichever of its chains held; undefined for a tag that is not of a job. */
+export const jobOfTag = (tag: string): string | undefined => /^zpsend:([^.]+)/.exec(tag)?.[1];
 
 /**
  * Releases what a killed job left held on the source. Costs nothing where no snapshot has a hold, and one `zfs holds`
@@ -15,17 +24,26 @@ export async function sweepHolds(
   livingJobs: () => Promise<Set<string>>,
   log: Log,
 ): Promise<void> {
-  const held = source.datasets.flatMap(({ name, snapshots }) =>
-    snapshots.filter((snapshot) => snapshot.userrefs > 0).map((snapshot) => `${name}@${snapshot.name}`),
-  );
+  const held = [...heldIn(source), ...originsOutside(source)];
   if (held.length === 0) return;
-  const holds = (await zfs.holds(held)).filter(({ tag }) => ours.test(tag));
+  const holds = (await zfs.holds(held)).filter(({ tag }) => jobOfTag(tag) !== undefined);
   if (holds.length === 0) return;
   const living = await livingJobs();
   for (const { snapshot, tag } of holds) {
-    const job = ours.exec(tag)?.[1] ?? '';
-    if (living.has(job)) continue;
+    if (living.has(jobOfTag(tag) ?? '')) continue;
     log.warn(`releasing ${tag} on ${snapshot}, which a job that runs no more left behind`);
     await zfs.release(tag, [snapshot]);
   }
+}
+
+const heldIn = (source: Inventory): string[] =>
+  source.datasets.flatMap(({ name, snapshots }) =>
+    snapshots.filter((snapshot) => snapshot.userrefs > 0).map((snapshot) => `${name}@${snapshot.name}`),
+  );
+
+/** What a clone's first step holds may lie in a dataset that is not listed. */
+function originsOutside(source: Inventory): string[] {
+  const names = new Set(source.datasets.map(({ name }) => name));
+  const origins = source.datasets.flatMap(({ origin }) => (origin?.guid === undefined ? [] : [origin.name]));
+  return [...new Set(origins)].filter((origin) => !names.has(datasetOf(origin)));
 }

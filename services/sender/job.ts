@@ -1,210 +1,180 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { publishEvent } from '../../lib/bus/events.ts';
 import { type EventWhat, subjects } from '../../lib/bus/subjects.ts';
+import { composed } from '../../lib/plan/compose.ts';
+import { isRefusal } from '../../lib/plan/refusal.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
-import type { SendRequest } from '../../schemas/plan.ts';
-import type { Log } from '../host/log.ts';
+import type { Evidence, SendRequest } from '../../schemas/plan.ts';
+import type { ChainDeps } from './chain.ts';
+import { maxTries } from './chain-state.ts';
+import { type RunningChains, runChains } from './chains.ts';
+import { backOff, isPassing } from './failure.ts';
 import { sweepHolds } from './holds.ts';
-import { begin, currentStep, type JobEffect, type JobEvent, type JobLimits, type JobState, next } from './job-state.ts';
 import { narrator } from './narration.ts';
-import { makePlan } from './planning.ts';
-import { askForTransfer, type Transfer, type TransferDeps } from './transfer.ts';
+import { makePlans, type Planned } from './planning.ts';
+import { type Progress, progressOf } from './progress.ts';
+import { replanner } from './replanning.ts';
+import { estimateLarge } from './sizes.ts';
+import { type Failure, failureOf, stateOf } from './verdict.ts';
 
-export interface JobDeps extends TransferDeps {
+export interface JobDeps extends ChainDeps {
   readonly instance: string;
-  readonly log: Log;
-  /** How long failures in a row are borne, in milliseconds. */
-  readonly patienceMs: number;
+  /** Datasets of a package at once, where the request does not say. */
+  readonly parallel: number;
   /** Which jobs run anywhere on this host: what a dead one left held may be released. */
   readonly livingJobs: () => Promise<Set<string>>;
 }
 
 export interface RunningJob {
   readonly id: string;
+  readonly isOver: boolean;
   status(): Job;
+  /** The same without evidence and without the list of datasets. */
+  summary(): Job;
   abort(error: ErrorBody): void;
   /** Resolves when the job has ended and its holds are released. */
   readonly over: Promise<void>;
 }
 
+interface Outcome {
+  readonly error?: ErrorBody;
+  readonly evidence?: Evidence | undefined;
+}
+
 const progressMs = 500;
 
-/** Starts one job and performs what its state machine asks for. */
+/** Starts one job: plans once for all its datasets, then runs their chains. */
 export function startJob(deps: JobDeps, id: string, request: SendRequest): RunningJob {
   const { host, zfs } = deps;
   const began = performance.now();
   const over = Promise.withResolvers<void>();
-  const wait = new AbortController();
-  const tag = `zpsend:${id}`;
+  const stop = new AbortController();
   const say = narrator(deps.log, request);
-  const limits: JobLimits = { patience: deps.patienceMs, ours: (transfer) => transfer.startsWith(id) };
-  let state: JobState = begin;
-  let asked = 0;
-  let transfer: Transfer | undefined;
-  let held: string[] = [];
-  let swept = false;
-  /** Bytes of the transfers that have ended. */
-  let bytesBefore = 0;
-  /** Estimated bytes of the steps that are done. */
-  let sizeDone = 0;
-
+  let progress: Progress = progressOf([]);
+  let chains: RunningChains | undefined;
+  /** What the planning waits for. */
+  let waiting: ErrorBody | undefined;
+  let aborted: ErrorBody | undefined;
+  let first: Failure | undefined;
   /** What an ended job is remembered by: its plan, which may have many thousands of steps, is let go. */
   let last: Job | undefined;
 
-  function status(): Job {
-    if (last) return last;
-    const current = currentStep(state);
-    const size = sizeDone + state.steps.slice(state.index).reduce((sum, step) => sum + (step.size ?? 0), 0);
-    const bytes = bytesBefore + (transfer?.sent ?? 0);
-    const phases: Partial<Record<JobState['phase'], Job['state']>> = {
-      planning: 'planning',
-      waiting: 'waiting',
-      done: 'done',
-      failed: 'failed',
-    };
-    const phase = phases[state.phase] ?? 'running';
+  function describe(outcome: Outcome | undefined, withList: boolean): Job {
+    const running = [...(chains?.running.values() ?? [])];
+    const current = running.find((chain) => chain.current)?.current;
+    const waits = waiting ?? running.find((chain) => chain.waiting)?.waiting;
+    const ended = outcome && (outcome.error ? 'failed' : 'done');
+    const under = chains ? stateOf(running.map(({ phase }) => phase)) : waiting ? 'waiting' : 'planning';
+    const state = ended ?? under;
+    const { size, ...sums } = progress.tell(chains?.running ?? new Map(), withList);
     return {
       job: id,
       host,
       instance: deps.instance,
       request,
-      state: phase,
-      steps: state.done + Math.max(0, state.steps.length - state.index),
-      done: state.done,
+      state,
+      ...sums,
       ...(current && { current }),
-      bytes,
-      size: Math.max(size, phase === 'done' ? bytes : 0),
+      size: Math.max(size, state === 'done' ? sums.bytes : 0),
       seconds: (performance.now() - began) / 1000,
-      ...(phase === 'failed' && state.error && { error: state.error }),
-      ...(phase === 'failed' && state.evidence && { evidence: state.evidence }),
-      ...(phase === 'waiting' && state.error && { waiting: `${state.error.code}: ${state.error.message}` }),
+      ...(outcome?.error && { error: outcome.error }),
+      ...(outcome?.evidence && { evidence: outcome.evidence }),
+      ...(state === 'waiting' && waits && { waiting: `${waits.code}: ${waits.message}` }),
     };
   }
+  const status = (): Job => last ?? describe(undefined, true);
   const tell = (what: EventWhat) => publishEvent(deps.bus, subjects.event(host, 'job', what), status());
 
-  function feed(event: JobEvent): void {
-    const [after, ...effects] = next(state, event, limits);
-    state = after;
-    for (const effect of effects) perform(effect);
-  }
-  const failed = (thrown: unknown): JobEvent => ({
-    type: 'failed',
-    error: ZpsendError.from(thrown).toBody(),
-    now: performance.now(),
-    moved: (transfer?.consumed ?? 0) > 0,
-  });
-  const fed = (work: Promise<JobEvent>): void => void work.catch(failed).then(feed);
-
-  async function planned(): Promise<JobEvent> {
-    const { plan, source, target } = await makePlan(deps, request);
-    if (!swept) {
-      swept = true;
-      await sweepHolds(zfs, source, deps.livingJobs, deps.log);
+  /** Listings that waiting may help are asked for again. */
+  async function planned(): Promise<Planned> {
+    let swept = false;
+    for (let tries = 0; ; tries += 1) {
+      try {
+        const all = await makePlans(deps, request);
+        if (!swept) {
+          swept = true;
+          await sweepHolds(zfs, all.source, deps.livingJobs, deps.log);
+        }
+        say.listed(all.source, all.target);
+        return all;
+      } catch (thrown) {
+        const error = ZpsendError.from(thrown).toBody();
+        const isHopeless = tries >= maxTries || performance.now() - began > deps.patienceMs;
+        if (isHopeless || !isPassing(error.code)) throw thrown;
+        waiting = error;
+        say.waiting(error);
+        await sleep(backOff(tries), undefined, { signal: stop.signal });
+        waiting = undefined;
+      }
     }
-    say.listed(source, target);
-    if (plan.ok) return { type: 'planned', steps: plan.steps };
-    return { type: 'plan-refused', error: plan.error, ...(plan.evidence && { evidence: plan.evidence }) };
   }
 
-  async function hold(): Promise<JobEvent> {
-    const step = currentStep(state);
-    if (step) {
-      say.step(step);
-      held = step.from?.kind === 'snapshot' ? [step.from.name, step.to.name] : [step.to.name];
-      await zfs.hold(tag, held);
-    }
-    return { type: 'held' };
+  async function run(): Promise<Outcome> {
+    const { plans } = await Promise.race([planned(), rejectedBy(stop.signal)]);
+    if (isRefusal(plans)) return plans;
+    const { datasets } = plans;
+    progress = progressOf(datasets);
+    const whole = composed(plans);
+    if (!whole.ok) return whole;
+    say.planned(plans);
+    const refused = datasets.find(({ refusal }) => refusal);
+    if (refused?.refusal) first = { dataset: refused.dataset, ...refused.refusal };
+    chains = runChains(deps, {
+      job: id,
+      to: request.to.host,
+      plans: datasets,
+      parallel: request.parallel ?? deps.parallel,
+      progress,
+      replan: replanner(host, async () => {
+        const all = await makePlans(deps, request);
+        say.listed(all.source, all.target);
+        return all;
+      }),
+      say,
+      failed: (dataset, error, evidence) => {
+        first ??= { dataset, error, evidence };
+      },
+    });
+    void estimateLarge(zfs, datasets, progress);
+    await chains.over;
+    if (!first) return {};
+    return aborted ? { error: aborted } : failureOf(progress, first);
   }
 
-  async function ask(discard: boolean): Promise<JobEvent> {
-    const step = currentStep(state);
-    if (!step) return { type: 'ready' };
-    asked += 1;
-    say.asking(step);
-    const plan = { transfer: `${id}t${asked}`, job: id, target: request.to.host, step, discard };
-    transfer = await askForTransfer(deps, plan);
-    if (transfer.stalePartial) return { type: 'ready-with-stale-partial' };
-    say.ready(transfer.resumedAt);
-    return { type: 'ready' };
-  }
-
-  async function send(): Promise<JobEvent> {
-    const step = currentStep(state);
-    await transfer?.run();
-    if (step) say.arrived(step);
-    sizeDone += step?.size ?? transfer?.sent ?? 0;
-    return { type: 'arrived' };
-  }
-
-  async function release(): Promise<JobEvent> {
-    bytesBefore += transfer?.sent ?? 0;
-    transfer = undefined;
-    try {
-      if (held.length > 0) await zfs.release(tag, held);
-      held = [];
-    } catch (error) {
-      deps.log.warn(`cannot release ${tag}: ${ZpsendError.from(error).message}; the next run will`);
-    }
-    return { type: 'released' };
-  }
-
-  function report(): void {
+  function end(outcome: Outcome): void {
     clearInterval(ticker);
-    const job = status();
-    last = job;
-    state = { ...state, steps: [] };
-    say.ended(job);
-    tell(job.state === 'done' ? 'done' : 'failed');
+    last = describe(outcome, true);
+    chains = undefined;
+    progress = progressOf([]);
+    say.ended(last);
+    tell(last.state === 'done' ? 'done' : 'failed');
     over.resolve();
-  }
-
-  function perform(effect: JobEffect): void {
-    switch (effect.type) {
-      case 'plan':
-        fed(planned());
-        break;
-      case 'hold':
-        fed(hold());
-        break;
-      case 'ask':
-        fed(ask(effect.discard));
-        break;
-      case 'transfer':
-        fed(send());
-        break;
-      case 'cancel':
-        transfer?.cancel(state.aborted ?? stale);
-        break;
-      case 'release':
-        fed(release());
-        break;
-      case 'wait':
-        if (state.error) say.waiting(state.error);
-        fed(sleep(effect.ms, undefined, { signal: wait.signal }).then((): JobEvent => ({ type: 'waited' })));
-        break;
-      case 'report':
-        report();
-        break;
-    }
   }
 
   const ticker = setInterval(() => tell('progress'), progressMs);
   tell('started');
-  perform({ type: 'plan' });
+  void run().then(end, (thrown) => end({ error: aborted ?? ZpsendError.from(thrown).toBody() }));
   return {
     id,
+    get isOver() {
+      return last !== undefined;
+    },
     status,
+    summary() {
+      const { evidence: _, ...job } = last ?? describe(undefined, false);
+      return { ...job, datasets: { ...job.datasets, list: [] } };
+    },
     over: over.promise,
     abort(error) {
-      wait.abort();
-      feed({ type: 'abort', error });
+      aborted ??= error;
+      stop.abort(ZpsendError.fromBody(error));
+      chains?.abort(error);
     },
   };
 }
 
-const stale: ErrorBody = {
-  code: 'RESUME_STALE',
-  message: 'the partial state on the target is not of this step',
-  retryable: true,
-};
+const rejectedBy = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });

@@ -1,59 +1,64 @@
+import type { DatasetPlans } from '../../lib/plan/items.ts';
+import { targetRoot } from '../../lib/plan/naming.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import type { Job } from '../../schemas/job.ts';
-import { datasetOf } from '../../schemas/names.ts';
+import { datasetOf, isWithin } from '../../schemas/names.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';
 
 /** Names shown of a long list; the newest are the interesting ones. */
 const shown = 12;
 
-function names(inventory: Inventory, dataset: string): string {
-  const all = inventory.datasets
-    .filter((entry) => entry.name === dataset)
-    .flatMap((entry) => entry.snapshots.map((snapshot) => `${dataset}@${snapshot.name}`));
+/** The snapshots of one dataset by name; of a package, how many of how many datasets. */
+function names(inventory: Inventory, root: string, isPackage: boolean): string {
+  const datasets = inventory.datasets.filter(({ name }) => (isPackage ? isWithin(name, root) : name === root));
+  if (isPackage && datasets.length > 0) {
+    const count = datasets.reduce((sum, { snapshots }) => sum + snapshots.length, 0);
+    return `(${count} of ${datasets.length} datasets)`;
+  }
+  const all = datasets.flatMap((entry) => entry.snapshots.map((snapshot) => `${root}@${snapshot.name}`));
   if (all.length === 0) return '(none)';
   return all.length <= shown ? all.join(', ') : `(${all.length - shown} older) ${all.slice(-shown).join(', ')}`;
 }
 
+export type Narrator = ReturnType<typeof narrator>;
+export type ChainNarrator = ReturnType<Narrator['chain']>;
+
 /** Tells a job in the log so that an administrator can follow it. */
 export function narrator(log: Log, request: SendRequest) {
   const dataset = datasetOf(request.dataset);
-  const target = request.to.dataset ?? dataset;
+  const target = targetRoot(request);
+  const isPackage = request.package !== undefined;
   let lists = { source: '', target: '' };
   return {
     listed(source: Inventory, at: Inventory): void {
-      lists = { source: names(source, dataset), target: names(at, target) };
+      lists = { source: names(source, dataset, isPackage), target: names(at, target, isPackage) };
       log.info(`received snapshots for ${target} from ${request.to.host}: ${lists.target}`);
       log.info(`found the following snapshots on my ${dataset}: ${lists.source}`);
     },
-    step(step: Step): void {
-      if (step.from) {
-        log.info('an incremental send is needed');
-        log.info(`from: ${step.from.name} to: ${step.to.name}`);
-      } else {
-        log.info('an initial seed needed');
-        log.info(`initial snapshot: ${step.to.name}`);
+    /** What a person should know before a package is sent. */
+    planned({ datasets, notes }: DatasetPlans): void {
+      for (const { message } of notes) log.info(message);
+      for (const { dataset, refusal } of datasets) {
+        if (refusal) log.error(`${dataset} cannot be sent: ${refusal.error.code}: ${refusal.error.message}`);
       }
-    },
-    asking(step: Step): void {
-      log.info(`asking the server to start up a recv for ${step.target}`);
-    },
-    ready(resumedAt: number): void {
-      log.info('received a ready zfs recv message from server');
-      if (resumedAt > 0) log.info(`continuing an interrupted receive, ${resumedAt} bytes of which are there`);
-    },
-    arrived(step: Step): void {
-      const kind = step.from ? 'incremental snapshot' : 'snapshot';
-      log.info(`server said it successfully received ${kind} into ${step.target}`);
     },
     waiting(error: ErrorBody): void {
       log.warn(`${error.code}: ${error.message}; trying again`);
     },
+    /** Datasets that are not sent because of another's failure. */
+    lost(errors: readonly ErrorBody[]): void {
+      const [first] = errors;
+      if (errors.length === 1) log.error(`${first?.code}: ${first?.message}`);
+      else if (first) log.error(`${errors.length} datasets are not sent; the first: ${first.code}: ${first.message}`);
+    },
+    chain: (name: string) => chainNarrator(log, isPackage ? `${name}: ` : ''),
     ended(job: Job): void {
+      const what = isPackage ? `${job.datasets.total} datasets from ${dataset}` : dataset;
       if (job.error) log.error(`${dataset} to ${request.to.host} failed: ${job.error.code}: ${job.error.message}`);
       else if (job.done > 0)
-        log.info(`sent ${job.done} snapshots of ${dataset} to ${request.to.host}, ${job.bytes} bytes`);
+        log.info(`sent ${job.done} snapshots of ${what} to ${request.to.host}, ${job.bytes} bytes`);
       else {
         log.info('the server has all my snapshots');
         log.info(`my snapshots: ${lists.source}`);
@@ -62,3 +67,33 @@ export function narrator(log: Log, request: SendRequest) {
     },
   };
 }
+
+/** @param of what begins a line that does not say of itself which dataset it is about */
+const chainNarrator = (log: Log, of: string) => ({
+  step(step: Step): void {
+    if (step.from) {
+      log.info(`${of}an incremental send is needed`);
+      log.info(`from: ${step.from.name} to: ${step.to.name}`);
+    } else {
+      log.info(`${of}an initial seed needed`);
+      log.info(`initial snapshot: ${step.to.name}`);
+    }
+  },
+  asking(step: Step): void {
+    log.info(`asking the server to start up a recv for ${step.target}`);
+  },
+  ready(resumedAt: number): void {
+    log.info(`${of}received a ready zfs recv message from server`);
+    if (resumedAt > 0) log.info(`${of}continuing an interrupted receive, ${resumedAt} bytes of which are there`);
+  },
+  arrived(step: Step): void {
+    const kind = step.from ? 'incremental snapshot' : 'snapshot';
+    log.info(`server said it successfully received ${kind} into ${step.target}`);
+  },
+  waiting(error: ErrorBody): void {
+    log.warn(`${of}${error.code}: ${error.message}; trying again`);
+  },
+  failed(error: ErrorBody): void {
+    if (of) log.error(`${of}failed: ${error.code}: ${error.message}`);
+  },
+});

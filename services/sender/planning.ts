@@ -1,11 +1,15 @@
 import type { Bus } from '../../lib/bus/connect.ts';
 import { requestInventory } from '../../lib/bus/listing.ts';
-import { plan } from '../../lib/plan/plan.ts';
+import type { DatasetPlans } from '../../lib/plan/items.ts';
+import { targetRoot } from '../../lib/plan/naming.ts';
+import { planDatasets } from '../../lib/plan/plan.ts';
+import { isRefusal, type Refusal } from '../../lib/plan/refusal.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
-import { datasetOf } from '../../schemas/names.ts';
-import type { Plan, SendRequest } from '../../schemas/plan.ts';
+import type { SnapshotsRequest } from '../../schemas/host.ts';
+import type { Inventory } from '../../schemas/inventory.ts';
+import { datasetOf, parentOf, poolOf } from '../../schemas/names.ts';
+import type { SendRequest } from '../../schemas/plan.ts';
 
 export interface PlanningDeps {
   readonly host: string;
@@ -14,42 +18,60 @@ export interface PlanningDeps {
 }
 
 export interface Planned {
-  readonly plan: Plan;
+  readonly plans: DatasetPlans | Refusal;
   readonly source: Inventory;
   readonly target: Inventory;
 }
 
-/** What a receiver has of a dataset, or of everything; a dataset that is not there is an empty listing. */
-async function listTarget(bus: Bus, host: string, dataset: string | undefined): Promise<Inventory> {
-  try {
-    return await requestInventory(bus, host, dataset === undefined ? {} : { dataset });
-  } catch (error) {
-    if (error instanceof ZpsendError && error.code === 'NO_SUCH_DATASET') return { host, datasets: [] };
-    throw error;
-  }
-}
-
-/** A clone may come from any dataset of the target, so its first step needs the whole listing. */
-const needsOrigin = (source: DatasetEntry | undefined, target: Inventory): boolean =>
-  source?.origin !== undefined && !target.datasets.some((dataset) => dataset.snapshots.length > 0);
-
 /**
- * Lists both sides once and plans.
+ * Lists both sides once and plans each dataset.
  * @throws ZpsendError what a listing failed with; a refused plan is a result, not an error
  */
-export async function makePlan(deps: PlanningDeps, request: SendRequest): Promise<Planned> {
-  const dataset = datasetOf(request.dataset);
-  const wanted = request.to.dataset ?? dataset;
-  const [datasets, first] = await Promise.all([
-    deps.zfs.list({ dataset }),
-    listTarget(deps.bus, request.to.host, wanted),
+export async function makePlans(deps: PlanningDeps, request: SendRequest): Promise<Planned> {
+  const recursive = request.package !== undefined;
+  const [datasets, target] = await Promise.all([
+    deps.zfs.list({ dataset: datasetOf(request.dataset), recursive }),
+    listTarget(deps.bus, request.to.host, targetRoot(request), recursive),
   ]);
   const source: Inventory = { host: deps.host, datasets };
-  const target = needsOrigin(
-    datasets.find((entry) => entry.name === dataset),
-    first,
-  )
-    ? await listTarget(deps.bus, request.to.host, undefined)
-    : first;
-  return { plan: plan(request, source, target), source, target };
+  const plans = planDatasets(request, source, target);
+  if (!lacksOrigin(plans)) return { plans, source, target };
+  // it may be in any dataset of the target's pool
+  const whole = await requestInventory(deps.bus, request.to.host, {
+    dataset: poolOf(targetRoot(request)),
+    recursive: true,
+  });
+  return { plans: planDatasets(request, source, whole), source, target: whole };
+}
+
+const lacksOrigin = (plans: DatasetPlans | Refusal): boolean =>
+  isRefusal(plans)
+    ? plans.error.code === 'ORIGIN_MISSING'
+    : plans.datasets.some(({ refusal }) => refusal?.error.code === 'ORIGIN_MISSING');
+
+/**
+ * What a receiver has of a dataset; where it is not there, the nearest dataset above it, without what else lies below that.
+ * @throws ZpsendError NO_SUCH_DATASET when there is not even its pool
+ */
+async function listTarget(bus: Bus, host: string, root: string, recursive: boolean): Promise<Inventory> {
+  const there = await listIfThere(bus, host, { dataset: root, recursive });
+  if (there) return there;
+  for (let above = parentOf(root); above !== undefined; above = parentOf(above)) {
+    const found = await listIfThere(bus, host, { dataset: above });
+    if (found) return found;
+  }
+  throw new ZpsendError(
+    'NO_SUCH_DATASET',
+    `there is no pool ${poolOf(root)} on ${host}, so ${root} has no place there. What it has: zpsend hosts`,
+    { host, dataset: root, pool: poolOf(root) },
+  );
+}
+
+async function listIfThere(bus: Bus, host: string, what: SnapshotsRequest): Promise<Inventory | undefined> {
+  try {
+    return await requestInventory(bus, host, what);
+  } catch (error) {
+    if (error instanceof ZpsendError && error.code === 'NO_SUCH_DATASET') return undefined;
+    throw error;
+  }
 }

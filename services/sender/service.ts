@@ -3,16 +3,17 @@ import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
 import { serveSender } from './endpoints.ts';
 
-/** Jobs at once; each is at most one `zfs send`. */
+/** Jobs at once; each is at most one `zfs send` for each of the datasets that it sends at once. */
 const maxJobs = 16;
 
 const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const { settings, host, instance, log, bus, zfs } = context;
-  const { timing } = settings.config;
+  const { timing, send } = settings.config;
   const sender = serveSender({
     ...context,
     silenceMs: timing.silenceSeconds * 1000,
     patienceMs: timing.patienceSeconds * 1000,
+    parallel: send.parallel,
     maxJobs,
     private: isPrivate,
   });

@@ -1,22 +1,70 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
-import type { Plan, Step } from '../../schemas/plan.ts';
+import type { Step } from '../../schemas/plan.ts';
+import type { Progress } from './progress.ts';
 
-/** Beyond this many steps the listing's own figures have to do: an answer is due in seconds. */
-const asked = 64;
+/** Steps of a plan whose size ZFS is asked for; in a longer one the listing's own figures have to do. */
+const mostAsked = 2000;
 const atOnce = 4;
+/** A plan whose sizes take longer is told in parts, one so often, in milliseconds. */
+const partMs = 1000;
 
-/** The plan with ZFS's own estimates (`zfs send -nP`), asked for a few at a time. */
-export async function withSizes(zfs: Zfs, plan: Plan): Promise<Plan> {
-  if (!plan.ok || plan.steps.length > asked) return plan;
-  const steps: Step[] = [...plan.steps];
-  const next = steps.entries();
+/** A job asks only about steps of this many bytes or more: a smaller one is sent before it is asked about. */
+const large = 8 * 1024 * 1024;
+const atOnceBeside = 2;
+
+/** ZFS's own estimate (`zfs send -nP`) in bytes; undefined where there is none. */
+const estimate = (zfs: Zfs, { from, to }: Step): Promise<number | undefined> =>
+  zfs.estimate(from ? { to: to.name, from: from.name } : { to: to.name }).catch(() => undefined);
+
+/** Works through what there is, `limit` at once. */
+async function eachOf<T>(all: IterableIterator<T>, limit: number, work: (one: T) => Promise<void>): Promise<void> {
   const worker = async () => {
-    for (const [index, step] of next) {
-      const stream = step.from ? { to: step.to.name, from: step.from.name } : { to: step.to.name };
-      const size = await zfs.estimate(stream).catch(() => undefined);
-      if (size !== undefined) steps[index] = { ...step, size };
-    }
+    for (const one of all) await work(one);
   };
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  return { ok: true, steps };
+  await Promise.all(Array.from({ length: limit }, worker));
+}
+
+/** The steps in their order with ZFS's own estimates, some at a time as they become known. */
+export async function* withSizes(zfs: Zfs, steps: readonly Step[], ms = partMs): AsyncGenerator<Step[]> {
+  if (steps.length > mostAsked) return yield [...steps];
+  const sized: Step[] = [];
+  let told = 0;
+  let wanted = true;
+  const all = eachOf(steps.entries(), atOnce, async ([index, step]) => {
+    const size = wanted ? await estimate(zfs, step) : undefined;
+    sized[index] = size === undefined ? step : { ...step, size };
+  });
+  try {
+    while (told < steps.length) {
+      await Promise.race([all, sleep(ms, undefined, { ref: false })]);
+      const upTo = steps.findIndex((_, index) => index >= told && !sized[index]);
+      const some = sized.slice(told, upTo < 0 ? steps.length : upTo);
+      told += some.length;
+      if (some.length > 0) yield some;
+    }
+  } finally {
+    wanted = false;
+  }
+}
+
+/** Asks ZFS about the large steps of a job while it runs, a few at a time, for what its progress is measured by. */
+export async function estimateLarge(zfs: Zfs, plans: readonly DatasetPlan[], progress: Progress): Promise<void> {
+  await eachOf(largeSteps(plans), atOnceBeside, async ({ chain, steps, at, step }) => {
+    const isLeft = () => progress.isLeft(chain, steps, at);
+    const size = isLeft() ? await estimate(zfs, step) : undefined;
+    if (size !== undefined && isLeft()) progress.estimated(chain, step, size);
+  });
+}
+
+function* largeSteps(plans: readonly DatasetPlan[]) {
+  let count = 0;
+  for (const [chain, { steps }] of plans.entries()) {
+    for (const [at, step] of steps.entries()) {
+      if ((step.size ?? 0) < large) continue;
+      if (count++ === mostAsked) return;
+      yield { chain, steps, at, step };
+    }
+  }
 }

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { type Code, codes, ZpsendError } from '../../schemas/errors.ts';
-import { backOff, type Holder, holderIn, isRival, remedies } from '../../services/sender/failure.ts';
+import {
+  backOff,
+  type Holder,
+  holderIn,
+  isPassing,
+  isQueued,
+  isRival,
+  remedies,
+} from '../../services/sender/failure.ts';
 
 test.each(Object.keys(codes) as Code[])('%s has a remedy that fits its kind', (code) => {
   const patient = ['wait', 'wait-replan', 'discard'];
@@ -12,6 +20,19 @@ test('what the pool, the permissions or the person must mend ends the job', () =
   for (const code of ['NOT_ALLOWED', 'NO_SPACE', 'MODIFIED', 'KEY_REQUIRED', 'UNSUPPORTED', 'ABORTED'] as const) {
     expect(remedies[code]).toBe('fail');
   }
+});
+
+test('a first listing is asked for again after what passes; nobody there at the very beginning is a wrong name', () => {
+  const passing = (Object.keys(codes) as Code[]).filter(isPassing);
+  expect(passing).toEqual(['LOCKED', 'BUSY', 'STREAM_BROKEN', 'RESUME_STALE', 'TIMEOUT']);
+});
+
+test('a receiver without room is told from other things that are busy by the number of its receives', () => {
+  const busy = (details?: Record<string, string | number>) => new ZpsendError('BUSY', 'x', details).toBody();
+  expect(isQueued(busy({ running: 4 }))).toBe(true);
+  expect(isQueued(busy())).toBe(false);
+  expect(isQueued(busy({ dataset: 'tank/a' }))).toBe(false);
+  expect(isQueued(new ZpsendError('LOCKED', 'x', { running: 4 }).toBody())).toBe(false);
 });
 
 test('waits grow from a quarter of a second to three seconds and stay there', () => {

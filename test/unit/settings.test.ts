@@ -35,6 +35,7 @@ describe('a configuration file', () => {
       host: 'smos-00',
       config: {
         receive: { maxConcurrent: 4, allow: [], properties: { set: { readonly: 'on' }, exclude: [] } },
+        send: { parallel: 2 },
         timing: { lockSeconds: 30, silenceSeconds: 15, patienceSeconds: 120 },
       },
     });
@@ -48,8 +49,10 @@ receive:
     - { from: smos-01, into: "zones/backup/smos 01" }
     - { from: "*", into: tank }
   properties: { set: { com.sun:auto-snapshot: "false" }, exclude: [mountpoint, sharenfs] }
+send: { parallel: 3 }
 timing: { lockSeconds: 10 }
 `);
+    expect(config.send).toEqual({ parallel: 3 });
     expect(config.receive.allow).toEqual([
       { from: 'smos-01', into: 'zones/backup/smos 01' },
       { from: '*', into: 'tank' },
@@ -105,13 +108,15 @@ describe('the environment comes first', () => {
   const yaml = `
 host: from-file
 receive: { maxConcurrent: 2, allow: [{ from: a, into: tank/a }] }
+send: { parallel: 3 }
 timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
 `;
 
   test('the file’s values stand where a variable is absent or empty', () => {
-    const { host, config } = load(yaml, { ZPSEND_HOST: '', ZPSEND_MAX_CONCURRENT: '' });
+    const { host, config } = load(yaml, { ZPSEND_HOST: '', ZPSEND_MAX_CONCURRENT: '', ZPSEND_PARALLEL: '' });
     expect(host).toBe('from-file');
     expect(config.receive).toMatchObject({ maxConcurrent: 2, allow: [{ from: 'a', into: 'tank/a' }] });
+    expect(config.send).toEqual({ parallel: 3 });
     expect(config.timing).toEqual({ lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 });
   });
 
@@ -120,11 +125,13 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
       ZPSEND_HOST: 'smos-09',
       ZPSEND_MAX_CONCURRENT: '9',
       ZPSEND_ALLOW: 'smos-01=zones/my data:1, *=tank',
+      ZPSEND_PARALLEL: '8',
       ZPSEND_LOCK_SECONDS: '1.5',
       ZPSEND_PATIENCE_SECONDS: '0',
     });
     expect(host).toBe('smos-09');
     expect(config.receive.maxConcurrent).toBe(9);
+    expect(config.send).toEqual({ parallel: 8 });
     expect(config.receive.allow).toEqual([
       { from: 'smos-01', into: 'zones/my data:1' },
       { from: '*', into: 'tank' },
@@ -144,6 +151,7 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     [{ ZPSEND_LOCK_SECONDS: 'soon' }, /ZPSEND_LOCK_SECONDS: "soon" is not a number/],
     [{ ZPSEND_LOCK_SECONDS: '0' }, /environment.*\n.*timing\.lockSeconds.*>=1.*found 0/],
     [{ ZPSEND_MAX_CONCURRENT: '1.5' }, /receive\.maxConcurrent.*found 1\.5/],
+    [{ ZPSEND_PARALLEL: '17' }, /send\.parallel.*<=16.*found 17/],
     [{ ZPSEND_MAX_CONCURRENT: 'Infinity' }, /ZPSEND_MAX_CONCURRENT/],
     [{ ZPSEND_HOST: 'smos.example' }, /"smos\.example".*ZPSEND_HOST/],
     [{ ZPSEND_HOST: '*' }, /ZPSEND_HOST/],

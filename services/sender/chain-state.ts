@@ -1,15 +1,23 @@
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Evidence, Step } from '../../schemas/plan.ts';
-import { backOff, type Holder, holderIn, isRival, type Remedy, remedies } from './failure.ts';
+import { backOff, type Holder, holderIn, isQueued, isRival, type Remedy, remedies } from './failure.ts';
 
 /**
- * The life of one job as data: `next(state, event, limits) -> [state, effects]`. A runner performs the effects.
+ * The life of one chain, the steps of one dataset, as data: `next(state, event, limits) -> [state, effects]`. A runner performs the effects.
  *
  *   planning -> holding -> asking -> transferring -> releasing -> (holding | waiting | done | failed)
  *
  * Holds stand only around the running step (I3): every way out of a step leads through `releasing`.
  */
-export type JobPhase = 'planning' | 'holding' | 'asking' | 'transferring' | 'releasing' | 'waiting' | 'done' | 'failed';
+export type ChainPhase =
+  | 'planning'
+  | 'holding'
+  | 'asking'
+  | 'transferring'
+  | 'releasing'
+  | 'waiting'
+  | 'done'
+  | 'failed';
 
 /** What comes after the holds are released. */
 type After =
@@ -17,12 +25,12 @@ type After =
   | { readonly kind: 'wait'; readonly ms: number; readonly backTo: 'plan' | 'hold' }
   | { readonly kind: 'fail'; readonly error: ErrorBody };
 
-export interface JobState {
-  readonly phase: JobPhase;
+export interface ChainState {
+  readonly phase: ChainPhase;
   readonly steps: readonly Step[];
   /** The step that runs. */
   readonly index: number;
-  /** Steps done by this job so far, over all plans. */
+  /** Steps done so far, over all plans. */
   readonly done: number;
   readonly after?: After;
   /** What the next ask says of older partial state on the target. */
@@ -34,6 +42,8 @@ export interface JobState {
     readonly step: string;
     readonly replans: number;
   } | null;
+  /** Answers in a row that a receiver has no room yet. */
+  readonly turns: number;
   readonly holder?: Holder;
   /** What it waits for, or why it ended. */
   readonly error?: ErrorBody;
@@ -41,7 +51,7 @@ export interface JobState {
   readonly aborted?: ErrorBody;
 }
 
-export type JobEvent =
+export type ChainEvent =
   | { readonly type: 'planned'; readonly steps: readonly Step[] }
   | { readonly type: 'plan-refused'; readonly error: ErrorBody; readonly evidence?: Evidence }
   | { readonly type: 'held' }
@@ -55,7 +65,7 @@ export type JobEvent =
   | { readonly type: 'waited' }
   | { readonly type: 'abort'; readonly error: ErrorBody };
 
-export type JobEffect =
+export type ChainEffect =
   | { readonly type: 'plan' }
   | { readonly type: 'hold' }
   | { readonly type: 'ask'; readonly discard: boolean }
@@ -66,10 +76,10 @@ export type JobEffect =
   | { readonly type: 'wait'; readonly ms: number }
   | { readonly type: 'report' };
 
-export interface JobLimits {
+export interface ChainLimits {
   /** How long failures in a row are borne, in milliseconds. */
   readonly patience: number;
-  /** Tells the transfers of this job from others'. */
+  /** Tells the transfers of this chain's job from others'. */
   readonly ours: (transfer: string) => boolean;
 }
 
@@ -78,7 +88,7 @@ export const maxTries = 40;
 /** Plans in a row that begin with the very step that has just failed. */
 const maxReplans = 3;
 
-type Next = readonly [JobState, ...JobEffect[]];
+type Next = readonly [ChainState, ...ChainEffect[]];
 
 const kept: ErrorBody = {
   code: 'RESUME_STALE',
@@ -86,13 +96,21 @@ const kept: ErrorBody = {
   retryable: true,
 };
 
-export const begin: JobState = { phase: 'planning', steps: [], index: 0, done: 0, discard: false, trouble: null };
+export const begin: ChainState = {
+  phase: 'planning',
+  steps: [],
+  index: 0,
+  done: 0,
+  discard: false,
+  trouble: null,
+  turns: 0,
+};
 
 const stepKey = (step: Step | undefined): string => (step ? `${step.from?.guid ?? ''}>${step.to.guid}` : '');
 
-export const currentStep = (state: JobState): Step | undefined => state.steps[state.index];
+export const currentStep = (state: ChainState): Step | undefined => state.steps[state.index];
 
-function ended(state: JobState, error: ErrorBody | undefined, evidence?: Evidence): Next {
+function ended(state: ChainState, error: ErrorBody | undefined, evidence?: Evidence): Next {
   const { error: _, ...rest } = state;
   return [
     { ...rest, phase: error ? 'failed' : 'done', ...(error && { error }), ...(evidence && { evidence }) },
@@ -100,28 +118,35 @@ function ended(state: JobState, error: ErrorBody | undefined, evidence?: Evidenc
   ];
 }
 
-const releasing = (state: JobState, after: After): Next => [
+const releasing = (state: ChainState, after: After): Next => [
   { ...state, phase: 'releasing', after },
   { type: 'release' },
 ];
 
-function startStep(state: JobState): Next {
+function startStep(state: ChainState): Next {
   if (state.aborted) return ended(state, state.aborted);
   if (!currentStep(state)) return ended(state, undefined);
   return [{ ...state, phase: 'holding' }, { type: 'hold' }];
 }
 
-function remedyFor(state: JobState, error: ErrorBody, limits: JobLimits): Remedy {
+function remedyFor(state: ChainState, error: ErrorBody, limits: ChainLimits): Remedy {
   if (state.aborted) return 'fail';
   if (state.phase === 'planning' && remedies[error.code] === 'replan') return 'fail';
-  // nobody there at the very beginning is a wrong name more often than a restart
-  if (state.phase === 'planning' && state.steps.length === 0 && error.code === 'UNREACHABLE') return 'fail';
   if (isRival(state.holder, holderIn(error), limits.ours)) return 'fail';
   return remedies[error.code];
 }
 
-function afterFailure(state: JobState, event: JobEvent & { type: 'failed' }, limits: JobLimits): Next {
+/** Waits for its turn. A living receiver has answered, so patience with what went wrong before begins anew. */
+function queue(state: ChainState, error: ErrorBody, now: number): Next {
+  const { holder: _, ...rest } = state;
+  const trouble = state.trouble && { ...state.trouble, since: now };
+  const queued = { ...rest, trouble, error, turns: state.turns + 1 };
+  return releasing(queued, { kind: 'wait', ms: backOff(state.turns), backTo: 'hold' });
+}
+
+function afterFailure(state: ChainState, event: ChainEvent & { type: 'failed' }, limits: ChainLimits): Next {
   const { error, now } = event;
+  if (isQueued(error) && state.phase === 'asking' && !state.aborted) return queue(state, error, now);
   const remedy = remedyFor(state, error, limits);
   const step = stepKey(currentStep(state));
   const known = state.trouble?.step === step ? state.trouble : null;
@@ -133,9 +158,10 @@ function afterFailure(state: JobState, event: JobEvent & { type: 'failed' }, lim
   };
   const holder = holderIn(error);
   const { holder: _, ...rest } = state;
-  const troubled: JobState = {
+  const troubled: ChainState = {
     ...rest,
     trouble,
+    turns: 0,
     error,
     ...(holder && { holder }),
     discard: remedy === 'discard' || (state.discard && remedy === 'wait'),
@@ -154,7 +180,7 @@ function afterFailure(state: JobState, event: JobEvent & { type: 'failed' }, lim
 }
 
 /** Goes where `after` points, once the holds are gone. */
-function leave(state: JobState): Next {
+function leave(state: ChainState): Next {
   const { after, ...rest } = state;
   if (!after || after.kind === 'next') return startStep(rest);
   if (after.kind === 'fail' || rest.aborted) {
@@ -166,7 +192,7 @@ function leave(state: JobState): Next {
   ];
 }
 
-function onAbort(state: JobState, error: ErrorBody): Next {
+function onAbort(state: ChainState, error: ErrorBody): Next {
   const aborted = { ...state, aborted: state.aborted ?? error };
   switch (state.phase) {
     case 'planning':
@@ -179,8 +205,8 @@ function onAbort(state: JobState, error: ErrorBody): Next {
   }
 }
 
-/** One event in the life of a job. An event that means nothing in a phase changes nothing. */
-export function next(state: JobState, event: JobEvent, limits: JobLimits): Next {
+/** One event in the life of a chain. An event that means nothing in a phase changes nothing. */
+export function next(state: ChainState, event: ChainEvent, limits: ChainLimits): Next {
   if (state.phase === 'done' || state.phase === 'failed') return [state];
   switch (event.type) {
     case 'abort':
@@ -203,7 +229,7 @@ export function next(state: JobState, event: JobEvent, limits: JobLimits): Next 
         const [out, ...effects] = releasing(state, { kind: 'fail', error: state.aborted });
         return [out, { type: 'cancel' }, ...effects];
       }
-      return [{ ...state, phase: 'transferring' }, { type: 'transfer' }];
+      return [{ ...state, phase: 'transferring', turns: 0 }, { type: 'transfer' }];
     case 'ready-with-stale-partial': {
       if (state.phase !== 'asking') return [state];
       const after: After = state.discard ? { kind: 'fail', error: kept } : { kind: 'wait', ms: 0, backTo: 'hold' };

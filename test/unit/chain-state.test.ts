@@ -2,19 +2,19 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Code, codes, type ErrorBody, type ErrorDetails, ZpsendError } from '../../schemas/errors.ts';
 import type { Step } from '../../schemas/plan.ts';
-import { type Remedy, remedies } from '../../services/sender/failure.ts';
 import {
   begin,
-  type JobEffect,
-  type JobEvent,
-  type JobLimits,
-  type JobPhase,
-  type JobState,
+  type ChainEffect,
+  type ChainEvent,
+  type ChainLimits,
+  type ChainPhase,
+  type ChainState,
   maxTries,
   next,
-} from '../../services/sender/job-state.ts';
+} from '../../services/sender/chain-state.ts';
+import { backOff, type Remedy, remedies } from '../../services/sender/failure.ts';
 
-const limits: JobLimits = { patience: 60_000, ours: (transfer) => transfer.startsWith('job') };
+const limits: ChainLimits = { patience: 60_000, ours: (transfer) => transfer.startsWith('job') };
 const fault = (code: Code, details?: ErrorDetails): ErrorBody => new ZpsendError(code, code, details).toBody();
 const aborted = fault('ABORTED');
 
@@ -27,11 +27,11 @@ const step = (n: number): Step => ({
 const steps = [step(1), step(2)];
 const key = '>1';
 
-type EventType = JobEvent['type'];
+type EventType = ChainEvent['type'];
 
 const running = { ...begin, steps };
 const trouble = { count: 1, since: 1000, step: key, replans: 0 };
-const states: Record<JobPhase, JobState> = {
+const states: Record<ChainPhase, ChainState> = {
   planning: begin,
   holding: { ...running, phase: 'holding' },
   asking: { ...running, phase: 'asking' },
@@ -42,7 +42,7 @@ const states: Record<JobPhase, JobState> = {
   failed: { ...running, phase: 'failed', error: aborted },
 };
 const broken = fault('STREAM_BROKEN');
-const events: Record<EventType, JobEvent> = {
+const events: Record<EventType, ChainEvent> = {
   planned: { type: 'planned', steps },
   'plan-refused': { type: 'plan-refused', error: fault('DIVERGED') },
   held: { type: 'held' },
@@ -55,14 +55,14 @@ const events: Record<EventType, JobEvent> = {
   abort: { type: 'abort', error: aborted },
 };
 
-type Cell = 'stay' | readonly [Partial<JobState> & { phase: JobPhase }, ...JobEffect[]];
+type Cell = 'stay' | readonly [Partial<ChainState> & { phase: ChainPhase }, ...ChainEffect[]];
 const brokenStep: Cell = [
   { phase: 'releasing', error: broken, trouble, after: { kind: 'wait', ms: 250, backTo: 'plan' } },
   { type: 'release' },
 ];
-const hold: JobEffect = { type: 'hold' };
-const release: JobEffect = { type: 'release' };
-const report: JobEffect = { type: 'report' };
+const hold: ChainEffect = { type: 'hold' };
+const release: ChainEffect = { type: 'release' };
+const report: ChainEffect = { type: 'report' };
 const nothing: Record<EventType, Cell> = {
   planned: 'stay',
   'plan-refused': 'stay',
@@ -76,7 +76,7 @@ const nothing: Record<EventType, Cell> = {
   abort: 'stay',
 };
 
-const table: Record<JobPhase, Record<EventType, Cell>> = {
+const table: Record<ChainPhase, Record<EventType, Cell>> = {
   planning: {
     ...nothing,
     planned: [{ phase: 'holding', steps }, hold],
@@ -129,8 +129,8 @@ const table: Record<JobPhase, Record<EventType, Cell>> = {
   failed: nothing,
 };
 
-describe.each(Object.entries(table))('a job that is %s', (phase, cells) => {
-  const state = states[phase as JobPhase];
+describe.each(Object.entries(table))('a chain that is %s', (phase, cells) => {
+  const state = states[phase as ChainPhase];
   test.each(Object.entries(cells))('on %s', (type, cell: Cell) => {
     const [changes, ...effects] = cell === 'stay' ? [state] : cell;
     const [after, ...asked] = next(state, events[type as EventType], limits);
@@ -141,8 +141,8 @@ describe.each(Object.entries(table))('a job that is %s', (phase, cells) => {
 });
 
 /** Plays events one after the other and gathers what was asked for. */
-function run(state: JobState, ...all: JobEvent[]): { state: JobState; effects: JobEffect[] } {
-  const effects: JobEffect[] = [];
+function run(state: ChainState, ...all: ChainEvent[]): { state: ChainState; effects: ChainEffect[] } {
+  const effects: ChainEffect[] = [];
   let now = state;
   for (const event of all) {
     const [after, ...asked] = next(now, event, limits);
@@ -151,9 +151,9 @@ function run(state: JobState, ...all: JobEvent[]): { state: JobState; effects: J
   }
   return { state: now, effects };
 }
-const failed = (error: ErrorBody, now = 1000, moved = false): JobEvent => ({ type: 'failed', error, now, moved });
+const failed = (error: ErrorBody, now = 1000, moved = false): ChainEvent => ({ type: 'failed', error, now, moved });
 
-describe('a whole job', () => {
+describe('a whole chain', () => {
   test('holds, asks, transfers and releases, step by step', () => {
     const { held, ready, arrived, released, planned } = events;
     const oneStep = [held, ready, arrived, released];
@@ -176,7 +176,7 @@ describe('a whole job', () => {
 
 describe('abort', () => {
   /** The answers that may be under way in a phase. */
-  const due: Record<JobPhase, JobEvent[]> = {
+  const due: Record<ChainPhase, ChainEvent[]> = {
     planning: [events.planned, events['plan-refused'], events.failed],
     holding: [events.held, events.failed],
     asking: [events.ready, events['ready-with-stale-partial'], events.failed],
@@ -187,10 +187,12 @@ describe('abort', () => {
     failed: [],
   };
   const cases = Object.entries(due).flatMap(([phase, answers]) =>
-    (answers.length > 0 ? answers : [events.waited]).map((answer) => [phase as JobPhase, answer.type, answer] as const),
+    (answers.length > 0 ? answers : [events.waited]).map(
+      (answer) => [phase as ChainPhase, answer.type, answer] as const,
+    ),
   );
 
-  test.each(cases)('while %s ends the job when %s comes, and no hold is left', (phase, _type, answer) => {
+  test.each(cases)('while %s ends the chain when %s comes, and no hold is left', (phase, _type, answer) => {
     const { state, effects } = run(states[phase], events.abort, events.abort, answer, events.released);
     expect(['done', 'failed']).toContain(state.phase);
     if (phase !== 'done') expect(state.error).toEqual(aborted);
@@ -204,7 +206,7 @@ describe('abort', () => {
 });
 
 describe('a failure of a step', () => {
-  const phaseAfter: Record<Remedy, JobPhase> = {
+  const phaseAfter: Record<Remedy, ChainPhase> = {
     fail: 'failed',
     replan: 'waiting',
     wait: 'waiting',
@@ -272,9 +274,9 @@ describe('a failure of a step', () => {
     expect(state.error).toBeUndefined();
   });
 
-  test('that says the listing is old replans at once; the same step failing so again and again ends the job', () => {
+  test('that says the listing is old replans at once; the same step failing so again and again ends the chain', () => {
     const vanished = failed(fault('NO_SUCH_SNAPSHOT'));
-    let state: JobState = states.holding;
+    let state: ChainState = states.holding;
     let plans = 0;
     for (; state.phase !== 'failed' && plans < 100; plans += 1) {
       const played = run(state, vanished, events.released);
@@ -288,7 +290,7 @@ describe('a failure of a step', () => {
 
   test('a snapshot that vanished is skipped: the new plan begins with another step, and patience is not touched (I3)', () => {
     const impatient = { ...limits, patience: 0 };
-    let state: JobState = states.holding;
+    let state: ChainState = states.holding;
     for (let n = 3; n < 20; n += 1) {
       for (const event of [failed(fault('NO_SUCH_SNAPSHOT'), n * 1000), events.released, events.waited]) {
         [state] = next(state, event, impatient);
@@ -298,10 +300,51 @@ describe('a failure of a step', () => {
     }
   });
 
-  test('nobody there at the very beginning is a wrong name; later it is a restart', () => {
+  test('a receiver that is gone is waited for, also while planning again', () => {
     const unreachable = failed(fault('UNREACHABLE'));
-    expect(run(begin, unreachable).state.phase).toBe('failed');
+    expect(run(states.asking, unreachable, events.released).state.phase).toBe('waiting');
     expect(run({ ...begin, steps }, unreachable).state.phase).toBe('waiting');
+  });
+});
+
+describe('a receiver that has no room yet', () => {
+  const full = (now: number) => failed(fault('BUSY', { running: 4 }), now);
+  const again = [events.released, events.waited, events.held];
+
+  test('is asked again however often and long it says so: it lives, and its turn-taking is no failure', () => {
+    let state: ChainState = states.asking;
+    for (let turn = 0; turn < maxTries * 3; turn += 1) {
+      const played = run(state, full(turn * limits.patience), events.released);
+      expect(played.state).toMatchObject({ phase: 'waiting', error: { code: 'BUSY' } });
+      expect(played.effects).toEqual([release, { type: 'wait', ms: backOff(turn) }]);
+      const asked = run(played.state, events.waited, events.held);
+      expect(asked.effects, 'the same step, without a new listing').toEqual([hold, { type: 'ask', discard: false }]);
+      state = asked.state;
+    }
+  });
+
+  test('is asked soon again after it had room once', () => {
+    const busy = run(states.asking, full(1), ...again, full(2), ...again, full(3), ...again).state;
+    const { effects } = run(busy, events.ready, events.arrived, events.released, events.held, full(4), events.released);
+    expect(effects.at(-1)).toEqual({ type: 'wait', ms: backOff(0) });
+  });
+
+  test('does not use up the patience that earlier failures left, nor forget how many there were', () => {
+    const late = 2000 + limits.patience;
+    const cut = [failed(broken, 1000), events.released, events.waited, events.planned, events.held];
+    const { state } = run(states.transferring, ...cut, full(late), ...again, events.ready, failed(broken, late + 10));
+    expect(state).toMatchObject({ after: { kind: 'wait' }, trouble: { count: 2 } });
+  });
+
+  test('is given up when the job is aborted', () => {
+    const waiting = run(states.asking, full(1), events.released).state;
+    expect(run(waiting, events.abort)).toMatchObject({ state: { phase: 'failed', error: aborted }, effects: [report] });
+    expect(run(states.asking, events.abort, full(1), events.released).state.phase).toBe('failed');
+  });
+
+  test('BUSY of another kind, or from elsewhere, is a failure like others', () => {
+    expect(run(states.transferring, full(1)).state.trouble?.count).toBe(1);
+    expect(run(states.asking, failed(fault('BUSY'))).state.trouble?.count).toBe(1);
   });
 });
 
@@ -318,7 +361,7 @@ describe('a lock that somebody holds', () => {
       events.released,
     ).state;
 
-  test('whose holder is seen to live fails the job at the second refusal, with who holds it', () => {
+  test('whose holder is seen to live fails the chain at the second refusal, with who holds it', () => {
     const details = { transfer: 'other1', by: 'i1', source: 'smos-02', life: 8 };
     expect(twice({ transfer: 'other1', by: 'i1', life: 7 }, details)).toMatchObject({
       phase: 'failed',
@@ -333,7 +376,7 @@ describe('a lock that somebody holds', () => {
       { transfer: 'other1', by: 'i1', life: 7 },
     ],
     [
-      'that is a transfer of this very job',
+      'that is a transfer of the same job',
       { transfer: 'job1t1', by: 'i1', life: 7 },
       { transfer: 'job1t1', by: 'i1', life: 8 },
     ],
@@ -371,7 +414,7 @@ describe('a lock that somebody holds', () => {
 });
 
 /** What may answer each effect; `cancel` and `report` want no answer. */
-type Asking = Exclude<JobEffect['type'], 'cancel' | 'report'>;
+type Asking = Exclude<ChainEffect['type'], 'cancel' | 'report'>;
 
 const someError = fc.constantFrom(...(Object.keys(codes) as Code[])).chain((code) =>
   fc
@@ -395,7 +438,7 @@ const somePlan = fc.constantFrom(
 );
 
 /** Answers that a world without luck gives: nothing ever arrives. */
-const unlucky: Record<Asking, fc.Arbitrary<JobEvent>> = {
+const unlucky: Record<Asking, fc.Arbitrary<ChainEvent>> = {
   plan: fc.oneof(
     somePlan.filter((event) => event.type === 'planned' && event.steps.length > 0),
     someFailure,
@@ -406,26 +449,27 @@ const unlucky: Record<Asking, fc.Arbitrary<JobEvent>> = {
   release: fc.constant(events.released),
   wait: fc.constant(events.waited),
 };
-const usual: Record<Asking, fc.Arbitrary<JobEvent>> = {
+const usual: Record<Asking, fc.Arbitrary<ChainEvent>> = {
   ...unlucky,
   plan: fc.oneof(somePlan, fc.constant(events['plan-refused']), someFailure),
+  ask: fc.oneof({ weight: 3, arbitrary: unlucky.ask }, fc.constant(failed(fault('BUSY', { running: 4 })))),
   transfer: fc.oneof({ weight: 3, arbitrary: fc.constant(events.arrived) }, { weight: 1, arbitrary: someFailure }),
 };
 
-/** Plays a job against a world until it ends or `most` answers were given, and checks each effect (I3). */
+/** Plays a chain against a world until it ends or `most` answers were given, and checks each effect (I3). */
 function play(
   gen: fc.GeneratorValue,
-  world: Record<Asking, fc.Arbitrary<JobEvent>>,
+  world: Record<Asking, fc.Arbitrary<ChainEvent>>,
   abortAt: number,
   most: number,
-): JobState {
+): ChainState {
   let state = begin;
   let pending: Asking | undefined;
   let held = false;
   let reports = 0;
   let now = 0;
 
-  const perform = (effect: JobEffect): void => {
+  const perform = (effect: ChainEffect): void => {
     expect(reports, 'no effects after the end').toBe(0);
     if (effect.type === 'report') {
       reports += 1;
@@ -446,7 +490,7 @@ function play(
         ['ask', 'transfer'].includes(effect.type),
       );
   };
-  const feed = (event: JobEvent): void => {
+  const feed = (event: ChainEvent): void => {
     const [after, ...effects] = next(state, event, limits);
     state = after;
     for (const effect of effects) perform(effect);
@@ -460,7 +504,7 @@ function play(
       feed(events.abort);
     }
     if (!pending) continue;
-    const answer: JobEvent = gen(() => world[pending ?? 'plan']);
+    const answer: ChainEvent = gen(() => world[pending ?? 'plan']);
     pending = undefined;
     now += 10;
     feed(answer.type === 'failed' ? { ...answer, now } : answer);
@@ -481,7 +525,7 @@ test('I3: whatever answers come, holds stand only around the running step, and e
   for (const phase of ['done', 'failed']) expect(ends.get(phase) ?? 0).toBeGreaterThan(50);
 });
 
-test('a job that never has luck ends', () => {
+test('a chain that never has luck ends', () => {
   const most = maxTries * 8;
   fc.assert(
     fc.property(fc.gen(), (gen) => {
@@ -491,16 +535,16 @@ test('a job that never has luck ends', () => {
   );
 });
 
-test.each<[string, (turn: number) => JobEvent]>([
+test.each<[string, (turn: number) => ChainEvent]>([
   ['a listing that changes with every look', (turn) => failed(fault('BASE_MISSING'), turn)],
-  ['a receiver that is busy', (turn) => failed(fault('BUSY'), turn)],
+  ['a dataset that is busy', (turn) => failed(fault('BUSY'), turn)],
   ['a link that breaks after every few bytes', (turn) => failed(broken, turn * 1e6, true)],
   ['a receiver that keeps its partial state', () => events['ready-with-stale-partial']],
-])('a job against %s ends', (_what, answer) => {
-  let state: JobState = begin;
+])('a chain against %s ends', (_what, answer) => {
+  let state: ChainState = begin;
   let turn = 0;
   for (; state.phase !== 'failed' && turn < maxTries * 8; turn += 1) {
-    const plan: JobEvent = { type: 'planned', steps: [step(1 + (turn % 2))] };
+    const plan: ChainEvent = { type: 'planned', steps: [step(1 + (turn % 2))] };
     state = run(state, events.waited, plan, events.held, answer(turn), events.released).state;
   }
   expect(state.phase).toBe('failed');

@@ -1,0 +1,203 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isRefusal } from '../../lib/plan/refusal.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import type { Evidence, Step } from '../../schemas/plan.ts';
+import type { Log } from '../host/log.ts';
+import {
+  begin,
+  type ChainEffect,
+  type ChainEvent,
+  type ChainLimits,
+  type ChainPhase,
+  type ChainState,
+  currentStep,
+  next,
+} from './chain-state.ts';
+import type { ChainNarrator } from './narration.ts';
+import type { Replan } from './replanning.ts';
+import { askForTransfer, type Transfer, type TransferDeps } from './transfer.ts';
+
+export interface ChainDeps extends TransferDeps {
+  readonly log: Log;
+  /** How long failures in a row are borne, in milliseconds. */
+  readonly patienceMs: number;
+}
+
+/** The steps of one dataset, and what its job gives it. */
+export interface ChainOrder {
+  readonly job: string;
+  /** The host that receives. */
+  readonly to: string;
+  readonly dataset: string;
+  /** What the job has planned for it; planned again when something surprises. */
+  readonly steps: readonly Step[];
+  readonly replan: Replan;
+  /** The tag of its holds. */
+  readonly tag: string;
+  /** A new id for every transfer. */
+  readonly transferId: () => string;
+  readonly say: ChainNarrator;
+  readonly told: (news: ChainNews) => void;
+}
+
+export type ChainNews =
+  | { readonly type: 'planned'; readonly steps: readonly Step[] }
+  /** `sent`: bytes of the stream. */
+  | { readonly type: 'arrived'; readonly step: Step; readonly sent: number }
+  | { readonly type: 'ended'; readonly error?: ErrorBody; readonly evidence?: Evidence };
+
+export interface RunningChain {
+  readonly phase: ChainPhase;
+  readonly current: Step | undefined;
+  /** Bytes sent so far. */
+  readonly bytes: number;
+  /** What it waits for. */
+  readonly waiting: ErrorBody | undefined;
+  abort(error: ErrorBody): void;
+}
+
+/** Starts one chain and performs what its state machine asks for. */
+export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
+  const { zfs } = deps;
+  const { say, tag, told } = order;
+  const wait = new AbortController();
+  const limits: ChainLimits = { patience: deps.patienceMs, ours: (transfer) => transfer.startsWith(order.job) };
+  let state: ChainState = begin;
+  let planned: readonly Step[] | undefined = order.steps;
+  let transfer: Transfer | undefined;
+  let held: string[] = [];
+  /** Bytes of the transfers that have ended. */
+  let bytesBefore = 0;
+
+  function feed(event: ChainEvent): void {
+    const [after, ...effects] = next(state, event, limits);
+    state = after;
+    for (const effect of effects) perform(effect);
+  }
+  const failed = (thrown: unknown): ChainEvent => ({
+    type: 'failed',
+    error: ZpsendError.from(thrown).toBody(),
+    now: performance.now(),
+    moved: (transfer?.consumed ?? 0) > 0,
+  });
+  const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);
+
+  async function plan(): Promise<ChainEvent> {
+    const steps = planned ?? (await order.replan(order.dataset));
+    if (isRefusal(steps)) {
+      return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };
+    }
+    if (!planned && state.phase === 'planning') told({ type: 'planned', steps });
+    planned = undefined;
+    return { type: 'planned', steps };
+  }
+
+  async function hold(): Promise<ChainEvent> {
+    const step = currentStep(state);
+    if (step) {
+      say.step(step);
+      held = step.from?.kind === 'snapshot' ? [step.from.name, step.to.name] : [step.to.name];
+      await zfs.hold(tag, held);
+    }
+    return { type: 'held' };
+  }
+
+  async function ask(discard: boolean): Promise<ChainEvent> {
+    const step = currentStep(state);
+    if (!step) return { type: 'ready' };
+    say.asking(step);
+    transfer = await askForTransfer(deps, {
+      transfer: order.transferId(),
+      job: order.job,
+      target: order.to,
+      step,
+      discard,
+    });
+    if (transfer.stalePartial) return { type: 'ready-with-stale-partial' };
+    say.ready(transfer.resumedAt);
+    return { type: 'ready' };
+  }
+
+  async function send(): Promise<ChainEvent> {
+    const step = currentStep(state);
+    await transfer?.run();
+    if (step) {
+      say.arrived(step);
+      told({ type: 'arrived', step, sent: transfer?.sent ?? 0 });
+    }
+    return { type: 'arrived' };
+  }
+
+  async function release(): Promise<ChainEvent> {
+    bytesBefore += transfer?.sent ?? 0;
+    transfer = undefined;
+    try {
+      if (held.length > 0) await zfs.release(tag, held);
+      held = [];
+    } catch (error) {
+      deps.log.warn(`cannot release ${tag}: ${ZpsendError.from(error).message}; the next run will`);
+    }
+    return { type: 'released' };
+  }
+
+  function report(): void {
+    const { error, evidence } = state;
+    told({ type: 'ended', ...(error && { error }), ...(evidence && { evidence }) });
+  }
+
+  function perform(effect: ChainEffect): void {
+    switch (effect.type) {
+      case 'plan':
+        fed(plan());
+        break;
+      case 'hold':
+        fed(hold());
+        break;
+      case 'ask':
+        fed(ask(effect.discard));
+        break;
+      case 'transfer':
+        fed(send());
+        break;
+      case 'cancel':
+        transfer?.cancel(state.aborted ?? stale);
+        break;
+      case 'release':
+        fed(release());
+        break;
+      case 'wait':
+        if (state.error) say.waiting(state.error);
+        fed(sleep(effect.ms, undefined, { signal: wait.signal }).then((): ChainEvent => ({ type: 'waited' })));
+        break;
+      case 'report':
+        report();
+        break;
+    }
+  }
+
+  perform({ type: 'plan' });
+  return {
+    get phase() {
+      return state.phase;
+    },
+    get current() {
+      return currentStep(state);
+    },
+    get bytes() {
+      return bytesBefore + (transfer?.sent ?? 0);
+    },
+    get waiting() {
+      return state.phase === 'waiting' ? state.error : undefined;
+    },
+    abort(error) {
+      wait.abort();
+      feed({ type: 'abort', error });
+    },
+  };
+}
+
+const stale: ErrorBody = {
+  code: 'RESUME_STALE',
+  message: 'the partial state on the target is not of this step',
+  retryable: true,
+};

@@ -1,0 +1,98 @@
+import type { DatasetPlan } from '../../lib/plan/items.ts';
+import type { ErrorBody } from '../../schemas/errors.ts';
+import type { Evidence } from '../../schemas/plan.ts';
+import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
+import { holdTag } from './holds.ts';
+import type { Narrator } from './narration.ts';
+import type { Progress } from './progress.ts';
+import type { Replan } from './replanning.ts';
+import { type Moves, scheduleOf } from './schedule.ts';
+
+export interface ChainsOrder {
+  readonly job: string;
+  /** The host that receives. */
+  readonly to: string;
+  readonly plans: readonly DatasetPlan[];
+  /** Chains at once. */
+  readonly parallel: number;
+  readonly progress: Progress;
+  readonly replan: Replan;
+  readonly say: Narrator;
+  /** The first failure among all chains, by dataset. */
+  readonly failed: (dataset: string, error: ErrorBody, evidence: Evidence | undefined) => void;
+}
+
+export interface RunningChains {
+  /** Those that run now, by their place in the plan. */
+  readonly running: ReadonlyMap<number, RunningChain>;
+  /** Resolves when all have ended and their holds are released. */
+  readonly over: Promise<void>;
+  abort(error: ErrorBody): void;
+}
+
+/** Runs the chains of a plan, some at once, as their schedule allows. */
+export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
+  const { job, plans, progress, say } = order;
+  const schedule = scheduleOf(plans, order.parallel);
+  const running = new Map<number, RunningChain>();
+  const over = Promise.withResolvers<void>();
+  let transfers = 0;
+
+  function act({ start, lost }: Moves): void {
+    say.lost(lost.map(({ error }) => error));
+    for (const { chain, error } of lost) progress.ended(chain, 0, error);
+    for (const chain of start) begin(chain);
+    if (schedule.isOver) over.resolve();
+  }
+
+  function begin(chain: number): void {
+    const plan = plans[chain];
+    if (!plan) return;
+    progress.began(chain);
+    const started = startChain(deps, {
+      job,
+      to: order.to,
+      dataset: plan.dataset,
+      steps: plan.steps,
+      replan: order.replan,
+      tag: holdTag(job, chain),
+      transferId: () => `${job}t${++transfers}`,
+      say: say.chain(plan.dataset),
+      told: (news) => hear(chain, plan, news),
+    });
+    running.set(chain, started);
+  }
+
+  function hear(chain: number, { dataset }: DatasetPlan, news: ChainNews): void {
+    switch (news.type) {
+      case 'planned':
+        progress.planned(chain, news.steps);
+        break;
+      case 'arrived':
+        progress.arrived(chain, news.step, news.sent);
+        act(schedule.arrived(chain, news.step.to.guid));
+        break;
+      case 'ended': {
+        const { error, evidence } = news;
+        progress.ended(chain, running.get(chain)?.bytes ?? 0, error);
+        running.delete(chain);
+        if (error) {
+          say.chain(dataset).failed(error);
+          order.failed(dataset, error, evidence);
+        }
+        act(schedule.ended(chain, error));
+        break;
+      }
+    }
+  }
+
+  act(schedule.begin());
+  return {
+    running,
+    over: over.promise,
+    abort(error) {
+      act(schedule.abort(error));
+      for (const chain of [...running.values()]) chain.abort(error);
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import type { DatasetPlan } from '../../lib/plan/items.ts';
+import { leafOf, parentOf } from '../../schemas/names.ts';
+import type { Step } from '../../schemas/plan.ts';
+
+/** Something that another chain of the plan brings, by its place in the plan: a snapshot, or whatever arrives first. */
+export interface Need {
+  readonly chain: number;
+  readonly guid?: string;
+}
+
+const creates = (step: Step | undefined): boolean => step?.type === 'full' || step?.origin !== undefined;
+
+/**
+ * What each chain of a plan needs of others before its first step: the dataset above its target to be there, where this
+ * plan makes that too, and the snapshot that it is a clone of. A plan names what is needed first, so needs never go round
+ * in a circle. Snapshots are told by guid, which stays when a chain is planned again.
+ */
+export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
+  const needs: Need[][] = chains.map(() => []);
+  const makers = new Map<string, number>();
+  const clones = new Map<string, { origin: string; chain: number }[]>();
+
+  for (const [chain, { target, steps }] of chains.entries()) {
+    const [first] = steps;
+    if (!first || !creates(first)) continue;
+    const maker = nearest(makers, target);
+    if (maker !== undefined) needs[chain]?.push({ chain: maker });
+    makers.set(target, chain);
+    if (first.origin === undefined || !first.from) continue;
+    const siblings = clones.get(first.from.guid);
+    if (siblings) siblings.push({ origin: first.origin, chain });
+    else clones.set(first.from.guid, [{ origin: first.origin, chain }]);
+  }
+  if (clones.size === 0) return needs;
+
+  for (const [bringer, { steps }] of chains.entries()) {
+    for (const { to, target } of steps) {
+      for (const { origin, chain } of clones.get(to.guid) ?? []) {
+        if (chain > bringer && origin === `${target}@${leafOf(to.name)}`) {
+          needs[chain]?.push({ chain: bringer, guid: to.guid });
+        }
+      }
+    }
+  }
+  return needs;
+}
+
+/** The chain that makes the nearest dataset above; between may be datasets that the receiver makes. */
+function nearest(makers: ReadonlyMap<string, number>, target: string): number | undefined {
+  for (let above = parentOf(target); above !== undefined; above = parentOf(above)) {
+    const maker = makers.get(above);
+    if (maker !== undefined) return maker;
+  }
+  return undefined;
+}

@@ -1,0 +1,117 @@
+import type { DatasetPlan } from '../../lib/plan/items.ts';
+import type { ErrorBody } from '../../schemas/errors.ts';
+import { needsOf } from './needs.ts';
+
+/** What follows from what has happened; chains by their place in the plan. */
+export interface Moves {
+  readonly start: readonly number[];
+  /** Never to be started. */
+  readonly lost: readonly { readonly chain: number; readonly error: ErrorBody }[];
+}
+
+/** Which chains of a plan may run now. Deterministic, and no I/O: it is told what happens. */
+export interface Schedule {
+  begin(): Moves;
+  /** A snapshot of that guid is on the target. */
+  arrived(chain: number, guid: string): Moves;
+  /** A chain that ended well has brought all that others need of it; what a failed one did not bring never comes. */
+  ended(chain: number, error?: ErrorBody): Moves;
+  /** No other chain starts. */
+  abort(error: ErrorBody): Moves;
+  /** Nothing runs, and nothing will. */
+  readonly isOver: boolean;
+}
+
+/** Whatever arrives first. */
+const first = '';
+
+/**
+ * At most `limit` chains at once, in the order of the plan where needs allow; siblings never stop because one failed. Each
+ * need is looked at once when it is met or lost, so ten thousand chains cost no more than their steps.
+ */
+export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Schedule {
+  const open: number[] = [];
+  /** By the chain that brings it and the guid: who waits. */
+  const waiters = new Map<number, Map<string, number[]>>();
+  for (const [chain, needs] of needsOf(chains).entries()) {
+    open.push(needs.length);
+    for (const { chain: bringer, guid = first } of needs) {
+      const brought = waiters.get(bringer) ?? new Map<string, number[]>();
+      const others = brought.get(guid) ?? [];
+      others.push(chain);
+      waiters.set(bringer, brought.set(guid, others));
+    }
+  }
+  const pending = new Set([...chains.keys()].filter((chain) => chains[chain]?.steps.length));
+  const running = new Set<number>();
+  const ready = [...pending].filter((chain) => open[chain] === 0);
+  let next = 0;
+
+  function start(): Moves {
+    const started: number[] = [];
+    for (let chain = ready[next]; chain !== undefined && running.size < limit; chain = ready[++next]) {
+      if (!pending.delete(chain)) continue;
+      running.add(chain);
+      started.push(chain);
+    }
+    return { start: started, lost: [] };
+  }
+
+  function met(chain: number, guid: string): void {
+    const brought = waiters.get(chain);
+    for (const waiter of brought?.get(guid) ?? []) {
+      const left = (open[waiter] ?? 0) - 1;
+      open[waiter] = left;
+      if (left === 0) ready.push(waiter);
+    }
+    brought?.delete(guid);
+  }
+
+  /** All that still wait for a failed chain, and those that wait for them. */
+  function losses(failed: number, error: ErrorBody): Moves['lost'] {
+    const lost: { chain: number; error: ErrorBody }[] = [];
+    const gone = [failed];
+    for (let chain = gone.pop(); chain !== undefined; chain = gone.pop()) {
+      for (const waiter of [...(waiters.get(chain)?.values() ?? [])].flat()) {
+        if (!pending.delete(waiter)) continue;
+        lost.push({ chain: waiter, error: becauseOf(chains[waiter], chains[failed], error) });
+        gone.push(waiter);
+      }
+      waiters.delete(chain);
+    }
+    return lost;
+  }
+
+  return {
+    begin: start,
+    arrived(chain, guid) {
+      met(chain, first);
+      met(chain, guid);
+      return start();
+    },
+    ended(chain, error) {
+      running.delete(chain);
+      if (error) return { lost: losses(chain, error), start: start().start };
+      for (const guid of [...(waiters.get(chain)?.keys() ?? [])]) met(chain, guid);
+      return start();
+    },
+    abort(error) {
+      const lost = [...pending].map((chain) => ({ chain, error }));
+      pending.clear();
+      return { start: [], lost };
+    },
+    get isOver() {
+      return running.size === 0 && pending.size === 0;
+    },
+  };
+}
+
+const becauseOf = (chain: DatasetPlan | undefined, failed: DatasetPlan | undefined, error: ErrorBody): ErrorBody => ({
+  code: error.code,
+  message: `${chain?.dataset} was not sent, since ${failed?.dataset}, which it needs, failed: ${error.message}`.slice(
+    0,
+    8192,
+  ),
+  retryable: error.retryable,
+  details: { needs: failed?.dataset ?? '' },
+});

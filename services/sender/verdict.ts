@@ -1,0 +1,31 @@
+import type { ErrorBody } from '../../schemas/errors.ts';
+import type { Job } from '../../schemas/job.ts';
+import type { Evidence } from '../../schemas/plan.ts';
+import type { ChainPhase } from './chain-state.ts';
+
+/** How a dataset failed. */
+export interface Failure {
+  readonly dataset: string;
+  readonly error: ErrorBody;
+  readonly evidence?: Evidence | undefined;
+}
+
+/** The state of a job whose chains run: it waits, or lists again, only while none of them gets on. */
+export function stateOf(phases: Iterable<ChainPhase>): Extract<Job['state'], 'planning' | 'running' | 'waiting'> {
+  const all = [...phases];
+  if (all.length === 0 || all.some((phase) => phase !== 'waiting' && phase !== 'planning')) return 'running';
+  return all.includes('planning') ? 'planning' : 'waiting';
+}
+
+/**
+ * How a job ends of which some datasets failed, the first of them being `first`. Of a job of one dataset that is all there is
+ * to say; of a package, how many failed, with the code of the first.
+ */
+export function failureOf(
+  { total, failed }: { readonly total: number; readonly failed: number },
+  { dataset, error, evidence }: Failure,
+): { error: ErrorBody; evidence?: Evidence } {
+  if (total === 1) return { error, ...(evidence && { evidence }) };
+  const message = `${failed} of ${total} datasets failed; the first, ${dataset}: ${error.message}`;
+  return { error: { ...error, message: message.slice(0, 8192) } };
+}

@@ -1,0 +1,96 @@
+import pino from 'pino';
+import { describe, expect, test } from 'vitest';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import type { Inventory } from '../../schemas/inventory.ts';
+import { holdTag, jobOfTag, sweepHolds } from '../../services/sender/holds.ts';
+
+test('each chain of a job has a tag of its own, which leads back to the job', () => {
+  expect(holdTag('abcdefghij', 0)).toBe('zpsend:abcdefghij');
+  expect(holdTag('abcdefghij', 12)).toBe('zpsend:abcdefghij.12');
+  for (const chain of [0, 1, 9999]) expect(jobOfTag(holdTag('abcdefghij', chain))).toBe('abcdefghij');
+  for (const other of ['keep', 'backup zpsend:abc', '.send-123']) expect(jobOfTag(other)).toBeUndefined();
+});
+
+describe('the sweep', () => {
+  const snapshot = (name: string, userrefs: number) => ({
+    name,
+    guid: '1',
+    createtxg: '1',
+    used: 0,
+    referenced: 0,
+    written: 0,
+    userrefs,
+  });
+  const dataset = (name: string, snapshots: [string, number][], origin?: { name: string; guid?: string }) => ({
+    name,
+    type: 'filesystem' as const,
+    guid: '1',
+    createtxg: '1',
+    used: 0,
+    referenced: 0,
+    written: 0,
+    encryption: 'off',
+    ...(origin && { origin }),
+    snapshots: snapshots.map(([name, userrefs]) => snapshot(name, userrefs)),
+    bookmarks: [],
+  });
+
+  async function swept(source: Inventory, holds: [string, string][], living: string[]) {
+    const asked: string[][] = [];
+    const released: string[] = [];
+    const zfs: Pick<Zfs, 'holds' | 'release'> = {
+      async holds(snapshots) {
+        asked.push(snapshots);
+        return holds.flatMap(([snapshot, tag]) => (snapshots.includes(snapshot) ? [{ snapshot, tag }] : []));
+      },
+      async release(tag, snapshots) {
+        released.push(`${tag} ${snapshots}`);
+      },
+    };
+    await sweepHolds(zfs as Zfs, source, async () => new Set(living), pino({ enabled: false }));
+    return { asked, released };
+  }
+
+  test('releases what every chain of a dead job held, and nothing of a living one or of others', async () => {
+    const source = {
+      host: 'smos-01',
+      datasets: [
+        dataset('a', [
+          ['1', 2],
+          ['2', 0],
+        ]),
+        dataset('a/b', [['1', 3]]),
+      ],
+    };
+    const holds: [string, string][] = [
+      ['a@1', 'zpsend:deaddead01'],
+      ['a@1', 'keep'],
+      ['a/b@1', 'zpsend:deaddead01.17'],
+      ['a/b@1', 'zpsend:living0001'],
+      ['a/b@1', 'zpsend:living0001.3'],
+    ];
+    const { asked, released } = await swept(source, holds, ['living0001']);
+    expect(asked).toEqual([['a@1', 'a/b@1']]);
+    expect(released).toEqual(['zpsend:deaddead01 a@1', 'zpsend:deaddead01.17 a/b@1']);
+  });
+
+  test('looks at the origin of a clone also where that is not listed', async () => {
+    const source = {
+      host: 'smos-01',
+      datasets: [
+        dataset('a', [['1', 0]]),
+        dataset('a/b', [], { name: 'a@1', guid: '1' }),
+        dataset('a/c', [], { name: 'other@1', guid: '5' }),
+        dataset('a/d', [], { name: 'other@1', guid: '5' }),
+        dataset('a/e', [], { name: 'gone/@1' }),
+      ],
+    };
+    const { asked, released } = await swept(source, [['other@1', 'zpsend:deaddead01.2']], []);
+    expect(asked).toEqual([['other@1']]);
+    expect(released).toEqual(['zpsend:deaddead01.2 other@1']);
+  });
+
+  test('asks nothing where nothing is held', async () => {
+    expect((await swept({ host: 'smos-01', datasets: [dataset('a', [['1', 0]])] }, [], [])).asked).toEqual([]);
+  });
+});
