@@ -1,84 +1,71 @@
+import type { Seen } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf, isWithin, leafOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { ancestorsOf, missingParents } from './parents.ts';
 
 /** What `zfs list` shows of the names that matter to one receive; what does not exist is absent. */
-export interface View {
-  readonly name: string;
-  readonly guid: string;
-  readonly resumeToken?: string;
-}
+export type View = Pick<Seen, 'name' | 'type' | 'guid' | 'keystatus' | 'resumeToken'>;
+
+type Allowed = Pick<ReceiveConfig, 'allow'>;
+
+/** Where a source may write, with everything below. */
+const placesOf = ({ source }: ReceiveStart, allow: Allowed['allow']): string[] =>
+  allow.filter(({ from }) => from === '*' || from === source).map(({ into }) => into);
 
 /**
  * May this source write there? (I11; the source proves itself later, on the data subject.)
  * @throws ZpsendError NOT_ALLOWED
  */
-export function checkAllowed(start: ReceiveStart, host: string, config: Pick<ReceiveConfig, 'allow'>): void {
-  const rules = config.allow.filter((rule) => rule.from === '*' || rule.from === start.source);
-  if (!rules.some((rule) => isWithin(start.dataset, rule.into))) {
-    const places = rules.map((rule) => rule.into).join(', ');
+export function checkAllowed(start: ReceiveStart, host: string, { allow }: Allowed): void {
+  const places = placesOf(start, allow);
+  if (!places.some((into) => isWithin(start.dataset, into))) {
     throw new ZpsendError(
       'NOT_ALLOWED',
       `${start.source} may not write to ${start.dataset} on ${host}: ` +
-        (places
-          ? `its receiver allows ${places} and below`
+        (places.length > 0
+          ? `its receiver allows ${places.join(', ')} and below`
           : `its receiver allows that host nothing (receive.allow in its configuration, or ZPSEND_ALLOW)`),
       { source: start.source, dataset: start.dataset },
     );
   }
-  if (start.origin !== undefined && !rules.some((rule) => isWithin(datasetOf(start.origin ?? ''), rule.into))) {
-    throw new ZpsendError('NOT_ALLOWED', `${start.source} may not clone ${start.origin} on ${host}`, {
+  const { origin } = start;
+  if (origin !== undefined && !places.some((into) => isWithin(datasetOf(origin), into))) {
+    throw new ZpsendError('NOT_ALLOWED', `${start.source} may not clone ${origin} on ${host}`, {
       source: start.source,
-      origin: start.origin,
+      origin,
     });
   }
 }
-
-const parentOf = (dataset: string): string | undefined =>
-  dataset.includes('/') ? dataset.slice(0, dataset.lastIndexOf('/')) : undefined;
 
 /** The snapshot that this step makes here. */
 export const arrivalOf = (start: ReceiveStart): string => `${start.dataset}@${leafOf(start.to.name) ?? ''}`;
 
-/** The names to look at before a receive, in one `zfs list`. */
-export function namesToLookAt(start: ReceiveStart): string[] {
-  const parent = parentOf(start.dataset);
-  return [
-    start.dataset,
-    arrivalOf(start),
-    ...(parent === undefined ? [] : [parent]),
-    ...(start.origin === undefined ? [] : [start.origin]),
-  ];
-}
+/** Does the step make its dataset, rather than add a snapshot to it? */
+const makesDataset = (start: ReceiveStart): boolean => !start.from || start.origin !== undefined;
 
-function checkFree(start: ReceiveStart, host: string, dataset: View | undefined, has: (name: string) => boolean): void {
-  const parent = parentOf(start.dataset);
-  if (dataset && !dataset.resumeToken) {
-    throw new ZpsendError('EXISTS', `${start.dataset} exists on ${host} already, and a full stream would replace it`, {
-      dataset: start.dataset,
-    });
-  }
-  if (!dataset && parent === undefined) {
-    throw new ZpsendError('NO_SUCH_DATASET', `there is no pool ${start.dataset} on ${host}`, {
-      dataset: start.dataset,
-    });
-  }
-  if (!dataset && parent !== undefined && !has(parent)) {
-    throw new ZpsendError(
-      'NO_SUCH_DATASET',
-      `${parent} does not exist on ${host}, so ${start.dataset} has no place: zfs create -p -o canmount=off "${parent}"`,
-      { dataset: parent },
-    );
-  }
+/** The names to look at before a receive, in one `zfs list`. */
+export const namesToLookAt = (start: ReceiveStart): string[] => [
+  start.dataset,
+  arrivalOf(start),
+  ...(makesDataset(start) ? ancestorsOf(start.dataset) : []),
+  ...(start.origin === undefined ? [] : [start.origin]),
+];
+
+/** What comes before `zfs receive`. */
+export interface Admission {
+  /** The resume token of an interrupted receive, if there is one. */
+  readonly token?: string;
+  /** Missing parents to make, topmost first. */
+  readonly parents: readonly string[];
 }
 
 /**
  * Can this step be received into what is there now? The base's guid is for `zfs receive` to check, which refuses without harm.
- * @returns the resume token of an interrupted receive, if there is one
- * @throws ZpsendError EXISTS, DIVERGED, BASE_MISSING, ORIGIN_MISSING, NO_SUCH_DATASET
+ * @throws ZpsendError EXISTS, DIVERGED, BASE_MISSING, ORIGIN_MISSING, NO_SUCH_DATASET, UNSUPPORTED, KEY_REQUIRED
  */
-export function checkView(start: ReceiveStart, host: string, seen: readonly View[]): string | undefined {
+export function checkView(start: ReceiveStart, host: string, seen: readonly View[], { allow }: Allowed): Admission {
   const byName = new Map(seen.map((view) => [view.name, view]));
   const dataset = byName.get(start.dataset);
   const arrived = byName.get(arrivalOf(start));
@@ -91,8 +78,12 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
       guid: arrived.guid,
     });
   }
-  if (!start.from || start.origin !== undefined) checkFree(start, host, dataset, (name) => byName.has(name));
-  else if (!dataset) {
+  if (dataset && makesDataset(start) && !dataset.resumeToken) {
+    throw new ZpsendError('EXISTS', `${start.dataset} exists on ${host} already, and a full stream would replace it`, {
+      dataset: start.dataset,
+    });
+  }
+  if (!dataset && !makesDataset(start)) {
     throw new ZpsendError('BASE_MISSING', `${start.dataset} does not exist on ${host}, so an incremental has no base`, {
       dataset: start.dataset,
     });
@@ -103,5 +94,6 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
       origin: start.origin,
     });
   }
-  return dataset?.resumeToken;
+  if (!dataset) return { parents: missingParents(start, host, byName, placesOf(start, allow)) };
+  return { ...(dataset.resumeToken !== undefined && { token: dataset.resumeToken }), parents: [] };
 }

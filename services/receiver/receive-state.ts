@@ -3,7 +3,7 @@ import type { ErrorBody } from '../../schemas/errors.ts';
 /**
  * The life of one receive as data: `next(state, event) -> [state, effects]`. A runner performs the effects.
  *
- *   locking -> looking -> ready -> (discarding) -> receiving -> closing -> verifying -> releasing -> over
+ *   locking -> looking -> ready -> (preparing) -> receiving -> closing -> verifying -> releasing -> over
  *
  * Nothing on the target changes before `ready` has seen the first frame (I11). What goes wrong while `zfs receive` runs
  * leads through `stopping`, which waits for its exit, so that the lock is never given back under a living receive (I13).
@@ -12,7 +12,7 @@ export type ReceivePhase =
   | 'locking'
   | 'looking'
   | 'ready'
-  | 'discarding'
+  | 'preparing'
   | 'receiving'
   | 'closing'
   | 'verifying'
@@ -20,13 +20,16 @@ export type ReceivePhase =
   | 'releasing'
   | 'over';
 
+/** What is done to the target before `zfs receive`: partial state of an older receive is dropped, missing parents are made. */
+export type Preparation = 'discard' | 'make-parents';
+
 export interface ReceiveState {
   readonly phase: ReceivePhase;
-  /** Whether partial state of an older receive is to be dropped first. */
-  readonly discard: boolean;
+  /** Never both: what has partial state has parents. */
+  readonly prepare: Preparation | 'nothing';
   /** Why it failed; absent as long as all is well. */
   readonly error?: ErrorBody;
-  /** The sender said "end" while older partial state was still being dropped. */
+  /** The sender said "end" while the target was still being prepared. */
   readonly ended?: boolean;
   /** `zfs receive` exited 0 before the sender's "end" came: it stops reading at the stream's own end record. */
   readonly exited?: boolean;
@@ -36,9 +39,9 @@ export type ReceiveEvent =
   | { readonly type: 'locked' }
   /** The lock was not to be had, or the target's state does not allow the step. */
   | { readonly type: 'refused'; readonly error: ErrorBody }
-  | { readonly type: 'accepted'; readonly discard: boolean }
+  | { readonly type: 'accepted'; readonly prepare: ReceiveState['prepare'] }
   | { readonly type: 'first-frame' }
-  | { readonly type: 'discarded' }
+  | { readonly type: 'prepared' }
   /** The sender's "end": every byte has arrived. */
   | { readonly type: 'end' }
   /** A gap, silence, the sender's "abort", a request to abort, a stop of the service. */
@@ -54,7 +57,7 @@ export type ReceiveEffect =
   | 'look'
   | 'grant'
   | 'refuse'
-  | 'discard'
+  | Preparation
   | 'spawn'
   | 'close-input'
   /** Ends the input early, so that `zfs receive -s` keeps what it has; it is killed if that does not end it. */
@@ -67,7 +70,7 @@ export type ReceiveEffect =
 
 type Next = readonly [ReceiveState, ...ReceiveEffect[]];
 
-export const begin: ReceiveState = { phase: 'locking', discard: false };
+export const begin: ReceiveState = { phase: 'locking', prepare: 'nothing' };
 
 const to = (state: ReceiveState, phase: ReceivePhase, ...effects: ReceiveEffect[]): Next => [
   { ...state, phase },
@@ -100,24 +103,24 @@ export function next(state: ReceiveState, event: ReceiveEvent): Next {
       // the answer about the lock is under way, and may be a lock to give back
       return isFailure(event) ? [{ ...state, error: event.error }] : [state];
     case 'looking':
-      if (event.type === 'accepted') return to({ ...state, discard: event.discard }, 'ready', 'grant');
+      if (event.type === 'accepted') return to({ ...state, prepare: event.prepare }, 'ready', 'grant');
       if (event.type === 'refused' || isFailure(event)) {
         return to({ ...state, error: event.error }, 'releasing', 'refuse', 'release');
       }
       return [state];
     case 'ready':
       if (event.type === 'first-frame') {
-        return state.discard ? to(state, 'discarding', 'discard') : to(state, 'receiving', 'spawn');
+        return state.prepare === 'nothing' ? to(state, 'receiving', 'spawn') : to(state, 'preparing', state.prepare);
       }
       return isFailure(event) ? fail(state, event.error) : [state];
-    case 'discarding':
-      if (event.type === 'discarded') {
+    case 'preparing':
+      if (event.type === 'prepared') {
         if (state.error) return fail(state, state.error);
         return state.ended ? to(state, 'closing', 'spawn', 'close-input') : to(state, 'receiving', 'spawn');
       }
       if (event.type === 'end') return [{ ...state, ended: true }];
       if (event.type === 'receive-failed') return fail(state, event.error);
-      // what drops the partial state is left to finish, and then nothing is spawned
+      // the command that prepares is left to finish, and then nothing is spawned
       return isFailure(event) ? [{ ...state, error: state.error ?? event.error }] : [state];
     case 'receiving':
       if (event.type === 'exited') return [{ ...state, exited: true }];

@@ -11,7 +11,7 @@ import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { leafOf } from '../../schemas/names.ts';
 import type { ReceiveReady, ReceiveStart, TransferState } from '../../schemas/transfer.ts';
 import type { Log } from '../host/log.ts';
-import { arrivalOf, checkView, namesToLookAt } from './admission.ts';
+import { type Admission, arrivalOf, checkView, namesToLookAt } from './admission.ts';
 import type { Arrivals } from './arrivals.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
 
@@ -24,6 +24,7 @@ export interface ReceiveDeps {
   readonly locks: () => Promise<Locks>;
   readonly arrivals: Arrivals;
   readonly log: Log;
+  readonly allow: ReceiveConfig['allow'];
   readonly properties: ReceiveConfig['properties'];
   /** Bytes in flight. */
   readonly window: number;
@@ -54,7 +55,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
   const began = performance.now();
   let state: ReceiveState = begin;
   let lease: Lease | undefined;
-  let token: string | undefined;
+  let admission: Admission = { parents: [] };
   let direct: DirectReceiver | undefined;
   let child: ZfsProcess | undefined;
   let killer: NodeJS.Timeout | undefined;
@@ -70,6 +71,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     consumed: direct?.consumed ?? 0,
     seconds: (performance.now() - began) / 1000,
   });
+  const resumable = () => (state.prepare === 'discard' ? undefined : admission.token);
   const tell = (what: 'started' | 'done' | 'failed') =>
     publishEvent(deps.bus, subjects.event(host, 'recv', what), status());
 
@@ -100,7 +102,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
         transfer: start.transfer,
         window: deps.window,
         revision: lease?.revision ?? 0,
-        ...(token !== undefined && !state.discard && { resumeToken: token }),
+        ...(resumable() !== undefined && { resumeToken: resumable() }),
       });
     },
     refuse: () => ready.reject(ZpsendError.fromBody(state.error ?? unexplained)),
@@ -109,10 +111,11 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
         `dropping the partial state of an older receive into ${start.dataset}, which this stream cannot continue`,
       );
       fed(
-        zfs.abortReceive(start.dataset).then(() => ({ type: 'discarded' })),
+        zfs.abortReceive(start.dataset).then(() => ({ type: 'prepared' })),
         (error) => ({ type: 'receive-failed', error }),
       );
     },
+    'make-parents': () => fed(makeParents(), (error) => ({ type: 'receive-failed', error })),
     spawn: () => fed(receive(), (error) => ({ type: 'receive-failed', error })),
     'close-input': () => direct?.finishInput(),
     interrupt() {
@@ -150,14 +153,29 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
   async function look(): Promise<ReceiveEvent> {
     const chained = start.origin === undefined && deps.arrivals.isNewest(start.dataset, start.from?.guid);
     deps.arrivals.forget(start.dataset);
-    if (chained) return { type: 'accepted', discard: false };
-    token = checkView(start, host, await zfs.look(namesToLookAt(start)));
-    return { type: 'accepted', discard: token !== undefined && start.partial === 'discard' };
+    if (chained) return { type: 'accepted', prepare: 'nothing' };
+    admission = checkView(start, host, await zfs.look(namesToLookAt(start)), deps);
+    const discard = admission.token !== undefined && start.partial === 'discard';
+    return {
+      type: 'accepted',
+      prepare: discard ? 'discard' : admission.parents.length > 0 ? 'make-parents' : 'nothing',
+    };
+  }
+
+  /** Another receive may make the same ones at the same time. */
+  async function makeParents(): Promise<ReceiveEvent> {
+    for (const parent of admission.parents) {
+      // what broke meanwhile needs no more of them
+      if (state.error) break;
+      const made = await zfs.createPlaceholder(parent);
+      if (made) log.info(`made ${parent}, empty and never mounted, as a parent of ${start.dataset}`);
+    }
+    return { type: 'prepared' };
   }
 
   /** Reaches its first await before it returns; whatever goes wrong, also before that, is how the receive failed. */
   async function receive(): Promise<ReceiveEvent> {
-    const resuming = token !== undefined && !state.discard;
+    const resuming = resumable() !== undefined;
     const kind = resuming ? 'resumed' : start.from ? 'incremental' : 'initial';
     log.info(`${kind} receive of ${start.to.name} into ${start.dataset} from ${start.source}`);
     child = zfs.receive({

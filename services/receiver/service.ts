@@ -36,6 +36,7 @@ async function begin(context: ServiceContext) {
       ...context,
       locks,
       arrivals: openArrivals(),
+      allow: receive.allow,
       properties: receive.properties,
       window,
       silenceMs: timing.silenceSeconds * 1000,

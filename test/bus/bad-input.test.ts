@@ -174,7 +174,7 @@ describe('bad input is refused with a code, nothing changes, and the service goe
   });
 
   test('datasets, snapshots, transfers and jobs that nobody knows', async () => {
-    const house = await useHouse();
+    const house = await useHouse('smos-01=zones/back,smos-01=zones/no/parent');
     const { fleet, target } = house;
     const before = await all(target);
     expect((await refusal(fleet, subjects.snapshots('smos-00'), 'zones/none')).code).toBe('NO_SUCH_DATASET');
@@ -189,7 +189,7 @@ describe('bad input is refused with a code, nothing changes, and the service goe
       [{ dataset: 'zones/test@none', to }, 'NO_SUCH_SNAPSHOT'],
       [{ dataset: 'zones/test@one', from: '@none', to }, 'NO_SUCH_SNAPSHOT'],
       [{ dataset: 'zones/test@one', from: '#none', to }, 'NO_SUCH_SNAPSHOT'],
-      [{ dataset: 'zones/test', to: { host: 'smos-00', dataset: 'zones/back/no/parent' } }, 'NO_SUCH_DATASET'],
+      [{ dataset: 'zones/test', to: { host: 'smos-00', dataset: 'zones/no/parent/new' } }, 'NO_SUCH_DATASET'],
       [{ dataset: 'zones/test', to: { host: 'smos-77' } }, 'UNREACHABLE'],
     ];
     const jobs = await Promise.all(cases.map(([body]) => fleet.send('smos-01', body)));

@@ -1,12 +1,12 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/direct/frame.ts';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { controlFrame } from '../../lib/bus/direct/frame.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { type CreditFinal, creditMessageSchema, receiveReadySchema } from '../../schemas/transfer.ts';
+import type { CreditFinal } from '../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { SimHost } from '../support/sim-host.ts';
+import { data, expectUnlocked, begin as speak, type Talk } from '../support/spoken-sender.ts';
 
 const server = useNatsServer();
 
@@ -39,59 +39,10 @@ async function useHouse(): Promise<House> {
   return { fleet, source, target, stream: Buffer.from(stdout), guid };
 }
 
-function data(offset: number, body: Buffer): Buffer {
-  const head = Buffer.alloc(headerBytes);
-  writeHeader(head, 0, 'data', offset);
-  return Buffer.concat([head, body]);
-}
-
-interface Talk {
-  /** Publishes on the transfer's own subject. */
-  say(...frames: Buffer[]): void;
-  readonly subject: string;
-  /** The receiver's final word. */
-  readonly final: Promise<CreditFinal>;
-}
-
-let transfers = 0;
-
-/** Starts a receive as a sender would, and gives its data subject to the test when the receiver listens there. */
-async function begin(fleet: Fleet, dataset: string, guid: string): Promise<Talk> {
-  transfers += 1;
-  const transfer = `attack${transfers}`;
-  const start = {
-    transfer,
-    job: 'jobjobjob1',
-    source: 'smos-01',
-    dataset,
-    to: { name: 'zones/test@one', guid },
-    partial: 'resume',
-  };
-  const credit = Promise.withResolvers<void>();
-  const final = Promise.withResolvers<CreditFinal>();
-  fleet.bus.nc.subscribe(subjects.credit('smos-01', transfer, 'smos-00'), {
-    callback: (error, message) => {
-      const word = error ? undefined : creditMessageSchema.parse(message.json());
-      if (word?.type === 'credit') credit.resolve();
-      else if (word) final.resolve(word);
-    },
-  });
-  await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
-  const subject = subjects.data('smos-01', 'smos-00', transfer);
-  const say = (...frames: Buffer[]): void => {
-    for (const frame of frames) fleet.bus.nc.publish(subject, frame);
-  };
-  say(controlFrame('ping', 0));
-  await credit.promise;
-  return { say, subject, final: final.promise };
-}
+const begin = (fleet: Fleet, dataset: string, guid: string): Promise<Talk> =>
+  speak(fleet, { dataset, to: { name: 'zones/test@one', guid } });
 
 const code = (word: CreditFinal): string => (word.type === 'failed' ? word.error.code : word.type);
-
-async function expectUnlocked(fleet: Fleet): Promise<void> {
-  const locks = await openLocks(fleet.bus, 4);
-  await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
-}
 
 async function expectReplica({ fleet, source, target, guid }: House, dataset: string): Promise<void> {
   await fleet.start('sender', source);

@@ -75,28 +75,38 @@ describe('what a source may write', () => {
 });
 
 describe('the look before a receive', () => {
-  test('is at the dataset, its parent, what would arrive, and the origin', () => {
+  test('is at the dataset, all above it where it is to be made, what would arrive, and the origin', () => {
     expect(arrivalOf(full)).toBe('tank/a@now');
     expect(namesToLookAt(full)).toEqual(['tank/a', 'tank/a@now', 'tank']);
-    expect(namesToLookAt(clone)).toEqual(['tank/a', 'tank/a@now', 'tank', 'tank/o@x']);
+    expect(namesToLookAt({ ...clone, dataset: 'tank/a/b c' })).toEqual([
+      'tank/a/b c',
+      'tank/a/b c@now',
+      'tank',
+      'tank/a',
+      'tank/o@x',
+    ]);
     expect(namesToLookAt({ ...full, dataset: 'tank' })).toEqual(['tank', 'tank@now']);
+    expect(namesToLookAt({ ...incremental, dataset: 'tank/a/b' })).toEqual(['tank/a/b', 'tank/a/b@now']);
   });
 });
 
+const filesystem = (name: string, more: Partial<View> = {}): View => ({ name, type: 'filesystem', guid: '1', ...more });
+const snapshot = (name: string, guid: string): View => ({ name, type: 'snapshot', guid });
+const anywhere = { allow: [{ from: '*', into: 'tank' }] };
+const [tank, there] = [filesystem('tank'), filesystem('tank/a')];
+const partial = filesystem('tank/a', { resumeToken: '1-abc' });
+const origin = snapshot('tank/o@x', '10');
+
 describe('what is on the target decides:', () => {
-  const tank: View = { name: 'tank', guid: '1' };
-  const there: View = { name: 'tank/a', guid: '2' };
-  const partial: View = { ...there, resumeToken: '1-abc' };
-  const origin: View = { name: 'tank/o@x', guid: '10' };
-  const sameArrived: View = { name: 'tank/a@now', guid: '11' };
-  const otherArrived: View = { name: 'tank/a@now', guid: '99' };
+  const sameArrived = snapshot('tank/a@now', '11');
+  const otherArrived = snapshot('tank/a@now', '99');
 
   test.each<[string, ReceiveStart, View[], Code | 'fine']>([
     ['a full stream into a free place', full, [tank], 'fine'],
     ['a full stream into what exists', full, [tank, there], 'EXISTS'],
     ['a full stream that was interrupted', full, [tank, partial], 'fine'],
-    ['a full stream without a parent', full, [], 'NO_SUCH_DATASET'],
     ['a full stream into a pool that is not there', { ...full, dataset: 'pond' }, [], 'NO_SUCH_DATASET'],
+    ['a full stream below a pool that is not there', full, [], 'NO_SUCH_DATASET'],
     ['a full stream into a pool itself', { ...full, dataset: 'tank' }, [tank], 'EXISTS'],
     ['an incremental onto a dataset', incremental, [tank, there], 'fine'],
     ['an incremental that was interrupted', incremental, [tank, partial], 'fine'],
@@ -110,14 +120,75 @@ describe('what is on the target decides:', () => {
     ['a clone whose origin is another snapshot', clone, [tank, { ...origin, guid: '7' }], 'ORIGIN_MISSING'],
     ['a full stream with an origin that is not there', { ...full, origin: 'tank/o@x' }, [tank], 'ORIGIN_MISSING'],
     ['a full stream with an origin', { ...full, origin: 'tank/o@x' }, [tank, origin], 'ORIGIN_MISSING'],
-  ])('%s', (_what, start, seen, verdict) => expect(code(() => checkView(start, 'smos-00', seen))).toBe(verdict));
-
-  test('the token of an interrupted receive is handed back', () => {
-    expect(checkView(full, 'smos-00', [tank, partial])).toBe('1-abc');
-    expect(checkView(incremental, 'smos-00', [tank, there])).toBeUndefined();
+  ])('%s', (_what, start, seen, verdict) => {
+    expect(code(() => checkView(start, 'smos-00', seen, anywhere))).toBe(verdict);
   });
 
-  test('a place without its parent is told with the command that makes it', () => {
-    expect(() => checkView({ ...full, dataset: 'tank/b c/d' }, 'smos-00', [tank])).toThrow(/zfs create .*"tank\/b c"/);
+  test('the token of an interrupted receive is handed back', () => {
+    expect(checkView(full, 'smos-00', [tank, partial], anywhere)).toEqual({ token: '1-abc', parents: [] });
+    expect(checkView(incremental, 'smos-00', [tank, there], anywhere)).toEqual({ parents: [] });
+  });
+});
+
+describe('missing parents of a new dataset', () => {
+  const deep = { dataset: 'tank/back/x y/z' };
+  const parents = (seen: View[], into = 'tank', start: ReceiveStart = full) =>
+    checkView({ ...start, ...deep }, 'smos-00', seen, { allow: [{ from: 'smos-01', into }] }).parents;
+
+  test('are made from the topmost on, for a full stream and for a clone', () => {
+    expect(parents([tank])).toEqual(['tank/back', 'tank/back/x y']);
+    expect(parents([tank, filesystem('tank/back')])).toEqual(['tank/back/x y']);
+    expect(parents([tank, filesystem('tank/back'), filesystem('tank/back/x y')])).toEqual([]);
+    expect(parents([tank, origin], 'tank', clone)).toEqual(['tank/back', 'tank/back/x y']);
+  });
+
+  test('are made only where the source may write; of what lies above, the command is told that makes it', () => {
+    expect(parents([tank], 'tank/back')).toEqual(['tank/back', 'tank/back/x y']);
+    expect(parents([tank, filesystem('tank/back')], 'tank/back/x y')).toEqual(['tank/back/x y']);
+    expect(() => parents([tank], 'tank/back/x y')).toThrow(
+      expect.objectContaining({
+        code: 'NO_SUCH_DATASET',
+        message: expect.stringMatching(
+          /^tank\/back does not exist on smos-00.*smos-01.*zfs create -p -o canmount=off "tank\/back"$/,
+        ),
+      }),
+    );
+    expect(() => parents([tank], 'tank/back/x y/z')).toThrow(/zfs create .*"tank\/back\/x y"$/);
+  });
+
+  test('another source’s rules allow nothing', () => {
+    const allow = [
+      { from: 'smos-02', into: 'tank' },
+      { from: 'smos-01', into: 'tank/back' },
+    ];
+    const below = (dataset: string) => code(() => checkView({ ...full, dataset }, 'smos-00', [tank], { allow }));
+    expect(below('tank/back/x')).toBe('fine');
+    expect(below('tank/else/x')).toBe('NO_SUCH_DATASET');
+  });
+
+  test('are not made in a pool that is not there', () => {
+    expect(() => parents([])).toThrow(/there is no pool tank on smos-00/);
+  });
+
+  test('are not made below a volume, nor is anything received there', () => {
+    const volume = filesystem('tank/back', { type: 'volume' });
+    expect(() => parents([tank, volume])).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED', message: expect.stringMatching(/tank\/back .*is a volume/) }),
+    );
+    const below = () => checkView({ ...full, dataset: 'tank/back/x' }, 'smos-00', [tank, volume], anywhere);
+    expect(code(below)).toBe('UNSUPPORTED');
+  });
+
+  test('are not made below what is encrypted and has no key; the nearest there decides', () => {
+    const locked = filesystem('tank/back', { keystatus: 'unavailable' });
+    expect(() => parents([tank, locked])).toThrow(
+      expect.objectContaining({
+        code: 'KEY_REQUIRED',
+        message: expect.stringMatching(/tank\/back\/x y .*below tank\/back on smos-00.*zfs load-key/),
+      }),
+    );
+    expect(parents([tank, { ...locked, keystatus: 'available' }])).toEqual(['tank/back/x y']);
+    expect(parents([{ ...tank, keystatus: 'unavailable' }, filesystem('tank/back')])).toEqual(['tank/back/x y']);
+    expect(parents([tank, locked, filesystem('tank/back/x y', { keystatus: 'unavailable' })])).toEqual([]);
   });
 });

@@ -20,8 +20,9 @@ type Name =
   | ReceivePhase
   | 'locking, failed'
   | 'ready to discard'
-  | 'discarding, ended'
-  | 'discarding, failed'
+  | 'ready to make parents'
+  | 'preparing, ended'
+  | 'preparing, failed'
   | 'receiving, exited'
   | 'stopping, failed';
 type EventType = ReceiveEvent['type'];
@@ -29,27 +30,28 @@ type EventType = ReceiveEvent['type'];
 const states: Record<Name, ReceiveState> = {
   locking: begin,
   'locking, failed': { ...begin, error: earlier },
-  looking: { phase: 'looking', discard: false },
-  ready: { phase: 'ready', discard: false },
-  'ready to discard': { phase: 'ready', discard: true },
-  discarding: { phase: 'discarding', discard: true },
-  'discarding, ended': { phase: 'discarding', discard: true, ended: true },
-  'discarding, failed': { phase: 'discarding', discard: true, error: earlier },
-  receiving: { phase: 'receiving', discard: false },
-  'receiving, exited': { phase: 'receiving', discard: false, exited: true },
-  closing: { phase: 'closing', discard: false },
-  verifying: { phase: 'verifying', discard: false },
-  stopping: { phase: 'stopping', discard: false },
-  'stopping, failed': { phase: 'stopping', discard: false, error: earlier },
-  releasing: { phase: 'releasing', discard: false },
-  over: { phase: 'over', discard: false },
+  looking: { phase: 'looking', prepare: 'nothing' },
+  ready: { phase: 'ready', prepare: 'nothing' },
+  'ready to discard': { phase: 'ready', prepare: 'discard' },
+  'ready to make parents': { phase: 'ready', prepare: 'make-parents' },
+  preparing: { phase: 'preparing', prepare: 'discard' },
+  'preparing, ended': { phase: 'preparing', prepare: 'make-parents', ended: true },
+  'preparing, failed': { phase: 'preparing', prepare: 'make-parents', error: earlier },
+  receiving: { phase: 'receiving', prepare: 'nothing' },
+  'receiving, exited': { phase: 'receiving', prepare: 'nothing', exited: true },
+  closing: { phase: 'closing', prepare: 'nothing' },
+  verifying: { phase: 'verifying', prepare: 'nothing' },
+  stopping: { phase: 'stopping', prepare: 'nothing' },
+  'stopping, failed': { phase: 'stopping', prepare: 'nothing', error: earlier },
+  releasing: { phase: 'releasing', prepare: 'nothing' },
+  over: { phase: 'over', prepare: 'nothing' },
 };
 const events: Record<EventType, ReceiveEvent> = {
   locked: { type: 'locked' },
   refused: { type: 'refused', error },
-  accepted: { type: 'accepted', discard: false },
+  accepted: { type: 'accepted', prepare: 'nothing' },
   'first-frame': { type: 'first-frame' },
-  discarded: { type: 'discarded' },
+  prepared: { type: 'prepared' },
   end: { type: 'end' },
   broken: { type: 'broken', error },
   'lease-lost': { type: 'lease-lost', error },
@@ -70,7 +72,7 @@ const stray = row({
   refused: 'stay',
   accepted: 'stay',
   'first-frame': 'stay',
-  discarded: 'stay',
+  prepared: 'stay',
   end: 'stay',
   exited: 'stay',
   verified: 'stay',
@@ -88,7 +90,7 @@ const running = row({
   'not-verified': 'stay',
 });
 const lockingFailed: Cell = [{ phase: 'locking', error }];
-const discardingFailed: Cell = [{ phase: 'discarding', error }];
+const preparingFailed: Cell = [{ phase: 'preparing', error }];
 
 const table: Record<Name, Record<EventType, Cell>> = {
   locking: {
@@ -111,7 +113,7 @@ const table: Record<Name, Record<EventType, Cell>> = {
   },
   looking: {
     ...stray,
-    accepted: [{ phase: 'ready', discard: false }, 'grant'],
+    accepted: [{ phase: 'ready', prepare: 'nothing' }, 'grant'],
     refused,
     broken: refused,
     'lease-lost': refused,
@@ -119,29 +121,30 @@ const table: Record<Name, Record<EventType, Cell>> = {
     'not-verified': refused,
   },
   ready: { ...stray, ...failing, 'first-frame': [{ phase: 'receiving' }, 'spawn'] },
-  'ready to discard': { ...stray, ...failing, 'first-frame': [{ phase: 'discarding' }, 'discard'] },
-  discarding: {
+  'ready to discard': { ...stray, ...failing, 'first-frame': [{ phase: 'preparing' }, 'discard'] },
+  'ready to make parents': { ...stray, ...failing, 'first-frame': [{ phase: 'preparing' }, 'make-parents'] },
+  preparing: {
     ...stray,
-    discarded: [{ phase: 'receiving' }, 'spawn'],
-    end: [{ phase: 'discarding', ended: true }],
+    prepared: [{ phase: 'receiving' }, 'spawn'],
+    end: [{ phase: 'preparing', ended: true }],
     'receive-failed': failed,
-    broken: discardingFailed,
-    'lease-lost': discardingFailed,
-    'not-verified': discardingFailed,
+    broken: preparingFailed,
+    'lease-lost': preparingFailed,
+    'not-verified': preparingFailed,
   },
-  'discarding, ended': {
+  'preparing, ended': {
     ...stray,
-    discarded: [{ phase: 'closing' }, 'spawn', 'close-input'],
+    prepared: [{ phase: 'closing' }, 'spawn', 'close-input'],
     'receive-failed': failed,
-    broken: discardingFailed,
-    'lease-lost': discardingFailed,
-    'not-verified': discardingFailed,
+    broken: preparingFailed,
+    'lease-lost': preparingFailed,
+    'not-verified': preparingFailed,
   },
-  'discarding, failed': {
+  'preparing, failed': {
     ...stray,
     ...ignored,
-    discarded: ended,
-    end: [{ phase: 'discarding', ended: true }],
+    prepared: ended,
+    end: [{ phase: 'preparing', ended: true }],
     'receive-failed': ended,
   },
   receiving: {
@@ -184,9 +187,9 @@ describe.each(Object.entries(table))('a receive that is %s', (name, cells) => {
   });
 });
 
-test('partial state is dropped only when the look at the target says so', () => {
-  const [accepted] = next(states.looking, { type: 'accepted', discard: true });
-  expect(accepted).toMatchObject({ phase: 'ready', discard: true });
+test.each(['discard', 'make-parents'] as const)('the target is prepared as the look at it says: %s', (prepare) => {
+  const [accepted] = next(states.looking, { type: 'accepted', prepare });
+  expect(accepted).toMatchObject({ phase: 'ready', prepare });
 });
 
 /** What the world outside may say next, given what was asked of it; `choice` picks. */
@@ -196,7 +199,7 @@ interface World {
   granted: boolean;
   framed: boolean;
   ended: boolean;
-  discarding: boolean;
+  preparing: boolean;
   child: 'none' | 'running' | 'exited' | 'failed';
   verifying: boolean;
   releasing: boolean;
@@ -208,7 +211,7 @@ const fresh = (): World => ({
   granted: false,
   framed: false,
   ended: false,
-  discarding: false,
+  preparing: false,
   child: 'none',
   verifying: false,
   releasing: false,
@@ -218,10 +221,13 @@ const fresh = (): World => ({
 function possible(world: World): ReceiveEvent[] {
   const can: ReceiveEvent[] = [];
   if (world.lock === 'asked') can.push(events.locked, events.refused);
-  if (world.look) can.push({ type: 'accepted', discard: true }, events.accepted, events.refused);
+  if (world.look) {
+    can.push({ type: 'accepted', prepare: 'discard' }, { type: 'accepted', prepare: 'make-parents' });
+    can.push(events.accepted, events.refused);
+  }
   if (world.granted && !world.framed) can.push(events['first-frame']);
   if (world.framed && !world.ended) can.push(events.end);
-  if (world.discarding) can.push(events.discarded, events['receive-failed']);
+  if (world.preparing) can.push(events.prepared, events['receive-failed']);
   if (world.child === 'running') can.push(events.exited, events['receive-failed']);
   if (world.verifying) can.push(events.verified, events['not-verified']);
   if (world.releasing) can.push(events.released);
@@ -237,8 +243,8 @@ function settle(world: World, event: ReceiveEvent): void {
   if (event.type === 'accepted') world.look = false;
   if (event.type === 'first-frame') world.framed = true;
   if (event.type === 'end') world.ended = true;
-  if (event.type === 'discarded') world.discarding = false;
-  if (event.type === 'receive-failed' && world.discarding) world.discarding = false;
+  if (event.type === 'prepared') world.preparing = false;
+  if (event.type === 'receive-failed' && world.preparing) world.preparing = false;
   else if (event.type === 'receive-failed') world.child = 'failed';
   if (event.type === 'exited') world.child = 'exited';
   if (event.type === 'verified' || event.type === 'not-verified') world.verifying = false;
@@ -252,6 +258,11 @@ function play(choices: readonly number[]): { state: ReceiveState; effects: Recei
   const effects: ReceiveEffect[] = [];
   let state = begin;
 
+  const prepare = (): void => {
+    expect(happened, 'I11: nothing changes before the source has proved itself').toContain('first-frame');
+    expect(happened, 'nothing is prepared twice').not.toContain('prepared');
+    world.preparing = true;
+  };
   const check: Record<ReceiveEffect, () => void> = {
     look: () => {
       expect(world.lock).toBe('held');
@@ -262,13 +273,12 @@ function play(choices: readonly number[]): { state: ReceiveState; effects: Recei
       world.granted = true;
     },
     refuse: () => expect(state.error).toBeDefined(),
-    discard: () => {
-      expect(happened, 'I11: nothing changes before the source has proved itself').toContain('first-frame');
-      world.discarding = true;
-    },
+    discard: prepare,
+    'make-parents': prepare,
     spawn: () => {
       expect(happened, 'I11: nothing changes before the source has proved itself').toContain('first-frame');
-      expect(world.discarding).toBe(false);
+      expect(world.preparing).toBe(false);
+      expect(happened, 'nothing starts for a sender that has gone').not.toContain('broken');
       expect(happened, 'I13: nothing starts under a lost lease').not.toContain('lease-lost');
       expect(world.child).toBe('none');
       world.child = 'running';
@@ -290,7 +300,7 @@ function play(choices: readonly number[]): { state: ReceiveState; effects: Recei
     release: () => {
       expect(world.lock).toBe('held');
       expect(world.child, 'I13: no receive lives on without the lock').not.toBe('running');
-      expect(world.discarding, 'I13').toBe(false);
+      expect(world.preparing, 'I13').toBe(false);
       world.lock = 'released';
       world.releasing = true;
     },
@@ -335,7 +345,7 @@ test('I6, I7, I11, I13: no order of events breaks what a receive promises', () =
     { numRuns: 5000 },
   );
   // the schedules reach every corner
-  for (const effect of ['discard', 'say-done', 'close-input', 'interrupt', 'kill'] as const) {
+  for (const effect of ['discard', 'make-parents', 'say-done', 'close-input', 'interrupt', 'kill'] as const) {
     expect(seen.get(effect) ?? 0, effect).toBeGreaterThan(10);
   }
 });

@@ -1,0 +1,55 @@
+import { ZpsendError } from '../../schemas/errors.ts';
+import { isWithin } from '../../schemas/names.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+import type { View } from './admission.ts';
+
+/** `tank/a/b` to `tank` and `tank/a`, topmost first. */
+export function ancestorsOf(dataset: string): string[] {
+  const elements = dataset.split('/');
+  return elements.slice(1).map((_, index) => elements.slice(0, index + 1).join('/'));
+}
+
+/**
+ * The parents that a new dataset lacks, topmost first: placeholders to make below what is there. `places` is where the
+ * source may write, and nothing is made above. What is made takes its encryption from the nearest dataset that is there.
+ * @throws ZpsendError NO_SUCH_DATASET, UNSUPPORTED, KEY_REQUIRED
+ */
+export function missingParents(
+  start: ReceiveStart,
+  host: string,
+  seen: ReadonlyMap<string, View>,
+  places: readonly string[],
+): string[] {
+  const { dataset, source } = start;
+  const ancestors = ancestorsOf(dataset);
+  const missing = ancestors.filter((name) => !seen.has(name));
+  const nearest = seen.get(ancestors[ancestors.length - missing.length - 1] ?? '');
+  if (!nearest) {
+    const [pool = dataset] = ancestors;
+    throw new ZpsendError('NO_SUCH_DATASET', `there is no pool ${pool} on ${host}`, { dataset: pool });
+  }
+  if (nearest.type === 'volume') {
+    throw new ZpsendError(
+      'UNSUPPORTED',
+      `${nearest.name} on ${host} is a volume, and nothing can lie below it, so ${dataset} has no place there`,
+      { dataset, above: nearest.name },
+    );
+  }
+  const outside = missing.filter((name) => !places.some((into) => isWithin(name, into))).at(-1);
+  if (outside !== undefined) {
+    throw new ZpsendError(
+      'NO_SUCH_DATASET',
+      `${outside} does not exist on ${host}, and ${source} may write only below it: zfs create -p -o canmount=off "${outside}"`,
+      { dataset: outside },
+    );
+  }
+  if (missing.length > 0 && nearest.keystatus === 'unavailable') {
+    throw new ZpsendError(
+      'KEY_REQUIRED',
+      `${missing.join(', ')} would have to be made below ${nearest.name} on ${host}, whose key is not loaded there: ` +
+        `load it with zfs load-key`,
+      { dataset, above: nearest.name },
+    );
+  }
+  return missing;
+}

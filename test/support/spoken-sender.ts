@@ -1,0 +1,58 @@
+import { expect } from 'vitest';
+import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/direct/frame.ts';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import {
+  type CreditFinal,
+  creditMessageSchema,
+  type ReceiveStart,
+  receiveReadySchema,
+} from '../../schemas/transfer.ts';
+import type { Fleet } from './fleet.ts';
+
+/** A frame with bytes of the stream. */
+export function data(offset: number, body: Buffer): Buffer {
+  const head = Buffer.alloc(headerBytes);
+  writeHeader(head, 0, 'data', offset);
+  return Buffer.concat([head, body]);
+}
+
+/** A transfer whose sender, smos-01, is the test itself. */
+export interface Talk {
+  /** Publishes on the transfer's own subject. */
+  say(...frames: Buffer[]): void;
+  readonly subject: string;
+  /** The receiver's final word. */
+  readonly final: Promise<CreditFinal>;
+}
+
+let transfers = 0;
+
+/** Starts a receive on smos-00 as a sender would; resolves when the receiver listens for its data. */
+export async function begin(fleet: Fleet, what: Pick<ReceiveStart, 'dataset' | 'to'>): Promise<Talk> {
+  transfers += 1;
+  const transfer = `spoken${transfers}`;
+  const credit = Promise.withResolvers<void>();
+  const final = Promise.withResolvers<CreditFinal>();
+  fleet.bus.nc.subscribe(subjects.credit('smos-01', transfer, 'smos-00'), {
+    callback: (error, message) => {
+      const word = error ? undefined : creditMessageSchema.parse(message.json());
+      if (word?.type === 'credit') credit.resolve();
+      else if (word) final.resolve(word);
+    },
+  });
+  const start = { transfer, job: 'jobjobjob1', source: 'smos-01', partial: 'resume', ...what };
+  await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
+  const subject = subjects.data('smos-01', 'smos-00', transfer);
+  const say = (...frames: Buffer[]): void => {
+    for (const frame of frames) fleet.bus.nc.publish(subject, frame);
+  };
+  say(controlFrame('ping', 0));
+  await credit.promise;
+  return { say, subject, final: final.promise };
+}
+
+export async function expectUnlocked(fleet: Fleet): Promise<void> {
+  const locks = await openLocks(fleet.bus, 4);
+  await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+}
