@@ -51,7 +51,7 @@ const pick = <T>(list: readonly T[], at: number): T | undefined => list[at % Mat
 
 /**
  * The `zfs` command that a move comes to on this host, or undefined where there is nothing to do it to.
- * @param places datasets that it may touch; what it makes or moves comes below one of them
+ * @param places datasets that it may touch; what it makes or moves comes below one of them, and they stay themselves
  */
 export function commandOf(model: PoolModel, move: Move, places: (name: string) => boolean): string | undefined {
   const { op, which, where, name } = move;
@@ -61,6 +61,10 @@ export function commandOf(model: PoolModel, move: Move, places: (name: string) =
   if (dataset === undefined || parent === undefined) return undefined;
   const snapshots = all.flatMap((one) => model.datasets.get(one)?.snapshots.map((snap) => `${one}@${snap.name}`) ?? []);
   const snapshot = pick(snapshots, which);
+  const below = pick(
+    all.filter((one) => places(parentOf(one) ?? '')),
+    which,
+  );
   switch (op) {
     case 'create':
       return `create ${parent}/${name}`;
@@ -77,9 +81,9 @@ export function commandOf(model: PoolModel, move: Move, places: (name: string) =
         ) ?? dataset
       }`;
     case 'rename':
-      return `rename ${dataset} ${parent}/${name}`;
+      return below && `rename ${below} ${parent}/${name}`;
     case 'destroy':
-      return parentOf(dataset) === undefined ? undefined : `destroy -r ${dataset}`;
+      return below && `destroy -r ${below}`;
   }
   if (snapshot === undefined) return undefined;
   if (op === 'clone') return `clone ${snapshot} ${parent}/${name}`;

@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { plan } from '../../lib/plan/plan.ts';
+import { createZfs } from '../../lib/zfs/zfs.ts';
+import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
+import { isWithin, leafOf } from '../../schemas/names.ts';
+import type { SendRequest, Step } from '../../schemas/plan.ts';
+import { anyMove, commandOf, type Move } from '../support/histories.ts';
+import { PoolModel } from '../support/pool-model.ts';
+import { isReal, lab, MIB } from './zfs-under-test.ts';
+
+/** Always the same ones, so that a failure can be run again: `-t 'tree 7'`. */
+const seed = 20_261_124;
+const trees = 24;
+
+const z = lab(1024 * MIB);
+const zfs = createZfs({ host: 'here', env: z.env });
+
+interface History {
+  before: Move[];
+  /** How much of a first plan is carried out. */
+  steps: number;
+  after: Move[];
+  package: 'replication' | 'recursive';
+  selfContained: boolean;
+}
+
+const histories = fc.sample(
+  fc.record<History>({
+    before: fc.array(anyMove(), { minLength: 8, maxLength: 14 }),
+    steps: fc.nat(5),
+    after: fc.array(anyMove(), { maxLength: 5 }),
+    package: fc.constantFrom('replication', 'replication', 'recursive'),
+    selfContained: fc.boolean(),
+  }),
+  { seed, numRuns: trees },
+);
+
+/** Carries a command out on the model and, where ZFS would do it, on ZFS. */
+function play(model: PoolModel, moves: readonly Move[], places: (name: string) => boolean): void {
+  for (const move of moves) {
+    const command = commandOf(model, move, places);
+    if (command === undefined) continue;
+    const [verb, name = ''] = command.split(' ').filter((word) => word !== '-r');
+    // so that snapshots differ
+    if (verb === 'snapshot' && model.datasets.get(name.split('@')[0] ?? '')?.type === 'filesystem') {
+      z.write(name.split('@')[0] ?? '', 2000);
+    }
+    if (model.do(command)) z.ok(...command.split(' '));
+  }
+}
+
+async function listed(host: string, root: string): Promise<Inventory> {
+  return { host, datasets: await zfs.list({ dataset: root, recursive: true }) };
+}
+
+/** One step as the services do it, without them. */
+function carryOut({ to, from, target, origin }: Step): void {
+  const stream = z.stream(...(from ? ['-i', from.name] : []), to.name);
+  const clone = origin === undefined ? [] : ['-o', `origin=${origin}`];
+  const { exit, stderr } = z.feed(stream, 'receive', '-s', '-u', ...clone, `${target}@${leafOf(to.name)}`);
+  if (exit !== 0) throw new Error(`${JSON.stringify({ to, from, target, origin })}: ${stderr}`);
+}
+
+const newest = ({ name, snapshots }: DatasetEntry): string => `${name}@${snapshots.at(-1)?.name}`;
+
+describe('generated trees', () => {
+  it.each(histories.map((history, at) => [at, history] as const))('tree %i arrives as it is', async (at, history) => {
+    const [here, there] = [`${z.source}/t${at}`, `${z.target}/t${at}`];
+    const root = `${here}/r`;
+    const places = (name: string) => isWithin(name, root) || isWithin(name, `${here}/o`);
+    const model = new PoolModel('src', here);
+    for (const dataset of [here, there]) z.ok('create', dataset);
+    for (const command of [`create ${root}`, `create ${here}/o`, `snapshot -r ${here}@begin`]) {
+      model.run(command);
+      z.ok(...command.split(' '));
+    }
+    const planned = async () => {
+      const [source, target] = [await listed('src', here), await listed('dst', there)];
+      const leaf = source.datasets.find(({ name }) => name === root)?.snapshots.at(-1)?.name;
+      const request: SendRequest = {
+        dataset: leaf === undefined ? root : `${root}@${leaf}`,
+        to: { host: 'dst', dataset: `${there}/backup` },
+        package: leaf === undefined ? 'replication' : history.package,
+        selfContained: history.selfContained,
+        ...(leaf !== undefined && { skipMissing: true }),
+      };
+      return { result: plan(request, source, target), source };
+    };
+    const performed: Step[] = [];
+    const perform = (steps: readonly Step[], parents: readonly string[]) => {
+      for (const parent of parents) if (z.zfs('list', parent).exit !== 0) z.ok('create', '-o', 'canmount=off', parent);
+      for (const step of steps) carryOut(step);
+      performed.push(...steps);
+    };
+    const parentsOf = (result: Awaited<ReturnType<typeof planned>>['result']) =>
+      result.ok ? (result.notes ?? []).filter(({ kind }) => kind === 'placeholder').map(({ dataset }) => dataset) : [];
+
+    play(model, history.before, places);
+    const first = await planned();
+    if (first.result.ok) perform(first.result.steps.slice(0, history.steps), parentsOf(first.result));
+    play(model, history.after, places);
+    const { result, source } = await planned();
+    if (!result.ok) {
+      expect(result.error.code).toMatch(/^(ORIGIN_MISSING|NO_SUCH_SNAPSHOT|EXISTS|DIVERGED)$/);
+      return;
+    }
+    perform(result.steps, parentsOf(result));
+
+    const arrived = await listed('dst', there);
+    const onTarget = new Map(arrived.datasets.map((dataset) => [dataset.name, dataset]));
+    for (const { to, target } of result.steps) {
+      expect(onTarget.get(target)?.snapshots.find(({ name }) => name === leafOf(to.name))?.guid, to.name).toBe(to.guid);
+    }
+    for (const { target, origin } of performed) {
+      if (origin !== undefined) expect(onTarget.get(target)?.origin?.name, target).toBe(origin);
+    }
+    const byGuid = new Map(
+      source.datasets.flatMap(({ name, snapshots }) => snapshots.map((one) => [one.guid, `${name}@${one.name}`])),
+    );
+    for (const dataset of arrived.datasets) {
+      const twin = byGuid.get(dataset.snapshots.at(-1)?.guid ?? '');
+      if (twin && (dataset.type === 'filesystem' || !isReal))
+        expect(z.digest(newest(dataset)), twin).toBe(z.digest(twin));
+    }
+    const again = await planned();
+    expect(again.result).toMatchObject({ ok: true, steps: [] });
+  });
+});
