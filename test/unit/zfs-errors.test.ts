@@ -36,6 +36,7 @@ const expected: Partial<Record<Code, string[]>> = {
   NO_SUCH_DATASET: [
     'list: unknown dataset',
     'list: unknown pool',
+    'list: below a volume',
     'list: dataset below an unknown pool',
     'list: name begins with a dash',
     'receive: incremental into an unknown dataset',
@@ -134,6 +135,7 @@ const expected: Partial<Record<Code, string[]>> = {
   EXISTS: [
     'create: exists',
     'receive: clone into an existing dataset',
+    'receive: clone into an existing dataset, origin given',
     'receive: full into an existing dataset',
     'receive: full with -F into an existing dataset with snapshots',
     'receive: full into an existing pool root',
@@ -177,6 +179,7 @@ const expected: Partial<Record<Code, string[]>> = {
     'receive: clone whose origin is not there',
     'receive: clone with a wrong origin given',
     'receive: clone with an unknown origin given',
+    'receive: incremental whose base is not the origin given',
     'receive: clone with an origin of the same pool that is not its own',
   ],
   ABORTED: ['send: reader went away, exit status when SIGPIPE is ignored'],
