@@ -124,6 +124,26 @@ test('a clone’s past goes on in its origin’s dataset, for snapshots and for 
   }
 });
 
+test('a clone that was cut goes on from its token without being told its origin again', () => {
+  const [s, t] = [history(`${z.source}/cut`, '1'), `${z.target}/cut`];
+  z.ok('clone', `${s}@1`, `${s}-clone`);
+  for (const name of [s, `${s}-clone`]) {
+    z.write(name, 4_000_000);
+    z.ok('snapshot', `${name}@2`);
+  }
+  expect(bring(`${s}@1`, `${t}@1`)).toEqual(done);
+  // an incremental of the origin's own dataset, and one of its clone
+  for (const [at, to] of [`${s}@2`, `${s}-clone@2`].entries()) {
+    const into = `${t}-${at}`;
+    const cut = z.stream('-i', `${s}@1`, to).subarray(0, 3_000_000);
+    expect(z.feed(cut, 'receive', '-s', '-u', '-o', `origin=${t}@1`, `${into}@2`).exit).toBe(1);
+    const rest = z.stream('-t', z.value('receive_resume_token', into));
+    expect([to, z.feed(rest, 'receive', '-s', '-u', `${into}@2`)]).toEqual([to, done]);
+    expect(z.value('origin', into)).toBe(`${t}@1`);
+    expect(z.digest(`${into}@2`)).toBe(z.digest(to));
+  }
+});
+
 describe('promote', () => {
   test('takes over the origin, what is before it, and the clones of all that; one promote is one generation', () => {
     const a = history(`${z.source}/pa`, '1', '2', '3');
