@@ -146,7 +146,7 @@ function queue(state: ChainState, error: ErrorBody, now: number): Next {
 
 function afterFailure(state: ChainState, event: ChainEvent & { type: 'failed' }, limits: ChainLimits): Next {
   const { error, now } = event;
-  if (isQueued(error) && state.phase === 'asking' && !state.aborted) return queue(state, error, now);
+  if (isQueued(error) && state.phase === 'asking') return queue(state, error, now);
   const remedy = remedyFor(state, error, limits);
   const step = stepKey(currentStep(state));
   const known = state.trouble?.step === step ? state.trouble : null;
