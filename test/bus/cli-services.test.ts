@@ -81,6 +81,7 @@ describe('zpsend send', () => {
 
   test('to several targets exits with 3 when some failed, and tells each', async () => {
     const { target, zpsend } = await useWorld(['a']);
+    await target.zpool('create', 'tank');
     const { stdout, stderr, exitCode } = await zpsend('send', 'zones/test', 'smos-00', 'smos-00:tank/elsewhere');
     expect(stdout).toMatch(/^zones\/test to smos-00: done, 1 step/m);
     expect(stdout).toMatch(/^zones\/test to smos-00:tank\/elsewhere: failed after 0 of 1 step/m);

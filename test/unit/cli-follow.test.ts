@@ -129,6 +129,7 @@ describe('news of a package', () => {
     [{ a: 'done', b: 'done' } as const, false],
     [{ a: 'failed', b: 'refused' } as const, false],
     [{ a: 'pending', b: 'refused' } as const, false],
+    [{ a: 'done', b: 'failed', c: 'pending' } as const, false],
   ])('of %j is partly failed: %s', (states, partly) => {
     expect(hasFailedPartly(packageJob(states))).toBe(partly);
   });

@@ -148,6 +148,8 @@ describe('a package of which', () => {
     const excluded = await plan(tree, '-R', '--exclude', '2', 'pool/b@send');
     expect(excluded.stdout).toMatch(/^note: pool\/b\/2 .*excluded by 2$/m);
     expect(excluded.stdout).toMatch(/^5 steps in 2 datasets/m);
+    const twice = await plan(tree, '-R', '--exclude', '1', '--exclude', 'pool/b/2', 'pool/b@send');
+    expect(twice.stdout).toMatch(/^2 steps in 1 dataset/m);
     const path = changed('missing', ({ source }) => {
       datasetIn(source, 'pool/b/2').snapshots.pop();
     });

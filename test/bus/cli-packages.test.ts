@@ -1,0 +1,122 @@
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { jobSchema } from '../../schemas/job.ts';
+import { statusOutputSchema } from '../../schemas/output.ts';
+import { planReplySchema } from '../../schemas/plan.ts';
+import { quick, useFleet } from '../support/fleet.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+import type { SimHost } from '../support/sim-host.ts';
+
+const server = useNatsServer();
+const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+
+/** smos-01 with pool/b and a clone of each before it, all with @pre-send and @send, and a receiver on smos-00. */
+async function useTree(receiver: NodeJS.ProcessEnv = {}, bytes = 50_000) {
+  const fleet = await useFleet(server().url);
+  const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
+  await Promise.all([source, target].map((host) => host.zpool('create', 'pool')));
+  const write = (dataset: string) => source.zfs('set', `zfs-sim:write=${bytes}`, dataset);
+  await source.zfs('create', 'pool/b');
+  await source.zfs('create', 'pool/b/1');
+  await write('pool/b/1');
+  await source.zfs('snapshot', 'pool/b/1@clone2');
+  await source.zfs('clone', 'pool/b/1@clone2', 'pool/b/2');
+  for (const name of ['pre-send', 'send']) {
+    await Promise.all(['pool/b', 'pool/b/1', 'pool/b/2'].map(write));
+    await source.zfs('snapshot', '-r', `pool/b@${name}`);
+  }
+  await fleet.start('receiver', target, { ZPSEND_ALLOW: 'smos-01=pool', ...receiver });
+  const zpsend = (...args: string[]) =>
+    execa(process.execPath, [bin, ...args], {
+      env: { ...source.env, ...quick, NATS_URL: server().url },
+      extendEnv: false,
+      reject: false,
+    });
+  return { fleet, source, target, zpsend };
+}
+
+const guids = async (host: SimHost, dataset: string) =>
+  (await host.zfs('list', '-rHp', '-t', 'snapshot', '-o', 'guid', dataset)).trim().split('\n').toSorted();
+
+test('zpsend send -R sends the dataset and all below it, and has nothing to do the second time', async () => {
+  const { source, target, zpsend } = await useTree();
+  const first = await zpsend('send', '-R', 'pool/b@send', 'smos-00');
+  expect(first.stdout).toMatch(/^pool\/b@send to smos-00: done, 3 datasets, 7 steps, /);
+  expect(first.stderr).toMatch(/^smos-00: .*\(7 of 7, \d of 3 datasets\), /m);
+  expect(first.exitCode).toBe(0);
+  expect(await guids(target, 'pool/b')).toEqual(await guids(source, 'pool/b'));
+  expect((await target.zfs('get', '-Hp', '-o', 'value', 'origin', 'pool/b/2')).trim()).toBe('pool/b/1@clone2');
+
+  const [again, planned] = await Promise.all([
+    zpsend('send', '-R', 'pool/b@send', 'smos-00'),
+    zpsend('plan', '-r', 'pool/b@send', 'smos-00'),
+  ]);
+  expect([again.stdout, again.exitCode]).toEqual(['pool/b@send to smos-00: nothing to do, smos-00 has all of it', 0]);
+  expect([planned.stdout, planned.exitCode]).toEqual(['nothing to do: smos-00 has all of pool/b@send', 0]);
+});
+
+test('a dataset that cannot be sent is an error beside the others, with exit status 3', async () => {
+  const { source, target, zpsend } = await useTree();
+  await zpsend('send', '-R', 'pool/b@pre-send', 'smos-00');
+  await target.zfs('snapshot', 'pool/b/1@mine');
+
+  const plan = await zpsend('plan', '-R', 'pool/b@send', 'smos-00');
+  expect(plan.stdout).toMatch(/^2 steps in 2 datasets to smos-00/m);
+  expect(plan.stderr).toMatch(/^zpsend: DIVERGED: pool\/b\/1 on smos-01 .*\n {2}newest common: @pre-send\n/);
+  const json = await zpsend('plan', '--json', '-R', 'pool/b@send', 'smos-00');
+  expect(planReplySchema.parse(JSON.parse(json.stdout)).plan).toMatchObject({ refused: [{ dataset: 'pool/b/1' }] });
+  expect([plan.exitCode, json.exitCode, json.stderr]).toEqual([3, 3, '']);
+
+  const { stdout, stderr, exitCode } = await zpsend('send', '-R', '--quiet', 'pool/b@send', 'smos-00');
+  expect(stdout).toMatch(/^pool\/b@send to smos-00: 1 of 3 datasets failed, 2 of 2 steps done, /);
+  expect(stderr).toMatch(/^zpsend: DIVERGED: pool\/b\/1 on smos-01 [^\n]*$/);
+  expect(exitCode).toBe(3);
+  expect(await guids(target, 'pool/b/2')).toEqual(await guids(source, 'pool/b/2'));
+
+  const job = await zpsend('send', '-R', '--json', 'pool/b@send', 'smos-00');
+  expect(jobSchema.parse(JSON.parse(job.stdout)).datasets).toMatchObject({
+    total: 3,
+    failed: 1,
+    list: expect.arrayContaining([expect.objectContaining({ dataset: 'pool/b/1', state: 'refused' })]),
+  });
+  expect([job.stderr, job.exitCode]).toEqual(['', 3]);
+});
+
+test('a package that is refused as a whole sends nothing, with exit status 1', async () => {
+  const { source, target, zpsend } = await useTree();
+  await source.zfs('create', 'pool/b/3');
+  await source.zfs('snapshot', 'pool/b/3@other');
+  await source.zfs('snapshot', 'pool/b@late');
+  await source.zfs('snapshot', 'pool/b/1@late');
+  const { stdout, stderr, exitCode } = await zpsend('send', '-R', 'pool/b@late', 'smos-00');
+  expect(stdout).toMatch(/^pool\/b@late to smos-00: failed after 0 of /);
+  expect(stderr).toMatch(/^zpsend: NO_SUCH_SNAPSHOT: pool\/b\/2 on smos-01 /m);
+  expect(stderr).toMatch(/^zpsend: NO_SUCH_SNAPSHOT: pool\/b\/3 on smos-01 /m);
+  expect(exitCode).toBe(1);
+  expect((await target.zfs('list', '-Hp', '-o', 'name')).trim()).toBe('pool');
+
+  const skipping = await zpsend('send', '-R', '--skip-missing', '-d', 'pool/b@late', 'smos-00:pool/backup');
+  expect(skipping.stdout).toMatch(/^pool\/b@late to smos-00:pool\/backup\/b: done, 2 datasets, /);
+  expect(skipping.exitCode).toBe(0);
+  expect(await guids(target, 'pool/backup/b/1')).toEqual(await guids(source, 'pool/b/1'));
+});
+
+test('zpsend status shows how many datasets of a package are done', async () => {
+  const { fleet, source, zpsend } = await useTree({ ZFS_SIM_RECV_RATE: '4M' }, 20_000_000);
+  await fleet.start('sender', source);
+  const job = await fleet.begin('smos-01', {
+    dataset: 'pool/b@send',
+    to: { host: 'smos-00' },
+    package: 'replication',
+  });
+  const locks = await openLocks(fleet.bus, 4);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).not.toHaveLength(0);
+  const [people, json] = await Promise.all([zpsend('status', 'smos-01'), zpsend('status', '--json', 'smos-01')]);
+  expect(people.stdout).toMatch(/^smos-01 +\S+ +running +pool\/b@send +smos-00 +0\/3 +0\/7 /m);
+  const [host] = statusOutputSchema.parse(JSON.parse(json.stdout)).hosts;
+  expect(host?.jobs).toMatchObject([{ job, datasets: { total: 3, done: 0 } }]);
+  expect((await zpsend('abort', job)).exitCode).toBe(0);
+  expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'failed', error: { code: 'ABORTED' } });
+});
