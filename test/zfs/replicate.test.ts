@@ -1,39 +1,19 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
-import { type ServiceProcess, startService } from '../support/service.ts';
+import type { ServiceProcess } from '../support/service.ts';
+import { fast, slow, startHere as startOn } from './services.ts';
 
 const server = useNatsServer();
 const zfs = lab(1024 * MIB);
 const seven = ['now', 'now2', '8550', '18569', '20392', '30577', '4387'];
-const slowZfs = dirname(fileURLToPath(new URL('../support/slow-zfs/zfs', import.meta.url)));
 
 const source = () => `${zfs.source}/test`;
 const target = () => `${zfs.target}/test`;
 const body = () => ({ dataset: source(), to: { host: 'smos-00', dataset: target() } });
-const rateFile = join(mkdtempSync(join(tmpdir(), 'zpsend-rate-')), 'rate');
-/** `zfs send` at so many bytes a second, from the next one on. */
-const slow = (rate: number): void => writeFileSync(rateFile, String(rate));
-
-const startHere = (service: 'sender' | 'receiver', host: string): Promise<ServiceProcess> =>
-  startService(service, {
-    ...zfs.env,
-    PATH: [slowZfs, zfs.env.PATH].join(delimiter),
-    SLOW_ZFS_NODE: process.execPath,
-    SLOW_ZFS_RATE_FILE: rateFile,
-    NATS_URL: server().url,
-    ZPSEND_HOST: host,
-    ZPSEND_ALLOW: `*=${zfs.target}`,
-    // an emulated machine takes its time
-    ZPSEND_LOCK_SECONDS: '15',
-    ZPSEND_SILENCE_SECONDS: '10',
-  });
+const startHere = (service: 'sender' | 'receiver', host: string) => startOn(zfs, server().url, service, host);
 
 /** Started once: starting Node is what takes longest in an emulated machine. */
 let receiver: ServiceProcess;
@@ -67,7 +47,7 @@ const expectNoTrace = async (fleet: Fleet): Promise<void> => {
 };
 
 beforeEach(() => {
-  rmSync(rateFile, { force: true });
+  fast();
   zfs.ok('create', source());
 });
 afterEach(() => {
@@ -137,7 +117,7 @@ test('I9: a sender killed in the middle of a long stream: the next run continues
     .poll(() => zfs.zfs('get', '-Hp', '-o', 'value', 'receive_resume_token', target()).stdout, { timeout: 60_000 })
     .toMatch(/^1-/);
 
-  rmSync(rateFile, { force: true });
+  fast();
   sender = await startHere('sender', 'smos-01');
   const again = await fleet.send('smos-01', body());
   expect(again).toMatchObject({ state: 'done', done: 1 });
@@ -172,7 +152,7 @@ test('a sender told to stop in mid-stream leaves no hold and no lock, and the ne
   await midStream(fleet, job, MIB);
   expect(await sender.end('SIGTERM')).toBe(0);
   await expectNoTrace(fleet);
-  rmSync(rateFile, { force: true });
+  fast();
   sender = await startHere('sender', 'smos-01');
   expect(await fleet.send('smos-01', body())).toMatchObject({ state: 'done', done: 1 });
   expectEqual();

@@ -1,0 +1,34 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Lab } from '../contract/zfs-under-test.ts';
+import { type ServiceProcess, startService } from '../support/service.ts';
+
+const slowZfs = dirname(fileURLToPath(new URL('../support/slow-zfs/zfs', import.meta.url)));
+const rateFile = join(mkdtempSync(join(tmpdir(), 'zpsend-rate-')), 'rate');
+
+/** `zfs send` at so many bytes a second, from the next one on. */
+export const slow = (rate: number): void => writeFileSync(rateFile, String(rate));
+/** `zfs send` as fast as it is. */
+export const fast = (): void => rmSync(rateFile, { force: true });
+
+/** Starts a service on this machine's own ZFS, which may write to the lab's target. */
+export const startHere = (
+  zfs: Lab,
+  url: string,
+  service: 'sender' | 'receiver',
+  host: string,
+): Promise<ServiceProcess> =>
+  startService(service, {
+    ...zfs.env,
+    PATH: [slowZfs, zfs.env.PATH].join(delimiter),
+    SLOW_ZFS_NODE: process.execPath,
+    SLOW_ZFS_RATE_FILE: rateFile,
+    NATS_URL: url,
+    ZPSEND_HOST: host,
+    ZPSEND_ALLOW: `*=${zfs.target}`,
+    // an emulated machine takes its time
+    ZPSEND_LOCK_SECONDS: '15',
+    ZPSEND_SILENCE_SECONDS: '10',
+  });
