@@ -76,7 +76,8 @@ Examples:
   zpsend demo                          see it work on this machine, thrown away afterwards
   zpsend doctor                        what is missing here
   zpsend send zones/test smos-00       send what smos-00 lacks of this host's zones/test
-  zpsend plan zones/test smos-00       what that would be
+  zpsend send -R zones/vm smos-00      the same with all datasets below zones/vm
+  zpsend plan zones/test smos-00       what would be sent
 
 NATS is found through NATS_URL, NATS_CREDS, NATS_CONTEXT and so on, as the nats CLI finds it.`;
 

@@ -18,7 +18,10 @@ interface Options extends SendOptions, JsonOption {
 export function addSend(program: Command, cli: Cli): void {
   withSendOptions(program.command('send'))
     .summary('send snapshots to one or more hosts, and follow it')
-    .description('Sends what the targets lack of a dataset, one single stream per snapshot, and follows it to the end.')
+    .description(
+      'Sends what the targets lack of a dataset, or of all below it too (-R, -r), one single stream per snapshot, and ' +
+        'follows it to the end.',
+    )
     .argument('<source>', 'what: [HOST:]DATASET[@SNAPSHOT]; without HOST from this host')
     .argument('<target...>', 'where: HOST[:DATASET]; without DATASET under the same name')
     .option('-q, --quiet', 'say nothing but errors and results')
