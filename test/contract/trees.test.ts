@@ -62,11 +62,15 @@ function carryOut({ to, from, target, origin }: Step): void {
   if (exit !== 0) throw new Error(`${JSON.stringify({ to, from, target, origin })}: ${stderr}`);
 }
 
+/** A second try needs names of its own. */
+let tries = 0;
+
 const newest = ({ name, snapshots }: DatasetEntry): string => `${name}@${snapshots.at(-1)?.name}`;
 
 describe('generated trees', () => {
   it.each(histories.map((history, at) => [at, history] as const))('tree %i arrives as it is', async (at, history) => {
-    const [here, there] = [`${z.source}/t${at}`, `${z.target}/t${at}`];
+    const mark = `t${at}x${tries++}`;
+    const [here, there] = [`${z.source}/${mark}`, `${z.target}/${mark}`];
     const root = `${here}/r`;
     const places = (name: string) => isWithin(name, root) || isWithin(name, `${here}/o`);
     const model = new PoolModel('src', here);

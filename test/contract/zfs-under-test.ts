@@ -177,7 +177,11 @@ function digestOfFiles(snapshot: string): string {
   done('mount', '-t', 'zfs', snapshot, folder);
   try {
     const hash = createHash('sha256');
-    for (const file of readdirSync(folder).sort()) hash.update(file).update(readFileSync(join(folder, file)));
+    // folders are where other datasets are mounted
+    const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile());
+    for (const { name } of files.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      hash.update(name).update(readFileSync(join(folder, name)));
+    }
     return hash.digest('hex');
   } finally {
     done('umount', folder);
