@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { publishEvent } from '../../lib/bus/events.ts';
 import { type EventWhat, subjects } from '../../lib/bus/subjects.ts';
 import { composed } from '../../lib/plan/compose.ts';
@@ -7,11 +6,10 @@ import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
 import type { Evidence, SendRequest } from '../../schemas/plan.ts';
 import type { ChainDeps } from './chain.ts';
-import { maxTries } from './chain-state.ts';
 import { type RunningChains, runChains } from './chains.ts';
-import { backOff, isPassing } from './failure.ts';
 import { sweepHolds } from './holds.ts';
 import { narrator } from './narration.ts';
+import { patiently } from './patience.ts';
 import { makePlans, type Planned } from './planning.ts';
 import { type Progress, progressOf } from './progress.ts';
 import { replanner } from './replanning.ts';
@@ -86,32 +84,31 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const status = (): Job => last ?? describe(undefined, true);
   const tell = (what: EventWhat) => publishEvent(deps.bus, subjects.event(host, 'job', what), status());
 
-  /** Listings that waiting may help are asked for again. */
-  async function planned(): Promise<Planned> {
-    let swept = false;
-    for (let tries = 0; ; tries += 1) {
-      try {
-        const all = await makePlans(deps, request);
-        if (!swept) {
-          swept = true;
-          await sweepHolds(zfs, all.source, deps.livingJobs, deps.log);
-        }
-        say.listed(all.source, all.target);
-        return all;
-      } catch (thrown) {
-        const error = ZpsendError.from(thrown).toBody();
-        const isHopeless = tries >= maxTries || performance.now() - began > deps.patienceMs;
-        if (isHopeless || !isPassing(error.code)) throw thrown;
-        waiting = error;
-        say.waiting(error);
-        await sleep(backOff(tries), undefined, { signal: stop.signal });
-        waiting = undefined;
-      }
+  async function make(): Promise<Planned> {
+    const made = await makePlans(deps, request);
+    say.listed(made.source, made.target);
+    return made;
+  }
+
+  let swept = false;
+  async function begin(): Promise<Planned> {
+    const made = await make();
+    if (!swept) {
+      swept = true;
+      await sweepHolds(zfs, made.source, deps.livingJobs, deps.log);
     }
+    return made;
   }
 
   async function run(): Promise<Outcome> {
-    const { plans } = await Promise.race([planned(), rejectedBy(stop.signal)]);
+    const { plans } = await patiently(begin, {
+      ms: deps.patienceMs,
+      signal: stop.signal,
+      waits(error) {
+        waiting = error;
+        if (error) say.waiting(error);
+      },
+    });
     if (isRefusal(plans)) return plans;
     const { datasets } = plans;
     progress = progressOf(datasets);
@@ -126,11 +123,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       plans: datasets,
       parallel: request.parallel ?? deps.parallel,
       progress,
-      replan: replanner(host, async () => {
-        const all = await makePlans(deps, request);
-        say.listed(all.source, all.target);
-        return all;
-      }),
+      replan: replanner(host, make),
       say,
       failed: (dataset, error, evidence) => {
         first ??= { dataset, error, evidence };
@@ -173,8 +166,3 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     },
   };
 }
-
-const rejectedBy = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });

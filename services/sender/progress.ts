@@ -33,10 +33,13 @@ interface Entry {
   readonly dataset: string;
   readonly target: string;
   state: JobDataset['state'];
+  /** Of the plan that it goes by; none once it has ended. */
   steps: readonly Step[];
   /** The first of `steps` that is still to come. */
   at: number;
   done: number;
+  /** Steps to come. */
+  toCome: number;
   /** Estimated bytes of the steps to come. */
   left: number;
   bytes: number;
@@ -72,23 +75,17 @@ export function progressOf(plans: readonly DatasetPlan[]): Progress {
       steps,
       at: 0,
       done: 0,
+      toCome: steps.length,
       left: sizeOfAll(steps),
       bytes: 0,
       error: refusal?.error,
     }),
   );
-  const none: Entry = {
-    dataset: '',
-    target: '',
-    state: 'done',
-    steps: [],
-    at: 0,
-    done: 0,
-    left: 0,
-    bytes: 0,
-    error: undefined,
-  };
-  const entryOf = (chain: number): Entry => entries[chain] ?? none;
+  function entryOf(chain: number): Entry {
+    const entry = entries[chain];
+    if (!entry) throw new RangeError(`the plan has no chain ${chain}`);
+    return entry;
+  }
   const count = (state: JobDataset['state']): number => entries.filter((entry) => entry.state === state).length;
   const sums = {
     left: entries.reduce((sum, { steps }) => sum + steps.length, 0),
@@ -110,15 +107,16 @@ export function progressOf(plans: readonly DatasetPlan[]): Progress {
     planned(chain, steps) {
       const entry = entryOf(chain);
       const left = sizeOfAll(steps);
-      sums.left += steps.length - (entry.steps.length - entry.at);
+      sums.left += steps.length - entry.toCome;
       sums.size += left - entry.left;
-      Object.assign(entry, { steps, at: 0, left });
+      Object.assign(entry, { steps, at: 0, toCome: steps.length, left });
     },
     arrived(chain, step, sent) {
       const entry = entryOf(chain);
       const size = sizeOf(step);
       entry.at += 1;
       entry.done += 1;
+      entry.toCome -= 1;
       entry.left -= size ?? 0;
       sums.left -= 1;
       sums.done += 1;
@@ -126,7 +124,7 @@ export function progressOf(plans: readonly DatasetPlan[]): Progress {
     },
     ended(chain, bytes, error) {
       const entry = entryOf(chain);
-      Object.assign(entry, { state: error ? 'failed' : 'done', bytes, error });
+      Object.assign(entry, { state: error ? 'failed' : 'done', steps: [], bytes, error });
       sums.bytes += bytes;
       if (error) sums.failed += 1;
       else sums.doneDatasets += 1;
@@ -170,13 +168,13 @@ function listOf(entries: readonly Entry[], live: ReadonlyMap<number, Live>): Job
 }
 
 function datasetOf(entry: Entry, live: Live | undefined): JobDataset {
-  const { dataset, target, steps, at, done } = entry;
+  const { dataset, target, toCome, done } = entry;
   const error = live?.waiting ?? entry.error;
   return {
     dataset,
     target,
     state: live?.waiting ? 'waiting' : entry.state,
-    steps: done + steps.length - at,
+    steps: done + toCome,
     done,
     bytes: live?.bytes ?? entry.bytes,
     ...(error && { error }),

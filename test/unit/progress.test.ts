@@ -90,6 +90,9 @@ describe('progress', () => {
     progress.planned(0, [two, stepOf('a', 9, 1)]);
     expect(progress.isLeft(0, steps, 1), 'it is of an older plan').toBe(false);
     expect(progress.tell(none, false).size).toBe(10 + 50 + 1 + 5);
+    const other = plans[1]?.steps ?? [];
+    progress.ended(1, 0, full);
+    expect(progress.isLeft(1, other, 0), 'it never comes').toBe(false);
   });
 
   test('lists what needs looking at first, what a dataset waits for, and without the list only the counts', () => {

@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import { maxTries } from './chain-state.ts';
+import { backOff, isPassing } from './failure.ts';
+
+export interface Patience {
+  /** How long failures are borne from the first one on, in milliseconds. */
+  readonly ms: number;
+  /** Ends the waiting. */
+  readonly signal: AbortSignal;
+  /** Told what it waits for, and undefined when it tries again. */
+  readonly waits: (error: ErrorBody | undefined) => void;
+}
+
+/**
+ * Tries again what a job begins with, as long as waiting may help.
+ * @throws ZpsendError the failure that waiting does not help, or the signal's reason
+ */
+export async function patiently<T>(work: () => Promise<T>, { ms, signal, waits }: Patience): Promise<T> {
+  const aborted = abortOf(signal);
+  let since: number | undefined;
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await Promise.race([work(), aborted]);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = ZpsendError.from(thrown);
+      since ??= performance.now();
+      if (!isPassing(error.code) || tries >= maxTries || performance.now() - since > ms) throw error;
+      waits(error.toBody());
+    }
+    await Promise.race([sleep(backOff(tries), undefined, { ref: false }), aborted]);
+    waits(undefined);
+  }
+}
+
+/** Rejects when the signal is aborted; handled also where nobody waits for it any more. */
+function abortOf(signal: AbortSignal): Promise<never> {
+  const aborted = new Promise<never>((_, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+  aborted.catch(() => {});
+  return aborted;
+}
