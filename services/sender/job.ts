@@ -111,8 +111,9 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     });
     if (isRefusal(plans)) return plans;
     const { datasets } = plans;
-    progress = progressOf(datasets);
     const whole = composed(plans);
+    // where nothing is tried, the job is about what stands in the way
+    progress = progressOf(whole.ok ? datasets : datasets.filter(({ refusal }) => refusal));
     if (!whole.ok) return whole;
     say.planned(plans);
     const refused = datasets.find(({ refusal }) => refusal);
