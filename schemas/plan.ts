@@ -83,11 +83,10 @@ export const refusedSchema = z.strictObject({
 /** What a person should know of a package before it runs. */
 export const noteSchema = z.strictObject({
   /**
-   * - `renamed`: the source's dataset has another name than when it was sent; the target's keeps its own
    * - `skipped`: the dataset is left out
    * - `placeholder`: a parent that the target lacks is made, empty and never mounted
    */
-  kind: z.enum(['renamed', 'skipped', 'placeholder']),
+  kind: z.enum(['skipped', 'placeholder']),
   /** On the source; of a placeholder, on the target. */
   dataset: datasetSchema,
   message: z.string(),

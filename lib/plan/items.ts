@@ -68,10 +68,10 @@ export function planItems(
   return { datasets: [...plans.values()], notes };
 
   function stepsOf(item: Item): Step[] | Refusal {
-    const { parent, existing, dataset, rival } = item;
-    if (rival) return sameTarget(item, rival);
+    const { parent, existing, dataset } = item;
     const obstacle = parent && !existing ? context.refusalOf(parent) : undefined;
     if (parent && obstacle) return blockedBy(item, parent, obstacle, 'lies below it');
+    if (item.formerly !== undefined) return renamed(item, item.formerly, source.host, target.host);
     const plan = datasetSteps({
       source: { host: source.host, dataset },
       target: { host: target.host, name: item.target, dataset: existing },
@@ -118,12 +118,13 @@ function needsOf(item: Item, context: CloneContext): Need<Item>[] {
   return needs;
 }
 
-const sameTarget = ({ dataset, target }: Item, rival: Item): Refusal =>
+const renamed = ({ dataset, target }: Item, formerly: string, source: string, host: string): Refusal =>
   refuse(
     'EXISTS',
-    `${dataset.name} and ${rival.dataset.name} would both be ${target} on the target, since one of them or what it lies in ` +
-      'was renamed. Way out: rename it on the target too.',
-    { details: { dataset: target, rival: rival.dataset.name } },
+    `${dataset.name} on ${source} is on ${host} under another name, ${formerly}, and not as ${target}: it was renamed since. ` +
+      `Ways out: zfs rename ${formerly} ${target} on ${host}, and it goes on from there; or, if ${formerly} is something ` +
+      `else, send ${dataset.name} there by itself once.`,
+    { details: { host, dataset: target, formerly } },
   );
 
 const tooLong = ({ dataset, target }: Item, { to }: Step): Refusal =>

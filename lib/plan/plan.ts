@@ -60,6 +60,6 @@ function planPackage(request: SendRequest, source: Inventory, target: Inventory)
   }));
   return {
     datasets: [...plans.datasets, ...missing],
-    notes: [...selection.notes, ...matched.notes, ...plans.notes],
+    notes: [...selection.notes, ...plans.notes],
   };
 }

@@ -261,38 +261,54 @@ describe('between two runs', () => {
     expect(table(planned(source, target, 'pool/b@s2', replication))).toEqual(['incr pool/b@s2 pool/b@s1']);
   });
 
-  it('a descendant was renamed: the target goes on under its own name, below it too, and the plan says so', () => {
+  it('a descendant was renamed: it is refused with what lies below it, says where it is, and goes on once renamed there', () => {
     const source = first();
     const target = having(source, empty(), 'pool/b@s1', replication);
     source.run('rename pool/b/1 pool/b/moved', 'snapshot -r pool/b@s2');
     const result = planned(source, target, 'pool/b@s2', replication);
-    expect(result.ok && result.steps.map((step) => [step.to.name, step.target])).toEqual([
-      ['pool/b@s2', 'pool/b'],
-      ['pool/b/moved@s2', 'pool/b/1'],
-      ['pool/b/moved/x@s2', 'pool/b/1/x'],
+    expect(table(result)).toEqual(['incr pool/b@s2 pool/b@s1']);
+    expect(result.ok && result.refused).toMatchObject([
+      { dataset: 'pool/b/moved', error: { code: 'EXISTS', details: { formerly: 'pool/b/1' } } },
+      { dataset: 'pool/b/moved/x', error: { code: 'EXISTS', details: { needs: 'pool/b/moved' } } },
     ]);
-    expect(result.ok && result.notes).toEqual([
-      {
-        kind: 'renamed',
-        dataset: 'pool/b/moved',
-        message:
-          'pool/b/moved was sent under another name before: the target has it as pool/b/1, and it goes on there. ' +
-          'To follow the new name: zfs rename pool/b/1 pool/b/moved on the target',
-      },
+    expect(result.ok && result.refused?.[0]?.error.message).toContain('zfs rename pool/b/1 pool/b/moved on dst');
+    target.run('rename pool/b/1 pool/b/moved');
+    expect(table(planned(source, target, 'pool/b@s2', replication))).toEqual([
+      'incr pool/b@s2 pool/b@s1',
+      'incr pool/b/moved@s2 pool/b/moved@s1',
+      'incr pool/b/moved/x@s2 pool/b/moved/x@s1',
     ]);
   });
 
-  it('another took its name: that one is refused, and nothing of the old one is touched', () => {
+  it('another took its name: both are refused, and nothing of the old one is touched', () => {
     const source = first();
     const target = having(source, empty(), 'pool/b@s1', replication);
     source.run('rename pool/b/1 pool/b/moved', 'create pool/b/1', 'snapshot -r pool/b@s2');
     const result = planned(source, target, 'pool/b@s2', replication);
     expect(result.ok && result.refused?.map(({ dataset, error }) => [dataset, error.code])).toEqual([
-      ['pool/b/1', 'EXISTS'],
+      ['pool/b/1', 'DIVERGED'],
+      ['pool/b/moved', 'EXISTS'],
+      ['pool/b/moved/x', 'EXISTS'],
     ]);
-    expect(result.ok && result.steps.map((step) => `${step.to.name} ${step.target}`)).toContain(
-      'pool/b/moved@s2 pool/b/1',
-    );
+  });
+
+  it('what another host received from the same image is never written to', () => {
+    const source = first();
+    const target = having(source, empty(), 'pool/b@s1', replication);
+    const image = { name: 'v1', guid: '77', createtxg: 3 };
+    source.run('create pool/b/vm');
+    source.datasets.get('pool/b/vm')?.snapshots.push(image);
+    source.run('snapshot -r pool/b@s2');
+    target.run('create pool/b/theirs');
+    target.datasets.get('pool/b/theirs')?.snapshots.push({ ...image });
+    const result = planned(source, target, 'pool/b@s2', replication);
+    expect(result.ok && result.steps.map((step) => step.target)).not.toContain('pool/b/theirs');
+    expect(result.ok && result.refused?.map(({ dataset }) => dataset)).toEqual(['pool/b/vm']);
+    // the way out that it is told
+    expect(table(planned(source, target, 'pool/b/vm'))).toEqual([
+      'full pool/b/vm@v1 -',
+      'incr pool/b/vm@s2 pool/b/vm@v1',
+    ]);
   });
 
   it('a copy is not taken for what it was copied from, also when that is left out', () => {

@@ -18,6 +18,8 @@ interface Case {
   request: Wish;
 }
 interface Wish {
+  /** Whether a recursive snapshot is made just before. */
+  fresh: boolean;
   package: 'replication' | 'recursive';
   selfContained: boolean;
   skipMissing: boolean;
@@ -33,6 +35,7 @@ interface Run {
 }
 
 const wish: fc.Arbitrary<Wish> = fc.record({
+  fresh: fc.constantFrom(true, true, true, false),
   package: fc.constantFrom('replication', 'replication', 'recursive'),
   selfContained: fc.boolean(),
   skipMissing: fc.constantFrom(true, true, true, false),
@@ -111,6 +114,11 @@ function carryOut(
   }
 }
 
+function refresh(source: PoolModel, { fresh }: Wish, told: string[]): void {
+  const command = `snapshot -r ${root}@n${told.length}`;
+  if (fresh && source.do(command)) told.push(command);
+}
+
 /** Both sides as the histories leave them. */
 function worldOf(one: Case): { source: PoolModel; target: PoolModel; request: SendRequest; told: string[] } {
   const source = new PoolModel('src', 'tank').run('create tank/r', 'create tank/o', 'snapshot -r tank@begin');
@@ -121,12 +129,14 @@ function worldOf(one: Case): { source: PoolModel; target: PoolModel; request: Se
     [one.between, one.second],
   ] as const) {
     told.push(...play(source, history, onSource));
+    refresh(source, request, told);
     const asked = requestFor(source, request);
     carryOut(source, target, planned(source, target, asked), steps, isPromoted(told));
     told.push(`replicate ${JSON.stringify(asked)} ${steps}`);
   }
   told.push(...play(source, one.after, onSource));
   told.push(...play(target, one.there, onTarget).map((command) => `on the target: ${command}`));
+  refresh(source, one.request, told);
   const request = requestFor(source, one.request);
   told.push(JSON.stringify(request));
   return { source, target, request, told };
@@ -155,7 +165,7 @@ function wantedGuids(source: PoolModel, target: PoolModel, request: SendRequest,
   });
 }
 
-const runs = { numRuns: 2500 };
+const runs = { numRuns: 5000 };
 
 describe('whatever happened to both sides, a package', () => {
   it('can be carried out step by step, sends nothing twice, destroys nothing, brings all, and then is done', () => {
@@ -182,6 +192,7 @@ describe('whatever happened to both sides, a package', () => {
         seen.partly += result.refused ? 1 : 0;
         seen.clones += result.steps.some((step) => step.origin) ? 1 : 0;
         seen.bookmarks += result.steps.some((step) => step.from?.kind === 'bookmark') ? 1 : 0;
+        seen.renamed += result.refused?.some(({ error }) => error.details?.formerly) ? 1 : 0;
         for (const { kind } of result.notes ?? []) seen[kind === 'placeholder' ? 'placeholders' : kind]++;
         const had = picture(target);
         try {
