@@ -1,4 +1,5 @@
 import type { SnapshotEntry } from '../../schemas/inventory.ts';
+import { leafOf } from '../../schemas/names.ts';
 import type { Evidence } from '../../schemas/plan.ts';
 import { type Base, leafOfBase, newestCommon } from './bases.ts';
 import { evidenceOf } from './evidence.ts';
@@ -10,16 +11,29 @@ export function diverged(task: DatasetTask, common: Base | undefined): Refusal {
   const { source, target } = task;
   const evidence = evidenceOf(source.dataset, target.dataset, common);
   const onTarget = target.dataset?.snapshots.find((entry) => entry.guid === common?.guid);
-  const way = onTarget
-    ? `roll the target back (zfs rollback -r ${target.name}@${onTarget.name} on ${target.host} destroys what is newer), ` +
-      'or receive under another name'
-    : `receive under another name, or move ${target.name} on ${target.host} out of the way`;
+  const bookmark = bookmarkOfOrigin(task);
+  const way = bookmark
+    ? `${bookmark} on ${source.host}, since the snapshot that both have went to another dataset with zfs promote, and it goes on from there`
+    : onTarget
+      ? `roll the target back (zfs rollback -r ${target.name}@${onTarget.name} on ${target.host} destroys what is newer), ` +
+        'or receive under another name'
+      : `receive under another name, or move ${target.name} on ${target.host} out of the way`;
   return refused(
     task,
     'DIVERGED',
     `${pair(task)} have diverged: ${inWords(task, common, evidence)}. Ways out: ${way}.`,
     evidence,
   );
+}
+
+/**
+ * A dataset whose clone was promoted lost its snapshots to that clone, and its next incremental is a clone's, which what
+ * exists does not take; a bookmark of its own mends that (zfs-bookmark(8), contract/clones.test.ts).
+ */
+function bookmarkOfOrigin({ source: { dataset }, target }: DatasetTask): string | undefined {
+  const newest = target.dataset?.snapshots.at(-1);
+  if (newest === undefined || dataset.origin?.guid !== newest.guid) return undefined;
+  return `zfs bookmark ${dataset.origin.name} ${dataset.name}#${leafOf(dataset.origin.name)}`;
 }
 
 /** Steps would create snapshots whose names other snapshots have at the target. */

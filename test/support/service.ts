@@ -39,9 +39,9 @@ export async function startService(
     for (const look of waiting) look();
   });
   child.stdout.resume();
-  let over = false;
+  let over: string | undefined;
   const ended = child.then(({ exitCode, signal }) => {
-    over = true;
+    over = `${exitCode ?? signal}`;
     for (const look of waiting) look();
     return exitCode ?? signal ?? 'unknown';
   });
@@ -52,7 +52,8 @@ export async function startService(
       new Promise((resolve, reject) => {
         const look = () => {
           if (log.some((line) => line.includes(text))) resolve();
-          else if (over) reject(new Error(`${name} ended without saying "${text}":\n${log.join('\n')}`));
+          else if (over !== undefined)
+            reject(new Error(`${name} ended (${over}) without saying "${text}":\n${log.join('\n')}`));
           else return;
           waiting.delete(look);
         };

@@ -182,6 +182,20 @@ describe('clones', () => {
     ]);
   });
 
+  it('names the bookmark with which a dataset goes on that lost its common snapshot to a promotion', () => {
+    const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/1', 'snapshot -r pool/b@s1');
+    const target = having(source, empty(), 'pool/b@s1', replication);
+    source.run('clone pool/b/1@s1 pool/b/2', 'promote pool/b/2', 'snapshot -r pool/b@s2');
+    const result = planned(source, target, 'pool/b@s2', replication);
+    const refused = result.ok ? result.refused?.[0] : undefined;
+    expect(refused).toMatchObject({ dataset: 'pool/b/1', error: { code: 'DIVERGED' } });
+    expect(refused?.error.message).toContain('zfs bookmark pool/b/2@s1 pool/b/1#s1 on src');
+    source.datasets
+      .get('pool/b/1')
+      ?.bookmarks.push({ name: 's1', guid: source.find('pool/b/2@s1')?.guid ?? '', createtxg: 5 });
+    expect(table(planned(source, target, 'pool/b@s2', replication))).toContain('incr pool/b/1@s2 pool/b/1#s1');
+  });
+
   it('does not send again what a promotion has moved into a dataset that the target lacks', () => {
     const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/1', 'snapshot -r pool/b@s1');
     const target = having(source, empty(), 'pool/b@s1', replication);
