@@ -95,8 +95,8 @@ export function exists(task: DatasetTask): Refusal {
     task,
     'EXISTS',
     `${target.name} exists on ${target.host} ${count === 0 ? 'without a snapshot' : `with ${count} snapshots`}, and a ` +
-      `full stream needs a name that is free. Ways out: another name, as in ${target.host}:${target.name}-2, or ` +
-      `destroy ${target.name} there if nothing in it is needed.`,
+      `full stream needs a name that is free. Ways out: another name, as in ${target.host}:${target.name}-2, or move it ` +
+      `out of the way (zfs rename); if it was only a parent of others, rename those back below it afterwards.`,
     evidence,
   );
 }

@@ -352,6 +352,15 @@ describe('between two runs', () => {
     ]);
   });
 
+  it('a dataset that was a placeholder has snapshots now: it is refused, and what is new below it is not', () => {
+    const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/1', 'snapshot pool/b/1@s1');
+    const target = having(source, empty(), 'pool/b', replication);
+    source.run('create pool/b/2', 'snapshot -r pool/b@s2');
+    const result = planned(source, target, 'pool/b@s2', replication);
+    expect(result.ok && result.refused).toMatchObject([{ dataset: 'pool/b', error: { code: 'EXISTS' } }]);
+    expect(table(result)).toEqual(['incr pool/b/1@s2 pool/b/1@s1', 'full pool/b/2@s2 -']);
+  });
+
   it('what lies below a dataset that is refused, and clones of it, are refused with it', () => {
     const source = first();
     const target = empty().run('create pool/b', 'snapshot pool/b@other');
