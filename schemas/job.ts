@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
-import { evidenceSchema, sendRequestSchema, stepSchema } from './plan.ts';
+import { evidenceSchema, noteSchema, sendRequestSchema, stepSchema } from './plan.ts';
 
 export const sendStartedSchema = z.strictObject({ job: idSchema, host: hostSchema });
 
@@ -38,6 +38,8 @@ export const jobSchema = z.strictObject({
   steps: z.number().int().nonnegative(),
   done: z.number().int().nonnegative(),
   datasets: jobDatasetsSchema,
+  /** What a person should know of it besides, the first of many. */
+  notes: z.array(noteSchema).optional(),
   /** The step that runs now; of several, the first. */
   current: stepSchema.optional(),
   /** Bytes sent for the whole job, and what the whole plan is estimated at. */

@@ -84,9 +84,10 @@ export const refusedSchema = z.strictObject({
 export const noteSchema = z.strictObject({
   /**
    * - `skipped`: the dataset is left out
+   * - `unmatched`: a pattern that excludes nothing
    * - `placeholder`: a parent that the target lacks is made, empty and never mounted
    */
-  kind: z.enum(['skipped', 'placeholder']),
+  kind: z.enum(['skipped', 'unmatched', 'placeholder']),
   /** On the source; of a placeholder, on the target. */
   dataset: datasetSchema,
   message: z.string(),

@@ -73,11 +73,12 @@ export async function send(cli: Cli, source: string, targets: string[], options:
   return interrupt.signal.aborted ? exit.interrupted : exitForAll(outcomes.map(verdictOf));
 }
 
-function report({ io }: Cli, { job, error }: Outcome, { json }: Options): void {
+function report({ io }: Cli, { job, error }: Outcome, { json, quiet }: Options): void {
   if (json) {
     io.out(JSON.stringify(job ?? { error }));
     return;
   }
+  if (!quiet) for (const { message } of job?.notes ?? []) io.err(`note: ${message}`);
   if (error) jobErrorLines(error, job).forEach(io.err);
   if (job) io.out(resultLine(job));
 }

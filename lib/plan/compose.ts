@@ -1,7 +1,7 @@
 import type { Code } from '../../schemas/errors.ts';
 import type { Plan, Refused } from '../../schemas/plan.ts';
 import type { DatasetPlan, DatasetPlans } from './items.ts';
-import { type Refusal, someOf } from './refusal.ts';
+import type { Refusal } from './refusal.ts';
 
 /** What keeps one dataset out and leaves the rest of a package as it is: the target's dataset went its own way. */
 const ownAffair: ReadonlySet<Code> = new Set(['DIVERGED', 'EXISTS', 'BASE_MISSING']);
@@ -25,11 +25,15 @@ export function composed({ datasets, notes }: DatasetPlans): Plan {
   };
 }
 
+/** Names of other refused datasets in a message. */
+const mostOthers = 5;
+
 function withOthers(first: RefusedPlan, refused: readonly RefusedPlan[]): Refusal {
   const others = refused.filter((plan) => plan !== first).map(({ dataset }) => dataset);
   if (others.length === 0) return first.refusal;
   const { error } = first.refusal;
-  const message = `${error.message} Refused as well: ${someOf(others, '')}.`;
+  const more = others.length > mostOthers ? ` and ${others.length - mostOthers} more` : '';
+  const message = `${error.message} Refused as well: ${others.slice(0, mostOthers).join(', ')}${more}.`;
   return { ...first.refusal, error: { ...error, message } };
 }
 

@@ -12,7 +12,7 @@ export interface Item extends Chosen {
   existing: DatasetEntry | undefined;
   /** The nearest dataset above it that is in the package too. */
   parent: Item | undefined;
-  /** Where the target lacks it: another of the target's datasets that has a snapshot of it, and that no dataset of the source answers to. */
+  /** Where the target lacks it: one beside its like that has a snapshot of it, and that no dataset of the source answers to. */
   formerly?: string;
 }
 
@@ -39,7 +39,7 @@ export function matchTargets(
 
   /** A snapshot that a promotion has moved within the family has no new name. */
   function formerName({ name, snapshots }: DatasetEntry): string | undefined {
-    unclaimed ??= byGuid(there, claimedBy(listed, targetName, there), targetRoot);
+    unclaimed ??= byGuid(there, claimedBy(listed, targetName, there));
     for (const { guid } of snapshots.toReversed()) {
       const holder = unclaimed.get(guid);
       if (holder !== undefined && family(name, guid) === undefined) return holder;
@@ -90,15 +90,14 @@ function shares(source: DatasetEntry, target: DatasetEntry): boolean {
   return basesOf(source).some((base) => held.has(base.guid));
 }
 
-/** What a renamed dataset may be known as on the target, the first by name of several: never the root, which is the request's own. */
-function byGuid(
-  there: ReadonlyMap<string, DatasetEntry>,
-  claimed: ReadonlySet<string>,
-  root: string,
-): Map<string, string> {
+/**
+ * What a renamed dataset may be known as on the target, the first by name of several. It lies in a dataset that answers to one of
+ * the source's: what lies elsewhere below the root is another backup.
+ */
+function byGuid(there: ReadonlyMap<string, DatasetEntry>, claimed: ReadonlySet<string>): Map<string, string> {
   const holders = new Map<string, string>();
   for (const { name, snapshots } of there.values()) {
-    if (claimed.has(name) || name === root) continue;
+    if (claimed.has(name) || !claimed.has(parentOf(name) ?? '')) continue;
     for (const { guid } of snapshots) if (!holders.has(guid)) holders.set(guid, name);
   }
   return holders;

@@ -4,15 +4,16 @@ import type { Note } from '../../schemas/plan.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
 export interface Placeholders {
-  /** Notes for a new dataset `name`, one for each parent that will be made for it, or why that cannot be right. */
+  /** Notes for a new dataset `name`, one for each parent that will be made for it, or why it cannot be right there. */
   above(name: string, source: { host: string; dataset: DatasetEntry }): Note[] | Refusal;
   /** From now on `name` is there. */
   made(name: string): void;
 }
 
 /**
- * Parents that the receiver will make. They take after the nearest dataset above them, so what that is decides whether
- * what lands below is encrypted (zrepl#504). Where the listing shows nothing above, nothing is known and nothing said.
+ * What a new dataset will lie in, and the parents that the receiver will make. They take after the nearest dataset above, so
+ * what that is decides whether what lands below is encrypted (zrepl#504). Where the listing shows nothing above, nothing is
+ * known and nothing said.
  */
 export function placeholdersOn(target: Inventory): Placeholders {
   const there = new Map(target.datasets.map((dataset) => [dataset.name, dataset]));
@@ -20,13 +21,15 @@ export function placeholdersOn(target: Inventory): Placeholders {
 
   function above(name: string, source: { host: string; dataset: DatasetEntry }): Note[] | Refusal {
     const missing: string[] = [];
+    let isBelowMade = false;
     for (let parent = parentOf(name); parent !== undefined; parent = parentOf(parent)) {
-      if (made.has(parent)) return noted(missing);
       const existing = there.get(parent);
+      // what is made takes after what it lies in, so that decides for all below
       if (existing) return misplaced(name, source, existing, missing, target.host) ?? noted(missing);
-      missing.unshift(parent);
+      if (made.has(parent)) isBelowMade = true;
+      else missing.unshift(parent);
     }
-    return [];
+    return isBelowMade ? noted(missing) : [];
   }
 
   const noted = (missing: string[]): Note[] =>
@@ -53,8 +56,7 @@ function misplaced(
   if (above.type === 'volume') {
     return refuse('UNSUPPORTED', `${above.name} on ${host} is a volume, and nothing can lie below it.`, { details });
   }
-  if (missing.length === 0) return undefined;
-  if (above.encryption !== 'off' && above.keystatus === 'unavailable') {
+  if (missing.length > 0 && above.encryption !== 'off' && above.keystatus === 'unavailable') {
     return refuse(
       'KEY_REQUIRED',
       `${missing[0]} would have to be made on ${host}, and the key of ${above.name} above it is not loaded there: ` +
@@ -65,8 +67,8 @@ function misplaced(
   if (source.dataset.encryption === 'off' || above.encryption !== 'off') return undefined;
   return refuse(
     'UNSUPPORTED',
-    `${source.dataset.name} on ${source.host} is encrypted and ${above.name} on ${host} is not, so ${missing.join(', ')} ` +
-      `would be made without encryption, and what is received below as well. Make them there yourself, as they shall be.`,
+    `${source.dataset.name} on ${source.host} is encrypted and ${above.name} on ${host} is not, so ${name} would lie there ` +
+      'unencrypted: streams are not raw. Way out: a target below a dataset that is encrypted.',
     { details },
   );
 }

@@ -50,7 +50,7 @@ export function selectPackage(request: SendRequest, source: Inventory): Selectio
     const excludedBy = request.exclude?.find((pattern) => isExcluded(pattern, name, root));
     const skip = (why: string): void => {
       left.add(name);
-      notes.push({ kind: 'skipped', dataset: name, message: `${name} is left out: ${why}` });
+      notes.push({ kind: 'skipped', dataset: name, message: `${name} is left out, with what lies below it: ${why}` });
     };
     if (excludedBy !== undefined) {
       if (name === root) return excludesAll(root, excludedBy);
@@ -61,6 +61,11 @@ export function selectPackage(request: SendRequest, source: Inventory): Selectio
     else {
       left.add(name);
       missing.push({ dataset: name, refusal: missingIn(source.host, dataset, `${root}@${leaf}`, leaf) });
+    }
+  }
+  for (const pattern of request.exclude ?? []) {
+    if (![...listed.keys()].some((name) => isExcluded(pattern, name, root))) {
+      notes.push({ kind: 'unmatched', dataset: root, message: `--exclude ${pattern} matches no dataset of ${root}` });
     }
   }
   const chosen = chosenOf(request, kept, leaf, notes);

@@ -182,7 +182,7 @@ export const rules: readonly Rule[] = [
     code: 'NO_SUCH_DATASET',
     pattern: /(?:: dataset| parent|destination '.*') does not exist$|: no such pool|no datasets available$/m,
     sample: "cannot open 'tank/none': dataset does not exist",
-    advice: 'look at its name with zfs list; the parent of a target must exist',
+    advice: 'look at its name with zfs list',
   },
   {
     code: 'BAD_REQUEST',

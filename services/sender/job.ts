@@ -4,7 +4,7 @@ import { composed } from '../../lib/plan/compose.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
-import type { Evidence, SendRequest } from '../../schemas/plan.ts';
+import type { Evidence, Note, SendRequest } from '../../schemas/plan.ts';
 import type { ChainDeps } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
 import { sweepHolds } from './holds.ts';
@@ -41,6 +41,8 @@ interface Outcome {
 }
 
 const progressMs = 500;
+/** Notes that a job's status carries. */
+const mostNotes = 200;
 
 /** Starts one job: plans once for all its datasets, then runs their chains. */
 export function startJob(deps: JobDeps, id: string, request: SendRequest): RunningJob {
@@ -55,6 +57,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   let waiting: ErrorBody | undefined;
   let aborted: ErrorBody | undefined;
   let first: Failure | undefined;
+  let notes: readonly Note[] = [];
   /** What an ended job is remembered by: its plan, which may have many thousands of steps, is let go. */
   let last: Job | undefined;
 
@@ -73,6 +76,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       request,
       state,
       ...sums,
+      ...(withList && notes.length > 0 && { notes: notes.slice(0, mostNotes) }),
       ...(current && { current }),
       size: Math.max(size, state === 'done' ? sums.bytes : 0),
       seconds: (performance.now() - began) / 1000,
@@ -116,6 +120,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     progress = progressOf(whole.ok ? datasets : datasets.filter(({ refusal }) => refusal));
     if (!whole.ok) return whole;
     say.planned(plans);
+    notes = plans.notes;
     const refused = datasets.find(({ refusal }) => refusal);
     if (refused?.refusal) first = { dataset: refused.dataset, ...refused.refusal };
     chains = runChains(deps, {

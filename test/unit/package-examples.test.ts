@@ -325,6 +325,18 @@ describe('between two runs', () => {
     ]);
   });
 
+  it('another backup below the same root is not taken for what was renamed', () => {
+    const source = first();
+    const target = empty('tank').run('create tank/copies', 'create tank/copies/daily');
+    having(source, target, 'pool/b@s1', { ...replication, to: { host: 'dst', dataset: 'tank/copies/daily/b' } });
+    const to = { host: 'dst', dataset: 'tank/copies', append: 'last' } as const;
+    expect(table(planned(source, target, 'pool/b@s1', { ...replication, to }))).toEqual([
+      'full pool/b@s1 -',
+      'full pool/b/1@s1 -',
+      'full pool/b/1/x@s1 -',
+    ]);
+  });
+
   it('a copy is not taken for what it was copied from, also when that is left out', () => {
     const source = first();
     const target = having(source, empty(), 'pool/b@s1', replication);
@@ -526,6 +538,33 @@ describe('names on the target', () => {
       datasets: list.datasets.map((entry) => (entry.name === name ? { ...entry, ...what } : entry)),
     });
     expect(table(plan(asked, change(from, 'pool/b', sent), change(into, 'tank/backup', above)))).toBe(code);
+  });
+
+  it('refuses to let lie unencrypted what is encrypted, also where no parent is missing', () => {
+    const from = source().inventory();
+    const encrypted = from.datasets.map((entry) =>
+      entry.name === 'pool/b' ? { ...entry, encryption: 'aes-256-gcm' } : entry,
+    );
+    const asked = { dataset: 'pool/b@s', to: { host: 'dst', dataset: 'tank/backup/b' } };
+    expect(table(plan(asked, { ...from, datasets: encrypted }, target().inventory()))).toBe('UNSUPPORTED');
+  });
+
+  it('refuses that also below what the plan itself makes', () => {
+    const from = source().inventory();
+    const encrypted = from.datasets.map((entry) =>
+      entry.name === 'pool/b/1' ? { ...entry, encryption: 'aes-256-gcm' } : entry,
+    );
+    const asked = { dataset: 'pool/b@s', ...replication, to: { host: 'dst', dataset: 'tank/backup/b' } };
+    expect(table(plan(asked, { ...from, datasets: encrypted }, target().inventory()))).toBe('UNSUPPORTED');
+  });
+
+  it('notes a pattern that excludes nothing', () => {
+    const result = planned(source(), target(), 'pool/b@s', {
+      ...replication,
+      exclude: ['nope'],
+      to: { host: 'dst', dataset: 'tank/b' },
+    });
+    expect(result.ok && result.notes?.map(({ kind }) => kind)).toEqual(['unmatched']);
   });
 
   it('refuses a name that becomes too long', () => {
