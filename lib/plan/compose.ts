@@ -4,7 +4,7 @@ import type { DatasetPlan, DatasetPlans } from './items.ts';
 import type { Refusal } from './refusal.ts';
 
 /** What keeps one dataset out and leaves the rest of a package as it is: the target's dataset went its own way. */
-const ownAffair: ReadonlySet<Code> = new Set(['DIVERGED', 'EXISTS', 'BASE_MISSING']);
+const ownAffair: ReadonlySet<Code> = new Set(['DIVERGED', 'EXISTS']);
 
 type RefusedPlan = DatasetPlan & { refusal: Refusal };
 

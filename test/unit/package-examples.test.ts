@@ -248,6 +248,45 @@ describe('clones', () => {
     );
   });
 
+  it('sends a clone whole with -c also where the listing does not show the guid of its origin', () => {
+    const { host, datasets } = documentTree().inventory();
+    const blind = datasets.map((entry) =>
+      entry.name === 'pool/b/1' ? { ...entry, origin: { name: 'pool/a/1@clone' } } : entry,
+    );
+    const asked = { dataset: 'pool/b@send', ...recursive, to: { host: 'dst' } };
+    const into = empty().inventory();
+    expect(table(plan({ ...asked, selfContained: true }, { host, datasets: blind }, into))).toContain(
+      'full pool/b/1@clone2 -',
+    );
+    expect(table(plan(asked, { host, datasets: blind }, into))).toBe('ORIGIN_MISSING');
+  });
+
+  it('is left out with the dataset of its origin when that has diverged before it had the origin', () => {
+    const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/1', 'snapshot -r pool/b@s1');
+    const target = having(source, empty(), 'pool/b@s1', replication).run('snapshot pool/b/1@mine');
+    source.run('snapshot pool/b/1@o', 'clone pool/b/1@o pool/b/2', 'snapshot -r pool/b@s2');
+    const result = planned(source, target, 'pool/b@s2', { ...replication, selfContained: true });
+    expect(table(result)).toEqual(['incr pool/b@s2 pool/b@s1']);
+    expect(result.ok && result.refused?.map(({ dataset, error }) => [dataset, error.code])).toEqual([
+      ['pool/b/1', 'DIVERGED'],
+      ['pool/b/2', 'DIVERGED'],
+    ]);
+  });
+
+  it('begins after a promotion at the newest snapshot that is there', () => {
+    const source = new PoolModel('src', 'pool').run(
+      'create pool/b',
+      'create pool/b/1',
+      'snapshot -r pool/b@s1',
+      'snapshot -r pool/b@s2',
+    );
+    const target = having(source, empty(), 'pool/b@s2', replication);
+    source.run('clone pool/b/1@s2 pool/b/2', 'snapshot -r pool/b@s3');
+    having(source, target, 'pool/b/1', {});
+    source.run('promote pool/b/2', 'snapshot -r pool/b@s4');
+    expect(table(planned(source, target, 'pool/b@s4', replication))).toContain('incr pool/b/2@s3 pool/b/2@s2');
+  });
+
   it('sends a single clone whole with -c', () => {
     expect(table(planned(documentTree(), empty(), 'pool/b/1', { selfContained: true }))).toEqual([
       'full pool/b/1@clone2 -',
@@ -422,6 +461,14 @@ describe('datasets without the named snapshot', () => {
   });
 });
 
+it('a package has only what lies below it, not what has a name that begins alike', () => {
+  const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/bb', 'snapshot -r pool@s');
+  expect(table(planned(source, empty(), 'pool/b@s', replication))).toEqual(['full pool/b@s -']);
+  const here = source.inventory();
+  const beside = { dataset: 'pool/bb@s', ...replication, to: { host: 'src', dataset: 'pool/b' } };
+  expect(table(plan(beside, here, here))).not.toBe('BAD_REQUEST');
+});
+
 describe('choosing', () => {
   const source = () =>
     new PoolModel('src', 'pool').run(
@@ -568,7 +615,9 @@ describe('names on the target', () => {
   });
 
   it('refuses a name that becomes too long', () => {
-    expect(names({ host: 'dst', dataset: `tank/${'x'.repeat(248)}` })).toBe('BAD_REQUEST');
+    // pool/b@s and pool/b/1@s: as long as a name may be, 255 characters, and one more
+    expect(names({ host: 'dst', dataset: `tank/${'x'.repeat(246)}` })).toHaveLength(2);
+    expect(names({ host: 'dst', dataset: `tank/${'x'.repeat(247)}` })).toBe('BAD_REQUEST');
   });
 });
 
