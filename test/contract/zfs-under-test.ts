@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, vi } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 
 /** Whether these tests run on the machine's own OpenZFS (as root, in the virtual machine) instead of the simulator. */
 export const isReal = process.env.ZPSEND_REAL_ZFS === '1';
@@ -86,8 +86,6 @@ export function lab(bytes = 256 * MIB): Lab {
     child.stdin.write(input);
     return { child, ended: new Promise<number | null>((resolve) => child.once('close', resolve)) };
   };
-  // an emulated machine is slow
-  if (isReal) vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
   beforeAll(() => {
     pool('csrc', bytes);
     pool('cdst', bytes);
@@ -129,7 +127,12 @@ export function lab(bytes = 256 * MIB): Lab {
       const limit = Date.now() + 60_000;
       while (!until() && Date.now() < limit) await new Promise((resolve) => setTimeout(resolve, 20));
       child.kill(signal);
+      const late = setTimeout(
+        () => console.error(`zfs ${argv.join(' ')} outlives ${signal}:\n${stateOf(child.pid)}`),
+        60_000,
+      );
       await ended;
+      clearTimeout(late);
     },
     receiveSlowly: (input, ...argv) => {
       const { child, ended } = start(input, argv);
@@ -165,6 +168,18 @@ function simulated(folder: string): NodeJS.ProcessEnv {
     ZFS_SIM_STATE: join(folder, 'state'),
     ZFS_SIM_NODE: process.execPath,
   };
+}
+
+/** What the kernel says of a process: its state, and where it waits. */
+function stateOf(pid: number | undefined): string {
+  const parts = ['status', 'wchan', 'stack'].map((part) => {
+    try {
+      return readFileSync(`/proc/${pid}/${part}`, 'utf8');
+    } catch (error) {
+      return String(error);
+    }
+  });
+  return parts.join('\n');
 }
 
 /** Names and bytes of a snapshot's files. Mounted as it is: a clone would cost two transactions of the pool. */
