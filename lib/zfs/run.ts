@@ -32,7 +32,10 @@ export interface ZfsProcess {
   readonly stdout: Readable;
   /** Resolves after exit 0; rejects with a ZpsendError made from what `zfs` said. Never an unhandled rejection. */
   readonly done: Promise<void>;
-  /** SIGTERM (default) is followed by SIGKILL after 5 s. Both pipes are closed at once. */
+  /**
+   * SIGTERM (default) is followed by SIGKILL after 5 s. Both pipes are closed at once: Linux loses a signal that comes while ZFS
+   * starts its threads, SIGKILL too, and the process then waits for its pipe.
+   */
   kill(signal?: 'SIGTERM' | 'SIGKILL'): void;
 }
 
