@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
-import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
+import { bytesSchema, datasetSchema, hostSchema, idSchema, wouldBeDatasetSchema } from './names.ts';
 import { evidenceSchema, noteSchema, sendRequestSchema, stepSchema } from './plan.ts';
 
 export const sendStartedSchema = z.strictObject({ job: idSchema, host: hostSchema });
@@ -8,7 +8,7 @@ export const sendStartedSchema = z.strictObject({ job: idSchema, host: hostSchem
 /** One dataset of a job. */
 export const jobDatasetSchema = z.strictObject({
   dataset: datasetSchema,
-  target: datasetSchema,
+  target: wouldBeDatasetSchema,
   /** `refused`: it cannot be sent, and nothing of it was tried. */
   state: z.enum(['pending', 'running', 'waiting', 'done', 'failed', 'refused']),
   /** Steps of its part of the plan and how many of them are done. */
@@ -53,13 +53,18 @@ export const jobSchema = z.strictObject({
 });
 
 export const jobRequestSchema = z.strictObject({ job: idSchema });
-export const jobStatusRequestSchema = z.strictObject({ job: idSchema.optional() });
+export const jobStatusRequestSchema = z.strictObject({
+  job: idSchema.optional(),
+  /** Only jobs that have not ended. */
+  running: z.boolean().optional(),
+});
 export const sendStatusSchema = z.strictObject({ host: hostSchema, jobs: z.array(jobSchema) });
 export const jobAbortedSchema = z.strictObject({ job: idSchema, aborted: z.literal(true) });
 
 /** `zfs.<host>.event.job.<what>`; what: started, progress, done, failed. */
 export const jobEventSchema = jobSchema;
 
+export type JobStatusRequest = z.infer<typeof jobStatusRequestSchema>;
 export type JobDataset = z.infer<typeof jobDatasetSchema>;
 export type Job = z.infer<typeof jobSchema>;
 export type SendStatus = z.infer<typeof sendStatusSchema>;

@@ -17,6 +17,8 @@ const name = (pattern: string, what: string) =>
 /** One subject token that names a machine. */
 export const hostSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'not a host: letters, digits, "_" and "-" only');
 export const datasetSchema = name(dataset, 'dataset name (pool/dataset)');
+/** What a dataset would be called, also where that is refused for its length: one name below another. */
+export const wouldBeDatasetSchema = z.string().max(2 * maxNameLength + 1);
 /** `pool/dataset@snapshot` */
 export const snapshotSchema = name(`${dataset}@${leaf}`, 'snapshot name (pool/dataset@snapshot)');
 /** `pool/dataset` or `pool/dataset@snapshot` */

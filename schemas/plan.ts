@@ -10,6 +10,7 @@ import {
   leafSchema,
   patternSchema,
   snapshotSchema,
+  wouldBeDatasetSchema,
 } from './names.ts';
 
 const maxPatterns = 32;
@@ -61,6 +62,8 @@ export const stepSchema = z.strictObject({
   target: datasetSchema,
   /** Set when the target is created as a clone: the target's snapshot that has the guid of `from`. */
   origin: snapshotSchema.optional(),
+  /** Parents of `target` that the receiver makes first, empty and never mounted; topmost first. */
+  parents: z.array(datasetSchema).optional(),
   /** Estimated bytes of the stream. */
   size: bytesSchema.optional(),
 });
@@ -75,7 +78,7 @@ export const evidenceSchema = z.strictObject({
 /** A dataset of a package that cannot be sent, while others can. */
 export const refusedSchema = z.strictObject({
   dataset: datasetSchema,
-  target: datasetSchema,
+  target: wouldBeDatasetSchema,
   error: errorBodySchema,
   evidence: evidenceSchema.optional(),
 });

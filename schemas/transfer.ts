@@ -14,6 +14,8 @@ export const receiveStartSchema = z.strictObject({
   from: z.strictObject({ guid: guidSchema }).optional(),
   /** The target's snapshot to clone from (`zfs receive -o origin=`). */
   origin: snapshotSchema.optional(),
+  /** Parents that may be made where they are missing, empty and never mounted; no others are. */
+  parents: z.array(datasetSchema).max(128).optional(),
   /** `discard` drops the partial state of an older, unusable receive once the stream begins (`zfs receive -A`). */
   partial: z.enum(['resume', 'discard']),
 });

@@ -112,7 +112,10 @@ export async function requestMany<S extends z.ZodType>(
   return replies;
 }
 
-/** Asks every instance at once and takes what comes within `ms` milliseconds; nobody there is an empty list. */
+/**
+ * Asks every instance at once and takes what comes within `ms` milliseconds; nobody there is an empty list. An instance that
+ * answers with an error, or nonsense, is as good as absent.
+ */
 export async function gather<S extends z.ZodType>(
   bus: Bus,
   subject: string,
@@ -120,8 +123,20 @@ export async function gather<S extends z.ZodType>(
   reply: S,
   ms: number,
 ): Promise<z.output<S>[]> {
+  return (await gatherAll(bus, subject, body, reply, ms)).answers;
+}
+
+/** As gather, and says whether all that was heard was an answer: absence is no proof where it was not. */
+export async function gatherAll<S extends z.ZodType>(
+  bus: Bus,
+  subject: string,
+  body: object,
+  reply: S,
+  ms: number,
+): Promise<{ answers: z.output<S>[]; clear: boolean }> {
   const answers: z.output<S>[] = [];
-  if (!bus.connected) return answers;
+  let clear = true;
+  if (!bus.connected) return { answers, clear: false };
   const inbox = createInbox(bus.options.inboxPrefix);
   await new Promise<void>((resolve) => {
     const end = () => {
@@ -131,16 +146,17 @@ export async function gather<S extends z.ZodType>(
     };
     const subscription = bus.nc.subscribe(inbox, {
       callback: (error, message) => {
+        if (error) clear = false;
         if (error || message.headers?.code === 503) return end();
         try {
           answers.push(decodeReply(message.data, reply));
         } catch {
-          // an instance that answers with an error, or nonsense, is as good as absent
+          clear = false;
         }
       },
     });
     const timer = setTimeout(end, ms);
     bus.nc.publish(subject, encode(body), { reply: inbox });
   });
-  return answers;
+  return { answers, clear: clear && bus.connected };
 }

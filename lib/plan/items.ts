@@ -87,7 +87,9 @@ export function planItems(
     const above = placeholders.above(item.target, { host: source.host, dataset });
     if (isRefusal(above)) return above;
     notes.push(...above);
-    return plan.steps;
+    const [first, ...rest] = plan.steps;
+    const parents = placeholders.for(item.target);
+    return first && parents.length > 0 ? [{ ...first, parents }, ...rest] : plan.steps;
   }
 }
 

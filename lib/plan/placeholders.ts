@@ -6,6 +6,8 @@ import { type Refusal, refuse } from './refusal.ts';
 export interface Placeholders {
   /** Notes for a new dataset `name`, one for each parent that will be made for it, or why it cannot be right there. */
   above(name: string, source: { host: string; dataset: DatasetEntry }): Note[] | Refusal;
+  /** Those of its parents that are made so, topmost first. */
+  for(name: string): string[];
   /** From now on `name` is there. */
   made(name: string): void;
 }
@@ -18,6 +20,7 @@ export interface Placeholders {
 export function placeholdersOn(target: Inventory): Placeholders {
   const there = new Map(target.datasets.map((dataset) => [dataset.name, dataset]));
   const made = new Set<string>();
+  const placeholders = new Set<string>();
 
   function above(name: string, source: { host: string; dataset: DatasetEntry }): Note[] | Refusal {
     const missing: string[] = [];
@@ -35,6 +38,7 @@ export function placeholdersOn(target: Inventory): Placeholders {
   const noted = (missing: string[]): Note[] =>
     missing.map((dataset) => {
       made.add(dataset);
+      placeholders.add(dataset);
       return {
         kind: 'placeholder',
         dataset,
@@ -42,7 +46,15 @@ export function placeholdersOn(target: Inventory): Placeholders {
       };
     });
 
-  return { above, made: (name) => void made.add(name) };
+  function those(name: string): string[] {
+    const found: string[] = [];
+    for (let parent = parentOf(name); parent !== undefined; parent = parentOf(parent)) {
+      if (placeholders.has(parent)) found.unshift(parent);
+    }
+    return found;
+  }
+
+  return { above, for: those, made: (name) => void made.add(name) };
 }
 
 function misplaced(

@@ -228,6 +228,9 @@ export function toError(failure: Failure): ZpsendError {
 export const onlyMissing = (stderr: string): boolean =>
   everyLine(stderr, /': (?:dataset does not exist|no such pool or dataset)$|^no datasets available$/);
 
+/** Does it complain, among other things, that something named is not there? */
+export const isMissing = (stderr: string): boolean => stderr.includes("': dataset does not exist");
+
 /** Is every complaint of `zfs release` only that the hold is gone already, with its tag, snapshot or dataset? */
 export const onlyReleased = (stderr: string): boolean =>
   everyLine(stderr, /': (?:no such tag on this dataset|dataset does not exist)$/);

@@ -23,6 +23,7 @@ import {
   versionArgv,
 } from './argv.ts';
 import {
+  isMissing,
   nothingToAbort,
   onlyHeld,
   onlyMissing,
@@ -71,8 +72,8 @@ export interface Zfs {
   abortReceive(dataset: string): Promise<void>;
   /** Holds all in one process; a snapshot this tag holds already is no error. After a failure some may be held: release them. */
   hold(tag: string, snapshots: string[]): Promise<void>;
-  /** Releases all in one process; a missing tag or snapshot is no error. */
-  release(tag: string, snapshots: string[]): Promise<void>;
+  /** Releases all in one process; a missing tag or snapshot is no error. `missing`: some snapshot is not there under its name. */
+  release(tag: string, snapshots: string[]): Promise<{ missing: boolean }>;
   /** The holds of those snapshots that exist. */
   holds(snapshots: string[]): Promise<{ snapshot: string; tag: string }[]>;
   /** Bytes that `zfs send` will print, as ZFS guesses (far off at times for a token, openzfs#16691); undefined where it does not say. */
@@ -175,11 +176,14 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
     },
 
     async release(tag, snapshots) {
+      let missing = false;
       for (const some of batches(snapshots)) {
         const doing = `releasing ${some.join(', ')}`;
         const outcome = await run(rim, 'zfs', releaseArgv(tag, some), doing);
         if (!outcome.ok && !onlyReleased(outcome.stderr)) throw failed(outcome, doing);
+        if (isMissing(outcome.stderr)) missing = true;
       }
+      return { missing };
     },
 
     async holds(snapshots) {

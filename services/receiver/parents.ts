@@ -10,8 +10,9 @@ export function ancestorsOf(dataset: string): string[] {
 }
 
 /**
- * The parents that a new dataset lacks, topmost first: placeholders to make below what is there. `places` is where the
- * source may write, and nothing is made above. What is made takes its encryption from the nearest dataset that is there.
+ * The parents that a new dataset lacks, topmost first: placeholders to make below what is there, and only those that were
+ * planned: in the place of a dataset that is gone, an empty one would shut it out. `places` is where the source may write,
+ * and nothing is made above. What is made takes its encryption from the nearest dataset that is there.
  * @throws ZpsendError NO_SUCH_DATASET, UNSUPPORTED, KEY_REQUIRED
  */
 export function missingParents(
@@ -49,6 +50,15 @@ export function missingParents(
       `${missing.join(', ')} would have to be made below ${nearest.name} on ${host}, whose key is not loaded there: ` +
         `load it with zfs load-key`,
       { dataset, above: nearest.name },
+    );
+  }
+  const unplanned = missing.find((name) => !start.parents?.includes(name));
+  if (unplanned !== undefined) {
+    throw new ZpsendError(
+      'NO_SUCH_DATASET',
+      `${unplanned} does not exist on ${host}, and ${dataset} is to lie below it. If it was renamed or destroyed while its ` +
+        'package was sent: send again, and it begins with what is there',
+      { dataset: unplanned },
     );
   }
   return missing;

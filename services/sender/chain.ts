@@ -13,6 +13,7 @@ import {
   currentStep,
   next,
 } from './chain-state.ts';
+import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
 import type { Replan } from './replanning.ts';
 import { askForTransfer, type Transfer, type TransferDeps } from './transfer.ts';
@@ -65,7 +66,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   let state: ChainState = begin;
   let planned: readonly Step[] | undefined = order.steps;
   let transfer: Transfer | undefined;
-  let held: string[] = [];
+  let held: readonly Held[] = [];
   /** Bytes of the transfers that have ended. */
   let bytesBefore = 0;
 
@@ -96,8 +97,11 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     const step = currentStep(state);
     if (step) {
       say.step(step);
-      held = step.from?.kind === 'snapshot' ? [step.from.name, step.to.name] : [step.to.name];
-      await zfs.hold(tag, held);
+      held = step.from?.kind === 'snapshot' ? [step.from, step.to] : [step.to];
+      await zfs.hold(
+        tag,
+        held.map(({ name }) => name),
+      );
     }
     return { type: 'held' };
   }
@@ -131,12 +135,8 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   async function release(): Promise<ChainEvent> {
     bytesBefore += transfer?.sent ?? 0;
     transfer = undefined;
-    try {
-      if (held.length > 0) await zfs.release(tag, held);
-      held = [];
-    } catch (error) {
-      deps.log.warn(`cannot release ${tag}: ${ZpsendError.from(error).message}; the next run will`);
-    }
+    await releaseStep(zfs, tag, held, deps.log);
+    held = [];
     return { type: 'released' };
   }
 

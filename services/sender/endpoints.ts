@@ -1,5 +1,5 @@
 import { planParts } from '../../lib/bus/plan-parts.ts';
-import { gather } from '../../lib/bus/request.ts';
+import { gather, gatherAll } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
 import { composed } from '../../lib/plan/compose.ts';
@@ -7,6 +7,7 @@ import { isRefusal } from '../../lib/plan/refusal.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import {
   type Job,
+  type JobStatusRequest,
   jobAbortedSchema,
   jobRequestSchema,
   jobStatusRequestSchema,
@@ -47,19 +48,17 @@ export function serveSender(options: SenderOptions): Sender {
 
   const running = () => [...jobs.values()].filter((job) => !job.isOver);
   /** One job in full; or all of them in short, since all together may not fit in one message. */
-  const status = (job: string | undefined): Job[] => {
-    if (job === undefined) return [...jobs.values()].map((known) => known.summary());
+  const status = ({ job, running: onlyRunning }: JobStatusRequest): Job[] => {
+    if (job === undefined) return (onlyRunning ? running() : [...jobs.values()]).map((known) => known.summary());
     const known = jobs.get(job);
-    return known ? [known.status()] : [];
-  };
-  const everywhere = async (job: string | undefined, ms = siblingsMs) => {
-    const asked = job === undefined ? {} : { job };
-    const answers = await gather(bus, subjects.each(statusSubject), asked, sendStatusSchema, ms);
-    return answers.flatMap((answer) => answer.jobs);
+    return known && !(onlyRunning && known.isOver) ? [known.status()] : [];
   };
   const livingJobs = async () => {
-    const known = [...status(undefined), ...(await everywhere(undefined, livingMs))];
-    return new Set(known.filter(({ state }) => state !== 'done' && state !== 'failed').map(({ job }) => job));
+    const each = subjects.each(statusSubject);
+    const { answers, clear } = await gatherAll(bus, each, { running: true }, sendStatusSchema, livingMs);
+    if (!clear) return undefined;
+    const elsewhere = answers.flatMap((answer) => answer.jobs);
+    return new Set([...running().map(({ id }) => id), ...elsewhere.map(({ job }) => job)]);
   };
 
   function start(request: SendRequest): { job: string; host: string } {
@@ -102,10 +101,12 @@ export function serveSender(options: SenderOptions): Sender {
     return true;
   };
 
-  async function statusOf({ job }: { job?: string | undefined }) {
-    const here = status(job);
-    const known = job !== undefined && here.length > 0 ? here : await everywhere(job);
-    if (job !== undefined && known.length === 0) throw unknownJob(job, host);
+  async function statusOf(asked: JobStatusRequest) {
+    const here = status(asked);
+    if (asked.job !== undefined && here.length > 0) return { host, jobs: here };
+    const answers = await gather(bus, subjects.each(statusSubject), asked, sendStatusSchema, siblingsMs);
+    const known = answers.flatMap((answer) => answer.jobs);
+    if (asked.job !== undefined && known.length === 0) throw unknownJob(asked.job, host);
     return { host, jobs: known };
   }
 
@@ -148,7 +149,7 @@ export function serveSender(options: SenderOptions): Sender {
       name: 'send-status-each',
       subject: subjects.each(statusSubject),
       request: jobStatusRequestSchema,
-      handle: async ({ job }) => ({ host, jobs: status(job) }),
+      handle: async (asked) => ({ host, jobs: status(asked) }),
     }),
     serve(bus, {
       name: 'send-abort-each',

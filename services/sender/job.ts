@@ -20,15 +20,15 @@ export interface JobDeps extends ChainDeps {
   readonly instance: string;
   /** Datasets of a package at once, where the request does not say. */
   readonly parallel: number;
-  /** Which jobs run anywhere on this host: what a dead one left held may be released. */
-  readonly livingJobs: () => Promise<Set<string>>;
+  /** Which jobs run anywhere on this host: what a dead one left held may be released. Undefined where that is not clear. */
+  readonly livingJobs: () => Promise<Set<string> | undefined>;
 }
 
 export interface RunningJob {
   readonly id: string;
   readonly isOver: boolean;
   status(): Job;
-  /** The same without evidence and without the list of datasets. */
+  /** The same without what may be long: evidence, notes, patterns, the list of datasets. */
   summary(): Job;
   abort(error: ErrorBody): void;
   /** Resolves when the job has ended and its holds are released. */
@@ -161,8 +161,9 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     },
     status,
     summary() {
-      const { evidence: _, ...job } = last ?? describe(undefined, false);
-      return { ...job, datasets: { ...job.datasets, list: [] } };
+      const { evidence: _, notes: __, ...job } = last ?? describe(undefined, false);
+      const { exclude: ___, snapshots: ____, ...asked } = request;
+      return { ...job, request: asked, datasets: { ...job.datasets, list: [] } };
     },
     over: over.promise,
     abort(error) {

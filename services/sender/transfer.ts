@@ -93,6 +93,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
     to: step.to,
     ...(step.from && { from: { guid: step.from.guid } }),
     ...(step.origin !== undefined && { origin: step.origin }),
+    ...(step.parents && { parents: step.parents }),
     partial: plan.discard ? 'discard' : 'resume',
   };
   const start = (): Promise<ReceiveReady> =>

@@ -103,6 +103,14 @@ test('a package that is refused as a whole sends nothing, with exit status 1', a
   expect(await guids(target, 'pool/backup/b/1')).toEqual(await guids(source, 'pool/b/1'));
 });
 
+test('a target whose datasets would have too long a name is wrong usage, and told at once', async () => {
+  const { target, zpsend } = await useTree();
+  const { stderr, exitCode } = await zpsend('send', '-R', 'pool/b', `smos-00:pool/${'x'.repeat(249)}`);
+  expect(stderr).toMatch(/^zpsend: BAD_REQUEST: .*longer than 255 characters/m);
+  expect(exitCode).toBe(2);
+  expect((await target.zfs('list', '-Hp', '-o', 'name')).trim()).toBe('pool');
+});
+
 test('zpsend status shows how many datasets of a package are done', async () => {
   const { fleet, source, zpsend } = await useTree({ ZFS_SIM_RECV_RATE: '4M' }, 20_000_000);
   await fleet.start('sender', source);

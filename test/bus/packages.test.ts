@@ -286,6 +286,33 @@ test('I3: a snapshot destroyed during the run is skipped by its dataset, and the
   expect(await everything(target, 'pool/tree')).toEqual(await everything(source, 'pool/tree'));
 });
 
+test('a dataset that is renamed on the target in the middle is not replaced by an empty one', async () => {
+  const pair = await useTree();
+  const { fleet, source, target } = pair;
+  await fleet.start('receiver', target, slow);
+  await fleet.start('sender', source);
+  const id = await fleet.begin('smos-01', { ...tree, parallel: 1 });
+  await underWay(pair, id, 1);
+  await target.zfs('rename', 'pool/tree', 'pool/old');
+  const job = await fleet.ended('smos-01', id);
+  expect(job.state).toBe('failed');
+  const y = job.datasets.list.find(({ dataset }) => dataset === 'pool/tree/y');
+  expect(y).toMatchObject({ state: 'failed', error: { code: 'NO_SUCH_DATASET' } });
+  expect(await target.zfs('list', '-H', '-o', 'name', '-d', '1', 'pool')).toBe('pool\npool/old');
+});
+
+test('I3: what a step holds is released also where its dataset was renamed meanwhile', async () => {
+  const pair = await useTree();
+  const { fleet, source, target } = pair;
+  await fleet.start('receiver', target, slow);
+  await fleet.start('sender', source);
+  const id = await fleet.begin('smos-01', { ...tree, parallel: 1 });
+  await underWay(pair, id, 1);
+  await source.zfs('rename', 'pool/tree/x', 'pool/moved');
+  await fleet.ended('smos-01', id);
+  expect(await source.zfs('holds', '-H', 'pool/moved@0', 'pool/moved@1', 'pool/moved@2')).toBe('');
+});
+
 test('I9: a sender killed in the middle of a package: the same request completes it, and no hold or lock is left', async () => {
   const pair = await useTree();
   const { fleet, source, target } = pair;

@@ -37,6 +37,13 @@ async function useHouse(allow: string): Promise<House> {
   return { fleet, target, receiver, stream: Buffer.from(stdout), to: { name: 'zones/test@one', guid } };
 }
 
+/** All parents but the pool. */
+const above = (dataset: string): string[] =>
+  dataset
+    .split('/')
+    .slice(1, -1)
+    .map((_, index, inner) => ['zones', ...inner.slice(0, index + 1)].join('/'));
+
 const list = async (host: SimHost, ...columns: string[]): Promise<string[]> =>
   (await host.zfs('list', '-Hp', '-t', 'filesystem,snapshot', '-o', ['name', ...columns].join(','))).split('\n');
 
@@ -47,7 +54,7 @@ const changes = async (host: SimHost): Promise<string[]> =>
 test('I11: missing parents are made after the first frame, once, though two receives need them', async () => {
   const { fleet, target, receiver, stream, to } = await useHouse('*=zones/back');
   const names = ['a', 'b'].map((name) => `zones/back/site one/${name}`);
-  const talks = await Promise.all(names.map((dataset) => begin(fleet, { dataset, to })));
+  const talks = await Promise.all(names.map((dataset) => begin(fleet, { dataset, to, parents: above(dataset) })));
   expect(await list(target)).toEqual(['zones']);
   for (const talk of talks) talk.say(data(0, stream), controlFrame('end', stream.length));
   for (const talk of talks) expect(await talk.final).toEqual({ type: 'done', guid: to.guid, bytes: stream.length });
@@ -67,7 +74,7 @@ test('a sender that goes while its parents are made gets no zfs receive, and the
   const { fleet, target, stream, to } = await useHouse('*=zones');
   const parents = Array.from({ length: 12 }, (_, depth) => ['zones', ...Array(depth + 1).fill('p')].join('/'));
   const dataset = `${parents.at(-1)}/a`;
-  const talk = await begin(fleet, { dataset, to });
+  const talk = await begin(fleet, { dataset, to, parents: above(dataset) });
   const abort = JSON.stringify({ code: 'ABORTED', message: 'enough', retryable: false });
   talk.say(data(0, stream.subarray(0, 1000)), controlFrame('abort', 0, abort));
   expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED', message: 'enough' } });
@@ -75,7 +82,7 @@ test('a sender that goes while its parents are made gets no zfs receive, and the
   expect(await changes(target)).not.toContain('receive');
   expect((await list(target)).length, 'nothing more is made either').toBeLessThan(parents.length);
 
-  const again = await begin(fleet, { dataset, to });
+  const again = await begin(fleet, { dataset, to, parents: above(dataset) });
   again.say(data(0, stream), controlFrame('end', stream.length));
   expect(await again.final).toMatchObject({ type: 'done' });
   expect(await list(target)).toEqual(['zones', ...parents, dataset, `${dataset}@one`]);
@@ -87,7 +94,7 @@ test('where parents cannot be made the start is refused with the reason, and not
   await target.zfs('create', '-o', 'encryption=on', '-o', 'keyformat=passphrase', '-o', 'canmount=off', 'zones/locked');
   await target.zfs('unload-key', 'zones/locked');
   const before = await changes(target);
-  const refused = (dataset: string) => rejection(begin(fleet, { dataset, to }));
+  const refused = (dataset: string) => rejection(begin(fleet, { dataset, to, parents: above(dataset) }));
   expect(await refused('zones/vol/x/a')).toMatchObject({
     code: 'UNSUPPORTED',
     message: expect.stringContaining('zones/vol on smos-00 is a volume'),

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { onEvents, publishEvent } from '../../lib/bus/events.ts';
-import { gather, request, requestMany } from '../../lib/bus/request.ts';
+import { gather, gatherAll, request, requestMany } from '../../lib/bus/request.ts';
 import { serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
@@ -156,6 +156,17 @@ describe('one request to every instance', () => {
     await Promise.all([one, two, three].map((bus) => bus.nc.flush()));
     const answers = await gather(asker, 'zfs.all.x', {}, answer, 500);
     expect(answers.map(({ instance }) => instance).sort()).toEqual(['one', 'two']);
+    expect(await gatherAll(asker, 'zfs.all.x', {}, answer, 500)).toMatchObject({ clear: false });
+  });
+
+  test('says whether all that was heard was an answer', async () => {
+    const [one, asker] = await Promise.all([useAll(), useAll()]);
+    serve(one, { name: 'y', subject: 'zfs.all.y', request: nothing, handle: async () => ({ instance: 'one' }) });
+    await one.nc.flush();
+    const asked = gatherAll(asker, 'zfs.all.y', {}, answer, 300);
+    expect(await asked).toEqual({ answers: [{ instance: 'one' }], clear: true });
+    await asker.nc.close();
+    expect(await gatherAll(asker, 'zfs.all.y', {}, answer, 300)).toEqual({ answers: [], clear: false });
   });
 
   test('finds nobody without waiting', async () => {

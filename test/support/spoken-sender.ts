@@ -29,7 +29,7 @@ export interface Talk {
 let transfers = 0;
 
 /** Starts a receive on smos-00 as a sender would; resolves when the receiver listens for its data. */
-export async function begin(fleet: Fleet, what: Pick<ReceiveStart, 'dataset' | 'to'>): Promise<Talk> {
+export async function begin(fleet: Fleet, what: Pick<ReceiveStart, 'dataset' | 'to' | 'parents'>): Promise<Talk> {
   transfers += 1;
   const transfer = `spoken${transfers}`;
   const credit = Promise.withResolvers<void>();

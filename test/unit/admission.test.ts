@@ -131,7 +131,7 @@ describe('what is on the target decides:', () => {
 });
 
 describe('missing parents of a new dataset', () => {
-  const deep = { dataset: 'tank/back/x y/z' };
+  const deep = { dataset: 'tank/back/x y/z', parents: ['tank/back', 'tank/back/x y'] };
   const parents = (seen: View[], into = 'tank', start: ReceiveStart = full) =>
     checkView({ ...start, ...deep }, 'smos-00', seen, { allow: [{ from: 'smos-01', into }] }).parents;
 
@@ -156,12 +156,26 @@ describe('missing parents of a new dataset', () => {
     expect(() => parents([tank], 'tank/back/x y/z')).toThrow(/zfs create .*"tank\/back\/x y"$/);
   });
 
+  test('are made only where they were planned', () => {
+    const gone = { ...full, parents: ['tank/back'] };
+    const there = [tank, filesystem('tank/back')];
+    const start = (seen: View[]) => checkView({ ...gone, dataset: 'tank/back/x/y' }, 'smos-00', seen, anywhere);
+    expect(() => start(there)).toThrow(
+      expect.objectContaining({
+        code: 'NO_SUCH_DATASET',
+        message: expect.stringMatching(/tank\/back\/x does not exist.*send again/),
+      }),
+    );
+    expect(start([...there, filesystem('tank/back/x')]).parents).toEqual([]);
+  });
+
   test('another source’s rules allow nothing', () => {
     const allow = [
       { from: 'smos-02', into: 'tank' },
       { from: 'smos-01', into: 'tank/back' },
     ];
-    const below = (dataset: string) => code(() => checkView({ ...full, dataset }, 'smos-00', [tank], { allow }));
+    const below = (dataset: string) =>
+      code(() => checkView({ ...full, dataset, parents: ['tank/back'] }, 'smos-00', [tank], { allow }));
     expect(below('tank/back/x')).toBe('fine');
     expect(below('tank/else/x')).toBe('NO_SUCH_DATASET');
   });

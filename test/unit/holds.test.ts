@@ -2,7 +2,7 @@ import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
-import { holdTag, jobOfTag, sweepHolds } from '../../services/sender/holds.ts';
+import { holdTag, jobOfTag, releaseStep, sweepHolds } from '../../services/sender/holds.ts';
 
 test('each chain of a job has a tag of its own, which leads back to the job', () => {
   expect(holdTag('abcdefghij', 0)).toBe('zpsend:abcdefghij');
@@ -35,7 +35,7 @@ describe('the sweep', () => {
     bookmarks: [],
   });
 
-  async function swept(source: Inventory, holds: [string, string][], living: string[]) {
+  async function swept(source: Inventory, holds: [string, string][], living: string[] | undefined) {
     const asked: string[][] = [];
     const released: string[] = [];
     const zfs: Pick<Zfs, 'holds' | 'release'> = {
@@ -45,9 +45,10 @@ describe('the sweep', () => {
       },
       async release(tag, snapshots) {
         released.push(`${tag} ${snapshots}`);
+        return { missing: false };
       },
     };
-    await sweepHolds(zfs as Zfs, source, async () => new Set(living), pino({ enabled: false }));
+    await sweepHolds(zfs as Zfs, source, async () => living && new Set(living), pino({ enabled: false }));
     return { asked, released };
   }
 
@@ -74,6 +75,11 @@ describe('the sweep', () => {
     expect(released).toEqual(['zpsend:deaddead01 a@1', 'zpsend:deaddead01.17 a/b@1']);
   });
 
+  test('releases nothing where nobody can say which jobs run', async () => {
+    const source = { host: 'smos-01', datasets: [dataset('a', [['1', 1]])] };
+    expect((await swept(source, [['a@1', 'zpsend:deaddead01']], undefined)).released).toEqual([]);
+  });
+
   test('looks at the origin of a clone also where that is not listed', async () => {
     const source = {
       host: 'smos-01',
@@ -92,5 +98,42 @@ describe('the sweep', () => {
 
   test('asks nothing where nothing is held', async () => {
     expect((await swept({ host: 'smos-01', datasets: [dataset('a', [['1', 0]])] }, [], [])).asked).toEqual([]);
+  });
+});
+
+describe('what a step held', () => {
+  const held = [
+    { name: 'pool/a@1', guid: '11' },
+    { name: 'pool/a@2', guid: '12' },
+  ];
+  async function released(missing: boolean) {
+    const asked: string[][] = [];
+    const zfs: Pick<Zfs, 'list' | 'release'> = {
+      async list() {
+        const snapshot = (name: string, guid: string, userrefs: number) => ({
+          ...{ name, guid, userrefs, createtxg: '1', used: 0, referenced: 0, written: 0 },
+        });
+        const snapshots = [snapshot('1', '11', 1), snapshot('two', '12', 1), snapshot('3', '13', 1)];
+        const entry = { type: 'filesystem' as const, guid: '1', createtxg: '1', used: 0, referenced: 0, written: 0 };
+        return [{ ...entry, name: 'pool/moved', encryption: 'off', snapshots, bookmarks: [] }];
+      },
+      async release(_, snapshots) {
+        asked.push(snapshots);
+        return { missing };
+      },
+    };
+    await releaseStep(zfs as Zfs, 'zpsend:abcdef', held, pino({ enabled: false }));
+    return asked;
+  }
+
+  test('is released by its name, without a listing', async () => {
+    expect(await released(false)).toEqual([['pool/a@1', 'pool/a@2']]);
+  });
+
+  test('is found by its guid where it was renamed', async () => {
+    expect(await released(true)).toEqual([
+      ['pool/a@1', 'pool/a@2'],
+      ['pool/moved@1', 'pool/moved@two'],
+    ]);
   });
 });

@@ -566,6 +566,16 @@ describe('names on the target', () => {
       ['placeholder', 'tank/backup/x'],
       ['placeholder', 'tank/backup/x/y'],
     ]);
+    const parents = ['tank/backup/x', 'tank/backup/x/y'];
+    expect(result.ok && result.steps.map((step) => step.parents)).toEqual([parents, parents]);
+  });
+
+  it('has no parents made in the place of what is sent', () => {
+    const result = planned(source(), target(), 'pool/b@s', {
+      ...replication,
+      to: { host: 'dst', dataset: 'tank/backup/x' },
+    });
+    expect(result.ok && result.steps.map((step) => step.parents)).toEqual([undefined, undefined]);
   });
 
   it.each([
