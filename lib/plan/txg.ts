@@ -11,6 +11,6 @@ export function compareTxg(a: string, b: string): number {
 
 export const isAfter = (later: Dated, earlier: Dated): boolean => compareTxg(later.createtxg, earlier.createtxg) > 0;
 
-/** A sorted copy, oldest first. */
-export const inOrder = <T extends Dated>(entries: readonly T[]): T[] =>
-  entries.toSorted((a, b) => compareTxg(a.createtxg, b.createtxg));
+/** A sorted copy, oldest first. Bookmarks of one snapshot have its createtxg: they go by name, not by their place in a listing (I12). */
+export const inOrder = <T extends Dated & { name: string }>(entries: readonly T[]): T[] =>
+  entries.toSorted((a, b) => compareTxg(a.createtxg, b.createtxg) || (a.name < b.name ? -1 : 1));

@@ -267,7 +267,14 @@ describe('whatever happened to both sides, a package', () => {
             .map((entry) => ({ entry, key: keys.next().value ?? 0 }))
             .toSorted((a, b) => a.key - b.key)
             .map(({ entry }) => entry);
-        const mixed = ({ host, datasets }: typeof from) => ({ host, datasets: shuffled(datasets) });
+        const mixed = ({ host, datasets }: typeof from) => ({
+          host,
+          datasets: shuffled(datasets).map((entry) => ({
+            ...entry,
+            snapshots: shuffled(entry.snapshots),
+            bookmarks: shuffled(entry.bookmarks),
+          })),
+        });
         expect(plan(request, mixed(from), mixed(to))).toEqual(plan(request, from, to));
       }),
       { numRuns: 500 },

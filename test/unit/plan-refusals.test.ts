@@ -168,4 +168,9 @@ describe('a listing that contradicts itself', () => {
     const source = dataset('zones/test', '#x,1 #y,1 @b,2');
     expect(code([source], [dataset('zones/test', '@a,1')])).toEqual(['#x -> @b']);
   });
+
+  it('may have them in any order: the first by name is taken (I12)', () => {
+    const source = dataset('zones/test', '@b,2 #y,1 #x,1');
+    expect(code([source], [dataset('zones/test', '@a,1')])).toEqual(['#x -> @b']);
+  });
 });
