@@ -40,6 +40,9 @@ function checked(inventory: Inventory, dataset: DatasetEntry): DatasetEntry | Re
   if (guid !== undefined) return damaged(inventory, `shows two snapshots of ${name} with the guid ${guid}`);
   const snapshot = repeated(dataset.snapshots, (entry) => entry.name);
   if (snapshot !== undefined) return damaged(inventory, `shows ${name}@${snapshot} twice`);
+  // ZFS takes no second snapshot of a dataset in one txg, and bookmarks of one snapshot do share theirs
+  const txg = repeated(dataset.snapshots, (entry) => String(BigInt(entry.createtxg)));
+  if (txg !== undefined) return damaged(inventory, `shows two snapshots of ${name} with the createtxg ${txg}`);
   const bookmark = repeated(dataset.bookmarks, (entry) => entry.name);
   if (bookmark !== undefined) return damaged(inventory, `shows ${name}#${bookmark} twice`);
   return { ...dataset, snapshots: inOrder(dataset.snapshots), bookmarks: inOrder(dataset.bookmarks) };

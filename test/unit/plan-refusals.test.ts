@@ -153,10 +153,18 @@ describe('a listing that contradicts itself', () => {
     ['the target dataset twice', [sound], [sound, sound]],
     ['two source snapshots of one guid', [dataset('zones/test', '@a,1 @b,1,2')], []],
     ['two target snapshots of one guid', [sound], [dataset('zones/test', '@a,1 @b,1,2')]],
+    ['two source snapshots of one txg', [dataset('zones/test', '@a,10,5 @b,11,5')], [dataset('zones/test', '@a,10,7')]],
+    ['two target snapshots of one txg', [sound], [dataset('zones/test', '@a,1,5 @b,2,05')]],
     ['a snapshot name twice', [dataset('zones/test', '@a,1 @a,2')], []],
     ['a bookmark name twice', [dataset('zones/test', '@a,1 #b,1 #b,2')], []],
   ])('is refused: %s', (_, source, target) => {
     expect(code(source, target)).toBe('BAD_REQUEST');
+  });
+
+  it('may show snapshots of one txg in several datasets, and a bookmark with the txg of a snapshot', () => {
+    const all = [dataset('zones/test', '@a,1,5 #x,1,5 #y,1,5'), dataset('zones/test/b', '@a,2,5')];
+    const asked = request('zones/test', { package: 'replication' });
+    expect(short(plan(asked, inventory('src', ...all), inventory('dst')))).toEqual(['full @a', 'full /b@a']);
   });
 
   it('does not matter where it concerns other datasets, such as two of one guid', () => {
