@@ -13,6 +13,7 @@ export interface CloneContext {
   selfContained: boolean;
   /** The whole package, by the source's names. */
   items: ReadonlyMap<string, Item>;
+  /** With `selfContained` it looks only into counterparts of the package itself. */
   findInFamily: FamilyFinder;
   /** Clones that cannot wait for their origin, since what holds it lies inside them. */
   apart: ReadonlySet<Item>;

@@ -31,7 +31,7 @@ export function planItems(
   request: SendRequest,
   source: Inventory,
   target: Inventory,
-  { items: all, findInFamily }: Pick<Matched, 'items' | 'findInFamily'>,
+  { items: all, findInFamily, findInPackage }: Matched,
 ): DatasetPlans | Refusal {
   const plans = new Map<Item, DatasetPlan>();
   const notes: Note[] = [];
@@ -42,7 +42,7 @@ export function planItems(
     target,
     selfContained: request.selfContained ?? false,
     items: new Map(all.map((item) => [item.dataset.name, item])),
-    findInFamily,
+    findInFamily: request.selfContained ? findInPackage : findInFamily,
     apart,
     brought,
     refusalOf: (item) => plans.get(item)?.refusal,

@@ -20,6 +20,8 @@ export interface Matched {
   items: Item[];
   /** Looks into the counterparts also of what is left out. */
   findInFamily: FamilyFinder;
+  /** Looks only into the counterparts of what is chosen. */
+  findInPackage: FamilyFinder;
 }
 
 /**
@@ -56,7 +58,8 @@ export function matchTargets(
     const parent = nearest(items, name);
     items.set(name, { ...one, target, existing, parent, ...(formerly !== undefined && { formerly }) });
   }
-  return { items: [...items.values()], findInFamily: family };
+  const findInPackage = findInFamily(listed, (name) => items.get(name)?.existing);
+  return { items: [...items.values()], findInFamily: family, findInPackage };
 }
 
 function nearest(items: ReadonlyMap<string, Item>, name: string): Item | undefined {

@@ -39,8 +39,10 @@ function planSingle(request: SendRequest, source: Inventory, target: Inventory):
   const existing = findDataset(target, root);
   if (isRefusal(existing)) return existing;
   const item = { dataset, wanted, target: root, existing, parent: undefined };
-  return planItems(request, source, target, { items: [item], findInFamily: () => undefined });
+  return planItems(request, source, target, { items: [item], findInFamily: none, findInPackage: none });
 }
+
+const none = () => undefined;
 
 function planPackage(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
   const selection = selectPackage(request, source);

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { plan } from '../../lib/plan/plan.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+import type { Plan, SendRequest } from '../../schemas/plan.ts';
+import { dataset, inventory, request } from './plan-history.ts';
+
+/** `t/b@n <- t/b@s of p/a@s`: what is sent, its base, and what the target makes a clone of; a refusal is its code. */
+const told = (result: Plan): string[] | string =>
+  result.ok
+    ? result.steps.map(
+        ({ to, from, origin }) =>
+          `${to.name} <- ${from?.name ?? 'nothing'}${origin === undefined ? '' : ` of ${origin}`}`,
+      )
+    : result.error.code;
+
+const refusedBy = (result: Plan) => result.ok && result.refused?.map(({ dataset: name, error }) => [name, error.code]);
+
+const replicated = (source: DatasetEntry[], target: DatasetEntry[], more: Partial<SendRequest> = {}): Plan =>
+  plan(
+    request('t/r', { package: 'replication', to: { host: 'dst', dataset: 'p/x' }, ...more }),
+    inventory('src', ...source),
+    inventory('dst', ...target),
+  );
+
+describe('-c after a promotion', () => {
+  // t/r/b was a clone of t/r/a@s, and was promoted
+  const source = [
+    dataset('t/r', '@s,10,5'),
+    dataset('t/r/b', '@s,20,5 @n,31,9'),
+    dataset('t/r/a', '@n,21,9', { origin: { name: 't/r/b@s', guid: '20' } }),
+  ];
+  const target = [dataset('p/x', '@s,10,5'), dataset('p/x/a', '@s,20,6')];
+
+  it('uses no snapshot of a dataset that is left out', () => {
+    const asked = { selfContained: true, exclude: ['a'] };
+    expect(told(replicated(source, target, asked))).toEqual(['t/r/b@s <- nothing', 't/r/b@n <- t/r/b@s']);
+    expect(told(replicated(source, target, { exclude: ['a'] }))).toEqual(['t/r/b@n <- t/r/b@s of p/x/a@s']);
+  });
+
+  it('uses one of the package itself', () => {
+    const result = replicated(source, target, { selfContained: true });
+    expect(told(result)).toEqual(['t/r/b@n <- t/r/b@s of p/x/a@s']);
+    expect(refusedBy(result)).toEqual([['t/r/a', 'DIVERGED']]);
+  });
+
+  it('uses one of the package itself also where one that is left out has it too', () => {
+    const also = [...source, dataset('t/r/0', '@n,41,9', { origin: { name: 't/r/b@s', guid: '20' } })];
+    const there = [...target, dataset('p/x/0', '@s,20,4')];
+    expect(told(replicated(also, there, { selfContained: true, exclude: ['0'] }))).toContain(
+      't/r/b@n <- t/r/b@s of p/x/a@s',
+    );
+  });
+});
