@@ -70,7 +70,7 @@ export function planItems(
   function stepsOf(item: Item): Step[] | Refusal {
     const { parent, existing, dataset } = item;
     // below an empty dataset, a placeholder say, there is room though that one is in its own dataset's way
-    const hasRoom = existing ?? parent?.existing?.snapshots.length === 0;
+    const hasRoom = existing ?? (parent?.existing?.type === 'filesystem' && parent.existing.snapshots.length === 0);
     const obstacle = parent && !hasRoom ? context.refusalOf(parent) : undefined;
     if (parent && obstacle) return blockedBy(item, parent, obstacle, 'lies below it');
     if (item.formerly !== undefined) return renamed(item, item.formerly, source.host, target.host);

@@ -412,6 +412,21 @@ describe('between two runs', () => {
     expect(table(result)).toEqual(['incr pool/b/1@s2 pool/b/1@s1', 'full pool/b/2@s2 -']);
   });
 
+  it.each([
+    ['without', []],
+    ['with', ['snapshot pool/b/1@mine']],
+  ])(
+    'a volume %s snapshots is in the way: what would lie below it is left out too, and the others go on',
+    (_, more) => {
+      const source = first();
+      const target = having(source, empty(), 'pool/b@s1', {}).run('create -V pool/b/1', ...more);
+      source.run('create pool/b/z', 'snapshot -r pool/b@s2');
+      const result = planned(source, target, 'pool/b@s2', replication);
+      expect(table(result)).toEqual(['incr pool/b@s2 pool/b@s1', 'full pool/b/z@s2 -']);
+      expect(result.ok && result.refused?.map(({ dataset }) => dataset)).toEqual(['pool/b/1', 'pool/b/1/x']);
+    },
+  );
+
   it('what lies below a dataset that is refused, and clones of it, are refused with it', () => {
     const source = first();
     const target = empty().run('create pool/b', 'snapshot pool/b@other');
