@@ -70,7 +70,10 @@ function nearest(items: ReadonlyMap<string, Item>, name: string): Item | undefin
   return undefined;
 }
 
-/** The target's datasets that have a snapshot in common with the source's of their name, also with what is left out. */
+/**
+ * The target's datasets that answer to the source's of their name, also to what is left out: those with a snapshot in common,
+ * and those without any, which only hold others.
+ */
 function claimedBy(
   listed: ReadonlyMap<string, DatasetEntry>,
   targetName: (name: string) => string,
@@ -79,7 +82,7 @@ function claimedBy(
   const claimed = new Set<string>();
   for (const dataset of listed.values()) {
     const sameName = there.get(targetName(dataset.name));
-    if (sameName && shares(dataset, sameName)) claimed.add(sameName.name);
+    if (sameName && (sameName.snapshots.length === 0 || shares(dataset, sameName))) claimed.add(sameName.name);
   }
   return claimed;
 }

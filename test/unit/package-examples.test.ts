@@ -364,12 +364,30 @@ describe('between two runs', () => {
     ]);
   });
 
-  it('another backup below the same root is not taken for what was renamed', () => {
-    const source = first();
-    const target = empty('tank').run('create tank/copies', 'create tank/copies/daily');
+  it('a descendant of a dataset without snapshots was renamed: it is refused and says where it is', () => {
+    const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/old', 'snapshot pool/b/old@s');
+    const target = having(source, empty(), 'pool/b', replication);
+    source.run('rename pool/b/old pool/b/new', 'snapshot pool/b/new@u');
+    expect(planned(source, target, 'pool/b', replication)).toMatchObject({
+      ok: false,
+      error: { code: 'EXISTS', details: { dataset: 'pool/b/new', formerly: 'pool/b/old' } },
+    });
+    target.run('rename pool/b/old pool/b/new');
+    expect(table(planned(source, target, 'pool/b', replication))).toEqual(['incr pool/b/new@u pool/b/new@s']);
+  });
+
+  it.each([
+    ['without snapshots', []],
+    ['that was received', ['snapshot pool@s0']],
+  ])('another backup below the same root, %s, is not taken for what was renamed', (_, made) => {
+    const source = first().run(...made);
+    const target = empty('tank');
+    if (made.length === 0) target.run('create tank/copies');
+    else having(source, target, 'pool', { to: { host: 'dst', dataset: 'tank/copies' } });
+    target.run('create tank/copies/daily');
     having(source, target, 'pool/b@s1', { ...replication, to: { host: 'dst', dataset: 'tank/copies/daily/b' } });
-    const to = { host: 'dst', dataset: 'tank/copies', append: 'last' } as const;
-    expect(table(planned(source, target, 'pool/b@s1', { ...replication, to }))).toEqual([
+    const to = { host: 'dst', dataset: 'tank/copies' };
+    expect(table(planned(source, target, 'pool', { ...replication, to }))).toEqual([
       'full pool/b@s1 -',
       'full pool/b/1@s1 -',
       'full pool/b/1/x@s1 -',
