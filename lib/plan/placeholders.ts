@@ -68,10 +68,10 @@ function misplaced(
   if (above.type === 'volume') {
     return refuse('UNSUPPORTED', `${above.name} on ${host} is a volume, and nothing can lie below it.`, { details });
   }
-  if (missing.length > 0 && above.encryption !== 'off' && above.keystatus === 'unavailable') {
+  if (above.encryption !== 'off' && above.keystatus === 'unavailable') {
     return refuse(
       'KEY_REQUIRED',
-      `${missing[0]} would have to be made on ${host}, and the key of ${above.name} above it is not loaded there: ` +
+      `${missing[0] ?? name} would have to be made on ${host}, and the key of ${above.name} above it is not loaded there: ` +
         `zfs load-key -r ${above.name}`,
       { details },
     );

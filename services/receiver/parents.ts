@@ -12,7 +12,8 @@ export function ancestorsOf(dataset: string): string[] {
 /**
  * The parents that a new dataset lacks, topmost first: placeholders to make below what is there, and only those that were
  * planned: in the place of a dataset that is gone, an empty one would shut it out. `places` is where the source may write,
- * and nothing is made above. What is made takes its encryption from the nearest dataset that is there.
+ * and nothing is made above. What is made takes its encryption from the nearest dataset that is there, the new dataset
+ * itself too, so that one's key has to be loaded whether a parent is missing or not.
  * @throws ZpsendError NO_SUCH_DATASET, UNSUPPORTED, KEY_REQUIRED
  */
 export function missingParents(
@@ -44,10 +45,11 @@ export function missingParents(
       { dataset: outside },
     );
   }
-  if (missing.length > 0 && nearest.keystatus === 'unavailable') {
+  if (nearest.keystatus === 'unavailable') {
+    const made = missing.length > 0 ? missing.join(', ') : dataset;
     throw new ZpsendError(
       'KEY_REQUIRED',
-      `${missing.join(', ')} would have to be made below ${nearest.name} on ${host}, whose key is not loaded there: ` +
+      `${made} would have to be made below ${nearest.name} on ${host}, whose key is not loaded there: ` +
         `load it with zfs load-key`,
       { dataset, above: nearest.name },
     );

@@ -103,6 +103,7 @@ test('where parents cannot be made the start is refused with the reason, and not
     code: 'KEY_REQUIRED',
     message: expect.stringMatching(/zones\/locked\/x .*below zones\/locked on smos-00/),
   });
+  expect(await refused('zones/locked/a'), 'nor can the dataset itself').toMatchObject({ code: 'KEY_REQUIRED' });
   expect(await refused('zones/far/off/x/a')).toMatchObject({
     code: 'NO_SUCH_DATASET',
     message: expect.stringContaining('zfs create -p -o canmount=off "zones/far"'),

@@ -193,8 +193,9 @@ describe('missing parents of a new dataset', () => {
     expect(code(below)).toBe('UNSUPPORTED');
   });
 
+  const locked = filesystem('tank/back', { keystatus: 'unavailable' });
+
   test('are not made below what is encrypted and has no key; the nearest there decides', () => {
-    const locked = filesystem('tank/back', { keystatus: 'unavailable' });
     expect(() => parents([tank, locked])).toThrow(
       expect.objectContaining({
         code: 'KEY_REQUIRED',
@@ -203,6 +204,22 @@ describe('missing parents of a new dataset', () => {
     );
     expect(parents([tank, { ...locked, keystatus: 'available' }])).toEqual(['tank/back/x y']);
     expect(parents([{ ...tank, keystatus: 'unavailable' }, filesystem('tank/back')])).toEqual(['tank/back/x y']);
-    expect(parents([tank, locked, filesystem('tank/back/x y', { keystatus: 'unavailable' })])).toEqual([]);
+  });
+
+  test('are not the only thing that needs a key: a new dataset does itself, and one that is there is left to zfs', () => {
+    const below = (start: ReceiveStart, ...seen: View[]) =>
+      checkView({ ...start, dataset: 'tank/back/x' }, 'smos-00', [tank, locked, ...seen], anywhere);
+    expect(() => below(full)).toThrow(
+      expect.objectContaining({
+        code: 'KEY_REQUIRED',
+        message: expect.stringMatching(/^tank\/back\/x would have to be made below tank\/back on smos-00/),
+      }),
+    );
+    expect(code(() => below(clone, origin))).toBe('KEY_REQUIRED');
+    expect(below(incremental, filesystem('tank/back/x', { keystatus: 'unavailable' }))).toEqual({ parents: [] });
+    expect(below(full, filesystem('tank/back/x', { keystatus: 'unavailable', resumeToken: '1-abc' }))).toEqual({
+      token: '1-abc',
+      parents: [],
+    });
   });
 });
