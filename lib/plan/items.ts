@@ -62,7 +62,6 @@ export function planItems(
       ...(isRefusal(steps) ? { steps: [], refusal: steps } : { steps }),
     });
     if (isRefusal(steps) || steps.length === 0) continue;
-    placeholders.made(name);
     for (const { to } of steps) if (origins.has(to.name)) brought.set(to.name, `${name}@${leafOf(to.name)}`);
   }
   return { datasets: [...plans.values()], notes };
@@ -83,13 +82,17 @@ export function planItems(
     if (!plan.ok) return plan;
     const long = plan.steps.find(({ to }) => item.target.length + 1 + (leafOf(to.name) ?? '').length > maxNameLength);
     if (long) return tooLong(item, long);
-    if (existing || plan.steps.length === 0) return plan.steps;
-    const above = placeholders.above(item.target, { host: source.host, dataset });
-    if (isRefusal(above)) return above;
-    notes.push(...above);
     const [first, ...rest] = plan.steps;
-    const parents = placeholders.for(item.target);
-    return first && parents.length > 0 ? [{ ...first, parents }, ...rest] : plan.steps;
+    if (first === undefined) return plan.steps;
+    const placed = placeholders.place({
+      name: item.target,
+      source: { host: source.host, dataset },
+      origin: first.origin,
+    });
+    if (isRefusal(placed)) return placed;
+    notes.push(...placed);
+    const parents = existing ? [] : placeholders.above(item.target);
+    return parents.length > 0 ? [{ ...first, parents }, ...rest] : plan.steps;
   }
 }
 

@@ -1,52 +1,64 @@
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
-import { parentOf } from '../../schemas/names.ts';
+import { datasetOf, parentOf } from '../../schemas/names.ts';
 import type { Note } from '../../schemas/plan.ts';
-import { type Refusal, refuse } from './refusal.ts';
+import { leftInTheClear, misplaced, type Newcomer, type Place } from './misplaced.ts';
+import type { Refusal } from './refusal.ts';
 
 export interface Placeholders {
-  /** Notes for a new dataset `name`, one for each parent that will be made for it, or why it cannot be right there. */
-  above(name: string, source: { host: string; dataset: DatasetEntry }): Note[] | Refusal;
-  /** Those of its parents that are made so, topmost first. */
-  for(name: string): string[];
-  /** From now on `name` is there. */
-  made(name: string): void;
+  /**
+   * Puts a dataset in its place: from now on it is there. Notes, one for each parent that will be made for it, or why
+   * it cannot be right there. Nothing is to be said of one that has a snapshot there.
+   */
+  place(newcomer: Newcomer): Note[] | Refusal;
+  /** Those parents of a dataset that are made so, topmost first. */
+  above(name: string): string[];
 }
 
 /**
- * What a new dataset will lie in, and the parents that the receiver will make. They take after the nearest dataset above, so
- * what that is decides whether what lands below is encrypted (zrepl#504). Where the listing shows nothing above, nothing is
- * known and nothing said.
+ * What a new dataset will lie in, and the parents that the receiver will make. They take after the nearest dataset above, and
+ * a clone after its origin wherever it lies, so what that is decides whether what lands is encrypted (zrepl#504). Where
+ * the listing shows nothing, nothing is known and nothing said.
  */
 export function placeholdersOn(target: Inventory): Placeholders {
   const there = new Map(target.datasets.map((dataset) => [dataset.name, dataset]));
-  const made = new Set<string>();
+  /** What the plan makes, with the dataset of the listing that each takes after. */
+  const made = new Map<string, DatasetEntry | undefined>();
   const placeholders = new Set<string>();
 
-  function above(name: string, source: { host: string; dataset: DatasetEntry }): Note[] | Refusal {
-    const missing: string[] = [];
-    let isBelowMade = false;
-    for (let parent = parentOf(name); parent !== undefined; parent = parentOf(parent)) {
-      const existing = there.get(parent);
-      // what is made takes after what it lies in, so that decides for all below
-      if (existing) return misplaced(name, source, existing, missing, target.host) ?? noted(missing);
-      if (made.has(parent)) isBelowMade = true;
-      else missing.unshift(parent);
+  function place(newcomer: Newcomer): Note[] | Refusal {
+    const existing = there.get(newcomer.name);
+    if (existing) return (existing.snapshots.length === 0 && leftInTheClear(newcomer, existing, target.host)) || [];
+    const found = placeOf(newcomer);
+    const refusal = misplaced(newcomer, found, target.host);
+    if (refusal) return refusal;
+    for (const parent of found.missing) {
+      made.set(parent, found.above);
+      placeholders.add(parent);
     }
-    return isBelowMade ? noted(missing) : [];
+    made.set(newcomer.name, found.model);
+    return found.missing.map(noteOf);
   }
 
-  const noted = (missing: string[]): Note[] =>
-    missing.map((dataset) => {
-      made.add(dataset);
-      placeholders.add(dataset);
-      return {
-        kind: 'placeholder',
-        dataset,
-        message: `${dataset} does not exist on ${target.host} and is made, empty and never mounted`,
-      };
-    });
+  function placeOf({ name, origin }: Newcomer): Place {
+    const modelOf = (above?: DatasetEntry) => (origin === undefined ? above : shownAs(datasetOf(origin)));
+    const missing: string[] = [];
+    for (let parent = parentOf(name); parent !== undefined; parent = parentOf(parent)) {
+      const above = shownAs(parent);
+      if (above || made.has(parent)) return { above, model: modelOf(above), missing };
+      missing.unshift(parent);
+    }
+    return { above: undefined, model: modelOf(), missing: [] };
+  }
 
-  function those(name: string): string[] {
+  const shownAs = (name: string): DatasetEntry | undefined => there.get(name) ?? made.get(name);
+
+  const noteOf = (dataset: string): Note => ({
+    kind: 'placeholder',
+    dataset,
+    message: `${dataset} does not exist on ${target.host} and is made, empty and never mounted`,
+  });
+
+  function above(name: string): string[] {
     const found: string[] = [];
     for (let parent = parentOf(name); parent !== undefined; parent = parentOf(parent)) {
       if (placeholders.has(parent)) found.unshift(parent);
@@ -54,33 +66,5 @@ export function placeholdersOn(target: Inventory): Placeholders {
     return found;
   }
 
-  return { above, for: those, made: (name) => void made.add(name) };
-}
-
-function misplaced(
-  name: string,
-  source: { host: string; dataset: DatasetEntry },
-  above: DatasetEntry,
-  missing: string[],
-  host: string,
-): Refusal | undefined {
-  const details = { host, dataset: name, above: above.name };
-  if (above.type === 'volume') {
-    return refuse('UNSUPPORTED', `${above.name} on ${host} is a volume, and nothing can lie below it.`, { details });
-  }
-  if (above.encryption !== 'off' && above.keystatus === 'unavailable') {
-    return refuse(
-      'KEY_REQUIRED',
-      `${missing[0] ?? name} would have to be made on ${host}, and the key of ${above.name} above it is not loaded there: ` +
-        `zfs load-key -r ${above.name}`,
-      { details },
-    );
-  }
-  if (source.dataset.encryption === 'off' || above.encryption !== 'off') return undefined;
-  return refuse(
-    'UNSUPPORTED',
-    `${source.dataset.name} on ${source.host} is encrypted and ${above.name} on ${host} is not, so ${name} would lie there ` +
-      'unencrypted: streams are not raw. Way out: a target below a dataset that is encrypted.',
-    { details },
-  );
+  return { place, above };
 }

@@ -51,3 +51,50 @@ describe('below an encrypted dataset', () => {
     expect(steps(source, target, 'p/enc/own/c')).toEqual(['full @a', '@a -> @b']);
   });
 });
+
+describe('what is encrypted at the source', () => {
+  const origin = { name: 't/o@a', guid: '1' };
+  const clone = dataset('t/c', '@b,2', { ...open, origin });
+  const [clear, safe] = [dataset('p/clear', '@a,1'), dataset('p/safe', '@a,1', open)];
+  const enc = dataset('p/enc', '', open);
+
+  it('is not made a clone of what is not, wherever that lies; the way out is to send it whole', () => {
+    const result = sent([clone], [clear, enc], 'p/enc/c');
+    expect(result).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { origin: 'p/clear@a' } } });
+    expect(!result.ok && result.error.message).toMatch(/^t\/c on src .* p\/clear@a on dst is not.* whole \(-c\)/);
+    expect(steps([clone], [clear, enc], 'p/enc/c', { selfContained: true })).toEqual(['full @b']);
+  });
+
+  it('may be a clone of what is, and is then encrypted with its key', () => {
+    expect(steps([clone], [safe, enc], 'p/enc/c')).toEqual(['t/o@a -> @b']);
+    expect(steps([clone], [safe], 'p/c')).toEqual(['t/o@a -> @b']);
+    expect(steps([clone], [dataset('p/safe', '@a,1', locked), enc], 'p/enc/c')).toBe('KEY_REQUIRED');
+  });
+
+  it('is not made a clone of what is not in a package either', () => {
+    const inside = { ...open, origin: { name: 't/c/o@a', guid: '1' } };
+    const source = [dataset('t/c', '@s,9', open), dataset('t/c/o', '@a,1', open), dataset('t/c/x', '@b,2', inside)];
+    const target = [dataset('p/enc', '@s,9', open), dataset('p/enc/o', '@a,1')];
+    expect(steps(source, target, 'p/enc', { package: 'replication' })).toBe('UNSUPPORTED');
+  });
+
+  it('is not put below a new clone of what is not', () => {
+    const source = [dataset('t/c', '@b,2', { origin }), dataset('t/c/x', '@b,3', open)];
+    expect(steps(source, [clear, enc], 'p/enc/c', { package: 'replication' })).toBe('UNSUPPORTED');
+    expect(steps(source, [safe, enc], 'p/enc/c', { package: 'replication' })).toEqual(['t/o@a -> @b', 'full /x@b']);
+  });
+
+  it('does not go on where an interrupted receive has left it unencrypted', () => {
+    const left = dataset('p/c', '', { resumeToken: '1-abc-def' });
+    const source = [dataset('t/c', '@a,1', open)];
+    const result = sent(source, [left], 'p/c');
+    expect(result).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { dataset: 'p/c' } } });
+    expect(!result.ok && result.error.message).toContain('zfs receive -A p/c on dst');
+    expect(steps([dataset('t/c', '@a,1')], [left], 'p/c')).toEqual(['full @a']);
+    expect(steps(source, [{ ...left, ...open }], 'p/c')).toEqual(['full @a']);
+  });
+
+  it('goes on unencrypted where the target has it so already', () => {
+    expect(steps([dataset('t/c', '@a,1 @b,2', open)], [dataset('p/c', '@a,1')], 'p/c')).toEqual(['@a -> @b']);
+  });
+});
