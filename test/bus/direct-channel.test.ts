@@ -3,6 +3,7 @@ import { connect, headers } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type BulkConnection, openBulk } from '../../lib/bus/direct/bulk-connection.ts';
 import { controlFrame, headerBytes, readHeader, writeHeader } from '../../lib/bus/direct/frame.ts';
+import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/direct/receive.ts';
 import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
@@ -31,7 +32,7 @@ interface Seen {
 }
 
 /** A receiver that hands everything to `sink`, by default into memory, and says done when the sink has it. */
-async function receiver(sink?: Writable, connection?: BulkConnection): Promise<Seen> {
+async function receiver(sink?: Writable, connection?: BulkConnection, pace?: Pace): Promise<Seen> {
   const over = Promise.withResolvers<void>();
   const bytes: Buffer[] = [];
   const into =
@@ -47,6 +48,7 @@ async function receiver(sink?: Writable, connection?: BulkConnection): Promise<S
     creditSubject,
     window,
     silenceMs,
+    pace,
     onFirstFrame() {
       seen.began += 1;
       direct.attach(into);
@@ -70,10 +72,37 @@ async function receiver(sink?: Writable, connection?: BulkConnection): Promise<S
   return seen;
 }
 
-async function sender(connection?: BulkConnection): Promise<DirectSender> {
-  const direct = openDirectSender(connection ?? (await bulk()), { dataSubject, creditSubject, window, silenceMs });
+async function sender(connection?: BulkConnection, pace?: Pace): Promise<DirectSender> {
+  const direct = openDirectSender(connection ?? (await bulk()), {
+    dataSubject,
+    creditSubject,
+    window,
+    silenceMs,
+    pace,
+  });
   onTestFinished(() => direct.close());
   return direct;
+}
+
+/** Lets pass what it is given. */
+function handPace() {
+  let tokens = 0;
+  const waiting = new Set<() => void>();
+  const pace: Pace = {
+    room: () => tokens,
+    take(bytes) {
+      tokens -= bytes;
+    },
+    onRoom(wake) {
+      waiting.add(wake);
+      return () => void waiting.delete(wake);
+    },
+  };
+  const give = (bytes: number): void => {
+    tokens += bytes;
+    for (const wake of [...waiting]) wake();
+  };
+  return { pace, give, waiting };
 }
 
 async function sendWithHeaders(frame: Buffer): Promise<void> {
@@ -385,4 +414,32 @@ test('a final word that does not fit what was sent is not believed', async () =>
   nc.publish(creditSubject, 'no JSON');
   nc.publish(creditSubject, JSON.stringify({ type: 'done', guid: '1', bytes: 0 }));
   expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
+});
+
+describe('a pace', () => {
+  const stream = Buffer.alloc(400_000, 7);
+
+  test.each(['sender', 'receiver'] as const)(
+    'of the %s lets no more bytes pass than it has room for',
+    async (whose) => {
+      const { pace, give, waiting } = handPace();
+      const seen = await receiver(undefined, undefined, whose === 'receiver' ? pace : undefined);
+      const from = await sender(undefined, whose === 'sender' ? pace : undefined);
+      const pumped = from.pump(Readable.from([stream]));
+      for (const upTo of [1000, 150_000]) {
+        give(upTo - from.sent);
+        await expect.poll(() => seen.receiver.received).toBe(upTo);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        expect([from.sent, seen.receiver.received]).toEqual([upTo, upTo]);
+      }
+      give(stream.length);
+      await pumped;
+      from.end();
+      await seen.over;
+      expect(Buffer.concat(seen.bytes).equals(stream)).toBe(true);
+      expect((await from.final).type).toBe('done');
+      seen.receiver.close();
+      expect(waiting.size, 'nobody waits for it any more').toBe(0);
+    },
+  );
 });

@@ -1,13 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { FrameHeader } from '../../lib/bus/direct/frame.ts';
-import { openReceiveWindow, openSendWindow } from '../../lib/bus/direct/window.ts';
+import { openReceiveWindow, openSendWindow, type ReceiveWindow } from '../../lib/bus/direct/window.ts';
 
 const frame = (type: FrameHeader['type'], offset: number): FrameHeader => ({ type, offset });
 
+/** A window whose first credit is out. */
+function granted(size: number): ReceiveWindow {
+  const window = openReceiveWindow(size);
+  window.grant();
+  return window;
+}
+
 describe('the receiver', () => {
   test('takes what follows on what it has, up to the credit', () => {
-    const window = openReceiveWindow(100);
+    const window = granted(100);
     expect(window.accept(frame('data', 0), 60)).toBeUndefined();
     expect(window.accept(frame('data', 60), 40)).toBeUndefined();
     expect(window.accept(frame('end', 100), 0)).toBeUndefined();
@@ -23,33 +30,45 @@ describe('the receiver', () => {
     ['an end with a body', 'malformed', frame('end', 10), 1],
     ['a ping with a body', 'malformed', frame('ping', 10), 1],
   ] as const)('refuses %s', (_what, violation, header, length) => {
-    const window = openReceiveWindow(100);
+    const window = granted(100);
     window.accept(frame('data', 0), 10);
     expect(window.accept(header, length)).toBe(violation);
     expect(window).toMatchObject({ received: 10, ended: false });
   });
 
   test.each([frame('data', 10), frame('end', 10)])('refuses $type after the end', (header) => {
-    const window = openReceiveWindow(100);
+    const window = granted(100);
     window.accept(frame('data', 0), 10);
     window.accept(frame('end', 10), 0);
     expect(window.accept(header, header.type === 'data' ? 1 : 0)).toBe('after-end');
   });
 
   test('hears a ping and an abort at any time', () => {
-    const window = openReceiveWindow(100);
+    const window = granted(100);
     window.accept(frame('end', 0), 0);
     expect(window.accept(frame('ping', 5), 0)).toBeUndefined();
     expect(window.accept(frame('abort', 5), 20)).toBeUndefined();
   });
 
   test('grants again when a quarter of the window was consumed', () => {
-    const window = openReceiveWindow(100);
+    const window = granted(100);
     window.accept(frame('data', 0), 100);
     expect(window.consume(24)).toBe(false);
     expect(window.consume(1)).toBe(true);
     expect(window.grant()).toBe(125);
     expect(window.consume(24)).toBe(false);
+  });
+
+  test('takes nothing before its first credit, and grants no more at once than it is told', () => {
+    const window = openReceiveWindow(100);
+    expect(window.accept(frame('data', 0), 1)).toBe('beyond-credit');
+    expect([window.grant(30), window.owes]).toEqual([30, true]);
+    expect([window.grant(0), window.owes]).toEqual([30, true]);
+    expect([window.grant(500), window.owes]).toEqual([100, false]);
+    window.accept(frame('data', 0), 100);
+    window.consume(10);
+    expect(window.owes).toBe(true);
+    expect(window.grant(4)).toBe(104);
   });
 
   test('I8: never has more than a window unconsumed, and a sender that keeps to its credit is never refused', () => {
@@ -58,7 +77,7 @@ describe('the receiver', () => {
         fc.integer({ min: 1, max: 1000 }),
         fc.array(fc.record({ send: fc.nat(300), consume: fc.nat(300) }), { maxLength: 100 }),
         (size, rounds) => {
-          const receiver = openReceiveWindow(size);
+          const receiver = granted(size);
           const sender = openSendWindow(size);
           sender.granted(receiver.granted);
           for (const round of rounds) {

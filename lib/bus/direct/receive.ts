@@ -5,6 +5,7 @@ import type { BulkConnection } from './bulk-connection.ts';
 import type { FrameHeader } from './frame.ts';
 import { openFrames } from './frames.ts';
 import { openInput } from './input.ts';
+import type { Pace } from './pace.ts';
 import { openPulse } from './pulse.ts';
 import { openReceiveWindow, type Violation } from './window.ts';
 
@@ -15,6 +16,8 @@ export interface DirectReceiverOptions {
   readonly window: number;
   /** A sender that says nothing for so many milliseconds is gone. */
   readonly silenceMs: number;
+  /** How fast credit may be granted; as fast as `zfs receive` takes the stream without. */
+  readonly pace?: Pace | undefined;
   /** The stream has begun; pings alone do not begin it. Called once. */
   onFirstFrame(): void;
   /** All `total` bytes of the stream have arrived, and the sender's `zfs send` exited 0 (I7). Called once. */
@@ -55,7 +58,7 @@ const broke: Record<Violation, string> = {
 
 /** Begins to listen for a stream, and grants the first credit. Its callbacks never run before this returns. */
 export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiverOptions): DirectReceiver {
-  const { dataSubject } = options;
+  const { dataSubject, pace } = options;
   const window = openReceiveWindow(options.window);
   let first = true;
   let broken = false;
@@ -64,7 +67,11 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
 
   const say = (message: CreditMessage): void => bulk.say(options.creditSubject, JSON.stringify(message));
   const grant = (): void => {
-    if (!closed && !broken) say({ type: 'credit', upTo: window.grant() });
+    if (closed || broken) return;
+    const before = window.granted;
+    const upTo = window.grant(pace?.room());
+    pace?.take(upTo - before);
+    say({ type: 'credit', upTo });
   };
   const input = openInput({
     crowded: () => bulk.crowded,
@@ -138,6 +145,9 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
     if (!window.ended) fail(new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
   };
   const unwatch = bulk.onDisconnected(lost);
+  const unpace = pace?.onRoom(() => {
+    if (window.owes && !window.ended) grant();
+  });
   if (bulk.connected) grant();
   else queueMicrotask(lost);
 
@@ -164,6 +174,7 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
       closed = true;
       pulse.stop();
       unwatch();
+      unpace?.();
       unclaim();
       input.cut();
     },

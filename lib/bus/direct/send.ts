@@ -4,6 +4,7 @@ import { type CreditFinal, creditMessageSchema } from '../../../schemas/transfer
 import type { BulkConnection } from './bulk-connection.ts';
 import { controlFrame } from './frame.ts';
 import { dataPublications, publication } from './outbound.ts';
+import type { Pace } from './pace.ts';
 import { openPulse } from './pulse.ts';
 import { pump } from './pump.ts';
 import { type ByteSource, sourceOf } from './source.ts';
@@ -16,6 +17,8 @@ export interface DirectSenderOptions {
   readonly window: number;
   /** A receiver that says nothing for so many milliseconds is gone. */
   readonly silenceMs: number;
+  /** How fast it may send; as fast as it can without. */
+  readonly pace?: Pace | undefined;
 }
 
 /** The sender's end of the direct channel. */
@@ -45,7 +48,7 @@ const firstKnockMs = 20;
  * the receiver's subscription may still be behind its answer to `recv.start`, and what is published before it is lost.
  */
 export function openDirectSender(bulk: BulkConnection, options: DirectSenderOptions): DirectSender {
-  const { dataSubject, silenceMs } = options;
+  const { dataSubject, silenceMs, pace } = options;
   const window = openSendWindow(options.window);
   const final = Promise.withResolvers<CreditFinal>();
   const waiting = new Set<() => void>();
@@ -125,10 +128,11 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
     final: final.promise,
     async pump(source) {
       await pump(sourceOf(source), {
-        room: () => window.room,
+        room: () => Math.min(window.room, pace?.room() ?? window.room),
         send(bytes, flushed) {
           const parts = dataPublications(dataSubject, window.sent, bytes);
           window.take(bytes.length);
+          pace?.take(bytes.length);
           write(parts, () => {
             flushed();
             window.flushed(bytes.length);
@@ -138,7 +142,11 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
         failure: () => over && ZpsendError.fromBody(over),
         onChange(advance) {
           waiting.add(advance);
-          return () => void waiting.delete(advance);
+          const unpace = pace?.onRoom(advance);
+          return () => {
+            waiting.delete(advance);
+            unpace?.();
+          };
         },
       });
       return { bytes: window.sent };

@@ -15,15 +15,17 @@ export interface ReceiveWindow {
   accept(header: FrameHeader, length: number): Violation | undefined;
   /** Takes account of bytes handed on; true when the sender should be told, which is once per quarter of a window. */
   consume(bytes: number): boolean;
-  /** Moves the grant up to a window beyond what was consumed, and returns it. */
-  grant(): number;
+  /** Is there more to grant? */
+  readonly owes: boolean;
+  /** Moves the grant up to a window beyond what was consumed, by at most so many bytes, and returns it. */
+  grant(most?: number): number;
 }
 
 /** Opens an account that never lets more than `window` bytes be under way (I8). */
 export function openReceiveWindow(window: number): ReceiveWindow {
   let received = 0;
   let consumed = 0;
-  let granted = window;
+  let granted = 0;
   let ended = false;
 
   function accept(header: FrameHeader, length: number): Violation | undefined {
@@ -61,8 +63,11 @@ export function openReceiveWindow(window: number): ReceiveWindow {
       consumed += bytes;
       return consumed + window - granted >= window / 4;
     },
-    grant() {
-      granted = consumed + window;
+    get owes() {
+      return granted < consumed + window;
+    },
+    grant(most = window) {
+      granted = Math.min(consumed + window, granted + most);
       return granted;
     },
   };

@@ -1,0 +1,58 @@
+/** How fast bytes may pass: a token bucket that any number of transfers share. */
+export interface Pace {
+  /** Bytes that may pass now; a whole number, never negative. */
+  room(): number;
+  take(bytes: number): void;
+  /** Tells every time there may be more room, those who wait longest first. The function returned ends it. */
+  onRoom(wake: () => void): () => void;
+}
+
+/** What the bucket holds at most, in milliseconds of its rate: more would be bursts, less would be timers that lag. */
+const depthMs = 100;
+/** How often those who wait are told. */
+const tickMs = 25;
+
+/** @param rate bytes per second; @param now a monotonic clock, in milliseconds */
+export function openPace(rate: number, now: () => number = () => performance.now()): Pace {
+  const depth = Math.max(1, (rate * depthMs) / 1000);
+  const waiting = new Set<() => void>();
+  let tokens = depth;
+  let filled = now();
+  let timer: NodeJS.Timeout | undefined;
+
+  function room(): number {
+    const time = now();
+    tokens = Math.min(depth, tokens + ((time - filled) * rate) / 1000);
+    filled = time;
+    return Math.max(0, Math.floor(tokens));
+  }
+
+  function tell(): void {
+    timer = undefined;
+    for (const wake of [...waiting]) {
+      if (room() === 0) break;
+      // whoever was told goes behind the others
+      if (waiting.delete(wake)) waiting.add(wake);
+      wake();
+    }
+    tick();
+  }
+
+  function tick(): void {
+    if (waiting.size === 0 || timer) return;
+    timer = setTimeout(tell, tickMs);
+    timer.unref();
+  }
+
+  return {
+    room,
+    take(bytes) {
+      tokens -= bytes;
+    },
+    onRoom(wake) {
+      waiting.add(wake);
+      tick();
+      return () => void waiting.delete(wake);
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test, vi } from 'vitest';
+import { openPace } from '../../lib/bus/direct/pace.ts';
+
+describe('a pace', () => {
+  test('lets a tenth of a second pass at once, and then what time brings', () => {
+    let time = 0;
+    const pace = openPace(1000, () => time);
+    expect(pace.room()).toBe(100);
+    pace.take(100);
+    expect(pace.room()).toBe(0);
+    time += 50;
+    expect(pace.room()).toBe(50);
+    time += 60_000;
+    expect(pace.room(), 'what nobody used is not saved up').toBe(100);
+  });
+
+  test('pays back what was taken beyond the room', () => {
+    let time = 0;
+    const pace = openPace(1000, () => time);
+    pace.take(300);
+    time += 200;
+    expect(pace.room()).toBe(0);
+    time += 1;
+    expect(pace.room()).toBe(1);
+  });
+
+  test('of a byte a second lets a byte pass', () => {
+    let time = 0;
+    const pace = openPace(1, () => time);
+    expect(pace.room()).toBe(1);
+    pace.take(1);
+    time += 999;
+    expect(pace.room()).toBe(0);
+    time += 1;
+    expect(pace.room()).toBe(1);
+  });
+
+  test('is shared evenly by all who always want more', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    try {
+      const pace = openPace(100_000);
+      const got = [0, 0, 0];
+      const ends = got.map((_, taker) =>
+        pace.onRoom(() => {
+          const bytes = pace.room();
+          pace.take(bytes);
+          got[taker] = (got[taker] ?? 0) + bytes;
+        }),
+      );
+      vi.advanceTimersByTime(3000);
+      expect(got.reduce((sum, bytes) => sum + bytes)).toBeGreaterThan(290_000);
+      expect(got.reduce((sum, bytes) => sum + bytes)).toBeLessThanOrEqual(310_000);
+      expect(Math.max(...got) / Math.min(...got)).toBeLessThan(1.3);
+      for (const end of ends) end();
+      expect(vi.getTimerCount()).toBeLessThanOrEqual(1);
+      vi.advanceTimersByTime(100);
+      expect(vi.getTimerCount(), 'nobody waits').toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
