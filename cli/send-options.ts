@@ -14,6 +14,7 @@ export interface SendOptions {
   appendPath?: true;
   appendLast?: true;
   parallel?: string;
+  bwlimit?: string;
 }
 
 /** May be given again and again. */
@@ -31,7 +32,8 @@ export const withSendOptions = (command: Command): Command =>
     .option('--skip-missing', 'leave out datasets that lack the snapshot named, with their descendants')
     .option('-d, --append-path', "into DATASET/ and the source's name without its pool, as zfs receive -d")
     .option('-e, --append-last', "into DATASET/ and the last element of the source's name, as zfs receive -e")
-    .option('--parallel <n>', `datasets of a package that are sent at once, 1 to ${maxParallel}`);
+    .option('--parallel <n>', `datasets of a package that are sent at once, 1 to ${maxParallel}`)
+    .option('--bwlimit <rate>', 'bytes per second that each target’s job sends at most, as in 500K, 10M, 1G');
 
 /** What the options above mean together. */
 export const packageHelp = `

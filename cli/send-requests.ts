@@ -34,7 +34,8 @@ export function askedFor(source: string, targets: readonly string[], options: Se
 }
 
 function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'dataset' | 'to'> {
-  const { from, full, replicate, recursive, selfContained, skipMissing, exclude, snapshots, parallel } = options;
+  const { from, full, replicate, recursive, selfContained, skipMissing, exclude, snapshots, parallel, bwlimit } =
+    options;
   if (replicate && recursive) {
     throw usage('-R and -r exclude each other: -R sends intermediate snapshots, -r only the one that is named');
   }
@@ -48,6 +49,7 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     ...(exclude && { exclude: patterns('exclude', exclude) }),
     ...(snapshots && { snapshots: patterns('snapshots', snapshots) }),
     ...(parallel !== undefined && { parallel: parallelOf(parallel) }),
+    ...(bwlimit !== undefined && { bwlimit: bwlimitOf(bwlimit) }),
   };
 }
 
@@ -62,6 +64,14 @@ function patterns(option: 'exclude' | 'snapshots', given: string[]): string[] {
   if (issue === undefined) return given;
   const which = typeof issue.path[0] === 'number' ? ` "${given[issue.path[0]]}"` : '';
   throw usage(`--${option}${which}: ${issue.message}`);
+}
+
+/** `500K`, `1.5M`: powers of 1024, as zfs has them. */
+function bwlimitOf(text: string): number {
+  const [, count, unit = ''] = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text) ?? [];
+  const rate = Math.round(Number(count) * 1024 ** ' KMGT'.indexOf(unit.toUpperCase() || ' '));
+  if (sendRequestSchema.shape.bwlimit.safeParse(rate).success) return rate;
+  throw usage(`--bwlimit ${text}: bytes per second, at least 1K, as in 500K, 10M, 1G`);
 }
 
 function parallelOf(text: string): number {

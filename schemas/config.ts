@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { datasetSchema, hostSchema, propertySchema, propertyValueSchema } from './names.ts';
+import { bwlimitSchema, datasetSchema, hostSchema, propertySchema, propertyValueSchema } from './names.ts';
 import { maxParallel } from './plan.ts';
 
 const allowSchema = z.strictObject({
@@ -12,6 +12,8 @@ const allowSchema = z.strictObject({
 export const receiveConfigSchema = z.strictObject({
   maxConcurrent: z.number().int().min(1).max(64).default(4),
   allow: z.array(allowSchema).default([]),
+  /** What all receives together may take in, in bytes per second. */
+  bwlimit: bwlimitSchema.optional(),
   properties: z
     .strictObject({
       /** `zfs receive -o`; replicas are readonly unless told otherwise, since mounting alters them (openzfs#6741). */

@@ -34,6 +34,8 @@ export const infoSchema = z.strictObject({
   limits: z.strictObject({
     maxConcurrentReceives: z.number().int().positive().optional(),
     window: bytesSchema.optional(),
+    /** Bytes per second of all receives together. */
+    bwlimit: bytesSchema.optional(),
   }),
   instances: z.array(instanceSchema),
 });

@@ -39,6 +39,8 @@ export const patternSchema = z
 export const guidSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a guid: a decimal string');
 export const txgSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a txg: a decimal string');
 export const bytesSchema = z.number().int().nonnegative();
+/** Bytes per second. */
+export const bwlimitSchema = z.number().int().min(1024);
 /** Job, transfer and instance ids: a subject token, safe in a hold tag. */
 export const idSchema = z.string().regex(/^[A-Za-z0-9]{6,32}$/, 'not an id');
 export const tokenSchema = z

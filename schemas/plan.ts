@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
 import {
   baseSchema,
+  bwlimitSchema,
   bytesSchema,
   datasetOrSnapshotSchema,
   datasetSchema,
@@ -49,6 +50,8 @@ export const sendRequestSchema = z.strictObject({
   snapshots: z.array(patternSchema).max(maxPatterns).optional(),
   /** Datasets of the package that are sent at once. */
   parallel: z.number().int().min(1).max(maxParallel).optional(),
+  /** What the whole job may send at most, in bytes per second. */
+  bwlimit: bwlimitSchema.optional(),
 });
 
 /** One `zfs send` | `zfs receive`: a full stream, or an incremental from exactly one base (I2). */

@@ -90,6 +90,7 @@ export function loadSettings(env: NodeJS.ProcessEnv): Settings {
       ...file.receive,
       ...(env.ZPSEND_ALLOW !== undefined && { allow: parseAllow(env.ZPSEND_ALLOW) }),
       maxConcurrent: number(env, 'ZPSEND_MAX_CONCURRENT') ?? file.receive.maxConcurrent,
+      bwlimit: number(env, 'ZPSEND_BWLIMIT') ?? file.receive.bwlimit,
     },
     send: { parallel: number(env, 'ZPSEND_PARALLEL') ?? file.send.parallel },
     timing: {

@@ -1,5 +1,6 @@
 import type { Bus } from '../../lib/bus/connect.ts';
 import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
+import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/direct/receive.ts';
 import { publishEvent } from '../../lib/bus/events.ts';
 import type { Lease } from '../../lib/bus/lease/lease.ts';
@@ -29,6 +30,8 @@ export interface ReceiveDeps {
   /** Bytes in flight. */
   readonly window: number;
   readonly silenceMs: number;
+  /** How fast all receives together may take in. */
+  readonly pace?: Pace | undefined;
 }
 
 /** One running receive. */
@@ -94,6 +97,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
         creditSubject: subjects.credit(start.source, start.transfer, host),
         window: deps.window,
         silenceMs: deps.silenceMs,
+        pace: deps.pace,
         onFirstFrame: () => feed({ type: 'first-frame' }),
         onEnd: () => feed({ type: 'end' }),
         onBroken: broken,

@@ -1,3 +1,4 @@
+import { openPace } from '../../lib/bus/direct/pace.ts';
 import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
 import { version } from '../../lib/settings/version.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
@@ -40,11 +41,13 @@ async function begin(context: ServiceContext) {
       properties: receive.properties,
       window,
       silenceMs: timing.silenceSeconds * 1000,
+      pace: receive.bwlimit === undefined ? undefined : openPace(receive.bwlimit),
     },
     receive,
   );
   const self = { service: 'receiver' as const, instance, pid: process.pid, version };
-  const limits = { maxConcurrentReceives: receive.maxConcurrent, window };
+  const { maxConcurrent: maxConcurrentReceives, bwlimit } = receive;
+  const limits = { maxConcurrentReceives, window, ...(bwlimit !== undefined && { bwlimit }) };
   return {
     endpoints: [...serveHost({ host, bus, zfs, log, self, limits }, false), ...receiver.endpoints],
     stop: receiver.stop,

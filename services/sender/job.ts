@@ -1,3 +1,4 @@
+import { openPace } from '../../lib/bus/direct/pace.ts';
 import { publishEvent } from '../../lib/bus/events.ts';
 import { type EventWhat, subjects } from '../../lib/bus/subjects.ts';
 import { composed } from '../../lib/plan/compose.ts';
@@ -123,18 +124,22 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     notes = plans.notes;
     const refused = datasets.find(({ refusal }) => refusal);
     if (refused?.refusal) first = { dataset: refused.dataset, ...refused.refusal };
-    chains = runChains(deps, {
-      job: id,
-      to: request.to.host,
-      plans: datasets,
-      parallel: request.parallel ?? deps.parallel,
-      progress,
-      replan: replanner(host, make),
-      say,
-      failed: (dataset, error, evidence) => {
-        first ??= { dataset, error, evidence };
+    const pace = request.bwlimit === undefined ? undefined : openPace(request.bwlimit);
+    chains = runChains(
+      { ...deps, pace },
+      {
+        job: id,
+        to: request.to.host,
+        plans: datasets,
+        parallel: request.parallel ?? deps.parallel,
+        progress,
+        replan: replanner(host, make),
+        say,
+        failed: (dataset, error, evidence) => {
+          first ??= { dataset, error, evidence };
+        },
       },
-    });
+    );
     void estimateLarge(zfs, datasets, progress);
     await chains.over;
     if (!first) return {};

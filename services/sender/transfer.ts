@@ -1,5 +1,6 @@
 import type { Bus } from '../../lib/bus/connect.ts';
 import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
+import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
@@ -15,6 +16,8 @@ export interface TransferDeps {
   readonly bus: Bus;
   readonly bulk: BulkConnection;
   readonly silenceMs: number;
+  /** How fast the job may send. */
+  readonly pace?: Pace | undefined;
 }
 
 export interface TransferPlan {
@@ -108,6 +111,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
     creditSubject: subjects.credit(host, transfer, target),
     window: ready.window,
     silenceMs: deps.silenceMs,
+    pace: deps.pace,
   });
   try {
     const resume = await resumeOf(zfs, step, ready.resumeToken);

@@ -49,6 +49,9 @@ describe('what send and plan are asked for', () => {
       { package: 'replication', exclude: ['*/tmp', 'pool/b/**/x?'] },
     ],
     ['--snapshots', 'pool/b', { snapshots: ['hourly-*'] }, { snapshots: ['hourly-*'] }],
+    ['--bwlimit', 'pool/b', { bwlimit: '1.5M' }, { bwlimit: 1_572_864 }],
+    ['--bwlimit in bytes', 'pool/b', { bwlimit: '4096' }, { bwlimit: 4096 }],
+    ['--bwlimit in small letters', 'pool/b', { bwlimit: '2g' }, { bwlimit: 2 * 1024 ** 3 }],
     ['--parallel', 'pool/b', { replicate: true, parallel: '16' }, { package: 'replication', parallel: 16 }],
   ])('says %s', (_, source, options, request) => {
     expect(requested(source, options)).toEqual({ dataset: source, ...request });
@@ -82,6 +85,9 @@ describe('what send and plan are asked for', () => {
     ['a pattern that is none', 'zones', { replicate: true, exclude: ['*', 'a;b'] }, '--exclude "a;b": not a pattern'],
     ['an empty pattern', 'zones', { snapshots: [''] }, '--snapshots "": empty'],
     ['too many patterns', 'zones', { snapshots: Array(33).fill('*') }, '--snapshots: '],
+    ['--bwlimit of too little', 'zones', { bwlimit: '1000' }, '--bwlimit 1000: bytes per second, at least 1K'],
+    ['--bwlimit of no number', 'zones', { bwlimit: 'fast' }, '--bwlimit fast: bytes per second'],
+    ['--bwlimit of too much', 'zones', { bwlimit: '9999999999999T' }, '--bwlimit 9999999999999T: bytes per second'],
     ['--parallel 0', 'zones', { replicate: true, parallel: '0' }, '--parallel 0: a number from 1 to 16'],
     ['--parallel 17', 'zones', { replicate: true, parallel: '17' }, '--parallel 17: a number from 1 to 16'],
     ['--parallel of no number', 'zones', { replicate: true, parallel: '4x' }, '--parallel 4x: a number from 1 to 16'],
