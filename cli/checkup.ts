@@ -58,7 +58,11 @@ export async function checkPermissions(bus: Bus, host: string, refusals: readonl
   await request(bus, subjects.info(host), {}, infoSchema).catch(() => {});
   const refused = refusals.slice(before).filter((text) => /permission/i.test(text));
   if (refused.length === 0) return good('permissions', `zfs.${host}.> can be used`);
-  return bad('permissions', refused.join('; '), `allow this user what zpsend needs for ${host}: see deploy/`);
+  return bad(
+    'permissions',
+    refused.join('; '),
+    `allow this user zfs.>, zfs-data.>, zfs-credit.>, $SRV.>, $KV.zfs-locks.> and $JS.API.> on the NATS server`,
+  );
 }
 
 /** What this host's service says of ZFS; where none runs, a sender started for the purpose. */

@@ -8,6 +8,8 @@ export interface Bus {
   readonly options: NodeConnectionOptions;
   /** Where we are connected, for people. */
   readonly server: string;
+  /** Bytes that one message may have, headers included (nats-server's `max_payload`). */
+  readonly maxPayload: number;
   /** What is published while this is false is lost without an error. */
   readonly connected: boolean;
   /** Tells of every loss of the connection. The function returned ends it. */
@@ -75,7 +77,7 @@ const serversOf = (options: NodeConnectionOptions): string =>
 
 /**
  * Connects to NATS as the environment says.
- * @throws ZpsendError UNREACHABLE when no server answers and the options say not to wait
+ * @throws ZpsendError UNREACHABLE when no server answers and the options say not to wait; UNSUPPORTED for a tiny max_payload
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const connection = daemonOptions(options);
@@ -103,6 +105,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
         listeners.add(listener);
         return () => void listeners.delete(listener);
       },
+      maxPayload: maxPayloadOf(nc),
       get server() {
         return nc.getServer();
       },
@@ -110,6 +113,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
       close: (ms = 2000) => closeWithin(nc, ms),
     };
   } catch (error) {
+    if (error instanceof ZpsendError) throw error;
     throw new ZpsendError(
       'UNREACHABLE',
       `no NATS server answers at ${servers}: ${error instanceof Error ? error.message : error}; ` +
@@ -118,6 +122,20 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   } finally {
     clearInterval(reminder);
   }
+}
+
+/** The least that data frames and whole entries of a listing fit in, in bytes. */
+const leastPayload = 64 * 1024;
+
+function maxPayloadOf(nc: NatsConnection): number {
+  const most = nc.info?.max_payload ?? leastPayload;
+  if (most >= leastPayload) return most;
+  void nc.close();
+  throw new ZpsendError(
+    'UNSUPPORTED',
+    `the NATS server at ${nc.getServer()} takes messages of ${most} bytes at most, and zpsend needs ${leastPayload}: ` +
+      'raise max_payload in its configuration (its default is 1 MiB)',
+  );
 }
 
 /** drain() has no time limit of its own and never ends while disconnected. */

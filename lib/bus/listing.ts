@@ -4,17 +4,17 @@ import type { Bus } from './connect.ts';
 import { requestMany } from './request.ts';
 import { subjects } from './subjects.ts';
 
-/** A part of a listing stays far below the server's max_payload of 1 MiB. */
-export const entriesPerPart = 2000;
 /** About what a snapshot with the longest name takes. */
 const bytesPerEntry = 400;
+/** A part of a listing stays below the server's max_payload, which is 1 MiB unless configured otherwise. */
+export const entriesPerPart = (maxPayload: number): number => Math.floor((maxPayload * 0.75) / bytesPerEntry);
 
 /** As how many entries a dataset itself counts: an origin and a resume token make it long. */
 const weightOf = (dataset: DatasetEntry): number =>
   Math.ceil(JSON.stringify({ ...dataset, snapshots: [], bookmarks: [] }).length / bytesPerEntry);
 
 /** Cuts a listing into parts of at most `limit` entries; a dataset with more snapshots goes on in the next part. */
-export function* toParts(datasets: readonly DatasetEntry[], limit = entriesPerPart): Generator<DatasetEntry[]> {
+export function* toParts(datasets: readonly DatasetEntry[], limit: number): Generator<DatasetEntry[]> {
   let part: DatasetEntry[] = [];
   let room = limit;
   for (const dataset of datasets) {

@@ -1,7 +1,7 @@
 import type { Plan, PlanReply } from '../../schemas/plan.ts';
 
-/** Far below the server's max_payload of 1 MiB. */
-const bytesPerPart = 256 * 1024;
+/** Far below the server's max_payload: an entry that is longer than a part still fits in a message. */
+export const bytesPerPart = (maxPayload: number): number => Math.floor(maxPayload / 4);
 
 type Part = Extract<Plan, { ok: true }>;
 
@@ -37,7 +37,7 @@ function* piecesOf(plan: Part): Generator<Piece> {
  * Cuts a plan into parts of one message each; a refusal, or a plan of few entries, is one part.
  * @param limit bytes of JSON in a part; an entry that is longer has a part of its own
  */
-export function* planParts(plan: Plan, limit = bytesPerPart): Generator<Plan> {
+export function* planParts(plan: Plan, limit: number): Generator<Plan> {
   if (!plan.ok) return yield plan;
   let part: Part = { ok: true, steps: [] };
   let room = limit;

@@ -1,4 +1,5 @@
 import { headers, type Msg, type MsgHdrs } from '@nats-io/transport-node';
+import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { decodeRequest, headline, statusOf } from './body.ts';
@@ -10,6 +11,8 @@ export interface Endpoint<S extends z.ZodType> {
   subject: string;
   /** Instances of one queue group share the requests; without it every instance gets each. */
   queue?: string;
+  /** Requests handled at once, where each starts processes; others wait for their turn, and too many are answered BUSY. */
+  atOnce?: number;
   request: S;
   /** What a plain-text body means. */
   fromText?: (text: string) => unknown;
@@ -33,6 +36,9 @@ export interface Served {
   /** Takes no more requests; those under way are answered. */
   stop(): void;
 }
+
+/** Requests of one endpoint that may wait for their turn. */
+const mostWaiting = 64;
 
 const encode = (reply: object): string => JSON.stringify(reply);
 
@@ -69,11 +75,20 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
     lastError: '',
     processing: 0,
   };
+  const limit = endpoint.atOnce === undefined ? undefined : pLimit(endpoint.atOnce);
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    if (!limit) return work();
+    if (limit.pendingCount < mostWaiting) return limit(work);
+    throw new ZpsendError(
+      'BUSY',
+      `${mostWaiting} requests on ${endpoint.subject} wait for their turn; ask again later`,
+    );
+  };
   const onMessage = async (message: Msg): Promise<void> => {
     const began = performance.now();
     stats.requests += 1;
     try {
-      await answer(bus, endpoint, message);
+      await inTurn(() => answer(bus, endpoint, message));
     } catch (thrown) {
       const error = ZpsendError.from(thrown);
       stats.errors += 1;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Bus } from '../../lib/bus/connect.ts';
-import { toParts } from '../../lib/bus/listing.ts';
+import { entriesPerPart, toParts } from '../../lib/bus/listing.ts';
 import { gather } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
@@ -17,6 +17,8 @@ import {
 import type { Log } from './log.ts';
 
 const siblingsMs = 300;
+/** Listings at once: each is a process, and memory for all it prints. */
+const atOnce = 4;
 
 export interface HostDeps {
   readonly host: string;
@@ -62,7 +64,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
     });
     const count = datasets.reduce((sum, dataset) => sum + dataset.snapshots.length, 0);
     log.info(`sending a list of ${count} snapshots for ${asked.dataset ?? 'all datasets'}`);
-    for (const part of toParts(datasets)) yield { host, datasets: part };
+    for (const part of toParts(datasets, entriesPerPart(bus.maxPayload))) yield { host, datasets: part };
   }
 
   const each = serve(bus, {
@@ -83,11 +85,19 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
   if (isPrivate) return own;
   return [
     ...own,
-    serve(bus, { name: 'info', subject: infoSubject, queue: 'host', request: z.strictObject({}), handle: info }),
+    serve(bus, {
+      name: 'info',
+      subject: infoSubject,
+      queue: 'host',
+      atOnce,
+      request: z.strictObject({}),
+      handle: info,
+    }),
     serve(bus, {
       name: 'snapshots',
       subject: subjects.snapshots(host),
       queue: 'host',
+      atOnce,
       request: snapshotsRequestSchema,
       fromText: (dataset) => ({ dataset }),
       handle: snapshots,

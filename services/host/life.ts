@@ -87,7 +87,8 @@ export async function runService(service: Service, options: RunOptions): Promise
   log.info(`${service.name} ${version} (${instance}) is ready on ${bus.server}`);
   if (options.private) process.stdout.write(`${JSON.stringify({ instance })}\n`);
 
-  const reason = await Promise.race([ended, bus.closed.then((error) => error ?? new Error('closed'))]);
+  const lost = Promise.race([bus.closed, bulk.closed]).then((error) => error ?? new Error('closed'));
+  const reason = await Promise.race([ended, lost]);
   log.info(`stopping: ${reason instanceof Error ? `the connection to NATS is closed: ${reason.message}` : reason}`);
   const forced = setTimeout(() => {
     log.error('stopping takes too long; ending now');

@@ -47,6 +47,8 @@ export interface Receive {
   abort(error: ErrorBody): void;
 }
 
+/** A sender that is alive has so many times the silence to begin its stream: `zfs send` begins with a record at once. */
+const beginsWithin = 8;
 /** How long `zfs receive` may take to notice the end of its input before it is killed, in milliseconds. */
 const graceMs = 10_000;
 
@@ -62,6 +64,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
   let direct: DirectReceiver | undefined;
   let child: ZfsProcess | undefined;
   let killer: NodeJS.Timeout | undefined;
+  let waiting: NodeJS.Timeout | undefined;
 
   const status = (): TransferState => ({
     transfer: start.transfer,
@@ -98,10 +101,14 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
         window: deps.window,
         silenceMs: deps.silenceMs,
         pace: deps.pace,
-        onFirstFrame: () => feed({ type: 'first-frame' }),
+        onFirstFrame() {
+          clearTimeout(waiting);
+          feed({ type: 'first-frame' });
+        },
         onEnd: () => feed({ type: 'end' }),
         onBroken: broken,
       });
+      waiting = setTimeout(() => broken(notBegun(start, deps.silenceMs * beginsWithin)), deps.silenceMs * beginsWithin);
       ready.resolve({
         transfer: start.transfer,
         window: deps.window,
@@ -146,6 +153,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     },
     release() {
       clearTimeout(killer);
+      clearTimeout(waiting);
       direct?.close();
       fed(
         (lease?.release() ?? Promise.resolve()).then(() => ({ type: 'released' })),
@@ -230,5 +238,12 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     abort: broken,
   };
 }
+
+/** A source that only pings would keep others out of the dataset for as long as it likes. */
+const notBegun = ({ source, to }: ReceiveStart, ms: number): ErrorBody =>
+  new ZpsendError(
+    'TIMEOUT',
+    `${source} asked for a receive of ${to.name} and did not begin its stream within ${Math.round(ms / 1000)} s`,
+  ).toBody();
 
 const unexplained: ErrorBody = { code: 'INTERNAL', message: 'the receive ended without a reason', retryable: false };

@@ -1,4 +1,4 @@
-import { planParts } from '../../lib/bus/plan-parts.ts';
+import { bytesPerPart, planParts } from '../../lib/bus/plan-parts.ts';
 import { gather, gatherAll } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
@@ -23,6 +23,8 @@ import { withSizes } from './sizes.ts';
 const siblingsMs = 300;
 /** The same before holds are released as those of a job that runs no more: one that lists may be deaf for seconds. */
 const livingMs = 3000;
+/** Plans at once: each lists both sides. */
+const plansAtOnce = 4;
 /** Ended jobs that `send.status` still tells of. */
 const rememberedJobs = 100;
 
@@ -86,10 +88,11 @@ export function serveSender(options: SenderOptions): Sender {
   }
   /** Of a plan whose sizes take long, the first steps come early, and with them all but the other steps. */
   async function* inParts(plan: Plan): AsyncGenerator<Plan> {
-    if (!plan.ok || plan.steps.length === 0) return yield* planParts(plan);
+    const limit = bytesPerPart(bus.maxPayload);
+    if (!plan.ok || plan.steps.length === 0) return yield* planParts(plan, limit);
     let rest: Partial<typeof plan> = plan;
     for await (const steps of withSizes(options.zfs, plan.steps)) {
-      yield* planParts({ ...rest, ok: true, steps });
+      yield* planParts({ ...rest, ok: true, steps }, limit);
       rest = {};
     }
   }
@@ -122,7 +125,7 @@ export function serveSender(options: SenderOptions): Sender {
   /** Each verb under its own name for the queue group, and under this instance's. */
   const both = (
     verb: SenderVerb,
-    endpoint: Pick<Parameters<typeof serve>[1], 'request' | 'handle' | 'fromText'>,
+    endpoint: Pick<Parameters<typeof serve>[1], 'request' | 'handle' | 'fromText' | 'atOnce'>,
   ): Served[] => {
     const subject = subjects.send(host, verb);
     const own = serve(bus, {
@@ -133,7 +136,11 @@ export function serveSender(options: SenderOptions): Sender {
     return options.private ? [own] : [serve(bus, { ...endpoint, name: `send-${verb}`, subject, queue: 'sender' }), own];
   };
   const endpoints = [
-    ...both('plan', { request: sendRequestSchema, handle: (asked) => planFor(sendRequestSchema.parse(asked)) }),
+    ...both('plan', {
+      request: sendRequestSchema,
+      atOnce: plansAtOnce,
+      handle: (asked) => planFor(sendRequestSchema.parse(asked)),
+    }),
     ...both('start', { request: sendRequestSchema, handle: async (asked) => start(sendRequestSchema.parse(asked)) }),
     ...both('status', {
       request: jobStatusRequestSchema,

@@ -35,6 +35,13 @@ describe('a NATS that is not there', () => {
   });
 });
 
+test('a NATS that takes no messages of a useful size is refused, with the setting to change', async () => {
+  await using own = await startNatsServer({ config: 'max_payload: 4096' });
+  const error = await rejection(connectBus({ name: 'test', env: { NATS_URL: own.url }, wait: false }));
+  expect(error.code).toBe('UNSUPPORTED');
+  expect(error.message).toMatch(/messages of 4096 bytes at most, and zpsend needs 65536: raise max_payload/);
+});
+
 describe('a NATS that goes and comes', () => {
   test('fails what is asked at once, and everything goes on after it', async () => {
     await using own = await startNatsServer();

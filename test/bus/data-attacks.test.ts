@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { controlFrame } from '../../lib/bus/direct/frame.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { CreditFinal } from '../../schemas/transfer.ts';
@@ -22,14 +22,14 @@ interface House {
 const all = (host: SimHost): Promise<string> => host.zfs('list', '-Hp', '-t', 'all', '-o', 'name,guid,referenced');
 
 /** A receiver smos-00 whose window is 512 KiB, and a host smos-01 with zones/test@one, for which the test speaks. */
-async function useHouse(): Promise<House> {
+async function useHouse(env: NodeJS.ProcessEnv = {}): Promise<House> {
   const fleet = await useFleet(server().url);
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
   await source.zfs('create', 'zones/test');
   await source.zfs('set', 'zfs-sim:write=200000', 'zones/test');
   await source.zfs('snapshot', 'zones/test@one');
-  await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZPSEND_MAX_CONCURRENT: '64' });
+  await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZPSEND_MAX_CONCURRENT: '64', ...env });
   const { stdout } = await execa('zfs', ['send', 'zones/test@one'], {
     env: source.env,
     extendEnv: false,
@@ -149,6 +149,18 @@ test('frames of a transfer that is not ours, from another source, or with header
   await expectUnlocked(fleet);
   expect((await target.processes()).filter(({ argv }) => argv.includes('receive'))).toHaveLength(1);
   await expectReplica(house, 'zones/victim');
+});
+
+test('a source that only pings, and never begins its stream, does not keep the lock', async () => {
+  const { fleet, target, guid } = await useHouse({ ZPSEND_SILENCE_SECONDS: '1' });
+  const talk = await begin(fleet, 'zones/victim', guid);
+  const pinging = setInterval(() => talk.say(controlFrame('ping', 0)), 200);
+  onTestFinished(() => clearInterval(pinging));
+  const word = await talk.final;
+  expect(code(word)).toBe('TIMEOUT');
+  expect(JSON.stringify(word)).toContain('did not begin its stream within 8 s');
+  await expectUnlocked(fleet);
+  expect((await target.processes()).filter(({ argv }) => argv.includes('receive'))).toEqual([]);
 });
 
 test('I6: a stream of another snapshot than the one announced is not called done', async () => {

@@ -1,4 +1,5 @@
 import { PassThrough, Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, headers } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type BulkConnection, openBulk } from '../../lib/bus/direct/bulk-connection.ts';
@@ -326,6 +327,28 @@ describe('frames that break the rules end the transfer, and it alone', () => {
     await send(controlFrame('end', 3));
     await next.over;
     expect(next.total).toBe(3);
+  });
+
+  test('a sender hears from the receiver until its final word, however long zfs receive takes to end', async () => {
+    const broken = Promise.withResolvers<ErrorBody>();
+    const direct = openDirectReceiver(await bulk(), {
+      dataSubject,
+      creditSubject,
+      window,
+      silenceMs,
+      onFirstFrame: () => {},
+      onEnd: () => {},
+      onBroken: broken.resolve,
+    });
+    onTestFinished(() => direct.close());
+    const sending = await sender();
+    const send = await rawSender();
+    await expect.poll(() => direct.heard).toBeGreaterThan(0);
+    await send(data(1, 10));
+    const error = await broken.promise;
+    await sleep(1.5 * silenceMs);
+    direct.failed(error);
+    expect(await sending.final).toEqual({ type: 'failed', error });
   });
 
   test('what a callback throws does not stop the connection', async () => {

@@ -128,6 +128,35 @@ describe('an endpoint', () => {
     expect(await Promise.all(asked)).toEqual([{ waiting: 3 }, { waiting: 3 }, { waiting: 3 }]);
   });
 
+  test('with a limit handles so many at once, lets others wait, and answers BUSY when too many do', async () => {
+    const bus = await connected();
+    const gate = Promise.withResolvers<void>();
+    let running = 0;
+    let most = 0;
+    serve(bus, {
+      name: 'costly',
+      subject: 'zfs.costly.x',
+      atOnce: 2,
+      request: listing,
+      handle: async () => {
+        running += 1;
+        most = Math.max(most, running);
+        await gate.promise;
+        running -= 1;
+        return { ok: true };
+      },
+    });
+    const asked = Array.from({ length: 100 }, () =>
+      request(bus, 'zfs.costly.x', {}, z.json()).catch(({ code }) => code),
+    );
+    await Promise.race(asked);
+    gate.resolve();
+    const answers = await Promise.all(asked);
+    expect(most).toBe(2);
+    expect(answers.filter((answer) => answer === 'BUSY')).toHaveLength(100 - 2 - 64);
+    expect(answers.filter((answer) => answer !== 'BUSY')).toEqual(Array.from({ length: 66 }, () => ({ ok: true })));
+  });
+
   test('that is stopped takes nothing more, and answers what is under way', async () => {
     const bus = await connected();
     const gate = Promise.withResolvers<object>();

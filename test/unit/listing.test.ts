@@ -64,7 +64,7 @@ test('a dataset that was destroyed and made again between two parts is not joine
   expect(joinParts([old, { ...old, guid: '99' }])).toHaveLength(2);
 });
 
-const maxPayload = 1024 * 1024;
+const most = entriesPerPart(1024 * 1024);
 const longName = (n: number) => `zones/${String(n).padStart(249, '0')}`;
 const big = Number.MAX_SAFE_INTEGER;
 const guid = '1'.repeat(20);
@@ -75,7 +75,7 @@ test.each<[string, DatasetEntry[]]>([
     [
       {
         ...dataset(1, 0, 0),
-        snapshots: Array.from({ length: 2 * entriesPerPart }, (_, n) => ({
+        snapshots: Array.from({ length: 2 * most }, (_, n) => ({
           name: String(n).padStart(250, '0'),
           guid,
           createtxg: guid,
@@ -89,19 +89,21 @@ test.each<[string, DatasetEntry[]]>([
   ],
   [
     'clones with the longest names and resume tokens',
-    Array.from({ length: entriesPerPart }, (_, n) => ({
+    Array.from({ length: most }, (_, n) => ({
       ...dataset(n, 1, 0),
       name: longName(n),
       origin: { name: `${longName(n).slice(0, -2)}@o`, guid },
       resumeToken: `1-${'a'.repeat(800)}`,
     })),
   ],
-])('a part of %s fits into one message', (_what, datasets) => {
-  const parts = [...toParts(datasets)];
-  expect(parts.length).toBeGreaterThan(1);
-  for (const part of parts) {
-    const body = JSON.stringify(inventorySchema.parse({ host: 'h'.repeat(64), datasets: part }));
-    expect(Buffer.byteLength(body)).toBeLessThan(maxPayload);
+])('a part of %s fits into one message, whatever the server takes', (_what, datasets) => {
+  for (const maxPayload of [1024 * 1024, 64 * 1024]) {
+    const parts = [...toParts(datasets, entriesPerPart(maxPayload))];
+    expect(parts.length).toBeGreaterThan(1);
+    for (const part of parts) {
+      const body = JSON.stringify(inventorySchema.parse({ host: 'h'.repeat(64), datasets: part }));
+      expect(Buffer.byteLength(body)).toBeLessThan(maxPayload);
+    }
+    expect(joinParts(parts.flat())).toEqual(datasets);
   }
-  expect(joinParts(parts.flat())).toEqual(datasets);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { joinPlan, planParts } from '../../lib/bus/plan-parts.ts';
+import { bytesPerPart, joinPlan, planParts } from '../../lib/bus/plan-parts.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Plan, PlanReply } from '../../schemas/plan.ts';
 
@@ -24,13 +24,14 @@ const planOf = (count: number): Extract<Plan, { ok: true }> => ({
   })),
   notes: Array.from({ length: count }, (_, n) => ({ kind: 'skipped', dataset: name(n), message: `left out: ${n}` })),
 });
+const limit = bytesPerPart(1024 * 1024);
 const reply = (plan: Plan): PlanReply => ({ source: 'smos-01', target: 'smos-00', plan });
 const bytes = (plan: Plan): number => Buffer.byteLength(JSON.stringify(plan));
 
 test('a plan of thousands of steps, refusals and notes is cut into messages, and joined again is what it was', () => {
   const plan = planOf(2000);
   expect(bytes(plan)).toBeGreaterThan(8 * 1024 * 1024);
-  const parts = [...planParts(plan)];
+  const parts = [...planParts(plan, limit)];
   for (const part of parts) expect(bytes(part)).toBeLessThan(300 * 1024);
   expect(parts.length, 'and they are not small').toBeLessThan((bytes(plan) / (256 * 1024)) * 1.2);
   expect(joinPlan(parts.map(reply))).toEqual(reply(plan));
@@ -41,7 +42,7 @@ test.each<[string, Plan]>([
   ['of no steps', { ok: true, steps: [] }],
   ['of which all is refused', { ok: false, error: new ZpsendError('DIVERGED', 'x').toBody() }],
 ])('a plan %s is one message', (_what, plan) => {
-  expect([...planParts(plan)]).toEqual([plan]);
+  expect([...planParts(plan, limit)]).toEqual([plan]);
   expect(joinPlan([reply(plan)])).toEqual(reply(plan));
 });
 

@@ -26,6 +26,8 @@ export interface BulkConnection {
   onDisconnected(listener: () => void): () => void;
   /** Tells when the server does not allow publishing to a subject. The function returned ends it. */
   onRefused(listener: (subject: string, error: Error) => void): () => void;
+  /** Resolves when the connection has ended for good, with the reason if it was an error. */
+  readonly closed: Promise<Error | undefined>;
   close(): Promise<void>;
 }
 
@@ -98,6 +100,7 @@ export async function openBulk(options: NodeConnectionOptions): Promise<BulkConn
     },
     onDisconnected: (listener) => member(disconnected, listener),
     onRefused: (listener) => member(refusals, listener),
+    closed: nc.closed().then((error) => error ?? undefined),
     close: () => nc.close(),
   };
 }

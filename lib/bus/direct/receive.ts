@@ -83,7 +83,6 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
   function fail(error: ZpsendError): void {
     if (broken || closed) return;
     broken = true;
-    pulse.stop();
     options.onBroken(error.toBody());
   }
   /** What a callback throws ends this transfer alone, not the connection's reading. */
@@ -117,7 +116,8 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
     abort: (text) => fail(abortReason(text)),
   });
   const pulse = openPulse(options.silenceMs, {
-    beat: grant,
+    // until the final word, which waits for the end of `zfs receive`, a sender should not take us for gone
+    beat: () => (broken ? say({ type: 'credit', upTo: window.granted }) : grant()),
     silent: () => {
       const seconds = Math.round(options.silenceMs / 1000);
       if (!window.ended)
