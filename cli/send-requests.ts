@@ -1,6 +1,7 @@
 import { misfitOf } from '../lib/plan/misfit.ts';
 import { targetRoot } from '../lib/plan/naming.ts';
 import { ZpsendError } from '../schemas/errors.ts';
+import { isWithin } from '../schemas/names.ts';
 import { maxParallel, type SendRequest, sendRequestSchema } from '../schemas/plan.ts';
 import { usage } from './exit.ts';
 import { parseBase, parseSource, parseTarget } from './location.ts';
@@ -30,7 +31,20 @@ export function askedFor(source: string, targets: readonly string[], options: Se
   const places = requests.map((request) => `${targetRoot(request)} on ${request.to.host}`);
   const twice = places.findIndex((place, at) => places.indexOf(place) !== at);
   if (twice >= 0) throw usage(`the target ${targets[twice]} is given twice (${places[twice]})`);
+  refuseOverlaps(requests);
   return { host, requests };
+}
+
+/** One package inside another on one host: two jobs would write into the same datasets. */
+function refuseOverlaps(requests: readonly SendRequest[]): void {
+  const places = requests.filter((request) => request.package).map((request) => [request.to.host, targetRoot(request)]);
+  for (const [at, [host = '', inner = '']] of places.entries()) {
+    const around = places.find(
+      ([other, outer = ''], index) => index !== at && other === host && isWithin(inner, outer),
+    );
+    if (around)
+      throw usage(`the targets overlap: ${inner} on ${host} lies inside ${around[1]}, where a package goes too`);
+  }
 }
 
 function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'dataset' | 'to'> {

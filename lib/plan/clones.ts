@@ -40,16 +40,24 @@ export function seedStart(item: Item, context: CloneContext): SeedStart | Refusa
   if (inside !== undefined && !context.apart.has(item)) {
     const there = heldBy(inside.existing, known.guid) ?? context.brought.get(known.name);
     if (there !== undefined) return cloneOf(there);
-    const refusal = context.refusalOf(inside);
-    if (refusal) return blockedBy(item, inside, refusal, 'is a clone of it');
   }
-  if (context.selfContained) return { kind: 'full' };
-  const outside = context.findOutside(known);
+  const outside = context.selfContained ? undefined : context.findOutside(known, item.target);
   if (outside !== undefined) return cloneOf(outside);
-  const why = context.apart.has(item)
-    ? `${datasetOf(known.name)} lies inside it, so neither can be received before the other`
-    : `no dataset in the target's pool on ${context.target.host} has it (guid ${known.guid})`;
-  return originMissing(item, context, why);
+  const refusal = inside && !context.apart.has(item) ? context.refusalOf(inside) : undefined;
+  if (inside && refusal) return blockedBy(item, inside, refusal, 'is a clone of it');
+  if (context.selfContained) return { kind: 'full' };
+  if (context.apart.has(item)) {
+    return originMissing(
+      item,
+      context,
+      `${datasetOf(known.name)} lies inside it, so neither can be received before the other`,
+    );
+  }
+  const nowhere = `no dataset in the target's pool on ${context.target.host} has it (guid ${known.guid})`;
+  if (inside === undefined) return originMissing(item, context, nowhere);
+  return originMissing(item, context, `${nowhere}, nor can it come any more, since ${inside.target} has newer ones`, {
+    canCome: false,
+  });
 }
 
 /** The dataset of the package that the clone's origin is a wanted snapshot of. */
@@ -87,12 +95,17 @@ export function promotedStart(
   return undefined;
 }
 
-function originMissing({ dataset, target }: Item, { source, target: { host } }: CloneContext, why: string): Refusal {
+function originMissing(
+  { dataset, target }: Item,
+  { source, target: { host } }: CloneContext,
+  why: string,
+  { canCome } = { canCome: true },
+): Refusal {
   const { name, origin } = dataset;
+  const way = canCome ? `send ${datasetOf(origin?.name ?? '')} to ${host} first` : `leave it out (--exclude '${name}')`;
   return refuse(
     'ORIGIN_MISSING',
-    `${name} on ${source.host} is a clone of ${origin?.name}, and ${why}. Ways out: send ${datasetOf(origin?.name ?? '')} ` +
-      `to ${host} first, or have the clone sent whole (-c).`,
+    `${name} on ${source.host} is a clone of ${origin?.name}, and ${why}. Ways out: ${way}, or have the clone sent whole (-c).`,
     {
       details: {
         source: source.host,

@@ -87,6 +87,23 @@ export function baseMissing(task: DatasetTask, base: Base): Refusal {
   );
 }
 
+/** The snapshot asked for is older than what both have in common, and the target never got it. */
+export function tooLate(task: DatasetTask, goal: SnapshotEntry, common: Base): Refusal {
+  const { source, target } = task;
+  const evidence = evidenceOf(source.dataset, target.dataset, common);
+  return refused(
+    task,
+    'DIVERGED',
+    `${target.name} on ${target.host} lacks @${goal.name} and cannot get it any more: it has the newer ${leafOfBase(common)} of ` +
+      `${source.dataset.name}, and a snapshot is never received before another. Way out: receive it under another name, ` +
+      `as in --full ${source.dataset.name}@${goal.name} ${target.host}:${freeName(target.name)}.`,
+    evidence,
+  );
+}
+
+/** A name that somebody might choose instead; a pool's own cannot be one. */
+const freeName = (taken: string): string => (taken.includes('/') ? `${taken}-2` : `${taken}/NAME`);
+
 export function exists(task: DatasetTask): Refusal {
   const { source, target } = task;
   const count = target.dataset?.snapshots.length ?? 0;
@@ -95,8 +112,10 @@ export function exists(task: DatasetTask): Refusal {
     task,
     'EXISTS',
     `${target.name} exists on ${target.host} ${count === 0 ? 'without a snapshot' : `with ${count} snapshots`}, and a ` +
-      `full stream needs a name that is free. Ways out: another name, as in ${target.host}:${target.name}-2, or move it ` +
-      `out of the way (zfs rename); if it was only a parent of others, rename those back below it afterwards.`,
+      `full stream needs a name that is free. Ways out: another name, as in ${target.host}:${freeName(target.name)}` +
+      (target.name.includes('/')
+        ? ', or move it out of the way (zfs rename); if it was only a parent of others, rename those back below it afterwards.'
+        : '.'),
     evidence,
   );
 }

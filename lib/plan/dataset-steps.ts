@@ -55,7 +55,9 @@ function seed(task: DatasetTask, snapshots: readonly SnapshotEntry[]): Plan {
 function continued(task: DatasetTask, { snapshots, goal }: Chain): Plan {
   const { source, target } = task;
   const common = target.dataset && newestCommon(source.dataset, target.dataset);
-  if (common !== undefined && goal !== undefined && !isAfter(goal, common)) return done;
+  if (common !== undefined && goal !== undefined && !isAfter(goal, common)) {
+    return hasGuid(task, goal.guid) ? done : conflict.tooLate(task, goal, common);
+  }
   if (common === undefined || newestOnTarget(task)?.guid !== common.guid) return conflict.diverged(task, common);
   const missing = snapshots.filter((entry) => isAfter(entry, common));
   return following(task, missing, { from: fromOf(source.dataset.name, common), after: common });

@@ -3,6 +3,7 @@ import { leafOf, maxNameLength, parentOf } from '../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
 import { blockedBy, type CloneContext, heldBy, originInside, promotedStart, seedStart } from './clones.ts';
 import { datasetSteps } from './dataset-steps.ts';
+import { lockedOut } from './keys.ts';
 import { damaged } from './listing.ts';
 import type { Item, Matched } from './matching.ts';
 import { targetRoot } from './naming.ts';
@@ -31,7 +32,7 @@ export function planItems(
   request: SendRequest,
   source: Inventory,
   target: Inventory,
-  { items: all, findInFamily, findInPackage }: Matched,
+  { items: all, findInFamily, findInPackage, sourceOf }: Matched,
 ): DatasetPlans | Refusal {
   const plans = new Map<Item, DatasetPlan>();
   const notes: Note[] = [];
@@ -51,7 +52,7 @@ export function planItems(
   const order = ordered(all, context, apart, source);
   if (isRefusal(order)) return order;
   const origins = new Set(all.map((item) => item.dataset.origin?.name));
-  const placeholders = placeholdersOn(target);
+  const placeholders = placeholdersOn(target, sourceOf);
 
   for (const item of order) {
     const steps = stepsOf(item);
@@ -84,6 +85,8 @@ export function planItems(
     if (long) return tooLong(item, long);
     const [first, ...rest] = plan.steps;
     if (first === undefined) return plan.steps;
+    const locked = lockedOut(dataset, existing, source.host, target.host);
+    if (locked) return locked;
     const placed = placeholders.place({
       name: item.target,
       source: { host: source.host, dataset },

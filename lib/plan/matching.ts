@@ -1,5 +1,5 @@
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { parentOf } from '../../schemas/names.ts';
+import { isWithin, parentOf } from '../../schemas/names.ts';
 import { basesOf } from './bases.ts';
 import { type FamilyFinder, findInFamily } from './families.ts';
 import type { Chosen, Selection } from './selection.ts';
@@ -22,6 +22,8 @@ export interface Matched {
   findInFamily: FamilyFinder;
   /** Looks only into the counterparts of what is chosen. */
   findInPackage: FamilyFinder;
+  /** The source's dataset that a name on the target stands for, also where it is left out. */
+  sourceOf: (target: string) => string | undefined;
 }
 
 /**
@@ -59,7 +61,11 @@ export function matchTargets(
     items.set(name, { ...one, target, existing, parent, ...(formerly !== undefined && { formerly }) });
   }
   const findInPackage = findInFamily(listed, (name) => items.get(name)?.existing);
-  return { items: [...items.values()], findInFamily: family, findInPackage };
+  const sourceOf = (target: string): string | undefined => {
+    const name = isWithin(target, targetRoot) ? `${sourceRoot}${target.slice(targetRoot.length)}` : undefined;
+    return name !== undefined && listed.has(name) ? name : undefined;
+  };
+  return { items: [...items.values()], findInFamily: family, findInPackage, sourceOf };
 }
 
 function nearest(items: ReadonlyMap<string, Item>, name: string): Item | undefined {

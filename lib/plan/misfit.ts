@@ -57,6 +57,9 @@ function conflictOf(request: SendRequest): string | undefined {
     return `-r sends one snapshot of each dataset: name it, as in ${name}@snapshot, or ask for all of them with -R.`;
   }
   if (exclude?.length && !request.package) return '--exclude is for a package: ask for -R or -r too.';
+  if (request.parallel !== undefined && !request.package) {
+    return '--parallel is about the datasets of a package: ask for -R or -r too.';
+  }
   if (request.skipMissing && !(request.package && isNamed)) {
     return '--skip-missing is about datasets that lack the named snapshot of a package: ask for -R or -r, and name one.';
   }

@@ -1,4 +1,5 @@
 import type { DatasetEntry } from '../../schemas/inventory.ts';
+import { isLocked } from './keys.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
 /** A dataset that a plan makes on the target. */
@@ -69,9 +70,6 @@ export function leftInTheClear(newcomer: Newcomer, left: DatasetEntry, host: str
     { details: { host, dataset: name } },
   );
 }
-
-const isLocked = ({ encryption, keystatus }: DatasetEntry): boolean =>
-  encryption !== 'off' && keystatus === 'unavailable';
 
 const wouldBeInTheClear = ({ source }: Newcomer, model: DatasetEntry): boolean =>
   source.dataset.encryption !== 'off' && model.encryption === 'off';

@@ -18,8 +18,9 @@ export interface Placeholders {
  * What a new dataset will lie in, and the parents that the receiver will make. They take after the nearest dataset above, and
  * a clone after its origin wherever it lies, so what that is decides whether what lands is encrypted (zrepl#504). Where
  * the listing shows nothing, nothing is known and nothing said.
+ * @param sourceOf the source's dataset that would have that name on the target, if it is listed
  */
-export function placeholdersOn(target: Inventory): Placeholders {
+export function placeholdersOn(target: Inventory, sourceOf: (name: string) => string | undefined): Placeholders {
   const there = new Map(target.datasets.map((dataset) => [dataset.name, dataset]));
   /** What the plan makes, with the dataset of the listing that each takes after. */
   const made = new Map<string, DatasetEntry | undefined>();
@@ -52,11 +53,13 @@ export function placeholdersOn(target: Inventory): Placeholders {
 
   const shownAs = (name: string): DatasetEntry | undefined => there.get(name) ?? made.get(name);
 
-  const noteOf = (dataset: string): Note => ({
-    kind: 'placeholder',
-    dataset,
-    message: `${dataset} does not exist on ${target.host} and is made, empty and never mounted`,
-  });
+  function noteOf(dataset: string): Note {
+    const made = `${dataset} does not exist on ${target.host} and is made, empty and never mounted`;
+    const own = sourceOf(dataset);
+    const later =
+      own === undefined ? '' : `; it takes the place of ${own}, which is not sent now and will not fit there later`;
+    return { kind: 'placeholder', dataset, message: `${made}${later}` };
+  }
 
   function above(name: string): string[] {
     const found: string[] = [];

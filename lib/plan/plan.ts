@@ -1,5 +1,5 @@
 import type { Inventory } from '../../schemas/inventory.ts';
-import { datasetOf } from '../../schemas/names.ts';
+import { datasetOf, poolOf } from '../../schemas/names.ts';
 import type { Plan, SendRequest } from '../../schemas/plan.ts';
 import { composed } from './compose.ts';
 import { type DatasetPlans, planItems } from './items.ts';
@@ -7,7 +7,7 @@ import { findDataset, findSubtree } from './listing.ts';
 import { matchTargets } from './matching.ts';
 import { misfitOf } from './misfit.ts';
 import { targetRoot } from './naming.ts';
-import { isRefusal, type Refusal } from './refusal.ts';
+import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { noSuchDataset, selectPackage } from './selection.ts';
 import { wantedOf } from './wanted.ts';
 
@@ -23,9 +23,23 @@ export function plan(request: SendRequest, source: Inventory, target: Inventory)
 
 /** As plan, dataset by dataset; a refusal is of the request as a whole. */
 export function planDatasets(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
-  const misfit = misfitOf(request, source, target);
+  const misfit = misfitOf(request, source, target) ?? noPool(request, target);
   if (misfit) return misfit;
   return request.package ? planPackage(request, source, target) : planSingle(request, source, target);
+}
+
+/** An empty listing says nothing of pools. */
+function noPool(request: SendRequest, { host, datasets }: Inventory): Refusal | undefined {
+  const root = targetRoot(request);
+  const pool = poolOf(root);
+  if (datasets.length === 0 || datasets.some(({ name }) => poolOf(name) === pool)) return undefined;
+  return refuse(
+    'NO_SUCH_DATASET',
+    `There is no pool ${pool} in the listing of ${host}, so ${root} has no place there.`,
+    {
+      details: { host, dataset: root, pool },
+    },
+  );
 }
 
 function planSingle(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
@@ -39,7 +53,7 @@ function planSingle(request: SendRequest, source: Inventory, target: Inventory):
   const existing = findDataset(target, root);
   if (isRefusal(existing)) return existing;
   const item = { dataset, wanted, target: root, existing, parent: undefined };
-  return planItems(request, source, target, { items: [item], findInFamily: none, findInPackage: none });
+  return planItems(request, source, target, { items: [item], findInFamily: none, findInPackage: none, sourceOf: none });
 }
 
 const none = () => undefined;

@@ -68,6 +68,15 @@ export function selectPackage(request: SendRequest, source: Inventory): Selectio
       notes.push({ kind: 'unmatched', dataset: root, message: `--exclude ${pattern} matches no dataset of ${root}` });
     }
   }
+  for (const pattern of request.snapshots ?? []) {
+    if (![...listed.values()].some(({ snapshots }) => snapshots.some(({ name }) => matches(pattern, name)))) {
+      notes.push({
+        kind: 'unmatched',
+        dataset: root,
+        message: `--snapshots ${pattern} matches no snapshot of ${root} or below it`,
+      });
+    }
+  }
   const chosen = chosenOf(request, kept, leaf, notes);
   return chosen.length > 0 || missing.length > 0
     ? { listed, chosen, missing, notes }

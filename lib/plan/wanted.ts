@@ -10,7 +10,7 @@ import { isAfter } from './txg.ts';
 export type Wanted =
   /**
    * The target shall have these, oldest first, as one chain of single steps. With `goal` that is the last one, and a
-   * target that has it or something newer in common needs nothing, whatever else it holds.
+   * target that has it needs nothing, whatever else it holds.
    */
   | { kind: 'chain'; snapshots: SnapshotEntry[]; goal?: SnapshotEntry }
   /** Exactly this incremental. */

@@ -88,6 +88,13 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
       dataset: start.dataset,
     });
   }
+  if (dataset?.keystatus === 'unavailable') {
+    throw new ZpsendError(
+      'KEY_REQUIRED',
+      `the key of ${start.dataset} on ${host} is not loaded there, so nothing can be written into it: zfs load-key ${start.dataset}`,
+      { dataset: start.dataset },
+    );
+  }
   const origin = start.origin === undefined ? undefined : byName.get(start.origin);
   if (start.origin !== undefined && (!origin || origin.guid !== start.from?.guid)) {
     throw new ZpsendError('ORIGIN_MISSING', `${start.origin} on ${host} is not the snapshot to clone from`, {

@@ -27,9 +27,9 @@ interface History {
 
 const histories = fc.sample(
   fc.record<History>({
-    before: fc.array(anyMove(), { minLength: 8, maxLength: 14 }),
-    steps: fc.nat(5),
-    after: fc.array(anyMove(), { maxLength: 5 }),
+    before: fc.array(anyMove(), { minLength: 12, maxLength: 18 }),
+    steps: fc.nat(6),
+    after: fc.array(anyMove(), { minLength: 2, maxLength: 8 }),
     package: fc.constantFrom('replication', 'replication', 'recursive'),
     selfContained: fc.boolean(),
   }),
@@ -61,6 +61,9 @@ function carryOut({ to, from, target, origin }: Step): void {
   const { exit, stderr } = z.feed(stream, 'receive', '-s', '-u', ...clone, `${target}@${leafOf(to.name)}`);
   if (exit !== 0) throw new Error(`${JSON.stringify({ to, from, target, origin })}: ${stderr}`);
 }
+
+/** What the trees came to, over all of them. */
+const seen = { steps: 0, clones: 0, bookmarks: 0, partly: 0, again: 0 };
 
 /** A second try needs names of its own. */
 let tries = 0;
@@ -100,16 +103,27 @@ describe('generated trees', () => {
     const parentsOf = (result: Awaited<ReturnType<typeof planned>>['result']) =>
       result.ok ? (result.notes ?? []).filter(({ kind }) => kind === 'placeholder').map(({ dataset }) => dataset) : [];
 
+    // without one that all have, a package is mostly of what is left out
+    const fresh = (leaf: string) => {
+      if (model.do(`snapshot -r ${root}@${leaf}`)) z.ok('snapshot', '-r', `${root}@${leaf}`);
+    };
     play(model, history.before, places);
+    fresh('one');
     const first = await planned();
     if (first.result.ok) perform(first.result.steps.slice(0, history.steps), parentsOf(first.result));
     play(model, history.after, places);
+    fresh('two');
     const { result, source } = await planned();
     if (!result.ok) {
       expect(result.error.code).toMatch(/^(ORIGIN_MISSING|NO_SUCH_SNAPSHOT|EXISTS|DIVERGED)$/);
       return;
     }
+    seen.again += performed.length > 0 && result.steps.length > 0 ? 1 : 0;
+    seen.partly += result.refused ? 1 : 0;
     perform(result.steps, parentsOf(result));
+    seen.steps += performed.length;
+    seen.clones += performed.filter(({ origin }) => origin !== undefined).length;
+    seen.bookmarks += performed.filter(({ from }) => from?.kind === 'bookmark').length;
 
     const arrived = await listed('dst', there);
     const onTarget = new Map(arrived.datasets.map((dataset) => [dataset.name, dataset]));
@@ -129,5 +143,12 @@ describe('generated trees', () => {
     }
     const again = await planned();
     expect(again.result).toMatchObject({ ok: true, steps: [] });
+  });
+
+  it('had steps, clones and unfinished targets enough to prove something', () => {
+    expect(seen.steps).toBeGreaterThan(3 * trees);
+    expect(seen.clones).toBeGreaterThan(trees / 4);
+    expect(seen.again).toBeGreaterThan(trees / 3);
+    expect(seen.partly).toBeGreaterThan(0);
   });
 });

@@ -107,6 +107,11 @@ describe('what send and plan are asked for', () => {
   it.each<[string[], SendOptions, string]>([
     [['smos-00', 'dr-1', 'smos-00'], {}, 'smos-00 is given twice (zones/test on smos-00)'],
     [['smos-00', 'smos-00:zones/test'], {}, 'smos-00:zones/test is given twice (zones/test on smos-00)'],
+    [
+      ['smos-00:b', 'dr-1:b/c', 'smos-00:b/c'],
+      { replicate: true },
+      'the targets overlap: b/c on smos-00 lies inside b, where a package goes too',
+    ],
     [['smos-00:b', 'smos-00:b'], { appendLast: true }, 'smos-00:b is given twice (b/test on smos-00)'],
   ])('is refused for a target given twice: %j', (targets, options, words) => {
     expect(refusal('zones/test', targets, options)).toContain(words);

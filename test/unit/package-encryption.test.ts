@@ -34,9 +34,15 @@ describe('below an encrypted dataset', () => {
     expect(steps(tree, target, 'p/c', { package: 'replication' })).toBe('KEY_REQUIRED');
   });
 
-  it('what exists there goes on: zfs itself says what it needs', () => {
+  it('what exists there needs it too: not every release refuses to write without it (openzfs#14055)', () => {
     const target = [dataset('p/enc', '', locked), dataset('p/enc/c', '@a,1', locked)];
-    expect(steps(source, target, 'p/enc/c')).toEqual(['@a -> @b']);
+    expect(steps(source, target, 'p/enc/c')).toBe('KEY_REQUIRED');
+    expect(steps(source, [dataset('p/enc', '', locked), dataset('p/enc/c', '@b,2', locked)], 'p/enc/c')).toEqual([]);
+  });
+
+  it('nor can anything be read at a source whose key is not loaded', () => {
+    const sealed = [dataset('t/c', '@a,1 @b,2', locked)];
+    expect(steps(sealed, [dataset('p/enc', '', open)], 'p/enc/c')).toBe('KEY_REQUIRED');
   });
 
   it('whose key is loaded, all is made, what is encrypted and what is not', () => {

@@ -147,9 +147,8 @@ const isMoved = (told: readonly string[]): boolean => told.some((command) => /^(
 const picture = (model: PoolModel) =>
   new Map([...model.datasets].map(([name, { snapshots }]) => [name, snapshots.map(({ guid }) => guid)]));
 
-/** Guids that the target must have at the end, found the slow way. */
-function wantedGuids(source: PoolModel, target: PoolModel, request: SendRequest, left: ReadonlySet<string>): string[] {
-  const held = target.guidsWithin(home);
+/** What each dataset of the target must have at the end, as `name guid`, found the slow way. */
+function wantedOn(source: PoolModel, target: PoolModel, request: SendRequest, left: ReadonlySet<string>): string[] {
   const leaf = request.dataset.split('@')[1];
   return [...source.datasets].flatMap(([name, { snapshots, bookmarks }]) => {
     if (!isWithin(name, root) || [...left].some((one) => isWithin(name, one))) return [];
@@ -157,11 +156,13 @@ function wantedGuids(source: PoolModel, target: PoolModel, request: SendRequest,
     if (leaf !== undefined && goal === undefined) throw new Error(`${name} lacks @${leaf} and is not left out`);
     const last = goal ?? (request.snapshots?.length ? undefined : snapshots.at(-1));
     if (last === undefined) return [];
-    // what is older than the newest that both have cannot be brought any more
-    const isPassed = [...snapshots, ...bookmarks].some(
-      ({ guid, createtxg }) => createtxg >= last.createtxg && held.has(guid),
-    );
-    return isPassed ? [] : [last.guid];
+    const counterpart = `${home}${name.slice(root.length)}`;
+    const held = new Set(target.datasets.get(counterpart)?.snapshots.map(({ guid }) => guid));
+    // what nobody named may be older than the newest that both have, and cannot be brought any more
+    const isPassed =
+      goal === undefined &&
+      [...snapshots, ...bookmarks].some(({ guid, createtxg }) => createtxg >= last.createtxg && held.has(guid));
+    return isPassed ? [] : [`${counterpart} ${last.guid}`];
   });
 }
 
@@ -209,9 +210,8 @@ describe('whatever happened to both sides, a package', () => {
               ?.filter(({ kind, message }) => kind === 'skipped' && !/itself/.test(message))
               .map(({ dataset }) => dataset) ?? []),
           ]);
-          expect([...target.guidsWithin(home)]).toEqual(
-            expect.arrayContaining(wantedGuids(source, target, request, left)),
-          );
+          const held = [...has].flatMap(([name, guids]) => guids.map((guid) => `${name} ${guid}`));
+          expect(held).toEqual(expect.arrayContaining(wantedOn(source, target, request, left)));
           const again = planned(source, target, request);
           expect(again).toMatchObject({ ok: true, steps: [] });
           // in whatever order: what has come since is no need any more

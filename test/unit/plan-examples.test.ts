@@ -43,11 +43,24 @@ describe('the chain of a dataset', () => {
     ['orders by createtxg, not by name or place', 'zones/test', '@a,30 @z,4 @m,100', '@z,4', ['@z -> @a', '@a -> @m']],
     ['compares beyond 53 bits', 'zones/test', '@a,1,9007199254740993 @b,2,9007199254740992', '@b,2', ['@b -> @a']],
     ['finds the named snapshot there', 'zones/test@a', '@a,1 @b,2', '@a,1', []],
-    ['finds the named snapshot older than the common', 'zones/test@a', '@a,1 @b,2', '@b,2', []],
     ['finds it there, whatever came after', 'zones/test@a', '@a,1 @b,2', '@a,1 @mine,9', []],
-    ['finds it older than a common bookmark', 'zones/test@a', '@a,1 #b,2 @c,3', '@b,2', []],
   ])('%s', (_, what, source, target, steps) => {
     expect(short(planned([what], source, target))).toEqual(steps);
+  });
+
+  it.each([
+    ['a common snapshot', '@a,1 @b,2', '@b,2'],
+    ['a common bookmark', '@a,1 #b,2 @c,3', '@b,2'],
+  ])('says so where the snapshot asked for is older than %s, and can never come', (_, source, target) => {
+    const result = planned(['zones/test@a'], source, target);
+    expect(result).toMatchObject({
+      ok: false,
+      error: {
+        code: 'DIVERGED',
+        message: expect.stringMatching(/^zones\/test on dst lacks @a and cannot get it any more/),
+      },
+      evidence: { newestCommon: 'b' },
+    });
   });
 
   it('names guids, kinds and the target in each step', () => {
@@ -148,7 +161,8 @@ describe('a clone', () => {
 
   it('cannot be received from an origin in another pool', () => {
     const target = inventory('dst', dataset('tank/base', '@gold,5'));
-    expect(short(plan(request('zones/test'), source, target))).toBe('ORIGIN_MISSING');
+    const both = inventory('dst', dataset('tank/base', '@gold,5'), dataset('zones', ''));
+    expect(short(plan(request('zones/test'), source, both))).toBe('ORIGIN_MISSING');
     const there = request('zones/test', { to: { host: 'dst', dataset: 'tank/test' } });
     expect(short(plan(there, source, target))).toEqual(['zones/base@gold -> @a', '@a -> @b']);
   });

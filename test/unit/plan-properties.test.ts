@@ -75,10 +75,14 @@ function wantedGuids({ source, target }: World, request: SendRequest): string[] 
     .map(({ guid }) => guid);
 }
 
-/** Must a request for a chain be refused? Only when the target's newest is unknown here, or a name is taken there. */
+/** Must a request for a chain be refused? Only when the target's newest is unknown here, a name is taken there, or what is named comes too late. */
 function isChainRefused({ source, target }: World, request: SendRequest, wanted: string[]): boolean {
   const newest = target?.snapshots.at(-1);
-  if (newest === undefined || (wanted.length === 0 && request.dataset.includes('@'))) return false;
+  if (newest === undefined) return false;
+  const [, leaf] = request.dataset.split('@');
+  const goal = source.snapshots.find(({ name }) => name === leaf);
+  if (goal && target?.snapshots.some(({ guid }) => guid === goal.guid)) return false;
+  if (goal && wanted.length === 0) return true;
   if (![...source.snapshots, ...source.bookmarks].some(({ guid }) => guid === newest.guid)) return true;
   const names = source.snapshots.filter(({ guid }) => wanted.includes(guid)).map((one) => one.name);
   return target?.snapshots.some((one) => names.includes(one.name)) ?? false;

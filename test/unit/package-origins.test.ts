@@ -1,0 +1,132 @@
+import { describe, expect, it } from 'vitest';
+import { plan } from '../../lib/plan/plan.ts';
+import type { Plan, SendRequest } from '../../schemas/plan.ts';
+import { PoolModel } from '../support/pool-model.ts';
+
+const replication = { package: 'replication' } as const;
+const recursive = { package: 'recursive' } as const;
+const emptyTarget = () => new PoolModel('dst', 'tank', { next: 900_000 });
+
+const planned = (source: PoolModel, target: PoolModel, dataset: string, to: string, more: Partial<SendRequest> = {}) =>
+  plan({ dataset, to: { host: 'dst', dataset: to }, ...more }, source.inventory(), target.inventory());
+
+function carryOut(result: Plan, source: PoolModel, target: PoolModel): void {
+  if (!result.ok) throw new Error(result.error.message);
+  const placeholders = new Set(result.notes?.map(({ dataset }) => dataset));
+  for (const step of result.steps) target.receive(step, source, placeholders);
+}
+
+const originOf = (result: Plan, target: string) =>
+  result.ok ? result.steps.find((step) => step.target === target)?.origin : result.error.code;
+
+describe("a clone's origin on the target", () => {
+  it('is the copy in its own place, where several hosts have sent the same image', () => {
+    const source = new PoolModel('b', 'zones').run('create zones/img', 'snapshot zones/img@v1');
+    source.run('clone zones/img@v1 zones/vm', 'snapshot zones/vm@now');
+    const target = emptyTarget().run('create tank/host-a', 'create tank/host-b', 'create tank/host-c');
+    for (const host of ['host-a', 'host-b', 'host-c'])
+      carryOut(planned(source, target, 'zones/img', `tank/${host}/img`), source, target);
+    for (const host of ['host-a', 'host-b', 'host-c'])
+      expect(originOf(planned(source, target, 'zones/vm', `tank/${host}/vm`), `tank/${host}/vm`)).toBe(
+        `tank/${host}/img@v1`,
+      );
+    expect(originOf(planned(source, target, 'zones/vm', 'tank/elsewhere/vm'), 'tank/elsewhere/vm')).toBe(
+      'tank/host-a/img@v1',
+    );
+  });
+
+  it('is found by guid also where its dataset was renamed at the source, and is refused itself', () => {
+    const source = new PoolModel('src', 'zones').run('create zones/a', 'create zones/a/x', 'snapshot -r zones/a@1');
+    const target = emptyTarget();
+    carryOut(planned(source, target, 'zones/a@1', 'tank/a', replication), source, target);
+    source.run('rename zones/a/x zones/a/z', 'clone zones/a/z@1 zones/a/c', 'snapshot -r zones/a@2');
+    const result = planned(source, target, 'zones/a@2', 'tank/a', replication);
+    expect(originOf(result, 'tank/a/c')).toBe('tank/a/x@1');
+    expect(result.ok && result.refused?.map(({ dataset }) => dataset)).toEqual(['zones/a/z']);
+    expect(
+      originOf(planned(source, target, 'zones/a@2', 'tank/a', { ...replication, selfContained: true }), 'tank/a/c'),
+    ).toBe(undefined);
+  });
+
+  it('that can come no more is told with ways out that lead out', () => {
+    const source = new PoolModel('src', 'zones').run('create zones/a', 'create zones/a/x', 'snapshot -r zones/a@1');
+    source.run('snapshot -r zones/a@2');
+    const target = emptyTarget();
+    carryOut(planned(source, target, 'zones/a@2', 'tank/a', recursive), source, target);
+    source.run('clone zones/a/x@1 zones/a/y', 'snapshot -r zones/a@3');
+    const result = planned(source, target, 'zones/a@3', 'tank/a', recursive);
+    expect(result).toMatchObject({ ok: false, error: { code: 'ORIGIN_MISSING' } });
+    expect(!result.ok && result.error.message).toMatch(/nor can it come any more, since tank\/a\/x has newer ones/);
+    expect(!result.ok && result.error.message).toMatch(
+      /leave it out \(--exclude 'zones\/a\/y'\), or have .* whole \(-c\)/,
+    );
+    for (const way of [{ exclude: ['zones/a/y'] }, { selfContained: true }])
+      expect(planned(source, target, 'zones/a@3', 'tank/a', { ...recursive, ...way })).toMatchObject({ ok: true });
+  });
+
+  it('that is missing refuses the package also where a dataset before it has diverged', () => {
+    const source = new PoolModel('src', 'z').run('create z/o', 'snapshot z/o@1', 'create z/r', 'create z/r/a');
+    source.run('snapshot -r z/r@1');
+    const target = emptyTarget();
+    carryOut(planned(source, target, 'z/r@1', 'tank/r', replication), source, target);
+    target.run('snapshot tank/r/a@mine');
+    source.run('clone z/o@1 z/r/c', 'snapshot -r z/r@2');
+    expect(planned(source, target, 'z/r@2', 'tank/r', replication)).toMatchObject({
+      ok: false,
+      error: { code: 'ORIGIN_MISSING' },
+    });
+  });
+
+  it('may be all that a promotion has left to send: the dataset is made all the same', () => {
+    const source = new PoolModel('src', 'z').run(
+      'create z/r',
+      'create z/r/a',
+      'snapshot -r z/r@1',
+      'snapshot -r z/r@2',
+    );
+    const target = emptyTarget();
+    carryOut(planned(source, target, 'z/r@2', 'tank/r', replication), source, target);
+    source.run('clone z/r/a@2 z/r/b', 'promote z/r/b');
+    // both @1 and @2 are z/r/b's now, and the target has them as tank/r/a's
+    const result = planned(source, target, 'z/r@2', 'tank/r', { ...replication, skipMissing: true });
+    expect(result.ok && result.steps.some((step) => step.target === 'tank/r/b')).toBe(true);
+  });
+});
+
+describe('what a package says of itself', () => {
+  it('names the dataset whose place a placeholder takes', () => {
+    const source = new PoolModel('src', 'z').run(
+      'create z/p',
+      'create z/p/c',
+      'snapshot z/p/c@daily',
+      'snapshot z/p@hourly',
+    );
+    const result = planned(source, emptyTarget(), 'z/p', 'tank/x/p', { ...replication, snapshots: ['daily'] });
+    expect(
+      result.ok && result.notes?.filter(({ kind }) => kind === 'placeholder').map(({ message }) => message),
+    ).toEqual([
+      'tank/x does not exist on dst and is made, empty and never mounted',
+      'tank/x/p does not exist on dst and is made, empty and never mounted; it takes the place of z/p, which is not sent ' +
+        'now and will not fit there later',
+    ]);
+  });
+
+  it('notes a pattern that picks no snapshot, also where one is named', () => {
+    const source = new PoolModel('src', 'z').run('create z/p', 'snapshot z/p@hourly', 'snapshot z/p@now');
+    const result = planned(source, emptyTarget(), 'z/p@now', 'tank/p', {
+      ...replication,
+      snapshots: ['dayly-*', 'h*'],
+    });
+    expect(result.ok && result.notes).toEqual([
+      { kind: 'unmatched', dataset: 'z/p', message: '--snapshots dayly-* matches no snapshot of z/p or below it' },
+    ]);
+  });
+
+  it('is refused for a pool that the listing does not have', () => {
+    const source = new PoolModel('src', 'z').run('create z/p', 'snapshot z/p@now');
+    expect(planned(source, emptyTarget(), 'z/p', 'nopool/p', replication)).toMatchObject({
+      ok: false,
+      error: { code: 'NO_SUCH_DATASET', details: { pool: 'nopool' } },
+    });
+  });
+});
