@@ -7,8 +7,9 @@ enableCompileCache();
 /** The services are started here, above both: the command line itself knows them only over the bus. */
 async function run(argv: string[]): Promise<number> {
   const [command, ...rest] = argv;
-  const help = rest.includes('--help') || rest.includes('-h');
-  if ((command === 'sender' || command === 'receiver') && !help) {
+  // whatever else stands there is help to be shown or a mistake to be told, which is the command line's
+  const isPlain = rest.every((word) => word === '--private');
+  if ((command === 'sender' || command === 'receiver') && isPlain) {
     // the buffers that TLS decrypts into are freed when the young generation is collected: a small one keeps the process small
     for (const flag of ['--semi-space-growth-factor=1', '--max-semi-space-size=1', '--min-semi-space-size=1']) {
       setFlagsFromString(flag);

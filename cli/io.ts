@@ -6,6 +6,8 @@ export interface Io {
   live(lines: readonly string[]): void;
   /** A whole page in the place of the last one, on standard output. */
   page(lines: readonly string[]): void;
+  /** From here on a reader that leaves does not end the command: what it does is more than what it prints. */
+  outliveReaders(): void;
   /** Is standard error a terminal? Progress is shown there and nowhere else. */
   readonly isTerminal: boolean;
 }
@@ -14,17 +16,20 @@ export interface Io {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those shall not reach a terminal
 export const harmless = (text: string): string => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '?');
 
-/** The terminal's or the pipe's ends. A reader that has left (`| head`) ends the command without a word. */
+/**
+ * The terminal's or the pipe's ends. A reader of results that has left (`| head`) ends the command without a word, unless it
+ * is one that works; one of errors and progress ends nothing.
+ */
 export function openIo(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Io {
   let drawn: readonly string[] = [];
-  const leave = (error: NodeJS.ErrnoException) => {
+  let works = false;
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (works) return;
     if (error.code === 'EPIPE') process.exit(0);
-    // standard error may be what cannot be written
-    if (stderr.writable) stderr.write(`zpsend: cannot write: ${error.message}\n`);
+    stderr.write(`zpsend: cannot write: ${error.message}\n`);
     process.exit(1);
-  };
-  stdout.on('error', leave);
-  stderr.on('error', leave);
+  });
+  stderr.on('error', () => {});
   const isTerminal = Boolean(stderr.isTTY);
   const wipe = () => {
     if (drawn.length > 0) stderr.write(`\x1b[${drawn.length}A\x1b[0J`);
@@ -49,6 +54,9 @@ export function openIo(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): 
       draw();
     },
     page: (lines) => void stdout.write(`\x1b[H\x1b[2J${lines.map((line) => `${harmless(line)}\n`).join('')}`),
+    outliveReaders() {
+      works = true;
+    },
     isTerminal,
   };
 }

@@ -51,6 +51,8 @@ Exit status: 0 done (or nothing to do), 1 failed, 2 wrong usage, 3 some targets,
 /** @returns the exit status */
 export async function send(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
   const { io } = cli;
+  // whoever watched may have gone: the exit status is the job's all the same
+  io.outliveReaders();
   const { host, requests } = askedFor(source, targets, options, thisHost(cli.env));
   const isSilent = Boolean(options.quiet || (options.json && !io.isTerminal));
   const interrupt = catchInterrupt();

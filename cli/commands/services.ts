@@ -5,7 +5,7 @@ import { usage } from '../exit.ts';
 /** The services are run by the program around this command line, which knows them only over the bus; here is their help. */
 export function addServices(program: Command, cli: Cli): void {
   const started = cli.action(async () => {
-    throw usage('the services are started as: zpsend receiver, zpsend sender');
+    throw usage('the services take no arguments: zpsend receiver, zpsend sender');
   });
   program
     .command('receiver')

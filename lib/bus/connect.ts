@@ -51,7 +51,7 @@ export function daemonOptions(options: Pick<BusOptions, 'name' | 'env' | 'wait'>
 const words: Partial<Record<Status['type'], string>> = {
   disconnect: 'lost the connection to NATS, reconnecting',
   reconnect: 'connected to NATS again',
-  ldm: 'the NATS server is about to stop (lame duck), moving to another',
+  ldm: 'the NATS server is about to stop (lame duck); what is under way goes on elsewhere once it has',
   staleConnection: 'the connection to NATS went stale',
 };
 

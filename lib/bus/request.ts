@@ -23,7 +23,10 @@ function translate(thrown: unknown, subject: string, ms: number): ZpsendError {
 }
 
 const away = (subject: string): ZpsendError =>
-  new ZpsendError('UNREACHABLE', `the connection to NATS is lost, so nobody can be asked on ${subject}`, { subject });
+  new ZpsendError('UNREACHABLE', `the connection to NATS is lost, so nobody can be asked on ${subject}`, {
+    subject,
+    connection: 'lost',
+  });
 
 /**
  * One request, one reply.

@@ -59,6 +59,8 @@ function endOfService(isPrivate: boolean): Promise<string> {
  * @returns its exit status: 0 after a clean stop, 1 when NATS closed the connection for good, 2 for a bad configuration
  */
 export async function runService(service: Service, options: RunOptions): Promise<number> {
+  // whoever reads the log may go: the work goes on
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   let settings: Settings;
   let log: Log;
   try {
@@ -73,8 +75,12 @@ export async function runService(service: Service, options: RunOptions): Promise
   const instance = newId();
   const ended = endOfService(options.private);
   const connecting = connectAll(`zpsend-${service.name} on ${host}`, options, log);
-  const first = await Promise.race([connecting, ended]);
+  const first = await Promise.race([connecting, ended]).catch((thrown) => ZpsendError.from(thrown));
   if (typeof first === 'string') return 0;
+  if (first instanceof ZpsendError) {
+    log.error(`${first.code}: ${first.message}`);
+    return first.code === 'BAD_REQUEST' ? 2 : 1;
+  }
   const { bus, bulk } = first;
   const context = { settings, host, instance, log, bus, bulk, zfs: createZfs({ host, env: options.env }) };
   const running = await service.begin(context);

@@ -5,12 +5,15 @@ export type Log = pino.Logger;
 
 const labels: Record<number, string> = { 10: 'TRACE', 20: 'DEBUG', 30: 'INFO', 40: 'WARN', 50: 'ERROR', 60: 'FATAL' };
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what could steer a terminal is shown as `?`
+const harmless = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
+
 /** A line for a person: `[time]  INFO: zpsend/11918 on smos-01: an initial seed needed`. */
 export function lineForPeople(json: string): string {
   const { level, time, name, pid, hostname, msg, ...rest } = JSON.parse(json);
   const extra = Object.keys(rest).length > 0 ? ` ${JSON.stringify(rest)}` : '';
   const label = (labels[level] ?? String(level)).padStart(5);
-  return `[${new Date(time).toISOString()}] ${label}: ${name}/${pid} on ${hostname}: ${msg ?? ''}${extra}\n`;
+  return `[${new Date(time).toISOString()}] ${label}: ${name}/${pid} on ${hostname}: ${harmless(String(msg ?? ''))}${extra}\n`;
 }
 
 const refused = (variable: string, found: string, allowed: string): ZpsendError =>

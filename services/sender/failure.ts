@@ -37,9 +37,10 @@ export const remedies: Record<Code, Remedy> = {
 
 /**
  * May the listings that a job begins with be had a little later? Nobody there at the very beginning is a wrong name more
- * often than a restart.
+ * often than a restart; a lost connection of our own says nothing of names.
  */
-export const isPassing = (code: Code): boolean => code !== 'UNREACHABLE' && codes[code] === 'retryable';
+export const isPassing = ({ code, details }: Pick<ErrorBody, 'code' | 'details'>): boolean =>
+  codes[code] === 'retryable' && (code !== 'UNREACHABLE' || details?.connection === 'lost');
 
 /**
  * The receiver runs as many receives as it may (`receive.maxConcurrent`). That is the answer of a living receiver, and other

@@ -26,7 +26,7 @@ export async function patiently<T>(work: () => Promise<T>, { ms, signal, waits }
       signal.throwIfAborted();
       const error = ZpsendError.from(thrown);
       since ??= performance.now();
-      if (!isPassing(error.code) || tries >= maxTries || performance.now() - since > ms) throw error;
+      if (!isPassing(error.toBody()) || tries >= maxTries || performance.now() - since > ms) throw error;
       waits(error.toBody());
     }
     await Promise.race([sleep(backOff(tries), undefined, { ref: false }), aborted]);

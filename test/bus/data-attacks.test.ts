@@ -116,7 +116,8 @@ test('frames that break the rules in mid-stream fail the receive, and the work c
     ['too-early', [first, controlFrame('end', half)], /receiving into zones\/too-early/],
     ['wrong-total', [first, second, controlFrame('end', stream.length + 1)], /not all of it arrived/],
     ['after-end', [first, second, end, data(stream.length, Buffer.from('more'))], /more after the end/],
-    ['two-ends', [first, second, end, end], /more after the end/],
+    ['two-ends', [first, second, end, controlFrame('end', stream.length + 1)], /more after the end/],
+    ['ahead-of-its-data', [first, controlFrame('ping', half + 1)], /a part of the stream is missing/],
   ];
   for (const [what, frames, why] of attacks) {
     const talk = await begin(fleet, `zones/${what}`, guid);

@@ -36,18 +36,28 @@ describe('the receiver', () => {
     expect(window).toMatchObject({ received: 10, ended: false });
   });
 
-  test.each([frame('data', 10), frame('end', 10)])('refuses $type after the end', (header) => {
+  test.each([frame('data', 10), frame('end', 11)])('refuses $type at byte $offset after the end', (header) => {
     const window = granted(100);
     window.accept(frame('data', 0), 10);
     window.accept(frame('end', 10), 0);
     expect(window.accept(header, header.type === 'data' ? 1 : 0)).toBe('after-end');
   });
 
-  test('hears a ping and an abort at any time', () => {
+  test('hears the end again, an abort at any time, and a ping of a sender that has sent no more than has come', () => {
     const window = granted(100);
-    window.accept(frame('end', 0), 0);
-    expect(window.accept(frame('ping', 5), 0)).toBeUndefined();
+    window.accept(frame('data', 0), 10);
+    expect(window.accept(frame('ping', 10), 0)).toBeUndefined();
+    window.accept(frame('end', 10), 0);
+    expect(window.accept(frame('end', 10), 0)).toBeUndefined();
+    expect(window.accept(frame('ping', 10), 0)).toBeUndefined();
     expect(window.accept(frame('abort', 5), 20)).toBeUndefined();
+  });
+
+  test('learns from a ping that something was lost on the way', () => {
+    const window = granted(100);
+    window.accept(frame('data', 0), 10);
+    expect(window.accept(frame('ping', 11), 0)).toBe('gap');
+    expect(window.accept(frame('ping', 9), 0)).toBe('gap');
   });
 
   test('grants again when a quarter of the window was consumed', () => {

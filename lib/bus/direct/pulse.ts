@@ -1,4 +1,4 @@
-/** Both ends of a transfer speak about once a second, and take a peer that does not for gone. */
+/** Both ends of a transfer speak about twice a second, and take a peer that does not for gone. */
 export interface Pulse {
   /** How often the peer was heard. */
   readonly count: number;
@@ -26,7 +26,7 @@ export function openPulse(silenceMs: number, handlers: PulseHandlers): Pulse {
       // a process that was stopped for a while first reads what came meanwhile
       if (isSilent()) setImmediate(() => setImmediate(conclude));
     },
-    Math.min(1000, silenceMs / 4),
+    Math.min(250, silenceMs / 4),
   );
   function conclude(): void {
     if (!stopped && isSilent()) {

@@ -95,9 +95,10 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
   }
 
   function header(frame: FrameHeader | undefined, length: number): void {
+    const hadEnded = window.ended;
     const violation = frame ? window.accept(frame, length) : 'malformed';
     if (violation) fail(new ZpsendError('STREAM_BROKEN', `${broke[violation]} (${whereIn(frame)})`));
-    else if (frame?.type === 'ping') grant();
+    else if (frame?.type === 'ping' || (frame?.type === 'end' && hadEnded)) grant();
     else if (frame?.type !== 'abort') streamFrame(frame?.type === 'end');
   }
   function streamFrame(isEnd: boolean): void {

@@ -40,6 +40,8 @@ export interface DirectSender {
   close(): void;
 }
 
+/** A sender that has nothing to send speaks after so many milliseconds: well within the silence that any receiver bears. */
+const quietMs = 400;
 /** How soon a receiver that has not answered yet is asked again, in milliseconds; doubled every time. */
 const firstKnockMs = 20;
 
@@ -77,11 +79,12 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
     spoke = performance.now();
     if (!bulk.write(parts, flushed)) lost();
   }
-  const ping = (): void => write(publication(dataSubject, controlFrame('ping', window.sent)));
+  /** After the end it is said again instead: the first may have been lost on the way, without either of us noticing. */
+  const ping = (): void => write(publication(dataSubject, controlFrame(ended ? 'end' : 'ping', window.sent)));
 
   const pulse = openPulse(silenceMs, {
     beat() {
-      if (performance.now() - spoke >= Math.min(900, silenceMs / 5)) ping();
+      if (performance.now() - spoke >= Math.min(quietMs, silenceMs / 5)) ping();
     },
     silent: () => fail(new ZpsendError('TIMEOUT', `the receiver was silent for ${Math.round(silenceMs / 1000)} s`)),
   });

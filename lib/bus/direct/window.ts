@@ -29,8 +29,10 @@ export function openReceiveWindow(window: number): ReceiveWindow {
   let ended = false;
 
   function accept(header: FrameHeader, length: number): Violation | undefined {
-    if (header.type === 'ping') return length > 0 ? 'malformed' : undefined;
     if (header.type === 'abort') return undefined;
+    // a ping follows the data on one connection: what was lost on the way, between servers say, shows in its offset
+    if (header.type === 'ping') return length > 0 ? 'malformed' : header.offset === received ? undefined : 'gap';
+    if (ended && isSameEnd(header, length)) return undefined;
     if (ended) return 'after-end';
     if (header.type === 'end') {
       if (length > 0) return 'malformed';
@@ -44,6 +46,10 @@ export function openReceiveWindow(window: number): ReceiveWindow {
     received += length;
     return undefined;
   }
+
+  /** An end is said again until it is answered. */
+  const isSameEnd = ({ type, offset }: FrameHeader, length: number): boolean =>
+    type === 'end' && offset === received && length === 0;
 
   return {
     get received() {
