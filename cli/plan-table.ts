@@ -1,6 +1,13 @@
 import type { PlanReply, SendRequest, Step } from '../schemas/plan.ts';
+import type { StreamFlag } from '../schemas/stream.ts';
 import { bytes, counted } from './format.ts';
 import { type Column, table } from './table.ts';
+
+const letters: Record<StreamFlag, string> = { raw: 'w', 'large-block': 'L', embed: 'e', compressed: 'c', props: 'p' };
+
+/** As zfs has them: `-Lec`. */
+const flagsOf = ({ flags = [] }: Step): string =>
+  flags.length > 0 ? `-${flags.map((flag) => letters[flag]).join('')}` : '-';
 
 const columns: Column<Step>[] = [
   { title: 'TYPE', value: (step) => (step.type === 'full' ? 'full' : 'incr') },
@@ -9,13 +16,14 @@ const columns: Column<Step>[] = [
   { title: 'SIZE', value: (step) => (step.size === undefined ? '-' : bytes(step.size)), right: true },
   { title: 'TARGET', value: (step) => step.target },
 ];
+const withFlags: Column<Step>[] = [...columns, { title: 'FLAGS', value: flagsOf }];
 
 /** The plan as the document's table, then what is to be noted and a sum; nothing to do is a sentence. */
 export function planLines(request: SendRequest, { target, plan }: PlanReply): string[] {
   if (!plan.ok) return [];
   const { steps, notes = [], refused = [] } = plan;
   const parts = [
-    table(columns, steps),
+    table(steps.some(({ flags }) => flags?.length) ? withFlags : columns, steps),
     notes.map(({ message }) => `note: ${message}`),
     [steps.length > 0 ? sumOf(request, target, steps) : nothing(request, target, refused.length)],
   ];

@@ -15,6 +15,11 @@ export interface SendOptions {
   appendLast?: true;
   parallel?: string;
   bwlimit?: string;
+  raw?: boolean;
+  largeBlock?: boolean;
+  embed?: boolean;
+  compressed?: boolean;
+  props?: true;
 }
 
 /** May be given again and again. */
@@ -33,7 +38,16 @@ export const withSendOptions = (command: Command): Command =>
     .option('-d, --append-path', "into DATASET/ and the source's name without its pool, as zfs receive -d")
     .option('-e, --append-last', "into DATASET/ and the last element of the source's name, as zfs receive -e")
     .option('--parallel <n>', `datasets of a package that are sent at once, 1 to ${maxParallel}`)
-    .option('--bwlimit <rate>', 'bytes per second that each target’s job sends at most, as in 500K, 10M, 1G');
+    .option('--bwlimit <rate>', 'bytes per second that each target’s job sends at most, as in 500K, 10M, 1G')
+    .option('-w, --raw', 'encrypted datasets as they are on disk, which needs no key (the default for them)')
+    .option('--no-raw', 'encrypted datasets decrypted, also to where they will lie unencrypted')
+    .option('--large-block', 'blocks of more than 128K as they are')
+    .option('--no-large-block', 'without')
+    .option('--embed', 'small blocks inside their pointers')
+    .option('--no-embed', 'without')
+    .option('--compressed', 'compressed blocks as they are on disk')
+    .option('--no-compressed', 'without')
+    .option('-p, --props', "the datasets' properties too, but no mountpoint, canmount and shares");
 
 /** What the options above mean together. */
 export const packageHelp = `
@@ -44,4 +58,7 @@ Packages:
   (*/tmp). What it leaves out goes with its descendants, whatever else is asked for.
   Which snapshots: the one named ends what is sent and is sent itself, always. --snapshots picks among those before it.
   A snapshot that a clone of the package comes from is sent, always.
-  In a pattern * and ? stay within one element, ** is any number of elements. Quote patterns: the shell knows them too.`;
+  In a pattern * and ? stay within one element, ** is any number of elements. Quote patterns: the shell knows them too.
+
+Flags of the streams (-w, and the four after it) are chosen by what both sides can, and kept as the chain of a dataset began.
+They need not be given; plan shows them.`;

@@ -64,7 +64,15 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     ...(snapshots && { snapshots: patterns('snapshots', snapshots) }),
     ...(parallel !== undefined && { parallel: parallelOf(parallel) }),
     ...(bwlimit !== undefined && { bwlimit: bwlimitOf(bwlimit) }),
+    ...streamOf(options),
   };
+}
+
+/** Only what was asked for, either way. */
+function streamOf({ raw, largeBlock, embed, compressed, props }: SendOptions): Pick<SendRequest, 'stream'> {
+  const wish = { raw, largeBlock, embed, compressed, props };
+  const asked = Object.entries(wish).filter(([, value]) => value !== undefined);
+  return asked.length > 0 ? { stream: Object.fromEntries(asked) } : {};
 }
 
 function appendOf({ appendPath, appendLast }: SendOptions): 'path' | 'last' | undefined {

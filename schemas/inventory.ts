@@ -9,6 +9,7 @@ import {
   tokenSchema,
   txgSchema,
 } from './names.ts';
+import { streamFeatureSchema, streamMarkSchema } from './stream.ts';
 
 /** A snapshot as `zfs list` shows it; `name` is the part after `@`. Sizes in bytes. */
 export const snapshotEntrySchema = z.strictObject({
@@ -42,6 +43,10 @@ export const datasetEntrySchema = z.strictObject({
   /** `off`, or the cipher suite. */
   encryption: z.string(),
   keystatus: z.enum(['available', 'unavailable']).optional(),
+  /** The dataset whose key opens it; absent where it is not encrypted. */
+  encryptionRoot: datasetSchema.optional(),
+  /** What the chain that it was received by began with; its own or inherited, which the guid in it tells. */
+  stream: streamMarkSchema.optional(),
   resumeToken: tokenSchema.optional(),
   /** Ordered by createtxg. */
   snapshots: z.array(snapshotEntrySchema),
@@ -52,6 +57,8 @@ export const datasetEntrySchema = z.strictObject({
 export const inventorySchema = z.strictObject({
   host: hostSchema,
   datasets: z.array(datasetEntrySchema),
+  /** Enabled features of each pool, as far as they matter to streams; absent where they cannot be known. */
+  features: z.record(z.string(), z.array(streamFeatureSchema)).optional(),
 });
 
 /** Two saved listings, to plan without a bus. `version` grows when the shape changes. */

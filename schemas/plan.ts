@@ -13,6 +13,7 @@ import {
   snapshotSchema,
   wouldBeDatasetSchema,
 } from './names.ts';
+import { streamFlagSchema, streamMarkSchema, streamWishSchema } from './stream.ts';
 
 const maxPatterns = 32;
 export const maxParallel = 16;
@@ -52,6 +53,8 @@ export const sendRequestSchema = z.strictObject({
   parallel: z.number().int().min(1).max(maxParallel).optional(),
   /** What the whole job may send at most, in bytes per second. */
   bwlimit: bwlimitSchema.optional(),
+  /** Flags of the streams; absent, they are chosen. */
+  stream: streamWishSchema.optional(),
 });
 
 /** One `zfs send` | `zfs receive`: a full stream, or an incremental from exactly one base (I2). */
@@ -67,6 +70,10 @@ export const stepSchema = z.strictObject({
   origin: snapshotSchema.optional(),
   /** Parents of `target` that the receiver makes first, empty and never mounted; topmost first. */
   parents: z.array(datasetSchema).optional(),
+  /** Flags of `zfs send`, in the order of their schema; absent when none. */
+  flags: z.array(streamFlagSchema).optional(),
+  /** Set where the step makes its dataset: what its chain began with, for the target to remember. */
+  record: streamMarkSchema.optional(),
   /** Estimated bytes of the stream. */
   size: bytesSchema.optional(),
 });
@@ -92,8 +99,10 @@ export const noteSchema = z.strictObject({
    * - `skipped`: the dataset is left out
    * - `unmatched`: a pattern that excludes nothing
    * - `placeholder`: a parent that the target lacks is made, empty and never mounted
+   * - `in-the-clear`: encrypted data will lie unencrypted, as was asked for
+   * - `encryption-root`: what inherits its key at the source will need a key of its own on the target
    */
-  kind: z.enum(['skipped', 'unmatched', 'placeholder']),
+  kind: z.enum(['skipped', 'unmatched', 'placeholder', 'in-the-clear', 'encryption-root']),
   /** On the source; of a placeholder, on the target. */
   dataset: datasetSchema,
   message: z.string(),

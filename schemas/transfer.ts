@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
 import { bytesSchema, datasetSchema, guidSchema, hostSchema, idSchema, snapshotSchema, tokenSchema } from './names.ts';
+import { streamMarkSchema } from './stream.ts';
 
 /** `zfs.<dst>.recv.start`: one step that wants to come in. */
 export const receiveStartSchema = z.strictObject({
@@ -18,6 +19,12 @@ export const receiveStartSchema = z.strictObject({
   parents: z.array(datasetSchema).max(128).optional(),
   /** `discard` drops the partial state of an older, unusable receive once the stream begins (`zfs receive -A`). */
   partial: z.enum(['resume', 'discard']),
+  /** The stream is encrypted and stays so: no key is needed here. */
+  raw: z.boolean().optional(),
+  /** The stream brings the dataset's properties (`zfs send -p`). */
+  props: z.boolean().optional(),
+  /** What the chain begins with, remembered as the user property `zpsend:stream` of the dataset that is made. */
+  record: streamMarkSchema.optional(),
 });
 
 /** Accepted: locked, and ready for the first frame. */

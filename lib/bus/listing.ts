@@ -66,5 +66,6 @@ const patienceMs = 60_000;
  */
 export async function requestInventory(bus: Bus, host: string, what: SnapshotsRequest): Promise<Inventory> {
   const parts = await requestMany(bus, subjects.snapshots(host), what, inventorySchema, patienceMs);
-  return { host, datasets: joinParts(parts.flatMap((part) => part.datasets)) };
+  const features = parts.find((part) => part.features)?.features;
+  return { host, datasets: joinParts(parts.flatMap((part) => part.datasets)), ...(features && { features }) };
 }

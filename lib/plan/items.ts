@@ -3,7 +3,7 @@ import { leafOf, maxNameLength, parentOf } from '../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
 import { blockedBy, type CloneContext, heldBy, originInside, promotedStart, seedStart } from './clones.ts';
 import { datasetSteps } from './dataset-steps.ts';
-import { lockedOut } from './keys.ts';
+import { keyNotes } from './encryption-roots.ts';
 import { damaged } from './listing.ts';
 import type { Item, Matched } from './matching.ts';
 import { targetRoot } from './naming.ts';
@@ -11,6 +11,7 @@ import { inOrderOfNeed, type Need } from './order.ts';
 import { findInPool } from './origin.ts';
 import { placeholdersOn } from './placeholders.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
+import { streamsTo } from './stream-flags.ts';
 
 /** What one dataset of a request needs. */
 export interface DatasetPlan {
@@ -53,6 +54,7 @@ export function planItems(
   if (isRefusal(order)) return order;
   const origins = new Set(all.map((item) => item.dataset.origin?.name));
   const placeholders = placeholdersOn(target, sourceOf);
+  const streamsOf = streamsTo(target, request.stream ?? {});
 
   for (const item of order) {
     const steps = stepsOf(item);
@@ -85,17 +87,17 @@ export function planItems(
     if (long) return tooLong(item, long);
     const [first, ...rest] = plan.steps;
     if (first === undefined) return plan.steps;
-    const locked = lockedOut(dataset, existing, source.host, target.host);
-    if (locked) return locked;
-    const placed = placeholders.place({
-      name: item.target,
-      source: { host: source.host, dataset },
-      origin: first.origin,
-    });
+    const one = { name: item.target, source: { host: source.host, dataset }, origin: first.origin };
+    const streams = streamsOf({ ...one, existing });
+    if (isRefusal(streams)) return streams;
+    const { flags, record } = streams;
+    const raw = flags.includes('raw');
+    const placed = placeholders.place({ ...one, raw, mayBeInTheClear: request.stream?.raw === false });
     if (isRefusal(placed)) return placed;
-    notes.push(...placed);
+    notes.push(...placed, ...(raw ? keyNotes(item, context.items, target.host) : []));
+    if (flags.length > 0) for (const step of plan.steps) step.flags = flags;
     const parents = existing ? [] : placeholders.above(item.target);
-    return parents.length > 0 ? [{ ...first, parents }, ...rest] : plan.steps;
+    return [{ ...first, ...(record !== undefined && { record }), ...(parents.length > 0 && { parents }) }, ...rest];
   }
 }
 

@@ -1,5 +1,6 @@
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { isLocked } from './keys.ts';
+import type { Note } from '../../schemas/plan.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
 /** A dataset that a plan makes on the target. */
@@ -9,6 +10,10 @@ export interface Newcomer {
   source: { host: string; dataset: DatasetEntry };
   /** The target's snapshot that it is made a clone of. */
   origin: string | undefined;
+  /** It arrives encrypted as it is at the source, with its own key. */
+  raw: boolean;
+  /** It was asked for that it may lie unencrypted (`--no-raw`). */
+  mayBeInTheClear: boolean;
 }
 
 /** What the target has for it, as far as its listing shows. */
@@ -23,13 +28,14 @@ export interface Place {
 
 /** Why a dataset cannot be made in its place, or would not be there as it is at the source. */
 export function misplaced(newcomer: Newcomer, { above, model, missing }: Place, host: string): Refusal | undefined {
-  const { name, origin, source } = newcomer;
+  const { name, origin, raw } = newcomer;
   if (above?.type === 'volume') {
     return refuse('UNSUPPORTED', `${above.name} on ${host} is a volume, and nothing can lie below it.`, {
       details: { host, dataset: name, above: above.name },
     });
   }
-  if (above && isLocked(above)) {
+  // what is raw brings its own key; a placeholder above it needs one
+  if (above && isLocked(above) && (!raw || missing.length > 0)) {
     return refuse(
       'KEY_REQUIRED',
       `${missing[0] ?? name} would have to be made on ${host}, and the key of ${above.name} above it is not loaded there: ` +
@@ -37,7 +43,7 @@ export function misplaced(newcomer: Newcomer, { above, model, missing }: Place, 
       { details: { host, dataset: name, above: above.name } },
     );
   }
-  if (model && isLocked(model)) {
+  if (model && isLocked(model) && !raw) {
     return refuse(
       'KEY_REQUIRED',
       `${name} would have to be made on ${host} as a clone of ${origin}, whose key is not loaded there: ` +
@@ -45,31 +51,32 @@ export function misplaced(newcomer: Newcomer, { above, model, missing }: Place, 
       { details: { host, dataset: name, origin: origin ?? '' } },
     );
   }
-  if (!model || !wouldBeInTheClear(newcomer, model)) return undefined;
-  return refuse(
-    'UNSUPPORTED',
-    origin === undefined
-      ? `${source.dataset.name} on ${source.host} is encrypted and ${model.name} on ${host} is not, so ${name} would lie there ` +
-          'unencrypted: streams are not raw. Way out: a target below a dataset that is encrypted.'
-      : `${source.dataset.name} on ${source.host} is encrypted and ${origin} on ${host} is not, so ${name}, as a clone of it, would ` +
-          `lie there unencrypted: streams are not raw. Way out: send ${source.dataset.name} by itself and whole (-c), below ` +
-          'a dataset that is encrypted.',
-    { details: { host, dataset: name, ...(origin === undefined ? { above: model.name } : { origin }) } },
-  );
+  if (!model || newcomer.mayBeInTheClear || !wouldBeInTheClear(newcomer, model)) return undefined;
+  return refuse('UNSUPPORTED', `${inTheClear(newcomer, origin ?? model.name, host)} ${waysOut(newcomer)}`, {
+    details: { host, dataset: name, ...(origin === undefined ? { above: model.name } : { origin }) },
+  });
 }
 
 /** Why an interrupted seed is not to go on: what it has left on the target is unencrypted. */
 export function leftInTheClear(newcomer: Newcomer, left: DatasetEntry, host: string): Refusal | undefined {
-  if (!wouldBeInTheClear(newcomer, left)) return undefined;
-  const { name, source } = newcomer;
-  return refuse(
-    'UNSUPPORTED',
-    `${source.dataset.name} on ${source.host} is encrypted and ${name} on ${host}, which an interrupted receive has left, is not, ` +
-      `so it would lie there unencrypted: streams are not raw. Way out: zfs receive -A ${name} on ${host}, and a target ` +
-      'below a dataset that is encrypted.',
-    { details: { host, dataset: name } },
-  );
+  if (newcomer.mayBeInTheClear || !wouldBeInTheClear(newcomer, left)) return undefined;
+  const { name } = newcomer;
+  const why = `${inTheClear(newcomer, `${name}, which an interrupted receive has left,`, host)} Drop that first (zfs receive -A ${name}).`;
+  return refuse('UNSUPPORTED', `${why} ${waysOut(newcomer)}`, { details: { host, dataset: name } });
 }
 
-const wouldBeInTheClear = ({ source }: Newcomer, model: DatasetEntry): boolean =>
-  source.dataset.encryption !== 'off' && model.encryption === 'off';
+/** What is noted where it was asked for. */
+export function clearlyNoted(newcomer: Newcomer, model: DatasetEntry | undefined, host: string): Note[] {
+  if (!model || !newcomer.mayBeInTheClear || !wouldBeInTheClear(newcomer, model)) return [];
+  const message = inTheClear(newcomer, newcomer.origin ?? model.name, host);
+  return [{ kind: 'in-the-clear', dataset: newcomer.source.dataset.name, message }];
+}
+
+const inTheClear = ({ name, source }: Newcomer, what: string, host: string): string =>
+  `${source.dataset.name} on ${source.host} is encrypted and ${what} on ${host} is not, so ${name} will lie there unencrypted.`;
+
+const waysOut = ({ source }: Newcomer): string =>
+  `Ways out: send ${source.dataset.name} by itself and whole (-c), and it stays encrypted; or, if it may lie there so, --no-raw.`;
+
+const wouldBeInTheClear = ({ source, raw }: Newcomer, model: DatasetEntry): boolean =>
+  !raw && source.dataset.encryption !== 'off' && model.encryption === 'off';

@@ -1,7 +1,7 @@
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, parentOf } from '../../schemas/names.ts';
 import type { Note } from '../../schemas/plan.ts';
-import { leftInTheClear, misplaced, type Newcomer, type Place } from './misplaced.ts';
+import { clearlyNoted, leftInTheClear, misplaced, type Newcomer, type Place } from './misplaced.ts';
 import type { Refusal } from './refusal.ts';
 
 export interface Placeholders {
@@ -28,7 +28,13 @@ export function placeholdersOn(target: Inventory, sourceOf: (name: string) => st
 
   function place(newcomer: Newcomer): Note[] | Refusal {
     const existing = there.get(newcomer.name);
-    if (existing) return (existing.snapshots.length === 0 && leftInTheClear(newcomer, existing, target.host)) || [];
+    if (existing) {
+      const isLeft = existing.snapshots.length === 0;
+      return (
+        (isLeft && leftInTheClear(newcomer, existing, target.host)) ||
+        (isLeft ? clearlyNoted(newcomer, existing, target.host) : [])
+      );
+    }
     const found = placeOf(newcomer);
     const refusal = misplaced(newcomer, found, target.host);
     if (refusal) return refusal;
@@ -36,8 +42,8 @@ export function placeholdersOn(target: Inventory, sourceOf: (name: string) => st
       made.set(parent, found.above);
       placeholders.add(parent);
     }
-    made.set(newcomer.name, found.model);
-    return found.missing.map(noteOf);
+    made.set(newcomer.name, newcomer.raw ? lockedAs(newcomer) : found.model);
+    return [...found.missing.map(noteOf), ...clearlyNoted(newcomer, found.model, target.host)];
   }
 
   function placeOf({ name, origin }: Newcomer): Place {
@@ -60,6 +66,13 @@ export function placeholdersOn(target: Inventory, sourceOf: (name: string) => st
       own === undefined ? '' : `; it takes the place of ${own}, which is not sent now and will not fit there later`;
     return { kind: 'placeholder', dataset, message: `${made}${later}` };
   }
+
+  /** Nobody has loaded the key of what has just arrived raw. */
+  const lockedAs = ({ name, source: { dataset } }: Newcomer): DatasetEntry => ({
+    ...dataset,
+    name,
+    keystatus: 'unavailable',
+  });
 
   function above(name: string): string[] {
     const found: string[] = [];

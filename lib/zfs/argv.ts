@@ -8,9 +8,11 @@ import {
   snapshotSchema,
   tokenSchema,
 } from '../../schemas/names.ts';
+import type { StreamFlag } from '../../schemas/stream.ts';
+import { streamFlagArgv } from './stream-flags.ts';
 
 /** What `zfs send` is to make: one full stream, one `-i` incremental, or the rest of an interrupted one. */
-export type StreamRequest = { to: string; from?: string } | { token: string };
+export type StreamRequest = { to: string; from?: string; flags?: readonly StreamFlag[] } | { token: string };
 
 export interface ReceiveRequest {
   dataset: string;
@@ -34,6 +36,8 @@ export const optionalColumns = [
   'origin',
   'encryption',
   'keystatus',
+  'encryptionroot',
+  'zpsend:stream',
   'receive_resume_token',
 ] as const;
 export type Column = (typeof requiredColumns)[number] | (typeof optionalColumns)[number];
@@ -84,7 +88,8 @@ function streamArgv(stream: StreamRequest): string[] {
   // a token carries its stream's flags: adding others breaks the resumption (zettarepl#44)
   if ('token' in stream) return ['-t', checkToken(stream.token)];
   const to = checkSnapshot(stream.to);
-  return stream.from === undefined ? [to] : ['-i', checkBase(stream.from), to];
+  const flags = streamFlagArgv(stream.flags ?? []);
+  return stream.from === undefined ? [...flags, to] : [...flags, '-i', checkBase(stream.from), to];
 }
 
 /** Exactly one `to` and at most one `from`, by full name: a clone's base lies in another dataset (I2). */
@@ -138,3 +143,12 @@ export const releaseArgv = (tag: string, snapshots: readonly string[]): string[]
 export const holdsArgv = (snapshots: readonly string[]): string[] => ['holds', '-H', ...snapshots.map(checkSnapshot)];
 export const versionArgv: string[] = ['version'];
 export const poolsArgv: string[] = ['list', '-Hp', '-o', 'name,size,allocated,free,health'];
+/** Of one pool, or of all. By name a feature that a release does not know would be refused; all of them never are. */
+export const featuresArgv = (pool: string | undefined): string[] => [
+  'get',
+  '-Hp',
+  '-o',
+  'name,property,value',
+  'all',
+  ...(pool === undefined ? [] : [checkDataset(pool)]),
+];

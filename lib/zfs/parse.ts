@@ -1,7 +1,9 @@
 import type { Pool } from '../../schemas/host.ts';
 import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf, leafOf } from '../../schemas/names.ts';
+import { streamMarkSchema } from '../../schemas/stream.ts';
 import type { Column } from './argv.ts';
+import { parseTokenFlags, type TokenFlags } from './stream-flags.ts';
 
 export interface Seen {
   name: string;
@@ -38,6 +40,9 @@ const present = (field: string | undefined): string | undefined => (field && fie
 const keystatusOf = (field: string | undefined): 'available' | 'unavailable' | undefined =>
   field === 'available' || field === 'unavailable' ? field : undefined;
 
+/** Whatever else somebody has put there says nothing. */
+const markOf = (field: string | undefined): string | undefined => streamMarkSchema.safeParse(field).data;
+
 /** Order of two decimal strings of up to 64 bits. */
 const byNumber = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 const byTxg = (a: { createtxg: string }, b: { createtxg: string }): number => byNumber(a.createtxg, b.createtxg);
@@ -67,6 +72,8 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
       const origin = present(field(fields, 'origin'));
       const keystatus = keystatusOf(field(fields, 'keystatus'));
       const resumeToken = present(field(fields, 'receive_resume_token'));
+      const encryptionRoot = present(field(fields, 'encryptionroot'));
+      const stream = markOf(field(fields, 'zpsend:stream'));
       datasets.set(name, {
         name,
         type,
@@ -78,6 +85,8 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
         ...(origin && { origin: { name: origin } }),
         encryption: present(field(fields, 'encryption')) ?? 'off',
         ...(keystatus && { keystatus }),
+        ...(encryptionRoot && { encryptionRoot }),
+        ...(stream && { stream }),
         ...(resumeToken && { resumeToken }),
         snapshots: [],
         bookmarks: [],
@@ -189,6 +198,7 @@ export interface TokenContents {
   bytes?: number;
   /** Bytes into the object being received. */
   offset?: number;
+  flags: TokenFlags;
 }
 
 /** The nvlist that `zfs send -nv -t TOKEN` prints ("toguid = 0x12b7..."); undefined when there is none. */
@@ -204,6 +214,7 @@ export function parseToken(output: string): TokenContents | undefined {
   return {
     toname,
     toguid: toguid.toString(),
+    flags: parseTokenFlags(output),
     ...(fromguid !== undefined && { fromguid: fromguid.toString() }),
     ...(taken !== undefined && { bytes: Number(taken) }),
     ...(offset !== undefined && { offset: Number(offset) }),

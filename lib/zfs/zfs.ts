@@ -3,10 +3,12 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { Pool } from '../../schemas/host.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { snapshotSchema } from '../../schemas/names.ts';
+import type { StreamFeature } from '../../schemas/stream.ts';
 import {
   abortReceiveArgv,
   type Column,
   estimateArgv,
+  featuresArgv,
   holdArgv,
   holdsArgv,
   listArgv,
@@ -46,6 +48,7 @@ import {
 } from './parse.ts';
 import { openOutputPairs } from './pipe.ts';
 import { environment, type Outcome, type Rim, run, start, type ZfsProcess } from './run.ts';
+import { parseFeatures } from './stream-flags.ts';
 
 export type { Seen, TokenContents } from './parse.ts';
 export type { ZfsProcess } from './run.ts';
@@ -83,6 +86,11 @@ export interface Zfs {
   /** First line of `zfs version`. */
   version(): Promise<string>;
   pools(): Promise<Pool[]>;
+  /**
+   * Enabled features of one pool, or of all, as far as streams need them. Undefined where they cannot be had, which is no
+   * error: only what is safe without them is done then.
+   */
+  features(pool?: string): Promise<Record<string, StreamFeature[]> | undefined>;
 }
 
 export interface ZfsOptions {
@@ -228,6 +236,11 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
       const outcome = await run(rim, 'zpool', poolsArgv, 'listing pools');
       if (!outcome.ok) throw failed(outcome, 'listing pools');
       return parsePools(outcome.stdout);
+    },
+
+    async features(pool) {
+      const outcome = await run(rim, 'zpool', featuresArgv(pool), 'asking for pool features').catch(() => undefined);
+      return outcome?.ok ? parseFeatures(outcome.stdout) : undefined;
     },
   };
 }

@@ -14,6 +14,8 @@ import {
   type SnapshotsRequest,
   snapshotsRequestSchema,
 } from '../../schemas/host.ts';
+import type { Inventory } from '../../schemas/inventory.ts';
+import { poolOf } from '../../schemas/names.ts';
 import type { Log } from './log.ts';
 
 const siblingsMs = 300;
@@ -58,13 +60,20 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
   }
 
   async function* snapshots(asked: SnapshotsRequest) {
-    const datasets = await zfs.list({
-      ...(asked.dataset !== undefined && { dataset: asked.dataset }),
-      ...(asked.recursive !== undefined && { recursive: asked.recursive }),
-    });
+    const [datasets, features] = await Promise.all([
+      zfs.list({
+        ...(asked.dataset !== undefined && { dataset: asked.dataset }),
+        ...(asked.recursive !== undefined && { recursive: asked.recursive }),
+      }),
+      zfs.features(asked.dataset && poolOf(asked.dataset)),
+    ]);
     const count = datasets.reduce((sum, dataset) => sum + dataset.snapshots.length, 0);
     log.info(`sending a list of ${count} snapshots for ${asked.dataset ?? 'all datasets'}`);
-    for (const part of toParts(datasets, entriesPerPart(bus.maxPayload))) yield { host, datasets: part };
+    let facts: Pick<Inventory, 'features'> = features ? { features } : {};
+    for (const part of toParts(datasets, entriesPerPart(bus.maxPayload))) {
+      yield { host, datasets: part, ...facts };
+      facts = {};
+    }
   }
 
   const each = serve(bus, {

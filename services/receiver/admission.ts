@@ -88,7 +88,7 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
       dataset: start.dataset,
     });
   }
-  if (dataset?.keystatus === 'unavailable') {
+  if (dataset?.keystatus === 'unavailable' && !start.raw) {
     throw new ZpsendError(
       'KEY_REQUIRED',
       `the key of ${start.dataset} on ${host} is not loaded there, so nothing can be written into it: zfs load-key ${start.dataset}`,

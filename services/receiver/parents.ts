@@ -45,7 +45,8 @@ export function missingParents(
       { dataset: outside },
     );
   }
-  if (nearest.keystatus === 'unavailable') {
+  // what arrives raw brings its own key; an empty parent needs one
+  if (nearest.keystatus === 'unavailable' && !(start.raw && missing.length === 0)) {
     const made = missing.length > 0 ? missing.join(', ') : dataset;
     throw new ZpsendError(
       'KEY_REQUIRED',

@@ -15,6 +15,7 @@ import type { Log } from '../host/log.ts';
 import { type Admission, arrivalOf, checkView, namesToLookAt } from './admission.ts';
 import type { Arrivals } from './arrivals.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
+import { streamProperties } from './stream-properties.ts';
 
 export interface ReceiveDeps {
   readonly host: string;
@@ -195,8 +196,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
       snapshot: leafOf(start.to.name) ?? '',
       // partial state knows its origin already
       ...(start.origin !== undefined && !resuming && { origin: start.origin }),
-      set: deps.properties.set,
-      exclude: deps.properties.exclude,
+      ...streamProperties(start, deps.properties),
     });
     direct?.attach(child.stdin);
     tell('started');

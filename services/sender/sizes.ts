@@ -3,6 +3,7 @@ import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { Progress } from './progress.ts';
+import { streamOf } from './stream.ts';
 
 /** Steps of a plan whose size ZFS is asked for; in a longer one the listing's own figures have to do. */
 const mostAsked = 2000;
@@ -15,8 +16,8 @@ const large = 8 * 1024 * 1024;
 const atOnceBeside = 2;
 
 /** ZFS's own estimate (`zfs send -nP`) in bytes; undefined where there is none. */
-const estimate = (zfs: Zfs, { from, to }: Step): Promise<number | undefined> =>
-  zfs.estimate(from ? { to: to.name, from: from.name } : { to: to.name }).catch(() => undefined);
+const estimate = (zfs: Zfs, step: Step): Promise<number | undefined> =>
+  zfs.estimate(streamOf(step)).catch(() => undefined);
 
 /** Works through what there is, `limit` at once. */
 async function eachOf<T>(all: IterableIterator<T>, limit: number, work: (one: T) => Promise<void>): Promise<void> {

@@ -4,11 +4,12 @@ import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
+import type { TokenContents, Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
+import { streamOf } from './stream.ts';
 
 export interface TransferDeps {
   readonly host: string;
@@ -63,16 +64,21 @@ function checkOwn(step: Step, toname: unknown): void {
   );
 }
 
+/** A token carries the flags of its stream, and the rest of it comes with the same. */
+const mixes = ({ flags = [] }: Step, { flags: begun }: TokenContents): boolean =>
+  begun.raw === flags.includes('raw') && (begun.raw || !begun.largeBlock || flags.includes('large-block'));
+
 /**
- * Does the receiver's partial state continue this very step? A token of other guids, or of a snapshot that is gone, does not.
+ * Does the receiver's partial state continue this very step? A token of other guids, of a snapshot that is gone, or of a stream
+ * that does not mix with this step's (raw and plain, large blocks where the chain has none) does not.
  * @throws ZpsendError EXISTS when it is of another dataset
  */
 async function resumeOf(zfs: Zfs, step: Step, token: string | undefined): Promise<Resume> {
   if (token === undefined) return { stale: false, offset: 0 };
   try {
     const contents = await zfs.token(token);
-    const fits = contents.toguid === step.to.guid && (contents.fromguid ?? '0') === (step.from?.guid ?? '0');
-    if (fits) return { token, stale: false, offset: contents.bytes ?? 0 };
+    const isOfStep = contents.toguid === step.to.guid && (contents.fromguid ?? '0') === (step.from?.guid ?? '0');
+    if (isOfStep && mixes(step, contents)) return { token, stale: false, offset: contents.bytes ?? 0 };
     checkOwn(step, contents.toname);
   } catch (error) {
     if (!isGone(error)) throw error;
@@ -97,6 +103,9 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
     ...(step.from && { from: { guid: step.from.guid } }),
     ...(step.origin !== undefined && { origin: step.origin }),
     ...(step.parents && { parents: step.parents }),
+    ...(step.flags?.includes('raw') && { raw: true }),
+    ...(step.flags?.includes('props') && { props: true }),
+    ...(step.record !== undefined && { record: step.record }),
     partial: plan.discard ? 'discard' : 'resume',
   };
   const start = (): Promise<ReceiveReady> =>
@@ -179,6 +188,3 @@ function runnable(zfs: Zfs, step: Step, direct: DirectSender, resume: Resume): T
     cancel,
   };
 }
-
-const streamOf = (step: Step): { to: string; from?: string } =>
-  step.from ? { to: step.to.name, from: step.from.name } : { to: step.to.name };

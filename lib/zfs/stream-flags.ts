@@ -1,0 +1,46 @@
+import { type StreamFeature, type StreamFlag, streamFeatureSchema, streamFlagSchema } from '../../schemas/stream.ts';
+
+const letters: Readonly<Record<StreamFlag, string>> = {
+  raw: '-w',
+  'large-block': '-L',
+  embed: '-e',
+  compressed: '-c',
+  props: '-p',
+};
+
+/** Flags as arguments of `zfs send`, in the order of their schema. */
+export const streamFlagArgv = (flags: readonly StreamFlag[]): string[] =>
+  streamFlagSchema.options.filter((flag) => flags.includes(flag)).map((flag) => letters[flag]);
+
+/** What a partial receive was begun with, as its token tells. */
+export interface TokenFlags {
+  raw: boolean;
+  largeBlock: boolean;
+  embed: boolean;
+  compressed: boolean;
+}
+
+/** The flags in the nvlist that `zfs send -nv -t TOKEN` prints ("rawok = 1"); what is not said is not set. */
+export function parseTokenFlags(output: string): TokenFlags {
+  const says = (key: string): boolean => new RegExp(`^\\s*${key} = (?:1|0x1|B_TRUE)$`, 'm').test(output);
+  return {
+    raw: says('rawok'),
+    largeBlock: says('largeblockok'),
+    embed: says('embedok'),
+    compressed: says('compressok'),
+  };
+}
+
+/** `zpool get -Hp -o name,property,value all`: the enabled and active features of each pool, as far as streams need them. */
+export function parseFeatures(stdout: string): Record<string, StreamFeature[]> {
+  const features: Record<string, StreamFeature[]> = {};
+  for (const line of stdout.split('\n')) {
+    const [pool, property = '', value] = line.split('\t');
+    if (!pool) continue;
+    features[pool] ??= [];
+    const known = streamFeatureSchema.safeParse(property.replace(/^feature@/, ''));
+    const isOn = value === 'enabled' || value === 'active';
+    if (property.startsWith('feature@') && known.success && isOn) features[pool].push(known.data);
+  }
+  return features;
+}
