@@ -11,6 +11,12 @@ import {
 } from './names.ts';
 import { streamFeatureSchema, streamMarkSchema } from './stream.ts';
 
+/**
+ * Which encryption of its contents it is (`ivsetguid`): equal on both sides exactly where it was received raw, and raw
+ * incrementals start from nothing else. Only of what is encrypted.
+ */
+const ivsetSchema = guidSchema;
+
 /** A snapshot as `zfs list` shows it; `name` is the part after `@`. Sizes in bytes. */
 export const snapshotEntrySchema = z.strictObject({
   name: leafSchema,
@@ -22,10 +28,16 @@ export const snapshotEntrySchema = z.strictObject({
   written: bytesSchema,
   /** Number of user holds. */
   userrefs: bytesSchema,
+  ivset: ivsetSchema.optional(),
 });
 
 /** A bookmark; `name` is the part after `#`. */
-export const bookmarkEntrySchema = z.strictObject({ name: leafSchema, guid: guidSchema, createtxg: txgSchema });
+export const bookmarkEntrySchema = z.strictObject({
+  name: leafSchema,
+  guid: guidSchema,
+  createtxg: txgSchema,
+  ivset: ivsetSchema.optional(),
+});
 
 /** The snapshot a clone came from. The guid is absent where the listing could not see the origin. */
 export const originSchema = z.strictObject({ name: snapshotSchema, guid: guidSchema.optional() });

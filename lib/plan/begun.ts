@@ -22,9 +22,18 @@ function flagsIn(mark: string | undefined, guid: string): readonly StreamFlag[] 
   return of === guid ? streamFlagSchema.options.filter((flag) => said.split(',').includes(flag)) : undefined;
 }
 
-/** How the target's counterpart of a dataset was begun, from its own mark, else from what its listing shows. */
-export const begunBy = (source: DatasetEntry, target: DatasetEntry): Begun =>
-  begun(source, target, flagsIn(target.stream, source.guid));
+/** How the target's counterpart of a dataset was begun, from what ZFS itself knows, its own mark, or what else its listing shows. */
+export function begunBy(source: DatasetEntry, target: DatasetEntry): Begun {
+  const known = begun(source, target, flagsIn(target.stream, source.guid));
+  return { ...known, raw: sharesEncryption(source, target) ?? known.raw };
+}
+
+/** Is the target's newest snapshot the source's to the last bit, or encrypted anew? Undefined where the listings do not show it. */
+function sharesEncryption(source: DatasetEntry, target: DatasetEntry): boolean | undefined {
+  const newest = target.snapshots.at(-1);
+  const twin = [...source.snapshots, ...source.bookmarks].find(({ guid }) => guid === newest?.guid);
+  return newest?.ivset === undefined || twin?.ivset === undefined ? undefined : newest.ivset === twin.ivset;
+}
 
 /**
  * The same of the dataset of an origin, whose source may not be listed: a mark that the dataset above has as well is inherited.

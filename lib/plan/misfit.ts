@@ -41,7 +41,7 @@ export function misfitOf(
 
 /** Parts of a request that contradict each other, in words. */
 function conflictOf(request: SendRequest): string | undefined {
-  const { from, full, to, exclude, snapshots } = request;
+  const { from, full, to, exclude, snapshots, stream } = request;
   const name = datasetOf(request.dataset);
   const isNamed = leafOf(request.dataset) !== undefined;
   const flag = request.package === 'recursive' ? '-r' : '-R';
@@ -65,6 +65,9 @@ function conflictOf(request: SendRequest): string | undefined {
   }
   if (snapshots?.length && (single !== undefined || request.package === 'recursive')) {
     return `--snapshots picks among intermediate snapshots, and ${single ?? '-r'} sends none.`;
+  }
+  if (stream?.raw && [stream.largeBlock, stream.embed, stream.compressed].includes(false)) {
+    return '--raw sends encrypted datasets as they are on disk, which --no-large-block, --no-embed and --no-compressed cannot change.';
   }
   if (to.append !== undefined && to.dataset === undefined) {
     return `${to.append === 'path' ? '-d' : '-e'} appends to a dataset of the target: name it, as in ${to.host}:pool/backup.`;

@@ -61,6 +61,8 @@ export interface Pool {
   /** Bytes. */
   size: number;
   txg: number;
+  /** Enabled features, of those that the simulator knows; all where absent. */
+  features?: string[];
   datasets: Dataset[];
 }
 

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { featuresAsked, featureValues } from './features.ts';
 import { niceBytes, table } from './format.ts';
 import { getopt } from './getopt.ts';
 import { randomGuid } from './guid.ts';
@@ -20,7 +21,8 @@ export function create(argv: readonly string[]): void {
   if (readPool(name) !== undefined) throw new Refusal(`cannot create '${name}': pool already exists`);
   if (!/^[A-Za-z][A-Za-z0-9\-_.: ]*$/.test(name))
     throw new Refusal(`cannot create '${name}': name must begin with a letter`);
-  const pool: Pool = { name, guid: randomGuid(), size: vdevBytes(name, vdev), txg: 1, datasets: [] };
+  const features = featuresAsked(given.has('d'), given.get('o') ?? []);
+  const pool: Pool = { name, guid: randomGuid(), size: vdevBytes(name, vdev), txg: 1, features, datasets: [] };
   const props = Object.fromEntries((given.get('O') ?? []).map((pair) => pair.split('=', 2)));
   pool.datasets.push({
     name,
@@ -124,17 +126,14 @@ export function get(argv: readonly string[]): number {
   if (wanted === undefined) throw usage('missing property argument', synopsis);
   const { pools, exit } = openPools(names);
   const fields = (given.get('o')?.at(-1) ?? 'name,property,value,source').split(',');
-  const rows = pools.flatMap((pool) =>
-    columnsOf(wanted === 'all' ? Object.keys(COLUMNS).slice(1).join(',') : wanted, synopsis).map((property) => {
-      const row: Readonly<Record<string, string>> = {
-        name: pool.name,
-        property,
-        value: COLUMNS[property]?.(pool, given.has('p')) ?? '-',
-        source: '-',
-      };
+  const columns = columnsOf(wanted === 'all' ? Object.keys(COLUMNS).slice(1).join(',') : wanted, synopsis);
+  const rows = pools.flatMap((pool) => {
+    const fixed = columns.map((name): [string, string] => [name, COLUMNS[name]?.(pool, given.has('p')) ?? '-']);
+    return [...fixed, ...(wanted === 'all' ? featureValues(pool) : [])].map(([property, value]) => {
+      const row: Readonly<Record<string, string>> = { name: pool.name, property, value, source: '-' };
       return fields.map((field) => row[field] ?? '-');
-    }),
-  );
+    });
+  });
   print(
     given.has('H')
       ? rows.map((row) => `${row.join('\t')}\n`).join('')

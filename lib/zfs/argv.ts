@@ -36,9 +36,10 @@ export const optionalColumns = [
   'origin',
   'encryption',
   'keystatus',
+  'receive_resume_token',
   'encryptionroot',
   'zpsend:stream',
-  'receive_resume_token',
+  'ivsetguid',
 ] as const;
 export type Column = (typeof requiredColumns)[number] | (typeof optionalColumns)[number];
 

@@ -93,7 +93,8 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
       });
       return;
     }
-    const leaf = { name: leafOf(name) ?? '', guid, createtxg };
+    const ivset = present(field(fields, 'ivsetguid'));
+    const leaf = { name: leafOf(name) ?? '', guid, createtxg, ...(ivset && { ivset }) };
     if (type === 'bookmark') leaves.push({ dataset: datasetOf(name), bookmark: leaf });
     if (type !== 'snapshot') return;
     const { used, referenced, written, userrefs } = {

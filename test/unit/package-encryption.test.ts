@@ -40,9 +40,21 @@ describe('below an encrypted dataset', () => {
     expect(steps(source, [dataset('p/enc', '', locked), dataset('p/enc/c', '@b,2', locked)], 'p/enc/c')).toEqual([]);
   });
 
-  it('nor can anything be read at a source whose key is not loaded', () => {
+  it('nor can anything be read at a source whose key is not loaded, but raw', () => {
     const sealed = [dataset('t/c', '@a,1 @b,2', locked)];
-    expect(steps(sealed, [dataset('p/enc', '', open)], 'p/enc/c')).toBe('KEY_REQUIRED');
+    const asked = { stream: { raw: false } };
+    expect(steps(sealed, [dataset('p/enc', '', open)], 'p/enc/c', asked)).toBe('KEY_REQUIRED');
+  });
+
+  it('what is raw is made all the same, but no parent for it', () => {
+    const encrypted = [dataset('t/c', '@a,1 @b,2', locked)];
+    expect(steps(encrypted, [dataset('p/enc', '', locked)], 'p/enc/c')).toEqual(['full @a', '@a -> @b']);
+    expect(steps(encrypted, [dataset('p/enc', '', locked)], 'p/enc/m/c')).toBe('KEY_REQUIRED');
+  });
+
+  it('nothing plain is put below what has just arrived raw', () => {
+    const tree = [dataset('t/c', '@a,1', open), dataset('t/c/plain', '@b,2')];
+    expect(steps(tree, [], 'p/c', { package: 'replication' })).toBe('KEY_REQUIRED');
   });
 
   it('whose key is loaded, all is made, what is encrypted and what is not', () => {
@@ -74,7 +86,9 @@ describe('what is encrypted at the source', () => {
   it('may be a clone of what is, and is then encrypted with its key', () => {
     expect(steps([clone], [safe, enc], 'p/enc/c')).toEqual(['t/o@a -> @b']);
     expect(steps([clone], [safe], 'p/c')).toEqual(['t/o@a -> @b']);
-    expect(steps([clone], [dataset('p/safe', '@a,1', locked), enc], 'p/enc/c')).toBe('KEY_REQUIRED');
+    const shut = dataset('p/safe', '@a,1', locked);
+    expect(steps([clone], [shut, enc], 'p/enc/c')).toEqual(['t/o@a -> @b']);
+    expect(steps([dataset('t/c', '@b,2', { origin })], [shut, enc], 'p/enc/c')).toBe('KEY_REQUIRED');
   });
 
   it('is not made a clone of what is not in a package either', () => {
@@ -84,20 +98,18 @@ describe('what is encrypted at the source', () => {
     expect(steps(source, target, 'p/enc', { package: 'replication' })).toBe('UNSUPPORTED');
   });
 
-  it('is not put below a new clone of what is not', () => {
+  it('goes below a new clone of what is not, raw', () => {
     const source = [dataset('t/c', '@b,2', { origin }), dataset('t/c/x', '@b,3', open)];
-    expect(steps(source, [clear, enc], 'p/enc/c', { package: 'replication' })).toBe('UNSUPPORTED');
+    expect(steps(source, [clear, enc], 'p/enc/c', { package: 'replication' })).toEqual(['t/o@a -> @b', 'full /x@b']);
     expect(steps(source, [safe, enc], 'p/enc/c', { package: 'replication' })).toEqual(['t/o@a -> @b', 'full /x@b']);
   });
 
-  it('does not go on where an interrupted receive has left it unencrypted', () => {
+  it('is not cloned on where an interrupted receive has left the clone unencrypted', () => {
     const left = dataset('p/c', '', { resumeToken: '1-abc-def' });
-    const source = [dataset('t/c', '@a,1', open)];
-    const result = sent(source, [left], 'p/c');
+    const result = sent([clone], [clear, left], 'p/c');
     expect(result).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { dataset: 'p/c' } } });
-    expect(!result.ok && result.error.message).toContain('zfs receive -A p/c on dst');
-    expect(steps([dataset('t/c', '@a,1')], [left], 'p/c')).toEqual(['full @a']);
-    expect(steps(source, [{ ...left, ...open }], 'p/c')).toEqual(['full @a']);
+    expect(!result.ok && result.error.message).toContain('zfs receive -A p/c');
+    expect(steps([clone], [clear, left], 'p/c', { stream: { raw: false } })).toEqual(['t/o@a -> @b']);
   });
 
   it('goes on unencrypted where the target has it so already', () => {

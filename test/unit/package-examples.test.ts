@@ -618,7 +618,6 @@ describe('names on the target', () => {
       {},
       'KEY_REQUIRED',
     ],
-    ['is not encrypted and what is sent is', {}, { encryption: 'aes-256-gcm' }, 'UNSUPPORTED'],
     ['is a volume', { type: 'volume' }, {}, 'UNSUPPORTED'],
   ] as const)('refuses to have parents made where what is above %s', (_, above, sent, code) => {
     const [from, into] = [source().inventory(), target().inventory()];
@@ -630,22 +629,17 @@ describe('names on the target', () => {
     expect(table(plan(asked, change(from, 'pool/b', sent), change(into, 'tank/backup', above)))).toBe(code);
   });
 
-  it('refuses to let lie unencrypted what is encrypted, also where no parent is missing', () => {
+  it('lets lie unencrypted what is encrypted only where that is asked for, and notes it', () => {
     const from = source().inventory();
-    const encrypted = from.datasets.map((entry) =>
-      entry.name === 'pool/b' ? { ...entry, encryption: 'aes-256-gcm' } : entry,
-    );
-    const asked = { dataset: 'pool/b@s', to: { host: 'dst', dataset: 'tank/backup/b' } };
-    expect(table(plan(asked, { ...from, datasets: encrypted }, target().inventory()))).toBe('UNSUPPORTED');
-  });
-
-  it('refuses that also below what the plan itself makes', () => {
-    const from = source().inventory();
-    const encrypted = from.datasets.map((entry) =>
-      entry.name === 'pool/b/1' ? { ...entry, encryption: 'aes-256-gcm' } : entry,
-    );
+    const encrypted = from.datasets.map((entry) => ({ ...entry, encryption: 'aes-256-gcm' }));
     const asked = { dataset: 'pool/b@s', ...replication, to: { host: 'dst', dataset: 'tank/backup/b' } };
-    expect(table(plan(asked, { ...from, datasets: encrypted }, target().inventory()))).toBe('UNSUPPORTED');
+    const raw = plan(asked, { ...from, datasets: encrypted }, target().inventory());
+    expect(raw.ok && [raw.steps.map(({ flags }) => flags), raw.notes]).toEqual([[['raw'], ['raw']], undefined]);
+    const clear = plan({ ...asked, stream: { raw: false } }, { ...from, datasets: encrypted }, target().inventory());
+    expect(clear.ok && [clear.steps.map(({ flags }) => flags), clear.notes?.map(({ kind }) => kind)]).toEqual([
+      [undefined, undefined],
+      ['in-the-clear', 'in-the-clear'],
+    ]);
   });
 
   it('notes a pattern that excludes nothing', () => {

@@ -197,7 +197,8 @@ describe('whatever happened to both sides, a package', () => {
         seen.bookmarks += result.steps.some((step) => step.from?.kind === 'bookmark') ? 1 : 0;
         seen.renamed += result.refused?.some(({ error }) => error.details?.formerly) ? 1 : 0;
         for (const { kind } of result.notes ?? []) {
-          if (kind !== 'unmatched') seen[kind === 'placeholder' ? 'placeholders' : kind]++;
+          if (kind === 'skipped') seen.skipped++;
+          if (kind === 'placeholder') seen.placeholders++;
         }
         const had = picture(target);
         try {

@@ -16,14 +16,14 @@ const rows = (...lines: string[]) => lines.map((line) => `${line.replaceAll('  '
 
 /** As OpenZFS 2.3.2 prints it. */
 const listing = rows(
-  'tank/clone  filesystem  1062765304951020966  13  0  24576  0  -  tank/src@a  off  -  -',
-  'tank/enc  volume  3557711252973350684  15  100352  100352  0  -  -  aes-256-gcm  unavailable  -',
-  'tank/src  filesystem  14008954034161259489  6  10547200  24576  512  -  -  off  -  1-ab-c0-78',
-  'tank/src@b  snapshot  14078234535408974160  11  0  24576  0  0  -  off  -  -',
-  'tank/src@a  snapshot  18446744073709551615  9  1  24576  2  3  -  off  -  -',
-  'tank/src#bm  bookmark  16945160800036215337  10  -  24576  -  -  -  -  -  -',
-  'tank/src/my data:1  filesystem  3487602839025842857  7  24576  24576  0  -  -  off  -  -',
-  'tank/src/my data:1@at 12:00  snapshot  9996377461311415555  11  0  24576  24576  0  -  off  -  -',
+  'tank/clone  filesystem  1062765304951020966  13  0  24576  0  -  tank/src@a  off  -  -  -  -  -',
+  'tank/enc  volume  3557711252973350684  15  100352  100352  0  -  -  aes-256-gcm  unavailable  -  tank/enc  -  -',
+  'tank/src  filesystem  14008954034161259489  6  10547200  24576  512  -  -  off  -  1-ab-c0-78  -  -  -',
+  'tank/src@b  snapshot  14078234535408974160  11  0  24576  0  0  -  off  -  -  -  -  -',
+  'tank/src@a  snapshot  18446744073709551615  9  1  24576  2  3  -  off  -  -  -  -  -',
+  'tank/src#bm  bookmark  16945160800036215337  10  -  24576  -  -  -  -  -  -  -  -  -',
+  'tank/src/my data:1  filesystem  3487602839025842857  7  24576  24576  0  -  -  off  -  -  -  -  -',
+  'tank/src/my data:1@at 12:00  snapshot  9996377461311415555  11  0  24576  24576  0  -  off  -  -  -  -  -',
 );
 
 describe('a listing', () => {
@@ -181,6 +181,7 @@ describe('a dry run', () => {
       fromguid: '14078234535408974160',
       bytes: 9988544,
       offset: 9830400,
+      flags: { raw: false, largeBlock: false, embed: false, compressed: false },
     });
   });
 

@@ -138,7 +138,7 @@ describe('a listing', () => {
   it('leaves out a column that this release does not know, and remembers it', async () => {
     const zfs = await fake(`case "$*" in
       *keystatus*) printf "bad property list: invalid property 'keystatus'\\\\nusage:\\\\n" >&2; exit 2;;
-      *encryption*) printf "bad property list: invalid property 'encryption'\\\\nusage:\\\\n" >&2; exit 2;;
+      *encryption,*) printf "bad property list: invalid property 'encryption'\\\\nusage:\\\\n" >&2; exit 2;;
     esac
     printf 'tank\\tfilesystem\\t1\\t2\\t3\\t4\\t5\\t-\\t-\\t-\\n'`);
     expect(await zfs.list({})).toMatchObject([{ name: 'tank', used: 3, written: 5, encryption: 'off' }]);

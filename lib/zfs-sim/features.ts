@@ -1,0 +1,25 @@
+import { Refusal } from './refusal.ts';
+import type { Pool } from './state.ts';
+
+/** The pool features that streams depend on (zpool-features(7)). */
+const FEATURES = ['encryption', 'large_blocks', 'embedded_data', 'lz4_compress', 'zstd_compress'];
+
+export const isEnabled = (pool: Pool, feature: string): boolean => pool.features?.includes(feature) ?? true;
+
+/** `zpool create -d` enables none but those asked for; without it all but those that are disabled. */
+export function featuresAsked(none: boolean, pairs: readonly string[]): string[] {
+  const enabled = new Set(none ? [] : FEATURES);
+  for (const pair of pairs) {
+    const [property = '', value] = pair.split('=', 2);
+    const name = property.replace(/^feature@/, '');
+    if (!property.startsWith('feature@') || !FEATURES.includes(name)) continue;
+    if (value === 'enabled') enabled.add(name);
+    else if (value === 'disabled') enabled.delete(name);
+    else throw new Refusal(`property '${property}' can only be set to 'enabled' or 'disabled'`);
+  }
+  return [...enabled];
+}
+
+/** What `zpool get all` shows of them. */
+export const featureValues = (pool: Pool): [property: string, value: string][] =>
+  FEATURES.map((name) => [`feature@${name}`, isEnabled(pool, name) ? 'enabled' : 'disabled']);

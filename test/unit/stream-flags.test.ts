@@ -1,0 +1,302 @@
+import { describe, expect, it, test } from 'vitest';
+import { plan } from '../../lib/plan/plan.ts';
+import { parseFeatures, parseTokenFlags, streamFlagArgv } from '../../lib/zfs/stream-flags.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+import type { Plan } from '../../schemas/plan.ts';
+import { type StreamFeature, type StreamWish, streamFeatureSchema, streamMarkSchema } from '../../schemas/stream.ts';
+import { dataset, inventory, request } from './plan-history.ts';
+
+const open = { encryption: 'aes-256-gcm', keystatus: 'available' } as const;
+const locked = { encryption: 'aes-256-gcm', keystatus: 'unavailable' } as const;
+const all = streamFeatureSchema.options;
+const source = dataset('t/c', '@a,1 @b,2');
+const secret = dataset('t/c', '@a,1 @b,2', open);
+const mark = (flags: string, guid = source.guid) => ({ stream: `${guid}:${flags}` });
+
+interface Case {
+  from?: DatasetEntry[];
+  onto?: DatasetEntry[];
+  wish?: StreamWish;
+  features?: StreamFeature[] | 'unknown';
+  package?: true;
+}
+
+const planned = ({ from = [source], onto = [], wish, features = all, ...more }: Case): Plan =>
+  plan(
+    request('t/c', {
+      to: { host: 'dst', dataset: 'p/c' },
+      ...(wish && { stream: wish }),
+      ...(more.package && { package: 'replication' }),
+    }),
+    inventory('src', ...from),
+    { ...inventory('dst', dataset('p', ''), ...onto), ...(features !== 'unknown' && { features: { p: features } }) },
+  );
+
+/** Flags of each step and what is remembered of the first; the code of a refusal. */
+function flags(one: Case): string {
+  const made = planned(one);
+  if (!made.ok) return made.error.code;
+  const words = made.steps.map((step) => step.flags?.join(',') ?? '-');
+  expect(new Set(words).size, 'one chain, one set of flags').toBe(1);
+  return words[0] ?? 'nothing';
+}
+const message = (one: Case): string => {
+  const made = planned(one);
+  return made.ok ? '' : made.error.message;
+};
+const onto = (more: Partial<DatasetEntry>, history = '@a,1') => [dataset('p/c', history, more)];
+
+describe('a chain that begins', () => {
+  it('takes what the target can, and remembers it', () => {
+    expect(flags({})).toBe('large-block,embed,compressed');
+    const made = planned({});
+    const record = `${source.guid}:large-block,embed,compressed`;
+    expect(made.ok && made.steps.map((step) => step.record)).toEqual([record, undefined]);
+    expect(streamMarkSchema.safeParse(record).success).toBe(true);
+  });
+
+  test.each<[string, Exclude<Case['features'], undefined>, string]>([
+    ['nothing', 'unknown', '-'],
+    ['nothing of it enabled', [], '-'],
+    ['large blocks alone', ['large_blocks'], 'large-block'],
+    ['lz4 without zstd', ['lz4_compress'], '-'],
+    ['lz4 and zstd', ['lz4_compress', 'zstd_compress'], 'compressed'],
+  ])('where of the target is known %s', (_, features, expected) => {
+    expect(flags({ features })).toBe(expected);
+  });
+
+  it('of an encrypted dataset is raw, unless asked otherwise', () => {
+    expect(flags({ from: [secret] })).toBe('raw');
+    expect(flags({ from: [dataset('t/c', '@a,1', locked)] })).toBe('raw');
+    expect(flags({ from: [secret], wish: { raw: false } })).toBe('large-block,embed,compressed');
+    expect(flags({ from: [secret], features: ['large_blocks'] })).toBe('UNSUPPORTED');
+  });
+
+  it('of a dataset that is not encrypted is as without --raw', () => {
+    expect(flags({ wish: { raw: true } })).toBe('large-block,embed,compressed');
+  });
+
+  it('takes what is asked for', () => {
+    expect(flags({ wish: { largeBlock: false, embed: false, compressed: false } })).toBe('-');
+    expect(flags({ features: [], wish: { compressed: true } })).toBe('compressed');
+    expect(flags({ wish: { props: true, embed: false } })).toBe('large-block,compressed,props');
+    expect(flags({ from: [secret], wish: { props: true } })).toBe('raw,props');
+  });
+
+  it('with properties is remembered without them', () => {
+    const made = planned({ features: [], wish: { props: true } });
+    expect(made.ok && made.steps[0]?.record).toBe(`${source.guid}:`);
+  });
+});
+
+describe('a chain that goes on', () => {
+  it('keeps what it began with, whatever the target can by now', () => {
+    expect(flags({ onto: onto(mark('')) })).toBe('-');
+    expect(flags({ onto: onto(mark('large-block')) })).toBe('large-block');
+    expect(flags({ onto: onto(mark('large-block,embed,compressed')), features: [] })).toBe(
+      'large-block,embed,compressed',
+    );
+    expect(flags({ from: [secret], onto: onto({ ...locked, ...mark('raw', secret.guid) }) })).toBe('raw');
+  });
+
+  it('remembers nothing anew', () => {
+    const made = planned({ onto: onto(mark('large-block')) });
+    expect(made.ok && made.steps[0]).not.toHaveProperty('record');
+  });
+
+  it('of which nothing is remembered goes on without large blocks, and compressed where that can be', () => {
+    expect(flags({ onto: onto({}) })).toBe('compressed');
+    expect(flags({ onto: onto({}), features: [] })).toBe('-');
+  });
+
+  it('takes the mark of another dataset, one that is inherited, for none', () => {
+    expect(flags({ onto: onto(mark('large-block', '77')) })).toBe('compressed');
+  });
+
+  it('may change what can be changed', () => {
+    const began = onto(mark('large-block,embed,compressed'));
+    expect(flags({ onto: began, wish: { embed: false, compressed: false } })).toBe('large-block');
+  });
+
+  it('does not change large blocks, either way (openzfs#6224)', () => {
+    expect(flags({ onto: onto(mark('large-block')), wish: { largeBlock: false } })).toBe('UNSUPPORTED');
+    expect(flags({ onto: onto(mark('')), wish: { largeBlock: true } })).toBe('UNSUPPORTED');
+    expect(flags({ onto: onto({}), wish: { largeBlock: true } })).toBe('large-block,compressed');
+    expect(message({ onto: onto(mark('')), wish: { largeBlock: true } })).toBe(
+      '--large-block is refused for t/c on src: p/c on dst began without it, and a change under way can zero files ' +
+        '(openzfs#6224). Ways out: leave --large-block out, or send it under another name.',
+    );
+  });
+});
+
+describe('raw and plain do not mix (openzfs#12014)', () => {
+  const plain = onto({});
+  const raw = onto({ ...open, ...mark('raw', secret.guid) });
+  const plainUnderKey = onto({ ...open, ...mark('compressed', secret.guid) });
+
+  it('what is unencrypted on the target goes on plain, and raw is refused', () => {
+    expect(flags({ from: [secret], onto: plain })).toBe('compressed');
+    expect(flags({ from: [secret], onto: plain, wish: { raw: true } })).toBe('UNSUPPORTED');
+    expect(message({ from: [secret], onto: plain, wish: { raw: true } })).toBe(
+      't/c on src cannot be sent raw, since p/c on dst was received not raw, and one does not follow the other. ' +
+        'Ways out: leave --raw out, or send it under another name.',
+    );
+  });
+
+  it('what was received raw goes on raw, and plain is refused', () => {
+    expect(flags({ from: [secret], onto: raw })).toBe('raw');
+    expect(flags({ from: [secret], onto: raw, wish: { raw: false } })).toBe('UNSUPPORTED');
+    expect(flags({ from: [secret], onto: onto(locked), wish: { raw: false } })).toBe('UNSUPPORTED');
+  });
+
+  it('what was received plain into an encrypted place goes on plain', () => {
+    expect(flags({ from: [secret], onto: plainUnderKey })).toBe('compressed');
+    expect(flags({ from: [secret], onto: plainUnderKey, wish: { raw: true } })).toBe('UNSUPPORTED');
+  });
+
+  it('what ZFS itself knows of the newest snapshot decides, before what is remembered', () => {
+    const [one, two] = [{ ivset: '71' }, { ivset: '72' }];
+    const held = (ivset: { ivset: string }) => dataset('x', '@a,1').snapshots.map((entry) => ({ ...entry, ...ivset }));
+    const from = [{ ...secret, snapshots: [...held(one), ...dataset('x', '@b,2').snapshots] }];
+    const began = (flag: string, ivset: { ivset: string }) =>
+      onto({ ...open, ...mark(flag, secret.guid), snapshots: held(ivset) });
+    expect(flags({ from, onto: began('compressed', one) })).toBe('raw');
+    expect(flags({ from, onto: began('raw', two) })).toBe('-');
+    expect(flags({ from, onto: began('raw', two), wish: { raw: true } })).toBe('UNSUPPORTED');
+  });
+
+  it('where it cannot be told, it is raw, which zfs refuses without harm; and as asked', () => {
+    expect(flags({ from: [secret], onto: onto(open) })).toBe('raw');
+    expect(flags({ from: [secret], onto: onto(open), wish: { raw: false } })).toBe('compressed');
+  });
+});
+
+describe('keys', () => {
+  it('raw needs none, on neither side', () => {
+    const shut = dataset('t/c', '@a,1 @b,2', locked);
+    expect(flags({ from: [shut], onto: onto({ ...locked, ...mark('raw', shut.guid) }) })).toBe('raw');
+  });
+
+  it('plain needs both', () => {
+    expect(flags({ from: [dataset('t/c', '@a,1', locked)], wish: { raw: false } })).toBe('KEY_REQUIRED');
+    const shut = onto({ ...locked, ...mark('', secret.guid) });
+    expect(flags({ from: [secret], onto: shut })).toBe('KEY_REQUIRED');
+    expect(flags({ onto: onto(locked) })).toBe('KEY_REQUIRED');
+  });
+});
+
+describe('what contradicts itself is refused', () => {
+  test.each<[StreamWish]>([[{ largeBlock: false }], [{ embed: false }], [{ compressed: false }]])(
+    'raw with %o',
+    (wish) => {
+      expect(flags({ from: [secret], wish })).toBe('BAD_REQUEST');
+      expect(flags({ from: [secret], wish: { ...wish, raw: false } })).not.toBe('BAD_REQUEST');
+      expect(flags({ wish: { ...wish, raw: true } })).toBe('BAD_REQUEST');
+    },
+  );
+
+  it('properties of an encrypted dataset that is not raw, as zfs has it', () => {
+    expect(flags({ from: [secret], wish: { props: true, raw: false } })).toBe('BAD_REQUEST');
+    expect(flags({ wish: { props: true, raw: false } })).toBe('large-block,embed,compressed,props');
+  });
+});
+
+describe('a clone', () => {
+  const origin = { name: 't/o@a', guid: '1' };
+  const clone = dataset('t/c', '@b,2', { origin });
+  const secretClone = dataset('t/c', '@b,2', { ...open, origin });
+
+  it('takes the flags of the chain of its origin', () => {
+    const began = { stream: '55:large-block' };
+    expect(flags({ from: [clone], onto: [dataset('p/o', '@a,1', began)] })).toBe('large-block');
+    expect(flags({ from: [clone], onto: [dataset('p/o', '@a,1')] })).toBe('compressed');
+    expect(flags({ from: [clone], onto: [dataset('p/o', '@a,1', began)], wish: { largeBlock: false } })).toBe(
+      'UNSUPPORTED',
+    );
+  });
+
+  it('does not take a mark that its origin inherits', () => {
+    const began = { stream: '55:large-block' };
+    const place = [dataset('p/x', '', began), dataset('p/x/o', '@a,1', began)];
+    expect(flags({ from: [clone], onto: place })).toBe('compressed');
+  });
+
+  it('is raw exactly where its origin is', () => {
+    expect(flags({ from: [secretClone], onto: [dataset('p/o', '@a,1', locked)] })).toBe('raw');
+    expect(flags({ from: [secretClone], onto: [dataset('p/o', '@a,1')] })).toBe('UNSUPPORTED');
+    expect(flags({ from: [secretClone], onto: [dataset('p/o', '@a,1')], wish: { raw: true } })).toBe('UNSUPPORTED');
+    expect(flags({ from: [secretClone], onto: [dataset('p/o', '@a,1')], wish: { raw: false } })).toBe('compressed');
+  });
+
+  it('of what the plan itself brings goes with it', () => {
+    const tree = [
+      dataset('t/c', '@s,9', open),
+      dataset('t/c/o', '@a,1', open),
+      dataset('t/c/x', '@b,2', { ...open, origin: { name: 't/c/o@a', guid: '1' } }),
+    ];
+    const made = planned({ from: tree, package: true });
+    expect(made.ok && made.steps.map(({ target, flags: of, record }) => [target, of, record?.split(':')[1]])).toEqual([
+      ['p/c', ['raw'], 'raw'],
+      ['p/c/o', ['raw'], 'raw'],
+      ['p/c/x', ['raw'], 'raw'],
+    ]);
+  });
+});
+
+describe('encryption roots of a raw package (openzfs#15687)', () => {
+  const tree = [
+    dataset('t/c', '@a,1', { ...open, encryptionRoot: 't/c' }),
+    dataset('t/c/kid', '@a,2', { ...open, encryptionRoot: 't/c' }),
+    dataset('t/c/own', '@a,3', { ...open, encryptionRoot: 't/c/own' }),
+  ];
+
+  it('are noted for what inherits its key from another dataset of it, with the commands that mend it', () => {
+    const made = planned({ from: tree, package: true });
+    const notes = made.ok ? (made.notes ?? []) : [];
+    expect(notes.map(({ kind, dataset: of }) => [kind, of])).toEqual([['encryption-root', 't/c/kid']]);
+    expect(notes[0]?.message).toContain('zfs load-key p/c; zfs load-key p/c/kid; zfs change-key -i p/c/kid');
+  });
+
+  it('are not noted again, nor for streams that are not raw', () => {
+    const there = tree.map(({ name, guid, snapshots }) =>
+      dataset(name.replace('t', 'p'), '', { ...locked, snapshots, stream: `${guid}:raw` }),
+    );
+    const more = tree.map((one) => ({
+      ...one,
+      snapshots: [...one.snapshots, ...dataset('x', `@b,${one.name.length}0`).snapshots],
+    }));
+    const again = planned({ from: more, onto: there, package: true });
+    expect(again.ok && [again.steps.length, again.notes]).toEqual([3, undefined]);
+    const plain = planned({ from: tree, package: true, wish: { raw: false } });
+    expect(plain.ok && plain.notes?.map(({ kind }) => kind)).toEqual(['in-the-clear', 'in-the-clear', 'in-the-clear']);
+  });
+});
+
+describe('as zfs has them', () => {
+  it('flags become its options, in one order', () => {
+    expect(streamFlagArgv(['props', 'compressed', 'embed', 'large-block'])).toEqual(['-L', '-e', '-c', '-p']);
+    expect(streamFlagArgv(['raw'])).toEqual(['-w']);
+  });
+
+  it('features are those that are enabled or active', () => {
+    const said =
+      'p\tsize\t1\np\tfeature@large_blocks\tenabled\np\tfeature@zstd_compress\tdisabled\np\tfeature@async_destroy\tactive\n';
+    expect(parseFeatures(`${said}q\tfeature@encryption\tactive\n`)).toEqual({ p: ['large_blocks'], q: ['encryption'] });
+  });
+
+  it('a token says what its stream was begun with', () => {
+    expect(parseTokenFlags('\ttoname = tank/rawok = 1x@a\n\tcompressok = 1\n\trawok = 1\n')).toEqual({
+      raw: true,
+      largeBlock: false,
+      embed: false,
+      compressed: true,
+    });
+  });
+});
+
+test.each(['1:raw;rm', ':raw', '1', '1:raw,', '1:props', '1:raw,raw\n', `${'1'.repeat(21)}:`])(
+  'no mark: %j',
+  (text) => {
+    expect(streamMarkSchema.safeParse(text).success).toBe(false);
+  },
+);
