@@ -11,7 +11,7 @@ import { inOrderOfNeed, type Need } from './order.ts';
 import { findInPool } from './origin.ts';
 import { placeholdersOn } from './placeholders.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
-import { streamsTo } from './stream-flags.ts';
+import { flagsOf, streamsTo } from './stream-flags.ts';
 
 /** What one dataset of a request needs. */
 export interface DatasetPlan {
@@ -94,8 +94,11 @@ export function planItems(
     const raw = flags.includes('raw');
     const placed = placeholders.place({ ...one, raw, mayBeInTheClear: request.stream?.raw === false });
     if (isRefusal(placed)) return placed;
-    notes.push(...placed, ...(raw ? keyNotes(item, context.items, target.host) : []));
-    if (flags.length > 0) for (const step of plan.steps) step.flags = flags;
+    notes.push(...placed, ...(raw ? keyNotes(item, first.origin, context.items, target.host) : []));
+    for (const step of plan.steps) {
+      const own = flagsOf(step, flags);
+      if (own.length > 0) step.flags = own;
+    }
     const parents = existing ? [] : placeholders.above(item.target);
     return [{ ...first, ...(record !== undefined && { record }), ...(parents.length > 0 && { parents }) }, ...rest];
   }

@@ -1,5 +1,6 @@
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { poolOf } from '../../schemas/names.ts';
+import type { Step } from '../../schemas/plan.ts';
 import type { StreamFeature, StreamFlag, StreamWish } from '../../schemas/stream.ts';
 import { type Begun, begunBy, begunByOrigin, markOf } from './begun.ts';
 import { lockedOut } from './keys.ts';
@@ -52,6 +53,13 @@ export function streamsTo(target: Inventory, wish: StreamWish): (streamed: Strea
     return { flags, record: markOf(source.dataset.guid, flags) };
   };
 }
+
+/**
+ * A step's own flags. With properties, zfs takes for a clone any snapshot of the pool that has the guid, whatever origin it is
+ * told (contract/stream-flags.test.ts): they come with the steps after it.
+ */
+export const flagsOf = ({ origin }: Step, flags: readonly StreamFlag[]): StreamFlag[] =>
+  origin === undefined ? [...flags] : flags.filter((flag) => flag !== 'props');
 
 interface Known {
   source: Streamed['source'];

@@ -59,6 +59,7 @@ const READ_ONLY: Readonly<Record<string, (item: Item, exact: boolean) => string 
     return encryptionRoot(item.pool, item.dataset)?.keyLoaded === false ? 'unavailable' : 'available';
   },
   encryptionroot: (item) => (item.bookmark === undefined ? encryptionRoot(item.pool, item.dataset)?.name : undefined),
+  ivsetguid: (item) => (item.snapshot ?? item.bookmark)?.ivset,
   receive_resume_token: (item) => {
     const { receipt } = item.dataset;
     if (!head(item) || receipt === undefined || !receipt.resumable) return undefined;

@@ -1,7 +1,11 @@
+import { randomGuid } from './guid.ts';
 import { lineage, lookupSnapshot } from './lookup.ts';
 import type { Dataset, Pool } from './state.ts';
 
 export const isEncrypted = (dataset: Dataset): boolean => (dataset.props.encryption ?? 'off') !== 'off';
+
+/** Every snapshot of an encrypted dataset is an encryption of its own, unless it was received raw. */
+export const newIvset = (dataset: Dataset): { ivset?: string } => (isEncrypted(dataset) ? { ivset: randomGuid() } : {});
 
 /** The dataset whose key opens this one. */
 export function encryptionRoot(pool: Pool, dataset: Dataset): Dataset | undefined {

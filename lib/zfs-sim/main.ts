@@ -8,6 +8,7 @@ type Command = (argv: readonly string[]) => unknown;
 /** Each command is loaded only when it is asked for: most invocations are short. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'zfs bookmark': async () => (await import('./snapshots.ts')).bookmark,
+  'zfs change-key': async () => (await import('./key-commands.ts')).changeKey,
   'zfs clone': async () => (await import('./datasets.ts')).clone,
   'zfs create': async () => (await import('./datasets.ts')).create,
   'zfs destroy': async () => (await import('./destroy.ts')).destroy,
@@ -16,7 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'zfs holds': async () => (await import('./holds.ts')).holds,
   'zfs inherit': async () => (await import('./set.ts')).inherit,
   'zfs list': async () => (await import('./list.ts')).list,
-  'zfs load-key': async () => (await import('./mounts.ts')).loadKey,
+  'zfs load-key': async () => (await import('./key-commands.ts')).loadKey,
   'zfs mount': async () => (await import('./mounts.ts')).mount,
   'zfs promote': async () => (await import('./promote.ts')).promote,
   'zfs receive': async () => (await import('./receive.ts')).receive,
@@ -29,7 +30,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'zfs snap': async () => (await import('./snapshots.ts')).snapshot,
   'zfs snapshot': async () => (await import('./snapshots.ts')).snapshot,
   'zfs umount': async () => (await import('./mounts.ts')).unmount,
-  'zfs unload-key': async () => (await import('./mounts.ts')).unloadKey,
+  'zfs unload-key': async () => (await import('./key-commands.ts')).unloadKey,
   'zfs unmount': async () => (await import('./mounts.ts')).unmount,
   'zfs version': async () => (await import('./version.ts')).version,
   'zfs zfs-sim-fill': async () => (await import('./fill.ts')).fill,

@@ -1,5 +1,5 @@
 import { getopt } from './getopt.ts';
-import { encryptionRoot, isOpen } from './keys.ts';
+import { isOpen } from './keys.ts';
 import { changePoolOf, openDataset } from './lookup.ts';
 import { print } from './output.ts';
 import { Refusal } from './refusal.ts';
@@ -38,23 +38,3 @@ export function unmount(argv: readonly string[]): void {
     });
   }
 }
-
-const setKey = (argv: readonly string[], verb: string, loaded: boolean): void => {
-  const { operands } = getopt(argv, 'rnaL:', `${verb} [-r] <-a | filesystem|volume>`);
-  for (const name of operands) {
-    changePoolOf(name, (pool) => {
-      const dataset = openDataset(pool, name);
-      if (encryptionRoot(pool, dataset) !== dataset)
-        throw new Refusal(`Key ${verb} error: Dataset not encrypted.`, 255);
-      if (!loaded && !dataset.unmounted && dataset.keyLoaded)
-        throw new Refusal(`Key unload error: '${name}' is busy.`, 255);
-      dataset.keyLoaded = loaded;
-    });
-  }
-};
-
-/** `zfs load-key`: any key opens. */
-export const loadKey = (argv: readonly string[]): void => setKey(argv, 'load-key', true);
-
-/** `zfs unload-key`. */
-export const unloadKey = (argv: readonly string[]): void => setKey(argv, 'unload-key', false);

@@ -1,4 +1,5 @@
 import { extentCount, lastSnapshotExtents } from './content.ts';
+import { isEnabled } from './features.ts';
 import { randomGuid } from './guid.ts';
 import { isEncrypted, isOpen } from './keys.ts';
 import { findDataset, findSnapshot, lookupSnapshot } from './lookup.ts';
@@ -7,6 +8,7 @@ import { newDataset } from './new-dataset.ts';
 import { processStamp } from './processes.ts';
 import { applies, storedValue } from './property-store.ts';
 import { inReceipt, readProgress } from './receipt.ts';
+import { setProperties } from './receive-properties.ts';
 import { Refusal } from './refusal.ts';
 import { type Room, room } from './space.ts';
 import type { Dataset, Pool, Snapshot } from './state.ts';
@@ -29,6 +31,9 @@ export interface Admission {
   warnings: string[];
 }
 
+/** Pool features that the flags of a stream need. */
+const NEEDED = { largeblockok: 'large_blocks', embedok: 'embedded_data', compressok: 'lz4_compress' };
+
 /** Checks a stream against what the pool holds, as ZFS does before it takes data, and makes room for it. */
 export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission | 'already there' {
   const name = parseName(wishes.target).dataset;
@@ -50,6 +55,11 @@ export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission |
       warnings.push(`Warning: ${name}: property '${property}' does not apply to datasets of this type`);
     }
   }
+  const lacking = Object.entries(NEEDED).find(
+    ([flag, feature]) => head.flags.includes(flag) && !isEnabled(pool, feature),
+  );
+  if (lacking || (head.raw && !isEnabled(pool, 'encryption')))
+    throw no('pool must be upgraded to receive this stream.');
   if (head.resume !== undefined) {
     if (dataset === undefined) throw no(`destination '${name}' does not exist`);
     resumeInto(dataset, head, no);
@@ -62,6 +72,7 @@ export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission |
   }
   const receiving = findDataset(pool, name);
   if (receiving === undefined) throw no('no such dataset');
+  if (head.resume === undefined) setProperties(receiving, head, wishes);
   const id = head.resume === undefined ? `${process.pid}-${randomGuid()}` : (receiving.receipt?.id ?? '');
   const space = room(pool, name);
   receiving.receipt = {
@@ -124,6 +135,8 @@ function intoNew(
     const made = newDataset(pool, name, head.type);
     made.unmounted = true;
     made.receipt = { id: '', process: processStamp(), resumable: wishes.resumable, fresh: true };
+    // a clone has the key of its origin, wherever it is; what else is raw has its own, and nobody has loaded it
+    if (head.raw && origin === undefined) made.keyLoaded = false;
     if (!head.raw && isEncrypted(model)) made.props.encryption = model.props.encryption ?? 'off';
   }
   if (origin !== undefined) {
@@ -168,6 +181,16 @@ function ontoExisting(
   if (base === undefined) throw no(`most recent snapshot of ${dataset.name} does not\nmatch incremental source`);
   if (head.raw && !isEncrypted(dataset)) throw no('cannot perform raw receive on top of existing unencrypted dataset');
   if (!head.raw && !isOpen(pool, dataset)) throw no('inherited key must be loaded');
-  const newer = extentCount(dataset) > base.extents || lastSnapshotExtents(dataset) > base.extents;
+  if (head.raw && base.ivset !== head.fromIvset) {
+    throw no(
+      "IV set guid mismatch. See the 'zfs receive' man page section\n discussing the limitations of raw encrypted send streams.",
+    );
+  }
+  if (dataset.large && !head.flags.includes('largeblockok')) {
+    throw no('incremental send stream requires -L (--large-block), to match previous receive.');
+  }
+  // a raw stream minds a snapshot of the target's own even where it is empty (openzfs#15314)
+  const own = head.raw && dataset.snapshots.at(-1) !== base;
+  const newer = own || extentCount(dataset) > base.extents || lastSnapshotExtents(dataset) > base.extents;
   if (newer && !wishes.force) throw no(`destination ${dataset.name} has been modified\nsince most recent snapshot`);
 }

@@ -1,7 +1,7 @@
 import { extentCount } from './content.ts';
+import { newIvset } from './keys.ts';
 import { findDataset, lookupSnapshot } from './lookup.ts';
-import { isBelow, parentOf, parseName } from './names.ts';
-import { applies, storedValue } from './property-store.ts';
+import { parseName } from './names.ts';
 import { dropReceipt } from './receipt.ts';
 import { type Admission, snapshotName, type Wishes } from './receive-admit.ts';
 import { Refusal } from './refusal.ts';
@@ -28,6 +28,7 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
   if (base !== undefined && wishes.force) dropNewer(dataset, base);
   else if (base === undefined && origin !== undefined) dataset.props['.shared'] = String(begin?.count ?? 0);
   dataset.type = head.type;
+  if (head.flags.includes('largeblockok')) dataset.large = true;
   pool.txg += 2;
   dataset.snapshots.push({
     name: snapshotName(head, wishes),
@@ -35,13 +36,8 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
     txg: pool.txg,
     time: head.time,
     extents: extentCount(dataset),
+    ...(head.ivset === undefined ? newIvset(dataset) : { ivset: head.ivset }),
   });
-  setProperties(dataset, head, wishes);
-  if (head.raw && receipt.fresh) {
-    const above = findDataset(pool, parentOf(dataset.name) ?? '');
-    if (above === undefined || !isBelow(dataset.name, above.name) || dataset.keyLoaded === undefined)
-      dataset.keyLoaded = false;
-  }
   if (receipt.fresh) {
     if (wishes.unmounted) dataset.unmounted = true;
     else delete dataset.unmounted;
@@ -56,18 +52,4 @@ function dropNewer(dataset: Dataset, base: Snapshot): void {
     throw new Refusal('cannot receive incremental stream: dataset is busy');
   }
   dataset.snapshots = dataset.snapshots.filter((each) => !newer.includes(each));
-}
-
-function setProperties(dataset: Dataset, head: StreamHead, wishes: Wishes): void {
-  for (const [name, value] of Object.entries(head.props)) {
-    if (wishes.exclude.includes(name) || !applies(name, dataset.type)) continue;
-    dataset.props[name] = value;
-    dataset.props[`.received ${name}`] = value;
-  }
-  for (const [name, value] of wishes.set) {
-    if (name === 'origin') continue;
-    dataset.props[name] = storedValue(name, value, (why) => new Refusal(why));
-    delete dataset.props[`.received ${name}`];
-  }
-  if (head.raw) dataset.props.encryption = head.encryption ?? 'aes-256-gcm';
 }

@@ -3,13 +3,16 @@ import { addExtent } from './content.ts';
 import { getopt } from './getopt.ts';
 import { changePoolOf, findDataset, findSnapshot, noSuch } from './lookup.ts';
 import { isBelow, type Name } from './names.ts';
-import { applies, isUserProperty, storedValue } from './property-store.ts';
+import { applies, effective, isUserProperty, storedValue } from './property-store.ts';
 import { Refusal, usage } from './refusal.ts';
 import { parseSize, room } from './space.ts';
 import type { Dataset, Pool, Snapshot } from './state.ts';
 
 const SET = 'set [-u] <property=value> ... <filesystem|volume|snapshot> ...';
 const INHERIT = 'inherit [-rS] <property> <filesystem|volume|snapshot> ...';
+
+/** Largest block that needs no feature of its pool, in bytes. */
+const SMALL_BLOCK = 131_072;
 
 /** Setting this adds so many bytes of new content, as writing a file would. */
 const WRITE = 'zfs-sim:write';
@@ -71,6 +74,7 @@ function write(pool: Pool, dataset: Dataset, value: string, refuse: (why: string
   if (size === undefined || size === 0) throw refuse(`bad numeric value '${value}'`);
   if (size > room(pool, dataset.name).bytes) throw refuse('out of space');
   addExtent(dataset, size);
+  if (Number(effective(pool, dataset, 'recordsize')?.value) > SMALL_BLOCK) dataset.large = true;
   pool.txg += 1;
 }
 

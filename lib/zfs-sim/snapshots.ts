@@ -1,6 +1,7 @@
 import { extentCount, sharedExtents } from './content.ts';
 import { assignments, getopt } from './getopt.ts';
 import { randomGuid } from './guid.ts';
+import { newIvset } from './keys.ts';
 import {
   changePoolOf,
   clonesOf,
@@ -72,6 +73,7 @@ function takeSnapshot(
     txg: pool.txg,
     time: now(),
     extents: extentCount(dataset),
+    ...newIvset(dataset),
     ...(Object.keys(props).length > 0 ? { props } : {}),
   });
 }
@@ -137,10 +139,17 @@ export function bookmark(argv: readonly string[]): void {
       const mark = parseName(to);
       const home = openDataset(pool, mark.dataset);
       if (findBookmark(home, mark.bookmark) !== undefined) throw refuse('bookmark exists');
-      const { guid, txg, time, extents } = base;
+      const { guid, txg, time, extents, ivset } = base;
       if (!isInPast(pool, dataset, txg, home, Number.POSITIVE_INFINITY))
         throw refuse(`source is not an ancestor of the new bookmark's dataset`);
-      home.bookmarks.push({ name: mark.bookmark ?? '', guid, txg, time, extents });
+      home.bookmarks.push({
+        name: mark.bookmark ?? '',
+        guid,
+        txg,
+        time,
+        extents,
+        ...(ivset === undefined ? {} : { ivset }),
+      });
     },
     () => usage(noSuch(from).message, BOOKMARK),
   );

@@ -11,6 +11,8 @@ export interface Snapshot {
   time: number;
   /** How many of the dataset's extents it holds. */
   extents: number;
+  /** Of an encrypted dataset: which encryption of its contents; a raw stream brings it. */
+  ivset?: string;
   /** Tag and second of each hold. */
   holds?: [tag: string, time: number][];
   /** Marked by `destroy -d`: goes with its last hold. */
@@ -24,6 +26,7 @@ export interface Bookmark {
   txg: number;
   time: number;
   extents: number;
+  ivset?: string;
 }
 
 /** A receive under way or interrupted; how far it came is in a file of its own. */
@@ -49,6 +52,8 @@ export interface Dataset {
   snapshots: Snapshot[];
   bookmarks: Bookmark[];
   receipt?: Receipt;
+  /** Set where it has held blocks of more than 128K, or received a stream that may bring them. */
+  large?: boolean;
   /** Whether the key of an encryption root is loaded. */
   keyLoaded?: boolean;
   /** Set while mounted; a received dataset is mounted unless `-u` was given. */

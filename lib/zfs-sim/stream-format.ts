@@ -13,6 +13,9 @@ export interface StreamHead {
   clone: boolean;
   raw: boolean;
   encryption?: string;
+  /** Of a raw stream: the encryptions of its snapshot and of its base. */
+  ivset?: string;
+  fromIvset?: string;
   /** Properties to set, of `send -p`, and volsize. */
   props: Record<string, string>;
   /** Flags of the sending command that a resumed send repeats: compress, large blocks, embedded. */

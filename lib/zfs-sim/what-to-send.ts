@@ -5,7 +5,7 @@ import { checkedName, parseName } from './names.ts';
 import { localProperties } from './property-store.ts';
 import { Refusal, usage } from './refusal.ts';
 import type { ResumePoint } from './resume-token.ts';
-import type { Dataset, Pool, Snapshot } from './state.ts';
+import type { Bookmark, Dataset, Pool, Snapshot } from './state.ts';
 import type { StreamHead } from './stream-format.ts';
 import { isInPast } from './timeline.ts';
 
@@ -43,7 +43,7 @@ export function asked(options: Options, synopsis: string): Sending {
     }
   }
   const flags = [
-    ...(has('L') || raw ? ['largeblockok'] : []),
+    ...((has('L') || raw) && dataset.large ? ['largeblockok'] : []),
     ...(has('e') || raw ? ['embedok'] : []),
     ...(has('c') || raw ? ['compressok'] : []),
   ];
@@ -55,6 +55,7 @@ interface Base {
   name: string;
   guid: string;
   extents: number;
+  ivset?: string | undefined;
   clone: boolean;
 }
 
@@ -81,14 +82,20 @@ function findBase(
       throw new Refusal(`warning: cannot send '${to}': ${why}`);
     }
     if (!isInPast(pool, home, bookmark.txg, dataset, snapshot.txg)) throw notEarlier;
-    return { name: full, guid: bookmark.guid, extents: bookmark.extents, clone: home !== dataset };
+    return { name: full, ...baseOf(bookmark), clone: home !== dataset };
   }
   const found = lookupSnapshot(pool, full);
   if (found === undefined) throw noSuch(full);
   if (!isInPast(pool, found.dataset, found.snapshot.txg, dataset, snapshot.txg)) throw notEarlier;
   const clone = found.dataset !== dataset;
-  return { name: full, guid: found.snapshot.guid, extents: found.snapshot.extents, clone };
+  return { name: full, ...baseOf(found.snapshot), clone };
 }
+
+const baseOf = ({ guid, extents, ivset }: Snapshot | Bookmark): Pick<Base, 'guid' | 'extents' | 'ivset'> => ({
+  guid,
+  extents,
+  ivset,
+});
 
 function headOf(
   dataset: Dataset,
@@ -98,6 +105,7 @@ function headOf(
   flags: string[],
   withProperties: boolean,
 ): StreamHead {
+  const isRaw = raw && isEncrypted(dataset);
   return {
     toguid: snapshot.guid,
     fromguid: from?.guid ?? '0',
@@ -106,8 +114,10 @@ function headOf(
     type: dataset.type,
     extents: dataset.extents.slice((from?.extents ?? 0) * 2, snapshot.extents * 2),
     clone: from?.clone ?? false,
-    raw: raw && isEncrypted(dataset),
-    ...(raw && isEncrypted(dataset) ? { encryption: dataset.props.encryption ?? 'aes-256-gcm' } : {}),
+    raw: isRaw,
+    ...(isRaw ? { encryption: dataset.props.encryption ?? 'aes-256-gcm' } : {}),
+    ...(isRaw && snapshot.ivset !== undefined ? { ivset: snapshot.ivset } : {}),
+    ...(isRaw && from?.ivset !== undefined ? { fromIvset: from.ivset } : {}),
     props: {
       ...(dataset.props.volsize === undefined ? {} : { volsize: dataset.props.volsize }),
       ...(withProperties ? localProperties(dataset) : {}),
@@ -132,15 +142,13 @@ export function resumed(point: ResumePoint): Sending {
     if (base !== undefined) {
       from = {
         name: `${base.dataset.name}@${base.snapshot.name}`,
-        guid: point.fromguid,
-        extents: base.snapshot.extents,
+        ...baseOf(base.snapshot),
         clone: base.dataset !== to.dataset,
       };
     } else if (bookmark !== undefined) {
       from = {
         name: `${to.dataset.name}#${bookmark.name}`,
-        guid: point.fromguid,
-        extents: bookmark.extents,
+        ...baseOf(bookmark),
         clone: false,
       };
     } else {

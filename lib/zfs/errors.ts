@@ -149,6 +149,13 @@ export const rules: readonly Rule[] = [
     advice: 'raw and plain streams do not mix on one target: go on as this target was begun',
   },
   {
+    code: 'UNSUPPORTED',
+    pattern: /: incremental send stream requires -L \(--large-block\), to match previous receive\.$/m,
+    sample:
+      'cannot receive incremental stream: incremental send stream requires -L (--large-block), to match previous receive.',
+    advice: 'go on as this target was begun: send with --large-block',
+  },
+  {
     code: 'STREAM_BROKEN',
     pattern: /invalid stream \((?:bad magic number|malformed nvlist)\)$|invalid backup stream$/m,
     sample: 'cannot receive: invalid stream (bad magic number)',

@@ -46,7 +46,7 @@ export interface Lab {
   /** Starts a send whose stream nobody reads past its beginning; `drop` makes its reader go away. */
   sendSlowly(...argv: string[]): { started: Promise<void>; drop(): Promise<number | null> };
   /** A pool of its own, gone after the file's tests. */
-  pool(name: string, bytes: number): string;
+  pool(name: string, bytes: number, ...options: string[]): string;
 }
 
 let labs = 0;
@@ -69,12 +69,12 @@ export function lab(bytes = 256 * MIB): Lab {
     return stdout.split('\n').slice(0, -1);
   };
   const value = (property: string, name: string): string => ok('get', '-Hp', '-o', 'value', property, name)[0] ?? '';
-  const pool = (name: string, size: number): string => {
+  const pool = (name: string, size: number, ...options: string[]): string => {
     const full = `${name}${mark}`;
     const file = join(folder, full);
     writeFileSync(file, '');
     truncateSync(file, size);
-    const made = answer('zpool', ['create', '-f', full, file]);
+    const made = answer('zpool', ['create', '-f', ...options, full, file]);
     if (made.exit !== 0) throw new Error(made.stderr);
     pools.push(full);
     return full;

@@ -215,6 +215,12 @@ describe('a clone', () => {
     );
   });
 
+  it('begins without properties, which would make zfs choose its origin, and goes on with them', () => {
+    const two = dataset('t/c', '@b,2 @d,3', { origin });
+    const made = planned({ from: [two], onto: [dataset('p/o', '@a,1')], wish: { props: true } });
+    expect(made.ok && made.steps.map((step) => step.flags)).toEqual([['compressed'], ['compressed', 'props']]);
+  });
+
   it('does not take a mark that its origin inherits', () => {
     const began = { stream: '55:large-block' };
     const place = [dataset('p/x', '', began), dataset('p/x/o', '@a,1', began)];

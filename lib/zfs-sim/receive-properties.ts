@@ -1,0 +1,20 @@
+import { applies, storedValue } from './property-store.ts';
+import type { Wishes } from './receive-admit.ts';
+import { Refusal } from './refusal.ts';
+import type { Dataset } from './state.ts';
+import type { StreamHead } from './stream-format.ts';
+
+/** Properties are set before the data comes, and stay where that is cut. */
+export function setProperties(dataset: Dataset, head: StreamHead, wishes: Wishes): void {
+  for (const [name, value] of Object.entries(head.props)) {
+    if (wishes.exclude.includes(name) || !applies(name, dataset.type)) continue;
+    dataset.props[name] = value;
+    dataset.props[`.received ${name}`] = value;
+  }
+  for (const [name, value] of wishes.set) {
+    if (name === 'origin') continue;
+    dataset.props[name] = storedValue(name, value, (why) => new Refusal(why));
+    delete dataset.props[`.received ${name}`];
+  }
+  if (head.raw) dataset.props.encryption = head.encryption ?? 'aes-256-gcm';
+}

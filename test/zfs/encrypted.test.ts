@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { SendRequest } from '../../schemas/plan.ts';
+import { lab, MIB } from '../contract/zfs-under-test.ts';
+import { type Fleet, useFleet } from '../support/fleet.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+import type { ServiceProcess } from '../support/service.ts';
+import { fast, slow, startHere } from './services.ts';
+
+const server = useNatsServer();
+const z = lab(512 * MIB);
+const folder = mkdtempSync(join(tmpdir(), 'zpsend-key-'));
+const keyfile = `file://${folder}/key`;
+const key = ['-o', 'encryption=on', '-o', 'keyformat=passphrase', '-o', `keylocation=${keyfile}`];
+
+let services: ServiceProcess[] = [];
+let tree = '';
+/** The host that never sees the key, a new place that does, and one that is not encrypted. */
+let [blind, back, clear] = ['', '', ''];
+
+const start = (service: 'sender' | 'receiver', host: string) => startHere(z, server().url, service, host);
+beforeAll(async () => {
+  writeFileSync(join(folder, 'key'), '12345678\n');
+  tree = `${z.source}/enc`;
+  [blind, back, clear] = [`${z.target}/blind`, `${z.target}/back`, `${z.target}/clear`];
+  z.ok('create', ...key, tree);
+  for (const kid of ['kid', 'kid/deep']) z.ok('create', `${tree}/${kid}`);
+  z.ok('create', ...key, `${tree}/own`);
+  z.ok('create', '-V', '1M', `${tree}/vol`);
+  for (const name of [tree, `${tree}/kid`, `${tree}/own`]) z.write(name, 200_000);
+  z.ok('snapshot', '-r', `${tree}@1`);
+  z.ok('clone', `${tree}/kid@1`, `${tree}/clone`);
+  z.write(`${tree}/clone`, 50_000);
+  z.ok('snapshot', `${tree}/clone@1`);
+  // the bus sees one host with two names; each writes into its own part of one pool
+  services = await Promise.all([start('receiver', 'smos-00'), start('sender', 'smos-01')]);
+});
+afterAll(async () => {
+  await Promise.all(services.map((service) => service.end()));
+  rmSync(folder, { recursive: true });
+});
+beforeEach(fast);
+
+const send = (fleet: Fleet, from: string, into: string, more: Partial<SendRequest> = {}) =>
+  fleet.send('smos-01', { dataset: from, to: { host: 'smos-00', dataset: into }, package: 'replication', ...more });
+
+const snapshots = (root: string) => z.ok('list', '-Hp', '-r', '-t', 'snapshot', '-o', 'name,guid', root);
+const relative = (root: string) => snapshots(root).map((line) => line.slice(root.length));
+
+/** Every snapshot of a filesystem below `root` holds the same files as the tree's. */
+function expectContents(root: string): void {
+  expect(relative(root)).toEqual(relative(tree));
+  const names = snapshots(root).map((line) => line.split('\t', 1)[0] ?? '');
+  for (const name of names.filter((one) => !one.includes('/vol@'))) {
+    expect(z.digest(name), name).toBe(z.digest(`${tree}${name.slice(root.length)}`));
+  }
+}
+
+test('an encrypted tree goes raw to a host that never sees the key, step by step, also after an interruption', async () => {
+  const fleet = await useFleet(server().url);
+  expect(await send(fleet, tree, blind)).toMatchObject({ state: 'done', done: 6 });
+  expect(z.ok('list', '-H', '-r', '-o', 'keystatus', blind)).toEqual(Array(6).fill('unavailable'));
+
+  for (const name of [tree, `${tree}/own`]) z.write(name, 100_000);
+  z.ok('snapshot', '-r', `${tree}@2`);
+  expect(await send(fleet, tree, blind)).toMatchObject({ state: 'done', done: 6 });
+
+  z.write(`${tree}/kid`, 3 * MIB);
+  z.ok('snapshot', `${tree}/kid@3`);
+  slow(MIB);
+  const one = { dataset: `${tree}/kid`, to: { host: 'smos-00', dataset: `${blind}/kid` } };
+  const job = await fleet.begin('smos-01', one);
+  await expect.poll(async () => (await fleet.status('smos-01', job))?.bytes ?? 0).toBeGreaterThan(MIB);
+  await services[1]?.end('SIGKILL');
+  services[1] = await start('sender', 'smos-01');
+  fast();
+  expect(await fleet.send('smos-01', one)).toMatchObject({ state: 'done', done: 1 });
+  expect(relative(blind)).toEqual(relative(tree));
+  expect(z.ok('list', '-H', '-r', '-o', 'keystatus', blind)).toEqual(Array(6).fill('unavailable'));
+});
+
+test('it comes back raw to a new place, where its key is loaded, its keys are joined, and every file is there', async () => {
+  const fleet = await useFleet(server().url);
+  const asked = { dataset: blind, to: { host: 'smos-00', dataset: back }, package: 'replication' } as const;
+  expect(await fleet.send('smos-01', asked)).toMatchObject({ state: 'done' });
+  for (const name of [back, `${back}/kid`, `${back}/kid/deep`, `${back}/own`, `${back}/vol`]) {
+    z.ok('load-key', '-L', keyfile, name);
+  }
+  for (const name of [`${back}/kid`, `${back}/kid/deep`, `${back}/vol`]) z.ok('change-key', '-i', name);
+  expect(z.ok('list', '-H', '-r', '-o', 'encryptionroot', back)).toEqual(
+    [back, back, back, back, `${back}/own`, back].toSorted(),
+  );
+  expectContents(back);
+});
+
+test('with --no-raw it lies in the clear where it may, and says so', async () => {
+  const fleet = await useFleet(server().url);
+  const job = await send(fleet, tree, clear, { stream: { raw: false } });
+  expect(job).toMatchObject({ state: 'done' });
+  expect(new Set(job.notes?.map(({ kind }) => kind))).toEqual(new Set(['in-the-clear']));
+  expect(new Set(z.ok('list', '-H', '-r', '-o', 'encryption', clear))).toEqual(new Set(['off']));
+  expectContents(clear);
+  expect(await send(fleet, tree, clear)).toMatchObject({ state: 'done', done: 0 });
+});
