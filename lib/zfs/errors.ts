@@ -175,6 +175,12 @@ export const rules: readonly Rule[] = [
   },
   {
     code: 'BAD_REQUEST',
+    pattern: /: encrypted dataset .* may not be sent with properties without the raw flag$/m,
+    sample: 'cannot send tank/enc@1: encrypted dataset tank/enc may not be sent with properties without the raw flag',
+    advice: 'leave out -p, or send it raw',
+  },
+  {
+    code: 'BAD_REQUEST',
     pattern: /invalid property '|property '.*' does not apply|is readonly$|must be a string$|invalid value/m,
     sample: "cannot receive: invalid property 'nonsense'",
     advice: 'mend the properties that the configuration sets or excludes',

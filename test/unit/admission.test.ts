@@ -215,6 +215,18 @@ describe('missing parents of a new dataset', () => {
         message: expect.stringMatching(/^tank\/back\/x would have to be made below tank\/back on smos-00/),
       }),
     );
+    // what is raw brings its own, and only a parent that has to be made for it needs one
+    expect(code(() => below({ ...full, raw: true }))).toBe('fine');
+    expect(
+      code(() =>
+        checkView(
+          { ...full, dataset: 'tank/back/m/x', parents: ['tank/back/m'], raw: true },
+          'smos-00',
+          [tank, locked],
+          anywhere,
+        ),
+      ),
+    ).toBe('KEY_REQUIRED');
     expect(code(() => below(clone, origin))).toBe('KEY_REQUIRED');
     const sealed = { keystatus: 'unavailable' } as const;
     expect(code(() => below(incremental, filesystem('tank/back/x', sealed)))).toBe('KEY_REQUIRED');

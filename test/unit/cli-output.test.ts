@@ -8,6 +8,7 @@ import { statusLines } from '../../cli/status-table.ts';
 import { table } from '../../cli/table.ts';
 import type { JobDataset } from '../../schemas/job.ts';
 import type { Plan } from '../../schemas/plan.ts';
+import type { StreamFlag } from '../../schemas/stream.ts';
 
 describe('amounts', () => {
   it.each([
@@ -128,6 +129,18 @@ describe('a plan', () => {
       '',
       '2 steps to smos-00, about 23K',
     ]);
+  });
+
+  it('shows the flags of its streams as zfs has them, where there are any', () => {
+    const full = (flags?: StreamFlag[]) => ({
+      type: 'full' as const,
+      to: { name: 'zones/test@a', guid: '1' },
+      target: 'zones/test',
+      ...(flags && { flags }),
+    });
+    const steps = [full(), full(['raw', 'props']), full(['large-block', 'embed', 'compressed'])];
+    const lines = planLines(request, { source: 'smos-01', target: 'smos-00', plan: { ok: true, steps } });
+    expect(lines.slice(0, 4).map((line) => line.split(/ {2,}/).at(-1))).toEqual(['FLAGS', '-', '-wp', '-Lec']);
   });
 
   it('without steps is a sentence', () => {

@@ -52,6 +52,13 @@ describe('what send and plan are asked for', () => {
     ['--bwlimit', 'pool/b', { bwlimit: '1.5M' }, { bwlimit: 1_572_864 }],
     ['--bwlimit in bytes', 'pool/b', { bwlimit: '4096' }, { bwlimit: 4096 }],
     ['--bwlimit in small letters', 'pool/b', { bwlimit: '2g' }, { bwlimit: 2 * 1024 ** 3 }],
+    ['--raw', 'pool/b', { raw: true }, { stream: { raw: true } }],
+    [
+      'flags of streams, either way',
+      'pool/b',
+      { raw: false, largeBlock: false, embed: true, compressed: false, props: true },
+      { stream: { raw: false, largeBlock: false, embed: true, compressed: false, props: true } },
+    ],
     ['--parallel', 'pool/b', { replicate: true, parallel: '16' }, { package: 'replication', parallel: 16 }],
   ])('says %s', (_, source, options, request) => {
     expect(requested(source, options)).toEqual({ dataset: source, ...request });
@@ -67,6 +74,7 @@ describe('what send and plan are asked for', () => {
   });
 
   it.each<[string, string, SendOptions, string]>([
+    ['--raw that cannot be', 'zones/test', { raw: true, embed: false }, '--raw sends encrypted datasets as they are'],
     ['-i with --full', 'zones/test@b', { from: '@a', full: true }, 'A full stream has no base'],
     ['-i without a goal', 'zones/test', { from: '@a' }, '-i @a sends one snapshot'],
     ['--full of nothing', 'zones/test', { full: true }, '--full sends one snapshot'],

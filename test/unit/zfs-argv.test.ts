@@ -15,6 +15,7 @@ import {
   sendArgv,
 } from '../../lib/zfs/argv.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { streamFlagSchema } from '../../schemas/stream.ts';
 
 const into: ReceiveRequest = { dataset: 'tank/b', snapshot: 'now', set: {}, exclude: [] };
 
@@ -107,7 +108,7 @@ describe('whatever the names', () => {
   );
   const stream: fc.Arbitrary<StreamRequest> = fc.oneof(
     fc.record({ to: name }),
-    fc.record({ to: name, from: name }),
+    fc.record({ to: name, from: name, flags: fc.subarray(streamFlagSchema.options) }),
     fc.record({ token: name }),
   );
   const receive = fc.record({
@@ -117,7 +118,25 @@ describe('whatever the names', () => {
     set: fc.dictionary(name, name, { maxKeys: 2 }),
     exclude: fc.array(name, { maxLength: 2 }),
   });
-  const flags = new Set(['-Hp', '-t', '-o', '-x', '-r', '-d', '-i', '-s', '-u', '-A', '-H', '-nvP']);
+  const flags = new Set([
+    '-Hp',
+    '-t',
+    '-o',
+    '-x',
+    '-r',
+    '-d',
+    '-i',
+    '-s',
+    '-u',
+    '-A',
+    '-H',
+    '-nvP',
+    '-w',
+    '-L',
+    '-e',
+    '-c',
+    '-p',
+  ]);
   const built = fc.oneof(
     stream.map((asked) => () => sendArgv(asked)),
     stream.map((asked) => () => estimateArgv(asked)),

@@ -77,6 +77,8 @@ const expected: Partial<Record<Code, string[]>> = {
     'holds: parsable',
     'create: below a volume',
     'receive: below a volume',
+    'receive: incremental without -L onto what was received with it',
+    'receive: raw into a pool without encryption',
   ],
   BAD_REQUEST: [
     'list: name with a bad character',
@@ -97,6 +99,7 @@ const expected: Partial<Record<Code, string[]>> = {
     'hold: not a snapshot',
     'receive: a volume with mountpoint set',
     'receive: a package into one named snapshot',
+    'send: properties of an encrypted dataset without -w',
   ],
   INTERNAL: [
     'list: leading slash',
@@ -106,7 +109,6 @@ const expected: Partial<Record<Code, string[]>> = {
     'release: tag missing',
     'release: as an ordinary user',
     'send: reader went away',
-    'send: properties of an encrypted dataset without -w',
   ],
   BASE_MISSING: [
     'send: from is later',
