@@ -149,12 +149,17 @@ const expected: Partial<Record<Code, string[]>> = {
     'receive: two snapshots into one named snapshot',
   ],
   DIVERGED: [
+    'receive: raw incremental after a plain one',
     'receive: incremental, base is not the newest there',
     'receive: incremental into an unrelated dataset',
     'receive: incremental with -F into an unrelated dataset',
     'receive: raw incremental onto a plain dataset',
   ],
-  MODIFIED: ['receive: target modified since its newest snapshot', 'receive: target has a newer snapshot of its own'],
+  MODIFIED: [
+    'receive: raw incremental onto a dataset with a snapshot of its own',
+    'receive: target modified since its newest snapshot',
+    'receive: target has a newer snapshot of its own',
+  ],
   STREAM_BROKEN: [
     'receive: empty stream',
     'receive: not a stream',

@@ -89,9 +89,10 @@ test('it comes back raw to a new place, where its key is loaded, its keys are jo
     z.ok('load-key', '-L', keyfile, name);
   }
   for (const name of [`${back}/kid`, `${back}/kid/deep`, `${back}/vol`]) z.ok('change-key', '-i', name);
-  expect(z.ok('list', '-H', '-r', '-o', 'encryptionroot', back)).toEqual(
-    [back, back, back, back, `${back}/own`, back].toSorted(),
-  );
+  expect(z.ok('list', '-H', '-r', '-o', 'encryptionroot', back)).toEqual([
+    ...[back, back, back, back],
+    ...[`${back}/own`, back],
+  ]);
   expectContents(back);
 });
 
