@@ -2,7 +2,7 @@ import type { ErrorBody } from '../schemas/errors.ts';
 import type { Job } from '../schemas/job.ts';
 import type { Evidence } from '../schemas/plan.ts';
 import { hasFailed } from './follow.ts';
-import { counted } from './format.ts';
+import { bytes, counted } from './format.ts';
 
 const shown = 20;
 
@@ -24,6 +24,7 @@ export const errorLines = ({ code, message }: ErrorBody, evidence?: Evidence, da
         `  newest common: ${evidence.newestCommon === null ? '-' : `@${evidence.newestCommon}`}`,
         `  source only:   ${names(evidence.sourceOnly)}`,
         `  target only:   ${names(evidence.targetOnly)}`,
+        ...(evidence.modified === undefined ? [] : [`  modified:      ${bytes(evidence.modified)} since its newest snapshot`]),
       ]
     : []),
 ];

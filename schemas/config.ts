@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { allowedConflictSchema } from './conflict.ts';
 import { bwlimitSchema, datasetSchema, hostSchema, propertySchema, propertyValueSchema } from './names.ts';
 import { maxParallel } from './plan.ts';
 
@@ -7,6 +8,8 @@ const allowSchema = z.strictObject({
   from: z.union([z.literal('*'), hostSchema]),
   /** That host may write into this dataset and below it. */
   into: datasetSchema,
+  /** What else that host may have done there, where a request's conflict policy asks for it. */
+  conflicts: z.array(allowedConflictSchema).default([]),
 });
 
 export const receiveConfigSchema = z.strictObject({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { clearingSchema, conflictPolicySchema } from './conflict.ts';
 import { errorBodySchema } from './errors.ts';
 import {
   baseSchema,
@@ -55,6 +56,8 @@ export const sendRequestSchema = z.strictObject({
   bwlimit: bwlimitSchema.optional(),
   /** Flags of the streams; absent, they are chosen. */
   stream: streamWishSchema.optional(),
+  /** What may be done to what stands in the way on the target; nothing when absent. Its receiver has to allow it too. */
+  conflict: conflictPolicySchema.optional(),
 });
 
 /** One `zfs send` | `zfs receive`: a full stream, or an incremental from exactly one base (I2). */
@@ -74,6 +77,8 @@ export const stepSchema = z.strictObject({
   flags: z.array(streamFlagSchema).optional(),
   /** Set where the step makes its dataset: what its chain began with, for the target to remember. */
   record: streamMarkSchema.optional(),
+  /** What the receiver does to the target first, as the request's conflict policy says; only of a dataset's first step. */
+  before: clearingSchema.optional(),
   /** Estimated bytes of the stream. */
   size: bytesSchema.optional(),
 });
@@ -83,6 +88,8 @@ export const evidenceSchema = z.strictObject({
   newestCommon: leafSchema.nullable(),
   sourceOnly: z.array(leafSchema),
   targetOnly: z.array(leafSchema),
+  /** Bytes written on the target since its newest snapshot; absent where there are none, or nobody knows. */
+  modified: bytesSchema.optional(),
 });
 
 /** A dataset of a package that cannot be sent, while others can. */
@@ -101,9 +108,11 @@ export const noteSchema = z.strictObject({
    * - `placeholder`: a parent that the target lacks is made, empty and never mounted
    * - `in-the-clear`: encrypted data will lie unencrypted, as was asked for
    * - `encryption-root`: what inherits its key at the source will need a key of its own on the target
+   * - `rollback`: the target goes back to a snapshot, and what is newer there is destroyed
+   * - `rename`: a dataset of the target is renamed
    */
-  kind: z.enum(['skipped', 'unmatched', 'placeholder', 'in-the-clear', 'encryption-root']),
-  /** On the source; of a placeholder, on the target. */
+  kind: z.enum(['skipped', 'unmatched', 'placeholder', 'in-the-clear', 'encryption-root', 'rollback', 'rename']),
+  /** On the source; of a placeholder, a rollback and a rename, on the target. */
   dataset: datasetSchema,
   message: z.string(),
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { clearingSchema } from './conflict.ts';
 import { errorBodySchema } from './errors.ts';
 import { bytesSchema, datasetSchema, guidSchema, hostSchema, idSchema, snapshotSchema, tokenSchema } from './names.ts';
 import { streamMarkSchema } from './stream.ts';
@@ -17,6 +18,8 @@ export const receiveStartSchema = z.strictObject({
   origin: snapshotSchema.optional(),
   /** Parents that may be made where they are missing, empty and never mounted; no others are. */
   parents: z.array(datasetSchema).max(128).optional(),
+  /** What is done to the target before the stream is received, once it has begun. */
+  before: clearingSchema.optional(),
   /** `discard` drops the partial state of an older, unusable receive once the stream begins (`zfs receive -A`). */
   partial: z.enum(['resume', 'discard']),
   /** The stream is encrypted and stays so: no key is needed here. */

@@ -15,9 +15,9 @@ export function diverged(task: DatasetTask, common: Base | undefined): Refusal {
   const way = bookmark
     ? `${bookmark} on ${source.host}, since the snapshot that both have went to another dataset with zfs promote, and it goes on from there`
     : onTarget
-      ? `roll the target back (zfs rollback -r ${target.name}@${onTarget.name} on ${target.host} destroys what is newer), ` +
-        'or receive under another name'
-      : `receive under another name, or move ${target.name} on ${target.host} out of the way`;
+      ? `roll the target back (zfs rollback -r ${target.name}@${onTarget.name} on ${target.host} destroys what is newer, and so ` +
+        'does --conflict rollback), have it moved aside (--conflict rotate loses nothing), or receive under another name'
+      : `receive under another name, or move ${target.name} on ${target.host} out of the way (--conflict rotate)`;
   return refused(
     task,
     'DIVERGED',
@@ -114,7 +114,7 @@ export function exists(task: DatasetTask): Refusal {
     `${target.name} exists on ${target.host} ${count === 0 ? 'without a snapshot' : `with ${count} snapshots`}, and a ` +
       `full stream needs a name that is free. Ways out: another name, as in ${target.host}:${freeName(target.name)}` +
       (target.name.includes('/')
-        ? ', or move it out of the way (zfs rename); if it was only a parent of others, rename those back below it afterwards.'
+        ? ', or move it out of the way (zfs rename, or --conflict rotate); if it was only a parent of others, rename those back below it afterwards.'
         : '.'),
     evidence,
   );
@@ -135,10 +135,11 @@ const places = ({ source, target }: DatasetTask) => ({
 function inWords(
   { source, target }: DatasetTask,
   common: Base | undefined,
-  { sourceOnly, targetOnly }: Evidence,
+  { sourceOnly, targetOnly, modified }: Evidence,
 ): string {
   const start = common ? `newest common ${leafOfBase(common)}` : 'no common snapshot';
-  return `${start}; only on ${source.host}: ${someOf(sourceOnly)}; only on ${target.host}: ${someOf(targetOnly)}`;
+  const written = modified === undefined ? '' : `; ${modified} bytes written on ${target.host} since its newest snapshot`;
+  return `${start}; only on ${source.host}: ${someOf(sourceOnly)}; only on ${target.host}: ${someOf(targetOnly)}${written}`;
 }
 
 const refused = (

@@ -18,7 +18,11 @@ export function evidenceOf(source: DatasetEntry, target: DatasetEntry | undefine
         (entry) => !onSource.has(entry.guid) && (!commonOnTarget || isAfter(entry, commonOnTarget)),
       ),
     ),
+    ...(target && isModified(target) && { modified: target.written }),
   };
 }
+
+/** Were bytes written there since the newest snapshot? */
+export const isModified = ({ snapshots, written }: DatasetEntry): boolean => snapshots.length > 0 && written > 0;
 
 const namesOf = (snapshots: readonly SnapshotEntry[]): string[] => snapshots.map((entry) => entry.name);

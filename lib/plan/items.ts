@@ -1,6 +1,7 @@
 import type { Inventory } from '../../schemas/inventory.ts';
 import { leafOf, maxNameLength, parentOf } from '../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
+import { startFromAside } from './aside.ts';
 import { blockedBy, type CloneContext, heldBy, originInside, promotedStart, seedStart } from './clones.ts';
 import { datasetSteps } from './dataset-steps.ts';
 import { keyNotes } from './encryption-roots.ts';
@@ -55,6 +56,8 @@ export function planItems(
   const origins = new Set(all.map((item) => item.dataset.origin?.name));
   const placeholders = placeholdersOn(target, sourceOf);
   const streamsOf = streamsTo(target, request.stream ?? {});
+  // with -c nothing outside the package is an origin
+  const isRotated = request.conflict === 'rotate' && !request.selfContained;
 
   for (const item of order) {
     const steps = stepsOf(item);
@@ -80,7 +83,7 @@ export function planItems(
       source: { host: source.host, dataset },
       target: { host: target.host, name: item.target, dataset: existing },
       wanted: item.wanted,
-      seedStart: () => seedStart(item, context),
+      seedStart: () => (isRotated && startFromAside(item, target)) || seedStart(item, context),
     });
     if (!plan.ok) return plan;
     const long = plan.steps.find(({ to }) => item.target.length + 1 + (leafOf(to.name) ?? '').length > maxNameLength);
@@ -137,7 +140,7 @@ const renamed = ({ dataset, target }: Item, formerly: string, source: string, ho
   refuse(
     'EXISTS',
     `${dataset.name} on ${source} is on ${host} under another name, ${formerly}, and not as ${target}: it was renamed since. ` +
-      `Ways out: zfs rename ${formerly} ${target} on ${host}, and it goes on from there; or, if ${formerly} is something ` +
+      `Ways out: zfs rename ${formerly} ${target} on ${host} (--conflict rotate does that), and it goes on from there; or, if ${formerly} is something ` +
       `else, send ${dataset.name} there by itself once.`,
     { details: { host, dataset: target, formerly } },
   );

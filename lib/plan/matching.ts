@@ -1,5 +1,6 @@
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { isWithin, parentOf } from '../../schemas/names.ts';
+import { asideOf } from './aside.ts';
 import { basesOf } from './bases.ts';
 import { type FamilyFinder, findInFamily } from './families.ts';
 import type { Chosen, Selection } from './selection.ts';
@@ -104,12 +105,12 @@ function shares(source: DatasetEntry, target: DatasetEntry): boolean {
 
 /**
  * What a renamed dataset may be known as on the target, the first by name of several. It lies in a dataset that answers to one of
- * the source's: what lies elsewhere below the root is another backup.
+ * the source's: what lies elsewhere below the root is another backup. What was renamed aside has not been renamed at the source.
  */
 function byGuid(there: ReadonlyMap<string, DatasetEntry>, claimed: ReadonlySet<string>): Map<string, string> {
   const holders = new Map<string, string>();
   for (const { name, snapshots } of there.values()) {
-    if (claimed.has(name) || !claimed.has(parentOf(name) ?? '')) continue;
+    if (claimed.has(name) || !claimed.has(parentOf(name) ?? '') || asideOf(name) !== undefined) continue;
     for (const { guid } of snapshots) if (!holders.has(guid)) holders.set(guid, name);
   }
   return holders;

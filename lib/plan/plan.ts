@@ -4,9 +4,10 @@ import type { Plan, SendRequest } from '../../schemas/plan.ts';
 import { composed } from './compose.ts';
 import { type DatasetPlans, planItems } from './items.ts';
 import { findDataset, findSubtree } from './listing.ts';
-import { matchTargets } from './matching.ts';
+import { type Matched, matchTargets } from './matching.ts';
 import { misfitOf } from './misfit.ts';
 import { targetRoot } from './naming.ts';
+import { type Draft, policyOf, underPolicy } from './policy.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { noSuchDataset, selectPackage } from './selection.ts';
 import { wantedOf } from './wanted.ts';
@@ -25,7 +26,12 @@ export function plan(request: SendRequest, source: Inventory, target: Inventory)
 export function planDatasets(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
   const misfit = misfitOf(request, source, target) ?? noPool(request, target);
   if (misfit) return misfit;
-  return request.package ? planPackage(request, source, target) : planSingle(request, source, target);
+  const policy = policyOf(request);
+  const draftOn = (listing: Inventory) =>
+    request.package ? draftPackage(request, source, listing) : draftSingle(request, source, listing);
+  if (policy) return underPolicy(policy, source, target, draftOn);
+  const draft = draftOn(target);
+  return isRefusal(draft) ? draft : draft.plans;
 }
 
 /** An empty listing says nothing of pools. */
@@ -42,7 +48,7 @@ function noPool(request: SendRequest, { host, datasets }: Inventory): Refusal | 
   );
 }
 
-function planSingle(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
+function draftSingle(request: SendRequest, source: Inventory, target: Inventory): Draft | Refusal {
   const name = datasetOf(request.dataset);
   const dataset = findDataset(source, name);
   if (dataset === undefined) return noSuchDataset(source, name);
@@ -53,12 +59,17 @@ function planSingle(request: SendRequest, source: Inventory, target: Inventory):
   const existing = findDataset(target, root);
   if (isRefusal(existing)) return existing;
   const item = { dataset, wanted, target: root, existing, parent: undefined };
-  return planItems(request, source, target, { items: [item], findInFamily: none, findInPackage: none, sourceOf: none });
+  return draftOf(request, source, target, { items: [item], findInFamily: none, findInPackage: none, sourceOf: none });
 }
 
 const none = () => undefined;
 
-function planPackage(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
+function draftOf(request: SendRequest, source: Inventory, target: Inventory, matched: Matched): Draft | Refusal {
+  const plans = planItems(request, source, target, matched);
+  return isRefusal(plans) ? plans : { plans, items: matched.items };
+}
+
+function draftPackage(request: SendRequest, source: Inventory, target: Inventory): Draft | Refusal {
   const selection = selectPackage(request, source);
   if (isRefusal(selection)) return selection;
   const root = targetRoot(request);
@@ -66,8 +77,9 @@ function planPackage(request: SendRequest, source: Inventory, target: Inventory)
   if (isRefusal(there)) return there;
   const name = datasetOf(request.dataset);
   const matched = matchTargets(selection, name, root, there);
-  const plans = planItems(request, source, target, matched);
-  if (isRefusal(plans)) return plans;
+  const draft = draftOf(request, source, target, matched);
+  if (isRefusal(draft)) return draft;
+  const { plans, items } = draft;
   const missing = selection.missing.map(({ dataset, refusal }) => ({
     dataset,
     target: `${root}${dataset.slice(name.length)}`,
@@ -75,7 +87,10 @@ function planPackage(request: SendRequest, source: Inventory, target: Inventory)
     refusal,
   }));
   return {
-    datasets: [...plans.datasets, ...missing],
-    notes: [...selection.notes, ...plans.notes],
+    plans: {
+      datasets: [...plans.datasets, ...missing],
+      notes: [...selection.notes, ...plans.notes],
+    },
+    items,
   };
 }

@@ -1,0 +1,58 @@
+import { maxDestroys, type Rollback } from '../../schemas/conflict.ts';
+import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
+import { type Base, basesOf } from './bases.ts';
+import { isModified } from './evidence.ts';
+import { someOf } from './refusal.ts';
+import { isAfter } from './txg.ts';
+
+/** Something that a policy would do, or in words why it cannot. */
+export type Found<C> = { clearing: C } | { why: string };
+
+/**
+ * The target's dataset back to the newest common snapshot: what is newer there by its own createtxg goes, listed by guid, and
+ * whatever was written since. Both datasets hold their snapshots oldest first.
+ * @param listing what else the target has: a snapshot that something was cloned from cannot go
+ */
+export function rollbackTo(
+  common: Base | undefined,
+  source: DatasetEntry,
+  target: DatasetEntry,
+  listing: Inventory,
+): Found<Rollback> {
+  const { name } = target;
+  const to = target.snapshots.find(({ guid }) => guid === common?.guid);
+  if (to === undefined) return { why: `there is no common snapshot to go back to; ${rotateInstead}` };
+  const newer = target.snapshots.filter((entry) => isAfter(entry, to));
+  if (newer.length === 0 && !isModified(target)) {
+    return { why: `what is in the way is not newer than @${to.name}; ${rotateInstead}` };
+  }
+  const known = new Set(basesOf(source).map(({ guid }) => guid));
+  const shared = newer.filter(({ guid }) => known.has(guid));
+  if (shared.length > 0) {
+    return { why: `both have ${namesOf(shared)} as well, and not in the same order; ${rotateInstead}` };
+  }
+  const full = new Set(newer.map((entry) => `${name}@${entry.name}`));
+  const clone = listing.datasets.find(({ origin }) => origin !== undefined && full.has(origin.name));
+  if (clone) return { why: `${clone.name} there is a clone of ${clone.origin?.name}, which would have to go` };
+  const marks = target.bookmarks.filter((mark) => isAfter(mark, to));
+  if (marks.length > 0) {
+    const first = `${name}#${marks[0]?.name}`;
+    return { why: `ZFS goes back over no newer bookmark: zfs destroy "${first}" there first` };
+  }
+  if (newer.length > maxDestroys) {
+    return {
+      why: `${newer.length} snapshots would have to go, and more than ${maxDestroys} at once are not destroyed; ${rotateInstead}`,
+    };
+  }
+  return {
+    clearing: {
+      kind: 'rollback',
+      to: { name: `${name}@${to.name}`, guid: to.guid },
+      destroys: newer.map((entry) => ({ name: entry.name, guid: entry.guid })),
+    },
+  };
+}
+
+const rotateInstead = '--conflict rotate moves it aside and loses nothing';
+
+const namesOf = (entries: readonly { name: string }[]): string => someOf(entries.map(({ name }) => name));

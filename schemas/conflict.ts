@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { datasetSchema, guidSchema, leafSchema, snapshotSchema } from './names.ts';
+
+/**
+ * What may be done to a target that stands in the way of a plan.
+ * - `refuse`: nothing
+ * - `rollback`: to the newest common snapshot; what is newer there is destroyed, and only what the plan lists
+ * - `rotate`: it is renamed aside and begun anew, as a clone of the common snapshot where there is one; nothing is lost
+ */
+export const conflictPolicySchema = z.enum(['refuse', 'rollback', 'rotate']);
+
+/** What a receiver has to be told that it may let happen. */
+export const allowedConflictSchema = conflictPolicySchema.exclude(['refuse']);
+
+/** Snapshots that one rollback destroys at most, so that a step fits in a message. */
+export const maxDestroys = 1000;
+
+const rollbackSchema = z.strictObject({
+  kind: z.literal('rollback'),
+  /** The target's snapshot that becomes its newest. */
+  to: z.strictObject({ name: snapshotSchema, guid: guidSchema }),
+  /** All that is newer, oldest first, by names without their dataset; none where only something was written since. */
+  destroys: z.array(z.strictObject({ name: leafSchema, guid: guidSchema })).max(maxDestroys),
+});
+
+const renameSchema = z.strictObject({
+  kind: z.literal('rename'),
+  from: datasetSchema,
+  to: datasetSchema,
+  /** Of the dataset that is renamed. */
+  guid: guidSchema,
+});
+
+/** What is done to the target before the first step of a dataset's chain is received. */
+export const clearingSchema = z.discriminatedUnion('kind', [rollbackSchema, renameSchema]);
+
+export type ConflictPolicy = z.infer<typeof conflictPolicySchema>;
+export type AllowedConflict = z.infer<typeof allowedConflictSchema>;
+export type Rollback = z.infer<typeof rollbackSchema>;
+export type Rename = z.infer<typeof renameSchema>;
+export type Clearing = z.infer<typeof clearingSchema>;

@@ -1,0 +1,309 @@
+import { describe, expect, it } from 'vitest';
+import { plan } from '../../lib/plan/plan.ts';
+import { clearingSchema, maxDestroys } from '../../schemas/conflict.ts';
+import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
+import { planSchema, type SendRequest } from '../../schemas/plan.ts';
+import { dataset, inventory, request, short } from './plan-history.ts';
+
+const name = 'zones/test';
+const zones = dataset('zones', '');
+
+/** One dataset each side, and what else the target has. */
+function planned(source: string, target: DatasetEntry, more: Partial<SendRequest> = {}, others: DatasetEntry[] = []) {
+  const result = plan(
+    request(name, more),
+    inventory('src', dataset(name, source)),
+    inventory('dst', zones, target, ...others),
+  );
+  expect(planSchema.parse(result)).toEqual(result);
+  return {
+    result,
+    steps: short(result),
+    before: result.ok ? result.steps.map((step) => step.before) : [],
+    notes: result.ok ? (result.notes ?? []).map((note) => `${note.kind} ${note.dataset}: ${note.message}`) : [],
+    message: result.ok ? '' : result.error.message,
+  };
+}
+
+const rollback = { conflict: 'rollback' } as const;
+const rotate = { conflict: 'rotate' } as const;
+
+describe('refuse', () => {
+  it.each([undefined, 'refuse'] as const)('is what %s means: nothing is done to the target', (conflict) => {
+    const { steps, message } = planned('@a,1 @b,2', dataset(name, '@a,1 @x,7'), conflict && { conflict });
+    expect(steps).toBe('DIVERGED');
+    expect(message).toMatch(/--conflict rollback.*--conflict rotate/);
+  });
+
+  it('plans the steps into a target that was only written to, and zfs receive will see', () => {
+    expect(planned('@a,1 @b,2', dataset(name, '@a,1', { written: 5 }))).toMatchObject({
+      steps: ['@a -> @b'],
+      before: [undefined],
+    });
+  });
+
+  it('tells in its evidence what was written since the newest snapshot', () => {
+    const { result, message } = planned('@a,1 @b,2', dataset(name, '@a,1 @x,7', { written: 4096 }));
+    expect(result).toMatchObject({ evidence: { newestCommon: 'a', targetOnly: ['x'], modified: 4096 } });
+    expect(message).toContain('4096 bytes written on dst');
+    expect(planned('@a,1 @b,2', dataset(name, '@a,1 @x,7')).result).toMatchObject({
+      evidence: expect.not.objectContaining({ modified: expect.anything() }),
+    });
+  });
+});
+
+describe('rollback', () => {
+  it('destroys exactly what is newer than the newest common snapshot there, before the first step', () => {
+    const { steps, before, notes } = planned('@a,1 @b,2 @c,3 @d,4', dataset(name, '@a,1 @b,2 @x,70 @y,71'), rollback);
+    expect(steps).toEqual(['@b -> @c', '@c -> @d']);
+    expect(before).toEqual([
+      {
+        kind: 'rollback',
+        to: { name: 'zones/test@b', guid: '2' },
+        destroys: [
+          { name: 'x', guid: '70' },
+          { name: 'y', guid: '71' },
+        ],
+      },
+      undefined,
+    ]);
+    expect(clearingSchema.parse(before[0])).toEqual(before[0]);
+    expect(notes).toEqual([
+      'rollback zones/test: zones/test on dst is rolled back to @b; @x, @y there will be DESTROYED',
+    ]);
+  });
+
+  it('goes by the target’s own order and names, and by the source’s bookmarks too', () => {
+    const { steps, before } = planned('#a,1 @b,2', dataset(name, '@mine,7,5 @here,1,10 @x,8,11'), rollback);
+    expect(steps).toEqual(['#a -> @b']);
+    expect(before).toMatchObject([{ to: { name: 'zones/test@here', guid: '1' }, destroys: [{ name: 'x' }] }]);
+  });
+
+  it('destroys no snapshot where the target was only written to, and says what is lost', () => {
+    const { before, notes } = planned('@a,1 @b,2', dataset(name, '@a,1', { written: 4096 }), rollback);
+    expect(before).toEqual([{ kind: 'rollback', to: { name: 'zones/test@a', guid: '1' }, destroys: [] }]);
+    expect(notes).toEqual([
+      'rollback zones/test: zones/test on dst is rolled back to @a; no snapshot is destroyed; the 4096 bytes written ' +
+        'there since the newest snapshot will be lost',
+    ]);
+  });
+
+  it('does nothing where nothing is to be sent, and says so', () => {
+    for (const conflict of [rollback, rotate]) {
+      const { steps, notes } = planned('@a,1 @b,2', dataset(name, '@a,1 @b,2 @x,7'), conflict);
+      expect(steps).toEqual([]);
+      expect(notes).toEqual([
+        'skipped zones/test: zones/test on dst has gone its own way (@x) and stays as it is: nothing has to be sent to it',
+      ]);
+    }
+    expect(planned('@a,1', dataset(name, '@a,1', { written: 9 }), rollback)).toMatchObject({ steps: [], notes: [] });
+  });
+
+  it('says that a snapshot that has to go is held', () => {
+    const target = dataset(name, '@a,1 @x,7');
+    const held = { ...target, snapshots: target.snapshots.map((one) => ({ ...one, userrefs: one.name === 'x' ? 1 : 0 })) };
+    expect(planned('@a,1 @b,2', held, rollback).notes[0]).toContain('@x has a hold');
+  });
+
+  it.each([
+    ['no common snapshot', '@a,1', dataset(name, '@x,7'), [], /no common snapshot.*--conflict rotate/],
+    [
+      'a clone of what would have to go',
+      '@a,1 @b,2',
+      dataset(name, '@a,1 @x,7'),
+      [dataset('zones/clone', '', { origin: { name: 'zones/test@x', guid: '7' } })],
+      /zones\/clone there is a clone of zones\/test@x/,
+    ],
+    ['a newer bookmark', '@a,1 @b,2', dataset(name, '@a,1 @x,7 #m,7'), [], /zfs destroy "zones\/test#m"/],
+    ['common snapshots in another order', '@a,1 @b,2 @c,3', dataset(name, '@b,2,10 @a,1,11'), [], /@a as well/],
+    ['a taken name that is older', '@b,2 @daily,3', dataset(name, '@daily,1 @b,2'), [], /not newer than @b/],
+  ])('refuses for %s', (_, source, target, others, words) => {
+    const { steps, message } = planned(source, target, rollback, others);
+    expect(steps).toBe('DIVERGED');
+    expect(message).toMatch(words);
+    expect(message).toContain('--conflict rollback does not help');
+  });
+
+  it('refuses what exists without a snapshot, and more snapshots than one step can name', () => {
+    expect(planned('@a,1', dataset(name, ''), rollback).steps).toBe('EXISTS');
+    const many = Array.from({ length: maxDestroys + 1 }, (_, at) => `@s${at},${at + 10}`).join(' ');
+    expect(planned('@a,1 @b,2', dataset(name, `@a,1 ${many}`), rollback).message).toContain('1001 snapshots');
+  });
+
+  it('goes back no further than the newest common for one incremental from an older base', () => {
+    expect(planned('@a,1 @b,2 @c,3', dataset(name, '@a,1 @b,2 @x,7'), { ...rollback, from: '@a' }).steps).not.toEqual(
+      expect.arrayContaining(['@a -> @c']),
+    );
+    const one = plan(
+      request('zones/test@c', { ...rollback, from: '@a' }),
+      inventory('src', dataset(name, '@a,1 @b,2 @c,3')),
+      inventory('dst', zones, dataset(name, '@a,1 @b,2 @x,7')),
+    );
+    expect(short(one)).toBe('DIVERGED');
+    expect(
+      plan(
+        request('zones/test@c', { ...rollback, from: '@b' }),
+        inventory('src', dataset(name, '@a,1 @b,2 @c,3')),
+        inventory('dst', zones, dataset(name, '@a,1 @b,2 @x,7')),
+      ),
+    ).toMatchObject({ ok: true, steps: [{ before: { kind: 'rollback', destroys: [{ name: 'x' }] } }] });
+  });
+});
+
+describe('rotate', () => {
+  const guid = dataset(name, '').guid;
+
+  it('renames what diverged by the createtxg of the common snapshot there, and begins anew as a clone of that', () => {
+    const { result, steps, before, notes } = planned('@a,1 @b,2 @c,3', dataset(name, '@a,1,40 @x,70,41'), rotate);
+    expect(steps).toEqual(['@a -> @b', '@b -> @c']);
+    expect(before).toEqual([
+      { kind: 'rename', from: 'zones/test', to: 'zones/test_diverged_40', guid },
+      undefined,
+    ]);
+    expect(result).toMatchObject({ steps: [{ origin: 'zones/test_diverged_40@a' }, {}] });
+    expect(result.ok && result.steps[1]).not.toHaveProperty('origin');
+    expect(notes).toEqual([
+      'rename zones/test: zones/test on dst is renamed to zones/test_diverged_40 with all it has, and zones/test begins ' +
+        'as a clone of zones/test_diverged_40@a; nothing is lost',
+    ]);
+  });
+
+  it('renames what was only written to as well', () => {
+    expect(planned('@a,1 @b,2', dataset(name, '@a,1', { written: 1 }), rotate)).toMatchObject({
+      steps: ['@a -> @b'],
+      before: [{ kind: 'rename', to: 'zones/test_diverged_1' }],
+    });
+  });
+
+  it.each([
+    ['snapshots of its own only', dataset(name, '@x,70', { createtxg: '33' })],
+    ['no snapshot at all', dataset(name, '', { createtxg: '33' })],
+  ])('renames a dataset with %s by its own createtxg, and seeds', (_, target) => {
+    const { steps, before, notes } = planned('@a,1 @b,2', target, rotate);
+    expect(steps).toEqual(['full @a', '@a -> @b']);
+    expect(before[0]).toEqual({ kind: 'rename', from: 'zones/test', to: 'zones/test_diverged_33', guid });
+    expect(notes[0]).toContain('zones/test is sent whole');
+  });
+
+  it('makes room for a name that is taken by an older snapshot, and for exactly one full stream', () => {
+    expect(planned('@b,2 @daily,3', dataset(name, '@daily,1 @b,2'), rotate)).toMatchObject({
+      steps: ['@b -> @daily'],
+      before: [{ to: 'zones/test_diverged_2' }],
+    });
+    const one = plan(
+      request('zones/test@b', { ...rotate, full: true }),
+      inventory('src', dataset(name, '@a,1 @b,2')),
+      inventory('dst', zones, dataset(name, '@x,7')),
+    );
+    expect(one).toMatchObject({ ok: true, steps: [{ type: 'full', before: { kind: 'rename' } }] });
+  });
+
+  it('takes the next number where the name is taken', () => {
+    const taken = [dataset('zones/test_diverged_40', '@o,90'), dataset('zones/test_diverged_40_2', '')];
+    expect(planned('@a,1 @b,2', dataset(name, '@a,1,40 @x,70,41'), rotate, taken).before[0]).toMatchObject({
+      to: 'zones/test_diverged_40_3',
+    });
+  });
+
+  it('plans the same once the renaming is done, and while the first stream is interrupted', () => {
+    const aside = dataset('zones/test_diverged_40', '@a,1,40 @x,70,41');
+    const source = inventory('src', dataset(name, '@a,1 @b,2'));
+    const after = { ok: true, steps: [{ from: { guid: '1' }, origin: 'zones/test_diverged_40@a' }] };
+    const begun = dataset(name, '', { resumeToken: '1-a', origin: { name: 'zones/test_diverged_40@a', guid: '1' } });
+    for (const there of [[aside], [aside, begun]]) {
+      const result = plan(request(name, rotate), source, inventory('dst', zones, ...there));
+      expect(result).toMatchObject(after);
+      expect(result.ok && result.steps[0]).not.toHaveProperty('before');
+    }
+  });
+
+  it('with -c depends on nothing that was there before', () => {
+    expect(planned('@a,1 @b,2', dataset(name, '@a,1 @x,70'), { ...rotate, selfContained: true }).steps).toEqual([
+      'full @a',
+      '@a -> @b',
+    ]);
+  });
+
+  it('moves no dataset that has others below it, and no pool', () => {
+    const { steps, message } = planned('@a,1 @b,2', dataset(name, '@a,1 @x,7'), rotate, [dataset('zones/test/kid', '')]);
+    expect(steps).toBe('DIVERGED');
+    expect(message).toContain('zones/test/kid below it would move along');
+    const pool = plan(
+      request(name, { ...rotate, to: { host: 'dst', dataset: 'zones' } }),
+      inventory('src', dataset(name, '@a,1 @b,2')),
+      inventory('dst', dataset('zones', '@a,1 @x,7')),
+    );
+    expect(pool).toMatchObject({ ok: false, error: { message: expect.stringContaining('zones is a pool') } });
+  });
+});
+
+describe('a dataset that was renamed at the source', () => {
+  const source = (...more: DatasetEntry[]): Inventory =>
+    inventory('src', dataset('zones/p', '@a,1 @b,2'), dataset('zones/p/new', '@a,11 @b,12'), ...more);
+  const target = (old: string, ...more: DatasetEntry[]): Inventory =>
+    inventory('dst', dataset('zones', ''), dataset('zones/p', '@a,1 @b,2'), dataset('zones/p/old', old), ...more);
+  const ask = request('zones/p', { ...rotate, package: 'replication' });
+
+  it('is followed by a renaming on the target, with what lies below it, before its first step', () => {
+    const result = plan(
+      ask,
+      source(dataset('zones/p/new/kid', '@a,21 @b,22')),
+      target('@a,11', dataset('zones/p/old/kid', '@a,21')),
+    );
+    const guid = dataset('zones/p/old', '').guid;
+    expect(result).toMatchObject({
+      ok: true,
+      steps: [
+        { target: 'zones/p/new', before: { kind: 'rename', from: 'zones/p/old', to: 'zones/p/new', guid } },
+        { target: 'zones/p/new/kid', from: { guid: '21' } },
+      ],
+      notes: [
+        {
+          kind: 'rename',
+          dataset: 'zones/p/old',
+          message: 'zones/p/old on dst is renamed to zones/p/new, as zones/p/new was on src',
+        },
+      ],
+    });
+    expect(result.ok && result.refused).toBeUndefined();
+  });
+
+  it('is left alone, with words, under another policy, where it has diverged, and where nothing is to be sent', () => {
+    for (const [request, there, words] of [
+      [{ ...ask, conflict: 'rollback' }, target('@a,11'), /--conflict rotate does that/],
+      [ask, target('@a,11 @x,70'), /zones\/p\/old has diverged/],
+      [ask, target('@a,11 @b,12'), /nothing would be sent/],
+    ] as const) {
+      const result = plan(request, source(), there);
+      expect(result).toMatchObject({ ok: true, steps: [], refused: [{ error: { code: 'EXISTS' } }] });
+      expect(result.ok && result.refused?.[0]?.error.message).toMatch(words);
+    }
+  });
+
+  it('is not taken for one that was moved aside', () => {
+    const result = plan(
+      ask,
+      source(),
+      inventory('dst', dataset('zones', ''), dataset('zones/p', '@a,1 @b,2'), dataset('zones/p/new_diverged_11', '@a,11')),
+    );
+    expect(result).toMatchObject({ ok: true, steps: [{ origin: 'zones/p/new_diverged_11@a' }] });
+  });
+});
+
+it('in a package each dataset is cleared for itself, and clones find their origin where it then is', () => {
+  const source = inventory(
+    'src',
+    dataset('zones/p', '@a,1 @b,2'),
+    dataset('zones/p/c', '@k,31', { origin: { name: 'zones/p/o@a', guid: '11' } }),
+    dataset('zones/p/o', '@a,11 @b,12'),
+  );
+  const target = inventory('dst', dataset('zones', ''), dataset('zones/p', '@a,1'), dataset('zones/p/o', '@a,11,50 @x,7,51'));
+  const result = plan(request('zones/p', { ...rotate, package: 'replication' }), source, target);
+  expect(result).toMatchObject({
+    ok: true,
+    steps: expect.arrayContaining([
+      expect.objectContaining({ target: 'zones/p/o', origin: 'zones/p/o_diverged_50@a', before: expect.anything() }),
+      expect.objectContaining({ target: 'zones/p/c', origin: 'zones/p/o_diverged_50@a' }),
+    ]),
+  });
+});
