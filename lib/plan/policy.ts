@@ -1,9 +1,10 @@
-import type { Clearing } from '../../schemas/conflict.ts';
+import type { Clearing, Rename } from '../../schemas/conflict.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
+import { datasetOf } from '../../schemas/names.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import { follow, lastOf, moveAside } from './aside.ts';
 import { newestCommon } from './bases.ts';
-import { cleared } from './clearing.ts';
+import { cleared, nameAfter } from './clearing.ts';
 import { clearingNote, untouchedNote } from './clearing-notes.ts';
 import { isModified } from './evidence.ts';
 import type { DatasetPlan, DatasetPlans } from './items.ts';
@@ -31,7 +32,7 @@ interface Cleared {
  */
 export function underPolicy(
   policy: 'rollback' | 'rotate',
-  source: { host: string },
+  source: Inventory,
   target: Inventory,
   draftOn: (target: Inventory) => Draft | Refusal,
 ): DatasetPlans | Refusal {
@@ -50,20 +51,29 @@ export function underPolicy(
       listing = target;
       continue;
     }
+    // a name that one leaves behind, by following, is in nobody's way any more
+    const followers = draft.items.filter(({ formerly }) => formerly !== undefined);
+    const others = draft.items.filter(({ formerly }) => formerly === undefined);
+    if (!choose(followers, byName) && !choose(others, byName)) {
+      return finished(policy, draft.plans, { chosen, hindered, target, source });
+    }
+  }
+
+  /** Is there one more? */
+  function choose(items: readonly Item[], byName: ReadonlyMap<string, DatasetPlan>): boolean {
     const before = chosen.size;
-    for (const item of draft.items) {
+    for (const item of items) {
       const { name } = item.dataset;
       const plan = byName.get(name);
       if (!plan || chosen.has(name) || hindered.has(name)) continue;
-      const found = clearingFor(policy, item, plan, listing);
-      if (!found) continue;
-      if ('why' in found) hindered.set(name, found.why);
-      else {
+      const found = clearingFor(policy, item, plan, source, listing);
+      if (found && 'why' in found) hindered.set(name, found.why);
+      else if (found) {
         chosen.set(name, found);
         listing = cleared(listing, found.clearing);
       }
     }
-    if (chosen.size === before) return finished(policy, draft.plans, { chosen, hindered, target, source });
+    return chosen.size > before;
   }
 }
 
@@ -71,6 +81,7 @@ function clearingFor(
   policy: 'rollback' | 'rotate',
   item: Item,
   { steps, refusal }: DatasetPlan,
+  source: Inventory,
   listing: Inventory,
 ): Cleared | { why: string } | undefined {
   if (item.formerly !== undefined) {
@@ -84,11 +95,11 @@ function clearingFor(
   const common = newestCommon(dataset, there);
   const last = lastOf(wanted);
   if (common && !(last && isAfter(last, common))) {
-    const back = rollbackTo(common, dataset, there, { ...listing, datasets: [] });
+    const back = rollbackTo(common, source, there, { ...listing, datasets: [] });
     return 'clearing' in back ? { ...back, spared: true } : undefined;
   }
   return acting(
-    policy === 'rollback' ? rollbackTo(common, dataset, there, listing) : moveAside(there, common, listing),
+    policy === 'rollback' ? rollbackTo(common, source, there, listing) : moveAside(there, common, listing),
   );
 }
 
@@ -118,7 +129,29 @@ function finished(policy: string, plans: DatasetPlans, { chosen, hindered, targe
     notes.push(clearingNote(plan, found.clearing, { first, target, source }));
     return { ...plan, steps: [before, ...rest] };
   });
-  return { datasets, notes };
+  return { datasets: withOriginsInTime(followersFirst(datasets)), notes };
+}
+
+const renameIn = ({ steps: [first] }: DatasetPlan): Rename | undefined =>
+  first?.before?.kind === 'rename' ? first.before : undefined;
+
+/** They need nothing but what is there, and others go to where they were, or below where they will be. */
+function followersFirst(plans: readonly DatasetPlan[]): DatasetPlan[] {
+  const follows = (plan: DatasetPlan): boolean => renameIn(plan)?.to === plan.target;
+  return [...plans.filter(follows), ...plans.filter((plan) => !follows(plan))];
+}
+
+/** A clone that comes before its origin is renamed finds it under the name that it still has. */
+function withOriginsInTime(plans: readonly DatasetPlan[]): DatasetPlan[] {
+  const ahead = new Map(plans.flatMap((plan) => renameIn(plan) ?? []).map((rename) => [rename.to, rename]));
+  return plans.map((plan) => {
+    const own = renameIn(plan);
+    if (own) ahead.delete(own.to);
+    const [first, ...rest] = plan.steps;
+    const later = first?.origin === undefined ? undefined : ahead.get(datasetOf(first.origin));
+    if (!first || !later) return plan;
+    return { ...plan, steps: [{ ...first, origin: nameAfter(first.origin ?? '', { from: later.to, to: later.from }) }, ...rest] };
+  });
 }
 
 const hinderedBy = ({ error, ...rest }: Refusal, policy: string, why: string): Refusal => ({

@@ -2,7 +2,6 @@ import { maxDestroys, type Rollback } from '../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { type Base, basesOf } from './bases.ts';
 import { isModified } from './evidence.ts';
-import { someOf } from './refusal.ts';
 import { isAfter } from './txg.ts';
 
 /** Something that a policy would do, or in words why it cannot. */
@@ -10,12 +9,13 @@ export type Found<C> = { clearing: C } | { why: string };
 
 /**
  * The target's dataset back to the newest common snapshot: what is newer there by its own createtxg goes, listed by guid, and
- * whatever was written since. Both datasets hold their snapshots oldest first.
+ * whatever was written since. Nothing goes that the source still has, in whatever dataset: a promotion may have moved it.
+ * @param target with its snapshots oldest first
  * @param listing what else the target has: a snapshot that something was cloned from cannot go
  */
 export function rollbackTo(
   common: Base | undefined,
-  source: DatasetEntry,
+  source: Inventory,
   target: DatasetEntry,
   listing: Inventory,
 ): Found<Rollback> {
@@ -26,10 +26,11 @@ export function rollbackTo(
   if (newer.length === 0 && !isModified(target)) {
     return { why: `what is in the way is not newer than @${to.name}; ${rotateInstead}` };
   }
-  const known = new Set(basesOf(source).map(({ guid }) => guid));
-  const shared = newer.filter(({ guid }) => known.has(guid));
-  if (shared.length > 0) {
-    return { why: `both have ${namesOf(shared)} as well, and not in the same order; ${rotateInstead}` };
+  const going = new Set(newer.map(({ guid }) => guid));
+  const known = source.datasets.flatMap(basesOf).find(({ guid }) => going.has(guid));
+  if (known) {
+    const shared = newer.find(({ guid }) => guid === known.guid);
+    return { why: `${source.host} still has @${shared?.name}, in another dataset or another order; ${rotateInstead}` };
   }
   const full = new Set(newer.map((entry) => `${name}@${entry.name}`));
   const clone = listing.datasets.find(({ origin }) => origin !== undefined && full.has(origin.name));
@@ -54,5 +55,3 @@ export function rollbackTo(
 }
 
 const rotateInstead = '--conflict rotate moves it aside and loses nothing';
-
-const namesOf = (entries: readonly { name: string }[]): string => someOf(entries.map(({ name }) => name));

@@ -15,7 +15,8 @@ export interface Move {
     | 'rename snapshot'
     | 'bookmark'
     | 'destroy'
-    | 'destroy snapshot';
+    | 'destroy snapshot'
+    | 'write';
   which: number;
   where: number;
   name: string;
@@ -33,6 +34,8 @@ const weights: Record<Move['op'], number> = {
   bookmark: 2,
   destroy: 1,
   'destroy snapshot': 3,
+  // only where a history asks for it: what a source was written to does not show
+  write: 0,
 };
 
 export const anyMove = (only?: readonly Move['op'][]): fc.Arbitrary<Move> =>
@@ -73,6 +76,8 @@ export function commandOf(model: PoolModel, move: Move, places: (name: string) =
     case 'snapshot':
     case 'snapshot -r':
       return `${op} ${dataset}@${name}${where % 10}`;
+    case 'write':
+      return `write ${dataset}`;
     case 'promote':
       return `promote ${
         pick(

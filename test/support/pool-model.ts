@@ -1,3 +1,4 @@
+import type { Clearing } from '../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf, isWithin, leafOf, parentOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
@@ -19,6 +20,8 @@ interface Dataset {
   origin?: Snap;
   snapshots: Snap[];
   bookmarks: Snap[];
+  /** Something was written since the newest snapshot. */
+  modified?: boolean;
 }
 
 /** Guids that no two models share, in one run always the same. */
@@ -66,6 +69,8 @@ export class PoolModel {
         return first.includes('@') ? this.#renameSnapshot(first, second) : this.#rename(first, second);
       case 'bookmark':
         return this.#bookmark(first, second);
+      case 'write':
+        return this.#write(first);
       case 'destroy':
         return first.includes('@') ? this.#destroySnapshot(first) : this.#destroy(first);
       default:
@@ -79,7 +84,7 @@ export class PoolModel {
     for (const [name, { snapshots }] of this.datasets)
       for (const snap of snapshots) names.set(snap, `${name}@${snap.name}`);
     const datasets = [...this.datasets].map(([name, dataset]): DatasetEntry => {
-      const { type, guid, createtxg, origin, snapshots, bookmarks } = dataset;
+      const { type, guid, createtxg, origin, snapshots, bookmarks, modified } = dataset;
       const originName = origin && names.get(origin);
       return {
         name,
@@ -88,7 +93,7 @@ export class PoolModel {
         createtxg: String(createtxg),
         used: 0,
         referenced: 0,
-        written: 0,
+        written: modified ? 1 : 0,
         encryption: 'off',
         ...(origin && originName && { origin: { name: originName, guid: origin.guid } }),
         snapshots: snapshots.map(entryOf),
@@ -126,10 +131,34 @@ export class PoolModel {
     } else {
       must(!isClones, "a clone's stream goes into a dataset that exists");
       must(existing?.snapshots.at(-1)?.guid === step.from.guid, 'the base is not the newest on the target');
+      must(!existing?.modified, 'the target was modified');
     }
     const into = this.datasets.get(step.target);
     must(!into?.snapshots.some((snap) => snap.name === leaf), 'the name is taken');
     into?.snapshots.push({ name: leaf, guid: step.to.guid, createtxg: this.#tick() });
+  }
+
+  /** Does what a receiver does to its target before it receives, or throws where it would refuse. */
+  clear(clearing: Clearing): void {
+    const must = (fact: boolean, what: string) => {
+      if (!fact) throw new Error(`${what}: ${JSON.stringify(clearing)}`);
+    };
+    if (clearing.kind === 'rename') {
+      must(this.datasets.get(clearing.from)?.guid === clearing.guid, 'another dataset would be renamed');
+      must(this.#rename(clearing.from, clearing.to), 'cannot be renamed');
+      return;
+    }
+    const name = datasetOf(clearing.to.name);
+    const to = this.find(clearing.to.name);
+    must(to?.guid === clearing.to.guid, 'there is nothing to go back to');
+    for (const { name: leaf, guid } of clearing.destroys) {
+      must(this.find(`${name}@${leaf}`)?.guid === guid, 'another snapshot would be destroyed');
+      must(this.#destroySnapshot(`${name}@${leaf}`), 'a snapshot cannot be destroyed');
+    }
+    const dataset = this.datasets.get(name);
+    must(dataset?.snapshots.at(-1) === to, 'something newer is there');
+    must(!dataset?.bookmarks.some(({ createtxg }) => to && createtxg > to.createtxg), 'a newer bookmark is there');
+    if (dataset) dataset.modified = false;
   }
 
   /** A snapshot or bookmark by its full name. */
@@ -173,7 +202,10 @@ export class PoolModel {
     const all = recursive ? this.#below(root) : this.#below(root).filter(([name]) => name === root);
     if (all.length === 0 || all.some(([, { snapshots }]) => snapshots.some(({ name }) => name === leaf))) return false;
     const createtxg = this.#tick();
-    for (const [, { snapshots }] of all) snapshots.push({ name: leaf, guid: this.#guid(), createtxg });
+    for (const [, dataset] of all) {
+      dataset.snapshots.push({ name: leaf, guid: this.#guid(), createtxg });
+      dataset.modified = false;
+    }
     return true;
   }
 
@@ -222,6 +254,12 @@ export class PoolModel {
     if (!snap || this.find(mark)) return false;
     this.datasets.get(datasetOf(name))?.bookmarks.push({ ...snap, name: leafOf(mark) ?? '' });
     return true;
+  }
+
+  #write(name: string): boolean {
+    const dataset = this.datasets.get(name);
+    if (dataset) dataset.modified = true;
+    return dataset !== undefined;
   }
 
   #destroySnapshot(name: string): boolean {

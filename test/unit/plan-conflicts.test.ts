@@ -115,7 +115,7 @@ describe('rollback', () => {
       /zones\/clone there is a clone of zones\/test@x/,
     ],
     ['a newer bookmark', '@a,1 @b,2', dataset(name, '@a,1 @x,7 #m,7'), [], /zfs destroy "zones\/test#m"/],
-    ['common snapshots in another order', '@a,1 @b,2 @c,3', dataset(name, '@b,2,10 @a,1,11'), [], /@a as well/],
+    ['common snapshots in another order', '@a,1 @b,2 @c,3', dataset(name, '@b,2,10 @a,1,11'), [], /src still has @a/],
     ['a taken name that is older', '@b,2 @daily,3', dataset(name, '@daily,1 @b,2'), [], /not newer than @b/],
   ])('refuses for %s', (_, source, target, others, words) => {
     const { steps, message } = planned(source, target, rollback, others);

@@ -1,0 +1,178 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { plan } from '../../lib/plan/plan.ts';
+import { isWithin } from '../../schemas/names.ts';
+import type { Plan, SendRequest } from '../../schemas/plan.ts';
+import { anyMove, type Move, play } from '../support/histories.ts';
+import { PoolModel } from '../support/pool-model.ts';
+
+/** `tank/r` goes to `dozer/b/r`; then both sides go their own way. */
+interface Case {
+  before: Move[];
+  after: Move[];
+  there: Move[];
+  packaged: boolean;
+  selfContained: boolean;
+}
+
+const root = 'tank/r';
+const home = 'dozer/b/r';
+const moves = (maxLength: number, only?: readonly Move['op'][]) => fc.array(anyMove(only), { maxLength });
+const anyCase: fc.Arbitrary<Case> = fc.record({
+  before: moves(15),
+  after: moves(8),
+  there: moves(8, ['snapshot', 'snapshot -r', 'destroy snapshot', 'rename snapshot', 'clone', 'bookmark', 'create', 'write']),
+  packaged: fc.boolean(),
+  selfContained: fc.constantFrom(false, false, true),
+});
+
+function carryOut(source: PoolModel, target: PoolModel, result: Plan): void {
+  if (!result.ok) return;
+  const made = new Set(result.notes?.filter(({ kind }) => kind === 'placeholder').map(({ dataset }) => dataset));
+  for (const step of result.steps) {
+    if (step.before) target.clear(step.before);
+    target.receive(step, source, made);
+  }
+}
+
+function worldOf(one: Case) {
+  const source = new PoolModel('src', 'tank').run('create tank/r', 'snapshot -r tank@begin');
+  const target = new PoolModel('dst', 'dozer', { next: 500_000 });
+  const told = play(source, one.before, (name) => isWithin(name, root));
+  const ask = (conflict: SendRequest['conflict']): SendRequest => ({
+    dataset: root,
+    to: { host: 'dst', dataset: home },
+    ...(one.packaged && { package: 'replication' }),
+    selfContained: one.selfContained,
+    ...(conflict && { conflict }),
+  });
+  const planned = (conflict?: SendRequest['conflict']) => plan(ask(conflict), source.inventory(), target.inventory());
+  carryOut(source, target, planned());
+  told.push(...play(source, one.after, (name) => isWithin(name, root)));
+  told.push(...play(target, one.there, (name) => isWithin(name, home)).map((command) => `on the target: ${command}`));
+  if (source.do(`snapshot -r ${root}@last`)) told.push(`snapshot -r ${root}@last`);
+  return { source, target, planned, told };
+}
+
+/** Every snapshot by its own guid and its dataset's, whatever they are called. */
+const snapshotsOf = (model: PoolModel) =>
+  new Set([...model.datasets.values()].flatMap((one) => one.snapshots.map(({ guid }) => `${guid} in ${one.guid}`)));
+
+const datasetsOf = (model: PoolModel) => new Map([...model.datasets].map(([name, one]) => [one.guid, name]));
+
+const clearingsIn = (result: Plan) => (result.ok ? result.steps.flatMap(({ before }) => before ?? []) : []);
+
+/** What both have, of the source's datasets by name: the slow way. */
+const known = (source: PoolModel): Set<string> =>
+  new Set([...source.datasets.values()].flatMap((one) => [...one.snapshots, ...one.bookmarks].map(({ guid }) => guid)));
+
+const runs = { numRuns: 3000 };
+
+describe('whatever happened to both sides', () => {
+  it('under refuse nothing is ever done to the target (I5)', () => {
+    fc.assert(
+      fc.property(anyCase, (one) => {
+        const { planned } = worldOf(one);
+        const result = planned('refuse');
+        expect(result).toEqual(planned());
+        expect(clearingsIn(result)).toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('under rollback only what is listed goes, which is newer than the newest common snapshot, and no dataset (I5)', () => {
+    let cleared = 0;
+    let destroyed = 0;
+    fc.assert(
+      fc.property(anyCase, (one) => {
+        const { source, target, planned, told } = worldOf(one);
+        const [snapshots, datasets] = [snapshotsOf(target), datasetsOf(target)];
+        const result = planned('rollback');
+        const clearings = clearingsIn(result);
+        const listed = new Set(
+          clearings.flatMap((clearing) => (clearing.kind === 'rollback' ? clearing.destroys : [])).map(({ guid }) => guid),
+        );
+        try {
+          expect(clearings.every(({ kind }) => kind === 'rollback')).toBe(true);
+          const common = known(source);
+          for (const clearing of clearings) {
+            if (clearing.kind !== 'rollback') continue;
+            const { snapshots: there = [] } = target.datasets.get(clearing.to.name.split('@')[0] ?? '') ?? {};
+            const at = there.findIndex(({ guid }) => guid === clearing.to.guid);
+            expect(there.slice(at + 1).map(({ guid }) => guid)).toEqual(clearing.destroys.map(({ guid }) => guid));
+            expect(clearing.destroys.filter(({ guid }) => common.has(guid))).toEqual([]);
+          }
+          carryOut(source, target, result);
+          const has = snapshotsOf(target);
+          const gone = [...snapshots].filter((one) => !has.has(one)).map((one) => one.split(' ')[0]);
+          expect(gone.sort()).toEqual([...listed].sort());
+          for (const [guid, name] of datasets) expect(datasetsOf(target).get(guid)).toBe(name);
+          expect(clearingsIn(planned('rollback')), 'once is enough').toEqual([]);
+          if (result.ok && !result.refused) expect(planned('rollback')).toMatchObject({ ok: true, steps: [] });
+        } catch (error) {
+          throw new Error(`${told.join('\n')}\n${JSON.stringify(result, null, 1)}`, { cause: error });
+        }
+        cleared += clearings.length;
+        destroyed += listed.size;
+      }),
+      runs,
+    );
+    expect(cleared).toBeGreaterThan(100);
+    expect(destroyed).toBeGreaterThan(50);
+  });
+
+  it('under rotate no snapshot and no dataset is lost, and what was written stays where it was written', () => {
+    let aside = 0;
+    let followed = 0;
+    let clones = 0;
+    fc.assert(
+      fc.property(anyCase, (one) => {
+        const { source, target, planned, told } = worldOf(one);
+        const [snapshots, datasets] = [snapshotsOf(target), datasetsOf(target)];
+        const modified = [...target.datasets.values()].filter((dataset) => dataset.modified).map(({ guid }) => guid);
+        const result = planned('rotate');
+        try {
+          carryOut(source, target, result);
+          const [has, stand] = [snapshotsOf(target), datasetsOf(target)];
+          for (const one of snapshots) expect(has.has(one), one).toBe(true);
+          for (const guid of datasets.keys()) expect(stand.has(guid), `dataset ${guid}`).toBe(true);
+          for (const guid of modified) expect(target.datasets.get(stand.get(guid) ?? '')?.modified).toBe(true);
+          // what was in the way of a dataset that is refused may be there now
+          if (result.ok && !result.refused) expect(planned('rotate')).toMatchObject({ ok: true, steps: [] });
+        } catch (error) {
+          throw new Error(`${told.join('\n')}\n${JSON.stringify(result, null, 1)}`, { cause: error });
+        }
+        for (const step of result.ok ? result.steps : []) {
+          if (step.before?.kind !== 'rename') continue;
+          if (step.before.from === step.target) aside++;
+          else followed++;
+          if (step.origin) clones++;
+        }
+      }),
+      runs,
+    );
+    expect(aside).toBeGreaterThan(100);
+    expect(clones).toBeGreaterThan(50);
+    expect(followed).toBeGreaterThan(5);
+  });
+
+  it('a plan that was interrupted right after its clearing goes on where it was', () => {
+    fc.assert(
+      fc.property(anyCase, fc.constantFrom('rollback' as const, 'rotate' as const), (one, conflict) => {
+        const { target, planned, told } = worldOf(one);
+        const result = planned(conflict);
+        const [clearing] = clearingsIn(result);
+        if (!result.ok || !clearing) return;
+        target.clear(clearing);
+        const rest = planned(conflict);
+        // in whatever order: a dataset that was followed is one like others now
+        const without = (plans: Plan) =>
+          plans.ok && plans.steps.map(({ before: _, ...step }) => JSON.stringify(step)).toSorted();
+        expect(without(rest), told.join('\n')).toEqual(without(result));
+        expect(clearingsIn(rest)).toEqual(clearingsIn(result).slice(1));
+      }),
+      { numRuns: 1500 },
+    );
+  });
+});
