@@ -24,7 +24,9 @@ export const errorLines = ({ code, message }: ErrorBody, evidence?: Evidence, da
         `  newest common: ${evidence.newestCommon === null ? '-' : `@${evidence.newestCommon}`}`,
         `  source only:   ${names(evidence.sourceOnly)}`,
         `  target only:   ${names(evidence.targetOnly)}`,
-        ...(evidence.modified === undefined ? [] : [`  modified:      ${bytes(evidence.modified)} since its newest snapshot`]),
+        ...(evidence.modified === undefined
+          ? []
+          : [`  modified:      ${bytes(evidence.modified)} since its newest snapshot`]),
       ]
     : []),
 ];

@@ -20,6 +20,7 @@ export interface SendOptions {
   embed?: boolean;
   compressed?: boolean;
   props?: true;
+  conflict?: string;
 }
 
 /** May be given again and again. */
@@ -47,10 +48,17 @@ export const withSendOptions = (command: Command): Command =>
     .option('--no-embed', 'without')
     .option('--compressed', 'compressed blocks as they are on disk')
     .option('--no-compressed', 'without')
-    .option('-p, --props', "the datasets' properties too, but no mountpoint, canmount and shares");
+    .option('-p, --props', "the datasets' properties too, but no mountpoint, canmount and shares")
+    .option('--conflict <policy>', 'what may be done to a target that went its own way: refuse, rollback, rotate');
 
 /** What the options above mean together. */
 export const packageHelp = `
+A target that went its own way:
+  --conflict refuse    the default: it is left alone, and told what both sides have
+  --conflict rollback  it goes back to the newest common snapshot; its newer snapshots, those that plan lists, are destroyed
+  --conflict rotate    it is renamed aside, to NAME_diverged_TXG, and begun anew as a clone of the common snapshot; nothing is lost
+  The last two need the receiver's leave as well: conflicts: [rollback, rotate] in its receive.allow. See first: zpsend plan.
+
 Packages:
   -R and -r send the dataset and all below it. They may be joined with -c: -Rc, -rc. (-c is Solaris' "self-contained";
   it has nothing to do with compression.) Without -c, a clone needs its origin in the package or on the target.

@@ -1,5 +1,6 @@
 import { misfitOf } from '../lib/plan/misfit.ts';
 import { targetRoot } from '../lib/plan/naming.ts';
+import { type ConflictPolicy, conflictPolicySchema } from '../schemas/conflict.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { isWithin } from '../schemas/names.ts';
 import { maxParallel, type SendRequest, sendRequestSchema } from '../schemas/plan.ts';
@@ -48,8 +49,19 @@ function refuseOverlaps(requests: readonly SendRequest[]): void {
 }
 
 function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'dataset' | 'to'> {
-  const { from, full, replicate, recursive, selfContained, skipMissing, exclude, snapshots, parallel, bwlimit } =
-    options;
+  const {
+    from,
+    full,
+    replicate,
+    recursive,
+    selfContained,
+    skipMissing,
+    exclude,
+    snapshots,
+    parallel,
+    bwlimit,
+    conflict,
+  } = options;
   if (replicate && recursive) {
     throw usage('-R and -r exclude each other: -R sends intermediate snapshots, -r only the one that is named');
   }
@@ -65,6 +77,7 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     ...(parallel !== undefined && { parallel: parallelOf(parallel) }),
     ...(bwlimit !== undefined && { bwlimit: bwlimitOf(bwlimit) }),
     ...streamOf(options),
+    ...(conflict !== undefined && { conflict: conflictOf(conflict) }),
   };
 }
 
@@ -94,6 +107,12 @@ function bwlimitOf(text: string): number {
   const rate = Math.round(Number(count) * 1024 ** ' KMGT'.indexOf(unit.toUpperCase() || ' '));
   if (sendRequestSchema.shape.bwlimit.safeParse(rate).success) return rate;
   throw usage(`--bwlimit ${text}: bytes per second, at least 1K, as in 500K, 10M, 1G`);
+}
+
+function conflictOf(text: string): ConflictPolicy {
+  const policy = conflictPolicySchema.safeParse(text);
+  if (policy.success) return policy.data;
+  throw usage(`--conflict ${text}: ${conflictPolicySchema.options.join(', ')}`);
 }
 
 function parallelOf(text: string): number {

@@ -138,7 +138,8 @@ function inWords(
   { sourceOnly, targetOnly, modified }: Evidence,
 ): string {
   const start = common ? `newest common ${leafOfBase(common)}` : 'no common snapshot';
-  const written = modified === undefined ? '' : `; ${modified} bytes written on ${target.host} since its newest snapshot`;
+  const written =
+    modified === undefined ? '' : `; ${modified} bytes written on ${target.host} since its newest snapshot`;
   return `${start}; only on ${source.host}: ${someOf(sourceOnly)}; only on ${target.host}: ${someOf(targetOnly)}${written}`;
 }
 

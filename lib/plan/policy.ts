@@ -98,9 +98,7 @@ function clearingFor(
     const back = rollbackTo(common, source, there, { ...listing, datasets: [] });
     return 'clearing' in back ? { ...back, spared: true } : undefined;
   }
-  return acting(
-    policy === 'rollback' ? rollbackTo(common, source, there, listing) : moveAside(there, common, listing),
-  );
+  return acting(policy === 'rollback' ? rollbackTo(common, source, there, listing) : moveAside(there, common, listing));
 }
 
 const acting = (found: Found<Clearing>): Cleared | { why: string } =>
@@ -150,7 +148,10 @@ function withOriginsInTime(plans: readonly DatasetPlan[]): DatasetPlan[] {
     const [first, ...rest] = plan.steps;
     const later = first?.origin === undefined ? undefined : ahead.get(datasetOf(first.origin));
     if (!first || !later) return plan;
-    return { ...plan, steps: [{ ...first, origin: nameAfter(first.origin ?? '', { from: later.to, to: later.from }) }, ...rest] };
+    return {
+      ...plan,
+      steps: [{ ...first, origin: nameAfter(first.origin ?? '', { from: later.to, to: later.from }) }, ...rest],
+    };
   });
 }
 

@@ -129,6 +129,22 @@ export const placeholderArgv = (dataset: string): string[] => [
   checkDataset(dataset),
 ];
 
+/**
+ * Snapshots of one dataset, each by its name: all of them go or none (zfs-destroy(8)). Never a dataset, never with what depends on
+ * them, and there is no other command line here that destroys anything (I5).
+ */
+export function destroySnapshotsArgv(dataset: string, leaves: readonly string[]): string[] {
+  const [first = '', ...rest] = leaves;
+  const named = checkSnapshot(`${checkDataset(dataset)}@${first}`);
+  for (const leaf of rest) checkSnapshot(`${dataset}@${leaf}`);
+  return ['destroy', [named, ...rest].join(',')];
+}
+
+/** To the newest snapshot: without `-r` ZFS refuses where anything newer is there. */
+export const rollbackArgv = (snapshot: string): string[] => ['rollback', checkSnapshot(snapshot)];
+/** A dataset with all below it, within its pool. */
+export const renameArgv = (from: string, to: string): string[] => ['rename', checkDataset(from), checkDataset(to)];
+
 export const abortReceiveArgv = (dataset: string): string[] => ['receive', '-A', checkDataset(dataset)];
 export const holdArgv = (tag: string, snapshots: readonly string[]): string[] => [
   'hold',

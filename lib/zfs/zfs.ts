@@ -7,6 +7,7 @@ import type { StreamFeature } from '../../schemas/stream.ts';
 import {
   abortReceiveArgv,
   type Column,
+  destroySnapshotsArgv,
   estimateArgv,
   featuresArgv,
   holdArgv,
@@ -19,7 +20,9 @@ import {
   type ReceiveRequest,
   receiveArgv,
   releaseArgv,
+  renameArgv,
   requiredColumns,
+  rollbackArgv,
   type StreamRequest,
   sendArgv,
   versionArgv,
@@ -71,6 +74,15 @@ export interface Zfs {
    * False when a dataset of that name is there already, which is no error. Its parent must exist: NO_SUCH_DATASET.
    */
   createPlaceholder(dataset: string): Promise<boolean>;
+  /**
+   * Destroys those snapshots of one dataset; what is held, sent or cloned from keeps all of its process from going (some
+   * hundreds go in one). DIVERGED, BUSY.
+   */
+  destroySnapshots(dataset: string, leaves: readonly string[]): Promise<void>;
+  /** Drops what was written since the dataset's newest snapshot; DIVERGED where this is not the newest. */
+  rollback(snapshot: string): Promise<void>;
+  /** Renames a dataset with all below it; EXISTS where the name is taken, BUSY where it cannot be unmounted. */
+  rename(from: string, to: string): Promise<void>;
   /** `zfs receive -A`: destroys what an interrupted receive left. Nothing to abort is no error. */
   abortReceive(dataset: string): Promise<void>;
   /** Holds all in one process; a snapshot this tag holds already is no error. After a failure some may be held: release them. */
@@ -102,6 +114,8 @@ export interface ZfsOptions {
 
 /** Far below ARG_MAX (2 MiB on Linux) with the longest of names. */
 const namesAtOnce = 4000;
+/** They are one argument, which Linux lets be 128 KiB long. */
+const destroysAtOnce = 400;
 
 export function createZfs(options: ZfsOptions = {}): Zfs {
   const rim: Rim = {
@@ -113,6 +127,11 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
 
   const failed = (outcome: Outcome, doing: string, from?: string): ZpsendError =>
     toError({ ...outcome, doing, host: rim.host, from });
+
+  async function must(argv: string[], doing: string): Promise<void> {
+    const outcome = await run(rim, 'zfs', argv, doing);
+    if (!outcome.ok) throw failed(outcome, doing);
+  }
 
   /** Runs a listing; a column that this release does not know is left out, now and from then on. */
   async function withColumns(argv: (columns: Column[]) => string[], doing: string) {
@@ -168,6 +187,15 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
       if (!outcome.ok && !onlyThere(outcome.stderr)) throw failed(outcome, doing);
       return outcome.ok;
     },
+
+    async destroySnapshots(dataset, leaves) {
+      for (const some of batches(leaves, destroysAtOnce)) {
+        await must(destroySnapshotsArgv(dataset, some), `destroying ${some.length} snapshots of ${dataset}`);
+      }
+    },
+
+    rollback: (snapshot) => must(rollbackArgv(snapshot), `rolling back to ${snapshot}`),
+    rename: (from, to) => must(renameArgv(from, to), `renaming ${from} to ${to}`),
 
     async abortReceive(dataset) {
       const doing = `aborting the partial receive of ${dataset}`;
@@ -245,8 +273,8 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
   };
 }
 
-function batches(names: string[]): string[][] {
+function batches(names: readonly string[], most = namesAtOnce): string[][] {
   const batches: string[][] = [];
-  for (let at = 0; at < names.length; at += namesAtOnce) batches.push(names.slice(at, at + namesAtOnce));
+  for (let at = 0; at < names.length; at += most) batches.push(names.slice(at, at + most));
   return batches;
 }

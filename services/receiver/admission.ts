@@ -3,12 +3,15 @@ import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf, isWithin, leafOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { namesOfClearing, viewAfter } from './conflicts.ts';
 import { ancestorsOf, missingParents } from './parents.ts';
 
 /** What `zfs list` shows of the names that matter to one receive; what does not exist is absent. */
 export type View = Pick<Seen, 'name' | 'type' | 'guid' | 'keystatus' | 'resumeToken'>;
 
-type Allowed = Pick<ReceiveConfig, 'allow'>;
+interface Allowed {
+  readonly allow: readonly Pick<ReceiveConfig['allow'][number], 'from' | 'into'>[];
+}
 
 /** Where a source may write, with everything below. */
 const placesOf = ({ source }: ReceiveStart, allow: Allowed['allow']): string[] =>
@@ -46,12 +49,15 @@ export const arrivalOf = (start: ReceiveStart): string => `${start.dataset}@${le
 const makesDataset = (start: ReceiveStart): boolean => !start.from || start.origin !== undefined;
 
 /** The names to look at before a receive, in one `zfs list`. */
-export const namesToLookAt = (start: ReceiveStart): string[] => [
-  start.dataset,
-  arrivalOf(start),
-  ...(makesDataset(start) ? ancestorsOf(start.dataset) : []),
-  ...(start.origin === undefined ? [] : [start.origin]),
-];
+export function namesToLookAt(start: ReceiveStart): string[] {
+  const names = [
+    start.dataset,
+    arrivalOf(start),
+    ...(makesDataset(start) ? ancestorsOf(start.dataset) : []),
+    ...(start.origin === undefined ? [] : [start.origin]),
+  ];
+  return [...new Set([...names, ...namesOfClearing(start, names)])];
+}
 
 /** What comes before `zfs receive`. */
 export interface Admission {
@@ -62,11 +68,11 @@ export interface Admission {
 }
 
 /**
- * Can this step be received into what is there now? The base's guid is for `zfs receive` to check, which refuses without harm.
+ * Can this step be received into what is there now, or will be once the target is cleared? The base's guid is for `zfs receive` to check, which refuses without harm.
  * @throws ZpsendError EXISTS, DIVERGED, BASE_MISSING, ORIGIN_MISSING, NO_SUCH_DATASET, UNSUPPORTED, KEY_REQUIRED
  */
 export function checkView(start: ReceiveStart, host: string, seen: readonly View[], { allow }: Allowed): Admission {
-  const byName = new Map(seen.map((view) => [view.name, view]));
+  const byName = new Map(viewAfter(start, host, seen).map((view) => [view.name, view]));
   const dataset = byName.get(start.dataset);
   const arrived = byName.get(arrivalOf(start));
   if (arrived?.guid === start.to.guid) {

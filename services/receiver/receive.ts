@@ -14,6 +14,9 @@ import type { ReceiveReady, ReceiveStart, TransferState } from '../../schemas/tr
 import type { Log } from '../host/log.ts';
 import { type Admission, arrivalOf, checkView, namesToLookAt } from './admission.ts';
 import type { Arrivals } from './arrivals.ts';
+import { clearTarget } from './clear.ts';
+import { otherName } from './conflicts.ts';
+import { acquireAll } from './leases.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
 import { streamProperties } from './stream-properties.ts';
 
@@ -78,7 +81,8 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     consumed: direct?.consumed ?? 0,
     seconds: (performance.now() - began) / 1000,
   });
-  const resumable = () => (state.prepare === 'discard' ? undefined : admission.token);
+  const discards = () => admission.token !== undefined && start.partial === 'discard';
+  const resumable = () => (discards() ? undefined : admission.token);
   const tell = (what: 'started' | 'done' | 'failed') =>
     publishEvent(deps.bus, subjects.event(host, 'recv', what), status());
 
@@ -127,6 +131,13 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
         (error) => ({ type: 'receive-failed', error }),
       );
     },
+    clear: () =>
+      fed(
+        clearTarget(deps, start, { discard: discards(), stopped: () => state.error !== undefined }).then(() => ({
+          type: 'prepared',
+        })),
+        (error) => ({ type: 'receive-failed', error }),
+      ),
     'make-parents': () => fed(makeParents(), (error) => ({ type: 'receive-failed', error })),
     spawn: () => fed(receive(), (error) => ({ type: 'receive-failed', error })),
     'close-input': () => direct?.finishInput(),
@@ -164,15 +175,13 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
   };
 
   async function look(): Promise<ReceiveEvent> {
-    const chained = start.origin === undefined && deps.arrivals.isNewest(start.dataset, start.from?.guid);
-    deps.arrivals.forget(start.dataset);
+    const chained =
+      !start.before && start.origin === undefined && deps.arrivals.isNewest(start.dataset, start.from?.guid);
+    for (const name of [start.dataset, otherName(start) ?? '']) deps.arrivals.forget(name);
     if (chained) return { type: 'accepted', prepare: 'nothing' };
     admission = checkView(start, host, await zfs.look(namesToLookAt(start)), deps);
-    const discard = admission.token !== undefined && start.partial === 'discard';
-    return {
-      type: 'accepted',
-      prepare: discard ? 'discard' : admission.parents.length > 0 ? 'make-parents' : 'nothing',
-    };
+    const prepare = discards() ? 'discard' : admission.parents.length > 0 ? 'make-parents' : 'nothing';
+    return { type: 'accepted', prepare: start.before ? 'clear' : prepare };
   }
 
   /** Another receive may make the same ones at the same time. */
@@ -214,7 +223,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
 
   async function lock(): Promise<ReceiveEvent> {
     const locks = await deps.locks();
-    lease = await locks.acquire(host, start.dataset, {
+    lease = await acquireAll(locks, host, start.dataset, otherName(start), {
       owner: `${host}/${deps.instance}`,
       nonce: crypto.randomUUID(),
       transfer: start.transfer,

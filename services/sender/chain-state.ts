@@ -132,6 +132,8 @@ function startStep(state: ChainState): Next {
 function remedyFor(state: ChainState, error: ErrorBody, limits: ChainLimits): Remedy {
   if (state.aborted) return 'fail';
   if (state.phase === 'planning' && remedies[error.code] === 'replan') return 'fail';
+  // what a rollback found there that its plan does not list, nobody has agreed to destroy
+  if (error.code === 'DIVERGED' && currentStep(state)?.before?.kind === 'rollback') return 'fail';
   if (isRival(state.holder, holderIn(error), limits.ours)) return 'fail';
   return remedies[error.code];
 }

@@ -16,6 +16,7 @@ import {
 import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
 import type { Replan } from './replanning.ts';
+import { beyondPlan } from './sanction.ts';
 import { askForTransfer, type Transfer, type TransferDeps } from './transfer.ts';
 
 export interface ChainDeps extends TransferDeps {
@@ -84,7 +85,8 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);
 
   async function plan(): Promise<ChainEvent> {
-    const steps = planned ?? (await order.replan(order.dataset));
+    const found = planned ?? (await order.replan(order.dataset));
+    const steps = isRefusal(found) ? found : (beyondPlan(order.steps, found) ?? found);
     if (isRefusal(steps)) {
       return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };
     }

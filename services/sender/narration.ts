@@ -1,5 +1,6 @@
 import type { DatasetPlans } from '../../lib/plan/items.ts';
 import { targetRoot } from '../../lib/plan/naming.ts';
+import type { Clearing } from '../../schemas/conflict.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import type { Job } from '../../schemas/job.ts';
@@ -68,6 +69,11 @@ export function narrator(log: Log, request: SendRequest) {
   };
 }
 
+const clearingWords = (before: Clearing): string =>
+  before.kind === 'rename'
+    ? `rename ${before.from} to ${before.to}`
+    : `go back to ${before.to.name} and destroy ${before.destroys.length} newer snapshots`;
+
 /** @param of what begins a line that does not say of itself which dataset it is about */
 const chainNarrator = (log: Log, of: string) => ({
   step(step: Step): void {
@@ -80,6 +86,7 @@ const chainNarrator = (log: Log, of: string) => ({
     }
   },
   asking(step: Step): void {
+    if (step.before) log.info(`${of}the server is to clear its target first: ${clearingWords(step.before)}`);
     log.info(`asking the server to start up a recv for ${step.target}`);
   },
   ready(resumedAt: number): void {

@@ -1,5 +1,5 @@
 import type { DatasetPlan } from '../../lib/plan/items.ts';
-import { leafOf, parentOf } from '../../schemas/names.ts';
+import { datasetOf, leafOf, parentOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 
 /** Something that another chain of the plan brings, by its place in the plan: a snapshot, or whatever arrives first. */
@@ -12,17 +12,20 @@ const creates = (step: Step | undefined): boolean => step?.type === 'full' || st
 
 /**
  * What each chain of a plan needs of others before its first step: the dataset above its target to be there, where this
- * plan makes that too, and the snapshot that it is a clone of. A plan names what is needed first, so needs never go round
+ * plan makes that too, the snapshot that it is a clone of, and what is renamed for it. A plan names what is needed first, so needs never go round
  * in a circle. Snapshots are told by guid, which stays when a chain is planned again.
  */
 export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
   const needs: Need[][] = chains.map(() => []);
   const makers = new Map<string, number>();
   const clones = new Map<string, { origin: string; chain: number }[]>();
+  const renamers = renamersOf(chains);
 
   for (const [chain, { target, steps }] of chains.entries()) {
     const [first] = steps;
-    if (!first || !creates(first)) continue;
+    if (!first) continue;
+    for (const renamer of renamersBefore(renamers, chain, first)) needs[chain]?.push({ chain: renamer });
+    if (!creates(first)) continue;
     const maker = nearest(makers, target);
     if (maker !== undefined) needs[chain]?.push({ chain: maker });
     makers.set(target, chain);
@@ -43,6 +46,29 @@ export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
     }
   }
   return needs;
+}
+
+/** The chains that begin with a renaming, by what a dataset is called before it and after it. */
+function renamersOf(chains: readonly DatasetPlan[]): ReadonlyMap<string, number[]> {
+  const renamers = new Map<string, number[]>();
+  for (const [chain, { steps }] of chains.entries()) {
+    const before = steps[0]?.before;
+    if (before?.kind !== 'rename') continue;
+    for (const name of [before.from, before.to]) renamers.set(name, [...(renamers.get(name) ?? []), chain]);
+  }
+  return renamers;
+}
+
+/** What a chain goes to, or comes from, is where it should be only after what earlier ones rename, with what lies below it. */
+function renamersBefore(renamers: ReadonlyMap<string, number[]>, chain: number, { target, origin }: Step): number[] {
+  if (renamers.size === 0) return [];
+  const found = new Set<number>();
+  for (const start of origin === undefined ? [target] : [target, datasetOf(origin)]) {
+    for (let name: string | undefined = start; name !== undefined; name = parentOf(name)) {
+      for (const renamer of renamers.get(name) ?? []) if (renamer < chain) found.add(renamer);
+    }
+  }
+  return [...found];
 }
 
 /** The chain that makes the nearest dataset above; between may be datasets that the receiver makes. */

@@ -3,13 +3,14 @@ import { requestInventory } from '../../lib/bus/listing.ts';
 import type { DatasetPlans } from '../../lib/plan/items.ts';
 import { targetRoot } from '../../lib/plan/naming.ts';
 import { planDatasets } from '../../lib/plan/plan.ts';
+import { policyOf } from '../../lib/plan/policy.ts';
 import { isRefusal, type Refusal } from '../../lib/plan/refusal.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, parentOf, poolOf } from '../../schemas/names.ts';
-import type { SendRequest } from '../../schemas/plan.ts';
+import type { SendRequest, Step } from '../../schemas/plan.ts';
 
 export interface PlanningDeps {
   readonly host: string;
@@ -35,8 +36,8 @@ export async function makePlans(deps: PlanningDeps, request: SendRequest): Promi
   ]);
   const source: Inventory = { host: deps.host, datasets };
   const plans = planDatasets(request, source, target);
-  if (!lacksOrigin(plans)) return { plans, source, target };
-  // it may be in any dataset of the target's pool
+  if (!lacksOrigin(plans) && !mayNeedMore(request, plans)) return { plans, source, target };
+  // an origin, a clone, a name that is taken: it may be any dataset of the target's pool
   const whole = await requestInventory(deps.bus, request.to.host, {
     dataset: poolOf(targetRoot(request)),
     recursive: true,
@@ -44,10 +45,21 @@ export async function makePlans(deps: PlanningDeps, request: SendRequest): Promi
   return { plans: planDatasets(request, source, whole), source, target: whole };
 }
 
+const makesDataset = ({ type, origin }: Step): boolean => type === 'full' || origin !== undefined;
+
 const lacksOrigin = (plans: DatasetPlans | Refusal): boolean =>
   isRefusal(plans)
     ? plans.error.code === 'ORIGIN_MISSING'
     : plans.datasets.some(({ refusal }) => refusal?.error.code === 'ORIGIN_MISSING');
+
+/** Under a policy that changes the target, all that the change may touch is looked at, as long as there is something to change. */
+function mayNeedMore(request: SendRequest, plans: DatasetPlans | Refusal): boolean {
+  if (!policyOf(request) || isRefusal(plans)) return false;
+  return plans.datasets.some(
+    ({ steps: [first], refusal }) =>
+      refusal !== undefined || first?.before !== undefined || (first && makesDataset(first)),
+  );
+}
 
 /**
  * What a receiver has of a dataset; where it is not there, the nearest dataset above it, without what else lies below that.

@@ -106,6 +106,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
     ...(step.flags?.includes('raw') && { raw: true }),
     ...(step.flags?.includes('props') && { props: true }),
     ...(step.record !== undefined && { record: step.record }),
+    ...(step.before && { before: step.before }),
     partial: plan.discard ? 'discard' : 'resume',
   };
   const start = (): Promise<ReceiveReady> =>

@@ -21,7 +21,16 @@ const moves = (maxLength: number, only?: readonly Move['op'][]) => fc.array(anyM
 const anyCase: fc.Arbitrary<Case> = fc.record({
   before: moves(15),
   after: moves(8),
-  there: moves(8, ['snapshot', 'snapshot -r', 'destroy snapshot', 'rename snapshot', 'clone', 'bookmark', 'create', 'write']),
+  there: moves(8, [
+    'snapshot',
+    'snapshot -r',
+    'destroy snapshot',
+    'rename snapshot',
+    'clone',
+    'bookmark',
+    'create',
+    'write',
+  ]),
   packaged: fc.boolean(),
   selfContained: fc.constantFrom(false, false, true),
 });
@@ -91,7 +100,9 @@ describe('whatever happened to both sides', () => {
         const result = planned('rollback');
         const clearings = clearingsIn(result);
         const listed = new Set(
-          clearings.flatMap((clearing) => (clearing.kind === 'rollback' ? clearing.destroys : [])).map(({ guid }) => guid),
+          clearings
+            .flatMap((clearing) => (clearing.kind === 'rollback' ? clearing.destroys : []))
+            .map(({ guid }) => guid),
         );
         try {
           expect(clearings.every(({ kind }) => kind === 'rollback')).toBe(true);

@@ -101,7 +101,10 @@ describe('rollback', () => {
 
   it('says that a snapshot that has to go is held', () => {
     const target = dataset(name, '@a,1 @x,7');
-    const held = { ...target, snapshots: target.snapshots.map((one) => ({ ...one, userrefs: one.name === 'x' ? 1 : 0 })) };
+    const held = {
+      ...target,
+      snapshots: target.snapshots.map((one) => ({ ...one, userrefs: one.name === 'x' ? 1 : 0 })),
+    };
     expect(planned('@a,1 @b,2', held, rollback).notes[0]).toContain('@x has a hold');
   });
 
@@ -156,10 +159,7 @@ describe('rotate', () => {
   it('renames what diverged by the createtxg of the common snapshot there, and begins anew as a clone of that', () => {
     const { result, steps, before, notes } = planned('@a,1 @b,2 @c,3', dataset(name, '@a,1,40 @x,70,41'), rotate);
     expect(steps).toEqual(['@a -> @b', '@b -> @c']);
-    expect(before).toEqual([
-      { kind: 'rename', from: 'zones/test', to: 'zones/test_diverged_40', guid },
-      undefined,
-    ]);
+    expect(before).toEqual([{ kind: 'rename', from: 'zones/test', to: 'zones/test_diverged_40', guid }, undefined]);
     expect(result).toMatchObject({ steps: [{ origin: 'zones/test_diverged_40@a' }, {}] });
     expect(result.ok && result.steps[1]).not.toHaveProperty('origin');
     expect(notes).toEqual([
@@ -225,7 +225,9 @@ describe('rotate', () => {
   });
 
   it('moves no dataset that has others below it, and no pool', () => {
-    const { steps, message } = planned('@a,1 @b,2', dataset(name, '@a,1 @x,7'), rotate, [dataset('zones/test/kid', '')]);
+    const { steps, message } = planned('@a,1 @b,2', dataset(name, '@a,1 @x,7'), rotate, [
+      dataset('zones/test/kid', ''),
+    ]);
     expect(steps).toBe('DIVERGED');
     expect(message).toContain('zones/test/kid below it would move along');
     const pool = plan(
@@ -284,7 +286,12 @@ describe('a dataset that was renamed at the source', () => {
     const result = plan(
       ask,
       source(),
-      inventory('dst', dataset('zones', ''), dataset('zones/p', '@a,1 @b,2'), dataset('zones/p/new_diverged_11', '@a,11')),
+      inventory(
+        'dst',
+        dataset('zones', ''),
+        dataset('zones/p', '@a,1 @b,2'),
+        dataset('zones/p/new_diverged_11', '@a,11'),
+      ),
     );
     expect(result).toMatchObject({ ok: true, steps: [{ origin: 'zones/p/new_diverged_11@a' }] });
   });
@@ -297,7 +304,12 @@ it('in a package each dataset is cleared for itself, and clones find their origi
     dataset('zones/p/c', '@k,31', { origin: { name: 'zones/p/o@a', guid: '11' } }),
     dataset('zones/p/o', '@a,11 @b,12'),
   );
-  const target = inventory('dst', dataset('zones', ''), dataset('zones/p', '@a,1'), dataset('zones/p/o', '@a,11,50 @x,7,51'));
+  const target = inventory(
+    'dst',
+    dataset('zones', ''),
+    dataset('zones/p', '@a,1'),
+    dataset('zones/p/o', '@a,11,50 @x,7,51'),
+  );
   const result = plan(request('zones/p', { ...rotate, package: 'replication' }), source, target);
   expect(result).toMatchObject({
     ok: true,

@@ -21,6 +21,7 @@ type Name =
   | 'locking, failed'
   | 'ready to discard'
   | 'ready to make parents'
+  | 'ready to clear'
   | 'preparing, ended'
   | 'preparing, failed'
   | 'receiving, exited'
@@ -34,6 +35,7 @@ const states: Record<Name, ReceiveState> = {
   ready: { phase: 'ready', prepare: 'nothing' },
   'ready to discard': { phase: 'ready', prepare: 'discard' },
   'ready to make parents': { phase: 'ready', prepare: 'make-parents' },
+  'ready to clear': { phase: 'ready', prepare: 'clear' },
   preparing: { phase: 'preparing', prepare: 'discard' },
   'preparing, ended': { phase: 'preparing', prepare: 'make-parents', ended: true },
   'preparing, failed': { phase: 'preparing', prepare: 'make-parents', error: earlier },
@@ -123,6 +125,7 @@ const table: Record<Name, Record<EventType, Cell>> = {
   ready: { ...stray, ...failing, 'first-frame': [{ phase: 'receiving' }, 'spawn'] },
   'ready to discard': { ...stray, ...failing, 'first-frame': [{ phase: 'preparing' }, 'discard'] },
   'ready to make parents': { ...stray, ...failing, 'first-frame': [{ phase: 'preparing' }, 'make-parents'] },
+  'ready to clear': { ...stray, ...failing, 'first-frame': [{ phase: 'preparing' }, 'clear'] },
   preparing: {
     ...stray,
     prepared: [{ phase: 'receiving' }, 'spawn'],
@@ -187,10 +190,13 @@ describe.each(Object.entries(table))('a receive that is %s', (name, cells) => {
   });
 });
 
-test.each(['discard', 'make-parents'] as const)('the target is prepared as the look at it says: %s', (prepare) => {
-  const [accepted] = next(states.looking, { type: 'accepted', prepare });
-  expect(accepted).toMatchObject({ phase: 'ready', prepare });
-});
+test.each(['discard', 'make-parents', 'clear'] as const)(
+  'the target is prepared as the look at it says: %s',
+  (prepare) => {
+    const [accepted] = next(states.looking, { type: 'accepted', prepare });
+    expect(accepted).toMatchObject({ phase: 'ready', prepare });
+  },
+);
 
 /** What the world outside may say next, given what was asked of it; `choice` picks. */
 interface World {
@@ -222,7 +228,7 @@ function possible(world: World): ReceiveEvent[] {
   const can: ReceiveEvent[] = [];
   if (world.lock === 'asked') can.push(events.locked, events.refused);
   if (world.look) {
-    can.push({ type: 'accepted', prepare: 'discard' }, { type: 'accepted', prepare: 'make-parents' });
+    for (const prepare of ['discard', 'make-parents', 'clear'] as const) can.push({ type: 'accepted', prepare });
     can.push(events.accepted, events.refused);
   }
   if (world.granted && !world.framed) can.push(events['first-frame']);
@@ -275,6 +281,7 @@ function play(choices: readonly number[]): { state: ReceiveState; effects: Recei
     refuse: () => expect(state.error).toBeDefined(),
     discard: prepare,
     'make-parents': prepare,
+    clear: prepare,
     spawn: () => {
       expect(happened, 'I11: nothing changes before the source has proved itself').toContain('first-frame');
       expect(world.preparing).toBe(false);
@@ -345,7 +352,7 @@ test('I6, I7, I11, I13: no order of events breaks what a receive promises', () =
     { numRuns: 5000 },
   );
   // the schedules reach every corner
-  for (const effect of ['discard', 'make-parents', 'say-done', 'close-input', 'interrupt', 'kill'] as const) {
+  for (const effect of ['discard', 'make-parents', 'clear', 'say-done', 'close-input', 'interrupt', 'kill'] as const) {
     expect(seen.get(effect) ?? 0, effect).toBeGreaterThan(10);
   }
 });

@@ -46,7 +46,7 @@ describe('a configuration file', () => {
 receive:
   maxConcurrent: 8
   allow:
-    - { from: smos-01, into: "zones/backup/smos 01" }
+    - { from: smos-01, into: "zones/backup/smos 01", conflicts: [rollback, rotate] }
     - { from: "*", into: tank }
   properties: { set: { com.sun:auto-snapshot: "false" }, exclude: [mountpoint, sharenfs] }
 send: { parallel: 3 }
@@ -54,8 +54,8 @@ timing: { lockSeconds: 10 }
 `);
     expect(config.send).toEqual({ parallel: 3 });
     expect(config.receive.allow).toEqual([
-      { from: 'smos-01', into: 'zones/backup/smos 01' },
-      { from: '*', into: 'tank' },
+      { from: 'smos-01', into: 'zones/backup/smos 01', conflicts: ['rollback', 'rotate'] },
+      { from: '*', into: 'tank', conflicts: [] },
     ]);
     expect(config.receive.properties).toEqual({
       set: { 'com.sun:auto-snapshot': 'false' },
@@ -69,6 +69,7 @@ timing: { lockSeconds: 10 }
     ['a wrong type', 'receive: { maxConcurrent: many }', [/receive\.maxConcurrent/, /number/, /found "many"/]],
     ['a number out of range', 'timing: { lockSeconds: 0 }', [/timing\.lockSeconds/, />=1/, /found 0/]],
     ['a bad rule', 'receive: { allow: [{ from: a.b, into: tank }] }', [/receive\.allow\.0\.from/, /found "a\.b"/]],
+    ['a conflict that nobody may allow', 'receive: { allow: [{ from: a, into: b, conflicts: [refuse] }] }', [/conflicts\.0/]],
     [
       'a dataset that is none',
       'receive: { allow: [{ from: a, into: "-rf" }] }',
@@ -133,8 +134,8 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     expect(config.receive.maxConcurrent).toBe(9);
     expect(config.send).toEqual({ parallel: 8 });
     expect(config.receive.allow).toEqual([
-      { from: 'smos-01', into: 'zones/my data:1' },
-      { from: '*', into: 'tank' },
+      { from: 'smos-01', into: 'zones/my data:1', conflicts: [] },
+      { from: '*', into: 'tank', conflicts: [] },
     ]);
     expect(config.timing).toEqual({ lockSeconds: 1.5, silenceSeconds: 6, patienceSeconds: 0 });
   });

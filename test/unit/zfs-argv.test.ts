@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   abortReceiveArgv,
+  destroySnapshotsArgv,
   estimateArgv,
   holdArgv,
   holdsArgv,
@@ -11,6 +13,8 @@ import {
   type ReceiveRequest,
   receiveArgv,
   releaseArgv,
+  renameArgv,
+  rollbackArgv,
   type StreamRequest,
   sendArgv,
 } from '../../lib/zfs/argv.ts';
@@ -54,6 +58,12 @@ describe('argument lists', () => {
     );
   });
 
+  it('destroys snapshots by name, rolls back to the newest one, and renames; nothing with a flag', () => {
+    expect(destroySnapshotsArgv('tank/my b', ['x', 'at 12:00'])).toEqual(['destroy', 'tank/my b@x,at 12:00']);
+    expect(rollbackArgv('tank/b@x')).toEqual(['rollback', 'tank/b@x']);
+    expect(renameArgv('tank/b', 'tank/b_diverged_7')).toEqual(['rename', 'tank/b', 'tank/b_diverged_7']);
+  });
+
   it('takes names with spaces and colons as they are', () => {
     expect(sendArgv({ to: 'tank/my data:1@at 12:00' })).toEqual(['send', 'tank/my data:1@at 12:00']);
   });
@@ -69,6 +79,10 @@ describe('argument lists', () => {
     'receive of an origin': (name) => receiveArgv({ ...into, origin: `${name}@x` }),
     placeholder: placeholderArgv,
     'abort of a receive': abortReceiveArgv,
+    'destroy of snapshots': (name) => destroySnapshotsArgv(name, ['x']),
+    rollback: (name) => rollbackArgv(`${name}@x`),
+    'rename from': (name) => renameArgv(name, 'tank/b'),
+    'rename to': (name) => renameArgv('tank/b', name),
     hold: (name) => holdArgv('zpsend:job', [`${name}@x`]),
     release: (name) => releaseArgv('zpsend:job', [`${name}@x`]),
     holds: (name) => holdsArgv([`${name}@x`]),
@@ -93,6 +107,14 @@ describe('argument lists', () => {
     ['a property with a value inside', () => receiveArgv({ ...into, set: { 'a=b': 'on' } })],
     ['a value with a newline', () => receiveArgv({ ...into, set: { readonly: 'on\n' } })],
     ['an excluded property that is an option', () => receiveArgv({ ...into, exclude: ['-F'] })],
+    ['a destroy of no snapshot, which would be one of the dataset', () => destroySnapshotsArgv('tank/a', [])],
+    ['a destroy of a range', () => destroySnapshotsArgv('tank/a', ['a%b'])],
+    ['a destroy of an open range', () => destroySnapshotsArgv('tank/a', ['%'])],
+    ['a destroy of a list in one name', () => destroySnapshotsArgv('tank/a', ['a', 'b,c'])],
+    ['a destroy of an empty name', () => destroySnapshotsArgv('tank/a', ['a', ''])],
+    ['a destroy of a bookmark', () => destroySnapshotsArgv('tank/a#b', ['x'])],
+    ['a rollback to a dataset', () => rollbackArgv('tank/a')],
+    ['a rename of a snapshot', () => renameArgv('tank/a@x', 'tank/a@y')],
     ['a tag that is an option', () => holdArgv('-r', ['tank/a@1'])],
     ['an empty tag', () => releaseArgv('', ['tank/a@1'])],
   ])('refuses %s', (_, build) => {
@@ -147,6 +169,17 @@ describe('whatever the names', () => {
           holdArgv(tag, [snapshot]),
     ),
     name.map((one) => () => placeholderArgv(one)),
+    fc.tuple(name, fc.array(name, { maxLength: 3 })).map(
+      ([dataset, leaves]) =>
+        () =>
+          destroySnapshotsArgv(dataset, leaves),
+    ),
+    name.map((one) => () => rollbackArgv(one)),
+    fc.tuple(name, name).map(
+      ([from, to]) =>
+        () =>
+          renameArgv(from, to),
+    ),
     name.map((one) => () => lookArgv([one], ['name'])),
     name.map((one) => () => listArgv({ dataset: one }, ['name'])),
   );
@@ -163,8 +196,27 @@ describe('whatever the names', () => {
         }
         expect(argv.filter((one) => one.startsWith('-') && !flags.has(one))).toEqual([]);
         expect(argv).not.toContain('-I');
+        expect(destroysMore(argv), argv.join(' ')).toBe(false);
       }),
       { numRuns: 3000 },
     );
   });
+});
+
+/** I5: a dataset, what depends on something, or more than names say. */
+function destroysMore([verb = '', ...rest]: string[]): boolean {
+  const words = rest.join(' ');
+  if (verb === 'destroy') return rest.length !== 1 || !/^[^@#%]+@[^@#%]+$/.test(words) || /,(?:,|$)|@,/.test(words);
+  if (verb === 'rollback') return rest.length !== 1 || !words.includes('@');
+  if (verb === 'rename') return rest.length !== 2 || /[@#]/.test(words);
+  return verb === 'receive' && rest.some((word) => /^-[a-zA-Z]*F/.test(word));
+}
+
+it('I5: no builder of command lines but one destroys anything, and that one only snapshots by name', async () => {
+  const builders: Record<string, unknown> = await import('../../lib/zfs/argv.ts');
+  const source = readFileSync(new URL('../../lib/zfs/argv.ts', import.meta.url), 'utf8');
+  expect(source.match(/'destroy'/g)).toHaveLength(1);
+  expect(source.match(/'rollback'/g)).toHaveLength(1);
+  expect(source).not.toMatch(/'-(?:R|F|f|rf|Rf)'/);
+  expect(Object.keys(builders).filter((name) => /destroy/i.test(name))).toEqual(['destroySnapshotsArgv']);
 });

@@ -1,0 +1,193 @@
+import { describe, expect, test } from 'vitest';
+import type { Clearing } from '../../schemas/conflict.ts';
+import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { checkAllowed, checkView, namesToLookAt, type View } from '../../services/receiver/admission.ts';
+import { goingOf } from '../../services/receiver/clear.ts';
+import { checkClearing, otherName } from '../../services/receiver/conflicts.ts';
+import { dataset } from './plan-history.ts';
+
+const step: ReceiveStart = {
+  transfer: 'abc123t1',
+  job: 'abc123',
+  source: 'smos-01',
+  dataset: 'tank/a',
+  to: { name: 'zones/test@now', guid: '11' },
+  from: { guid: '10' },
+  partial: 'resume',
+};
+const { from: _, ...full } = step;
+const clone: ReceiveStart = { ...step, origin: 'tank/a_diverged_5@x' };
+const back: Clearing = {
+  kind: 'rollback',
+  to: { name: 'tank/a@x', guid: '10' },
+  destroys: [{ name: 'y', guid: '12' }],
+};
+const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid: '900' };
+const follow: Clearing = { kind: 'rename', from: 'tank/old', to: 'tank/a', guid: '900' };
+
+const refusal = (call: () => unknown): { code: Code | 'fine'; message: string } => {
+  try {
+    call();
+    return { code: 'fine', message: '' };
+  } catch (error) {
+    if (error instanceof ZpsendError) return error;
+    throw error;
+  }
+};
+
+describe('I5: what is done to a target first needs the leave of its receiver', () => {
+  const may = (start: ReceiveStart, ...conflicts: ('rollback' | 'rotate')[]) =>
+    refusal(() => checkClearing(start, 'smos-00', [{ from: 'smos-01', into: 'tank', conflicts }]));
+
+  test.each<[string, ReceiveStart, 'rollback' | 'rotate']>([
+    ['a rollback', { ...step, before: back }, 'rollback'],
+    ['a renaming aside, before a clone', { ...clone, before: aside }, 'rotate'],
+    ['a renaming aside, before a full stream', { ...full, before: aside }, 'rotate'],
+    ['a renaming that follows the source', { ...step, before: follow }, 'rotate'],
+  ])('%s', (_, start, conflict) => {
+    expect(may(start, conflict).code).toBe('fine');
+    expect(may(start, 'rollback', 'rotate').code).toBe('fine');
+    expect(may(start, conflict === 'rollback' ? 'rotate' : 'rollback').code).toBe('NOT_ALLOWED');
+    expect(may(start)).toMatchObject({
+      code: 'NOT_ALLOWED',
+      message: expect.stringContaining(`add conflicts: [${conflict}] to its rule {from: "smos-01", into: "tank"}`),
+    });
+    expect(refusal(() => checkClearing(start, 'smos-00', [])).code).toBe('NOT_ALLOWED');
+  });
+
+  test('a rule for another host, or for another place, gives none', () => {
+    const rules = [
+      { from: 'smos-02', into: 'tank', conflicts: ['rollback' as const] },
+      { from: 'smos-01', into: 'tank/b', conflicts: ['rollback' as const] },
+      { from: 'smos-01', into: 'tank' },
+    ];
+    expect(refusal(() => checkClearing({ ...step, before: back }, 'smos-00', rules)).code).toBe('NOT_ALLOWED');
+  });
+
+  test('both names of a renaming lie where the source may have it', () => {
+    const rules = [{ from: '*', into: 'tank/a', conflicts: ['rotate' as const] }];
+    expect(refusal(() => checkClearing({ ...full, before: aside }, 'smos-00', rules))).toMatchObject({
+      code: 'NOT_ALLOWED',
+      message: expect.stringContaining('no rule of receive.allow there lets it write to tank/a_diverged_5'),
+    });
+    expect(refusal(() => checkAllowed(clone, 'smos-00', { allow: rules })).code).toBe('NOT_ALLOWED');
+  });
+
+  test.each<[string, ReceiveStart]>([
+    ['a rollback of another dataset', { ...step, before: { ...back, to: { name: 'tank/b@x', guid: '10' } } }],
+    ['a rollback to what is not the base', { ...step, before: { ...back, to: { name: 'tank/a@w', guid: '9' } } }],
+    ['a rollback before a full stream', { ...full, before: back }],
+    ['a rollback before a clone', { ...clone, before: back }],
+    ['a renaming of other datasets', { ...full, before: { ...aside, from: 'tank/b' } }],
+    ['a renaming aside before an incremental', { ...step, before: aside }],
+    ['a renaming to the place of a full stream', { ...full, before: follow }],
+    ['a renaming into itself', { ...full, before: { ...aside, to: 'tank/a/b' } }],
+    ['a renaming of what it lies in', { ...step, before: { ...follow, from: 'tank' } }],
+    ['a renaming of a pool', { ...step, dataset: 'pond', before: { ...follow, from: 'tank', to: 'pond' } }],
+  ])('%s is no part of the step', (_, start) => {
+    expect(may(start, 'rollback', 'rotate').code).toBe('BAD_REQUEST');
+  });
+});
+
+test('I1: a renaming changes two datasets', () => {
+  expect(otherName({ ...full, before: aside })).toBe('tank/a_diverged_5');
+  expect(otherName({ ...step, before: follow })).toBe('tank/old');
+  expect(otherName({ ...step, before: back })).toBeUndefined();
+  expect(otherName(step)).toBeUndefined();
+});
+
+const filesystem = (name: string, guid: string, more: Partial<View> = {}): View => ({
+  name,
+  type: 'filesystem',
+  guid,
+  ...more,
+});
+const snapshot = (name: string, guid: string): View => ({ name, type: 'snapshot', guid });
+const tank = filesystem('tank', '1');
+
+describe('what is there is judged as it will be once it is cleared', () => {
+  const view = (start: ReceiveStart, ...seen: View[]) => {
+    let token: string | undefined;
+    const { code } = refusal(() => {
+      token = checkView(start, 'smos-00', [tank, ...seen], { allow: [{ from: '*', into: 'tank' }] }).token;
+    });
+    return token === undefined ? code : `token ${token}`;
+  };
+  const there = filesystem('tank/a', '900', { resumeToken: '1-old' });
+
+  test('a snapshot that goes is not in the way of one of its name; another is', () => {
+    const start = { ...step, before: { ...back, destroys: [{ name: 'now', guid: '12' }] } };
+    expect(view(start, filesystem('tank/a', '900'), snapshot('tank/a@now', '12'))).toBe('fine');
+    expect(view(start, filesystem('tank/a', '900'), snapshot('tank/a@now', '13'))).toBe('DIVERGED');
+  });
+
+  test('what is renamed aside is in nobody’s way, and its partial state goes with it', () => {
+    expect(view({ ...full, before: aside }, there)).toBe('fine');
+    expect(view({ ...clone, before: aside }, there, snapshot('tank/a@x', '10'))).toBe('fine');
+    expect(view({ ...clone, before: aside }, there, snapshot('tank/a@x', '9'))).toBe('ORIGIN_MISSING');
+    expect(view({ ...clone, before: aside }, there)).toBe('ORIGIN_MISSING');
+  });
+
+  test('I9: what is renamed already is not renamed again, and the receive that was cut is resumed', () => {
+    const done = [filesystem('tank/a_diverged_5', '900'), snapshot('tank/a_diverged_5@x', '10')];
+    expect(view({ ...clone, before: aside }, ...done)).toBe('fine');
+    expect(view({ ...clone, before: aside }, ...done, filesystem('tank/a', '901', { resumeToken: '1-new' }))).toBe(
+      'token 1-new',
+    );
+    expect(view({ ...clone, before: aside }, ...done, filesystem('tank/a', '901'))).toBe('EXISTS');
+  });
+
+  test('another dataset is never renamed, nor onto another', () => {
+    expect(view({ ...full, before: aside }, filesystem('tank/a', '901'))).toBe('DIVERGED');
+    expect(view({ ...full, before: aside })).toBe('DIVERGED');
+    expect(view({ ...full, before: aside }, there, filesystem('tank/a_diverged_5', '7'))).toBe('DIVERGED');
+  });
+
+  test('a dataset that is followed is one that exists, with its partial state', () => {
+    expect(view({ ...step, before: follow }, filesystem('tank/old', '900'))).toBe('fine');
+    expect(view({ ...step, before: follow }, filesystem('tank/old', '900', { resumeToken: '1-a' }))).toBe('token 1-a');
+    expect(view({ ...step, before: follow }, filesystem('tank/old', '900'), snapshot('tank/old@now', '13'))).toBe(
+      'DIVERGED',
+    );
+    expect(view({ ...step, before: follow }, filesystem('tank/a', '900'))).toBe('fine');
+  });
+
+  test('all names that this takes are looked at in one go', () => {
+    expect(namesToLookAt({ ...clone, before: aside })).toEqual([
+      'tank/a',
+      'tank/a@now',
+      'tank',
+      'tank/a_diverged_5@x',
+      'tank/a_diverged_5',
+      'tank/a@x',
+    ]);
+    expect(namesToLookAt({ ...step, before: follow })).toEqual(['tank/a', 'tank/a@now', 'tank/old', 'tank/old@now']);
+  });
+});
+
+describe('I5: a rollback destroys nothing that its plan does not list', () => {
+  const going = (line: string, clearing = back) =>
+    clearing.kind === 'rollback' ? goingOf(clearing, dataset('tank/a', line), 'smos-00').map(({ name }) => name) : [];
+
+  test('what is newer by createtxg goes, under the name that it has now', () => {
+    expect(going('@old,1 @x,10 @y,12')).toEqual(['y']);
+    expect(going('@old,1 @x,10 @renamed,12')).toEqual(['renamed']);
+    expect(going('@older,70,5 @x,10 @y,12')).toEqual(['y']);
+  });
+
+  test('I9: nothing goes where all of it has gone', () => expect(going('@old,1 @x,10')).toEqual([]));
+
+  test.each([
+    ['something new', '@x,10 @y,12 @z,13', /has @z since/],
+    ['another snapshot of a listed name', '@x,10 @y,13', /has @y since/],
+    ['another snapshot to go back to', '@x,9 @y,12', /tank\/a@x on smos-00 is not the snapshot/],
+    ['the one to go back to under another name', '@w,10 @y,12', /tank\/a@x on smos-00 is not the snapshot/],
+  ])('%s: nothing goes at all', (_, line, words) => {
+    expect(refusal(() => going(line))).toMatchObject({ code: 'DIVERGED', message: expect.stringMatching(words) });
+  });
+
+  test('nothing goes where the dataset is gone', () => {
+    expect(refusal(() => back.kind === 'rollback' && goingOf(back, undefined, 'smos-00')).code).toBe('DIVERGED');
+  });
+});

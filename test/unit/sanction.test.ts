@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest';
+import type { Clearing } from '../../schemas/conflict.ts';
+import type { Step } from '../../schemas/plan.ts';
+import { beyondPlan } from '../../services/sender/sanction.ts';
+
+const steps = (before?: Clearing): Step[] => [
+  { type: 'incremental', to: { name: 'tank/a@2', guid: '2' }, target: 'tank/a', ...(before && { before }) },
+];
+const back = (...names: string[]): Clearing => ({
+  kind: 'rollback',
+  to: { name: 'tank/a@1', guid: '1' },
+  destroys: names.map((name) => ({ name, guid: name })),
+});
+const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_1', guid: '9' };
+
+describe('I5: a job that plans again destroys nothing but what its first plan lists', () => {
+  test.each([
+    ['the same', steps(back('x', 'y')), steps(back('x', 'y'))],
+    ['what is left of it', steps(back('x', 'y')), steps(back('y'))],
+    ['no snapshot, as planned', steps(back()), steps(back())],
+    ['nothing', steps(back('x')), steps()],
+    ['a renaming, which loses nothing', steps(), steps(aside)],
+    ['no steps', steps(back('x')), []],
+  ])('%s is carried out', (_, first, again) => expect(beyondPlan(first, again)).toBeUndefined());
+
+  test.each([
+    ['one more', steps(back('x')), steps(back('x', 'y')), /@y since/],
+    ['another', steps(back('x')), steps(back('y')), /@y since/],
+    ['one where none was planned', steps(), steps(back('x')), /@x since/],
+    ['what was written, where no rollback was planned', steps(), steps(back()), /was written to/],
+    ['one where a renaming was planned', steps(aside), steps(back('x')), /@x since/],
+  ])('%s is not', (_, first, again, words) => {
+    expect(beyondPlan(first, again)).toMatchObject({
+      ok: false,
+      error: { code: 'DIVERGED', message: expect.stringMatching(words) },
+    });
+  });
+});
