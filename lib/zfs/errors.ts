@@ -87,10 +87,23 @@ export const rules: readonly Rule[] = [
     advice: 'compare the snapshots of both sides by guid: the base must be the newest snapshot of the target',
   },
   {
+    code: 'DIVERGED',
+    pattern: /more recent snapshots or bookmarks exist$|clones of previous snapshots exist$/m,
+    sample: "cannot rollback to 'tank/c@1': more recent snapshots or bookmarks exist",
+    advice: 'something was made there in the meantime: look at it, and plan anew',
+  },
+  {
+    code: 'DIVERGED',
+    pattern: /snapshot has dependent clones$|' to see holders\.$/m,
+    sample: "cannot destroy 'tank/c@2': snapshot has dependent clones",
+    advice: 'something else needs it, so it stays, and nothing was destroyed',
+  },
+  {
     code: 'MODIFIED',
     pattern: /has been modified since most recent snapshot$/m,
     sample: 'cannot receive incremental stream: destination dozer/a has been modified since most recent snapshot',
-    advice: 'look what was written there (zfs diff), keep it or roll it back, and set readonly=on',
+    advice:
+      'look what was written there (zfs diff), keep it or roll it back (--conflict rotate, --conflict rollback), and set readonly=on',
   },
   {
     code: 'BUSY',
@@ -200,7 +213,7 @@ export const rules: readonly Rule[] = [
   {
     code: 'BAD_REQUEST',
     pattern:
-      /in name$|name is too long$|: invalid name$|missing dataset name$|is not a snapshot$|is not expected here$/m,
+      /in name$|datasets must be within same pool$|name is too long$|: invalid name$|missing dataset name$|is not a snapshot$|is not expected here$/m,
     sample: "cannot open 'tank/a;b': invalid character ';' in name",
     advice: 'mend the name',
   },

@@ -26,10 +26,12 @@ export interface Talk {
   readonly final: Promise<CreditFinal>;
 }
 
+type Spoken = Pick<ReceiveStart, 'dataset' | 'to' | 'parents' | 'from' | 'origin' | 'before'>;
+
 let transfers = 0;
 
 /** Starts a receive on smos-00 as a sender would; resolves when the receiver listens for its data. */
-export async function begin(fleet: Fleet, what: Pick<ReceiveStart, 'dataset' | 'to' | 'parents'>): Promise<Talk> {
+export async function begin(fleet: Fleet, what: Spoken): Promise<Talk> {
   transfers += 1;
   const transfer = `spoken${transfers}`;
   const credit = Promise.withResolvers<void>();

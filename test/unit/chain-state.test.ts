@@ -27,6 +27,9 @@ const step = (n: number): Step => ({
 const steps = [step(1), step(2)];
 const key = '>1';
 
+const back = { kind: 'rollback' as const, to: { name: 'tank/a@s1', guid: '1' }, destroys: [] };
+const aside = { kind: 'rename' as const, from: 'tank/a', to: 'tank/a_diverged_1', guid: '9' };
+
 type EventType = ChainEvent['type'];
 
 const running = { ...begin, steps };
@@ -548,4 +551,15 @@ test.each<[string, (turn: number) => ChainEvent]>([
     state = run(state, events.waited, plan, events.held, answer(turn), events.released).state;
   }
   expect(state.phase).toBe('failed');
+});
+
+test('I5: a rollback that finds what its plan does not list ends the chain; after a renaming it is planned again', () => {
+  const event: ChainEvent = { type: 'failed', error: fault('DIVERGED'), now: 1000, moved: false };
+  for (const [before, kind] of [
+    [back, 'fail'],
+    [aside, 'wait'],
+  ] as const) {
+    const state: ChainState = { ...begin, steps: [{ ...step(2), before }], phase: 'transferring' };
+    expect(next(state, event, limits)[0]).toMatchObject({ phase: 'releasing', after: { kind } });
+  }
 });

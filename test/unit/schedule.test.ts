@@ -35,6 +35,37 @@ const starts = (...start: number[]) => ({ start, lost: [] });
 const none = starts();
 const arrives = (schedule: Schedule, at: number, name: string) => names(schedule.arrived(at, guidOf(name)));
 
+const renamed = (from: string, to: string, plan: DatasetPlan): DatasetPlan => {
+  const [first, ...rest] = plan.steps;
+  const before = { kind: 'rename' as const, from: `back/${from}`, to: `back/${to}`, guid: '9' };
+  return { ...plan, steps: first ? [{ ...first, before }, ...rest] : [] };
+};
+
+describe('chains that wait for another to rename something', () => {
+  test('go below what follows its source, and to the name that it leaves', () => {
+    const schedule = scheduleOf(
+      [renamed('a', 'z', chain('z@2')), chain('full a@1'), chain('z/kid@2'), chain('b@2')],
+      4,
+    );
+    expect(names(schedule.begin())).toEqual(starts(0, 3));
+    expect(arrives(schedule, 0, 'z@2')).toEqual(starts(1, 2));
+  });
+
+  test('begin as clones of what was moved aside', () => {
+    const schedule = scheduleOf(
+      [renamed('a', 'a_diverged_1', chain('a@2 < a_diverged_1@1')), chain('c@2 < a_diverged_1@1'), chain('b@2')],
+      4,
+    );
+    expect(names(schedule.begin())).toEqual(starts(0, 2));
+    expect(arrives(schedule, 0, 'a@2')).toEqual(starts(1));
+  });
+
+  test('come first where they are planned first, and find it under the name that it still has', () => {
+    const schedule = scheduleOf([chain('c@2 < a@1'), renamed('a', 'a_diverged_1', chain('full a@1'))], 4);
+    expect(names(schedule.begin())).toEqual(starts(0, 1));
+  });
+});
+
 describe('chains that need nothing of each other', () => {
   const five = ['a', 'b', 'c', 'd', 'e'].map((name) => chain(`full ${name}@1`));
 

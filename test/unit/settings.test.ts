@@ -69,7 +69,11 @@ timing: { lockSeconds: 10 }
     ['a wrong type', 'receive: { maxConcurrent: many }', [/receive\.maxConcurrent/, /number/, /found "many"/]],
     ['a number out of range', 'timing: { lockSeconds: 0 }', [/timing\.lockSeconds/, />=1/, /found 0/]],
     ['a bad rule', 'receive: { allow: [{ from: a.b, into: tank }] }', [/receive\.allow\.0\.from/, /found "a\.b"/]],
-    ['a conflict that nobody may allow', 'receive: { allow: [{ from: a, into: b, conflicts: [refuse] }] }', [/conflicts\.0/]],
+    [
+      'a conflict that nobody may allow',
+      'receive: { allow: [{ from: a, into: b, conflicts: [refuse] }] }',
+      [/conflicts\.0/],
+    ],
     [
       'a dataset that is none',
       'receive: { allow: [{ from: a, into: "-rf" }] }',

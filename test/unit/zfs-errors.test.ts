@@ -24,7 +24,8 @@ const read = (release: string): Sample[] =>
   JSON.parse(readFileSync(new URL(`../fixtures/stderr/${release}.json`, import.meta.url), 'utf8'));
 const releases = ['2.3.2', '2.1.11', 'extra'];
 /** What the adapter runs; the other samples are of commands that it never gives. */
-const ours = /^(?:list|send|create|receive|holds?|release|zpool list|module)\b/;
+const ours =
+  /^(?:(?:list|send|create|receive|holds?|release|rollback|zpool list|module)\b|destroy: (?!dataset|dry run).*(?:snapshot|user)|rename: (?!snapshot|recursive))/;
 const samples = releases.flatMap((release) =>
   read(release)
     .filter(({ exit, situation }) => exit !== 0 && ours.test(situation))
@@ -54,6 +55,8 @@ const expected: Partial<Record<Code, string[]>> = {
     'release: unknown dataset',
     'zpool list: unknown pool',
     'zpool list: exported pool',
+    'rename: parent missing',
+    'rename: unknown',
   ],
   NO_SUCH_SNAPSHOT: [
     'list: unknown snapshot',
@@ -70,6 +73,9 @@ const expected: Partial<Record<Code, string[]>> = {
     'release: unknown snapshot',
     'list: the snapshot went with its last hold',
     'list: of seven names three are there',
+    'destroy: unknown snapshot',
+    'destroy: unknown snapshots in a list',
+    'rollback: unknown snapshot',
   ],
   UNSUPPORTED: [
     'list: bad property',
@@ -100,6 +106,7 @@ const expected: Partial<Record<Code, string[]>> = {
     'receive: a volume with mountpoint set',
     'receive: a package into one named snapshot',
     'send: properties of an encrypted dataset without -w',
+    'rename: another pool',
   ],
   INTERNAL: [
     'list: leading slash',
@@ -133,6 +140,9 @@ const expected: Partial<Record<Code, string[]>> = {
     'create: as an ordinary user',
     'receive: abort as an ordinary user',
     'module: /dev/zfs not open to ordinary users',
+    'destroy: as an ordinary user',
+    'rollback: as an ordinary user',
+    'rename: as an ordinary user',
   ],
   EXISTS: [
     'create: exists',
@@ -147,6 +157,7 @@ const expected: Partial<Record<Code, string[]>> = {
     'receive: another receive is running, new dataset',
     'receive: raw with -F over a plain dataset',
     'receive: two snapshots into one named snapshot',
+    'rename: target exists',
   ],
   DIVERGED: [
     'receive: raw incremental after a plain one',
@@ -154,6 +165,12 @@ const expected: Partial<Record<Code, string[]>> = {
     'receive: incremental into an unrelated dataset',
     'receive: incremental with -F into an unrelated dataset',
     'receive: raw incremental onto a plain dataset',
+    'destroy: newest snapshot below partial state',
+    'destroy: snapshot that is the base of a running receive',
+    '2.3.2 destroy: held snapshot',
+    'destroy: snapshot with clones',
+    'rollback: newer snapshots',
+    'rollback: newer snapshots with clones',
   ],
   MODIFIED: [
     'receive: raw incremental onto a dataset with a snapshot of its own',
@@ -180,6 +197,8 @@ const expected: Partial<Record<Code, string[]>> = {
     'receive: another receive is running, with -F',
     'receive: another receive is running, existing dataset',
     'receive: incremental onto a snapshotted dataset with partial state',
+    'destroy: snapshot being sent',
+    '2.1.11 destroy: held snapshot',
   ],
   NO_SPACE: ['receive: pool full', 'receive: pool full, without -s', 'receive: quota of the parent exceeded'],
   ORIGIN_MISSING: [

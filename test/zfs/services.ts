@@ -19,6 +19,7 @@ export const startHere = (
   url: string,
   service: 'sender' | 'receiver',
   host: string,
+  more: NodeJS.ProcessEnv = {},
 ): Promise<ServiceProcess> =>
   startService(service, {
     ...zfs.env,
@@ -27,8 +28,16 @@ export const startHere = (
     SLOW_ZFS_RATE_FILE: rateFile,
     NATS_URL: url,
     ZPSEND_HOST: host,
-    ZPSEND_ALLOW: `*=${zfs.target}`,
+    ...('ZPSEND_CONFIG' in more ? {} : { ZPSEND_ALLOW: `*=${zfs.target}` }),
     // an emulated machine takes its time
     ZPSEND_LOCK_SECONDS: '15',
     ZPSEND_SILENCE_SECONDS: '10',
+    ...more,
   });
+
+/** A configuration file of its own. */
+export function configured(yaml: string): { ZPSEND_CONFIG: string } {
+  const file = join(mkdtempSync(join(tmpdir(), 'zpsend-config-')), 'zpsend.yaml');
+  writeFileSync(file, yaml);
+  return { ZPSEND_CONFIG: file };
+}
