@@ -1,15 +1,15 @@
-import type { Clearing, Rename } from '../../schemas/conflict.ts';
+import type { Clearing } from '../../schemas/conflict.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
-import { datasetOf } from '../../schemas/names.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import { follow, lastOf, moveAside } from './aside.ts';
 import { newestCommon } from './bases.ts';
-import { cleared, nameAfter } from './clearing.ts';
+import { cleared } from './clearing.ts';
 import { clearingNote, untouchedNote } from './clearing-notes.ts';
 import { isModified } from './evidence.ts';
 import type { DatasetPlan, DatasetPlans } from './items.ts';
 import type { Item } from './matching.ts';
 import { isRefusal, type Refusal } from './refusal.ts';
+import { inOrderOfRenames } from './rename-order.ts';
 import { type Found, rollbackTo } from './rollback.ts';
 import { isAfter } from './txg.ts';
 
@@ -127,32 +127,7 @@ function finished(policy: string, plans: DatasetPlans, { chosen, hindered, targe
     notes.push(clearingNote(plan, found.clearing, { first, target, source }));
     return { ...plan, steps: [before, ...rest] };
   });
-  return { datasets: withOriginsInTime(followersFirst(datasets)), notes };
-}
-
-const renameIn = ({ steps: [first] }: DatasetPlan): Rename | undefined =>
-  first?.before?.kind === 'rename' ? first.before : undefined;
-
-/** They need nothing but what is there, and others go to where they were, or below where they will be. */
-function followersFirst(plans: readonly DatasetPlan[]): DatasetPlan[] {
-  const follows = (plan: DatasetPlan): boolean => renameIn(plan)?.to === plan.target;
-  return [...plans.filter(follows), ...plans.filter((plan) => !follows(plan))];
-}
-
-/** A clone that comes before its origin is renamed finds it under the name that it still has. */
-function withOriginsInTime(plans: readonly DatasetPlan[]): DatasetPlan[] {
-  const ahead = new Map(plans.flatMap((plan) => renameIn(plan) ?? []).map((rename) => [rename.to, rename]));
-  return plans.map((plan) => {
-    const own = renameIn(plan);
-    if (own) ahead.delete(own.to);
-    const [first, ...rest] = plan.steps;
-    const later = first?.origin === undefined ? undefined : ahead.get(datasetOf(first.origin));
-    if (!first || !later) return plan;
-    return {
-      ...plan,
-      steps: [{ ...first, origin: nameAfter(first.origin ?? '', { from: later.to, to: later.from }) }, ...rest],
-    };
-  });
+  return { datasets: inOrderOfRenames(datasets), notes };
 }
 
 const hinderedBy = ({ error, ...rest }: Refusal, policy: string, why: string): Refusal => ({

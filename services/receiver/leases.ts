@@ -1,19 +1,22 @@
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import type { Locks } from '../../lib/bus/lease/locks.ts';
-import type { Lock } from '../../schemas/transfer.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { otherName } from './conflicts.ts';
 
 /**
- * The locks of one dataset, and of another that its step renames, as one lease: both or neither (I1).
+ * The locks of all that a step changes as one lease: that of its dataset, and of another that is renamed for it. Both or
+ * neither (I1).
  * @throws ZpsendError LOCKED, UNREACHABLE
  */
-export async function acquireAll(
-  locks: Locks,
-  host: string,
-  dataset: string,
-  other: string | undefined,
-  lock: Lock,
-): Promise<Lease> {
-  const first = await locks.acquire(host, dataset, lock);
+export async function acquireAll(locks: Locks, host: string, instance: string, start: ReceiveStart): Promise<Lease> {
+  const lock = {
+    owner: `${host}/${instance}`,
+    nonce: crypto.randomUUID(),
+    transfer: start.transfer,
+    source: start.source,
+  };
+  const first = await locks.acquire(host, start.dataset, lock);
+  const other = otherName(start);
   if (other === undefined) return first;
   const second = await locks.acquire(host, other, lock).catch(async (error) => {
     await first.release();

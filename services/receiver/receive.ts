@@ -223,12 +223,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
 
   async function lock(): Promise<ReceiveEvent> {
     const locks = await deps.locks();
-    lease = await acquireAll(locks, host, start.dataset, otherName(start), {
-      owner: `${host}/${deps.instance}`,
-      nonce: crypto.randomUUID(),
-      transfer: start.transfer,
-      source: start.source,
-    });
+    lease = await acquireAll(locks, host, deps.instance, start);
     lease.lost.addEventListener('abort', () =>
       feed({ type: 'lease-lost', error: ZpsendError.from(lease?.lost.reason).toBody() }),
     );

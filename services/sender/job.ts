@@ -64,7 +64,8 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
 
   function describe(outcome: Outcome | undefined, withList: boolean): Job {
     const running = [...(chains?.running.values() ?? [])];
-    const current = running.find((chain) => chain.current)?.current;
+    // what its first step clears may be a long list, and the notes tell it
+    const { before: _, ...current } = running.find((chain) => chain.current)?.current ?? {};
     const waits = waiting ?? running.find((chain) => chain.waiting)?.waiting;
     const ended = outcome && (outcome.error ? 'failed' : 'done');
     const under = chains ? stateOf(running.map(({ phase }) => phase)) : waiting ? 'waiting' : 'planning';
@@ -78,7 +79,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       state,
       ...sums,
       ...(withList && notes.length > 0 && { notes: notes.slice(0, mostNotes) }),
-      ...(current && { current }),
+      ...('to' in current && { current }),
       size: Math.max(size, state === 'done' ? sums.bytes : 0),
       seconds: (performance.now() - began) / 1000,
       ...(outcome?.error && { error: outcome.error }),

@@ -35,6 +35,7 @@ describe('what send and plan are asked for', () => {
 
   it.each<[string, string, SendOptions, Partial<SendRequest>]>([
     ['--full', 'pool/b@send', { full: true }, { full: true }],
+    ['--conflict', 'pool/b', { conflict: 'rotate' }, { conflict: 'rotate' }],
     ['-R', 'pool/b@send', { replicate: true }, { package: 'replication' }],
     ['-R of all snapshots', 'pool/b', { replicate: true }, { package: 'replication' }],
     ['-Rc', 'pool/b@s', { replicate: true, selfContained: true }, { package: 'replication', selfContained: true }],
@@ -94,6 +95,7 @@ describe('what send and plan are asked for', () => {
     ['an empty pattern', 'zones', { snapshots: [''] }, '--snapshots "": empty'],
     ['too many patterns', 'zones', { snapshots: Array(33).fill('*') }, '--snapshots: '],
     ['--bwlimit of too little', 'zones', { bwlimit: '1000' }, '--bwlimit 1000: bytes per second, at least 1K'],
+    ['--conflict of no policy', 'zones', { conflict: 'force' }, '--conflict force: refuse, rollback, rotate'],
     ['--bwlimit of no number', 'zones', { bwlimit: 'fast' }, '--bwlimit fast: bytes per second'],
     ['--bwlimit of too much', 'zones', { bwlimit: '9999999999999T' }, '--bwlimit 9999999999999T: bytes per second'],
     ['--parallel 0', 'zones', { replicate: true, parallel: '0' }, '--parallel 0: a number from 1 to 16'],
