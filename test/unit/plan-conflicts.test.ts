@@ -282,6 +282,19 @@ describe('a dataset that was renamed at the source', () => {
     }
   });
 
+  it('is followed before another goes to the name that it leaves', () => {
+    const reused = dataset('zones/p/old', '@z,90', { guid: '4711' });
+    const result = plan(
+      ask,
+      inventory('src', dataset('zones/p', '@a,1 @b,2'), reused, dataset('zones/p/z', '@a,11 @b,12')),
+      target('@a,11'),
+    );
+    expect(result.ok && result.steps.map(({ type, target: name, before }) => [type, name, before?.kind])).toEqual([
+      ['incremental', 'zones/p/z', 'rename'],
+      ['full', 'zones/p/old', undefined],
+    ]);
+  });
+
   it('is not taken for one that was moved aside', () => {
     const result = plan(
       ask,
