@@ -94,7 +94,7 @@ function clearingFor(
   if (!isInTheWay && !(steps.length > 0 && isModified(there))) return undefined;
   const common = newestCommon(dataset, there);
   const last = lastOf(wanted);
-  if (common && !(last && isAfter(last, common))) {
+  if (wanted.kind === 'chain' && common && !(last && isAfter(last, common))) {
     const back = rollbackTo(common, source, there, { ...listing, datasets: [] });
     return 'clearing' in back ? { ...back, spared: true } : undefined;
   }

@@ -68,7 +68,8 @@ export interface Admission {
 }
 
 /**
- * Can this step be received into what is there now, or will be once the target is cleared? The base's guid is for `zfs receive` to check, which refuses without harm.
+ * Can this step be received into what is there now, or will be once the target is cleared? The base's guid is for `zfs
+ * receive` to check, which refuses without harm.
  * @throws ZpsendError EXISTS, DIVERGED, BASE_MISSING, ORIGIN_MISSING, NO_SUCH_DATASET, UNSUPPORTED, KEY_REQUIRED
  */
 export function checkView(start: ReceiveStart, host: string, seen: readonly View[], { allow }: Allowed): Admission {

@@ -198,6 +198,15 @@ describe('rotate', () => {
     expect(one).toMatchObject({ ok: true, steps: [{ type: 'full', before: { kind: 'rename' } }] });
   });
 
+  it('makes room for one full stream of an old snapshot as well', () => {
+    const one = plan(
+      request('zones/test@a', { ...rotate, full: true }),
+      inventory('src', dataset(name, '@a,1 @b,2')),
+      inventory('dst', zones, dataset(name, '@b,2 @x,7')),
+    );
+    expect(one).toMatchObject({ ok: true, steps: [{ type: 'full', before: { kind: 'rename' } }] });
+  });
+
   it('takes the next number where the name is taken', () => {
     const taken = [dataset('zones/test_diverged_40', '@o,90'), dataset('zones/test_diverged_40_2', '')];
     expect(planned('@a,1 @b,2', dataset(name, '@a,1,40 @x,70,41'), rotate, taken).before[0]).toMatchObject({
