@@ -1,6 +1,6 @@
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { isLocked } from './keys.ts';
 import type { Note } from '../../schemas/plan.ts';
+import { isLocked } from './keys.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
 /** A dataset that a plan makes on the target. */
