@@ -23,8 +23,13 @@ async function forget(world: World): Promise<void> {
   await world.target.zfs('destroy', '-r', dataset).catch(() => {});
 }
 
-async function throughServices(world: World, server: NatsServer): Promise<Run> {
-  const services = await startServices(world, server);
+/** @param more environment of the sender, and what is asked of it besides */
+async function throughServices(
+  world: World,
+  server: NatsServer,
+  more: { env?: NodeJS.ProcessEnv; request?: object } = {},
+): Promise<Run> {
+  const services = await startServices(world, server, more.env && { sender: more.env });
   try {
     const usages = watch({
       sender: () => [services.sender],
@@ -32,12 +37,15 @@ async function throughServices(world: World, server: NatsServer): Promise<Run> {
       receiver: () => [services.receiver],
     });
     const began = performance.now();
-    await services.send(dataset);
+    await services.send(dataset, more.request);
     return { seconds: (performance.now() - began) / 1000, usages: usages() };
   } finally {
     await services.stop();
   }
 }
+
+/** Half of the content is zeros, so that half goes over the wire. */
+const halved = { env: { ZFS_SIM_ZEROS: '0.5' }, request: { wire: 'zstd' } };
 
 /** Sends `bytes` along every way in turn, `rounds` times over, so that a busy machine is busy for all of them. */
 export async function measureStreams(
@@ -51,6 +59,7 @@ export async function measureStreams(
   await world.source.zfs('snapshot', snapshot);
   const ways: Record<string, () => Promise<Run>> = {
     'direct, plain': () => throughServices(world, world.plain),
+    'direct, zstd': () => throughServices(world, world.plain, halved),
     'direct, TLS': () => throughServices(world, world.tls),
     'kernel pipe': () => throughPipe(world.source, world.target, snapshot, dataset),
   };

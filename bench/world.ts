@@ -69,8 +69,8 @@ export interface Services {
   readonly sender: number;
   readonly receiver: number;
   /** Runs a job to its end. @throws Error when it fails */
-  send(dataset: string): Promise<Job>;
-  begin(dataset: string): Promise<string>;
+  send(dataset: string, more?: object): Promise<Job>;
+  begin(dataset: string, more?: object): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -85,8 +85,8 @@ export async function startServices(
   const receiver = await startService('receiver', { ...target.env, ...env, ...allow, ...more.receiver });
   const sender = await startService('sender', { ...source.env, ...env, ...more.sender });
   const bus = await connectBus({ name: 'bench', env, wait: false });
-  const begin = async (dataset: string): Promise<string> => {
-    const body = { dataset, to: { host: target.name } };
+  const begin = async (dataset: string, more: object = {}): Promise<string> => {
+    const body = { dataset, to: { host: target.name }, ...more };
     return (await request(bus, subjects.send(source.name, 'start'), body, sendStartedSchema)).job;
   };
   return {
@@ -94,8 +94,8 @@ export async function startServices(
     sender: sender.pid,
     receiver: receiver.pid,
     begin,
-    async send(dataset) {
-      const job = await begin(dataset);
+    async send(dataset, more) {
+      const job = await begin(dataset, more);
       for (;;) {
         const { jobs } = await request(bus, subjects.send(source.name, 'status'), { job }, sendStatusSchema);
         const [known] = jobs;

@@ -21,6 +21,7 @@ export interface SendOptions {
   compressed?: boolean;
   props?: true;
   conflict?: string;
+  wire?: string;
 }
 
 /** May be given again and again. */
@@ -49,7 +50,8 @@ export const withSendOptions = (command: Command): Command =>
     .option('--compressed', 'compressed blocks as they are on disk')
     .option('--no-compressed', 'without')
     .option('-p, --props', "the datasets' properties too, but no mountpoint, canmount and shares")
-    .option('--conflict <policy>', 'what may be done to a target that went its own way: refuse, rollback, rotate');
+    .option('--conflict <policy>', 'what may be done to a target that went its own way: refuse, rollback, rotate')
+    .option('--wire <how>', 'zstd compresses streams on their way, auto where it pays, none never');
 
 /** What the options above mean together. */
 export const packageHelp = `

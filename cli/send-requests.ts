@@ -4,6 +4,7 @@ import { type ConflictPolicy, conflictPolicySchema } from '../schemas/conflict.t
 import { ZpsendError } from '../schemas/errors.ts';
 import { isWithin } from '../schemas/names.ts';
 import { maxParallel, type SendRequest, sendRequestSchema } from '../schemas/plan.ts';
+import { type WireMode, wireModeSchema } from '../schemas/transfer.ts';
 import { usage } from './exit.ts';
 import { parseBase, parseSource, parseTarget } from './location.ts';
 import type { SendOptions } from './send-options.ts';
@@ -61,6 +62,7 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     parallel,
     bwlimit,
     conflict,
+    wire,
   } = options;
   if (replicate && recursive) {
     throw usage('-R and -r exclude each other: -R sends intermediate snapshots, -r only the one that is named');
@@ -78,6 +80,7 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     ...(bwlimit !== undefined && { bwlimit: bwlimitOf(bwlimit) }),
     ...streamOf(options),
     ...(conflict !== undefined && { conflict: conflictOf(conflict) }),
+    ...(wire !== undefined && { wire: wireOf(wire) }),
   };
 }
 
@@ -113,6 +116,12 @@ function conflictOf(text: string): ConflictPolicy {
   const policy = conflictPolicySchema.safeParse(text);
   if (policy.success) return policy.data;
   throw usage(`--conflict ${text}: ${conflictPolicySchema.options.join(', ')}`);
+}
+
+function wireOf(text: string): WireMode {
+  const { data } = wireModeSchema.safeParse(text);
+  if (data) return data;
+  throw usage(`--wire ${text}: one of ${wireModeSchema.options.join(', ')}`);
 }
 
 function parallelOf(text: string): number {

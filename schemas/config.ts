@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { allowedConflictSchema } from './conflict.ts';
 import { bwlimitSchema, datasetSchema, hostSchema, propertySchema, propertyValueSchema } from './names.ts';
 import { maxParallel } from './plan.ts';
+import { wireModeSchema } from './transfer.ts';
 
 const allowSchema = z.strictObject({
   /** A source host, or "*" for every host. */
@@ -30,6 +31,8 @@ export const receiveConfigSchema = z.strictObject({
 export const sendConfigSchema = z.strictObject({
   /** Datasets of a package that are sent at once, where the request does not say. */
   parallel: z.number().int().min(1).max(maxParallel).default(2),
+  /** Whether streams are compressed on their way, where the request does not say. */
+  wire: wireModeSchema.default('none'),
 });
 
 export const timingConfigSchema = z.strictObject({

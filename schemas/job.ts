@@ -42,9 +42,11 @@ export const jobSchema = z.strictObject({
   notes: z.array(noteSchema).optional(),
   /** The step that runs now; of several, the first. */
   current: stepSchema.optional(),
-  /** Bytes sent for the whole job, and what the whole plan is estimated at. */
+  /** Bytes of streams sent for the whole job, and what the whole plan is estimated at. */
   bytes: bytesSchema,
   size: bytesSchema,
+  /** Of `bytes`, what went over the wire; only where some of it was compressed. */
+  wireBytes: bytesSchema.optional(),
   seconds: z.number().nonnegative(),
   error: errorBodySchema.optional(),
   evidence: evidenceSchema.optional(),

@@ -15,6 +15,7 @@ import {
   wouldBeDatasetSchema,
 } from './names.ts';
 import { streamFlagSchema, streamMarkSchema, streamWishSchema } from './stream.ts';
+import { wireModeSchema } from './transfer.ts';
 
 const maxPatterns = 32;
 export const maxParallel = 16;
@@ -52,12 +53,14 @@ export const sendRequestSchema = z.strictObject({
   snapshots: z.array(patternSchema).max(maxPatterns).optional(),
   /** Datasets of the package that are sent at once. */
   parallel: z.number().int().min(1).max(maxParallel).optional(),
-  /** What the whole job may send at most, in bytes per second. */
+  /** What the whole job may send at most, in bytes per second on the wire. */
   bwlimit: bwlimitSchema.optional(),
   /** Flags of the streams; absent, they are chosen. */
   stream: streamWishSchema.optional(),
   /** What may be done to what stands in the way on the target; nothing when absent. Its receiver has to allow it too. */
   conflict: conflictPolicySchema.optional(),
+  /** Whether streams are compressed on their way. */
+  wire: wireModeSchema.optional(),
 });
 
 /** One `zfs send` | `zfs receive`: a full stream, or an incremental from exactly one base (I2). */

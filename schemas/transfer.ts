@@ -4,6 +4,11 @@ import { errorBodySchema } from './errors.ts';
 import { bytesSchema, datasetSchema, guidSchema, hostSchema, idSchema, snapshotSchema, tokenSchema } from './names.ts';
 import { streamMarkSchema } from './stream.ts';
 
+/** How a stream may go over the wire other than as it is. */
+export const wireEncodingSchema = z.enum(['zstd']);
+/** `zstd`: compressed where the receiver can; `auto`: there where it pays too; `none`: as it is. */
+export const wireModeSchema = z.enum(['auto', 'zstd', 'none']);
+
 /** `zfs.<dst>.recv.start`: one step that wants to come in. */
 export const receiveStartSchema = z.strictObject({
   transfer: idSchema,
@@ -28,6 +33,8 @@ export const receiveStartSchema = z.strictObject({
   props: z.boolean().optional(),
   /** What the chain begins with, remembered as the user property `zpsend:stream` of the dataset that is made. */
   record: streamMarkSchema.optional(),
+  /** What the sender can do to the stream besides, of which the receiver may know nothing. */
+  wire: z.array(z.string().max(32)).max(8).optional(),
 });
 
 /** Accepted: locked, and ready for the first frame. */
@@ -39,9 +46,14 @@ export const receiveReadySchema = z.strictObject({
   revision: bytesSchema,
   /** Partial state of an earlier receive; `zfs send -t` continues it. */
   resumeToken: tokenSchema.optional(),
+  /**
+   * Of what was offered, what the receiver takes; without, the stream has to come as it is. With `zstd` it is one zstd frame
+   * with a window of at most 2 MiB, or as it is: the first four bytes tell. Offsets, credit and totals count what is sent.
+   */
+  wire: wireEncodingSchema.optional(),
 });
 
-/** What the receiver says on `zfs-credit.<src>.<transfer>.<dst>`; `upTo` is a cumulative stream offset in bytes. */
+/** What the receiver says on `zfs-credit.<src>.<transfer>.<dst>`; `upTo` is a cumulative offset in bytes of what is sent. */
 export const creditMessageSchema = z.union([
   z.strictObject({ type: z.literal('credit'), upTo: bytesSchema }),
   z.strictObject({ type: z.literal('done'), guid: guidSchema, bytes: bytesSchema }),
@@ -63,7 +75,7 @@ export const transferStateSchema = z.strictObject({
   dataset: datasetSchema,
   snapshot: snapshotSchema,
   state: z.string(),
-  /** Bytes of the stream received, and handed to `zfs receive`. */
+  /** Bytes received, and handed on; as they came over the wire. */
   received: bytesSchema,
   consumed: bytesSchema,
   seconds: z.number().nonnegative(),
@@ -74,6 +86,8 @@ export const receiveStatusRequestSchema = z.strictObject({ transfer: idSchema.op
 export const receiveStatusSchema = z.strictObject({ host: hostSchema, transfers: z.array(transferStateSchema) });
 export const receiveAbortedSchema = z.strictObject({ transfer: idSchema, aborted: z.literal(true) });
 
+export type WireEncoding = z.infer<typeof wireEncodingSchema>;
+export type WireMode = z.infer<typeof wireModeSchema>;
 export type ReceiveStart = z.infer<typeof receiveStartSchema>;
 export type ReceiveReady = z.infer<typeof receiveReadySchema>;
 export type CreditMessage = z.infer<typeof creditMessageSchema>;

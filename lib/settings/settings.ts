@@ -92,7 +92,7 @@ export function loadSettings(env: NodeJS.ProcessEnv): Settings {
       maxConcurrent: number(env, 'ZPSEND_MAX_CONCURRENT') ?? file.receive.maxConcurrent,
       bwlimit: number(env, 'ZPSEND_BWLIMIT') ?? file.receive.bwlimit,
     },
-    send: { parallel: number(env, 'ZPSEND_PARALLEL') ?? file.send.parallel },
+    send: { ...file.send, parallel: number(env, 'ZPSEND_PARALLEL') ?? file.send.parallel },
     timing: {
       lockSeconds: number(env, 'ZPSEND_LOCK_SECONDS') ?? file.timing.lockSeconds,
       silenceSeconds: number(env, 'ZPSEND_SILENCE_SECONDS') ?? file.timing.silenceSeconds,

@@ -11,7 +11,7 @@ import {
   writeRecord,
 } from './stream-format.ts';
 import { writeAll } from './stream-io.ts';
-import { plannedFailure, throttle } from './throttle.ts';
+import { emptyShare, plannedFailure, throttle } from './throttle.ts';
 
 /** Bytes the stream will have, its records included, from where it resumes. */
 export function streamBytes(head: StreamHead): number {
@@ -37,6 +37,7 @@ export function produce(head: StreamHead, snapshot: string, verbose: boolean): v
   const { piece, pass } = throttle('ZFS_SIM_SEND_RATE', LARGEST_PAYLOAD);
   const buffer = Buffer.allocUnsafe(RECORD_BYTES + piece);
   randomFillSync(buffer);
+  buffer.fill(0, 0, Math.round(buffer.length * emptyShare()));
   let sent = 0;
   let said = Date.now();
   const put = (bytes: Buffer, length: number): void => {

@@ -28,6 +28,9 @@ export function throttle(variable: string, largest: number): Throttle {
   };
 }
 
+/** What share of a stream's content is zeros, so that it compresses: `ZFS_SIM_ZEROS=0.5`. */
+export const emptyShare = (): number => Number(process.env.ZFS_SIM_ZEROS || 0);
+
 /** A failure that a test asks for: `ZFS_SIM_FAIL=send:cannot send: Input/output error`. */
 export function plannedFailure(verb: string): Refusal | undefined {
   const wanted = process.env.ZFS_SIM_FAIL ?? '';

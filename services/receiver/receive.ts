@@ -6,6 +6,8 @@ import { publishEvent } from '../../lib/bus/events.ts';
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import type { Locks } from '../../lib/bus/lease/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { answerTo } from '../../lib/wire/choice.ts';
+import { decoderInto } from '../../lib/wire/decode.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
@@ -62,6 +64,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
   const ready = Promise.withResolvers<ReceiveReady>();
   const over = Promise.withResolvers<void>();
   const began = performance.now();
+  const wire = answerTo(start.wire);
   let state: ReceiveState = begin;
   let lease: Lease | undefined;
   let admission: Admission = { parents: [] };
@@ -119,6 +122,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
         window: deps.window,
         revision: lease?.revision ?? 0,
         ...(resumable() !== undefined && { resumeToken: resumable() }),
+        ...(wire && { wire }),
       });
     },
     refuse: () => ready.reject(ZpsendError.fromBody(state.error ?? unexplained)),
@@ -207,7 +211,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
       ...(start.origin !== undefined && !resuming && { origin: start.origin }),
       ...streamProperties(start, deps.properties),
     });
-    direct?.attach(child.stdin);
+    direct?.attach(wire ? decoderInto(child.stdin, (why) => broken(damaged(start, why))) : child.stdin);
     tell('started');
     await child.done;
     return { type: 'exited' };
@@ -248,6 +252,12 @@ const notBegun = ({ source, to }: ReceiveStart, ms: number): ErrorBody =>
   new ZpsendError(
     'TIMEOUT',
     `${source} asked for a receive of ${to.name} and did not begin its stream within ${Math.round(ms / 1000)} s`,
+  ).toBody();
+
+const damaged = ({ source, to }: ReceiveStart, why: string): ErrorBody =>
+  new ZpsendError(
+    'STREAM_BROKEN',
+    `the compressed stream of ${to.name} from ${source} cannot be read: ${why}`,
   ).toBody();
 
 const unexplained: ErrorBody = { code: 'INTERNAL', message: 'the receive ended without a reason', retryable: false };

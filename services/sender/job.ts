@@ -6,6 +6,7 @@ import { isRefusal } from '../../lib/plan/refusal.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
 import type { Evidence, Note, SendRequest } from '../../schemas/plan.ts';
+import type { WireMode } from '../../schemas/transfer.ts';
 import type { ChainDeps } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
 import { sweepHolds } from './holds.ts';
@@ -16,11 +17,14 @@ import { type Progress, progressOf } from './progress.ts';
 import { replanner } from './replanning.ts';
 import { estimateLarge } from './sizes.ts';
 import { type Failure, failureOf, stateOf } from './verdict.ts';
+import { openJobWire } from './wire.ts';
 
 export interface JobDeps extends ChainDeps {
   readonly instance: string;
   /** Datasets of a package at once, where the request does not say. */
   readonly parallel: number;
+  /** How streams go over the wire, where the request does not say. */
+  readonly wireMode: WireMode;
   /** Which jobs run anywhere on this host: what a dead one left held may be released. Undefined where that is not clear. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
 }
@@ -52,6 +56,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const over = Promise.withResolvers<void>();
   const stop = new AbortController();
   const say = narrator(deps.log, request);
+  const wire = openJobWire(request.wire ?? deps.wireMode);
   let progress: Progress = progressOf([]);
   let chains: RunningChains | undefined;
   /** What the planning waits for. */
@@ -81,6 +86,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       ...(withList && notes.length > 0 && { notes: notes.slice(0, mostNotes) }),
       ...('to' in current && { current }),
       size: Math.max(size, state === 'done' ? sums.bytes : 0),
+      ...(wire.saved !== undefined && { wireBytes: Math.max(0, sums.bytes - wire.saved) }),
       seconds: (performance.now() - began) / 1000,
       ...(outcome?.error && { error: outcome.error }),
       ...(outcome?.evidence && { evidence: outcome.evidence }),
@@ -127,7 +133,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     if (refused?.refusal) first = { dataset: refused.dataset, ...refused.refusal };
     const pace = request.bwlimit === undefined ? undefined : openPace(request.bwlimit);
     chains = runChains(
-      { ...deps, pace },
+      { ...deps, pace, wire },
       {
         job: id,
         to: request.to.host,

@@ -4,12 +4,15 @@ import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { offerOf } from '../../lib/wire/choice.ts';
+import { type Encoded, encode } from '../../lib/wire/encode.ts';
 import type { TokenContents, Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
 import { streamOf } from './stream.ts';
+import type { JobWire } from './wire.ts';
 
 export interface TransferDeps {
   readonly host: string;
@@ -19,6 +22,8 @@ export interface TransferDeps {
   readonly silenceMs: number;
   /** How fast the job may send. */
   readonly pace?: Pace | undefined;
+  /** How the job's streams go over the wire; as they are without. */
+  readonly wire?: JobWire | undefined;
 }
 
 export interface TransferPlan {
@@ -31,7 +36,7 @@ export interface TransferPlan {
 
 /** One transfer of one step: asked for, then run once. */
 export interface Transfer {
-  /** Bytes of the stream sent, and taken by the target. */
+  /** Bytes of the stream sent, and those on the wire that the target has taken. */
   readonly sent: number;
   readonly consumed: number;
   /** The receiver has partial state that is not of this step. */
@@ -109,13 +114,16 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
     ...(step.before && { before: step.before }),
     partial: plan.discard ? 'discard' : 'resume',
   };
-  const start = (): Promise<ReceiveReady> =>
-    request(deps.bus, subjects.receive(target, 'start'), body, receiveReadySchema);
-  const ready = await start().catch((error) => {
-    // the answer may have been lost: the same transfer asked for again gets the same answer
-    if (error instanceof ZpsendError && error.code === 'TIMEOUT') return start();
-    throw error;
-  });
+  const start = (more: object = {}): Promise<ReceiveReady> => {
+    const ask = () => request(deps.bus, subjects.receive(target, 'start'), { ...body, ...more }, receiveReadySchema);
+    return ask().catch((error) => {
+      // the answer may have been lost: the same transfer asked for again gets the same answer
+      if (error instanceof ZpsendError && error.code === 'TIMEOUT') return ask();
+      throw error;
+    });
+  };
+  const offer = offerOf(deps.wire?.mode ?? 'none');
+  const ready = await (offer ? offered(start, offer) : start());
   const direct = openDirectSender(deps.bulk, {
     dataSubject: subjects.data(host, target, transfer),
     creditSubject: subjects.credit(host, transfer, target),
@@ -125,7 +133,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
   });
   try {
     const resume = await resumeOf(zfs, step, ready.resumeToken);
-    return runnable(zfs, step, direct, resume);
+    return runnable(zfs, step, direct, resume, offer && ready.wire && deps.wire);
   } catch (error) {
     direct.abort(ZpsendError.from(error).toBody());
     direct.close();
@@ -133,9 +141,27 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
   }
 }
 
-function runnable(zfs: Zfs, step: Step, direct: DirectSender, resume: Resume): Transfer {
+/** A receiver from before zstd takes the offer for a bad request; whatever else is bad, it says again. */
+const offered = (start: (more?: object) => Promise<ReceiveReady>, wire: string[]): Promise<ReceiveReady> =>
+  start({ wire }).catch((error) => {
+    if (error instanceof ZpsendError && error.code === 'BAD_REQUEST') return start();
+    throw error;
+  });
+
+/** @param wire how the stream is compressed, where the receiver takes that */
+function runnable(zfs: Zfs, step: Step, direct: DirectSender, resume: Resume, wire: JobWire | undefined): Transfer {
   let child: ZfsProcess | undefined;
+  let encoded: Encoded | undefined;
   let cancelled: ErrorBody | undefined;
+
+  const progress = {
+    get taken() {
+      return encoded?.taken ?? direct.sent;
+    },
+    get sent() {
+      return direct.sent;
+    },
+  };
 
   const cancel = (error: ErrorBody): void => {
     cancelled ??= error;
@@ -147,12 +173,17 @@ function runnable(zfs: Zfs, step: Step, direct: DirectSender, resume: Resume): T
   /** The whole of `zfs send` into the channel, and "end" only after it exited 0. */
   async function pour(): Promise<void> {
     child = zfs.send(resume.token === undefined ? streamOf(step) : { token: resume.token });
+    if (wire && wire.mode !== 'none') encoded = encode(child.stdout, wire.mode);
+    const unfollow = wire?.follow(progress);
     try {
-      await Promise.all([direct.pump(child.stdout), child.done]);
+      await Promise.all([direct.pump(encoded?.stream ?? child.stdout), child.done]);
     } catch (error) {
       direct.abort(ZpsendError.from(error).toBody());
       child.kill('SIGTERM');
+      encoded?.stream.destroy();
       throw error;
+    } finally {
+      unfollow?.();
     }
     if (cancelled) throw ZpsendError.fromBody(cancelled);
     direct.end();
@@ -178,7 +209,7 @@ function runnable(zfs: Zfs, step: Step, direct: DirectSender, resume: Resume): T
 
   return {
     get sent() {
-      return direct.sent;
+      return progress.taken;
     },
     get consumed() {
       return direct.consumed;

@@ -26,7 +26,7 @@ export interface Talk {
   readonly final: Promise<CreditFinal>;
 }
 
-type Spoken = Pick<ReceiveStart, 'dataset' | 'to' | 'parents' | 'from' | 'origin' | 'before'>;
+type Spoken = Pick<ReceiveStart, 'dataset' | 'to' | 'parents' | 'from' | 'origin' | 'before' | 'wire'>;
 
 let transfers = 0;
 

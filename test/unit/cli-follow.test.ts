@@ -195,4 +195,9 @@ describe('the result line', () => {
       'zones/test@b to smos-00:tank/t: failed after 3 of 7 steps, 1K in 1m01s',
     );
   });
+
+  it('tells what went over the wire where that is another figure', () => {
+    const compressed = { state: 'done' as const, done: 7, bytes: 10 * 1024, wireBytes: 2048, seconds: 3 };
+    expect(resultLine(job(compressed))).toMatch(/10K in \S+, 2K on the wire$/);
+  });
 });

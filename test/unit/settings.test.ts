@@ -35,7 +35,7 @@ describe('a configuration file', () => {
       host: 'smos-00',
       config: {
         receive: { maxConcurrent: 4, allow: [], properties: { set: { readonly: 'on' }, exclude: [] } },
-        send: { parallel: 2 },
+        send: { parallel: 2, wire: 'none' },
         timing: { lockSeconds: 30, silenceSeconds: 15, patienceSeconds: 120 },
       },
     });
@@ -49,10 +49,10 @@ receive:
     - { from: smos-01, into: "zones/backup/smos 01", conflicts: [rollback, rotate] }
     - { from: "*", into: tank }
   properties: { set: { com.sun:auto-snapshot: "false" }, exclude: [mountpoint, sharenfs] }
-send: { parallel: 3 }
+send: { parallel: 3, wire: auto }
 timing: { lockSeconds: 10 }
 `);
-    expect(config.send).toEqual({ parallel: 3 });
+    expect(config.send).toEqual({ parallel: 3, wire: 'auto' });
     expect(config.receive.allow).toEqual([
       { from: 'smos-01', into: 'zones/backup/smos 01', conflicts: ['rollback', 'rotate'] },
       { from: '*', into: 'tank', conflicts: [] },
@@ -113,7 +113,7 @@ describe('the environment comes first', () => {
   const yaml = `
 host: from-file
 receive: { maxConcurrent: 2, allow: [{ from: a, into: tank/a }] }
-send: { parallel: 3 }
+send: { parallel: 3, wire: zstd }
 timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
 `;
 
@@ -121,7 +121,7 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     const { host, config } = load(yaml, { ZPSEND_HOST: '', ZPSEND_MAX_CONCURRENT: '', ZPSEND_PARALLEL: '' });
     expect(host).toBe('from-file');
     expect(config.receive).toMatchObject({ maxConcurrent: 2, allow: [{ from: 'a', into: 'tank/a' }] });
-    expect(config.send).toEqual({ parallel: 3 });
+    expect(config.send).toEqual({ parallel: 3, wire: 'zstd' });
     expect(config.timing).toEqual({ lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 });
   });
 
@@ -136,7 +136,7 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     });
     expect(host).toBe('smos-09');
     expect(config.receive.maxConcurrent).toBe(9);
-    expect(config.send).toEqual({ parallel: 8 });
+    expect(config.send).toEqual({ parallel: 8, wire: 'zstd' });
     expect(config.receive.allow).toEqual([
       { from: 'smos-01', into: 'zones/my data:1', conflicts: [] },
       { from: '*', into: 'tank', conflicts: [] },

@@ -1,0 +1,28 @@
+import { promisify } from 'node:util';
+import { zstdCompress } from 'node:zlib';
+import type { WireEncoding, WireMode } from '../../schemas/transfer.ts';
+import { compression } from './zstd.ts';
+
+/** Flags of a stream that carries its blocks as they are on disk, compressed or encrypted. */
+const packed: readonly string[] = ['compressed', 'raw'];
+
+/** What a sender offers its receiver; undefined: the stream goes as it is. `flags` are those of the step's stream. */
+export function offerOf(mode: WireMode, flags: readonly string[] = []): WireEncoding[] | undefined {
+  if (mode === 'none' || (mode === 'auto' && flags.some((flag) => packed.includes(flag)))) return undefined;
+  return ['zstd'];
+}
+
+/** What a receiver answers to an offer, of which it may know only a part. */
+export const answerTo = (offer: readonly string[] | undefined): WireEncoding | undefined =>
+  offer?.includes('zstd') ? 'zstd' : undefined;
+
+/** Saving less than a tenth is not worth what it costs both sides. */
+const worthwhile = 0.9;
+
+const compressed = promisify(zstdCompress);
+
+/** Does the beginning of a stream compress well enough? */
+export async function pays(beginning: Buffer): Promise<boolean> {
+  const { length } = await compressed(beginning, compression);
+  return length < beginning.length * worthwhile;
+}

@@ -1,0 +1,78 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { WireMode } from '../../schemas/transfer.ts';
+import { pays } from './choice.ts';
+import { compressor } from './zstd.ts';
+
+/** A stream on its way to a receiver that takes zstd. */
+export interface Encoded {
+  /** What goes over the wire. It ends only when the source has ended and all of it was compressed (I7), and fails as it fails. */
+  readonly stream: Readable;
+  /** Bytes of the source that were taken so far. */
+  readonly taken: number;
+}
+
+/** What `auto` judges a stream by, in bytes, and how long it waits for them: what comes slower than that no CPU slows down. */
+const probeBytes = 1024 * 1024;
+const probeMs = 1000;
+
+/**
+ * Compresses a stream with zstd; `auto` only where its beginning shows that it pays. The receiver tells from the first bytes.
+ * Memory is bounded by the compressor's own buffers; whoever reads slowly slows the source down.
+ */
+export function encode(source: Readable, mode: Exclude<WireMode, 'none'>): Encoded {
+  let taken = 0;
+  async function* counted(): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      taken += chunk.length;
+      yield chunk;
+    }
+  }
+  const chunks = mode === 'zstd' ? compressed(counted()) : judged(counted());
+  return {
+    stream: Readable.from(chunks, { objectMode: false }),
+    get taken() {
+      return taken;
+    },
+  };
+}
+
+async function* compressed(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const zstd = compressor();
+  /** The first bytes go at once: the next may be minutes away, and a receiver gives up one that does not begin. */
+  async function* begunAtOnce(): AsyncGenerator<Buffer> {
+    let begun = false;
+    for await (const chunk of chunks) {
+      yield chunk;
+      if (!begun) zstd.flush();
+      begun = true;
+    }
+  }
+  // what fails here fails the compressor, and so whoever reads it
+  void pipeline(begunAtOnce(), zstd).catch(() => {});
+  yield* zstd;
+}
+
+async function* judged(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  const beginning: Buffer[] = [];
+  let length = 0;
+  let next = chunks.next();
+  // the time runs from the first bytes: what a source takes to begin says nothing of its rate
+  await next;
+  const late = sleep(probeMs, undefined, { ref: false });
+  while (length < probeBytes) {
+    const came = await Promise.race([next, late]);
+    if (!came || came.done) break;
+    beginning.push(came.value);
+    length += came.value.length;
+    next = chunks.next();
+    // it may break off before it is asked about again
+    next.catch(() => {});
+  }
+  async function* all(): AsyncGenerator<Buffer> {
+    yield* beginning;
+    for (let came = await next; !came.done; came = await chunks.next()) yield came.value;
+  }
+  yield* (await pays(Buffer.concat(beginning))) ? compressed(all()) : all();
+}
