@@ -22,6 +22,9 @@ export interface SendOptions {
   props?: true;
   conflict?: string;
   wire?: string;
+  set?: string[];
+  excludeProperty?: string[];
+  includeProperty?: string[];
 }
 
 /** May be given again and again. */
@@ -51,7 +54,18 @@ export const withSendOptions = (command: Command): Command =>
     .option('--no-compressed', 'without')
     .option('-p, --props', "the datasets' properties too, but no mountpoint, canmount and shares")
     .option('--conflict <policy>', 'what may be done to a target that went its own way: refuse, rollback, rotate')
-    .option('--wire <how>', 'zstd compresses streams on their way, auto where it pays, none never');
+    .option('--wire <how>', 'zstd compresses streams on their way, auto where it pays, none never')
+    .option('-o, --set <property=value>', 'set on the target, where its receiver allows that (repeatable)', gathered)
+    .option(
+      '-x, --exclude-property <property>',
+      "the source's value takes no effect on the target (repeatable)",
+      gathered,
+    )
+    .option(
+      '--include-property <property>',
+      "the source's value takes effect, where the receiver allows (repeatable)",
+      gathered,
+    );
 
 /** What the options above mean together. */
 export const packageHelp = `

@@ -7,6 +7,7 @@ import { maxParallel, type SendRequest, sendRequestSchema } from '../schemas/pla
 import { type WireMode, wireModeSchema } from '../schemas/transfer.ts';
 import { usage } from './exit.ts';
 import { parseBase, parseSource, parseTarget } from './location.ts';
+import { propertiesOf } from './property-options.ts';
 import type { SendOptions } from './send-options.ts';
 
 /** What `send` and `plan` were asked for: one request per target, all from one source host. */
@@ -64,6 +65,7 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     conflict,
     wire,
   } = options;
+  const properties = propertiesOf(options);
   if (replicate && recursive) {
     throw usage('-R and -r exclude each other: -R sends intermediate snapshots, -r only the one that is named');
   }
@@ -81,6 +83,7 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     ...streamOf(options),
     ...(conflict !== undefined && { conflict: conflictOf(conflict) }),
     ...(wire !== undefined && { wire: wireOf(wire) }),
+    ...(properties && { properties }),
   };
 }
 

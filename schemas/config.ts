@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { allowedConflictSchema } from './conflict.ts';
-import { bwlimitSchema, datasetSchema, hostSchema, propertySchema, propertyValueSchema } from './names.ts';
+import { bwlimitSchema, datasetSchema, hostSchema, propertyValueSchema } from './names.ts';
 import { maxParallel } from './plan.ts';
+import { propertyPatternSchema, receivablePropertySchema } from './properties.ts';
 import { wireModeSchema } from './transfer.ts';
 
 const allowSchema = z.strictObject({
@@ -11,6 +12,8 @@ const allowSchema = z.strictObject({
   into: datasetSchema,
   /** What else that host may have done there, where a request's conflict policy asks for it. */
   conflicts: z.array(allowedConflictSchema).default([]),
+  /** Properties that its requests may set, or let a stream decide that is otherwise left out; none without. */
+  properties: z.array(propertyPatternSchema).optional(),
 });
 
 export const receiveConfigSchema = z.strictObject({
@@ -21,9 +24,9 @@ export const receiveConfigSchema = z.strictObject({
   properties: z
     .strictObject({
       /** `zfs receive -o`; replicas are readonly unless told otherwise, since mounting alters them (openzfs#6741). */
-      set: z.record(propertySchema, propertyValueSchema).default({ readonly: 'on' }),
+      set: z.record(receivablePropertySchema, propertyValueSchema).default({ readonly: 'on' }),
       /** `zfs receive -x` */
-      exclude: z.array(propertySchema).default([]),
+      exclude: z.array(receivablePropertySchema).default([]),
     })
     .prefault({}),
 });

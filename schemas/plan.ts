@@ -15,6 +15,7 @@ import {
   wouldBeDatasetSchema,
 } from './names.ts';
 import { streamFlagSchema, streamMarkSchema, streamWishSchema } from './stream.ts';
+import { propertyWishesSchema } from './properties.ts';
 import { wireModeSchema } from './transfer.ts';
 
 const maxPatterns = 32;
@@ -61,6 +62,8 @@ export const sendRequestSchema = z.strictObject({
   conflict: conflictPolicySchema.optional(),
   /** Whether streams are compressed on their way. */
   wire: wireModeSchema.optional(),
+  /** Of what arrives, within what the receiver allows. */
+  properties: propertyWishesSchema.optional(),
 });
 
 /** One `zfs send` | `zfs receive`: a full stream, or an incremental from exactly one base (I2). */
@@ -82,6 +85,8 @@ export const stepSchema = z.strictObject({
   record: streamMarkSchema.optional(),
   /** What the receiver does to the target first, as the request's conflict policy says; only of a dataset's first step. */
   before: clearingSchema.optional(),
+  /** A volume, and not a filesystem. */
+  volume: z.literal(true).optional(),
   /** Estimated bytes of the stream. */
   size: bytesSchema.optional(),
 });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { clearingSchema } from './conflict.ts';
 import { errorBodySchema } from './errors.ts';
 import { bytesSchema, datasetSchema, guidSchema, hostSchema, idSchema, snapshotSchema, tokenSchema } from './names.ts';
+import { propertyWishesSchema } from './properties.ts';
 import { streamMarkSchema } from './stream.ts';
 
 /** How a stream may go over the wire other than as it is. */
@@ -29,10 +30,11 @@ export const receiveStartSchema = z.strictObject({
   partial: z.enum(['resume', 'discard']),
   /** The stream is encrypted and stays so: no key is needed here. */
   raw: z.boolean().optional(),
-  /** The stream brings the dataset's properties (`zfs send -p`). */
-  props: z.boolean().optional(),
   /** What the chain begins with, remembered as the user property `zpsend:stream` of the dataset that is made. */
   record: streamMarkSchema.optional(),
+  /** It is a volume, and not a filesystem. */
+  volume: z.literal(true).optional(),
+  properties: propertyWishesSchema.optional(),
   /** What the sender can do to the stream besides, of which the receiver may know nothing. */
   wire: z.array(z.string().max(32)).max(8).optional(),
 });

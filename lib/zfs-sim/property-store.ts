@@ -55,20 +55,26 @@ const NOT_INHERITED = new Set([
   'keylocation',
 ]);
 const NOT_OF_VOLUMES = new Set([
-  'mountpoint',
-  'canmount',
-  'quota',
-  'refquota',
-  'recordsize',
+  'aclinherit',
+  'aclmode',
+  'acltype',
   'atime',
+  'canmount',
+  'devices',
+  'dnodesize',
+  'exec',
+  'mountpoint',
+  'overlay',
+  'quota',
+  'recordsize',
+  'refquota',
+  'relatime',
+  'setuid',
   'sharenfs',
   'sharesmb',
-  'devices',
-  'setuid',
-  'exec',
   'snapdir',
+  'xattr',
 ]);
-const ONLY_OF_VOLUMES = new Set(['volsize', 'volmode', 'snapdev']);
 const AT_CREATION = new Set(['encryption', 'volsize', 'keyformat', 'pbkdf2iters']);
 
 export const isUserProperty = (name: string): boolean => name.includes(':');
@@ -76,7 +82,7 @@ export const isSettable = (name: string): boolean => name in SETTABLE;
 
 /** Whether the property has a meaning for the dataset's type. */
 export const applies = (name: string, type: Dataset['type']): boolean =>
-  type === 'volume' ? !NOT_OF_VOLUMES.has(name) : !ONLY_OF_VOLUMES.has(name) || name === 'snapdev';
+  type === 'volume' ? !NOT_OF_VOLUMES.has(name) : name !== 'volsize';
 
 /** Properties set on the dataset itself, as `send -p` carries them. */
 export const localProperties = (dataset: Dataset): Record<string, string> =>

@@ -6,8 +6,16 @@ import type { StreamHead } from './stream-format.ts';
 
 /** Properties are set before the data comes, and stay where that is cut. */
 export function setProperties(dataset: Dataset, head: StreamHead, wishes: Wishes): void {
+  const isReceived = (name: string): boolean => dataset.props[`.received ${name}`] !== undefined;
+  for (const name of wishes.exclude) {
+    if (!isReceived(name)) continue;
+    delete dataset.props[name];
+    delete dataset.props[`.received ${name}`];
+  }
   for (const [name, value] of Object.entries(head.props)) {
-    if (wishes.exclude.includes(name) || !applies(name, dataset.type)) continue;
+    const isLocal = dataset.props[name] !== undefined && !isReceived(name);
+    // what was set here stays, except for a volume's size
+    if (wishes.exclude.includes(name) || !applies(name, dataset.type) || (isLocal && name !== 'volsize')) continue;
     dataset.props[name] = value;
     dataset.props[`.received ${name}`] = value;
   }

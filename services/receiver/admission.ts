@@ -65,6 +65,8 @@ export interface Admission {
   readonly token?: string;
   /** Missing parents to make, topmost first. */
   readonly parents: readonly string[];
+  /** What the dataset is that the step adds to. */
+  readonly type?: 'filesystem' | 'volume';
 }
 
 /**
@@ -109,5 +111,10 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
     });
   }
   if (!dataset) return { parents: missingParents(start, host, byName, placesOf(start, allow)) };
-  return { ...(dataset.resumeToken !== undefined && { token: dataset.resumeToken }), parents: [] };
+  const { resumeToken: token, type } = dataset;
+  return {
+    parents: [],
+    ...(token !== undefined && { token }),
+    ...(!makesDataset(start) && { type: type === 'volume' ? 'volume' : 'filesystem' }),
+  };
 }

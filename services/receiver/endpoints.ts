@@ -14,6 +14,7 @@ import {
 } from '../../schemas/transfer.ts';
 import { checkAllowed } from './admission.ts';
 import { checkClearing } from './conflicts.ts';
+import { checkProperties } from './properties.ts';
 import { beginReceive, type Receive, type ReceiveDeps } from './receive.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
@@ -37,6 +38,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
     if (same && JSON.stringify(same.start) === JSON.stringify(start)) return same.ready;
     checkAllowed(start, host, config);
     checkClearing(start, host, config.allow);
+    checkProperties(start, host, config);
     if (stopping) throw new ZpsendError('BUSY', `the receiver on ${host} is stopping`);
     const rival = [...running.values()].find((receive) => receive.start.dataset === start.dataset);
     if (rival || same) throw locked(host, deps.instance, rival ?? same ?? { start, life: 0 });

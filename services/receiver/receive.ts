@@ -19,8 +19,8 @@ import type { Arrivals } from './arrivals.ts';
 import { clearTarget } from './clear.ts';
 import { otherName } from './conflicts.ts';
 import { acquireAll } from './leases.ts';
+import { checkType, receiveProperties } from './properties.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
-import { streamProperties } from './stream-properties.ts';
 
 export interface ReceiveDeps {
   readonly host: string;
@@ -209,7 +209,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
       snapshot: leafOf(start.to.name) ?? '',
       // partial state knows its origin already
       ...(start.origin !== undefined && !resuming && { origin: start.origin }),
-      ...streamProperties(start, deps.properties),
+      ...receiveProperties(start, admission.type, deps.properties),
     });
     direct?.attach(wire ? decoderInto(child.stdin, (why) => broken(damaged(start, why))) : child.stdin);
     tell('started');
@@ -219,7 +219,9 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
 
   async function verify(): Promise<ReceiveEvent> {
     const name = arrivalOf(start);
-    const [arrived] = await zfs.look([name]);
+    const seen = await zfs.look(start.volume ? [name, start.dataset] : [name]);
+    const arrived = seen.find((one) => one.name === name);
+    checkType(start, host, seen);
     if (arrived?.guid === start.to.guid) return { type: 'verified' };
     const found = arrived ? `has guid ${arrived.guid}, not ${start.to.guid}` : 'is not listed';
     throw new ZpsendError('STREAM_BROKEN', `zfs receive said yes, but ${name} ${found} on ${host}`, { snapshot: name });

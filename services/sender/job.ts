@@ -133,7 +133,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     if (refused?.refusal) first = { dataset: refused.dataset, ...refused.refusal };
     const pace = request.bwlimit === undefined ? undefined : openPace(request.bwlimit);
     chains = runChains(
-      { ...deps, pace, wire },
+      { ...deps, pace, wire, properties: request.properties },
       {
         job: id,
         to: request.to.host,
@@ -174,7 +174,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     status,
     summary() {
       const { evidence: _, notes: __, ...job } = last ?? describe(undefined, false);
-      const { exclude: ___, snapshots: ____, ...asked } = request;
+      const { exclude: ___, snapshots: ____, properties: _____, ...asked } = request;
       return { ...job, request: asked, datasets: { ...job.datasets, list: [] } };
     },
     over: over.promise,

@@ -10,6 +10,7 @@ import type { TokenContents, Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
+import type { PropertyWishes } from '../../schemas/properties.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
 import { streamOf } from './stream.ts';
 import type { JobWire } from './wire.ts';
@@ -24,6 +25,8 @@ export interface TransferDeps {
   readonly pace?: Pace | undefined;
   /** How the job's streams go over the wire; as they are without. */
   readonly wire?: JobWire | undefined;
+  /** What the job wants of the properties on the target. */
+  readonly properties?: PropertyWishes | undefined;
 }
 
 export interface TransferPlan {
@@ -109,9 +112,10 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
     ...(step.origin !== undefined && { origin: step.origin }),
     ...(step.parents && { parents: step.parents }),
     ...(step.flags?.includes('raw') && { raw: true }),
-    ...(step.flags?.includes('props') && { props: true }),
     ...(step.record !== undefined && { record: step.record }),
     ...(step.before && { before: step.before }),
+    ...(step.volume && { volume: true }),
+    ...(deps.properties && { properties: deps.properties }),
     partial: plan.discard ? 'discard' : 'resume',
   };
   const start = (more: object = {}): Promise<ReceiveReady> => {

@@ -126,7 +126,7 @@ describe('what is on the target decides:', () => {
 
   test('the token of an interrupted receive is handed back', () => {
     expect(checkView(full, 'smos-00', [tank, partial], anywhere)).toEqual({ token: '1-abc', parents: [] });
-    expect(checkView(incremental, 'smos-00', [tank, there], anywhere)).toEqual({ parents: [] });
+    expect(checkView(incremental, 'smos-00', [tank, there], anywhere)).toEqual({ parents: [], type: 'filesystem' });
   });
 });
 

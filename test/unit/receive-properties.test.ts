@@ -1,0 +1,142 @@
+import { describe, expect, test } from 'vitest';
+import type { ReceiveConfig } from '../../schemas/config.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { PropertyWishes } from '../../schemas/properties.ts';
+import { type ReceiveStart, receiveStartSchema } from '../../schemas/transfer.ts';
+import { checkProperties, checkType, ofThisHost, receiveProperties } from '../../services/receiver/properties.ts';
+
+const start = (more: Partial<ReceiveStart> = {}): ReceiveStart =>
+  receiveStartSchema.parse({
+    transfer: 'transfer1',
+    job: 'jobjob1',
+    source: 'smos-01',
+    dataset: 'zones/backup/a',
+    to: { name: 'zones/a@1', guid: '1' },
+    partial: 'resume',
+    ...more,
+  });
+const asking = (properties: PropertyWishes, more: Partial<ReceiveStart> = {}) => start({ properties, ...more });
+
+const configured: ReceiveConfig['properties'] = { set: { readonly: 'on' }, exclude: ['quota'] };
+const allowing = (...properties: string[]) => ({
+  allow: [{ from: 'smos-01', into: 'zones/backup', properties, conflicts: [] }],
+  properties: configured,
+});
+
+function refusal(asked: ReceiveStart, config: Parameters<typeof checkProperties>[2]): ZpsendError | undefined {
+  try {
+    checkProperties(asked, 'smos-00', config);
+    return undefined;
+  } catch (error) {
+    return ZpsendError.from(error);
+  }
+}
+
+describe('what a request may decide', () => {
+  test.each<[string, PropertyWishes, string[]]>([
+    ['nothing', {}, []],
+    ['leave out what nobody sets', { exclude: ['compression', 'a:b'] }, []],
+    ['set what is set to that anyway', { set: { readonly: 'on' } }, []],
+    ['set something', { set: { compression: 'lz4' } }, ['compression']],
+    ['set something else than the receiver', { set: { readonly: 'off' } }, ['readonly']],
+    ['leave what the receiver sets', { exclude: ['readonly'] }, ['readonly']],
+    ['let the stream decide a mountpoint', { include: ['mountpoint'] }, ['mountpoint']],
+    ['several things', { set: { exec: 'on', 'a:b': 'c' }, include: ['canmount'] }, ['exec', 'a:b', 'canmount']],
+  ])('by itself: %s', (_what, wishes, names) => {
+    const error = refusal(asking(wishes), allowing());
+    expect(error?.details?.properties ?? []).toEqual(names);
+    if (names.length > 0) {
+      expect(error).toMatchObject({ code: 'NOT_ALLOWED' });
+      expect(error?.message).toContain(`properties: [${names.map((name) => JSON.stringify(name)).join(', ')}]`);
+    }
+    expect(refusal(asking(wishes), allowing(...names))).toBeUndefined();
+  });
+
+  test('patterns allow families of names, and no more than they say', () => {
+    expect(refusal(asking({ set: { 'com.acme:a': '1', 'com.acme:b': '2' } }), allowing('com.acme:*'))).toBeUndefined();
+    expect(refusal(asking({ set: { 'com.acme': '1' } }), allowing('com.acme:*'))).toBeDefined();
+    expect(refusal(asking({ set: { canmount: 'on' } }), allowing('mount*'))).toBeDefined();
+    expect(refusal(asking({ set: { canmount: 'on' } }), allowing('*'))).toBeUndefined();
+  });
+
+  test('a leave counts for its own source and place', () => {
+    const leave = { properties: ['exec'] };
+    const exec = asking({ set: { exec: 'on' } });
+    const under = (from: string, into: string) =>
+      refusal(exec, { allow: [{ from, into, conflicts: [], ...leave }], properties: configured });
+    expect(under('smos-01', 'zones')).toBeUndefined();
+    expect(under('*', 'zones/backup/a')).toBeUndefined();
+    expect(under('smos-02', 'zones')).toMatchObject({ code: 'NOT_ALLOWED' });
+    expect(under('smos-01', 'zones/backup/ab')).toMatchObject({ code: 'NOT_ALLOWED' });
+  });
+
+  test('setting and leaving out the same is a bad request', () => {
+    const wishes = { set: { exec: 'on' }, exclude: ['exec'] };
+    expect(refusal(asking(wishes), allowing('*'))).toMatchObject({ code: 'BAD_REQUEST' });
+  });
+
+  test('the origin is no property: it decides what is cloned', () => {
+    for (const wishes of [{ set: { origin: 'zones/secret@x' } }, { exclude: ['origin'] }, { include: ['origin'] }]) {
+      expect(receiveStartSchema.safeParse({ ...start(), properties: wishes }).success).toBe(false);
+    }
+  });
+});
+
+describe('what zfs receive is told', () => {
+  const told = (asked: ReceiveStart, type?: 'filesystem' | 'volume') => receiveProperties(asked, type, configured);
+
+  test('without wishes: what is configured, and what is this host’s own to decide is left out', () => {
+    expect(told(start())).toEqual({ set: { readonly: 'on' }, exclude: [...ofThisHost, 'quota'] });
+  });
+
+  test('what is asked for comes first', () => {
+    const wishes = { set: { readonly: 'off', compression: 'lz4' }, exclude: ['atime'], include: ['canmount', 'quota'] };
+    expect(told(asking(wishes))).toEqual({
+      set: { readonly: 'off', compression: 'lz4' },
+      exclude: [...ofThisHost.filter((name) => name !== 'canmount'), 'atime'],
+    });
+  });
+
+  test('no property is set and left out at once, which zfs refuses', () => {
+    const { set, exclude } = told(asking({ set: { mountpoint: 'none', quota: '1G' } }));
+    expect(Object.keys(set)).toEqual(['readonly', 'mountpoint', 'quota']);
+    expect(exclude.filter((name) => name in set)).toEqual([]);
+  });
+
+  test('what is asked to be left out is not set', () => {
+    expect(told(asking({ exclude: ['readonly'] }))).toEqual({ set: {}, exclude: [...ofThisHost, 'quota', 'readonly'] });
+  });
+
+  test('of a volume, what does not fit it is not set, and is left out all the same', () => {
+    const properties = { set: { readonly: 'on', mountpoint: 'none', atime: 'off', volmode: 'none' }, exclude: [] };
+    expect(receiveProperties(start({ volume: true }), undefined, properties)).toEqual({
+      set: { readonly: 'on', volmode: 'none' },
+      exclude: ofThisHost.filter((name) => name !== 'mountpoint'),
+    });
+    expect(receiveProperties(start(), undefined, { set: { volsize: '1G', atime: 'off' }, exclude: [] }).set).toEqual({
+      atime: 'off',
+    });
+  });
+
+  test('what is there already says what it is, whatever is claimed', () => {
+    const properties = { set: { setuid: 'off' }, exclude: [] };
+    expect(receiveProperties(start({ volume: true }), 'filesystem', properties).set).toEqual({ setuid: 'off' });
+    expect(receiveProperties(start(), 'volume', properties).set).toEqual({});
+  });
+});
+
+test('a filesystem that was said to be a volume is not taken for done', () => {
+  const [dataset, volume] = ['zones/backup/a', true as const];
+  const check = (more: Partial<ReceiveStart>, type: 'filesystem' | 'volume') =>
+    checkType(start(more), 'smos-00', [{ name: dataset, type }]);
+  expect(() => check({ volume }, 'filesystem')).toThrow('said that zones/backup/a is a volume');
+  expect(() => check({ volume }, 'volume')).not.toThrow();
+  expect(() => check({}, 'filesystem')).not.toThrow();
+});
+
+test('what a chain begins with is remembered, on whatever it makes', () => {
+  for (const volume of [undefined, true] as const) {
+    const { set } = receiveProperties(start({ record: '7:raw', ...(volume && { volume }) }), undefined, configured);
+    expect(set).toEqual({ readonly: 'on', 'zpsend:stream': '7:raw' });
+  }
+});

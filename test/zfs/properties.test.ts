@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { controlFrame } from '../../lib/bus/direct/frame.ts';
+import { lab } from '../contract/zfs-under-test.ts';
+import { useFleet } from '../support/fleet.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+import type { ServiceProcess } from '../support/service.ts';
+import { begin, data } from '../support/spoken-sender.ts';
+import { startHere } from './services.ts';
+
+const server = useNatsServer();
+const zfs = lab();
+
+let services: ServiceProcess[] = [];
+beforeAll(async () => {
+  services = await Promise.all([
+    startHere(zfs, server().url, 'receiver', 'smos-00'),
+    startHere(zfs, server().url, 'sender', 'smos-01'),
+  ]);
+});
+afterAll(async () => {
+  await Promise.all(services.map((service) => service.end()));
+});
+
+const send = async (name: string, more: object = {}) => {
+  const fleet = await useFleet(server().url);
+  const to = { host: 'smos-00', dataset: `${zfs.target}/${name}` };
+  return fleet.send('smos-01', { dataset: `${zfs.source}/${name}`, to, ...more });
+};
+const value = (property: string, name: string): string => zfs.value(property, `${zfs.target}/${name}`);
+
+test('a replica is readonly, not mounted, and where its own parent says; also when compressed on its way', async () => {
+  zfs.ok('create', '-o', 'mountpoint=/elsewhere', `${zfs.source}/fs`);
+  zfs.write(`${zfs.source}/fs`, 100_000);
+  zfs.ok('snapshot', `${zfs.source}/fs@1`);
+  zfs.ok('snapshot', `${zfs.source}/fs@2`);
+  expect(await send('fs', { wire: 'zstd' })).toMatchObject({ state: 'done', done: 2, wireBytes: expect.any(Number) });
+  expect([value('readonly', 'fs'), value('mounted', 'fs')]).toEqual(['on', 'no']);
+  expect(value('mountpoint', 'fs')).toBe(`/${zfs.target}/fs`);
+  expect(zfs.digest(`${zfs.target}/fs@2`)).toBe(zfs.digest(`${zfs.source}/fs@2`));
+});
+
+test('a volume is readonly, whatever of filesystems is left out', async () => {
+  zfs.ok('create', '-s', '-V', '8M', `${zfs.source}/vol`);
+  zfs.ok('snapshot', `${zfs.source}/vol@1`);
+  zfs.ok('snapshot', `${zfs.source}/vol@2`);
+  expect(await send('vol')).toMatchObject({ state: 'done', done: 2 });
+  expect([value('type', 'vol'), value('readonly', 'vol')]).toEqual(['volume', 'on']);
+});
+
+test('a request may not set what the receiver does not let it', async () => {
+  zfs.ok('create', `${zfs.source}/set`);
+  zfs.ok('snapshot', `${zfs.source}/set@1`);
+  const properties = { set: { mountpoint: '/etc' } };
+  expect(await send('set', { properties })).toMatchObject({ state: 'failed', error: { code: 'NOT_ALLOWED' } });
+  expect(zfs.zfs('list', `${zfs.target}/set`).exit).toBe(1);
+});
+
+test('a stream with properties, that nobody announced, decides nothing of this host', async () => {
+  const source = `${zfs.source}/props`;
+  zfs.ok('create', '-o', 'mountpoint=/etc', '-o', 'canmount=noauto', '-o', 'exec=off', '-o', 'atime=off', source);
+  zfs.ok('snapshot', `${source}@1`);
+  const dataset = `${zfs.target}/props`;
+  const fleet = await useFleet(server().url);
+  const talk = await begin(fleet, { dataset, to: { name: `${source}@1`, guid: zfs.value('guid', `${source}@1`) } });
+  const stream = zfs.stream('-p', `${source}@1`);
+  talk.say(data(0, stream), controlFrame('end', stream.length));
+  expect(await talk.final).toMatchObject({ type: 'done' });
+  expect(['mountpoint', 'canmount', 'exec', 'readonly', 'atime'].map((name) => value(name, 'props'))).toEqual([
+    `/${dataset}`,
+    ...['on', 'on', 'on', 'off'],
+  ]);
+});
