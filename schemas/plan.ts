@@ -14,8 +14,8 @@ import {
   snapshotSchema,
   wouldBeDatasetSchema,
 } from './names.ts';
-import { streamFlagSchema, streamMarkSchema, streamWishSchema } from './stream.ts';
 import { propertyWishesSchema } from './properties.ts';
+import { streamFlagSchema, streamMarkSchema, streamWishSchema } from './stream.ts';
 import { wireModeSchema } from './transfer.ts';
 
 const maxPatterns = 32;
