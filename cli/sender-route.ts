@@ -47,7 +47,7 @@ export async function withSender<T>(
       return await through(subject);
     } catch (error) {
       // whoever asks for a job's status or end means a sender that was there
-      if (!isNobody(error, subject) || (verb !== 'plan' && verb !== 'start')) throw error;
+      if (!isNobody(error, subject) || verb === 'status' || verb === 'abort') throw error;
       // several targets ask at once, and one sender is enough
       own ??= startOwn();
       return ask(verb, through);

@@ -21,6 +21,8 @@ export const receiveConfigSchema = z.strictObject({
   allow: z.array(allowSchema).default([]),
   /** What all receives together may take in, in bytes per second. */
   bwlimit: bwlimitSchema.optional(),
+  /** Hold the newest received snapshot of each dataset, so that nothing here destroys the base of the next incremental. */
+  holdNewest: z.boolean().default(true),
   properties: z
     .strictObject({
       /** `zfs receive -o`; replicas are readonly unless told otherwise, since mounting alters them (openzfs#6741). */
@@ -36,6 +38,8 @@ export const sendConfigSchema = z.strictObject({
   parallel: z.number().int().min(1).max(maxParallel).default(2),
   /** Whether streams are compressed on their way, where the request does not say. */
   wire: wireModeSchema.default('none'),
+  /** On the source a bookmark of what each target has, so that its snapshots may all be destroyed. */
+  bookmarks: z.boolean().default(true),
 });
 
 export const timingConfigSchema = z.strictObject({

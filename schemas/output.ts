@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { infoSchema } from './host.ts';
 import { jobSchema } from './job.ts';
+import { leftoverSchema, unmendedSchema } from './leftovers.ts';
 import { datasetSchema, hostSchema } from './names.ts';
 import { lockSchema, transferStateSchema } from './transfer.ts';
 
@@ -38,9 +39,15 @@ export const doctorOutputSchema = z.strictObject({
       mend: z.string().optional(),
     }),
   ),
+  /** What a crash left on this host, as it was found. */
+  leftovers: z.array(leftoverSchema),
+  /** With `--mend`: those of them that are gone now. */
+  mended: z.array(leftoverSchema),
+  unmended: z.array(unmendedSchema),
 });
 
 export type HostsOutput = z.infer<typeof hostsOutputSchema>;
 export type StatusOutput = z.infer<typeof statusOutputSchema>;
 export type LocksOutput = z.infer<typeof locksOutputSchema>;
+export type DoctorOutput = z.infer<typeof doctorOutputSchema>;
 export type Check = z.infer<typeof doctorOutputSchema>['checks'][number];

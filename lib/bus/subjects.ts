@@ -3,8 +3,8 @@
  * Hosts and ids are single tokens by their schemas; dataset names are encoded.
  */
 
-export type ReceiverVerb = 'start' | 'status' | 'abort';
-export type SenderVerb = 'plan' | 'start' | 'status' | 'abort';
+export type ReceiverVerb = 'start' | 'status' | 'abort' | 'leftovers' | 'mend';
+export type SenderVerb = 'plan' | 'start' | 'status' | 'abort' | 'leftovers' | 'mend';
 export type EventKind = 'job' | 'recv';
 export type EventWhat = 'started' | 'progress' | 'done' | 'failed';
 

@@ -74,6 +74,13 @@ function number(env: NodeJS.ProcessEnv, name: string): number | undefined {
   throw new ZpsendError('BAD_REQUEST', `${name}: "${text}" is not a number`);
 }
 
+function flag(env: NodeJS.ProcessEnv, name: string): boolean | undefined {
+  const text = env[name];
+  if (text === undefined || text === '') return undefined;
+  if (text === 'on' || text === 'off') return text === 'on';
+  throw new ZpsendError('BAD_REQUEST', `${name}: "${text}" is neither on nor off`);
+}
+
 /**
  * Settings from the environment first, then the YAML file (`ZPSEND_CONFIG`, else /etc/zpsend.yaml where it exists).
  * @throws ZpsendError BAD_REQUEST naming the path, what was found and what is allowed
@@ -91,8 +98,13 @@ export function loadSettings(env: NodeJS.ProcessEnv): Settings {
       ...(env.ZPSEND_ALLOW !== undefined && { allow: parseAllow(env.ZPSEND_ALLOW) }),
       maxConcurrent: number(env, 'ZPSEND_MAX_CONCURRENT') ?? file.receive.maxConcurrent,
       bwlimit: number(env, 'ZPSEND_BWLIMIT') ?? file.receive.bwlimit,
+      holdNewest: flag(env, 'ZPSEND_HOLD_NEWEST') ?? file.receive.holdNewest,
     },
-    send: { ...file.send, parallel: number(env, 'ZPSEND_PARALLEL') ?? file.send.parallel },
+    send: {
+      ...file.send,
+      parallel: number(env, 'ZPSEND_PARALLEL') ?? file.send.parallel,
+      bookmarks: flag(env, 'ZPSEND_BOOKMARKS') ?? file.send.bookmarks,
+    },
     timing: {
       lockSeconds: number(env, 'ZPSEND_LOCK_SECONDS') ?? file.timing.lockSeconds,
       silenceSeconds: number(env, 'ZPSEND_SILENCE_SECONDS') ?? file.timing.silenceSeconds,

@@ -3,6 +3,7 @@ import {
   baseSchema,
   datasetOf,
   datasetSchema,
+  maxNameLength,
   propertySchema,
   propertyValueSchema,
   snapshotSchema,
@@ -67,6 +68,13 @@ export function checkBase(value: string): string {
 
 /** A dataset, a snapshot or a bookmark. */
 export const checkName = (value: string): string => (/[@#]/.test(value) ? checkBase(value) : checkDataset(value));
+
+/** A bookmark of zpsend's own, `pool/a#zpsend_...`: there is no way from here to any other, nor to a dataset or a snapshot. */
+function checkOwnBookmark(value: string): string {
+  const known = /#zpsend_[A-Za-z0-9_-]+$/.test(checkBase(value)) && value.length <= maxNameLength;
+  if (known) return value;
+  throw new ZpsendError('BAD_REQUEST', `${JSON.stringify(value.slice(0, 300))} is refused: not a bookmark of zpsend's`);
+}
 
 /** A hold's tag, e.g. `zpsend:<job>`; zfs-hold(8) limits only its length. */
 function checkTag(tag: string): string {
@@ -158,6 +166,21 @@ export const releaseArgv = (tag: string, snapshots: readonly string[]): string[]
 ];
 /** `-p` came with OpenZFS 2.2, so the dates stay as they are: nobody reads them. */
 export const holdsArgv = (snapshots: readonly string[]): string[] => ['holds', '-H', ...snapshots.map(checkSnapshot)];
+export const bookmarkArgv = (snapshot: string, bookmark: string): string[] => [
+  'bookmark',
+  checkSnapshot(snapshot),
+  checkOwnBookmark(bookmark),
+];
+/** The only `zfs destroy` there is. */
+export const destroyBookmarkArgv = (bookmark: string): string[] => ['destroy', checkOwnBookmark(bookmark)];
+export const propertiesArgv = (datasets: readonly string[], properties: readonly string[]): string[] => [
+  'get',
+  '-Hp',
+  '-o',
+  'name,property,value',
+  properties.map((property) => accept(propertySchema, property, 'property')).join(','),
+  ...datasets.map(checkDataset),
+];
 export const versionArgv: string[] = ['version'];
 export const poolsArgv: string[] = ['list', '-Hp', '-o', 'name,size,allocated,free,health'];
 /** Of one pool, or of all. By name a feature that a release does not know would be refused; all of them never are. */

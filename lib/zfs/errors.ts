@@ -264,6 +264,12 @@ export const onlyReleased = (stderr: string): boolean =>
 /** Is every complaint of `zfs hold` only that this tag holds the snapshot already? */
 export const onlyHeld = (stderr: string): boolean => everyLine(stderr, /': tag already exists on this dataset$/);
 
+/** Is every complaint of `zfs bookmark` only that it is there already? */
+export const onlyMarked = (stderr: string): boolean => everyLine(stderr, /': bookmark exists$/);
+
+/** Is every complaint of `zfs destroy` only that the bookmark is not there? */
+export const onlyUnmarked = (stderr: string): boolean => everyLine(stderr, /^bookmark '.*' does not exist\.$/);
+
 /** Is there nothing for `zfs receive -A` to abort? */
 export const nothingToAbort = (stderr: string): boolean =>
   everyLine(stderr, /' does not have any resumable receive state to abort$|^cannot open '.*': dataset does not exist$/);

@@ -169,6 +169,15 @@ export function parseHolds(stdout: string): { snapshot: string; tag: string }[] 
   return holds;
 }
 
+/** `zfs get -H -o name,property,value`, by name. */
+export function parseProperties(stdout: string): Map<string, Record<string, string>> {
+  const values = new Map<string, Record<string, string>>();
+  eachRow(stdout, ([name, property, value]) => {
+    if (name && property && value !== undefined) values.set(name, { ...values.get(name), [property]: value });
+  });
+  return values;
+}
+
 /** `zpool list -Hp`; a pool that is not available shows "-" for its sizes. */
 export function parsePools(stdout: string): Pool[] {
   const pools: Pool[] = [];

@@ -6,7 +6,9 @@ import { snapshotSchema } from '../../schemas/names.ts';
 import type { StreamFeature } from '../../schemas/stream.ts';
 import {
   abortReceiveArgv,
+  bookmarkArgv,
   type Column,
+  destroyBookmarkArgv,
   destroySnapshotsArgv,
   estimateArgv,
   featuresArgv,
@@ -17,6 +19,7 @@ import {
   optionalColumns,
   placeholderArgv,
   poolsArgv,
+  propertiesArgv,
   type ReceiveRequest,
   receiveArgv,
   releaseArgv,
@@ -31,9 +34,11 @@ import {
   isMissing,
   nothingToAbort,
   onlyHeld,
+  onlyMarked,
   onlyMissing,
   onlyReleased,
   onlyThere,
+  onlyUnmarked,
   toError,
   unknownColumn,
   unknownCommand,
@@ -44,6 +49,7 @@ import {
   parseHolds,
   parseListing,
   parsePools,
+  parseProperties,
   parseSeen,
   parseToken,
   type Seen,
@@ -91,6 +97,15 @@ export interface Zfs {
   release(tag: string, snapshots: string[]): Promise<{ missing: boolean }>;
   /** The holds of those snapshots that exist. */
   holds(snapshots: string[]): Promise<{ snapshot: string; tag: string }[]>;
+  /**
+   * Makes the bookmark `pool/a#zpsend_...` of a snapshot; one of that name is no error. NOT_ALLOWED without the permission,
+   * UNSUPPORTED where the pool lacks the feature, NO_SUCH_SNAPSHOT when the snapshot is gone.
+   */
+  bookmark(snapshot: string, bookmark: string): Promise<void>;
+  /** Destroys that one bookmark, which has to be zpsend's own; one that is not there is no error. */
+  destroyBookmark(bookmark: string): Promise<void>;
+  /** Those properties of those of the datasets that exist, as `zfs get -p` shows them, by the dataset's name. */
+  properties(datasets: string[], properties: string[]): Promise<Map<string, Record<string, string>>>;
   /** Bytes that `zfs send` will print, as ZFS guesses (far off at times for a token, openzfs#16691); undefined where it does not say. */
   estimate(stream: StreamRequest): Promise<number | undefined>;
   /** What a resume token says, asked on the source; RESUME_STALE when it cannot be used any more, `toname` in its details. */
@@ -230,6 +245,25 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
         holds.push(...parseHolds(outcome.stdout));
       }
       return holds;
+    },
+
+    async bookmark(snapshot, bookmark) {
+      const doing = `bookmarking ${snapshot} as ${bookmark}`;
+      const outcome = await run(rim, 'zfs', bookmarkArgv(snapshot, bookmark), doing);
+      if (!outcome.ok && !onlyMarked(outcome.stderr)) throw failed(outcome, doing);
+    },
+
+    async destroyBookmark(bookmark) {
+      const doing = `removing the bookmark ${bookmark}`;
+      const outcome = await run(rim, 'zfs', destroyBookmarkArgv(bookmark), doing);
+      if (!outcome.ok && !onlyUnmarked(outcome.stderr)) throw failed(outcome, doing);
+    },
+
+    async properties(datasets, properties) {
+      const doing = `reading ${properties.join(', ')}`;
+      const outcome = await run(rim, 'zfs', propertiesArgv(datasets, properties), doing);
+      if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, doing);
+      return parseProperties(outcome.stdout);
     },
 
     async estimate(stream) {

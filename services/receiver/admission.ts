@@ -43,7 +43,8 @@ export function checkAllowed(start: ReceiveStart, host: string, { allow }: Allow
 }
 
 /** The snapshot that this step makes here. */
-export const arrivalOf = (start: ReceiveStart): string => `${start.dataset}@${leafOf(start.to.name) ?? ''}`;
+export const arrivalOf = (start: Pick<ReceiveStart, 'dataset' | 'to'>): string =>
+  `${start.dataset}@${leafOf(start.to.name) ?? ''}`;
 
 /** Does the step make its dataset, rather than add a snapshot to it? */
 const makesDataset = (start: ReceiveStart): boolean => !start.from || start.origin !== undefined;

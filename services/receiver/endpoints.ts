@@ -3,6 +3,7 @@ import { type Served, serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/leftovers.ts';
 import {
   type ReceiveReady,
   type ReceiveStart,
@@ -12,9 +13,11 @@ import {
   receiveStatusSchema,
   transferRequestSchema,
 } from '../../schemas/transfer.ts';
+import { leftoversReply, mend } from '../host/leftovers.ts';
 import { checkAllowed } from './admission.ts';
 import { checkClearing } from './conflicts.ts';
 import { checkProperties } from './properties.ts';
+import { findLeftovers, mendLeftover } from './leftovers.ts';
 import { beginReceive, type Receive, type ReceiveDeps } from './receive.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
@@ -64,10 +67,24 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
     return receive !== undefined;
   };
 
-  const fromText = (transfer: string) => ({ transfer });
   const each = subjects.each;
   const statusSubject = subjects.receive(host, 'status');
   const abortSubject = subjects.receive(host, 'abort');
+  const everyStatus = async (asked: { transfer?: string | undefined }) => {
+    const answers = await gather(bus, each(statusSubject), asked, receiveStatusSchema, siblingsMs);
+    const own = status(asked.transfer);
+    const theirs = answers.flatMap((answer) => answer.transfers).filter(({ transfer }) => !running.has(transfer));
+    return [...own, ...theirs];
+  };
+  const look = () =>
+    findLeftovers({
+      zfs: deps.zfs,
+      places: config.allow.map(({ into }) => into),
+      uid: process.getuid?.() ?? 0,
+      inReceipt: async () => new Set((await everyStatus({})).map(({ dataset }) => dataset)),
+    });
+
+  const fromText = (transfer: string) => ({ transfer });
   const endpoints = [
     serve(bus, {
       name: 'recv-start',
@@ -83,10 +100,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
       request: receiveStatusRequestSchema,
       fromText,
       handle: async (asked) => {
-        const answers = await gather(bus, each(statusSubject), asked, receiveStatusSchema, siblingsMs);
-        const own = status(asked.transfer);
-        const theirs = answers.flatMap((answer) => answer.transfers).filter(({ transfer }) => !running.has(transfer));
-        const transfers = [...own, ...theirs];
+        const transfers = await everyStatus(asked);
         if (asked.transfer !== undefined && transfers.length === 0) throw unknownTransfer(asked.transfer, host);
         return { host, transfers };
       },
@@ -103,6 +117,22 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
         if (!here && there.length === 0) throw unknownTransfer(transfer, host);
         return { transfer, aborted: true };
       },
+    }),
+    serve(bus, {
+      name: 'recv-leftovers',
+      subject: subjects.receive(host, 'leftovers'),
+      queue: 'receiver',
+      atOnce: 1,
+      request: leftoversRequestSchema,
+      handle: async () => leftoversReply(host, await look(), bus.maxPayload),
+    }),
+    serve(bus, {
+      name: 'recv-mend',
+      subject: subjects.receive(host, 'mend'),
+      queue: 'receiver',
+      atOnce: 1,
+      request: mendRequestSchema,
+      handle: ({ leftovers }) => mend(host, leftovers, look, (leftover) => mendLeftover(deps.zfs, leftover)),
     }),
     serve(bus, {
       name: 'recv-status-each',

@@ -16,6 +16,7 @@ import type { ReceiveReady, ReceiveStart, TransferState } from '../../schemas/tr
 import type { Log } from '../host/log.ts';
 import { type Admission, arrivalOf, checkView, namesToLookAt } from './admission.ts';
 import type { Arrivals } from './arrivals.ts';
+import type { BaseHolds } from './base-holds.ts';
 import { clearTarget } from './clear.ts';
 import { otherName } from './conflicts.ts';
 import { acquireAll } from './leases.ts';
@@ -30,6 +31,7 @@ export interface ReceiveDeps {
   readonly bulk: BulkConnection;
   readonly locks: () => Promise<Locks>;
   readonly arrivals: Arrivals;
+  readonly baseHolds: BaseHolds;
   readonly log: Log;
   readonly allow: ReceiveConfig['allow'];
   readonly properties: ReceiveConfig['properties'];
@@ -157,6 +159,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     verify: () => fed(verify(), (error) => ({ type: 'not-verified', error })),
     'say-done'() {
       deps.arrivals.note(start.dataset, start.to.guid);
+      deps.baseHolds.arrived(start);
       log.info(`received ${start.to.name} into ${start.dataset}, telling ${start.source} receive is done`);
       direct?.done({ guid: start.to.guid });
       tell('done');
@@ -182,6 +185,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     const chained =
       !start.before && start.origin === undefined && deps.arrivals.isNewest(start.dataset, start.from?.guid);
     for (const name of [start.dataset, otherName(start) ?? '']) deps.arrivals.forget(name);
+    deps.baseHolds.began(start.dataset);
     if (chained) return { type: 'accepted', prepare: 'nothing' };
     admission = checkView(start, host, await zfs.look(namesToLookAt(start)), deps);
     const prepare = discards() ? 'discard' : admission.parents.length > 0 ? 'make-parents' : 'nothing';

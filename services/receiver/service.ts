@@ -5,6 +5,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
 import { openArrivals } from './arrivals.ts';
+import { noBaseHolds, openBaseHolds } from './base-holds.ts';
 import { serveReceiver } from './endpoints.ts';
 
 /** All receives together stay far below the server's max_pending of 64 MiB, and each has room for a round trip. */
@@ -32,11 +33,13 @@ async function begin(context: ServiceContext) {
   if (receive.allow.length === 0) {
     log.warn('no source host may write here: set receive.allow in the configuration, or ZPSEND_ALLOW=HOST=DATASET');
   }
+  const baseHolds = receive.holdNewest ? openBaseHolds({ zfs, log }) : noBaseHolds;
   const receiver = serveReceiver(
     {
       ...context,
       locks,
       arrivals: openArrivals(),
+      baseHolds,
       allow: receive.allow,
       properties: receive.properties,
       window,
@@ -50,7 +53,10 @@ async function begin(context: ServiceContext) {
   const limits = { maxConcurrentReceives, window, ...(bwlimit !== undefined && { bwlimit }) };
   return {
     endpoints: [...serveHost({ host, bus, zfs, log, self, limits }, false), ...receiver.endpoints],
-    stop: receiver.stop,
+    async stop() {
+      await receiver.stop();
+      await baseHolds.flush();
+    },
   };
 }
 

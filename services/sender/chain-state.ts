@@ -110,6 +110,10 @@ const stepKey = (step: Step | undefined): string => (step ? `${step.from?.guid ?
 
 export const currentStep = (state: ChainState): Step | undefined => state.steps[state.index];
 
+/** Does another step follow at once when this one's holds are released? What it starts from stays held then. */
+export const goesOn = (state: ChainState): boolean =>
+  state.after?.kind === 'next' && !state.aborted && currentStep(state) !== undefined;
+
 function ended(state: ChainState, error: ErrorBody | undefined, evidence?: Evidence): Next {
   const { error: _, ...rest } = state;
   return [

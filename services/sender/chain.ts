@@ -11,8 +11,10 @@ import {
   type ChainPhase,
   type ChainState,
   currentStep,
+  goesOn,
   next,
 } from './chain-state.ts';
+import type { ChainCursor } from './cursors.ts';
 import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
 import type { Replan } from './replanning.ts';
@@ -38,6 +40,7 @@ export interface ChainOrder {
   readonly tag: string;
   /** A new id for every transfer. */
   readonly transferId: () => string;
+  readonly cursor: ChainCursor;
   readonly say: ChainNarrator;
   readonly told: (news: ChainNews) => void;
 }
@@ -99,10 +102,12 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     const step = currentStep(state);
     if (step) {
       say.step(step);
+      const kept = held;
       held = step.from?.kind === 'snapshot' ? [step.from, step.to] : [step.to];
+      const others = held.filter(({ name }) => !kept.some((known) => known.name === name));
       await zfs.hold(
         tag,
-        held.map(({ name }) => name),
+        others.map(({ name }) => name),
       );
     }
     return { type: 'held' };
@@ -129,6 +134,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     await transfer?.run();
     if (step) {
       say.arrived(step);
+      order.cursor.arrived(step);
       told({ type: 'arrived', step, sent: transfer?.sent ?? 0 });
     }
     return { type: 'arrived' };
@@ -137,12 +143,26 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   async function release(): Promise<ChainEvent> {
     bytesBefore += transfer?.sent ?? 0;
     transfer = undefined;
-    await releaseStep(zfs, tag, held, deps.log);
-    held = [];
+    const base = goesOn(state) ? currentStep(state)?.from : undefined;
+    await letGo(base?.kind === 'snapshot' ? base.name : undefined);
     return { type: 'released' };
   }
 
-  function report(): void {
+  /**
+   * Releases what is held, but not what the next step starts from: were it destroyed between two steps, the target would have
+   * nothing in common with the source. What arrived last has its cursor before its hold goes.
+   */
+  async function letGo(base: string | undefined): Promise<void> {
+    await order.cursor.settle(base !== undefined);
+    const kept = held.filter(({ name }) => name === base);
+    const gone = held.filter(({ name }) => name !== base);
+    held = kept;
+    await releaseStep(zfs, tag, gone, deps.log);
+  }
+
+  async function report(): Promise<void> {
+    // aborted between two steps
+    if (held.length > 0) await letGo(undefined);
     const { error, evidence } = state;
     told({ type: 'ended', ...(error && { error }), ...(evidence && { evidence }) });
   }
@@ -172,7 +192,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
         fed(sleep(effect.ms, undefined, { signal: wait.signal }).then((): ChainEvent => ({ type: 'waited' })));
         break;
       case 'report':
-        report();
+        void report();
         break;
     }
   }

@@ -2,6 +2,7 @@ import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Evidence } from '../../schemas/plan.ts';
 import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
+import type { Cursors } from './cursors.ts';
 import { holdTag } from './holds.ts';
 import type { Narrator } from './narration.ts';
 import type { Progress } from './progress.ts';
@@ -17,6 +18,7 @@ export interface ChainsOrder {
   readonly parallel: number;
   readonly progress: Progress;
   readonly replan: Replan;
+  readonly cursors: Cursors;
   readonly say: Narrator;
   /** The first failure among all chains, by dataset. */
   readonly failed: (dataset: string, error: ErrorBody, evidence: Evidence | undefined) => void;
@@ -57,6 +59,7 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
       replan: order.replan,
       tag: holdTag(job, chain),
       transferId: () => `${job}t${++transfers}`,
+      cursor: order.cursors.chain(),
       say: say.chain(plan.dataset),
       told: (news) => hear(chain, plan, news),
     });

@@ -13,9 +13,12 @@ import {
   jobStatusRequestSchema,
   sendStatusSchema,
 } from '../../schemas/job.ts';
+import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/leftovers.ts';
 import { type Plan, type PlanReply, type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
 import { newId } from '../host/ids.ts';
+import { leftoversReply, mend } from '../host/leftovers.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';
+import { findLeftovers, mendLeftover } from './leftovers.ts';
 import { makePlans } from './planning.ts';
 import { withSizes } from './sizes.ts';
 
@@ -42,7 +45,7 @@ export interface SenderOptions extends Omit<JobDeps, 'livingJobs'> {
 
 /** Serves `zfs.<host>.send.*`: plans, and runs jobs. */
 export function serveSender(options: SenderOptions): Sender {
-  const { host, bus, instance } = options;
+  const { host, bus, instance, zfs } = options;
   const jobs = new Map<string, RunningJob>();
   const statusSubject = subjects.send(host, 'status');
   const abortSubject = subjects.send(host, 'abort');
@@ -151,6 +154,22 @@ export function serveSender(options: SenderOptions): Sender {
       request: jobRequestSchema,
       fromText,
       handle: async (asked) => abort(jobRequestSchema.parse(asked)),
+    }),
+    ...both('leftovers', {
+      request: leftoversRequestSchema,
+      atOnce: 1,
+      handle: async () => leftoversReply(host, await findLeftovers(zfs, livingJobs), bus.maxPayload),
+    }),
+    ...both('mend', {
+      request: mendRequestSchema,
+      atOnce: 1,
+      handle: (asked) =>
+        mend(
+          host,
+          mendRequestSchema.parse(asked).leftovers,
+          () => findLeftovers(zfs, livingJobs),
+          (leftover) => mendLeftover(zfs, leftover),
+        ),
     }),
     serve(bus, {
       name: 'send-status-each',

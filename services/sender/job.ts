@@ -9,6 +9,7 @@ import type { Evidence, Note, SendRequest } from '../../schemas/plan.ts';
 import type { WireMode } from '../../schemas/transfer.ts';
 import type { ChainDeps } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
+import { noCursors, openCursors } from './cursors.ts';
 import { sweepHolds } from './holds.ts';
 import { narrator } from './narration.ts';
 import { patiently } from './patience.ts';
@@ -25,6 +26,8 @@ export interface JobDeps extends ChainDeps {
   readonly parallel: number;
   /** How streams go over the wire, where the request does not say. */
   readonly wireMode: WireMode;
+  /** Keep a bookmark of what each target has. */
+  readonly bookmarks: boolean;
   /** Which jobs run anywhere on this host: what a dead one left held may be released. Undefined where that is not clear. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
 }
@@ -57,6 +60,9 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const stop = new AbortController();
   const say = narrator(deps.log, request);
   const wire = openJobWire(request.wire ?? deps.wireMode);
+  const cursors = deps.bookmarks
+    ? openCursors({ zfs, log: deps.log, to: request.to.host, signal: stop.signal })
+    : noCursors;
   let progress: Progress = progressOf([]);
   let chains: RunningChains | undefined;
   /** What the planning waits for. */
@@ -107,6 +113,8 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     const made = await make();
     if (!swept) {
       swept = true;
+      // what a killed job held is protected by its holds until here
+      await cursors.ensure(made);
       await sweepHolds(zfs, made.source, deps.livingJobs, deps.log);
     }
     return made;
@@ -141,6 +149,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
         parallel: request.parallel ?? deps.parallel,
         progress,
         replan: replanner(host, make),
+        cursors,
         say,
         failed: (dataset, error, evidence) => {
           first ??= { dataset, error, evidence };

@@ -15,6 +15,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     patienceMs: timing.patienceSeconds * 1000,
     parallel: send.parallel,
     wireMode: send.wire,
+    bookmarks: send.bookmarks,
     maxJobs,
     private: isPrivate,
   });

@@ -20,7 +20,11 @@ const estimate = (zfs: Zfs, step: Step): Promise<number | undefined> =>
   zfs.estimate(streamOf(step)).catch(() => undefined);
 
 /** Works through what there is, `limit` at once. */
-async function eachOf<T>(all: IterableIterator<T>, limit: number, work: (one: T) => Promise<void>): Promise<void> {
+export async function eachOf<T>(
+  all: IterableIterator<T>,
+  limit: number,
+  work: (one: T) => Promise<void>,
+): Promise<void> {
   const worker = async () => {
     for (const one of all) await work(one);
   };

@@ -8,7 +8,8 @@ test('each chain of a job has a tag of its own, which leads back to the job', ()
   expect(holdTag('abcdefghij', 0)).toBe('zpsend:abcdefghij');
   expect(holdTag('abcdefghij', 12)).toBe('zpsend:abcdefghij.12');
   for (const chain of [0, 1, 9999]) expect(jobOfTag(holdTag('abcdefghij', chain))).toBe('abcdefghij');
-  for (const other of ['keep', 'backup zpsend:abc', '.send-123']) expect(jobOfTag(other)).toBeUndefined();
+  for (const other of ['keep', 'backup zpsend:abcdef', '.send-123', 'zpsend:base', 'zpsend:abcdef.x'])
+    expect(jobOfTag(other)).toBeUndefined();
 });
 
 describe('the sweep', () => {

@@ -1,0 +1,139 @@
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+import type { Log } from '../host/log.ts';
+import { arrivalOf } from './admission.ts';
+import { baseTag, heldIn, oldBases } from './base-hold.ts';
+
+/** Without another receive into its dataset for so long an arrival is settled, in milliseconds. */
+const quietMs = 2000;
+/** While receives go on it is settled no more often, in milliseconds: a step is to stay at five processes. */
+const mostMs = 10_000;
+/** How long this instance trusts that it knows what is held, in milliseconds. */
+const freshMs = 60_000;
+/** Datasets that are settled at once. */
+const atOnce = 4;
+
+type Arrived = Pick<ReceiveStart, 'dataset' | 'to' | 'from' | 'origin'>;
+
+/** Keeps a hold on the newest received snapshot of each dataset. */
+export interface BaseHolds {
+  /** A receive into the dataset has begun. */
+  began(dataset: string): void;
+  arrived(step: Arrived): void;
+  /** Settles all at once, and resolves when everything is. */
+  flush(): Promise<void>;
+}
+
+export const noBaseHolds: BaseHolds = { began: () => {}, arrived: () => {}, flush: async () => {} };
+
+interface Pending {
+  snapshot: string;
+  guid: string;
+  /** Follows without a gap on what this instance holds, so nobody else has received since. */
+  readonly follows: Held | undefined;
+  unbroken: boolean;
+  readonly since: number;
+  timer: NodeJS.Timeout;
+}
+
+interface Held {
+  readonly snapshot: string;
+  readonly guid: string;
+  readonly at: number;
+}
+
+export interface BaseHoldDeps {
+  readonly zfs: Pick<Zfs, 'hold' | 'holds' | 'list' | 'release'>;
+  readonly log: Log;
+  readonly quietMs?: number;
+  readonly mostMs?: number;
+}
+
+export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
+  const quiet = times.quietMs ?? quietMs;
+  const most = times.mostMs ?? mostMs;
+  const pending = new Map<string, Pending>();
+  const held = new Map<string, Held>();
+  /** A dataset has its lane, so that it is settled in the order of its arrivals. */
+  const lanes: Promise<void>[] = Array.from({ length: atOnce }, () => Promise.resolve());
+  const said = new Set<Code>();
+
+  function wait(dataset: string, one: Pending, ms: number): void {
+    clearTimeout(one.timer);
+    one.timer = setTimeout(() => settle(dataset), Math.max(0, ms));
+  }
+  const atLatest = ({ since }: Pending): number => since + most - performance.now();
+
+  function settle(dataset: string): void {
+    const one = pending.get(dataset);
+    if (!one) return;
+    clearTimeout(one.timer);
+    pending.delete(dataset);
+    const lane = laneOf(dataset);
+    lanes[lane] = (lanes[lane] ?? Promise.resolve())
+      .then(() => hold(dataset, one))
+      .catch((thrown) => refused(dataset, thrown));
+  }
+
+  /** The new one first, and then the old ones go. */
+  async function hold(dataset: string, { snapshot, guid, follows, unbroken }: Pending): Promise<void> {
+    held.delete(dataset);
+    await zfs.hold(baseTag, [snapshot]);
+    const found = follows && unbroken ? await zfs.release(baseTag, [follows.snapshot]) : { missing: true };
+    if (found.missing) await releaseOld(dataset);
+    for (const [name, { at }] of held) if (performance.now() - at > freshMs) held.delete(name);
+    held.set(dataset, { snapshot, guid, at: performance.now() });
+  }
+
+  async function releaseOld(dataset: string): Promise<void> {
+    const [entry] = await zfs.list({ dataset });
+    const names = entry ? heldIn(entry) : [];
+    if (!entry || names.length < 2) return;
+    const based = (await zfs.holds(names)).filter(({ tag }) => tag === baseTag);
+    const old = oldBases(entry, new Set(based.map(({ snapshot }) => snapshot)));
+    if (old.length === 0) return;
+    await zfs.release(
+      baseTag,
+      old.map(({ snapshot }) => `${dataset}@${snapshot.name}`),
+    );
+  }
+
+  /** Another receive finds it right again; what this user may not do is said once. */
+  function refused(dataset: string, thrown: unknown): void {
+    const { code, message } = ZpsendError.from(thrown);
+    const line = `cannot hold the newest snapshot of ${dataset}: ${code}: ${message}`;
+    if (said.has(code)) log.debug(line);
+    else log.warn(`${line}. What was received is good; receive.holdNewest: false is the way to do without`);
+    said.add(code);
+  }
+
+  return {
+    began(dataset) {
+      const one = pending.get(dataset);
+      if (one) wait(dataset, one, atLatest(one));
+    },
+    arrived(step) {
+      const { dataset, to, from } = step;
+      const snapshot = arrivalOf(step);
+      const before = pending.get(dataset);
+      if (before) {
+        before.unbroken &&= before.guid === from?.guid;
+        Object.assign(before, { snapshot, guid: to.guid });
+        return wait(dataset, before, Math.min(quiet, atLatest(before)));
+      }
+      const last = held.get(dataset);
+      const follows = last && step.origin === undefined && last.guid === from?.guid ? last : undefined;
+      const since = performance.now();
+      const timer = setTimeout(() => settle(dataset), quiet);
+      pending.set(dataset, { snapshot, guid: to.guid, follows, unbroken: true, since, timer });
+    },
+    async flush() {
+      for (const dataset of [...pending.keys()]) settle(dataset);
+      await Promise.all(lanes);
+    },
+  };
+}
+
+const laneOf = (dataset: string): number =>
+  Array.from(dataset).reduce((sum, character) => sum + character.charCodeAt(0), 0) % atOnce;

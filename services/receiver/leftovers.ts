@@ -1,0 +1,111 @@
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+import type { Leftover, LeftoverNote } from '../../schemas/leftovers.ts';
+import type { Found } from '../host/leftovers.ts';
+import { baseTag, heldIn, oldBases } from './base-hold.ts';
+
+export interface LookDeps {
+  readonly zfs: Pick<Zfs, 'list' | 'holds' | 'token' | 'properties'>;
+  /** Where sources may write. */
+  readonly places: readonly string[];
+  /** Of this process: 0 is root. */
+  readonly uid: number;
+  /** Datasets that a receive runs into, on any instance. */
+  readonly inReceipt: () => Promise<ReadonlySet<string>>;
+}
+
+/** Interrupted receives that are looked into: each is a process. */
+const mostPartial = 50;
+
+/** What receivers left on this host, and what a person should know of it. */
+export async function findLeftovers(deps: LookDeps): Promise<Found> {
+  const datasets = await deps.zfs.list({});
+  const held = datasets.flatMap(heldIn);
+  const holds = held.length === 0 ? [] : await deps.zfs.holds(held);
+  const based = new Set(holds.filter(({ tag }) => tag === baseTag).map(({ snapshot }) => snapshot));
+  const notes = [...basesBehind(datasets, based), ...(await partials(deps, datasets)), ...(await delegated(deps))];
+  return { leftovers: basesLeft(datasets, based), notes };
+}
+
+/** Base holds in whose place a newer one stands. */
+export const basesLeft = (datasets: readonly DatasetEntry[], based: ReadonlySet<string>): Leftover[] =>
+  datasets.flatMap((entry) =>
+    oldBases(entry, based).map(
+      ({ snapshot, newer }): Leftover => ({
+        kind: 'base-hold',
+        snapshot: `${entry.name}@${snapshot.name}`,
+        guid: snapshot.guid,
+        tag: baseTag,
+        newer: `${entry.name}@${newer.name}`,
+      }),
+    ),
+  );
+
+/** It may be the base that the source needs, so it is not for a program to release: the newer snapshot may be a local one. */
+export const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<string>): LeftoverNote[] =>
+  datasets.flatMap(({ name, snapshots }) => {
+    const base = snapshots.findLast((snapshot) => based.has(`${name}@${snapshot.name}`));
+    const newest = snapshots.at(-1);
+    if (!base || !newest || base === newest) return [];
+    return [
+      {
+        about: 'base',
+        dataset: name,
+        found: `${name}@${base.name} is held as the newest received snapshot, and @${newest.name} is newer`,
+        mend: `the next receive moves the hold; if none comes any more: zfs release ${baseTag} "${name}@${base.name}"`,
+      },
+    ];
+  });
+
+async function partials({ zfs, inReceipt }: LookDeps, datasets: readonly DatasetEntry[]): Promise<LeftoverNote[]> {
+  const interrupted = datasets.filter(({ resumeToken }) => resumeToken !== undefined);
+  if (interrupted.length === 0) return [];
+  const busy = await inReceipt();
+  const notes: LeftoverNote[] = [];
+  for (const { name, resumeToken = '' } of interrupted.filter(({ name }) => !busy.has(name)).slice(0, mostPartial)) {
+    notes.push({
+      about: 'partial',
+      dataset: name,
+      found: `${name} has what an interrupted receive of ${await nameIn(zfs, resumeToken)} left`,
+      mend: `send it again to finish it, or drop it: zfs receive -A "${name}"`,
+    });
+  }
+  return notes;
+}
+
+/** The source's snapshot that a token is of; it says so also where that snapshot is not on this host. */
+async function nameIn(zfs: Pick<Zfs, 'token'>, token: string): Promise<string> {
+  try {
+    return (await zfs.token(token)).toname;
+  } catch (thrown) {
+    const { toname } = ZpsendError.from(thrown).details ?? {};
+    return typeof toname === 'string' ? toname : 'an unknown snapshot';
+  }
+}
+
+/** A received program with the setuid bit, or a device, would be more than `zfs allow` gave this user (openzfs#12218). */
+async function delegated({ zfs, places, uid }: LookDeps): Promise<LeftoverNote[]> {
+  if (uid === 0 || places.length === 0) return [];
+  const values = await zfs.properties([...new Set(places)], ['setuid', 'devices']);
+  return [...values].flatMap(([dataset, { setuid, devices }]): LeftoverNote[] => {
+    const on = [...(setuid === 'on' ? ['setuid'] : []), ...(devices === 'on' ? ['devices'] : [])];
+    if (on.length === 0) return [];
+    return [
+      {
+        about: 'delegated',
+        dataset,
+        found: `an ordinary user receives into ${dataset}, which has ${on.map((name) => `${name}=on`).join(', ')}`,
+        mend: `as root: zfs set ${on.map((name) => `${name}=off`).join(' ')} "${dataset}"`,
+      },
+    ];
+  });
+}
+
+/** Releases the one hold. @throws ZpsendError what ZFS said */
+export async function mendLeftover(zfs: Pick<Zfs, 'release'>, leftover: Leftover): Promise<void> {
+  if (leftover.kind !== 'base-hold' || leftover.tag !== baseTag) {
+    throw new ZpsendError('BAD_REQUEST', `a receiver does not mend a ${leftover.kind}`);
+  }
+  await zfs.release(leftover.tag, [leftover.snapshot]);
+}

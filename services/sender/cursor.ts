@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import type { BookmarkEntry } from '../../schemas/inventory.ts';
+import { maxNameLength } from '../../schemas/names.ts';
+
+/**
+ * The cursor of a target: a bookmark, on the source, of the snapshot that the target has, so that the source may destroy all
+ * its snapshots and the next incremental still has its base (zfs-bookmark(8)). Its name says whose it is and of what:
+ * `pool/a#zpsend_<target host>_<hash of the target dataset>_<guid>`.
+ */
+export interface CursorTarget {
+  readonly host: string;
+  /** The dataset there. */
+  readonly dataset: string;
+}
+
+/** 8 hex digits: names of datasets hold characters that bookmarks have no room for. */
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
+
+/** Names begin with one of these, the second where the first is too long for its dataset. */
+const keysOf = ({ host, dataset }: CursorTarget): [string, string] => [
+  `zpsend_${host}_${hashOf(dataset)}`,
+  `zpsend_${hashOf(`${host}:${dataset}`)}`,
+];
+
+/** What the cursor of a snapshot with that guid is called on `dataset`, in full; undefined where no name is short enough. */
+export function cursorName(dataset: string, target: CursorTarget, guid: string): string | undefined {
+  return keysOf(target)
+    .map((key) => `${dataset}#${key}_${guid}`)
+    .find((name) => name.length <= maxNameLength);
+}
+
+/** A bookmark's name (without its dataset) taken apart: whose cursor it is, and of what; undefined for any other bookmark. */
+export function parseCursor(name: string): { key: string; guid: string } | undefined {
+  const [, key, guid] = /^(zpsend_(?:[A-Za-z0-9_-]{1,64}_)?[0-9a-f]{8})_([0-9]{1,20})$/.exec(name) ?? [];
+  return key !== undefined && guid !== undefined ? { key, guid } : undefined;
+}
+
+/** A bookmark that says of itself, in its name and its guid, that it is a cursor. */
+export const isCursor = ({ name, guid }: Pick<BookmarkEntry, 'name' | 'guid'>): boolean =>
+  parseCursor(name)?.guid === guid;
+
+/** Those bookmarks of a listing that are cursors of this target, in the listing's order. */
+export function cursorsOf<B extends Pick<BookmarkEntry, 'name' | 'guid'>>(
+  target: CursorTarget,
+  bookmarks: readonly B[],
+): B[] {
+  const keys = keysOf(target);
+  return bookmarks.filter((bookmark) => isCursor(bookmark) && keys.includes(parseCursor(bookmark.name)?.key ?? ''));
+}
+
+export interface OldCursor {
+  readonly name: string;
+  readonly guid: string;
+  /** The cursor that stands in its place. */
+  readonly newer: string;
+}
+
+/** Cursors of one target that a newer one has made useless, of a dataset's bookmarks in the order of createtxg. */
+export function oldCursors(bookmarks: readonly BookmarkEntry[]): OldCursor[] {
+  const newest = new Map<string, string>();
+  const cursors = bookmarks.filter(isCursor);
+  for (const { name } of cursors) newest.set(parseCursor(name)?.key ?? '', name);
+  return cursors.flatMap(({ name, guid }) => {
+    const newer = newest.get(parseCursor(name)?.key ?? '');
+    return newer === undefined || newer === name ? [] : [{ name, guid, newer }];
+  });
+}

@@ -1,0 +1,166 @@
+import { newestCommon } from '../../lib/plan/bases.ts';
+import { isRefusal } from '../../lib/plan/refusal.ts';
+import { isAfter } from '../../lib/plan/txg.ts';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+import { datasetOf } from '../../schemas/names.ts';
+import type { Step } from '../../schemas/plan.ts';
+import type { Log } from '../host/log.ts';
+import { type CursorTarget, cursorName, cursorsOf } from './cursor.ts';
+import type { Planned } from './planning.ts';
+import { eachOf } from './sizes.ts';
+
+/** While a chain goes on its cursor moves no more often, in milliseconds: a step is to stay at five processes. */
+const everyMs = 10_000;
+/** Missing cursors that a job makes at once before it begins. */
+const atOnce = 4;
+/** With so many old ones it has to show that they can be removed, before another is made. */
+const mostOld = 16;
+
+/** The cursor of one chain. */
+export interface ChainCursor {
+  /** A step's snapshot is on the target, as its newest. */
+  arrived(step: Pick<Step, 'to' | 'target'>): void;
+  /**
+   * Moves the cursor to what arrived last, while that is still held. Never fails: without a cursor the job is as good.
+   * @param goesOn another step follows at once, so the cursor moves only when it has not for a while
+   */
+  settle(goesOn: boolean): Promise<void>;
+}
+
+/** The cursors of one job. */
+export interface Cursors {
+  /**
+   * Gives every dataset its cursor that lacks one: what a killed job has not come to, while the holds that it left still
+   * protect the snapshot. Costs nothing where all are there, since the listing shows them.
+   */
+  ensure(planned: Planned): Promise<void>;
+  chain(): ChainCursor;
+}
+
+/** What a job does where cursors are not wanted. */
+export const noCursors: Cursors = {
+  ensure: async () => {},
+  chain: () => ({ arrived: () => {}, settle: async () => {} }),
+};
+
+export interface CursorDeps {
+  readonly zfs: Pick<Zfs, 'bookmark' | 'destroyBookmark'>;
+  readonly log: Log;
+  /** The host that receives. */
+  readonly to: string;
+  /** Aborted when the job is: what has not begun by then is left to the next run. */
+  readonly signal: AbortSignal;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+}
+
+export function openCursors(deps: CursorDeps): Cursors {
+  const { zfs, log, to, signal } = deps;
+  const now = deps.now ?? (() => performance.now());
+  /** Cursors of each dataset and target as the job's first listing shows them, oldest first, and what was made since. */
+  const known = new Map<string, string[]>();
+  const said = new Set<Code>();
+  const keyOf = (dataset: string, target: string): string => `${dataset}\n${target}`;
+
+  /** What is the matter with one dataset is with most of a package: it is said once. */
+  function refused(what: string, thrown: unknown): void {
+    const { code, message } = ZpsendError.from(thrown);
+    const line = `${what}: ${code}: ${message}`;
+    if (said.has(code)) log.debug(line);
+    else log.warn(`${line}. The job goes on; send.bookmarks: false is the way to do without`);
+    said.add(code);
+  }
+
+  /** A new one first, and then the old ones go. */
+  async function move(snapshot: Step['to'], target: string, old: readonly string[]): Promise<void> {
+    // a pool has the feature or has not, and a package lies in one
+    if (said.has('UNSUPPORTED')) return;
+    const dataset = datasetOf(snapshot.name);
+    const key = keyOf(dataset, target);
+    const cursor = cursorName(dataset, { host: to, dataset: target }, snapshot.guid);
+    if (cursor === undefined) {
+      log.info(`${dataset} has no room for a cursor bookmark: its name is too long`);
+      return;
+    }
+    const [oldest] = old;
+    const left = new Set(known.get(key));
+    try {
+      if (oldest !== undefined && old.length >= mostOld) {
+        await zfs.destroyBookmark(oldest);
+        left.delete(oldest);
+      }
+      await zfs.bookmark(snapshot.name, cursor);
+      left.add(cursor);
+      log.debug(`${cursor} is the cursor of ${target} on ${to}`);
+    } catch (error) {
+      refused(`cannot set the cursor bookmark of ${target} on ${to}`, error);
+      return;
+    } finally {
+      known.set(key, [...left]);
+    }
+    for (const name of old.filter((name) => name !== cursor && left.has(name))) {
+      try {
+        await zfs.destroyBookmark(name);
+        left.delete(name);
+      } catch (error) {
+        refused(`cannot remove the old cursor bookmark ${name}`, error);
+      }
+    }
+    known.set(key, [...left]);
+  }
+
+  async function ensureOne(source: DatasetEntry, target: DatasetEntry): Promise<void> {
+    const common = newestCommon(source, target);
+    if (common?.kind !== 'snapshot') return;
+    const place: CursorTarget = { host: to, dataset: target.name };
+    const there = cursorsOf(place, source.bookmarks);
+    // one of a later snapshot was set after this listing of the target was made
+    const old = there.filter((bookmark) => isAfter(common, bookmark));
+    if (old.length === 0 && there.some(({ guid }) => guid === common.guid)) return;
+    const snapshot = { name: `${source.name}@${common.name}`, guid: common.guid };
+    await move(
+      snapshot,
+      target.name,
+      old.map(({ name }) => `${source.name}#${name}`),
+    );
+  }
+
+  return {
+    async ensure({ plans, source, target }) {
+      if (isRefusal(plans)) return;
+      const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
+      const targets = new Map(target.datasets.map((entry) => [entry.name, entry]));
+      await eachOf(plans.datasets.values(), atOnce, async (plan) => {
+        const from = sources.get(plan.dataset);
+        const there = targets.get(plan.target);
+        if (!from) return;
+        const cursors = cursorsOf({ host: to, dataset: plan.target }, from.bookmarks);
+        known.set(
+          keyOf(plan.dataset, plan.target),
+          cursors.map(({ name }) => `${from.name}#${name}`),
+        );
+        if (there && !signal.aborted) await ensureOne(from, there);
+      });
+    },
+
+    chain() {
+      let last: Pick<Step, 'to' | 'target'> | undefined;
+      let movedAt = now();
+      return {
+        arrived({ to, target }) {
+          last = { to, target };
+        },
+        async settle(goesOn) {
+          if (!last || (goesOn && now() - movedAt < everyMs)) return;
+          const { to: snapshot, target } = last;
+          last = undefined;
+          // whatever stood before our own receive began is not what the target has now
+          await move(snapshot, target, known.get(keyOf(datasetOf(snapshot.name), target)) ?? []);
+          movedAt = now();
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,183 @@
+import pino from 'pino';
+import { describe, expect, test } from 'vitest';
+import type { DatasetPlan } from '../../lib/plan/items.ts';
+import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import type { BookmarkEntry, DatasetEntry } from '../../schemas/inventory.ts';
+import { cursorName } from '../../services/sender/cursor.ts';
+import { openCursors } from '../../services/sender/cursors.ts';
+
+const to = { host: 'smos-00', dataset: 'tank/a' };
+const cursor = (guid: string, dataset = 'pool/a'): string => cursorName(dataset, to, guid) ?? '';
+const mark = (guid: string): BookmarkEntry => ({ name: cursor(guid).split('#')[1] ?? '', guid, createtxg: guid });
+
+const entry = (name: string, guids: string[], bookmarks: BookmarkEntry[] = []): DatasetEntry => ({
+  ...{ name, type: 'filesystem', guid: '1', createtxg: '1', used: 0, referenced: 0, written: 0, encryption: 'off' },
+  snapshots: guids.map((guid) => ({
+    ...{ name: `s${guid}`, guid, createtxg: guid, used: 0, referenced: 0, written: 0, userrefs: 0 },
+  })),
+  bookmarks,
+});
+
+/** One job of pool/a to tank/a; `clock.now` is the time, and what zfs was told is in `did`. */
+function job(options: { refuses?: (name: string) => Code | undefined } = {}) {
+  const did: string[] = [];
+  const said: string[] = [];
+  const clock = { now: 0 };
+  const stop = new AbortController();
+  const refuse = (name: string) => {
+    const code = options.refuses?.(name);
+    if (code) throw new ZpsendError(code, 'no');
+  };
+  const cursors = openCursors({
+    zfs: {
+      async bookmark(snapshot, bookmark) {
+        refuse(bookmark);
+        did.push(`${snapshot} ${bookmark}`);
+      },
+      async destroyBookmark(bookmark) {
+        refuse(`-${bookmark}`);
+        did.push(`-${bookmark}`);
+      },
+    },
+    log: pino({ level: 'info' }, { write: (line: string) => void said.push(line) }),
+    to: to.host,
+    signal: stop.signal,
+    now: () => clock.now,
+  });
+  const plan: DatasetPlan = { dataset: 'pool/a', target: 'tank/a', steps: [] };
+  const listed = (source: DatasetEntry, target: DatasetEntry) =>
+    cursors.ensure({
+      plans: { datasets: [plan], notes: [] },
+      source: { host: 'smos-01', datasets: [source] },
+      target: { host: 'smos-00', datasets: [target] },
+    });
+  return { cursors, did, said, clock, stop, listed };
+}
+
+const step = (guid: string) => ({ to: { name: `pool/a@s${guid}`, guid }, target: 'tank/a' });
+
+describe('before a job begins', () => {
+  test('a cursor that lacks is made of the newest snapshot that both have', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['1', '2', '3']), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([`pool/a@s2 ${cursor('2')}`]);
+  });
+
+  test('one that is there costs nothing', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['1', '2', '3'], [mark('2')]), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([]);
+  });
+
+  test('an older one that a crash left goes', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['1', '2'], [mark('1'), mark('2')]), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([`pool/a@s2 ${cursor('2')}`, `-${cursor('1')}`]);
+  });
+
+  test('a newer one stays: another job has set it since the target was listed', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['1', '2', '3'], [mark('3')]), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([`pool/a@s2 ${cursor('2')}`]);
+  });
+
+  test('where the snapshot is gone, the bookmark that is the base stays', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['3'], [mark('2')]), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([]);
+  });
+
+  test('nothing is made for a dataset of the same name with other guids', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['11', '12']), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([]);
+  });
+
+  test('nothing is made once the job is aborted', async () => {
+    const { did, listed, stop } = job();
+    stop.abort();
+    await listed(entry('pool/a', ['1']), entry('tank/a', ['1']));
+    expect(did).toEqual([]);
+  });
+});
+
+describe('the cursor of a chain', () => {
+  test('moves when the chain ends, the new one first, and what the listing showed goes whatever its age', async () => {
+    const { did, listed, cursors } = job();
+    await listed(entry('pool/a', ['2', '3'], [mark('2'), mark('9')]), entry('tank/a', ['2']));
+    const chain = cursors.chain();
+    chain.arrived(step('3'));
+    await chain.settle(false);
+    expect(did).toEqual([`pool/a@s3 ${cursor('3')}`, `-${cursor('2')}`, `-${cursor('9')}`]);
+  });
+
+  test('moves at most every ten seconds while the chain goes on', async () => {
+    const { did, cursors, clock } = job();
+    const chain = cursors.chain();
+    for (let guid = 1; guid <= 25; guid++) {
+      clock.now += 1000;
+      chain.arrived(step(`${guid}`));
+      await chain.settle(guid < 25);
+    }
+    expect(did).toEqual([
+      `pool/a@s10 ${cursor('10')}`,
+      `pool/a@s20 ${cursor('20')}`,
+      `-${cursor('10')}`,
+      `pool/a@s25 ${cursor('25')}`,
+      `-${cursor('20')}`,
+    ]);
+  });
+
+  test('stays where nothing has arrived', async () => {
+    const { did, cursors } = job();
+    await cursors.chain().settle(false);
+    expect(did).toEqual([]);
+  });
+
+  test('what ZFS refuses is said once, and the old one stays', async () => {
+    const { did, said, listed, cursors } = job({ refuses: () => 'NOT_ALLOWED' });
+    await listed(entry('pool/a', ['1', '2'], [mark('1')]), entry('tank/a', ['1']));
+    for (const guid of ['2', '3']) {
+      const chain = cursors.chain();
+      chain.arrived(step(guid));
+      await chain.settle(false);
+    }
+    expect(did).toEqual([]);
+    expect(said).toHaveLength(1);
+    expect(said[0]).toContain('NOT_ALLOWED');
+  });
+
+  test('a pool without the feature is not asked again', async () => {
+    let asked = 0;
+    const refuses = (): Code => {
+      asked += 1;
+      return 'UNSUPPORTED';
+    };
+    const { cursors } = job({ refuses });
+    for (const guid of ['2', '3']) {
+      const chain = cursors.chain();
+      chain.arrived(step(guid));
+      await chain.settle(false);
+    }
+    expect(asked).toBe(1);
+  });
+
+  test('where old ones cannot be removed, no more than sixteen pile up', async () => {
+    const old = Array.from({ length: 16 }, (_, at) => mark(`${at + 1}`));
+    const { did, listed, cursors } = job({ refuses: (name) => (name.startsWith('-') ? 'NOT_ALLOWED' : undefined) });
+    await listed(entry('pool/a', ['20', '21'], [...old.slice(0, 15), mark('20')]), entry('tank/a', ['20']));
+    const chain = cursors.chain();
+    chain.arrived(step('21'));
+    await chain.settle(false);
+    expect(did.filter((line) => line.includes(cursor('21')))).toEqual([]);
+  });
+
+  test('a dataset whose name leaves no room has none', async () => {
+    const { did, said, cursors } = job();
+    const chain = cursors.chain();
+    chain.arrived({ to: { name: `pool/${'x'.repeat(235)}@s1`, guid: '123456789012' }, target: 'tank/a' });
+    await chain.settle(false);
+    expect(did).toEqual([]);
+    expect(said.join()).toContain('too long');
+  });
+});
