@@ -1,8 +1,8 @@
 import { Refusal } from './refusal.ts';
 import type { Pool } from './state.ts';
 
-/** The pool features that streams depend on (zpool-features(7)). */
-const FEATURES = ['encryption', 'large_blocks', 'embedded_data', 'lz4_compress', 'zstd_compress'];
+/** The pool features that streams and bookmarks depend on (zpool-features(7)). */
+const FEATURES = ['encryption', 'bookmarks', 'large_blocks', 'embedded_data', 'lz4_compress', 'zstd_compress'];
 
 export const isEnabled = (pool: Pool, feature: string): boolean => pool.features?.includes(feature) ?? true;
 

@@ -1,4 +1,5 @@
 import { extentCount, sharedExtents } from './content.ts';
+import { isEnabled } from './features.ts';
 import { assignments, getopt } from './getopt.ts';
 import { randomGuid } from './guid.ts';
 import { newIvset } from './keys.ts';
@@ -138,6 +139,7 @@ export function bookmark(argv: readonly string[]): void {
       if (fault !== undefined || !to.includes('#')) throw refuse(fault ?? 'bookmark name must contain a #');
       const mark = parseName(to);
       const home = openDataset(pool, mark.dataset);
+      if (!isEnabled(pool, 'bookmarks')) throw refuse('bookmark feature not enabled');
       if (findBookmark(home, mark.bookmark) !== undefined) throw refuse('bookmark exists');
       const { guid, txg, time, extents, ivset } = base;
       if (!isInPast(pool, dataset, txg, home, Number.POSITIVE_INFINITY))

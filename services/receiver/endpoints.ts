@@ -16,8 +16,8 @@ import {
 import { leftoversReply, mend } from '../host/leftovers.ts';
 import { checkAllowed } from './admission.ts';
 import { checkClearing } from './conflicts.ts';
-import { checkProperties } from './properties.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
+import { checkProperties } from './properties.ts';
 import { beginReceive, type Receive, type ReceiveDeps } from './receive.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */

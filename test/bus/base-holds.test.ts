@@ -72,7 +72,7 @@ test('several receivers of one host leave one hold, and holds of others stay', a
   const receivers = [await fleet.start('receiver', target, allow), await fleet.start('receiver', target, allow)];
   await fleet.send('smos-01', body);
   await target.zfs('hold', 'mine', 'zones/test@a');
-  for (const name of ['b', 'c', 'd', 'e', 'f']) {
+  for (const name of ['b', 'c', 'd']) {
     await source.zfs('snapshot', `zones/test@${name}`);
     await fleet.send('smos-01', body);
   }
@@ -82,7 +82,7 @@ test('several receivers of one host leave one hold, and holds of others stay', a
   await source.zfs('snapshot', 'zones/test@g');
   await fleet.send('smos-01', body);
   await expectHeld(target, 'zones/test@a mine', 'zones/test@g zpsend:base');
-});
+}, 180_000);
 
 test('a host in the middle of a cascade sends on what it holds, and its job leaves the hold of its receiver alone', async () => {
   const { fleet, source, target } = await usePair('a', 'b');
@@ -103,7 +103,7 @@ test('a host in the middle of a cascade sends on what it holds, and its job leav
     await expectHeld(last, `${newest.at(-1)} zpsend:base`);
     await source.zfs('snapshot', `zones/test@${name}`);
   }
-});
+}, 180_000);
 
 test('with receive.holdNewest off nothing is held, and a user who may not hold is told once', async () => {
   const { fleet, source, target } = await usePair('a');

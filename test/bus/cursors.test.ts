@@ -100,7 +100,7 @@ test('every target has a cursor of its own, and goes on from it by itself', asyn
   }
   expect(await snapshots(other)).toEqual(['zones/test@a', 'zones/test@c']);
   expect(await cursors(source)).toHaveLength(2);
-});
+}, 180_000);
 
 test('a renamed dataset keeps its cursor, and a new one of its old name has none', async () => {
   const pair = await usePair('a');
@@ -172,4 +172,4 @@ test('I9: a sender killed at some point of a chain, again and again: its holds k
   expect((await snapshots(target)).at(-1)).toBe('zones/test@s11');
   await expectCursorOf(pair, await guidOf(source, 'zones/test@s11'));
   expect(await holds(source)).toEqual([]);
-}, 120_000);
+}, 180_000);

@@ -8,7 +8,13 @@ import { type ServiceProcess, startService } from './service.ts';
 import { makeSimHost, type SimHost } from './sim-host.ts';
 
 /** Short enough for a test, long enough for a loaded machine. */
-export const quick = { ZPSEND_LOCK_SECONDS: '4', ZPSEND_SILENCE_SECONDS: '3', ZPSEND_PATIENCE_SECONDS: '60' };
+export const quick = {
+  ZPSEND_LOCK_SECONDS: '4',
+  ZPSEND_SILENCE_SECONDS: '3',
+  ZPSEND_PATIENCE_SECONDS: '60',
+  // tests destroy what was received; those of the hold itself switch it on
+  ZPSEND_HOLD_NEWEST: 'off',
+};
 
 /** An emulated machine answers late, in milliseconds. */
 const patienceMs = 30_000;

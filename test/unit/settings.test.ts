@@ -34,8 +34,13 @@ describe('a configuration file', () => {
     expect(load(yaml)).toEqual({
       host: 'smos-00',
       config: {
-        receive: { maxConcurrent: 4, allow: [], properties: { set: { readonly: 'on' }, exclude: [] } },
-        send: { parallel: 2, wire: 'none' },
+        receive: {
+          maxConcurrent: 4,
+          allow: [],
+          holdNewest: true,
+          properties: { set: { readonly: 'on' }, exclude: [] },
+        },
+        send: { parallel: 2, wire: 'none', bookmarks: true },
         timing: { lockSeconds: 30, silenceSeconds: 15, patienceSeconds: 120 },
       },
     });
@@ -49,10 +54,10 @@ receive:
     - { from: smos-01, into: "zones/backup/smos 01", conflicts: [rollback, rotate] }
     - { from: "*", into: tank }
   properties: { set: { com.sun:auto-snapshot: "false" }, exclude: [mountpoint, sharenfs] }
-send: { parallel: 3, wire: auto }
+send: { parallel: 3, wire: auto, bookmarks: false }
 timing: { lockSeconds: 10 }
 `);
-    expect(config.send).toEqual({ parallel: 3, wire: 'auto' });
+    expect(config.send).toEqual({ parallel: 3, wire: 'auto', bookmarks: false });
     expect(config.receive.allow).toEqual([
       { from: 'smos-01', into: 'zones/backup/smos 01', conflicts: ['rollback', 'rotate'] },
       { from: '*', into: 'tank', conflicts: [] },
@@ -112,16 +117,18 @@ timing: { lockSeconds: 10 }
 describe('the environment comes first', () => {
   const yaml = `
 host: from-file
-receive: { maxConcurrent: 2, allow: [{ from: a, into: tank/a }] }
-send: { parallel: 3, wire: zstd }
+receive: { maxConcurrent: 2, allow: [{ from: a, into: tank/a }], holdNewest: false }
+send: { parallel: 3, wire: zstd, bookmarks: false }
 timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
 `;
 
   test('the file’s values stand where a variable is absent or empty', () => {
     const { host, config } = load(yaml, { ZPSEND_HOST: '', ZPSEND_MAX_CONCURRENT: '', ZPSEND_PARALLEL: '' });
     expect(host).toBe('from-file');
-    expect(config.receive).toMatchObject({ maxConcurrent: 2, allow: [{ from: 'a', into: 'tank/a' }] });
-    expect(config.send).toEqual({ parallel: 3, wire: 'zstd' });
+    expect(config.receive).toMatchObject({
+      ...{ maxConcurrent: 2, holdNewest: false, allow: [{ from: 'a', into: 'tank/a' }] },
+    });
+    expect(config.send).toEqual({ parallel: 3, wire: 'zstd', bookmarks: false });
     expect(config.timing).toEqual({ lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 });
   });
 
@@ -131,12 +138,14 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
       ZPSEND_MAX_CONCURRENT: '9',
       ZPSEND_ALLOW: 'smos-01=zones/my data:1, *=tank',
       ZPSEND_PARALLEL: '8',
+      ZPSEND_BOOKMARKS: 'on',
+      ZPSEND_HOLD_NEWEST: 'on',
       ZPSEND_LOCK_SECONDS: '1.5',
       ZPSEND_PATIENCE_SECONDS: '0',
     });
     expect(host).toBe('smos-09');
-    expect(config.receive.maxConcurrent).toBe(9);
-    expect(config.send).toEqual({ parallel: 8, wire: 'zstd' });
+    expect(config.receive).toMatchObject({ maxConcurrent: 9, holdNewest: true });
+    expect(config.send).toEqual({ parallel: 8, wire: 'zstd', bookmarks: true });
     expect(config.receive.allow).toEqual([
       { from: 'smos-01', into: 'zones/my data:1', conflicts: [] },
       { from: '*', into: 'tank', conflicts: [] },
@@ -151,6 +160,8 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
   test.each<[NodeJS.ProcessEnv, RegExp]>([
     [{ ZPSEND_ALLOW: 'smos-01' }, /ZPSEND_ALLOW: "smos-01" is not HOST=DATASET/],
     [{ ZPSEND_ALLOW: 'a.b=tank' }, /ZPSEND_ALLOW/],
+    [{ ZPSEND_BOOKMARKS: 'no' }, /ZPSEND_BOOKMARKS: "no" is neither on nor off/],
+    [{ ZPSEND_HOLD_NEWEST: '1' }, /ZPSEND_HOLD_NEWEST/],
     [{ ZPSEND_ALLOW: 'smos-01=../etc' }, /ZPSEND_ALLOW/],
     [{ ZPSEND_ALLOW: 'smos-01=tank,b' }, /"b" is not HOST=DATASET/],
     [{ ZPSEND_LOCK_SECONDS: 'soon' }, /ZPSEND_LOCK_SECONDS: "soon" is not a number/],

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   abortReceiveArgv,
+  bookmarkArgv,
+  destroyBookmarkArgv,
   destroySnapshotsArgv,
   estimateArgv,
   holdArgv,
@@ -212,11 +214,63 @@ function destroysMore([verb = '', ...rest]: string[]): boolean {
   return verb === 'receive' && rest.some((word) => /^-[a-zA-Z]*F/.test(word));
 }
 
-it('I5: no builder of command lines but one destroys anything, and that one only snapshots by name', async () => {
+it('I5: no builder of command lines destroys anything but snapshots and cursors by name', async () => {
   const builders: Record<string, unknown> = await import('../../lib/zfs/argv.ts');
   const source = readFileSync(new URL('../../lib/zfs/argv.ts', import.meta.url), 'utf8');
-  expect(source.match(/'destroy'/g)).toHaveLength(1);
+  expect(source.match(/'destroy'/g)).toHaveLength(2);
   expect(source.match(/'rollback'/g)).toHaveLength(1);
   expect(source).not.toMatch(/'-(?:R|F|f|rf|Rf)'/);
-  expect(Object.keys(builders).filter((name) => /destroy/i.test(name))).toEqual(['destroySnapshotsArgv']);
+  expect(Object.keys(builders).filter((name) => /destroy/i.test(name))).toEqual([
+    'destroyBookmarkArgv',
+    'destroySnapshotsArgv',
+  ]);
+});
+
+describe('I5: what is destroyed', () => {
+  it('is one bookmark of zpsend’s own, by its full name', () => {
+    expect(bookmarkArgv('tank/a@1', 'tank/a#zpsend_smos-00_0123abcd_1')).toEqual([
+      ...['bookmark', 'tank/a@1', 'tank/a#zpsend_smos-00_0123abcd_1'],
+    ]);
+    expect(destroyBookmarkArgv('tank/a#zpsend_1')).toEqual(['destroy', 'tank/a#zpsend_1']);
+  });
+
+  it.each([
+    ['a dataset', 'tank/a'],
+    ['a snapshot', 'tank/a@1'],
+    ['a snapshot that is called like a cursor', 'tank/a@zpsend_x'],
+    ['a bookmark of somebody else', 'tank/a#mine'],
+    ['a bookmark below a dataset that is called like one', 'tank/zpsend_x#mine'],
+    ['a list', 'tank/a#zpsend_x,mine'],
+    ['a range', 'tank/a@1%#zpsend_x'],
+    ['a snapshot in front of it', 'tank/a@1#zpsend_x'],
+    ['an option', '-r#zpsend_x'],
+    ['two', 'tank/a#zpsend_x tank/b'],
+    ['a line', 'tank/a#zpsend_x\n'],
+    ['no dataset', '#zpsend_x'],
+    ['nothing', ''],
+    ['a name that is too long', `tank/${'a'.repeat(244)}#zpsend_x`],
+  ])('is never %s', (_, name) => {
+    expect(() => destroyBookmarkArgv(name)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }));
+    expect(() => bookmarkArgv('tank/a@1', name)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }));
+  });
+
+  it('is nothing else, whatever the name', () => {
+    const name = fc.oneof(
+      fc.string({ maxLength: 30 }),
+      fc.stringMatching(/^[-a-z/@#,% ]{0,12}#?(zpsend_)?[-a-z@#,%_ ]{0,8}$/),
+    );
+    fc.assert(
+      fc.property(name, (name) => {
+        let argv: string[] | undefined;
+        try {
+          argv = destroyBookmarkArgv(name);
+        } catch {
+          return;
+        }
+        expect(argv).toHaveLength(2);
+        expect(argv[1]).toMatch(/^[A-Za-z][^@#,%\n-]*[^@#,%\n]*#zpsend_[A-Za-z0-9_-]+$/);
+      }),
+      { numRuns: 3000 },
+    );
+  });
 });

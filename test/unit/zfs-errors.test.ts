@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { rules } from '../../lib/zfs/error-rules.ts';
 import {
   nothingToAbort,
   onlyHeld,
+  onlyMarked,
   onlyMissing,
   onlyReleased,
   onlyThere,
-  rules,
+  onlyUnmarked,
   toError,
   unknownColumn,
 } from '../../lib/zfs/errors.ts';
@@ -25,7 +27,7 @@ const read = (release: string): Sample[] =>
 const releases = ['2.3.2', '2.1.11', 'extra'];
 /** What the adapter runs; the other samples are of commands that it never gives. */
 const ours =
-  /^(?:(?:list|send|create|receive|holds?|release|rollback|zpool list|module)\b|destroy: (?!dataset|dry run).*(?:snapshot|user)|rename: (?!snapshot|recursive))/;
+  /^(?:(?:list|send|create|receive|holds?|release|rollback|bookmark|zpool list|module)\b|destroy: (?!dataset|dry run).*(?:snapshot|user)|destroy: (?:unknown )?bookmark|rename: (?!snapshot|recursive))/;
 const samples = releases.flatMap((release) =>
   read(release)
     .filter(({ exit, situation }) => exit !== 0 && ours.test(situation))
@@ -76,6 +78,7 @@ const expected: Partial<Record<Code, string[]>> = {
     'destroy: unknown snapshot',
     'destroy: unknown snapshots in a list',
     'rollback: unknown snapshot',
+    'bookmark: unknown snapshot',
   ],
   UNSUPPORTED: [
     'list: bad property',
@@ -116,6 +119,9 @@ const expected: Partial<Record<Code, string[]>> = {
     'release: tag missing',
     'release: as an ordinary user',
     'send: reader went away',
+    'bookmark: exists',
+    'bookmark: another dataset',
+    'destroy: unknown bookmark',
   ],
   BASE_MISSING: [
     'send: from is later',
@@ -138,6 +144,7 @@ const expected: Partial<Record<Code, string[]>> = {
     'send: as an ordinary user',
     'hold: as an ordinary user',
     'create: as an ordinary user',
+    'bookmark: as an ordinary user',
     'receive: abort as an ordinary user',
     'module: /dev/zfs not open to ordinary users',
     'destroy: as an ordinary user',
@@ -324,6 +331,13 @@ describe('failures that are none', () => {
   it('a hold that is there', () => {
     expect(onlyHeld(said('hold: tag exists'))).toBe(true);
     expect(onlyHeld(said('hold: tag exists') + said('hold: unknown snapshot'))).toBe(false);
+  });
+
+  it('a bookmark that is there, or that is gone', () => {
+    expect(onlyMarked(said('bookmark: exists'))).toBe(true);
+    expect(onlyMarked(said('bookmark: as an ordinary user'))).toBe(false);
+    expect(onlyUnmarked(said('destroy: unknown bookmark'))).toBe(true);
+    expect(onlyUnmarked(denied)).toBe(false);
   });
 
   it('a parent that somebody else has made', () => {

@@ -32,6 +32,8 @@ export const startHere = (
     // an emulated machine takes its time
     ZPSEND_LOCK_SECONDS: '15',
     ZPSEND_SILENCE_SECONDS: '10',
+    // tests destroy what was received; those of the hold itself switch it on
+    ZPSEND_HOLD_NEWEST: 'off',
     ...more,
   });
 

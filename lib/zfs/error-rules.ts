@@ -1,0 +1,215 @@
+import type { Code } from '../../schemas/errors.ts';
+
+/** What one kind of complaint means. */
+export interface Rule {
+  code: Code;
+  pattern: RegExp;
+  /** What zfs prints: libzfs_sendrecv.c, libzfs_dataset.c and libzfs_util.c; captured samples are in test/fixtures/stderr. */
+  sample: string;
+  advice: string;
+}
+
+/** The first rule that matches decides, so what is more exact stands first. Wrapped lines are joined before. */
+export const rules: readonly Rule[] = [
+  {
+    code: 'RESUME_STALE',
+    pattern: /' used in the initial send no longer exists$|incremental source 0x[0-9a-f]+ no longer exists$/m,
+    sample: "cannot resume send: 'tank/a@3' used in the initial send no longer exists",
+    advice: 'abort the partial receive on the target (zfs receive -A) and start this step anew',
+  },
+  {
+    code: 'RESUME_STALE',
+    pattern: /resume token is corrupt|^cannot resume send: /m,
+    sample: 'cannot resume send: resume token is corrupt (incorrect checksum)',
+    advice: 'ask the target for its resume token again, or abort the partial receive there (zfs receive -A)',
+  },
+  {
+    // openzfs words a resumed stream that does not continue at the saved offset like a stream of unknown features
+    code: 'RESUME_STALE',
+    pattern: /^cannot receive resume stream: (?:kernel modules|pool) must be upgraded/m,
+    sample: 'cannot receive resume stream: kernel modules must be upgraded to receive this stream.',
+    advice: 'the stream does not continue what is saved: ask the target for its resume token again',
+  },
+  {
+    code: 'UNSUPPORTED',
+    pattern:
+      /must be upgraded to receive this stream\.$|has unsupported feature, |unsupported version [0-9]+$|not supported$/m,
+    sample: 'cannot receive incremental stream: pool must be upgraded to receive this stream.',
+    advice: 'this pool or release of ZFS cannot do that: upgrade it, or send without that feature',
+  },
+  {
+    code: 'UNSUPPORTED',
+    pattern: /: bookmark feature not enabled$/m,
+    sample: "cannot create bookmark 'old/a#zpsend_x': bookmark feature not enabled",
+    advice: 'upgrade the pool (zpool upgrade), or set send.bookmarks: false',
+  },
+  {
+    code: 'UNSUPPORTED',
+    pattern: /^\/dev\/zfs and \/proc|ZFS modules? (?:are not|cannot be)|^Unable to open \/dev\/zfs/m,
+    sample: '/dev/zfs and /proc/self/mounts are required.',
+    advice: 'load the ZFS kernel module on this host (modprobe zfs)',
+  },
+  {
+    code: 'UNSUPPORTED',
+    pattern: /^(?:invalid option|unrecognized command|missing argument|bad property list|invalid type) ?/m,
+    sample: "invalid option 'p'",
+    advice: 'this release of ZFS does not know that option',
+  },
+  {
+    code: 'UNSUPPORTED',
+    pattern: /: parent (?:'.*' )?is not a filesystem$/m,
+    sample: "cannot create 'tank/vol/a': parent is not a filesystem",
+    advice: 'a volume has no children: choose another target',
+  },
+  {
+    code: 'NOT_ALLOWED',
+    pattern: /permission denied$|Permission denied the ZFS utilities/im,
+    sample: "warning: cannot send 'tank/a@1': permission denied",
+    advice: 'run as root, or delegate what is missing with zfs allow',
+  },
+  {
+    // a stream that is new and yet has a base is a clone's, onto an origin that is not its own
+    code: 'ORIGIN_MISSING',
+    pattern:
+      /^cannot receive new filesystem stream: most recent snapshot of |(?:local origin for clone |specified origin fs \().* does not exist$/m,
+    sample: 'cannot receive: local origin for clone small/clone@c does not exist',
+    advice: 'send the origin first, or send the clone as a full stream',
+  },
+  {
+    code: 'DIVERGED',
+    pattern: /most recent snapshot of .* does not match incremental source$/m,
+    sample: 'cannot receive incremental stream: most recent snapshot of dozer/a does not match incremental source',
+    advice: 'compare the snapshots of both sides by guid: the base must be the newest snapshot of the target',
+  },
+  {
+    code: 'DIVERGED',
+    pattern: /more recent snapshots or bookmarks exist$|clones of previous snapshots exist$/m,
+    sample: "cannot rollback to 'tank/c@1': more recent snapshots or bookmarks exist",
+    advice: 'something was made there in the meantime: look at it, and plan anew',
+  },
+  {
+    code: 'DIVERGED',
+    pattern: /snapshot has dependent clones$|' to see holders\.$/m,
+    sample: "cannot destroy 'tank/c@2': snapshot has dependent clones",
+    advice: 'something else needs it, so it stays, and nothing was destroyed',
+  },
+  {
+    code: 'MODIFIED',
+    pattern: /has been modified since most recent snapshot$/m,
+    sample: 'cannot receive incremental stream: destination dozer/a has been modified since most recent snapshot',
+    advice:
+      'look what was written there (zfs diff), keep it or roll it back (--conflict rotate, --conflict rollback), and set readonly=on',
+  },
+  {
+    code: 'BUSY',
+    pattern: /contains partially-complete state from "zfs receive -s"/,
+    sample: 'destination dozer/part contains partially-complete state from "zfs receive -s".',
+    advice: 'a receive is under way or was interrupted: resume it, or abort it with zfs receive -A',
+  },
+  {
+    code: 'BUSY',
+    pattern: /(?:dataset|target|pool|destination) is busy(?:$|; )|Device or resource busy$/m,
+    sample: "cannot destroy 'dozer/busy': dataset is busy",
+    advice: 'something else uses it now: wait and ask again',
+  },
+  {
+    code: 'BASE_MISSING',
+    pattern: /incremental source \(?.*\)? does not exist$|: No such process$|: no such base/m,
+    sample: "warning: cannot send 'tank/a@2': incremental source (tank/a#none) does not exist",
+    advice: 'list the snapshots again and plan anew',
+  },
+  {
+    code: 'BASE_MISSING',
+    pattern: /not an earlier snapshot from the same fs$|incremental source must be in same filesystem/m,
+    sample: "warning: cannot send 'tank/a@1': not an earlier snapshot from the same fs",
+    advice: 'the base must be an earlier snapshot or bookmark of the same dataset, or its origin',
+  },
+  {
+    code: 'BAD_REQUEST',
+    pattern: /cannot specify snapshot name for multi-snapshot stream$/m,
+    sample: 'cannot receive: cannot specify snapshot name for multi-snapshot stream',
+    advice: 'a step is one snapshot: send it with zfs send -i, without -R',
+  },
+  {
+    code: 'EXISTS',
+    pattern:
+      /destination '.*' exists$|destination already exists$|destination has snapshots \(|dataset already exists$/m,
+    sample: "cannot receive new filesystem stream: destination 'dozer/a' exists",
+    advice: 'choose another dataset, or move this one out of the way (zfs rename)',
+  },
+  {
+    code: 'NO_SPACE',
+    pattern: /: out of space$|quota exceeded\.?$|No space left on device$|Disk quota exceeded$/m,
+    sample: 'cannot receive new filesystem stream: out of space',
+    advice: 'free space in the pool or raise the quota, then run it again: what was received is kept',
+  },
+  {
+    code: 'KEY_REQUIRED',
+    pattern: /key (?:must be loaded|is not loaded or provided|not loaded)$/m,
+    sample: "warning: cannot send 'tank/enc@1': dataset key must be loaded",
+    advice: 'load the key with zfs load-key',
+  },
+  {
+    code: 'DIVERGED',
+    pattern:
+      /cannot perform raw receive on top of existing unencrypted dataset$|: IV set guid (?:mismatch|missing)\. See/m,
+    sample: 'cannot receive incremental stream: cannot perform raw receive on top of existing unencrypted dataset',
+    advice: 'raw and plain streams do not mix on one target: go on as this target was begun',
+  },
+  {
+    code: 'UNSUPPORTED',
+    pattern: /: incremental send stream requires -L \(--large-block\), to match previous receive\.$/m,
+    sample:
+      'cannot receive incremental stream: incremental send stream requires -L (--large-block), to match previous receive.',
+    advice: 'go on as this target was begun: send with --large-block',
+  },
+  {
+    code: 'STREAM_BROKEN',
+    pattern: /invalid stream \((?:bad magic number|malformed nvlist)\)$|invalid backup stream$/m,
+    sample: 'cannot receive: invalid stream (bad magic number)',
+    advice: 'what came is not a ZFS stream',
+  },
+  {
+    code: 'STREAM_BROKEN',
+    pattern: /checksum mismatch$|incomplete stream\.?$|failed to read from stream$|invalid stream \(/m,
+    sample: 'cannot receive new filesystem stream: checksum mismatch or incomplete stream.',
+    advice: 'the stream was cut or damaged on its way: run it again, what was received is kept',
+  },
+  {
+    code: 'ABORTED',
+    pattern: /: signal received$|Broken pipe$/m,
+    sample: "warning: cannot send 'tank/big@1': signal received",
+    advice: 'the reader of the stream went away',
+  },
+  {
+    code: 'BAD_REQUEST',
+    pattern: /: encrypted dataset .* may not be sent with properties without the raw flag$/m,
+    sample: 'cannot send tank/enc@1: encrypted dataset tank/enc may not be sent with properties without the raw flag',
+    advice: 'leave out -p, or send it raw',
+  },
+  {
+    code: 'BAD_REQUEST',
+    pattern: /invalid property '|property '.*' does not apply|is readonly$|must be a string$|invalid value/m,
+    sample: "cannot receive: invalid property 'nonsense'",
+    advice: 'mend the properties that the configuration sets or excludes',
+  },
+  {
+    code: 'NO_SUCH_SNAPSHOT',
+    pattern: /'[@#]': dataset does not exist$|'#': no such pool or dataset$|^could not find any snapshots/m,
+    sample: "cannot open 'tank/a@none': dataset does not exist",
+    advice: 'list the snapshots again and plan anew',
+  },
+  {
+    code: 'NO_SUCH_DATASET',
+    pattern: /(?:: dataset| parent|destination '.*') does not exist$|: no such pool|no datasets available$/m,
+    sample: "cannot open 'tank/none': dataset does not exist",
+    advice: 'look at its name with zfs list',
+  },
+  {
+    code: 'BAD_REQUEST',
+    pattern:
+      /in name$|datasets must be within same pool$|name is too long$|: invalid name$|missing dataset name$|is not a snapshot$|is not expected here$/m,
+    sample: "cannot open 'tank/a;b': invalid character ';' in name",
+    advice: 'mend the name',
+  },
+];

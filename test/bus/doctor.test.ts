@@ -1,0 +1,110 @@
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import { doctorOutputSchema } from '../../schemas/output.ts';
+import { quick, useFleet } from '../support/fleet.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+import type { SimHost } from '../support/sim-host.ts';
+
+const server = useNatsServer();
+const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+
+async function doctor(host: SimHost, ...args: string[]) {
+  const { stdout } = await execa(process.execPath, [bin, 'doctor', '--json', ...args], {
+    env: { ...host.env, ...quick, NATS_URL: server().url },
+    extendEnv: false,
+    reject: false,
+  });
+  return doctorOutputSchema.parse(JSON.parse(stdout));
+}
+
+const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
+const traces = async (host: SimHost) => ({
+  holds: lines(await host.zfs('holds', '-H', ...['a', 'b', 'c'].map((name) => `zones/test@${name}`))).map((line) =>
+    line.split('\t').slice(0, 2).join(' '),
+  ),
+  bookmarks: lines(await host.zfs('list', '-Hp', '-t', 'bookmark', '-o', 'name', 'zones/test')),
+});
+
+test('doctor lists what a crash left and changes nothing; with --mend it releases and removes that and nothing else', async () => {
+  const fleet = await useFleet(server().url);
+  const host = await fleet.host('smos-01');
+  await host.zpool('create', 'zones');
+  await host.zfs('create', 'zones/test');
+  for (const name of ['a', 'b', 'c']) await host.zfs('snapshot', `zones/test@${name}`);
+  const guid = (name: string) => host.zfs('get', '-Hp', '-o', 'value', 'guid', `zones/test@${name}`);
+  const cursor = async (name: string) => `zones/test#zpsend_smos-00_0123abcd_${await guid(name)}`;
+  for (const name of ['a', 'b']) await host.zfs('bookmark', `zones/test@${name}`, await cursor(name));
+  await host.zfs('bookmark', 'zones/test@a', 'zones/test#mine');
+  for (const [tag, ...names] of [
+    ['zpsend:deaddead01.2', 'a'],
+    ['mine', 'a'],
+    ['zpsend:base', 'a', 'b'],
+  ]) {
+    for (const name of names) await host.zfs('hold', tag ?? '', `zones/test@${name}`);
+  }
+  await fleet.start('receiver', host, { ZPSEND_ALLOW: '*=zones' });
+
+  const before = await traces(host);
+  const found = await doctor(host);
+  expect(found.leftovers).toEqual([
+    {
+      kind: 'job-hold',
+      snapshot: 'zones/test@a',
+      guid: await guid('a'),
+      tag: 'zpsend:deaddead01.2',
+      job: 'deaddead01',
+    },
+    { kind: 'cursor', bookmark: await cursor('a'), guid: await guid('a'), newer: await cursor('b') },
+    {
+      kind: 'base-hold',
+      snapshot: 'zones/test@a',
+      guid: await guid('a'),
+      tag: 'zpsend:base',
+      newer: 'zones/test@b',
+    },
+  ]);
+  expect(found.checks).toContainEqual(
+    expect.objectContaining({ what: 'base', found: expect.stringContaining('@c is newer') }),
+  );
+  expect(found).toMatchObject({ mended: [], unmended: [] });
+  expect(await traces(host)).toEqual(before);
+
+  const mended = await doctor(host, '--mend');
+  expect(mended).toMatchObject({ mended: found.leftovers, unmended: [] });
+  expect(await traces(host)).toEqual({
+    holds: ['zones/test@a mine', 'zones/test@b zpsend:base'],
+    bookmarks: [await cursor('b'), 'zones/test#mine'].sort(),
+  });
+  expect((await doctor(host)).leftovers).toEqual([]);
+}, 180_000);
+
+test('doctor leaves the holds of a job that runs alone, and tells of an interrupted receive', async () => {
+  const fleet = await useFleet(server().url);
+  const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
+  await source.zpool('create', 'zones');
+  await target.zpool('create', 'zones');
+  await source.zfs('create', 'zones/test');
+  for (const name of ['a', 'b', 'c']) {
+    await source.zfs('set', 'zfs-sim:write=40000000', 'zones/test');
+    await source.zfs('snapshot', `zones/test@${name}`);
+  }
+  const receiver = await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZFS_SIM_RECV_RATE: '2M' });
+  await fleet.start('sender', source);
+  const job = await fleet.begin('smos-01', { dataset: 'zones/test', to: { host: 'smos-00' } });
+  const sent = async () => (await fleet.status('smos-01', job))?.bytes ?? 0;
+  await expect.poll(sent, { timeout: 30_000 }).toBeGreaterThan(4_000_000);
+  const before = await traces(source);
+  expect(before.holds).toEqual([`zones/test@a zpsend:${job}`]);
+  expect(await doctor(source, '--mend')).toMatchObject({ leftovers: [], mended: [] });
+  expect(await traces(source)).toEqual(before);
+
+  await receiver.end('SIGTERM');
+  await fleet.start('receiver', target, { ZPSEND_MAX_CONCURRENT: '1' });
+  const { checks, leftovers } = await doctor(target, '--mend');
+  expect(leftovers).toEqual([]);
+  expect(checks).toContainEqual(
+    expect.objectContaining({ what: 'partial', found: expect.stringContaining('zones/test@a') }),
+  );
+  expect(await target.zfs('get', '-Hp', '-o', 'value', 'receive_resume_token', 'zones/test')).toMatch(/^1-/);
+});

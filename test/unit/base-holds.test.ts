@@ -1,0 +1,143 @@
+import pino from 'pino';
+import { describe, expect, test } from 'vitest';
+import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import { oldBases } from '../../services/receiver/base-hold.ts';
+import { openBaseHolds } from '../../services/receiver/base-holds.ts';
+
+/** A dataset t with the snapshots 1 to 9, whose guids are their names; `held` has the base holds. */
+function receiver(held: Set<string>, refuses?: Code) {
+  const did: string[] = [];
+  const said: string[] = [];
+  const entry = () => ({
+    ...{ name: 't', type: 'filesystem' as const, guid: '1', createtxg: '1', used: 0, referenced: 0, written: 0 },
+    encryption: 'off',
+    bookmarks: [],
+    snapshots: Array.from('123456789', (name) => ({
+      ...{ name, guid: name, createtxg: name, used: 0, referenced: 0, written: 0 },
+      userrefs: held.has(`t@${name}`) ? 1 : 0,
+    })),
+  });
+  const holds = openBaseHolds({
+    zfs: {
+      async hold(_, names) {
+        if (refuses) throw new ZpsendError(refuses, 'no');
+        did.push(`hold ${names}`);
+        for (const name of names) held.add(name);
+      },
+      async release(_, names) {
+        did.push(`release ${names}`);
+        for (const name of names) held.delete(name);
+        return { missing: false };
+      },
+      async list() {
+        did.push('list');
+        return [entry()];
+      },
+      holds: async (names) => names.map((snapshot) => ({ snapshot, tag: 'zpsend:base' })),
+    },
+    log: pino({ level: 'info' }, { write: (line: string) => void said.push(line) }),
+    // only a flush settles
+    quietMs: 1e6,
+    mostMs: 1e6,
+  });
+  const arrive = (name: string, from?: string) =>
+    holds.arrived({ dataset: 't', to: { name: `s@${name}`, guid: name }, ...(from && { from: { guid: from } }) });
+  return { holds, arrive, did, said, held };
+}
+
+describe('an arrival', () => {
+  test('is held before what was held in its place goes, and of several only the last', async () => {
+    const { holds, arrive, did, held } = receiver(new Set(['t@1', 't@2']));
+    arrive('3');
+    arrive('4', '3');
+    await holds.flush();
+    expect(did).toEqual(['hold t@4', 'list', 'release t@1,t@2']);
+    expect([...held]).toEqual(['t@4']);
+  });
+
+  test('that follows on what this receiver holds needs no listing', async () => {
+    const { holds, arrive, did } = receiver(new Set());
+    arrive('1');
+    await holds.flush();
+    arrive('2', '1');
+    arrive('3', '2');
+    await holds.flush();
+    expect(did).toEqual(['hold t@1', 'list', 'hold t@3', 'release t@1']);
+  });
+
+  test.each([
+    ['before it', [['5', '4']]],
+    [
+      'in between',
+      [
+        ['2', '1'],
+        ['5', '4'],
+      ],
+    ],
+  ])('with another receiver’s %s is listed again', async (_, arrivals) => {
+    const { holds, arrive, held } = receiver(new Set());
+    arrive('1');
+    await holds.flush();
+    held.add('t@4');
+    for (const [to = '', from] of arrivals) arrive(to, from);
+    await holds.flush();
+    expect([...held]).toEqual(['t@5']);
+  });
+
+  test('that is settled late gives way to a newer one', async () => {
+    const { holds, arrive, held } = receiver(new Set(['t@7']));
+    arrive('6', '5');
+    await holds.flush();
+    expect([...held]).toEqual(['t@7']);
+  });
+
+  test('that cannot be held leaves the old hold, and is said once', async () => {
+    const { holds, arrive, did, said } = receiver(new Set(['t@1']), 'NOT_ALLOWED');
+    for (const [to = '', from] of [
+      ['2', '1'],
+      ['3', '2'],
+    ]) {
+      arrive(to, from);
+      await holds.flush();
+    }
+    expect(did).toEqual([]);
+    expect(said).toHaveLength(1);
+  });
+});
+
+test('while receives go on an arrival is settled nevertheless', async () => {
+  const held: string[] = [];
+  const settled = Promise.withResolvers<void>();
+  const holds = openBaseHolds({
+    zfs: {
+      async hold(_, names) {
+        held.push(...names);
+        settled.resolve();
+      },
+      release: async () => ({ missing: false }),
+      list: async () => [],
+      holds: async () => [],
+    },
+    log: pino({ enabled: false }),
+    quietMs: 1e6,
+    mostMs: 50,
+  });
+  holds.arrived({ dataset: 't', to: { name: 's@1', guid: '1' } });
+  holds.began('t');
+  await settled.promise;
+  expect(held).toEqual(['t@1']);
+});
+
+test('of base holds all but the newest are old', () => {
+  const snapshot = (name: string) => ({
+    ...{ name, guid: name, createtxg: name, used: 0, referenced: 0, written: 0, userrefs: 1 },
+  });
+  const dataset = {
+    ...{ name: 't', type: 'volume' as const, guid: '1', createtxg: '1', used: 0, referenced: 0, written: 0 },
+    ...{ encryption: 'off', bookmarks: [], snapshots: ['1', '2', '3', '4'].map(snapshot) },
+  };
+  const old = (...names: string[]) => oldBases(dataset, new Set(names)).map(({ snapshot: { name } }) => name);
+  expect(old('t@1', 't@3')).toEqual(['1']);
+  expect(old('t@2')).toEqual([]);
+  expect(old()).toEqual([]);
+});

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+import type { Leftover } from '../../schemas/leftovers.ts';
+import { leftoversReply, mend } from '../../services/host/leftovers.ts';
+import { findLeftovers as findOfReceivers, mendLeftover as mendOfReceiver } from '../../services/receiver/leftovers.ts';
+import { cursorName } from '../../services/sender/cursor.ts';
+import { findLeftovers as findOfSenders, mendLeftover as mendOfSender } from '../../services/sender/leftovers.ts';
+
+/** Snapshots by name, with the number of their holds; the guid is the place. */
+const dataset = (name: string, snapshots: Record<string, number>, more: Partial<DatasetEntry> = {}): DatasetEntry => ({
+  ...{ name, type: 'filesystem', guid: '1', createtxg: '1', used: 0, referenced: 0, written: 0, encryption: 'off' },
+  snapshots: Object.entries(snapshots).map(([leaf, userrefs], at) => ({
+    ...{ name: leaf, guid: `${at}`, createtxg: `${at}`, used: 0, referenced: 0, written: 0, userrefs },
+  })),
+  bookmarks: [],
+  ...more,
+});
+
+const zfsOf = (datasets: DatasetEntry[], held: [string, string][]) => ({
+  list: async () => datasets,
+  holds: async (names: string[]) =>
+    held.flatMap(([snapshot, tag]) => (names.includes(snapshot) ? [{ snapshot, tag }] : [])),
+});
+
+const job = (snapshot: string, guid: string, tag: string): Leftover => ({
+  ...{ kind: 'job-hold', snapshot, guid, tag, job: tag.split(/[:.]/)[1] ?? '' },
+});
+
+describe('what senders left', () => {
+  const zfs = zfsOf(
+    [dataset('a', { x: 2, y: 0 }), dataset('a/b', { x: 1, z: 1 })],
+    [
+      ['a@x', 'zpsend:deaddead01.3'],
+      ['a@x', 'zpsend:living0001'],
+      ['a/b@x', 'zpsend:base'],
+      ['a/b@z', 'keep'],
+    ],
+  );
+
+  test('are the holds of jobs that run no more, and nobody else’s', async () => {
+    const found = await findOfSenders(zfs, async () => new Set(['living0001']));
+    expect(found).toEqual({ leftovers: [job('a@x', '0', 'zpsend:deaddead01.3')], notes: [] });
+  });
+
+  test('are no holds where it is unclear which jobs run, and that is said', async () => {
+    const found = await findOfSenders(zfs, async () => undefined);
+    expect(found.leftovers).toEqual([]);
+    expect(found.notes).toMatchObject([{ about: 'unclear', found: expect.stringContaining('2 holds') }]);
+  });
+
+  test('are cursors that have a newer one, of the same target only', async () => {
+    const mark = (guid: string, host: string) => ({
+      name: cursorName('a', { host, dataset: 'a' }, guid)?.split('#')[1] ?? '',
+      guid,
+      createtxg: guid,
+    });
+    const bookmarks = [mark('1', 'one'), mark('1', 'two'), mark('2', 'one')];
+    const { leftovers } = await findOfSenders(zfsOf([dataset('a', {}, { bookmarks })], []), async () => new Set());
+    expect(leftovers).toEqual([
+      { kind: 'cursor', bookmark: `a#${bookmarks[0]?.name}`, guid: '1', newer: `a#${bookmarks[2]?.name}` },
+    ]);
+  });
+});
+
+describe('what receivers left', () => {
+  const datasets = [
+    dataset('t/a', { 1: 1, 2: 1, 3: 2, 4: 0 }),
+    dataset('t/b', { 1: 1 }),
+    dataset('t/c', {}, { resumeToken: '1-c' }),
+    dataset('t/d', {}, { resumeToken: '1-d' }),
+  ];
+  const zfs = {
+    ...zfsOf(datasets, [
+      ['t/a@1', 'zpsend:base'],
+      ['t/a@2', 'mine'],
+      ['t/a@3', 'zpsend:base'],
+      ['t/a@3', 'mine'],
+      ['t/b@1', 'zpsend:base'],
+    ]),
+    async token(token: string) {
+      if (token === '1-c') throw new ZpsendError('RESUME_STALE', 'gone', { toname: 's/c@9' });
+      return { toname: 's/d@9', toguid: '9', flags: [] };
+    },
+    properties: async (names: string[]) =>
+      new Map(names.map((name): [string, Record<string, string>] => [name, { setuid: 'on', devices: 'off' }])),
+  };
+  const look = (uid: number, busy: string[] = []) =>
+    findOfReceivers({ zfs, places: ['t', 't'], uid, inReceipt: async () => new Set(busy) });
+
+  test('are base holds in whose place a newer one stands; the newest stays also where something is newer', async () => {
+    const { leftovers, notes } = await look(0);
+    expect(leftovers).toEqual([
+      { kind: 'base-hold', snapshot: 't/a@1', guid: '0', tag: 'zpsend:base', newer: 't/a@3' },
+    ]);
+    expect(notes).toContainEqual(
+      expect.objectContaining({ about: 'base', dataset: 't/a', found: expect.stringContaining('@4 is newer') }),
+    );
+  });
+
+  test('interrupted receives are told with what they are of, and one that runs is none', async () => {
+    const partial = ({ about }: { about: string }) => about === 'partial';
+    expect((await look(0)).notes.filter(partial)).toMatchObject([
+      { dataset: 't/c', found: expect.stringContaining('s/c@9') },
+      { dataset: 't/d', found: expect.stringContaining('s/d@9') },
+    ]);
+    expect((await look(0, ['t/c'])).notes.filter(partial)).toMatchObject([{ dataset: 't/d' }]);
+  });
+
+  test('an ordinary user is advised to switch off what a received program could use', async () => {
+    const delegated = ({ about }: { about: string }) => about === 'delegated';
+    expect((await look(0)).notes.filter(delegated)).toEqual([]);
+    const notes = (await look(1000)).notes.filter(delegated);
+    expect(notes).toMatchObject([{ dataset: 't', mend: 'as root: zfs set setuid=off "t"' }]);
+  });
+});
+
+describe('mending', () => {
+  const [one, two] = [job('a@1', '1', 'zpsend:deaddead01'), job('a@2', '2', 'zpsend:deaddead01')];
+  const look = async () => ({ leftovers: [one, two], notes: [] });
+
+  test('does exactly what was asked for, and of that only what is still a leftover', async () => {
+    const did: Leftover[] = [];
+    const other = job('a@1', '7', 'zpsend:deaddead01');
+    const mended = await mend('h', [one, other], look, async (leftover) => void did.push(leftover));
+    expect(did).toEqual([one]);
+    expect(mended).toMatchObject({ mended: [one], unmended: [{ leftover: other }] });
+  });
+
+  test('tells what could not be mended, and goes on', async () => {
+    const refuse = async (leftover: Leftover) => {
+      if (leftover === one) throw new ZpsendError('NOT_ALLOWED', 'permission denied');
+    };
+    expect(await mend('h', [one, two], look, refuse)).toEqual({
+      ...{ host: 'h', mended: [two], unmended: [{ leftover: one, why: 'permission denied' }] },
+    });
+  });
+
+  test('a sender touches no hold of a receiver, nor a receiver one of a sender', async () => {
+    const did: string[] = [];
+    const zfs = {
+      async release(tag: string, [name]: string[]) {
+        did.push(`${tag} ${name}`);
+        return { missing: false };
+      },
+      destroyBookmark: async (name: string) => void did.push(`-${name}`),
+    };
+    const base: Leftover = { kind: 'base-hold', snapshot: 't@1', guid: '1', tag: 'zpsend:base', newer: 't@2' };
+    const cursor: Leftover = { kind: 'cursor', bookmark: 'a#zpsend_x', guid: '1', newer: 'a#zpsend_y' };
+    await expect(mendOfSender(zfs, base)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    for (const leftover of [one, cursor, { ...base, tag: 'zpsend:deaddead01' }]) {
+      await expect(mendOfReceiver(zfs, leftover)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    }
+    await mendOfSender(zfs, one);
+    await mendOfSender(zfs, cursor);
+    await mendOfReceiver(zfs, base);
+    expect(did).toEqual(['zpsend:deaddead01 a@1', '-a#zpsend_x', 'zpsend:base t@1']);
+  });
+
+  test('a list that is too long for one message is cut, and the rest counted', () => {
+    const many = Array.from({ length: 3000 }, (_, at) => job(`a@${at}`, `${at}`, 'zpsend:deaddead01'));
+    const reply = leftoversReply('h', { leftovers: many, notes: [] }, 65536);
+    expect(reply.leftovers.length + reply.more).toBe(3000);
+    expect(reply.leftovers.length).toBeGreaterThan(20);
+    expect(JSON.stringify(reply).length).toBeLessThan(65536 / 2);
+    expect(leftoversReply('h', { leftovers: many, notes: [] }, 2 ** 26).leftovers).toHaveLength(1000);
+  });
+});
