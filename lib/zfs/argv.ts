@@ -171,7 +171,7 @@ export const bookmarkArgv = (snapshot: string, bookmark: string): string[] => [
   checkSnapshot(snapshot),
   checkOwnBookmark(bookmark),
 ];
-/** The only `zfs destroy` there is. */
+/** Neither a dataset nor a snapshot can be named here. */
 export const destroyBookmarkArgv = (bookmark: string): string[] => ['destroy', checkOwnBookmark(bookmark)];
 export const propertiesArgv = (datasets: readonly string[], properties: readonly string[]): string[] => [
   'get',

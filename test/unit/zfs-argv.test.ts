@@ -226,7 +226,7 @@ it('I5: no builder of command lines destroys anything but snapshots and cursors 
   ]);
 });
 
-describe('I5: what is destroyed', () => {
+describe('I5: what is destroyed as a bookmark', () => {
   it('is one bookmark of zpsend’s own, by its full name', () => {
     expect(bookmarkArgv('tank/a@1', 'tank/a#zpsend_smos-00_0123abcd_1')).toEqual([
       ...['bookmark', 'tank/a@1', 'tank/a#zpsend_smos-00_0123abcd_1'],
