@@ -66,6 +66,25 @@ test('the source may destroy all its snapshots, and the next incremental still a
   await expectCursorOf(pair, await guidOf(source, 'zones/test@c'));
 });
 
+test('I3: from one step to the next its base stays held, and the last has its cursor before its hold goes', async () => {
+  const pair = await usePair('a', 'b', 'c');
+  const { fleet, source } = pair;
+  await startBoth(pair);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 3 });
+  const verbs = ['hold', 'release', 'bookmark', 'destroy'];
+  const ran = (await source.processes()).map(({ argv: [, verb = '', ...rest] }) =>
+    [verb, ...rest.filter((word) => word.includes('@')).map((name) => name.split('@')[1])].join(' '),
+  );
+  expect(ran.filter((line) => verbs.includes(line.split(' ')[0] ?? ''))).toEqual([
+    'hold a',
+    'hold b',
+    'release a',
+    'hold c',
+    'bookmark c',
+    'release b c',
+  ]);
+});
+
 test('a run that finds nothing to do sets the cursor where it lacks, and leaves other bookmarks alone', async () => {
   const pair = await usePair('a');
   const { fleet, source } = pair;
