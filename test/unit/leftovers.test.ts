@@ -27,6 +27,8 @@ const job = (snapshot: string, guid: string, tag: string): Leftover => ({
   ...{ kind: 'job-hold', snapshot, guid, tag, job: tag.split(/[:.]/)[1] ?? '' },
 });
 
+const plain = { raw: false, largeBlock: false, embed: false, compressed: false };
+
 describe('what senders left', () => {
   const zfs = zfsOf(
     [dataset('a', { x: 2, y: 0 }), dataset('a/b', { x: 1, z: 1 })],
@@ -80,7 +82,7 @@ describe('what receivers left', () => {
     ]),
     async token(token: string) {
       if (token === '1-c') throw new ZpsendError('RESUME_STALE', 'gone', { toname: 's/c@9' });
-      return { toname: 's/d@9', toguid: '9', flags: [] };
+      return { toname: 's/d@9', toguid: '9', flags: plain };
     },
     properties: async (names: string[]) =>
       new Map(names.map((name): [string, Record<string, string>] => [name, { setuid: 'on', devices: 'off' }])),
