@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { constants, type ZstdCompress } from 'node:zlib';
 import type { WireMode } from '../../schemas/transfer.ts';
 import { pays } from './choice.ts';
 import { compressor } from './zstd.ts';
@@ -40,18 +40,27 @@ export function encode(source: Readable, mode: Exclude<WireMode, 'none'>): Encod
 
 async function* compressed(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const zstd = compressor();
-  /** The first bytes go at once: the next may be minutes away, and a receiver gives up one that does not begin. */
-  async function* begunAtOnce(): AsyncGenerator<Buffer> {
+  void feed(zstd, chunks);
+  yield* zstd;
+}
+
+/**
+ * Each chunk is waited for: Node 24 ends the frame twice, the second time with an empty one, where the end comes while a chunk is
+ * under way. What fails here fails the compressor, and so whoever reads it.
+ */
+async function feed(zstd: ZstdCompress, chunks: AsyncIterable<Buffer>): Promise<void> {
+  try {
     let begun = false;
     for await (const chunk of chunks) {
-      yield chunk;
-      if (!begun) zstd.flush();
+      await new Promise<void>((resolve, reject) => zstd.write(chunk, (error) => (error ? reject(error) : resolve())));
+      // the first bytes go at once: the next may be minutes away, and a receiver gives up one that does not begin
+      if (!begun) await new Promise<void>((resolve) => zstd.flush(constants.ZSTD_e_flush, resolve));
       begun = true;
     }
+    zstd.end();
+  } catch (error) {
+    zstd.destroy(error instanceof Error ? error : new Error(String(error)));
   }
-  // what fails here fails the compressor, and so whoever reads it
-  void pipeline(begunAtOnce(), zstd).catch(() => {});
-  yield* zstd;
 }
 
 async function* judged(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {

@@ -79,6 +79,13 @@ describe('a stream over the wire', () => {
     );
   });
 
+  test.each([1, 2, 3, 20])('is one frame, of %i pieces that all come at once', async (count) => {
+    const pieces = Array.from({ length: count }, () => Buffer.from('short'));
+    const wire = await wireBytes(pieces, 'zstd');
+    expect(wire.indexOf(wire.subarray(0, 4), 1)).toBe(-1);
+    expect(await decoded([wire])).toEqual({ bytes: Buffer.concat(pieces), damage: [] });
+  });
+
   test('is smaller where it compresses, and counted before that', async () => {
     const encoded = encode(Readable.from([Buffer.alloc(8 * MIB)]), 'zstd');
     const wire = await buffer(encoded.stream);
