@@ -221,8 +221,8 @@ it('I5: no builder of command lines destroys anything but snapshots and cursors 
   expect(source.match(/'rollback'/g)).toHaveLength(1);
   expect(source).not.toMatch(/'-(?:R|F|f|rf|Rf)'/);
   expect(Object.keys(builders).filter((name) => /destroy/i.test(name))).toEqual([
-    'destroyBookmarkArgv',
     'destroySnapshotsArgv',
+    'destroyBookmarkArgv',
   ]);
 });
 
