@@ -84,6 +84,7 @@ const expected: Partial<Record<Code, string[]>> = {
     'list: bad property',
     'module: no /dev/zfs',
     'holds: parsable',
+    'bookmark: the pool lacks the feature',
     'create: below a volume',
     'receive: below a volume',
     'receive: incremental without -L onto what was received with it',
@@ -121,6 +122,8 @@ const expected: Partial<Record<Code, string[]>> = {
     'send: reader went away',
     'bookmark: exists',
     'bookmark: another dataset',
+    'bookmark: name too long',
+    'destroy: bookmark of an unknown dataset',
     'destroy: unknown bookmark',
   ],
   BASE_MISSING: [
@@ -337,6 +340,7 @@ describe('failures that are none', () => {
     expect(onlyMarked(said('bookmark: exists'))).toBe(true);
     expect(onlyMarked(said('bookmark: as an ordinary user'))).toBe(false);
     expect(onlyUnmarked(said('destroy: unknown bookmark'))).toBe(true);
+    expect(onlyUnmarked(said('destroy: bookmark of an unknown dataset'))).toBe(true);
     expect(onlyUnmarked(denied)).toBe(false);
   });
 
