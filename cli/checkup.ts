@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Bus } from '../lib/bus/connect.ts';
 import { onEvents } from '../lib/bus/events.ts';
+import { openBucket, stateOf } from '../lib/bus/lease/bucket.ts';
 import { request } from '../lib/bus/request.ts';
-import { subjects } from '../lib/bus/subjects.ts';
+import { locksBucket, subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type Info, infoSchema } from '../schemas/host.ts';
 import type { Check } from '../schemas/output.ts';
@@ -41,6 +42,24 @@ export async function checkJetStream(bus: Bus): Promise<Check> {
     );
   } catch (thrown) {
     return bad('jetstream', messageOf(thrown), mend);
+  }
+}
+
+/** The bucket of locks: a receiver makes it, and whoever has edited it since may have made it less than is needed. */
+export async function checkLocks(bus: Bus): Promise<Check> {
+  const edit = `nats stream edit KV_${locksBucket}`;
+  try {
+    const state = await stateOf(await openBucket(bus));
+    if (!state) return good('locks', `none yet: the first receiver makes the bucket ${locksBucket}`);
+    const { ttl, replicas, clustered } = state;
+    const copies = replicas === 1 ? '1 copy' : `${replicas} copies`;
+    const found = `${locksBucket} has ${copies}, and a lock expires after ${ttl / 1000} s`;
+    if (ttl <= 0) return bad('locks', `in ${locksBucket} locks never expire`, `${edit} --max-age 30s`);
+    if (!clustered || replicas > 1) return good('locks', found);
+    const mend = `while the server that has it is down nothing can be received; with three servers: ${edit} --replicas 3`;
+    return note('locks', found, mend);
+  } catch (thrown) {
+    return bad('locks', messageOf(thrown), 'see jetstream above, or whether this user may use $JS.API.>');
   }
 }
 

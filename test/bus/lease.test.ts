@@ -117,17 +117,24 @@ describe('a lease', () => {
     await (await two.acquire(host, 'tank/kept', aLock())).release();
   });
 
-  test('that is released frees the lock at once, also while a renewal is under way', async () => {
+  test('that is released frees the lock at once, and may be released twice', async () => {
     const [one, two] = [await useLocks(), await useLocks()];
-    for (let n = 0; n < 6; n += 1) {
-      const lease = await one.acquire(host, 'tank/freed', aLock());
-      const first = lease.revision;
-      if (n > 0) while (lease.revision === first) await sleep(n);
-      await lease.release();
-      await lease.release();
-      expect(lease.lost.aborted).toBe(false);
-      await (await two.acquire(host, 'tank/freed', aLock())).release();
-    }
+    const lease = await one.acquire(host, 'tank/freed', aLock());
+    await lease.release();
+    await lease.release();
+    expect(lease.lost.aborted).toBe(false);
+    await (await two.acquire(host, 'tank/freed', aLock())).release();
+  });
+
+  test('that is released while the answer to a renewal is under way frees the lock all the same', async () => {
+    const link = await useLink(server().port, 200);
+    const [one, two] = [await useLocks(link.url), await useLocks()];
+    const kv = await bucket(await useBus(server().url));
+    const lease = await one.acquire(host, 'tank/renewing', aLock());
+    const stored = async () => (await kv.get(lockKey(host, 'tank/renewing')))?.revision ?? 0;
+    while ((await stored()) <= lease.revision) await sleep(5);
+    await lease.release();
+    await (await two.acquire(host, 'tank/renewing', aLock())).release();
   });
 
   test.each<[string, (kv: KV, key: string) => Promise<unknown>]>([
@@ -205,8 +212,7 @@ describe('the bucket of locks', () => {
     await using own = await startNatsServer({ jetstream: true });
     const bus = await useBus(own.url);
     const opened = await Promise.all([openLocks(bus, 5), openLocks(await useBus(own.url), 5)]);
-    expect(opened.map((locks) => locks.ttl)).toEqual([5000, 5000]);
-    expect((await openLocks(bus, 60)).ttl).toBe(5000);
+    await openLocks(bus, 60);
     expect(await (await bucket(bus)).status()).toMatchObject({ history: 1, ttl: 5000, bucket: 'zfs-locks' });
     expect(await opened[0]?.list()).toEqual([]);
   });

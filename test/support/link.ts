@@ -9,7 +9,8 @@ export interface Link {
   cut(): void;
 }
 
-export async function useLink(port: number): Promise<Link> {
+/** @param lateMs how much later the server's answers arrive, in milliseconds */
+export async function useLink(port: number, lateMs = 0): Promise<Link> {
   const sockets = new Set<Socket>();
   let whole = true;
   const server = createServer((near) => {
@@ -23,7 +24,9 @@ export async function useLink(port: number): Promise<Link> {
       });
     }
     if (!whole) near.destroy();
-    near.pipe(far).pipe(near);
+    near.pipe(far);
+    if (lateMs === 0) far.pipe(near);
+    else far.on('data', (chunk) => setTimeout(() => near.write(chunk), lateMs));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const cut = () => {

@@ -32,7 +32,7 @@ const states: Record<StateName, LeaseState> = {
   lost: { held: false },
 };
 const events: Record<EventName, LeaseEvent> = {
-  'early tick': { type: 'tick', now: 10_999 },
+  'early tick': { type: 'tick', now: 2499 },
   'due tick': { type: 'tick', now: 15_000 },
   'late tick': { type: 'tick', now: 26_000 },
   renewed: { type: 'renewed', revision: 8 },

@@ -6,11 +6,19 @@
  * gets it after we have stopped (I13).
  */
 export interface LeaseTimes {
-  /** The bucket's time to live. */
+  /** The bucket's time to live, as it was read last: it can be edited while the lease is held. */
   readonly ttl: number;
   /** How much earlier than that we stop, so that a receive has time to die. */
   readonly margin: number;
+  /** How long after the last good renewal the next one is due. */
+  readonly renew: number;
 }
+
+/**
+ * A lease is renewed so often at least, however long its time to live: each renewal finds out what has become of the
+ * bucket, shortened, lost or made anew.
+ */
+export const renewsWithinMs = 1500;
 
 export type LeaseState =
   | {
@@ -35,7 +43,11 @@ export type LeaseEvent =
 
 export type LeaseEffect = 'renew' | 'read' | 'lost';
 
-export const timesFor = (ttl: number): LeaseTimes => ({ ttl, margin: Math.min(5000, ttl / 4) });
+export const timesFor = (ttl: number): LeaseTimes => ({
+  ttl,
+  margin: Math.min(5000, ttl / 4),
+  renew: Math.min(renewsWithinMs, ttl / 3),
+});
 
 export const deadlineOf = (state: LeaseState & { held: true }, times: LeaseTimes): number =>
   state.since + times.ttl - times.margin;
@@ -53,7 +65,7 @@ export function stepLease(
   switch (event.type) {
     case 'tick':
       if (event.now >= deadlineOf(state, times)) return lost;
-      if (asked === undefined && event.now >= state.since + times.ttl / 3) {
+      if (asked === undefined && event.now >= state.since + times.renew) {
         return [{ ...state, asked: event.now, unsure: state.unsure ?? event.now }, 'renew'];
       }
       return [state];

@@ -3,6 +3,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import type { KV, KvEntry } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Lock, lockSchema } from '../../../schemas/transfer.ts';
+import { isGone, stateOf } from './bucket.ts';
 import { deadlineOf, type LeaseEvent, type LeaseState, stepLease, timesFor } from './lease-state.ts';
 
 /** A lock that is held and renews itself. */
@@ -26,6 +27,8 @@ export function lockIn(entry: KvEntry | null): Lock | undefined {
   }
 }
 
+const tickMs = (ttl: number): number => Math.min(250, Math.max(50, ttl / 60));
+
 const clock = (): number => performance.now();
 
 /** Between two tries to give a lock back while NATS is away, in milliseconds. */
@@ -38,9 +41,12 @@ const isDeleted = (kv: KV, key: string, revision: number): Promise<boolean> =>
     (error) => error instanceof JetStreamApiError,
   );
 
-/** Keeps a lock that was just taken; `since` is the clock before the taking was sent, `ttl` the bucket's, in milliseconds. */
+/**
+ * Keeps a lock that was just taken; `since` is the clock before the taking was sent, `ttl` the bucket's, in milliseconds, until
+ * a renewal finds another one there.
+ */
 export function keepLease(kv: KV, key: string, lock: Lock, revision: number, since: number, ttl: number): Lease {
-  const times = timesFor(ttl);
+  let times = timesFor(ttl);
   const controller = new AbortController();
   const value = JSON.stringify(lock);
   let state: LeaseState = { held: true, revision, since };
@@ -48,8 +54,11 @@ export function keepLease(kv: KV, key: string, lock: Lock, revision: number, sin
   let under: Promise<void> = Promise.resolve();
 
   const renew = async (): Promise<void> => {
+    // where it cannot be read, or has no end any more, what was known is the safe side
+    const now = await stateOf(kv).catch(() => undefined);
+    if (now && now.ttl > 0) times = timesFor(now.ttl);
     try {
-      feed({ type: 'renewed', revision: await kv.update(key, value, current, Math.ceil(ttl / 3)) });
+      feed({ type: 'renewed', revision: await kv.update(key, value, current, Math.ceil(times.ttl / 3)) });
     } catch {
       feed({ type: 'unclear' });
     }
@@ -59,8 +68,8 @@ export function keepLease(kv: KV, key: string, lock: Lock, revision: number, sin
       const entry = await kv.get(key);
       const ours = entry && lockIn(entry)?.nonce === lock.nonce;
       feed(ours ? { type: 'read', found: 'ours', revision: entry.revision } : { type: 'read', found: 'other' });
-    } catch {
-      feed({ type: 'read', found: 'unknown' });
+    } catch (error) {
+      feed({ type: 'read', found: isGone(error) ? 'other' : 'unknown' });
     }
   };
   const feed = (event: LeaseEvent): void => {
@@ -74,7 +83,7 @@ export function keepLease(kv: KV, key: string, lock: Lock, revision: number, sin
       controller.abort(new ZpsendError('LOCKED', `the lock ${key} could not be renewed in time`));
     }
   };
-  const timer = setInterval(() => feed({ type: 'tick', now: clock() }), Math.max(50, ttl / 60));
+  const timer = setInterval(() => feed({ type: 'tick', now: clock() }), tickMs(ttl));
   timer.unref();
 
   return {

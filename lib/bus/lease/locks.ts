@@ -1,10 +1,13 @@
-import { JetStreamApiError, jetstream } from '@nats-io/jetstream';
-import { type KV, Kvm } from '@nats-io/kv';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JetStreamApiError } from '@nats-io/jetstream';
+import type { KV } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
 import type { Bus } from '../connect.ts';
 import { lockKey, locksBucket, parseLockKey } from '../subjects.ts';
+import { type BucketState, makeBucket, openBucket, stateOf } from './bucket.ts';
 import { keepLease, type Lease, lockIn } from './lease.ts';
+import { renewsWithinMs } from './lease-state.ts';
 
 export interface HeldLock extends Lock {
   host: string;
@@ -19,9 +22,13 @@ export interface Locks {
   /** @throws ZpsendError LOCKED with who holds it in `details`; UNREACHABLE when nobody can say */
   acquire(host: string, dataset: string, lock: Lock): Promise<Lease>;
   list(): Promise<HeldLock[]>;
-  /** Time to live in milliseconds, as the bucket has it. */
-  readonly ttl: number;
 }
+
+/**
+ * A bucket may have been made because the one before it was lost, with locks in it whose holders have yet to find out. They
+ * do at their next renewal, so for that long, and a second for their requests, a new bucket gives no lock (I13).
+ */
+const settlesWithinMs = renewsWithinMs + 1000;
 
 const needsJetStream =
   'JetStream is not enabled on the NATS server, and the locks live there: ' +
@@ -38,29 +45,6 @@ function translate(thrown: unknown, what: string): ZpsendError {
   }
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return new ZpsendError('UNREACHABLE', `${what}: ${reason}`);
-}
-
-const bucketsOf = (bus: Bus): Kvm => new Kvm(jetstream(bus.nc, { timeout: 4000 }));
-
-/** The bucket, read from its leader; undefined where nobody has made it yet. */
-async function existingBucket(bus: Bus): Promise<KV | undefined> {
-  try {
-    const existing = await bucketsOf(bus).open(locksBucket);
-    await existing.status();
-    return existing;
-  } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === 10059) return undefined;
-    throw error;
-  }
-}
-
-/** Opened again after it was made, since a bucket that this client made may be read from any replica. */
-async function openBucket(bus: Bus, ttl: number): Promise<KV> {
-  const existing = await existingBucket(bus);
-  if (existing) return existing;
-  const description = 'zpsend: one receive into a dataset at a time';
-  await bucketsOf(bus).create(locksBucket, { history: 1, ttl, description });
-  return bucketsOf(bus).open(locksBucket);
 }
 
 async function heldIn(kv: KV): Promise<HeldLock[]> {
@@ -80,8 +64,8 @@ async function heldIn(kv: KV): Promise<HeldLock[]> {
  */
 export async function listLocks(bus: Bus): Promise<HeldLock[]> {
   try {
-    const kv = await existingBucket(bus);
-    return kv ? await heldIn(kv) : [];
+    const kv = await openBucket(bus);
+    return (await stateOf(kv)) ? await heldIn(kv) : [];
   } catch (error) {
     throw translate(error, `the bucket ${locksBucket} cannot be read`);
   }
@@ -99,28 +83,51 @@ function lockedBy(host: string, dataset: string, holder: Lock | undefined, revis
 }
 
 /**
+ * The bucket of locks as it is now, made where there is none: for the first time, or because it was lost.
+ * @param ttl time to live of a lock when it is made now, in milliseconds
+ * @throws ZpsendError UNSUPPORTED for a bucket without a time to live
+ */
+async function ensure(bus: Bus, kv: KV, ttl: number): Promise<BucketState> {
+  const before = await stateOf(kv);
+  if (!before) await makeBucket(bus, ttl);
+  const state = before ?? (await stateOf(kv));
+  if (!state) throw new ZpsendError('UNREACHABLE', `the bucket ${locksBucket} was deleted as soon as it was made`);
+  if (state.ttl > 0) return state;
+  throw new ZpsendError(
+    'UNSUPPORTED',
+    `the bucket ${locksBucket} has no time to live: a dead host's locks would stay forever; ` +
+      `mend it with: nats stream edit KV_${locksBucket} --max-age ${ttl / 1000}s`,
+  );
+}
+
+/**
  * Opens the bucket of locks, and makes it where there is none yet.
- * @param seconds time to live of a lock when the bucket is made now; an existing bucket keeps its own
+ * @param seconds time to live of a lock when the bucket is made; an existing bucket keeps its own
  * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer
  */
 export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
   let kv: KV;
-  let ttl: number;
   try {
-    kv = await openBucket(bus, seconds * 1000);
-    ttl = (await kv.status()).ttl;
+    kv = await openBucket(bus);
+    await ensure(bus, kv, seconds * 1000);
   } catch (error) {
     throw translate(error, `the bucket ${locksBucket} cannot be opened`);
   }
-  if (ttl <= 0) {
-    throw new ZpsendError(
-      'UNSUPPORTED',
-      `the bucket ${locksBucket} has no time to live: a dead host's locks would stay forever`,
-    );
+
+  /** What a lock taken now lives by; looked up each time, since the bucket can be changed, and lost. */
+  async function ttlNow(): Promise<number> {
+    try {
+      const { ttl, age } = await ensure(bus, kv, seconds * 1000);
+      if (age < settlesWithinMs) await sleep(Math.min(settlesWithinMs, settlesWithinMs - age));
+      return ttl;
+    } catch (error) {
+      throw translate(error, `the bucket ${locksBucket} cannot be read`);
+    }
   }
 
   async function acquire(host: string, dataset: string, lock: Lock): Promise<Lease> {
     const key = lockKey(host, dataset);
+    const ttl = await ttlNow();
     const before = performance.now();
     try {
       const revision = await kv.create(key, JSON.stringify(lock));
@@ -139,5 +146,5 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     }
   }
 
-  return { acquire, list: () => heldIn(kv), ttl };
+  return { acquire, list: () => heldIn(kv) };
 }

@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { checkLocks } from '../../cli/checkup.ts';
+import type { Bus } from '../../lib/bus/connect.ts';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { locksBucket } from '../../lib/bus/subjects.ts';
+import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
+import { startNatsServer } from '../../lib/nats-server/start.ts';
+import type { Lock } from '../../schemas/transfer.ts';
+import { rejection, useBus } from '../support/bus.ts';
+import { useLink } from '../support/link.ts';
+
+const host = 'smos-00';
+let count = 0;
+const aLock = (): Lock => {
+  count += 1;
+  return {
+    owner: `${host}/instance1`,
+    nonce: crypto.randomUUID(),
+    transfer: `transfer${count}`,
+    source: 'smos-01',
+  };
+};
+const bucket = async (bus: Bus) => new Kvm(jetstream(bus.nc)).open(locksBucket);
+
+/** As `nats stream edit KV_zfs-locks --max-age` does. */
+async function shorten(bus: Bus, seconds: number): Promise<void> {
+  const { streams } = await jetstreamManager(bus.nc);
+  const { config } = await streams.info(`KV_${locksBucket}`);
+  await streams.update(config.name, { ...config, max_age: seconds * 1e9, duplicate_window: seconds * 1e9 });
+}
+
+async function useServer() {
+  const server = await startNatsServer({ jetstream: true });
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+async function useCluster(size: number) {
+  const servers = await startNatsCluster(size, { jetstream: true });
+  onTestFinished(async () => {
+    await Promise.all(servers.map((server) => server.stop()));
+  });
+  return { servers, bus: await useBus(servers.map(({ url }) => url).join(',')) };
+}
+
+describe('a bucket that was lost', () => {
+  test('is made again by whoever needs a lock', async () => {
+    const { url } = await useServer();
+    const bus = await useBus(url);
+    const locks = await openLocks(bus, 30);
+    await (await bucket(bus)).destroy();
+    const lease = await locks.acquire(host, 'tank/a', aLock());
+    expect(await locks.list()).toMatchObject([{ dataset: 'tank/a', revision: lease.revision }]);
+    await lease.release();
+  });
+
+  test('I13: its leases are lost before anyone gets their locks in a new one', async () => {
+    const { url } = await useServer();
+    const bus = await useBus(url);
+    const one = await openLocks(bus, 30);
+    const lease = await one.acquire(host, 'tank/a', aLock());
+    await (await bucket(bus)).destroy();
+    const two = await openLocks(await useBus(url), 30);
+    await (await two.acquire(host, 'tank/a', aLock())).release();
+    expect(lease.lost.aborted).toBe(true);
+  });
+});
+
+describe('I13: a time to live that was shortened', () => {
+  test('holds for the locks that are taken from then on', async () => {
+    const { url } = await useServer();
+    const bus = await useBus(url);
+    const one = await openLocks(bus, 30);
+    const two = await openLocks(await useBus(url), 30);
+    await shorten(bus, 2);
+    const lease = await one.acquire(host, 'tank/a', aLock());
+    await sleep(3000);
+    expect(await rejection(two.acquire(host, 'tank/a', aLock()))).toMatchObject({ code: 'LOCKED' });
+    expect(lease.lost.aborted).toBe(false);
+  });
+
+  test('holds for a lock that is held: it is kept, and lost in time once it cannot be renewed', async () => {
+    const { url, port } = await useServer();
+    const link = await useLink(port);
+    const bus = await useBus(url);
+    const lease = await (await openLocks(await useBus(link.url), 30)).acquire(host, 'tank/a', aLock());
+    const two = await openLocks(bus, 30);
+    await shorten(bus, 4);
+    await sleep(6000);
+    expect(await rejection(two.acquire(host, 'tank/a', aLock()))).toMatchObject({ code: 'LOCKED' });
+    link.cut();
+    await expect
+      .poll(() => two.acquire(host, 'tank/a', aLock()).catch(() => undefined), { timeout: 20_000 })
+      .toBeDefined();
+    expect(lease.lost.aborted).toBe(true);
+  });
+});
+
+describe('in a cluster', () => {
+  test('of three the bucket has three copies, and locks are given whichever server is down', async () => {
+    const { servers, bus } = await useCluster(3);
+    const locks = await openLocks(bus, 30);
+    const { replicas, streamInfo } = await (await bucket(bus)).status();
+    expect(replicas).toBe(3);
+    expect(await checkLocks(bus)).toMatchObject({ result: 'good', found: expect.stringContaining('3 copies') });
+    const leader = Number(streamInfo.cluster?.leader?.slice(1)) - 1;
+    await servers[leader]?.kill();
+    await expect
+      .poll(() => locks.acquire(host, 'tank/a', aLock()).catch(({ code }) => code), { timeout: 50_000 })
+      .toHaveProperty('revision');
+  });
+
+  test('of two the bucket has one copy, and doctor says what that means', async () => {
+    const { bus } = await useCluster(2);
+    await openLocks(bus, 30);
+    expect((await (await bucket(bus)).status()).replicas).toBe(1);
+    const { result, mend } = await checkLocks(bus);
+    expect(result).toBe('note');
+    expect(mend).toContain('nats stream edit KV_zfs-locks --replicas 3');
+  });
+});
+
+test('doctor is content with one copy on one server, with no bucket yet, and not with locks that never expire', async () => {
+  const { url } = await useServer();
+  const bus = await useBus(url);
+  expect(await checkLocks(bus)).toMatchObject({ result: 'good', found: expect.stringContaining('none yet') });
+  await openLocks(bus, 30);
+  expect(await checkLocks(bus)).toMatchObject({ result: 'good', found: expect.stringContaining('30 s') });
+  await shorten(bus, 0);
+  expect(await checkLocks(bus)).toMatchObject({ result: 'bad', mend: expect.stringContaining('--max-age') });
+});
