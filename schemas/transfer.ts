@@ -39,14 +39,17 @@ export const receiveStartSchema = z.strictObject({
   wire: z.array(z.string().max(32)).max(8).optional(),
 });
 
+/** No receiver may make a sender keep more than this in memory, in bytes. */
+export const maxWindow = 16 * 1024 * 1024;
+
 /** Accepted: locked, and ready for the first frame. */
 export const receiveReadySchema = z.strictObject({
   transfer: idSchema,
   /** Bytes that may be in flight. */
-  window: bytesSchema,
+  window: bytesSchema.min(1).max(maxWindow),
   /** The lock's revision: the fence. */
   revision: bytesSchema,
-  /** Partial state of an earlier receive; `zfs send -t` continues it. */
+  /** Partial state of an earlier receive: `zfs send -t` continues it; where the start said `discard`, the first frame drops it. */
   resumeToken: tokenSchema.optional(),
   /**
    * Of what was offered, what the receiver takes; without, the stream has to come as it is. With `zstd` it is one zstd frame

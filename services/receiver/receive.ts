@@ -94,8 +94,18 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
   function feed(event: ReceiveEvent): void {
     const [after, ...effects] = next(state, event);
     state = after;
-    for (const effect of effects) perform[effect]();
+    for (const effect of effects) attempt(effect);
     if (state.phase === 'over') over.resolve();
+  }
+  /** What cannot even begin, on a connection that has closed say, ends this receive and not the process with all others. */
+  function attempt(effect: ReceiveEffect): void {
+    try {
+      perform[effect]();
+    } catch (thrown) {
+      const error = ZpsendError.from(thrown);
+      ready.reject(error);
+      broken(error.toBody());
+    }
   }
   const fed = (work: Promise<ReceiveEvent>, onError: (error: ErrorBody) => ReceiveEvent): void => {
     work.then(feed, (thrown) => feed(onError(ZpsendError.from(thrown).toBody())));
@@ -123,7 +133,8 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
         transfer: start.transfer,
         window: deps.window,
         revision: lease?.revision ?? 0,
-        ...(resumable() !== undefined && { resumeToken: resumable() }),
+        // also what would be dropped: whether it may be is for the sender to judge
+        ...(admission.token !== undefined && { resumeToken: admission.token }),
         ...(wire && { wire }),
       });
     },
@@ -173,13 +184,18 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     release() {
       clearTimeout(killer);
       clearTimeout(waiting);
-      direct?.close();
-      fed(
-        (lease?.release() ?? Promise.resolve()).then(() => ({ type: 'released' })),
-        () => ({ type: 'released' }),
-      );
+      fed(giveBack(), () => ({ type: 'released' }));
     },
   };
+
+  async function giveBack(): Promise<ReceiveEvent> {
+    try {
+      direct?.close();
+    } finally {
+      await lease?.release();
+    }
+    return { type: 'released' };
+  }
 
   async function look(): Promise<ReceiveEvent> {
     const chained =

@@ -137,7 +137,9 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
   });
   try {
     const resume = await resumeOf(zfs, step, ready.resumeToken);
-    return runnable(zfs, step, direct, resume, offer && ready.wire && deps.wire);
+    // what our first frame drops was looked at again, since another source may have left it there since
+    const rest = plan.discard ? { stale: false, offset: 0 } : resume;
+    return runnable(zfs, step, direct, rest, offer && ready.wire && deps.wire);
   } catch (error) {
     direct.abort(ZpsendError.from(error).toBody());
     direct.close();

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { subjects } from '../../lib/bus/subjects.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
+import { receiveAbortedSchema, receiveReadySchema } from '../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { SimHost } from '../support/sim-host.ts';
@@ -68,4 +70,16 @@ test('a raw stream is continued as it began, and the chain is remembered as raw'
   expect(job).toMatchObject({ state: 'done', done: 1 });
   expect(job.bytes).toBeLessThan(35_000_000);
   expect(await target.zfs('get', '-Hp', '-o', 'value', 'zpsend:stream', 'zones/test')).toBe(`${guid}:raw`);
+});
+
+test('I11: a receiver asked to drop partial state tells what it would drop, and keeps it until the stream begins', async () => {
+  const { fleet, target } = await usePartial();
+  const resumeToken = await token(target);
+  const transfer = 'transfer1';
+  const to = { name: 'zones/test@b', guid: '1' };
+  const start = { transfer, job: 'jobjobjob1', source: 'smos-01', dataset: 'zones/test', to, partial: 'discard' };
+  const ready = await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
+  expect(ready).toMatchObject({ resumeToken });
+  await fleet.ask(subjects.receive('smos-00', 'abort'), { transfer }, receiveAbortedSchema);
+  expect(await token(target)).toBe(resumeToken);
 });
