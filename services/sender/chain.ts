@@ -77,7 +77,16 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   function feed(event: ChainEvent): void {
     const [after, ...effects] = next(state, event, limits);
     state = after;
-    for (const effect of effects) perform(effect);
+    for (const effect of effects) attempt(effect);
+  }
+  /** What goes wrong before anything of it is under way is the end of this chain, not of the process with all its jobs. */
+  function attempt(effect: ChainEffect): void {
+    try {
+      perform(effect);
+    } catch (thrown) {
+      deps.log.error(`${order.dataset}: ${effect.type} could not be done: ${ZpsendError.from(thrown).message}`);
+      feed(failed(thrown));
+    }
   }
   const failed = (thrown: unknown): ChainEvent => ({
     type: 'failed',
