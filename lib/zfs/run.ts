@@ -10,6 +10,8 @@ export interface Rim {
   env: NodeJS.ProcessEnv;
   /** For the streams of `zfs send`; a plain pipe without. */
   outputs?: OutputPairs;
+  /** How long a command that changes no data may take, in milliseconds. */
+  briefMs?: number;
 }
 
 export interface Outcome {
@@ -41,6 +43,8 @@ export interface ZfsProcess {
 
 const maxListing = 512 * 1024 * 1024;
 const maxStderr = 64 * 1024;
+/** Nothing brief takes that long on a pool that answers at all, a listing of everything included. */
+const patientMs = 300_000;
 
 /** The environment of every process: `zfs` in the system's folders too (cron's PATH lacks them), untranslated messages. */
 export function environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
@@ -68,9 +72,10 @@ function notStarted(command: string, doing: string, host: string, cause: unknown
   );
 }
 
-/** Runs a short command to its end. A bad exit status is an outcome; only a command that cannot run throws. */
-export async function run(rim: Rim, command: 'zfs' | 'zpool', argv: string[], doing: string): Promise<Outcome> {
-  const result = await execa(command, argv, {
+type Short = [rim: Rim, command: 'zfs' | 'zpool', argv: string[], doing: string];
+
+const spawnShort = ([rim, command, argv]: Short) =>
+  execa(command, argv, {
     env: rim.env,
     extendEnv: false,
     stdin: 'ignore',
@@ -78,6 +83,8 @@ export async function run(rim: Rim, command: 'zfs' | 'zpool', argv: string[], do
     reject: false,
     maxBuffer: { stdout: maxListing, stderr: 16 * maxStderr },
   });
+
+function outcomeOf(result: Awaited<ReturnType<typeof spawnShort>>, [rim, command, , doing]: Short): Outcome {
   if (result.isMaxBuffer)
     throw new ZpsendError('INTERNAL', `${doing} on ${rim.host}: ${command} printed more than this program can take`);
   const { exitCode, signal } = result;
@@ -85,6 +92,31 @@ export async function run(rim: Rim, command: 'zfs' | 'zpool', argv: string[], do
   // names, guids and numbers are ASCII, and latin1 strings take one byte a character
   const [stdout, stderr] = [text(result.stdout), text(result.stderr)];
   return { ok: exitCode === 0, stdout, stderr, exitCode, signal };
+}
+
+/** Runs a short command to its end, however long that takes. A bad exit status is an outcome; only a command that cannot run throws. */
+export const run = async (...short: Short): Promise<Outcome> => outcomeOf(await spawnShort(short), short);
+
+/**
+ * The same for a command that changes no data, a listing or a hold say: it is killed after 5 minutes, and not waited for longer,
+ * since what hangs in the kernel does not even end when it is killed. A command that changes a target may not be left alone like
+ * that: hung under a lock that is given back, it could still do its work later.
+ * @throws ZpsendError TIMEOUT
+ */
+export async function runBriefly(...short: Short): Promise<Outcome> {
+  const [{ host, briefMs = patientMs }, command, argv, doing] = short;
+  const child = spawnShort(short);
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    child.kill('SIGKILL');
+    const what = `${command} ${argv[0]} did not end within ${briefMs / 1000} s; does a pool hang (zpool status)?`;
+    late.reject(new ZpsendError('TIMEOUT', `${doing} on ${host}: ${what}`));
+  }, briefMs);
+  try {
+    return outcomeOf(await Promise.race([child, late.promise]), short);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 const text = (bytes: Uint8Array): string =>

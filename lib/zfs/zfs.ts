@@ -56,7 +56,7 @@ import {
   type TokenContents,
 } from './parse.ts';
 import { openOutputPairs } from './pipe.ts';
-import { environment, type Outcome, type Rim, run, start, type ZfsProcess } from './run.ts';
+import { environment, type Outcome, type Rim, run, runBriefly, start, type ZfsProcess } from './run.ts';
 import { parseFeatures } from './stream-flags.ts';
 
 export type { Seen, TokenContents } from './parse.ts';
@@ -125,6 +125,8 @@ export interface ZfsOptions {
   host?: string;
   /** Its PATH finds `zfs` and `zpool`; the system's sbin folders are searched after it. */
   env?: NodeJS.ProcessEnv;
+  /** How long a command that changes no data may take, in milliseconds; 5 minutes when absent. */
+  briefMs?: number;
 }
 
 /** Far below ARG_MAX (2 MiB on Linux) with the longest of names. */
@@ -137,6 +139,7 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
     host: options.host ?? hostname(),
     env: environment(options.env ?? process.env),
     outputs: openOutputPairs(),
+    ...(options.briefMs !== undefined && { briefMs: options.briefMs }),
   };
   const unknown = new Set<string>();
 
@@ -152,7 +155,7 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
   async function withColumns(argv: (columns: Column[]) => string[], doing: string) {
     for (;;) {
       const columns = [...requiredColumns, ...optionalColumns.filter((column) => !unknown.has(column))];
-      const outcome = await run(rim, 'zfs', argv(columns), doing);
+      const outcome = await runBriefly(rim, 'zfs', argv(columns), doing);
       const refused = outcome.ok
         ? undefined
         : optionalColumns.find((column) => column === unknownColumn(outcome.stderr));
@@ -221,7 +224,7 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
     async hold(tag, snapshots) {
       for (const some of batches(snapshots)) {
         const doing = `holding ${some.join(', ')}`;
-        const outcome = await run(rim, 'zfs', holdArgv(tag, some), doing);
+        const outcome = await runBriefly(rim, 'zfs', holdArgv(tag, some), doing);
         if (!outcome.ok && !onlyHeld(outcome.stderr)) throw failed(outcome, doing);
       }
     },
@@ -230,7 +233,7 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
       let missing = false;
       for (const some of batches(snapshots)) {
         const doing = `releasing ${some.join(', ')}`;
-        const outcome = await run(rim, 'zfs', releaseArgv(tag, some), doing);
+        const outcome = await runBriefly(rim, 'zfs', releaseArgv(tag, some), doing);
         if (!outcome.ok && !onlyReleased(outcome.stderr)) throw failed(outcome, doing);
         if (isMissing(outcome.stderr)) missing = true;
       }
@@ -240,7 +243,7 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
     async holds(snapshots) {
       const holds: { snapshot: string; tag: string }[] = [];
       for (const some of batches(snapshots)) {
-        const outcome = await run(rim, 'zfs', holdsArgv(some), 'listing holds');
+        const outcome = await runBriefly(rim, 'zfs', holdsArgv(some), 'listing holds');
         if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, 'listing holds');
         holds.push(...parseHolds(outcome.stdout));
       }
@@ -249,26 +252,26 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
 
     async bookmark(snapshot, bookmark) {
       const doing = `bookmarking ${snapshot} as ${bookmark}`;
-      const outcome = await run(rim, 'zfs', bookmarkArgv(snapshot, bookmark), doing);
+      const outcome = await runBriefly(rim, 'zfs', bookmarkArgv(snapshot, bookmark), doing);
       if (!outcome.ok && !onlyMarked(outcome.stderr)) throw failed(outcome, doing);
     },
 
     async destroyBookmark(bookmark) {
       const doing = `removing the bookmark ${bookmark}`;
-      const outcome = await run(rim, 'zfs', destroyBookmarkArgv(bookmark), doing);
+      const outcome = await runBriefly(rim, 'zfs', destroyBookmarkArgv(bookmark), doing);
       if (!outcome.ok && !onlyUnmarked(outcome.stderr)) throw failed(outcome, doing);
     },
 
     async properties(datasets, properties) {
       const doing = `reading ${properties.join(', ')}`;
-      const outcome = await run(rim, 'zfs', propertiesArgv(datasets, properties), doing);
+      const outcome = await runBriefly(rim, 'zfs', propertiesArgv(datasets, properties), doing);
       if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, doing);
       return parseProperties(outcome.stdout);
     },
 
     async estimate(stream) {
       const doing = 'token' in stream ? 'estimating a resumed send' : `estimating the size of ${stream.to}`;
-      const outcome = await run(rim, 'zfs', estimateArgv(stream), doing);
+      const outcome = await runBriefly(rim, 'zfs', estimateArgv(stream), doing);
       if (!outcome.ok) throw failed(outcome, doing, 'token' in stream ? undefined : stream.from);
       // releases differ in whether a dry run speaks on stdout or stderr
       return parseEstimate(`${outcome.stdout}\n${outcome.stderr}`);
@@ -276,7 +279,7 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
 
     async token(token) {
       const doing = 'reading a resume token';
-      const outcome = await run(rim, 'zfs', estimateArgv({ token }), doing);
+      const outcome = await runBriefly(rim, 'zfs', estimateArgv({ token }), doing);
       const contents = parseToken(`${outcome.stdout}\n${outcome.stderr}`);
       if (!outcome.ok) {
         const { code, message, details } = failed(outcome, doing);
@@ -288,14 +291,14 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
     },
 
     async version() {
-      const outcome = await run(rim, 'zfs', versionArgv, 'asking for the version');
+      const outcome = await runBriefly(rim, 'zfs', versionArgv, 'asking for the version');
       if (outcome.ok) return outcome.stdout.split('\n', 1)[0] || 'zfs';
       if (unknownCommand(outcome.stderr)) return 'zfs (does not tell its version)';
       throw failed(outcome, 'asking for the version');
     },
 
     async pools() {
-      const outcome = await run(rim, 'zpool', poolsArgv, 'listing pools');
+      const outcome = await runBriefly(rim, 'zpool', poolsArgv, 'listing pools');
       if (!outcome.ok) throw failed(outcome, 'listing pools');
       return parsePools(outcome.stdout);
     },

@@ -14,11 +14,11 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 /** A `zfs` that is a shell script of the test, found through PATH; `$CALLS` gets a line a call. */
-async function fake(script: string, command = 'zfs') {
+async function fake(script: string, command = 'zfs', options: { briefMs?: number } = {}) {
   const path = join(folder, command);
   await writeFile(path, `#!/bin/sh\necho "$@" >> ${join(folder, 'calls')}\n${script}\n`);
   await chmod(path, 0o755);
-  return createZfs({ host: 'smos-01', env: { PATH: `${folder}:/usr/bin:/bin` } });
+  return createZfs({ host: 'smos-01', env: { PATH: `${folder}:/usr/bin:/bin` }, ...options });
 }
 const calls = async () => (await readFile(join(folder, 'calls'), 'utf8')).trim().split('\n');
 const into = { dataset: 'tank/b', snapshot: 'x', set: {}, exclude: [] };
@@ -54,6 +54,31 @@ describe('names', () => {
     await expect(zfs.list({ dataset: '-rf' })).rejects.toMatchObject({ code: 'BAD_REQUEST' });
     await expect(zfs.hold('zpsend:j', ['tank/a@x', '$(id)'])).rejects.toMatchObject({ code: 'BAD_REQUEST' });
     await expect(calls()).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('a command that hangs', () => {
+  it('is killed, and TIMEOUT says what was not to be had', async () => {
+    const zfs = await fake(`echo $$ > ${join(folder, 'pid')}; exec sleep 600`, 'zfs', { briefMs: 500 });
+    await expect(zfs.hold('zpsend:abcdefghij', ['tank/a@x'])).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringMatching(/^holding tank\/a@x on smos-01: zfs hold did not end within 0.5 s/),
+    });
+    const pid = Number(await readFile(join(folder, 'pid'), 'utf8'));
+    await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
+  });
+
+  it('is not waited for where even killing does not end it', async () => {
+    // what still holds its output is as good as a process that no signal ends
+    const zfs = await fake('sleep 20 & exec sleep 600', 'zfs', { briefMs: 500 });
+    await expect(zfs.token('1-a')).rejects.toMatchObject({ code: 'TIMEOUT' });
+  });
+
+  it('is waited for where it changes a target, since it could do so later, without the lock', async () => {
+    const zfs = await fake('sleep 1.5', 'zfs', { briefMs: 200 });
+    expect(await zfs.createPlaceholder('tank/a')).toBe(true);
+    await zfs.abortReceive('tank/a');
+    await expect(zfs.version()).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 });
 
