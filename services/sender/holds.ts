@@ -11,11 +11,8 @@ import type { Log } from '../host/log.ts';
  */
 export const holdTag = (job: string, chain: number): string => `zpsend:${job}${chain === 0 ? '' : `.${chain}`}`;
 
-/**
- * Whose hold it is, whichever of its chains held; undefined for a tag that is not of a job: a receiver's `zpsend:base` on the same
- * snapshot is none, since ids have six characters or more.
- */
-export const jobOfTag = (tag: string): string | undefined => /^zpsend:([A-Za-z0-9]{6,32})(?:\.[0-9]+)?$/.exec(tag)?.[1];
+/** Whose hold it is, whichever of its chains held; undefined for a tag that is not of a job, such as a receiver's `zpsend:base` or a person's `zpsend:keep`. */
+export const jobOfTag = (tag: string): string | undefined => /^zpsend:([0-9a-z]{10})(?:\.[0-9]+)?$/.exec(tag)?.[1];
 
 /** A snapshot of the source that a step holds. */
 export interface Held {

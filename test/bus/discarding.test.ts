@@ -9,6 +9,8 @@ import { askForTransfer } from '../../services/sender/transfer.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 
+const plain = { raw: false, largeBlock: false, embed: false, compressed: false };
+
 const server = useNatsServer();
 
 const step: Step = { type: 'full', to: { name: 'zones/test@b', guid: '2' }, target: 'zones/test' };
@@ -41,7 +43,7 @@ async function asked(contents: TokenContents | undefined, window = 1024 * 1024) 
 const aborted = { code: 'ABORTED' as const, message: 'the test is over', retryable: false };
 
 test('I5: what is to be dropped is looked at again: another stream may have left it there meanwhile', async () => {
-  const { transfer, said } = await asked({ toname: 'zones/other@a', toguid: '9' });
+  const { transfer, said } = await asked({ toname: 'zones/other@a', toguid: '9', flags: plain });
   expect(await rejection(transfer)).toMatchObject({
     code: 'EXISTS',
     message: expect.stringContaining('zones/other@a'),
@@ -52,8 +54,8 @@ test('I5: what is to be dropped is looked at again: another stream may have left
 });
 
 test.each([
-  ['of the same dataset', { toname: 'zones/test@a', toguid: '1' }],
-  ['of the very step, which could not be continued', { toname: 'zones/test@b', toguid: '2' }],
+  ['of the same dataset', { toname: 'zones/test@a', toguid: '1', flags: plain }],
+  ['of the very step, which could not be continued', { toname: 'zones/test@b', toguid: '2', flags: plain }],
   ['gone meanwhile', undefined],
 ])('partial state that is %s is dropped, and the step begins anew', async (_, contents) => {
   const { transfer } = await asked(contents);

@@ -2,14 +2,32 @@ import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
+import { newId } from '../../services/host/ids.ts';
 import { holdTag, jobOfTag, releaseStep, sweepHolds } from '../../services/sender/holds.ts';
 
 test('each chain of a job has a tag of its own, which leads back to the job', () => {
   expect(holdTag('abcdefghij', 0)).toBe('zpsend:abcdefghij');
   expect(holdTag('abcdefghij', 12)).toBe('zpsend:abcdefghij.12');
   for (const chain of [0, 1, 9999]) expect(jobOfTag(holdTag('abcdefghij', chain))).toBe('abcdefghij');
-  for (const other of ['keep', 'backup zpsend:abcdef', '.send-123', 'zpsend:base', 'zpsend:abcdef.x'])
-    expect(jobOfTag(other)).toBeUndefined();
+  for (let n = 0; n < 100; n += 1) {
+    const id = newId();
+    expect(jobOfTag(holdTag(id, n))).toBe(id);
+  }
+});
+
+test.each([
+  'keep',
+  'backup zpsend:abcdefghij',
+  '.send-123',
+  'zpsend:base',
+  'zpsend:keep',
+  'zpsend:keep-for-ever',
+  'zpsend:KEEPFOREVE',
+  'zpsend:abcdefghijk',
+  'zpsend:abcdefghij.',
+  'zpsend:abcdefghij.old',
+])('a tag that a person may have chosen is not of a job: %s', (tag) => {
+  expect(jobOfTag(tag)).toBeUndefined();
 });
 
 describe('the sweep', () => {
