@@ -2,12 +2,11 @@ import { progressWriter, readProgress } from './receipt.ts';
 import { Refusal } from './refusal.ts';
 import type { Room } from './space.ts';
 import {
-  BEGIN_BYTES,
   beginPayloadBytes,
+  HEADER_BYTES,
   LARGEST_PAYLOAD,
   nextCheck,
   payloadIsWhole,
-  RECORD_BYTES,
   readRecord,
   type StreamHead,
 } from './stream-format.ts';
@@ -27,15 +26,15 @@ export interface Outcome {
 
 export function streamReader(): StreamReader {
   const { piece, pass } = throttle('ZFS_SIM_RECV_RATE', LARGEST_PAYLOAD * 2);
-  return new StreamReader(0, (RECORD_BYTES + LARGEST_PAYLOAD) * 2, piece, pass);
+  return new StreamReader(0, (HEADER_BYTES + LARGEST_PAYLOAD) * 2, piece, pass);
 }
 
 /** Reads what a stream says of itself; refuses what is no stream. */
 export function readBegin(reader: StreamReader): StreamHead {
   const unreadable = new Refusal('cannot receive: failed to read from stream');
-  const at = reader.take(BEGIN_BYTES);
+  const at = reader.take(HEADER_BYTES);
   if (at === undefined) throw unreadable;
-  const length = beginPayloadBytes(reader.buffer.subarray(at, at + BEGIN_BYTES));
+  const length = beginPayloadBytes(reader.buffer.subarray(at, at + HEADER_BYTES));
   if (length === undefined) throw new Refusal('cannot receive: invalid stream (bad magic number)');
   const payload = reader.takeCopy(length);
   if (payload === undefined) throw unreadable;
@@ -64,7 +63,7 @@ export function consume(reader: StreamReader, head: StreamHead, id: string, room
     return { bytes, ...(fault === undefined ? {} : { fault }), ...(failure === undefined ? {} : { failure }) };
   };
   for (;;) {
-    const at = reader.take(RECORD_BYTES);
+    const at = reader.take(HEADER_BYTES);
     if (at === undefined) return end('cut');
     const record = readRecord(reader.buffer, at);
     if (record === undefined) return end('damaged');
@@ -75,7 +74,7 @@ export function consume(reader: StreamReader, head: StreamHead, id: string, room
     if (!inPlace || record.length > LARGEST_PAYLOAD || offset + record.length > size) return end('damaged');
     if (bytes + record.length > room.bytes) return end(room.byQuota ? 'quota' : 'no space');
     // the next record's header is read along with the payload: one system call for both
-    const start = reader.take(record.length, RECORD_BYTES);
+    const start = reader.take(record.length, HEADER_BYTES);
     if (start === undefined) return end('cut');
     const seed = head.extents[object * 2 + 1] ?? 0;
     if (!payloadIsWhole(reader.buffer, start, record.length, seed, offset)) return end('damaged');

@@ -1,11 +1,11 @@
-import { randomFillSync } from 'node:crypto';
+import { createCipheriv } from 'node:crypto';
 import { complain } from './output.ts';
 import { Refusal } from './refusal.ts';
 import {
   encodeBegin,
+  HEADER_BYTES,
   LARGEST_PAYLOAD,
   nextCheck,
-  RECORD_BYTES,
   type StreamHead,
   stampPayload,
   writeRecord,
@@ -15,9 +15,10 @@ import { emptyShare, plannedFailure, throttle } from './throttle.ts';
 
 /** Bytes the stream will have, its records included, from where it resumes. */
 export function streamBytes(head: StreamHead): number {
-  let bytes = encodeBegin(head).length + RECORD_BYTES;
+  let bytes = encodeBegin(head).length + HEADER_BYTES;
   eachExtent(head, (_object, size, _seed, offset) => {
-    bytes += size - offset + Math.ceil((size - offset) / LARGEST_PAYLOAD) * RECORD_BYTES;
+    const records = Math.ceil(size / LARGEST_PAYLOAD) - Math.floor(offset / LARGEST_PAYLOAD);
+    bytes += size - offset + records * HEADER_BYTES;
   });
   return bytes;
 }
@@ -30,14 +31,21 @@ function eachExtent(head: StreamHead, see: (object: number, size: number, seed: 
   }
 }
 
+/** What does not compress and is always the same, so that a snapshot and its replica have equal bytes. */
+function pattern(): Buffer {
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
+  return cipher.update(Buffer.alloc(LARGEST_PAYLOAD));
+}
+
 /** Writes a stream to stdout from one buffer; with `verbose`, says each second on stderr how far it is. */
 export function produce(head: StreamHead, snapshot: string, verbose: boolean): void {
   const failure = plannedFailure('send');
   const failAt = failure === undefined ? Number.POSITIVE_INFINITY : streamBytes(head) / 2;
   const { piece, pass } = throttle('ZFS_SIM_SEND_RATE', LARGEST_PAYLOAD);
-  const buffer = Buffer.allocUnsafe(RECORD_BYTES + piece);
-  randomFillSync(buffer);
-  buffer.fill(0, 0, Math.round(buffer.length * emptyShare()));
+  const fill = pattern();
+  fill.fill(0, 0, Math.round(fill.length * emptyShare()));
+  const buffer = Buffer.concat([Buffer.alloc(HEADER_BYTES), fill]);
+  let filledFrom = 0;
   let sent = 0;
   let said = Date.now();
   const put = (bytes: Buffer, length: number): void => {
@@ -55,16 +63,19 @@ export function produce(head: StreamHead, snapshot: string, verbose: boolean): v
     put(begin, begin.length);
     let check = 0;
     eachExtent(head, (object, size, seed, start) => {
-      for (let offset = start; offset < size; offset += piece) {
-        const length = Math.min(piece, size - offset);
+      for (let offset = start, length = 0; offset < size; offset += length) {
+        const from = offset % fill.length;
+        length = Math.min(piece, size - offset, fill.length - from);
+        if (from !== filledFrom) fill.copy(buffer, HEADER_BYTES, from);
+        filledFrom = from;
         check = nextCheck(check, object, offset, length);
         writeRecord(buffer, { end: false, object, offset, length, check });
-        stampPayload(buffer, RECORD_BYTES, length, seed, offset);
-        put(buffer, RECORD_BYTES + length);
+        stampPayload(buffer, HEADER_BYTES, length, seed, offset);
+        put(buffer, HEADER_BYTES + length);
       }
     });
     writeRecord(buffer, { end: true, object: 0, offset: 0, length: 0, check });
-    put(buffer, RECORD_BYTES);
+    put(buffer, HEADER_BYTES);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
     throw new Refusal(`warning: cannot send '${snapshot}': signal received`);

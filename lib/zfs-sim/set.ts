@@ -16,6 +16,8 @@ const SMALL_BLOCK = 131_072;
 
 /** Setting this adds so many bytes of new content, as writing a file would. */
 const WRITE = 'zfs-sim:write';
+/** Setting this on a snapshot changes the newest content that it holds, as a disk that lies would. */
+const DAMAGE = 'zfs-sim:damage';
 
 /** `zfs set`. */
 export function set(argv: readonly string[]): void {
@@ -55,6 +57,10 @@ function assign(
     write(pool, dataset, value, refuse);
     return;
   }
+  if (property === DAMAGE && snapshot !== undefined) {
+    damage(dataset, snapshot, refuse);
+    return;
+  }
   const name = propertyName(property);
   if (name === undefined) throw refuse(`invalid property '${property}'`);
   if (isReadOnly(name)) throw refuse(`'${name}' is readonly`);
@@ -76,6 +82,13 @@ function write(pool: Pool, dataset: Dataset, value: string, refuse: (why: string
   addExtent(dataset, size);
   if (Number(effective(pool, dataset, 'recordsize')?.value) > SMALL_BLOCK) dataset.large = true;
   pool.txg += 1;
+}
+
+function damage(dataset: Dataset, snapshot: Snapshot, refuse: (why: string) => Refusal): void {
+  const at = snapshot.extents * 2 - 1;
+  const seed = dataset.extents[at];
+  if (seed === undefined) throw refuse('it holds nothing');
+  dataset.extents[at] = (seed ^ 1) >>> 0;
 }
 
 /** `zfs inherit`. */

@@ -38,11 +38,15 @@ export interface DataRecord {
   check: number;
 }
 
-/** Bytes of a BEGIN record: ZFS's own layout up to the name, so that a peek at guids works on both. */
-export const BEGIN_BYTES = 312;
+/** Bytes of every record's header: ZFS's own `dmu_replay_record_t`, so that whoever reads ZFS's streams reads these. */
+export const HEADER_BYTES = 312;
 const BEGIN_MAGIC = 0x2f5bacbacn;
-export const RECORD_BYTES = 32;
-const RECORD_MAGIC = 0x5a53494d;
+/** Among ZFS's types of records those that are used here. */
+const WRITE = 3;
+const END = 5;
+/** Where ZFS keeps the checksum of the stream up to here: the last 32 bytes. Ours is a number and a mark. */
+const CHECK_AT = 280;
+const CHECK_MARK = 0x5a53494d;
 /** Most payload of one record. */
 export const LARGEST_PAYLOAD = 1 << 20;
 /** Payload carries a stamp of its place at every so many bytes, so that lost or swapped pieces show. */
@@ -50,7 +54,7 @@ const STAMP_EVERY = 16_384;
 
 export function encodeBegin(head: StreamHead): Buffer {
   const payload = Buffer.from(JSON.stringify(head));
-  const begin = Buffer.alloc(BEGIN_BYTES);
+  const begin = Buffer.alloc(HEADER_BYTES);
   begin.writeUInt32LE(payload.length, 4);
   begin.writeBigUInt64LE(BEGIN_MAGIC, 8);
   begin.writeBigUInt64LE(1n, 16);
@@ -72,24 +76,27 @@ export function nextCheck(check: number, object: number, offset: number, length:
   return Math.imul(check ^ (object * 31 + offset / 512 + length), 0x9e3779b1) >>> 0;
 }
 
+/** Fills a header; the bytes between its fields have to be zeros already. */
 export function writeRecord(into: Buffer, record: DataRecord): void {
-  into.writeUInt32LE(RECORD_MAGIC, 0);
-  into.writeUInt32LE(record.end ? 1 : 0, 4);
-  into.writeUInt32LE(record.object, 8);
-  into.writeUInt32LE(record.length, 12);
-  into.writeDoubleLE(record.offset, 16);
-  into.writeUInt32LE(record.check, 24);
+  into.writeUInt32LE(record.end ? END : WRITE, 0);
+  into.writeUInt32LE(record.length, 4);
+  into.writeBigUInt64LE(BigInt(record.object), 8);
+  into.writeBigUInt64LE(BigInt(record.offset), 24);
+  into.writeBigUInt64LE(BigInt(record.length), 32);
+  into.writeUInt32LE(record.check, CHECK_AT);
+  into.writeUInt32LE(CHECK_MARK, CHECK_AT + 4);
 }
 
 /** A record's header, or undefined for bytes that are none. */
 export function readRecord(from: Buffer, at: number): DataRecord | undefined {
-  if (from.readUInt32LE(at) !== RECORD_MAGIC) return undefined;
+  const type = from.readUInt32LE(at);
+  if ((type !== WRITE && type !== END) || from.readUInt32LE(at + CHECK_AT + 4) !== CHECK_MARK) return undefined;
   return {
-    end: from.readUInt32LE(at + 4) === 1,
-    object: from.readUInt32LE(at + 8),
-    length: from.readUInt32LE(at + 12),
-    offset: from.readDoubleLE(at + 16),
-    check: from.readUInt32LE(at + 24),
+    end: type === END,
+    length: from.readUInt32LE(at + 4),
+    object: Number(from.readBigUInt64LE(at + 8)),
+    offset: Number(from.readBigUInt64LE(at + 24)),
+    check: from.readUInt32LE(at + CHECK_AT),
   };
 }
 
@@ -97,7 +104,10 @@ const stampOf = (seed: number, offset: number): number => Math.imul(seed ^ (offs
 
 /** Stamps payload that begins at `start` of a buffer and at `offset` of an extent. */
 export function stampPayload(buffer: Buffer, start: number, length: number, seed: number, offset: number): void {
-  for (let at = 0; at + 4 <= length; at += STAMP_EVERY) buffer.writeUInt32LE(stampOf(seed, offset + at), start + at);
+  for (let at = 0; at < length; at += STAMP_EVERY) {
+    const room = Math.min(4, length - at);
+    buffer.writeUIntLE(stampOf(seed, offset + at) % 2 ** (8 * room), start + at, room);
+  }
 }
 
 export function payloadIsWhole(buffer: Buffer, start: number, length: number, seed: number, offset: number): boolean {
