@@ -12,6 +12,7 @@ import { addSend } from './commands/send.ts';
 import { addServices } from './commands/services.ts';
 import { addSnapshots } from './commands/snapshots.ts';
 import { addStatus } from './commands/status.ts';
+import { addVerify } from './commands/verify.ts';
 import { errorLines } from './errors.ts';
 import { exit, exitFor, usage } from './exit.ts';
 import { openIo } from './io.ts';
@@ -19,6 +20,7 @@ import { openIo } from './io.ts';
 const commands = [
   addSend,
   addPlan,
+  addVerify,
   addSnapshots,
   addStatus,
   addAbort,

@@ -61,11 +61,16 @@ export function joinParts(pieces: readonly DatasetEntry[]): DatasetEntry[] {
 const patienceMs = 60_000;
 
 /**
- * What a host has, asked over the bus.
+ * What a host has, asked over the bus; `subject` is that of one instance where it is not to be any.
  * @throws ZpsendError NO_SUCH_DATASET, UNREACHABLE, TIMEOUT, or what `zfs list` failed with there
  */
-export async function requestInventory(bus: Bus, host: string, what: SnapshotsRequest): Promise<Inventory> {
-  const parts = await requestMany(bus, subjects.snapshots(host), what, inventorySchema, patienceMs);
+export async function requestInventory(
+  bus: Bus,
+  host: string,
+  what: SnapshotsRequest,
+  subject = subjects.snapshots(host),
+): Promise<Inventory> {
+  const parts = await requestMany(bus, subject, what, inventorySchema, patienceMs);
   const features = parts.find((part) => part.features)?.features;
   return { host, datasets: joinParts(parts.flatMap((part) => part.datasets)), ...(features && { features }) };
 }

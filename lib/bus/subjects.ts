@@ -5,6 +5,7 @@
 
 export type ReceiverVerb = 'start' | 'status' | 'abort' | 'leftovers' | 'mend';
 export type SenderVerb = 'plan' | 'start' | 'status' | 'abort' | 'leftovers' | 'mend';
+export type DigestVerb = 'start' | 'status' | 'abort';
 export type EventKind = 'job' | 'recv';
 export type EventWhat = 'started' | 'progress' | 'done' | 'failed';
 
@@ -15,6 +16,7 @@ export const subjects = {
   snapshots: (host: string) => `zfs.${host}.snapshots`,
   receive: (host: string, verb: ReceiverVerb) => `zfs.${host}.recv.${verb}`,
   send: (host: string, verb: SenderVerb) => `zfs.${host}.send.${verb}`,
+  digest: (host: string, verb: DigestVerb) => `zfs.${host}.digest.${verb}`,
   /** The same endpoint of one instance, outside the queue group. */
   instance: (subject: string, instance: string) => `${subject}.${instance}`,
   /** Answered by every instance, each for itself. Ids have six characters or more, so this is none. */

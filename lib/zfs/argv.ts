@@ -93,6 +93,13 @@ export function lookArgv(names: readonly string[], columns: readonly Column[]): 
   return ['list', '-Hp', '-t', types, '-o', columns.join(','), ...names.map(checkName)];
 }
 
+/** A full stream for reading what a snapshot holds: plain, without any flag that may change what is equal, or as it is encrypted. */
+export const contentArgv = (snapshot: string, raw: boolean): string[] => [
+  'send',
+  ...(raw ? ['-w'] : []),
+  checkSnapshot(snapshot),
+];
+
 function streamArgv(stream: StreamRequest): string[] {
   // a token carries its stream's flags: adding others breaks the resumption (zettarepl#44)
   if ('token' in stream) return ['-t', checkToken(stream.token)];

@@ -8,6 +8,7 @@ import {
   abortReceiveArgv,
   bookmarkArgv,
   type Column,
+  contentArgv,
   destroyBookmarkArgv,
   destroySnapshotsArgv,
   estimateArgv,
@@ -73,6 +74,8 @@ export interface Zfs {
   look(names: string[]): Promise<Seen[]>;
   /** Starts `zfs send`, full or `-i`. `from` is `pool/a@x` or `pool/a#bookmark`, in full. */
   send(stream: StreamRequest): ZfsProcess;
+  /** Starts a full `zfs send` of a snapshot (`pool/a@x`) whose contents are to be read; `raw`: as they are encrypted, which needs no key. */
+  content(snapshot: string, raw: boolean): ZfsProcess;
   /** Starts `zfs receive -s -u` into `dataset@snapshot`; give `snapshot` always, so that only that one can come. */
   receive(into: ReceiveRequest): ZfsProcess;
   /**
@@ -194,6 +197,8 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
       const doing = 'token' in stream ? 'resuming a send' : `sending ${stream.to}`;
       return start(rim, sendArgv(stream), { doing, from: 'token' in stream ? undefined : stream.from });
     },
+
+    content: (snapshot, raw) => start(rim, contentArgv(snapshot, raw), { doing: `reading ${snapshot}` }),
 
     receive(into) {
       return start(rim, receiveArgv(into), { doing: `receiving into ${into.dataset}` });

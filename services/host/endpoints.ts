@@ -76,6 +76,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
     }
   }
 
+  const fromText = (dataset: string) => ({ dataset });
   const each = serve(bus, {
     name: 'info-each',
     subject: subjects.each(infoSubject),
@@ -88,6 +89,14 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
       subject: subjects.instance(infoSubject, deps.self.instance),
       request: z.strictObject({}),
       handle: info,
+    }),
+    serve(bus, {
+      name: `snapshots-${deps.self.instance}`,
+      subject: subjects.instance(subjects.snapshots(host), deps.self.instance),
+      atOnce,
+      request: snapshotsRequestSchema,
+      fromText,
+      handle: snapshots,
     }),
     each,
   ];
@@ -108,7 +117,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
       queue: 'host',
       atOnce,
       request: snapshotsRequestSchema,
-      fromText: (dataset) => ({ dataset }),
+      fromText,
       handle: snapshots,
     }),
   ];

@@ -2,6 +2,7 @@ import { openPace } from '../../lib/bus/direct/pace.ts';
 import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
 import { version } from '../../lib/settings/version.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
 import { openArrivals } from './arrivals.ts';
@@ -48,13 +49,18 @@ async function begin(context: ServiceContext) {
     },
     receive,
   );
+  const digests = serveDigests(context, false);
   const self = { service: 'receiver' as const, instance, pid: process.pid, version };
   const { maxConcurrent: maxConcurrentReceives, bwlimit } = receive;
   const limits = { maxConcurrentReceives, window, ...(bwlimit !== undefined && { bwlimit }) };
   return {
-    endpoints: [...serveHost({ host, bus, zfs, log, self, limits }, false), ...receiver.endpoints],
+    endpoints: [
+      ...serveHost({ host, bus, zfs, log, self, limits }, false),
+      ...digests.endpoints,
+      ...receiver.endpoints,
+    ],
     async stop() {
-      await receiver.stop();
+      await Promise.all([receiver.stop(), digests.stop()]);
       await baseHolds.flush();
     },
   };

@@ -1,4 +1,5 @@
 import { version } from '../../lib/settings/version.ts';
+import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
 import { serveSender } from './endpoints.ts';
@@ -19,10 +20,15 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     maxJobs,
     private: isPrivate,
   });
+  const digests = serveDigests(context, isPrivate);
   const self = { service: 'sender' as const, instance, pid: process.pid, version };
   return {
-    endpoints: [...serveHost({ host, bus, zfs, log, self, limits: {} }, isPrivate), ...sender.endpoints],
-    stop: sender.stop,
+    endpoints: [
+      ...serveHost({ host, bus, zfs, log, self, limits: {} }, isPrivate),
+      ...digests.endpoints,
+      ...sender.endpoints,
+    ],
+    stop: async () => void (await Promise.all([sender.stop(), digests.stop()])),
   };
 };
 

@@ -1,0 +1,142 @@
+import type { Command } from 'commander';
+import type { Bus } from '../../lib/bus/connect.ts';
+import { compare, isCommon } from '../../lib/verify/compare.ts';
+import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import { datasetOf, leafOf } from '../../schemas/names.ts';
+import type { VerifiedDataset, VerifyOutput } from '../../schemas/verify.ts';
+import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { exit, exitForAll, usage } from '../exit.ts';
+import { catchInterrupt } from '../interrupt.ts';
+import { parseSource, parseTarget } from '../location.ts';
+import { thisHost } from '../this-host.ts';
+import { readContents } from '../verify-contents.ts';
+import { openSide, type Side } from '../verify-side.ts';
+import { verifyLines, verifyNotes } from '../verify-table.ts';
+
+interface Options extends JsonOption {
+  replication?: true;
+  data?: true;
+  all?: true;
+  verbose?: true;
+}
+
+export function addVerify(program: Command, cli: Cli): void {
+  program
+    .command('verify')
+    .summary('compare a dataset with its replica')
+    .description('Compares the snapshots of two hosts by guid, and with --data what they hold. Changes nothing.')
+    .argument('<source>', '[HOST:]DATASET[@SNAPSHOT]; without HOST on this host, with @SNAPSHOT only that one')
+    .argument('<target>', 'HOST[:DATASET]; the same name without DATASET')
+    .option('-R, --replication', 'with all datasets below')
+    .option('--data', 'read the newest snapshot that both have, or the named one, on both sides, and compare checksums')
+    .option('--all', 'with --data: read every snapshot that both have')
+    .option('-v, --verbose', 'a row for each snapshot')
+    .option('--json', 'print JSON, with every snapshot')
+    .addHelpText('after', help)
+    .action(cli.action((source: string, target: string, options: Options) => verify(cli, source, target, options)));
+}
+
+const help = `
+Examples:
+  zpsend verify zones/test smos-00                     does smos-00 have what this host has?
+  zpsend verify -R smos-01:zones/vm smos-00:tank/vm    the same of a tree
+  zpsend verify --data zones/test@now smos-00          are the contents of @now equal, too?
+
+The contents are read with zfs send, so it takes as long as a full send of each snapshot; nothing of them crosses the network.
+Where both sides are encrypted and a key is not loaded, a raw replica is compared as it is encrypted.
+
+Exit status: 0 the newest snapshot is there and all that both have is equal, 1 it is not, or something failed, 2 wrong usage,
+3 some datasets of several are not equal, or could not be read.`;
+
+async function verify(cli: Cli, sourceText: string, targetText: string, options: Options): Promise<number> {
+  if (options.all && !options.data) throw usage('--all chooses what --data reads: give both');
+  const here = thisHost(cli.env);
+  const { host, dataset: named } = parseSource(sourceText, here);
+  const { host: targetHost, dataset: target = datasetOf(named) } = parseTarget(targetText, here);
+  const asked = {
+    source: datasetOf(named),
+    target,
+    recursive: options.replication ?? false,
+    ...snapshotOf(named),
+  };
+  const interrupt = catchInterrupt();
+  try {
+    const output = await withBus(cli, async (bus) => {
+      const what = (dataset: string) => ({ dataset, recursive: asked.recursive });
+      const source = await openSide(cli, bus, host, what(asked.source));
+      try {
+        const other = await openTarget(cli, bus, targetHost, what(target));
+        try {
+          const datasets = compare(asked, source.inventory, other.inventory);
+          const reader = {
+            bus,
+            io: cli.io,
+            source,
+            target: other,
+            all: options.all ?? false,
+            signal: interrupt.signal,
+          };
+          return {
+            source: host,
+            target: targetHost,
+            datasets: options.data ? await readContents(reader, datasets) : datasets,
+          };
+        } finally {
+          await other.close();
+        }
+      } finally {
+        await source.close();
+      }
+    });
+    return interrupt.signal.aborted ? exit.interrupted : tell(cli, output, options);
+  } finally {
+    interrupt.stop();
+  }
+}
+
+function snapshotOf(named: string): { snapshot?: string } {
+  const snapshot = leafOf(named);
+  return snapshot === undefined ? {} : { snapshot };
+}
+
+/** A target that lacks the dataset has nothing of it, which is for the table to say. */
+async function openTarget(
+  cli: Cli,
+  bus: Bus,
+  host: string,
+  what: { dataset: string; recursive: boolean },
+): Promise<Side> {
+  try {
+    return await openSide(cli, bus, host, what);
+  } catch (error) {
+    if (!(error instanceof ZpsendError) || error.code !== 'NO_SUCH_DATASET') throw error;
+    return { host, inventory: { host, datasets: [] }, at: (subject) => subject, close: async () => {} };
+  }
+}
+
+function tell(cli: Cli, output: VerifyOutput, options: Options): number {
+  if (options.json) cli.io.out(JSON.stringify(output));
+  else {
+    verifyLines(output, options.verbose ?? false).forEach(cli.io.out);
+    verifyNotes(output).forEach(cli.io.err);
+  }
+  const judged = output.datasets.filter(({ state }) => state !== 'extra' && state !== 'empty');
+  // not to be taken for equal
+  if (!judged.some(({ snapshots }) => snapshots.some(isCommon))) {
+    if (!options.json) cli.io.err(`zpsend: the two have no snapshot in common, so nothing was verified`);
+    return exit.failed;
+  }
+  return exitForAll(judged.map(({ state }) => verdicts[state]));
+}
+
+const verdicts: Record<VerifiedDataset['state'], Code | undefined> = {
+  equal: undefined,
+  behind: 'NO_SUCH_SNAPSHOT',
+  different: 'DIVERGED',
+  unrelated: 'DIVERGED',
+  unread: 'UNSUPPORTED',
+  missing: 'NO_SUCH_DATASET',
+  unnamed: 'NO_SUCH_SNAPSHOT',
+  extra: undefined,
+  empty: undefined,
+};

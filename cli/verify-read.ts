@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus } from '../lib/bus/connect.ts';
+import { request } from '../lib/bus/request.ts';
+import { subjects } from '../lib/bus/subjects.ts';
+import type { Read } from '../lib/verify/contents.ts';
+import {
+  type Digest,
+  type DigestStart,
+  digestAbortedSchema,
+  digestStartedSchema,
+  digestStatusSchema,
+} from '../schemas/digest.ts';
+import { ZpsendError } from '../schemas/errors.ts';
+import type { Side } from './verify-side.ts';
+
+/** How often a host with no room is asked again, in milliseconds. */
+const busyMs = 1000;
+/** The first look comes soon, for what is small, and the others ever later up to this, in milliseconds. */
+const [soonMs, lateMs] = [50, 1000];
+/** Questions in a row that may go unanswered: the connection may be lost and come back. */
+const mostFailures = 5;
+
+const cameToNothing = ['UNREACHABLE', 'TIMEOUT'];
+
+/**
+ * Has one side read a snapshot, and waits for it as long as it takes.
+ * @param signal ends the reading there
+ * @param seen is told how far it is
+ * @returns its digest, or why there is none; nothing is thrown
+ */
+export async function readSnapshot(
+  bus: Bus,
+  side: Side,
+  what: DigestStart,
+  signal: AbortSignal,
+  seen: (digest: Digest) => void,
+): Promise<Read> {
+  try {
+    const { digest: id, instance } = await start(bus, side, what, signal);
+    // the instance that reads is the one that knows; it is silent when it is gone
+    const own = (verb: 'status' | 'abort') => subjects.instance(subjects.digest(side.host, verb), instance);
+    const end = () => request(bus, own('abort'), { digest: id }, digestAbortedSchema).catch(() => undefined);
+    for (let failures = 0, wait = soonMs; ; wait = Math.min(wait * 1.5, lateMs)) {
+      if (!(await slept(wait, signal))) {
+        await end();
+        throw aborted();
+      }
+      const digest = await request(bus, own('status'), { digest: id }, digestStatusSchema).then(
+        ({ digests }) => digests[0],
+        (error: ZpsendError) => {
+          failures += 1;
+          if (!cameToNothing.includes(error.code) || failures >= mostFailures) throw error;
+        },
+      );
+      if (!digest) continue;
+      failures = 0;
+      seen(digest);
+      if (digest.error) return { error: digest.error };
+      if (digest.result) return { digest: digest.result };
+    }
+  } catch (thrown) {
+    return { error: ZpsendError.from(thrown).toBody() };
+  }
+}
+
+const aborted = (): ZpsendError => new ZpsendError('ABORTED', 'the reading was ended before its end');
+
+/** Waits; false when told to end meanwhile. */
+const slept = (ms: number, signal: AbortSignal): Promise<boolean> => sleep(ms, true, { signal }).catch(() => false);
+
+async function start(bus: Bus, { host, at }: Side, what: DigestStart, signal: AbortSignal) {
+  for (;;) {
+    if (signal.aborted) throw aborted();
+    try {
+      return await request(bus, at(subjects.digest(host, 'start')), what, digestStartedSchema);
+    } catch (error) {
+      if (!(error instanceof ZpsendError) || error.code !== 'BUSY') throw error;
+    }
+    await slept(busyMs, signal);
+  }
+}

@@ -1,0 +1,102 @@
+import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inventory.ts';
+import { isWithin } from '../../schemas/names.ts';
+import type { Content, VerifiedDataset, VerifiedSnapshot } from '../../schemas/verify.ts';
+
+export interface Comparison {
+  /** The dataset on the source, and what it is called on the target. */
+  source: string;
+  target: string;
+  /** With all datasets below it. */
+  recursive: boolean;
+  /** Only this snapshot of each. */
+  snapshot?: string;
+}
+
+/** What both sides have of a dataset, or of a tree, by guid; in order of name, what only the target has at the end. */
+export function compare(asked: Comparison, source: Inventory, target: Inventory): VerifiedDataset[] {
+  const [ours, theirs] = [treeOf(source, asked.source, asked.recursive), treeOf(target, asked.target, asked.recursive)];
+  const of = (counterparts: ReadonlyMap<string, DatasetEntry>, below: string) => counterparts.get(below);
+  const both = [...ours].map(([below, entry]): VerifiedDataset => {
+    const names = { source: entry.name, target: `${asked.target}${below}` };
+    const counterpart = of(theirs, below);
+    const all = matched(entry.snapshots, counterpart?.snapshots ?? []);
+    const snapshots = asked.snapshot === undefined ? all : all.filter(({ source }) => source?.name === asked.snapshot);
+    const newestCommon = snapshots.findLast(isCommon)?.source?.name;
+    return {
+      ...names,
+      state: stateOf(snapshots, asked.snapshot !== undefined),
+      ...(newestCommon !== undefined && { newestCommon }),
+      snapshots,
+    };
+  });
+  const extra = [...theirs]
+    .filter(([below]) => !ours.has(below))
+    .map(
+      ([below, entry]): VerifiedDataset => ({
+        source: `${asked.source}${below}`,
+        target: entry.name,
+        state: 'extra',
+        snapshots: asked.snapshot === undefined ? matched([], entry.snapshots) : [],
+      }),
+    );
+  return [...both, ...extra];
+}
+
+/** By what follows the root's name, which is nothing for the root itself. */
+function treeOf({ datasets }: Inventory, root: string, recursive: boolean): Map<string, DatasetEntry> {
+  const within = datasets.filter(({ name }) => name === root || (recursive && isWithin(name, root)));
+  return new Map(within.map((entry) => [entry.name.slice(root.length), entry]));
+}
+
+const nameAndGuid = ({ name, guid }: SnapshotEntry) => ({ name, guid });
+
+/** The source's snapshots in their order, each with its counterpart by guid, or else by name; then what only the target has. */
+function matched(source: readonly SnapshotEntry[], target: readonly SnapshotEntry[]): VerifiedSnapshot[] {
+  const byGuid = new Map(target.map((entry) => [entry.guid, entry]));
+  const guids = new Set(source.map(({ guid }) => guid));
+  // what has a counterpart by guid is nobody's by name
+  const byName = new Map(target.filter(({ guid }) => !guids.has(guid)).map((entry) => [entry.name, entry]));
+  const rows = source.map((ours): VerifiedSnapshot => {
+    const same = byGuid.get(ours.guid);
+    const theirs = same ?? byName.get(ours.name);
+    if (!theirs) return { state: 'missing', source: nameAndGuid(ours) };
+    const state = !same ? 'different' : same.name === ours.name ? 'equal' : 'renamed';
+    return { state, source: nameAndGuid(ours), target: nameAndGuid(theirs) };
+  });
+  const taken = new Set(rows.map((row) => row.target?.guid));
+  const extra = target.filter(({ guid }) => !taken.has(guid));
+  return [...rows, ...extra.map((theirs): VerifiedSnapshot => ({ state: 'extra', target: nameAndGuid(theirs) }))];
+}
+
+/** Do both sides have it? */
+export const isCommon = ({ state }: VerifiedSnapshot): boolean => state === 'equal' || state === 'renamed';
+
+function stateOf(snapshots: readonly VerifiedSnapshot[], isNamed: boolean): VerifiedDataset['state'] {
+  const ours = snapshots.filter(({ source }) => source !== undefined);
+  if (ours.length === 0) return isNamed ? 'unnamed' : 'empty';
+  if (ours.length === snapshots.length && ours.every(({ state }) => state === 'missing')) return 'missing';
+  // of one that was named nothing is known of the others
+  if (!isNamed && !ours.some(isCommon)) return 'unrelated';
+  if (ours.some(({ state }) => state === 'different')) return 'different';
+  return toSend(snapshots) > 0 ? 'behind' : 'equal';
+}
+
+/** How many of the source's snapshots are newer than what both have. Older ones that the target lacks are its own affair. */
+export function toSend(snapshots: readonly VerifiedSnapshot[]): number {
+  const ours = snapshots.filter(({ source }) => source !== undefined);
+  return ours.length - 1 - ours.findLastIndex(isCommon);
+}
+
+/** A dataset after contents were read; they stand in its snapshots. */
+export function withContents(dataset: VerifiedDataset, snapshots: VerifiedSnapshot[]): VerifiedDataset {
+  const contents = snapshots.flatMap(({ content }) => (content ? [content.state] : []));
+  return { ...dataset, snapshots, state: stateWith(dataset.state, contents) };
+}
+
+function stateWith(state: VerifiedDataset['state'], contents: readonly Content['state'][]): VerifiedDataset['state'] {
+  if (contents.length === 0) return state;
+  if (state === 'different' || contents.includes('different')) return 'different';
+  // a snapshot may go at any time; but something has to have been read
+  const isRead = contents.includes('equal') && contents.every((each) => each === 'equal' || each === 'gone');
+  return isRead ? state : 'unread';
+}

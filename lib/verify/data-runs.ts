@@ -1,0 +1,84 @@
+import type { Hash } from 'node:crypto';
+
+/** Zeros are left out in units of so many bytes: every block of ZFS is a multiple of it. */
+const sectorBytes = 512;
+const zeros = Buffer.alloc(sectorBytes);
+
+/**
+ * Hashes the data of objects so that neither zeros nor how the data is cut into records makes a difference: what follows upon
+ * each other without zeros is one run, whose place goes into one hash and whose bytes go into another.
+ */
+export class DataRuns {
+  readonly #layout: Hash;
+  readonly #data: Hash;
+  #run = { object: 0, offset: 0, end: 0 };
+  /** The beginning of a sector whose rest is still to come. */
+  readonly #sector = Buffer.alloc(sectorBytes);
+  #sectorBytes = 0;
+
+  constructor(layout: Hash, data: Hash) {
+    this.#layout = layout;
+    this.#data = data;
+  }
+
+  /** Takes the pieces of one record's data; `offset` is a multiple of a sector. */
+  taker(object: number, offset: number, bytes: number): (piece: Buffer) => void {
+    let at = offset;
+    let left = bytes;
+    const sectors = (some: Buffer): void => {
+      this.#add(object, at, some);
+      at += some.length;
+    };
+    return (piece) => {
+      let rest = piece;
+      left -= piece.length;
+      if (this.#sectorBytes > 0) {
+        const taken = rest.copy(this.#sector, this.#sectorBytes);
+        this.#sectorBytes += taken;
+        rest = rest.subarray(taken);
+        if (this.#sectorBytes < sectorBytes && left > 0) return;
+        sectors(this.#sector.subarray(0, this.#sectorBytes));
+        this.#sectorBytes = 0;
+      }
+      // the last sector of a record may be a short one
+      const whole = left > 0 ? rest.length - (rest.length % sectorBytes) : rest.length;
+      sectors(rest.subarray(0, whole));
+      this.#sectorBytes = rest.copy(this.#sector, 0, whole);
+    };
+  }
+
+  /** Says where the last run ended. */
+  close(): void {
+    const { object, offset, end } = this.#run;
+    if (end > offset) this.#layout.update(`data ${object} ${offset} ${end}\n`);
+    this.#run = { object: 0, offset: 0, end: 0 };
+  }
+
+  /** Bytes from the beginning of a sector on. */
+  #add(object: number, offset: number, bytes: Buffer): void {
+    let from = 0;
+    for (let at = 0; at < bytes.length; at += sectorBytes) {
+      if (!isZero(bytes, at)) continue;
+      this.#extend(object, offset + from, bytes.subarray(from, at));
+      from = at + sectorBytes;
+    }
+    this.#extend(object, offset + from, bytes.subarray(from));
+  }
+
+  #extend(object: number, offset: number, bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    if (object !== this.#run.object || offset !== this.#run.end) {
+      this.close();
+      this.#run = { object, offset, end: offset };
+    }
+    this.#run.end += bytes.length;
+    this.#data.update(bytes);
+  }
+}
+
+function isZero(bytes: Buffer, at: number): boolean {
+  // almost all that is not zero says so here, at no cost
+  if (bytes[at] !== 0) return false;
+  const end = Math.min(at + sectorBytes, bytes.length);
+  return bytes.compare(zeros, 0, end - at, at, end) === 0;
+}

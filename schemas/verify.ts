@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { errorBodySchema } from './errors.ts';
+import { datasetSchema, guidSchema, hostSchema, leafSchema, wouldBeDatasetSchema } from './names.ts';
+
+/** What reading a snapshot on both sides came to. */
+export const contentSchema = z.strictObject({
+  /**
+   * - `incomparable`: read or not, it says nothing of whether they are equal; `reason` says why
+   * - `gone`: destroyed since it was listed
+   * - `failed`: it could not be read, `error` says why
+   */
+  state: z.enum(['equal', 'different', 'incomparable', 'gone', 'failed']),
+  /** The digests, where both sides have one. */
+  source: z.string().optional(),
+  target: z.string().optional(),
+  reason: z.string().optional(),
+  error: errorBodySchema.optional(),
+});
+
+/** One snapshot of either side; names without their dataset. */
+export const verifiedSnapshotSchema = z.strictObject({
+  /**
+   * - `equal`: same name and guid
+   * - `renamed`: same guid, another name
+   * - `different`: same name, another guid
+   * - `missing`: on the source only
+   * - `extra`: on the target only
+   */
+  state: z.enum(['equal', 'renamed', 'different', 'missing', 'extra']),
+  source: z.strictObject({ name: leafSchema, guid: guidSchema }).optional(),
+  target: z.strictObject({ name: leafSchema, guid: guidSchema }).optional(),
+  content: contentSchema.optional(),
+});
+
+export const verifiedDatasetSchema = z.strictObject({
+  source: datasetSchema,
+  target: wouldBeDatasetSchema,
+  /**
+   * - `equal`: the target has the newest snapshot, and all that both have is equal
+   * - `behind`: the same, but newer snapshots are not there yet
+   * - `different`: a snapshot of one name has two guids, or contents differ
+   * - `unrelated`: both have snapshots and none in common
+   * - `unread`: contents were to be compared, and of some they could not be
+   * - `missing`: the target has no such dataset, or not the named snapshot
+   * - `extra`: the source has no such dataset
+   * - `unnamed`: the source's dataset has not the named snapshot
+   * - `empty`: the source's dataset has no snapshots
+   */
+  state: z.enum(['equal', 'behind', 'different', 'unrelated', 'unread', 'missing', 'extra', 'unnamed', 'empty']),
+  newestCommon: leafSchema.optional(),
+  snapshots: z.array(verifiedSnapshotSchema),
+});
+
+/** `zpsend verify --json` */
+export const verifyOutputSchema = z.strictObject({
+  source: hostSchema,
+  target: hostSchema,
+  datasets: z.array(verifiedDatasetSchema),
+});
+
+export type Content = z.infer<typeof contentSchema>;
+export type VerifiedSnapshot = z.infer<typeof verifiedSnapshotSchema>;
+export type VerifiedDataset = z.infer<typeof verifiedDatasetSchema>;
+export type VerifyOutput = z.infer<typeof verifyOutputSchema>;
