@@ -10,6 +10,7 @@ const root = resolve(import.meta.dirname, '../..');
 const parts = {
   schemas: 'schemas/x.ts',
   plan: 'lib/plan/x.ts',
+  verify: 'lib/verify/x.ts',
   zfs: 'lib/zfs/x.ts',
   bus: 'lib/bus/x.ts',
   wire: 'lib/wire/x.ts',
@@ -43,6 +44,7 @@ const imports = [...Object.keys(parts), ...Object.keys(packages)] as Import[];
 const allowed: Record<string, Import[]> = {
   'schemas/probe.ts': ['zod'],
   'lib/plan/probe.ts': ['schemas'],
+  'lib/verify/probe.ts': ['schemas', 'fs'],
   'lib/zfs/probe.ts': ['schemas', 'zod', 'execa', 'childProcess', 'fs'],
   'lib/bus/probe.ts': ['schemas', 'zod', 'nats', 'natsInternal', 'fs'],
   'lib/bus/lease/probe.ts': ['schemas', 'zod', 'nats', 'natsInternal', 'fs'],
@@ -50,12 +52,12 @@ const allowed: Record<string, Import[]> = {
   'lib/settings/probe.ts': ['schemas', 'zod', 'fs'],
   'lib/zfs-sim/probe.ts': ['fs'],
   'lib/nats-server/probe.ts': ['execa', 'childProcess', 'fs'],
-  'services/sender/probe.ts': ['schemas', 'plan', 'zfs', 'bus', 'wire', 'settings', 'host', 'zod', 'fs', 'pino'],
-  'services/receiver/probe.ts': ['schemas', 'plan', 'zfs', 'bus', 'wire', 'settings', 'host', 'zod', 'fs', 'pino'],
-  'services/host/probe.ts': ['schemas', 'plan', 'zfs', 'bus', 'wire', 'settings', 'zod', 'fs', 'pino'],
-  'cli/probe.ts': ['schemas', 'plan', 'bus', 'settings', 'natsServer', 'zod', 'fs', 'pino', 'commander'],
+  'services/sender/probe.ts': ['schemas', 'plan', 'verify', 'zfs', 'bus', 'wire', 'settings', 'host', 'zod', 'fs', 'pino'],
+  'services/receiver/probe.ts': ['schemas', 'plan', 'verify', 'zfs', 'bus', 'wire', 'settings', 'host', 'zod', 'fs', 'pino'],
+  'services/host/probe.ts': ['schemas', 'plan', 'verify', 'zfs', 'bus', 'wire', 'settings', 'zod', 'fs', 'pino'],
+  'cli/probe.ts': ['schemas', 'plan', 'verify', 'bus', 'settings', 'natsServer', 'zod', 'fs', 'pino', 'commander'],
   'cli/demo/probe.ts': [
-    ...(['schemas', 'plan', 'bus', 'settings', 'natsServer', 'zod', 'fs', 'pino', 'commander'] as const),
+    ...(['schemas', 'plan', 'verify', 'bus', 'settings', 'natsServer', 'zod', 'fs', 'pino', 'commander'] as const),
     ...(['execa', 'childProcess'] as const),
   ],
 };
