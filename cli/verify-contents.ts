@@ -60,7 +60,8 @@ async function contentFor(
       progress.set(`${side.host} ${snapshot}`, `${bytes(digest.bytes)} ${rate(digest.bytes / digest.seconds)}`);
       reader.io.live([...progress].map(([what, far]) => `${what}: ${far}`));
     };
-    const outcome = await readSnapshot(reader.bus, side, { snapshot, raw }, signal, seen);
+    const busy = (message: string) => reader.io.err(`zpsend: ${message}; waiting`);
+    const outcome = await readSnapshot(reader.bus, side, { snapshot, raw }, signal, { seen, busy });
     if ('error' in outcome) vain.abort();
     return outcome;
   };

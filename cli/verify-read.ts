@@ -25,7 +25,7 @@ const cameToNothing = ['UNREACHABLE', 'TIMEOUT'];
 /**
  * Has one side read a snapshot, and waits for it as long as it takes.
  * @param signal ends the reading there
- * @param seen is told how far it is
+ * @param told hears how far it is, and once that the host has no room yet
  * @returns its digest, or why there is none; nothing is thrown
  */
 export async function readSnapshot(
@@ -33,10 +33,10 @@ export async function readSnapshot(
   side: Side,
   what: DigestStart,
   signal: AbortSignal,
-  seen: (digest: Digest) => void,
+  told: { seen(digest: Digest): void; busy(message: string): void },
 ): Promise<Read> {
   try {
-    const { digest: id, instance } = await start(bus, side, what, signal);
+    const { digest: id, instance } = await start(bus, side, what, signal, told.busy);
     // the instance that reads is the one that knows; it is silent when it is gone
     const own = (verb: 'status' | 'abort') => subjects.instance(subjects.digest(side.host, verb), instance);
     const end = () => request(bus, own('abort'), { digest: id }, digestAbortedSchema).catch(() => undefined);
@@ -54,7 +54,7 @@ export async function readSnapshot(
       );
       if (!digest) continue;
       failures = 0;
-      seen(digest);
+      told.seen(digest);
       if (digest.error) return { error: digest.error };
       if (digest.result) return { digest: digest.result };
     }
@@ -68,13 +68,20 @@ const aborted = (): ZpsendError => new ZpsendError('ABORTED', 'the reading was e
 /** Waits; false when told to end meanwhile. */
 const slept = (ms: number, signal: AbortSignal): Promise<boolean> => sleep(ms, true, { signal }).catch(() => false);
 
-async function start(bus: Bus, { host, at }: Side, what: DigestStart, signal: AbortSignal) {
-  for (;;) {
+async function start(
+  bus: Bus,
+  { host, at }: Side,
+  what: DigestStart,
+  signal: AbortSignal,
+  busy: (message: string) => void,
+) {
+  for (let asked = 0; ; asked += 1) {
     if (signal.aborted) throw aborted();
     try {
       return await request(bus, at(subjects.digest(host, 'start')), what, digestStartedSchema);
     } catch (error) {
       if (!(error instanceof ZpsendError) || error.code !== 'BUSY') throw error;
+      if (asked === 0) busy(error.message);
     }
     await slept(busyMs, signal);
   }

@@ -41,6 +41,8 @@ export interface DataRecord {
 /** Bytes of every record's header: ZFS's own `dmu_replay_record_t`, so that whoever reads ZFS's streams reads these. */
 export const HEADER_BYTES = 312;
 const BEGIN_MAGIC = 0x2f5bacbacn;
+/** The 24th feature flag, above the two bits of the stream's type. */
+const RAW_FEATURE = 1n << 26n;
 /** Among ZFS's types of records those that are used here. */
 const WRITE = 3;
 const END = 5;
@@ -57,7 +59,7 @@ export function encodeBegin(head: StreamHead): Buffer {
   const begin = Buffer.alloc(HEADER_BYTES);
   begin.writeUInt32LE(payload.length, 4);
   begin.writeBigUInt64LE(BEGIN_MAGIC, 8);
-  begin.writeBigUInt64LE(1n, 16);
+  begin.writeBigUInt64LE(1n | (head.raw ? RAW_FEATURE : 0n), 16);
   begin.writeBigUInt64LE(BigInt(head.time), 24);
   begin.writeUInt32LE(head.type === 'volume' ? 3 : 2, 32);
   begin.writeUInt32LE(head.clone ? 1 : 0, 36);

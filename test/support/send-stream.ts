@@ -55,3 +55,18 @@ export const embedded = (number: number, offset: number, data: Buffer): Buffer =
 export const objectRange = (first: number): Buffer => header(9, 0, { whole: { 8: first, 16: 32 } });
 
 export const end = (): Buffer => header(5, 0, {});
+
+/** A native nvlist of one number, as `nvlist_pack` lays it out. */
+export function nvlist(name: string, value: bigint, type = 8): Buffer {
+  const head = Buffer.alloc(12);
+  head[1] = 1;
+  const valueAt = 16 + Math.ceil((name.length + 1) / 8) * 8;
+  const pair = Buffer.alloc(valueAt + 8);
+  pair.writeInt32LE(pair.length, 0);
+  pair.writeInt16LE(name.length + 1, 4);
+  pair.writeInt32LE(1, 8);
+  pair.writeInt32LE(type, 12);
+  pair.write(name, 16);
+  pair.writeBigUInt64LE(value, valueAt);
+  return Buffer.concat([head, pair, Buffer.alloc(4)]);
+}

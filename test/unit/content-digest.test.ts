@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ContentDigest } from '../../lib/verify/content-digest.ts';
-import { begin, embedded, end, free, object, objectRange, spill, write } from '../support/send-stream.ts';
+import { begin, embedded, end, free, nvlist, object, objectRange, spill, write } from '../support/send-stream.ts';
 
 const digestOf = (...pieces: Buffer[]) => {
   const digest = new ContentDigest();
@@ -40,11 +40,14 @@ describe('the digest of a stream', () => {
   });
 
   it('does not keep what it was lent', () => {
-    const once = digestOf(whole);
-    const lent = Buffer.alloc(100);
-    const digest = new ContentDigest();
-    for (let at = 0; at < whole.length; at += lent.length) digest.push(lent.subarray(0, whole.copy(lent, 0, at)));
-    expect(digest.result()).toEqual(once);
+    const raw = begin({ raw: true, payload: nvlist('to_ivset_guid', 77n) });
+    for (const stream of [whole, Buffer.concat([raw, object(5), write(5, 0, data), end()])]) {
+      const lent = Buffer.alloc(100);
+      const digest = new ContentDigest();
+      for (let at = 0; at < stream.length; at += lent.length) digest.push(lent.subarray(0, stream.copy(lent, 0, at)));
+      expect(digest.result()).toEqual(digestOf(stream));
+    }
+    expect(digestOf(raw, end())).toMatchObject({ method: 'raw-1-little', ivSet: '77' });
   });
 
   it('names the guid of the snapshot, and how it was made', () => {
@@ -73,6 +76,19 @@ describe('what makes a difference', () => {
     ['data that is compressed', [object(5), write(5, 0, data, { length: 8192 })]],
   ])('%s', (_what, records) => {
     expect(digest(...records)).not.toBe(usual);
+  });
+
+  it('where between the data the zeros are', () => {
+    const of = (...parts: Buffer[]) => digest(object(5), write(5, 0, Buffer.concat(parts)));
+    expect(of(data, hole, data)).not.toBe(of(data, data, hole));
+  });
+
+  it('which of the bytes are a block of their own', () => {
+    const bytes = randomBytes(1040);
+    const [a, b] = [bytes.subarray(0, 512), bytes.subarray(512, 528)];
+    const last = digest(object(5), write(5, 0, a), embedded(5, 8192, b), write(5, 512, bytes.subarray(528)));
+    const first = digest(object(5), embedded(5, 8192, bytes.subarray(0, 16)), write(5, 0, bytes.subarray(16)));
+    expect(last).not.toBe(first);
   });
 
   it('the bytes of a compressed block, of a spill block and of an embedded one', () => {

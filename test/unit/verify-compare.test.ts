@@ -60,6 +60,7 @@ describe('two histories of one dataset', () => {
     ['the target is empty', 'a=1', '', 'missing', undefined, ['missing a/-'], 1],
     ['the source is empty', '', 'a=1', 'empty', undefined, ['extra -/a'], 0],
     ['two names have changed places', 'a=1 b=2', 'b=1 a=2', 'equal', 'b', ['renamed a/b', 'renamed b/a'], 0],
+    ['a name is taken by a renamed one', 'b=2 a=3', 'a=2', 'behind', 'b', ['renamed b/a', 'missing a/-'], 1],
     ['a name was given away', 'a=1 b=2', 'x=1 a=9 b=2', 'equal', 'b', ['renamed a/x', 'equal b/b', 'extra -/a'], 0],
   ])('%s', (_what, source, target, state, newest, rows, count) => {
     expect(one(source, target)).toEqual({ state, newest, rows, toSend: count });
