@@ -11,7 +11,7 @@ const zeros = Buffer.alloc(sectorBytes);
 export class DataRuns {
   readonly #layout: Hash;
   readonly #data: Hash;
-  #run = { object: 0, offset: 0, end: 0 };
+  #run = { object: 0, offset: 0n, end: 0n };
   /** The beginning of a sector whose rest is still to come. */
   readonly #sector = Buffer.alloc(sectorBytes);
   #sectorBytes = 0;
@@ -22,12 +22,12 @@ export class DataRuns {
   }
 
   /** Takes the pieces of one record's data; `offset` is a multiple of a sector. */
-  taker(object: number, offset: number, bytes: number): (piece: Buffer) => void {
+  taker(object: number, offset: bigint, bytes: number): (piece: Buffer) => void {
     let at = offset;
     let left = bytes;
     const sectors = (some: Buffer): void => {
       this.#add(object, at, some);
-      at += some.length;
+      at += BigInt(some.length);
     };
     return (piece) => {
       let rest = piece;
@@ -51,27 +51,27 @@ export class DataRuns {
   close(): void {
     const { object, offset, end } = this.#run;
     if (end > offset) this.#layout.update(`data ${object} ${offset} ${end}\n`);
-    this.#run = { object: 0, offset: 0, end: 0 };
+    this.#run = { object: 0, offset: 0n, end: 0n };
   }
 
   /** Bytes from the beginning of a sector on. */
-  #add(object: number, offset: number, bytes: Buffer): void {
+  #add(object: number, offset: bigint, bytes: Buffer): void {
     let from = 0;
     for (let at = 0; at < bytes.length; at += sectorBytes) {
       if (!isZero(bytes, at)) continue;
-      this.#extend(object, offset + from, bytes.subarray(from, at));
+      this.#extend(object, offset + BigInt(from), bytes.subarray(from, at));
       from = at + sectorBytes;
     }
-    this.#extend(object, offset + from, bytes.subarray(from));
+    this.#extend(object, offset + BigInt(from), bytes.subarray(from));
   }
 
-  #extend(object: number, offset: number, bytes: Buffer): void {
+  #extend(object: number, offset: bigint, bytes: Buffer): void {
     if (bytes.length === 0) return;
     if (object !== this.#run.object || offset !== this.#run.end) {
       this.close();
       this.#run = { object, offset, end: offset };
     }
-    this.#run.end += bytes.length;
+    this.#run.end += BigInt(bytes.length);
     this.#data.update(bytes);
   }
 }

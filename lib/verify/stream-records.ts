@@ -5,12 +5,15 @@ export const headerBytes = 312;
 
 export type ByteOrder = 'little' | 'big';
 
-/** One record of a `zfs send` stream, as far as a reader of contents needs it; `payload` is the bytes that follow it. */
+/**
+ * One record of a `zfs send` stream, as far as a reader of contents needs it; `payload` is the bytes that follow it. Offsets use all
+ * of their 64 bits: a sparse file may have data anywhere, and a replica of `send -e` has some at -1024 (openzfs#18239).
+ */
 export type StreamRecord = { payload: number } & (
   | { type: 'begin'; order: ByteOrder; toguid: string; fromguid: string; raw: boolean }
   | { type: 'object'; object: number; kind: number; bonusKind: number; blockSize: number; bonusLength: number }
-  | { type: 'write'; object: number; offset: number; length: number; compression: number; isPlain: boolean }
-  | { type: 'embedded'; object: number; offset: number; length: number; compression: number }
+  | { type: 'write'; object: number; offset: bigint; length: number; compression: number; isPlain: boolean }
+  | { type: 'embedded'; object: number; offset: bigint; length: number; compression: number }
   | { type: 'spill'; object: number; length: number; compression: number }
   /** What says that something is not there, or how it is encrypted. */
   | { type: 'other' }
@@ -89,7 +92,7 @@ function write(header: Header): StreamRecord {
   return {
     type: 'write',
     object: header.large(8),
-    offset: header.large(24),
+    offset: header.whole(24),
     length,
     compression: header.byte(50),
     isPlain: compressed === 0,
@@ -107,7 +110,7 @@ function spill(header: Header): StreamRecord {
 const embedded = (header: Header): StreamRecord => ({
   type: 'embedded',
   object: header.large(8),
-  offset: header.large(16),
+  offset: header.whole(16),
   length: header.large(24),
   compression: header.byte(40),
   payload: roundUp8(header.small(52)),

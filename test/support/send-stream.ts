@@ -31,7 +31,7 @@ export const object = (number: number, of: { blockSize?: number; bonus?: Buffer 
   return Buffer.concat([header(1, payload.length, { whole: { 8: number }, small }), payload]);
 };
 
-export const write = (number: number, offset: number, data: Buffer, of: { length?: number } = {}): Buffer => {
+export const write = (number: number, offset: number | bigint, data: Buffer, of: { length?: number } = {}): Buffer => {
   const whole = { 8: number, 24: offset, 32: of.length ?? data.length, ...(of.length && { 96: data.length }) };
   return Buffer.concat([header(3, data.length, { whole, ...(of.length && { bytes: { 50: 15 } }) }), data]);
 };

@@ -83,6 +83,13 @@ describe('what makes a difference', () => {
     expect(of(data, hole, data)).not.toBe(of(data, data, hole));
   });
 
+  it('the place of data beyond what a number can tell', () => {
+    const last = 2n ** 64n - 1024n;
+    const of = (offset: bigint) => digest(object(5), write(5, offset, data.subarray(0, 512)));
+    expect(of(last)).not.toBe(of(last + 512n));
+    expect(of(2n ** 53n)).not.toBe(of(2n ** 53n + 1n));
+  });
+
   it('which of the bytes are a block of their own', () => {
     const bytes = randomBytes(1040);
     const [a, b] = [bytes.subarray(0, 512), bytes.subarray(512, 528)];

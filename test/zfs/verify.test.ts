@@ -52,7 +52,8 @@ test('a tree with a volume is equal after replication, file by file and byte by 
   const path = (name: string) => join(zfs.value('mountpoint', source), name);
   for (const round of [1, 2, 3]) {
     mkdirSync(path(`folder${round}`));
-    symlinkSync('somewhere', path(`folder${round}/link`));
+    // too long for the file's own record: it lies in a spill block, which send -e loses (openzfs#18239)
+    symlinkSync('x'.repeat(300), path(`folder${round}/link`));
     writeFileSync(path(`folder${round}/small`), `round ${round}`);
     writeFileSync(path('zeros'), Buffer.alloc(round * 200_000));
     writeFileSync(path('sparse'), `round ${round}`);
