@@ -19,7 +19,7 @@ type RecordOf<Type extends StreamRecord['type']> = StreamRecord & { type: Type }
  */
 export class ContentDigest implements RecordSink {
   readonly #splitter = new RecordSplitter(this);
-  // apart, since releases of ZFS differ in whether a spill block comes before an object's data or after it
+  // apart, since nothing promises whether a spill block comes before an object's data or after it
   readonly #objects = createHash('sha256');
   readonly #spills = createHash('sha256');
   readonly #layout = createHash('sha256');
