@@ -14,14 +14,48 @@ export interface Side {
   readonly inventory: Inventory;
   /** A subject of this host, or of the one instance that this command runs there. */
   at(subject: string): string;
+}
+
+interface OpenSide extends Side {
   close(): Promise<void>;
 }
 
+interface Place {
+  readonly host: string;
+  readonly what: SnapshotsRequest;
+}
+
 /**
- * Asks a host what it has. Where no service answers, and it is this one, runs a private sender until it is closed.
- * @throws ZpsendError UNREACHABLE, NO_SUCH_DATASET, or what the listing failed with
+ * Asks both hosts what they have. A target that lacks the dataset has nothing of it, which is for the comparison to say.
+ * @throws ZpsendError UNREACHABLE, NO_SUCH_DATASET for the source, or what a listing failed with
  */
-export async function openSide(cli: Cli, bus: Bus, host: string, what: SnapshotsRequest): Promise<Side> {
+export async function withSides<T>(
+  cli: Cli,
+  bus: Bus,
+  places: { source: Place; target: Place },
+  use: (sides: { source: Side; target: Side }) => Promise<T>,
+): Promise<T> {
+  const source = await openSide(cli, bus, places.source);
+  try {
+    const target = await openSide(cli, bus, places.target).catch((error) => {
+      if (error instanceof ZpsendError && error.code === 'NO_SUCH_DATASET') return withNothing(places.target.host);
+      throw error;
+    });
+    return await use({ source, target }).finally(target.close);
+  } finally {
+    await source.close();
+  }
+}
+
+const withNothing = (host: string): OpenSide => ({
+  host,
+  inventory: { host, datasets: [] },
+  at: (subject) => subject,
+  close: async () => {},
+});
+
+/** Where no service answers, and the host is this one, runs a private sender until it is closed. */
+async function openSide(cli: Cli, bus: Bus, { host, what }: Place): Promise<OpenSide> {
   const subject = subjects.snapshots(host);
   try {
     const inventory = await requestInventory(bus, host, what);

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import type { Bus } from '../../lib/bus/connect.ts';
 import { compare, isCommon } from '../../lib/verify/compare.ts';
-import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import type { Code } from '../../schemas/errors.ts';
 import { datasetOf, leafOf } from '../../schemas/names.ts';
 import type { VerifiedDataset, VerifyOutput } from '../../schemas/verify.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
@@ -10,7 +9,7 @@ import { catchInterrupt } from '../interrupt.ts';
 import { parseSource, parseTarget } from '../location.ts';
 import { thisHost } from '../this-host.ts';
 import { readContents } from '../verify-contents.ts';
-import { openSide, type Side } from '../verify-side.ts';
+import { withSides } from '../verify-side.ts';
 import { verifyLines, verifyNotes } from '../verify-table.ts';
 
 interface Options extends JsonOption {
@@ -53,64 +52,26 @@ async function verify(cli: Cli, sourceText: string, targetText: string, options:
   const here = thisHost(cli.env);
   const { host, dataset: named } = parseSource(sourceText, here);
   const { host: targetHost, dataset: target = datasetOf(named) } = parseTarget(targetText, here);
-  const asked = {
-    source: datasetOf(named),
-    target,
-    recursive: options.replication ?? false,
-    ...snapshotOf(named),
+  const { replication: recursive = false, all = false } = options;
+  const snapshot = leafOf(named);
+  const asked = { source: datasetOf(named), target, recursive, ...(snapshot !== undefined && { snapshot }) };
+  const places = {
+    source: { host, what: { dataset: asked.source, recursive } },
+    target: { host: targetHost, what: { dataset: target, recursive } },
   };
   const interrupt = catchInterrupt();
   try {
-    const output = await withBus(cli, async (bus) => {
-      const what = (dataset: string) => ({ dataset, recursive: asked.recursive });
-      const source = await openSide(cli, bus, host, what(asked.source));
-      try {
-        const other = await openTarget(cli, bus, targetHost, what(target));
-        try {
-          const datasets = compare(asked, source.inventory, other.inventory);
-          const reader = {
-            bus,
-            io: cli.io,
-            source,
-            target: other,
-            all: options.all ?? false,
-            signal: interrupt.signal,
-          };
-          return {
-            source: host,
-            target: targetHost,
-            datasets: options.data ? await readContents(reader, datasets) : datasets,
-          };
-        } finally {
-          await other.close();
-        }
-      } finally {
-        await source.close();
-      }
-    });
-    return interrupt.signal.aborted ? exit.interrupted : tell(cli, output, options);
+    const datasets = await withBus(cli, (bus) =>
+      withSides(cli, bus, places, async (sides) => {
+        const found = compare(asked, sides.source.inventory, sides.target.inventory);
+        if (!options.data) return found;
+        return readContents({ bus, io: cli.io, ...sides, all, signal: interrupt.signal }, found);
+      }),
+    );
+    if (interrupt.signal.aborted) return exit.interrupted;
+    return tell(cli, { source: host, target: targetHost, datasets }, options);
   } finally {
     interrupt.stop();
-  }
-}
-
-function snapshotOf(named: string): { snapshot?: string } {
-  const snapshot = leafOf(named);
-  return snapshot === undefined ? {} : { snapshot };
-}
-
-/** A target that lacks the dataset has nothing of it, which is for the table to say. */
-async function openTarget(
-  cli: Cli,
-  bus: Bus,
-  host: string,
-  what: { dataset: string; recursive: boolean },
-): Promise<Side> {
-  try {
-    return await openSide(cli, bus, host, what);
-  } catch (error) {
-    if (!(error instanceof ZpsendError) || error.code !== 'NO_SUCH_DATASET') throw error;
-    return { host, inventory: { host, datasets: [] }, at: (subject) => subject, close: async () => {} };
   }
 }
 
