@@ -7,15 +7,20 @@ import type { StreamHead } from './stream-format.ts';
 /** Properties are set before the data comes, and stay where that is cut. */
 export function setProperties(dataset: Dataset, head: StreamHead, wishes: Wishes): void {
   const isReceived = (name: string): boolean => dataset.props[`.received ${name}`] !== undefined;
+  const props = Object.entries(head.props);
+  // ZFS takes what was set before the first properties ever came for received, and -x does not help it
+  const isFirst = dataset.props['.hasrecvd'] === undefined && props.some(([name]) => name !== 'volsize');
+  if (isFirst) dataset.props['.hasrecvd'] = 'on';
   for (const name of wishes.exclude) {
     if (!isReceived(name)) continue;
     delete dataset.props[name];
     delete dataset.props[`.received ${name}`];
   }
-  for (const [name, value] of Object.entries(head.props)) {
+  for (const [name, value] of props) {
     const isLocal = dataset.props[name] !== undefined && !isReceived(name);
     // what was set here stays, except for a volume's size
-    if (wishes.exclude.includes(name) || !applies(name, dataset.type) || (isLocal && name !== 'volsize')) continue;
+    const stays = isFirst ? wishes.exclude.includes(name) && !isLocal : wishes.exclude.includes(name) || isLocal;
+    if (!applies(name, dataset.type) || (stays && name !== 'volsize')) continue;
     dataset.props[name] = value;
     dataset.props[`.received ${name}`] = value;
   }

@@ -13,7 +13,8 @@ type Config = Pick<ReceiveConfig, 'allow' | 'properties'>;
 
 /**
  * What the source's values must not decide on this host: where its own paths and shares are, and what runs there. Left out of
- * every receive, whatever the request says of its stream: one without properties is received as without this.
+ * every receive, whatever the request says of its stream: one without properties is received as without this. What was set here
+ * by hand on a replica is not helped by -x against the first stream with properties that ever comes (test/contract/properties.test.ts).
  */
 export const ofThisHost: readonly string[] = [
   'mountpoint',
