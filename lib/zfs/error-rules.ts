@@ -63,7 +63,13 @@ export const rules: readonly Rule[] = [
   },
   {
     code: 'NOT_ALLOWED',
-    pattern: /permission denied$|Permission denied the ZFS utilities/im,
+    pattern: /^Permission denied the ZFS utilities/m,
+    sample: 'Permission denied the ZFS utilities must be run as root.',
+    advice: 'run as root, or let this user open /dev/zfs (mode 0666, as the udev rules of OpenZFS have it)',
+  },
+  {
+    code: 'NOT_ALLOWED',
+    pattern: /permission denied$/im,
     sample: "warning: cannot send 'tank/a@1': permission denied",
     advice: 'run as root, or delegate what is missing with zfs allow',
   },

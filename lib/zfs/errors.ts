@@ -1,4 +1,5 @@
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import { allowLine } from './delegation.ts';
 import { rules } from './error-rules.ts';
 
 /** How a `zfs` process ended that did not end well, and what it was for. */
@@ -11,6 +12,9 @@ export interface Failure {
   signal?: string | undefined;
   /** The base of an incremental, so that its absence is told from the absence of the snapshot itself. */
   from?: string | undefined;
+  /** What `zfs` was run with and by whom, so that a missing permission is told with the command that gives it. */
+  argv?: readonly string[] | undefined;
+  user?: string | undefined;
 }
 
 /** What zfs complains of, a line each: wrapped messages joined, without warnings and without the usage text. */
@@ -29,16 +33,24 @@ export function toError(failure: Failure): ZpsendError {
   const said = complaints(failure.stderr);
   const rule = rules.find(({ pattern }) => said.some((line) => pattern.test(masked(line))));
   const line = (said.find((line) => rule?.pattern.test(masked(line))) ?? said[0] ?? '').slice(0, 1000);
+  const allow =
+    rule?.code === 'NOT_ALLOWED' && failure.user !== undefined
+      ? allowLine(failure.argv ?? [], failure.user)
+      : undefined;
   const details = {
     stderr: failure.stderr.slice(0, 4096),
     ...(failure.exitCode !== undefined && { exitCode: failure.exitCode }),
     ...(failure.signal !== undefined && { signal: failure.signal }),
+    ...(allow !== undefined && { allow }),
   };
   const make = (code: Code, what: string): ZpsendError =>
     new ZpsendError(code, `${failure.doing} on ${failure.host}: ${what}`, details);
   if (rule) {
     const baseGone = rule.code === 'NO_SUCH_SNAPSHOT' && failure.from && line.includes(`'${failure.from}'`);
-    return make(baseGone ? 'BASE_MISSING' : rule.code, `${line}; ${rule.advice}`);
+    return make(
+      baseGone ? 'BASE_MISSING' : rule.code,
+      `${line}; ${allow === undefined ? rule.advice : `let root run there: ${allow}`}`,
+    );
   }
   if (failure.signal) return make('ABORTED', `ended by ${failure.signal}${line && `: ${line}`}`);
   return make('INTERNAL', line || `exit status ${failure.exitCode ?? 'unknown'}, and it said nothing`);

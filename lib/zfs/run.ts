@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { Readable, type Writable } from 'node:stream';
 import { execa } from 'execa';
 import { ZpsendError } from '../../schemas/errors.ts';
@@ -7,6 +8,8 @@ import type { OutputPairs } from './pipe.ts';
 /** Where and how `zfs` is run. */
 export interface Rim {
   host: string;
+  /** Who runs it, as `zfs allow` is told. */
+  user: string;
   env: NodeJS.ProcessEnv;
   /** For the streams of `zfs send`; a plain pipe without. */
   outputs?: OutputPairs;
@@ -15,6 +18,8 @@ export interface Rim {
 }
 
 export interface Outcome {
+  argv: readonly string[];
+  user: string;
   ok: boolean;
   stdout: string;
   stderr: string;
@@ -53,6 +58,15 @@ export function environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...env, PATH: [...path, ...missing].join(':'), LC_ALL: 'C' };
 }
 
+/** This process's user by name, or by number where it has no name here. */
+export function whoami(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? 'USER');
+  }
+}
+
 /** What kept the process from starting, as a coded error. */
 function notStarted(command: string, doing: string, host: string, cause: unknown): ZpsendError {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
@@ -84,14 +98,14 @@ const spawnShort = ([rim, command, argv]: Short) =>
     maxBuffer: { stdout: maxListing, stderr: 16 * maxStderr },
   });
 
-function outcomeOf(result: Awaited<ReturnType<typeof spawnShort>>, [rim, command, , doing]: Short): Outcome {
+function outcomeOf(result: Awaited<ReturnType<typeof spawnShort>>, [rim, command, argv, doing]: Short): Outcome {
   if (result.isMaxBuffer)
     throw new ZpsendError('INTERNAL', `${doing} on ${rim.host}: ${command} printed more than this program can take`);
   const { exitCode, signal } = result;
   if (exitCode === undefined && signal === undefined) throw notStarted(command, doing, rim.host, result.cause);
   // names, guids and numbers are ASCII, and latin1 strings take one byte a character
   const [stdout, stderr] = [text(result.stdout), text(result.stderr)];
-  return { ok: exitCode === 0, stdout, stderr, exitCode, signal };
+  return { argv, user: rim.user, ok: exitCode === 0, stdout, stderr, exitCode, signal };
 }
 
 /** Runs a short command to its end, however long that takes. A bad exit status is an outcome; only a command that cannot run throws. */
@@ -161,7 +175,7 @@ export function start(rim: Rim, argv: string[], about: Pick<Failure, 'doing' | '
     if (exitCode === 0) return;
     if (cause !== undefined) throw notStarted('zfs', about.doing, rim.host, cause);
     await stderrEnd;
-    throw toError({ ...about, host: rim.host, stderr, exitCode, signal });
+    throw toError({ ...about, argv, user: rim.user, host: rim.host, stderr, exitCode, signal });
   });
   done.catch(() => {});
 

@@ -57,7 +57,7 @@ import {
   type TokenContents,
 } from './parse.ts';
 import { openOutputPairs } from './pipe.ts';
-import { environment, type Outcome, type Rim, run, runBriefly, start, type ZfsProcess } from './run.ts';
+import { environment, type Outcome, type Rim, run, runBriefly, start, whoami, type ZfsProcess } from './run.ts';
 import { parseFeatures } from './stream-flags.ts';
 
 export type { Seen, TokenContents } from './parse.ts';
@@ -140,6 +140,7 @@ const destroysAtOnce = 400;
 export function createZfs(options: ZfsOptions = {}): Zfs {
   const rim: Rim = {
     host: options.host ?? hostname(),
+    user: whoami(),
     env: environment(options.env ?? process.env),
     outputs: openOutputPairs(),
     ...(options.briefMs !== undefined && { briefMs: options.briefMs }),

@@ -12,6 +12,8 @@ import { narrator } from '../../services/sender/narration.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import { makeSimHost } from '../support/sim-host.ts';
+import { noBaseHolds } from '../../services/receiver/base-holds.ts';
+import { noCursors } from '../../services/sender/cursors.ts';
 
 // a rejection that nobody handles fails the run of any test here
 
@@ -46,7 +48,8 @@ test('a receive that cannot listen for its data is refused, and gives its lock b
       instance: 'instance1',
       locks: async () => locks,
       arrivals: openArrivals(),
-      allow: [{ from: '*', into: 'zones' }],
+      baseHolds: noBaseHolds,
+      allow: [{ from: '*', into: 'zones', conflicts: [] }],
       properties: { set: {}, exclude: [] },
       window: 1024 * 1024,
     },
@@ -71,6 +74,7 @@ test('a chain whose end cannot be told ends alone', async () => {
       tag: 'zpsend:jobjobjob1',
       transferId: () => 'jobjobjob1t1',
       say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain('zones/test'),
+      cursor: noCursors.chain(),
       told() {
         told.resolve();
         throw new ZpsendError('INTERNAL', 'cannot be told');
