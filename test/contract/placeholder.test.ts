@@ -53,7 +53,7 @@ test('a placeholder is made once, empty and never mounted, and others are receiv
   ]);
 });
 
-test('a placeholder is encrypted exactly when its parent is, and needs that one’s key', async () => {
+test('edge case 11: a placeholder is encrypted exactly when its parent is, and needs that one’s key', async () => {
   const secret = `${z.target}/secret`;
   writeFileSync(join(folder, 'key'), '12345678\n');
   z.ok(

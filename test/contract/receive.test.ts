@@ -83,7 +83,7 @@ describe('good streams', () => {
     expect(z.value('mountpoint', to)).toBe(`/${to}`);
   });
 
-  test('from a bookmark, after its snapshot is gone', () => {
+  test('edge case 24: from a bookmark, after its snapshot is gone', () => {
     const home = `${z.source}/marked`;
     z.ok('create', home);
     z.ok('snapshot', `${home}@1`);
@@ -300,7 +300,7 @@ describe('bad streams', () => {
 });
 
 describe('room', () => {
-  test('a full pool', () => {
+  test('edge case 15: a full pool', () => {
     const small = z.pool('csmall', 64 * MIB);
     z.ok('create', `${z.source}/big`);
     z.write(`${z.source}/big`, 80 * MIB);
@@ -310,7 +310,7 @@ describe('room', () => {
     expect(z.zfs('list', `${small}/x`).exit).toBe(1);
   });
 
-  test('a quota of the parent', () => {
+  test('edge case 15: a quota of the parent', () => {
     z.ok('create', '-o', 'quota=20M', to);
     const { exit, stderr } = z.feed(z.stream(`${z.source}/big@1`), 'receive', '-u', `${to}/x`);
     expect(exit).toBe(1);

@@ -64,7 +64,7 @@ describe('a full stream that is cut', () => {
     expect(z.digest(`${to}@1`)).toBe(z.digest(`${fs}@1`));
   });
 
-  test('stands in the way of another stream, of a snapshot, and not of destroy', () => {
+  test('edge case 6: stands in the way of another stream, of a snapshot, and not of destroy', () => {
     receive(cut(streams.full), to);
     const refused = (...argv: string[]): string => receive(streams.full, ...argv).stderr;
     expect(refused(to)).toMatch(/^cannot receive new filesystem stream: destination '\S+' exists\nmust specify -F/);
@@ -108,7 +108,7 @@ describe('an incremental stream that is cut', () => {
     expect(receive(streams.step, '-F', to).stderr).toBe(`cannot receive incremental stream: ${partial(to)}`);
   });
 
-  test('keeps its base from being destroyed, until -A', () => {
+  test('edge case 6: keeps its base from being destroyed, until -A', () => {
     const destroyed = z.zfs('destroy', `${to}@1`);
     expect(destroyed.exit).toBe(1);
     expect(destroyed.stderr).toMatch(/snapshot has dependent clones\n.*\n\S+\/%recv\n$/);
@@ -120,7 +120,7 @@ describe('an incremental stream that is cut', () => {
 });
 
 describe('a token', () => {
-  test('can be read, with the size of the rest', () => {
+  test('edge case 22: can be read, with the size of the rest', () => {
     receive(streams.full, to);
     receive(cut(streams.step), to);
     const guid = (name: string): string => `0x${BigInt(z.value('guid', name)).toString(16)}`;
@@ -145,7 +145,7 @@ describe('a token', () => {
     });
   });
 
-  test('is stale once its snapshot is gone, and follows a rename', () => {
+  test('edge case 5: is stale once its snapshot is gone, and follows a rename', () => {
     const home = `${z.source}/short`;
     z.ok('create', home);
     z.write(home, 8 * MIB);
@@ -181,7 +181,7 @@ describe('a receive that is killed', () => {
 });
 
 describe('a receive that still runs', () => {
-  test('keeps others out', async () => {
+  test('edge case 7: keeps others out', async () => {
     const running = z.receiveSlowly(cut(streams.full), 'receive', '-s', '-u', to);
     await expect.poll(() => tokenOf(to), { timeout: 30_000 }).toMatch(TOKEN);
     expect(receive(streams.full, to).stderr).toMatch(/destination '\S+' exists\nmust specify -F/);

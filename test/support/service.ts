@@ -14,13 +14,17 @@ export interface ServiceProcess {
   end(signal?: 'SIGTERM' | 'SIGKILL' | 'SIGINT'): Promise<number | string>;
 }
 
-/** Starts `zpsend sender|receiver` and resolves when it is ready (`waitReady: false`: at once). */
+/**
+ * Starts `zpsend sender|receiver` and resolves when it is ready (`waitReady: false`: at once).
+ * @param options.through a command that runs another in its place, as setpriv does
+ */
 export async function startService(
   name: 'sender' | 'receiver',
   env: NodeJS.ProcessEnv,
-  options: { waitReady?: boolean } = {},
+  options: { waitReady?: boolean; through?: readonly string[] } = {},
 ): Promise<ServiceProcess> {
-  const child = execa(process.execPath, [program, name], {
+  const [command = process.execPath, ...argv] = [...(options.through ?? []), process.execPath, program, name];
+  const child = execa(command, argv, {
     env: { ZPSEND_LOG: 'json', ...env },
     extendEnv: false,
     stdin: 'ignore',

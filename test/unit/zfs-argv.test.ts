@@ -186,7 +186,7 @@ describe('whatever the names', () => {
     name.map((one) => () => listArgv({ dataset: one }, ['name'])),
   );
 
-  it('no argument but our own flags begins with "-" (I10), and -I is never there (I2)', () => {
+  it('edge case 25: no argument but our own flags begins with "-" (I10), and -I is never there (I2)', () => {
     fc.assert(
       fc.property(built, (build) => {
         let argv: string[];

@@ -75,7 +75,7 @@ async function midStream(fleet: Fleet, job: string, bytes: number): Promise<void
     .toBeGreaterThan(bytes);
 }
 
-test('seven snapshots arrive with equal guids and contents; again does nothing; a later one is sent alone', async () => {
+test('edge case 2: seven snapshots of a moment, whose names sort otherwise, arrive in the order they were made, with equal guids and contents; again does nothing; a later one is sent alone', async () => {
   for (const name of seven) snapshot(name, 100_000);
   const fleet = await useFleet(server().url);
   expect(await fleet.send('smos-01', body())).toMatchObject({ state: 'done', done: 7 });
@@ -88,7 +88,7 @@ test('seven snapshots arrive with equal guids and contents; again does nothing; 
   expect(zfs.value('readonly', target())).toBe('on');
 });
 
-test('I3: a snapshot destroyed at the source during a long run is skipped, and the run ends well', async () => {
+test('edge case 20: I3: a snapshot destroyed at the source during a long run is skipped, and the run ends well', async () => {
   for (const name of ['a', 'b', 'c', 'd']) snapshot(name, 8 * MIB);
   const fleet = await useFleet(server().url);
   slow(3 * MIB);
@@ -102,7 +102,7 @@ test('I3: a snapshot destroyed at the source during a long run is skipped, and t
   await expectNoTrace(fleet);
 });
 
-test('I9: a sender killed in the middle of a long stream: the next run continues from the resume token', async () => {
+test('edge case 4: I9: a sender killed in the middle of a long stream: the next run continues from the resume token, and its hold goes', async () => {
   const size = 48 * MIB;
   snapshot('big', size);
   const fleet = await useFleet(server().url);
@@ -144,7 +144,7 @@ test('I1: of two senders into one dataset exactly one wins, and the other is tol
   await expectNoTrace(fleet);
 });
 
-test('a sender told to stop in mid-stream leaves no hold and no lock, and the next run finishes', async () => {
+test('edge case 4: a sender told to stop in mid-stream leaves no hold and no lock, and the next run finishes', async () => {
   snapshot('a', 24 * MIB);
   const fleet = await useFleet(server().url);
   slow(4 * MIB);
