@@ -54,7 +54,7 @@ function grantsOf(command: Command): Grant[] {
     case 'bookmark':
       return on(['bookmark'], operands.slice(0, 1));
     case 'destroy':
-      return on(['destroy', 'mount'], operands);
+      return operands.flatMap((name) => on(name.includes('#') ? ['destroy'] : ['destroy', 'mount'], [name]));
     case 'rollback':
       return on(['rollback', 'mount'], operands);
     case 'rename':

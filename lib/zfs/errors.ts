@@ -28,15 +28,15 @@ function complaints(stderr: string): string[] {
 /** Of a quoted name only its kind is left, so that no name can read like a message. */
 const masked = (line: string): string => line.replace(/'[^'\n]*'/g, (name) => `'${name.replace(/[^@#]/g, '')}'`);
 
+const allowed = ({ argv, user }: Failure): string | undefined =>
+  argv && user !== undefined ? allowLine(argv, user) : undefined;
+
 /** Any end of a `zfs` process becomes one coded error: what failed where, zfs's own line, and what to do. Total. */
 export function toError(failure: Failure): ZpsendError {
   const said = complaints(failure.stderr);
   const rule = rules.find(({ pattern }) => said.some((line) => pattern.test(masked(line))));
   const line = (said.find((line) => rule?.pattern.test(masked(line))) ?? said[0] ?? '').slice(0, 1000);
-  const allow =
-    rule?.code === 'NOT_ALLOWED' && failure.user !== undefined
-      ? allowLine(failure.argv ?? [], failure.user)
-      : undefined;
+  const allow = rule?.code === 'NOT_ALLOWED' ? allowed(failure) : undefined;
   const details = {
     stderr: failure.stderr.slice(0, 4096),
     ...(failure.exitCode !== undefined && { exitCode: failure.exitCode }),
@@ -54,6 +54,20 @@ export function toError(failure: Failure): ZpsendError {
   }
   if (failure.signal) return make('ABORTED', `ended by ${failure.signal}${line && `: ${line}`}`);
   return make('INTERNAL', line || `exit status ${failure.exitCode ?? 'unknown'}, and it said nothing`);
+}
+
+/**
+ * What a `zfs receive` that exited 0 could not set, for people, a line each: the snapshot is there and the property is not
+ * (zfs_ioctl.c keeps the errors of `-o` and `-x` beside the result of the receive).
+ */
+export function notSet(failure: Failure): string[] {
+  const allow = allowed(failure);
+  return complaints(failure.stderr)
+    .filter((line) => /^cannot receive \S+ property on /.test(masked(line)))
+    .map((line) => {
+      const mend = allow !== undefined && /permission denied$/.test(line) ? `; let root run there: ${allow}` : '';
+      return `${failure.doing} on ${failure.host}: it arrived, but ${line}${mend}`;
+    });
 }
 
 /** Is every complaint only that something named is not there? Then the rest of the answer holds. */

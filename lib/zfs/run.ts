@@ -2,7 +2,7 @@ import { userInfo } from 'node:os';
 import { Readable, type Writable } from 'node:stream';
 import { execa } from 'execa';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { type Failure, toError } from './errors.ts';
+import { type Failure, notSet, toError } from './errors.ts';
 import type { OutputPairs } from './pipe.ts';
 
 /** Where and how `zfs` is run. */
@@ -37,8 +37,11 @@ export interface ZfsProcess {
   readonly stdin: Writable;
   /** Of a send. Paused until it is iterated, piped or resumed, so nothing is lost if reading begins late. */
   readonly stdout: Readable;
-  /** Resolves after exit 0; rejects with a ZpsendError made from what `zfs` said. Never an unhandled rejection. */
-  readonly done: Promise<void>;
+  /**
+   * Resolves after exit 0, with what could not be set, for people; rejects with a ZpsendError made from what `zfs` said. Never
+   * an unhandled rejection.
+   */
+  readonly done: Promise<readonly string[]>;
   /**
    * SIGTERM (default) is followed by SIGKILL after 5 s. Both pipes are closed at once: Linux loses a signal that comes while ZFS
    * starts its threads, SIGKILL too, and the process then waits for its pipe.
@@ -172,10 +175,11 @@ export function start(rim: Rim, argv: string[], about: Pick<Failure, 'doing' | '
     void child.then(({ cause, message }) => resolve({ cause: cause ?? message }));
   });
   const done = exit.then(async ({ exitCode, signal, cause }) => {
-    if (exitCode === 0) return;
     if (cause !== undefined) throw notStarted('zfs', about.doing, rim.host, cause);
     await stderrEnd;
-    throw toError({ ...about, argv, user: rim.user, host: rim.host, stderr, exitCode, signal });
+    const outcome = { ...about, argv, user: rim.user, host: rim.host, stderr, exitCode, signal };
+    if (exitCode === 0) return notSet(outcome);
+    throw toError(outcome);
   });
   done.catch(() => {});
 

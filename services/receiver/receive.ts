@@ -233,7 +233,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     });
     direct?.attach(wire ? decoderInto(child.stdin, (why) => broken(damaged(start, why))) : child.stdin);
     tell('started');
-    await child.done;
+    for (const unset of await child.done) log.warn(unset);
     return { type: 'exited' };
   }
 

@@ -34,7 +34,8 @@ describe('the command that gives what is lacking', () => {
     ['abort', abortReceiveArgv('tank/backup/vm'), 'zfs allow -u zpsend destroy,mount tank/backup'],
     ['create', placeholderArgv('tank/backup/p'), 'zfs allow -u zpsend create,mount,canmount,userprop tank/backup'],
     ['bookmark', ['bookmark', 'tank/a@1', 'tank/a#1'], 'zfs allow -u zpsend bookmark tank/a'],
-    ['destroy', ['destroy', 'tank/a#1'], 'zfs allow -u zpsend destroy,mount tank/a'],
+    ['destroy of a bookmark', ['destroy', 'tank/a#1'], 'zfs allow -u zpsend destroy tank/a'],
+    ['destroy', ['destroy', 'tank/a@1'], 'zfs allow -u zpsend destroy,mount tank/a'],
     ['rollback', ['rollback', 'tank/a@1'], 'zfs allow -u zpsend rollback,mount tank/a'],
     ['rename', ['rename', 'tank/a/x', 'tank/a/y'], 'zfs allow -u zpsend rename,create,mount tank/a'],
     [

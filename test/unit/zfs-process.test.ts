@@ -150,11 +150,22 @@ describe('a receive', () => {
     await sleep(20);
   });
 
+  it('that could not set a property ends well, and says so with what to do', async () => {
+    const zfs = await fake(
+      `cat >/dev/null; echo "cannot receive readonly property on tank/backup/a: permission denied" >&2`,
+    );
+    const receive = zfs.receive({ ...into, set: { readonly: 'on' } });
+    receive.stdin.end();
+    expect(await receive.done).toEqual([
+      expect.stringMatching(/: it arrived, but cannot receive readonly property .*; let root run there: zfs allow -u /),
+    ]);
+  });
+
   it('takes its input whole and ends well after it', async () => {
     const zfs = await fake(`cat > ${join(folder, 'taken')}`);
     const receive = zfs.receive(into);
     receive.stdin.end(Buffer.alloc(2_000_000, 7));
-    await receive.done;
+    expect(await receive.done).toEqual([]);
     expect((await readFile(join(folder, 'taken'))).equals(Buffer.alloc(2_000_000, 7))).toBe(true);
   });
 });

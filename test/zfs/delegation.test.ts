@@ -91,7 +91,7 @@ test('edge case 23: what is lacking is told as the command that gives it; doing 
   }
   expect(job).toMatchObject({ state: 'done', datasets: { failed: 0 } });
   expect(z.value('guid', `${into}@a`)).toBe(z.value('guid', `${root}@a`));
-  const [onSource, onTarget] = [given(root), given(place)];
+  const [onSource, onTarget] = [given(root), given(into)];
   takeAll();
   z.zfs('unallow', '-u', ordinaryUser.name, root);
   allow();
@@ -116,6 +116,17 @@ test('edge case 23: an ordinary user’s services replicate a package below a pa
   expect(z.value('canmount', `${place}/made`)).toBe('off');
   expect(z.value('readonly', into)).toBe('on');
   await expectNoTrace(fleet, root);
+});
+
+test('edge case 23: a property that an ordinary user may not set is not set, and the receiver’s log says which right is lacking', async () => {
+  allow();
+  z.ok('unallow', '-u', ordinaryUser.name, 'readonly', place);
+  const fleet = await useFleet(server().url);
+  const { root, into, body } = useTree();
+  z.ok('snapshot', '-r', `${root}@a`);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 2 });
+  expect(z.value('readonly', into)).toBe('off');
+  await receiver.said(`let root run there: zfs allow -u ${ordinaryUser.name} receive,create,mount,readonly `);
 });
 
 test('edge case 23: an ordinary user’s receive that is killed is continued from its token, and what cannot be continued is dropped', async () => {
