@@ -30,6 +30,8 @@ export const receiveStartSchema = z.strictObject({
   partial: z.enum(['resume', 'discard']),
   /** The stream is encrypted and stays so: no key is needed here. */
   raw: z.boolean().optional(),
+  /** The stream brings the dataset's properties (`zfs send -p`). */
+  props: z.boolean().optional(),
   /** What the chain begins with, remembered as the user property `zpsend:stream` of the dataset that is made. */
   record: streamMarkSchema.optional(),
   /** It is a volume, and not a filesystem. */

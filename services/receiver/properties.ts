@@ -90,7 +90,9 @@ export function receiveProperties(
   const kind = type ?? (start.volume ? 'volume' : 'filesystem');
   const wanted = Object.entries({ ...set, ...wishes.set }).filter(([name]) => !unset.has(name));
   const kept = new Set([...(wishes.include ?? []), ...wanted.map(([name]) => name)]);
-  const left = new Set([...ofThisHost, ...exclude, ...unset]);
+  // else a plain stream would bring its encryption=off into an encrypted place; a raw one brings its own, which cannot be left out
+  const encryption = start.props && !start.raw && !start.from ? ['encryption'] : [];
+  const left = new Set([...ofThisHost, ...exclude, ...unset, ...encryption]);
   return {
     set: Object.fromEntries([...wanted.filter(([name]) => fits(name, kind)), ...remembered]),
     exclude: [...left].filter((name) => !kept.has(name)),

@@ -21,6 +21,7 @@ import { clearTarget } from './clear.ts';
 import { otherName } from './conflicts.ts';
 import { acquireAll } from './leases.ts';
 import { checkType, receiveProperties } from './properties.ts';
+import { damaged, notBegun, unexplained } from './receive-errors.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
 
 export interface ReceiveDeps {
@@ -268,18 +269,3 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     abort: broken,
   };
 }
-
-/** A source that only pings would keep others out of the dataset for as long as it likes. */
-const notBegun = ({ source, to }: ReceiveStart, ms: number): ErrorBody =>
-  new ZpsendError(
-    'TIMEOUT',
-    `${source} asked for a receive of ${to.name} and did not begin its stream within ${Math.round(ms / 1000)} s`,
-  ).toBody();
-
-const damaged = ({ source, to }: ReceiveStart, why: string): ErrorBody =>
-  new ZpsendError(
-    'STREAM_BROKEN',
-    `the compressed stream of ${to.name} from ${source} cannot be read: ${why}`,
-  ).toBody();
-
-const unexplained: ErrorBody = { code: 'INTERNAL', message: 'the receive ended without a reason', retryable: false };

@@ -112,6 +112,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
     ...(step.origin !== undefined && { origin: step.origin }),
     ...(step.parents && { parents: step.parents }),
     ...(step.flags?.includes('raw') && { raw: true }),
+    ...(step.flags?.includes('props') && { props: true }),
     ...(step.record !== undefined && { record: step.record }),
     ...(step.before && { before: step.before }),
     ...(step.volume && { volume: true }),
@@ -126,7 +127,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
       throw error;
     });
   };
-  const offer = offerOf(deps.wire?.mode ?? 'none');
+  const offer = offerOf(deps.wire?.mode ?? 'none', step.flags);
   const ready = await (offer ? offered(start, offer) : start());
   const direct = openDirectSender(deps.bulk, {
     dataSubject: subjects.data(host, target, transfer),

@@ -6,14 +6,14 @@ import { createZfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { openArrivals } from '../../services/receiver/arrivals.ts';
+import { noBaseHolds } from '../../services/receiver/base-holds.ts';
 import { beginReceive } from '../../services/receiver/receive.ts';
 import { startChain } from '../../services/sender/chain.ts';
+import { noCursors } from '../../services/sender/cursors.ts';
 import { narrator } from '../../services/sender/narration.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import { makeSimHost } from '../support/sim-host.ts';
-import { noBaseHolds } from '../../services/receiver/base-holds.ts';
-import { noCursors } from '../../services/sender/cursors.ts';
 
 // a rejection that nobody handles fails the run of any test here
 

@@ -83,3 +83,16 @@ test('I11: a receiver asked to drop partial state tells what it would drop, and 
   await fleet.ask(subjects.receive('smos-00', 'abort'), { transfer }, receiveAbortedSchema);
   expect(await token(target)).toBe(resumeToken);
 });
+
+test('I5: what another host’s seed of the same name has left is not dropped for this one’s', async () => {
+  const { fleet, target } = await usePartial();
+  const other = await fleet.host('smos-02');
+  await other.zpool('create', 'zones');
+  await other.zfs('create', 'zones/test');
+  await other.zfs('snapshot', 'zones/test@a');
+  await fleet.start('sender', other);
+  const before = await token(target);
+  const job = await fleet.send('smos-02', { dataset: 'zones/test', to: { host: 'smos-00' } });
+  expect(job).toMatchObject({ state: 'failed', error: { code: 'EXISTS' } });
+  expect(await token(target)).toBe(before);
+});

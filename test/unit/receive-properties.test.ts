@@ -140,3 +140,10 @@ test('what a chain begins with is remembered, on whatever it makes', () => {
     expect(set).toEqual({ readonly: 'on', 'zpsend:stream': '7:raw' });
   }
 });
+
+test('the encryption of the source is left out of a plain stream with properties that makes a dataset, and only there', () => {
+  const excluded = (more: Partial<ReceiveStart>) => receiveProperties(start(more), undefined, configured).exclude;
+  expect(excluded({ props: true })).toContain('encryption');
+  for (const more of [{}, { raw: true, props: true }, { props: true, from: { guid: '1' } }])
+    expect(excluded(more)).not.toContain('encryption');
+});

@@ -12,7 +12,8 @@ const z = lab(512 * MIB);
 const source = `${z.source}/data`;
 const place = `${z.target}/backup`;
 
-const start = (service: 'sender' | 'receiver', host: string) => startHere(z, server().url, service, host, ordinaryUser);
+const start = (service: 'sender' | 'receiver', host: string) =>
+  startHere(z, server().url, service, host, {}, ordinaryUser);
 let receiver: ServiceProcess;
 let sender: ServiceProcess;
 beforeAll(async () => {
