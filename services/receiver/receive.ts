@@ -185,18 +185,14 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     release() {
       clearTimeout(killer);
       clearTimeout(waiting);
-      fed(giveBack(), () => ({ type: 'released' }));
+      fed(
+        (lease?.release() ?? Promise.resolve()).then(() => ({ type: 'released' })),
+        () => ({ type: 'released' }),
+      );
+      // last, so that the lock is given back whatever becomes of it
+      direct?.close();
     },
   };
-
-  async function giveBack(): Promise<ReceiveEvent> {
-    try {
-      direct?.close();
-    } finally {
-      await lease?.release();
-    }
-    return { type: 'released' };
-  }
 
   async function look(): Promise<ReceiveEvent> {
     const chained =
