@@ -133,11 +133,11 @@ function plainFlags({ source: { host: from, dataset }, host, wish, begun, featur
       { details: { host, dataset: begun.dataset } },
     );
   }
-  const embed = wish.embed ?? (begun ? had('embed') : can('embedded_data')) ?? false;
   const compressed = wish.compressed ?? had('compressed') ?? can('lz4_compress', 'zstd_compress');
   const chosen: [StreamFlag, boolean | undefined][] = [
     ['large-block', largeBlock],
-    ['embed', embed],
+    // never unasked: on some releases it loses the spill blocks of long symlinks and attributes (openzfs#18239)
+    ['embed', wish.embed],
     ['compressed', compressed],
     ['props', wish.props],
   ];

@@ -201,7 +201,9 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
         fed(sleep(effect.ms, undefined, { signal: wait.signal }).then((): ChainEvent => ({ type: 'waited' })));
         break;
       case 'report':
-        void report();
+        report().catch((thrown) =>
+          deps.log.error(`${order.dataset}: its end could not be told: ${ZpsendError.from(thrown).message}`),
+        );
         break;
     }
   }

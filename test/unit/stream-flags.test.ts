@@ -48,9 +48,9 @@ const onto = (more: Partial<DatasetEntry>, history = '@a,1') => [dataset('p/c', 
 
 describe('a chain that begins', () => {
   it('takes what the target can, and remembers it', () => {
-    expect(flags({})).toBe('large-block,embed,compressed');
+    expect(flags({})).toBe('large-block,compressed');
     const made = planned({});
-    const record = `${source.guid}:large-block,embed,compressed`;
+    const record = `${source.guid}:large-block,compressed`;
     expect(made.ok && made.steps.map((step) => step.record)).toEqual([record, undefined]);
     expect(streamMarkSchema.safeParse(record).success).toBe(true);
   });
@@ -68,18 +68,18 @@ describe('a chain that begins', () => {
   it('of an encrypted dataset is raw, unless asked otherwise', () => {
     expect(flags({ from: [secret] })).toBe('raw');
     expect(flags({ from: [dataset('t/c', '@a,1', locked)] })).toBe('raw');
-    expect(flags({ from: [secret], wish: { raw: false } })).toBe('large-block,embed,compressed');
+    expect(flags({ from: [secret], wish: { raw: false } })).toBe('large-block,compressed');
     expect(flags({ from: [secret], features: ['large_blocks'] })).toBe('UNSUPPORTED');
   });
 
   it('of a dataset that is not encrypted is as without --raw', () => {
-    expect(flags({ wish: { raw: true } })).toBe('large-block,embed,compressed');
+    expect(flags({ wish: { raw: true } })).toBe('large-block,compressed');
   });
 
   it('takes what is asked for', () => {
     expect(flags({ wish: { largeBlock: false, embed: false, compressed: false } })).toBe('-');
     expect(flags({ features: [], wish: { compressed: true } })).toBe('compressed');
-    expect(flags({ wish: { props: true, embed: false } })).toBe('large-block,compressed,props');
+    expect(flags({ wish: { props: true, embed: true } })).toBe('large-block,embed,compressed,props');
     expect(flags({ from: [secret], wish: { props: true } })).toBe('raw,props');
   });
 
@@ -93,9 +93,7 @@ describe('a chain that goes on', () => {
   it('keeps what it began with, whatever the target can by now', () => {
     expect(flags({ onto: onto(mark('')) })).toBe('-');
     expect(flags({ onto: onto(mark('large-block')) })).toBe('large-block');
-    expect(flags({ onto: onto(mark('large-block,embed,compressed')), features: [] })).toBe(
-      'large-block,embed,compressed',
-    );
+    expect(flags({ onto: onto(mark('large-block,embed,compressed')), features: [] })).toBe('large-block,compressed');
     expect(flags({ from: [secret], onto: onto({ ...locked, ...mark('raw', secret.guid) }) })).toBe('raw');
   });
 
@@ -197,7 +195,7 @@ describe('what contradicts itself is refused', () => {
 
   it('properties of an encrypted dataset that is not raw, as zfs has it', () => {
     expect(flags({ from: [secret], wish: { props: true, raw: false } })).toBe('BAD_REQUEST');
-    expect(flags({ wish: { props: true, raw: false } })).toBe('large-block,embed,compressed,props');
+    expect(flags({ wish: { props: true, raw: false } })).toBe('large-block,compressed,props');
   });
 });
 
