@@ -55,7 +55,7 @@ describe('a raw tree', () => {
     expect(clone).toEqual(fine);
   });
 
-  test('has an encryption root in each dataset, and of a clone the one of its origin (openzfs#15687)', () => {
+  test('edge case 10: has an encryption root in each dataset, and of a clone the one of its origin (openzfs#15687)', () => {
     expect(roots(to)).toEqual([
       `${to}\tunavailable\t${to}`,
       `${to}/clone\tunavailable\t${to}/kid`,
@@ -100,7 +100,7 @@ describe('raw and plain on one target (openzfs#12014)', () => {
     expect(move(['-w', '-i', '#1', `${enc}@2`], `${raw}@2`)).toEqual(fine);
   });
 
-  test('a plain stream onto a raw one is taken once its key is loaded, and no raw one after it', () => {
+  test('edge case 8: a plain stream onto a raw one is taken once its key is loaded, and no raw one after it', () => {
     const to = place();
     expect(move(['-w', `${enc}@1`], `${to}@1`)).toEqual(fine);
     z.ok('load-key', '-L', keyfile, to);
@@ -108,7 +108,7 @@ describe('raw and plain on one target (openzfs#12014)', () => {
     expect(move(['-w', '-i', '@2', `${enc}@3`], `${to}@3`).stderr).toBe(mismatch);
   });
 
-  test('a snapshot of its own, even an empty one, stops a raw one and not a plain one (openzfs#15314)', () => {
+  test('edge case 9: a snapshot of its own, even an empty one, stops a raw one and not a plain one (openzfs#15314)', () => {
     const [raw, plain] = [place(), place()];
     move(['-w', `${enc}@1`], `${raw}@1`);
     move([`${enc}@1`], `${plain}@1`);
@@ -130,7 +130,7 @@ describe('raw and plain on one target (openzfs#12014)', () => {
 });
 
 describe('large blocks (openzfs#6224)', () => {
-  test('once sent with -L, it goes on only with -L', () => {
+  test('edge case 19: once sent with -L, it goes on only with -L', () => {
     const to = place();
     expect(move(['-L', `${big}@1`], `${to}@1`)).toEqual(fine);
     expect(move(['-i', '@1', `${big}@2`], `${to}@2`).stderr).toBe(

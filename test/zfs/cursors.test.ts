@@ -47,7 +47,7 @@ function snapshot(name: string, bytes: number): string {
   return zfs.value('guid', `${source}@${name}`);
 }
 
-test('with every source snapshot destroyed the next incremental arrives, and what it starts from is held on the target', async () => {
+test('edge case 24: with every source snapshot destroyed the next incremental arrives, and what it starts from is held on the target', async () => {
   const fleet = await useFleet(server().url);
   snapshot('a', 100_000);
   const guid = snapshot('b', 100_000);

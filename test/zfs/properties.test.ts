@@ -55,7 +55,7 @@ test('a request may not set what the receiver does not let it', async () => {
   expect(zfs.zfs('list', `${zfs.target}/set`).exit).toBe(1);
 });
 
-test('a stream with properties, that nobody announced, decides nothing of this host', async () => {
+test('edge case 13: a stream with properties, that nobody announced, decides nothing of this host', async () => {
   const source = `${zfs.source}/props`;
   zfs.ok('create', '-o', 'mountpoint=/etc', '-o', 'canmount=noauto', '-o', 'exec=off', '-o', 'atime=off', source);
   zfs.ok('snapshot', `${source}@1`);
