@@ -148,6 +148,7 @@ const expected: Partial<Record<Code, string[]>> = {
     'hold: as an ordinary user',
     'create: as an ordinary user',
     'bookmark: as an ordinary user',
+    'destroy: bookmark as an ordinary user',
     'receive: abort as an ordinary user',
     'module: /dev/zfs not open to ordinary users',
     'destroy: as an ordinary user',
