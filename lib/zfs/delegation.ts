@@ -74,7 +74,7 @@ const quoted = (name: string): string => (/^[\w./:-]+$/.test(name) ? name : `"${
 
 /**
  * The `zfs allow` command that gives an ordinary user what this command of ours needs, ready to be run; undefined where nothing
- * can be given. The permissions are those of docs/delegation.md, found by trying each on OpenZFS 2.1 and 2.3.
+ * can be given. The permissions are those of docs/delegation.md, zfs-allow(8), and what the kernel checks (zfs_ioctl.c).
  * @param argv of `zfs`, as it was run
  */
 export function allowLine(argv: readonly string[], user: string): string | undefined {
