@@ -5,6 +5,7 @@ import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import type { Log } from '../host/log.ts';
+import { baseTag } from './base-hold.ts';
 import { isRenamed } from './conflicts.ts';
 
 interface Deps {
@@ -38,7 +39,8 @@ async function rollBack({ zfs, host, log }: Deps, clearing: Rollback, { discard,
   const full = (entry: SnapshotEntry): string => `${name}@${entry.name}`;
   const held = going.filter(({ userrefs }) => userrefs > 0).map(full);
   const holds = held.length > 0 ? await zfs.holds(held) : [];
-  const foreign = holds.find(({ tag }) => !tag.startsWith('zpsend:'));
+  // a job of a sender on this host may run from it, and a person may have chosen any tag
+  const foreign = holds.find(({ tag }) => tag !== baseTag);
   if (foreign) throw heldBy(foreign, host);
   const commands: (() => Promise<unknown>)[] = [
     ...(discard ? [() => zfs.abortReceive(name)] : []),

@@ -131,11 +131,11 @@ test('rollback: the plan lists what goes, that goes and nothing else, and the re
   });
   expect(await there(target), 'a plan changes nothing').toEqual(diverged);
 
-  await target.zfs('hold', 'zpsend:left', 'zones/back/test@x');
+  await target.zfs('hold', 'zpsend:base', 'zones/back/test@x');
   expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'done', done: 1 });
   expect(await there(target)).toEqual(['test', 'test@a', 'test@b', 'test@c']);
   expect(await ran(target)).toEqual([
-    'release zpsend:left zones/back/test@x',
+    'release zpsend:base zones/back/test@x',
     'destroy zones/back/test@x,y',
     'rollback zones/back/test@b',
   ]);
@@ -151,21 +151,24 @@ test('rollback: the plan lists what goes, that goes and nothing else, and the re
   await expectUnlocked(fleet);
 });
 
-test('rollback: a hold of somebody else’s keeps everything as it is, and is named', async () => {
-  const pair = await usePair();
-  const { fleet, target, source } = pair;
-  await fleet.start('receiver', target, await allowing('rollback'));
-  await fleet.start('sender', source);
-  await diverge(pair);
-  await target.zfs('hold', 'zpsend:left', 'zones/back/test@x');
-  await target.zfs('hold', 'keep', 'zones/back/test@y');
-  const job = await fleet.send('smos-01', ask('rollback'));
-  expect(job).toMatchObject({ state: 'failed', done: 0, error: { code: 'DIVERGED' } });
-  expect(job.error?.message).toContain('zones/back/test@y on smos-00 is held by "keep"');
-  expect(await there(target)).toEqual(diverged);
-  expect(await ran(target), 'its own hold stays too').toEqual([]);
-  await expectUnlocked(fleet);
-});
+test.each(['keep', 'zpsend:abcdefghij'])(
+  'rollback: a hold of somebody else’s, or of a job, keeps everything as it is, and is named: %s',
+  async (tag) => {
+    const pair = await usePair();
+    const { fleet, target, source } = pair;
+    await fleet.start('receiver', target, await allowing('rollback'));
+    await fleet.start('sender', source);
+    await diverge(pair);
+    await target.zfs('hold', 'zpsend:base', 'zones/back/test@x');
+    await target.zfs('hold', tag, 'zones/back/test@y');
+    const job = await fleet.send('smos-01', ask('rollback'));
+    expect(job).toMatchObject({ state: 'failed', done: 0, error: { code: 'DIVERGED' } });
+    expect(job.error?.message).toContain(`zones/back/test@y on smos-00 is held by "${tag}"`);
+    expect(await there(target)).toEqual(diverged);
+    expect(await ran(target), 'its own hold stays too').toEqual([]);
+    await expectUnlocked(fleet);
+  },
+);
 
 test('I5, I11: nothing goes before the first frame, and nothing at all where a snapshot was made since the plan', async () => {
   const pair = await usePair();
