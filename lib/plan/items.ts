@@ -5,7 +5,6 @@ import { startFromAside } from './aside.ts';
 import { blockedBy, type CloneContext, heldBy, originInside, promotedStart, seedStart } from './clones.ts';
 import { datasetSteps } from './dataset-steps.ts';
 import { keyNotes } from './encryption-roots.ts';
-import { foreignPartial, isForeignPartial } from './foreign-partial.ts';
 import { damaged } from './listing.ts';
 import type { Item, Matched } from './matching.ts';
 import { targetRoot } from './naming.ts';
@@ -80,7 +79,6 @@ export function planItems(
     const obstacle = parent && !hasRoom ? context.refusalOf(parent) : undefined;
     if (parent && obstacle) return blockedBy(item, parent, obstacle, 'lies below it');
     if (item.formerly !== undefined) return renamed(item, item.formerly, source.host, target.host);
-    if (existing && isForeignPartial(existing, dataset, target)) return foreignPartial(item, target.host);
     const plan = datasetSteps({
       source: { host: source.host, dataset },
       target: { host: target.host, name: item.target, dataset: existing },

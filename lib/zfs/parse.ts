@@ -13,6 +13,8 @@ export interface Seen {
   /** Absent where nothing is encrypted. */
   keystatus?: 'available' | 'unavailable';
   resumeToken?: string;
+  /** What the chain of a dataset began with, its own or inherited (schemas/stream.ts). */
+  stream?: string;
   /** Bytes: of a dataset, since its newest snapshot; of a snapshot, since the one before; 0 of a bookmark. */
   written: number;
   /** Number of user holds. */
@@ -146,6 +148,7 @@ export function parseSeen(stdout: string, columns: readonly Column[]): Seen[] {
     if (type !== 'filesystem' && type !== 'volume' && type !== 'snapshot' && type !== 'bookmark') return;
     const keystatus = keystatusOf(field(fields, 'keystatus'));
     const resumeToken = present(field(fields, 'receive_resume_token'));
+    const stream = markOf(field(fields, 'zpsend:stream'));
     seen.push({
       name: field(fields, 'name') ?? '',
       type,
@@ -153,6 +156,7 @@ export function parseSeen(stdout: string, columns: readonly Column[]): Seen[] {
       createtxg: field(fields, 'createtxg') ?? '',
       ...(keystatus && { keystatus }),
       ...(resumeToken && { resumeToken }),
+      ...(stream && { stream }),
       written: bytes(field(fields, 'written')),
       userrefs: bytes(field(fields, 'userrefs')),
     });

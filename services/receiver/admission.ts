@@ -1,13 +1,13 @@
 import type { Seen } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf, isWithin, leafOf } from '../../schemas/names.ts';
+import { datasetOf, isWithin, leafOf, parentOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { namesOfClearing, viewAfter } from './conflicts.ts';
 import { ancestorsOf, missingParents } from './parents.ts';
 
 /** What `zfs list` shows of the names that matter to one receive; what does not exist is absent. */
-export type View = Pick<Seen, 'name' | 'type' | 'guid' | 'keystatus' | 'resumeToken'>;
+export type View = Pick<Seen, 'name' | 'type' | 'guid' | 'keystatus' | 'resumeToken' | 'stream'>;
 
 interface Allowed {
   readonly allow: readonly Pick<ReceiveConfig['allow'][number], 'from' | 'into'>[];
@@ -60,6 +60,20 @@ export function namesToLookAt(start: ReceiveStart): string[] {
   return [...new Set([...names, ...namesOfClearing(start, names)])];
 }
 
+/**
+ * Was the seed that left partial state another dataset's? Hosts with datasets of one name may be allowed into one place. The
+ * mark tells, unless it is inherited from the dataset above.
+ */
+function isForeign(
+  { record }: ReceiveStart,
+  { name, resumeToken, stream }: View,
+  seen: ReadonlyMap<string, View>,
+): boolean {
+  if (resumeToken === undefined || record === undefined || stream === undefined) return false;
+  const [ours, theirs] = [record, stream].map((mark) => mark.split(':', 1)[0]);
+  return ours !== theirs && stream !== seen.get(parentOf(name) ?? '')?.stream;
+}
+
 /** What comes before `zfs receive`. */
 export interface Admission {
   /** The resume token of an interrupted receive, if there is one. */
@@ -102,6 +116,14 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
     throw new ZpsendError(
       'KEY_REQUIRED',
       `the key of ${start.dataset} on ${host} is not loaded there, so nothing can be written into it: zfs load-key ${start.dataset}`,
+      { dataset: start.dataset },
+    );
+  }
+  if (dataset && start.partial === 'discard' && isForeign(start, dataset, byName)) {
+    throw new ZpsendError(
+      'EXISTS',
+      `${start.dataset} on ${host} holds what an interrupted receive of another dataset than ${datasetOf(start.to.name)} on ` +
+        `${start.source} has left, which is not dropped unasked: finish that one, or zfs receive -A ${start.dataset}`,
       { dataset: start.dataset },
     );
   }

@@ -235,3 +235,24 @@ describe('missing parents of a new dataset', () => {
     );
   });
 });
+
+describe('partial state that a sender wants dropped', () => {
+  const dropping = { ...full, partial: 'discard', record: '7:' } as const;
+  const left = (stream?: string) =>
+    filesystem(full.dataset, { resumeToken: '1-abc', ...(stream !== undefined && { stream }) });
+  const above = (stream?: string) =>
+    filesystem(full.dataset.slice(0, full.dataset.lastIndexOf('/')), stream === undefined ? {} : { stream });
+
+  test('stays where another dataset’s seed has left it', () => {
+    expect(code(() => checkView(dropping, 'smos-00', [above(), left('4711:')], anywhere))).toBe('EXISTS');
+  });
+
+  test('goes where it is of this dataset, bears no mark, or only an inherited one', () => {
+    for (const seen of [
+      [above(), left('7:raw')],
+      [above(), left()],
+      [above('4711:'), left('4711:')],
+    ])
+      expect(checkView(dropping, 'smos-00', seen, anywhere)).toMatchObject({ token: '1-abc' });
+  });
+});

@@ -93,37 +93,6 @@ describe("a clone's origin on the target", () => {
   });
 });
 
-describe('what an interrupted seed has left', () => {
-  const source = new PoolModel('src', 'z').run('create z/p', 'snapshot z/p@now');
-  const guid = source.inventory().datasets.find(({ name }) => name === 'z/p')?.guid;
-  const left = (mark: string | undefined, above?: string) => {
-    const { host, datasets } = emptyTarget().run('create tank/p').inventory();
-    const marked = datasets.map((dataset) => {
-      if (dataset.name !== 'tank/p') return { ...dataset, ...(above !== undefined && { stream: above }) };
-      return { ...dataset, resumeToken: '1-abc', ...(mark !== undefined && { stream: mark }) };
-    });
-    return plan({ dataset: 'z/p', to: { host: 'dst', dataset: 'tank/p' } }, source.inventory(), {
-      host,
-      datasets: marked,
-    });
-  };
-
-  it('of another dataset is never dropped, whatever that is called', () => {
-    expect(left('4711:')).toMatchObject({
-      ok: false,
-      error: {
-        code: 'EXISTS',
-        message: expect.stringMatching(/of another dataset than z\/p .* zfs receive -A tank\/p on dst/),
-      },
-    });
-  });
-
-  it('of this one goes on; so does what bears no mark, or inherits one', () => {
-    for (const result of [left(`${guid}:`), left(undefined), left('4711:', '4711:')])
-      expect(result).toMatchObject({ ok: true, steps: [{ type: 'full' }] });
-  });
-});
-
 describe('what a package says of itself', () => {
   it('names the dataset whose place a placeholder takes', () => {
     const source = new PoolModel('src', 'z').run(
