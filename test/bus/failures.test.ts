@@ -200,6 +200,8 @@ test('all jobs are told of however many were refused, and one by its id with its
   await source.zfs('snapshot', 'zones/other@one');
   const jobs: string[] = [];
   for (let n = 0; n < 16; n += 1) jobs.push(await fleet.begin('smos-01', body));
+  // as many as a sender runs at a time: more wait until these have ended
+  const ended = await Promise.all(jobs.map((job) => fleet.ended('smos-01', job)));
   // what is long in a package's job
   const pattern = 'none'.repeat(60);
   const exclude = Array.from({ length: 32 }, (_, n) => `${pattern}${n}`);
@@ -210,7 +212,6 @@ test('all jobs are told of however many were refused, and one by its id with its
   for (let n = 0; n < 16; n += 1) others.push(await fleet.begin('smos-01', long));
   const [first] = await Promise.all(others.map((job) => fleet.ended('smos-01', job)));
   expect(first?.notes).toHaveLength(32);
-  const ended = await Promise.all(jobs.map((job) => fleet.ended('smos-01', job)));
   expect(ended[0]).toMatchObject({ state: 'failed', error: { code: 'DIVERGED' } });
   expect(ended[0]?.evidence?.sourceOnly).toHaveLength(500);
   const all = await fleet.ask(subjects.send('smos-01', 'status'), {}, sendStatusSchema);
