@@ -27,9 +27,9 @@ test('I9: a package of 300 steps killed three times at random points is complete
   for (let kill = 0; kill < 3; kill++) {
     const sender = await fleet.start('sender', source);
     const job = await fleet.begin('smos-01', request);
-    const point = 1 + Math.floor(Math.random() * 70);
+    const point = 1 + Math.floor(Math.random() * 60);
     await expect
-      .poll(async () => (await fleet.status('smos-01', job))?.done ?? 0, { timeout: 60_000, interval: 20 })
+      .poll(async () => (await fleet.status('smos-01', job))?.done ?? 0, { timeout: 240_000, interval: 100 })
       .toBeGreaterThan(point);
     arrived += (await fleet.status('smos-01', job))?.done ?? 0;
     await sender.end('SIGKILL');
@@ -45,4 +45,4 @@ test('I9: a package of 300 steps killed three times at random points is complete
   expect(await source.zfs('holds', '-H', ...held)).toBe('');
   const locks = await openLocks(fleet.bus, 4);
   await expect.poll(() => locks.list(), { timeout: 20_000 }).toEqual([]);
-}, 300_000);
+}, 900_000);
