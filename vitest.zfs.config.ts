@@ -5,9 +5,9 @@ export default defineConfig({
   test: {
     include: ['test/{openzfs-vm,contract,zfs}/**/*.test.ts'],
     globalSetup: ['test/support/nats-server-setup.ts'],
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
-    expect: { poll: { timeout: 60_000 } },
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
+    expect: { poll: { timeout: 180_000 } },
     // one set of kernel modules, pools and module parameters for all
     fileParallelism: false,
     // one worker for all files: starting Node and reading the modules anew takes most of a minute there
