@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/{unit,bus,contract,pack}/**/*.test.ts'],
     globalSetup: ['test/support/nats-server-setup.ts'],
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     // two cores: each bus test file starts servers and services of its own
     maxWorkers: 2,

@@ -254,7 +254,7 @@ test('I1, I11: a start alone changes nothing, a second one is LOCKED by the firs
   });
   const locks = await openLocks(fleet.bus, 4);
   expect(await locks.list()).toMatchObject([{ dataset: 'zones/back/new', source: 'smos-01', transfer: 'transfer1' }]);
-  await expect.poll(() => locks.list(), { timeout: 20_000 }).toEqual([]);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
   expect(await receives(target)).toBe(0);
   await expectStillServing(house, before);
   expect(await receives(target)).toBe(1);

@@ -120,7 +120,7 @@ test('a sender told to stop ends its job, and leaves no hold and no lock', async
   expect(await sender.end('SIGTERM')).toBe(0);
   expect(await holds(source, 'a')).toBe('');
   const locks = await openLocks(fleet.bus, 4);
-  await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
 });
 
 test('a receiver told to stop keeps the partial state and gives the lock back; the next one goes on', async () => {

@@ -114,7 +114,7 @@ describe('zpsend send', () => {
     expect([exitCode, stderr]).toEqual([130, expect.stringContaining('zpsend: ABORTED: ')]);
     expect(stdout).toMatch(/failed after 0 of 1 step/);
     expect((await source.zfs('holds', '-H', 'zones/test@a')).trim()).toBe('');
-    await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
   });
 });
 

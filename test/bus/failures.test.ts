@@ -48,7 +48,7 @@ const snapshots = (host: SimHost): Promise<string> => host.zfs('list', '-Hp', '-
 async function expectClean({ fleet, source, target }: Pair): Promise<void> {
   expect(await source.zfs('holds', '-H', 'zones/test@one')).toBe('');
   const locks = await openLocks(fleet.bus, 4);
-  await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
   expect(await snapshots(target)).toBe('');
 }
 
@@ -183,7 +183,7 @@ test('a snapshot whose name is too long below its target is BAD_REQUEST before a
   expect(job.error?.message).toContain('longer than 255 characters');
   expect(await source.zfs('holds', '-H', 'zones/test@one')).toBe('');
   const locks = await openLocks(fleet.bus, 4);
-  await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
   expect(await receiver.end()).toBe(0);
 });
 

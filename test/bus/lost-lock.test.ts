@@ -61,7 +61,7 @@ async function expectArrived({ fleet, source, target }: Pair, job: string): Prom
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'done', done: 1 });
   const guids = (host: SimHost) => host.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name,guid', 'zones/test');
   expect(await guids(target)).toBe(await guids(source));
-  await expect.poll(async () => (await openLocks(fleet.bus, 30)).list(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(async () => (await openLocks(fleet.bus, 30)).list(), { timeout: 30_000 }).toEqual([]);
 }
 
 test.each<[string, (kv: KV) => Promise<unknown>]>([

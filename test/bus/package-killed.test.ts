@@ -44,5 +44,5 @@ test('I9: a package of 300 steps killed three times at random points is complete
   const held = (await listed(source)).map((line) => line.split('\t')[0] ?? '');
   expect(await source.zfs('holds', '-H', ...held)).toBe('');
   const locks = await openLocks(fleet.bus, 4);
-  await expect.poll(() => locks.list(), { timeout: 20_000 }).toEqual([]);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
 }, 900_000);

@@ -69,7 +69,7 @@ const holds = async (host: SimHost, root: string): Promise<string> =>
 async function expectClean({ fleet, source }: Pair): Promise<void> {
   expect(await holds(source, 'pool')).toBe('');
   const locks = await openLocks(fleet.bus, 4);
-  await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
 }
 
 const statesOf = (job: Job | undefined): Record<string, string> =>

@@ -56,5 +56,5 @@ export async function begin(fleet: Fleet, what: Spoken): Promise<Talk> {
 
 export async function expectUnlocked(fleet: Fleet): Promise<void> {
   const locks = await openLocks(fleet.bus, 4);
-  await expect.poll(() => locks.list(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
 }
