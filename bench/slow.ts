@@ -1,6 +1,7 @@
 import { request } from '../lib/bus/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { jobAbortedSchema, sendStatusSchema } from '../schemas/job.ts';
+import { forget } from './forget.ts';
 import { watch } from './processes.ts';
 import { startServices, type World } from './world.ts';
 
@@ -31,6 +32,6 @@ export async function measureSlowPool(world: World, seconds: number): Promise<Sl
     return { seconds, sent: jobs[0]?.bytes ?? 0, rss };
   } finally {
     await services.stop();
-    await target.zfs('destroy', '-r', dataset).catch(() => {});
+    await forget(target, dataset);
   }
 }

@@ -1,4 +1,5 @@
 import type { NatsServer } from '../lib/nats-server/start.ts';
+import { forget } from './forget.ts';
 import { throughPipe, throughSsh } from './pipes.ts';
 import { watch } from './processes.ts';
 import type { Sshd } from './ssh.ts';
@@ -18,11 +19,6 @@ export interface StreamRow {
 const dataset = 'tank/big';
 const snapshot = `${dataset}@one`;
 
-/** The same dataset is sent anew for each run. */
-async function forget(world: World): Promise<void> {
-  await world.target.zfs('destroy', '-r', dataset).catch(() => {});
-}
-
 /** @param more environment of the sender, and what is asked of it besides */
 async function throughServices(
   world: World,
@@ -37,7 +33,8 @@ async function throughServices(
       receiver: () => [services.receiver],
     });
     const began = performance.now();
-    await services.send(dataset, more.request);
+    const job = await services.send(dataset, more.request);
+    if (job.done !== 1) throw new Error(`${job.done} snapshots were sent, not one`);
     return { seconds: (performance.now() - began) / 1000, usages: usages() };
   } finally {
     await services.stop();
@@ -70,11 +67,11 @@ export async function measureStreams(
   const runs = new Map<string, Run[]>(Object.keys(ways).map((way) => [way, []]));
   for (let round = 0; round < rounds; round += 1) {
     for (const [way, run] of Object.entries(ways)) {
-      await forget(world);
+      await forget(world.target, dataset);
       runs.get(way)?.push(await run());
     }
   }
-  await forget(world);
+  await forget(world.target, dataset);
   return [...runs].map(([way, all]) => rowOf(way, all, bytes / 1e9));
 }
 

@@ -1,0 +1,15 @@
+import { isWithin } from '../schemas/names.ts';
+import type { SimHost } from '../test/support/sim-host.ts';
+
+/** Destroys a dataset with its snapshots, also those that a receiver holds as the base of its next incremental. */
+export async function forget(host: SimHost, dataset: string): Promise<void> {
+  const names = (await host.zfs('list', '-H', '-t', 'all', '-o', 'name')).split('\n');
+  const own = names.filter((name) => isWithin(name.split('@')[0] ?? '', dataset));
+  if (own.length === 0) return;
+  const snapshots = own.filter((name) => name.includes('@'));
+  const holds = snapshots.length > 0 ? await host.zfs('holds', '-H', ...snapshots) : '';
+  for (const [snapshot, tag] of holds.split('\n').map((line) => line.split('\t'))) {
+    if (snapshot && tag) await host.zfs('release', tag, snapshot);
+  }
+  await host.zfs('destroy', '-r', dataset);
+}
