@@ -15,12 +15,16 @@ export const allowedConflictSchema = conflictPolicySchema.exclude(['refuse']);
 /** Snapshots that one rollback destroys at most, so that a step fits in a message. */
 export const maxDestroys = 1000;
 
+const namedSchema = z.strictObject({ name: leafSchema, guid: guidSchema });
+
 const rollbackSchema = z.strictObject({
   kind: z.literal('rollback'),
   /** The target's snapshot that becomes its newest. */
   to: z.strictObject({ name: snapshotSchema, guid: guidSchema }),
   /** All that is newer, oldest first, by names without their dataset; none where only something was written since. */
-  destroys: z.array(z.strictObject({ name: leafSchema, guid: guidSchema })).max(maxDestroys),
+  destroys: z.array(namedSchema).max(maxDestroys),
+  /** The target's own cursor bookmarks that are newer, by names without their dataset: ZFS goes back over no bookmark. */
+  cursors: z.array(namedSchema).max(maxDestroys).optional(),
 });
 
 const renameSchema = z.strictObject({

@@ -38,6 +38,7 @@ export const verifiedDatasetSchema = z.strictObject({
   /**
    * - `equal`: the target has the newest snapshot, and all that both have is equal
    * - `behind`: the same, but newer snapshots are not there yet
+   * - `diverged`: newer snapshots are not there and cannot be sent as they are: the target has newer ones of its own
    * - `different`: a snapshot of one name has two guids, or contents differ
    * - `unrelated`: both have snapshots and none in common
    * - `unread`: contents were to be compared, and of some they could not be
@@ -46,7 +47,18 @@ export const verifiedDatasetSchema = z.strictObject({
    * - `unnamed`: the source's dataset has not the named snapshot
    * - `empty`: the source's dataset has no snapshots
    */
-  state: z.enum(['equal', 'behind', 'different', 'unrelated', 'unread', 'missing', 'extra', 'unnamed', 'empty']),
+  state: z.enum([
+    'equal',
+    'behind',
+    'diverged',
+    'different',
+    'unrelated',
+    'unread',
+    'missing',
+    'extra',
+    'unnamed',
+    'empty',
+  ]),
   newestCommon: leafSchema.optional(),
   snapshots: z.array(verifiedSnapshotSchema),
 });

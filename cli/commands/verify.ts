@@ -93,6 +93,7 @@ function tell(cli: Cli, output: VerifyOutput, options: Options): number {
 const verdicts: Record<VerifiedDataset['state'], Code | undefined> = {
   equal: undefined,
   behind: 'NO_SUCH_SNAPSHOT',
+  diverged: 'DIVERGED',
   different: 'DIVERGED',
   unrelated: 'DIVERGED',
   unread: 'UNSUPPORTED',

@@ -35,7 +35,7 @@ export const untouchedNote = ({ dataset, target }: DatasetPlan, clearing: Cleari
   };
 };
 
-function rollbackWords(name: string, { to, destroys }: Rollback, { host, datasets }: Inventory): string {
+function rollbackWords(name: string, { to, destroys, cursors }: Rollback, { host, datasets }: Inventory): string {
   const there = datasets.find((dataset) => dataset.name === name);
   const going = new Set(destroys.map(({ guid }) => guid));
   const held = there?.snapshots.filter(({ guid, userrefs }) => going.has(guid) && userrefs > 0) ?? [];
@@ -43,6 +43,7 @@ function rollbackWords(name: string, { to, destroys }: Rollback, { host, dataset
     `${name} on ${host} is rolled back to @${to.name.slice(datasetOf(to.name).length + 1)}`,
     destroys.length > 0 ? `${namesOf(destroys)} there will be DESTROYED` : 'no snapshot is destroyed',
     ...(there?.written ? [`the ${there.written} bytes written there since the newest snapshot will be lost`] : []),
+    ...(cursors ? [`${namesOf(cursors, '#')} there, of what ${name} is sent on to, is removed`] : []),
     ...(held.length > 0 ? [`${namesOf(held)} has a hold, and only a hold of zpsend's own is released`] : []),
   ];
   return parts.join('; ');
@@ -57,9 +58,9 @@ function renameWords(dataset: string, name: string, rename: Rename, { first, tar
   return `${from} on ${target.host} is renamed to ${to} with all it has, and ${name} ${anew}; nothing is lost`;
 }
 
-const namesOf = (entries: readonly { name: string }[]): string =>
+const namesOf = (entries: readonly { name: string }[], sigil: '@' | '#' = '@'): string =>
   someOf(
     entries.map((entry) => entry.name),
-    '@',
+    sigil,
     mostNames,
   );

@@ -9,10 +9,12 @@ export function cleared(listing: Inventory, clearing: Clearing): Inventory {
   }
   const name = datasetOf(clearing.to.name);
   const gone = new Set(clearing.destroys.map(({ guid }) => guid));
+  const cursors = new Set(clearing.cursors?.map((mark) => mark.name));
   const rolledBack = (dataset: DatasetEntry): DatasetEntry => ({
     ...dataset,
     written: 0,
     snapshots: dataset.snapshots.filter(({ guid }) => !gone.has(guid)),
+    bookmarks: dataset.bookmarks.filter((mark) => !cursors.has(mark.name)),
   });
   return { ...listing, datasets: listing.datasets.map((one) => (one.name === name ? rolledBack(one) : one)) };
 }

@@ -1,6 +1,7 @@
 import { maxDestroys, type Rollback } from '../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { type Base, basesOf } from './bases.ts';
+import { isCursor } from './cursor-name.ts';
 import { isModified } from './evidence.ts';
 import { isAfter } from './txg.ts';
 
@@ -10,6 +11,7 @@ export type Found<C> = { clearing: C } | { why: string };
 /**
  * The target's dataset back to the newest common snapshot: what is newer there by its own createtxg goes, listed by guid, and
  * whatever was written since. Nothing goes that the source still has, in whatever dataset: a promotion may have moved it.
+ * Cursors of what goes go too: whoever the target sends it on to has diverged from it then in any case.
  * @param target with its snapshots oldest first
  * @param listing what else the target has: a snapshot that something was cloned from cannot go
  */
@@ -36,22 +38,27 @@ export function rollbackTo(
   const clone = listing.datasets.find(({ origin }) => origin !== undefined && full.has(origin.name));
   if (clone) return { why: `${clone.name} there is a clone of ${clone.origin?.name}, which would have to go` };
   const marks = target.bookmarks.filter((mark) => isAfter(mark, to));
-  if (marks.length > 0) {
-    const first = `${name}#${marks[0]?.name}`;
-    return { why: `ZFS goes back over no newer bookmark: zfs destroy "${first}" there first` };
+  const foreign = marks.find((mark) => !isCursor(mark));
+  if (foreign) {
+    return { why: `ZFS goes back over no newer bookmark: zfs destroy "${name}#${foreign.name}" there first` };
   }
-  if (newer.length > maxDestroys) {
+  const most = Math.max(newer.length, marks.length);
+  if (most > maxDestroys) {
+    const what = `${most} ${most === newer.length ? 'snapshots' : 'cursor bookmarks'}`;
     return {
-      why: `${newer.length} snapshots would have to go, and more than ${maxDestroys} at once are not destroyed; ${rotateInstead}`,
+      why: `${what} would have to go, and more than ${maxDestroys} at once are not destroyed; ${rotateInstead}`,
     };
   }
   return {
     clearing: {
       kind: 'rollback',
       to: { name: `${name}@${to.name}`, guid: to.guid },
-      destroys: newer.map((entry) => ({ name: entry.name, guid: entry.guid })),
+      destroys: newer.map(named),
+      ...(marks.length > 0 && { cursors: marks.map(named) }),
     },
   };
 }
+
+const named = ({ name, guid }: { name: string; guid: string }) => ({ name, guid });
 
 const rotateInstead = '--conflict rotate moves it aside and loses nothing';

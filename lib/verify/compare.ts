@@ -24,7 +24,7 @@ export function compare(asked: Comparison, source: Inventory, target: Inventory)
     const newestCommon = snapshots.findLast(isCommon)?.source?.name;
     return {
       ...names,
-      state: stateOf(snapshots, asked.snapshot !== undefined),
+      state: stateOf(snapshots, asked.snapshot !== undefined, canGoOn(entry, counterpart)),
       ...(newestCommon !== undefined && { newestCommon }),
       snapshots,
     };
@@ -71,14 +71,21 @@ function matched(source: readonly SnapshotEntry[], target: readonly SnapshotEntr
 /** Do both sides have it? */
 export const isCommon = ({ state }: VerifiedSnapshot): boolean => state === 'equal' || state === 'renamed';
 
-function stateOf(snapshots: readonly VerifiedSnapshot[], isNamed: boolean): VerifiedDataset['state'] {
+/** Is the target's newest snapshot a base at the source, where it may be a bookmark by now? */
+function canGoOn(source: DatasetEntry, target: DatasetEntry | undefined): boolean {
+  const newest = target?.snapshots.at(-1)?.guid;
+  return [...source.snapshots, ...source.bookmarks].some(({ guid }) => guid === newest);
+}
+
+function stateOf(snapshots: readonly VerifiedSnapshot[], isNamed: boolean, goesOn: boolean): VerifiedDataset['state'] {
   const ours = snapshots.filter(({ source }) => source !== undefined);
   if (ours.length === 0) return isNamed ? 'unnamed' : 'empty';
   if (ours.length === snapshots.length && ours.every(({ state }) => state === 'missing')) return 'missing';
   // of one that was named nothing is known of the others
-  if (!isNamed && !ours.some(isCommon)) return 'unrelated';
+  if (!isNamed && !goesOn && !ours.some(isCommon)) return 'unrelated';
   if (ours.some(({ state }) => state === 'different')) return 'different';
-  return toSend(snapshots) > 0 ? 'behind' : 'equal';
+  if (toSend(snapshots) === 0) return 'equal';
+  return goesOn || isNamed ? 'behind' : 'diverged';
 }
 
 /** How many of the source's snapshots are newer than what both have. Older ones that the target lacks are its own affair. */

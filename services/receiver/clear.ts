@@ -1,7 +1,8 @@
+import { isCursor } from '../../lib/plan/cursor-name.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Rename, Rollback } from '../../schemas/conflict.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
+import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import type { Log } from '../host/log.ts';
@@ -35,7 +36,7 @@ export async function clearTarget(deps: Deps, { dataset, before }: ReceiveStart,
 async function rollBack({ zfs, host, log }: Deps, clearing: Rollback, { discard, stopped }: Around): Promise<void> {
   const name = datasetOf(clearing.to.name);
   const [there] = await zfs.list({ dataset: name });
-  const going = goingOf(clearing, there, host);
+  const { snapshots: going, cursors } = goingOf(clearing, there, host);
   const full = (entry: SnapshotEntry): string => `${name}@${entry.name}`;
   const held = going.filter(({ userrefs }) => userrefs > 0).map(full);
   const holds = held.length > 0 ? await zfs.holds(held) : [];
@@ -56,6 +57,11 @@ async function rollBack({ zfs, host, log }: Deps, clearing: Rollback, { discard,
         going.map((entry) => entry.name),
       );
     },
+    // last of all that goes: while a snapshot is there whose cursor it is, whoever has that can still go on from it
+    ...cursors.map((mark) => async () => {
+      log.warn(`removing the cursor bookmark ${name}#${mark.name}, as planned`);
+      await zfs.destroyBookmark(`${name}#${mark.name}`);
+    }),
     async () => {
       if (going.length === 0 && there?.written === 0) return;
       log.warn(`rolling ${name} back to ${clearing.to.name}`);
@@ -65,11 +71,20 @@ async function rollBack({ zfs, host, log }: Deps, clearing: Rollback, { discard,
   for (const command of commands) if (!stopped()) await command();
 }
 
+interface Going {
+  readonly snapshots: readonly SnapshotEntry[];
+  readonly cursors: readonly BookmarkEntry[];
+}
+
 /**
- * What is newer there than the snapshot to go back to, by its own createtxg.
+ * What is newer there than the snapshot to go back to, by its own createtxg: ZFS goes back over no bookmark either.
  * @throws ZpsendError DIVERGED where some of it is not in the plan
  */
-export function goingOf({ to, destroys }: Rollback, there: DatasetEntry | undefined, host: string): SnapshotEntry[] {
+export function goingOf(
+  { to, destroys, cursors = [] }: Rollback,
+  there: DatasetEntry | undefined,
+  host: string,
+): Going {
   const base = there?.snapshots.find(({ guid, name }) => guid === to.guid && `${there.name}@${name}` === to.name);
   if (!there || !base) {
     throw new ZpsendError(
@@ -81,11 +96,15 @@ export function goingOf({ to, destroys }: Rollback, there: DatasetEntry | undefi
       },
     );
   }
-  const newer = there.snapshots.filter(({ createtxg }) => BigInt(createtxg) > BigInt(base.createtxg));
-  const planned = new Set(destroys.map(({ guid }) => guid));
-  const more = newer.filter(({ guid }) => !planned.has(guid));
-  if (more.length === 0) return newer;
-  const names = more.map(({ name }) => `@${name}`).slice(0, 20);
+  const isNewer = ({ createtxg }: { createtxg: string }) => BigInt(createtxg) > BigInt(base.createtxg);
+  const going: Going = { snapshots: there.snapshots.filter(isNewer), cursors: there.bookmarks.filter(isNewer) };
+  const planned = new Set([...destroys.map(({ guid }) => guid), ...cursors.map(({ name }) => name)]);
+  const more = [
+    ...going.snapshots.filter(({ guid }) => !planned.has(guid)).map(({ name }) => `@${name}`),
+    ...going.cursors.filter((mark) => !(planned.has(mark.name) && isCursor(mark))).map(({ name }) => `#${name}`),
+  ];
+  if (more.length === 0) return going;
+  const names = more.slice(0, 20);
   throw new ZpsendError(
     'DIVERGED',
     `${there.name} on ${host} has ${names.join(', ')} since it was planned to go back to ${to.name}, and what is not in the ` +

@@ -1,4 +1,5 @@
 import { type Refusal, refuse } from '../../lib/plan/refusal.ts';
+import type { Rollback } from '../../schemas/conflict.ts';
 import type { Step } from '../../schemas/plan.ts';
 
 /**
@@ -10,8 +11,8 @@ export function beyondPlan(first: readonly Step[], again: readonly Step[]): Refu
   const before = again[0]?.before;
   if (before?.kind !== 'rollback') return undefined;
   const planned = first[0]?.before;
-  const sanctioned = new Set(planned?.kind === 'rollback' ? planned.destroys.map(({ guid }) => guid) : []);
-  const more = before.destroys.filter(({ guid }) => !sanctioned.has(guid)).map(({ name }) => `@${name}`);
+  const sanctioned = new Set(planned?.kind === 'rollback' ? goingIn(planned).map(({ key }) => key) : []);
+  const more = goingIn(before).flatMap(({ key, shown }) => (sanctioned.has(key) ? [] : [shown]));
   if (planned?.kind === 'rollback' && more.length === 0) return undefined;
   const what = more.length > 0 ? `has ${more.slice(0, 20).join(', ')}` : 'was written to';
   return refuse(
@@ -20,3 +21,9 @@ export function beyondPlan(first: readonly Step[], again: readonly Step[]): Refu
     { details: { dataset: again[0]?.target ?? '' } },
   );
 }
+
+/** A snapshot is known by its guid, whatever it is called meanwhile; a cursor's name says its guid and its target. */
+const goingIn = ({ destroys, cursors = [] }: Rollback): { key: string; shown: string }[] => [
+  ...destroys.map(({ name, guid }) => ({ key: guid, shown: `@${name}` })),
+  ...cursors.map(({ name }) => ({ key: name, shown: `#${name}` })),
+];

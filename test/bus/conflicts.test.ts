@@ -132,11 +132,16 @@ test('rollback: the plan lists what goes, that goes and nothing else, and the re
   expect(await there(target), 'a plan changes nothing').toEqual(diverged);
 
   await target.zfs('hold', 'zpsend:base', 'zones/back/test@x');
+  // of what this host sends on to another
+  const guid = await target.zfs('get', '-Hp', '-o', 'value', 'guid', 'zones/back/test@y');
+  const cursor = `zones/back/test#zpsend_far_0123abcd_${guid}`;
+  await target.zfs('bookmark', 'zones/back/test@y', cursor);
   expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'done', done: 1 });
   expect(await there(target)).toEqual(['test', 'test@a', 'test@b', 'test@c']);
   expect(await ran(target)).toEqual([
     'release zpsend:base zones/back/test@x',
     'destroy zones/back/test@x,y',
+    `destroy ${cursor}`,
     'rollback zones/back/test@b',
   ]);
   expect(receiver.log.join('\n')).toMatch(

@@ -156,6 +156,10 @@ export class PoolModel {
       must(this.#destroySnapshot(`${name}@${leaf}`), 'a snapshot cannot be destroyed');
     }
     const dataset = this.datasets.get(name);
+    for (const { name: leaf, guid } of clearing.cursors ?? []) {
+      must(this.find(`${name}#${leaf}`)?.guid === guid, 'another bookmark would be removed');
+      if (dataset) dataset.bookmarks = dataset.bookmarks.filter((mark) => mark.name !== leaf);
+    }
     must(dataset?.snapshots.at(-1) === to, 'something newer is there');
     must(!dataset?.bookmarks.some(({ createtxg }) => to && createtxg > to.createtxg), 'a newer bookmark is there');
     if (dataset) dataset.modified = false;

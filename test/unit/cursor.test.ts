@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cursorName, cursorsOf, oldCursors, parseCursor } from '../../services/sender/cursor.ts';
+import { parseCursor } from '../../lib/plan/cursor-name.ts';
+import { cursorName, cursorsOf, oldCursors } from '../../services/sender/cursor.ts';
 
 const target = { host: 'smos-00', dataset: 'zones/test' };
 const leaf = (name: string | undefined): string => name?.split('#')[1] ?? '';

@@ -88,6 +88,14 @@ describe('rollback', () => {
     ]);
   });
 
+  it('removes the target’s own cursors of what goes, since ZFS goes back over no bookmark, and says so', () => {
+    const [old, gone] = ['zpsend_far_0123abcd_1', 'zpsend_far_0123abcd_7'];
+    const { before, notes } = planned('@a,1 @b,2', dataset(name, `@a,1 @x,7 #${old},1 #${gone},7`), rollback);
+    expect(before).toMatchObject([{ destroys: [{ name: 'x' }], cursors: [{ name: gone, guid: '7' }] }]);
+    expect(clearingSchema.parse(before[0])).toEqual(before[0]);
+    expect(notes[0]).toContain(`#${gone} there, of what zones/test is sent on to, is removed`);
+  });
+
   it('does nothing where nothing is to be sent, and says so', () => {
     for (const conflict of [rollback, rotate]) {
       const { steps, notes } = planned('@a,1 @b,2', dataset(name, '@a,1 @b,2 @x,7'), conflict);
@@ -118,6 +126,13 @@ describe('rollback', () => {
       /zones\/clone there is a clone of zones\/test@x/,
     ],
     ['a newer bookmark', '@a,1 @b,2', dataset(name, '@a,1 @x,7 #m,7'), [], /zfs destroy "zones\/test#m"/],
+    [
+      'a newer bookmark that only looks like a cursor',
+      '@a,1 @b,2',
+      dataset(name, '@a,1 @x,7 #zpsend_far_0123abcd_8,7'),
+      [],
+      /zfs destroy "zones\/test#zpsend_far_0123abcd_8"/,
+    ],
     ['common snapshots in another order', '@a,1 @b,2 @c,3', dataset(name, '@b,2,10 @a,1,11'), [], /src still has @a/],
     ['a taken name that is older', '@b,2 @daily,3', dataset(name, '@daily,1 @b,2'), [], /not newer than @b/],
   ])('refuses for %s', (_, source, target, others, words) => {

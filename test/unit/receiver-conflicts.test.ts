@@ -168,15 +168,34 @@ describe('what is there is judged as it will be once it is cleared', () => {
 
 describe('I5: a rollback destroys nothing that its plan does not list', () => {
   const going = (line: string, clearing = back) =>
-    clearing.kind === 'rollback' ? goingOf(clearing, dataset('tank/a', line), 'smos-00').map(({ name }) => name) : [];
+    clearing.kind === 'rollback' ? goingOf(clearing, dataset('tank/a', line), 'smos-00') : undefined;
+  const snapshots = (line: string) => going(line)?.snapshots.map(({ name }) => name);
 
   test('what is newer by createtxg goes, under the name that it has now', () => {
-    expect(going('@old,1 @x,10 @y,12')).toEqual(['y']);
-    expect(going('@old,1 @x,10 @renamed,12')).toEqual(['renamed']);
-    expect(going('@older,70,5 @x,10 @y,12')).toEqual(['y']);
+    expect(snapshots('@old,1 @x,10 @y,12')).toEqual(['y']);
+    expect(snapshots('@old,1 @x,10 @renamed,12')).toEqual(['renamed']);
+    expect(snapshots('@older,70,5 @x,10 @y,12')).toEqual(['y']);
   });
 
-  test('I9: nothing goes where all of it has gone', () => expect(going('@old,1 @x,10')).toEqual([]));
+  test('I9: nothing goes where all of it has gone', () => expect(snapshots('@old,1 @x,10')).toEqual([]));
+
+  const cursor = 'zpsend_far_0123abcd_12';
+  test('a cursor that is newer goes where the plan lists it', () => {
+    const listed = { ...back, cursors: [{ name: cursor, guid: '12' }] };
+    expect(going(`@x,10 @y,12 #${cursor},12`, listed)?.cursors.map(({ name }) => name)).toEqual([cursor]);
+    expect(going('@x,10 @y,12', listed)?.cursors).toEqual([]);
+  });
+
+  test.each([
+    ['a cursor that is not listed', `#${cursor},12`, []],
+    ['a bookmark of somebody else’s, listed or not', '#mine,12', [{ name: 'mine', guid: '12' }]],
+    ['a bookmark that only looks like a cursor', `#${cursor},13`, [{ name: cursor, guid: '12' }]],
+  ])('%s: nothing goes at all', (_, mark, cursors) => {
+    expect(refusal(() => going(`@x,10 @y,12 ${mark}`, { ...back, cursors }))).toMatchObject({
+      code: 'DIVERGED',
+      message: expect.stringContaining(`has ${mark.split(',')[0]} since`),
+    });
+  });
 
   test.each([
     ['something new', '@x,10 @y,12 @z,13', /has @z since/],

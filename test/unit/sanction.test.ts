@@ -1,15 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import type { Clearing } from '../../schemas/conflict.ts';
+import type { Clearing, Rollback } from '../../schemas/conflict.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { beyondPlan } from '../../services/sender/sanction.ts';
 
 const steps = (before?: Clearing): Step[] => [
   { type: 'incremental', to: { name: 'tank/a@2', guid: '2' }, target: 'tank/a', ...(before && { before }) },
 ];
-const back = (...names: string[]): Clearing => ({
+const back = (...names: string[]): Rollback => ({
   kind: 'rollback',
   to: { name: 'tank/a@1', guid: '1' },
   destroys: names.map((name) => ({ name, guid: name })),
+});
+const withCursors = (...names: string[]): Rollback => ({
+  ...back('x'),
+  cursors: names.map((name) => ({ name, guid: '7' })),
 });
 const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_1', guid: '9' };
 
@@ -20,6 +24,7 @@ describe('I5: a job that plans again destroys nothing but what its first plan li
     ['no snapshot, as planned', steps(back()), steps(back())],
     ['nothing', steps(back('x')), steps()],
     ['a renaming, which loses nothing', steps(), steps(aside)],
+    ['its cursors', steps(withCursors('zpsend_c_1')), steps(withCursors('zpsend_c_1'))],
     ['no steps', steps(back('x')), []],
   ])('%s is carried out', (_, first, again) => expect(beyondPlan(first, again)).toBeUndefined());
 
@@ -27,6 +32,12 @@ describe('I5: a job that plans again destroys nothing but what its first plan li
     ['one more', steps(back('x')), steps(back('x', 'y')), /@y since/],
     ['another', steps(back('x')), steps(back('y')), /@y since/],
     ['one where none was planned', steps(), steps(back('x')), /@x since/],
+    [
+      'a cursor more',
+      steps(withCursors('zpsend_c_1')),
+      steps(withCursors('zpsend_c_1', 'zpsend_c_2')),
+      /#zpsend_c_2 since/,
+    ],
     ['what was written, where no rollback was planned', steps(), steps(back()), /was written to/],
     ['one where a renaming was planned', steps(aside), steps(back('x')), /@x since/],
   ])('%s is not', (_, first, again, words) => {

@@ -51,6 +51,8 @@ describe('two histories of one dataset', () => {
       ['equal a/a', 'missing b/-', 'missing c/-'],
       2,
     ],
+    ['newer ones cannot come', 'a=1 b=2', 'a=1 x=7', 'diverged', 'a', ['equal a/a', 'missing b/-', 'extra -/x'], 1],
+    ['it went on by itself with all that was sent', 'a=1', 'a=1 x=7', 'equal', 'a', ['equal a/a', 'extra -/x'], 0],
     ['older ones were never sent, or are gone', 'a=1 b=2', 'b=2', 'equal', 'b', ['missing a/-', 'equal b/b'], 0],
     ['the source has pruned', 'b=2', 'a=1 b=2', 'equal', 'b', ['equal b/b', 'extra -/a'], 0],
     ['a snapshot was renamed', 'a=1 b=2', 'a=1 x=2', 'equal', 'b', ['equal a/a', 'renamed b/x'], 0],
@@ -64,6 +66,19 @@ describe('two histories of one dataset', () => {
     ['a name was given away', 'a=1 b=2', 'x=1 a=9 b=2', 'equal', 'b', ['renamed a/x', 'equal b/b', 'extra -/a'], 0],
   ])('%s', (_what, source, target, state, newest, rows, count) => {
     expect(one(source, target)).toEqual({ state, newest, rows, toSend: count });
+  });
+
+  it('goes on from a bookmark where the source has destroyed what was sent', () => {
+    const bookmarks = [{ name: 'zpsend_x', guid: '1', createtxg: '1' }];
+    const states = [[], bookmarks].map((marks) => {
+      const [found] = compare(
+        { source: 'zones/a', target: 'tank/a', recursive: false },
+        inventory('smos-01', dataset('zones/a', 'b=2', { bookmarks: marks })),
+        inventory('smos-00', dataset('tank/a', 'a=1')),
+      );
+      return found?.state;
+    });
+    expect(states).toEqual(['unrelated', 'behind']);
   });
 
   it('of a named snapshot only that one counts', () => {
