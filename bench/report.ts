@@ -35,7 +35,7 @@ export function report({ machine, streams, slow, steps, listing, planning }: Res
   }
   if (steps) {
     lines.push(
-      `${steps.steps} tiny incrementals: ${figure(steps.processes, 2)} zfs processes per step, ${figure(steps.wall, 0)} ms per step, ${figure(steps.beyond, 0)} ms of it beyond the zfs processes`,
+      `${steps.steps} tiny incrementals: ${figure(steps.own, 2)} zfs processes per step, ${figure(steps.processes, 2)} with the job's own; ${figure(steps.wall, 0)} ms per step, ${figure(steps.beyond, 0)} ms of it beyond the zfs processes`,
     );
   }
   if (listing) {

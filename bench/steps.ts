@@ -17,11 +17,19 @@ async function processesOf(host: SimHost): Promise<z.infer<typeof ranSchema>[]> 
 /** What a chain of tiny incrementals costs. */
 export interface StepsRow {
   readonly steps: number;
-  /** `zfs` processes per step, on both sides together. */
+  /** `zfs` processes per step, on both sides together; and those of them that are the steps' own rather than the job's. */
   readonly processes: number;
+  readonly own: number;
   /** Milliseconds per step; and those that no `zfs` process accounts for. */
   readonly wall: number;
   readonly beyond: number;
+}
+
+/** Sent, received, held for the job, or looked at as a snapshot; a job's own are its listings, cursors and base holds. */
+function isOfStep({ argv }: { argv: readonly string[] }): boolean {
+  const [, verb] = argv;
+  if (verb === 'hold' || verb === 'release') return !argv.includes('zpsend:base');
+  return verb === 'send' || verb === 'receive' || (verb === 'list' && (argv.at(-1)?.includes('@') ?? false));
 }
 
 /** Sends `count` tiny incrementals in one job, the first snapshot being there already. */
@@ -41,8 +49,14 @@ export async function measureSteps(world: World, count: number): Promise<StepsRo
     if (job.done !== count) throw new Error(`${job.done} of ${count} steps were done`);
     const ran = [await processesOf(source), await processesOf(target)].flatMap((all, at) => all.slice(before[at]));
     // send and receive run side by side; the longer of the two is what a step waits for
-    const own = ran.filter(({ argv }) => argv[1] !== 'send').reduce((sum, { ms }) => sum + ms, 0);
-    return { steps: count, processes: ran.length / count, wall: wall / count, beyond: (wall - own) / count };
+    const waited = ran.filter(({ argv }) => argv[1] !== 'send').reduce((sum, { ms }) => sum + ms, 0);
+    return {
+      steps: count,
+      processes: ran.length / count,
+      own: ran.filter(isOfStep).length / count,
+      wall: wall / count,
+      beyond: (wall - waited) / count,
+    };
   } finally {
     await services.stop();
   }

@@ -8,7 +8,7 @@ import { baseTag, heldIn, oldBases } from './base-hold.ts';
 /** Without another receive into its dataset for so long an arrival is settled, in milliseconds. */
 const quietMs = 2000;
 /** While receives go on it is settled no more often, in milliseconds: a step is to stay at five processes. */
-const mostMs = 10_000;
+const mostMs = 30_000;
 /** How long this instance trusts that it knows what is held, in milliseconds. */
 const freshMs = 60_000;
 /** Datasets that are settled at once. */

@@ -12,7 +12,7 @@ import type { Planned } from './planning.ts';
 import { eachOf } from './sizes.ts';
 
 /** While a chain goes on its cursor moves no more often, in milliseconds: a step is to stay at five processes. */
-const everyMs = 10_000;
+const everyMs = 30_000;
 /** Missing cursors that a job makes at once before it begins. */
 const atOnce = 4;
 /** With so many old ones it has to show that they can be removed, before another is made. */
