@@ -1,64 +1,17 @@
 import { hostname } from 'node:os';
-import { ZpsendError } from '../../schemas/errors.ts';
 import type { Pool } from '../../schemas/host.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { snapshotSchema } from '../../schemas/names.ts';
 import type { StreamFeature } from '../../schemas/stream.ts';
-import {
-  abortReceiveArgv,
-  bookmarkArgv,
-  type Column,
-  contentArgv,
-  destroyBookmarkArgv,
-  destroySnapshotsArgv,
-  estimateArgv,
-  featuresArgv,
-  holdArgv,
-  holdsArgv,
-  listArgv,
-  lookArgv,
-  optionalColumns,
-  placeholderArgv,
-  poolsArgv,
-  propertiesArgv,
-  type ReceiveRequest,
-  receiveArgv,
-  releaseArgv,
-  renameArgv,
-  requiredColumns,
-  rollbackArgv,
-  type StreamRequest,
-  sendArgv,
-  versionArgv,
-} from './argv.ts';
-import {
-  isMissing,
-  nothingToAbort,
-  onlyHeld,
-  onlyMarked,
-  onlyMissing,
-  onlyReleased,
-  onlyThere,
-  onlyUnmarked,
-  toError,
-  unknownColumn,
-  unknownCommand,
-} from './errors.ts';
-import {
-  joinOrigins,
-  parseEstimate,
-  parseHolds,
-  parseListing,
-  parsePools,
-  parseProperties,
-  parseSeen,
-  parseToken,
-  type Seen,
-  type TokenContents,
-} from './parse.ts';
+import { about } from './about.ts';
+import type { ReceiveRequest, StreamRequest } from './argv.ts';
+import { changes } from './changes.ts';
+import { commandsOf } from './commands.ts';
+import { listing } from './listing.ts';
+import { marks } from './marks.ts';
+import type { Seen, TokenContents } from './parse.ts';
 import { openOutputPairs } from './pipe.ts';
-import { environment, type Outcome, type Rim, run, runBriefly, start, whoami, type ZfsProcess } from './run.ts';
-import { parseFeatures } from './stream-flags.ts';
+import { environment, whoami, type ZfsProcess } from './run.ts';
+import { streams } from './streams.ts';
 
 export type { Seen, TokenContents } from './parse.ts';
 export type { ZfsProcess } from './run.ts';
@@ -132,192 +85,19 @@ export interface ZfsOptions {
   briefMs?: number;
 }
 
-/** Far below ARG_MAX (2 MiB on Linux) with the longest of names. */
-const namesAtOnce = 4000;
-/** They are one argument, which Linux lets be 128 KiB long. */
-const destroysAtOnce = 400;
-
 export function createZfs(options: ZfsOptions = {}): Zfs {
-  const rim: Rim = {
+  const commands = commandsOf({
     host: options.host ?? hostname(),
     user: whoami(),
     env: environment(options.env ?? process.env),
     outputs: openOutputPairs(),
     ...(options.briefMs !== undefined && { briefMs: options.briefMs }),
-  };
-  const unknown = new Set<string>();
-
-  const failed = (outcome: Outcome, doing: string, from?: string): ZpsendError =>
-    toError({ ...outcome, doing, host: rim.host, from });
-
-  async function must(argv: string[], doing: string): Promise<void> {
-    const outcome = await run(rim, 'zfs', argv, doing);
-    if (!outcome.ok) throw failed(outcome, doing);
-  }
-
-  /** Runs a listing; a column that this release does not know is left out, now and from then on. */
-  async function withColumns(argv: (columns: Column[]) => string[], doing: string) {
-    for (;;) {
-      const columns = [...requiredColumns, ...optionalColumns.filter((column) => !unknown.has(column))];
-      const outcome = await runBriefly(rim, 'zfs', argv(columns), doing);
-      const refused = outcome.ok
-        ? undefined
-        : optionalColumns.find((column) => column === unknownColumn(outcome.stderr));
-      if (refused === undefined || unknown.has(refused)) return { columns, outcome };
-      unknown.add(refused);
-    }
-  }
-
-  async function look(names: string[]): Promise<Seen[]> {
-    const seen: Seen[] = [];
-    for (const some of batches(names)) {
-      const doing = `looking at ${some.length === 1 ? some[0] : `${some.length} names`}`;
-      const { columns, outcome } = await withColumns((columns) => lookArgv(some, columns), doing);
-      if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, doing);
-      seen.push(...parseSeen(outcome.stdout, columns));
-    }
-    return seen;
-  }
-
+  });
   return {
-    look,
-
-    async list(what) {
-      const doing = `listing ${what.dataset ?? 'all datasets'}`;
-      const { columns, outcome } = await withColumns((columns) => listArgv(what, columns), doing);
-      // without a single pool there is nothing to list
-      if (!outcome.ok && !(what.dataset === undefined && onlyMissing(outcome.stderr))) throw failed(outcome, doing);
-      const datasets = parseListing(outcome.stdout, columns, what.recursive ? undefined : what.dataset);
-      const outside = joinOrigins(datasets, new Map()).filter((name) => snapshotSchema.safeParse(name).success);
-      if (outside.length > 0)
-        joinOrigins(datasets, new Map((await look(outside)).map((seen) => [seen.name, seen.guid])));
-      return datasets;
-    },
-
-    send(stream) {
-      const doing = 'token' in stream ? 'resuming a send' : `sending ${stream.to}`;
-      return start(rim, sendArgv(stream), { doing, from: 'token' in stream ? undefined : stream.from });
-    },
-
-    content: (snapshot, raw) => start(rim, contentArgv(snapshot, raw), { doing: `reading ${snapshot}` }),
-
-    receive(into) {
-      return start(rim, receiveArgv(into), { doing: `receiving into ${into.dataset}` });
-    },
-
-    async createPlaceholder(dataset) {
-      const doing = `making ${dataset}`;
-      const outcome = await run(rim, 'zfs', placeholderArgv(dataset), doing);
-      if (!outcome.ok && !onlyThere(outcome.stderr)) throw failed(outcome, doing);
-      return outcome.ok;
-    },
-
-    async destroySnapshots(dataset, leaves) {
-      for (const some of batches(leaves, destroysAtOnce)) {
-        await must(destroySnapshotsArgv(dataset, some), `destroying ${some.length} snapshots of ${dataset}`);
-      }
-    },
-
-    rollback: (snapshot) => must(rollbackArgv(snapshot), `rolling back to ${snapshot}`),
-    rename: (from, to) => must(renameArgv(from, to), `renaming ${from} to ${to}`),
-
-    async abortReceive(dataset) {
-      const doing = `aborting the partial receive of ${dataset}`;
-      const outcome = await run(rim, 'zfs', abortReceiveArgv(dataset), doing);
-      if (!outcome.ok && !nothingToAbort(outcome.stderr)) throw failed(outcome, doing);
-    },
-
-    async hold(tag, snapshots) {
-      for (const some of batches(snapshots)) {
-        const doing = `holding ${some.join(', ')}`;
-        const outcome = await runBriefly(rim, 'zfs', holdArgv(tag, some), doing);
-        if (!outcome.ok && !onlyHeld(outcome.stderr)) throw failed(outcome, doing);
-      }
-    },
-
-    async release(tag, snapshots) {
-      let missing = false;
-      for (const some of batches(snapshots)) {
-        const doing = `releasing ${some.join(', ')}`;
-        const outcome = await runBriefly(rim, 'zfs', releaseArgv(tag, some), doing);
-        if (!outcome.ok && !onlyReleased(outcome.stderr)) throw failed(outcome, doing);
-        if (isMissing(outcome.stderr)) missing = true;
-      }
-      return { missing };
-    },
-
-    async holds(snapshots) {
-      const holds: { snapshot: string; tag: string }[] = [];
-      for (const some of batches(snapshots)) {
-        const outcome = await runBriefly(rim, 'zfs', holdsArgv(some), 'listing holds');
-        if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, 'listing holds');
-        holds.push(...parseHolds(outcome.stdout));
-      }
-      return holds;
-    },
-
-    async bookmark(snapshot, bookmark) {
-      const doing = `bookmarking ${snapshot} as ${bookmark}`;
-      const outcome = await runBriefly(rim, 'zfs', bookmarkArgv(snapshot, bookmark), doing);
-      if (!outcome.ok && !onlyMarked(outcome.stderr)) throw failed(outcome, doing);
-    },
-
-    async destroyBookmark(bookmark) {
-      const doing = `removing the bookmark ${bookmark}`;
-      const outcome = await runBriefly(rim, 'zfs', destroyBookmarkArgv(bookmark), doing);
-      if (!outcome.ok && !onlyUnmarked(outcome.stderr)) throw failed(outcome, doing);
-    },
-
-    async properties(datasets, properties) {
-      const doing = `reading ${properties.join(', ')}`;
-      const outcome = await runBriefly(rim, 'zfs', propertiesArgv(datasets, properties), doing);
-      if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, doing);
-      return parseProperties(outcome.stdout);
-    },
-
-    async estimate(stream) {
-      const doing = 'token' in stream ? 'estimating a resumed send' : `estimating the size of ${stream.to}`;
-      const outcome = await runBriefly(rim, 'zfs', estimateArgv(stream), doing);
-      if (!outcome.ok) throw failed(outcome, doing, 'token' in stream ? undefined : stream.from);
-      // releases differ in whether a dry run speaks on stdout or stderr
-      return parseEstimate(`${outcome.stdout}\n${outcome.stderr}`);
-    },
-
-    async token(token) {
-      const doing = 'reading a resume token';
-      const outcome = await runBriefly(rim, 'zfs', estimateArgv({ token }), doing);
-      const contents = parseToken(`${outcome.stdout}\n${outcome.stderr}`);
-      if (!outcome.ok) {
-        const { code, message, details } = failed(outcome, doing);
-        // it says what it is of also when that is gone
-        throw new ZpsendError(code, message, { ...details, ...(contents && { toname: contents.toname }) });
-      }
-      if (contents) return contents;
-      throw new ZpsendError('RESUME_STALE', `${doing} on ${rim.host}: zfs did not say what it holds`);
-    },
-
-    async version() {
-      const outcome = await runBriefly(rim, 'zfs', versionArgv, 'asking for the version');
-      if (outcome.ok) return outcome.stdout.split('\n', 1)[0] || 'zfs';
-      if (unknownCommand(outcome.stderr)) return 'zfs (does not tell its version)';
-      throw failed(outcome, 'asking for the version');
-    },
-
-    async pools() {
-      const outcome = await runBriefly(rim, 'zpool', poolsArgv, 'listing pools');
-      if (!outcome.ok) throw failed(outcome, 'listing pools');
-      return parsePools(outcome.stdout);
-    },
-
-    async features(pool) {
-      const outcome = await run(rim, 'zpool', featuresArgv(pool), 'asking for pool features').catch(() => undefined);
-      return outcome?.ok ? parseFeatures(outcome.stdout) : undefined;
-    },
+    ...listing(commands),
+    ...streams(commands),
+    ...marks(commands),
+    ...changes(commands),
+    ...about(commands),
   };
-}
-
-function batches(names: readonly string[], most = namesAtOnce): string[][] {
-  const batches: string[][] = [];
-  for (let at = 0; at < names.length; at += most) batches.push(names.slice(at, at + most));
-  return batches;
 }

@@ -1,0 +1,30 @@
+import { featuresArgv, poolsArgv, versionArgv } from './argv.ts';
+import type { Commands } from './commands.ts';
+import { unknownCommand } from './errors.ts';
+import { parsePools } from './parse.ts';
+import { run, runBriefly } from './run.ts';
+import { parseFeatures } from './stream-flags.ts';
+import type { Zfs } from './zfs.ts';
+
+/** What this host's ZFS is, and its pools. */
+export function about({ rim, failed }: Commands): Pick<Zfs, 'version' | 'pools' | 'features'> {
+  return {
+    async version() {
+      const outcome = await runBriefly(rim, 'zfs', versionArgv, 'asking for the version');
+      if (outcome.ok) return outcome.stdout.split('\n', 1)[0] || 'zfs';
+      if (unknownCommand(outcome.stderr)) return 'zfs (does not tell its version)';
+      throw failed(outcome, 'asking for the version');
+    },
+
+    async pools() {
+      const outcome = await runBriefly(rim, 'zpool', poolsArgv, 'listing pools');
+      if (!outcome.ok) throw failed(outcome, 'listing pools');
+      return parsePools(outcome.stdout);
+    },
+
+    async features(pool) {
+      const outcome = await run(rim, 'zpool', featuresArgv(pool), 'asking for pool features').catch(() => undefined);
+      return outcome?.ok ? parseFeatures(outcome.stdout) : undefined;
+    },
+  };
+}

@@ -1,0 +1,36 @@
+import { abortReceiveArgv, destroySnapshotsArgv, placeholderArgv, renameArgv, rollbackArgv } from './argv.ts';
+import { batches, type Commands } from './commands.ts';
+import { nothingToAbort, onlyThere } from './errors.ts';
+import type { Zfs } from './zfs.ts';
+
+/** They are one argument, which Linux lets be 128 KiB long. */
+const destroysAtOnce = 400;
+
+type Changes = Pick<Zfs, 'createPlaceholder' | 'destroySnapshots' | 'rollback' | 'rename' | 'abortReceive'>;
+
+/** What is done to a target besides receiving into it. */
+export function changes({ must }: Commands): Changes {
+  return {
+    async createPlaceholder(dataset) {
+      return (await must(placeholderArgv(dataset), `making ${dataset}`, onlyThere)).ok;
+    },
+
+    async destroySnapshots(dataset, leaves) {
+      for (const some of batches(leaves, destroysAtOnce)) {
+        await must(destroySnapshotsArgv(dataset, some), `destroying ${some.length} snapshots of ${dataset}`);
+      }
+    },
+
+    async rollback(snapshot) {
+      await must(rollbackArgv(snapshot), `rolling back to ${snapshot}`);
+    },
+
+    async rename(from, to) {
+      await must(renameArgv(from, to), `renaming ${from} to ${to}`);
+    },
+
+    async abortReceive(dataset) {
+      await must(abortReceiveArgv(dataset), `aborting the partial receive of ${dataset}`, nothingToAbort);
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { ZpsendError } from '../../schemas/errors.ts';
+import { contentArgv, estimateArgv, receiveArgv, type StreamRequest, sendArgv } from './argv.ts';
+import type { Commands } from './commands.ts';
+import { parseEstimate, parseToken } from './parse.ts';
+import { runBriefly, start } from './run.ts';
+import type { Zfs } from './zfs.ts';
+
+const isResumed = (stream: StreamRequest): stream is Extract<StreamRequest, { token: string }> => 'token' in stream;
+const baseOf = (stream: StreamRequest): string | undefined => (isResumed(stream) ? undefined : stream.from);
+
+/** `zfs send` and `zfs receive`, and what a stream would be. */
+export function streams({ rim, failed }: Commands): Pick<Zfs, 'send' | 'content' | 'receive' | 'estimate' | 'token'> {
+  return {
+    send(stream) {
+      const doing = isResumed(stream) ? 'resuming a send' : `sending ${stream.to}`;
+      return start(rim, sendArgv(stream), { doing, from: baseOf(stream) });
+    },
+
+    content: (snapshot, raw) => start(rim, contentArgv(snapshot, raw), { doing: `reading ${snapshot}` }),
+
+    receive: (into) => start(rim, receiveArgv(into), { doing: `receiving into ${into.dataset}` }),
+
+    async estimate(stream) {
+      const doing = isResumed(stream) ? 'estimating a resumed send' : `estimating the size of ${stream.to}`;
+      const outcome = await runBriefly(rim, 'zfs', estimateArgv(stream), doing);
+      if (!outcome.ok) throw failed(outcome, doing, baseOf(stream));
+      // releases differ in whether a dry run speaks on stdout or stderr
+      return parseEstimate(`${outcome.stdout}\n${outcome.stderr}`);
+    },
+
+    async token(token) {
+      const doing = 'reading a resume token';
+      const outcome = await runBriefly(rim, 'zfs', estimateArgv({ token }), doing);
+      const contents = parseToken(`${outcome.stdout}\n${outcome.stderr}`);
+      if (!outcome.ok) {
+        const { code, message, details } = failed(outcome, doing);
+        // it says what it is of also when that is gone
+        throw new ZpsendError(code, message, { ...details, ...(contents && { toname: contents.toname }) });
+      }
+      if (contents) return contents;
+      throw new ZpsendError('RESUME_STALE', `${doing} on ${rim.host}: zfs did not say what it holds`);
+    },
+  };
+}
