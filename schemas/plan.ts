@@ -116,11 +116,21 @@ export const noteSchema = z.strictObject({
    * - `placeholder`: a parent that the target lacks is made, empty and never mounted
    * - `in-the-clear`: encrypted data will lie unencrypted, as was asked for
    * - `encryption-root`: what inherits its key at the source will need a key of its own on the target
+   * - `modified`: the target was written to since its newest snapshot, and may refuse its next
    * - `rollback`: the target goes back to a snapshot, and what is newer there is destroyed
    * - `rename`: a dataset of the target is renamed
    */
-  kind: z.enum(['skipped', 'unmatched', 'placeholder', 'in-the-clear', 'encryption-root', 'rollback', 'rename']),
-  /** On the source; of a placeholder, a rollback and a rename, on the target. */
+  kind: z.enum([
+    'skipped',
+    'unmatched',
+    'placeholder',
+    'in-the-clear',
+    'encryption-root',
+    'modified',
+    'rollback',
+    'rename',
+  ]),
+  /** On the source; of a placeholder, a modified one, a rollback and a rename, on the target. */
   dataset: datasetSchema,
   message: z.string(),
 });

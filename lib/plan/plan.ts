@@ -6,6 +6,7 @@ import { type DatasetPlans, planItems } from './items.ts';
 import { findDataset, findSubtree } from './listing.ts';
 import { type Matched, matchTargets } from './matching.ts';
 import { misfitOf } from './misfit.ts';
+import { withModified } from './modified.ts';
 import { targetRoot } from './naming.ts';
 import { type Draft, policyOf, underPolicy } from './policy.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
@@ -31,7 +32,7 @@ export function planDatasets(request: SendRequest, source: Inventory, target: In
     request.package ? draftPackage(request, source, listing) : draftSingle(request, source, listing);
   if (policy) return underPolicy(policy, source, target, draftOn);
   const draft = draftOn(target);
-  return isRefusal(draft) ? draft : draft.plans;
+  return isRefusal(draft) ? draft : withModified(draft, target.host);
 }
 
 /** An empty listing says nothing of pools. */

@@ -39,7 +39,10 @@ describe('refuse', () => {
     expect(planned('@a,1 @b,2', dataset(name, '@a,1', { written: 5 }))).toMatchObject({
       steps: ['@a -> @b'],
       before: [undefined],
+      notes: [expect.stringMatching(/^modified zones\/test: .*\(5 bytes\).*MODIFIED.*--conflict rollback/)],
     });
+    expect(planned('@a,1', dataset(name, '@a,1', { written: 5 })).notes).toEqual([]);
+    expect(planned('@a,1 @b,2', dataset(name, '', { written: 5 }))).toMatchObject({ steps: 'EXISTS', notes: [] });
   });
 
   it('tells in its evidence what was written since the newest snapshot', () => {
