@@ -25,6 +25,8 @@ const rollbackSchema = z.strictObject({
   destroys: z.array(namedSchema).max(maxDestroys),
   /** The target's own cursor bookmarks that are newer, by names without their dataset: ZFS goes back over no bookmark. */
   cursors: z.array(namedSchema).max(maxDestroys).optional(),
+  /** Bytes written there since that snapshot, those of the newer snapshots included, where there are any: no more may be lost. */
+  written: z.number().int().positive().optional(),
 });
 
 const renameSchema = z.strictObject({

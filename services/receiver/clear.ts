@@ -1,4 +1,5 @@
 import { isCursor } from '../../lib/plan/cursor-name.ts';
+import { writtenSince } from '../../lib/plan/rollback.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Rename, Rollback } from '../../schemas/conflict.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
@@ -78,13 +79,10 @@ interface Going {
 
 /**
  * What is newer there than the snapshot to go back to, by its own createtxg: ZFS goes back over no bookmark either.
- * @throws ZpsendError DIVERGED where some of it is not in the plan
+ * @throws ZpsendError DIVERGED where some of it is not in the plan, or more was written than that says
  */
-export function goingOf(
-  { to, destroys, cursors = [] }: Rollback,
-  there: DatasetEntry | undefined,
-  host: string,
-): Going {
+export function goingOf(clearing: Rollback, there: DatasetEntry | undefined, host: string): Going {
+  const { to, destroys, cursors = [] } = clearing;
   const base = there?.snapshots.find(({ guid, name }) => guid === to.guid && `${there.name}@${name}` === to.name);
   if (!there || !base) {
     throw new ZpsendError(
@@ -103,13 +101,33 @@ export function goingOf(
     ...going.snapshots.filter(({ guid }) => !planned.has(guid)).map(({ name }) => `@${name}`),
     ...going.cursors.filter((mark) => !(planned.has(mark.name) && isCursor(mark))).map(({ name }) => `#${name}`),
   ];
-  if (more.length === 0) return going;
+  if (more.length === 0) {
+    checkWritten(there, going, clearing, host);
+    return going;
+  }
   const names = more.slice(0, 20);
   throw new ZpsendError(
     'DIVERGED',
     `${there.name} on ${host} has ${names.join(', ')} since it was planned to go back to ${to.name}, and what is not in the ` +
       'plan is not destroyed. Look at it, and send again.',
     { dataset: there.name, new: names },
+  );
+}
+
+/** @throws ZpsendError DIVERGED where more would be lost than the plan says: something was written, without a snapshot */
+function checkWritten(
+  there: DatasetEntry,
+  { snapshots }: Going,
+  { to, written: planned = 0 }: Rollback,
+  host: string,
+): void {
+  const written = writtenSince(there, snapshots);
+  if (written <= planned) return;
+  throw new ZpsendError(
+    'DIVERGED',
+    `${there.name} on ${host} was written to since it was planned to go back to ${to.name}: ${written} bytes would be lost, and ` +
+      `${planned} were planned. Nothing was destroyed. Look at it, and send again.`,
+    { dataset: there.name, written, planned },
   );
 }
 

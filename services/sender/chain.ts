@@ -71,6 +71,8 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   let planned: readonly Step[] | undefined = order.steps;
   let transfer: Transfer | undefined;
   let held: readonly Held[] = [];
+  /** The target took bytes of some transfer: what its first step clears has been cleared. */
+  let isBegun = false;
   /** Bytes of the transfers that have ended. */
   let bytesBefore = 0;
 
@@ -88,17 +90,16 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       feed(failed(thrown));
     }
   }
-  const failed = (thrown: unknown): ChainEvent => ({
-    type: 'failed',
-    error: ZpsendError.from(thrown).toBody(),
-    now: performance.now(),
-    moved: (transfer?.consumed ?? 0) > 0,
-  });
+  function failed(thrown: unknown): ChainEvent {
+    const moved = (transfer?.consumed ?? 0) > 0;
+    isBegun ||= moved;
+    return { type: 'failed', error: ZpsendError.from(thrown).toBody(), now: performance.now(), moved };
+  }
   const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);
 
   async function plan(): Promise<ChainEvent> {
     const found = planned ?? (await order.replan(order.dataset));
-    const steps = isRefusal(found) ? found : (beyondPlan(order.steps, found) ?? found);
+    const steps = isRefusal(found) ? found : (beyondPlan(order.steps, found, isBegun) ?? found);
     if (isRefusal(steps)) {
       return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };
     }
@@ -130,7 +131,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       transfer: order.transferId(),
       job: order.job,
       target: order.to,
-      step,
+      step: isBegun ? unclearing(step) : step,
       discard,
     });
     if (transfer.stalePartial) return { type: 'ready-with-stale-partial' };
@@ -141,6 +142,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   async function send(): Promise<ChainEvent> {
     const step = currentStep(state);
     await transfer?.run();
+    isBegun = true;
     if (step) {
       say.arrived(step);
       order.cursor.arrived(step);
@@ -227,6 +229,12 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       feed({ type: 'abort', error });
     },
   };
+}
+
+/** A step whose rollback is done: what was written after that was in no plan, and zfs receive refuses it. */
+function unclearing(step: Step): Step {
+  const { before, ...rest } = step;
+  return before?.kind === 'rollback' ? rest : step;
 }
 
 const stale: ErrorBody = {

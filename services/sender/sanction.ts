@@ -5,15 +5,16 @@ import type { Step } from '../../schemas/plan.ts';
 /**
  * A job destroys only what the plan lists that it began with: what came to the target while it ran was shown to nobody, so a
  * later plan that would roll that back too ends the chain instead. A renaming loses nothing, and may be planned at any time.
+ * @param isBegun the target took bytes, so what was planned to be rolled back has been, and all that is there now is new
  * @returns why the later steps are not to be carried out, undefined where they may be
  */
-export function beyondPlan(first: readonly Step[], again: readonly Step[]): Refusal | undefined {
+export function beyondPlan(first: readonly Step[], again: readonly Step[], isBegun: boolean): Refusal | undefined {
   const before = again[0]?.before;
   if (before?.kind !== 'rollback') return undefined;
-  const planned = first[0]?.before;
-  const sanctioned = new Set(planned?.kind === 'rollback' ? goingIn(planned).map(({ key }) => key) : []);
+  const planned = isBegun ? undefined : rollbackOf(first);
+  const sanctioned = new Set(planned ? goingIn(planned).map(({ key }) => key) : []);
   const more = goingIn(before).flatMap(({ key, shown }) => (sanctioned.has(key) ? [] : [shown]));
-  if (planned?.kind === 'rollback' && more.length === 0) return undefined;
+  if (planned && more.length === 0 && isWithin(before, planned)) return undefined;
   const what = more.length > 0 ? `has ${more.slice(0, 20).join(', ')}` : 'was written to';
   return refuse(
     'DIVERGED',
@@ -21,6 +22,15 @@ export function beyondPlan(first: readonly Step[], again: readonly Step[]): Refu
     { details: { dataset: again[0]?.target ?? '' } },
   );
 }
+
+function rollbackOf(steps: readonly Step[]): Rollback | undefined {
+  const before = steps[0]?.before;
+  return before?.kind === 'rollback' ? before : undefined;
+}
+
+/** To the same snapshot, with no more written since: going back to another loses what that one knows nothing of. */
+const isWithin = (later: Rollback, planned: Rollback): boolean =>
+  later.to.guid === planned.to.guid && (later.written ?? 0) <= (planned.written ?? 0);
 
 /** A snapshot is known by its guid, whatever it is called meanwhile; a cursor's name says its guid and its target. */
 const goingIn = ({ destroys, cursors = [] }: Rollback): { key: string; shown: string }[] => [

@@ -22,6 +22,7 @@ const back: Clearing = {
   kind: 'rollback',
   to: { name: 'tank/a@x', guid: '10' },
   destroys: [{ name: 'y', guid: '12' }],
+  written: 120,
 };
 const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid: '900' };
 const follow: Clearing = { kind: 'rename', from: 'tank/old', to: 'tank/a', guid: '900' };
@@ -204,6 +205,23 @@ describe('I5: a rollback destroys nothing that its plan does not list', () => {
     ['the one to go back to under another name', '@w,10 @y,12', /tank\/a@x on smos-00 is not the snapshot/],
   ])('%s: nothing goes at all', (_, line, words) => {
     expect(refusal(() => going(line))).toMatchObject({ code: 'DIVERGED', message: expect.stringMatching(words) });
+  });
+
+  test.each([
+    ['written to since', back, '@x,10 @y,12', 1, 121, 120],
+    ['written to where only snapshots had something', { ...back, written: 0 }, '@x,10', 1, 1, 0],
+    ['written to after a part was done, beyond what was planned', back, '@x,10', 121, 121, 120],
+  ])('%s: nothing goes at all', (_, clearing, line, bytes, now, planned) => {
+    const there = dataset('tank/a', line, { written: bytes });
+    expect(refusal(() => clearing.kind === 'rollback' && goingOf(clearing, there, 'smos-00'))).toMatchObject({
+      code: 'DIVERGED',
+      message: expect.stringContaining(`${now} bytes would be lost, and ${planned} were planned`),
+    });
+  });
+
+  test('I9: what the snapshots that have gone already referenced is still to be lost', () => {
+    const there = dataset('tank/a', '@x,10', { written: 120 });
+    expect(back.kind === 'rollback' && goingOf(back, there, 'smos-00')).toEqual({ snapshots: [], cursors: [] });
   });
 
   test('nothing goes where the dataset is gone', () => {
