@@ -101,7 +101,7 @@ const checksOf = ({ leftovers, more, notes }: Leftovers, done: Mended | undefine
 const whatOf: Record<Leftover['kind'], string> = { 'job-hold': 'hold', 'base-hold': 'hold', cursor: 'bookmark' };
 
 const remedyOf: Record<Leftover['kind'], string> = {
-  'job-hold': 'zpsend doctor --mend releases it, as the next job of this dataset does',
+  'job-hold': 'zpsend doctor --mend leaves a bookmark in its place, and the next job to its target releases it',
   'base-hold': 'zpsend doctor --mend releases it',
   cursor: 'zpsend doctor --mend removes it, as the next job that sends to that target does',
 };

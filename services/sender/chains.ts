@@ -57,7 +57,7 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
       dataset: plan.dataset,
       steps: plan.steps,
       replan: order.replan,
-      tag: holdTag(job, chain),
+      tag: holdTag(job, chain, { host: order.to, dataset: plan.target }),
       transferId: () => `${job}t${++transfers}`,
       cursor: order.cursors.chain(),
       say: say.chain(plan.dataset),

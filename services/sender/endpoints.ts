@@ -168,7 +168,7 @@ export function serveSender(options: SenderOptions): Sender {
           host,
           mendRequestSchema.parse(asked).leftovers,
           () => findLeftovers(zfs, livingJobs),
-          (leftover) => mendLeftover(zfs, leftover),
+          (leftover) => mendLeftover(zfs, leftover, options.bookmarks),
         ),
     }),
     serve(bus, {

@@ -3,16 +3,28 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, poolOf } from '../../schemas/names.ts';
 import type { Log } from '../host/log.ts';
+import { type CursorTarget, targetHash } from './cursor.ts';
 
 /**
- * The tag that a chain of a job holds its step's snapshots with. Each chain has one of its own: two of them may hold the
- * same snapshot at once, a clone's origin that is the other's base, and each releases only what it held.
+ * The tag that a chain of a job holds its step's snapshots with: `zpsend:<job>.<chain>.<hash of the target>`. Each chain has
+ * one of its own: two of them may hold the same snapshot at once, a clone's origin that is the other's base, and each releases
+ * only what it held. The target is in it since what a killed job held may be the only base of that target, and of no other.
  * @param chain its place in the job's plan
  */
-export const holdTag = (job: string, chain: number): string => `zpsend:${job}${chain === 0 ? '' : `.${chain}`}`;
+export const holdTag = (job: string, chain: number, target: CursorTarget): string =>
+  `zpsend:${job}.${chain}.${targetHash(target)}`;
 
-/** Whose hold it is, whichever of its chains held; undefined for a tag that is not of a job, such as a receiver's `zpsend:base` or a person's `zpsend:keep`. */
-export const jobOfTag = (tag: string): string | undefined => /^zpsend:([0-9a-z]{10})(?:\.[0-9]+)?$/.exec(tag)?.[1];
+export interface JobTag {
+  readonly job: string;
+  /** The `targetHash` of what it sent to. */
+  readonly target: string;
+}
+
+/** Whose hold it is; undefined for a tag that is not of a job, such as a receiver's `zpsend:base` or a person's `zpsend:keep`. */
+export function parseTag(tag: string): JobTag | undefined {
+  const [, job, target] = /^zpsend:([0-9a-z]{10})\.[0-9]+\.([0-9a-f]{8})$/.exec(tag) ?? [];
+  return job !== undefined && target !== undefined ? { job, target } : undefined;
+}
 
 /** A snapshot of the source that a step holds. */
 export interface Held {
@@ -47,27 +59,33 @@ export async function releaseStep(zfs: Zfs, tag: string, held: readonly Held[], 
 }
 
 /**
- * Releases what a killed job left held on the source. Costs nothing where no snapshot has a hold, and one `zfs holds`
- * for those that have (it is superlinear over many snapshots, openzfs#13372).
+ * Releases what killed jobs to these targets left held on the source, once those have their cursors; what was held for another
+ * target stays, since nobody here knows which of it that one has. Costs nothing where no snapshot has a hold, and one
+ * `zfs holds` for those that have (it is superlinear over many snapshots, openzfs#13372).
  * @param livingJobs the jobs that run on any instance of this host; their holds stay, and all where nobody can say
  */
 export async function sweepHolds(
-  zfs: Zfs,
+  zfs: Pick<Zfs, 'holds' | 'release'>,
   source: Inventory,
+  targets: readonly CursorTarget[],
   livingJobs: () => Promise<Set<string> | undefined>,
   log: Log,
 ): Promise<void> {
   const held = [...heldIn(source), ...originsOutside(source)];
   if (held.length === 0) return;
-  const holds = (await zfs.holds(held)).filter(({ tag }) => jobOfTag(tag) !== undefined);
+  const hashes = new Set(targets.map(targetHash));
+  const holds = (await zfs.holds(held)).flatMap(({ snapshot, tag }) => {
+    const of = parseTag(tag);
+    return of && hashes.has(of.target) ? [{ snapshot, tag, job: of.job }] : [];
+  });
   if (holds.length === 0) return;
   const living = await livingJobs();
   if (!living) {
     log.warn(`${holds.length} holds on ${source.host} stay: which of their jobs still run could not be learned`);
     return;
   }
-  for (const { snapshot, tag } of holds) {
-    if (living.has(jobOfTag(tag) ?? '')) continue;
+  for (const { snapshot, tag, job } of holds) {
+    if (living.has(job)) continue;
     log.warn(`releasing ${tag} on ${snapshot}, which a job that runs no more left behind`);
     await zfs.release(tag, [snapshot]);
   }

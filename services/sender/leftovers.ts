@@ -3,8 +3,8 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { Leftover } from '../../schemas/leftovers.ts';
 import type { Found } from '../host/leftovers.ts';
-import { oldCursors } from './cursor.ts';
-import { jobOfTag } from './holds.ts';
+import { cursorForHold, oldCursors } from './cursor.ts';
+import { parseTag } from './holds.ts';
 
 /** Cursors of this host's datasets that a newer one of the same target has made useless. */
 export const cursorsLeft = (datasets: readonly DatasetEntry[]): Leftover[] =>
@@ -43,7 +43,7 @@ export async function findLeftovers(
   const held = heldIn(datasets);
   const holds = held.size === 0 ? [] : await zfs.holds([...held.keys()]);
   const ofJobs = holds.flatMap(({ snapshot, tag }) => {
-    const [job, guid] = [jobOfTag(tag), held.get(snapshot)];
+    const [job, guid] = [parseTag(tag)?.job, held.get(snapshot)];
     return job === undefined || guid === undefined ? [] : [{ kind: 'job-hold' as const, snapshot, guid, tag, job }];
   });
   if (ofJobs.length === 0) return { leftovers: cursors, notes: [] };
@@ -53,9 +53,37 @@ export async function findLeftovers(
   return { leftovers: cursors, notes: [{ about: 'unclear', found, mend: 'ask again when all senders answer' }] };
 }
 
-/** Releases the one hold, or removes the one bookmark. @throws ZpsendError what ZFS said */
-export async function mendLeftover(zfs: Pick<Zfs, 'release' | 'destroyBookmark'>, leftover: Leftover): Promise<void> {
-  if (leftover.kind === 'cursor') await zfs.destroyBookmark(leftover.bookmark);
-  else if (leftover.kind === 'job-hold') await zfs.release(leftover.tag, [leftover.snapshot]);
-  else throw new ZpsendError('BAD_REQUEST', `a sender does not mend a ${leftover.kind}`);
+/**
+ * Releases the one hold, or removes the one bookmark. What was held is bookmarked first: the target of the job may have it,
+ * and nothing else in common with this host.
+ * @param bookmarks cursors are wanted here
+ * @throws ZpsendError what ZFS said
+ */
+export async function mendLeftover(
+  zfs: Pick<Zfs, 'release' | 'bookmark' | 'destroyBookmark'>,
+  leftover: Leftover,
+  bookmarks: boolean,
+): Promise<void> {
+  if (leftover.kind === 'cursor') return zfs.destroyBookmark(leftover.bookmark);
+  if (leftover.kind !== 'job-hold') throw new ZpsendError('BAD_REQUEST', `a sender does not mend a ${leftover.kind}`);
+  const { snapshot, tag, guid } = leftover;
+  const target = parseTag(tag)?.target;
+  if (bookmarks && target !== undefined) await keepBase(zfs, leftover, cursorForHold(snapshot, target, guid));
+  await zfs.release(tag, [snapshot]);
+}
+
+async function keepBase(
+  zfs: Pick<Zfs, 'bookmark'>,
+  { snapshot, tag }: { snapshot: string; tag: string },
+  cursor: string,
+): Promise<void> {
+  try {
+    await zfs.bookmark(snapshot, cursor);
+  } catch (thrown) {
+    const { code, message } = ZpsendError.from(thrown);
+    throw new ZpsendError(
+      code,
+      `its target may need it, and no bookmark can stand for it (${message}). Send there again, or: zfs release ${tag} ${snapshot}`,
+    );
+  }
 }

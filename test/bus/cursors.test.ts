@@ -1,5 +1,7 @@
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { type Fleet, useFleet } from '../support/fleet.ts';
+import { type Fleet, quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
@@ -44,6 +46,14 @@ const startBoth = async ({ fleet, source, target }: Pair, env: NodeJS.ProcessEnv
   await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ...env });
   return fleet.start('sender', source, env);
 };
+
+const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+const doctor = (host: SimHost, ...args: string[]) =>
+  execa(process.execPath, [bin, 'doctor', '--json', ...args], {
+    env: { ...host.env, ...quick, NATS_URL: server().url },
+    extendEnv: false,
+    reject: false,
+  });
 
 async function expectCursorOf({ source }: Pair, guid: string, dataset = 'zones/test'): Promise<void> {
   const found = await cursors(source, dataset);
@@ -192,3 +202,38 @@ test('I9: a sender killed at some point of a chain, again and again: its holds k
   await expectCursorOf(pair, await guidOf(source, 'zones/test@s11'));
   expect(await holds(source)).toEqual([]);
 }, 180_000);
+
+test.each(['a job to another target', 'doctor --mend'])(
+  'I9: what a killed sender held for its target outlives %s, and what that target has is there for the same request',
+  async (what) => {
+    const pair = await usePair('a', 'b');
+    const { fleet, source, target } = pair;
+    const other = await fleet.host('smos-02');
+    await other.zpool('create', 'zones');
+    await snapshot(source, 'zones/test@big', 60_000_000);
+    const receiver = await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZFS_SIM_RECV_RATE: '8M' });
+    await fleet.start('receiver', other, { ZPSEND_ALLOW: '*=zones' });
+    const sender = await fleet.start('sender', source);
+    const job = await fleet.begin('smos-01', body);
+    const done = async () => (await fleet.status('smos-01', job))?.done ?? 0;
+    await expect.poll(done, { timeout: 30_000 }).toBe(2);
+    await Promise.all([sender.end('SIGKILL'), receiver.end('SIGKILL')]);
+    expect(await cursors(source)).toEqual([]);
+
+    await fleet.start('sender', source);
+    if (what === 'doctor --mend') await doctor(source, '--mend');
+    else expect(await fleet.send('smos-01', { ...body, to: { host: 'smos-02' } })).toMatchObject({ state: 'done' });
+    // a pruner comes by: whatever is not held goes
+    for (const name of await snapshots(source)) await source.zfs('destroy', name).catch(() => {});
+    await snapshot(source, 'zones/test@c');
+    await target.zfs('receive', '-A', 'zones/test').catch(() => {});
+    await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones' });
+    expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done' });
+    expect((await snapshots(target)).at(-1)).toBe('zones/test@c');
+    expect(await holds(source)).toEqual([]);
+    expect((await cursors(source)).filter((name) => !name.includes('#zpsend_smos-02_'))).toEqual([
+      expect.stringContaining('#zpsend_smos-00_'),
+    ]);
+  },
+  180_000,
+);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseCursor } from '../../lib/plan/cursor-name.ts';
-import { cursorName, cursorsOf, oldCursors } from '../../services/sender/cursor.ts';
+import { cursorForHold, cursorName, cursorsOf, oldCursors, targetHash } from '../../services/sender/cursor.ts';
 
 const target = { host: 'smos-00', dataset: 'zones/test' };
 const leaf = (name: string | undefined): string => name?.split('#')[1] ?? '';
@@ -74,6 +74,17 @@ describe('of the bookmarks of a dataset', () => {
   test('one whose name does not tell its own guid is somebody else’s', () => {
     expect(cursorsOf(target, [{ ...cursor('1'), guid: '7' }])).toEqual([]);
     expect(oldCursors([{ ...cursor('1'), guid: '7' }, cursor('2')])).toEqual([]);
+  });
+
+  test('one that may stand for a hold makes no other old, and is not old itself', () => {
+    const held = (guid: string) => ({
+      name: cursorForHold('zones/test@x', targetHash(target), guid).split('#')[1] ?? '',
+      guid,
+      createtxg: guid,
+    });
+    const all = [held('1'), cursor('2'), held('3'), held('4')];
+    expect(oldCursors(all)).toEqual([]);
+    expect(cursorsOf(target, all)).toEqual(all);
   });
 
   test('all but the newest of each target are old', () => {

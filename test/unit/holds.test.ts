@@ -3,16 +3,20 @@ import { describe, expect, test } from 'vitest';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import { newId } from '../../services/host/ids.ts';
-import { holdTag, jobOfTag, releaseStep, sweepHolds } from '../../services/sender/holds.ts';
+import { type CursorTarget, targetHash } from '../../services/sender/cursor.ts';
+import { holdTag, parseTag, releaseStep, sweepHolds } from '../../services/sender/holds.ts';
 
-test('each chain of a job has a tag of its own, which leads back to the job', () => {
-  expect(holdTag('abcdefghij', 0)).toBe('zpsend:abcdefghij');
-  expect(holdTag('abcdefghij', 12)).toBe('zpsend:abcdefghij.12');
-  for (const chain of [0, 1, 9999]) expect(jobOfTag(holdTag('abcdefghij', chain))).toBe('abcdefghij');
+const here: CursorTarget = { host: 'smos-00', dataset: 'zones/back' };
+const elsewhere: CursorTarget = { host: 'smos-07', dataset: 'zones/back' };
+
+test('each chain of a job has a tag of its own, which leads back to the job and its target', () => {
+  expect(holdTag('abcdefghij', 0, here)).toMatch(/^zpsend:abcdefghij\.0\.[0-9a-f]{8}$/);
   for (let n = 0; n < 100; n += 1) {
     const id = newId();
-    expect(jobOfTag(holdTag(id, n))).toBe(id);
+    expect(parseTag(holdTag(id, n, here))).toEqual({ job: id, target: targetHash(here) });
   }
+  expect(parseTag(holdTag('abcdefghij', 1, elsewhere))?.target).not.toBe(targetHash(here));
+  expect(targetHash({ ...here, dataset: 'zones/b' })).not.toBe(targetHash(here));
 });
 
 test.each([
@@ -26,8 +30,12 @@ test.each([
   'zpsend:abcdefghijk',
   'zpsend:abcdefghij.',
   'zpsend:abcdefghij.old',
+  'zpsend:abcdefghij',
+  'zpsend:abcdefghij.3',
+  'zpsend:abcdefghij.3.0123abc',
+  'zpsend:abcdefghij.3.0123abcd.',
 ])('a tag that a person may have chosen is not of a job: %s', (tag) => {
-  expect(jobOfTag(tag)).toBeUndefined();
+  expect(parseTag(tag)).toBeUndefined();
 });
 
 describe('the sweep', () => {
@@ -67,11 +75,14 @@ describe('the sweep', () => {
         return { missing: false };
       },
     };
-    await sweepHolds(zfs as Zfs, source, async () => living && new Set(living), pino({ enabled: false }));
+    await sweepHolds(zfs, source, [here], async () => living && new Set(living), pino({ enabled: false }));
     return { asked, released };
   }
 
-  test('releases what every chain of a dead job held, and nothing of a living one or of others', async () => {
+  const dead = holdTag('deaddead01', 0, here);
+  const ofChain = holdTag('deaddead01', 17, here);
+
+  test('releases what every chain of a dead job to its target held, and nothing of a living one, of others, or of other targets', async () => {
     const source = {
       host: 'smos-01',
       datasets: [
@@ -79,24 +90,25 @@ describe('the sweep', () => {
           ['1', 2],
           ['2', 0],
         ]),
-        dataset('a/b', [['1', 3]]),
+        dataset('a/b', [['1', 4]]),
       ],
     };
     const holds: [string, string][] = [
-      ['a@1', 'zpsend:deaddead01'],
+      ['a@1', dead],
       ['a@1', 'keep'],
-      ['a/b@1', 'zpsend:deaddead01.17'],
-      ['a/b@1', 'zpsend:living0001'],
-      ['a/b@1', 'zpsend:living0001.3'],
+      ['a/b@1', ofChain],
+      ['a/b@1', holdTag('living0001', 0, here)],
+      ['a/b@1', holdTag('living0001', 3, here)],
+      ['a/b@1', holdTag('deaddead01', 0, elsewhere)],
     ];
     const { asked, released } = await swept(source, holds, ['living0001']);
     expect(asked).toEqual([['a@1', 'a/b@1']]);
-    expect(released).toEqual(['zpsend:deaddead01 a@1', 'zpsend:deaddead01.17 a/b@1']);
+    expect(released).toEqual([`${dead} a@1`, `${ofChain} a/b@1`]);
   });
 
   test('releases nothing where nobody can say which jobs run', async () => {
     const source = { host: 'smos-01', datasets: [dataset('a', [['1', 1]])] };
-    expect((await swept(source, [['a@1', 'zpsend:deaddead01']], undefined)).released).toEqual([]);
+    expect((await swept(source, [['a@1', dead]], undefined)).released).toEqual([]);
   });
 
   test('looks at the origin of a clone also where that is not listed', async () => {
@@ -110,9 +122,9 @@ describe('the sweep', () => {
         dataset('a/e', [], { name: 'gone/@1' }),
       ],
     };
-    const { asked, released } = await swept(source, [['other@1', 'zpsend:deaddead01.2']], []);
+    const { asked, released } = await swept(source, [['other@1', ofChain]], []);
     expect(asked).toEqual([['other@1']]);
-    expect(released).toEqual(['zpsend:deaddead01.2 other@1']);
+    expect(released).toEqual([`${ofChain} other@1`]);
   });
 
   test('asks nothing where nothing is held', async () => {

@@ -33,8 +33,8 @@ describe('what senders left', () => {
   const zfs = zfsOf(
     [dataset('a', { x: 2, y: 0 }), dataset('a/b', { x: 1, z: 1 })],
     [
-      ['a@x', 'zpsend:deaddead01.3'],
-      ['a@x', 'zpsend:living0001'],
+      ['a@x', 'zpsend:deaddead01.3.0123abcd'],
+      ['a@x', 'zpsend:living0001.0.0123abcd'],
       ['a/b@x', 'zpsend:base'],
       ['a/b@z', 'keep'],
     ],
@@ -42,7 +42,7 @@ describe('what senders left', () => {
 
   test('are the holds of jobs that run no more, and nobody else’s', async () => {
     const found = await findOfSenders(zfs, async () => new Set(['living0001']));
-    expect(found).toEqual({ leftovers: [job('a@x', '0', 'zpsend:deaddead01.3')], notes: [] });
+    expect(found).toEqual({ leftovers: [job('a@x', '0', 'zpsend:deaddead01.3.0123abcd')], notes: [] });
   });
 
   test('are no holds where it is unclear which jobs run, and that is said', async () => {
@@ -118,12 +118,12 @@ describe('what receivers left', () => {
 });
 
 describe('mending', () => {
-  const [one, two] = [job('a@1', '1', 'zpsend:deaddead01'), job('a@2', '2', 'zpsend:deaddead01')];
+  const [one, two] = [job('a@1', '1', 'zpsend:deaddead01.0.0123abcd'), job('a@2', '2', 'zpsend:deaddead01.0.0123abcd')];
   const look = async () => ({ leftovers: [one, two], notes: [] });
 
   test('does exactly what was asked for, and of that only what is still a leftover', async () => {
     const did: Leftover[] = [];
-    const other = job('a@1', '7', 'zpsend:deaddead01');
+    const other = job('a@1', '7', 'zpsend:deaddead01.0.0123abcd');
     const mended = await mend('h', [one, other], look, async (leftover) => void did.push(leftover));
     expect(did).toEqual([one]);
     expect(mended).toMatchObject({ mended: [one], unmended: [{ leftover: other }] });
@@ -145,22 +145,47 @@ describe('mending', () => {
         did.push(`${tag} ${name}`);
         return { missing: false };
       },
+      bookmark: async (name: string, mark: string) => void did.push(`${name} ${mark}`),
       destroyBookmark: async (name: string) => void did.push(`-${name}`),
     };
     const base: Leftover = { kind: 'base-hold', snapshot: 't@1', guid: '1', tag: 'zpsend:base', newer: 't@2' };
     const cursor: Leftover = { kind: 'cursor', bookmark: 'a#zpsend_x', guid: '1', newer: 'a#zpsend_y' };
-    await expect(mendOfSender(zfs, base)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
-    for (const leftover of [one, cursor, { ...base, tag: 'zpsend:deaddead01' }]) {
+    await expect(mendOfSender(zfs, base, true)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    for (const leftover of [one, cursor, { ...base, tag: 'zpsend:deaddead01.0.0123abcd' }]) {
       await expect(mendOfReceiver(zfs, leftover)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
     }
-    await mendOfSender(zfs, one);
-    await mendOfSender(zfs, cursor);
+    await mendOfSender(zfs, one, false);
+    await mendOfSender(zfs, cursor, false);
     await mendOfReceiver(zfs, base);
-    expect(did).toEqual(['zpsend:deaddead01 a@1', '-a#zpsend_x', 'zpsend:base t@1']);
+    expect(did).toEqual(['zpsend:deaddead01.0.0123abcd a@1', '-a#zpsend_x', 'zpsend:base t@1']);
+  });
+
+  test('what was held is bookmarked before it is let go, and stays held where it cannot be', async () => {
+    const did: string[] = [];
+    const zfs = {
+      async release(tag: string, [name]: string[]) {
+        did.push(`release ${tag} ${name}`);
+        return { missing: false };
+      },
+      bookmark: async (name: string, mark: string) => void did.push(`bookmark ${name} ${mark}`),
+      destroyBookmark: async () => {},
+    };
+    await mendOfSender(zfs, one, true);
+    expect(did).toEqual(['bookmark a@1 a#zpsend_0123abcd_1', 'release zpsend:deaddead01.0.0123abcd a@1']);
+    const refusing = {
+      ...zfs,
+      async bookmark() {
+        throw new ZpsendError('UNSUPPORTED', 'feature is disabled');
+      },
+    };
+    await expect(mendOfSender(refusing, two, true)).rejects.toMatchObject({
+      message: expect.stringMatching(/feature is disabled.*zfs release zpsend:deaddead01.0.0123abcd a@2/),
+    });
+    expect(did).toHaveLength(2);
   });
 
   test('a list that is too long for one message is cut, and the rest counted', () => {
-    const many = Array.from({ length: 3000 }, (_, at) => job(`a@${at}`, `${at}`, 'zpsend:deaddead01'));
+    const many = Array.from({ length: 3000 }, (_, at) => job(`a@${at}`, `${at}`, 'zpsend:deaddead01.0.0123abcd'));
     const reply = leftoversReply('h', { leftovers: many, notes: [] }, 65536);
     expect(reply.leftovers.length + reply.more).toBe(3000);
     expect(reply.leftovers.length).toBeGreaterThan(20);
