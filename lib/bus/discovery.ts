@@ -1,6 +1,6 @@
 import type { Msg } from '@nats-io/transport-node';
 import type { Bus } from './connect.ts';
-import type { Served } from './serve.ts';
+import { isAnswerable, type Served } from './serve.ts';
 
 /** How a service shows itself to `nats micro ls`, `info` and `stats` (ADR-32). */
 export interface ServiceIdentity {
@@ -51,7 +51,8 @@ export function announce(bus: Bus, identity: ServiceIdentity, endpoints: readonl
     STATS: () => ({ ...about, started, endpoints: endpoints.map(endpointStats) }),
   };
   const answer = (verb: Verb) => (error: Error | null, message: Msg) => {
-    if (!error) message.respond(JSON.stringify({ type: types[verb], ...bodies[verb]() }));
+    if (!error && isAnswerable(message.reply))
+      message.respond(JSON.stringify({ type: types[verb], ...bodies[verb]() }));
   };
   const subscriptions = (Object.keys(types) as Verb[]).flatMap((verb) =>
     [`$SRV.${verb}`, `$SRV.${verb}.${name}`, `$SRV.${verb}.${name}.${id}`].map((subject) =>

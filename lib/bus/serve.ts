@@ -1,7 +1,7 @@
 import { headers, type Msg, type MsgHdrs } from '@nats-io/transport-node';
 import pLimit from 'p-limit';
 import type { z } from 'zod';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { decodeRequest, headline, statusOf } from './body.ts';
 import type { Bus } from './connect.ts';
 
@@ -40,7 +40,19 @@ export interface Served {
 /** Requests of one endpoint that may wait for their turn. */
 const mostWaiting = 64;
 
+/**
+ * May this be answered? A reply goes wherever the request says, with the rights of this service: to a key of the locks' bucket
+ * or to another service's subject (`$KV.`, `$JS.`, `zfs.`) it would be a command.
+ */
+export const isAnswerable = (reply: string | undefined): boolean => !/^(\$|zfs(\.|$))/.test(reply ?? '');
+
 const encode = (reply: object): string => JSON.stringify(reply);
+
+const unanswerable = (reply = ''): ErrorBody => ({
+  code: 'BAD_REQUEST',
+  message: `a request asked for its reply on ${reply}, which is no inbox; nothing was done`,
+  retryable: false,
+});
 
 function respondError(message: Msg, error: ZpsendError): void {
   const body = error.toBody();
@@ -87,6 +99,11 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
   const onMessage = async (message: Msg): Promise<void> => {
     const began = performance.now();
     stats.requests += 1;
+    if (!isAnswerable(message.reply)) {
+      stats.errors += 1;
+      stats.lastError = headline(unanswerable(message.reply));
+      return;
+    }
     try {
       await inTurn(() => answer(bus, endpoint, message));
     } catch (thrown) {

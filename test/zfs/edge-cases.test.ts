@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { holdTag } from '../../services/sender/holds.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
@@ -191,7 +192,8 @@ test('edge case 21: a snapshot that arrived before its sender died is not sent a
   snapshot('a');
   expect(await send()).toMatchObject({ state: 'done', done: 1 });
   snapshot('b');
-  z.ok('hold', 'zpsend:diedbefore', `${source}@a`, `${source}@b`);
+  const tag = holdTag('diedbefore', 0, { host: 'smos-00', dataset: target });
+  z.ok('hold', tag, `${source}@a`, `${source}@b`);
   z.feed(z.stream('-i', '@a', `${source}@b`), 'receive', '-s', '-u', target);
   expect(await send()).toMatchObject({ state: 'done', done: 0, bytes: 0 });
   expect(z.ok('holds', '-H', `${source}@a`, `${source}@b`)).toEqual([]);
