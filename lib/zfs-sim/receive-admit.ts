@@ -75,8 +75,10 @@ export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission |
   if (head.resume === undefined) setProperties(receiving, head, wishes);
   const id = head.resume === undefined ? `${process.pid}-${randomGuid()}` : (receiving.receipt?.id ?? '');
   const space = room(pool, name);
+  const newest = head.resume === undefined ? receiving.snapshots.at(-1)?.guid : receiving.receipt?.newest;
   receiving.receipt = {
     id,
+    ...(newest !== undefined && { newest }),
     process: processStamp(),
     resumable: wishes.resumable,
     fresh: receiving.receipt?.fresh ?? false,

@@ -5,8 +5,9 @@ import { parseName } from './names.ts';
 import { dropReceipt } from './receipt.ts';
 import { type Admission, snapshotName, type Wishes } from './receive-admit.ts';
 import { Refusal } from './refusal.ts';
-import type { Dataset, Pool, Snapshot } from './state.ts';
-import type { StreamHead } from './stream-format.ts';
+import type { Dataset, Pool, Receipt, Snapshot } from './state.ts';
+import { type StreamHead, streamKind } from './stream-format.ts';
+
 /** Makes the received snapshot out of a stream that has arrived whole. */
 export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admission: Admission): void {
   const dataset = findDataset(pool, parseName(wishes.target).dataset);
@@ -15,6 +16,7 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
     throw new Refusal(`cannot open '${wishes.target}': dataset does not exist`);
   const origin = dataset.origin === undefined ? undefined : lookupSnapshot(pool, dataset.origin);
   const base = dataset.snapshots.find((snapshot) => snapshot.guid === head.fromguid);
+  if (base !== undefined && !wishes.force) checkUnchanged(dataset, receipt, head, wishes);
   // a full stream holds everything, also where it is received as a clone
   const whole = head.fromguid === '0';
   const begin =
@@ -44,6 +46,18 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
   }
   delete dataset.receipt;
   dropReceipt(receipt);
+}
+
+/** What came to the dataset while the stream did is in its way; what has arrived stays where `-s` was given. */
+function checkUnchanged(dataset: Dataset, receipt: Receipt, head: StreamHead, wishes: Wishes): void {
+  const newest = dataset.snapshots.at(-1);
+  const no = (why: string): Refusal => new Refusal(`cannot receive ${streamKind(head, false)} stream: ${why}`);
+  if (newest?.guid !== receipt.newest) {
+    throw no(wishes.resumable ? 'kernel modules must be upgraded to receive this stream.' : 'invalid backup stream');
+  }
+  if (extentCount(dataset) > (newest?.extents ?? 0)) {
+    throw no(`destination ${dataset.name} has been modified\nsince most recent snapshot`);
+  }
 }
 
 function dropNewer(dataset: Dataset, base: Snapshot): void {

@@ -60,7 +60,12 @@ export function receive(argv: readonly string[]): void {
   }
   const outcome = consume(reader, head, admission.id, admission.room);
   if (outcome.fault === undefined) {
-    changePoolOf(target, (current) => applyStream(current, head, wishes, admission));
+    try {
+      changePoolOf(target, (current) => applyStream(current, head, wishes, admission));
+    } catch (refusal) {
+      forget(wishes, admission);
+      throw refusal;
+    }
     const seconds = Math.max(0.01, (Date.now() - began) / 1000);
     const rate = niceBytes(Math.round(outcome.bytes / seconds));
     if (given.has('v'))
@@ -82,8 +87,8 @@ function admitAndRecord(
   return admission;
 }
 
-/** What is said and kept when a stream does not reach its end. */
-function interrupted(outcome: Outcome, head: StreamHead, wishes: Wishes, admission: Admission): Refusal {
+/** Forgets a receive that has failed, all but what -s keeps. */
+function forget(wishes: Wishes, admission: Admission): ReturnType<typeof readProgress> {
   const kept = wishes.resumable ? readProgress(admission.id) : undefined;
   changePoolOf(wishes.target, (pool, { dataset: name }) => {
     const dataset = findDataset(pool, name);
@@ -92,6 +97,12 @@ function interrupted(outcome: Outcome, head: StreamHead, wishes: Wishes, admissi
     if (dataset.receipt.fresh) pool.datasets = pool.datasets.filter((other) => other !== dataset);
     delete dataset.receipt;
   });
+  return kept;
+}
+
+/** What is said and kept when a stream does not reach its end. */
+function interrupted(outcome: Outcome, head: StreamHead, wishes: Wishes, admission: Admission): Refusal {
+  const kept = forget(wishes, admission);
   const context = `cannot receive ${streamKind(head, wishes.set.has('origin'))} stream`;
   if (outcome.fault === 'no space') return new Refusal(`${context}: out of space`);
   if (outcome.fault === 'quota') {

@@ -36,6 +36,8 @@ export interface Receipt {
   resumable: boolean;
   /** The dataset was made by this receive and goes with it. */
   fresh: boolean;
+  /** The guid of what was the newest snapshot when it began. */
+  newest?: string;
 }
 
 export interface Dataset {

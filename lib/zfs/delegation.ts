@@ -32,11 +32,15 @@ function commandOf([verb = '', ...words]: readonly string[]): Command {
   return { verb, options, operands };
 }
 
-/** `-o readonly=on -o zpsend:x=1 -x atime`: what may be set has a permission of its own, all user properties one together. */
+/**
+ * `-o readonly=on -o zpsend:x=1`: what is set has a permission of its own, all user properties one together. What `-x` leaves
+ * out needs none: who may not set it cannot receive it either.
+ */
 function propertiesOf({ options }: Command): string[] {
   const set = (options.get('-o') ?? []).map((text) => text.split('=', 1)[0] ?? '');
-  const properties = [...set, ...(options.get('-x') ?? [])].filter((property) => property !== 'origin');
-  return properties.map((property) => (property.includes(':') ? 'userprop' : property));
+  return set
+    .filter((property) => property !== 'origin')
+    .map((property) => (property.includes(':') ? 'userprop' : property));
 }
 
 const above = (dataset: string): string => parentOf(dataset) ?? dataset;

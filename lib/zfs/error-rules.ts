@@ -31,6 +31,14 @@ export const rules: readonly Rule[] = [
     advice: 'the stream does not continue what is saved: ask the target for its resume token again',
   },
   {
+    // and so an incremental one whose dataset got a snapshot of its own meanwhile
+    code: 'DIVERGED',
+    pattern: /^cannot receive incremental stream: kernel modules must be upgraded/m,
+    sample: 'cannot receive incremental stream: kernel modules must be upgraded to receive this stream.',
+    advice:
+      'most likely the target got a snapshot while this was received: zfs list -t snapshot there shows it; else its ZFS is too old for the stream',
+  },
+  {
     code: 'UNSUPPORTED',
     pattern:
       /must be upgraded to receive this stream\.$|has unsupported feature, |unsupported version [0-9]+$|not supported$/m,

@@ -56,16 +56,23 @@ export function toError(failure: Failure): ZpsendError {
   return make('INTERNAL', line || `exit status ${failure.exitCode ?? 'unknown'}, and it said nothing`);
 }
 
+const isDenied = (line: string): boolean => line.endsWith('permission denied');
+
 /**
  * What a `zfs receive` that exited 0 could not set, for people, a line each: the snapshot is there and the property is not
  * (zfs_ioctl.c keeps the errors of `-o` and `-x` beside the result of the receive).
  */
 export function notSet(failure: Failure): string[] {
   const allow = allowed(failure);
+  const excluded = new Set(failure.argv?.filter((_, at, argv) => argv[at - 1] === '-x'));
   return complaints(failure.stderr)
-    .filter((line) => /^cannot receive \S+ property on /.test(masked(line)))
+    .filter((line) => {
+      const [, property = ''] = /^cannot receive (\S+) property on /.exec(masked(line)) ?? [];
+      // to an ordinary user: what he may not leave out he may not set, and so it did not arrive
+      return property !== '' && !(excluded.has(property) && isDenied(line));
+    })
     .map((line) => {
-      const mend = allow !== undefined && /permission denied$/.test(line) ? `; let root run there: ${allow}` : '';
+      const mend = allow !== undefined && isDenied(line) ? `; let root run there: ${allow}` : '';
       return `${failure.doing} on ${failure.host}: it arrived, but ${line}${mend}`;
     });
 }

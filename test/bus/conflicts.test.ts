@@ -175,32 +175,70 @@ test.each(['keep', 'zpsend:abcdefghij'])(
   },
 );
 
-test('I5, I11: nothing goes before the first frame, and nothing at all where a snapshot was made since the plan', async () => {
+test.each<[string, (target: SimHost) => Promise<unknown>, RegExp, string[]]>([
+  [
+    'a snapshot was made',
+    (target) => change(target, 'zones/back/test', 'new'),
+    /has @new since it was planned/,
+    ['test@new'],
+  ],
+  [
+    'something was written',
+    (target) => target.zfs('set', 'zfs-sim:write=200000', 'zones/back/test'),
+    /was written to since it was planned .* bytes would be lost/,
+    [],
+  ],
+])(
+  'I5, I11: nothing goes before the first frame, and nothing at all where %s since the plan',
+  async (_, meanwhile, words, more) => {
+    const pair = await usePair();
+    const { fleet, target, source } = pair;
+    await fleet.start('receiver', target, await allowing('rollback'));
+    await fleet.start('sender', source);
+    await diverge(pair);
+    const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planReplySchema);
+    const [step] = plan.ok ? plan.steps : [];
+    if (!step?.from || !step.before) throw new Error('no rollback was planned');
+    const talk = await begin(fleet, {
+      dataset: step.target,
+      to: step.to,
+      from: { guid: step.from.guid },
+      before: step.before,
+    });
+    await meanwhile(target);
+    expect(await ran(target)).toEqual([]);
+    talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+    expect(await talk.final).toMatchObject({
+      type: 'failed',
+      error: { code: 'DIVERGED', message: expect.stringMatching(words) },
+    });
+    expect(await there(target)).toEqual([...diverged, ...more]);
+    expect(await ran(target)).toEqual([]);
+    await expectUnlocked(fleet);
+  },
+);
+
+test('I5: what comes to the target while the job runs was in no plan, and ends the job that began with a rollback', async () => {
   const pair = await usePair();
   const { fleet, target, source } = pair;
-  await fleet.start('receiver', target, await allowing('rollback'));
+  await fleet.start('receiver', target, { ...(await allowing('rollback')), ZFS_SIM_RECV_RATE: '4M' });
   await fleet.start('sender', source);
   await diverge(pair);
-  const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planReplySchema);
-  const [step] = plan.ok ? plan.steps : [];
-  if (!step?.from || !step.before) throw new Error('no rollback was planned');
-  const talk = await begin(fleet, {
-    dataset: step.target,
-    to: step.to,
-    from: { guid: step.from.guid },
-    before: step.before,
-  });
-  await change(target, 'zones/back/test', 'new');
-  expect(await ran(target)).toEqual([]);
-  talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
-  expect(await talk.final).toMatchObject({
-    type: 'failed',
-    error: { code: 'DIVERGED', message: expect.stringContaining('has @new since it was planned') },
-  });
-  expect(await there(target)).toEqual([...diverged, 'test@new']);
-  expect(await ran(target)).toEqual([]);
+  await source.zfs('set', 'zfs-sim:write=20000000', 'zones/test');
+  await source.zfs('snapshot', 'zones/test@d');
+  await change(source, 'zones/test', 'e');
+  const job = await fleet.begin('smos-01', ask('rollback'));
+  const sent = async () => (await fleet.status('smos-01', job))?.bytes ?? 0;
+  await expect.poll(sent, { timeout: 60_000 }).toBeGreaterThan(4_000_000);
+  expect(await there(target)).toContain('test@c');
+  await change(target, 'zones/back/test', 'precious');
+  const ended = await fleet.ended('smos-01', job);
+  expect(ended).toMatchObject({ state: 'failed', error: { code: 'DIVERGED' } });
+  expect(ended.error?.message).toContain('since the job was planned');
+  expect(await there(target)).toContain('test@precious');
+  expect((await ran(target)).filter((line) => line.startsWith('rollback'))).toHaveLength(1);
   await expectUnlocked(fleet);
-});
+}, 120_000);
 
 test('rotate: the target is moved aside with all it has, and begins anew as a clone of the common snapshot', async () => {
   const pair = await usePair();

@@ -317,3 +317,25 @@ describe('room', () => {
     expect(stderr).toMatch(/^cannot receive new filesystem stream: destination \S+\/x space quota exceeded\.\n$/);
   });
 });
+
+describe('a dataset that changes while it receives', () => {
+  const modified = () =>
+    `cannot receive incremental stream: destination ${to} has been modified\nsince most recent snapshot\n`;
+  const upgrade = () => 'cannot receive incremental stream: kernel modules must be upgraded to receive this stream.\n';
+  const snapshot = () => z.ok('snapshot', `${to}@own`);
+  const write = () => z.write(to, 100_000);
+
+  test.each<[string, () => unknown, () => string]>([
+    ['a snapshot of its own', snapshot, upgrade],
+    ['what is written', write, modified],
+  ])('keeps %s, and refuses the stream at its end', async (_, change, said) => {
+    expect(z.feed(streams.full1, 'receive', to).exit).toBe(0);
+    const running = z.receiveSlowly(streams.i12.subarray(0, 600_000), 'receive', '-s', '-u', to);
+    await expect.poll(() => z.value('receive_resume_token', to), { timeout: 30_000 }).toMatch(/^1-/);
+    change();
+    const there = snapshotsOf(to);
+    expect(await running.end(streams.i12.subarray(600_000))).toEqual({ exit: 1, stderr: said() });
+    expect(snapshotsOf(to)).toEqual(there);
+    expect(z.value('receive_resume_token', to)).toMatch(/^1-/);
+  });
+});

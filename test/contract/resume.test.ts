@@ -188,7 +188,7 @@ describe('a receive that still runs', () => {
     expect(receive(streams.full, '-F', to).stderr).toMatch(/contains partially-complete state/);
     expect(z.zfs('receive', '-A', to)).toMatchObject({ exit: 1, stderr: `cannot destroy '${to}': dataset is busy\n` });
     expect(z.zfs('destroy', to)).toMatchObject({ exit: 1, stderr: `cannot destroy '${to}': dataset is busy\n` });
-    expect(await running.end()).toBe(1);
+    expect((await running.end()).exit).toBe(1);
     expect(receive(z.stream('-t', tokenOf(to)), to).exit).toBe(0);
   });
 });

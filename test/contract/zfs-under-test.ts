@@ -41,8 +41,11 @@ export interface Lab {
   digest(snapshot: string): string;
   /** Starts a receive, gives it bytes, and kills it as soon as `until` holds. */
   receiveAndKill(input: Uint8Array, signal: NodeJS.Signals, until: () => boolean, ...argv: string[]): Promise<void>;
-  /** Starts a receive that stays open after its bytes; ends it and waits when called. */
-  receiveSlowly(input: Uint8Array, ...argv: string[]): { end(): Promise<number | null> };
+  /** Starts a receive that stays open after its bytes; gives it the rest, ends it and waits when called. */
+  receiveSlowly(
+    input: Uint8Array,
+    ...argv: string[]
+  ): { end(rest?: Uint8Array): Promise<{ exit: number | null; stderr: string }> };
   /** Starts a send whose stream nobody reads past its beginning; `drop` makes its reader go away. */
   sendSlowly(...argv: string[]): { started: Promise<void>; drop(): Promise<number | null> };
   /** A pool of its own, gone after the file's tests. */
@@ -80,10 +83,11 @@ export function lab(bytes = 256 * MIB): Lab {
     return full;
   };
   const start = (input: Uint8Array, argv: readonly string[]) => {
-    const child = spawn('zfs', argv, { env, stdio: ['pipe', 'ignore', 'ignore'] });
+    const child = spawn('zfs', argv, { env, stdio: ['pipe', 'ignore', 'pipe'] });
     // the rest of the bytes has nowhere to go once it is killed
     child.stdin.on('error', () => undefined);
     child.stdin.write(input);
+    child.stderr.resume();
     return { child, ended: new Promise<number | null>((resolve) => child.once('close', resolve)) };
   };
   beforeAll(() => {
@@ -133,10 +137,14 @@ export function lab(bytes = 256 * MIB): Lab {
     },
     receiveSlowly: (input, ...argv) => {
       const { child, ended } = start(input, argv);
+      let stderr = '';
+      child.stderr.setEncoding('utf8').on('data', (text) => {
+        stderr += text;
+      });
       return {
-        end: () => {
-          child.stdin.end();
-          return ended;
+        end: async (rest) => {
+          child.stdin.end(rest);
+          return { exit: await ended, stderr };
         },
       };
     },

@@ -23,7 +23,7 @@ describe('the command that gives what is lacking', () => {
     [
       'receive with properties',
       receiveArgv({ ...into, set: { readonly: 'on', 'zpsend:a': '1', 'zpsend:b': '2' }, exclude: ['mountpoint'] }),
-      'zfs allow -u zpsend receive,create,mount,readonly,userprop,mountpoint tank/backup',
+      'zfs allow -u zpsend receive,create,mount,readonly,userprop tank/backup',
     ],
     [
       'receive of a clone',

@@ -161,6 +161,16 @@ describe('a receive', () => {
     ]);
   });
 
+  it('that may not leave out a property says nothing: who may not set it did not receive it', async () => {
+    const said = ['setuid', 'readonly'].map(
+      (name) => `cannot receive ${name} property on tank/backup/a: permission denied`,
+    );
+    const zfs = await fake(`cat >/dev/null; printf '%s\\n' ${said.map((line) => `"${line}"`).join(' ')} >&2`);
+    const receive = zfs.receive({ ...into, set: { readonly: 'on' }, exclude: ['setuid'] });
+    receive.stdin.end();
+    expect(await receive.done).toEqual([expect.stringContaining('readonly property')]);
+  });
+
   it('takes its input whole and ends well after it', async () => {
     const zfs = await fake(`cat > ${join(folder, 'taken')}`);
     const receive = zfs.receive(into);

@@ -82,6 +82,7 @@ test('rollback: holds and clones keep everything; then what is listed goes, and 
   expect(z.digest(`${t}@c`)).toBe(z.digest(`${s}@c`));
 
   // only written to, and mounted
+  z.ok('set', 'readonly=off', t);
   z.write(t, 50_000);
   change(s, 'd');
   expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'done', done: 1 });

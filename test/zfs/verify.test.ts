@@ -92,6 +92,7 @@ test('a raw replica without its key is equal as it is encrypted; what was encryp
   const raw = await verify(`smos-01:${source}`, `smos-00:${zfs.target}/raw`);
   expect(raw.datasets).toMatchObject([{ state: 'equal', snapshots: contents(['equal']) }]);
   expect(raw.exitCode).toBe(0);
+  for (const name of ['other/anew', 'other']) zfs.zfs('unmount', `${zfs.target}/${name}`);
   zfs.ok('unload-key', `${zfs.target}/other`);
   const anew = await verify(`smos-01:${source}`, `smos-00:${zfs.target}/other/anew`);
   expect(anew.datasets).toMatchObject([{ state: 'unread', snapshots: contents(['incomparable']) }]);
