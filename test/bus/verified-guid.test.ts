@@ -1,0 +1,61 @@
+import { Readable } from 'node:stream';
+import { expect, onTestFinished, test } from 'vitest';
+import { openBulk } from '../../lib/bus/direct/bulk-connection.ts';
+import { headerBytes } from '../../lib/bus/direct/frame.ts';
+import { serve } from '../../lib/bus/serve.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
+import type { Step } from '../../schemas/plan.ts';
+import { receiveStartSchema } from '../../schemas/transfer.ts';
+import { askForTransfer } from '../../services/sender/transfer.ts';
+import { rejection, useBus } from '../support/bus.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+
+const server = useNatsServer();
+const step: Step = { type: 'full', to: { name: 'zones/test@b', guid: '2' }, target: 'zones/test' };
+
+/** Runs a transfer to a receiver, which is the test itself, that says it verified this guid. */
+async function ran(guid: string): Promise<void> {
+  const bus = await useBus(server().url);
+  const bulk = await openBulk(bus.options);
+  onTestFinished(() => bulk.close());
+  const credit = subjects.credit('smos-01', 'transfer1', 'smos-00');
+  const say = (word: object) => bus.nc.publish(credit, JSON.stringify(word));
+  let bytes = 0;
+  bus.nc.subscribe(subjects.data('smos-01', 'smos-00', 'transfer1'), {
+    callback: (_, { data: [type], data }) => {
+      if (type === 0) bytes += data.length - headerBytes;
+      if (type === 1) say({ type: 'done', guid, bytes });
+      else say({ type: 'credit', upTo: 1 << 20 });
+    },
+  });
+  const served = serve(bus, {
+    name: 'recv-start',
+    subject: subjects.receive('smos-00', 'start'),
+    request: receiveStartSchema,
+    handle: async ({ transfer }) => ({ transfer, window: 1 << 20, revision: 1 }),
+  });
+  onTestFinished(() => served.stop());
+  const child: ZfsProcess = Object.assign(Object.create(null), {
+    stdout: Readable.from([Buffer.alloc(1000, 7)]),
+    done: Promise.resolve([]),
+    kill: () => true,
+  });
+  const zfs: Pick<Zfs, 'send'> = { send: () => child };
+  const transfer = await askForTransfer(
+    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, silenceMs: 3000 },
+    { transfer: 'transfer1', job: 'jobjobjob1', target: 'smos-00', step, discard: false },
+  );
+  return transfer.run();
+}
+
+test('I7: a snapshot has arrived when the receiver has verified its guid', async () => {
+  await expect(ran('2')).resolves.toBeUndefined();
+});
+
+test('I7: a receiver that verified another guid has not received the snapshot', async () => {
+  expect(await rejection(ran('3'))).toMatchObject({
+    code: 'STREAM_BROKEN',
+    message: 'the receiver verified guid 3, not 2',
+  });
+});

@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest';
+import type { Lease } from '../../lib/bus/lease/lease.ts';
+import type { Locks } from '../../lib/bus/lease/locks.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { acquireAll } from '../../services/receiver/leases.ts';
+
+const renaming: ReceiveStart = {
+  ...{ transfer: 'abc123t1', job: 'abc123', source: 'smos-01', dataset: 'tank/a', partial: 'resume' },
+  to: { name: 'zones/test@now', guid: '11' },
+  before: { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid: '9' },
+};
+
+/** Locks of which `taken` is somebody else's; each that is given can be lost. */
+function openLocks(taken?: string) {
+  const lost = new Map<string, AbortController>();
+  const held = new Set<string>();
+  const locks: Locks = {
+    async acquire(_, dataset): Promise<Lease> {
+      if (dataset === taken) throw new ZpsendError('LOCKED', `${dataset} is locked`);
+      const controller = new AbortController();
+      lost.set(dataset, controller);
+      held.add(dataset);
+      return { revision: 7, lost: controller.signal, release: async () => void held.delete(dataset) };
+    },
+    list: async () => [],
+  };
+  return { locks, lost, held, acquire: () => acquireAll(locks, 'smos-00', 'one', renaming) };
+}
+
+describe('I1: the locks of a renaming are one lease', () => {
+  test.each(['tank/a', 'tank/a_diverged_5'])('that is lost with that of %s', async (dataset) => {
+    const { acquire, lost } = openLocks();
+    const lease = await acquire();
+    expect(lease.lost.aborted).toBe(false);
+    const error = new ZpsendError('LOCKED', 'lost');
+    lost.get(dataset)?.abort(error);
+    expect([lease.lost.aborted, lease.lost.reason]).toEqual([true, error]);
+  });
+
+  test('that gives both back', async () => {
+    const { acquire, held } = openLocks();
+    const lease = await acquire();
+    expect([...held]).toEqual(['tank/a', 'tank/a_diverged_5']);
+    await lease.release();
+    expect(held.size).toBe(0);
+  });
+
+  test('of which neither is held where one is somebody else’s', async () => {
+    const { acquire, held } = openLocks('tank/a_diverged_5');
+    await expect(acquire()).rejects.toMatchObject({ code: 'LOCKED' });
+    expect(held.size).toBe(0);
+  });
+});
