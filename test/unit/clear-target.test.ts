@@ -24,7 +24,10 @@ async function cleared(before: Clearing, there: DatasetEntry[], most = Number.PO
   const did1 = (what: string) => void did.push(what);
   const zfs: Partial<Zfs> = {
     list: async () => there,
-    look: async (names) => there.filter(({ name }) => names.includes(name)).map((entry) => ({ ...entry, userrefs: 0 })),
+    look: async (names) =>
+      there.flatMap(({ name, type, guid }) =>
+        names.includes(name) ? [{ name, type, guid, createtxg: '1', written: 0, userrefs: 0 }] : [],
+      ),
     holds: async (names) => names.map((snapshot) => ({ snapshot, tag: 'zpsend:base' })),
     abortReceive: async (name) => did1(`abort ${name}`),
     async release(tag, names) {
