@@ -18,7 +18,7 @@ import type { ChainCursor } from './cursors.ts';
 import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
 import type { Replan } from './replanning.ts';
-import { beyondPlan } from './sanction.ts';
+import { beyondPlan, stepToAsk } from './sanction.ts';
 import { askForTransfer, type Transfer, type TransferDeps } from './transfer.ts';
 
 export interface ChainDeps extends TransferDeps {
@@ -131,7 +131,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       transfer: order.transferId(),
       job: order.job,
       target: order.to,
-      step: isBegun ? unclearing(step) : step,
+      step: stepToAsk(step, isBegun),
       discard,
     });
     if (transfer.stalePartial) return { type: 'ready-with-stale-partial' };
@@ -229,12 +229,6 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       feed({ type: 'abort', error });
     },
   };
-}
-
-/** A step whose rollback is done: what was written after that was in no plan, and zfs receive refuses it. */
-function unclearing(step: Step): Step {
-  const { before, ...rest } = step;
-  return before?.kind === 'rollback' ? rest : step;
 }
 
 const stale: ErrorBody = {

@@ -23,6 +23,12 @@ export function beyondPlan(first: readonly Step[], again: readonly Step[], isBeg
   );
 }
 
+/** The step as it may be asked for: once its rollback is done, what was written after that is left for `zfs receive` to refuse. */
+export function stepToAsk(step: Step, isBegun: boolean): Step {
+  const { before, ...rest } = step;
+  return isBegun && before?.kind === 'rollback' ? rest : step;
+}
+
 function rollbackOf(steps: readonly Step[]): Rollback | undefined {
   const before = steps[0]?.before;
   return before?.kind === 'rollback' ? before : undefined;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Clearing, Rollback } from '../../schemas/conflict.ts';
 import type { Step } from '../../schemas/plan.ts';
-import { beyondPlan } from '../../services/sender/sanction.ts';
+import { beyondPlan, stepToAsk } from '../../services/sender/sanction.ts';
 
 const steps = (before?: Clearing): Step[] => [
   { type: 'incremental', to: { name: 'tank/a@2', guid: '2' }, target: 'tank/a', ...(before && { before }) },
@@ -64,5 +64,13 @@ describe('I5: a job that plans again destroys nothing but what its first plan li
     });
     expect(beyondPlan(steps(back('x')), steps(), true)).toBeUndefined();
     expect(beyondPlan(steps(back('x')), steps(aside), true)).toBeUndefined();
+  });
+
+  test('nor is it asked for again then; a renaming is, which the receiver finds done', () => {
+    const [rolling, renaming] = [steps(written(9, 'x'))[0], steps(aside)[0]];
+    if (!rolling || !renaming) throw new Error('no step');
+    expect(stepToAsk(rolling, false)).toBe(rolling);
+    expect(stepToAsk(rolling, true)).toEqual(steps()[0]);
+    expect(stepToAsk(renaming, true)).toBe(renaming);
   });
 });
