@@ -1,5 +1,5 @@
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { datasetOf, leafOf } from '../../schemas/names.ts';
+import { datasetOf, isWithin, leafOf } from '../../schemas/names.ts';
 import type { FamilyFinder } from './families.ts';
 import type { Item } from './matching.ts';
 import type { SnapshotFinder } from './origin.ts';
@@ -11,6 +11,8 @@ export interface CloneContext {
   source: { host: string };
   target: { host: string };
   selfContained: boolean;
+  /** The source's dataset that is asked for, with all below it where that is a package. */
+  root: string;
   /** The whole package, by the source's names. */
   items: ReadonlyMap<string, Item>;
   /** With `selfContained` it looks only into counterparts of the package itself. */
@@ -32,7 +34,12 @@ export function seedStart(item: Item, context: CloneContext): SeedStart | Refusa
   if (origin === undefined) return { kind: 'full' };
   if (origin.guid === undefined) {
     if (context.selfContained) return { kind: 'full' };
-    return originMissing(item, context, `the listing of ${context.source.host} does not show its guid`);
+    return originMissing(
+      item,
+      context,
+      `the listing of ${context.source.host} does not show its guid`,
+      sendFirst(item, context),
+    );
   }
   const known = { name: origin.name, guid: origin.guid };
   const cloneOf = (name: string): SeedStart => ({ kind: 'clone', from: { ...known, kind: 'snapshot' }, origin: name });
@@ -51,13 +58,21 @@ export function seedStart(item: Item, context: CloneContext): SeedStart | Refusa
       item,
       context,
       `${datasetOf(known.name)} lies inside it, so neither can be received before the other`,
+      undefined,
     );
   }
   const nowhere = `no dataset in the target's pool on ${context.target.host} has it (guid ${known.guid})`;
-  if (inside === undefined) return originMissing(item, context, nowhere);
-  return originMissing(item, context, `${nowhere}, nor can it come any more, since ${inside.target} has newer ones`, {
-    canCome: false,
-  });
+  if (inside === undefined) return originMissing(item, context, nowhere, sendFirst(item, context));
+  const late = `${nowhere}, nor can it come any more, since ${inside.target} has newer ones`;
+  return originMissing(item, context, late, `leave it out (--exclude '${item.dataset.name}')`);
+}
+
+/** Sent by itself, an origin of the package's own tree would have placeholders above it, where the package's datasets belong. */
+function sendFirst({ dataset: { origin } }: Item, { root, target }: CloneContext): string {
+  const holder = datasetOf(origin?.name ?? '');
+  return isWithin(holder, root)
+    ? `have ${holder} in the package too, with @${leafOf(origin?.name ?? '')} (not excluded, and with the snapshot that the package is of)`
+    : `send ${holder} to ${target.host} first`;
 }
 
 /** The dataset of the package that the clone's origin is a wanted snapshot of. */
@@ -95,17 +110,18 @@ export function promotedStart(
   return undefined;
 }
 
+/** @param way out, beside -c */
 function originMissing(
   { dataset, target }: Item,
   { source, target: { host } }: CloneContext,
   why: string,
-  { canCome } = { canCome: true },
+  way: string | undefined,
 ): Refusal {
   const { name, origin } = dataset;
-  const way = canCome ? `send ${datasetOf(origin?.name ?? '')} to ${host} first` : `leave it out (--exclude '${name}')`;
+  const ways = way === undefined ? 'Way out:' : `Ways out: ${way}, or`;
   return refuse(
     'ORIGIN_MISSING',
-    `${name} on ${source.host} is a clone of ${origin?.name}, and ${why}. Ways out: ${way}, or have the clone sent whole (-c).`,
+    `${name} on ${source.host} is a clone of ${origin?.name}, and ${why}. ${ways} have the clone sent whole (-c).`,
     {
       details: {
         source: source.host,

@@ -14,7 +14,11 @@ type RefusedPlan = DatasetPlan & { refusal: Refusal };
  */
 export function composed({ datasets, notes }: DatasetPlans): Plan {
   const refused = datasets.filter((plan): plan is RefusedPlan => plan.refusal !== undefined);
-  const first = refused.find(({ refusal }) => !ownAffair.has(refusal.error.code)) ?? refused[0];
+  // a snapshot that is lacking may be why an origin is
+  const first =
+    refused.find(({ refusal }) => refusal.error.code === 'NO_SUCH_SNAPSHOT') ??
+    refused.find(({ refusal }) => !ownAffair.has(refusal.error.code)) ??
+    refused[0];
   const isWhole = first && (!ownAffair.has(first.refusal.error.code) || refused.length === datasets.length);
   if (isWhole) return withOthers(first, refused);
   return {

@@ -1,5 +1,5 @@
 import type { Inventory } from '../../schemas/inventory.ts';
-import { leafOf, maxNameLength, parentOf } from '../../schemas/names.ts';
+import { datasetOf, isWithin, leafOf, maxNameLength } from '../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
 import { startFromAside } from './aside.ts';
 import { blockedBy, type CloneContext, heldBy, originInside, promotedStart, seedStart } from './clones.ts';
@@ -36,6 +36,7 @@ export function planItems(
   target: Inventory,
   { items: all, findInFamily, findInPackage, sourceOf }: Matched,
 ): DatasetPlans | Refusal {
+  const root = datasetOf(request.dataset);
   const plans = new Map<Item, DatasetPlan>();
   const notes: Note[] = [];
   const brought = new Map<string, string>();
@@ -44,12 +45,13 @@ export function planItems(
     source,
     target,
     selfContained: request.selfContained ?? false,
+    root,
     items: new Map(all.map((item) => [item.dataset.name, item])),
     findInFamily: request.selfContained ? findInPackage : findInFamily,
     apart,
     brought,
     refusalOf: (item) => plans.get(item)?.refusal,
-    findOutside: findInPool(target, targetRoot(request)),
+    findOutside: findInPool(apartFrom(root, source, target), targetRoot(request)),
   };
   const order = ordered(all, context, apart, source);
   if (isRefusal(order)) return order;
@@ -87,7 +89,7 @@ export function planItems(
     });
     if (!plan.ok) return plan;
     const long = plan.steps.find(({ to }) => item.target.length + 1 + (leafOf(to.name) ?? '').length > maxNameLength);
-    if (long) return tooLong(item, long);
+    if (long) return tooLong(item, long, root);
     const [first, ...rest] = plan.steps;
     if (first === undefined) return plan.steps;
     const one = { name: item.target, source: { host: source.host, dataset }, origin: first.origin };
@@ -145,10 +147,16 @@ const renamed = ({ dataset, target }: Item, formerly: string, source: string, ho
     { details: { host, dataset: target, formerly } },
   );
 
-const tooLong = ({ dataset, target }: Item, { to }: Step): Refusal =>
+/** On one host the source itself is in the target's listing, and no replica shall hang on it. */
+const apartFrom = (root: string, source: Inventory, target: Inventory): Inventory =>
+  source.host === target.host
+    ? { ...target, datasets: target.datasets.filter(({ name }) => !isWithin(name, root)) }
+    : target;
+
+const tooLong = ({ target }: Item, { to }: Step, root: string): Refusal =>
   refuse(
     'BAD_REQUEST',
     `${to.name} would become a snapshot of ${target}, with a name longer than ${maxNameLength} characters. ` +
-      `Way out: a shorter target for ${parentOf(dataset.name) ?? dataset.name}.`,
+      `Way out: a shorter target for ${root}.`,
     { details: { dataset: target } },
   );

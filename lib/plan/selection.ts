@@ -68,14 +68,16 @@ export function selectPackage(request: SendRequest, source: Inventory): Selectio
       notes.push({ kind: 'unmatched', dataset: root, message: `--exclude ${pattern} matches no dataset of ${root}` });
     }
   }
-  for (const pattern of request.snapshots ?? []) {
-    if (![...listed.values()].some(({ snapshots }) => snapshots.some(({ name }) => matches(pattern, name)))) {
-      notes.push({
-        kind: 'unmatched',
-        dataset: root,
-        message: `--snapshots ${pattern} matches no snapshot of ${root} or below it`,
-      });
-    }
+  const idle = (request.snapshots ?? []).filter(
+    (pattern) => ![...listed.values()].some(({ snapshots }) => snapshots.some(({ name }) => matches(pattern, name))),
+  );
+  // what is sent in any case, the origins of clones, is not what was asked for
+  if (leaf === undefined && idle.length > 0 && idle.length === request.snapshots?.length) {
+    return nothingIn(request, source.host, root);
+  }
+  for (const pattern of idle) {
+    const message = `--snapshots ${pattern} matches no snapshot of ${root} or below it`;
+    notes.push({ kind: 'unmatched', dataset: root, message });
   }
   const chosen = chosenOf(request, kept, leaf, notes);
   return chosen.length > 0 || missing.length > 0

@@ -64,6 +64,53 @@ describe("a clone's origin on the target", () => {
       expect(planned(source, target, 'zones/a@3', 'tank/a', { ...recursive, ...way })).toMatchObject({ ok: true });
   });
 
+  it('that was left out of the package is asked for in it: sent by itself it would take the places of what lies above it', () => {
+    const source = new PoolModel('src', 'z').run(
+      'create z/p',
+      'create z/p/a',
+      'snapshot z/p/a@o',
+      'clone z/p/a@o z/p/b',
+    );
+    source.run('snapshot -r z/p@1');
+    const result = planned(source, emptyTarget(), 'z/p@1', 'tank/p', { ...replication, exclude: ['a'] });
+    expect(result).toMatchObject({ ok: false, error: { code: 'ORIGIN_MISSING' } });
+    expect(!result.ok && result.error.message).toMatch(
+      /Ways out: have z\/p\/a in the package too, with @o .*, or have .* whole/,
+    );
+    const inside = new PoolModel('src', 'z').run('create z/p', 'snapshot z/p@o', 'clone z/p@o z/p/b', 'promote z/p/b');
+    inside.run('snapshot -r z/p@1');
+    const promoted = planned(inside, emptyTarget(), 'z/p@1', 'tank/p', replication);
+    expect(!promoted.ok && promoted.error.message).toMatch(
+      /lies inside it.*\. Way out: have the clone sent whole \(-c\)/,
+    );
+  });
+
+  it('that lacks for want of the named snapshot is told as that', () => {
+    const source = new PoolModel('src', 'z').run(
+      'create z/p',
+      'create z/p/a',
+      'snapshot z/p/a@o',
+      'clone z/p/a@o z/p/b',
+    );
+    source.run('snapshot z/p@1', 'snapshot z/p/b@1');
+    const result = planned(source, emptyTarget(), 'z/p@1', 'tank/p', replication);
+    expect(result).toMatchObject({ ok: false, error: { code: 'NO_SUCH_SNAPSHOT' } });
+    expect(!result.ok && result.error.message).toMatch(
+      /z\/p\/a on src has no snapshot @1.*--skip-missing.*Refused as well: z\/p\/b/,
+    );
+  });
+
+  it('is never the source itself on one host', () => {
+    const host = new PoolModel('one', 'z').run('create z/p', 'create z/p/a', 'snapshot z/p/a@o', 'clone z/p/a@o z/p/b');
+    host.run('snapshot -r z/p@1', 'create z/copy', 'create z/copy/a', 'snapshot z/copy/a@mine', 'snapshot z/copy@x');
+    const result = plan(
+      { dataset: 'z/p@1', to: { host: 'one', dataset: 'z/copy2' }, ...replication, exclude: ['a'] },
+      host.inventory(),
+      host.inventory(),
+    );
+    expect(originOf(result, 'z/copy2/b')).toBe('ORIGIN_MISSING');
+  });
+
   it('that is missing refuses the package also where a dataset before it has diverged', () => {
     const source = new PoolModel('src', 'z').run('create z/o', 'snapshot z/o@1', 'create z/r', 'create z/r/a');
     source.run('snapshot -r z/r@1');
@@ -120,6 +167,22 @@ describe('what a package says of itself', () => {
     expect(result.ok && result.notes).toEqual([
       { kind: 'unmatched', dataset: 'z/p', message: '--snapshots dayly-* matches no snapshot of z/p or below it' },
     ]);
+  });
+
+  it('is refused where no pattern picks anything, though origins are sent in any case', () => {
+    const source = new PoolModel('src', 'z').run(
+      'create z/p',
+      'create z/p/a',
+      'snapshot z/p/a@o',
+      'clone z/p/a@o z/p/b',
+    );
+    source.run('snapshot -r z/p@1');
+    const asked = { ...replication, snapshots: ['zz'] };
+    expect(planned(source, emptyTarget(), 'z/p', 'tank/p', asked)).toMatchObject({
+      ok: false,
+      error: { code: 'NO_SUCH_SNAPSHOT', message: 'No snapshot of z/p on src and below it matches zz.' },
+    });
+    expect(planned(source, emptyTarget(), 'z/p@1', 'tank/p', asked)).toMatchObject({ ok: true });
   });
 
   it('is refused for a pool that the listing does not have', () => {
