@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { listed } from './listing.ts';
-import { plantTree } from './moves.ts';
+import { plantTree, untangle } from './moves.ts';
 import { openRandom } from './random.ts';
 import { playRound, policies, type Round } from './round.ts';
 import { holdsOn, openTruth } from './truth.ts';
@@ -51,7 +51,10 @@ try {
   for (let round = 1; round <= rounds; round++) {
     const life = Math.floor((round - 1) / targetLives);
     const backup = `${world.target.pool}/backup${life}`;
-    if (life > 0 && (round - 1) % targetLives === 0) await clear(world, `${world.target.pool}/backup${life - 1}`);
+    if (life > 0 && (round - 1) % targetLives === 0) {
+      await clear(world, `${world.target.pool}/backup${life - 1}`);
+      await untangle(world.source, root);
+    }
     const result = await playRound(world, truth, random, round, { root, backup });
     played.push(result);
     const { policy, killed, arrived, refused, wrong, moves } = result;

@@ -30,6 +30,18 @@ export async function liveOn(host: Host, root: string, random: Random, round: nu
   return done;
 }
 
+/**
+ * Promotes back what is a clone of something inside it, since a target that has nothing yet cannot take that, and a package
+ * with it is refused as a whole.
+ */
+export async function untangle(host: Host, root: string): Promise<void> {
+  const { datasets } = await listed(host, root);
+  for (const name of datasets) {
+    const origin = await host.zfs('get', '-Hp', '-o', 'value', 'origin', name).catch(() => '-');
+    if (origin.startsWith(`${name}/`)) await host.attempt('promote', name);
+  }
+}
+
 async function anyMove(host: Host, root: string, random: Random, mark: string): Promise<string[] | undefined> {
   const now = await listed(host, root);
   const below = now.datasets.filter((name) => name !== root);

@@ -49,10 +49,11 @@ export async function playRound(
   };
   const killed = random.chance(0.6) ? random.pick<Party>(['sender', 'receiver', 'nats']) : undefined;
   let arrived = 0;
+  let first: string | undefined;
   if (killed) {
-    const job = await world.begin(request);
+    first = await world.begin(request);
     await sleep(random.below(2500));
-    arrived += (await world.status(job))?.done ?? 0;
+    arrived += (await world.status(first))?.done ?? 0;
     await world.kill(killed);
     await sleep(random.below(500));
     await world.revive(killed);
@@ -62,6 +63,8 @@ export async function playRound(
     last = await ended(world, await world.begin(request));
     arrived += last?.done ?? 0;
   }
+  // where its sender lives the first job has gone on by itself
+  if (first !== undefined && killed !== 'sender') await ended(world, first);
   const after = await listed(target, target.pool);
   const wrong = [
     ...(last ? resultComplaints(last, sourceNow, after) : ['the job was forgotten']),
