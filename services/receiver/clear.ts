@@ -126,7 +126,7 @@ function checkWritten(
   throw new ZpsendError(
     'DIVERGED',
     `${there.name} on ${host} was written to since it was planned to go back to ${to.name}: ${written} bytes would be lost, and ` +
-      `${planned} were planned. Nothing was destroyed. Look at it, and send again.`,
+      `${planned} were planned. It is left as it is: look at it, and send again.`,
     { dataset: there.name, written, planned },
   );
 }
