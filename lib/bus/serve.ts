@@ -44,7 +44,7 @@ const mostWaiting = 64;
  * May this be answered? A reply goes wherever the request says, with the rights of this service: to a key of the locks' bucket
  * or to another service's subject (`$KV.`, `$JS.`, `zfs.`) it would be a command.
  */
-export const isAnswerable = (reply: string | undefined): boolean => !/^(\$|zfs(\.|$))/.test(reply ?? '');
+export const isAnswerable = (reply: string | undefined): boolean => !/^(\$|zfs([.-]|$))/.test(reply ?? '');
 
 const encode = (reply: object): string => JSON.stringify(reply);
 

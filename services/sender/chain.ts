@@ -141,8 +141,9 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
 
   async function send(): Promise<ChainEvent> {
     const step = currentStep(state);
-    await transfer?.run();
+    // from its first frame on the receiver may have cleared its target, whatever we hear of it
     isBegun = true;
+    await transfer?.run();
     if (step) {
       say.arrived(step);
       order.cursor.arrived(step);
