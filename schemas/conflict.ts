@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { datasetSchema, guidSchema, leafSchema, snapshotSchema } from './names.ts';
+import { datasetSchema, guidSchema, idSchema, leafSchema, snapshotSchema } from './names.ts';
 
 /**
  * What may be done to a target that stands in the way of a plan.
@@ -25,8 +25,10 @@ const rollbackSchema = z.strictObject({
   destroys: z.array(namedSchema).max(maxDestroys),
   /** The target's own cursor bookmarks that are newer, by names without their dataset: ZFS goes back over no bookmark. */
   cursors: z.array(namedSchema).max(maxDestroys).optional(),
-  /** Bytes written there since that snapshot, those of the newer snapshots included, where there are any: no more may be lost. */
+  /** Bytes written there since its newest snapshot, where there are any: no more may be lost. */
   written: z.number().int().positive().optional(),
+  /** The target's `rolledBack` when this was planned: what another rollback has left since then, this one knows nothing of. */
+  after: idSchema.optional(),
 });
 
 const renameSchema = z.strictObject({

@@ -4,6 +4,7 @@ import {
   datasetSchema,
   guidSchema,
   hostSchema,
+  idSchema,
   leafSchema,
   snapshotSchema,
   tokenSchema,
@@ -60,6 +61,8 @@ export const datasetEntrySchema = z.strictObject({
   /** What the chain that it was received by began with; its own or inherited, which the guid in it tells. */
   stream: streamMarkSchema.optional(),
   resumeToken: tokenSchema.optional(),
+  /** The transfer that last set out to roll it back. */
+  rolledBack: idSchema.optional(),
   /** Ordered by createtxg. */
   snapshots: z.array(snapshotEntrySchema),
   bookmarks: z.array(bookmarkEntrySchema),

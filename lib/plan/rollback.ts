@@ -1,5 +1,5 @@
 import { maxDestroys, type Rollback } from '../../schemas/conflict.ts';
-import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inventory.ts';
+import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { type Base, basesOf } from './bases.ts';
 import { isCursor } from './cursor-name.ts';
 import { isModified } from './evidence.ts';
@@ -49,7 +49,7 @@ export function rollbackTo(
       why: `${what} would have to go, and more than ${maxDestroys} at once are not destroyed; ${rotateInstead}`,
     };
   }
-  const written = writtenSince(target, newer);
+  const { written, rolledBack } = target;
   return {
     clearing: {
       kind: 'rollback',
@@ -57,16 +57,10 @@ export function rollbackTo(
       destroys: newer.map(named),
       ...(marks.length > 0 && { cursors: marks.map(named) }),
       ...(written > 0 && { written }),
+      ...(rolledBack !== undefined && { after: rolledBack }),
     },
   };
 }
-
-/**
- * What going back loses, in bytes: it does not grow when only some of the newer snapshots have gone, since what those alone
- * referenced is then no longer counted, and the rest counts for what follows (`written` of zfsprops(7)).
- */
-export const writtenSince = ({ written }: DatasetEntry, newer: readonly SnapshotEntry[]): number =>
-  newer.reduce((sum, snapshot) => sum + snapshot.written, written);
 
 const named = ({ name, guid }: { name: string; guid: string }) => ({ name, guid });
 

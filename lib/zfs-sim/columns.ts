@@ -118,19 +118,32 @@ function writtenBy(dataset: Dataset, snapshot: Snapshot): number {
   return first + extentBytes(dataset.extents, from, snapshot.extents);
 }
 
+/** `written@snapshot`: bytes that the dataset has written since. */
+const SINCE = 'written@';
+function writtenSince({ dataset }: Item, leaf: string): number | undefined {
+  const snapshot = dataset.snapshots.find(({ name }) => name === leaf);
+  return snapshot && extentBytes(dataset.extents, snapshot.extents, extentCount(dataset));
+}
+
 /** The full name of a property, or undefined where ZFS knows none such. */
 export function propertyName(word: string): string | undefined {
   const name = ALIASES[word] ?? word;
-  return name in READ_ONLY || isSettable(name) || isUserProperty(name) ? name : undefined;
+  const known = name in READ_ONLY || isSettable(name) || isUserProperty(name) || name.startsWith(SINCE);
+  return known ? name : undefined;
 }
 
-export const isReadOnly = (name: string): boolean => name in READ_ONLY && name !== 'encryption';
+export const isReadOnly = (name: string): boolean =>
+  (name in READ_ONLY && name !== 'encryption') || name.startsWith(SINCE);
 
 /** A property's value for a line of a listing, "-" where it has none; `name` comes from propertyName. */
 export function shownValue(item: Item, name: string, exact: boolean): { value: string; source: string } {
   const fixed = READ_ONLY[name];
   if (fixed !== undefined) return { value: fixed(item, exact) ?? '-', source: '-' };
   const none = { value: '-', source: '-' };
+  if (name.startsWith(SINCE)) {
+    const since = head(item) ? writtenSince(item, name.slice(SINCE.length)) : undefined;
+    return since === undefined ? none : { value: bytes(since, exact), source: '-' };
+  }
   if (item.bookmark !== undefined) return none;
   if (item.snapshot !== undefined) {
     const own = item.snapshot.props?.[name];

@@ -3,6 +3,8 @@ import {
   baseSchema,
   datasetOf,
   datasetSchema,
+  guidSchema,
+  idSchema,
   maxNameLength,
   propertySchema,
   propertyValueSchema,
@@ -41,6 +43,7 @@ export const optionalColumns = [
   'encryptionroot',
   'zpsend:stream',
   'ivsetguid',
+  'zpsend:rollback',
 ] as const;
 export type Column = (typeof requiredColumns)[number] | (typeof optionalColumns)[number];
 
@@ -157,6 +160,17 @@ export function destroySnapshotsArgv(dataset: string, leaves: readonly string[])
 
 /** To the newest snapshot: without `-r` ZFS refuses where anything newer is there. */
 export const rollbackArgv = (snapshot: string): string[] => ['rollback', checkSnapshot(snapshot)];
+/** The guid is in it since what lies below inherits user properties. */
+export const markRollbackArgv = (dataset: string, guid: string, transfer: string): string[] => [
+  'set',
+  `zpsend:rollback=${accept(guidSchema, guid, 'guid')}:${accept(idSchema, transfer, 'transfer')}`,
+  checkDataset(dataset),
+];
+/** `written@snapshot` of zfsprops(7): what the snapshots in between hold alone is not counted. */
+export function writtenSinceArgv(snapshot: string): string[] {
+  const dataset = datasetOf(checkSnapshot(snapshot));
+  return ['get', '-Hp', '-o', 'value', `written${snapshot.slice(dataset.length)}`, dataset];
+}
 /** A dataset with all below it, within its pool. */
 export const renameArgv = (from: string, to: string): string[] => ['rename', checkDataset(from), checkDataset(to)];
 

@@ -1,4 +1,11 @@
-import { abortReceiveArgv, destroySnapshotsArgv, placeholderArgv, renameArgv, rollbackArgv } from './argv.ts';
+import {
+  abortReceiveArgv,
+  destroySnapshotsArgv,
+  markRollbackArgv,
+  placeholderArgv,
+  renameArgv,
+  rollbackArgv,
+} from './argv.ts';
 import { batches, type Commands } from './commands.ts';
 import { nothingToAbort, onlyThere } from './errors.ts';
 import type { Zfs } from './zfs.ts';
@@ -6,7 +13,10 @@ import type { Zfs } from './zfs.ts';
 /** They are one argument, which Linux lets be 128 KiB long. */
 const destroysAtOnce = 400;
 
-type Changes = Pick<Zfs, 'createPlaceholder' | 'destroySnapshots' | 'rollback' | 'rename' | 'abortReceive'>;
+type Changes = Pick<
+  Zfs,
+  'createPlaceholder' | 'destroySnapshots' | 'markRollback' | 'rollback' | 'rename' | 'abortReceive'
+>;
 
 /** What is done to a target besides receiving into it. */
 export function changes({ must }: Commands): Changes {
@@ -19,6 +29,10 @@ export function changes({ must }: Commands): Changes {
       for (const some of batches(leaves, destroysAtOnce)) {
         await must(destroySnapshotsArgv(dataset, some), `destroying ${some.length} snapshots of ${dataset}`);
       }
+    },
+
+    async markRollback(dataset, guid, transfer) {
+      await must(markRollbackArgv(dataset, guid, transfer), `marking ${dataset} for a rollback`);
     },
 
     async rollback(snapshot) {

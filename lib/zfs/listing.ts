@@ -1,3 +1,4 @@
+import { ZpsendError } from '../../schemas/errors.ts';
 import { snapshotSchema } from '../../schemas/names.ts';
 import {
   type Column,
@@ -7,15 +8,16 @@ import {
   optionalColumns,
   propertiesArgv,
   requiredColumns,
+  writtenSinceArgv,
 } from './argv.ts';
 import { batches, type Commands } from './commands.ts';
 import { onlyMissing, unknownColumn } from './errors.ts';
-import { joinOrigins, parseHolds, parseListing, parseProperties, parseSeen, type Seen } from './parse.ts';
+import { joinOrigins, parseBytes, parseHolds, parseListing, parseProperties, parseSeen, type Seen } from './parse.ts';
 import { runBriefly } from './run.ts';
 import type { Zfs } from './zfs.ts';
 
 /** What is there. */
-export function listing(commands: Commands): Pick<Zfs, 'list' | 'look' | 'holds' | 'properties'> {
+export function listing(commands: Commands): Pick<Zfs, 'list' | 'look' | 'holds' | 'properties' | 'writtenSince'> {
   const { rim, failed, briefly } = commands;
   const unknown = new Set<string>();
 
@@ -65,6 +67,13 @@ export function listing(commands: Commands): Pick<Zfs, 'list' | 'look' | 'holds'
         holds.push(...parseHolds(stdout));
       }
       return holds;
+    },
+
+    async writtenSince(snapshot) {
+      const { stdout } = await briefly(writtenSinceArgv(snapshot), `reading what was written since ${snapshot}`);
+      const bytes = parseBytes(stdout);
+      if (bytes !== undefined) return bytes;
+      throw new ZpsendError('NO_SUCH_SNAPSHOT', `${snapshot} on ${rim.host} is gone`, { snapshot });
     },
 
     async properties(datasets, properties) {

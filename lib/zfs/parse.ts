@@ -1,6 +1,6 @@
 import type { Pool } from '../../schemas/host.ts';
 import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
-import { datasetOf, leafOf } from '../../schemas/names.ts';
+import { datasetOf, idSchema, leafOf } from '../../schemas/names.ts';
 import { streamMarkSchema } from '../../schemas/stream.ts';
 import type { Column } from './argv.ts';
 import { parseTokenFlags, type TokenFlags } from './stream-flags.ts';
@@ -45,6 +45,12 @@ const keystatusOf = (field: string | undefined): 'available' | 'unavailable' | u
 /** Whatever else somebody has put there says nothing. */
 const markOf = (field: string | undefined): string | undefined => streamMarkSchema.safeParse(field).data;
 
+/** A mark that is inherited, or came with a stream of properties, is another dataset's. */
+function rolledBackOf(field: string | undefined, dataset: string): string | undefined {
+  const [guid, transfer] = field?.split(':') ?? [];
+  return guid === dataset ? idSchema.safeParse(transfer).data : undefined;
+}
+
 /** Order of two decimal strings of up to 64 bits. */
 const byNumber = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 const byTxg = (a: { createtxg: string }, b: { createtxg: string }): number => byNumber(a.createtxg, b.createtxg);
@@ -76,6 +82,7 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
       const resumeToken = present(field(fields, 'receive_resume_token'));
       const encryptionRoot = present(field(fields, 'encryptionroot'));
       const stream = markOf(field(fields, 'zpsend:stream'));
+      const rolledBack = rolledBackOf(field(fields, 'zpsend:rollback'), guid);
       datasets.set(name, {
         name,
         type,
@@ -90,6 +97,7 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
         ...(encryptionRoot && { encryptionRoot }),
         ...(stream && { stream }),
         ...(resumeToken && { resumeToken }),
+        ...(rolledBack && { rolledBack }),
         snapshots: [],
         bookmarks: [],
       });
@@ -163,6 +171,10 @@ export function parseSeen(stdout: string, columns: readonly Column[]): Seen[] {
   });
   return seen;
 }
+
+/** One number on a line of its own; undefined for "-". */
+export const parseBytes = (stdout: string): number | undefined =>
+  /^[0-9]+\n?$/.test(stdout) ? bytes(stdout) : undefined;
 
 /** `zfs holds -H`: snapshot, tag, date. */
 export function parseHolds(stdout: string): { snapshot: string; tag: string }[] {

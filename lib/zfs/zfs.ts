@@ -41,6 +41,10 @@ export interface Zfs {
    * hundreds go in one). DIVERGED, BUSY.
    */
   destroySnapshots(dataset: string, leaves: readonly string[]): Promise<void>;
+  /** Remembers at the dataset which transfer sets out to roll it back; all that was written before is counted once this is done. */
+  markRollback(dataset: string, guid: string, transfer: string): Promise<void>;
+  /** Bytes that its dataset has written since the snapshot, whatever else was made in between. NO_SUCH_SNAPSHOT */
+  writtenSince(snapshot: string): Promise<number>;
   /** Drops what was written since the dataset's newest snapshot; DIVERGED where this is not the newest. */
   rollback(snapshot: string): Promise<void>;
   /** Renames a dataset with all below it; EXISTS where the name is taken, BUSY where it cannot be unmounted. */

@@ -181,7 +181,9 @@ function afterFailure(state: ChainState, event: ChainEvent & { type: 'failed' },
     (remedy !== 'replan' && now - trouble.since > limits.patience);
   if (hopeless) return finish({ kind: 'fail', error: state.aborted ?? error });
   const ms = remedy === 'replan' || remedy === 'discard' ? 0 : backOff(holder ? 2 : trouble.count - 1);
-  const backTo = remedy === 'wait' && state.phase !== 'planning' ? 'hold' : 'plan';
+  // a receiver that has seen the stream begin may have rolled its target back, whatever we hear of it
+  const isStale = state.phase === 'transferring' && currentStep(state)?.before?.kind === 'rollback';
+  const backTo = remedy === 'wait' && state.phase !== 'planning' && !isStale ? 'hold' : 'plan';
   return finish({ kind: 'wait', ms, backTo });
 }
 

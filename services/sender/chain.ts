@@ -18,7 +18,7 @@ import type { ChainCursor } from './cursors.ts';
 import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
 import type { Replan } from './replanning.ts';
-import { beyondPlan, stepToAsk } from './sanction.ts';
+import { sanctioned } from './sanction.ts';
 import { askForTransfer, type Transfer, type TransferDeps } from './transfer.ts';
 
 export interface ChainDeps extends TransferDeps {
@@ -71,8 +71,6 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   let planned: readonly Step[] | undefined = order.steps;
   let transfer: Transfer | undefined;
   let held: readonly Held[] = [];
-  /** The target took bytes of some transfer: what its first step clears has been cleared. */
-  let isBegun = false;
   /** Bytes of the transfers that have ended. */
   let bytesBefore = 0;
 
@@ -92,14 +90,13 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   }
   function failed(thrown: unknown): ChainEvent {
     const moved = (transfer?.consumed ?? 0) > 0;
-    isBegun ||= moved;
     return { type: 'failed', error: ZpsendError.from(thrown).toBody(), now: performance.now(), moved };
   }
   const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);
 
   async function plan(): Promise<ChainEvent> {
     const found = planned ?? (await order.replan(order.dataset));
-    const steps = isRefusal(found) ? found : (beyondPlan(order.steps, found, isBegun) ?? found);
+    const steps = isRefusal(found) ? found : sanctioned(order.steps, found);
     if (isRefusal(steps)) {
       return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };
     }
@@ -131,7 +128,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       transfer: order.transferId(),
       job: order.job,
       target: order.to,
-      step: stepToAsk(step, isBegun),
+      step,
       discard,
     });
     if (transfer.stalePartial) return { type: 'ready-with-stale-partial' };
@@ -141,8 +138,6 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
 
   async function send(): Promise<ChainEvent> {
     const step = currentStep(state);
-    // from its first frame on the receiver may have cleared its target, whatever we hear of it
-    isBegun = true;
     await transfer?.run();
     if (step) {
       say.arrived(step);

@@ -1,6 +1,9 @@
+import { randomBytes } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createZfs } from '../../lib/zfs/zfs.ts';
-import { lab } from './zfs-under-test.ts';
+import { isReal, lab } from './zfs-under-test.ts';
 
 const z = lab();
 const zfs = createZfs({ host: 'here', env: z.env });
@@ -100,6 +103,53 @@ describe('a rollback without -r', () => {
     expect(z.value('receive_resume_token', t)).toBe(token);
     expect(z.feed(z.stream('-t', token), 'receive', '-s', '-u', `${t}@4`)).toEqual(done);
     expect(z.digest(`${t}@4`)).toBe(z.digest(`${s}@4`));
+  });
+});
+
+describe('what a rollback would lose', () => {
+  test('is counted since any snapshot, whatever came and went in between', async () => {
+    const { t } = replicated('since');
+    expect(await zfs.writtenSince(`${t}@2`)).toBe(0);
+    diverge(t, 'x', 'y');
+    z.write(t, 100_000);
+    const since = await zfs.writtenSince(`${t}@2`);
+    expect(since).toBeGreaterThanOrEqual(300_000);
+    expect(await zfs.writtenSince(`${t}@y`)).toBe(written(t));
+    await zfs.destroySnapshots(t, ['x', 'y']);
+    expect(await zfs.writtenSince(`${t}@2`)).toBe(since);
+    expect(written(t)).toBe(since);
+    expect(await codeOf(zfs.writtenSince(`${t}@y`))).toBe('NO_SUCH_SNAPSHOT');
+    expect(await codeOf(zfs.writtenSince(`${t}_none@y`))).toBe('NO_SUCH_DATASET');
+  });
+
+  test('is marked before: the dataset tells it, neither what lies below nor a clone does, and a rollback leaves it', async () => {
+    const { t } = replicated('marked');
+    z.ok('create', `${t}/kid`);
+    z.ok('clone', `${t}@2`, `${t}_clone`);
+    const told = async () =>
+      (await zfs.list({ dataset: z.target, recursive: true })).flatMap(({ name, rolledBack }) =>
+        rolledBack === undefined ? [] : [[name, rolledBack]],
+      );
+    const marked = async (transfer: string) => zfs.markRollback(t, z.value('guid', t), transfer);
+    await marked('abcdef1');
+    expect(await told()).toEqual([[t, 'abcdef1']]);
+    z.write(t, 50_000);
+    await marked('abcdef2');
+    await zfs.rollback(`${t}@2`);
+    expect(await told()).toEqual([[t, 'abcdef2']]);
+    z.ok('set', 'zpsend:rollback=not ours', t);
+    expect(await told()).toEqual([]);
+  });
+
+  test.runIf(isReal)('is all counted once the mark is set, also what was written a moment before', async () => {
+    const { t } = replicated('moment');
+    z.ok('mount', t);
+    const file = join(z.value('mountpoint', t), 'file');
+    for (let turn = 1; turn <= 5; turn += 1) {
+      appendFileSync(file, randomBytes(200_000));
+      await zfs.markRollback(t, z.value('guid', t), `abcdef${turn}`);
+      expect(written(t)).toBeGreaterThanOrEqual(turn * 200_000);
+    }
   });
 });
 

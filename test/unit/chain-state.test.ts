@@ -351,6 +351,24 @@ describe('a receiver that has no room yet', () => {
   });
 });
 
+describe('I5: a rollback that may have been done', () => {
+  const asksFor = (phase: 'asking' | 'transferring', before: Step['before'], code: Code) => {
+    const state: ChainState = { ...states[phase], steps: [{ ...step(2), ...(before && { before }) }] };
+    return run(state, failed(fault(code)), events.released, events.waited).effects.slice(2);
+  };
+
+  test.each(['BUSY', 'LOCKED', 'UNREACHABLE', 'STREAM_BROKEN', 'TIMEOUT'] as const)(
+    'is planned again and never asked for again: %s while its stream was sent',
+    (code) => expect(asksFor('transferring', back, code)).toEqual([{ type: 'plan' }]),
+  );
+
+  test('one that cannot have begun is asked for again, and so is a renaming, which the receiver finds done', () => {
+    expect(asksFor('asking', back, 'LOCKED')).toEqual([hold]);
+    expect(asksFor('transferring', aside, 'BUSY')).toEqual([hold]);
+    expect(asksFor('transferring', undefined, 'BUSY')).toEqual([hold]);
+  });
+});
+
 describe('a lock that somebody holds', () => {
   /** Two refusals in a row, each told by a receiver. */
   const twice = (one: ErrorDetails, two: ErrorDetails) =>

@@ -1,49 +1,73 @@
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
-import type { Clearing } from '../../schemas/conflict.ts';
+import type { Clearing, Rollback } from '../../schemas/conflict.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { clearTarget } from '../../services/receiver/clear.ts';
 import { dataset } from './plan-history.ts';
 
 const cursor = 'zpsend_far_0123abcd_12';
-const back: Clearing = {
+const back: Rollback = {
   kind: 'rollback',
   to: { name: 'tank/a@x', guid: '10' },
   destroys: [{ name: 'y', guid: '12' }],
   cursors: [{ name: cursor, guid: '12' }],
-  written: 120,
+  written: 5,
+  after: 'before1',
 };
 const { guid } = dataset('tank/a', '');
 const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid };
 
-/** Clears, and tells what was done. @param most commands after which the work is to stop */
-async function cleared(before: Clearing, there: DatasetEntry[], most = Number.POSITIVE_INFINITY) {
+interface Target {
+  datasets: DatasetEntry[];
+  /** Bytes since the snapshot that is gone back to. */
+  since: number;
+  tag: string;
+}
+
+interface Way {
+  /** Commands after which the work is to stop. */
+  most?: number;
+  /** What happens to the target right after a command. */
+  then?: (command: string, target: Target) => void;
+}
+
+/** Clears, and tells what was done. */
+async function cleared(
+  before: Clearing,
+  datasets: DatasetEntry[],
+  { most = Number.POSITIVE_INFINITY, then }: Way = {},
+) {
   const did: string[] = [];
-  const did1 = (what: string) => void did.push(what);
+  const target: Target = { datasets, since: 120, tag: 'zpsend:base' };
+  const doing = (what: string) => {
+    did.push(what);
+    then?.(what, target);
+  };
   const zfs: Partial<Zfs> = {
-    list: async () => there,
+    list: async () => target.datasets,
     look: async (names) =>
-      there.flatMap(({ name, type, guid }) =>
+      target.datasets.flatMap(({ name, type, guid }) =>
         names.includes(name) ? [{ name, type, guid, createtxg: '1', written: 0, userrefs: 0 }] : [],
       ),
-    holds: async (names) => names.map((snapshot) => ({ snapshot, tag: 'zpsend:base' })),
-    abortReceive: async (name) => did1(`abort ${name}`),
+    writtenSince: async () => target.since,
+    async markRollback(name, guid, rolledBack) {
+      target.datasets = target.datasets.map((one) => ({ ...one, rolledBack }));
+      doing(`mark ${name} ${guid === one(datasets).guid ? rolledBack : 'another'}`);
+    },
+    holds: async (names) => names.map((snapshot) => ({ snapshot, tag: target.tag })),
+    abortReceive: async (name) => doing(`abort ${name}`),
     async release(tag, names) {
-      did1(`release ${tag} ${names}`);
+      doing(`release ${tag} ${names}`);
       return { missing: false };
     },
-    destroySnapshots: async (name, leaves) => did1(`destroy ${name}@${leaves}`),
-    destroyBookmark: async (name) => did1(`destroy ${name}`),
-    rollback: async (name) => did1(`rollback ${name}`),
-    rename: async (from, to) => did1(`rename ${from} ${to}`),
-  };
-  const start: ReceiveStart = {
-    ...{ transfer: 'abc123t1', job: 'abc123', source: 'smos-01', dataset: 'tank/a' },
-    ...{ to: { name: 'zones/test@now', guid: '11' }, partial: 'discard', before },
+    destroySnapshots: async (name, leaves) => doing(`destroy ${name}@${leaves}`),
+    destroyBookmark: async (name) => doing(`destroy ${name}`),
+    rollback: async (name) => doing(`rollback ${name}`),
+    rename: async (from, to) => doing(`rename ${from} ${to}`),
   };
   const deps = { zfs: zfs as Zfs, host: 'smos-00', log: pino({ enabled: false }) };
+  const start = { transfer: 'abc123t1', dataset: 'tank/a', before };
   const failure = await clearTarget(deps, start, { discard: true, stopped: () => did.length >= most }).then(
     () => undefined,
     (error) => error,
@@ -51,11 +75,15 @@ async function cleared(before: Clearing, there: DatasetEntry[], most = Number.PO
   return { did, failure };
 }
 
-const held = (): DatasetEntry => {
+const one = ([first]: DatasetEntry[]): DatasetEntry => first ?? dataset('none', '');
+const there = (more: Partial<DatasetEntry> = {}): DatasetEntry => {
   const entry = dataset('tank/a', `@x,10 @y,12 #${cursor},12`);
-  return { ...entry, snapshots: entry.snapshots.map((one) => ({ ...one, userrefs: one.name === 'y' ? 1 : 0 })) };
+  const snapshots = entry.snapshots.map((one) => ({ ...one, userrefs: one.name === 'y' ? 1 : 0 }));
+  return { ...entry, written: 5, rolledBack: 'before1', snapshots, ...more };
 };
+const mark = 'mark tank/a abc123t1';
 const all = [
+  mark,
   'abort tank/a',
   'release zpsend:base tank/a@y',
   'destroy tank/a@y',
@@ -64,13 +92,13 @@ const all = [
 ];
 
 describe('I1: once the lock is lost nothing more is done', () => {
-  test.each([0, 1, 2, 3, 4, 5])('to what is rolled back, after %i commands', async (most) => {
-    expect(await cleared(back, [held()], most)).toEqual({ did: all.slice(0, most), failure: undefined });
+  test.each([0, 1, 2, 3, 4, 5, 6])('to what is rolled back, after %i commands', async (most) => {
+    expect(await cleared(back, [there()], { most })).toEqual({ did: all.slice(0, most), failure: undefined });
   });
 
   test.each([0, 1, 2])('to what is renamed, after %i commands', async (most) => {
     const did = ['abort tank/a', 'rename tank/a tank/a_diverged_5'];
-    expect((await cleared(aside, [dataset('tank/a', '@x,10')], most)).did).toEqual(did.slice(0, most));
+    expect((await cleared(aside, [dataset('tank/a', '@x,10')], { most })).did).toEqual(did.slice(0, most));
   });
 });
 
@@ -80,8 +108,59 @@ test('I5: what others lie below is not moved aside, since they would move along'
   expect(failure).toMatchObject({ code: 'DIVERGED', message: expect.stringContaining('tank/a/kid lies below it') });
 });
 
-test('I5: nothing is done to what was written to since, not even to the partial state', async () => {
-  const { did, failure } = await cleared(back, [{ ...held(), written: 1 }]);
-  expect(did).toEqual([]);
-  expect(failure).toMatchObject({ code: 'DIVERGED', details: { written: 121, planned: 120 } });
+describe('I5: a rollback loses nothing that was not counted', () => {
+  test('nothing is done to what was written to since it was planned, not even to the partial state', async () => {
+    const { did, failure } = await cleared(back, [there({ written: 6 })]);
+    expect(did).toEqual([]);
+    expect(failure).toMatchObject({ code: 'DIVERGED', details: { written: 6, planned: 5 } });
+  });
+
+  test.each<[string, (target: Target) => void, RegExp]>([
+    [
+      'something was written',
+      (target) => {
+        one(target.datasets).written += 1;
+      },
+      /has 6 bytes to lose/,
+    ],
+    [
+      'a snapshot was made',
+      (target) => {
+        target.datasets = [{ ...one(target.datasets), ...dataset('tank/a', '@x,10 @y,12 @z,13') }];
+      },
+      /has @z since/,
+    ],
+    [
+      'a hold was set',
+      (target) => {
+        target.tag = 'keep';
+      },
+      /is held by "keep"/,
+    ],
+  ])('what ZFS shows only once the mark is set: %s', async (_, change, words) => {
+    const then = (command: string, target: Target) => {
+      if (command === mark) change(target);
+    };
+    const { did, failure } = await cleared(back, [there()], { then });
+    expect(did).toEqual([mark]);
+    expect(failure).toMatchObject({ code: 'DIVERGED', message: expect.stringMatching(words) });
+  });
+
+  test.each(all.slice(1, 5))('what was written after that is kept: right after %s', async (last) => {
+    const then = (command: string, target: Target) => {
+      if (command === last) target.since += 1;
+    };
+    const { did, failure } = await cleared(back, [there()], { then });
+    expect(did).toEqual(all.slice(0, 5));
+    expect(failure).toMatchObject({ code: 'DIVERGED', details: { written: 121, planned: 120 } });
+  });
+
+  test('I9: done already, only partial state that is not wanted goes', async () => {
+    for (const rolledBack of ['before1', 'abc123t1', 'other12']) {
+      expect(await cleared(back, [dataset('tank/a', '@x,10', { rolledBack })])).toEqual({
+        did: ['abort tank/a'],
+        failure: undefined,
+      });
+    }
+  });
 });

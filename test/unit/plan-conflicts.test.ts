@@ -67,7 +67,6 @@ describe('rollback', () => {
           { name: 'x', guid: '70' },
           { name: 'y', guid: '71' },
         ],
-        written: 1410,
       },
       undefined,
     ]);
@@ -84,10 +83,12 @@ describe('rollback', () => {
   });
 
   it('destroys no snapshot where the target was only written to, and says what is lost', () => {
-    const { before, notes } = planned('@a,1 @b,2', dataset(name, '@a,1', { written: 4096 }), rollback);
+    const there = dataset(name, '@a,1', { written: 4096, rolledBack: 'abcdef1' });
+    const { before, notes } = planned('@a,1 @b,2', there, rollback);
     expect(before).toEqual([
-      { kind: 'rollback', to: { name: 'zones/test@a', guid: '1' }, destroys: [], written: 4096 },
+      { kind: 'rollback', to: { name: 'zones/test@a', guid: '1' }, destroys: [], written: 4096, after: 'abcdef1' },
     ]);
+    expect(clearingSchema.parse(before[0])).toEqual(before[0]);
     expect(notes).toEqual([
       'rollback zones/test: zones/test on dst is rolled back to @a; no snapshot is destroyed; the 4096 bytes written ' +
         'there since the newest snapshot will be lost',

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { Clearing } from '../../schemas/conflict.ts';
+import type { Clearing, Rollback } from '../../schemas/conflict.ts';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { checkAllowed, checkView, namesToLookAt, type View } from '../../services/receiver/admission.ts';
-import { goingOf } from '../../services/receiver/clear.ts';
 import { checkClearing, otherName } from '../../services/receiver/conflicts.ts';
+import { lostBy } from '../../services/receiver/roll-back.ts';
 import { dataset } from './plan-history.ts';
 
 const step: ReceiveStart = {
@@ -18,11 +19,10 @@ const step: ReceiveStart = {
 };
 const { from: _, ...full } = step;
 const clone: ReceiveStart = { ...step, origin: 'tank/a_diverged_5@x' };
-const back: Clearing = {
+const back: Rollback = {
   kind: 'rollback',
   to: { name: 'tank/a@x', guid: '10' },
   destroys: [{ name: 'y', guid: '12' }],
-  written: 120,
 };
 const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid: '900' };
 const follow: Clearing = { kind: 'rename', from: 'tank/old', to: 'tank/a', guid: '900' };
@@ -167,10 +167,10 @@ describe('what is there is judged as it will be once it is cleared', () => {
   });
 });
 
-describe('I5: a rollback destroys nothing that its plan does not list', () => {
-  const going = (line: string, clearing = back) =>
-    clearing.kind === 'rollback' ? goingOf(clearing, dataset('tank/a', line), 'smos-00') : undefined;
-  const snapshots = (line: string) => going(line)?.snapshots.map(({ name }) => name);
+describe('I5: a rollback loses nothing that its plan does not list', () => {
+  const lost = (line: string, plan: Rollback = back, more: Partial<DatasetEntry> = {}) =>
+    lostBy(plan, dataset('tank/a', line, more), 'smos-00');
+  const snapshots = (line: string) => lost(line)?.snapshots.map(({ name }) => name);
 
   test('what is newer by createtxg goes, under the name that it has now', () => {
     expect(snapshots('@old,1 @x,10 @y,12')).toEqual(['y']);
@@ -178,13 +178,22 @@ describe('I5: a rollback destroys nothing that its plan does not list', () => {
     expect(snapshots('@older,70,5 @x,10 @y,12')).toEqual(['y']);
   });
 
-  test('I9: nothing goes where all of it has gone', () => expect(snapshots('@old,1 @x,10')).toEqual([]));
+  test('with no more written than planned', () => {
+    expect(lost('@x,10 @y,12', { ...back, written: 5 }, { written: 5 })).toMatchObject({ snapshots: [{ name: 'y' }] });
+    expect(lost('@x,10', { ...back, destroys: [], written: 5 }, { written: 4 })).toMatchObject({ snapshots: [] });
+  });
+
+  test('I9: nothing is done where nothing would be lost, whatever was planned', () => {
+    expect(lost('@old,1 @x,10')).toBeUndefined();
+    expect(lost('@old,1 @x,10', back, { rolledBack: 'abcdef1' })).toBeUndefined();
+    expect(lost('@x,10 #mine,12')).toBeUndefined();
+  });
 
   const cursor = 'zpsend_far_0123abcd_12';
   test('a cursor that is newer goes where the plan lists it', () => {
     const listed = { ...back, cursors: [{ name: cursor, guid: '12' }] };
-    expect(going(`@x,10 @y,12 #${cursor},12`, listed)?.cursors.map(({ name }) => name)).toEqual([cursor]);
-    expect(going('@x,10 @y,12', listed)?.cursors).toEqual([]);
+    expect(lost(`@x,10 @y,12 #${cursor},12`, listed)?.cursors.map(({ name }) => name)).toEqual([cursor]);
+    expect(lost('@x,10 @y,12', listed)?.cursors).toEqual([]);
   });
 
   test.each([
@@ -192,39 +201,45 @@ describe('I5: a rollback destroys nothing that its plan does not list', () => {
     ['a bookmark of somebody else’s, listed or not', '#mine,12', [{ name: 'mine', guid: '12' }]],
     ['a bookmark that only looks like a cursor', `#${cursor},13`, [{ name: cursor, guid: '12' }]],
   ])('%s: nothing goes at all', (_, mark, cursors) => {
-    expect(refusal(() => going(`@x,10 @y,12 ${mark}`, { ...back, cursors }))).toMatchObject({
+    expect(refusal(() => lost(`@x,10 @y,12 ${mark}`, { ...back, cursors }))).toMatchObject({
       code: 'DIVERGED',
       message: expect.stringContaining(`has ${mark.split(',')[0]} since`),
     });
   });
 
-  test.each([
-    ['something new', '@x,10 @y,12 @z,13', /has @z since/],
-    ['another snapshot of a listed name', '@x,10 @y,13', /has @y since/],
-    ['another snapshot to go back to', '@x,9 @y,12', /tank\/a@x on smos-00 is not the snapshot/],
-    ['the one to go back to under another name', '@w,10 @y,12', /tank\/a@x on smos-00 is not the snapshot/],
-  ])('%s: nothing goes at all', (_, line, words) => {
-    expect(refusal(() => going(line))).toMatchObject({ code: 'DIVERGED', message: expect.stringMatching(words) });
-  });
-
-  test.each([
-    ['written to since', back, '@x,10 @y,12', 1, 121, 120],
-    ['written to where only snapshots had something', { ...back, written: 0 }, '@x,10', 1, 1, 0],
-    ['written to after a part was done, beyond what was planned', back, '@x,10', 121, 121, 120],
-  ])('%s: nothing goes at all', (_, clearing, line, bytes, now, planned) => {
-    const there = dataset('tank/a', line, { written: bytes });
-    expect(refusal(() => clearing.kind === 'rollback' && goingOf(clearing, there, 'smos-00'))).toMatchObject({
+  const several = { ...back, destroys: [...back.destroys, { name: 'z', guid: '13' }], written: 5 };
+  test.each<[string, Rollback, string, Partial<DatasetEntry>, RegExp]>([
+    ['something new', back, '@x,10 @y,12 @z,13', {}, /has @z since/],
+    ['another snapshot of a listed name', back, '@x,10 @y,13', {}, /has @y since/],
+    ['another snapshot to go back to', back, '@x,9 @y,12', {}, /tank\/a@x on smos-00 is not the snapshot/],
+    ['the one to go back to under another name', back, '@w,10 @y,12', {}, /tank\/a@x on smos-00 is not the snapshot/],
+    [
+      'a part of it gone, so that written counts more than it did',
+      several,
+      '@x,10 @y,12',
+      { written: 5 },
+      /has lost @z since/,
+    ],
+    ['all of it gone, and something written', several, '@x,10', { written: 5 }, /has lost @y, @z since/],
+    ['written to since', several, '@x,10 @y,12 @z,13', { written: 6 }, /has 6 bytes to lose, and 5 were counted/],
+    ['written to where nothing was', back, '@x,10 @y,12', { written: 1 }, /has 1 bytes to lose, and 0 were counted/],
+    ['rolled back since', back, '@x,10 @y,12', { rolledBack: 'abcdef1' }, /was rolled back by another transfer since/],
+    [
+      'rolled back again since',
+      { ...back, destroys: [], written: 5, after: 'abcdef1' },
+      '@x,10',
+      { written: 5, rolledBack: 'abcdef2' },
+      /was rolled back by another transfer since/,
+    ],
+    ['its mark gone', { ...back, after: 'abcdef1' }, '@x,10 @y,12', {}, /was rolled back by another transfer since/],
+  ])('%s: nothing goes at all', (_, plan, line, more, words) => {
+    expect(refusal(() => lost(line, plan, more))).toMatchObject({
       code: 'DIVERGED',
-      message: expect.stringContaining(`${now} bytes would be lost, and ${planned} were planned`),
+      message: expect.stringMatching(words),
     });
   });
 
-  test('I9: what the snapshots that have gone already referenced is still to be lost', () => {
-    const there = dataset('tank/a', '@x,10', { written: 120 });
-    expect(back.kind === 'rollback' && goingOf(back, there, 'smos-00')).toEqual({ snapshots: [], cursors: [] });
-  });
-
   test('nothing goes where the dataset is gone', () => {
-    expect(refusal(() => back.kind === 'rollback' && goingOf(back, undefined, 'smos-00')).code).toBe('DIVERGED');
+    expect(refusal(() => lostBy(back, undefined, 'smos-00')).code).toBe('DIVERGED');
   });
 });

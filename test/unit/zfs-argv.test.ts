@@ -11,6 +11,7 @@ import {
   holdsArgv,
   listArgv,
   lookArgv,
+  markRollbackArgv,
   placeholderArgv,
   type ReceiveRequest,
   receiveArgv,
@@ -19,6 +20,7 @@ import {
   rollbackArgv,
   type StreamRequest,
   sendArgv,
+  writtenSinceArgv,
 } from '../../lib/zfs/argv.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { streamFlagSchema } from '../../schemas/stream.ts';
@@ -63,6 +65,8 @@ describe('argument lists', () => {
   it('destroys snapshots by name, rolls back to the newest one, and renames; nothing with a flag', () => {
     expect(destroySnapshotsArgv('tank/my b', ['x', 'at 12:00'])).toEqual(['destroy', 'tank/my b@x,at 12:00']);
     expect(rollbackArgv('tank/b@x')).toEqual(['rollback', 'tank/b@x']);
+    expect(markRollbackArgv('tank/b', '42', 'abcdef1')).toEqual(['set', 'zpsend:rollback=42:abcdef1', 'tank/b']);
+    expect(writtenSinceArgv('tank/b@at 12:00')).toEqual(['get', '-Hp', '-o', 'value', 'written@at 12:00', 'tank/b']);
     expect(renameArgv('tank/b', 'tank/b_diverged_7')).toEqual(['rename', 'tank/b', 'tank/b_diverged_7']);
   });
 
@@ -83,6 +87,8 @@ describe('argument lists', () => {
     'abort of a receive': abortReceiveArgv,
     'destroy of snapshots': (name) => destroySnapshotsArgv(name, ['x']),
     rollback: (name) => rollbackArgv(`${name}@x`),
+    'mark of a rollback': (name) => markRollbackArgv(name, '42', 'abcdef1'),
+    'written since': (name) => writtenSinceArgv(`${name}@x`),
     'rename from': (name) => renameArgv(name, 'tank/b'),
     'rename to': (name) => renameArgv('tank/b', name),
     hold: (name) => holdArgv('zpsend:job', [`${name}@x`]),
@@ -116,6 +122,9 @@ describe('argument lists', () => {
     ['a destroy of an empty name', () => destroySnapshotsArgv('tank/a', ['a', ''])],
     ['a destroy of a bookmark', () => destroySnapshotsArgv('tank/a#b', ['x'])],
     ['a rollback to a dataset', () => rollbackArgv('tank/a')],
+    ['a mark that is more than one', () => markRollbackArgv('tank/a', '42', 'abcdef1 mountpoint=/')],
+    ['a mark of no dataset', () => markRollbackArgv('tank/a', '', 'abcdef1')],
+    ['what was written since a dataset', () => writtenSinceArgv('tank/a')],
     ['a rename of a snapshot', () => renameArgv('tank/a@x', 'tank/a@y')],
     ['a tag that is an option', () => holdArgv('-r', ['tank/a@1'])],
     ['an empty tag', () => releaseArgv('', ['tank/a@1'])],

@@ -66,6 +66,15 @@ describe('a listing', () => {
     for (const dataset of datasets) expect(datasetEntrySchema.parse(dataset)).toEqual(dataset);
   });
 
+  it('knows which rollback was begun there last, where the mark is the dataset’s own', () => {
+    const marked = (guid: string, value: string) =>
+      parseListing(rows(`a  filesystem  ${guid}  2  ${value}`), [...requiredColumns, 'zpsend:rollback'])[0]?.rolledBack;
+    expect(marked('7', '7:abcdef1')).toBe('abcdef1');
+    for (const value of ['-', '8:abcdef1', '77:abcdef1', 'abcdef1', '7:', '7:a b', '7']) {
+      expect(marked('7', value), value).toBeUndefined();
+    }
+  });
+
   it('keeps spaces and colons in names', () => {
     expect(parseListing(listing, columns).at(-1)?.snapshots[0]?.name).toBe('at 12:00');
   });

@@ -1,0 +1,154 @@
+import { isCursor } from '../../lib/plan/cursor-name.ts';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import type { Rollback } from '../../schemas/conflict.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
+import { datasetOf } from '../../schemas/names.ts';
+import type { Log } from '../host/log.ts';
+import { baseTag } from './base-hold.ts';
+
+interface Deps {
+  readonly zfs: Zfs;
+  readonly host: string;
+  readonly log: Log;
+}
+
+interface Around {
+  readonly transfer: string;
+  /** The partial state of an older receive goes too. */
+  readonly discard: boolean;
+  /** Why nothing more may be done: the lock is lost, say. */
+  readonly stopped: () => boolean;
+}
+
+/**
+ * Takes the target back to where its plan says. It is looked at three times: before anything, after the mark is set (with
+ * which ZFS has counted all that was written until then, and which tells every later plan that this may have been done), and
+ * right before the rollback, since hundreds of bookmarks may have been destroyed meanwhile.
+ * @throws ZpsendError DIVERGED where it is not as planned, or BUSY and what else ZFS refuses with
+ */
+export async function rollBack({ zfs, host, log }: Deps, clearing: Rollback, around: Around): Promise<void> {
+  const { transfer, discard, stopped } = around;
+  const { to } = clearing;
+  const name = datasetOf(to.name);
+  const look = async (plan: Rollback) => lostBy(plan, (await zfs.list({ dataset: name }))[0], host);
+  const drop = async () => {
+    if (discard && !stopped()) await zfs.abortReceive(name);
+  };
+  const first = await look(clearing);
+  if (first === undefined) return drop();
+  await holdsOf(first);
+  if (stopped()) return;
+  await zfs.markRollback(name, first.guid, transfer);
+  const written = await zfs.writtenSince(to.name);
+  const lost = await look({ ...clearing, after: transfer });
+  if (lost === undefined) return drop();
+  const holds = await holdsOf(lost);
+  await drop();
+  for (const { tag, snapshot } of holds) {
+    if (stopped()) return;
+    log.warn(`releasing ${tag} on ${snapshot}, which is to be destroyed`);
+    await zfs.release(tag, [snapshot]);
+  }
+  if (lost.snapshots.length > 0 && !stopped()) {
+    log.warn(
+      `destroying ${lost.snapshots.map((one) => `${name}@${one.name} (guid ${one.guid})`).join(', ')}, as planned`,
+    );
+    await zfs.destroySnapshots(
+      name,
+      lost.snapshots.map((one) => one.name),
+    );
+  }
+  // last of all that goes: while a snapshot is there whose cursor it is, whoever has that can still go on from it
+  for (const mark of lost.cursors) {
+    if (stopped()) return;
+    log.warn(`removing the cursor bookmark ${name}#${mark.name}, as planned`);
+    await zfs.destroyBookmark(`${name}#${mark.name}`);
+  }
+  const now = await zfs.writtenSince(to.name);
+  if (now > written) throw writtenTo(clearing, now, written, host);
+  if (stopped()) return;
+  log.warn(`rolling ${name} back to ${to.name}`);
+  await zfs.rollback(to.name);
+
+  /** The receiver's own: a job of a sender on this host may run from a snapshot, and a person may have chosen any tag. */
+  async function holdsOf({ snapshots }: Lost): Promise<{ snapshot: string; tag: string }[]> {
+    const held = snapshots.filter(({ userrefs }) => userrefs > 0).map((one) => `${name}@${one.name}`);
+    const holds = held.length > 0 ? await zfs.holds(held) : [];
+    const foreign = holds.find(({ tag }) => tag !== baseTag);
+    if (foreign) throw heldBy(foreign, host);
+    return holds;
+  }
+}
+
+/** What going back loses. */
+interface Lost {
+  /** Of the dataset. */
+  readonly guid: string;
+  readonly snapshots: readonly SnapshotEntry[];
+  readonly cursors: readonly BookmarkEntry[];
+}
+
+/**
+ * What is newer there than the snapshot to go back to, by its own createtxg: ZFS goes back over no bookmark either. Undefined
+ * where nothing is and nothing was written: the rollback is done (I9).
+ *
+ * Anything else has to be as planned. Some of the snapshots gone, or another rollback since: then what was written is not
+ * what the plan counted, and may be new.
+ * @throws ZpsendError DIVERGED
+ */
+export function lostBy(plan: Rollback, there: DatasetEntry | undefined, host: string): Lost | undefined {
+  const { to, destroys, cursors: listed = [], written = 0 } = plan;
+  const base = there?.snapshots.find(({ guid, name }) => guid === to.guid && `${there.name}@${name}` === to.name);
+  if (!there || !base) {
+    throw new ZpsendError(
+      'DIVERGED',
+      `${to.name} on ${host} is not the snapshot that was to be gone back to. Send again.`,
+      { snapshot: to.name, guid: to.guid },
+    );
+  }
+  const isNewer = ({ createtxg }: { createtxg: string }) => BigInt(createtxg) > BigInt(base.createtxg);
+  const snapshots = there.snapshots.filter(isNewer);
+  const cursors = there.bookmarks.filter(isNewer);
+  if (snapshots.length === 0 && there.written === 0) return undefined;
+  const sanctioned = new Set([...destroys.map(({ guid }) => guid), ...listed.map(({ name }) => name)]);
+  const more = [
+    ...snapshots.filter(({ guid }) => !sanctioned.has(guid)).map(({ name }) => `@${name}`),
+    ...cursors.filter((mark) => !(sanctioned.has(mark.name) && isCursor(mark))).map(({ name }) => `#${name}`),
+  ];
+  if (more.length > 0)
+    throw changed(there.name, host, `has ${more.slice(0, 20).join(', ')}`, { new: more.slice(0, 20) });
+  const left = new Set(snapshots.map(({ guid }) => guid));
+  const missing = destroys.filter(({ guid }) => !left.has(guid)).map(({ name }) => `@${name}`);
+  if (missing.length > 0) {
+    throw changed(there.name, host, `has lost ${missing.slice(0, 20).join(', ')}`, { missing: missing.slice(0, 20) });
+  }
+  if (there.rolledBack !== plan.after) {
+    throw changed(there.name, host, 'was rolled back by another transfer', { transfer: there.rolledBack ?? '' });
+  }
+  if (there.written > written) throw writtenTo(plan, there.written, written, host);
+  return { guid: there.guid, snapshots, cursors };
+}
+
+const changed = (dataset: string, host: string, what: string, details: Record<string, unknown>): ZpsendError =>
+  new ZpsendError(
+    'DIVERGED',
+    `${dataset} on ${host} ${what} since its rollback was planned, and only what the plan lists is lost. Look at it, and send again.`,
+    { dataset, ...details },
+  );
+
+const writtenTo = ({ to }: Rollback, written: number, planned: number, host: string): ZpsendError =>
+  new ZpsendError(
+    'DIVERGED',
+    `${datasetOf(to.name)} on ${host} was written to since its rollback was planned: it has ${written} bytes to lose, and ` +
+      `${planned} were counted. It is not rolled back: look at it, and send again. zfs set readonly=on keeps others out of a replica.`,
+    { dataset: datasetOf(to.name), written, planned },
+  );
+
+const heldBy = ({ tag, snapshot }: { tag: string; snapshot: string }, host: string): ZpsendError =>
+  new ZpsendError(
+    'DIVERGED',
+    `${snapshot} on ${host} is held by "${tag}", so it is not destroyed, and nothing else is. Where nothing needs it any more: ` +
+      `zfs release ${tag} ${snapshot}`,
+    { snapshot, tag },
+  );

@@ -1,0 +1,216 @@
+import { expect, test } from 'vitest';
+import { request } from '../../lib/bus/request.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { jobAbortedSchema } from '../../schemas/job.ts';
+import { planReplySchema } from '../../schemas/plan.ts';
+import {
+  allowing,
+  ask,
+  change,
+  diverge,
+  diverged,
+  type Pair,
+  ran,
+  rollbacks,
+  stream,
+  there,
+  usePair,
+} from '../support/diverging-pair.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+import type { SimHost } from '../support/sim-host.ts';
+import { begin, data, expectUnlocked } from '../support/spoken-sender.ts';
+
+const server = useNatsServer();
+
+const written = (target: SimHost): Promise<string> =>
+  target.zfs('get', '-Hp', '-o', 'value', 'written', 'zones/back/test');
+
+/** The target is written to, without a snapshot, in one way or another that a rollback would drop. */
+const write = (target: SimHost, bytes: number) => target.zfs('set', `zfs-sim:write=${bytes}`, 'zones/back/test');
+
+/** The step that a plan begins with, which rolls back first. */
+async function plannedStep({ fleet }: Pair) {
+  const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planReplySchema);
+  const [step] = plan.ok ? plan.steps : [];
+  if (!step?.from || step.before?.kind !== 'rollback') throw new Error('no rollback was planned');
+  return { dataset: step.target, to: step.to, from: { guid: step.from.guid }, before: step.before };
+}
+
+test.each<[string, (target: SimHost) => Promise<unknown>, RegExp, string[]]>([
+  [
+    'a snapshot was made',
+    (target) => change(target, 'zones/back/test', 'new'),
+    /has @new since its rollback was planned/,
+    ['test@new'],
+  ],
+  [
+    'something was written',
+    (target) => target.zfs('set', 'zfs-sim:write=200000', 'zones/back/test'),
+    /was written to since .* has 200000 bytes to lose, and 0 were counted/,
+    [],
+  ],
+])(
+  'I5, I11: nothing goes before the first frame, and nothing at all where %s since the plan',
+  async (_, meanwhile, words, more) => {
+    const pair = await usePair(server().url);
+    const { fleet, target, source } = pair;
+    await fleet.start('receiver', target, await allowing('rollback'));
+    await fleet.start('sender', source);
+    await diverge(pair);
+    const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planReplySchema);
+    const [step] = plan.ok ? plan.steps : [];
+    if (!step?.from || !step.before) throw new Error('no rollback was planned');
+    const talk = await begin(fleet, {
+      dataset: step.target,
+      to: step.to,
+      from: { guid: step.from.guid },
+      before: step.before,
+    });
+    await meanwhile(target);
+    expect(await ran(target)).toEqual([]);
+    talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+    expect(await talk.final).toMatchObject({
+      type: 'failed',
+      error: { code: 'DIVERGED', message: expect.stringMatching(words) },
+    });
+    expect(await there(target)).toEqual([...diverged, ...more]);
+    expect(await ran(target)).toEqual([]);
+    await expectUnlocked(fleet);
+  },
+);
+
+test('I5: what comes to the target while the job runs was in no plan, and ends the job that began with a rollback', async () => {
+  const pair = await usePair(server().url);
+  const { fleet, target, source } = pair;
+  await fleet.start('receiver', target, { ...(await allowing('rollback')), ZFS_SIM_RECV_RATE: '4M' });
+  await fleet.start('sender', source);
+  await diverge(pair);
+  await source.zfs('set', 'zfs-sim:write=60000000', 'zones/test');
+  await source.zfs('snapshot', 'zones/test@d');
+  await change(source, 'zones/test', 'e');
+  const job = await fleet.begin('smos-01', ask('rollback'));
+  const sent = async () => (await fleet.status('smos-01', job))?.bytes ?? 0;
+  await expect.poll(sent, { timeout: 60_000 }).toBeGreaterThan(4_000_000);
+  expect(await there(target)).toContain('test@c');
+  await change(target, 'zones/back/test', 'precious');
+  const ended = await fleet.ended('smos-01', job);
+  expect(ended).toMatchObject({ state: 'failed', error: { code: 'DIVERGED' } });
+  expect(ended.error?.message).toContain('since the job was planned');
+  expect(await there(target)).toContain('test@precious');
+  expect(await rollbacks(target)).toHaveLength(1);
+  await expectUnlocked(fleet);
+}, 120_000);
+
+test.each(['receiver', 'nats-server'])(
+  'I5: once the target took bytes its rollback is done, and what is written there after that is not rolled back too: %s started anew',
+  async (what) => {
+    const pair = await usePair(server().url);
+    const { fleet, target, source } = pair;
+    const env = { ...(await allowing('rollback')), ZFS_SIM_RECV_RATE: '4M' };
+    const receiver = await fleet.start('receiver', target, env);
+    await fleet.start('sender', source);
+    await diverge(pair);
+    await source.zfs('destroy', 'zones/test@c');
+    await source.zfs('set', 'zfs-sim:write=60000000', 'zones/test');
+    await source.zfs('snapshot', 'zones/test@d');
+    const job = await fleet.begin('smos-01', ask('rollback'));
+    const sent = async () => (await fleet.status('smos-01', job))?.bytes ?? 0;
+    // more than a window, so that the target has taken some of it
+    await expect.poll(sent, { timeout: 60_000 }).toBeGreaterThan(16_000_000);
+    expect(await ran(target)).toContain('rollback zones/back/test@b');
+    if (what === 'receiver') await receiver.end('SIGKILL');
+    await target.zfs('set', 'zfs-sim:write=100000', 'zones/back/test');
+    const written = () => target.zfs('get', '-Hp', '-o', 'value', 'written', 'zones/back/test');
+    const before = await written();
+    if (what === 'receiver') await fleet.start('receiver', target, env);
+    else await server().restart();
+    const ended = await fleet.ended('smos-01', job);
+    expect(ended).toMatchObject({ state: 'failed', error: { code: expect.stringMatching(/^(DIVERGED|MODIFIED)$/) } });
+    expect(await written()).toBe(before);
+    expect(await rollbacks(target)).toHaveLength(1);
+    await expectUnlocked(fleet);
+  },
+  180_000,
+);
+
+const busy = { ZFS_SIM_FAIL: 'receive:cannot receive incremental stream: dataset is busy' };
+test.each<[string, NodeJS.ProcessEnv]>([
+  ['whose receive fails at once', busy],
+  ['that is killed right after', { ZFS_SIM_RECV_RATE: '100K' }],
+])(
+  'I5: after the rollback of a receiver %s, what is written to the target stays, though no byte was acknowledged',
+  async (_, trouble) => {
+    const pair = await usePair(server().url);
+    const { fleet, target, source } = pair;
+    const allow = await allowing('rollback');
+    const first = await fleet.start('receiver', target, allow);
+    await fleet.start('sender', source);
+    await diverge(pair);
+    await first.end('SIGTERM');
+    const failing = await fleet.start('receiver', target, { ...allow, ...trouble });
+    const job = await fleet.begin('smos-01', ask('rollback'));
+    await expect.poll(() => rollbacks(target), { timeout: 60_000 }).toHaveLength(1);
+    await failing.end('SIGKILL');
+    // less than the rollback has dropped
+    await write(target, 150_000);
+    await fleet.start('receiver', target, allow);
+    expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'failed', error: { code: 'MODIFIED' } });
+    expect(await written(target)).toBe('150000');
+    expect(await rollbacks(target)).toHaveLength(1);
+    await expectUnlocked(fleet);
+  },
+  180_000,
+);
+
+test('I5: a rollback of what was only written is not done for a second job that planned it before', async () => {
+  const pair = await usePair(server().url);
+  const { fleet, target, source } = pair;
+  const allow = await allowing('rollback');
+  const first = await fleet.start('receiver', target, allow);
+  await fleet.start('sender', source);
+  await diverge(pair);
+  for (const name of ['x', 'y']) await target.zfs('destroy', `zones/back/test@${name}`);
+  const late = await plannedStep(pair);
+  expect(late.before).toMatchObject({ destroys: [], written: 400_000 });
+  await first.end('SIGTERM');
+  const failing = await fleet.start('receiver', target, { ...allow, ...busy });
+  const job = await fleet.begin('smos-01', ask('rollback'));
+  await expect.poll(() => rollbacks(target), { timeout: 60_000 }).toHaveLength(1);
+  await fleet.ask(subjects.send('smos-01', 'abort'), { job }, jobAbortedSchema);
+  await failing.end('SIGTERM');
+  await write(target, 150_000);
+  await fleet.start('receiver', target, allow);
+  const talk = await begin(fleet, late);
+  talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+  expect(await talk.final).toMatchObject({
+    type: 'failed',
+    error: { code: 'DIVERGED', message: expect.stringContaining('was rolled back by another transfer since') },
+  });
+  expect(await written(target)).toBe('150000');
+  expect(await rollbacks(target)).toHaveLength(1);
+  // who asks anew is shown what would be lost now
+  expect(await plannedStep(pair)).toMatchObject({ before: { written: 150_000 } });
+  expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'done', done: 1 });
+  await expectUnlocked(fleet);
+}, 120_000);
+
+test('I9: where a rollback stops half way, what is left is shown to whoever asks next, and then done', async () => {
+  const pair = await usePair(server().url);
+  const { fleet, target, source } = pair;
+  const allow = await allowing('rollback');
+  const first = await fleet.start('receiver', target, allow);
+  await fleet.start('sender', source);
+  await diverge(pair);
+  await first.end('SIGTERM');
+  const failing = { ...allow, ZFS_SIM_FAIL: 'rollback:cannot rollback: dataset is busy' };
+  const second = await fleet.start('receiver', target, failing);
+  // the job itself cannot tell any more what was there before from what came since
+  expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'failed', error: { code: 'MODIFIED' } });
+  expect(await there(target)).toEqual(['test', 'test@a', 'test@b']);
+  await second.end('SIGTERM');
+  await fleet.start('receiver', target, allow);
+  expect(await plannedStep(pair)).toMatchObject({ before: { destroys: [], written: 400_000 } });
+  expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'done', done: 1 });
+  expect(await there(target)).toEqual(['test', 'test@a', 'test@b', 'test@c']);
+  await expectUnlocked(fleet);
+}, 120_000);
