@@ -1,4 +1,5 @@
 import { newestCommon } from '../../lib/plan/bases.ts';
+import type { DatasetPlan } from '../../lib/plan/items.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { isAfter } from '../../lib/plan/txg.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
@@ -18,6 +19,9 @@ const atOnce = 4;
 /** With so many old ones it has to show that they can be removed, before another is made. */
 const mostOld = 16;
 
+/** Who may not set bookmarks, or has a pool without them, does without cursors: nothing protects a base between jobs then. */
+const isForGood: ReadonlySet<Code> = new Set(['NOT_ALLOWED', 'UNSUPPORTED']);
+
 /** The cursor of one chain. */
 export interface ChainCursor {
   /** A step's snapshot is on the target, as its newest. */
@@ -34,14 +38,15 @@ export interface Cursors {
   /**
    * Gives every dataset its cursor that lacks one: what a killed job has not come to, while the holds that it left still
    * protect the snapshot. Costs nothing where all are there, since the listing shows them.
+   * @returns those that need no such hold any more: the cursor is there, or there can be none
    */
-  ensure(planned: Planned): Promise<void>;
+  ensure(planned: Planned): Promise<readonly DatasetPlan[]>;
   chain(): ChainCursor;
 }
 
 /** What a job does where cursors are not wanted. */
 export const noCursors: Cursors = {
-  ensure: async () => {},
+  ensure: async ({ plans }) => (isRefusal(plans) ? [] : plans.datasets),
   chain: () => ({ arrived: () => {}, settle: async () => {} }),
 };
 
@@ -73,16 +78,16 @@ export function openCursors(deps: CursorDeps): Cursors {
     said.add(code);
   }
 
-  /** A new one first, and then the old ones go. */
-  async function move(snapshot: Step['to'], target: string, old: readonly string[]): Promise<void> {
+  /** A new one first, and then the old ones go. False: there is none now, and may be at another time. */
+  async function move(snapshot: Step['to'], target: string, old: readonly string[]): Promise<boolean> {
     // a pool has the feature or has not, and a package lies in one
-    if (said.has('UNSUPPORTED')) return;
+    if (said.has('UNSUPPORTED')) return true;
     const dataset = datasetOf(snapshot.name);
     const key = keyOf(dataset, target);
     const cursor = cursorName(dataset, { host: to, dataset: target }, snapshot.guid);
     if (cursor === undefined) {
       log.info(`${dataset} has no room for a cursor bookmark: its name is too long`);
-      return;
+      return true;
     }
     const [oldest] = old;
     const left = new Set(known.get(key));
@@ -96,7 +101,7 @@ export function openCursors(deps: CursorDeps): Cursors {
       log.debug(`${cursor} is the cursor of ${target} on ${to}`);
     } catch (error) {
       refused(`cannot set the cursor bookmark of ${target} on ${to}`, error);
-      return;
+      return isForGood.has(ZpsendError.from(error).code);
     } finally {
       known.set(key, [...left]);
     }
@@ -109,18 +114,19 @@ export function openCursors(deps: CursorDeps): Cursors {
       }
     }
     known.set(key, [...left]);
+    return true;
   }
 
-  async function ensureOne(source: DatasetEntry, target: DatasetEntry): Promise<void> {
+  async function ensureOne(source: DatasetEntry, target: DatasetEntry): Promise<boolean> {
     const common = newestCommon(source, target);
-    if (common?.kind !== 'snapshot') return;
+    if (common?.kind !== 'snapshot') return true;
     const place: CursorTarget = { host: to, dataset: target.name };
     const there = cursorsOf(place, source.bookmarks);
     // one of a later snapshot was set after this listing of the target was made
     const old = there.filter((bookmark) => isAfter(common, bookmark));
-    if (old.length === 0 && there.some(({ guid }) => guid === common.guid)) return;
+    if (old.length === 0 && there.some(({ guid }) => guid === common.guid)) return true;
     const snapshot = { name: `${source.name}@${common.name}`, guid: common.guid };
-    await move(
+    return move(
       snapshot,
       target.name,
       old.map(({ name }) => `${source.name}#${name}`),
@@ -129,7 +135,8 @@ export function openCursors(deps: CursorDeps): Cursors {
 
   return {
     async ensure({ plans, source, target }) {
-      if (isRefusal(plans)) return;
+      if (isRefusal(plans)) return [];
+      const settled: DatasetPlan[] = [];
       const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
       const targets = new Map(target.datasets.map((entry) => [entry.name, entry]));
       await eachOf(plans.datasets.values(), atOnce, async (plan) => {
@@ -141,8 +148,10 @@ export function openCursors(deps: CursorDeps): Cursors {
           keyOf(plan.dataset, plan.target),
           cursors.map(({ name }) => `${from.name}#${name}`),
         );
-        if (there && !signal.aborted) await ensureOne(from, there);
+        if (signal.aborted) return;
+        if (!there || (await ensureOne(from, there))) settled.push(plan);
       });
+      return settled;
     },
 
     chain() {

@@ -1,3 +1,4 @@
+import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
@@ -58,25 +59,42 @@ export async function releaseStep(zfs: Zfs, tag: string, held: readonly Held[], 
   }
 }
 
+/** Whose holds a sweep releases. */
+export interface Sweep {
+  /** The host that receives. */
+  readonly to: string;
+  readonly source: Inventory;
+  /** Datasets whose targets have their cursors. */
+  readonly settled: readonly Pick<DatasetPlan, 'dataset' | 'target'>[];
+  /** The jobs that run on any instance of this host; their holds stay, and all where nobody can say. */
+  readonly livingJobs: () => Promise<Set<string> | undefined>;
+  /** Aborted when nothing more is to be released. */
+  readonly signal: AbortSignal;
+}
+
 /**
- * Releases what killed jobs to these targets left held on the source, once those have their cursors; what was held for another
- * target stays, since nobody here knows which of it that one has. Costs nothing where no snapshot has a hold, and one
- * `zfs holds` for those that have (it is superlinear over many snapshots, openzfs#13372).
- * @param livingJobs the jobs that run on any instance of this host; their holds stay, and all where nobody can say
+ * Releases what killed jobs left held of a dataset, or of the origin that its first step starts from, for the target that it
+ * goes to now. What was held for another target stays, since nobody here knows which of it that one has, and so does what lies
+ * in another dataset, which had this target once. Costs nothing where no snapshot has a hold, and one `zfs holds` for those that
+ * have (it is superlinear over many snapshots, openzfs#13372).
  */
 export async function sweepHolds(
-  zfs: Pick<Zfs, 'holds' | 'release'>,
-  source: Inventory,
-  targets: readonly CursorTarget[],
-  livingJobs: () => Promise<Set<string> | undefined>,
-  log: Log,
+  { zfs, log }: { zfs: Pick<Zfs, 'holds' | 'release'>; log: Log },
+  { to, source, settled, livingJobs, signal }: Sweep,
 ): Promise<void> {
   const held = [...heldIn(source), ...originsOutside(source)];
   if (held.length === 0) return;
-  const hashes = new Set(targets.map(targetHash));
+  const origins = new Map(source.datasets.map(({ name, origin }) => [name, origin ? [datasetOf(origin.name)] : []]));
+  const placeOf = (dataset: string, hash: string): string => `${hash} ${dataset}`;
+  const places = new Set(
+    settled.flatMap(({ dataset, target }) => {
+      const hash = targetHash({ host: to, dataset: target });
+      return [dataset, ...(origins.get(dataset) ?? [])].map((name) => placeOf(name, hash));
+    }),
+  );
   const holds = (await zfs.holds(held)).flatMap(({ snapshot, tag }) => {
     const of = parseTag(tag);
-    return of && hashes.has(of.target) ? [{ snapshot, tag, job: of.job }] : [];
+    return of && places.has(placeOf(datasetOf(snapshot), of.target)) ? [{ snapshot, tag, job: of.job }] : [];
   });
   if (holds.length === 0) return;
   const living = await livingJobs();
@@ -85,6 +103,7 @@ export async function sweepHolds(
     return;
   }
   for (const { snapshot, tag, job } of holds) {
+    if (signal.aborted) return;
     if (living.has(job)) continue;
     log.warn(`releasing ${tag} on ${snapshot}, which a job that runs no more left behind`);
     await zfs.release(tag, [snapshot]);

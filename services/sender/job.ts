@@ -9,7 +9,6 @@ import type { Evidence, Note, SendRequest } from '../../schemas/plan.ts';
 import type { WireMode } from '../../schemas/transfer.ts';
 import type { ChainDeps } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
-import type { CursorTarget } from './cursor.ts';
 import { noCursors, openCursors } from './cursors.ts';
 import { sweepHolds } from './holds.ts';
 import { narrator } from './narration.ts';
@@ -43,10 +42,6 @@ export interface RunningJob {
   /** Resolves when the job has ended and its holds are released. */
   readonly over: Promise<void>;
 }
-
-/** What a job to that host sends to, as far as it could be planned. */
-const targetsOf = ({ plans }: Planned, host: string): CursorTarget[] =>
-  isRefusal(plans) ? [] : plans.datasets.map(({ target }) => ({ host, dataset: target }));
 
 interface Outcome {
   readonly error?: ErrorBody;
@@ -119,8 +114,10 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     if (!swept) {
       swept = true;
       // what a killed job held is protected by its holds until here
-      await cursors.ensure(made);
-      await sweepHolds(zfs, made.source, targetsOf(made, request.to.host), deps.livingJobs, deps.log);
+      const settled = await cursors.ensure(made);
+      const { source } = made;
+      const { livingJobs } = deps;
+      await sweepHolds(deps, { to: request.to.host, source, settled, livingJobs, signal: stop.signal });
     }
     return made;
   }

@@ -45,12 +45,15 @@ function job(options: { refuses?: (name: string) => Code | undefined } = {}) {
     now: () => clock.now,
   });
   const plan: DatasetPlan = { dataset: 'pool/a', target: 'tank/a', steps: [] };
-  const listed = (source: DatasetEntry, target: DatasetEntry) =>
-    cursors.ensure({
+  /** @returns whether what was held needs it no more */
+  const listed = async (source: DatasetEntry, ...target: DatasetEntry[]) => {
+    const settled = await cursors.ensure({
       plans: { datasets: [plan], notes: [] },
       source: { host: 'smos-01', datasets: [source] },
-      target: { host: 'smos-00', datasets: [target] },
+      target: { host: 'smos-00', datasets: target },
     });
+    return settled.includes(plan);
+  };
   return { cursors, did, said, clock, stop, listed };
 }
 
@@ -93,11 +96,26 @@ describe('before a job begins', () => {
     expect(did).toEqual([]);
   });
 
-  test('nothing is made once the job is aborted', async () => {
+  test('nothing is made once the job is aborted, and what is held stays', async () => {
     const { did, listed, stop } = job();
     stop.abort();
-    await listed(entry('pool/a', ['1']), entry('tank/a', ['1']));
+    expect(await listed(entry('pool/a', ['1']), entry('tank/a', ['1']))).toBe(false);
     expect(did).toEqual([]);
+  });
+
+  test.each<[string, string[], BookmarkEntry[], DatasetEntry[], boolean, Code?]>([
+    ['its cursor is there', ['1'], [mark('1')], [entry('tank/a', ['1'])], true],
+    ['its cursor was made', ['1'], [], [entry('tank/a', ['1'])], true],
+    ['there is no target', ['1'], [], [], true],
+    ['nothing is common', ['1'], [], [entry('tank/a', ['2'])], true],
+    ['a bookmark is the base', ['2'], [mark('1')], [entry('tank/a', ['1'])], true],
+    ['there may be no bookmarks', ['1'], [], [entry('tank/a', ['1'])], true, 'NOT_ALLOWED'],
+    ['there are no bookmarks in its pool', ['1'], [], [entry('tank/a', ['1'])], true, 'UNSUPPORTED'],
+    ['ZFS took too long', ['1'], [], [entry('tank/a', ['1'])], false, 'TIMEOUT'],
+    ['the pool is full', ['1'], [], [entry('tank/a', ['1'])], false, 'NO_SPACE'],
+  ])('I9: where %s, is what a killed job held needed no more?', async (_, snapshots, marks, target, free, code) => {
+    const { listed } = job({ refuses: () => code });
+    expect(await listed(entry('pool/a', snapshots, marks), ...target)).toBe(free);
   });
 });
 

@@ -62,9 +62,16 @@ describe('the sweep', () => {
     bookmarks: [],
   });
 
-  async function swept(source: Inventory, holds: [string, string][], living: string[] | undefined) {
+  async function swept(
+    source: Inventory,
+    holds: [string, string][],
+    living: string[] | undefined,
+    settled = source.datasets.map(({ name }) => ({ dataset: name, target: here.dataset })),
+    most = Number.POSITIVE_INFINITY,
+  ) {
     const asked: string[][] = [];
     const released: string[] = [];
+    const stop = new AbortController();
     const zfs: Pick<Zfs, 'holds' | 'release'> = {
       async holds(snapshots) {
         asked.push(snapshots);
@@ -72,10 +79,21 @@ describe('the sweep', () => {
       },
       async release(tag, snapshots) {
         released.push(`${tag} ${snapshots}`);
+        if (released.length >= most) stop.abort();
         return { missing: false };
       },
     };
-    await sweepHolds(zfs, source, [here], async () => living && new Set(living), pino({ enabled: false }));
+    if (most === 0) stop.abort();
+    await sweepHolds(
+      { zfs, log: pino({ enabled: false }) },
+      {
+        to: here.host,
+        source,
+        settled,
+        livingJobs: async () => living && new Set(living),
+        signal: stop.signal,
+      },
+    );
     return { asked, released };
   }
 
@@ -104,6 +122,36 @@ describe('the sweep', () => {
     const { asked, released } = await swept(source, holds, ['living0001']);
     expect(asked).toEqual([['a@1', 'a/b@1']]);
     expect(released).toEqual([`${dead} a@1`, `${ofChain} a/b@1`]);
+  });
+
+  describe('I9: no more than what needs no hold', () => {
+    const source = {
+      host: 'smos-01',
+      datasets: [dataset('a', [['1', 1]]), dataset('b', [['1', 1]]), dataset('c', [], { name: 'o@1', guid: '5' })],
+    };
+    const there = (name: string) => ({ host: here.host, dataset: `zones/${name}` });
+    const to = (...names: string[]) => names.map((dataset) => ({ dataset, target: `zones/${dataset}` }));
+    const holds: [string, string][] = [
+      ['a@1', holdTag('deaddead01', 0, there('a'))],
+      ['b@1', holdTag('deaddead01', 1, there('b'))],
+      ['o@1', holdTag('deaddead01', 2, there('c'))],
+      // b was called a once, and went where the new a goes
+      ['b@1', holdTag('deaddead00', 0, there('a'))],
+    ];
+    const released = async (...more: [ReturnType<typeof to>, number?]) =>
+      (await swept(source, holds, [], ...more)).released.map((line) => line.split(' ')[1]);
+
+    test('a dataset whose cursor could not be set keeps its holds', async () => {
+      expect(await released(to('b'))).toEqual(['b@1']);
+      expect(await released(to())).toEqual([]);
+      expect(await released(to('a', 'b', 'c'))).toEqual(['a@1', 'b@1', 'o@1']);
+      expect(await released(to('c'))).toEqual(['o@1']);
+    });
+
+    test('an aborted job releases no more', async () => {
+      expect(await released(to('a', 'b', 'c'), 0)).toEqual([]);
+      expect(await released(to('a', 'b', 'c'), 1)).toEqual(['a@1']);
+    });
   });
 
   test('releases nothing where nobody can say which jobs run', async () => {
