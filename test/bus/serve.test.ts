@@ -184,21 +184,26 @@ test('of the instances of one queue group exactly one answers each request', asy
 });
 
 describe('a reply goes to inboxes alone', () => {
-  test.each(['$KV.zfs-locks.x', '$JS.API.STREAM.DELETE.x', 'zfs.e.other', 'zfs'])(
-    'a request that names %s for it is not answered, and not carried out',
-    async (reply) => {
-      const bus = await connected();
-      const served = serve(bus, echo('zfs.e.x'));
-      const heard: string[] = [];
-      bus.nc.subscribe(reply, { callback: (_, { subject }) => void heard.push(subject) });
-      bus.nc.publish('zfs.e.x', 'tank/coded', { reply });
-      bus.nc.publish('zfs.e.x', 'tank/a', { reply });
-      expect((await ask(bus, 'zfs.e.x', 'tank/a')).body).toEqual({ dataset: 'tank/a' });
-      await bus.nc.flush();
-      expect(heard).toEqual([]);
-      expect(served.stats).toMatchObject({ requests: 3, errors: 2, lastError: expect.stringContaining(reply) });
-    },
-  );
+  test.each([
+    '$KV.zfs-locks.x',
+    '$JS.API.STREAM.DELETE.x',
+    'zfs.e.other',
+    'zfs',
+    'zfs-data.a.b.c',
+    'zfs-credit.a.b.c',
+    'zfs-locks',
+  ])('a request that names %s for it is not answered, and not carried out', async (reply) => {
+    const bus = await connected();
+    const served = serve(bus, echo('zfs.e.x'));
+    const heard: string[] = [];
+    bus.nc.subscribe(reply, { callback: (_, { subject }) => void heard.push(subject) });
+    bus.nc.publish('zfs.e.x', 'tank/coded', { reply });
+    bus.nc.publish('zfs.e.x', 'tank/a', { reply });
+    expect((await ask(bus, 'zfs.e.x', 'tank/a')).body).toEqual({ dataset: 'tank/a' });
+    await bus.nc.flush();
+    expect(heard).toEqual([]);
+    expect(served.stats).toMatchObject({ requests: 3, errors: 2, lastError: expect.stringContaining(reply) });
+  });
 
   test.each(['_INBOX.x', '_R_.x', '_INBOX_smos-00.a', undefined])('%s is one', (reply) => {
     expect(isAnswerable(reply)).toBe(true);
