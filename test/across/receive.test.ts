@@ -1,0 +1,57 @@
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { expect, test } from 'vitest';
+import { createZfs } from '../../lib/zfs/zfs.ts';
+import { leafOf } from '../../schemas/names.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { receiveProperties } from '../../services/receiver/properties.ts';
+import { lab, MIB } from '../contract/zfs-under-test.ts';
+import { brought, carryAway, comesFrom, goesTo, guidsBelow } from './carried.ts';
+
+const z = lab(512 * MIB);
+const zfs = createZfs({ host: 'here', env: z.env });
+const carried = comesFrom === undefined ? undefined : brought(comesFrom);
+const properties = { set: { readonly: 'on' }, exclude: [] };
+
+test('what another release sent arrives, equal, and goes on from here', async () => {
+  if (!carried) throw new Error('test/openzfs-vm/across runs this, and says what was brought');
+  const root = `${z.target}/tree`;
+  const here = (name: string): string => name.replace(carried.into, root);
+  for (const [index, step] of carried.steps.entries()) {
+    const start: ReceiveStart = {
+      ...{ transfer: 'carried1', job: 'carried', source: 'smos-01', dataset: here(step.target), to: step.to },
+      ...{ partial: 'resume', ...(step.flags?.includes('raw') && { raw: true }) },
+      ...(step.from && { from: { guid: step.from.guid } }),
+      ...(step.record !== undefined && { record: step.record }),
+      ...(step.volume && { volume: true }),
+    };
+    const child = zfs.receive({
+      dataset: start.dataset,
+      snapshot: leafOf(step.to.name) ?? '',
+      ...(step.origin !== undefined && { origin: here(step.origin) }),
+      ...receiveProperties(start, step.volume ? 'volume' : 'filesystem', properties),
+    });
+    await pipeline(carried.stream(index), child.stdin);
+    expect(await child.done, step.to.name).toEqual([]);
+  }
+  expect(guidsBelow(z, root)).toEqual(carried.guids);
+  expect(z.value('origin', `${root}/clone`)).toBe(`${root}/large@2`);
+  expect(['keystatus', 'encryptionroot'].map((name) => z.value(name, `${root}/enc/kid`))).toEqual([
+    'unavailable',
+    `${root}/enc`,
+  ]);
+
+  // on its way further it stays as it is: nobody has loaded a key here
+  const features = (await zfs.features(z.target))?.[z.target];
+  await carryAway(z, zfs, root, { features, digests: carried.digests, guids: carried.guids });
+
+  const key = join(tmpdir(), 'across-key');
+  writeFileSync(key, '12345678\n');
+  z.ok('load-key', '-L', `file://${key}`, `${root}/enc`);
+  for (const [name, digest] of Object.entries(carried.digests)) {
+    expect(z.digest(`${root}${name}`), name).toBe(digest);
+  }
+  expect(goesTo).not.toBe('/nowhere');
+});
