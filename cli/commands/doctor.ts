@@ -65,7 +65,8 @@ async function checkBus(cli: Cli, host: string, mend: boolean): Promise<Checked>
       await bus.close();
     }
   } catch (thrown) {
-    const hint = 'without NATS nothing else can be checked; zpsend demo brings one of its own';
+    const hint =
+      'start nats-server -js, or say where one is: NATS_URL=nats://HOST:4222; without it nothing else can be checked';
     const check: Check = { what: 'nats', result: 'bad', found: ZpsendError.from(thrown).message, mend: hint };
     return { ...nothing, checks: [check] };
   }

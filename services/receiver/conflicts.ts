@@ -39,7 +39,7 @@ export function checkClearing(start: ReceiveStart, host: string, allow: readonly
       : `no rule of receive.allow there lets it write to ${name}`;
     throw new ZpsendError(
       'NOT_ALLOWED',
-      `${source} asks for ${inWords(before)} on ${host}, which its receiver does not allow: ${mend}`,
+      `${source} asks for ${inWords(before)} on ${host}, which its receiver does not allow, so nothing is changed there: ${mend}`,
       { source, dataset, conflict },
     );
   }

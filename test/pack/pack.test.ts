@@ -42,8 +42,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('the package holds what was compiled and nothing that is for development', () => {
-  const kept = /^(dist\/(bin|cli|lib|schemas|services)\/.*\.js|dist\/lib\/zfs-sim\/bin\/\w+|schemas\/json\/.*\.json)$/;
-  const papers = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'];
+  const kept =
+    /^(dist\/(bin|cli|lib|schemas|services)\/.*\.js|dist\/lib\/zfs-sim\/bin\/\w+|schemas\/json\/.*\.json|docs\/.*\.md)$/;
+  const linked = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'lib/zfs-sim/README.md'];
+  const papers = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', ...linked];
   expect(files.filter((path) => !kept.test(path) && !papers.includes(path))).toEqual([]);
   expect(files).toEqual(expect.arrayContaining([...papers, 'dist/bin/zpsend.js', 'schemas/json/config.schema.json']));
 });
