@@ -2,23 +2,8 @@ import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Rename } from '../../schemas/conflict.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
-import type { Log } from '../host/log.ts';
 import { isRenamed } from './conflicts.ts';
-import { rollBack } from './roll-back.ts';
-
-interface Deps {
-  readonly zfs: Zfs;
-  readonly host: string;
-  readonly log: Log;
-}
-
-/** How the work goes on around each of its commands. */
-interface Around {
-  /** The partial state of an older receive goes too. */
-  readonly discard: boolean;
-  /** Why nothing more may be done: the lock is lost, say. */
-  readonly stopped: () => boolean;
-}
+import { type Around, type ClearDeps, rollBack } from './roll-back.ts';
 
 /**
  * Does to the target what its step's plan says, after more looks at it: nothing goes that the plan does not list.
@@ -26,7 +11,7 @@ interface Around {
  * @throws ZpsendError DIVERGED where something is not as it was planned for, or BUSY and what else ZFS refuses with
  */
 export async function clearTarget(
-  deps: Deps,
+  deps: ClearDeps,
   { transfer, dataset, before }: Pick<ReceiveStart, 'transfer' | 'dataset' | 'before'>,
   around: Around,
 ): Promise<void> {
@@ -35,7 +20,7 @@ export async function clearTarget(
 }
 
 async function rename(
-  { zfs, host, log }: Deps,
+  { zfs, host, log }: ClearDeps,
   clearing: Rename,
   dataset: string,
   { discard, stopped }: Around,

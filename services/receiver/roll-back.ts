@@ -7,14 +7,14 @@ import { datasetOf } from '../../schemas/names.ts';
 import type { Log } from '../host/log.ts';
 import { baseTag } from './base-hold.ts';
 
-interface Deps {
+export interface ClearDeps {
   readonly zfs: Zfs;
   readonly host: string;
   readonly log: Log;
 }
 
-interface Around {
-  readonly transfer: string;
+/** How the work goes on around each of its commands. */
+export interface Around {
   /** The partial state of an older receive goes too. */
   readonly discard: boolean;
   /** Why nothing more may be done: the lock is lost, say. */
@@ -27,8 +27,11 @@ interface Around {
  * right before the rollback, since hundreds of bookmarks may have been destroyed meanwhile.
  * @throws ZpsendError DIVERGED where it is not as planned, or BUSY and what else ZFS refuses with
  */
-export async function rollBack({ zfs, host, log }: Deps, clearing: Rollback, around: Around): Promise<void> {
-  const { transfer, discard, stopped } = around;
+export async function rollBack(
+  { zfs, host, log }: ClearDeps,
+  clearing: Rollback,
+  { transfer, discard, stopped }: Around & { readonly transfer: string },
+): Promise<void> {
   const { to } = clearing;
   const name = datasetOf(to.name);
   const look = async (plan: Rollback) => lostBy(plan, (await zfs.list({ dataset: name }))[0], host);

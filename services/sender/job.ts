@@ -115,9 +115,13 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       swept = true;
       // what a killed job held is protected by its holds until here
       const settled = await cursors.ensure(made);
-      const { source } = made;
-      const { livingJobs } = deps;
-      await sweepHolds(deps, { to: request.to.host, source, settled, livingJobs, signal: stop.signal });
+      await sweepHolds(deps, {
+        to: request.to.host,
+        source: made.source,
+        settled,
+        livingJobs: deps.livingJobs,
+        signal: stop.signal,
+      });
     }
     return made;
   }

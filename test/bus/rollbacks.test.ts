@@ -25,11 +25,24 @@ const server = useNatsServer();
 const written = (target: SimHost): Promise<string> =>
   target.zfs('get', '-Hp', '-o', 'value', 'written', 'zones/back/test');
 
-/** The target is written to, without a snapshot, in one way or another that a rollback would drop. */
+/** No snapshot has it: a rollback would drop it. */
 const write = (target: SimHost, bytes: number) => target.zfs('set', `zfs-sim:write=${bytes}`, 'zones/back/test');
 
+/** Two diverged hosts, the sender running and no receiver yet; `receiver` starts one that allows a rollback. */
+async function useDiverged() {
+  const pair = await usePair(server().url);
+  const allow = await allowing('rollback');
+  const receiver = (trouble: NodeJS.ProcessEnv = {}) =>
+    pair.fleet.start('receiver', pair.target, { ...allow, ...trouble });
+  const first = await receiver();
+  await pair.fleet.start('sender', pair.source);
+  await diverge(pair);
+  await first.end('SIGTERM');
+  return { ...pair, receiver };
+}
+
 /** The step that a plan begins with, which rolls back first. */
-async function plannedStep({ fleet }: Pair) {
+async function plannedStep({ fleet }: Pick<Pair, 'fleet'>) {
   const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planReplySchema);
   const [step] = plan.ok ? plan.steps : [];
   if (!step?.from || step.before?.kind !== 'rollback') throw new Error('no rollback was planned');
@@ -45,7 +58,7 @@ test.each<[string, (target: SimHost) => Promise<unknown>, RegExp, string[]]>([
   ],
   [
     'something was written',
-    (target) => target.zfs('set', 'zfs-sim:write=200000', 'zones/back/test'),
+    (target) => write(target, 200_000),
     /was written to since .* has 200000 bytes to lose, and 0 were counted/,
     [],
   ],
@@ -57,15 +70,7 @@ test.each<[string, (target: SimHost) => Promise<unknown>, RegExp, string[]]>([
     await fleet.start('receiver', target, await allowing('rollback'));
     await fleet.start('sender', source);
     await diverge(pair);
-    const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planReplySchema);
-    const [step] = plan.ok ? plan.steps : [];
-    if (!step?.from || !step.before) throw new Error('no rollback was planned');
-    const talk = await begin(fleet, {
-      dataset: step.target,
-      to: step.to,
-      from: { guid: step.from.guid },
-      before: step.before,
-    });
+    const talk = await begin(fleet, await plannedStep(pair));
     await meanwhile(target);
     expect(await ran(target)).toEqual([]);
     talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
@@ -119,14 +124,13 @@ test.each(['receiver', 'nats-server'])(
     await expect.poll(sent, { timeout: 60_000 }).toBeGreaterThan(16_000_000);
     expect(await ran(target)).toContain('rollback zones/back/test@b');
     if (what === 'receiver') await receiver.end('SIGKILL');
-    await target.zfs('set', 'zfs-sim:write=100000', 'zones/back/test');
-    const written = () => target.zfs('get', '-Hp', '-o', 'value', 'written', 'zones/back/test');
-    const before = await written();
+    await write(target, 100_000);
+    const before = await written(target);
     if (what === 'receiver') await fleet.start('receiver', target, env);
     else await server().restart();
     const ended = await fleet.ended('smos-01', job);
     expect(ended).toMatchObject({ state: 'failed', error: { code: expect.stringMatching(/^(DIVERGED|MODIFIED)$/) } });
-    expect(await written()).toBe(before);
+    expect(await written(target)).toBe(before);
     expect(await rollbacks(target)).toHaveLength(1);
     await expectUnlocked(fleet);
   },
@@ -140,20 +144,14 @@ test.each<[string, NodeJS.ProcessEnv]>([
 ])(
   'I5: after the rollback of a receiver %s, what is written to the target stays, though no byte was acknowledged',
   async (_, trouble) => {
-    const pair = await usePair(server().url);
-    const { fleet, target, source } = pair;
-    const allow = await allowing('rollback');
-    const first = await fleet.start('receiver', target, allow);
-    await fleet.start('sender', source);
-    await diverge(pair);
-    await first.end('SIGTERM');
-    const failing = await fleet.start('receiver', target, { ...allow, ...trouble });
+    const { fleet, target, receiver } = await useDiverged();
+    const failing = await receiver(trouble);
     const job = await fleet.begin('smos-01', ask('rollback'));
     await expect.poll(() => rollbacks(target), { timeout: 60_000 }).toHaveLength(1);
     await failing.end('SIGKILL');
     // less than the rollback has dropped
     await write(target, 150_000);
-    await fleet.start('receiver', target, allow);
+    await receiver();
     expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'failed', error: { code: 'MODIFIED' } });
     expect(await written(target)).toBe('150000');
     expect(await rollbacks(target)).toHaveLength(1);
@@ -163,23 +161,18 @@ test.each<[string, NodeJS.ProcessEnv]>([
 );
 
 test('I5: a rollback of what was only written is not done for a second job that planned it before', async () => {
-  const pair = await usePair(server().url);
-  const { fleet, target, source } = pair;
-  const allow = await allowing('rollback');
-  const first = await fleet.start('receiver', target, allow);
-  await fleet.start('sender', source);
-  await diverge(pair);
+  const pair = await useDiverged();
+  const { fleet, target, source, receiver } = pair;
   for (const name of ['x', 'y']) await target.zfs('destroy', `zones/back/test@${name}`);
+  const failing = await receiver(busy);
   const late = await plannedStep(pair);
   expect(late.before).toMatchObject({ destroys: [], written: 400_000 });
-  await first.end('SIGTERM');
-  const failing = await fleet.start('receiver', target, { ...allow, ...busy });
   const job = await fleet.begin('smos-01', ask('rollback'));
   await expect.poll(() => rollbacks(target), { timeout: 60_000 }).toHaveLength(1);
   await fleet.ask(subjects.send('smos-01', 'abort'), { job }, jobAbortedSchema);
   await failing.end('SIGTERM');
   await write(target, 150_000);
-  await fleet.start('receiver', target, allow);
+  await receiver();
   const talk = await begin(fleet, late);
   talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
   expect(await talk.final).toMatchObject({
@@ -195,20 +188,14 @@ test('I5: a rollback of what was only written is not done for a second job that 
 }, 120_000);
 
 test('I9: where a rollback stops half way, what is left is shown to whoever asks next, and then done', async () => {
-  const pair = await usePair(server().url);
-  const { fleet, target, source } = pair;
-  const allow = await allowing('rollback');
-  const first = await fleet.start('receiver', target, allow);
-  await fleet.start('sender', source);
-  await diverge(pair);
-  await first.end('SIGTERM');
-  const failing = { ...allow, ZFS_SIM_FAIL: 'rollback:cannot rollback: dataset is busy' };
-  const second = await fleet.start('receiver', target, failing);
+  const pair = await useDiverged();
+  const { fleet, target, receiver } = pair;
+  const failing = await receiver({ ZFS_SIM_FAIL: 'rollback:cannot rollback: dataset is busy' });
   // the job itself cannot tell any more what was there before from what came since
   expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'failed', error: { code: 'MODIFIED' } });
   expect(await there(target)).toEqual(['test', 'test@a', 'test@b']);
-  await second.end('SIGTERM');
-  await fleet.start('receiver', target, allow);
+  await failing.end('SIGTERM');
+  await receiver();
   expect(await plannedStep(pair)).toMatchObject({ before: { destroys: [], written: 400_000 } });
   expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'done', done: 1 });
   expect(await there(target)).toEqual(['test', 'test@a', 'test@b', 'test@c']);
