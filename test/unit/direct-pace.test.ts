@@ -20,8 +20,25 @@ describe('a pace', () => {
     pace.take(300);
     time += 200;
     expect(pace.room()).toBe(0);
-    time += 1;
-    expect(pace.room()).toBe(1);
+    time += 25;
+    expect(pace.room()).toBe(25);
+  });
+
+  test.each([
+    [1000, 25],
+    [10_000_000, 16 * 1024],
+  ])('of %i bytes a second lets no crumbs pass, however often it is asked', (rate, least) => {
+    let time = 0;
+    const pace = openPace(rate, () => time);
+    let passed = 0;
+    for (; time < 10_000; time += 0.25) {
+      const room = pace.room();
+      if (room === 0) continue;
+      expect(room).toBeGreaterThanOrEqual(least);
+      pace.take(room);
+      passed += room;
+    }
+    expect(passed / (rate * 10)).toBeCloseTo(1, 1);
   });
 
   test('of a byte a second lets a byte pass', () => {

@@ -28,7 +28,7 @@ describe('below an encrypted dataset', () => {
     );
   });
 
-  it('whose key is not loaded, a package is refused before anything of it is sent', () => {
+  it('edge case 11: whose key is not loaded, a package is refused before anything of it is sent', () => {
     const tree = [...source, dataset('t/c/d', '@b,3'), dataset('t/c/d/new', '@b,4')];
     const target = [dataset('p/c', '@a,1'), dataset('p/c/d', '@b,3', locked)];
     expect(steps(tree, target, 'p/c', { package: 'replication' })).toBe('KEY_REQUIRED');
@@ -76,7 +76,7 @@ describe('what is encrypted at the source', () => {
   const [clear, safe] = [dataset('p/clear', '@a,1'), dataset('p/safe', '@a,1', open)];
   const enc = dataset('p/enc', '', open);
 
-  it('is not made a clone of what is not, wherever that lies; the way out is to send it whole', () => {
+  it('edge case 11: is not made a clone of what is not, wherever that lies; the way out is to send it whole', () => {
     const result = sent([clone], [clear, enc], 'p/enc/c');
     expect(result).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { origin: 'p/clear@a' } } });
     expect(!result.ok && result.error.message).toMatch(/^t\/c on src .* p\/clear@a on dst is not.* whole \(-c\)/);

@@ -22,7 +22,7 @@ describe('a target that went its own way', () => {
     expect(message).toContain('zfs rollback -r zones/test@b on dst');
   });
 
-  it('is refused also when the source has nothing newer', () => {
+  it('edge case 9: is refused with that snapshot as evidence, also when the source has nothing newer', () => {
     expect(refusal('@a,1', '@a,1 @mine,7').evidence).toEqual({
       newestCommon: 'a',
       sourceOnly: [],

@@ -116,7 +116,7 @@ describe('a chain that goes on', () => {
     expect(flags({ onto: began, wish: { embed: false, compressed: false } })).toBe('large-block');
   });
 
-  it('does not change large blocks, either way (openzfs#6224)', () => {
+  it('edge case 19: does not change large blocks, either way (openzfs#6224)', () => {
     expect(flags({ onto: onto(mark('large-block')), wish: { largeBlock: false } })).toBe('UNSUPPORTED');
     expect(flags({ onto: onto(mark('')), wish: { largeBlock: true } })).toBe('UNSUPPORTED');
     expect(flags({ onto: onto({}), wish: { largeBlock: true } })).toBe('large-block,compressed');
@@ -141,7 +141,7 @@ describe('raw and plain do not mix (openzfs#12014)', () => {
     );
   });
 
-  it('what was received raw goes on raw, and plain is refused', () => {
+  it('edge case 8: what was received raw goes on raw, and plain is refused', () => {
     expect(flags({ from: [secret], onto: raw })).toBe('raw');
     expect(flags({ from: [secret], onto: raw, wish: { raw: false } })).toBe('UNSUPPORTED');
     expect(flags({ from: [secret], onto: onto(locked), wish: { raw: false } })).toBe('UNSUPPORTED');
@@ -254,7 +254,7 @@ describe('encryption roots of a raw package (openzfs#15687)', () => {
     dataset('t/c/own', '@a,3', { ...open, encryptionRoot: 't/c/own' }),
   ];
 
-  it('are noted for what inherits its key from another dataset of it, with the commands that mend it', () => {
+  it('edge case 10: are noted for what inherits its key from another dataset of it, with the commands that mend it', () => {
     const made = planned({ from: tree, package: true });
     const notes = made.ok ? (made.notes ?? []) : [];
     expect(notes.map(({ kind, dataset: of }) => [kind, of])).toEqual([['encryption-root', 't/c/kid']]);

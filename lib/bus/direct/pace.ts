@@ -1,6 +1,6 @@
 /** How fast bytes may pass: a token bucket that any number of transfers share. */
 export interface Pace {
-  /** Bytes that may pass now; a whole number, never negative. */
+  /** Bytes that may pass now; a whole number, and nothing rather than crumbs. */
   room(): number;
   take(bytes: number): void;
   /** Tells every time there may be more room, those who wait longest first. The function returned ends it. */
@@ -11,10 +11,13 @@ export interface Pace {
 const depthMs = 100;
 /** How often those who wait are told. */
 const tickMs = 25;
+/** Less than this is not worth a message of its own, in bytes; nor is less than a quarter of the bucket, where that is smaller. */
+const leastBytes = 16 * 1024;
 
 /** @param rate bytes per second; @param now a monotonic clock, in milliseconds */
 export function openPace(rate: number, now: () => number = () => performance.now()): Pace {
   const depth = Math.max(1, (rate * depthMs) / 1000);
+  const least = Math.min(leastBytes, depth / 4);
   const waiting = new Set<() => void>();
   let tokens = depth;
   let filled = now();
@@ -24,7 +27,7 @@ export function openPace(rate: number, now: () => number = () => performance.now
     const time = now();
     tokens = Math.min(depth, tokens + ((time - filled) * rate) / 1000);
     filled = time;
-    return Math.max(0, Math.floor(tokens));
+    return tokens < least ? 0 : Math.floor(tokens);
   }
 
   function tell(): void {
