@@ -3,7 +3,10 @@ import { errorBodySchema } from './errors.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema, wouldBeDatasetSchema } from './names.ts';
 import { evidenceSchema, noteSchema, sendRequestSchema, stepSchema } from './plan.ts';
 
+/** One target's job. */
 export const sendStartedSchema = z.strictObject({ job: idSchema, host: hostSchema });
+/** The answer to a request with a list of targets: their jobs, in its order. */
+export const fanStartedSchema = z.strictObject({ jobs: z.array(idSchema), host: hostSchema });
 
 /** One dataset of a job. */
 export const jobDatasetSchema = z.strictObject({

@@ -14,8 +14,10 @@ const name = (pattern: string, what: string) =>
     .max(maxNameLength, `longer than ${maxNameLength} characters`)
     .regex(new RegExp(`^${pattern}$`), `not a ${what}`);
 
-/** One subject token that names a machine. */
-export const hostSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'not a host: letters, digits, "_" and "-" only');
+/** One subject token that names a machine; `_fan` stands where several hosts receive one stream. */
+export const hostSchema = z
+  .string()
+  .regex(/^(?!_fan$)[A-Za-z0-9_-]{1,64}$/, 'not a host: letters, digits, "_" and "-" only, and not "_fan"');
 export const datasetSchema = name(dataset, 'dataset name (pool/dataset)');
 /** What a dataset would be called, also where that is refused for its length: one name below another. */
 export const wouldBeDatasetSchema = z.string().max(2 * maxNameLength + 1);

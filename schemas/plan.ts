@@ -24,20 +24,26 @@ export const maxParallel = 16;
 /** `replication` is `-R`, every snapshot up to the one named; `recursive` is `-r`, only that one and origins of clones. */
 export const packageSchema = z.enum(['replication', 'recursive']);
 
+/** Where a dataset goes. */
+export const targetSchema = z.strictObject({
+  host: hostSchema,
+  /** The dataset on the target; the same name when absent. */
+  dataset: datasetSchema.optional(),
+  /**
+   * Below `dataset` instead of as `dataset`, as zfs-receive(8) has it: `path` (`-d`) appends the source's name without
+   * its pool, `last` (`-e`) the last element of it.
+   */
+  append: z.enum(['path', 'last']).optional(),
+});
+
+/** Targets of one request. */
+export const maxTargets = 16;
+
 /** What is to be sent, and where it goes: one dataset, or a package of a dataset and its descendants. */
 export const sendRequestSchema = z.strictObject({
   /** `pool/dataset` or `pool/dataset@snapshot` on the source. */
   dataset: datasetOrSnapshotSchema,
-  to: z.strictObject({
-    host: hostSchema,
-    /** The dataset on the target; the same name when absent. */
-    dataset: datasetSchema.optional(),
-    /**
-     * Below `dataset` instead of as `dataset`, as zfs-receive(8) has it: `path` (`-d`) appends the source's name without
-     * its pool, `last` (`-e`) the last element of it.
-     */
-    append: z.enum(['path', 'last']).optional(),
-  }),
+  to: targetSchema,
   /** Exactly one incremental from this base (`@snapshot` or `#bookmark`); needs a snapshot in `dataset`. */
   from: baseSchema.optional(),
   /** Exactly one full stream; needs a snapshot in `dataset`. */
@@ -64,6 +70,11 @@ export const sendRequestSchema = z.strictObject({
   wire: wireModeSchema.optional(),
   /** Of what arrives, within what the receiver allows. */
   properties: propertyWishesSchema.optional(),
+});
+
+/** `zfs.<host>.send.start`: a job for each target; what several of them need next is read once. */
+export const sendStartSchema = sendRequestSchema.extend({
+  to: z.union([targetSchema, z.array(targetSchema).min(1).max(maxTargets)]),
 });
 
 /** One `zfs send` | `zfs receive`: a full stream, or an incremental from exactly one base (I2). */
@@ -149,6 +160,7 @@ export const planSchema = z.union([
 export const planReplySchema = z.strictObject({ source: hostSchema, target: hostSchema, plan: planSchema });
 
 export type SendRequest = z.infer<typeof sendRequestSchema>;
+export type SendStart = z.infer<typeof sendStartSchema>;
 export type Step = z.infer<typeof stepSchema>;
 export type Evidence = z.infer<typeof evidenceSchema>;
 export type Refused = z.infer<typeof refusedSchema>;

@@ -39,6 +39,8 @@ export const receiveStartSchema = z.strictObject({
   properties: propertyWishesSchema.optional(),
   /** What the sender can do to the stream besides, of which the receiver may know nothing. */
   wire: z.array(z.string().max(32)).max(8).optional(),
+  /** Others receive the same stream, on `zfs-data.<source>._fan.<shared>`: it comes there, or on this transfer's own subject. */
+  shared: idSchema.optional(),
 });
 
 /** No receiver may make a sender keep more than this in memory, in bytes. */
@@ -58,6 +60,8 @@ export const receiveReadySchema = z.strictObject({
    * with a window of at most 2 MiB, or as it is: the first four bytes tell. Offsets, credit and totals count what is sent.
    */
   wire: wireEncodingSchema.optional(),
+  /** The stream may come on the shared subject; without, only on the transfer's own, as what continues partial state does. */
+  shared: z.literal(true).optional(),
 });
 
 /** What the receiver says on `zfs-credit.<src>.<transfer>.<dst>`; `upTo` is a cumulative offset in bytes of what is sent. */

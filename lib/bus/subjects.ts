@@ -23,6 +23,8 @@ export const subjects = {
   each: (subject: string) => `${subject}.each`,
   event: (host: string, kind: EventKind, what: EventWhat | '*') => `zfs.${host}.event.${kind}.${what}`,
   data: (source: string, target: string, transfer: string) => `zfs-data.${source}.${target}.${transfer}`,
+  /** A stream that several receivers read at once. No host has that name. */
+  shared: (source: string, fan: string) => `zfs-data.${source}._fan.${fan}`,
   credit: (source: string, transfer: string, target: string) => `zfs-credit.${source}.${transfer}.${target}`,
 };
 

@@ -116,8 +116,10 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
   const perform: Record<ReceiveEffect, () => void> = {
     look: () => fed(look(), (error) => ({ type: 'refused', error })),
     grant() {
+      const shared = resumable() === undefined ? start.shared : undefined;
       direct = openDirectReceiver(deps.bulk, {
         dataSubject: subjects.data(start.source, host, start.transfer),
+        sharedSubject: shared && subjects.shared(start.source, shared),
         creditSubject: subjects.credit(start.source, start.transfer, host),
         window: deps.window,
         silenceMs: deps.silenceMs,
@@ -137,6 +139,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
         // also what would be dropped: whether it may be is for the sender to judge
         ...(admission.token !== undefined && { resumeToken: admission.token }),
         ...(wire && { wire }),
+        ...(shared !== undefined && { shared: true }),
       });
     },
     refuse: () => ready.reject(ZpsendError.fromBody(state.error ?? unexplained)),

@@ -15,6 +15,7 @@ import {
   next,
 } from './chain-state.ts';
 import type { ChainCursor } from './cursors.ts';
+import type { FanMember } from './fan/fan.ts';
 import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
 import type { Replan } from './replanning.ts';
@@ -25,6 +26,8 @@ export interface ChainDeps extends TransferDeps {
   readonly log: Log;
   /** How long failures in a row are borne, in milliseconds. */
   readonly patienceMs: number;
+  /** Jobs to other targets, with which reads are shared. */
+  readonly fan?: FanMember | undefined;
 }
 
 /** The steps of one dataset, and what its job gives it. */
@@ -123,6 +126,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   async function ask(discard: boolean): Promise<ChainEvent> {
     const step = currentStep(state);
     if (!step) return { type: 'ready' };
+    const seat = await deps.fan?.meet(step);
     say.asking(step);
     transfer = await askForTransfer(deps, {
       transfer: order.transferId(),
@@ -130,6 +134,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       target: order.to,
       step,
       discard,
+      seat,
     });
     if (transfer.stalePartial) return { type: 'ready-with-stale-partial' };
     say.ready(transfer.resumedAt);
@@ -150,6 +155,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   async function release(): Promise<ChainEvent> {
     bytesBefore += transfer?.sent ?? 0;
     transfer = undefined;
+    deps.fan?.left(order.dataset, goesOn(state));
     const base = goesOn(state) ? currentStep(state)?.from : undefined;
     await letGo(base?.kind === 'snapshot' ? base.name : undefined);
     return { type: 'released' };
@@ -169,6 +175,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
 
   async function report(): Promise<void> {
     // aborted between two steps
+    deps.fan?.left(order.dataset, false);
     if (held.length > 0) await letGo(undefined);
     const { error, evidence } = state;
     told({ type: 'ended', ...(error && { error }), ...(evidence && { evidence }) });
@@ -223,6 +230,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     abort(error) {
       wait.abort();
       feed({ type: 'abort', error });
+      deps.fan?.left(order.dataset, false);
     },
   };
 }

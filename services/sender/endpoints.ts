@@ -6,7 +6,6 @@ import { composed } from '../../lib/plan/compose.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import {
-  type Job,
   type JobStatusRequest,
   jobAbortedSchema,
   jobRequestSchema,
@@ -14,10 +13,17 @@ import {
   sendStatusSchema,
 } from '../../schemas/job.ts';
 import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/leftovers.ts';
-import { type Plan, type PlanReply, type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
-import { newId } from '../host/ids.ts';
+import {
+  type Plan,
+  type PlanReply,
+  type SendRequest,
+  type SendStart,
+  sendRequestSchema,
+  sendStartSchema,
+} from '../../schemas/plan.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
-import { type JobDeps, type RunningJob, startJob } from './job.ts';
+import type { JobDeps } from './job.ts';
+import { openJobs } from './jobs.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
 import { makePlans } from './planning.ts';
 import { withSizes } from './sizes.ts';
@@ -28,8 +34,6 @@ const siblingsMs = 300;
 const livingMs = 3000;
 /** Plans at once: each lists both sides. */
 const plansAtOnce = 4;
-/** Ended jobs that `send.status` still tells of. */
-const rememberedJobs = 100;
 
 export interface Sender {
   readonly endpoints: Served[];
@@ -46,41 +50,21 @@ export interface SenderOptions extends Omit<JobDeps, 'livingJobs'> {
 /** Serves `zfs.<host>.send.*`: plans, and runs jobs. */
 export function serveSender(options: SenderOptions): Sender {
   const { host, bus, instance, zfs } = options;
-  const jobs = new Map<string, RunningJob>();
   const statusSubject = subjects.send(host, 'status');
   const abortSubject = subjects.send(host, 'abort');
-  let stopping = false;
 
-  const running = () => [...jobs.values()].filter((job) => !job.isOver);
-  /** One job in full; or all of them in short, since all together may not fit in one message. */
-  const status = ({ job, running: onlyRunning }: JobStatusRequest): Job[] => {
-    if (job === undefined) return (onlyRunning ? running() : [...jobs.values()]).map((known) => known.summary());
-    const known = jobs.get(job);
-    return known && !(onlyRunning && known.isOver) ? [known.status()] : [];
-  };
   const livingJobs = async () => {
     const each = subjects.each(statusSubject);
     const { answers, clear } = await gatherAll(bus, each, { running: true }, sendStatusSchema, livingMs);
     if (!clear) return undefined;
     const elsewhere = answers.flatMap((answer) => answer.jobs);
-    return new Set([...running().map(({ id }) => id), ...elsewhere.map(({ job }) => job)]);
+    return new Set([...jobs.running.map(({ id }) => id), ...elsewhere.map(({ job }) => job)]);
   };
+  const jobs = openJobs({ ...options, livingJobs }, options.maxJobs);
 
-  function start(request: SendRequest): { job: string; host: string } {
-    if (stopping) throw new ZpsendError('BUSY', `the sender on ${host} is stopping`);
-    if (running().length >= options.maxJobs) {
-      throw new ZpsendError(
-        'BUSY',
-        `the sender on ${host} runs ${options.maxJobs} jobs already, and that is its limit`,
-      );
-    }
-    const job = startJob({ ...options, livingJobs }, newId(), request);
-    jobs.set(job.id, job);
-    for (const [id, old] of jobs) {
-      if (jobs.size <= rememberedJobs) break;
-      if (old.isOver) jobs.delete(id);
-    }
-    return { job: job.id, host };
+  function start(asked: SendStart): object {
+    const [job, ...others] = jobs.start(asked);
+    return Array.isArray(asked.to) ? { jobs: [job, ...others], host } : { job, host };
   }
 
   async function* planFor(request: SendRequest): AsyncGenerator<PlanReply> {
@@ -100,15 +84,8 @@ export function serveSender(options: SenderOptions): Sender {
     }
   }
 
-  const abortHere = (id: string): boolean => {
-    const job = jobs.get(id);
-    if (!job || job.isOver) return false;
-    job.abort(new ZpsendError('ABORTED', `job ${id} was aborted by request on ${host}`).toBody());
-    return true;
-  };
-
   async function statusOf(asked: JobStatusRequest) {
-    const here = status(asked);
+    const here = jobs.status(asked);
     if (asked.job !== undefined && here.length > 0) return { host, jobs: here };
     const answers = await gather(bus, subjects.each(statusSubject), asked, sendStatusSchema, siblingsMs);
     const known = answers.flatMap((answer) => answer.jobs);
@@ -118,7 +95,7 @@ export function serveSender(options: SenderOptions): Sender {
 
   async function abort({ job }: { job: string }) {
     const gone =
-      abortHere(job) ||
+      jobs.abort(job) ||
       (await gather(bus, subjects.each(abortSubject), { job }, jobAbortedSchema, siblingsMs)).length > 0;
     if (!gone) throw unknownJob(job, host);
     return { job, aborted: true };
@@ -144,7 +121,7 @@ export function serveSender(options: SenderOptions): Sender {
       atOnce: plansAtOnce,
       handle: (asked) => planFor(sendRequestSchema.parse(asked)),
     }),
-    ...both('start', { request: sendRequestSchema, handle: async (asked) => start(sendRequestSchema.parse(asked)) }),
+    ...both('start', { request: sendStartSchema, handle: async (asked) => start(sendStartSchema.parse(asked)) }),
     ...both('status', {
       request: jobStatusRequestSchema,
       fromText,
@@ -175,25 +152,19 @@ export function serveSender(options: SenderOptions): Sender {
       name: 'send-status-each',
       subject: subjects.each(statusSubject),
       request: jobStatusRequestSchema,
-      handle: async (asked) => ({ host, jobs: status(asked) }),
+      handle: async (asked) => ({ host, jobs: jobs.status(asked) }),
     }),
     serve(bus, {
       name: 'send-abort-each',
       subject: subjects.each(abortSubject),
       request: jobRequestSchema,
-      handle: async ({ job }) => (abortHere(job) ? { job, aborted: true } : undefined),
+      handle: async ({ job }) => (jobs.abort(job) ? { job, aborted: true } : undefined),
     }),
   ];
 
   return {
     endpoints,
-    async stop() {
-      stopping = true;
-      const error = new ZpsendError('ABORTED', `the sender on ${host} was stopped; send again to continue`).toBody();
-      const ending = running();
-      for (const job of ending) job.abort(error);
-      await Promise.all(ending.map((job) => job.over));
-    },
+    stop: jobs.stop,
   };
 }
 

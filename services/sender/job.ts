@@ -143,6 +143,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     if (!whole.ok) return whole;
     say.planned(plans);
     notes = plans.notes;
+    deps.fan?.planned(datasets.filter(({ steps }) => steps.length > 0).map(({ dataset }) => dataset));
     const refused = datasets.find(({ refusal }) => refusal);
     if (refused?.refusal) first = { dataset: refused.dataset, ...refused.refusal };
     const pace = request.bwlimit === undefined ? undefined : openPace(request.bwlimit);
@@ -169,6 +170,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   }
 
   function end(outcome: Outcome): void {
+    deps.fan?.gone();
     clearInterval(ticker);
     last = describe(outcome, true);
     chains = undefined;

@@ -5,13 +5,14 @@ import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.t
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { offerOf } from '../../lib/wire/choice.ts';
-import { type Encoded, encode } from '../../lib/wire/encode.ts';
-import type { TokenContents, Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
+import type { TokenContents, Zfs } from '../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { PropertyWishes } from '../../schemas/properties.ts';
-import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
+import { type ReceiveReady, receiveReadySchema, type WireMode } from '../../schemas/transfer.ts';
+import type { Seat } from './fan/meeting.ts';
+import { type Read, startRead } from './read.ts';
 import { streamOf } from './stream.ts';
 import type { JobWire } from './wire.ts';
 
@@ -35,6 +36,8 @@ export interface TransferPlan {
   readonly target: string;
   readonly step: Step;
   readonly discard: boolean;
+  /** Its place in a read that others share; a transfer that continues partial state goes alone. */
+  readonly seat?: Seat | undefined;
 }
 
 /** One transfer of one step: asked for, then run once. */
@@ -101,7 +104,7 @@ async function resumeOf(zfs: Zfs, step: Step, token: string | undefined): Promis
  */
 export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Promise<Transfer> {
   const { zfs, host } = deps;
-  const { step, transfer, target } = plan;
+  const { step, transfer, target, seat } = plan;
   const body = {
     transfer,
     job: plan.job,
@@ -127,89 +130,101 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
       throw error;
     });
   };
-  const offer = offerOf(deps.wire?.mode ?? 'none', step.flags);
-  const ready = await (offer ? offered(start, offer) : start());
-  const direct = openDirectSender(deps.bulk, {
-    dataSubject: subjects.data(host, target, transfer),
-    creditSubject: subjects.credit(host, transfer, target),
-    window: ready.window,
-    silenceMs: deps.silenceMs,
-    pace: deps.pace,
-  });
   try {
-    const resume = await resumeOf(zfs, step, ready.resumeToken);
-    // what our first frame drops was looked at again, since another source may have left it there since
-    const rest = plan.discard ? { stale: false, offset: 0 } : resume;
-    return runnable(zfs, step, direct, rest, offer && ready.wire && deps.wire);
+    const offer = offerOf(deps.wire?.mode ?? 'none', step.flags);
+    const extras = { ...(offer && { wire: offer }), ...(seat && { shared: seat.id }) };
+    const ready = await (Object.keys(extras).length > 0 ? offered(start, extras) : start());
+    const direct = openDirectSender(deps.bulk, {
+      dataSubject: subjects.data(host, target, transfer),
+      creditSubject: subjects.credit(host, transfer, target),
+      window: ready.window,
+      silenceMs: deps.silenceMs,
+    });
+    try {
+      const resume = await resumeOf(zfs, step, ready.resumeToken);
+      // what our first frame drops was looked at again, since another source may have left it there since
+      const rest = plan.discard ? { stale: false, offset: 0 } : resume;
+      const shared = ready.shared === true ? seat : undefined;
+      if (!shared) seat?.decline();
+      return runnable(deps, plan, {
+        direct,
+        resume: rest,
+        seat: shared,
+        mode: (offer && ready.wire && deps.wire?.mode) ?? 'none',
+      });
+    } catch (error) {
+      direct.abort(ZpsendError.from(error).toBody());
+      direct.close();
+      throw error;
+    }
   } catch (error) {
-    direct.abort(ZpsendError.from(error).toBody());
-    direct.close();
+    seat?.decline();
     throw error;
   }
 }
 
-/** A receiver from before zstd takes the offer for a bad request; whatever else is bad, it says again. */
-const offered = (start: (more?: object) => Promise<ReceiveReady>, wire: string[]): Promise<ReceiveReady> =>
-  start({ wire }).catch((error) => {
+/** A receiver that does not know what is offered takes it for a bad request; whatever else is bad, it says again. */
+const offered = (start: (more?: object) => Promise<ReceiveReady>, extras: object): Promise<ReceiveReady> =>
+  start(extras).catch((error) => {
     if (error instanceof ZpsendError && error.code === 'BAD_REQUEST') return start();
     throw error;
   });
 
-/** @param wire how the stream is compressed, where the receiver takes that */
-function runnable(zfs: Zfs, step: Step, direct: DirectSender, resume: Resume, wire: JobWire | undefined): Transfer {
-  let child: ZfsProcess | undefined;
-  let encoded: Encoded | undefined;
+/** What was settled with the receiver. */
+interface Settled {
+  readonly direct: DirectSender;
+  readonly resume: Resume;
+  readonly seat: Seat | undefined;
+  /** How the stream is compressed. */
+  readonly mode: WireMode;
+}
+
+const tooLate = new ZpsendError('STREAM_BROKEN', 'it was ready only when those that read along had begun');
+
+function runnable(deps: TransferDeps, { step, target, transfer }: TransferPlan, settled: Settled): Transfer {
+  const { direct, resume, seat, mode } = settled;
+  let read: Read | undefined;
+  let running = false;
   let cancelled: ErrorBody | undefined;
 
   const progress = {
     get taken() {
-      return encoded?.taken ?? direct.sent;
+      return read?.taken ?? direct.sent;
     },
     get sent() {
       return direct.sent;
     },
   };
 
-  const cancel = (error: ErrorBody): void => {
-    cancelled ??= error;
-    direct.abort(error);
-    child?.kill('SIGTERM');
-    if (!child) direct.close();
-  };
-
-  /** The whole of `zfs send` into the channel, and "end" only after it exited 0. */
-  async function pour(): Promise<void> {
-    child = zfs.send(resume.token === undefined ? streamOf(step) : { token: resume.token });
-    if (wire && wire.mode !== 'none') encoded = encode(child.stdout, wire.mode);
-    const unfollow = wire?.follow(progress);
-    try {
-      await Promise.all([direct.pump(encoded?.stream ?? child.stdout), child.done]);
-    } catch (error) {
-      direct.abort(ZpsendError.from(error).toBody());
-      child.kill('SIGTERM');
-      encoded?.stream.destroy();
-      throw error;
-    } finally {
-      unfollow?.();
-    }
-    if (cancelled) throw ZpsendError.fromBody(cancelled);
-    direct.end();
-  }
+  const alone = (): Read =>
+    startRead(deps, {
+      stream: resume.token === undefined ? streamOf(step) : { token: resume.token },
+      subject: subjects.data(deps.host, target, transfer),
+      receivers: [direct],
+      paces: deps.pace ? [deps.pace] : [],
+      wire: mode,
+    });
 
   async function run(): Promise<void> {
-    if (cancelled) throw ZpsendError.fromBody(cancelled);
-    const poured = pour();
+    running = true;
+    let unfollow: (() => void) | undefined;
     try {
+      if (cancelled) throw ZpsendError.fromBody(cancelled);
+      read = seat ? await seat.join({ receiver: direct, pace: deps.pace, wire: mode }) : alone();
+      if (!read) {
+        direct.abort(tooLate.toBody());
+        throw tooLate;
+      }
+      if (read.taken !== undefined) unfollow = deps.wire?.follow(progress);
       // whatever the receiver says is the last word, also while the stream is still being poured
-      const final = await Promise.race([direct.final, poured.then(() => direct.final)]);
+      const final = await Promise.race([direct.final, read.poured.then(() => direct.final)]);
       if (final.type === 'failed') throw ZpsendError.fromBody(cancelled ?? final.error);
       if (final.guid !== step.to.guid) {
         throw new ZpsendError('STREAM_BROKEN', `the receiver verified guid ${final.guid}, not ${step.to.guid}`);
       }
     } finally {
-      child?.kill('SIGTERM');
-      await poured.catch(() => {});
-      await child?.done.catch(() => {});
+      unfollow?.();
+      await (seat ? read && seat.leave() : read?.stop());
       direct.close();
     }
   }
@@ -224,6 +239,12 @@ function runnable(zfs: Zfs, step: Step, direct: DirectSender, resume: Resume, wi
     stalePartial: resume.stale,
     resumedAt: resume.offset,
     run,
-    cancel,
+    cancel(error) {
+      cancelled ??= error;
+      direct.abort(error);
+      if (running) return;
+      seat?.decline();
+      direct.close();
+    },
   };
 }

@@ -11,6 +11,8 @@ import { openReceiveWindow, type Violation } from './window.ts';
 
 export interface DirectReceiverOptions {
   readonly dataSubject: string;
+  /** Where the stream may come besides, together with others' that read along. */
+  readonly sharedSubject?: string | undefined;
   readonly creditSubject: string;
   /** Bytes that may be under way and unwritten; this is what the receive holds in memory (I8). */
   readonly window: number;
@@ -125,23 +127,25 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
         fail(new ZpsendError('STREAM_BROKEN', `the sender was silent for ${seconds} s (${dataSubject})`));
     },
   });
-  const unclaim = bulk.claim(
-    {
-      subject: dataSubject,
-      begin(length) {
-        pulse.heard();
-        if (!closed) frames.begin(length);
+  const claim = (subject: string): (() => void) =>
+    bulk.claim(
+      {
+        subject,
+        begin(length) {
+          pulse.heard();
+          if (!closed) frames.begin(length);
+        },
+        piece(bytes, slab) {
+          if (!closed && !broken) frames.piece(bytes, slab);
+        },
+        pause: () => guarded(input.flush),
+        foreign() {
+          foreign += 1;
+        },
       },
-      piece(bytes, slab) {
-        if (!closed && !broken) frames.piece(bytes, slab);
-      },
-      pause: () => guarded(input.flush),
-      foreign() {
-        foreign += 1;
-      },
-    },
-    (error) => fail(new ZpsendError('NOT_ALLOWED', `may not subscribe to ${dataSubject}: ${error.message}`)),
-  );
+      (error) => fail(new ZpsendError('NOT_ALLOWED', `may not subscribe to ${subject}: ${error.message}`)),
+    );
+  const claims = [dataSubject, ...(options.sharedSubject === undefined ? [] : [options.sharedSubject])].map(claim);
   const lost = (): void => {
     if (!window.ended) fail(new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
   };
@@ -176,7 +180,7 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
       pulse.stop();
       unwatch();
       unpace?.();
-      unclaim();
+      for (const unclaim of claims) unclaim();
       input.cut();
     },
   };

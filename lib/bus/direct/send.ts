@@ -1,13 +1,10 @@
-import type { Readable } from 'node:stream';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { type CreditFinal, creditMessageSchema } from '../../../schemas/transfer.ts';
 import type { BulkConnection } from './bulk-connection.ts';
 import { controlFrame } from './frame.ts';
-import { dataPublications, publication } from './outbound.ts';
-import type { Pace } from './pace.ts';
+import { publication } from './outbound.ts';
+import type { Outlet } from './pour.ts';
 import { openPulse } from './pulse.ts';
-import { pump } from './pump.ts';
-import { type ByteSource, sourceOf } from './source.ts';
 import { openSendWindow } from './window.ts';
 
 export interface DirectSenderOptions {
@@ -17,20 +14,15 @@ export interface DirectSenderOptions {
   readonly window: number;
   /** A receiver that says nothing for so many milliseconds is gone. */
   readonly silenceMs: number;
-  /** How fast it may send; as fast as it can without. */
-  readonly pace?: Pace | undefined;
 }
 
-/** The sender's end of the direct channel. */
-export interface DirectSender {
+/** The sender's end of the direct channel, to one receiver; the stream itself is poured into it, and into others at once. */
+export interface DirectSender extends Outlet {
   /** Bytes sent, and bytes that the receiver is known to have handed to `zfs receive`. */
   readonly sent: number;
   readonly consumed: number;
-  /**
-   * Sends all of `source`, no faster than the receiver grants. Says nothing about an end: that is for end().
-   * @throws ZpsendError when the source breaks off, or with the reason when the transfer has failed
-   */
-  pump(source: ByteSource | Readable): Promise<{ bytes: number }>;
+  /** From here on the stream comes on a subject that it shares with others; what is for this receiver alone stays on its own. */
+  share(subject: string): void;
   /** "That was all of it": only after `zfs send` exited 0 (I7). Does nothing when the transfer has failed. */
   end(): void;
   /** Tells the receiver why there will be no end, and settles `final` with it. */
@@ -50,10 +42,11 @@ const firstKnockMs = 20;
  * the receiver's subscription may still be behind its answer to `recv.start`, and what is published before it is lost.
  */
 export function openDirectSender(bulk: BulkConnection, options: DirectSenderOptions): DirectSender {
-  const { dataSubject, silenceMs, pace } = options;
+  const { dataSubject, silenceMs } = options;
   const window = openSendWindow(options.window);
   const final = Promise.withResolvers<CreditFinal>();
   const waiting = new Set<() => void>();
+  let shared: string | undefined;
   let over: ErrorBody | undefined;
   let settled = false;
   let ended = false;
@@ -75,12 +68,14 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   const fail = (error: ZpsendError): void => settle({ type: 'failed', error: error.toBody() });
   const lost = (): void => fail(new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
 
-  function write(parts: readonly Buffer[], flushed: () => void = () => {}): void {
+  /** Where the stream is: a gap in it shows by what follows on the same subject. */
+  const stream = (): string => shared ?? dataSubject;
+  function write(parts: readonly Buffer[]): void {
     spoke = performance.now();
-    if (!bulk.write(parts, flushed)) lost();
+    if (!bulk.write(parts, () => {})) lost();
   }
   /** After the end it is said again instead: the first may have been lost on the way, without either of us noticing. */
-  const ping = (): void => write(publication(dataSubject, controlFrame(ended ? 'end' : 'ping', window.sent)));
+  const ping = (): void => write(publication(stream(), controlFrame(ended ? 'end' : 'ping', window.sent)));
 
   const pulse = openPulse(silenceMs, {
     beat() {
@@ -110,8 +105,8 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   );
   const unwatch = bulk.onDisconnected(lost);
   const unrefused = bulk.onRefused((subject, error) => {
-    if (subject === dataSubject)
-      fail(new ZpsendError('NOT_ALLOWED', `may not publish to ${dataSubject}: ${error.message}`));
+    if (subject === dataSubject || subject === shared)
+      fail(new ZpsendError('NOT_ALLOWED', `may not publish to ${subject}: ${error.message}`));
   });
 
   function knock(wait: number): void {
@@ -121,43 +116,41 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   }
   knock(firstKnockMs);
 
-  return {
+  const direct: DirectSender = {
     get sent() {
       return window.sent;
     },
     get consumed() {
       return window.consumed;
     },
+    get room() {
+      return window.room;
+    },
+    get over() {
+      return over;
+    },
+    take(bytes) {
+      spoke = performance.now();
+      window.take(bytes);
+    },
+    flushed(bytes) {
+      window.flushed(bytes);
+      wake();
+    },
+    lost,
+    leaveBehind: () => direct.abort(straggler.toBody()),
+    onChange(advance) {
+      waiting.add(advance);
+      return () => void waiting.delete(advance);
+    },
     final: final.promise,
-    async pump(source) {
-      await pump(sourceOf(source), {
-        room: () => Math.min(window.room, pace?.room() ?? window.room),
-        send(bytes, flushed) {
-          const parts = dataPublications(dataSubject, window.sent, bytes);
-          window.take(bytes.length);
-          pace?.take(bytes.length);
-          write(parts, () => {
-            flushed();
-            window.flushed(bytes.length);
-            wake();
-          });
-        },
-        failure: () => over && ZpsendError.fromBody(over),
-        onChange(advance) {
-          waiting.add(advance);
-          const unpace = pace?.onRoom(advance);
-          return () => {
-            waiting.delete(advance);
-            unpace?.();
-          };
-        },
-      });
-      return { bytes: window.sent };
+    share(subject) {
+      shared = subject;
     },
     end() {
       if (settled || ended) return;
       ended = true;
-      write(publication(dataSubject, controlFrame('end', window.sent)));
+      write(publication(stream(), controlFrame('end', window.sent)));
     },
     abort(error) {
       if (settled) return;
@@ -171,7 +164,13 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
       unrefused();
     },
   };
+  return direct;
 }
+
+const straggler = new ZpsendError(
+  'STREAM_BROKEN',
+  'other receivers of the same stream had to wait for this one, so it goes on with a stream of its own',
+);
 
 function parseJson(text: string): unknown {
   try {

@@ -1,0 +1,98 @@
+import type { Pace } from '../../../lib/bus/direct/pace.ts';
+import type { DirectSender } from '../../../lib/bus/direct/send.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import type { Step } from '../../../schemas/plan.ts';
+import type { WireMode } from '../../../schemas/transfer.ts';
+import { type Read, type ReadDeps, startRead } from '../read.ts';
+import { streamOf } from '../stream.ts';
+
+/** A receiver that is ready for a shared read, and what its job wants of it. */
+export interface Guest {
+  readonly receiver: DirectSender;
+  readonly pace: Pace | undefined;
+  /** How it takes the stream over the wire. */
+  readonly wire: WireMode;
+}
+
+/** One job's place in a shared read. It is answered exactly once, with join or decline, and left after join. */
+export interface Seat {
+  /** Names the subject that all who sit here receive from. */
+  readonly id: string;
+  /** Resolves when all others have answered and the read has begun; undefined when it began without this one. */
+  join(guest: Guest): Promise<Read | undefined>;
+  /** Goes on without the others. */
+  decline(): void;
+  /** Is done with the read; the last to leave ends it. */
+  leave(): Promise<void>;
+}
+
+export interface Meeting {
+  /** Takes one of its `size` seats. */
+  seat(): Seat;
+}
+
+export interface MeetingOrder extends ReadDeps {
+  readonly host: string;
+  readonly id: string;
+  readonly size: number;
+  readonly answerMs: number;
+}
+
+/** Reads a step once for all who join in time. */
+export function openMeeting(order: MeetingOrder, step: Step): Meeting {
+  const guests = new Map<Guest, (read: Read | undefined) => void>();
+  let unanswered = order.size;
+  let begun = false;
+  let read: Read | undefined;
+  let present = 0;
+  const late = setTimeout(begin, order.answerMs);
+
+  function answered(): void {
+    unanswered -= 1;
+    if (unanswered === 0) begin();
+  }
+
+  function begin(): void {
+    if (begun) return;
+    begun = true;
+    clearTimeout(late);
+    const joined = [...guests.keys()];
+    present = joined.length;
+    if (present === 0) return;
+    const subject = subjects.shared(order.host, order.id);
+    for (const { receiver } of joined) receiver.share(subject);
+    read = startRead(order, {
+      stream: streamOf(step),
+      subject,
+      receivers: joined.map(({ receiver }) => receiver),
+      paces: joined.flatMap(({ pace }) => pace ?? []),
+      // whoever takes it compressed takes it as it is too
+      wire: joined.every(({ wire }) => wire !== 'none') ? (joined[0]?.wire ?? 'none') : 'none',
+    });
+    for (const resolve of guests.values()) resolve(read);
+  }
+
+  function seat(): Seat {
+    let isAnswered = false;
+    const answer = (): void => {
+      if (!isAnswered) answered();
+      isAnswered = true;
+    };
+    return {
+      id: order.id,
+      join(guest) {
+        if (begun) return Promise.resolve(undefined);
+        const { promise, resolve } = Promise.withResolvers<Read | undefined>();
+        guests.set(guest, resolve);
+        answer();
+        return promise;
+      },
+      decline: answer,
+      async leave() {
+        present -= 1;
+        if (present === 0) await read?.stop();
+      },
+    };
+  }
+  return { seat };
+}

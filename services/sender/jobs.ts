@@ -1,0 +1,113 @@
+import { targetRoot } from '../../lib/plan/naming.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { Job, JobStatusRequest } from '../../schemas/job.ts';
+import { isWithin } from '../../schemas/names.ts';
+import type { SendRequest, SendStart } from '../../schemas/plan.ts';
+import { newId } from '../host/ids.ts';
+import { type FanMember, openFan } from './fan/fan.ts';
+import { type JobDeps, type RunningJob, startJob } from './job.ts';
+
+/** How long jobs of one fan wait for one that is late with the step that all need, in milliseconds. */
+const gatherMs = 5000;
+/** How long a receiver may take to be ready before the others begin without it: a request and its repetition, in milliseconds. */
+const answerMs = 10_000;
+/** Ended jobs that `send.status` still tells of. */
+const rememberedJobs = 100;
+
+/** The jobs of this instance. */
+export interface Jobs {
+  /**
+   * Starts a job for each target, and gives their ids.
+   * @throws ZpsendError BUSY when there is no room for all of them, BAD_REQUEST for targets that overlap
+   */
+  start(asked: SendStart): string[];
+  readonly running: readonly RunningJob[];
+  /** One job in full; or all of them in short, since all together may not fit in one message. */
+  status(asked: JobStatusRequest): Job[];
+  /** False when there is no such job, or it has ended. */
+  abort(job: string): boolean;
+  /** Takes no more jobs, aborts every one and resolves when their holds are released. */
+  stop(): Promise<void>;
+}
+
+export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
+  const { host } = deps;
+  const jobs = new Map<string, RunningJob>();
+  let stopping = false;
+  const running = () => [...jobs.values()].filter((job) => !job.isOver);
+
+  function checkRoom(count: number): void {
+    if (stopping) throw new ZpsendError('BUSY', `the sender on ${host} is stopping`);
+    if (running().length + count <= maxJobs) return;
+    throw new ZpsendError(
+      'BUSY',
+      `the sender on ${host} runs ${running().length} jobs already, and its limit is ${maxJobs}` +
+        (count > 1 ? `: no room for ${count} more` : ''),
+    );
+  }
+
+  function begin(id: string, request: SendRequest, fan: FanMember | undefined): void {
+    jobs.set(id, startJob({ ...deps, fan }, id, request));
+    for (const [known, old] of jobs) {
+      if (jobs.size <= rememberedJobs) break;
+      if (old.isOver) jobs.delete(known);
+    }
+  }
+
+  return {
+    start({ to, ...what }) {
+      const requests = [to].flat().map((target) => ({ ...what, to: target }));
+      checkApart(requests);
+      checkRoom(requests.length);
+      const started = requests.map((request) => ({ id: newId(), request }));
+      const [first, ...others] = started;
+      const members =
+        first && others.length > 0 ? openFan({ ...deps, id: first.id, size: started.length, gatherMs, answerMs }) : [];
+      for (const [at, { id, request }] of started.entries()) begin(id, request, members[at]);
+      return started.map(({ id }) => id);
+    },
+    get running() {
+      return running();
+    },
+    status({ job, running: onlyRunning }) {
+      if (job === undefined) return (onlyRunning ? running() : [...jobs.values()]).map((known) => known.summary());
+      const known = jobs.get(job);
+      return known && !(onlyRunning && known.isOver) ? [known.status()] : [];
+    },
+    abort(id) {
+      const job = jobs.get(id);
+      if (!job || job.isOver) return false;
+      job.abort(new ZpsendError('ABORTED', `job ${id} was aborted by request on ${host}`).toBody());
+      return true;
+    },
+    async stop() {
+      stopping = true;
+      const error = new ZpsendError('ABORTED', `the sender on ${host} was stopped; send again to continue`).toBody();
+      const ending = running();
+      for (const job of ending) job.abort(error);
+      await Promise.all(ending.map((job) => job.over));
+    },
+  };
+}
+
+function checkApart(requests: readonly SendRequest[]): void {
+  for (const [at, request] of requests.entries()) {
+    const other = requests.slice(at + 1).find((later) => overlap(later, request));
+    if (!other) continue;
+    const [one, two] = [targetRoot(request), targetRoot(other)];
+    throw new ZpsendError(
+      'BAD_REQUEST',
+      one === two
+        ? `the target ${one} on ${request.to.host} is there twice`
+        : `the targets ${one} and ${two} on ${request.to.host} overlap`,
+      { host: request.to.host, dataset: one },
+    );
+  }
+}
+
+/** Would two jobs write into the same datasets? */
+function overlap(a: SendRequest, b: SendRequest): boolean {
+  if (a.to.host !== b.to.host) return false;
+  const [one, two] = [targetRoot(a), targetRoot(b)];
+  return one === two || (a.package !== undefined && (isWithin(one, two) || isWithin(two, one)));
+}

@@ -1,0 +1,70 @@
+import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
+import type { Pace } from '../../lib/bus/direct/pace.ts';
+import { pour } from '../../lib/bus/direct/pour.ts';
+import type { DirectSender } from '../../lib/bus/direct/send.ts';
+import { type Encoded, encode } from '../../lib/wire/encode.ts';
+import type { StreamRequest } from '../../lib/zfs/argv.ts';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { WireMode } from '../../schemas/transfer.ts';
+
+export interface ReadDeps {
+  readonly zfs: Zfs;
+  readonly bulk: BulkConnection;
+}
+
+/** What is read, and who receives it. */
+export interface ReadOrder {
+  readonly stream: StreamRequest | { readonly token: string };
+  /** Where it is published. */
+  readonly subject: string;
+  readonly receivers: readonly DirectSender[];
+  readonly paces: readonly Pace[];
+  /** How it is compressed; all receivers have to take that. */
+  readonly wire: WireMode;
+}
+
+/** One run of `zfs send`, for one receiver or for several. */
+export interface Read {
+  /** Bytes of the stream so far, before they were compressed; undefined where they go as they are. */
+  readonly taken: number | undefined;
+  /** Resolves when all of it was sent and "end" said. @throws ZpsendError why there is no end */
+  readonly poured: Promise<void>;
+  /** Ends `zfs send` if it still runs, and resolves when it has. */
+  stop(): Promise<void>;
+}
+
+/** Sends the whole of a `zfs send`, and "end" only after it exited 0 (I7). */
+export function startRead({ zfs, bulk }: ReadDeps, order: ReadOrder): Read {
+  const { subject, receivers, paces } = order;
+  const child = zfs.send(order.stream);
+  const encoded: Encoded | undefined = order.wire === 'none' ? undefined : encode(child.stdout, order.wire);
+
+  async function run(): Promise<void> {
+    try {
+      const spout = { subject, outlets: receivers, paces };
+      await Promise.all([pour(bulk, spout, encoded?.stream ?? child.stdout), child.done]);
+    } catch (error) {
+      for (const receiver of receivers) receiver.abort(ZpsendError.from(error).toBody());
+      child.kill('SIGTERM');
+      encoded?.stream.destroy();
+      throw error;
+    }
+    for (const receiver of receivers) receiver.end();
+  }
+
+  const poured = run();
+  // whoever waits for it may have left
+  poured.catch(() => {});
+  return {
+    get taken() {
+      return encoded?.taken;
+    },
+    poured,
+    async stop() {
+      child.kill('SIGTERM');
+      await poured.catch(() => {});
+      await child.done.catch(() => {});
+    },
+  };
+}
