@@ -49,12 +49,16 @@ export async function main(argv: string[]): Promise<number> {
         status = await run(...args);
       },
   };
+  const root = program(cli);
   try {
-    await program(cli).parseAsync(argv, { from: 'user' });
+    await root.parseAsync(argv, { from: 'user' });
     return status;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return exit.done;
-    const error = asZpsendError(thrown).toBody();
+    const error = asZpsendError(
+      thrown,
+      root.commands.find((command) => command.name() === argv[0]),
+    ).toBody();
     if (argv.includes('--json')) io.out(JSON.stringify({ error }));
     else errorLines(error).forEach(io.err);
     return exitFor(error.code);
@@ -84,8 +88,19 @@ Examples:
 NATS is found through NATS_URL, NATS_CREDS, NATS_CONTEXT and so on, as the nats CLI finds it.`;
 
 /** Wrong usage as commander tells it, or whatever a command threw. */
-function asZpsendError(thrown: unknown): ZpsendError {
+function asZpsendError(thrown: unknown, command: Command | undefined): ZpsendError {
   if (!(thrown instanceof CommanderError)) return ZpsendError.from(thrown);
   if (thrown.code === 'commander.help') return usage('name a command: zpsend --help lists them');
-  return usage(`${thrown.message.replace(/^error: /, '')}; see zpsend --help`);
+  const said = thrown.message.replace(/^error: /, '');
+  const option = /^unknown option '(.*)'/.exec(said)?.[1] ?? '';
+  return usage([said, ...(habits[option] ?? []), `see zpsend ${command ? `${command.name()} ` : ''}--help`].join('; '));
 }
+
+/** What those expect who come from zfs send, zfs receive or syncoid. */
+const habits: Partial<Record<string, string[]>> = {
+  '-I': ['every snapshot up to the one named is sent anyway, each as an -i stream'],
+  '-F': ['nothing on a target is forced, and --conflict says what may be done to it'],
+  '--force': ['nothing on a target is forced, and --conflict says what may be done to it'],
+  '-n': ['zpsend plan shows what would be sent'],
+  '--dryrun': ['zpsend plan shows what would be sent'],
+};

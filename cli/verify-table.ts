@@ -1,4 +1,4 @@
-import { isCommon, toSend } from '../lib/verify/compare.ts';
+import { isCommon, olderMissing, toSend } from '../lib/verify/compare.ts';
 import type { Content, VerifiedDataset, VerifiedSnapshot, VerifyOutput } from '../schemas/verify.ts';
 import { counted } from './format.ts';
 import { type Column, table } from './table.ts';
@@ -13,6 +13,7 @@ const datasetColumns: Column<VerifiedDataset>[] = [
   { title: 'NEWEST COMMON', value: ({ newestCommon }) => (newestCommon === undefined ? '-' : `@${newestCommon}`) },
   { title: 'COMMON', value: ({ snapshots }) => String(snapshots.filter(isCommon).length), right: true },
   { title: 'TO SEND', value: ({ snapshots }) => String(toSend(snapshots)), right: true },
+  { title: 'OLDER MISSING', value: ({ snapshots }) => String(olderMissing(snapshots)), right: true },
   { title: 'TARGET ONLY', value: (dataset) => count(dataset, 'extra'), right: true },
   { title: 'DIFFERENT', value: (dataset) => count(dataset, 'different'), right: true },
 ];
@@ -52,11 +53,18 @@ export function verifyLines({ datasets }: VerifyOutput, detailed: boolean): stri
 const shown = 20;
 
 /** What a person should know of what is not as it should be, a line each. */
-export function verifyNotes({ datasets }: VerifyOutput): string[] {
-  const notes = datasets.flatMap((dataset) => dataset.snapshots.flatMap((snapshot) => noteOf(dataset, snapshot)));
+export function verifyNotes({ datasets, target }: VerifyOutput): string[] {
+  const notes = datasets.flatMap((dataset) => [
+    ...(dataset.astray && dataset.state === 'equal' ? [astrayNote(dataset, target)] : []),
+    ...dataset.snapshots.flatMap((snapshot) => noteOf(dataset, snapshot)),
+  ]);
   const hidden = notes.length - shown;
   return [...notes.slice(0, shown), ...(hidden > 0 ? [`zpsend: and ${counted(hidden, 'more')}: see --json`] : [])];
 }
+
+const astrayNote = ({ target, newestCommon }: VerifiedDataset, host: string): string =>
+  `zpsend: ${target} on ${host} has snapshots of its own, newer than @${newestCommon}: what is sent next will be refused ` +
+  '(zpsend plan shows it, and what --conflict would do)';
 
 function noteOf(dataset: VerifiedDataset, { state, source, target, content }: VerifiedSnapshot): string[] {
   if (!source || !target) return [];
@@ -68,7 +76,10 @@ function noteOf(dataset: VerifiedDataset, { state, source, target, content }: Ve
 
 function contentNote(content: Content | undefined): string[] {
   if (!content || content.state === 'equal') return [];
-  if (content.state === 'different') return ['have the same guid and different contents'];
+  if (content.state === 'different')
+    return [
+      `have the same guid and different contents: one of them is damaged, or was forged; zpool scrub tells which`,
+    ];
   const why = content.reason ?? content.error?.message ?? 'no reason is known';
   const words = {
     incomparable: 'cannot be compared',

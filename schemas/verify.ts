@@ -60,6 +60,8 @@ export const verifiedDatasetSchema = z.strictObject({
     'empty',
   ]),
   newestCommon: leafSchema.optional(),
+  /** The target's newest snapshot is none of the source's, so what is sent next will be refused. */
+  astray: z.literal(true).optional(),
   snapshots: z.array(verifiedSnapshotSchema),
 });
 

@@ -84,11 +84,16 @@ function tell(cli: Cli, output: VerifyOutput, options: Options): number {
   const judged = output.datasets.filter(({ state }) => state !== 'extra' && state !== 'empty');
   // not to be taken for equal
   if (!judged.some(({ snapshots }) => snapshots.some(isCommon))) {
-    if (!options.json) cli.io.err(`zpsend: the two have no snapshot in common, so nothing was verified`);
+    if (!options.json) cli.io.err(`zpsend: ${nothingVerified(judged)}, so nothing was verified`);
     return exit.failed;
   }
   return exitForAll(judged.map(({ state }) => verdicts[state]));
 }
+
+const nothingVerified = (judged: readonly VerifiedDataset[]): string =>
+  judged.length > 0 && judged.every(({ state }) => state === 'unnamed')
+    ? `${judged[0]?.source} has no snapshot of that name: zpsend snapshots tells which it has`
+    : 'the two have no snapshot in common';
 
 const verdicts: Record<VerifiedDataset['state'], Code | undefined> = {
   equal: undefined,

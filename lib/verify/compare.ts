@@ -21,11 +21,12 @@ export function compare(asked: Comparison, source: Inventory, target: Inventory)
     const counterpart = of(theirs, below);
     const all = matched(entry.snapshots, counterpart?.snapshots ?? []);
     const snapshots = asked.snapshot === undefined ? all : all.filter(({ source }) => source?.name === asked.snapshot);
+    const goesOn = canGoOn(entry, counterpart);
     const newestCommon = snapshots.findLast(isCommon)?.source?.name;
     return {
       ...names,
-      state: stateOf(snapshots, asked.snapshot !== undefined, canGoOn(entry, counterpart)),
-      ...(newestCommon !== undefined && { newestCommon }),
+      state: stateOf(snapshots, asked.snapshot !== undefined, goesOn),
+      ...(newestCommon !== undefined && { newestCommon, ...(!goesOn && { astray: true }) }),
       snapshots,
     };
   });
@@ -93,6 +94,10 @@ export function toSend(snapshots: readonly VerifiedSnapshot[]): number {
   const ours = snapshots.filter(({ source }) => source !== undefined);
   return ours.length - 1 - ours.findLastIndex(isCommon);
 }
+
+/** How many of the source's snapshots the target lacks that are older than what both have. */
+export const olderMissing = (snapshots: readonly VerifiedSnapshot[]): number =>
+  snapshots.slice(0, snapshots.findLastIndex(isCommon) + 1).filter(({ state }) => state === 'missing').length;
 
 /** A dataset after contents were read; they stand in its snapshots. */
 export function withContents(dataset: VerifiedDataset, snapshots: VerifiedSnapshot[]): VerifiedDataset {

@@ -164,7 +164,7 @@ function locked(host: string, instance: string, rival: Pick<Receive, 'start' | '
   const { dataset, source, transfer } = rival.start;
   return new ZpsendError(
     'LOCKED',
-    `${dataset} on ${host} is in receipt already: transfer ${transfer} from ${source} holds the lock`,
+    `${dataset} on ${host} is in receipt already: transfer ${transfer} from ${source} holds the lock; it ends with that transfer, or when its host is gone`,
     { dataset, host, source, transfer, life: rival.life, by: instance },
   );
 }

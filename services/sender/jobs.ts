@@ -77,7 +77,12 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
     abort(id) {
       const job = jobs.get(id);
       if (!job || job.isOver) return false;
-      job.abort(new ZpsendError('ABORTED', `job ${id} was aborted by request on ${host}`).toBody());
+      job.abort(
+        new ZpsendError(
+          'ABORTED',
+          `job ${id} was aborted by request on ${host}; sent again, it goes on from what has arrived`,
+        ).toBody(),
+      );
       return true;
     },
     async stop() {

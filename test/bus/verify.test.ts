@@ -42,8 +42,8 @@ describe('zpsend verify', () => {
     const before = [await changes(source), await changes(target)];
     const equal = await zpsend('verify', 'zones/test', 'smos-00');
     expect(equal.stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
-      ['DATASET', 'TARGET', 'STATE', 'NEWEST COMMON', 'COMMON', 'TO SEND', 'TARGET ONLY', 'DIFFERENT'],
-      ['zones/test', 'zones/test', 'equal', '@c', '3', '0', '0', '0'],
+      ['DATASET', 'TARGET', 'STATE', 'NEWEST COMMON', 'COMMON', 'TO SEND', 'OLDER MISSING', 'TARGET ONLY', 'DIFFERENT'],
+      ['zones/test', 'zones/test', 'equal', '@c', '3', '0', '0', '0', '0'],
     ]);
     expect([equal.stderr, equal.exitCode]).toEqual(['', 0]);
     expect([await changes(source), await changes(target)]).toEqual(before);
@@ -58,7 +58,7 @@ describe('zpsend verify', () => {
     const { source, target, zpsend } = await useReplica(['a', 'c']);
     await source.zfs('snapshot', 'zones/test@d');
     const behind = await zpsend('verify', '-v', 'zones/test', 'smos-00');
-    expect(behind.stdout).toMatch(/ behind +@c +2 +1 +0 +0$/m);
+    expect(behind.stdout).toMatch(/ behind +@c +2 +1 +0 +0 +0$/m);
     expect(behind.stdout).toMatch(/^zones\/test@d +missing /m);
     expect(behind.exitCode).toBe(1);
     expect((await zpsend('verify', 'zones/test@c', 'smos-00')).exitCode, 'the named one is there').toBe(0);
@@ -69,6 +69,22 @@ describe('zpsend verify', () => {
       { state: 'different', newestCommon: 'c' },
     ]);
     expect(different.exitCode).toBe(1);
+  });
+
+  test('says that an equal target will refuse what comes next, which older snapshots it lacks, and that a name is wrong', async () => {
+    const { source, target, zpsend } = await useReplica(['a', 'b', 'c']);
+    await target.zfs('destroy', 'zones/test@a');
+    await target.zfs('snapshot', 'zones/test@mine');
+    const equal = await zpsend('verify', 'zones/test', 'smos-00');
+    expect(equal.stdout).toMatch(/ equal +@c +2 +0 +1 +1 +0$/m);
+    expect(equal.stderr).toMatch(/^zpsend: zones\/test on smos-00 has snapshots of its own, newer than @c/);
+    expect(equal.exitCode).toBe(0);
+
+    const unnamed = await zpsend('verify', 'zones/test@nope', 'smos-00');
+    expect(unnamed.stderr).toContain('zones/test has no snapshot of that name');
+    expect(unnamed.exitCode).toBe(1);
+    await source.zfs('snapshot', 'zones/test@d');
+    expect((await zpsend('verify', 'zones/test', 'smos-00')).stdout).toMatch(/ diverged /);
   });
 
   test('--data finds contents that differ under one guid, and says of which snapshot', async () => {
@@ -84,8 +100,8 @@ describe('zpsend verify', () => {
     expect((await zpsend('verify', 'zones/test', 'smos-00')).exitCode, 'guids tell nothing of it').toBe(0);
     const damaged = await zpsend('verify', '--data', '--all', 'zones/test', 'smos-00');
     expect(damaged.stderr.split('\n')).toEqual([
-      'zpsend: zones/test@b and zones/test@b have the same guid and different contents',
-      'zpsend: zones/test@c and zones/test@c have the same guid and different contents',
+      'zpsend: zones/test@b and zones/test@b have the same guid and different contents: one of them is damaged, or was forged; zpool scrub tells which',
+      'zpsend: zones/test@c and zones/test@c have the same guid and different contents: one of them is damaged, or was forged; zpool scrub tells which',
     ]);
     expect([damaged.stdout.split('\n')[1], damaged.exitCode]).toEqual([
       expect.stringMatching(/ different .* 1\/3 equal$/),

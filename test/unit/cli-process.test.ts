@@ -91,6 +91,8 @@ describe('wrong usage', () => {
     [['frobnicate'], "unknown command 'frobnicate'"],
     [['send', 'zones/test'], "missing required argument 'target'"],
     [['send', '--frob', 'zones/test', 'smos-00'], "unknown option '--frob'"],
+    [['send', '-I', '@a', 'zones/test', 'smos-00'], 'each as an -i stream; see zpsend send --help'],
+    [['send', '-F', 'zones/test', 'smos-00'], '--conflict'],
     [['send', 'zones/$(reboot)', 'smos-00'], 'not a dataset'],
     [['send', '-i', '@a', '--full', 'zones/test@b', 'smos-00'], 'A full stream has no base'],
     [['plan', '-Rr', 'zones/test@b', 'smos-00'], '-R and -r exclude each other'],
