@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureFanOut } from './fan-out.ts';
 import { measureListing } from './listing.ts';
 import { measurePlanning } from './planning.ts';
 import { report } from './report.ts';
@@ -33,6 +34,8 @@ try {
   if (values.streams) {
     process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : report(results));
   } else {
+    say('one stream to three receivers ...');
+    const fan = await measureFanOut(world, quick ? 200e6 : 2e9, quick ? 1 : 3);
     say('a pool that takes 1 MB/s ...');
     const slow = await measureSlowPool(world, quick ? 5 : 60);
     say('tiny incrementals ...');
@@ -41,7 +44,7 @@ try {
     const listing = await measureListing(world, quick ? 10_000 : 100_000);
     say('plans of packages ...');
     const planning = await measurePlanning(quick ? 1000 : 10_000);
-    const all = { ...results, slow, steps, listing, planning };
+    const all = { ...results, fan, slow, steps, listing, planning };
     process.stdout.write(values.json ? `${JSON.stringify(all, null, 2)}\n` : report(all));
   }
 } finally {

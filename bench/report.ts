@@ -1,3 +1,4 @@
+import type { FanRow } from './fan-out.ts';
 import type { ListingRow } from './listing.ts';
 import type { PlanningRow } from './planning.ts';
 import type { SlowRow } from './slow.ts';
@@ -8,6 +9,7 @@ import { table } from './table.ts';
 export interface Results {
   readonly machine: { readonly cores: number; readonly model: string; readonly node: string };
   readonly streams: readonly StreamRow[];
+  readonly fan?: FanRow;
   readonly slow?: SlowRow;
   readonly steps?: StepsRow;
   readonly listing?: ListingRow;
@@ -18,7 +20,7 @@ const figure = (value: number | undefined, digits: number): string =>
   value === undefined ? '-' : value.toFixed(digits);
 
 /** The results for people. CPU is of the parties between the two zfs processes, which are the same for every way. */
-export function report({ machine, streams, slow, steps, listing, planning }: Results): string {
+export function report({ machine, streams, fan, slow, steps, listing, planning }: Results): string {
   const ssh = streams.find(({ way }) => way === 'ssh, default cipher');
   const head = ['WAY', 'GB/S', 'OF SSH', 'SENDER CPU S/GB', 'SERVER', 'RECEIVER', 'SENDER MB', 'RECEIVER MB'];
   const rows = streams.map(({ way, gbPerSecond, cpu, rss }) => [
@@ -27,6 +29,11 @@ export function report({ machine, streams, slow, steps, listing, planning }: Res
     ...[figure(rss.sender, 0), figure(rss.receiver, 0)],
   ]);
   const lines = [`${machine.cores} cores, ${machine.model}, Node ${machine.node}`, '', table(head, rows), ''];
+  if (fan) {
+    lines.push(
+      `to ${fan.targets} receivers at once: ${figure(fan.together / fan.one, 2)} of the time to one, ${figure(fan.together / fan.each, 2)} of that to each in turn; sender ${figure(fan.rss, 0)} MB`,
+    );
+  }
   if (slow) {
     const { seconds, sent, rss } = slow;
     lines.push(

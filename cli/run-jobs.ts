@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorBody, ZpsendError } from '../schemas/errors.ts';
-import { type Job, jobAbortedSchema, sendStartedSchema } from '../schemas/job.ts';
-import type { SendRequest } from '../schemas/plan.ts';
+import { fanStartedSchema, type Job, jobAbortedSchema, sendStartedSchema } from '../schemas/job.ts';
+import { maxTargets, type SendRequest } from '../schemas/plan.ts';
 import type { SenderRoute } from './sender-route.ts';
 import type { Watch } from './watch.ts';
 
@@ -18,38 +18,63 @@ const abortMs = 15_000;
 const busyMs = 2000;
 const busyPatienceMs = 600_000;
 
-/** Starts a job for each request and follows all of them; an abort of `signal` ends them cleanly. */
-export function runJobs(
+/**
+ * Starts a job for each request and follows all of them; an abort of `signal` ends them cleanly.
+ * @param requests one for each target, and otherwise equal: they are started together, so that they share what is read
+ */
+export async function runJobs(
   route: SenderRoute,
   watch: Watch,
   requests: readonly SendRequest[],
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<Outcome[]> {
-  return Promise.all(
-    requests.map(async (request): Promise<Outcome> => {
-      try {
-        const { job } = await start(route, request, signal, say);
-        return asOutcome(request, await Promise.race([watch.follow(job), aborted(route, job, signal)]));
-      } catch (thrown) {
-        return { request, error: ZpsendError.from(thrown).toBody() };
-      }
-    }),
-  );
+  const outcomes = together(requests).map(async (some): Promise<Outcome[]> => {
+    try {
+      const jobs = await start(route, some, signal, say);
+      return await Promise.all(some.map((request, at) => follow(request, jobs[at] ?? '')));
+    } catch (thrown) {
+      return some.map((request) => ({ request, error: ZpsendError.from(thrown).toBody() }));
+    }
+  });
+  async function follow(request: SendRequest, job: string): Promise<Outcome> {
+    try {
+      return asOutcome(request, await Promise.race([watch.follow(job), aborted(route, job, signal)]));
+    } catch (thrown) {
+      return { request, error: ZpsendError.from(thrown).toBody() };
+    }
+  }
+  return (await Promise.all(outcomes)).flat();
 }
+
+/** As many as one request may name. */
+const together = (requests: readonly SendRequest[]): SendRequest[][] =>
+  Array.from({ length: Math.ceil(requests.length / maxTargets) }, (_, at) =>
+    requests.slice(at * maxTargets, (at + 1) * maxTargets),
+  );
 
 const asOutcome = (request: SendRequest, job: Job): Outcome =>
   job.error ? { request, job, error: job.error } : { request, job };
 
-async function start(route: SenderRoute, request: SendRequest, signal: AbortSignal, say: (line: string) => void) {
+/** @returns the jobs, in the order of the requests */
+async function start(
+  route: SenderRoute,
+  requests: readonly SendRequest[],
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<string[]> {
+  const [request] = requests;
+  const hosts = requests.map(({ to }) => to.host).join(', ');
   const began = performance.now();
   for (let tries = 0; ; tries++) {
     try {
-      return await route.ask('start', request, sendStartedSchema);
+      if (requests.length === 1) return [(await route.ask('start', { ...request }, sendStartedSchema)).job];
+      const to = requests.map((each) => each.to);
+      return (await route.ask('start', { ...request, to }, fanStartedSchema)).jobs;
     } catch (thrown) {
       const isBusy = thrown instanceof ZpsendError && thrown.code === 'BUSY';
       if (!isBusy || signal.aborted || performance.now() - began > busyPatienceMs) throw thrown;
-      if (tries === 0) say(`${request.to.host}: ${thrown.message}; asking again until it has room`);
+      if (tries === 0) say(`${hosts}: ${thrown.message}; asking again until it has room`);
       await sleep(busyMs, undefined, { signal }).catch(() => {});
     }
   }

@@ -1,0 +1,76 @@
+import { request } from '../lib/bus/request.ts';
+import { subjects } from '../lib/bus/subjects.ts';
+import { fanStartedSchema, sendStatusSchema } from '../schemas/job.ts';
+import { startService } from '../test/support/service.ts';
+import { makeSimHost, type SimHost } from '../test/support/sim-host.ts';
+import { forget } from './forget.ts';
+import { watch } from './processes.ts';
+import { median } from './table.ts';
+import { startServices, type World } from './world.ts';
+
+/** One stream to several receivers, in seconds. */
+export interface FanRow {
+  readonly targets: number;
+  /** To one of them; to all, one after the other; to all at once, read once. */
+  readonly one: number;
+  readonly each: number;
+  readonly together: number;
+  /** Peak memory of the sender in MB, when it sends to all. */
+  readonly rss: number;
+}
+
+const dataset = 'tank/fan';
+
+/** Sends `bytes` to the world's target and to two more, every way in turn. */
+export async function measureFanOut(world: World, bytes: number, rounds: number): Promise<FanRow> {
+  const { source, target, plain } = world;
+  await source.zfs('create', dataset);
+  await source.zfs('set', `zfs-sim:write=${bytes}`, dataset);
+  await source.zfs('snapshot', `${dataset}@one`);
+  const others = await Promise.all(['bench-two', 'bench-three'].map(makeSimHost));
+  for (const host of others) await host.zpool('create', 'tank');
+  const targets = [target, ...others];
+  const env = { ...world.natsEnv(plain), ZPSEND_ALLOW: `${source.name}=tank` };
+  const services = await startServices(world, plain);
+  const receivers = await Promise.all(others.map((host) => startService('receiver', { ...host.env, ...env })));
+  const usages = watch({ sender: () => [services.sender] });
+  const ask = async (to: readonly SimHost[]): Promise<number> => {
+    const began = performance.now();
+    const start = { dataset, to: to.map(({ name }) => ({ host: name })) };
+    const { jobs } = await request(services.bus, subjects.send(source.name, 'start'), start, fanStartedSchema);
+    await Promise.all(jobs.map((job) => ended(job)));
+    return (performance.now() - began) / 1000;
+  };
+  async function ended(job: string): Promise<void> {
+    for (;;) {
+      const { jobs } = await request(services.bus, subjects.send(source.name, 'status'), { job }, sendStatusSchema);
+      if (jobs[0]?.state === 'done') return;
+      if (jobs[0]?.error) throw new Error(`the job failed: ${jobs[0].error.code} ${jobs[0].error.message}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  const forgetAll = () => Promise.all(targets.map((host) => forget(host, dataset)));
+  const seconds = { one: [] as number[], each: [] as number[], together: [] as number[] };
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      seconds.one.push(await ask([target]));
+      await forgetAll();
+      let sum = 0;
+      for (const host of targets) sum += await ask([host]);
+      seconds.each.push(sum);
+      await forgetAll();
+      seconds.together.push(await ask(targets));
+      await forgetAll();
+    }
+  } finally {
+    await services.stop();
+    await Promise.all(receivers.map((receiver) => receiver.end('SIGTERM')));
+    await Promise.all(others.map((host) => host.remove()));
+  }
+  const { one, each, together } = seconds;
+  return {
+    targets: targets.length,
+    ...{ one: median(one), each: median(each), together: median(together) },
+    rss: (usages().sender?.rss ?? 0) / 1e6,
+  };
+}
