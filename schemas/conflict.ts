@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { datasetSchema, guidSchema, idSchema, leafSchema, snapshotSchema } from './names.ts';
+import { datasetSchema, guidSchema, leafSchema, snapshotSchema } from './names.ts';
 
 /**
  * What may be done to a target that stands in the way of a plan.
@@ -12,13 +12,28 @@ export const conflictPolicySchema = z.enum(['refuse', 'rollback', 'rotate']);
 /** What a receiver has to be told that it may let happen. */
 export const allowedConflictSchema = conflictPolicySchema.exclude(['refuse']);
 
-/** Snapshots that one rollback destroys at most, so that a step fits in a message. */
-export const maxDestroys = 1000;
+/** Snapshots that one rollback destroys at most: all or none of them, in one `zfs destroy`, whose argument Linux lets be 128 KiB long. */
+export const maxDestroys = 400;
 
 const namedSchema = z.strictObject({ name: leafSchema, guid: guidSchema });
 
+const ended = ':done';
+
+/** What a rollback leaves at its dataset: its transfer, and that it has ended once it has. */
+export const rollbackMarkSchema = z
+  .string()
+  .regex(new RegExp(`^[A-Za-z0-9]{6,32}(?:${ended})?$`), 'not a mark of a rollback');
+
+/** The mark of a rollback that this transfer has brought to its end, or knows nothing of. */
+export const endedMark = (transfer: string): string => `${transfer}${ended}`;
+
+/** Nobody has seen the end of that rollback: it may be done, or be done yet by a command that outlived its receiver. */
+export const isUnderWay = (mark: string | undefined): boolean => mark !== undefined && !mark.endsWith(ended);
+
 const rollbackSchema = z.strictObject({
   kind: z.literal('rollback'),
+  /** Of the dataset that goes back. */
+  guid: guidSchema,
   /** The target's snapshot that becomes its newest. */
   to: z.strictObject({ name: snapshotSchema, guid: guidSchema }),
   /** All that is newer, oldest first, by names without their dataset; none where only something was written since. */
@@ -28,7 +43,7 @@ const rollbackSchema = z.strictObject({
   /** Bytes written there since its newest snapshot, where there are any: no more may be lost. */
   written: z.number().int().positive().optional(),
   /** The target's `rolledBack` when this was planned: what another rollback has left since then, this one knows nothing of. */
-  after: idSchema.optional(),
+  after: rollbackMarkSchema.optional(),
 });
 
 const renameSchema = z.strictObject({

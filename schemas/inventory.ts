@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { rollbackMarkSchema } from './conflict.ts';
 import {
   bytesSchema,
   datasetSchema,
   guidSchema,
   hostSchema,
-  idSchema,
   leafSchema,
   snapshotSchema,
   tokenSchema,
@@ -61,8 +61,8 @@ export const datasetEntrySchema = z.strictObject({
   /** What the chain that it was received by began with; its own or inherited, which the guid in it tells. */
   stream: streamMarkSchema.optional(),
   resumeToken: tokenSchema.optional(),
-  /** The transfer that last set out to roll it back. */
-  rolledBack: idSchema.optional(),
+  /** The last rollback that was begun here. */
+  rolledBack: rollbackMarkSchema.optional(),
   /** Ordered by createtxg. */
   snapshots: z.array(snapshotEntrySchema),
   bookmarks: z.array(bookmarkEntrySchema),

@@ -53,6 +53,7 @@ export function rollbackTo(
   return {
     clearing: {
       kind: 'rollback',
+      guid: target.guid,
       to: { name: `${name}@${to.name}`, guid: to.guid },
       destroys: newer.map(named),
       ...(marks.length > 0 && { cursors: marks.map(named) }),

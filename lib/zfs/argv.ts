@@ -1,10 +1,10 @@
+import { rollbackMarkSchema } from '../../schemas/conflict.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import {
   baseSchema,
   datasetOf,
   datasetSchema,
   guidSchema,
-  idSchema,
   maxNameLength,
   propertySchema,
   propertyValueSchema,
@@ -161,9 +161,9 @@ export function destroySnapshotsArgv(dataset: string, leaves: readonly string[])
 /** To the newest snapshot: without `-r` ZFS refuses where anything newer is there. */
 export const rollbackArgv = (snapshot: string): string[] => ['rollback', checkSnapshot(snapshot)];
 /** The guid is in it since what lies below inherits user properties. */
-export const markRollbackArgv = (dataset: string, guid: string, transfer: string): string[] => [
+export const markRollbackArgv = (dataset: string, guid: string, mark: string): string[] => [
   'set',
-  `zpsend:rollback=${accept(guidSchema, guid, 'guid')}:${accept(idSchema, transfer, 'transfer')}`,
+  `zpsend:rollback=${accept(guidSchema, guid, 'guid')}:${accept(rollbackMarkSchema, mark, 'mark')}`,
   checkDataset(dataset),
 ];
 /** `written@snapshot` of zfsprops(7): what the snapshots in between hold alone is not counted. */
@@ -187,9 +187,10 @@ export const releaseArgv = (tag: string, snapshots: readonly string[]): string[]
 ];
 /** `-p` came with OpenZFS 2.2, so the dates stay as they are: nobody reads them. */
 export const holdsArgv = (snapshots: readonly string[]): string[] => ['holds', '-H', ...snapshots.map(checkSnapshot)];
-export const bookmarkArgv = (snapshot: string, bookmark: string): string[] => [
+/** Of a snapshot, or of another bookmark (OpenZFS 2.0 and later). */
+export const bookmarkArgv = (of: string, bookmark: string): string[] => [
   'bookmark',
-  checkSnapshot(snapshot),
+  of.includes('#') ? checkBase(of) : checkSnapshot(of),
   checkOwnBookmark(bookmark),
 ];
 /** Neither a dataset nor a snapshot can be named here. */

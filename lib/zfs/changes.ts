@@ -6,12 +6,9 @@ import {
   renameArgv,
   rollbackArgv,
 } from './argv.ts';
-import { batches, type Commands } from './commands.ts';
+import type { Commands } from './commands.ts';
 import { nothingToAbort, onlyThere } from './errors.ts';
 import type { Zfs } from './zfs.ts';
-
-/** They are one argument, which Linux lets be 128 KiB long. */
-const destroysAtOnce = 400;
 
 type Changes = Pick<
   Zfs,
@@ -26,13 +23,11 @@ export function changes({ must }: Commands): Changes {
     },
 
     async destroySnapshots(dataset, leaves) {
-      for (const some of batches(leaves, destroysAtOnce)) {
-        await must(destroySnapshotsArgv(dataset, some), `destroying ${some.length} snapshots of ${dataset}`);
-      }
+      await must(destroySnapshotsArgv(dataset, leaves), `destroying ${leaves.length} snapshots of ${dataset}`);
     },
 
-    async markRollback(dataset, guid, transfer) {
-      await must(markRollbackArgv(dataset, guid, transfer), `marking ${dataset} for a rollback`);
+    async markRollback(dataset, guid, mark) {
+      await must(markRollbackArgv(dataset, guid, mark), `marking ${dataset} for a rollback`);
     },
 
     async rollback(snapshot) {

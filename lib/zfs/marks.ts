@@ -19,8 +19,8 @@ export function marks({ briefly }: Commands): Pick<Zfs, 'hold' | 'release' | 'bo
       return { missing };
     },
 
-    async bookmark(snapshot, bookmark) {
-      await briefly(bookmarkArgv(snapshot, bookmark), `bookmarking ${snapshot} as ${bookmark}`, onlyMarked);
+    async bookmark(of, bookmark) {
+      await briefly(bookmarkArgv(of, bookmark), `bookmarking ${of} as ${bookmark}`, onlyMarked);
     },
 
     async destroyBookmark(bookmark) {

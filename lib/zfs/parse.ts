@@ -1,6 +1,7 @@
+import { rollbackMarkSchema } from '../../schemas/conflict.ts';
 import type { Pool } from '../../schemas/host.ts';
 import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
-import { datasetOf, idSchema, leafOf } from '../../schemas/names.ts';
+import { datasetOf, leafOf } from '../../schemas/names.ts';
 import { streamMarkSchema } from '../../schemas/stream.ts';
 import type { Column } from './argv.ts';
 import { parseTokenFlags, type TokenFlags } from './stream-flags.ts';
@@ -47,8 +48,8 @@ const markOf = (field: string | undefined): string | undefined => streamMarkSche
 
 /** A mark that is inherited, or came with a stream of properties, is another dataset's. */
 function rolledBackOf(field: string | undefined, dataset: string): string | undefined {
-  const [guid, transfer] = field?.split(':') ?? [];
-  return guid === dataset ? idSchema.safeParse(transfer).data : undefined;
+  const colon = field?.indexOf(':') ?? -1;
+  return field?.slice(0, colon) === dataset ? rollbackMarkSchema.safeParse(field.slice(colon + 1)).data : undefined;
 }
 
 /** Order of two decimal strings of up to 64 bits. */

@@ -36,13 +36,10 @@ export interface Zfs {
    * False when a dataset of that name is there already, which is no error. Its parent must exist: NO_SUCH_DATASET.
    */
   createPlaceholder(dataset: string): Promise<boolean>;
-  /**
-   * Destroys those snapshots of one dataset; what is held, sent or cloned from keeps all of its process from going (some
-   * hundreds go in one). DIVERGED, BUSY.
-   */
+  /** Destroys those snapshots of one dataset, all or none: what is held, sent or cloned from keeps all from going. DIVERGED, BUSY. */
   destroySnapshots(dataset: string, leaves: readonly string[]): Promise<void>;
-  /** Remembers at the dataset which transfer sets out to roll it back; all that was written before is counted once this is done. */
-  markRollback(dataset: string, guid: string, transfer: string): Promise<void>;
+  /** Remembers a rollback at the dataset (`rollbackMarkSchema`); all that was written before is counted once this is done. */
+  markRollback(dataset: string, guid: string, mark: string): Promise<void>;
   /** Bytes that its dataset has written since the snapshot, whatever else was made in between. NO_SUCH_SNAPSHOT */
   writtenSince(snapshot: string): Promise<number>;
   /** Drops what was written since the dataset's newest snapshot; DIVERGED where this is not the newest. */
@@ -58,10 +55,10 @@ export interface Zfs {
   /** The holds of those snapshots that exist. */
   holds(snapshots: string[]): Promise<{ snapshot: string; tag: string }[]>;
   /**
-   * Makes the bookmark `pool/a#zpsend_...` of a snapshot; one of that name is no error. NOT_ALLOWED without the permission,
+   * Makes the bookmark `pool/a#zpsend_...` of a snapshot or of another bookmark; one of that name is no error. NOT_ALLOWED without the permission,
    * UNSUPPORTED where the pool lacks the feature, NO_SUCH_SNAPSHOT when the snapshot is gone.
    */
-  bookmark(snapshot: string, bookmark: string): Promise<void>;
+  bookmark(of: string, bookmark: string): Promise<void>;
   /** Destroys that one bookmark, which has to be zpsend's own; one that is not there is no error. */
   destroyBookmark(bookmark: string): Promise<void>;
   /** Those properties of those of the datasets that exist, as `zfs get -p` shows them, by the dataset's name. */

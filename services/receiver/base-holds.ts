@@ -1,5 +1,6 @@
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import { datasetOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import type { Log } from '../host/log.ts';
 import { arrivalOf } from './admission.ts';
@@ -21,11 +22,21 @@ export interface BaseHolds {
   /** A receive into the dataset has begun. */
   began(dataset: string): void;
   arrived(step: Arrived): void;
+  /**
+   * Holds the newest snapshots below these datasets where a receiver was killed before it could: an older one is held as the
+   * base, and stays so until the next arrival.
+   */
+  recover(places: readonly string[]): Promise<void>;
   /** Settles all at once, and resolves when everything is. */
   flush(): Promise<void>;
 }
 
-export const noBaseHolds: BaseHolds = { began: () => {}, arrived: () => {}, flush: async () => {} };
+export const noBaseHolds: BaseHolds = {
+  began: () => {},
+  arrived: () => {},
+  recover: async () => {},
+  flush: async () => {},
+};
 
 interface Pending {
   snapshot: string;
@@ -108,7 +119,33 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
     said.add(code);
   }
 
+  async function recoverBelow(place: string): Promise<void> {
+    const behind = (await zfs.list({ dataset: place, recursive: true })).filter(({ snapshots }) => {
+      const newest = snapshots.at(-1);
+      return newest?.userrefs === 0 && snapshots.some(({ userrefs }) => userrefs > 0);
+    });
+    const older = behind.flatMap(heldIn);
+    if (older.length === 0) return;
+    const based = new Set(
+      (await zfs.holds(older)).filter(({ tag }) => tag === baseTag).map(({ snapshot }) => datasetOf(snapshot)),
+    );
+    for (const { name, snapshots } of behind) {
+      // an arrival that came meanwhile knows better
+      if (!based.has(name) || pending.has(name) || held.has(name)) continue;
+      await zfs.hold(baseTag, [`${name}@${snapshots.at(-1)?.name}`]).catch((thrown) => refused(name, thrown));
+    }
+  }
+
   return {
+    async recover(places) {
+      for (const place of places) {
+        await recoverBelow(place).catch((thrown) => {
+          const { code, message } = ZpsendError.from(thrown);
+          // it may be made by the first receive
+          if (code !== 'NO_SUCH_DATASET') log.warn(`cannot look for base holds below ${place}: ${code}: ${message}`);
+        });
+      }
+    },
     began(dataset) {
       const one = pending.get(dataset);
       if (one) wait(dataset, one, atLatest(one));

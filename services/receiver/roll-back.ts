@@ -1,6 +1,6 @@
 import { isCursor } from '../../lib/plan/cursor-name.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
-import type { Rollback } from '../../schemas/conflict.ts';
+import { endedMark, isUnderWay, type Rollback } from '../../schemas/conflict.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf } from '../../schemas/names.ts';
@@ -22,9 +22,9 @@ export interface Around {
 }
 
 /**
- * Takes the target back to where its plan says. It is looked at three times: before anything, after the mark is set (with
- * which ZFS has counted all that was written until then, and which tells every later plan that this may have been done), and
- * right before the rollback, since hundreds of bookmarks may have been destroyed meanwhile.
+ * Takes the target back to where its plan says. It is looked at before anything, after the mark is set (with which ZFS has counted
+ * all that was written until then), right before snapshots are destroyed and right before the rollback. The mark tells every later
+ * plan that this may have been done, and another one at the end every plan that was made meanwhile.
  * @throws ZpsendError DIVERGED where it is not as planned, or BUSY and what else ZFS refuses with
  */
 export async function rollBack(
@@ -42,26 +42,17 @@ export async function rollBack(
   if (first === undefined) return drop();
   await holdsOf(first);
   if (stopped()) return;
+  if (isUnderWay(clearing.after) && clearing.destroys.length === 0) {
+    await zfs.markRollback(name, first.guid, endedMark(transfer));
+    throw unsettled(clearing, host);
+  }
   await zfs.markRollback(name, first.guid, transfer);
   const written = await zfs.writtenSince(to.name);
   const lost = await look({ ...clearing, after: transfer });
   if (lost === undefined) return drop();
   const holds = await holdsOf(lost);
   await drop();
-  for (const { tag, snapshot } of holds) {
-    if (stopped()) return;
-    log.warn(`releasing ${tag} on ${snapshot}, which is to be destroyed`);
-    await zfs.release(tag, [snapshot]);
-  }
-  if (lost.snapshots.length > 0 && !stopped()) {
-    log.warn(
-      `destroying ${lost.snapshots.map((one) => `${name}@${one.name} (guid ${one.guid})`).join(', ')}, as planned`,
-    );
-    await zfs.destroySnapshots(
-      name,
-      lost.snapshots.map((one) => one.name),
-    );
-  }
+  if (lost.snapshots.length > 0) await destroy(lost.snapshots);
   // last of all that goes: while a snapshot is there whose cursor it is, whoever has that can still go on from it
   for (const mark of lost.cursors) {
     if (stopped()) return;
@@ -73,7 +64,32 @@ export async function rollBack(
   if (stopped()) return;
   log.warn(`rolling ${name} back to ${to.name}`);
   await zfs.rollback(to.name);
+  await zfs.markRollback(name, first.guid, endedMark(transfer));
 
+  /** All of them, or none: what was released for it is held again then. */
+  async function destroy(snapshots: Lost['snapshots']): Promise<void> {
+    const released: typeof holds = [];
+    let gone = false;
+    try {
+      for (const hold of holds) {
+        if (stopped()) return;
+        log.warn(`releasing ${hold.tag} on ${hold.snapshot}, which is to be destroyed`);
+        released.push(hold);
+        await zfs.release(hold.tag, [hold.snapshot]);
+      }
+      // a name may be another snapshot's by now
+      await look({ ...clearing, after: transfer });
+      if (stopped()) return;
+      log.warn(`destroying ${snapshots.map((one) => `${name}@${one.name} (guid ${one.guid})`).join(', ')}, as planned`);
+      await zfs.destroySnapshots(
+        name,
+        snapshots.map((one) => one.name),
+      );
+      gone = true;
+    } finally {
+      if (!gone) for (const { tag, snapshot } of released) await zfs.hold(tag, [snapshot]).catch(() => {});
+    }
+  }
   /** The receiver's own: a job of a sender on this host may run from a snapshot, and a person may have chosen any tag. */
   async function holdsOf({ snapshots }: Lost): Promise<{ snapshot: string; tag: string }[]> {
     const held = snapshots.filter(({ userrefs }) => userrefs > 0).map((one) => `${name}@${one.name}`);
@@ -110,6 +126,7 @@ export function lostBy(plan: Rollback, there: DatasetEntry | undefined, host: st
       { snapshot: to.name, guid: to.guid },
     );
   }
+  if (there.guid !== plan.guid) throw changed(there.name, host, 'is another dataset', { guid: there.guid });
   const isNewer = ({ createtxg }: { createtxg: string }) => BigInt(createtxg) > BigInt(base.createtxg);
   const snapshots = there.snapshots.filter(isNewer);
   const cursors = there.bookmarks.filter(isNewer);
@@ -146,6 +163,15 @@ const writtenTo = ({ to }: Rollback, written: number, planned: number, host: str
     `${datasetOf(to.name)} on ${host} was written to since its rollback was planned: it has ${written} bytes to lose, and ` +
       `${planned} were counted. It is not rolled back: look at it, and send again. zfs set readonly=on keeps others out of a replica.`,
     { dataset: datasetOf(to.name), written, planned },
+  );
+
+/** A job may begin anew with a new plan: it has done nothing yet. */
+const unsettled = ({ to }: Rollback, host: string): ZpsendError =>
+  new ZpsendError(
+    'DIVERGED',
+    `${datasetOf(to.name)} on ${host} was being rolled back by a transfer whose end nobody saw, so what was counted there may have ` +
+      'been dropped, and be other bytes now. It is not rolled back: look at it, and send again.',
+    { dataset: datasetOf(to.name), unsettled: true },
   );
 
 const heldBy = ({ tag, snapshot }: { tag: string; snapshot: string }, host: string): ZpsendError =>

@@ -49,6 +49,7 @@ async function begin(context: ServiceContext) {
     },
     receive,
   );
+  const recovered = baseHolds.recover([...new Set(receive.allow.map(({ into }) => into))]);
   const digests = serveDigests(context, false);
   const self = { service: 'receiver' as const, instance, pid: process.pid, version };
   const { maxConcurrent: maxConcurrentReceives, bwlimit } = receive;
@@ -61,6 +62,7 @@ async function begin(context: ServiceContext) {
     ],
     async stop() {
       await Promise.all([receiver.stop(), digests.stop()]);
+      await recovered;
       await baseHolds.flush();
     },
   };

@@ -1,6 +1,6 @@
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Evidence, Step } from '../../schemas/plan.ts';
-import { backOff, type Holder, holderIn, isQueued, isRival, type Remedy, remedies } from './failure.ts';
+import { backOff, type Holder, holderIn, isQueued, isRival, isUnsettled, type Remedy, remedies } from './failure.ts';
 
 /**
  * The life of one chain, the steps of one dataset, as data: `next(state, event, limits) -> [state, effects]`. A runner performs the effects.
@@ -137,7 +137,8 @@ function remedyFor(state: ChainState, error: ErrorBody, limits: ChainLimits): Re
   if (state.aborted) return 'fail';
   if (state.phase === 'planning' && remedies[error.code] === 'replan') return 'fail';
   // what a rollback found there that its plan does not list, nobody has agreed to destroy
-  if (error.code === 'DIVERGED' && currentStep(state)?.before?.kind === 'rollback') return 'fail';
+  if (error.code === 'DIVERGED' && currentStep(state)?.before?.kind === 'rollback')
+    return isUnsettled(error) ? 'replan' : 'fail';
   if (isRival(state.holder, holderIn(error), limits.ours)) return 'fail';
   return remedies[error.code];
 }

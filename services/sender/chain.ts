@@ -15,6 +15,7 @@ import {
   next,
 } from './chain-state.ts';
 import type { ChainCursor } from './cursors.ts';
+import { isUnsettled } from './failure.ts';
 import type { FanMember } from './fan/fan.ts';
 import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
@@ -72,6 +73,8 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   const limits: ChainLimits = { patience: deps.patienceMs, ours: (transfer) => transfer.startsWith(order.job) };
   let state: ChainState = begin;
   let planned: readonly Step[] | undefined = order.steps;
+  /** The plan that the chain began with: no later one may lose more (`sanctioned`). */
+  let first: readonly Step[] | undefined = order.steps;
   let transfer: Transfer | undefined;
   let held: readonly Held[] = [];
   /** Bytes of the transfers that have ended. */
@@ -93,18 +96,20 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   }
   function failed(thrown: unknown): ChainEvent {
     const moved = (transfer?.consumed ?? 0) > 0;
+    if (isUnsettled(ZpsendError.from(thrown).toBody()) && state.done === 0) first = undefined;
     return { type: 'failed', error: ZpsendError.from(thrown).toBody(), now: performance.now(), moved };
   }
   const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);
 
   async function plan(): Promise<ChainEvent> {
     const found = planned ?? (await order.replan(order.dataset));
-    const steps = isRefusal(found) ? found : sanctioned(order.steps, found);
+    const steps = isRefusal(found) || !first ? found : sanctioned(first, found);
     if (isRefusal(steps)) {
       return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };
     }
     if (!planned && state.phase === 'planning') told({ type: 'planned', steps });
     planned = undefined;
+    first ??= steps;
     return { type: 'planned', steps };
   }
 
@@ -112,12 +117,11 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     const step = currentStep(state);
     if (step) {
       say.step(step);
-      const kept = held;
       held = step.from?.kind === 'snapshot' ? [step.from, step.to] : [step.to];
-      const others = held.filter(({ name }) => !kept.some((known) => known.name === name));
+      // also what we hold already: who took us for dead has released it
       await zfs.hold(
         tag,
-        others.map(({ name }) => name),
+        held.map(({ name }) => name),
       );
     }
     return { type: 'held' };
@@ -163,13 +167,14 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
 
   /**
    * Releases what is held, but not what the next step starts from: were it destroyed between two steps, the target would have
-   * nothing in common with the source. What arrived last has its cursor before its hold goes.
+   * nothing in common with the source. What arrived last has its cursor before its hold goes, or is left held.
    */
   async function letGo(base: string | undefined): Promise<void> {
-    await order.cursor.settle(base !== undefined);
-    const kept = held.filter(({ name }) => name === base);
-    const gone = held.filter(({ name }) => name !== base);
-    held = kept;
+    const bare = await order.cursor.settle(base !== undefined);
+    if (bare !== undefined) deps.log.warn(`${bare} stays held by ${tag} until a later job has set its cursor bookmark`);
+    const stays = ({ name }: Held): boolean => name === base || name === bare;
+    const gone = held.filter((one) => !stays(one));
+    held = held.filter(stays);
     await releaseStep(zfs, tag, gone, deps.log);
   }
 

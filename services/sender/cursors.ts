@@ -1,14 +1,14 @@
-import { newestCommon } from '../../lib/plan/bases.ts';
+import { leafOfBase, newestCommon } from '../../lib/plan/bases.ts';
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { isAfter } from '../../lib/plan/txg.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { datasetOf } from '../../schemas/names.ts';
+import { datasetOf, maxNameLength } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';
-import { type CursorTarget, cursorName, cursorsOf } from './cursor.ts';
+import { type CursorTarget, cursorForHold, cursorName, cursorsOf, targetHash } from './cursor.ts';
 import type { Planned } from './planning.ts';
 import { eachOf } from './sizes.ts';
 
@@ -29,8 +29,9 @@ export interface ChainCursor {
   /**
    * Moves the cursor to what arrived last, while that is still held. Never fails: without a cursor the job is as good.
    * @param goesOn another step follows at once, so the cursor moves only when it has not for a while
+   * @returns the snapshot that arrived last, where its cursor could not be set just now: its hold is all that keeps the base
    */
-  settle(goesOn: boolean): Promise<void>;
+  settle(goesOn: boolean): Promise<string | undefined>;
 }
 
 /** The cursors of one job. */
@@ -47,7 +48,7 @@ export interface Cursors {
 /** What a job does where cursors are not wanted. */
 export const noCursors: Cursors = {
   ensure: async ({ plans }) => (isRefusal(plans) ? [] : plans.datasets),
-  chain: () => ({ arrived: () => {}, settle: async () => {} }),
+  chain: () => ({ arrived: () => {}, settle: async () => undefined }),
 };
 
 export interface CursorDeps {
@@ -78,14 +79,21 @@ export function openCursors(deps: CursorDeps): Cursors {
     said.add(code);
   }
 
-  /** A new one first, and then the old ones go. False: there is none now, and may be at another time. */
-  async function move(snapshot: Step['to'], target: string, old: readonly string[]): Promise<boolean> {
+  /**
+   * A new one first, and then the old ones go. False: there is none now, and may be at another time.
+   * @param base a snapshot, or a bookmark of somebody else's
+   * @param isOvertaken a cursor of a later snapshot is there, and stays: this one has the name of those that are never old
+   */
+  async function move(base: Step['to'], target: string, old: readonly string[], isOvertaken = false): Promise<boolean> {
     // a pool has the feature or has not, and a package lies in one
     if (said.has('UNSUPPORTED')) return true;
-    const dataset = datasetOf(snapshot.name);
+    const dataset = datasetOf(base.name);
     const key = keyOf(dataset, target);
-    const cursor = cursorName(dataset, { host: to, dataset: target }, snapshot.guid);
-    if (cursor === undefined) {
+    const place: CursorTarget = { host: to, dataset: target };
+    const cursor = isOvertaken
+      ? cursorForHold(base.name, targetHash(place), base.guid)
+      : cursorName(dataset, place, base.guid);
+    if (cursor === undefined || cursor.length > maxNameLength) {
       log.info(`${dataset} has no room for a cursor bookmark: its name is too long`);
       return true;
     }
@@ -96,7 +104,7 @@ export function openCursors(deps: CursorDeps): Cursors {
         await zfs.destroyBookmark(oldest);
         left.delete(oldest);
       }
-      await zfs.bookmark(snapshot.name, cursor);
+      await zfs.bookmark(base.name, cursor);
       left.add(cursor);
       log.debug(`${cursor} is the cursor of ${target} on ${to}`);
     } catch (error) {
@@ -119,17 +127,18 @@ export function openCursors(deps: CursorDeps): Cursors {
 
   async function ensureOne(source: DatasetEntry, target: DatasetEntry): Promise<boolean> {
     const common = newestCommon(source, target);
-    if (common?.kind !== 'snapshot') return true;
+    if (!common) return true;
     const place: CursorTarget = { host: to, dataset: target.name };
     const there = cursorsOf(place, source.bookmarks);
-    // one of a later snapshot was set after this listing of the target was made
     const old = there.filter((bookmark) => isAfter(common, bookmark));
-    if (old.length === 0 && there.some(({ guid }) => guid === common.guid)) return true;
-    const snapshot = { name: `${source.name}@${common.name}`, guid: common.guid };
+    const isThere = there.some(({ guid }) => guid === common.guid);
+    if (isThere && (old.length === 0 || common.kind === 'bookmark')) return true;
     return move(
-      snapshot,
+      { name: `${source.name}${leafOfBase(common)}`, guid: common.guid },
       target.name,
       old.map(({ name }) => `${source.name}#${name}`),
+      // one of a later snapshot was set after this listing of the target was made, or the target has gone back since
+      there.some((bookmark) => isAfter(bookmark, common)),
     );
   }
 
@@ -162,12 +171,14 @@ export function openCursors(deps: CursorDeps): Cursors {
           last = { to, target };
         },
         async settle(goesOn) {
-          if (!last || (goesOn && now() - movedAt < everyMs)) return;
+          if (!last || (goesOn && now() - movedAt < everyMs)) return undefined;
           const { to: snapshot, target } = last;
-          last = undefined;
           // whatever stood before our own receive began is not what the target has now
-          await move(snapshot, target, known.get(keyOf(datasetOf(snapshot.name), target)) ?? []);
+          const moved = await move(snapshot, target, known.get(keyOf(datasetOf(snapshot.name), target)) ?? []);
           movedAt = now();
+          if (!moved) return snapshot.name;
+          last = undefined;
+          return undefined;
         },
       };
     },

@@ -50,6 +50,13 @@ export const isPassing = ({ code, details }: Pick<ErrorBody, 'code' | 'details'>
 export const isQueued = ({ code, details }: ErrorBody): boolean =>
   code === 'BUSY' && typeof details?.running === 'number';
 
+/**
+ * The target has seen the beginning of a rollback and not its end, and has taken note of that: with a plan made from here on a
+ * job may begin anew, since nothing has been done for it.
+ */
+export const isUnsettled = ({ code, details }: ErrorBody): boolean =>
+  code === 'DIVERGED' && details?.unsettled === true;
+
 /** Who held the lock when we were refused, and a number that grows while that holder lives. */
 export interface Holder {
   readonly transfer: string;

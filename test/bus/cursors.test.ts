@@ -87,9 +87,9 @@ test('I3: from one step to the next its base stays held, and the last has its cu
   );
   expect(ran.filter((line) => verbs.includes(line.split(' ')[0] ?? ''))).toEqual([
     'hold a',
-    'hold b',
+    'hold a b',
     'release a',
-    'hold c',
+    'hold b c',
     'bookmark c',
     'release b c',
   ]);
@@ -237,3 +237,46 @@ test.each(['a job to another target', 'doctor --mend'])(
   },
   180_000,
 );
+
+test('a snapshot whose cursor could not be set stays held until a later job has set it', async () => {
+  const pair = await usePair('a');
+  const { fleet, source } = pair;
+  const sender = await startBoth(pair);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
+  await sender.end('SIGTERM');
+  await snapshot(source, 'zones/test@b');
+  const full = await fleet.start('sender', source, {
+    ZFS_SIM_FAIL: "bookmark:cannot create bookmark 'zones/test#x': out of space",
+  });
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
+  await full.said('zones/test@b stays held by zpsend:');
+  expect(await holds(source)).toHaveLength(1);
+  await full.end('SIGTERM');
+  // a pruner comes by
+  for (const name of await snapshots(source)) await source.zfs('destroy', name).catch(() => {});
+  expect(await snapshots(source)).toEqual(['zones/test@b']);
+  await snapshot(source, 'zones/test@c');
+  await fleet.start('sender', source);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
+  expect(await holds(source)).toEqual([]);
+  await expectCursorOf(pair, await guidOf(source, 'zones/test@c'));
+});
+
+test('the cursor of what a target went back to is not taken for an old one', async () => {
+  const pair = await usePair('a', 'b');
+  const { fleet, source, target } = pair;
+  const receiver = await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones' });
+  await fleet.start('sender', source);
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 2 });
+  await target.zfs('rollback', '-r', 'zones/test@a');
+  await receiver.end('SIGTERM');
+  const strict = await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones/elsewhere' });
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'failed', error: { code: 'NOT_ALLOWED' } });
+  await doctor(source, '--mend');
+  for (const name of ['a', 'b']) await source.zfs('destroy', `zones/test@${name}`);
+  await snapshot(source, 'zones/test@c');
+  await strict.end('SIGTERM');
+  await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones' });
+  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
+  await expectCursorOf(pair, await guidOf(source, 'zones/test@c'));
+});

@@ -3,6 +3,7 @@ import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { jobAbortedSchema } from '../../schemas/job.ts';
 import { planReplySchema } from '../../schemas/plan.ts';
+import { receiveAbortedSchema } from '../../schemas/transfer.ts';
 import {
   allowing,
   ask,
@@ -16,6 +17,7 @@ import {
   there,
   usePair,
 } from '../support/diverging-pair.ts';
+import { useGate } from '../support/gate.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { SimHost } from '../support/sim-host.ts';
 import { begin, data, expectUnlocked } from '../support/spoken-sender.ts';
@@ -35,10 +37,10 @@ async function useDiverged() {
   const receiver = (trouble: NodeJS.ProcessEnv = {}) =>
     pair.fleet.start('receiver', pair.target, { ...allow, ...trouble });
   const first = await receiver();
-  await pair.fleet.start('sender', pair.source);
+  const sender = await pair.fleet.start('sender', pair.source);
   await diverge(pair);
   await first.end('SIGTERM');
-  return { ...pair, receiver };
+  return { ...pair, receiver, sender };
 }
 
 /** The step that a plan begins with, which rolls back first. */
@@ -201,3 +203,89 @@ test('I9: where a rollback stops half way, what is left is shown to whoever asks
   expect(await there(target)).toEqual(['test', 'test@a', 'test@b', 'test@c']);
   await expectUnlocked(fleet);
 }, 120_000);
+
+test('I5: the command run again while the rollback of its predecessor is under way does not roll back what is written after that', async () => {
+  const { fleet, source, target, receiver, sender } = await useDiverged();
+  for (const name of ['x', 'y']) await target.zfs('destroy', `zones/back/test@${name}`);
+  const gate = await useGate(target);
+  await receiver(gate.env);
+  await gate.shut('rollback');
+  await fleet.begin('smos-01', ask('rollback'));
+  await gate.reached('rollback');
+  await sender.end('SIGKILL');
+  await fleet.start('sender', source);
+  const again = await fleet.begin('smos-01', ask('rollback'));
+  const stateOf = async () => (await fleet.status('smos-01', again))?.state;
+  await expect.poll(stateOf, { timeout: 30_000 }).toBe('waiting');
+  await gate.open('rollback');
+  await expect.poll(() => written(target), { timeout: 30_000, interval: 20 }).toBe('0');
+  await write(target, 150_000);
+  const ended = await fleet.ended('smos-01', again);
+  expect(await rollbacks(target)).toHaveLength(1);
+  // in time to be seen as diverged, or so late that the stream was there first
+  if (ended.state === 'failed') expect(await written(target)).toBe('150000');
+}, 120_000);
+
+test('I5, I9: a plan made while a rollback was under way whose receiver then died is not carried out, and the same command again is', async () => {
+  const pair = await useDiverged();
+  const { fleet, source, target, receiver, sender } = pair;
+  for (const name of ['x', 'y']) await target.zfs('destroy', `zones/back/test@${name}`);
+  const gate = await useGate(target);
+  const dying = await receiver(gate.env);
+  await gate.shut('rollback');
+  await fleet.begin('smos-01', ask('rollback'));
+  await gate.reached('rollback');
+  const late = await plannedStep(pair);
+  await Promise.all([sender.end('SIGKILL'), dying.end('SIGKILL')]);
+  // the command outlives its receiver
+  await gate.open('rollback');
+  await expect.poll(() => rollbacks(target), { timeout: 30_000 }).toHaveLength(1);
+  await write(target, 150_000);
+  await receiver();
+  await expectUnlocked(fleet);
+  const talk = await begin(fleet, late);
+  talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+  expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'DIVERGED', details: { unsettled: true } } });
+  expect(await written(target)).toBe('150000');
+  expect(await rollbacks(target)).toHaveLength(1);
+  await fleet.start('sender', source);
+  expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'done', done: 1 });
+  await expectUnlocked(fleet);
+}, 120_000);
+
+test('I9: a job that finds a rollback without an end begins anew, and does it', async () => {
+  const { fleet, source, target, receiver, sender } = await useDiverged();
+  for (const name of ['x', 'y']) await target.zfs('destroy', `zones/back/test@${name}`);
+  const gate = await useGate(target);
+  const dying = await receiver(gate.env);
+  await gate.shut('rollback');
+  await fleet.begin('smos-01', ask('rollback'));
+  await gate.reached('rollback');
+  await Promise.all([sender.end('SIGKILL'), dying.end('SIGKILL')]);
+  await gate.open('rollback');
+  await expect.poll(() => written(target), { timeout: 30_000, interval: 20 }).toBe('0');
+  await write(target, 150_000);
+  await receiver();
+  await fleet.start('sender', source);
+  expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'done', done: 1 });
+  expect(await there(target)).toContain('test@c');
+  expect(await rollbacks(target)).toHaveLength(2);
+}, 120_000);
+
+test('I5: a transfer that is aborted while its target is being marked destroys nothing', async () => {
+  const pair = await useDiverged();
+  const { fleet, source, target, receiver } = pair;
+  const gate = await useGate(target);
+  await receiver(gate.env);
+  const talk = await begin(fleet, await plannedStep(pair));
+  await gate.shut('set');
+  talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+  await gate.reached('set');
+  const transfer = talk.subject.split('.').at(-1);
+  await fleet.ask(subjects.receive('smos-00', 'abort'), { transfer }, receiveAbortedSchema);
+  await gate.open('set');
+  expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED' } });
+  expect(await ran(target)).toEqual([]);
+  expect(await there(target)).toEqual(diverged);
+  await expectUnlocked(fleet);
+});

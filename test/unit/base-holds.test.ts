@@ -5,7 +5,7 @@ import { oldBases } from '../../services/receiver/base-hold.ts';
 import { openBaseHolds } from '../../services/receiver/base-holds.ts';
 
 /** A dataset t with the snapshots 1 to 9, whose guids are their names; `held` has the base holds. */
-function receiver(held: Set<string>, refuses?: Code) {
+function receiver(held: Set<string>, refuses?: Code, tag = 'zpsend:base') {
   const did: string[] = [];
   const said: string[] = [];
   const entry = () => ({
@@ -33,7 +33,7 @@ function receiver(held: Set<string>, refuses?: Code) {
         did.push('list');
         return [entry()];
       },
-      holds: async (names) => names.map((snapshot) => ({ snapshot, tag: 'zpsend:base' })),
+      holds: async (names) => names.map((snapshot) => ({ snapshot, tag })),
     },
     log: pino({ level: 'info' }, { write: (line: string) => void said.push(line) }),
     // only a flush settles
@@ -102,6 +102,33 @@ describe('an arrival', () => {
     }
     expect(did).toEqual([]);
     expect(said).toHaveLength(1);
+  });
+});
+
+describe('what a killed receiver did not come to', () => {
+  test('is held beside the older one, which the next arrival releases', async () => {
+    const { holds, arrive, did, held } = receiver(new Set(['t@7']));
+    await holds.recover(['t']);
+    expect([...held]).toEqual(['t@7', 't@9']);
+    did.length = 0;
+    arrive('9', '8');
+    await holds.flush();
+    expect([...held]).toEqual(['t@9']);
+  });
+
+  test.each([
+    ['is held already', ['t@7', 't@9']],
+    ['was never held, and is nobody’s base as far as anyone knows', []],
+  ])('is left alone where it %s', async (_, before) => {
+    const { holds, held } = receiver(new Set(before));
+    await holds.recover(['t']);
+    expect([...held]).toEqual(before);
+  });
+
+  test('is none of it where somebody else holds an older snapshot', async () => {
+    const { holds, held } = receiver(new Set(['t@7']), undefined, 'keep');
+    await holds.recover(['t']);
+    expect([...held]).toEqual(['t@7']);
   });
 });
 

@@ -27,7 +27,7 @@ const step = (n: number): Step => ({
 const steps = [step(1), step(2)];
 const key = '>1';
 
-const back = { kind: 'rollback' as const, to: { name: 'tank/a@s1', guid: '1' }, destroys: [] };
+const back = { kind: 'rollback' as const, guid: '9', to: { name: 'tank/a@s1', guid: '1' }, destroys: [] };
 const aside = { kind: 'rename' as const, from: 'tank/a', to: 'tank/a_diverged_1', guid: '9' };
 
 type EventType = ChainEvent['type'];
@@ -580,4 +580,13 @@ test('I5: a rollback that finds what its plan does not list ends the chain; afte
     const state: ChainState = { ...begin, steps: [{ ...step(2), before }], phase: 'transferring' };
     expect(next(state, event, limits)[0]).toMatchObject({ phase: 'releasing', after: { kind } });
   }
+});
+
+test('I9: where the target saw no end of another rollback, and has noted that, it is planned again', () => {
+  const error = { ...fault('DIVERGED'), details: { unsettled: true } };
+  const state: ChainState = { ...begin, steps: [{ ...step(2), before: back }], phase: 'transferring' };
+  expect(next(state, { type: 'failed', error, now: 1000, moved: false }, limits)[0]).toMatchObject({
+    phase: 'releasing',
+    after: { kind: 'wait', ms: 0, backTo: 'plan' },
+  });
 });

@@ -2,20 +2,22 @@ import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Clearing, Rollback } from '../../schemas/conflict.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { clearTarget } from '../../services/receiver/clear.ts';
 import { dataset } from './plan-history.ts';
 
 const cursor = 'zpsend_far_0123abcd_12';
+const { guid } = dataset('tank/a', '');
 const back: Rollback = {
   kind: 'rollback',
+  guid,
   to: { name: 'tank/a@x', guid: '10' },
   destroys: [{ name: 'y', guid: '12' }],
   cursors: [{ name: cursor, guid: '12' }],
   written: 5,
-  after: 'before1',
+  after: 'before1:done',
 };
-const { guid } = dataset('tank/a', '');
 const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5', guid };
 
 interface Target {
@@ -23,6 +25,8 @@ interface Target {
   /** Bytes since the snapshot that is gone back to. */
   since: number;
   tag: string;
+  /** It lets no snapshot go. */
+  refuses?: boolean;
 }
 
 interface Way {
@@ -45,7 +49,11 @@ async function cleared(
     then?.(what, target);
   };
   const zfs: Partial<Zfs> = {
-    list: async () => target.datasets,
+    async list() {
+      const seen = target.datasets;
+      then?.('look', target);
+      return seen;
+    },
     look: async (names) =>
       target.datasets.flatMap(({ name, type, guid }) =>
         names.includes(name) ? [{ name, type, guid, createtxg: '1', written: 0, userrefs: 0 }] : [],
@@ -55,13 +63,17 @@ async function cleared(
       target.datasets = target.datasets.map((one) => ({ ...one, rolledBack }));
       doing(`mark ${name} ${guid === one(datasets).guid ? rolledBack : 'another'}`);
     },
+    hold: async (tag, names) => doing(`hold ${tag} ${names}`),
     holds: async (names) => names.map((snapshot) => ({ snapshot, tag: target.tag })),
     abortReceive: async (name) => doing(`abort ${name}`),
     async release(tag, names) {
       doing(`release ${tag} ${names}`);
       return { missing: false };
     },
-    destroySnapshots: async (name, leaves) => doing(`destroy ${name}@${leaves}`),
+    async destroySnapshots(name, leaves) {
+      if (target.refuses) throw new ZpsendError('DIVERGED', 'cloned');
+      doing(`destroy ${name}@${leaves}`);
+    },
     destroyBookmark: async (name) => doing(`destroy ${name}`),
     rollback: async (name) => doing(`rollback ${name}`),
     rename: async (from, to) => doing(`rename ${from} ${to}`),
@@ -79,8 +91,9 @@ const one = ([first]: DatasetEntry[]): DatasetEntry => first ?? dataset('none', 
 const there = (more: Partial<DatasetEntry> = {}): DatasetEntry => {
   const entry = dataset('tank/a', `@x,10 @y,12 #${cursor},12`);
   const snapshots = entry.snapshots.map((one) => ({ ...one, userrefs: one.name === 'y' ? 1 : 0 }));
-  return { ...entry, written: 5, rolledBack: 'before1', snapshots, ...more };
+  return { ...entry, written: 5, rolledBack: 'before1:done', snapshots, ...more };
 };
+const snapshotsOf = (history: string) => ({ snapshots: dataset('tank/a', history).snapshots });
 const mark = 'mark tank/a abc123t1';
 const all = [
   mark,
@@ -89,11 +102,21 @@ const all = [
   'destroy tank/a@y',
   `destroy tank/a#${cursor}`,
   'rollback tank/a@x',
+  `${mark}:done`,
 ];
 
 describe('I1: once the lock is lost nothing more is done', () => {
-  test.each([0, 1, 2, 3, 4, 5, 6])('to what is rolled back, after %i commands', async (most) => {
-    expect(await cleared(back, [there()], { most })).toEqual({ did: all.slice(0, most), failure: undefined });
+  test.each([0, 1, 2, 3, 4, 5])('to what is rolled back, after %i commands', async (most) => {
+    // what was released and not destroyed is held again
+    const again = most === 3 ? ['hold zpsend:base tank/a@y'] : [];
+    expect(await cleared(back, [there()], { most })).toEqual({
+      did: [...all.slice(0, most), ...again],
+      failure: undefined,
+    });
+  });
+
+  test('and where it is not lost, everything is done', async () => {
+    expect(await cleared(back, [there()])).toEqual({ did: all, failure: undefined });
   });
 
   test.each([0, 1, 2])('to what is renamed, after %i commands', async (most) => {
@@ -153,6 +176,70 @@ describe('I5: a rollback loses nothing that was not counted', () => {
     const { did, failure } = await cleared(back, [there()], { then });
     expect(did).toEqual(all.slice(0, 5));
     expect(failure).toMatchObject({ code: 'DIVERGED', details: { written: 121, planned: 120 } });
+  });
+
+  test('nor what is written between the second look and the count, since the count comes first', async () => {
+    let looks = 0;
+    const then = (command: string, target: Target) => {
+      if (command === 'look' && ++looks === 2) target.since += 1000;
+    };
+    const { did, failure } = await cleared(back, [there()], { then });
+    expect(did).not.toContain('rollback tank/a@x');
+    expect(failure).toMatchObject({ code: 'DIVERGED', details: { written: 1120, planned: 120 } });
+  });
+
+  test('a name that is another snapshot’s by the time it would be destroyed stays, and is held again', async () => {
+    const then = (command: string, target: Target) => {
+      if (command.startsWith('release')) {
+        target.datasets = [{ ...there({ rolledBack: 'abc123t1' }), ...snapshotsOf('@x,10 @y,99') }];
+      }
+    };
+    const { did, failure } = await cleared(back, [there()], { then });
+    expect(did).toEqual([...all.slice(0, 3), 'hold zpsend:base tank/a@y']);
+    expect(failure).toMatchObject({ code: 'DIVERGED', details: { new: ['@y'] } });
+  });
+
+  test('what ZFS does not destroy is held again', async () => {
+    const then = (command: string, target: Target) => {
+      if (command === mark) target.refuses = true;
+    };
+    const { did, failure } = await cleared(back, [there()], { then });
+    expect(did).toEqual([...all.slice(0, 3), 'hold zpsend:base tank/a@y']);
+    expect(failure).toMatchObject({ code: 'DIVERGED' });
+  });
+
+  test('another dataset of that name is left alone', async () => {
+    const { did, failure } = await cleared(back, [there({ guid: '4711' })]);
+    expect(did).toEqual([]);
+    expect(failure).toMatchObject({ code: 'DIVERGED', details: { guid: '4711' } });
+  });
+
+  describe('of a rollback that was begun and whose end nobody saw', () => {
+    const begun = (destroys: Rollback['destroys']) => ({ ...back, destroys, cursors: [], after: 'before1' });
+
+    test('note is taken, and nothing done, where only what was written would go', async () => {
+      const { did, failure } = await cleared(begun([]), [
+        { ...dataset('tank/a', '@x,10'), written: 5, rolledBack: 'before1' },
+      ]);
+      expect(did).toEqual([`${mark}:done`]);
+      expect(failure).toMatchObject({ code: 'DIVERGED', details: { unsettled: true } });
+    });
+
+    test('snapshots that are all there tell that it was not done', async () => {
+      const { did, failure } = await cleared(begun([{ name: 'y', guid: '12' }]), [
+        { ...dataset('tank/a', '@x,10 @y,12'), written: 5, rolledBack: 'before1' },
+      ]);
+      expect(failure).toBeUndefined();
+      expect(did).toContain('rollback tank/a@x');
+    });
+
+    test('a plan that was made while it was under way comes too late once it has ended', async () => {
+      const { did, failure } = await cleared(begun([]), [
+        { ...dataset('tank/a', '@x,10'), written: 5, rolledBack: 'before1:done' },
+      ]);
+      expect(did).toEqual([]);
+      expect(failure).toMatchObject({ code: 'DIVERGED', message: expect.stringContaining('another transfer') });
+    });
   });
 
   test('I9: done already, only partial state that is not wanted goes', async () => {

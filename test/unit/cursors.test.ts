@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
 import type { BookmarkEntry, DatasetEntry } from '../../schemas/inventory.ts';
-import { cursorName } from '../../services/sender/cursor.ts';
+import { cursorForHold, cursorName, targetHash } from '../../services/sender/cursor.ts';
 import { openCursors } from '../../services/sender/cursors.ts';
 
 const to = { host: 'smos-00', dataset: 'tank/a' };
@@ -78,10 +78,18 @@ describe('before a job begins', () => {
     expect(did).toEqual([`pool/a@s2 ${cursor('2')}`, `-${cursor('1')}`]);
   });
 
-  test('a newer one stays: another job has set it since the target was listed', async () => {
+  test('a newer one stays: another job has set it since the target was listed, or the target went back', async () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['1', '2', '3'], [mark('3')]), entry('tank/a', ['1', '2']));
-    expect(did).toEqual([`pool/a@s2 ${cursor('2')}`]);
+    // in the form of the name that no cleaning takes for old
+    expect(did).toEqual([`pool/a@s2 ${cursorForHold('pool/a@s2', targetHash(to), '2')}`]);
+  });
+
+  test('where the base is a bookmark of somebody else, who may remove it, one of our own is made of it', async () => {
+    const { did, listed } = job();
+    const others = { name: 'weekly', guid: '2', createtxg: '2' };
+    expect(await listed(entry('pool/a', ['3'], [others]), entry('tank/a', ['1', '2']))).toBe(true);
+    expect(did).toEqual([`pool/a#weekly ${cursor('2')}`]);
   });
 
   test('where the snapshot is gone, the bookmark that is the base stays', async () => {
@@ -144,6 +152,35 @@ describe('the cursor of a chain', () => {
       `pool/a@s25 ${cursor('25')}`,
       `-${cursor('20')}`,
     ]);
+  });
+
+  test('that cannot be set just now leaves what arrived last to its hold, and is set at the next chance', async () => {
+    let code: Code | undefined = 'NO_SPACE';
+    const { did, cursors } = job({ refuses: () => code });
+    const chain = cursors.chain();
+    chain.arrived(step('1'));
+    expect(await chain.settle(false)).toBe('pool/a@s1');
+    code = undefined;
+    expect(await chain.settle(false)).toBeUndefined();
+    expect(did).toEqual([`pool/a@s1 ${cursor('1')}`]);
+    expect(await chain.settle(false)).toBeUndefined();
+    expect(did).toHaveLength(1);
+  });
+
+  test('that there can never be leaves nothing held', async () => {
+    const { cursors } = job({ refuses: () => 'NOT_ALLOWED' });
+    const chain = cursors.chain();
+    chain.arrived(step('1'));
+    expect(await chain.settle(false)).toBeUndefined();
+  });
+
+  test('that is the one set before is not removed: the target went back, and got the same again', async () => {
+    const { did, listed, cursors } = job();
+    await listed(entry('pool/a', ['2', '3'], [mark('3')]), entry('tank/a', ['2']));
+    const chain = cursors.chain();
+    chain.arrived(step('3'));
+    await chain.settle(false);
+    expect(did).not.toContain(`-${cursor('3')}`);
   });
 
   test('stays where nothing has arrived', async () => {

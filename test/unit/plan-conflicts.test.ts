@@ -62,6 +62,7 @@ describe('rollback', () => {
     expect(before).toEqual([
       {
         kind: 'rollback',
+        guid: dataset(name, '').guid,
         to: { name: 'zones/test@b', guid: '2' },
         destroys: [
           { name: 'x', guid: '70' },
@@ -86,7 +87,14 @@ describe('rollback', () => {
     const there = dataset(name, '@a,1', { written: 4096, rolledBack: 'abcdef1' });
     const { before, notes } = planned('@a,1 @b,2', there, rollback);
     expect(before).toEqual([
-      { kind: 'rollback', to: { name: 'zones/test@a', guid: '1' }, destroys: [], written: 4096, after: 'abcdef1' },
+      {
+        kind: 'rollback',
+        guid: there.guid,
+        to: { name: 'zones/test@a', guid: '1' },
+        destroys: [],
+        written: 4096,
+        after: 'abcdef1',
+      },
     ]);
     expect(clearingSchema.parse(before[0])).toEqual(before[0]);
     expect(notes).toEqual([
@@ -152,7 +160,7 @@ describe('rollback', () => {
   it('refuses what exists without a snapshot, and more snapshots than one step can name', () => {
     expect(planned('@a,1', dataset(name, ''), rollback).steps).toBe('EXISTS');
     const many = Array.from({ length: maxDestroys + 1 }, (_, at) => `@s${at},${at + 10}`).join(' ');
-    expect(planned('@a,1 @b,2', dataset(name, `@a,1 ${many}`), rollback).message).toContain('1001 snapshots');
+    expect(planned('@a,1 @b,2', dataset(name, `@a,1 ${many}`), rollback).message).toContain('401 snapshots');
   });
 
   it('goes back no further than the newest common for one incremental from an older base', () => {

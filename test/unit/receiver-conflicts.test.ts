@@ -21,6 +21,7 @@ const { from: _, ...full } = step;
 const clone: ReceiveStart = { ...step, origin: 'tank/a_diverged_5@x' };
 const back: Rollback = {
   kind: 'rollback',
+  guid: dataset('tank/a', '').guid,
   to: { name: 'tank/a@x', guid: '10' },
   destroys: [{ name: 'y', guid: '12' }],
 };

@@ -8,6 +8,7 @@ const steps = (before?: Clearing): Step[] => [
 ];
 const back = (...names: string[]): Rollback => ({
   kind: 'rollback',
+  guid: '9',
   to: { name: 'tank/a@1', guid: '1' },
   destroys: names.map((name) => ({ name, guid: name })),
 });

@@ -73,13 +73,17 @@ export async function listLocks(bus: Bus): Promise<HeldLock[]> {
 
 function lockedBy(host: string, dataset: string, holder: Lock | undefined, revision: number | undefined): ZpsendError {
   const by = holder ? `transfer ${holder.transfer} from ${holder.source}` : 'somebody';
-  return new ZpsendError('LOCKED', `${dataset} on ${host} is in receipt already: ${by} holds the lock; it ends with that transfer, or when its host is gone`, {
-    dataset,
-    host,
-    ...(holder && { owner: holder.owner, source: holder.source, transfer: holder.transfer }),
-    // every renewal makes a new revision: it grows while the holder lives
-    ...(revision !== undefined && { life: revision }),
-  });
+  return new ZpsendError(
+    'LOCKED',
+    `${dataset} on ${host} is in receipt already: ${by} holds the lock; it ends with that transfer, or when its host is gone`,
+    {
+      dataset,
+      host,
+      ...(holder && { owner: holder.owner, source: holder.source, transfer: holder.transfer }),
+      // every renewal makes a new revision: it grows while the holder lives
+      ...(revision !== undefined && { life: revision }),
+    },
+  );
 }
 
 /**
