@@ -65,6 +65,8 @@ export async function rollBack(
   log.warn(`rolling ${name} back to ${to.name}`);
   await zfs.rollback(to.name);
   await zfs.markRollback(name, first.guid, endedMark(transfer));
+  // in the place of what was destroyed
+  if (holds.length > 0) await zfs.hold(baseTag, [to.name]);
 
   /** All of them, or none: what was released for it is held again then. */
   async function destroy(snapshots: Lost['snapshots']): Promise<void> {

@@ -112,7 +112,6 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   async function begin(): Promise<Planned> {
     const made = await make();
     if (!swept) {
-      swept = true;
       // what a killed job held is protected by its holds until here
       const settled = await cursors.ensure(made);
       await sweepHolds(deps, {
@@ -122,6 +121,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
         livingJobs: deps.livingJobs,
         signal: stop.signal,
       });
+      swept = true;
     }
     return made;
   }

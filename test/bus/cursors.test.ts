@@ -1,7 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { jobAbortedSchema } from '../../schemas/job.ts';
 import { type Fleet, quick, useFleet } from '../support/fleet.ts';
+import { useGate } from '../support/gate.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
@@ -93,6 +96,20 @@ test('I3: from one step to the next its base stays held, and the last has its cu
     'bookmark c',
     'release b c',
   ]);
+});
+
+test('I3: a job that is aborted between two steps leaves no hold', async () => {
+  const pair = await usePair('a', 'b', 'c', 'd');
+  const { fleet, source } = pair;
+  const gate = await useGate(source);
+  await startBoth(pair, gate.env);
+  await gate.shut('release');
+  const job = await fleet.begin('smos-01', body);
+  await gate.reached('release');
+  await fleet.ask(subjects.send('smos-01', 'abort'), { job }, jobAbortedSchema);
+  await gate.open('release');
+  expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'failed', error: { code: 'ABORTED' }, done: 2 });
+  expect(await holds(source)).toEqual([]);
 });
 
 test('a run that finds nothing to do sets the cursor where it lacks, and leaves other bookmarks alone', async () => {

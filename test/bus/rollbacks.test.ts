@@ -243,8 +243,9 @@ test('I5, I9: a plan made while a rollback was under way whose receiver then die
   await write(target, 150_000);
   await receiver();
   await expectUnlocked(fleet);
+  const whole = await stream(source, '-i', '@b', 'zones/test@c');
   const talk = await begin(fleet, late);
-  talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+  talk.say(data(0, whole));
   expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'DIVERGED', details: { unsettled: true } } });
   expect(await written(target)).toBe('150000');
   expect(await rollbacks(target)).toHaveLength(1);
@@ -277,9 +278,11 @@ test('I5: a transfer that is aborted while its target is being marked destroys n
   const { fleet, source, target, receiver } = pair;
   const gate = await useGate(target);
   await receiver(gate.env);
-  const talk = await begin(fleet, await plannedStep(pair));
+  const step = await plannedStep(pair);
+  const whole = await stream(source, '-i', '@b', 'zones/test@c');
   await gate.shut('set');
-  talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+  const talk = await begin(fleet, step);
+  talk.say(data(0, whole));
   await gate.reached('set');
   const transfer = talk.subject.split('.').at(-1);
   await fleet.ask(subjects.receive('smos-00', 'abort'), { transfer }, receiveAbortedSchema);

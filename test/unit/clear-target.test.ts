@@ -103,6 +103,7 @@ const all = [
   `destroy tank/a#${cursor}`,
   'rollback tank/a@x',
   `${mark}:done`,
+  'hold zpsend:base tank/a@x',
 ];
 
 describe('I1: once the lock is lost nothing more is done', () => {
