@@ -64,9 +64,12 @@ export const receiveReadySchema = z.strictObject({
   shared: z.literal(true).optional(),
 });
 
-/** What the receiver says on `zfs-credit.<src>.<transfer>.<dst>`; `upTo` is a cumulative offset in bytes of what is sent. */
+/**
+ * What the receiver says on `zfs-credit.<src>.<transfer>.<dst>`; `upTo` is a cumulative offset in bytes of what is
+ * sent, `idle` how long `zfs receive` has waited for bytes so far, in milliseconds.
+ */
 export const creditMessageSchema = z.union([
-  z.strictObject({ type: z.literal('credit'), upTo: bytesSchema }),
+  z.strictObject({ type: z.literal('credit'), upTo: bytesSchema, idle: bytesSchema.optional() }),
   z.strictObject({ type: z.literal('done'), guid: guidSchema, bytes: bytesSchema }),
   z.strictObject({ type: z.literal('failed'), error: errorBodySchema }),
 ]);

@@ -4,7 +4,7 @@ import { datasetOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import type { Log } from '../host/log.ts';
 import { arrivalOf } from './admission.ts';
-import { baseTag, heldIn, oldBases } from './base-hold.ts';
+import { baseTag, heldIn, oldBases, recoveredTag } from './base-hold.ts';
 
 /** Without another receive into its dataset for so long an arrival is settled, in milliseconds. */
 const quietMs = 2000;
@@ -69,6 +69,7 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
   /** A dataset has its lane, so that it is settled in the order of its arrivals. */
   const lanes: Promise<void>[] = Array.from({ length: atOnce }, () => Promise.resolve());
   const said = new Set<Code>();
+  let ending = false;
 
   function wait(dataset: string, one: Pending, ms: number): void {
     clearTimeout(one.timer);
@@ -101,7 +102,10 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
     const [entry] = await zfs.list({ dataset });
     const names = entry ? heldIn(entry) : [];
     if (!entry || names.length < 2) return;
-    const based = (await zfs.holds(names)).filter(({ tag }) => tag === baseTag);
+    const holds = await zfs.holds(names);
+    const recovered = holds.filter(({ tag }) => tag === recoveredTag).map(({ snapshot }) => snapshot);
+    if (recovered.length > 0) await zfs.release(recoveredTag, recovered);
+    const based = holds.filter(({ tag }) => tag === baseTag);
     const old = oldBases(entry, new Set(based.map(({ snapshot }) => snapshot)));
     if (old.length === 0) return;
     await zfs.release(
@@ -126,13 +130,17 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
     });
     const older = behind.flatMap(heldIn);
     if (older.length === 0) return;
-    const based = new Set(
-      (await zfs.holds(older)).filter(({ tag }) => tag === baseTag).map(({ snapshot }) => datasetOf(snapshot)),
-    );
+    const tags = new Map<string, Set<string>>();
+    for (const { snapshot, tag } of await zfs.holds(older)) {
+      const known = tags.get(datasetOf(snapshot)) ?? new Set();
+      tags.set(datasetOf(snapshot), known.add(tag));
+    }
     for (const { name, snapshots } of behind) {
+      const known = tags.get(name);
       // an arrival that came meanwhile knows better
-      if (!based.has(name) || pending.has(name) || held.has(name)) continue;
-      await zfs.hold(baseTag, [`${name}@${snapshots.at(-1)?.name}`]).catch((thrown) => refused(name, thrown));
+      if (ending || !known?.has(baseTag) || known.has(recoveredTag) || pending.has(name) || held.has(name)) continue;
+      const newest = `${name}@${snapshots.at(-1)?.name}`;
+      await zfs.hold(recoveredTag, [newest]).catch((thrown) => refused(name, thrown));
     }
   }
 
@@ -166,6 +174,7 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
       pending.set(dataset, { snapshot, guid: to.guid, follows, unbroken: true, since, timer });
     },
     async flush() {
+      ending = true;
       for (const dataset of [...pending.keys()]) settle(dataset);
       await Promise.all(lanes);
     },

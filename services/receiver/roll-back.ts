@@ -5,7 +5,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Log } from '../host/log.ts';
-import { baseTag } from './base-hold.ts';
+import { baseTag, recoveredTag } from './base-hold.ts';
 
 export interface ClearDeps {
   readonly zfs: Zfs;
@@ -65,14 +65,14 @@ export async function rollBack(
   log.warn(`rolling ${name} back to ${to.name}`);
   await zfs.rollback(to.name);
   await zfs.markRollback(name, first.guid, endedMark(transfer));
-  // in the place of what was destroyed
-  if (holds.length > 0) await zfs.hold(baseTag, [to.name]);
 
   /** All of them, or none: what was released for it is held again then. */
   async function destroy(snapshots: Lost['snapshots']): Promise<void> {
     const released: typeof holds = [];
     let gone = false;
     try {
+      // in the place of what goes
+      if (holds.length > 0 && !stopped()) await zfs.hold(baseTag, [to.name]);
       for (const hold of holds) {
         if (stopped()) return;
         log.warn(`releasing ${hold.tag} on ${hold.snapshot}, which is to be destroyed`);
@@ -80,8 +80,8 @@ export async function rollBack(
         await zfs.release(hold.tag, [hold.snapshot]);
       }
       // a name may be another snapshot's by now
-      await look({ ...clearing, after: transfer });
-      if (stopped()) return;
+      const left = await look({ ...clearing, after: transfer });
+      if (left === undefined || stopped()) return;
       log.warn(`destroying ${snapshots.map((one) => `${name}@${one.name} (guid ${one.guid})`).join(', ')}, as planned`);
       await zfs.destroySnapshots(
         name,
@@ -96,7 +96,7 @@ export async function rollBack(
   async function holdsOf({ snapshots }: Lost): Promise<{ snapshot: string; tag: string }[]> {
     const held = snapshots.filter(({ userrefs }) => userrefs > 0).map((one) => `${name}@${one.name}`);
     const holds = held.length > 0 ? await zfs.holds(held) : [];
-    const foreign = holds.find(({ tag }) => tag !== baseTag);
+    const foreign = holds.find(({ tag }) => tag !== baseTag && tag !== recoveredTag);
     if (foreign) throw heldBy(foreign, host);
     return holds;
   }

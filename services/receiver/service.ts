@@ -49,7 +49,7 @@ async function begin(context: ServiceContext) {
     },
     receive,
   );
-  const recovered = baseHolds.recover([...new Set(receive.allow.map(({ into }) => into))]);
+  void baseHolds.recover([...new Set(receive.allow.map(({ into }) => into))]);
   const digests = serveDigests(context, false);
   const self = { service: 'receiver' as const, instance, pid: process.pid, version };
   const { maxConcurrent: maxConcurrentReceives, bwlimit } = receive;
@@ -62,7 +62,6 @@ async function begin(context: ServiceContext) {
     ],
     async stop() {
       await Promise.all([receiver.stop(), digests.stop()]);
-      await recovered;
       await baseHolds.flush();
     },
   };

@@ -96,7 +96,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   }
   function failed(thrown: unknown): ChainEvent {
     const moved = (transfer?.consumed ?? 0) > 0;
-    if (isUnsettled(ZpsendError.from(thrown).toBody()) && state.done === 0) first = undefined;
+    if (isUnsettled(ZpsendError.from(thrown).toBody()) && state.done === 0 && first === order.steps) first = undefined;
     return { type: 'failed', error: ZpsendError.from(thrown).toBody(), now: performance.now(), moved };
   }
   const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);

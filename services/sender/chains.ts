@@ -42,7 +42,10 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
 
   function act({ start, lost }: Moves): void {
     say.lost(lost.map(({ error }) => error));
-    for (const { chain, error } of lost) progress.ended(chain, 0, error);
+    for (const { chain, error } of lost) {
+      progress.ended(chain, 0, error);
+      deps.fan?.left(plans[chain]?.dataset ?? '', false);
+    }
     for (const chain of start) begin(chain);
     if (schedule.isOver) over.resolve();
   }

@@ -1,5 +1,4 @@
 import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
-import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { pour } from '../../lib/bus/direct/pour.ts';
 import type { DirectSender } from '../../lib/bus/direct/send.ts';
 import { type Encoded, encode } from '../../lib/wire/encode.ts';
@@ -19,7 +18,6 @@ export interface ReadOrder {
   /** Where it is published. */
   readonly subject: string;
   readonly receivers: readonly DirectSender[];
-  readonly paces: readonly Pace[];
   /** How it is compressed; all receivers have to take that. */
   readonly wire: WireMode;
 }
@@ -36,13 +34,13 @@ export interface Read {
 
 /** Sends the whole of a `zfs send`, and "end" only after it exited 0 (I7). */
 export function startRead({ zfs, bulk }: ReadDeps, order: ReadOrder): Read {
-  const { subject, receivers, paces } = order;
+  const { subject, receivers } = order;
   const child = zfs.send(order.stream);
   const encoded: Encoded | undefined = order.wire === 'none' ? undefined : encode(child.stdout, order.wire);
 
   async function run(): Promise<void> {
     try {
-      const spout = { subject, outlets: receivers, paces };
+      const spout = { subject, outlets: receivers };
       await Promise.all([pour(bulk, spout, encoded?.stream ?? child.stdout), child.done]);
     } catch (error) {
       for (const receiver of receivers) receiver.abort(ZpsendError.from(error).toBody());

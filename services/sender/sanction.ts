@@ -34,6 +34,7 @@ function isSame(later: Rollback, planned: Rollback): boolean {
   const guids = new Set(later.destroys.map(({ guid }) => guid));
   const marks = new Set(planned.cursors?.map(({ name }) => name));
   return (
+    later.guid === planned.guid &&
     later.to.guid === planned.to.guid &&
     later.destroys.length === planned.destroys.length &&
     planned.destroys.every(({ guid }) => guids.has(guid)) &&

@@ -5,7 +5,7 @@ import type { Service, ServiceContext } from '../host/life.ts';
 import { serveSender } from './endpoints.ts';
 
 /** Jobs at once; each is at most one `zfs send` for each of the datasets that it sends at once. */
-const maxJobs = 16;
+const maxJobs = 64;
 
 const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const { settings, host, instance, log, bus, zfs } = context;

@@ -1,7 +1,7 @@
 import type { Bus } from '../../lib/bus/connect.ts';
 import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
 import type { Pace } from '../../lib/bus/direct/pace.ts';
-import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
+import { abortUnheard, type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { offerOf } from '../../lib/wire/choice.ts';
@@ -104,7 +104,10 @@ async function resumeOf(zfs: Zfs, step: Step, token: string | undefined): Promis
  */
 export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Promise<Transfer> {
   const { zfs, host } = deps;
-  const { step, transfer, target, seat } = plan;
+  const { step, transfer, target } = plan;
+  // what drops partial state looks at it first, and for that nobody waits
+  if (plan.discard) plan.seat?.decline();
+  const seat = plan.discard ? undefined : plan.seat;
   const body = {
     transfer,
     job: plan.job,
@@ -139,6 +142,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
       creditSubject: subjects.credit(host, transfer, target),
       window: ready.window,
       silenceMs: deps.silenceMs,
+      pace: deps.pace,
     });
     try {
       const resume = await resumeOf(zfs, step, ready.resumeToken);
@@ -158,6 +162,8 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
       throw error;
     }
   } catch (error) {
+    // before the others begin: it may listen, and its answer be lost
+    if (seat) abortUnheard(deps.bulk, subjects.data(host, target, transfer), ZpsendError.from(error).toBody());
     seat?.decline();
     throw error;
   }
@@ -201,20 +207,26 @@ function runnable(deps: TransferDeps, { step, target, transfer }: TransferPlan, 
       stream: resume.token === undefined ? streamOf(step) : { token: resume.token },
       subject: subjects.data(deps.host, target, transfer),
       receivers: [direct],
-      paces: deps.pace ? [deps.pace] : [],
       wire: mode,
     });
+
+  /** Whoever fails while the others are waited for waits no longer. */
+  async function shared(seat: Seat): Promise<Read> {
+    const joining = seat.join({ receiver: direct, wire: mode });
+    const came = await Promise.race([joining, direct.final]);
+    if (came && 'poured' in came) return came;
+    void joining.then((late) => late && seat.leave());
+    const error = came?.type === 'failed' ? ZpsendError.fromBody(came.error) : tooLate;
+    direct.abort(error.toBody());
+    throw error;
+  }
 
   async function run(): Promise<void> {
     running = true;
     let unfollow: (() => void) | undefined;
     try {
       if (cancelled) throw ZpsendError.fromBody(cancelled);
-      read = seat ? await seat.join({ receiver: direct, pace: deps.pace, wire: mode }) : alone();
-      if (!read) {
-        direct.abort(tooLate.toBody());
-        throw tooLate;
-      }
+      read = seat ? await shared(seat) : alone();
       if (read.taken !== undefined) unfollow = deps.wire?.follow(progress);
       // whatever the receiver says is the last word, also while the stream is still being poured
       const final = await Promise.race([direct.final, read.poured.then(() => direct.final)]);

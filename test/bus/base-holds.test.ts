@@ -78,7 +78,7 @@ test('what a killed receiver did not come to hold is held by the next one, witho
   expect(await holds(target)).toEqual(['zones/test@a zpsend:base']);
 
   await fleet.start('receiver', target, allow);
-  await expectHeld(target, 'zones/test@a zpsend:base', 'zones/test@b zpsend:base');
+  await expectHeld(target, 'zones/test@a zpsend:base', 'zones/test@b zpsend:newest');
   // pruners come by on both sides
   for (const host of [target, source]) {
     for (const name of ['a', 'b']) await host.zfs('destroy', `zones/test@${name}`).catch(() => {});

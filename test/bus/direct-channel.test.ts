@@ -81,9 +81,9 @@ interface PumpingSender extends DirectSender {
 
 async function sender(connection?: BulkConnection, pace?: Pace): Promise<PumpingSender> {
   const from = connection ?? (await bulk());
-  const direct = openDirectSender(from, { dataSubject, creditSubject, window, silenceMs });
+  const direct = openDirectSender(from, { dataSubject, creditSubject, window, silenceMs, pace });
   onTestFinished(() => direct.close());
-  const spout = { subject: dataSubject, outlets: [direct], paces: pace ? [pace] : [] };
+  const spout = { subject: dataSubject, outlets: [direct] };
   return Object.assign(direct, { pump: (source: Readable) => pour(from, spout, source) });
 }
 
@@ -204,7 +204,7 @@ describe('a whole stream', () => {
     const finals = await Promise.all(
       transfers.map(async (subjects) => {
         const direct = openDirectSender(from, subjects);
-        const spout = { subject: subjects.dataSubject, outlets: [direct], paces: [] };
+        const spout = { subject: subjects.dataSubject, outlets: [direct] };
         await pour(from, spout, Readable.from([patterned(1_000_000)], { objectMode: false }));
         direct.end();
         return direct.final;

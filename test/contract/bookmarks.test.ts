@@ -34,6 +34,16 @@ describe('a cursor bookmark', () => {
     expect(z.ok('list', '-H', '-d', '1', '-t', 'snapshot', '-o', 'name', fs)).toHaveLength(2);
   });
 
+  test('of another bookmark is of the same snapshot, and stays when that one goes', async () => {
+    z.ok('bookmark', `${fs}@1`, `${fs}#weekly`);
+    const guid = z.value('guid', `${fs}@1`);
+    z.ok('destroy', `${fs}@1`);
+    const cursor = `${fs}#zpsend_smos-00_0123abcd_1`;
+    for (let time = 0; time < 2; time++) await zfs().bookmark(`${fs}#weekly`, cursor);
+    z.ok('destroy', `${fs}#weekly`);
+    expect(z.ok('list', '-H', '-t', 'bookmark', '-o', 'name,guid', fs)).toEqual([`${cursor}\t${guid}`]);
+  });
+
   test('of a snapshot that is gone cannot be made', async () => {
     expect(await rejection(zfs().bookmark(`${fs}@none`, `${fs}#zpsend_x`))).toMatchObject({ code: 'NO_SUCH_SNAPSHOT' });
     expect(await rejection(zfs().bookmark(`${fs}/none@1`, `${fs}/none#zpsend_x`))).toMatchObject({

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Step } from '../../schemas/plan.ts';
 import { type FanMember, openFan } from '../../services/sender/fan/fan.ts';
 import type { Seat } from '../../services/sender/fan/meeting.ts';
-import { away, coming, isAwaited, keyOf, type Place } from '../../services/sender/fan/places.ts';
+import { away, coming, isAwaited, keyOf, type Place, patience } from '../../services/sender/fan/places.ts';
 
 const step = (to: number, from?: number, more: Partial<Step> = {}): Step => ({
   type: from === undefined ? 'full' : 'incremental',
@@ -37,6 +37,12 @@ test('steps are one read only with the same snapshots, dataset and flags', () =>
   // a bookmark of the same snapshot begins the same stream
   expect(keyOf(step(2, 1, { from: { name: 'pool/a#x', guid: '1', kind: 'bookmark' } }))).toBe(keys[0]);
   expect(keyOf(step(2, 1, { target: 'elsewhere/a' }))).toBe(keys[0]);
+});
+
+test('those who are ready wait no longer for a late one than the step before has taken, within reason', () => {
+  expect([undefined, 0, 100, 1000, 60_000].map((before) => patience(before, 5000))).toEqual([
+    5000, 250, 250, 1000, 5000,
+  ]);
 });
 
 function fan(size: number, gatherMs = 60_000): FanMember[] {
@@ -113,6 +119,25 @@ describe('jobs that need the same step', () => {
     b?.left('pool/a', true);
     expect(await outcome(b?.meet(step(2, 1)))).toBe('seat fan0000000f2');
     expect(await outcome(next)).toBe('seat fan0000000f2');
+  });
+
+  test('one that was waited for in vain is waited for no more, of whatever dataset, until it comes', async () => {
+    const [a, b] = fan(2, 1000);
+    b?.planned(['pool/a', 'pool/b']);
+    const first = a?.meet(step(1));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await outcome(first)).toBe('alone');
+    a?.left('pool/a', true);
+    expect(await outcome(a?.meet(step(2, 1))), 'the next step').toBe('alone');
+    const other = { to: { name: 'pool/b@1', guid: '71' } };
+    expect(await outcome(a?.meet(step(1, undefined, other))), 'another dataset').toBe('alone');
+    a?.left('pool/a', true);
+    // it comes, one step behind: worth waiting for
+    void b?.meet(step(2, 1));
+    const third = a?.meet(step(3, 2));
+    expect(await outcome(third)).toBe('waits');
+    b?.left('pool/a', true);
+    expect(await outcome(b?.meet(step(3, 2)))).toBe('seat fan0000000f1');
   });
 
   test('one that leaves while it waits goes alone, and the others are not held up by it', async () => {

@@ -1,31 +1,52 @@
 import { describe, expect, test } from 'vitest';
-import { openStragglers } from '../../lib/bus/direct/stragglers.ts';
+import { type Fares, openStragglers } from '../../lib/bus/direct/stragglers.ts';
 
 const looks = 10;
+const lookMs = 100;
 
-/** Looks in a row, each at those that hold the others up; what came of the last. */
-function lookAt(...held: string[][]): string | undefined {
+/** Each word is a look: who is full, as `a`, `ab`, or nobody, `-`. `idle` is the share of the time that each has nothing to do. */
+function judged(words: string[], idle: Record<string, number>): string | undefined {
   const stragglers = openStragglers<string>(looks);
-  return held.map((holdUp) => stragglers.look(holdUp)).at(-1);
+  let last: string | undefined;
+  for (const [at, word] of words.entries()) {
+    const all = Object.entries(idle).map(
+      ([receiver, share]): Fares<string> => ({ receiver, full: word.includes(receiver), idleMs: share * at * lookMs }),
+    );
+    last = stragglers.look(all, at * lookMs);
+  }
+  return last;
 }
-const times = (count: number, held: string[]): string[][] => Array.from({ length: count }, () => held);
+const times = (count: number, word: string): string[] => Array.from({ length: count }, () => word);
 
 describe('a straggler', () => {
-  test('holds the others up in more than half of the looks', () => {
-    expect(lookAt(...times(4, []), ...times(6, ['a']))).toBe('a');
+  test('is full in most of the looks, while another one has nothing to do for most of the time', () => {
+    expect(judged([...times(4, '-'), ...times(6, 'a')], { a: 0, b: 0.6 })).toBe('a');
+    expect(judged(times(10, 'ab'), { a: 0, b: 0, c: 0.9 })).toBe('a');
   });
-  test.each([
-    ['half of them', [...times(5, []), ...times(5, ['a'])]],
-    ['too few looks', times(9, ['a'])],
-    ['one that has caught up', [...times(9, ['a']), []]],
-    ['several that take turns', [...times(5, ['a']), ...times(5, ['b'])]],
-    ['what is long past', [...times(6, ['a']), ...times(10, []), ['a']]],
-  ])('is not: %s', (_what, held) => {
-    expect(lookAt(...held)).toBeUndefined();
+
+  test.each<[string, string[], Record<string, number>]>([
+    ['one that is only a little slower, though always full', times(30, 'a'), { a: 0, b: 0.1 }],
+    ['one that is full in half of the looks', [...times(5, '-'), ...times(5, 'a')], { a: 0, b: 0.9 }],
+    ['one of which little was seen yet', times(9, 'a'), { a: 0, b: 0.9 }],
+    ['one that has caught up', [...times(9, 'a'), '-'], { a: 0, b: 0.9 }],
+    ['one whose window is small, and which has nothing to do either', times(30, 'a'), { a: 0.7, b: 0.7 }],
+    ['anyone where all are slow', times(30, 'ab'), { a: 0, b: 0 }],
+    ['one that is alone', times(30, 'a'), { a: 0.9 }],
+  ])('is not: %s', (_what, words, idle) => {
+    expect(judged(words, idle)).toBeUndefined();
   });
+
   test('is told once, and the others are judged anew', () => {
     const stragglers = openStragglers<string>(looks);
-    const told = times(3 * looks, ['a', 'b']).map((held) => stragglers.look(held));
+    const told = times(3 * looks, 'a').map((_, at) =>
+      stragglers.look(
+        [
+          { receiver: 'a', full: true, idleMs: 0 },
+          { receiver: 'b', full: false, idleMs: at * lookMs },
+        ],
+        at * lookMs,
+      ),
+    );
     expect(told.filter((one) => one !== undefined)).toHaveLength(3);
     expect(told.indexOf('a')).toBe(looks - 1);
   });

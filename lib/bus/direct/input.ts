@@ -10,6 +10,8 @@ export interface Input {
   attach(sink: Writable): void;
   /** Closes the sink behind the last byte. */
   finish(): void;
+  /** How long the sink has had nothing to take, in milliseconds. */
+  readonly idleMs: number;
   /** Lets go of everything unwritten; nothing is written from here on. */
   cut(): void;
 }
@@ -34,9 +36,26 @@ export function openInput({ crowded, written }: InputOptions): Input {
   let gone = false;
   let filling: Batch | undefined;
   let waiting: Batch[] = [];
+  /** Written, and not taken yet. */
+  let unsettled = 0;
+  let idleMs = 0;
+  /** Since when the sink has nothing to take. */
+  let idleSince: number | undefined;
+
+  function busy(): void {
+    unsettled += 1;
+    if (idleSince !== undefined) idleMs += performance.now() - idleSince;
+    idleSince = undefined;
+  }
+  function idle(): void {
+    unsettled -= 1;
+    if (unsettled === 0) idleSince = performance.now();
+  }
 
   function write(to: Writable, batch: Batch): void {
+    busy();
     const settled = (error?: Error | null): void => {
+      idle();
       batch.slab?.release();
       // a sink that broke takes nothing more; why, its process tells
       if (error) gone = true;
@@ -78,6 +97,9 @@ export function openInput({ crowded, written }: InputOptions): Input {
       const before = waiting;
       waiting = [];
       for (const batch of before) write(to, batch);
+    },
+    get idleMs() {
+      return idleMs + (idleSince === undefined ? 0 : performance.now() - idleSince);
     },
     finish() {
       flush();

@@ -11,6 +11,10 @@ import { openStragglers } from './stragglers.ts';
 export interface Outlet {
   /** Bytes that may be sent now. */
   readonly room: number;
+  /** How fast it may go there. */
+  readonly pace: Pace | undefined;
+  /** How long its `zfs receive` has waited for bytes, in milliseconds, as far as it has told. */
+  readonly idleMs: number;
   /** Why nothing more goes there. */
   readonly over: ErrorBody | undefined;
   /** So many bytes were handed to the connection; and so many of them were written. */
@@ -28,8 +32,6 @@ export interface Spout {
   /** Where the bytes are published, once for all outlets. */
   readonly subject: string;
   readonly outlets: readonly Outlet[];
-  /** How fast they may go; each of them counts every byte. */
-  readonly paces: readonly Pace[];
 }
 
 /** How often it is looked who holds up whom, in milliseconds; so many looks are remembered. */
@@ -42,25 +44,26 @@ const looks = 40;
  * @throws ZpsendError when the source breaks off, or with the last outlet's failure
  */
 export async function pour(bulk: BulkConnection, spout: Spout, source: ByteSource | Readable): Promise<void> {
-  const { subject, outlets, paces } = spout;
+  const { subject, outlets } = spout;
   let offset = 0;
   const living = (): Outlet[] => outlets.filter(({ over }) => !over);
   const least = (rooms: number[]): number => Math.max(0, Math.min(...rooms));
   const stragglers = openStragglers<Outlet>(looks);
   const looking = setInterval(() => {
-    const left = living();
-    const full = left.filter(({ room }) => room <= 0);
-    stragglers.look(full.length < left.length ? full : [])?.leaveBehind();
+    const all = living().map((receiver) => ({ receiver, full: receiver.room <= 0, idleMs: receiver.idleMs }));
+    stragglers.look(all, performance.now())?.leaveBehind();
   }, lookMs);
   try {
     await pump(sourceOf(source), {
-      room: () => least([...living().map(({ room }) => room), ...paces.map((pace) => pace.room())]),
+      room: () => least(living().map(({ room, pace }) => Math.min(room, pace?.room() ?? room))),
       send(bytes, flushed) {
         const to = living();
         const parts = dataPublications(subject, offset, bytes);
         offset += bytes.length;
-        for (const outlet of to) outlet.take(bytes.length);
-        for (const pace of paces) pace.take(bytes.length);
+        for (const outlet of to) {
+          outlet.take(bytes.length);
+          outlet.pace?.take(bytes.length);
+        }
         const written = bulk.write(parts, () => {
           flushed();
           for (const outlet of to) outlet.flushed(bytes.length);
@@ -73,10 +76,10 @@ export async function pour(bulk: BulkConnection, spout: Spout, source: ByteSourc
         return ZpsendError.fromBody(first.over);
       },
       onChange(advance) {
-        const ends = [
-          ...outlets.map((outlet) => outlet.onChange(advance)),
-          ...paces.map((pace) => pace.onRoom(advance)),
-        ];
+        const ends = outlets.flatMap((outlet) => [
+          outlet.onChange(advance),
+          outlet.pace?.onRoom(advance) ?? (() => {}),
+        ]);
         return () => {
           for (const end of ends) end();
         };

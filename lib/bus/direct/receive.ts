@@ -73,7 +73,7 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
     const before = window.granted;
     const upTo = window.grant(pace?.room());
     pace?.take(upTo - before);
-    say({ type: 'credit', upTo });
+    say({ type: 'credit', upTo, idle: Math.round(input.idleMs) });
   };
   const input = openInput({
     crowded: () => bulk.crowded,

@@ -3,6 +3,7 @@ import { type CreditFinal, creditMessageSchema } from '../../../schemas/transfer
 import type { BulkConnection } from './bulk-connection.ts';
 import { controlFrame } from './frame.ts';
 import { publication } from './outbound.ts';
+import type { Pace } from './pace.ts';
 import type { Outlet } from './pour.ts';
 import { openPulse } from './pulse.ts';
 import { openSendWindow } from './window.ts';
@@ -14,6 +15,8 @@ export interface DirectSenderOptions {
   readonly window: number;
   /** A receiver that says nothing for so many milliseconds is gone. */
   readonly silenceMs: number;
+  /** How fast it may go; as fast as it can without. */
+  readonly pace?: Pace | undefined;
 }
 
 /** The sender's end of the direct channel, to one receiver; the stream itself is poured into it, and into others at once. */
@@ -46,6 +49,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   const window = openSendWindow(options.window);
   const final = Promise.withResolvers<CreditFinal>();
   const waiting = new Set<() => void>();
+  let idleMs = 0;
   let shared: string | undefined;
   let over: ErrorBody | undefined;
   let settled = false;
@@ -92,6 +96,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
     if (word.type === 'credit') {
       clearTimeout(knocking);
       window.granted(word.upTo);
+      idleMs = word.idle ?? idleMs;
       wake();
     } else if (word.type === 'failed') settle(word);
     else if (ended && word.bytes === window.sent) settle(word);
@@ -125,6 +130,10 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
     },
     get room() {
       return window.room;
+    },
+    pace: options.pace,
+    get idleMs() {
+      return idleMs;
     },
     get over() {
       return over;
@@ -166,6 +175,10 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   };
   return direct;
 }
+
+/** Tells a receiver whose answer was not heard that nothing comes. */
+export const abortUnheard = (bulk: BulkConnection, dataSubject: string, error: ErrorBody): void =>
+  void bulk.write(publication(dataSubject, controlFrame('abort', 0, JSON.stringify(error))), () => {});
 
 const straggler = new ZpsendError(
   'STREAM_BROKEN',

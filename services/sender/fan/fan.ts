@@ -2,7 +2,7 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { ReadDeps } from '../read.ts';
 import { type Meeting, openMeeting, type Seat } from './meeting.ts';
-import { away, coming, isAwaited, keyOf, type Place } from './places.ts';
+import { away, coming, isAwaited, keyOf, type Place, patience } from './places.ts';
 
 /** One job of a fan, which shares its reads with the others. */
 export interface FanMember {
@@ -25,10 +25,12 @@ export interface FanOrder extends ReadDeps {
   readonly id: string;
   /** Jobs. */
   readonly size: number;
-  /** How long those who are ready wait for a late one, in milliseconds. */
+  /** How long those who are ready wait for a late one at most, in milliseconds. */
   readonly gatherMs: number;
   /** How long a receiver may take to answer before the read begins without it, in milliseconds. */
   readonly answerMs: number;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
 }
 
 interface Gathering {
@@ -41,6 +43,9 @@ interface Gathering {
 export function openFan(order: FanOrder): FanMember[] {
   const gatherings = new Map<string, Gathering>();
   const members = Array.from({ length: order.size }, () => ({ places: new Map<string, Place>(), others: coming }));
+  const now = order.now ?? (() => performance.now());
+  /** When the last step of a dataset began, and what it took. */
+  const steps = new Map<string, { began: number; took?: number }>();
   let meetings = 0;
 
   const placeOf = (member: number, dataset: string): Place =>
@@ -54,18 +59,32 @@ export function openFan(order: FanOrder): FanMember[] {
     }
   }
 
+  /** Who is waited for in vain is waited for no more, at no step, until it comes by itself. */
+  function giveUp(key: string): void {
+    const step = gatherings.get(key)?.step;
+    if (!step) return;
+    for (const [member, state] of members.entries()) {
+      if (!isAwaited(placeOf(member, datasetOf(step.to.name)), step)) continue;
+      if (state.others.is === 'coming') state.others = away;
+      for (const [dataset, place] of state.places) if (place.is === 'coming') state.places.set(dataset, away);
+    }
+    begin(key);
+  }
+
   function begin(key: string): void {
     const gathering = gatherings.get(key);
     if (!gathering) return;
     gatherings.delete(key);
     clearTimeout(gathering.late);
     const { step, waiting } = gathering;
+    const dataset = datasetOf(step.to.name);
+    steps.set(dataset, { began: now() });
     const meeting: Meeting | undefined =
       waiting.size > 1
         ? openMeeting({ ...order, id: `${order.id}f${++meetings}`, size: waiting.size }, step)
         : undefined;
     for (const [member, resolve] of waiting) {
-      move(member, datasetOf(step.to.name), { is: 'sending', to: step.to.guid });
+      move(member, dataset, { is: 'sending', to: step.to.guid });
       resolve(meeting?.seat());
     }
   }
@@ -98,7 +117,7 @@ export function openFan(order: FanOrder): FanMember[] {
       const gathering = gatherings.get(key) ?? {
         step,
         waiting: new Map(),
-        late: setTimeout(() => begin(key), order.gatherMs),
+        late: setTimeout(() => giveUp(key), patience(steps.get(dataset)?.took, order.gatherMs)),
       };
       gatherings.set(key, gathering);
       gathering.waiting.set(member, resolve);
@@ -107,6 +126,8 @@ export function openFan(order: FanOrder): FanMember[] {
       return promise;
     },
     left(dataset, goesOn) {
+      const last = steps.get(dataset);
+      if (goesOn && last) last.took ??= now() - last.began;
       leave(member, dataset);
       move(member, dataset, goesOn ? coming : away);
       look();

@@ -1,4 +1,3 @@
-import type { Pace } from '../../../lib/bus/direct/pace.ts';
 import type { DirectSender } from '../../../lib/bus/direct/send.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { Step } from '../../../schemas/plan.ts';
@@ -9,7 +8,6 @@ import { streamOf } from '../stream.ts';
 /** A receiver that is ready for a shared read, and what its job wants of it. */
 export interface Guest {
   readonly receiver: DirectSender;
-  readonly pace: Pace | undefined;
   /** How it takes the stream over the wire. */
   readonly wire: WireMode;
 }
@@ -18,7 +16,7 @@ export interface Guest {
 export interface Seat {
   /** Names the subject that all who sit here receive from. */
   readonly id: string;
-  /** Resolves when all others have answered and the read has begun; undefined when it began without this one. */
+  /** Resolves when all others have answered and the read has begun; undefined when there is none for this one. */
   join(guest: Guest): Promise<Read | undefined>;
   /** Goes on without the others. */
   decline(): void;
@@ -56,20 +54,27 @@ export function openMeeting(order: MeetingOrder, step: Step): Meeting {
     if (begun) return;
     begun = true;
     clearTimeout(late);
-    const joined = [...guests.keys()];
+    const joined = [...guests.keys()].filter(({ receiver }) => !receiver.over);
     present = joined.length;
-    if (present === 0) return;
+    if (present > 0) read = startFor(joined);
+    for (const [guest, resolve] of guests) resolve(joined.includes(guest) ? read : undefined);
+  }
+
+  /** Undefined when it cannot even begin: they all try again. */
+  function startFor(joined: readonly Guest[]): Read | undefined {
     const subject = subjects.shared(order.host, order.id);
     for (const { receiver } of joined) receiver.share(subject);
-    read = startRead(order, {
-      stream: streamOf(step),
-      subject,
-      receivers: joined.map(({ receiver }) => receiver),
-      paces: joined.flatMap(({ pace }) => pace ?? []),
-      // whoever takes it compressed takes it as it is too
-      wire: joined.every(({ wire }) => wire !== 'none') ? (joined[0]?.wire ?? 'none') : 'none',
-    });
-    for (const resolve of guests.values()) resolve(read);
+    try {
+      return startRead(order, {
+        stream: streamOf(step),
+        subject,
+        receivers: joined.map(({ receiver }) => receiver),
+        // whoever takes it compressed takes it as it is too
+        wire: joined.every(({ wire }) => wire !== 'none') ? (joined[0]?.wire ?? 'none') : 'none',
+      });
+    } catch {
+      return undefined;
+    }
   }
 
   function seat(): Seat {

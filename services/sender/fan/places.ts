@@ -14,6 +14,17 @@ export type Place =
 export const away: Place = { is: 'away' };
 export const coming: Place = { is: 'coming' };
 
+/** Less than this nobody needs to save, in milliseconds. */
+const shortest = 250;
+
+/**
+ * How long those who are ready wait for a late one, in milliseconds: no longer than the step before has taken, since reading it twice
+ * would cost no more.
+ * @param before what it took, undefined for the first step of a dataset
+ */
+export const patience = (before: number | undefined, most: number): number =>
+  before === undefined ? most : Math.min(most, Math.max(shortest, before));
+
 /** Steps of one key are one `zfs send`: same snapshots, by guid and dataset, and same flags. */
 export const keyOf = ({ to, from, flags = [] }: Step): string =>
   [to.name, to.guid, from?.guid ?? '', flags.join('+')].join(' ');
