@@ -4,6 +4,7 @@ import { ZpsendError } from '../schemas/errors.ts';
 import type { Cli } from './cli.ts';
 import { addAbort } from './commands/abort.ts';
 import { addDemo } from './commands/demo.ts';
+import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addHosts } from './commands/hosts.ts';
 import { addLocks } from './commands/locks.ts';
@@ -27,6 +28,7 @@ const commands = [
   addHosts,
   addLocks,
   addDoctor,
+  addDeploy,
   addDemo,
   addServices,
 ];

@@ -21,6 +21,7 @@ const contextSchema = z.object({
   ca: z.string().optional(),
   cert: z.string().optional(),
   key: z.string().optional(),
+  inbox_prefix: z.string().optional(),
 });
 
 type Settings = z.infer<typeof contextSchema>;
@@ -78,6 +79,15 @@ function serversIn(url: string): Pick<NodeConnectionOptions, 'servers' | 'user' 
   return { servers, ...identity };
 }
 
+/** Where answers come: no subject that anybody serves begins so. */
+function inboxPrefixIn(prefix: string): string {
+  if (/^_[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$/.test(prefix)) return prefix;
+  throw new ZpsendError(
+    'BAD_REQUEST',
+    `the inbox prefix "${prefix}" cannot be one: "_", then letters, digits, "_" and "-", as in _INBOX_smos-00`,
+  );
+}
+
 /**
  * Where the servers are and who we are, from the variables that the `nats` CLI reads; a variable wins over the context.
  * @throws ZpsendError BAD_REQUEST when a named file cannot be read
@@ -102,6 +112,8 @@ export function connectionOptionsFrom(env: NodeJS.ProcessEnv): NodeConnectionOpt
   if (settings.user && settings.password) Object.assign(options, { user: settings.user, pass: settings.password });
   else if (settings.user) options.token = settings.user; // as the nats CLI: a user without a password is a token
   if (settings.token) options.token = settings.token;
+  const inbox = pick(env.ZPSEND_INBOX_PREFIX, context.inbox_prefix);
+  if (inbox !== undefined) options.inboxPrefix = inboxPrefixIn(inbox);
   Object.assign(options, serversIn(settings.url ?? 'nats://127.0.0.1:4222'));
   if (settings.ca || settings.cert || options.servers?.toString().includes('tls://')) {
     options.tls = {

@@ -1,0 +1,67 @@
+import type { Command } from 'commander';
+import { inboxPrefix, permissionsOf } from '../../lib/bus/permissions.ts';
+import { hostSchema } from '../../schemas/names.ts';
+import type { Cli, JsonOption } from '../cli.ts';
+import { exit, usage } from '../exit.ts';
+
+interface Options extends JsonOption {
+  nkey?: string;
+  sender?: true;
+  receiver?: true;
+}
+
+export function addDeploy(program: Command, cli: Cli): void {
+  program
+    .command('deploy')
+    .summary('print what a NATS server has to know of a host')
+    .description('Helps to set up the NATS servers.')
+    .command('permissions')
+    .summary('print the user of one host, with exactly what it may do')
+    .description("Prints the user of one host for nats-server's configuration, with exactly what its services need.")
+    .argument('<host>', 'the host, as zpsend calls it')
+    .option('--nkey <public key>', 'its public user nkey (nk -gen user -pubout)')
+    .option('--sender', 'it only sends; without this and --receiver it does both')
+    .option('--receiver', 'it only receives')
+    .option('--json', 'print JSON')
+    .addHelpText('after', help)
+    .action(cli.action((host: string, options: Options) => permissions(cli, host, options)));
+}
+
+const help = `
+Goes into "authorization { users: [ ... ] }", or into the users of an account. The host runs its services with
+ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>. It makes no bucket; make that of the locks once:
+  nats kv add zfs-locks --ttl 30s --history 1 --replicas 3
+
+Example:
+  zpsend deploy permissions smos-00 --nkey UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4`;
+
+async function permissions({ io }: Cli, named: string, options: Options): Promise<number> {
+  const host = hostSchema.safeParse(named);
+  if (!host.success) throw usage(`${named}: ${host.error.issues[0]?.message}`);
+  const { nkey } = options;
+  if (nkey !== undefined && !/^U[A-Z2-7]{55}$/.test(nkey)) {
+    throw usage(`--nkey ${nkey}: the public key of a user, 56 characters that begin with U`);
+  }
+  const isBoth = !options.sender && !options.receiver;
+  const roles = { sender: isBoth || options.sender === true, receiver: isBoth || options.receiver === true };
+  const { publish, subscribe } = permissionsOf(host.data, roles);
+  if (options.json) {
+    io.out(JSON.stringify({ host: host.data, inboxPrefix: inboxPrefix(host.data), publish, subscribe }));
+    return exit.done;
+  }
+  const what = [...(roles.sender ? ['sends'] : []), ...(roles.receiver ? ['receives'] : [])].join(' and ');
+  io.out(`# ${host.data} ${what}; it runs with ZPSEND_INBOX_PREFIX=${inboxPrefix(host.data)}`);
+  io.out('{');
+  io.out(`  nkey: ${nkey ?? '"the public key of its nkey"'}`);
+  io.out('  permissions: {');
+  for (const [verb, subjects] of Object.entries({ publish, subscribe })) {
+    io.out(`    ${verb}: { allow: [`);
+    for (const subject of subjects) io.out(`      ${JSON.stringify(subject)}`);
+    io.out('    ] }');
+  }
+  io.out('    # a listing is answered in parts');
+  io.out('    allow_responses: { max: -1, expires: "5m" }');
+  io.out('  }');
+  io.out('}');
+  return exit.done;
+}

@@ -1,0 +1,49 @@
+import { locksBucket, subjects } from './subjects.ts';
+
+/** What a NATS user may do, as nats-server's `permissions` has it (docs.nats.io, "Authorization"). */
+export interface Permissions {
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+}
+
+export interface Roles {
+  readonly sender: boolean;
+  readonly receiver: boolean;
+}
+
+/** Where a host's answers come, so that no other host can read them. */
+export const inboxPrefix = (host: string): string => `_INBOX_${host}`;
+
+const any = '*';
+const stream = `KV_${locksBucket}`;
+
+/**
+ * Exactly what one host needs for its part. It publishes data as itself only, receives for itself only, and takes locks of its own
+ * datasets only (design: identity is in the subject, and the server holds it). What it may ask of others changes nothing there without
+ * that host's own `receive.allow`. It makes no buckets: whoever sets up the servers does.
+ */
+export function permissionsOf(host: string, { sender, receiver }: Roles): Permissions {
+  return {
+    publish: [
+      // its own services' events, and requests to them
+      `zfs.${host}.>`,
+      subjects.info(any),
+      subjects.snapshots(any),
+      `zfs.*.digest.>`,
+      '$SRV.>',
+      '$JS.API.INFO',
+      `$JS.API.STREAM.INFO.${stream}`,
+      `$JS.API.STREAM.MSG.GET.${stream}`,
+      `$JS.API.DIRECT.GET.${stream}.>`,
+      ...(sender ? [subjects.receive(any, 'start'), `zfs-data.${host}.>`] : []),
+      ...(receiver ? [subjects.credit(any, any, host), `$KV.${locksBucket}.${host}.>`] : []),
+    ],
+    subscribe: [
+      `zfs.${host}.>`,
+      `${inboxPrefix(host)}.>`,
+      '$SRV.>',
+      ...(sender ? [`zfs-credit.${host}.>`] : []),
+      ...(receiver ? [subjects.data(any, host, any), subjects.shared(any, any)] : []),
+    ],
+  };
+}

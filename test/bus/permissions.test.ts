@@ -1,0 +1,183 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import { nkeys } from '@nats-io/transport-node';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { lockKey, locksBucket, subjects } from '../../lib/bus/subjects.ts';
+import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
+import { fanStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { useBus } from '../support/bus.ts';
+import { quick } from '../support/fleet.ts';
+import { startService } from '../support/service.ts';
+import { makeSimHost, type SimHost } from '../support/sim-host.ts';
+
+const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+const hosts = ['smos-01', 'smos-00', 'smos-02'] as const;
+type Host = (typeof hosts)[number];
+
+let server: NatsServer;
+let folder = '';
+const env: Record<string, NodeJS.ProcessEnv> = {};
+
+/** What the command prints for a host, with a key that is made here. */
+async function userOf(host: Host): Promise<string> {
+  const pair = nkeys.createUser();
+  const seed = join(folder, `${host}.nk`);
+  await writeFile(seed, pair.getSeed());
+  env[host] = { NATS_NKEY: seed, ZPSEND_INBOX_PREFIX: `_INBOX_${host}` };
+  const roles = { 'smos-01': ['--sender'], 'smos-00': ['--receiver'], 'smos-02': [] }[host];
+  const argv = [bin, 'deploy', 'permissions', host, '--nkey', pair.getPublicKey(), ...roles];
+  return (await execa(process.execPath, argv)).stdout;
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'zpsend-nkeys-'));
+  const users = await Promise.all(hosts.map(userOf));
+  const config = `authorization { users: [\n{ user: admin, password: pw }\n${users.join('\n')}\n] }`;
+  server = await startNatsServer({ jetstream: true, config });
+  const admin = await connectBus({ name: 'admin', env: adminEnv(), wait: false });
+  await new Kvm(jetstream(admin.nc)).create(locksBucket, { history: 1, ttl: 4000 });
+  await admin.close();
+});
+afterAll(async () => {
+  await server?.stop();
+  await rm(folder, { recursive: true });
+});
+
+const adminEnv = (): NodeJS.ProcessEnv => ({ NATS_URL: server.url, NATS_USER: 'admin', NATS_PASSWORD: 'pw' });
+const as = (host: Host): Promise<Bus> => useBus(server.url, { env: { NATS_URL: server.url, ...env[host] } });
+
+async function simHost(name: Host): Promise<SimHost> {
+  const host = await makeSimHost(name);
+  onTestFinished(() => host.remove());
+  await host.zpool('create', 'pool');
+  return host;
+}
+
+test('with what the command prints, and no more, hosts send, fan out, receive, lock and are asked about', async () => {
+  const [source, target, both] = await Promise.all(hosts.map(simHost));
+  if (!source || !target || !both) throw new Error('hosts');
+  await source.zfs('create', 'pool/a');
+  for (const name of ['1', '2']) {
+    await source.zfs('set', 'zfs-sim:write=3000000', 'pool/a');
+    await source.zfs('snapshot', `pool/a@${name}`);
+  }
+  const start = async (service: 'sender' | 'receiver', host: SimHost) => {
+    const more = { NATS_URL: server.url, ...env[host.name], ...quick, ZPSEND_ALLOW: '*=pool' };
+    const running = await startService(service, { ...host.env, ...more });
+    onTestFinished(async () => void (await running.end('SIGTERM')));
+    return running;
+  };
+  const services = await Promise.all([start('sender', source), start('receiver', target), start('receiver', both)]);
+  const admin = await useBus(server.url, { env: adminEnv() });
+  const ask = async (subject: string, body: object) =>
+    (await admin.nc.request(subject, JSON.stringify(body), { timeout: 20_000 })).json();
+  const to = [{ host: 'smos-00' }, { host: 'smos-02' }];
+  const { jobs } = fanStartedSchema.parse(await ask(subjects.send('smos-01', 'start'), { dataset: 'pool/a', to }));
+  for (const job of jobs) {
+    const state = async () => sendStatusSchema.parse(await ask(subjects.send('smos-01', 'status'), { job })).jobs[0];
+    await expect.poll(state, { timeout: 60_000 }).toMatchObject({ state: 'done', done: 2 });
+  }
+  // a command on a host of its own, as its own user
+  const zpsend = (...argv: string[]) =>
+    execa(process.execPath, [bin, ...argv], {
+      env: { ...source.env, NATS_URL: server.url, ...env['smos-01'] },
+      extendEnv: false,
+      reject: false,
+    });
+  for (const argv of [
+    ['verify', '--data', 'pool/a', 'smos-00'],
+    ['hosts'],
+    ['snapshots', 'smos-02'],
+    ['plan', 'pool/a', 'smos-02'],
+  ]) {
+    const { exitCode, stderr } = await zpsend(...argv);
+    expect([argv[0], exitCode, stderr.includes('ermission')]).toEqual([argv[0], 0, false]);
+  }
+  for (const { log } of services) expect(log.join('\n')).not.toMatch(/[Pp]ermission/);
+  expect(server.logs.filter((line) => /Violation/.test(line))).toEqual([]);
+}, 120_000);
+
+describe('what the server refuses', () => {
+  /** The server's word on one publication. */
+  async function published(host: Host, subject: string): Promise<boolean> {
+    const bus = await as(host);
+    const admin = await useBus(server.url, { env: adminEnv() });
+    const heard = Promise.withResolvers<boolean>();
+    admin.nc.subscribe(subject, { callback: () => heard.resolve(true) });
+    await admin.nc.flush();
+    const refused = (async () => {
+      for await (const status of bus.nc.status()) if (status.type === 'error') return false;
+      return false;
+    })();
+    bus.nc.publish(subject, 'x');
+    await bus.nc.flush();
+    return Promise.race([heard.promise, refused]);
+  }
+
+  async function subscribed(host: Host, subject: string): Promise<boolean> {
+    const bus = await as(host);
+    const answer = Promise.withResolvers<boolean>();
+    bus.nc.subscribe(subject, { callback: (error) => answer.resolve(!error) });
+    await bus.nc.flush();
+    const admin = await useBus(server.url, { env: adminEnv() });
+    admin.nc.publish(subject.replaceAll('*', 'any').replace('>', 'any'), 'x');
+    return answer.promise;
+  }
+
+  test.each<[string, Host, string, boolean]>([
+    ['data as itself', 'smos-01', 'zfs-data.smos-01.smos-00.abcdef', true],
+    ['data that several receive, as itself', 'smos-01', 'zfs-data.smos-01._fan.abcdef', true],
+    ['data as another host', 'smos-01', 'zfs-data.smos-02.smos-00.abcdef', false],
+    ['data that several receive, as another host', 'smos-01', 'zfs-data.smos-02._fan.abcdef', false],
+    ['credit for another receiver', 'smos-00', 'zfs-credit.smos-01.abcdef.smos-02', false],
+    ['credit as a host that only sends', 'smos-01', 'zfs-credit.smos-02.abcdef.smos-01', false],
+    ['data as a host that only receives', 'smos-00', 'zfs-data.smos-00.smos-02.abcdef', false],
+    ['an order to another host’s sender', 'smos-01', 'zfs.smos-02.send.start', false],
+    ['the end of another host’s receive', 'smos-01', 'zfs.smos-02.recv.abort', false],
+    ['mending on another host', 'smos-00', 'zfs.smos-02.recv.mend', false],
+    ['an event of another host', 'smos-01', 'zfs.smos-02.event.job.done', false],
+    ['a lock of its own dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-00', 'pool/a')}`, true],
+    ['a lock of another host’s dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-02', 'pool/a')}`, false],
+    ['a lock as a host that only sends', 'smos-01', `$KV.${locksBucket}.${lockKey('smos-01', 'pool/a')}`, false],
+    ['what nobody asked it, in another’s inbox', 'smos-00', '_INBOX_smos-01.abc.1', false],
+    ['the end of the bucket of locks', 'smos-00', `$JS.API.STREAM.DELETE.KV_${locksBucket}`, false],
+    ['another bucket', 'smos-00', '$JS.API.STREAM.CREATE.KV_zfs-status', false],
+  ])('publishing %s', async (_what, host, subject, allowed) => {
+    expect(await published(host, subject)).toBe(allowed);
+  });
+
+  test.each<[string, Host, string, boolean]>([
+    ['data for itself', 'smos-00', 'zfs-data.*.smos-00.*', true],
+    ['data for another host', 'smos-00', 'zfs-data.*.smos-02.*', false],
+    ['all data', 'smos-00', 'zfs-data.>', false],
+    ['data at all, on a host that only sends', 'smos-01', 'zfs-data.*.smos-01.*', false],
+    ['credit for another sender', 'smos-01', 'zfs-credit.smos-02.*.*', false],
+    ['requests to another host', 'smos-00', 'zfs.smos-02.recv.start', false],
+    ['another host’s answers', 'smos-00', '_INBOX_smos-01.>', false],
+    ['everybody’s answers', 'smos-00', '_INBOX.>', false],
+    ['everything', 'smos-02', '>', false],
+  ])('subscribing to %s', async (_what, host, subject, allowed) => {
+    expect(await subscribed(host, subject)).toBe(allowed);
+  });
+
+  test('the lock of another host is neither taken nor released', async () => {
+    const admin = await useBus(server.url, { env: adminEnv() });
+    const kv = await new Kvm(jetstream(admin.nc)).open(locksBucket);
+    const key = lockKey('smos-02', 'pool/held');
+    const revision = await kv.create(key, 'held');
+    const thief = await as('smos-00');
+    const theirs = await new Kvm(jetstream(thief.nc, { timeout: 1000 })).open(locksBucket);
+    await expect(theirs.delete(key, { previousSeq: revision })).rejects.toThrow();
+    await expect(theirs.update(key, 'mine', revision)).rejects.toThrow();
+    expect((await kv.get(key))?.string()).toBe('held');
+    await expect(
+      (await jetstreamManager(thief.nc, { timeout: 1000, checkAPI: false })).streams.purge(`KV_${locksBucket}`),
+    ).rejects.toThrow();
+  });
+});
