@@ -167,12 +167,15 @@ describe('the cursor of a chain', () => {
     expect(did).toHaveLength(1);
   });
 
-  test('that there can never be leaves nothing held', async () => {
-    const { cursors } = job({ refuses: () => 'NOT_ALLOWED' });
-    const chain = cursors.chain();
-    chain.arrived(step('1'));
-    expect(await chain.settle(false)).toBeUndefined();
-  });
+  test.each<Code>(['NOT_ALLOWED', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET'])(
+    'that there can never be leaves nothing held: %s',
+    async (code) => {
+      const { cursors } = job({ refuses: () => code });
+      const chain = cursors.chain();
+      chain.arrived(step('1'));
+      expect(await chain.settle(false)).toBeUndefined();
+    },
+  );
 
   test('that is the one set before is not removed: the target went back, and got the same again', async () => {
     const { did, listed, cursors } = job();

@@ -1,0 +1,176 @@
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { jetstream } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import { nkeys } from '@nats-io/transport-node';
+import { execa, execaSync } from 'execa';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { locksBucket, subjects } from '../../lib/bus/subjects.ts';
+import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
+import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { useBus } from '../support/bus.ts';
+import { makeCertificates } from '../support/certificates.ts';
+import { quick } from '../support/fleet.ts';
+import { startService } from '../support/service.ts';
+import { makeSimHost } from '../support/sim-host.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const env: Record<string, NodeJS.ProcessEnv> = {};
+let folder = '';
+
+/** A file with the seed of a new key; returns the public one. */
+async function keyOf(who: string): Promise<string> {
+  const pair = nkeys.createUser();
+  await writeFile(join(folder, `${who}.nk`), pair.getSeed());
+  env[who] = {
+    NATS_CA: join(folder, 'ca.pem'),
+    NATS_NKEY: join(folder, `${who}.nk`),
+    ...(who !== 'admin' && { ZPSEND_INBOX_PREFIX: `_INBOX_${who}` }),
+  };
+  return pair.getPublicKey();
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'zpsend-deploy-'));
+  await makeCertificates(folder);
+  const user = async (host: string, role: string): Promise<string> => {
+    const argv = [join(root, 'bin/zpsend.ts'), 'deploy', 'permissions', host, '--nkey', await keyOf(host), role];
+    return (await execa(process.execPath, argv)).stdout;
+  };
+  const users = [`{ nkey: ${await keyOf('admin')} }`, await user('src', '--sender'), await user('dst', '--receiver')];
+  await writeFile(join(folder, 'users.conf'), `authorization { users: [\n${users.join('\n')}\n] }\n`);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+let stores = 0;
+/** A file of deploy/nats as it is, but for paths, names and ports of this machine. */
+async function configOf(name: string, places: Record<string, string>): Promise<string> {
+  const store = join(folder, `store${++stores}`);
+  let text = await readFile(join(root, 'deploy/nats', name), 'utf8');
+  const here = {
+    '/etc/nats': folder,
+    '/var/lib/nats': store,
+    'include "./users.conf"': await readFile(join(folder, 'users.conf'), 'utf8'),
+    ...places,
+  };
+  for (const [there, place] of Object.entries(here)) {
+    expect(text, `${name} names ${there}`).toContain(there);
+    text = text.replaceAll(there, place);
+  }
+  return text;
+}
+
+async function start(config: string): Promise<NatsServer> {
+  const server = await startNatsServer({ config });
+  onTestFinished(() => server.stop());
+  return server;
+}
+const urlOf = ({ port }: NatsServer): string => `tls://127.0.0.1:${port}`;
+
+async function makeLocks(server: NatsServer, replicas: number): Promise<void> {
+  const admin = await useBus(urlOf(server), { env: { NATS_URL: urlOf(server), ...env.admin } });
+  await new Kvm(jetstream(admin.nc, { timeout: 20_000 })).create(locksBucket, { history: 1, ttl: 4000, replicas });
+}
+
+/** A snapshot travels from src, at one server, to dst, at another. */
+async function expectToWork(from: NatsServer, to: NatsServer): Promise<void> {
+  const [source, target] = [await makeSimHost('src'), await makeSimHost('dst')];
+  for (const host of [source, target]) {
+    onTestFinished(() => host.remove());
+    await host.zpool('create', 'pool');
+  }
+  await source.zfs('create', 'pool/a');
+  await source.zfs('snapshot', 'pool/a@1');
+  for (const [service, host, server] of [
+    ['sender', source, from],
+    ['receiver', target, to],
+  ] as const) {
+    const more = { NATS_URL: urlOf(server), ...env[host.name], ...quick, ZPSEND_ALLOW: '*=pool' };
+    const running = await startService(service, { ...host.env, ...more });
+    onTestFinished(async () => void (await running.end('SIGTERM')));
+  }
+  const admin = await useBus(urlOf(from), { env: { NATS_URL: urlOf(from), ...env.admin } });
+  const ask = async (verb: 'start' | 'status', body: object) =>
+    (await admin.nc.request(subjects.send('src', verb), JSON.stringify(body), { timeout: 10_000 })).json();
+  /** The servers learn of each other's hosts in their own time, and a host that is not there ends the job at once. */
+  const state = async () => {
+    const { job } = sendStartedSchema.parse(await ask('start', { dataset: 'pool/a', to: { host: 'dst' } }));
+    for (;;) {
+      const [known] = sendStatusSchema.parse(await ask('status', { job })).jobs;
+      if (known && ['done', 'failed'].includes(known.state)) return known.error ?? known.state;
+    }
+  };
+  await expect.poll(state, { timeout: 60_000, interval: 500 }).toBe('done');
+  expect(await target.zfs('list', '-H', '-o', 'name', 'pool/a@1')).toBe('pool/a@1');
+}
+
+test('one server', async () => {
+  const server = await start(await configOf('one.conf', {}));
+  await makeLocks(server, 1);
+  await expectToWork(server, server);
+}, 120_000);
+
+test('a cluster of three', async () => {
+  const ports = [await freePort(), await freePort(), await freePort()];
+  const servers = await Promise.all(
+    ports.map(async (port, at) => {
+      const places = Object.fromEntries(
+        ports.map((other, index) => [`nats-${index + 1}.example:6222`, `127.0.0.1:${other}`]),
+      );
+      return start(
+        await configOf('cluster.conf', {
+          $SERVER_NAME: `nats-${at + 1}`,
+          '0.0.0.0:6222': `127.0.0.1:${port}`,
+          ...places,
+        }),
+      );
+    }),
+  );
+  const [one, two, three] = servers;
+  if (!one || !two || !three) throw new Error('three servers');
+  await makeLocks(one, 3);
+  await expectToWork(two, three);
+}, 120_000);
+
+test('a hub and a leaf: the locks of a host are where the host is', async () => {
+  const port = await freePort();
+  const hub = await start(
+    await configOf('hub.conf', { $LEAF_NKEY: await keyOf('leaf'), '0.0.0.0:7422': `127.0.0.1:${port}` }),
+  );
+  const seed = await readFile(join(folder, 'leaf.nk'), 'utf8');
+  const leaf = await start(
+    await configOf('leaf.conf', { $LEAF_SEED: seed, $SITE: 'site-a', 'hub.example:7422': `127.0.0.1:${port}` }),
+  );
+  for (const server of [hub, leaf]) await makeLocks(server, 1);
+  await expectToWork(hub, leaf);
+  const revisions = async (server: NatsServer): Promise<number> => {
+    const admin = await useBus(urlOf(server), { env: { NATS_URL: urlOf(server), ...env.admin } });
+    return (await (await new Kvm(jetstream(admin.nc)).open(locksBucket)).status()).streamInfo.state.last_seq;
+  };
+  expect(await revisions(leaf)).toBeGreaterThan(0);
+  expect(await revisions(hub)).toBe(0);
+}, 120_000);
+
+const hasSystemd = execaSync('systemd-analyze', ['--version'], { reject: false }).exitCode === 0;
+test.skipIf(!hasSystemd).each(['sender', 'receiver'])('the unit of the %s', async (service) => {
+  const { all, exitCode } = await execa(
+    'systemd-analyze',
+    ['verify', '--man=no', join(root, `deploy/systemd/zpsend-${service}.service`)],
+    { reject: false, all: true },
+  );
+  expect(all).toBe('');
+  expect(exitCode).toBe(0);
+});
