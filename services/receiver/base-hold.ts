@@ -6,12 +6,6 @@ import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
  */
 export const baseTag = 'zpsend:base';
 
-/**
- * The tag of what a receiver that starts holds besides, since another one was killed before it could. It may be a local snapshot, so it
- * never makes a base hold old; the next arrival releases it.
- */
-export const recoveredTag = 'zpsend:newest';
-
 /** Snapshots of a dataset that somebody holds, by full name. */
 export const heldIn = ({ name, snapshots }: Pick<DatasetEntry, 'name' | 'snapshots'>): string[] =>
   snapshots.filter(({ userrefs }) => userrefs > 0).map((snapshot) => `${name}@${snapshot.name}`);

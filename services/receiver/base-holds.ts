@@ -1,10 +1,9 @@
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import type { Log } from '../host/log.ts';
 import { arrivalOf } from './admission.ts';
-import { baseTag, heldIn, oldBases, recoveredTag } from './base-hold.ts';
+import { baseTag, heldIn, oldBases } from './base-hold.ts';
 
 /** Without another receive into its dataset for so long an arrival is settled, in milliseconds. */
 const quietMs = 2000;
@@ -22,21 +21,11 @@ export interface BaseHolds {
   /** A receive into the dataset has begun. */
   began(dataset: string): void;
   arrived(step: Arrived): void;
-  /**
-   * Holds the newest snapshots below these datasets where a receiver was killed before it could: an older one is held as the
-   * base, and stays so until the next arrival.
-   */
-  recover(places: readonly string[]): Promise<void>;
   /** Settles all at once, and resolves when everything is. */
   flush(): Promise<void>;
 }
 
-export const noBaseHolds: BaseHolds = {
-  began: () => {},
-  arrived: () => {},
-  recover: async () => {},
-  flush: async () => {},
-};
+export const noBaseHolds: BaseHolds = { began: () => {}, arrived: () => {}, flush: async () => {} };
 
 interface Pending {
   snapshot: string;
@@ -69,7 +58,6 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
   /** A dataset has its lane, so that it is settled in the order of its arrivals. */
   const lanes: Promise<void>[] = Array.from({ length: atOnce }, () => Promise.resolve());
   const said = new Set<Code>();
-  let ending = false;
 
   function wait(dataset: string, one: Pending, ms: number): void {
     clearTimeout(one.timer);
@@ -102,10 +90,7 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
     const [entry] = await zfs.list({ dataset });
     const names = entry ? heldIn(entry) : [];
     if (!entry || names.length < 2) return;
-    const holds = await zfs.holds(names);
-    const recovered = holds.filter(({ tag }) => tag === recoveredTag).map(({ snapshot }) => snapshot);
-    if (recovered.length > 0) await zfs.release(recoveredTag, recovered);
-    const based = holds.filter(({ tag }) => tag === baseTag);
+    const based = (await zfs.holds(names)).filter(({ tag }) => tag === baseTag);
     const old = oldBases(entry, new Set(based.map(({ snapshot }) => snapshot)));
     if (old.length === 0) return;
     await zfs.release(
@@ -123,37 +108,7 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
     said.add(code);
   }
 
-  async function recoverBelow(place: string): Promise<void> {
-    const behind = (await zfs.list({ dataset: place, recursive: true })).filter(({ snapshots }) => {
-      const newest = snapshots.at(-1);
-      return newest?.userrefs === 0 && snapshots.some(({ userrefs }) => userrefs > 0);
-    });
-    const older = behind.flatMap(heldIn);
-    if (older.length === 0) return;
-    const tags = new Map<string, Set<string>>();
-    for (const { snapshot, tag } of await zfs.holds(older)) {
-      const known = tags.get(datasetOf(snapshot)) ?? new Set();
-      tags.set(datasetOf(snapshot), known.add(tag));
-    }
-    for (const { name, snapshots } of behind) {
-      const known = tags.get(name);
-      // an arrival that came meanwhile knows better
-      if (ending || !known?.has(baseTag) || known.has(recoveredTag) || pending.has(name) || held.has(name)) continue;
-      const newest = `${name}@${snapshots.at(-1)?.name}`;
-      await zfs.hold(recoveredTag, [newest]).catch((thrown) => refused(name, thrown));
-    }
-  }
-
   return {
-    async recover(places) {
-      for (const place of places) {
-        await recoverBelow(place).catch((thrown) => {
-          const { code, message } = ZpsendError.from(thrown);
-          // it may be made by the first receive
-          if (code !== 'NO_SUCH_DATASET') log.warn(`cannot look for base holds below ${place}: ${code}: ${message}`);
-        });
-      }
-    },
     began(dataset) {
       const one = pending.get(dataset);
       if (one) wait(dataset, one, atLatest(one));
@@ -174,7 +129,6 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
       pending.set(dataset, { snapshot, guid: to.guid, follows, unbroken: true, since, timer });
     },
     async flush() {
-      ending = true;
       for (const dataset of [...pending.keys()]) settle(dataset);
       await Promise.all(lanes);
     },

@@ -5,7 +5,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Log } from '../host/log.ts';
-import { baseTag, recoveredTag } from './base-hold.ts';
+import { baseTag } from './base-hold.ts';
 
 export interface ClearDeps {
   readonly zfs: Zfs;
@@ -96,7 +96,7 @@ export async function rollBack(
   async function holdsOf({ snapshots }: Lost): Promise<{ snapshot: string; tag: string }[]> {
     const held = snapshots.filter(({ userrefs }) => userrefs > 0).map((one) => `${name}@${one.name}`);
     const holds = held.length > 0 ? await zfs.holds(held) : [];
-    const foreign = holds.find(({ tag }) => tag !== baseTag && tag !== recoveredTag);
+    const foreign = holds.find(({ tag }) => tag !== baseTag);
     if (foreign) throw heldBy(foreign, host);
     return holds;
   }

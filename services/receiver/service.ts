@@ -49,7 +49,6 @@ async function begin(context: ServiceContext) {
     },
     receive,
   );
-  void baseHolds.recover([...new Set(receive.allow.map(({ into }) => into))]);
   const digests = serveDigests(context, false);
   const self = { service: 'receiver' as const, instance, pid: process.pid, version };
   const { maxConcurrent: maxConcurrentReceives, bwlimit } = receive;

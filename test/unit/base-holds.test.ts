@@ -1,45 +1,39 @@
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
-import { oldBases, recoveredTag } from '../../services/receiver/base-hold.ts';
+import { oldBases } from '../../services/receiver/base-hold.ts';
 import { openBaseHolds } from '../../services/receiver/base-holds.ts';
 
 /** A dataset t with the snapshots 1 to 9, whose guids are their names; `held` has the base holds. */
-function receiver(held: Set<string>, refuses?: Code, tag = 'zpsend:base') {
+function receiver(held: Set<string>, refuses?: Code) {
   const did: string[] = [];
   const said: string[] = [];
-  const recovered = new Set<string>();
-  const heldWith = (of: string) => (of === recoveredTag ? recovered : held);
   const entry = () => ({
     ...{ name: 't', type: 'filesystem' as const, guid: '1', createtxg: '1', used: 0, referenced: 0, written: 0 },
     encryption: 'off',
     bookmarks: [],
     snapshots: Array.from('123456789', (name) => ({
       ...{ name, guid: name, createtxg: name, used: 0, referenced: 0, written: 0 },
-      userrefs: [held, recovered].filter((names) => names.has(`t@${name}`)).length,
+      userrefs: held.has(`t@${name}`) ? 1 : 0,
     })),
   });
   const holds = openBaseHolds({
     zfs: {
-      async hold(of, names) {
+      async hold(_, names) {
         if (refuses) throw new ZpsendError(refuses, 'no');
         did.push(`hold ${names}`);
-        for (const name of names) heldWith(of).add(name);
+        for (const name of names) held.add(name);
       },
-      async release(of, names) {
+      async release(_, names) {
         did.push(`release ${names}`);
-        for (const name of names) heldWith(of).delete(name);
+        for (const name of names) held.delete(name);
         return { missing: false };
       },
       async list() {
         did.push('list');
         return [entry()];
       },
-      holds: async (names) =>
-        names.flatMap((snapshot) => [
-          ...(held.has(snapshot) ? [{ snapshot, tag }] : []),
-          ...(recovered.has(snapshot) ? [{ snapshot, tag: recoveredTag }] : []),
-        ]),
+      holds: async (names) => names.map((snapshot) => ({ snapshot, tag: 'zpsend:base' })),
     },
     log: pino({ level: 'info' }, { write: (line: string) => void said.push(line) }),
     // only a flush settles
@@ -48,7 +42,7 @@ function receiver(held: Set<string>, refuses?: Code, tag = 'zpsend:base') {
   });
   const arrive = (name: string, from?: string) =>
     holds.arrived({ dataset: 't', to: { name: `s@${name}`, guid: name }, ...(from && { from: { guid: from } }) });
-  return { holds, arrive, did, said, held, recovered };
+  return { holds, arrive, did, said, held };
 }
 
 describe('an arrival', () => {
@@ -108,33 +102,6 @@ describe('an arrival', () => {
     }
     expect(did).toEqual([]);
     expect(said).toHaveLength(1);
-  });
-});
-
-describe('what a killed receiver did not come to', () => {
-  test('is held beside the base, once, and makes that no old one; the next arrival releases both', async () => {
-    const { holds, arrive, did, held, recovered } = receiver(new Set(['t@7']));
-    for (let start = 0; start < 2; start++) await holds.recover(['t']);
-    expect([[...held], [...recovered]]).toEqual([['t@7'], ['t@9']]);
-    expect(did.filter((line) => line.startsWith('hold'))).toHaveLength(1);
-    arrive('9', '8');
-    await holds.flush();
-    expect([[...held], [...recovered]]).toEqual([['t@9'], []]);
-  });
-
-  test.each([
-    ['is held already', ['t@7', 't@9']],
-    ['was never held, and is nobody’s base as far as anyone knows', []],
-  ])('is left alone where it %s', async (_, before) => {
-    const { holds, held, recovered } = receiver(new Set(before));
-    await holds.recover(['t']);
-    expect([[...held], [...recovered]]).toEqual([before, []]);
-  });
-
-  test('is none of it where somebody else holds an older snapshot', async () => {
-    const { holds, recovered } = receiver(new Set(['t@7']), undefined, 'keep');
-    await holds.recover(['t']);
-    expect([...recovered]).toEqual([]);
   });
 });
 
