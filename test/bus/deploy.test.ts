@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +13,7 @@ import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { useBus } from '../support/bus.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { quick } from '../support/fleet.ts';
+import { freePort } from '../support/free-port.ts';
 import { startService } from '../support/service.ts';
 import { makeSimHost } from '../support/sim-host.ts';
 
@@ -45,15 +44,6 @@ beforeAll(async () => {
   await writeFile(join(folder, 'users.conf'), `authorization { users: [\n${users.join('\n')}\n] }\n`);
 });
 afterAll(() => rm(folder, { recursive: true }));
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 let stores = 0;
 /** A file of deploy/nats as it is, but for paths, names and ports of this machine. */

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { useFleet } from '../support/fleet.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** A way to a port that breaks once, when the first bytes of a stream pass, and can be dialled again at once. */
 async function useFragileLink(port: number) {
@@ -25,16 +26,6 @@ async function useFragileLink(port: number) {
   await once(server, 'listening');
   onTestFinished(() => void server.close());
   return { port: (server.address() as AddressInfo).port, breaks: () => breaks };
-}
-
-/** A port that nobody listens on now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 test('I9: what is lost between two servers, while both hosts stay connected, is noticed and sent again', async () => {
