@@ -43,6 +43,17 @@ async function useDiverged() {
   return { ...pair, receiver, sender };
 }
 
+/** A job stands at its `zfs rollback`, which drops only what was written: marked and counted, and not done yet. */
+async function startRollback({ fleet, target, receiver }: Awaited<ReturnType<typeof useDiverged>>) {
+  for (const name of ['x', 'y']) await target.zfs('destroy', `zones/back/test@${name}`);
+  const gate = await useGate(target);
+  const running = await receiver(gate.env);
+  await gate.shut('rollback');
+  await fleet.begin('smos-01', ask('rollback'));
+  await gate.reached('rollback');
+  return { gate, receiver: running };
+}
+
 /** The step that a plan begins with, which rolls back first. */
 async function plannedStep({ fleet }: Pick<Pair, 'fleet'>) {
   const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planReplySchema);
@@ -205,13 +216,9 @@ test('I9: where a rollback stops half way, what is left is shown to whoever asks
 }, 120_000);
 
 test('I5: the command run again while the rollback of its predecessor is under way does not roll back what is written after that', async () => {
-  const { fleet, source, target, receiver, sender } = await useDiverged();
-  for (const name of ['x', 'y']) await target.zfs('destroy', `zones/back/test@${name}`);
-  const gate = await useGate(target);
-  await receiver(gate.env);
-  await gate.shut('rollback');
-  await fleet.begin('smos-01', ask('rollback'));
-  await gate.reached('rollback');
+  const pair = await useDiverged();
+  const { fleet, source, target, sender } = pair;
+  const { gate } = await startRollback(pair);
   await sender.end('SIGKILL');
   await fleet.start('sender', source);
   const again = await fleet.begin('smos-01', ask('rollback'));
@@ -229,12 +236,7 @@ test('I5: the command run again while the rollback of its predecessor is under w
 test('I5, I9: a plan made while a rollback was under way whose receiver then died is not carried out, and the same command again is', async () => {
   const pair = await useDiverged();
   const { fleet, source, target, receiver, sender } = pair;
-  for (const name of ['x', 'y']) await target.zfs('destroy', `zones/back/test@${name}`);
-  const gate = await useGate(target);
-  const dying = await receiver(gate.env);
-  await gate.shut('rollback');
-  await fleet.begin('smos-01', ask('rollback'));
-  await gate.reached('rollback');
+  const { gate, receiver: dying } = await startRollback(pair);
   const late = await plannedStep(pair);
   await Promise.all([sender.end('SIGKILL'), dying.end('SIGKILL')]);
   // the command outlives its receiver
@@ -255,13 +257,9 @@ test('I5, I9: a plan made while a rollback was under way whose receiver then die
 }, 120_000);
 
 test('I9: a job that finds a rollback without an end begins anew, and does it', async () => {
-  const { fleet, source, target, receiver, sender } = await useDiverged();
-  for (const name of ['x', 'y']) await target.zfs('destroy', `zones/back/test@${name}`);
-  const gate = await useGate(target);
-  const dying = await receiver(gate.env);
-  await gate.shut('rollback');
-  await fleet.begin('smos-01', ask('rollback'));
-  await gate.reached('rollback');
+  const pair = await useDiverged();
+  const { fleet, source, target, receiver, sender } = pair;
+  const { gate, receiver: dying } = await startRollback(pair);
   await Promise.all([sender.end('SIGKILL'), dying.end('SIGKILL')]);
   await gate.open('rollback');
   await expect.poll(() => written(target), { timeout: 30_000, interval: 20 }).toBe('0');
