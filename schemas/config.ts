@@ -3,7 +3,7 @@ import { allowedConflictSchema } from './conflict.ts';
 import { bwlimitSchema, datasetSchema, hostSchema, propertyValueSchema } from './names.ts';
 import { maxParallel } from './plan.ts';
 import { propertyPatternSchema, receivablePropertySchema } from './properties.ts';
-import { wireModeSchema } from './transfer.ts';
+import { channelSchema, wireModeSchema } from './transfer.ts';
 
 const allowSchema = z.strictObject({
   /** A source host, or "*" for every host. */
@@ -38,6 +38,21 @@ export const sendConfigSchema = z.strictObject({
   parallel: z.number().int().min(1).max(maxParallel).default(2),
   /** Whether streams are compressed on their way, where the request does not say. */
   wire: wireModeSchema.default('none'),
+  /** By which channel streams go, where the request does not say. */
+  channel: channelSchema.default('direct'),
+  /** What waits for targets that do not answer, in the object store `zfs-streams-<host>`; used when its bucket is made. */
+  store: z
+    .strictObject({
+      /** Bytes that may wait; more waits at the source. */
+      maxBytes: z
+        .number()
+        .int()
+        .min(64 * 1024 * 1024)
+        .default(16 * 1024 ** 3),
+      /** After so many hours what nobody has fetched is dropped, and sent again when its target answers. */
+      maxAgeHours: z.number().min(1).max(8760).default(168),
+    })
+    .prefault({}),
   /** On the source a bookmark of what each target has, so that its snapshots may all be destroyed. */
   bookmarks: z.boolean().default(true),
 });

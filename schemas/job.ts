@@ -37,6 +37,8 @@ export const jobSchema = z.strictObject({
   instance: idSchema,
   request: sendRequestSchema,
   state: z.enum(['planning', 'running', 'waiting', 'done', 'failed']),
+  /** Where its steps are done when they are in the store, and its target fetches them later. */
+  channel: z.literal('store').optional(),
   /** Steps of the plan and how many of them are done. */
   steps: z.number().int().nonnegative(),
   done: z.number().int().nonnegative(),

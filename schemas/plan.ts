@@ -16,7 +16,7 @@ import {
 } from './names.ts';
 import { propertyWishesSchema } from './properties.ts';
 import { streamFlagSchema, streamMarkSchema, streamWishSchema } from './stream.ts';
-import { wireModeSchema } from './transfer.ts';
+import { channelSchema, wireModeSchema } from './transfer.ts';
 
 const maxPatterns = 32;
 export const maxParallel = 16;
@@ -68,6 +68,8 @@ export const sendRequestSchema = z.strictObject({
   conflict: conflictPolicySchema.optional(),
   /** Whether streams are compressed on their way. */
   wire: wireModeSchema.optional(),
+  /** By which channel streams go. */
+  channel: channelSchema.optional(),
   /** Of what arrives, within what the receiver allows. */
   properties: propertyWishesSchema.optional(),
 });

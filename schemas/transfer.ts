@@ -10,6 +10,12 @@ export const wireEncodingSchema = z.enum(['zstd']);
 /** `zstd`: compressed where the receiver can; `auto`: there where it pays too; `none`: as it is. */
 export const wireModeSchema = z.enum(['auto', 'zstd', 'none']);
 
+/**
+ * How a job's streams reach their target: `direct` to the receiver that answers, `store` into the object store, to be fetched later,
+ * `auto` the one where the target answers, and else the other.
+ */
+export const channelSchema = z.enum(['direct', 'store', 'auto']);
+
 /** `zfs.<dst>.recv.start`: one step that wants to come in. */
 export const receiveStartSchema = z.strictObject({
   transfer: idSchema,
@@ -101,6 +107,7 @@ export const receiveStatusSchema = z.strictObject({ host: hostSchema, transfers:
 export const receiveAbortedSchema = z.strictObject({ transfer: idSchema, aborted: z.literal(true) });
 
 export type WireEncoding = z.infer<typeof wireEncodingSchema>;
+export type Channel = z.infer<typeof channelSchema>;
 export type WireMode = z.infer<typeof wireModeSchema>;
 export type ReceiveStart = z.infer<typeof receiveStartSchema>;
 export type ReceiveReady = z.infer<typeof receiveReadySchema>;

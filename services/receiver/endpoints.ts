@@ -18,13 +18,18 @@ import { checkAllowed } from './admission.ts';
 import { checkClearing } from './conflicts.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
 import { checkProperties } from './properties.ts';
-import { beginReceive, type Receive, type ReceiveDeps } from './receive.ts';
+import { beginReceive, type OpenChannel, type Receive, type ReceiveDeps } from './receive.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
 const siblingsMs = 300;
 
 export interface Receiver {
   readonly endpoints: Served[];
+  /**
+   * Begins a receive whose stream comes by another channel than the direct one.
+   * @throws ZpsendError what a request for the same would be refused with
+   */
+  admit(start: ReceiveStart, open: OpenChannel): Receive;
   /** Ends every receive and resolves when their locks are given back. */
   stop(): Promise<void>;
 }
@@ -35,10 +40,15 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
   const running = new Map<string, Receive>();
   let stopping = false;
 
-  function admit(start: ReceiveStart): Promise<ReceiveReady> {
+  function asked(start: ReceiveStart): Promise<ReceiveReady> {
     const same = running.get(start.transfer);
     // asked again because our first answer was lost
     if (same && JSON.stringify(same.start) === JSON.stringify(start)) return same.ready;
+    return admit(start).ready;
+  }
+
+  function admit(start: ReceiveStart, open?: OpenChannel): Receive {
+    const same = running.get(start.transfer);
     checkAllowed(start, host, config);
     checkClearing(start, host, config.allow);
     checkProperties(start, host, config);
@@ -50,10 +60,10 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
         running: running.size,
       });
     }
-    const receive = beginReceive(deps, start);
+    const receive = beginReceive(deps, start, open);
     running.set(start.transfer, receive);
     void receive.over.then(() => running.delete(start.transfer));
-    return receive.ready;
+    return receive;
   }
 
   const status = (transfer: string | undefined) =>
@@ -91,7 +101,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
       subject: subjects.receive(host, 'start'),
       queue: 'receiver',
       request: receiveStartSchema,
-      handle: admit,
+      handle: asked,
     }),
     serve(bus, {
       name: 'recv-status',
@@ -150,6 +160,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
 
   return {
     endpoints,
+    admit,
     async stop() {
       stopping = true;
       const error = new ZpsendError('STREAM_BROKEN', `the receiver on ${host} was stopped`).toBody();

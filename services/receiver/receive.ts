@@ -1,7 +1,8 @@
+import type { ChannelHandlers, ChannelReceiver } from '../../lib/bus/channel.ts';
 import type { Bus } from '../../lib/bus/connect.ts';
 import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
 import type { Pace } from '../../lib/bus/direct/pace.ts';
-import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/direct/receive.ts';
+import { openDirectReceiver } from '../../lib/bus/direct/receive.ts';
 import { publishEvent } from '../../lib/bus/events.ts';
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import type { Locks } from '../../lib/bus/lease/locks.ts';
@@ -43,6 +44,9 @@ export interface ReceiveDeps {
   readonly pace?: Pace | undefined;
 }
 
+/** Opens the channel by which a receive's stream comes; `shared`: together with other receivers of it. */
+export type OpenChannel = (handlers: ChannelHandlers, shared: string | undefined) => ChannelReceiver;
+
 /** One running receive. */
 export interface Receive {
   readonly start: ReceiveStart;
@@ -61,8 +65,15 @@ const beginsWithin = 8;
 /** How long `zfs receive` may take to notice the end of its input before it is killed, in milliseconds. */
 const graceMs = 10_000;
 
-/** Begins one receive: takes the lock, looks, grants credit, and performs what its state machine asks for. */
-export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
+/**
+ * Begins one receive: takes the lock, looks, opens the channel, and performs what its state machine asks for.
+ * @param open the channel, where it is not the direct one
+ */
+export function beginReceive(
+  deps: ReceiveDeps,
+  start: ReceiveStart,
+  open: OpenChannel = directChannel(deps, start),
+): Receive {
   const { zfs, log, host } = deps;
   const ready = Promise.withResolvers<ReceiveReady>();
   const over = Promise.withResolvers<void>();
@@ -71,7 +82,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
   let state: ReceiveState = begin;
   let lease: Lease | undefined;
   let admission: Admission = { parents: [] };
-  let direct: DirectReceiver | undefined;
+  let channel: ChannelReceiver | undefined;
   let child: ZfsProcess | undefined;
   let killer: NodeJS.Timeout | undefined;
   let waiting: NodeJS.Timeout | undefined;
@@ -83,8 +94,8 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     dataset: start.dataset,
     snapshot: start.to.name,
     state: state.phase,
-    received: direct?.received ?? 0,
-    consumed: direct?.consumed ?? 0,
+    received: channel?.received ?? 0,
+    consumed: channel?.consumed ?? 0,
     seconds: (performance.now() - began) / 1000,
   });
   const discards = () => admission.token !== undefined && start.partial === 'discard';
@@ -117,20 +128,11 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     look: () => fed(look(), (error) => ({ type: 'refused', error })),
     grant() {
       const shared = resumable() === undefined ? start.shared : undefined;
-      direct = openDirectReceiver(deps.bulk, {
-        dataSubject: subjects.data(start.source, host, start.transfer),
-        sharedSubject: shared && subjects.shared(start.source, shared),
-        creditSubject: subjects.credit(start.source, start.transfer, host),
-        window: deps.window,
-        silenceMs: deps.silenceMs,
-        pace: deps.pace,
-        onFirstFrame() {
-          clearTimeout(waiting);
-          feed({ type: 'first-frame' });
-        },
-        onEnd: () => feed({ type: 'end' }),
-        onBroken: broken,
-      });
+      const onFirstFrame = (): void => {
+        clearTimeout(waiting);
+        feed({ type: 'first-frame' });
+      };
+      channel = open({ onFirstFrame, onEnd: () => feed({ type: 'end' }), onBroken: broken }, shared);
       waiting = setTimeout(() => broken(notBegun(start, deps.silenceMs * beginsWithin)), deps.silenceMs * beginsWithin);
       ready.resolve({
         transfer: start.transfer,
@@ -161,9 +163,9 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
       ),
     'make-parents': () => fed(makeParents(), (error) => ({ type: 'receive-failed', error })),
     spawn: () => fed(receive(), (error) => ({ type: 'receive-failed', error })),
-    'close-input': () => direct?.finishInput(),
+    'close-input': () => channel?.finishInput(),
     interrupt() {
-      direct?.cutInput();
+      channel?.cutInput();
       child?.stdin.destroy();
       killer = setTimeout(() => {
         child?.kill('SIGTERM');
@@ -176,13 +178,13 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
       deps.arrivals.note(start.dataset, start.to.guid);
       deps.baseHolds.arrived(start);
       log.info(`received ${start.to.name} into ${start.dataset}, telling ${start.source} receive is done`);
-      direct?.done({ guid: start.to.guid });
+      channel?.done({ guid: start.to.guid });
       tell('done');
     },
     'say-failed'() {
       const error = state.error ?? unexplained;
       log.warn(`receive of ${start.to.name} into ${start.dataset} failed: ${error.code}: ${error.message}`);
-      direct?.failed(error);
+      channel?.failed(error);
       tell('failed');
     },
     release() {
@@ -193,7 +195,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
         () => ({ type: 'released' }),
       );
       // last, so that the lock is given back whatever becomes of it
-      direct?.close();
+      channel?.close();
     },
   };
 
@@ -231,7 +233,7 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
       ...(start.origin !== undefined && !resuming && { origin: start.origin }),
       ...receiveProperties(start, admission.type, deps.properties),
     });
-    direct?.attach(wire ? decoderInto(child.stdin, (why) => broken(damaged(start, why))) : child.stdin);
+    channel?.attach(wire ? decoderInto(child.stdin, (why) => broken(damaged(start, why))) : child.stdin);
     tell('started');
     for (const unset of await child.done) log.warn(unset);
     return { type: 'exited' };
@@ -262,9 +264,22 @@ export function beginReceive(deps: ReceiveDeps, start: ReceiveStart): Receive {
     ready: ready.promise,
     over: over.promise,
     get life() {
-      return direct?.heard ?? 0;
+      return channel?.heard ?? 0;
     },
     status,
     abort: broken,
   };
 }
+
+const directChannel =
+  (deps: ReceiveDeps, { source, transfer }: ReceiveStart): OpenChannel =>
+  (handlers, shared) =>
+    openDirectReceiver(deps.bulk, {
+      ...handlers,
+      dataSubject: subjects.data(source, deps.host, transfer),
+      sharedSubject: shared && subjects.shared(source, shared),
+      creditSubject: subjects.credit(source, transfer, deps.host),
+      window: deps.window,
+      silenceMs: deps.silenceMs,
+      pace: deps.pace,
+    });

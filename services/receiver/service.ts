@@ -1,5 +1,6 @@
 import { openPace } from '../../lib/bus/direct/pace.ts';
 import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
+import { storeConnection } from '../../lib/bus/store/connection.ts';
 import { version } from '../../lib/settings/version.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';
@@ -8,6 +9,7 @@ import type { Service, ServiceContext } from '../host/life.ts';
 import { openArrivals } from './arrivals.ts';
 import { noBaseHolds, openBaseHolds } from './base-holds.ts';
 import { serveReceiver } from './endpoints.ts';
+import { receiveStored } from './stored/stored.ts';
 
 /** All receives together stay far below the server's max_pending of 64 MiB, and each has room for a round trip. */
 const windowFor = (maxConcurrent: number): number =>
@@ -35,6 +37,7 @@ async function begin(context: ServiceContext) {
     log.warn('no source host may write here: set receive.allow in the configuration, or ZPSEND_ALLOW=HOST=DATASET');
   }
   const baseHolds = receive.holdNewest ? openBaseHolds({ zfs, log }) : noBaseHolds;
+  const pace = receive.bwlimit === undefined ? undefined : openPace(receive.bwlimit);
   const receiver = serveReceiver(
     {
       ...context,
@@ -45,10 +48,19 @@ async function begin(context: ServiceContext) {
       properties: receive.properties,
       window,
       silenceMs: timing.silenceSeconds * 1000,
-      pace: receive.bwlimit === undefined ? undefined : openPace(receive.bwlimit),
+      pace,
     },
     receive,
   );
+  const store = storeConnection(bus, `zpsend-receiver on ${host} (store)`);
+  const endStored = receiveStored({
+    ...context,
+    store,
+    admit: receiver.admit,
+    allow: receive.allow,
+    silenceMs: timing.silenceSeconds * 1000,
+    pace,
+  });
   const digests = serveDigests(context, false);
   const self = { service: 'receiver' as const, instance, pid: process.pid, version };
   const { maxConcurrent: maxConcurrentReceives, bwlimit } = receive;
@@ -60,7 +72,8 @@ async function begin(context: ServiceContext) {
       ...receiver.endpoints,
     ],
     async stop() {
-      await Promise.all([receiver.stop(), digests.stop()]);
+      await Promise.all([receiver.stop(), digests.stop(), endStored()]);
+      await store.close();
       await baseHolds.flush();
     },
   };

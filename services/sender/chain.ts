@@ -21,10 +21,12 @@ import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
 import type { Replan } from './replanning.ts';
 import { sanctioned } from './sanction.ts';
-import { askForTransfer, type Transfer, type TransferDeps } from './transfer.ts';
+import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
 
 export interface ChainDeps extends TransferDeps {
   readonly log: Log;
+  /** Has a step's transfer settled, by the channel that the job uses. @throws ZpsendError */
+  readonly ask: (deps: TransferDeps, plan: TransferPlan) => Promise<Transfer>;
   /** How long failures in a row are borne, in milliseconds. */
   readonly patienceMs: number;
   /** Jobs to other targets, with which reads are shared. */
@@ -132,7 +134,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     if (!step) return { type: 'ready' };
     const seat = await deps.fan?.meet(step);
     say.asking(step);
-    transfer = await askForTransfer(deps, {
+    transfer = await deps.ask(deps, {
       transfer: order.transferId(),
       job: order.job,
       target: order.to,

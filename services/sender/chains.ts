@@ -1,6 +1,6 @@
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Evidence } from '../../schemas/plan.ts';
+import type { Evidence, Step } from '../../schemas/plan.ts';
 import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
 import type { Cursors } from './cursors.ts';
 import { holdTag } from './holds.ts';
@@ -20,6 +20,7 @@ export interface ChainsOrder {
   readonly replan: Replan;
   readonly cursors: Cursors;
   readonly say: Narrator;
+  readonly arrived: (step: Step) => void;
   /** The first failure among all chains, by dataset. */
   readonly failed: (dataset: string, error: ErrorBody, evidence: Evidence | undefined) => void;
 }
@@ -76,6 +77,7 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
         break;
       case 'arrived':
         progress.arrived(chain, news.step, news.sent);
+        order.arrived(news.step);
         act(schedule.arrived(chain, news.step.to.guid));
         break;
       case 'ended': {

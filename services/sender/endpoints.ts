@@ -25,7 +25,7 @@ import { leftoversReply, mend } from '../host/leftovers.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
-import { makePlans } from './planning.ts';
+import { route } from './route.ts';
 import { withSizes } from './sizes.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
@@ -37,6 +37,8 @@ const plansAtOnce = 4;
 
 export interface Sender {
   readonly endpoints: Served[];
+  /** The jobs that run on any instance of this host; undefined where nobody can say. */
+  livingJobs(): Promise<Set<string> | undefined>;
   /** Aborts every job and resolves when their holds are released. */
   stop(): Promise<void>;
 }
@@ -68,7 +70,8 @@ export function serveSender(options: SenderOptions): Sender {
   }
 
   async function* planFor(request: SendRequest): AsyncGenerator<PlanReply> {
-    const { plans } = await makePlans(options, request);
+    const signal = new AbortController().signal;
+    const { plans } = (await route(options, request, request.channel ?? options.channel, signal)).planned;
     for await (const plan of inParts(isRefusal(plans) ? plans : composed(plans))) {
       yield { source: host, target: request.to.host, plan };
     }
@@ -164,6 +167,7 @@ export function serveSender(options: SenderOptions): Sender {
 
   return {
     endpoints,
+    livingJobs,
     stop: jobs.stop,
   };
 }

@@ -5,29 +5,31 @@ import { composed } from '../../lib/plan/compose.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
-import type { Evidence, Note, SendRequest } from '../../schemas/plan.ts';
-import type { WireMode } from '../../schemas/transfer.ts';
+import type { Evidence, Note, SendRequest, Step } from '../../schemas/plan.ts';
+import type { Channel, WireMode } from '../../schemas/transfer.ts';
 import type { ChainDeps } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
-import { noCursors, openCursors } from './cursors.ts';
 import { sweepHolds } from './holds.ts';
 import { narrator } from './narration.ts';
 import { patiently } from './patience.ts';
-import { makePlans, type Planned } from './planning.ts';
+import type { Planned } from './planning.ts';
 import { type Progress, progressOf } from './progress.ts';
 import { replanner } from './replanning.ts';
+import { route } from './route.ts';
 import { estimateLarge } from './sizes.ts';
+import type { StoredWayDeps } from './stored/way.ts';
 import { type Failure, failureOf, stateOf } from './verdict.ts';
+import type { Way } from './way.ts';
 import { openJobWire } from './wire.ts';
 
-export interface JobDeps extends ChainDeps {
+export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoredWayDeps {
   readonly instance: string;
   /** Datasets of a package at once, where the request does not say. */
   readonly parallel: number;
   /** How streams go over the wire, where the request does not say. */
   readonly wireMode: WireMode;
-  /** Keep a bookmark of what each target has. */
-  readonly bookmarks: boolean;
+  /** By which channel streams go, where the request does not say. */
+  readonly channel: Channel;
   /** Which jobs run anywhere on this host: what a dead one left held may be released. Undefined where that is not clear. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
 }
@@ -60,9 +62,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const stop = new AbortController();
   const say = narrator(deps.log, request);
   const wire = openJobWire(request.wire ?? deps.wireMode);
-  const cursors = deps.bookmarks
-    ? openCursors({ zfs, log: deps.log, to: request.to.host, signal: stop.signal })
-    : noCursors;
+  let way: Way | undefined;
   let progress: Progress = progressOf([]);
   let chains: RunningChains | undefined;
   /** What the planning waits for. */
@@ -70,6 +70,9 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   let aborted: ErrorBody | undefined;
   let first: Failure | undefined;
   let notes: readonly Note[] = [];
+  /** The plan that was made last, and the steps that have arrived. */
+  let seen: Planned | undefined;
+  const arrived: Step[] = [];
   /** What an ended job is remembered by: its plan, which may have many thousands of steps, is let go. */
   let last: Job | undefined;
 
@@ -88,6 +91,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       instance: deps.instance,
       request,
       state,
+      ...(way?.channel === 'store' && { channel: way.channel }),
       ...sums,
       ...(withList && notes.length > 0 && { notes: notes.slice(0, mostNotes) }),
       ...('to' in current && { current }),
@@ -102,18 +106,24 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const status = (): Job => last ?? describe(undefined, true);
   const tell = (what: EventWhat) => publishEvent(deps.bus, subjects.event(host, 'job', what), status());
 
-  async function make(): Promise<Planned> {
-    const made = await makePlans(deps, request);
-    say.listed(made.source, made.target);
-    return made;
+  async function along(): Promise<{ way: Way; planned: Planned }> {
+    if (way) return { way, planned: await way.plan() };
+    return route(deps, request, request.channel ?? deps.channel, stop.signal);
+  }
+  async function make(): Promise<Planned & { way: Way }> {
+    const made = await along();
+    way = made.way;
+    seen = made.planned;
+    say.listed(seen.source, seen.target);
+    return { ...seen, way };
   }
 
   let swept = false;
-  async function begin(): Promise<Planned> {
+  async function begin(): Promise<Planned & { way: Way }> {
     const made = await make();
     if (!swept) {
       // what a killed job held is protected by its holds until here
-      const settled = await cursors.ensure(made);
+      const settled = await made.way.cursors.ensure(made);
       await sweepHolds(deps, {
         to: request.to.host,
         source: made.source,
@@ -127,7 +137,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   }
 
   async function run(): Promise<Outcome> {
-    const { plans } = await patiently(begin, {
+    const { plans, way } = await patiently(begin, {
       ms: deps.patienceMs,
       signal: stop.signal,
       waits(error) {
@@ -148,7 +158,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     if (refused?.refusal) first = { dataset: refused.dataset, ...refused.refusal };
     const pace = request.bwlimit === undefined ? undefined : openPace(request.bwlimit);
     chains = runChains(
-      { ...deps, pace, wire, properties: request.properties },
+      { ...deps, ask: way.ask, pace, wire, properties: request.properties },
       {
         job: id,
         to: request.to.host,
@@ -156,7 +166,8 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
         parallel: request.parallel ?? deps.parallel,
         progress,
         replan: replanner(host, make),
-        cursors,
+        cursors: way.cursors,
+        arrived: (step) => void arrived.push(step),
         say,
         failed: (dataset, error, evidence) => {
           first ??= { dataset, error, evidence };
@@ -165,6 +176,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     );
     void estimateLarge(zfs, datasets, progress);
     await chains.over;
+    if (seen) await way.arrived(seen, arrived);
     if (!first) return {};
     return aborted ? { error: aborted } : failureOf(progress, first);
   }

@@ -1,6 +1,6 @@
+import type { ChannelSender } from '../../lib/bus/channel.ts';
 import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
 import { pour } from '../../lib/bus/direct/pour.ts';
-import type { DirectSender } from '../../lib/bus/direct/send.ts';
 import { type Encoded, encode } from '../../lib/wire/encode.ts';
 import type { StreamRequest } from '../../lib/zfs/argv.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
@@ -17,7 +17,7 @@ export interface ReadOrder {
   readonly stream: StreamRequest | { readonly token: string };
   /** Where it is published. */
   readonly subject: string;
-  readonly receivers: readonly DirectSender[];
+  readonly receivers: readonly ChannelSender[];
   /** How it is compressed; all receivers have to take that. */
   readonly wire: WireMode;
 }

@@ -1,8 +1,11 @@
+import { storeConnection } from '../../lib/bus/store/connection.ts';
 import { version } from '../../lib/settings/version.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
 import { serveSender } from './endpoints.ts';
+import { keepStore } from './stored/keeper.ts';
+import { ownStore } from './stored/store.ts';
 
 /** Jobs at once; each is at most one `zfs send` for each of the datasets that it sends at once. */
 const maxJobs = 64;
@@ -10,8 +13,13 @@ const maxJobs = 64;
 const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const { settings, host, instance, log, bus, zfs } = context;
   const { timing, send } = settings.config;
+  const connection = storeConnection(bus, `zpsend-sender on ${host} (store)`);
+  const bounds = { maxBytes: send.store.maxBytes, maxAgeSeconds: send.store.maxAgeHours * 3600 };
+  const store = ownStore({ host, bus, connection, bounds, log });
   const sender = serveSender({
     ...context,
+    store,
+    channel: send.channel,
     silenceMs: timing.silenceSeconds * 1000,
     patienceMs: timing.patienceSeconds * 1000,
     parallel: send.parallel,
@@ -21,6 +29,8 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     private: isPrivate,
   });
   const digests = serveDigests(context, isPrivate);
+  // what a command starts for itself ends with it, and leaves that to the service
+  const forget = isPrivate ? async () => {} : keepStore({ host, zfs, log, store, livingJobs: sender.livingJobs });
   const self = { service: 'sender' as const, instance, pid: process.pid, version };
   return {
     endpoints: [
@@ -28,7 +38,10 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
       ...digests.endpoints,
       ...sender.endpoints,
     ],
-    stop: async () => void (await Promise.all([sender.stop(), digests.stop()])),
+    async stop() {
+      await Promise.all([sender.stop(), digests.stop(), forget()]);
+      await connection.close();
+    },
   };
 };
 

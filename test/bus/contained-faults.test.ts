@@ -64,7 +64,7 @@ test('a chain whose end cannot be told ends alone', async () => {
   const deps = await useHost('smos-01');
   const told = Promise.withResolvers<void>();
   const chain = startChain(
-    { ...deps, patienceMs: 1000 },
+    { ...deps, ask: () => Promise.reject(new Error('nothing to ask for')), patienceMs: 1000 },
     {
       job: 'jobjobjob1',
       to: 'smos-00',

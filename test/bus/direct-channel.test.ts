@@ -5,9 +5,10 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type BulkConnection, openBulk } from '../../lib/bus/direct/bulk-connection.ts';
 import { controlFrame, headerBytes, readHeader, writeHeader } from '../../lib/bus/direct/frame.ts';
 import type { Pace } from '../../lib/bus/direct/pace.ts';
+import type { ChannelSender } from '../../lib/bus/channel.ts';
 import { pour } from '../../lib/bus/direct/pour.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/direct/receive.ts';
-import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
+import { openDirectSender } from '../../lib/bus/direct/send.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 
@@ -74,7 +75,7 @@ async function receiver(sink?: Writable, connection?: BulkConnection, pace?: Pac
   return seen;
 }
 
-interface PumpingSender extends DirectSender {
+interface PumpingSender extends ChannelSender {
   /** Pours a stream into this one alone. */
   pump(source: Readable): Promise<void>;
 }

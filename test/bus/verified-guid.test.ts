@@ -7,7 +7,7 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { receiveStartSchema } from '../../schemas/transfer.ts';
-import { askForTransfer } from '../../services/sender/transfer.ts';
+import { askForTransfer } from '../../services/sender/ask.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 

@@ -1,35 +1,14 @@
 import type { Readable } from 'node:stream';
-import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { Outlet } from '../channel.ts';
 import type { BulkConnection } from './bulk-connection.ts';
 import { dataPublications } from './outbound.ts';
-import type { Pace } from './pace.ts';
 import { pump } from './pump.ts';
 import { type ByteSource, sourceOf } from './source.ts';
 import { openStragglers } from './stragglers.ts';
 
-/** One receiver of a stream, as far as it matters to whoever pours it out. */
-export interface Outlet {
-  /** Bytes that may be sent now. */
-  readonly room: number;
-  /** How fast it may go there. */
-  readonly pace: Pace | undefined;
-  /** How long its `zfs receive` has waited for bytes, in milliseconds, as far as it has told. */
-  readonly idleMs: number;
-  /** Why nothing more goes there. */
-  readonly over: ErrorBody | undefined;
-  /** So many bytes were handed to the connection; and so many of them were written. */
-  take(bytes: number): void;
-  flushed(bytes: number): void;
-  /** The connection did not take them. */
-  lost(): void;
-  /** It held the others up for too long, and gets nothing more. */
-  leaveBehind(): void;
-  /** Tells when there may be more room, or none for good. The function returned ends it. */
-  onChange(advance: () => void): () => void;
-}
-
 export interface Spout {
-  /** Where the bytes are published, once for all outlets. */
+  /** Where the bytes are published, once for all outlets that do not take them themselves. */
   readonly subject: string;
   readonly outlets: readonly Outlet[];
 }
@@ -58,11 +37,16 @@ export async function pour(bulk: BulkConnection, spout: Spout, source: ByteSourc
       room: () => least(living().map(({ room, pace }) => Math.min(room, pace?.room() ?? room))),
       send(bytes, flushed) {
         const to = living();
-        const parts = dataPublications(subject, offset, bytes);
+        const parts = to.some(({ keep }) => !keep) ? dataPublications(subject, offset, bytes) : [];
         offset += bytes.length;
         for (const outlet of to) {
           outlet.take(bytes.length);
+          outlet.keep?.(bytes);
           outlet.pace?.take(bytes.length);
+        }
+        if (parts.length === 0) {
+          flushed();
+          return;
         }
         const written = bulk.write(parts, () => {
           flushed();

@@ -1,6 +1,6 @@
-import type { Writable } from 'node:stream';
-import { type ErrorBody, errorBodySchema, ZpsendError } from '../../../schemas/errors.ts';
+import { errorBodySchema, ZpsendError } from '../../../schemas/errors.ts';
 import type { CreditMessage } from '../../../schemas/transfer.ts';
+import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
 import type { BulkConnection } from './bulk-connection.ts';
 import type { FrameHeader } from './frame.ts';
 import { openFrames } from './frames.ts';
@@ -9,7 +9,7 @@ import type { Pace } from './pace.ts';
 import { openPulse } from './pulse.ts';
 import { openReceiveWindow, type Violation } from './window.ts';
 
-export interface DirectReceiverOptions {
+export interface DirectReceiverOptions extends ChannelHandlers {
   readonly dataSubject: string;
   /** Where the stream may come besides, together with others' that read along. */
   readonly sharedSubject?: string | undefined;
@@ -20,34 +20,12 @@ export interface DirectReceiverOptions {
   readonly silenceMs: number;
   /** How fast credit may be granted; as fast as `zfs receive` takes the stream without. */
   readonly pace?: Pace | undefined;
-  /** The stream has begun; pings alone do not begin it. Called once. */
-  onFirstFrame(): void;
-  /** All `total` bytes of the stream have arrived, and the sender's `zfs send` exited 0 (I7). Called once. */
-  onEnd(total: number): void;
-  /** The sender's abort, a frame that breaks the rules, silence, a lost connection. Called at most once, not after onEnd unless frames follow it. */
-  onBroken(error: ErrorBody): void;
 }
 
 /** The receiver's end of the direct channel. */
-export interface DirectReceiver {
-  /** Bytes that arrived, and bytes that `zfs receive` took. */
-  readonly received: number;
-  readonly consumed: number;
-  /** Grows with every frame of the sender. */
-  readonly heard: number;
+export interface DirectReceiver extends ChannelReceiver {
   /** Frames that carried another subject, or headers; they are not looked at. */
   readonly foreign: number;
-  /** Hands what came, and what comes, to `zfs receive`. */
-  attach(stdin: Writable): void;
-  /** Closes `zfs receive`'s input behind the last byte. */
-  finishInput(): void;
-  /** Hands nothing more to `zfs receive`. */
-  cutInput(): void;
-  /** The final word: the snapshot is there. */
-  done(result: { guid: string }): void;
-  /** The final word: it is not. */
-  failed(error: ErrorBody): void;
-  close(): void;
 }
 
 const broke: Record<Violation, string> = {

@@ -1,10 +1,10 @@
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { type CreditFinal, creditMessageSchema } from '../../../schemas/transfer.ts';
+import type { ChannelSender } from '../channel.ts';
 import type { BulkConnection } from './bulk-connection.ts';
 import { controlFrame } from './frame.ts';
 import { publication } from './outbound.ts';
 import type { Pace } from './pace.ts';
-import type { Outlet } from './pour.ts';
 import { openPulse } from './pulse.ts';
 import { openSendWindow } from './window.ts';
 
@@ -19,22 +19,6 @@ export interface DirectSenderOptions {
   readonly pace?: Pace | undefined;
 }
 
-/** The sender's end of the direct channel, to one receiver; the stream itself is poured into it, and into others at once. */
-export interface DirectSender extends Outlet {
-  /** Bytes sent, and bytes that the receiver is known to have handed to `zfs receive`. */
-  readonly sent: number;
-  readonly consumed: number;
-  /** From here on the stream comes on a subject that it shares with others; what is for this receiver alone stays on its own. */
-  share(subject: string): void;
-  /** "That was all of it": only after `zfs send` exited 0 (I7). Does nothing when the transfer has failed. */
-  end(): void;
-  /** Tells the receiver why there will be no end, and settles `final` with it. */
-  abort(error: ErrorBody): void;
-  /** The receiver's final word; or what went wrong on the way, as a failure. Never rejects. */
-  readonly final: Promise<CreditFinal>;
-  close(): void;
-}
-
 /** A sender that has nothing to send speaks after so many milliseconds: well within the silence that any receiver bears. */
 const quietMs = 400;
 /** How soon a receiver that has not answered yet is asked again, in milliseconds; doubled every time. */
@@ -44,7 +28,7 @@ const firstKnockMs = 20;
  * Opens the sender's end. Data waits for the receiver's first credit, which answers our pings: on the way through a cluster
  * the receiver's subscription may still be behind its answer to `recv.start`, and what is published before it is lost.
  */
-export function openDirectSender(bulk: BulkConnection, options: DirectSenderOptions): DirectSender {
+export function openDirectSender(bulk: BulkConnection, options: DirectSenderOptions): ChannelSender {
   const { dataSubject, silenceMs } = options;
   const window = openSendWindow(options.window);
   const final = Promise.withResolvers<CreditFinal>();
@@ -121,7 +105,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   }
   knock(firstKnockMs);
 
-  const direct: DirectSender = {
+  const direct: ChannelSender = {
     get sent() {
       return window.sent;
     },

@@ -1,4 +1,4 @@
-import type { DirectSender } from '../../../lib/bus/direct/send.ts';
+import type { ChannelSender } from '../../../lib/bus/channel.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { WireMode } from '../../../schemas/transfer.ts';
@@ -7,7 +7,7 @@ import { streamOf } from '../stream.ts';
 
 /** A receiver that is ready for a shared read, and what its job wants of it. */
 export interface Guest {
-  readonly receiver: DirectSender;
+  readonly receiver: ChannelSender;
   /** How it takes the stream over the wire. */
   readonly wire: WireMode;
 }

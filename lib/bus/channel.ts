@@ -1,0 +1,78 @@
+import type { Writable } from 'node:stream';
+import type { ErrorBody } from '../../schemas/errors.ts';
+import type { CreditFinal } from '../../schemas/transfer.ts';
+import type { Pace } from './direct/pace.ts';
+
+/**
+ * A data channel, from its two ends: the direct one (`direct/`), or the object store (`store/`). Sender and receiver do not know which
+ * one they use.
+ */
+
+/** One receiver of a stream, as far as it matters to whoever pours it out. */
+export interface Outlet {
+  /** Bytes that may be sent now. */
+  readonly room: number;
+  /** How fast it may go there. */
+  readonly pace: Pace | undefined;
+  /** How long its `zfs receive` has waited for bytes, in milliseconds, as far as it has told. */
+  readonly idleMs: number;
+  /** Why nothing more goes there. */
+  readonly over: ErrorBody | undefined;
+  /** So many bytes were handed to the connection; and so many of them were written. */
+  take(bytes: number): void;
+  flushed(bytes: number): void;
+  /** Takes the bytes themselves before it returns, instead of what is published. */
+  keep?(bytes: Buffer): void;
+  /** The connection did not take them. */
+  lost(): void;
+  /** It held the others up for too long, and gets nothing more. */
+  leaveBehind(): void;
+  /** Tells when there may be more room, or none for good. The function returned ends it. */
+  onChange(advance: () => void): () => void;
+}
+
+/** The sender's end of a channel, to one receiver; the stream itself is poured into it, and into others at once. */
+export interface ChannelSender extends Outlet {
+  /** Bytes sent, and bytes that the receiver is known to have handed to `zfs receive`. */
+  readonly sent: number;
+  readonly consumed: number;
+  /** From here on the stream comes on a subject that it shares with others; what is for this receiver alone stays on its own. */
+  share(subject: string): void;
+  /** "That was all of it": only after `zfs send` exited 0 (I7). Does nothing when the transfer has failed. */
+  end(): void;
+  /** Tells the receiver why there will be no end, and settles `final` with it. */
+  abort(error: ErrorBody): void;
+  /** The receiver's final word; or what went wrong on the way, as a failure. Never rejects. */
+  readonly final: Promise<CreditFinal>;
+  close(): void;
+}
+
+/** What a receiver's end tells. Never before it has been returned by whatever opens it. */
+export interface ChannelHandlers {
+  /** The stream has begun. Called once. */
+  onFirstFrame(): void;
+  /** All `total` bytes of the stream have arrived, and the sender's `zfs send` exited 0 (I7). Called once. */
+  onEnd(total: number): void;
+  /** The sender's abort, what breaks the channel's rules, silence, a lost connection. Called at most once. */
+  onBroken(error: ErrorBody): void;
+}
+
+/** The receiver's end of a channel. */
+export interface ChannelReceiver {
+  /** Bytes that arrived, and bytes that `zfs receive` took. */
+  readonly received: number;
+  readonly consumed: number;
+  /** Grows as long as the other end is alive. */
+  readonly heard: number;
+  /** Hands what came, and what comes, to `zfs receive`. */
+  attach(stdin: Writable): void;
+  /** Closes `zfs receive`'s input behind the last byte. */
+  finishInput(): void;
+  /** Hands nothing more to `zfs receive`. */
+  cutInput(): void;
+  /** The final word: the snapshot is there. */
+  done(result: { guid: string }): void;
+  /** The final word: it is not. */
+  failed(error: ErrorBody): void;
+  close(): void;
+}

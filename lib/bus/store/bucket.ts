@@ -1,0 +1,213 @@
+import { JetStreamApiError, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { type ObjectStore, Objm, StorageType, setSha256Backend } from '@nats-io/obj';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { streamsBucket } from '../subjects.ts';
+
+// the library's own, in JavaScript, is four times slower
+setSha256Backend('native');
+
+/** An object as the bucket lists it. `nuid` is another one every time it is put. */
+export interface StoredObject {
+  readonly name: string;
+  readonly bytes: number;
+  readonly digest: string;
+  readonly nuid: string;
+}
+
+/** The streams that one source host keeps: object store `zfs-streams-<source>`. Every failure is a ZpsendError. */
+export interface StreamsBucket {
+  readonly source: string;
+  /** @throws ZpsendError NO_SPACE when the bucket is full, which it may not stay */
+  put(name: string, bytes: Buffer, description: string): Promise<StoredObject>;
+  /**
+   * A whole object, held in memory; undefined where there is none.
+   * @param most bytes; @throws ZpsendError STREAM_BROKEN for one that is larger, or is not what its digest says
+   */
+  get(name: string, most: number): Promise<{ readonly object: StoredObject; readonly bytes: Buffer } | undefined>;
+  /** All objects, in the order in which they were put. */
+  list(): Promise<StoredObject[]>;
+  /** Removes an object with all that tells of it. One that is not there is no error. */
+  remove(name: string): Promise<void>;
+  /** Changes with everything that is put or removed; undefined where there is no bucket. */
+  mark(): Promise<string | undefined>;
+}
+
+export interface BucketBounds {
+  readonly maxBytes: number;
+  /** After this many seconds an object goes, whoever waits for it. */
+  readonly maxAgeSeconds: number;
+}
+
+/** Bytes in one message: below max_payload's default, and large enough that acknowledgements do not matter. */
+const chunkBytes = 512 * 1024;
+/** No answer from JetStream, or no next piece of an object, for so many milliseconds is a failure. */
+const patientMs = 10_000;
+
+const full = new Set([10077, 10047, 10023]);
+const isGone = (thrown: unknown): boolean =>
+  (thrown instanceof JetStreamApiError && thrown.code === 10059) ||
+  (thrown instanceof Error && thrown.message === 'object store not found');
+
+/** What JetStream and its client throw, as one coded error. */
+function translate(thrown: unknown, what: string): ZpsendError {
+  if (thrown instanceof ZpsendError) return thrown;
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  if (thrown instanceof JetStreamApiError && full.has(thrown.code)) {
+    return new ZpsendError('NO_SPACE', `${what}: ${reason}`, { full: true });
+  }
+  if (isGone(thrown)) return new ZpsendError('UNREACHABLE', `${what}: the bucket is not there`, { gone: true });
+  if (thrown instanceof Error && thrown.name === 'JetStreamNotEnabled') {
+    return new ZpsendError('UNSUPPORTED', `${what}: JetStream is not enabled on the NATS server, and streams are stored there`);
+  }
+  if (/corrupt object|unable to parse digest/.test(reason)) {
+    return new ZpsendError('STREAM_BROKEN', `${what}: ${reason.split('\n')[0]}`);
+  }
+  if (/permissions violation/i.test(reason)) return new ZpsendError('NOT_ALLOWED', `${what}: ${reason}`);
+  return new ZpsendError('UNREACHABLE', `${what}: ${reason}`);
+}
+
+/** The work, or a failure when it takes longer than anything that answers would. */
+async function inTime<T>(work: Promise<T>, what: string, ms = patientMs): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new ZpsendError('TIMEOUT', `${what}: no answer from JetStream within ${ms / 1000} s`)),
+      ms,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const asStored = (info: { name: string; size: number; digest: string; nuid: string }): StoredObject => ({
+  name: info.name,
+  bytes: info.size,
+  digest: info.digest,
+  nuid: info.nuid,
+});
+
+/** Reads an object to its end. The library's stream neither ends nor fails when the bucket is lost under it, hence the watch. */
+async function collect(data: ReadableStream<Uint8Array>, size: number, what: string): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  const reader = data.getReader();
+  let had = 0;
+  try {
+    for (;;) {
+      const { done, value } = await inTime(reader.read(), what);
+      if (done) break;
+      if (had + value.length > size) throw new ZpsendError('STREAM_BROKEN', `${what}: it is larger than it says`);
+      bytes.set(value, had);
+      had += value.length;
+    }
+  } catch (thrown) {
+    reader.cancel().catch(() => {});
+    throw thrown;
+  }
+  if (had < size) throw new ZpsendError('STREAM_BROKEN', `${what}: ${size - had} bytes of it are missing`);
+  return bytes;
+}
+
+function bucketOf(source: string, store: ObjectStore, jsm: JetStreamManager): StreamsBucket {
+  const bucket = streamsBucket(source);
+  const stream = `OBJ_${bucket}`;
+  const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (thrown) {
+      throw translate(thrown, `${what} ${bucket}`);
+    }
+  };
+  return {
+    source,
+    put: (name, bytes, description) =>
+      attempt(`storing ${name} in`, async () => {
+        const meta = { name, description, options: { max_chunk_size: chunkBytes } };
+        return asStored(await store.putBlob(meta, bytes, { timeout: patientMs }));
+      }),
+    get: (name, most) =>
+      attempt(`reading ${name} from`, async () => {
+        const found = await inTime(store.get(name), name);
+        if (!found) return undefined;
+        // what it fails with comes by the stream too
+        found.error.catch(() => {});
+        const object = asStored(found.info);
+        if (object.bytes > most) {
+          found.data.cancel().catch(() => {});
+          throw new ZpsendError('STREAM_BROKEN', `${name} has ${object.bytes} bytes, and may have ${most}`);
+        }
+        return { object, bytes: await collect(found.data, object.bytes, name) };
+      }),
+    list: () =>
+      attempt('listing', async () => {
+        const all = await inTime(store.list(), bucket, 3 * patientMs);
+        // the stream's own order
+        return all.map(asStored);
+      }),
+    remove: (name) =>
+      attempt(`removing ${name} from`, async () => {
+        await inTime(store.delete(name), name);
+        // what is left says that it was deleted, and would do so for ever
+        const filter = `$O.${bucket}.M.${Buffer.from(name).toString('base64url')}`;
+        await jsm.streams.purge(stream, { filter: padded(filter) });
+      }),
+    async mark() {
+      try {
+        const { state, created } = await inTime(jsm.streams.info(stream), bucket);
+        return [created, state.last_seq, state.messages].join(' ');
+      } catch (thrown) {
+        if (isGone(thrown)) return undefined;
+        throw translate(thrown, `looking at ${bucket}`);
+      }
+    },
+  };
+}
+
+/** base64url with its padding, as the object store has it (ADR-20). */
+const padded = (subject: string): string => {
+  const last = subject.length - subject.lastIndexOf('.') - 1;
+  return subject + '='.repeat((4 - (last % 4)) % 4);
+};
+
+/** A source's streams, for one who reads them; need not be there. */
+export async function openStreams(nc: NatsConnection, source: string): Promise<StreamsBucket> {
+  try {
+    const js = jetstream(nc, { timeout: patientMs });
+    const jsm = await jetstreamManager(nc, { timeout: patientMs, checkAPI: false });
+    return bucketOf(source, await new Objm(js).open(streamsBucket(source), false), jsm);
+  } catch (thrown) {
+    throw translate(thrown, `opening ${streamsBucket(source)}`);
+  }
+}
+
+/** JetStream reserves what a bucket may hold, and has not that much (10047), or its account may not (10002). */
+const isTooMuch = (thrown: unknown): boolean =>
+  thrown instanceof JetStreamApiError && [10047, 10002].includes(thrown.code);
+/** A smaller bucket is of no use, in bytes. */
+const leastBytes = 64 * 1024 * 1024;
+
+/**
+ * Makes the bucket of a source's own streams; where JetStream has no room for one of that size, half of it, or half of that. One
+ * that was made meanwhile is as good.
+ * @returns the bytes that it may hold
+ */
+export async function makeStreams(nc: NatsConnection, source: string, bounds: BucketBounds): Promise<number> {
+  const buckets = new Objm(jetstream(nc, { timeout: patientMs }));
+  for (let bytes = bounds.maxBytes; ; bytes = Math.floor(bytes / 2)) {
+    try {
+      const made = await buckets.create(streamsBucket(source), {
+        description: `zpsend: streams of ${source} that wait for their targets`,
+        storage: StorageType.File,
+        max_bytes: bytes,
+        // nanoseconds here, though KV has milliseconds
+        ttl: bounds.maxAgeSeconds * 1e9,
+      });
+      return (await made.status()).streamInfo.config.max_bytes;
+    } catch (thrown) {
+      if (!isTooMuch(thrown) || bytes / 2 < leastBytes) throw translate(thrown, `making ${streamsBucket(source)}`);
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ZpsendError } from '../../../schemas/errors.ts';
+
+export interface StorePatience {
+  /** How long failures are borne from the first one on, in milliseconds. */
+  readonly ms: number;
+  readonly signal: AbortSignal;
+  /** Told when the bucket is full, once. */
+  readonly onFull?: (() => void) | undefined;
+}
+
+const everyMs = 500;
+
+const isFull = ({ code, details }: ZpsendError): boolean => code === 'NO_SPACE' && details?.full === true;
+
+/** A lost bucket does not come back by waiting; a full one is emptied, and a server that is away elects another. */
+const mayPass = (error: ZpsendError): boolean =>
+  isFull(error) || (['UNREACHABLE', 'TIMEOUT'].includes(error.code) && error.details?.gone !== true);
+
+/**
+ * Tries again what the store refuses or does not answer, as long as that may pass.
+ * @throws ZpsendError the last failure; ABORTED when the signal says so
+ */
+export async function withPatience<T>(work: () => Promise<T>, { ms, signal, onFull }: StorePatience): Promise<T> {
+  let since: number | undefined;
+  let told = false;
+  for (;;) {
+    if (signal.aborted) throw new ZpsendError('ABORTED', 'the transfer through the store was ended');
+    try {
+      return await work();
+    } catch (thrown) {
+      const error = ZpsendError.from(thrown);
+      since ??= performance.now();
+      if (!mayPass(error) || performance.now() - since > ms) throw error;
+      if (isFull(error) && !told) onFull?.();
+      told ||= isFull(error);
+    }
+    await sleep(everyMs, undefined, { signal }).catch(() => {});
+  }
+}

@@ -1,0 +1,144 @@
+import type { Writable } from 'node:stream';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import type { Manifest } from '../../../schemas/stored.ts';
+import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
+import type { Pace } from '../direct/pace.ts';
+import { storedName } from '../subjects.ts';
+import type { StreamsBucket } from './bucket.ts';
+import { withPatience } from './patience.ts';
+
+export interface StoredStreamOptions extends ChannelHandlers {
+  /** How long a store that does not answer is waited for, in milliseconds. */
+  readonly patienceMs: number;
+  readonly pace?: Pace | undefined;
+}
+
+/** The receiver's end of the store channel. */
+export interface StoredStream extends ChannelReceiver {
+  /** The final word: undefined for done, else why not. */
+  readonly outcome: Promise<ErrorBody | undefined>;
+}
+
+/** A piece of a segment is written at once; with a pace, as much of it as may go. */
+const pieceBytes = 1024 * 1024;
+
+/**
+ * Begins to fetch a stored stream, a segment ahead of what is written. Each is checked against the manifest before a byte of it
+ * is handed on: that it is there, whole, and the very one that belongs there. Two are held in memory (I8).
+ */
+export function openStoredStream(
+  bucket: StreamsBucket,
+  manifest: Manifest,
+  options: StoredStreamOptions,
+): StoredStream {
+  const { id, digests, segment, bytes: total } = manifest;
+  const { pace } = options;
+  const outcome = Promise.withResolvers<ErrorBody | undefined>();
+  const attached = Promise.withResolvers<Writable | undefined>();
+  const stop = new AbortController();
+  let sink: Writable | undefined;
+  let received = 0;
+  let consumed = 0;
+  let heard = 0;
+
+  async function fetch(at: number): Promise<Buffer> {
+    const name = storedName({ kind: 'segment', id, at });
+    const got = await withPatience(() => bucket.get(name, segment), { ms: options.patienceMs, signal: stop.signal });
+    const expected = at < digests.length - 1 ? segment : total - segment * (digests.length - 1);
+    if (!got) throw damaged(manifest, `its segment ${at} is not in the store any more`);
+    if (got.bytes.length !== expected) {
+      throw damaged(manifest, `its segment ${at} has ${got.bytes.length} bytes, not ${expected}`);
+    }
+    if (got.object.digest !== digests[at]) throw damaged(manifest, `its segment ${at} is not the one that was stored`);
+    heard += 1;
+    return got.bytes;
+  }
+
+  /** Undefined when nothing more is to be written. */
+  async function write(bytes: Buffer): Promise<void> {
+    const to = await attached.promise;
+    for (let at = 0; at < bytes.length && !stop.signal.aborted; ) {
+      const piece = bytes.subarray(at, at + (await roomFor(Math.min(pieceBytes, bytes.length - at))));
+      const taken = await new Promise<boolean>((resolve) => {
+        if (!to || to.destroyed) resolve(false);
+        else to.write(piece, (error) => resolve(!error));
+      });
+      // what breaks its input, `zfs receive` tells by its exit
+      if (!taken) return stop.abort();
+      at += piece.length;
+      consumed += piece.length;
+      heard += 1;
+    }
+  }
+
+  async function roomFor(most: number): Promise<number> {
+    if (!pace) return most;
+    for (;;) {
+      const room = Math.min(most, pace.room());
+      if (room > 0) {
+        pace.take(room);
+        return room;
+      }
+      await new Promise<void>((resolve) => {
+        const end = pace.onRoom(() => {
+          end();
+          resolve();
+        });
+      });
+    }
+  }
+
+  async function run(): Promise<void> {
+    let coming = fetch(0);
+    for (let at = 0; at < digests.length; at++) {
+      const bytes = await coming;
+      if (stop.signal.aborted) return;
+      received += bytes.length;
+      if (at + 1 < digests.length) coming = fetch(at + 1);
+      coming.catch(() => {});
+      if (at === 0) options.onFirstFrame();
+      await write(bytes);
+    }
+    if (!stop.signal.aborted) options.onEnd(received);
+  }
+
+  // handlers never run before this has returned
+  setImmediate(() => {
+    run().catch((thrown) => {
+      if (!stop.signal.aborted) options.onBroken(ZpsendError.from(thrown).toBody());
+    });
+  });
+
+  return {
+    get received() {
+      return received;
+    },
+    get consumed() {
+      return consumed;
+    },
+    get heard() {
+      return heard;
+    },
+    attach(stdin) {
+      sink = stdin;
+      stdin.on('error', () => {});
+      attached.resolve(stdin);
+    },
+    finishInput: () => void sink?.end(),
+    cutInput: () => stop.abort(),
+    done: () => outcome.resolve(undefined),
+    failed: (error) => outcome.resolve(error),
+    outcome: outcome.promise,
+    close() {
+      stop.abort();
+      attached.resolve(undefined);
+    },
+  };
+}
+
+const damaged = ({ id, source, targets }: Manifest, why: string): ZpsendError =>
+  new ZpsendError(
+    'STREAM_BROKEN',
+    `the stored stream ${id} from ${source} (${targets[0]?.start.to.name}) cannot be read: ${why}; the next job of ${source} sends it again`,
+    { stored: id, lost: true },
+  );

@@ -1,0 +1,17 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { hostSchema } from '../../../schemas/names.ts';
+import { streamsBucket } from '../subjects.ts';
+
+const prefix = `OBJ_${streamsBucket('')}`;
+
+/** Every host that keeps streams in the store, as far as this connection may see them. */
+export async function sourcesOf(nc: NatsConnection): Promise<string[]> {
+  const jsm = await jetstreamManager(nc, { timeout: 4000, checkAPI: false });
+  const found: string[] = [];
+  for await (const name of jsm.streams.names('$O.*.M.>')) {
+    const host = name.startsWith(prefix) ? hostSchema.safeParse(name.slice(prefix.length)).data : undefined;
+    if (host !== undefined) found.push(host);
+  }
+  return found.sort();
+}

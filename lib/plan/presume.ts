@@ -1,0 +1,73 @@
+import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inventory.ts';
+import { leafOf, poolOf } from '../../schemas/names.ts';
+import type { StoredStart } from '../../schemas/stored.ts';
+
+/**
+ * What a target will have once it has received what waits for it, in that order, if nothing else happens to it meanwhile. Where that
+ * turns out otherwise, the target refuses, and is seen then. What does not follow on what is there, is not counted on.
+ * @param known what it had when it was seen last
+ */
+export function presumed(known: Inventory, waiting: readonly StoredStart[]): Inventory {
+  const datasets = new Map(known.datasets.map((entry) => [entry.name, entry]));
+  for (const start of waiting) {
+    const entry = datasets.get(start.dataset) ?? newcomer(start);
+    if (!follows(start, entry)) continue;
+    for (const parent of start.parents ?? []) if (!datasets.has(parent)) datasets.set(parent, made(parent));
+    datasets.set(start.dataset, { ...entry, snapshots: [...entry.snapshots, arrival(start, entry)] });
+  }
+  return { ...known, datasets: [...datasets.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+}
+
+/** A target that nobody has seen: its pool is taken for granted, and nothing else. */
+export const unseen = (host: string, dataset: string): Inventory => ({ host, datasets: [made(poolOf(dataset))] });
+
+const follows = ({ from, to, origin }: StoredStart, { snapshots }: DatasetEntry): boolean => {
+  if (snapshots.some(({ guid }) => guid === to.guid)) return false;
+  return from === undefined || origin !== undefined ? snapshots.length === 0 : snapshots.at(-1)?.guid === from.guid;
+};
+
+const nothing = { used: 0, referenced: 0, written: 0 };
+
+const made = (name: string): DatasetEntry => ({
+  name,
+  type: 'filesystem',
+  guid: '0',
+  createtxg: '0',
+  ...nothing,
+  encryption: 'off',
+  snapshots: [],
+  bookmarks: [],
+});
+
+const newcomer = ({ dataset, volume, raw, record }: StoredStart): DatasetEntry => ({
+  ...made(dataset),
+  ...(volume && { type: 'volume' }),
+  // the suite is the source's, and of no interest: nobody has loaded the key of what arrives raw
+  ...(raw && { encryption: 'on', keystatus: 'unavailable' }),
+  ...(record !== undefined && { stream: record }),
+});
+
+const arrival = ({ to }: StoredStart, { snapshots, createtxg }: DatasetEntry): SnapshotEntry => ({
+  name: leafOf(to.name) ?? '',
+  guid: to.guid,
+  createtxg: String(BigInt(snapshots.at(-1)?.createtxg ?? createtxg) + 1n),
+  ...nothing,
+  userrefs: 0,
+});
+
+/**
+ * As much of a target's listing as plans need when it cannot be seen: of each dataset the snapshots from the newest on that the source
+ * has too, and those that clones of the source come from.
+ */
+export function sightOf(target: Inventory, source: Inventory): Inventory {
+  const common = new Set(source.datasets.flatMap((entry) => [...entry.snapshots, ...entry.bookmarks].map(guidOf)));
+  const origins = new Set(source.datasets.map(({ origin }) => origin?.guid));
+  const datasets = target.datasets.map((entry) => {
+    const newest = entry.snapshots.findLastIndex(({ guid }) => common.has(guid));
+    const snapshots = entry.snapshots.filter(({ guid }, at) => at >= newest || origins.has(guid));
+    return { ...entry, snapshots, bookmarks: [] };
+  });
+  return { ...target, datasets };
+}
+
+const guidOf = ({ guid }: { guid: string }): string => guid;

@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { errorBodySchema } from './errors.ts';
+import { inventorySchema } from './inventory.ts';
+import { bytesSchema, hostSchema, idSchema } from './names.ts';
+import { maxTargets } from './plan.ts';
+import { receiveStartSchema } from './transfer.ts';
+
+/**
+ * What `recv.start` would be told of a stored stream. What stands in the way of a target that nobody sees is not planned away, so
+ * there is nothing to clear; and how partial state is dealt with, the receiver decides when the time comes.
+ */
+export const storedStartSchema = receiveStartSchema.omit({ before: true, partial: true, shared: true });
+
+/** Bytes of every segment but the last, which may be shorter. */
+export const leastSegment = 64 * 1024;
+export const mostSegment = 64 * 1024 * 1024;
+/** Of one stream; at the default size of a segment that is 1.6 TiB. */
+export const mostSegments = 100_000;
+
+const digestSchema = z.string().regex(/^SHA-256=[A-Za-z0-9_-]{43}=$/, 'not a SHA-256 as the object store has it');
+
+/**
+ * One stored stream: an object beside its segments, put there when all of them are (I7). Only its source may write to the bucket,
+ * which the NATS server holds, so that this is what the first frame is on the direct channel (I11).
+ */
+export const manifestSchema = z.strictObject({
+  version: z.literal(1),
+  id: idSchema,
+  source: hostSchema,
+  /** Bytes of all segments. */
+  bytes: bytesSchema,
+  segment: z.number().int().min(leastSegment).max(mostSegment),
+  /** Of each segment, in order. */
+  digests: z.array(digestSchema).min(1).max(mostSegments),
+  targets: z.array(z.strictObject({ host: hostSchema, start: storedStartSchema })).min(1).max(maxTargets),
+});
+
+/**
+ * What became of a stored stream at one of its targets, in `zfs-status` under the target's own name, where only that may write.
+ * `running`: with how many bytes it has taken so far.
+ */
+export const receiptSchema = z.strictObject({
+  state: z.enum(['running', 'done', 'failed']),
+  bytes: bytesSchema,
+  error: errorBodySchema.optional(),
+});
+
+/**
+ * What a source knows of a target that it may have to plan for unseen: the listing it saw last, as far as plans need it. `refused`:
+ * the target has refused what was stored for it since then, so that only looking will tell what it has.
+ */
+export const sightSchema = z.strictObject({
+  version: z.literal(1),
+  target: inventorySchema,
+  refused: errorBodySchema.optional(),
+});
+
+export type StoredStart = z.infer<typeof storedStartSchema>;
+export type Manifest = z.infer<typeof manifestSchema>;
+export type Sight = z.infer<typeof sightSchema>;
+export type Receipt = z.infer<typeof receiptSchema>;

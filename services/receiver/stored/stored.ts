@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus } from '../../../lib/bus/connect.ts';
+import { openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import { type CatalogReader, readCatalog } from '../../../lib/bus/store/catalog.ts';
+import type { StoreConnection } from '../../../lib/bus/store/connection.ts';
+import { openReceipts } from '../../../lib/bus/store/receipts.ts';
+import { sourcesOf } from '../../../lib/bus/store/sources.ts';
+import type { ReceiveConfig } from '../../../schemas/config.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import type { Receipt } from '../../../schemas/stored.ts';
+import type { Log } from '../../host/log.ts';
+import { type FetchDeps, fetchStored } from './fetch.ts';
+import { isBehind, isThere, itemsFor, type StoredItem } from './queue.ts';
+
+export interface StoredDeps extends FetchDeps {
+  readonly bus: Bus;
+  readonly store: StoreConnection;
+  readonly log: Log;
+  readonly allow: ReceiveConfig['allow'];
+}
+
+/** How often it is looked for new streams, and after a failure that may pass, in milliseconds. */
+const everyMs = 1000;
+const afterFailureMs = 5000;
+/** Every so many looks the hosts that keep streams are asked for anew, where any may. */
+const sourcesEvery = 30;
+/** How often a running receipt is renewed, in milliseconds. */
+const progressMs = 2000;
+
+/** Warnings that are remembered, so as not to be told again. */
+const mostSaid = 200;
+
+interface Source {
+  readonly bucket: StreamsBucket;
+  readonly catalog: CatalogReader;
+  busy: boolean;
+  /** Not before this moment, monotonic milliseconds. */
+  after: number;
+}
+
+/**
+ * Receives what sources have left in the store for this host, each source's in the order in which it was stored. The source need
+ * not be up: it learns by receipts what became of it.
+ * @returns a function that looks for no more, and resolves when what runs has ended
+ */
+export function receiveStored(deps: StoredDeps): () => Promise<void> {
+  const { host, log, bus } = deps;
+  const receipts = openReceipts(bus);
+  const sources = new Map<string, Source>();
+  const stop = new AbortController();
+  const visits = new Set<Promise<void>>();
+  const said = new Set<string>();
+  const once = (line: string): void => {
+    if (said.has(line)) return;
+    log.warn(line);
+    if (said.size >= mostSaid) said.clear();
+    said.add(line);
+  };
+
+  async function findSources(): Promise<void> {
+    const named = deps.allow.flatMap(({ from }) => (from === '*' ? [] : [from]));
+    const nc = await deps.store.open();
+    const seen = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(nc) : [];
+    for (const source of [...named, ...seen]) {
+      if (sources.has(source)) continue;
+      const bucket = await openStreams(nc, source);
+      sources.set(source, { bucket, catalog: readCatalog(bucket, once), busy: false, after: 0 });
+    }
+  }
+
+  /** Goes once through what waits; what may pass is tried again at a later visit. */
+  async function visit(source: Source): Promise<void> {
+    const from = source.bucket.source;
+    const { waiting } = await source.catalog.read();
+    if (!waiting.some(({ targets }) => targets.some((target) => target.host === host))) return;
+    const there = await receipts.read(from, host);
+    const blocked: string[] = [];
+    for (const item of itemsFor(host, waiting, there)) {
+      if (stop.signal.aborted) return;
+      if (isBehind(item.start, blocked)) continue;
+      const receipt = await receive(source, item);
+      if (receipt) await receipts.write(host, from, item.manifest.id, item.place, receipt);
+      else blocked.push(item.start.dataset);
+    }
+    if (blocked.length > 0) source.after = performance.now() + afterFailureMs;
+    const ids = new Set(waiting.map(({ id }) => id));
+    for (const { id, place } of there) if (!ids.has(id)) await receipts.remove(host, from, id, place);
+  }
+
+  /** Undefined when it is to be tried again. */
+  async function receive({ bucket }: Source, item: StoredItem): Promise<Receipt | undefined> {
+    const { manifest, place, start } = item;
+    log.info(`${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`);
+    const fetching = fetchStored(deps, bucket, item);
+    const progress = setInterval(() => {
+      const running: Receipt = { state: 'running', bytes: fetching.consumed };
+      receipts.write(host, bucket.source, manifest.id, place, running).catch(() => {});
+    }, progressMs);
+    let error: ErrorBody | undefined;
+    try {
+      await fetching.over;
+    } catch (thrown) {
+      error = ZpsendError.from(thrown).toBody();
+    } finally {
+      clearInterval(progress);
+    }
+    if (!error || isThere(error)) return { state: 'done', bytes: manifest.bytes };
+    const isLost = error.details?.lost === true;
+    if (error.retryable && !isLost) {
+      log.info(`${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again`);
+      return undefined;
+    }
+    log.error(`${start.to.name} from the store of ${bucket.source} failed: ${error.code}: ${error.message}`);
+    return { state: 'failed', bytes: fetching.consumed, error };
+  }
+
+  function begin(source: Source): void {
+    if (source.busy || performance.now() < source.after) return;
+    source.busy = true;
+    const visiting = visit(source)
+      .catch((thrown) => {
+        source.after = performance.now() + afterFailureMs;
+        once(`the streams of ${source.bucket.source} cannot be looked for: ${ZpsendError.from(thrown).message}`);
+      })
+      .finally(() => {
+        source.busy = false;
+        visits.delete(visiting);
+      });
+    visits.add(visiting);
+  }
+
+  async function look(): Promise<void> {
+    for (let looks = 0; !stop.signal.aborted; looks++) {
+      if (looks % sourcesEvery === 0 && bus.connected) {
+        await findSources().catch((thrown) =>
+          once(`stored streams cannot be looked for: ${ZpsendError.from(thrown).message}`),
+        );
+      }
+      if (bus.connected) for (const source of sources.values()) begin(source);
+      await sleep(everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
+    }
+  }
+
+  const looking = deps.allow.length > 0 ? look() : Promise.resolve();
+  return async () => {
+    stop.abort();
+    await looking;
+    await Promise.all(visits);
+  };
+}

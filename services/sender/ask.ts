@@ -1,0 +1,114 @@
+import { abortUnheard, openDirectSender } from '../../lib/bus/direct/send.ts';
+import { request } from '../../lib/bus/request.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { offerOf } from '../../lib/wire/choice.ts';
+import type { TokenContents, Zfs } from '../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { datasetOf } from '../../schemas/names.ts';
+import type { Step } from '../../schemas/plan.ts';
+import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
+import { startOf } from './start.ts';
+import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
+
+const isGone = (error: unknown): error is ZpsendError =>
+  error instanceof ZpsendError && ['RESUME_STALE', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET'].includes(error.code);
+
+/** Partial state that is not of this dataset is somebody else's work, and not ours to drop (I5). */
+function checkOwn(step: Step, toname: unknown): void {
+  if (typeof toname === 'string' && datasetOf(toname) === datasetOf(step.to.name)) return;
+  throw new ZpsendError(
+    'EXISTS',
+    `${step.target} holds partial state of another stream (${toname ?? 'unknown'}), which is not dropped unasked: ` +
+      `finish that, or zfs receive -A ${step.target}`,
+    { dataset: step.target },
+  );
+}
+
+/** A token carries the flags of its stream, and the rest of it comes with the same. */
+const mixes = ({ flags = [] }: Step, { flags: begun }: TokenContents): boolean =>
+  begun.raw === flags.includes('raw') && (begun.raw || !begun.largeBlock || flags.includes('large-block'));
+
+/**
+ * Does the receiver's partial state continue this very step? A token of other guids, of a snapshot that is gone, or of a stream
+ * that does not mix with this step's (raw and plain, large blocks where the chain has none) does not.
+ * @throws ZpsendError EXISTS when it is of another dataset
+ */
+async function resumeOf(zfs: Zfs, step: Step, token: string | undefined): Promise<Resume> {
+  if (token === undefined) return { stale: false, offset: 0 };
+  try {
+    const contents = await zfs.token(token);
+    const isOfStep = contents.toguid === step.to.guid && (contents.fromguid ?? '0') === (step.from?.guid ?? '0');
+    if (isOfStep && mixes(step, contents)) return { token, stale: false, offset: contents.bytes ?? 0 };
+    checkOwn(step, contents.toname);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+    checkOwn(step, error.details?.toname);
+  }
+  return { stale: true, offset: 0 };
+}
+
+/**
+ * Asks the receiver to start, and settles what is to be sent.
+ * @throws ZpsendError what the receiver refused with, or UNREACHABLE, TIMEOUT
+ */
+export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Promise<Transfer> {
+  const { zfs, host } = deps;
+  const { step, transfer, target } = plan;
+  // what drops partial state looks at it first, and for that nobody waits
+  if (plan.discard) plan.seat?.decline();
+  const seat = plan.discard ? undefined : plan.seat;
+  const body = {
+    ...startOf({ transfer, job: plan.job, source: host, properties: deps.properties }, step),
+    ...(step.before && { before: step.before }),
+    partial: plan.discard ? 'discard' : 'resume',
+  };
+  const start = (more: object = {}): Promise<ReceiveReady> => {
+    const ask = () => request(deps.bus, subjects.receive(target, 'start'), { ...body, ...more }, receiveReadySchema);
+    return ask().catch((error) => {
+      // the answer may have been lost: the same transfer asked for again gets the same answer
+      if (error instanceof ZpsendError && error.code === 'TIMEOUT') return ask();
+      throw error;
+    });
+  };
+  try {
+    const offer = offerOf(deps.wire?.mode ?? 'none', step.flags);
+    const extras = { ...(offer && { wire: offer }), ...(seat && { shared: seat.id }) };
+    const ready = await (Object.keys(extras).length > 0 ? offered(start, extras) : start());
+    const direct = openDirectSender(deps.bulk, {
+      dataSubject: subjects.data(host, target, transfer),
+      creditSubject: subjects.credit(host, transfer, target),
+      window: ready.window,
+      silenceMs: deps.silenceMs,
+      pace: deps.pace,
+    });
+    try {
+      const resume = await resumeOf(zfs, step, ready.resumeToken);
+      // what our first frame drops was looked at again, since another source may have left it there since
+      const rest = plan.discard ? { stale: false, offset: 0 } : resume;
+      const shared = ready.shared === true ? seat : undefined;
+      if (!shared) seat?.decline();
+      return runnable(deps, plan, {
+        channel: direct,
+        resume: rest,
+        seat: shared,
+        mode: (offer && ready.wire && deps.wire?.mode) ?? 'none',
+      });
+    } catch (error) {
+      direct.abort(ZpsendError.from(error).toBody());
+      direct.close();
+      throw error;
+    }
+  } catch (error) {
+    // before the others begin: it may listen, and its answer be lost
+    if (seat) abortUnheard(deps.bulk, subjects.data(host, target, transfer), ZpsendError.from(error).toBody());
+    seat?.decline();
+    throw error;
+  }
+}
+
+/** A receiver that does not know what is offered takes it for a bad request; whatever else is bad, it says again. */
+const offered = (start: (more?: object) => Promise<ReceiveReady>, extras: object): Promise<ReceiveReady> =>
+  start(extras).catch((error) => {
+    if (error instanceof ZpsendError && error.code === 'BAD_REQUEST') return start();
+    throw error;
+  });

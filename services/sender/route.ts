@@ -1,0 +1,67 @@
+import { presumed, sightOf } from '../../lib/plan/presume.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { SendRequest, Step } from '../../schemas/plan.ts';
+import type { Channel } from '../../schemas/transfer.ts';
+import type { Planned } from './planning.ts';
+import { startOf } from './start.ts';
+import { writeSight } from './stored/sights.ts';
+import { isWaitedFor, placeOf, type StoredWayDeps, storedWay } from './stored/way.ts';
+import { directWay, type Way } from './way.ts';
+
+/** Which way a job goes, and its first plan. */
+export interface Routed {
+  readonly way: Way;
+  readonly planned: Planned;
+}
+
+/** Nobody there; a connection of our own that is lost says nothing of anybody. */
+const isAbsent = (error: ZpsendError): boolean =>
+  (error.code === 'UNREACHABLE' && error.details?.connection !== 'lost') || error.code === 'TIMEOUT';
+
+/**
+ * Chooses the way of a job by its channel: `auto` is the direct one where the target answers and nothing waits for it in the
+ * store, and else the store.
+ * @throws ZpsendError what the first plan failed with
+ */
+export async function route(
+  deps: StoredWayDeps,
+  request: SendRequest,
+  channel: Channel,
+  signal: AbortSignal,
+): Promise<Routed> {
+  const along = async (way: Way): Promise<Routed> => ({ way, planned: await way.plan() });
+  if (channel === 'store') return along(storedWay(deps, request));
+  if (channel === 'direct') return along(directWay(deps, request, signal));
+  // without a store everything goes directly
+  if (await isWaitedFor(deps.store, deps.host, request).catch(() => false)) return along(storedWay(deps, request));
+  try {
+    return await along(remembering(deps, request, directWay(deps, request, signal)));
+  } catch (thrown) {
+    const error = ZpsendError.from(thrown);
+    if (!isAbsent(error)) throw error;
+    deps.log.info(`${request.to.host} does not answer (${error.code}), so what it lacks is stored for it`);
+    return along(storedWay(deps, request));
+  }
+}
+
+/** The direct way, which remembers what the target has for the day when it does not answer. */
+function remembering(deps: StoredWayDeps, request: SendRequest, way: Way): Way {
+  async function remember({ source, target }: Planned, steps: readonly Step[]): Promise<void> {
+    const { bucket } = await deps.store.open();
+    const order = { transfer: 'seen000', job: 'seen000', source: deps.host };
+    const now = presumed(
+      sightOf(target, source),
+      steps.map((step) => startOf(order, step)),
+    );
+    await writeSight(bucket, placeOf(request), { version: 1, target: now });
+  }
+  return {
+    ...way,
+    arrived: (planned, steps) =>
+      remember(planned, steps).catch((thrown) =>
+        deps.log.warn(
+          `what ${request.to.host} has could not be remembered, so nothing can be stored for it: ${ZpsendError.from(thrown).message}`,
+        ),
+      ),
+  };
+}

@@ -1,0 +1,28 @@
+import type { Step } from '../../schemas/plan.ts';
+import type { PropertyWishes } from '../../schemas/properties.ts';
+import type { StoredStart } from '../../schemas/stored.ts';
+
+export interface StartOrder {
+  readonly transfer: string;
+  readonly job: string;
+  /** The host that sends. */
+  readonly source: string;
+  readonly properties?: PropertyWishes | undefined;
+}
+
+/** What a receiver is told of a step, by whatever channel it comes. */
+export const startOf = ({ transfer, job, source, properties }: StartOrder, step: Step): StoredStart => ({
+  transfer,
+  job,
+  source,
+  dataset: step.target,
+  to: { name: step.to.name, guid: step.to.guid },
+  ...(step.from && { from: { guid: step.from.guid } }),
+  ...(step.origin !== undefined && { origin: step.origin }),
+  ...(step.parents && { parents: step.parents }),
+  ...(step.flags?.includes('raw') && { raw: true }),
+  ...(step.flags?.includes('props') && { props: true }),
+  ...(step.record !== undefined && { record: step.record }),
+  ...(step.volume && { volume: true }),
+  ...(properties && { properties }),
+});

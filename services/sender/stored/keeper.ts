@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { StoredObject, StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
+import { parseStoredName, storedName } from '../../../lib/bus/subjects.ts';
+import { presumed } from '../../../lib/plan/presume.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { isWithin } from '../../../schemas/names.ts';
+import type { Manifest } from '../../../schemas/stored.ts';
+import type { Log } from '../../host/log.ts';
+import { readSight, writeSight } from './sights.ts';
+import type { OwnStore } from './store.ts';
+
+export interface KeeperDeps {
+  readonly host: string;
+  readonly zfs: Pick<Zfs, 'list' | 'destroyBookmark'>;
+  readonly log: Log;
+  readonly store: OwnStore;
+  readonly livingJobs: () => Promise<Set<string> | undefined>;
+}
+
+/** How often it is looked what targets have taken, in milliseconds. */
+const everyMs = 2000;
+/** A segment without a manifest, whose job is not known to run, goes after so many milliseconds. */
+const orphanMs = 60_000;
+
+/** Every target has said its last word of it. */
+export const isOver = (manifest: Manifest, receipts: readonly PlacedReceipt[]): boolean =>
+  manifest.targets.every(({ host }, place) =>
+    receipts.some(
+      (one) =>
+        one.target === host && one.id === manifest.id && one.place === place && one.receipt.state !== 'running',
+    ),
+  );
+
+/** Segments of streams that were never whole, by the ids of their transfers; `living` are ids of jobs, which transfers begin with. */
+export function orphansIn(objects: readonly StoredObject[], living: ReadonlySet<string>): string[] {
+  const names = objects.map(({ name }) => parseStoredName(name));
+  const whole = new Set(names.flatMap((name) => (name?.kind === 'manifest' ? [name.id] : [])));
+  const ids = new Set(names.flatMap((name) => (name?.kind === 'segment' && !whole.has(name.id) ? [name.id] : [])));
+  return [...ids].filter((id) => ![...living].some((job) => id.startsWith(job)));
+}
+
+/**
+ * Keeps the bucket of a source: removes what every target has taken or refused, remembers what they have now, and removes what
+ * killed jobs have left.
+ * @returns a function that ends it
+ */
+export function keepStore(deps: KeeperDeps): () => Promise<void> {
+  const { host, log, store } = deps;
+  const stop = new AbortController();
+  /** Since when, in monotonic milliseconds. */
+  const orphans = new Map<string, number>();
+  let said = '';
+
+  async function look(): Promise<void> {
+    const found = await store.find();
+    if (!found) return;
+    const { bucket, catalog } = found;
+    const { waiting, objects } = await catalog.read();
+    const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
+    for (const manifest of waiting) {
+      if (stop.signal.aborted || !isOver(manifest, receipts)) continue;
+      for (const [place, { host: target, start }] of manifest.targets.entries()) {
+        const receipt = receipts.find((one) => one.target === target && one.id === manifest.id && one.place === place);
+        if (receipt) await learn(bucket, objects, target, start, receipt.receipt);
+      }
+      await remove(bucket, manifest.id, manifest.digests.length);
+    }
+    await sweep(bucket, objects);
+  }
+
+  /** The manifest first: what is left of a stream then is an orphan. */
+  async function remove(bucket: StreamsBucket, id: string, segments: number): Promise<void> {
+    await bucket.remove(storedName({ kind: 'manifest', id }));
+    for (let at = 0; at < segments; at++) await bucket.remove(storedName({ kind: 'segment', id, at }));
+  }
+
+  /** What a receipt tells of its target, in every sight of it. */
+  async function learn(
+    bucket: StreamsBucket,
+    objects: readonly StoredObject[],
+    target: string,
+    start: Manifest['targets'][number]['start'],
+    { state, error }: PlacedReceipt['receipt'],
+  ): Promise<void> {
+    if (state === 'done') log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
+    else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
+    for (const { name } of objects) {
+      const of = parseStoredName(name);
+      if (of?.kind !== 'sight' || of.target !== target || !isWithin(start.dataset, of.dataset)) continue;
+      const place = { host: target, root: of.dataset };
+      const sight = await readSight(bucket, place);
+      if (!sight) continue;
+      const now = state === 'done' ? { ...sight, target: presumed(sight.target, [start]) } : { ...sight, ...(error && { refused: error }) };
+      await writeSight(bucket, place, now);
+    }
+  }
+
+  async function sweep(bucket: StreamsBucket, objects: readonly StoredObject[]): Promise<void> {
+    const now = performance.now();
+    const loose = orphansIn(objects, new Set());
+    for (const id of orphans.keys()) if (!loose.includes(id)) orphans.delete(id);
+    if (loose.length === 0) return;
+    const living = await deps.livingJobs();
+    if (!living) return;
+    const dead = orphansIn(objects, living);
+    for (const id of loose) {
+      if (!dead.includes(id)) orphans.delete(id);
+      else if (!orphans.has(id)) orphans.set(id, now);
+      if (now - (orphans.get(id) ?? now) < orphanMs) continue;
+      log.warn(`removing from the store what a killed job has left of ${id}`);
+      for (const { name } of objects) {
+        const of = parseStoredName(name);
+        if (of?.kind === 'segment' && of.id === id) await bucket.remove(name);
+      }
+    }
+  }
+
+  async function keep(): Promise<void> {
+    while (!stop.signal.aborted) {
+      await look().catch((thrown) => {
+        const { message } = ZpsendError.from(thrown);
+        if (message !== said) log.debug(`the store cannot be looked after: ${message}`);
+        said = message;
+      });
+      await sleep(everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
+    }
+  }
+
+  const keeping = keep();
+  return async () => {
+    stop.abort();
+    await keeping;
+  };
+}

@@ -1,0 +1,56 @@
+import type { Bus } from '../../../lib/bus/connect.ts';
+import { type BucketBounds, makeStreams, openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import { type CatalogReader, readCatalog } from '../../../lib/bus/store/catalog.ts';
+import type { StoreConnection } from '../../../lib/bus/store/connection.ts';
+import { openReceipts, type Receipts } from '../../../lib/bus/store/receipts.ts';
+import type { Log } from '../../host/log.ts';
+
+/** What this host keeps for targets that are not there, and what they say of it. */
+export interface OwnStore {
+  /** Makes the bucket where there is none. @throws ZpsendError NOT_ALLOWED, UNREACHABLE, UNSUPPORTED, NO_SPACE */
+  open(): Promise<{ readonly bucket: StreamsBucket; readonly catalog: CatalogReader }>;
+  /** The same where there is a bucket, which is not made. */
+  find(): Promise<{ readonly bucket: StreamsBucket; readonly catalog: CatalogReader } | undefined>;
+  readonly receipts: Receipts;
+}
+
+export interface OwnStoreOptions {
+  readonly host: string;
+  readonly bus: Bus;
+  readonly connection: StoreConnection;
+  readonly bounds: BucketBounds;
+  readonly log: Log;
+}
+
+export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions): OwnStore {
+  let opened: Promise<{ bucket: StreamsBucket; catalog: CatalogReader }> | undefined;
+
+  function look(): Promise<{ bucket: StreamsBucket; catalog: CatalogReader }> {
+    opened ??= connection
+      .open()
+      .then((nc) => openStreams(nc, host))
+      .then((bucket) => ({ bucket, catalog: readCatalog(bucket, (why) => log.warn(why)) }))
+      .catch((thrown) => {
+        opened = undefined;
+        throw thrown;
+      });
+    return opened;
+  }
+
+  return {
+    receipts: openReceipts(bus),
+    async open() {
+      const own = await look();
+      // for the first time, or because it was lost
+      if ((await own.bucket.mark()) === undefined) {
+        const bytes = await makeStreams(await connection.open(), host, bounds);
+        log.info(`made the store of ${host}, for ${Math.floor(bytes / 2 ** 20)} MiB`);
+      }
+      return own;
+    },
+    async find() {
+      const own = await look();
+      return (await own.bucket.mark()) === undefined ? undefined : own;
+    },
+  };
+}

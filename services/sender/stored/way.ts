@@ -1,0 +1,114 @@
+import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
+import { targetRoot } from '../../../lib/plan/naming.ts';
+import { planDatasets } from '../../../lib/plan/plan.ts';
+import { presumed, unseen } from '../../../lib/plan/presume.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import type { Inventory } from '../../../schemas/inventory.ts';
+import { datasetOf, isWithin } from '../../../schemas/names.ts';
+import type { SendRequest } from '../../../schemas/plan.ts';
+import type { Manifest, StoredStart } from '../../../schemas/stored.ts';
+import { cursorsOf } from '../cursor.ts';
+import type { Planned } from '../planning.ts';
+import type { Way, WayDeps } from '../way.ts';
+import { askStore } from './ask.ts';
+import { storedCursors } from './cursors.ts';
+import { type Place, readSight, writeSight } from './sights.ts';
+import type { OwnStore } from './store.ts';
+
+export interface StoredWayDeps extends WayDeps {
+  readonly store: OwnStore;
+  /** How long a full store is waited for, in milliseconds. */
+  readonly patienceMs: number;
+}
+
+export const placeOf = (request: SendRequest): Place => ({ host: request.to.host, root: targetRoot(request) });
+
+/** Of what is stored, the streams for one place, in order; not those that were refused there. */
+export function startsFor(
+  { host, root }: Place,
+  waiting: readonly Manifest[],
+  receipts: readonly PlacedReceipt[],
+): { readonly start: StoredStart; readonly isTaken: boolean }[] {
+  const stateOf = (id: string, at: number) =>
+    receipts.find(({ target, id: of, place }) => target === host && of === id && place === at)?.receipt.state;
+  return waiting.flatMap(({ id, targets }) =>
+    targets.flatMap((target, at) => {
+      const state = stateOf(id, at);
+      if (target.host !== host || !isWithin(target.start.dataset, root) || state === 'failed') return [];
+      return [{ start: target.start, isTaken: state === 'done' }];
+    }),
+  );
+}
+
+/** Is something on its way there through the store? What is sent past it would not follow on what the target has then. */
+export async function isWaitedFor(store: OwnStore, host: string, request: SendRequest): Promise<boolean> {
+  const found = await store.find();
+  if (!found) return false;
+  const { waiting } = await found.catalog.read();
+  if (!waiting.some(({ targets }) => targets.some((target) => target.host === request.to.host))) return false;
+  return startsFor(placeOf(request), waiting, await store.receipts.read(host)).some(({ isTaken }) => !isTaken);
+}
+
+/** Through the store, planned against what the target will have once it has taken what waits for it. */
+export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
+  const { host, zfs, log, store, patienceMs } = deps;
+  const place = placeOf(request);
+  // what stands in the way there is not seen, so nothing is planned away
+  const { conflict: _, ...asked } = request;
+  /** Nothing is known of it yet, and from what is stored first, that is remembered: later there are cursors, and they tell less. */
+  let isNew = false;
+
+  async function plan(): Promise<Planned> {
+    const { bucket, catalog } = await store.open();
+    const [datasets, sight, { waiting }, receipts] = await Promise.all([
+      zfs.list({ dataset: datasetOf(request.dataset), recursive: request.package !== undefined }),
+      readSight(bucket, place),
+      catalog.read(),
+      store.receipts.read(host),
+    ]);
+    const source: Inventory = { host, datasets };
+    if (sight?.refused) throw refusedThere(place, sight.refused);
+    if (!sight) checkUnseen(place, source);
+    isNew = !sight;
+    const known = sight?.target ?? unseen(place.host, place.root);
+    const starts = startsFor(place, waiting, receipts).map(({ start }) => start);
+    const target = presumed(known, starts);
+    return { plans: planDatasets(asked, source, target), source, target };
+  }
+
+  return {
+    channel: 'store',
+    plan,
+    ask: async (transfer, step) => {
+      const { bucket } = await store.open();
+      if (isNew) await writeSight(bucket, place, { version: 1, target: unseen(place.host, place.root) });
+      isNew = false;
+      return askStore({ bucket, log, patienceMs }, transfer, step);
+    },
+    cursors: deps.bookmarks ? storedCursors(zfs, log, place.host) : { ...storedCursors(zfs, log, place.host), chain: bare },
+    arrived: async () => {},
+  };
+}
+
+const bare = () => ({ arrived: () => {}, settle: async () => undefined });
+
+const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
+  new ZpsendError(
+    error.code,
+    `${host} has refused what was stored for ${root} (${error.message}). Nothing more is stored for it until a job has seen it: ` +
+      `send again when it answers`,
+    { ...error.details, host, dataset: root },
+  );
+
+/** Has it been sent to before? Then it has something, and without a listing nobody knows of it. */
+function checkUnseen({ host, root }: Place, source: Inventory): void {
+  const [first] = source.datasets;
+  const was = first && cursorsOf({ host, dataset: root }, first.bookmarks).length > 0;
+  if (!was) return;
+  throw new ZpsendError(
+    'UNREACHABLE',
+    `${host} does not answer, and what it has of ${root} is not remembered: send once with channel auto when it does, ` +
+      `and from then on it is`,
+    { host, dataset: root },
+  );
+}

@@ -1,0 +1,36 @@
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import type { SendRequest, Step } from '../../schemas/plan.ts';
+import type { Log } from '../host/log.ts';
+import { askForTransfer } from './ask.ts';
+import { type Cursors, noCursors, openCursors } from './cursors.ts';
+import { makePlans, type Planned, type PlanningDeps } from './planning.ts';
+import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
+
+/** How the steps of a job reach their target: planned against what, and by which channel. */
+export interface Way {
+  readonly channel: 'direct' | 'store';
+  /** @throws ZpsendError what a listing failed with; a refused plan is a result, not an error */
+  plan(): Promise<Planned>;
+  ask(deps: TransferDeps, plan: TransferPlan): Promise<Transfer>;
+  readonly cursors: Cursors;
+  /** The target, seen by the plan it was given, has these steps now. Never fails. */
+  arrived(planned: Planned, steps: readonly Step[]): Promise<void>;
+}
+
+export interface WayDeps extends PlanningDeps {
+  readonly zfs: Zfs;
+  readonly log: Log;
+  /** Keep a bookmark of what each target has. */
+  readonly bookmarks: boolean;
+}
+
+/** Through the receiver that answers. */
+export const directWay = (deps: WayDeps, request: SendRequest, signal: AbortSignal): Way => ({
+  channel: 'direct',
+  plan: () => makePlans(deps, request),
+  ask: askForTransfer,
+  cursors: deps.bookmarks
+    ? openCursors({ zfs: deps.zfs, log: deps.log, to: request.to.host, signal })
+    : noCursors,
+  arrived: async () => {},
+});

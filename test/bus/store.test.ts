@@ -1,0 +1,282 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { expect, onTestFinished, test } from 'vitest';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import { parseStoredName } from '../../lib/bus/subjects.ts';
+import type { Job } from '../../schemas/job.ts';
+import { type Fleet, useFleet } from '../support/fleet.ts';
+import type { ServiceProcess } from '../support/service.ts';
+import type { SimHost } from '../support/sim-host.ts';
+
+const allow = { ZPSEND_ALLOW: '*=pool' };
+
+interface World {
+  readonly fleet: Fleet;
+  readonly src: SimHost;
+  readonly dst: SimHost;
+  readonly bucket: StreamsBucket;
+}
+
+/** On a server of its own: what a source stores is named after its host. */
+async function useWorld(): Promise<World> {
+  const server = await startNatsServer({ jetstream: true });
+  onTestFinished(() => server.stop());
+  const fleet = await useFleet(server.url);
+  const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
+  await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
+  await src.zfs('create', 'pool/a');
+  const bucket = await openStreams(fleet.bus.nc, 'src');
+  return { fleet, src, dst, bucket };
+}
+
+async function snapshot(host: SimHost, bytes: number, ...names: string[]): Promise<void> {
+  for (const name of names) {
+    await host.zfs('set', `zfs-sim:write=${bytes}`, 'pool/a');
+    await host.zfs('snapshot', `pool/a@${name}`);
+  }
+}
+
+const list = (host: SimHost): Promise<string> =>
+  host.zfs('list', '-Hp', '-r', '-t', 'snapshot', '-o', 'name,guid', 'pool/a').catch(() => '');
+
+const arrived = ({ src, dst }: World): Promise<void> =>
+  list(src).then((all) => expect.poll(() => list(dst), { timeout: 60_000 }).toBe(all));
+
+/** What lies in the store, without what is remembered of targets. */
+const stored = async ({ bucket }: World): Promise<string[]> =>
+  (await bucket.mark()) === undefined
+    ? []
+    : (await bucket.list()).map(({ name }) => name).filter((name) => parseStoredName(name)?.kind !== 'sight');
+
+const emptied = (world: World): Promise<void> =>
+  expect.poll(() => stored(world), { timeout: 30_000 }).toEqual([]);
+
+async function nothingLeft({ fleet, src }: World): Promise<void> {
+  const names = (await list(src)).split('\n').map((line) => line.split('\t')[0] ?? '');
+  expect(await src.zfs('holds', '-H', ...names)).toBe('');
+  const locks = await openLocks(fleet.bus, 4);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
+}
+
+const send = async ({ fleet }: World, more: object = {}): Promise<Job> =>
+  fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'auto', ...more }).then((j) => (console.log(JSON.stringify(j.error)), j));
+
+const startReceiver = ({ fleet, dst }: World, env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> =>
+  fleet.start('receiver', dst, { ...allow, ...env });
+
+test('a target that is away fetches what was stored for it, in order, while the source is away', async () => {
+  const world = await useWorld();
+  const sender = await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 40_000_000, '1');
+  await snapshot(world.src, 1_000_000, '2', '3');
+  const job = await send(world);
+  expect(job).toMatchObject({ state: 'done', channel: 'store', done: 3 });
+  // the first in three segments, with a manifest each
+  expect(await stored(world)).toHaveLength(8);
+  await sender.end('SIGTERM');
+  await startReceiver(world);
+  await arrived(world);
+  await world.fleet.start('sender', world.src);
+  await emptied(world);
+  await nothingLeft(world);
+});
+
+test('what waits already is built upon, though the source has destroyed its snapshots since', async () => {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 1_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 1 });
+  await world.src.zfs('destroy', 'pool/a@1');
+  await snapshot(world.src, 1_000_000, '2');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 1 });
+  expect(await send(world)).toMatchObject({ state: 'done', done: 0 });
+  await startReceiver(world);
+  await expect
+    .poll(async () => (await list(world.dst)).split('\n').map((line) => line.split('\t')[0]), { timeout: 30_000 })
+    .toEqual(['pool/a@1', 'pool/a@2']);
+  await emptied(world);
+  await snapshot(world.src, 1_000_000, '3');
+  const direct = await send(world);
+  expect(direct).toMatchObject({ state: 'done', done: 1 });
+  expect(direct.channel).toBeUndefined();
+  await nothingLeft(world);
+});
+
+test('a target that was there and goes away is planned for by what it had when it was seen', async () => {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  const receiver = await startReceiver(world);
+  await snapshot(world.src, 1_000_000, '1', '2');
+  const direct = await send(world);
+  expect(direct).toMatchObject({ state: 'done', done: 2 });
+  expect(direct.channel).toBeUndefined();
+  await receiver.end('SIGTERM');
+  await snapshot(world.src, 1_000_000, '3');
+  await world.src.zfs('destroy', 'pool/a@1,2');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 1 });
+  await startReceiver(world);
+  await expect.poll(() => list(world.dst), { timeout: 30_000 }).toContain('pool/a@3');
+  await emptied(world);
+});
+
+test('what waits is fetched before anything is sent past it', async () => {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 30_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const receiver = await startReceiver(world, { ZFS_SIM_RECV_RATE: '8M' });
+  await receiver.said('waits in the store');
+  await snapshot(world.src, 1_000_000, '2');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 1 });
+  await arrived(world);
+  await emptied(world);
+});
+
+test.each<'SIGKILL' | 'SIGTERM'>(['SIGKILL', 'SIGTERM'])(
+  'a receiver that gets %s in the middle of a stored stream begins it anew',
+  async (signal) => {
+    const world = await useWorld();
+    await world.fleet.start('sender', world.src);
+    await snapshot(world.src, 60_000_000, '1');
+    await send(world);
+    const receiver = await startReceiver(world, { ZFS_SIM_RECV_RATE: '10M' });
+    await receiver.said('initial receive of pool/a@1');
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await receiver.end(signal);
+    expect(await list(world.dst)).toBe('');
+    await startReceiver(world);
+    await arrived(world);
+    await emptied(world);
+    await nothingLeft(world);
+  },
+);
+
+test('a sender that is killed while it stores leaves nothing that anybody takes for whole', async () => {
+  const world = await useWorld();
+  const sender = await world.fleet.start('sender', world.src, { ZFS_SIM_SEND_RATE: '20M' });
+  await startReceiver(world);
+  await snapshot(world.src, 100_000_000, '1');
+  await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
+  await expect.poll(() => stored(world), { timeout: 20_000 }).not.toEqual([]);
+  await sender.end('SIGKILL');
+  await world.fleet.start('sender', world.src);
+  expect(await send(world, { channel: 'store' })).toMatchObject({ state: 'done', done: 1 });
+  await arrived(world);
+});
+
+test('a damaged, a missing and a swapped segment are found, told, and the stream is sent again', async () => {
+  const world = await useWorld();
+  const sender = await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 40_000_000, '1');
+  for (const spoil of [
+    async (names: string[]) => void (await world.bucket.put(names[1] ?? '', Buffer.alloc(16 * 1024 * 1024), 'forged')),
+    async (names: string[]) => world.bucket.remove(names[1] ?? ''),
+    async (names: string[]) => {
+      const last = await world.bucket.get(names[2] ?? '', 2 ** 30);
+      if (last) await world.bucket.put(names[1] ?? '', last.bytes, 'swapped');
+    },
+  ]) {
+    expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 1 });
+    await spoil((await stored(world)).sort());
+    const receiver = await startReceiver(world);
+    await receiver.said('STREAM_BROKEN');
+    expect(await list(world.dst)).toBe('');
+    await sender.said('has refused pool/a@1 from the store');
+    await receiver.end();
+    await emptied(world);
+  }
+  await startReceiver(world);
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await arrived(world);
+});
+
+test('a manifest that another host has forged, or nobody can read, is passed over', async () => {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 1_000_000, '1');
+  await send(world);
+  const name = (await stored(world)).find((one) => parseStoredName(one)?.kind === 'manifest') ?? '';
+  const real = JSON.parse((await world.bucket.get(name, 2 ** 20))?.bytes.toString() ?? '');
+  const put = (id: string, body: unknown) =>
+    world.bucket.put(`${id}/manifest`, Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)), '');
+  await put('forged0001', 'not json');
+  await put('forged0002', { ...real, id: 'forged0002', source: 'other' });
+  await put('forged0003', { ...real, id: 'another001' });
+  await put('forged0004', { ...real, id: 'forged0004', digests: [] });
+  await put('forged0005', { ...real, id: 'forged0005', bytes: real.bytes + real.segment });
+  const receiver = await startReceiver(world);
+  await arrived(world);
+  const refused = (id: string) => receiver.log.some((line) => line.includes(id) && line.includes('is refused'));
+  for (const id of ['forged0001', 'forged0002', 'forged0003', 'forged0004', 'forged0005'])
+    expect([id, refused(id)]).toEqual([id, true]);
+});
+
+test('a full store is waited for, and goes on when a target has taken something', async () => {
+  const world = await useWorld();
+  const config = join(world.src.env.HOME ?? '', 'zpsend.yaml');
+  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  const sender = await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config });
+  await snapshot(world.src, 40_000_000, '1', '2');
+  const job = world.fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
+  await sender.said('is full');
+  await startReceiver(world);
+  expect(await job).toMatchObject({ state: 'done', done: 2 });
+  await arrived(world);
+  await emptied(world);
+}, 90_000);
+
+test('a stream that is compressed on its way is stored so, and a package with a clone and a volume arrives', async () => {
+  const world = await useWorld();
+  const { src } = world;
+  await world.fleet.start('sender', src, { ZFS_SIM_ZEROS: '0.5' });
+  await src.zfs('create', 'pool/a/x');
+  await src.zfs('create', '-V', '1M', 'pool/a/v');
+  await src.zfs('snapshot', '-r', 'pool/a@1');
+  await src.zfs('clone', 'pool/a/x@1', 'pool/a/c');
+  await snapshot(src, 2_000_000, '2');
+  await src.zfs('snapshot', '-r', 'pool/a@3');
+  const job = await send(world, { package: 'replication', wire: 'zstd' });
+  expect(job).toMatchObject({ state: 'done', channel: 'store', done: 8 });
+  expect(job.wireBytes).toBeLessThan(job.bytes);
+  await startReceiver(world);
+  await arrived(world);
+  await emptied(world);
+  await nothingLeft(world);
+});
+
+test('what a target refuses for good is told, and nothing more is stored for it until it was seen', async () => {
+  const world = await useWorld();
+  const sender = await world.fleet.start('sender', world.src);
+  const first = await startReceiver(world);
+  await snapshot(world.src, 1_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await first.end();
+  await world.dst.zfs('snapshot', 'pool/a@own');
+  await snapshot(world.src, 1_000_000, '2');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const second = await startReceiver(world);
+  await sender.said('has refused pool/a@2 from the store');
+  await emptied(world);
+  await second.end();
+  const refused = await send(world);
+  expect(refused.state).toBe('failed');
+  expect(refused.error?.message).toContain('Nothing more is stored');
+  await world.dst.zfs('destroy', 'pool/a@own');
+  await startReceiver(world);
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await arrived(world);
+});
+
+test('a bucket that is deleted while streams wait in it costs a step, and the next job brings it', async () => {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 20_000_000, '1');
+  await send(world);
+  await (await jetstreamManager(world.fleet.bus.nc)).streams.delete('OBJ_zfs-streams-src');
+  await startReceiver(world);
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await arrived(world);
+});

@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { plan } from '../../lib/plan/plan.ts';
+import { presumed, sightOf, unseen } from '../../lib/plan/presume.ts';
+import type { SendRequest, Step } from '../../schemas/plan.ts';
+import { type StoredStart, storedStartSchema } from '../../schemas/stored.ts';
+import { startOf } from '../../services/sender/start.ts';
+import { PoolModel } from '../support/pool-model.ts';
+
+const order = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src' };
+const stored = (step: Step): StoredStart => startOf(order, step);
+const request: SendRequest = { dataset: 'pool/a', to: { host: 'dst', dataset: 'pool/b' }, package: 'replication' };
+
+const commands = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom('snapshot -r pool/a@', 'snapshot pool/a@', 'snapshot pool/a/x@') },
+    { weight: 1, arbitrary: fc.constantFrom('create pool/a/x', 'create pool/a/y', 'create -V 1M pool/a/v') },
+    { weight: 1, arbitrary: fc.constantFrom('clone pool/a@1 pool/a/c', 'destroy pool/a@2', 'promote pool/a/c') },
+  ),
+  { maxLength: 12 },
+);
+
+/** Names of snapshots are numbers, in the order in which they were made. */
+function run(model: PoolModel, lines: readonly string[], from = 0): number {
+  let next = from;
+  for (const line of lines) model.do(line.endsWith('@') ? `${line}${++next}` : line);
+  return next;
+}
+
+const stepsOf = (source: PoolModel, target: ReturnType<PoolModel['inventory']>): Step[] => {
+  const result = plan(request, source.inventory(), target);
+  return result.ok ? result.steps : [];
+};
+
+const newestOf = (inventory: ReturnType<PoolModel['inventory']>): Map<string, string | undefined> =>
+  new Map(inventory.datasets.map(({ name, snapshots }) => [name, snapshots.at(-1)?.guid]));
+
+describe('what a target is presumed to have', () => {
+  test('is what it has, once it has received what waits', () => {
+    let moved = 0;
+    fc.assert(
+      fc.property(commands, commands, fc.boolean(), (before, after, wasSeen) => {
+        const guids = { next: 1000 };
+        const source = new PoolModel('src', 'pool', guids).run('create pool/a');
+        const target = new PoolModel('dst', 'pool', guids);
+        const count = run(source, ['snapshot pool/a@', ...before]);
+        if (wasSeen) for (const step of stepsOf(source, target.inventory())) target.receive(step, source);
+        const known = wasSeen ? sightOf(target.inventory(), source.inventory()) : unseen('dst', 'pool/b');
+        run(source, after, count);
+        const steps = stepsOf(source, known);
+        const then = presumed(known, steps.map(stored));
+        for (const step of steps) target.receive(step, source, new Set(step.parents));
+        const real = newestOf(target.inventory());
+        for (const [name, guid] of newestOf(then)) if (guid !== undefined) expect(real.get(name)).toBe(guid);
+        // with that, nothing is left to do
+        expect(stepsOf(source, then)).toEqual([]);
+        moved += steps.length;
+      }),
+    );
+    expect(moved).toBeGreaterThan(50);
+  });
+
+  test('does not count on what does not follow', () => {
+    const known = unseen('dst', 'pool/b');
+    const start = (more: object): StoredStart =>
+      storedStartSchema.parse({ ...order, dataset: 'pool/b', to: { name: 'pool/a@2', guid: '2' }, ...more });
+    const names = (starts: StoredStart[]) => presumed(known, starts).datasets.map(({ name }) => name);
+    expect(names([start({ from: { guid: '1' } })])).toEqual(['pool']);
+    expect(names([start({})])).toEqual(['pool', 'pool/b']);
+    const twice = presumed(known, [start({}), start({}), start({ to: { name: 'pool/a@3', guid: '3' } })]);
+    expect(twice.datasets[1]?.snapshots.map(({ guid }) => guid)).toEqual(['2']);
+  });
+
+  test('is encrypted where it arrives raw, with parents where they are made', () => {
+    const start = storedStartSchema.parse({
+      ...order,
+      dataset: 'pool/x/b',
+      to: { name: 'pool/a@1', guid: '1' },
+      parents: ['pool/x'],
+      raw: true,
+      record: '7:raw',
+    });
+    const { datasets } = presumed(unseen('dst', 'pool/x/b'), [start]);
+    expect(datasets.map(({ name, encryption, stream }) => [name, encryption, stream])).toEqual([
+      ['pool', 'off', undefined],
+      ['pool/x', 'off', undefined],
+      ['pool/x/b', 'on', '7:raw'],
+    ]);
+  });
+});
+
+test('a sight keeps what plans need: from the newest common snapshot on, and where clones come from', () => {
+  const guids = { next: 1000 };
+  const source = new PoolModel('src', 'pool', guids).run('create pool/a', 'snapshot pool/a@1');
+  const target = new PoolModel('dst', 'pool', guids);
+  source.run('clone pool/a@1 pool/c', 'snapshot pool/a@2', 'snapshot pool/a@3');
+  for (const step of stepsOf(source, target.inventory())) target.receive(step, source);
+  target.run('snapshot pool/b@own');
+  const { datasets } = sightOf(target.inventory(), source.inventory());
+  expect(datasets.find(({ name }) => name === 'pool/b')?.snapshots.map(({ name }) => name)).toEqual(['1', '3', 'own']);
+});

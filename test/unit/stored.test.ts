@@ -1,0 +1,160 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { contradiction } from '../../lib/bus/store/catalog.ts';
+import { parseReceiptKey, parseStoredName, receiptKey, type StoredName, storedName } from '../../lib/bus/subjects.ts';
+import { type Manifest, manifestSchema, type Receipt } from '../../schemas/stored.ts';
+import { isBehind, isThere, itemsFor } from '../../services/receiver/stored/queue.ts';
+import { isOver, orphansIn } from '../../services/sender/stored/keeper.ts';
+import { datasetNames, hostNames } from './legal-names.ts';
+
+const id = fc.stringMatching(/^[A-Za-z0-9]{6,32}$/);
+
+describe('names in the store', () => {
+  test('come back as they were', () => {
+    const names: fc.Arbitrary<StoredName> = fc.oneof(
+      id.map((id) => ({ kind: 'manifest' as const, id })),
+      fc.tuple(id, fc.nat(99_999)).map(([id, at]) => ({ kind: 'segment' as const, id, at })),
+      fc.tuple(hostNames, datasetNames).map(([target, dataset]) => ({ kind: 'sight' as const, target, dataset })),
+    );
+    fc.assert(fc.property(names, (name) => {
+        expect(parseStoredName(storedName(name))).toEqual(name);
+      }));
+  });
+
+  test.each(['', 'abc/manifest', 'abcdef', 'abcdef/1', 'abcdef/manifest/x', 'sight/a', 'sight//x', 'ab.cdef/000001'])(
+    '"%s" is none of ours',
+    (name) => expect(parseStoredName(name)).toBeUndefined(),
+  );
+
+  test('keys of receipts come back as they were', () => {
+    fc.assert(
+      fc.property(hostNames, hostNames, id, fc.nat(15), (target, source, id, place) => {
+        expect(parseReceiptKey(receiptKey(target, source, id, place))).toEqual({ target, source, id, place });
+      }),
+    );
+  });
+
+  test.each(['', 'a.taken.b.c', 'a.to.b.cccccc.0', 'a.b.taken.c.dddddd.0'])('"%s" is no receipt', (key) =>
+    expect(parseReceiptKey(key)).toBeUndefined(),
+  );
+});
+
+const digest = `SHA-256=${'A'.repeat(43)}=`;
+
+function manifestFor(id: string, ...targets: [host: string, dataset: string, more?: object][]): Manifest {
+  const start = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src', to: { name: 'pool/a@1', guid: '1' } };
+  return manifestSchema.parse({
+    version: 1,
+    id,
+    source: 'src',
+    bytes: 100_000,
+    segment: 65_536,
+    digests: [digest, digest],
+    targets: targets.map(([host, dataset, more]) => ({ host, start: { ...start, dataset, ...more } })),
+  });
+}
+
+describe('a manifest', () => {
+  const good = manifestFor('abcdef', ['dst', 'pool/b']);
+  const of = (manifest: Manifest, name = 'abcdef/manifest', owner = 'src') => contradiction(manifest, name, owner);
+
+  test('that fits its place is taken', () => expect(of(good)).toBeUndefined());
+
+  test.each<[string, string | undefined]>([
+    ['of another stream', of(good, 'ghijkl/manifest')],
+    ['in the name of a segment', of(good, 'abcdef/000001')],
+    ['in the bucket of another host', of(good, 'abcdef/manifest', 'other')],
+    ['that speaks for another source', of({ ...good, source: 'other' })],
+    ['with a stream from another source', of(manifestFor('abcdef', ['dst', 'pool/b', { source: 'other' }]))],
+    ['with less bytes than segments', of({ ...good, bytes: 65_536 })],
+    ['with more bytes than segments', of({ ...good, bytes: 131_073 })],
+    [
+      'with two snapshots',
+      of(manifestFor('abcdef', ['d', 'pool/b'], ['e', 'pool/b', { to: { name: 'pool/a@2', guid: '2' } }])),
+    ],
+  ])('%s is refused', (_, why) => expect(why).toBeTypeOf('string'));
+});
+
+const receipt = (target: string, id: string, state: Receipt['state'], place = 0) => ({
+  target,
+  id,
+  place,
+  receipt: { state, bytes: 0 },
+});
+
+describe('what waits for a host', () => {
+  const waiting = [
+    manifestFor('stream1', ['one', 'pool/a'], ['two', 'pool/a']),
+    manifestFor('stream2', ['two', 'pool/a'], ['two', 'pool/b']),
+    manifestFor('stream3', ['two', 'pool/c']),
+  ];
+  const ids = (host: string, ...receipts: ReturnType<typeof receipt>[]) =>
+    itemsFor(host, waiting, receipts).map(({ manifest, place }) => `${manifest.id} ${place}`);
+
+  test('is what names it, in order', () => {
+    expect(ids('one')).toEqual(['stream1 0']);
+    expect(ids('two')).toEqual(['stream1 1', 'stream2 0', 'stream2 1', 'stream3 0']);
+    expect(ids('three')).toEqual([]);
+  });
+
+  test('is not what it is done with, well or not', () => {
+    expect(ids('two', receipt('two', 'stream1', 'done', 1), receipt('two', 'stream3', 'failed'))).toEqual([
+      'stream2 0',
+      'stream2 1',
+    ]);
+  });
+
+  test('is what another host is done with, and what was only begun', () => {
+    expect(ids('two', receipt('one', 'stream1', 'done', 1), receipt('two', 'stream1', 'running', 1))).toHaveLength(4);
+  });
+
+  test.each<[string, object, readonly string[], boolean]>([
+    ['another dataset', {}, ['pool/b'], false],
+    ['a name that begins alike', {}, ['pool/aa'], false],
+    ['the same', {}, ['pool/a'], true],
+    ['what lies above', {}, ['pool'], true],
+    ['what lies below', {}, ['pool/a/x'], false],
+    ['its origin', { origin: 'pool/o@1' }, ['pool/o'], true],
+  ])('is behind a blocked dataset or not: %s', (_, more, blocked, is) => {
+    const [one] = itemsFor('dst', [manifestFor('stream1', ['dst', 'pool/a', more])], []);
+    expect(one && isBehind(one.start, blocked)).toBe(is);
+  });
+
+  test('has arrived by another way where its own snapshot is there, and not where a dataset is in its way', () => {
+    const error = (details: object) => ({ code: 'EXISTS' as const, message: 'x', retryable: false, details: { ...details } });
+    expect(isThere(error({ snapshot: 'pool/a@1' }))).toBe(true);
+    expect(isThere(error({ dataset: 'pool/a' }))).toBe(false);
+  });
+});
+
+describe('the keeper', () => {
+  test('is done with a stream when each of its targets is', () => {
+    const manifest = manifestFor('stream1', ['one', 'pool/a'], ['two', 'pool/a'], ['two', 'pool/b']);
+    const all = [
+      receipt('one', 'stream1', 'done'),
+      receipt('two', 'stream1', 'failed', 1),
+      receipt('two', 'stream1', 'done', 2),
+    ];
+    expect(isOver(manifest, all)).toBe(true);
+    for (const [at, one] of all.entries()) {
+      const others = all.filter((_, index) => index !== at);
+      expect(isOver(manifest, others)).toBe(false);
+      expect(isOver(manifest, [...others, { ...one, receipt: { state: 'running', bytes: 1 } }])).toBe(false);
+      expect(isOver(manifest, [...others, { ...one, target: 'three' }])).toBe(false);
+    }
+  });
+
+  test('takes for orphans the segments of no stream and no running job', () => {
+    const objects = [
+      'job0000001t1/000000',
+      'job0000001t1/000001',
+      'job0000002t1/000000',
+      'job0000003t1/000000',
+      'job0000003t1/manifest',
+      'sight/dst/pool/a',
+      'of somebody else',
+    ].map((name) => ({ name, bytes: 1, digest, nuid: name }));
+    expect(orphansIn(objects, new Set(['job0000002']))).toEqual(['job0000001t1']);
+    expect(orphansIn(objects, new Set())).toEqual(['job0000001t1', 'job0000002t1']);
+  });
+});
