@@ -36,8 +36,8 @@ function arrivals(before: Job | undefined, job: Job): string[] {
   if (arrived <= 0) return [];
   const which =
     arrived === 1 && before?.current && isAlone(before)
-      ? `${before.current.to.name} arrived`
-      : `${counted(arrived, 'step')} done`;
+      ? `${before.current.to.name} ${job.channel === 'store' ? 'stored' : 'arrived'}`
+      : `${counted(arrived, 'step')} ${job.channel === 'store' ? 'stored' : 'done'}`;
   const { done, total } = job.datasets;
   const datasets = job.request.package ? `, ${done} of ${counted(total, 'dataset')}` : '';
   return [`${job.request.to.host}: ${which} (${job.done} of ${job.steps}${datasets}), ${bytes(job.bytes)} so far`];
@@ -99,7 +99,11 @@ export function resultLine(job: Job): string {
     return `${what}: ${failed}, ${done} of ${counted(steps, 'step')} done, ${amount}`;
   }
   if (state === 'failed') return `${what}: failed after ${done} of ${counted(steps, 'step')}, ${amount}`;
-  if (steps === 0 && done === 0) return `${what}: nothing to do, ${request.to.host} has all of it`;
+  const isStored = job.channel === 'store';
+  if (steps === 0 && done === 0) {
+    return `${what}: nothing to do, ${isStored ? `all of it waits for ${request.to.host}` : `${request.to.host} has all of it`}`;
+  }
   const all = request.package ? `${counted(datasets.total, 'dataset')}, ` : '';
-  return `${what}: done, ${all}${counted(done, 'step')}, ${amount}`;
+  const how = isStored ? `stored for ${request.to.host} to fetch` : 'done';
+  return `${what}: ${how}, ${all}${counted(done, 'step')}, ${amount}`;
 }

@@ -6,6 +6,7 @@ import { addAbort } from './commands/abort.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addFetch } from './commands/fetch.ts';
 import { addHosts } from './commands/hosts.ts';
 import { addLocks } from './commands/locks.ts';
 import { addPlan } from './commands/plan.ts';
@@ -25,6 +26,7 @@ const commands = [
   addSnapshots,
   addStatus,
   addAbort,
+  addFetch,
   addHosts,
   addLocks,
   addDoctor,

@@ -22,6 +22,7 @@ export interface SendOptions {
   props?: true;
   conflict?: string;
   wire?: string;
+  channel?: string;
   set?: string[];
   excludeProperty?: string[];
   includeProperty?: string[];
@@ -54,6 +55,7 @@ export const withSendOptions = (command: Command): Command =>
     .option('--no-compressed', 'without')
     .option('-p, --props', "the datasets' properties too, but no mountpoint, canmount and shares")
     .option('--conflict <policy>', 'what may be done to a target that went its own way: refuse, rollback, rotate')
+    .option('--channel <which>', 'direct, store for a target to fetch later, or auto: store where it does not answer')
     .option('--wire <how>', 'zstd compresses streams on their way, auto where it pays, none never')
     .option('-o, --set <property=value>', 'set on the target, where its receiver allows that (repeatable)', gathered)
     .option(

@@ -4,7 +4,7 @@ import { type ConflictPolicy, conflictPolicySchema } from '../schemas/conflict.t
 import { ZpsendError } from '../schemas/errors.ts';
 import { isWithin } from '../schemas/names.ts';
 import { maxParallel, type SendRequest, sendRequestSchema } from '../schemas/plan.ts';
-import { type WireMode, wireModeSchema } from '../schemas/transfer.ts';
+import { type Channel, channelSchema, type WireMode, wireModeSchema } from '../schemas/transfer.ts';
 import { usage } from './exit.ts';
 import { parseBase, parseSource, parseTarget } from './location.ts';
 import { propertiesOf } from './property-options.ts';
@@ -64,6 +64,7 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     bwlimit,
     conflict,
     wire,
+    channel,
   } = options;
   const properties = propertiesOf(options);
   if (replicate && recursive) {
@@ -83,6 +84,7 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     ...streamOf(options),
     ...(conflict !== undefined && { conflict: conflictOf(conflict) }),
     ...(wire !== undefined && { wire: wireOf(wire) }),
+    ...(channel !== undefined && { channel: channelOf(channel) }),
     ...(properties && { properties }),
   };
 }
@@ -125,6 +127,12 @@ function wireOf(text: string): WireMode {
   const { data } = wireModeSchema.safeParse(text);
   if (data) return data;
   throw usage(`--wire ${text}: one of ${wireModeSchema.options.join(', ')}`);
+}
+
+function channelOf(text: string): Channel {
+  const { data } = channelSchema.safeParse(text);
+  if (data) return data;
+  throw usage(`--channel ${text}: one of ${channelSchema.options.join(', ')}`);
 }
 
 function parallelOf(text: string): number {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { infoSchema } from './host.ts';
 import { jobSchema } from './job.ts';
 import { leftoverSchema, unmendedSchema } from './leftovers.ts';
-import { datasetSchema, hostSchema } from './names.ts';
+import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
 import { lockSchema, transferStateSchema } from './transfer.ts';
 
 /** `zpsend hosts --json` */
@@ -28,6 +28,20 @@ export const locksOutputSchema = z.strictObject({
   ),
 });
 
+/** `zpsend fetch HOST --json`: what waits in its store, in order. */
+export const fetchOutputSchema = z.strictObject({
+  host: hostSchema,
+  streams: z.array(
+    z.strictObject({
+      id: idSchema,
+      bytes: bytesSchema,
+      snapshot: z.string(),
+      isFull: z.boolean(),
+      targets: z.array(z.strictObject({ host: hostSchema, dataset: datasetSchema })),
+    }),
+  ),
+});
+
 /** `zpsend doctor --json` */
 export const doctorOutputSchema = z.strictObject({
   checks: z.array(
@@ -49,5 +63,6 @@ export const doctorOutputSchema = z.strictObject({
 export type HostsOutput = z.infer<typeof hostsOutputSchema>;
 export type StatusOutput = z.infer<typeof statusOutputSchema>;
 export type LocksOutput = z.infer<typeof locksOutputSchema>;
+export type FetchOutput = z.infer<typeof fetchOutputSchema>;
 export type DoctorOutput = z.infer<typeof doctorOutputSchema>;
 export type Check = z.infer<typeof doctorOutputSchema>['checks'][number];

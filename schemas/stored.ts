@@ -32,7 +32,10 @@ export const manifestSchema = z.strictObject({
   segment: z.number().int().min(leastSegment).max(mostSegment),
   /** Of each segment, in order. */
   digests: z.array(digestSchema).min(1).max(mostSegments),
-  targets: z.array(z.strictObject({ host: hostSchema, start: storedStartSchema })).min(1).max(maxTargets),
+  targets: z
+    .array(z.strictObject({ host: hostSchema, start: storedStartSchema }))
+    .min(1)
+    .max(maxTargets),
 });
 
 /**

@@ -113,6 +113,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   async function make(): Promise<Planned & { way: Way }> {
     const made = await along();
     way = made.way;
+    say.along(way.channel);
     seen = made.planned;
     say.listed(seen.source, seen.target);
     return { ...seen, way };

@@ -32,10 +32,16 @@ export function narrator(log: Log, request: SendRequest) {
   const target = targetRoot(request);
   const isPackage = request.package !== undefined;
   let lists = { source: '', target: '' };
+  let isStored = false;
   return {
+    /** By which channel the job goes from here on. */
+    along(channel: 'direct' | 'store'): void {
+      isStored = channel === 'store';
+    },
     listed(source: Inventory, at: Inventory): void {
       lists = { source: names(source, dataset, isPackage), target: names(at, target, isPackage) };
-      log.info(`received snapshots for ${target} from ${request.to.host}: ${lists.target}`);
+      const how = isStored ? `${request.to.host} is taken to have of ${target}` : `received snapshots for ${target} from ${request.to.host}`;
+      log.info(`${how}: ${lists.target}`);
       log.info(`found the following snapshots on my ${dataset}: ${lists.source}`);
     },
     /** What a person should know before a package is sent. */
@@ -54,10 +60,13 @@ export function narrator(log: Log, request: SendRequest) {
       if (errors.length === 1) log.error(`${first?.code}: ${first?.message}`);
       else if (first) log.error(`${errors.length} datasets are not sent; the first: ${first.code}: ${first.message}`);
     },
-    chain: (name: string) => chainNarrator(log, isPackage ? `${name}: ` : ''),
+    chain: (name: string) => chainNarrator(log, isPackage ? `${name}: ` : '', isStored),
     ended(job: Job): void {
       const what = isPackage ? `${job.datasets.total} datasets from ${dataset}` : dataset;
       if (job.error) log.error(`${dataset} to ${request.to.host} failed: ${job.error.code}: ${job.error.message}`);
+      else if (job.channel === 'store' && job.done > 0)
+        log.info(`stored ${job.done} snapshots of ${what} for ${request.to.host}, ${job.bytes} bytes`);
+      else if (job.channel === 'store') log.info(`all my snapshots wait for ${request.to.host} in the store`);
       else if (job.done > 0)
         log.info(`sent ${job.done} snapshots of ${what} to ${request.to.host}, ${job.bytes} bytes`);
       else {
@@ -74,8 +83,11 @@ const clearingWords = (before: Clearing): string =>
     ? `rename ${before.from} to ${before.to}`
     : `go back to ${before.to.name} and destroy ${before.destroys.length} newer snapshots`;
 
-/** @param of what begins a line that does not say of itself which dataset it is about */
-const chainNarrator = (log: Log, of: string) => ({
+/**
+ * @param of what begins a line that does not say of itself which dataset it is about
+ * @param isStored nobody is asked, and what arrives does so in the store
+ */
+const chainNarrator = (log: Log, of: string, isStored: boolean) => ({
   step(step: Step): void {
     if (step.from) {
       log.info(`${of}an incremental send is needed`);
@@ -87,15 +99,16 @@ const chainNarrator = (log: Log, of: string) => ({
   },
   asking(step: Step): void {
     if (step.before) log.info(`${of}the server is to clear its target first: ${clearingWords(step.before)}`);
-    log.info(`asking the server to start up a recv for ${step.target}`);
+    log.info(isStored ? `putting it into the store for ${step.target}` : `asking the server to start up a recv for ${step.target}`);
   },
   ready(resumedAt: number): void {
-    log.info(`${of}received a ready zfs recv message from server`);
+    if (!isStored) log.info(`${of}received a ready zfs recv message from server`);
     if (resumedAt > 0) log.info(`${of}continuing an interrupted receive, ${resumedAt} bytes of which are there`);
   },
   arrived(step: Step): void {
     const kind = step.from ? 'incremental snapshot' : 'snapshot';
-    log.info(`server said it successfully received ${kind} into ${step.target}`);
+    if (isStored) log.info(`${kind} ${step.to.name} is in the store for ${step.target}`);
+    else log.info(`server said it successfully received ${kind} into ${step.target}`);
   },
   waiting(error: ErrorBody): void {
     log.warn(`${of}${error.code}: ${error.message}; trying again`);

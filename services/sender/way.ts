@@ -29,8 +29,6 @@ export const directWay = (deps: WayDeps, request: SendRequest, signal: AbortSign
   channel: 'direct',
   plan: () => makePlans(deps, request),
   ask: askForTransfer,
-  cursors: deps.bookmarks
-    ? openCursors({ zfs: deps.zfs, log: deps.log, to: request.to.host, signal })
-    : noCursors,
+  cursors: deps.bookmarks ? openCursors({ zfs: deps.zfs, log: deps.log, to: request.to.host, signal }) : noCursors,
   arrived: async () => {},
 });

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
+import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Job } from '../../schemas/job.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import type { ServiceProcess } from '../support/service.ts';
@@ -28,7 +28,7 @@ async function useWorld(): Promise<World> {
   const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
   await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
   await src.zfs('create', 'pool/a');
-  const bucket = await openStreams(fleet.bus.nc, 'src');
+  const bucket = await openStreams(fleet.bus, 'src');
   return { fleet, src, dst, bucket };
 }
 
@@ -42,6 +42,10 @@ async function snapshot(host: SimHost, bytes: number, ...names: string[]): Promi
 const list = (host: SimHost): Promise<string> =>
   host.zfs('list', '-Hp', '-r', '-t', 'snapshot', '-o', 'name,guid', 'pool/a').catch(() => '');
 
+/** The resume token of what has begun to arrive. */
+const partial = ({ dst }: World): Promise<string> =>
+  dst.zfs('get', '-Hpo', 'value', 'receive_resume_token', 'pool/a').catch(() => '-');
+
 const arrived = ({ src, dst }: World): Promise<void> =>
   list(src).then((all) => expect.poll(() => list(dst), { timeout: 60_000 }).toBe(all));
 
@@ -51,8 +55,7 @@ const stored = async ({ bucket }: World): Promise<string[]> =>
     ? []
     : (await bucket.list()).map(({ name }) => name).filter((name) => parseStoredName(name)?.kind !== 'sight');
 
-const emptied = (world: World): Promise<void> =>
-  expect.poll(() => stored(world), { timeout: 30_000 }).toEqual([]);
+const emptied = (world: World): Promise<void> => expect.poll(() => stored(world), { timeout: 30_000 }).toEqual([]);
 
 async function nothingLeft({ fleet, src }: World): Promise<void> {
   const names = (await list(src)).split('\n').map((line) => line.split('\t')[0] ?? '');
@@ -61,8 +64,8 @@ async function nothingLeft({ fleet, src }: World): Promise<void> {
   await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
 }
 
-const send = async ({ fleet }: World, more: object = {}): Promise<Job> =>
-  fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'auto', ...more }).then((j) => (console.log(JSON.stringify(j.error)), j));
+const send = ({ fleet }: World, more: object = {}): Promise<Job> =>
+  fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'auto', ...more });
 
 const startReceiver = ({ fleet, dst }: World, env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> =>
   fleet.start('receiver', dst, { ...allow, ...env });
@@ -144,7 +147,7 @@ test.each<'SIGKILL' | 'SIGTERM'>(['SIGKILL', 'SIGTERM'])(
     await send(world);
     const receiver = await startReceiver(world, { ZFS_SIM_RECV_RATE: '10M' });
     await receiver.said('initial receive of pool/a@1');
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await expect.poll(() => partial(world), { timeout: 30_000 }).not.toBe('-');
     await receiver.end(signal);
     expect(await list(world.dst)).toBe('');
     await startReceiver(world);

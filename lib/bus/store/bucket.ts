@@ -33,6 +33,11 @@ export interface StreamsBucket {
   mark(): Promise<string | undefined>;
 }
 
+/** A connection, that of a `Bus` or one of its own. */
+export interface Connected {
+  readonly nc: NatsConnection;
+}
+
 export interface BucketBounds {
   readonly maxBytes: number;
   /** After this many seconds an object goes, whoever waits for it. */
@@ -58,7 +63,10 @@ function translate(thrown: unknown, what: string): ZpsendError {
   }
   if (isGone(thrown)) return new ZpsendError('UNREACHABLE', `${what}: the bucket is not there`, { gone: true });
   if (thrown instanceof Error && thrown.name === 'JetStreamNotEnabled') {
-    return new ZpsendError('UNSUPPORTED', `${what}: JetStream is not enabled on the NATS server, and streams are stored there`);
+    return new ZpsendError(
+      'UNSUPPORTED',
+      `${what}: JetStream is not enabled on the NATS server, and streams are stored there`,
+    );
   }
   if (/corrupt object|unable to parse digest/.test(reason)) {
     return new ZpsendError('STREAM_BROKEN', `${what}: ${reason.split('\n')[0]}`);
@@ -173,7 +181,7 @@ const padded = (subject: string): string => {
 };
 
 /** A source's streams, for one who reads them; need not be there. */
-export async function openStreams(nc: NatsConnection, source: string): Promise<StreamsBucket> {
+export async function openStreams({ nc }: Connected, source: string): Promise<StreamsBucket> {
   try {
     const js = jetstream(nc, { timeout: patientMs });
     const jsm = await jetstreamManager(nc, { timeout: patientMs, checkAPI: false });
@@ -194,7 +202,7 @@ const leastBytes = 64 * 1024 * 1024;
  * that was made meanwhile is as good.
  * @returns the bytes that it may hold
  */
-export async function makeStreams(nc: NatsConnection, source: string, bounds: BucketBounds): Promise<number> {
+export async function makeStreams({ nc }: Connected, source: string, bounds: BucketBounds): Promise<number> {
   const buckets = new Objm(jetstream(nc, { timeout: patientMs }));
   for (let bytes = bounds.maxBytes; ; bytes = Math.floor(bytes / 2)) {
     try {

@@ -35,9 +35,7 @@ export function itemsFor(
  * clone of what is there.
  */
 export const isBehind = ({ dataset, origin }: StoredStart, blocked: readonly string[]): boolean =>
-  blocked.some(
-    (name) => isWithin(dataset, name) || (origin !== undefined && isWithin(datasetOf(origin), name)),
-  );
+  blocked.some((name) => isWithin(dataset, name) || (origin !== undefined && isWithin(datasetOf(origin), name)));
 
 /** The snapshot came by another way in the meantime, and the step is done. */
 export const isThere = ({ code, details }: ErrorBody): boolean =>

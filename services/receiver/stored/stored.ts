@@ -59,11 +59,11 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
 
   async function findSources(): Promise<void> {
     const named = deps.allow.flatMap(({ from }) => (from === '*' ? [] : [from]));
-    const nc = await deps.store.open();
-    const seen = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(nc) : [];
+    const connected = await deps.store.open();
+    const seen = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(connected) : [];
     for (const source of [...named, ...seen]) {
       if (sources.has(source)) continue;
-      const bucket = await openStreams(nc, source);
+      const bucket = await openStreams(connected, source);
       sources.set(source, { bucket, catalog: readCatalog(bucket, once), busy: false, after: 0 });
     }
   }

@@ -26,7 +26,8 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
           const { to, target } = last;
           const cursor = cursorForHold(to.name, targetHash({ host, dataset: target }), to.guid);
           try {
-            if (cursor.length > maxNameLength) log.info(`${to.name} has no room for a cursor bookmark: its name is too long`);
+            if (cursor.length > maxNameLength)
+              log.info(`${to.name} has no room for a cursor bookmark: its name is too long`);
             else await zfs.bookmark(to.name, cursor);
           } catch (thrown) {
             const { code, message } = ZpsendError.from(thrown);

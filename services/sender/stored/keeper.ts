@@ -28,8 +28,7 @@ const orphanMs = 60_000;
 export const isOver = (manifest: Manifest, receipts: readonly PlacedReceipt[]): boolean =>
   manifest.targets.every(({ host }, place) =>
     receipts.some(
-      (one) =>
-        one.target === host && one.id === manifest.id && one.place === place && one.receipt.state !== 'running',
+      (one) => one.target === host && one.id === manifest.id && one.place === place && one.receipt.state !== 'running',
     ),
   );
 
@@ -92,7 +91,10 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
       const place = { host: target, root: of.dataset };
       const sight = await readSight(bucket, place);
       if (!sight) continue;
-      const now = state === 'done' ? { ...sight, target: presumed(sight.target, [start]) } : { ...sight, ...(error && { refused: error }) };
+      const now =
+        state === 'done'
+          ? { ...sight, target: presumed(sight.target, [start]) }
+          : { ...sight, ...(error && { refused: error }) };
       await writeSight(bucket, place, now);
     }
   }

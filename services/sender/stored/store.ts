@@ -28,7 +28,7 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
   function look(): Promise<{ bucket: StreamsBucket; catalog: CatalogReader }> {
     opened ??= connection
       .open()
-      .then((nc) => openStreams(nc, host))
+      .then((connected) => openStreams(connected, host))
       .then((bucket) => ({ bucket, catalog: readCatalog(bucket, (why) => log.warn(why)) }))
       .catch((thrown) => {
         opened = undefined;

@@ -85,7 +85,9 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
       isNew = false;
       return askStore({ bucket, log, patienceMs }, transfer, step);
     },
-    cursors: deps.bookmarks ? storedCursors(zfs, log, place.host) : { ...storedCursors(zfs, log, place.host), chain: bare },
+    cursors: deps.bookmarks
+      ? storedCursors(zfs, log, place.host)
+      : { ...storedCursors(zfs, log, place.host), chain: bare },
     arrived: async () => {},
   };
 }

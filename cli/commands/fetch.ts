@@ -1,0 +1,126 @@
+import { createWriteStream } from 'node:fs';
+import type { Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import type { Command } from 'commander';
+import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import { readCatalog } from '../../lib/bus/store/catalog.ts';
+import { openStoredStream } from '../../lib/bus/store/receive.ts';
+import { decoderInto } from '../../lib/wire/decode.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { FetchOutput } from '../../schemas/output.ts';
+import type { Manifest } from '../../schemas/stored.ts';
+import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { exit, usage } from '../exit.ts';
+import { bytes } from '../format.ts';
+import { table } from '../table.ts';
+
+interface Options extends JsonOption {
+  output?: string;
+}
+
+export function addFetch(program: Command, cli: Cli): void {
+  program
+    .command('fetch')
+    .summary('list or read the streams that wait in the store of a host')
+    .description(
+      'Without ID lists what a source host keeps in the object store for targets to fetch. With ID writes that stream, checked ' +
+        'segment by segment, to standard output or a file. It stays in the store.',
+    )
+    .argument('<host>', 'the source host')
+    .argument('[id]', 'the stream')
+    .option('-o, --output <file>', 'write to this file')
+    .option('--json', 'print the list as JSON')
+    .addHelpText('after', help)
+    .action(
+      cli.action((host: string, id: string | undefined, options: Options) =>
+        id === undefined ? list(cli, host, options) : fetch(cli, host, id, options),
+      ),
+    );
+}
+
+const help = `
+A receiver fetches what waits for it by itself. This is for doing it by hand.
+
+Examples:
+  zpsend fetch smos-01                                       what waits
+  zpsend fetch smos-01 0m1n2o3p4qt1 -o test.zfs              into a file
+  zpsend fetch smos-01 0m1n2o3p4qt1 | zfs receive -u tank/test`;
+
+/** How long a store that does not answer is waited for, in milliseconds. */
+const patienceMs = 15_000;
+
+const waitingOf = async (cli: Cli, bucket: StreamsBucket): Promise<readonly Manifest[]> =>
+  (await readCatalog(bucket, (why) => cli.io.err(`zpsend: ${why}`)).read()).waiting;
+
+async function list(cli: Cli, host: string, { json, output }: Options): Promise<number> {
+  if (output !== undefined) throw usage('-o needs the ID of a stream; without one they are listed');
+  const waiting = await withBus(cli, async (bus) => waitingOf(cli, await openStreams(bus, host)));
+  const streams = waiting.map(({ id, bytes: size, targets }) => ({
+    id,
+    bytes: size,
+    snapshot: targets[0]?.start.to.name ?? '',
+    isFull: targets[0]?.start.from === undefined,
+    targets: targets.map((target) => ({ host: target.host, dataset: target.start.dataset })),
+  }));
+  if (json) cli.io.out(JSON.stringify({ host, streams } satisfies FetchOutput));
+  else if (streams.length > 0) table(columns, streams).forEach(cli.io.out);
+  else cli.io.err(`zpsend: nothing waits in the store of ${host}`);
+  return exit.done;
+}
+
+type Stream = FetchOutput['streams'][number];
+
+const columns = [
+  { title: 'ID', value: ({ id }: Stream) => id },
+  { title: 'SNAPSHOT', value: ({ snapshot }: Stream) => snapshot },
+  { title: 'TYPE', value: ({ isFull }: Stream) => (isFull ? 'full' : 'incremental') },
+  { title: 'SIZE', value: (stream: Stream) => bytes(stream.bytes), right: true },
+  {
+    title: 'FOR',
+    value: ({ targets }: Stream) => targets.map(({ host, dataset }) => `${host}:${dataset}`).join(' '),
+  },
+];
+
+async function fetch(cli: Cli, host: string, id: string, { output, json }: Options): Promise<number> {
+  if (json) throw usage('--json is for the list; a stream is written as it is');
+  if (output === undefined && process.stdout.isTTY)
+    throw usage('a stream is no text for a terminal: -o FILE, or a pipe');
+  await withBus(cli, async (bus) => {
+    const bucket = await openStreams(bus, host);
+    const manifest = (await waitingOf(cli, bucket)).find((one) => one.id === id);
+    if (!manifest) {
+      throw new ZpsendError(
+        'NO_SUCH_TRANSFER',
+        `no stream ${id} waits in the store of ${host}: zpsend fetch ${host} lists them`,
+      );
+    }
+    await write(bucket, manifest, output === undefined ? process.stdout : createWriteStream(output, { flags: 'wx' }));
+  });
+  return exit.done;
+}
+
+/** @throws ZpsendError STREAM_BROKEN for a stream that is damaged; what was written then is not whole */
+async function write(bucket: StreamsBucket, manifest: Manifest, to: Writable): Promise<void> {
+  const read = Promise.withResolvers<void>();
+  const stream = openStoredStream(bucket, manifest, {
+    patienceMs,
+    onFirstFrame() {},
+    onEnd: () => read.resolve(),
+    onBroken: (error) => read.reject(ZpsendError.fromBody(error)),
+  });
+  const damaged = (why: string) =>
+    read.reject(new ZpsendError('STREAM_BROKEN', `${manifest.id} is no zstd stream: ${why}`));
+  const isPacked = manifest.targets.some(({ start }) => start.wire !== undefined);
+  const written = finished(to).catch((thrown) => {
+    throw new ZpsendError('NO_SPACE', `the stream could not be written: ${ZpsendError.from(thrown).message}`);
+  });
+  written.catch(() => {});
+  try {
+    stream.attach(isPacked ? decoderInto(to, damaged) : to);
+    await Promise.race([read.promise, written]);
+    stream.finishInput();
+    await Promise.race([written, read.promise.then(() => written)]);
+  } finally {
+    stream.close();
+  }
+}
