@@ -1,16 +1,21 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { jetstreamManager } from '@nats-io/jetstream';
+import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
-import { parseStoredName } from '../../lib/bus/subjects.ts';
+import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
-import type { Job } from '../../schemas/job.ts';
+import { fanStartedSchema, type Job } from '../../schemas/job.ts';
+import { fetchOutputSchema } from '../../schemas/output.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
+const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+const simBin = fileURLToPath(new URL('../../lib/zfs-sim/bin', import.meta.url));
 const allow = { ZPSEND_ALLOW: '*=pool' };
 
 interface World {
@@ -18,6 +23,7 @@ interface World {
   readonly src: SimHost;
   readonly dst: SimHost;
   readonly bucket: StreamsBucket;
+  readonly url: string;
 }
 
 /** On a server of its own: what a source stores is named after its host. */
@@ -29,7 +35,7 @@ async function useWorld(): Promise<World> {
   await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
   await src.zfs('create', 'pool/a');
   const bucket = await openStreams(fleet.bus, 'src');
-  return { fleet, src, dst, bucket };
+  return { fleet, src, dst, bucket, url: server.url };
 }
 
 async function snapshot(host: SimHost, bytes: number, ...names: string[]): Promise<void> {
@@ -282,4 +288,66 @@ test('a bucket that is deleted while streams wait in it costs a step, and the ne
   await startReceiver(world);
   expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
   await arrived(world);
+});
+
+test('a target that is away shares the read of those that are there', async () => {
+  const world = await useWorld();
+  const { fleet, src } = world;
+  await fleet.start('sender', src);
+  const sites = await Promise.all(['site-a', 'site-b'].map((name) => fleet.host(name)));
+  await Promise.all(sites.map((site) => site.zpool('create', 'pool')));
+  await Promise.all(sites.map((site) => fleet.start('receiver', site, allow)));
+  await snapshot(src, 20_000_000, '1', '2');
+  const to = ['site-a', 'dst', 'site-b'].map((host) => ({ host }));
+  const { jobs } = await fleet.ask(
+    subjects.send('src', 'start'),
+    { dataset: 'pool/a', to, channel: 'auto' },
+    fanStartedSchema,
+  );
+  const ended = await Promise.all(jobs.map((job) => fleet.ended('src', job)));
+  expect(ended.map(({ state, channel, done }) => [state, channel, done])).toEqual([
+    ['done', undefined, 2],
+    ['done', 'store', 2],
+    ['done', undefined, 2],
+  ]);
+  const sends = (await src.processes()).filter(
+    ({ argv: [, verb, ...rest] }) => verb === 'send' && !rest.some((word) => /^-\w*n/.test(word)),
+  );
+  expect(sends).toHaveLength(2);
+  for (const site of sites) expect(await list(site)).toBe(await list(src));
+  await startReceiver(world);
+  await arrived(world);
+  await emptied(world);
+});
+
+test('zpsend fetch lists what waits, and writes a stream that zfs receives, compressed or not', async () => {
+  const world = await useWorld();
+  const { fleet, src, dst } = world;
+  await fleet.start('sender', src, { ZFS_SIM_ZEROS: '0.5' });
+  await snapshot(src, 20_000_000, '1', '2');
+  expect(await send(world, { dataset: 'pool/a@1' })).toMatchObject({ done: 1 });
+  expect(await send(world, { wire: 'zstd' })).toMatchObject({ done: 1 });
+  const run = (...argv: string[]) =>
+    execa(process.execPath, [program, ...argv], {
+      env: { ...src.env, NATS_URL: world.url },
+      extendEnv: false,
+      encoding: 'buffer',
+      reject: false,
+    });
+  const listed = await run('fetch', 'src', '--json');
+  const { streams } = fetchOutputSchema.parse(JSON.parse(Buffer.from(listed.stdout).toString()));
+  expect(streams.map((one) => [one.snapshot, one.isFull])).toEqual([
+    ['pool/a@1', true],
+    ['pool/a@2', false],
+  ]);
+  for (const { id } of streams) {
+    const file = join(src.env.HOME ?? '', id);
+    expect((await run('fetch', 'src', id, '-o', file)).exitCode).toBe(0);
+    expect((await run('fetch', 'src', id)).stdout).toEqual(new Uint8Array(await readFile(file)));
+    await execa(join(simBin, 'zfs'), ['receive', '-u', 'pool/a'], { env: dst.env, extendEnv: false, inputFile: file });
+    // an existing file is not overwritten
+    expect((await run('fetch', 'src', id, '-o', file)).exitCode).toBe(1);
+  }
+  expect(await list(dst)).toBe(await list(src));
+  expect((await run('fetch', 'src', 'nosuch0000')).exitCode).toBe(1);
 });
