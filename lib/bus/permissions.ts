@@ -35,7 +35,7 @@ export function permissionsOf(host: string, { sender, receiver }: Roles): Permis
       `$JS.API.STREAM.INFO.${stream}`,
       `$JS.API.STREAM.MSG.GET.${stream}`,
       `$JS.API.DIRECT.GET.${stream}.>`,
-      ...(sender ? [subjects.receive(any, 'start'), `zfs-data.${host}.>`] : []),
+      ...(sender ? [subjects.receiveFrom(any, host), `zfs-data.${host}.>`] : []),
       ...(receiver ? [subjects.credit(any, any, host), `$KV.${locksBucket}.${host}.>`] : []),
     ],
     subscribe: [

@@ -17,7 +17,7 @@ export interface Endpoint<S extends z.ZodType> {
   /** What a plain-text body means. */
   fromText?: (text: string) => unknown;
   /** One reply, or several that an empty message ends. An endpoint that has nothing to say resolves to undefined. */
-  handle: (request: z.output<S>) => Promise<object | undefined> | AsyncIterable<object>;
+  handle: (request: z.output<S>, subject: string) => Promise<object | undefined> | AsyncIterable<object>;
 }
 
 export interface EndpointStats {
@@ -63,7 +63,7 @@ function respondError(message: Msg, error: ZpsendError): void {
 }
 
 async function answer<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>, message: Msg): Promise<void> {
-  const replies = endpoint.handle(decodeRequest(message.data, endpoint.request, endpoint.fromText));
+  const replies = endpoint.handle(decodeRequest(message.data, endpoint.request, endpoint.fromText), message.subject);
   if (replies instanceof Promise) {
     const reply = await replies;
     if (reply) message.respond(encode(reply));

@@ -18,6 +18,8 @@ export const subjects = {
   info: (host: string) => `zfs.${host}.info`,
   snapshots: (host: string) => `zfs.${host}.snapshots`,
   receive: (host: string, verb: ReceiverVerb) => `zfs.${host}.recv.${verb}`,
+  /** `recv.start` as a source asks for it: the server lets each host ask in its own name only. `*` for every source. */
+  receiveFrom: (host: string, source: string) => `zfs.${host}.recv.start.${source}`,
   send: (host: string, verb: SenderVerb) => `zfs.${host}.send.${verb}`,
   digest: (host: string, verb: DigestVerb) => `zfs.${host}.digest.${verb}`,
   /** The same endpoint of one instance, outside the queue group. */

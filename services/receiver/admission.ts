@@ -1,3 +1,4 @@
+import { subjects } from '../../lib/bus/subjects.ts';
 import type { Seen } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
@@ -16,6 +17,15 @@ interface Allowed {
 /** Where a source may write, with everything below. */
 const placesOf = ({ source }: ReceiveStart, allow: Allowed['allow']): string[] =>
   allow.filter(({ from }) => from === '*' || from === source).map(({ into }) => into);
+
+/**
+ * Does the request come from the source that its body names? On this subject the server lets each host speak for itself only (I11).
+ * @throws ZpsendError NOT_ALLOWED
+ */
+export function checkAsker({ source }: ReceiveStart, host: string, subject: string): void {
+  if (subject === subjects.receiveFrom(host, source)) return;
+  throw new ZpsendError('NOT_ALLOWED', `a request on ${subject} says that it comes from ${source}`, { source });
+}
 
 /**
  * May this source write there? (I11; the source proves itself later, on the data subject.)

@@ -14,7 +14,7 @@ const freshMs = 60_000;
 /** Datasets that are settled at once. */
 const atOnce = 4;
 
-type Arrived = Pick<ReceiveStart, 'dataset' | 'to' | 'from' | 'origin'>;
+type Arrived = Pick<ReceiveStart, 'dataset' | 'to' | 'from' | 'origin' | 'before'>;
 
 /** Keeps a hold on the newest received snapshot of each dataset. */
 export interface BaseHolds {
@@ -33,6 +33,8 @@ interface Pending {
   /** Follows without a gap on what this instance holds, so nobody else has received since. */
   readonly follows: Held | undefined;
   unbroken: boolean;
+  /** What was moved aside for it, and is the base of nothing any more. */
+  readonly aside: string | undefined;
   readonly since: number;
   timer: NodeJS.Timeout;
 }
@@ -77,13 +79,20 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
   }
 
   /** The new one first, and then the old ones go. */
-  async function hold(dataset: string, { snapshot, guid, follows, unbroken }: Pending): Promise<void> {
+  async function hold(dataset: string, { snapshot, guid, follows, unbroken, aside }: Pending): Promise<void> {
     held.delete(dataset);
     await zfs.hold(baseTag, [snapshot]);
+    if (aside !== undefined) await releaseAll(aside);
     const found = follows && unbroken ? await zfs.release(baseTag, [follows.snapshot]) : { missing: true };
     if (found.missing) await releaseOld(dataset);
     for (const [name, { at }] of held) if (performance.now() - at > freshMs) held.delete(name);
     held.set(dataset, { snapshot, guid, at: performance.now() });
+  }
+
+  async function releaseAll(dataset: string): Promise<void> {
+    const [entry] = await zfs.list({ dataset });
+    const names = entry ? heldIn(entry) : [];
+    if (names.length > 0) await zfs.release(baseTag, names);
   }
 
   async function releaseOld(dataset: string): Promise<void> {
@@ -124,9 +133,10 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
       }
       const last = held.get(dataset);
       const follows = last && step.origin === undefined && last.guid === from?.guid ? last : undefined;
+      const aside = step.before?.kind === 'rename' && step.before.from === dataset ? step.before.to : undefined;
       const since = performance.now();
       const timer = setTimeout(() => settle(dataset), quiet);
-      pending.set(dataset, { snapshot, guid: to.guid, follows, unbroken: true, since, timer });
+      pending.set(dataset, { snapshot, guid: to.guid, follows, unbroken: true, aside, since, timer });
     },
     async flush() {
       for (const dataset of [...pending.keys()]) settle(dataset);

@@ -14,7 +14,7 @@ import {
   transferRequestSchema,
 } from '../../schemas/transfer.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
-import { checkAllowed } from './admission.ts';
+import { checkAllowed, checkAsker } from './admission.ts';
 import { checkClearing } from './conflicts.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
 import { checkProperties } from './properties.ts';
@@ -102,6 +102,16 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
       queue: 'receiver',
       request: receiveStartSchema,
       handle: asked,
+    }),
+    serve(bus, {
+      name: 'recv-start-from',
+      subject: subjects.receiveFrom(host, '*'),
+      queue: 'receiver',
+      request: receiveStartSchema,
+      handle(start, subject) {
+        checkAsker(start, host, subject);
+        return asked(start);
+      },
     }),
     serve(bus, {
       name: 'recv-status',

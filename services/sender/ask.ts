@@ -63,7 +63,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
     partial: plan.discard ? 'discard' : 'resume',
   };
   const start = (more: object = {}): Promise<ReceiveReady> => {
-    const ask = () => request(deps.bus, subjects.receive(target, 'start'), { ...body, ...more }, receiveReadySchema);
+    const ask = () => request(deps.bus, subjects.receiveFrom(target, host), { ...body, ...more }, receiveReadySchema);
     return ask().catch((error) => {
       // the answer may have been lost: the same transfer asked for again gets the same answer
       if (error instanceof ZpsendError && error.code === 'TIMEOUT') return ask();

@@ -75,8 +75,10 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   const limits: ChainLimits = { patience: deps.patienceMs, ours: (transfer) => transfer.startsWith(order.job) };
   let state: ChainState = begin;
   let planned: readonly Step[] | undefined = order.steps;
-  /** The plan that the chain began with: no later one may lose more (`sanctioned`). */
-  let first: readonly Step[] | undefined = order.steps;
+  /** The target has settled what another's rollback left: the next plan is made after that. Once. */
+  let anew: 'not yet' | 'next' | 'over' = 'not yet';
+  /** What was sent whole and not heard of: its target may have it. */
+  let unheard: Step | undefined;
   let transfer: Transfer | undefined;
   let held: readonly Held[] = [];
   /** Bytes of the transfers that have ended. */
@@ -98,20 +100,22 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   }
   function failed(thrown: unknown): ChainEvent {
     const moved = (transfer?.consumed ?? 0) > 0;
-    if (isUnsettled(ZpsendError.from(thrown).toBody()) && state.done === 0 && first === order.steps) first = undefined;
+    if (isUnsettled(ZpsendError.from(thrown).toBody()) && state.done === 0 && anew === 'not yet') anew = 'next';
+    if (state.phase === 'transferring' && transfer?.isWhole) unheard = currentStep(state);
     return { type: 'failed', error: ZpsendError.from(thrown).toBody(), now: performance.now(), moved };
   }
   const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);
 
   async function plan(): Promise<ChainEvent> {
     const found = planned ?? (await order.replan(order.dataset));
-    const steps = isRefusal(found) || !first ? found : sanctioned(first, found);
+    // no later plan may lose more than the one that the chain began with
+    const steps = isRefusal(found) ? found : sanctioned(order.steps, found, anew === 'next');
+    if (anew === 'next') anew = 'over';
     if (isRefusal(steps)) {
       return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };
     }
     if (!planned && state.phase === 'planning') told({ type: 'planned', steps });
     planned = undefined;
-    first ??= steps;
     return { type: 'planned', steps };
   }
 
@@ -119,12 +123,11 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     const step = currentStep(state);
     if (step) {
       say.step(step);
-      held = step.from?.kind === 'snapshot' ? [step.from, step.to] : [step.to];
+      const needed: Held[] = step.from?.kind === 'snapshot' ? [step.from, step.to] : [step.to];
+      const names = needed.map(({ name }) => name);
+      held = [...held.filter(({ name }) => !names.includes(name)), ...needed];
       // also what we hold already: who took us for dead has released it
-      await zfs.hold(
-        tag,
-        held.map(({ name }) => name),
-      );
+      await zfs.hold(tag, names);
     }
     return { type: 'held' };
   }
@@ -132,7 +135,9 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   async function ask(discard: boolean): Promise<ChainEvent> {
     const step = currentStep(state);
     if (!step) return { type: 'ready' };
-    const seat = await deps.fan?.meet(step);
+    // while a target is cleared it takes nothing, for as long as ZFS takes: nobody shall wait for that
+    if (step.before) deps.fan?.alone(step);
+    const seat = step.before ? undefined : await deps.fan?.meet(step);
     say.asking(step);
     transfer = await deps.ask(deps, {
       transfer: order.transferId(),
@@ -169,12 +174,15 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
 
   /**
    * Releases what is held, but not what the next step starts from: were it destroyed between two steps, the target would have
-   * nothing in common with the source. What arrived last has its cursor before its hold goes, or is left held.
+   * nothing in common with the source. What arrived last, or may have, has its bookmark before its hold goes, or is left held.
    */
   async function letGo(base: string | undefined): Promise<void> {
-    const bare = await order.cursor.settle(base !== undefined);
-    if (bare !== undefined) deps.log.warn(`${bare} stays held by ${tag} until a later job has set its cursor bookmark`);
-    const stays = ({ name }: Held): boolean => name === base || name === bare;
+    const bare = [await order.cursor.settle(base !== undefined), unheard && (await order.cursor.doubt(unheard))];
+    unheard = undefined;
+    for (const name of bare) {
+      if (name !== undefined) deps.log.warn(`${name} stays held by ${tag} until a later job has set its cursor bookmark`);
+    }
+    const stays = ({ name }: Held): boolean => name === base || bare.includes(name);
     const gone = held.filter((one) => !stays(one));
     held = held.filter(stays);
     await releaseStep(zfs, tag, gone, deps.log);

@@ -50,7 +50,8 @@ export function cursorsOf<B extends Pick<BookmarkEntry, 'name' | 'guid'>>(
   return bookmarks.filter((bookmark) => isCursor(bookmark) && keys.includes(parseCursor(bookmark.name)?.key ?? ''));
 }
 
-const isShort = /^zpsend_[0-9a-f]{8}_[0-9]+$/;
+/** Is it a cursor in the short form of the name (without its dataset)? */
+export const isShort = (name: string): boolean => /^zpsend_[0-9a-f]{8}_[0-9]+$/.test(name);
 
 export interface OldCursor {
   readonly name: string;
@@ -65,7 +66,7 @@ export interface OldCursor {
  */
 export function oldCursors(bookmarks: readonly BookmarkEntry[]): OldCursor[] {
   const newest = new Map<string, string>();
-  const cursors = bookmarks.filter((mark) => isCursor(mark) && !isShort.test(mark.name));
+  const cursors = bookmarks.filter((mark) => isCursor(mark) && !isShort(mark.name));
   for (const { name } of cursors) newest.set(parseCursor(name)?.key ?? '', name);
   return cursors.flatMap(({ name, guid }) => {
     const newer = newest.get(parseCursor(name)?.key ?? '');

@@ -8,7 +8,7 @@ import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { datasetOf, maxNameLength } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';
-import { type CursorTarget, cursorForHold, cursorName, cursorsOf, targetHash } from './cursor.ts';
+import { type CursorTarget, cursorForHold, cursorName, cursorsOf, isShort, targetHash } from './cursor.ts';
 import type { Planned } from './planning.ts';
 import { eachOf } from './sizes.ts';
 
@@ -29,6 +29,12 @@ export const isForGood: ReadonlySet<Code> = new Set(['NOT_ALLOWED', 'UNSUPPORTED
 export interface ChainCursor {
   /** A step's snapshot is on the target, as its newest. */
   arrived(step: Pick<Step, 'to' | 'target'>): void;
+  /**
+   * A step's snapshot may be on the target, and nobody has heard of it: gives it a bookmark beside the cursor, while it is held. The next
+   * cursor takes its place.
+   * @returns the snapshot, where that could not be done just now: its hold may be all that keeps the base
+   */
+  doubt(step: Pick<Step, 'to' | 'target'>): Promise<string | undefined>;
   /**
    * Moves the cursor to what arrived last, while that is still held. Never fails: without a cursor the job is as good.
    * @param goesOn another step follows at once, so the cursor moves only when it has not for a while
@@ -51,7 +57,7 @@ export interface Cursors {
 /** What a job does where cursors are not wanted. */
 export const noCursors: Cursors = {
   ensure: async ({ plans }) => (isRefusal(plans) ? [] : plans.datasets),
-  chain: () => ({ arrived: () => {}, settle: async () => undefined }),
+  chain: () => ({ arrived: () => {}, doubt: async () => undefined, settle: async () => undefined }),
 };
 
 export interface CursorDeps {
@@ -135,13 +141,15 @@ export function openCursors(deps: CursorDeps): Cursors {
     const there = cursorsOf(place, source.bookmarks);
     const old = there.filter((bookmark) => isAfter(common, bookmark));
     const isThere = there.some(({ guid }) => guid === common.guid);
-    if (isThere && (old.length === 0 || common.kind === 'bookmark')) return true;
+    // one of a later snapshot was set after this listing of the target was made, or the target has gone back since
+    const isOvertaken = there.some((bookmark) => isAfter(bookmark, common));
+    const isSafe = isThere && (!isOvertaken || there.some(({ name, guid }) => guid === common.guid && isShort(name)));
+    if (isSafe && (old.length === 0 || common.kind === 'bookmark')) return true;
     return move(
       { name: `${source.name}${leafOfBase(common)}`, guid: common.guid },
       target.name,
       old.map(({ name }) => `${source.name}#${name}`),
-      // one of a later snapshot was set after this listing of the target was made, or the target has gone back since
-      there.some((bookmark) => isAfter(bookmark, common)),
+      isOvertaken,
     );
   }
 
@@ -172,6 +180,9 @@ export function openCursors(deps: CursorDeps): Cursors {
       return {
         arrived({ to, target }) {
           last = { to, target };
+        },
+        async doubt({ to: snapshot, target }) {
+          return (await move(snapshot, target, [], true)) ? undefined : snapshot.name;
         },
         async settle(goesOn) {
           if (!last || (goesOn && now() - movedAt < everyMs)) return undefined;

@@ -26,6 +26,8 @@ export interface ReadOrder {
 export interface Read {
   /** Bytes of the stream so far, before they were compressed; undefined where they go as they are. */
   readonly taken: number | undefined;
+  /** All of the stream was sent, whatever is heard of it after that. */
+  readonly isWhole: boolean;
   /** Resolves when all of it was sent and "end" said. @throws ZpsendError why there is no end */
   readonly poured: Promise<void>;
   /** Ends `zfs send` if it still runs, and resolves when it has. */
@@ -38,10 +40,16 @@ export function startRead({ zfs, bulk }: ReadDeps, order: ReadOrder): Read {
   const child = zfs.send(order.stream);
   const encoded: Encoded | undefined = order.wire === 'none' ? undefined : encode(child.stdout, order.wire);
 
+  let isWhole = false;
+
+  async function pourOut(): Promise<void> {
+    await pour(bulk, { subject, outlets: receivers }, encoded?.stream ?? child.stdout);
+    isWhole = true;
+  }
+
   async function run(): Promise<void> {
     try {
-      const spout = { subject, outlets: receivers };
-      await Promise.all([pour(bulk, spout, encoded?.stream ?? child.stdout), child.done]);
+      await Promise.all([pourOut(), child.done]);
     } catch (error) {
       for (const receiver of receivers) receiver.abort(ZpsendError.from(error).toBody());
       child.kill('SIGTERM');
@@ -57,6 +65,9 @@ export function startRead({ zfs, bulk }: ReadDeps, order: ReadOrder): Read {
   return {
     get taken() {
       return encoded?.taken;
+    },
+    get isWhole() {
+      return isWhole;
     },
     poured,
     async stop() {

@@ -7,14 +7,19 @@ import type { Step } from '../../schemas/plan.ts';
  * of a later plan the rollback is left out where it would drop only what was written, which zfs receive then judges (it
  * forgives what a mere mount wrote), and ends the chain where it would destroy something. A renaming loses nothing, and may be
  * planned at any time.
+ * @param isAnew the target has settled what was left of a rollback: some of what was planned may be done
  * @returns the later steps as they may be carried out, or why they may not
  */
-export function sanctioned(first: readonly Step[], again: readonly Step[]): readonly Step[] | Refusal {
+export function sanctioned(
+  first: readonly Step[],
+  again: readonly Step[],
+  isAnew = false,
+): readonly Step[] | Refusal {
   const [step, ...rest] = again;
   const before = step?.before;
   if (!step || before?.kind !== 'rollback') return again;
   const planned = first[0]?.before;
-  if (planned?.kind === 'rollback' && isSame(before, planned)) return again;
+  if (planned?.kind === 'rollback' && isSame(before, planned, isAnew)) return again;
   const { before: _, ...bare } = step;
   if (before.destroys.length === 0) return [bare, ...rest];
   const names = someOf(before.destroys.map(({ name }) => name));
@@ -30,16 +35,16 @@ export function sanctioned(first: readonly Step[], again: readonly Step[]): read
  * Is it the rollback that was planned, not yet done? Of one that destroys snapshots they tell, being all there still; of one that
  * does not, only that no transfer has begun with any since.
  */
-function isSame(later: Rollback, planned: Rollback): boolean {
-  const guids = new Set(later.destroys.map(({ guid }) => guid));
+function isSame(later: Rollback, planned: Rollback, isAnew: boolean): boolean {
+  const guids = new Set(planned.destroys.map(({ guid }) => guid));
   const marks = new Set(planned.cursors?.map(({ name }) => name));
   return (
     later.guid === planned.guid &&
     later.to.guid === planned.to.guid &&
-    later.destroys.length === planned.destroys.length &&
-    planned.destroys.every(({ guid }) => guids.has(guid)) &&
+    later.destroys.every(({ guid }) => guids.has(guid)) &&
+    (isAnew || later.destroys.length === planned.destroys.length) &&
     (later.cursors ?? []).every(({ name }) => marks.has(name)) &&
     (later.written ?? 0) <= (planned.written ?? 0) &&
-    (planned.destroys.length > 0 || later.after === planned.after)
+    (isAnew || planned.destroys.length > 0 || later.after === planned.after)
   );
 }

@@ -42,6 +42,8 @@ export interface Transfer {
   /** Bytes of the stream sent, and those on the wire that the target has taken. */
   readonly sent: number;
   readonly consumed: number;
+  /** All of the stream was sent: the target may have the snapshot, whatever is heard of it. */
+  readonly isWhole: boolean;
   /** The receiver has partial state that is not of this step. */
   readonly stalePartial: boolean;
   /** The partial state that this transfer continues was left at this offset, in bytes. */
@@ -136,6 +138,9 @@ export function runnable(
     },
     get consumed() {
       return channel.consumed;
+    },
+    get isWhole() {
+      return read?.isWhole ?? false;
     },
     stalePartial: resume.stale,
     resumedAt: resume.offset,

@@ -24,7 +24,7 @@ async function asked(contents: TokenContents | undefined, window = 1024 * 1024) 
   bus.nc.subscribe('zfs-data.smos-01.smos-00.>', { callback: (_, message) => void said.push(message.data[0]) });
   const served = serve(bus, {
     name: 'recv-start',
-    subject: subjects.receive('smos-00', 'start'),
+    subject: subjects.receiveFrom('smos-00', 'smos-01'),
     request: receiveStartSchema,
     handle: async ({ transfer }) => ({ transfer, window, revision: 1, ...(contents && { resumeToken: '1-a' }) }),
   });

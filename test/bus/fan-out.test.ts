@@ -4,7 +4,9 @@ import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { rejection } from '../support/bus.ts';
+import { allowing, ask, diverge, usePair } from '../support/diverging-pair.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
+import { useGate } from '../support/gate.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import type { SimHost } from '../support/sim-host.ts';
@@ -216,3 +218,25 @@ test.each([
   expect(error).toMatchObject({ code: 'BAD_REQUEST', message: expect.stringContaining(words) });
   expect((await fleet.ask(subjects.send('src', 'status'), {}, sendStatusSchema)).jobs).toEqual([]);
 });
+
+test('nobody waits for a target that is being cleared, and that one is given the time it takes', async () => {
+  const pair = await usePair(server().url);
+  const { fleet, target, source } = pair;
+  const other = await fleet.host('smos-02');
+  await other.zpool('create', 'zones');
+  const gate = await useGate(target);
+  await fleet.start('receiver', target, { ...(await allowing('rollback')), ...gate.env });
+  await fleet.start('receiver', other, { ZPSEND_ALLOW: '*=zones' });
+  await fleet.start('sender', source);
+  await diverge(pair);
+  expect((await fleet.send('smos-01', { dataset: 'zones/test@b', to: { host: 'smos-02' } })).state).toBe('done');
+  await gate.shut('destroy');
+  const to = [ask().to, { host: 'smos-02' }];
+  const asked = { dataset: 'zones/test', conflict: 'rollback', to };
+  const { jobs } = await request(fleet.bus, subjects.send('smos-01', 'start'), asked, fanStartedSchema, 30_000);
+  await gate.reached('destroy');
+  expect((await fleet.ended('smos-01', jobs[1] ?? '')).state).toBe('done');
+  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  await gate.open('destroy');
+  expect(await fleet.ended('smos-01', jobs[0] ?? '')).toMatchObject({ state: 'done' });
+}, 120_000);

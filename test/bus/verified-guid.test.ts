@@ -31,7 +31,7 @@ async function ran(guid: string): Promise<void> {
   });
   const served = serve(bus, {
     name: 'recv-start',
-    subject: subjects.receive('smos-00', 'start'),
+    subject: subjects.receiveFrom('smos-00', 'smos-01'),
     request: receiveStartSchema,
     handle: async ({ transfer }) => ({ transfer, window: 1 << 20, revision: 1 }),
   });

@@ -108,7 +108,7 @@ test('a receiver that knows nothing of it is asked again without', async () => {
   const before = receiveStartSchema.omit({ wire: true });
   const old = serve(fleet.bus, {
     name: 'recv-start',
-    subject: subjects.receive('smos-00', 'start'),
+    subject: subjects.receiveFrom('smos-00', 'smos-01'),
     request: before,
     handle: (start) => {
       asked.push(start);

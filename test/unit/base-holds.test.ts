@@ -29,9 +29,9 @@ function receiver(held: Set<string>, refuses?: Code) {
         for (const name of names) held.delete(name);
         return { missing: false };
       },
-      async list() {
+      async list({ dataset = 't' }) {
         did.push('list');
-        return [entry()];
+        return [{ ...entry(), name: dataset }];
       },
       holds: async (names) => names.map((snapshot) => ({ snapshot, tag: 'zpsend:base' })),
     },
@@ -53,6 +53,14 @@ describe('an arrival', () => {
     await holds.flush();
     expect(did).toEqual(['hold t@4', 'list', 'release t@1,t@2']);
     expect([...held]).toEqual(['t@4']);
+  });
+
+  test('in the place of what was moved aside lets that one go', async () => {
+    const { holds, did } = receiver(new Set(['t@2']));
+    const before = { kind: 'rename' as const, from: 't', to: 't_diverged_2', guid: '1' };
+    holds.arrived({ dataset: 't', to: { name: 's@3', guid: '3' }, before });
+    await holds.flush();
+    expect(did).toEqual(['hold t@3', 'list', 'release t_diverged_2@2,t_diverged_2@3', 'list']);
   });
 
   test('that follows on what this receiver holds needs no listing', async () => {

@@ -92,6 +92,12 @@ describe('before a job begins', () => {
     expect(did).toEqual([`pool/a#weekly ${cursor('2')}`]);
   });
 
+  test('a bookmark that is the base of a target that went back gets the form of the name that is never old', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['4'], [mark('2'), mark('3')]), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([`${cursor('2')} ${cursorForHold('pool/a@s2', targetHash(to), '2')}`]);
+  });
+
   test('where the snapshot is gone, the bookmark that is the base stays', async () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['3'], [mark('2')]), entry('tank/a', ['1', '2']));
@@ -124,6 +130,31 @@ describe('before a job begins', () => {
   ])('I9: where %s, is what a killed job held needed no more?', async (_, snapshots, marks, target, free, code) => {
     const { listed } = job({ refuses: () => code });
     expect(await listed(entry('pool/a', snapshots, marks), ...target)).toBe(free);
+  });
+});
+
+describe('a step of which nobody has heard the end', () => {
+  const inDoubt = (guid: string) => cursorForHold(`pool/a@s${guid}`, targetHash(to), guid);
+
+  test('has a bookmark beside the cursor, which goes with the next one', async () => {
+    const { did, listed, cursors } = job();
+    await listed(entry('pool/a', ['2', '3', '4'], [mark('2')]), entry('tank/a', ['2']));
+    const chain = cursors.chain();
+    expect(await chain.doubt(step('3'))).toBeUndefined();
+    expect(did).toEqual([`pool/a@s3 ${inDoubt('3')}`]);
+    chain.arrived(step('4'));
+    await chain.settle(false);
+    expect(did.slice(1)).toEqual([`pool/a@s4 ${cursor('4')}`, `-${cursor('2')}`, `-${inDoubt('3')}`]);
+  });
+
+  test.each<[Code, string | undefined]>([
+    ['NO_SPACE', 'pool/a@s3'],
+    ['TIMEOUT', 'pool/a@s3'],
+    ['NOT_ALLOWED', undefined],
+    ['UNSUPPORTED', undefined],
+  ])('stays held where that could not be set just now: %s', async (code, held) => {
+    const chain = job({ refuses: () => code }).cursors.chain();
+    expect(await chain.doubt(step('3'))).toBe(held);
   });
 });
 

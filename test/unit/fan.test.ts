@@ -39,6 +39,26 @@ test('steps are one read only with the same snapshots, dataset and flags', () =>
   expect(keyOf(step(2, 1, { target: 'elsewhere/a' }))).toBe(keys[0]);
 });
 
+test('one that goes alone is not waited for at that step, and is at the next', async () => {
+  const [one, two] = fan(2);
+  one?.planned(['pool/a']);
+  two?.planned(['pool/a']);
+  two?.alone(step(2, 1));
+  expect(await one?.meet(step(2, 1))).toBeUndefined();
+  one?.left('pool/a', true);
+  const waits = one?.meet(step(3, 2));
+  let met = false;
+  void waits?.then(() => {
+    met = true;
+  });
+  await Promise.resolve();
+  expect(met).toBe(false);
+  two?.left('pool/a', true);
+  const other = two?.meet(step(3, 2));
+  expect(await waits).toBeDefined();
+  expect(await other).toBeDefined();
+});
+
 test('those who are ready wait no longer for a late one than the step before has taken, within reason', () => {
   expect([undefined, 0, 100, 1000, 60_000].map((before) => patience(before, 5000))).toEqual([
     5000, 250, 250, 1000, 5000,

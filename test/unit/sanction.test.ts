@@ -56,11 +56,33 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
       'lose @x now',
     ],
     ['one where a renaming was planned', steps(aside), steps(back('x')), 'lose @x now'],
+    ['the same of another dataset under the name', steps(back('x')), steps({ ...back('x'), guid: '8' }), 'lose @x now'],
   ])('%s ends the chain', (_, first, again, words) => {
     expect(sanctioned(first, again)).toMatchObject({
       ok: false,
       error: { code: 'DIVERGED', message: expect.stringContaining(words) },
     });
+  });
+
+  describe('and once the target has settled what was left of a rollback', () => {
+    test.each([
+      ['the same', steps(written(9, 'x')), steps(written(9, 'x'))],
+      ['what is left of it', steps(written(9, 'x', 'y')), steps(written(9, 'y'))],
+      ['only what was written', steps(written(9, 'x')), steps(written(9))],
+      ['with another mark', steps(marked('abcdef1', written(9))), steps(marked('abcdef1:done', written(9)))],
+    ])('%s is carried out', (_, first, again) => expect(sanctioned(first, again, true)).toBe(again));
+
+    test.each([
+      ['a snapshot that nobody was shown', steps(written(9)), steps(written(9, 'x'))],
+      ['another one', steps(back('x')), steps(back('y'))],
+      ['the same, with more written', steps(written(9, 'x')), steps(written(10, 'x'))],
+      ['the same of another dataset', steps(back('x')), steps({ ...back('x'), guid: '8' })],
+    ])('%s ends the chain', (_, first, again) =>
+      expect(sanctioned(first, again, true)).toMatchObject({ ok: false, error: { code: 'DIVERGED' } }),
+    );
+
+    test('more that was only written is left out', () =>
+      expect(sanctioned(steps(written(9)), steps(written(10)), true)).toEqual(steps()));
   });
 
   test.each([

@@ -13,6 +13,8 @@ export interface FanMember {
    * Whoever waits too long for a late one goes without it.
    */
   meet(step: Step): Promise<Seat | undefined>;
+  /** It is about to transfer a step that it shares with nobody. */
+  alone(step: Step): void;
   /** It is done with its step of a dataset, well and with another to come, or not. */
   left(dataset: string, goesOn: boolean): void;
   /** The job has ended. */
@@ -124,6 +126,12 @@ export function openFan(order: FanOrder): FanMember[] {
       move(member, dataset, { is: 'waiting', key, to: step.to.guid });
       look();
       return promise;
+    },
+    alone({ to }) {
+      const dataset = datasetOf(to.name);
+      leave(member, dataset);
+      move(member, dataset, { is: 'sending', to: to.guid });
+      look();
     },
     left(dataset, goesOn) {
       const last = steps.get(dataset);

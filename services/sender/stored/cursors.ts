@@ -21,23 +21,26 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
         arrived({ to, target }) {
           last = { to, target };
         },
+        doubt: mark,
         async settle() {
-          if (!last) return undefined;
-          const { to, target } = last;
-          const cursor = cursorForHold(to.name, targetHash({ host, dataset: target }), to.guid);
-          try {
-            if (cursor.length > maxNameLength)
-              log.info(`${to.name} has no room for a cursor bookmark: its name is too long`);
-            else await zfs.bookmark(to.name, cursor);
-          } catch (thrown) {
-            const { code, message } = ZpsendError.from(thrown);
-            log.warn(`cannot set the cursor bookmark of what is stored for ${target} on ${host}: ${code}: ${message}`);
-            if (!isForGood.has(code)) return to.name;
-          }
-          last = undefined;
-          return undefined;
+          const bare = last && (await mark(last));
+          if (bare === undefined) last = undefined;
+          return bare;
         },
       };
     },
   };
+
+  async function mark({ to, target }: Pick<Step, 'to' | 'target'>): Promise<string | undefined> {
+    const cursor = cursorForHold(to.name, targetHash({ host, dataset: target }), to.guid);
+    try {
+      if (cursor.length > maxNameLength) log.info(`${to.name} has no room for a cursor bookmark: its name is too long`);
+      else await zfs.bookmark(to.name, cursor);
+      return undefined;
+    } catch (thrown) {
+      const { code, message } = ZpsendError.from(thrown);
+      log.warn(`cannot set the cursor bookmark of what is stored for ${target} on ${host}: ${code}: ${message}`);
+      return isForGood.has(code) ? undefined : to.name;
+    }
+  }
 }

@@ -8,6 +8,7 @@ import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
 import type { Manifest, StoredStart } from '../../../schemas/stored.ts';
 import { cursorsOf } from '../cursor.ts';
+import { noCursors } from '../cursors.ts';
 import type { Planned } from '../planning.ts';
 import type { Way, WayDeps } from '../way.ts';
 import { askStore } from './ask.ts';
@@ -85,14 +86,10 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
       isNew = false;
       return askStore({ bucket, log, patienceMs }, transfer, step);
     },
-    cursors: deps.bookmarks
-      ? storedCursors(zfs, log, place.host)
-      : { ...storedCursors(zfs, log, place.host), chain: bare },
+    cursors: deps.bookmarks ? storedCursors(zfs, log, place.host) : noCursors,
     arrived: async () => {},
   };
 }
-
-const bare = () => ({ arrived: () => {}, settle: async () => undefined });
 
 const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
   new ZpsendError(
