@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Bus } from '../lib/bus/connect.ts';
 import { onEvents } from '../lib/bus/events.ts';
-import { openBucket, stateOf } from '../lib/bus/lease/bucket.ts';
+import { openBucket, stateOf } from '../lib/bus/kv-bucket.ts';
 import { request } from '../lib/bus/request.ts';
 import { locksBucket, subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
@@ -49,7 +49,7 @@ export async function checkJetStream(bus: Bus): Promise<Check> {
 export async function checkLocks(bus: Bus): Promise<Check> {
   const edit = `nats stream edit KV_${locksBucket}`;
   try {
-    const state = await stateOf(await openBucket(bus));
+    const state = await stateOf(await openBucket(bus, locksBucket));
     if (!state) return good('locks', `none yet: the first receiver makes the bucket ${locksBucket}`);
     const { ttl, replicas, clustered } = state;
     const copies = replicas === 1 ? '1 copy' : `${replicas} copies`;
