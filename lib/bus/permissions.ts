@@ -1,4 +1,4 @@
-import { locksBucket, subjects } from './subjects.ts';
+import { keySubject, locksBucket, statusBucket, statusKeys, subjects } from './subjects.ts';
 
 /** What a NATS user may do, as nats-server's `permissions` has it (docs.nats.io, "Authorization"). */
 export interface Permissions {
@@ -15,7 +15,11 @@ export interface Roles {
 export const inboxPrefix = (host: string): string => `_INBOX_${host}`;
 
 const any = '*';
-const stream = `KV_${locksBucket}`;
+/** What reads a bucket from its leader, and makes the server send nothing elsewhere than in answer. */
+const reading = (bucket: string): string[] => [
+  `$JS.API.STREAM.INFO.KV_${bucket}`,
+  `$JS.API.STREAM.MSG.GET.KV_${bucket}`,
+];
 
 /**
  * Exactly what one host needs for its part. It publishes data as itself only, receives for itself only, and takes locks of its own
@@ -32,10 +36,11 @@ export function permissionsOf(host: string, { sender, receiver }: Roles): Permis
       `zfs.*.digest.>`,
       '$SRV.>',
       '$JS.API.INFO',
-      `$JS.API.STREAM.INFO.${stream}`,
-      `$JS.API.STREAM.MSG.GET.${stream}`,
-      `$JS.API.DIRECT.GET.${stream}.>`,
-      ...(sender ? [subjects.receive(any, 'start'), `zfs-data.${host}.>`] : []),
+      ...reading(locksBucket),
+      ...reading(statusBucket),
+      ...(sender
+        ? [subjects.receive(any, 'start'), `zfs-data.${host}.>`, keySubject(statusBucket, statusKeys(host, any))]
+        : []),
       ...(receiver ? [subjects.credit(any, any, host), `$KV.${locksBucket}.${host}.>`] : []),
     ],
     subscribe: [

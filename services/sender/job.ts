@@ -7,6 +7,7 @@ import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
 import type { Evidence, Note, SendRequest } from '../../schemas/plan.ts';
 import type { WireMode } from '../../schemas/transfer.ts';
+import { type BoardDeps, openBoard } from './board/board.ts';
 import type { ChainDeps } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
 import { noCursors, openCursors } from './cursors.ts';
@@ -20,7 +21,7 @@ import { estimateLarge } from './sizes.ts';
 import { type Failure, failureOf, stateOf } from './verdict.ts';
 import { openJobWire } from './wire.ts';
 
-export interface JobDeps extends ChainDeps {
+export interface JobDeps extends ChainDeps, Pick<BoardDeps, 'status'> {
   readonly instance: string;
   /** Datasets of a package at once, where the request does not say. */
   readonly parallel: number;
@@ -49,6 +50,8 @@ interface Outcome {
 }
 
 const progressMs = 500;
+/** How often the board is told how far running datasets are, in milliseconds. */
+const boardMs = 2000;
 /** Notes that a job's status carries. */
 const mostNotes = 200;
 
@@ -63,6 +66,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const cursors = deps.bookmarks
     ? openCursors({ zfs, log: deps.log, to: request.to.host, signal: stop.signal })
     : noCursors;
+  const board = openBoard(deps, id, request);
   let progress: Progress = progressOf([]);
   let chains: RunningChains | undefined;
   /** What the planning waits for. */
@@ -105,6 +109,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   async function make(): Promise<Planned> {
     const made = await makePlans(deps, request);
     say.listed(made.source, made.target);
+    board.listed(made);
     return made;
   }
 
@@ -155,6 +160,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
         plans: datasets,
         parallel: request.parallel ?? deps.parallel,
         progress,
+        board,
         replan: replanner(host, make),
         cursors,
         say,
@@ -164,7 +170,13 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       },
     );
     void estimateLarge(zfs, datasets, progress);
+    const { running } = chains;
+    const measuring = setInterval(
+      () => board.measured([...running].map(([chain, live]) => [datasets[chain]?.dataset ?? '', live])),
+      boardMs,
+    );
     await chains.over;
+    clearInterval(measuring);
     if (!first) return {};
     return aborted ? { error: aborted } : failureOf(progress, first);
   }
@@ -172,6 +184,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   function end(outcome: Outcome): void {
     deps.fan?.gone();
     clearInterval(ticker);
+    board.over(outcome.error);
     last = describe(outcome, true);
     chains = undefined;
     progress = progressOf([]);

@@ -31,7 +31,7 @@ export interface Planned {
 export async function makePlans(deps: PlanningDeps, request: SendRequest): Promise<Planned> {
   const recursive = request.package !== undefined;
   const [datasets, target] = await Promise.all([
-    deps.zfs.list({ dataset: datasetOf(request.dataset), recursive }),
+    deps.zfs.list({ dataset: datasetOf(request.dataset), recursive, creation: true }),
     listTarget(deps.bus, request.to.host, targetRoot(request), recursive),
   ]);
   const source: Inventory = { host: deps.host, datasets };

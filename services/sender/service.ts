@@ -1,7 +1,9 @@
+import { openStatusStore } from '../../lib/bus/status/store.ts';
 import { version } from '../../lib/settings/version.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
+import { openStatusWriter } from './board/writer.ts';
 import { serveSender } from './endpoints.ts';
 
 /** Jobs at once; each is at most one `zfs send` for each of the datasets that it sends at once. */
@@ -10,8 +12,10 @@ const maxJobs = 64;
 const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const { settings, host, instance, log, bus, zfs } = context;
   const { timing, send } = settings.config;
+  const status = openStatusWriter(openStatusStore(bus), log);
   const sender = serveSender({
     ...context,
+    status,
     silenceMs: timing.silenceSeconds * 1000,
     patienceMs: timing.patienceSeconds * 1000,
     parallel: send.parallel,
@@ -28,7 +32,10 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
       ...digests.endpoints,
       ...sender.endpoints,
     ],
-    stop: async () => void (await Promise.all([sender.stop(), digests.stop()])),
+    async stop() {
+      await Promise.all([sender.stop(), digests.stop()]);
+      await status.stop();
+    },
   };
 };
 
