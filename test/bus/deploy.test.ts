@@ -156,6 +156,13 @@ test('a cluster of three', async () => {
   await expectSeen(one);
 }, 120_000);
 
+/** The hub's bucket takes in those of the sites. */
+async function makeStatusAtHub(hub: NatsServer): Promise<void> {
+  const config = await readFile(join(root, 'deploy/nats/status-hub.json'), 'utf8');
+  const made = await (await asAdmin(hub)).nc.request('$JS.API.STREAM.CREATE.KV_zfs-status', config);
+  expect(made.json()).not.toHaveProperty('error');
+}
+
 async function startSites(): Promise<{ hub: NatsServer; leaf: NatsServer }> {
   const port = await freePort();
   const hub = await start(
@@ -166,7 +173,8 @@ async function startSites(): Promise<{ hub: NatsServer; leaf: NatsServer }> {
     await configOf('leaf.conf', { $LEAF_SEED: seed, $SITE: 'site-a', 'hub.example:7422': `127.0.0.1:${port}` }),
   );
   for (const server of [hub, leaf]) await makeLocks(server, 1);
-  await makeStatus(hub, 1);
+  await makeStatus(leaf, 1);
+  await makeStatusAtHub(hub);
   return { hub, leaf };
 }
 
