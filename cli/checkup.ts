@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Bus } from '../lib/bus/connect.ts';
 import { onEvents } from '../lib/bus/events.ts';
-import { openBucket, stateOf } from '../lib/bus/lease/bucket.ts';
+import { openBucket, stateOf } from '../lib/bus/kv-bucket.ts';
 import { request } from '../lib/bus/request.ts';
-import { locksBucket, subjects } from '../lib/bus/subjects.ts';
+import { locksBucket, statusBucket, subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type Info, infoSchema } from '../schemas/host.ts';
 import type { Check } from '../schemas/output.ts';
@@ -49,7 +49,7 @@ export async function checkJetStream(bus: Bus): Promise<Check> {
 export async function checkLocks(bus: Bus): Promise<Check> {
   const edit = `nats stream edit KV_${locksBucket}`;
   try {
-    const state = await stateOf(await openBucket(bus));
+    const state = await stateOf(await openBucket(bus, locksBucket));
     if (!state) return good('locks', `none yet: the first receiver makes the bucket ${locksBucket}`);
     const { ttl, replicas, clustered } = state;
     const copies = replicas === 1 ? '1 copy' : `${replicas} copies`;
@@ -60,6 +60,21 @@ export async function checkLocks(bus: Bus): Promise<Check> {
     return note('locks', found, mend);
   } catch (thrown) {
     return bad('locks', messageOf(thrown), 'see jetstream above, or whether this user may use $JS.API.>');
+  }
+}
+
+/** The bucket of status: without it jobs run, and nobody sees how far everything is. */
+export async function checkStatus(bus: Bus): Promise<Check> {
+  try {
+    const state = await stateOf(await openBucket(bus, statusBucket));
+    const make = `the first job of a sender makes it where it may; else: nats kv add ${statusBucket} --history 1 --replicas 3`;
+    if (!state) return note('status', `there is no bucket ${statusBucket}`, make);
+    const { ttl, replicas } = state;
+    if (ttl === 0) return good('status', `${statusBucket} has ${replicas === 1 ? '1 copy' : `${replicas} copies`}`);
+    const mend = `what is not sent for so long shall be seen above all: nats stream edit KV_${statusBucket} --max-age 0s`;
+    return note('status', `in ${statusBucket} entries expire after ${ttl / 1000} s`, mend);
+  } catch (thrown) {
+    return note('status', messageOf(thrown), 'see jetstream above, or whether this user may read it');
   }
 }
 
@@ -80,7 +95,7 @@ export async function checkPermissions(bus: Bus, host: string, refusals: readonl
   return bad(
     'permissions',
     refused.join('; '),
-    `allow this user zfs.>, zfs-data.>, zfs-credit.>, $SRV.>, $KV.zfs-locks.> and $JS.API.> on the NATS server`,
+    `allow this user zfs.>, zfs-data.>, zfs-credit.>, $SRV.>, $KV.zfs-locks.>, $KV.zfs-status.> and $JS.API.> on the NATS server`,
   );
 }
 

@@ -18,6 +18,9 @@ import { streamFeatureSchema, streamMarkSchema } from './stream.ts';
  */
 const ivsetSchema = guidSchema;
 
+/** Seconds since the epoch, by the clock of the host where it was made; only where a listing was asked for it. */
+const creationSchema = bytesSchema;
+
 /** A snapshot as `zfs list` shows it; `name` is the part after `@`. Sizes in bytes. */
 export const snapshotEntrySchema = z.strictObject({
   name: leafSchema,
@@ -30,6 +33,7 @@ export const snapshotEntrySchema = z.strictObject({
   /** Number of user holds. */
   userrefs: bytesSchema,
   ivset: ivsetSchema.optional(),
+  creation: creationSchema.optional(),
 });
 
 /** A bookmark; `name` is the part after `#`. */
@@ -38,6 +42,7 @@ export const bookmarkEntrySchema = z.strictObject({
   guid: guidSchema,
   createtxg: txgSchema,
   ivset: ivsetSchema.optional(),
+  creation: creationSchema.optional(),
 });
 
 /** The snapshot a clone came from. The guid is absent where the listing could not see the origin. */

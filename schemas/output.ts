@@ -8,7 +8,7 @@ import { lockSchema, transferStateSchema } from './transfer.ts';
 /** `zpsend hosts --json` */
 export const hostsOutputSchema = z.strictObject({ hosts: z.array(infoSchema) });
 
-/** `zpsend status --json`: what each host sends and receives. */
+/** `zpsend status --jobs --json`, or with a host: what each sends and receives. */
 export const statusOutputSchema = z.strictObject({
   hosts: z.array(
     z.strictObject({ host: hostSchema, jobs: z.array(jobSchema), transfers: z.array(transferStateSchema) }),

@@ -29,8 +29,9 @@ export function addDeploy(program: Command, cli: Cli): void {
 
 const help = `
 Goes into "authorization { users: [ ... ] }", or into the users of an account. The host runs its services with
-ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>. It makes no bucket; make that of the locks once:
+ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>. It makes no bucket; make those of locks and status once:
   nats kv add zfs-locks --ttl 30s --history 1 --replicas 3
+  nats kv add zfs-status --history 1 --replicas 3
 
 Example:
   zpsend deploy permissions smos-00 --nkey UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4`;

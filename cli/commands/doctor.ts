@@ -2,7 +2,15 @@ import type { Command } from 'commander';
 import { connectBus } from '../../lib/bus/connect.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Check, DoctorOutput } from '../../schemas/output.ts';
-import { checkHosts, checkJetStream, checkLocks, checkNode, checkPermissions, checkZfs } from '../checkup.ts';
+import {
+  checkHosts,
+  checkJetStream,
+  checkLocks,
+  checkNode,
+  checkPermissions,
+  checkStatus,
+  checkZfs,
+} from '../checkup.ts';
 import type { Cli, JsonOption } from '../cli.ts';
 import { exit } from '../exit.ts';
 import { type Checked, checkLeftovers } from '../leftovers.ts';
@@ -54,6 +62,7 @@ async function checkBus(cli: Cli, host: string, mend: boolean): Promise<Checked>
         { what: 'nats', result: 'good', found: `connected to ${bus.server}` },
         await checkJetStream(bus),
         await checkLocks(bus),
+        await checkStatus(bus),
         await checkPermissions(bus, host, refusals),
         await checkHosts(bus),
         ...(await checkZfs(cli, bus, host)),

@@ -1,71 +1,67 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { Bus } from '../../lib/bus/connect.ts';
-import { gather } from '../../lib/bus/request.ts';
-import { subjects } from '../../lib/bus/subjects.ts';
+import { forgetStatus } from '../../lib/bus/status/store.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { eachInfoSchema } from '../../schemas/host.ts';
-import { sendStatusSchema } from '../../schemas/job.ts';
 import { hostSchema } from '../../schemas/names.ts';
-import type { StatusOutput } from '../../schemas/output.ts';
-import { receiveStatusSchema } from '../../schemas/transfer.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
-import { discoverHosts } from '../discover.ts';
 import { exit, usage } from '../exit.ts';
-import { statusLines } from '../status-table.ts';
+import { followFleet, showFleet } from '../fleet-status.ts';
+import { showJobs } from '../job-status.ts';
+import { parseSource, parseTarget } from '../location.ts';
+import { thisHost } from '../this-host.ts';
 
 interface Options extends JsonOption {
   watch?: true;
+  jobs?: true;
+  forget?: string;
 }
-
-const answersMs = 500;
-const everyMs = 2000;
 
 export function addStatus(program: Command, cli: Cli): void {
   program
     .command('status')
-    .summary('show what hosts send and receive')
+    .summary('show how far every replication is')
     .description(
-      'Shows the jobs and transfers of one host, or of all that answer; ended jobs for as long as a sender remembers.',
+      'Shows how far every dataset is on each of its targets, as their senders have written it down (KV bucket zfs-status). ' +
+        'With a host: the jobs and transfers of that host; ended jobs for as long as its sender remembers.',
     )
-    .argument('[host]', 'one host only')
-    .option('-w, --watch', 'again every 2 seconds, until Ctrl-C')
+    .argument('[host]', 'jobs and transfers of that host; with --forget the target, DST or DST:DATASET')
+    .option('-w, --watch', 'go on showing it, until Ctrl-C')
+    .option('--jobs', 'jobs and transfers of all hosts that answer')
+    .option('--forget <source>', 'drop the row of [SRC:]DATASET, which is sent to that target no more')
     .option('--json', 'print JSON; with --watch a line each time')
-    .addHelpText('after', '\nExamples:\n  zpsend status\n  zpsend status smos-01 -w')
-    .action(cli.action((host: string | undefined, options: Options) => status(cli, host, options)));
+    .addHelpText('after', help)
+    .action(cli.action((place: string | undefined, options: Options) => status(cli, place, options)));
 }
 
-async function status(cli: Cli, host: string | undefined, options: Options): Promise<number> {
-  if (host !== undefined && !hostSchema.safeParse(host).success) throw usage(`"${host}" is not a host`);
-  return withBus(cli, async (bus) => {
-    for (;;) {
-      const now = await statusOf(bus, host);
-      if (options.json) cli.io.out(JSON.stringify(now));
-      else if (options.watch && cli.io.isTerminal) cli.io.page(statusLines(now));
-      else statusLines(now).forEach(cli.io.out);
-      if (!options.watch) return exit.done;
-      await sleep(everyMs);
-    }
+const help = `
+LAG, BYTES and TIME are what the source had and the target had not when the source was listed last, which is AS OF.
+STATE is silent where a sender that was sending has said nothing for half a minute.
+
+Examples:
+  zpsend status
+  zpsend status -w
+  zpsend status smos-01 -w
+  zpsend status --forget smos-01:zones/old smos-00`;
+
+async function status(cli: Cli, place: string | undefined, options: Options): Promise<number> {
+  const how = { json: options.json === true, watch: options.watch === true };
+  if (options.forget !== undefined) return forget(cli, options.forget, place);
+  if (place !== undefined && !hostSchema.safeParse(place).success) throw usage(`"${place}" is not a host`);
+  return withBus(cli, (bus) => {
+    if (place !== undefined || options.jobs) return showJobs(bus, cli.io, place, how);
+    return how.watch ? followFleet(bus, cli.io, how.json) : showFleet(bus, cli.io, how.json);
   });
 }
 
-async function statusOf(bus: Bus, host: string | undefined): Promise<StatusOutput> {
-  const names = host === undefined ? await discoverHosts(bus) : [host];
-  const each = async (name: string) => {
-    const [instances, senders, receivers] = await Promise.all([
-      gather(bus, subjects.each(subjects.info(name)), {}, eachInfoSchema, answersMs),
-      gather(bus, subjects.each(subjects.send(name, 'status')), {}, sendStatusSchema, answersMs),
-      gather(bus, subjects.each(subjects.receive(name, 'status')), {}, receiveStatusSchema, answersMs),
-    ]);
-    if (host !== undefined && instances.length === 0) throw nobody(host);
-    return {
-      host: name,
-      jobs: senders.flatMap(({ jobs }) => jobs),
-      transfers: receivers.flatMap(({ transfers }) => transfers),
-    };
-  };
-  return { hosts: await Promise.all(names.map(each)) };
+async function forget(cli: Cli, from: string, to: string | undefined): Promise<number> {
+  if (to === undefined) throw usage(`--forget ${from}: name the target too, as in --forget ${from} smos-00`);
+  const here = thisHost(cli.env);
+  const { host: source, dataset } = parseSource(from, here);
+  if (dataset.includes('@')) throw usage(`--forget ${from}: a row is of a dataset, not of a snapshot`);
+  const { host: target, dataset: into = dataset } = parseTarget(to, here);
+  const place = { source, dataset, target, into };
+  if (await withBus(cli, (bus) => forgetStatus(bus, place))) return exit.done;
+  throw new ZpsendError(
+    'NO_SUCH_DATASET',
+    `no row of ${source}:${dataset} to ${target}:${into}; what there is: zpsend status`,
+  );
 }
-
-const nobody = (host: string): ZpsendError =>
-  new ZpsendError('UNREACHABLE', `no service of ${host} answers; hosts that answer: zpsend hosts`, { host });

@@ -1,4 +1,4 @@
-import { locksBucket, subjects } from './subjects.ts';
+import { keySubject, locksBucket, receiptKeys, statusBucket, statusKeys, subjects } from './subjects.ts';
 
 /** What a NATS user may do, as nats-server's `permissions` has it (docs.nats.io, "Authorization"). */
 export interface Permissions {
@@ -15,7 +15,8 @@ export interface Roles {
 export const inboxPrefix = (host: string): string => `_INBOX_${host}`;
 
 const any = '*';
-const stream = `KV_${locksBucket}`;
+/** What reads a bucket from its leader, and makes the server send nothing elsewhere than in answer. */
+const reading = (bucket: string): string => `$JS.API.STREAM.MSG.GET.KV_${bucket}`;
 
 /**
  * Exactly what one host needs for its part. It publishes data as itself only, receives for itself only, and takes locks of its own
@@ -32,11 +33,21 @@ export function permissionsOf(host: string, { sender, receiver }: Roles): Permis
       `zfs.*.digest.>`,
       '$SRV.>',
       '$JS.API.INFO',
-      `$JS.API.STREAM.INFO.${stream}`,
-      `$JS.API.STREAM.MSG.GET.${stream}`,
-      `$JS.API.DIRECT.GET.${stream}.>`,
-      ...(sender ? [subjects.receiveFrom(any, host), `zfs-data.${host}.>`] : []),
-      ...(receiver ? [subjects.credit(any, any, host), `$KV.${locksBucket}.${host}.>`] : []),
+      // which buckets there are, and not what is in them
+      '$JS.API.STREAM.INFO.*',
+      '$JS.API.STREAM.NAMES',
+      reading(locksBucket),
+      reading(statusBucket),
+      ...(sender
+        ? [subjects.receiveFrom(any, host), `zfs-data.${host}.>`, keySubject(statusBucket, statusKeys(host, any))]
+        : []),
+      ...(receiver
+        ? [
+            subjects.credit(any, any, host),
+            `$KV.${locksBucket}.${host}.>`,
+            keySubject(statusBucket, receiptKeys(host, any)),
+          ]
+        : []),
     ],
     subscribe: [
       `zfs.${host}.>`,

@@ -46,7 +46,23 @@ const mostWaiting = 64;
  */
 export const isAnswerable = (reply: string | undefined): boolean => !/^(\$|zfs([.-]|$))/.test(reply ?? '');
 
+/**
+ * Was it published to this very subject by whoever asks? What JetStream delivers or reads out may be aimed at any subject, with the
+ * server's own rights: it bears the subject that it was stored under, or says in a header which stream it comes from.
+ */
+export const isAsked = (message: Pick<Msg, 'subject' | 'headers'>, subject: string): boolean =>
+  !message.headers?.has('Nats-Stream') &&
+  (subject.endsWith('.*')
+    ? message.subject.startsWith(subject.slice(0, -1)) && !message.subject.slice(subject.length - 1).includes('.')
+    : message.subject === subject);
+
 const encode = (reply: object): string => JSON.stringify(reply);
+
+const unasked: ErrorBody = {
+  code: 'BAD_REQUEST',
+  message: 'a request came out of a stream, which proves nobody; nothing was done',
+  retryable: false,
+};
 
 const unanswerable = (reply = ''): ErrorBody => ({
   code: 'BAD_REQUEST',
@@ -99,6 +115,11 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
   const onMessage = async (message: Msg): Promise<void> => {
     const began = performance.now();
     stats.requests += 1;
+    if (!isAsked(message, endpoint.subject)) {
+      stats.errors += 1;
+      stats.lastError = headline(unasked);
+      return;
+    }
     if (!isAnswerable(message.reply)) {
       stats.errors += 1;
       stats.lastError = headline(unanswerable(message.reply));

@@ -93,10 +93,49 @@ export function parseStoredName(name: string): StoredName | undefined {
 export const receiptKey = (target: string, source: string, id: string, place: number): string =>
   `${target}.taken.${source}.${id}.${place}`;
 
+/** Keys of a source's receipts, by one target or by all. */
+export const receiptKeys = (target: string, source: string): string => `${target}.taken.${source}.>`;
+
 export function parseReceiptKey(
   key: string,
 ): { target: string; source: string; id: string; place: number } | undefined {
   const [, target, source, id, place] = /^([A-Za-z0-9_-]+)\.taken\.([A-Za-z0-9_-]+)\.([A-Za-z0-9]+)\.([0-9]+)$/.exec(key) ?? [];
   if (target === undefined || source === undefined || id === undefined) return undefined;
   return { target, source, id, place: Number(place) };
+}
+
+/** One dataset of a source, and where it goes. */
+export interface StatusPlace {
+  readonly source: string;
+  readonly dataset: string;
+  readonly target: string;
+  /** The dataset on the target. */
+  readonly into: string;
+}
+
+/**
+ * `<source>.to.<target>.<dataset>`, with the target's dataset behind it where that has another name: a dataset may go to several
+ * places on one host. Other keys of the bucket are other things.
+ */
+export const statusKey = ({ source, dataset, target, into }: StatusPlace): string =>
+  [source, 'to', target, encodeDataset(dataset), ...(into === dataset ? [] : [encodeDataset(into)])].join('.');
+
+/** A status' key taken apart; undefined for a key that is not one. */
+export function parseStatusKey(key: string): StatusPlace | undefined {
+  const [source, to, target, token, other = token, ...rest] = key.split('.');
+  if (!source || to !== 'to' || !target || !token || !other || rest.length > 0) return undefined;
+  const place = { source, dataset: decodeDataset(token), target, into: decodeDataset(other) };
+  return statusKey(place) === key ? place : undefined;
+}
+
+/** Keys of all statuses, or of one source's, or of one source's to one target. */
+export const statusKeys = (source = '*', target = '*'): string => `${source}.to.${target}.>`;
+
+/** The subject that a key of a KV bucket is stored under (ADR-8). */
+export const keySubject = (bucket: string, key: string): string => `$KV.${bucket}.${key}`;
+
+/** The key in a subject of a bucket; undefined for any other subject. */
+export function parseKeySubject(bucket: string, subject: string): string | undefined {
+  const prefix = keySubject(bucket, '');
+  return subject.startsWith(prefix) ? subject.slice(prefix.length) : undefined;
 }

@@ -45,7 +45,9 @@ export const optionalColumns = [
   'ivsetguid',
   'zpsend:rollback',
 ] as const;
-export type Column = (typeof requiredColumns)[number] | (typeof optionalColumns)[number];
+/** Only where it is asked for: listings of many snapshots cross the network. */
+export const creationColumn = 'creation';
+export type Column = (typeof requiredColumns)[number] | (typeof optionalColumns)[number] | typeof creationColumn;
 
 const types = 'filesystem,volume,snapshot,bookmark';
 

@@ -2,6 +2,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { snapshotSchema } from '../../schemas/names.ts';
 import {
   type Column,
+  creationColumn,
   holdsArgv,
   listArgv,
   lookArgv,
@@ -22,9 +23,9 @@ export function listing(commands: Commands): Pick<Zfs, 'list' | 'look' | 'holds'
   const unknown = new Set<string>();
 
   /** Runs a listing; a column that this release does not know is left out, now and from then on. */
-  async function withColumns(argv: (columns: Column[]) => string[], doing: string) {
+  async function withColumns(argv: (columns: Column[]) => string[], doing: string, more: readonly Column[] = []) {
     for (;;) {
-      const columns = [...requiredColumns, ...optionalColumns.filter((column) => !unknown.has(column))];
+      const columns = [...requiredColumns, ...optionalColumns.filter((column) => !unknown.has(column)), ...more];
       const outcome = await runBriefly(rim, 'zfs', argv(columns), doing);
       const refused = outcome.ok
         ? undefined
@@ -50,7 +51,8 @@ export function listing(commands: Commands): Pick<Zfs, 'list' | 'look' | 'holds'
 
     async list(what) {
       const doing = `listing ${what.dataset ?? 'all datasets'}`;
-      const { columns, outcome } = await withColumns((columns) => listArgv(what, columns), doing);
+      const more = what.creation ? ([creationColumn] as const) : [];
+      const { columns, outcome } = await withColumns((columns) => listArgv(what, columns), doing, more);
       // without a single pool there is nothing to list
       if (!outcome.ok && !(what.dataset === undefined && onlyMissing(outcome.stderr))) throw failed(outcome, doing);
       const datasets = parseListing(outcome.stdout, columns, what.recursive ? undefined : what.dataset);

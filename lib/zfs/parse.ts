@@ -105,7 +105,14 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
       return;
     }
     const ivset = present(field(fields, 'ivsetguid'));
-    const leaf = { name: leafOf(name) ?? '', guid, createtxg, ...(ivset && { ivset }) };
+    const creation = present(field(fields, 'creation'));
+    const leaf = {
+      name: leafOf(name) ?? '',
+      guid,
+      createtxg,
+      ...(ivset && { ivset }),
+      ...(creation && { creation: bytes(creation) }),
+    };
     if (type === 'bookmark') leaves.push({ dataset: datasetOf(name), bookmark: leaf });
     if (type !== 'snapshot') return;
     const { used, referenced, written, userrefs } = {

@@ -20,9 +20,10 @@ export type { ZfsProcess } from './run.ts';
 export interface Zfs {
   /**
    * One `zfs list` for everything asked: datasets by name, each with its snapshots and bookmarks by createtxg. Without
-   * `dataset` everything; `recursive` adds descendants. Where an origin lies outside, one look finds its guid.
+   * `dataset` everything; `recursive` adds descendants. Where an origin lies outside, one look finds its guid. `creation`
+   * tells when snapshots and bookmarks were made.
    */
-  list(what: { dataset?: string; recursive?: boolean }): Promise<DatasetEntry[]>;
+  list(what: { dataset?: string; recursive?: boolean; creation?: boolean }): Promise<DatasetEntry[]>;
   /** Those of the named datasets, snapshots (`pool/a@x`) and bookmarks (`pool/a#b`) that exist, in one process. */
   look(names: string[]): Promise<Seen[]>;
   /** Starts `zfs send`, full or `-i`. `from` is `pool/a@x` or `pool/a#bookmark`, in full. */

@@ -1,6 +1,7 @@
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Evidence, Step } from '../../schemas/plan.ts';
+import type { Board } from './board/board.ts';
 import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
 import type { Cursors } from './cursors.ts';
 import { holdTag } from './holds.ts';
@@ -17,6 +18,7 @@ export interface ChainsOrder {
   /** Chains at once. */
   readonly parallel: number;
   readonly progress: Progress;
+  readonly board: Board;
   readonly replan: Replan;
   readonly cursors: Cursors;
   readonly say: Narrator;
@@ -35,7 +37,7 @@ export interface RunningChains {
 
 /** Runs the chains of a plan, some at once, as their schedule allows. */
 export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
-  const { job, plans, progress, say } = order;
+  const { job, plans, progress, board, say } = order;
   const schedule = scheduleOf(plans, order.parallel);
   const running = new Map<number, RunningChain>();
   const over = Promise.withResolvers<void>();
@@ -45,6 +47,7 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     say.lost(lost.map(({ error }) => error));
     for (const { chain, error } of lost) {
       progress.ended(chain, 0, error);
+      board.ended(plans[chain]?.dataset ?? '', 0, error);
       deps.fan?.left(plans[chain]?.dataset ?? '', false);
     }
     for (const chain of start) begin(chain);
@@ -55,6 +58,7 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     const plan = plans[chain];
     if (!plan) return;
     progress.began(chain);
+    board.began(plan.dataset);
     const started = startChain(deps, {
       job,
       to: order.to,
@@ -82,7 +86,9 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
         break;
       case 'ended': {
         const { error, evidence } = news;
-        progress.ended(chain, running.get(chain)?.bytes ?? 0, error);
+        const bytes = running.get(chain)?.bytes ?? 0;
+        progress.ended(chain, bytes, error);
+        board.ended(dataset, bytes, error);
         running.delete(chain);
         if (error) {
           say.chain(dataset).failed(error);

@@ -7,6 +7,7 @@ import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
 import type { Evidence, Note, SendRequest, Step } from '../../schemas/plan.ts';
 import type { Channel, WireMode } from '../../schemas/transfer.ts';
+import { type BoardDeps, openBoard } from './board/board.ts';
 import type { ChainDeps } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
 import { sweepHolds } from './holds.ts';
@@ -22,7 +23,7 @@ import { type Failure, failureOf, stateOf } from './verdict.ts';
 import type { Way } from './way.ts';
 import { openJobWire } from './wire.ts';
 
-export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoredWayDeps {
+export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoredWayDeps, Pick<BoardDeps, 'status'> {
   readonly instance: string;
   /** Datasets of a package at once, where the request does not say. */
   readonly parallel: number;
@@ -51,6 +52,8 @@ interface Outcome {
 }
 
 const progressMs = 500;
+/** How often the board is told how far running datasets are, in milliseconds. */
+const boardMs = 2000;
 /** Notes that a job's status carries. */
 const mostNotes = 200;
 
@@ -63,6 +66,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const say = narrator(deps.log, request);
   const wire = openJobWire(request.wire ?? deps.wireMode);
   let way: Way | undefined;
+  const board = openBoard(deps, id, request);
   let progress: Progress = progressOf([]);
   let chains: RunningChains | undefined;
   /** What the planning waits for. */
@@ -116,6 +120,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     say.along(way.channel);
     seen = made.planned;
     say.listed(seen.source, seen.target);
+    board.listed({ ...seen, target: seen.known ?? seen.target });
     return { ...seen, way };
   }
 
@@ -166,9 +171,14 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
         plans: datasets,
         parallel: request.parallel ?? deps.parallel,
         progress,
+        board,
         replan: replanner(host, make),
         cursors: way.cursors,
-        arrived: (step) => void arrived.push(step),
+        arrived(step) {
+          arrived.push(step);
+          // what is stored the target has yet to take
+          if (way.channel === 'direct') board.arrived(datasetOf(step.to.name), step.to.guid);
+        },
         say,
         failed: (dataset, error, evidence) => {
           first ??= { dataset, error, evidence };
@@ -176,8 +186,14 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       },
     );
     void estimateLarge(zfs, datasets, progress);
+    const { running } = chains;
+    const measuring = setInterval(
+      () => board.measured([...running].map(([chain, live]) => [datasets[chain]?.dataset ?? '', live])),
+      boardMs,
+    );
     await chains.over;
     if (seen) await way.arrived(seen, arrived);
+    clearInterval(measuring);
     if (!first) return {};
     return aborted ? { error: aborted } : failureOf(progress, first);
   }
@@ -185,6 +201,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   function end(outcome: Outcome): void {
     deps.fan?.gone();
     clearInterval(ticker);
+    board.over(outcome.error);
     last = describe(outcome, true);
     chains = undefined;
     progress = progressOf([]);

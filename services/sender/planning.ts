@@ -22,6 +22,8 @@ export interface Planned {
   readonly plans: DatasetPlans | Refusal;
   readonly source: Inventory;
   readonly target: Inventory;
+  /** What the target had when it was seen last, where `target` is what it will have. */
+  readonly known?: Inventory;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface Planned {
 export async function makePlans(deps: PlanningDeps, request: SendRequest): Promise<Planned> {
   const recursive = request.package !== undefined;
   const [datasets, target] = await Promise.all([
-    deps.zfs.list({ dataset: datasetOf(request.dataset), recursive }),
+    deps.zfs.list({ dataset: datasetOf(request.dataset), recursive, creation: true }),
     listTarget(deps.bus, request.to.host, targetRoot(request), recursive),
   ]);
   const source: Inventory = { host: deps.host, datasets };

@@ -1,8 +1,10 @@
+import { openStatusStore } from '../../lib/bus/status/store.ts';
 import { storeConnection } from '../../lib/bus/store/connection.ts';
 import { version } from '../../lib/settings/version.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
+import { openStatusWriter } from './board/writer.ts';
 import { serveSender } from './endpoints.ts';
 import { keepStore } from './stored/keeper.ts';
 import { ownStore } from './stored/store.ts';
@@ -16,9 +18,11 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const connection = storeConnection(bus, `zpsend-sender on ${host} (store)`);
   const bounds = { maxBytes: send.store.maxBytes, maxAgeSeconds: send.store.maxAgeHours * 3600 };
   const store = ownStore({ host, bus, connection, bounds, log });
+  const status = openStatusWriter(openStatusStore(bus), log);
   const sender = serveSender({
     ...context,
     store,
+    status,
     channel: send.channel,
     silenceMs: timing.silenceSeconds * 1000,
     patienceMs: timing.patienceSeconds * 1000,
@@ -40,7 +44,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     ],
     async stop() {
       await Promise.all([sender.stop(), digests.stop(), forget()]);
-      await connection.close();
+      await Promise.all([status.stop(), connection.close()]);
     },
   };
 };

@@ -153,7 +153,7 @@ test('a running job is seen by status and locks, and ended by abort', async () =
   const locks = await openLocks(fleet.bus, 4);
   await expect.poll(() => locks.list(), { timeout: 30_000 }).toHaveLength(1);
 
-  const status = statusOutputSchema.parse(JSON.parse((await zpsend('status', '--json')).stdout));
+  const status = statusOutputSchema.parse(JSON.parse((await zpsend('status', '--jobs', '--json')).stdout));
   expect(status.hosts).toMatchObject([
     { host: 'smos-00', transfers: [{ job, dataset: 'zones/test' }] },
     { host: 'smos-01', jobs: [{ job, state: 'running' }] },

@@ -7,7 +7,9 @@ import { Kvm } from '@nats-io/kv';
 import { nkeys } from '@nats-io/transport-node';
 import { execa, execaSync } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { locksBucket, subjects } from '../../lib/bus/subjects.ts';
+import type { Bus } from '../../lib/bus/connect.ts';
+import { readStatus } from '../../lib/bus/status/read.ts';
+import { locksBucket, statusBucket, statusKey, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { useBus } from '../support/bus.ts';
@@ -70,9 +72,24 @@ async function start(config: string): Promise<NatsServer> {
 }
 const urlOf = ({ port }: NatsServer): string => `tls://127.0.0.1:${port}`;
 
+const asAdmin = (server: NatsServer): Promise<Bus> =>
+  useBus(urlOf(server), { env: { NATS_URL: urlOf(server), ...env.admin } });
+
 async function makeLocks(server: NatsServer, replicas: number): Promise<void> {
-  const admin = await useBus(urlOf(server), { env: { NATS_URL: urlOf(server), ...env.admin } });
-  await new Kvm(jetstream(admin.nc, { timeout: 20_000 })).create(locksBucket, { history: 1, ttl: 4000, replicas });
+  const buckets = new Kvm(jetstream((await asAdmin(server)).nc, { timeout: 20_000 }));
+  await buckets.create(locksBucket, { history: 1, ttl: 4000, replicas });
+}
+async function makeStatus(server: NatsServer, replicas: number): Promise<void> {
+  const buckets = new Kvm(jetstream((await asAdmin(server)).nc, { timeout: 20_000 }));
+  await buckets.create(statusBucket, { history: 1, replicas });
+}
+
+/** The fleet is seen from that server. */
+async function expectSeen(server: NatsServer): Promise<void> {
+  const admin = await asAdmin(server);
+  const seen = async () => (await readStatus(admin))?.found.map((one) => [statusKey(one), one.entry.lag?.snapshots]);
+  const key = statusKey({ source: 'src', target: 'dst', dataset: 'pool/a', into: 'pool/a' });
+  await expect.poll(seen, { timeout: 15_000 }).toEqual([[key, 0]]);
 }
 
 /** A snapshot travels from src, at one server, to dst, at another. */
@@ -110,7 +127,9 @@ async function expectToWork(from: NatsServer, to: NatsServer): Promise<void> {
 test('one server', async () => {
   const server = await start(await configOf('one.conf', {}));
   await makeLocks(server, 1);
+  await makeStatus(server, 1);
   await expectToWork(server, server);
+  await expectSeen(server);
 }, 120_000);
 
 test('a cluster of three', async () => {
@@ -132,10 +151,19 @@ test('a cluster of three', async () => {
   const [one, two, three] = servers;
   if (!one || !two || !three) throw new Error('three servers');
   await makeLocks(one, 3);
+  await makeStatus(one, 3);
   await expectToWork(two, three);
+  await expectSeen(one);
 }, 120_000);
 
-test('a hub and a leaf: the locks of a host are where the host is', async () => {
+/** The hub's bucket takes in those of the sites. */
+async function makeStatusAtHub(hub: NatsServer): Promise<void> {
+  const config = await readFile(join(root, 'deploy/nats/status-hub.json'), 'utf8');
+  const made = await (await asAdmin(hub)).nc.request('$JS.API.STREAM.CREATE.KV_zfs-status', config);
+  expect(made.json()).not.toHaveProperty('error');
+}
+
+async function startSites(): Promise<{ hub: NatsServer; leaf: NatsServer }> {
   const port = await freePort();
   const hub = await start(
     await configOf('hub.conf', { $LEAF_NKEY: await keyOf('leaf'), '0.0.0.0:7422': `127.0.0.1:${port}` }),
@@ -145,13 +173,26 @@ test('a hub and a leaf: the locks of a host are where the host is', async () => 
     await configOf('leaf.conf', { $LEAF_SEED: seed, $SITE: 'site-a', 'hub.example:7422': `127.0.0.1:${port}` }),
   );
   for (const server of [hub, leaf]) await makeLocks(server, 1);
+  await makeStatus(leaf, 1);
+  await makeStatusAtHub(hub);
+  return { hub, leaf };
+}
+
+test('a hub and a leaf: the locks of a host are where the host is', async () => {
+  const { hub, leaf } = await startSites();
   await expectToWork(hub, leaf);
   const revisions = async (server: NatsServer): Promise<number> => {
-    const admin = await useBus(urlOf(server), { env: { NATS_URL: urlOf(server), ...env.admin } });
+    const admin = await asAdmin(server);
     return (await (await new Kvm(jetstream(admin.nc)).open(locksBucket)).status()).streamInfo.state.last_seq;
   };
   expect(await revisions(leaf)).toBeGreaterThan(0);
   expect(await revisions(hub)).toBe(0);
+}, 120_000);
+
+test('a leaf and a hub: what a site sends is seen at the hub', async () => {
+  const { hub, leaf } = await startSites();
+  await expectToWork(leaf, hub);
+  await expectSeen(hub);
 }, 120_000);
 
 const hasSystemd = execaSync('systemd-analyze', ['--version'], { reject: false }).exitCode === 0;

@@ -8,9 +8,10 @@ import { nkeys } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
-import { lockKey, locksBucket, subjects } from '../../lib/bus/subjects.ts';
+import { lockKey, locksBucket, statusBucket, statusKey, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { fanStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { fleetOutputSchema } from '../../schemas/status.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
 import { startService } from '../support/service.ts';
@@ -42,6 +43,7 @@ beforeAll(async () => {
   server = await startNatsServer({ jetstream: true, config });
   const admin = await connectBus({ name: 'admin', env: adminEnv(), wait: false });
   await new Kvm(jetstream(admin.nc)).create(locksBucket, { history: 1, ttl: 4000 });
+  await new Kvm(jetstream(admin.nc)).create(statusBucket, { history: 1 });
   await admin.close();
 });
 afterAll(async () => {
@@ -95,15 +97,23 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
     ['hosts'],
     ['snapshots', 'smos-02'],
     ['plan', 'pool/a', 'smos-02'],
+    ['status', '--json'],
+    ['status', '--forget', 'pool/a', 'smos-02'],
   ]) {
-    const { exitCode, stderr } = await zpsend(...argv);
+    const { exitCode, stderr, stdout } = await zpsend(...argv);
     expect([argv[0], exitCode, stderr.includes('ermission')]).toEqual([argv[0], 0, false]);
+    if (argv[1] !== '--json') continue;
+    const { rows } = fleetOutputSchema.parse(JSON.parse(stdout));
+    expect(rows.map(({ target, state }) => [target, state])).toEqual(to.map(({ host }) => [host, 'current']));
   }
   for (const { log } of services) expect(log.join('\n')).not.toMatch(/[Pp]ermission/);
   expect(server.logs.filter((line) => /Violation/.test(line))).toEqual([]);
 }, 120_000);
 
 describe('what the server refuses', () => {
+  const stream = `KV_${statusBucket}`;
+  const statusOf = (source: string) => statusKey({ source, dataset: 'pool/a', target: 'smos-00', into: 'pool/a' });
+
   /** The server's word on one publication. */
   async function published(host: Host, subject: string): Promise<boolean> {
     const bus = await as(host);
@@ -148,6 +158,13 @@ describe('what the server refuses', () => {
     ['a lock of its own dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-00', 'pool/a')}`, true],
     ['a lock of another host’s dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-02', 'pool/a')}`, false],
     ['a lock as a host that only sends', 'smos-01', `$KV.${locksBucket}.${lockKey('smos-01', 'pool/a')}`, false],
+    ['a status of what it sends', 'smos-01', `$KV.${statusBucket}.${statusOf('smos-01')}`, true],
+    ['a status of what another host sends', 'smos-01', `$KV.${statusBucket}.${statusOf('smos-02')}`, false],
+    ['a status as a host that only receives', 'smos-00', `$KV.${statusBucket}.${statusOf('smos-00')}`, false],
+    ['what is no status in their bucket', 'smos-01', `$KV.${statusBucket}.smos-01.other`, false],
+    ['a consumer of the status, which can deliver anywhere', 'smos-01', `$JS.API.CONSUMER.CREATE.${stream}.x`, false],
+    ['what is stored, as anybody’s message', 'smos-01', `$JS.API.DIRECT.GET.${stream}`, false],
+    ['the end of the bucket of status', 'smos-01', `$JS.API.STREAM.DELETE.${stream}`, false],
     ['what nobody asked it, in another’s inbox', 'smos-00', '_INBOX_smos-01.abc.1', false],
     ['the end of the bucket of locks', 'smos-00', `$JS.API.STREAM.DELETE.KV_${locksBucket}`, false],
     ['another bucket', 'smos-00', '$JS.API.STREAM.CREATE.KV_zfs-status', false],

@@ -1,6 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeDataset, encodeDataset, lockKey, parseEvent, parseLockKey, subjects } from '../../lib/bus/subjects.ts';
+import {
+  decodeDataset,
+  encodeDataset,
+  keySubject,
+  lockKey,
+  parseEvent,
+  parseKeySubject,
+  parseLockKey,
+  parseStatusKey,
+  statusKey,
+  subjects,
+} from '../../lib/bus/subjects.ts';
 import { datasetSchema } from '../../schemas/names.ts';
 import { datasetNames, hostNames } from './legal-names.ts';
 
@@ -78,6 +89,53 @@ describe('the key of a lock', () => {
     'smos-00.tank=2',
     'smos-00.tank=61',
   ])('%j is none', (key) => expect(parseLockKey(key)).toBeUndefined());
+});
+
+describe('the key of a status', () => {
+  const places = fc.record({ source: hostNames, dataset: datasetNames, target: hostNames, into: datasetNames });
+  const same = places.map((place) => ({ ...place, into: place.dataset }));
+
+  test('tells its source, dataset, target and the dataset there again', () => {
+    fc.assert(
+      fc.property(fc.oneof(places, same), (place) => {
+        expect(statusKey(place)).toMatch(/^[-/=.\w]+$/);
+        expect(parseStatusKey(statusKey(place))).toEqual(place);
+      }),
+    );
+  });
+
+  test('is never that of another place', () => {
+    fc.assert(
+      fc.property(fc.oneof(places, same), fc.oneof(places, same), (one, other) => {
+        const isSame = Object.entries(one).every(([name, value]) => other[name as keyof typeof other] === value);
+        expect(statusKey(one) === statusKey(other)).toBe(isSame);
+      }),
+    );
+  });
+
+  test.each([
+    [{ into: 'zones/test' }, 'smos-01.to.smos-00.zones/test'],
+    [{ into: 'tank/a.b' }, 'smos-01.to.smos-00.zones/test.tank/a=2Eb'],
+  ])('with %j is %s', (into, key) => {
+    expect(statusKey({ source: 'smos-01', dataset: 'zones/test', target: 'smos-00', ...into })).toBe(key);
+  });
+
+  test.each([
+    '',
+    'smos-01.to.smos-00',
+    'smos-01.to.smos-00.',
+    'smos-01.to..zones',
+    '.to.smos-00.zones',
+    'smos-01.taken.smos-00.zones',
+    'smos-01.to.smos-00.zones.zones',
+    'smos-01.to.smos-00.zones.tank.more',
+    'smos-01.to.smos-00.zones=zz',
+  ])('%j is none', (key) => expect(parseStatusKey(key)).toBeUndefined());
+
+  test('is found again in the subject that it is stored under', () => {
+    expect(parseKeySubject('zfs-status', keySubject('zfs-status', 'a.to.b.c'))).toBe('a.to.b.c');
+    expect(parseKeySubject('zfs-status', keySubject('zfs-statuses', 'a'))).toBeUndefined();
+  });
 });
 
 describe('the subject of an event', () => {

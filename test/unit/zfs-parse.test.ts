@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Column, optionalColumns, requiredColumns } from '../../lib/zfs/argv.ts';
+import { type Column, creationColumn, optionalColumns, requiredColumns } from '../../lib/zfs/argv.ts';
 import {
   joinOrigins,
   parseEstimate,
@@ -73,6 +73,14 @@ describe('a listing', () => {
     for (const value of ['-', '8:abcdef1', '77:abcdef1', 'abcdef1', '7:', '7:a b', '7']) {
       expect(marked('7', value), value).toBeUndefined();
     }
+  });
+
+  it('tells when snapshots and bookmarks were made, where it was asked', () => {
+    const dated = rows('a  filesystem  1  2  1700000000', 'a@x  snapshot  3  4  1700000060', 'a#b  bookmark  5  6  -');
+    const [dataset] = parseListing(dated, [...requiredColumns, creationColumn]);
+    expect(dataset?.snapshots[0]?.creation).toBe(1_700_000_060);
+    expect(dataset?.bookmarks[0]).not.toHaveProperty('creation');
+    expect(datasetEntrySchema.parse(dataset)).toEqual(dataset);
   });
 
   it('keeps spaces and colons in names', () => {

@@ -3,7 +3,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import type { KV, KvEntry } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Lock, lockSchema } from '../../../schemas/transfer.ts';
-import { isGone, stateOf } from './bucket.ts';
+import { isGone, stateOf } from '../kv-bucket.ts';
 import { deadlineOf, type LeaseEvent, type LeaseState, stepLease, timesFor } from './lease-state.ts';
 
 /** A lock that is held and renews itself. */

@@ -4,8 +4,8 @@ import type { KV } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
 import type { Bus } from '../connect.ts';
+import { type BucketState, bucketError, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
 import { lockKey, locksBucket, parseLockKey } from '../subjects.ts';
-import { type BucketState, makeBucket, openBucket, stateOf } from './bucket.ts';
 import { keepLease, type Lease, lockIn } from './lease.ts';
 import { renewsWithinMs } from './lease-state.ts';
 
@@ -24,28 +24,13 @@ export interface Locks {
   list(): Promise<HeldLock[]>;
 }
 
+const description = 'zpsend: one receive into a dataset at a time';
+
 /**
  * A bucket may have been made because the one before it was lost, with locks in it whose holders have yet to find out. They
  * do at their next renewal, so for that long, and a second for their requests, a new bucket gives no lock (I13).
  */
 const settlesWithinMs = renewsWithinMs + 1000;
-
-const needsJetStream =
-  'JetStream is not enabled on the NATS server, and the locks live there: ' +
-  'start nats-server with -js (or a "jetstream {}" block), or enable it for this account';
-
-function translate(thrown: unknown, what: string): ZpsendError {
-  if (thrown instanceof ZpsendError) return thrown;
-  // the client does not export the class of this error
-  if (thrown instanceof Error && thrown.name === 'JetStreamNotEnabled')
-    return new ZpsendError('UNSUPPORTED', needsJetStream);
-  // 10039: not enabled for the account; 10076: not enabled at all
-  if (thrown instanceof JetStreamApiError && [10039, 10076].includes(thrown.code)) {
-    return new ZpsendError('UNSUPPORTED', needsJetStream);
-  }
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return new ZpsendError('UNREACHABLE', `${what}: ${reason}`);
-}
 
 async function heldIn(kv: KV): Promise<HeldLock[]> {
   const held: HeldLock[] = [];
@@ -64,10 +49,10 @@ async function heldIn(kv: KV): Promise<HeldLock[]> {
  */
 export async function listLocks(bus: Bus): Promise<HeldLock[]> {
   try {
-    const kv = await openBucket(bus);
+    const kv = await openBucket(bus, locksBucket);
     return (await stateOf(kv)) ? await heldIn(kv) : [];
   } catch (error) {
-    throw translate(error, `the bucket ${locksBucket} cannot be read`);
+    throw bucketError(error, `the bucket ${locksBucket} cannot be read`);
   }
 }
 
@@ -93,7 +78,7 @@ function lockedBy(host: string, dataset: string, holder: Lock | undefined, revis
  */
 async function ensure(bus: Bus, kv: KV, ttl: number): Promise<BucketState> {
   const before = await stateOf(kv);
-  if (!before) await makeBucket(bus, ttl);
+  if (!before) await makeBucket(bus, locksBucket, { ttl, description });
   const state = before ?? (await stateOf(kv));
   if (!state) throw new ZpsendError('UNREACHABLE', `the bucket ${locksBucket} was deleted as soon as it was made`);
   if (state.ttl > 0) return state;
@@ -112,10 +97,10 @@ async function ensure(bus: Bus, kv: KV, ttl: number): Promise<BucketState> {
 export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
   let kv: KV;
   try {
-    kv = await openBucket(bus);
+    kv = await openBucket(bus, locksBucket);
     await ensure(bus, kv, seconds * 1000);
   } catch (error) {
-    throw translate(error, `the bucket ${locksBucket} cannot be opened`);
+    throw bucketError(error, `the bucket ${locksBucket} cannot be opened`);
   }
 
   /** What a lock taken now lives by; looked up each time, since the bucket can be changed, and lost. */
@@ -125,7 +110,7 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
       if (age < settlesWithinMs) await sleep(Math.min(settlesWithinMs, settlesWithinMs - age));
       return ttl;
     } catch (error) {
-      throw translate(error, `the bucket ${locksBucket} cannot be read`);
+      throw bucketError(error, `the bucket ${locksBucket} cannot be read`);
     }
   }
 
@@ -139,14 +124,14 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     } catch (error) {
       // refused, or unclear: only what is stored now tells whether it was us
       const entry = await kv.get(key).catch((unread) => {
-        throw translate(unread, `the lock ${key} cannot be read`);
+        throw bucketError(unread, `the lock ${key} cannot be read`);
       });
       const holder = lockIn(entry);
       if (entry && holder?.nonce === lock.nonce) return keepLease(kv, key, lock, entry.revision, before, ttl);
       if (entry?.operation === 'PUT') throw lockedBy(host, dataset, holder, entry.revision);
       // 10071: somebody had it, and has given it back since
       if (error instanceof JetStreamApiError && error.code === 10071) return acquire(host, dataset, lock);
-      throw translate(error, `the lock ${key} cannot be taken`);
+      throw bucketError(error, `the lock ${key} cannot be taken`);
     }
   }
 

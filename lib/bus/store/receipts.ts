@@ -1,9 +1,9 @@
-import { jetstream } from '@nats-io/jetstream';
-import { type KV, Kvm } from '@nats-io/kv';
-import { ZpsendError } from '../../../schemas/errors.ts';
+import { JetStreamApiError, jetstreamManager, type StoredMsg } from '@nats-io/jetstream';
+import pLimit from 'p-limit';
 import { type Receipt, receiptSchema } from '../../../schemas/stored.ts';
 import type { Bus } from '../connect.ts';
-import { parseReceiptKey, receiptKey, statusBucket } from '../subjects.ts';
+import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
+import { keySubject, parseKeySubject, parseReceiptKey, receiptKey, receiptKeys, statusBucket } from '../subjects.ts';
 
 /** A receipt, and what it is of. */
 export interface PlacedReceipt {
@@ -14,66 +14,79 @@ export interface PlacedReceipt {
   readonly receipt: Receipt;
 }
 
-/** What targets say of stored streams. Every failure is a ZpsendError. */
+/** What targets say of stored streams, in the KV bucket `zfs-status`. Every failure is a ZpsendError. */
 export interface Receipts {
-  /** As the target, which alone may. */
+  /** As the target, which alone may. The bucket is made where there is none. */
   write(target: string, source: string, id: string, place: number, receipt: Receipt): Promise<void>;
   remove(target: string, source: string, id: string, place: number): Promise<void>;
   /** Of one source's streams, by all targets or by one; what cannot be read is none. */
   read(source: string, target?: string): Promise<PlacedReceipt[]>;
 }
 
-const translate = (thrown: unknown, what: string): ZpsendError =>
-  thrown instanceof ZpsendError
-    ? thrown
-    : new ZpsendError('UNREACHABLE', `${what} ${statusBucket}: ${thrown instanceof Error ? thrown.message : thrown}`);
+/** Receipts asked for at once. */
+const atOnce = 32;
 
-export function openReceipts(bus: Bus): Receipts {
-  const buckets = new Kvm(jetstream(bus.nc, { timeout: 4000 }));
-  let opened: Promise<KV> | undefined;
+const stream = `KV_${statusBucket}`;
+const description = 'zpsend: what each replication looks like';
 
-  function bucket(): Promise<KV> {
-    opened ??= buckets.create(statusBucket, { history: 1 }).catch((thrown) => {
-      opened = undefined;
-      throw thrown;
-    });
-    return opened;
-  }
-  async function attempt<T>(what: string, work: (kv: KV) => Promise<T>): Promise<T> {
-    try {
-      return await work(await bucket());
-    } catch (thrown) {
-      // it may have been lost, and is made again
-      opened = undefined;
-      throw translate(thrown, what);
-    }
-  }
-
-  return {
-    write: (target, source, id, place, receipt) =>
-      attempt('writing to', async (kv) => {
-        await kv.put(receiptKey(target, source, id, place), JSON.stringify(receipt));
-      }),
-    remove: (target, source, id, place) =>
-      attempt('removing from', (kv) => kv.purge(receiptKey(target, source, id, place))),
-    read: (source, target = '*') =>
-      attempt('reading from', async (kv) => {
-        const found: PlacedReceipt[] = [];
-        for await (const key of await kv.keys(`${target}.taken.${source}.>`)) {
-          const of = parseReceiptKey(key);
-          const entry = of && (await kv.get(key));
-          const receipt = entry?.operation === 'PUT' ? parse(entry.string()) : undefined;
-          if (of && receipt) found.push({ target: of.target, id: of.id, place: of.place, receipt });
-        }
-        return found;
-      }),
-  };
-}
-
-function parse(text: string): Receipt | undefined {
+function placed(message: StoredMsg | null): PlacedReceipt | undefined {
+  const of = message && parseReceiptKey(parseKeySubject(statusBucket, message.subject) ?? '');
+  if (!message || !of || message.header.get('KV-Operation') !== '') return undefined;
   try {
-    return receiptSchema.safeParse(JSON.parse(text)).data;
+    const { data: receipt } = receiptSchema.safeParse(message.json());
+    return receipt && { target: of.target, id: of.id, place: of.place, receipt };
   } catch {
     return undefined;
   }
+}
+
+export function openReceipts(bus: Bus): Receipts {
+  const open = () => openBucket(bus, statusBucket);
+
+  async function write(key: string, receipt: Receipt): Promise<void> {
+    try {
+      await (await open()).put(key, JSON.stringify(receipt));
+    } catch (error) {
+      // the bucket itself has refused it: it is full, say
+      if (error instanceof JetStreamApiError || (await stateOf(await open()))) throw error;
+      await makeBucket(bus, statusBucket, { description });
+      await (await open()).put(key, JSON.stringify(receipt));
+    }
+  }
+
+  // by requests alone, as all of this bucket is read (status/read.ts)
+  async function read(source: string, target: string): Promise<PlacedReceipt[]> {
+    const manager = await jetstreamManager(bus.nc, { timeout: 4000, checkAPI: false });
+    const filter = keySubject(statusBucket, receiptKeys(target, source));
+    const { state } = await manager.streams.info(stream, { subjects_filter: filter });
+    const messages = await pLimit(atOnce).map(Object.keys(state.subjects ?? {}), (subject) =>
+      manager.streams.getMessage(stream, { last_by_subj: subject }),
+    );
+    return messages.flatMap((message) => placed(message) ?? []);
+  }
+
+  return {
+    async write(target, source, id, place, receipt) {
+      try {
+        await write(receiptKey(target, source, id, place), receipt);
+      } catch (error) {
+        throw bucketError(error, `a receipt cannot be written to ${statusBucket}`);
+      }
+    },
+    async remove(target, source, id, place) {
+      try {
+        await (await open()).purge(receiptKey(target, source, id, place));
+      } catch (error) {
+        throw bucketError(error, `a receipt cannot be removed from ${statusBucket}`);
+      }
+    },
+    async read(source, target = '*') {
+      try {
+        return await read(source, target);
+      } catch (error) {
+        if (isGone(error)) return [];
+        throw bucketError(error, `receipts cannot be read from ${statusBucket}`);
+      }
+    },
+  };
 }

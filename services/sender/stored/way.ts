@@ -74,7 +74,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const known = sight?.target ?? unseen(place.host, place.root);
     const starts = startsFor(place, waiting, receipts).map(({ start }) => start);
     const target = presumed(known, starts);
-    return { plans: planDatasets(asked, source, target), source, target };
+    return { plans: planDatasets(asked, source, target), source, target, known };
   }
 
   return {

@@ -1,0 +1,79 @@
+import { JetStreamApiError, jetstream } from '@nats-io/jetstream';
+import { type KV, Kvm } from '@nats-io/kv';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { Bus } from './connect.ts';
+
+/** A KV bucket as its leader has it now. */
+export interface BucketState {
+  /** Time to live of an entry, in milliseconds; 0 for no end. */
+  readonly ttl: number;
+  /** How long ago it was made, in milliseconds of the server's own clock. */
+  readonly age: number;
+  readonly replicas: number;
+  /** Does it lie in a cluster? */
+  readonly clustered: boolean;
+}
+
+export interface BucketWishes {
+  /** For people: `nats kv info`. */
+  readonly description: string;
+  /** Time to live of an entry, in milliseconds; without, no end. */
+  readonly ttl?: number;
+}
+
+/** There is no such stream (10059). */
+export const isGone = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10059;
+
+const bucketsOf = (bus: Bus): Kvm => new Kvm(jetstream(bus.nc, { timeout: 4000 }));
+
+/**
+ * A bucket, which need not be there. Opened and not made, it is read from its leader: one that this client made may be
+ * read from any replica. It is one of a name, and stays good when the bucket is lost and made again.
+ */
+export const openBucket = (bus: Bus, name: string): Promise<KV> => bucketsOf(bus).open(name);
+
+/** Asks the leader; undefined where there is no bucket. */
+export async function stateOf(kv: KV): Promise<BucketState | undefined> {
+  try {
+    const { ttl, replicas, streamInfo } = await kv.status();
+    const { created, ts, cluster } = streamInfo;
+    // a server too old to tell its time has no young buckets for us
+    const age = ts === undefined ? Number.POSITIVE_INFINITY : Date.parse(ts) - Date.parse(created);
+    return { ttl, age, replicas, clustered: cluster?.name !== undefined };
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Makes a bucket with a history of 1 where there is none, in a cluster with three copies, so that one server may be down. A server
+ * alone refuses that (10074 on 2.15.1), and so do two (10005).
+ */
+export async function makeBucket(bus: Bus, name: string, wishes: BucketWishes): Promise<void> {
+  const wanted = { history: 1, ...wishes };
+  try {
+    await bucketsOf(bus).create(name, { ...wanted, replicas: 3 });
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError)) throw error;
+    await bucketsOf(bus).create(name, wanted);
+  }
+}
+
+const needsJetStream =
+  'JetStream is not enabled on the NATS server, and locks and status live there: ' +
+  'start nats-server with -js (or a "jetstream {}" block), or enable it for this account';
+
+/** What failed with a bucket, as a coded error: UNSUPPORTED where JetStream is off, else UNREACHABLE. */
+export function bucketError(thrown: unknown, what: string): ZpsendError {
+  if (thrown instanceof ZpsendError) return thrown;
+  // the client does not export the class of this error
+  if (thrown instanceof Error && thrown.name === 'JetStreamNotEnabled')
+    return new ZpsendError('UNSUPPORTED', needsJetStream);
+  // 10039: not enabled for the account; 10076: not enabled at all
+  if (thrown instanceof JetStreamApiError && [10039, 10076].includes(thrown.code)) {
+    return new ZpsendError('UNSUPPORTED', needsJetStream);
+  }
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new ZpsendError('UNREACHABLE', `${what}: ${reason}`);
+}

@@ -1,0 +1,150 @@
+import { type JetStreamManager, jetstreamManager, type NextMsgRequest, type StoredMsg } from '@nats-io/jetstream';
+import pLimit from 'p-limit';
+import { type StatusEntry, statusEntrySchema } from '../../../schemas/status.ts';
+import type { Bus } from '../connect.ts';
+import { bucketError, isGone } from '../kv-bucket.ts';
+import {
+  keySubject,
+  parseKeySubject,
+  parseStatusKey,
+  type StatusPlace,
+  statusBucket,
+  statusKeys,
+} from '../subjects.ts';
+
+/** What is stored of one dataset and target. */
+export interface StoredStatus extends StatusPlace {
+  readonly entry: StatusEntry;
+  readonly revision: number;
+  /** When the server stored it, in milliseconds since the epoch of its own clock. */
+  readonly stored: number;
+}
+
+/** The bucket at one moment, or what has changed in it since the one before. */
+export interface StatusNews {
+  readonly found: readonly StoredStatus[];
+  /** Keys of entries that were deleted. */
+  readonly gone: readonly string[];
+  /** The server's clock, in milliseconds since the epoch. */
+  readonly now: number;
+  /** Everything that was told before is void: this is all there is. */
+  readonly isWhole: boolean;
+}
+
+/** Entries asked for at once. */
+const atOnce = 32;
+
+const stream = `KV_${statusBucket}`;
+
+/*
+ * The bucket is read by requests to its leader alone (STREAM.INFO and STREAM.MSG.GET). A watch needs a consumer, and who may make
+ * one can have the server deliver what he has stored himself on any host's subject.
+ */
+
+interface Reader {
+  readonly manager: JetStreamManager;
+  readonly filter: string;
+}
+
+async function open(bus: Bus, keys: string): Promise<Reader> {
+  const manager = await jetstreamManager(bus.nc, { timeout: 4000, checkAPI: false });
+  return { manager, filter: keySubject(statusBucket, keys) };
+}
+
+/** An entry, or the key of one that was deleted; undefined for what is no status, or not as its schema has it. */
+function read(message: StoredMsg): StoredStatus | string | undefined {
+  const key = parseKeySubject(statusBucket, message.subject) ?? '';
+  const place = parseStatusKey(key);
+  if (!place) return undefined;
+  if (message.header.get('KV-Operation') !== '') return key;
+  try {
+    const { data: entry } = statusEntrySchema.safeParse(message.json());
+    return entry && { ...place, entry, revision: message.seq, stored: message.time.getTime() };
+  } catch {
+    return undefined;
+  }
+}
+
+const sorted = (messages: readonly (StoredMsg | null)[]): Pick<StatusNews, 'found' | 'gone'> => {
+  const found: StoredStatus[] = [];
+  const gone: string[] = [];
+  for (const message of messages) {
+    const one = message ? read(message) : undefined;
+    if (typeof one === 'string') gone.push(one);
+    else if (one) found.push(one);
+  }
+  return { found, gone };
+};
+
+/** Up to where the bucket is known: of one that was made anew, nothing is. */
+interface Place {
+  readonly created: string;
+  readonly last: number;
+}
+
+type Told = readonly [StatusNews, Place];
+
+const clockOf = (ts: string | undefined): number => (ts === undefined ? Date.now() : Date.parse(ts));
+
+async function whole({ manager, filter }: Reader): Promise<Told> {
+  const { state, ts, created } = await manager.streams.info(stream, { subjects_filter: filter });
+  const messages = await pLimit(atOnce).map(Object.keys(state.subjects ?? {}), (subject) =>
+    manager.streams.getMessage(stream, { last_by_subj: subject }),
+  );
+  return [
+    { ...sorted(messages), now: clockOf(ts), isWhole: true },
+    { created, last: state.last_seq },
+  ];
+}
+
+/** What has been stored since. */
+async function since(reader: Reader, place: Place): Promise<Told> {
+  const { manager, filter } = reader;
+  const { state, ts, created } = await manager.streams.info(stream);
+  if (created !== place.created) return whole(reader);
+  const messages: StoredMsg[] = [];
+  let last = place.last;
+  while (last < state.last_seq) {
+    const query: NextMsgRequest & { seq: number } = { seq: last + 1, next_by_subj: filter };
+    const message = await manager.streams.getMessage(stream, query);
+    if (message) messages.push(message);
+    last = message?.seq ?? state.last_seq;
+  }
+  return [
+    { ...sorted(messages), now: clockOf(ts), isWhole: false },
+    { created, last },
+  ];
+}
+
+/** Undefined where there is no bucket. */
+async function unlessGone<T>(read: Promise<T>): Promise<T | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw bucketError(error, `the bucket ${statusBucket} cannot be read`);
+  }
+}
+
+/**
+ * What the fleet's replication looks like, or one source's, or one source's to one target; undefined where there is no bucket.
+ * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer
+ */
+export async function readStatus(bus: Bus, source?: string, target?: string): Promise<StatusNews | undefined> {
+  const told = await unlessGone(open(bus, statusKeys(source, target)).then(whole));
+  return told?.[0];
+}
+
+/**
+ * The same of the whole fleet, and after that what has changed each time it is asked for; undefined as long as there is no bucket.
+ * @throws ZpsendError as readStatus
+ */
+export async function followStatus(bus: Bus): Promise<() => Promise<StatusNews | undefined>> {
+  const reader = await open(bus, statusKeys());
+  let place: Place | undefined;
+  return async () => {
+    const told = await unlessGone(place ? since(reader, place) : whole(reader));
+    place = told?.[1];
+    return told?.[0];
+  };
+}

@@ -1,0 +1,137 @@
+import type { Bus } from '../../../lib/bus/connect.ts';
+import { readStatus } from '../../../lib/bus/status/read.ts';
+import { parseStatusKey, type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
+import { targetRoot } from '../../../lib/plan/naming.ts';
+import { isRefusal } from '../../../lib/plan/refusal.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import { datasetOf, isWithin } from '../../../schemas/names.ts';
+import type { SendRequest } from '../../../schemas/plan.ts';
+import type { StatusEntry } from '../../../schemas/status.ts';
+import type { Planned } from '../planning.ts';
+import type { Live } from '../progress.ts';
+import { factsOf, factsSince } from './facts.ts';
+import { entryOf, type Line, type LineEvent, next } from './line.ts';
+import type { StatusWriter } from './writer.ts';
+
+/** What the datasets of one job look like, for everybody to see; it is told what happens, by the dataset's name on the source. */
+export interface Board {
+  listed(planned: Planned): void;
+  began(dataset: string): void;
+  arrived(dataset: string, guid: string): void;
+  /** How far those are that run now. */
+  measured(running: Iterable<readonly [dataset: string, live: Live]>): void;
+  ended(dataset: string, bytes: number, error?: ErrorBody): void;
+  /** The job has ended; with an error, so have all datasets that have no end of their own. */
+  over(error?: ErrorBody): void;
+}
+
+export interface BoardDeps {
+  readonly host: string;
+  readonly instance: string;
+  readonly bus: Bus;
+  readonly zfs: Pick<Zfs, 'list'>;
+  readonly status: StatusWriter;
+}
+
+interface Row {
+  readonly key: string;
+  line: Line;
+  /** Monotonic milliseconds. */
+  began: number;
+}
+
+export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: string, request: SendRequest): Board {
+  const who = { job, instance };
+  const target = request.to.host;
+  const root: StatusPlace = { source: host, target, dataset: datasetOf(request.dataset), into: targetRoot(request) };
+  const rows = new Map<string, Row>();
+
+  function rowOf(dataset: string, into: string): Row {
+    const known = rows.get(dataset);
+    if (known) return known;
+    const row = { key: statusKey({ source: host, target, dataset, into }), line: {}, began: performance.now() };
+    rows.set(dataset, row);
+    return row;
+  }
+
+  function tell(row: Row | undefined, event: LineEvent): void {
+    if (!row) return;
+    const line = next(row.line, event);
+    if (line === row.line) return;
+    row.line = line;
+    status.put(row.key, () => entryOf(row.line, who, Date.now()));
+  }
+
+  const secondsOf = ({ began }: Row): number => (performance.now() - began) / 1000;
+
+  function ended(row: Row | undefined, bytes: number, error: ErrorBody | undefined): void {
+    if (row) tell(row, { type: 'ended', bytes, seconds: secondsOf(row), error });
+  }
+
+  /** What the bucket has of this source and target, or is about to have. */
+  async function allKnown(): Promise<Map<string, StatusEntry>> {
+    const isOurs = ([key]: [string, StatusEntry]): boolean => key.startsWith(`${host}.to.${target}.`);
+    const before = status.pending().filter(isOurs);
+    const stored = (await readStatus(bus, host, target).catch(() => undefined))?.found ?? [];
+    const rows = stored.map((one): [string, StatusEntry] => [statusKey(one), one.entry]);
+    return new Map([...rows, ...before, ...status.pending().filter(isOurs)]);
+  }
+
+  /** Nothing was planned: those that are known keep what is known of them, and fail. */
+  async function failedWhole(error: ErrorBody): Promise<void> {
+    const known = await allKnown();
+    const isPart = ({ dataset, into }: StatusPlace): boolean =>
+      request.package !== undefined && isWithin(dataset, root.dataset) && isWithin(into, root.into);
+    const keys = new Set([statusKey(root), ...known.keys()]);
+    const listed = Date.now();
+    const here = await zfs
+      .list({ dataset: root.dataset, recursive: request.package !== undefined, creation: true })
+      .catch(() => []);
+    const sources = new Map(here.map((entry) => [entry.name, entry]));
+    for (const key of keys) {
+      const place = parseStatusKey(key);
+      if (!place || (key !== statusKey(root) && !isPart(place))) continue;
+      const source = sources.get(place.dataset);
+      const before = known.get(key);
+      const line = source ? { facts: factsSince(source, before?.sent, listed) } : {};
+      const failed = next(line, { type: 'ended', bytes: 0, seconds: 0, error });
+      // where the source cannot be listed either, what was stored is all that is known
+      status.put(key, () => ({ ...(source ? {} : before), ...entryOf(failed, who, Date.now()) }));
+    }
+  }
+
+  return {
+    listed({ plans, source, target: there }) {
+      if (isRefusal(plans)) return;
+      const now = Date.now();
+      const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
+      const targets = new Map(there.datasets.map((entry) => [entry.name, entry]));
+      for (const { dataset, target: into, steps, refusal } of plans.datasets) {
+        const entry = sources.get(dataset);
+        const row = rowOf(dataset, into);
+        if (entry) tell(row, { type: 'listed', facts: factsOf(entry, targets.get(into), now) });
+        // what runs, or has run, tells its end itself
+        if (!row.line.run && (refusal || steps.length === 0)) ended(row, 0, refusal?.error);
+      }
+    },
+    began(dataset) {
+      const row = rows.get(dataset);
+      if (row) row.began = performance.now();
+      tell(row, { type: 'began' });
+    },
+    arrived: (dataset, guid) => tell(rows.get(dataset), { type: 'arrived', guid }),
+    measured(running) {
+      for (const [dataset, { bytes, waiting }] of running) {
+        const row = rows.get(dataset);
+        if (row) tell(row, { type: 'measured', bytes, seconds: secondsOf(row), waiting });
+      }
+    },
+    ended: (dataset, bytes, error) => ended(rows.get(dataset), bytes, error),
+    over(error) {
+      if (error && rows.size === 0) status.during(failedWhole(error));
+      if (error) for (const row of rows.values()) ended(row, 0, error);
+      rows.clear();
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { type Base, basesOf, newestCommon } from '../../../lib/plan/bases.ts';
+import { isAfter } from '../../../lib/plan/txg.ts';
+import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
+import type { StatusSnapshot } from '../../../schemas/status.ts';
+
+/** What a listing tells of one dataset and its target. */
+export interface Facts {
+  /** The newest that the target has. */
+  readonly sent: StatusSnapshot | undefined;
+  readonly newest: StatusSnapshot | undefined;
+  /** What the source has behind `sent`, oldest first. */
+  readonly missing: readonly SnapshotEntry[];
+  /** When it was listed, in milliseconds since the epoch of the source's clock. */
+  readonly listed: number;
+}
+
+export const snapshotOf = ({ name, guid, creation }: StatusSnapshot): StatusSnapshot => ({
+  name,
+  guid,
+  ...(creation !== undefined && { creation }),
+});
+
+/** @param sent a snapshot or bookmark of the source that the target has the snapshot of */
+function behind(
+  { snapshots }: DatasetEntry,
+  sent: (StatusSnapshot & Pick<Base, 'createtxg'>) | undefined,
+  listed: number,
+): Facts {
+  const newest = snapshots.at(-1);
+  return {
+    sent: sent && snapshotOf(sent),
+    newest: newest && snapshotOf(newest),
+    missing: sent ? snapshots.filter((entry) => isAfter(entry, sent)) : snapshots,
+    listed,
+  };
+}
+
+const creationOf = ({ snapshots, bookmarks }: DatasetEntry, base: Base): number | undefined =>
+  (base.kind === 'snapshot' ? snapshots : bookmarks).find(({ guid }) => guid === base.guid)?.creation;
+
+/** @param target undefined where there is no such dataset; @param listed milliseconds since the epoch */
+export function factsOf(source: DatasetEntry, target: DatasetEntry | undefined, listed: number): Facts {
+  const common = target && newestCommon(source, target);
+  const creation = common && creationOf(source, common);
+  return behind(source, common && { ...common, ...(creation !== undefined && { creation }) }, listed);
+}
+
+/** The same where the target could not be asked, and has what it had before. */
+export function factsSince(source: DatasetEntry, sent: StatusSnapshot | undefined, listed: number): Facts {
+  const base = sent && basesOf(source).find(({ guid }) => guid === sent.guid);
+  if (!sent || base) return behind(source, base && { ...base, ...sent }, listed);
+  // it has been destroyed here, and no bookmark left: when it was made is all that tells what came after
+  const made = sent.creation ?? 0;
+  const facts = behind(source, undefined, listed);
+  return { ...facts, sent, missing: facts.missing.filter(({ creation = made }) => creation > made) };
+}
+
+/** What the source has and the target has not. A seed is as large as its first snapshot. */
+export function lagOf({ sent, newest, missing }: Facts): { snapshots: number; bytes: number; seconds?: number } {
+  const bytes = missing.reduce((sum, { written }) => sum + written, 0);
+  const [first] = missing;
+  const seed = first && !sent ? first.referenced - first.written : 0;
+  const [from, to] = [sent?.creation, newest?.creation];
+  return {
+    snapshots: missing.length,
+    bytes: Math.max(0, bytes + seed),
+    // a clock may have been set back between the two
+    ...(from !== undefined && to !== undefined && { seconds: Math.max(0, to - from) }),
+  };
+}
+
+/** After a snapshot has arrived; one that the listing does not know changes nothing. */
+export function arrivedAt(facts: Facts, guid: string): Facts {
+  const at = facts.missing.findIndex((entry) => entry.guid === guid);
+  const arrived = facts.missing[at];
+  return arrived ? { ...facts, sent: snapshotOf(arrived), missing: facts.missing.slice(at + 1) } : facts;
+}

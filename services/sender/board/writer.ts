@@ -1,0 +1,103 @@
+import type { StatusStore } from '../../../lib/bus/status/store.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { StatusEntry } from '../../../schemas/status.ts';
+import type { Log } from '../../host/log.ts';
+
+/** An entry is written once in so many milliseconds at most; what has changed in between goes with the next time. */
+const gapMs = 1000;
+/** Writes that wait for their answer at once: the server sets the pace, however many datasets there are. */
+const atOnce = 4;
+/** After a failure nothing is tried for so long, in milliseconds. */
+const pauseMs = 10_000;
+/** Entries that wait at most: a dataset more than that is not told of. */
+const mostWaiting = 50_000;
+/** How long the end of a service waits for the last entries, in milliseconds. */
+const lastMs = 2000;
+
+/** Writes the status of datasets as it changes, and disturbs nobody who changes it. */
+export interface StatusWriter {
+  /** `entry` is asked for what stands there when it is written, so the newest is. Never fails. */
+  put(key: string, entry: () => StatusEntry): void;
+  /** What is yet to be stored, as it is now. */
+  pending(): [key: string, entry: StatusEntry][];
+  /** Work after which more is put: the end of a service waits for it too. */
+  during(work: Promise<void>): void;
+  /** Writes what waits, as far as that goes within two seconds. */
+  stop(): Promise<void>;
+}
+
+export function openStatusWriter(store: StatusStore, log: Pick<Log, 'info' | 'warn'>): StatusWriter {
+  const waiting = new Map<string, () => StatusEntry>();
+  /** Written less than a gap ago. */
+  const recent = new Set<string>();
+  const under = new Map<string, () => StatusEntry>();
+  const works = new Set<Promise<void>>();
+  let paused = false;
+  let said = false;
+  let stopping: (() => void) | undefined;
+
+  function pump(): void {
+    for (const [key, entry] of waiting) {
+      if (paused || under.size >= atOnce) break;
+      if (under.has(key) || (recent.has(key) && !stopping)) continue;
+      waiting.delete(key);
+      under.set(key, entry);
+      void write(key, entry);
+    }
+    if (paused || waiting.size + under.size + works.size === 0) stopping?.();
+  }
+
+  async function write(key: string, entry: () => StatusEntry): Promise<void> {
+    try {
+      await store.put(key, entry());
+      if (said) log.info('the status of what is sent is written again');
+      said = false;
+    } catch (thrown) {
+      if (!waiting.has(key)) waiting.set(key, entry);
+      failed(ZpsendError.from(thrown));
+    }
+    under.delete(key);
+    recent.add(key);
+    setTimeout(() => {
+      recent.delete(key);
+      pump();
+    }, gapMs).unref();
+    pump();
+  }
+
+  function failed({ code, message }: ZpsendError): void {
+    if (!said) log.warn(`the status of what is sent is not written: ${code}: ${message}. Jobs go on without`);
+    said = true;
+    paused = true;
+    setTimeout(() => {
+      paused = false;
+      pump();
+    }, pauseMs).unref();
+  }
+
+  return {
+    put(key, entry) {
+      if (waiting.size >= mostWaiting && !waiting.has(key)) return;
+      waiting.set(key, entry);
+      pump();
+    },
+    pending: () => [...under, ...waiting].map(([key, entry]) => [key, entry()]),
+    during(work) {
+      const over = work
+        .catch((thrown) => failed(ZpsendError.from(thrown)))
+        .finally(() => {
+          works.delete(over);
+          pump();
+        });
+      works.add(over);
+    },
+    async stop() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      stopping = resolve;
+      const late = setTimeout(resolve, lastMs);
+      pump();
+      await promise;
+      clearTimeout(late);
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest';
+import type { DatasetPlan } from '../../lib/plan/items.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+import type { StatusEntry } from '../../schemas/status.ts';
+import { type Board, type BoardDeps, openBoard } from '../../services/sender/board/board.ts';
+
+const entryOf = (name: string, ...snapshots: number[]): DatasetEntry => ({
+  ...{ name, type: 'filesystem', guid: name, createtxg: '1', used: 0, referenced: 0, written: 0, encryption: 'off' },
+  snapshots: snapshots.map((at) => ({
+    ...{ name: `s${at}`, guid: String(at), createtxg: String(at), used: 0, referenced: 10, written: 10, userrefs: 0 },
+  })),
+  bookmarks: [],
+});
+const step = { type: 'full' as const, to: { name: 'p/behind@s2', guid: '2' }, target: 't/behind' };
+const diverged = new ZpsendError('DIVERGED', 'went its own way').toBody();
+const whole = new ZpsendError('ORIGIN_MISSING', 'an origin is missing').toBody();
+
+const plans: DatasetPlan[] = [
+  { dataset: 'p/behind', target: 't/behind', steps: [step] },
+  { dataset: 'p/current', target: 't/current', steps: [] },
+  { dataset: 'p/stuck', target: 't/stuck', steps: [], refusal: { ok: false, error: diverged } },
+];
+const planned = {
+  plans: { datasets: plans, notes: [] },
+  source: { host: 'src', datasets: plans.map(({ dataset }) => entryOf(dataset, 1, 2)) },
+  target: { host: 'dst', datasets: [entryOf('t/behind', 1), entryOf('t/current', 1, 2), entryOf('t/stuck', 1, 9)] },
+};
+
+/** A job's board, and what it has put so far, by key. */
+function open(): { board: Board; told: () => Map<string, StatusEntry>; puts: () => number } {
+  const entries = new Map<string, () => StatusEntry>();
+  let count = 0;
+  const status: BoardDeps['status'] = {
+    put(key, entry) {
+      count += 1;
+      entries.set(key, entry);
+    },
+    pending: () => [],
+    during: () => {},
+    stop: async () => {},
+  };
+  // neither is asked for anything where something was planned
+  const deps = { host: 'src', instance: 'abcdef654321', status } as unknown as BoardDeps;
+  const request = { dataset: 'p', to: { host: 'dst', dataset: 't' }, package: 'replication' as const };
+  const told = () => new Map([...entries].map(([key, entry]) => [key, entry()]));
+  return { board: openBoard(deps, 'abcdef123456', request), told, puts: () => count };
+}
+const seen = (told: Map<string, StatusEntry>) =>
+  [...told].map(([key, { run, lag, error }]) => [key, run?.state, lag?.snapshots, error?.code]);
+
+test('what has nothing to do is done with the plan, and what cannot be sent has failed', () => {
+  const { board, told } = open();
+  board.listed(planned);
+  expect(seen(told())).toEqual([
+    ['src.to.dst.p/behind.t/behind', undefined, 1, undefined],
+    ['src.to.dst.p/current.t/current', 'done', 0, undefined],
+    ['src.to.dst.p/stuck.t/stuck', 'failed', 1, 'DIVERGED'],
+  ]);
+});
+
+test.each<[string, ErrorBody | undefined, unknown[]]>([
+  ['refused as a whole fails what it would have sent', whole, ['failed', 'done', 'failed']],
+  ['that ends well fails nothing more', undefined, [undefined, 'done', 'failed']],
+])('a job %s', (_what, error, states) => {
+  const { board, told } = open();
+  board.listed(planned);
+  board.over(error);
+  expect([...told().values()].map(({ run }) => run?.state)).toEqual(states);
+  const [behind, , stuck] = [...told().values()];
+  expect([behind?.error?.code, stuck?.error?.code]).toEqual([error?.code, 'DIVERGED']);
+});
+
+test('a listing made while a dataset is sent changes what it lacks, and not that it is sent', () => {
+  const { board, told } = open();
+  board.listed(planned);
+  board.began('p/behind');
+  const [, ...others] = plans;
+  const refused: DatasetPlan = {
+    dataset: 'p/behind',
+    target: 't/behind',
+    steps: [],
+    refusal: { ok: false, error: diverged },
+  };
+  board.listed({
+    ...{ plans: { datasets: [refused, ...others], notes: [] }, target: planned.target },
+    source: { host: 'src', datasets: [entryOf('p/behind', 1, 2, 3)] },
+  });
+  expect(seen(told())[0]).toEqual(['src.to.dst.p/behind.t/behind', 'running', 2, undefined]);
+  board.arrived('p/behind', '2');
+  board.ended('p/behind', 10);
+  expect(seen(told())[0]).toEqual(['src.to.dst.p/behind.t/behind', 'done', 1, undefined]);
+});
+
+test('what says nothing new of a dataset is not put, and a dataset of no plan is nobody', () => {
+  const { board, puts } = open();
+  board.listed(planned);
+  const before = puts();
+  board.ended('p/current', 0);
+  board.ended('p/none', 0, whole);
+  board.measured([['p/current', { bytes: 1, waiting: undefined }]]);
+  expect(puts()).toBe(before);
+});
