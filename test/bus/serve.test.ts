@@ -1,3 +1,4 @@
+import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Bus } from '../../lib/bus/connect.ts';
@@ -8,7 +9,7 @@ import { datasetSchema } from '../../schemas/names.ts';
 import { useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 
-const server = useNatsServer({ config: 'max_payload: 524288' });
+const server = useNatsServer({ jetstream: true, config: 'max_payload: 524288' });
 const connected = () => useBus(server().url);
 const listing = z.strictObject({ dataset: datasetSchema.optional() });
 
@@ -208,4 +209,33 @@ describe('a reply goes to inboxes alone', () => {
   test.each(['_INBOX.x', '_R_.x', '_INBOX_smos-00.a', undefined])('%s is one', (reply) => {
     expect(isAnswerable(reply)).toBe(true);
   });
+});
+
+test.each<[string, string]>([
+  ['the subject itself', 'aimed.one'],
+  ['a subject of which any last word is served', 'aimed.*'],
+])('nothing is done for what JetStream brings out of a stream: %s', async (_, subject) => {
+  const bus = await connected();
+  let asked = 0;
+  const served = serve(bus, {
+    ...echo(subject),
+    handle: async () => {
+      asked += 1;
+      return {};
+    },
+  });
+  const aim = subject.replace('*', 'two');
+  const name = `AIMED_${aim.replace('.', '_')}`;
+  const from = `from.${aim}`;
+  const manager = await jetstreamManager(bus.nc);
+  await manager.streams.add({ name, subjects: [from], allow_direct: true });
+  await jetstream(bus.nc).publish(from, '{}');
+  bus.nc.publish(`$JS.API.DIRECT.GET.${name}`, JSON.stringify({ last_by_subj: from }), { reply: aim });
+  await expect.poll(() => served.stats.errors).toBe(1);
+  await manager.consumers.add(name, { deliver_subject: aim, ack_policy: AckPolicy.None });
+  await expect.poll(() => served.stats.errors).toBe(2);
+  expect(asked).toBe(0);
+  await request(bus, aim, {}, z.strictObject({}));
+  expect(asked).toBe(1);
+  await manager.streams.delete(name);
 });
