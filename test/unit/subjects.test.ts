@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeDataset, encodeDataset, lockKey, parseEvent, parseLockKey, subjects } from '../../lib/bus/subjects.ts';
+import {
+  decodeDataset,
+  encodeDataset,
+  lockKey,
+  parseEvent,
+  parseLockKey,
+  parsePolicyKey,
+  subjects,
+} from '../../lib/bus/subjects.ts';
 import { datasetSchema } from '../../schemas/names.ts';
 import { datasetNames, hostNames } from './legal-names.ts';
 
@@ -108,3 +116,12 @@ test('the data of a transfer names first who may publish it', () => {
   expect(subjects.data('smos-01', 'smos-00', 't1')).toBe('zfs-data.smos-01.smos-00.t1');
   expect(subjects.credit('smos-01', 't1', 'smos-00')).toBe('zfs-credit.smos-01.t1.smos-00');
 });
+
+test.each([
+  ['smos-01.vm', { host: 'smos-01', name: 'vm' }],
+  ['smos-01.vm.daily', { host: 'smos-01', name: 'vm.daily' }],
+  ['vm', undefined],
+  ['.vm', undefined],
+  ['smos-01.', undefined],
+  ['smos 01.vm', undefined],
+])('the key of a policy %j', (key, parsed) => expect(parsePolicyKey(key)).toEqual(parsed));
