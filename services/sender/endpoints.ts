@@ -21,11 +21,14 @@ import {
   sendRequestSchema,
   sendStartSchema,
 } from '../../schemas/plan.ts';
+import { policiesRequestSchema } from '../../schemas/policy.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
 import { makePlans } from './planning.ts';
+import type { Policy } from './policies/policy.ts';
+import { openTriggers } from './policies/triggers.ts';
 import { withSizes } from './sizes.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
@@ -45,6 +48,9 @@ export interface SenderOptions extends Omit<JobDeps, 'livingJobs'> {
   readonly maxJobs: number;
   /** Serve only this instance's own subjects: the sender that a command runs for itself takes nobody else's jobs. */
   readonly private: boolean;
+  /** The configuration file's policies, and how often each is run without a hint, in milliseconds; for a sender that is not private. */
+  readonly policies: readonly Policy[];
+  readonly reconcileMs: number;
 }
 
 /** Serves `zfs.<host>.send.*`: plans, and runs jobs. */
@@ -61,6 +67,7 @@ export function serveSender(options: SenderOptions): Sender {
     return new Set([...jobs.running.map(({ id }) => id), ...elsewhere.map(({ job }) => job)]);
   };
   const jobs = openJobs({ ...options, livingJobs }, options.maxJobs);
+  const triggers = options.private ? undefined : openTriggers({ ...options, jobs });
 
   function start(asked: SendStart): object {
     const [job, ...others] = jobs.start(asked);
@@ -148,6 +155,7 @@ export function serveSender(options: SenderOptions): Sender {
           (leftover) => mendLeftover(zfs, leftover, options.bookmarks),
         ),
     }),
+    ...(triggers ? both('policies', { request: policiesRequestSchema, handle: async () => triggers.status() }) : []),
     serve(bus, {
       name: 'send-status-each',
       subject: subjects.each(statusSubject),
@@ -164,7 +172,10 @@ export function serveSender(options: SenderOptions): Sender {
 
   return {
     endpoints,
-    stop: jobs.stop,
+    stop: () => {
+      triggers?.stop();
+      return jobs.stop();
+    },
   };
 }
 

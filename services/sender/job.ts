@@ -15,6 +15,7 @@ import { narrator } from './narration.ts';
 import { patiently } from './patience.ts';
 import { makePlans, type Planned } from './planning.ts';
 import { type Progress, progressOf } from './progress.ts';
+import { quietly } from './quietly.ts';
 import { replanner } from './replanning.ts';
 import { estimateLarge } from './sizes.ts';
 import { type Failure, failureOf, stateOf } from './verdict.ts';
@@ -30,6 +31,8 @@ export interface JobDeps extends ChainDeps {
   readonly bookmarks: boolean;
   /** Which jobs run anywhere on this host: what a dead one left held may be released. Undefined where that is not clear. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
+  /** Nothing to do is nothing to tell, and whoever started it tells of failures. */
+  readonly quiet?: boolean;
 }
 
 export interface RunningJob {
@@ -58,7 +61,8 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const began = performance.now();
   const over = Promise.withResolvers<void>();
   const stop = new AbortController();
-  const say = narrator(deps.log, request);
+  const said = narrator(deps.log, request);
+  const say = deps.quiet ? quietly(said) : said;
   const wire = openJobWire(request.wire ?? deps.wireMode);
   const cursors = deps.bookmarks
     ? openCursors({ zfs, log: deps.log, to: request.to.host, signal: stop.signal })

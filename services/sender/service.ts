@@ -3,6 +3,7 @@ import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
 import { serveSender } from './endpoints.ts';
+import { filePolicies } from './policies/in-force.ts';
 
 /** Jobs at once; each is at most one `zfs send` for each of the datasets that it sends at once. */
 const maxJobs = 64;
@@ -19,6 +20,8 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     bookmarks: send.bookmarks,
     maxJobs,
     private: isPrivate,
+    policies: filePolicies(host, send.policies),
+    reconcileMs: send.reconcileMinutes * 60_000,
   });
   const digests = serveDigests(context, isPrivate);
   const self = { service: 'sender' as const, instance, pid: process.pid, version };
@@ -36,5 +39,6 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
 export const sender = (isPrivate: boolean): Service => ({
   name: 'sender',
   description: 'Plans and sends ZFS snapshots',
+  check: ({ host, config }) => void filePolicies(host, config.send.policies),
   begin: begin(isPrivate),
 });
