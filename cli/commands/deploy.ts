@@ -31,6 +31,7 @@ const help = `
 Goes into "authorization { users: [ ... ] }", or into the users of an account. The host runs its services with
 ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>. It makes no bucket; make that of the locks once:
   nats kv add zfs-locks --ttl 30s --history 1 --replicas 3
+and for policies the bucket zfs-policies and the stream ZFS_EVENTS (deploy/README.md).
 
 Example:
   zpsend deploy permissions smos-00 --nkey UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4`;
