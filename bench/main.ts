@@ -9,6 +9,7 @@ import { measureSlowPool } from './slow.ts';
 import { startSshd } from './ssh.ts';
 import { measureSteps } from './steps.ts';
 import { measureStreams } from './stream.ts';
+import { measureTriggers } from './triggers.ts';
 import { makeWorld } from './world.ts';
 
 const { values } = parseArgs({
@@ -40,11 +41,13 @@ try {
     const slow = await measureSlowPool(world, quick ? 5 : 60);
     say('tiny incrementals ...');
     const steps = await measureSteps(world, quick ? 20 : 200);
+    say('from an event to its arrival ...');
+    const triggers = await measureTriggers(world, quick ? 10 : 200);
     say('a list of many snapshots ...');
     const listing = await measureListing(world, quick ? 10_000 : 100_000);
     say('plans of packages ...');
     const planning = await measurePlanning(quick ? 1000 : 10_000);
-    const all = { ...results, fan, slow, steps, listing, planning };
+    const all = { ...results, fan, slow, steps, triggers, listing, planning };
     process.stdout.write(values.json ? `${JSON.stringify(all, null, 2)}\n` : report(all));
   }
 } finally {

@@ -5,6 +5,7 @@ import type { SlowRow } from './slow.ts';
 import type { StepsRow } from './steps.ts';
 import type { StreamRow } from './stream.ts';
 import { table } from './table.ts';
+import type { TriggersRow } from './triggers.ts';
 
 export interface Results {
   readonly machine: { readonly cores: number; readonly model: string; readonly node: string };
@@ -12,6 +13,7 @@ export interface Results {
   readonly fan?: FanRow;
   readonly slow?: SlowRow;
   readonly steps?: StepsRow;
+  readonly triggers?: TriggersRow;
   readonly listing?: ListingRow;
   readonly planning?: readonly PlanningRow[];
 }
@@ -20,7 +22,7 @@ const figure = (value: number | undefined, digits: number): string =>
   value === undefined ? '-' : value.toFixed(digits);
 
 /** The results for people. CPU is of the parties between the two zfs processes, which are the same for every way. */
-export function report({ machine, streams, fan, slow, steps, listing, planning }: Results): string {
+export function report({ machine, streams, fan, slow, steps, triggers, listing, planning }: Results): string {
   const ssh = streams.find(({ way }) => way === 'ssh, default cipher');
   const head = ['WAY', 'GB/S', 'OF SSH', 'SENDER CPU S/GB', 'SERVER', 'RECEIVER', 'SENDER MB', 'RECEIVER MB'];
   const rows = streams.map(({ way, gbPerSecond, cpu, rss }) => [
@@ -43,6 +45,12 @@ export function report({ machine, streams, fan, slow, steps, listing, planning }
   if (steps) {
     lines.push(
       `${steps.steps} tiny incrementals: ${figure(steps.own, 2)} zfs processes per step, ${figure(steps.processes, 2)} with the job's own; ${figure(steps.wall, 0)} ms per step, ${figure(steps.beyond, 0)} ms of it beyond the zfs processes`,
+    );
+  }
+  if (triggers) {
+    const { runs, wall, beyond } = triggers;
+    lines.push(
+      `an empty snapshot from its event to its arrival, ${runs} times: p50 ${figure(wall.p50, 0)} ms and p99 ${figure(wall.p99, 0)} ms, of which beyond the zfs processes ${figure(beyond.p50, 0)} ms and ${figure(beyond.p99, 0)} ms`,
     );
   }
   if (listing) {

@@ -10,11 +10,13 @@ import { addFetch } from './commands/fetch.ts';
 import { addHosts } from './commands/hosts.ts';
 import { addLocks } from './commands/locks.ts';
 import { addPlan } from './commands/plan.ts';
+import { addPolicies } from './commands/policies.ts';
 import { addSend } from './commands/send.ts';
 import { addServices } from './commands/services.ts';
 import { addSnapshots } from './commands/snapshots.ts';
 import { addStatus } from './commands/status.ts';
 import { addVerify } from './commands/verify.ts';
+import { addWatch } from './commands/watch.ts';
 import { errorLines } from './errors.ts';
 import { exit, exitFor, usage } from './exit.ts';
 import { openIo } from './io.ts';
@@ -29,6 +31,8 @@ const commands = [
   addFetch,
   addHosts,
   addLocks,
+  addPolicies,
+  addWatch,
   addDoctor,
   addDeploy,
   addDemo,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { allowedConflictSchema } from './conflict.ts';
 import { bwlimitSchema, datasetSchema, hostSchema, propertyValueSchema } from './names.ts';
 import { maxParallel } from './plan.ts';
+import { maxPolicies, policySchema } from './policy.ts';
 import { propertyPatternSchema, receivablePropertySchema } from './properties.ts';
 import { channelSchema, wireModeSchema } from './transfer.ts';
 
@@ -55,6 +56,10 @@ export const sendConfigSchema = z.strictObject({
     .prefault({}),
   /** On the source a bookmark of what each target has, so that its snapshots may all be destroyed. */
   bookmarks: z.boolean().default(true),
+  /** What a new snapshot of this host's sets off. */
+  policies: z.array(policySchema).max(maxPolicies).default([]),
+  /** Every policy is run this often, in minutes, whatever was heard of new snapshots. */
+  reconcileMinutes: z.number().min(0.05).max(10080).default(10),
 });
 
 export const timingConfigSchema = z.strictObject({

@@ -30,6 +30,12 @@ export const leafSchema = name(leaf, 'snapshot or bookmark name');
 /** The base of one incremental: `@snapshot` or `#bookmark`. */
 export const baseSchema = name(`[@#]${leaf}`, 'base (@snapshot or #bookmark)');
 
+/** A target in one word: `HOST`, or `HOST:pool/dataset`. A host holds no colon, so the first one ends it. */
+export const placeSchema = z
+  .string()
+  .max(64 + 1 + maxNameLength)
+  .regex(new RegExp(`^(?!_fan(?::|$))[A-Za-z0-9_-]{1,64}(?::${dataset})?$`), 'not HOST or HOST:pool/dataset');
+
 /** A pattern of dataset or snapshot names: `*` and `?` stay within one element, `**` does not. */
 export const patternSchema = z
   .string()

@@ -161,6 +161,7 @@ export const planSchema = z.union([
 /** The reply of `zfs.<host>.send.plan` and of `zpsend plan --json`. */
 export const planReplySchema = z.strictObject({ source: hostSchema, target: hostSchema, plan: planSchema });
 
+export type Target = z.infer<typeof targetSchema>;
 export type SendRequest = z.infer<typeof sendRequestSchema>;
 export type SendStart = z.infer<typeof sendStartSchema>;
 export type Step = z.infer<typeof stepSchema>;

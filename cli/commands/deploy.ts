@@ -32,6 +32,7 @@ Goes into "authorization { users: [ ... ] }", or into the users of an account. T
 ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>. It makes no bucket; make those of locks and status once:
   nats kv add zfs-locks --ttl 30s --history 1 --replicas 3
   nats kv add zfs-status --history 1 --replicas 3
+and for policies the bucket zfs-policies and the stream ZFS_EVENTS (deploy/README.md).
 
 Example:
   zpsend deploy permissions smos-00 --nkey UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4`;

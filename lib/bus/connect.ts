@@ -14,6 +14,8 @@ export interface Bus {
   readonly connected: boolean;
   /** Tells of every loss of the connection. The function returned ends it. */
   onDisconnected(listener: () => void): () => void;
+  /** Tells of every connection after the first: what was said in between was not heard. The function returned ends it. */
+  onReconnected(listener: () => void): () => void;
   /** Resolves when the connection has ended for good, with the reason if it was an error. */
   readonly closed: Promise<Error | undefined>;
   /** Sends what is pending and closes; gives up after `ms` milliseconds. */
@@ -71,6 +73,11 @@ async function watch(
   }
 }
 
+function member<T>(set: Set<T>, one: T): () => void {
+  set.add(one);
+  return () => void set.delete(one);
+}
+
 /** The servers of a connection without credentials, for a message. */
 const serversOf = (options: NodeConnectionOptions): string =>
   String(options.servers ?? '').replaceAll(/\/\/[^@/]*@/g, '//');
@@ -86,13 +93,13 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   const reminder = setInterval(() => options.onStatus?.(`still waiting for NATS at ${servers}`), 5000);
   try {
     const nc = await connect(connection);
-    const listeners = new Set<() => void>();
+    const lost = new Set<() => void>();
+    const again = new Set<() => void>();
     let connected = true;
     const told = (type: Status['type']): void => {
-      if (type === 'reconnect') connected = true;
-      if (type !== 'disconnect') return;
-      connected = false;
-      for (const listener of [...listeners]) listener();
+      if (type !== 'reconnect' && type !== 'disconnect') return;
+      connected = type === 'reconnect';
+      for (const listener of [...(connected ? again : lost)]) listener();
     };
     void watch(nc, told, options.onStatus ?? (() => {})).catch(() => {});
     return {
@@ -101,10 +108,8 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
       get connected() {
         return connected && !nc.isClosed();
       },
-      onDisconnected(listener) {
-        listeners.add(listener);
-        return () => void listeners.delete(listener);
-      },
+      onDisconnected: (listener) => member(lost, listener),
+      onReconnected: (listener) => member(again, listener),
       maxPayload: maxPayloadOf(nc),
       get server() {
         return nc.getServer();

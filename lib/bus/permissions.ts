@@ -1,4 +1,13 @@
-import { keySubject, locksBucket, receiptKeys, statusBucket, statusKeys, subjects } from './subjects.ts';
+import {
+  eventsStream,
+  keySubject,
+  locksBucket,
+  policiesBucket,
+  receiptKeys,
+  statusBucket,
+  statusKeys,
+  subjects,
+} from './subjects.ts';
 
 /** What a NATS user may do, as nats-server's `permissions` has it (docs.nats.io, "Authorization"). */
 export interface Permissions {
@@ -17,6 +26,17 @@ export const inboxPrefix = (host: string): string => `_INBOX_${host}`;
 const any = '*';
 /** What reads a bucket from its leader, and makes the server send nothing elsewhere than in answer. */
 const reading = (bucket: string): string => `$JS.API.STREAM.MSG.GET.KV_${bucket}`;
+
+/** To read the policies of all hosts, and its own events through the one consumer that has its name. */
+const triggers = (host: string): string[] => [
+  reading(policiesBucket),
+  `$JS.API.CONSUMER.INFO.${eventsStream}.${host}`,
+  `$JS.API.CONSUMER.CREATE.${eventsStream}.${host}.${subjects.snapshotCreated(host)}`,
+  `$JS.API.CONSUMER.MSG.NEXT.${eventsStream}.${host}`,
+  // both forms of an acknowledgement, of which newer servers use the longer one
+  `$JS.ACK.${eventsStream}.${host}.>`,
+  `$JS.ACK.*.*.${eventsStream}.${host}.>`,
+];
 
 /**
  * Exactly what one host needs for its part. It publishes data as itself only, receives for itself only, and takes locks of its own
@@ -39,7 +59,12 @@ export function permissionsOf(host: string, { sender, receiver }: Roles): Permis
       reading(locksBucket),
       reading(statusBucket),
       ...(sender
-        ? [subjects.receiveFrom(any, host), `zfs-data.${host}.>`, keySubject(statusBucket, statusKeys(host, any))]
+        ? [
+            subjects.receiveFrom(any, host),
+            `zfs-data.${host}.>`,
+            keySubject(statusBucket, statusKeys(host, any)),
+            ...triggers(host),
+          ]
         : []),
       ...(receiver
         ? [
@@ -53,7 +78,7 @@ export function permissionsOf(host: string, { sender, receiver }: Roles): Permis
       `zfs.${host}.>`,
       `${inboxPrefix(host)}.>`,
       '$SRV.>',
-      ...(sender ? [`zfs-credit.${host}.>`] : []),
+      ...(sender ? [`zfs-credit.${host}.>`, `$KV.${policiesBucket}.>`] : []),
       ...(receiver ? [subjects.data(any, host, any), subjects.shared(any, any)] : []),
     ],
   };

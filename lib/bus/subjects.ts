@@ -4,7 +4,7 @@
  */
 
 export type ReceiverVerb = 'start' | 'status' | 'abort' | 'leftovers' | 'mend';
-export type SenderVerb = 'plan' | 'start' | 'status' | 'abort' | 'leftovers' | 'mend';
+export type SenderVerb = 'plan' | 'start' | 'status' | 'abort' | 'leftovers' | 'mend' | 'policies';
 export type DigestVerb = 'start' | 'status' | 'abort';
 export type EventKind = 'job' | 'recv';
 export type EventWhat = 'started' | 'progress' | 'done' | 'failed';
@@ -13,6 +13,9 @@ export const locksBucket = 'zfs-locks';
 export const statusBucket = 'zfs-status';
 /** The object store in which a source keeps streams for those who fetch them later. */
 export const streamsBucket = (source: string): string => `zfs-streams-${source}`;
+export const policiesBucket = 'zfs-policies';
+/** The stream that keeps what was said of new snapshots. */
+export const eventsStream = 'ZFS_EVENTS';
 
 export const subjects = {
   info: (host: string) => `zfs.${host}.info`,
@@ -27,6 +30,8 @@ export const subjects = {
   /** Answered by every instance, each for itself. Ids have six characters or more, so this is none. */
   each: (subject: string) => `${subject}.each`,
   event: (host: string, kind: EventKind, what: EventWhat | '*') => `zfs.${host}.event.${kind}.${what}`,
+  /** A hint that a dataset of the host has a new snapshot. */
+  snapshotCreated: (host: string) => `zfs.${host}.event.snapshot.created`,
   data: (source: string, target: string, transfer: string) => `zfs-data.${source}.${target}.${transfer}`,
   /** A stream that several receivers read at once. No host has that name. */
   shared: (source: string, fan: string) => `zfs-data.${source}._fan.${fan}`,
@@ -56,6 +61,12 @@ export function decodeDataset(token: string): string {
 }
 
 export const lockKey = (host: string, dataset: string): string => `${host}.${encodeDataset(dataset)}`;
+
+/** `<host>.<name>`: the key of a policy, taken apart; undefined for a key that names no host. */
+export function parsePolicyKey(key: string): { host: string; name: string } | undefined {
+  const [, host, name] = /^([A-Za-z0-9_-]{1,64})\.(.+)$/.exec(key) ?? [];
+  return host !== undefined && name !== undefined ? { host, name } : undefined;
+}
 
 /** A lock's key taken apart; undefined for a key that is not one. */
 export function parseLockKey(key: string): { host: string; dataset: string } | undefined {
@@ -99,7 +110,8 @@ export const receiptKeys = (target: string, source: string): string => `${target
 export function parseReceiptKey(
   key: string,
 ): { target: string; source: string; id: string; place: number } | undefined {
-  const [, target, source, id, place] = /^([A-Za-z0-9_-]+)\.taken\.([A-Za-z0-9_-]+)\.([A-Za-z0-9]+)\.([0-9]+)$/.exec(key) ?? [];
+  const [, target, source, id, place] =
+    /^([A-Za-z0-9_-]+)\.taken\.([A-Za-z0-9_-]+)\.([A-Za-z0-9]+)\.([0-9]+)$/.exec(key) ?? [];
   if (target === undefined || source === undefined || id === undefined) return undefined;
   return { target, source, id, place: Number(place) };
 }

@@ -2,6 +2,7 @@ import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, leafOf, parentOf } from '../../schemas/names.ts';
 import type { Note, SendRequest } from '../../schemas/plan.ts';
 import { findSubtree } from './listing.ts';
+import { ownReplicas } from './own-replicas.ts';
 import { matches } from './pattern.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { isAfter } from './txg.ts';
@@ -25,7 +26,8 @@ export interface Selection {
 
 /**
  * Which datasets a package has, and which snapshots of each. As `zfs send -R` has it, a dataset made after the named
- * snapshot is left out, one that lacks it is an error unless `skipMissing`, and either goes with its descendants.
+ * snapshot is left out, one that lacks it is an error unless `skipMissing`, and either goes with its descendants. So does a
+ * replica of what is sent (own-replicas.ts).
  */
 export function selectPackage(request: SendRequest, source: Inventory): Selection | Refusal {
   const root = datasetOf(request.dataset);
@@ -39,6 +41,7 @@ export function selectPackage(request: SendRequest, source: Inventory): Selectio
   const rootGoal = goalOf(rootDataset, leaf);
   if (leaf !== undefined && rootGoal === undefined) return noSuchSnapshot(source.host, rootDataset, `@${leaf}`);
 
+  const replicas = ownReplicas(listed);
   const left = new Set<string>();
   const kept: DatasetEntry[] = [];
   for (const dataset of listed.values()) {
@@ -55,6 +58,8 @@ export function selectPackage(request: SendRequest, source: Inventory): Selectio
     if (excludedBy !== undefined) {
       if (name === root) return excludesAll(root, excludedBy);
       skip(`excluded by ${excludedBy}`);
+    } else if (replicas.has(name)) {
+      skip(`it is a replica of ${replicas.get(name)}, which is sent too, and would come back inside itself each time`);
     } else if (leaf === undefined || goalOf(dataset, leaf) !== undefined) kept.push(dataset);
     else if (rootGoal !== undefined && isAfter(dataset, rootGoal)) skip(`it was made after ${root}@${leaf}`);
     else if (request.skipMissing) skip(`it has no snapshot @${leaf}`);
@@ -88,7 +93,8 @@ export function selectPackage(request: SendRequest, source: Inventory): Selectio
 const goalOf = ({ snapshots }: DatasetEntry, leaf: string | undefined) =>
   leaf === undefined ? undefined : snapshots.find((entry) => entry.name === leaf);
 
-const isExcluded = (pattern: string, name: string, root: string): boolean =>
+/** Does a pattern of a package leave a dataset out? It is of the whole name, or of what follows the package's own. */
+export const isExcluded = (pattern: string, name: string, root: string): boolean =>
   matches(pattern, name) || (name !== root && matches(pattern, name.slice(root.length + 1)));
 
 function chosenOf(request: SendRequest, kept: DatasetEntry[], leaf: string | undefined, notes: Note[]): Chosen[] {

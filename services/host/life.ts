@@ -29,6 +29,8 @@ export interface RunningService {
 export interface Service {
   readonly name: 'sender' | 'receiver';
   readonly description: string;
+  /** Judges what its schema cannot, before anything starts. @throws ZpsendError BAD_REQUEST */
+  check?(settings: Settings): void;
   begin(context: ServiceContext): Promise<RunningService>;
 }
 
@@ -65,6 +67,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   let log: Log;
   try {
     settings = loadSettings(options.env);
+    service.check?.(settings);
     log = openLog(settings.host, options.env);
   } catch (error) {
     const { code, message } = ZpsendError.from(error);

@@ -180,7 +180,8 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     const bare = [await order.cursor.settle(base !== undefined), unheard && (await order.cursor.doubt(unheard))];
     unheard = undefined;
     for (const name of bare) {
-      if (name !== undefined) deps.log.warn(`${name} stays held by ${tag} until a later job has set its cursor bookmark`);
+      if (name !== undefined)
+        deps.log.warn(`${name} stays held by ${tag} until a later job has set its cursor bookmark`);
     }
     const stays = ({ name }: Held): boolean => name === base || bare.includes(name);
     const gone = held.filter((one) => !stays(one));

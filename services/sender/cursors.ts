@@ -23,7 +23,12 @@ const mostOld = 16;
  * Who may not set bookmarks, or has a pool without them, does without cursors: nothing protects a base between jobs then. And what
  * is not there under its name was renamed, which no later job to this target would find.
  */
-export const isForGood: ReadonlySet<Code> = new Set(['NOT_ALLOWED', 'UNSUPPORTED', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET']);
+export const isForGood: ReadonlySet<Code> = new Set([
+  'NOT_ALLOWED',
+  'UNSUPPORTED',
+  'NO_SUCH_SNAPSHOT',
+  'NO_SUCH_DATASET',
+]);
 
 /** The cursor of one chain. */
 export interface ChainCursor {

@@ -21,10 +21,13 @@ import {
   sendRequestSchema,
   sendStartSchema,
 } from '../../schemas/plan.ts';
+import { policiesRequestSchema } from '../../schemas/policy.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
+import type { Policy } from './policies/policy.ts';
+import { openTriggers } from './policies/triggers.ts';
 import { route } from './route.ts';
 import { withSizes } from './sizes.ts';
 
@@ -47,6 +50,9 @@ export interface SenderOptions extends Omit<JobDeps, 'livingJobs'> {
   readonly maxJobs: number;
   /** Serve only this instance's own subjects: the sender that a command runs for itself takes nobody else's jobs. */
   readonly private: boolean;
+  /** The configuration file's policies, and how often each is run without a hint, in milliseconds; for a sender that is not private. */
+  readonly policies: readonly Policy[];
+  readonly reconcileMs: number;
 }
 
 /** Serves `zfs.<host>.send.*`: plans, and runs jobs. */
@@ -63,6 +69,7 @@ export function serveSender(options: SenderOptions): Sender {
     return new Set([...jobs.running.map(({ id }) => id), ...elsewhere.map(({ job }) => job)]);
   };
   const jobs = openJobs({ ...options, livingJobs }, options.maxJobs);
+  const triggers = options.private ? undefined : openTriggers({ ...options, jobs });
 
   function start(asked: SendStart): object {
     const [job, ...others] = jobs.start(asked);
@@ -151,6 +158,7 @@ export function serveSender(options: SenderOptions): Sender {
           (leftover) => mendLeftover(zfs, leftover, options.bookmarks),
         ),
     }),
+    ...(triggers ? both('policies', { request: policiesRequestSchema, handle: async () => triggers.status() }) : []),
     serve(bus, {
       name: 'send-status-each',
       subject: subjects.each(statusSubject),
@@ -168,7 +176,10 @@ export function serveSender(options: SenderOptions): Sender {
   return {
     endpoints,
     livingJobs,
-    stop: jobs.stop,
+    stop: () => {
+      triggers?.stop();
+      return jobs.stop();
+    },
   };
 }
 

@@ -5,6 +5,7 @@ import { composed } from '../../lib/plan/compose.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
+import { datasetOf } from '../../schemas/names.ts';
 import type { Evidence, Note, SendRequest, Step } from '../../schemas/plan.ts';
 import type { Channel, WireMode } from '../../schemas/transfer.ts';
 import { type BoardDeps, openBoard } from './board/board.ts';
@@ -15,6 +16,7 @@ import { narrator } from './narration.ts';
 import { patiently } from './patience.ts';
 import type { Planned } from './planning.ts';
 import { type Progress, progressOf } from './progress.ts';
+import { quietly } from './quietly.ts';
 import { replanner } from './replanning.ts';
 import { route } from './route.ts';
 import { estimateLarge } from './sizes.ts';
@@ -33,6 +35,8 @@ export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoredWayDeps, Pick<Boa
   readonly channel: Channel;
   /** Which jobs run anywhere on this host: what a dead one left held may be released. Undefined where that is not clear. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
+  /** Nothing to do is nothing to tell, and whoever started it tells of failures. */
+  readonly quiet?: boolean;
 }
 
 export interface RunningJob {
@@ -63,7 +67,8 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const began = performance.now();
   const over = Promise.withResolvers<void>();
   const stop = new AbortController();
-  const say = narrator(deps.log, request);
+  const said = narrator(deps.log, request);
+  const say = deps.quiet ? quietly(said) : said;
   const wire = openJobWire(request.wire ?? deps.wireMode);
   let way: Way | undefined;
   const board = openBoard(deps, id, request);

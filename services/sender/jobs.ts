@@ -1,9 +1,8 @@
-import { targetRoot } from '../../lib/plan/naming.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Job, JobStatusRequest } from '../../schemas/job.ts';
-import { isWithin } from '../../schemas/names.ts';
 import type { SendRequest, SendStart } from '../../schemas/plan.ts';
 import { newId } from '../host/ids.ts';
+import { checkApart } from './apart.ts';
 import { type FanMember, openFan } from './fan/fan.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';
 
@@ -18,9 +17,10 @@ const rememberedJobs = 100;
 export interface Jobs {
   /**
    * Starts a job for each target, and gives their ids.
+   * @param quiet nobody asked for it just now: one that finds nothing to do, or fails, says nothing in the log
    * @throws ZpsendError BUSY when there is no room for all of them, BAD_REQUEST for targets that overlap
    */
-  start(asked: SendStart): string[];
+  start(asked: SendStart, quiet?: boolean): string[];
   readonly running: readonly RunningJob[];
   /** One job in full; or all of them in short, since all together may not fit in one message. */
   status(asked: JobStatusRequest): Job[];
@@ -46,8 +46,8 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
     );
   }
 
-  function begin(id: string, request: SendRequest, fan: FanMember | undefined): void {
-    jobs.set(id, startJob({ ...deps, fan }, id, request));
+  function begin(id: string, request: SendRequest, fan: FanMember | undefined, quiet: boolean): void {
+    jobs.set(id, startJob({ ...deps, fan, quiet }, id, request));
     for (const [known, old] of jobs) {
       if (jobs.size <= rememberedJobs) break;
       if (old.isOver) jobs.delete(known);
@@ -55,7 +55,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
   }
 
   return {
-    start({ to, ...what }) {
+    start({ to, ...what }, quiet = false) {
       const requests = [to].flat().map((target) => ({ ...what, to: target }));
       checkApart(requests);
       checkRoom(requests.length);
@@ -63,7 +63,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       const [first, ...others] = started;
       const members =
         first && others.length > 0 ? openFan({ ...deps, id: first.id, size: started.length, gatherMs, answerMs }) : [];
-      for (const [at, { id, request }] of started.entries()) begin(id, request, members[at]);
+      for (const [at, { id, request }] of started.entries()) begin(id, request, members[at], quiet);
       return started.map(({ id }) => id);
     },
     get running() {
@@ -93,26 +93,4 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       await Promise.all(ending.map((job) => job.over));
     },
   };
-}
-
-function checkApart(requests: readonly SendRequest[]): void {
-  for (const [at, request] of requests.entries()) {
-    const other = requests.slice(at + 1).find((later) => overlap(later, request));
-    if (!other) continue;
-    const [one, two] = [targetRoot(request), targetRoot(other)];
-    throw new ZpsendError(
-      'BAD_REQUEST',
-      one === two
-        ? `the target ${one} on ${request.to.host} is there twice`
-        : `the targets ${one} and ${two} on ${request.to.host} overlap`,
-      { host: request.to.host, dataset: one },
-    );
-  }
-}
-
-/** Would two jobs write into the same datasets? */
-function overlap(a: SendRequest, b: SendRequest): boolean {
-  if (a.to.host !== b.to.host) return false;
-  const [one, two] = [targetRoot(a), targetRoot(b)];
-  return one === two || (a.package !== undefined && (isWithin(one, two) || isWithin(two, one)));
 }

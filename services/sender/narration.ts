@@ -40,7 +40,9 @@ export function narrator(log: Log, request: SendRequest) {
     },
     listed(source: Inventory, at: Inventory): void {
       lists = { source: names(source, dataset, isPackage), target: names(at, target, isPackage) };
-      const how = isStored ? `${request.to.host} is taken to have of ${target}` : `received snapshots for ${target} from ${request.to.host}`;
+      const how = isStored
+        ? `${request.to.host} is taken to have of ${target}`
+        : `received snapshots for ${target} from ${request.to.host}`;
       log.info(`${how}: ${lists.target}`);
       log.info(`found the following snapshots on my ${dataset}: ${lists.source}`);
     },
@@ -99,7 +101,11 @@ const chainNarrator = (log: Log, of: string, isStored: boolean) => ({
   },
   asking(step: Step): void {
     if (step.before) log.info(`${of}the server is to clear its target first: ${clearingWords(step.before)}`);
-    log.info(isStored ? `putting it into the store for ${step.target}` : `asking the server to start up a recv for ${step.target}`);
+    log.info(
+      isStored
+        ? `putting it into the store for ${step.target}`
+        : `asking the server to start up a recv for ${step.target}`,
+    );
   },
   ready(resumedAt: number): void {
     if (!isStored) log.info(`${of}received a ready zfs recv message from server`);

@@ -10,11 +10,7 @@ import type { Step } from '../../schemas/plan.ts';
  * @param isAnew the target has settled what was left of a rollback: some of what was planned may be done
  * @returns the later steps as they may be carried out, or why they may not
  */
-export function sanctioned(
-  first: readonly Step[],
-  again: readonly Step[],
-  isAnew = false,
-): readonly Step[] | Refusal {
+export function sanctioned(first: readonly Step[], again: readonly Step[], isAnew = false): readonly Step[] | Refusal {
   const [step, ...rest] = again;
   const before = step?.before;
   if (!step || before?.kind !== 'rollback') return again;

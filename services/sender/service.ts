@@ -6,6 +6,7 @@ import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
 import { openStatusWriter } from './board/writer.ts';
 import { serveSender } from './endpoints.ts';
+import { filePolicies } from './policies/in-force.ts';
 import { keepStore } from './stored/keeper.ts';
 import { ownStore } from './stored/store.ts';
 
@@ -31,6 +32,8 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     bookmarks: send.bookmarks,
     maxJobs,
     private: isPrivate,
+    policies: filePolicies(host, send.policies),
+    reconcileMs: send.reconcileMinutes * 60_000,
   });
   const digests = serveDigests(context, isPrivate);
   // what a command starts for itself ends with it, and leaves that to the service
@@ -53,5 +56,6 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
 export const sender = (isPrivate: boolean): Service => ({
   name: 'sender',
   description: 'Plans and sends ZFS snapshots',
+  check: ({ host, config }) => void filePolicies(host, config.send.policies),
   begin: begin(isPrivate),
 });

@@ -8,7 +8,15 @@ import { nkeys } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
-import { lockKey, locksBucket, statusBucket, statusKey, subjects } from '../../lib/bus/subjects.ts';
+import {
+  eventsStream,
+  lockKey,
+  locksBucket,
+  policiesBucket,
+  statusBucket,
+  statusKey,
+  subjects,
+} from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { fanStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { fleetOutputSchema } from '../../schemas/status.ts';
@@ -44,6 +52,10 @@ beforeAll(async () => {
   const admin = await connectBus({ name: 'admin', env: adminEnv(), wait: false });
   await new Kvm(jetstream(admin.nc)).create(locksBucket, { history: 1, ttl: 4000 });
   await new Kvm(jetstream(admin.nc)).create(statusBucket, { history: 1 });
+  const policies = await new Kvm(jetstream(admin.nc)).create(policiesBucket);
+  await policies.put('smos-01.b', JSON.stringify({ dataset: 'pool/b', to: ['smos-00'] }));
+  const subject = subjects.snapshotCreated('*');
+  await (await jetstreamManager(admin.nc)).streams.add({ name: eventsStream, subjects: [subject] });
   await admin.close();
 });
 afterAll(async () => {
@@ -85,6 +97,18 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
     const state = async () => sendStatusSchema.parse(await ask(subjects.send('smos-01', 'status'), { job })).jobs[0];
     await expect.poll(state, { timeout: 60_000 }).toMatchObject({ state: 'done', done: 2 });
   }
+  // a policy of the bucket, and an event out of the stream
+  await source.zfs('create', 'pool/b');
+  await source.zfs('snapshot', 'pool/b@1');
+  admin.nc.publish(subjects.snapshotCreated('smos-01'), 'pool/b@1');
+  const arrived = () => target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name', 'pool/b').catch(() => '');
+  await expect.poll(arrived, { timeout: 60_000 }).toBe('pool/b@1');
+  const manager = await jetstreamManager(admin.nc);
+  const unheard = async () => {
+    const { num_pending, num_ack_pending } = await manager.consumers.info(eventsStream, 'smos-01');
+    return num_pending + num_ack_pending;
+  };
+  await expect.poll(unheard).toBe(0);
   // a command on a host of its own, as its own user
   const zpsend = (...argv: string[]) =>
     execa(process.execPath, [bin, ...argv], {
@@ -168,6 +192,19 @@ describe('what the server refuses', () => {
     ['what nobody asked it, in another’s inbox', 'smos-00', '_INBOX_smos-01.abc.1', false],
     ['the end of the bucket of locks', 'smos-00', `$JS.API.STREAM.DELETE.KV_${locksBucket}`, false],
     ['another bucket', 'smos-00', '$JS.API.STREAM.CREATE.KV_zfs-status', false],
+    ['a policy, its own host’s too', 'smos-01', `$KV.${policiesBucket}.smos-01.vm`, false],
+    ['a new snapshot of its own', 'smos-01', subjects.snapshotCreated('smos-01'), true],
+    ['a new snapshot of another host', 'smos-01', subjects.snapshotCreated('smos-02'), false],
+    ['the next event for another host', 'smos-01', `$JS.API.CONSUMER.MSG.NEXT.${eventsStream}.smos-02`, false],
+    ['a consumer of another host', 'smos-01', `$JS.API.CONSUMER.DELETE.${eventsStream}.smos-02`, false],
+    [
+      'a consumer of its name for another host’s events',
+      'smos-01',
+      `$JS.API.CONSUMER.CREATE.${eventsStream}.smos-01.${subjects.snapshotCreated('smos-02')}`,
+      false,
+    ],
+    ['an event of another host taken', 'smos-01', `$JS.ACK.${eventsStream}.smos-02.1.1.1.1.0`, false],
+    ['a consumer of the policies', 'smos-01', `$JS.API.CONSUMER.CREATE.KV_${policiesBucket}`, false],
   ])('publishing %s', async (_what, host, subject, allowed) => {
     expect(await published(host, subject)).toBe(allowed);
   });

@@ -43,7 +43,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('the package holds what was compiled and nothing that is for development', () => {
   const kept =
-    /^(dist\/(bin|cli|lib|schemas|services)\/.*\.js|dist\/lib\/zfs-sim\/bin\/\w+|schemas\/json\/.*\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|xml|yaml))$/;
+    /^(dist\/(bin|cli|lib|schemas|services)\/.*\.js|dist\/lib\/zfs-sim\/bin\/\w+|schemas\/json\/.*\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml|yaml))$/;
   const linked = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'lib/zfs-sim/README.md'];
   const papers = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', ...linked];
   expect(files.filter((path) => !kept.test(path) && !papers.includes(path))).toEqual([]);

@@ -40,7 +40,7 @@ describe('a configuration file', () => {
           holdNewest: true,
           properties: { set: { readonly: 'on' }, exclude: [] },
         },
-        send: { parallel: 2, wire: 'none', bookmarks: true },
+        send: { parallel: 2, wire: 'none', bookmarks: true, policies: [], reconcileMinutes: 10 },
         timing: { lockSeconds: 30, silenceSeconds: 15, patienceSeconds: 120 },
       },
     });
@@ -54,10 +54,24 @@ receive:
     - { from: smos-01, into: "zones/backup/smos 01", conflicts: [rollback, rotate] }
     - { from: "*", into: tank }
   properties: { set: { com.sun:auto-snapshot: "false" }, exclude: [mountpoint, sharenfs] }
-send: { parallel: 3, wire: auto, bookmarks: false }
+send:
+  parallel: 3
+  wire: auto
+  bookmarks: false
+  policies:
+    - dataset: zones/vm        # with descendants, minus exclude
+      recursive: true
+      exclude: ["zones/vm/*/tmp"]
+      to: [smos-00, dr-site-1, dr-2:tank/vm]
+      package: replication
 timing: { lockSeconds: 10 }
 `);
-    expect(config.send).toEqual({ parallel: 3, wire: 'auto', bookmarks: false });
+    const to = ['smos-00', 'dr-site-1', 'dr-2:tank/vm'];
+    const policy = { dataset: 'zones/vm', recursive: true, exclude: ['zones/vm/*/tmp'], to, package: 'replication' };
+    expect(config.send).toEqual({
+      ...{ parallel: 3, wire: 'auto', bookmarks: false },
+      ...{ policies: [policy], reconcileMinutes: 10 },
+    });
     expect(config.receive.allow).toEqual([
       { from: 'smos-01', into: 'zones/backup/smos 01', conflicts: ['rollback', 'rotate'] },
       { from: '*', into: 'tank', conflicts: [] },
@@ -84,6 +98,12 @@ timing: { lockSeconds: 10 }
       'receive: { allow: [{ from: a, into: "-rf" }] }',
       [/allow\.0\.into/, /dataset/, /found "-rf"/],
     ],
+    [
+      'a policy whose target is no host',
+      'send: { policies: [{ dataset: a/b, to: [a.b] }] }',
+      [/send\.policies\.0\.to\.0/, /HOST:pool\/dataset/, /found "a\.b"/],
+    ],
+    ['no minutes between looks', 'send: { reconcileMinutes: 0 }', [/send\.reconcileMinutes/, /found 0/]],
     ['half a rule', 'receive: { allow: [{ from: a }] }', [/allow\.0\.into/, /found nothing/]],
     ['a host that is no subject token', 'host: a.b', [/host/, /letters, digits/, /found "a\.b"/]],
     ['a property with a control character', 'receive: { properties: { set: { a: "x\\ny" } } }', [/properties\.set\.a/]],
@@ -128,7 +148,7 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     expect(config.receive).toMatchObject({
       ...{ maxConcurrent: 2, holdNewest: false, allow: [{ from: 'a', into: 'tank/a' }] },
     });
-    expect(config.send).toEqual({ parallel: 3, wire: 'zstd', bookmarks: false });
+    expect(config.send).toMatchObject({ parallel: 3, wire: 'zstd', bookmarks: false });
     expect(config.timing).toEqual({ lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 });
   });
 
@@ -145,7 +165,7 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     });
     expect(host).toBe('smos-09');
     expect(config.receive).toMatchObject({ maxConcurrent: 9, holdNewest: true });
-    expect(config.send).toEqual({ parallel: 8, wire: 'zstd', bookmarks: true });
+    expect(config.send).toMatchObject({ parallel: 8, wire: 'zstd', bookmarks: true });
     expect(config.receive.allow).toEqual([
       { from: 'smos-01', into: 'zones/my data:1', conflicts: [] },
       { from: '*', into: 'tank', conflicts: [] },

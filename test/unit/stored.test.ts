@@ -16,9 +16,11 @@ describe('names in the store', () => {
       fc.tuple(id, fc.nat(99_999)).map(([id, at]) => ({ kind: 'segment' as const, id, at })),
       fc.tuple(hostNames, datasetNames).map(([target, dataset]) => ({ kind: 'sight' as const, target, dataset })),
     );
-    fc.assert(fc.property(names, (name) => {
+    fc.assert(
+      fc.property(names, (name) => {
         expect(parseStoredName(storedName(name))).toEqual(name);
-      }));
+      }),
+    );
   });
 
   test.each(['', 'abc/manifest', 'abcdef', 'abcdef/1', 'abcdef/manifest/x', 'sight/a', 'sight//x', 'ab.cdef/000001'])(
@@ -121,7 +123,12 @@ describe('what waits for a host', () => {
   });
 
   test('has arrived by another way where its own snapshot is there, and not where a dataset is in its way', () => {
-    const error = (details: object) => ({ code: 'EXISTS' as const, message: 'x', retryable: false, details: { ...details } });
+    const error = (details: object) => ({
+      code: 'EXISTS' as const,
+      message: 'x',
+      retryable: false,
+      details: { ...details },
+    });
     expect(isThere(error({ snapshot: 'pool/a@1' }))).toBe(true);
     expect(isThere(error({ dataset: 'pool/a' }))).toBe(false);
   });

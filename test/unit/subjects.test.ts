@@ -8,6 +8,7 @@ import {
   parseEvent,
   parseKeySubject,
   parseLockKey,
+  parsePolicyKey,
   parseStatusKey,
   statusKey,
   subjects,
@@ -166,3 +167,12 @@ test('the data of a transfer names first who may publish it', () => {
   expect(subjects.data('smos-01', 'smos-00', 't1')).toBe('zfs-data.smos-01.smos-00.t1');
   expect(subjects.credit('smos-01', 't1', 'smos-00')).toBe('zfs-credit.smos-01.t1.smos-00');
 });
+
+test.each([
+  ['smos-01.vm', { host: 'smos-01', name: 'vm' }],
+  ['smos-01.vm.daily', { host: 'smos-01', name: 'vm.daily' }],
+  ['vm', undefined],
+  ['.vm', undefined],
+  ['smos-01.', undefined],
+  ['smos 01.vm', undefined],
+])('the key of a policy %j', (key, parsed) => expect(parsePolicyKey(key)).toEqual(parsed));

@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { request } from '../../lib/bus/request.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { hostSchema } from '../../schemas/names.ts';
+import { type Policies, policiesSchema } from '../../schemas/policy.ts';
+import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { exit, usage } from '../exit.ts';
+import { table } from '../table.ts';
+import { thisHost } from '../this-host.ts';
+
+export function addPolicies(program: Command, cli: Cli): void {
+  program
+    .command('policies')
+    .summary('show what new snapshots of a host set off')
+    .description("Lists a host's policies: those of its configuration file, and those of the bucket zfs-policies.")
+    .argument('[host]', 'this host when absent')
+    .option('--json', 'print JSON')
+    .addHelpText('after', help)
+    .action(cli.action((host: string | undefined, options: JsonOption) => policies(cli, host, options)));
+}
+
+const help = `
+In the bucket they are changed while all run, under the key <host>.<name>:
+  nats kv put zfs-policies smos-01.vm '{"dataset":"zones/vm","recursive":true,"to":["smos-00","dr-1:tank/vm"]}'
+  nats kv del zfs-policies smos-01.vm
+
+Example:
+  zpsend policies smos-01`;
+
+/** @returns the exit status: 1 where one of them is not in force */
+async function policies(cli: Cli, named: string | undefined, { json }: JsonOption): Promise<number> {
+  const host = named ?? thisHost(cli.env);
+  if (!hostSchema.safeParse(host).success) throw usage(`"${host}" is not a host`);
+  const found = await withBus(cli, (bus) => request(bus, subjects.send(host, 'policies'), {}, policiesSchema));
+  if (json) cli.io.out(JSON.stringify(found));
+  else print(cli, found);
+  return found.refused.length > 0 ? exit.failed : exit.done;
+}
+
+type Row = Policies['policies'][number] & { readonly target: Policies['policies'][number]['targets'][number] };
+
+function print({ io }: Cli, { host, policies: all, refused }: Policies): void {
+  const rows: Row[] = all.flatMap((policy) => policy.targets.map((target) => ({ ...policy, target })));
+  table(columns, rows).forEach(io.out);
+  if (all.length === 0) io.err(`zpsend: no policies on ${host}`);
+  for (const { dataset, target } of rows) {
+    if (target.error) io.err(`zpsend: ${dataset} to ${target.host}: ${target.error.code}: ${target.error.message}`);
+  }
+  for (const { name, why } of refused) io.err(`zpsend: ${name} is not in force: ${why}`);
+}
+
+const columns = [
+  { title: 'DATASET', value: ({ dataset, recursive }: Row) => `${dataset}${recursive ? ' -R' : ''}` },
+  { title: 'TO', value: ({ target }: Row) => `${target.host}:${target.dataset}` },
+  { title: 'STATE', value: ({ target }: Row) => (target.error ? `${target.state}, failed` : target.state) },
+  { title: 'POLICY', value: ({ name }: Row) => name },
+];

@@ -1,0 +1,178 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  AckPolicy,
+  type ConsumerMessages,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamManager,
+  type JsMsg,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+} from '@nats-io/jetstream';
+import { nanos, type Subscription } from '@nats-io/transport-node';
+import type { Bus } from './connect.ts';
+import { withCopies } from './copies.ts';
+import { isForbidden } from './forbidden.ts';
+import { isGone } from './kv-bucket.ts';
+import { eventsStream, subjects } from './subjects.ts';
+
+/** Something was said on `zfs.<host>.event.snapshot.created`. */
+export interface SnapshotEvent {
+  readonly data: Uint8Array;
+  /** It need not be told again, to nobody; until then another instance is told when this one dies. */
+  taken(): void;
+}
+
+/** How long an event is kept for a host that is away, in milliseconds; after that only a listing finds what is missing. */
+const keptMs = 7 * 24 * 3600 * 1000;
+const timeout = 4000;
+
+/** Bounded in every way: an event that is lost costs time until the next listing, and nothing else. */
+const streamConfig = {
+  name: eventsStream,
+  description: 'zpsend: datasets that have a new snapshot',
+  subjects: [subjects.snapshotCreated('*')],
+  retention: RetentionPolicy.Limits,
+  discard: DiscardPolicy.Old,
+  max_age: nanos(keptMs),
+  max_bytes: 64 * 1024 * 1024,
+  // one host that talks too much does not push out what others said
+  max_msgs_per_subject: 10_000,
+  max_msg_size: 4096,
+};
+
+/** One for all senders of a host; gone when it has missed all that the stream has. */
+const consumerConfig = (host: string) => ({
+  durable_name: host,
+  filter_subject: subjects.snapshotCreated(host),
+  ack_policy: AckPolicy.Explicit,
+  deliver_policy: DeliverPolicy.New,
+  ack_wait: nanos(10_000),
+  inactive_threshold: nanos(keptMs),
+});
+
+/** There is no such consumer (10014). */
+const lacksConsumer = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10014;
+
+/** What a connection that is closing does not send any more is told again. */
+function acknowledge(message: JsMsg): void {
+  try {
+    message.ack();
+  } catch {
+    // closed
+  }
+}
+
+/** Publishes that a host has a new snapshot. */
+export const publishSnapshotCreated = (bus: Bus, host: string, snapshot: string): void =>
+  bus.nc.publish(subjects.snapshotCreated(host), snapshot);
+
+/**
+ * Hears of new snapshots of a host, each event at one of its instances: from the stream `ZFS_EVENTS`, which keeps them while no sender
+ * runs, and where that cannot be had from the subject itself, until it can.
+ * @param heard must not throw
+ * @param say told when it changes between the two, in words for a log
+ * @returns a function that ends it
+ */
+export function hearSnapshots(
+  bus: Bus,
+  host: string,
+  heard: (event: SnapshotEvent) => void,
+  say: (text: string) => void,
+): () => void {
+  const stop = new AbortController();
+  let plain: Subscription | undefined;
+  let kept: ConsumerMessages | undefined;
+  let said: string | undefined;
+  let mayMake = true;
+
+  function listenPlainly(why: string): void {
+    plain ??= bus.nc.subscribe(subjects.snapshotCreated(host), {
+      queue: 'sender',
+      callback: (error, message) => {
+        if (!error) heard({ data: message.data, taken: () => {} });
+      },
+    });
+    if (why === said) return;
+    said = why;
+    say(`new snapshots are heard of only while this sender runs, since ${why}`);
+  }
+
+  /** Each refusal of a permission is a line in the logs of both sides: what was refused is asked for again on a new connection. */
+  async function untilWorthTrying(error: unknown, tries: number): Promise<void> {
+    const again = new AbortController();
+    const unwatch = bus.onReconnected(() => again.abort());
+    const ms = isForbidden(error) ? 2 ** 31 - 1 : Math.min(300_000, 1000 * 2 ** tries);
+    const signal = AbortSignal.any([stop.signal, again.signal]);
+    await sleep(ms, undefined, { ref: false, signal }).catch(() => {});
+    unwatch();
+  }
+
+  async function ensureStream(manager: JetStreamManager): Promise<void> {
+    try {
+      await manager.streams.info(eventsStream);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      if (!mayMake) throw new Error(`there is no stream ${eventsStream}, and this user may not make it`);
+      // whoever may not make it is told so once, and does not ask again
+      mayMake = false;
+      await withCopies((num_replicas) => manager.streams.add({ ...streamConfig, num_replicas }));
+      mayMake = true;
+    }
+  }
+
+  async function consumerOf(manager: JetStreamManager) {
+    try {
+      return await manager.consumers.info(eventsStream, host);
+    } catch (error) {
+      if (!lacksConsumer(error)) throw error;
+      return manager.consumers.add(eventsStream, consumerConfig(host));
+    }
+  }
+
+  /** Resolves, or rejects, when the stream's events come no more. */
+  async function follow(began: () => void): Promise<void> {
+    const manager = await jetstreamManager(bus.nc, { checkAPI: false, timeout });
+    await ensureStream(manager);
+    const consumer = jetstream(bus.nc, { timeout }).consumers.getConsumerFromInfo(await consumerOf(manager));
+    kept = await consumer.consume({
+      max_messages: 256,
+      abort_on_missing_resource: true,
+      callback: (message) => heard({ data: message.data, taken: () => acknowledge(message) }),
+    });
+    began();
+    const error = await kept.closed();
+    if (error) throw error;
+  }
+
+  async function keepOn(): Promise<void> {
+    let tries = 0;
+    const began = () => {
+      tries = 0;
+      plain?.unsubscribe();
+      plain = undefined;
+      if (said !== undefined) say('new snapshots are heard of from the stream again, also those while no sender runs');
+      said = undefined;
+      if (stop.signal.aborted) kept?.stop();
+    };
+    while (!stop.signal.aborted) {
+      const error = await follow(began).then(
+        () => new Error('the stream was left'),
+        (thrown: unknown) => thrown,
+      );
+      if (stop.signal.aborted) return;
+      listenPlainly(error instanceof Error ? error.message : String(error));
+      tries += 1;
+      await untilWorthTrying(error, tries);
+    }
+  }
+
+  void keepOn().catch(() => {});
+  return () => {
+    stop.abort();
+    kept?.stop();
+    plain?.unsubscribe();
+  };
+}

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { errorBodySchema } from './errors.ts';
+import { datasetSchema, hostSchema, placeSchema, wouldBeDatasetSchema } from './names.ts';
+import { maxTargets, sendRequestSchema, targetSchema } from './plan.ts';
+
+/** Policies of one host, and of all hosts in the bucket of policies. */
+export const maxPolicies = 256;
+export const maxPoliciesOfAll = 1024;
+
+const { selfContained, exclude, snapshots, parallel, bwlimit, stream, conflict, wire, channel, properties } =
+  sendRequestSchema.shape;
+
+/**
+ * Which dataset goes where when it has a new snapshot: `send.policies` of the configuration file, and the values of the
+ * bucket `zfs-policies` under the keys `<host>.<name>`. What is not said here is as in a request for a job.
+ */
+export const policySchema = z.strictObject({
+  dataset: datasetSchema,
+  /** With descendants; the same as `package: replication`. */
+  recursive: z.boolean().optional(),
+  package: z.literal('replication').optional(),
+  /** `HOST`, `HOST:pool/dataset`, or a target as a request has it. What several need is read once. */
+  to: z
+    .array(z.union([placeSchema, targetSchema]))
+    .min(1)
+    .max(maxTargets),
+  selfContained,
+  exclude,
+  snapshots,
+  parallel,
+  bwlimit,
+  stream,
+  conflict,
+  wire,
+  channel,
+  properties,
+});
+
+/** A policy as a sender has it in force, with what it does about each target. */
+export const policyStatusSchema = z.strictObject({
+  /** `send.policies.<n>` of the file, or the key in the bucket. */
+  name: z.string(),
+  dataset: datasetSchema,
+  recursive: z.boolean(),
+  targets: z.array(
+    z.strictObject({
+      host: hostSchema,
+      dataset: wouldBeDatasetSchema,
+      /** `elsewhere`: a job of another sender on this host does it; `waiting`: it failed and is tried again. */
+      state: z.enum(['resting', 'settling', 'running', 'elsewhere', 'waiting']),
+      /** What its last run failed with. */
+      error: errorBodySchema.optional(),
+    }),
+  ),
+});
+
+/** `zfs.<host>.send.policies` */
+export const policiesRequestSchema = z.strictObject({});
+
+/** The reply of `zfs.<host>.send.policies`. */
+export const policiesSchema = z.strictObject({
+  host: hostSchema,
+  policies: z.array(policyStatusSchema),
+  /** Policies that are not in force, and why. */
+  refused: z.array(z.strictObject({ name: z.string(), why: z.string() })),
+});
+
+export type PolicyConfig = z.infer<typeof policySchema>;
+export type PolicyStatus = z.infer<typeof policyStatusSchema>;
+export type Policies = z.infer<typeof policiesSchema>;

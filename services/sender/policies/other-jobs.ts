@@ -1,0 +1,15 @@
+import type { Bus } from '../../../lib/bus/connect.ts';
+import { onEvents } from '../../../lib/bus/events.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import { jobEventSchema } from '../../../schemas/job.ts';
+import { laneKey } from './policy.ts';
+
+/**
+ * Hears of the jobs of a host from their events, whichever of its senders runs them, on whatever request.
+ * @param told given the job, its lane, and whether it runs
+ * @returns a function that ends it
+ */
+export const hearJobs = (bus: Bus, host: string, told: (job: string, lane: string, runs: boolean) => void) =>
+  onEvents(bus, subjects.event(host, 'job', '*'), jobEventSchema, ({ what, body }) =>
+    told(body.job, laneKey(body.request), what === 'started' || what === 'progress'),
+  );

@@ -1,0 +1,82 @@
+import { misfitOf } from '../../../lib/plan/misfit.ts';
+import { targetRoot } from '../../../lib/plan/naming.ts';
+import { matches } from '../../../lib/plan/pattern.ts';
+import { isExcluded } from '../../../lib/plan/selection.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf, isWithin, leafOf, parentOf } from '../../../schemas/names.ts';
+import type { SendRequest, SendStart, Target } from '../../../schemas/plan.ts';
+import type { PolicyConfig } from '../../../schemas/policy.ts';
+import { checkApart } from '../apart.ts';
+
+/** Which dataset of a host goes where when it has a new snapshot. */
+export interface Policy {
+  /** Where it stands, for people. */
+  readonly name: string;
+  readonly host: string;
+  readonly dataset: string;
+  readonly isRecursive: boolean;
+  readonly targets: readonly Target[];
+  /** What each job is asked for, without its targets. */
+  readonly request: Omit<SendRequest, 'to'>;
+}
+
+const targetOf = (place: string | Target): Target => {
+  if (typeof place !== 'string') return place;
+  const [host = '', dataset] = place.split(/:(.*)/s, 2);
+  return { host, ...(dataset && { dataset }) };
+};
+
+/**
+ * A policy of a host, from what its schema has accepted.
+ * @throws ZpsendError BAD_REQUEST for one that can never work, in words that name what is wrong
+ */
+export function policyOf(host: string, name: string, configured: PolicyConfig): Policy {
+  const { to, recursive, package: kind, ...what } = configured;
+  if (recursive === false && kind) {
+    throw new ZpsendError('BAD_REQUEST', `package: ${kind} is recursive, and recursive: false says otherwise`);
+  }
+  const isRecursive = recursive ?? kind !== undefined;
+  const policy: Policy = {
+    name,
+    host,
+    dataset: what.dataset,
+    isRecursive,
+    targets: to.map(targetOf),
+    request: { ...what, ...(isRecursive && { package: 'replication' }) },
+  };
+  const requests = policy.targets.map((target) => ({ ...policy.request, to: target }));
+  for (const request of requests) {
+    const misfit = misfitOf(request, { host }, request.to);
+    if (misfit) throw ZpsendError.fromBody(misfit.error);
+  }
+  checkApart(requests);
+  return policy;
+}
+
+/** The job of a policy to some of its targets. */
+export const startOf = ({ request }: Policy, to: readonly Target[]): SendStart => ({ ...request, to: [...to] });
+
+/** The dataset on the target. */
+export const rootAt = ({ request }: Policy, to: Target): string => targetRoot({ ...request, to });
+
+/** What one dataset's way to one place is known by, whoever sends it. */
+export const laneKey = ({ dataset, to }: Pick<SendRequest, 'dataset' | 'to'>): string =>
+  `${datasetOf(dataset)} to ${to.host}:${targetRoot({ dataset, to })}`;
+
+/** Is a dataset of its host sent by it? */
+export function covers({ dataset: root, isRecursive, request }: Policy, dataset: string): boolean {
+  if (dataset === root) return true;
+  if (!isRecursive || !isWithin(dataset, root)) return false;
+  for (let at: string | undefined = dataset; at !== undefined && at !== root; at = parentOf(at)) {
+    const name = at;
+    if (request.exclude?.some((pattern) => isExcluded(pattern, name, root))) return false;
+  }
+  return true;
+}
+
+/** Does a new snapshot set it off? One that it would not send does not. */
+export function isAbout(policy: Policy, snapshot: string): boolean {
+  const wanted = policy.request.snapshots;
+  const leaf = leafOf(snapshot) ?? '';
+  return covers(policy, datasetOf(snapshot)) && (!wanted?.length || wanted.some((pattern) => matches(pattern, leaf)));
+}

@@ -1,0 +1,218 @@
+import { decodeRequest } from '../../../lib/bus/body.ts';
+import type { Bus } from '../../../lib/bus/connect.ts';
+import { hearSnapshots, type SnapshotEvent } from '../../../lib/bus/snapshot-events.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import type { Job } from '../../../schemas/job.ts';
+import type { Policies } from '../../../schemas/policy.ts';
+import { snapshotCreatedSchema } from '../../../schemas/snapshot-created.ts';
+import type { Log } from '../../host/log.ts';
+import type { Jobs } from '../jobs.ts';
+import type { InForce } from './in-force.ts';
+import type { LaneTimes, Outcome } from './lane-state.ts';
+import { type OpenLane, openLanes } from './lanes.ts';
+import { hearJobs } from './other-jobs.ts';
+import { type Policy, rootAt, startOf } from './policy.ts';
+import { followPolicies } from './sources.ts';
+
+export interface TriggersDeps {
+  readonly host: string;
+  readonly bus: Bus;
+  readonly log: Log;
+  readonly jobs: Pick<Jobs, 'start' | 'running'>;
+  /** The configuration file's. */
+  readonly policies: readonly Policy[];
+  /** From one look at each policy to the next, in milliseconds. */
+  readonly reconcileMs: number;
+}
+
+export interface Triggers {
+  status(): Policies;
+  /** Starts nothing any more; what runs goes on. */
+  stop(): void;
+}
+
+/** Garbage is told of this often at most, in milliseconds. */
+const garbageMs = 60_000;
+const now = (): number => performance.now();
+
+/** Runs the policies of a host: on every hint of a new snapshot, and from time to time without. */
+export function openTriggers(deps: TriggersDeps): Triggers {
+  const { host, bus, log, jobs, reconcileMs } = deps;
+  const times: LaneTimes = {
+    quiet: 30,
+    mostQuiet: 1000,
+    // instances that were started together do not look together
+    reconcile: reconcileMs * (1 + Math.random() / 10),
+    silence: 3000,
+  };
+  const lanes = openLanes(times);
+  /** The lanes of the jobs that were started here. */
+  const ours = new Map<string, OpenLane>();
+  /** What was said of each lane's failures since it last went well. */
+  const told = new Map<string, Set<string>>();
+  let inForce: InForce = { policies: [], refused: [] };
+  let timer: NodeJS.Timeout | undefined;
+  let deafToSnapshots: (() => void) | undefined;
+  let stopped = false;
+  let garbage = { count: 0, since: Number.NEGATIVE_INFINITY };
+
+  /** Sets the clock to what is waited for now. */
+  function settle(): void {
+    clearTimeout(timer);
+    const { due } = lanes;
+    if (stopped || due === undefined) return;
+    timer = setTimeout(run, Math.min(2 ** 31 - 1, Math.max(0, due - now())));
+    timer.unref();
+  }
+
+  function run(): void {
+    const byPolicy = new Map<Policy, OpenLane[]>();
+    for (const lane of lanes.wake(now())) byPolicy.set(lane.policy, [...(byPolicy.get(lane.policy) ?? []), lane]);
+    for (const [policy, all] of byPolicy) start(policy, all);
+    settle();
+  }
+
+  function start(policy: Policy, started: readonly OpenLane[]): void {
+    let ids: string[];
+    try {
+      const asked = startOf(
+        policy,
+        started.map(({ to }) => to),
+      );
+      ids = jobs.start(asked, true);
+    } catch (thrown) {
+      const error = ZpsendError.from(thrown).toBody();
+      // with as many jobs as it may have, this sender is well, and comes to these
+      for (const lane of started) ended(lane, error, error.code !== 'BUSY');
+      return;
+    }
+    for (const [at, id] of ids.entries()) {
+      const lane = started[at];
+      const job = jobs.running.find((running) => running.id === id);
+      if (!lane || !job) continue;
+      ours.set(id, lane);
+      void job.over.then(() => {
+        // its last events are still to be heard
+        setTimeout(() => ours.delete(id), 10_000).unref();
+        ended(lane, job.status().error, true, job.status());
+        settle();
+      });
+    }
+  }
+
+  function ended(lane: OpenLane, error: ErrorBody | undefined, isNews: boolean, job?: Job): void {
+    // of a policy that is gone nothing follows
+    if (stopped || lanes.all.get(lane.key) !== lane) return;
+    const outcome = outcomeOf(error, job);
+    lane.error = error;
+    if (isNews) tell(lane, error, outcome);
+    lanes.feed(lane.key, { type: 'ended', now: now(), outcome });
+  }
+
+  /** A failure is told once, however often it comes back, until a run goes well. */
+  function tell({ key }: OpenLane, error: ErrorBody | undefined, outcome: Outcome): void {
+    const before = told.get(key);
+    if (!error) {
+      if (before) log.info(`${key} goes well again`);
+      told.delete(key);
+      return;
+    }
+    const text = `${error.code}: ${error.message}`;
+    if (before?.has(text)) return;
+    told.set(key, new Set([...(before ?? []), text].slice(-20)));
+    if (outcome === 'passing') log.warn(`${key} failed: ${text}; trying again`);
+    else log.error(`${key} failed: ${text}; the next new snapshot tries again`);
+  }
+
+  function onSnapshot({ data, taken }: SnapshotEvent): void {
+    let snapshot: string;
+    try {
+      ({ snapshot } = decodeRequest(data, snapshotCreatedSchema, (text) => ({ snapshot: text })));
+    } catch (thrown) {
+      taken();
+      garbage.count += 1;
+      if (now() - garbage.since < garbageMs) return;
+      log.warn(`what was said of a new snapshot is none (${garbage.count} times): ${ZpsendError.from(thrown).message}`);
+      garbage = { count: 0, since: now() };
+      return;
+    }
+    lanes.hint(snapshot, now(), taken);
+    settle();
+  }
+
+  function use(found: InForce): void {
+    if (stopped) return;
+    const known = new Set(inForce.refused.map(({ name, why }) => `${name} ${why}`));
+    for (const { name, why } of found.refused) {
+      if (!known.has(`${name} ${why}`)) log.error(`the policy ${name} is not in force: ${why}`);
+    }
+    const before = namesOf(inForce);
+    inForce = found;
+    if (before !== namesOf(found)) log.info(`policies in force: ${namesOf(found) || 'none'}`);
+    lanes.use(found.policies, now());
+    // whoever has none needs no stream
+    if (found.policies.length > 0) deafToSnapshots ??= hearSnapshots(bus, host, onSnapshot, (text) => log.warn(text));
+    settle();
+  }
+
+  const deafToJobs = hearJobs(bus, host, (job, lane, runs) => {
+    const own = ours.get(job);
+    if (own && lanes.all.get(lane) === own) return;
+    lanes.feed(lane, { type: runs ? 'other-runs' : 'other-over', now: now() });
+    settle();
+  });
+  const leave = followPolicies(deps, use);
+  // what was said in between was not heard, by no instance: they do not all look at once
+  const unwatch = bus.onReconnected(() => {
+    const look = () => {
+      lanes.hintAll(now());
+      settle();
+    };
+    setTimeout(look, Math.random() * 1000).unref();
+  });
+
+  return {
+    status: () => ({
+      host,
+      policies: inForce.policies.map((policy) => ({
+        name: policy.name,
+        dataset: policy.dataset,
+        recursive: policy.isRecursive,
+        targets: [...lanes.all.values()]
+          .filter((lane) => lane.policy === policy)
+          .map(({ to, state, error }) => ({
+            host: to.host,
+            dataset: rootAt(policy, to),
+            state: state.phase,
+            ...(error && { error: inShort(error) }),
+          })),
+      })),
+      refused: [...inForce.refused],
+    }),
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+      unwatch();
+      leave();
+      deafToJobs();
+      deafToSnapshots?.();
+    },
+  };
+}
+
+const namesOf = ({ policies }: InForce): string =>
+  policies.map(({ dataset, name }) => `${dataset} (${name})`).join(', ');
+
+/** Many of them go into one message. */
+const inShort = ({ code, message, retryable }: ErrorBody): ErrorBody => ({
+  code,
+  message: message.slice(0, 300),
+  retryable,
+});
+
+/** Of a package, what may pass of any of its datasets is worth another try. */
+function outcomeOf(error: ErrorBody | undefined, job: Job | undefined): Outcome {
+  if (!error) return 'done';
+  const all = [error, ...(job?.datasets.list ?? []).flatMap((dataset) => dataset.error ?? [])];
+  return all.some(({ retryable }) => retryable) ? 'passing' : 'refused';
+}

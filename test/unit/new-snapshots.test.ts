@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest';
+import { newSnapshots, seenIn } from '../../cli/new-snapshots.ts';
+import { PoolModel } from '../support/pool-model.ts';
+
+test('what is new is known by guids: a renaming is nothing new, a name that came back is', () => {
+  const model = new PoolModel('src', 'pool').run('create pool/a', 'snapshot pool/a@1', 'snapshot pool/a@2');
+  const before = seenIn(model.inventory().datasets);
+  expect(newSnapshots(before, model.inventory().datasets)).toEqual([]);
+  model.run('destroy pool/a@2', 'snapshot pool/a@2', 'create pool/b', 'snapshot pool/b@x');
+  expect(newSnapshots(before, model.inventory().datasets)).toEqual(['pool/a@2', 'pool/b@x']);
+  model.run('rename pool/a pool/c', 'snapshot pool/c@3');
+  expect(newSnapshots(before, model.inventory().datasets)).toEqual(['pool/b@x', 'pool/c@2', 'pool/c@3']);
+});
