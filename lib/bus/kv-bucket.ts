@@ -2,6 +2,7 @@ import { JetStreamApiError, jetstream } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Bus } from './connect.ts';
+import { withCopies } from './copies.ts';
 
 /** A KV bucket as its leader has it now. */
 export interface BucketState {
@@ -46,18 +47,9 @@ export async function stateOf(kv: KV): Promise<BucketState | undefined> {
   }
 }
 
-/**
- * Makes a bucket with a history of 1 where there is none, in a cluster with three copies, so that one server may be down. A server
- * alone refuses that (10074 on 2.15.1), and so do two (10005).
- */
+/** Makes a bucket with a history of 1 where there is none. */
 export async function makeBucket(bus: Bus, name: string, wishes: BucketWishes): Promise<void> {
-  const wanted = { history: 1, ...wishes };
-  try {
-    await bucketsOf(bus).create(name, { ...wanted, replicas: 3 });
-  } catch (error) {
-    if (!(error instanceof JetStreamApiError)) throw error;
-    await bucketsOf(bus).create(name, wanted);
-  }
+  await withCopies((replicas) => bucketsOf(bus).create(name, { history: 1, ...wishes, replicas }));
 }
 
 const needsJetStream =

@@ -79,7 +79,7 @@ const allowed: Record<string, Import[]> = {
     'pino',
   ],
   'services/host/probe.ts': ['schemas', 'plan', 'verify', 'zfs', 'bus', 'wire', 'settings', 'zod', 'fs', 'pino'],
-  'cli/probe.ts': ['schemas', 'plan', 'verify', 'bus', 'settings', 'natsServer', 'zod', 'fs', 'pino', 'commander'],
+  'cli/probe.ts': ['schemas', 'plan', 'verify', 'bus', 'wire', 'settings', 'natsServer', 'zod', 'fs', 'pino', 'commander'],
   'cli/demo/probe.ts': [
     ...(['schemas', 'plan', 'verify', 'bus', 'settings', 'natsServer', 'zod', 'fs', 'pino', 'commander'] as const),
     ...(['execa', 'childProcess'] as const),

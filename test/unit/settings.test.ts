@@ -40,7 +40,15 @@ describe('a configuration file', () => {
           holdNewest: true,
           properties: { set: { readonly: 'on' }, exclude: [] },
         },
-        send: { parallel: 2, wire: 'none', bookmarks: true, policies: [], reconcileMinutes: 10 },
+        send: {
+          parallel: 2,
+          wire: 'none',
+          channel: 'direct',
+          store: { maxBytes: 16 * 1024 ** 3, maxAgeHours: 168 },
+          bookmarks: true,
+          policies: [],
+          reconcileMinutes: 10,
+        },
         timing: { lockSeconds: 30, silenceSeconds: 15, patienceSeconds: 120 },
       },
     });
@@ -68,7 +76,7 @@ timing: { lockSeconds: 10 }
 `);
     const to = ['smos-00', 'dr-site-1', 'dr-2:tank/vm'];
     const policy = { dataset: 'zones/vm', recursive: true, exclude: ['zones/vm/*/tmp'], to, package: 'replication' };
-    expect(config.send).toEqual({
+    expect(config.send).toMatchObject({
       ...{ parallel: 3, wire: 'auto', bookmarks: false },
       ...{ policies: [policy], reconcileMinutes: 10 },
     });
