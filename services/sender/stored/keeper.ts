@@ -60,19 +60,17 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
     for (const manifest of waiting) {
       if (stop.signal.aborted || !isOver(manifest, receipts)) continue;
+      // the segments first, which makes room, and the manifest last: until then a killed sender finds all of this again
+      for (let at = 0; at < manifest.digests.length; at++) {
+        await bucket.remove(storedName({ kind: 'segment', id: manifest.id, at }));
+      }
       for (const [place, { host: target, start }] of manifest.targets.entries()) {
         const receipt = receipts.find((one) => one.target === target && one.id === manifest.id && one.place === place);
         if (receipt) await learn(bucket, objects, target, start, receipt.receipt);
       }
-      await remove(bucket, manifest.id, manifest.digests.length);
+      await bucket.remove(storedName({ kind: 'manifest', id: manifest.id }));
     }
     await sweep(bucket, objects);
-  }
-
-  /** The manifest first: what is left of a stream then is an orphan. */
-  async function remove(bucket: StreamsBucket, id: string, segments: number): Promise<void> {
-    await bucket.remove(storedName({ kind: 'manifest', id }));
-    for (let at = 0; at < segments; at++) await bucket.remove(storedName({ kind: 'segment', id, at }));
   }
 
   /** What a receipt tells of its target, in every sight of it. */
@@ -85,6 +83,8 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   ): Promise<void> {
     if (state === 'done') log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
     else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
+    // what was damaged in the store says nothing of the target: it is sent again
+    if (error?.details?.lost === true) return;
     for (const { name } of objects) {
       const of = parseStoredName(name);
       if (of?.kind !== 'sight' || of.target !== target || !isWithin(start.dataset, of.dataset)) continue;
