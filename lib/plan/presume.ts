@@ -1,5 +1,6 @@
 import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inventory.ts';
 import { leafOf, poolOf } from '../../schemas/names.ts';
+import type { Step } from '../../schemas/plan.ts';
 import type { StoredStart } from '../../schemas/stored.ts';
 
 /**
@@ -67,6 +68,20 @@ export function sightOf(target: Inventory, source: Inventory): Inventory {
     const snapshots = entry.snapshots.filter(({ guid }, at) => at >= newest || origins.has(guid));
     return { ...entry, snapshots, bookmarks: [] };
   });
+  return { ...target, datasets };
+}
+
+/** What is left there once it was cleared for these steps: what a rollback destroys is gone, and what is renamed is elsewhere. */
+export function cleared(target: Inventory, steps: readonly Pick<Step, 'before' | 'target'>[]): Inventory {
+  const gone = new Set<string>();
+  const renamed = new Set<string>();
+  for (const { before } of steps) {
+    if (before?.kind === 'rollback') for (const { guid } of before.destroys) gone.add(guid);
+    if (before?.kind === 'rename') renamed.add(before.from);
+  }
+  const datasets = target.datasets
+    .filter(({ name }) => !renamed.has(name))
+    .map((entry) => ({ ...entry, snapshots: entry.snapshots.filter(({ guid }) => !gone.has(guid)) }));
   return { ...target, datasets };
 }
 

@@ -1,4 +1,4 @@
-import { presumed, sightOf } from '../../lib/plan/presume.ts';
+import { cleared, presumed, sightOf } from '../../lib/plan/presume.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import type { Channel } from '../../schemas/transfer.ts';
@@ -16,7 +16,14 @@ export interface Routed {
 
 /** Nobody there; a connection of our own that is lost says nothing of anybody. */
 const isAbsent = (error: ZpsendError): boolean =>
-  (error.code === 'UNREACHABLE' && error.details?.connection !== 'lost') || error.code === 'TIMEOUT';
+  error.details?.connection !== 'lost' && (error.code === 'UNREACHABLE' || error.code === 'TIMEOUT');
+
+/** Where there is no store everything goes directly; where it does not answer, something may wait there, and nothing goes past it. */
+function unlessClosed(thrown: unknown): boolean {
+  const { code, message } = ZpsendError.from(thrown);
+  if (code === 'UNSUPPORTED' || code === 'NOT_ALLOWED') return false;
+  throw new ZpsendError('TIMEOUT', `what waits in the store cannot be looked at: ${message}`, { connection: 'lost' });
+}
 
 /**
  * Chooses the way of a job by its channel: `auto` is the direct one where the target answers and nothing waits for it in the
@@ -32,8 +39,7 @@ export async function route(
   const along = async (way: Way): Promise<Routed> => ({ way, planned: await way.plan() });
   if (channel === 'store') return along(storedWay(deps, request));
   if (channel === 'direct') return along(directWay(deps, request, signal));
-  // without a store everything goes directly
-  if (await isWaitedFor(deps.store, deps.host, request).catch(() => false)) return along(storedWay(deps, request));
+  if (await isWaitedFor(deps.store, deps.host, request).catch(unlessClosed)) return along(storedWay(deps, request));
   try {
     return await along(remembering(deps, request, directWay(deps, request, signal)));
   } catch (thrown) {
@@ -50,7 +56,7 @@ function remembering(deps: StoredWayDeps, request: SendRequest, way: Way): Way {
     const { bucket } = await deps.store.open();
     const order = { transfer: 'seen000', job: 'seen000', source: deps.host };
     const now = presumed(
-      sightOf(target, source),
+      cleared(sightOf(target, source), steps),
       steps.map((step) => startOf(order, step)),
     );
     await writeSight(bucket, placeOf(request), { version: 1, target: now });

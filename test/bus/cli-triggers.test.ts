@@ -39,7 +39,9 @@ test('zpsend watch tells of what is new, and goes on when the host was away', as
   onTestFinished(() => void watch.kill('SIGKILL'));
   // the first listing tells nothing, and comes in some time
   await expect
-    .poll(async () => (await world.source.processes()).filter(({ argv }) => argv[1] === 'list').length)
+    .poll(async () => (await world.source.processes()).filter(({ argv }) => argv[1] === 'list').length, {
+      timeout: 20_000,
+    })
     .toBeGreaterThan(2);
   await world.source.zfs('create', 'pool/b');
   await world.source.zfs('snapshot', '-r', 'pool@new');

@@ -357,3 +357,35 @@ test('zpsend fetch lists what waits, and writes a stream that zfs receives, comp
   expect(await list(dst)).toBe(await list(src));
   expect((await run('fetch', 'src', 'nosuch0000')).exitCode).toBe(1);
 });
+
+test('a pool that is not imported yet, or is full, or a lost stream before it, costs no stream that waits', async () => {
+  const world = await useWorld();
+  const { dst, src } = world;
+  await world.fleet.start('sender', src);
+  await snapshot(src, 20_000_000, '1', '2');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  await dst.zpool('destroy', 'pool');
+  await dst.zpool('create', 'other');
+  const early = await startReceiver(world);
+  await early.said('stays in the store');
+  await early.end();
+  expect((await stored(world)).filter((name) => name.endsWith('manifest'))).toHaveLength(2);
+  await dst.zpool('create', 'pool');
+  await dst.zfs('set', 'quota=1M', 'pool');
+  const full = await startReceiver(world);
+  await full.said('NO_SPACE');
+  await full.end();
+  expect((await stored(world)).filter((name) => name.endsWith('manifest'))).toHaveLength(2);
+  await dst.zfs('set', 'quota=none', 'pool');
+  // what is lost takes with it what builds on it, and the next job brings both
+  const [first] = (await stored(world)).filter((name) => name.endsWith('/000000'));
+  await world.bucket.remove(first ?? '');
+  const last = await startReceiver(world);
+  await last.said('starts from a stream that was lost');
+  await emptied(world);
+  await last.end();
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  await startReceiver(world);
+  await arrived(world);
+  await emptied(world);
+});

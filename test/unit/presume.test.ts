@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../lib/plan/plan.ts';
-import { presumed, sightOf, unseen } from '../../lib/plan/presume.ts';
+import { cleared, presumed, sightOf, unseen } from '../../lib/plan/presume.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import { type StoredStart, storedStartSchema } from '../../schemas/stored.ts';
 import { startOf } from '../../services/sender/start.ts';
@@ -44,7 +44,9 @@ describe('what a target is presumed to have', () => {
         const source = new PoolModel('src', 'pool', guids).run('create pool/a');
         const target = new PoolModel('dst', 'pool', guids);
         const count = run(source, ['snapshot pool/a@', ...before]);
-        if (wasSeen) for (const step of stepsOf(source, target.inventory())) target.receive(step, source);
+        if (wasSeen) {
+          for (const step of stepsOf(source, target.inventory())) target.receive(step, source, new Set(step.parents));
+        }
         const known = wasSeen ? sightOf(target.inventory(), source.inventory()) : unseen('dst', 'pool/b');
         run(source, after, count);
         const steps = stepsOf(source, known);
@@ -87,6 +89,32 @@ describe('what a target is presumed to have', () => {
       ['pool/x/b', 'on', '7:raw'],
     ]);
   });
+});
+
+test('what a rollback destroys, and what is renamed, a target has no more', () => {
+  const target = new PoolModel('dst', 'pool').run(
+    'create pool/b',
+    'snapshot pool/b@1',
+    'snapshot pool/b@2',
+    'create pool/c',
+  );
+  const seen = target.inventory();
+  const guid = target.find('pool/b@2')?.guid ?? '';
+  const back = {
+    kind: 'rollback' as const,
+    guid: '1',
+    to: { name: 'pool/b@1', guid: '1' },
+    destroys: [{ name: '2', guid }],
+  };
+  const aside = { kind: 'rename' as const, from: 'pool/c', to: 'pool/c_diverged_1', guid: '2' };
+  const { datasets } = cleared(seen, [
+    { target: 'pool/b', before: back },
+    { target: 'pool/c', before: aside },
+  ]);
+  expect(datasets.map(({ name, snapshots }) => [name, snapshots.map((one) => one.name)])).toEqual([
+    ['pool', []],
+    ['pool/b', ['1']],
+  ]);
 });
 
 test('a sight keeps what plans need: from the newest common snapshot on, and where clones come from', () => {

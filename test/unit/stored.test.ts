@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contradiction } from '../../lib/bus/store/catalog.ts';
 import { parseReceiptKey, parseStoredName, receiptKey, type StoredName, storedName } from '../../lib/bus/subjects.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { type Manifest, manifestSchema, type Receipt } from '../../schemas/stored.ts';
-import { isBehind, isThere, itemsFor } from '../../services/receiver/stored/queue.ts';
+import { isBehind, isLost, isThere, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';
 import { isOver, orphansIn } from '../../services/sender/stored/keeper.ts';
 import { datasetNames, hostNames } from './legal-names.ts';
 
@@ -120,6 +121,33 @@ describe('what waits for a host', () => {
   ])('is behind a blocked dataset or not: %s', (_, more, blocked, is) => {
     const [one] = itemsFor('dst', [manifestFor('stream1', ['dst', 'pool/a', more])], []);
     expect(one && isBehind(one.start, blocked)).toBe(is);
+  });
+
+  test.each<[ErrorBody['code'], object, boolean, boolean]>([
+    ['LOCKED', {}, true, false],
+    ['NO_SPACE', {}, true, false],
+    ['KEY_REQUIRED', {}, true, false],
+    ['ABORTED', {}, true, false],
+    ['STREAM_BROKEN', {}, true, false],
+    ['STREAM_BROKEN', { lost: true }, false, true],
+    ['DIVERGED', {}, false, false],
+    ['MODIFIED', {}, false, false],
+    ['EXISTS', {}, false, false],
+  ])('that failed with %s %j: may it pass, and is the stream lost?', (code, details, passes, lost) => {
+    const error = new ZpsendError(code, 'x', { ...details }).toBody();
+    expect([mayPass(error), isLost(error)]).toEqual([passes, lost]);
+  });
+
+  test('is lost with what it starts from', () => {
+    const lost = {
+      state: 'failed' as const,
+      bytes: 0,
+      error: new ZpsendError('STREAM_BROKEN', 'x', { lost: true }).toBody(),
+    };
+    const own = { target: 'one', id: 'stream1', place: 0, receipt: lost };
+    expect([...lostBefore('one', waiting, [own])]).toEqual(['1']);
+    expect([...lostBefore('two', waiting, [own])]).toEqual([]);
+    expect([...lostBefore('one', waiting, [receipt('one', 'stream1', 'failed')])]).toEqual([]);
   });
 
   test('has arrived by another way where its own snapshot is there, and not where a dataset is in its way', () => {

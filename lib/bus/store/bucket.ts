@@ -138,10 +138,19 @@ function bucketOf(source: string, store: ObjectStore, jsm: JetStreamManager): St
       }),
     get: (name, most) =>
       attempt(`reading ${name} from`, async () => {
-        const found = await inTime(store.get(name), name);
+        const info = await inTime(store.info(name), name);
+        if (!info || info.deleted) return undefined;
+        // the library follows a link wherever it leads, round in a circle too
+        if (info.options?.link || !(info.size <= most) || typeof info.digest !== 'string') {
+          throw new ZpsendError('STREAM_BROKEN', `${name} is no object of zpsend's, or has more than ${most} bytes`);
+        }
+        const getting = store.get(name).then((result) => {
+          // what it fails with comes by the stream too
+          result?.error.catch(() => {});
+          return result;
+        });
+        const found = await inTime(getting, name);
         if (!found) return undefined;
-        // what it fails with comes by the stream too
-        found.error.catch(() => {});
         const object = asStored(found.info);
         if (object.bytes > most) {
           found.data.cancel().catch(() => {});
@@ -157,10 +166,12 @@ function bucketOf(source: string, store: ObjectStore, jsm: JetStreamManager): St
       }),
     remove: (name) =>
       attempt(`removing ${name} from`, async () => {
-        await inTime(store.delete(name), name);
-        // what is left says that it was deleted, and would do so for ever
-        const filter = `$O.${bucket}.M.${Buffer.from(name).toString('base64url')}`;
-        await jsm.streams.purge(stream, { filter: padded(filter) });
+        const info = await inTime(store.info(name), name);
+        if (!info) return;
+        // the library would put a mark in its place, for which a full bucket has no room
+        const meta = `$O.${bucket}.M.${Buffer.from(name).toString('base64url')}`;
+        await jsm.streams.purge(stream, { filter: padded(meta) });
+        await jsm.streams.purge(stream, { filter: `$O.${bucket}.C.${info.nuid}` });
       }),
     async mark() {
       try {

@@ -36,6 +36,7 @@ export function openStoredStream(
   const outcome = Promise.withResolvers<ErrorBody | undefined>();
   const attached = Promise.withResolvers<Writable | undefined>();
   const stop = new AbortController();
+  let isDeaf = false;
   let sink: Writable | undefined;
   let received = 0;
   let consumed = 0;
@@ -54,8 +55,8 @@ export function openStoredStream(
     return got.bytes;
   }
 
-  /** Undefined when nothing more is to be written. */
   async function write(bytes: Buffer): Promise<void> {
+    if (isDeaf) return;
     const to = await attached.promise;
     for (let at = 0; at < bytes.length && !stop.signal.aborted; ) {
       const piece = bytes.subarray(at, at + (await roomFor(Math.min(pieceBytes, bytes.length - at))));
@@ -63,8 +64,11 @@ export function openStoredStream(
         if (!to || to.destroyed) resolve(false);
         else to.write(piece, (error) => resolve(!error));
       });
-      // what breaks its input, `zfs receive` tells by its exit
-      if (!taken) return stop.abort();
+      // it may have all it needs: how it went, `zfs receive` tells by its exit
+      if (!taken) {
+        isDeaf = true;
+        return;
+      }
       at += piece.length;
       consumed += piece.length;
       heard += 1;

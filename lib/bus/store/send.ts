@@ -67,9 +67,24 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
   /** What was stored of a stream that will never be whole; what cannot be removed now, the keeper of the bucket removes later. */
   async function clear(): Promise<void> {
     while (putting > 0) await sleep(50);
+    // it may have been stored, whatever was heard of that; as long as it is there its segments stay
+    if (ended && !(await removed(storedName({ kind: 'manifest', id })))) return;
     for (let at = 0; at < segments; at++) {
       await bucket.remove(storedName({ kind: 'segment', id, at })).catch(() => {});
     }
+  }
+
+  const removed = (name: string): Promise<boolean> =>
+    bucket.remove(name).then(
+      () => true,
+      () => false,
+    );
+
+  /** Another instance that took this one for dead may have removed them. @throws ZpsendError STREAM_BROKEN */
+  async function checkSegments(): Promise<void> {
+    const there = new Map((await bucket.list()).map(({ name, digest }) => [name, digest]));
+    const isThere = digests.every((digest, at) => there.get(storedName({ kind: 'segment', id, at })) === digest);
+    if (!isThere) throw new ZpsendError('STREAM_BROKEN', 'segments of it were removed while it was being stored');
   }
 
   const patiently = <T>(work: () => Promise<T>): Promise<T> =>
@@ -105,7 +120,10 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     const manifest: Manifest = { version: 1, id, source: bucket.source, bytes: sent, segment, digests, targets };
     const name = storedName({ kind: 'manifest', id });
     const guid = targets[0]?.start.to.guid ?? '';
-    patiently(() => bucket.put(name, Buffer.from(JSON.stringify(manifest)), titleOf(targets)))
+    patiently(async () => {
+      await checkSegments();
+      await bucket.put(name, Buffer.from(JSON.stringify(manifest)), titleOf(targets));
+    })
       .then(() => settle({ type: 'done', guid, bytes: sent }))
       .catch((thrown) => settle({ type: 'failed', error: ZpsendError.from(thrown).toBody() }))
       .finally(() => {

@@ -40,6 +40,19 @@ async function checkPartial({ zfs, host }: FetchDeps, { start }: StoredItem): Pr
   );
 }
 
+/**
+ * Where the target does not have what the stream starts from, that one was lost on its way, having expired say: the stream is of no
+ * use, and the target has not gone its own way.
+ */
+async function whyNot({ zfs }: FetchDeps, { start }: StoredItem, error: ZpsendError): Promise<ZpsendError> {
+  if (error.code !== 'DIVERGED' && error.code !== 'BASE_MISSING') return error;
+  const { from, dataset } = start;
+  const listed = await zfs.list({ dataset }).catch(() => undefined);
+  const has = listed?.[0]?.snapshots.some(({ guid }) => guid === from?.guid);
+  if (from === undefined || has !== false) return error;
+  return new ZpsendError(error.code, error.message, { ...error.details, lost: true });
+}
+
 /** Receives one stored stream. */
 export function fetchStored(deps: FetchDeps, bucket: StreamsBucket, item: StoredItem): Fetching {
   let stream: StoredStream | undefined;
@@ -55,7 +68,7 @@ export function fetchStored(deps: FetchDeps, bucket: StreamsBucket, item: Stored
     await receive.ready;
     const error = await stream?.outcome;
     await receive.over;
-    if (error) throw ZpsendError.fromBody(error);
+    if (error) throw await whyNot(deps, item, ZpsendError.fromBody(error));
   }
 
   return {

@@ -1,5 +1,5 @@
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
-import type { ErrorBody } from '../../../schemas/errors.ts';
+import type { Code, ErrorBody } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { Manifest, StoredStart } from '../../../schemas/stored.ts';
 
@@ -37,6 +37,34 @@ export function itemsFor(
 export const isBehind = ({ dataset, origin }: StoredStart, blocked: readonly string[]): boolean =>
   blocked.some((name) => isWithin(dataset, name) || (origin !== undefined && isWithin(datasetOf(origin), name)));
 
+/**
+ * What may pass at the target while a stream waits: a pool that is full, or not imported yet, a key that is not loaded, somebody who
+ * aborted it. Whatever is said of a place whose pool is not there may pass too.
+ */
+const passing: ReadonlySet<Code> = new Set(['NO_SPACE', 'KEY_REQUIRED', 'INTERNAL', 'ABORTED']);
+
+/** Is it to be tried again, for as long as it waits? */
+export const mayPass = ({ code, retryable, details }: ErrorBody): boolean =>
+  details?.lost !== true && (retryable || passing.has(code));
+
+/** The stream itself is gone or damaged, or what it starts from never came: its target has nothing to do with that. */
+export const isLost = ({ details }: ErrorBody): boolean => details?.lost === true;
+
 /** The snapshot came by another way in the meantime, and the step is done. */
 export const isThere = ({ code, details }: ErrorBody): boolean =>
   code === 'EXISTS' && typeof details?.snapshot === 'string';
+
+/** The guids that a host's streams were to bring that are lost: what starts from them is lost too. */
+export const lostBefore = (
+  host: string,
+  waiting: readonly Manifest[],
+  receipts: readonly Pick<PlacedReceipt, 'target' | 'id' | 'place' | 'receipt'>[],
+): Set<string> =>
+  new Set(
+    waiting.flatMap(({ id, targets }) =>
+      targets.flatMap((target, at) => {
+        const own = receipts.find((one) => one.target === host && one.id === id && one.place === at)?.receipt;
+        return target.host === host && own?.error && isLost(own.error) ? [target.start.to.guid] : [];
+      }),
+    ),
+  );

@@ -7,10 +7,11 @@ import { openReceipts } from '../../../lib/bus/store/receipts.ts';
 import { sourcesOf } from '../../../lib/bus/store/sources.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import { poolOf } from '../../../schemas/names.ts';
 import type { Receipt } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import { type FetchDeps, fetchStored } from './fetch.ts';
-import { isBehind, isThere, itemsFor, type StoredItem } from './queue.ts';
+import { isBehind, isLost, isThere, itemsFor, lostBefore, mayPass, type StoredItem } from './queue.ts';
 
 export interface StoredDeps extends FetchDeps {
   readonly bus: Bus;
@@ -22,6 +23,8 @@ export interface StoredDeps extends FetchDeps {
 /** How often it is looked for new streams, and after a failure that may pass, in milliseconds. */
 const everyMs = 1000;
 const afterFailureMs = 5000;
+/** The same where it takes a person, or a pool that has yet to be imported: a try may cost as much as the whole stream. */
+const afterRefusalMs = 60_000;
 /** Every so many looks the hosts that keep streams are asked for anew, where any may. */
 const sourcesEvery = 30;
 /** How often a running receipt is renewed, in milliseconds. */
@@ -34,6 +37,8 @@ interface Source {
   readonly bucket: StreamsBucket;
   readonly catalog: CatalogReader;
   busy: boolean;
+  /** How long it is left alone after a visit that did not bring everything, in milliseconds. */
+  pause: number;
   /** Not before this moment, monotonic milliseconds. */
   after: number;
 }
@@ -64,7 +69,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     for (const source of [...named, ...seen]) {
       if (sources.has(source)) continue;
       const bucket = await openStreams(connected, source);
-      sources.set(source, { bucket, catalog: readCatalog(bucket, once), busy: false, after: 0 });
+      sources.set(source, { bucket, catalog: readCatalog(bucket, once), busy: false, pause: afterFailureMs, after: 0 });
     }
   }
 
@@ -75,21 +80,26 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     if (!waiting.some(({ targets }) => targets.some((target) => target.host === host))) return;
     const there = await receipts.read(from, host);
     const blocked: string[] = [];
+    /** What streams lead to that are lost. */
+    const missing = lostBefore(host, waiting, there);
     for (const item of itemsFor(host, waiting, there)) {
       if (stop.signal.aborted) return;
       if (isBehind(item.start, blocked)) continue;
-      const receipt = await receive(source, item);
+      const base = item.start.from?.guid;
+      const receipt = base !== undefined && missing.has(base) ? behind(item, missing) : await receive(source, item);
+      if (receipt?.error && isLost(receipt.error)) missing.add(item.start.to.guid);
       if (receipt) await receipts.write(host, from, item.manifest.id, item.place, receipt);
       else blocked.push(item.start.dataset);
     }
-    if (blocked.length > 0) source.after = performance.now() + afterFailureMs;
+    if (blocked.length > 0) source.after = performance.now() + source.pause;
     const ids = new Set(waiting.map(({ id }) => id));
     for (const { id, place } of there) if (!ids.has(id)) await receipts.remove(host, from, id, place);
   }
 
   /** Undefined when it is to be tried again. */
-  async function receive({ bucket }: Source, item: StoredItem): Promise<Receipt | undefined> {
+  async function receive(source: Source, item: StoredItem): Promise<Receipt | undefined> {
     const { manifest, place, start } = item;
+    const { bucket } = source;
     log.info(`${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`);
     const fetching = fetchStored(deps, bucket, item);
     const progress = setInterval(() => {
@@ -105,13 +115,28 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
       clearInterval(progress);
     }
     if (!error || isThere(error)) return { state: 'done', bytes: manifest.bytes };
-    const isLost = error.details?.lost === true;
-    if (error.retryable && !isLost) {
+    if (mayPass(error) || (!isLost(error) && !(await hasPool(start.dataset)))) {
+      source.pause = error.retryable ? afterFailureMs : afterRefusalMs;
       log.info(`${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again`);
       return undefined;
     }
     log.error(`${start.to.name} from the store of ${bucket.source} failed: ${error.code}: ${error.message}`);
     return { state: 'failed', bytes: fetching.consumed, error };
+  }
+
+  /** Before a pool is imported nothing is there that will be. */
+  const hasPool = async (dataset: string): Promise<boolean> =>
+    (await deps.zfs.look([poolOf(dataset)]).catch(() => [])).length > 0;
+
+  /** What was lost was its base; unless that has come another way, which the next job then finds. */
+  function behind({ start }: StoredItem, missing: ReadonlySet<string>): Receipt {
+    const message = `${start.to.name} starts from a stream that was lost in the store; the next job sends both again`;
+    log.error(`${message} (${missing.size} are lost)`);
+    return {
+      state: 'failed',
+      bytes: 0,
+      error: { code: 'STREAM_BROKEN', message, retryable: true, details: { lost: true } },
+    };
   }
 
   function begin(source: Source): void {

@@ -59,18 +59,34 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const { waiting, objects } = await catalog.read();
     const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
     for (const manifest of waiting) {
-      if (stop.signal.aborted || !isOver(manifest, receipts)) continue;
-      // the segments first, which makes room, and the manifest last: until then a killed sender finds all of this again
-      for (let at = 0; at < manifest.digests.length; at++) {
-        await bucket.remove(storedName({ kind: 'segment', id: manifest.id, at }));
-      }
-      for (const [place, { host: target, start }] of manifest.targets.entries()) {
-        const receipt = receipts.find((one) => one.target === target && one.id === manifest.id && one.place === place);
-        if (receipt) await learn(bucket, objects, target, start, receipt.receipt);
-      }
-      await bucket.remove(storedName({ kind: 'manifest', id: manifest.id }));
+      if (stop.signal.aborted) return;
+      if (isOver(manifest, receipts)) await finish(bucket, objects, manifest, receipts).catch(failed);
     }
     await sweep(bucket, objects);
+  }
+
+  /** One that cannot be finished now keeps no other. */
+  function failed(thrown: unknown): void {
+    const { message } = ZpsendError.from(thrown);
+    if (message !== said) log.debug(`the store cannot be looked after: ${message}`);
+    said = message;
+  }
+
+  async function finish(
+    bucket: StreamsBucket,
+    objects: readonly StoredObject[],
+    manifest: Manifest,
+    receipts: readonly PlacedReceipt[],
+  ): Promise<void> {
+    // the segments first, which makes room, and the manifest last: until then a killed sender finds all of this again
+    for (let at = 0; at < manifest.digests.length; at++) {
+      await bucket.remove(storedName({ kind: 'segment', id: manifest.id, at }));
+    }
+    for (const [place, { host: target, start }] of manifest.targets.entries()) {
+      const receipt = receipts.find((one) => one.target === target && one.id === manifest.id && one.place === place);
+      if (receipt) await learn(bucket, objects, target, start, receipt.receipt);
+    }
+    await bucket.remove(storedName({ kind: 'manifest', id: manifest.id }));
   }
 
   /** What a receipt tells of its target, in every sight of it. */
@@ -121,11 +137,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
 
   async function keep(): Promise<void> {
     while (!stop.signal.aborted) {
-      await look().catch((thrown) => {
-        const { message } = ZpsendError.from(thrown);
-        if (message !== said) log.debug(`the store cannot be looked after: ${message}`);
-        said = message;
-      });
+      await look().catch(failed);
       await sleep(everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
     }
   }

@@ -61,15 +61,15 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
 
   async function plan(): Promise<Planned> {
     const { bucket, catalog } = await store.open();
-    const [datasets, sight, { waiting }, receipts] = await Promise.all([
-      zfs.list({ dataset: datasetOf(request.dataset), recursive: request.package !== undefined }),
-      readSight(bucket, place),
-      catalog.read(),
-      store.receipts.read(host),
-    ]);
+    const datasets = await zfs.list({ dataset: datasetOf(request.dataset), recursive: request.package !== undefined });
+    // in this order, against that in which the keeper writes: what has gone from one is in the next
+    const { waiting } = await catalog.read();
+    const receipts = await store.receipts.read(host);
+    const sight = await readSight(bucket, place);
     const source: Inventory = { host, datasets };
     if (sight?.refused) throw refusedThere(place, sight.refused);
     if (!sight) checkUnseen(place, source);
+    if (sight) checkPartial(place, sight.target);
     isNew = !sight;
     const known = sight?.target ?? unseen(place.host, place.root);
     const starts = startsFor(place, waiting, receipts).map(({ start }) => start);
@@ -80,11 +80,17 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
   return {
     channel: 'store',
     plan,
-    ask: async (transfer, step) => {
-      const { bucket } = await store.open();
-      if (isNew) await writeSight(bucket, place, { version: 1, target: unseen(place.host, place.root) });
-      isNew = false;
-      return askStore({ bucket, log, patienceMs }, transfer, step);
+    async ask(transfer, step) {
+      try {
+        const { bucket } = await store.open();
+        if (isNew) await writeSight(bucket, place, { version: 1, target: unseen(place.host, place.root) });
+        isNew = false;
+        return await askStore({ bucket, log, patienceMs }, transfer, step);
+      } catch (thrown) {
+        // nobody shall wait for it
+        step.seat?.decline();
+        throw thrown;
+      }
     },
     cursors: deps.bookmarks ? storedCursors(zfs, log, place.host) : noCursors,
     arrived: async () => {},
@@ -101,13 +107,26 @@ const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
 
 /** Has it been sent to before? Then it has something, and without a listing nobody knows of it. */
 function checkUnseen({ host, root }: Place, source: Inventory): void {
-  const [first] = source.datasets;
-  const was = first && cursorsOf({ host, dataset: root }, first.bookmarks).length > 0;
+  const top = source.datasets[0]?.name ?? '';
+  const was = source.datasets.some(
+    ({ name, bookmarks }) => cursorsOf({ host, dataset: `${root}${name.slice(top.length)}` }, bookmarks).length > 0,
+  );
   if (!was) return;
   throw new ZpsendError(
     'UNREACHABLE',
     `${host} does not answer, and what it has of ${root} is not remembered: send once with channel auto when it does, ` +
       `and from then on it is`,
     { host, dataset: root },
+  );
+}
+
+/** What was begun directly goes on directly: a stored stream would have to drop it and begin anew. */
+function checkPartial({ host, root }: Place, seen: Inventory): void {
+  const begun = seen.datasets.find(({ name, resumeToken }) => resumeToken !== undefined && isWithin(name, root));
+  if (!begun) return;
+  throw new ZpsendError(
+    'UNREACHABLE',
+    `${host} does not answer, and holds partial state of ${begun.name}, which goes on directly once it does`,
+    { host, dataset: begun.name },
   );
 }
