@@ -11,6 +11,8 @@ export type EventWhat = 'started' | 'progress' | 'done' | 'failed';
 
 export const locksBucket = 'zfs-locks';
 export const statusBucket = 'zfs-status';
+/** For people: `nats kv info`. */
+export const statusDescription = 'zpsend: what each replication looks like';
 /** The object store in which a source keeps streams for those who fetch them later. */
 export const streamsBucket = (source: string): string => `zfs-streams-${source}`;
 export const policiesBucket = 'zfs-policies';

@@ -32,8 +32,7 @@ function open(): StatusWriter {
       return answer.promise;
     },
   };
-  // biome-ignore lint/suspicious/noExplicitAny: of pino's many signatures only that of one text is used
-  return openStatusWriter(store, log as any);
+  return openStatusWriter(store, log);
 }
 
 test('an entry is written at once, and then at most once a second with the newest that there is', async () => {

@@ -1,8 +1,8 @@
 import { type JetStreamManager, jetstreamManager, type NextMsgRequest, type StoredMsg } from '@nats-io/jetstream';
-import pLimit from 'p-limit';
 import { type StatusEntry, statusEntrySchema } from '../../../schemas/status.ts';
 import type { Bus } from '../connect.ts';
 import { bucketError, isGone } from '../kv-bucket.ts';
+import { lastMessages } from '../last-messages.ts';
 import {
   keySubject,
   parseKeySubject,
@@ -31,15 +31,7 @@ export interface StatusNews {
   readonly isWhole: boolean;
 }
 
-/** Entries asked for at once. */
-const atOnce = 32;
-
 const stream = `KV_${statusBucket}`;
-
-/*
- * The bucket is read by requests to its leader alone (STREAM.INFO and STREAM.MSG.GET). A watch needs a consumer, and who may make
- * one can have the server deliver what he has stored himself on any host's subject.
- */
 
 interface Reader {
   readonly manager: JetStreamManager;
@@ -87,10 +79,8 @@ type Told = readonly [StatusNews, Place];
 const clockOf = (ts: string | undefined): number => (ts === undefined ? Date.now() : Date.parse(ts));
 
 async function whole({ manager, filter }: Reader): Promise<Told> {
-  const { state, ts, created } = await manager.streams.info(stream, { subjects_filter: filter });
-  const messages = await pLimit(atOnce).map(Object.keys(state.subjects ?? {}), (subject) =>
-    manager.streams.getMessage(stream, { last_by_subj: subject }),
-  );
+  const { info, messages } = await lastMessages(manager, stream, filter);
+  const { state, ts, created } = info;
   return [
     { ...sorted(messages), now: clockOf(ts), isWhole: true },
     { created, last: state.last_seq },

@@ -2,7 +2,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Bus } from '../connect.ts';
 import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
-import { type StatusPlace, statusBucket, statusKey } from '../subjects.ts';
+import { type StatusPlace, statusBucket, statusDescription, statusKey } from '../subjects.ts';
 
 /** Where a sender writes what its replication looks like: KV bucket `zfs-status`. */
 export interface StatusStore {
@@ -13,8 +13,6 @@ export interface StatusStore {
   put(key: string, entry: StatusEntry): Promise<void>;
 }
 
-const description = 'zpsend: what each replication looks like';
-
 export function openStatusStore(bus: Bus): StatusStore {
   let making: Promise<boolean> | undefined;
   /** The server has refused to make it: whoever set it up makes buckets too. */
@@ -24,7 +22,7 @@ export function openStatusStore(bus: Bus): StatusStore {
     const kv = await openBucket(bus, statusBucket);
     if ((await stateOf(kv)) || refused) return false;
     try {
-      await makeBucket(bus, statusBucket, { description });
+      await makeBucket(bus, statusBucket, { description: statusDescription });
       return true;
     } catch (error) {
       refused = true;

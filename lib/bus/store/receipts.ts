@@ -1,9 +1,17 @@
 import { JetStreamApiError, jetstreamManager, type StoredMsg } from '@nats-io/jetstream';
-import pLimit from 'p-limit';
 import { type Receipt, receiptSchema } from '../../../schemas/stored.ts';
 import type { Bus } from '../connect.ts';
 import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
-import { keySubject, parseKeySubject, parseReceiptKey, receiptKey, receiptKeys, statusBucket } from '../subjects.ts';
+import { lastMessages } from '../last-messages.ts';
+import {
+  keySubject,
+  parseKeySubject,
+  parseReceiptKey,
+  receiptKey,
+  receiptKeys,
+  statusBucket,
+  statusDescription,
+} from '../subjects.ts';
 
 /** A receipt, and what it is of. */
 export interface PlacedReceipt {
@@ -23,11 +31,7 @@ export interface Receipts {
   read(source: string, target?: string): Promise<PlacedReceipt[]>;
 }
 
-/** Receipts asked for at once. */
-const atOnce = 32;
-
 const stream = `KV_${statusBucket}`;
-const description = 'zpsend: what each replication looks like';
 
 function placed(message: StoredMsg | null): PlacedReceipt | undefined {
   const of = message && parseReceiptKey(parseKeySubject(statusBucket, message.subject) ?? '');
@@ -49,19 +53,15 @@ export function openReceipts(bus: Bus): Receipts {
     } catch (error) {
       // the bucket itself has refused it: it is full, say
       if (error instanceof JetStreamApiError || (await stateOf(await open()))) throw error;
-      await makeBucket(bus, statusBucket, { description });
+      await makeBucket(bus, statusBucket, { description: statusDescription });
       await (await open()).put(key, JSON.stringify(receipt));
     }
   }
 
-  // by requests alone, as all of this bucket is read (status/read.ts)
   async function read(source: string, target: string): Promise<PlacedReceipt[]> {
     const manager = await jetstreamManager(bus.nc, { timeout: 4000, checkAPI: false });
     const filter = keySubject(statusBucket, receiptKeys(target, source));
-    const { state } = await manager.streams.info(stream, { subjects_filter: filter });
-    const messages = await pLimit(atOnce).map(Object.keys(state.subjects ?? {}), (subject) =>
-      manager.streams.getMessage(stream, { last_by_subj: subject }),
-    );
+    const { messages } = await lastMessages(manager, stream, filter);
     return messages.flatMap((message) => placed(message) ?? []);
   }
 

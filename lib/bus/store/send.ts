@@ -22,7 +22,7 @@ export interface StoreSenderOptions {
   readonly ahead?: number;
 }
 
-export const defaultSegment = 16 * 1024 * 1024;
+const defaultSegment = 16 * 1024 * 1024;
 /** One is filled while the others are on their way: four at once are twice as fast as one (measured). */
 const defaultAhead = 5;
 
