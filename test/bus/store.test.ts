@@ -389,3 +389,39 @@ test('a pool that is not imported yet, or is full, or a lost stream before it, c
   await arrived(world);
   await emptied(world);
 });
+
+test('a stored seed that has expired takes along what builds on it; where the target has lost the seed itself, nothing more is stored', async () => {
+  const world = await useWorld();
+  const { dst, src } = world;
+  const sender = await world.fleet.start('sender', src);
+  await src.zfs('create', 'pool/a/x');
+  await src.zfs('snapshot', '-r', 'pool/a@1');
+  const tree = { package: 'replication' };
+  expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  await src.zfs('snapshot', '-r', 'pool/a@2');
+  expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  // the root's alone
+  const [seed] = await stored(world);
+  for (const name of await stored(world))
+    if (name.split('/')[0] === seed?.split('/')[0]) await world.bucket.remove(name);
+  const first = await startReceiver(world);
+  await sender.said('has refused pool/a@2 from the store');
+  await emptied(world);
+  expect(await list(dst)).toBe('');
+  await first.end();
+  expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 4 });
+  const second = await startReceiver(world);
+  await arrived(world);
+  await emptied(world);
+  await second.end();
+  await dst.zfs('destroy', '-r', 'pool/a');
+  await src.zfs('snapshot', '-r', 'pool/a@3');
+  expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  await startReceiver(world).then(async (third) => {
+    await sender.said('has refused pool/a@3 from the store');
+    await emptied(world);
+    await third.end();
+  });
+  const refused = await send(world, tree);
+  expect(refused.error?.message).toContain('Nothing more is stored');
+});

@@ -29,7 +29,10 @@ function run(model: PoolModel, lines: readonly string[], from = 0): number {
 
 const stepsOf = (source: PoolModel, target: ReturnType<PoolModel['inventory']>): Step[] => {
   const result = plan(request, source.inventory(), target);
-  return result.ok ? result.steps : [];
+  if (result.ok) return result.steps;
+  // trees that cannot be sent there are; listings that no plan can be made from there must not be
+  expect(result.error.code).not.toBe('BAD_REQUEST');
+  return [];
 };
 
 const newestOf = (inventory: ReturnType<PoolModel['inventory']>): Map<string, string | undefined> =>

@@ -1,7 +1,8 @@
 import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { openStoredStream, type StoredStream } from '../../../lib/bus/store/receive.ts';
-import { ZpsendError } from '../../../schemas/errors.ts';
-import { datasetOf } from '../../../schemas/names.ts';
+import { type Code, ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf, poolOf } from '../../../schemas/names.ts';
+import type { StoredStart } from '../../../schemas/stored.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { Receiver } from '../endpoints.ts';
 import type { Receive, ReceiveDeps } from '../receive.ts';
@@ -40,16 +41,31 @@ async function checkPartial({ zfs, host }: FetchDeps, { start }: StoredItem): Pr
   );
 }
 
-/**
- * Where the target does not have what the stream starts from, that one was lost on its way, having expired say: the stream is of no
- * use, and the target has not gone its own way.
- */
-async function whyNot({ zfs }: FetchDeps, { start }: StoredItem, error: ZpsendError): Promise<ZpsendError> {
-  if (error.code !== 'DIVERGED' && error.code !== 'BASE_MISSING') return error;
-  const { from, dataset } = start;
-  const listed = await zfs.list({ dataset }).catch(() => undefined);
-  const has = listed?.[0]?.snapshots.some(({ guid }) => guid === from?.guid);
-  if (from === undefined || has !== false) return error;
+/** What a stream is refused with that builds on what is not there. */
+const wanting: ReadonlySet<Code> = new Set(['DIVERGED', 'BASE_MISSING', 'ORIGIN_MISSING', 'NO_SUCH_DATASET']);
+
+/** Is what the stream builds on missing, in a pool that is there? */
+async function lacksBase(
+  { zfs }: FetchDeps,
+  { from, origin, dataset }: StoredStart,
+  error: ZpsendError,
+): Promise<boolean> {
+  // the parent that another stream of its package was to bring
+  if (!from) return error.details?.unplanned === true;
+  if (error.code === 'NO_SUCH_DATASET') return false;
+  const base = origin === undefined ? dataset : datasetOf(origin);
+  const names = [poolOf(base), base];
+  const [pool, ...there] = await zfs.look([...new Set(names)]);
+  if (!pool) return false;
+  if (!there.length && base !== pool.name) return true;
+  const [listed] = await zfs.list({ dataset: base });
+  return listed?.snapshots.every(({ guid }) => guid !== from.guid) === true;
+}
+
+/** Where that was lost on its way, having expired say, the stream is of no use, and the target has not gone its own way. */
+async function whyNot(deps: FetchDeps, { start }: StoredItem, thrown: unknown): Promise<ZpsendError> {
+  const error = ZpsendError.from(thrown);
+  if (!wanting.has(error.code) || !(await lacksBase(deps, start, error).catch(() => false))) return error;
   return new ZpsendError(error.code, error.message, { ...error.details, lost: true });
 }
 
@@ -57,18 +73,26 @@ async function whyNot({ zfs }: FetchDeps, { start }: StoredItem, error: ZpsendEr
 export function fetchStored(deps: FetchDeps, bucket: StreamsBucket, item: StoredItem): Fetching {
   let stream: StoredStream | undefined;
 
-  async function run(): Promise<void> {
-    await checkPartial(deps, item);
+  async function receive(): Promise<void> {
     const start: ReceiveStart = { ...item.start, partial: 'discard' };
-    const receive: Receive = deps.admit(start, (handlers) => {
+    const running: Receive = deps.admit(start, (handlers) => {
       const { silenceMs: patienceMs, pace } = deps;
       stream = openStoredStream(bucket, item.manifest, { ...handlers, patienceMs, pace });
       return stream;
     });
-    await receive.ready;
+    await running.ready;
     const error = await stream?.outcome;
-    await receive.over;
-    if (error) throw await whyNot(deps, item, ZpsendError.fromBody(error));
+    await running.over;
+    if (error) throw ZpsendError.fromBody(error);
+  }
+
+  async function run(): Promise<void> {
+    await checkPartial(deps, item);
+    try {
+      await receive();
+    } catch (thrown) {
+      throw await whyNot(deps, item, thrown);
+    }
   }
 
   return {

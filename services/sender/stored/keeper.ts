@@ -8,7 +8,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { Manifest } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
-import { readSight, writeSight } from './sights.ts';
+import { hadBase, readSight, writeSight } from './sights.ts';
 import type { OwnStore } from './store.ts';
 
 export interface KeeperDeps {
@@ -99,14 +99,16 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   ): Promise<void> {
     if (state === 'done') log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
     else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
+    const isLost = error?.details?.lost === true;
     // what was damaged in the store says nothing of the target: it is sent again
-    if (error?.details?.lost === true) return;
+    if (isLost && error.code === 'STREAM_BROKEN') return;
     for (const { name } of objects) {
       const of = parseStoredName(name);
       if (of?.kind !== 'sight' || of.target !== target || !isWithin(start.dataset, of.dataset)) continue;
       const place = { host: target, root: of.dataset };
       const sight = await readSight(bucket, place);
-      if (!sight) continue;
+      // what it never had was lost on its way; what it had, it has lost itself
+      if (!sight || (isLost && !hadBase(sight, start))) continue;
       const now =
         state === 'done'
           ? { ...sight, target: presumed(sight.target, [start]) }

@@ -1,6 +1,7 @@
 import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
-import { type Sight, sightSchema } from '../../../schemas/stored.ts';
+import { datasetOf, parentOf } from '../../../schemas/names.ts';
+import { type Sight, type StoredStart, sightSchema } from '../../../schemas/stored.ts';
 
 /** Where a request goes: a dataset, or the root of a package, on a host. */
 export interface Place {
@@ -27,3 +28,10 @@ export async function writeSight(bucket: StreamsBucket, place: Place, sight: Sig
   const text = JSON.stringify(sight);
   await bucket.put(nameOf(place), Buffer.from(text), `what ${place.root} on ${place.host} had when it was seen last`);
 }
+
+/** Had the place, as far as is remembered, what a stream builds on? */
+export const hadBase = ({ target }: Sight, { from, origin, dataset }: StoredStart): boolean => {
+  const base = origin === undefined ? (from ? dataset : parentOf(dataset)) : datasetOf(origin);
+  const there = target.datasets.find(({ name }) => name === base);
+  return there !== undefined && (!from || there.snapshots.some(({ guid }) => guid === from.guid));
+};
