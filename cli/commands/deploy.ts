@@ -8,6 +8,7 @@ interface Options extends JsonOption {
   nkey?: string;
   sender?: true;
   receiver?: true;
+  from?: string[];
 }
 
 export function addDeploy(program: Command, cli: Cli): void {
@@ -22,6 +23,10 @@ export function addDeploy(program: Command, cli: Cli): void {
     .option('--nkey <public key>', 'its public user nkey (nk -gen user -pubout)')
     .option('--sender', 'it only sends; without this and --receiver it does both')
     .option('--receiver', 'it only receives')
+    .option(
+      '--from <host...>',
+      'it fetches what these keep in their stores while it is away; it may read all that is in them',
+    )
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((host: string, options: Options) => permissions(cli, host, options)));
@@ -32,7 +37,8 @@ Goes into "authorization { users: [ ... ] }", or into the users of an account. T
 ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>. It makes no bucket; make those of locks and status once:
   nats kv add zfs-locks --ttl 30s --history 1 --replicas 3
   nats kv add zfs-status --history 1 --replicas 3
-and for policies the bucket zfs-policies and the stream ZFS_EVENTS (deploy/README.md).
+and for policies the bucket zfs-policies and the stream ZFS_EVENTS, for targets that may be away the store of each source
+(deploy/README.md).
 
 Example:
   zpsend deploy permissions smos-00 --nkey UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4`;
@@ -45,7 +51,13 @@ async function permissions({ io }: Cli, named: string, options: Options): Promis
     throw usage(`--nkey ${nkey}: the public key of a user, 56 characters that begin with U`);
   }
   const isBoth = !options.sender && !options.receiver;
-  const roles = { sender: isBoth || options.sender === true, receiver: isBoth || options.receiver === true };
+  const from = (options.from ?? []).map((source) => {
+    const { data, error } = hostSchema.safeParse(source);
+    if (data === undefined) throw usage(`--from ${source}: ${error.issues[0]?.message}`);
+    return data;
+  });
+  const roles = { sender: isBoth || options.sender === true, receiver: isBoth || options.receiver === true, from };
+  if (from.length > 0 && !roles.receiver) throw usage('--from is for a host that receives');
   const { publish, subscribe } = permissionsOf(host.data, roles);
   if (options.json) {
     io.out(JSON.stringify({ host: host.data, inboxPrefix: inboxPrefix(host.data), publish, subscribe }));

@@ -6,6 +6,7 @@ import {
   receiptKeys,
   statusBucket,
   statusKeys,
+  streamsBucket,
   subjects,
 } from './subjects.ts';
 
@@ -18,6 +19,8 @@ export interface Permissions {
 export interface Roles {
   readonly sender: boolean;
   readonly receiver: boolean;
+  /** Hosts whose stored streams it fetches, as a receiver. */
+  readonly from?: readonly string[];
 }
 
 /** Where a host's answers come, so that no other host can read them. */
@@ -38,12 +41,33 @@ const triggers = (host: string): string[] => [
   `$JS.ACK.*.*.${eventsStream}.${host}.>`,
 ];
 
+const store = (source: string): string => `OBJ_${streamsBucket(source)}`;
+
+/**
+ * To read what a source keeps for those who are away, all of it: objects are read by consumers. A consumer can deliver anywhere, but
+ * under the subject that is stored, in which services do nothing; what would come under another subject is `DIRECT.GET`, which nobody may.
+ */
+const fetching = (source: string): string[] => [
+  `$JS.API.STREAM.MSG.GET.${store(source)}`,
+  `$JS.API.CONSUMER.CREATE.${store(source)}.>`,
+  `$JS.API.CONSUMER.INFO.${store(source)}.*`,
+  `$JS.API.CONSUMER.DELETE.${store(source)}.*`,
+  `$JS.FC.${store(source)}.>`,
+];
+
+/** To write to its own store, and remove from it. */
+const storing = (source: string): string[] => [
+  `$O.${streamsBucket(source)}.>`,
+  `$JS.API.STREAM.PURGE.${store(source)}`,
+  ...fetching(source),
+];
+
 /**
  * Exactly what one host needs for its part. It publishes data as itself only, receives for itself only, and takes locks of its own
  * datasets only (design: identity is in the subject, and the server holds it). What it may ask of others changes nothing there without
  * that host's own `receive.allow`. It makes no buckets: whoever sets up the servers does.
  */
-export function permissionsOf(host: string, { sender, receiver }: Roles): Permissions {
+export function permissionsOf(host: string, { sender, receiver, from = [] }: Roles): Permissions {
   return {
     publish: [
       // its own services' events, and requests to them
@@ -64,6 +88,7 @@ export function permissionsOf(host: string, { sender, receiver }: Roles): Permis
             `zfs-data.${host}.>`,
             keySubject(statusBucket, statusKeys(host, any)),
             ...triggers(host),
+            ...storing(host),
           ]
         : []),
       ...(receiver
@@ -71,6 +96,7 @@ export function permissionsOf(host: string, { sender, receiver }: Roles): Permis
             subjects.credit(any, any, host),
             `$KV.${locksBucket}.${host}.>`,
             keySubject(statusBucket, receiptKeys(host, any)),
+            ...from.flatMap(fetching),
           ]
         : []),
     ],

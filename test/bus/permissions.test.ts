@@ -8,17 +8,19 @@ import { nkeys } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { makeStreams, openStreams } from '../../lib/bus/store/bucket.ts';
 import {
   eventsStream,
   lockKey,
   locksBucket,
+  parseStoredName,
   policiesBucket,
   statusBucket,
   statusKey,
   subjects,
 } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
-import { fanStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { fanStartedSchema, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { fleetOutputSchema } from '../../schemas/status.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
@@ -39,7 +41,7 @@ async function userOf(host: Host): Promise<string> {
   const seed = join(folder, `${host}.nk`);
   await writeFile(seed, pair.getSeed());
   env[host] = { NATS_NKEY: seed, ZPSEND_INBOX_PREFIX: `_INBOX_${host}` };
-  const roles = { 'smos-01': ['--sender'], 'smos-00': ['--receiver'], 'smos-02': [] }[host];
+  const roles = { 'smos-01': ['--sender'], 'smos-00': ['--receiver', '--from', 'smos-01'], 'smos-02': [] }[host];
   const argv = [bin, 'deploy', 'permissions', host, '--nkey', pair.getPublicKey(), ...roles];
   return (await execa(process.execPath, argv)).stdout;
 }
@@ -54,6 +56,7 @@ beforeAll(async () => {
   await new Kvm(jetstream(admin.nc)).create(statusBucket, { history: 1 });
   const policies = await new Kvm(jetstream(admin.nc)).create(policiesBucket);
   await policies.put('smos-01.b', JSON.stringify({ dataset: 'pool/b', to: ['smos-00'] }));
+  await makeStreams(admin, 'smos-01', { maxBytes: 256 * 1024 * 1024, maxAgeSeconds: 600 });
   const subject = subjects.snapshotCreated('*');
   await (await jetstreamManager(admin.nc)).streams.add({ name: eventsStream, subjects: [subject] });
   await admin.close();
@@ -109,6 +112,16 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
     return num_pending + num_ack_pending;
   };
   await expect.poll(unheard).toBe(0);
+  // through the store
+  const body = { dataset: 'pool/a', to: { host: 'smos-00', dataset: 'pool/stored' }, channel: 'store' };
+  const { job } = sendStartedSchema.parse(await ask(subjects.send('smos-01', 'start'), body));
+  const state = async () => sendStatusSchema.parse(await ask(subjects.send('smos-01', 'status'), { job })).jobs[0];
+  await expect.poll(state, { timeout: 60_000 }).toMatchObject({ state: 'done', done: 2 });
+  const taken = () => target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name', 'pool/stored').catch(() => '');
+  await expect.poll(taken, { timeout: 60_000 }).toBe('pool/stored@1\npool/stored@2');
+  const streams = await openStreams(admin, 'smos-01');
+  const kept = async () => (await streams.list()).filter(({ name }) => parseStoredName(name)?.kind !== 'sight');
+  await expect.poll(kept, { timeout: 60_000 }).toEqual([]);
   // a command on a host of its own, as its own user
   const zpsend = (...argv: string[]) =>
     execa(process.execPath, [bin, ...argv], {
@@ -121,6 +134,7 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
     ['hosts'],
     ['snapshots', 'smos-02'],
     ['plan', 'pool/a', 'smos-02'],
+    ['fetch', 'smos-01'],
     ['status', '--json'],
     ['status', '--forget', 'pool/a', 'smos-02'],
   ]) {
@@ -128,7 +142,7 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
     expect([argv[0], exitCode, stderr.includes('ermission')]).toEqual([argv[0], 0, false]);
     if (argv[1] !== '--json') continue;
     const { rows } = fleetOutputSchema.parse(JSON.parse(stdout));
-    const ofA = rows.filter(({ dataset }) => dataset === 'pool/a');
+    const ofA = rows.filter(({ dataset, into }) => dataset === 'pool/a' && into === dataset);
     expect(ofA.map(({ target, state }) => [target, state])).toEqual(to.map(({ host }) => [host, 'current']));
   }
   for (const { log } of services) expect(log.join('\n')).not.toMatch(/[Pp]ermission/);
@@ -138,6 +152,8 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
 describe('what the server refuses', () => {
   const stream = `KV_${statusBucket}`;
   const statusOf = (source: string) => statusKey({ source, dataset: 'pool/a', target: 'smos-00', into: 'pool/a' });
+
+  const create = '$JS.API.CONSUMER.CREATE.';
 
   /** The server's word on one publication. */
   async function published(host: Host, subject: string): Promise<boolean> {
@@ -205,6 +221,17 @@ describe('what the server refuses', () => {
       false,
     ],
     ['an event of another host taken', 'smos-01', `$JS.ACK.${eventsStream}.smos-02.1.1.1.1.0`, false],
+    ['a segment of its own', 'smos-01', '$O.zfs-streams-smos-01.C.x', true],
+    ['a segment of another host', 'smos-01', '$O.zfs-streams-smos-02.C.x', false],
+    ['what a source keeps, as one that fetches it', 'smos-00', '$O.zfs-streams-smos-01.M.x', false],
+    ['a consumer of what is kept for it', 'smos-00', `${create}OBJ_zfs-streams-smos-01.x`, true],
+    ['a consumer of another source’s streams', 'smos-00', `${create}OBJ_zfs-streams-smos-02.x`, false],
+    ['a question for another source’s streams', 'smos-00', '$JS.API.STREAM.MSG.GET.OBJ_zfs-streams-smos-02', false],
+    ['what is kept for it, as anybody’s message', 'smos-00', '$JS.API.DIRECT.GET.OBJ_zfs-streams-smos-01', false],
+    ['the same in its other form', 'smos-00', '$JS.API.DIRECT.GET.OBJ_zfs-streams-smos-01.x', false],
+    ['its own streams, as anybody’s message', 'smos-01', '$JS.API.DIRECT.GET.OBJ_zfs-streams-smos-01', false],
+    ['the removal of what a source keeps', 'smos-00', '$JS.API.STREAM.PURGE.OBJ_zfs-streams-smos-01', false],
+    ['the end of its own bucket', 'smos-01', '$JS.API.STREAM.DELETE.OBJ_zfs-streams-smos-01', false],
     ['a consumer of the policies', 'smos-01', `$JS.API.CONSUMER.CREATE.KV_${policiesBucket}`, false],
   ])('publishing %s', async (_what, host, subject, allowed) => {
     expect(await published(host, subject)).toBe(allowed);
@@ -222,6 +249,37 @@ describe('what the server refuses', () => {
     ['everything', 'smos-02', '>', false],
   ])('subscribing to %s', async (_what, host, subject, allowed) => {
     expect(await subscribed(host, subject)).toBe(allowed);
+  });
+
+  test('what a host stores is delivered into no lock and no store of another', async () => {
+    const admin = await useBus(server.url, { env: adminEnv() });
+    await makeStreams(admin, 'smos-02', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600 });
+    const forger = await as('smos-01');
+    const key = lockKey('smos-00', 'pool/forged');
+    const aims = [`$KV.${locksBucket}.${key}`, '$O.zfs-streams-smos-02.M.Zm9yZ2Vk', '$O.zfs-streams-smos-02.C.forged'];
+    await forger.nc.request('$O.zfs-streams-smos-01.C.forged', 'forged', { timeout: 4000 });
+    const stream = 'OBJ_zfs-streams-smos-01';
+    const manager = await jetstreamManager(admin.nc);
+    for (const [at, deliver_subject] of aims.entries()) {
+      const name = `forger${at}`;
+      const config = { name, deliver_subject, filter_subject: '$O.zfs-streams-smos-01.C.forged', ack_policy: 'none' };
+      const body = JSON.stringify({ stream_name: stream, config });
+      await forger.nc.request(`${create}${stream}.${name}.${config.filter_subject}`, body, { timeout: 4000 });
+      const sent = async () =>
+        (await manager.consumers.info(stream, name).catch(() => undefined))?.delivered.stream_seq;
+      await expect
+        .poll(sent, { timeout: 3000 })
+        .toBeGreaterThan(0)
+        .catch(() => undefined);
+    }
+    const found = await Promise.all(
+      aims.map((subject) =>
+        manager.streams.getMessage(subject.startsWith('$KV') ? `KV_${locksBucket}` : 'OBJ_zfs-streams-smos-02', {
+          last_by_subj: subject,
+        }),
+      ),
+    );
+    expect(found).toEqual([null, null, null]);
   });
 
   test('the lock of another host is neither taken nor released', async () => {

@@ -65,13 +65,13 @@ test('those who are ready wait no longer for a late one than the step before has
   ]);
 });
 
-function fan(size: number, gatherMs = 60_000): FanMember[] {
+function fan(size: number, gatherMs = 60_000, now?: () => number): FanMember[] {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   // nothing is read: the seats are never taken
   const nothing = new Proxy({}, { get: () => expect.unreachable('nothing is read here') });
   const deps = { zfs: nothing as never, bulk: nothing as never, host: 'src' };
-  return openFan({ ...deps, id: 'fan0000000', size, gatherMs, answerMs: 60_000 });
+  return openFan({ ...deps, id: 'fan0000000', size, gatherMs, answerMs: 60_000, ...(now && { now }) });
 }
 
 /** What became of a meeting so far. */
@@ -90,6 +90,18 @@ describe('jobs that need the same step', () => {
     expect(await outcome(first)).toBe('waits');
     const third = c?.meet(step(1));
     for (const meeting of [first, second, third]) expect(await outcome(meeting)).toBe('seat fan0000000f1');
+  });
+
+  test('where planning takes long, a late one is waited for three times as long as that', async () => {
+    let time = 0;
+    const [a, b] = fan(2, 5000, () => time);
+    time = 4000;
+    const first = a?.meet(step(1));
+    vi.advanceTimersByTime(11_999);
+    expect(await outcome(first)).toBe('waits');
+    vi.advanceTimersByTime(1);
+    expect(await outcome(first)).toBe('alone');
+    expect(await outcome(b?.meet(step(1)))).toBe('alone');
   });
 
   test('a job that needs the step before is waited for, one that is further behind is not', async () => {

@@ -1,47 +1,17 @@
-import { spawn } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { isReal, lab } from '../contract/zfs-under-test.ts';
+import { startZed } from './zed.ts';
 
 const zfs = lab();
-const script = fileURLToPath(new URL('../../deploy/zed/history_event-zpsend.sh', import.meta.url));
 
-/** A zed of its own whose only ZEDLET is ours, and a `nats` that writes down what it is given. Gives what was written. */
+/** A zed whose `nats` writes down what it is given. Gives what was written. */
 function useZed(): () => string[] {
-  const folder = mkdtempSync(join(tmpdir(), 'zpsend-zed-'));
-  const [zedlets, bin, said] = ['zed.d', 'bin', 'said'].map((name) => join(folder, name)) as [string, string, string];
-  mkdirSync(zedlets);
-  mkdirSync(bin);
-  copyFileSync(script, join(zedlets, 'history_event-zpsend.sh'));
-  // zed runs nothing that others may write to
-  chmodSync(join(zedlets, 'history_event-zpsend.sh'), 0o755);
-  writeFileSync(join(bin, 'nats'), `#!/bin/sh\nprintf '%s|%s|%s\\n' "$@" >>${said}\n`);
-  chmodSync(join(bin, 'nats'), 0o755);
-  const files = ['-d', zedlets, '-p', join(folder, 'pid'), '-s', join(folder, 'state')];
-  // in the foreground, with a PATH of our own for its ZEDLETs (zed(8): -P is for tests)
-  const zed = spawn('zed', ['-F', '-f', '-v', '-P', `${bin}:/usr/bin:/bin`, ...files], { stdio: 'ignore' });
-  onTestFinished(() => {
-    zed.kill();
-    rmSync(folder, { recursive: true, force: true });
-  });
-  return () =>
-    existsSync(said)
-      ? readFileSync(said, 'utf8')
-          .split('\n')
-          .filter((line) => line !== '')
-      : [];
+  const said = join(mkdtempSync(join(tmpdir(), 'zpsend-said-')), 'said');
+  startZed(`#!/bin/sh\nprintf '%s|%s|%s\\n' "$@" >>${said}\n`);
+  return () => (existsSync(said) ? readFileSync(said, 'utf8').split('\n').slice(0, -1) : []);
 }
 
 test.runIf(isReal)('ZED tells of each snapshot that OpenZFS makes, one that is received included', async () => {

@@ -25,6 +25,8 @@ const everyMs = 1000;
 const afterFailureMs = 5000;
 /** The same where it takes a person, or a pool that has yet to be imported: a try may cost as much as the whole stream. */
 const afterRefusalMs = 60_000;
+/** The same where the NATS server lets this host not read a source's store, which takes a person too. */
+const afterDenialMs = 600_000;
 /** Every so many looks the hosts that keep streams are asked for anew, where any may. */
 const sourcesEvery = 30;
 /** How often a running receipt is renewed, in milliseconds. */
@@ -144,8 +146,9 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     source.busy = true;
     const visiting = visit(source)
       .catch((thrown) => {
-        source.after = performance.now() + afterFailureMs;
-        once(`the streams of ${source.bucket.source} cannot be looked for: ${ZpsendError.from(thrown).message}`);
+        const { code, message } = ZpsendError.from(thrown);
+        source.after = performance.now() + (code === 'NOT_ALLOWED' ? afterDenialMs : afterFailureMs);
+        once(`the streams of ${source.bucket.source} cannot be looked for: ${message}`);
       })
       .finally(() => {
         source.busy = false;

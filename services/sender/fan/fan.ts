@@ -27,13 +27,16 @@ export interface FanOrder extends ReadDeps {
   readonly id: string;
   /** Jobs. */
   readonly size: number;
-  /** How long those who are ready wait for a late one at most, in milliseconds. */
+  /** How long those who are ready wait for a late one, in milliseconds; at the first step longer where planning took long. */
   readonly gatherMs: number;
   /** How long a receiver may take to answer before the read begins without it, in milliseconds. */
   readonly answerMs: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
 }
+
+/** Whoever plans takes no more than so many times as long as the first who was ready. */
+const slowest = 3;
 
 interface Gathering {
   readonly step: Step;
@@ -49,6 +52,9 @@ export function openFan(order: FanOrder): FanMember[] {
   /** When the last step of a dataset began, and what it took. */
   const steps = new Map<string, { began: number; took?: number }>();
   let meetings = 0;
+  const opened = now();
+  /** How long the first who was ready had planned. */
+  let planned: number | undefined;
 
   const placeOf = (member: number, dataset: string): Place =>
     members[member]?.places.get(dataset) ?? members[member]?.others ?? away;
@@ -116,10 +122,12 @@ export function openFan(order: FanOrder): FanMember[] {
       const key = keyOf(step);
       const dataset = datasetOf(step.to.name);
       leave(member, dataset);
+      planned ??= now() - opened;
+      const most = Math.max(order.gatherMs, slowest * planned);
       const gathering = gatherings.get(key) ?? {
         step,
         waiting: new Map(),
-        late: setTimeout(() => giveUp(key), patience(steps.get(dataset)?.took, order.gatherMs)),
+        late: setTimeout(() => giveUp(key), patience(steps.get(dataset)?.took, most)),
       };
       gatherings.set(key, gathering);
       gathering.waiting.set(member, resolve);
