@@ -3,26 +3,31 @@ import type { ListingRow } from './listing.ts';
 import type { PlanningRow } from './planning.ts';
 import type { SlowRow } from './slow.ts';
 import type { StepsRow } from './steps.ts';
+import type { StoreRow } from './store.ts';
 import type { StreamRow } from './stream.ts';
 import { table } from './table.ts';
 import type { TriggersRow } from './triggers.ts';
 
-export interface Results {
-  readonly machine: { readonly cores: number; readonly model: string; readonly node: string };
+export interface Parts {
   readonly streams: readonly StreamRow[];
-  readonly fan?: FanRow;
-  readonly slow?: SlowRow;
-  readonly steps?: StepsRow;
-  readonly triggers?: TriggersRow;
-  readonly listing?: ListingRow;
-  readonly planning?: readonly PlanningRow[];
+  readonly fan: FanRow;
+  readonly store: StoreRow;
+  readonly slow: SlowRow;
+  readonly steps: StepsRow;
+  readonly triggers: TriggersRow;
+  readonly listing: ListingRow;
+  readonly planning: readonly PlanningRow[];
+}
+
+export interface Results extends Partial<Parts> {
+  readonly machine: { readonly cores: number; readonly model: string; readonly node: string };
 }
 
 const figure = (value: number | undefined, digits: number): string =>
   value === undefined ? '-' : value.toFixed(digits);
 
-/** The results for people. CPU is of the parties between the two zfs processes, which are the same for every way. */
-export function report({ machine, streams, fan, slow, steps, triggers, listing, planning }: Results): string {
+/** CPU is of the parties between the two zfs processes, which are the same for every way. */
+function tableOf(streams: readonly StreamRow[]): string {
   const ssh = streams.find(({ way }) => way === 'ssh, default cipher');
   const head = ['WAY', 'GB/S', 'OF SSH', 'SENDER CPU S/GB', 'SERVER', 'RECEIVER', 'SENDER MB', 'RECEIVER MB'];
   const rows = streams.map(({ way, gbPerSecond, cpu, rss }) => [
@@ -30,10 +35,22 @@ export function report({ machine, streams, fan, slow, steps, triggers, listing, 
     ...[figure(cpu.sender, 2), figure(cpu.server, 2), figure(cpu.receiver, 2)],
     ...[figure(rss.sender, 0), figure(rss.receiver, 0)],
   ]);
-  const lines = [`${machine.cores} cores, ${machine.model}, Node ${machine.node}`, '', table(head, rows), ''];
+  return table(head, rows);
+}
+
+/** The results for people. */
+export function report({ machine, streams, fan, store, slow, steps, triggers, listing, planning }: Results): string {
+  const lines = [`${machine.cores} cores, ${machine.model}, Node ${machine.node}`, ''];
+  if (streams) lines.push(tableOf(streams), '');
   if (fan) {
     lines.push(
       `to ${fan.targets} receivers at once: ${figure(fan.together / fan.one, 2)} of the time to one, ${figure(fan.together / fan.each, 2)} of that to each in turn; sender ${figure(fan.rss, 0)} MB`,
+    );
+  }
+  if (store) {
+    const { direct, put, get, rss } = store;
+    lines.push(
+      `into the store ${figure(put / direct, 2)} of the direct channel's rate (${figure(put, 3)} of ${figure(direct, 3)} GB/s), out of it ${figure(get / direct, 2)} (${figure(get, 3)}); peak memory sender ${figure(rss.sender, 0)} MB, receiver ${figure(rss.receiver, 0)} MB`,
     );
   }
   if (slow) {

@@ -71,6 +71,7 @@ export interface Services {
   /** Runs a job to its end. @throws Error when it fails */
   send(dataset: string, more?: object): Promise<Job>;
   begin(dataset: string, more?: object): Promise<string>;
+  stopReceiver(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -103,6 +104,9 @@ export async function startServices(
         if (known?.state === 'failed') throw new Error(`the job failed: ${known.error?.code} ${known.error?.message}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
+    },
+    async stopReceiver() {
+      await receiver.end('SIGTERM');
     },
     async stop() {
       await bus.close();

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { ErrorBody } from '../../schemas/errors.ts';
+import type { Manifest } from '../../schemas/stored.ts';
 import type { CreditFinal } from '../../schemas/transfer.ts';
 import type { Pace } from './direct/pace.ts';
 
@@ -45,6 +46,18 @@ export interface ChannelSender extends Outlet {
   /** The receiver's final word; or what went wrong on the way, as a failure. Never rejects. */
   readonly final: Promise<CreditFinal>;
   close(): void;
+  /**
+   * Where the stream is kept: another one that keeps the same bytes takes this one's targets along, and its word holds for both. A
+   * failure of it is one that may pass.
+   */
+  readonly keeping?: Keeping;
+}
+
+export interface Keeping {
+  /** Keeps nothing itself from here on. Before the first byte only. */
+  leaveTo(other: Keeping): void;
+  /** Keeps for these targets too. @returns what takes them out again, and the final word */
+  keepFor(targets: Manifest['targets']): { withdraw(): void; readonly final: Promise<CreditFinal> };
 }
 
 /** What a receiver's end tells. Never before it has been returned by whatever opens it. */

@@ -425,3 +425,31 @@ test('a stored seed that has expired takes along what builds on it; where the ta
   const refused = await send(world, tree);
   expect(refused.error?.message).toContain('Nothing more is stored');
 });
+
+test('what several who are away lack is stored once, and each fetches it', async () => {
+  const world = await useWorld();
+  const { fleet, src, dst } = world;
+  await fleet.start('sender', src);
+  const other = await fleet.host('site-a');
+  await other.zpool('create', 'pool');
+  await snapshot(src, 20_000_000, '1');
+  await snapshot(src, 1_000_000, '2');
+  const body = { dataset: 'pool/a', to: [{ host: 'dst' }, { host: 'site-a' }], channel: 'store' };
+  const { jobs } = await fleet.ask(subjects.send('src', 'start'), body, fanStartedSchema);
+  const ended = await Promise.all(jobs.map((job) => fleet.ended('src', job)));
+  expect(ended.map(({ state, channel, done, bytes }) => [state, channel, done, bytes])).toEqual([
+    ['done', 'store', 2, ended[0]?.bytes],
+    ['done', 'store', 2, ended[0]?.bytes],
+  ]);
+  expect((await stored(world)).filter((name) => parseStoredName(name)?.kind === 'manifest')).toHaveLength(2);
+  // what one has taken stays for the other
+  await startReceiver(world);
+  await arrived(world);
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  expect((await stored(world)).length).toBeGreaterThan(2);
+  await fleet.start('receiver', other, allow);
+  await arrived({ ...world, dst: other });
+  await emptied(world);
+  expect(await list(other)).toBe(await list(dst));
+  await nothingLeft(world);
+});

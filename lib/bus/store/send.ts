@@ -31,7 +31,8 @@ const defaultAhead = 5;
  * stored and `zfs send` exited 0 (I7): without it nobody looks at them. Memory is bounded by the segments in flight (I8).
  */
 export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptions): ChannelSender {
-  const { id, targets } = options;
+  const { id } = options;
+  let { targets } = options;
   const segment = options.segment ?? defaultSegment;
   const most = options.ahead ?? defaultAhead;
   const final = Promise.withResolvers<CreditFinal>();
@@ -48,6 +49,8 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
   let ended = false;
   let settled = false;
   let over: ErrorBody | undefined;
+  /** Of the one that keeps the stream instead. */
+  let withdraw: (() => void) | undefined;
 
   function settle(word: CreditFinal): void {
     if (settled) return;
@@ -55,6 +58,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     if (word.type === 'failed') {
       over = word.error;
       stop.abort();
+      withdraw?.();
       void clear();
     }
     final.resolve(word);
@@ -136,10 +140,11 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
       return sent;
     },
     get consumed() {
-      return stored;
+      return withdraw ? sent : stored;
     },
     get room() {
       if (over || ended) return 0;
+      if (withdraw) return Number.POSITIVE_INFINITY;
       return (filling ? segment - used : 0) + (most - putting - (filling ? 1 : 0)) * segment;
     },
     pace: options.pace,
@@ -152,6 +157,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
       sent += bytes;
     },
     keep(bytes) {
+      if (withdraw) return;
       for (let at = 0; at < bytes.length; ) {
         filling ??= free.pop() ?? Buffer.allocUnsafeSlow(segment);
         const length = bytes.copy(filling, used, at);
@@ -173,8 +179,29 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     end() {
       if (settled || ended) return;
       ended = true;
+      if (withdraw) return;
       if (used > 0) launch();
       else finish();
+    },
+    keeping: {
+      leaveTo(other) {
+        const kept = other.keepFor(targets);
+        ({ withdraw } = kept);
+        void kept.final.then((word) =>
+          settle(
+            word.type === 'failed' ? { type: 'failed', error: notKept(word.error).toBody() } : { ...word, bytes: sent },
+          ),
+        );
+      },
+      keepFor(more) {
+        targets = [...targets, ...more];
+        return {
+          final: final.promise,
+          withdraw: () => {
+            targets = targets.filter((target) => !more.includes(target));
+          },
+        };
+      },
     },
     abort: (error) => settle({ type: 'failed', error }),
     final: final.promise,
@@ -191,6 +218,9 @@ const tooSlow = new ZpsendError(
   'STREAM_BROKEN',
   'receivers of the same stream had to wait for the store, so it is stored from a stream of its own',
 );
+
+const notKept = ({ message }: ErrorBody): ZpsendError =>
+  new ZpsendError('STREAM_BROKEN', `it was to be stored with the stream of another job, which failed: ${message}`);
 
 /** What `nats object ls` shows of it. */
 const titleOf = (targets: Manifest['targets']): string =>

@@ -64,6 +64,9 @@ export function openMeeting(order: MeetingOrder, step: Step): Meeting {
   function startFor(joined: readonly Guest[]): Read | undefined {
     const subject = subjects.shared(order.host, order.id);
     for (const { receiver } of joined) receiver.share(subject);
+    // what several are to fetch later is stored once
+    const [first, ...others] = joined.flatMap(({ receiver }) => receiver.keeping ?? []);
+    if (first) for (const other of others) other.leaveTo(first);
     try {
       return startRead(order, {
         stream: streamOf(step),

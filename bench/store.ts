@@ -1,0 +1,75 @@
+import { openStreams } from '../lib/bus/store/bucket.ts';
+import { parseStoredName, subjects } from '../lib/bus/subjects.ts';
+import { type ServiceProcess, startService } from '../test/support/service.ts';
+import { forget } from './forget.ts';
+import { watch } from './processes.ts';
+import { median } from './table.ts';
+import { startServices, type World } from './world.ts';
+
+/** A stream through the store, of which one end waits for the other; beside it, directly. In units of 10^9 bytes a second. */
+export interface StoreRow {
+  readonly direct: number;
+  readonly put: number;
+  readonly get: number;
+  /** Peak memory in MB. */
+  readonly rss: { readonly sender: number; readonly receiver: number };
+}
+
+const dataset = 'tank/stored';
+
+/** Sends `bytes` directly, then into the store while the target is away, then lets that fetch them; in turn, `rounds` times over. */
+export async function measureStore(world: World, bytes: number, rounds: number): Promise<StoreRow> {
+  const { source, target, plain } = world;
+  await source.zfs('create', dataset);
+  await source.zfs('set', `zfs-sim:write=${bytes}`, dataset);
+  await source.zfs('snapshot', `${dataset}@one`);
+  const seconds = { direct: [] as number[], put: [] as number[], get: [] as number[] };
+  const rss = { sender: 0, receiver: 0 };
+  for (let round = 0; round < rounds; round += 1) {
+    const services = await startServices(world, plain);
+    try {
+      seconds.direct.push(await took(() => services.send(dataset)));
+      await services.stopReceiver();
+      await forget(target, dataset);
+      const put = watch({ sender: () => [services.sender] });
+      seconds.put.push(await took(() => services.send(dataset, { channel: 'store' })));
+      rss.sender = Math.max(rss.sender, put().sender?.rss ?? 0);
+      let receiver: ServiceProcess | undefined;
+      const get = watch({ receiver: () => (receiver ? [receiver.pid] : []) });
+      const heard = (what: 'started' | 'done') =>
+        new Promise<number>((resolve) => {
+          const subject = subjects.event(target.name, 'recv', what);
+          services.bus.nc.subscribe(subject, { max: 1, callback: () => resolve(performance.now()) });
+        });
+      const fetched = Promise.all([heard('started'), heard('done')]);
+      await services.bus.nc.flush();
+      const env = { ...target.env, ...world.natsEnv(plain), ZPSEND_ALLOW: `${source.name}=tank` };
+      receiver = await startService('receiver', env);
+      const [began, ended] = await fetched;
+      seconds.get.push((ended - began) / 1000);
+      rss.receiver = Math.max(rss.receiver, get().receiver?.rss ?? 0);
+      const streams = await openStreams(services.bus, source.name);
+      // what was fetched is removed by the sender, beside what is measured next
+      while ((await streams.list()).some(({ name }) => parseStoredName(name)?.kind !== 'sight')) {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      await receiver.end('SIGTERM');
+    } finally {
+      await services.stop();
+      await forget(target, dataset);
+    }
+  }
+  const rate = (all: readonly number[]): number => bytes / 1e9 / median(all);
+  return {
+    direct: rate(seconds.direct),
+    put: rate(seconds.put),
+    get: rate(seconds.get),
+    rss: { sender: rss.sender / 1e6, receiver: rss.receiver / 1e6 },
+  };
+}
+
+async function took(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return (performance.now() - began) / 1000;
+}
