@@ -1,5 +1,7 @@
+import { asideOf } from '../../lib/plan/aside.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import { datasetOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import type { Log } from '../host/log.ts';
 import { arrivalOf } from './admission.ts';
@@ -33,8 +35,8 @@ interface Pending {
   /** Follows without a gap on what this instance holds, so nobody else has received since. */
   readonly follows: Held | undefined;
   unbroken: boolean;
-  /** What was moved aside for it, and is the base of nothing any more. */
-  readonly aside: string | undefined;
+  /** What was moved aside for them, and is the base of nothing any more. */
+  readonly asides: readonly string[];
   readonly since: number;
   timer: NodeJS.Timeout;
 }
@@ -79,10 +81,13 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
   }
 
   /** The new one first, and then the old ones go. */
-  async function hold(dataset: string, { snapshot, guid, follows, unbroken, aside }: Pending): Promise<void> {
+  async function hold(dataset: string, { snapshot, guid, follows, unbroken, asides }: Pending): Promise<void> {
     held.delete(dataset);
-    await zfs.hold(baseTag, [snapshot]);
-    if (aside !== undefined) await releaseAll(aside);
+    try {
+      await zfs.hold(baseTag, [snapshot]);
+    } finally {
+      for (const aside of asides) await releaseAll(aside);
+    }
     const found = follows && unbroken ? await zfs.release(baseTag, [follows.snapshot]) : { missing: true };
     if (found.missing) await releaseOld(dataset);
     for (const [name, { at }] of held) if (performance.now() - at > freshMs) held.delete(name);
@@ -126,23 +131,29 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
       const { dataset, to, from } = step;
       const snapshot = arrivalOf(step);
       const before = pending.get(dataset);
+      const asides = [...(before?.asides ?? []), ...asidesOf(step)];
       if (before) {
         before.unbroken &&= before.guid === from?.guid;
-        Object.assign(before, { snapshot, guid: to.guid });
+        Object.assign(before, { snapshot, guid: to.guid, asides });
         return wait(dataset, before, Math.min(quiet, atLatest(before)));
       }
       const last = held.get(dataset);
       const follows = last && step.origin === undefined && last.guid === from?.guid ? last : undefined;
-      const aside = step.before?.kind === 'rename' && step.before.from === dataset ? step.before.to : undefined;
       const since = performance.now();
       const timer = setTimeout(() => settle(dataset), quiet);
-      pending.set(dataset, { snapshot, guid: to.guid, follows, unbroken: true, aside, since, timer });
+      pending.set(dataset, { snapshot, guid: to.guid, follows, unbroken: true, asides, since, timer });
     },
     async flush() {
       for (const dataset of [...pending.keys()]) settle(dataset);
       await Promise.all(lanes);
     },
   };
+}
+
+/** What was renamed for a step: by itself, or by one before it, whose stream broke. */
+function asidesOf({ dataset, before, origin }: Arrived): string[] {
+  if (before?.kind === 'rename' && before.from === dataset) return [before.to];
+  return origin !== undefined && asideOf(datasetOf(origin)) === dataset ? [datasetOf(origin)] : [];
 }
 
 const laneOf = (dataset: string): number =>

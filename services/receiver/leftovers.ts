@@ -1,6 +1,7 @@
+import { asideOf } from '../../lib/plan/aside.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import type { DatasetEntry } from '../../schemas/inventory.ts';
+import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import type { Leftover, LeftoverNote } from '../../schemas/leftovers.ts';
 import type { Found } from '../host/leftovers.ts';
 import { baseTag, heldIn, oldBases } from './base-hold.ts';
@@ -28,19 +29,25 @@ export async function findLeftovers(deps: LookDeps): Promise<Found> {
   return { leftovers: basesLeft(datasets, based), notes };
 }
 
-/** Base holds in whose place a newer one stands. */
-export const basesLeft = (datasets: readonly DatasetEntry[], based: ReadonlySet<string>): Leftover[] =>
-  datasets.flatMap((entry) =>
-    oldBases(entry, based).map(
-      ({ snapshot, newer }): Leftover => ({
-        kind: 'base-hold',
-        snapshot: `${entry.name}@${snapshot.name}`,
-        guid: snapshot.guid,
-        tag: baseTag,
-        newer: `${entry.name}@${newer.name}`,
-      }),
-    ),
-  );
+/** Base holds in whose place another one stands: a newer one, or that of the dataset for which this one was moved aside. */
+export function basesLeft(datasets: readonly DatasetEntry[], based: ReadonlySet<string>): Leftover[] {
+  const baseOf = ({ name, snapshots }: DatasetEntry) => snapshots.findLast((one) => based.has(`${name}@${one.name}`));
+  const bases = new Map(datasets.map((entry) => [entry.name, baseOf(entry)?.name]));
+  const left = (name: string, { name: leaf, guid }: SnapshotEntry, newer: string): Leftover => ({
+    kind: 'base-hold',
+    snapshot: `${name}@${leaf}`,
+    guid,
+    tag: baseTag,
+    newer,
+  });
+  return datasets.flatMap((entry) => {
+    const { name } = entry;
+    const old = oldBases(entry, based).map(({ snapshot, newer }) => left(name, snapshot, `${name}@${newer.name}`));
+    const [formerly, base] = [asideOf(name) ?? '', baseOf(entry)];
+    const now = bases.get(formerly);
+    return base && now !== undefined ? [...old, left(name, base, `${formerly}@${now}`)] : old;
+  });
+}
 
 /** It may be the base that the source needs, so it is not for a program to release: the newer snapshot may be a local one. */
 export const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<string>): LeftoverNote[] =>

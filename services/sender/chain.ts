@@ -15,7 +15,7 @@ import {
   next,
 } from './chain-state.ts';
 import type { ChainCursor } from './cursors.ts';
-import { isUnsettled } from './failure.ts';
+import { isArrived, isUnsettled } from './failure.ts';
 import type { FanMember } from './fan/fan.ts';
 import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
@@ -77,7 +77,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   let planned: readonly Step[] | undefined = order.steps;
   /** The target has settled what another's rollback left: the next plan is made after that. Once. */
   let anew: 'not yet' | 'next' | 'over' = 'not yet';
-  /** What was sent whole and not heard of: its target may have it. */
+  /** What was sent whole and not heard of, or is there already: its target may have nothing newer. */
   let unheard: Step | undefined;
   let transfer: Transfer | undefined;
   let held: readonly Held[] = [];
@@ -100,16 +100,19 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   }
   function failed(thrown: unknown): ChainEvent {
     const moved = (transfer?.consumed ?? 0) > 0;
-    if (isUnsettled(ZpsendError.from(thrown).toBody()) && state.done === 0 && anew === 'not yet') anew = 'next';
-    if (state.phase === 'transferring' && transfer?.isWhole) unheard = currentStep(state);
-    return { type: 'failed', error: ZpsendError.from(thrown).toBody(), now: performance.now(), moved };
+    const error = ZpsendError.from(thrown).toBody();
+    if (isUnsettled(error) && state.done === 0 && anew === 'not yet') anew = 'next';
+    if ((state.phase === 'transferring' && transfer?.isWhole) || isArrived(error)) unheard = currentStep(state);
+    return { type: 'failed', error, now: performance.now(), moved };
   }
   const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);
 
   async function plan(): Promise<ChainEvent> {
     const found = planned ?? (await order.replan(order.dataset));
     // no later plan may lose more than the one that the chain began with
-    const steps = isRefusal(found) ? found : sanctioned(order.steps, found, anew === 'next');
+    const steps = isRefusal(found)
+      ? found
+      : sanctioned(order.steps, found, { isAnew: anew === 'next', ours: limits.ours });
     if (anew === 'next') anew = 'over';
     if (isRefusal(steps)) {
       return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };

@@ -1,5 +1,4 @@
-import { leafOfBase, newestCommon } from '../../lib/plan/bases.ts';
-import type { DatasetPlan } from '../../lib/plan/items.ts';
+import { type Base, leafOfBase, newestCommon } from '../../lib/plan/bases.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { isAfter } from '../../lib/plan/txg.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
@@ -9,6 +8,7 @@ import { datasetOf, maxNameLength } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';
 import { type CursorTarget, cursorForHold, cursorName, cursorsOf, isShort, targetHash } from './cursor.ts';
+import type { Settled } from './holds.ts';
 import type { Planned } from './planning.ts';
 import { eachOf } from './sizes.ts';
 
@@ -53,9 +53,9 @@ export interface Cursors {
   /**
    * Gives every dataset its cursor that lacks one: what a killed job has not come to, while the holds that it left still
    * protect the snapshot. Costs nothing where all are there, since the listing shows them.
-   * @returns those that need no such hold any more: the cursor is there, or there can be none
+   * @returns those that need no such hold any more of what both have: the cursor is there, or there can be none
    */
-  ensure(planned: Planned): Promise<readonly DatasetPlan[]>;
+  ensure(planned: Planned): Promise<readonly Settled[]>;
   chain(): ChainCursor;
 }
 
@@ -66,7 +66,7 @@ export const noCursors: Cursors = {
 };
 
 export interface CursorDeps {
-  readonly zfs: Pick<Zfs, 'bookmark' | 'destroyBookmark'>;
+  readonly zfs: Pick<Zfs, 'bookmark' | 'destroyBookmark' | 'look'>;
   readonly log: Log;
   /** The host that receives. */
   readonly to: string;
@@ -139,9 +139,7 @@ export function openCursors(deps: CursorDeps): Cursors {
     return true;
   }
 
-  async function ensureOne(source: DatasetEntry, target: DatasetEntry): Promise<boolean> {
-    const common = newestCommon(source, target);
-    if (!common) return true;
+  async function ensureOne(source: DatasetEntry, target: DatasetEntry, common: Base): Promise<boolean> {
     const place: CursorTarget = { host: to, dataset: target.name };
     const there = cursorsOf(place, source.bookmarks);
     const old = there.filter((bookmark) => isAfter(common, bookmark));
@@ -161,7 +159,7 @@ export function openCursors(deps: CursorDeps): Cursors {
   return {
     async ensure({ plans, source, target }) {
       if (isRefusal(plans)) return [];
-      const settled: DatasetPlan[] = [];
+      const settled: Settled[] = [];
       const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
       const targets = new Map(target.datasets.map((entry) => [entry.name, entry]));
       await eachOf(plans.datasets.values(), atOnce, async (plan) => {
@@ -174,7 +172,8 @@ export function openCursors(deps: CursorDeps): Cursors {
           cursors.map(({ name }) => `${from.name}#${name}`),
         );
         if (signal.aborted) return;
-        if (!there || (await ensureOne(from, there))) settled.push(plan);
+        const common = there && newestCommon(from, there);
+        if (!there || !common || (await ensureOne(from, there, common))) settled.push({ ...plan, common });
       });
       return settled;
     },
@@ -187,6 +186,9 @@ export function openCursors(deps: CursorDeps): Cursors {
           last = { to, target };
         },
         async doubt({ to: snapshot, target }) {
+          const [there] = await zfs.look([snapshot.name]).catch(() => []);
+          // another one under its name: the bookmark would be of that
+          if (there && there.guid !== snapshot.guid) return undefined;
           return (await move(snapshot, target, [], true)) ? undefined : snapshot.name;
         },
         async settle(goesOn) {

@@ -1,10 +1,12 @@
 import type { DatasetPlan } from '../../lib/plan/items.ts';
+import { type Dated, isAfter } from '../../lib/plan/txg.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, poolOf } from '../../schemas/names.ts';
 import type { Log } from '../host/log.ts';
 import { type CursorTarget, targetHash } from './cursor.ts';
+import type { ChainCursor } from './cursors.ts';
 
 /**
  * The tag that a chain of a job holds its step's snapshots with: `zpsend:<job>.<chain>.<hash of the target>`. Each chain has
@@ -59,13 +61,20 @@ export async function releaseStep(zfs: Zfs, tag: string, held: readonly Held[], 
   }
 }
 
+/** A dataset whose target has its cursor, or can have none. */
+export interface Settled extends Pick<DatasetPlan, 'dataset' | 'target'> {
+  /** The newest snapshot that both were seen to have; what is newer may have arrived since, or be about to. */
+  readonly common?: Dated | undefined;
+}
+
 /** Whose holds a sweep releases. */
 export interface Sweep {
   /** The host that receives. */
   readonly to: string;
   readonly source: Inventory;
-  /** Datasets whose targets have their cursors. */
-  readonly settled: readonly Pick<DatasetPlan, 'dataset' | 'target'>[];
+  readonly settled: readonly Settled[];
+  /** Gives a bookmark to what the target may have beyond that. @returns the snapshot, where that could not be done just now */
+  readonly doubt: ChainCursor['doubt'];
   /** The jobs that run on any instance of this host; their holds stay, and all where nobody can say. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
   /** Aborted when nothing more is to be released. */
@@ -80,21 +89,22 @@ export interface Sweep {
  */
 export async function sweepHolds(
   { zfs, log }: { zfs: Pick<Zfs, 'holds' | 'release'>; log: Log },
-  { to, source, settled, livingJobs, signal }: Sweep,
+  { to, source, settled, doubt, livingJobs, signal }: Sweep,
 ): Promise<void> {
   const held = [...heldIn(source), ...originsOutside(source)];
   if (held.length === 0) return;
   const origins = new Map(source.datasets.map(({ name, origin }) => [name, origin ? [datasetOf(origin.name)] : []]));
   const placeOf = (dataset: string, hash: string): string => `${hash} ${dataset}`;
-  const places = new Set(
-    settled.flatMap(({ dataset, target }) => {
-      const hash = targetHash({ host: to, dataset: target });
-      return [dataset, ...(origins.get(dataset) ?? [])].map((name) => placeOf(name, hash));
+  const places = new Map(
+    settled.flatMap((one) => {
+      const hash = targetHash({ host: to, dataset: one.target });
+      return [one.dataset, ...(origins.get(one.dataset) ?? [])].map((name) => [placeOf(name, hash), one] as const);
     }),
   );
   const holds = (await zfs.holds(held)).flatMap(({ snapshot, tag }) => {
     const of = parseTag(tag);
-    return of && places.has(placeOf(datasetOf(snapshot), of.target)) ? [{ snapshot, tag, job: of.job }] : [];
+    const place = of && places.get(placeOf(datasetOf(snapshot), of.target));
+    return of && place ? [{ snapshot, tag, job: of.job, place }] : [];
   });
   if (holds.length === 0) return;
   const living = await livingJobs();
@@ -102,9 +112,17 @@ export async function sweepHolds(
     log.warn(`${holds.length} holds on ${source.host} stay: which of their jobs still run could not be learned`);
     return;
   }
-  for (const { snapshot, tag, job } of holds) {
+  const entries = new Map(
+    source.datasets.flatMap(({ name, snapshots }) => snapshots.map((one) => [`${name}@${one.name}`, one])),
+  );
+  for (const { snapshot, tag, job, place } of holds) {
     if (signal.aborted) return;
     if (living.has(job)) continue;
+    const entry = entries.get(snapshot);
+    // an origin cannot go before its clones; what was sent of the dataset itself may arrive yet, its job being dead or not
+    const isBase = entry && datasetOf(snapshot) === place.dataset && !(place.common && !isAfter(entry, place.common));
+    if (isBase && (await doubt({ to: { name: snapshot, guid: entry.guid }, target: place.target })) !== undefined)
+      continue;
     log.warn(`releasing ${tag} on ${snapshot}, which a job that runs no more left behind`);
     await zfs.release(tag, [snapshot]);
   }

@@ -139,6 +139,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
         to: request.to.host,
         source: made.source,
         settled,
+        doubt: made.way.cursors.chain().doubt,
         livingJobs: deps.livingJobs,
         signal: stop.signal,
       });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { jobAbortedSchema } from '../../schemas/job.ts';
-import { useFleet } from '../support/fleet.ts';
+import { type Fleet, useFleet } from '../support/fleet.ts';
 import { type Gate, useGate } from '../support/gate.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { ServiceProcess } from '../support/service.ts';
@@ -45,7 +45,7 @@ async function stopBeforeDone(...later: string[]) {
 }
 
 /** A pruner takes every snapshot; what is left has to be base enough. */
-async function expectBase({ fleet, source }: Awaited<ReturnType<typeof stopBeforeDone>>): Promise<void> {
+async function expectBase({ fleet, source }: { fleet: Fleet; source: SimHost }): Promise<void> {
   for (const name of (await listed(source)).split('\n').filter((one) => one.includes('@')))
     await source.zfs('destroy', name);
   await snapshot(source, 'next');
@@ -85,3 +85,40 @@ test('I9: so it has when the job was aborted while its receiver looked', async (
   expect(await source.zfs('holds', '-H', 'zones/test@b')).toBe('');
   await expectBase(world);
 }, 120_000);
+
+test.each(['a seed', 'an increment'])(
+  'I9: %s that arrives after its sender was killed has a bookmark when the next job’s sweep lets it go',
+  async (what) => {
+    const fleet = await useFleet(server().url);
+    const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
+    await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
+    await source.zfs('create', 'zones/test');
+    const gate = await useGate(target);
+    const receiver = await fleet.start('receiver', target, { ...hold, ZPSEND_LOCK_SECONDS: '30', ...gate.env });
+    const sender = await fleet.start('sender', source);
+    if (what === 'an increment') {
+      await snapshot(source, 'a');
+      expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done' });
+    }
+    await snapshot(source, 'b');
+    // the stream is sent and has its end, while zfs receive has not begun to read
+    await gate.shut('receive');
+    const job = await fleet.begin('smos-01', body);
+    await gate.reached('receive');
+    await expect.poll(async () => (await fleet.status('smos-01', job))?.bytes ?? 0).toBeGreaterThan(100_000);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await sender.end('SIGKILL');
+    await fleet.start('sender', source);
+    const next = await fleet.begin('smos-01', body);
+    const waits = async () => (await fleet.status('smos-01', next))?.waiting ?? '';
+    await expect.poll(waits, { timeout: 30_000 }).toMatch(/LOCKED/);
+    const left = async () =>
+      (await source.zfs('holds', '-H', 'zones/test@b')).split('\n').filter((line) => line.includes(job));
+    await expect.poll(left, { timeout: 30_000 }).toEqual([]);
+    await gate.open('receive');
+    await receiver.said('received zones/test@b');
+    expect(await fleet.ended('smos-01', next)).toMatchObject({ state: 'done', done: 0 });
+    await expectBase({ fleet, source });
+  },
+  120_000,
+);

@@ -63,6 +63,22 @@ describe('an arrival', () => {
     expect(did).toEqual(['hold t@3', 'list', 'release t_diverged_2@2,t_diverged_2@3', 'list', 'release t@2']);
   });
 
+  test('in its place as a clone of it, which an earlier try has moved, does too, and so does one that was settled with it', async () => {
+    const { holds, arrive, did } = receiver(new Set(['t@2']));
+    arrive('2');
+    holds.arrived({ dataset: 't', to: { name: 's@3', guid: '3' }, from: { guid: '2' }, origin: 't_diverged_2@2' });
+    arrive('4', '3');
+    await holds.flush();
+    expect(did.slice(0, 3)).toEqual(['hold t@4', 'list', 'release t_diverged_2@2,t_diverged_2@4']);
+  });
+
+  test('that cannot be held lets go of what was moved aside all the same', async () => {
+    const { holds, did } = receiver(new Set(['t@2']), 'NO_SPACE');
+    holds.arrived({ dataset: 't', to: { name: 's@3', guid: '3' }, from: { guid: '2' }, origin: 't_diverged_2@2' });
+    await holds.flush();
+    expect(did).toEqual(['list', 'release t_diverged_2@2']);
+  });
+
   test('that follows on what this receiver holds needs no listing', async () => {
     const { holds, arrive, did } = receiver(new Set());
     arrive('1');

@@ -19,7 +19,7 @@ const entry = (name: string, guids: string[], bookmarks: BookmarkEntry[] = []): 
 });
 
 /** One job of pool/a to tank/a; `clock.now` is the time, and what zfs was told is in `did`. */
-function job(options: { refuses?: (name: string) => Code | undefined } = {}) {
+function job(options: { refuses?: (name: string) => Code | undefined; now?: Record<string, string> } = {}) {
   const did: string[] = [];
   const said: string[] = [];
   const clock = { now: 0 };
@@ -34,6 +34,12 @@ function job(options: { refuses?: (name: string) => Code | undefined } = {}) {
         refuse(bookmark);
         did.push(`${snapshot} ${bookmark}`);
       },
+      look: async (names) =>
+        names.map((name) => ({
+          name,
+          type: 'snapshot' as const,
+          guid: options.now?.[name] ?? name.split('@s')[1] ?? '',
+        })),
       async destroyBookmark(bookmark) {
         refuse(`-${bookmark}`);
         did.push(`-${bookmark}`);
@@ -52,7 +58,7 @@ function job(options: { refuses?: (name: string) => Code | undefined } = {}) {
       source: { host: 'smos-01', datasets: [source] },
       target: { host: 'smos-00', datasets: target },
     });
-    return settled.includes(plan);
+    return settled.some(({ dataset }) => dataset === plan.dataset);
   };
   return { cursors, did, said, clock, stop, listed };
 }
@@ -145,6 +151,12 @@ describe('a step of which nobody has heard the end', () => {
     chain.arrived(step('4'));
     await chain.settle(false);
     expect(did.slice(1)).toEqual([`pool/a@s4 ${cursor('4')}`, `-${cursor('2')}`, `-${inDoubt('3')}`]);
+  });
+
+  test('is not that of another snapshot which has its name now', async () => {
+    const { did, cursors } = job({ now: { 'pool/a@s3': '33' } });
+    expect(await cursors.chain().doubt(step('3'))).toBeUndefined();
+    expect(did).toEqual([]);
   });
 
   test.each<[Code, string | undefined]>([

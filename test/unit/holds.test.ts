@@ -4,7 +4,7 @@ import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import { newId } from '../../services/host/ids.ts';
 import { type CursorTarget, targetHash } from '../../services/sender/cursor.ts';
-import { holdTag, parseTag, releaseStep, sweepHolds } from '../../services/sender/holds.ts';
+import { holdTag, parseTag, releaseStep, type Settled, sweepHolds } from '../../services/sender/holds.ts';
 
 const here: CursorTarget = { host: 'smos-00', dataset: 'zones/back' };
 const elsewhere: CursorTarget = { host: 'smos-07', dataset: 'zones/back' };
@@ -41,8 +41,8 @@ test.each([
 describe('the sweep', () => {
   const snapshot = (name: string, userrefs: number) => ({
     name,
-    guid: '1',
-    createtxg: '1',
+    guid: name,
+    createtxg: name,
     used: 0,
     referenced: 0,
     written: 0,
@@ -66,9 +66,11 @@ describe('the sweep', () => {
     source: Inventory,
     holds: [string, string][],
     living: string[] | undefined,
-    settled = source.datasets.map(({ name }) => ({ dataset: name, target: here.dataset })),
+    settled: Settled[] = source.datasets.map(({ name }) => ({ dataset: name, target: here.dataset })),
     most = Number.POSITIVE_INFINITY,
+    bare: string[] = [],
   ) {
+    const doubted: string[] = [];
     const asked: string[][] = [];
     const released: string[] = [];
     const stop = new AbortController();
@@ -90,11 +92,15 @@ describe('the sweep', () => {
         to: here.host,
         source,
         settled,
+        async doubt({ to, target }) {
+          doubted.push(`${to.name} ${to.guid} ${target}`);
+          return bare.includes(to.name) ? to.name : undefined;
+        },
         livingJobs: async () => living && new Set(living),
         signal: stop.signal,
       },
     );
-    return { asked, released };
+    return { asked, released, doubted };
   }
 
   const dead = holdTag('deaddead01', 0, here);
@@ -152,6 +158,38 @@ describe('the sweep', () => {
       expect(await released(to('a', 'b', 'c'), 0)).toEqual([]);
       expect(await released(to('a', 'b', 'c'), 1)).toEqual(['a@1']);
     });
+  });
+
+  describe('what its target may have beyond what it was seen to have', () => {
+    const source = {
+      host: 'smos-01',
+      datasets: [
+        dataset('a', [
+          ['1', 1],
+          ['2', 1],
+        ]),
+      ],
+    };
+    const holds: [string, string][] = [
+      ['a@1', dead],
+      ['a@2', dead],
+    ];
+    const to = (common?: string): Settled[] => [
+      { dataset: 'a', target: here.dataset, ...(common && { common: { createtxg: common } }) },
+    ];
+
+    test('has a bookmark before its hold goes', async () => {
+      const { doubted, released } = await swept(source, holds, [], to('1'));
+      expect(doubted).toEqual([`a@2 2 ${here.dataset}`]);
+      expect(released).toEqual([`${dead} a@1`, `${dead} a@2`]);
+      expect((await swept(source, holds, [], to('2'))).doubted).toEqual([]);
+    });
+
+    test('which is everything where nothing was seen', async () =>
+      expect((await swept(source, holds, [], to())).doubted).toHaveLength(2));
+
+    test('or stays held', async () =>
+      expect((await swept(source, holds, [], to('1'), undefined, ['a@2'])).released).toEqual([`${dead} a@1`]));
   });
 
   test('releases nothing where nobody can say which jobs run', async () => {

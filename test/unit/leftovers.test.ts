@@ -69,6 +69,8 @@ describe('what receivers left', () => {
   const datasets = [
     dataset('t/a', { 1: 1, 2: 1, 3: 2, 4: 0 }),
     dataset('t/b', { 1: 1 }),
+    dataset('t/b_diverged_7', { 5: 0, 6: 1 }),
+    dataset('t/x_diverged_7', { 5: 1 }),
     dataset('t/c', {}, { resumeToken: '1-c' }),
     dataset('t/d', {}, { resumeToken: '1-d' }),
   ];
@@ -79,6 +81,8 @@ describe('what receivers left', () => {
       ['t/a@3', 'zpsend:base'],
       ['t/a@3', 'mine'],
       ['t/b@1', 'zpsend:base'],
+      ['t/b_diverged_7@6', 'zpsend:base'],
+      ['t/x_diverged_7@5', 'zpsend:base'],
     ]),
     async token(token: string) {
       if (token === '1-c') throw new ZpsendError('RESUME_STALE', 'gone', { toname: 's/c@9' });
@@ -90,10 +94,11 @@ describe('what receivers left', () => {
   const look = (uid: number, busy: string[] = []) =>
     findOfReceivers({ zfs, places: ['t', 't'], uid, inReceipt: async () => new Set(busy) });
 
-  test('are base holds in whose place a newer one stands; the newest stays also where something is newer', async () => {
+  test('are base holds in whose place a newer one stands, or that of what they were moved aside for; the newest stays also where something is newer', async () => {
     const { leftovers, notes } = await look(0);
     expect(leftovers).toEqual([
       { kind: 'base-hold', snapshot: 't/a@1', guid: '0', tag: 'zpsend:base', newer: 't/a@3' },
+      { kind: 'base-hold', snapshot: 't/b_diverged_7@6', guid: '1', tag: 'zpsend:base', newer: 't/b@1' },
     ]);
     expect(notes).toContainEqual(
       expect.objectContaining({ about: 'base', dataset: 't/a', found: expect.stringContaining('@4 is newer') }),

@@ -21,6 +21,9 @@ const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_1
 
 const marked = (transfer: string, before: Rollback): Rollback => ({ ...before, after: transfer });
 
+const ours = (transfer: string): boolean => transfer.startsWith('abcdef');
+const sinceFirst = { isAnew: false, ours };
+
 describe('I5: a job that plans again loses nothing but what its first plan lists', () => {
   test.each([
     ['the same', steps(back('x', 'y')), steps(back('x', 'y'))],
@@ -35,7 +38,7 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
     ['its cursors', steps(withCursors('zpsend_c_1')), steps(withCursors('zpsend_c_1'))],
     ['less of its cursors', steps(withCursors('zpsend_c_1', 'zpsend_c_2')), steps(withCursors('zpsend_c_2'))],
     ['no steps', steps(back('x')), []],
-  ])('%s is carried out', (_, first, again) => expect(sanctioned(first, again)).toBe(again));
+  ])('%s is carried out', (_, first, again) => expect(sanctioned(first, again, sinceFirst)).toBe(again));
 
   test.each([
     ['one more', steps(back('x')), steps(back('x', 'y')), 'lose @x, @y now'],
@@ -47,6 +50,7 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
       'lose @y',
     ],
     ['one where none was planned', steps(), steps(back('x')), 'lose @x now'],
+    ['one after that of another job', steps(written(9, 'x')), steps(marked('other01', written(8, 'x'))), 'lose @x now'],
     ['a cursor more', steps(withCursors('zpsend_c_1')), steps(withCursors('zpsend_c_1', 'zpsend_c_2')), 'lose @x now'],
     ['more written besides', steps(written(9, 'x')), steps(written(10, 'x')), 'lose @x now'],
     [
@@ -58,7 +62,7 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
     ['one where a renaming was planned', steps(aside), steps(back('x')), 'lose @x now'],
     ['the same of another dataset under the name', steps(back('x')), steps({ ...back('x'), guid: '8' }), 'lose @x now'],
   ])('%s ends the chain', (_, first, again, words) => {
-    expect(sanctioned(first, again)).toMatchObject({
+    expect(sanctioned(first, again, sinceFirst)).toMatchObject({
       ok: false,
       error: { code: 'DIVERGED', message: expect.stringContaining(words) },
     });
@@ -70,7 +74,7 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
       ['what is left of it', steps(written(9, 'x', 'y')), steps(written(9, 'y'))],
       ['only what was written', steps(written(9, 'x')), steps(written(9))],
       ['with another mark', steps(marked('abcdef1', written(9))), steps(marked('abcdef1:done', written(9)))],
-    ])('%s is carried out', (_, first, again) => expect(sanctioned(first, again, true)).toBe(again));
+    ])('%s is carried out', (_, first, again) => expect(sanctioned(first, again, { isAnew: true, ours })).toBe(again));
 
     test.each([
       ['a snapshot that nobody was shown', steps(written(9)), steps(written(9, 'x'))],
@@ -78,11 +82,14 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
       ['the same, with more written', steps(written(9, 'x')), steps(written(10, 'x'))],
       ['the same of another dataset', steps(back('x')), steps({ ...back('x'), guid: '8' })],
     ])('%s ends the chain', (_, first, again) =>
-      expect(sanctioned(first, again, true)).toMatchObject({ ok: false, error: { code: 'DIVERGED' } }),
+      expect(sanctioned(first, again, { isAnew: true, ours })).toMatchObject({
+        ok: false,
+        error: { code: 'DIVERGED' },
+      }),
     );
 
     test('more that was only written is left out', () =>
-      expect(sanctioned(steps(written(9)), steps(written(10)), true)).toEqual(steps()));
+      expect(sanctioned(steps(written(9)), steps(written(10)), { isAnew: true, ours })).toEqual(steps()));
   });
 
   test.each([
@@ -97,6 +104,6 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
       steps({ ...written(1), to: { name: 'tank/a@2', guid: '2' } }),
     ],
   ])('what would only drop what was written is left out where %s: zfs receive judges that', (_, first, again) => {
-    expect(sanctioned(first, [...again, ...steps()])).toEqual([...steps(), ...steps()]);
+    expect(sanctioned(first, [...again, ...steps()], sinceFirst)).toEqual([...steps(), ...steps()]);
   });
 });

@@ -1,9 +1,12 @@
+import { isRefusal } from '../../../lib/plan/refusal.ts';
+import { isAfter } from '../../../lib/plan/txg.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { maxNameLength } from '../../../schemas/names.ts';
+import { datasetOf, maxNameLength } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
+import type { StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
-import { cursorForHold, targetHash } from '../cursor.ts';
+import { cursorForHold, cursorsOf, targetHash } from '../cursor.ts';
 import { type Cursors, isForGood } from '../cursors.ts';
 
 /**
@@ -13,8 +16,8 @@ import { type Cursors, isForGood } from '../cursors.ts';
  */
 export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string): Cursors {
   return {
-    // what the target has it is not asked
-    ensure: async () => [],
+    // what the target has it is not asked: whatever a killed job held may be its base, or that of what waits for it
+    ensure: async ({ plans }) => (isRefusal(plans) ? [] : plans.datasets),
     chain() {
       let last: Pick<Step, 'to' | 'target'> | undefined;
       return {
@@ -31,6 +34,7 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
     },
   };
 
+  /** @returns the snapshot, where it could not be done just now */
   async function mark({ to, target }: Pick<Step, 'to' | 'target'>): Promise<string | undefined> {
     const cursor = cursorForHold(to.name, targetHash({ host, dataset: target }), to.guid);
     try {
@@ -43,4 +47,21 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
       return isForGood.has(code) ? undefined : to.name;
     }
   }
+}
+
+/**
+ * Removes what stood for older snapshots, once a target was seen to have taken one from the store: those of what still waits for it
+ * are newer. Without a bookmark of what it has taken, the older ones stay.
+ * @throws ZpsendError what ZFS said
+ */
+export async function removeOvertaken(
+  zfs: Pick<Zfs, 'list' | 'destroyBookmark'>,
+  host: string,
+  { to, dataset }: Pick<StoredStart, 'to' | 'dataset'>,
+): Promise<void> {
+  const [source] = await zfs.list({ dataset: datasetOf(to.name) });
+  const cursors = source ? cursorsOf({ host, dataset }, source.bookmarks) : [];
+  const taken = cursors.find(({ guid }) => guid === to.guid);
+  if (!source || !taken) return;
+  for (const old of cursors) if (isAfter(taken, old)) await zfs.destroyBookmark(`${source.name}#${old.name}`);
 }

@@ -8,6 +8,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { Manifest } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
+import { removeOvertaken } from './cursors.ts';
 import { hadBase, readSight, writeSight } from './sights.ts';
 import type { OwnStore } from './store.ts';
 
@@ -97,8 +98,12 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     start: Manifest['targets'][number]['start'],
     { state, error }: PlacedReceipt['receipt'],
   ): Promise<void> {
-    if (state === 'done') log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
-    else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
+    if (state === 'done') {
+      log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
+      await removeOvertaken(deps.zfs, target, start).catch((thrown) =>
+        log.debug(`old cursor bookmarks of ${target} stay: ${ZpsendError.from(thrown).message}`),
+      );
+    } else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
     const isLost = error?.details?.lost === true;
     // what was damaged in the store says nothing of the target: it is sent again
     if (isLost && error.code === 'STREAM_BROKEN') return;
