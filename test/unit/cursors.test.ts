@@ -35,11 +35,10 @@ function job(options: { refuses?: (name: string) => Code | undefined; now?: Reco
         did.push(`${snapshot} ${bookmark}`);
       },
       look: async (names) =>
-        names.map((name) => ({
-          name,
-          type: 'snapshot' as const,
-          guid: options.now?.[name] ?? name.split('@s')[1] ?? '',
-        })),
+        names.map((name) => {
+          const guid = options.now?.[name] ?? name.split('@s')[1] ?? '';
+          return { name, type: 'snapshot' as const, guid, createtxg: guid, written: 0, userrefs: 0 };
+        }),
       async destroyBookmark(bookmark) {
         refuse(`-${bookmark}`);
         did.push(`-${bookmark}`);
