@@ -41,7 +41,7 @@ async function userOf(host: Host): Promise<string> {
   const seed = join(folder, `${host}.nk`);
   await writeFile(seed, pair.getSeed());
   env[host] = { NATS_NKEY: seed, ZPSEND_INBOX_PREFIX: `_INBOX_${host}` };
-  const roles = { 'smos-01': ['--sender'], 'smos-00': ['--receiver', '--from', 'smos-01'], 'smos-02': [] }[host];
+  const roles = { 'smos-01': ['--sender'], 'smos-00': ['--receiver', '--from', 'smos-01'], 'smos-02': ['--from', 'smos-01'] }[host];
   const argv = [bin, 'deploy', 'permissions', host, '--nkey', pair.getPublicKey(), ...roles];
   return (await execa(process.execPath, argv)).stdout;
 }
