@@ -60,6 +60,14 @@ describe('a job of another sender', () => {
     expect(ids(heard.silent(6000))).toEqual(['jobaaaaaaa']);
   });
 
+  test('that sent what another dead one sent too waits for that one first', () => {
+    const heard = open();
+    for (const id of ['jobaaaaaaa', 'jobbbbbbbb']) heard.news(job(id), false, 0);
+    expect(ids(heard.silent(6000))).toEqual(['jobaaaaaaa']);
+    heard.news(job('jobaaaaaaa'), true, 6000);
+    expect(ids(heard.silent(6000))).toEqual(['jobbbbbbbb']);
+  });
+
   test('that has an heir waits for no other, and its heir may have one', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);

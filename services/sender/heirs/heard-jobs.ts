@@ -51,11 +51,13 @@ export function openHeardJobs(self: string, silenceMs: number): HeardJobs {
       const all = [...heard.values()];
       const sent = new Set(all.flatMap(({ job, at }) => (isSilent(at, now) ? [] : [laneKey(job.request)])));
       for (const { job, at } of all) if (job.startedBy !== undefined && isSilent(at, now)) heard.delete(job.job);
-      return all.flatMap(({ job, at }) =>
-        isSilent(at, now) && job.startedBy === undefined && job.instance !== self && !sent.has(laneKey(job.request))
-          ? [job]
-          : [],
-      );
+      return all.flatMap(({ job, at }) => {
+        const lane = laneKey(job.request);
+        if (!isSilent(at, now) || job.startedBy !== undefined || job.instance === self || sent.has(lane)) return [];
+        // of two dead ones that sent the same the second waits for the first one's heir
+        sent.add(lane);
+        return [job];
+      });
     },
   };
 }

@@ -51,7 +51,10 @@ export function openHeirs(deps: HeirsDeps): () => void {
     const lost = await Promise.all(heard.silent(now()).map(async (job) => ((await isKnown(job)) ? [] : [job.job])));
     // somebody else may have begun meanwhile
     const still = heard.silent(now()).filter(({ job }) => lost.flat().includes(job));
-    for (const some of alike(still)) goOn(some);
+    for (const some of alike(still)) {
+      // their targets may be too near to each other for one request
+      if (!goOn(some) && some.length > 1) for (const one of some) goOn([one]);
+    }
   }
 
   /** Its last news may have been missed, and so may its heir. */
@@ -61,9 +64,9 @@ export function openHeirs(deps: HeirsDeps): () => void {
     return known?.length !== 0;
   }
 
-  function goOn(silent: readonly Job[]): void {
+  function goOn(silent: readonly Job[]): boolean {
     const [first] = silent;
-    if (!first) return;
+    if (!first) return true;
     const [target, ...others] = silent.map(({ request }) => request.to);
     const to = target && others.length === 0 ? target : silent.map(({ request }) => request.to);
     try {
@@ -72,9 +75,11 @@ export function openHeirs(deps: HeirsDeps): () => void {
         heard.news(one, true, now());
         log.warn(`the sender ${one.instance} tells of job ${one.job} no more; job ${ids[at]} goes on with it`);
       }
+      return true;
     } catch (thrown) {
       // with as many jobs as it may have it comes to these later
       log.debug(`job ${first.job} is not gone on with yet: ${ZpsendError.from(thrown).message}`);
+      return false;
     }
   }
 
