@@ -47,7 +47,7 @@ function tell(name: string, { wrong }: Round, ms: number): void {
 
 async function timed(name: (round: Round) => string, play: () => Promise<Round>): Promise<void> {
   const began = performance.now();
-  const round = await play();
+  const round = await play().catch((error: unknown): Round => ({ wrong: [String(error)] }));
   tell(name(round), round, performance.now() - began);
 }
 
