@@ -21,8 +21,22 @@ export const hasFailedPartly = ({ datasets: { failed, done, total } }: Job): boo
 
 export const hasFailed = ({ state }: JobDataset): boolean => state === 'failed' || state === 'refused';
 
-/** News of a job: what is known after it, and lines about what has happened since. Older news changes nothing. */
+/** What was asked for: a job's heir goes on with it under an id of its own. */
+export const rootOf = ({ job, continues }: Job): string => continues ?? job;
+
+/** Is it told of a job with which another one goes on? Of two heirs the one whose id is smaller does. */
+const isPassed = (known: Job, { job, continues }: Job): boolean =>
+  known.job !== job && known.continues !== undefined && (continues === undefined || job > known.job);
+
+/** News of a job or its heir: what is known after it, and lines about what has happened since. Older news changes nothing. */
 export function observe(before: Followed | undefined, job: Job): { after: Followed; lines: string[] } {
+  if (!before || before.job.job === job.job) return follow(before, job);
+  if (isEnded(before.job) || isPassed(before.job, job)) return { after: before, lines: [] };
+  const { after, lines } = follow(undefined, job);
+  return { after, lines: [`${job.request.to.host}: its sender has died; another one goes on`, ...lines] };
+}
+
+function follow(before: Followed | undefined, job: Job): { after: Followed; lines: string[] } {
   if (before && (isEnded(before.job) || job.seconds < before.job.seconds)) return { after: before, lines: [] };
   const recent = (before?.samples ?? []).filter(({ seconds }) => seconds >= job.seconds - window);
   const samples = [...recent, { seconds: job.seconds, bytes: job.bytes }];

@@ -3,7 +3,7 @@ import { onEvents } from '../lib/bus/events.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type Job, jobEventSchema, sendStatusSchema } from '../schemas/job.ts';
-import { type Followed, isEnded, observe } from './follow.ts';
+import { type Followed, isEnded, observe, rootOf } from './follow.ts';
 import type { SenderRoute } from './sender-route.ts';
 
 /** Asked this often, in case an event was lost, in milliseconds. */
@@ -30,15 +30,18 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
   const open = new Map<string, { resolve: (job: Job) => void; reject: (error: ZpsendError) => void; since: number }>();
 
   function news(job: Job): void {
-    const waiter = open.get(job.job);
+    const root = rootOf(job);
+    const waiter = open.get(root);
     if (!waiter) {
-      early.set(job.job, job);
+      early.set(root, job);
       return;
     }
-    const { after, lines } = observe(known.get(job.job), job);
-    known.set(job.job, after);
+    // its heir tells how it ends
+    if (job.error?.details?.heir !== undefined) return;
+    const { after, lines } = observe(known.get(root), job);
+    known.set(root, after);
     waiter.since = performance.now();
-    if (isEnded(after.job)) finish(job.job, (end) => end.resolve(after.job));
+    if (isEnded(after.job)) finish(root, (end) => end.resolve(after.job));
     told(lines);
   }
 

@@ -52,6 +52,8 @@ export const sendConfigSchema = z.strictObject({
         .default(16 * 1024 ** 3),
       /** After so many hours what nobody has fetched is dropped, and sent again when its target answers. */
       maxAgeHours: z.number().min(1).max(8760).default(168),
+      /** Copies in a NATS cluster of as many servers: with three, one may be lost and streams still wait; 1 takes a third of the room. */
+      replicas: z.number().int().min(1).max(5).default(3),
     })
     .prefault({}),
   /** On the source a bookmark of what each target has, so that its snapshots may all be destroyed. */

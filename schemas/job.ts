@@ -35,6 +35,10 @@ export const jobSchema = z.strictObject({
   job: idSchema,
   host: hostSchema,
   instance: idSchema,
+  /** The job that was asked for, whose sender has died; this one goes on with it. */
+  continues: idSchema.optional(),
+  /** Who looks after it when its sender dies; without, the host's other senders do. */
+  startedBy: z.enum(['policy', 'command']).optional(),
   request: sendRequestSchema,
   state: z.enum(['planning', 'running', 'waiting', 'done', 'failed']),
   /** Where its steps are done when they are in the store, and its target fetches them later. */

@@ -11,7 +11,8 @@ import type { StoredStart } from '../../schemas/stored.ts';
 export function presumed(known: Inventory, waiting: readonly StoredStart[]): Inventory {
   const datasets = new Map(known.datasets.map((entry) => [entry.name, entry]));
   for (const start of waiting) {
-    const entry = datasets.get(start.dataset) ?? newcomer(start);
+    const { resumeToken: _, ...entry } = datasets.get(start.dataset) ?? newcomer(start);
+    // what does not follow leaves partial state as it is
     if (!follows(start, entry)) continue;
     for (const parent of start.parents ?? []) if (!datasets.has(parent)) datasets.set(parent, made(parent));
     datasets.set(start.dataset, { ...entry, snapshots: [...entry.snapshots, arrival(start, entry)] });

@@ -6,6 +6,7 @@ import { composed } from '../../lib/plan/compose.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import {
+  type Job,
   type JobStatusRequest,
   jobAbortedSchema,
   jobRequestSchema,
@@ -23,6 +24,7 @@ import {
 } from '../../schemas/plan.ts';
 import { policiesRequestSchema } from '../../schemas/policy.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
+import { openHeirs } from './heirs/heirs.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
@@ -68,8 +70,18 @@ export function serveSender(options: SenderOptions): Sender {
     const elsewhere = answers.flatMap((answer) => answer.jobs);
     return new Set([...jobs.running.map(({ id }) => id), ...elsewhere.map(({ job }) => job)]);
   };
-  const jobs = openJobs({ ...options, livingJobs }, options.maxJobs);
+  /** What the instances that live know of a job; undefined where that is not clear. */
+  const knownOf = async (job: string): Promise<Job[] | undefined> => {
+    const each = subjects.each(statusSubject);
+    const { answers, clear } = await gatherAll(bus, each, { job }, sendStatusSchema, livingMs);
+    return clear ? answers.flatMap((answer) => answer.jobs) : undefined;
+  };
+  const jobs = openJobs(
+    { ...options, livingJobs, ...(options.private && { startedBy: 'command' as const }) },
+    options.maxJobs,
+  );
   const triggers = options.private ? undefined : openTriggers({ ...options, jobs });
+  const disinherit = options.private ? () => {} : openHeirs({ ...options, jobs, ask: knownOf });
 
   function start(asked: SendStart): object {
     const [job, ...others] = jobs.start(asked);
@@ -96,9 +108,11 @@ export function serveSender(options: SenderOptions): Sender {
 
   async function statusOf(asked: JobStatusRequest) {
     const here = jobs.status(asked);
-    if (asked.job !== undefined && here.length > 0) return { host, jobs: here };
+    if (asked.job !== undefined && here.some((job) => !hasHeir(job))) return { host, jobs: here };
     const answers = await gather(bus, subjects.each(statusSubject), asked, sendStatusSchema, siblingsMs);
-    const known = answers.flatMap((answer) => answer.jobs);
+    const known = answers
+      .flatMap((answer) => answer.jobs)
+      .sort((one, other) => Number(hasHeir(one)) - Number(hasHeir(other)));
     if (asked.job !== undefined && known.length === 0) throw unknownJob(asked.job, host);
     return { host, jobs: known };
   }
@@ -178,10 +192,14 @@ export function serveSender(options: SenderOptions): Sender {
     livingJobs,
     stop: () => {
       triggers?.stop();
+      disinherit();
       return jobs.stop();
     },
   };
 }
+
+/** Another instance goes on with it, and tells of it. */
+const hasHeir = ({ error }: Job): boolean => error?.details?.heir !== undefined;
 
 const unknownJob = (job: string, host: string): ZpsendError =>
   new ZpsendError('NO_SUCH_JOB', `no sender on ${host} knows a job ${job}`, { job });

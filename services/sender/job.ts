@@ -35,12 +35,15 @@ export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoredWayDeps, Pick<Boa
   readonly channel: Channel;
   /** Which jobs run anywhere on this host: what a dead one left held may be released. Undefined where that is not clear. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
-  /** Nothing to do is nothing to tell, and whoever started it tells of failures. */
-  readonly quiet?: boolean;
+  /** Of a policy's job that finds nothing to do there is nothing to tell, and the policy tells of failures. */
+  readonly startedBy?: Job['startedBy'];
+  /** The job that it goes on with, whose sender has died. */
+  readonly continues?: string | undefined;
 }
 
 export interface RunningJob {
   readonly id: string;
+  readonly continues: string | undefined;
   readonly isOver: boolean;
   status(): Job;
   /** The same without what may be long: evidence, notes, patterns, the list of datasets. */
@@ -68,7 +71,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const over = Promise.withResolvers<void>();
   const stop = new AbortController();
   const said = narrator(deps.log, request);
-  const say = deps.quiet ? quietly(said) : said;
+  const say = deps.startedBy === 'policy' ? quietly(said) : said;
   const wire = openJobWire(request.wire ?? deps.wireMode);
   let way: Way | undefined;
   const board = openBoard(deps, id, request);
@@ -98,6 +101,8 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       job: id,
       host,
       instance: deps.instance,
+      ...(deps.continues !== undefined && { continues: deps.continues }),
+      ...(deps.startedBy && { startedBy: deps.startedBy }),
       request,
       state,
       ...(way?.channel === 'store' && { channel: way.channel }),
@@ -221,6 +226,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   void run().then(end, (thrown) => end({ error: aborted ?? ZpsendError.from(thrown).toBody() }));
   return {
     id,
+    continues: deps.continues,
     get isOver() {
       return last !== undefined;
     },

@@ -3,7 +3,7 @@ import type { Job, JobStatusRequest } from '../../schemas/job.ts';
 import type { SendRequest, SendStart } from '../../schemas/plan.ts';
 import { newId } from '../host/ids.ts';
 import { checkApart } from './apart.ts';
-import { type FanMember, openFan } from './fan/fan.ts';
+import { openFan } from './fan/fan.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';
 
 /** How long jobs of one fan wait for one that is late with the step that all need, in milliseconds. */
@@ -13,19 +13,27 @@ const answerMs = 10_000;
 /** Ended jobs that `send.status` still tells of. */
 const rememberedJobs = 100;
 
+/** Where a request came from, if nobody has asked for it just now. */
+export interface JobOrigin {
+  readonly startedBy?: 'policy';
+  /** For each target the job whose sender has died. */
+  readonly continues?: readonly string[];
+}
+
 /** The jobs of this instance. */
 export interface Jobs {
   /**
    * Starts a job for each target, and gives their ids.
-   * @param quiet nobody asked for it just now: one that finds nothing to do, or fails, says nothing in the log
    * @throws ZpsendError BUSY when there is no room for all of them, BAD_REQUEST for targets that overlap
    */
-  start(asked: SendStart, quiet?: boolean): string[];
+  start(asked: SendStart, origin?: JobOrigin): string[];
   readonly running: readonly RunningJob[];
   /** One job in full; or all of them in short, since all together may not fit in one message. */
   status(asked: JobStatusRequest): Job[];
   /** False when there is no such job, or it has ended. */
   abort(job: string): boolean;
+  /** Ends a job with which another instance goes on. */
+  yield(job: string, heir: string): void;
   /** Takes no more jobs, aborts every one and resolves when their holds are released. */
   stop(): Promise<void>;
 }
@@ -46,8 +54,12 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
     );
   }
 
-  function begin(id: string, request: SendRequest, fan: FanMember | undefined, quiet: boolean): void {
-    jobs.set(id, startJob({ ...deps, fan, quiet }, id, request));
+  /** One by its id, or the newest of those that go on with it. */
+  const find = (id: string): RunningJob | undefined =>
+    [...jobs.values()].findLast((job) => job.id === id || job.continues === id);
+
+  function begin(id: string, request: SendRequest, more: Pick<JobDeps, 'fan' | 'startedBy' | 'continues'>): void {
+    jobs.set(id, startJob({ ...deps, ...more }, id, request));
     for (const [known, old] of jobs) {
       if (jobs.size <= rememberedJobs) break;
       if (old.isOver) jobs.delete(known);
@@ -55,7 +67,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
   }
 
   return {
-    start({ to, ...what }, quiet = false) {
+    start({ to, ...what }, { startedBy, continues } = {}) {
       const requests = [to].flat().map((target) => ({ ...what, to: target }));
       checkApart(requests);
       checkRoom(requests.length);
@@ -63,7 +75,9 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       const [first, ...others] = started;
       const members =
         first && others.length > 0 ? openFan({ ...deps, id: first.id, size: started.length, gatherMs, answerMs }) : [];
-      for (const [at, { id, request }] of started.entries()) begin(id, request, members[at], quiet);
+      for (const [at, { id, request }] of started.entries()) {
+        begin(id, request, { fan: members[at], continues: continues?.[at], ...(startedBy && { startedBy }) });
+      }
       return started.map(({ id }) => id);
     },
     get running() {
@@ -71,11 +85,11 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
     },
     status({ job, running: onlyRunning }) {
       if (job === undefined) return (onlyRunning ? running() : [...jobs.values()]).map((known) => known.summary());
-      const known = jobs.get(job);
+      const known = find(job);
       return known && !(onlyRunning && known.isOver) ? [known.status()] : [];
     },
     abort(id) {
-      const job = jobs.get(id);
+      const job = find(id);
       if (!job || job.isOver) return false;
       job.abort(
         new ZpsendError(
@@ -84,6 +98,10 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
         ).toBody(),
       );
       return true;
+    },
+    yield(id, heir) {
+      const words = `another sender on ${host} heard nothing of job ${id} for a while, and goes on with it as ${heir}`;
+      jobs.get(id)?.abort(new ZpsendError('ABORTED', words, { heir }).toBody());
     },
     async stop() {
       stopping = true;

@@ -17,7 +17,8 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const { settings, host, instance, log, bus, zfs } = context;
   const { timing, send } = settings.config;
   const connection = storeConnection(bus, `zpsend-sender on ${host} (store)`);
-  const bounds = { maxBytes: send.store.maxBytes, maxAgeSeconds: send.store.maxAgeHours * 3600 };
+  const { maxBytes, maxAgeHours, replicas } = send.store;
+  const bounds = { maxBytes, maxAgeSeconds: maxAgeHours * 3600, replicas };
   const store = ownStore({ host, bus, connection, bounds, log });
   const status = openStatusWriter(openStatusStore(bus), log);
   const sender = serveSender({

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { listed } from './listing.ts';
+import { listed } from '../support/listing.ts';
+import { openRandom } from '../support/random.ts';
+import { holdsOn, openTruth } from '../support/truth.ts';
 import { plantTree, untangle } from './moves.ts';
-import { openRandom } from './random.ts';
 import { playRound, policies, type Round } from './round.ts';
-import { holdsOn, openTruth } from './truth.ts';
 import { makeWorld, type World } from './world.ts';
 
 const { values } = parseArgs({

@@ -1,6 +1,6 @@
-import type { Host } from './hosts.ts';
-import { listed, snapshotsOf } from './listing.ts';
-import type { Random } from './random.ts';
+import type { Host } from '../support/hosts.ts';
+import { listed, snapshotsOf } from '../support/listing.ts';
+import type { Random } from '../support/random.ts';
 
 /** Around how many datasets the tree has. */
 const wanted = 10;

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Code } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
-import { type Listing, listed, snapshotsOf } from './listing.ts';
+import { type Listing, listed, snapshotsOf } from '../support/listing.ts';
+import type { Random } from '../support/random.ts';
+import { holdsOn, lost, type Truth } from '../support/truth.ts';
 import { liveOn, meddle } from './moves.ts';
-import type { Random } from './random.ts';
-import { holdsOn, lost, type Truth } from './truth.ts';
 import type { Party, World } from './world.ts';
 
 export const policies = ['refuse', 'rollback', 'rotate'] as const;

@@ -1,17 +1,16 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
 import { type Job, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
+import { type Host, realHost, simulatedHost } from '../support/hosts.ts';
+import { locksLeft } from '../support/locks-left.ts';
+import { patiently } from '../support/patiently.ts';
 import { type ServiceProcess, startService } from '../support/service.ts';
-import { type Host, realHost, simulatedHost } from './hosts.ts';
 
 export type Party = 'sender' | 'receiver' | 'nats';
 
@@ -82,14 +81,7 @@ export async function makeWorld(real: boolean): Promise<World> {
       if (party === 'nats') await server.kill();
       else await services[party]?.end('SIGKILL');
     },
-    async locks() {
-      const locks = await patiently(() => openLocks(bus, lockSeconds));
-      for (let tries = 0; tries < 3 * lockSeconds; tries++) {
-        if ((await locks.list()).length === 0) return [];
-        await sleep(1000);
-      }
-      return (await locks.list()).map(({ host, dataset }) => `${dataset} on ${host}`);
-    },
+    locks: () => locksLeft(bus, lockSeconds),
     async end() {
       await Promise.all([services.sender?.end(), services.receiver?.end()]);
       await bus.close();
@@ -102,15 +94,3 @@ export async function makeWorld(real: boolean): Promise<World> {
 
 const configOf = (pool: string): string =>
   `receive:\n  allow:\n    - from: src\n      into: ${pool}\n      conflicts: [rollback, rotate]\n`;
-
-/** What was just started anew may not be there yet. */
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (tries === 60 || !(error instanceof ZpsendError && error.retryable)) throw error;
-      await sleep(500);
-    }
-  }
-}

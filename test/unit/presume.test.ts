@@ -39,6 +39,25 @@ const newestOf = (inventory: ReturnType<PoolModel['inventory']>): Map<string, st
   new Map(inventory.datasets.map(({ name, snapshots }) => [name, snapshots.at(-1)?.guid]));
 
 describe('what a target is presumed to have', () => {
+  test('holds no partial state of a dataset any more into which a step has arrived whole', () => {
+    const guids = { next: 1000 };
+    const source = new PoolModel('src', 'pool', guids).run('create pool/a', 'snapshot pool/a@1');
+    const target = new PoolModel('dst', 'pool', guids);
+    const steps = stepsOf(source, target.inventory());
+    const begun = ['pool/b', 'pool/c'].flatMap((name) =>
+      unseen('dst', name).datasets.map((entry) => ({ ...entry, name, resumeToken: '1-abc-0' })),
+    );
+    expect(
+      presumed({ host: 'dst', datasets: begun }, steps.map(stored)).datasets.map(({ name, resumeToken }) => [
+        name,
+        resumeToken,
+      ]),
+    ).toEqual([
+      ['pool/b', undefined],
+      ['pool/c', '1-abc-0'],
+    ]);
+  });
+
   test('is what it has, once it has received what waits', () => {
     let moved = 0;
     fc.assert(

@@ -79,7 +79,7 @@ export function openTriggers(deps: TriggersDeps): Triggers {
         policy,
         started.map(({ to }) => to),
       );
-      ids = jobs.start(asked, true);
+      ids = jobs.start(asked, { startedBy: 'policy' });
     } catch (thrown) {
       const error = ZpsendError.from(thrown).toBody();
       // with as many jobs as it may have, this sender is well, and comes to these

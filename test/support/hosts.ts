@@ -3,9 +3,9 @@ import { mkdtemp, readdir, readFile, rm, rmdir, truncate, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { makeSimHost } from '../support/sim-host.ts';
+import { makeSimHost } from './sim-host.ts';
 
-/** One of the two hosts, with a pool of its own. */
+/** A host with a pool of its own. */
 export interface Host {
   readonly name: string;
   readonly pool: string;
@@ -42,8 +42,8 @@ export async function simulatedHost(name: string): Promise<Host> {
 
 /** A pool in a file on this machine's own OpenZFS; needs root. */
 export async function realHost(name: string): Promise<Host> {
-  const folder = await mkdtemp(join(process.env.ZPSEND_SCRATCH ?? tmpdir(), 'zpsend-soak-'));
-  const pool = `soak-${name}-${process.pid}`;
+  const folder = await mkdtemp(join(process.env.ZPSEND_SCRATCH ?? tmpdir(), 'zpsend-pool-'));
+  const pool = `zpsend-${name}-${process.pid}`;
   const file = join(folder, 'pool');
   await writeFile(file, '');
   await truncate(file, poolBytes);
@@ -74,7 +74,7 @@ export async function realHost(name: string): Promise<Host> {
 
 /** Mounts what has no mountpoint, for as long as `work` takes. */
 async function mounted<T>(name: string, work: (at: string) => Promise<T>): Promise<T> {
-  const at = await mkdtemp(join(tmpdir(), 'zpsend-soak-mount-'));
+  const at = await mkdtemp(join(tmpdir(), 'zpsend-mount-'));
   await execa('mount', ['-t', 'zfs', ...(name.includes('@') ? [] : ['-o', 'zfsutil']), name, at]);
   try {
     return await work(at);

@@ -1,0 +1,74 @@
+import type { Job } from '../../../schemas/job.ts';
+import { laneKey } from '../policies/policy.ts';
+
+/**
+ * The running jobs of a host as one of its senders hears of them, by their events. Deterministic: times are milliseconds of its
+ * caller's clock.
+ */
+export interface HeardJobs {
+  /** @param isOver it was the last news of this job */
+  news(job: Job, isOver: boolean, now: number): void;
+  /** Nothing could be heard until now: silence counts anew. */
+  wasDeaf(now: number): void;
+  /**
+   * Jobs whose sender has fallen silent, and which wait for another one. Not those of policies, which look again by themselves, nor
+   * those of commands that run their own sender; and none while another job sends the same to the same place.
+   */
+  silent(now: number): Job[];
+}
+
+/** What a row of heirs goes on with: the job that was asked for. */
+export const rootOf = ({ job, continues }: Pick<Job, 'job' | 'continues'>): string => continues ?? job;
+
+/**
+ * Of two jobs of one root the heir goes on, and of two heirs the one whose id is smaller.
+ * @returns whether `own` is to end since `other` runs
+ */
+export const yieldsTo = (own: Pick<Job, 'job' | 'continues'>, other: Pick<Job, 'job' | 'continues'>): boolean =>
+  other.continues !== undefined &&
+  own.job !== other.job &&
+  rootOf(own) === other.continues &&
+  (own.continues === undefined || other.job < own.job);
+
+/**
+ * @param self the instance whose own jobs are not waited for
+ * @param silenceMs without news for so long a job has lost its sender; running ones tell of themselves twice a second
+ */
+export function openHeardJobs(self: string, silenceMs: number): HeardJobs {
+  const heard = new Map<string, { job: Job; at: number }>();
+  const isSilent = (at: number, now: number): boolean => now - at >= silenceMs;
+  return {
+    news(job, isOver, now) {
+      // whom it goes on with is waited for no more
+      if (job.continues !== undefined) for (const [id, one] of heard) if (yieldsTo(one.job, job)) heard.delete(id);
+      if (isOver) heard.delete(job.job);
+      else heard.set(job.job, { job, at: now });
+    },
+    wasDeaf(now) {
+      for (const one of heard.values()) one.at = now;
+    },
+    silent(now) {
+      const all = [...heard.values()];
+      const sent = new Set(all.flatMap(({ job, at }) => (isSilent(at, now) ? [] : [laneKey(job.request)])));
+      for (const { job, at } of all) if (job.startedBy !== undefined && isSilent(at, now)) heard.delete(job.job);
+      return all.flatMap(({ job, at }) => {
+        const lane = laneKey(job.request);
+        if (!isSilent(at, now) || job.startedBy !== undefined || job.instance === self || sent.has(lane)) return [];
+        // of two dead ones that sent the same the second waits for the first one's heir
+        sent.add(lane);
+        return [job];
+      });
+    },
+  };
+}
+
+/** Jobs of equal requests but for their targets, which can share what is read. */
+export function alike(jobs: readonly Job[]): Job[][] {
+  const groups = new Map<string, Job[]>();
+  for (const job of jobs) {
+    const { to: _, ...what } = job.request;
+    const key = JSON.stringify(what);
+    groups.set(key, [...(groups.get(key) ?? []), job]);
+  }
+  return [...groups.values()];
+}

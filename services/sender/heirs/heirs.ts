@@ -1,0 +1,99 @@
+import type { Bus } from '../../../lib/bus/connect.ts';
+import { onEvents } from '../../../lib/bus/events.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { type Job, jobEventSchema } from '../../../schemas/job.ts';
+import type { Log } from '../../host/log.ts';
+import type { Jobs } from '../jobs.ts';
+import { alike, openHeardJobs, rootOf, yieldsTo } from './heard-jobs.ts';
+
+export interface HeirsDeps {
+  readonly host: string;
+  readonly instance: string;
+  readonly bus: Bus;
+  readonly log: Log;
+  readonly jobs: Pick<Jobs, 'start' | 'running' | 'yield'>;
+  /** What the instances that live know of a job and its heirs; undefined where that is not clear. */
+  readonly ask: (job: string) => Promise<Job[] | undefined>;
+}
+
+/** Without news of a job for so long its sender is asked for, in milliseconds; a lost connection comes back sooner. */
+const silenceMs = 5000;
+/** Instances do not look together: whoever is first goes on, and the others hear of it. */
+const apartMs = 2000;
+const everyMs = 500;
+const now = (): number => performance.now();
+
+const isEnded = ({ state }: Job): boolean => state === 'done' || state === 'failed';
+
+/**
+ * Goes on with what was asked of another sender of this host that has died. A job is known by its events, which hold its request;
+ * run again it finishes the work (I9).
+ * @returns a function that ends it
+ */
+export function openHeirs(deps: HeirsDeps): () => void {
+  const { host, instance, bus, log, jobs, ask } = deps;
+  const heard = openHeardJobs(instance, silenceMs + Math.random() * apartMs);
+  let looking = false;
+
+  const deaf = onEvents(bus, subjects.event(host, 'job', '*'), jobEventSchema, ({ what, body }) => {
+    if (body.host !== host) return;
+    const runs = what === 'started' || what === 'progress';
+    heard.news(body, !runs, now());
+    if (!runs || body.instance === instance) return;
+    for (const own of jobs.running) {
+      if (yieldsTo({ job: own.id, continues: own.continues }, body)) jobs.yield(own.id, body.job);
+    }
+  });
+
+  async function look(): Promise<void> {
+    if (!bus.connected) return heard.wasDeaf(now());
+    const lost = await Promise.all(heard.silent(now()).map(async (job) => ((await isKnown(job)) ? [] : [job.job])));
+    // somebody else may have begun meanwhile
+    const still = heard.silent(now()).filter(({ job }) => lost.flat().includes(job));
+    for (const some of alike(still)) {
+      // their targets may be too near to each other for one request
+      if (!goOn(some) && some.length > 1) for (const one of some) goOn([one]);
+    }
+  }
+
+  /** Its last news may have been missed, and so may its heir. */
+  async function isKnown({ job }: Job): Promise<boolean> {
+    const known = await ask(job);
+    for (const one of known ?? []) heard.news(one, isEnded(one), now());
+    return known?.length !== 0;
+  }
+
+  function goOn(silent: readonly Job[]): boolean {
+    const [first] = silent;
+    if (!first) return true;
+    const [target, ...others] = silent.map(({ request }) => request.to);
+    const to = target && others.length === 0 ? target : silent.map(({ request }) => request.to);
+    try {
+      const ids = jobs.start({ ...first.request, to }, { continues: silent.map(rootOf) });
+      for (const [at, one] of silent.entries()) {
+        heard.news(one, true, now());
+        log.warn(`the sender ${one.instance} tells of job ${one.job} no more; job ${ids[at]} goes on with it`);
+      }
+      return true;
+    } catch (thrown) {
+      // with as many jobs as it may have it comes to these later
+      log.debug(`job ${first.job} is not gone on with yet: ${ZpsendError.from(thrown).message}`);
+      return false;
+    }
+  }
+
+  const timer = setInterval(() => {
+    if (looking) return;
+    looking = true;
+    void look().finally(() => {
+      looking = false;
+    });
+  }, everyMs).unref();
+  const unwatch = bus.onReconnected(() => heard.wasDeaf(now()));
+  return () => {
+    clearInterval(timer);
+    unwatch();
+    deaf();
+  };
+}

@@ -1,0 +1,41 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeStreams, openStreams } from '../../lib/bus/store/bucket.ts';
+import { streamsBucket } from '../../lib/bus/subjects.ts';
+import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
+import { useBus } from '../support/bus.ts';
+
+const mib = 2 ** 20;
+const stream = `OBJ_${streamsBucket('src')}`;
+const bounds = { maxBytes: 1024 * mib, maxAgeSeconds: 3600, replicas: 3 };
+
+async function useCluster(size: number) {
+  const servers = await startNatsCluster(size, {
+    jetstream: true,
+    config: `jetstream { max_file_store: ${300 * mib} }`,
+  });
+  onTestFinished(async () => {
+    await Promise.all(servers.map((server) => server.stop()));
+  });
+  const bus = await useBus(servers.map(({ url }) => url).join(','));
+  return { servers, bus, manager: await jetstreamManager(bus.nc) };
+}
+
+test('of three servers the store has three copies, of a size that each has room for, and one server may be lost', async () => {
+  const { servers, bus, manager } = await useCluster(3);
+  expect(await makeStreams(bus, 'src', bounds)).toBe(256 * mib);
+  const { config, cluster } = await manager.streams.info(stream);
+  expect(config.num_replicas).toBe(3);
+  const bucket = await openStreams(bus, 'src');
+  await bucket.put('abcdef/000000', Buffer.alloc(3 * mib, 'x'), '');
+  await servers[Number(cluster?.leader?.slice(1)) - 1]?.kill();
+  await expect
+    .poll(() => bucket.get('abcdef/000000', 3 * mib).then((got) => got?.bytes.length, String), { timeout: 50_000 })
+    .toBe(3 * mib);
+});
+
+test('of two servers the store has one copy', async () => {
+  const { bus, manager } = await useCluster(2);
+  expect(await makeStreams(bus, 'src', bounds)).toBe(256 * mib);
+  expect((await manager.streams.info(stream)).config.num_replicas).toBe(1);
+});

@@ -1,0 +1,90 @@
+import type { Random } from '../support/random.ts';
+
+/** How a round's replication is asked for, and of whom. */
+export const ways = ['single', 'fan', 'away', 'event'] as const;
+export type Way = (typeof ways)[number];
+
+/** What happens in the middle of it. `leader-*`: the leader of that JetStream group steps down. */
+export const blows = [
+  'kill-sender',
+  'kill-receiver',
+  'kill-node',
+  'leader-locks',
+  'leader-streams',
+  'leader-meta',
+] as const;
+export type Blow = (typeof blows)[number];
+
+export interface Write {
+  /** Below the root. */
+  readonly dataset: string;
+  readonly bytes: number;
+}
+
+/** All that is chosen for one round before it begins. */
+export interface Scene {
+  readonly way: Way;
+  readonly blow: Blow;
+  /** What is written, with a snapshot after each. */
+  readonly writes: readonly Write[];
+  /** Places in the list of targets: those that are sent to, and the one whose receivers are away. */
+  readonly to: readonly number[];
+  readonly away: number | undefined;
+  /** Which of the like is hit: an instance, a server. */
+  readonly which: number;
+  /** How long after the first bytes, in milliseconds. */
+  readonly afterMs: number;
+}
+
+export interface Stage {
+  readonly targets: number;
+  readonly servers: number;
+  /** Datasets of which some are written to in a round that is asked for, and the one that a policy sends. */
+  readonly asked: readonly string[];
+  readonly policy: string;
+}
+
+/** Writes take some seconds to send at the rate that `zfs send` has here, in bytes. */
+const [least, spread] = [4_000_000, 6_000_000];
+
+/**
+ * What happens in round number `round`, from 0. Ways and blows are dealt out, rather than drawn, so that each blow meets each way
+ * within as many rounds as there are pairs: `deck` is a shuffled list of all of them.
+ */
+export function sceneOf(
+  deck: readonly Pick<Scene, 'way' | 'blow'>[],
+  round: number,
+  random: Random,
+  stage: Stage,
+): Scene {
+  const { way, blow } = deck[round % deck.length] ?? { way: 'fan', blow: 'kill-sender' };
+  const all = Array.from({ length: stage.targets }, (_, at) => at);
+  const one = random.below(stage.targets);
+  const big = random.pick(stage.asked) ?? '';
+  const datasets =
+    way === 'event' ? [stage.policy] : [big, ...stage.asked.filter((name) => name !== big && random.chance(0.3))];
+  const writes = datasets.flatMap((dataset) => [
+    { dataset, bytes: least + random.below(spread) },
+    ...(random.chance(0.5) ? [{ dataset, bytes: random.below(100_000) }] : []),
+  ]);
+  return {
+    way,
+    blow,
+    writes,
+    to: way === 'single' ? [one] : all,
+    away: way === 'away' ? one : undefined,
+    which: random.below(2 * stage.servers),
+    afterMs: random.below(1000),
+  };
+}
+
+/** Every way with every blow, shuffled. */
+export function dealt(random: Random): Pick<Scene, 'way' | 'blow'>[] {
+  const deck = ways.flatMap((way) => blows.map((blow) => ({ way, blow })));
+  for (let at = deck.length - 1; at > 0; at--) {
+    const other = random.below(at + 1);
+    const [one, two] = [deck[at], deck[other]];
+    if (one && two) [deck[at], deck[other]] = [two, one];
+  }
+  return deck;
+}

@@ -1,0 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ZpsendError } from '../../schemas/errors.ts';
+
+/** What was just started anew may not be there yet: asks for half a minute. */
+export async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries === 60 || !(error instanceof ZpsendError && error.retryable)) throw error;
+      await sleep(500);
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest';
+import { type Left, leftovers, openModel, unmended } from '../chaos/model.ts';
+import { blows, dealt, sceneOf, ways } from '../chaos/scenes.ts';
+import type { Listing } from '../support/listing.ts';
+import { openRandom } from '../support/random.ts';
+
+const stage = { targets: 2, servers: 3, asked: ['p/t/a', 'p/t/b'], policy: 'p/told' };
+
+function scenes(seed: number, count: number) {
+  const random = openRandom(seed);
+  const deck = dealt(random);
+  return Array.from({ length: count }, (_, round) => sceneOf(deck, round, random, stage));
+}
+
+describe('the scenes of a chaos run', () => {
+  test('are the same for the same seed, and others for another', () => {
+    expect(scenes(7, 30)).toEqual(scenes(7, 30));
+    expect(scenes(7, 30)).not.toEqual(scenes(8, 30));
+  });
+
+  test('let every blow meet every way within one deck', () => {
+    const pairs = scenes(1, ways.length * blows.length).map(({ way, blow }) => `${way} ${blow}`);
+    expect(new Set(pairs).size).toBe(ways.length * blows.length);
+  });
+
+  test('send what was written where it can arrive: a policy its own dataset, an absent target shares what others get', () => {
+    for (const { way, writes, to, away } of scenes(3, 200)) {
+      expect(writes.length).toBeGreaterThan(0);
+      expect(writes.every(({ dataset }) => (dataset === stage.policy) === (way === 'event'))).toBe(true);
+      expect(to).toHaveLength(way === 'single' ? 1 : 2);
+      expect(away !== undefined && to.includes(away)).toBe(way === 'away');
+    }
+  });
+});
+
+/** `a@1 a@2` as a listing of p; the guid is the name. */
+function listing(...names: string[]): Listing {
+  const snapshots = names.map((name) => {
+    const [dataset = '', leaf = ''] = `p/${name}`.split('@');
+    return { name: `p/${name}`, dataset, leaf, guid: name };
+  });
+  return { datasets: [...new Set(snapshots.map(({ dataset }) => dataset))], snapshots };
+}
+
+describe('the model of a chaos run', () => {
+  const model = openModel();
+  model.sent('dst', listing('a@1', 'b@1'), ['p/a']);
+  model.sent('dst', listing('a@2'), ['p/a']);
+  model.sent('site-b', listing('b@1'), ['p/b']);
+
+  test('wants just what was sent to each target, also what the source has no more', () => {
+    expect(model.differences('dst', listing('a@1', 'a@2'))).toEqual([]);
+    expect(model.differences('dst', listing('a@2', 'b@1'))).toEqual([
+      'dst lacks p/a@1 (a@1)',
+      'dst has p/b@1 (b@1), which was not sent there',
+    ]);
+    expect(model.differences('nobody', listing())).toEqual([]);
+  });
+
+  const clean: Left = {
+    locks: [],
+    stored: [],
+    sourceHolds: [],
+    targetHolds: new Map([
+      ['dst', ['p/a@2 zpsend:base']],
+      ['site-b', ['p/b@1 zpsend:base']],
+    ]),
+    bookmarks: [{ name: 'p/a#zpsend_dst_00c0ffee_2', guid: '2' }],
+  };
+
+  test('complains of whatever is left but base holds and cursors', () => {
+    expect(leftovers(clean)).toEqual([]);
+    for (const more of [
+      { locks: ['p/a on dst'] },
+      { stored: ['abcdef/manifest'] },
+      { sourceHolds: ['p/a@1 zpsend:job.0.00c0ffee'] },
+      { targetHolds: new Map([['dst', ['p/a@2 zpsend:rollback']]]) },
+      { bookmarks: [{ name: 'p/a#mine', guid: '2' }] },
+      // a cursor's name says what it is of
+      { bookmarks: [{ name: 'p/a#zpsend_dst_00c0ffee_2', guid: '3' }] },
+    ])
+      expect(leftovers({ ...clean, ...more })).toHaveLength(1);
+  });
+
+  test('wants one cursor and one base hold for each dataset and target, of the newest, after a calm round', () => {
+    const snapshots = listing('a@1', 'a@2').snapshots.map((each, at) => ({ ...each, guid: String(at + 1) }));
+    const numbered = openModel();
+    numbered.sent('dst', { datasets: ['p/a'], snapshots }, ['p/a']);
+    expect(unmended(clean, numbered, ['dst'], ['p/a'])).toEqual([]);
+    const older = { name: 'p/a#zpsend_dst_00c0ffee_1', guid: '1' };
+    expect(unmended({ ...clean, bookmarks: [older, ...clean.bookmarks] }, numbered, ['dst'], ['p/a'])).toEqual([
+      'cursors on p/a: 1, 2; there should be 2',
+    ]);
+    const targetHolds = new Map([['dst', ['p/a@1 zpsend:base']]]);
+    expect(unmended({ ...clean, targetHolds }, numbered, ['dst'], ['p/a'])).toEqual([
+      'base holds on dst: p/a@1 zpsend:base; there should be p/a@2 zpsend:base',
+    ]);
+  });
+});
