@@ -41,7 +41,11 @@ async function userOf(host: Host): Promise<string> {
   const seed = join(folder, `${host}.nk`);
   await writeFile(seed, pair.getSeed());
   env[host] = { NATS_NKEY: seed, ZPSEND_INBOX_PREFIX: `_INBOX_${host}` };
-  const roles = { 'smos-01': ['--sender'], 'smos-00': ['--receiver', '--from', 'smos-01'], 'smos-02': ['--from', 'smos-01'] }[host];
+  const roles = {
+    'smos-01': ['--sender'],
+    'smos-00': ['--receiver', '--from', 'smos-01'],
+    'smos-02': ['--from', 'smos-01'],
+  }[host];
   const argv = [bin, 'deploy', 'permissions', host, '--nkey', pair.getPublicKey(), ...roles];
   return (await execa(process.execPath, argv)).stdout;
 }
@@ -56,7 +60,7 @@ beforeAll(async () => {
   await new Kvm(jetstream(admin.nc)).create(statusBucket, { history: 1 });
   const policies = await new Kvm(jetstream(admin.nc)).create(policiesBucket);
   await policies.put('smos-01.b', JSON.stringify({ dataset: 'pool/b', to: ['smos-00'] }));
-  await makeStreams(admin, 'smos-01', { maxBytes: 256 * 1024 * 1024, maxAgeSeconds: 600 });
+  await makeStreams(admin, 'smos-01', { maxBytes: 256 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
   const subject = subjects.snapshotCreated('*');
   await (await jetstreamManager(admin.nc)).streams.add({ name: eventsStream, subjects: [subject] });
   await admin.close();
@@ -253,7 +257,7 @@ describe('what the server refuses', () => {
 
   test('what a host stores is delivered into no lock and no store of another', async () => {
     const admin = await useBus(server.url, { env: adminEnv() });
-    await makeStreams(admin, 'smos-02', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600 });
+    await makeStreams(admin, 'smos-02', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
     const forger = await as('smos-01');
     const key = lockKey('smos-00', 'pool/forged');
     const aims = [`$KV.${locksBucket}.${key}`, '$O.zfs-streams-smos-02.M.Zm9yZ2Vk', '$O.zfs-streams-smos-02.C.forged'];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Job } from '../../schemas/job.ts';
-import { alike, openHeardJobs, yieldsTo } from '../../services/sender/heirs/heard-jobs.ts';
+import { alike, inherited, openHeardJobs, yieldsTo } from '../../services/sender/heirs/heard-jobs.ts';
 
 const job = (id: string, more: Partial<Job> = {}): Job => ({
   job: id,
@@ -90,4 +90,11 @@ test('of a job and its heir the heir goes on, and of two heirs the smaller id', 
 test('jobs whose requests differ in their targets alone are gone on with together', () => {
   const all = [job('a', to('x')), job('b', to('y', { parallel: 3 })), job('c', to('z'))];
   expect(alike(all).map(ids)).toEqual([['a', 'c'], ['b']]);
+});
+
+test('I5: an heir rolls nothing back, since it goes by a plan that nobody was shown', () => {
+  const request = { dataset: 'pool/a', to: { host: 'dst' } };
+  expect(inherited({ ...request, conflict: 'rollback' })).toEqual(request);
+  expect(inherited({ ...request, conflict: 'rotate' })).toEqual({ ...request, conflict: 'rotate' });
+  expect(inherited(request)).toEqual(request);
 });

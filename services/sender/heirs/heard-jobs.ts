@@ -1,4 +1,5 @@
 import type { Job } from '../../../schemas/job.ts';
+import type { SendRequest } from '../../../schemas/plan.ts';
 import { laneKey } from '../policies/policy.ts';
 
 /**
@@ -60,6 +61,14 @@ export function openHeardJobs(self: string, silenceMs: number): HeardJobs {
       });
     },
   };
+}
+
+/**
+ * What an heir is asked for. It plans anew, and what a rollback of its plan would destroy nobody was shown (I5); where the dead job has
+ * rolled back already it goes on, and else it says what stands in the way.
+ */
+export function inherited({ conflict, ...request }: SendRequest): SendRequest {
+  return conflict === undefined || conflict === 'rollback' ? request : { ...request, conflict };
 }
 
 /** Jobs of equal requests but for their targets, which can share what is read. */

@@ -5,7 +5,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Job, jobEventSchema } from '../../../schemas/job.ts';
 import type { Log } from '../../host/log.ts';
 import type { Jobs } from '../jobs.ts';
-import { alike, openHeardJobs, rootOf, yieldsTo } from './heard-jobs.ts';
+import { alike, inherited, openHeardJobs, rootOf, yieldsTo } from './heard-jobs.ts';
 
 export interface HeirsDeps {
   readonly host: string;
@@ -70,7 +70,7 @@ export function openHeirs(deps: HeirsDeps): () => void {
     const [target, ...others] = silent.map(({ request }) => request.to);
     const to = target && others.length === 0 ? target : silent.map(({ request }) => request.to);
     try {
-      const ids = jobs.start({ ...first.request, to }, { continues: silent.map(rootOf) });
+      const ids = jobs.start({ ...inherited(first.request), to }, { continues: silent.map(rootOf) });
       for (const [at, one] of silent.entries()) {
         heard.news(one, true, now());
         log.warn(`the sender ${one.instance} tells of job ${one.job} no more; job ${ids[at]} goes on with it`);
