@@ -4,6 +4,7 @@ import { version } from '../../lib/settings/version.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
+import { tellTaken } from './board/taken.ts';
 import { openStatusWriter } from './board/writer.ts';
 import { serveSender } from './endpoints.ts';
 import { filePolicies } from './policies/in-force.ts';
@@ -38,7 +39,12 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   });
   const digests = serveDigests(context, isPrivate);
   // what a command starts for itself ends with it, and leaves that to the service
-  const forget = isPrivate ? async () => {} : keepStore({ host, zfs, log, store, livingJobs: sender.livingJobs });
+  const forget = isPrivate
+    ? async () => {}
+    : keepStore({
+        ...{ host, zfs, log, store, livingJobs: sender.livingJobs },
+        tell: (target, start, receipt) => tellTaken({ host, bus, zfs, status }, target, start, receipt),
+      });
   const self = { service: 'sender' as const, instance, pid: process.pid, version };
   return {
     endpoints: [

@@ -5,6 +5,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { readStatus } from '../../lib/bus/status/read.ts';
 import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
@@ -88,8 +89,14 @@ test('a target that is away fetches what was stored for it, in order, while the 
   await sender.end('SIGTERM');
   await startReceiver(world);
   await arrived(world);
+  const row = async () => (await readStatus(world.fleet.bus))?.found[0]?.entry;
+  expect(await row()).toMatchObject({ lag: { snapshots: 3 }, newest: { name: '3' } });
   await world.fleet.start('sender', world.src);
   await emptied(world);
+  // what has been taken is seen without another job
+  await expect
+    .poll(row)
+    .toMatchObject({ sent: { name: '3' }, lag: { snapshots: 0, bytes: 0 }, run: { state: 'done' } });
   await nothingLeft(world);
 });
 
@@ -270,6 +277,8 @@ test('what a target refuses for good is told, and nothing more is stored for it 
   const second = await startReceiver(world);
   await sender.said('has refused pool/a@2 from the store');
   await emptied(world);
+  const row = async () => (await readStatus(world.fleet.bus))?.found[0]?.entry;
+  await expect.poll(row).toMatchObject({ sent: { name: '1' }, run: { state: 'failed' }, error: { code: 'MODIFIED' } });
   await second.end();
   const refused = await send(world);
   expect(refused.state).toBe('failed');

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFailed, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { request } from '../../lib/bus/request.ts';
 import { openStreams } from '../../lib/bus/store/bucket.ts';
@@ -19,6 +19,13 @@ import { startZed } from './zed.ts';
 const zfs = lab();
 const source = () => `${zfs.source}/vm`;
 const names = ['', '/a', '/my data'];
+
+/** Ends with the test, and tells what it logged when that fails. */
+function watched(service: ServiceProcess): ServiceProcess {
+  onTestFailed(() => console.error(service.log.slice(-40).join('\n')));
+  onTestFinished(async () => void (await service.end()));
+  return service;
+}
 
 /** A server in the middle, and one of a site, each with a JetStream of its own. */
 async function startSites(): Promise<{ hub: NatsServer; leaf: NatsServer }> {
@@ -72,9 +79,7 @@ test('one snapshot reaches three sites by itself, one of them behind a leaf, wit
   if (!away) throw new Error('four sites');
   const receive = async ({ host, dataset }: { host: string; dataset: string }): Promise<ServiceProcess> => {
     const { url } = host === 'smos-c' ? leaf : hub;
-    const receiver = await startHere(zfs, url, 'receiver', host, { ZPSEND_ALLOW: `smos-01=${dataset}` });
-    onTestFinished(async () => void (await receiver.end()));
-    return receiver;
+    return watched(await startHere(zfs, url, 'receiver', host, { ZPSEND_ALLOW: `smos-01=${dataset}` }));
   };
   const receivers: ServiceProcess[] = [];
   // an emulated machine starts one after another sooner than all at once
@@ -88,8 +93,7 @@ test('one snapshot reaches three sites by itself, one of them behind a leaf, wit
       ...configured(JSON.stringify({ send: { policies } })),
       PATH: [path, zfs.env.PATH].join(delimiter),
     });
-  const sender = await startSender();
-  onTestFinished(async () => void (await sender.end()));
+  const sender = watched(await startSender());
   if (isReal) {
     mkdirSync('/etc/zpsend', { recursive: true });
     writeFileSync('/etc/zpsend/env', `NATS_URL=${hub.url}\nZPSEND_HOST=smos-01\n`);
@@ -145,8 +149,7 @@ test('one snapshot reaches three sites by itself, one of them behind a leaf, wit
   await arrived(away, ['1', '2']);
 
   // back again, the source clears its store and has nothing to send
-  const again = await startSender();
-  onTestFinished(async () => void (await again.end()));
+  watched(await startSender());
   await expect.poll(waiting).toBe(0);
   await rested();
   expect(sends()).toHaveLength(2 * names.length);

@@ -81,10 +81,18 @@ function rateOf({ state, samples }: Run): number | undefined {
 const isoOf = (ms: number): string => new Date(ms).toISOString();
 
 /** Evidence may be long, and is in the job's own status. */
-const shortened = ({ code, message, retryable }: ErrorBody): NonNullable<StatusEntry['error']> => ({
+export const shortened = ({ code, message, retryable }: ErrorBody): NonNullable<StatusEntry['error']> => ({
   code,
   message: message.slice(0, 1000),
   retryable,
+});
+
+/** What a listing tells, as it is stored. @param now milliseconds since the epoch, by the source's clock */
+export const lagged = (facts: Facts | undefined, now: number): StatusEntry => ({
+  ...(facts?.sent && { sent: snapshotOf(facts.sent) }),
+  ...(facts?.newest && { newest: facts.newest }),
+  ...(facts && { lag: lagOf(facts), listed: isoOf(facts.listed) }),
+  written: isoOf(now),
 });
 
 /**
@@ -98,9 +106,7 @@ export function entryOf(
 ): StatusEntry {
   const rate = run && rateOf(run);
   return {
-    ...(facts?.sent && { sent: snapshotOf(facts.sent) }),
-    ...(facts?.newest && { newest: facts.newest }),
-    ...(facts && { lag: lagOf(facts), listed: isoOf(facts.listed) }),
+    ...lagged(facts, now),
     ...(run && {
       run: {
         job: who.job,
@@ -113,6 +119,5 @@ export function entryOf(
       },
     }),
     ...(error && { error: shortened(error) }),
-    written: isoOf(now),
   };
 }

@@ -6,7 +6,7 @@ import { presumed } from '../../../lib/plan/presume.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { isWithin } from '../../../schemas/names.ts';
-import type { Manifest } from '../../../schemas/stored.ts';
+import type { Manifest, Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import { removeOvertaken } from './cursors.ts';
 import { hadBase, readSight, writeSight } from './sights.ts';
@@ -18,6 +18,8 @@ export interface KeeperDeps {
   readonly log: Log;
   readonly store: OwnStore;
   readonly livingJobs: () => Promise<Set<string> | undefined>;
+  /** Tells everybody what became of a stored stream. */
+  readonly tell: (target: string, start: StoredStart, receipt: Receipt) => Promise<void>;
 }
 
 /** How often it is looked what targets have taken, in milliseconds. */
@@ -95,9 +97,11 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     bucket: StreamsBucket,
     objects: readonly StoredObject[],
     target: string,
-    start: Manifest['targets'][number]['start'],
-    { state, error }: PlacedReceipt['receipt'],
+    start: StoredStart,
+    receipt: Receipt,
   ): Promise<void> {
+    const { state, error } = receipt;
+    await deps.tell(target, start, receipt).catch(failed);
     if (state === 'done') {
       log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
       await removeOvertaken(deps.zfs, target, start).catch((thrown) =>

@@ -1,0 +1,39 @@
+import { readStatus } from '../../../lib/bus/status/read.ts';
+import { statusKey } from '../../../lib/bus/subjects.ts';
+import { datasetOf, leafOf } from '../../../schemas/names.ts';
+import type { StatusEntry } from '../../../schemas/status.ts';
+import type { Receipt, StoredStart } from '../../../schemas/stored.ts';
+import type { BoardDeps } from './board.ts';
+import { factsSince } from './facts.ts';
+import { lagged, shortened } from './line.ts';
+
+/**
+ * Tells on the board what became of a stored stream at its target. A dataset that has no line, or is not here any more, is not told of.
+ * @throws ZpsendError what a listing failed with
+ */
+export async function tellTaken(
+  { host, bus, zfs, status }: Pick<BoardDeps, 'host' | 'bus' | 'zfs' | 'status'>,
+  target: string,
+  { to, dataset: into }: Pick<StoredStart, 'to' | 'dataset'>,
+  { state, error }: Receipt,
+): Promise<void> {
+  const dataset = datasetOf(to.name);
+  const key = statusKey({ source: host, target, dataset, into });
+  const before =
+    status.pending().find(([pending]) => pending === key)?.[1] ??
+    (await readStatus(bus, host, target))?.found.find((one) => statusKey(one) === key)?.entry;
+  if (!before) return;
+  const now = Date.now();
+  if (state !== 'done') {
+    const run = before.run && { run: { ...before.run, state: 'failed' as const } };
+    const why = error && { error: shortened(error) };
+    status.put(key, (): StatusEntry => ({ ...before, ...run, ...why, written: new Date(now).toISOString() }));
+    return;
+  }
+  const [source] = await zfs.list({ dataset, creation: true });
+  if (!source) return;
+  const creation = [...source.snapshots, ...source.bookmarks].find(({ guid }) => guid === to.guid)?.creation;
+  const sent = { name: leafOf(to.name) ?? '', guid: to.guid, ...(creation !== undefined && { creation }) };
+  const entry = lagged(factsSince(source, sent, now), now);
+  status.put(key, () => ({ ...before, ...entry }));
+}
