@@ -38,13 +38,12 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     reconcileMs: send.reconcileMinutes * 60_000,
   });
   const digests = serveDigests(context, isPrivate);
-  // what a command starts for itself ends with it, and leaves that to the service
-  const forget = isPrivate
-    ? async () => {}
-    : keepStore({
-        ...{ host, zfs, log, store, livingJobs: sender.livingJobs },
-        tell: (target, start, receipt) => tellTaken({ host, bus, zfs, status }, target, start, receipt),
-      });
+  const forget = keepStore({
+    ...{ host, zfs, log, store, waits: isPrivate },
+    // what a command starts for itself ends with it, and leaves what others have left to the service
+    livingJobs: isPrivate ? async () => undefined : sender.livingJobs,
+    tell: (target, start, receipt) => tellTaken({ host, bus, zfs, status }, target, start, receipt),
+  });
   const self = { service: 'sender' as const, instance, pid: process.pid, version };
   return {
     endpoints: [

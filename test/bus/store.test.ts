@@ -244,6 +244,23 @@ test('a full store is waited for, and goes on when a target has taken something'
   await emptied(world);
 }, 90_000);
 
+test('a command without a sender empties a full store too, while it waits for room', async () => {
+  const world = await useWorld();
+  const { src } = world;
+  const config = join(src.env.HOME ?? '', 'zpsend.yaml');
+  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  await snapshot(src, 40_000_000, '1', '2');
+  const sending = execa(process.execPath, [program, 'send', '--channel', 'store', 'pool/a', 'dst'], {
+    env: { ...src.env, NATS_URL: world.url, ZPSEND_CONFIG: config },
+    extendEnv: false,
+    reject: false,
+  });
+  await expect.poll(async () => (await stored(world)).length, { timeout: 30_000 }).toBeGreaterThan(3);
+  await startReceiver(world);
+  expect((await sending).exitCode).toBe(0);
+  await arrived(world);
+}, 90_000);
+
 test('a stream that is compressed on its way is stored so, and a package with a clone and a volume arrives', async () => {
   const world = await useWorld();
   const { src } = world;

@@ -18,6 +18,8 @@ export interface KeeperDeps {
   readonly log: Log;
   readonly store: OwnStore;
   readonly livingJobs: () => Promise<Set<string> | undefined>;
+  /** Looks only while a job has the store open. */
+  readonly waits: boolean;
   /** Tells everybody what became of a stored stream. */
   readonly tell: (target: string, start: StoredStart, receipt: Receipt) => Promise<void>;
 }
@@ -56,6 +58,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   let said = '';
 
   async function look(): Promise<void> {
+    if (deps.waits && !store.isOpen) return;
     const found = await store.find();
     if (!found) return;
     const { bucket, catalog } = found;

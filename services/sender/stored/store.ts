@@ -11,6 +11,8 @@ export interface OwnStore {
   open(): Promise<{ readonly bucket: StreamsBucket; readonly catalog: CatalogReader }>;
   /** The same where there is a bucket, which is not made. */
   find(): Promise<{ readonly bucket: StreamsBucket; readonly catalog: CatalogReader } | undefined>;
+  /** Somebody has needed it. */
+  readonly isOpen: boolean;
   readonly receipts: Receipts;
 }
 
@@ -39,6 +41,9 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
 
   return {
     receipts: openReceipts(bus),
+    get isOpen() {
+      return opened !== undefined;
+    },
     async open() {
       const own = await look();
       // for the first time, or because it was lost
