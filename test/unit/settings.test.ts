@@ -44,7 +44,7 @@ describe('a configuration file', () => {
           parallel: 2,
           wire: 'none',
           channel: 'direct',
-          store: { maxBytes: 16 * 1024 ** 3, maxAgeHours: 168 },
+          store: { maxBytes: 16 * 1024 ** 3, maxAgeHours: 168, replicas: 3 },
           bookmarks: true,
           policies: [],
           reconcileMinutes: 10,
