@@ -27,12 +27,15 @@ export async function measureStore(world: World, bytes: number, rounds: number):
   const rss = { sender: 0, receiver: 0 };
   for (let round = 0; round < rounds; round += 1) {
     const services = await startServices(world, plain);
+    // what a place has is remembered at the source, so each run has one of its own
+    const into = (way: string) => ({ host: target.name, dataset: `${dataset}-${way}-${round}` });
     try {
-      seconds.direct.push(await took(() => services.send(dataset)));
+      const to = into('direct');
+      seconds.direct.push(await took(() => services.send(dataset, { to })));
       await services.stopReceiver();
-      await forget(target, dataset);
+      await forget(target, to.dataset);
       const put = watch({ sender: () => [services.sender] });
-      seconds.put.push(await took(() => services.send(dataset, { channel: 'store' })));
+      seconds.put.push(await took(() => services.send(dataset, { to: into('store'), channel: 'store' })));
       rss.sender = Math.max(rss.sender, put().sender?.rss ?? 0);
       let receiver: ServiceProcess | undefined;
       const get = watch({ receiver: () => (receiver ? [receiver.pid] : []) });
@@ -56,7 +59,7 @@ export async function measureStore(world: World, bytes: number, rounds: number):
       await receiver.end('SIGTERM');
     } finally {
       await services.stop();
-      await forget(target, dataset);
+      await forget(target, into('store').dataset);
     }
   }
   const rate = (all: readonly number[]): number => bytes / 1e9 / median(all);
