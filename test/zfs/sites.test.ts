@@ -19,6 +19,8 @@ import { startZed } from './zed.ts';
 const zfs = lab();
 const source = () => `${zfs.source}/vm`;
 const names = ['', '/a', '/my data'];
+/** Five services, two NATS servers and zed share one emulated processor: all of it takes a quarter of an hour there. */
+const patience = { timeout: 600_000 };
 
 /** Ends with the test, and tells what it logged when that fails. */
 function watched(service: ServiceProcess): ServiceProcess {
@@ -105,7 +107,7 @@ test('one snapshot reaches three sites by itself, one of them behind a leaf, wit
       .poll(async () => {
         const { policies } = await request(fleet.bus, subjects.send('smos-01', 'policies'), {}, policiesSchema, 30_000);
         return policies.flatMap(({ targets }) => targets.filter(({ state }) => state !== 'resting'));
-      })
+      }, patience)
       .toEqual([]);
   const snapshot = (name: string): void => {
     for (const below of names) zfs.write(source() + below, 100_000);
@@ -119,7 +121,7 @@ test('one snapshot reaches three sites by itself, one of them behind a leaf, wit
       .stdout.split('\n')
       .map((line) => line.replace(dataset, 'vm'));
   const arrived = async ({ dataset }: { dataset: string }, snapshots: readonly string[]) => {
-    await expect.poll(() => guids(dataset)).toEqual(guids(source()));
+    await expect.poll(() => guids(dataset), patience).toEqual(guids(source()));
     for (const name of snapshots) {
       for (const below of names) {
         expect(zfs.digest(`${dataset}${below}@${name}`)).toBe(zfs.digest(`${source()}${below}@${name}`));
@@ -139,7 +141,7 @@ test('one snapshot reaches three sites by itself, one of them behind a leaf, wit
   const streams = await openStreams(fleet.bus, 'smos-01');
   const waiting = async () =>
     (await streams.list()).filter(({ name }) => parseStoredName(name)?.kind === 'manifest').length;
-  await expect.poll(waiting).toBe(names.length);
+  await expect.poll(waiting, patience).toBe(names.length);
   await rested();
   expect(sends()).toHaveLength(2 * names.length);
   expect(guids(away.dataset)).not.toEqual(guids(source()));
@@ -150,7 +152,7 @@ test('one snapshot reaches three sites by itself, one of them behind a leaf, wit
 
   // back again, the source clears its store and has nothing to send
   watched(await startSender());
-  await expect.poll(waiting).toBe(0);
+  await expect.poll(waiting, patience).toBe(0);
   await rested();
   expect(sends()).toHaveLength(2 * names.length);
   const all = names.flatMap((below) => ['1', '2'].map((name) => `${source()}${below}@${name}`));
@@ -159,4 +161,4 @@ test('one snapshot reaches three sites by itself, one of them behind a leaf, wit
     const locks = await openLocks(await useBus(url), 15);
     await expect.poll(() => locks.list()).toEqual([]);
   }
-});
+}, 2_400_000);
