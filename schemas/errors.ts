@@ -83,3 +83,7 @@ function textOf(thrown: unknown): string {
     return 'something was thrown that cannot be shown as text';
   }
 }
+
+/** The target has the very snapshot that was to come: by another way, or from a job that has ended. */
+export const isThere = ({ code, details }: ErrorBody): boolean =>
+  code === 'EXISTS' && typeof details?.snapshot === 'string';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRefusal } from '../../lib/plan/refusal.ts';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import type { Evidence, Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';
 import {
@@ -15,7 +15,7 @@ import {
   next,
 } from './chain-state.ts';
 import type { ChainCursor } from './cursors.ts';
-import { isArrived, isUnsettled } from './failure.ts';
+import { isUnsettled } from './failure.ts';
 import type { FanMember } from './fan/fan.ts';
 import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
@@ -102,7 +102,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     const moved = (transfer?.consumed ?? 0) > 0;
     const error = ZpsendError.from(thrown).toBody();
     if (isUnsettled(error) && state.done === 0 && anew === 'not yet') anew = 'next';
-    if ((state.phase === 'transferring' && transfer?.isWhole) || isArrived(error)) unheard = currentStep(state);
+    if ((state.phase === 'transferring' && transfer?.isWhole) || isThere(error)) unheard = currentStep(state);
     return { type: 'failed', error, now: performance.now(), moved };
   }
   const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);

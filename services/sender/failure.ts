@@ -54,10 +54,6 @@ export const isQueued = ({ code, details }: ErrorBody): boolean =>
  * The target has seen the beginning of a rollback and not its end, and has taken note of that: with a plan made from here on a
  * job may begin anew, since nothing has been done for it.
  */
-/** The target has the step's snapshot: it came by another way, or from a job that has ended. */
-export const isArrived = ({ code, details }: ErrorBody): boolean =>
-  code === 'EXISTS' && typeof details?.snapshot === 'string';
-
 export const isUnsettled = ({ code, details }: ErrorBody): boolean =>
   code === 'DIVERGED' && details?.unsettled === true;
 

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contradiction } from '../../lib/bus/store/catalog.ts';
 import { parseReceiptKey, parseStoredName, receiptKey, type StoredName, storedName } from '../../lib/bus/subjects.ts';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import { type Manifest, manifestSchema, type Receipt } from '../../schemas/stored.ts';
-import { isBehind, isLost, isThere, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';
+import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';
 import { isOver, orphansIn } from '../../services/sender/stored/keeper.ts';
 import { datasetNames, hostNames } from './legal-names.ts';
 

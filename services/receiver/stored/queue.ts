@@ -50,10 +50,6 @@ export const mayPass = ({ code, retryable, details }: ErrorBody): boolean =>
 /** The stream itself is gone or damaged, or what it starts from never came: its target has nothing to do with that. */
 export const isLost = ({ details }: ErrorBody): boolean => details?.lost === true;
 
-/** The snapshot came by another way in the meantime, and the step is done. */
-export const isThere = ({ code, details }: ErrorBody): boolean =>
-  code === 'EXISTS' && typeof details?.snapshot === 'string';
-
 /** The guids that a host's streams were to bring that are lost: what starts from them is lost too. */
 export const lostBefore = (
   host: string,

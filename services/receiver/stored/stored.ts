@@ -6,12 +6,12 @@ import type { StoreConnection } from '../../../lib/bus/store/connection.ts';
 import { openReceipts } from '../../../lib/bus/store/receipts.ts';
 import { sourcesOf } from '../../../lib/bus/store/sources.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
-import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import { type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts';
 import { poolOf } from '../../../schemas/names.ts';
 import type { Receipt } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import { type FetchDeps, fetchStored } from './fetch.ts';
-import { isBehind, isLost, isThere, itemsFor, lostBefore, mayPass, type StoredItem } from './queue.ts';
+import { isBehind, isLost, itemsFor, lostBefore, mayPass, type StoredItem } from './queue.ts';
 
 export interface StoredDeps extends FetchDeps {
   readonly bus: Bus;
