@@ -1,0 +1,237 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import { readStatus } from '../../lib/bus/status/read.ts';
+import { parseStoredName } from '../../lib/bus/subjects.ts';
+import {
+  arrived,
+  emptied,
+  list,
+  nothingLeft,
+  partial,
+  send,
+  snapshot,
+  startReceiver,
+  stored,
+  useWorld,
+} from '../support/store-world.ts';
+
+const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+
+test.each<'SIGKILL' | 'SIGTERM'>(['SIGKILL', 'SIGTERM'])(
+  'a receiver that gets %s in the middle of a stored stream begins it anew',
+  async (signal) => {
+    const world = await useWorld();
+    await world.fleet.start('sender', world.src);
+    await snapshot(world.src, 60_000_000, '1');
+    await send(world);
+    const receiver = await startReceiver(world, { ZFS_SIM_RECV_RATE: '10M' });
+    await receiver.said('initial receive of pool/a@1');
+    await expect.poll(() => partial(world), { timeout: 30_000 }).not.toBe('-');
+    await receiver.end(signal);
+    expect(await list(world.dst)).toBe('');
+    await startReceiver(world);
+    await arrived(world);
+    await emptied(world);
+    await nothingLeft(world);
+  },
+);
+
+test('a sender that is killed while it stores leaves nothing that anybody takes for whole', async () => {
+  const world = await useWorld();
+  const sender = await world.fleet.start('sender', world.src, { ZFS_SIM_SEND_RATE: '20M' });
+  await startReceiver(world);
+  await snapshot(world.src, 100_000_000, '1');
+  await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
+  await expect.poll(() => stored(world), { timeout: 20_000 }).not.toEqual([]);
+  await sender.end('SIGKILL');
+  await world.fleet.start('sender', world.src);
+  expect(await send(world, { channel: 'store' })).toMatchObject({ state: 'done', done: 1 });
+  await arrived(world);
+});
+
+test('a damaged, a missing and a swapped segment are found, told, and the stream is sent again', async () => {
+  const world = await useWorld();
+  const sender = await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 40_000_000, '1');
+  for (const spoil of [
+    async (names: string[]) => void (await world.bucket.put(names[1] ?? '', Buffer.alloc(16 * 1024 * 1024), 'forged')),
+    async (names: string[]) => world.bucket.remove(names[1] ?? ''),
+    async (names: string[]) => {
+      const last = await world.bucket.get(names[2] ?? '', 2 ** 30);
+      if (last) await world.bucket.put(names[1] ?? '', last.bytes, 'swapped');
+    },
+  ]) {
+    expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 1 });
+    await spoil((await stored(world)).sort());
+    const receiver = await startReceiver(world);
+    await receiver.said('STREAM_BROKEN');
+    expect(await list(world.dst)).toBe('');
+    await sender.said('has refused pool/a@1 from the store');
+    await receiver.end();
+    await emptied(world);
+  }
+  await startReceiver(world);
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await arrived(world);
+});
+
+test('a manifest that another host has forged, or nobody can read, is passed over', async () => {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 1_000_000, '1');
+  await send(world);
+  const name = (await stored(world)).find((one) => parseStoredName(one)?.kind === 'manifest') ?? '';
+  const real = JSON.parse((await world.bucket.get(name, 2 ** 20))?.bytes.toString() ?? '');
+  const put = (id: string, body: unknown) =>
+    world.bucket.put(`${id}/manifest`, Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)), '');
+  await put('forged0001', 'not json');
+  await put('forged0002', { ...real, id: 'forged0002', source: 'other' });
+  await put('forged0003', { ...real, id: 'another001' });
+  await put('forged0004', { ...real, id: 'forged0004', digests: [] });
+  await put('forged0005', { ...real, id: 'forged0005', bytes: real.bytes + real.segment });
+  const receiver = await startReceiver(world);
+  await arrived(world);
+  const refused = (id: string) => receiver.log.some((line) => line.includes(id) && line.includes('is refused'));
+  for (const id of ['forged0001', 'forged0002', 'forged0003', 'forged0004', 'forged0005'])
+    expect([id, refused(id)]).toEqual([id, true]);
+});
+
+test('a full store is waited for, and goes on when a target has taken something', async () => {
+  const world = await useWorld();
+  const config = join(world.src.env.HOME ?? '', 'zpsend.yaml');
+  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  const sender = await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config });
+  await snapshot(world.src, 40_000_000, '1', '2');
+  const job = world.fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
+  await sender.said('is full');
+  await startReceiver(world);
+  expect(await job).toMatchObject({ state: 'done', done: 2 });
+  await arrived(world);
+  await emptied(world);
+}, 90_000);
+
+test('a command without a sender empties a full store too, while it waits for room', async () => {
+  const world = await useWorld();
+  const { src } = world;
+  const config = join(src.env.HOME ?? '', 'zpsend.yaml');
+  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  await snapshot(src, 40_000_000, '1', '2');
+  const sending = execa(process.execPath, [program, 'send', '--channel', 'store', 'pool/a', 'dst'], {
+    env: { ...src.env, NATS_URL: world.url, ZPSEND_CONFIG: config },
+    extendEnv: false,
+    reject: false,
+  });
+  await expect.poll(async () => (await stored(world)).length, { timeout: 30_000 }).toBeGreaterThan(3);
+  await startReceiver(world);
+  expect((await sending).exitCode).toBe(0);
+  await arrived(world);
+}, 90_000);
+
+test('what a target refuses for good is told, and nothing more is stored for it until it was seen', async () => {
+  const world = await useWorld();
+  const sender = await world.fleet.start('sender', world.src);
+  const first = await startReceiver(world);
+  await snapshot(world.src, 1_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await first.end();
+  await world.dst.zfs('set', 'zfs-sim:write=100000', 'pool/a');
+  await world.dst.zfs('snapshot', 'pool/a@own');
+  await snapshot(world.src, 1_000_000, '2');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const second = await startReceiver(world);
+  await sender.said('has refused pool/a@2 from the store');
+  await emptied(world);
+  const row = async () => (await readStatus(world.fleet.bus))?.found[0]?.entry;
+  await expect.poll(row).toMatchObject({ sent: { name: '1' }, run: { state: 'failed' }, error: { code: 'MODIFIED' } });
+  await second.end();
+  const refused = await send(world);
+  expect(refused.state).toBe('failed');
+  expect(refused.error?.message).toContain('Nothing more is stored');
+  await world.dst.zfs('rollback', '-r', 'pool/a@1');
+  await startReceiver(world);
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await arrived(world);
+});
+
+test('a bucket that is deleted while streams wait in it costs a step, and the next job brings it', async () => {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 20_000_000, '1');
+  await send(world);
+  await (await jetstreamManager(world.fleet.bus.nc)).streams.delete('OBJ_zfs-streams-src');
+  await startReceiver(world);
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await arrived(world);
+});
+
+test('a pool that is not imported yet, or is full, or a lost stream before it, costs no stream that waits', async () => {
+  const world = await useWorld();
+  const { dst, src } = world;
+  await world.fleet.start('sender', src);
+  await snapshot(src, 20_000_000, '1', '2');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  await dst.zpool('destroy', 'pool');
+  await dst.zpool('create', 'other');
+  const early = await startReceiver(world);
+  await early.said('stays in the store');
+  await early.end();
+  expect((await stored(world)).filter((name) => name.endsWith('manifest'))).toHaveLength(2);
+  await dst.zpool('create', 'pool');
+  await dst.zfs('set', 'quota=1M', 'pool');
+  const full = await startReceiver(world);
+  await full.said('NO_SPACE');
+  await full.end();
+  expect((await stored(world)).filter((name) => name.endsWith('manifest'))).toHaveLength(2);
+  await dst.zfs('set', 'quota=none', 'pool');
+  // what is lost takes with it what builds on it, and the next job brings both
+  const [first] = (await stored(world)).filter((name) => name.endsWith('/000000'));
+  await world.bucket.remove(first ?? '');
+  const last = await startReceiver(world);
+  await last.said('starts from a stream that was lost');
+  await emptied(world);
+  await last.end();
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  await startReceiver(world);
+  await arrived(world);
+  await emptied(world);
+});
+
+test('a stored seed that has expired takes along what builds on it; where the target has lost the seed itself, nothing more is stored', async () => {
+  const world = await useWorld();
+  const { dst, src } = world;
+  const sender = await world.fleet.start('sender', src);
+  await src.zfs('create', 'pool/a/x');
+  await src.zfs('snapshot', '-r', 'pool/a@1');
+  const tree = { package: 'replication' };
+  expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  await src.zfs('snapshot', '-r', 'pool/a@2');
+  expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  // the root's alone
+  const [seed] = await stored(world);
+  for (const name of await stored(world))
+    if (name.split('/')[0] === seed?.split('/')[0]) await world.bucket.remove(name);
+  const first = await startReceiver(world);
+  await sender.said('has refused pool/a@2 from the store');
+  await emptied(world);
+  expect(await list(dst)).toBe('');
+  await first.end();
+  expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 4 });
+  const second = await startReceiver(world);
+  await arrived(world);
+  await emptied(world);
+  await second.end();
+  await dst.zfs('destroy', '-r', 'pool/a');
+  await src.zfs('snapshot', '-r', 'pool/a@3');
+  expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  await startReceiver(world).then(async (third) => {
+    await sender.said('has refused pool/a@3 from the store');
+    await emptied(world);
+    await third.end();
+  });
+  const refused = await send(world, tree);
+  expect(refused.error?.message).toContain('Nothing more is stored');
+});

@@ -1,0 +1,70 @@
+import { expect, onTestFinished } from 'vitest';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import { parseStoredName } from '../../lib/bus/subjects.ts';
+import { startNatsServer } from '../../lib/nats-server/start.ts';
+import type { Job } from '../../schemas/job.ts';
+import { type Fleet, useFleet } from './fleet.ts';
+import type { ServiceProcess } from './service.ts';
+import type { SimHost } from './sim-host.ts';
+
+export const allow = { ZPSEND_ALLOW: '*=pool' };
+
+export interface World {
+  readonly fleet: Fleet;
+  readonly src: SimHost;
+  readonly dst: SimHost;
+  readonly bucket: StreamsBucket;
+  readonly url: string;
+}
+
+/** On a server of its own: what a source stores is named after its host. */
+export async function useWorld(): Promise<World> {
+  const server = await startNatsServer({ jetstream: true });
+  onTestFinished(() => server.stop());
+  const fleet = await useFleet(server.url);
+  const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
+  await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
+  await src.zfs('create', 'pool/a');
+  const bucket = await openStreams(fleet.bus, 'src');
+  return { fleet, src, dst, bucket, url: server.url };
+}
+
+export async function snapshot(host: SimHost, bytes: number, ...names: string[]): Promise<void> {
+  for (const name of names) {
+    await host.zfs('set', `zfs-sim:write=${bytes}`, 'pool/a');
+    await host.zfs('snapshot', `pool/a@${name}`);
+  }
+}
+
+export const list = (host: SimHost): Promise<string> =>
+  host.zfs('list', '-Hp', '-r', '-t', 'snapshot', '-o', 'name,guid', 'pool/a').catch(() => '');
+
+/** The resume token of what has begun to arrive. */
+export const partial = ({ dst }: World): Promise<string> =>
+  dst.zfs('get', '-Hpo', 'value', 'receive_resume_token', 'pool/a').catch(() => '-');
+
+export const arrived = ({ src, dst }: World): Promise<void> =>
+  list(src).then((all) => expect.poll(() => list(dst), { timeout: 60_000 }).toBe(all));
+
+/** What lies in the store, without what is remembered of targets. */
+export const stored = async ({ bucket }: World): Promise<string[]> =>
+  (await bucket.mark()) === undefined
+    ? []
+    : (await bucket.list()).map(({ name }) => name).filter((name) => parseStoredName(name)?.kind !== 'sight');
+
+export const emptied = (world: World): Promise<void> =>
+  expect.poll(() => stored(world), { timeout: 60_000 }).toEqual([]);
+
+export async function nothingLeft({ fleet, src }: World): Promise<void> {
+  const names = (await list(src)).split('\n').map((line) => line.split('\t')[0] ?? '');
+  expect(await src.zfs('holds', '-H', ...names)).toBe('');
+  const locks = await openLocks(fleet.bus, 4);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
+}
+
+export const send = ({ fleet }: World, more: object = {}): Promise<Job> =>
+  fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'auto', ...more });
+
+export const startReceiver = ({ fleet, dst }: World, env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> =>
+  fleet.start('receiver', dst, { ...allow, ...env });
