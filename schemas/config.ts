@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { allowedConflictSchema } from './conflict.ts';
-import { bwlimitSchema, datasetSchema, hostSchema, propertyValueSchema } from './names.ts';
+import { bwlimitSchema, datasetSchema, hostSchema, jetStreamDomainSchema, propertyValueSchema } from './names.ts';
 import { maxParallel } from './plan.ts';
 import { maxPolicies, policySchema } from './policy.ts';
 import { propertyPatternSchema, receivablePropertySchema } from './properties.ts';
@@ -22,6 +22,8 @@ export const receiveConfigSchema = z.strictObject({
   allow: z.array(allowSchema).default([]),
   /** What all receives together may take in, in bytes per second. */
   bwlimit: bwlimitSchema.optional(),
+  /** Other JetStream domains, a hub's say, in which sources keep streams for this host; that of its own server is looked in anyway. */
+  storeDomains: z.array(jetStreamDomainSchema).max(16).default([]),
   /** Hold the newest received snapshot of each dataset, so that nothing here destroys the base of the next incremental. */
   holdNewest: z.boolean().default(true),
   properties: z

@@ -18,6 +18,10 @@ const name = (pattern: string, what: string) =>
 export const hostSchema = z
   .string()
   .regex(/^(?!_fan$)[A-Za-z0-9_-]{1,64}$/, 'not a host: letters, digits, "_" and "-" only, and not "_fan"');
+/** What nats-server calls `jetstream { domain }`: one subject token. */
+export const jetStreamDomainSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, 'not a JetStream domain: letters, digits, "_" and "-" only');
 export const datasetSchema = name(dataset, 'dataset name (pool/dataset)');
 /** What a dataset would be called, also where that is refused for its length: one name below another. */
 export const wouldBeDatasetSchema = z.string().max(2 * maxNameLength + 1);

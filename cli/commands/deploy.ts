@@ -3,12 +3,14 @@ import { inboxPrefix, permissionsOf } from '../../lib/bus/permissions.ts';
 import { hostSchema } from '../../schemas/names.ts';
 import type { Cli, JsonOption } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
+import { domainOf } from '../js-domain.ts';
 
 interface Options extends JsonOption {
   nkey?: string;
   sender?: true;
   receiver?: true;
   from?: string[];
+  jsDomain?: string;
 }
 
 export function addDeploy(program: Command, cli: Cli): void {
@@ -27,6 +29,7 @@ export function addDeploy(program: Command, cli: Cli): void {
       '--from <host...>',
       'it fetches what these keep in their stores while it is away; it may read all that is in them',
     )
+    .option('--js-domain <domain>', 'the JetStream domain of their stores, where its own server is in another: a hub')
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((host: string, options: Options) => permissions(cli, host, options)));
@@ -56,8 +59,11 @@ async function permissions({ io }: Cli, named: string, options: Options): Promis
     if (data === undefined) throw usage(`--from ${source}: ${error.issues[0]?.message}`);
     return data;
   });
-  const roles = { sender: isBoth || options.sender === true, receiver: isBoth || options.receiver === true, from };
-  if (from.length > 0 && !roles.receiver) throw usage('--from is for a host that receives');
+  const domain = domainOf(options.jsDomain);
+  const [sender, receiver] = [isBoth || options.sender === true, isBoth || options.receiver === true];
+  const roles = { sender, receiver, from, domain };
+  if (from.length > 0 && !receiver) throw usage('--from is for a host that receives');
+  if (domain !== undefined && from.length === 0) throw usage('--js-domain says where the stores of --from are');
   const { publish, subscribe } = permissionsOf(host.data, roles);
   if (options.json) {
     io.out(JSON.stringify({ host: host.data, inboxPrefix: inboxPrefix(host.data), publish, subscribe }));

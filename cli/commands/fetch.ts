@@ -12,10 +12,12 @@ import type { Manifest } from '../../schemas/stored.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
 import { bytes } from '../format.ts';
+import { domainOf } from '../js-domain.ts';
 import { table } from '../table.ts';
 
 interface Options extends JsonOption {
   output?: string;
+  jsDomain?: string;
 }
 
 export function addFetch(program: Command, cli: Cli): void {
@@ -29,6 +31,7 @@ export function addFetch(program: Command, cli: Cli): void {
     .argument('<host>', 'the source host')
     .argument('[id]', 'the stream')
     .option('-o, --output <file>', 'write to this file')
+    .option('--js-domain <domain>', 'look in this JetStream domain: in that of a hub, from a leaf')
     .option('--json', 'print the list as JSON')
     .addHelpText('after', help)
     .action(
@@ -52,9 +55,10 @@ const patienceMs = 15_000;
 const waitingOf = async (cli: Cli, bucket: StreamsBucket): Promise<readonly Manifest[]> =>
   (await readCatalog(bucket, (why) => cli.io.err(`zpsend: ${why}`)).read()).waiting;
 
-async function list(cli: Cli, host: string, { json, output }: Options): Promise<number> {
+async function list(cli: Cli, host: string, { json, output, jsDomain }: Options): Promise<number> {
   if (output !== undefined) throw usage('-o needs the ID of a stream; without one they are listed');
-  const waiting = await withBus(cli, async (bus) => waitingOf(cli, await openStreams(bus, host)));
+  const domain = domainOf(jsDomain);
+  const waiting = await withBus(cli, async ({ nc }) => waitingOf(cli, await openStreams({ nc, domain }, host)));
   const streams = waiting.map(({ id, bytes: size, targets }) => ({
     id,
     bytes: size,
@@ -81,12 +85,13 @@ const columns = [
   },
 ];
 
-async function fetch(cli: Cli, host: string, id: string, { output, json }: Options): Promise<number> {
+async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomain }: Options): Promise<number> {
+  const domain = domainOf(jsDomain);
   if (json) throw usage('--json is for the list; a stream is written as it is');
   if (output === undefined && process.stdout.isTTY)
     throw usage('a stream is no text for a terminal: -o FILE, or a pipe');
-  await withBus(cli, async (bus) => {
-    const bucket = await openStreams(bus, host);
+  await withBus(cli, async ({ nc }) => {
+    const bucket = await openStreams({ nc, domain }, host);
     const manifest = (await waitingOf(cli, bucket)).find((one) => one.id === id);
     if (!manifest) {
       throw new ZpsendError(

@@ -1,8 +1,8 @@
-import { JetStreamApiError, jetstream } from '@nats-io/jetstream';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import { ZpsendError } from '../../schemas/errors.ts';
-import type { Bus } from './connect.ts';
 import { withCopies } from './copies.ts';
+import { type JetStreamAt, jetStreamOf } from './jetstream.ts';
 
 /** A KV bucket as its leader has it now. */
 export interface BucketState {
@@ -25,13 +25,13 @@ export interface BucketWishes {
 /** There is no such stream (10059). */
 export const isGone = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10059;
 
-const bucketsOf = (bus: Bus): Kvm => new Kvm(jetstream(bus.nc, { timeout: 4000 }));
+const bucketsOf = (at: JetStreamAt): Kvm => new Kvm(jetStreamOf(at, 4000));
 
 /**
  * A bucket, which need not be there. Opened and not made, it is read from its leader: one that this client made may be
  * read from any replica. It is one of a name, and stays good when the bucket is lost and made again.
  */
-export const openBucket = (bus: Bus, name: string): Promise<KV> => bucketsOf(bus).open(name);
+export const openBucket = (at: JetStreamAt, name: string): Promise<KV> => bucketsOf(at).open(name);
 
 /** Asks the leader; undefined where there is no bucket. */
 export async function stateOf(kv: KV): Promise<BucketState | undefined> {
@@ -48,8 +48,8 @@ export async function stateOf(kv: KV): Promise<BucketState | undefined> {
 }
 
 /** Makes a bucket with a history of 1 where there is none. */
-export async function makeBucket(bus: Bus, name: string, wishes: BucketWishes): Promise<void> {
-  await withCopies((replicas) => bucketsOf(bus).create(name, { history: 1, ...wishes, replicas }));
+export async function makeBucket(at: JetStreamAt, name: string, wishes: BucketWishes): Promise<void> {
+  await withCopies((replicas) => bucketsOf(at).create(name, { history: 1, ...wishes, replicas }));
 }
 
 const needsJetStream =

@@ -21,12 +21,16 @@ export interface Roles {
   readonly receiver: boolean;
   /** Hosts whose stored streams it fetches, as a receiver. */
   readonly from?: readonly string[];
+  /** The JetStream domain of those stores, where it is not that of the host's own server. */
+  readonly domain?: string | undefined;
 }
 
 /** Where a host's answers come, so that no other host can read them. */
 export const inboxPrefix = (host: string): string => `_INBOX_${host}`;
 
 const any = '*';
+/** Is there a JetStream, and which buckets has it; not what is in them. */
+const looking = (api: string): string[] => [`${api}.INFO`, `${api}.STREAM.INFO.*`, `${api}.STREAM.NAMES`];
 /** What reads a bucket from its leader, and makes the server send nothing elsewhere than in answer. */
 const reading = (bucket: string): string => `$JS.API.STREAM.MSG.GET.KV_${bucket}`;
 
@@ -47,13 +51,24 @@ const store = (source: string): string => `OBJ_${streamsBucket(source)}`;
  * To read what a source keeps for those who are away, all of it: objects are read by consumers. A consumer can deliver anywhere, but
  * under the subject that is stored, in which services do nothing; what would come under another subject is `DIRECT.GET`, which nobody may.
  */
-const fetching = (source: string): string[] => [
-  `$JS.API.STREAM.MSG.GET.${store(source)}`,
-  `$JS.API.CONSUMER.CREATE.${store(source)}.>`,
-  `$JS.API.CONSUMER.INFO.${store(source)}.*`,
-  `$JS.API.CONSUMER.DELETE.${store(source)}.*`,
+const fetching = (source: string, api = '$JS.API'): string[] => [
+  `${api}.STREAM.MSG.GET.${store(source)}`,
+  `${api}.CONSUMER.CREATE.${store(source)}.>`,
+  `${api}.CONSUMER.INFO.${store(source)}.*`,
+  `${api}.CONSUMER.DELETE.${store(source)}.*`,
   `$JS.FC.${store(source)}.>`,
 ];
+
+/** The same in another JetStream domain, where it also says what became of it. */
+const fetchingAt = (domain: string, host: string, from: readonly string[]): string[] => {
+  const api = `$JS.${domain}.API`;
+  return [
+    ...looking(api),
+    `${api}.STREAM.MSG.GET.KV_${statusBucket}`,
+    `${api}.${keySubject(statusBucket, receiptKeys(host, any))}`,
+    ...from.flatMap((source) => fetching(source, api)),
+  ];
+};
 
 /** To write to its own store, and remove from it. */
 const storing = (source: string): string[] => [
@@ -67,7 +82,7 @@ const storing = (source: string): string[] => [
  * datasets only (design: identity is in the subject, and the server holds it). What it may ask of others changes nothing there without
  * that host's own `receive.allow`. It makes no buckets: whoever sets up the servers does.
  */
-export function permissionsOf(host: string, { sender, receiver, from = [] }: Roles): Permissions {
+export function permissionsOf(host: string, { sender, receiver, from = [], domain }: Roles): Permissions {
   return {
     publish: [
       // its own services' events, and requests to them
@@ -76,10 +91,7 @@ export function permissionsOf(host: string, { sender, receiver, from = [] }: Rol
       subjects.snapshots(any),
       `zfs.*.digest.>`,
       '$SRV.>',
-      '$JS.API.INFO',
-      // which buckets there are, and not what is in them
-      '$JS.API.STREAM.INFO.*',
-      '$JS.API.STREAM.NAMES',
+      ...looking('$JS.API'),
       reading(locksBucket),
       reading(statusBucket),
       ...(sender
@@ -96,7 +108,7 @@ export function permissionsOf(host: string, { sender, receiver, from = [] }: Rol
             subjects.credit(any, any, host),
             `$KV.${locksBucket}.${host}.>`,
             keySubject(statusBucket, receiptKeys(host, any)),
-            ...from.flatMap(fetching),
+            ...(domain === undefined ? from.flatMap((source) => fetching(source)) : fetchingAt(domain, host, from)),
           ]
         : []),
     ],

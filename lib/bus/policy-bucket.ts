@@ -1,7 +1,7 @@
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import type { Bus } from './connect.ts';
 import { withCopies } from './copies.ts';
+import { jetStreamOf, managerOf } from './jetstream.ts';
 import { isGone } from './kv-bucket.ts';
 import { policiesBucket } from './subjects.ts';
 
@@ -26,9 +26,9 @@ const mostBytes = 64 * 1024;
  */
 export async function readPolicies(bus: Bus, most: number): Promise<BucketPolicy[] | undefined> {
   try {
-    const manager = await jetstreamManager(bus.nc, { checkAPI: false, timeout });
+    const manager = await managerOf(bus, timeout);
     const { state } = await manager.streams.info(stream, { subjects_filter: `${prefix}>` });
-    const kv = await new Kvm(jetstream(bus.nc, { timeout })).open(policiesBucket);
+    const kv = await new Kvm(jetStreamOf(bus, timeout)).open(policiesBucket);
     const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
     if (keys.length > most) throw new Error(`it holds ${keys.length} keys, and ${most} are the most`);
     const found = await Promise.all(keys.map((key) => read(kv, key)));
@@ -55,9 +55,7 @@ async function read(kv: KV, key: string): Promise<BucketPolicy | undefined> {
  */
 export async function makePolicyBucket(bus: Bus): Promise<void> {
   const wanted = { history: 8, description: 'zpsend: which dataset goes where' };
-  await withCopies((replicas) =>
-    new Kvm(jetstream(bus.nc, { timeout })).create(policiesBucket, { ...wanted, replicas }),
-  );
+  await withCopies((replicas) => new Kvm(jetStreamOf(bus, timeout)).create(policiesBucket, { ...wanted, replicas }));
 }
 
 /**

@@ -7,14 +7,13 @@ import {
   JetStreamApiError,
   type JetStreamManager,
   type JsMsg,
-  jetstream,
-  jetstreamManager,
   RetentionPolicy,
 } from '@nats-io/jetstream';
 import { nanos, type Subscription } from '@nats-io/transport-node';
 import type { Bus } from './connect.ts';
 import { withCopies } from './copies.ts';
 import { isForbidden } from './forbidden.ts';
+import { jetStreamOf, managerOf } from './jetstream.ts';
 import { isGone } from './kv-bucket.ts';
 import { eventsStream, subjects } from './subjects.ts';
 
@@ -134,9 +133,9 @@ export function hearSnapshots(
 
   /** Resolves, or rejects, when the stream's events come no more. */
   async function follow(began: () => void): Promise<void> {
-    const manager = await jetstreamManager(bus.nc, { checkAPI: false, timeout });
+    const manager = await managerOf(bus, timeout);
     await ensureStream(manager);
-    const consumer = jetstream(bus.nc, { timeout }).consumers.getConsumerFromInfo(await consumerOf(manager));
+    const consumer = jetStreamOf(bus, timeout).consumers.getConsumerFromInfo(await consumerOf(manager));
     kept = await consumer.consume({
       max_messages: 256,
       abort_on_missing_resource: true,

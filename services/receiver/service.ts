@@ -58,6 +58,7 @@ async function begin(context: ServiceContext) {
     store,
     admit: receiver.admit,
     allow: receive.allow,
+    storeDomains: receive.storeDomains,
     silenceMs: timing.silenceSeconds * 1000,
     pace,
   });

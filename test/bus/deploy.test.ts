@@ -9,15 +9,18 @@ import { execa, execaSync } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
+import { makeStreams } from '../../lib/bus/store/bucket.ts';
 import { locksBucket, statusBucket, statusKey, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { fetchOutputSchema } from '../../schemas/output.ts';
+import type { SendStart } from '../../schemas/plan.ts';
 import { useBus } from '../support/bus.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { quick } from '../support/fleet.ts';
 import { freePort } from '../support/free-port.ts';
 import { startService } from '../support/service.ts';
-import { makeSimHost } from '../support/sim-host.ts';
+import { makeSimHost, type SimHost } from '../support/sim-host.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const env: Record<string, NodeJS.ProcessEnv> = {};
@@ -38,11 +41,15 @@ async function keyOf(who: string): Promise<string> {
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'zpsend-deploy-'));
   await makeCertificates(folder);
-  const user = async (host: string, role: string): Promise<string> => {
-    const argv = [join(root, 'bin/zpsend.ts'), 'deploy', 'permissions', host, '--nkey', await keyOf(host), role];
+  const user = async (host: string, ...roles: string[]): Promise<string> => {
+    const argv = [join(root, 'bin/zpsend.ts'), 'deploy', 'permissions', host, '--nkey', await keyOf(host), ...roles];
     return (await execa(process.execPath, argv)).stdout;
   };
-  const users = [`{ nkey: ${await keyOf('admin')} }`, await user('src', '--sender'), await user('dst', '--receiver')];
+  const users = [
+    `{ nkey: ${await keyOf('admin')} }`,
+    await user('src', '--sender'),
+    await user('dst', '--receiver', '--from', 'src', '--js-domain', 'hub'),
+  ];
   await writeFile(join(folder, 'users.conf'), `authorization { users: [\n${users.join('\n')}\n] }\n`);
 });
 afterAll(() => rm(folder, { recursive: true }));
@@ -92,8 +99,8 @@ async function expectSeen(server: NatsServer): Promise<void> {
   await expect.poll(seen, { timeout: 15_000 }).toEqual([[key, 0]]);
 }
 
-/** A snapshot travels from src, at one server, to dst, at another. */
-async function expectToWork(from: NatsServer, to: NatsServer): Promise<void> {
+/** Two hosts, of which src has a snapshot. */
+async function makeHosts(): Promise<{ source: SimHost; target: SimHost }> {
   const [source, target] = [await makeSimHost('src'), await makeSimHost('dst')];
   for (const host of [source, target]) {
     onTestFinished(() => host.remove());
@@ -101,27 +108,37 @@ async function expectToWork(from: NatsServer, to: NatsServer): Promise<void> {
   }
   await source.zfs('create', 'pool/a');
   await source.zfs('snapshot', 'pool/a@1');
-  for (const [service, host, server] of [
-    ['sender', source, from],
-    ['receiver', target, to],
-  ] as const) {
-    const more = { NATS_URL: urlOf(server), ...env[host.name], ...quick, ZPSEND_ALLOW: '*=pool' };
-    const running = await startService(service, { ...host.env, ...more });
-    onTestFinished(async () => void (await running.end('SIGTERM')));
-  }
-  const admin = await useBus(urlOf(from), { env: { NATS_URL: urlOf(from), ...env.admin } });
+  return { source, target };
+}
+
+async function run(service: 'sender' | 'receiver', host: SimHost, server: NatsServer, more: NodeJS.ProcessEnv = {}) {
+  const ours = { NATS_URL: urlOf(server), ...env[host.name], ...quick, ZPSEND_ALLOW: '*=pool', ...more };
+  const running = await startService(service, { ...host.env, ...ours });
+  onTestFinished(async () => void (await running.end('SIGTERM')));
+}
+
+/** A job of src, from its request to its end. */
+async function jobOf(server: NatsServer, more: Partial<SendStart> = {}): Promise<unknown> {
+  const admin = await asAdmin(server);
   const ask = async (verb: 'start' | 'status', body: object) =>
     (await admin.nc.request(subjects.send('src', verb), JSON.stringify(body), { timeout: 10_000 })).json();
-  /** The servers learn of each other's hosts in their own time, and a host that is not there ends the job at once. */
-  const state = async () => {
-    const { job } = sendStartedSchema.parse(await ask('start', { dataset: 'pool/a', to: { host: 'dst' } }));
-    for (;;) {
-      const [known] = sendStatusSchema.parse(await ask('status', { job })).jobs;
-      if (known && ['done', 'failed'].includes(known.state)) return known.error ?? known.state;
-    }
-  };
-  await expect.poll(state, { timeout: 60_000, interval: 500 }).toBe('done');
-  expect(await target.zfs('list', '-H', '-o', 'name', 'pool/a@1')).toBe('pool/a@1');
+  const { job } = sendStartedSchema.parse(await ask('start', { dataset: 'pool/a', to: { host: 'dst' }, ...more }));
+  for (;;) {
+    const [known] = sendStatusSchema.parse(await ask('status', { job })).jobs;
+    if (known && ['done', 'failed'].includes(known.state)) return known.error ?? known.state;
+  }
+}
+
+const hasArrived = (target: SimHost): Promise<string> => target.zfs('list', '-H', '-o', 'name', 'pool/a@1');
+
+/** A snapshot travels from src, at one server, to dst, at another. */
+async function expectToWork(from: NatsServer, to: NatsServer): Promise<void> {
+  const { source, target } = await makeHosts();
+  await run('sender', source, from);
+  await run('receiver', target, to);
+  // the servers learn of each other's hosts in their own time, and a host that is not there ends the job at once
+  await expect.poll(() => jobOf(from), { timeout: 60_000, interval: 500 }).toBe('done');
+  expect(await hasArrived(target)).toBe('pool/a@1');
 }
 
 test('one server', async () => {
@@ -163,7 +180,7 @@ async function makeStatusAtHub(hub: NatsServer): Promise<void> {
   expect(made.json()).not.toHaveProperty('error');
 }
 
-async function startSites(): Promise<{ hub: NatsServer; leaf: NatsServer }> {
+async function startSites(makeHubsStatus = makeStatusAtHub): Promise<{ hub: NatsServer; leaf: NatsServer }> {
   const port = await freePort();
   const hub = await start(
     await configOf('hub.conf', { $LEAF_NKEY: await keyOf('leaf'), '0.0.0.0:7422': `127.0.0.1:${port}` }),
@@ -174,7 +191,7 @@ async function startSites(): Promise<{ hub: NatsServer; leaf: NatsServer }> {
   );
   for (const server of [hub, leaf]) await makeLocks(server, 1);
   await makeStatus(leaf, 1);
-  await makeStatusAtHub(hub);
+  await makeHubsStatus(hub);
   return { hub, leaf };
 }
 
@@ -193,6 +210,27 @@ test('a leaf and a hub: what a site sends is seen at the hub', async () => {
   const { hub, leaf } = await startSites();
   await expectToWork(leaf, hub);
   await expectSeen(hub);
+}, 120_000);
+
+test('a site that was away fetches from the store at the hub what was kept for it', async () => {
+  // its bucket of status takes in nothing, so what the site says of the store it says there
+  const { hub, leaf } = await startSites((at) => makeStatus(at, 1));
+  await makeStreams(await asAdmin(hub), 'src', { maxBytes: 256 * 1024 * 1024, maxAgeSeconds: 3600, replicas: 1 });
+  const { source, target } = await makeHosts();
+  await run('sender', source, hub);
+  await expect.poll(() => jobOf(hub, { channel: 'store' }), { timeout: 60_000, interval: 500 }).toBe('done');
+  const list = async () => {
+    const argv = [join(root, 'bin/zpsend.ts'), 'fetch', 'src', '--js-domain', 'hub', '--json'];
+    const { stdout } = await execa(process.execPath, argv, { env: { NATS_URL: urlOf(leaf), ...env.admin } });
+    return fetchOutputSchema.parse(JSON.parse(stdout)).streams.map(({ snapshot }) => snapshot);
+  };
+  expect(await list()).toEqual(['pool/a@1']);
+  const file = join(folder, 'zpsend.yaml');
+  await writeFile(file, 'receive: { storeDomains: [hub] }\n');
+  await run('receiver', target, leaf, { ZPSEND_CONFIG: file });
+  await expect.poll(() => hasArrived(target).catch(() => ''), { timeout: 30_000 }).toBe('pool/a@1');
+  // what became of it is said where the sender looks
+  await expect.poll(list, { timeout: 30_000, interval: 500 }).toEqual([]);
 }, 120_000);
 
 const hasSystemd = execaSync('systemd-analyze', ['--version'], { reject: false }).exitCode === 0;

@@ -1,6 +1,7 @@
-import { type JetStreamManager, jetstreamManager, type NextMsgRequest, type StoredMsg } from '@nats-io/jetstream';
+import type { JetStreamManager, NextMsgRequest, StoredMsg } from '@nats-io/jetstream';
 import { type StatusEntry, statusEntrySchema } from '../../../schemas/status.ts';
 import type { Bus } from '../connect.ts';
+import { managerOf } from '../jetstream.ts';
 import { bucketError, isGone } from '../kv-bucket.ts';
 import { lastMessages } from '../last-messages.ts';
 import {
@@ -39,8 +40,7 @@ interface Reader {
 }
 
 async function open(bus: Bus, keys: string): Promise<Reader> {
-  const manager = await jetstreamManager(bus.nc, { timeout: 4000, checkAPI: false });
-  return { manager, filter: keySubject(statusBucket, keys) };
+  return { manager: await managerOf(bus, 4000), filter: keySubject(statusBucket, keys) };
 }
 
 /** An entry, or the key of one that was deleted; undefined for what is no status, or not as its schema has it. */

@@ -1,8 +1,8 @@
-import { JetStreamApiError, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import { type ObjectStore, Objm, StorageType, setSha256Backend } from '@nats-io/obj';
-import type { NatsConnection } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { withCopies } from '../copies.ts';
+import { type JetStreamAt, jetStreamOf, managerOf, nameAt } from '../jetstream.ts';
 import { streamsBucket } from '../subjects.ts';
 
 // the library's own, in JavaScript, is four times slower
@@ -34,11 +34,6 @@ export interface StreamsBucket {
   mark(): Promise<string | undefined>;
 }
 
-/** A connection, that of a `Bus` or one of its own. */
-export interface Connected {
-  readonly nc: NatsConnection;
-}
-
 export interface BucketBounds {
   readonly maxBytes: number;
   /** After this many seconds an object goes, whoever waits for it. */
@@ -68,7 +63,7 @@ function translate(thrown: unknown, what: string): ZpsendError {
   if (thrown instanceof Error && thrown.name === 'JetStreamNotEnabled') {
     return new ZpsendError(
       'UNSUPPORTED',
-      `${what}: JetStream is not enabled on the NATS server, and streams are stored there`,
+      `${what}: there is no JetStream, where streams are stored: it is not enabled on the NATS server, or the link to its domain is down`,
     );
   }
   if (/corrupt object|unable to parse digest/.test(reason)) {
@@ -122,14 +117,14 @@ async function collect(data: ReadableStream<Uint8Array>, size: number, what: str
   return bytes;
 }
 
-function bucketOf(source: string, store: ObjectStore, jsm: JetStreamManager): StreamsBucket {
+function bucketOf(source: string, called: string, store: ObjectStore, jsm: JetStreamManager): StreamsBucket {
   const bucket = streamsBucket(source);
   const stream = `OBJ_${bucket}`;
   const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (thrown) {
-      throw translate(thrown, `${what} ${bucket}`);
+      throw translate(thrown, `${what} ${called}`);
     }
   };
   return {
@@ -182,7 +177,7 @@ function bucketOf(source: string, store: ObjectStore, jsm: JetStreamManager): St
         return [created, state.last_seq, state.messages].join(' ');
       } catch (thrown) {
         if (isGone(thrown)) return undefined;
-        throw translate(thrown, `looking at ${bucket}`);
+        throw translate(thrown, `looking at ${called}`);
       }
     },
   };
@@ -195,13 +190,13 @@ const padded = (subject: string): string => {
 };
 
 /** A source's streams, for one who reads them; need not be there. */
-export async function openStreams({ nc }: Connected, source: string): Promise<StreamsBucket> {
+export async function openStreams(at: JetStreamAt, source: string): Promise<StreamsBucket> {
+  const called = nameAt(at, streamsBucket(source));
   try {
-    const js = jetstream(nc, { timeout: patientMs });
-    const jsm = await jetstreamManager(nc, { timeout: patientMs, checkAPI: false });
-    return bucketOf(source, await new Objm(js).open(streamsBucket(source), false), jsm);
+    const store = await new Objm(jetStreamOf(at, patientMs)).open(streamsBucket(source), false);
+    return bucketOf(source, called, store, await managerOf(at, patientMs));
   } catch (thrown) {
-    throw translate(thrown, `opening ${streamsBucket(source)}`);
+    throw translate(thrown, `opening ${called}`);
   }
 }
 
@@ -219,16 +214,14 @@ const leastBytes = 64 * 1024 * 1024;
  * it has not that many copies, one. One that was made meanwhile is as good.
  * @returns the bytes that it may hold
  */
-export function makeStreams(connected: Connected, source: string, bounds: BucketBounds): Promise<number> {
-  return withCopies((replicas) => makeWith(connected, source, { ...bounds, replicas }), bounds.replicas).catch(
-    (thrown) => {
-      throw translate(thrown, `making ${streamsBucket(source)}`);
-    },
-  );
+export function makeStreams(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
+  return withCopies((replicas) => makeWith(at, source, { ...bounds, replicas }), bounds.replicas).catch((thrown) => {
+    throw translate(thrown, `making ${streamsBucket(source)}`);
+  });
 }
 
-async function makeWith({ nc }: Connected, source: string, bounds: BucketBounds): Promise<number> {
-  const buckets = new Objm(jetstream(nc, { timeout: patientMs }));
+async function makeWith(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
+  const buckets = new Objm(jetStreamOf(at, patientMs));
   for (let bytes = bounds.maxBytes; ; bytes = Math.floor(bytes / 2)) {
     try {
       const made = await buckets.create(streamsBucket(source), {

@@ -1,6 +1,6 @@
-import { JetStreamApiError, jetstreamManager, type StoredMsg } from '@nats-io/jetstream';
+import { JetStreamApiError, type StoredMsg } from '@nats-io/jetstream';
 import { type Receipt, receiptSchema } from '../../../schemas/stored.ts';
-import type { Bus } from '../connect.ts';
+import { type JetStreamAt, managerOf, nameAt } from '../jetstream.ts';
 import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
 import { lastMessages } from '../last-messages.ts';
 import {
@@ -22,7 +22,7 @@ export interface PlacedReceipt {
   readonly receipt: Receipt;
 }
 
-/** What targets say of stored streams, in the KV bucket `zfs-status`. Every failure is a ZpsendError. */
+/** What targets say of stored streams, in the KV bucket `zfs-status` beside the store. Every failure is a ZpsendError. */
 export interface Receipts {
   /** As the target, which alone may. The bucket is made where there is none. */
   write(target: string, source: string, id: string, place: number, receipt: Receipt): Promise<void>;
@@ -44,8 +44,9 @@ function placed(message: StoredMsg | null): PlacedReceipt | undefined {
   }
 }
 
-export function openReceipts(bus: Bus): Receipts {
-  const open = () => openBucket(bus, statusBucket);
+export function openReceipts(at: JetStreamAt): Receipts {
+  const called = nameAt(at, statusBucket);
+  const open = () => openBucket(at, statusBucket);
 
   async function write(key: string, receipt: Receipt): Promise<void> {
     try {
@@ -53,15 +54,14 @@ export function openReceipts(bus: Bus): Receipts {
     } catch (error) {
       // the bucket itself has refused it: it is full, say
       if (error instanceof JetStreamApiError || (await stateOf(await open()))) throw error;
-      await makeBucket(bus, statusBucket, { description: statusDescription });
+      await makeBucket(at, statusBucket, { description: statusDescription });
       await (await open()).put(key, JSON.stringify(receipt));
     }
   }
 
   async function read(source: string, target: string): Promise<PlacedReceipt[]> {
-    const manager = await jetstreamManager(bus.nc, { timeout: 4000, checkAPI: false });
     const filter = keySubject(statusBucket, receiptKeys(target, source));
-    const { messages } = await lastMessages(manager, stream, filter);
+    const { messages } = await lastMessages(await managerOf(at, 4000), stream, filter);
     return messages.flatMap((message) => placed(message) ?? []);
   }
 
@@ -70,14 +70,14 @@ export function openReceipts(bus: Bus): Receipts {
       try {
         await write(receiptKey(target, source, id, place), receipt);
       } catch (error) {
-        throw bucketError(error, `a receipt cannot be written to ${statusBucket}`);
+        throw bucketError(error, `a receipt cannot be written to ${called}`);
       }
     },
     async remove(target, source, id, place) {
       try {
         await (await open()).purge(receiptKey(target, source, id, place));
       } catch (error) {
-        throw bucketError(error, `a receipt cannot be removed from ${statusBucket}`);
+        throw bucketError(error, `a receipt cannot be removed from ${called}`);
       }
     },
     async read(source, target = '*') {
@@ -85,7 +85,7 @@ export function openReceipts(bus: Bus): Receipts {
         return await read(source, target);
       } catch (error) {
         if (isGone(error)) return [];
-        throw bucketError(error, `receipts cannot be read from ${statusBucket}`);
+        throw bucketError(error, `receipts cannot be read from ${called}`);
       }
     },
   };

@@ -1,17 +1,22 @@
-import { jetstreamManager } from '@nats-io/jetstream';
 import { hostSchema } from '../../../schemas/names.ts';
+import { type JetStreamAt, managerOf } from '../jetstream.ts';
 import { streamsBucket } from '../subjects.ts';
-import type { Connected } from './bucket.ts';
 
 const prefix = `OBJ_${streamsBucket('')}`;
+const timeout = 4000;
 
-/** Every host that keeps streams in the store, as far as this connection may see them. */
-export async function sourcesOf({ nc }: Connected): Promise<string[]> {
-  const jsm = await jetstreamManager(nc, { timeout: 4000, checkAPI: false });
+/** Every host that keeps streams in the store there, as far as this connection may see them. */
+export async function sourcesOf(at: JetStreamAt): Promise<string[]> {
   const found: string[] = [];
-  for await (const name of jsm.streams.names('$O.*.M.>')) {
+  for await (const name of (await managerOf(at, timeout)).streams.names('$O.*.M.>')) {
     const host = name.startsWith(prefix) ? hostSchema.safeParse(name.slice(prefix.length)).data : undefined;
     if (host !== undefined) found.push(host);
   }
   return found.sort();
+}
+
+/** The JetStream domain of the server connected to; undefined where it has none. */
+export async function ownDomain(at: JetStreamAt): Promise<string | undefined> {
+  const { domain } = await (await managerOf(at, timeout)).getAccountInfo();
+  return domain || undefined;
 }

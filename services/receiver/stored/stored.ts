@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../../lib/bus/connect.ts';
+import type { JetStreamAt } from '../../../lib/bus/jetstream.ts';
 import { openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { type CatalogReader, readCatalog } from '../../../lib/bus/store/catalog.ts';
 import type { StoreConnection } from '../../../lib/bus/store/connection.ts';
-import { openReceipts } from '../../../lib/bus/store/receipts.ts';
-import { sourcesOf } from '../../../lib/bus/store/sources.ts';
+import { openReceipts, type Receipts } from '../../../lib/bus/store/receipts.ts';
+import { ownDomain, sourcesOf } from '../../../lib/bus/store/sources.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts';
 import { poolOf } from '../../../schemas/names.ts';
@@ -18,6 +19,8 @@ export interface StoredDeps extends FetchDeps {
   readonly store: StoreConnection;
   readonly log: Log;
   readonly allow: ReceiveConfig['allow'];
+  /** Other JetStream domains in which sources keep streams. */
+  readonly storeDomains: readonly string[];
 }
 
 /** How often it is looked for new streams, and after a failure that may pass, in milliseconds. */
@@ -38,6 +41,8 @@ const mostSaid = 200;
 interface Source {
   readonly bucket: StreamsBucket;
   readonly catalog: CatalogReader;
+  /** Beside its store, where it looks for them. */
+  readonly receipts: Receipts;
   busy: boolean;
   /** How long it is left alone after a visit that did not bring everything, in milliseconds. */
   pause: number;
@@ -52,7 +57,6 @@ interface Source {
  */
 export function receiveStored(deps: StoredDeps): () => Promise<void> {
   const { host, log, bus } = deps;
-  const receipts = openReceipts(bus);
   const sources = new Map<string, Source>();
   const stop = new AbortController();
   const visits = new Set<Promise<void>>();
@@ -65,20 +69,33 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
   };
 
   async function findSources(): Promise<void> {
+    const { nc } = await deps.store.open();
+    const own = deps.storeDomains.length > 0 ? await ownDomain({ nc }) : undefined;
+    const others = deps.storeDomains.filter((domain) => domain !== own);
+    for (const domain of [undefined, ...others]) await findIn({ nc, domain }).catch(unfound);
+  }
+
+  async function findIn(at: JetStreamAt): Promise<void> {
     const named = deps.allow.flatMap(({ from }) => (from === '*' ? [] : [from]));
-    const connected = await deps.store.open();
-    const seen = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(connected) : [];
+    const seen = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(at) : [];
     for (const source of [...named, ...seen]) {
-      if (sources.has(source)) continue;
-      const bucket = await openStreams(connected, source);
-      sources.set(source, { bucket, catalog: readCatalog(bucket, once), busy: false, pause: afterFailureMs, after: 0 });
+      const key = `${source} ${at.domain}`;
+      if (sources.has(key)) continue;
+      const bucket = await openStreams(at, source);
+      const receipts = openReceipts({ nc: bus.nc, domain: at.domain });
+      const catalog = readCatalog(bucket, once);
+      sources.set(key, { bucket, catalog, receipts, busy: false, pause: afterFailureMs, after: 0 });
     }
   }
 
+  const unfound = (thrown: unknown): void =>
+    once(`stored streams cannot be looked for: ${ZpsendError.from(thrown).message}`);
+
   /** Goes once through what waits; what may pass is tried again at a later visit. */
   async function visit(source: Source): Promise<void> {
-    const from = source.bucket.source;
-    const { waiting } = await source.catalog.read();
+    const { bucket, catalog, receipts } = source;
+    const from = bucket.source;
+    const { waiting } = await catalog.read();
     if (!waiting.some(({ targets }) => targets.some((target) => target.host === host))) return;
     const there = await receipts.read(from, host);
     const blocked: string[] = [];
@@ -101,7 +118,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
   /** Undefined when it is to be tried again. */
   async function receive(source: Source, item: StoredItem): Promise<Receipt | undefined> {
     const { manifest, place, start } = item;
-    const { bucket } = source;
+    const { bucket, receipts } = source;
     log.info(`${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`);
     const fetching = fetchStored(deps, bucket, item);
     const progress = setInterval(() => {
@@ -159,11 +176,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
 
   async function look(): Promise<void> {
     for (let looks = 0; !stop.signal.aborted; looks++) {
-      if (looks % sourcesEvery === 0 && bus.connected) {
-        await findSources().catch((thrown) =>
-          once(`stored streams cannot be looked for: ${ZpsendError.from(thrown).message}`),
-        );
-      }
+      if (looks % sourcesEvery === 0 && bus.connected) await findSources().catch(unfound);
       if (bus.connected) for (const source of sources.values()) begin(source);
       await sleep(everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
     }
