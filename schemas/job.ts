@@ -59,7 +59,7 @@ export const jobSchema = z.strictObject({
   seconds: z.number().nonnegative(),
   error: errorBodySchema.optional(),
   evidence: evidenceSchema.optional(),
-  /** What it waits for, in words (a busy receiver, a lock, a connection). */
+  /** What it waits for, in words (a busy receiver, a lock, a connection, room in the store). */
   waiting: z.string().optional(),
 });
 

@@ -19,6 +19,8 @@ export interface Outlet {
   readonly idleMs: number;
   /** Why nothing more goes there. */
   readonly over: ErrorBody | undefined;
+  /** What it waits for, if that is not the receiver. */
+  readonly waiting?: ErrorBody | undefined;
   /** So many bytes were handed to the connection; and so many of them were written. */
   take(bytes: number): void;
   flushed(bytes: number): void;

@@ -244,7 +244,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       return bytesBefore + (transfer?.sent ?? 0);
     },
     get waiting() {
-      return state.phase === 'waiting' ? state.error : undefined;
+      return state.phase === 'waiting' ? state.error : transfer?.waiting;
     },
     abort(error) {
       wait.abort();

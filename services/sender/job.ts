@@ -94,7 +94,11 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     const { before: _, ...current } = running.find((chain) => chain.current)?.current ?? {};
     const waits = waiting ?? running.find((chain) => chain.waiting)?.waiting;
     const ended = outcome && (outcome.error ? 'failed' : 'done');
-    const under = chains ? stateOf(running.map(({ phase }) => phase)) : waiting ? 'waiting' : 'planning';
+    const under = chains
+      ? stateOf(running.map(({ phase, waiting: waits }) => (waits ? 'waiting' : phase)))
+      : waiting
+        ? 'waiting'
+        : 'planning';
     const state = ended ?? under;
     const { size, ...sums } = progress.tell(chains?.running ?? new Map(), withList);
     return {

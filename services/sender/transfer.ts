@@ -42,6 +42,8 @@ export interface Transfer {
   /** Bytes of the stream sent, and those on the wire that the target has taken. */
   readonly sent: number;
   readonly consumed: number;
+  /** What it waits for meanwhile, if that is not the receiver. */
+  readonly waiting: ErrorBody | undefined;
   /** All of the stream was sent: the target may have the snapshot, whatever is heard of it. */
   readonly isWhole: boolean;
   /** The receiver has partial state that is not of this step. */
@@ -138,6 +140,9 @@ export function runnable(
     },
     get consumed() {
       return channel.consumed;
+    },
+    get waiting() {
+      return channel.waiting;
     },
     get isWhole() {
       return read?.isWhole ?? false;

@@ -4,8 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { request } from '../../lib/bus/request.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
-import { parseStoredName } from '../../lib/bus/subjects.ts';
+import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
+import { sendStatusSchema } from '../../schemas/job.ts';
 import {
   arrived,
   emptied,
@@ -108,6 +110,9 @@ test('a full store is waited for, and goes on when a target has taken something'
   await snapshot(world.src, 40_000_000, '1', '2');
   const job = world.fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
   await sender.said('is full');
+  const { bus } = world.fleet;
+  const { jobs } = await request(bus, subjects.send('src', 'status'), {}, sendStatusSchema);
+  expect(jobs[0]).toMatchObject({ state: 'waiting', waiting: expect.stringContaining('the store of src is full') });
   await startReceiver(world);
   expect(await job).toMatchObject({ state: 'done', done: 2 });
   await arrived(world);
@@ -129,6 +134,23 @@ test('a command without a sender empties a full store too, while it waits for ro
   await startReceiver(world);
   expect((await sending).exitCode).toBe(0);
   await arrived(world);
+}, 90_000);
+
+test('a stream that does not fit into the store is refused before it fills it, or when that is seen', async () => {
+  const world = await useWorld();
+  const config = join(world.src.env.HOME ?? '', 'zpsend.yaml');
+  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config });
+  await snapshot(world.src, 100_000_000, '1');
+  const error = { code: 'NO_SPACE', message: expect.stringContaining('does not fit into the store of src') };
+  expect(await send(world)).toMatchObject({ state: 'failed', error, bytes: 0 });
+  // how large it is when it is compressed nobody knows before
+  expect(await send(world, { wire: 'zstd' })).toMatchObject({ state: 'failed', error });
+  await emptied(world);
+  await nothingLeft(world);
+  const receiver = await startReceiver(world);
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await receiver.end();
 }, 90_000);
 
 test('what a target refuses for good is told, and nothing more is stored for it until it was seen', async () => {

@@ -1,9 +1,12 @@
-import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
 import { type ObjectStore, Objm, StorageType, setSha256Backend } from '@nats-io/obj';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { withCopies } from '../copies.ts';
 import { type JetStreamAt, jetStreamOf, managerOf, nameAt } from '../jetstream.ts';
 import { streamsBucket } from '../subjects.ts';
+import { collect } from './collect.ts';
+import { isGone, translate } from './failures.ts';
+import { inTime, patientMs } from './in-time.ts';
 
 // the library's own, in JavaScript, is four times slower
 setSha256Backend('native');
@@ -30,6 +33,8 @@ export interface StreamsBucket {
   list(): Promise<StoredObject[]>;
   /** Removes an object with all that tells of it. One that is not there is no error. */
   remove(name: string): Promise<void>;
+  /** Bytes that it may hold; undefined where there is no end, or no bucket. */
+  bound(): Promise<number | undefined>;
   /** Changes with everything that is put or removed; undefined where there is no bucket. */
   mark(): Promise<string | undefined>;
 }
@@ -44,78 +49,12 @@ export interface BucketBounds {
 
 /** Bytes in one message: below max_payload's default, and large enough that acknowledgements do not matter. */
 const chunkBytes = 512 * 1024;
-/** No answer from JetStream, or no next piece of an object, for so many milliseconds is a failure. */
-const patientMs = 10_000;
-
-const full = new Set([10077, 10047, 10023]);
-const isGone = (thrown: unknown): boolean =>
-  (thrown instanceof JetStreamApiError && thrown.code === 10059) ||
-  (thrown instanceof Error && thrown.message === 'object store not found');
-
-/** What JetStream and its client throw, as one coded error. */
-function translate(thrown: unknown, what: string): ZpsendError {
-  if (thrown instanceof ZpsendError) return thrown;
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  if (thrown instanceof JetStreamApiError && full.has(thrown.code)) {
-    return new ZpsendError('NO_SPACE', `${what}: ${reason}`, { full: true });
-  }
-  if (isGone(thrown)) return new ZpsendError('UNREACHABLE', `${what}: the bucket is not there`, { gone: true });
-  if (thrown instanceof Error && thrown.name === 'JetStreamNotEnabled') {
-    return new ZpsendError(
-      'UNSUPPORTED',
-      `${what}: there is no JetStream, where streams are stored: it is not enabled on the NATS server, or the link to its domain is down`,
-    );
-  }
-  if (/corrupt object|unable to parse digest/.test(reason)) {
-    return new ZpsendError('STREAM_BROKEN', `${what}: ${reason.split('\n')[0]}`);
-  }
-  if (/permissions violation/i.test(reason)) return new ZpsendError('NOT_ALLOWED', `${what}: ${reason}`);
-  return new ZpsendError('UNREACHABLE', `${what}: ${reason}`);
-}
-
-/** The work, or a failure when it takes longer than anything that answers would. */
-async function inTime<T>(work: Promise<T>, what: string, ms = patientMs): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new ZpsendError('TIMEOUT', `${what}: no answer from JetStream within ${ms / 1000} s`)),
-      ms,
-    );
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 const asStored = (info: { name: string; size: number; digest: string; nuid: string }): StoredObject => ({
   name: info.name,
   bytes: info.size,
   digest: info.digest,
   nuid: info.nuid,
 });
-
-/** Reads an object to its end. The library's stream neither ends nor fails when the bucket is lost under it, hence the watch. */
-async function collect(data: ReadableStream<Uint8Array>, size: number, what: string): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(size);
-  const reader = data.getReader();
-  let had = 0;
-  try {
-    for (;;) {
-      const { done, value } = await inTime(reader.read(), what);
-      if (done) break;
-      if (had + value.length > size) throw new ZpsendError('STREAM_BROKEN', `${what}: it is larger than it says`);
-      bytes.set(value, had);
-      had += value.length;
-    }
-  } catch (thrown) {
-    reader.cancel().catch(() => {});
-    throw thrown;
-  }
-  if (had < size) throw new ZpsendError('STREAM_BROKEN', `${what}: ${size - had} bytes of it are missing`);
-  return bytes;
-}
 
 function bucketOf(source: string, called: string, store: ObjectStore, jsm: JetStreamManager): StreamsBucket {
   const bucket = streamsBucket(source);
@@ -127,6 +66,14 @@ function bucketOf(source: string, called: string, store: ObjectStore, jsm: JetSt
       throw translate(thrown, `${what} ${called}`);
     }
   };
+  async function look(): Promise<StreamInfo | undefined> {
+    try {
+      return await inTime(jsm.streams.info(stream), bucket);
+    } catch (thrown) {
+      if (isGone(thrown)) return undefined;
+      throw translate(thrown, `looking at ${called}`);
+    }
+  }
   return {
     source,
     put: (name, bytes, description) =>
@@ -171,14 +118,13 @@ function bucketOf(source: string, called: string, store: ObjectStore, jsm: JetSt
         await jsm.streams.purge(stream, { filter: padded(meta) });
         await jsm.streams.purge(stream, { filter: `$O.${bucket}.C.${info.nuid}` });
       }),
+    async bound() {
+      const most = (await look())?.config.max_bytes ?? 0;
+      return most > 0 ? most : undefined;
+    },
     async mark() {
-      try {
-        const { state, created } = await inTime(jsm.streams.info(stream), bucket);
-        return [created, state.last_seq, state.messages].join(' ');
-      } catch (thrown) {
-        if (isGone(thrown)) return undefined;
-        throw translate(thrown, `looking at ${called}`);
-      }
+      const info = await look();
+      return info && [info.created, info.state.last_seq, info.state.messages].join(' ');
     },
   };
 }

@@ -5,8 +5,8 @@ export interface StorePatience {
   /** How long failures are borne from the first one on, in milliseconds. */
   readonly ms: number;
   readonly signal: AbortSignal;
-  /** Told when the bucket is full, once. */
-  readonly onFull?: (() => void) | undefined;
+  /** Told that the bucket is full, and when that is over. */
+  readonly onFull?: ((isFull: boolean) => void) | undefined;
 }
 
 const everyMs = 500;
@@ -23,18 +23,25 @@ const mayPass = (error: ZpsendError): boolean =>
  */
 export async function withPatience<T>(work: () => Promise<T>, { ms, signal, onFull }: StorePatience): Promise<T> {
   let since: number | undefined;
-  let told = false;
-  for (;;) {
-    if (signal.aborted) throw new ZpsendError('ABORTED', 'the transfer through the store was ended');
-    try {
-      return await work();
-    } catch (thrown) {
-      const error = ZpsendError.from(thrown);
-      since ??= performance.now();
-      if (!mayPass(error) || performance.now() - since > ms) throw error;
-      if (isFull(error) && !told) onFull?.();
-      told ||= isFull(error);
+  let full = false;
+  const tell = (now: boolean): void => {
+    if (now !== full) onFull?.(now);
+    full = now;
+  };
+  try {
+    for (;;) {
+      if (signal.aborted) throw new ZpsendError('ABORTED', 'the transfer through the store was ended');
+      try {
+        return await work();
+      } catch (thrown) {
+        const error = ZpsendError.from(thrown);
+        since ??= performance.now();
+        if (!mayPass(error) || performance.now() - since > ms) throw error;
+        tell(isFull(error));
+      }
+      await sleep(everyMs, undefined, { signal }).catch(() => {});
     }
-    await sleep(everyMs, undefined, { signal }).catch(() => {});
+  } finally {
+    tell(false);
   }
 }

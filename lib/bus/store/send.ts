@@ -4,7 +4,7 @@ import type { Manifest } from '../../../schemas/stored.ts';
 import type { CreditFinal } from '../../../schemas/transfer.ts';
 import type { ChannelSender } from '../channel.ts';
 import type { Pace } from '../direct/pace.ts';
-import { storedName } from '../subjects.ts';
+import { storedName, streamsBucket } from '../subjects.ts';
 import type { StreamsBucket } from './bucket.ts';
 import { withPatience } from './patience.ts';
 
@@ -17,6 +17,8 @@ export interface StoreSenderOptions {
   readonly pace?: Pace | undefined;
   /** Told once when it has to wait for room. */
   readonly onFull?: () => void;
+  /** Bytes that the store may hold. */
+  readonly bound?: number | undefined;
   /** Bytes of a segment, and how many are held in memory. */
   readonly segment?: number;
   readonly ahead?: number;
@@ -49,6 +51,9 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
   let ended = false;
   let settled = false;
   let over: ErrorBody | undefined;
+  /** Puts that wait for room. */
+  let full = 0;
+  let wasFull = false;
   /** Of the one that keeps the stream instead. */
   let withdraw: (() => void) | undefined;
 
@@ -91,8 +96,13 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     if (!isThere) throw new ZpsendError('STREAM_BROKEN', 'segments of it were removed while it was being stored');
   }
 
+  function onFull(isFull: boolean): void {
+    full += isFull ? 1 : -1;
+    if (isFull && !wasFull) options.onFull?.();
+    wasFull = true;
+  }
   const patiently = <T>(work: () => Promise<T>): Promise<T> =>
-    withPatience(work, { ms: options.patienceMs, signal: stop.signal, onFull: options.onFull });
+    withPatience(work, { ms: options.patienceMs, signal: stop.signal, onFull });
 
   /** Sends the segment that was being filled on its way. */
   function launch(): void {
@@ -102,6 +112,10 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     const bytes = buffer.subarray(0, used);
     filling = undefined;
     used = 0;
+    if (at * segment + bytes.length > (options.bound ?? Number.POSITIVE_INFINITY)) {
+      settle({ type: 'failed', error: tooLarge(titleOf(targets), bucket.source, options.bound).toBody() });
+      return;
+    }
     putting += 1;
     const about = `bytes ${at * segment} to ${at * segment + bytes.length} of ${titleOf(targets)}`;
     patiently(() => bucket.put(storedName({ kind: 'segment', id, at }), bytes, about))
@@ -153,12 +167,15 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     get over() {
       return over;
     },
+    get waiting() {
+      return full > 0 ? noRoom(bucket.source) : undefined;
+    },
     take(bytes) {
       sent += bytes;
     },
     keep(bytes) {
       if (withdraw) return;
-      for (let at = 0; at < bytes.length; ) {
+      for (let at = 0; at < bytes.length && !over; ) {
         filling ??= free.pop() ?? Buffer.allocUnsafeSlow(segment);
         const length = bytes.copy(filling, used, at);
         used += length;
@@ -221,6 +238,18 @@ const tooSlow = new ZpsendError(
 
 const notKept = ({ message }: ErrorBody): ZpsendError =>
   new ZpsendError('STREAM_BROKEN', `it was to be stored with the stream of another job, which failed: ${message}`);
+
+const noRoom = (source: string): ErrorBody =>
+  new ZpsendError('NO_SPACE', `the store of ${source} is full; it goes on when a target has taken something`).toBody();
+
+/** It would fill the store, and wait for nothing. @param what snapshot and targets */
+export const tooLarge = (what: string, source: string, bound = 0): ZpsendError =>
+  new ZpsendError(
+    'NO_SPACE',
+    `the stream of ${what} does not fit into the store of ${source}, which holds ${bound} bytes: send it directly once, ` +
+      `or make the store larger (nats object edit ${streamsBucket(source)} --max-bucket-size, and send.store.maxBytes)`,
+    { bound },
+  );
 
 /** What `nats object ls` shows of it. */
 const titleOf = (targets: Manifest['targets']): string =>

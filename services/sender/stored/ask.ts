@@ -1,8 +1,9 @@
 import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
-import { openStoreSender } from '../../../lib/bus/store/send.ts';
+import { openStoreSender, tooLarge } from '../../../lib/bus/store/send.ts';
 import { offerOf } from '../../../lib/wire/choice.ts';
 import type { Log } from '../../host/log.ts';
 import { startOf } from '../start.ts';
+import { streamOf } from '../stream.ts';
 import { runnable, type Transfer, type TransferDeps, type TransferPlan } from '../transfer.ts';
 
 export interface StoreOrder {
@@ -19,7 +20,10 @@ export async function askStore(
   plan: TransferPlan,
 ): Promise<Transfer> {
   const { step, transfer, target, seat } = plan;
-  const offer = offerOf(deps.wire?.mode ?? 'none', step.flags);
+  const bound = await bucket.bound();
+  const mode = deps.wire?.mode ?? 'none';
+  if (bound !== undefined) await checkSize(deps, plan, bucket.source, bound);
+  const offer = offerOf(mode, step.flags);
   const start = {
     ...startOf({ transfer, job: plan.job, source: deps.host, properties: deps.properties }, step),
     ...(offer && { wire: offer }),
@@ -28,9 +32,20 @@ export async function askStore(
     id: transfer,
     targets: [{ host: target, start }],
     patienceMs,
+    bound,
     pace: deps.pace,
     onFull: () => log.warn(`the store of ${deps.host} is full; ${step.to.name} waits for room`),
   });
-  const mode = (offer && deps.wire?.mode) ?? 'none';
-  return runnable(deps, plan, { channel, resume: { stale: false, offset: 0 }, seat, mode });
+  return runnable(deps, plan, { channel, resume: { stale: false, offset: 0 }, seat, mode: offer ? mode : 'none' });
+}
+
+/** What the listing tells may be off by a factor, so ZFS itself is asked where it comes near. */
+const near = 1 / 4;
+
+/** @throws ZpsendError NO_SPACE for a stream that would not fit though the store were empty, before any of it is read */
+async function checkSize(deps: TransferDeps, { step, target }: TransferPlan, source: string, bound: number) {
+  // how much smaller it gets is not known before
+  if ((deps.wire?.mode ?? 'none') !== 'none' || (step.size ?? 0) < bound * near) return;
+  const size = await deps.zfs.estimate(streamOf(step)).catch(() => undefined);
+  if (size !== undefined && size > bound) throw tooLarge(`${step.to.name} for ${target}`, source, bound);
 }

@@ -1,0 +1,28 @@
+import { JetStreamApiError } from '@nats-io/jetstream';
+import { ZpsendError } from '../../../schemas/errors.ts';
+
+const full = new Set([10077, 10047, 10023]);
+export const isGone = (thrown: unknown): boolean =>
+  (thrown instanceof JetStreamApiError && thrown.code === 10059) ||
+  (thrown instanceof Error && thrown.message === 'object store not found');
+
+/** What JetStream and its client throw, as one coded error. */
+export function translate(thrown: unknown, what: string): ZpsendError {
+  if (thrown instanceof ZpsendError) return thrown;
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  if (thrown instanceof JetStreamApiError && full.has(thrown.code)) {
+    return new ZpsendError('NO_SPACE', `${what}: ${reason}`, { full: true });
+  }
+  if (isGone(thrown)) return new ZpsendError('UNREACHABLE', `${what}: the bucket is not there`, { gone: true });
+  if (thrown instanceof Error && thrown.name === 'JetStreamNotEnabled') {
+    return new ZpsendError(
+      'UNSUPPORTED',
+      `${what}: there is no JetStream, where streams are stored: it is not enabled on the NATS server, or the link to its domain is down`,
+    );
+  }
+  if (/corrupt object|unable to parse digest/.test(reason)) {
+    return new ZpsendError('STREAM_BROKEN', `${what}: ${reason.split('\n')[0]}`);
+  }
+  if (/permissions violation/i.test(reason)) return new ZpsendError('NOT_ALLOWED', `${what}: ${reason}`);
+  return new ZpsendError('UNREACHABLE', `${what}: ${reason}`);
+}

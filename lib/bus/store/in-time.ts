@@ -1,0 +1,20 @@
+import { ZpsendError } from '../../../schemas/errors.ts';
+
+/** No answer from JetStream, or no next piece of an object, for so many milliseconds is a failure. */
+export const patientMs = 10_000;
+
+/** The work, or a failure when it takes longer than anything that answers would. */
+export async function inTime<T>(work: Promise<T>, what: string, ms = patientMs): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new ZpsendError('TIMEOUT', `${what}: no answer from JetStream within ${ms / 1000} s`)),
+      ms,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
