@@ -61,13 +61,13 @@ export function report({ machine, streams, fan, store, slow, steps, triggers, li
   }
   if (steps) {
     lines.push(
-      `${steps.steps} tiny incrementals: ${figure(steps.own, 2)} zfs processes per step, ${figure(steps.processes, 2)} with the job's own; ${figure(steps.wall, 0)} ms per step, ${figure(steps.beyond, 0)} ms of it beyond the zfs processes`,
+      `${steps.steps} tiny incrementals: ${figure(steps.own, 2)} zfs processes per step, ${figure(steps.processes, 2)} with the job's own; ${figure(steps.wall, 0)} ms per step, ${figure(steps.beyond, 0)} ms of it with no zfs process running`,
     );
   }
   if (triggers) {
     const { runs, wall, beyond } = triggers;
     lines.push(
-      `an empty snapshot from its event to its arrival, ${runs} times: p50 ${figure(wall.p50, 0)} ms and p99 ${figure(wall.p99, 0)} ms, of which beyond the zfs processes ${figure(beyond.p50, 0)} ms and ${figure(beyond.p99, 0)} ms`,
+      `an empty snapshot from its event to its arrival, ${runs} times: p50 ${figure(wall.p50, 0)} ms and p99 ${figure(wall.p99, 0)} ms, of which with no zfs process running ${figure(beyond.p50, 0)} ms and ${figure(beyond.p99, 0)} ms`,
     );
   }
   if (listing) {

@@ -1,4 +1,4 @@
-import { processesOf } from './ran.ts';
+import { covered, epochMs, processesOf, unlogged } from './ran.ts';
 import { startServices, type World } from './world.ts';
 
 /** What a chain of tiny incrementals costs. */
@@ -7,7 +7,7 @@ export interface StepsRow {
   /** `zfs` processes per step, on both sides together; and those of them that are the steps' own rather than the job's. */
   readonly processes: number;
   readonly own: number;
-  /** Milliseconds per step; and those that no `zfs` process accounts for. */
+  /** Milliseconds per step; and those in which no `zfs` process ran. */
   readonly wall: number;
   readonly beyond: number;
 }
@@ -29,20 +29,20 @@ export async function measureSteps(world: World, count: number): Promise<StepsRo
   try {
     await services.send(dataset);
     await source.zfs('zfs-sim-fill', dataset, `${count}`);
+    const more = await unlogged(source);
     const before = [await processesOf(source), await processesOf(target)].map((all) => all.length);
-    const began = performance.now();
+    const began = epochMs();
     const job = await services.send(dataset);
-    const wall = performance.now() - began;
+    const ended = epochMs();
+    const wall = ended - began;
     if (job.done !== count) throw new Error(`${job.done} of ${count} steps were done`);
     const ran = [await processesOf(source), await processesOf(target)].flatMap((all, at) => all.slice(before[at]));
-    // send and receive run side by side; the longer of the two is what a step waits for
-    const waited = ran.filter(({ argv }) => argv[1] !== 'send').reduce((sum, { ms }) => sum + ms, 0);
     return {
       steps: count,
       processes: ran.length / count,
       own: ran.filter(isOfStep).length / count,
       wall: wall / count,
-      beyond: (wall - waited) / count,
+      beyond: (wall - covered(ran, more, began, ended)) / count,
     };
   } finally {
     await services.stop();

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { publishSnapshotCreated } from '../lib/bus/snapshot-events.ts';
 import { subjects } from '../lib/bus/subjects.ts';
-import { processesOf } from './ran.ts';
+import { covered, epochMs, processesOf, unlogged } from './ran.ts';
 import { startServices, type World } from './world.ts';
 
 /** From what was said of an empty snapshot to its arrival. */
 export interface TriggersRow {
   readonly runs: number;
-  /** Milliseconds, and those that no `zfs` process accounts for, of the middle and the slowest but one in a hundred. */
+  /** Milliseconds, and those in which no `zfs` process ran, of the middle and the slowest but one in a hundred. */
   readonly wall: { readonly p50: number; readonly p99: number };
   readonly beyond: { readonly p50: number; readonly p99: number };
 }
@@ -33,6 +33,7 @@ export async function measureTriggers(world: World, runs: number): Promise<Trigg
       if (!error) arrived.resolve();
     },
   });
+  const more = await unlogged(source);
   const walls: number[] = [];
   const beyond: number[] = [];
   try {
@@ -43,30 +44,19 @@ export async function measureTriggers(world: World, runs: number): Promise<Trigg
       const hosts = [source, target];
       const before = await Promise.all(hosts.map(async (host) => (await processesOf(host)).length));
       arrived = Promise.withResolvers<void>();
-      const began = performance.now();
+      const began = epochMs();
       publishSnapshotCreated(services.bus, source.name, `${dataset}@${run}`);
       await arrived.promise;
-      const wall = performance.now() - began;
+      const ended = epochMs();
       const ran = await Promise.all(hosts.map(async (host, at) => (await processesOf(host)).slice(before[at])));
-      walls.push(wall);
-      beyond.push(wall - waitedFor(ran[0] ?? [], ran[1] ?? []));
+      walls.push(ended - began);
+      beyond.push(ended - began - covered(ran.flat(), more, began, ended));
     }
   } finally {
     await services.stop();
     await rm(folder, { recursive: true });
   }
   return { runs, wall: ranks(walls), beyond: ranks(beyond) };
-}
-
-type Ran = Awaited<ReturnType<typeof processesOf>>;
-
-/** What runs side by side is waited for once: the listings of both sides and the features of a pool, the send and its receive. */
-function waitedFor(source: Ran, target: Ran): number {
-  const of = (ran: Ran, verb: string): number =>
-    ran.filter(({ argv }) => argv[1] === verb).reduce((sum, { ms }) => sum + ms, 0);
-  const others = (ran: Ran): number =>
-    ran.filter(({ argv }) => !['list', 'send', 'get'].includes(argv[1] ?? '')).reduce((sum, { ms }) => sum + ms, 0);
-  return Math.max(of(source, 'list'), of(target, 'list'), of(target, 'get')) + others(source) + others(target);
 }
 
 function ranks(values: readonly number[]): { p50: number; p99: number } {

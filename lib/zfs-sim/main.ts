@@ -67,7 +67,8 @@ const words = process.argv.slice(2);
 const exit = await run(words);
 const log = process.env.ZFS_SIM_LOG;
 if (log !== undefined && log !== '') {
-  const line = { pid: process.pid, argv: words, ms: Math.round(performance.now()), exit };
+  const { timeOrigin: at } = performance;
+  const line = { pid: process.pid, argv: words, at, ms: performance.now(), exit };
   appendFileSync(log, `${JSON.stringify(line)}\n`);
 }
 process.exitCode = exit;
