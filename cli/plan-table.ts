@@ -19,23 +19,27 @@ const columns: Column<Step>[] = [
 const withFlags: Column<Step>[] = [...columns, { title: 'FLAGS', value: flagsOf }];
 
 /** The plan as the document's table, then what is to be noted and a sum; nothing to do is a sentence. */
-export function planLines(request: SendRequest, { target, plan }: PlanReply): string[] {
+export function planLines(request: SendRequest, reply: PlanReply): string[] {
+  const { target, channel, plan } = reply;
   if (!plan.ok) return [];
   const { steps, notes = [], refused = [] } = plan;
+  const to = channel === 'store' ? `the store, from where ${target} fetches them` : target;
   const parts = [
     table(steps.some(({ flags }) => flags?.length) ? withFlags : columns, steps),
     notes.map(({ message }) => `note: ${message}`),
-    [steps.length > 0 ? sumOf(request, target, steps) : nothing(request, target, refused.length)],
+    [steps.length > 0 ? sumOf(request, to, steps) : nothing(request, reply, refused.length)],
   ];
   return parts.filter((lines) => lines.length > 0).flatMap((lines, at) => (at > 0 ? ['', ...lines] : lines));
 }
 
-function sumOf(request: SendRequest, target: string, steps: readonly Step[]): string {
+function sumOf(request: SendRequest, to: string, steps: readonly Step[]): string {
   const size = steps.reduce((sum, step) => sum + (step.size ?? 0), 0);
   const datasets = new Set(steps.map((step) => step.target)).size;
   const where = request.package ? ` in ${counted(datasets, 'dataset')}` : '';
-  return `${counted(steps.length, 'step')}${where} to ${target}, about ${bytes(size)}`;
+  return `${counted(steps.length, 'step')}${where} to ${to}, about ${bytes(size)}`;
 }
 
-const nothing = ({ dataset }: SendRequest, target: string, refused: number): string =>
-  `nothing to do: ${target} has all of ${dataset}${refused > 0 ? ` but ${counted(refused, 'dataset')} refused` : ''}`;
+const nothing = ({ dataset }: SendRequest, { target, channel }: PlanReply, refused: number): string => {
+  const has = channel === 'store' ? 'has, or has waiting in the store,' : 'has';
+  return `nothing to do: ${target} ${has} all of ${dataset}${refused > 0 ? ` but ${counted(refused, 'dataset')} refused` : ''}`;
+};

@@ -37,7 +37,14 @@ export const fetchOutputSchema = z.strictObject({
       bytes: bytesSchema,
       snapshot: z.string(),
       isFull: z.boolean(),
-      targets: z.array(z.strictObject({ host: hostSchema, dataset: datasetSchema })),
+      targets: z.array(
+        z.strictObject({
+          host: hostSchema,
+          dataset: datasetSchema,
+          /** What the target says of it; a sender deletes the stream when all have taken or refused it. */
+          state: z.enum(['waiting', 'receiving', 'taken', 'refused']),
+        }),
+      ),
     }),
   ),
 });

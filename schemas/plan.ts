@@ -159,7 +159,13 @@ export const planSchema = z.union([
 ]);
 
 /** The reply of `zfs.<host>.send.plan` and of `zpsend plan --json`. */
-export const planReplySchema = z.strictObject({ source: hostSchema, target: hostSchema, plan: planSchema });
+export const planReplySchema = z.strictObject({
+  source: hostSchema,
+  target: hostSchema,
+  /** The target does not answer, or something waits for it in the store: it will fetch this there. */
+  channel: z.literal('store').optional(),
+  plan: planSchema,
+});
 
 export type Target = z.infer<typeof targetSchema>;
 export type SendRequest = z.infer<typeof sendRequestSchema>;

@@ -4,6 +4,7 @@ import { finished } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { readCatalog } from '../../lib/bus/store/catalog.ts';
+import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { openStoredStream } from '../../lib/bus/store/receive.ts';
 import { decoderInto } from '../../lib/wire/decode.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
@@ -58,19 +59,33 @@ const waitingOf = async (cli: Cli, bucket: StreamsBucket): Promise<readonly Mani
 async function list(cli: Cli, host: string, { json, output, jsDomain }: Options): Promise<number> {
   if (output !== undefined) throw usage('-o needs the ID of a stream; without one they are listed');
   const domain = domainOf(jsDomain);
-  const waiting = await withBus(cli, async ({ nc }) => waitingOf(cli, await openStreams({ nc, domain }, host)));
+  const { waiting, receipts } = await withBus(cli, async ({ nc }) => ({
+    waiting: await waitingOf(cli, await openStreams({ nc, domain }, host)),
+    // who may not read them sees at least what there is
+    receipts: await openReceipts({ nc, domain })
+      .read(host)
+      .catch(() => []),
+  }));
+  const stateOf = (of: string, target: string, at: number) =>
+    receipts.find((one) => one.id === of && one.target === target && one.place === at)?.receipt.state;
   const streams = waiting.map(({ id, bytes: size, targets }) => ({
     id,
     bytes: size,
     snapshot: targets[0]?.start.to.name ?? '',
     isFull: targets[0]?.start.from === undefined,
-    targets: targets.map((target) => ({ host: target.host, dataset: target.start.dataset })),
+    targets: targets.map((target, at) => ({
+      host: target.host,
+      dataset: target.start.dataset,
+      state: words[stateOf(id, target.host, at) ?? 'none'],
+    })),
   }));
   if (json) cli.io.out(JSON.stringify({ host, streams } satisfies FetchOutput));
   else if (streams.length > 0) table(columns, streams).forEach(cli.io.out);
   else cli.io.err(`zpsend: nothing waits in the store of ${host}`);
   return exit.done;
 }
+
+const words = { none: 'waiting', running: 'receiving', done: 'taken', failed: 'refused' } as const;
 
 type Stream = FetchOutput['streams'][number];
 
@@ -81,7 +96,10 @@ const columns = [
   { title: 'SIZE', value: (stream: Stream) => bytes(stream.bytes), right: true },
   {
     title: 'FOR',
-    value: ({ targets }: Stream) => targets.map(({ host, dataset }) => `${host}:${dataset}`).join(' '),
+    value: ({ targets }: Stream) =>
+      targets
+        .map(({ host, dataset, state }) => `${host}:${dataset}${state === 'waiting' ? '' : ` (${state})`}`)
+        .join(' '),
   },
 ];
 

@@ -90,9 +90,11 @@ export function serveSender(options: SenderOptions): Sender {
 
   async function* planFor(request: SendRequest): AsyncGenerator<PlanReply> {
     const signal = new AbortController().signal;
-    const { plans } = (await route(options, request, request.channel ?? options.channel, signal)).planned;
+    const { way, planned } = await route(options, request, request.channel ?? options.channel, signal);
+    const { plans } = planned;
+    const channel = way.channel === 'store' ? { channel: way.channel } : {};
     for await (const plan of inParts(isRefusal(plans) ? plans : composed(plans))) {
-      yield { source: host, target: request.to.host, plan };
+      yield { source: host, target: request.to.host, ...channel, plan };
     }
   }
   /** Of a plan whose sizes take long, the first steps come early, and with them all but the other steps. */

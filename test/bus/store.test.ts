@@ -155,7 +155,7 @@ test('a target that is away shares the read of those that are there', async () =
 test('zpsend fetch lists what waits, and writes a stream that zfs receives, compressed or not', async () => {
   const world = await useWorld();
   const { fleet, src, dst } = world;
-  await fleet.start('sender', src, { ZFS_SIM_ZEROS: '0.5' });
+  const sender = await fleet.start('sender', src, { ZFS_SIM_ZEROS: '0.5' });
   await snapshot(src, 20_000_000, '1', '2');
   expect(await send(world, { dataset: 'pool/a@1' })).toMatchObject({ done: 1 });
   expect(await send(world, { wire: 'zstd' })).toMatchObject({ done: 1 });
@@ -182,6 +182,13 @@ test('zpsend fetch lists what waits, and writes a stream that zfs receives, comp
   }
   expect(await list(dst)).toBe(await list(src));
   expect((await run('fetch', 'src', 'nosuch0000')).exitCode).toBe(1);
+  const plan = await run('plan', '--channel', 'auto', 'pool/a', 'dst');
+  expect(Buffer.from(plan.stdout).toString()).toContain('dst has, or has waiting in the store, all of pool/a');
+  // what was taken stays in the list until a sender has deleted it
+  await sender.end('SIGKILL');
+  await startReceiver(world);
+  const words = async () => Buffer.from((await run('fetch', 'src')).stdout).toString();
+  await expect.poll(words, { timeout: 30_000 }).toMatch(/dst:pool\/a \(taken\)\n.*dst:pool\/a \(taken\)$/);
 });
 
 test('what several who are away lack is stored once, and each fetches it', async () => {

@@ -57,8 +57,20 @@ describe.skipIf(isReal)('the simulator', () => {
       .slice(0, -1)
       .map((line) => JSON.parse(line));
     expect(lines).toEqual([
-      { pid: expect.any(Number), argv: ['zfs', 'list', '-H', fs], ms: expect.any(Number), exit: 0 },
-      { pid: expect.any(Number), argv: ['zfs', 'list', `${fs}/none`], ms: expect.any(Number), exit: 1 },
+      {
+        pid: expect.any(Number),
+        argv: ['zfs', 'list', '-H', fs],
+        at: expect.any(Number),
+        ms: expect.any(Number),
+        exit: 0,
+      },
+      {
+        pid: expect.any(Number),
+        argv: ['zfs', 'list', `${fs}/none`],
+        at: expect.any(Number),
+        ms: expect.any(Number),
+        exit: 1,
+      },
     ]);
   });
 
