@@ -41,6 +41,8 @@ export const jobSchema = z.strictObject({
   startedBy: z.enum(['policy', 'command']).optional(),
   request: sendRequestSchema,
   state: z.enum(['planning', 'running', 'waiting', 'done', 'failed']),
+  /** It ends because somebody said so, and nobody goes on with it. */
+  aborting: z.literal(true).optional(),
   /** Where its steps are done when they are in the store, and its target fetches them later. */
   channel: z.literal('store').optional(),
   /** Steps of the plan and how many of them are done. */

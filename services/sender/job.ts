@@ -109,6 +109,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       ...(deps.startedBy && { startedBy: deps.startedBy }),
       request,
       state,
+      ...(aborted && !outcome && { aborting: true as const }),
       ...(way?.channel === 'store' && { channel: way.channel }),
       ...sums,
       ...(withList && notes.length > 0 && { notes: notes.slice(0, mostNotes) }),
@@ -245,6 +246,8 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       aborted ??= error;
       stop.abort(ZpsendError.fromBody(error));
       chains?.abort(error);
+      // before whoever asked for it has an answer: were this sender killed now, another would go on
+      if (!last) tell('progress');
     },
   };
 }

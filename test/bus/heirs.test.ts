@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { fanStartedSchema, type Job, jobSchema } from '../../schemas/job.ts';
+import { fanStartedSchema, type Job, jobAbortedSchema, jobSchema, sendStartedSchema } from '../../schemas/job.ts';
 import { type Fleet, quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { ServiceProcess } from '../support/service.ts';
@@ -111,4 +111,24 @@ test('a sender that was only deaf for a while ends its job when it hears of the 
   await deaf.said('goes on with it as');
   expect((await ended(world, id)).continues).toBe(id);
   await allArrived(world);
+});
+
+test('what was aborted is not gone on with, though its sender was killed before it had ended', async () => {
+  const world = await useWorld('dst', 'site-b');
+  const { fleet, senders } = world;
+  const [one, other] = senders;
+  const instance = /\((\w+)\) is ready/.exec(one?.log.join('\n') ?? '')?.[1] ?? '';
+  const [gone, kept] = await Promise.all(
+    ['dst', 'site-b'].map((host) => {
+      const body = { dataset: 'pool/a', to: { host } };
+      return fleet.ask(subjects.instance(subjects.send('src', 'start'), instance), body, sendStartedSchema);
+    }),
+  );
+  if (!gone || !kept) throw new Error('two jobs');
+  await one?.said('received a ready zfs recv message');
+  const abort = subjects.instance(subjects.send('src', 'abort'), instance);
+  await fleet.ask(abort, { job: gone.job }, jobAbortedSchema);
+  await one?.end('SIGKILL');
+  expect((await ended(world, kept.job)).continues).toBe(kept.job);
+  expect(other?.log.filter((line) => line.includes(`job ${gone.job}`))).toEqual([]);
 });

@@ -30,6 +30,13 @@ describe('a job of another sender', () => {
     expect(heard.silent(60_000)).toEqual([]);
   });
 
+  test('has no heir when it was aborted, though its end was not heard', () => {
+    const heard = open();
+    heard.news(job('jobaaaaaaa'), false, 0);
+    heard.news(job('jobaaaaaaa', { aborting: true }), false, 1000);
+    expect(heard.silent(60_000)).toEqual([]);
+  });
+
   test('is not taken for dead by one that could hear nothing', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);

@@ -7,7 +7,7 @@ import { laneKey } from '../policies/policy.ts';
  * caller's clock.
  */
 export interface HeardJobs {
-  /** @param isOver it was the last news of this job */
+  /** @param isOver it was the last news of this job; one that was aborted has no heir either, whatever becomes of it */
   news(job: Job, isOver: boolean, now: number): void;
   /** Nothing could be heard until now: silence counts anew. */
   wasDeaf(now: number): void;
@@ -42,7 +42,7 @@ export function openHeardJobs(self: string, silenceMs: number): HeardJobs {
     news(job, isOver, now) {
       // whom it goes on with is waited for no more
       if (job.continues !== undefined) for (const [id, one] of heard) if (yieldsTo(one.job, job)) heard.delete(id);
-      if (isOver) heard.delete(job.job);
+      if (isOver || job.aborting) heard.delete(job.job);
       else heard.set(job.job, { job, at: now });
     },
     wasDeaf(now) {
