@@ -7,9 +7,13 @@ import type { Bus } from './connect.ts';
 const encode = (body: object): string => JSON.stringify(body);
 
 const nobody = (subject: string): ZpsendError =>
-  new ZpsendError('UNREACHABLE', `nobody answers on ${subject}: is that host's service running, and on this NATS?`, {
-    subject,
-  });
+  new ZpsendError(
+    'UNREACHABLE',
+    `nobody answers on ${subject}: is that host's service running, and on this NATS? zpsend hosts tells who answers`,
+    {
+      subject,
+    },
+  );
 
 function translate(thrown: unknown, subject: string, ms: number): ZpsendError {
   if (thrown instanceof ZpsendError) return thrown;
