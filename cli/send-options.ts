@@ -29,7 +29,7 @@ export interface SendOptions {
 }
 
 /** May be given again and again. */
-const gathered = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+export const gathered = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
 export const withSendOptions = (command: Command): Command =>
   command

@@ -102,7 +102,7 @@ function appendOf({ appendPath, appendLast }: SendOptions): 'path' | 'last' | un
   return appendLast ? 'last' : undefined;
 }
 
-function patterns(option: 'exclude' | 'snapshots', given: string[]): string[] {
+export function patterns(option: 'exclude' | 'snapshots', given: string[]): string[] {
   const issue = sendRequestSchema.shape[option].safeParse(given).error?.issues[0];
   if (issue === undefined) return given;
   const which = typeof issue.path[0] === 'number' ? ` "${given[issue.path[0]]}"` : '';

@@ -132,6 +132,7 @@ export const noteSchema = z.strictObject({
    * - `modified`: the target was written to since its newest snapshot, and may refuse its next
    * - `rollback`: the target goes back to a snapshot, and what is newer there is destroyed
    * - `rename`: a dataset of the target is renamed
+   * - `unseen`: the target does not answer, and nobody knows what it has
    */
   kind: z.enum([
     'skipped',
@@ -142,6 +143,7 @@ export const noteSchema = z.strictObject({
     'modified',
     'rollback',
     'rename',
+    'unseen',
   ]),
   /** On the source; of a placeholder, a modified one, a rollback and a rename, on the target. */
   dataset: datasetSchema,

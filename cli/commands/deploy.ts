@@ -4,6 +4,7 @@ import { hostSchema } from '../../schemas/names.ts';
 import type { Cli, JsonOption } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
 import { domainOf } from '../js-domain.ts';
+import { gathered } from '../send-options.ts';
 
 interface Options extends JsonOption {
   nkey?: string;
@@ -26,8 +27,9 @@ export function addDeploy(program: Command, cli: Cli): void {
     .option('--sender', 'it only sends; without this and --receiver it does both')
     .option('--receiver', 'it only receives')
     .option(
-      '--from <host...>',
-      'it fetches what these keep in their stores while it is away; it may read all that is in them',
+      '--from <host>',
+      'it fetches what that host keeps in its store while it is away, and may read all of that (repeatable)',
+      gathered,
     )
     .option('--js-domain <domain>', 'the JetStream domain of their stores, where its own server is in another: a hub')
     .option('--json', 'print JSON')

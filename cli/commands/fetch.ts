@@ -59,13 +59,17 @@ const waitingOf = async (cli: Cli, bucket: StreamsBucket): Promise<readonly Mani
 async function list(cli: Cli, host: string, { json, output, jsDomain }: Options): Promise<number> {
   if (output !== undefined) throw usage('-o needs the ID of a stream; without one they are listed');
   const domain = domainOf(jsDomain);
-  const { waiting, receipts } = await withBus(cli, async ({ nc }) => ({
-    waiting: await waitingOf(cli, await openStreams({ nc, domain }, host)),
-    // who may not read them sees at least what there is
-    receipts: await openReceipts({ nc, domain })
-      .read(host)
-      .catch(() => []),
-  }));
+  const { isThere, waiting, receipts } = await withBus(cli, async ({ nc }) => {
+    const bucket = await openStreams({ nc, domain }, host);
+    return {
+      isThere: (await bucket.mark()) !== undefined,
+      waiting: await waitingOf(cli, bucket),
+      // who may not read them sees at least what there is
+      receipts: await openReceipts({ nc, domain })
+        .read(host)
+        .catch(() => []),
+    };
+  });
   const stateOf = (of: string, target: string, at: number) =>
     receipts.find((one) => one.id === of && one.target === target && one.place === at)?.receipt.state;
   const streams = waiting.map(({ id, bytes: size, targets }) => ({
@@ -81,7 +85,10 @@ async function list(cli: Cli, host: string, { json, output, jsDomain }: Options)
   }));
   if (json) cli.io.out(JSON.stringify({ host, streams } satisfies FetchOutput));
   else if (streams.length > 0) table(columns, streams).forEach(cli.io.out);
-  else cli.io.err(`zpsend: nothing waits in the store of ${host}`);
+  else
+    cli.io.err(
+      `zpsend: ${isThere ? `nothing waits in the store of ${host}` : `${host} has no store${domain === undefined ? '' : ` in ${domain}`}: nothing has ever been stored there`}`,
+    );
   return exit.done;
 }
 
@@ -122,6 +129,13 @@ async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomai
   return exit.done;
 }
 
+/** Out of room, or a file that cannot be: one that is there is not overwritten. */
+const unwritten = (thrown: unknown): ZpsendError => {
+  const isFull = thrown instanceof Error && 'code' in thrown && (thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT');
+  const what = isFull ? 'NO_SPACE' : 'BAD_REQUEST';
+  return new ZpsendError(what, `the stream cannot be written there: ${ZpsendError.from(thrown).message}`);
+};
+
 /** @throws ZpsendError STREAM_BROKEN for a stream that is damaged; what was written then is not whole */
 async function write(bucket: StreamsBucket, manifest: Manifest, to: Writable): Promise<void> {
   const read = Promise.withResolvers<void>();
@@ -135,7 +149,7 @@ async function write(bucket: StreamsBucket, manifest: Manifest, to: Writable): P
     read.reject(new ZpsendError('STREAM_BROKEN', `${manifest.id} is no zstd stream: ${why}`));
   const isPacked = manifest.targets.some(({ start }) => start.wire !== undefined);
   const written = finished(to).catch((thrown) => {
-    throw new ZpsendError('NO_SPACE', `the stream could not be written: ${ZpsendError.from(thrown).message}`);
+    throw unwritten(thrown);
   });
   written.catch(() => {});
   try {

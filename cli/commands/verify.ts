@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { isLeftOut } from '../../lib/plan/selection.ts';
 import { compare, isCommon } from '../../lib/verify/compare.ts';
 import type { Code } from '../../schemas/errors.ts';
 import { datasetOf, leafOf } from '../../schemas/names.ts';
@@ -7,6 +8,8 @@ import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit, exitForAll, usage } from '../exit.ts';
 import { catchInterrupt } from '../interrupt.ts';
 import { parseSource, parseTarget } from '../location.ts';
+import { gathered } from '../send-options.ts';
+import { patterns } from '../send-requests.ts';
 import { thisHost } from '../this-host.ts';
 import { readContents } from '../verify-contents.ts';
 import { withSides } from '../verify-side.ts';
@@ -17,6 +20,7 @@ interface Options extends JsonOption {
   data?: true;
   all?: true;
   verbose?: true;
+  exclude?: string[];
 }
 
 export function addVerify(program: Command, cli: Cli): void {
@@ -27,6 +31,7 @@ export function addVerify(program: Command, cli: Cli): void {
     .argument('<source>', '[HOST:]DATASET[@SNAPSHOT]; without HOST on this host, with @SNAPSHOT only that one')
     .argument('<target>', 'HOST[:DATASET]; the same name without DATASET')
     .option('-R, --replication', 'with all datasets below')
+    .option('--exclude <pattern>', 'leave out datasets that match, with all below them (repeatable)', gathered)
     .option('--data', 'read the newest snapshot that both have, or the named one, on both sides, and compare checksums')
     .option('--all', 'with --data: read every snapshot that both have')
     .option('-v, --verbose', 'a row for each snapshot')
@@ -49,11 +54,13 @@ Exit status: 0 the newest snapshot is there and all that both have is equal, 1 i
 
 async function verify(cli: Cli, sourceText: string, targetText: string, options: Options): Promise<number> {
   if (options.all && !options.data) throw usage('--all chooses what --data reads: give both');
+  if (options.exclude && !options.replication) throw usage('--exclude chooses among the datasets of -R: give both');
   const here = thisHost(cli.env);
   const { host, dataset: named } = parseSource(sourceText, here);
   const { host: targetHost, dataset: target = datasetOf(named) } = parseTarget(targetText, here);
   const { replication: recursive = false, all = false } = options;
   const snapshot = leafOf(named);
+  const exclude = patterns('exclude', options.exclude ?? []);
   const asked = { source: datasetOf(named), target, recursive, ...(snapshot !== undefined && { snapshot }) };
   const places = {
     source: { host, what: { dataset: asked.source, recursive } },
@@ -63,7 +70,11 @@ async function verify(cli: Cli, sourceText: string, targetText: string, options:
   try {
     const datasets = await withBus(cli, (bus) =>
       withSides(cli, bus, places, async (sides) => {
-        const found = compare(asked, sides.source.inventory, sides.target.inventory);
+        const found = compare(
+          { ...asked, isLeftOut: (name) => isLeftOut(exclude, name, asked.source) },
+          sides.source.inventory,
+          sides.target.inventory,
+        );
         if (!options.data) return found;
         return readContents({ bus, io: cli.io, ...sides, all, signal: interrupt.signal }, found);
       }),

@@ -9,7 +9,8 @@ export function evidenceOf(source: DatasetEntry, target: DatasetEntry | undefine
   const onTarget = new Set(target?.snapshots.map((entry) => entry.guid));
   const commonOnTarget = target?.snapshots.find((entry) => entry.guid === common?.guid);
   return {
-    newestCommon: common?.name ?? null,
+    // a bookmark of the source is of a snapshot that the target has
+    newestCommon: (common?.kind === 'bookmark' ? commonOnTarget?.name : common?.name) ?? null,
     sourceOnly: namesOf(
       source.snapshots.filter((entry) => !onTarget.has(entry.guid) && (!common || isAfter(entry, common))),
     ),

@@ -97,6 +97,15 @@ const goalOf = ({ snapshots }: DatasetEntry, leaf: string | undefined) =>
 export const isExcluded = (pattern: string, name: string, root: string): boolean =>
   matches(pattern, name) || (name !== root && matches(pattern, name.slice(root.length + 1)));
 
+/** Is it excluded by one of these, or below what is? */
+export function isLeftOut(patterns: readonly string[], name: string, root: string): boolean {
+  for (let at: string | undefined = name; at !== undefined && at !== root; at = parentOf(at)) {
+    const one = at;
+    if (patterns.some((pattern) => isExcluded(pattern, one, root))) return true;
+  }
+  return false;
+}
+
 function chosenOf(request: SendRequest, kept: DatasetEntry[], leaf: string | undefined, notes: Note[]): Chosen[] {
   const origins = new Map<string, Set<string>>();
   for (const { origin } of kept) {

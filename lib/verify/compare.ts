@@ -8,13 +8,15 @@ export interface Comparison {
   target: string;
   /** With all datasets below it. */
   recursive: boolean;
+  /** Is it left out, by its name on the source? */
+  isLeftOut?: (dataset: string) => boolean;
   /** Only this snapshot of each. */
   snapshot?: string;
 }
 
 /** What both sides have of a dataset, or of a tree, by guid; in order of name, what only the target has at the end. */
 export function compare(asked: Comparison, source: Inventory, target: Inventory): VerifiedDataset[] {
-  const [ours, theirs] = [treeOf(source, asked.source, asked.recursive), treeOf(target, asked.target, asked.recursive)];
+  const [ours, theirs] = [treeOf(asked, source, asked.source), treeOf(asked, target, asked.target)];
   const of = (counterparts: ReadonlyMap<string, DatasetEntry>, below: string) => counterparts.get(below);
   const both = [...ours].map(([below, entry]): VerifiedDataset => {
     const names = { source: entry.name, target: `${asked.target}${below}` };
@@ -44,9 +46,11 @@ export function compare(asked: Comparison, source: Inventory, target: Inventory)
 }
 
 /** By what follows the root's name, which is nothing for the root itself. */
-function treeOf({ datasets }: Inventory, root: string, recursive: boolean): Map<string, DatasetEntry> {
+function treeOf(asked: Comparison, { datasets }: Inventory, root: string): Map<string, DatasetEntry> {
+  const { source, recursive, isLeftOut = () => false } = asked;
   const within = datasets.filter(({ name }) => name === root || (recursive && isWithin(name, root)));
-  return new Map(within.map((entry) => [entry.name.slice(root.length), entry]));
+  const all = within.map((entry): [string, DatasetEntry] => [entry.name.slice(root.length), entry]);
+  return new Map(all.filter(([below]) => !isLeftOut(`${source}${below}`)));
 }
 
 const nameAndGuid = ({ name, guid }: SnapshotEntry) => ({ name, guid });

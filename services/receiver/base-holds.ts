@@ -88,7 +88,9 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
     } finally {
       for (const aside of asides) await releaseAll(aside);
     }
-    const found = follows && unbroken ? await zfs.release(baseTag, [follows.snapshot]) : { missing: true };
+    // one of that name was renamed there, with its hold, which is found by listing
+    const gone = follows && unbroken && follows.snapshot !== snapshot ? [follows.snapshot] : [];
+    const found = gone.length > 0 ? await zfs.release(baseTag, gone) : { missing: true };
     if (found.missing) await releaseOld(dataset);
     for (const [name, { at }] of held) if (performance.now() - at > freshMs) held.delete(name);
     held.set(dataset, { snapshot, guid, at: performance.now() });

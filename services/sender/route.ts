@@ -25,6 +25,15 @@ function unlessClosed(thrown: unknown): boolean {
   throw new ZpsendError('TIMEOUT', `what waits in the store cannot be looked at: ${message}`, { connection: 'lost' });
 }
 
+/** What stands in the way at the target is not seen from here. @throws ZpsendError BAD_REQUEST */
+function checkClearsNothing({ conflict, to }: SendRequest): void {
+  if (conflict === undefined || conflict === 'refuse') return;
+  throw new ZpsendError(
+    'BAD_REQUEST',
+    `what is stored clears nothing on ${to.host}, so conflict: ${conflict} needs channel direct, or auto when it answers`,
+  );
+}
+
 /**
  * Chooses the way of a job by its channel: `auto` is the direct one where the target answers and nothing waits for it in the
  * store, and else the store.
@@ -37,7 +46,10 @@ export async function route(
   signal: AbortSignal,
 ): Promise<Routed> {
   const along = async (way: Way): Promise<Routed> => ({ way, planned: await way.plan() });
-  if (channel === 'store') return along(storedWay(deps, request));
+  if (channel === 'store') {
+    checkClearsNothing(request);
+    return along(storedWay(deps, request));
+  }
   if (channel === 'direct') return along(directWay(deps, request, signal));
   if (await isWaitedFor(deps.store, deps.host, request).catch(unlessClosed)) return along(storedWay(deps, request));
   try {

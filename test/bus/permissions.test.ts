@@ -8,6 +8,7 @@ import { nkeys } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { listLocks } from '../../lib/bus/lease/locks.ts';
 import { makeStreams, openStreams } from '../../lib/bus/store/bucket.ts';
 import {
   eventsStream,
@@ -123,6 +124,11 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
   await expect.poll(state, { timeout: 60_000 }).toMatchObject({ state: 'done', done: 2 });
   const taken = () => target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name', 'pool/stored').catch(() => '');
   await expect.poll(taken, { timeout: 60_000 }).toBe('pool/stored@1\npool/stored@2');
+  // who writes where, every host may see
+  const lock = { owner: 'o', nonce: 'n', transfer: 'transfer00', source: 'smos-01' };
+  const locks = await new Kvm(jetstream(admin.nc)).open(locksBucket);
+  await locks.put(lockKey('smos-02', 'pool/x'), JSON.stringify(lock));
+  expect(await listLocks(await as('smos-00'))).toMatchObject([{ host: 'smos-02', dataset: 'pool/x' }]);
   const streams = await openStreams(admin, 'smos-01');
   const kept = async () => (await streams.list()).filter(({ name }) => parseStoredName(name)?.kind !== 'sight');
   await expect.poll(kept, { timeout: 60_000 }).toEqual([]);

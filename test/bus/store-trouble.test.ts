@@ -153,6 +153,17 @@ test('a stream that does not fit into the store is refused before it fills it, o
   await receiver.end();
 }, 90_000);
 
+test('what is to be cleared at the target is not asked for through the store', async () => {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 1000, '1');
+  expect(await send(world, { channel: 'store', conflict: 'rotate' })).toMatchObject({
+    state: 'failed',
+    error: { code: 'BAD_REQUEST', message: expect.stringContaining('clears nothing on dst') },
+  });
+  expect(await stored(world)).toEqual([]);
+});
+
 test('what a target refuses for good is told, and nothing more is stored for it until it was seen', async () => {
   const world = await useWorld();
   const sender = await world.fleet.start('sender', world.src);

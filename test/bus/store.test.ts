@@ -178,10 +178,12 @@ test('zpsend fetch lists what waits, and writes a stream that zfs receives, comp
     expect((await run('fetch', 'src', id)).stdout).toEqual(new Uint8Array(await readFile(file)));
     await execa(join(simBin, 'zfs'), ['receive', '-u', 'pool/a'], { env: dst.env, extendEnv: false, inputFile: file });
     // an existing file is not overwritten
-    expect((await run('fetch', 'src', id, '-o', file)).exitCode).toBe(1);
+    const again = await run('fetch', 'src', id, '-o', file);
+    expect([again.exitCode, Buffer.from(again.stderr).toString()]).toEqual([1, expect.stringContaining('BAD_REQUEST')]);
   }
   expect(await list(dst)).toBe(await list(src));
   expect((await run('fetch', 'src', 'nosuch0000')).exitCode).toBe(1);
+  expect(Buffer.from((await run('fetch', 'nosuch')).stderr).toString()).toContain('nosuch has no store');
   const plan = await run('plan', '--channel', 'auto', 'pool/a', 'dst');
   expect(Buffer.from(plan.stdout).toString()).toContain('dst has, or has waiting in the store, all of pool/a');
   // what was taken stays in the list until a sender has deleted it

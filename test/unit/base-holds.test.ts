@@ -89,6 +89,17 @@ describe('an arrival', () => {
     expect(did).toEqual(['hold t@1', 'list', 'hold t@3', 'release t@1']);
   });
 
+  test('that has the name of the one before it, which was renamed there, stays held', async () => {
+    const { holds, arrive, held } = receiver(new Set());
+    arrive('2');
+    await holds.flush();
+    held.delete('t@2');
+    held.add('t@1');
+    holds.arrived({ dataset: 't', to: { name: 's@2', guid: 'another' }, from: { guid: '2' } });
+    await holds.flush();
+    expect([...held]).toEqual(['t@2']);
+  });
+
   test.each([
     ['before it', [['5', '4']]],
     [

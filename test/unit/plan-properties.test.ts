@@ -138,7 +138,11 @@ describe('whatever happened to both sides', () => {
         for (const leaf of sourceOnly) expect(there).not.toContain(guidOf(before.source, leaf));
         for (const leaf of targetOnly) expect(here).not.toContain(guidOf(before.target, leaf));
         const bases = [...before.source.snapshots, ...before.source.bookmarks];
-        const common = bases.filter((one) => one.name === newestCommon && there.includes(one.guid));
+        const nameThere = (guid: string) => before.target?.snapshots.find((one) => one.guid === guid)?.name;
+        const names = ({ name, guid }: { name: string; guid: string }) => [name, nameThere(guid)];
+        const common = bases.filter(
+          (one) => there.includes(one.guid) && names(one).includes(newestCommon ?? undefined),
+        );
         expect(common.length > 0).toBe(newestCommon !== null);
         if (newestCommon === null) expect(here.some((guid) => there.includes(guid))).toBe(false);
       }),

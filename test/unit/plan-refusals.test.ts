@@ -22,6 +22,10 @@ describe('a target that went its own way', () => {
     expect(message).toContain('zfs rollback -r zones/test@b on dst');
   });
 
+  it('is refused with the name that the common has there, where the source has a bookmark of it', () => {
+    expect(refusal('#mark,1 @b,2', '@a,1 @mine,7').evidence).toMatchObject({ newestCommon: 'a', targetOnly: ['mine'] });
+  });
+
   it('edge case 9: is refused with that snapshot as evidence, also when the source has nothing newer', () => {
     expect(refusal('@a,1', '@a,1 @mine,7').evidence).toEqual({
       newestCommon: 'a',

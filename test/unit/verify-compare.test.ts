@@ -103,6 +103,11 @@ describe('two trees', () => {
     ]);
   });
 
+  it('without what is left out, by its name on the source', () => {
+    const isLeftOut = (name: string) => name === 'zones/vm/b';
+    expect(compare({ ...asked, isLeftOut }, source, target)).toHaveLength(2);
+  });
+
   it('without -R only their roots', () => {
     expect(compare({ ...asked, recursive: false }, source, target)).toHaveLength(1);
   });

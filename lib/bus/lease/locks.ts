@@ -4,8 +4,10 @@ import type { KV } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
 import type { Bus } from '../connect.ts';
+import { managerOf } from '../jetstream.ts';
 import { type BucketState, bucketError, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
-import { lockKey, locksBucket, parseLockKey } from '../subjects.ts';
+import { lastMessages } from '../last-messages.ts';
+import { keySubject, lockKey, locksBucket, parseKeySubject, parseLockKey } from '../subjects.ts';
 import { keepLease, type Lease, lockIn } from './lease.ts';
 import { renewsWithinMs } from './lease-state.ts';
 
@@ -32,14 +34,19 @@ const description = 'zpsend: one receive into a dataset at a time';
  */
 const settlesWithinMs = renewsWithinMs + 1000;
 
-async function heldIn(kv: KV): Promise<HeldLock[]> {
-  const held: HeldLock[] = [];
-  for await (const key of await kv.keys()) {
-    const entry = await kv.get(key);
-    const lock = lockIn(entry);
-    const place = parseLockKey(key);
-    if (entry && lock && place) held.push({ ...lock, ...place, revision: entry.revision, renewed: entry.created });
-  }
+/** Without a consumer, so that a host needs no permission to make one. */
+async function heldIn(bus: Bus, kv: KV): Promise<HeldLock[]> {
+  const { messages } = await lastMessages(
+    await managerOf(bus, 4000),
+    `KV_${locksBucket}`,
+    keySubject(locksBucket, '>'),
+  );
+  const keys = messages.flatMap((message) => (message && parseKeySubject(locksBucket, message.subject)) ?? []);
+  const entries = await Promise.all(keys.map(async (key) => ({ key, entry: await kv.get(key) })));
+  const held = entries.flatMap(({ key, entry }): HeldLock[] => {
+    const [lock, place] = [lockIn(entry), parseLockKey(key)];
+    return entry && lock && place ? [{ ...lock, ...place, revision: entry.revision, renewed: entry.created }] : [];
+  });
   return held.sort((a, b) => (a.host + a.dataset < b.host + b.dataset ? -1 : 1));
 }
 
@@ -50,7 +57,7 @@ async function heldIn(kv: KV): Promise<HeldLock[]> {
 export async function listLocks(bus: Bus): Promise<HeldLock[]> {
   try {
     const kv = await openBucket(bus, locksBucket);
-    return (await stateOf(kv)) ? await heldIn(kv) : [];
+    return (await stateOf(kv)) ? await heldIn(bus, kv) : [];
   } catch (error) {
     throw bucketError(error, `the bucket ${locksBucket} cannot be read`);
   }
@@ -135,5 +142,5 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     }
   }
 
-  return { acquire, list: () => heldIn(kv) };
+  return { acquire, list: () => heldIn(bus, kv) };
 }

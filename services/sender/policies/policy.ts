@@ -1,9 +1,9 @@
 import { misfitOf } from '../../../lib/plan/misfit.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { matches } from '../../../lib/plan/pattern.ts';
-import { isExcluded } from '../../../lib/plan/selection.ts';
+import { isLeftOut } from '../../../lib/plan/selection.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { datasetOf, isWithin, leafOf, parentOf } from '../../../schemas/names.ts';
+import { datasetOf, isWithin, leafOf } from '../../../schemas/names.ts';
 import type { SendRequest, SendStart, Target } from '../../../schemas/plan.ts';
 import type { PolicyConfig } from '../../../schemas/policy.ts';
 import { checkApart } from '../apart.ts';
@@ -67,11 +67,7 @@ export const laneKey = ({ dataset, to }: Pick<SendRequest, 'dataset' | 'to'>): s
 export function covers({ dataset: root, isRecursive, request }: Policy, dataset: string): boolean {
   if (dataset === root) return true;
   if (!isRecursive || !isWithin(dataset, root)) return false;
-  for (let at: string | undefined = dataset; at !== undefined && at !== root; at = parentOf(at)) {
-    const name = at;
-    if (request.exclude?.some((pattern) => isExcluded(pattern, name, root))) return false;
-  }
-  return true;
+  return !isLeftOut(request.exclude ?? [], dataset, root);
 }
 
 /** Does a new snapshot set it off? One that it would not send does not. */

@@ -1,7 +1,9 @@
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
+import type { DatasetPlans } from '../../../lib/plan/items.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
 import { presumed, unseen } from '../../../lib/plan/presume.ts';
+import { isRefusal } from '../../../lib/plan/refusal.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
@@ -74,7 +76,8 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const known = sight?.target ?? unseen(place.host, place.root);
     const starts = startsFor(place, waiting, receipts).map(({ start }) => start);
     const target = presumed(known, starts);
-    return { plans: planDatasets(asked, source, target), source, target, known };
+    const plans = planDatasets(asked, source, target);
+    return { plans: isNew && !isRefusal(plans) ? withNote(plans, place, source) : plans, source, target, known };
   }
 
   return {
@@ -97,11 +100,17 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
   };
 }
 
+/** It may be a host of another name that is meant. */
+const withNote = (plans: DatasetPlans, { host, root }: Place, { datasets: [top] }: Inventory): DatasetPlans => {
+  const message = `${host} has never been sent ${root} from here with channel auto or store, and is taken for empty`;
+  return { ...plans, notes: [...plans.notes, { kind: 'unseen', dataset: top?.name ?? root, message }] };
+};
+
 const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
   new ZpsendError(
     error.code,
     `${host} has refused what was stored for ${root} (${error.message}). Nothing more is stored for it until a job has seen it: ` +
-      `send again when it answers`,
+      `send with channel auto when it answers`,
     { ...error.details, host, dataset: root },
   );
 
