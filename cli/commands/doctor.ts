@@ -24,7 +24,10 @@ export function addDoctor(program: Command, cli: Cli): void {
       'Checks Node, NATS, JetStream, permissions, ZFS and pools of this host, and lists what a crash left in ZFS: holds of ' +
         'jobs that run no more, old cursor bookmarks, interrupted receives. Changes nothing without --mend.',
     )
-    .option('--mend', 'release those holds, those of bases in whose place newer ones stand too, and remove those bookmarks; nothing else')
+    .option(
+      '--mend',
+      'release those holds, those of bases in whose place newer ones stand too, and remove those bookmarks; nothing else',
+    )
     .option('--json', 'print JSON')
     .addHelpText(
       'after',

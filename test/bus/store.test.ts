@@ -179,7 +179,7 @@ test('zpsend fetch lists what waits, and writes a stream that zfs receives, comp
     await execa(join(simBin, 'zfs'), ['receive', '-u', 'pool/a'], { env: dst.env, extendEnv: false, inputFile: file });
     // an existing file is not overwritten
     const again = await run('fetch', 'src', id, '-o', file);
-    expect([again.exitCode, Buffer.from(again.stderr).toString()]).toEqual([1, expect.stringContaining('BAD_REQUEST')]);
+    expect([again.exitCode, Buffer.from(again.stderr).toString()]).toEqual([2, expect.stringContaining('BAD_REQUEST')]);
   }
   expect(await list(dst)).toBe(await list(src));
   expect((await run('fetch', 'src', 'nosuch0000')).exitCode).toBe(1);
