@@ -1,5 +1,5 @@
 import { bytesPerPart, planParts } from '../../lib/bus/plan-parts.ts';
-import { gather, gatherAll } from '../../lib/bus/request.ts';
+import { gather, gatherAll, request } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
 import { composed } from '../../lib/plan/compose.ts';
@@ -24,7 +24,7 @@ import {
 } from '../../schemas/plan.ts';
 import { policiesRequestSchema } from '../../schemas/policy.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
-import { openHeirs } from './heirs/heirs.ts';
+import { type Heirs, openHeirs } from './heirs/heirs.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
@@ -57,6 +57,9 @@ export interface SenderOptions extends Omit<JobDeps, 'livingJobs'> {
   readonly reconcileMs: number;
 }
 
+/** Whoever asked a private sender looks after its jobs. */
+const nobody: Heirs = { abandon: () => false, end: () => {} };
+
 /** Serves `zfs.<host>.send.*`: plans, and runs jobs. */
 export function serveSender(options: SenderOptions): Sender {
   const { host, bus, instance, zfs } = options;
@@ -81,7 +84,9 @@ export function serveSender(options: SenderOptions): Sender {
     options.maxJobs,
   );
   const triggers = options.private ? undefined : openTriggers({ ...options, jobs });
-  const disinherit = options.private ? () => {} : openHeirs({ ...options, jobs, ask: knownOf });
+  const endAt = ({ job, instance: of }: Job): void =>
+    void request(bus, subjects.instance(abortSubject, of), { job }, jobAbortedSchema).catch(() => {});
+  const heirs = options.private ? nobody : openHeirs({ ...options, jobs, ask: knownOf, abort: endAt });
 
   function start(asked: SendStart): object {
     const [job, ...others] = jobs.start(asked);
@@ -120,10 +125,10 @@ export function serveSender(options: SenderOptions): Sender {
   }
 
   async function abort({ job }: { job: string }) {
-    const gone =
-      jobs.abort(job) ||
-      (await gather(bus, subjects.each(abortSubject), { job }, jobAbortedSchema, siblingsMs)).length > 0;
-    if (!gone) throw unknownJob(job, host);
+    if (jobs.abort(job)) return { job, aborted: true };
+    const waited = heirs.abandon(job);
+    const others = await gather(bus, subjects.each(abortSubject), { job }, jobAbortedSchema, siblingsMs);
+    if (!waited && others.length === 0) throw unknownJob(job, host);
     return { job, aborted: true };
   }
 
@@ -185,7 +190,7 @@ export function serveSender(options: SenderOptions): Sender {
       name: 'send-abort-each',
       subject: subjects.each(abortSubject),
       request: jobRequestSchema,
-      handle: async ({ job }) => (jobs.abort(job) ? { job, aborted: true } : undefined),
+      handle: async ({ job }) => (jobs.abort(job) || heirs.abandon(job) ? { job, aborted: true } : undefined),
     }),
   ];
 
@@ -194,7 +199,7 @@ export function serveSender(options: SenderOptions): Sender {
     livingJobs,
     stop: () => {
       triggers?.stop();
-      disinherit();
+      heirs.end();
       return jobs.stop();
     },
   };

@@ -132,3 +132,16 @@ test('what was aborted is not gone on with, though its sender was killed before 
   expect((await ended(world, kept.job)).continues).toBe(kept.job);
   expect(other?.log.filter((line) => line.includes(`job ${gone.job}`))).toEqual([]);
 });
+
+test('a job that is aborted after its sender has died has no heir', async () => {
+  const world = await useWorld('dst', 'site-b');
+  const { fleet } = world;
+  const gone = await fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' } });
+  const dead = await running(world);
+  await dead.end('SIGKILL');
+  const [other] = world.senders.filter((one) => one !== dead);
+  await fleet.ask(subjects.send('src', 'abort'), { job: gone }, jobAbortedSchema);
+  // by then it would have been gone on with
+  await new Promise((resolve) => setTimeout(resolve, 9000));
+  expect(other?.log.filter((line) => line.includes('goes on with it'))).toEqual([]);
+});

@@ -1,13 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { request } from '../../lib/bus/request.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { sendStatusSchema } from '../../schemas/job.ts';
+import { planReplySchema } from '../../schemas/plan.ts';
 import {
   arrived,
   emptied,
@@ -151,6 +152,43 @@ test('a stream that does not fit into the store is refused before it fills it, o
   const receiver = await startReceiver(world);
   expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
   await receiver.end();
+}, 90_000);
+
+test('streams that fit, but not together, are stored one after the other', async () => {
+  const world = await useWorld();
+  const { src, fleet } = world;
+  const config = join(src.env.HOME ?? '', 'zpsend.yaml');
+  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  await fleet.start('sender', src, { ZPSEND_CONFIG: config });
+  await startReceiver(world);
+  await snapshot(src, 50_000_000, '1');
+  await src.zfs('create', 'pool/b');
+  await src.zfs('set', 'zfs-sim:write=50000000', 'pool/b');
+  await src.zfs('snapshot', 'pool/b@1');
+  const ended = await Promise.all(['pool/a', 'pool/b'].map((dataset) => send(world, { dataset, channel: 'store' })));
+  expect(ended.map(({ state, done }) => [state, done])).toEqual([
+    ['done', 1],
+    ['done', 1],
+  ]);
+  await emptied(world);
+}, 90_000);
+
+test('what somebody has written over makes nobody remove what waits, and a plan makes no store', async () => {
+  const world = await useWorld();
+  const { src, fleet, bucket } = world;
+  const sender = await fleet.start('sender', src);
+  await snapshot(src, 1_000_000, '1');
+  const asked = { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' };
+  await fleet.ask(subjects.send('src', 'plan'), asked, planReplySchema);
+  expect(await bucket.mark()).toBeUndefined();
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const before = await stored(world);
+  const manifest = before.find((name) => name.endsWith('manifest')) ?? '';
+  const meta = `$O.zfs-streams-src.M.${Buffer.from(manifest).toString('base64url')}`;
+  const padded = meta + '='.repeat((4 - ((meta.length - meta.lastIndexOf('.') - 1) % 4)) % 4);
+  await jetstream(fleet.bus.nc).publish(padded, '{"stream":"KV_zfs-status","seq":7}');
+  await sender.said('was written over');
+  expect((await stored(world)).sort()).toEqual(['', ...before.filter((name) => name !== manifest)].sort());
 }, 90_000);
 
 test('what is to be cleared at the target is not asked for through the store', async () => {

@@ -37,6 +37,18 @@ describe('a job of another sender', () => {
     expect(heard.silent(60_000)).toEqual([]);
   });
 
+  test('has no heir once it was abandoned while it was silent, and nor has its heir', () => {
+    const heard = open();
+    heard.news(job('jobaaaaaaa'), false, 0);
+    heard.news(job('jobbbbbbbb', { continues: 'jobccccccc', ...to('site-b') }), false, 0);
+    expect([heard.abandon('jobaaaaaaa'), heard.abandon('jobccccccc'), heard.abandon('jobdddddddd')]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    expect(heard.silent(60_000)).toEqual([]);
+  });
+
   test('is not taken for dead by one that could hear nothing', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);

@@ -29,7 +29,7 @@ export interface StreamsBucket {
    * @param most bytes; @throws ZpsendError STREAM_BROKEN for one that is larger, or is not what its digest says
    */
   get(name: string, most: number): Promise<{ readonly object: StoredObject; readonly bytes: Buffer } | undefined>;
-  /** All objects, in the order in which they were put. */
+  /** All objects, in the order in which they were put; one without a name was written over. */
   list(): Promise<StoredObject[]>;
   /** Removes an object with all that tells of it. One that is not there is no error. */
   remove(name: string): Promise<void>;
@@ -50,7 +50,8 @@ export interface BucketBounds {
 /** Bytes in one message: below max_payload's default, and large enough that acknowledgements do not matter. */
 const chunkBytes = 512 * 1024;
 const asStored = (info: { name: string; size: number; digest: string; nuid: string }): StoredObject => ({
-  name: info.name,
+  // where somebody has written over it, it says nothing
+  name: typeof info.name === 'string' ? info.name : '',
   bytes: info.size,
   digest: info.digest,
   nuid: info.nuid,

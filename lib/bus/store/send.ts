@@ -7,6 +7,7 @@ import type { Pace } from '../direct/pace.ts';
 import { storedName, streamsBucket } from '../subjects.ts';
 import type { StreamsBucket } from './bucket.ts';
 import { withPatience } from './patience.ts';
+import type { Room } from './room.ts';
 
 export interface StoreSenderOptions {
   readonly id: string;
@@ -17,6 +18,8 @@ export interface StoreSenderOptions {
   readonly pace?: Pace | undefined;
   /** Told once when it has to wait for room. */
   readonly onFull?: () => void;
+  /** Of all streams that go into this store. */
+  readonly room: Room;
   /** Bytes that the store may hold. */
   readonly bound?: number | undefined;
   /** Bytes of a segment, and how many are held in memory. */
@@ -98,7 +101,13 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
 
   function onFull(isFull: boolean): void {
     full += isFull ? 1 : -1;
-    if (isFull && !wasFull) options.onFull?.();
+    if (full === 0) options.room.release(id);
+    if (!isFull || settled) return;
+    if (!options.room.claim(id)) {
+      settle({ type: 'failed', error: crowded(bucket.source).toBody() });
+      return;
+    }
+    if (!wasFull) options.onFull?.();
     wasFull = true;
   }
   const patiently = <T>(work: () => Promise<T>): Promise<T> =>
@@ -112,7 +121,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     const bytes = buffer.subarray(0, used);
     filling = undefined;
     used = 0;
-    if (at * segment + bytes.length > (options.bound ?? Number.POSITIVE_INFINITY)) {
+    if (options.bound !== undefined && !fitsInto(options.bound, at * segment + bytes.length)) {
       settle({ type: 'failed', error: tooLarge(titleOf(targets), bucket.source, options.bound).toBody() });
       return;
     }
@@ -205,9 +214,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
         const kept = other.keepFor(targets);
         ({ withdraw } = kept);
         void kept.final.then((word) =>
-          settle(
-            word.type === 'failed' ? { type: 'failed', error: notKept(word.error).toBody() } : { ...word, bytes: sent },
-          ),
+          settle(word.type === 'failed' ? { type: 'failed', error: notKept(word.error) } : { ...word, bytes: sent }),
         );
       },
       keepFor(more) {
@@ -236,11 +243,26 @@ const tooSlow = new ZpsendError(
   'receivers of the same stream had to wait for the store, so it is stored from a stream of its own',
 );
 
-const notKept = ({ message }: ErrorBody): ZpsendError =>
-  new ZpsendError('STREAM_BROKEN', `it was to be stored with the stream of another job, which failed: ${message}`);
+/** What does not fit for one does not fit for another. */
+const notKept = (error: ErrorBody): ErrorBody =>
+  error.details?.bound !== undefined
+    ? error
+    : new ZpsendError(
+        'STREAM_BROKEN',
+        `it was to be stored with the stream of another job, which failed: ${error.message}`,
+      ).toBody();
+
+const crowded = (source: string): ZpsendError =>
+  new ZpsendError('STREAM_BROKEN', `the store of ${source} is full, and another stream waits for room in it already`);
 
 const noRoom = (source: string): ErrorBody =>
   new ZpsendError('NO_SPACE', `the store of ${source} is full; it goes on when a target has taken something`).toBody();
+
+/** What is not the streams' own: subjects and headers of their pieces, and what is remembered of targets. */
+const share = 0.98;
+
+/** Could so many bytes be stored where nothing else is? */
+export const fitsInto = (bound: number, bytes: number): boolean => bytes <= bound * share;
 
 /** It would fill the store, and wait for nothing. @param what snapshot and targets */
 export const tooLarge = (what: string, source: string, bound = 0): ZpsendError =>

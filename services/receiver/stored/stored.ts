@@ -70,16 +70,19 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
 
   async function findSources(): Promise<void> {
     const { nc } = await deps.store.open();
-    const own = deps.storeDomains.length > 0 ? await ownDomain({ nc }) : undefined;
-    const others = deps.storeDomains.filter((domain) => domain !== own);
-    for (const domain of [undefined, ...others]) await findIn({ nc, domain }).catch(unfound);
+    const finding = [findIn({ nc }).catch(unfound)];
+    if (deps.storeDomains.length > 0) {
+      const own = await ownDomain({ nc });
+      for (const domain of deps.storeDomains) if (domain !== own) finding.push(findIn({ nc, domain }).catch(unfound));
+    }
+    await Promise.all(finding);
   }
 
   async function findIn(at: JetStreamAt): Promise<void> {
     const named = deps.allow.flatMap(({ from }) => (from === '*' ? [] : [from]));
     const seen = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(at) : [];
     for (const source of [...named, ...seen]) {
-      const key = `${source} ${at.domain}`;
+      const key = `${source} ${at.domain ?? ''}`;
       if (sources.has(key)) continue;
       const bucket = await openStreams(at, source);
       const receipts = openReceipts({ nc: bus.nc, domain: at.domain });
@@ -175,11 +178,17 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
   }
 
   async function look(): Promise<void> {
+    let finding = Promise.resolve();
     for (let looks = 0; !stop.signal.aborted; looks++) {
-      if (looks % sourcesEvery === 0 && bus.connected) await findSources().catch(unfound);
+      if (looks % sourcesEvery === 0 && bus.connected) {
+        // a domain that does not answer keeps nothing from being fetched elsewhere
+        finding = finding.then(findSources).catch(unfound);
+        await Promise.race([finding, sleep(everyMs)]);
+      }
       if (bus.connected) for (const source of sources.values()) begin(source);
       await sleep(everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
     }
+    await finding;
   }
 
   const looking = deps.allow.length > 0 ? look() : Promise.resolve();

@@ -9,6 +9,8 @@ import { laneKey } from '../policies/policy.ts';
 export interface HeardJobs {
   /** @param isOver it was the last news of this job; one that was aborted has no heir either, whatever becomes of it */
   news(job: Job, isOver: boolean, now: number): void;
+  /** Nobody is to go on with it, or with whoever goes on with it now. @returns whether it was heard of, and not its end */
+  abandon(job: string): boolean;
   /** Nothing could be heard until now: silence counts anew. */
   wasDeaf(now: number): void;
   /**
@@ -44,6 +46,11 @@ export function openHeardJobs(self: string, silenceMs: number): HeardJobs {
       if (job.continues !== undefined) for (const [id, one] of heard) if (yieldsTo(one.job, job)) heard.delete(id);
       if (isOver || job.aborting) heard.delete(job.job);
       else heard.set(job.job, { job, at: now });
+    },
+    abandon(id) {
+      const meant = [...heard.values()].filter(({ job }) => job.job === id || rootOf(job) === id);
+      for (const { job } of meant) heard.delete(job.job);
+      return meant.length > 0;
     },
     wasDeaf(now) {
       for (const one of heard.values()) one.at = now;

@@ -15,6 +15,14 @@ export interface HeirsDeps {
   readonly jobs: Pick<Jobs, 'start' | 'running' | 'yield'>;
   /** What the instances that live know of a job and its heirs; undefined where that is not clear. */
   readonly ask: (job: string) => Promise<Job[] | undefined>;
+  /** Ends a job of another instance. */
+  readonly abort: (job: Job) => void;
+}
+
+export interface Heirs {
+  /** Nobody goes on with that job; its sender ends it, should that come back. @returns whether it was heard of */
+  abandon(job: string): boolean;
+  end(): void;
 }
 
 /** Without news of a job for so long its sender is asked for, in milliseconds; a lost connection comes back sooner. */
@@ -22,6 +30,7 @@ const silenceMs = 5000;
 /** Instances do not look together: whoever is first goes on, and the others hear of it. */
 const apartMs = 2000;
 const everyMs = 500;
+const mostAbandoned = 1000;
 const now = (): number => performance.now();
 
 const isEnded = ({ state }: Job): boolean => state === 'done' || state === 'failed';
@@ -29,11 +38,12 @@ const isEnded = ({ state }: Job): boolean => state === 'done' || state === 'fail
 /**
  * Goes on with what was asked of another sender of this host that has died. A job is known by its events, which hold its request;
  * run again it finishes the work (I9).
- * @returns a function that ends it
  */
-export function openHeirs(deps: HeirsDeps): () => void {
+export function openHeirs(deps: HeirsDeps): Heirs {
   const { host, instance, bus, log, jobs, ask } = deps;
   const heard = openHeardJobs(instance, silenceMs + Math.random() * apartMs);
+  /** Jobs whose end was asked for while their sender was silent. */
+  const abandoned = new Set<string>();
   let looking = false;
 
   const deaf = onEvents(bus, subjects.event(host, 'job', '*'), jobEventSchema, ({ what, body }) => {
@@ -41,6 +51,7 @@ export function openHeirs(deps: HeirsDeps): () => void {
     const runs = what === 'started' || what === 'progress';
     heard.news(body, !runs, now());
     if (!runs || body.instance === instance) return;
+    if (!body.aborting && [body.job, rootOf(body)].some((id) => abandoned.has(id))) deps.abort(body);
     for (const own of jobs.running) {
       if (yieldsTo({ job: own.id, continues: own.continues }, body)) jobs.yield(own.id, body.job);
     }
@@ -91,9 +102,17 @@ export function openHeirs(deps: HeirsDeps): () => void {
     });
   }, everyMs).unref();
   const unwatch = bus.onReconnected(() => heard.wasDeaf(now()));
-  return () => {
-    clearInterval(timer);
-    unwatch();
-    deaf();
+  return {
+    abandon(job) {
+      if (!heard.abandon(job)) return false;
+      abandoned.add(job);
+      for (const oldest of abandoned) if (abandoned.size > mostAbandoned) abandoned.delete(oldest);
+      return true;
+    },
+    end() {
+      clearInterval(timer);
+      unwatch();
+      deaf();
+    },
   };
 }

@@ -1,6 +1,8 @@
 import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
-import { openStoreSender, tooLarge } from '../../../lib/bus/store/send.ts';
+import type { Room } from '../../../lib/bus/store/room.ts';
+import { fitsInto, openStoreSender, tooLarge } from '../../../lib/bus/store/send.ts';
 import { offerOf } from '../../../lib/wire/choice.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Log } from '../../host/log.ts';
 import { startOf } from '../start.ts';
 import { streamOf } from '../stream.ts';
@@ -8,6 +10,7 @@ import { runnable, type Transfer, type TransferDeps, type TransferPlan } from '.
 
 export interface StoreOrder {
   readonly bucket: StreamsBucket;
+  readonly room: Room;
   readonly log: Log;
   /** How long a full store is waited for, in milliseconds. */
   readonly patienceMs: number;
@@ -15,11 +18,12 @@ export interface StoreOrder {
 
 /** Settles a transfer into the store: nobody is asked, since the target need not be there. */
 export async function askStore(
-  { bucket, log, patienceMs }: StoreOrder,
+  { bucket, room, log, patienceMs }: StoreOrder,
   deps: TransferDeps,
   plan: TransferPlan,
 ): Promise<Transfer> {
   const { step, transfer, target, seat } = plan;
+  if (room.isWaitedFor) throw queued(bucket.source);
   const bound = await bucket.bound();
   const mode = deps.wire?.mode ?? 'none';
   if (bound !== undefined) await checkSize(deps, plan, bucket.source, bound);
@@ -33,11 +37,16 @@ export async function askStore(
     targets: [{ host: target, start }],
     patienceMs,
     bound,
+    room,
     pace: deps.pace,
     onFull: () => log.warn(`the store of ${deps.host} is full; ${step.to.name} waits for room`),
   });
   return runnable(deps, plan, { channel, resume: { stale: false, offset: 0 }, seat, mode: offer ? mode : 'none' });
 }
+
+/** Its turn comes, so it is neither a failure nor tried against patience. */
+const queued = (source: string): ZpsendError =>
+  new ZpsendError('BUSY', `the store of ${source} is full, and another stream waits for room in it`, { running: 1 });
 
 /** What the listing tells may be off by a factor, so ZFS itself is asked where it comes near. */
 const near = 1 / 4;
@@ -47,5 +56,5 @@ async function checkSize(deps: TransferDeps, { step, target }: TransferPlan, sou
   // how much smaller it gets is not known before
   if ((deps.wire?.mode ?? 'none') !== 'none' || (step.size ?? 0) < bound * near) return;
   const size = await deps.zfs.estimate(streamOf(step)).catch(() => undefined);
-  if (size !== undefined && size > bound) throw tooLarge(`${step.to.name} for ${target}`, source, bound);
+  if (size !== undefined && !fitsInto(bound, size)) throw tooLarge(`${step.to.name} for ${target}`, source, bound);
 }

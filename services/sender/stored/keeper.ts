@@ -56,6 +56,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   /** Since when, in monotonic milliseconds. */
   const orphans = new Map<string, number>();
   let said = '';
+  let isOverwritten = false;
 
   async function look(): Promise<void> {
     if (deps.waits && !store.isOpen) return;
@@ -130,6 +131,14 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   }
 
   async function sweep(bucket: StreamsBucket, objects: readonly StoredObject[]): Promise<void> {
+    // whose segments they are may have stood in what was written over
+    if (objects.some(({ name }) => name === '')) {
+      if (!isOverwritten)
+        log.warn(`something in the streams of ${host} was written over; what is there stays until it expires`);
+      isOverwritten = true;
+      return;
+    }
+    isOverwritten = false;
     const now = performance.now();
     const loose = orphansIn(objects, new Set());
     for (const id of orphans.keys()) if (!loose.includes(id)) orphans.delete(id);

@@ -3,6 +3,7 @@ import { type BucketBounds, makeStreams, openStreams, type StreamsBucket } from 
 import { type CatalogReader, readCatalog } from '../../../lib/bus/store/catalog.ts';
 import type { StoreConnection } from '../../../lib/bus/store/connection.ts';
 import { openReceipts, type Receipts } from '../../../lib/bus/store/receipts.ts';
+import { openRoom, type Room } from '../../../lib/bus/store/room.ts';
 import type { Log } from '../../host/log.ts';
 
 /** What this host keeps for targets that are not there, and what they say of it. */
@@ -14,6 +15,7 @@ export interface OwnStore {
   /** Somebody has needed it. */
   readonly isOpen: boolean;
   readonly receipts: Receipts;
+  readonly room: Room;
 }
 
 export interface OwnStoreOptions {
@@ -41,6 +43,7 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
 
   return {
     receipts: openReceipts(bus),
+    room: openRoom(),
     get isOpen() {
       return opened !== undefined;
     },

@@ -62,12 +62,13 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
   let isNew = false;
 
   async function plan(): Promise<Planned> {
-    const { bucket, catalog } = await store.open();
+    // to look makes no store
+    const found = await store.find();
     const datasets = await zfs.list({ dataset: datasetOf(request.dataset), recursive: request.package !== undefined });
     // in this order, against that in which the keeper writes: what has gone from one is in the next
-    const { waiting } = await catalog.read();
-    const receipts = await store.receipts.read(host);
-    const sight = await readSight(bucket, place);
+    const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
+    const receipts = found ? await store.receipts.read(host) : [];
+    const sight = found && (await readSight(found.bucket, place));
     const source: Inventory = { host, datasets };
     if (sight?.refused) throw refusedThere(place, sight.refused);
     if (!sight) checkUnseen(place, source);
@@ -88,7 +89,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
         const { bucket } = await store.open();
         if (isNew) await writeSight(bucket, place, { version: 1, target: unseen(place.host, place.root) });
         isNew = false;
-        return await askStore({ bucket, log, patienceMs }, transfer, step);
+        return await askStore({ bucket, room: store.room, log, patienceMs }, transfer, step);
       } catch (thrown) {
         // nobody shall wait for it
         step.seat?.decline();
