@@ -1,0 +1,29 @@
+import { describe, expect, test } from 'vitest';
+import { permissionsOf } from '../../lib/bus/permissions.ts';
+import { jetStreamDomainSchema } from '../../schemas/names.ts';
+
+describe('a receiver that fetches from stores in another JetStream domain', () => {
+  const { publish } = permissionsOf('dst', { sender: false, receiver: true, from: ['src'], domain: 'hub' });
+
+  test('may do there just what reading takes, and say what became of it', () => {
+    expect(publish.filter((subject) => subject.startsWith('$JS.hub.')).sort()).toEqual([
+      '$JS.hub.API.$KV.zfs-status.dst.taken.*.>',
+      '$JS.hub.API.CONSUMER.CREATE.OBJ_zfs-streams-src.>',
+      '$JS.hub.API.CONSUMER.DELETE.OBJ_zfs-streams-src.*',
+      '$JS.hub.API.CONSUMER.INFO.OBJ_zfs-streams-src.*',
+      '$JS.hub.API.INFO',
+      '$JS.hub.API.STREAM.INFO.*',
+      '$JS.hub.API.STREAM.MSG.GET.KV_zfs-status',
+      '$JS.hub.API.STREAM.MSG.GET.OBJ_zfs-streams-src',
+      '$JS.hub.API.STREAM.NAMES',
+    ]);
+  });
+
+  test('reads no store of its own server’s domain', () => {
+    expect(publish.filter((subject) => /^\$JS\.API\..*OBJ_/.test(subject))).toEqual([]);
+  });
+});
+
+test.each(['', '*', '>', 'a.b', 'hub.>', 'a b', '$SYS', 'x'.repeat(65)])('%j is no JetStream domain', (domain) => {
+  expect(jetStreamDomainSchema.safeParse(domain).success).toBe(false);
+});
