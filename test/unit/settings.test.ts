@@ -37,6 +37,7 @@ describe('a configuration file', () => {
         receive: {
           maxConcurrent: 4,
           allow: [],
+          storeDomains: [],
           holdNewest: true,
           properties: { set: { readonly: 'on' }, exclude: [] },
         },
