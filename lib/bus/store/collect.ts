@@ -2,8 +2,13 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { inTime } from './in-time.ts';
 
 /** Reads an object to its end. The library's stream neither ends nor fails when the bucket is lost under it, hence the watch. */
-export async function collect(data: ReadableStream<Uint8Array>, size: number, what: string): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(size);
+export async function collect(
+  data: ReadableStream<Uint8Array>,
+  size: number,
+  what: string,
+  into: Buffer | undefined,
+): Promise<Buffer> {
+  const bytes = into && into.length >= size ? into.subarray(0, size) : Buffer.allocUnsafeSlow(size);
   const reader = data.getReader();
   let had = 0;
   try {

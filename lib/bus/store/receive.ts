@@ -42,9 +42,16 @@ export function openStoredStream(
   let consumed = 0;
   let heard = 0;
 
+  /** Segments that are written: memory for the next ones. */
+  const free: Buffer[] = [];
+
   async function fetch(at: number): Promise<Buffer> {
     const name = storedName({ kind: 'segment', id, at });
-    const got = await withPatience(() => bucket.get(name, segment), { ms: options.patienceMs, signal: stop.signal });
+    const into = free.pop();
+    const got = await withPatience(() => bucket.get(name, segment, into), {
+      ms: options.patienceMs,
+      signal: stop.signal,
+    });
     const expected = at < digests.length - 1 ? segment : total - segment * (digests.length - 1);
     if (!got) throw damaged(manifest, `its segment ${at} is not in the store any more`);
     if (got.bytes.length !== expected) {
@@ -102,6 +109,7 @@ export function openStoredStream(
       coming.catch(() => {});
       if (at === 0) options.onFirstFrame();
       await write(bytes);
+      if (!isDeaf) free.push(bytes);
     }
     if (!stop.signal.aborted) options.onEnd(received);
   }
