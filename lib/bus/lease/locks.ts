@@ -6,7 +6,6 @@ import type { Lock } from '../../../schemas/transfer.ts';
 import type { Bus } from '../connect.ts';
 import { managerOf } from '../jetstream.ts';
 import { type BucketState, bucketError, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
-import { lastMessages } from '../last-messages.ts';
 import { keySubject, lockKey, locksBucket, parseKeySubject, parseLockKey } from '../subjects.ts';
 import { keepLease, type Lease, lockIn } from './lease.ts';
 import { renewsWithinMs } from './lease-state.ts';
@@ -36,12 +35,9 @@ const settlesWithinMs = renewsWithinMs + 1000;
 
 /** Without a consumer, so that a host needs no permission to make one. */
 async function heldIn(bus: Bus, kv: KV): Promise<HeldLock[]> {
-  const { messages } = await lastMessages(
-    await managerOf(bus, 4000),
-    `KV_${locksBucket}`,
-    keySubject(locksBucket, '>'),
-  );
-  const keys = messages.flatMap((message) => (message && parseKeySubject(locksBucket, message.subject)) ?? []);
+  const asked = { subjects_filter: keySubject(locksBucket, '>') };
+  const { state } = await (await managerOf(bus, 4000)).streams.info(`KV_${locksBucket}`, asked);
+  const keys = Object.keys(state.subjects ?? {}).flatMap((subject) => parseKeySubject(locksBucket, subject) ?? []);
   const entries = await Promise.all(keys.map(async (key) => ({ key, entry: await kv.get(key) })));
   const held = entries.flatMap(({ key, entry }): HeldLock[] => {
     const [lock, place] = [lockIn(entry), parseLockKey(key)];
