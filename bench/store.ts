@@ -1,6 +1,6 @@
-import { openStreams } from '../lib/bus/store/bucket.ts';
 import { parseStoredName, subjects } from '../lib/bus/subjects.ts';
 import { type ServiceProcess, startService } from '../test/support/service.ts';
+import { streamsOf } from '../test/support/streams.ts';
 import { forget } from './forget.ts';
 import { watch } from './processes.ts';
 import { median } from './table.ts';
@@ -51,9 +51,9 @@ export async function measureStore(world: World, bytes: number, rounds: number):
       const [began, ended] = await fetched;
       seconds.get.push((ended - began) / 1000);
       rss.receiver = Math.max(rss.receiver, get().receiver?.rss ?? 0);
-      const streams = await openStreams(services.bus, source.name);
+      const streams = await streamsOf(services.bus, source.name);
       // what was fetched is removed by the sender, beside what is measured next
-      while ((await streams.list()).some(({ name }) => parseStoredName(name)?.kind !== 'sight')) {
+      while ((await streams.names()).some((name) => parseStoredName(name)?.kind !== 'sight')) {
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
       await receiver.end('SIGTERM');

@@ -2,8 +2,10 @@ import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Command } from 'commander';
+import type { Bus } from '../../lib/bus/connect.ts';
 import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { readCatalog } from '../../lib/bus/store/catalog.ts';
+import { storeConnection } from '../../lib/bus/store/connection.ts';
 import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { openStoredStream } from '../../lib/bus/store/receive.ts';
 import { decoderInto } from '../../lib/wire/decode.ts';
@@ -53,19 +55,22 @@ Examples:
 /** How long a store that does not answer is waited for, in milliseconds. */
 const patienceMs = 15_000;
 
+const streamsOf = async (bus: Bus, host: string, domain: string | undefined): Promise<StreamsBucket> =>
+  openStreams({ ...(await storeConnection(bus, 'zpsend command (store)').open()), domain }, host);
+
 const waitingOf = async (cli: Cli, bucket: StreamsBucket): Promise<readonly Manifest[]> =>
   (await readCatalog(bucket, (why) => cli.io.err(`zpsend: ${why}`)).read()).waiting;
 
 async function list(cli: Cli, host: string, { json, output, jsDomain }: Options): Promise<number> {
   if (output !== undefined) throw usage('-o needs the ID of a stream; without one they are listed');
   const domain = domainOf(jsDomain);
-  const { isThere, waiting, receipts } = await withBus(cli, async ({ nc }) => {
-    const bucket = await openStreams({ nc, domain }, host);
+  const { isThere, waiting, receipts } = await withBus(cli, async (bus) => {
+    const bucket = await streamsOf(bus, host, domain);
     return {
       isThere: (await bucket.mark()) !== undefined,
       waiting: await waitingOf(cli, bucket),
       // who may not read them sees at least what there is
-      receipts: await openReceipts({ nc, domain })
+      receipts: await openReceipts({ nc: bus.nc, domain })
         .read(host)
         .catch(() => []),
     };
@@ -115,8 +120,8 @@ async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomai
   if (json) throw usage('--json is for the list; a stream is written as it is');
   if (output === undefined && process.stdout.isTTY)
     throw usage('a stream is no text for a terminal: -o FILE, or a pipe');
-  await withBus(cli, async ({ nc }) => {
-    const bucket = await openStreams({ nc, domain }, host);
+  await withBus(cli, async (bus) => {
+    const bucket = await streamsOf(bus, host, domain);
     const manifest = (await waitingOf(cli, bucket)).find((one) => one.id === id);
     if (!manifest) {
       throw new ZpsendError(

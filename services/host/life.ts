@@ -1,5 +1,5 @@
+import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
-import { type BulkConnection, openBulk } from '../../lib/bus/direct/bulk-connection.ts';
 import { announce } from '../../lib/bus/discovery.ts';
 import type { Served } from '../../lib/bus/serve.ts';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';

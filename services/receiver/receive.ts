@@ -1,6 +1,6 @@
+import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../../lib/bus/channel.ts';
 import type { Bus } from '../../lib/bus/connect.ts';
-import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
 import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { openDirectReceiver } from '../../lib/bus/direct/receive.ts';
 import { publishEvent } from '../../lib/bus/events.ts';

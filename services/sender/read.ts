@@ -1,5 +1,5 @@
+import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
 import type { ChannelSender } from '../../lib/bus/channel.ts';
-import type { BulkConnection } from '../../lib/bus/direct/bulk-connection.ts';
 import { pour } from '../../lib/bus/direct/pour.ts';
 import { type Encoded, encode } from '../../lib/wire/encode.ts';
 import type { StreamRequest } from '../../lib/zfs/argv.ts';

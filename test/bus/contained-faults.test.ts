@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
-import { type BulkConnection, openBulk } from '../../lib/bus/direct/bulk-connection.ts';
+import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';

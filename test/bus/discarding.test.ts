@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { openBulk } from '../../lib/bus/direct/bulk-connection.ts';
+import { openBulk } from '../../lib/bus/bulk/connection.ts';
 import { serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { TokenContents, Zfs } from '../../lib/zfs/zfs.ts';

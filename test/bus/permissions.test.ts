@@ -9,7 +9,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
 import { listLocks } from '../../lib/bus/lease/locks.ts';
-import { makeStreams, openStreams } from '../../lib/bus/store/bucket.ts';
+import { makeStreams } from '../../lib/bus/store/bucket.ts';
 import {
   eventsStream,
   lockKey,
@@ -27,6 +27,7 @@ import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
 import { startService } from '../support/service.ts';
 import { makeSimHost, type SimHost } from '../support/sim-host.ts';
+import { streamsOf } from '../support/streams.ts';
 
 const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 const hosts = ['smos-01', 'smos-00', 'smos-02'] as const;
@@ -130,8 +131,8 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
   await locks.put(lockKey('smos-02', 'pool/x'), JSON.stringify(lock));
   const seen = expect.objectContaining({ host: 'smos-02', dataset: 'pool/x' });
   expect(await listLocks(await as('smos-00'))).toContainEqual(seen);
-  const streams = await openStreams(admin, 'smos-01');
-  const kept = async () => (await streams.list()).filter(({ name }) => parseStoredName(name)?.kind !== 'sight');
+  const streams = await streamsOf(admin, 'smos-01');
+  const kept = async () => (await streams.names()).filter((name) => parseStoredName(name)?.kind !== 'sight');
   await expect.poll(kept, { timeout: 60_000 }).toEqual([]);
   // a command on a host of its own, as its own user
   const zpsend = (...argv: string[]) =>

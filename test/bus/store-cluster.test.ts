@@ -1,9 +1,10 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeStreams, openStreams } from '../../lib/bus/store/bucket.ts';
+import { makeStreams } from '../../lib/bus/store/bucket.ts';
 import { streamsBucket } from '../../lib/bus/subjects.ts';
 import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
 import { useBus } from '../support/bus.ts';
+import { streamsOf } from '../support/streams.ts';
 
 const mib = 2 ** 20;
 const stream = `OBJ_${streamsBucket('src')}`;
@@ -26,7 +27,7 @@ test('of three servers the store has three copies, of a size that each has room 
   expect(await makeStreams(bus, 'src', bounds)).toBe(256 * mib);
   const { config, cluster } = await manager.streams.info(stream);
   expect(config.num_replicas).toBe(3);
-  const bucket = await openStreams(bus, 'src');
+  const bucket = await streamsOf(bus, 'src');
   await bucket.put('abcdef/000000', Buffer.alloc(3 * mib, 'x'), '');
   await servers[Number(cluster?.leader?.slice(1)) - 1]?.kill();
   await expect

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
-import { openBulk } from '../../lib/bus/direct/bulk-connection.ts';
+import { openBulk } from '../../lib/bus/bulk/connection.ts';
 import { headerBytes } from '../../lib/bus/direct/frame.ts';
 import { serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

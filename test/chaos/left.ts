@@ -1,9 +1,9 @@
-import { openStreams } from '../../lib/bus/store/bucket.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
 import type { Host } from '../support/hosts.ts';
 import { listed } from '../support/listing.ts';
 import { locksLeft } from '../support/locks-left.ts';
 import { patiently } from '../support/patiently.ts';
+import { streamsOf } from '../support/streams.ts';
 import { holdsOn } from '../support/truth.ts';
 import type { Bookmark, Left } from './model.ts';
 import { lockSeconds, type World } from './world.ts';
@@ -23,9 +23,9 @@ export async function leftIn(world: World): Promise<Left> {
 
 async function storedIn({ bus, source }: World): Promise<string[]> {
   return patiently(async () => {
-    const bucket = await openStreams(bus, source.name);
+    const bucket = await streamsOf(bus, source.name);
     if ((await bucket.mark()) === undefined) return [];
-    return (await bucket.list()).map(({ name }) => name).filter((name) => parseStoredName(name)?.kind !== 'sight');
+    return (await bucket.names()).filter((name) => parseStoredName(name)?.kind !== 'sight');
   });
 }
 

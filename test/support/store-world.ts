@@ -1,12 +1,13 @@
 import { expect, onTestFinished } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
-import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Job } from '../../schemas/job.ts';
 import { type Fleet, useFleet } from './fleet.ts';
 import type { ServiceProcess } from './service.ts';
 import type { SimHost } from './sim-host.ts';
+import { streamsOf } from './streams.ts';
 
 export const allow = { ZPSEND_ALLOW: '*=pool' };
 
@@ -26,7 +27,7 @@ export async function useWorld(): Promise<World> {
   const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
   await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
   await src.zfs('create', 'pool/a');
-  const bucket = await openStreams(fleet.bus, 'src');
+  const bucket = await streamsOf(fleet.bus, 'src');
   return { fleet, src, dst, bucket, url: server.url };
 }
 
@@ -51,7 +52,7 @@ export const arrived = ({ src, dst }: World): Promise<void> =>
 export const stored = async ({ bucket }: World): Promise<string[]> =>
   (await bucket.mark()) === undefined
     ? []
-    : (await bucket.list()).map(({ name }) => name).filter((name) => parseStoredName(name)?.kind !== 'sight');
+    : (await bucket.names()).filter((name) => parseStoredName(name)?.kind !== 'sight');
 
 export const emptied = (world: World): Promise<void> =>
   expect.poll(() => stored(world), { timeout: 60_000 }).toEqual([]);

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
+import type { Slab } from '../../lib/bus/bulk/slab.ts';
 import { openInput } from '../../lib/bus/direct/input.ts';
-import type { Slab } from '../../lib/bus/direct/slab.ts';
 
 /** Memory that counts who holds it. */
 function aSlab() {

@@ -4,7 +4,6 @@ import { delimiter, join } from 'node:path';
 import { expect, onTestFailed, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { request } from '../../lib/bus/request.ts';
-import { openStreams } from '../../lib/bus/store/bucket.ts';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { policiesSchema } from '../../schemas/policy.ts';
@@ -13,6 +12,7 @@ import { useBus } from '../support/bus.ts';
 import { useFleet } from '../support/fleet.ts';
 import { freePort } from '../support/free-port.ts';
 import type { ServiceProcess } from '../support/service.ts';
+import { streamsOf } from '../support/streams.ts';
 import { configured, startHere } from './services.ts';
 import { startZed } from './zed.ts';
 
@@ -138,9 +138,9 @@ test('one snapshot reaches three sites by itself, one of them behind a leaf, wit
   await receivers[3]?.end();
   snapshot('2');
   for (const site of sites.slice(0, 3)) await arrived(site, ['1', '2']);
-  const streams = await openStreams(fleet.bus, 'smos-01');
+  const streams = await streamsOf(fleet.bus, 'smos-01');
   const waiting = async () =>
-    (await streams.list()).filter(({ name }) => parseStoredName(name)?.kind === 'manifest').length;
+    (await streams.names()).filter((name) => parseStoredName(name)?.kind === 'manifest').length;
   await expect.poll(waiting, patience).toBe(names.length);
   await rested();
   expect(sends()).toHaveLength(2 * names.length);

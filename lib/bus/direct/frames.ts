@@ -1,5 +1,5 @@
+import type { Slab } from '../bulk/slab.ts';
 import { type FrameHeader, headerBytes, readHeader } from './frame.ts';
-import type { Slab } from './slab.ts';
 
 /** A reason for an abort is no longer than this, in bytes. */
 const longestAbort = 16 * 1024;

@@ -1,7 +1,7 @@
 import { errorBodySchema, ZpsendError } from '../../../schemas/errors.ts';
 import type { CreditMessage } from '../../../schemas/transfer.ts';
+import type { BulkConnection } from '../bulk/connection.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
-import type { BulkConnection } from './bulk-connection.ts';
 import type { FrameHeader } from './frame.ts';
 import { openFrames } from './frames.ts';
 import { openInput } from './input.ts';

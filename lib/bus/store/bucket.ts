@@ -1,22 +1,23 @@
-import { JetStreamApiError, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
-import { type ObjectStore, Objm, StorageType, setSha256Backend } from '@nats-io/obj';
+import { JetStreamApiError, type JetStreamClient, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
+import { type ObjectStore, Objm, StorageType } from '@nats-io/obj';
+import { headers, nuid } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { withCopies } from '../copies.ts';
 import { type JetStreamAt, jetStreamOf, managerOf, nameAt } from '../jetstream.ts';
 import { streamsBucket } from '../subjects.ts';
-import { collect } from './collect.ts';
+import type { StoreAt } from './connection.ts';
 import { isGone, translate } from './failures.ts';
+import { getChunks } from './get-chunks.ts';
 import { inTime, patientMs } from './in-time.ts';
+import { putChunks } from './put-chunks.ts';
 
-// the library's own, in JavaScript, is four times slower
-setSha256Backend('native');
-
-/** An object as the bucket lists it. `nuid` is another one every time it is put. */
+/** An object in a bucket. */
 export interface StoredObject {
   readonly name: string;
   readonly bytes: number;
   readonly digest: string;
-  readonly nuid: string;
+  /** Those that were put later have a higher one. */
+  readonly seq: number;
 }
 
 /** The streams that one source host keeps: object store `zfs-streams-<source>`. Every failure is a ZpsendError. */
@@ -35,8 +36,8 @@ export interface StreamsBucket {
     most: number,
     into?: Buffer,
   ): Promise<{ readonly object: StoredObject; readonly bytes: Buffer } | undefined>;
-  /** All objects, in the order in which they were put; one without a name was written over. */
-  list(): Promise<StoredObject[]>;
+  /** Of all objects, in no order. The server has them in memory, where to read an object is to read what lies around it. */
+  names(): Promise<string[]>;
   /** Removes an object with all that tells of it. One that is not there is no error. */
   remove(name: string): Promise<void>;
   /** Bytes that it may hold; undefined where there is no end, or no bucket. */
@@ -53,19 +54,17 @@ export interface BucketBounds {
   readonly replicas: number;
 }
 
-/** Bytes in one message: fewer cost more acknowledgements, and more the client copies several times as they arrive (measured). */
-const chunkBytes = 96 * 1024;
-const asStored = (info: { name: string; size: number; digest: string; nuid: string }): StoredObject => ({
-  // where somebody has written over it, it says nothing
-  name: typeof info.name === 'string' ? info.name : '',
-  bytes: info.size,
-  digest: info.digest,
-  nuid: info.nuid,
-});
+/** base64url with its padding, as the object store has it (ADR-20). */
+const encoded = (bytes: Buffer): string => bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+const digestOf = (sha256: Buffer): string => `SHA-256=${encoded(sha256)}`;
 
-function bucketOf(source: string, called: string, store: ObjectStore, jsm: JetStreamManager): StreamsBucket {
+function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js, jsm }: Clients): StreamsBucket {
   const bucket = streamsBucket(source);
   const stream = `OBJ_${bucket}`;
+  const metas = `$O.${bucket}.M.`;
+  const metaOf = (name: string): string => metas + encoded(Buffer.from(name));
+  const chunksOf = (of: string): string => `$O.${bucket}.C.${of}`;
+  const purge = (filter: string) => jsm.streams.purge(stream, { filter });
   const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -73,9 +72,10 @@ function bucketOf(source: string, called: string, store: ObjectStore, jsm: JetSt
       throw translate(thrown, `${what} ${called}`);
     }
   };
-  async function look(): Promise<StreamInfo | undefined> {
+  async function look(filter?: string): Promise<StreamInfo | undefined> {
     try {
-      return await inTime(jsm.streams.info(stream), bucket);
+      const asked = jsm.streams.info(stream, filter === undefined ? {} : { subjects_filter: filter });
+      return await inTime(asked, bucket, 3 * patientMs);
     } catch (thrown) {
       if (isGone(thrown)) return undefined;
       throw translate(thrown, `looking at ${called}`);
@@ -85,45 +85,64 @@ function bucketOf(source: string, called: string, store: ObjectStore, jsm: JetSt
     source,
     put: (name, bytes, description) =>
       attempt(`storing ${name} in`, async () => {
-        const meta = { name, description, options: { max_chunk_size: chunkBytes } };
-        return asStored(await store.putBlob(meta, bytes, { timeout: patientMs }));
+        const old = await inTime(store.info(name), name);
+        const id = nuid.next();
+        const removeChunks = () => purge(chunksOf(id)).catch(() => {});
+        const { count, size, sha256 } = await putChunks(bulk, chunksOf(id), bytes).catch(async (thrown) => {
+          await removeChunks();
+          throw thrown;
+        });
+        const digest = digestOf(sha256);
+        const info = {
+          ...{ name, description, options: { max_chunk_size: size }, bucket, nuid: id, size: bytes.length },
+          ...{ chunks: count, digest, deleted: false, mtime: new Date().toISOString() },
+        };
+        const rollup = headers();
+        rollup.set('Nats-Rollup', 'sub');
+        const publishing = js.publish(metaOf(name), JSON.stringify(info), { headers: rollup, timeout: patientMs });
+        const { seq } = await publishing.catch(async (thrown) => {
+          // when the answer was lost it may be stored, and needs them
+          if (thrown instanceof JetStreamApiError) await removeChunks();
+          throw thrown;
+        });
+        if (old) await purge(chunksOf(old.nuid)).catch(() => {});
+        return { name, bytes: bytes.length, digest, seq };
       }),
     get: (name, most, into) =>
       attempt(`reading ${name} from`, async () => {
         const info = await inTime(store.info(name), name);
         if (!info || info.deleted) return undefined;
-        // the library follows a link wherever it leads, round in a circle too
         if (info.options?.link || !(info.size <= most) || typeof info.digest !== 'string') {
-          throw new ZpsendError('STREAM_BROKEN', `${name} is no object of zpsend's, or has more than ${most} bytes`);
+          throw new ZpsendError(
+            'STREAM_BROKEN',
+            `${name} was written over by something else, or has more than ${most} bytes`,
+          );
         }
-        const getting = store.get(name).then((result) => {
-          // what it fails with comes by the stream too
-          result?.error.catch(() => {});
-          return result;
-        });
-        const found = await inTime(getting, name);
-        if (!found) return undefined;
-        const object = asStored(found.info);
-        if (object.bytes > most) {
-          found.data.cancel().catch(() => {});
-          throw new ZpsendError('STREAM_BROKEN', `${name} has ${object.bytes} bytes, and may have ${most}`);
+        const { size, digest, revision } = info;
+        const bytes = into && into.length >= size ? into.subarray(0, size) : Buffer.allocUnsafeSlow(size);
+        const sha256 = await getChunks(bulk, jsm, { stream, subject: chunksOf(info.nuid), name }, bytes);
+        if (digestOf(sha256) !== digest) {
+          throw new ZpsendError(
+            'STREAM_BROKEN',
+            `${name} is damaged: its digest is ${digestOf(sha256)}, not ${digest}`,
+          );
         }
-        return { object, bytes: await collect(found.data, object.bytes, name, into) };
+        return { object: { name, bytes: size, digest, seq: revision }, bytes };
       }),
-    list: () =>
+    names: () =>
       attempt('listing', async () => {
-        const all = await inTime(store.list(), bucket, 3 * patientMs);
-        // the stream's own order
-        return all.map(asStored);
+        const { state } = (await look(`${metas}>`)) ?? {};
+        return Object.keys(state?.subjects ?? {}).map((subject) =>
+          Buffer.from(subject.slice(metas.length), 'base64url').toString(),
+        );
       }),
     remove: (name) =>
       attempt(`removing ${name} from`, async () => {
         const info = await inTime(store.info(name), name);
         if (!info) return;
         // the library would put a mark in its place, for which a full bucket has no room
-        const meta = `$O.${bucket}.M.${Buffer.from(name).toString('base64url')}`;
-        await jsm.streams.purge(stream, { filter: padded(meta) });
-        await jsm.streams.purge(stream, { filter: `$O.${bucket}.C.${info.nuid}` });
+        await purge(metaOf(name));
+        await purge(chunksOf(info.nuid));
       }),
     async bound() {
       const most = (await look())?.config.max_bytes ?? 0;
@@ -136,18 +155,19 @@ function bucketOf(source: string, called: string, store: ObjectStore, jsm: JetSt
   };
 }
 
-/** base64url with its padding, as the object store has it (ADR-20). */
-const padded = (subject: string): string => {
-  const last = subject.length - subject.lastIndexOf('.') - 1;
-  return subject + '='.repeat((4 - (last % 4)) % 4);
-};
+interface Clients {
+  readonly store: ObjectStore;
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+}
 
 /** A source's streams, for one who reads them; need not be there. */
-export async function openStreams(at: JetStreamAt, source: string): Promise<StreamsBucket> {
+export async function openStreams(at: StoreAt, source: string): Promise<StreamsBucket> {
   const called = nameAt(at, streamsBucket(source));
   try {
-    const store = await new Objm(jetStreamOf(at, patientMs)).open(streamsBucket(source), false);
-    return bucketOf(source, called, store, await managerOf(at, patientMs));
+    const js = jetStreamOf(at, patientMs);
+    const store = await new Objm(js).open(streamsBucket(source), false);
+    return bucketOf(at, source, called, { store, js, jsm: await managerOf(at, patientMs) });
   } catch (thrown) {
     throw translate(thrown, `opening ${called}`);
   }

@@ -1,7 +1,7 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Manifest, manifestSchema } from '../../../schemas/stored.ts';
 import { parseStoredName } from '../subjects.ts';
-import type { StoredObject, StreamsBucket } from './bucket.ts';
+import type { StreamsBucket } from './bucket.ts';
 
 /** A manifest is no larger than this, in bytes: 100,000 digests fit. */
 const mostBytes = 16 * 1024 * 1024;
@@ -9,8 +9,8 @@ const mostBytes = 16 * 1024 * 1024;
 export interface Catalog {
   /** Every stream that is whole, in the order in which they were stored. */
   readonly waiting: readonly Manifest[];
-  /** Everything in the bucket. */
-  readonly objects: readonly StoredObject[];
+  /** Of everything in the bucket. */
+  readonly names: readonly string[];
 }
 
 /** Reads a source's catalog again and again, and of it only what has changed. */
@@ -19,32 +19,38 @@ export interface CatalogReader {
   read(): Promise<Catalog>;
 }
 
-const empty: Catalog = { waiting: [], objects: [] };
+interface Known {
+  readonly manifest: Manifest;
+  readonly seq: number;
+}
+
+const empty: Catalog = { waiting: [], names: [] };
 
 /** @param refused told of each manifest that is not what it should be, once; it is passed over */
 export function readCatalog(bucket: StreamsBucket, refused: (why: string) => void): CatalogReader {
-  const known = new Map<string, { nuid: string; manifest: Manifest | undefined }>();
+  const known = new Map<string, Known>();
+  const refusals = new Map<string, string>();
   let mark: string | undefined;
   let last = empty;
 
-  async function manifestOf({ name, nuid, bytes }: StoredObject): Promise<Manifest | undefined> {
-    const before = known.get(name);
-    if (before?.nuid === nuid) return before.manifest;
-    const manifest = await load(name, bytes).catch((thrown) => {
-      const error = ZpsendError.from(thrown);
-      // what is wrong with it stays wrong; what could not be read now is read the next time
-      if (error.code !== 'STREAM_BROKEN' && error.code !== 'BAD_REQUEST') throw error;
-      refused(error.message);
+  async function manifestOf(name: string): Promise<Known | undefined> {
+    try {
+      const now = known.get(name) ?? (await load(name));
+      known.set(name, now);
+      return now;
+    } catch (thrown) {
+      const { code, message } = ZpsendError.from(thrown);
+      // what could not be read now is read the next time; so is what may yet be put again, by a sender that did not hear of it
+      if (code !== 'STREAM_BROKEN' && code !== 'BAD_REQUEST') throw thrown;
+      if (refusals.get(name) !== message) refused(message);
+      refusals.set(name, message);
       return undefined;
-    });
-    known.set(name, { nuid, manifest });
-    return manifest;
+    }
   }
 
-  async function load(name: string, bytes: number): Promise<Manifest> {
+  async function load(name: string): Promise<Known> {
     const bad = (why: string) =>
       new ZpsendError('BAD_REQUEST', `the manifest ${name} in the streams of ${bucket.source} is refused: ${why}`);
-    if (bytes > mostBytes) throw bad(`it has ${bytes} bytes`);
     const got = await bucket.get(name, mostBytes);
     if (!got) throw bad('it is gone');
     let json: unknown;
@@ -57,7 +63,7 @@ export function readCatalog(bucket: StreamsBucket, refused: (why: string) => voi
     if (!data) throw bad(`${error.issues[0]?.path.join('.')}: ${error.issues[0]?.message}`);
     const why = contradiction(data, name, bucket.source);
     if (why !== undefined) throw bad(why);
-    return data;
+    return { manifest: data, seq: got.object.seq };
   }
 
   return {
@@ -65,17 +71,18 @@ export function readCatalog(bucket: StreamsBucket, refused: (why: string) => voi
       const now = await bucket.mark();
       if (now === undefined) return empty;
       if (now === mark) return last;
-      const objects = await bucket.list();
-      const waiting: Manifest[] = [];
-      for (const object of objects) {
-        if (parseStoredName(object.name)?.kind !== 'manifest') continue;
-        const manifest = await manifestOf(object);
-        if (manifest) waiting.push(manifest);
+      const names = await bucket.names();
+      const there: Known[] = [];
+      for (const name of names) {
+        if (parseStoredName(name)?.kind !== 'manifest') continue;
+        const one = await manifestOf(name);
+        if (one) there.push(one);
       }
-      const there = new Set(objects.map(({ name }) => name));
-      for (const name of known.keys()) if (!there.has(name)) known.delete(name);
+      const waiting = there.sort((a, b) => a.seq - b.seq).map(({ manifest }) => manifest);
+      const all = new Set(names);
+      for (const map of [known, refusals]) for (const name of map.keys()) if (!all.has(name)) map.delete(name);
       mark = now;
-      last = { waiting, objects };
+      last = { waiting, names };
       return last;
     },
   };

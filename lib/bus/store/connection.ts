@@ -1,30 +1,38 @@
-import { connect } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
+import { type BulkConnection, openBulk } from '../bulk/connection.ts';
 import type { Bus } from '../connect.ts';
 import type { JetStreamAt } from '../jetstream.ts';
 
-/** Streams on their way into the store and out of it, apart from control; opened when first needed. */
+/** A JetStream, and a connection for the bytes that are stored in it. */
+export interface StoreAt extends JetStreamAt {
+  readonly bulk: BulkConnection;
+}
+
+/** Streams on their way into the store and out of it, apart from control; opened when first needed, and closed with the bus. */
 export interface StoreConnection {
-  open(): Promise<JetStreamAt>;
+  /** @throws ZpsendError UNREACHABLE */
+  open(): Promise<StoreAt>;
   close(): Promise<void>;
 }
 
 /** @param name shown by `nats server report connections` */
 export function storeConnection(bus: Bus, name: string): StoreConnection {
-  let opened: Promise<JetStreamAt> | undefined;
+  let opened: Promise<StoreAt> | undefined;
+  async function close(): Promise<void> {
+    const connected = await opened?.catch(() => undefined);
+    await connected?.bulk.close();
+  }
+  void bus.closed.then(close);
   return {
     open() {
-      opened ??= connect({ ...bus.options, name, waitOnFirstConnect: false })
-        .then((nc) => ({ nc }))
+      opened ??= openBulk({ ...bus.options, name, waitOnFirstConnect: false })
+        .then((bulk) => ({ nc: bulk.nc, bulk }))
         .catch((thrown) => {
           opened = undefined;
           throw new ZpsendError('UNREACHABLE', `no connection for stored streams: ${ZpsendError.from(thrown).message}`);
         });
       return opened;
     },
-    async close() {
-      const connected = await opened?.catch(() => undefined);
-      await connected?.nc.close();
-    },
+    close,
   };
 }

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../../lib/bus/connect.ts';
-import type { JetStreamAt } from '../../../lib/bus/jetstream.ts';
 import { openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { type CatalogReader, readCatalog } from '../../../lib/bus/store/catalog.ts';
-import type { StoreConnection } from '../../../lib/bus/store/connection.ts';
+import type { StoreAt, StoreConnection } from '../../../lib/bus/store/connection.ts';
 import { openReceipts, type Receipts } from '../../../lib/bus/store/receipts.ts';
 import { ownDomain, sourcesOf } from '../../../lib/bus/store/sources.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
@@ -69,16 +68,17 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
   };
 
   async function findSources(): Promise<void> {
-    const { nc } = await deps.store.open();
-    const finding = [findIn({ nc }).catch(unfound)];
+    const at = await deps.store.open();
+    const finding = [findIn(at).catch(unfound)];
     if (deps.storeDomains.length > 0) {
-      const own = await ownDomain({ nc });
-      for (const domain of deps.storeDomains) if (domain !== own) finding.push(findIn({ nc, domain }).catch(unfound));
+      const own = await ownDomain(at);
+      for (const domain of deps.storeDomains)
+        if (domain !== own) finding.push(findIn({ ...at, domain }).catch(unfound));
     }
     await Promise.all(finding);
   }
 
-  async function findIn(at: JetStreamAt): Promise<void> {
+  async function findIn(at: StoreAt): Promise<void> {
     const named = deps.allow.flatMap(({ from }) => (from === '*' ? [] : [from]));
     const seen = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(at) : [];
     for (const source of [...named, ...seen]) {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StoredObject, StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { parseStoredName, storedName } from '../../../lib/bus/subjects.ts';
 import { presumed } from '../../../lib/plan/presume.ts';
@@ -38,8 +38,8 @@ export const isOver = (manifest: Manifest, receipts: readonly PlacedReceipt[]): 
   );
 
 /** Segments of streams that were never whole, by the ids of their transfers; `living` are ids of jobs, which transfers begin with. */
-export function orphansIn(objects: readonly StoredObject[], living: ReadonlySet<string>): string[] {
-  const names = objects.map(({ name }) => parseStoredName(name));
+export function orphansIn(all: readonly string[], living: ReadonlySet<string>): string[] {
+  const names = all.map(parseStoredName);
   const whole = new Set(names.flatMap((name) => (name?.kind === 'manifest' ? [name.id] : [])));
   const ids = new Set(names.flatMap((name) => (name?.kind === 'segment' && !whole.has(name.id) ? [name.id] : [])));
   return [...ids].filter((id) => ![...living].some((job) => id.startsWith(job)));
@@ -56,20 +56,19 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   /** Since when, in monotonic milliseconds. */
   const orphans = new Map<string, number>();
   let said = '';
-  let isOverwritten = false;
 
   async function look(): Promise<void> {
     if (deps.waits && !store.isOpen) return;
     const found = await store.find();
     if (!found) return;
     const { bucket, catalog } = found;
-    const { waiting, objects } = await catalog.read();
+    const { waiting, names } = await catalog.read();
     const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
     for (const manifest of waiting) {
       if (stop.signal.aborted) return;
-      if (isOver(manifest, receipts)) await finish(bucket, objects, manifest, receipts).catch(failed);
+      if (isOver(manifest, receipts)) await finish(bucket, names, manifest, receipts).catch(failed);
     }
-    await sweep(bucket, objects);
+    await sweep(bucket, names);
   }
 
   /** One that cannot be finished now keeps no other. */
@@ -81,7 +80,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
 
   async function finish(
     bucket: StreamsBucket,
-    objects: readonly StoredObject[],
+    names: readonly string[],
     manifest: Manifest,
     receipts: readonly PlacedReceipt[],
   ): Promise<void> {
@@ -91,7 +90,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     }
     for (const [place, { host: target, start }] of manifest.targets.entries()) {
       const receipt = receipts.find((one) => one.target === target && one.id === manifest.id && one.place === place);
-      if (receipt) await learn(bucket, objects, target, start, receipt.receipt);
+      if (receipt) await learn(bucket, names, target, start, receipt.receipt);
     }
     await bucket.remove(storedName({ kind: 'manifest', id: manifest.id }));
   }
@@ -99,7 +98,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   /** What a receipt tells of its target, in every sight of it. */
   async function learn(
     bucket: StreamsBucket,
-    objects: readonly StoredObject[],
+    names: readonly string[],
     target: string,
     start: StoredStart,
     receipt: Receipt,
@@ -115,7 +114,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const isLost = error?.details?.lost === true;
     // what was damaged in the store says nothing of the target: it is sent again
     if (isLost && error.code === 'STREAM_BROKEN') return;
-    for (const { name } of objects) {
+    for (const name of names) {
       const of = parseStoredName(name);
       if (of?.kind !== 'sight' || of.target !== target || !isWithin(start.dataset, of.dataset)) continue;
       const place = { host: target, root: of.dataset };
@@ -130,28 +129,20 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     }
   }
 
-  async function sweep(bucket: StreamsBucket, objects: readonly StoredObject[]): Promise<void> {
-    // whose segments they are may have stood in what was written over
-    if (objects.some(({ name }) => name === '')) {
-      if (!isOverwritten)
-        log.warn(`something in the streams of ${host} was written over; what is there stays until it expires`);
-      isOverwritten = true;
-      return;
-    }
-    isOverwritten = false;
+  async function sweep(bucket: StreamsBucket, names: readonly string[]): Promise<void> {
     const now = performance.now();
-    const loose = orphansIn(objects, new Set());
+    const loose = orphansIn(names, new Set());
     for (const id of orphans.keys()) if (!loose.includes(id)) orphans.delete(id);
     if (loose.length === 0) return;
     const living = await deps.livingJobs();
     if (!living) return;
-    const dead = orphansIn(objects, living);
+    const dead = orphansIn(names, living);
     for (const id of loose) {
       if (!dead.includes(id)) orphans.delete(id);
       else if (!orphans.has(id)) orphans.set(id, now);
       if (now - (orphans.get(id) ?? now) < orphanMs) continue;
       log.warn(`removing from the store what a killed job has left of ${id}`);
-      for (const { name } of objects) {
+      for (const name of names) {
         const of = parseStoredName(name);
         if (of?.kind === 'segment' && of.id === id) await bucket.remove(name);
       }

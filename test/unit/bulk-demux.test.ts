@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Claim, openDemux } from '../../lib/bus/direct/demux.ts';
+import { type Claim, openDemux } from '../../lib/bus/bulk/demux.ts';
 import { type FrameHandlers, openFrames } from '../../lib/bus/direct/frames.ts';
 import { dataPublications } from '../../lib/bus/direct/outbound.ts';
 

@@ -1,17 +1,24 @@
 import {
+  createInbox,
   errors,
+  type Msg,
+  type NatsConnection,
   NatsConnectionImpl,
   type NodeConnectionOptions,
   type Subscription,
   setTransportFactory,
 } from '@nats-io/transport-node';
 import { nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
-import { type BulkOptions, BulkTransport } from './bulk-transport.ts';
 import type { Claim } from './demux.ts';
+import { type BulkOptions, BulkTransport } from './transport.ts';
 
 /** The connection of a service that carries its data, apart from control. All transfers of the service share it. */
 export interface BulkConnection {
+  /** For requests, whose answers are small. */
+  readonly nc: NatsConnection;
   readonly connected: boolean;
+  /** Bytes that one message may have, headers included. */
+  readonly maxPayload: number;
   /** Unwritten bytes hold so much of the reader's memory that they should be copied out of it. */
   readonly crowded: boolean;
   /** Writes whole protocol messages, uncopied; `flushed` is told once they are written or lost. False when not connected. */
@@ -19,7 +26,9 @@ export interface BulkConnection {
   /** Publishes a small message. Lost while not connected. */
   say(subject: string, text: string): void;
   /** Hears small messages. The function returned ends it. */
-  hear(subject: string, heard: (text: string) => void, refused: (error: Error) => void): () => void;
+  hear(subject: string, heard: (text: string, code: number) => void, refused: (error: Error) => void): () => void;
+  /** A subject of its own, for answers. */
+  inbox(): string;
   /** Subscribes and takes the messages as they come off the socket. The function returned ends it. */
   claim(claim: Claim, refused: (error: Error) => void): () => void;
   /** Tells of every loss of the connection; what was under way is lost then. The function returned ends it. */
@@ -73,8 +82,14 @@ export async function openBulk(options: NodeConnectionOptions): Promise<BulkConn
   await adopt();
 
   return {
+    // its class differs from its interface in that it has no `info` before the first connect
+    nc: nc as NatsConnection,
+    inbox: () => createInbox(nc.options.inboxPrefix),
     get connected() {
       return transport() !== undefined;
+    },
+    get maxPayload() {
+      return nc.info?.max_payload ?? 0;
     },
     get crowded() {
       return transport()?.crowded ?? false;
@@ -90,7 +105,10 @@ export async function openBulk(options: NodeConnectionOptions): Promise<BulkConn
       const current = transport();
       const subscription = nc.subscribe(claim.subject, {
         // a message with headers is no frame, and is left to the client's parser
-        callback: (error, message) => (error ? refused(error) : claim.foreign(message.subject)),
+        callback: (error, message) => {
+          if (error) refused(error);
+          else claim.foreign(message.subject, message);
+        },
       });
       current?.demux.claims.set(subscription.getID(), claim);
       return () => {
@@ -118,11 +136,11 @@ function say(nc: NatsConnectionImpl, subject: string, text: string): void {
 
 /** An exception inside a callback would end the client's read loop for good. */
 const listening =
-  (heard: (text: string) => void, refused: (error: Error) => void) =>
-  (error: Error | null, message: { string(): string }): void => {
+  (heard: (text: string, code: number) => void, refused: (error: Error) => void) =>
+  (error: Error | null, message: Msg): void => {
     try {
       if (error) refused(error);
-      else heard(message.string());
+      else heard(message.string(), message.headers?.code ?? 0);
     } catch (thrown) {
       refused(thrown instanceof Error ? thrown : new Error(String(thrown)));
     }

@@ -1,17 +1,20 @@
+import type { Msg } from '@nats-io/transport-node';
 import type { Slab } from './slab.ts';
 
 /** Who takes the messages of one subscription as they come off the socket, in pieces and uncopied. */
 export interface Claim {
   /** The subject whose messages it takes. */
   readonly subject: string;
+  /** The subject that they bear, where it is another one: a consumer delivers under the subject that is stored. */
+  readonly bears?: string;
   /** A message of `length` bytes begins. */
   begin(length: number): void;
   /** The next bytes of the message. They are valid until this returns, or as long as the slab is retained. */
   piece(bytes: Buffer, slab: Slab | undefined): void;
   /** No more in this read. */
   pause(): void;
-  /** A message whose subject is not the one subscribed to. */
-  foreign(subject: string): void;
+  /** A message that bears another subject; or one with headers, which comes whole. */
+  foreign(subject: string, message?: Msg): void;
 }
 
 export interface Demux {
@@ -53,7 +56,7 @@ export function openDemux(passOn: (bytes: Buffer) => void): Demux {
     payload = size;
     crlf = 2;
     const subject = words[1] ?? '';
-    owner = subject === claim.subject ? claim : undefined;
+    owner = subject === (claim.bears ?? claim.subject) ? claim : undefined;
     if (owner) owner.begin(size);
     else claim.foreign(subject);
     return true;

@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { AckPolicy, type JetStreamManager } from '@nats-io/jetstream';
+import { nanos, nuid } from '@nats-io/transport-node';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { BulkConnection } from '../bulk/connection.ts';
+import { openPulse } from '../direct/pulse.ts';
+import { patientMs } from './in-time.ts';
+
+export interface Chunks {
+  readonly stream: string;
+  /** The one subject of all of them. */
+  readonly subject: string;
+  /** How errors call the object. */
+  readonly name: string;
+}
+
+/**
+ * Reads the chunks of an object into memory as they come off the socket. A consumer of its own delivers them, as fast as its flow
+ * control has it (https://docs.nats.io/nats-concepts/jetstream/consumers, "Flow control").
+ * @param into as long as the object
+ * @returns their SHA-256
+ * @throws ZpsendError STREAM_BROKEN when they are more or fewer bytes; UNREACHABLE, TIMEOUT; what JetStream refuses
+ */
+export async function getChunks(
+  bulk: BulkConnection,
+  manager: JetStreamManager,
+  { stream, subject, name }: Chunks,
+  into: Buffer,
+): Promise<Buffer> {
+  const inbox = bulk.inbox();
+  const consumer = nuid.next();
+  const sha256 = createHash('sha256');
+  const whole = Promise.withResolvers<void>();
+  whole.promise.catch(() => {});
+  const broken = (why: string) => whole.reject(new ZpsendError('STREAM_BROKEN', `${name}: ${why}`));
+  let had = 0;
+  /** Bytes of the current message that are still to come, of messages so far, and how many there are. */
+  let left = 0;
+  let messages = 0;
+  let expected = Number.POSITIVE_INFINITY;
+  const check = (): void => {
+    if (left > 0) return;
+    if (had === into.length) whole.resolve();
+    else if (messages >= expected) broken(`${into.length - had} bytes of it are missing`);
+  };
+  const pulse = openPulse(patientMs, {
+    beat() {},
+    silent: () => whole.reject(new ZpsendError('TIMEOUT', `${name}: nothing of it came for ${patientMs / 1000} s`)),
+  });
+  const endings = [
+    pulse.stop,
+    bulk.onDisconnected(() => whole.reject(new ZpsendError('UNREACHABLE', 'the connection to NATS was lost'))),
+    bulk.claim(
+      {
+        subject: inbox,
+        bears: subject,
+        begin(length) {
+          left = length;
+          messages += 1;
+          if (had + length > into.length) broken('it is larger than it says');
+        },
+        piece(bytes) {
+          left -= bytes.length;
+          if (had + bytes.length > into.length) return;
+          bytes.copy(into, had);
+          sha256.update(bytes);
+          had += bytes.length;
+        },
+        pause() {
+          pulse.heard();
+          check();
+        },
+        foreign(_, message) {
+          // flow control asks for a word, or a heartbeat says that one was lost
+          const asked = message?.reply || message?.headers?.get('Nats-Consumer-Stalled');
+          if (message?.headers?.code === 100 && asked) bulk.say(asked, '');
+        },
+      },
+      whole.reject,
+    ),
+  ];
+  try {
+    const { num_pending, delivered } = await manager.consumers.add(stream, {
+      name: consumer,
+      deliver_subject: inbox,
+      ack_policy: AckPolicy.None,
+      filter_subject: subject,
+      flow_control: true,
+      idle_heartbeat: nanos(5000),
+      inactive_threshold: nanos(30_000),
+      max_deliver: 1,
+      mem_storage: true,
+      num_replicas: 1,
+    });
+    expected = num_pending + delivered.consumer_seq;
+    check();
+    await whole.promise;
+    return sha256.digest();
+  } finally {
+    for (const end of endings) end();
+    manager.consumers.delete(stream, consumer).catch(() => {});
+  }
+}

@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import { JetStreamApiError } from '@nats-io/jetstream';
+import { z } from 'zod';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { BulkConnection } from '../bulk/connection.ts';
+import { openPulse } from '../direct/pulse.ts';
+import { inTime, patientMs } from './in-time.ts';
+
+/** Bytes of an object in one message, which is what other clients of the object store have too (ADR-20). */
+const chunkBytes = 128 * 1024;
+/** Chunks that are written at once, and how many may be without an answer: enough for a far server, few for a full bucket. */
+const pieceChunks = 8;
+const mostUnanswered = 32;
+
+/** What JetStream answers to a message that it is to store; `error` where it does not. */
+const answerSchema = z.object({
+  error: z.object({ code: z.number(), err_code: z.number(), description: z.string() }).optional(),
+});
+
+export interface PutChunks {
+  readonly count: number;
+  /** Bytes of each but the last. */
+  readonly size: number;
+  readonly sha256: Buffer;
+}
+
+/**
+ * Stores bytes as the chunks of an object, uncopied, and without waiting for the answer to one before the next is written. After a
+ * failure some of them may be stored.
+ * @throws JetStreamApiError what JetStream refuses; ZpsendError UNREACHABLE, TIMEOUT, NOT_ALLOWED
+ */
+export async function putChunks(bulk: BulkConnection, subject: string, bytes: Buffer): Promise<PutChunks> {
+  const size = Math.min(chunkBytes, bulk.maxPayload);
+  const reply = bulk.inbox();
+  const sha256 = createHash('sha256');
+  let written = 0;
+  let answered = 0;
+  let failure: Error | undefined;
+  /** No more answers will come. */
+  let isLost = false;
+  let wake = (): void => {};
+  const changed = (): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+    });
+  const refuse = (error: Error): void => {
+    failure ??= error;
+    wake();
+  };
+  const lose = (error: Error): void => {
+    isLost = true;
+    refuse(error);
+  };
+  const pulse = openPulse(patientMs, {
+    beat() {
+      if (written === answered) pulse.heard();
+    },
+    silent: () => lose(new ZpsendError('TIMEOUT', `no answer from JetStream within ${patientMs / 1000} s`)),
+  });
+  const endings = [
+    pulse.stop,
+    bulk.onDisconnected(() => lose(unreachable('the connection to NATS was lost'))),
+    bulk.onRefused((refused, error) => {
+      if (refused === subject) lose(new ZpsendError('NOT_ALLOWED', error.message));
+    }),
+    bulk.hear(
+      reply,
+      (text, code) => {
+        pulse.heard();
+        answered += 1;
+        // nobody listens where it would be stored
+        if (code === 503) refuse(unreachable('no JetStream answers'));
+        else {
+          const { error } = answerSchema.parse(JSON.parse(text));
+          if (error) refuse(new JetStreamApiError(error));
+        }
+        wake();
+      },
+      lose,
+    ),
+  ];
+  try {
+    // what is written goes past the client's own buffer, where the subscription may still be
+    await inTime(bulk.nc.flush(), subject);
+    for (let at = 0; at < bytes.length && !failure; at += size * pieceChunks) {
+      while (written - answered > mostUnanswered - pieceChunks && !failure) await changed();
+      if (failure) break;
+      const piece = bytes.subarray(at, at + size * pieceChunks);
+      sha256.update(piece);
+      if (!bulk.write(publications(subject, reply, piece, size), () => {})) lose(unreachable('not connected to NATS'));
+      written += Math.ceil(piece.length / size);
+      await turn();
+    }
+    while (answered < written && !isLost) await changed();
+    if (failure) throw failure;
+    return { count: written, size, sha256: sha256.digest() };
+  } finally {
+    for (const end of endings) end();
+  }
+}
+
+const unreachable = (why: string): ZpsendError => new ZpsendError('UNREACHABLE', why);
+
+function publications(subject: string, reply: string, bytes: Buffer, size: number): Buffer[] {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += size) {
+    const payload = bytes.subarray(at, at + size);
+    parts.push(Buffer.from(`PUB ${subject} ${reply} ${payload.length}\r\n`, 'latin1'), payload, crlf);
+  }
+  return parts;
+}
+
+const crlf = Buffer.from('\r\n');
