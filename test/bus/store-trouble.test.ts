@@ -20,6 +20,7 @@ import {
   startReceiver,
   stored,
   useWorld,
+  whole,
 } from '../support/store-world.ts';
 
 const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
@@ -260,8 +261,8 @@ test('a pool that is not imported yet, or is full, or a lost stream before it, c
   expect((await stored(world)).filter((name) => name.endsWith('manifest'))).toHaveLength(2);
   await dst.zfs('set', 'quota=none', 'pool');
   // what is lost takes with it what builds on it, and the next job brings both
-  const [first] = (await stored(world)).filter((name) => name.endsWith('/000000'));
-  await world.bucket.remove(first ?? '');
+  const [first] = await whole(world);
+  await world.bucket.remove(`${first?.id}/000000`);
   const last = await startReceiver(world);
   await last.said('starts from a stream that was lost');
   await emptied(world);
@@ -283,9 +284,8 @@ test('a stored seed that has expired takes along what builds on it; where the ta
   await src.zfs('snapshot', '-r', 'pool/a@2');
   expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
   // the root's alone
-  const [seed] = await stored(world);
-  for (const name of await stored(world))
-    if (name.split('/')[0] === seed?.split('/')[0]) await world.bucket.remove(name);
+  const [seed] = await whole(world);
+  for (const name of await stored(world)) if (name.startsWith(`${seed?.id}/`)) await world.bucket.remove(name);
   const first = await startReceiver(world);
   await sender.said('has refused pool/a@2 from the store');
   await emptied(world);

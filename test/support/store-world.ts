@@ -1,9 +1,11 @@
 import { expect, onTestFinished } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import { readCatalog } from '../../lib/bus/store/catalog.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Job } from '../../schemas/job.ts';
+import type { Manifest } from '../../schemas/stored.ts';
 import { type Fleet, useFleet } from './fleet.ts';
 import type { ServiceProcess } from './service.ts';
 import type { SimHost } from './sim-host.ts';
@@ -53,6 +55,10 @@ export const stored = async ({ bucket }: World): Promise<string[]> =>
   (await bucket.mark()) === undefined
     ? []
     : (await bucket.names()).filter((name) => parseStoredName(name)?.kind !== 'sight');
+
+/** The streams that are whole, in the order in which they were stored. */
+export const whole = async ({ bucket }: World): Promise<readonly Manifest[]> =>
+  (await readCatalog(bucket, () => {}).read()).waiting;
 
 export const emptied = (world: World): Promise<void> =>
   expect.poll(() => stored(world), { timeout: 60_000 }).toEqual([]);
