@@ -32,7 +32,7 @@ function feed(wire: string, sizes: readonly number[]): { passed: string; events:
 
 const rest =
   'INFO {"a":1}\r\nPING\r\nMSG other 8 5\r\nMSG 7\r\nHMSG data.a 7 12 14\r\nNATS/1.0\r\n\r\nhi\r\n-ERR \'x\'\r\nPONG\r\n';
-const wire = `INFO {"a":1}\r\nPING\r\nMSG data.a 7 5\r\nhe\r\nx\r\nMSG other 8 5\r\nMSG 7\r\nMSG data.a 7 reply 3\r\nabc\r\nMSG data.b 7 4\r\nevil\r\nHMSG data.a 7 12 14\r\nNATS/1.0\r\n\r\nhi\r\n-ERR 'x'\r\nPONG\r\n`;
+const wire = `INFO {"a":1}\r\nPING\r\nMSG data.a 7 5\r\nhe\r\nx\r\nMSG data.a 7 5\r\nMSG d\r\nMSG data.a 7 50\r\n${'y'.repeat(50)}\r\nMSG other 8 5\r\nMSG 7\r\nMSG data.a 7 reply 3\r\nabc\r\nMSG data.b 7 4\r\nevil\r\nHMSG data.a 7 12 14\r\nNATS/1.0\r\n\r\nhi\r\n-ERR 'x'\r\nPONG\r\n`;
 
 test('claimed messages are taken out and everything else is passed on untouched, however the reads fall', () => {
   fc.assert(
@@ -40,9 +40,40 @@ test('claimed messages are taken out and everything else is passed on untouched,
       const { passed, events } = feed(wire, sizes);
       expect(passed).toBe(rest);
       const text = events.join('|');
-      expect(text.replaceAll(/\|(?!begin|foreign)/g, '')).toBe('begin 5he\r\nx|begin 3abc|foreign data.b');
+      expect(text.replaceAll(/\|(?!begin|foreign)/g, '')).toBe(
+        `begin 5he\r\nx|begin 5MSG d|begin 50${'y'.repeat(50)}|begin 3abc|foreign data.b`,
+      );
     }),
   );
+});
+
+test('a claim that has ended, or another one in its place, is not taken for the one before', () => {
+  const [first, second]: [string[], string[]] = [[], []];
+  let passed = '';
+  const demux = openDemux((bytes) => {
+    passed += bytes.toString('latin1');
+  });
+  const message = Buffer.from('MSG data.a 7 2\r\nhi\r\n');
+  demux.claims.set(7, claimed(first));
+  demux.feed(message);
+  demux.feed(message);
+  demux.claims.set(7, claimed(second));
+  demux.feed(message);
+  demux.claims.delete(7);
+  demux.feed(message);
+  expect({ first, second, passed }).toEqual({
+    first: ['begin 2', 'hi', 'begin 2', 'hi'],
+    second: ['begin 2', 'hi'],
+    passed: message.toString(),
+  });
+});
+
+test('a claim may be of messages that bear another subject than that subscribed to', () => {
+  const events: string[] = [];
+  const demux = openDemux(() => {});
+  demux.claims.set(7, { ...claimed(events), bears: 'stored.x' });
+  demux.feed(Buffer.from('MSG stored.x 7 $JS.ACK.1 2\r\nhi\r\nMSG data.a 7 2\r\nno\r\n'));
+  expect(events).toEqual(['begin 2', 'hi', 'foreign data.a']);
 });
 
 test('a stream comes out of its frames as it went in, however the reads fall', () => {

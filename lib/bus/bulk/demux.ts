@@ -42,24 +42,61 @@ export function openDemux(passOn: (bytes: Buffer) => void): Demux {
   /** Bytes to pass on unread: an unclaimed message and its CRLF. */
   let skip = 0;
 
+  /** The last line of a claimed message. In a stream nearly all are the same, which then need not be read again. */
+  let last: { readonly line: Buffer; readonly id: number; readonly claim: Claim; readonly size: number } | undefined;
+
+  function open(claim: Claim, size: number): void {
+    payload = size;
+    crlf = 2;
+    owner = claim;
+    claim.begin(size);
+  }
+
+  /** Takes the line at `at` when it is the last one again; how long it is. */
+  function again(bytes: Buffer, at: number): number {
+    if (!last || line !== '' || claims.get(last.id) !== last.claim) return 0;
+    const { length } = last.line;
+    if (at + length > bytes.length || bytes.compare(last.line, 0, length, at, at + length) !== 0) return 0;
+    open(last.claim, last.size);
+    return length;
+  }
+
   /** Reads one line without its newline; true when the bytes after it are a claimed message. */
   function control(text: string): boolean {
     const claimed = text.startsWith('MSG ');
     if (!claimed && !text.startsWith('HMSG ')) return false;
     const words = text.trimEnd().split(/\s+/);
     const size = Number(words.at(-1));
-    const claim = claimed ? claims.get(Number(words[2])) : undefined;
+    const id = Number(words[2]);
+    const claim = claimed ? claims.get(id) : undefined;
     if (!claim) {
       skip = size + 2;
       return false;
     }
+    const subject = words[1] ?? '';
+    if (subject === (claim.bears ?? claim.subject)) {
+      last = { line: Buffer.from(text, 'latin1'), id, claim, size };
+      open(claim, size);
+      return true;
+    }
     payload = size;
     crlf = 2;
-    const subject = words[1] ?? '';
-    owner = subject === (claim.bears ?? claim.subject) ? claim : undefined;
-    if (owner) owner.begin(size);
-    else claim.foreign(subject);
+    owner = undefined;
+    claim.foreign(subject);
     return true;
+  }
+
+  /** Reads on in a line, to its end if that is there; how many bytes. */
+  function readLine(bytes: Buffer, at: number): number {
+    const found = bytes.indexOf(newline, at);
+    const end = found < 0 ? bytes.length : found + 1;
+    line += bytes.toString('latin1', at, end);
+    if (found >= 0) {
+      const text = line;
+      line = '';
+      if (!control(text)) passOn(Buffer.from(text, 'latin1'));
+    }
+    return end - at;
   }
 
   function feed(bytes: Buffer, slab?: Slab): void {
@@ -84,14 +121,7 @@ export function openDemux(passOn: (bytes: Buffer) => void): Demux {
         skip -= end - at;
         at = end;
       } else {
-        const found = bytes.indexOf(newline, at);
-        const end = found < 0 ? bytes.length : found + 1;
-        line += bytes.toString('latin1', at, end);
-        at = end;
-        if (found < 0) break;
-        const text = line;
-        line = '';
-        if (!control(text)) passOn(Buffer.from(text, 'latin1'));
+        at += again(bytes, at) || readLine(bytes, at);
       }
     }
     for (const claim of touched) claim.pause();
