@@ -5,16 +5,17 @@ import { startService } from '../test/support/service.ts';
 import { makeSimHost, type SimHost } from '../test/support/sim-host.ts';
 import { forget } from './forget.ts';
 import { watch } from './processes.ts';
-import { median } from './table.ts';
+import { median, ratio } from './table.ts';
 import { startServices, type World } from './world.ts';
 
-/** One stream to several receivers, in seconds. */
+/** One stream to several receivers. */
 export interface FanRow {
   readonly targets: number;
-  /** To one of them; to all, one after the other; to all at once, read once. */
-  readonly one: number;
-  readonly each: number;
-  readonly together: number;
+  /** What it takes to send to all at once, read once, in times of what it takes to one of them, and to each in turn. */
+  readonly ofOne: number;
+  readonly ofEach: number;
+  /** To all at once, in seconds. */
+  readonly seconds: number;
   /** Peak memory of the sender in MB, when it sends to all. */
   readonly rss: number;
 }
@@ -71,7 +72,9 @@ export async function measureFanOut(world: World, bytes: number, rounds: number)
   const { one, each, together } = seconds;
   return {
     targets: targets.length,
-    ...{ one: median(one), each: median(each), together: median(together) },
+    ofOne: ratio(together, one),
+    ofEach: ratio(together, each),
+    seconds: median(together),
     rss: (usages().sender?.rss ?? 0) / 1e6,
   };
 }

@@ -36,7 +36,7 @@ const parts: { readonly [Part in keyof Parts]: readonly [what: string, run: () =
     `a stream of ${quick ? '0.4 GB, every way once' : '4 GB, every way in turn, three times'}`,
     () => measureStreams(world, ssh, quick ? 400e6 : 4e9, rounds),
   ],
-  fan: ['one stream to three receivers', () => measureFanOut(world, quick ? 200e6 : 2e9, rounds)],
+  fan: ['one stream to three receivers', () => measureFanOut(world, quick ? 200e6 : 2e9, quick ? 1 : 5)],
   store: ['one stream through the store', () => measureStore(world, quick ? 200e6 : 2e9, rounds)],
   slow: ['a pool that takes 1 MB/s', () => measureSlowPool(world, quick ? 5 : 60)],
   steps: ['tiny incrementals', () => measureSteps(world, quick ? 20 : 200)],

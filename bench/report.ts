@@ -44,13 +44,13 @@ export function report({ machine, streams, fan, store, slow, steps, triggers, li
   if (streams) lines.push(tableOf(streams), '');
   if (fan) {
     lines.push(
-      `to ${fan.targets} receivers at once: ${figure(fan.together / fan.one, 2)} of the time to one, ${figure(fan.together / fan.each, 2)} of that to each in turn; sender ${figure(fan.rss, 0)} MB`,
+      `to ${fan.targets} receivers at once: ${figure(fan.ofOne, 2)} of the time to one, ${figure(fan.ofEach, 2)} of that to each in turn (${figure(fan.seconds, 1)} s); sender ${figure(fan.rss, 0)} MB`,
     );
   }
   if (store) {
-    const { direct, put, get, rss } = store;
+    const { direct, put, get, parts, rss } = store;
     lines.push(
-      `into the store ${figure(put / direct, 2)} of the direct channel's rate (${figure(put, 3)} of ${figure(direct, 3)} GB/s), out of it ${figure(get / direct, 2)} (${figure(get, 3)}); peak memory sender ${figure(rss.sender, 0)} MB, receiver ${figure(rss.receiver, 0)} MB`,
+      `into the store ${figure(parts.put, 2)} of the direct channel's rate (${figure(put, 3)} of ${figure(direct, 3)} GB/s), out of it ${figure(parts.get, 2)} (${figure(get, 3)}); peak memory sender ${figure(rss.sender, 0)} MB, receiver ${figure(rss.receiver, 0)} MB`,
     );
   }
   if (slow) {

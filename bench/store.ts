@@ -3,14 +3,17 @@ import { type ServiceProcess, startService } from '../test/support/service.ts';
 import { streamsOf } from '../test/support/streams.ts';
 import { forget } from './forget.ts';
 import { watch } from './processes.ts';
-import { median } from './table.ts';
+import { median, ratio } from './table.ts';
 import { startServices, type World } from './world.ts';
 
-/** A stream through the store, of which one end waits for the other; beside it, directly. In units of 10^9 bytes a second. */
+/** A stream through the store, of which one end waits for the other; beside it, directly. */
 export interface StoreRow {
+  /** In units of 10^9 bytes a second. */
   readonly direct: number;
   readonly put: number;
   readonly get: number;
+  /** The rate into the store and out of it, in parts of the direct one of the same round. */
+  readonly parts: { readonly put: number; readonly get: number };
   /** Peak memory in MB. */
   readonly rss: { readonly sender: number; readonly receiver: number };
 }
@@ -67,6 +70,7 @@ export async function measureStore(world: World, bytes: number, rounds: number):
     direct: rate(seconds.direct),
     put: rate(seconds.put),
     get: rate(seconds.get),
+    parts: { put: ratio(seconds.direct, seconds.put), get: ratio(seconds.direct, seconds.get) },
     rss: { sender: rss.sender / 1e6, receiver: rss.receiver / 1e6 },
   };
 }

@@ -10,6 +10,10 @@ export function table(head: readonly string[], rows: ReadonlyArray<readonly stri
   return [line(head), ...rows.map(line)].join('\n');
 }
 
+/** How many times as much the first of each round is as the second: a machine that is slower in one round than in another is so for both. */
+export const ratio = (over: readonly number[], under: readonly number[]): number =>
+  median(over.map((value, round) => value / (under[round] ?? 0)));
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
