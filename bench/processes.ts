@@ -53,7 +53,9 @@ export function watch(parties: Record<string, () => number[]>, everyMs = 50): ()
       for (const pid of pids()) {
         const cpu = cpuOf(pid);
         if (cpu === 0 && rssOf(pid) === 0) continue;
-        seen.get(party)?.set(pid, { cpu: cpu - (before.get(pid) ?? 0), rss: rssOf(pid) });
+        // of one that has just ended the memory is gone already
+        const most = Math.max(rssOf(pid), seen.get(party)?.get(pid)?.rss ?? 0);
+        seen.get(party)?.set(pid, { cpu: cpu - (before.get(pid) ?? 0), rss: most });
       }
     }
   };

@@ -1,6 +1,8 @@
 import { Writable } from 'node:stream';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Slab } from '../../lib/bus/bulk/slab.ts';
+import { openDemux } from '../../lib/bus/bulk/demux.ts';
+import { openSlabReader, type Slab } from '../../lib/bus/bulk/slab.ts';
 import { openInput } from '../../lib/bus/direct/input.ts';
 
 /** Memory that counts who holds it. */
@@ -63,4 +65,76 @@ test('an input that was cut takes nothing more, and holds nothing', () => {
   input.push(slab.bytes, slab);
   input.flush();
   expect(holders()).toBe(0);
+});
+
+/** Looks at what it was given only when it is done with that, as a pipe may. */
+function slowSink() {
+  const taken: Buffer[] = [];
+  const waiting: (() => void)[] = [];
+  const later = (chunks: readonly Buffer[], done: () => void): void => {
+    waiting.push(() => {
+      taken.push(...chunks.map((chunk) => Buffer.from(chunk)));
+      done();
+    });
+  };
+  const sink = new Writable({
+    highWaterMark: 1,
+    write: (chunk, _, done) => later([chunk], done),
+    writev: (chunks, done) =>
+      later(
+        chunks.map(({ chunk }) => chunk),
+        done,
+      ),
+  });
+  return { sink, take: () => waiting.shift()?.(), taken: () => Buffer.concat(taken).toString('latin1') };
+}
+
+test('two streams that share memory come out as they went in, however the reads fall and the sinks lag', async () => {
+  const messages = fc.array(
+    fc.record({ id: fc.constantFrom(7, 8), body: fc.stringMatching(/^[a-z]{1,90}$/), isForeign: fc.boolean() }),
+    { minLength: 1, maxLength: 60 },
+  );
+  const reads = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 20 });
+  await fc.assert(
+    fc.asyncProperty(messages, reads, fc.nat(3), async (all, sizes, lag) => {
+      const reader = openSlabReader({ size: 400, most: 4 });
+      const demux = openDemux(() => {});
+      const streams = new Map(
+        [7, 8].map((id) => {
+          const to = slowSink();
+          const input = openInput({ crowded: () => reader.crowded, written: () => {} });
+          input.attach(to.sink);
+          demux.claims.set(id, {
+            subject: 's',
+            begin() {},
+            piece: input.push,
+            pause: input.flush,
+            foreign() {},
+          });
+          return [id, to];
+        }),
+      );
+      const wire = Buffer.from(
+        all.map(({ id, body, isForeign }) => `MSG s ${isForeign ? 9 : id} ${body.length}\r\n${body}\r\n`).join(''),
+      );
+      for (let at = 0, read = 0; at < wire.length; read += 1) {
+        const room = reader.room();
+        const length = wire.copy(room, 0, at, at + Math.min(room.length, sizes[read % sizes.length] ?? 1));
+        const { bytes, slab } = reader.filled(length);
+        demux.feed(bytes, slab);
+        at += length;
+        if (read % (lag + 1) === lag) for (const to of streams.values()) to.take();
+        await Promise.resolve();
+      }
+      for (const [id, to] of streams) {
+        const sent = all.flatMap((one) => (one.id === id && !one.isForeign ? one.body : [])).join('');
+        for (let tries = 0; tries < 500 && to.taken().length < sent.length; tries += 1) {
+          to.take();
+          await Promise.resolve();
+        }
+        expect(to.taken()).toBe(sent);
+      }
+    }),
+    { numRuns: 200 },
+  );
 });
