@@ -64,7 +64,6 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
   const metas = `$O.${bucket}.M.`;
   const metaOf = (name: string): string => metas + encoded(Buffer.from(name));
   const chunksOf = (of: string): string => `$O.${bucket}.C.${of}`;
-  const purge = (filter: string) => jsm.streams.purge(stream, { filter });
   const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -72,10 +71,25 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
       throw translate(thrown, `${what} ${called}`);
     }
   };
+  /** An answer, unless the connection that it would come by is lost. */
+  async function asked<T>(work: () => Promise<T>, ms = patientMs): Promise<T> {
+    if (!bulk.connected) throw new ZpsendError('UNREACHABLE', 'not connected to NATS');
+    const lost = Promise.withResolvers<never>();
+    const end = bulk.onDisconnected(() =>
+      lost.reject(new ZpsendError('UNREACHABLE', 'the connection to NATS was lost')),
+    );
+    try {
+      return await inTime(Promise.race([work(), lost.promise]), bucket, ms);
+    } finally {
+      end();
+    }
+  }
+  const purge = (filter: string) => asked(() => jsm.streams.purge(stream, { filter }));
+  const infoOf = (name: string) => asked(() => store.info(name));
   async function look(filter?: string): Promise<StreamInfo | undefined> {
     try {
-      const asked = jsm.streams.info(stream, filter === undefined ? {} : { subjects_filter: filter });
-      return await inTime(asked, bucket, 3 * patientMs);
+      const options = filter === undefined ? {} : { subjects_filter: filter };
+      return await asked(() => jsm.streams.info(stream, options), 3 * patientMs);
     } catch (thrown) {
       if (isGone(thrown)) return undefined;
       throw translate(thrown, `looking at ${called}`);
@@ -85,7 +99,7 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
     source,
     put: (name, bytes, description) =>
       attempt(`storing ${name} in`, async () => {
-        const old = await inTime(store.info(name), name);
+        const old = await infoOf(name);
         const id = nuid.next();
         const removeChunks = () => purge(chunksOf(id)).catch(() => {});
         const { count, size, sha256 } = await putChunks(bulk, chunksOf(id), bytes).catch(async (thrown) => {
@@ -99,8 +113,9 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
         };
         const rollup = headers();
         rollup.set('Nats-Rollup', 'sub');
-        const publishing = js.publish(metaOf(name), JSON.stringify(info), { headers: rollup, timeout: patientMs });
-        const { seq } = await publishing.catch(async (thrown) => {
+        const publishing = () =>
+          js.publish(metaOf(name), JSON.stringify(info), { headers: rollup, timeout: patientMs });
+        const { seq } = await asked(publishing).catch(async (thrown) => {
           // when the answer was lost it may be stored, and needs them
           if (thrown instanceof JetStreamApiError) await removeChunks();
           throw thrown;
@@ -110,7 +125,7 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
       }),
     get: (name, most, into) =>
       attempt(`reading ${name} from`, async () => {
-        const info = await inTime(store.info(name), name);
+        const info = await infoOf(name);
         if (!info || info.deleted) return undefined;
         if (info.options?.link || !(info.size <= most) || typeof info.digest !== 'string') {
           throw new ZpsendError(
@@ -138,7 +153,7 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
       }),
     remove: (name) =>
       attempt(`removing ${name} from`, async () => {
-        const info = await inTime(store.info(name), name);
+        const info = await infoOf(name);
         if (!info) return;
         // the library would put a mark in its place, for which a full bucket has no room
         await purge(metaOf(name));

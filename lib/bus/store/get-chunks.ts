@@ -80,7 +80,7 @@ export async function getChunks(
     ),
   ];
   try {
-    const { num_pending, delivered } = await manager.consumers.add(stream, {
+    const adding = manager.consumers.add(stream, {
       name: consumer,
       deliver_subject: inbox,
       ack_policy: AckPolicy.None,
@@ -92,8 +92,10 @@ export async function getChunks(
       mem_storage: true,
       num_replicas: 1,
     });
-    expected = num_pending + delivered.consumer_seq;
-    check();
+    adding.then(({ num_pending, delivered }) => {
+      expected = num_pending + delivered.consumer_seq;
+      check();
+    }, whole.reject);
     await whole.promise;
     return sha256.digest();
   } finally {

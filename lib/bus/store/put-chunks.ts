@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { BulkConnection } from '../bulk/connection.ts';
 import { openPulse } from '../direct/pulse.ts';
-import { inTime, patientMs } from './in-time.ts';
+import { patientMs } from './in-time.ts';
 
 /** Bytes of an object in one message, which is what other clients of the object store have too (ADR-20). */
 const chunkBytes = 128 * 1024;
@@ -39,6 +39,7 @@ export async function putChunks(bulk: BulkConnection, subject: string, bytes: Bu
   let failure: Error | undefined;
   /** No more answers will come. */
   let isLost = false;
+  let isHeard = false;
   let wake = (): void => {};
   const changed = (): Promise<void> =>
     new Promise((resolve) => {
@@ -54,7 +55,7 @@ export async function putChunks(bulk: BulkConnection, subject: string, bytes: Bu
   };
   const pulse = openPulse(patientMs, {
     beat() {
-      if (written === answered) pulse.heard();
+      if (isHeard && written === answered) pulse.heard();
     },
     silent: () => lose(new ZpsendError('TIMEOUT', `no answer from JetStream within ${patientMs / 1000} s`)),
   });
@@ -80,9 +81,13 @@ export async function putChunks(bulk: BulkConnection, subject: string, bytes: Bu
       lose,
     ),
   ];
+  // what is written goes past the client's own buffer, where the subscription may still be
+  bulk.nc.flush().then(() => {
+    isHeard = true;
+    wake();
+  }, lose);
   try {
-    // what is written goes past the client's own buffer, where the subscription may still be
-    await inTime(bulk.nc.flush(), subject);
+    while (!isHeard && !failure) await changed();
     for (let at = 0; at < bytes.length && !failure; at += size * pieceChunks) {
       while (written - answered > mostUnanswered - pieceChunks && !failure) await changed();
       if (failure) break;

@@ -1,0 +1,176 @@
+import { randomBytes } from 'node:crypto';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { Objm } from '@nats-io/obj';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { rejection, useBus } from '../support/bus.ts';
+import { streamsOf } from '../support/streams.ts';
+
+const kib = 1024;
+const mib = 1024 * kib;
+const stream = 'OBJ_zfs-streams-src';
+
+async function useBucket(options: { config?: string; maxBytes?: number } = {}) {
+  const server = await startNatsServer({ jetstream: true, config: options.config ?? '' });
+  onTestFinished(() => server.stop());
+  const bus = await useBus(server.url, { wait: true });
+  await makeStreams(bus, 'src', { maxBytes: options.maxBytes ?? 256 * mib, maxAgeSeconds: 3600, replicas: 1 });
+  const bucket = await streamsOf(bus, 'src');
+  const manager = await jetstreamManager(bus.nc);
+  const chunks = async () =>
+    Object.keys(
+      (await manager.streams.info(stream, { subjects_filter: '$O.zfs-streams-src.C.>' })).state.subjects ?? {},
+    );
+  const library = await new Objm(jetstream(bus.nc)).open('zfs-streams-src');
+  return { server, bus, bucket, manager, chunks, library };
+}
+
+/** Where the chunks of an object are in their stream. */
+async function placesOf({ bucket, manager, library }: Awaited<ReturnType<typeof useBucket>>, name: string) {
+  await bucket.get(name, mib * 256);
+  const { nuid = '' } = (await library.info(name)) ?? {};
+  const places: number[] = [];
+  for (let seq = 1; ; ) {
+    const found = await manager.direct
+      .getMessage(stream, { seq, next_by_subj: `$O.zfs-streams-src.C.${nuid}` })
+      .catch(() => null);
+    if (!found) return { nuid, places };
+    places.push(found.seq);
+    seq = found.seq + 1;
+  }
+}
+
+const sizes = [0, 1, 128 * kib - 1, 128 * kib, 128 * kib + 1, 16 * mib, 20 * mib + 7];
+
+test('what is put comes back, and is what the object store of the library puts and gets', async () => {
+  const { bucket, library } = await useBucket();
+  for (const size of sizes) {
+    const bytes = randomBytes(size);
+    const put = await bucket.put(`ours-${size}`, bytes, 'some bytes');
+    const got = await bucket.get(`ours-${size}`, size);
+    expect(got?.bytes.equals(bytes)).toBe(true);
+    expect(got?.object).toEqual(put);
+    const info = await library.info(`ours-${size}`);
+    expect(info).toMatchObject({ size, description: 'some bytes', digest: put.digest, revision: put.seq });
+    expect(Buffer.from((await library.getBlob(`ours-${size}`)) ?? []).equals(bytes)).toBe(true);
+    await library.putBlob({ name: `theirs-${size}` }, bytes);
+    expect((await bucket.get(`theirs-${size}`, size))?.bytes.equals(bytes)).toBe(true);
+  }
+  const names = sizes.flatMap((size) => [`ours-${size}`, `theirs-${size}`]);
+  expect((await bucket.names()).sort()).toEqual(names.sort());
+  expect((await library.list()).map(({ name }) => name).sort()).toEqual(names);
+});
+
+test('memory that is given is used where it is large enough', async () => {
+  const { bucket } = await useBucket();
+  const bytes = randomBytes(3 * mib);
+  await bucket.put('a', bytes, '');
+  const into = Buffer.alloc(4 * mib, 1);
+  const got = await bucket.get('a', 4 * mib, into);
+  expect(got?.bytes.buffer).toBe(into.buffer);
+  expect(got?.bytes.equals(bytes)).toBe(true);
+  expect(into.subarray(3 * mib).every((byte) => byte === 1)).toBe(true);
+  expect((await bucket.get('a', 4 * mib, Buffer.alloc(mib)))?.bytes.equals(bytes)).toBe(true);
+  expect((await rejection(bucket.get('a', 2 * mib))).code).toBe('STREAM_BROKEN');
+});
+
+test('a name that is put again has the later bytes, and the earlier ones are gone', async () => {
+  const { bucket, chunks } = await useBucket();
+  await bucket.put('a', randomBytes(mib), '');
+  const bytes = randomBytes(2 * mib);
+  await bucket.put('a', bytes, '');
+  expect((await bucket.get('a', 2 * mib))?.bytes.equals(bytes)).toBe(true);
+  expect(await chunks()).toHaveLength(1);
+  await bucket.remove('a');
+  expect([await bucket.names(), await chunks(), await bucket.get('a', mib)]).toEqual([[], [], undefined]);
+});
+
+test('many are put and got at once', async () => {
+  const { bucket } = await useBucket();
+  const all = Array.from({ length: 8 }, () => randomBytes(5 * mib));
+  await Promise.all(all.map((bytes, at) => bucket.put(`${at}`, bytes, '')));
+  const got = await Promise.all(all.map((_, at) => bucket.get(`${at}`, 5 * mib)));
+  expect(got.map((one, at) => one?.bytes.equals(all[at] ?? Buffer.alloc(0)))).toEqual(all.map(() => true));
+});
+
+test('a server that takes only small messages stores them too', async () => {
+  const { bucket } = await useBucket({ config: 'max_payload: 64KB' });
+  const bytes = randomBytes(mib + 1);
+  await bucket.put('a', bytes, '');
+  expect((await bucket.get('a', 2 * mib))?.bytes.equals(bytes)).toBe(true);
+});
+
+test('a full bucket refuses an object, keeps nothing of it, and takes it when there is room', async () => {
+  const { bucket, chunks } = await useBucket({ maxBytes: 64 * mib });
+  await bucket.put('a', randomBytes(50 * mib), '');
+  const bytes = randomBytes(20 * mib);
+  expect(await rejection(bucket.put('b', bytes, ''))).toMatchObject({ code: 'NO_SPACE', details: { full: true } });
+  expect(await chunks()).toHaveLength(1);
+  expect(await bucket.names()).toEqual(['a']);
+  await bucket.remove('a');
+  await bucket.put('b', bytes, '');
+  expect((await bucket.get('b', 20 * mib))?.bytes.equals(bytes)).toBe(true);
+});
+
+test('an object whose last chunk alone has no room is not taken for stored', async () => {
+  const { bucket, chunks } = await useBucket({ maxBytes: 64 * mib });
+  await bucket.put('a', randomBytes(60.25 * mib), '');
+  expect((await rejection(bucket.put('b', randomBytes(3.75 * mib), ''))).code).toBe('NO_SPACE');
+  expect([await bucket.names(), (await chunks()).length]).toEqual([['a'], 1]);
+  await bucket.put('b', randomBytes(3.5 * mib), '');
+});
+
+test.each<[string, (places: readonly number[]) => readonly number[]]>([
+  ['the first', (places) => places.slice(0, 1)],
+  ['one in the middle', (places) => places.slice(4, 5)],
+  ['the last', (places) => places.slice(-1)],
+  ['all', (places) => places],
+])('an object of which %s of its chunks is missing is told at once', async (_, which) => {
+  const world = await useBucket();
+  const { bucket, manager } = world;
+  await bucket.put('a', randomBytes(2 * mib), '');
+  for (const seq of which((await placesOf(world, 'a')).places)) await manager.streams.deleteMessage(stream, seq);
+  const began = performance.now();
+  const error = await rejection(bucket.get('a', 2 * mib));
+  expect(error).toMatchObject({ code: 'STREAM_BROKEN', message: expect.stringContaining('bytes of it are missing') });
+  // it is not found out by waiting for what does not come, which takes ten seconds
+  expect(performance.now() - began).toBeLessThan(8000);
+});
+
+test('an object with other bytes is damaged', async () => {
+  const world = await useBucket();
+  const { bucket, bus, manager } = world;
+  await bucket.put('a', randomBytes(mib), '');
+  const { nuid, places } = await placesOf(world, 'a');
+  const subject = `$O.zfs-streams-src.C.${nuid}`;
+  await manager.streams.deleteMessage(stream, places[3] ?? 0);
+  await jetstream(bus.nc).publish(subject, randomBytes(128 * kib));
+  expect((await rejection(bucket.get('a', mib))).message).toContain('its digest is');
+});
+
+test('what is put or got while the server goes away fails soon, and goes well when it is back', async () => {
+  const { bucket, server } = await useBucket();
+  const bytes = randomBytes(16 * mib);
+  await bucket.put('a', bytes, '');
+  for (const work of [() => bucket.put('b', bytes, ''), () => bucket.get('a', 16 * mib)]) {
+    const all = Array.from({ length: 6 }, () => work().then(() => undefined, String));
+    await server.kill();
+    const began = performance.now();
+    const failures = (await Promise.all(all)).filter((failure) => failure !== undefined);
+    expect(failures.length).toBeGreaterThan(0);
+    // not by waiting for an answer, for ten seconds
+    expect(performance.now() - began).toBeLessThan(8000);
+    await server.restart();
+    await again(bucket, bytes);
+  }
+});
+
+/** As the store's patience has it. */
+async function again(bucket: StreamsBucket, bytes: Buffer): Promise<void> {
+  const done = async () => {
+    await bucket.put('b', bytes, '');
+    return (await bucket.get('b', bytes.length))?.bytes.equals(bytes);
+  };
+  await expect.poll(() => done().catch(String), { timeout: 30_000 }).toBe(true);
+}
