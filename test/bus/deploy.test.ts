@@ -9,7 +9,7 @@ import { execa, execaSync } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
-import { makeStreams } from '../../lib/bus/store/bucket.ts';
+import { makeStreams } from '../../lib/bus/store/make.ts';
 import { locksBucket, statusBucket, statusKey, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';

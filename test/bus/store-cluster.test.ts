@@ -1,6 +1,6 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeStreams } from '../../lib/bus/store/bucket.ts';
+import { makeStreams } from '../../lib/bus/store/make.ts';
 import { streamsBucket } from '../../lib/bus/subjects.ts';
 import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
 import { useBus } from '../support/bus.ts';

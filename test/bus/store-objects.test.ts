@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import { makeStreams } from '../../lib/bus/store/make.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { streamsOf } from '../support/streams.ts';
@@ -58,7 +59,7 @@ test('what is put comes back, and is what the object store of the library puts a
     expect((await bucket.get(`theirs-${size}`, size))?.bytes.equals(bytes)).toBe(true);
   }
   const names = sizes.flatMap((size) => [`ours-${size}`, `theirs-${size}`]);
-  expect((await bucket.names()).sort()).toEqual(names.sort());
+  expect((await bucket.names()).whole.toSorted()).toEqual(names.sort());
   expect((await library.list()).map(({ name }) => name).sort()).toEqual(names);
 });
 
@@ -83,7 +84,38 @@ test('a name that is put again has the later bytes, and the earlier ones are gon
   expect((await bucket.get('a', 2 * mib))?.bytes.equals(bytes)).toBe(true);
   expect(await chunks()).toHaveLength(1);
   await bucket.remove('a');
-  expect([await bucket.names(), await chunks(), await bucket.get('a', mib)]).toEqual([[], [], undefined]);
+  expect([await bucket.names(), await chunks(), await bucket.get('a', mib)]).toEqual([
+    { whole: [], begun: [] },
+    [],
+    undefined,
+  ]);
+});
+
+test('what a killed writer has left of an object is named, and can be removed without harm to others', async () => {
+  const { bucket, chunks, library, bus } = await useBucket();
+  await bucket.put('a', randomBytes(mib), '');
+  await bucket.put('b', randomBytes(mib), '');
+  // as far as the last chunk, without what tells of them
+  const { nuid = '' } = (await library.info('b')) ?? {};
+  await jetstream(bus.nc).publish(`$O.zfs-streams-src.C.${nuid.replace(/^[^-]*/, 'another')}`, randomBytes(1000));
+  expect(await bucket.names()).toEqual({ whole: ['a', 'b'], begun: [] });
+  await bucket.remove('b');
+  expect(await bucket.names()).toEqual({ whole: ['a'], begun: ['b'] });
+  await bucket.remove('b');
+  expect(await bucket.names()).toEqual({ whole: ['a'], begun: [] });
+  expect(await chunks()).toHaveLength(1);
+  expect(await bucket.get('a', mib)).toBeDefined();
+});
+
+test('what was written over names nothing else to remove', async () => {
+  const { bucket, chunks, bus } = await useBucket();
+  await bucket.put('a', randomBytes(mib), '');
+  const meta = `$O.zfs-streams-src.M.${Buffer.from('x').toString('base64')}`;
+  for (const id of ['*', '>', 7]) {
+    await jetstream(bus.nc).publish(meta, JSON.stringify({ name: 'x', bucket: 'zfs-streams-src', nuid: id, size: 1 }));
+    await bucket.remove('x');
+  }
+  expect(await chunks()).toHaveLength(1);
 });
 
 test('many are put and got at once', async () => {
@@ -107,7 +139,7 @@ test('a full bucket refuses an object, keeps nothing of it, and takes it when th
   const bytes = randomBytes(20 * mib);
   expect(await rejection(bucket.put('b', bytes, ''))).toMatchObject({ code: 'NO_SPACE', details: { full: true } });
   expect(await chunks()).toHaveLength(1);
-  expect(await bucket.names()).toEqual(['a']);
+  expect(await bucket.names()).toEqual({ whole: ['a'], begun: [] });
   await bucket.remove('a');
   await bucket.put('b', bytes, '');
   expect((await bucket.get('b', 20 * mib))?.bytes.equals(bytes)).toBe(true);
@@ -117,7 +149,7 @@ test('an object whose last chunk alone has no room is not taken for stored', asy
   const { bucket, chunks } = await useBucket({ maxBytes: 64 * mib });
   await bucket.put('a', randomBytes(60.25 * mib), '');
   expect((await rejection(bucket.put('b', randomBytes(3.75 * mib), ''))).code).toBe('NO_SPACE');
-  expect([await bucket.names(), (await chunks()).length]).toEqual([['a'], 1]);
+  expect([await bucket.names(), (await chunks()).length]).toEqual([{ whole: ['a'], begun: [] }, 1]);
   await bucket.put('b', randomBytes(3.5 * mib), '');
 });
 

@@ -25,7 +25,8 @@ async function storedIn({ bus, source }: World): Promise<string[]> {
   return patiently(async () => {
     const bucket = await streamsOf(bus, source.name);
     if ((await bucket.mark()) === undefined) return [];
-    return (await bucket.names()).filter((name) => parseStoredName(name)?.kind !== 'sight');
+    const { whole, begun } = await bucket.names();
+    return [...whole, ...begun].filter((name) => parseStoredName(name)?.kind !== 'sight');
   });
 }
 

@@ -1,14 +1,14 @@
 import { JetStreamApiError, type JetStreamClient, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
-import { type ObjectStore, Objm, StorageType } from '@nats-io/obj';
-import { headers, nuid } from '@nats-io/transport-node';
+import { type ObjectStore, Objm } from '@nats-io/obj';
+import { headers } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { withCopies } from '../copies.ts';
-import { type JetStreamAt, jetStreamOf, managerOf, nameAt } from '../jetstream.ts';
+import { jetStreamOf, managerOf, nameAt } from '../jetstream.ts';
 import { streamsBucket } from '../subjects.ts';
 import type { StoreAt } from './connection.ts';
 import { isGone, translate } from './failures.ts';
 import { getChunks } from './get-chunks.ts';
 import { inTime, patientMs } from './in-time.ts';
+import { digestOf, isToken, newId, subjectsOf } from './object-names.ts';
 import { putChunks } from './put-chunks.ts';
 
 /** An object in a bucket. */
@@ -36,9 +36,9 @@ export interface StreamsBucket {
     most: number,
     into?: Buffer,
   ): Promise<{ readonly object: StoredObject; readonly bytes: Buffer } | undefined>;
-  /** Of all objects, in no order. The server has them in memory, where to read an object is to read what lies around it. */
-  names(): Promise<string[]>;
-  /** Removes an object with all that tells of it. One that is not there is no error. */
+  /** In no order. The server has them in memory, where to read an object is to read what lies around it. */
+  names(): Promise<StoredNames>;
+  /** Removes an object with all that tells of it, or what there is of one that never was whole. One that is not there is no error. */
   remove(name: string): Promise<void>;
   /** Bytes that it may hold; undefined where there is no end, or no bucket. */
   bound(): Promise<number | undefined>;
@@ -46,24 +46,16 @@ export interface StreamsBucket {
   mark(): Promise<string | undefined>;
 }
 
-export interface BucketBounds {
-  readonly maxBytes: number;
-  /** After this many seconds an object goes, whoever waits for it. */
-  readonly maxAgeSeconds: number;
-  /** Copies in a cluster that has so many servers. */
-  readonly replicas: number;
+export interface StoredNames {
+  readonly whole: readonly string[];
+  /** Of objects of which there are bytes only: they are being put, or whoever put them was killed. */
+  readonly begun: readonly string[];
 }
-
-/** base64url with its padding, as the object store has it (ADR-20). */
-const encoded = (bytes: Buffer): string => bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
-const digestOf = (sha256: Buffer): string => `SHA-256=${encoded(sha256)}`;
 
 function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js, jsm }: Clients): StreamsBucket {
   const bucket = streamsBucket(source);
   const stream = `OBJ_${bucket}`;
-  const metas = `$O.${bucket}.M.`;
-  const metaOf = (name: string): string => metas + encoded(Buffer.from(name));
-  const chunksOf = (of: string): string => `$O.${bucket}.C.${of}`;
+  const objects = subjectsOf(source);
   const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -95,14 +87,16 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
       throw translate(thrown, `looking at ${called}`);
     }
   }
+  const subjectsIn = async (filter: string): Promise<string[]> =>
+    Object.keys((await look(filter))?.state.subjects ?? {});
   return {
     source,
     put: (name, bytes, description) =>
       attempt(`storing ${name} in`, async () => {
         const old = await infoOf(name);
-        const id = nuid.next();
-        const removeChunks = () => purge(chunksOf(id)).catch(() => {});
-        const { count, size, sha256 } = await putChunks(bulk, chunksOf(id), bytes).catch(async (thrown) => {
+        const id = newId(name);
+        const removeChunks = () => purge(objects.chunks(id)).catch(() => {});
+        const { count, size, sha256 } = await putChunks(bulk, objects.chunks(id), bytes).catch(async (thrown) => {
           await removeChunks();
           throw thrown;
         });
@@ -114,13 +108,13 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
         const rollup = headers();
         rollup.set('Nats-Rollup', 'sub');
         const publishing = () =>
-          js.publish(metaOf(name), JSON.stringify(info), { headers: rollup, timeout: patientMs });
+          js.publish(objects.meta(name), JSON.stringify(info), { headers: rollup, timeout: patientMs });
         const { seq } = await asked(publishing).catch(async (thrown) => {
           // when the answer was lost it may be stored, and needs them
           if (thrown instanceof JetStreamApiError) await removeChunks();
           throw thrown;
         });
-        if (old) await purge(chunksOf(old.nuid)).catch(() => {});
+        if (old && isToken(old.nuid)) await purge(objects.chunks(old.nuid)).catch(() => {});
         return { name, bytes: bytes.length, digest, seq };
       }),
     get: (name, most, into) =>
@@ -135,7 +129,7 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
         }
         const { size, digest, revision } = info;
         const bytes = into && into.length >= size ? into.subarray(0, size) : Buffer.allocUnsafeSlow(size);
-        const sha256 = await getChunks(bulk, jsm, { stream, subject: chunksOf(info.nuid), name }, bytes);
+        const sha256 = await getChunks(bulk, jsm, { stream, subject: objects.chunks(info.nuid), name }, bytes);
         if (digestOf(sha256) !== digest) {
           throw new ZpsendError(
             'STREAM_BROKEN',
@@ -146,18 +140,21 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
       }),
     names: () =>
       attempt('listing', async () => {
-        const { state } = (await look(`${metas}>`)) ?? {};
-        return Object.keys(state?.subjects ?? {}).map((subject) =>
-          Buffer.from(subject.slice(metas.length), 'base64url').toString(),
-        );
+        const subjects = await subjectsIn(objects.all);
+        const whole = new Set(subjects.flatMap((subject) => objects.named(subject) ?? []));
+        const begun = new Set(subjects.flatMap((subject) => objects.meant(subject) ?? []));
+        return { whole: [...whole], begun: [...begun].filter((name) => !whole.has(name)) };
       }),
     remove: (name) =>
       attempt(`removing ${name} from`, async () => {
         const info = await infoOf(name);
-        if (!info) return;
         // the library would put a mark in its place, for which a full bucket has no room
-        await purge(metaOf(name));
-        await purge(chunksOf(info.nuid));
+        if (info) await purge(objects.meta(name));
+        if (info && isToken(info.nuid)) await purge(objects.chunks(info.nuid));
+        if (info) return;
+        for (const subject of await subjectsIn(objects.allChunks)) {
+          if (objects.meant(subject) === name) await purge(subject);
+        }
       }),
     async bound() {
       const most = (await look())?.config.max_bytes ?? 0;
@@ -185,44 +182,5 @@ export async function openStreams(at: StoreAt, source: string): Promise<StreamsB
     return bucketOf(at, source, called, { store, js, jsm: await managerOf(at, patientMs) });
   } catch (thrown) {
     throw translate(thrown, `opening ${called}`);
-  }
-}
-
-/**
- * JetStream reserves what a bucket may hold, and has not that much (10047; 10005 in a cluster, where it also means too few
- * servers for the copies), or its account may not (10002).
- */
-const isTooMuch = (thrown: unknown): boolean =>
-  thrown instanceof JetStreamApiError && [10047, 10005, 10002].includes(thrown.code);
-/** A smaller bucket is of no use, in bytes. */
-const leastBytes = 64 * 1024 * 1024;
-
-/**
- * Makes the bucket of a source's own streams; where JetStream has no room for one of that size, half of it, or half of that; where
- * it has not that many copies, one. One that was made meanwhile is as good.
- * @returns the bytes that it may hold
- */
-export function makeStreams(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
-  return withCopies((replicas) => makeWith(at, source, { ...bounds, replicas }), bounds.replicas).catch((thrown) => {
-    throw translate(thrown, `making ${streamsBucket(source)}`);
-  });
-}
-
-async function makeWith(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
-  const buckets = new Objm(jetStreamOf(at, patientMs));
-  for (let bytes = bounds.maxBytes; ; bytes = Math.floor(bytes / 2)) {
-    try {
-      const made = await buckets.create(streamsBucket(source), {
-        description: `zpsend: streams of ${source} that wait for their targets`,
-        storage: StorageType.File,
-        replicas: bounds.replicas,
-        max_bytes: bytes,
-        // nanoseconds here, though KV has milliseconds
-        ttl: bounds.maxAgeSeconds * 1e9,
-      });
-      return (await made.status()).streamInfo.config.max_bytes;
-    } catch (thrown) {
-      if (!isTooMuch(thrown) || bytes / 2 < leastBytes) throw thrown;
-    }
   }
 }

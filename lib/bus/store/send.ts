@@ -94,7 +94,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
 
   /** Another instance that took this one for dead may have removed them. @throws ZpsendError STREAM_BROKEN */
   async function checkSegments(): Promise<void> {
-    const there = new Set(await bucket.names());
+    const there = new Set((await bucket.names()).whole);
     const isThere = digests.every((_, at) => there.has(storedName({ kind: 'segment', id, at })));
     if (!isThere) throw new ZpsendError('STREAM_BROKEN', 'segments of it were removed while it was being stored');
   }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import type { StoredNames, StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { parseStoredName, storedName } from '../../../lib/bus/subjects.ts';
 import { presumed } from '../../../lib/plan/presume.ts';
@@ -80,7 +80,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
 
   async function finish(
     bucket: StreamsBucket,
-    names: readonly string[],
+    names: StoredNames,
     manifest: Manifest,
     receipts: readonly PlacedReceipt[],
   ): Promise<void> {
@@ -98,7 +98,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   /** What a receipt tells of its target, in every sight of it. */
   async function learn(
     bucket: StreamsBucket,
-    names: readonly string[],
+    names: StoredNames,
     target: string,
     start: StoredStart,
     receipt: Receipt,
@@ -114,7 +114,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const isLost = error?.details?.lost === true;
     // what was damaged in the store says nothing of the target: it is sent again
     if (isLost && error.code === 'STREAM_BROKEN') return;
-    for (const name of names) {
+    for (const name of names.whole) {
       const of = parseStoredName(name);
       if (of?.kind !== 'sight' || of.target !== target || !isWithin(start.dataset, of.dataset)) continue;
       const place = { host: target, root: of.dataset };
@@ -129,20 +129,21 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     }
   }
 
-  async function sweep(bucket: StreamsBucket, names: readonly string[]): Promise<void> {
+  async function sweep(bucket: StreamsBucket, names: StoredNames): Promise<void> {
     const now = performance.now();
-    const loose = orphansIn(names, new Set());
+    const all = [...names.whole, ...names.begun];
+    const loose = orphansIn(all, new Set());
     for (const id of orphans.keys()) if (!loose.includes(id)) orphans.delete(id);
     if (loose.length === 0) return;
     const living = await deps.livingJobs();
     if (!living) return;
-    const dead = orphansIn(names, living);
+    const dead = orphansIn(all, living);
     for (const id of loose) {
       if (!dead.includes(id)) orphans.delete(id);
       else if (!orphans.has(id)) orphans.set(id, now);
       if (now - (orphans.get(id) ?? now) < orphanMs) continue;
       log.warn(`removing from the store what a killed job has left of ${id}`);
-      for (const name of names) {
+      for (const name of all) {
         const of = parseStoredName(name);
         if (of?.kind === 'segment' && of.id === id) await bucket.remove(name);
       }

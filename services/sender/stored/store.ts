@@ -1,7 +1,8 @@
 import type { Bus } from '../../../lib/bus/connect.ts';
-import { type BucketBounds, makeStreams, openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import { openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { type CatalogReader, readCatalog } from '../../../lib/bus/store/catalog.ts';
 import type { StoreConnection } from '../../../lib/bus/store/connection.ts';
+import { type BucketBounds, makeStreams } from '../../../lib/bus/store/make.ts';
 import { openReceipts, type Receipts } from '../../../lib/bus/store/receipts.ts';
 import { openRoom, type Room } from '../../../lib/bus/store/room.ts';
 import type { Log } from '../../host/log.ts';
