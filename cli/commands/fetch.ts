@@ -129,15 +129,18 @@ async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomai
         `no stream ${id} waits in the store of ${host}: zpsend fetch ${host} lists them`,
       );
     }
+    // who leaves before the end of a list has seen enough, but of a stream has not
+    cli.io.outliveReaders();
     await write(bucket, manifest, output === undefined ? process.stdout : createWriteStream(output, { flags: 'wx' }));
   });
   return exit.done;
 }
 
-/** Out of room, or a file that cannot be: one that is there is not overwritten. */
+/** Out of room, a reader that has left, or a file that cannot be: one that is there is not overwritten. */
 const unwritten = (thrown: unknown): ZpsendError => {
-  const isFull = thrown instanceof Error && 'code' in thrown && (thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT');
-  const what = isFull ? 'NO_SPACE' : 'BAD_REQUEST';
+  const why = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  if (why === 'EPIPE') return new ZpsendError('STREAM_BROKEN', 'whoever reads the stream has left before its end');
+  const what = why === 'ENOSPC' || why === 'EDQUOT' ? 'NO_SPACE' : 'BAD_REQUEST';
   return new ZpsendError(what, `the stream cannot be written there: ${ZpsendError.from(thrown).message}`);
 };
 

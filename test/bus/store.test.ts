@@ -183,6 +183,19 @@ test('zpsend fetch lists what waits, and writes a stream that zfs receives, comp
   }
   expect(await list(dst)).toBe(await list(src));
   expect((await run('fetch', 'src', 'nosuch0000')).exitCode).toBe(1);
+  const left = await execa(
+    'bash',
+    ['-o', 'pipefail', '-c', '"$@" | head -c 1', '', process.execPath, program].concat(
+      'fetch',
+      'src',
+      streams[0]?.id ?? '',
+    ),
+    {
+      env: { ...src.env, NATS_URL: world.url },
+      reject: false,
+    },
+  );
+  expect([left.exitCode, left.stderr]).toEqual([1, expect.stringContaining('has left before its end')]);
   expect(Buffer.from((await run('fetch', 'nosuch')).stderr).toString()).toContain('nosuch has no store');
   const plan = await run('plan', '--channel', 'auto', 'pool/a', 'dst');
   expect(Buffer.from(plan.stdout).toString()).toContain('dst has, or has waiting in the store, all of pool/a');
