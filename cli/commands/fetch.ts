@@ -1,4 +1,5 @@
 import { createWriteStream } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Command } from 'commander';
@@ -131,7 +132,17 @@ async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomai
     }
     // who leaves before the end of a list has seen enough, but of a stream has not
     cli.io.outliveReaders();
-    await write(bucket, manifest, output === undefined ? process.stdout : createWriteStream(output, { flags: 'wx' }));
+    if (output === undefined) return write(bucket, manifest, process.stdout);
+    const file = createWriteStream(output, { flags: 'wx' });
+    let isOurs = false;
+    file.on('open', () => {
+      isOurs = true;
+    });
+    await write(bucket, manifest, file).catch(async (thrown) => {
+      // a part of a stream is of no use, and would stand in the way of the next try
+      if (isOurs) await unlink(output).catch(() => {});
+      throw thrown;
+    });
   });
   return exit.done;
 }

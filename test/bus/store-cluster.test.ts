@@ -1,8 +1,10 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import { streamsBucket } from '../../lib/bus/subjects.ts';
 import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
+import type { ZpsendError } from '../../schemas/errors.ts';
 import { useBus } from '../support/bus.ts';
 import { streamsOf } from '../support/streams.ts';
 
@@ -40,3 +42,34 @@ test('of two servers the store has one copy', async () => {
   expect(await makeStreams(bus, 'src', bounds)).toBe(256 * mib);
   expect((await manager.streams.info(stream)).config.num_replicas).toBe(1);
 });
+
+test('what a copy that lags behind has not yet is not taken for missing', async () => {
+  const { servers, bus, manager } = await useCluster(3);
+  await makeStreams(bus, 'src', { ...bounds, maxBytes: 256 * mib });
+  const { cluster } = await manager.streams.info(stream);
+  const jsz = z.object({ meta_cluster: z.object({ leader: z.string() }) });
+  const { meta_cluster } = jsz.parse(await (await fetch(`${servers[0]?.monitor}/jsz`)).json());
+  const named = servers.map((server, at) => ({ name: `n${at + 1}`, server }));
+  const leader = named.find(({ name }) => name === cluster?.leader)?.server;
+  const follower = named.find(({ name }) => name !== cluster?.leader && name !== meta_cluster.leader)?.server;
+  const bucket = await streamsOf(await useBus(leader?.url ?? ''), 'src');
+  const bytes = Buffer.alloc(16 * mib, 'x');
+  const lagged: string[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    process.kill(follower?.pid ?? 0, 'SIGSTOP');
+    try {
+      for (const name of ['a', 'b', 'c', 'd']) await bucket.put(name, bytes, '');
+    } finally {
+      process.kill(follower?.pid ?? 0, 'SIGCONT');
+    }
+    const look = async (name: string): Promise<void> => {
+      const got = await bucket.get(name, 16 * mib).catch((error: ZpsendError) => error);
+      if (got instanceof Error) lagged.push(`${got.code}: ${got.message}`);
+      else expect(got?.bytes.equals(bytes)).toBe(true);
+    };
+    await Promise.all(['d', 'd', 'd', 'c', 'c', 'b', 'b', 'a'].map(look));
+    for (const name of ['a', 'b', 'c', 'd']) await bucket.remove(name);
+  }
+  // how often it happens is up to the servers, which place a consumer anywhere
+  expect(lagged.filter((error) => !error.startsWith('UNREACHABLE'))).toEqual([]);
+}, 120_000);

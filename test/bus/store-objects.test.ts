@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
+import { headers } from '@nats-io/transport-node';
 import { expect, onTestFinished, test } from 'vitest';
 import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import { readCatalog } from '../../lib/bus/store/catalog.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { rejection, useBus } from '../support/bus.ts';
@@ -59,7 +61,7 @@ test('what is put comes back, and is what the object store of the library puts a
     expect((await bucket.get(`theirs-${size}`, size))?.bytes.equals(bytes)).toBe(true);
   }
   const names = sizes.flatMap((size) => [`ours-${size}`, `theirs-${size}`]);
-  expect((await bucket.names()).whole.toSorted()).toEqual(names.sort());
+  expect((await bucket.names()).toSorted()).toEqual(names.sort());
   expect((await library.list()).map(({ name }) => name).sort()).toEqual(names);
 });
 
@@ -84,11 +86,7 @@ test('a name that is put again has the later bytes, and the earlier ones are gon
   expect((await bucket.get('a', 2 * mib))?.bytes.equals(bytes)).toBe(true);
   expect(await chunks()).toHaveLength(1);
   await bucket.remove('a');
-  expect([await bucket.names(), await chunks(), await bucket.get('a', mib)]).toEqual([
-    { whole: [], begun: [] },
-    [],
-    undefined,
-  ]);
+  expect([await bucket.names(), await chunks(), await bucket.get('a', mib)]).toEqual([[], [], undefined]);
 });
 
 test('what a killed writer has left of an object is named, and can be removed without harm to others', async () => {
@@ -98,11 +96,11 @@ test('what a killed writer has left of an object is named, and can be removed wi
   // as far as the last chunk, without what tells of them
   const { nuid = '' } = (await library.info('b')) ?? {};
   await jetstream(bus.nc).publish(`$O.zfs-streams-src.C.${nuid.replace(/^[^-]*/, 'another')}`, randomBytes(1000));
-  expect(await bucket.names()).toEqual({ whole: ['a', 'b'], begun: [] });
+  expect((await bucket.names()).toSorted()).toEqual(['a', 'b']);
   await bucket.remove('b');
-  expect(await bucket.names()).toEqual({ whole: ['a'], begun: ['b'] });
+  expect([await bucket.names(), (await bucket.begun()).toSorted()]).toEqual([['a'], ['a', 'b']]);
   await bucket.remove('b');
-  expect(await bucket.names()).toEqual({ whole: ['a'], begun: [] });
+  expect(await bucket.names()).toEqual(['a']);
   expect(await chunks()).toHaveLength(1);
   expect(await bucket.get('a', mib)).toBeDefined();
 });
@@ -139,7 +137,7 @@ test('a full bucket refuses an object, keeps nothing of it, and takes it when th
   const bytes = randomBytes(20 * mib);
   expect(await rejection(bucket.put('b', bytes, ''))).toMatchObject({ code: 'NO_SPACE', details: { full: true } });
   expect(await chunks()).toHaveLength(1);
-  expect(await bucket.names()).toEqual({ whole: ['a'], begun: [] });
+  expect(await bucket.names()).toEqual(['a']);
   await bucket.remove('a');
   await bucket.put('b', bytes, '');
   expect((await bucket.get('b', 20 * mib))?.bytes.equals(bytes)).toBe(true);
@@ -149,7 +147,7 @@ test('an object whose last chunk alone has no room is not taken for stored', asy
   const { bucket, chunks } = await useBucket({ maxBytes: 64 * mib });
   await bucket.put('a', randomBytes(60.25 * mib), '');
   expect((await rejection(bucket.put('b', randomBytes(3.75 * mib), ''))).code).toBe('NO_SPACE');
-  expect([await bucket.names(), (await chunks()).length]).toEqual([{ whole: ['a'], begun: [] }, 1]);
+  expect([await bucket.names(), (await chunks()).length]).toEqual([['a'], 1]);
   await bucket.put('b', randomBytes(3.5 * mib), '');
 });
 
@@ -206,3 +204,76 @@ async function again(bucket: StreamsBucket, bytes: Buffer): Promise<void> {
   };
   await expect.poll(() => done().catch(String), { timeout: 30_000 }).toBe(true);
 }
+
+test('an object whose chunks somebody removes while it is put is not taken for stored', async () => {
+  const { bucket, manager, chunks } = await useBucket();
+  const putting = bucket.put('a', randomBytes(64 * mib), '').then(() => 'stored', String);
+  await expect.poll(chunks, { interval: 1 }).toHaveLength(1);
+  await manager.streams.purge(stream, { filter: '$O.zfs-streams-src.C.>' });
+  expect(await putting).toContain('of its messages are not there');
+  expect([await bucket.names(), await chunks()]).toEqual([[], []]);
+});
+
+test('of a put that was tried again after the connection was lost only the last try is left', async () => {
+  const { bucket, server, chunks } = await useBucket();
+  const bytes = randomBytes(16 * mib);
+  for (let tries = 0; tries < 3; tries += 1) {
+    const putting = bucket.put('a', bytes, '').catch(() => {});
+    await expect.poll(chunks, { interval: 1 }).not.toEqual([]);
+    await server.kill();
+    await putting;
+    await server.restart();
+    await expect.poll(() => bucket.mark().catch(() => undefined), { timeout: 20_000 }).toBeDefined();
+  }
+  await bucket.put('a', bytes, '');
+  expect(await chunks()).toHaveLength(1);
+  expect((await bucket.get('a', 16 * mib))?.bytes.equals(bytes)).toBe(true);
+});
+
+test('whoever knows an inbox has nobody say anything, and ends nothing', async () => {
+  const { bucket, bus } = await useBucket();
+  const bytes = randomBytes(16 * mib);
+  await bucket.put('a', bytes, '');
+  const said: string[] = [];
+  bus.nc.subscribe('secret.>', {
+    // the server says itself where nobody hears what is forged
+    callback: (_, message) => void (message.headers?.code === 503 || said.push(message.subject)),
+  });
+  let forged = 0;
+  bus.nc.subscribe('_INBOX.>', {
+    callback: (_, { subject }) => {
+      // not under the subject that is stored, where it would be stored itself
+      if (!subject.startsWith('_INBOX') || forged++ > 100) return;
+      for (const stalled of ['a b c', 'secret.command', '']) {
+        const status = headers(100, 'Idle Heartbeat');
+        status.set('Nats-Consumer-Stalled', stalled);
+        bus.nc.publish(subject, '', { headers: status, reply: 'secret.reply' });
+      }
+    },
+  });
+  await bus.nc.flush();
+  // it may fail, and then soon
+  await bucket.get('a', 16 * mib).catch(() => {});
+  forged = 1000;
+  await bus.nc.flush();
+  expect((await bucket.get('a', 16 * mib))?.bytes.equals(bytes)).toBe(true);
+  expect([forged, said]).toEqual([expect.any(Number), []]);
+});
+
+test('what is written over the metadata is told, passed over, and can be removed and put again', async () => {
+  const { bucket, chunks, bus } = await useBucket();
+  const bytes = randomBytes(mib);
+  const good = { name: 'x', bucket: 'zfs-streams-src', nuid: 'abc', size: 1, chunks: 1, digest: 'SHA-256=' };
+  const bad = [{ size: -1 }, { size: '5' }, { size: null }, { nuid: 'a b' }, { nuid: '*' }, { digest: 7 }];
+  for (const text of ['', 'null', '{', ...bad.map((one) => JSON.stringify({ ...good, ...one }))]) {
+    await bucket.put('abcdef/manifest', bytes, '');
+    const subject = `$O.zfs-streams-src.M.${Buffer.from('abcdef/manifest').toString('base64')}`;
+    await jetstream(bus.nc).publish(subject, text);
+    expect((await rejection(bucket.get('abcdef/manifest', mib))).message).toContain('written over');
+    const refused: string[] = [];
+    const { waiting, names } = await readCatalog(bucket, (why) => refused.push(why)).read();
+    expect([waiting, names, refused.length]).toEqual([[], ['abcdef/manifest'], 1]);
+    await bucket.remove('abcdef/manifest');
+    expect([await bucket.names(), await chunks()]).toEqual([[], []]);
+  }
+});

@@ -25,8 +25,9 @@ async function storedIn({ bus, source }: World): Promise<string[]> {
   return patiently(async () => {
     const bucket = await streamsOf(bus, source.name);
     if ((await bucket.mark()) === undefined) return [];
-    const { whole, begun } = await bucket.names();
-    return [...whole, ...begun].filter((name) => parseStoredName(name)?.kind !== 'sight');
+    return [...new Set([...(await bucket.names()), ...(await bucket.begun())])].filter(
+      (name) => parseStoredName(name)?.kind !== 'sight',
+    );
   });
 }
 

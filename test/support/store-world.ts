@@ -1,6 +1,6 @@
 import { expect, onTestFinished } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
-import type { StoredNames, StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { readCatalog } from '../../lib/bus/store/catalog.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
@@ -50,13 +50,16 @@ export const partial = ({ dst }: World): Promise<string> =>
 export const arrived = ({ src, dst }: World): Promise<void> =>
   list(src).then((all) => expect.poll(() => list(dst), { timeout: 60_000 }).toBe(all));
 
-const all = ({ whole, begun }: StoredNames): string[] => [...whole, ...begun];
+const begunOnly = async (bucket: StreamsBucket): Promise<string[]> => {
+  const whole = new Set(await bucket.names());
+  return (await bucket.begun()).filter((name) => !whole.has(name));
+};
 
 /** What lies in the store, without what is remembered of targets. */
 export const stored = async ({ bucket }: World): Promise<string[]> =>
   (await bucket.mark()) === undefined
     ? []
-    : all(await bucket.names()).filter((name) => parseStoredName(name)?.kind !== 'sight');
+    : (await bucket.names()).concat(await begunOnly(bucket)).filter((name) => parseStoredName(name)?.kind !== 'sight');
 
 /** The streams that are whole, in the order in which they were stored. */
 export const whole = async ({ bucket }: World): Promise<readonly Manifest[]> =>

@@ -140,7 +140,7 @@ test('one snapshot reaches three sites by itself, one of them behind a leaf, wit
   for (const site of sites.slice(0, 3)) await arrived(site, ['1', '2']);
   const streams = await streamsOf(fleet.bus, 'smos-01');
   const waiting = async () =>
-    (await streams.names()).whole.filter((name) => parseStoredName(name)?.kind === 'manifest').length;
+    (await streams.names()).filter((name) => parseStoredName(name)?.kind === 'manifest').length;
   await expect.poll(waiting, patience).toBe(names.length);
   await rested();
   expect(sends()).toHaveLength(2 * names.length);

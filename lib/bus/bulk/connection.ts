@@ -105,10 +105,10 @@ export async function openBulk(options: NodeConnectionOptions): Promise<BulkConn
       const current = transport();
       const subscription = nc.subscribe(claim.subject, {
         // a message with headers is no frame, and is left to the client's parser
-        callback: (error, message) => {
+        callback: contained((error, message) => {
           if (error) refused(error);
           else claim.foreign(message.subject, message);
-        },
+        }, refused),
       });
       current?.demux.claims.set(subscription.getID(), claim);
       return () => {
@@ -134,17 +134,24 @@ function say(nc: NatsConnectionImpl, subject: string, text: string): void {
   if (!nc.isClosed()) nc.publish(subject, text);
 }
 
+type Callback = (error: Error | null, message: Msg) => void;
+
 /** An exception inside a callback would end the client's read loop for good. */
-const listening =
-  (heard: (text: string, code: number) => void, refused: (error: Error) => void) =>
-  (error: Error | null, message: Msg): void => {
+const contained =
+  (callback: Callback, refused: (error: Error) => void): Callback =>
+  (error, message) => {
     try {
-      if (error) refused(error);
-      else heard(message.string(), message.headers?.code ?? 0);
+      callback(error, message);
     } catch (thrown) {
       refused(thrown instanceof Error ? thrown : new Error(String(thrown)));
     }
   };
+
+const listening = (heard: (text: string, code: number) => void, refused: (error: Error) => void): Callback =>
+  contained((error, message) => {
+    if (error) refused(error);
+    else heard(message.string(), message.headers?.code ?? 0);
+  }, refused);
 
 const end = (subscription: Subscription) => (): void => subscription.unsubscribe();
 

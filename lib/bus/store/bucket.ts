@@ -1,5 +1,4 @@
 import { JetStreamApiError, type JetStreamClient, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
-import { type ObjectStore, Objm } from '@nats-io/obj';
 import { headers } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { jetStreamOf, managerOf, nameAt } from '../jetstream.ts';
@@ -8,7 +7,8 @@ import type { StoreAt } from './connection.ts';
 import { isGone, translate } from './failures.ts';
 import { getChunks } from './get-chunks.ts';
 import { inTime, patientMs } from './in-time.ts';
-import { digestOf, isToken, newId, subjectsOf } from './object-names.ts';
+import { type Metadata, readMetadata } from './metadata.ts';
+import { digestOf, newId, subjectsOf } from './object-names.ts';
 import { putChunks } from './put-chunks.ts';
 
 /** An object in a bucket. */
@@ -18,6 +18,9 @@ export interface StoredObject {
   readonly digest: string;
   /** Those that were put later have a higher one. */
   readonly seq: number;
+  /** What its chunks are called: another one every time it is put; and how many there are. */
+  readonly id: string;
+  readonly chunks: number;
 }
 
 /** The streams that one source host keeps: object store `zfs-streams-<source>`. Every failure is a ZpsendError. */
@@ -36,8 +39,12 @@ export interface StreamsBucket {
     most: number,
     into?: Buffer,
   ): Promise<{ readonly object: StoredObject; readonly bytes: Buffer } | undefined>;
-  /** In no order. The server has them in memory, where to read an object is to read what lies around it. */
-  names(): Promise<StoredNames>;
+  /** Of all objects, in no order. The server has them in memory, where to read an object is to read what lies around it. */
+  names(): Promise<string[]>;
+  /** Names of objects some of whose bytes are there: of those too that are being put, or never were whole. */
+  begun(): Promise<string[]>;
+  /** Is all of these there, as they were put? Nobody is to remove them before, but whoever takes a sender for dead. */
+  areWhole(objects: readonly StoredObject[]): Promise<boolean>;
   /** Removes an object with all that tells of it, or what there is of one that never was whole. One that is not there is no error. */
   remove(name: string): Promise<void>;
   /** Bytes that it may hold; undefined where there is no end, or no bucket. */
@@ -46,13 +53,7 @@ export interface StreamsBucket {
   mark(): Promise<string | undefined>;
 }
 
-export interface StoredNames {
-  readonly whole: readonly string[];
-  /** Of objects of which there are bytes only: they are being put, or whoever put them was killed. */
-  readonly begun: readonly string[];
-}
-
-function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js, jsm }: Clients): StreamsBucket {
+function bucketOf({ bulk }: StoreAt, source: string, called: string, { js, jsm }: Clients): StreamsBucket {
   const bucket = streamsBucket(source);
   const stream = `OBJ_${bucket}`;
   const objects = subjectsOf(source);
@@ -77,7 +78,7 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
     }
   }
   const purge = (filter: string) => asked(() => jsm.streams.purge(stream, { filter }));
-  const infoOf = (name: string) => asked(() => store.info(name));
+  const metadataOf = (name: string) => asked(() => readMetadata(jsm, stream, objects.meta(name), name));
   async function look(filter?: string): Promise<StreamInfo | undefined> {
     try {
       const options = filter === undefined ? {} : { subjects_filter: filter };
@@ -87,74 +88,106 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
       throw translate(thrown, `looking at ${called}`);
     }
   }
-  const subjectsIn = async (filter: string): Promise<string[]> =>
-    Object.keys((await look(filter))?.state.subjects ?? {});
+  /** How many messages there are of each subject. */
+  const countsOf = async (filter: string): Promise<Record<string, number>> =>
+    (await look(filter))?.state.subjects ?? {};
+  /** Objects that a failed put may have left chunks of. */
+  const untidy = new Set<string>();
+  /** Removes all chunks of an object but those of one id. */
+  async function tidy(name: string, but?: string): Promise<void> {
+    for (const subject of Object.keys(await countsOf(objects.allChunks))) {
+      if (objects.meant(subject) === name && (but === undefined || subject !== objects.chunks(but)))
+        await purge(subject);
+    }
+    untidy.delete(name);
+  }
+  async function putMetadata(object: StoredObject, size: number, description: string): Promise<number> {
+    const { name, bytes, digest, id, chunks } = object;
+    const info = {
+      ...{ name, description, options: { max_chunk_size: size }, bucket, nuid: id, size: bytes },
+      ...{ chunks, digest, deleted: false, mtime: new Date().toISOString() },
+    };
+    const rollup = headers();
+    rollup.set('Nats-Rollup', 'sub');
+    const options = { headers: rollup, timeout: patientMs };
+    return (await asked(() => js.publish(objects.meta(name), JSON.stringify(info), options))).seq;
+  }
+  /** One that was written over is put again like one that is not there. */
+  const oldOf = (name: string): Promise<Metadata | undefined> =>
+    metadataOf(name).catch((thrown) => {
+      if (!(thrown instanceof ZpsendError) || thrown.code !== 'STREAM_BROKEN') throw thrown;
+      untidy.add(name);
+      return undefined;
+    });
   return {
     source,
     put: (name, bytes, description) =>
       attempt(`storing ${name} in`, async () => {
-        const old = await infoOf(name);
+        const old = await oldOf(name);
         const id = newId(name);
-        const removeChunks = () => purge(objects.chunks(id)).catch(() => {});
-        const { count, size, sha256 } = await putChunks(bulk, objects.chunks(id), bytes).catch(async (thrown) => {
-          await removeChunks();
+        let uncertain = false;
+        const removeChunks = () => purge(objects.chunks(id)).catch(() => void untidy.add(name));
+        try {
+          const { count, size, sha256 } = await putChunks(bulk, { stream, subject: objects.chunks(id) }, bytes);
+          // what was answered is stored somewhere; here is where it is read
+          const there = (await countsOf(objects.chunks(id)))[objects.chunks(id)] ?? 0;
+          if (there !== count) throw new ZpsendError('UNREACHABLE', `${count - there} of its messages are not there`);
+          const object = { name, bytes: bytes.length, digest: digestOf(sha256), seq: 0, id, chunks: count };
+          const seq = await putMetadata(object, size, description).catch((thrown) => {
+            // when the answer was lost it may be stored, and needs its chunks
+            if (!(thrown instanceof JetStreamApiError)) uncertain = true;
+            throw thrown;
+          });
+          if (old) await purge(objects.chunks(old.nuid)).catch(() => void untidy.add(name));
+          if (untidy.has(name)) await tidy(name, id).catch(() => {});
+          return { ...object, seq };
+        } catch (thrown) {
+          if (uncertain) untidy.add(name);
+          else await removeChunks();
           throw thrown;
-        });
-        const digest = digestOf(sha256);
-        const info = {
-          ...{ name, description, options: { max_chunk_size: size }, bucket, nuid: id, size: bytes.length },
-          ...{ chunks: count, digest, deleted: false, mtime: new Date().toISOString() },
-        };
-        const rollup = headers();
-        rollup.set('Nats-Rollup', 'sub');
-        const publishing = () =>
-          js.publish(objects.meta(name), JSON.stringify(info), { headers: rollup, timeout: patientMs });
-        const { seq } = await asked(publishing).catch(async (thrown) => {
-          // when the answer was lost it may be stored, and needs them
-          if (thrown instanceof JetStreamApiError) await removeChunks();
-          throw thrown;
-        });
-        if (old && isToken(old.nuid)) await purge(objects.chunks(old.nuid)).catch(() => {});
-        return { name, bytes: bytes.length, digest, seq };
+        }
       }),
     get: (name, most, into) =>
       attempt(`reading ${name} from`, async () => {
-        const info = await infoOf(name);
-        if (!info || info.deleted) return undefined;
-        if (info.options?.link || !(info.size <= most) || typeof info.digest !== 'string') {
-          throw new ZpsendError(
-            'STREAM_BROKEN',
-            `${name} was written over by something else, or has more than ${most} bytes`,
-          );
-        }
-        const { size, digest, revision } = info;
+        const metadata = await metadataOf(name);
+        if (!metadata) return undefined;
+        const { size, digest, seq, nuid: id, chunks } = metadata;
+        if (size > most) throw new ZpsendError('STREAM_BROKEN', `${name} has ${size} bytes, and may have ${most}`);
+        const subject = objects.chunks(id);
         const bytes = into && into.length >= size ? into.subarray(0, size) : Buffer.allocUnsafeSlow(size);
-        const sha256 = await getChunks(bulk, jsm, { stream, subject: objects.chunks(info.nuid), name }, bytes);
+        const isThere = async () => ((await countsOf(subject))[subject] ?? 0) >= chunks;
+        const sha256 = await getChunks(bulk, jsm, { stream, subject, name, chunks, isThere }, bytes);
         if (digestOf(sha256) !== digest) {
           throw new ZpsendError(
             'STREAM_BROKEN',
             `${name} is damaged: its digest is ${digestOf(sha256)}, not ${digest}`,
           );
         }
-        return { object: { name, bytes: size, digest, seq: revision }, bytes };
+        return { object: { name, bytes: size, digest, seq, id, chunks }, bytes };
       }),
     names: () =>
+      attempt('listing', async () =>
+        Object.keys(await countsOf(objects.allMetas)).flatMap((subject) => objects.named(subject) ?? []),
+      ),
+    begun: () =>
       attempt('listing', async () => {
-        const subjects = await subjectsIn(objects.all);
-        const whole = new Set(subjects.flatMap((subject) => objects.named(subject) ?? []));
-        const begun = new Set(subjects.flatMap((subject) => objects.meant(subject) ?? []));
-        return { whole: [...whole], begun: [...begun].filter((name) => !whole.has(name)) };
+        const names = Object.keys(await countsOf(objects.allChunks)).flatMap((subject) => objects.meant(subject) ?? []);
+        return [...new Set(names)];
+      }),
+    areWhole: (all) =>
+      attempt('listing', async () => {
+        const counts = await countsOf(objects.all);
+        const isWhole = ({ name, id, chunks }: StoredObject): boolean =>
+          objects.meta(name) in counts && (counts[objects.chunks(id)] ?? 0) === chunks;
+        return all.every(isWhole);
       }),
     remove: (name) =>
       attempt(`removing ${name} from`, async () => {
-        const info = await infoOf(name);
+        const old = await oldOf(name);
         // the library would put a mark in its place, for which a full bucket has no room
-        if (info) await purge(objects.meta(name));
-        if (info && isToken(info.nuid)) await purge(objects.chunks(info.nuid));
-        if (info) return;
-        for (const subject of await subjectsIn(objects.allChunks)) {
-          if (objects.meant(subject) === name) await purge(subject);
-        }
+        if (old || untidy.has(name)) await purge(objects.meta(name));
+        if (old) await purge(objects.chunks(old.nuid));
+        if (!old || untidy.has(name)) await tidy(name);
       }),
     async bound() {
       const most = (await look())?.config.max_bytes ?? 0;
@@ -168,7 +201,6 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { store, js
 }
 
 interface Clients {
-  readonly store: ObjectStore;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
 }
@@ -178,8 +210,7 @@ export async function openStreams(at: StoreAt, source: string): Promise<StreamsB
   const called = nameAt(at, streamsBucket(source));
   try {
     const js = jetStreamOf(at, patientMs);
-    const store = await new Objm(js).open(streamsBucket(source), false);
-    return bucketOf(at, source, called, { store, js, jsm: await managerOf(at, patientMs) });
+    return bucketOf(at, source, called, { js, jsm: await managerOf(at, patientMs) });
   } catch (thrown) {
     throw translate(thrown, `opening ${called}`);
   }

@@ -1,7 +1,7 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Manifest, manifestSchema } from '../../../schemas/stored.ts';
 import { parseStoredName } from '../subjects.ts';
-import type { StoredNames, StreamsBucket } from './bucket.ts';
+import type { StreamsBucket } from './bucket.ts';
 
 /** A manifest is no larger than this, in bytes: 100,000 digests fit. */
 const mostBytes = 16 * 1024 * 1024;
@@ -10,7 +10,7 @@ export interface Catalog {
   /** Every stream that is whole, in the order in which they were stored. */
   readonly waiting: readonly Manifest[];
   /** Of everything in the bucket. */
-  readonly names: StoredNames;
+  readonly names: readonly string[];
 }
 
 /** Reads a source's catalog again and again, and of it only what has changed. */
@@ -24,7 +24,7 @@ interface Known {
   readonly seq: number;
 }
 
-const empty: Catalog = { waiting: [], names: { whole: [], begun: [] } };
+const empty: Catalog = { waiting: [], names: [] };
 
 /** @param refused told of each manifest that is not what it should be, once; it is passed over */
 export function readCatalog(bucket: StreamsBucket, refused: (why: string) => void): CatalogReader {
@@ -73,13 +73,13 @@ export function readCatalog(bucket: StreamsBucket, refused: (why: string) => voi
       if (now === mark) return last;
       const names = await bucket.names();
       const there: Known[] = [];
-      for (const name of names.whole) {
+      for (const name of names) {
         if (parseStoredName(name)?.kind !== 'manifest') continue;
         const one = await manifestOf(name);
         if (one) there.push(one);
       }
       const waiting = there.sort((a, b) => a.seq - b.seq).map(({ manifest }) => manifest);
-      const all = new Set(names.whole);
+      const all = new Set(names);
       for (const map of [known, refusals]) for (const name of map.keys()) if (!all.has(name)) map.delete(name);
       mark = now;
       last = { waiting, names };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { AckPolicy, type JetStreamManager } from '@nats-io/jetstream';
 import { nanos, nuid } from '@nats-io/transport-node';
+import { z } from 'zod';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { BulkConnection } from '../bulk/connection.ts';
 import { openPulse } from '../direct/pulse.ts';
@@ -12,7 +13,20 @@ export interface Chunks {
   readonly subject: string;
   /** How errors call the object. */
   readonly name: string;
+  /** How many there are. */
+  readonly chunks: number;
+  /** Has the stream's leader all of them? The consumer may be where a copy lags behind. */
+  isThere(): Promise<boolean>;
 }
+
+/** What is known of a consumer that was just made. */
+const consumerSchema = z.object({
+  num_pending: z.number(),
+  delivered: z.object({ consumer_seq: z.number() }),
+});
+
+/** Where a server asks for a word (ADR-9), and nowhere else: whoever knows an inbox could have us say it anywhere. */
+const flowControl = /^\$JS\.FC\.[^\s*>]+$/;
 
 /**
  * Reads the chunks of an object into memory as they come off the socket. A consumer of its own delivers them, as fast as its flow
@@ -24,7 +38,7 @@ export interface Chunks {
 export async function getChunks(
   bulk: BulkConnection,
   manager: JetStreamManager,
-  { stream, subject, name }: Chunks,
+  { stream, subject, name, chunks, isThere }: Chunks,
   into: Buffer,
 ): Promise<Buffer> {
   const inbox = bulk.inbox();
@@ -38,11 +52,23 @@ export async function getChunks(
   let left = 0;
   let messages = 0;
   let expected = Number.POSITIVE_INFINITY;
+  let lacks = false;
+  let isOver = false;
   const check = (): void => {
     if (left > 0) return;
     if (had === into.length) whole.resolve();
-    else if (messages >= expected) broken(`${into.length - had} bytes of it are missing`);
+    else if (messages >= expected) lack();
   };
+  /** Fewer came than there were to be. */
+  function lack(): void {
+    if (lacks) return;
+    lacks = true;
+    const missing = `${into.length - had} bytes of it are missing`;
+    isThere().then((there) => {
+      if (there) whole.reject(new ZpsendError('UNREACHABLE', `${name}: ${missing} in a copy that lags behind`));
+      else broken(missing);
+    }, whole.reject);
+  }
   const pulse = openPulse(patientMs, {
     beat() {},
     silent: () => whole.reject(new ZpsendError('TIMEOUT', `${name}: nothing of it came for ${patientMs / 1000} s`)),
@@ -55,11 +81,14 @@ export async function getChunks(
         subject: inbox,
         bears: subject,
         begin(length) {
+          if (isOver) return;
           left = length;
           messages += 1;
           if (had + length > into.length) broken('it is larger than it says');
         },
         piece(bytes) {
+          // what comes after a failure finds its memory in other use
+          if (isOver) return;
           left -= bytes.length;
           if (had + bytes.length > into.length) return;
           bytes.copy(into, had);
@@ -73,7 +102,7 @@ export async function getChunks(
         foreign(_, message) {
           // flow control asks for a word, or a heartbeat says that one was lost
           const asked = message?.reply || message?.headers?.get('Nats-Consumer-Stalled');
-          if (message?.headers?.code === 100 && asked) bulk.say(asked, '');
+          if (message?.headers?.code === 100 && asked && flowControl.test(asked)) bulk.say(asked, '');
         },
       },
       whole.reject,
@@ -92,13 +121,17 @@ export async function getChunks(
       mem_storage: true,
       num_replicas: 1,
     });
-    adding.then(({ num_pending, delivered }) => {
-      expected = num_pending + delivered.consumer_seq;
-      check();
-    }, whole.reject);
+    adding
+      .then((answer) => {
+        const { num_pending, delivered } = consumerSchema.parse(answer);
+        expected = Math.min(chunks, num_pending + delivered.consumer_seq);
+        check();
+      })
+      .catch(whole.reject);
     await whole.promise;
     return sha256.digest();
   } finally {
+    isOver = true;
     for (const end of endings) end();
     manager.consumers.delete(stream, consumer).catch(() => {});
   }

@@ -8,6 +8,7 @@ export function subjectsOf(source: string) {
   const chunks = `$O.${bucket}.C.`;
   return {
     all: `$O.${bucket}.>`,
+    allMetas: `${metas}>`,
     allChunks: `${chunks}>`,
     meta: (name: string): string => metas + encoded(Buffer.from(name)),
     chunks: (id: string): string => chunks + id,

@@ -15,6 +15,8 @@ const mostUnanswered = 32;
 
 /** What JetStream answers to a message that it is to store; `error` where it does not. */
 const answerSchema = z.object({
+  stream: z.string().optional(),
+  seq: z.number().optional(),
   error: z.object({ code: z.number(), err_code: z.number(), description: z.string() }).optional(),
 });
 
@@ -30,7 +32,11 @@ export interface PutChunks {
  * failure some of them may be stored.
  * @throws JetStreamApiError what JetStream refuses; ZpsendError UNREACHABLE, TIMEOUT, NOT_ALLOWED
  */
-export async function putChunks(bulk: BulkConnection, subject: string, bytes: Buffer): Promise<PutChunks> {
+export async function putChunks(
+  bulk: BulkConnection,
+  { stream, subject }: { readonly stream: string; readonly subject: string },
+  bytes: Buffer,
+): Promise<PutChunks> {
   const size = Math.min(chunkBytes, bulk.maxPayload);
   const reply = bulk.inbox();
   const sha256 = createHash('sha256');
@@ -73,8 +79,9 @@ export async function putChunks(bulk: BulkConnection, subject: string, bytes: Bu
         // nobody listens where it would be stored
         if (code === 503) refuse(unreachable('no JetStream answers'));
         else {
-          const { error } = answerSchema.parse(JSON.parse(text));
-          if (error) refuse(new JetStreamApiError(error));
+          const answer = answerSchema.parse(JSON.parse(text));
+          if (answer.error) refuse(new JetStreamApiError(answer.error));
+          else if (answer.stream !== stream || !answer.seq) refuse(unreachable(`an odd answer: ${text.slice(0, 200)}`));
         }
         wake();
       },

@@ -48,9 +48,10 @@ export function openStoredStream(
   async function fetch(at: number): Promise<Buffer> {
     const name = storedName({ kind: 'segment', id, at });
     const into = free.pop();
-    const got = await withPatience(() => bucket.get(name, segment, into), {
-      ms: options.patienceMs,
-      signal: stop.signal,
+    const patience = { ms: options.patienceMs, signal: stop.signal };
+    const got = await withPatience(() => bucket.get(name, segment, into), patience).catch((thrown) => {
+      const { code, message } = ZpsendError.from(thrown);
+      throw code === 'STREAM_BROKEN' ? damaged(manifest, message) : thrown;
     });
     const expected = at < digests.length - 1 ? segment : total - segment * (digests.length - 1);
     if (!got) throw damaged(manifest, `its segment ${at} is not in the store any more`);

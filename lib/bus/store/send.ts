@@ -5,7 +5,7 @@ import type { CreditFinal } from '../../../schemas/transfer.ts';
 import type { ChannelSender } from '../channel.ts';
 import type { Pace } from '../direct/pace.ts';
 import { storedName } from '../subjects.ts';
-import type { StreamsBucket } from './bucket.ts';
+import type { StoredObject, StreamsBucket } from './bucket.ts';
 import { withPatience } from './patience.ts';
 import { crowded, fitsInto, noRoom, notKept, titleOf, tooLarge, tooSlow } from './refusals.ts';
 import type { Room } from './room.ts';
@@ -45,7 +45,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
   const waiting = new Set<() => void>();
   const stop = new AbortController();
   const free: Buffer[] = [];
-  const digests: string[] = [];
+  const objects: StoredObject[] = [];
   let filling: Buffer | undefined;
   let used = 0;
   let segments = 0;
@@ -95,9 +95,8 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
 
   /** Another instance that took this one for dead may have removed them. @throws ZpsendError STREAM_BROKEN */
   async function checkSegments(): Promise<void> {
-    const there = new Set((await bucket.names()).whole);
-    const isThere = digests.every((_, at) => there.has(storedName({ kind: 'segment', id, at })));
-    if (!isThere) throw new ZpsendError('STREAM_BROKEN', 'segments of it were removed while it was being stored');
+    if (!(await bucket.areWhole(objects)))
+      throw new ZpsendError('STREAM_BROKEN', 'segments of it were removed while it was being stored');
   }
 
   function onFull(isFull: boolean): void {
@@ -129,8 +128,8 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     putting += 1;
     const about = `bytes ${at * segment} to ${at * segment + bytes.length} of ${titleOf(targets)}`;
     patiently(() => bucket.put(storedName({ kind: 'segment', id, at }), bytes, about))
-      .then(({ digest }) => {
-        digests[at] = digest;
+      .then((object) => {
+        objects[at] = object;
         stored += bytes.length;
       })
       .catch((thrown) => settle({ type: 'failed', error: ZpsendError.from(thrown).toBody() }))
@@ -145,6 +144,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
   function finish(): void {
     if (!ended || settled || putting > 0 || filling) return;
     putting += 1;
+    const digests = objects.map(({ digest }) => digest);
     const manifest: Manifest = { version: 1, id, source: bucket.source, bytes: sent, segment, digests, targets };
     const name = storedName({ kind: 'manifest', id });
     const guid = targets[0]?.start.to.guid ?? '';

@@ -32,7 +32,11 @@ export async function tellTaken(
   }
   const [source] = await zfs.list({ dataset, creation: true });
   if (!source) return;
-  const creation = [...source.snapshots, ...source.bookmarks].find(({ guid }) => guid === to.guid)?.creation;
+  const all = [...source.snapshots, ...source.bookmarks];
+  const [was, is] = [before.sent?.guid, to.guid].map((guid) => all.find((one) => one.guid === guid));
+  // it was taken long ago, and more has arrived since by another way
+  if (was && is && BigInt(was.createtxg) > BigInt(is.createtxg)) return;
+  const creation = is?.creation;
   const sent = { name: leafOf(to.name) ?? '', guid: to.guid, ...(creation !== undefined && { creation }) };
   const entry = lagged(factsSince(source, sent, now), now);
   status.put(key, () => ({ ...before, ...entry }));

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StoredNames, StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { parseStoredName, storedName } from '../../../lib/bus/subjects.ts';
 import { presumed } from '../../../lib/plan/presume.ts';
@@ -26,6 +26,8 @@ export interface KeeperDeps {
 
 /** How often it is looked what targets have taken, in milliseconds. */
 const everyMs = 2000;
+/** Every so many looks also for what was begun and is not whole. */
+const begunEvery = 3;
 /** A segment without a manifest, whose job is not known to run, goes after so many milliseconds. */
 const orphanMs = 60_000;
 
@@ -55,6 +57,9 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   const stop = new AbortController();
   /** Since when, in monotonic milliseconds. */
   const orphans = new Map<string, number>();
+  /** What was begun when it was looked last. */
+  let begun: readonly string[] = [];
+  let sweeps = 0;
   let said = '';
 
   async function look(): Promise<void> {
@@ -80,7 +85,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
 
   async function finish(
     bucket: StreamsBucket,
-    names: StoredNames,
+    names: readonly string[],
     manifest: Manifest,
     receipts: readonly PlacedReceipt[],
   ): Promise<void> {
@@ -98,7 +103,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   /** What a receipt tells of its target, in every sight of it. */
   async function learn(
     bucket: StreamsBucket,
-    names: StoredNames,
+    names: readonly string[],
     target: string,
     start: StoredStart,
     receipt: Receipt,
@@ -114,7 +119,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const isLost = error?.details?.lost === true;
     // what was damaged in the store says nothing of the target: it is sent again
     if (isLost && error.code === 'STREAM_BROKEN') return;
-    for (const name of names.whole) {
+    for (const name of names) {
       const of = parseStoredName(name);
       if (of?.kind !== 'sight' || of.target !== target || !isWithin(start.dataset, of.dataset)) continue;
       const place = { host: target, root: of.dataset };
@@ -129,9 +134,10 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     }
   }
 
-  async function sweep(bucket: StreamsBucket, names: StoredNames): Promise<void> {
+  async function sweep(bucket: StreamsBucket, names: readonly string[]): Promise<void> {
     const now = performance.now();
-    const all = [...names.whole, ...names.begun];
+    if (sweeps++ % begunEvery === 0) begun = await bucket.begun();
+    const all = [...new Set([...names, ...begun])];
     const loose = orphansIn(all, new Set());
     for (const id of orphans.keys()) if (!loose.includes(id)) orphans.delete(id);
     if (loose.length === 0) return;

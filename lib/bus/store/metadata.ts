@@ -1,0 +1,44 @@
+import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
+import { z } from 'zod';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { isToken } from './object-names.ts';
+
+/** What tells of an object, as far as it is needed (ADR-20). It comes from the bus, where anything may have been written over it. */
+const metadataSchema = z.object({
+  size: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+  chunks: z.number().int().min(0),
+  digest: z.string().max(200),
+  nuid: z.string().refine(isToken),
+  deleted: z.boolean().optional(),
+  options: z.object({ link: z.never().optional() }).optional(),
+});
+
+export type Metadata = z.infer<typeof metadataSchema> & {
+  /** Of its message in the stream. */
+  readonly seq: number;
+};
+
+/** @throws JetStreamApiError; ZpsendError STREAM_BROKEN for what is no object's, or a link, which may lead anywhere */
+export async function readMetadata(
+  manager: JetStreamManager,
+  stream: string,
+  subject: string,
+  name: string,
+): Promise<Metadata | undefined> {
+  const message = await manager.streams.getMessage(stream, { last_by_subj: subject }).catch((thrown) => {
+    if (thrown instanceof JetStreamApiError && thrown.code === noMessage) return null;
+    throw thrown;
+  });
+  if (!message) return undefined;
+  let json: unknown;
+  try {
+    json = message.json();
+  } catch {
+    json = undefined;
+  }
+  const { data } = metadataSchema.safeParse(json);
+  if (!data) throw new ZpsendError('STREAM_BROKEN', `${name} was written over by something else`);
+  return data.deleted ? undefined : { ...data, seq: message.seq };
+}
+
+const noMessage = 10037;
