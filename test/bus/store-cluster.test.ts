@@ -2,6 +2,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { makeStreams } from '../../lib/bus/store/make.ts';
+import { withPatience } from '../../lib/bus/store/patience.ts';
 import { streamsBucket } from '../../lib/bus/subjects.ts';
 import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
 import type { ZpsendError } from '../../schemas/errors.ts';
@@ -52,15 +53,18 @@ test('what a copy that lags behind has not yet is not taken for missing', async 
   const named = servers.map((server, at) => ({ name: `n${at + 1}`, server }));
   const leader = named.find(({ name }) => name === cluster?.leader)?.server;
   const follower = named.find(({ name }) => name !== cluster?.leader && name !== meta_cluster.leader)?.server;
-  const bucket = await streamsOf(await useBus(leader?.url ?? ''), 'src');
+  if (!leader || !follower) throw new Error('no leader, or no follower that leads nothing');
+  const bucket = await streamsOf(await useBus(leader.url), 'src');
+  const patiently = <T>(work: () => Promise<T>) =>
+    withPatience(work, { ms: 30_000, signal: new AbortController().signal });
   const bytes = Buffer.alloc(16 * mib, 'x');
   const lagged: string[] = [];
   for (let round = 0; round < 3; round += 1) {
-    process.kill(follower?.pid ?? 0, 'SIGSTOP');
+    process.kill(follower.pid, 'SIGSTOP');
     try {
-      for (const name of ['a', 'b', 'c', 'd']) await bucket.put(name, bytes, '');
+      for (const name of ['a', 'b', 'c', 'd']) await patiently(() => bucket.put(name, bytes, ''));
     } finally {
-      process.kill(follower?.pid ?? 0, 'SIGCONT');
+      process.kill(follower.pid, 'SIGCONT');
     }
     const look = async (name: string): Promise<void> => {
       const got = await bucket.get(name, 16 * mib).catch((error: ZpsendError) => error);
@@ -68,7 +72,7 @@ test('what a copy that lags behind has not yet is not taken for missing', async 
       else expect(got?.bytes.equals(bytes)).toBe(true);
     };
     await Promise.all(['d', 'd', 'd', 'c', 'c', 'b', 'b', 'a'].map(look));
-    for (const name of ['a', 'b', 'c', 'd']) await bucket.remove(name);
+    for (const name of ['a', 'b', 'c', 'd']) await patiently(() => bucket.remove(name));
   }
   // how often it happens is up to the servers, which place a consumer anywhere
   expect(lagged.filter((error) => !error.startsWith('UNREACHABLE'))).toEqual([]);

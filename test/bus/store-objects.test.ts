@@ -208,7 +208,7 @@ async function again(bucket: StreamsBucket, bytes: Buffer): Promise<void> {
 test('an object whose chunks somebody removes while it is put is not taken for stored', async () => {
   const { bucket, manager, chunks } = await useBucket();
   const putting = bucket.put('a', randomBytes(64 * mib), '').then(() => 'stored', String);
-  await expect.poll(chunks, { interval: 1 }).toHaveLength(1);
+  await expect.poll(chunks, { interval: 1, timeout: 20_000 }).toHaveLength(1);
   await manager.streams.purge(stream, { filter: '$O.zfs-streams-src.C.>' });
   expect(await putting).toContain('of its messages are not there');
   expect([await bucket.names(), await chunks()]).toEqual([[], []]);
@@ -219,7 +219,7 @@ test('of a put that was tried again after the connection was lost only the last 
   const bytes = randomBytes(16 * mib);
   for (let tries = 0; tries < 3; tries += 1) {
     const putting = bucket.put('a', bytes, '').catch(() => {});
-    await expect.poll(chunks, { interval: 1 }).not.toEqual([]);
+    await expect.poll(() => chunks().catch(() => []), { interval: 1, timeout: 20_000 }).not.toEqual([]);
     await server.kill();
     await putting;
     await server.restart();

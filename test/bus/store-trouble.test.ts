@@ -68,6 +68,12 @@ test('a damaged, a missing and a swapped segment are found, told, and the stream
       const last = await world.bucket.get(names[2] ?? '', 2 ** 30);
       if (last) await world.bucket.put(names[1] ?? '', last.bytes, 'swapped');
     },
+    async (names: string[]) => {
+      // a piece of one is gone
+      const { id } = (await world.bucket.get(names[1] ?? '', 2 ** 30))?.object ?? {};
+      const filter = `$O.zfs-streams-src.C.${id}`;
+      await (await jetstreamManager(world.fleet.bus.nc)).streams.purge('OBJ_zfs-streams-src', { filter, keep: 100 });
+    },
   ]) {
     expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 1 });
     await spoil((await stored(world)).sort());
