@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -77,6 +78,14 @@ test('a damaged, a missing and a swapped segment are found, told, and the stream
   ]) {
     expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 1 });
     await spoil((await stored(world)).sort());
+    const [one] = await whole(world);
+    const file = join(world.src.env.HOME ?? '', 'spoilt');
+    const fetching = execa(process.execPath, [program, 'fetch', 'src', one?.id ?? '', '-o', file], {
+      env: { ...world.src.env, NATS_URL: world.url },
+      extendEnv: false,
+      reject: false,
+    });
+    expect([(await fetching).exitCode, existsSync(file)]).toEqual([1, false]);
     const receiver = await startReceiver(world);
     await receiver.said('STREAM_BROKEN');
     expect(await list(world.dst)).toBe('');

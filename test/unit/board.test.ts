@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { statusKey } from '../../lib/bus/subjects.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
-import { statusEntrySchema } from '../../schemas/status.ts';
+import { type StatusEntry, statusEntrySchema } from '../../schemas/status.ts';
+import type { BoardDeps } from '../../services/sender/board/board.ts';
 import { arrivedAt, factsOf, factsSince, lagOf } from '../../services/sender/board/facts.ts';
-import { entryOf, type Line, type LineEvent, next } from '../../services/sender/board/line.ts';
+import { entryOf, type Line, type LineEvent, lagged, next } from '../../services/sender/board/line.ts';
+import { tellTaken } from '../../services/sender/board/taken.ts';
 
 /** Made an hour apart, each with 100 bytes that are new. */
 const snapshot = (at: number): SnapshotEntry => ({
@@ -130,5 +133,36 @@ describe('a line of the board', () => {
     expect(statusEntrySchema.parse(entry).error).toEqual({
       ...{ code: 'NO_SPACE', retryable: false, message: 'x'.repeat(1000) },
     });
+  });
+});
+
+describe('what a target has taken from the store', () => {
+  /** What stands on the board after that is told, where `before` stood there. */
+  async function told(before: number, taken: number, ...there: number[]): Promise<string | undefined> {
+    const source = dataset(...there);
+    const sent = { name: `s${before}`, guid: String(1000 + before) };
+    let entry = lagged(factsSince(source, sent, now), now);
+    const key = statusKey({ source: 'src', target: 'dst', dataset: 'pool/a', into: 'pool/a' });
+    const status = {
+      pending: (): [string, StatusEntry][] => [[key, entry]],
+      put: (_: string, make: () => StatusEntry) => {
+        entry = make();
+      },
+      during: () => {},
+      stop: async () => {},
+    };
+    const to = { name: `pool/a@s${taken}`, guid: String(1000 + taken) };
+    const zfs = { list: async () => [source] };
+    // what is yet to be written is there, so nothing is asked for on the bus
+    const deps = { host: 'src', zfs, status } as unknown as BoardDeps;
+    await tellTaken(deps, 'dst', { to, dataset: 'pool/a' }, { state: 'done', bytes: 1 });
+    return entry.sent?.name;
+  }
+
+  test('is told, but not when more has arrived since by another way', async () => {
+    expect(await told(1, 2, 1, 2, 3)).toBe('s2');
+    expect(await told(3, 2, 1, 2, 3)).toBe('s3');
+    // what was sent then is gone: who knows
+    expect(await told(3, 2, 1, 2)).toBe('s2');
   });
 });

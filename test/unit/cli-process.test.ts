@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -166,3 +168,19 @@ describe('for a shell', () => {
     expect([stdout, stderr]).toEqual([expect.stringMatching(/^TYPE/), '']);
   });
 });
+
+it('a command ends where something listens that never says a word', async () => {
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const address = silent.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  try {
+    const { exitCode, stderr } = await execa(process.execPath, [bin, 'hosts'], {
+      ...{ reject: false, timeout: 40_000 },
+      env: { NATS_URL: `nats://127.0.0.1:${port}`, NATS_CONTEXT: '' },
+    });
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining('no NATS server answers')]);
+  } finally {
+    silent.close();
+  }
+}, 60_000);
