@@ -439,8 +439,12 @@ test('a final word that does not fit what was sent is not believed', async () =>
   await nc.flush();
   const direct = await sender();
   await knocked.promise;
-  nc.publish(creditSubject, 'no JSON');
-  nc.publish(creditSubject, JSON.stringify({ type: 'done', guid: '1', bytes: 0 }));
+  // a sender knocks past the client's buffer, where its subscription may still be
+  const saying = setInterval(() => {
+    nc.publish(creditSubject, 'no JSON');
+    nc.publish(creditSubject, JSON.stringify({ type: 'done', guid: '1', bytes: 0 }));
+  }, 50);
+  onTestFinished(() => clearInterval(saying));
   expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
 });
 
