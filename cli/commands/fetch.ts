@@ -134,13 +134,9 @@ async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomai
     cli.io.outliveReaders();
     if (output === undefined) return write(bucket, manifest, process.stdout);
     const file = createWriteStream(output, { flags: 'wx' });
-    let isOurs = false;
-    file.on('open', () => {
-      isOurs = true;
-    });
     await write(bucket, manifest, file).catch(async (thrown) => {
       // a part of a stream is of no use, and would stand in the way of the next try
-      if (isOurs) await unlink(output).catch(() => {});
+      if (!file.pending) await unlink(output).catch(() => {});
       throw thrown;
     });
   });

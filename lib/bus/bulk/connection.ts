@@ -40,6 +40,9 @@ export interface BulkConnection {
   close(): Promise<void>;
 }
 
+/** Of nats-server, in bytes; what a closed connection tells. */
+const defaultPayload = 1024 * 1024;
+
 /** The client asks this factory for every dial of every connection in the process; unmarked ones get their usual transport. */
 const useBulkTransport = (): void =>
   setTransportFactory({ factory: () => new BulkTransport(), dnsResolveFn: nodeResolveHost });
@@ -89,7 +92,7 @@ export async function openBulk(options: NodeConnectionOptions): Promise<BulkConn
       return transport() !== undefined;
     },
     get maxPayload() {
-      return nc.info?.max_payload ?? 0;
+      return nc.info?.max_payload ?? defaultPayload;
     },
     get crowded() {
       return transport()?.crowded ?? false;

@@ -4,7 +4,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { jetStreamOf, managerOf, nameAt } from '../jetstream.ts';
 import { streamsBucket } from '../subjects.ts';
 import type { StoreAt } from './connection.ts';
-import { isGone, translate } from './failures.ts';
+import { connectionLost, isGone, translate } from './failures.ts';
 import { getChunks } from './get-chunks.ts';
 import { inTime, patientMs } from './in-time.ts';
 import { type Metadata, readMetadata } from './metadata.ts';
@@ -68,9 +68,7 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { js, jsm }
   async function asked<T>(work: () => Promise<T>, ms = patientMs): Promise<T> {
     if (!bulk.connected) throw new ZpsendError('UNREACHABLE', 'not connected to NATS');
     const lost = Promise.withResolvers<never>();
-    const end = bulk.onDisconnected(() =>
-      lost.reject(new ZpsendError('UNREACHABLE', 'the connection to NATS was lost')),
-    );
+    const end = bulk.onDisconnected(() => lost.reject(connectionLost()));
     try {
       return await inTime(Promise.race([work(), lost.promise]), bucket, ms);
     } finally {

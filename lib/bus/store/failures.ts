@@ -6,6 +6,8 @@ export const isGone = (thrown: unknown): boolean =>
   (thrown instanceof JetStreamApiError && thrown.code === 10059) ||
   (thrown instanceof Error && thrown.message === 'object store not found');
 
+export const connectionLost = (): ZpsendError => new ZpsendError('UNREACHABLE', 'the connection to NATS was lost');
+
 /** What JetStream and its client throw, as one coded error. */
 export function translate(thrown: unknown, what: string): ZpsendError {
   if (thrown instanceof ZpsendError) return thrown;

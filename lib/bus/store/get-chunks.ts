@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { BulkConnection } from '../bulk/connection.ts';
 import { openPulse } from '../direct/pulse.ts';
+import { connectionLost } from './failures.ts';
 import { patientMs } from './in-time.ts';
 
 export interface Chunks {
@@ -75,7 +76,7 @@ export async function getChunks(
   });
   const endings = [
     pulse.stop,
-    bulk.onDisconnected(() => whole.reject(new ZpsendError('UNREACHABLE', 'the connection to NATS was lost'))),
+    bulk.onDisconnected(() => whole.reject(connectionLost())),
     bulk.claim(
       {
         subject: inbox,

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { BulkConnection } from '../bulk/connection.ts';
 import { openPulse } from '../direct/pulse.ts';
+import { connectionLost } from './failures.ts';
 import { patientMs } from './in-time.ts';
 
 /** Bytes of an object in one message, which is what other clients of the object store have too (ADR-20). */
@@ -67,7 +68,7 @@ export async function putChunks(
   });
   const endings = [
     pulse.stop,
-    bulk.onDisconnected(() => lose(unreachable('the connection to NATS was lost'))),
+    bulk.onDisconnected(() => lose(connectionLost())),
     bulk.onRefused((refused, error) => {
       if (refused === subject) lose(new ZpsendError('NOT_ALLOWED', error.message));
     }),

@@ -60,6 +60,9 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   /** What was begun when it was looked last. */
   let begun: readonly string[] = [];
   let sweeps = 0;
+  /** The catalog's list, which is another one when anything has changed since. */
+  let seen: readonly string[] | undefined;
+  let isStale = true;
   let said = '';
 
   async function look(): Promise<void> {
@@ -136,7 +139,12 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
 
   async function sweep(bucket: StreamsBucket, names: readonly string[]): Promise<void> {
     const now = performance.now();
-    if (sweeps++ % begunEvery === 0) begun = await bucket.begun();
+    if (names !== seen) isStale = true;
+    seen = names;
+    if (isStale && sweeps++ % begunEvery === 0) {
+      begun = await bucket.begun();
+      isStale = false;
+    }
     const all = [...new Set([...names, ...begun])];
     const loose = orphansIn(all, new Set());
     for (const id of orphans.keys()) if (!loose.includes(id)) orphans.delete(id);
