@@ -11,6 +11,8 @@ import { startServices, type World } from './world.ts';
 /** One stream to several receivers. */
 export interface FanRow {
   readonly targets: number;
+  /** What each target's pool takes, in MB a second; undefined where it takes what comes. */
+  readonly rate: number | undefined;
   /** What it takes to send to all at once, read once, in times of what it takes to one of them, and to each in turn. */
   readonly ofOne: number;
   readonly ofEach: number;
@@ -20,19 +22,27 @@ export interface FanRow {
   readonly rss: number;
 }
 
-const dataset = 'tank/fan';
+/** Pools as slow as this leave the cores time, as more cores would. */
+const slowRate = 200;
+
+/** One stream to three receivers, at the speed of memory and into slower pools. */
+export async function measureFanOut(world: World, bytes: number, rounds: number): Promise<FanRow[]> {
+  return [await measure(world, bytes, rounds), await measure(world, bytes / 2, Math.min(rounds, 3), slowRate)];
+}
 
 /** Sends `bytes` to the world's target and to two more, every way in turn. */
-export async function measureFanOut(world: World, bytes: number, rounds: number): Promise<FanRow> {
+async function measure(world: World, bytes: number, rounds: number, rate?: number): Promise<FanRow> {
   const { source, target, plain } = world;
+  const dataset = `tank/fan${rate ?? ''}`;
+  const pool = rate === undefined ? {} : { ZFS_SIM_RECV_RATE: `${rate}M` };
   await source.zfs('create', dataset);
   await source.zfs('set', `zfs-sim:write=${bytes}`, dataset);
   await source.zfs('snapshot', `${dataset}@one`);
   const others = await Promise.all(['bench-two', 'bench-three'].map(makeSimHost));
   for (const host of others) await host.zpool('create', 'tank');
   const targets = [target, ...others];
-  const env = { ...world.natsEnv(plain), ZPSEND_ALLOW: `${source.name}=tank` };
-  const services = await startServices(world, plain);
+  const env = { ...world.natsEnv(plain), ZPSEND_ALLOW: `${source.name}=tank`, ...pool };
+  const services = await startServices(world, plain, { receiver: pool });
   const receivers = await Promise.all(others.map((host) => startService('receiver', { ...host.env, ...env })));
   const usages = watch({ sender: () => [services.sender] });
   const ask = async (to: readonly SimHost[]): Promise<number> => {
@@ -72,6 +82,7 @@ export async function measureFanOut(world: World, bytes: number, rounds: number)
   const { one, each, together } = seconds;
   return {
     targets: targets.length,
+    rate,
     ofOne: ratio(together, one),
     ofEach: ratio(together, each),
     seconds: median(together),

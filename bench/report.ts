@@ -10,7 +10,7 @@ import type { TriggersRow } from './triggers.ts';
 
 export interface Parts {
   readonly streams: readonly StreamRow[];
-  readonly fan: FanRow;
+  readonly fan: readonly FanRow[];
   readonly store: StoreRow;
   readonly slow: SlowRow;
   readonly steps: StepsRow;
@@ -42,9 +42,10 @@ function tableOf(streams: readonly StreamRow[]): string {
 export function report({ machine, streams, fan, store, slow, steps, triggers, listing, planning }: Results): string {
   const lines = [`${machine.cores} cores, ${machine.model}, Node ${machine.node}`, ''];
   if (streams) lines.push(tableOf(streams), '');
-  if (fan) {
+  for (const { targets, rate, ofOne, ofEach, seconds, rss } of fan ?? []) {
+    const where = rate === undefined ? '' : ` whose pools take ${rate} MB/s`;
     lines.push(
-      `to ${fan.targets} receivers at once: ${figure(fan.ofOne, 2)} of the time to one, ${figure(fan.ofEach, 2)} of that to each in turn (${figure(fan.seconds, 1)} s); sender ${figure(fan.rss, 0)} MB`,
+      `to ${targets} receivers${where} at once: ${figure(ofOne, 2)} of the time to one, ${figure(ofEach, 2)} of that to each in turn (${figure(seconds, 1)} s); sender ${figure(rss, 0)} MB`,
     );
   }
   if (store) {

@@ -3,6 +3,7 @@ import type { Job, JobStatusRequest } from '../../schemas/job.ts';
 import type { SendRequest, SendStart } from '../../schemas/plan.ts';
 import { newId } from '../host/ids.ts';
 import { checkApart } from './apart.ts';
+import { askingTogether } from './fan/asking.ts';
 import { openFan } from './fan/fan.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';
 
@@ -58,7 +59,11 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
   const find = (id: string): RunningJob | undefined =>
     [...jobs.values()].findLast((job) => job.id === id || job.continues === id);
 
-  function begin(id: string, request: SendRequest, more: Pick<JobDeps, 'fan' | 'startedBy' | 'continues'>): void {
+  function begin(
+    id: string,
+    request: SendRequest,
+    more: Pick<JobDeps, 'zfs' | 'fan' | 'startedBy' | 'continues'>,
+  ): void {
     jobs.set(id, startJob({ ...deps, ...more }, id, request));
     for (const [known, old] of jobs) {
       if (jobs.size <= rememberedJobs) break;
@@ -75,8 +80,14 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       const [first, ...others] = started;
       const members =
         first && others.length > 0 ? openFan({ ...deps, id: first.id, size: started.length, gatherMs, answerMs }) : [];
+      const zfs = askingTogether(deps.zfs);
       for (const [at, { id, request }] of started.entries()) {
-        begin(id, request, { fan: members[at], continues: continues?.[at], ...(startedBy && { startedBy }) });
+        begin(id, request, {
+          zfs: zfs(),
+          fan: members[at],
+          continues: continues?.[at],
+          ...(startedBy && { startedBy }),
+        });
       }
       return started.map(({ id }) => id);
     },
