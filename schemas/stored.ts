@@ -14,6 +14,8 @@ export const storedStartSchema = receiveStartSchema.omit({ before: true, partial
 /** Bytes of every segment but the last, which may be shorter. */
 export const leastSegment = 64 * 1024;
 export const mostSegment = 64 * 1024 * 1024;
+/** Last words that a sight takes account of; more streams than these do not wait for one place. */
+const mostHeard = 100_000;
 /** Of one stream; at the default size of a segment that is 1.6 TiB. */
 export const mostSegments = 100_000;
 
@@ -50,12 +52,14 @@ export const receiptSchema = z.strictObject({
 
 /**
  * What a source knows of a target that it may have to plan for unseen: the listing it saw last, as far as plans need it. `refused`:
- * the target has refused what was stored for it since then, so that only looking will tell what it has.
+ * the target has refused what was stored for it since then, so that only looking will tell what it has. `heard`: what it said of
+ * streams that still lie in the store, by their ids and places, as far as this takes account of it.
  */
 export const sightSchema = z.strictObject({
   version: z.literal(1),
   target: inventorySchema,
   refused: errorBodySchema.optional(),
+  heard: z.array(z.string().max(64)).max(mostHeard).optional(),
 });
 
 export type StoredStart = z.infer<typeof storedStartSchema>;

@@ -5,7 +5,7 @@ import type { Channel } from '../../schemas/transfer.ts';
 import type { Planned } from './planning.ts';
 import { startOf } from './start.ts';
 import { writeSight } from './stored/sights.ts';
-import { isWaitedFor, placeOf, type StoredWayDeps, storedWay } from './stored/way.ts';
+import { lookForWaiting, nothingWaits, placeOf, type StoredWayDeps, storedWay, type Waiting } from './stored/way.ts';
 import { directWay, type Way } from './way.ts';
 
 /** Which way a job goes, and its first plan. */
@@ -19,9 +19,9 @@ const isAbsent = (error: ZpsendError): boolean =>
   error.details?.connection !== 'lost' && (error.code === 'UNREACHABLE' || error.code === 'TIMEOUT');
 
 /** Where there is no store everything goes directly; where it does not answer, something may wait there, and nothing goes past it. */
-function unlessClosed(thrown: unknown): boolean {
+function unlessClosed(thrown: unknown): Waiting {
   const { code, message } = ZpsendError.from(thrown);
-  if (code === 'UNSUPPORTED' || code === 'NOT_ALLOWED') return false;
+  if (code === 'UNSUPPORTED' || code === 'NOT_ALLOWED') return nothingWaits;
   throw new ZpsendError('TIMEOUT', `what waits in the store cannot be looked at: ${message}`, { connection: 'lost' });
 }
 
@@ -51,9 +51,10 @@ export async function route(
     return along(storedWay(deps, request));
   }
   if (channel === 'direct') return along(directWay(deps, request, signal));
-  if (await isWaitedFor(deps.store, deps.host, request).catch(unlessClosed)) return along(storedWay(deps, request));
+  const { isAwaited, heard } = await lookForWaiting(deps.store, deps.host, request).catch(unlessClosed);
+  if (isAwaited) return along(storedWay(deps, request));
   try {
-    return await along(remembering(deps, request, directWay(deps, request, signal)));
+    return await along(remembering(deps, request, directWay(deps, request, signal), heard));
   } catch (thrown) {
     const error = ZpsendError.from(thrown);
     if (!isAbsent(error)) throw error;
@@ -62,8 +63,8 @@ export async function route(
   }
 }
 
-/** The direct way, which remembers what the target has for the day when it does not answer. */
-function remembering(deps: StoredWayDeps, request: SendRequest, way: Way): Way {
+/** The direct way, which remembers what the target has for the day when it does not answer; what it has said before it was seen is `heard`. */
+function remembering(deps: StoredWayDeps, request: SendRequest, way: Way, heard: readonly string[]): Way {
   async function remember({ source, target }: Planned, steps: readonly Step[]): Promise<void> {
     const { bucket } = await deps.store.open();
     const order = { transfer: 'seen000', job: 'seen000', source: deps.host };
@@ -71,7 +72,7 @@ function remembering(deps: StoredWayDeps, request: SendRequest, way: Way): Way {
       cleared(sightOf(target, source), steps),
       steps.map((step) => startOf(order, step)),
     );
-    await writeSight(bucket, placeOf(request), { version: 1, target: now });
+    await writeSight(bucket, placeOf(request), { version: 1, target: now, heard: [...heard] });
   }
   return {
     ...way,

@@ -6,7 +6,6 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { request } from '../../lib/bus/request.ts';
-import { readStatus } from '../../lib/bus/status/read.ts';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { sendStatusSchema } from '../../schemas/job.ts';
 import { planReplySchema } from '../../schemas/plan.ts';
@@ -217,32 +216,6 @@ test('what is to be cleared at the target is not asked for through the store', a
     error: { code: 'BAD_REQUEST', message: expect.stringContaining('clears nothing on dst') },
   });
   expect(await stored(world)).toEqual([]);
-});
-
-test('what a target refuses for good is told, and nothing more is stored for it until it was seen', async () => {
-  const world = await useWorld();
-  const sender = await world.fleet.start('sender', world.src);
-  const first = await startReceiver(world);
-  await snapshot(world.src, 1_000_000, '1');
-  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
-  await first.end();
-  await world.dst.zfs('set', 'zfs-sim:write=100000', 'pool/a');
-  await world.dst.zfs('snapshot', 'pool/a@own');
-  await snapshot(world.src, 1_000_000, '2');
-  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
-  const second = await startReceiver(world);
-  await sender.said('has refused pool/a@2 from the store');
-  await emptied(world);
-  const row = async () => (await readStatus(world.fleet.bus))?.found[0]?.entry;
-  await expect.poll(row).toMatchObject({ sent: { name: '1' }, run: { state: 'failed' }, error: { code: 'MODIFIED' } });
-  await second.end();
-  const refused = await send(world);
-  expect(refused.state).toBe('failed');
-  expect(refused.error?.message).toContain('Nothing more is stored');
-  await world.dst.zfs('rollback', '-r', 'pool/a@1');
-  await startReceiver(world);
-  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
-  await arrived(world);
 });
 
 test('a bucket that is deleted while streams wait in it costs a step, and the next job brings it', async () => {

@@ -2,10 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contradiction } from '../../lib/bus/store/catalog.ts';
 import { parseReceiptKey, parseStoredName, receiptKey, type StoredName, storedName } from '../../lib/bus/subjects.ts';
+import { unseen } from '../../lib/plan/presume.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
-import { type Manifest, manifestSchema, type Receipt } from '../../schemas/stored.ts';
+import { type Manifest, manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';
 import { isOver, orphansIn } from '../../services/sender/stored/keeper.ts';
+import { lastWordsOf, learned, startsFor } from '../../services/sender/stored/last-words.ts';
 import { datasetNames, hostNames } from './legal-names.ts';
 
 const id = fc.stringMatching(/^[A-Za-z0-9]{6,32}$/);
@@ -162,6 +164,53 @@ describe('what waits for a host', () => {
   });
 });
 
+describe('what a target said last', () => {
+  const waiting = [
+    manifestFor('stream1', ['one', 'pool/a'], ['two', 'pool/a']),
+    manifestFor('stream2', ['one', 'pool/b']),
+  ];
+  const place = { host: 'one', root: 'pool' };
+  const seen: Sight = { version: 1, target: unseen('one', 'pool/a') };
+  const word = (state: Receipt['state'], error?: ErrorBody) => {
+    const said = { ...receipt('one', 'stream1', state), receipt: { state, bytes: 0, ...(error && { error }) } };
+    const [first] = lastWordsOf(waiting, [said]);
+    if (!first) throw new Error('no word');
+    return first;
+  };
+  const names = ({ target }: Sight) => target.datasets.map(({ name }) => name);
+  const error = (code: ErrorBody['code'], details: object) => new ZpsendError(code, 'x', { ...details }).toBody();
+
+  test('is of a stream that is there, and not of what it is busy with', () => {
+    const all = [
+      receipt('one', 'stream1', 'running'),
+      receipt('two', 'stream1', 'done', 1),
+      receipt('one', 'gone00', 'done'),
+    ];
+    expect(lastWordsOf(waiting, all).map(({ key, target }) => [key, target])).toEqual([['stream1.1', 'two']]);
+    expect(startsFor(place, waiting, all)).toHaveLength(2);
+    expect(startsFor(place, waiting, [receipt('one', 'stream1', 'failed')]).map(({ dataset }) => dataset)).toEqual([
+      'pool/b',
+    ]);
+  });
+
+  test('counts once: what was seen of it since is newer', () => {
+    const taken = learned(seen, word('done'));
+    expect([names(taken), taken.heard]).toEqual([['pool', 'pool/a'], ['stream1.0']]);
+    const later = { ...taken, target: seen.target };
+    expect(learned(later, word('done'))).toBe(later);
+    expect(learned({ ...seen, heard: ['stream1.0'] }, word('failed', error('DIVERGED', {}))).refused).toBeUndefined();
+  });
+
+  test.each<[ErrorBody['code'], object, string, boolean]>([
+    ['DIVERGED', {}, 'refused', true],
+    ['STREAM_BROKEN', { lost: true }, 'damaged in the store', false],
+    ['BASE_MISSING', { lost: true }, 'lost what it had: its parent is there', true],
+  ])('refuses more: %s %j, %s', (code, details, _, isRefused) => {
+    const now = learned(seen, word('failed', error(code, details)));
+    expect([now.refused !== undefined, now.heard, names(now)]).toEqual([isRefused, ['stream1.0'], ['pool']]);
+  });
+});
+
 describe('the keeper', () => {
   test('is done with a stream when each of its targets is', () => {
     const manifest = manifestFor('stream1', ['one', 'pool/a'], ['two', 'pool/a'], ['two', 'pool/b']);
@@ -170,12 +219,13 @@ describe('the keeper', () => {
       receipt('two', 'stream1', 'failed', 1),
       receipt('two', 'stream1', 'done', 2),
     ];
-    expect(isOver(manifest, all)).toBe(true);
+    const isDone = (receipts: ReturnType<typeof receipt>[]) => isOver(manifest, lastWordsOf([manifest], receipts));
+    expect(isDone(all)).toBe(true);
     for (const [at, one] of all.entries()) {
       const others = all.filter((_, index) => index !== at);
-      expect(isOver(manifest, others)).toBe(false);
-      expect(isOver(manifest, [...others, { ...one, receipt: { state: 'running', bytes: 1 } }])).toBe(false);
-      expect(isOver(manifest, [...others, { ...one, target: 'three' }])).toBe(false);
+      expect(isDone(others)).toBe(false);
+      expect(isDone([...others, { ...one, receipt: { state: 'running', bytes: 1 } }])).toBe(false);
+      expect(isDone([...others, { ...one, target: 'three' }])).toBe(false);
     }
   });
 

@@ -1,15 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
-import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { parseStoredName, storedName } from '../../../lib/bus/subjects.ts';
-import { presumed } from '../../../lib/plan/presume.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { isWithin } from '../../../schemas/names.ts';
 import type { Manifest, Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import { removeOvertaken } from './cursors.ts';
-import { hadBase, readSight, writeSight } from './sights.ts';
+import { isAbout, keyOf, type LastWord, lastWordsOf, learned } from './last-words.ts';
+import { readSight, writeSight } from './sights.ts';
 import type { OwnStore } from './store.ts';
 
 export interface KeeperDeps {
@@ -28,16 +26,14 @@ export interface KeeperDeps {
 const everyMs = 2000;
 /** Every so many looks also for what was begun and is not whole. */
 const begunEvery = 3;
+/** How long the end of a command waits for a last look, in milliseconds. */
+const lastMs = 5000;
 /** A segment without a manifest, whose job is not known to run, goes after so many milliseconds. */
 const orphanMs = 60_000;
 
 /** Every target has said its last word of it. */
-export const isOver = (manifest: Manifest, receipts: readonly PlacedReceipt[]): boolean =>
-  manifest.targets.every(({ host }, place) =>
-    receipts.some(
-      (one) => one.target === host && one.id === manifest.id && one.place === place && one.receipt.state !== 'running',
-    ),
-  );
+export const isOver = ({ id, targets }: Manifest, words: readonly LastWord[]): boolean =>
+  targets.every((_, place) => words.some(({ key }) => key === keyOf(id, place)));
 
 /** Segments of streams that were never whole, by the ids of their transfers; `living` are ids of jobs, which transfers begin with. */
 export function orphansIn(all: readonly string[], living: ReadonlySet<string>): string[] {
@@ -55,6 +51,8 @@ export function orphansIn(all: readonly string[], living: ReadonlySet<string>): 
 export function keepStore(deps: KeeperDeps): () => Promise<void> {
   const { host, log, store } = deps;
   const stop = new AbortController();
+  /** The words that were learned, of what still lies in the store. */
+  const told = new Set<string>();
   /** Since when, in monotonic milliseconds. */
   const orphans = new Map<string, number>();
   /** What was begun when it was looked last. */
@@ -72,10 +70,10 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const { bucket, catalog } = found;
     const { waiting, names } = await catalog.read();
     const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
-    for (const manifest of waiting) {
-      if (stop.signal.aborted) return;
-      if (isOver(manifest, receipts)) await finish(bucket, names, manifest, receipts).catch(failed);
-    }
+    const words = lastWordsOf(waiting, receipts);
+    for (const key of told) if (!words.some((word) => word.key === key)) told.delete(key);
+    for (const word of words) if (!told.has(word.key)) await learn(bucket, names, word, words).catch(failed);
+    for (const manifest of waiting) if (isOver(manifest, words)) await finish(bucket, manifest).catch(failed);
     await sweep(bucket, names);
   }
 
@@ -86,55 +84,47 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     said = message;
   }
 
-  async function finish(
-    bucket: StreamsBucket,
-    names: readonly string[],
-    manifest: Manifest,
-    receipts: readonly PlacedReceipt[],
-  ): Promise<void> {
+  async function finish(bucket: StreamsBucket, { id, digests, targets }: Manifest): Promise<void> {
+    // what was not learned yet would be forgotten
+    if (!targets.every((_, place) => told.has(keyOf(id, place)))) return;
     // the segments first, which makes room, and the manifest last: until then a killed sender finds all of this again
-    for (let at = 0; at < manifest.digests.length; at++) {
-      await bucket.remove(storedName({ kind: 'segment', id: manifest.id, at }));
-    }
-    for (const [place, { host: target, start }] of manifest.targets.entries()) {
-      const receipt = receipts.find((one) => one.target === target && one.id === manifest.id && one.place === place);
-      if (receipt) await learn(bucket, names, target, start, receipt.receipt);
-    }
-    await bucket.remove(storedName({ kind: 'manifest', id: manifest.id }));
+    for (let at = 0; at < digests.length; at++) await bucket.remove(storedName({ kind: 'segment', id, at }));
+    await bucket.remove(storedName({ kind: 'manifest', id }));
   }
 
-  /** What a receipt tells of its target, in every sight of it. */
+  /** What a target has said, for every sight of it. */
   async function learn(
     bucket: StreamsBucket,
     names: readonly string[],
-    target: string,
-    start: StoredStart,
-    receipt: Receipt,
+    word: LastWord,
+    words: readonly LastWord[],
   ): Promise<void> {
-    const { state, error } = receipt;
-    await deps.tell(target, start, receipt).catch(failed);
-    if (state === 'done') {
-      log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
+    const { target, start, receipt } = word;
+    const current = new Set(words.map(({ key }) => key));
+    let known = false;
+    for (const name of names) {
+      const of = parseStoredName(name);
+      if (of?.kind !== 'sight') continue;
+      const place = { host: of.target, root: of.dataset };
+      if (!isAbout(place, word)) continue;
+      const sight = await readSight(bucket, place);
+      const now = sight && learned(sight, word);
+      known ||= sight !== undefined && now === sight;
+      if (now && now !== sight) {
+        await writeSight(bucket, place, { ...now, heard: now.heard?.filter((key) => current.has(key)) });
+      }
+    }
+    told.add(word.key);
+    if (receipt.state === 'done') {
       await removeOvertaken(deps.zfs, target, start).catch((thrown) =>
         log.debug(`old cursor bookmarks of ${target} stay: ${ZpsendError.from(thrown).message}`),
       );
-    } else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
-    const isLost = error?.details?.lost === true;
-    // what was damaged in the store says nothing of the target: it is sent again
-    if (isLost && error.code === 'STREAM_BROKEN') return;
-    for (const name of names) {
-      const of = parseStoredName(name);
-      if (of?.kind !== 'sight' || of.target !== target || !isWithin(start.dataset, of.dataset)) continue;
-      const place = { host: target, root: of.dataset };
-      const sight = await readSight(bucket, place);
-      // what it never had was lost on its way; what it had, it has lost itself
-      if (!sight || (isLost && !hadBase(sight, start))) continue;
-      const now =
-        state === 'done'
-          ? { ...sight, target: presumed(sight.target, [start]) }
-          : { ...sight, ...(error && { refused: error }) };
-      await writeSight(bucket, place, now);
     }
+    if (known) return;
+    await deps.tell(target, start, receipt).catch(failed);
+    const { state, error } = receipt;
+    if (state === 'done') log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
+    else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
   }
 
   async function sweep(bucket: StreamsBucket, names: readonly string[]): Promise<void> {
@@ -175,5 +165,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   return async () => {
     stop.abort();
     await keeping;
+    // a command may be over before the first look that finds its store open
+    if (deps.waits) await Promise.race([look().catch(failed), sleep(lastMs, undefined, { ref: false })]);
   };
 }

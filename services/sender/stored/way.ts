@@ -1,4 +1,3 @@
-import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import type { DatasetPlans } from '../../../lib/plan/items.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
@@ -8,13 +7,13 @@ import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
-import type { Manifest, StoredStart } from '../../../schemas/stored.ts';
 import { cursorsOf } from '../cursor.ts';
 import { noCursors } from '../cursors.ts';
 import type { Planned } from '../planning.ts';
 import type { Way, WayDeps } from '../way.ts';
 import { askStore } from './ask.ts';
 import { storedCursors } from './cursors.ts';
+import { isAbout, lastWordsOf, learned, startsFor } from './last-words.ts';
 import { type Place, readSight, writeSight } from './sights.ts';
 import type { OwnStore } from './store.ts';
 
@@ -26,30 +25,30 @@ export interface StoredWayDeps extends WayDeps {
 
 export const placeOf = (request: SendRequest): Place => ({ host: request.to.host, root: targetRoot(request) });
 
-/** Of what is stored, the streams for one place, in order; not those that were refused there. */
-export function startsFor(
-  { host, root }: Place,
-  waiting: readonly Manifest[],
-  receipts: readonly PlacedReceipt[],
-): { readonly start: StoredStart; readonly isTaken: boolean }[] {
-  const stateOf = (id: string, at: number) =>
-    receipts.find(({ target, id: of, place }) => target === host && of === id && place === at)?.receipt.state;
-  return waiting.flatMap(({ id, targets }) =>
-    targets.flatMap((target, at) => {
-      const state = stateOf(id, at);
-      if (target.host !== host || !isWithin(target.start.dataset, root) || state === 'failed') return [];
-      return [{ start: target.start, isTaken: state === 'done' }];
-    }),
-  );
+/** What the store tells of a place before anything is sent to it. */
+export interface Waiting {
+  /** Something is on its way there. What is sent past it would not follow on what the target has then. */
+  readonly isAwaited: boolean;
+  /** The words that it has said by now, by their keys. */
+  readonly heard: readonly string[];
 }
 
-/** Is something on its way there through the store? What is sent past it would not follow on what the target has then. */
-export async function isWaitedFor(store: OwnStore, host: string, request: SendRequest): Promise<boolean> {
+export const nothingWaits: Waiting = { isAwaited: false, heard: [] };
+
+/** @throws ZpsendError where the store cannot be looked at */
+export async function lookForWaiting(store: OwnStore, host: string, request: SendRequest): Promise<Waiting> {
   const found = await store.find();
-  if (!found) return false;
+  if (!found) return nothingWaits;
   const { waiting } = await found.catalog.read();
-  if (!waiting.some(({ targets }) => targets.some((target) => target.host === request.to.host))) return false;
-  return startsFor(placeOf(request), waiting, await store.receipts.read(host)).some(({ isTaken }) => !isTaken);
+  if (!waiting.some(({ targets }) => targets.some((target) => target.host === request.to.host))) return nothingWaits;
+  const place = placeOf(request);
+  const receipts = await store.receipts.read(host, place.host);
+  return {
+    isAwaited: startsFor(place, waiting, receipts).length > 0,
+    heard: lastWordsOf(waiting, receipts)
+      .filter((word) => isAbout(place, word))
+      .map(({ key }) => key),
+  };
 }
 
 /** Through the store, planned against what the target will have once it has taken what waits for it. */
@@ -67,16 +66,17 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const datasets = await zfs.list({ dataset: datasetOf(request.dataset), recursive: request.package !== undefined });
     // in this order, against that in which the keeper writes: what has gone from one is in the next
     const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
-    const receipts = found ? await store.receipts.read(host) : [];
-    const sight = found && (await readSight(found.bucket, place));
+    const receipts = found ? await store.receipts.read(host, place.host) : [];
+    const remembered = found && (await readSight(found.bucket, place));
+    const words = lastWordsOf(waiting, receipts).filter((word) => isAbout(place, word));
+    const sight = remembered && words.reduce(learned, remembered);
     const source: Inventory = { host, datasets };
     if (sight?.refused) throw refusedThere(place, sight.refused);
     if (!sight) checkUnseen(place, source);
     if (sight) checkPartial(place, sight.target);
     isNew = !sight;
     const known = sight?.target ?? unseen(place.host, place.root);
-    const starts = startsFor(place, waiting, receipts).map(({ start }) => start);
-    const target = presumed(known, starts);
+    const target = presumed(known, startsFor(place, waiting, receipts));
     const plans = planDatasets(asked, source, target);
     return { plans: isNew && !isRefusal(plans) ? withNote(plans, place, source) : plans, source, target, known };
   }

@@ -1,0 +1,58 @@
+import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
+import { presumed } from '../../../lib/plan/presume.ts';
+import { isWithin } from '../../../schemas/names.ts';
+import type { Manifest, Receipt, Sight, StoredStart } from '../../../schemas/stored.ts';
+import { hadBase, type Place } from './sights.ts';
+
+/** What a target said last of a stream that still lies in the store, for itself or for others. */
+export interface LastWord {
+  /** Of the stream and its place in it. */
+  readonly key: string;
+  readonly target: string;
+  readonly start: StoredStart;
+  readonly receipt: Receipt;
+}
+
+export const keyOf = (id: string, place: number): string => `${id}.${place}`;
+
+/** In the order in which the streams were stored. */
+export const lastWordsOf = (waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): LastWord[] =>
+  waiting.flatMap(({ id, targets }) =>
+    targets.flatMap(({ host: target, start }, place) => {
+      const own = receipts.find((one) => one.target === target && one.id === id && one.place === place);
+      return own && own.receipt.state !== 'running'
+        ? [{ key: keyOf(id, place), target, start, receipt: own.receipt }]
+        : [];
+    }),
+  );
+
+export const isAbout = ({ host, root }: Place, { target, start }: LastWord): boolean =>
+  target === host && isWithin(start.dataset, root);
+
+/** Of what is stored, the streams for one place of which it has said no last word, in order. */
+export function startsFor(
+  { host, root }: Place,
+  waiting: readonly Manifest[],
+  receipts: readonly PlacedReceipt[],
+): StoredStart[] {
+  const over = new Set(lastWordsOf(waiting, receipts).map(({ key }) => key));
+  return waiting.flatMap(({ id, targets }) =>
+    targets.flatMap(({ host: target, start }, place) =>
+      target === host && isWithin(start.dataset, root) && !over.has(keyOf(id, place)) ? [start] : [],
+    ),
+  );
+}
+
+/**
+ * What is known of a place after a word about it; the same sight where it knew that already. A word lies in the store until every
+ * target of its stream has said one, and counts once: what was seen of the place since then is newer.
+ */
+export function learned(sight: Sight, { key, start, receipt: { state, error } }: LastWord): Sight {
+  if (sight.heard?.includes(key)) return sight;
+  const heard = [...(sight.heard ?? []), key];
+  if (state === 'done') return { ...sight, target: presumed(sight.target, [start]), heard };
+  const isLost = error?.details?.lost === true;
+  // what was damaged in the store says nothing of the target: it is sent again; and what it never had was lost on its way
+  if (isLost && (error.code === 'STREAM_BROKEN' || !hadBase(sight, start))) return { ...sight, heard };
+  return { ...sight, ...(error && { refused: error }), heard };
+}

@@ -1,0 +1,123 @@
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import { readStatus } from '../../lib/bus/status/read.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { fanStartedSchema } from '../../schemas/job.ts';
+import {
+  arrived,
+  emptied,
+  send,
+  snapshot,
+  startReceiver,
+  stored,
+  useWorld,
+  type World,
+  whole,
+} from '../support/store-world.ts';
+
+const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+
+/** As cron runs it on a host that has no resident sender. */
+const command = ({ src, url }: World, channel: 'auto' | 'store') =>
+  execa(process.execPath, [program, 'send', '--channel', channel, 'pool/a', 'dst'], {
+    env: { ...src.env, NATS_URL: url },
+    extendEnv: false,
+    reject: false,
+  });
+
+const rowOf = async ({ fleet }: World, target: string) =>
+  (await readStatus(fleet.bus))?.found.find((one) => one.target === target)?.entry;
+
+test('what a target refuses for good is told, and nothing more is stored for it until it was seen', async () => {
+  const world = await useWorld();
+  const sender = await world.fleet.start('sender', world.src);
+  const first = await startReceiver(world);
+  await snapshot(world.src, 1_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await first.end();
+  await world.dst.zfs('set', 'zfs-sim:write=100000', 'pool/a');
+  await world.dst.zfs('snapshot', 'pool/a@own');
+  await snapshot(world.src, 1_000_000, '2');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const second = await startReceiver(world);
+  await sender.said('has refused pool/a@2 from the store');
+  await emptied(world);
+  const row = async () => (await readStatus(world.fleet.bus))?.found[0]?.entry;
+  await expect.poll(row).toMatchObject({ sent: { name: '1' }, run: { state: 'failed' }, error: { code: 'MODIFIED' } });
+  await second.end();
+  const refused = await send(world);
+  expect(refused.state).toBe('failed');
+  expect(refused.error?.message).toContain('Nothing more is stored');
+  await world.dst.zfs('rollback', '-r', 'pool/a@1');
+  await startReceiver(world);
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await arrived(world);
+});
+
+test('a target that refuses is heard, though others have yet to take the same stream, and once', async () => {
+  const world = await useWorld();
+  const { fleet, src, dst } = world;
+  const sender = await fleet.start('sender', src);
+  const other = await fleet.host('site-a');
+  await other.zpool('create', 'pool');
+  await snapshot(src, 1_000_000, '1');
+  await dst.zfs('create', 'pool/a');
+  await dst.zfs('snapshot', 'pool/a@own');
+  const body = { dataset: 'pool/a', to: [{ host: 'dst' }, { host: 'site-a' }], channel: 'store' };
+  const { jobs } = await fleet.ask(subjects.send('src', 'start'), body, fanStartedSchema);
+  for (const job of jobs) expect(await fleet.ended('src', job)).toMatchObject({ state: 'done', channel: 'store' });
+  const receiver = await startReceiver(world);
+  await sender.said('has refused pool/a@1 from the store');
+  await expect.poll(() => rowOf(world, 'dst')).toMatchObject({ run: { state: 'failed' } });
+  const refused = await send(world, { channel: 'store' });
+  expect([refused.state, refused.error?.message]).toEqual([
+    'failed',
+    expect.stringContaining('Nothing more is stored'),
+  ]);
+  expect(await whole(world)).toHaveLength(1);
+
+  await dst.zfs('destroy', '-r', 'pool/a');
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await receiver.end();
+  // the word lies there still, and was said before the target was seen
+  await sender.end();
+  await fleet.start('sender', src);
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  expect(await rowOf(world, 'dst')).toMatchObject({ sent: { name: '1' }, run: { state: 'done' } });
+  await snapshot(src, 1_000_000, '2');
+  expect(await send(world, { channel: 'store' })).toMatchObject({ state: 'done', done: 1 });
+  await startReceiver(world);
+  await arrived(world);
+  await fleet.start('receiver', other, { ZPSEND_ALLOW: '*=pool' });
+  await emptied(world);
+});
+
+test('a command without a sender learns what was taken, removes it and tells of it, however short it is', async () => {
+  const world = await useWorld();
+  await snapshot(world.src, 1_000_000, '1');
+  expect((await command(world, 'auto')).exitCode).toBe(0);
+  expect(await whole(world)).toHaveLength(1);
+  expect(await rowOf(world, 'dst')).not.toHaveProperty('sent');
+  await startReceiver(world);
+  await arrived(world);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  expect((await command(world, 'auto')).exitCode).toBe(0);
+  expect(await stored(world)).toEqual([]);
+  expect(await rowOf(world, 'dst')).toMatchObject({ sent: { name: '1' }, lag: { snapshots: 0 } });
+});
+
+test('a command without a sender stores nothing more for a target that has refused', async () => {
+  const world = await useWorld();
+  const { dst } = world;
+  await snapshot(world.src, 1_000_000, '1');
+  await dst.zfs('create', 'pool/a');
+  await dst.zfs('snapshot', 'pool/a@own');
+  expect((await command(world, 'store')).exitCode).toBe(0);
+  const receiver = await startReceiver(world);
+  await receiver.said('EXISTS');
+  await receiver.end();
+  const refused = await command(world, 'store');
+  expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('Nothing more is stored')]);
+  expect(await stored(world)).toEqual([]);
+});
