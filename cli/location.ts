@@ -28,6 +28,12 @@ function checked<S extends z.ZodType>(schema: S, name: string, text: string): z.
   throw usage(`"${name}"${name === text ? '' : ` in "${text}"`}: ${parsed.error.issues[0]?.message}`);
 }
 
+/** A host, and nothing else. @throws ZpsendError BAD_REQUEST */
+export function parseHost(text: string): string {
+  if (hostSchema.safeParse(text).success) return text;
+  throw usage(`"${text}" is not a host: letters, digits, "_" and "-" only`);
+}
+
 /** What is sent: `[SRC:]DATASET[@SNAP]`. @throws ZpsendError BAD_REQUEST */
 export function parseSource(text: string, thisHost: string): { host: string; dataset: string } {
   const { host, rest } = split(text);

@@ -1,23 +1,22 @@
-import { createWriteStream } from 'node:fs';
-import { unlink } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import type { Command } from 'commander';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { readCatalog } from '../../lib/bus/store/catalog.ts';
 import { storeConnection } from '../../lib/bus/store/connection.ts';
 import { openReceipts } from '../../lib/bus/store/receipts.ts';
-import { openStoredStream } from '../../lib/bus/store/receive.ts';
-import { decoderInto } from '../../lib/wire/decode.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { FetchOutput } from '../../schemas/output.ts';
 import type { Manifest } from '../../schemas/stored.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
+import { fetchStream, unwritten } from '../fetch-stream.ts';
 import { bytes } from '../format.ts';
+import { catchInterrupt } from '../interrupt.ts';
 import { domainOf } from '../js-domain.ts';
+import { parseHost } from '../location.ts';
 import { table } from '../table.ts';
+import { openWholeFile } from '../whole-file.ts';
 
 interface Options extends JsonOption {
   output?: string;
@@ -34,27 +33,27 @@ export function addFetch(program: Command, cli: Cli): void {
     )
     .argument('<host>', 'the source host')
     .argument('[id]', 'the stream')
-    .option('-o, --output <file>', 'write to this file')
+    .option('-o, --output <file>', 'write to this file, which is there when all of it is; - is standard output')
     .option('--js-domain <domain>', 'look in this JetStream domain: in that of a hub, from a leaf')
     .option('--json', 'print the list as JSON')
     .addHelpText('after', help)
     .action(
-      cli.action((host: string, id: string | undefined, options: Options) =>
-        id === undefined ? list(cli, host, options) : fetch(cli, host, id, options),
-      ),
+      cli.action((host: string, id: string | undefined, options: Options) => {
+        const named = parseHost(host);
+        return id === undefined ? list(cli, named, options) : fetch(cli, named, id, options);
+      }),
     );
 }
 
 const help = `
 A receiver fetches what waits for it by itself. This is for doing it by hand.
+The list shows for whom a stream waits, and of each target whether it is at it (receiving), has it (taken) or will not have it
+(refused; zpsend status says why). A stream goes from the list when every target is done with it, once a sender has seen that.
 
 Examples:
   zpsend fetch smos-01                                       what waits
   zpsend fetch smos-01 0m1n2o3p4qt1 -o test.zfs              into a file
   zpsend fetch smos-01 0m1n2o3p4qt1 | zfs receive -u tank/test`;
-
-/** How long a store that does not answer is waited for, in milliseconds. */
-const patienceMs = 15_000;
 
 const streamsOf = async (bus: Bus, host: string, domain: string | undefined): Promise<StreamsBucket> =>
   openStreams({ ...(await storeConnection(bus, 'zpsend command (store)').open()), domain }, host);
@@ -119,60 +118,48 @@ const columns = [
 async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomain }: Options): Promise<number> {
   const domain = domainOf(jsDomain);
   if (json) throw usage('--json is for the list; a stream is written as it is');
-  if (output === undefined && process.stdout.isTTY)
-    throw usage('a stream is no text for a terminal: -o FILE, or a pipe');
-  await withBus(cli, async (bus) => {
-    const bucket = await streamsOf(bus, host, domain);
-    const manifest = (await waitingOf(cli, bucket)).find((one) => one.id === id);
-    if (!manifest) {
-      throw new ZpsendError(
-        'NO_SUCH_TRANSFER',
-        `no stream ${id} waits in the store of ${host}: zpsend fetch ${host} lists them`,
-      );
-    }
-    // who leaves before the end of a list has seen enough, but of a stream has not
-    cli.io.outliveReaders();
-    if (output === undefined) return write(bucket, manifest, process.stdout);
-    const file = createWriteStream(output, { flags: 'wx' });
-    await write(bucket, manifest, file).catch(async (thrown) => {
-      // a part of a stream is of no use, and would stand in the way of the next try
-      if (!file.pending) await unlink(output).catch(() => {});
-      throw thrown;
+  const isFile = output !== undefined && output !== '-';
+  if (!isFile && process.stdout.isTTY) throw usage('a stream is no text for a terminal: -o FILE, or a pipe');
+  const interrupt = catchInterrupt();
+  try {
+    await withBus(cli, async (bus) => {
+      const bucket = await streamsOf(bus, host, domain);
+      const manifest = (await waitingOf(cli, bucket)).find((one) => one.id === id);
+      if (!manifest) {
+        throw new ZpsendError(
+          'NO_SUCH_TRANSFER',
+          `no stream ${id} waits in the store of ${host}: zpsend fetch ${host} lists them`,
+        );
+      }
+      // who leaves before the end of a list has seen enough, but of a stream has not
+      cli.io.outliveReaders();
+      const { signal } = interrupt;
+      const told = (at: number) => cli.io.live([`${bytes(at)} of ${bytes(manifest.bytes)}`]);
+      if (!isFile) return fetchStream({ bucket, manifest, to: process.stdout, signal, told });
+      await intoFile(output, (to) => fetchStream({ bucket, manifest, to, signal, told }));
     });
-  });
-  return exit.done;
+    return exit.done;
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    return exit.interrupted;
+  } finally {
+    cli.io.live([]);
+    interrupt.stop();
+  }
 }
 
-/** Out of room, a reader that has left, or a file that cannot be: one that is there is not overwritten. */
-const unwritten = (thrown: unknown): ZpsendError => {
-  const why = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-  if (why === 'EPIPE') return new ZpsendError('STREAM_BROKEN', 'whoever reads the stream has left before its end');
-  const what = why === 'ENOSPC' || why === 'EDQUOT' ? 'NO_SPACE' : 'BAD_REQUEST';
-  return new ZpsendError(what, `the stream cannot be written there: ${ZpsendError.from(thrown).message}`);
-};
-
-/** @throws ZpsendError STREAM_BROKEN for a stream that is damaged; what was written then is not whole */
-async function write(bucket: StreamsBucket, manifest: Manifest, to: Writable): Promise<void> {
-  const read = Promise.withResolvers<void>();
-  const stream = openStoredStream(bucket, manifest, {
-    patienceMs,
-    onFirstFrame() {},
-    onEnd: () => read.resolve(),
-    onBroken: (error) => read.reject(ZpsendError.fromBody(error)),
-  });
-  const damaged = (why: string) =>
-    read.reject(new ZpsendError('STREAM_BROKEN', `${manifest.id} is no zstd stream: ${why}`));
-  const isPacked = manifest.targets.some(({ start }) => start.wire !== undefined);
-  const written = finished(to).catch((thrown) => {
-    throw unwritten(thrown);
-  });
-  written.catch(() => {});
+/** A part of a stream is of no use, and would stand in the way of the next try. */
+async function intoFile(path: string, write: (to: Writable) => Promise<void>): Promise<void> {
   try {
-    stream.attach(isPacked ? decoderInto(to, damaged) : to);
-    await Promise.race([read.promise, written]);
-    stream.finishInput();
-    await Promise.race([written, read.promise.then(() => written)]);
-  } finally {
-    stream.close();
+    const file = await openWholeFile(path);
+    try {
+      await write(file.to);
+    } catch (error) {
+      await file.drop();
+      throw error;
+    }
+    await file.keep();
+  } catch (error) {
+    throw unwritten(error);
   }
 }

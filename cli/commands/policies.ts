@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { hostSchema } from '../../schemas/names.ts';
 import { type Policies, policiesSchema } from '../../schemas/policy.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
-import { exit, usage } from '../exit.ts';
+import { exit } from '../exit.ts';
+import { parseHost } from '../location.ts';
 import { table } from '../table.ts';
 import { thisHost } from '../this-host.ts';
 
@@ -29,8 +29,7 @@ Example:
 
 /** @returns the exit status: 1 where one of them is not in force */
 async function policies(cli: Cli, named: string | undefined, { json }: JsonOption): Promise<number> {
-  const host = named ?? thisHost(cli.env);
-  if (!hostSchema.safeParse(host).success) throw usage(`"${host}" is not a host`);
+  const host = parseHost(named ?? thisHost(cli.env));
   const found = await withBus(cli, (bus) => request(bus, subjects.send(host, 'policies'), {}, policiesSchema));
   if (json) cli.io.out(JSON.stringify(found));
   else print(cli, found);

@@ -1,12 +1,11 @@
 import type { Command } from 'commander';
 import { forgetStatus } from '../../lib/bus/status/store.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { hostSchema } from '../../schemas/names.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
 import { followFleet, showFleet } from '../fleet-status.ts';
 import { showJobs } from '../job-status.ts';
-import { parseSource, parseTarget } from '../location.ts';
+import { parseHost, parseSource, parseTarget } from '../location.ts';
 import { thisHost } from '../this-host.ts';
 
 interface Options extends JsonOption {
@@ -45,7 +44,7 @@ Examples:
 async function status(cli: Cli, place: string | undefined, options: Options): Promise<number> {
   const how = { json: options.json === true, watch: options.watch === true };
   if (options.forget !== undefined) return forget(cli, options.forget, place);
-  if (place !== undefined && !hostSchema.safeParse(place).success) throw usage(`"${place}" is not a host`);
+  if (place !== undefined) parseHost(place);
   return withBus(cli, (bus) => {
     if (place !== undefined || options.jobs) return showJobs(bus, cli.io, place, how);
     return how.watch ? followFleet(bus, cli.io, how.json) : showFleet(bus, cli.io, how.json);

@@ -1,12 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema } from '../../schemas/job.ts';
-import { fetchOutputSchema } from '../../schemas/output.ts';
 
 import {
   allow,
@@ -20,9 +15,6 @@ import {
   stored,
   useWorld,
 } from '../support/store-world.ts';
-
-const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
-const simBin = fileURLToPath(new URL('../../lib/zfs-sim/bin', import.meta.url));
 
 test('a target that is away fetches what was stored for it, in order, while the source is away', async () => {
   const world = await useWorld();
@@ -150,60 +142,6 @@ test('a target that is away shares the read of those that are there', async () =
   await startReceiver(world);
   await arrived(world);
   await emptied(world);
-});
-
-test('zpsend fetch lists what waits, and writes a stream that zfs receives, compressed or not', async () => {
-  const world = await useWorld();
-  const { fleet, src, dst } = world;
-  const sender = await fleet.start('sender', src, { ZFS_SIM_ZEROS: '0.5' });
-  await snapshot(src, 20_000_000, '1', '2');
-  expect(await send(world, { dataset: 'pool/a@1' })).toMatchObject({ done: 1 });
-  expect(await send(world, { wire: 'zstd' })).toMatchObject({ done: 1 });
-  const run = (...argv: string[]) =>
-    execa(process.execPath, [program, ...argv], {
-      env: { ...src.env, NATS_URL: world.url },
-      extendEnv: false,
-      encoding: 'buffer',
-      reject: false,
-    });
-  const listed = await run('fetch', 'src', '--json');
-  const { streams } = fetchOutputSchema.parse(JSON.parse(Buffer.from(listed.stdout).toString()));
-  expect(streams.map((one) => [one.snapshot, one.isFull])).toEqual([
-    ['pool/a@1', true],
-    ['pool/a@2', false],
-  ]);
-  for (const { id } of streams) {
-    const file = join(src.env.HOME ?? '', id);
-    expect((await run('fetch', 'src', id, '-o', file)).exitCode).toBe(0);
-    expect((await run('fetch', 'src', id)).stdout).toEqual(new Uint8Array(await readFile(file)));
-    await execa(join(simBin, 'zfs'), ['receive', '-u', 'pool/a'], { env: dst.env, extendEnv: false, inputFile: file });
-    // an existing file is not overwritten
-    const again = await run('fetch', 'src', id, '-o', file);
-    expect([again.exitCode, Buffer.from(again.stderr).toString()]).toEqual([2, expect.stringContaining('BAD_REQUEST')]);
-  }
-  expect(await list(dst)).toBe(await list(src));
-  expect((await run('fetch', 'src', 'nosuch0000')).exitCode).toBe(1);
-  const left = await execa(
-    'bash',
-    ['-o', 'pipefail', '-c', '"$@" | head -c 1', '', process.execPath, program].concat(
-      'fetch',
-      'src',
-      streams[0]?.id ?? '',
-    ),
-    {
-      env: { ...src.env, NATS_URL: world.url },
-      reject: false,
-    },
-  );
-  expect([left.exitCode, left.stderr]).toEqual([1, expect.stringContaining('has left before its end')]);
-  expect(Buffer.from((await run('fetch', 'nosuch')).stderr).toString()).toContain('nosuch has no store');
-  const plan = await run('plan', '--channel', 'auto', 'pool/a', 'dst');
-  expect(Buffer.from(plan.stdout).toString()).toContain('dst has, or has waiting in the store, all of pool/a');
-  // what was taken stays in the list until a sender has deleted it
-  await sender.end('SIGKILL');
-  await startReceiver(world);
-  const words = async () => Buffer.from((await run('fetch', 'src')).stdout).toString();
-  await expect.poll(words, { timeout: 30_000 }).toMatch(/dst:pool\/a \(taken\)\n.*dst:pool\/a \(taken\)$/);
 });
 
 test('what several who are away lack is stored once, and each fetches it', async () => {

@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 
-const simBin = fileURLToPath(new URL('../../lib/zfs-sim/bin', import.meta.url));
+export const simBin = fileURLToPath(new URL('../../lib/zfs-sim/bin', import.meta.url));
 
 /** A machine with a ZFS of its own: the simulator on PATH, and a folder that is its pools. */
 export interface SimHost {
