@@ -2,7 +2,8 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { withCopies } from './copies.ts';
-import { type JetStreamAt, jetStreamOf } from './jetstream.ts';
+import { isForbidden } from './forbidden.ts';
+import { type JetStreamAt, jetStreamOf, nameAt } from './jetstream.ts';
 
 /** A KV bucket as its leader has it now. */
 export interface BucketState {
@@ -47,9 +48,22 @@ export async function stateOf(kv: KV): Promise<BucketState | undefined> {
   }
 }
 
-/** Makes a bucket with a history of 1 where there is none. */
+/**
+ * Makes a bucket with a history of 1 where there is none.
+ * @throws ZpsendError UNREACHABLE where this user may not, with the command that makes it
+ */
 export async function makeBucket(at: JetStreamAt, name: string, wishes: BucketWishes): Promise<void> {
-  await withCopies((replicas) => bucketsOf(at).create(name, { history: 1, ...wishes, replicas }));
+  try {
+    await withCopies((replicas) => bucketsOf(at).create(name, { history: 1, ...wishes, replicas }));
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    const ttl = wishes.ttl === undefined ? '' : ` --ttl ${wishes.ttl / 1000}s`;
+    throw new ZpsendError(
+      'UNREACHABLE',
+      `there is no bucket ${nameAt(at, name)}, and this user may not make it; an administrator does so once: ` +
+        `nats kv add ${name} --history 1${ttl} --replicas 3 (1 on a server alone)`,
+    );
+  }
 }
 
 const needsJetStream =

@@ -132,3 +132,15 @@ test('doctor is content with one copy on one server, with no bucket yet, and not
   await shorten(bus, 0);
   expect(await checkLocks(bus)).toMatchObject({ result: 'bad', mend: expect.stringContaining('--max-age') });
 });
+
+test('a user that may make no bucket is told who makes it, and how', async () => {
+  const config =
+    'authorization { users: [{ user: a, password: b, permissions: { publish: { deny: ["$JS.API.STREAM.CREATE.>"] } } }] }';
+  const server = await startNatsServer({ jetstream: true, config });
+  onTestFinished(() => server.stop());
+  const bus = await useBus(server.url, { env: { NATS_URL: server.url, NATS_USER: 'a', NATS_PASSWORD: 'b' } });
+  await expect(openLocks(bus, 30)).rejects.toMatchObject({
+    code: 'UNREACHABLE',
+    message: expect.stringContaining('nats kv add zfs-locks --history 1 --ttl 30s'),
+  });
+});
