@@ -10,10 +10,11 @@ export const silentAfter = 30;
 const mostError = 100;
 
 /** @param age seconds since it was written */
-function stateOf({ run, lag }: StatusEntry, age: number): FleetRow['state'] {
+function stateOf({ run, lag, newest, stored }: StatusEntry, age: number): FleetRow['state'] {
   if (run?.state === 'running' || run?.state === 'waiting') return age > silentAfter ? 'silent' : run.state;
   if (run?.state === 'failed') return 'failed';
-  return lag?.snapshots === 0 ? 'current' : 'behind';
+  if (lag?.snapshots === 0) return 'current';
+  return stored && stored.guid === newest?.guid ? 'stored' : 'behind';
 }
 
 /** @param now milliseconds since the epoch, by the clock that `stored` is of */

@@ -60,6 +60,8 @@ export const statusEntrySchema = z.strictObject({
   /** The newest of the source's snapshots that the target has. */
   sent: statusSnapshotSchema.optional(),
   newest: statusSnapshotSchema.optional(),
+  /** The newest that lies in the store for the target, and that it has not yet. */
+  stored: statusSnapshotSchema.optional(),
   lag: lagSchema.optional(),
   /** When the source was listed: `newest` and `lag` are of then. */
   listed: timeSchema.optional(),
@@ -87,9 +89,10 @@ export const fleetRowSchema = statusEntrySchema.extend({
    * - `silent`: it was running, and nobody has said anything since
    * - `failed`: the last run
    * - `behind`: the source has newer snapshots
+   * - `stored`: it has, and the target finds all of them in the store
    * - `current`: the target has the newest
    */
-  state: z.enum(['running', 'waiting', 'silent', 'failed', 'behind', 'current']),
+  state: z.enum(['running', 'waiting', 'silent', 'failed', 'behind', 'stored', 'current']),
 });
 
 /** `zpsend status --json`; with `--watch` all rows at first, and then those that have changed. */

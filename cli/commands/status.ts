@@ -33,7 +33,8 @@ export function addStatus(program: Command, cli: Cli): void {
 
 const help = `
 LAG, BYTES and TIME are what the source had and the target had not when the source was listed last, which is AS OF.
-STATE is silent where a sender that was sending has said nothing for half a minute.
+STATE is stored where the target, which was away, finds all that it has not in the store (zpsend fetch SRC lists that), and
+silent where a sender that was sending has said nothing for half a minute.
 
 Examples:
   zpsend status

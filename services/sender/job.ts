@@ -135,7 +135,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     say.along(way.channel);
     seen = made.planned;
     say.listed(seen.source, seen.target);
-    board.listed({ ...seen, target: seen.known ?? seen.target });
+    board.listed(seen);
     return { ...seen, way };
   }
 
@@ -193,7 +193,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
         arrived(step) {
           arrived.push(step);
           // what is stored the target has yet to take
-          if (way.channel === 'direct') board.arrived(datasetOf(step.to.name), step.to.guid);
+          board[way.channel === 'direct' ? 'arrived' : 'stored'](datasetOf(step.to.name), step.to.guid);
         },
         say,
         failed: (dataset, error, evidence) => {

@@ -273,7 +273,7 @@ test('where there is no bucket the command says so, and a sender that may not ma
   await fleet.start('receiver', target, { ...login, ...allow });
   const request = { dataset: 'pool/a', to: { host: 'kept-dst' } };
   expect((await fleet.send('kept-src', request)).state).toBe('done');
-  await sender.said('cannot be made');
+  await sender.said('may not make it');
   const shown = await execa(process.execPath, [bin, 'status'], {
     ...{ env: { ...source.env, ...login }, extendEnv: false, reject: false },
   });

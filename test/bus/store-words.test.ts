@@ -70,6 +70,7 @@ test('a target that refuses is heard, though others have yet to take the same st
   const receiver = await startReceiver(world);
   await sender.said('has refused pool/a@1 from the store');
   await expect.poll(() => rowOf(world, 'dst')).toMatchObject({ run: { state: 'failed' } });
+  expect(await rowOf(world, 'dst')).not.toHaveProperty('stored');
   const refused = await send(world, { channel: 'store' });
   expect([refused.state, refused.error?.message]).toEqual([
     'failed',
@@ -98,6 +99,7 @@ test('a command without a sender learns what was taken, removes it and tells of 
   await snapshot(world.src, 1_000_000, '1');
   expect((await command(world, 'auto')).exitCode).toBe(0);
   expect(await whole(world)).toHaveLength(1);
+  expect(await rowOf(world, 'dst')).toMatchObject({ stored: { name: '1' }, lag: { snapshots: 1 } });
   expect(await rowOf(world, 'dst')).not.toHaveProperty('sent');
   await startReceiver(world);
   await arrived(world);
@@ -105,6 +107,7 @@ test('a command without a sender learns what was taken, removes it and tells of 
   expect((await command(world, 'auto')).exitCode).toBe(0);
   expect(await stored(world)).toEqual([]);
   expect(await rowOf(world, 'dst')).toMatchObject({ sent: { name: '1' }, lag: { snapshots: 0 } });
+  expect(await rowOf(world, 'dst')).not.toHaveProperty('stored');
 });
 
 test('a command without a sender stores nothing more for a target that has refused', async () => {

@@ -5,7 +5,7 @@ import type { ErrorBody } from '../../schemas/errors.ts';
 import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { type StatusEntry, statusEntrySchema } from '../../schemas/status.ts';
 import type { BoardDeps } from '../../services/sender/board/board.ts';
-import { arrivedAt, factsOf, factsSince, lagOf } from '../../services/sender/board/facts.ts';
+import { arrivedAt, factsOf, factsSince, lagOf, storedUpTo } from '../../services/sender/board/facts.ts';
 import { entryOf, type Line, type LineEvent, lagged, next } from '../../services/sender/board/line.ts';
 import { tellTaken } from '../../services/sender/board/taken.ts';
 
@@ -63,6 +63,15 @@ describe('what a listing tells of a dataset and its target', () => {
       expect(lagOf(facts)).toEqual({ snapshots: 3 - at, bytes: (3 - at) * 100, seconds: (3 - at) * 3600 });
     }
     expect(arrivedAt(facts, '77')).toBe(facts);
+  });
+
+  test('has what lies in the store for it, until that has arrived', () => {
+    const facts = storedUpTo(factsOf(dataset(1, 2, 3, 4), dataset(1), now), '1003');
+    expect([facts.stored?.name, lagOf(facts).snapshots]).toEqual(['s3', 3]);
+    expect(arrivedAt(facts, '1002').stored?.name).toBe('s3');
+    expect(arrivedAt(facts, '1003')).not.toHaveProperty('stored');
+    // the target has it, or nobody knows it
+    for (const guid of ['1001', '77', undefined]) expect(storedUpTo(facts, guid)).toBe(facts);
   });
 });
 

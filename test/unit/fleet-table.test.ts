@@ -74,6 +74,8 @@ describe('the state of a row', () => {
     ['silent', waiting, 3600],
     ['failed', { run: { ...run, state: 'failed' } }, 3600],
     ['behind', {}, 3600],
+    ['behind', { stored: { name: 'older', guid: '1' } }, 3600],
+    ['stored', { stored: entry.newest }, 3600],
     ['current', current, 3600],
   ])('is %s', (state, more, age) => {
     const row = fleetRow(stored(more, {}, age), now);

@@ -10,7 +10,7 @@ import type { SendRequest } from '../../../schemas/plan.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Planned } from '../planning.ts';
 import type { Live } from '../progress.ts';
-import { factsOf, factsSince } from './facts.ts';
+import { factsOf, factsSince, storedUpTo } from './facts.ts';
 import { entryOf, type Line, type LineEvent, next } from './line.ts';
 import type { StatusWriter } from './writer.ts';
 
@@ -19,6 +19,7 @@ export interface Board {
   listed(planned: Planned): void;
   began(dataset: string): void;
   arrived(dataset: string, guid: string): void;
+  stored(dataset: string, guid: string): void;
   /** How far those are that run now. */
   measured(running: Iterable<readonly [dataset: string, live: Live]>): void;
   ended(dataset: string, bytes: number, error?: ErrorBody): void;
@@ -102,15 +103,19 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
   }
 
   return {
-    listed({ plans, source, target: there }) {
+    listed({ plans, source, target: there, known = there }) {
       if (isRefusal(plans)) return;
       const now = Date.now();
       const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
-      const targets = new Map(there.datasets.map((entry) => [entry.name, entry]));
+      const [has, awaits] = [known, there].map(({ datasets }) => new Map(datasets.map((entry) => [entry.name, entry])));
       for (const { dataset, target: into, steps, refusal } of plans.datasets) {
         const entry = sources.get(dataset);
         const row = rowOf(dataset, into);
-        if (entry) tell(row, { type: 'listed', facts: factsOf(entry, targets.get(into), now) });
+        if (entry) {
+          const facts = factsOf(entry, has?.get(into), now);
+          const last = known === there ? undefined : factsOf(entry, awaits?.get(into), now).sent?.guid;
+          tell(row, { type: 'listed', facts: storedUpTo(facts, last) });
+        }
         // what runs, or has run, tells its end itself
         if (!row.line.run && (refusal || steps.length === 0)) ended(row, 0, refusal?.error);
       }
@@ -121,6 +126,7 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
       tell(row, { type: 'began' });
     },
     arrived: (dataset, guid) => tell(rows.get(dataset), { type: 'arrived', guid }),
+    stored: (dataset, guid) => tell(rows.get(dataset), { type: 'stored', guid }),
     measured(running) {
       for (const [dataset, { bytes, waiting }] of running) {
         const row = rows.get(dataset);

@@ -8,6 +8,8 @@ export interface Facts {
   /** The newest that the target has. */
   readonly sent: StatusSnapshot | undefined;
   readonly newest: StatusSnapshot | undefined;
+  /** The newest behind `sent` that lies in the store for the target. */
+  readonly stored?: StatusSnapshot | undefined;
   /** What the source has behind `sent`, oldest first. */
   readonly missing: readonly SnapshotEntry[];
   /** When it was listed, in milliseconds since the epoch of the source's clock. */
@@ -69,9 +71,17 @@ export function lagOf({ sent, newest, missing }: Facts): { snapshots: number; by
   };
 }
 
+/** With what lies in the store up to a snapshot; one that the listing does not know, or the target has, changes nothing. */
+export function storedUpTo(facts: Facts, guid: string | undefined): Facts {
+  const stored = facts.missing.find((entry) => entry.guid === guid);
+  return stored ? { ...facts, stored: snapshotOf(stored) } : facts;
+}
+
 /** After a snapshot has arrived; one that the listing does not know changes nothing. */
 export function arrivedAt(facts: Facts, guid: string): Facts {
   const at = facts.missing.findIndex((entry) => entry.guid === guid);
   const arrived = facts.missing[at];
-  return arrived ? { ...facts, sent: snapshotOf(arrived), missing: facts.missing.slice(at + 1) } : facts;
+  if (!arrived) return facts;
+  const { stored, ...others } = facts;
+  return storedUpTo({ ...others, sent: snapshotOf(arrived), missing: facts.missing.slice(at + 1) }, stored?.guid);
 }

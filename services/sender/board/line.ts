@@ -1,6 +1,6 @@
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { StatusEntry, StatusRun } from '../../../schemas/status.ts';
-import { arrivedAt, type Facts, lagOf, snapshotOf } from './facts.ts';
+import { arrivedAt, type Facts, lagOf, snapshotOf, storedUpTo } from './facts.ts';
 
 /** What is known of one dataset and its target: a line of the board. */
 export interface Line {
@@ -18,6 +18,8 @@ export type LineEvent =
   | { readonly type: 'listed'; readonly facts: Facts }
   | { readonly type: 'began' }
   | { readonly type: 'arrived'; readonly guid: string }
+  /** It lies in the store, for the target to fetch. */
+  | { readonly type: 'stored'; readonly guid: string }
   /** Bytes sent in this run so far, `seconds` after it began. */
   | {
       readonly type: 'measured';
@@ -49,6 +51,8 @@ export function next(line: Line, event: LineEvent): Line {
       return { facts, run: begun };
     case 'arrived':
       return { ...line, facts: facts && arrivedAt(facts, event.guid), run: { ...run, done: run.done + 1 } };
+    case 'stored':
+      return { ...line, facts: facts && storedUpTo(facts, event.guid) };
     case 'measured':
       return measured(line, run, event);
     case 'ended': {
@@ -91,6 +95,7 @@ export const shortened = ({ code, message, retryable }: ErrorBody): NonNullable<
 export const lagged = (facts: Facts | undefined, now: number): StatusEntry => ({
   ...(facts?.sent && { sent: snapshotOf(facts.sent) }),
   ...(facts?.newest && { newest: facts.newest }),
+  ...(facts?.stored && { stored: facts.stored }),
   ...(facts && { lag: lagOf(facts), listed: isoOf(facts.listed) }),
   written: isoOf(now),
 });

@@ -4,7 +4,7 @@ import { datasetOf, leafOf } from '../../../schemas/names.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { BoardDeps } from './board.ts';
-import { factsSince } from './facts.ts';
+import { factsSince, storedUpTo } from './facts.ts';
 import { lagged, shortened } from './line.ts';
 
 /**
@@ -24,10 +24,11 @@ export async function tellTaken(
     (await readStatus(bus, host, target))?.found.find((one) => statusKey(one) === key)?.entry;
   if (!before) return;
   const now = Date.now();
+  const { stored, ...others } = before;
   if (state !== 'done') {
     const run = before.run && { run: { ...before.run, state: 'failed' as const } };
     const why = error && { error: shortened(error) };
-    status.put(key, (): StatusEntry => ({ ...before, ...run, ...why, written: new Date(now).toISOString() }));
+    status.put(key, (): StatusEntry => ({ ...others, ...run, ...why, written: new Date(now).toISOString() }));
     return;
   }
   const [source] = await zfs.list({ dataset, creation: true });
@@ -38,6 +39,6 @@ export async function tellTaken(
   if (was && is && BigInt(was.createtxg) > BigInt(is.createtxg)) return;
   const creation = is?.creation;
   const sent = { name: leafOf(to.name) ?? '', guid: to.guid, ...(creation !== undefined && { creation }) };
-  const entry = lagged(factsSince(source, sent, now), now);
-  status.put(key, () => ({ ...before, ...entry }));
+  const entry = lagged(storedUpTo(factsSince(source, sent, now), stored?.guid), now);
+  status.put(key, () => ({ ...others, ...entry }));
 }
