@@ -4,7 +4,8 @@ import type { SendRequest, Step } from '../../schemas/plan.ts';
 import type { Channel } from '../../schemas/transfer.ts';
 import type { Planned } from './planning.ts';
 import { startOf } from './start.ts';
-import { writeSight } from './stored/sights.ts';
+import { type LastWord, seenAs } from './stored/last-words.ts';
+import { readSight, writeSight } from './stored/sights.ts';
 import { lookForWaiting, nothingWaits, placeOf, type StoredWayDeps, storedWay, type Waiting } from './stored/way.ts';
 import { directWay, type Way } from './way.ts';
 
@@ -51,10 +52,10 @@ export async function route(
     return along(storedWay(deps, request));
   }
   if (channel === 'direct') return along(directWay(deps, request, signal));
-  const { isAwaited, heard } = await lookForWaiting(deps.store, deps.host, request).catch(unlessClosed);
+  const { isAwaited, words } = await lookForWaiting(deps.store, deps.host, request).catch(unlessClosed);
   if (isAwaited) return along(storedWay(deps, request));
   try {
-    return await along(remembering(deps, request, directWay(deps, request, signal), heard));
+    return await along(remembering(deps, request, directWay(deps, request, signal), words));
   } catch (thrown) {
     const error = ZpsendError.from(thrown);
     if (!isAbsent(error)) throw error;
@@ -63,8 +64,8 @@ export async function route(
   }
 }
 
-/** The direct way, which remembers what the target has for the day when it does not answer; what it has said before it was seen is `heard`. */
-function remembering(deps: StoredWayDeps, request: SendRequest, way: Way, heard: readonly string[]): Way {
+/** The direct way, which remembers what the target has for the day when it does not answer; `words`: what it had said before it was seen. */
+function remembering(deps: StoredWayDeps, request: SendRequest, way: Way, words: readonly LastWord[]): Way {
   async function remember({ source, target }: Planned, steps: readonly Step[]): Promise<void> {
     const { bucket } = await deps.store.open();
     const order = { transfer: 'seen000', job: 'seen000', source: deps.host };
@@ -72,7 +73,10 @@ function remembering(deps: StoredWayDeps, request: SendRequest, way: Way, heard:
       cleared(sightOf(target, source), steps),
       steps.map((step) => startOf(order, step)),
     );
-    await writeSight(bucket, placeOf(request), { version: 1, target: now, heard: [...heard] });
+    const place = placeOf(request);
+    const isWhole = request.package !== undefined;
+    const before = isWhole ? undefined : await readSight(bucket, place);
+    await writeSight(bucket, place, seenAs(before, { root: place.root, isWhole, target: now, words }));
   }
   return {
     ...way,

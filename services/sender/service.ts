@@ -52,7 +52,8 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
       ...sender.endpoints,
     ],
     async stop() {
-      await Promise.all([sender.stop(), digests.stop(), forget()]);
+      await Promise.all([sender.stop(), digests.stop()]);
+      await forget();
       await Promise.all([status.stop(), connection.close()]);
     },
   };

@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { readStatus } from '../../lib/bus/status/read.ts';
-import { subjects } from '../../lib/bus/subjects.ts';
+import { storedName, subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema } from '../../schemas/job.ts';
 import {
   arrived,
@@ -19,15 +20,20 @@ import {
 const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 /** As cron runs it on a host that has no resident sender. */
-const command = ({ src, url }: World, channel: 'auto' | 'store') =>
-  execa(process.execPath, [program, 'send', '--channel', channel, 'pool/a', 'dst'], {
+const command = ({ src, url }: World, channel: 'auto' | 'store', dataset = 'pool/a') =>
+  execa(process.execPath, [program, 'send', '--channel', channel, dataset, 'dst'], {
     env: { ...src.env, NATS_URL: url },
     extendEnv: false,
     reject: false,
   });
 
 const rowOf = async ({ fleet }: World, target: string) =>
-  (await readStatus(fleet.bus))?.found.find((one) => one.target === target)?.entry;
+  (await readStatus(fleet.bus))?.found.find((one) => one.target === target && one.dataset === 'pool/a')?.entry;
+
+const bucketOf = async ({ fleet }: World) => {
+  const { streams } = await jetstreamManager(fleet.bus.nc);
+  return { streams, ...(await streams.info('OBJ_zfs-streams-src')) };
+};
 
 test('what a target refuses for good is told, and nothing more is stored for it until it was seen', async () => {
   const world = await useWorld();
@@ -104,7 +110,10 @@ test('a command without a sender learns what was taken, removes it and tells of 
   await startReceiver(world);
   await arrived(world);
   await new Promise((resolve) => setTimeout(resolve, 1000));
-  expect((await command(world, 'auto')).exitCode).toBe(0);
+  // of another dataset, so that no listing tells what the store does
+  await world.src.zfs('create', 'pool/b');
+  await world.src.zfs('snapshot', 'pool/b@1');
+  expect((await command(world, 'auto', 'pool/b')).exitCode).toBe(0);
   expect(await stored(world)).toEqual([]);
   expect(await rowOf(world, 'dst')).toMatchObject({ sent: { name: '1' }, lag: { snapshots: 0 } });
   expect(await rowOf(world, 'dst')).not.toHaveProperty('stored');
@@ -122,5 +131,69 @@ test('a command without a sender stores nothing more for a target that has refus
   await receiver.end();
   const refused = await command(world, 'store');
   expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('Nothing more is stored')]);
+  expect(await stored(world)).toEqual([]);
+});
+
+test('a store without room for a word is emptied all the same, and so is one with a damaged sight', async () => {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  await snapshot(world.src, 2_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const { streams, config, state } = await bucketOf(world);
+  await streams.update(config.name, { ...config, max_bytes: state.bytes + 300 });
+  const receiver = await startReceiver(world);
+  await arrived(world);
+  await emptied(world);
+  await receiver.end();
+
+  await streams.update(config.name, { ...config, max_bytes: 2 ** 30 });
+  await snapshot(world.src, 2_000_000, '2');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const name = storedName({ kind: 'sight', target: 'dst', dataset: 'pool/a' });
+  const { id } = (await world.bucket.get(name, 2 ** 30))?.object ?? {};
+  await streams.purge(config.name, { filter: `$O.zfs-streams-src.C.${id}` });
+  await startReceiver(world);
+  await arrived(world);
+  await emptied(world);
+});
+
+test('a job of the parent alone forgets nothing of what lies below it', async () => {
+  const world = await useWorld();
+  const { fleet, src, dst } = world;
+  await fleet.start('sender', src);
+  await fleet.host('site-a');
+  await src.zfs('create', 'pool/a/c');
+  await src.zfs('snapshot', '-r', 'pool/a@1');
+  const to = [{ host: 'dst' }, { host: 'site-a' }];
+  const body = { dataset: 'pool/a', package: 'replication', to, channel: 'store' };
+  const { jobs } = await fleet.ask(subjects.send('src', 'start'), body, fanStartedSchema);
+  for (const job of jobs) expect(await fleet.ended('src', job)).toMatchObject({ state: 'done', channel: 'store' });
+  const receiver = await startReceiver(world);
+  await expect
+    .poll(() => dst.zfs('list', '-Ho', 'name', 'pool/a/c@1').catch(() => ''), { timeout: 20_000 })
+    .not.toBe('');
+  await src.zfs('snapshot', '-r', 'pool/a@2');
+  expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
+  await receiver.end();
+  await src.zfs('destroy', 'pool/a/c@1');
+  expect(await send(world, { package: 'replication' })).toMatchObject({ state: 'done', channel: 'store', done: 1 });
+  const starts = (await whole(world)).flatMap(({ targets }) => targets.map(({ start }) => start));
+  const added = starts.find(({ to }) => to.name === 'pool/a/c@2');
+  expect(added?.from).toBeDefined();
+});
+
+test('a sender that is told to end ends, however much there is to learn; the next one learns it all', async () => {
+  const world = await useWorld();
+  const { fleet, src } = world;
+  const first = await fleet.start('sender', src);
+  await snapshot(src, 1000, ...Array.from({ length: 40 }, (_, at) => `${at}`));
+  expect(await send(world)).toMatchObject({ state: 'done', done: 40 });
+  await first.end('SIGKILL');
+  await startReceiver(world);
+  await arrived(world);
+  const second = await fleet.start('sender', src);
+  await second.said('has received');
+  expect(await second.end()).toBe(0);
+  expect((await command(world, 'auto', 'pool/a@39')).exitCode).toBe(0);
   expect(await stored(world)).toEqual([]);
 });

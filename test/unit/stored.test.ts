@@ -7,7 +7,7 @@ import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import { type Manifest, manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';
 import { isOver, orphansIn } from '../../services/sender/stored/keeper.ts';
-import { lastWordsOf, learned, startsFor } from '../../services/sender/stored/last-words.ts';
+import { lastWordsOf, learned, seenAs, startsFor } from '../../services/sender/stored/last-words.ts';
 import { datasetNames, hostNames } from './legal-names.ts';
 
 const id = fc.stringMatching(/^[A-Za-z0-9]{6,32}$/);
@@ -209,6 +209,26 @@ describe('what a target said last', () => {
     const now = learned(seen, word('failed', error(code, details)));
     expect([now.refused !== undefined, now.heard, names(now)]).toEqual([isRefused, ['stream1.0'], ['pool']]);
   });
+
+  test('does not count where it never had what it has lost', () => {
+    const { start, ...said } = word('failed', error('BASE_MISSING', { lost: true }));
+    const now = learned(seen, { ...said, start: { ...start, from: { guid: '9' } } });
+    expect([now.refused, now.heard]).toEqual([undefined, ['stream1.0']]);
+  });
+
+  test('of what a job did not look at stays to be learned, and what was known of that stays known', () => {
+    const below = { ...word('done'), key: 'below.0', start: { ...word('done').start, dataset: 'pool/a/c' } };
+    const before = learned(learned(seen, word('done')), below);
+    const target = { host: 'one', datasets: before.target.datasets.filter(({ name }) => name !== 'pool/a/c') };
+    const unheard = { ...below, key: 'later.0' };
+    const again = seenAs(before, { root: 'pool/a', isWhole: false, target, words: [word('done'), unheard] });
+    expect([names(again), again.heard]).toEqual([
+      ['pool', 'pool/a', 'pool/a/c'],
+      ['stream1.0', 'below.0'],
+    ]);
+    const whole = seenAs(before, { root: 'pool/a', isWhole: true, target, words: [unheard] });
+    expect([names(whole), whole.heard]).toEqual([['pool', 'pool/a'], ['later.0']]);
+  });
 });
 
 describe('the keeper', () => {
@@ -219,7 +239,8 @@ describe('the keeper', () => {
       receipt('two', 'stream1', 'failed', 1),
       receipt('two', 'stream1', 'done', 2),
     ];
-    const isDone = (receipts: ReturnType<typeof receipt>[]) => isOver(manifest, lastWordsOf([manifest], receipts));
+    const isDone = (receipts: ReturnType<typeof receipt>[]) =>
+      isOver(manifest, new Set(lastWordsOf([manifest], receipts).map(({ key }) => key)));
     expect(isDone(all)).toBe(true);
     for (const [at, one] of all.entries()) {
       const others = all.filter((_, index) => index !== at);

@@ -5,9 +5,8 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Manifest, Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
-import { removeOvertaken } from './cursors.ts';
-import { isAbout, keyOf, type LastWord, lastWordsOf, learned } from './last-words.ts';
-import { readSight, writeSight } from './sights.ts';
+import { keyOf, lastWordsOf } from './last-words.ts';
+import { openLearning } from './learning.ts';
 import type { OwnStore } from './store.ts';
 
 export interface KeeperDeps {
@@ -31,9 +30,9 @@ const lastMs = 5000;
 /** A segment without a manifest, whose job is not known to run, goes after so many milliseconds. */
 const orphanMs = 60_000;
 
-/** Every target has said its last word of it. */
-export const isOver = ({ id, targets }: Manifest, words: readonly LastWord[]): boolean =>
-  targets.every((_, place) => words.some(({ key }) => key === keyOf(id, place)));
+/** Every target has said its last word of it. @param said keys of last words */
+export const isOver = ({ id, targets }: Manifest, said: ReadonlySet<string>): boolean =>
+  targets.every((_, place) => said.has(keyOf(id, place)));
 
 /** Segments of streams that were never whole, by the ids of their transfers; `living` are ids of jobs, which transfers begin with. */
 export function orphansIn(all: readonly string[], living: ReadonlySet<string>): string[] {
@@ -51,8 +50,7 @@ export function orphansIn(all: readonly string[], living: ReadonlySet<string>): 
 export function keepStore(deps: KeeperDeps): () => Promise<void> {
   const { host, log, store } = deps;
   const stop = new AbortController();
-  /** The words that were learned, of what still lies in the store. */
-  const told = new Set<string>();
+  const learning = openLearning(deps);
   /** Since when, in monotonic milliseconds. */
   const orphans = new Map<string, number>();
   /** What was begun when it was looked last. */
@@ -63,7 +61,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   let isStale = true;
   let said = '';
 
-  async function look(): Promise<void> {
+  async function look(signal: AbortSignal): Promise<void> {
     if (deps.waits && !store.isOpen) return;
     const found = await store.find();
     if (!found) return;
@@ -71,10 +69,26 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const { waiting, names } = await catalog.read();
     const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
     const words = lastWordsOf(waiting, receipts);
-    for (const key of told) if (!words.some((word) => word.key === key)) told.delete(key);
-    for (const word of words) if (!told.has(word.key)) await learn(bucket, names, word, words).catch(failed);
-    for (const manifest of waiting) if (isOver(manifest, words)) await finish(bucket, manifest).catch(failed);
+    const keys = new Set(words.map(({ key }) => key));
+    const over = waiting.filter((manifest) => isOver(manifest, keys));
+    // what makes room comes first: what is learned has to be written there too
+    const empty: Manifest[] = [];
+    for (const manifest of over) await emptied(bucket, manifest, signal).then(() => empty.push(manifest), failed);
+    await learning.learn({ bucket, names }, words, signal).catch(failed);
+    for (const { id, targets } of empty) {
+      if (signal.aborted) return;
+      const isKnown = targets.every((_, place) => learning.knows(keyOf(id, place)));
+      // the manifest last: until then a killed sender finds all of this again
+      if (isKnown) await bucket.remove(storedName({ kind: 'manifest', id })).catch(failed);
+    }
     await sweep(bucket, names);
+  }
+
+  async function emptied(bucket: StreamsBucket, { id, digests }: Manifest, signal: AbortSignal): Promise<void> {
+    for (let at = 0; at < digests.length; at++) {
+      signal.throwIfAborted();
+      await bucket.remove(storedName({ kind: 'segment', id, at }));
+    }
   }
 
   /** One that cannot be finished now keeps no other. */
@@ -82,49 +96,6 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const { message } = ZpsendError.from(thrown);
     if (message !== said) log.debug(`the store cannot be looked after: ${message}`);
     said = message;
-  }
-
-  async function finish(bucket: StreamsBucket, { id, digests, targets }: Manifest): Promise<void> {
-    // what was not learned yet would be forgotten
-    if (!targets.every((_, place) => told.has(keyOf(id, place)))) return;
-    // the segments first, which makes room, and the manifest last: until then a killed sender finds all of this again
-    for (let at = 0; at < digests.length; at++) await bucket.remove(storedName({ kind: 'segment', id, at }));
-    await bucket.remove(storedName({ kind: 'manifest', id }));
-  }
-
-  /** What a target has said, for every sight of it. */
-  async function learn(
-    bucket: StreamsBucket,
-    names: readonly string[],
-    word: LastWord,
-    words: readonly LastWord[],
-  ): Promise<void> {
-    const { target, start, receipt } = word;
-    const current = new Set(words.map(({ key }) => key));
-    let known = false;
-    for (const name of names) {
-      const of = parseStoredName(name);
-      if (of?.kind !== 'sight') continue;
-      const place = { host: of.target, root: of.dataset };
-      if (!isAbout(place, word)) continue;
-      const sight = await readSight(bucket, place);
-      const now = sight && learned(sight, word);
-      known ||= sight !== undefined && now === sight;
-      if (now && now !== sight) {
-        await writeSight(bucket, place, { ...now, heard: now.heard?.filter((key) => current.has(key)) });
-      }
-    }
-    told.add(word.key);
-    if (receipt.state === 'done') {
-      await removeOvertaken(deps.zfs, target, start).catch((thrown) =>
-        log.debug(`old cursor bookmarks of ${target} stay: ${ZpsendError.from(thrown).message}`),
-      );
-    }
-    if (known) return;
-    await deps.tell(target, start, receipt).catch(failed);
-    const { state, error } = receipt;
-    if (state === 'done') log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
-    else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
   }
 
   async function sweep(bucket: StreamsBucket, names: readonly string[]): Promise<void> {
@@ -156,7 +127,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
 
   async function keep(): Promise<void> {
     while (!stop.signal.aborted) {
-      await look().catch(failed);
+      await look(stop.signal).catch(failed);
       await sleep(everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
     }
   }
@@ -164,8 +135,10 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   const keeping = keep();
   return async () => {
     stop.abort();
-    await keeping;
+    const last = AbortSignal.timeout(lastMs);
+    const late = sleep(lastMs, undefined, { ref: false });
+    await Promise.race([keeping, late]);
     // a command may be over before the first look that finds its store open
-    if (deps.waits) await Promise.race([look().catch(failed), sleep(lastMs, undefined, { ref: false })]);
+    if (deps.waits) await Promise.race([look(last).catch(failed), late]);
   };
 }

@@ -1,5 +1,6 @@
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { presumed } from '../../../lib/plan/presume.ts';
+import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { Manifest, Receipt, Sight, StoredStart } from '../../../schemas/stored.ts';
 import { hadBase, type Place } from './sights.ts';
@@ -16,15 +17,16 @@ export interface LastWord {
 export const keyOf = (id: string, place: number): string => `${id}.${place}`;
 
 /** In the order in which the streams were stored. */
-export const lastWordsOf = (waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): LastWord[] =>
-  waiting.flatMap(({ id, targets }) =>
+export function lastWordsOf(waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): LastWord[] {
+  const said = new Map(receipts.map(({ target, id, place, receipt }) => [`${target} ${keyOf(id, place)}`, receipt]));
+  return waiting.flatMap(({ id, targets }) =>
     targets.flatMap(({ host: target, start }, place) => {
-      const own = receipts.find((one) => one.target === target && one.id === id && one.place === place);
-      return own && own.receipt.state !== 'running'
-        ? [{ key: keyOf(id, place), target, start, receipt: own.receipt }]
-        : [];
+      const key = keyOf(id, place);
+      const receipt = said.get(`${target} ${key}`);
+      return receipt && receipt.state !== 'running' ? [{ key, target, start, receipt }] : [];
     }),
   );
+}
 
 export const isAbout = ({ host, root }: Place, { target, start }: LastWord): boolean =>
   target === host && isWithin(start.dataset, root);
@@ -41,6 +43,26 @@ export function startsFor(
       target === host && isWithin(start.dataset, root) && !over.has(keyOf(id, place)) ? [start] : [],
     ),
   );
+}
+
+/**
+ * What is known of a place once it was seen: all of it, or only its root, and then of what lies below that what was known before.
+ * @param words what it had said before it was seen
+ */
+export function seenAs(
+  before: Sight | undefined,
+  { root, isWhole, target, words }: { root: string; isWhole: boolean; target: Inventory; words: readonly LastWord[] },
+): Sight {
+  const isSeen = (dataset: string): boolean => isWhole || dataset === root || !isWithin(dataset, root);
+  const kept = before?.target.datasets.filter(({ name }) => !isSeen(name)) ?? [];
+  const names = new Set(kept.map(({ name }) => name));
+  const datasets = [...target.datasets.filter(({ name }) => !names.has(name)), ...kept];
+  const heard = words.filter(({ start }) => isSeen(start.dataset)).map(({ key }) => key);
+  return {
+    version: 1,
+    target: { ...target, datasets: datasets.sort((one, other) => (one.name < other.name ? -1 : 1)) },
+    heard: [...new Set([...(isWhole ? [] : (before?.heard ?? [])), ...heard])],
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, parentOf } from '../../../schemas/names.ts';
 import { type Sight, type StoredStart, sightSchema } from '../../../schemas/stored.ts';
 
@@ -15,7 +16,10 @@ const nameOf = ({ host, root }: Place): string => storedName({ kind: 'sight', ta
 
 /** What is remembered of a place; undefined where nothing is, or nothing that can be read. */
 export async function readSight(bucket: StreamsBucket, place: Place): Promise<Sight | undefined> {
-  const got = await bucket.get(nameOf(place), mostBytes);
+  const got = await bucket.get(nameOf(place), mostBytes).catch((thrown) => {
+    if (ZpsendError.from(thrown).code !== 'STREAM_BROKEN') throw thrown;
+    return undefined;
+  });
   if (!got) return undefined;
   try {
     return sightSchema.safeParse(JSON.parse(got.bytes.toString())).data;

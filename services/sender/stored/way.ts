@@ -13,7 +13,7 @@ import type { Planned } from '../planning.ts';
 import type { Way, WayDeps } from '../way.ts';
 import { askStore } from './ask.ts';
 import { storedCursors } from './cursors.ts';
-import { isAbout, lastWordsOf, learned, startsFor } from './last-words.ts';
+import { isAbout, type LastWord, lastWordsOf, learned, startsFor } from './last-words.ts';
 import { type Place, readSight, writeSight } from './sights.ts';
 import type { OwnStore } from './store.ts';
 
@@ -29,11 +29,11 @@ export const placeOf = (request: SendRequest): Place => ({ host: request.to.host
 export interface Waiting {
   /** Something is on its way there. What is sent past it would not follow on what the target has then. */
   readonly isAwaited: boolean;
-  /** The words that it has said by now, by their keys. */
-  readonly heard: readonly string[];
+  /** What it has said by now. */
+  readonly words: readonly LastWord[];
 }
 
-export const nothingWaits: Waiting = { isAwaited: false, heard: [] };
+export const nothingWaits: Waiting = { isAwaited: false, words: [] };
 
 /** @throws ZpsendError where the store cannot be looked at */
 export async function lookForWaiting(store: OwnStore, host: string, request: SendRequest): Promise<Waiting> {
@@ -45,9 +45,7 @@ export async function lookForWaiting(store: OwnStore, host: string, request: Sen
   const receipts = await store.receipts.read(host, place.host);
   return {
     isAwaited: startsFor(place, waiting, receipts).length > 0,
-    heard: lastWordsOf(waiting, receipts)
-      .filter((word) => isAbout(place, word))
-      .map(({ key }) => key),
+    words: lastWordsOf(waiting, receipts).filter((word) => isAbout(place, word)),
   };
 }
 

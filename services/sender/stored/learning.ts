@@ -1,0 +1,93 @@
+import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import { parseStoredName } from '../../../lib/bus/subjects.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { Receipt, StoredStart } from '../../../schemas/stored.ts';
+import type { Log } from '../../host/log.ts';
+import { removeOvertaken } from './cursors.ts';
+import { isAbout, type LastWord, learned } from './last-words.ts';
+import { type Place, readSight, writeSight } from './sights.ts';
+
+export interface LearningDeps {
+  readonly zfs: Pick<Zfs, 'list' | 'destroyBookmark'>;
+  readonly log: Log;
+  /** Tells everybody what became of a stored stream. */
+  readonly tell: (target: string, start: StoredStart, receipt: Receipt) => Promise<void>;
+}
+
+export interface Learning {
+  /**
+   * Learns what is new among the words that lie in a store: tells of it, and then remembers it in every sight that it is about.
+   * @throws ZpsendError where that could not be remembered; it is tried again the next time
+   */
+  learn(
+    from: { readonly bucket: StreamsBucket; readonly names: readonly string[] },
+    words: readonly LastWord[],
+    signal: AbortSignal,
+  ): Promise<void>;
+  knows(key: string): boolean;
+}
+
+export function openLearning({ zfs, log, tell }: LearningDeps): Learning {
+  /** Told by this process, and learned; of what still lies in the store. */
+  const told = new Set<string>();
+  const known = new Set<string>();
+
+  return {
+    knows: (key) => known.has(key),
+    async learn({ bucket, names }, words, signal) {
+      const current = new Set(words.map(({ key }) => key));
+      for (const set of [told, known]) for (const key of set) if (!current.has(key)) set.delete(key);
+      const fresh = words.filter(({ key }) => !known.has(key));
+      if (fresh.length === 0) return;
+      const places = placesIn(names).filter((place) => fresh.some((word) => isAbout(place, word)));
+      // what a sight knows was told by whoever wrote it, or has been seen since
+      for (const place of places) for (const key of (await readSight(bucket, place))?.heard ?? []) told.add(key);
+      for (const group of byDataset(fresh.filter(({ key }) => !told.has(key)))) {
+        if (signal.aborted) return;
+        await tellOf(group);
+        for (const { key } of group) told.add(key);
+      }
+      for (const place of places) {
+        if (signal.aborted) return;
+        const sight = await readSight(bucket, place);
+        const now = sight && fresh.filter((word) => isAbout(place, word)).reduce(learned, sight);
+        if (!now || now === sight) continue;
+        await writeSight(bucket, place, { ...now, heard: now.heard?.filter((key) => current.has(key)) });
+      }
+      for (const { key } of fresh) known.add(key);
+    },
+  };
+
+  /** Of one dataset's streams at one target; only the last word of each kind makes a difference. */
+  async function tellOf(group: readonly LastWord[]): Promise<void> {
+    for (const { target, start, receipt } of group) {
+      const { state, error } = receipt;
+      if (state === 'done') log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
+      else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
+    }
+    const last = (['done', 'failed'] as const).map((state) => group.findLast(({ receipt }) => receipt.state === state));
+    for (const word of group) {
+      if (!last.includes(word)) continue;
+      const { target, start, receipt } = word;
+      if (receipt.state === 'done')
+        await removeOvertaken(zfs, target, start).catch(untold(`old cursor bookmarks of ${target} stay`));
+      await tell(target, start, receipt).catch(untold(`the status of ${start.dataset} on ${target} stays`));
+    }
+  }
+
+  function untold(what: string): (thrown: unknown) => void {
+    return (thrown) => log.debug(`${what}: ${ZpsendError.from(thrown).message}`);
+  }
+}
+
+const placesIn = (names: readonly string[]): Place[] =>
+  names.flatMap((name) => {
+    const of = parseStoredName(name);
+    return of?.kind === 'sight' ? [{ host: of.target, root: of.dataset }] : [];
+  });
+
+const byDataset = (words: readonly LastWord[]): LastWord[][] => [
+  ...Map.groupBy(words, ({ target, start }) => [target, start.dataset, datasetOf(start.to.name)].join('\n')).values(),
+];
