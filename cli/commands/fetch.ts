@@ -48,7 +48,8 @@ export function addFetch(program: Command, cli: Cli): void {
 const help = `
 A receiver fetches what waits for it by itself. This is for doing it by hand.
 The list shows for whom a stream waits, and of each target whether it is at it (receiving), has it (taken) or will not have it
-(refused; zpsend status says why). A stream goes from the list when every target is done with it, once a sender has seen that.
+(refused; zpsend status says why). A stream goes from the list when every target is done with it; that and the why, once a
+sender has seen it.
 
 Examples:
   zpsend fetch smos-01                                       what waits

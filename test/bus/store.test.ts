@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema } from '../../schemas/job.ts';
-
 import {
   allow,
   arrived,

@@ -7,7 +7,7 @@ import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import { type Manifest, manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';
 import { isOver, orphansIn } from '../../services/sender/stored/keeper.ts';
-import { lastWordsOf, learned, seenAs, startsFor } from '../../services/sender/stored/last-words.ts';
+import { lastWordsOf, learned, seenAs, waitingAt } from '../../services/sender/stored/last-words.ts';
 import { datasetNames, hostNames } from './legal-names.ts';
 
 const id = fc.stringMatching(/^[A-Za-z0-9]{6,32}$/);
@@ -187,10 +187,9 @@ describe('what a target said last', () => {
       receipt('one', 'gone00', 'done'),
     ];
     expect(lastWordsOf(waiting, all).map(({ key, target }) => [key, target])).toEqual([['stream1.1', 'two']]);
-    expect(startsFor(place, waiting, all)).toHaveLength(2);
-    expect(startsFor(place, waiting, [receipt('one', 'stream1', 'failed')]).map(({ dataset }) => dataset)).toEqual([
-      'pool/b',
-    ]);
+    expect(waitingAt(place, waiting, all).starts).toHaveLength(2);
+    const { starts } = waitingAt(place, waiting, [receipt('one', 'stream1', 'failed')]);
+    expect(starts.map(({ dataset }) => dataset)).toEqual(['pool/b']);
   });
 
   test('counts once: what was seen of it since is newer', () => {

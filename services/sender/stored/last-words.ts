@@ -28,21 +28,23 @@ export function lastWordsOf(waiting: readonly Manifest[], receipts: readonly Pla
   );
 }
 
-export const isAbout = ({ host, root }: Place, { target, start }: LastWord): boolean =>
+export const isAbout = ({ host, root }: Place, { target, start }: Pick<LastWord, 'target' | 'start'>): boolean =>
   target === host && isWithin(start.dataset, root);
 
-/** Of what is stored, the streams for one place of which it has said no last word, in order. */
-export function startsFor(
-  { host, root }: Place,
+/** What a store has for one place: what was said of it, and the streams of which no last word was said, both in order. */
+export function waitingAt(
+  place: Place,
   waiting: readonly Manifest[],
   receipts: readonly PlacedReceipt[],
-): StoredStart[] {
-  const over = new Set(lastWordsOf(waiting, receipts).map(({ key }) => key));
-  return waiting.flatMap(({ id, targets }) =>
-    targets.flatMap(({ host: target, start }, place) =>
-      target === host && isWithin(start.dataset, root) && !over.has(keyOf(id, place)) ? [start] : [],
+): { readonly words: readonly LastWord[]; readonly starts: readonly StoredStart[] } {
+  const words = lastWordsOf(waiting, receipts).filter((word) => isAbout(place, word));
+  const over = new Set(words.map(({ key }) => key));
+  const starts = waiting.flatMap(({ id, targets }) =>
+    targets.flatMap(({ host: target, start }, at) =>
+      isAbout(place, { target, start }) && !over.has(keyOf(id, at)) ? [start] : [],
     ),
   );
+  return { words, starts };
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Planned } from '../planning.ts';
 import type { Way, WayDeps } from '../way.ts';
 import { askStore } from './ask.ts';
 import { storedCursors } from './cursors.ts';
-import { isAbout, type LastWord, lastWordsOf, learned, startsFor } from './last-words.ts';
+import { type LastWord, learned, waitingAt } from './last-words.ts';
 import { type Place, readSight, writeSight } from './sights.ts';
 import type { OwnStore } from './store.ts';
 
@@ -43,10 +43,8 @@ export async function lookForWaiting(store: OwnStore, host: string, request: Sen
   if (!waiting.some(({ targets }) => targets.some((target) => target.host === request.to.host))) return nothingWaits;
   const place = placeOf(request);
   const receipts = await store.receipts.read(host, place.host);
-  return {
-    isAwaited: startsFor(place, waiting, receipts).length > 0,
-    words: lastWordsOf(waiting, receipts).filter((word) => isAbout(place, word)),
-  };
+  const { words, starts } = waitingAt(place, waiting, receipts);
+  return { isAwaited: starts.length > 0, words };
 }
 
 /** Through the store, planned against what the target will have once it has taken what waits for it. */
@@ -66,7 +64,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
     const receipts = found ? await store.receipts.read(host, place.host) : [];
     const remembered = found && (await readSight(found.bucket, place));
-    const words = lastWordsOf(waiting, receipts).filter((word) => isAbout(place, word));
+    const { words, starts } = waitingAt(place, waiting, receipts);
     const sight = remembered && words.reduce(learned, remembered);
     const source: Inventory = { host, datasets };
     if (sight?.refused) throw refusedThere(place, sight.refused);
@@ -74,7 +72,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     if (sight) checkPartial(place, sight.target);
     isNew = !sight;
     const known = sight?.target ?? unseen(place.host, place.root);
-    const target = presumed(known, startsFor(place, waiting, receipts));
+    const target = presumed(known, starts);
     const plans = planDatasets(asked, source, target);
     return { plans: isNew && !isRefusal(plans) ? withNote(plans, place, source) : plans, source, target, known };
   }
