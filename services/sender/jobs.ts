@@ -102,11 +102,10 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
     abort(id) {
       const job = find(id);
       if (!job || job.isOver) return false;
+      const then =
+        job.status().channel === 'store' ? 'begins with what is not stored whole' : 'goes on from what has arrived';
       job.abort(
-        new ZpsendError(
-          'ABORTED',
-          `job ${id} was aborted by request on ${host}; sent again, it goes on from what has arrived`,
-        ).toBody(),
+        new ZpsendError('ABORTED', `job ${id} was aborted by request on ${host}; sent again, it ${then}`).toBody(),
       );
       return true;
     },

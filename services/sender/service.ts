@@ -40,8 +40,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const digests = serveDigests(context, isPrivate);
   const forget = keepStore({
     ...{ host, zfs, log, store, waits: isPrivate },
-    // what a command starts for itself ends with it, and leaves what others have left to the service
-    livingJobs: isPrivate ? async () => undefined : sender.livingJobs,
+    livingJobs: sender.livingJobs,
     tell: (target, start, receipt) => tellTaken({ host, bus, zfs, status }, target, start, receipt),
   });
   const self = { service: 'sender' as const, instance, pid: process.pid, version };

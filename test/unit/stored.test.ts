@@ -249,17 +249,18 @@ describe('the keeper', () => {
     }
   });
 
-  test('takes for orphans the segments of no stream and no running job', () => {
+  test('takes for orphans the pieces of no stream and no running job', () => {
     const names = [
       'job0000001t1/000000',
-      'job0000001t1/000001',
       'job0000002t1/000000',
       'job0000003t1/000000',
       'job0000003t1/manifest',
       'sight/dst/pool/a',
       'of somebody else',
     ];
-    expect(orphansIn(names, new Set(['job0000002']))).toEqual(['job0000001t1']);
-    expect(orphansIn(names, new Set())).toEqual(['job0000001t1', 'job0000002t1']);
+    const begun = [...names, 'job0000001t1/000001', 'job0000001t1/manifest', 'job0000003t1/000001'];
+    const first = ['job0000001t1', ['job0000001t1/000000', 'job0000001t1/000001', 'job0000001t1/manifest']];
+    expect([...orphansIn({ names, begun }, new Set(['job0000002']))]).toEqual([first]);
+    expect([...orphansIn({ names, begun }, new Set())]).toEqual([first, ['job0000002t1', ['job0000002t1/000000']]]);
   });
 });

@@ -7,7 +7,7 @@ import type { StoreAt } from './connection.ts';
 import { connectionLost, isGone, translate } from './failures.ts';
 import { getChunks } from './get-chunks.ts';
 import { inTime, patientMs } from './in-time.ts';
-import { type Metadata, readMetadata } from './metadata.ts';
+import { lastOf, type Metadata, readMetadata } from './metadata.ts';
 import { digestOf, newId, subjectsOf } from './object-names.ts';
 import { putChunks } from './put-chunks.ts';
 
@@ -43,6 +43,8 @@ export interface StreamsBucket {
   names(): Promise<string[]>;
   /** Names of objects some of whose bytes are there: of those too that are being put, or never were whole. */
   begun(): Promise<string[]>;
+  /** For how long, in milliseconds by the server's clocks, nothing was stored of any of these; Infinity where there is nothing of them. */
+  idle(names: readonly string[]): Promise<number>;
   /** Is all of these there, as they were put? Nobody is to remove them before, but whoever takes a sender for dead. */
   areWhole(objects: readonly StoredObject[]): Promise<boolean>;
   /** Removes an object with all that tells of it, or what there is of one that never was whole. One that is not there is no error. */
@@ -171,6 +173,18 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { js, jsm }
       attempt('listing', async () => {
         const names = Object.keys(await countsOf(objects.allChunks)).flatMap((subject) => objects.meant(subject) ?? []);
         return [...new Set(names)];
+      }),
+    idle: (names) =>
+      attempt('looking at', async () => {
+        const info = await look(objects.allChunks);
+        const all = new Set(names);
+        const subjects = Object.keys(info?.state.subjects ?? {}).filter((subject) =>
+          all.has(objects.meant(subject) ?? ''),
+        );
+        const now = info?.ts === undefined ? Date.now() : Date.parse(info.ts);
+        const messages = await Promise.all(subjects.map((subject) => asked(() => lastOf(jsm, stream, subject))));
+        const ages = messages.flatMap((message) => (message ? [now - message.time.getTime()] : []));
+        return Math.min(...ages);
       }),
     areWhole: (all) =>
       attempt('listing', async () => {

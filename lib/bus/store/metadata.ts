@@ -1,4 +1,4 @@
-import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamManager, type StoredMsg } from '@nats-io/jetstream';
 import { z } from 'zod';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { isToken } from './object-names.ts';
@@ -25,10 +25,7 @@ export async function readMetadata(
   subject: string,
   name: string,
 ): Promise<Metadata | undefined> {
-  const message = await manager.streams.getMessage(stream, { last_by_subj: subject }).catch((thrown) => {
-    if (thrown instanceof JetStreamApiError && thrown.code === noMessage) return null;
-    throw thrown;
-  });
+  const message = await lastOf(manager, stream, subject);
   if (!message) return undefined;
   let json: unknown;
   try {
@@ -40,5 +37,12 @@ export async function readMetadata(
   if (!data) throw new ZpsendError('STREAM_BROKEN', `${name} was written over by something else`);
   return data.deleted ? undefined : { ...data, seq: message.seq };
 }
+
+/** The last message of a subject; null where there is none. @throws JetStreamApiError */
+export const lastOf = (manager: JetStreamManager, stream: string, subject: string): Promise<StoredMsg | null> =>
+  manager.streams.getMessage(stream, { last_by_subj: subject }).catch((thrown) => {
+    if (thrown instanceof JetStreamApiError && thrown.code === noMessage) return null;
+    throw thrown;
+  });
 
 const noMessage = 10037;

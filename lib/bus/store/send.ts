@@ -23,6 +23,8 @@ export interface StoreSenderOptions {
   readonly room: Room;
   /** Bytes that the store may hold. */
   readonly bound?: number | undefined;
+  /** Given the removal of what was stored of a stream that will never be whole; it never rejects. */
+  readonly clearing?: (cleared: Promise<void>) => void;
   /** Bytes of a segment, and how many are held in memory. */
   readonly segment?: number;
   readonly ahead?: number;
@@ -31,6 +33,7 @@ export interface StoreSenderOptions {
 const defaultSegment = 16 * 1024 * 1024;
 /** One is filled while the others are on their way. */
 const defaultAhead = 5;
+const removedAtOnce = 8;
 
 /**
  * The sender's end of the store channel. What it takes is put into segments, and the manifest that names them only when all are
@@ -68,7 +71,8 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
       over = word.error;
       stop.abort();
       withdraw?.();
-      void clear();
+      const cleared = clear();
+      options.clearing?.(cleared);
     }
     final.resolve(word);
     wake();
@@ -82,8 +86,11 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     while (putting > 0) await sleep(50);
     // it may have been stored, whatever was heard of that; as long as it is there its segments stay
     if (ended && !(await removed(storedName({ kind: 'manifest', id })))) return;
-    for (let at = 0; at < segments; at++) {
-      await bucket.remove(storedName({ kind: 'segment', id, at })).catch(() => {});
+    for (let at = 0; at < segments; at += removedAtOnce) {
+      const names = Array.from({ length: Math.min(removedAtOnce, segments - at) }, (_, next) =>
+        storedName({ kind: 'segment', id, at: at + next }),
+      );
+      await Promise.all(names.map(removed));
     }
   }
 

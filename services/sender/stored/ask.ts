@@ -12,6 +12,7 @@ import { runnable, type Transfer, type TransferDeps, type TransferPlan } from '.
 export interface StoreOrder {
   readonly bucket: StreamsBucket;
   readonly room: Room;
+  readonly clearing: (cleared: Promise<void>) => void;
   readonly log: Log;
   /** How long a full store is waited for, in milliseconds. */
   readonly patienceMs: number;
@@ -19,7 +20,7 @@ export interface StoreOrder {
 
 /** Settles a transfer into the store: nobody is asked, since the target need not be there. */
 export async function askStore(
-  { bucket, room, log, patienceMs }: StoreOrder,
+  { bucket, room, clearing, log, patienceMs }: StoreOrder,
   deps: TransferDeps,
   plan: TransferPlan,
 ): Promise<Transfer> {
@@ -39,6 +40,7 @@ export async function askStore(
     patienceMs,
     bound,
     room,
+    clearing,
     pace: deps.pace,
     onFull: () => log.warn(`the store of ${deps.host} is full; ${step.to.name} waits for room`),
   });

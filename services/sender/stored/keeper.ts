@@ -27,19 +27,36 @@ const everyMs = 2000;
 const begunEvery = 3;
 /** How long the end of a command waits for a last look, in milliseconds. */
 const lastMs = 5000;
-/** A segment without a manifest, whose job is not known to run, goes after so many milliseconds. */
+/** And for failed jobs to remove what they had stored, which the whole stop has to bear. */
+const clearMs = 20_000;
+/** What was begun of a stream whose job is not known to run goes when nothing was added to it for so many milliseconds. */
 const orphanMs = 60_000;
+/** Pieces that are put at once are among the last of them. */
+const lastPieces = 8;
 
 /** Every target has said its last word of it. @param said keys of last words */
 export const isOver = ({ id, targets }: Manifest, said: ReadonlySet<string>): boolean =>
   targets.every((_, place) => said.has(keyOf(id, place)));
 
-/** Segments of streams that were never whole, by the ids of their transfers; `living` are ids of jobs, which transfers begin with. */
-export function orphansIn(all: readonly string[], living: ReadonlySet<string>): string[] {
-  const names = all.map(parseStoredName);
-  const whole = new Set(names.flatMap((name) => (name?.kind === 'manifest' ? [name.id] : [])));
-  const ids = new Set(names.flatMap((name) => (name?.kind === 'segment' && !whole.has(name.id) ? [name.id] : [])));
-  return [...ids].filter((id) => ![...living].some((job) => id.startsWith(job)));
+/**
+ * The pieces of streams that were never whole, by the ids of their transfers.
+ * @param begun names of objects that were begun, the whole ones among them
+ * @param living ids of jobs, which transfers begin with
+ */
+export function orphansIn(
+  { names, begun }: { readonly names: readonly string[]; readonly begun: readonly string[] },
+  living: ReadonlySet<string>,
+): Map<string, string[]> {
+  const orphans = new Map<string, string[]>();
+  const whole = new Set(names);
+  for (const name of new Set([...names, ...begun])) {
+    const of = parseStoredName(name);
+    if (of?.kind !== 'segment' && of?.kind !== 'manifest') continue;
+    const { id } = of;
+    if (whole.has(storedName({ kind: 'manifest', id })) || [...living].some((job) => id.startsWith(job))) continue;
+    orphans.set(id, [...(orphans.get(id) ?? []), name]);
+  }
+  return orphans;
 }
 
 /**
@@ -51,8 +68,6 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   const { host, log, store } = deps;
   const stop = new AbortController();
   const learning = openLearning(deps);
-  /** Since when, in monotonic milliseconds. */
-  const orphans = new Map<string, number>();
   /** What was begun when it was looked last. */
   let begun: readonly string[] = [];
   let sweeps = 0;
@@ -81,7 +96,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
       // the manifest last: until then a killed sender finds all of this again
       if (isKnown) await bucket.remove(storedName({ kind: 'manifest', id })).catch(failed);
     }
-    await sweep(bucket, names);
+    await sweep(bucket, names, signal);
   }
 
   async function emptied(bucket: StreamsBucket, { id, digests }: Manifest, signal: AbortSignal): Promise<void> {
@@ -98,30 +113,23 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     said = message;
   }
 
-  async function sweep(bucket: StreamsBucket, names: readonly string[]): Promise<void> {
-    const now = performance.now();
+  async function sweep(bucket: StreamsBucket, names: readonly string[], signal: AbortSignal): Promise<void> {
     if (names !== seen) isStale = true;
     seen = names;
     if (isStale && sweeps++ % begunEvery === 0) {
       begun = await bucket.begun();
       isStale = false;
     }
-    const all = [...new Set([...names, ...begun])];
-    const loose = orphansIn(all, new Set());
-    for (const id of orphans.keys()) if (!loose.includes(id)) orphans.delete(id);
-    if (loose.length === 0) return;
+    if (orphansIn({ names, begun }, new Set()).size === 0) return;
     const living = await deps.livingJobs();
     if (!living) return;
-    const dead = orphansIn(all, living);
-    for (const id of loose) {
-      if (!dead.includes(id)) orphans.delete(id);
-      else if (!orphans.has(id)) orphans.set(id, now);
-      if (now - (orphans.get(id) ?? now) < orphanMs) continue;
+    for (const [id, pieces] of orphansIn({ names, begun }, living)) {
+      const idle = await bucket.idle(pieces.toSorted().slice(-lastPieces));
+      // its job may have ended well since the names were read
+      if (idle < orphanMs || (await bucket.names()).includes(storedName({ kind: 'manifest', id }))) continue;
+      if (signal.aborted) return;
       log.warn(`removing from the store what a killed job has left of ${id}`);
-      for (const name of all) {
-        const of = parseStoredName(name);
-        if (of?.kind === 'segment' && of.id === id) await bucket.remove(name);
-      }
+      for (const name of pieces) await bucket.remove(name);
     }
   }
 
@@ -135,6 +143,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   const keeping = keep();
   return async () => {
     stop.abort();
+    await Promise.race([store.cleared(), sleep(clearMs, undefined, { ref: false })]);
     const last = AbortSignal.timeout(lastMs);
     const late = sleep(lastMs, undefined, { ref: false });
     await Promise.race([keeping, late]);

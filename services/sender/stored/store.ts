@@ -17,6 +17,10 @@ export interface OwnStore {
   readonly isOpen: boolean;
   readonly receipts: Receipts;
   readonly room: Room;
+  /** Somebody removes something that must not outlive this process, if it can be helped. */
+  clearing(work: Promise<void>): void;
+  /** Resolves when nobody does. */
+  cleared(): Promise<void>;
 }
 
 export interface OwnStoreOptions {
@@ -28,6 +32,7 @@ export interface OwnStoreOptions {
 }
 
 export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions): OwnStore {
+  const clearings = new Set<Promise<void>>();
   let opened: Promise<{ bucket: StreamsBucket; catalog: CatalogReader }> | undefined;
 
   function look(): Promise<{ bucket: StreamsBucket; catalog: CatalogReader }> {
@@ -45,6 +50,13 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
   return {
     receipts: openReceipts(bus),
     room: openRoom(),
+    clearing(work) {
+      clearings.add(work);
+      void work.finally(() => clearings.delete(work));
+    },
+    async cleared() {
+      while (clearings.size > 0) await Promise.all(clearings);
+    },
     get isOpen() {
       return opened !== undefined;
     },

@@ -85,7 +85,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
         const { bucket } = await store.open();
         if (isNew) await writeSight(bucket, place, { version: 1, target: unseen(place.host, place.root) });
         isNew = false;
-        return await askStore({ bucket, room: store.room, log, patienceMs }, transfer, step);
+        return await askStore({ bucket, room: store.room, clearing: store.clearing, log, patienceMs }, transfer, step);
       } catch (thrown) {
         // nobody shall wait for it
         step.seat?.decline();
