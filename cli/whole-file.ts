@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs';
-import { link, lstat, open, stat, unlink } from 'node:fs/promises';
+import { link, lstat, open, rename, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { ZpsendError } from '../schemas/errors.ts';
@@ -21,7 +22,11 @@ export async function openWholeFile(path: string): Promise<WholeFile> {
   }
   if (there || (await lstat(path).catch(() => undefined))) throw taken(path);
   const part = `${path}.${process.pid}.part`;
-  const to = (await open(part, 'wx')).createWriteStream();
+  const opened = await open(part, 'wx').catch((error) => {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    throw new ZpsendError('BAD_REQUEST', `${path} cannot be written: there is no folder ${dirname(path)}`);
+  });
+  const to = opened.createWriteStream();
   const drop = async (): Promise<void> => {
     to.destroy();
     await finished(to).catch(() => {});
@@ -32,15 +37,31 @@ export async function openWholeFile(path: string): Promise<WholeFile> {
     drop,
     async keep() {
       try {
-        await link(part, path);
+        await name(part, path);
       } catch (error) {
         await drop();
-        throw error instanceof Error && 'code' in error && error.code === 'EEXIST' ? taken(path) : error;
+        throw codeOf(error) === 'EEXIST' ? taken(path) : error;
       }
-      await unlink(part);
     },
   };
 }
+
+/** A link takes nobody's name; some filesystems have none. */
+async function name(part: string, path: string): Promise<void> {
+  try {
+    await link(part, path);
+    await unlink(part);
+  } catch (error) {
+    if (!linkless.has(codeOf(error) ?? '')) throw error;
+    if (await lstat(path).catch(() => undefined)) throw taken(path);
+    await rename(part, path);
+  }
+}
+
+const linkless: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error ? String(error.code) : undefined;
 
 const taken = (path: string): ZpsendError =>
   new ZpsendError('BAD_REQUEST', `${path} is there already, and is not overwritten`);

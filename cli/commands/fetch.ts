@@ -119,6 +119,8 @@ const columns = [
 async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomain }: Options): Promise<number> {
   const domain = domainOf(jsDomain);
   if (json) throw usage('--json is for the list; a stream is written as it is');
+  if (output === '') throw usage('-o needs the name of a file');
+  if (id === '') throw usage(`the ID of a stream is empty: zpsend fetch ${host} lists them`);
   const isFile = output !== undefined && output !== '-';
   if (!isFile && process.stdout.isTTY) throw usage('a stream is no text for a terminal: -o FILE, or a pipe');
   const interrupt = catchInterrupt();
