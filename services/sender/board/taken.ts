@@ -27,7 +27,9 @@ export async function tellTaken(
   const { stored, ...others } = before;
   if (state !== 'done') {
     const run = before.run && { run: { ...before.run, state: 'failed' as const } };
-    const why = error && { error: shortened(error) };
+    // of refusals one after the other the first is why
+    const isRefused = before.run?.state === 'failed' && before.error;
+    const why = error && !isRefused && { error: shortened(error) };
     status.put(key, (): StatusEntry => ({ ...others, ...run, ...why, written: new Date(now).toISOString() }));
     return;
   }

@@ -78,5 +78,7 @@ export function learned(sight: Sight, { key, start, receipt: { state, error } }:
   const isLost = error?.details?.lost === true;
   // what was damaged in the store says nothing of the target: it is sent again; and what it never had was lost on its way
   if (isLost && (error.code === 'STREAM_BROKEN' || !hadBase(sight, start))) return { ...sight, heard };
-  return { ...sight, ...(error && { refused: error }), heard };
+  // what builds on a refused stream is refused for that alone
+  const refused = sight.refused ?? error;
+  return { ...sight, ...(refused && { refused }), heard };
 }

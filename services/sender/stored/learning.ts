@@ -60,16 +60,19 @@ export function openLearning({ zfs, log, tell }: LearningDeps): Learning {
     },
   };
 
-  /** Of one dataset's streams at one target; only the last word of each kind makes a difference. */
+  /** Of one dataset's streams at one target: what was taken last, and refused first, which is why the later ones were. */
   async function tellOf(group: readonly LastWord[]): Promise<void> {
     for (const { target, start, receipt } of group) {
       const { state, error } = receipt;
       if (state === 'done') log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
       else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
     }
-    const last = (['done', 'failed'] as const).map((state) => group.findLast(({ receipt }) => receipt.state === state));
+    const telling = [
+      group.findLast(({ receipt }) => receipt.state === 'done'),
+      group.find(({ receipt }) => receipt.state === 'failed'),
+    ];
     for (const word of group) {
-      if (!last.includes(word)) continue;
+      if (!telling.includes(word)) continue;
       const { target, start, receipt } = word;
       if (receipt.state === 'done')
         await removeOvertaken(zfs, target, start).catch(untold(`old cursor bookmarks of ${target} stay`));
