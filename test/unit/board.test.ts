@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { statusKey } from '../../lib/bus/subjects.ts';
-import type { ErrorBody } from '../../schemas/errors.ts';
+import type { Code, ErrorBody } from '../../schemas/errors.ts';
 import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { type StatusEntry, statusEntrySchema } from '../../schemas/status.ts';
+import type { Receipt } from '../../schemas/stored.ts';
 import type { BoardDeps } from '../../services/sender/board/board.ts';
 import { arrivedAt, factsOf, factsSince, lagOf, storedUpTo } from '../../services/sender/board/facts.ts';
 import { entryOf, type Line, type LineEvent, lagged, next } from '../../services/sender/board/line.ts';
@@ -146,11 +147,23 @@ describe('a line of the board', () => {
 });
 
 describe('what a target has taken from the store', () => {
-  /** What stands on the board after that is told, where `before` stood there. */
-  async function told(before: number, taken: number, ...there: number[]): Promise<string | undefined> {
+  const failed: Pick<StatusEntry, 'run'> = {
+    run: { job: 'job0000001', instance: 'one0000001', state: 'failed', done: 0, bytes: 0, seconds: 0 },
+  };
+  const reply = (code: Code): Receipt => ({
+    state: 'failed',
+    bytes: 0,
+    error: { code, message: code, retryable: false },
+  });
+
+  /** What stands on the board after words about snapshots that build on others, where `before` was sent. */
+  async function told(
+    { before, there, more }: { before: number; there: number[]; more?: Partial<StatusEntry> },
+    ...words: (readonly [from: number, to: number, Receipt])[]
+  ): Promise<StatusEntry> {
     const source = dataset(...there);
     const sent = { name: `s${before}`, guid: String(1000 + before) };
-    let entry = lagged(factsSince(source, sent, now), now);
+    let entry: StatusEntry = { ...lagged(factsSince(source, sent, now), now), ...more };
     const key = statusKey({ source: 'src', target: 'dst', dataset: 'pool/a', into: 'pool/a' });
     const status = {
       pending: (): [string, StatusEntry][] => [[key, entry]],
@@ -160,18 +173,32 @@ describe('what a target has taken from the store', () => {
       during: () => {},
       stop: async () => {},
     };
-    const to = { name: `pool/a@s${taken}`, guid: String(1000 + taken) };
     const zfs = { list: async () => [source] };
     // what is yet to be written is there, so nothing is asked for on the bus
     const deps = { host: 'src', zfs, status } as unknown as BoardDeps;
-    await tellTaken(deps, 'dst', { to, dataset: 'pool/a' }, { state: 'done', bytes: 1 });
-    return entry.sent?.name;
+    const at = (snapshot: number) => ({ name: `pool/a@s${snapshot}`, guid: String(1000 + snapshot) });
+    for (const [from, to, receipt] of words)
+      await tellTaken(deps, 'dst', { from: at(from), to: at(to), dataset: 'pool/a' }, receipt);
+    return entry;
   }
+  const sentAfter = async (before: number, taken: number, ...there: number[]) =>
+    (await told({ before, there }, [before, taken, { state: 'done', bytes: 1 }])).sent?.name;
+
+  test('or refused first stays told, not what was refused for that', async () => {
+    const state = { before: 1, there: [1, 2, 3], more: failed };
+    const first = [1, 2, reply('MODIFIED')] as const;
+    const code = async (...words: Parameters<typeof told>[1][]) => (await told(state, ...words)).error?.code;
+    expect(await code(first)).toBe('MODIFIED');
+    expect(await code(first, [2, 3, reply('DIVERGED')])).toBe('MODIFIED');
+    // of another one, later
+    expect(await code(first, [1, 3, reply('NO_SPACE')])).toBe('NO_SPACE');
+    expect(await code([2, 3, reply('DIVERGED')])).toBe('DIVERGED');
+  });
 
   test('is told, but not when more has arrived since by another way', async () => {
-    expect(await told(1, 2, 1, 2, 3)).toBe('s2');
-    expect(await told(3, 2, 1, 2, 3)).toBe('s3');
+    expect(await sentAfter(1, 2, 1, 2, 3)).toBe('s2');
+    expect(await sentAfter(3, 2, 1, 2, 3)).toBe('s3');
     // what was sent then is gone: who knows
-    expect(await told(3, 2, 1, 2)).toBe('s2');
+    expect(await sentAfter(3, 2, 1, 2)).toBe('s2');
   });
 });

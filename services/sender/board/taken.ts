@@ -14,7 +14,7 @@ import { lagged, shortened } from './line.ts';
 export async function tellTaken(
   { host, bus, zfs, status }: Pick<BoardDeps, 'host' | 'bus' | 'zfs' | 'status'>,
   target: string,
-  { to, dataset: into }: Pick<StoredStart, 'to' | 'dataset'>,
+  { from, to, dataset: into }: Pick<StoredStart, 'from' | 'to' | 'dataset'>,
   { state, error }: Receipt,
 ): Promise<void> {
   const dataset = datasetOf(to.name);
@@ -27,9 +27,9 @@ export async function tellTaken(
   const { stored, ...others } = before;
   if (state !== 'done') {
     const run = before.run && { run: { ...before.run, state: 'failed' as const } };
-    // of refusals one after the other the first is why
-    const isRefused = before.run?.state === 'failed' && before.error;
-    const why = error && !isRefused && { error: shortened(error) };
+    // of refusals one after the other the first is why: this one lacked what that was to bring
+    const isFollowing = before.run?.state === 'failed' && before.error && from && from.guid !== before.sent?.guid;
+    const why = error && !isFollowing && { error: shortened(error) };
     status.put(key, (): StatusEntry => ({ ...others, ...run, ...why, written: new Date(now).toISOString() }));
     return;
   }
