@@ -68,6 +68,8 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   const { host, log, store } = deps;
   const stop = new AbortController();
   const learning = openLearning(deps);
+  /** Before when, in monotonic milliseconds, an orphan is too young to go. */
+  const young = new Map<string, number>();
   /** What was begun when it was looked last. */
   let begun: readonly string[] = [];
   let sweeps = 0;
@@ -123,8 +125,12 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     if (orphansIn({ names, begun }, new Set()).size === 0) return;
     const living = await deps.livingJobs();
     if (!living) return;
-    for (const [id, pieces] of orphansIn({ names, begun }, living)) {
+    const dead = orphansIn({ names, begun }, living);
+    for (const id of young.keys()) if (!dead.has(id)) young.delete(id);
+    for (const [id, pieces] of dead) {
+      if (performance.now() < (young.get(id) ?? 0)) continue;
       const idle = await bucket.idle(pieces.toSorted().slice(-lastPieces));
+      young.set(id, performance.now() + orphanMs - idle);
       // its job may have ended well since the names were read
       if (idle < orphanMs || (await bucket.names()).includes(storedName({ kind: 'manifest', id }))) continue;
       if (signal.aborted) return;
