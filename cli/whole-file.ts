@@ -50,12 +50,13 @@ export async function openWholeFile(path: string): Promise<WholeFile> {
 async function name(part: string, path: string): Promise<void> {
   try {
     await link(part, path);
-    await unlink(part);
   } catch (error) {
     if (!linkless.has(codeOf(error) ?? '')) throw error;
     if (await lstat(path).catch(() => undefined)) throw taken(path);
     await rename(part, path);
+    return;
   }
+  await unlink(part).catch(() => {});
 }
 
 const linkless: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);

@@ -1,10 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { request } from '../../lib/bus/request.ts';
+import { makeStreams } from '../../lib/bus/store/make.ts';
 import { storedName, subjects } from '../../lib/bus/subjects.ts';
 import { jobAbortedSchema, sendStatusSchema } from '../../schemas/job.ts';
-import { snapshot, stored, useWorld, type World } from '../support/store-world.ts';
+import type { Log } from '../../services/host/log.ts';
+import { openSweeping } from '../../services/sender/stored/sweeping.ts';
+import {
+  arrived,
+  emptied,
+  send,
+  snapshot,
+  startReceiver,
+  stored,
+  useWorld,
+  type World,
+} from '../support/store-world.ts';
 
 const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
@@ -46,27 +59,38 @@ test('a job that is aborted while it stores says so, and leaves nothing of it', 
   expect(await stored(world)).toEqual([]);
 });
 
-test('a command removes what a killed job has left a minute ago, and nothing younger or of a job that runs', async () => {
+test('what nobody has added to for long, and whose job nobody runs, is removed; the server says for how long', async () => {
+  const { fleet, bucket } = await useWorld();
+  await makeStreams(fleet.bus, 'src', { maxBytes: 2 ** 30, maxAgeSeconds: 3600, replicas: 1 });
+  const put = (id: string, at = 0) =>
+    bucket.put(storedName({ kind: 'segment', id, at }), Buffer.alloc(500_000), 'left');
+  const [{ name: old }, { name: living }, { name: growing }] = [
+    await put('killed0001x1'),
+    await put('living0001x1'),
+    await put('killed0002x1'),
+  ];
+  const log = { warn() {} } as unknown as Log;
+  const livingJobs = async () => new Set(['living0001']);
+  const sweep = openSweeping({ log, livingJobs, isBrief: true, idleMs: 3000 });
+  await sleep(3100);
+  const { name: grown } = await put('killed0002x1', 1);
+  await sweep(bucket, await bucket.names(), new AbortController().signal);
+  expect((await bucket.names()).sort()).toEqual([growing, grown, living].sort());
+  expect(await bucket.begun()).not.toContain(old);
+});
+
+test('nobody is taken for killed where streams are stored and fetched as they should', async () => {
   const world = await useWorld();
-  await snapshot(world.src, 200_000_000, '1');
-  const running = command(world, '1M');
-  await expect.poll(() => stored(world), { timeout: 30_000 }).toHaveLength(1);
-  const [living = ''] = await stored(world);
-  const put = (id: string) => world.bucket.put(storedName({ kind: 'segment', id, at: 0 }), Buffer.alloc(1000), 'left');
-  const { name: old } = await put('killed0001x1');
-  // both are older than a minute then
-  await new Promise((resolve) => setTimeout(resolve, 62_000));
-  const { name: young } = await put('killed0002x1');
-  await world.src.zfs('create', 'pool/b');
-  await world.src.zfs('snapshot', 'pool/b@1');
-  const { exitCode } = await execa(process.execPath, [program, 'send', '--channel', 'store', 'pool/b', 'dst'], {
-    env: { ...world.src.env, NATS_URL: world.url },
-    extendEnv: false,
-  });
-  expect(exitCode).toBe(0);
-  const left = await stored(world);
-  expect(left).not.toContain(old);
-  expect(left).toEqual(expect.arrayContaining([living, young]));
-  running.kill('SIGINT');
-  await running;
+  const sender = await world.fleet.start('sender', world.src);
+  const receiver = await startReceiver(world);
+  for (const name of ['1', '2']) {
+    await snapshot(world.src, 40_000_000, name);
+    expect(await send(world, { channel: 'store' })).toMatchObject({ state: 'done', channel: 'store' });
+    await arrived(world);
+    await emptied(world);
+    // three looks
+    await sleep(6500);
+  }
+  await receiver.end();
+  expect(sender.log.filter((line) => line.includes('killed'))).toEqual([]);
 });

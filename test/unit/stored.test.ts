@@ -6,7 +6,7 @@ import { unseen } from '../../lib/plan/presume.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import { type Manifest, manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';
-import { isOver, orphansIn } from '../../services/sender/stored/keeper.ts';
+import { isOver } from '../../services/sender/stored/keeper.ts';
 import { lastWordsOf, learned, seenAs, waitingAt } from '../../services/sender/stored/last-words.ts';
 import { datasetNames, hostNames } from './legal-names.ts';
 
@@ -209,6 +209,12 @@ describe('what a target said last', () => {
     expect([now.refused !== undefined, now.heard, names(now)]).toEqual([isRefused, ['stream1.0'], ['pool']]);
   });
 
+  test('keeps the first refusal, for which the later ones were', () => {
+    const first = learned(seen, word('failed', error('MODIFIED', {})));
+    const then = learned(first, { ...word('failed', error('DIVERGED', {})), key: 'stream2.0' });
+    expect([then.refused?.code, then.heard]).toEqual(['MODIFIED', ['stream1.0', 'stream2.0']]);
+  });
+
   test('does not count where it never had what it has lost', () => {
     const { start, ...said } = word('failed', error('BASE_MISSING', { lost: true }));
     const now = learned(seen, { ...said, start: { ...start, from: { guid: '9' } } });
@@ -247,20 +253,5 @@ describe('the keeper', () => {
       expect(isDone([...others, { ...one, receipt: { state: 'running', bytes: 1 } }])).toBe(false);
       expect(isDone([...others, { ...one, target: 'three' }])).toBe(false);
     }
-  });
-
-  test('takes for orphans the pieces of no stream and no running job', () => {
-    const names = [
-      'job0000001t1/000000',
-      'job0000002t1/000000',
-      'job0000003t1/000000',
-      'job0000003t1/manifest',
-      'sight/dst/pool/a',
-      'of somebody else',
-    ];
-    const begun = [...names, 'job0000001t1/000001', 'job0000001t1/manifest', 'job0000003t1/000001'];
-    const first = ['job0000001t1', ['job0000001t1/000000', 'job0000001t1/000001', 'job0000001t1/manifest']];
-    expect([...orphansIn({ names, begun }, new Set(['job0000002']))]).toEqual([first]);
-    expect([...orphansIn({ names, begun }, new Set())]).toEqual([first, ['job0000002t1', ['job0000002t1/000000']]]);
   });
 });

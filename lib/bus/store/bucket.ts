@@ -43,8 +43,8 @@ export interface StreamsBucket {
   names(): Promise<string[]>;
   /** Names of objects some of whose bytes are there: of those too that are being put, or never were whole. */
   begun(): Promise<string[]>;
-  /** For how long, in milliseconds by the server's clocks, nothing was stored of any of these; Infinity where there is nothing of them. */
-  idle(names: readonly string[]): Promise<number>;
+  /** For how long, in milliseconds by the server's clocks, nothing was stored of any of these; undefined where there is nothing of them. */
+  idle(names: readonly string[]): Promise<number | undefined>;
   /** Is all of these there, as they were put? Nobody is to remove them before, but whoever takes a sender for dead. */
   areWhole(objects: readonly StoredObject[]): Promise<boolean>;
   /** Removes an object with all that tells of it, or what there is of one that never was whole. One that is not there is no error. */
@@ -184,7 +184,7 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { js, jsm }
         const now = info?.ts === undefined ? Date.now() : Date.parse(info.ts);
         const messages = await Promise.all(subjects.map((subject) => asked(() => lastOf(jsm, stream, subject))));
         const ages = messages.flatMap((message) => (message ? [now - message.time.getTime()] : []));
-        return Math.min(...ages);
+        return ages.length > 0 ? Math.min(...ages) : undefined;
       }),
     areWhole: (all) =>
       attempt('listing', async () => {

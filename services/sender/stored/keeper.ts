@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
-import { parseStoredName, storedName } from '../../../lib/bus/subjects.ts';
+import { storedName } from '../../../lib/bus/subjects.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Manifest, Receipt, StoredStart } from '../../../schemas/stored.ts';
@@ -8,6 +8,7 @@ import type { Log } from '../../host/log.ts';
 import { keyOf, lastWordsOf } from './last-words.ts';
 import { openLearning } from './learning.ts';
 import type { OwnStore } from './store.ts';
+import { openSweeping } from './sweeping.ts';
 
 export interface KeeperDeps {
   readonly host: string;
@@ -23,41 +24,14 @@ export interface KeeperDeps {
 
 /** How often it is looked what targets have taken, in milliseconds. */
 const everyMs = 2000;
-/** Every so many looks also for what was begun and is not whole. */
-const begunEvery = 3;
 /** How long the end of a command waits for a last look, in milliseconds. */
-const lastMs = 5000;
+const lastMs = 10_000;
 /** And for failed jobs to remove what they had stored, which the whole stop has to bear. */
 const clearMs = 20_000;
-/** What was begun of a stream whose job is not known to run goes when nothing was added to it for so many milliseconds. */
-const orphanMs = 60_000;
-/** Pieces that are put at once are among the last of them. */
-const lastPieces = 8;
 
 /** Every target has said its last word of it. @param said keys of last words */
 export const isOver = ({ id, targets }: Manifest, said: ReadonlySet<string>): boolean =>
   targets.every((_, place) => said.has(keyOf(id, place)));
-
-/**
- * The pieces of streams that were never whole, by the ids of their transfers.
- * @param begun names of objects that were begun, the whole ones among them
- * @param living ids of jobs, which transfers begin with
- */
-export function orphansIn(
-  { names, begun }: { readonly names: readonly string[]; readonly begun: readonly string[] },
-  living: ReadonlySet<string>,
-): Map<string, string[]> {
-  const orphans = new Map<string, string[]>();
-  const whole = new Set(names);
-  for (const name of new Set([...names, ...begun])) {
-    const of = parseStoredName(name);
-    if (of?.kind !== 'segment' && of?.kind !== 'manifest') continue;
-    const { id } = of;
-    if (whole.has(storedName({ kind: 'manifest', id })) || [...living].some((job) => id.startsWith(job))) continue;
-    orphans.set(id, [...(orphans.get(id) ?? []), name]);
-  }
-  return orphans;
-}
 
 /**
  * Keeps the bucket of a source: removes what every target has taken or refused, remembers what they have now, and removes what
@@ -68,14 +42,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   const { host, log, store } = deps;
   const stop = new AbortController();
   const learning = openLearning(deps);
-  /** Before when, in monotonic milliseconds, an orphan is too young to go. */
-  const young = new Map<string, number>();
-  /** What was begun when it was looked last. */
-  let begun: readonly string[] = [];
-  let sweeps = 0;
-  /** The catalog's list, which is another one when anything has changed since. */
-  let seen: readonly string[] | undefined;
-  let isStale = true;
+  const sweep = openSweeping({ ...deps, isBrief: deps.waits });
   let said = '';
 
   async function look(signal: AbortSignal): Promise<void> {
@@ -113,30 +80,6 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const { message } = ZpsendError.from(thrown);
     if (message !== said) log.debug(`the store cannot be looked after: ${message}`);
     said = message;
-  }
-
-  async function sweep(bucket: StreamsBucket, names: readonly string[], signal: AbortSignal): Promise<void> {
-    if (names !== seen) isStale = true;
-    seen = names;
-    if (isStale && sweeps++ % begunEvery === 0) {
-      begun = await bucket.begun();
-      isStale = false;
-    }
-    if (orphansIn({ names, begun }, new Set()).size === 0) return;
-    const living = await deps.livingJobs();
-    if (!living) return;
-    const dead = orphansIn({ names, begun }, living);
-    for (const id of young.keys()) if (!dead.has(id)) young.delete(id);
-    for (const [id, pieces] of dead) {
-      if (performance.now() < (young.get(id) ?? 0)) continue;
-      const idle = await bucket.idle(pieces.toSorted().slice(-lastPieces));
-      young.set(id, performance.now() + orphanMs - idle);
-      // its job may have ended well since the names were read
-      if (idle < orphanMs || (await bucket.names()).includes(storedName({ kind: 'manifest', id }))) continue;
-      if (signal.aborted) return;
-      log.warn(`removing from the store what a killed job has left of ${id}`);
-      for (const name of pieces) await bucket.remove(name);
-    }
   }
 
   async function keep(): Promise<void> {
