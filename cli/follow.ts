@@ -115,7 +115,7 @@ export function resultLine(job: Job): string {
   if (state === 'failed') return `${what}: failed after ${done} of ${counted(steps, 'step')}, ${amount}`;
   const isStored = job.channel === 'store';
   if (steps === 0 && done === 0) {
-    return `${what}: nothing to do, ${isStored ? `all of it waits for ${request.to.host}` : `${request.to.host} has all of it`}`;
+    return `${what}: nothing to do, ${isStored ? `all that ${request.to.host} lacks waits for it` : `${request.to.host} has all of it`}`;
   }
   const all = request.package ? `${counted(datasets.total, 'dataset')}, ` : '';
   const how = isStored ? `stored for ${request.to.host} to fetch` : 'done';

@@ -55,7 +55,10 @@ export const withSendOptions = (command: Command): Command =>
     .option('--no-compressed', 'without')
     .option('-p, --props', "the datasets' properties too, but no mountpoint, canmount and shares")
     .option('--conflict <policy>', 'what may be done to a target that went its own way: refuse, rollback, rotate')
-    .option('--channel <which>', 'direct, store for a target to fetch later, or auto: store where it does not answer')
+    .option(
+      '--channel <which>',
+      'direct, store for a target to fetch later, or auto: store where it does not answer, or is fetching',
+    )
     .option('--wire <how>', 'zstd compresses streams on their way, auto where it pays, none never')
     .option('-o, --set <property=value>', 'set on the target, where its receiver allows that (repeatable)', gathered)
     .option(

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkLocks } from '../../cli/checkup.ts';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { makeStreams } from '../../lib/bus/store/make.ts';
 import { locksBucket } from '../../lib/bus/subjects.ts';
 import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
@@ -142,5 +143,9 @@ test('a user that may make no bucket is told who makes it, and how', async () =>
   await expect(openLocks(bus, 30)).rejects.toMatchObject({
     code: 'UNREACHABLE',
     message: expect.stringContaining('nats kv add zfs-locks --history 1 --ttl 30s'),
+  });
+  await expect(makeStreams(bus, 'src', { maxBytes: 2 ** 30, maxAgeSeconds: 60, replicas: 1 })).rejects.toMatchObject({
+    code: 'NOT_ALLOWED',
+    message: expect.stringContaining('nats object add zfs-streams-src'),
   });
 });

@@ -135,6 +135,21 @@ test('a full store is waited for, and goes on when a target has taken something'
   await emptied(world);
 }, 90_000);
 
+test('a full store that nobody empties ends the job, which says what to do, and leaves nothing of the stream', async () => {
+  const world = await useWorld();
+  const config = join(world.src.env.HOME ?? '', 'zpsend.yaml');
+  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config, ZPSEND_PATIENCE_SECONDS: '3' });
+  await snapshot(world.src, 40_000_000, '1', '2');
+  const job = await world.fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
+  const message = expect.stringMatching(/was full for 3 s.*nats object edit zfs-streams-src/);
+  expect(job).toMatchObject({ state: 'failed', done: 1, error: { code: 'NO_SPACE', message } });
+  const [first] = await whole(world);
+  await expect
+    .poll(async () => (await stored(world)).filter((name) => !name.startsWith(first?.id ?? '')), { timeout: 10_000 })
+    .toEqual([]);
+}, 90_000);
+
 test('a command without a sender empties a full store too, while it waits for room', async () => {
   const world = await useWorld();
   const { src } = world;

@@ -1,5 +1,6 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { Objm, StorageType } from '@nats-io/obj';
+import { ZpsendError } from '../../../schemas/errors.ts';
 import { withCopies } from '../copies.ts';
 import { type JetStreamAt, jetStreamOf } from '../jetstream.ts';
 import { streamsBucket } from '../subjects.ts';
@@ -30,7 +31,13 @@ const leastBytes = 64 * 1024 * 1024;
  */
 export function makeStreams(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
   return withCopies((replicas) => makeWith(at, source, { ...bounds, replicas }), bounds.replicas).catch((thrown) => {
-    throw translate(thrown, `making ${streamsBucket(source)}`);
+    const error = translate(thrown, `making ${streamsBucket(source)}`);
+    if (error.code !== 'NOT_ALLOWED') throw error;
+    throw new ZpsendError(
+      'NOT_ALLOWED',
+      `there is no store ${streamsBucket(source)}, and this user may not make it; an administrator does so once: ` +
+        `nats object add ${streamsBucket(source)} --max-bucket-size 16GB --ttl 168h --replicas 3 (1 on a server alone)`,
+    );
   });
 }
 

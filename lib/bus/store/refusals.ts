@@ -23,6 +23,18 @@ export const crowded = (source: string): ZpsendError =>
 export const noRoom = (source: string): ErrorBody =>
   new ZpsendError('NO_SPACE', `the store of ${source} is full; it goes on when a target has taken something`).toBody();
 
+/** What a stream that waited for room in vain fails with; another failure is what it is. */
+export const inVain = (error: ZpsendError, source: string, patienceMs: number): ZpsendError =>
+  error.details?.full === true
+    ? new ZpsendError(
+        'NO_SPACE',
+        `the store of ${source} was full for ${Math.round(patienceMs / 1000)} s, and no target took anything: zpsend fetch ${source} tells ` +
+          `what waits for whom; start their receivers, or make the store larger (nats object edit ${streamsBucket(source)} ` +
+          `--max-bucket-size, and send.store.maxBytes)`,
+        error.details,
+      )
+    : error;
+
 /** What is not the streams' own: subjects and headers of their pieces, and what is remembered of targets. */
 const share = 0.98;
 

@@ -7,7 +7,7 @@ import type { Pace } from '../direct/pace.ts';
 import { storedName } from '../subjects.ts';
 import type { StoredObject, StreamsBucket } from './bucket.ts';
 import { withPatience } from './patience.ts';
-import { crowded, fitsInto, noRoom, notKept, titleOf, tooLarge, tooSlow } from './refusals.ts';
+import { crowded, fitsInto, inVain, noRoom, notKept, titleOf, tooLarge, tooSlow } from './refusals.ts';
 import type { Room } from './room.ts';
 
 export interface StoreSenderOptions {
@@ -120,6 +120,9 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
   const patiently = <T>(work: () => Promise<T>): Promise<T> =>
     withPatience(work, { ms: options.patienceMs, signal: stop.signal, onFull });
 
+  const unstored = (thrown: unknown): void =>
+    settle({ type: 'failed', error: inVain(ZpsendError.from(thrown), bucket.source, options.patienceMs).toBody() });
+
   /** Sends the segment that was being filled on its way. */
   function launch(): void {
     const buffer = filling;
@@ -139,7 +142,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
         objects[at] = object;
         stored += bytes.length;
       })
-      .catch((thrown) => settle({ type: 'failed', error: ZpsendError.from(thrown).toBody() }))
+      .catch(unstored)
       .finally(() => {
         putting -= 1;
         free.push(buffer);
@@ -160,7 +163,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
       await bucket.put(name, Buffer.from(JSON.stringify(manifest)), titleOf(targets));
     })
       .then(() => settle({ type: 'done', guid, bytes: sent }))
-      .catch((thrown) => settle({ type: 'failed', error: ZpsendError.from(thrown).toBody() }))
+      .catch(unstored)
       .finally(() => {
         putting -= 1;
       });
