@@ -6,7 +6,6 @@ import type { Planned } from './planning.ts';
 import { startOf } from './start.ts';
 import { type LastWord, seenAs } from './stored/last-words.ts';
 import { readSight, writeSight } from './stored/sights.ts';
-import { isTaking, lacks } from './stored/taking.ts';
 import { lookForWaiting, nothingWaits, placeOf, type StoredWayDeps, storedWay, type Waiting } from './stored/way.ts';
 import { directWay, type Way } from './way.ts';
 
@@ -37,8 +36,8 @@ function checkClearsNothing({ conflict, to }: SendRequest): void {
 }
 
 /**
- * Chooses the way of a job by its channel: `auto` is the direct one where the target answers and is not taking something that waits
- * for it in the store, and else the store.
+ * Chooses the way of a job by its channel: `auto` is the direct one where the target answers and nothing waits for it in the
+ * store, and else the store.
  * @throws ZpsendError what the first plan failed with
  */
 export async function route(
@@ -53,22 +52,16 @@ export async function route(
     return along(storedWay(deps, request));
   }
   if (channel === 'direct') return along(directWay(deps, request, signal));
-  const { starts, words } = await lookForWaiting(deps.store, deps.host, request).catch(unlessClosed);
-  const direct = remembering(deps, request, directWay(deps, request, signal), words);
-  const target = request.to.host;
-  let planned: Planned;
+  const { isAwaited, words } = await lookForWaiting(deps.store, deps.host, request).catch(unlessClosed);
+  if (isAwaited) return along(storedWay(deps, request));
   try {
-    planned = await direct.plan();
+    return await along(remembering(deps, request, directWay(deps, request, signal), words));
   } catch (thrown) {
     const error = ZpsendError.from(thrown);
     if (!isAbsent(error)) throw error;
-    deps.log.info(`${target} does not answer (${error.code}), so what it lacks is stored for it`);
+    deps.log.info(`${request.to.host} does not answer (${error.code}), so what it lacks is stored for it`);
     return along(storedWay(deps, request));
   }
-  if (!lacks(planned.target, starts)) return { way: direct, planned };
-  if (await isTaking(deps.store, deps.host, target, signal)) return along(storedWay(deps, request));
-  deps.log.warn(`${target} answers, and takes nothing of what waits for it in the store, so it is sent directly`);
-  return along(direct);
 }
 
 /** The direct way, which remembers what the target has for the day when it does not answer; `words`: what it had said before it was seen. */

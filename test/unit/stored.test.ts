@@ -2,13 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contradiction } from '../../lib/bus/store/catalog.ts';
 import { parseReceiptKey, parseStoredName, receiptKey, type StoredName, storedName } from '../../lib/bus/subjects.ts';
-import { presumed, unseen } from '../../lib/plan/presume.ts';
+import { unseen } from '../../lib/plan/presume.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
-import { type Manifest, manifestSchema, type Receipt, type Sight, type StoredStart } from '../../schemas/stored.ts';
+import { type Manifest, manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';
 import { isOver } from '../../services/sender/stored/keeper.ts';
 import { lastWordsOf, learned, seenAs, waitingAt } from '../../services/sender/stored/last-words.ts';
-import { lacks } from '../../services/sender/stored/taking.ts';
 import { datasetNames, hostNames } from './legal-names.ts';
 
 const id = fc.stringMatching(/^[A-Za-z0-9]{6,32}$/);
@@ -254,27 +253,5 @@ describe('the keeper', () => {
       expect(isDone([...others, { ...one, receipt: { state: 'running', bytes: 1 } }])).toBe(false);
       expect(isDone([...others, { ...one, target: 'three' }])).toBe(false);
     }
-  });
-});
-
-describe('a target that answers', () => {
-  const start = (to: string, from?: string, dataset = 'pool/a') =>
-    ({ dataset, to: { name: `${dataset}@s${to}`, guid: to }, ...(from && { from: { guid: from } }) }) as StoredStart;
-  const having = (...guids: string[]) =>
-    presumed(
-      unseen('dst', 'pool/a'),
-      guids.map((guid, at) => start(guid, guids[at - 1])),
-    );
-
-  test.each<[string, string[], StoredStart[], boolean]>([
-    ['nothing waits', ['1'], [], false],
-    ['the next one waits', ['1'], [start('2', '1')], true],
-    ['it has come another way', ['1', '2', '3'], [start('2', '1'), start('3', '2')], false],
-    ['one of them has', ['1', '2'], [start('2', '1'), start('3', '2')], true],
-    ['it has gone its own way', ['1', '9'], [start('2', '1')], false],
-    ['a seed waits', [], [start('1')], true],
-    ['another dataset waits', ['1'], [start('5', undefined, 'pool/a/c')], true],
-  ])('lacks what waits: %s', (_, has, starts, isLacking) => {
-    expect(lacks(having(...has), starts)).toBe(isLacking);
   });
 });

@@ -7,7 +7,6 @@ import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
-import type { StoredStart } from '../../../schemas/stored.ts';
 import { cursorsOf } from '../cursor.ts';
 import { noCursors } from '../cursors.ts';
 import type { Planned } from '../planning.ts';
@@ -28,13 +27,13 @@ export const placeOf = (request: SendRequest): Place => ({ host: request.to.host
 
 /** What the store tells of a place before anything is sent to it. */
 export interface Waiting {
-  /** What is on its way there. What is sent past it would not follow on what the target has then. */
-  readonly starts: readonly StoredStart[];
+  /** Something is on its way there. What is sent past it would not follow on what the target has then. */
+  readonly isAwaited: boolean;
   /** What it has said by now. */
   readonly words: readonly LastWord[];
 }
 
-export const nothingWaits: Waiting = { starts: [], words: [] };
+export const nothingWaits: Waiting = { isAwaited: false, words: [] };
 
 /** @throws ZpsendError where the store cannot be looked at */
 export async function lookForWaiting(store: OwnStore, host: string, request: SendRequest): Promise<Waiting> {
@@ -44,7 +43,8 @@ export async function lookForWaiting(store: OwnStore, host: string, request: Sen
   if (!waiting.some(({ targets }) => targets.some((target) => target.host === request.to.host))) return nothingWaits;
   const place = placeOf(request);
   const receipts = await store.receipts.read(host, place.host);
-  return waitingAt(place, waiting, receipts);
+  const { words, starts } = waitingAt(place, waiting, receipts);
+  return { isAwaited: starts.length > 0, words };
 }
 
 /** Through the store, planned against what the target will have once it has taken what waits for it. */
