@@ -57,7 +57,7 @@ export const withSendOptions = (command: Command): Command =>
     .option('--conflict <policy>', 'what may be done to a target that went its own way: refuse, rollback, rotate')
     .option(
       '--channel <which>',
-      'direct, store for a target to fetch later, or auto: store where it does not answer, or is fetching',
+      'direct, store for a target to fetch later, or auto: store where it does not answer, or something waits for it',
     )
     .option('--wire <how>', 'zstd compresses streams on their way, auto where it pays, none never')
     .option('-o, --set <property=value>', 'set on the target, where its receiver allows that (repeatable)', gathered)

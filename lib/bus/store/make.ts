@@ -36,7 +36,7 @@ export function makeStreams(at: JetStreamAt, source: string, bounds: BucketBound
     throw new ZpsendError(
       'NOT_ALLOWED',
       `there is no store ${streamsBucket(source)}, and this user may not make it; an administrator does so once: ` +
-        `nats object add ${streamsBucket(source)} --max-bucket-size 16GB --ttl 168h --replicas 3 (1 on a server alone)`,
+        `nats object add ${streamsBucket(source)} --max-bucket-size 16GB --ttl 168h --replicas 3 (1 on a server alone). ${error.message}`,
     );
   });
 }

@@ -23,6 +23,12 @@ export async function tellTaken(
     status.pending().find(([pending]) => pending === key)?.[1] ??
     (await readStatus(bus, host, target))?.found.find((one) => statusKey(one) === key)?.entry;
   if (!before) return;
+  const [source] = await zfs.list({ dataset, creation: true });
+  if (!source) return;
+  const all = [...source.snapshots, ...source.bookmarks];
+  const [was, is] = [before.sent?.guid, to.guid].map((guid) => all.find((one) => one.guid === guid));
+  // it was stored long ago, and more has arrived since by another way
+  if (was && is && BigInt(was.createtxg) > BigInt(is.createtxg)) return;
   const now = Date.now();
   const { stored, ...others } = before;
   if (state !== 'done') {
@@ -33,12 +39,6 @@ export async function tellTaken(
     status.put(key, (): StatusEntry => ({ ...others, ...run, ...why, written: new Date(now).toISOString() }));
     return;
   }
-  const [source] = await zfs.list({ dataset, creation: true });
-  if (!source) return;
-  const all = [...source.snapshots, ...source.bookmarks];
-  const [was, is] = [before.sent?.guid, to.guid].map((guid) => all.find((one) => one.guid === guid));
-  // it was taken long ago, and more has arrived since by another way
-  if (was && is && BigInt(was.createtxg) > BigInt(is.createtxg)) return;
   const creation = is?.creation;
   const sent = { name: leafOf(to.name) ?? '', guid: to.guid, ...(creation !== undefined && { creation }) };
   const entry = lagged(storedUpTo(factsSince(source, sent, now), stored?.guid), now);
