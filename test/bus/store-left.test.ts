@@ -1,6 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { request } from '../../lib/bus/request.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
@@ -10,6 +8,7 @@ import type { Log } from '../../services/host/log.ts';
 import { openSweeping } from '../../services/sender/stored/sweeping.ts';
 import {
   arrived,
+  command,
   emptied,
   send,
   snapshot,
@@ -19,16 +18,6 @@ import {
   type World,
 } from '../support/store-world.ts';
 
-const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
-
-/** As cron runs it on a host that has no resident sender. */
-const command = ({ src, url }: World, rate = '20M') =>
-  execa(process.execPath, [program, 'send', '--channel', 'store', 'pool/a', 'dst'], {
-    env: { ...src.env, NATS_URL: url, ZFS_SIM_SEND_RATE: rate },
-    extendEnv: false,
-    reject: false,
-  });
-
 const segments = async (world: World, at = 1): Promise<number> =>
   (await stored(world)).filter((name) => Number(name.split('/')[1]) === at).length;
 
@@ -37,7 +26,7 @@ test.each<'SIGINT' | 'SIGHUP' | 'SIGKILL'>(['SIGINT', 'SIGHUP', 'SIGKILL'])(
   async (signal) => {
     const world = await useWorld();
     await snapshot(world.src, 2_000_000_000, '1');
-    const sending = command(world, '200M');
+    const sending = command(world, 'store', { env: { ZFS_SIM_SEND_RATE: '200M' } });
     // by then others are on their way
     await expect.poll(() => segments(world, 20), { timeout: 30_000 }).toBe(1);
     sending.kill(signal);
@@ -49,7 +38,7 @@ test.each<'SIGINT' | 'SIGHUP' | 'SIGKILL'>(['SIGINT', 'SIGHUP', 'SIGKILL'])(
 test('a job that is aborted while it stores says so, and leaves nothing of it', async () => {
   const world = await useWorld();
   await snapshot(world.src, 200_000_000, '1');
-  const sending = command(world);
+  const sending = command(world, 'store', { env: { ZFS_SIM_SEND_RATE: '20M' } });
   await expect.poll(() => segments(world), { timeout: 20_000 }).toBe(1);
   const each = subjects.each(subjects.send('src', 'status'));
   const { jobs } = await request(world.fleet.bus, each, {}, sendStatusSchema);

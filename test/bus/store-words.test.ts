@@ -1,12 +1,11 @@
-import { fileURLToPath } from 'node:url';
 import { jetstreamManager } from '@nats-io/jetstream';
-import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import { storedName, subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema } from '../../schemas/job.ts';
 import {
   arrived,
+  command,
   emptied,
   send,
   snapshot,
@@ -16,16 +15,6 @@ import {
   type World,
   whole,
 } from '../support/store-world.ts';
-
-const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
-
-/** As cron runs it on a host that has no resident sender. */
-const command = ({ src, url }: World, channel: 'auto' | 'store', dataset = 'pool/a') =>
-  execa(process.execPath, [program, 'send', '--channel', channel, dataset, 'dst'], {
-    env: { ...src.env, NATS_URL: url },
-    extendEnv: false,
-    reject: false,
-  });
 
 const rowOf = async ({ fleet }: World, target: string) =>
   (await readStatus(fleet.bus))?.found.find((one) => one.target === target && one.dataset === 'pool/a')?.entry;
@@ -117,7 +106,7 @@ test('a command without a sender learns what was taken, removes it and tells of 
   // of another dataset, so that no listing tells what the store does
   await world.src.zfs('create', 'pool/b');
   await world.src.zfs('snapshot', 'pool/b@1');
-  expect((await command(world, 'auto', 'pool/b')).exitCode).toBe(0);
+  expect((await command(world, 'auto', { dataset: 'pool/b' })).exitCode).toBe(0);
   expect(await stored(world)).toEqual([]);
   expect(await rowOf(world, 'dst')).toMatchObject({ sent: { name: '1' }, lag: { snapshots: 0 } });
   expect(await rowOf(world, 'dst')).not.toHaveProperty('stored');
@@ -198,6 +187,6 @@ test('a sender that is told to end ends, however much there is to learn; the nex
   const second = await fleet.start('sender', src);
   await second.said('has received');
   expect(await second.end()).toBe(0);
-  expect((await command(world, 'auto', 'pool/a@39')).exitCode).toBe(0);
+  expect((await command(world, 'auto', { dataset: 'pool/a@39' })).exitCode).toBe(0);
   expect(await stored(world)).toEqual([]);
 });

@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { expect, onTestFinished } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
@@ -80,3 +82,17 @@ export const send = ({ fleet }: World, more: object = {}): Promise<Job> =>
 
 export const startReceiver = ({ fleet, dst }: World, env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> =>
   fleet.start('receiver', dst, { ...allow, ...env });
+
+const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+
+/** `zpsend send` to dst, as cron runs it on a host that has no resident sender. */
+export const command = (
+  { src, url }: World,
+  channel: 'auto' | 'store',
+  { dataset = 'pool/a', env = {} }: { dataset?: string; env?: NodeJS.ProcessEnv } = {},
+) =>
+  execa(process.execPath, [program, 'send', '--channel', channel, dataset, 'dst'], {
+    env: { ...src.env, NATS_URL: url, ...env },
+    extendEnv: false,
+    reject: false,
+  });
