@@ -1,14 +1,11 @@
 import type { StoredStatus } from '../lib/bus/status/read.ts';
 import { type StatusPlace, statusKey } from '../lib/bus/subjects.ts';
 import type { FleetRow, StatusEntry } from '../schemas/status.ts';
-import { bytes, duration, rate } from './format.ts';
+import { bytes, duration, errorCell, rate } from './format.ts';
 import { type Column, table } from './table.ts';
 
 /** Who runs says so every two seconds; after so many of silence, its sender has died or has lost NATS. */
 export const silentAfter = 30;
-/** Characters of an error that a row shows; `--json` has all of it. */
-const mostError = 100;
-
 /** @param age seconds since it was written */
 function stateOf({ run, lag, newest, stored }: StatusEntry, age: number): FleetRow['state'] {
   if (run?.state === 'running' || run?.state === 'waiting') return age > silentAfter ? 'silent' : run.state;
@@ -29,12 +26,6 @@ const targetOf = ({ target, into, dataset }: StatusPlace): string => (into === d
 const factsAge = ({ age, written, listed = written }: FleetRow): number =>
   age + Math.max(0, (Date.parse(written) - Date.parse(listed)) / 1000);
 
-function errorOf({ error }: FleetRow): string {
-  if (!error) return '-';
-  const text = `${error.code}: ${error.message.replace(/\s+/g, ' ')}`;
-  return text.length > mostError ? `${text.slice(0, mostError - 3)}...` : text;
-}
-
 const isBehind = ({ lag }: FleetRow): boolean => lag !== undefined && lag.snapshots > 0;
 
 const columns: Column<FleetRow>[] = [
@@ -52,7 +43,7 @@ const columns: Column<FleetRow>[] = [
   { title: 'STATE', value: ({ state }) => state },
   { title: 'RATE', value: ({ state, run }) => rate(state === 'running' ? run?.rate : undefined), right: true },
   { title: 'AS OF', value: (row) => `${duration(factsAge(row))} ago`, right: true },
-  { title: 'ERROR', value: errorOf },
+  { title: 'ERROR', value: ({ error }) => errorCell(error) },
 ];
 
 const inOrder = (one: FleetRow, other: FleetRow): number => {

@@ -1,3 +1,5 @@
+import type { ErrorBody } from '../schemas/errors.ts';
+
 const units = ['B', 'K', 'M', 'G', 'T', 'P', 'E'] as const;
 
 /** Bytes as `zfs list` shows them: powers of 1024, three digits where it can (`0B`, `23K`, `1.11M`, `236G`). */
@@ -36,3 +38,13 @@ export function duration(seconds: number): string {
 
 /** `1 step`, `2 steps` */
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+/** Characters of an error that a row of a table shows; `--json` has all of it. */
+const mostError = 100;
+
+/** An error in a table: one line of it, `-` for none. */
+export function errorCell(error: Pick<ErrorBody, 'code' | 'message'> | undefined): string {
+  if (!error) return '-';
+  const text = `${error.code}: ${error.message.replace(/\s+/g, ' ')}`;
+  return text.length > mostError ? `${text.slice(0, mostError - 3)}...` : text;
+}

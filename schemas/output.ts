@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { errorBodySchema } from './errors.ts';
 import { infoSchema } from './host.ts';
 import { jobSchema } from './job.ts';
 import { leftoverSchema, unmendedSchema } from './leftovers.ts';
@@ -43,6 +44,8 @@ export const fetchOutputSchema = z.strictObject({
           dataset: datasetSchema,
           /** What the target says of it; a sender deletes the stream when all have taken or refused it. */
           state: z.enum(['waiting', 'receiving', 'taken', 'refused']),
+          /** Why it is refused, or waits still. */
+          error: errorBodySchema.optional(),
         }),
       ),
     }),

@@ -133,6 +133,7 @@ export const noteSchema = z.strictObject({
    * - `rollback`: the target goes back to a snapshot, and what is newer there is destroyed
    * - `rename`: a dataset of the target is renamed
    * - `unseen`: the target does not answer, and nobody knows what it has
+   * - `held`: what waits in the store for the target is not taken there
    */
   kind: z.enum([
     'skipped',
@@ -144,8 +145,9 @@ export const noteSchema = z.strictObject({
     'rollback',
     'rename',
     'unseen',
+    'held',
   ]),
-  /** On the source; of a placeholder, a modified one, a rollback and a rename, on the target. */
+  /** On the source; of a placeholder, a modified one, a rollback, a rename and a held one, on the target. */
   dataset: datasetSchema,
   message: z.string(),
 });

@@ -66,7 +66,7 @@ export const statusEntrySchema = z.strictObject({
   /** When the source was listed: `newest` and `lag` are of then. */
   listed: timeSchema.optional(),
   run: statusRunSchema.optional(),
-  /** Why the run failed; what it waits for. */
+  /** Why the run failed; what it waits for; why the target does not take what is stored for it. */
   error: statusErrorSchema.optional(),
   /** When this was written. */
   written: timeSchema,

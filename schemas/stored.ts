@@ -42,7 +42,7 @@ export const manifestSchema = z.strictObject({
 
 /**
  * What became of a stored stream at one of its targets, in `zfs-status` under the target's own name, where only that may write.
- * `running`: with how many bytes it has taken so far.
+ * `running`: with how many bytes it has taken so far; with an error, it could not take it, and tries again.
  */
 export const receiptSchema = z.strictObject({
   state: z.enum(['running', 'done', 'failed']),

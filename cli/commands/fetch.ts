@@ -11,7 +11,7 @@ import type { Manifest } from '../../schemas/stored.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
 import { fetchStream, unwritten } from '../fetch-stream.ts';
-import { bytes } from '../format.ts';
+import { bytes, errorCell } from '../format.ts';
 import { catchInterrupt } from '../interrupt.ts';
 import { domainOf } from '../js-domain.ts';
 import { parseHost } from '../location.ts';
@@ -48,8 +48,8 @@ export function addFetch(program: Command, cli: Cli): void {
 const help = `
 A receiver fetches what waits for it by itself. This is for doing it by hand.
 The list shows for whom a stream waits, and of each target whether it is at it (receiving), has it (taken) or will not have it
-(refused; zpsend status says why). A stream goes from the list when every target is done with it; that and the why, once a
-sender has seen it.
+(refused), and why it could not take it yet, or will not. A stream goes from the list when every target is done with it, and a
+sender has seen that.
 
 Examples:
   zpsend fetch smos-01                                       what waits
@@ -76,8 +76,11 @@ async function list(cli: Cli, host: string, { json, output, jsDomain }: Options)
         .catch(() => []),
     };
   });
-  const stateOf = (of: string, target: string, at: number) =>
-    receipts.find((one) => one.id === of && one.target === target && one.place === at)?.receipt.state;
+  const stateOf = (of: string, target: string, at: number) => {
+    const said = receipts.find((one) => one.id === of && one.target === target && one.place === at)?.receipt;
+    if (!said?.error) return { state: words[said?.state ?? 'none'] };
+    return { state: said.state === 'running' ? words.none : words[said.state], error: said.error };
+  };
   const streams = waiting.map(({ id, bytes: size, targets }) => ({
     id,
     bytes: size,
@@ -86,7 +89,7 @@ async function list(cli: Cli, host: string, { json, output, jsDomain }: Options)
     targets: targets.map((target, at) => ({
       host: target.host,
       dataset: target.start.dataset,
-      state: words[stateOf(id, target.host, at) ?? 'none'],
+      ...stateOf(id, target.host, at),
     })),
   }));
   if (json) cli.io.out(JSON.stringify({ host, streams } satisfies FetchOutput));
@@ -114,6 +117,7 @@ const columns = [
         .map(({ host, dataset, state }) => `${host}:${dataset}${state === 'waiting' ? '' : ` (${state})`}`)
         .join(' '),
   },
+  { title: 'WHY', value: ({ targets }: Stream) => errorCell(targets.find(({ error }) => error)?.error) },
 ];
 
 async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomain }: Options): Promise<number> {

@@ -4,7 +4,7 @@ import { version } from '../../lib/settings/version.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
-import { tellTaken } from './board/taken.ts';
+import { tellHeld, tellTaken } from './board/taken.ts';
 import { openStatusWriter } from './board/writer.ts';
 import { serveSender } from './endpoints.ts';
 import { filePolicies } from './policies/in-force.ts';
@@ -42,6 +42,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     ...{ host, zfs, log, store, waits: isPrivate },
     livingJobs: sender.livingJobs,
     tell: (target, start, receipt) => tellTaken({ host, bus, zfs, status }, target, start, receipt),
+    tellHeld: (target, start, now, was) => tellHeld({ host, bus, status }, target, start, now, was),
   });
   const self = { service: 'sender' as const, instance, pid: process.pid, version };
   return {

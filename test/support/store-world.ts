@@ -85,6 +85,10 @@ export const startReceiver = ({ fleet, dst }: World, env: NodeJS.ProcessEnv = {}
 
 const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
+/** A command on src. */
+export const run = ({ src, url }: World, ...args: string[]) =>
+  execa(process.execPath, [program, ...args], { env: { ...src.env, NATS_URL: url }, extendEnv: false, reject: false });
+
 /** `zpsend send` to dst, as cron runs it on a host that has no resident sender. */
 export const command = (
   { src, url }: World,

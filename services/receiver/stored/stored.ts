@@ -140,6 +140,9 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     if (mayPass(error) || (!isLost(error) && !(await hasPool(start.dataset)))) {
       source.pause = error.retryable ? afterFailureMs : afterRefusalMs;
       log.info(`${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again`);
+      const held: Receipt = { state: 'running', bytes: fetching.consumed, error };
+      // the source may tell why; it is tried again all the same
+      if (!stop.signal.aborted) await receipts.write(host, bucket.source, manifest.id, place, held).catch(() => {});
       return undefined;
     }
     log.error(`${start.to.name} from the store of ${bucket.source} failed: ${error.code}: ${error.message}`);

@@ -103,7 +103,7 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
   }
 
   return {
-    listed({ plans, source, target: there, known = there }) {
+    listed({ plans, source, target: there, known = there, held }) {
       if (isRefusal(plans)) return;
       const now = Date.now();
       const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
@@ -114,7 +114,7 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
         if (entry) {
           const facts = factsOf(entry, has?.get(into), now);
           const last = known === there ? undefined : factsOf(entry, awaits?.get(into), now).sent?.guid;
-          tell(row, { type: 'listed', facts: storedUpTo(facts, last) });
+          tell(row, { type: 'listed', facts: { ...storedUpTo(facts, last), held: held?.get(into) } });
         }
         // what runs, or has run, tells its end itself
         if (!row.line.run && (refusal || steps.length === 0)) ended(row, 0, refusal?.error);

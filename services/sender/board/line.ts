@@ -110,6 +110,7 @@ export function entryOf(
   now: number,
 ): StatusEntry {
   const rate = run && rateOf(run);
+  const why = error ?? facts?.held;
   return {
     ...lagged(facts, now),
     ...(run && {
@@ -123,6 +124,6 @@ export function entryOf(
         ...(rate !== undefined && { rate }),
       },
     }),
-    ...(error && { error: shortened(error) }),
+    ...(why && { error: shortened(why) }),
   };
 }

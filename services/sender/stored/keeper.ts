@@ -5,7 +5,8 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Manifest, Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
-import { keyOf, lastWordsOf } from './last-words.ts';
+import { openHeldNews, type TellHeld } from './held-news.ts';
+import { heldOf, keyOf, lastWordsOf } from './last-words.ts';
 import { openLearning } from './learning.ts';
 import type { OwnStore } from './store.ts';
 import { openSweeping } from './sweeping.ts';
@@ -20,6 +21,8 @@ export interface KeeperDeps {
   readonly waits: boolean;
   /** Tells everybody what became of a stored stream. */
   readonly tell: (target: string, start: StoredStart, receipt: Receipt) => Promise<void>;
+  /** Tells everybody why one is not taken yet, or no more so; `was`: what was told before. */
+  readonly tellHeld: TellHeld;
 }
 
 /** How often it is looked what targets have taken, in milliseconds. */
@@ -42,6 +45,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   const { host, log, store } = deps;
   const stop = new AbortController();
   const learning = openLearning(deps);
+  const tellOfHeld = openHeldNews(deps.tellHeld);
   const sweep = openSweeping({ ...deps, isBrief: deps.waits });
   let said = '';
 
@@ -59,6 +63,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const empty: Manifest[] = [];
     for (const manifest of over) await emptied(bucket, manifest, signal).then(() => empty.push(manifest), failed);
     await learning.learn({ bucket, names }, words, signal).catch(failed);
+    await tellOfHeld(heldOf(waiting, receipts), signal).catch(failed);
     for (const { id, targets } of empty) {
       if (signal.aborted) return;
       const isKnown = targets.every((_, place) => learning.knows(keyOf(id, place)));

@@ -1,5 +1,6 @@
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { presumed } from '../../../lib/plan/presume.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { Manifest, Receipt, Sight, StoredStart } from '../../../schemas/stored.ts';
@@ -16,17 +17,29 @@ export interface LastWord {
 
 export const keyOf = (id: string, place: number): string => `${id}.${place}`;
 
-/** In the order in which the streams were stored. */
-export function lastWordsOf(waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): LastWord[] {
+/** What targets say of streams that are there, in the order in which those were stored. */
+function wordsOf(waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): LastWord[] {
   const said = new Map(receipts.map(({ target, id, place, receipt }) => [`${target} ${keyOf(id, place)}`, receipt]));
   return waiting.flatMap(({ id, targets }) =>
     targets.flatMap(({ host: target, start }, place) => {
       const key = keyOf(id, place);
       const receipt = said.get(`${target} ${key}`);
-      return receipt && receipt.state !== 'running' ? [{ key, target, start, receipt }] : [];
+      return receipt ? [{ key, target, start, receipt }] : [];
     }),
   );
 }
+
+/** In the order in which the streams were stored. */
+export const lastWordsOf = (waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): LastWord[] =>
+  wordsOf(waiting, receipts).filter(({ receipt }) => receipt.state !== 'running');
+
+/** A stream that its target could not take so far, and tries again. */
+export type Held = Omit<LastWord, 'receipt'> & { readonly error: ErrorBody };
+
+export const heldOf = (waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): Held[] =>
+  wordsOf(waiting, receipts).flatMap(({ receipt: { state, error }, ...of }) =>
+    state === 'running' && error ? [{ ...of, error }] : [],
+  );
 
 export const isAbout = ({ host, root }: Place, { target, start }: Pick<LastWord, 'target' | 'start'>): boolean =>
   target === host && isWithin(start.dataset, root);

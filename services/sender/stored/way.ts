@@ -1,4 +1,3 @@
-import type { DatasetPlans } from '../../../lib/plan/items.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
 import { presumed, unseen } from '../../../lib/plan/presume.ts';
@@ -6,13 +5,14 @@ import { isRefusal } from '../../../lib/plan/refusal.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
-import type { SendRequest } from '../../../schemas/plan.ts';
+import type { Note, SendRequest } from '../../../schemas/plan.ts';
 import { cursorsOf } from '../cursor.ts';
 import { noCursors } from '../cursors.ts';
 import type { Planned } from '../planning.ts';
 import type { Way, WayDeps } from '../way.ts';
 import { askStore } from './ask.ts';
 import { storedCursors } from './cursors.ts';
+import { heldAt } from './held.ts';
 import { type LastWord, learned, waitingAt } from './last-words.ts';
 import { type Place, readSight, writeSight } from './sights.ts';
 import type { OwnStore } from './store.ts';
@@ -49,7 +49,7 @@ export async function lookForWaiting(store: OwnStore, host: string, request: Sen
 
 /** Through the store, planned against what the target will have once it has taken what waits for it. */
 export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
-  const { host, zfs, log, store, patienceMs } = deps;
+  const { host, zfs, bus, log, store, patienceMs } = deps;
   const place = placeOf(request);
   // what stands in the way there is not seen, so nothing is planned away
   const { conflict: _, ...asked } = request;
@@ -74,7 +74,15 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const known = sight?.target ?? unseen(place.host, place.root);
     const target = presumed(known, starts);
     const plans = planDatasets(asked, source, target);
-    return { plans: isNew && !isRefusal(plans) ? withNote(plans, place, source) : plans, source, target, known };
+    const held = found ? await heldAt({ bus, bucket: found.bucket }, place, waiting, receipts) : new Map();
+    const notes = [...(isNew ? [noteOfUnseen(place, source)] : []), ...notesOfHeld(place, held)];
+    return {
+      plans: isRefusal(plans) ? plans : { ...plans, notes: [...plans.notes, ...notes] },
+      source,
+      target,
+      known,
+      held,
+    };
   }
 
   return {
@@ -98,10 +106,24 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
 }
 
 /** It may be a host of another name that is meant. */
-const withNote = (plans: DatasetPlans, { host, root }: Place, { datasets: [top] }: Inventory): DatasetPlans => {
+const noteOfUnseen = ({ host, root }: Place, { datasets: [top] }: Inventory): Note => {
   const message = `${host} has never been sent ${root} from here with channel auto or store, and is taken for empty`;
-  return { ...plans, notes: [...plans.notes, { kind: 'unseen', dataset: top?.name ?? root, message }] };
+  return { kind: 'unseen', dataset: top?.name ?? root, message };
 };
+
+/** Nothing is sent past what waits, so whoever sends should know that it is stuck. */
+const notesOfHeld = ({ host }: Place, held: ReadonlyMap<string, ErrorBody>): Note[] =>
+  [...Map.groupBy(held, ([, { code, message }]) => `${code}: ${message}`)].flatMap(([why, [first]]) =>
+    first
+      ? [
+          {
+            kind: 'held',
+            dataset: first[0],
+            message: `what waits for ${first[0]} on ${host} stays in the store: ${why}`,
+          },
+        ]
+      : [],
+  );
 
 const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
   new ZpsendError(
