@@ -105,6 +105,12 @@ const words = { none: 'waiting', running: 'receiving', done: 'taken', failed: 'r
 
 type Stream = FetchOutput['streams'][number];
 
+function whyOf({ targets }: Stream): string {
+  const [first, ...others] = targets.filter(({ error }) => error);
+  const of = first && targets.length > 1 ? `${first.host}: ` : '';
+  return `${of}${errorCell(first?.error)}${others.length > 0 ? ` (and ${others.length} more)` : ''}`;
+}
+
 const columns = [
   { title: 'ID', value: ({ id }: Stream) => id },
   { title: 'SNAPSHOT', value: ({ snapshot }: Stream) => snapshot },
@@ -117,7 +123,7 @@ const columns = [
         .map(({ host, dataset, state }) => `${host}:${dataset}${state === 'waiting' ? '' : ` (${state})`}`)
         .join(' '),
   },
-  { title: 'WHY', value: ({ targets }: Stream) => errorCell(targets.find(({ error }) => error)?.error) },
+  { title: 'WHY', value: whyOf },
 ];
 
 async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomain }: Options): Promise<number> {

@@ -6,7 +6,7 @@ import { planDatasets } from '../../lib/plan/plan.ts';
 import { policyOf } from '../../lib/plan/policy.ts';
 import { isRefusal, type Refusal } from '../../lib/plan/refusal.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, parentOf, poolOf } from '../../schemas/names.ts';
@@ -24,8 +24,6 @@ export interface Planned {
   readonly target: Inventory;
   /** What the target had when it was seen last, where `target` is what it will have. */
   readonly known?: Inventory;
-  /** Why what waits for the target is not taken there, by its datasets. */
-  readonly held?: ReadonlyMap<string, ErrorBody>;
 }
 
 /**

@@ -4,12 +4,15 @@ import { version } from '../../lib/settings/version.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
-import { tellHeld, tellTaken } from './board/taken.ts';
+import { tellHeld } from './board/held.ts';
+import { knownEntries } from './board/known.ts';
+import { tellTaken } from './board/taken.ts';
 import { openStatusWriter } from './board/writer.ts';
 import { serveSender } from './endpoints.ts';
 import { filePolicies } from './policies/in-force.ts';
 import { keepStore } from './stored/keeper.ts';
 import { ownStore } from './stored/store.ts';
+import { hasReceiver } from './stored/unheeded.ts';
 
 /** Jobs at once; each is at most one `zfs send` for each of the datasets that it sends at once. */
 const maxJobs = 64;
@@ -42,7 +45,8 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     ...{ host, zfs, log, store, waits: isPrivate },
     livingJobs: sender.livingJobs,
     tell: (target, start, receipt) => tellTaken({ host, bus, zfs, status }, target, start, receipt),
-    tellHeld: (target, start, now, was) => tellHeld({ host, bus, status }, target, start, now, was),
+    tellHeld: async (held) => tellHeld({ host, status }, await knownEntries({ host, bus, status }), held),
+    hasReceiver: (name) => hasReceiver(bus, name),
   });
   const self = { service: 'sender' as const, instance, pid: process.pid, version };
   return {

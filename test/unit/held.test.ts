@@ -4,11 +4,12 @@ import type { ErrorBody } from '../../schemas/errors.ts';
 import type { StatusEntry, StatusRun } from '../../schemas/status.ts';
 import { type Manifest, manifestSchema, type Receipt } from '../../schemas/stored.ts';
 import type { BoardDeps } from '../../services/sender/board/board.ts';
-import { entryOf, next } from '../../services/sender/board/line.ts';
-import { tellHeld, tellTaken } from '../../services/sender/board/taken.ts';
-import { heldAt } from '../../services/sender/stored/held.ts';
+import { type Held, tellHeld } from '../../services/sender/board/held.ts';
+import { tellTaken } from '../../services/sender/board/taken.ts';
 import { openHeldNews } from '../../services/sender/stored/held-news.ts';
-import { type Held, heldOf } from '../../services/sender/stored/last-words.ts';
+import { heldNotes } from '../../services/sender/stored/held-notes.ts';
+import { heldOf } from '../../services/sender/stored/last-words.ts';
+import { openUnheeded, unsaidOf } from '../../services/sender/stored/unheeded.ts';
 
 const noPool: ErrorBody = { code: 'NO_SUCH_DATASET', message: 'no pool', retryable: false };
 const full: ErrorBody = { code: 'NO_SPACE', message: 'full', retryable: false };
@@ -31,6 +32,12 @@ const waiting = [
   manifestFor('stream3', ['one', 'pool/a']),
 ];
 
+const heldAs = (target: string, dataset: string, error: ErrorBody): Held => ({
+  target,
+  start: startOf(dataset),
+  error,
+});
+
 describe('what a target could not take yet', () => {
   const receipts = [
     receipt('one', 'stream1', { state: 'running', error: noPool }),
@@ -41,106 +48,165 @@ describe('what a target could not take yet', () => {
   ];
 
   test('is what it tries again, of streams that are there', () => {
-    expect(heldOf(waiting, receipts).map(({ key, error }) => [key, error.code])).toEqual([
-      ['stream1.0', 'NO_SUCH_DATASET'],
-      ['stream3.0', 'NO_SPACE'],
+    expect(heldOf(waiting, receipts)).toEqual([heldAs('one', 'pool/a', noPool), heldAs('one', 'pool/a', full)]);
+  });
+
+  // who has said something is not asked
+  const deps = {} as Parameters<typeof heldNotes>[0];
+  const notes = async (root: string, all: Parameters<typeof heldNotes>[3]) =>
+    (await heldNotes(deps, { host: 'one', root }, waiting, all)).map(({ dataset, message }) => [dataset, message]);
+
+  test('is told to who sends there, of a dataset by the first of its streams', async () => {
+    expect(await notes('pool', receipts)).toEqual([
+      ['pool/a', expect.stringMatching(/pool\/a on one stays .*no pool$/)],
+    ]);
+    expect(await notes('pool/b', receipts)).toEqual([]);
+  });
+
+  test('is told once for all datasets that are held for the same, and in short', async () => {
+    const long = { ...full, message: 'x'.repeat(8000) };
+    const all = ['stream1', 'stream2'].map((id) => receipt('one', id, { state: 'running', error: long }));
+    const told = await notes('pool', all);
+    expect(told).toEqual([['pool/a', expect.stringContaining('and for 1 more datasets')]]);
+    expect(told[0]?.[1]?.length).toBeLessThan(500);
+  });
+});
+
+describe('a target that says nothing', () => {
+  const receipts = [receipt('two', 'stream1', { state: 'running' }, 1), receipt('one', 'gone000', { state: 'done' })];
+  const unsaid = [startOf('pool/a'), startOf('pool/b'), startOf('pool/a')].map((start) => ({ target: 'one', start }));
+
+  test('has said nothing of what is there now', () => {
+    expect(unsaidOf(waiting, receipts)).toEqual(unsaid);
+    expect(unsaidOf(waiting, [receipt('one', 'stream3', { state: 'done' })])).toEqual([
+      { target: 'two', start: startOf('pool/a') },
     ]);
   });
 
-  test('is told of a dataset by the first of its streams, and of no other place', async () => {
-    // who has said something is not asked
-    const deps = {} as Parameters<typeof heldAt>[0];
-    const at = async (root: string) => [...(await heldAt(deps, { host: 'one', root }, waiting, receipts))];
-    expect(await at('pool')).toEqual([['pool/a', noPool]]);
-    expect(await at('pool/b')).toEqual([]);
+  test('is told of when its receiver was there for a minute, and not before it was', async () => {
+    let isThere = false;
+    const asked: string[] = [];
+    const look = openUnheeded(async (target) => {
+      asked.push(target);
+      return isThere;
+    }, 'src');
+    const told = async (seconds: number, all = receipts) => (await look(waiting, all, seconds * 1000)).length;
+    expect(await told(0)).toBe(0);
+    expect(await told(100)).toBe(0);
+    isThere = true;
+    expect(await told(120)).toBe(0);
+    expect(await told(179)).toBe(0);
+    expect(await told(181)).toBe(3);
+    expect(new Set(asked)).toEqual(new Set(['one']));
+    // not asked at every look
+    expect(asked).toHaveLength(4);
+    expect(await told(182, [receipt('one', 'stream3', { state: 'running' }), ...receipts])).toBe(0);
+    // it has gone away since, and come back
+    expect(await told(210)).toBe(0);
+    isThere = false;
+    expect(await told(300)).toBe(0);
+    isThere = true;
+    expect(await told(330)).toBe(0);
+    expect(await told(395)).toBe(3);
+  });
+});
+
+describe('news of what is held', () => {
+  function newsOf(fails = 0) {
+    const told: number[] = [];
+    let left = fails;
+    const news = openHeldNews(async (held) => {
+      if (left-- > 0) throw new Error('away');
+      told.push(held.length);
+    });
+    return { told, news };
+  }
+  const one = heldAs('one', 'pool/a', noPool);
+
+  test('come at first, when it changes, and again while it is so', async () => {
+    const { told, news } = newsOf();
+    const at: [Held[], number][] = [
+      [[], 0],
+      [[], 60],
+      [[one], 61],
+      [[one], 62],
+      [[one], 72],
+      [[heldAs('one', 'pool/b', noPool), one], 73],
+      [[], 74],
+      [[], 99],
+    ];
+    for (const [held, seconds] of at) await news(held, seconds * 1000);
+    expect(told).toEqual([0, 1, 1, 2, 0]);
   });
 
-  test('is told when it changes, and when it is over', async () => {
-    const told: unknown[] = [];
-    const tell = openHeldNews(async (target, { dataset }, now, was) => {
-      told.push([target, dataset, now?.code, was?.code]);
-    });
-    const { signal } = new AbortController();
-    const one = (error: ErrorBody): Held => ({ key: 'stream1.0', target: 'one', start: startOf('pool/a'), error });
-    for (const held of [[one(noPool), one(full)], [one(noPool)], [one(full)], []]) await tell(held, signal);
-    expect(told).toEqual([
-      ['one', 'pool/a', 'NO_SUCH_DATASET', undefined],
-      ['one', 'pool/a', 'NO_SPACE', 'NO_SUCH_DATASET'],
-      ['one', 'pool/a', undefined, 'NO_SPACE'],
-    ]);
+  test('of another stream are news, though it is held for the same', async () => {
+    const { told, news } = newsOf();
+    const next = { ...one, start: { ...one.start, to: { name: 'pool/a@2', guid: '2' } } };
+    for (const held of [[one], [next]]) await news(held, 0);
+    expect(told).toHaveLength(2);
   });
 
-  test('is told again where it could not be told', async () => {
-    let tries = 0;
-    const tell = openHeldNews(async () => {
-      tries++;
-      if (tries === 1) throw new Error('away');
-    });
-    const held: Held[] = [{ key: 'stream1.0', target: 'one', start: startOf('pool/a'), error: full }];
-    const { signal } = new AbortController();
-    await expect(tell(held, signal)).rejects.toThrow('away');
-    for (let again = 0; again < 2; again++) await tell(held, signal);
-    expect(tries).toBe(2);
+  test('that could not be told are told at the next look', async () => {
+    const { told, news } = newsOf(1);
+    await expect(news([one], 0)).rejects.toThrow('away');
+    for (let again = 0; again < 2; again++) await news([one], 1);
+    expect(told).toEqual([1]);
   });
 });
 
 describe('on the board, why a target does not take what is stored for it', () => {
-  const key = statusKey({ source: 'src', target: 'dst', dataset: 'pool/a', into: 'pool/a' });
+  const keyOf = (target: string) => statusKey({ source: 'src', target, dataset: 'pool/a', into: 'pool/a' });
   const written = '2026-01-01T00:00:00.000Z';
   const runOf = (state: StatusRun['state']): Pick<StatusEntry, 'run'> => ({
     run: { job: 'job0000001', instance: 'one0000001', state, done: 0, bytes: 0, seconds: 0 },
   });
 
   function board(before: StatusEntry) {
-    let entry = before;
+    const entries = new Map(['one', 'two'].map((target) => [keyOf(target), before]));
+    const puts: string[] = [];
     const status = {
-      pending: (): [string, StatusEntry][] => [[key, entry]],
-      put: (_: string, make: () => StatusEntry) => {
-        entry = make();
+      pending: () => [...entries],
+      put(key: string, make: () => StatusEntry) {
+        puts.push(key);
+        entries.set(key, make());
       },
     };
     const dataset = { name: 'pool/a', snapshots: [], bookmarks: [] };
+    // what is yet to be written is there, so nothing is asked for on the bus
     const deps = { host: 'src', status, zfs: { list: async () => [dataset] } } as unknown as BoardDeps;
     return {
-      held: (now?: ErrorBody, was?: ErrorBody) => tellHeld(deps, 'dst', startOf('pool/a'), now, was),
-      taken: () => tellTaken(deps, 'dst', startOf('pool/a'), { state: 'done', bytes: 1 }),
-      error: () => entry.error?.code,
+      puts,
+      held: (...held: Held[]) => tellHeld(deps, entries, held),
+      taken: () => tellTaken(deps, 'one', startOf('pool/a'), { state: 'done', bytes: 1 }),
+      error: (target = 'one') => entries.get(keyOf(target))?.error?.code,
     };
   }
+  const [noPoolThere, fullThere] = [heldAs('one', 'pool/a', noPool), heldAs('one', 'pool/a', full)];
 
-  test('is told of what no job is at, and goes when it is over, or the stream is taken', async () => {
-    const { held, taken, error } = board({ written, ...runOf('done') });
-    await held(noPool);
-    expect(error()).toBe('NO_SUCH_DATASET');
-    await held(full, noPool);
+  test('is told of the first of its streams, goes when it is over, and is written when it changes', async () => {
+    const { puts, held, error } = board({ written, ...runOf('done') });
+    held(noPoolThere, fullThere);
+    held(noPoolThere);
+    expect([error(), error('two'), puts.length]).toEqual(['NO_SUCH_DATASET', undefined, 1]);
+    held(fullThere);
     expect(error()).toBe('NO_SPACE');
-    await held(undefined, full);
-    expect(error()).toBeUndefined();
-    await held(full);
+    held();
+    expect([error(), puts.length]).toEqual([undefined, 3]);
+  });
+
+  test('goes when the stream is taken', async () => {
+    const { held, taken, error } = board({ written, ...runOf('done') });
+    held(noPoolThere);
     await taken();
     expect(error()).toBeUndefined();
   });
 
   test.each(['running', 'waiting', 'failed'] as const)('does not stand over what a %s job says', async (state) => {
-    const { held, taken, error } = board({ written, ...runOf(state), error: full });
-    await held(noPool);
-    await held(undefined, noPool);
+    const { puts, held, taken, error } = board({ written, ...runOf(state), error: full });
+    held(noPoolThere);
+    held();
+    expect(puts).toEqual([]);
     await taken();
     expect(error()).toBe('NO_SPACE');
-  });
-
-  test('stays where something else has been told since', async () => {
-    const { held, error } = board({ written, ...runOf('done'), error: full });
-    await held(undefined, noPool);
-    expect(error()).toBe('NO_SPACE');
-  });
-
-  test('is told by a job that finds it so, unless that fails', () => {
-    const facts = { sent: undefined, newest: undefined, missing: [], listed: 0, held: noPool };
-    const who = { job: 'job0000001', instance: 'one0000001' };
-    const end = { type: 'ended', bytes: 0, seconds: 0 } as const;
-    const line = next({}, { type: 'listed', facts });
-    expect(entryOf(next(line, end), who, 0).error?.code).toBe('NO_SUCH_DATASET');
-    expect(entryOf(next(line, { ...end, error: full }), who, 0).error?.code).toBe('NO_SPACE');
   });
 });

@@ -60,7 +60,9 @@ export const lostBefore = (
     waiting.flatMap(({ id, targets }) =>
       targets.flatMap((target, at) => {
         const own = receipts.find((one) => one.target === host && one.id === id && one.place === at)?.receipt;
-        return target.host === host && own?.error && isLost(own.error) ? [target.start.to.guid] : [];
+        return target.host === host && own?.state === 'failed' && own.error && isLost(own.error)
+          ? [target.start.to.guid]
+          : [];
       }),
     ),
   );

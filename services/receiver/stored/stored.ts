@@ -101,6 +101,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     const { waiting } = await catalog.read();
     if (!waiting.some(({ targets }) => targets.some((target) => target.host === host))) return;
     const there = await receipts.read(from, host);
+    const said = new Map(there.map(({ id, place, receipt }) => [`${id} ${place}`, receipt]));
     const blocked: string[] = [];
     /** What streams lead to that are lost. */
     const missing = lostBefore(host, waiting, there);
@@ -108,7 +109,9 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
       if (stop.signal.aborted) return;
       if (isBehind(item.start, blocked)) continue;
       const base = item.start.from?.guid;
-      const receipt = base !== undefined && missing.has(base) ? behind(item, missing) : await receive(source, item);
+      const before = said.get(`${item.manifest.id} ${item.place}`);
+      const isLate = base !== undefined && missing.has(base);
+      const receipt = isLate ? behind(item, missing) : await receive(source, item, before);
       if (receipt?.error && isLost(receipt.error)) missing.add(item.start.to.guid);
       if (receipt) await receipts.write(host, from, item.manifest.id, item.place, receipt);
       else blocked.push(item.start.dataset);
@@ -119,14 +122,18 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
   }
 
   /** Undefined when it is to be tried again. */
-  async function receive(source: Source, item: StoredItem): Promise<Receipt | undefined> {
+  async function receive(source: Source, item: StoredItem, before: Receipt | undefined): Promise<Receipt | undefined> {
     const { manifest, place, start } = item;
     const { bucket, receipts } = source;
     log.info(`${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`);
+    const write = (receipt: Receipt) =>
+      receipts.write(host, bucket.source, manifest.id, place, receipt).catch(() => {});
     const fetching = fetchStored(deps, bucket, item);
+    let isTold = before?.error;
     const progress = setInterval(() => {
-      const running: Receipt = { state: 'running', bytes: fetching.consumed };
-      receipts.write(host, bucket.source, manifest.id, place, running).catch(() => {});
+      // what it failed with last is why, until it gets further
+      if (fetching.consumed > (before?.bytes ?? 0)) isTold = undefined;
+      void write({ state: 'running', bytes: fetching.consumed, ...(isTold && { error: isTold }) });
     }, progressMs);
     let error: ErrorBody | undefined;
     try {
@@ -140,9 +147,11 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     if (mayPass(error) || (!isLost(error) && !(await hasPool(start.dataset)))) {
       source.pause = error.retryable ? afterFailureMs : afterRefusalMs;
       log.info(`${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again`);
-      const held: Receipt = { state: 'running', bytes: fetching.consumed, error };
-      // the source may tell why; it is tried again all the same
-      if (!stop.signal.aborted) await receipts.write(host, bucket.source, manifest.id, place, held).catch(() => {});
+      // a lock passes by itself, and may be that of another receiver who is at it
+      const why = error.retryable ? undefined : error;
+      const isNews = why?.message !== isTold?.message || (why && fetching.consumed !== before?.bytes);
+      if (isNews && !stop.signal.aborted)
+        await write({ state: 'running', bytes: fetching.consumed, ...(why && { error: why }) });
       return undefined;
     }
     log.error(`${start.to.name} from the store of ${bucket.source} failed: ${error.code}: ${error.message}`);

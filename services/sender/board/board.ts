@@ -1,5 +1,4 @@
 import type { Bus } from '../../../lib/bus/connect.ts';
-import { readStatus } from '../../../lib/bus/status/read.ts';
 import { parseStatusKey, type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
@@ -7,10 +6,10 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
-import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Planned } from '../planning.ts';
 import type { Live } from '../progress.ts';
 import { factsOf, factsSince, storedUpTo } from './facts.ts';
+import { knownEntries, pendingEntries } from './known.ts';
 import { entryOf, type Line, type LineEvent, next } from './line.ts';
 import type { StatusWriter } from './writer.ts';
 
@@ -70,18 +69,10 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
     if (row) tell(row, { type: 'ended', bytes, seconds: secondsOf(row), error });
   }
 
-  /** What the bucket has of this source and target, or is about to have. */
-  async function allKnown(): Promise<Map<string, StatusEntry>> {
-    const isOurs = ([key]: [string, StatusEntry]): boolean => key.startsWith(`${host}.to.${target}.`);
-    const before = status.pending().filter(isOurs);
-    const stored = (await readStatus(bus, host, target).catch(() => undefined))?.found ?? [];
-    const rows = stored.map((one): [string, StatusEntry] => [statusKey(one), one.entry]);
-    return new Map([...rows, ...before, ...status.pending().filter(isOurs)]);
-  }
-
   /** Nothing was planned: those that are known keep what is known of them, and fail. */
   async function failedWhole(error: ErrorBody): Promise<void> {
-    const known = await allKnown();
+    const deps = { host, bus, status };
+    const known = await knownEntries(deps, target).catch(() => new Map(pendingEntries(deps, target)));
     const isPart = ({ dataset, into }: StatusPlace): boolean =>
       request.package !== undefined && isWithin(dataset, root.dataset) && isWithin(into, root.into);
     const keys = new Set([statusKey(root), ...known.keys()]);
@@ -103,7 +94,7 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
   }
 
   return {
-    listed({ plans, source, target: there, known = there, held }) {
+    listed({ plans, source, target: there, known = there }) {
       if (isRefusal(plans)) return;
       const now = Date.now();
       const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
@@ -114,7 +105,7 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
         if (entry) {
           const facts = factsOf(entry, has?.get(into), now);
           const last = known === there ? undefined : factsOf(entry, awaits?.get(into), now).sent?.guid;
-          tell(row, { type: 'listed', facts: { ...storedUpTo(facts, last), held: held?.get(into) } });
+          tell(row, { type: 'listed', facts: storedUpTo(facts, last) });
         }
         // what runs, or has run, tells its end itself
         if (!row.line.run && (refusal || steps.length === 0)) ended(row, 0, refusal?.error);

@@ -1,6 +1,5 @@
 import { type Base, basesOf, newestCommon } from '../../../lib/plan/bases.ts';
 import { isAfter } from '../../../lib/plan/txg.ts';
-import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
 import type { StatusSnapshot } from '../../../schemas/status.ts';
 
@@ -11,8 +10,6 @@ export interface Facts {
   readonly newest: StatusSnapshot | undefined;
   /** The newest behind `sent` that lies in the store for the target. */
   readonly stored?: StatusSnapshot | undefined;
-  /** Why the target does not take what lies there. */
-  readonly held?: ErrorBody | undefined;
   /** What the source has behind `sent`, oldest first. */
   readonly missing: readonly SnapshotEntry[];
   /** When it was listed, in milliseconds since the epoch of the source's clock. */

@@ -110,7 +110,6 @@ export function entryOf(
   now: number,
 ): StatusEntry {
   const rate = run && rateOf(run);
-  const why = error ?? facts?.held;
   return {
     ...lagged(facts, now),
     ...(run && {
@@ -124,6 +123,6 @@ export function entryOf(
         ...(rate !== undefined && { rate }),
       },
     }),
-    ...(why && { error: shortened(why) }),
+    ...(error && { error: shortened(error) }),
   };
 }

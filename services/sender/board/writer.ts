@@ -18,7 +18,7 @@ const lastMs = 2000;
 export interface StatusWriter {
   /** `entry` is asked for what stands there when it is written, so the newest is. Never fails. */
   put(key: string, entry: () => StatusEntry): void;
-  /** What is yet to be stored, as it is now. */
+  /** What is yet to be stored, as it is now, or was less than a second ago. */
   pending(): [key: string, entry: StatusEntry][];
   /** Work after which more is put: the end of a service waits for it too. */
   during(work: Promise<void>): void;
@@ -29,7 +29,7 @@ export interface StatusWriter {
 export function openStatusWriter(store: StatusStore, log: Pick<Log, 'info' | 'warn'>): StatusWriter {
   const waiting = new Map<string, () => StatusEntry>();
   /** Written less than a gap ago. */
-  const recent = new Set<string>();
+  const recent = new Map<string, () => StatusEntry>();
   const under = new Map<string, () => StatusEntry>();
   const works = new Set<Promise<void>>();
   let paused = false;
@@ -57,7 +57,7 @@ export function openStatusWriter(store: StatusStore, log: Pick<Log, 'info' | 'wa
       failed(ZpsendError.from(thrown));
     }
     under.delete(key);
-    recent.add(key);
+    recent.set(key, entry);
     setTimeout(() => {
       recent.delete(key);
       pump();
@@ -81,7 +81,7 @@ export function openStatusWriter(store: StatusStore, log: Pick<Log, 'info' | 'wa
       waiting.set(key, entry);
       pump();
     },
-    pending: () => [...under, ...waiting].map(([key, entry]) => [key, entry()]),
+    pending: () => [...new Map([...recent, ...under, ...waiting])].map(([key, entry]) => [key, entry()]),
     during(work) {
       const over = work
         .catch((thrown) => failed(ZpsendError.from(thrown)))

@@ -1,36 +1,22 @@
-import type { ErrorBody } from '../../../schemas/errors.ts';
-import type { StoredStart } from '../../../schemas/stored.ts';
-import type { Held } from './last-words.ts';
+import type { Held } from '../board/held.ts';
 
-/** Tells of a dataset at a target why its next stream is held, or no more so; `was`: what was told before. */
-export type TellHeld = (
-  target: string,
-  start: StoredStart,
-  now: ErrorBody | undefined,
-  was: ErrorBody | undefined,
-) => Promise<void>;
+/** While something is held it is told again so often, since jobs write over it; in milliseconds. */
+const everyMs = 10_000;
 
 /**
- * Tells what targets cannot take, once each time that it changes.
+ * Tells what is held: at first, when it changes, and again and again.
  * @returns a look at all that is held now, which throws what telling failed with; that is told again at the next
  */
-export function openHeldNews(tell: TellHeld): (held: readonly Held[], signal: AbortSignal) => Promise<void> {
-  const told = new Map<string, Held>();
-  return async (held, signal) => {
-    // the first of a dataset is what the others wait for
-    const now = new Map(held.toReversed().map((one) => [`${one.target} ${one.start.dataset}`, one]));
-    for (const [key, { target, start, error }] of told) {
-      if (now.has(key)) continue;
-      if (signal.aborted) return;
-      await tell(target, start, undefined, error);
-      told.delete(key);
-    }
-    for (const [key, one] of now) {
-      const was = told.get(key)?.error;
-      if (was?.message === one.error.message) continue;
-      if (signal.aborted) return;
-      await tell(one.target, one.start, one.error, was);
-      told.set(key, one);
-    }
+export function openHeldNews(tell: (held: readonly Held[]) => Promise<void>) {
+  let told: string | undefined;
+  let at = 0;
+  return async (held: readonly Held[], now = performance.now()): Promise<void> => {
+    const text = JSON.stringify(
+      held.map(({ target, start, error }) => [target, start.dataset, start.to, error.message]),
+    );
+    if (text === told && (held.length === 0 || now - at < everyMs)) return;
+    await tell(held);
+    told = text;
+    at = now;
   };
 }

@@ -5,11 +5,13 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Manifest, Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
-import { openHeldNews, type TellHeld } from './held-news.ts';
+import type { Held } from '../board/held.ts';
+import { openHeldNews } from './held-news.ts';
 import { heldOf, keyOf, lastWordsOf } from './last-words.ts';
 import { openLearning } from './learning.ts';
 import type { OwnStore } from './store.ts';
 import { openSweeping } from './sweeping.ts';
+import { openUnheeded } from './unheeded.ts';
 
 export interface KeeperDeps {
   readonly host: string;
@@ -21,8 +23,10 @@ export interface KeeperDeps {
   readonly waits: boolean;
   /** Tells everybody what became of a stored stream. */
   readonly tell: (target: string, start: StoredStart, receipt: Receipt) => Promise<void>;
-  /** Tells everybody why one is not taken yet, or no more so; `was`: what was told before. */
-  readonly tellHeld: TellHeld;
+  /** Tells everybody what is held, which is all that is. */
+  readonly tellHeld: (held: readonly Held[]) => Promise<void>;
+  /** Is a receiver of that host there? */
+  readonly hasReceiver: (host: string) => Promise<boolean>;
 }
 
 /** How often it is looked what targets have taken, in milliseconds. */
@@ -46,6 +50,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   const stop = new AbortController();
   const learning = openLearning(deps);
   const tellOfHeld = openHeldNews(deps.tellHeld);
+  const unheeded = openUnheeded(deps.hasReceiver, host);
   const sweep = openSweeping({ ...deps, isBrief: deps.waits });
   let said = '';
 
@@ -63,7 +68,6 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const empty: Manifest[] = [];
     for (const manifest of over) await emptied(bucket, manifest, signal).then(() => empty.push(manifest), failed);
     await learning.learn({ bucket, names }, words, signal).catch(failed);
-    await tellOfHeld(heldOf(waiting, receipts), signal).catch(failed);
     for (const { id, targets } of empty) {
       if (signal.aborted) return;
       const isKnown = targets.every((_, place) => learning.knows(keyOf(id, place)));
@@ -71,6 +75,9 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
       if (isKnown) await bucket.remove(storedName({ kind: 'manifest', id })).catch(failed);
     }
     await sweep(bucket, names, signal);
+    // a command is over before it could see that for long
+    const ignored = deps.waits ? [] : await unheeded(waiting, receipts);
+    await tellOfHeld([...heldOf(waiting, receipts), ...ignored]);
   }
 
   async function emptied(bucket: StreamsBucket, { id, digests }: Manifest, signal: AbortSignal): Promise<void> {

@@ -1,9 +1,9 @@
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { presumed } from '../../../lib/plan/presume.ts';
-import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { Manifest, Receipt, Sight, StoredStart } from '../../../schemas/stored.ts';
+import type { Held } from '../board/held.ts';
 import { hadBase, type Place } from './sights.ts';
 
 /** What a target said last of a stream that still lies in the store, for itself or for others. */
@@ -33,15 +33,13 @@ function wordsOf(waiting: readonly Manifest[], receipts: readonly PlacedReceipt[
 export const lastWordsOf = (waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): LastWord[] =>
   wordsOf(waiting, receipts).filter(({ receipt }) => receipt.state !== 'running');
 
-/** A stream that its target could not take so far, and tries again. */
-export type Held = Omit<LastWord, 'receipt'> & { readonly error: ErrorBody };
-
+/** What targets could not take so far, and try again. */
 export const heldOf = (waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): Held[] =>
-  wordsOf(waiting, receipts).flatMap(({ receipt: { state, error }, ...of }) =>
-    state === 'running' && error ? [{ ...of, error }] : [],
+  wordsOf(waiting, receipts).flatMap(({ target, start, receipt: { state, error } }) =>
+    state === 'running' && error ? [{ target, start, error }] : [],
   );
 
-export const isAbout = ({ host, root }: Place, { target, start }: Pick<LastWord, 'target' | 'start'>): boolean =>
+export const isAbout = ({ host, root }: Place, { target, start }: Omit<Held, 'error'>): boolean =>
   target === host && isWithin(start.dataset, root);
 
 /** What a store has for one place: what was said of it, and the streams of which no last word was said, both in order. */

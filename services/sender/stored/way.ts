@@ -12,7 +12,7 @@ import type { Planned } from '../planning.ts';
 import type { Way, WayDeps } from '../way.ts';
 import { askStore } from './ask.ts';
 import { storedCursors } from './cursors.ts';
-import { heldAt } from './held.ts';
+import { heldNotes } from './held-notes.ts';
 import { type LastWord, learned, waitingAt } from './last-words.ts';
 import { type Place, readSight, writeSight } from './sights.ts';
 import type { OwnStore } from './store.ts';
@@ -74,15 +74,12 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const known = sight?.target ?? unseen(place.host, place.root);
     const target = presumed(known, starts);
     const plans = planDatasets(asked, source, target);
-    const held = found ? await heldAt({ bus, bucket: found.bucket }, place, waiting, receipts) : new Map();
-    const notes = [...(isNew ? [noteOfUnseen(place, source)] : []), ...notesOfHeld(place, held)];
-    return {
-      plans: isRefusal(plans) ? plans : { ...plans, notes: [...plans.notes, ...notes] },
-      source,
-      target,
-      known,
-      held,
-    };
+    const notes = [
+      ...(isNew ? [noteOfUnseen(place, source)] : []),
+      ...(found ? await heldNotes({ bus, bucket: found.bucket }, place, waiting, receipts) : []),
+    ];
+    const noted = isRefusal(plans) ? plans : { ...plans, notes: [...plans.notes, ...notes] };
+    return { plans: noted, source, target, known };
   }
 
   return {
@@ -110,20 +107,6 @@ const noteOfUnseen = ({ host, root }: Place, { datasets: [top] }: Inventory): No
   const message = `${host} has never been sent ${root} from here with channel auto or store, and is taken for empty`;
   return { kind: 'unseen', dataset: top?.name ?? root, message };
 };
-
-/** Nothing is sent past what waits, so whoever sends should know that it is stuck. */
-const notesOfHeld = ({ host }: Place, held: ReadonlyMap<string, ErrorBody>): Note[] =>
-  [...Map.groupBy(held, ([, { code, message }]) => `${code}: ${message}`)].flatMap(([why, [first]]) =>
-    first
-      ? [
-          {
-            kind: 'held',
-            dataset: first[0],
-            message: `what waits for ${first[0]} on ${host} stays in the store: ${why}`,
-          },
-        ]
-      : [],
-  );
 
 const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
   new ZpsendError(

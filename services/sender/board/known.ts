@@ -1,0 +1,22 @@
+import { readStatus } from '../../../lib/bus/status/read.ts';
+import { statusKey } from '../../../lib/bus/subjects.ts';
+import type { StatusEntry } from '../../../schemas/status.ts';
+import type { BoardDeps } from './board.ts';
+
+export type Known = Pick<BoardDeps, 'host' | 'bus' | 'status'>;
+
+/** What this process is about to write, or has just written, of one target or all. */
+export const pendingEntries = ({ host, status }: Known, target?: string): [key: string, StatusEntry][] =>
+  status.pending().filter(([key]) => key.startsWith(target === undefined ? `${host}.to.` : `${host}.to.${target}.`));
+
+/**
+ * What the board says of this source, or is about to, by key.
+ * @param target of this one only
+ * @throws ZpsendError where it cannot be read
+ */
+export async function knownEntries(deps: Known, target?: string): Promise<Map<string, StatusEntry>> {
+  const before = pendingEntries(deps, target);
+  const stored = (await readStatus(deps.bus, deps.host, target))?.found ?? [];
+  const rows = stored.map((one): [string, StatusEntry] => [statusKey(one), one.entry]);
+  return new Map([...rows, ...before, ...pendingEntries(deps, target)]);
+}

@@ -1,0 +1,53 @@
+import type { Bus } from '../../../lib/bus/connect.ts';
+import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
+import { storedName } from '../../../lib/bus/subjects.ts';
+import type { Note } from '../../../schemas/plan.ts';
+import type { Manifest } from '../../../schemas/stored.ts';
+import type { Held } from '../board/held.ts';
+import { heldOf, isAbout } from './last-words.ts';
+import type { Place } from './sights.ts';
+import { hasReceiver, heedMs, unheeded, unsaidOf } from './unheeded.ts';
+
+export interface HeldNotesDeps {
+  readonly bus: Bus;
+  readonly bucket: StreamsBucket;
+  /** How long a receiver has to begin with what is stored for it, in milliseconds. */
+  readonly heedMs?: number;
+}
+
+/** Characters of what a target says. */
+const mostWords = 300;
+
+/** One note for each kind of error: in a package all datasets may be held for the same. */
+function notesOf(held: readonly Held[]): Note[] {
+  const firsts = [...new Map(held.toReversed().map((one) => [one.start.dataset, one])).values()].reverse();
+  return [...Map.groupBy(firsts, ({ error }) => error.code).values()].flatMap(([first, ...others]) => {
+    if (!first) return [];
+    const { target, start, error } = first;
+    const more = others.length > 0 ? `, and for ${others.length} more datasets,` : '';
+    const why = `${error.code}: ${error.message.slice(0, mostWords)}`;
+    const message = `what waits for ${start.dataset}${more} on ${target} stays in the store: ${why}`;
+    return [{ kind: 'held' as const, dataset: start.dataset, message }];
+  });
+}
+
+/**
+ * Why what waits for a place is not taken there, as far as the target says so, or it shows. Nothing is sent past it, so whoever
+ * sends there should know. Never fails.
+ * @param receipts those of the target
+ */
+export async function heldNotes(
+  { bus, bucket, heedMs: mostMs = heedMs }: HeldNotesDeps,
+  place: Place,
+  waiting: readonly Manifest[],
+  receipts: readonly PlacedReceipt[],
+): Promise<Note[]> {
+  const said = heldOf(waiting, receipts).filter((one) => isAbout(place, one));
+  const unsaid = unsaidOf(waiting, receipts).filter((one) => isAbout(place, one));
+  const oldest = waiting.find(({ targets }) => targets.some(({ start }) => start === unsaid[0]?.start));
+  if (said.length > 0 || !oldest || !(await hasReceiver(bus, place.host))) return notesOf(said);
+  const ms = await bucket.idle([storedName({ kind: 'manifest', id: oldest.id })]).catch(() => undefined);
+  if (ms === undefined || ms < mostMs) return [];
+  return notesOf(unsaid.map((one) => ({ ...one, error: unheeded(place.host, oldest.source, ms) })));
+}

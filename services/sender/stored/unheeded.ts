@@ -1,0 +1,71 @@
+import type { Bus } from '../../../lib/bus/connect.ts';
+import { request } from '../../../lib/bus/request.ts';
+import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import { infoSchema } from '../../../schemas/host.ts';
+import type { Manifest } from '../../../schemas/stored.ts';
+import type { Held } from '../board/held.ts';
+
+/** How long a receiver has to begin with what is stored for it, in milliseconds. */
+export const heedMs = 60_000;
+/** How often it is asked whether it is there, and how long it has to say so, in milliseconds. */
+const askMs = 20_000;
+const answerMs = 2000;
+
+/** Is a receiver of that host there? */
+export const hasReceiver = (bus: Bus, host: string): Promise<boolean> =>
+  request(bus, subjects.info(host), {}, infoSchema, answerMs).then(
+    ({ instances }) => instances.some(({ service }) => service === 'receiver'),
+    () => false,
+  );
+
+/** What waits for targets that have said nothing of anything that waits for them. */
+export function unsaidOf(waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): Omit<Held, 'error'>[] {
+  const ids = new Set(waiting.map(({ id }) => id));
+  const heard = new Set(receipts.flatMap(({ target, id }) => (ids.has(id) ? [target] : [])));
+  return waiting.flatMap(({ targets }) =>
+    targets.flatMap(({ host: target, start }) => (heard.has(target) ? [] : [{ target, start }])),
+  );
+}
+
+/** @param ms for so long it has not begun, in milliseconds */
+export const unheeded = (target: string, source: string, ms: number): ErrorBody =>
+  new ZpsendError(
+    'TIMEOUT',
+    `the receiver of ${target} answers, and has not begun with what waits for it in the store (for ${Math.round(ms / 1000)} s now): ` +
+      `if that stays so, see whether its receive.allow (ZPSEND_ALLOW) names ${source}, and whether its user may read that store ` +
+      `(zpsend deploy permissions --from ${source}); its log may say more`,
+    { host: target },
+  ).toBody();
+
+/** Watches for receivers that are there, and do not begin with what waits for them. @returns a look, which says what is held for that */
+export function openUnheeded(isThere: (target: string) => Promise<boolean>, source: string) {
+  /** Since when, in monotonic milliseconds, a target was seen to be there with nothing said. */
+  const since = new Map<string, number>();
+  let asked = Number.NEGATIVE_INFINITY;
+
+  async function ask(targets: ReadonlySet<string>, now: number): Promise<void> {
+    asked = now;
+    await Promise.all(
+      [...targets].map(async (target) => {
+        if (!(await isThere(target))) since.delete(target);
+        else if (!since.has(target)) since.set(target, now);
+      }),
+    );
+  }
+
+  return async (
+    waiting: readonly Manifest[],
+    receipts: readonly PlacedReceipt[],
+    now = performance.now(),
+  ): Promise<Held[]> => {
+    const unsaid = unsaidOf(waiting, receipts);
+    const targets = new Set(unsaid.map(({ target }) => target));
+    for (const target of since.keys()) if (!targets.has(target)) since.delete(target);
+    if (targets.size > 0 && now - asked >= askMs) await ask(targets, now);
+    return unsaid.flatMap(({ target, start }) =>
+      now - (since.get(target) ?? now) >= heedMs ? [{ target, start, error: unheeded(target, source, heedMs) }] : [],
+    );
+  };
+}
