@@ -29,11 +29,11 @@ export function unsaidOf(waiting: readonly Manifest[], receipts: readonly Placed
   );
 }
 
-/** @param ms for so long it has not begun, in milliseconds */
+/** @param ms for so long it waits, in milliseconds */
 export const unheeded = (target: string, source: string, ms: number): ErrorBody =>
   new ZpsendError(
     'TIMEOUT',
-    `the receiver of ${target} answers, and has not begun with what waits for it in the store (for ${Math.round(ms / 1000)} s now): ` +
+    `the receiver of ${target} answers, and has not begun with what has waited for it in the store for more than ${Math.floor(ms / 1000)} s: ` +
       `if that stays so, see whether its receive.allow (ZPSEND_ALLOW) names ${source}, and whether its user may read that store ` +
       `(zpsend deploy permissions --from ${source}); its log may say more`,
     { host: target },
