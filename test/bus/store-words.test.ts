@@ -1,16 +1,12 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
 import { readStatus } from '../../lib/bus/status/read.ts';
-import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { storedName, subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema } from '../../schemas/job.ts';
-import { fetchOutputSchema } from '../../schemas/output.ts';
-import { heldNotes } from '../../services/sender/stored/held-notes.ts';
 import {
   arrived,
   command,
   emptied,
-  run,
   send,
   snapshot,
   startReceiver,
@@ -193,61 +189,4 @@ test('a sender that is told to end ends, however much there is to learn; the nex
   expect(await second.end()).toBe(0);
   expect((await command(world, 'auto', { dataset: 'pool/a@39' })).exitCode).toBe(0);
   expect(await stored(world)).toEqual([]);
-});
-
-test('what a target cannot take yet is told: by the target, by the next job and by the status, until it is taken', async () => {
-  const world = await useWorld();
-  const { fleet, src, dst } = world;
-  await fleet.start('sender', src);
-  await dst.zpool('destroy', 'pool');
-  await snapshot(src, 1_000_000, '1');
-  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
-  await startReceiver(world);
-  const why = { code: 'NO_SUCH_DATASET', message: expect.stringContaining('no pool') };
-  await expect.poll(() => rowOf(world, 'dst'), { timeout: 20_000 }).toMatchObject({ error: why });
-  await snapshot(src, 1_000_000, '2');
-  const job = await send(world);
-  expect(job).toMatchObject({ state: 'done', channel: 'store', done: 1 });
-  expect(job.notes).toEqual([{ kind: 'held', dataset: 'pool/a', message: expect.stringContaining('no pool') }]);
-  await expect
-    .poll(() => rowOf(world, 'dst'), { timeout: 20_000 })
-    .toMatchObject({ stored: { name: '2' }, error: why });
-  const { stdout } = await run(world, 'fetch', 'src', '--json');
-  const { streams } = fetchOutputSchema.parse(JSON.parse(stdout));
-  expect(streams.map(({ targets }) => targets[0])).toMatchObject([
-    { state: 'waiting', error: why },
-    { state: 'waiting' },
-  ]);
-  expect((await run(world, 'fetch', 'src')).stdout).toMatch(/WHY\n.* NO_SUCH_DATASET: .*no pool/);
-  expect((await run(world, 'status')).stdout).toMatch(/ stored .* NO_SUCH_DATASET: .*no pool/);
-
-  await dst.zpool('create', 'pool');
-  // another one looks at once
-  await startReceiver(world);
-  await arrived(world);
-  await expect.poll(() => rowOf(world, 'dst'), { timeout: 20_000 }).toMatchObject({ sent: { name: '2' } });
-  expect(await rowOf(world, 'dst')).not.toHaveProperty('error');
-});
-
-test('a receiver that is there and does not begin with what waits for it is told of', async () => {
-  const world = await useWorld();
-  const { fleet, src, dst, bucket } = world;
-  await fleet.start('sender', src);
-  await snapshot(src, 1_000_000, '1');
-  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
-  const place = { host: 'dst', root: 'pool/a' };
-  const receipts = openReceipts(fleet.bus);
-  const look = async (heedMs: number) =>
-    heldNotes({ bus: fleet.bus, bucket, heedMs }, place, await whole(world), await receipts.read('src', 'dst'));
-  // nobody is there
-  expect(await look(0)).toEqual([]);
-  const other = await startReceiver(world, { ZPSEND_ALLOW: 'elsewhere=pool' });
-  const why = expect.stringMatching(/TIMEOUT: .*dst answers.*receive\.allow.*names src/);
-  expect(await look(0)).toEqual([{ kind: 'held', dataset: 'pool/a', message: why }]);
-  expect(await look(60_000)).toEqual([]);
-  await other.end();
-  await dst.zpool('destroy', 'pool');
-  await startReceiver(world);
-  const said = [{ message: expect.stringContaining('NO_SUCH_DATASET') }];
-  await expect.poll(() => look(60_000), { timeout: 20_000 }).toMatchObject(said);
 });

@@ -1,0 +1,127 @@
+import { expect, test } from 'vitest';
+import { readStatus } from '../../lib/bus/status/read.ts';
+import { openReceipts } from '../../lib/bus/store/receipts.ts';
+import { fetchOutputSchema } from '../../schemas/output.ts';
+import type { Receipt } from '../../schemas/stored.ts';
+import { heldNotes } from '../../services/sender/stored/held-notes.ts';
+import { arrived, run, send, snapshot, startReceiver, useWorld, type World, whole } from '../support/store-world.ts';
+
+const rowOf = async ({ fleet }: World, target: string) =>
+  (await readStatus(fleet.bus))?.found.find((one) => one.target === target && one.dataset === 'pool/a')?.entry;
+
+test('what a target cannot take yet is told: by the target, by the next job and by the status, until it is taken', async () => {
+  const world = await useWorld();
+  const { fleet, src, dst } = world;
+  await fleet.start('sender', src);
+  await dst.zpool('destroy', 'pool');
+  await snapshot(src, 1_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  await startReceiver(world);
+  const why = { code: 'NO_SUCH_DATASET', message: expect.stringContaining('no pool') };
+  await expect.poll(() => rowOf(world, 'dst'), { timeout: 20_000 }).toMatchObject({ error: why });
+  await snapshot(src, 1_000_000, '2');
+  const job = await send(world);
+  expect(job).toMatchObject({ state: 'done', channel: 'store', done: 1 });
+  expect(job.notes).toEqual([{ kind: 'held', dataset: 'pool/a', message: expect.stringContaining('no pool') }]);
+  await expect
+    .poll(() => rowOf(world, 'dst'), { timeout: 20_000 })
+    .toMatchObject({ stored: { name: '2' }, error: why });
+  const { stdout } = await run(world, 'fetch', 'src', '--json');
+  const { streams } = fetchOutputSchema.parse(JSON.parse(stdout));
+  expect(streams.map(({ targets }) => targets[0])).toMatchObject([
+    { state: 'waiting', error: why },
+    { state: 'waiting' },
+  ]);
+  expect((await run(world, 'fetch', 'src')).stdout).toMatch(/WHY\n.* NO_SUCH_DATASET: .*no pool/);
+  expect((await run(world, 'status')).stdout).toMatch(/ stored .* NO_SUCH_DATASET: .*no pool/);
+
+  await dst.zpool('create', 'pool');
+  // another one looks at once
+  await startReceiver(world);
+  await arrived(world);
+  await expect.poll(() => rowOf(world, 'dst'), { timeout: 20_000 }).toMatchObject({ sent: { name: '2' } });
+  expect(await rowOf(world, 'dst')).not.toHaveProperty('error');
+});
+
+test('a receiver that is there and does not begin with what waits for it is told of', async () => {
+  const world = await useWorld();
+  const { fleet, src, dst, bucket } = world;
+  await fleet.start('sender', src);
+  await snapshot(src, 1_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const place = { host: 'dst', root: 'pool/a' };
+  const receipts = openReceipts(fleet.bus);
+  const look = async (heedMs: number) =>
+    heldNotes({ bus: fleet.bus, bucket, heedMs }, place, await whole(world), await receipts.read('src', 'dst'));
+  // nobody is there
+  expect(await look(0)).toEqual([]);
+  const other = await startReceiver(world, { ZPSEND_ALLOW: 'elsewhere=pool' });
+  const why = expect.stringMatching(/TIMEOUT: .*dst answers.*receive\.allow.*names src/);
+  expect(await look(0)).toEqual([{ kind: 'held', dataset: 'pool/a', message: why }]);
+  expect(await look(60_000)).toEqual([]);
+  await other.end();
+  await dst.zpool('destroy', 'pool');
+  await startReceiver(world);
+  const said = [{ message: expect.stringContaining('NO_SUCH_DATASET') }];
+  await expect.poll(() => look(60_000), { timeout: 20_000 }).toMatchObject(said);
+});
+
+test('a receiver that finds a stream in the hands of another one of its host says nothing over what that says', async () => {
+  const world = await useWorld();
+  const { fleet, src } = world;
+  await fleet.start('sender', src);
+  await snapshot(src, 4_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const slow = { ZFS_SIM_RECV_RATE: '300K' };
+  const both = [await startReceiver(world, slow), await startReceiver(world, slow)];
+  const locked = Promise.any(both.map((receiver) => receiver.said('LOCKED')));
+  const receipts = openReceipts(fleet.bus);
+  const errors: unknown[] = [];
+  const watching = setInterval(async () => {
+    for (const { receipt } of await receipts.read('src', 'dst')) if (receipt.error) errors.push(receipt);
+  }, 200);
+  try {
+    await locked;
+    await arrived(world);
+  } finally {
+    clearInterval(watching);
+  }
+  expect(errors).toEqual([]);
+});
+
+test('what a pool had no room for is why it waits, also while it is tried again', async () => {
+  const world = await useWorld();
+  const { fleet, src } = world;
+  await fleet.start('sender', src);
+  await snapshot(src, 2_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const rate = { ZFS_SIM_RECV_RATE: '200K' };
+  const first = await startReceiver(world, {
+    ...rate,
+    ZFS_SIM_FAIL: 'receive:cannot receive new filesystem stream: out of space',
+  });
+  await first.said('stays in the store: NO_SPACE');
+  const receipts = openReceipts(fleet.bus);
+  const now = async () => (await receipts.read('src', 'dst'))[0]?.receipt;
+  await expect.poll(now).toMatchObject({ state: 'running', error: { code: 'NO_SPACE' } });
+  const failedAt = (await now())?.bytes ?? 0;
+  expect(failedAt).toBeGreaterThan(0);
+  await first.end();
+
+  await startReceiver(world, rate);
+  const seen: Receipt[] = [];
+  await expect
+    .poll(
+      async () => {
+        const receipt = await now();
+        if (receipt?.state === 'running' && receipt.bytes !== failedAt) seen.push(receipt);
+        return receipt?.state;
+      },
+      { timeout: 60_000, interval: 200 },
+    )
+    .not.toBe('running');
+  const [before, after] = [seen.filter(({ bytes }) => bytes < failedAt), seen.filter(({ bytes }) => bytes > failedAt)];
+  for (const some of [before, after]) expect(some.length).toBeGreaterThan(0);
+  expect(before.filter(({ error }) => error?.code !== 'NO_SPACE')).toEqual([]);
+  expect(after.filter(({ error }) => error)).toEqual([]);
+});
