@@ -96,7 +96,7 @@ async function list(cli: Cli, host: string, { json, output, jsDomain }: Options)
   else if (streams.length > 0) table(columns, streams).forEach(cli.io.out);
   else
     cli.io.err(
-      `zpsend: ${isThere ? `nothing waits in the store of ${host}` : `${host} has no store${domain === undefined ? '' : ` in ${domain}`}: nothing has ever been stored there`}`,
+      `zpsend: ${isThere ? `nothing waits in the store of ${host}` : `${host} has no store${domain === undefined ? '' : ` in ${domain}`}: nothing has ever been stored there for others (HOST is the one that sends)`}`,
     );
   return exit.done;
 }

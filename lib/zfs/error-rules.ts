@@ -155,7 +155,7 @@ export const rules: readonly Rule[] = [
     code: 'NO_SPACE',
     pattern: /: out of space$|quota exceeded\.?$|No space left on device$|Disk quota exceeded$/m,
     sample: 'cannot receive new filesystem stream: out of space',
-    advice: 'free space in the pool or raise the quota, then run it again: what was received is kept',
+    advice: 'free space in the pool or raise the quota; a direct send then goes on from what was received',
   },
   {
     code: 'KEY_REQUIRED',

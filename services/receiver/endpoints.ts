@@ -15,10 +15,11 @@ import {
 } from '../../schemas/transfer.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
 import { checkAllowed, checkAsker } from './admission.ts';
+import type { OpenChannel } from './channels.ts';
 import { checkClearing } from './conflicts.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
 import { checkProperties } from './properties.ts';
-import { beginReceive, type OpenChannel, type Receive, type ReceiveDeps } from './receive.ts';
+import { beginReceive, type Receive, type ReceiveDeps } from './receive.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
 const siblingsMs = 300;

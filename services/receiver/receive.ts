@@ -1,8 +1,5 @@
-import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
-import type { ChannelHandlers, ChannelReceiver } from '../../lib/bus/channel.ts';
+import type { ChannelReceiver } from '../../lib/bus/channel.ts';
 import type { Bus } from '../../lib/bus/connect.ts';
-import type { Pace } from '../../lib/bus/direct/pace.ts';
-import { openDirectReceiver } from '../../lib/bus/direct/receive.ts';
 import { publishEvent } from '../../lib/bus/events.ts';
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import type { Locks } from '../../lib/bus/lease/locks.ts';
@@ -18,6 +15,7 @@ import type { Log } from '../host/log.ts';
 import { type Admission, arrivalOf, checkView, namesToLookAt } from './admission.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { BaseHolds } from './base-holds.ts';
+import { type DirectDeps, directChannel, type OpenChannel } from './channels.ts';
 import { clearTarget } from './clear.ts';
 import { otherName } from './conflicts.ts';
 import { acquireAll } from './leases.ts';
@@ -25,27 +23,17 @@ import { checkType, receiveProperties } from './properties.ts';
 import { damaged, notBegun, unexplained } from './receive-errors.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
 
-export interface ReceiveDeps {
-  readonly host: string;
+export interface ReceiveDeps extends DirectDeps {
   readonly instance: string;
   readonly zfs: Zfs;
   readonly bus: Bus;
-  readonly bulk: BulkConnection;
   readonly locks: () => Promise<Locks>;
   readonly arrivals: Arrivals;
   readonly baseHolds: BaseHolds;
   readonly log: Log;
   readonly allow: ReceiveConfig['allow'];
   readonly properties: ReceiveConfig['properties'];
-  /** Bytes in flight. */
-  readonly window: number;
-  readonly silenceMs: number;
-  /** How fast all receives together may take in. */
-  readonly pace?: Pace | undefined;
 }
-
-/** Opens the channel by which a receive's stream comes; `shared`: together with other receivers of it. */
-export type OpenChannel = (handlers: ChannelHandlers, shared: string | undefined) => ChannelReceiver;
 
 /** One running receive. */
 export interface Receive {
@@ -67,14 +55,11 @@ const graceMs = 10_000;
 
 /**
  * Begins one receive: takes the lock, looks, opens the channel, and performs what its state machine asks for.
- * @param open the channel, where it is not the direct one
+ * @param stored the channel, where it is not the direct one
  */
-export function beginReceive(
-  deps: ReceiveDeps,
-  start: ReceiveStart,
-  open: OpenChannel = directChannel(deps, start),
-): Receive {
+export function beginReceive(deps: ReceiveDeps, start: ReceiveStart, stored?: OpenChannel): Receive {
   const { zfs, log, host } = deps;
+  const open = stored ?? directChannel(deps, start);
   const ready = Promise.withResolvers<ReceiveReady>();
   const over = Promise.withResolvers<void>();
   const began = performance.now();
@@ -191,7 +176,10 @@ export function beginReceive(
       clearTimeout(killer);
       clearTimeout(waiting);
       fed(
-        (lease?.release() ?? Promise.resolve()).then(() => ({ type: 'released' })),
+        dropLeft().then(async () => {
+          await lease?.release();
+          return { type: 'released' };
+        }),
         () => ({ type: 'released' }),
       );
       // last, so that the lock is given back whatever becomes of it
@@ -249,6 +237,13 @@ export function beginReceive(
     throw new ZpsendError('STREAM_BROKEN', `zfs receive said yes, but ${name} ${found} on ${host}`, { snapshot: name });
   }
 
+  /** No stream continues what a stored one has left (decision 0013), and in a full pool it keeps the room of others. */
+  async function dropLeft(): Promise<void> {
+    if (!stored || !child || state.error?.code !== 'NO_SPACE' || lease?.lost.aborted !== false) return;
+    // where nothing was left there is nothing to drop
+    await zfs.abortReceive(start.dataset).catch(() => {});
+  }
+
   async function lock(): Promise<ReceiveEvent> {
     const locks = await deps.locks();
     lease = await acquireAll(locks, host, deps.instance, start);
@@ -270,16 +265,3 @@ export function beginReceive(
     abort: broken,
   };
 }
-
-const directChannel =
-  (deps: ReceiveDeps, { source, transfer }: ReceiveStart): OpenChannel =>
-  (handlers, shared) =>
-    openDirectReceiver(deps.bulk, {
-      ...handlers,
-      dataSubject: subjects.data(source, deps.host, transfer),
-      sharedSubject: shared && subjects.shared(source, shared),
-      creditSubject: subjects.credit(source, transfer, deps.host),
-      window: deps.window,
-      silenceMs: deps.silenceMs,
-      pace: deps.pace,
-    });

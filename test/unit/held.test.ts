@@ -58,7 +58,7 @@ describe('what a target could not take yet', () => {
 
   test('is told to who sends there, of a dataset by the first of its streams', async () => {
     expect(await notes('pool', receipts)).toEqual([
-      ['pool/a', expect.stringMatching(/pool\/a on one stays .*no pool$/)],
+      ['pool/a', expect.stringMatching(/pool\/a on one is still .*no pool$/)],
     ]);
     expect(await notes('pool/b', receipts)).toEqual([]);
   });
@@ -161,7 +161,7 @@ describe('on the board, why a target does not take what is stored for it', () =>
     run: { job: 'job0000001', instance: 'one0000001', state, done: 0, bytes: 0, seconds: 0 },
   });
 
-  function board(before: StatusEntry) {
+  function board(before: StatusEntry, isWhole = false) {
     const entries = new Map(['one', 'two'].map((target) => [keyOf(target), before]));
     const puts: string[] = [];
     const status = {
@@ -171,7 +171,14 @@ describe('on the board, why a target does not take what is stored for it', () =>
         entries.set(key, make());
       },
     };
-    const dataset = { name: 'pool/a', snapshots: [], bookmarks: [] };
+    const [first, second] = ['1', '2'].map((at) => ({
+      name: at,
+      guid: at,
+      createtxg: at,
+      creation: Number(at),
+      written: 1,
+    }));
+    const dataset = { name: 'pool/a', snapshots: isWhole ? [first] : [first, second], bookmarks: [] };
     // what is yet to be written is there, so nothing is asked for on the bus
     const deps = { host: 'src', status, zfs: { list: async () => [dataset] } } as unknown as BoardDeps;
     return {
@@ -197,6 +204,12 @@ describe('on the board, why a target does not take what is stored for it', () =>
   test('goes when the stream is taken', async () => {
     const { held, taken, error } = board({ written, ...runOf('done') });
     held(noPoolThere);
+    await taken();
+    expect(error()).toBeUndefined();
+  });
+
+  test('goes with the failure of a job when nothing is missing any more', async () => {
+    const { taken, error } = board({ written, ...runOf('failed'), error: full }, true);
     await taken();
     expect(error()).toBeUndefined();
   });

@@ -146,7 +146,9 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     if (!error || isThere(error)) return { state: 'done', bytes: manifest.bytes };
     if (mayPass(error) || (!isLost(error) && !(await hasPool(start.dataset)))) {
       source.pause = error.retryable ? afterFailureMs : afterRefusalMs;
-      log.info(`${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again`);
+      log.info(
+        `${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again in ${source.pause / 1000} s`,
+      );
       // a lock passes by itself, and may be that of another receiver who is at it
       const why = error.retryable ? undefined : error;
       const isNews = why?.message !== isTold?.message || (why && fetching.consumed !== before?.bytes);

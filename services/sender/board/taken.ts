@@ -41,7 +41,9 @@ export async function tellTaken(
   const creation = is?.creation;
   const sent = { name: leafOf(to.name) ?? '', guid: to.guid, ...(creation !== undefined && { creation }) };
   const entry = lagged(storedUpTo(factsSince(source, sent, now), stored?.guid), now);
-  // of what was done, it said why the target did not take this
-  const { error: _, ...done } = others;
-  status.put(key, () => ({ ...(others.run?.state === 'done' ? done : others), ...entry }));
+  // of what was done it said why the target did not take this, and a failure counts no more where nothing is missing
+  const { error: _, run, ...known } = others;
+  const isVoid = run?.state === 'failed' && entry.lag?.snapshots === 0;
+  const rest = isVoid ? known : run?.state === 'done' ? { ...known, run } : others;
+  status.put(key, () => ({ ...rest, ...entry }));
 }

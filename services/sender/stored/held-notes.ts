@@ -27,7 +27,7 @@ function notesOf(held: readonly Held[]): Note[] {
     const { target, start, error } = first;
     const more = others.length > 0 ? `, and for ${others.length} more datasets,` : '';
     const why = `${error.code}: ${error.message.slice(0, mostWords)}`;
-    const message = `what waits for ${start.dataset}${more} on ${target} stays in the store: ${why}`;
+    const message = `what waits for ${start.dataset}${more} on ${target} is still in the store: ${why}`;
     return [{ kind: 'held' as const, dataset: start.dataset, message }];
   });
 }

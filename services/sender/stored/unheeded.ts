@@ -33,9 +33,8 @@ export function unsaidOf(waiting: readonly Manifest[], receipts: readonly Placed
 export const unheeded = (target: string, source: string, ms: number): ErrorBody =>
   new ZpsendError(
     'TIMEOUT',
-    `the receiver of ${target} answers, and has not begun with what has waited for it in the store for more than ${Math.floor(ms / 1000)} s: ` +
-      `if that stays so, see whether its receive.allow (ZPSEND_ALLOW) names ${source}, and whether its user may read that store ` +
-      `(zpsend deploy permissions --from ${source}); its log may say more`,
+    `does the receiver of ${target} allow ${source} (receive.allow, ZPSEND_ALLOW)? It answers, and has not begun with what has waited for it ` +
+      `in the store for more than ${Math.floor(ms / 1000)} s. Or its user may not read that store (zpsend deploy permissions --from ${source})`,
     { host: target },
   ).toBody();
 
