@@ -310,6 +310,18 @@ describe('room', () => {
     expect(z.zfs('list', `${small}/x`).exit).toBe(1);
   });
 
+  test('edge case 15: a full pool keeps what it took of a stream that could be resumed, and its room, until that is dropped', async () => {
+    const small = z.pool('csmallr', 64 * MIB);
+    const free = () => Number(z.value('available', small));
+    const before = free();
+    expect(z.feed(z.stream(`${z.source}/big@1`), 'receive', '-s', '-u', `${small}/x`).exit).toBe(1);
+    expect(z.value('receive_resume_token', `${small}/x`)).toMatch(/^1-/);
+    expect(free()).toBeLessThan(before / 2);
+    z.ok('receive', '-A', `${small}/x`);
+    expect(z.zfs('list', `${small}/x`).exit).toBe(1);
+    await expect.poll(free, { timeout: 30_000 }).toBeGreaterThan(before / 2);
+  });
+
   test('edge case 15: a quota of the parent', () => {
     z.ok('create', '-o', 'quota=20M', to);
     const { exit, stderr } = z.feed(z.stream(`${z.source}/big@1`), 'receive', '-u', `${to}/x`);
