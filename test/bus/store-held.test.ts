@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { readStatus } from '../../lib/bus/status/read.ts';
 import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { fetchOutputSchema } from '../../schemas/output.ts';
 import type { Receipt } from '../../schemas/stored.ts';
@@ -7,17 +6,14 @@ import { heldNotes } from '../../services/sender/stored/held-notes.ts';
 import {
   arrived,
   partial,
+  rowOf,
   run,
   send,
   snapshot,
   startReceiver,
   useWorld,
-  type World,
   whole,
 } from '../support/store-world.ts';
-
-const rowOf = async ({ fleet }: World, target: string) =>
-  (await readStatus(fleet.bus))?.found.find((one) => one.target === target && one.dataset === 'pool/a')?.entry;
 
 test('what a target cannot take yet is told: by the target, by the next job and by the status, until it is taken', async () => {
   const world = await useWorld();

@@ -7,6 +7,7 @@ import {
   arrived,
   command,
   emptied,
+  rowOf,
   send,
   snapshot,
   startReceiver,
@@ -15,9 +16,6 @@ import {
   type World,
   whole,
 } from '../support/store-world.ts';
-
-const rowOf = async ({ fleet }: World, target: string) =>
-  (await readStatus(fleet.bus))?.found.find((one) => one.target === target && one.dataset === 'pool/a')?.entry;
 
 const bucketOf = async ({ fleet }: World) => {
   const { streams } = await jetstreamManager(fleet.bus.nc);

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, onTestFinished } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { readStatus } from '../../lib/bus/status/read.ts';
 import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { readCatalog } from '../../lib/bus/store/catalog.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
@@ -56,6 +57,10 @@ const begunOnly = async (bucket: StreamsBucket): Promise<string[]> => {
   const whole = new Set(await bucket.names());
   return (await bucket.begun()).filter((name) => !whole.has(name));
 };
+
+/** What the board says of pool/a on a target. */
+export const rowOf = async ({ fleet }: World, target: string) =>
+  (await readStatus(fleet.bus))?.found.find((one) => one.target === target && one.dataset === 'pool/a')?.entry;
 
 /** What lies in the store, without what is remembered of targets. */
 export const stored = async ({ bucket }: World): Promise<string[]> =>
