@@ -6,6 +6,7 @@ import { type Column, table } from './table.ts';
 
 /** Who runs says so every two seconds; after so many of silence, its sender has died or has lost NATS. */
 export const silentAfter = 30;
+
 /** @param age seconds since it was written */
 function stateOf({ run, lag, newest, stored }: StatusEntry, age: number): FleetRow['state'] {
   if (run?.state === 'running' || run?.state === 'waiting') return age > silentAfter ? 'silent' : run.state;

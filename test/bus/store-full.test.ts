@@ -14,13 +14,20 @@ import {
   startReceiver,
   stored,
   useWorld,
+  type World,
   whole,
 } from '../support/store-world.ts';
 
+/** A configuration of src by which its store holds 64 MiB. */
+async function smallStore({ src }: World): Promise<string> {
+  const config = join(src.env.HOME ?? '', 'zpsend.yaml');
+  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  return config;
+}
+
 test('a full store is waited for, and goes on when a target has taken something', async () => {
   const world = await useWorld();
-  const config = join(world.src.env.HOME ?? '', 'zpsend.yaml');
-  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  const config = await smallStore(world);
   const sender = await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config });
   await snapshot(world.src, 40_000_000, '1', '2');
   const job = world.fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
@@ -36,8 +43,7 @@ test('a full store is waited for, and goes on when a target has taken something'
 
 test('a full store that nobody empties ends the job, which says what to do, and leaves nothing of the stream', async () => {
   const world = await useWorld();
-  const config = join(world.src.env.HOME ?? '', 'zpsend.yaml');
-  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  const config = await smallStore(world);
   await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config, ZPSEND_PATIENCE_SECONDS: '3' });
   await snapshot(world.src, 40_000_000, '1', '2');
   const job = await world.fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
@@ -52,8 +58,7 @@ test('a full store that nobody empties ends the job, which says what to do, and 
 test('a command without a sender empties a full store too, while it waits for room', async () => {
   const world = await useWorld();
   const { src } = world;
-  const config = join(src.env.HOME ?? '', 'zpsend.yaml');
-  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  const config = await smallStore(world);
   await snapshot(src, 40_000_000, '1', '2');
   const sending = command(world, 'store', { env: { ZPSEND_CONFIG: config } });
   await expect.poll(async () => (await stored(world)).length, { timeout: 30_000 }).toBeGreaterThan(3);
@@ -64,8 +69,7 @@ test('a command without a sender empties a full store too, while it waits for ro
 
 test('a stream that does not fit into the store is refused before it fills it, or when that is seen', async () => {
   const world = await useWorld();
-  const config = join(world.src.env.HOME ?? '', 'zpsend.yaml');
-  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  const config = await smallStore(world);
   await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config });
   await snapshot(world.src, 100_000_000, '1');
   const error = { code: 'NO_SPACE', message: expect.stringContaining('does not fit into the store of src') };
@@ -82,8 +86,7 @@ test('a stream that does not fit into the store is refused before it fills it, o
 test('streams that fit, but not together, are stored one after the other', async () => {
   const world = await useWorld();
   const { src, fleet } = world;
-  const config = join(src.env.HOME ?? '', 'zpsend.yaml');
-  await writeFile(config, `send: { store: { maxBytes: ${64 * 1024 * 1024} } }\n`);
+  const config = await smallStore(world);
   await fleet.start('sender', src, { ZPSEND_CONFIG: config });
   await startReceiver(world);
   await snapshot(src, 50_000_000, '1');
