@@ -75,7 +75,7 @@ async function partials({ zfs, inReceipt }: LookDeps, datasets: readonly Dataset
       about: 'partial',
       dataset: name,
       found: `${name} has what an interrupted receive of ${await nameIn(zfs, resumeToken)} left`,
-      mend: `send it again to finish it, or drop it: zfs receive -A "${name}"`,
+      mend: `send it again to finish it (what waits in a store goes on by itself), or drop it: zfs receive -A "${name}"`,
     });
   }
   return notes;
