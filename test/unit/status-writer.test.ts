@@ -47,6 +47,22 @@ test('an entry is written at once, and then at most once a second with the newes
   expect(written.at(-1)).toBe('a=34');
 });
 
+test('what is urgent is written at once, and counts as the write of its second', async () => {
+  const writer = open();
+  writer.put('a', entry('1'));
+  writer.put('a', entry('2'));
+  await vi.advanceTimersByTimeAsync(500);
+  writer.put('a', entry('3'), true);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(written).toEqual(['a=1', 'a=3']);
+  writer.put('a', entry('4'));
+  await vi.advanceTimersByTimeAsync(900);
+  expect(written).toEqual(['a=1', 'a=3']);
+  expect(writer.pending()).toEqual([['a', { written: '4' }]]);
+  await vi.advanceTimersByTimeAsync(100);
+  expect(written).toEqual(['a=1', 'a=3', 'a=4']);
+});
+
 test('of ten thousand datasets a few are written at once, and all of them in the end', async () => {
   answersByItself = false;
   const writer = open();

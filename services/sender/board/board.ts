@@ -60,7 +60,8 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
     const line = next(row.line, event);
     if (line === row.line) return;
     row.line = line;
-    status.put(row.key, () => entryOf(row.line, who, Date.now()));
+    // whoever waited for the end reads it next
+    status.put(row.key, () => entryOf(row.line, who, Date.now()), event.type === 'ended');
   }
 
   const secondsOf = ({ began }: Row): number => (performance.now() - began) / 1000;
@@ -89,7 +90,7 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
       const line = source ? { facts: factsSince(source, before?.sent, listed) } : {};
       const failed = next(line, { type: 'ended', bytes: 0, seconds: 0, error });
       // where the source cannot be listed either, what was stored is all that is known
-      status.put(key, () => ({ ...(source ? {} : before), ...entryOf(failed, who, Date.now()) }));
+      status.put(key, () => ({ ...(source ? {} : before), ...entryOf(failed, who, Date.now()) }), true);
     }
   }
 

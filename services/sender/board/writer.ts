@@ -16,8 +16,8 @@ const lastMs = 2000;
 
 /** Writes the status of datasets as it changes, and disturbs nobody who changes it. */
 export interface StatusWriter {
-  /** `entry` is asked for what stands there when it is written, so the newest is. Never fails. */
-  put(key: string, entry: () => StatusEntry): void;
+  /** `entry` is asked for what stands there when it is written, so the newest is; `urgent` does not wait for its time. Never fails. */
+  put(key: string, entry: () => StatusEntry, urgent?: boolean): void;
   /** What is yet to be stored, as it is now, or was less than a second ago. */
   pending(): [key: string, entry: StatusEntry][];
   /** Work after which more is put: the end of a service waits for it too. */
@@ -31,6 +31,8 @@ export function openStatusWriter(store: StatusStore, log: Pick<Log, 'info' | 'wa
   /** Written less than a gap ago. */
   const recent = new Map<string, () => StatusEntry>();
   const under = new Map<string, () => StatusEntry>();
+  /** Those of `waiting` that are written before their time. */
+  const urgent = new Set<string>();
   const works = new Set<Promise<void>>();
   let paused = false;
   let said = false;
@@ -39,8 +41,9 @@ export function openStatusWriter(store: StatusStore, log: Pick<Log, 'info' | 'wa
   function pump(): void {
     for (const [key, entry] of waiting) {
       if (paused || under.size >= atOnce) break;
-      if (under.has(key) || (recent.has(key) && !stopping)) continue;
+      if (under.has(key) || (recent.has(key) && !urgent.has(key) && !stopping)) continue;
       waiting.delete(key);
+      urgent.delete(key);
       under.set(key, entry);
       void write(key, entry);
     }
@@ -59,7 +62,7 @@ export function openStatusWriter(store: StatusStore, log: Pick<Log, 'info' | 'wa
     under.delete(key);
     recent.set(key, entry);
     setTimeout(() => {
-      recent.delete(key);
+      if (recent.get(key) === entry) recent.delete(key);
       pump();
     }, gapMs).unref();
     pump();
@@ -76,9 +79,10 @@ export function openStatusWriter(store: StatusStore, log: Pick<Log, 'info' | 'wa
   }
 
   return {
-    put(key, entry) {
+    put(key, entry, isUrgent = false) {
       if (waiting.size >= mostWaiting && !waiting.has(key)) return;
       waiting.set(key, entry);
+      if (isUrgent) urgent.add(key);
       pump();
     },
     pending: () => [...new Map([...recent, ...under, ...waiting])].map(([key, entry]) => [key, entry()]),

@@ -125,8 +125,8 @@ function checkUnseen({ host, root }: Place, source: Inventory): void {
   if (!was) return;
   throw new ZpsendError(
     'UNREACHABLE',
-    `${host} does not answer, and what it has of ${root} is not remembered: send once with channel auto when it does, ` +
-      `and from then on it is`,
+    `what ${host} has of ${root} is not remembered here, so nothing can be stored for it: send once with channel auto ` +
+      `while it answers, and from then on it is`,
     { host, dataset: root },
   );
 }
@@ -137,7 +137,8 @@ function checkPartial({ host, root }: Place, seen: Inventory): void {
   if (!begun) return;
   throw new ZpsendError(
     'UNREACHABLE',
-    `${host} does not answer, and holds partial state of ${begun.name}, which goes on directly once it does`,
+    `${host} holds partial state of ${begun.name}, and what is stored would begin anew: send with channel auto or direct ` +
+      `while it answers, and it goes on from there`,
     { host, dataset: begun.name },
   );
 }
