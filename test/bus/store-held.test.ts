@@ -1,4 +1,6 @@
+import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { fetchOutputSchema } from '../../schemas/output.ts';
 import type { Receipt } from '../../schemas/stored.ts';
@@ -72,6 +74,44 @@ test('a receiver that is there and does not begin with what waits for it is told
   await expect.poll(() => look(60_000), { timeout: 20_000 }).toMatchObject(said);
 });
 
+test('a receiver that finds the dataset locked has begun, and does not say so over what another one of its host says', async () => {
+  const world = await useWorld();
+  const { fleet, src, bucket } = world;
+  await fleet.start('sender', src);
+  await snapshot(src, 1_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const locks = await openLocks(fleet.bus, 30);
+  const other = { owner: 'dst/otherother1', nonce: crypto.randomUUID(), transfer: 'othertransf', source: 'src' };
+  const lease = await locks.acquire('dst', 'pool/a', other);
+  const receiver = await startReceiver(world);
+  await receiver.said('LOCKED');
+  const receipts = openReceipts(fleet.bus);
+  const said = await receipts.read('src', 'dst');
+  expect(said).toMatchObject([{ receipt: { state: 'running', bytes: 0 } }]);
+  const [stream] = await whole(world);
+  const place = { host: 'dst', root: 'pool/a' };
+  expect(await heldNotes({ bus: fleet.bus, bucket, heedMs: 0 }, place, await whole(world), said)).toEqual([]);
+  await receipts.write('dst', 'src', stream?.id ?? '', 0, { state: 'running', bytes: 5 });
+  await receipts.begin('dst', 'src', stream?.id ?? '', 0);
+  expect(await receipts.read('src', 'dst')).toMatchObject([{ receipt: { state: 'running', bytes: 5 } }]);
+  await lease.release();
+  await arrived(world);
+}, 90_000);
+
+test('what lasts is told though it may pass, and goes from the status when the store has gone', async () => {
+  const world = await useWorld();
+  const { fleet, src } = world;
+  await fleet.start('sender', src);
+  await snapshot(src, 1_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const failing = 'receive:cannot receive new filesystem stream: dataset is busy';
+  const receiver = await startReceiver(world, { ZFS_SIM_FAIL: failing });
+  await receiver.said('stays in the store: BUSY');
+  await expect.poll(() => rowOf(world, 'dst'), { timeout: 20_000 }).toMatchObject({ error: { code: 'BUSY' } });
+  await (await jetstreamManager(fleet.bus.nc)).streams.delete('OBJ_zfs-streams-src');
+  await expect.poll(async () => (await rowOf(world, 'dst'))?.error, { timeout: 20_000 }).toBeUndefined();
+}, 90_000);
+
 test('a receiver that finds a stream in the hands of another one of its host says nothing over what that says', async () => {
   const world = await useWorld();
   const { fleet, src } = world;
@@ -133,3 +173,21 @@ test('what a pool had no room for is why it waits, also while it is tried again'
   expect(before.filter(({ error }) => error?.code !== 'NO_SPACE')).toEqual([]);
   expect(after.filter(({ error }) => error)).toEqual([]);
 });
+
+test('what a direct transfer has brought into a full pool is kept, and the next one goes on from there', async () => {
+  const world = await useWorld();
+  const { fleet, src } = world;
+  await fleet.start('sender', src);
+  await snapshot(src, 8_000_000, '1');
+  const full = { ZFS_SIM_FAIL: 'receive:cannot receive new filesystem stream: out of space' };
+  const first = await startReceiver(world, full);
+  const failed = await send(world, { channel: 'direct' });
+  expect(failed).toMatchObject({ state: 'failed', error: { code: 'NO_SPACE' } });
+  expect(await partial(world)).not.toBe('-');
+  await first.end();
+  await startReceiver(world);
+  const job = await send(world, { channel: 'direct' });
+  expect(job).toMatchObject({ state: 'done', done: 1 });
+  expect(job.bytes).toBeLessThan(8_000_000);
+  await arrived(world);
+}, 60_000);

@@ -123,27 +123,25 @@ describe('news of what is held', () => {
   }
   const one = heldAs('one', 'pool/a', noPool);
 
-  test('come at first, when it changes, and again while it is so', async () => {
+  test('come at first, and again while it is so, whatever targets say in between', async () => {
     const { told, news } = newsOf();
+    const two = [heldAs('one', 'pool/b', noPool), one];
     const at: [Held[], number][] = [
       [[], 0],
       [[], 60],
       [[one], 61],
       [[one], 62],
-      [[one], 72],
-      [[heldAs('one', 'pool/b', noPool), one], 73],
+      [two, 70],
+      [two, 71],
+      [[], 72],
+      [[one], 73],
       [[], 74],
+      [[one], 82],
       [[], 99],
+      [[], 120],
     ];
     for (const [held, seconds] of at) await news(held, seconds * 1000);
-    expect(told).toEqual([0, 1, 1, 2, 0]);
-  });
-
-  test('of another stream are news, though it is held for the same', async () => {
-    const { told, news } = newsOf();
-    const next = { ...one, start: { ...one.start, to: { name: 'pool/a@2', guid: '2' } } };
-    for (const held of [[one], [next]]) await news(held, 0);
-    expect(told).toHaveLength(2);
+    expect(told).toEqual([0, 1, 2, 0, 1, 0]);
   });
 
   test('that could not be told are told at the next look', async () => {
@@ -209,9 +207,11 @@ describe('on the board, why a target does not take what is stored for it', () =>
   });
 
   test('goes with the failure of a job when nothing is missing any more', async () => {
-    const { taken, error } = board({ written, ...runOf('failed'), error: full }, true);
+    const { taken, held, error } = board({ written, ...runOf('failed'), error: full }, true);
     await taken();
     expect(error()).toBeUndefined();
+    held(noPoolThere);
+    expect(error()).toBe('NO_SUCH_DATASET');
   });
 
   test.each(['running', 'waiting', 'failed'] as const)('does not stand over what a %s job says', async (state) => {

@@ -26,10 +26,15 @@ export interface PlacedReceipt {
 export interface Receipts {
   /** As the target, which alone may. The bucket is made where there is none. */
   write(target: string, source: string, id: string, place: number, receipt: Receipt): Promise<void>;
+  /** As `write` does, that a target has begun, where nothing was said of the stream yet. */
+  begin(target: string, source: string, id: string, place: number): Promise<void>;
   remove(target: string, source: string, id: string, place: number): Promise<void>;
   /** Of one source's streams, by all targets or by one; what cannot be read is none. */
   read(source: string, target?: string): Promise<PlacedReceipt[]>;
 }
+
+/** Another one has written it before (10071). */
+const isSaid = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
 
 const stream = `KV_${statusBucket}`;
 
@@ -48,14 +53,14 @@ export function openReceipts(at: JetStreamAt): Receipts {
   const called = nameAt(at, statusBucket);
   const open = () => openBucket(at, statusBucket);
 
-  async function write(key: string, receipt: Receipt): Promise<void> {
+  async function write(key: string, receipt: Receipt, where: { previousSeq?: number } = {}): Promise<void> {
     try {
-      await (await open()).put(key, JSON.stringify(receipt));
+      await (await open()).put(key, JSON.stringify(receipt), where);
     } catch (error) {
       // the bucket itself has refused it: it is full, say
       if (error instanceof JetStreamApiError || (await stateOf(await open()))) throw error;
       await makeBucket(at, statusBucket, { description: statusDescription });
-      await (await open()).put(key, JSON.stringify(receipt));
+      await (await open()).put(key, JSON.stringify(receipt), where);
     }
   }
 
@@ -71,6 +76,13 @@ export function openReceipts(at: JetStreamAt): Receipts {
         await write(receiptKey(target, source, id, place), receipt);
       } catch (error) {
         throw bucketError(error, `a receipt cannot be written to ${called}`);
+      }
+    },
+    async begin(target, source, id, place) {
+      try {
+        await write(receiptKey(target, source, id, place), { state: 'running', bytes: 0 }, { previousSeq: 0 });
+      } catch (error) {
+        if (!isSaid(error)) throw bucketError(error, `a receipt cannot be written to ${called}`);
       }
     },
     async remove(target, source, id, place) {

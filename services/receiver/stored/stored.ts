@@ -128,6 +128,8 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     log.info(`${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`);
     const write = (receipt: Receipt) =>
       receipts.write(host, bucket.source, manifest.id, place, receipt).catch(() => {});
+    // whoever finds the dataset locked has begun too
+    if (!before) await receipts.begin(host, bucket.source, manifest.id, place).catch(() => {});
     const fetching = fetchStored(deps, bucket, item);
     let isTold = before?.error;
     const progress = setInterval(() => {
@@ -150,7 +152,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
         `${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again in ${source.pause / 1000} s`,
       );
       // a lock passes by itself, and may be that of another receiver who is at it
-      const why = error.retryable ? undefined : error;
+      const why = error.code === 'LOCKED' ? undefined : error;
       const isNews = why?.message !== isTold?.message || (why && fetching.consumed !== before?.bytes);
       if (isNews && !stop.signal.aborted)
         await write({ state: 'running', bytes: fetching.consumed, ...(why && { error: why }) });

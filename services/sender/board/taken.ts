@@ -44,6 +44,7 @@ export async function tellTaken(
   // of what was done it said why the target did not take this, and a failure counts no more where nothing is missing
   const { error: _, run, ...known } = others;
   const isVoid = run?.state === 'failed' && entry.lag?.snapshots === 0;
-  const rest = isVoid ? known : run?.state === 'done' ? { ...known, run } : others;
+  const isDone = isVoid || run?.state === 'done';
+  const rest = run && isDone ? { ...known, run: { ...run, state: 'done' as const } } : others;
   status.put(key, () => ({ ...rest, ...entry }));
 }

@@ -1,22 +1,20 @@
 import type { Held } from '../board/held.ts';
 
-/** While something is held it is told again so often, since jobs write over it; in milliseconds. */
+/** What is held is told so often at most, since targets choose what they say, and again and again, since jobs write over it; in milliseconds. */
 const everyMs = 10_000;
 
 /**
- * Tells what is held: at first, when it changes, and again and again.
+ * Tells what is held: at first, then now and again, and at once that nothing is any more.
  * @returns a look at all that is held now, which throws what telling failed with; that is told again at the next
  */
 export function openHeldNews(tell: (held: readonly Held[]) => Promise<void>) {
-  let told: string | undefined;
-  let at = 0;
+  let saysNothing = false;
+  let at = Number.NEGATIVE_INFINITY;
   return async (held: readonly Held[], now = performance.now()): Promise<void> => {
-    const text = JSON.stringify(
-      held.map(({ target, start, error }) => [target, start.dataset, start.to, error.message]),
-    );
-    if (text === told && (held.length === 0 || now - at < everyMs)) return;
+    const isNothing = held.length === 0;
+    if (isNothing ? saysNothing : now - at < everyMs) return;
     await tell(held);
-    told = text;
-    at = now;
+    saysNothing = isNothing;
+    if (!isNothing) at = now;
   };
 }

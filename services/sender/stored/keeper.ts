@@ -57,7 +57,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   async function look(signal: AbortSignal): Promise<void> {
     if (deps.waits && !store.isOpen) return;
     const found = await store.find();
-    if (!found) return;
+    if (!found) return tellOfHeld([]);
     const { bucket, catalog } = found;
     const { waiting, names } = await catalog.read();
     const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
