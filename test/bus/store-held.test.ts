@@ -14,8 +14,18 @@ import {
   snapshot,
   startReceiver,
   useWorld,
+  type World,
   whole,
 } from '../support/store-world.ts';
+
+/** A sender, and one snapshot of so many bytes that it has stored for dst. */
+async function useStored(bytes: number): Promise<World> {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  await snapshot(world.src, bytes, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  return world;
+}
 
 test('what a target cannot take yet is told: by the target, by the next job and by the status, until it is taken', async () => {
   const world = await useWorld();
@@ -52,11 +62,8 @@ test('what a target cannot take yet is told: by the target, by the next job and 
 });
 
 test('a receiver that is there and does not begin with what waits for it is told of', async () => {
-  const world = await useWorld();
-  const { fleet, src, dst, bucket } = world;
-  await fleet.start('sender', src);
-  await snapshot(src, 1_000_000, '1');
-  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const world = await useStored(1_000_000);
+  const { fleet, dst, bucket } = world;
   const place = { host: 'dst', root: 'pool/a' };
   const receipts = openReceipts(fleet.bus);
   const look = async (heedMs: number) =>
@@ -75,11 +82,8 @@ test('a receiver that is there and does not begin with what waits for it is told
 });
 
 test('a receiver that finds the dataset locked has begun, and does not say so over what another one of its host says', async () => {
-  const world = await useWorld();
-  const { fleet, src, bucket } = world;
-  await fleet.start('sender', src);
-  await snapshot(src, 1_000_000, '1');
-  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const world = await useStored(1_000_000);
+  const { fleet, bucket } = world;
   const locks = await openLocks(fleet.bus, 30);
   const other = { owner: 'dst/otherother1', nonce: crypto.randomUUID(), transfer: 'othertransf', source: 'src' };
   const lease = await locks.acquire('dst', 'pool/a', other);
@@ -99,11 +103,8 @@ test('a receiver that finds the dataset locked has begun, and does not say so ov
 }, 90_000);
 
 test('what lasts is told though it may pass, and goes from the status when the store has gone', async () => {
-  const world = await useWorld();
-  const { fleet, src } = world;
-  await fleet.start('sender', src);
-  await snapshot(src, 1_000_000, '1');
-  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const world = await useStored(1_000_000);
+  const { fleet } = world;
   const failing = 'receive:cannot receive new filesystem stream: dataset is busy';
   const receiver = await startReceiver(world, { ZFS_SIM_FAIL: failing });
   await receiver.said('stays in the store: BUSY');
@@ -113,11 +114,8 @@ test('what lasts is told though it may pass, and goes from the status when the s
 }, 90_000);
 
 test('a receiver that finds a stream in the hands of another one of its host says nothing over what that says', async () => {
-  const world = await useWorld();
-  const { fleet, src } = world;
-  await fleet.start('sender', src);
-  await snapshot(src, 4_000_000, '1');
-  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const world = await useStored(4_000_000);
+  const { fleet } = world;
   const slow = { ZFS_SIM_RECV_RATE: '300K' };
   const both = [await startReceiver(world, slow), await startReceiver(world, slow)];
   const locked = Promise.any(both.map((receiver) => receiver.said('LOCKED')));
@@ -136,11 +134,8 @@ test('a receiver that finds a stream in the hands of another one of its host say
 });
 
 test('what a pool had no room for is why it waits, also while it is tried again', async () => {
-  const world = await useWorld();
-  const { fleet, src } = world;
-  await fleet.start('sender', src);
-  await snapshot(src, 8_000_000, '1');
-  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
+  const world = await useStored(8_000_000);
+  const { fleet } = world;
   const rate = { ZFS_SIM_RECV_RATE: '600K' };
   const first = await startReceiver(world, {
     ...rate,
