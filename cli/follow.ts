@@ -1,13 +1,17 @@
 import { targetRoot } from '../lib/plan/naming.ts';
+import type { Code } from '../schemas/errors.ts';
 import type { Job, JobDataset } from '../schemas/job.ts';
 import type { SendRequest } from '../schemas/plan.ts';
 import { bytes, counted, duration, rate } from './format.ts';
+import { waitWords } from './wait-words.ts';
 
 /** What is known of a job that is followed. */
 export interface Followed {
   readonly job: Job;
   /** Bytes at some seconds of the job's own clock, oldest first: the recent past that the rate is taken from. */
   readonly samples: readonly { seconds: number; bytes: number }[];
+  /** What it has been waiting for since `seconds` of its clock; undefined while it moves. */
+  readonly wait?: { readonly codes: readonly Code[]; readonly seconds: number } | undefined;
 }
 
 /** The rate is that of the last so many seconds. */
@@ -40,8 +44,9 @@ function follow(before: Followed | undefined, job: Job): { after: Followed; line
   if (before && (isEnded(before.job) || job.seconds < before.job.seconds)) return { after: before, lines: [] };
   const recent = (before?.samples ?? []).filter(({ seconds }) => seconds >= job.seconds - window);
   const samples = [...recent, { seconds: job.seconds, bytes: job.bytes }];
-  const lines = [arrivals, failures, patience].flatMap((tell) => tell(before?.job, job));
-  return { after: { job, samples }, lines };
+  const { wait, lines } = waits(before?.wait, job);
+  const news = [arrivals, failures].flatMap((tell) => tell(before?.job, job));
+  return { after: { job, samples, wait }, lines: [...news, ...lines] };
 }
 
 /** What arrived; news may have been lost, so several steps can have gone by. */
@@ -70,8 +75,19 @@ function failures(before: Job | undefined, job: Job): string[] {
     .map(({ dataset, state, error }) => `${job.request.to.host}: ${dataset} ${state}, ${error?.code ?? 'INTERNAL'}`);
 }
 
-const patience = (before: Job | undefined, job: Job): string[] =>
-  job.waiting !== undefined && job.waiting !== before?.waiting ? [`${job.request.to.host}: ${job.waiting}`] : [];
+/** Each reason is told once in one wait, and then that the wait is over; how a job ended is told elsewhere. */
+function waits(before: Followed['wait'], job: Job): { wait: Followed['wait']; lines: string[] } {
+  const { waiting, seconds, request } = job;
+  if (!waiting) {
+    const isOver = before && !isEnded(job);
+    const waited = seconds - (before?.seconds ?? 0);
+    return { wait: undefined, lines: isOver ? [`${request.to.host}: going on after ${duration(waited)}`] : [] };
+  }
+  const { codes, seconds: since } = before ?? { codes: [], seconds };
+  if (codes.includes(waiting.code)) return { wait: before, lines: [] };
+  const wait = { codes: [...codes, waiting.code], seconds: since };
+  return { wait, lines: [`${request.to.host}: ${waitWords(waiting)}`] };
+}
 
 /** Bytes per second lately; undefined until there is something to measure. */
 export function rateOf({ samples }: Followed): number | undefined {
@@ -90,7 +106,7 @@ export function progressLine(followed: Followed): string {
   // an estimate is only that: past it, nothing can be said
   const share = job.size > 0 && job.bytes <= job.size ? ` ${Math.floor((100 * job.bytes) / job.size)}%` : '';
   const left = speed && job.size > job.bytes ? duration((job.size - job.bytes) / speed) : '-';
-  const now = job.waiting ?? job.current?.to.name ?? '';
+  const now = job.waiting ? waitWords(job.waiting) : (job.current?.to.name ?? '');
   const others = job.datasets.list.filter(({ state }) => state === 'running').length - 1;
   const more = job.waiting === undefined && others > 0 ? ` and ${others} more` : '';
   const datasets = job.request.package ? `${job.datasets.done}/${counted(job.datasets.total, 'dataset')} ` : '';

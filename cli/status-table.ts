@@ -4,6 +4,7 @@ import type { TransferState } from '../schemas/transfer.ts';
 import { placeOf } from './follow.ts';
 import { bytes, duration, rate } from './format.ts';
 import { type Column, table } from './table.ts';
+import { waitWords } from './wait-words.ts';
 
 type Transfer = TransferState & { host: string };
 
@@ -24,7 +25,10 @@ const jobColumns: Column<Job>[] = [
   { title: 'SENT', value: (job) => bytes(job.bytes), right: true },
   { title: 'RATE', value: (job) => speed(job.bytes, job.seconds), right: true },
   { title: 'TIME', value: ({ seconds }) => duration(seconds), right: true },
-  { title: 'NOW', value: ({ error, waiting, current }) => error?.code ?? waiting ?? current?.to.name ?? '-' },
+  {
+    title: 'NOW',
+    value: ({ error, waiting, current }) => error?.code ?? (waiting && waitWords(waiting)) ?? current?.to.name ?? '-',
+  },
 ];
 
 const transferColumns: Column<Transfer>[] = [

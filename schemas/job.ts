@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { errorBodySchema } from './errors.ts';
-import { bytesSchema, datasetSchema, hostSchema, idSchema, wouldBeDatasetSchema } from './names.ts';
+import { codeSchema, errorBodySchema } from './errors.ts';
+import { bytesSchema, datasetSchema, hostSchema, idSchema, timeSchema, wouldBeDatasetSchema } from './names.ts';
 import { evidenceSchema, noteSchema, sendRequestSchema, stepSchema } from './plan.ts';
 
 /** One target's job. */
@@ -28,6 +28,14 @@ export const jobDatasetsSchema = z.strictObject({
   /** Failed or refused. */
   failed: z.number().int().nonnegative(),
   list: z.array(jobDatasetSchema),
+});
+
+/** What a job waits for: a busy receiver, a lock, a connection, room in the store. It stays until the job moves on. */
+export const waitSchema = z.strictObject({
+  code: codeSchema,
+  message: z.string().min(1).max(8192),
+  /** When the job fails unless it moves on before; absent where it waits for as long as it takes. */
+  until: timeSchema.optional(),
 });
 
 /** A job as `send.status` and the job events tell it. Rates and ETA are the reader's to compute from bytes and seconds. */
@@ -58,11 +66,15 @@ export const jobSchema = z.strictObject({
   size: bytesSchema,
   /** Of `bytes`, what went over the wire; only where some of it was compressed. */
   wireBytes: bytesSchema.optional(),
+  started: timeSchema,
+  /** Present as soon as it is done or failed. */
+  ended: timeSchema.optional(),
+  /** From `started` to now, or to `ended`. */
   seconds: z.number().nonnegative(),
   error: errorBodySchema.optional(),
   evidence: evidenceSchema.optional(),
-  /** What it waits for, in words (a busy receiver, a lock, a connection, room in the store). */
-  waiting: z.string().optional(),
+  /** Present while its state is `waiting`. */
+  waiting: waitSchema.optional(),
 });
 
 export const jobRequestSchema = z.strictObject({ job: idSchema });
@@ -79,5 +91,6 @@ export const jobEventSchema = jobSchema;
 
 export type JobStatusRequest = z.infer<typeof jobStatusRequestSchema>;
 export type JobDataset = z.infer<typeof jobDatasetSchema>;
+export type Wait = z.infer<typeof waitSchema>;
 export type Job = z.infer<typeof jobSchema>;
 export type SendStatus = z.infer<typeof sendStatusSchema>;

@@ -51,6 +51,8 @@ export const patternSchema = z
 export const guidSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a guid: a decimal string');
 export const txgSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a txg: a decimal string');
 export const bytesSchema = z.number().int().nonnegative();
+/** A moment in UTC, by the clock of the host that writes it. */
+export const timeSchema = z.iso.datetime();
 /** Bytes per second. */
 export const bwlimitSchema = z.number().int().min(1024);
 /** Job, transfer and instance ids: a subject token, safe in a hold tag. */

@@ -1,6 +1,16 @@
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Evidence, Step } from '../../schemas/plan.ts';
-import { backOff, type Holder, holderIn, isQueued, isRival, isUnsettled, type Remedy, remedies } from './failure.ts';
+import {
+  backOff,
+  type Holder,
+  holderIn,
+  isQueued,
+  isRival,
+  isUnsettled,
+  mostTries,
+  type Remedy,
+  remedies,
+} from './failure.ts';
 
 /**
  * The life of one chain, the steps of one dataset, as data: `next(state, event, limits) -> [state, effects]`. A runner performs the effects.
@@ -45,8 +55,10 @@ export interface ChainState {
   /** Answers in a row that a receiver has no room yet. */
   readonly turns: number;
   readonly holder?: Holder;
-  /** What it waits for, or why it ended. */
+  /** What failed last, or why it ended. */
   readonly error?: ErrorBody;
+  /** What it waits for, until the receiver is ready; `until` in monotonic milliseconds, absent where it has no end. */
+  readonly waits?: { readonly error: ErrorBody; readonly until?: number };
   readonly evidence?: Evidence;
   readonly aborted?: ErrorBody;
 }
@@ -83,8 +95,6 @@ export interface ChainLimits {
   readonly ours: (transfer: string) => boolean;
 }
 
-/** Failures in a row, whatever their step and however much each of them moves. */
-export const maxTries = 40;
 /** Plans in a row that begin with the very step that has just failed. */
 const maxReplans = 3;
 
@@ -110,12 +120,16 @@ const stepKey = (step: Step | undefined): string => (step ? `${step.from?.guid ?
 
 export const currentStep = (state: ChainState): Step | undefined => state.steps[state.index];
 
+function withoutWaits({ waits: _, ...rest }: ChainState): ChainState {
+  return rest;
+}
+
 /** Does another step follow at once when this one's holds are released? What it starts from stays held then. */
 export const goesOn = (state: ChainState): boolean =>
   state.after?.kind === 'next' && !state.aborted && currentStep(state) !== undefined;
 
 function ended(state: ChainState, error: ErrorBody | undefined, evidence?: Evidence): Next {
-  const { error: _, ...rest } = state;
+  const { error: _, waits: __, ...rest } = state;
   return [
     { ...rest, phase: error ? 'failed' : 'done', ...(error && { error }), ...(evidence && { evidence }) },
     { type: 'report' },
@@ -147,7 +161,7 @@ function remedyFor(state: ChainState, error: ErrorBody, limits: ChainLimits): Re
 function queue(state: ChainState, error: ErrorBody, now: number): Next {
   const { holder: _, ...rest } = state;
   const trouble = state.trouble && { ...state.trouble, since: now };
-  const queued = { ...rest, trouble, error, turns: state.turns + 1 };
+  const queued = { ...rest, trouble, error, waits: { error }, turns: state.turns + 1 };
   return releasing(queued, { kind: 'wait', ms: backOff(state.turns), backTo: 'hold' });
 }
 
@@ -173,11 +187,11 @@ function afterFailure(state: ChainState, event: ChainEvent & { type: 'failed' },
     ...(holder && { holder }),
     discard: remedy === 'discard' || (state.discard && remedy === 'wait'),
   };
-  const finish = (after: After): Next =>
-    state.phase === 'planning' ? leave({ ...troubled, after }) : releasing(troubled, after);
+  const finish = (after: After, more: Pick<ChainState, 'waits'> = {}): Next =>
+    state.phase === 'planning' ? leave({ ...troubled, ...more, after }) : releasing({ ...troubled, ...more }, after);
   const hopeless =
     remedy === 'fail' ||
-    trouble.count > maxTries ||
+    trouble.count > mostTries(limits.patience) ||
     trouble.replans > maxReplans ||
     (remedy !== 'replan' && now - trouble.since > limits.patience);
   if (hopeless) return finish({ kind: 'fail', error: state.aborted ?? error });
@@ -185,7 +199,10 @@ function afterFailure(state: ChainState, event: ChainEvent & { type: 'failed' },
   // a receiver that has seen the stream begin may have rolled its target back, whatever we hear of it
   const isStale = state.phase === 'transferring' && currentStep(state)?.before?.kind === 'rollback';
   const backTo = remedy === 'wait' && state.phase !== 'planning' && !isStale ? 'hold' : 'plan';
-  return finish({ kind: 'wait', ms, backTo });
+  return finish(
+    { kind: 'wait', ms, backTo },
+    ms > 0 ? { waits: { error, until: trouble.since + limits.patience } } : {},
+  );
 }
 
 /** Goes where `after` points, once the holds are gone. */
@@ -238,7 +255,7 @@ export function next(state: ChainState, event: ChainEvent, limits: ChainLimits):
         const [out, ...effects] = releasing(state, { kind: 'fail', error: state.aborted });
         return [out, { type: 'cancel' }, ...effects];
       }
-      return [{ ...state, phase: 'transferring', turns: 0 }, { type: 'transfer' }];
+      return [{ ...withoutWaits(state), phase: 'transferring', turns: 0 }, { type: 'transfer' }];
     case 'ready-with-stale-partial': {
       if (state.phase !== 'asking') return [state];
       const after: After = state.discard ? { kind: 'fail', error: kept } : { kind: 'wait', ms: 0, backTo: 'hold' };

@@ -64,6 +64,8 @@ export interface RunningChain {
   readonly bytes: number;
   /** What it waits for. */
   readonly waiting: ErrorBody | undefined;
+  /** When it waits no longer, in monotonic milliseconds; undefined where that has no end. */
+  readonly waitsUntil: number | undefined;
   abort(error: ErrorBody): void;
 }
 
@@ -221,7 +223,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
         fed(release());
         break;
       case 'wait':
-        if (state.error) say.waiting(state.error);
+        if (state.waits) say.waiting(state.waits.error, state.waits.until);
         fed(sleep(effect.ms, undefined, { signal: wait.signal }).then((): ChainEvent => ({ type: 'waited' })));
         break;
       case 'report':
@@ -244,7 +246,10 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       return bytesBefore + (transfer?.sent ?? 0);
     },
     get waiting() {
-      return state.phase === 'waiting' ? state.error : transfer?.waiting;
+      return state.waits?.error ?? transfer?.waiting;
+    },
+    get waitsUntil() {
+      return state.waits?.until;
     },
     abort(error) {
       wait.abort();

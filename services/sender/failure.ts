@@ -88,5 +88,14 @@ export const isRival = (
   now.life > before.life &&
   !ours(now.transfer);
 
+const longestBackOff = 3000;
+
 /** How long to wait before try number `n` (from 0), in milliseconds. */
-export const backOff = (n: number): number => Math.min(3000, 250 * 2 ** n);
+export const backOff = (n: number): number => Math.min(longestBackOff, 250 * 2 ** n);
+
+/**
+ * Failures in a row, whatever their step and however much each of them moves: more than fit into the patience, so that whoever
+ * stands still is waited for as long as was promised.
+ * @param patience in milliseconds
+ */
+export const mostTries = (patience: number): number => 40 + Math.ceil(patience / longestBackOff);

@@ -4,12 +4,12 @@ import { type EventWhat, subjects } from '../../lib/bus/subjects.ts';
 import { composed } from '../../lib/plan/compose.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import type { Job } from '../../schemas/job.ts';
+import type { Job, Wait } from '../../schemas/job.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Evidence, Note, SendRequest, Step } from '../../schemas/plan.ts';
 import type { Channel, WireMode } from '../../schemas/transfer.ts';
 import { type BoardDeps, openBoard } from './board/board.ts';
-import type { ChainDeps } from './chain.ts';
+import type { ChainDeps, RunningChain } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
 import { sweepHolds } from './holds.ts';
 import { narrator } from './narration.ts';
@@ -22,6 +22,7 @@ import { route } from './route.ts';
 import { estimateLarge } from './sizes.ts';
 import type { StoredWayDeps } from './stored/way.ts';
 import { type Failure, failureOf, stateOf } from './verdict.ts';
+import { wallClock } from './wall-clock.ts';
 import type { Way } from './way.ts';
 import { openJobWire } from './wire.ts';
 
@@ -58,6 +59,23 @@ interface Outcome {
   readonly evidence?: Evidence | undefined;
 }
 
+/** What is waited for, and until when, in monotonic milliseconds. */
+interface Waits {
+  readonly error: ErrorBody;
+  readonly until: number | undefined;
+}
+
+function waitOf(running: readonly RunningChain[]): Waits | undefined {
+  const first = running.find(({ waiting }) => waiting);
+  return first?.waiting && { error: first.waiting, until: first.waitsUntil };
+}
+
+const asWait = ({ error: { code, message }, until }: Waits): Wait => ({
+  code,
+  message,
+  ...(until !== undefined && { until: wallClock(until) }),
+});
+
 const progressMs = 500;
 /** How often the board is told how far running datasets are, in milliseconds. */
 const boardMs = 2000;
@@ -68,6 +86,7 @@ const mostNotes = 200;
 export function startJob(deps: JobDeps, id: string, request: SendRequest): RunningJob {
   const { host, zfs } = deps;
   const began = performance.now();
+  const started = new Date();
   const over = Promise.withResolvers<void>();
   const stop = new AbortController();
   const said = narrator(deps.log, request);
@@ -78,7 +97,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   let progress: Progress = progressOf([]);
   let chains: RunningChains | undefined;
   /** What the planning waits for. */
-  let waiting: ErrorBody | undefined;
+  let waiting: Waits | undefined;
   let aborted: ErrorBody | undefined;
   let first: Failure | undefined;
   let notes: readonly Note[] = [];
@@ -92,7 +111,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     const running = [...(chains?.running.values() ?? [])];
     // what its first step clears may be a long list, and the notes tell it
     const { before: _, ...current } = running.find((chain) => chain.current)?.current ?? {};
-    const waits = waiting ?? running.find((chain) => chain.waiting)?.waiting;
+    const waits = waiting ?? waitOf(running);
     const ended = outcome && (outcome.error ? 'failed' : 'done');
     const under = chains
       ? stateOf(running.map(({ phase, waiting: waits }) => (waits ? 'waiting' : phase)))
@@ -116,10 +135,12 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
       ...('to' in current && { current }),
       size: Math.max(size, state === 'done' ? sums.bytes : 0),
       ...(wire.saved !== undefined && { wireBytes: Math.max(0, sums.bytes - wire.saved) }),
-      seconds: (performance.now() - began) / 1000,
+      started: started.toISOString(),
+      ...(outcome && { ended: new Date().toISOString() }),
+      seconds: Math.round(performance.now() - began) / 1000,
       ...(outcome?.error && { error: outcome.error }),
       ...(outcome?.evidence && { evidence: outcome.evidence }),
-      ...(state === 'waiting' && waits && { waiting: `${waits.code}: ${waits.message}` }),
+      ...(state === 'waiting' && waits && { waiting: asWait(waits) }),
     };
   }
   const status = (): Job => last ?? describe(undefined, true);
@@ -162,9 +183,10 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
     const { plans, way } = await patiently(begin, {
       ms: deps.patienceMs,
       signal: stop.signal,
-      waits(error) {
-        waiting = error;
-        if (error) say.waiting(error);
+      waits(error, until) {
+        waiting = error && { error, until };
+        if (error) say.waiting(error, until);
+        else say.goesOn();
       },
     });
     if (isRefusal(plans)) return plans;

@@ -7,6 +7,7 @@ import type { Job } from '../../schemas/job.ts';
 import { datasetOf, isWithin } from '../../schemas/names.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';
+import { openWaitLog } from './wait-log.ts';
 
 /** Names shown of a long list; the newest are the interesting ones. */
 const shown = 12;
@@ -33,6 +34,7 @@ export function narrator(log: Log, request: SendRequest) {
   const isPackage = request.package !== undefined;
   let lists = { source: '', target: '' };
   let isStored = false;
+  const waits = openWaitLog(log, '');
   return {
     /** By which channel the job goes from here on. */
     along(channel: 'direct' | 'store'): void {
@@ -53,9 +55,8 @@ export function narrator(log: Log, request: SendRequest) {
         if (refusal) log.error(`${dataset} cannot be sent: ${refusal.error.code}: ${refusal.error.message}`);
       }
     },
-    waiting(error: ErrorBody): void {
-      log.warn(`${error.code}: ${error.message}; trying again`);
-    },
+    waiting: waits.waits,
+    goesOn: waits.over,
     /** Datasets that are not sent because of another's failure. */
     lost(errors: readonly ErrorBody[]): void {
       const [first] = errors;
@@ -89,7 +90,7 @@ const clearingWords = (before: Clearing): string =>
  * @param of what begins a line that does not say of itself which dataset it is about
  * @param isStored nobody is asked, and what arrives does so in the store
  */
-const chainNarrator = (log: Log, of: string, isStored: boolean) => ({
+const chainNarrator = (log: Log, of: string, isStored: boolean, waits = openWaitLog(log, of)) => ({
   step(step: Step): void {
     if (step.from) {
       log.info(`${of}an incremental send is needed`);
@@ -108,6 +109,7 @@ const chainNarrator = (log: Log, of: string, isStored: boolean) => ({
     );
   },
   ready(resumedAt: number): void {
+    waits.over();
     if (!isStored) log.info(`${of}received a ready zfs recv message from server`);
     if (resumedAt > 0) log.info(`${of}continuing an interrupted receive, ${resumedAt} bytes of which are there`);
   },
@@ -116,9 +118,7 @@ const chainNarrator = (log: Log, of: string, isStored: boolean) => ({
     if (isStored) log.info(`${kind} ${step.to.name} is in the store for ${step.target}`);
     else log.info(`server said it successfully received ${kind} into ${step.target}`);
   },
-  waiting(error: ErrorBody): void {
-    log.warn(`${of}${error.code}: ${error.message}; trying again`);
-  },
+  waiting: waits.waits,
   failed(error: ErrorBody): void {
     if (of) log.error(`${of}failed: ${error.code}: ${error.message}`);
   },

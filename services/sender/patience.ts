@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import { maxTries } from './chain-state.ts';
-import { backOff, isPassing } from './failure.ts';
+import { backOff, isPassing, mostTries } from './failure.ts';
 
 export interface Patience {
   /** How long failures are borne from the first one on, in milliseconds. */
   readonly ms: number;
   /** Ends the waiting. */
   readonly signal: AbortSignal;
-  /** Told what it waits for, and undefined when it tries again. */
-  readonly waits: (error: ErrorBody | undefined) => void;
+  /** Told what it waits for, until when (monotonic milliseconds), and undefined once the work is done. */
+  readonly waits: (error: ErrorBody | undefined, until?: number) => void;
 }
 
 /**
@@ -21,16 +20,17 @@ export async function patiently<T>(work: () => Promise<T>, { ms, signal, waits }
   let since: number | undefined;
   for (let tries = 0; ; tries += 1) {
     try {
-      return await Promise.race([work(), aborted]);
+      const done = await Promise.race([work(), aborted]);
+      if (tries > 0) waits(undefined);
+      return done;
     } catch (thrown) {
       signal.throwIfAborted();
       const error = ZpsendError.from(thrown);
       since ??= performance.now();
-      if (!isPassing(error.toBody()) || tries >= maxTries || performance.now() - since > ms) throw error;
-      waits(error.toBody());
+      if (!isPassing(error.toBody()) || tries >= mostTries(ms) || performance.now() - since > ms) throw error;
+      waits(error.toBody(), since + ms);
     }
     await Promise.race([sleep(backOff(tries), undefined, { ref: false }), aborted]);
-    waits(undefined);
   }
 }
 

@@ -110,7 +110,7 @@ test.each(['a seed', 'an increment'])(
     await sender.end('SIGKILL');
     await fleet.start('sender', source);
     const next = await fleet.begin('smos-01', body);
-    const waits = async () => (await fleet.status('smos-01', next))?.waiting ?? '';
+    const waits = async () => (await fleet.status('smos-01', next))?.waiting?.code ?? '';
     await expect.poll(waits, { timeout: 30_000 }).toMatch(/LOCKED/);
     const left = async () =>
       (await source.zfs('holds', '-H', 'zones/test@b')).split('\n').filter((line) => line.includes(job));

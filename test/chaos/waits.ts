@@ -33,7 +33,7 @@ export async function endings(jobs: Jobs, ids: readonly string[]): Promise<strin
   const each = ids.map((id) =>
     settled(async () => {
       const job = await jobs.status(id);
-      return isOver(job) ? [] : [`job ${id} does not end: ${job?.waiting ?? job?.state ?? 'nobody knows it'}`];
+      return isOver(job) ? [] : [`job ${id} does not end: ${job?.waiting?.message ?? job?.state ?? 'nobody knows it'}`];
     }),
   );
   const open = (await Promise.all(each)).flat();

@@ -9,14 +9,14 @@ import {
   type ChainLimits,
   type ChainPhase,
   type ChainState,
-  maxTries,
   next,
 } from '../../services/sender/chain-state.ts';
-import { backOff, type Remedy, remedies } from '../../services/sender/failure.ts';
+import { backOff, mostTries, type Remedy, remedies } from '../../services/sender/failure.ts';
 
 const limits: ChainLimits = { patience: 60_000, ours: (transfer) => transfer.startsWith('job') };
 const fault = (code: Code, details?: ErrorDetails): ErrorBody => new ZpsendError(code, code, details).toBody();
 const aborted = fault('ABORTED');
+const maxTries = mostTries(limits.patience);
 
 const step = (n: number): Step => ({
   type: n === 1 ? 'full' : 'incremental',
@@ -59,8 +59,9 @@ const events: Record<EventType, ChainEvent> = {
 };
 
 type Cell = 'stay' | readonly [Partial<ChainState> & { phase: ChainPhase }, ...ChainEffect[]];
+const waits = { error: broken, until: 1000 + limits.patience };
 const brokenStep: Cell = [
-  { phase: 'releasing', error: broken, trouble, after: { kind: 'wait', ms: 250, backTo: 'plan' } },
+  { phase: 'releasing', error: broken, waits, trouble, after: { kind: 'wait', ms: 250, backTo: 'plan' } },
   { type: 'release' },
 ];
 const hold: ChainEffect = { type: 'hold' };
@@ -88,6 +89,7 @@ const table: Record<ChainPhase, Record<EventType, Cell>> = {
       {
         phase: 'waiting',
         error: broken,
+        waits,
         trouble: { ...trouble, step: '' },
         after: { kind: 'wait', ms: 250, backTo: 'plan' },
       },
@@ -348,6 +350,44 @@ describe('a receiver that has no room yet', () => {
   test('BUSY of another kind, or from elsewhere, is a failure like others', () => {
     expect(run(states.transferring, full(1)).state.trouble?.count).toBe(1);
     expect(run(states.asking, failed(fault('BUSY'))).state.trouble?.count).toBe(1);
+  });
+});
+
+describe('what a chain waits for', () => {
+  const unreachable = failed(fault('UNREACHABLE'), 1000);
+  const until = 1000 + limits.patience;
+
+  test('stays the same over all tries, with the moment at which patience ends, until the receiver is ready', () => {
+    let state: ChainState = states.asking;
+    for (const now of [1000, 2000, 3000]) {
+      state = next(state, failed(fault('UNREACHABLE'), now), limits)[0];
+      for (const event of [events.released, events.waited, events.held]) {
+        expect(state.waits).toMatchObject({ error: { code: 'UNREACHABLE' }, until });
+        state = next(state, event, limits)[0];
+      }
+    }
+    expect(state.waits).toMatchObject({ until });
+    expect(run(state, events.ready).state.waits).toBeUndefined();
+  });
+
+  test('has no end while a receiver has no room, and is nothing where it asks again at once or has ended', () => {
+    expect(run(states.asking, failed(fault('BUSY', { running: 4 }))).state.waits).toEqual({
+      error: fault('BUSY', { running: 4 }),
+    });
+    expect(run(states.asking, failed(fault('BASE_MISSING'))).state.waits).toBeUndefined();
+    expect(run(states.asking, unreachable, events.released, events.abort).state.waits).toBeUndefined();
+  });
+
+  test('is waited for as long as was said, however often that is asked', () => {
+    const patient = { ...limits, patience: 1e6 };
+    let state: ChainState = states.asking;
+    let now = 1000;
+    for (; state.phase !== 'failed'; now += backOff(99)) {
+      for (const event of [failed(fault('UNREACHABLE'), now), events.released, events.waited, events.held]) {
+        state = next(state, event, patient)[0];
+      }
+    }
+    expect(now).toBeGreaterThan(1000 + patient.patience);
   });
 });
 

@@ -14,6 +14,7 @@ const job = (more: Partial<Job> = {}): Job => ({
   datasets: { total: 1, done: 0, failed: 0, list: [] },
   bytes: 0,
   size: 0,
+  started: '2026-11-30T05:00:00.000Z',
   seconds: 0,
   ...more,
 });
@@ -88,10 +89,24 @@ describe('news of a job', () => {
     expect(end.job.state).toBe('done');
   });
 
-  it('says once what it waits for', () => {
-    const waiting = { state: 'waiting' as const, waiting: 'BUSY: smos-00 runs 4 receives already' };
-    expect(tell(job(), job({ seconds: 1, ...waiting }), job({ seconds: 2, ...waiting })).lines).toEqual([
-      'smos-00: BUSY: smos-00 runs 4 receives already',
+  it('says once what it waits for and until when, and that it goes on', () => {
+    const until = new Date(2126, 10, 30, 6, 1, 30).toISOString();
+    const waits = (seconds: number, code: 'UNREACHABLE' | 'BUSY', more: object = {}) =>
+      job({ seconds, state: 'waiting', waiting: { code, message: `try ${seconds}`, ...more } });
+    const { lines } = tell(
+      job(),
+      ...[1, 2, 3].map((seconds) => waits(seconds, 'UNREACHABLE', { until })),
+      waits(4, 'BUSY'),
+      waits(5, 'UNREACHABLE', { until }),
+      job({ seconds: 9 }),
+      waits(10, 'BUSY'),
+      job({ seconds: 11, state: 'failed' }),
+    );
+    expect(lines).toEqual([
+      'smos-00: UNREACHABLE: try 1; trying until 2126-11-30 06:01:30',
+      'smos-00: BUSY: try 4; waiting as long as it takes',
+      'smos-00: going on after 8.0s',
+      'smos-00: BUSY: try 10; waiting as long as it takes',
     ]);
   });
 });
@@ -185,7 +200,7 @@ describe('the progress line', () => {
 
   it('says that it plans, what it waits for, and how it ended', () => {
     expect(line(job({ state: 'planning', steps: 0 }))).toBe('smos-00: planning');
-    expect(line(job({ state: 'waiting', waiting: 'BUSY: full' }))).toContain('BUSY: full');
+    expect(line(job({ state: 'waiting', waiting: { code: 'BUSY', message: 'full' } }))).toContain('BUSY: full');
     expect(line(job({ state: 'done', done: 7, bytes: 1024, seconds: 3 }))).toBe(
       'zones/test to smos-00: done, 7 steps, 1K in 3.0s',
     );

@@ -210,6 +210,7 @@ describe('the errors of a package', () => {
         datasets,
         bytes: 0,
         size: 0,
+        started: '2026-11-30T05:00:00.000Z',
         seconds: 1,
       },
     );
@@ -250,6 +251,7 @@ describe('a status', () => {
     current: { type: 'full' as const, to: { name: 'zones/test@now', guid: '1' }, target: 'tank/t' },
     bytes: 2048,
     size: 4096,
+    started: '2026-11-30T05:00:00.000Z',
     seconds: 2,
   };
   const transfer = {

@@ -13,6 +13,7 @@ const job = (id: string, more: Partial<Job> = {}): Job => ({
   datasets: { total: 1, done: 0, failed: 0, list: [] },
   bytes: 0,
   size: 0,
+  started: '2026-11-30T05:00:00.000Z',
   seconds: 0,
   ...more,
 });

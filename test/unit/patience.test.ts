@@ -12,15 +12,15 @@ function failing(...codes: Code[]) {
     if (code) throw new ZpsendError(code, code);
     return 'done';
   };
-  const waits = (error: { code: string } | undefined) => void heard.push(error?.code ?? 'again');
+  const waits = (error: { code: string } | undefined) => void heard.push(error?.code ?? 'over');
   return { work, waits, heard, tries: () => tries };
 }
 const never = new AbortController().signal;
 
-test('what passes is tried again, and it is told what is waited for', async () => {
+test('what passes is tried again, and what is waited for is told until that is over', async () => {
   const { work, waits, heard } = failing('TIMEOUT', 'TIMEOUT');
   expect(await patiently(work, { ms: 60_000, signal: never, waits })).toBe('done');
-  expect(heard).toEqual(['TIMEOUT', 'again', 'TIMEOUT', 'again']);
+  expect(heard).toEqual(['TIMEOUT', 'TIMEOUT', 'over']);
 });
 
 test.each<Code>(['UNREACHABLE', 'NO_SUCH_DATASET', 'INTERNAL'])('%s fails at once', async (code) => {

@@ -1,0 +1,31 @@
+import type { Code, ErrorBody } from '../../schemas/errors.ts';
+import type { Log } from '../host/log.ts';
+import { wallClock } from './wall-clock.ts';
+
+/** Logs what is waited for: each code once, until the wait is over. */
+export interface WaitLog {
+  /** @param until monotonic milliseconds; absent where the wait has no end */
+  waits(error: ErrorBody, until: number | undefined): void;
+  over(): void;
+}
+
+/** @param about begins each line */
+export function openWaitLog(log: Log, about: string): WaitLog {
+  const known = new Set<Code>();
+  let since = 0;
+  return {
+    waits({ code, message }, until) {
+      if (known.size === 0) since = performance.now();
+      const how = until === undefined ? 'waiting as long as it takes' : `trying until ${wallClock(until)}`;
+      const line = `${about}${code}: ${message}; ${how}`;
+      if (known.has(code)) log.debug(line);
+      else log.warn(line);
+      known.add(code);
+    },
+    over() {
+      if (known.size === 0) return;
+      log.info(`${about}going on after ${Math.round((performance.now() - since) / 1000)} s`);
+      known.clear();
+    },
+  };
+}

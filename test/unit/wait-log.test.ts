@@ -1,0 +1,32 @@
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import { openWaitLog } from '../../services/sender/wait-log.ts';
+
+/** What is logged, as `level message`. */
+function open() {
+  const lines: string[] = [];
+  const write = (line: string) => {
+    const { level, msg } = JSON.parse(line);
+    lines.push(`${pino.levels.labels[level]} ${msg}`);
+  };
+  return { lines, waits: openWaitLog(pino({ level: 'info' }, { write }), 'a/b: ') };
+}
+const error = (code: Code, message: string) => new ZpsendError(code, message).toBody();
+
+test('each thing that is waited for is logged once, and then that the wait is over', () => {
+  const { lines, waits } = open();
+  waits.waits(error('LOCKED', 'one'), performance.now() + 5000);
+  waits.waits(error('LOCKED', 'two'), performance.now() + 5000);
+  waits.waits(error('BUSY', 'three'), undefined);
+  waits.waits(error('LOCKED', 'four'), performance.now() + 5000);
+  waits.over();
+  waits.over();
+  waits.waits(error('LOCKED', 'five'), undefined);
+  expect(lines).toEqual([
+    expect.stringMatching(/^warn a\/b: LOCKED: one; trying until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+    'warn a/b: BUSY: three; waiting as long as it takes',
+    'info a/b: going on after 0 s',
+    'warn a/b: LOCKED: five; waiting as long as it takes',
+  ]);
+});
