@@ -43,19 +43,40 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('the package holds what was compiled and nothing that is for development', () => {
   const kept =
-    /^(dist\/(bin|cli|lib|schemas|services)\/.*\.js|dist\/lib\/zfs-sim\/bin\/\w+|schemas\/json\/.*\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml|yaml))$/;
+    /^(dist\/(bin|cli|lib|schemas|services)\/.*\.js|dist\/(bin|services)\/[\w/]+\.cjs|dist\/services\/\w+\/package\.json|dist\/lib\/zfs-sim\/bin\/\w+|schemas\/json\/.*\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml))$/;
   const linked = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'lib/zfs-sim/README.md'];
   const papers = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', ...linked];
   expect(files.filter((path) => !kept.test(path) && !papers.includes(path))).toEqual([]);
-  expect(files).toEqual(expect.arrayContaining([...papers, 'dist/bin/zpsend.js', 'schemas/json/config.schema.json']));
+  expect(files).toEqual(expect.arrayContaining([...papers, 'dist/bin/zpsend.cjs', 'schemas/json/config.schema.json']));
 });
 
 test('the installed command is a Node script that says its version', async () => {
   const { version } = z
     .object({ version: z.string() })
     .parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')));
-  expect(await readFile(join(installed, 'dist/bin/zpsend.js'), 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  expect(await readFile(join(installed, 'dist/bin/zpsend.cjs'), 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
   expect(await zpsend('--version')).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(version) });
+});
+
+const oldNode = '/usr/bin/node';
+const versionOf = async (node: string) => (await execa(node, ['--version'], { reject: false })).stdout;
+const isOld = /^v(?:1\d|2[0-3])\./.test(await versionOf(oldNode));
+
+test.runIf(isOld)('an older Node gets one line that says what is needed, from every entry of the package', async () => {
+  const words = `zpsend: needs Node >= 24, this is ${await versionOf(oldNode)} (${oldNode}); install Node 24`;
+  for (const entry of ['dist/bin/zpsend.cjs', 'dist/services/receiver', 'dist/services/sender']) {
+    const { exitCode, stdout, stderr } = await execa(oldNode, [join(installed, entry), '--version'], { reject: false });
+    expect({ exitCode, stdout, lines: stderr.split('\n').length }).toEqual({ exitCode: 1, stdout: '', lines: 1 });
+    expect(stderr).toContain(words);
+  }
+});
+
+test('the folder of a service is started with that service’s arguments', async () => {
+  for (const service of ['receiver', 'sender']) {
+    const argv = [join(installed, 'dist/services', service), '--help'];
+    const { exitCode, stdout } = await execa(process.execPath, argv, { reject: false });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringContaining(`Usage: zpsend ${service}`) });
+  }
 });
 
 test('the installed command plans from saved listings, with no bus', async () => {

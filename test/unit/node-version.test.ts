@@ -1,0 +1,47 @@
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const root = resolve(import.meta.dirname, '../..');
+let folder = '';
+/** Makes this Node say that it is another one. */
+let pretend = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'zpsend-node-'));
+  pretend = join(folder, 'pretend.cjs');
+  const versions = '{ value: { ...process.versions, node: process.env.PRETEND } }';
+  writeFileSync(pretend, `Object.defineProperty(process, 'versions', ${versions});\n`);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const run = (entry: string, version: string, ...argv: string[]) =>
+  execa(process.execPath, ['--require', pretend, join(root, entry), ...argv], {
+    env: { PRETEND: version },
+    reject: false,
+  });
+
+test.each(['bin/zpsend.cjs', 'services/receiver', 'services/sender'])(
+  'a Node that is too old is told in one line by %s, and nothing is started',
+  async (entry) => {
+    const { exitCode, stdout, stderr } = await run(entry, '20.20.2', '--version');
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr.split('\n')).toEqual([
+      expect.stringContaining(`zpsend: needs Node >= 24, this is v20.20.2 (${process.execPath}); install Node 24`),
+    ]);
+  },
+);
+
+test('a Node that will do runs the command', async () => {
+  expect(await run('bin/zpsend.cjs', '24.0.0', '--version')).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^\d/),
+  });
+});
+
+test.each(['receiver', 'sender'])('node services/%s --help shows help and starts nothing', async (service) => {
+  const { exitCode, stdout } = await run(`services/${service}`, '24.0.0', '--help');
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringContaining(`Usage: zpsend ${service}`) });
+});
