@@ -10,6 +10,7 @@ import type { Check } from '../schemas/output.ts';
 import type { Cli } from './cli.ts';
 import { discoverHosts } from './discover.ts';
 import { bytes } from './format.ts';
+import { checkPools } from './pool-checks.ts';
 import { startPrivate } from './private-sender.ts';
 
 const good = (what: string, found: string): Check => ({ what, result: 'good', found });
@@ -128,9 +129,5 @@ function zfsChecks({ zfs, zfsError, pools }: Info): Check[] {
   if (zfs === undefined) {
     return [bad('zfs', zfsError ?? 'does not answer', 'install OpenZFS, and run as a user who may use it (zfs allow)')];
   }
-  const sick = pools.filter(({ health }) => health !== 'ONLINE');
-  const named = pools.map(({ name, health, free }) => `${name} ${health} ${bytes(free)} free`).join(', ');
-  if (pools.length === 0) return [good('zfs', zfs), note('pools', 'none', 'create or import one (zpool)')];
-  if (sick.length === 0) return [good('zfs', zfs), good('pools', named)];
-  return [good('zfs', zfs), bad('pools', named, `look at: zpool status ${sick.map(({ name }) => name).join(' ')}`)];
+  return [good('zfs', zfs), ...checkPools(pools)];
 }

@@ -16,6 +16,8 @@ export const codes = {
   LOCKED: 'retryable',
   BUSY: 'retryable',
   NO_SPACE: 'permanent',
+  /** A pool that is imported read-only. */
+  READ_ONLY: 'permanent',
   STREAM_BROKEN: 'retryable',
   RESUME_STALE: 'retryable',
   KEY_REQUIRED: 'permanent',

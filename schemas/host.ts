@@ -13,6 +13,8 @@ export const poolSchema = z.strictObject({
   allocated: bytesSchema,
   free: bytesSchema,
   health: z.string(),
+  /** Imported with `zpool import -o readonly=on`: its snapshots can be sent, and nothing can be received. */
+  readOnly: z.boolean(),
 });
 
 export const instanceSchema = z.strictObject({

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { type Info, infoSchema } from '../../schemas/host.ts';
+import { type Info, infoSchema, type Pool } from '../../schemas/host.ts';
 import type { HostsOutput } from '../../schemas/output.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { discoverHosts } from '../discover.ts';
@@ -42,10 +42,12 @@ const columns = [
   { title: 'ZFS', value: ({ zfs, zfsError }: Info) => zfs ?? `(${zfsError ?? 'unknown'})` },
   {
     title: 'POOLS',
-    value: ({ pools }: Info) =>
-      pools.map(({ name, free, size }) => `${name} ${bytes(free)} free of ${bytes(size)}`).join(', ') || '-',
+    value: ({ pools }: Info) => pools.map(poolWords).join(', ') || '-',
   },
 ];
+
+const poolWords = ({ name, free, size, readOnly }: Pool): string =>
+  readOnly ? `${name} read-only` : `${name} ${bytes(free)} free of ${bytes(size)}`;
 
 /** `receiver, sender x2` */
 function servicesOf(instances: Info['instances']): string {

@@ -92,6 +92,7 @@ const statuses: Partial<Record<ErrorBody['code'], number>> = {
   BUSY: 503,
   TIMEOUT: 504,
   NO_SPACE: 507,
+  READ_ONLY: 409,
 };
 
 /** `Nats-Service-Error-Code` is a number (ADR-32), named after HTTP's. */

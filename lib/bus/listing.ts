@@ -72,5 +72,11 @@ export async function requestInventory(
 ): Promise<Inventory> {
   const parts = await requestMany(bus, subject, what, inventorySchema, patienceMs);
   const features = parts.find((part) => part.features)?.features;
-  return { host, datasets: joinParts(parts.flatMap((part) => part.datasets)), ...(features && { features }) };
+  const readOnlyPools = parts.find((part) => part.readOnlyPools)?.readOnlyPools;
+  return {
+    host,
+    datasets: joinParts(parts.flatMap((part) => part.datasets)),
+    ...(features && { features }),
+    ...(readOnlyPools && { readOnlyPools }),
+  };
 }

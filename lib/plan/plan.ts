@@ -25,6 +25,12 @@ export function plan(request: SendRequest, source: Inventory, target: Inventory)
 
 /** As plan, dataset by dataset; a refusal is of the request as a whole. */
 export function planDatasets(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
+  const plans = planListed(request, source, target);
+  const isIdle = isRefusal(plans) || plans.datasets.every(({ steps }) => steps.length === 0);
+  return isIdle ? plans : (readOnlyPool(request, target) ?? plans);
+}
+
+function planListed(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
   const misfit = misfitOf(request, source, target) ?? noPool(request, target);
   if (misfit) return misfit;
   const policy = policyOf(request);
@@ -46,6 +52,19 @@ function noPool(request: SendRequest, { host, datasets }: Inventory): Refusal | 
     {
       details: { host, dataset: root, pool },
     },
+  );
+}
+
+/** The dataset property `readonly` is something else: a replica has it, and receives all the same. */
+function readOnlyPool(request: SendRequest, { host, readOnlyPools }: Inventory): Refusal | undefined {
+  const root = targetRoot(request);
+  const pool = poolOf(root);
+  if (!readOnlyPools?.includes(pool)) return undefined;
+  return refuse(
+    'READ_ONLY',
+    `Pool ${pool} on ${host} is imported read-only, so nothing can be received into ${root}. ` +
+      `Import it writable there: zpool export ${pool}, then zpool import ${pool}.`,
+    { details: { host, dataset: root, pool } },
   );
 }
 

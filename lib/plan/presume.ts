@@ -74,7 +74,9 @@ export function sightOf(target: Inventory, source: Inventory): Inventory {
     const snapshots = entry.snapshots.filter(({ guid }, at) => at >= newest || origins.has(guid));
     return { ...entry, snapshots, bookmarks: [] };
   });
-  return { ...target, datasets };
+  // how its pool is imported is for the day when it was seen
+  const { readOnlyPools: _, ...lasting } = target;
+  return { ...lasting, datasets };
 }
 
 /** What is left there once it was cleared for these steps: what a rollback destroys is gone, and what is renamed is elsewhere. */

@@ -36,7 +36,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'zfs zfs-sim-fill': async () => (await import('./fill.ts')).fill,
   'zpool create': async () => (await import('./zpool.ts')).create,
   'zpool destroy': async () => (await import('./zpool.ts')).destroy,
+  'zpool export': async () => (await import('./import.ts')).exportOne,
   'zpool get': async () => (await import('./zpool.ts')).get,
+  'zpool import': async () => (await import('./import.ts')).importOne,
   'zpool list': async () => (await import('./zpool.ts')).list,
   'zpool version': async () => (await import('./version.ts')).version,
 };
@@ -57,10 +59,18 @@ async function run([tool = 'zfs', verb = '', ...argv]: readonly string[]): Promi
     const exit = command(argv);
     return typeof exit === 'number' ? exit : 0;
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    complain(`${error.message}\n`);
-    return error.exit;
+    const refusal = await refusalOf(error, verb, argv);
+    complain(`${refusal.message}\n`);
+    return refusal.exit;
   }
+}
+
+/** @throws what is no refusal */
+async function refusalOf(error: unknown, verb: string, argv: readonly string[]): Promise<Refusal> {
+  if (error instanceof Refusal) return error;
+  const { ReadOnlyPool } = await import('./state.ts');
+  if (!(error instanceof ReadOnlyPool)) throw error;
+  return (await import('./read-only.ts')).readOnlyRefusal(verb, argv);
 }
 
 const words = process.argv.slice(2);

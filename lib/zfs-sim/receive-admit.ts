@@ -70,6 +70,7 @@ export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission |
     if (snapshotIsThere(dataset, head, wishes)) return 'already there';
     ontoExisting(pool, dataset, head, wishes, no);
   }
+  if (pool.readOnly) throw no('pool is read-only');
   const receiving = findDataset(pool, name);
   if (receiving === undefined) throw no('no such dataset');
   if (head.resume === undefined) setProperties(receiving, head, wishes);

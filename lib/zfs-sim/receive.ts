@@ -127,6 +127,7 @@ function abort(target: string): void {
       throw new Refusal(`'${target}' does not have any resumable receive state to abort`);
     }
     if (inReceipt(dataset)) throw new Refusal(`cannot destroy '${target}': dataset is busy`);
+    if (pool.readOnly) throw new Refusal(`cannot destroy '${target}': pool is read-only`);
     dropReceipt(dataset.receipt);
     if (dataset.receipt.fresh) pool.datasets = pool.datasets.filter((other) => other !== dataset);
     delete dataset.receipt;

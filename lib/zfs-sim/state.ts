@@ -70,8 +70,13 @@ export interface Pool {
   txg: number;
   /** Enabled features, of those that the simulator knows; all where absent. */
   features?: string[];
+  /** Imported so: nothing in it can be changed. */
+  readOnly?: boolean;
   datasets: Dataset[];
 }
+
+/** Why a change is not written; how that is worded depends on the command. */
+export class ReadOnlyPool extends Error {}
 
 /** The folder the simulator keeps everything in. */
 export function stateFolder(): string {
@@ -126,7 +131,9 @@ export function changePool<T>(name: string, change: (pool: Pool) => T, absent: (
   try {
     const pool = readPool(name);
     if (pool === undefined) throw absent();
+    const before = pool.readOnly ? JSON.stringify(pool) : undefined;
     const result = change(pool);
+    if (before !== undefined && before !== JSON.stringify(pool)) throw new ReadOnlyPool();
     writePool(pool);
     return result;
   } finally {
@@ -145,6 +152,24 @@ export function createPool(pool: Pool): void {
 
 export function removePool(name: string): void {
   unlinkSync(poolFile(name));
+}
+
+const exportedFile = (name: string): string => `${poolFile(name)}.exported`;
+
+export const exportPool = (name: string): void => renameSync(poolFile(name), exportedFile(name));
+
+/** False where no pool of that name was exported. */
+export function importPool(name: string, readOnly: boolean): boolean {
+  let text: string;
+  try {
+    text = readFileSync(exportedFile(name), 'utf8');
+  } catch {
+    return false;
+  }
+  const { readOnly: _, ...pool } = JSON.parse(text) as Pool;
+  createPool({ ...pool, ...(readOnly && { readOnly }) });
+  unlinkSync(exportedFile(name));
+  return true;
 }
 
 /** Takes the pool's lock file; the lock of a process that is gone is removed. */

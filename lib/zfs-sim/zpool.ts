@@ -69,7 +69,7 @@ const COLUMNS: Readonly<Record<string, (pool: Pool, exact: boolean) => string>> 
   capacity: (pool, exact) => `${Math.floor((poolUsed(pool) / pool.size) * 100)}${exact ? '' : '%'}`,
   health: () => 'ONLINE',
   guid: ({ guid }) => guid,
-  readonly: () => 'off',
+  readonly: ({ readOnly }) => (readOnly ? 'on' : 'off'),
   fragmentation: (_pool, exact) => (exact ? '0' : '0%'),
   altroot: () => '-',
 };

@@ -1,13 +1,12 @@
-import { featuresArgv, poolsArgv, versionArgv } from './argv.ts';
+import { poolPropertiesArgv, poolsArgv, versionArgv } from './argv.ts';
 import type { Commands } from './commands.ts';
 import { unknownCommand } from './errors.ts';
-import { parsePools } from './parse.ts';
+import { parsePoolFacts, parsePools } from './parse.ts';
 import { run, runBriefly } from './run.ts';
-import { parseFeatures } from './stream-flags.ts';
 import type { Zfs } from './zfs.ts';
 
 /** What this host's ZFS is, and its pools. */
-export function about({ rim, failed }: Commands): Pick<Zfs, 'version' | 'pools' | 'features'> {
+export function about({ rim, failed }: Commands): Pick<Zfs, 'version' | 'pools' | 'poolFacts'> {
   return {
     async version() {
       const outcome = await runBriefly(rim, 'zfs', versionArgv, 'asking for the version');
@@ -22,9 +21,10 @@ export function about({ rim, failed }: Commands): Pick<Zfs, 'version' | 'pools' 
       return parsePools(outcome.stdout);
     },
 
-    async features(pool) {
-      const outcome = await run(rim, 'zpool', featuresArgv(pool), 'asking for pool features').catch(() => undefined);
-      return outcome?.ok ? parseFeatures(outcome.stdout) : undefined;
+    async poolFacts(pool) {
+      const doing = 'asking for the properties of pools';
+      const outcome = await run(rim, 'zpool', poolPropertiesArgv(pool), doing).catch(() => undefined);
+      return outcome?.ok ? parsePoolFacts(outcome.stdout) : undefined;
     },
   };
 }

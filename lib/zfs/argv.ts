@@ -206,9 +206,9 @@ export const propertiesArgv = (datasets: readonly string[], properties: readonly
   ...datasets.map(checkDataset),
 ];
 export const versionArgv: string[] = ['version'];
-export const poolsArgv: string[] = ['list', '-Hp', '-o', 'name,size,allocated,free,health'];
+export const poolsArgv: string[] = ['list', '-Hp', '-o', 'name,size,allocated,free,health,readonly'];
 /** Of one pool, or of all. By name a feature that a release does not know would be refused; all of them never are. */
-export const featuresArgv = (pool: string | undefined): string[] => [
+export const poolPropertiesArgv = (pool: string | undefined): string[] => [
   'get',
   '-Hp',
   '-o',

@@ -82,6 +82,25 @@ export const rules: readonly Rule[] = [
     advice: 'run as root, or delegate what is missing with zfs allow',
   },
   {
+    code: 'READ_ONLY',
+    pattern: /: pool is read-only$/m,
+    sample: 'cannot hold: pool is read-only',
+    advice:
+      'the pool is imported read-only: its snapshots can be sent, and nothing in it can be changed (zpool get readonly)',
+  },
+  {
+    code: 'BUSY',
+    pattern: /: pool I\/O is currently suspended$/m,
+    sample: "cannot open 'tank/a': pool I/O is currently suspended",
+    advice: 'the pool has lost its devices: connect them, then zpool clear (zpool status shows which)',
+  },
+  {
+    code: 'INTERNAL',
+    pattern: /: Input\/output error$/m,
+    sample: "warning: cannot send 'tank/a@1': Input/output error",
+    advice: 'zpool status -v shows what is damaged; other snapshots and datasets may be whole',
+  },
+  {
     // a stream that is new and yet has a base is a clone's, onto an origin that is not its own
     code: 'ORIGIN_MISSING',
     pattern:

@@ -2,9 +2,9 @@ import { rollbackMarkSchema } from '../../schemas/conflict.ts';
 import type { Pool } from '../../schemas/host.ts';
 import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf, leafOf } from '../../schemas/names.ts';
-import { streamMarkSchema } from '../../schemas/stream.ts';
+import { type StreamFeature, streamMarkSchema } from '../../schemas/stream.ts';
 import type { Column } from './argv.ts';
-import { parseTokenFlags, type TokenFlags } from './stream-flags.ts';
+import { parseFeatures, parseTokenFlags, type TokenFlags } from './stream-flags.ts';
 
 export interface Seen {
   name: string;
@@ -205,7 +205,7 @@ export function parseProperties(stdout: string): Map<string, Record<string, stri
 /** `zpool list -Hp`; a pool that is not available shows "-" for its sizes. */
 export function parsePools(stdout: string): Pool[] {
   const pools: Pool[] = [];
-  eachRow(stdout, ([name, size, allocated, free, health]) => {
+  eachRow(stdout, ([name, size, allocated, free, health, readonly]) => {
     if (name)
       pools.push({
         name,
@@ -213,9 +213,27 @@ export function parsePools(stdout: string): Pool[] {
         allocated: bytes(allocated),
         free: bytes(free),
         health: present(health) ?? 'UNKNOWN',
+        readOnly: readonly === 'on',
       });
   });
   return pools;
+}
+
+/** What streams need to know of pools. */
+export interface PoolFacts {
+  /** Enabled features of each pool, as far as they matter to streams. */
+  features: Record<string, StreamFeature[]>;
+  /** The pools that are imported read-only. */
+  readOnlyPools: string[];
+}
+
+/** `zpool get -Hp -o name,property,value all` */
+export function parsePoolFacts(stdout: string): PoolFacts {
+  const facts: PoolFacts = { features: parseFeatures(stdout), readOnlyPools: [] };
+  eachRow(stdout, ([pool, property, value]) => {
+    if (pool && property === 'readonly' && value === 'on') facts.readOnlyPools.push(pool);
+  });
+  return facts;
 }
 
 /** Bytes from the `size` line of `zfs send -nvP`. */

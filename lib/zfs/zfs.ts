@@ -1,19 +1,18 @@
 import { hostname } from 'node:os';
 import type { Pool } from '../../schemas/host.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import type { StreamFeature } from '../../schemas/stream.ts';
 import { about } from './about.ts';
 import type { ReceiveRequest, StreamRequest } from './argv.ts';
 import { changes } from './changes.ts';
 import { commandsOf } from './commands.ts';
 import { listing } from './listing.ts';
 import { marks } from './marks.ts';
-import type { Seen, TokenContents } from './parse.ts';
+import type { PoolFacts, Seen, TokenContents } from './parse.ts';
 import { openOutputPairs } from './pipe.ts';
 import { environment, whoami, type ZfsProcess } from './run.ts';
 import { streams } from './streams.ts';
 
-export type { Seen, TokenContents } from './parse.ts';
+export type { PoolFacts, Seen, TokenContents } from './parse.ts';
 export type { ZfsProcess } from './run.ts';
 
 /** ZFS on this host. Every failure is a ZpsendError; names are checked before a process starts (I10). */
@@ -72,10 +71,10 @@ export interface Zfs {
   version(): Promise<string>;
   pools(): Promise<Pool[]>;
   /**
-   * Enabled features of one pool, or of all, as far as streams need them. Undefined where they cannot be had, which is no
-   * error: only what is safe without them is done then.
+   * What streams need to know of one pool, or of all. Undefined where it cannot be had, which is no error: only what is safe
+   * without it is done then.
    */
-  features(pool?: string): Promise<Record<string, StreamFeature[]> | undefined>;
+  poolFacts(pool?: string): Promise<PoolFacts | undefined>;
 }
 
 export interface ZfsOptions {

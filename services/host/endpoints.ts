@@ -60,16 +60,18 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
   }
 
   async function* snapshots(asked: SnapshotsRequest) {
-    const [datasets, features] = await Promise.all([
+    const [datasets, pools] = await Promise.all([
       zfs.list({
         ...(asked.dataset !== undefined && { dataset: asked.dataset }),
         ...(asked.recursive !== undefined && { recursive: asked.recursive }),
       }),
-      zfs.features(asked.dataset && poolOf(asked.dataset)),
+      zfs.poolFacts(asked.dataset && poolOf(asked.dataset)),
     ]);
     const count = datasets.reduce((sum, dataset) => sum + dataset.snapshots.length, 0);
     log.info(`sending a list of ${count} snapshots for ${asked.dataset ?? 'all datasets'}`);
-    let facts: Pick<Inventory, 'features'> = features ? { features } : {};
+    let facts: Pick<Inventory, 'features' | 'readOnlyPools'> = pools
+      ? { features: pools.features, ...(pools.readOnlyPools.length > 0 && { readOnlyPools: pools.readOnlyPools }) }
+      : {};
     for (const part of toParts(datasets, entriesPerPart(bus.maxPayload))) {
       yield { host, datasets: part, ...facts };
       facts = {};

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
-import type { Evidence, Step } from '../../schemas/plan.ts';
+import type { Evidence, Note, Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';
 import {
   begin,
@@ -19,6 +19,7 @@ import { isUnsettled } from './failure.ts';
 import type { FanMember } from './fan/fan.ts';
 import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
+import { isReadOnly, readOnlyNote } from './read-only.ts';
 import type { Replan } from './replanning.ts';
 import { sanctioned } from './sanction.ts';
 import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
@@ -52,6 +53,7 @@ export interface ChainOrder {
 }
 
 export type ChainNews =
+  | { readonly type: 'noted'; readonly note: Note }
   | { readonly type: 'planned'; readonly steps: readonly Step[] }
   /** `sent`: bytes of the stream. */
   | { readonly type: 'arrived'; readonly step: Step; readonly sent: number }
@@ -130,9 +132,17 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       say.step(step);
       const needed: Held[] = step.from?.kind === 'snapshot' ? [step.from, step.to] : [step.to];
       const names = needed.map(({ name }) => name);
+      const before = held;
       held = [...held.filter(({ name }) => !names.includes(name)), ...needed];
-      // also what we hold already: who took us for dead has released it
-      await zfs.hold(tag, names);
+      try {
+        // also what we hold already: who took us for dead has released it
+        await zfs.hold(tag, names);
+      } catch (thrown) {
+        if (!isReadOnly(thrown)) throw thrown;
+        // nothing can be destroyed there either
+        held = before;
+        told({ type: 'noted', note: readOnlyNote(step.to.name, deps.host) });
+      }
     }
     return { type: 'held' };
   }
@@ -185,7 +195,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     const bare = [await order.cursor.settle(base !== undefined), unheard && (await order.cursor.doubt(unheard))];
     unheard = undefined;
     for (const name of bare) {
-      if (name !== undefined)
+      if (held.some((one) => one.name === name))
         deps.log.warn(`${name} stays held by ${tag} until a later job has set its cursor bookmark`);
     }
     const stays = ({ name }: Held): boolean => name === base || bare.includes(name);

@@ -1,6 +1,6 @@
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Evidence, Step } from '../../schemas/plan.ts';
+import type { Evidence, Note, Step } from '../../schemas/plan.ts';
 import type { Board } from './board/board.ts';
 import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
 import type { Cursors } from './cursors.ts';
@@ -23,6 +23,7 @@ export interface ChainsOrder {
   readonly cursors: Cursors;
   readonly say: Narrator;
   readonly arrived: (step: Step) => void;
+  readonly noted: (note: Note) => void;
   /** The first failure among all chains, by dataset. */
   readonly failed: (dataset: string, error: ErrorBody, evidence: Evidence | undefined) => void;
 }
@@ -78,6 +79,9 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     switch (news.type) {
       case 'planned':
         progress.planned(chain, news.steps);
+        break;
+      case 'noted':
+        order.noted(news.note);
         break;
       case 'arrived':
         progress.arrived(chain, news.step, news.sent);

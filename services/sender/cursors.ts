@@ -88,7 +88,8 @@ export function openCursors(deps: CursorDeps): Cursors {
   function refused(what: string, thrown: unknown): void {
     const { code, message } = ZpsendError.from(thrown);
     const line = `${what}: ${code}: ${message}`;
-    if (said.has(code)) log.debug(line);
+    // of a read-only pool the job tells by itself, as soon as it sends something
+    if (said.has(code) || code === 'READ_ONLY') log.debug(line);
     else log.warn(`${line}. The job goes on; send.bookmarks: false is the way to do without`);
     said.add(code);
   }
@@ -101,6 +102,8 @@ export function openCursors(deps: CursorDeps): Cursors {
   async function move(base: Step['to'], target: string, old: readonly string[], isOvertaken = false): Promise<boolean> {
     // a pool has the feature or has not, and a package lies in one
     if (said.has('UNSUPPORTED')) return true;
+    // not for good: its next job may find it writable
+    if (said.has('READ_ONLY')) return false;
     const dataset = datasetOf(base.name);
     const key = keyOf(dataset, target);
     const place: CursorTarget = { host: to, dataset: target };

@@ -25,6 +25,7 @@ export const remedies: Record<Code, Remedy> = {
   LOCKED: 'wait',
   BUSY: 'wait',
   NO_SPACE: 'fail',
+  READ_ONLY: 'fail',
   STREAM_BROKEN: 'wait-replan',
   RESUME_STALE: 'discard',
   KEY_REQUIRED: 'fail',

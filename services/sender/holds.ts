@@ -7,6 +7,7 @@ import { datasetOf, poolOf } from '../../schemas/names.ts';
 import type { Log } from '../host/log.ts';
 import { type CursorTarget, targetHash } from './cursor.ts';
 import type { ChainCursor } from './cursors.ts';
+import { isReadOnly } from './read-only.ts';
 
 /**
  * The tag that a chain of a job holds its step's snapshots with: `zpsend:<job>.<chain>.<hash of the target>`. Each chain has
@@ -123,8 +124,14 @@ export async function sweepHolds(
     const isBase = entry && datasetOf(snapshot) === place.dataset && !(place.common && !isAfter(entry, place.common));
     if (isBase && (await doubt({ to: { name: snapshot, guid: entry.guid }, target: place.target })) !== undefined)
       continue;
-    log.warn(`releasing ${tag} on ${snapshot}, which a job that runs no more left behind`);
-    await zfs.release(tag, [snapshot]);
+    try {
+      await zfs.release(tag, [snapshot]);
+    } catch (thrown) {
+      // none of the others goes either
+      if (isReadOnly(thrown)) return;
+      throw thrown;
+    }
+    log.warn(`released ${tag} on ${snapshot}, which a job that runs no more left behind`);
   }
 }
 

@@ -146,6 +146,13 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
   const status = (): Job => last ?? describe(undefined, true);
   const tell = (what: EventWhat) => publishEvent(deps.bus, subjects.event(host, 'job', what), status());
 
+  /** What many datasets meet is told once. */
+  function noted(note: Note): void {
+    if (notes.some(({ kind, message }) => kind === note.kind && message === note.message)) return;
+    notes = [...notes, note];
+    say.noted(note);
+  }
+
   async function along(): Promise<{ way: Way; planned: Planned }> {
     if (way) return { way, planned: await way.plan() };
     return route(deps, request, request.channel ?? deps.channel, stop.signal);
@@ -212,6 +219,7 @@ export function startJob(deps: JobDeps, id: string, request: SendRequest): Runni
         board,
         replan: replanner(host, make),
         cursors: way.cursors,
+        noted,
         arrived(step) {
           arrived.push(step);
           // what is stored the target has yet to take

@@ -5,7 +5,7 @@ import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import type { Job } from '../../schemas/job.ts';
 import { datasetOf, isWithin } from '../../schemas/names.ts';
-import type { SendRequest, Step } from '../../schemas/plan.ts';
+import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';
 import { openWaitLog } from './wait-log.ts';
 
@@ -57,6 +57,10 @@ export function narrator(log: Log, request: SendRequest) {
     },
     waiting: waits.waits,
     goesOn: waits.over,
+    /** What a person should know of it, and shows while it runs. */
+    noted({ message }: Note): void {
+      log.warn(message);
+    },
     /** Datasets that are not sent because of another's failure. */
     lost(errors: readonly ErrorBody[]): void {
       const [first] = errors;

@@ -35,7 +35,7 @@ test('a tree with every kind of dataset is planned, and its streams are left for
   );
   expect(Object.keys(digests)).toHaveLength(3 * 6 + 1);
   // both releases have the features that decide flags
-  const features = (await zfs.features(z.source))?.[z.source];
+  const features = (await zfs.poolFacts(z.source))?.features[z.source];
   expect(features).toEqual(expect.arrayContaining(['encryption', 'large_blocks', 'embedded_data', 'zstd_compress']));
   await carryAway(z, zfs, root, { features, digests, guids: guidsBelow(z, root) });
 });

@@ -45,7 +45,7 @@ test('what another release sent arrives, equal, and goes on from here', async ()
   }
 
   // on its way further it stays as it is: nobody has loaded a key here
-  const features = (await zfs.features(z.target))?.[z.target];
+  const features = (await zfs.poolFacts(z.target))?.features[z.target];
   await carryAway(z, zfs, root, { features, digests: carried.digests, guids: carried.guids });
 
   const key = join(tmpdir(), 'across-key');

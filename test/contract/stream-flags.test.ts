@@ -145,11 +145,11 @@ describe('large blocks (openzfs#6224)', () => {
     const wanted = ['encryption', 'embedded_data', 'lz4_compress', 'zstd_compress'];
     const options = wanted.flatMap((name) => ['-o', `feature@${name}=enabled`]);
     const pool = z.pool('nolarge', 128 * 1024 * 1024, '-d', ...options);
-    expect(await zfs.features(pool)).toEqual({
+    expect((await zfs.poolFacts(pool))?.features).toEqual({
       [pool]: expect.arrayContaining(wanted),
     });
-    expect((await zfs.features(pool))?.[pool]).not.toContain('large_blocks');
-    expect((await zfs.features())?.[z.target]).toContain('large_blocks');
+    expect((await zfs.poolFacts(pool))?.features[pool]).not.toContain('large_blocks');
+    expect((await zfs.poolFacts())?.features[z.target]).toContain('large_blocks');
     expect(move(['-L', `${big}@1`], `${pool}/a@1`).stderr).toBe(
       'cannot receive new filesystem stream: pool must be upgraded to receive this stream.\n',
     );

@@ -50,6 +50,8 @@ export interface Lab {
   sendSlowly(...argv: string[]): { started: Promise<void>; drop(): Promise<number | null> };
   /** A pool of its own, gone after the file's tests. */
   pool(name: string, bytes: number, ...options: string[]): string;
+  /** Exports a pool and imports it again, `-o readonly=on` say; nothing of it is mounted then. */
+  reimport(pool: string, ...options: string[]): void;
 }
 
 let labs = 0;
@@ -161,6 +163,15 @@ export function lab(bytes = 256 * MIB): Lab {
       };
     },
     pool,
+    reimport: (name, ...options) => {
+      for (const argv of [
+        ['export', name],
+        ['import', '-N', ...options, '-d', folder, name],
+      ]) {
+        const { exit, stderr } = answer('zpool', argv);
+        if (exit !== 0) throw new Error(`zpool ${argv.join(' ')}: ${stderr}`);
+      }
+    },
   };
 }
 

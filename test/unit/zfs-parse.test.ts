@@ -5,6 +5,7 @@ import {
   parseEstimate,
   parseHolds,
   parseListing,
+  parsePoolFacts,
   parsePools,
   parseSeen,
   parseToken,
@@ -161,10 +162,25 @@ it('holds are read without their dates', () => {
 });
 
 it('pools that are not available have no sizes', () => {
-  expect(parsePools(rows('dst  83886080  491008  83395072  ONLINE', 'old  -  -  -  UNAVAIL'))).toEqual([
-    { name: 'dst', size: 83886080, allocated: 491008, free: 83395072, health: 'ONLINE' },
-    { name: 'old', size: 0, allocated: 0, free: 0, health: 'UNAVAIL' },
+  expect(parsePools(rows('dst  83886080  491008  83395072  ONLINE  off', 'old  -  -  -  UNAVAIL  -'))).toEqual([
+    { name: 'dst', size: 83886080, allocated: 491008, free: 83395072, health: 'ONLINE', readOnly: false },
+    { name: 'old', size: 0, allocated: 0, free: 0, health: 'UNAVAIL', readOnly: false },
   ]);
+});
+
+it('edge case 38: of pools it is told which are imported read-only', () => {
+  const pools = parsePools(rows('p  201326592  0  201326592  ONLINE  on', 'q  201326592  0  201326592  ONLINE  off'));
+  expect(pools.map(({ name, readOnly }) => [name, readOnly])).toEqual([
+    ['p', true],
+    ['q', false],
+  ]);
+  const all = rows(
+    'p  readonly  on',
+    'p  feature@encryption  active',
+    'q  readonly  off',
+    'q  feature@encryption  disabled',
+  );
+  expect(parsePoolFacts(all)).toEqual({ features: { p: ['encryption'], q: [] }, readOnlyPools: ['p'] });
 });
 
 /** `zfs send -nvP -t TOKEN` of OpenZFS 2.3.2. */

@@ -43,7 +43,10 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
       return undefined;
     } catch (thrown) {
       const { code, message } = ZpsendError.from(thrown);
-      log.warn(`cannot set the cursor bookmark of what is stored for ${target} on ${host}: ${code}: ${message}`);
+      const line = `cannot set the cursor bookmark of what is stored for ${target} on ${host}: ${code}: ${message}`;
+      // of a read-only pool the job tells by itself
+      if (code === 'READ_ONLY') log.debug(line);
+      else log.warn(line);
       return isForGood.has(code) ? undefined : to.name;
     }
   }

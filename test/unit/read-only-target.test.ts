@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+import { plan } from '../../lib/plan/plan.ts';
+import { sightOf } from '../../lib/plan/presume.ts';
+import { planSchema } from '../../schemas/plan.ts';
+import { dataset, inventory, request, short } from './plan-history.ts';
+
+const source = inventory('src', dataset('zones/test', '@a,1 @b,2'), dataset('zones/test/kid', '@b,3'));
+const target = (line: string | undefined, readOnlyPools: string[]) => ({
+  ...inventory('dst', dataset('tank', ''), ...(line === undefined ? [] : [dataset('tank/copy', line)])),
+  readOnlyPools,
+});
+const asked = request('zones/test', { to: { host: 'dst', dataset: 'tank/copy' } });
+
+describe('a target in a pool that is imported read-only', () => {
+  test.each<[string, string | undefined, Parameters<typeof request>[1]]>([
+    ['an increment', '@a,1', {}],
+    ['a seed', undefined, {}],
+    ['a package', undefined, { package: 'replication' }],
+    ['a rollback', '@a,1 @mine,9', { conflict: 'rollback' }],
+    ['a rotation', '@mine,9', { conflict: 'rotate' }],
+  ])('edge case 38: is refused %s, with the pool and how to import it writable', (_, line, more) => {
+    const made = plan({ ...asked, ...more }, source, target(line, ['other', 'tank']));
+    expect(planSchema.parse(made)).toMatchObject({
+      ok: false,
+      error: { code: 'READ_ONLY', retryable: false, details: { host: 'dst', dataset: 'tank/copy', pool: 'tank' } },
+    });
+    expect(made).toMatchObject({ error: { message: expect.stringContaining('zpool import tank') } });
+  });
+
+  test('has nothing to refuse where it has all of it, and a divergence is told as that', () => {
+    expect(plan(asked, source, target('@a,1 @b,2', ['tank']))).toMatchObject({ ok: true, steps: [] });
+    expect(short(plan(asked, source, target('@a,1 @mine,9', ['tank'])))).toBe('DIVERGED');
+  });
+
+  test('is another pool’s affair', () => {
+    expect(plan(asked, source, target('@a,1', ['tank2', 'tan']))).toMatchObject({ ok: true, steps: [{}] });
+  });
+
+  test('is remembered by no sight: what is stored for it waits until it can be written to', () => {
+    expect(sightOf(target('@a,1', ['tank']), source)).not.toHaveProperty('readOnlyPools');
+  });
+});
