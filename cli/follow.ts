@@ -3,6 +3,7 @@ import type { Code } from '../schemas/errors.ts';
 import type { Job, JobDataset } from '../schemas/job.ts';
 import type { SendRequest } from '../schemas/plan.ts';
 import { bytes, counted, duration, rate } from './format.ts';
+import { arrivalLine, isDue, nothingTold, type Told } from './progress-news.ts';
 import { waitWords } from './wait-words.ts';
 
 /** What is known of a job that is followed. */
@@ -10,6 +11,7 @@ export interface Followed {
   readonly job: Job;
   /** Bytes at some seconds of the job's own clock, oldest first: the recent past that the rate is taken from. */
   readonly samples: readonly { seconds: number; bytes: number }[];
+  readonly told: Told;
   /** What it has been waiting for since `seconds` of its clock; undefined while it moves. */
   readonly wait?: { readonly codes: readonly Code[]; readonly seconds: number } | undefined;
 }
@@ -44,27 +46,20 @@ function follow(before: Followed | undefined, job: Job): { after: Followed; line
   if (before && (isEnded(before.job) || job.seconds < before.job.seconds)) return { after: before, lines: [] };
   const recent = (before?.samples ?? []).filter(({ seconds }) => seconds >= job.seconds - window);
   const samples = [...recent, { seconds: job.seconds, bytes: job.bytes }];
-  const { wait, lines } = waits(before?.wait, job);
-  const news = [arrivals, failures].flatMap((tell) => tell(before?.job, job));
-  return { after: { job, samples, wait }, lines: [...news, ...lines] };
+  const now = { job, samples, told: nothingTold };
+  const { told, lines } = progress(before, now);
+  const { wait, lines: waiting } = waits(before?.wait, job);
+  return { after: { ...now, told, wait }, lines: [...lines, ...failures(before?.job, job), ...waiting] };
 }
 
-/** What arrived; news may have been lost, so several steps can have gone by. */
-function arrivals(before: Job | undefined, job: Job): string[] {
-  const arrived = job.done - (before?.done ?? 0);
-  if (arrived <= 0) return [];
-  const which =
-    arrived === 1 && before?.current && isAlone(before)
-      ? `${before.current.to.name} ${job.channel === 'store' ? 'stored' : 'arrived'}`
-      : `${counted(arrived, 'step')} ${job.channel === 'store' ? 'stored' : 'done'}`;
-  const { done, total } = job.datasets;
-  const datasets = job.request.package ? `, ${done} of ${counted(total, 'dataset')}` : '';
-  return [`${job.request.to.host}: ${which} (${job.done} of ${job.steps}${datasets}), ${bytes(job.bytes)} so far`];
+/** Steps that arrived, or only bytes, once enough of either has. */
+function progress(before: Followed | undefined, after: Followed): { told: Told; lines: string[] } {
+  const { job } = after;
+  const told = before?.told ?? nothingTold;
+  if (!isDue(told, job)) return { told, lines: [] };
+  const line = job.done > told.done ? arrivalLine(told, before?.job, job) : progressLine(after);
+  return { told: { done: job.done, bytes: job.bytes, seconds: job.seconds }, lines: [line] };
 }
-
-/** Is the current step the only one? */
-const isAlone = ({ request, datasets }: Job): boolean =>
-  !request.package || datasets.list.filter(({ state }) => state === 'running').length === 1;
 
 /** Datasets of a package that failed, while others go on; why is told at the end. */
 function failures(before: Job | undefined, job: Job): string[] {
@@ -128,6 +123,7 @@ export function resultLine(job: Job): string {
     const failed = `${datasets.failed} of ${counted(datasets.total, 'dataset')} failed`;
     return `${what}: ${failed}, ${done} of ${counted(steps, 'step')} done, ${amount}`;
   }
+  if (state === 'failed' && done === 0 && sent === 0) return `${what}: failed, nothing was sent`;
   if (state === 'failed') return `${what}: failed after ${done} of ${counted(steps, 'step')}, ${amount}`;
   const isStored = job.channel === 'store';
   if (steps === 0 && done === 0) {

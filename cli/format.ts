@@ -6,7 +6,8 @@ const units = ['B', 'K', 'M', 'G', 'T', 'P', 'E'] as const;
 export function bytes(count: number): string {
   let unit = 0;
   let value = count;
-  while (value >= 1024 && unit < units.length - 1) {
+  // what would be shown as 1024 of a unit is 1 of the next
+  while (value >= 1023.5 && unit < units.length - 1) {
     value /= 1024;
     unit += 1;
   }

@@ -44,7 +44,7 @@ export const withSendOptions = (command: Command): Command =>
     .option('-d, --append-path', "into DATASET/ and the source's name without its pool, as zfs receive -d")
     .option('-e, --append-last', "into DATASET/ and the last element of the source's name, as zfs receive -e")
     .option('--parallel <n>', `datasets of a package that are sent at once, 1 to ${maxParallel}`)
-    .option('--bwlimit <rate>', 'bytes per second that each target’s job sends at most, as in 500K, 10M, 1G')
+    .option('--bwlimit <rate>', 'bytes per second that the job of each target sends at most, as in 500K, 10M, 1G')
     .option('-w, --raw', 'encrypted datasets as they are on disk, which needs no key (the default for them)')
     .option('--no-raw', 'encrypted datasets decrypted, also to where they will lie unencrypted')
     .option('--large-block', 'blocks of more than 128K as they are')

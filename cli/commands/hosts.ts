@@ -24,7 +24,7 @@ async function hosts(cli: Cli, { json }: JsonOption): Promise<number> {
   const found = await withBus(cli, infos);
   if (json) cli.io.out(JSON.stringify({ hosts: found } satisfies HostsOutput));
   else if (found.length > 0) table(columns, found).forEach(cli.io.out);
-  else cli.io.err('zpsend: no host answers; start a service on one: zpsend receiver, zpsend sender');
+  else cli.io.err('no host answers; start a service on one: zpsend receiver, zpsend sender');
   return exit.done;
 }
 

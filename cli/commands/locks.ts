@@ -11,7 +11,7 @@ type Lock = LocksOutput['locks'][number];
 export function addLocks(program: Command, cli: Cli): void {
   program
     .command('locks')
-    .summary('show which datasets are in receipt')
+    .summary('show which datasets are being received')
     .description('Lists the locks that all hosts on the bus share: one receive into a dataset at a time.')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nA lock whose holder has died expires by itself.\n\nExample:\n  zpsend locks')
@@ -26,7 +26,7 @@ async function locks(cli: Cli, { json }: JsonOption): Promise<number> {
   });
   if (json) cli.io.out(JSON.stringify({ locks: held } satisfies LocksOutput));
   else if (held.length > 0) table(columns(Date.now()), held).forEach(cli.io.out);
-  else cli.io.err('zpsend: no dataset is locked');
+  else cli.io.err('no dataset is locked');
   return exit.done;
 }
 

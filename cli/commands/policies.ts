@@ -41,7 +41,7 @@ type Row = Policies['policies'][number] & { readonly target: Policies['policies'
 function print({ io }: Cli, { host, policies: all, refused }: Policies): void {
   const rows: Row[] = all.flatMap((policy) => policy.targets.map((target) => ({ ...policy, target })));
   table(columns, rows).forEach(io.out);
-  if (all.length === 0) io.err(`zpsend: no policies on ${host}`);
+  if (all.length === 0) io.err(`no policies on ${host}`);
   for (const { dataset, target } of rows) {
     if (target.error) io.err(`zpsend: ${dataset} to ${target.host}: ${target.error.code}: ${target.error.message}`);
   }

@@ -24,7 +24,7 @@ export function addSend(program: Command, cli: Cli): void {
     )
     .argument('<source>', 'what: [HOST:]DATASET[@SNAPSHOT]; without HOST from this host')
     .argument('<target...>', 'where: HOST[:DATASET]; without DATASET under the same name')
-    .option('-q, --quiet', 'say nothing but errors and results')
+    .option('-q, --quiet', 'say nothing when all is well: errors, and results of what failed')
     .option('--json', 'print the job as JSON, a line for each target')
     .addHelpText('after', help)
     .action(cli.action((source: string, targets: string[], options: Options) => send(cli, source, targets, options)));
@@ -71,7 +71,7 @@ export async function send(cli: Cli, source: string, targets: string[], options:
       }
     }),
   ).finally(interrupt.stop);
-  for (const outcome of outcomes) report(cli, outcome, options);
+  for (const outcome of outcomes) report(cli, ofInterrupt(outcome, interrupt.signal), options);
   return interrupt.signal.aborted ? exit.interrupted : exitForAll(outcomes.map(verdictOf));
 }
 
@@ -82,7 +82,15 @@ function report({ io }: Cli, { job, error }: Outcome, { json, quiet }: Options):
   }
   if (!quiet) for (const { message } of job?.notes ?? []) io.err(`note: ${message}`);
   if (error) jobErrorLines(error, job).forEach(io.err);
-  if (job) io.out(resultLine(job));
+  if (job && (error || !quiet)) io.out(resultLine(job));
+}
+
+/** An abort that this command asked for is not told as somebody's request. */
+function ofInterrupt(outcome: Outcome, { aborted }: AbortSignal): Outcome {
+  const { job, error } = outcome;
+  if (!aborted || error?.code !== 'ABORTED') return outcome;
+  const then = job?.channel === 'store' ? 'begins with what is not stored whole' : 'goes on from what has arrived';
+  return { ...outcome, error: { ...error, message: `interrupted; the same command ${then}` } };
 }
 
 /** A job of which something was never tried has failed as a whole. */

@@ -35,7 +35,7 @@ export async function snapshots(cli: Cli, place: string | undefined, options: Op
     return exit.done;
   }
   const rows = inventory.datasets.flatMap(entriesOf);
-  if (rows.length === 0) cli.io.err(`zpsend: no snapshots in ${dataset ?? 'any dataset'} on ${host}`);
+  if (rows.length === 0) cli.io.err(`no snapshots in ${dataset ?? 'any dataset'} on ${host}`);
   table(columns, rows).forEach(cli.io.out);
   return exit.done;
 }

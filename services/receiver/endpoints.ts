@@ -186,7 +186,7 @@ function locked(host: string, instance: string, rival: Pick<Receive, 'start' | '
   const { dataset, source, transfer } = rival.start;
   return new ZpsendError(
     'LOCKED',
-    `${dataset} on ${host} is in receipt already: transfer ${transfer} from ${source} holds the lock; it ends with that transfer, or when its host is gone`,
+    `${dataset} on ${host} is already being received (transfer ${transfer} from ${source}): its lock is released when that transfer ends, and expires when its host is down`,
     { dataset, host, source, transfer, life: rival.life, by: instance },
   );
 }

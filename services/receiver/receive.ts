@@ -9,9 +9,9 @@ import { decoderInto } from '../../lib/wire/decode.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import { leafOf } from '../../schemas/names.ts';
+import { datasetOf, leafOf } from '../../schemas/names.ts';
 import type { ReceiveReady, ReceiveStart, TransferState } from '../../schemas/transfer.ts';
-import type { Log } from '../host/log.ts';
+import type { Log, LogFields } from '../host/log.ts';
 import { type Admission, arrivalOf, checkView, namesToLookAt } from './admission.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { BaseHolds } from './base-holds.ts';
@@ -53,11 +53,17 @@ const beginsWithin = 8;
 /** How long `zfs receive` may take to notice the end of its input before it is killed, in milliseconds. */
 const graceMs = 10_000;
 
+/** As the sender's log has them. */
+const fieldsOf = (host: string, { job, transfer, source, dataset, to }: ReceiveStart): LogFields => ({
+  ...{ job, transfer, source, dataset: datasetOf(to.name), target: `${host}:${dataset}`, snapshot: to.name },
+});
+
 /**
  * Begins one receive: takes the lock, looks, opens the channel, and performs what its state machine asks for.
  * @param stored the channel, where it is not the direct one
  */
-export function beginReceive(deps: ReceiveDeps, start: ReceiveStart, stored?: OpenChannel): Receive {
+export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?: OpenChannel): Receive {
+  const deps: ReceiveDeps = { ...options, log: options.log.child(fieldsOf(options.host, start)) };
   const { zfs, log, host } = deps;
   const open = stored ?? directChannel(deps, start);
   const ready = Promise.withResolvers<ReceiveReady>();

@@ -7,6 +7,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
+import { explainAbsence } from './absent-receiver.ts';
 import { startOf } from './start.ts';
 import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
 
@@ -62,12 +63,13 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
     ...(step.before && { before: step.before }),
     partial: plan.discard ? 'discard' : 'resume',
   };
+  const subject = subjects.receiveFrom(target, host);
   const start = (more: object = {}): Promise<ReceiveReady> => {
-    const ask = () => request(deps.bus, subjects.receiveFrom(target, host), { ...body, ...more }, receiveReadySchema);
-    return ask().catch((error) => {
+    const ask = () => request(deps.bus, subject, { ...body, ...more }, receiveReadySchema);
+    return ask().catch(async (error) => {
       // the answer may have been lost: the same transfer asked for again gets the same answer
       if (error instanceof ZpsendError && error.code === 'TIMEOUT') return ask();
-      throw error;
+      throw await explainAbsence(deps.bus, target, subject, error);
     });
   };
   try {

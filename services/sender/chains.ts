@@ -5,7 +5,7 @@ import type { Board } from './board/board.ts';
 import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
 import type { Cursors } from './cursors.ts';
 import { holdTag } from './holds.ts';
-import type { Narrator } from './narration.ts';
+import type { ChainNarrator, Narrator } from './narration.ts';
 import type { Progress } from './progress.ts';
 import type { Replan } from './replanning.ts';
 import { type Moves, scheduleOf } from './schedule.ts';
@@ -60,6 +60,7 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     if (!plan) return;
     progress.began(chain);
     board.began(plan.dataset);
+    const says = say.chain(plan);
     const started = startChain(deps, {
       job,
       to: order.to,
@@ -69,13 +70,13 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
       tag: holdTag(job, chain, { host: order.to, dataset: plan.target }),
       transferId: () => `${job}t${++transfers}`,
       cursor: order.cursors.chain(),
-      say: say.chain(plan.dataset),
-      told: (news) => hear(chain, plan, news),
+      say: says,
+      told: (news) => hear(chain, plan, says, news),
     });
     running.set(chain, started);
   }
 
-  function hear(chain: number, { dataset }: DatasetPlan, news: ChainNews): void {
+  function hear(chain: number, { dataset }: DatasetPlan, says: ChainNarrator, news: ChainNews): void {
     switch (news.type) {
       case 'planned':
         progress.planned(chain, news.steps);
@@ -95,7 +96,7 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
         board.ended(dataset, bytes, error);
         running.delete(chain);
         if (error) {
-          say.chain(dataset).failed(error);
+          says.failed(error);
           order.failed(dataset, error, evidence);
         }
         act(schedule.ended(chain, error));

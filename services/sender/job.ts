@@ -83,7 +83,8 @@ const boardMs = 2000;
 const mostNotes = 200;
 
 /** Starts one job: plans once for all its datasets, then runs their chains. */
-export function startJob(deps: JobDeps, id: string, request: SendRequest): RunningJob {
+export function startJob(options: JobDeps, id: string, request: SendRequest): RunningJob {
+  const deps: JobDeps = { ...options, log: options.log.child({ job: id, source: options.host }) };
   const { host, zfs } = deps;
   const began = performance.now();
   const started = new Date();

@@ -27,14 +27,20 @@ function names(inventory: Inventory, root: string, isPackage: boolean): string {
 export type Narrator = ReturnType<typeof narrator>;
 export type ChainNarrator = ReturnType<Narrator['chain']>;
 
-/** Tells a job in the log so that an administrator can follow it. */
+/**
+ * Tells a job in the log so that an administrator can follow it. The words of its steps ("an initial seed needed", "from: X to: Y")
+ * are those of the first zpsend and stay as they are: whose step it is, is in the fields of each line.
+ * @param log with the job's own fields
+ */
 export function narrator(log: Log, request: SendRequest) {
   const dataset = datasetOf(request.dataset);
+  const { host } = request.to;
   const target = targetRoot(request);
   const isPackage = request.package !== undefined;
+  const own = log.child({ dataset, target: `${host}:${target}` });
   let lists = { source: '', target: '' };
   let isStored = false;
-  const waits = openWaitLog(log, '');
+  const waits = openWaitLog(own);
   return {
     /** By which channel the job goes from here on. */
     along(channel: 'direct' | 'store'): void {
@@ -42,17 +48,15 @@ export function narrator(log: Log, request: SendRequest) {
     },
     listed(source: Inventory, at: Inventory): void {
       lists = { source: names(source, dataset, isPackage), target: names(at, target, isPackage) };
-      const how = isStored
-        ? `${request.to.host} is taken to have of ${target}`
-        : `received snapshots for ${target} from ${request.to.host}`;
-      log.info(`${how}: ${lists.target}`);
-      log.info(`found the following snapshots on my ${dataset}: ${lists.source}`);
+      const how = isStored ? `${host} is taken to have of ${target}` : `received snapshots for ${target} from ${host}`;
+      own.info(`${how}: ${lists.target}`);
+      own.info(`found the following snapshots on my ${dataset}: ${lists.source}`);
     },
     /** What a person should know before a package is sent. */
     planned({ datasets, notes }: DatasetPlans): void {
-      for (const { message } of notes) log.info(message);
+      for (const { message } of notes) own.info(message);
       for (const { dataset, refusal } of datasets) {
-        if (refusal) log.error(`${dataset} cannot be sent: ${refusal.error.code}: ${refusal.error.message}`);
+        if (refusal) own.error(`${dataset} cannot be sent: ${refusal.error.code}: ${refusal.error.message}`);
       }
     },
     waiting: waits.waits,
@@ -64,22 +68,25 @@ export function narrator(log: Log, request: SendRequest) {
     /** Datasets that are not sent because of another's failure. */
     lost(errors: readonly ErrorBody[]): void {
       const [first] = errors;
-      if (errors.length === 1) log.error(`${first?.code}: ${first?.message}`);
-      else if (first) log.error(`${errors.length} datasets are not sent; the first: ${first.code}: ${first.message}`);
+      if (errors.length === 1) own.error(`${first?.code}: ${first?.message}`);
+      else if (first) own.error(`${errors.length} datasets are not sent; the first: ${first.code}: ${first.message}`);
     },
-    chain: (name: string) => chainNarrator(log, isPackage ? `${name}: ` : '', isStored),
+    /** @param plan one dataset of the job, and its name on the target */
+    chain(plan: { readonly dataset: string; readonly target: string }) {
+      return chainNarrator(log.child({ dataset: plan.dataset, target: `${host}:${plan.target}` }), isPackage, isStored);
+    },
     ended(job: Job): void {
       const what = isPackage ? `${job.datasets.total} datasets from ${dataset}` : dataset;
-      if (job.error) log.error(`${dataset} to ${request.to.host} failed: ${job.error.code}: ${job.error.message}`);
-      else if (job.channel === 'store' && job.done > 0)
-        log.info(`stored ${job.done} snapshots of ${what} for ${request.to.host}, ${job.bytes} bytes`);
-      else if (job.channel === 'store') log.info(`all my snapshots wait for ${request.to.host} in the store`);
-      else if (job.done > 0)
-        log.info(`sent ${job.done} snapshots of ${what} to ${request.to.host}, ${job.bytes} bytes`);
+      const sent = `${job.done} ${job.done === 1 ? 'snapshot' : 'snapshots'} of ${what}`;
+      const amount = `${job.bytes} bytes in ${job.seconds} s`;
+      if (job.error) own.error(`${dataset} to ${host} failed: ${job.error.code}: ${job.error.message}`);
+      else if (job.channel === 'store' && job.done > 0) own.info(`stored ${sent} for ${host}, ${amount}`);
+      else if (job.channel === 'store') own.info(`all my snapshots wait for ${host} in the store`);
+      else if (job.done > 0) own.info(`sent ${sent} to ${host}, ${amount}`);
       else {
-        log.info('the server has all my snapshots');
-        log.info(`my snapshots: ${lists.source}`);
-        log.info(`server snapshots: ${lists.target}`);
+        own.info('the server has all my snapshots');
+        own.info(`my snapshots: ${lists.source}`);
+        own.info(`server snapshots: ${lists.target}`);
       }
     },
   };
@@ -91,39 +98,39 @@ const clearingWords = (before: Clearing): string =>
     : `go back to ${before.to.name} and destroy ${before.destroys.length} newer snapshots`;
 
 /**
- * @param of what begins a line that does not say of itself which dataset it is about
+ * @param log with the fields of the dataset
  * @param isStored nobody is asked, and what arrives does so in the store
  */
-const chainNarrator = (log: Log, of: string, isStored: boolean, waits = openWaitLog(log, of)) => ({
-  step(step: Step): void {
-    if (step.from) {
-      log.info(`${of}an incremental send is needed`);
-      log.info(`from: ${step.from.name} to: ${step.to.name}`);
-    } else {
-      log.info(`${of}an initial seed needed`);
-      log.info(`initial snapshot: ${step.to.name}`);
-    }
-  },
-  asking(step: Step): void {
-    if (step.before) log.info(`${of}the server is to clear its target first: ${clearingWords(step.before)}`);
-    log.info(
-      isStored
-        ? `putting it into the store for ${step.target}`
-        : `asking the server to start up a recv for ${step.target}`,
-    );
-  },
-  ready(resumedAt: number): void {
-    waits.over();
-    if (!isStored) log.info(`${of}received a ready zfs recv message from server`);
-    if (resumedAt > 0) log.info(`${of}continuing an interrupted receive, ${resumedAt} bytes of which are there`);
-  },
-  arrived(step: Step): void {
-    const kind = step.from ? 'incremental snapshot' : 'snapshot';
-    if (isStored) log.info(`${kind} ${step.to.name} is in the store for ${step.target}`);
-    else log.info(`server said it successfully received ${kind} into ${step.target}`);
-  },
-  waiting: waits.waits,
-  failed(error: ErrorBody): void {
-    if (of) log.error(`${of}failed: ${error.code}: ${error.message}`);
-  },
-});
+function chainNarrator(log: Log, isPackage: boolean, isStored: boolean) {
+  const waits = openWaitLog(log);
+  let snapshot = {};
+  return {
+    step({ from, to }: Step): void {
+      snapshot = { snapshot: to.name };
+      log.info(snapshot, from ? 'an incremental send is needed' : 'an initial seed needed');
+      log.info(snapshot, from ? `from: ${from.name} to: ${to.name}` : `initial snapshot: ${to.name}`);
+    },
+    asking({ before, target }: Step): void {
+      if (before) log.info(snapshot, `the server is to clear its target first: ${clearingWords(before)}`);
+      log.info(
+        snapshot,
+        isStored ? `putting it into the store for ${target}` : `asking the server to start up a recv for ${target}`,
+      );
+    },
+    ready(resumedAt: number): void {
+      waits.over();
+      if (!isStored) log.info(snapshot, 'received a ready zfs recv message from server');
+      if (resumedAt > 0) log.info(snapshot, `continuing an interrupted receive, ${resumedAt} bytes of which are there`);
+    },
+    arrived({ from, to, target }: Step): void {
+      const kind = from ? 'incremental snapshot' : 'snapshot';
+      if (isStored) log.info(snapshot, `${kind} ${to.name} is in the store for ${target}`);
+      else log.info(snapshot, `server said it successfully received ${kind} into ${target}`);
+    },
+    waiting: waits.waits,
+    /** Of a job of one dataset its end says it. */
+    failed(error: ErrorBody): void {
+      if (isPackage) log.error(`failed: ${error.code}: ${error.message}`);
+    },
+  };
+}

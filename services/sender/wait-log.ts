@@ -9,22 +9,22 @@ export interface WaitLog {
   over(): void;
 }
 
-/** @param about begins each line */
-export function openWaitLog(log: Log, about: string): WaitLog {
+/** @param log with the fields of the job or dataset that waits */
+export function openWaitLog(log: Log): WaitLog {
   const known = new Set<Code>();
   let since = 0;
   return {
     waits({ code, message }, until) {
       if (known.size === 0) since = performance.now();
       const how = until === undefined ? 'waiting as long as it takes' : `trying until ${wallClock(until)}`;
-      const line = `${about}${code}: ${message}; ${how}`;
+      const line = `${code}: ${message}; ${how}`;
       if (known.has(code)) log.debug(line);
       else log.warn(line);
       known.add(code);
     },
     over() {
       if (known.size === 0) return;
-      log.info(`${about}going on after ${Math.round((performance.now() - since) / 1000)} s`);
+      log.info(`going on after ${Math.round((performance.now() - since) / 1000)} s`);
       known.clear();
     },
   };

@@ -44,7 +44,7 @@ test('zpsend send -R sends the dataset and all below it, and has nothing to do t
   const { source, target, zpsend } = await useTree();
   const first = await zpsend('send', '-R', 'pool/b@send', 'smos-00');
   expect(first.stdout).toMatch(/^pool\/b@send to smos-00: done, 3 datasets, 7 steps, /);
-  expect(first.stderr).toMatch(/^smos-00: .*\(7 of 7, \d of 3 datasets\), /m);
+  expect(first.stderr).toMatch(/^smos-00: .*\(7 of 7\), /m);
   expect(first.exitCode).toBe(0);
   expect(await guids(target, 'pool/b')).toEqual(await guids(source, 'pool/b'));
   expect((await target.zfs('get', '-Hp', '-o', 'value', 'origin', 'pool/b/2')).trim()).toBe('pool/b/1@clone2');
@@ -91,7 +91,7 @@ test('a package that is refused as a whole sends nothing, with exit status 1', a
   await source.zfs('snapshot', 'pool/b@late');
   await source.zfs('snapshot', 'pool/b/1@late');
   const { stdout, stderr, exitCode } = await zpsend('send', '-R', 'pool/b@late', 'smos-00');
-  expect(stdout).toMatch(/^pool\/b@late to smos-00: failed after 0 of /);
+  expect(stdout).toMatch(/^pool\/b@late to smos-00: failed, nothing was sent/);
   expect(stderr).toMatch(/^zpsend: NO_SUCH_SNAPSHOT: pool\/b\/2 on smos-01 /m);
   expect(stderr).toMatch(/^zpsend: NO_SUCH_SNAPSHOT: pool\/b\/3 on smos-01 /m);
   expect(exitCode).toBe(1);

@@ -79,12 +79,43 @@ describe('zpsend send', () => {
     expect(exitCode).toBe(1);
   });
 
+  test('says once that a host runs no receiver and until when it tries, and goes on when there is one', async () => {
+    const { fleet, source, target, zpsend } = await useWorld(['a']);
+    const idle = await fleet.host('smos-02');
+    await Promise.all([idle.zpool('create', 'zones'), fleet.start('sender', idle)]);
+    const sending = zpsend('send', 'zones/test', 'smos-02');
+    const waits = Promise.withResolvers<void>();
+    let text = '';
+    sending.stderr?.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      if (text.includes('runs no receiver')) waits.resolve();
+    });
+    await Promise.race([waits.promise, sending]);
+    await fleet.start('receiver', idle, { ZPSEND_ALLOW: 'smos-01=zones' });
+    const { stderr, exitCode } = await sending;
+    const told = stderr.split('\n');
+    expect(told.slice(0, 2)).toEqual([
+      expect.stringMatching(
+        /^smos-02: UNREACHABLE: smos-02 runs no receiver \(it has a sender\): .*; trying until .*\d\d:\d\d:\d\d$/,
+      ),
+      expect.stringMatching(/^smos-02: going on after /),
+    ]);
+    expect([told.length, exitCode]).toEqual([3, 0]);
+    expect(await names(idle)).toEqual(await names(source));
+    const quiet = [
+      await zpsend('send', '-q', 'zones/test', 'smos-02'),
+      await zpsend('send', '-q', 'zones/test@a', 'smos-00'),
+    ];
+    for (const { stdout, stderr, exitCode } of quiet) expect([stdout, stderr, exitCode]).toEqual(['', '', 0]);
+    expect(await names(target)).toEqual(await names(source));
+  });
+
   test('to several targets exits with 3 when some failed, and tells each', async () => {
     const { target, zpsend } = await useWorld(['a']);
     await target.zpool('create', 'tank');
     const { stdout, stderr, exitCode } = await zpsend('send', 'zones/test', 'smos-00', 'smos-00:tank/elsewhere');
     expect(stdout).toMatch(/^zones\/test to smos-00: done, 1 step/m);
-    expect(stdout).toMatch(/^zones\/test to smos-00:tank\/elsewhere: failed after 0 of 1 step/m);
+    expect(stdout).toMatch(/^zones\/test to smos-00:tank\/elsewhere: failed, nothing was sent$/m);
     expect(stderr).toMatch(/^zpsend: NOT_ALLOWED: /m);
     expect(exitCode).toBe(3);
     expect(await names(target)).toHaveLength(1);
@@ -111,8 +142,11 @@ describe('zpsend send', () => {
     await expect.poll(() => locks.list(), { timeout: 30_000 }).toHaveLength(1);
     sending.kill('SIGINT');
     const { stdout, stderr, exitCode } = await sending;
-    expect([exitCode, stderr]).toEqual([130, expect.stringContaining('zpsend: ABORTED: ')]);
-    expect(stdout).toMatch(/failed after 0 of 1 step/);
+    expect([exitCode, stderr]).toEqual([
+      130,
+      expect.stringContaining('zpsend: ABORTED: interrupted; the same command goes on '),
+    ]);
+    expect(stdout).toMatch(/^zones\/test to smos-00: failed/);
     expect((await source.zfs('holds', '-H', 'zones/test@a')).trim()).toBe('');
     await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
   });

@@ -73,7 +73,10 @@ test('a chain whose end cannot be told ends alone', async () => {
       replan: async () => [],
       tag: 'zpsend:jobjobjob1',
       transferId: () => 'jobjobjob1t1',
-      say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain('zones/test'),
+      say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
+        dataset: 'zones/test',
+        target: 'zones/test',
+      }),
       cursor: noCursors.chain(),
       told() {
         told.resolve();

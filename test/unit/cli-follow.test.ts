@@ -89,6 +89,24 @@ describe('news of a job', () => {
     expect(end.job.state).toBe('done');
   });
 
+  it('of two thousand steps is a line each time that a twentieth has arrived', () => {
+    const steps = 2000;
+    const news = Array.from({ length: steps + 1 }, (_, done) => job({ steps, done, bytes: done, seconds: done / 10 }));
+    const { lines } = tell(...news);
+    expect(lines).toHaveLength(20);
+    expect(lines[0]).toBe('smos-00: 100 steps done (100 of 2000), 100B so far');
+    expect(lines.at(-1)).toBe('smos-00: 100 steps done (2000 of 2000), 1.95K so far');
+  });
+
+  it('of one large step is a line each time that a twentieth of its bytes has gone, and a minute', () => {
+    const at = (seconds: number, percent: number) => job({ steps: 1, size: 1000, bytes: 10 * percent, seconds });
+    const lines = (...news: Job[]) => tell(...news).lines.length;
+    expect(lines(at(0, 0), at(10, 40), at(59, 80)), 'soon over').toBe(0);
+    expect(lines(at(0, 0), at(61, 1), at(120, 4)), 'slow').toBe(0);
+    expect(lines(at(0, 0), at(61, 5), at(62, 50), at(121, 55)), 'long').toBe(2);
+    expect(lines(at(0, 0), at(600, 1), at(700, 1), at(1200, 1)), 'hardly moving, then not at all').toBe(1);
+  });
+
   it('says once what it waits for and until when, and that it goes on', () => {
     const until = new Date(2126, 10, 30, 6, 1, 30).toISOString();
     const waits = (seconds: number, code: 'UNREACHABLE' | 'BUSY', more: object = {}) =>
@@ -152,6 +170,9 @@ describe('news of a package', () => {
     // refused as a whole: what is pending was never tried
     expect(resultLine(packageJob({ a: 'pending', b: 'refused' }, { ...ended, done: 0, state: 'failed' }))).toBe(
       'pool/b@send to smos-00: failed after 0 of 7 steps, 1K in 3.0s',
+    );
+    expect(resultLine(packageJob({ a: 'refused' }, { state: 'failed', steps: 0 }))).toBe(
+      'pool/b@send to smos-00: failed, nothing was sent',
     );
   });
 

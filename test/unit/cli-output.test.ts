@@ -22,6 +22,8 @@ describe('amounts', () => {
     [116_391_900, '111M'],
     [253_403_070_464, '236G'],
     [2 ** 40, '1T'],
+    [2 ** 40 - 1, '1.00T'],
+    [1023.4 * 2 ** 30, '1023G'],
     [Number.MAX_SAFE_INTEGER, '8.00P'],
   ])('%d bytes are %s', (count, text) => {
     expect(bytes(count)).toBe(text);

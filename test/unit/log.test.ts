@@ -29,6 +29,20 @@ test('what else a line carries follows it', () => {
   expect(lineForPeople(json)).toMatch(/ERROR: zpsend\/7 on a: no \{"code":"LOCKED"\}\n$/);
 });
 
+test('of a line about a job its fields are shown as far as its words do not say them', () => {
+  const line = (msg: string, more: object = {}) => {
+    const fields = { job: 'job1', transfer: 'job1t1', source: 'smos-01', dataset: 'a/b', target: 'smos-00:tank/b' };
+    return lineForPeople(JSON.stringify({ level: 30, time: 0, name: 'zpsend', pid: 7, ...fields, msg, ...more }));
+  };
+  expect(line('waiting', { hostname: 'smos-01' })).toMatch(/: waiting \(a\/b to smos-00:tank\/b, job job1\)\n$/);
+  expect(line('sent a/b to smos-00', { hostname: 'smos-01' })).toMatch(/: sent a\/b to smos-00 \(job job1\)\n$/);
+  const arrived = { hostname: 'smos-00', snapshot: 'a/b@c' };
+  expect(line('received a/b@c into tank/b', arrived)).toMatch(/: received a\/b@c into tank\/b \(job job1\)\n$/);
+  expect(line('it broke\u001b[2J', { ...arrived, target: 'x\u0007' })).toMatch(
+    /broke\?\[2J \(a\/b@c to x\?, job job1\)\n$/,
+  );
+});
+
 test('a log is JSON, a line each, with the host’s own name', () => {
   const [line = '', ...more] = written({ ZPSEND_LOG: 'json' }, (log) => log.info('from: %s', 'zones/test@now'));
   expect(JSON.parse(line)).toMatchObject({

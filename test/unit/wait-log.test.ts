@@ -10,7 +10,7 @@ function open() {
     const { level, msg } = JSON.parse(line);
     lines.push(`${pino.levels.labels[level]} ${msg}`);
   };
-  return { lines, waits: openWaitLog(pino({ level: 'info' }, { write }), 'a/b: ') };
+  return { lines, waits: openWaitLog(pino({ level: 'info' }, { write })) };
 }
 const error = (code: Code, message: string) => new ZpsendError(code, message).toBody();
 
@@ -24,9 +24,9 @@ test('each thing that is waited for is logged once, and then that the wait is ov
   waits.over();
   waits.waits(error('LOCKED', 'five'), undefined);
   expect(lines).toEqual([
-    expect.stringMatching(/^warn a\/b: LOCKED: one; trying until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
-    'warn a/b: BUSY: three; waiting as long as it takes',
-    'info a/b: going on after 0 s',
-    'warn a/b: LOCKED: five; waiting as long as it takes',
+    expect.stringMatching(/^warn LOCKED: one; trying until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+    'warn BUSY: three; waiting as long as it takes',
+    'info going on after 0 s',
+    'warn LOCKED: five; waiting as long as it takes',
   ]);
 });

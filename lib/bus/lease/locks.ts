@@ -60,10 +60,10 @@ export async function listLocks(bus: Bus): Promise<HeldLock[]> {
 }
 
 function lockedBy(host: string, dataset: string, holder: Lock | undefined, revision: number | undefined): ZpsendError {
-  const by = holder ? `transfer ${holder.transfer} from ${holder.source}` : 'somebody';
+  const by = holder ? ` (transfer ${holder.transfer} from ${holder.source})` : '';
   return new ZpsendError(
     'LOCKED',
-    `${dataset} on ${host} is in receipt already: ${by} holds the lock; it ends with that transfer, or when its host is gone`,
+    `${dataset} on ${host} is already being received${by}: its lock is released when that transfer ends, and expires when its host is down`,
     {
       dataset,
       host,

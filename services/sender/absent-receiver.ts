@@ -1,0 +1,25 @@
+import type { Bus } from '../../lib/bus/connect.ts';
+import { request } from '../../lib/bus/request.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { infoSchema } from '../../schemas/host.ts';
+
+/** How long a host has to tell what runs there, in milliseconds. */
+const answerMs = 2000;
+
+/**
+ * Nobody takes streams on `host`: what runs there instead, in words. A lost connection of our own, or any other error, stays as it is.
+ * @param subject on which nobody answered
+ */
+export async function explainAbsence(bus: Bus, host: string, subject: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof ZpsendError) || error.code !== 'UNREACHABLE') return error;
+  const { details } = error;
+  if (details?.subject !== subject || details.connection === 'lost') return error;
+  const info = await request(bus, subjects.info(host), {}, infoSchema, answerMs).catch(() => undefined);
+  const services = info?.instances.map(({ service }) => service) ?? [];
+  if (services.includes('receiver')) return error;
+  const words = services.includes('sender')
+    ? `${host} runs no receiver (it has a sender): start zpsend receiver there`
+    : `no receiver of ${host} answers: is zpsend receiver running there, and on this NATS? zpsend hosts tells who answers`;
+  return new ZpsendError('UNREACHABLE', words, details);
+}
