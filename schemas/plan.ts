@@ -134,6 +134,7 @@ export const noteSchema = z.strictObject({
    * - `rename`: a dataset of the target is renamed
    * - `unseen`: the target does not answer, and nobody knows what it has
    * - `held`: what waits in the store for the target is not taken there
+   * - `vanished`: what was planned is gone from the source, and was not sent
    * - `read-only-source`: the source's pool is imported read-only, and what is sent has neither holds nor cursors
    */
   kind: z.enum([
@@ -147,6 +148,7 @@ export const noteSchema = z.strictObject({
     'rename',
     'unseen',
     'held',
+    'vanished',
     'read-only-source',
   ]),
   /** On the source; of a placeholder, a modified one, a rollback, a rename and a held one, on the target. */

@@ -83,6 +83,8 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   let anew: 'not yet' | 'next' | 'over' = 'not yet';
   /** What was sent whole and not heard of, or is there already: its target may have nothing newer. */
   let unheard: Step | undefined;
+  /** What is gone, and can be sent no more. */
+  let vanished: Note | undefined;
   let transfer: Transfer | undefined;
   let held: readonly Held[] = [];
   /** Bytes of the transfers that have ended. */
@@ -112,11 +114,12 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);
 
   async function plan(): Promise<ChainEvent> {
-    const found = planned ?? (await order.replan(order.dataset));
+    const found = planned ? { steps: planned } : await order.replan(order);
     // no later plan may lose more than the one that the chain began with
     const steps = isRefusal(found)
       ? found
-      : sanctioned(order.steps, found, { isAnew: anew === 'next', ours: limits.ours });
+      : sanctioned(order.steps, found.steps, { isAnew: anew === 'next', ours: limits.ours });
+    vanished = 'note' in found ? found.note : undefined;
     if (anew === 'next') anew = 'over';
     if (isRefusal(steps)) {
       return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };
@@ -209,6 +212,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     deps.fan?.left(order.dataset, false);
     if (held.length > 0) await letGo(undefined);
     const { error, evidence } = state;
+    if (vanished && !error) told({ type: 'noted', note: vanished });
     told({ type: 'ended', ...(error && { error }), ...(evidence && { evidence }) });
   }
 

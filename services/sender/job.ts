@@ -218,7 +218,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
         parallel: request.parallel ?? deps.parallel,
         progress,
         board,
-        replan: replanner(host, make),
+        replan: replanner(request, make, () => new Set(arrived.map(({ to }) => to.guid))),
         cursors: way.cursors,
         noted,
         arrived(step) {

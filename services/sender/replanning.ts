@@ -1,28 +1,29 @@
-import type { DatasetPlan } from '../../lib/plan/items.ts';
-import { isRefusal, type Refusal } from '../../lib/plan/refusal.ts';
+import type { Refusal } from '../../lib/plan/refusal.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import type { Step } from '../../schemas/plan.ts';
+import type { SendRequest } from '../../schemas/plan.ts';
 import type { Planned } from './planning.ts';
+import { afterLoss, type Interrupted, type Replanned } from './vanished.ts';
 
-/** Plans again for one dataset, by its name on the source: what is left of it, or why it cannot be sent any more. */
-export type Replan = (dataset: string) => Promise<readonly Step[] | Refusal>;
+/** Plans again for one dataset: what is left of it, or why it cannot be sent any more. */
+export type Replan = (chain: Interrupted) => Promise<Replanned | Refusal>;
 
 /**
  * Chains that ask at once share one plan of everything, since a listing may be long.
+ * @param arrived guids of what the job has brought
  * @throws ZpsendError NO_SUCH_DATASET when the dataset is not in the package any more, or what a listing failed with
  */
-export function replanner(host: string, make: () => Promise<Planned>): Replan {
-  const planAgain = shared(async () => {
-    const { plans } = await make();
-    return isRefusal(plans)
-      ? plans
-      : new Map(plans.datasets.map((plan): [string, DatasetPlan] => [plan.dataset, plan]));
-  });
-  return async (dataset) => {
-    const plans = await planAgain();
-    if (isRefusal(plans)) return plans;
-    const plan = plans.get(dataset);
-    if (plan) return plan.refusal ?? plan.steps;
+export function replanner(
+  request: SendRequest,
+  make: () => Promise<Planned>,
+  arrived: () => ReadonlySet<string>,
+): Replan {
+  const planAgain = shared(make);
+  return async (chain) => {
+    const planned = await planAgain();
+    const left = afterLoss(request, chain, planned, arrived());
+    if (left) return left;
+    const { dataset } = chain;
+    const { host } = planned.source;
     throw new ZpsendError('NO_SUCH_DATASET', `${dataset} on ${host} is gone, or is not part of what is sent any more`, {
       host,
       dataset,

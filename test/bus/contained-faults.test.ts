@@ -70,7 +70,7 @@ test('a chain whose end cannot be told ends alone', async () => {
       to: 'smos-00',
       dataset: 'zones/test',
       steps: [],
-      replan: async () => [],
+      replan: async () => ({ steps: [] }),
       tag: 'zpsend:jobjobjob1',
       transferId: () => 'jobjobjob1t1',
       say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({

@@ -287,3 +287,34 @@ describe('the cursor of a chain', () => {
     expect(said.join()).toContain('too long');
   });
 });
+
+describe('in a pool that is imported read-only', () => {
+  test('edge case 37: one refusal is enough, nobody is warned, and the next job tries again', async () => {
+    const { cursors, did, said, listed } = job({ refuses: () => 'READ_ONLY' });
+    // what a killed job held stays: it may be needed once the pool is writable
+    expect(await listed(entry('pool/a', ['1', '2', '3']), entry('tank/a', ['1', '2']))).toBe(false);
+    const chain = cursors.chain();
+    chain.arrived(step('3'));
+    expect(await chain.settle(false)).toBe('pool/a@s3');
+    expect(await chain.doubt(step('3'))).toBe('pool/a@s3');
+    expect([did, said]).toEqual([[], []]);
+    const anew = job();
+    expect(await anew.listed(entry('pool/a', ['1', '2', '3']), entry('tank/a', ['1', '2']))).toBe(true);
+  });
+
+  test('no second command is tried', async () => {
+    let tries = 0;
+    const { cursors } = job({
+      refuses: () => {
+        tries += 1;
+        return 'READ_ONLY';
+      },
+    });
+    const chain = cursors.chain();
+    for (const guid of ['1', '2', '3']) {
+      chain.arrived(step(guid));
+      await chain.settle(false);
+    }
+    expect(tries).toBe(1);
+  });
+});

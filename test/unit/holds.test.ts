@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import { newId } from '../../services/host/ids.ts';
 import { type CursorTarget, targetHash } from '../../services/sender/cursor.ts';
@@ -128,6 +129,32 @@ describe('the sweep', () => {
     const { asked, released } = await swept(source, holds, ['living0001']);
     expect(asked).toEqual([['a@1', 'a/b@1']]);
     expect(released).toEqual([`${dead} a@1`, `${ofChain} a/b@1`]);
+  });
+
+  test('edge case 37: ends where the pool is imported read-only, without a word that something was released', async () => {
+    const said: string[] = [];
+    const tried: string[][] = [];
+    await sweepHolds(
+      {
+        zfs: {
+          holds: async (names) => names.map((snapshot) => ({ snapshot, tag: dead })),
+          async release(_, names) {
+            tried.push(names);
+            throw new ZpsendError('READ_ONLY', 'no');
+          },
+        },
+        log: pino({ level: 'info' }, { write: (line: string) => void said.push(line) }),
+      },
+      {
+        to: here.host,
+        source: { host: 'smos-01', datasets: [dataset('a', [['1', 1], ['2', 1]])] },
+        settled: [{ dataset: 'a', target: here.dataset, common: { createtxg: '2' } }],
+        doubt: async () => undefined,
+        livingJobs: async () => new Set(),
+        signal: new AbortController().signal,
+      },
+    );
+    expect([tried, said]).toEqual([[['a@1']], []]);
   });
 
   describe('I9: no more than what needs no hold', () => {

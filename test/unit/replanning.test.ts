@@ -53,23 +53,29 @@ describe('planning again', () => {
     { dataset: 'tank/a', target: 'tank/a', steps: [step] },
     { dataset: 'tank/b', target: 'tank/b', steps: [], refusal },
   ];
-  const replan = replanner('smos-01', async () => ({
-    plans: { datasets, notes: [] },
-    source: inventory,
-    target: inventory,
-  }));
+  const request = { dataset: 'tank/a', to: { host: 'smos-00' } };
+  const replan = replanner(
+    request,
+    async () => ({ plans: { datasets, notes: [] }, source: inventory, target: inventory }),
+    () => new Set(),
+  );
+  const of = (dataset: string) => ({ dataset, steps: [] });
 
   test('gives a dataset its own steps, or its own refusal', async () => {
-    expect(await replan('tank/a')).toEqual([step]);
-    expect(await replan('tank/b')).toEqual(refusal);
+    expect(await replan(of('tank/a'))).toEqual({ steps: [step] });
+    expect(await replan(of('tank/b'))).toEqual(refusal);
   });
 
   test('of a dataset that is gone is NO_SUCH_DATASET', async () => {
-    await expect(replan('tank/c')).rejects.toMatchObject({ code: 'NO_SUCH_DATASET', details: { dataset: 'tank/c' } });
+    await expect(replan(of('tank/c'))).rejects.toMatchObject({ code: 'NO_SUCH_DATASET', details: { dataset: 'tank/c' } });
   });
 
   test('gives a refusal of everything to whoever asks', async () => {
-    const all = replanner('smos-01', async () => ({ plans: refusal, source: inventory, target: inventory }));
-    expect(await all('tank/a')).toEqual(refusal);
+    const all = replanner(
+      request,
+      async () => ({ plans: refusal, source: inventory, target: inventory }),
+      () => new Set(),
+    );
+    expect(await all(of('tank/a'))).toEqual(refusal);
   });
 });

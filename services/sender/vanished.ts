@@ -1,0 +1,64 @@
+import { isRefusal, type Refusal, refuse, someOf } from '../../lib/plan/refusal.ts';
+import { datasetOf, leafOf } from '../../schemas/names.ts';
+import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
+import type { Planned } from './planning.ts';
+
+/** A chain that has run into something that was not as it was listed. */
+export interface Interrupted {
+  /** The source's. */
+  readonly dataset: string;
+  /** What the job has planned for it. */
+  readonly steps: readonly Step[];
+}
+
+/** What is left for a chain to do. */
+export interface Replanned {
+  readonly steps: readonly Step[];
+  /** What it cannot send any more, since it is gone. */
+  readonly note?: Note;
+}
+
+/**
+ * What is left of a dataset by a new plan, where some of what the first one lists may be gone. What a request names has to be
+ * sent, or that is a failure. What it only implies, all snapshots of a dataset or all that lies below it, is sent as far as
+ * it exists. Where nothing exists any more and nothing has arrived, nothing was done.
+ * @param arrived guids of what the whole job has brought
+ * @returns undefined where the dataset is not part of the plan, though nothing of it is gone
+ */
+export function afterLoss(
+  request: SendRequest,
+  { dataset, steps: first }: Interrupted,
+  { plans, source, target }: Planned,
+  arrived: ReadonlySet<string>,
+): Replanned | Refusal | undefined {
+  const entry = source.datasets.find(({ name }) => name === dataset);
+  const there = target.datasets.find(({ name }) => name === first[0]?.target);
+  const [here, has] = [entry, there].map((one) => new Set(one?.snapshots.map(({ guid }) => guid)));
+  const open = first.map(({ to }) => to).filter(({ guid }) => !arrived.has(guid) && !has?.has(guid));
+  const gone = open.filter(({ guid }) => !here?.has(guid));
+  const plan = isRefusal(plans) ? undefined : plans.datasets.find((one) => one.dataset === dataset);
+  const refusal = isRefusal(plans) ? plans : plan?.refusal;
+  const note = gone.length > 0 ? { note: noteOf(dataset, source.host, gone, entry !== undefined) } : {};
+  if (plan && !refusal) return { steps: plan.steps, ...note };
+  if (refusal && !isLoss(refusal, source.host)) return refusal;
+  if (first.length > 0 && open.length === 0) return { steps: [] };
+  if (!note.note) return refusal;
+  if (refusal && (isNamed(request) || arrived.size === 0)) return notSent(refusal, note.note);
+  return { steps: [], ...note };
+}
+
+/** Is it refused for what the source has no more? */
+const isLoss = ({ error: { code, details } }: Refusal, host: string): boolean =>
+  (code === 'NO_SUCH_SNAPSHOT' || code === 'NO_SUCH_DATASET') && details?.host === host;
+
+const isNamed = ({ dataset }: SendRequest): boolean => leafOf(dataset) !== undefined;
+
+function noteOf(dataset: string, host: string, gone: readonly Step['to'][], isThere: boolean): Note {
+  const names = someOf(gone.map(({ name }) => name.slice(datasetOf(name).length + 1)));
+  const what = isThere ? `of ${dataset} on ${host}` : `${dataset} on ${host}, with`;
+  const message = `${what} ${names} ${isThere ? 'were' : 'was'} destroyed or renamed while the job ran, and not sent`;
+  return { kind: 'vanished', dataset, message };
+}
+
+const notSent = ({ error }: Refusal, { message }: Note): Refusal =>
+  refuse(error.code, `${message}. ${error.message}`, error.details ? { details: error.details } : {});
