@@ -35,8 +35,9 @@ export const leftoverNoteSchema = z.strictObject({
    * - `base`: the newest snapshot is not the one that is held
    * - `partial`: an interrupted receive
    * - `delegated`: an ordinary user receives here, and a received program could give itself more rights (openzfs#12218)
+   * - `share`: replicas inherit a share
    */
-  about: z.enum(['unclear', 'base', 'partial', 'delegated']),
+  about: z.enum(['unclear', 'base', 'partial', 'delegated', 'share']),
   dataset: datasetSchema.optional(),
   found: z.string(),
   /** What to do about it. */

@@ -141,9 +141,15 @@ export const rules: readonly Rule[] = [
   },
   {
     code: 'BUSY',
+    pattern: /^cannot unmount '.*': (?:pool or dataset is busy|unmount failed|umount failed)$/m,
+    sample: "cannot unmount '/tank/a': pool or dataset is busy",
+    advice: 'it is mounted there and in use (fuser -vm shows by what): end that, or leave that folder',
+  },
+  {
+    code: 'BUSY',
     pattern: /(?:dataset|target|pool|destination) is busy(?:$|; )|Device or resource busy$/m,
     sample: "cannot destroy 'dozer/busy': dataset is busy",
-    advice: 'something else uses it now: wait and ask again',
+    advice: 'a send, a receive or a hold uses it now, or an open device: wait and ask again',
   },
   {
     code: 'BASE_MISSING',

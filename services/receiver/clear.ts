@@ -3,6 +3,7 @@ import type { Rename } from '../../schemas/conflict.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { isRenamed } from './conflicts.ts';
+import { namingUsers } from './in-use.ts';
 import { type Around, type ClearDeps, rollBack } from './roll-back.ts';
 
 /**
@@ -31,7 +32,11 @@ async function rename(
   if (discard && !stopped()) await zfs.abortReceive(isDone ? dataset : from);
   if (isDone || stopped()) return;
   log.warn(`renaming ${from} to ${to}`);
-  await zfs.rename(from, to);
+  try {
+    await zfs.rename(from, to);
+  } catch (thrown) {
+    throw await namingUsers(thrown);
+  }
 }
 
 /** @throws ZpsendError DIVERGED: what lies below a dataset would move along */

@@ -5,6 +5,7 @@ import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import type { Leftover, LeftoverNote } from '../../schemas/leftovers.ts';
 import type { Found } from '../host/leftovers.ts';
 import { baseTag, heldIn, oldBases } from './base-hold.ts';
+import { sharesOf } from './shares.ts';
 
 export interface LookDeps {
   readonly zfs: Pick<Zfs, 'list' | 'holds' | 'token' | 'properties'>;
@@ -25,7 +26,12 @@ export async function findLeftovers(deps: LookDeps): Promise<Found> {
   const held = datasets.flatMap(heldIn);
   const holds = held.length === 0 ? [] : await deps.zfs.holds(held);
   const based = new Set(holds.filter(({ tag }) => tag === baseTag).map(({ snapshot }) => snapshot));
-  const notes = [...basesBehind(datasets, based), ...(await partials(deps, datasets)), ...(await delegated(deps))];
+  const notes = [
+    ...basesBehind(datasets, based),
+    ...(await partials(deps, datasets)),
+    ...(await delegated(deps)),
+    ...(await sharesOf(deps.zfs, datasets, deps.places)),
+  ];
   return { leftovers: basesLeft(datasets, based), notes };
 }
 

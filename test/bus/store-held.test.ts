@@ -5,6 +5,7 @@ import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { fetchOutputSchema } from '../../schemas/output.ts';
 import type { Receipt } from '../../schemas/stored.ts';
 import { heldNotes } from '../../services/sender/stored/held-notes.ts';
+import type { SimHost } from '../support/sim-host.ts';
 import {
   arrived,
   partial,
@@ -59,6 +60,35 @@ test('what a target cannot take yet is told: by the target, by the next job and 
   await arrived(world);
   await expect.poll(() => rowOf(world, 'dst'), { timeout: 20_000 }).toMatchObject({ sent: { name: '2' } });
   expect(await rowOf(world, 'dst')).not.toHaveProperty('error');
+});
+
+test('edge cases 37, 38: a read-only pool is stored from, without holds and with one note; it waits for a target whose pool is read-only', async () => {
+  const world = await useWorld();
+  const { fleet, src, dst } = world;
+  const readOnly = async (host: SimHost) => {
+    await host.zpool('export', 'pool');
+    await host.zpool('import', '-o', 'readonly=on', 'pool');
+  };
+  await snapshot(src, 1_000_000, '1', '2');
+  await Promise.all([readOnly(src), readOnly(dst)]);
+  const sender = await fleet.start('sender', src);
+  const job = await send(world);
+  expect(job).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  expect(job.notes?.filter(({ kind }) => kind === 'read-only-source')).toHaveLength(1);
+  expect(sender.log.filter((line) => line.includes('imported read-only'))).toHaveLength(1);
+  expect(sender.log.filter((line) => line.includes('cursor bookmark of'))).toEqual([]);
+  const receiver = await startReceiver(world);
+  await expect
+    .poll(() => rowOf(world, 'dst'), { timeout: 20_000 })
+    .toMatchObject({ error: { code: 'READ_ONLY', message: expect.stringContaining('pool is read-only') } });
+  await receiver.end();
+  await dst.zpool('export', 'pool');
+  await dst.zpool('import', 'pool');
+  await startReceiver(world);
+  await arrived(world);
+  // and directly, with nothing to send: nothing to say either
+  const again = await send(world);
+  expect([again.state, again.done, again.notes]).toEqual(['done', 0, undefined]);
 });
 
 test('a receiver that is there and does not begin with what waits for it is told of', async () => {

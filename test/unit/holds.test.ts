@@ -147,7 +147,15 @@ describe('the sweep', () => {
       },
       {
         to: here.host,
-        source: { host: 'smos-01', datasets: [dataset('a', [['1', 1], ['2', 1]])] },
+        source: {
+          host: 'smos-01',
+          datasets: [
+            dataset('a', [
+              ['1', 1],
+              ['2', 1],
+            ]),
+          ],
+        },
         settled: [{ dataset: 'a', target: here.dataset, common: { createtxg: '2' } }],
         doubt: async () => undefined,
         livingJobs: async () => new Set(),

@@ -4,6 +4,7 @@ import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { Leftover } from '../../schemas/leftovers.ts';
 import { leftoversReply, mend } from '../../services/host/leftovers.ts';
 import { findLeftovers as findOfReceivers, mendLeftover as mendOfReceiver } from '../../services/receiver/leftovers.ts';
+import { sharesOf } from '../../services/receiver/shares.ts';
 import { cursorName } from '../../services/sender/cursor.ts';
 import { findLeftovers as findOfSenders, mendLeftover as mendOfSender } from '../../services/sender/leftovers.ts';
 
@@ -119,6 +120,42 @@ describe('what receivers left', () => {
     expect((await look(0)).notes.filter(delegated)).toEqual([]);
     const notes = (await look(1000)).notes.filter(delegated);
     expect(notes).toMatchObject([{ dataset: 't', mend: 'as root: zfs set setuid=off "t"' }]);
+  });
+});
+
+describe('shares that replicas inherit', () => {
+  const volume = { type: 'volume' as const };
+  const datasets = ['t', 't/in', 't/in/a', 't/in/a/b', 't/in/c', 't/other'].map((name) => dataset(name, {}));
+  const noted = (places: string[], values: Record<string, string>) =>
+    sharesOf(
+      {
+        properties: async (names) =>
+          new Map(
+            names.map((name) => [name, { sharenfs: values[name] ?? 'off', sharesmb: values[`${name} smb`] ?? 'off' }]),
+          ),
+      },
+      [...datasets, dataset('t/in/vol', {}, volume)],
+      places,
+    ).then((notes) => notes.map(({ dataset, mend }) => [dataset, mend.split(': ')[1]]));
+  const all = { 't/in': 'on', 't/in/a': 'on', 't/in/a/b': 'on', 't/in/c': 'on' };
+
+  test('edge case 33: are told once, at the topmost dataset that has them', async () => {
+    expect(await noted(['t/in', 't/in'], all)).toEqual([['t/in', 'zfs set sharenfs=off "t/in"']]);
+    expect(await noted(['t'], { ...all, t: 'rw=@10.0.0.0/8' })).toEqual([['t', 'zfs set sharenfs=off "t"']]);
+  });
+
+  test('are told of one replica, of either kind, and of a place that is not made yet', async () => {
+    expect(await noted(['t/in'], { 't/in/a/b': 'on', 't/in/c smb': 'on' })).toEqual([
+      ['t/in/a/b', 'zfs set sharenfs=off "t/in/a/b"'],
+      ['t/in/c', 'zfs set sharesmb=off "t/in/c"'],
+    ]);
+    expect(await noted(['t/new/deep'], { t: 'on' })).toEqual([['t', 'zfs set sharenfs=off "t"']]);
+  });
+
+  test('are nobody’s affair elsewhere, where sources may not write', async () => {
+    expect(await noted(['t/in'], { 't/other': 'on' })).toEqual([]);
+    expect(await noted(['u'], all)).toEqual([]);
+    expect(await noted([], all)).toEqual([]);
   });
 });
 

@@ -67,7 +67,10 @@ describe('planning again', () => {
   });
 
   test('of a dataset that is gone is NO_SUCH_DATASET', async () => {
-    await expect(replan(of('tank/c'))).rejects.toMatchObject({ code: 'NO_SUCH_DATASET', details: { dataset: 'tank/c' } });
+    await expect(replan(of('tank/c'))).rejects.toMatchObject({
+      code: 'NO_SUCH_DATASET',
+      details: { dataset: 'tank/c' },
+    });
   });
 
   test('gives a refusal of everything to whoever asks', async () => {

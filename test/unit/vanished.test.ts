@@ -148,7 +148,13 @@ describe('what vanishes at the source while a job runs', () => {
     ],
     [
       'all snapshots of a package, once something of it has arrived',
-      { ask: whole, before: tree, after: at(dataset('p/a', ''), dataset('p/a/kid', '')), arrived: ['1'], of: 'p/a/kid' },
+      {
+        ask: whole,
+        before: tree,
+        after: at(dataset('p/a', ''), dataset('p/a/kid', '')),
+        arrived: ['1'],
+        of: 'p/a/kid',
+      },
       `done; of p/a/kid on src @d were ${gone}`,
     ],
     [

@@ -217,6 +217,7 @@ const expected: Partial<Record<Code, string[]>> = {
     'receive: stream with altered bytes',
   ],
   BUSY: [
+    'rename: mounted and in use',
     'list: pool is suspended',
     'create: pool is suspended',
     'send: pool is suspended',

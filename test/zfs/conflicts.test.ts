@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { spawn } from 'node:child_process';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
@@ -142,5 +143,26 @@ test('a dataset that was renamed at the source is followed, with what lies below
       .concat('tree/old', 'tree/old@2')
       .sort(),
   );
+  await expectUnlocked(fleet);
+});
+
+test('edge case 34: a target that somebody stands in is waited for, with its mount point and who that is; then it is rotated', async () => {
+  const fleet = await useFleet(server().url);
+  const { s, t, ask } = await pair(fleet, 'stood');
+  change(t, 'x');
+  const mountPoint = z.value('mountpoint', t);
+  const standing = spawn('sleep', ['600'], { cwd: mountPoint, stdio: 'ignore' });
+  onTestFinished(() => void standing.kill());
+  const job = await fleet.begin('smos-01', ask('rotate'));
+  const waiting = async () => (await fleet.status('smos-01', job))?.waiting;
+  await expect.poll(waiting, { timeout: 60_000 }).toMatchObject({
+    code: 'BUSY',
+    message: expect.stringContaining(`cannot unmount '${mountPoint}'`),
+    until: expect.any(String),
+  });
+  expect(await waiting()).toMatchObject({ message: expect.stringContaining(`in use by sleep (${standing.pid})`) });
+  standing.kill();
+  expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'done', done: 1 });
+  expect(z.digest(`${t}@c`)).toBe(z.digest(`${s}@c`));
   await expectUnlocked(fleet);
 });

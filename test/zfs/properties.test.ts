@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { controlFrame } from '../../lib/bus/direct/frame.ts';
+import { doctorOutputSchema } from '../../schemas/output.ts';
 import { lab } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
@@ -9,6 +12,7 @@ import { startHere } from './services.ts';
 
 const server = useNatsServer();
 const zfs = lab();
+const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 let services: ServiceProcess[] = [];
 beforeAll(async () => {
@@ -68,5 +72,29 @@ test('edge case 13: a stream with properties, that nobody announced, decides not
   expect(['mountpoint', 'canmount', 'exec', 'readonly', 'atime'].map((name) => value(name, 'props'))).toEqual([
     `/${dataset}`,
     ...['on', 'on', 'on', 'off'],
+  ]);
+});
+
+test('edge case 33: doctor tells of a share that replicas inherit, whether or not there is a server for it', async () => {
+  zfs.ok('create', `${zfs.source}/shared`);
+  zfs.ok('snapshot', `${zfs.source}/shared@1`);
+  expect(await send('shared')).toMatchObject({ state: 'done' });
+  // says that there is nobody to share it, and sets it all the same
+  zfs.zfs('set', 'sharenfs=on', zfs.target);
+  onTestFinished(() => void zfs.zfs('inherit', 'sharenfs', zfs.target));
+  expect(value('sharenfs', 'shared')).toBe('on');
+  const { stdout } = await execa(process.execPath, [bin, 'doctor', '--json'], {
+    env: { ...zfs.env, NATS_URL: server().url, ZPSEND_HOST: 'smos-00' },
+    extendEnv: false,
+    reject: false,
+  });
+  const { checks } = doctorOutputSchema.parse(JSON.parse(stdout));
+  expect(checks.filter(({ what }) => what === 'share')).toEqual([
+    {
+      what: 'share',
+      result: 'note',
+      found: expect.stringContaining(`${zfs.target} has sharenfs=on`),
+      mend: expect.stringContaining(`zfs set sharenfs=off "${zfs.target}"`),
+    },
   ]);
 });

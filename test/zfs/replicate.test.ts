@@ -193,3 +193,43 @@ test('I5: a target that has diverged is refused with the evidence, and nothing o
   });
   expect(guids(target())).toEqual(before);
 });
+
+test('edge case 32: what is destroyed while a step runs is skipped, and what arrived is done, with a note; what was named and vanished fails', async () => {
+  const fleet = await useFleet(server().url);
+  const vanish = async (more: object, ...destroys: string[][]) => {
+    for (const name of ['a', 'b', 'c']) snapshot(name, name === 'a' ? 6 * MIB : 100_000);
+    slow(MIB);
+    const job = await fleet.begin('smos-01', { ...body(), ...more });
+    await midStream(fleet, job, 2 * MIB);
+    for (const argv of destroys) zfs.ok('destroy', ...argv);
+    fast();
+    return fleet.ended('smos-01', job);
+  };
+  const all = [['-d', `${source()}@a`], [`${source()}@b,c`]];
+  const done = await vanish({}, ...all);
+  expect(done).toMatchObject({
+    state: 'done',
+    done: 1,
+    notes: [{ kind: 'vanished', dataset: source(), message: expect.stringContaining('@b, @c were destroyed') }],
+  });
+  expect(guids(source())).toEqual([]);
+  expect(guids(target())).toEqual([expect.stringMatching(/^a\t/)]);
+
+  for (const dataset of [target(), source()]) zfs.ok('destroy', '-r', dataset);
+  zfs.ok('create', source());
+  expect(await vanish({ dataset: `${source()}@c` }, ...all)).toMatchObject({
+    state: 'failed',
+    done: 1,
+    error: { code: 'NO_SUCH_SNAPSHOT', message: expect.stringContaining('@b, @c were destroyed') },
+  });
+
+  for (const dataset of [target(), source()]) zfs.ok('destroy', '-r', dataset);
+  for (const name of ['', '/kid', '/kid/deep']) zfs.ok('create', `${source()}${name}`);
+  zfs.ok('snapshot', '-r', `${source()}@0`);
+  const tree = await vanish({ package: 'replication', parallel: 1 }, ['-r', `${source()}/kid`]);
+  expect(tree).toMatchObject({ state: 'done', datasets: { failed: 0 } });
+  const vanished = (tree.notes ?? []).filter(({ kind }) => kind === 'vanished').map(({ dataset }) => dataset);
+  expect(vanished).toEqual([`${source()}/kid`, `${source()}/kid/deep`]);
+  expectEqual();
+  await expectNoTrace(fleet);
+}, 600_000);

@@ -1,0 +1,52 @@
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+import type { LeftoverNote } from '../../schemas/leftovers.ts';
+import { isWithin, parentOf } from '../../schemas/names.ts';
+
+const kinds = ['sharenfs', 'sharesmb'] as const;
+
+/** Datasets that are looked at, the topmost first: their names are one command line. */
+const mostNames = 4000;
+
+/**
+ * Shares that replicas inherit. A receive leaves them alone and mounts nothing, so they act at the next mount: each replica is
+ * shared then, or says that this failed (zrep#93). The topmost dataset of each share is told.
+ * @param places where sources may write, which need not exist
+ */
+export async function sharesOf(
+  zfs: Pick<Zfs, 'properties'>,
+  datasets: readonly DatasetEntry[],
+  places: readonly string[],
+): Promise<LeftoverNote[]> {
+  const filesystems = datasets.filter(({ type }) => type === 'filesystem').map(({ name }) => name);
+  const existing = new Set(filesystems);
+  const roots = places.flatMap((place) => nearest(place, existing) ?? []);
+  const names = filesystems.filter((name) => roots.includes(name) || places.some((place) => isWithin(name, place)));
+  if (names.length === 0) return [];
+  const values = await zfs.properties(names.slice(0, mostNames), [...kinds]);
+  const isOn = (name: string | undefined, kind: string): boolean => {
+    const value = values.get(name ?? '')?.[kind];
+    return value !== undefined && value !== 'off' && value !== '-';
+  };
+  return [...values.keys()].flatMap((dataset) =>
+    kinds
+      .filter((kind) => isOn(dataset, kind) && !isOn(parentOf(dataset), kind))
+      .map((kind) => noteOf(dataset, kind, values.get(dataset)?.[kind] ?? '')),
+  );
+}
+
+function nearest(place: string, existing: ReadonlySet<string>): string | undefined {
+  for (let at: string | undefined = place; at !== undefined; at = parentOf(at)) if (existing.has(at)) return at;
+  return undefined;
+}
+
+const servers = { sharenfs: 'NFS', sharesmb: 'SMB' };
+
+const noteOf = (dataset: string, kind: (typeof kinds)[number], value: string): LeftoverNote => ({
+  about: 'share',
+  dataset,
+  found:
+    `${dataset} has ${kind}=${value}, which the replicas there inherit: ` +
+    `a mount shares each of them, or fails to where no ${servers[kind]} server runs`,
+  mend: `where they are not to be shared: zfs set ${kind}=off "${dataset}"`,
+});

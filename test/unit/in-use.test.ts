@@ -1,0 +1,71 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { toError } from '../../lib/zfs/errors.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { namingUsers, usersOf } from '../../services/receiver/in-use.ts';
+
+let proc = '';
+/** A process with its folder and the files that it has open. */
+function runs(pid: number, name: string, cwd: string, ...files: string[]): void {
+  mkdirSync(join(proc, `${pid}`, 'fd'), { recursive: true });
+  writeFileSync(join(proc, `${pid}`, 'comm'), `${name}\n`);
+  symlinkSync(cwd, join(proc, `${pid}`, 'cwd'));
+  for (const [fd, file] of files.entries()) symlinkSync(file, join(proc, `${pid}`, 'fd', `${fd}`));
+}
+beforeAll(() => {
+  proc = mkdtempSync(join(tmpdir(), 'zpsend-proc-'));
+  runs(11, 'bash', '/tank/a');
+  runs(12, 'vim', '/root', '/dev/null', '/tank/a/deep/file');
+  runs(13, 'sh', '/tank/ab', '/tank/ab/file');
+  runs(14, 'cron', '/');
+  mkdirSync(join(proc, '15'));
+});
+afterAll(() => rmSync(proc, { recursive: true }));
+
+describe('who uses a mount', () => {
+  test('is whoever stands in it, or has a file open in it', async () => {
+    expect((await usersOf('/tank/a', proc)).sort()).toEqual(['bash (11)', 'vim (12)']);
+    expect(await usersOf('/tank/a/deep', proc)).toEqual(['vim (12)']);
+    expect(await usersOf('/tank/none', proc)).toEqual([]);
+  });
+
+  test('cannot be told where there is no /proc', async () => {
+    expect(await usersOf('/tank/a', join(proc, 'none'))).toEqual([]);
+  });
+});
+
+describe('a target that cannot be unmounted', () => {
+  const busy = (stderr: string) =>
+    toError({ doing: 'renaming tank/a to tank/b', host: 'smos-00', stderr, exitCode: 1 });
+  const mounted = busy("cannot unmount '/tank/a': pool or dataset is busy\n");
+
+  test('edge case 34: is BUSY with its mount point, who uses it, and what to do', async () => {
+    const error = await namingUsers(mounted, async (path) => [`bash (7) in ${path}`]);
+    expect(error.toBody()).toMatchObject({
+      code: 'BUSY',
+      retryable: true,
+      message:
+        "renaming tank/a to tank/b on smos-00: cannot unmount '/tank/a': pool or dataset is busy; it is in use by " +
+        'bash (7) in /tank/a: end that, or leave that folder',
+      details: { mountPoint: '/tank/a', users: ['bash (7) in /tank/a'] },
+    });
+  });
+
+  test('says how to find them where they cannot be seen', async () => {
+    expect((await namingUsers(mounted, async () => [])).message).toContain('fuser -vm "/tank/a"');
+  });
+
+  test('other failures stay as they are', async () => {
+    const asked: string[] = [];
+    const users = async (path: string) => [path, ...asked.splice(0)];
+    for (const error of [
+      busy("cannot rename 'tank/a': dataset is busy\n"),
+      busy("cannot rename 'tank/a': permission denied\n"),
+      new ZpsendError('TIMEOUT', 'late'),
+    ]) {
+      expect(await namingUsers(error, users)).toBe(error);
+    }
+  });
+});
