@@ -45,6 +45,16 @@ export const bookmarkEntrySchema = z.strictObject({
   creation: creationSchema.optional(),
 });
 
+/**
+ * What wraps a dataset's master key, as far as ZFS tells: of a passphrase the salt and the iterations, which every `zfs change-key`
+ * chooses anew (zfs-load-key(8)). Of a `hex` or `raw` key nothing tells one from another.
+ */
+export const keyWrappingSchema = z.strictObject({
+  format: z.enum(['passphrase', 'hex', 'raw']),
+  salt: guidSchema.optional(),
+  iterations: bytesSchema.optional(),
+});
+
 /** The snapshot a clone came from. The guid is absent where the listing could not see the origin. */
 export const originSchema = z.strictObject({ name: snapshotSchema, guid: guidSchema.optional() });
 
@@ -63,6 +73,10 @@ export const datasetEntrySchema = z.strictObject({
   keystatus: z.enum(['available', 'unavailable']).optional(),
   /** The dataset whose key opens it; absent where it is not encrypted. */
   encryptionRoot: datasetSchema.optional(),
+  /** What wraps its own master key: what its root had when that was written here last. Absent where it is not encrypted. */
+  wrapping: keyWrappingSchema.optional(),
+  /** What wraps the key of its root, where the listing does not show that one itself. */
+  rootWrapping: keyWrappingSchema.optional(),
   /** What the chain that it was received by began with; its own or inherited, which the guid in it tells. */
   stream: streamMarkSchema.optional(),
   resumeToken: tokenSchema.optional(),
@@ -90,6 +104,7 @@ export const inventoryFileSchema = z.strictObject({
   target: inventorySchema,
 });
 
+export type KeyWrapping = z.infer<typeof keyWrappingSchema>;
 export type SnapshotEntry = z.infer<typeof snapshotEntrySchema>;
 export type BookmarkEntry = z.infer<typeof bookmarkEntrySchema>;
 export type DatasetEntry = z.infer<typeof datasetEntrySchema>;

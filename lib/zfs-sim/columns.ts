@@ -1,12 +1,12 @@
 import { contentDigest, extentBytes, extentCount, referencedBytes, writtenBytes } from './content.ts';
 import { niceBytes, niceTime } from './format.ts';
-import { encryptionRoot, isEncrypted } from './keys.ts';
+import { encryptionRoot, isEncrypted, wrappingOf } from './keys.ts';
 import { clonesOf } from './lookup.ts';
 import { effective, isSettable, isUserProperty } from './property-store.ts';
 import { readProgress } from './receipt.ts';
 import { encodeToken } from './resume-token.ts';
 import { room, usedBytes } from './space.ts';
-import type { Bookmark, Dataset, Pool, Snapshot } from './state.ts';
+import type { Bookmark, Dataset, Pool, Snapshot, Wrapping } from './state.ts';
 
 /** One line of a listing: a dataset, or a snapshot or bookmark of it. */
 export interface Item {
@@ -59,6 +59,9 @@ const READ_ONLY: Readonly<Record<string, (item: Item, exact: boolean) => string 
     return encryptionRoot(item.pool, item.dataset)?.keyLoaded === false ? 'unavailable' : 'available';
   },
   encryptionroot: (item) => (item.bookmark === undefined ? encryptionRoot(item.pool, item.dataset)?.name : undefined),
+  keyformat: (item) => wrappingShown(item, 'keyformat', 'none'),
+  pbkdf2salt: (item) => wrappingShown(item, 'pbkdf2salt', '0'),
+  pbkdf2iters: (item) => wrappingShown(item, 'pbkdf2iters', '0'),
   ivsetguid: (item) => (item.snapshot ?? item.bookmark)?.ivset,
   receive_resume_token: (item) => {
     const { receipt } = item.dataset;
@@ -81,6 +84,11 @@ const READ_ONLY: Readonly<Record<string, (item: Item, exact: boolean) => string 
   'zfs-sim:digest': (item) =>
     contentDigest(item.dataset.extents, (item.snapshot ?? item.bookmark)?.extents ?? extentCount(item.dataset)),
 };
+
+function wrappingShown(item: Item, part: keyof Wrapping, none: string): string | undefined {
+  return head(item) ? (wrappingOf(item.pool, item.dataset)?.[part] ?? none) : undefined;
+}
+
 const ALIASES: Readonly<Record<string, string>> = {
   avail: 'available',
   refer: 'referenced',

@@ -1,5 +1,5 @@
 import { assignments, getopt } from './getopt.ts';
-import { isEncrypted, isOpen } from './keys.ts';
+import { encryptionRoot, isEncrypted, isOpen, newWrapping, wrappingOf } from './keys.ts';
 import { changePoolOf, findDataset, openSnapshot } from './lookup.ts';
 import { nameFault, parentOf, poolOf } from './names.ts';
 import { newDataset } from './new-dataset.ts';
@@ -39,6 +39,9 @@ function encryptAs(pool: Pool, dataset: Dataset, model: Dataset | undefined): vo
   if (!isOpen(pool, model))
     throw new Refusal(`cannot create '${dataset.name}': encryption root's key is not loaded or provided`);
   dataset.props.encryption = model.props.encryption ?? 'off';
+  const root = encryptionRoot(pool, model);
+  const wrapping = root && wrappingOf(pool, root);
+  if (dataset.origin === undefined && wrapping) dataset.wrapping = wrapping;
 }
 
 function setAtCreation(dataset: Dataset, props: ReadonlyMap<string, string>): void {
@@ -48,7 +51,11 @@ function setAtCreation(dataset: Dataset, props: ReadonlyMap<string, string>): vo
     if (!applies(property, dataset.type)) throw refuse(`'${property}' does not apply to datasets of this type`);
     dataset.props[property] = stored;
   }
-  if (dataset.props.keyformat !== undefined) dataset.keyLoaded = true;
+  const { keyformat, pbkdf2iters } = dataset.props;
+  if (keyformat !== undefined) {
+    dataset.keyLoaded = true;
+    dataset.wrapping = newWrapping(keyformat, pbkdf2iters);
+  }
   if (dataset.type === 'filesystem' && (dataset.props.canmount ?? 'on') !== 'on') dataset.unmounted = true;
 }
 

@@ -1,9 +1,9 @@
-import { getopt } from './getopt.ts';
-import { encryptionRoot, isOpen } from './keys.ts';
+import { assignments, getopt } from './getopt.ts';
+import { encryptionRoot, isEncrypted, isOpen, keyHolder, newWrapping, wrappingOf } from './keys.ts';
 import { changePoolOf, findDataset, openDataset } from './lookup.ts';
 import { isBelow, parentOf } from './names.ts';
 import { Refusal } from './refusal.ts';
-import type { Dataset, Pool } from './state.ts';
+import type { Dataset, Pool, Wrapping } from './state.ts';
 
 /** `zfs load-key`: any key opens. */
 export const loadKey = (argv: readonly string[]): void => setKey(argv, 'load-key', true);
@@ -32,23 +32,54 @@ function setKey(argv: readonly string[], verb: string, loaded: boolean): void {
 const isInUse = (pool: Pool, root: Dataset): boolean =>
   pool.datasets.some((each) => each.type === 'filesystem' && !each.unmounted && encryptionRoot(pool, each) === root);
 
-/** `zfs change-key -i`: the dataset takes its key from the one above; its clones, whose key is its own, with it. */
+/**
+ * `zfs change-key`: a new key for what the dataset's key opens, which makes it an encryption root where it is none; with `-i` it
+ * takes its key from the one above instead. Clones, whose key is their origin's, go with it.
+ */
 export function changeKey(argv: readonly string[]): void {
-  const { given, operands } = getopt(argv, 'iflo:', 'change-key -i [-l] <filesystem|volume>');
+  const { given, operands } = getopt(argv, 'iflo:', 'change-key [-i] [-l] [-o property=value] <filesystem|volume>');
+  const wished = assignments(given.get('o') ?? [], 'change-key [-l] [-o property=value] <filesystem|volume>');
   for (const name of operands) {
     changePoolOf(name, (pool) => {
       const dataset = openDataset(pool, name);
-      const above = findDataset(pool, parentOf(name) ?? '');
-      const refuse = (why: string): Refusal => new Refusal(`Key change error: ${why}`, 255);
-      if (!given.has('i')) throw refuse('the simulator knows only -i');
-      if (dataset.origin !== undefined) throw refuse('Keys cannot be changed on clones.');
-      if (encryptionRoot(pool, dataset) !== dataset) throw refuse('Dataset is not an encryption root.');
-      if (above === undefined || encryptionRoot(pool, above) === undefined)
-        throw refuse("Dataset's parent is not encrypted.");
-      if (!isOpen(pool, dataset) || !isOpen(pool, above)) throw refuse('Key must be loaded.');
-      delete dataset.keyLoaded;
-      delete dataset.props.keyformat;
-      delete dataset.props.keylocation;
+      if (dataset.origin !== undefined) throw refuseKey('Keys cannot be changed on clones.');
+      if (given.has('i')) inherit(pool, dataset);
+      else changeOwn(pool, dataset, wished);
     });
   }
+}
+
+const refuseKey = (why: string): Refusal => new Refusal(`Key change error: ${why}`, 255);
+
+function inherit(pool: Pool, dataset: Dataset): void {
+  const above = findDataset(pool, parentOf(dataset.name) ?? '');
+  if (encryptionRoot(pool, dataset) !== dataset) throw refuseKey('Dataset is not an encryption root.');
+  const root = above && encryptionRoot(pool, above);
+  if (root === undefined) throw refuseKey("Dataset's parent is not encrypted.");
+  if (!isOpen(pool, dataset) || !isOpen(pool, root)) throw refuseKey('Key must be loaded.');
+  const followers = openedBy(pool, dataset);
+  delete dataset.keyLoaded;
+  delete dataset.props.keyformat;
+  delete dataset.props.keylocation;
+  wrapAll(pool, followers, wrappingOf(pool, root));
+}
+
+function changeOwn(pool: Pool, dataset: Dataset, wished: ReadonlyMap<string, string>): void {
+  if (!isEncrypted(dataset)) throw refuseKey('Dataset not encrypted.');
+  if (!isOpen(pool, dataset)) throw refuseKey('Key must be loaded.');
+  const isRoot = encryptionRoot(pool, dataset) === dataset;
+  const keyformat = wished.get('keyformat') ?? (isRoot ? wrappingOf(pool, dataset)?.keyformat : undefined);
+  if (keyformat === undefined) throw refuseKey('Keyformat required for new encryption root.');
+  dataset.keyLoaded = true;
+  dataset.props.keyformat = keyformat;
+  const location = wished.get('keylocation');
+  if (location !== undefined) dataset.props.keylocation = location;
+  wrapAll(pool, openedBy(pool, dataset), newWrapping(keyformat, wished.get('pbkdf2iters')));
+}
+
+const openedBy = (pool: Pool, root: Dataset): Dataset[] =>
+  pool.datasets.filter((each) => encryptionRoot(pool, each) === root);
+
+function wrapAll(pool: Pool, datasets: readonly Dataset[], wrapping: Wrapping | undefined): void {
+  for (const each of datasets) if (wrapping) keyHolder(pool, each).wrapping = wrapping;
 }

@@ -1,6 +1,6 @@
 import { randomGuid } from './guid.ts';
 import { lineage, lookupSnapshot } from './lookup.ts';
-import type { Dataset, Pool } from './state.ts';
+import type { Dataset, Pool, Wrapping } from './state.ts';
 
 export const isEncrypted = (dataset: Dataset): boolean => (dataset.props.encryption ?? 'off') !== 'off';
 
@@ -14,6 +14,27 @@ export function encryptionRoot(pool: Pool, dataset: Dataset): Dataset | undefine
   // a clone shares its origin's key, wherever it is
   if (origin !== undefined) return encryptionRoot(pool, origin.dataset);
   return lineage(pool, dataset.name).find((ancestor) => ancestor.keyLoaded !== undefined);
+}
+
+/** What a new key of that format is wrapped by: a passphrase gets a new salt each time. */
+export const newWrapping = (keyformat: string, iterations = '350000'): Wrapping =>
+  keyformat === 'passphrase'
+    ? { keyformat, pbkdf2salt: randomGuid(), pbkdf2iters: iterations }
+    : { keyformat, pbkdf2salt: '0', pbkdf2iters: '0' };
+
+/** The dataset that holds the wrapped key: a clone shares its origin's. */
+export function keyHolder(pool: Pool, dataset: Dataset): Dataset {
+  const origin = dataset.origin === undefined ? undefined : lookupSnapshot(pool, dataset.origin);
+  return origin === undefined ? dataset : keyHolder(pool, origin.dataset);
+}
+
+export const wrappingOf = (pool: Pool, dataset: Dataset): Wrapping | undefined =>
+  isEncrypted(dataset) ? keyHolder(pool, dataset).wrapping : undefined;
+
+/** Does the key of its encryption root open it, once that is loaded anew? */
+export function opens(pool: Pool, dataset: Dataset): boolean {
+  const root = encryptionRoot(pool, dataset);
+  return root === undefined || wrappingOf(pool, root)?.pbkdf2salt === wrappingOf(pool, dataset)?.pbkdf2salt;
 }
 
 /** Whether data can be written into a dataset as it is: it is plain, or its key is loaded. */

@@ -1,5 +1,5 @@
 import { getopt } from './getopt.ts';
-import { isOpen } from './keys.ts';
+import { isOpen, opens } from './keys.ts';
 import { changePoolOf, openDataset } from './lookup.ts';
 import { print } from './output.ts';
 import { Refusal } from './refusal.ts';
@@ -19,6 +19,7 @@ export function mount(argv: readonly string[]): void {
     changePoolOf(name, (pool) => {
       const dataset = openDataset(pool, name);
       if (!isOpen(pool, dataset)) throw new Refusal(`cannot mount '${name}': encryption key not loaded`);
+      if (!opens(pool, dataset)) throw new Refusal(`cannot mount '${name}': Permission denied`);
       if (dataset.props.canmount === 'off')
         throw new Refusal(`cannot mount '${name}': 'canmount' property is set to 'off'`);
       if (!dataset.unmounted) throw new Refusal(`cannot mount '${name}': filesystem already mounted`);

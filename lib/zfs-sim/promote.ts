@@ -37,6 +37,8 @@ export function promote(argv: readonly string[]): void {
     delete clone.origin;
     delete clone.props['.shared'];
     if (before !== undefined) clone.origin = before;
+    if (old.wrapping !== undefined) clone.wrapping = old.wrapping;
+    delete old.wrapping;
     if (shared !== undefined) clone.props['.shared'] = shared;
   });
 }

@@ -1,7 +1,7 @@
 import { extentCount, lastSnapshotExtents } from './content.ts';
 import { isEnabled } from './features.ts';
 import { randomGuid } from './guid.ts';
-import { isEncrypted, isOpen } from './keys.ts';
+import { isEncrypted, isOpen, keyHolder } from './keys.ts';
 import { findDataset, findSnapshot, lookupSnapshot } from './lookup.ts';
 import { parentOf, parseName } from './names.ts';
 import { newDataset } from './new-dataset.ts';
@@ -146,6 +146,9 @@ function intoNew(
     const receiving = findDataset(pool, name);
     if (receiving !== undefined) receiving.origin = `${origin.dataset.name}@${origin.snapshot.name}`;
   }
+  // what a new dataset's key is wrapped by is there at once, also where the rest of the stream never comes
+  const made = findDataset(pool, name);
+  if (made !== undefined && head.wrapping) keyHolder(pool, made).wrapping = head.wrapping;
 }
 
 /** The origin that is given, or that the stream of a clone names by its guid. */

@@ -1,5 +1,5 @@
 import { extentCount } from './content.ts';
-import { newIvset } from './keys.ts';
+import { keyHolder, newIvset } from './keys.ts';
 import { findDataset, lookupSnapshot } from './lookup.ts';
 import { parseName } from './names.ts';
 import { dropReceipt } from './receipt.ts';
@@ -30,6 +30,7 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
   if (base !== undefined && wishes.force) dropNewer(dataset, base);
   else if (base === undefined && origin !== undefined) dataset.props['.shared'] = String(begin?.count ?? 0);
   dataset.type = head.type;
+  if (head.wrapping) keyHolder(pool, dataset).wrapping = head.wrapping;
   if (head.flags.includes('largeblockok')) dataset.large = true;
   pool.txg += 2;
   dataset.snapshots.push({

@@ -40,6 +40,13 @@ export interface Receipt {
   newest?: string;
 }
 
+/** What wraps the key of an encrypted dataset: as `zfs list` shows it. */
+export interface Wrapping {
+  keyformat: string;
+  pbkdf2salt: string;
+  pbkdf2iters: string;
+}
+
 export interface Dataset {
   name: string;
   type: 'filesystem' | 'volume';
@@ -56,6 +63,8 @@ export interface Dataset {
   receipt?: Receipt;
   /** Set where it has held blocks of more than 128K, or received a stream that may bring them. */
   large?: boolean;
+  /** What wraps its own key, an encryption root or not; a clone has none beside its origin's. */
+  wrapping?: Wrapping;
   /** Whether the key of an encryption root is loaded. */
   keyLoaded?: boolean;
   /** Set while mounted; a received dataset is mounted unless `-u` was given. */

@@ -1,3 +1,5 @@
+import type { Wrapping } from './state.ts';
+
 /** What a stream says of itself before its data. */
 export interface StreamHead {
   toguid: string;
@@ -13,6 +15,8 @@ export interface StreamHead {
   clone: boolean;
   raw: boolean;
   encryption?: string;
+  /** Of a raw stream: what wraps the key of the dataset's encryption root, and so the key that it brings. */
+  wrapping?: Wrapping;
   /** Of a raw stream: the encryptions of its snapshot and of its base. */
   ivset?: string;
   fromIvset?: string;

@@ -1,5 +1,5 @@
 import type { Options } from './getopt.ts';
-import { encryptionRoot, isEncrypted } from './keys.ts';
+import { encryptionRoot, isEncrypted, wrappingOf } from './keys.ts';
 import { findBookmark, findDataset, lookupSnapshot, noSuch, openSnapshot, readPoolOf } from './lookup.ts';
 import { checkedName, parseName } from './names.ts';
 import { localProperties } from './property-store.ts';
@@ -47,7 +47,7 @@ export function asked(options: Options, synopsis: string): Sending {
     ...(has('e') || raw ? ['embedok'] : []),
     ...(has('c') || raw ? ['compressok'] : []),
   ];
-  const head = headOf(dataset, snapshot, from, raw, flags, has('p'));
+  const head = headOf(pool, { dataset, snapshot }, from, raw, flags, has('p'));
   return { head, snapshot: operand, ...(from === undefined ? {} : { from: from.name }) };
 }
 
@@ -98,14 +98,16 @@ const baseOf = ({ guid, extents, ivset }: Snapshot | Bookmark): Pick<Base, 'guid
 });
 
 function headOf(
-  dataset: Dataset,
-  snapshot: Snapshot,
+  pool: Pool | undefined,
+  { dataset, snapshot }: { dataset: Dataset; snapshot: Snapshot },
   from: Base | undefined,
   raw: boolean,
   flags: string[],
   withProperties: boolean,
 ): StreamHead {
   const isRaw = raw && isEncrypted(dataset);
+  const root = pool && encryptionRoot(pool, dataset);
+  const wrapping = isRaw && root ? wrappingOf(pool, root) : undefined;
   return {
     toguid: snapshot.guid,
     fromguid: from?.guid ?? '0',
@@ -116,6 +118,7 @@ function headOf(
     clone: from?.clone ?? false,
     raw: isRaw,
     ...(isRaw ? { encryption: dataset.props.encryption ?? 'aes-256-gcm' } : {}),
+    ...(wrapping && { wrapping }),
     ...(isRaw && snapshot.ivset !== undefined ? { ivset: snapshot.ivset } : {}),
     ...(isRaw && from?.ivset !== undefined ? { fromIvset: from.ivset } : {}),
     props: {
@@ -158,7 +161,7 @@ export function resumed(point: ResumePoint): Sending {
       );
     }
   }
-  const head = headOf(to.dataset, to.snapshot, from, point.raw, point.flags, false);
+  const head = headOf(pool, to, from, point.raw, point.flags, false);
   head.resume = { object: point.object, offset: point.offset };
   const snapshot = `${to.dataset.name}@${to.snapshot.name}`;
   return { head, snapshot, ...(from === undefined ? {} : { from: from.name }) };

@@ -13,6 +13,7 @@ import {
 } from './argv.ts';
 import { batches, type Commands } from './commands.ts';
 import { onlyMissing, unknownColumn } from './errors.ts';
+import { joinRoots, rootsOutside } from './key-columns.ts';
 import { joinOrigins, parseBytes, parseHolds, parseListing, parseProperties, parseSeen, type Seen } from './parse.ts';
 import { runBriefly } from './run.ts';
 import type { Zfs } from './zfs.ts';
@@ -59,6 +60,8 @@ export function listing(commands: Commands): Pick<Zfs, 'list' | 'look' | 'holds'
       const outside = joinOrigins(datasets, new Map()).filter((name) => snapshotSchema.safeParse(name).success);
       if (outside.length > 0)
         joinOrigins(datasets, new Map((await look(outside)).map((seen) => [seen.name, seen.guid])));
+      const roots = rootsOutside(datasets);
+      if (roots.length > 0) joinRoots(datasets, await look(roots));
       return datasets;
     },
 

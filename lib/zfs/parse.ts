@@ -5,17 +5,18 @@ import { datasetOf, leafOf } from '../../schemas/names.ts';
 import { type StreamFeature, streamMarkSchema } from '../../schemas/stream.ts';
 import type { Column } from './argv.ts';
 import { parseFeatures, parseTokenFlags, type TokenFlags } from './stream-flags.ts';
+import { type KeyColumns, keyOf } from './key-columns.ts';
 
-export interface Seen {
+export interface Seen extends KeyColumns {
   name: string;
   type: 'filesystem' | 'volume' | 'snapshot' | 'bookmark';
   guid: string;
   createtxg: string;
-  /** Absent where nothing is encrypted. */
-  keystatus?: 'available' | 'unavailable';
   resumeToken?: string;
   /** What the chain of a dataset began with, its own or inherited (schemas/stream.ts). */
   stream?: string;
+  /** The snapshot that it is a clone of. */
+  origin?: string;
   /** Bytes: of a dataset, since its newest snapshot; of a snapshot, since the one before; 0 of a bookmark. */
   written: number;
   /** Number of user holds. */
@@ -39,9 +40,6 @@ function bytes(field: string | undefined): number {
 }
 
 const present = (field: string | undefined): string | undefined => (field && field !== '-' ? field : undefined);
-
-const keystatusOf = (field: string | undefined): 'available' | 'unavailable' | undefined =>
-  field === 'available' || field === 'unavailable' ? field : undefined;
 
 /** Whatever else somebody has put there says nothing. */
 const markOf = (field: string | undefined): string | undefined => streamMarkSchema.safeParse(field).data;
@@ -79,9 +77,7 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
     if (type === 'filesystem' || type === 'volume') {
       if (only !== undefined && name !== only) return;
       const origin = present(field(fields, 'origin'));
-      const keystatus = keystatusOf(field(fields, 'keystatus'));
       const resumeToken = present(field(fields, 'receive_resume_token'));
-      const encryptionRoot = present(field(fields, 'encryptionroot'));
       const stream = markOf(field(fields, 'zpsend:stream'));
       const rolledBack = rolledBackOf(field(fields, 'zpsend:rollback'), guid);
       datasets.set(name, {
@@ -94,8 +90,7 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
         written: sizes('written'),
         ...(origin && { origin: { name: origin } }),
         encryption: present(field(fields, 'encryption')) ?? 'off',
-        ...(keystatus && { keystatus }),
-        ...(encryptionRoot && { encryptionRoot }),
+        ...keyOf((column) => field(fields, column)),
         ...(stream && { stream }),
         ...(resumeToken && { resumeToken }),
         ...(rolledBack && { rolledBack }),
@@ -162,17 +157,18 @@ export function parseSeen(stdout: string, columns: readonly Column[]): Seen[] {
   eachRow(stdout, (fields) => {
     const type = field(fields, 'type');
     if (type !== 'filesystem' && type !== 'volume' && type !== 'snapshot' && type !== 'bookmark') return;
-    const keystatus = keystatusOf(field(fields, 'keystatus'));
     const resumeToken = present(field(fields, 'receive_resume_token'));
     const stream = markOf(field(fields, 'zpsend:stream'));
+    const origin = present(field(fields, 'origin'));
     seen.push({
       name: field(fields, 'name') ?? '',
       type,
       guid: field(fields, 'guid') ?? '',
       createtxg: field(fields, 'createtxg') ?? '',
-      ...(keystatus && { keystatus }),
+      ...keyOf((column) => field(fields, column)),
       ...(resumeToken && { resumeToken }),
       ...(stream && { stream }),
+      ...(origin && { origin }),
       written: bytes(field(fields, 'written')),
       userrefs: bytes(field(fields, 'userrefs')),
     });

@@ -19,7 +19,7 @@ export type { ZfsProcess } from './run.ts';
 export interface Zfs {
   /**
    * One `zfs list` for everything asked: datasets by name, each with its snapshots and bookmarks by createtxg. Without
-   * `dataset` everything; `recursive` adds descendants. Where an origin lies outside, one look finds its guid. `creation`
+   * `dataset` everything; `recursive` adds descendants. Where origins or encryption roots lie outside, a look each finds them. `creation`
    * tells when snapshots and bookmarks were made.
    */
   list(what: { dataset?: string; recursive?: boolean; creation?: boolean }): Promise<DatasetEntry[]>;
