@@ -21,6 +21,7 @@ export const codes = {
   STREAM_BROKEN: 'retryable',
   RESUME_STALE: 'retryable',
   KEY_REQUIRED: 'permanent',
+  KEY_MISMATCH: 'permanent',
   UNSUPPORTED: 'permanent',
   UNREACHABLE: 'retryable',
   TIMEOUT: 'retryable',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { clearingSchema, conflictPolicySchema } from './conflict.ts';
 import { errorBodySchema } from './errors.ts';
+import { keyWrappingSchema } from './inventory.ts';
 import {
   baseSchema,
   bwlimitSchema,
@@ -96,6 +97,10 @@ export const stepSchema = z.strictObject({
   flags: z.array(streamFlagSchema).optional(),
   /** Set where the step makes its dataset: what its chain began with, for the target to remember. */
   record: streamMarkSchema.optional(),
+  /** What wraps the key that a raw stream brings, as the source was listed: the target's dataset takes it over. */
+  wrapping: keyWrappingSchema.optional(),
+  /** The target's dataset that the one it is received into takes its key from. */
+  encryptionRoot: datasetSchema.optional(),
   /** What the receiver does to the target first, as the request's conflict policy says; only of a dataset's first step. */
   before: clearingSchema.optional(),
   /** A volume, and not a filesystem. */
@@ -128,7 +133,7 @@ export const noteSchema = z.strictObject({
    * - `unmatched`: a pattern that excludes nothing
    * - `placeholder`: a parent that the target lacks is made, empty and never mounted
    * - `in-the-clear`: encrypted data will lie unencrypted, as was asked for
-   * - `encryption-root`: what inherits its key at the source will need a key of its own on the target
+   * - `encryption-root`: what inherits its key at the source will need a key of its own on the target, or cannot be opened there
    * - `modified`: the target was written to since its newest snapshot, and may refuse its next
    * - `rollback`: the target goes back to a snapshot, and what is newer there is destroyed
    * - `rename`: a dataset of the target is renamed

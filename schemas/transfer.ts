@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { clearingSchema } from './conflict.ts';
 import { errorBodySchema } from './errors.ts';
+import { keyWrappingSchema } from './inventory.ts';
 import { bytesSchema, datasetSchema, guidSchema, hostSchema, idSchema, snapshotSchema, tokenSchema } from './names.ts';
 import { propertyWishesSchema } from './properties.ts';
 import { streamMarkSchema } from './stream.ts';
@@ -36,6 +37,10 @@ export const receiveStartSchema = z.strictObject({
   partial: z.enum(['resume', 'discard']),
   /** The stream is encrypted and stays so: no key is needed here. */
   raw: z.boolean().optional(),
+  /** What wraps the key that it brings, as the source was listed. */
+  wrapping: keyWrappingSchema.optional(),
+  /** Which dataset the one that receives took its key from, as the target was listed. */
+  encryptionRoot: datasetSchema.optional(),
   /** The stream brings the dataset's properties (`zfs send -p`). */
   props: z.boolean().optional(),
   /** What the chain begins with, remembered as the user property `zpsend:stream` of the dataset that is made. */

@@ -24,10 +24,11 @@ export const nameAfter = (name: string, { from, to }: Pick<Rename, 'from' | 'to'
   isWithin(datasetOf(name), from) ? `${to}${name.slice(from.length)}` : name;
 
 function renamed(dataset: DatasetEntry, rename: Rename): DatasetEntry {
-  const { origin } = dataset;
+  const { origin, encryptionRoot } = dataset;
   return {
     ...dataset,
     name: nameAfter(dataset.name, rename),
+    ...(encryptionRoot !== undefined && { encryptionRoot: nameAfter(encryptionRoot, rename) }),
     ...(origin && { origin: { ...origin, name: nameAfter(origin.name, rename) } }),
   };
 }

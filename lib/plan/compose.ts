@@ -3,8 +3,8 @@ import type { Plan, Refused } from '../../schemas/plan.ts';
 import type { DatasetPlan, DatasetPlans } from './items.ts';
 import type { Refusal } from './refusal.ts';
 
-/** What keeps one dataset out and leaves the rest of a package as it is: the target's dataset went its own way. */
-const ownAffair: ReadonlySet<Code> = new Set(['DIVERGED', 'EXISTS']);
+/** What keeps one dataset out and leaves the rest of a package as it is: the target's dataset, or its key, went its own way. */
+const ownAffair: ReadonlySet<Code> = new Set(['DIVERGED', 'EXISTS', 'KEY_MISMATCH']);
 
 type RefusedPlan = DatasetPlan & { refusal: Refusal };
 

@@ -1,22 +1,98 @@
-import type { Note } from '../../schemas/plan.ts';
+import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
+import type { Note, Step } from '../../schemas/plan.ts';
+import type { DatasetPlan } from './items.ts';
+import { byName, type Inheritor, isRaw, isToCome, type KeyChanges, keyChanges } from './key-changes.ts';
+import { joinNotes, lockedNotes } from './key-notes.ts';
+import { cannotBeOpened, type KeyWords, wouldLockOut, wouldNotOpen } from './key-refusals.ts';
+import { compareWrappings, keyHolder, wrappingOfRoot } from './key-wrapping.ts';
 import type { Item } from './matching.ts';
+import type { Refusal } from './refusal.ts';
+
+export interface KeyContext {
+  source: Inventory;
+  target: Inventory;
+  /** By the source's names. */
+  items: ReadonlyMap<string, Item>;
+  /** Raw steps of the same job that are on the target. */
+  arrived: readonly Step[];
+}
 
 /**
- * A dataset that is received raw is an encryption root of its own (openzfs#15687): what inherited its key at the source has a
- * key of its own on the target, until that is mended. Raw increments arrive all the same afterwards. A clone has its origin's
- * key, and follows when that is changed; it cannot be changed itself (contract/stream-flags.test.ts).
+ * Plans in which every key on the target opens after them what it opened before: what would end that is refused, which may let
+ * others go wrong, so that it is looked at again until nothing more is refused. Clones share what is refused, and so go with it. What goes by the key of a root that the same
+ * plan brings, waits for that.
  */
-export function keyNotes(
-  item: Item,
-  origin: string | undefined,
-  items: ReadonlyMap<string, Item>,
-  host: string,
-): Note[] {
-  const { dataset, target, existing } = item;
-  const root = dataset.encryptionRoot === dataset.name ? undefined : items.get(dataset.encryptionRoot ?? '');
-  if (root === undefined || origin !== undefined || existing?.snapshots.length) return [];
-  const message =
-    `${dataset.name} takes its key from ${root.dataset.name}, and ${target} on ${host} will have one of its own, of the same ` +
-    `value. To have it as at the source: zfs load-key ${root.target}; zfs load-key ${target}; zfs change-key -i ${target}`;
-  return [{ kind: 'encryption-root', dataset: dataset.name, message }];
+export function withKeysKept(
+  plans: readonly DatasetPlan[],
+  context: KeyContext,
+): { plans: DatasetPlan[]; notes: Note[] } {
+  const from = byName(context.source);
+  let kept = plans.map((plan) => refusedIf(plan, sourceLocked(plan, from, context.source.host)));
+  for (;;) {
+    const changes = keyChanges(kept, context.source, context.target, context.arrived);
+    const refusals = keyRefusals(kept, changes, context);
+    if (refusals.size === 0) {
+      const notes = [...joinNotes(kept, changes, context), ...lockedNotes(changes, context)];
+      return { plans: inOrderOfKeys(kept, changes), notes };
+    }
+    kept = kept.map((plan) => refusedIf(plan, refusals.get(plan)));
+  }
+}
+
+const refusedIf = (plan: DatasetPlan, refusal: Refusal | undefined): DatasetPlan =>
+  refusal ? { ...plan, steps: [], refusal } : plan;
+
+function sourceLocked(plan: DatasetPlan, from: ReadonlyMap<string, DatasetEntry>, host: string): Refusal | undefined {
+  const dataset = from.get(plan.dataset);
+  if (!dataset || !isRaw(plan)) return undefined;
+  const isLocked = compareWrappings(dataset.wrapping, wrappingOfRoot(dataset, from)) === 'different';
+  return isLocked ? cannotBeOpened(dataset, host) : undefined;
+}
+
+function keyRefusals(
+  plans: readonly DatasetPlan[],
+  { inheritors, broughtTo }: KeyChanges,
+  { source, target }: KeyContext,
+): Map<DatasetPlan, Refusal> {
+  const there = byName(target);
+  const byTarget = new Map(plans.map((plan) => [plan.target, plan]));
+  const words: KeyWords = {
+    source: source.host,
+    target: target.host,
+    planOf: (name) => byTarget.get(name),
+    holderOf: (name) => keyHolder(name, there),
+  };
+  const refusals = new Map<DatasetPlan, Refusal>();
+  const lockedOut = new Map<string, Inheritor[]>();
+  for (const one of inheritors) {
+    if (one.after === 'same') continue;
+    for (const plan of one.own?.plans ?? []) refusals.set(plan, wouldNotOpen(one, words));
+    // what is lost already is no reason
+    if (isToCome(one.own) || one.before === 'different') continue;
+    lockedOut.set(one.root, [...(lockedOut.get(one.root) ?? []), one]);
+  }
+  // an inheritor that is refused here is looked at again, with its root, once it has nothing to bring
+  if (refusals.size > 0) return refusals;
+  for (const [root, some] of lockedOut) {
+    const brought = broughtTo(root);
+    for (const plan of brought?.plans ?? []) if (brought) refusals.set(plan, wouldLockOut(root, brought, some, words));
+  }
+  return refusals;
+}
+
+/** What gets a key that its root gets too waits for that one, unless the root has it already. */
+function inOrderOfKeys(plans: readonly DatasetPlan[], { inheritors }: KeyChanges): DatasetPlan[] {
+  const known = new Map<DatasetPlan, { root: string; keyFrom?: string }>();
+  for (const { own, fromRoot, root, rootNow } of inheritors) {
+    const bringer = fromRoot?.plans.find(({ target }) => target === root) ?? fromRoot?.plans[0];
+    const waits = own && bringer && compareWrappings(own.wrapping, rootNow) !== 'same';
+    for (const plan of own?.plans ?? []) known.set(plan, { root, ...(waits && { keyFrom: bringer.dataset }) });
+  }
+  return plans.map((plan) => {
+    const found = known.get(plan);
+    if (!found) return plan;
+    const { root, keyFrom } = found;
+    const steps = plan.steps.map((step) => ({ ...step, encryptionRoot: root }));
+    return { ...plan, steps, ...(keyFrom !== undefined && { keyFrom }) };
+  });
 }

@@ -4,7 +4,9 @@ import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
 import { startFromAside } from './aside.ts';
 import { blockedBy, type CloneContext, heldBy, originInside, promotedStart, seedStart } from './clones.ts';
 import { datasetSteps } from './dataset-steps.ts';
-import { keyNotes } from './encryption-roots.ts';
+import { withKeysKept } from './encryption-roots.ts';
+import { byName } from './key-changes.ts';
+import { wrappingOfRoot } from './key-wrapping.ts';
 import { damaged } from './listing.ts';
 import type { Item, Matched } from './matching.ts';
 import { targetRoot } from './naming.ts';
@@ -21,6 +23,8 @@ export interface DatasetPlan {
   /** Its chain, in order; none where there is nothing to do, or a refusal. */
   steps: Step[];
   refusal?: Refusal;
+  /** The source's dataset whose first step has to bring the key that wraps this one's, before any of these. */
+  keyFrom?: string;
 }
 
 export interface DatasetPlans {
@@ -29,12 +33,16 @@ export interface DatasetPlans {
   notes: Note[];
 }
 
-/** Plans each dataset, in an order in which whatever a step needs is there before it. */
+/**
+ * Plans each dataset, in an order in which whatever a step needs is there before it.
+ * @param arrived steps of the same job that are on the target
+ */
 export function planItems(
   request: SendRequest,
   source: Inventory,
   target: Inventory,
   { items: all, findInFamily, findInPackage, sourceOf }: Matched,
+  arrived: readonly Step[] = [],
 ): DatasetPlans | Refusal {
   const root = datasetOf(request.dataset);
   const plans = new Map<Item, DatasetPlan>();
@@ -57,6 +65,7 @@ export function planItems(
   if (isRefusal(order)) return order;
   const origins = new Set(all.map((item) => item.dataset.origin?.name));
   const placeholders = placeholdersOn(target, sourceOf);
+  const sourceByName = byName(source);
   const streamsOf = streamsTo(target, request.stream ?? {});
   // with -c nothing outside the package is an origin
   const isRotated = request.conflict === 'rotate' && !request.selfContained;
@@ -72,7 +81,8 @@ export function planItems(
     if (isRefusal(steps) || steps.length === 0) continue;
     for (const { to } of steps) if (origins.has(to.name)) brought.set(to.name, `${name}@${leafOf(to.name)}`);
   }
-  return { datasets: [...plans.values()], notes };
+  const kept = withKeysKept([...plans.values()], { source, target, items: context.items, arrived });
+  return { datasets: kept.plans, notes: [...notes, ...kept.notes] };
 
   function stepsOf(item: Item): Step[] | Refusal {
     const { parent, existing, dataset } = item;
@@ -99,10 +109,12 @@ export function planItems(
     const raw = flags.includes('raw');
     const placed = placeholders.place({ ...one, raw, mayBeInTheClear: request.stream?.raw === false });
     if (isRefusal(placed)) return placed;
-    notes.push(...placed, ...(raw ? keyNotes(item, first.origin, context.items, target.host) : []));
+    notes.push(...placed);
+    const wrapping = raw ? wrappingOfRoot(dataset, sourceByName) : undefined;
     for (const step of plan.steps) {
       const own = flagsOf(step, flags);
       if (own.length > 0) step.flags = own;
+      if (wrapping) step.wrapping = wrapping;
     }
     const parents = existing ? [] : placeholders.above(item.target);
     return [{ ...first, ...(record !== undefined && { record }), ...(parents.length > 0 && { parents }) }, ...rest];

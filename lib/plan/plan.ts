@@ -1,6 +1,6 @@
 import type { Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, poolOf } from '../../schemas/names.ts';
-import type { Plan, SendRequest } from '../../schemas/plan.ts';
+import type { Plan, SendRequest, Step } from '../../schemas/plan.ts';
 import { composed } from './compose.ts';
 import { type DatasetPlans, planItems } from './items.ts';
 import { findDataset, findSubtree } from './listing.ts';
@@ -23,19 +23,32 @@ export function plan(request: SendRequest, source: Inventory, target: Inventory)
   return isRefusal(plans) ? plans : composed(plans);
 }
 
-/** As plan, dataset by dataset; a refusal is of the request as a whole. */
-export function planDatasets(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
-  const plans = planListed(request, source, target);
+/**
+ * As plan, dataset by dataset; a refusal is of the request as a whole.
+ * @param arrived steps of the same job that are on the target, where it plans again
+ */
+export function planDatasets(
+  request: SendRequest,
+  source: Inventory,
+  target: Inventory,
+  arrived: readonly Step[] = [],
+): DatasetPlans | Refusal {
+  const plans = planListed(request, source, target, arrived);
   const isIdle = isRefusal(plans) || plans.datasets.every(({ steps }) => steps.length === 0);
   return isIdle ? plans : (readOnlyPool(request, target) ?? plans);
 }
 
-function planListed(request: SendRequest, source: Inventory, target: Inventory): DatasetPlans | Refusal {
+function planListed(
+  request: SendRequest,
+  source: Inventory,
+  target: Inventory,
+  arrived: readonly Step[],
+): DatasetPlans | Refusal {
   const misfit = misfitOf(request, source, target) ?? noPool(request, target);
   if (misfit) return misfit;
   const policy = policyOf(request);
   const draftOn = (listing: Inventory) =>
-    request.package ? draftPackage(request, source, listing) : draftSingle(request, source, listing);
+    request.package ? draftPackage(request, source, listing, arrived) : draftSingle(request, source, listing, arrived);
   if (policy) return underPolicy(policy, source, target, draftOn);
   const draft = draftOn(target);
   return isRefusal(draft) ? draft : withModified(draft, target.host);
@@ -68,7 +81,12 @@ function readOnlyPool(request: SendRequest, { host, readOnlyPools }: Inventory):
   );
 }
 
-function draftSingle(request: SendRequest, source: Inventory, target: Inventory): Draft | Refusal {
+function draftSingle(
+  request: SendRequest,
+  source: Inventory,
+  target: Inventory,
+  arrived: readonly Step[],
+): Draft | Refusal {
   const name = datasetOf(request.dataset);
   const dataset = findDataset(source, name);
   if (dataset === undefined) return noSuchDataset(source, name);
@@ -79,17 +97,29 @@ function draftSingle(request: SendRequest, source: Inventory, target: Inventory)
   const existing = findDataset(target, root);
   if (isRefusal(existing)) return existing;
   const item = { dataset, wanted, target: root, existing, parent: undefined };
-  return draftOf(request, source, target, { items: [item], findInFamily: none, findInPackage: none, sourceOf: none });
+  const matched = { items: [item], findInFamily: none, findInPackage: none, sourceOf: none };
+  return draftOf(request, source, target, matched, arrived);
 }
 
 const none = () => undefined;
 
-function draftOf(request: SendRequest, source: Inventory, target: Inventory, matched: Matched): Draft | Refusal {
-  const plans = planItems(request, source, target, matched);
+function draftOf(
+  request: SendRequest,
+  source: Inventory,
+  target: Inventory,
+  matched: Matched,
+  arrived: readonly Step[],
+): Draft | Refusal {
+  const plans = planItems(request, source, target, matched, arrived);
   return isRefusal(plans) ? plans : { plans, items: matched.items };
 }
 
-function draftPackage(request: SendRequest, source: Inventory, target: Inventory): Draft | Refusal {
+function draftPackage(
+  request: SendRequest,
+  source: Inventory,
+  target: Inventory,
+  arrived: readonly Step[],
+): Draft | Refusal {
   const selection = selectPackage(request, source);
   if (isRefusal(selection)) return selection;
   const root = targetRoot(request);
@@ -97,7 +127,7 @@ function draftPackage(request: SendRequest, source: Inventory, target: Inventory
   if (isRefusal(there)) return there;
   const name = datasetOf(request.dataset);
   const matched = matchTargets(selection, name, root, there);
-  const draft = draftOf(request, source, target, matched);
+  const draft = draftOf(request, source, target, matched, arrived);
   if (isRefusal(draft)) return draft;
   const { plans, items } = draft;
   const missing = selection.missing.map(({ dataset, refusal }) => ({

@@ -1,7 +1,8 @@
 import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inventory.ts';
-import { leafOf, poolOf } from '../../schemas/names.ts';
+import { datasetOf, leafOf, poolOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { StoredStart } from '../../schemas/stored.ts';
+import { keyHolder } from './key-wrapping.ts';
 
 /**
  * What a target will have once it has received what waits for it, in that order, if nothing else happens to it meanwhile. Where that
@@ -11,13 +12,23 @@ import type { StoredStart } from '../../schemas/stored.ts';
 export function presumed(known: Inventory, waiting: readonly StoredStart[]): Inventory {
   const datasets = new Map(known.datasets.map((entry) => [entry.name, entry]));
   for (const start of waiting) {
-    const { resumeToken: _, ...entry } = datasets.get(start.dataset) ?? newcomer(start);
+    const { resumeToken: _, ...entry } = datasets.get(start.dataset) ?? newcomer(start, datasets);
     // what does not follow leaves partial state as it is
     if (!follows(start, entry)) continue;
     for (const parent of start.parents ?? []) if (!datasets.has(parent)) datasets.set(parent, made(parent));
     datasets.set(start.dataset, { ...entry, snapshots: [...entry.snapshots, arrival(start, entry)] });
+    bringKey(start, datasets);
   }
   return { ...known, datasets: [...datasets.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
+}
+
+/** The key that a raw stream brings is that of all that share it. */
+function bringKey({ dataset, wrapping }: StoredStart, datasets: Map<string, DatasetEntry>): void {
+  if (!wrapping) return;
+  const holder = keyHolder(dataset, datasets);
+  for (const [name, entry] of datasets) {
+    if (name === dataset || keyHolder(name, datasets) === holder) datasets.set(name, { ...entry, wrapping });
+  }
 }
 
 /** A target that nobody has seen: its pool is taken for granted, and nothing else. */
@@ -46,13 +57,21 @@ const made = (name: string): DatasetEntry => ({
   bookmarks: [],
 });
 
-const newcomer = ({ dataset, volume, raw, record }: StoredStart): DatasetEntry => ({
+const newcomer = (
+  { dataset, volume, raw, record, origin, from }: StoredStart,
+  datasets: ReadonlyMap<string, DatasetEntry>,
+): DatasetEntry => ({
   ...made(dataset),
   ...(volume && { type: 'volume' }),
   // the suite is the source's, and of no interest: nobody has loaded the key of what arrives raw
-  ...(raw && { encryption: 'on', keystatus: 'unavailable' }),
+  ...(raw && { encryption: 'on', keystatus: 'unavailable', encryptionRoot: rootOf(dataset, origin, datasets) }),
+  ...(origin !== undefined && from && { origin: { name: origin, guid: from.guid } }),
   ...(record !== undefined && { stream: record }),
 });
+
+/** What is received raw has a key of its own, and a clone that of its origin. */
+const rootOf = (dataset: string, origin: string | undefined, datasets: ReadonlyMap<string, DatasetEntry>): string =>
+  origin === undefined ? dataset : (datasets.get(datasetOf(origin))?.encryptionRoot ?? datasetOf(origin));
 
 const arrival = ({ to }: StoredStart, { snapshots, createtxg }: DatasetEntry): SnapshotEntry => ({
   name: leafOf(to.name) ?? '',

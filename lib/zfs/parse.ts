@@ -4,8 +4,8 @@ import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/i
 import { datasetOf, leafOf } from '../../schemas/names.ts';
 import { type StreamFeature, streamMarkSchema } from '../../schemas/stream.ts';
 import type { Column } from './argv.ts';
-import { parseFeatures, parseTokenFlags, type TokenFlags } from './stream-flags.ts';
 import { type KeyColumns, keyOf } from './key-columns.ts';
+import { parseFeatures, parseTokenFlags, type TokenFlags } from './stream-flags.ts';
 
 export interface Seen extends KeyColumns {
   name: string;

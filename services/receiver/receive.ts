@@ -18,6 +18,7 @@ import type { BaseHolds } from './base-holds.ts';
 import { type DirectDeps, directChannel, type OpenChannel } from './channels.ts';
 import { clearTarget } from './clear.ts';
 import { otherName } from './conflicts.ts';
+import { checkKey } from './key-check.ts';
 import { acquireAll } from './leases.ts';
 import { checkType, receiveProperties } from './properties.ts';
 import { damaged, notBegun, unexplained } from './receive-errors.ts';
@@ -198,8 +199,11 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?:
       !start.before && start.origin === undefined && deps.arrivals.isNewest(start.dataset, start.from?.guid);
     for (const name of [start.dataset, otherName(start) ?? '']) deps.arrivals.forget(name);
     deps.baseHolds.began(start.dataset);
-    if (chained) return { type: 'accepted', prepare: 'nothing' };
-    admission = checkView(start, host, await zfs.look(namesToLookAt(start)), deps);
+    // what is raw may lock its dataset out, and is looked at each time
+    if (chained && !start.raw) return { type: 'accepted', prepare: 'nothing' };
+    const seen = await zfs.look(namesToLookAt(start));
+    admission = checkView(start, host, seen, deps);
+    await checkKey(zfs, start, host, seen);
     const prepare = discards() ? 'discard' : admission.parents.length > 0 ? 'make-parents' : 'nothing';
     return { type: 'accepted', prepare: start.before ? 'clear' : prepare };
   }

@@ -29,6 +29,7 @@ export const remedies: Record<Code, Remedy> = {
   STREAM_BROKEN: 'wait-replan',
   RESUME_STALE: 'discard',
   KEY_REQUIRED: 'fail',
+  KEY_MISMATCH: 'replan',
   UNSUPPORTED: 'fail',
   UNREACHABLE: 'wait',
   TIMEOUT: 'wait-replan',

@@ -155,7 +155,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
   }
 
   async function along(): Promise<{ way: Way; planned: Planned }> {
-    if (way) return { way, planned: await way.plan() };
+    if (way) return { way, planned: await way.plan(arrived) };
     return route(deps, request, request.channel ?? deps.channel, stop.signal);
   }
   async function make(): Promise<Planned & { way: Way }> {

@@ -12,7 +12,7 @@ const creates = (step: Step | undefined): boolean => step?.type === 'full' || st
 
 /**
  * What each chain of a plan needs of others before its first step: the dataset above its target to be there, where this
- * plan makes that too, the snapshot that it is a clone of, and what is renamed for it. A plan names what is needed first, so needs never go round
+ * plan makes that too, the snapshot that it is a clone of, the key that wraps its own, and what is renamed for it. A plan names what is needed first, so needs never go round
  * in a circle. Snapshots are told by guid, which stays when a chain is planned again.
  */
 export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
@@ -21,9 +21,13 @@ export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
   const clones = new Map<string, { origin: string; chain: number }[]>();
   const renamers = renamersOf(chains);
 
-  for (const [chain, { target, steps }] of chains.entries()) {
+  const places = new Map(chains.map(({ dataset }, chain) => [dataset, chain]));
+
+  for (const [chain, { target, steps, keyFrom }] of chains.entries()) {
     const [first] = steps;
     if (!first) continue;
+    const keyBringer = places.get(keyFrom ?? '') ?? chain;
+    if (keyBringer < chain) needs[chain]?.push({ chain: keyBringer });
     for (const renamer of renamersBefore(renamers, chain, first)) needs[chain]?.push({ chain: renamer });
     if (!creates(first)) continue;
     const maker = nearest(makers, target);

@@ -5,6 +5,7 @@ import { targetRoot } from '../../lib/plan/naming.ts';
 import { planDatasets } from '../../lib/plan/plan.ts';
 import { policyOf } from '../../lib/plan/policy.ts';
 import { isRefusal, type Refusal } from '../../lib/plan/refusal.ts';
+import { unseenInheritors } from '../../lib/plan/unseen-inheritors.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';
@@ -28,23 +29,31 @@ export interface Planned {
 
 /**
  * Lists both sides once and plans each dataset.
+ * @param arrived steps of the same job that are on the target
  * @throws ZpsendError what a listing failed with; a refused plan is a result, not an error
  */
-export async function makePlans(deps: PlanningDeps, request: SendRequest): Promise<Planned> {
+export async function makePlans(
+  deps: PlanningDeps,
+  request: SendRequest,
+  arrived: readonly Step[] = [],
+): Promise<Planned> {
   const recursive = request.package !== undefined;
   const [datasets, target] = await Promise.all([
     deps.zfs.list({ dataset: datasetOf(request.dataset), recursive, creation: true }),
     listTarget(deps.bus, request.to.host, targetRoot(request), recursive),
   ]);
   const source: Inventory = { host: deps.host, datasets };
-  const plans = planDatasets(request, source, target);
-  if (!lacksOrigin(plans) && !mayNeedMore(request, plans)) return { plans, source, target };
-  // an origin, a clone, a name that is taken: it may be any dataset of the target's pool
-  const whole = await requestInventory(deps.bus, request.to.host, {
-    dataset: poolOf(targetRoot(request)),
+  const plans = planDatasets(request, source, target, arrived);
+  // an origin, a clone, a name that is taken, what takes its key from another: it may be any dataset of the target's pool
+  const keys = isRefusal(plans) ? undefined : unseenInheritors(plans.datasets, { source, target });
+  const needsPool = lacksOrigin(plans) || mayNeedMore(request, plans) || keys === 'pool';
+  if (!needsPool && (keys === undefined || recursive)) return { plans, source, target };
+  const root = targetRoot(request);
+  const more = await requestInventory(deps.bus, request.to.host, {
+    dataset: needsPool ? poolOf(root) : root,
     recursive: true,
   });
-  return { plans: planDatasets(request, source, whole), source, target: whole };
+  return { plans: planDatasets(request, source, more, arrived), source, target: more };
 }
 
 const makesDataset = ({ type, origin }: Step): boolean => type === 'full' || origin !== undefined;

@@ -21,6 +21,8 @@ export const startOf = ({ transfer, job, source, properties }: StartOrder, step:
   ...(step.origin !== undefined && { origin: step.origin }),
   ...(step.parents && { parents: step.parents }),
   ...(step.flags?.includes('raw') && { raw: true }),
+  ...(step.wrapping && { wrapping: step.wrapping }),
+  ...(step.encryptionRoot !== undefined && { encryptionRoot: step.encryptionRoot }),
   ...(step.flags?.includes('props') && { props: true }),
   ...(step.record !== undefined && { record: step.record }),
   ...(step.volume && { volume: true }),

@@ -9,6 +9,7 @@ import type { Step } from '../../schemas/plan.ts';
 import type { PropertyWishes } from '../../schemas/properties.ts';
 import type { WireMode } from '../../schemas/transfer.ts';
 import type { Seat } from './fan/meeting.ts';
+import { checkKeyUnchanged } from './key-unchanged.ts';
 import { type Read, startRead } from './read.ts';
 import { streamOf } from './stream.ts';
 import type { JobWire } from './wire.ts';
@@ -114,12 +115,24 @@ export function runnable(
     throw error;
   }
 
+  /** For what does not begin nobody waits. */
+  async function begin(): Promise<Read> {
+    try {
+      await checkKeyUnchanged(deps.zfs, step);
+      if (cancelled) throw ZpsendError.fromBody(cancelled);
+    } catch (thrown) {
+      seat?.decline();
+      channel.abort(ZpsendError.from(thrown).toBody());
+      throw thrown;
+    }
+    return seat ? shared(seat) : alone();
+  }
+
   async function run(): Promise<void> {
     running = true;
     let unfollow: (() => void) | undefined;
     try {
-      if (cancelled) throw ZpsendError.fromBody(cancelled);
-      read = seat ? await shared(seat) : alone();
+      read = await begin();
       if (read.taken !== undefined) unfollow = deps.wire?.follow(progress);
       // whatever the receiver says is the last word, also while the stream is still being poured
       const final = await Promise.race([channel.final, read.poured.then(() => channel.final)]);

@@ -9,8 +9,11 @@ import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
 /** How the steps of a job reach their target: planned against what, and by which channel. */
 export interface Way {
   readonly channel: 'direct' | 'store';
-  /** @throws ZpsendError what a listing failed with; a refused plan is a result, not an error */
-  plan(): Promise<Planned>;
+  /**
+   * @param arrived steps of the job that have reached their target
+   * @throws ZpsendError what a listing failed with; a refused plan is a result, not an error
+   */
+  plan(arrived?: readonly Step[]): Promise<Planned>;
   ask(deps: TransferDeps, plan: TransferPlan): Promise<Transfer>;
   readonly cursors: Cursors;
   /** The target, seen by the plan it was given, has these steps now. Never fails. */
@@ -27,7 +30,7 @@ export interface WayDeps extends PlanningDeps {
 /** Through the receiver that answers. */
 export const directWay = (deps: WayDeps, request: SendRequest, signal: AbortSignal): Way => ({
   channel: 'direct',
-  plan: () => makePlans(deps, request),
+  plan: (arrived) => makePlans(deps, request, arrived),
   ask: askForTransfer,
   cursors: deps.bookmarks ? openCursors({ zfs: deps.zfs, log: deps.log, to: request.to.host, signal }) : noCursors,
   arrived: async () => {},

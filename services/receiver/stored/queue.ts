@@ -38,10 +38,18 @@ export const isBehind = ({ dataset, origin }: StoredStart, blocked: readonly str
   blocked.some((name) => isWithin(dataset, name) || (origin !== undefined && isWithin(datasetOf(origin), name)));
 
 /**
- * What may pass at the target while a stream waits: a pool that is full, read-only, or not imported yet, a key that is not loaded, somebody who
- * aborted it. Whatever is said of a place whose pool is not there may pass too.
+/**
+ * What may pass at the target while a stream waits: a pool that is full, read-only, or not imported yet, a key that is not loaded,
+ * a root's key that has yet to come, somebody who aborted it. Whatever is said of a place whose pool is not there may pass too.
  */
-const passing: ReadonlySet<Code> = new Set(['NO_SPACE', 'READ_ONLY', 'KEY_REQUIRED', 'INTERNAL', 'ABORTED']);
+const passing: ReadonlySet<Code> = new Set([
+  'NO_SPACE',
+  'READ_ONLY',
+  'KEY_REQUIRED',
+  'KEY_MISMATCH',
+  'INTERNAL',
+  'ABORTED',
+]);
 
 /** Is it to be tried again, for as long as it waits? */
 export const mayPass = ({ code, retryable, details }: ErrorBody): boolean =>

@@ -2,10 +2,11 @@ import { targetRoot } from '../../../lib/plan/naming.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
 import { presumed, unseen } from '../../../lib/plan/presume.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
+import { unseenNotes } from '../../../lib/plan/unseen-inheritors.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
-import type { Note, SendRequest } from '../../../schemas/plan.ts';
+import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
 import { cursorsOf } from '../cursor.ts';
 import { noCursors } from '../cursors.ts';
 import type { Planned } from '../planning.ts';
@@ -56,7 +57,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
   /** Nothing is known of it yet, and from what is stored first, that is remembered: later there are cursors, and they tell less. */
   let isNew = false;
 
-  async function plan(): Promise<Planned> {
+  async function plan(arrived: readonly Step[] = []): Promise<Planned> {
     // to look makes no store
     const found = await store.find();
     const datasets = await zfs.list({ dataset: datasetOf(request.dataset), recursive: request.package !== undefined });
@@ -73,8 +74,10 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     isNew = !sight;
     const known = sight?.target ?? unseen(place.host, place.root);
     const target = presumed(known, starts);
-    const plans = planDatasets(asked, source, target);
+    const plans = planDatasets(asked, source, target, arrived);
+    const unseenKeys = isRefusal(plans) || request.package ? [] : unseenNotes(plans.datasets, { source, target });
     const notes = [
+      ...unseenKeys,
       ...(isNew ? [noteOfUnseen(place, source)] : []),
       ...(found ? await heldNotes({ bus, bucket: found.bucket }, place, waiting, receipts) : []),
     ];

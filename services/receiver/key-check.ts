@@ -1,0 +1,46 @@
+import { compareWrappings } from '../../lib/plan/key-wrapping.ts';
+import type { Seen, Zfs } from '../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { datasetOf } from '../../schemas/names.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+
+type Asked = Pick<
+  ReceiveStart,
+  'raw' | 'from' | 'origin' | 'dataset' | 'wrapping' | 'encryptionRoot' | 'to' | 'source'
+>;
+
+/**
+ * Looks once more, since the plan, whether the root that a dataset takes its key from here has the key that a raw increment brings:
+ * another one locks the dataset out for good. A stored stream may be planned long before it is received.
+ * @param seen what was looked at of the dataset
+ * @throws ZpsendError KEY_MISMATCH
+ */
+export async function checkKey(
+  zfs: Pick<Zfs, 'look'>,
+  start: Asked,
+  host: string,
+  seen: readonly Seen[],
+): Promise<void> {
+  const { dataset, raw, from, origin, wrapping } = start;
+  const there = seen.find(({ name }) => name === dataset);
+  const root = there?.encryptionRoot;
+  if (!raw || !from || origin !== undefined || !there || root === undefined) return;
+  if ((await holderOf(zfs, there)) === root) return;
+  const [rootSeen] = await zfs.look([root]);
+  const sameness = compareWrappings(wrapping, rootSeen?.wrapping);
+  if (sameness === 'same' || (sameness === 'unknown' && start.encryptionRoot === root)) return;
+  throw new ZpsendError(
+    'KEY_MISMATCH',
+    `${dataset} on ${host} takes its key from ${root}, which does not have the key that ${start.to.name} of ${start.source} brings: ` +
+      `one of them had a change-key since this was planned. Plan it again, which tells what to do; or give ${dataset} a key of its own on ` +
+      `${host}: zfs load-key ${root}; zfs change-key -o keyformat=passphrase -o keylocation=prompt ${dataset}`,
+    { dataset, encryptionRoot: root },
+  );
+}
+
+/** A clone shares the key of what it was made from (contract/encryption-roots.test.ts). */
+async function holderOf(zfs: Pick<Zfs, 'look'>, { name, origin }: Seen): Promise<string> {
+  if (origin === undefined) return name;
+  const [parent] = await zfs.look([datasetOf(origin)]);
+  return parent ? holderOf(zfs, parent) : datasetOf(origin);
+}

@@ -1,0 +1,23 @@
+import { compareWrappings } from '../../lib/plan/key-wrapping.ts';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { datasetOf } from '../../schemas/names.ts';
+import type { Step } from '../../schemas/plan.ts';
+
+/**
+ * `zfs send` reads the key that a raw stream brings as it begins, which may be long after it was planned, so what wraps it is
+ * looked at right before.
+ * @throws ZpsendError KEY_MISMATCH, to be planned again
+ */
+export async function checkKeyUnchanged(
+  zfs: Pick<Zfs, 'look'>,
+  { to, wrapping }: Pick<Step, 'to' | 'wrapping'>,
+): Promise<void> {
+  // of other keys nothing is told
+  if (wrapping?.salt === undefined) return;
+  const dataset = datasetOf(to.name);
+  const [seen] = await zfs.look([dataset]);
+  // what is gone zfs send tells of
+  if (!seen || compareWrappings(seen.wrapping, wrapping) === 'same') return;
+  throw new ZpsendError('KEY_MISMATCH', `${dataset} had a change-key since ${to.name} was planned`, { dataset });
+}
