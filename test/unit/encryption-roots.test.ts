@@ -1,0 +1,318 @@
+import { describe, expect, it, test } from 'vitest';
+import { cleared } from '../../lib/plan/clearing.ts';
+import { compareWrappings, keyHolder } from '../../lib/plan/key-wrapping.ts';
+import { planDatasets } from '../../lib/plan/plan.ts';
+import { presumed } from '../../lib/plan/presume.ts';
+import { isRefusal } from '../../lib/plan/refusal.ts';
+import { unseenInheritors } from '../../lib/plan/unseen-inheritors.ts';
+import { joinRoots, rootsOutside } from '../../lib/zfs/key-columns.ts';
+import type { DatasetEntry, KeyWrapping } from '../../schemas/inventory.ts';
+import type { SendRequest } from '../../schemas/plan.ts';
+import { needsOf } from '../../services/sender/needs.ts';
+import { startOf } from '../../services/sender/start.ts';
+import { dataset, inventory, request } from './plan-history.ts';
+
+const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
+const [old, now, local] = [salted('11'), salted('22'), salted('33')];
+const hex: KeyWrapping = { format: 'hex' };
+
+/** An encrypted dataset that takes its key from `root`. */
+const keyed = (name: string, line: string, root: string, wrapping: KeyWrapping, more: Partial<DatasetEntry> = {}) =>
+  dataset(name, line, { encryption: 'aes-256-gcm', keystatus: 'available', encryptionRoot: root, wrapping, ...more });
+
+/** The source's tree of a root and two children; each has a second snapshot unless it is told not to. */
+function source(wrapping: KeyWrapping, second: string[] = ['t/r', 't/r/a', 't/r/b']): DatasetEntry[] {
+  return ['t/r', 't/r/a', 't/r/b'].map((name, at) =>
+    keyed(name, second.includes(name) ? `@1,${at + 1} @2,${at + 11}` : `@1,${at + 1}`, 't/r', wrapping),
+  );
+}
+/** The same on the target as it was joined. */
+const joined = (root: KeyWrapping, a = root, b = root): DatasetEntry[] => [
+  keyed('p/r', '@1,1', 'p/r', root),
+  keyed('p/r/a', '@1,2', 'p/r', a),
+  keyed('p/r/b', '@1,3', 'p/r', b),
+];
+
+interface Case {
+  from: DatasetEntry[];
+  onto: DatasetEntry[];
+  what?: string;
+  more?: Partial<SendRequest>;
+  arrived?: string[];
+}
+
+function planned({ from, onto, what = 't/r', more = { package: 'replication' }, arrived = [] }: Case) {
+  const asked = request(what, { to: { host: 'dst', dataset: what.replace('t/', 'p/') }, ...more });
+  const steps = arrived.map((name) => ({
+    type: 'incremental' as const,
+    to: { name: `${name}@2`, guid: '99' },
+    target: name.replace('t/', 'p/'),
+    flags: ['raw' as const],
+  }));
+  const target = inventory('dst', dataset('p', ''), ...onto);
+  const plans = planDatasets(asked, inventory('src', ...from), target, steps);
+  if (isRefusal(plans)) throw new Error(plans.error.message);
+  return plans;
+}
+/** By dataset: the number of steps, or why there are none. */
+const outcome = (one: Case): Record<string, number | string> =>
+  Object.fromEntries(
+    planned(one).datasets.map(({ dataset: name, steps, refusal }) => [name, refusal?.error.code ?? steps.length]),
+  );
+const messageOf = (one: Case, name: string): string =>
+  planned(one).datasets.find((plan) => plan.dataset === name)?.refusal?.error.message ?? '';
+const no = 'KEY_MISMATCH';
+const single = (name: string): Pick<Case, 'what' | 'more'> => ({ what: name, more: {} });
+
+describe('edge case 26: a raw increment into what takes its key from another dataset on the target', () => {
+  it('goes as long as the root there has the key of the root at the source, with it or alone', () => {
+    expect(outcome({ from: source(old), onto: joined(old) })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 1 });
+    expect(outcome({ from: source(old, ['t/r/a']), onto: joined(old) })).toEqual({ 't/r': 0, 't/r/a': 1, 't/r/b': 0 });
+    const [, a] = joined(old);
+    const alone = [{ ...(a as DatasetEntry), rootWrapping: old }];
+    expect(outcome({ from: source(old), onto: alone, ...single('t/r/a') })).toEqual({ 't/r/a': 1 });
+  });
+
+  it('is refused below a root that was made there, or that lacks a change-key of the source', () => {
+    for (const [from, root] of [
+      [old, local],
+      [now, old],
+    ] as const) {
+      const [, a] = joined(root, old);
+      const alone = [{ ...(a as DatasetEntry), wrapping: root, rootWrapping: root }];
+      const one = { from: source(from), onto: alone, ...single('t/r/a') };
+      expect(outcome(one)).toEqual({ 't/r/a': no });
+      expect(messageOf(one, 't/r/a')).toMatch(/zfs snapshot -r t\/r@NAME, and send t\/r with -R/);
+      expect(messageOf(one, 't/r/a')).toMatch(
+        /zfs load-key p\/r; zfs change-key -o keyformat=passphrase -o keylocation=prompt p\/r\/a/,
+      );
+    }
+  });
+
+  it('goes together with its root after a change-key, and after it', () => {
+    const { datasets } = planned({ from: source(now), onto: joined(old) });
+    expect(datasets.map(({ steps, keyFrom }) => [steps.length, keyFrom])).toEqual([
+      [1, undefined],
+      [1, 't/r'],
+      [1, 't/r'],
+    ]);
+    expect(datasets.map(({ steps }) => steps[0]?.wrapping)).toEqual([now, now, now]);
+    expect(needsOf(datasets)).toEqual([[], [{ chain: 0 }], [{ chain: 0 }]]);
+  });
+
+  it('is refused with all that hangs on it where the root has nothing to send', () => {
+    const one = { from: source(now, ['t/r/a', 't/r/b']), onto: joined(old) };
+    expect(outcome(one)).toEqual({ 't/r': 0, 't/r/a': no, 't/r/b': no });
+    expect(messageOf(one, 't/r/a')).toMatch(
+      /^t\/r\/a on src .*t\/r has to bring its key first: zfs snapshot -r t\/r@NAME/,
+    );
+  });
+
+  it('keeps its root back where another that takes its key from there gets none, and so itself', () => {
+    const one = { from: source(now, ['t/r', 't/r/a']), onto: joined(old) };
+    expect(outcome(one)).toEqual({ 't/r': no, 't/r/a': no, 't/r/b': 0 });
+    expect(messageOf(one, 't/r')).toMatch(/p\/r\/b takes the key .* new snapshot too: zfs snapshot -r t\/r@NAME/);
+    const more: Partial<SendRequest> = { package: 'replication', exclude: ['b'] };
+    const excluded = { from: source(now), onto: joined(old), more };
+    expect(outcome(excluded)).toEqual({ 't/r': no, 't/r/a': no });
+    expect(messageOf(excluded, 't/r')).toMatch(/leaving none of them out/);
+    expect(outcome({ from: source(now), onto: joined(old), ...single('t/r') })).toEqual({ 't/r': no });
+    const stranger = [...joined(old), keyed('p/r/x', '@9,9', 'p/r', old)];
+    expect(outcome({ from: source(now), onto: stranger })).toEqual({ 't/r': no, 't/r/a': no, 't/r/b': no });
+  });
+
+  it('keeps its root back where another one has diverged', () => {
+    const [root, a] = joined(old);
+    const onto = [root as DatasetEntry, a as DatasetEntry, keyed('p/r/b', '@1,3 @own,77', 'p/r', old)];
+    const one = { from: source(now), onto };
+    expect(outcome(one)).toEqual({ 't/r': no, 't/r/a': no, 't/r/b': 'DIVERGED' });
+    expect(messageOf(one, 't/r')).toMatch(/mend first what keeps t\/r\/b from being sent \(DIVERGED\)/);
+    expect(outcome({ from: source(old), onto })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 'DIVERGED' });
+  });
+
+  it('mends what an interruption has left: the root has the new key, and not all that hang on it', () => {
+    expect(outcome({ from: source(now, ['t/r/b']), onto: joined(now, now, old) })).toEqual({
+      't/r': 0,
+      't/r/a': 0,
+      't/r/b': 1,
+    });
+    // a dataset that is locked out keeps no root back, and is told of
+    const { notes } = planned({ from: source(now, ['t/r']), onto: joined(now, now, old) });
+    expect(notes.map(({ kind, dataset: of }) => [kind, of])).toEqual([]);
+    const idle = planned({ from: source(now, []), onto: joined(now, now, old) });
+    expect(idle.notes.map(({ kind, dataset: of }) => [kind, of])).toEqual([['encryption-root', 't/r/b']]);
+  });
+
+  it('is refused where the child has another root at the source than on the target', () => {
+    const own = [keyed('t/r', '@1,1', 't/r', old), keyed('t/r/a', '@1,2 @2,12', 't/r/a', now)];
+    const onto = joined(old).slice(0, 2);
+    expect(outcome({ from: own, onto })).toEqual({ 't/r': 0, 't/r/a': no });
+    expect(messageOf({ from: own, onto }, 't/r/a')).not.toMatch(/snapshot -r/);
+    const moved = [keyed('t/r', '@1,1 @2,11', 't/r', now), keyed('t/r/a', '@1,2 @2,12', 'u/other', local)];
+    const placed = moved.map((one) => ({ ...one, ...(one.name === 't/r/a' && { rootWrapping: local }) }));
+    expect(outcome({ from: placed, onto })).toEqual({ 't/r': no, 't/r/a': no });
+  });
+
+  it('changes nothing where each has a key of its own on the target, whatever it is at the source', () => {
+    const apart = joined(old).map((one) => ({ ...one, encryptionRoot: one.name }));
+    for (const names of [['t/r'], ['t/r/a'], ['t/r', 't/r/b']]) {
+      expect(outcome({ from: source(now, names), onto: apart })).not.toContain(no);
+      expect(Object.values(outcome({ from: source(now, names), onto: apart }))).not.toContain(no);
+    }
+  });
+
+  it('goes back to where it came from, from roots of the same key', () => {
+    const replica = source(old).map((one) => ({ ...one, encryptionRoot: one.name }));
+    expect(outcome({ from: replica, onto: joined(old) })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 1 });
+  });
+});
+
+describe('edge case 26: a hex or raw key, of which nothing tells whether it is the same', () => {
+  it('goes where all that share it go in one plan, and else is refused', () => {
+    expect(outcome({ from: source(hex), onto: joined(hex) })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 1 });
+    expect(outcome({ from: source(hex, ['t/r/a']), onto: joined(hex) })).toEqual({ 't/r': 0, 't/r/a': no, 't/r/b': 0 });
+    expect(messageOf({ from: source(hex, ['t/r/a']), onto: joined(hex) }, 't/r/a')).toMatch(
+      /ZFS does not tell whether/,
+    );
+    expect(outcome({ from: source(hex, ['t/r', 't/r/a']), onto: joined(hex) })).toMatchObject({
+      't/r': no,
+      't/r/a': no,
+    });
+    expect(outcome({ from: source(hex, []), onto: joined(hex) })).toEqual({ 't/r': 0, 't/r/a': 0, 't/r/b': 0 });
+  });
+
+  it('goes on in the job that has brought the root', () => {
+    const one = { from: source(hex, ['t/r/a']), onto: joined(hex), arrived: ['t/r'] };
+    expect(outcome(one)).toEqual({ 't/r': 0, 't/r/a': 1, 't/r/b': 0 });
+    // a passphrase tells, whatever the job has brought
+    const changed = { from: source(now, ['t/r/a']), onto: joined(old), arrived: ['t/r'] };
+    expect(outcome(changed)).toEqual({ 't/r': 0, 't/r/a': no, 't/r/b': 0 });
+    const again = { from: source(now, ['t/r']), onto: joined(old), arrived: ['t/r/a', 't/r/b'] };
+    expect(outcome(again)).toEqual({ 't/r': no, 't/r/a': 0, 't/r/b': 0 });
+  });
+});
+
+describe('edge case 26: clones, which share the key of their origin', () => {
+  const clone = (name: string, line: string, root: string, wrapping: KeyWrapping, origin: string) =>
+    keyed(name, line, root, wrapping, { origin: { name: origin, guid: '2' } });
+  const from = [...source(now), clone('t/r/c', '@c,40 @d,41', 't/r', now, 't/r/a@1')];
+  const there = [...joined(old), clone('p/r/c', '@c,40', 'p/r', old, 'p/r/a@1')];
+
+  it('bring it to their origin, and count as it does', () => {
+    expect(outcome({ from, onto: there, ...single('t/r/c') })).toEqual({ 't/r/c': no });
+    expect(messageOf({ from, onto: there, ...single('t/r/c') }, 't/r/c')).toMatch(/prompt p\/r\/a\./);
+    const rooted = [keyed('t/r', '@1,1', 't/r', now), clone('t/r/c', '@c,40 @d,41', 't/r', now, 't/r@1')];
+    const onto = [...joined(old).slice(0, 2), clone('p/r/c', '@c,40', 'p/r', old, 'p/r@1')];
+    expect(outcome({ from: rooted, onto, ...single('t/r/c') })).toEqual({ 't/r/c': no });
+    expect(outcome({ from: rooted, onto: onto.filter(({ name }) => name !== 'p/r/a'), ...single('t/r/c') })).toEqual({
+      't/r/c': 1,
+    });
+  });
+
+  it('that are new wait for no snapshot of a dataset that is refused', () => {
+    const late = [...source(now, ['t/r/a']), clone('t/r/c', '@c,40', 't/r', now, 't/r/a@2')].map((one) =>
+      one.name === 't/r/c' ? { ...one, origin: { name: 't/r/a@2', guid: '12' } } : one,
+    );
+    const ofClone = clone('t/r/d', '@d,50', 't/r', now, 't/r/c@c');
+    const all = [...late, { ...ofClone, origin: { name: 't/r/c@c', guid: '40' } }];
+    expect(outcome({ from: all, onto: joined(old) })).toMatchObject({ 't/r/a': no, 't/r/c': no, 't/r/d': no });
+  });
+
+  test('the holder of a key is found through any number of them, and a circle ends', () => {
+    const circle = new Map([
+      ['x', dataset('x', '', { origin: { name: 'y@1' } })],
+      ['y', dataset('y', '', { origin: { name: 'x@1' } })],
+    ]);
+    expect(['x', 'y']).toContain(keyHolder('x', circle));
+    expect(keyHolder('p/r/c', new Map(there.map((one) => [one.name, one])))).toBe('p/r/a');
+  });
+});
+
+describe('edge case 26: joining', () => {
+  const fresh = (onto: DatasetEntry[], from = source(old)) =>
+    planned({ from, onto }).notes.filter(({ kind }) => kind === 'encryption-root');
+
+  it('is advised where the root comes along, or has the same key already', () => {
+    for (const onto of [[], joined(old).slice(0, 1)]) {
+      const notes = fresh(onto);
+      expect(notes.map(({ dataset: of }) => of)).toEqual(['t/r/a', 't/r/b']);
+      expect(notes[0]?.message).toContain('zfs load-key p/r; zfs load-key p/r/a; zfs change-key -i p/r/a');
+    }
+  });
+
+  it('is not advised below a root of another key, or of one that cannot be told', () => {
+    const locals = [keyed('p/r', '@1,1 @2,11', 'p/r', local)];
+    expect(fresh(locals).map(({ message }) => /change-key/.test(message))).toEqual([false, false]);
+    const unknown = [keyed('p/r', '@1,1 @2,11', 'p/r', hex)];
+    expect(fresh(unknown, source(hex)).map(({ message }) => /change-key/.test(message))).toEqual([false, false]);
+  });
+});
+
+it('edge case 26: what is locked out at the source already is not sent on', () => {
+  const from = [keyed('t/r', '@1,1', 't/r', now), keyed('t/r/a', '@1,2', 't/r', old)];
+  expect(outcome({ from, onto: [] })).toEqual({ 't/r': 1, 't/r/a': no });
+});
+
+test('wrappings are the same only where a salt says so', () => {
+  expect(compareWrappings(old, { ...old })).toBe('same');
+  expect(compareWrappings(old, now)).toBe('different');
+  expect(compareWrappings(old, { ...old, iterations: 100_000 })).toBe('different');
+  expect(compareWrappings(old, hex)).toBe('different');
+  for (const [one, other] of [
+    [hex, hex],
+    [undefined, old],
+    [old, undefined],
+    [{ format: 'passphrase' }, { format: 'passphrase' }],
+  ] as const) {
+    expect(compareWrappings(one, other)).toBe('unknown');
+  }
+});
+
+describe('what of the target has to be seen', () => {
+  const needed = (from: DatasetEntry[], onto: DatasetEntry[], name = 't/r') => {
+    const one = { from, onto, ...single(name) };
+    return unseenInheritors(planned(one).datasets, {
+      source: inventory('src', ...from),
+      target: inventory('dst', ...onto),
+    });
+  };
+  it('is its pool where a root gets another key, the tree where that cannot be told, and else no more', () => {
+    const root = (wrapping: KeyWrapping) => joined(wrapping).slice(0, 1);
+    expect(needed(source(old), root(old))).toBeUndefined();
+    expect(needed(source(now), root(old))).toBe('pool');
+    expect(needed(source(hex), root(hex))).toBe('tree');
+    const a = [{ ...(joined(old)[1] as DatasetEntry), rootWrapping: old }];
+    expect(needed(source(old), a, 't/r/a')).toBeUndefined();
+  });
+});
+
+test('a renaming takes the encryption root along', () => {
+  const listing = inventory('dst', ...joined(old));
+  const { datasets } = cleared(listing, { kind: 'rename', from: 'p/r', to: 'p/x', guid: '1' });
+  expect(datasets.map(({ encryptionRoot }) => encryptionRoot)).toEqual(['p/x', 'p/x', 'p/x']);
+});
+
+test('what is stored for a target is counted on to bring its key, to a clone’s origin too', () => {
+  const order = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src' };
+  const { datasets } = planned({ from: source(now), onto: joined(old) });
+  const starts = datasets.flatMap(({ steps }) => steps.map((step) => startOf(order, step)));
+  const clone = keyed('p/r/c', '@c,40', 'p/r', old, { origin: { name: 'p/r/a@1', guid: '2' } });
+  const later = presumed(inventory('dst', ...joined(old), clone), starts);
+  expect(later.datasets.map(({ wrapping }) => wrapping)).toEqual([now, now, now, now]);
+  const fresh = presumed(
+    inventory('dst', dataset('p', '')),
+    planned({ from: source(old), onto: [] }).datasets.flatMap(({ steps }) => steps.map((step) => startOf(order, step))),
+  );
+  expect(fresh.datasets.map(({ name, encryptionRoot, wrapping }) => [name, encryptionRoot, wrapping])).toEqual([
+    ['p', undefined, undefined],
+    ...['p/r', 'p/r/a', 'p/r/b'].map((name) => [name, name, old]),
+  ]);
+});
+
+test('a root outside a listing is looked up once, and noted at those that take their key from it', () => {
+  const [, a, b] = joined(old);
+  const listed = [a as DatasetEntry, b as DatasetEntry, dataset('p/plain', '')];
+  expect(rootsOutside(listed)).toEqual(['p/r']);
+  joinRoots(listed, [{ name: 'p/r', wrapping: now }]);
+  expect(listed.map(({ rootWrapping }) => rootWrapping)).toEqual([now, now, undefined]);
+});
