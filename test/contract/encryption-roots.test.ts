@@ -34,9 +34,12 @@ const snapshot = () => {
 function opened(...names: string[]): string[] {
   z.zfs('unload-key', '-r', to);
   z.ok('load-key', '-L', keyfile, to);
-  const said = names.map((name) => z.zfs('mount', `${to}${name}`).stderr);
-  for (const name of names) z.zfs('unmount', `${to}${name}`);
-  return said;
+  return names.map((name) => {
+    const { stderr } = z.zfs('mount', `${to}${name}`);
+    // where it is mounted nothing can be made, a mount point neither
+    z.zfs('unmount', `${to}${name}`);
+    return stderr;
+  });
 }
 const salts = (root: string, ...names: string[]) => names.map((name) => z.value('pbkdf2salt', `${root}${name}`));
 const denied = (name: string) => `cannot mount '${to}${name}': Permission denied\n`;
