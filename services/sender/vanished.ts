@@ -1,5 +1,5 @@
 import { isRefusal, type Refusal, refuse, someOf } from '../../lib/plan/refusal.ts';
-import { datasetOf, leafOf } from '../../schemas/names.ts';
+import { leafOf } from '../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
 import type { Planned } from './planning.ts';
 
@@ -54,9 +54,10 @@ const isLoss = ({ error: { code, details } }: Refusal, host: string): boolean =>
 const isNamed = ({ dataset }: SendRequest): boolean => leafOf(dataset) !== undefined;
 
 function noteOf(dataset: string, host: string, gone: readonly Step['to'][], isThere: boolean): Note {
-  const names = someOf(gone.map(({ name }) => name.slice(datasetOf(name).length + 1)));
-  const what = isThere ? `of ${dataset} on ${host}` : `${dataset} on ${host}, with`;
-  const message = `${what} ${names} ${isThere ? 'were' : 'was'} destroyed or renamed while the job ran, and not sent`;
+  const names = someOf(gone.map(({ name }) => leafOf(name) ?? ''));
+  const message = isThere
+    ? `${names} of ${dataset} on ${host} vanished (destroyed or renamed) while the job ran, before being sent`
+    : `${dataset} on ${host} vanished (destroyed or renamed) while the job ran, before ${names} of it ${gone.length === 1 ? 'was' : 'were'} sent`;
   return { kind: 'vanished', dataset, message };
 }
 

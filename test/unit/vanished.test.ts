@@ -37,7 +37,7 @@ function outcome({ ask, before, after, target = on(), received = target, arrived
 }
 
 const whole = { package: 'replication' } as const;
-const gone = 'destroyed or renamed while the job ran, and not sent';
+const gone = 'vanished (destroyed or renamed) while the job ran, before';
 const all = at(dataset('p/a', '@1,1 @2,2 @3,3'));
 const one = on(dataset('p/a', '@1,1'));
 const tree = at(dataset('p/a', '@d,1'), dataset('p/a/kid', '@d,2'));
@@ -48,22 +48,22 @@ describe('what vanishes at the source while a job runs', () => {
     [
       'one of several snapshots: the others go on',
       { before: all, after: at(dataset('p/a', '@1,1 @3,3')), received: one, arrived: ['1'] },
-      `p/a@3; of p/a on src @2 were ${gone}`,
+      `p/a@3; @2 of p/a on src ${gone} being sent`,
     ],
     [
       'all that were to come: what arrived is all there is',
       { before: all, after: at(dataset('p/a', '@1,1')), received: one, arrived: ['1'] },
-      `done; of p/a on src @2, @3 were ${gone}`,
+      `done; @2, @3 of p/a on src ${gone} being sent`,
     ],
     [
       'all of them, once one has arrived',
       { before: all, after: at(dataset('p/a', '')), received: one, arrived: ['1'] },
-      `done; of p/a on src @2, @3 were ${gone}`,
+      `done; @2, @3 of p/a on src ${gone} being sent`,
     ],
     [
       'all of them, and nothing has arrived',
       { before: all, after: at(dataset('p/a', '')) },
-      `NO_SUCH_SNAPSHOT: of p/a on src @1, @2, @3 were ${gone}. p/a on src has no snapshots`,
+      `NO_SUCH_SNAPSHOT: @1, @2, @3 of p/a on src ${gone} being sent. p/a on src has no snapshots`,
     ],
     [
       'all of them, and all have arrived, one of them unheard',
@@ -84,22 +84,22 @@ describe('what vanishes at the source while a job runs', () => {
     [
       'all that match a pattern, once one has arrived',
       { ask: { snapshots: ['?'] }, before: all, after: at(dataset('p/a', '@other,9')), received: one, arrived: ['1'] },
-      `done; of p/a on src @2, @3 were ${gone}`,
+      `done; @2, @3 of p/a on src ${gone} being sent`,
     ],
     [
       'the snapshot that was named, after others have arrived',
       { ask: { dataset: 'p/a@3' }, before: all, after: at(dataset('p/a', '@1,1')), received: one, arrived: ['1'] },
-      `NO_SUCH_SNAPSHOT: of p/a on src @2, @3 were ${gone}. p/a on src has no snapshot @3`,
+      `NO_SUCH_SNAPSHOT: @2, @3 of p/a on src ${gone} being sent. p/a on src has no snapshot @3`,
     ],
     [
       'one before the snapshot that was named',
       { ask: { dataset: 'p/a@3' }, before: all, after: at(dataset('p/a', '@1,1 @3,3')), received: one, arrived: ['1'] },
-      `p/a@3; of p/a on src @2 were ${gone}`,
+      `p/a@3; @2 of p/a on src ${gone} being sent`,
     ],
     [
       'the one snapshot of an increment',
       { ask: { dataset: 'p/a@2', from: '@1' }, before: all, target: one, after: at(dataset('p/a', '@1,1')) },
-      `NO_SUCH_SNAPSHOT: of p/a on src @2 were ${gone}. p/a on src has no snapshot @2`,
+      `NO_SUCH_SNAPSHOT: @2 of p/a on src ${gone} being sent. p/a on src has no snapshot @2`,
     ],
     [
       'the base of an increment, which is still to come',
@@ -109,22 +109,22 @@ describe('what vanishes at the source while a job runs', () => {
     [
       'the snapshot of a full stream, in whose place another one has its name',
       { ask: { dataset: 'p/a@1', full: true }, before: all, after: at(dataset('p/a', '@1,7')) },
-      `p/a@1; of p/a on src @1 were ${gone}`,
+      `p/a@1; @1 of p/a on src ${gone} being sent`,
     ],
     [
       'a dataset of a package',
       { ask: whole, before: tree, after: at(dataset('p/a', '@d,1')), of: 'p/a/kid' },
-      `done; p/a/kid on src, with @d was ${gone}`,
+      `done; p/a/kid on src ${gone} @d of it was sent`,
     ],
     [
       'a dataset of a package up to a snapshot',
       { ask: { ...whole, dataset: 'p/a@d' }, before: tree, after: at(dataset('p/a', '@d,1')), of: 'p/a/kid' },
-      `done; p/a/kid on src, with @d was ${gone}`,
+      `done; p/a/kid on src ${gone} @d of it was sent`,
     ],
     [
       'the snapshots of one dataset of a package',
       { ask: whole, before: tree, after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '')), of: 'p/a/kid' },
-      `done; of p/a/kid on src @d were ${gone}`,
+      `done; @d of p/a/kid on src ${gone} being sent`,
     ],
     [
       'the named snapshot in one dataset of a package',
@@ -134,7 +134,7 @@ describe('what vanishes at the source while a job runs', () => {
         after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '', { createtxg: '1' })),
         of: 'p/a/kid',
       },
-      `NO_SUCH_SNAPSHOT: of p/a/kid on src @d were ${gone}`,
+      `NO_SUCH_SNAPSHOT: @d of p/a/kid on src ${gone} being sent`,
     ],
     [
       'the same where what lacks it may be left out',
@@ -144,7 +144,7 @@ describe('what vanishes at the source while a job runs', () => {
         after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '')),
         of: 'p/a/kid',
       },
-      `done; of p/a/kid on src @d were ${gone}`,
+      `done; @d of p/a/kid on src ${gone} being sent`,
     ],
     [
       'all snapshots of a package, once something of it has arrived',
@@ -155,12 +155,12 @@ describe('what vanishes at the source while a job runs', () => {
         arrived: ['1'],
         of: 'p/a/kid',
       },
-      `done; of p/a/kid on src @d were ${gone}`,
+      `done; @d of p/a/kid on src ${gone} being sent`,
     ],
     [
       'all snapshots of a package, and nothing has arrived',
       { ask: whole, before: tree, after: at(dataset('p/a', ''), dataset('p/a/kid', '')), of: 'p/a/kid' },
-      `NO_SUCH_SNAPSHOT: of p/a/kid on src @d were ${gone}. p/a on src and all below it have no snapshots`,
+      `NO_SUCH_SNAPSHOT: @d of p/a/kid on src ${gone} being sent. p/a on src and all below it have no snapshots`,
     ],
   ])('%s', (_, scene, expected) => {
     const found = outcome(scene);
