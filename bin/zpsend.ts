@@ -1,12 +1,41 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
+import type { Local } from '../cli/cli.ts';
+import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
 
 enableCompileCache();
+
+/** The environment, or a file in its place; what is wrong with that file is told here, before anything starts. */
+async function environment(): Promise<ProgramEnvironment | undefined> {
+  const [{ programEnvironment }, { saysNats }, { ZpsendError }] = await Promise.all([
+    import('../lib/settings/environment-file.ts'),
+    import('../lib/bus/nats-settings.ts'),
+    import('../schemas/errors.ts'),
+  ]);
+  try {
+    return programEnvironment(process.env, saysNats);
+  } catch (error) {
+    const { code, message } = ZpsendError.from(error);
+    process.stderr.write(`zpsend: ${code}: ${message}\n`);
+    return undefined;
+  }
+}
+
+/** What the command line may ask of this machine without a service, which it knows only over the bus. */
+function localOf(env: NodeJS.ProcessEnv): Local {
+  return {
+    zfsFacts: async (host) => (await import('../services/host/zfs-facts.ts')).localZfsFacts(host, env),
+    judge: async (settings) => (await import('../services/sender/service.ts')).sender(true).check?.(settings),
+  };
+}
 
 /** The services are started here, above both: the command line itself knows them only over the bus. */
 async function run(argv: string[]): Promise<number> {
   const [command, ...rest] = argv;
+  const program = await environment();
+  if (program === undefined) return 2;
+  const { env } = program;
   // whatever else stands there is help to be shown or a mistake to be told, which is the command line's
   const isPlain = rest.every((word) => word === '--private');
   if ((command === 'sender' || command === 'receiver') && isPlain) {
@@ -20,11 +49,12 @@ async function run(argv: string[]): Promise<number> {
       command === 'sender'
         ? (await import('../services/sender/service.ts')).sender(isPrivate)
         : (await import('../services/receiver/service.ts')).receiver;
+    const envFile = program.state === 'read' ? program.path : undefined;
     // nothing may keep a stopped service alive
-    process.exit(await runService(service, { env: process.env, private: isPrivate }));
+    process.exit(await runService(service, { env, envFile, private: isPrivate }));
   }
   const { main } = await import('../cli/main.ts');
-  return main(argv);
+  return main(argv, program, localOf(env));
 }
 
 process.exitCode = await run(process.argv.slice(2));

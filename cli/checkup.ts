@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { Bus } from '../lib/bus/connect.ts';
-import { onEvents } from '../lib/bus/events.ts';
 import { openBucket, stateOf } from '../lib/bus/kv-bucket.ts';
 import { request } from '../lib/bus/request.ts';
 import { locksBucket, statusBucket, subjects } from '../lib/bus/subjects.ts';
@@ -9,20 +8,11 @@ import { type Info, infoSchema } from '../schemas/host.ts';
 import type { Check } from '../schemas/output.ts';
 import type { Cli } from './cli.ts';
 import { discoverHosts } from './discover.ts';
+import { bad, good, note, permissionsRemedy } from './doctor/check.ts';
 import { bytes } from './format.ts';
 import { checkPools } from './pool-checks.ts';
-import { startPrivate } from './private-sender.ts';
-
-const good = (what: string, found: string): Check => ({ what, result: 'good', found });
-const note = (what: string, found: string, mend: string): Check => ({ what, result: 'note', found, mend });
-const bad = (what: string, found: string, mend: string): Check => ({ what, result: 'bad', found, mend });
 
 const messageOf = (thrown: unknown): string => ZpsendError.from(thrown).message;
-
-export function checkNode(version: string): Check {
-  const major = Number(/^v(\d+)/.exec(version)?.[1] ?? 0);
-  return major >= 24 ? good('node', version) : bad('node', version, 'install Node.js 24 or later');
-}
 
 const accountSchema = z.looseObject({
   error: z.looseObject({ description: z.string() }).optional(),
@@ -31,7 +21,7 @@ const accountSchema = z.looseObject({
 });
 
 /** JetStream holds the locks; without it nothing can be received. */
-export async function checkJetStream(bus: Bus): Promise<Check> {
+export async function checkJetStream(bus: Bus, host: string): Promise<Check> {
   const mend = 'start nats-server with -js (or a "jetstream {}" block), and enable it for this account';
   try {
     const account = await request(bus, '$JS.API.INFO', {}, accountSchema);
@@ -42,7 +32,10 @@ export async function checkJetStream(bus: Bus): Promise<Check> {
       `${bytes(account.storage ?? 0)} stored, ${most < 0 ? 'no limit' : `limit ${bytes(most)}`}`,
     );
   } catch (thrown) {
-    return bad('jetstream', messageOf(thrown), mend);
+    const { message, details } = ZpsendError.from(thrown);
+    if (details?.answer === 'nobody') return bad('jetstream', `${bus.server} has none, or not for this account`, mend);
+    // the server says of a request that it may not be made; whether there is a JetStream is not known then
+    return bad('jetstream', message, permissionsRemedy(host));
   }
 }
 
@@ -60,7 +53,7 @@ export async function checkLocks(bus: Bus): Promise<Check> {
     const mend = `while the server that has it is down nothing can be received; with three servers: ${edit} --replicas 3`;
     return note('locks', found, mend);
   } catch (thrown) {
-    return bad('locks', messageOf(thrown), 'see jetstream above, or whether this user may use $JS.API.>');
+    return bad('locks', messageOf(thrown), 'see jetstream above; zpsend deploy permissions prints what a host may do');
   }
 }
 
@@ -85,22 +78,7 @@ export async function checkHosts(bus: Bus): Promise<Check> {
   return note('hosts', 'none answers', 'start a receiver where snapshots shall go: zpsend receiver');
 }
 
-/** What this host may do on the bus shows when it is tried: the server refuses in the background, and says so. */
-export async function checkPermissions(bus: Bus, host: string, refusals: readonly string[]): Promise<Check> {
-  const before = refusals.length;
-  onEvents(bus, subjects.event(host, 'job', '*'), z.unknown(), () => {})();
-  // the answer, or that there is none, comes after the refusals on the same connection
-  await request(bus, subjects.info(host), {}, infoSchema).catch(() => {});
-  const refused = refusals.slice(before).filter((text) => /permission/i.test(text));
-  if (refused.length === 0) return good('permissions', `zfs.${host}.> can be used`);
-  return bad(
-    'permissions',
-    refused.join('; '),
-    `allow this user zfs.>, zfs-data.>, zfs-credit.>, $SRV.>, $KV.zfs-locks.>, $KV.zfs-status.> and $JS.API.> on the NATS server`,
-  );
-}
-
-/** What this host's service says of ZFS; where none runs, a sender started for the purpose. */
+/** What this host's service says of ZFS; where none answers, what this machine says itself. */
 export async function checkZfs(cli: Cli, bus: Bus, host: string): Promise<Check[]> {
   try {
     const info = await request(bus, subjects.info(host), {}, infoSchema);
@@ -108,26 +86,16 @@ export async function checkZfs(cli: Cli, bus: Bus, host: string): Promise<Check[
     return [good('service', `${services} on ${host}`), ...zfsChecks(info)];
   } catch {
     const mend = `to receive here run zpsend receiver; to send from here a command starts its own sender`;
-    return [note('service', `none answers for ${host}`, mend), ...(await askPrivate(cli, bus, host))];
+    return [note('service', `none answers for ${host}`, mend), ...(await checkLocalZfs(cli, host))];
   }
 }
 
-async function askPrivate(cli: Cli, bus: Bus, host: string): Promise<Check[]> {
-  try {
-    const own = await startPrivate(cli);
-    try {
-      return zfsChecks(await request(bus, subjects.instance(subjects.info(host), own.instance), {}, infoSchema));
-    } finally {
-      await own.stop();
-    }
-  } catch (thrown) {
-    return [bad('zfs', messageOf(thrown), 'mend what it says; ZPSEND_LOG=people shows more')];
-  }
-}
+/** What this machine itself says of ZFS, as the user who asks. */
+export const checkLocalZfs = async (cli: Cli, host: string): Promise<Check[]> =>
+  zfsChecks(await cli.local.zfsFacts(host));
 
-function zfsChecks({ zfs, zfsError, pools }: Info): Check[] {
-  if (zfs === undefined) {
-    return [bad('zfs', zfsError ?? 'does not answer', 'install OpenZFS, and run as a user who may use it (zfs allow)')];
-  }
+function zfsChecks({ zfs, zfsError, pools }: Pick<Info, 'zfs' | 'zfsError' | 'pools'>): Check[] {
+  if (zfs === undefined)
+    return [bad('zfs', zfsError ?? 'does not answer', 'as it says; then zfs version answers here')];
   return [good('zfs', zfs), ...checkPools(pools)];
 }

@@ -19,6 +19,16 @@ export interface Checked {
   readonly unmended: Mended['unmended'];
 }
 
+export const nothingLeft: Omit<Checked, 'checks'> = { leftovers: [], mended: [], unmended: [] };
+
+/** Which jobs run is asked over NATS: without an answer nothing can be called left. */
+export const unknownLeftovers = (why: string): Check => ({
+  what: 'leftovers',
+  result: 'note',
+  found: `not looked for: ${why}, so it cannot be known which jobs run`,
+  mend: 'mend what stands above, then run zpsend doctor again',
+});
+
 type Ask = <S extends z.ZodType>(verb: 'leftovers' | 'mend', body: object, reply: S) => Promise<z.output<S>>;
 
 /**
@@ -59,15 +69,14 @@ async function attempt(service: string, look: () => Promise<Checked>): Promise<C
     return await look();
   } catch (thrown) {
     const { code, message } = ZpsendError.from(thrown);
-    const nothing = { leftovers: [], mended: [], unmended: [] };
-    if (service === 'receiver' && code === 'UNREACHABLE') return { ...nothing, checks: [] };
+    if (service === 'receiver' && code === 'UNREACHABLE') return { ...nothingLeft, checks: [] };
     const check: Check = {
       what: 'leftovers',
       result: 'note',
       found: `of the ${service}: ${message}`,
-      mend: 'ask again',
+      mend: 'mend what it says, then run zpsend doctor again',
     };
-    return { ...nothing, checks: [check] };
+    return { ...nothingLeft, checks: [check] };
   }
 }
 

@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander';
+import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
 import { version } from '../lib/settings/version.ts';
 import { ZpsendError } from '../schemas/errors.ts';
-import type { Cli } from './cli.ts';
+import type { Cli, Local } from './cli.ts';
 import { addAbort } from './commands/abort.ts';
+import { addConfig } from './commands/config.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -34,6 +36,7 @@ const commands = [
   addPolicies,
   addWatch,
   addDoctor,
+  addConfig,
   addDeploy,
   addDemo,
   addServices,
@@ -44,11 +47,13 @@ const commands = [
  * @param argv the arguments, without the interpreter and the script
  * @returns the exit status (see exit.ts)
  */
-export async function main(argv: string[]): Promise<number> {
+export async function main(argv: string[], program: ProgramEnvironment, local: Local): Promise<number> {
   const io = openIo(process.stdout, process.stderr);
   let status: number = exit.done;
   const cli: Cli = {
-    env: process.env,
+    env: program.env,
+    program,
+    local,
     io,
     self: [process.execPath, process.argv[1] ?? 'zpsend'],
     action:
@@ -57,7 +62,7 @@ export async function main(argv: string[]): Promise<number> {
         status = await run(...args);
       },
   };
-  const root = program(cli);
+  const root = commandLine(cli);
   try {
     await root.parseAsync(argv, { from: 'user' });
     return status;
@@ -73,7 +78,7 @@ export async function main(argv: string[]): Promise<number> {
   }
 }
 
-function program(cli: Cli): Command {
+function commandLine(cli: Cli): Command {
   const root = new Command('zpsend')
     .description('Replicates ZFS snapshots from host to host over a NATS cluster.')
     .version(version, '-V, --version')
@@ -93,7 +98,8 @@ Examples:
   zpsend send -R zones/vm smos-00      the same with all datasets below zones/vm
   zpsend plan zones/test smos-00       what would be sent
 
-NATS is found through NATS_URL, NATS_CREDS, NATS_CONTEXT and so on, as the nats CLI finds it.`;
+NATS is found through NATS_URL, NATS_CREDS, NATS_CONTEXT and so on; where none is set, through /etc/zpsend/env, then "nats:" in
+the configuration file, then the context that nats context select chose. zpsend doctor says which.`;
 
 /** Wrong usage as commander tells it, or whatever a command threw. */
 function asZpsendError(thrown: unknown, command: Command | undefined): ZpsendError {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { allowedConflictSchema } from './conflict.ts';
 import { bwlimitSchema, datasetSchema, hostSchema, jetStreamDomainSchema, propertyValueSchema } from './names.ts';
+import { natsConfigSchema } from './nats.ts';
 import { maxParallel } from './plan.ts';
 import { maxPolicies, policySchema } from './policy.ts';
 import { propertyPatternSchema, receivablePropertySchema } from './properties.ts';
@@ -81,6 +82,7 @@ export const timingConfigSchema = z.strictObject({
 /** The whole configuration file; environment variables come first where both exist. */
 export const configSchema = z.strictObject({
   host: hostSchema.optional(),
+  nats: natsConfigSchema.optional(),
   receive: receiveConfigSchema.prefault({}),
   send: sendConfigSchema.prefault({}),
   timing: timingConfigSchema.prefault({}),

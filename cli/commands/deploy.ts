@@ -23,7 +23,7 @@ export function addDeploy(program: Command, cli: Cli): void {
     .summary('print the user of one host, with exactly what it may do')
     .description("Prints the user of one host for nats-server's configuration, with exactly what its services need.")
     .argument('<host>', 'the host, as zpsend calls it')
-    .option('--nkey <public key>', 'its public user nkey (nk -gen user -pubout)')
+    .option('--nkey <public key>', 'its public user nkey (nats auth nkey show FILE)')
     .option('--sender', 'it only sends; without this and --receiver it does both')
     .option('--receiver', 'it only receives')
     .option(
@@ -39,7 +39,7 @@ export function addDeploy(program: Command, cli: Cli): void {
 
 const help = `
 Goes into "authorization { users: [ ... ] }", or into the users of an account. The host runs its services with
-ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>. It makes no bucket; make those of locks and status once:
+ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>, in /etc/zpsend/env or as nats: in the configuration file. It makes no bucket; make those of locks and status once:
   nats kv add zfs-locks --ttl 30s --history 1 --replicas 3
   nats kv add zfs-status --history 1 --replicas 3
 and for policies the bucket zfs-policies and the stream ZFS_EVENTS, for targets that may be away the store of each source

@@ -1,27 +1,20 @@
 import type { Command } from 'commander';
-import { connectBus } from '../../lib/bus/connect.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { hostWithoutConfig, type Settings } from '../../lib/settings/settings.ts';
 import type { Check, DoctorOutput } from '../../schemas/output.ts';
-import {
-  checkHosts,
-  checkJetStream,
-  checkLocks,
-  checkNode,
-  checkPermissions,
-  checkStatus,
-  checkZfs,
-} from '../checkup.ts';
-import type { Cli, JsonOption } from '../cli.ts';
+import { checkHosts, checkJetStream, checkLocalZfs, checkLocks, checkStatus, checkZfs } from '../checkup.ts';
+import { busPlaces, type Cli, type JsonOption } from '../cli.ts';
+import { checkInbox, checkNats, checkPermissions, noNats } from '../doctor/access.ts';
+import { checkConfig, checkEnvironmentFile, checkNode } from '../doctor/here.ts';
 import { exit } from '../exit.ts';
-import { type Checked, checkLeftovers } from '../leftovers.ts';
-import { thisHost } from '../this-host.ts';
+import { type Checked, checkLeftovers, nothingLeft, unknownLeftovers } from '../leftovers.ts';
 
 export function addDoctor(program: Command, cli: Cli): void {
   program
     .command('doctor')
     .summary('check this host, and say what to mend')
     .description(
-      'Checks Node, NATS, JetStream, permissions, ZFS and pools of this host, and lists what a crash left in ZFS: holds of ' +
+      'Checks Node, the configuration, NATS, JetStream, permissions, ZFS and pools of this host, without NATS what can be checked here, and lists what a crash left in ZFS: holds of ' +
         'jobs that run no more, old cursor bookmarks, interrupted receives. Changes nothing without --mend.',
     )
     .option(
@@ -40,51 +33,72 @@ interface DoctorOptions extends JsonOption {
   mend?: true;
 }
 
-const nothing: Omit<Checked, 'checks'> = { leftovers: [], mended: [], unmended: [] };
-
 async function doctor(cli: Cli, { json, mend }: DoctorOptions): Promise<number> {
-  const host = thisHost(cli.env);
-  const { checks: found, ...left } = await checkBus(cli, host, mend === true);
-  const checks: Check[] = [{ what: 'this host', result: 'good', found: host }, checkNode(process.version), ...found];
+  const { settings, check: config } = await checkConfig(cli);
+  const host = settings?.host ?? hostWithoutConfig(cli.env);
+  const name: Check =
+    host === undefined
+      ? { what: 'this host', result: 'bad', found: 'has no name that can stand on the bus', mend: 'set ZPSEND_HOST' }
+      : { what: 'this host', result: 'good', found: host };
+  const { checks: found, ...left } = await checkRest(cli, host ?? 'this-host', settings, mend === true);
+  const checks: Check[] = [name, checkNode(process.version), config, ...checkEnvironmentFile(cli), ...found];
   if (json) cli.io.out(JSON.stringify({ checks, ...left } satisfies DoctorOutput));
   else checks.flatMap(linesOf).forEach(cli.io.out);
   return checks.some(({ result }) => result === 'bad') ? exit.failed : exit.done;
 }
 
-async function checkBus(cli: Cli, host: string, mend: boolean): Promise<Checked> {
+/** What can be checked with NATS, and without it what can be checked here. */
+async function checkRest(cli: Cli, host: string, settings: Settings | undefined, mend: boolean): Promise<Checked> {
   const refusals: string[] = [];
+  const onStatus = (text: string) => void refusals.push(text);
+  let bus: Bus;
   try {
-    const bus = await connectBus({
-      name: 'zpsend doctor',
-      env: cli.env,
-      wait: false,
-      onStatus: (text) => refusals.push(text),
-    });
-    try {
-      const checks: Check[] = [
-        { what: 'nats', result: 'good', found: `connected to ${bus.server}` },
-        await checkJetStream(bus),
-        await checkLocks(bus),
-        await checkStatus(bus),
-        await checkPermissions(bus, host, refusals),
-        await checkHosts(bus),
-        ...(await checkZfs(cli, bus, host)),
-      ];
-      if (checks.some(({ what, result }) => what === 'zfs' && result === 'bad')) return { ...nothing, checks };
-      const { checks: more, ...left } = await checkLeftovers(cli, bus, host, mend);
-      return { ...left, checks: [...checks, ...more] };
-    } finally {
-      await bus.close();
-    }
+    bus = await connectBus({ ...busPlaces(cli, settings), host, name: 'zpsend doctor', wait: false, onStatus });
   } catch (thrown) {
-    const hint =
-      'start nats-server -js, or say where one is: NATS_URL=nats://HOST:4222; without it nothing else can be checked';
-    const check: Check = { what: 'nats', result: 'bad', found: ZpsendError.from(thrown).message, mend: hint };
-    return { ...nothing, checks: [check] };
+    const checks = [noNats(thrown), ...(await checkLocalZfs(cli, host)), unknownLeftovers('NATS cannot be asked')];
+    return { ...nothingLeft, checks };
+  }
+  try {
+    return await checkWithBus({ cli, bus, host, refusals }, mend);
+  } finally {
+    await bus.close();
   }
 }
 
+async function checkWithBus({ cli, bus, host, refusals }: Patient, mend: boolean): Promise<Checked> {
+  const nats: Check[] = [checkNats(bus), ...checkInbox(bus, host)];
+  // every answer would come where none may come
+  if (bus.inbox === 'refused') {
+    const checks = [...nats, ...(await checkLocalZfs(cli, host)), unknownLeftovers('no reply may reach this user')];
+    return { ...nothingLeft, checks };
+  }
+  const checks: Check[] = [
+    ...nats,
+    await checkJetStream(bus, host),
+    await checkLocks(bus),
+    await checkStatus(bus),
+    await checkPermissions(bus, host, refusals),
+    await checkHosts(bus),
+    ...(await checkZfs(cli, bus, host)),
+  ];
+  const isBad = (row: string) => checks.some(({ what, result }) => what === row && result === 'bad');
+  if (isBad('permissions')) {
+    return { ...nothingLeft, checks: [...checks, unknownLeftovers(`this user may not ask as ${host}`)] };
+  }
+  if (isBad('zfs')) return { ...nothingLeft, checks };
+  const { checks: more, ...left } = await checkLeftovers(cli, bus, host, mend);
+  return { ...left, checks: [...checks, ...more] };
+}
+
+interface Patient {
+  readonly cli: Cli;
+  readonly bus: Bus;
+  readonly host: string;
+  /** What the NATS server said in between. */
+  readonly refusals: readonly string[];
+}
+
 const linesOf = ({ what, result, found, mend }: Check): string[] => [
-  `${result.padEnd(4)}  ${what.padEnd(11)}  ${found}`,
+  `${result.padEnd(4)}  ${what.padEnd(11)}  ${found.replaceAll('\n', `\n${' '.repeat(19)}`)}`,
   ...(mend === undefined ? [] : [`${' '.repeat(19)}${result === 'bad' ? 'mend' : 'hint'}: ${mend}`]),
 ];

@@ -26,7 +26,8 @@ export function addServices(program: Command, cli: Cli): void {
 const configuration = `
 Environment:
   ZPSEND_HOST     this host's name on the bus (default: its OS name, dots as dashes)
-  ZPSEND_CONFIG   configuration file (default: /etc/zpsend.yaml where it exists)
+  ZPSEND_CONFIG   configuration file (default: /etc/zpsend.yaml or /etc/zpsend/zpsend.yaml)
   ZPSEND_ALLOW    who may send into what: HOST=DATASET,... (receiver)
   ZPSEND_LOG      json or people (default: people on a terminal)
-  NATS_URL, NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT, NATS_KEY, NATS_CONTEXT   as the nats CLI reads them`;
+  NATS_URL, NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT, NATS_KEY, NATS_CONTEXT   as the nats CLI reads them;
+                  without them /etc/zpsend/env, then "nats:" in the configuration file, then the selected context`;

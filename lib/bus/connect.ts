@@ -1,11 +1,26 @@
-import { connect, type NatsConnection, type NodeConnectionOptions, type Status } from '@nats-io/transport-node';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  connect,
+  createInbox,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  type Status,
+  TimeoutError,
+} from '@nats-io/transport-node';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { connectionOptionsFrom } from './options.ts';
+import { type Asker, connectError, isAnswer } from './connect-error.ts';
+import { type FoundNats, findNats, type NatsPlaces } from './find-nats.ts';
+import { connectionOptions, identityOf } from './options.ts';
+import { inboxPrefix } from './permissions.ts';
 
 /** A connection to NATS with a service's settings. The client inside is for lib/bus alone. */
 export interface Bus {
   readonly nc: NatsConnection;
   readonly options: NodeConnectionOptions;
+  /** What the connection was made with, and where that is said. */
+  readonly found: FoundNats;
+  /** May answers come? `own`: on an inbox prefix that was tried, since the server refuses the usual one. */
+  readonly inbox: 'usual' | 'own' | 'refused';
   /** Where we are connected, for people. */
   readonly server: string;
   /** Bytes that one message may have, headers included (nats-server's `max_payload`). */
@@ -22,26 +37,32 @@ export interface Bus {
   close(ms?: number): Promise<void>;
 }
 
-export interface BusOptions {
+export interface BusOptions extends NatsPlaces {
   /** Shown by `nats server report connections`. */
   name: string;
-  env: NodeJS.ProcessEnv;
+  /** This host: where its user may not have answers in `_INBOX.>`, `_INBOX_<host>.>` is tried. */
+  host?: string;
   /** Wait for a server that is not there yet, as a service does; a command gives up. */
   wait: boolean;
+  /** Ends the waiting. */
+  signal?: AbortSignal;
   /** Told of every connect, disconnect and error, in words for a log. */
   onStatus?: (text: string) => void;
 }
 
 /** The settings of a connection that shall outlive every failure (the client's defaults give up after ten attempts). */
-export function daemonOptions(options: Pick<BusOptions, 'name' | 'env' | 'wait'>): NodeConnectionOptions {
+export function daemonOptions(
+  found: FoundNats,
+  { name, wait }: Pick<BusOptions, 'name' | 'wait'>,
+): NodeConnectionOptions {
   return {
-    ...connectionOptionsFrom(options.env),
-    name: options.name,
+    ...connectionOptions(found.settings),
+    name,
     reconnect: true,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 500,
     reconnectJitter: 250,
-    waitOnFirstConnect: options.wait,
+    waitOnFirstConnect: wait,
     ignoreAuthErrorAbort: true,
     pingInterval: 10_000,
     maxPingOut: 2,
@@ -78,55 +99,117 @@ function member<T>(set: Set<T>, one: T): () => void {
   return () => void set.delete(one);
 }
 
-/** The servers of a connection without credentials, for a message. */
-const serversOf = (options: NodeConnectionOptions): string =>
-  String(options.servers ?? '').replaceAll(/\/\/[^@/]*@/g, '//');
+/** Between two attempts of a service to connect, in milliseconds; what keeps it from that is said again after as long as that. */
+const [attemptMs, reminderMs] = [750, 60_000];
+/** How long a server has to tell why it refuses us, in milliseconds. */
+const probeMs = 2000;
 
 /**
- * Connects to NATS as the environment says.
- * @throws ZpsendError UNREACHABLE when no server answers and the options say not to wait; UNSUPPORTED for a tiny max_payload
+ * Connects, or says why not. A service tries until it can.
+ * @throws ZpsendError UNREACHABLE, or NOT_ALLOWED where a server refuses us
+ */
+async function dial(connection: NodeConnectionOptions, asker: Asker, options: BusOptions): Promise<NatsConnection> {
+  let [said, saidAt] = ['', 0];
+  for (;;) {
+    const error = await connect({ ...connection, waitOnFirstConnect: false }).catch(async (thrown) =>
+      connectError(await mostTelling(thrown, connection), asker),
+    );
+    if (!(error instanceof ZpsendError)) return error;
+    if (!options.wait) throw error;
+    if (error.message !== said || Date.now() - saidAt > reminderMs) {
+      [said, saidAt] = [error.message, Date.now()];
+      options.onStatus?.(`still waiting for NATS: ${said}`);
+    }
+    await sleep(attemptMs, undefined, options.signal && { signal: options.signal });
+  }
+}
+
+/**
+ * Of several servers the client tells of the last one: one that answers, and refuses us, says more than one that is down. And of a
+ * server that hangs up after TLS, since it wants a certificate, a client that would come back only tells that time went by.
+ */
+async function mostTelling(thrown: unknown, connection: NodeConnectionOptions): Promise<unknown> {
+  const servers = [connection.servers ?? []].flat();
+  if (isAnswer(thrown) || (servers.length < 2 && !(thrown instanceof TimeoutError))) return thrown;
+  const single = { ...connection, reconnect: false, waitOnFirstConnect: false, timeout: probeMs };
+  const others = await Promise.all(
+    servers.map((one) =>
+      connect({ ...single, servers: one }).then(
+        (nc) => nc.close().then(() => undefined),
+        (error: unknown) => error,
+      ),
+    ),
+  );
+  return others.find(isAnswer) ?? thrown;
+}
+
+/** May this user have answers where the client wants them? The server refuses before it answers the flush. */
+async function mayHearAnswers(nc: NatsConnection, prefix: string | undefined): Promise<boolean> {
+  let may = true;
+  const inbox = nc.subscribe(createInbox(prefix), {
+    callback: (error) => {
+      if (error) may = false;
+    },
+  });
+  // a connection that is lost just now proves nothing
+  await nc.flush().catch(() => {});
+  inbox.unsubscribe();
+  return may;
+}
+
+interface Dialled {
+  readonly nc: NatsConnection;
+  readonly connection: NodeConnectionOptions;
+  readonly inbox: Bus['inbox'];
+}
+
+/** Connects with an inbox prefix that this user may use: the one that is set, the usual one, or that of this host. */
+async function dialForAnswers(connection: NodeConnectionOptions, asker: Asker, options: BusOptions): Promise<Dialled> {
+  const nc = await dial(connection, asker, options);
+  if (await mayHearAnswers(nc, connection.inboxPrefix)) return { nc, connection, inbox: 'usual' };
+  if (connection.inboxPrefix !== undefined || options.host === undefined) return { nc, connection, inbox: 'refused' };
+  const own = { ...connection, inboxPrefix: inboxPrefix(options.host) };
+  const again = await dial(own, asker, options);
+  const isHeard = await mayHearAnswers(again, own.inboxPrefix);
+  await (isHeard ? nc : again).close();
+  return isHeard ? { nc: again, connection: own, inbox: 'own' } : { nc, connection, inbox: 'refused' };
+}
+
+/**
+ * Connects to NATS as the environment and the configuration say.
+ * @throws ZpsendError UNREACHABLE when no server answers and the options say not to wait, NOT_ALLOWED when one refuses us;
+ * BAD_REQUEST for settings that cannot be; UNSUPPORTED for a tiny max_payload
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
-  const connection = daemonOptions(options);
-  const servers = serversOf(connection);
-  // the client is silent while it waits for the first connection
-  const reminder = setInterval(() => options.onStatus?.(`still waiting for NATS at ${servers}`), 5000);
-  try {
-    const nc = await connect(connection);
-    const lost = new Set<() => void>();
-    const again = new Set<() => void>();
-    let connected = true;
-    const told = (type: Status['type']): void => {
-      if (type !== 'reconnect' && type !== 'disconnect') return;
-      connected = type === 'reconnect';
-      for (const listener of [...(connected ? again : lost)]) listener();
-    };
-    void watch(nc, told, options.onStatus ?? (() => {})).catch(() => {});
-    return {
-      nc,
-      options: connection,
-      get connected() {
-        return connected && !nc.isClosed();
-      },
-      onDisconnected: (listener) => member(lost, listener),
-      onReconnected: (listener) => member(again, listener),
-      maxPayload: maxPayloadOf(nc),
-      get server() {
-        return nc.getServer();
-      },
-      closed: nc.closed().then((error) => error ?? undefined),
-      close: (ms = 2000) => closeWithin(nc, ms),
-    };
-  } catch (error) {
-    if (error instanceof ZpsendError) throw error;
-    throw new ZpsendError(
-      'UNREACHABLE',
-      `no NATS server answers at ${servers}: ${error instanceof Error ? error.message : error}; ` +
-        'start nats-server, or set NATS_URL (and NATS_CREDS, NATS_CA ...) as for the nats CLI',
-    );
-  } finally {
-    clearInterval(reminder);
-  }
+  const found = findNats(options);
+  const asker = { servers: found.settings.url ?? '', identity: identityOf(found.settings), unused: found.unused };
+  const { nc, connection, inbox } = await dialForAnswers(daemonOptions(found, options), asker, options);
+  const lost = new Set<() => void>();
+  const again = new Set<() => void>();
+  let connected = true;
+  const told = (type: Status['type']): void => {
+    if (type !== 'reconnect' && type !== 'disconnect') return;
+    connected = type === 'reconnect';
+    for (const listener of [...(connected ? again : lost)]) listener();
+  };
+  void watch(nc, told, options.onStatus ?? (() => {})).catch(() => {});
+  return {
+    nc,
+    options: connection,
+    found,
+    inbox,
+    get connected() {
+      return connected && !nc.isClosed();
+    },
+    onDisconnected: (listener) => member(lost, listener),
+    onReconnected: (listener) => member(again, listener),
+    maxPayload: maxPayloadOf(nc),
+    get server() {
+      return nc.getServer();
+    },
+    closed: nc.closed().then((error) => error ?? undefined),
+    close: (ms = 2000) => closeWithin(nc, ms),
+  };
 }
 
 /** The least that data frames and whole entries of a listing fit in, in bytes. */

@@ -1,82 +1,104 @@
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import {
   type Authenticator,
   credsAuthenticator,
+  jwtAuthenticator,
   type NodeConnectionOptions,
   nkeyAuthenticator,
+  nkeys,
 } from '@nats-io/transport-node';
-import { z } from 'zod';
 import { ZpsendError } from '../../schemas/errors.ts';
+import type { NatsSettings } from './nats-settings.ts';
 
-/** The fields of a `nats context` file that say where and who (natscli, `~/.config/nats/context/NAME.json`). */
-const contextSchema = z.object({
-  url: z.string().optional(),
-  user: z.string().optional(),
-  password: z.string().optional(),
-  token: z.string().optional(),
-  creds: z.string().optional(),
-  nkey: z.string().optional(),
-  ca: z.string().optional(),
-  cert: z.string().optional(),
-  key: z.string().optional(),
-  inbox_prefix: z.string().optional(),
-});
-
-type Settings = z.infer<typeof contextSchema>;
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 function readText(path: string, what: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
+    // the error of Node names the path too
+    throw new ZpsendError('BAD_REQUEST', `cannot read ${what}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** The secret of a file, without the newline that an editor puts at its end. */
+const secretIn = (path: string, what: string): string => readText(path, what).replace(/\r?\n$/, '');
+
+/** The public key of a user's seed; undefined for what is none. */
+function publicKeyOf(seed: string): string | undefined {
+  try {
+    const key = nkeys.fromSeed(bytes(seed)).getPublicKey();
+    return key.startsWith('U') ? key : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Who we are to the server, and that in words that hold no secret. */
+export interface Identity {
+  readonly options: Pick<NodeConnectionOptions, 'authenticator' | 'user' | 'pass' | 'token'>;
+  readonly words: string;
+  /** When the proof stops to be one. */
+  readonly expires?: Date;
+}
+
+const notSeed = (what: string): ZpsendError =>
+  new ZpsendError(
+    'BAD_REQUEST',
+    `${what} is not the seed of a user nkey: one line that begins with SU (nats auth nkey gen user)`,
+  );
+
+function fromCreds(path: string): Identity {
+  const text = readText(path, 'the credentials file');
+  const [jwt, seed] = [...text.matchAll(/-{3,}[^\n]*-{3,}\r?\n\s*(\S+)\s*\r?\n\s*-{3,}[^\n]*-{3,}/g)].map(
+    ([, block]) => block,
+  );
+  if (!jwt || !seed || publicKeyOf(seed) === undefined) {
     throw new ZpsendError(
       'BAD_REQUEST',
-      `cannot read ${what} ${path}: ${error instanceof Error ? error.message : error}`,
+      `the credentials file ${path} holds no JWT with the seed of its user: nsc generate creds makes one`,
     );
   }
+  return {
+    options: { authenticator: credsAuthenticator(bytes(text)) },
+    words: `the credentials ${path}`,
+    ...expiryOf(jwt),
+  };
 }
 
-function readContext(name: string, env: NodeJS.ProcessEnv): Settings {
-  const base = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config');
-  const path = join(base, 'nats', 'context', `${name}.json`);
+/** The time that a JWT ends, which only the server can judge; undefined where it does not, or is none. */
+function expiryOf(jwt: string): { expires?: Date } {
   try {
-    return contextSchema.parse(JSON.parse(readText(path, 'the NATS context')));
-  } catch (error) {
-    if (error instanceof ZpsendError) throw error;
-    throw new ZpsendError('BAD_REQUEST', `the NATS context ${path} is not valid: ${String(error)}`);
-  }
-}
-
-function authenticatorOf(settings: Settings): Authenticator | undefined {
-  if (settings.creds)
-    return credsAuthenticator(new TextEncoder().encode(readText(settings.creds, 'the credentials file')));
-  if (settings.nkey)
-    return nkeyAuthenticator(new TextEncoder().encode(readText(settings.nkey, 'the nkey seed file').trim()));
-  return undefined;
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
+    const { exp } = JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
+    return typeof exp === 'number' && exp > 0 ? { expires: new Date(exp * 1000) } : {};
   } catch {
-    throw new ZpsendError('BAD_REQUEST', 'NATS_URL: what stands before the "@" is not percent-encoded');
+    return {};
   }
 }
 
-/** The client takes a server's address only; as in the `nats` CLI a URL may hold a user and a password, or a token. */
-function serversIn(url: string): Pick<NodeConnectionOptions, 'servers' | 'user' | 'pass' | 'token'> {
-  const servers: string[] = [];
-  const identity: Pick<NodeConnectionOptions, 'user' | 'pass' | 'token'> = {};
-  for (const server of url.split(',').map((part) => part.trim())) {
-    const [, scheme = '', user, password, address = server] =
-      /^(\w+:\/\/)?(?:([^:@/]*)(?::([^@/]*))?@)?(.*)$/.exec(server) ?? [];
-    servers.push(scheme + address);
-    if (!user) continue;
-    if (password === undefined) identity.token = decoded(user);
-    else Object.assign(identity, { user: decoded(user), pass: decoded(password) });
-  }
-  return { servers, ...identity };
+function fromKey(path: string): Identity {
+  const seed = readText(path, 'the nkey seed file').trim();
+  const key = publicKeyOf(seed);
+  if (key === undefined) throw notSeed(`what the file ${path} holds`);
+  return { options: { authenticator: nkeyAuthenticator(bytes(seed)) }, words: `the nkey ${key} (${path})` };
+}
+
+function fromJwt(jwt: string, seed: string | undefined): Identity {
+  if (seed && publicKeyOf(seed) === undefined) throw notSeed('what is given with the JWT');
+  const authenticator: Authenticator = jwtAuthenticator(jwt, seed ? bytes(seed) : undefined);
+  return { options: { authenticator }, words: 'a JWT', ...expiryOf(jwt) };
+}
+
+/** One identity, in the order of the `nats` CLI where several are given. @throws ZpsendError BAD_REQUEST for one that is none */
+export function identityOf(settings: NatsSettings): Identity | undefined {
+  const { user, passwordFile, tokenFile, creds, nkey, jwt, seed } = settings;
+  const password = settings.password ?? (passwordFile && secretIn(passwordFile, 'the password file'));
+  if (user && password) return { options: { user, pass: password }, words: `the user ${user}` };
+  if (creds) return fromCreds(creds);
+  if (nkey) return fromKey(nkey);
+  if (jwt) return fromJwt(jwt, seed);
+  const token = settings.token ?? (tokenFile && secretIn(tokenFile, 'the token file'));
+  return token ? { options: { token }, words: 'a token' } : undefined;
 }
 
 /** Where answers come: no subject that anybody serves begins so. */
@@ -88,39 +110,30 @@ function inboxPrefixIn(prefix: string): string {
   );
 }
 
-/**
- * Where the servers are and who we are, from the variables that the `nats` CLI reads; a variable wins over the context.
- * @throws ZpsendError BAD_REQUEST when a named file cannot be read
- */
-export function connectionOptionsFrom(env: NodeJS.ProcessEnv): NodeConnectionOptions {
-  const context = env.NATS_CONTEXT ? readContext(env.NATS_CONTEXT, env) : {};
-  const pick = (variable: string | undefined, fallback: string | undefined) => variable || fallback || undefined;
-  const settings: Settings = {
-    url: pick(env.NATS_URL, context.url),
-    user: pick(env.NATS_USER, context.user),
-    password: pick(env.NATS_PASSWORD, context.password),
-    token: pick(env.NATS_TOKEN, context.token),
-    creds: pick(env.NATS_CREDS, context.creds),
-    nkey: pick(env.NATS_NKEY, context.nkey),
-    ca: pick(env.NATS_CA, context.ca),
-    cert: pick(env.NATS_CERT, context.cert),
-    key: pick(env.NATS_KEY, context.key),
-  };
-  const options: NodeConnectionOptions = {};
-  const authenticator = authenticatorOf(settings);
-  if (authenticator) options.authenticator = authenticator;
-  if (settings.user && settings.password) Object.assign(options, { user: settings.user, pass: settings.password });
-  else if (settings.user) options.token = settings.user; // as the nats CLI: a user without a password is a token
-  if (settings.token) options.token = settings.token;
-  const inbox = pick(env.ZPSEND_INBOX_PREFIX, context.inbox_prefix);
-  if (inbox !== undefined) options.inboxPrefix = inboxPrefixIn(inbox);
-  Object.assign(options, serversIn(settings.url ?? 'nats://127.0.0.1:4222'));
-  if (settings.ca || settings.cert || options.servers?.toString().includes('tls://')) {
-    options.tls = {
-      ...(settings.ca && { caFile: settings.ca }),
-      ...(settings.cert && { certFile: settings.cert }),
-      ...(settings.key && { keyFile: settings.key }),
-    };
+function tlsOf({ url = '', ca, cert, key, tlsFirst }: NatsSettings): Pick<NodeConnectionOptions, 'tls'> {
+  if (!ca && !cert && !tlsFirst && !/(^|,)tls:\/\//i.test(url)) return {};
+  // the client tells of a file that is not there as of a server that is not
+  for (const [path, what] of [
+    [ca, 'the CA file'],
+    [cert, 'the certificate file'],
+    [key, 'the key file'],
+  ]) {
+    if (path) readText(path, what ?? '');
   }
-  return options;
+  const files = { ...(ca && { caFile: ca }), ...(cert && { certFile: cert }), ...(key && { keyFile: key }) };
+  return { tls: { ...files, ...(tlsFirst && { handshakeFirst: true }) } };
+}
+
+/**
+ * What the client of NATS is told.
+ * @throws ZpsendError BAD_REQUEST when a named file cannot be read, or is not what it should be
+ */
+export function connectionOptions(settings: NatsSettings): NodeConnectionOptions {
+  const { url = '', inboxPrefix } = settings;
+  return {
+    servers: url.split(','),
+    ...identityOf(settings)?.options,
+    ...(inboxPrefix && { inboxPrefix: inboxPrefixIn(inboxPrefix) }),
+    ...tlsOf(settings),
+  };
 }

@@ -10,9 +10,7 @@ const nobody = (subject: string): ZpsendError =>
   new ZpsendError(
     'UNREACHABLE',
     `nobody answers on ${subject}: is that host's service running, and on this NATS? zpsend hosts tells who answers`,
-    {
-      subject,
-    },
+    { subject, answer: 'nobody' },
   );
 
 function translate(thrown: unknown, subject: string, ms: number): ZpsendError {

@@ -1,33 +1,16 @@
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { type Config, configSchema } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetSchema, hostSchema } from '../../schemas/names.ts';
+import { configPath, configPlaces, readYaml, shown } from './config-file.ts';
 
 /** Everything a service is told, checked before anything starts. */
 export interface Settings {
   readonly host: string;
   readonly config: Config;
-}
-
-const defaultPath = '/etc/zpsend.yaml';
-
-function readFile(path: string, required: boolean): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (missing && !required) return {};
-    throw new ZpsendError('BAD_REQUEST', `cannot read ${path}: ${error instanceof Error ? error.message : error}`);
-  }
-  try {
-    return parse(text) ?? {};
-  } catch (error) {
-    throw new ZpsendError('BAD_REQUEST', `${path} is not YAML: ${error instanceof Error ? error.message : error}`);
-  }
+  /** The configuration file; undefined where there is none. */
+  readonly path: string | undefined;
 }
 
 /** What a configuration has to be; the input is kept for the message. */
@@ -39,7 +22,7 @@ const wordsOf = (issue: z.core.$ZodIssue): string =>
 /** Every problem on a line of its own: where it is, what is allowed and what was found. */
 function problems(error: z.ZodError): string {
   const lines = error.issues.map((issue) => {
-    const found = issue.input === undefined ? 'nothing' : JSON.stringify(issue.input).slice(0, 200);
+    const found = shown(issue.path, issue.input);
     return `  ${issue.path.map(String).join('.') || '(top)'}: ${wordsOf(issue)}; found ${found}`;
   });
   return lines.join('\n');
@@ -81,16 +64,25 @@ function flag(env: NodeJS.ProcessEnv, name: string): boolean | undefined {
   throw new ZpsendError('BAD_REQUEST', `${name}: "${text}" is neither on nor off`);
 }
 
+/** The configuration of a file. @throws ZpsendError BAD_REQUEST naming the path, what was found and what is allowed */
+function readConfig(path: string): Config {
+  const parsed = check(readYaml(path));
+  if (parsed.success) return parsed.data;
+  throw new ZpsendError('BAD_REQUEST', `${path} is not a valid configuration:\n${problems(parsed.error)}`);
+}
+
+/** The name of this host as the environment alone tells it: what is left where its configuration cannot be read. */
+export function hostWithoutConfig(env: NodeJS.ProcessEnv): string | undefined {
+  return hostSchema.safeParse(env.ZPSEND_HOST || ownHost()).data;
+}
+
 /**
- * Settings from the environment first, then the YAML file (`ZPSEND_CONFIG`, else /etc/zpsend.yaml where it exists).
+ * Settings from the environment first, then the YAML file (`ZPSEND_CONFIG`, else the one of `places` that exists).
  * @throws ZpsendError BAD_REQUEST naming the path, what was found and what is allowed
  */
-export function loadSettings(env: NodeJS.ProcessEnv): Settings {
-  const path = env.ZPSEND_CONFIG || defaultPath;
-  const parsed = check(readFile(path, Boolean(env.ZPSEND_CONFIG)));
-  if (!parsed.success)
-    throw new ZpsendError('BAD_REQUEST', `${path} is not a valid configuration:\n${problems(parsed.error)}`);
-  const file = parsed.data;
+export function loadSettings(env: NodeJS.ProcessEnv, places: readonly string[] = configPlaces): Settings {
+  const path = configPath(env, places);
+  const file = path === undefined ? configSchema.parse({}) : readConfig(path);
   const merged = check({
     ...file,
     receive: {
@@ -117,8 +109,8 @@ export function loadSettings(env: NodeJS.ProcessEnv): Settings {
   if (!host.success) {
     throw new ZpsendError(
       'BAD_REQUEST',
-      `the host name ${JSON.stringify(name)} is not one subject token (letters, digits, "_", "-"); set ZPSEND_HOST, or "host:" in ${path}`,
+      `the host name ${JSON.stringify(name)} is not one subject token (letters, digits, "_", "-"); set ZPSEND_HOST, or "host:" in ${path ?? places[0]}`,
     );
   }
-  return { host: host.data, config: merged.data };
+  return { host: host.data, config: merged.data, path };
 }

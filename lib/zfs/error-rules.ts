@@ -52,6 +52,14 @@ export const rules: readonly Rule[] = [
     advice: 'upgrade the pool (zpool upgrade), or set send.bookmarks: false',
   },
   {
+    // before the module that is not loaded: it is, and this user may not use it
+    code: 'NOT_ALLOWED',
+    pattern: /\/dev\/zfs: (?:Permission denied|Operation not permitted)\.?$/m,
+    sample: 'Unable to open /dev/zfs: Permission denied.',
+    advice:
+      'run as root, or let this user open /dev/zfs (mode 0666, as the udev rules of OpenZFS have it; in a container, give it the device)',
+  },
+  {
     code: 'UNSUPPORTED',
     pattern: /^\/dev\/zfs and \/proc|ZFS modules? (?:are not|cannot be)|^Unable to open \/dev\/zfs/m,
     sample: '/dev/zfs and /proc/self/mounts are required.',

@@ -6,7 +6,6 @@ import { type Served, serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { version } from '../../lib/settings/version.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
 import {
   eachInfoSchema,
   type Info,
@@ -17,6 +16,7 @@ import {
 import type { Inventory } from '../../schemas/inventory.ts';
 import { poolOf } from '../../schemas/names.ts';
 import type { Log } from './log.ts';
+import { zfsFacts } from './zfs-facts.ts';
 
 const siblingsMs = 300;
 /** Listings at once: each is a process, and memory for all it prints. */
@@ -29,15 +29,6 @@ export interface HostDeps {
   readonly log: Log;
   readonly self: Instance;
   readonly limits: Info['limits'];
-}
-
-async function zfsFacts(zfs: Zfs): Promise<Pick<Info, 'zfs' | 'zfsError' | 'pools'>> {
-  try {
-    const [zfsVersion, pools] = await Promise.all([zfs.version(), zfs.pools()]);
-    return { zfs: zfsVersion, pools };
-  } catch (error) {
-    return { zfsError: ZpsendError.from(error).message, pools: [] };
-  }
 }
 
 /** Serves what either service can tell: `zfs.<host>.info` and `zfs.<host>.snapshots`. */

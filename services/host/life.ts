@@ -2,8 +2,10 @@ import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts'
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
 import { announce } from '../../lib/bus/discovery.ts';
 import type { Served } from '../../lib/bus/serve.ts';
+import { natsConfigOf } from '../../lib/settings/nats-config.ts';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { version } from '../../lib/settings/version.ts';
+import { settingsInWords } from '../../lib/settings/words.ts';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { newId } from './ids.ts';
@@ -36,6 +38,8 @@ export interface Service {
 
 export interface RunOptions {
   readonly env: NodeJS.ProcessEnv;
+  /** The file that stands for the environment, where one does. */
+  readonly envFile?: string | undefined;
   /** Started by a command for itself: says on standard output when it is ready, and ends when its standard input does. */
   readonly private: boolean;
 }
@@ -77,7 +81,8 @@ export async function runService(service: Service, options: RunOptions): Promise
   const { host } = settings;
   const instance = newId();
   const ended = endOfService(options.private);
-  const connecting = connectAll(`zpsend-${service.name} on ${host}`, options, log);
+  log.info(`configuration read from ${settingsInWords(settings)}`);
+  const connecting = connectAll(`zpsend-${service.name} on ${host}`, settings, options, log);
   const first = await Promise.race([connecting, ended]).catch((thrown) => ZpsendError.from(thrown));
   if (typeof first === 'string') return 0;
   if (first instanceof ZpsendError) {
@@ -113,9 +118,15 @@ export async function runService(service: Service, options: RunOptions): Promise
   return reason instanceof Error ? 1 : 0;
 }
 
-async function connectAll(name: string, options: RunOptions, log: Log): Promise<{ bus: Bus; bulk: BulkConnection }> {
+async function connectAll(
+  name: string,
+  settings: Settings,
+  { env, envFile, private: isPrivate }: RunOptions,
+  log: Log,
+): Promise<{ bus: Bus; bulk: BulkConnection }> {
   const onStatus = (text: string) => log.warn(text);
-  const bus = await connectBus({ name, env: options.env, wait: !options.private, onStatus });
+  const places = { env, envFile, config: natsConfigOf(settings), host: settings.host };
+  const bus = await connectBus({ ...places, name, wait: !isPrivate, onStatus });
   const bulk = await openBulk({ ...bus.options, name: `${name} (data)` });
   return { bus, bulk };
 }

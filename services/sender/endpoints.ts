@@ -5,6 +5,7 @@ import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
 import { composed } from '../../lib/plan/compose.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { eachInfoSchema } from '../../schemas/host.ts';
 import {
   type Job,
   type JobStatusRequest,
@@ -23,7 +24,9 @@ import {
   sendStartSchema,
 } from '../../schemas/plan.ts';
 import { policiesRequestSchema } from '../../schemas/policy.ts';
+import type { StatusEntry } from '../../schemas/status.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
+import { knownEntries } from './board/known.ts';
 import { type Heirs, openHeirs } from './heirs/heirs.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
@@ -73,6 +76,16 @@ export function serveSender(options: SenderOptions): Sender {
     const elsewhere = answers.flatMap((answer) => answer.jobs);
     return new Set([...jobs.running.map(({ id }) => id), ...elsewhere.map(({ job }) => job)]);
   };
+  /** Without a service of this host here, its jobs may be on another NATS: those that the board names are on this one. */
+  const knownJobs = async (): Promise<Set<string> | undefined> => {
+    const each = subjects.each(subjects.info(host));
+    const answers = await gather(bus, each, {}, eachInfoSchema, siblingsMs);
+    if (answers.flatMap((answer) => answer.instances).some((one) => one.instance !== instance)) return undefined;
+    const entries = await knownEntries(options).catch(() => new Map<string, StatusEntry>());
+    return new Set([...entries.values()].flatMap(({ run }) => (run ? [run.job] : [])));
+  };
+  const leftovers = () =>
+    findLeftovers(zfs, { living: livingJobs, known: options.private ? knownJobs : async () => undefined });
   /** What the instances that live know of a job; undefined where that is not clear. */
   const knownOf = async (job: string): Promise<Job[] | undefined> => {
     const each = subjects.each(statusSubject);
@@ -166,17 +179,14 @@ export function serveSender(options: SenderOptions): Sender {
     ...both('leftovers', {
       request: leftoversRequestSchema,
       atOnce: 1,
-      handle: async () => leftoversReply(host, await findLeftovers(zfs, livingJobs), bus.maxPayload),
+      handle: async () => leftoversReply(host, await leftovers(), bus.maxPayload),
     }),
     ...both('mend', {
       request: mendRequestSchema,
       atOnce: 1,
       handle: (asked) =>
-        mend(
-          host,
-          mendRequestSchema.parse(asked).leftovers,
-          () => findLeftovers(zfs, livingJobs),
-          (leftover) => mendLeftover(zfs, leftover, options.bookmarks),
+        mend(host, mendRequestSchema.parse(asked).leftovers, leftovers, (leftover) =>
+          mendLeftover(zfs, leftover, options.bookmarks),
         ),
     }),
     ...(triggers ? both('policies', { request: policiesRequestSchema, handle: async () => triggers.status() }) : []),

@@ -1,7 +1,7 @@
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import type { Leftover } from '../../schemas/leftovers.ts';
+import type { Leftover, LeftoverNote } from '../../schemas/leftovers.ts';
 import type { Found } from '../host/leftovers.ts';
 import { cursorForHold, oldCursors } from './cursor.ts';
 import { parseTag } from './holds.ts';
@@ -29,15 +29,18 @@ const heldIn = (datasets: readonly DatasetEntry[]): Map<string, string> =>
     ),
   );
 
+export interface Jobs {
+  /** Those that run, on any instance; undefined where nobody can say, and then no hold is a leftover. */
+  living(): Promise<ReadonlySet<string> | undefined>;
+  /** Those that this NATS knows of; undefined where a service of this host answers here, so that its jobs are here. */
+  known(): Promise<ReadonlySet<string> | undefined>;
+}
+
 /**
  * What senders left on this host: holds of jobs that run no more, and old cursors. Which jobs run is asked after the holds are
- * listed, so that the hold of a job that begins meanwhile is not taken for one.
- * @param livingJobs undefined where nobody can say, and then no hold is a leftover
+ * listed, so that the hold of a job that begins meanwhile is not taken for one. A job on another NATS is not heard of on this one.
  */
-export async function findLeftovers(
-  zfs: Pick<Zfs, 'list' | 'holds'>,
-  livingJobs: () => Promise<Set<string> | undefined>,
-): Promise<Found> {
+export async function findLeftovers(zfs: Pick<Zfs, 'list' | 'holds'>, jobs: Jobs): Promise<Found> {
   const datasets = await zfs.list({});
   const cursors = cursorsLeft(datasets);
   const held = heldIn(datasets);
@@ -47,10 +50,31 @@ export async function findLeftovers(
     return job === undefined || guid === undefined ? [] : [{ kind: 'job-hold' as const, snapshot, guid, tag, job }];
   });
   if (ofJobs.length === 0) return { leftovers: cursors, notes: [] };
-  const living = await livingJobs();
-  if (living) return { leftovers: [...ofJobs.filter(({ job }) => !living.has(job)), ...cursors], notes: [] };
-  const found = `${ofJobs.length} holds of jobs, and which jobs run could not be learned`;
-  return { leftovers: cursors, notes: [{ about: 'unclear', found, mend: 'ask again when all senders answer' }] };
+  const [living, known] = [await jobs.living(), await jobs.known()];
+  if (!living) {
+    const found = `${ofJobs.length} holds of jobs, and which jobs run could not be learned`;
+    return { leftovers: cursors, notes: [{ about: 'unclear', found, mend: 'ask again when all senders answer' }] };
+  }
+  const [here, elsewhere] = [
+    ofJobs.filter(({ job }) => isKnown(job, known)),
+    ofJobs.filter(({ job }) => !isKnown(job, known)),
+  ];
+  return {
+    leftovers: [...here.filter(({ job }) => !living.has(job)), ...cursors],
+    notes: elsewhere.length > 0 ? [unheardOf(elsewhere)] : [],
+  };
+}
+
+const isKnown = (job: string, known: ReadonlySet<string> | undefined): boolean => known?.has(job) ?? true;
+
+function unheardOf(holds: readonly { tag: string; snapshot: string }[]): LeftoverNote {
+  const [first] = holds;
+  const more = holds.length > 1 ? ` and ${holds.length - 1} more` : '';
+  return {
+    about: 'unclear',
+    found: `${first?.tag} on ${first?.snapshot}${more}: no service of this host answers on this NATS, and its jobs are unknown here, so whether they run elsewhere cannot be known`,
+    mend: 'ask on the NATS that they use (NATS_URL); the next job to the same target releases what is left of them',
+  };
 }
 
 /**

@@ -1,11 +1,24 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { nkeys } from '@nats-io/transport-node';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { connectBus } from '../../lib/bus/connect.ts';
 import { request, requestMany } from '../../lib/bus/request.ts';
 import { serve } from '../../lib/bus/serve.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { rejection, useBus } from '../support/bus.ts';
+import { makeCertificates } from '../support/certificates.ts';
+
+const refusal = (env: NodeJS.ProcessEnv) => rejection(connectBus({ name: 'test', env, wait: false }));
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'zpsend-connect-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  return folder;
+}
 
 const anything = z.json();
 const nothing = z.strictObject({});
@@ -27,7 +40,8 @@ describe('a NATS that is not there', () => {
     await own.kill();
     const said: string[] = [];
     const connecting = useBus(own.url, { wait: true, onStatus: (text) => said.push(text) });
-    await expect.poll(() => said, { timeout: 20_000 }).toContain(`still waiting for NATS at ${own.url}`);
+    const words = `still waiting for NATS: no NATS server answers at ${own.url}: connection refused`;
+    await expect.poll(() => said, { timeout: 20_000 }).toEqual([expect.stringContaining(words)]);
     await own.restart();
     const bus = await connecting;
     serve(bus, { name: 'x', subject: 'zfs.a.x', request: nothing, handle: async () => ({ ok: true }) });
@@ -77,8 +91,83 @@ describe('who we are', () => {
     await using own = await startNatsServer({ config: text });
     const bus = await useBus(own.url.replace('//', `//${identity}`));
     await expect(bus.nc.flush()).resolves.toBeUndefined();
-    const error = await rejection(connectBus({ name: 'test', env: { NATS_URL: own.url }, wait: false }));
-    expect(error.message).toMatch(/authorization/i);
+    const error = await refusal({ NATS_URL: own.url });
+    expect(error.code).toBe('NOT_ALLOWED');
+    expect(error.message).toMatch(/refuses a client without credentials \(Authorization Violation\): set NATS_NKEY/);
+  });
+
+  test('is told with what is refused, without secrets, also where another server is down, and a service goes on waiting', async () => {
+    const [known, other] = [nkeys.createUser(), nkeys.createUser()];
+    const folder = await temporaryFolder();
+    const seed = new TextDecoder().decode(other.getSeed());
+    await writeFile(join(folder, 'other.nk'), seed);
+    const jwt = `e30.${Buffer.from('{"exp":1700000000}').toString('base64url')}.c2ln`;
+    const creds = `-----BEGIN NATS USER JWT-----\n${jwt}\n------END NATS USER JWT------\n-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`;
+    await writeFile(join(folder, 'old.creds'), creds);
+    await using own = await startNatsServer({ config: config(`users: [{ nkey: ${known.getPublicKey()} }]`) });
+    const NATS_URL = own.url;
+    const cases: [NodeJS.ProcessEnv, string][] = [
+      [
+        { NATS_URL, NATS_USER: 'ann', NATS_PASSWORD: 's3cret' },
+        `${own.url} refuses the user ann (Authorization Violation)`,
+      ],
+      [{ NATS_URL, NATS_TOKEN: 's3cret' }, 'refuses a token'],
+      [
+        { NATS_URL, NATS_NKEY: join(folder, 'other.nk') },
+        `refuses the nkey ${other.getPublicKey()} (${folder}/other.nk)`,
+      ],
+      [{ NATS_URL, NATS_CREDS: join(folder, 'old.creds') }, 'they expired on 2023-11-14T22:13:20.000Z'],
+      [{ NATS_URL: `nats://127.0.0.1:1,${own.url}`, NATS_TOKEN: 's3cret' }, 'refuses a token'],
+      [{ NATS_URL: `${own.url},nats://127.0.0.1:1`, NATS_TOKEN: 's3cret' }, 'refuses a token'],
+    ];
+    for (const [env, words] of cases) {
+      const error = await refusal(env);
+      expect(error).toMatchObject({ code: 'NOT_ALLOWED', message: expect.stringContaining(words) });
+      expect(error.message).not.toMatch(new RegExp(`s3cret|${seed}|${jwt}`));
+    }
+    const said: string[] = [];
+    const env = { NATS_URL, NATS_NKEY: join(folder, 'known.nk') };
+    await writeFile(env.NATS_NKEY, other.getSeed());
+    const ended = new AbortController();
+    void connectBus({ name: 'test', env, wait: true, onStatus: (text) => said.push(text), signal: ended.signal }).catch(
+      () => {},
+    );
+    await expect
+      .poll(() => said, { timeout: 20_000 })
+      .toEqual([expect.stringMatching(/^still waiting for NATS: .* refuses the nkey U/)]);
+    ended.abort();
+  });
+});
+
+describe('TLS', () => {
+  test('that fails is told as what it is: a CA, a certificate, a server without, one that begins with it', async () => {
+    const folder = await temporaryFolder();
+    await makeCertificates(folder);
+    const [ca, cert, key] = ['ca.pem', 'server.pem', 'server-key.pem'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const files = `cert_file: "${cert}", key_file: "${key}"`;
+    await using plain = await startNatsServer();
+    await using verifies = await startNatsServer({ config: `tls { ${files}, ca_file: "${ca}", verify: true }` });
+    await using first = await startNatsServer({ config: `tls { ${files}, handshake_first: true }` });
+    const cases: [NodeJS.ProcessEnv, RegExp][] = [
+      [{ NATS_URL: verifies.url }, /the certificate of the NATS server at .* is not trusted \(.*\): NATS_CA/],
+      [{ NATS_URL: verifies.url, NATS_CA: ca }, /wants a certificate of this client .*NATS_CERT and NATS_KEY/],
+      [{ NATS_URL: plain.url.replace('nats:', 'tls:') }, /does no TLS, and tls:\/\/ or a CA/],
+      [{ NATS_URL: first.url, NATS_CA: ca }, /hangs up without a word: .* tlsFirst: true/],
+    ];
+    for (const [env, words] of cases) {
+      expect(await refusal(env)).toMatchObject({ code: 'UNREACHABLE', message: expect.stringMatching(words) });
+    }
+    const mutual = await useBus(verifies.url, {
+      env: { NATS_URL: verifies.url, NATS_CA: ca, NATS_CERT: cert, NATS_KEY: key },
+    });
+    expect(mutual.connected).toBe(true);
+    const section = { url: first.url, ca, tlsFirst: true };
+    const early = await useBus('', { env: {}, config: { section, path: '/etc/zpsend.yaml' } });
+    expect(early.found.sources).toMatchObject({ server: '/etc/zpsend.yaml', ca: '/etc/zpsend.yaml' });
   });
 });
 

@@ -1,7 +1,11 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { doctorOutputSchema } from '../../schemas/output.ts';
+import { configured } from '../support/configured.ts';
 import { quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { SimHost } from '../support/sim-host.ts';
@@ -9,9 +13,11 @@ import type { SimHost } from '../support/sim-host.ts';
 const server = useNatsServer();
 const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
-async function doctor(host: SimHost, ...args: string[]) {
+const doctor = (host: SimHost, ...args: string[]) => doctorWith(host, {}, ...args);
+
+async function doctorWith(host: SimHost, env: NodeJS.ProcessEnv, ...args: string[]) {
   const { stdout } = await execa(process.execPath, [bin, 'doctor', '--json', ...args], {
-    env: { ...host.env, ...quick, NATS_URL: server().url },
+    env: { ...host.env, ...quick, NATS_URL: server().url, ...env },
     extendEnv: false,
     reject: false,
   });
@@ -43,9 +49,21 @@ test('doctor lists what a crash left and changes nothing; with --mend it release
   ]) {
     for (const name of names) await host.zfs('hold', tag ?? '', `zones/test@${name}`);
   }
-  await fleet.start('receiver', host, { ZPSEND_ALLOW: '*=zones' });
-
   const before = await traces(host);
+  const alone = await doctor(host, '--mend');
+  expect(alone.checks, 'the job may run on another NATS').toContainEqual({
+    what: 'unclear',
+    result: 'note',
+    found: expect.stringMatching(
+      /^zpsend:deaddead01\S* on zones\/test@a: no service of this host answers on this NATS/,
+    ),
+    mend: expect.any(String),
+  });
+  expect(alone.mended).toEqual([expect.objectContaining({ kind: 'cursor' })]);
+  await host.zfs('bookmark', 'zones/test@a', await cursor('a'));
+  expect(await traces(host)).toEqual(before);
+
+  await fleet.start('receiver', host, { ZPSEND_ALLOW: '*=zones' });
   const found = await doctor(host);
   expect(found.leftovers).toEqual([
     {
@@ -107,4 +125,57 @@ test('doctor leaves the holds of a job that runs alone, and tells of an interrup
     expect.objectContaining({ what: 'partial', found: expect.stringContaining('zones/test@a') }),
   );
   expect(await target.zfs('get', '-Hp', '-o', 'value', 'receive_resume_token', 'zones/test')).toMatch(/^1-/);
+});
+
+const row = ({ checks }: Awaited<ReturnType<typeof doctor>>, what: string) => checks.find((one) => one.what === what);
+
+test('doctor checks without NATS what can be, a configuration that is not valid is a row, and what cannot be known is said', async () => {
+  const fleet = await useFleet(server().url);
+  const host = await fleet.host('smos-01');
+  await host.zpool('create', 'zones');
+  const config = configured('receive: { allow: [{ from: smos-00, into: zones }] }');
+  const found = await doctorWith(host, { NATS_URL: 'nats://127.0.0.1:1', ...config });
+  expect(found.checks.map(({ what, result }) => `${result} ${what}`)).toEqual([
+    ...['good this host', 'good node', 'good config', 'bad nats', 'good zfs', 'good pools', 'note leftovers'],
+  ]);
+  expect(row(found, 'config')?.found).toBe(`${config.ZPSEND_CONFIG}: smos-00 into zones; 4 receives at once`);
+  expect(row(found, 'nats')?.found).toMatch(/^no NATS server answers at nats:\/\/127\.0\.0\.1:1/);
+  expect(row(found, 'leftovers')?.found).toMatch(/cannot be known which jobs run/);
+
+  const broken = await doctorWith(host, configured('recieve: {}'));
+  expect(row(broken, 'config')).toMatchObject({ result: 'bad', found: expect.stringContaining('"recieve"') });
+  expect(row(broken, 'nats')).toMatchObject({ result: 'good', found: expect.stringContaining('(the environment)') });
+  expect(row(broken, 'pools')).toMatchObject({ result: 'good' });
+});
+
+test('doctor says which file or context it found NATS in, and that a server has no JetStream', async () => {
+  const fleet = await useFleet(server().url);
+  const host = await fleet.host('smos-01');
+  await using bare = await startNatsServer();
+  const NATS_URL = '';
+  const section = await doctorWith(host, { NATS_URL, ...configured(`nats: { url: "${bare.url}" }`) });
+  expect(row(section, 'nats')?.found).toMatch(/127\.0\.0\.1:\d+ \(.*zpsend\.yaml\), without credentials$/);
+  expect(row(section, 'jetstream')).toMatchObject({
+    result: 'bad',
+    found: expect.stringMatching(/has none, or not for this account/),
+    mend: expect.stringMatching(/^start nats-server with -js/),
+  });
+
+  const home = host.env.HOME ?? '';
+  const variables = join(home, 'env');
+  await writeFile(variables, `# as systemd reads it\nNATS_URL="${server().url}"\nZPSEND_HOST=smos-07\n`);
+  const fromFile = await doctorWith(host, { NATS_URL, ZPSEND_HOST: '', ZPSEND_ENV_FILE: variables });
+  expect(row(fromFile, 'this host')?.found).toBe('smos-07');
+  expect(row(fromFile, 'nats')?.found).toContain(`(${variables})`);
+
+  await mkdir(join(home, '.config/nats/context'), { recursive: true });
+  await writeFile(join(home, '.config/nats/context.txt'), 'lab');
+  await writeFile(join(home, '.config/nats/context/lab.json'), JSON.stringify({ url: server().url }));
+  const none = { NATS_URL, ZPSEND_ENV_FILE: '/dev/null' };
+  expect(row(await doctorWith(host, none), 'nats')?.found).toContain('(the NATS context lab (selected))');
+  await writeFile(join(home, '.config/nats/context/lab.json'), JSON.stringify({ url: server().url, nsc: 'nsc://a' }));
+  expect(row(await doctorWith(host, none), 'nats')).toMatchObject({
+    result: 'bad',
+    found: expect.stringContaining('has nsc, which'),
+  });
 });

@@ -164,7 +164,9 @@ test('services that start before NATS say that they wait for it, and work when i
     fleet.start('receiver', target, allow, { waitReady: false }),
     fleet.start('sender', source, {}, { waitReady: false }),
   ]);
-  await Promise.all(services.map((service) => service.said(`still waiting for NATS at ${nats.url}`)));
+  await Promise.all(
+    services.map((service) => service.said(`still waiting for NATS: no NATS server answers at ${nats.url}`)),
+  );
   await nats.restart();
   await Promise.all(services.map((service) => service.said('is ready on')));
   await expect.poll(() => fleet.bus.connected, { timeout: 10_000 }).toBe(true);

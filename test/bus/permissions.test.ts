@@ -22,6 +22,7 @@ import {
 } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { fanStartedSchema, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { doctorOutputSchema } from '../../schemas/output.ts';
 import { fleetOutputSchema } from '../../schemas/status.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
@@ -160,6 +161,48 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
   for (const { log } of services) expect(log.join('\n')).not.toMatch(/[Pp]ermission/);
   expect(server.logs.filter((line) => /Violation/.test(line))).toEqual([]);
 }, 120_000);
+
+async function doctor(name: string, more: NodeJS.ProcessEnv) {
+  const host = await simHost('smos-02');
+  const { stdout } = await execa(process.execPath, [bin, 'doctor', '--json'], {
+    env: { ...host.env, NATS_URL: server.url, ZPSEND_HOST: name, ...more },
+    extendEnv: false,
+    reject: false,
+  });
+  return doctorOutputSchema.parse(JSON.parse(stdout)).checks;
+}
+const remedies = (checks: Awaited<ReturnType<typeof doctor>>) => JSON.stringify(checks.map(({ mend }) => mend ?? ''));
+
+test('without an inbox prefix that of the host is tried, and doctor names it', async () => {
+  const checks = await doctor('smos-02', { ...env['smos-02'], ZPSEND_INBOX_PREFIX: '' });
+  expect(checks.filter(({ result }) => result === 'bad')).toEqual([]);
+  expect(checks).toContainEqual({
+    what: 'inbox',
+    result: 'note',
+    found: 'replies use _INBOX_smos-02.>, since this user may not subscribe to _INBOX.>',
+    mend: expect.stringContaining('ZPSEND_INBOX_PREFIX=_INBOX_smos-02'),
+  });
+  expect(remedies(checks)).not.toMatch(/allow|JS\.API/);
+});
+
+test.each([
+  ['without its inbox prefix', ''],
+  ['with its inbox prefix', '_INBOX_smos-02'],
+  ['with the inbox prefix of this host', '_INBOX_smos-12'],
+])('the key of another host is told as that, not as a lack of permissions: %s', async (_how, prefix) => {
+  const checks = await doctor('smos-12', { ...env['smos-02'], ZPSEND_INBOX_PREFIX: prefix });
+  expect(checks.filter(({ result }) => result === 'bad')).toEqual([
+    {
+      what: 'permissions',
+      result: 'bad',
+      found: expect.stringMatching(/^this NATS user is not smos-12: it may not subscribe to .* \(the nkey U\w{55} /),
+      mend: expect.stringMatching(
+        /^use the key of smos-12 here, .*exactly what "zpsend deploy permissions smos-12" prints$/,
+      ),
+    },
+  ]);
+  expect(remedies(checks)).not.toMatch(/zfs\.>|JS\.API/);
+});
 
 describe('what the server refuses', () => {
   const stream = `KV_${statusBucket}`;

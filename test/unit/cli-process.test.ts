@@ -184,3 +184,51 @@ it('a command ends where something listens that never says a word', async () => 
     silent.close();
   }
 }, 60_000);
+
+describe('zpsend config check', () => {
+  const check = (...args: string[]) =>
+    execa(process.execPath, [bin, 'config', 'check', ...args], {
+      reject: false,
+      env: { NATS_URL: '', NATS_CONTEXT: '', ZPSEND_HOST: 'smos-01', ZPSEND_ENV_FILE: '/dev/null' },
+    });
+
+  it('says what a file allows and where NATS is, and connects to nothing', async () => {
+    const yaml = `
+nats: { url: "nats://127.0.0.1:1", user: ann, password: s3cret }
+receive: { allow: [{ from: smos-02, into: tank }] }`;
+    const path = file('good.yaml', yaml);
+    const { exitCode, stdout, stderr } = await check(path);
+    expect({ exitCode, stderr, lines: stdout.split('\n') }).toEqual({
+      exitCode: 0,
+      stderr: '',
+      lines: [
+        'host     smos-01',
+        `config   ${path}: smos-02 into tank; 4 receives at once`,
+        `nats     nats://127.0.0.1:1 (${path}), as the user ann (${path})`,
+      ],
+    });
+  });
+
+  it.each([
+    ['an unknown key', 'recieve: {}', 'Unrecognized key: "recieve"'],
+    ['a key file that is missing', 'nats: { nkey: /nowhere.nk }', '/nowhere.nk'],
+    [
+      'policies that go round in a circle, as a service would',
+      'send: { policies: [{ dataset: a, to: ["smos-01:a/b"] }] }',
+      'send.policies',
+    ],
+  ])('refuses %s with exit status 2', async (_, yaml, words) => {
+    const { exitCode, stdout, stderr } = await check(file('bad.yaml', yaml));
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(words);
+  });
+});
+
+it('a file of variables that is named and not there is told in one line', async () => {
+  const { exitCode, stderr } = await execa(process.execPath, [bin, 'hosts'], {
+    reject: false,
+    env: { NATS_URL: '', NATS_CONTEXT: '', ZPSEND_ENV_FILE: join(folder, 'none') },
+  });
+  expect({ exitCode, lines: stderr.split('\n').length }).toEqual({ exitCode: 2, lines: 1 });
+  expect(stderr).toMatch(/^zpsend: BAD_REQUEST: ZPSEND_ENV_FILE: cannot read the file: .*none/);
+});

@@ -18,6 +18,12 @@ const dataset = (name: string, snapshots: Record<string, number>, more: Partial<
   ...more,
 });
 
+/** Jobs as a sender hears of them on a NATS that is the right one. */
+const jobs = (living: Set<string> | undefined, known?: Set<string>) => ({
+  living: async () => living,
+  known: async () => known,
+});
+
 const zfsOf = (datasets: DatasetEntry[], held: [string, string][]) => ({
   list: async () => datasets,
   holds: async (names: string[]) =>
@@ -42,14 +48,22 @@ describe('what senders left', () => {
   );
 
   test('are the holds of jobs that run no more, and nobody else’s', async () => {
-    const found = await findOfSenders(zfs, async () => new Set(['living0001']));
+    const found = await findOfSenders(zfs, jobs(new Set(['living0001'])));
     expect(found).toEqual({ leftovers: [job('a@x', '0', 'zpsend:deaddead01.3.0123abcd')], notes: [] });
   });
 
   test('are no holds where it is unclear which jobs run, and that is said', async () => {
-    const found = await findOfSenders(zfs, async () => undefined);
+    const found = await findOfSenders(zfs, jobs(undefined));
     expect(found.leftovers).toEqual([]);
     expect(found.notes).toMatchObject([{ about: 'unclear', found: expect.stringContaining('2 holds') }]);
+  });
+
+  test('are no holds of jobs that a NATS without a service of this host knows nothing of, and that is said', async () => {
+    const found = await findOfSenders(zfs, jobs(new Set(), new Set(['living0001'])));
+    expect(found.leftovers).toEqual([expect.objectContaining({ job: 'living0001' })]);
+    expect(found.notes).toMatchObject([
+      { about: 'unclear', found: expect.stringMatching(/deaddead01\.3.* on a@x: no service of this host answers/) },
+    ]);
   });
 
   test('are cursors that have a newer one, of the same target only', async () => {
@@ -59,7 +73,7 @@ describe('what senders left', () => {
       createtxg: guid,
     });
     const bookmarks = [mark('1', 'one'), mark('1', 'two'), mark('2', 'one')];
-    const { leftovers } = await findOfSenders(zfsOf([dataset('a', {}, { bookmarks })], []), async () => new Set());
+    const { leftovers } = await findOfSenders(zfsOf([dataset('a', {}, { bookmarks })], []), jobs(new Set()));
     expect(leftovers).toEqual([
       { kind: 'cursor', bookmark: `a#${bookmarks[0]?.name}`, guid: '1', newer: `a#${bookmarks[2]?.name}` },
     ]);

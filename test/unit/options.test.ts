@@ -1,28 +1,59 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nkeys } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { daemonOptions } from '../../lib/bus/connect.ts';
-import { connectionOptionsFrom } from '../../lib/bus/options.ts';
+import { findNats, type NatsPlaces } from '../../lib/bus/find-nats.ts';
+import { connectionOptions, identityOf } from '../../lib/bus/options.ts';
+import type { NatsConfig } from '../../schemas/nats.ts';
 
 let home: string;
+const pair = nkeys.createUser();
+const seed = new TextDecoder().decode(pair.getSeed());
+/** A JWT as far as a client looks into it, and credentials with it. */
+const jwtThat = (claims: object) => `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
+const credsWith = (jwt: string) =>
+  `-----BEGIN NATS USER JWT-----\n${jwt}\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`;
+
+const at = (name: string): string => join(home, name);
+const context = (name: string, fields: object | string): void =>
+  writeFileSync(at(`.config/nats/context/${name}.json`), typeof fields === 'string' ? fields : JSON.stringify(fields));
+const select = (name: string): void => writeFileSync(at('.config/nats/context.txt'), name);
+
 beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), 'zpsend-options-'));
-  const contexts = join(home, '.config/nats/context');
-  mkdirSync(contexts, { recursive: true });
-  const context = { description: 'lab', url: 'nats://lab:4222', user: 'ann', password: 'pw', ca: '/ca.pem', nsc: '' };
-  writeFileSync(join(contexts, 'lab.json'), JSON.stringify(context));
-  writeFileSync(join(contexts, 'broken.json'), '{');
-  writeFileSync(join(contexts, 'wrong.json'), '{"url":4222}');
-  writeFileSync(join(home, 'user.creds'), 'nonsense');
+  mkdirSync(at('.config/nats/context'), { recursive: true });
+  for (const name of ['ca.pem', 'c.pem', 'k.pem', 'empty']) writeFileSync(at(name), '');
+  context('lab', {
+    description: 'lab',
+    url: 'nats://lab:4222',
+    user: 'ann',
+    password: 'pw',
+    ca: at('ca.pem'),
+    nsc: '',
+  });
+  context('broken', '{');
+  context('wrong', { url: 4222 });
+  writeFileSync(at('user.creds'), credsWith(jwtThat({})));
+  writeFileSync(at('user.nk'), `${seed}\n`);
+  writeFileSync(at('nonsense'), 'nonsense');
+  writeFileSync(at('secret'), 's3cret\n');
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-const from = (env: NodeJS.ProcessEnv) => connectionOptionsFrom({ HOME: home, ...env });
+const find = (env: NodeJS.ProcessEnv, config?: NatsConfig, more: Partial<NatsPlaces> = {}) =>
+  findNats({
+    env: { HOME: home, ...env },
+    ...(config && { config: { section: config, path: '/etc/zpsend.yaml' } }),
+    ...more,
+  });
+const from = (env: NodeJS.ProcessEnv, config?: NatsConfig) => connectionOptions(find(env, config).settings);
 
 describe('where NATS is and who we are', () => {
   test('is this machine without a name when nothing is said', () => {
     expect(from({})).toEqual({ servers: ['nats://127.0.0.1:4222'] });
+    expect(find({}).sources).toEqual({ server: 'default' });
   });
 
   test('is what NATS_URL says, several servers too', () => {
@@ -39,6 +70,13 @@ describe('where NATS is and who we are', () => {
     ['nats://s3cret@a:1', { servers: ['nats://a:1'], token: 's3cret' }],
   ])('may stand in the URL as %s', (NATS_URL, options) => expect(from({ NATS_URL })).toEqual(options));
 
+  test.each(['http://a:8222', 'https://a', 'ws://a:80', 'a:1,wss://b', 'nats://'])(
+    'is no address like %s',
+    (NATS_URL) => {
+      expect(() => from({ NATS_URL })).toThrow(/^the environment: .*(is no address of NATS: nats:\/\/HOST|missing)/);
+    },
+  );
+
   test('is a user and a password, or a token', () => {
     expect(from({ NATS_USER: 'ann', NATS_PASSWORD: 'pw' })).toMatchObject({ user: 'ann', pass: 'pw' });
     expect(from({ NATS_TOKEN: 's3cret' })).toMatchObject({ token: 's3cret' });
@@ -50,47 +88,198 @@ describe('where NATS is and who we are', () => {
       servers: ['nats://lab:4222'],
       user: 'ann',
       pass: 'pw',
-      tls: { caFile: '/ca.pem' },
+      tls: { caFile: at('ca.pem') },
     });
     expect(from({ NATS_CONTEXT: 'lab', NATS_URL: 'nats://here:1', NATS_CA: '' })).toMatchObject({
       servers: ['nats://here:1'],
       user: 'ann',
-      tls: { caFile: '/ca.pem' },
+      tls: { caFile: at('ca.pem') },
     });
   });
 
   test('is looked for where XDG says', () => {
-    expect(from({ HOME: '/nowhere', XDG_CONFIG_HOME: join(home, '.config'), NATS_CONTEXT: 'lab' })).toMatchObject({
+    expect(from({ HOME: '/nowhere', XDG_CONFIG_HOME: at('.config'), NATS_CONTEXT: 'lab' })).toMatchObject({
       user: 'ann',
     });
   });
 
   test('is proved by a certificate', () => {
-    expect(from({ NATS_CERT: '/c.pem', NATS_KEY: '/k.pem' }).tls).toEqual({ certFile: '/c.pem', keyFile: '/k.pem' });
+    const [certFile, keyFile] = [at('c.pem'), at('k.pem')];
+    expect(from({ NATS_CERT: certFile, NATS_KEY: keyFile }).tls).toEqual({ certFile, keyFile });
     expect(from({ NATS_URL: 'tls://a:1' }).tls).toEqual({});
     expect(from({ NATS_URL: 'nats://a:1' }).tls).toBeUndefined();
   });
 
-  test('is proved by credentials or a key', () => {
-    expect(from({ NATS_CREDS: join(home, 'user.creds') }).authenticator).toBeTypeOf('function');
-    expect(from({ NATS_NKEY: join(home, 'user.creds') }).authenticator).toBeTypeOf('function');
+  test('is proved by credentials, a key or a JWT, which are told without what is secret', () => {
+    expect(from({ NATS_CREDS: at('user.creds') }).authenticator).toBeTypeOf('function');
+    expect(from({ NATS_NKEY: at('user.nk') }).authenticator).toBeTypeOf('function');
+    expect(from({ NATS_JWT: jwtThat({}), NATS_SEED: seed }).authenticator).toBeTypeOf('function');
+    const words = [
+      { nkey: at('user.nk') },
+      { creds: at('user.creds') },
+      { jwt: jwtThat({}), seed },
+      { token: 's3cret' },
+    ].map((settings) => identityOf(settings)?.words);
+    expect(words).toEqual([
+      `the nkey ${pair.getPublicKey()} (${at('user.nk')})`,
+      `the credentials ${at('user.creds')}`,
+      'a JWT',
+      'a token',
+    ]);
   });
 
-  test.each<[NodeJS.ProcessEnv, RegExp]>([
-    [{ NATS_URL: 'nats://ann:%zz@a:1' }, /NATS_URL/],
-    [{ NATS_CREDS: '/nowhere.creds' }, /credentials file \/nowhere\.creds/],
-    [{ NATS_NKEY: '/nowhere.nk' }, /nkey seed file \/nowhere\.nk/],
-    [{ NATS_CONTEXT: 'missing' }, /NATS context .*missing\.json/],
-    [{ NATS_CONTEXT: 'broken' }, /broken\.json is not valid/],
-    [{ NATS_CONTEXT: 'wrong' }, /wrong\.json is not valid/],
-  ])('%j cannot be read, and the error names it', (env, words) => {
+  test.each<[string, NodeJS.ProcessEnv, RegExp]>([
+    ['a URL that is not encoded', { NATS_URL: 'nats://ann:%zz@a:1' }, /percent-encoded/],
+    ['no credentials file', { NATS_CREDS: '/nowhere.creds' }, /credentials file: .*\/nowhere\.creds/],
+    ['no seed file', { NATS_NKEY: '/nowhere.nk' }, /nkey seed file: .*\/nowhere\.nk/],
+    ['no CA file', { NATS_CA: '/nowhere.pem' }, /the CA file: .*\/nowhere\.pem/],
+    ['a proxy', { NATS_SOCKS_PROXY: 'a:1' }, /NATS_SOCKS_PROXY/],
+    ['no such context', { NATS_CONTEXT: 'missing' }, /NATS context: .*missing\.json/],
+    ['a context elsewhere', { NATS_CONTEXT: '../lab' }, /"\.\.\/lab" is not the name of a NATS context/],
+    ['a context that is no JSON', { NATS_CONTEXT: 'broken' }, /broken\.json is not valid/],
+    ['a context of wrong types', { NATS_CONTEXT: 'wrong' }, /wrong\.json is not valid: url/],
+  ])('with %s is refused, and the error names it', (_what, env, words) => {
     expect(() => from(env)).toThrow(words);
     expect(() => from(env)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }));
+  });
+
+  test.each([
+    ['NATS_NKEY', /holds is not the seed of a user nkey|is not the seed of a user nkey/],
+    ['NATS_CREDS', /holds no JWT with the seed/],
+  ])('a file that holds no secret of its kind is told, without what it holds: %s', (name, words) => {
+    expect(() => from({ [name]: at('nonsense') })).toThrow(words);
+    expect(() => from({ [name]: at('nonsense') })).not.toThrow(/: nonsense|"nonsense"/);
+  });
+
+  test('credentials tell when they expire', () => {
+    writeFileSync(at('old.creds'), credsWith(jwtThat({ exp: 1_700_000_000 })));
+    expect(identityOf({ creds: at('old.creds') })?.expires).toEqual(new Date(1_700_000_000_000));
+    expect(identityOf({ creds: at('user.creds') })?.expires).toBeUndefined();
+  });
+});
+
+describe('the configuration file', () => {
+  test('says where NATS is as the environment does', () => {
+    const config = {
+      servers: ['nats://a:1', 'b:2'],
+      user: 'ann',
+      passwordFile: at('secret'),
+      ca: at('ca.pem'),
+      inboxPrefix: '_INBOX_a',
+    };
+    expect(from({}, config)).toEqual({
+      servers: ['nats://a:1', 'b:2'],
+      user: 'ann',
+      pass: 's3cret',
+      inboxPrefix: '_INBOX_a',
+      tls: { caFile: at('ca.pem') },
+    });
+    expect(from({}, { token: 'x', tlsFirst: true })).toMatchObject({ token: 'x', tls: { handshakeFirst: true } });
+    expect(from({}, { tokenFile: at('secret') })).toMatchObject({ token: 's3cret' });
+  });
+
+  test('gives what the environment does not say, part by part, and half an identity is none', () => {
+    const found = find(
+      { NATS_URL: 'nats://here:1', NATS_NKEY: at('user.nk') },
+      { url: 'nats://ann:pw@there:1', ca: at('ca.pem') },
+    );
+    expect(found.settings).toMatchObject({
+      url: 'nats://here:1',
+      nkey: at('user.nk'),
+      user: undefined,
+      ca: at('ca.pem'),
+    });
+    expect(found.sources).toEqual({ server: 'the environment', identity: 'the environment', ca: '/etc/zpsend.yaml' });
+  });
+
+  test('says nothing where the environment names a context', () => {
+    expect(from({ NATS_CONTEXT: 'lab' }, { url: 'nats://there:1', nkey: at('user.nk') })).toMatchObject({
+      servers: ['nats://lab:4222'],
+      user: 'ann',
+    });
+  });
+
+  test('may name a context, which says the rest', () => {
+    const found = find({}, { url: 'nats://there:1', context: 'lab' });
+    expect(found.settings).toMatchObject({ url: 'nats://there:1', user: 'ann' });
+    expect(found.sources).toMatchObject({
+      server: '/etc/zpsend.yaml',
+      identity: 'the NATS context lab (/etc/zpsend.yaml)',
+    });
+  });
+});
+
+describe('the context that is selected', () => {
+  test('is taken where nothing else says where NATS is', () => {
+    select('lab\n');
+    expect(from({})).toMatchObject({ servers: ['nats://lab:4222'], user: 'ann' });
+    expect(find({}).sources).toMatchObject({ server: 'the NATS context lab (selected)' });
+  });
+
+  test('is left alone, whole, where something else does', () => {
+    select('lab');
+    expect(from({ NATS_URL: 'nats://here:1' })).toEqual({ servers: ['nats://here:1'] });
+    expect(find({ NATS_URL: 'nats://here:1' }).unused).toBe('lab');
+    expect(from({}, { url: 'nats://there:1' })).toEqual({ servers: ['nats://there:1'] });
+    context('other', { url: 'nats://other:1' });
+    expect(find({ NATS_CONTEXT: 'other' })).toMatchObject({ settings: { url: 'nats://other:1' } });
+  });
+
+  test('that is gone is an error, as it is for the nats CLI', () => {
+    select('gone');
+    expect(() => from({})).toThrow(/gone\.json/);
+    select('');
+    expect(from({}).servers).toEqual(['nats://127.0.0.1:4222']);
+  });
+});
+
+describe('of a context', () => {
+  const of = (fields: object) => {
+    context('this', fields);
+    return from({ NATS_CONTEXT: 'this' });
+  };
+
+  test('a JWT with its seed, TLS first and an inbox prefix count', () => {
+    const { authenticator, tls, inboxPrefix } = of({
+      user_jwt: jwtThat({}),
+      user_seed: seed,
+      tls_first: true,
+      inbox_prefix: '_INBOX_a',
+    });
+    expect(authenticator).toBeTypeOf('function');
+    expect({ tls, inboxPrefix }).toEqual({ tls: { handshakeFirst: true }, inboxPrefix: '_INBOX_a' });
+  });
+
+  test('files are named as the nats CLI has it', () => {
+    expect(of({ ca: '~/ca.pem' }).tls).toEqual({ caFile: at('ca.pem') });
+    expect(of({ ca: '$HOME/ca.pem' }).tls).toEqual({ caFile: at('ca.pem') });
+    expect(of({ ca: `file://${at('ca.pem')}` }).tls).toEqual({ caFile: at('ca.pem') });
+  });
+
+  test.each<[string, object]>([
+    ['nsc', { nsc: 'nsc://op/acc/user' }],
+    ['socks_proxy', { socks_proxy: 'socks5://a:1' }],
+    ['jetstream_domain', { jetstream_domain: 'hub' }],
+    ['jetstream_api_prefix', { jetstream_api_prefix: 'JS.other' }],
+    ['windows_ca_certs_match', { windows_ca_certs_match: ['a'] }],
+    ['what_is_new', { what_is_new: true }],
+    ['creds', { creds: 'op://vault/item' }],
+    ['password', { user: 'ann', password: 'env://PW' }],
+  ])('%s is refused by name, and is no matter where it is empty', (field, fields) => {
+    expect(() => of(fields)).toThrow(new RegExp(`context .*this\\.json has ${field}\\b.*does not support`));
+    expect(() => of(fields)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }));
+    const empty = Object.fromEntries(
+      Object.entries(fields).map(([key, value]) => [
+        key,
+        Array.isArray(value) ? [] : typeof value === 'boolean' ? false : '',
+      ]),
+    );
+    expect(of({ ...empty, url: 'a:1', name: 'x', color_scheme: 'bold' }).servers).toEqual(['a:1']);
   });
 });
 
 test('a service’s connection never gives up by itself', () => {
-  expect(daemonOptions({ name: 'zpsend', env: { HOME: home }, wait: true })).toMatchObject({
+  expect(daemonOptions(find({}), { name: 'zpsend', wait: true })).toMatchObject({
     reconnect: true,
     maxReconnectAttempts: -1,
     waitOnFirstConnect: true,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
+import { settingsInWords } from '../../lib/settings/words.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 
 let folder: string;
@@ -33,6 +34,7 @@ describe('a configuration file', () => {
   test.each(['', '# nothing\n', '---\n', '{}'])('%j has every default', (yaml) => {
     expect(load(yaml)).toEqual({
       host: 'smos-00',
+      path: join(folder, 'zpsend.yaml'),
       config: {
         receive: {
           maxConcurrent: 4,
@@ -141,6 +143,59 @@ timing: { lockSeconds: 10 }
       /cannot read .*missing\.yaml/,
     );
   });
+});
+
+describe('what the file says of NATS', () => {
+  test('is where it is, and who this host is there', () => {
+    const nats = { servers: ['nats://a:1', 'b:2'], nkey: '/etc/zpsend/smos-00.nk', inboxPrefix: '_INBOX_smos-00' };
+    expect(load(JSON.stringify({ nats })).config.nats).toEqual(nats);
+  });
+
+  test.each<[string, RegExp]>([
+    ['nats: { sevrer: a }', /nats: Unrecognized key: "sevrer"/],
+    ['nats: { nkey: smos-00.nk }', /nats\.nkey: a file is named by its whole path/],
+    ['nats: { url: a, servers: [b] }', /nats: url and servers exclude each other/],
+    ['nats: { user: a, password: b, passwordFile: /c }', /nats: password and passwordFile exclude/],
+    ['nats: { tlsFirst: 1 }', /nats\.tlsFirst/],
+  ])('%s is refused with its path', (yaml, words) => expect(refusal(yaml)).toMatch(words));
+
+  test.each([
+    'nats: { password: [s3cret] }',
+    'nats: { url: "nats://ann:s3cret@a", extra: 1 }',
+    'nats: { token: s3cret }\nrecieve: {}',
+    'nats: s3cret',
+    'nats: { password: "s3cret }\n',
+    'nats:\n  password: s3cret\n bad',
+  ])('is not shown by the message about a fault: %j', (yaml) => {
+    expect(refusal(yaml)).toMatch(/zpsend\.yaml/);
+    expect(refusal(yaml)).not.toContain('s3cret');
+  });
+});
+
+describe('the file lies', () => {
+  const [one, two] = [() => join(folder, 'one.yaml'), () => join(folder, 'two.yaml')];
+  const from = () => loadSettings({ ZPSEND_HOST: 'smos-00' }, [one(), two()]);
+
+  test('at either place, and what is read is told', () => {
+    expect(from()).toMatchObject({ path: undefined, config: { receive: { allow: [] } } });
+    writeFileSync(two(), 'receive: { maxConcurrent: 7 }');
+    expect(from()).toMatchObject({ path: two(), config: { receive: { maxConcurrent: 7 } } });
+  });
+
+  test('not at both, unless one is named', () => {
+    writeFileSync(one(), '');
+    expect(from).toThrow(/one\.yaml and .*two\.yaml both exist: keep one of them/);
+    expect(loadSettings({ ZPSEND_CONFIG: one() }, [one(), two()]).path).toBe(one());
+  });
+});
+
+test('settings are told in one line', () => {
+  const yaml = `
+receive: { allow: [{ from: smos-01, into: tank/a, conflicts: [rotate] }, { from: "*", into: b }] }
+send: { policies: [{ dataset: a, to: [b] }] }`;
+  const words = 'smos-01 into tank/a (rotate), any host into b; 4 receives at once; 1 policy';
+  expect(settingsInWords(load(yaml))).toBe(`${join(folder, 'zpsend.yaml')}: ${words}`);
+  expect(settingsInWords(loadSettings({}, []))).toBe('no file: no host may write here');
 });
 
 describe('the environment comes first', () => {

@@ -1,0 +1,24 @@
+import type { FoundNats } from '../lib/bus/find-nats.ts';
+import type { Part } from '../lib/bus/nats-settings.ts';
+import { identityOf } from '../lib/bus/options.ts';
+
+const namesOf: Partial<Record<Part, string>> = {
+  certificate: 'client certificate',
+  ca: 'CA',
+  tlsFirst: 'TLS first',
+  inboxPrefix: 'inbox prefix',
+};
+
+/** Where NATS is and who we are there, and which place says each of it; without secrets. */
+export function natsInWords({ settings, sources }: FoundNats): string {
+  const identity = identityOf(settings);
+  const words = [
+    `${settings.url} (${sources.server})`,
+    identity ? `as ${identity.words} (${sources.identity})` : 'without credentials',
+    ...Object.entries(namesOf).flatMap(([part, name]) => {
+      const source = sources[part as Part];
+      return source === undefined ? [] : [`${name} (${source})`];
+    }),
+  ];
+  return words.join(', ');
+}

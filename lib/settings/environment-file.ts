@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs';
+import { ZpsendError } from '../../schemas/errors.ts';
+
+export const defaultEnvironmentFile = '/etc/zpsend/env';
+
+/** The environment of this program, and what a file had to do with it. */
+export interface ProgramEnvironment {
+  readonly env: NodeJS.ProcessEnv;
+  readonly path: string;
+  /**
+   * - `read`: its variables are in `env`
+   * - `absent`: there is no such file
+   * - `unreadable`: this user may not read it, which is no error
+   * - `passed over`: the environment itself says where NATS is
+   */
+  readonly state: 'read' | 'absent' | 'unreadable' | 'passed over';
+}
+
+const isOurs = (name: string): boolean => /^(?:NATS|ZPSEND)_[A-Z0-9_]*$/.test(name);
+
+/**
+ * The environment of a command or service. Where it says nothing of NATS, the file that systemd reads for the services
+ * (`EnvironmentFile=`) stands for it, so that a command run by hand or by cron finds what they find. Variables that are set win.
+ * @param saysNats whether an environment says where NATS is
+ * @throws ZpsendError BAD_REQUEST when ZPSEND_ENV_FILE names a file that cannot be read
+ */
+export function programEnvironment(
+  env: NodeJS.ProcessEnv,
+  saysNats: (env: NodeJS.ProcessEnv) => boolean,
+  standard = defaultEnvironmentFile,
+): ProgramEnvironment {
+  const path = env.ZPSEND_ENV_FILE || standard;
+  if (saysNats(env)) return { env, path, state: 'passed over' };
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (env.ZPSEND_ENV_FILE) throw new ZpsendError('BAD_REQUEST', `ZPSEND_ENV_FILE: cannot read the file: ${message}`);
+    const isAbsent = error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+    return { env, path, state: isAbsent ? 'absent' : 'unreadable' };
+  }
+  const variables = Object.entries(parseEnvironmentFile(text)).filter(([name]) => isOurs(name) && !env[name]);
+  return { env: { ...env, ...Object.fromEntries(variables) }, path, state: 'read' };
+}
+
+type State = 'before key' | 'key' | 'before value' | 'value' | 'single' | 'double' | 'comment';
+
+/**
+ * The variables of a file as systemd reads it (systemd.exec(5), EnvironmentFile=; `parse_env_file_internal` in env-file.c): `#` and `;`
+ * begin comments, quotes may hold newlines, a backslash at the end of a line continues it, and nothing is expanded.
+ */
+export function parseEnvironmentFile(text: string): Record<string, string> {
+  const variables: Record<string, string> = {};
+  let [state, key, value, kept]: [State, string, string, number] = ['before key', '', '', 0];
+  const end = (): void => {
+    const name = key.trim();
+    // spaces at the end of what is not quoted belong to nothing
+    if (/^[A-Za-z_]\w*$/.test(name)) variables[name] = state === 'value' ? value.slice(0, kept) : value;
+    [state, key, value, kept] = ['before key', '', '', 0];
+  };
+  const characters = text.replaceAll('\r\n', '\n');
+  for (let at = 0; at < characters.length; at++) {
+    const character = characters[at] ?? '';
+    const isEscape = character === '\\';
+    if (state === 'before key') {
+      if (character === '#' || character === ';') state = 'comment';
+      else if (!/\s/.test(character)) [state, key] = ['key', character];
+    } else if (state === 'comment') {
+      if (character === '\n') state = 'before key';
+    } else if (state === 'key') {
+      if (character === '\n') [state, key] = ['before key', ''];
+      else if (character === '=') state = 'before value';
+      else key += character;
+    } else if (state === 'single') {
+      if (character === "'") state = 'before value';
+      else value += character;
+    } else if (state === 'double') {
+      if (character === '"') state = 'before value';
+      else if (isEscape) value += escapedInQuotes(characters[++at]);
+      else value += character;
+    } else if (character === '\n') {
+      end();
+    } else if (isEscape) {
+      const next = characters[++at] ?? '';
+      if (next !== '\n') value += next;
+      [state, kept] = ['value', value.length];
+    } else if (state === 'before value' && (character === "'" || character === '"')) {
+      state = character === "'" ? 'single' : 'double';
+    } else if (state === 'value' || !/\s/.test(character)) {
+      state = 'value';
+      value += character;
+      if (!/\s/.test(character)) kept = value.length;
+    }
+  }
+  if (state !== 'before key' && state !== 'comment' && state !== 'key') end();
+  return variables;
+}
+
+const escapedInQuotes = (next = ''): string => {
+  if ('"\\`$'.includes(next)) return next;
+  return next === '\n' ? '' : `\\${next}`;
+};

@@ -1,0 +1,74 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { saysNats } from '../../lib/bus/nats-settings.ts';
+import { parseEnvironmentFile, programEnvironment } from '../../lib/settings/environment-file.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'zpsend-env-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const load = (text: string, env: NodeJS.ProcessEnv = {}) => {
+  const path = join(folder, 'env');
+  writeFileSync(path, text);
+  return programEnvironment(env, saysNats, path);
+};
+
+describe('a file of variables is read as systemd reads it', () => {
+  test.each<[string, Record<string, string>]>([
+    ['A=b\n', { A: 'b' }],
+    ['A=b', { A: 'b' }],
+    ['# A=b\n; B=c\n\nC=d\n', { C: 'd' }],
+    ['  A = b c  \n', { A: 'b c' }],
+    ['A="b c "\n', { A: 'b c ' }],
+    ['A=\'b "c" $d\'\n', { A: 'b "c" $d' }],
+    ['A="b\\"c\\\\d\\$e\\x"\n', { A: 'b"c\\d$e\\x' }],
+    ['A="b\nc"\nD=e\n', { A: 'b\nc', D: 'e' }],
+    ['A=b\\\nc\nD=e\n', { A: 'bc', D: 'e' }],
+    ['A=b#c\n', { A: 'b#c' }],
+    ['A=\nB=c\n', { A: '', B: 'c' }],
+    ['A=b=c\n', { A: 'b=c' }],
+    ['no variable\nA=b\n', { A: 'b' }],
+    ['export A=b\n1B=c\n', {}],
+    ['A=b\r\nC=d\r\n', { A: 'b', C: 'd' }],
+    ['A=\\ b\\ \n', { A: ' b ' }],
+    ['A=b\nA=c\n', { A: 'c' }],
+    ['A="b', { A: 'b' }],
+    ['__proto__=b\nA=c\n', { A: 'c' }],
+  ])('%j', (text, variables) => expect({ ...parseEnvironmentFile(text) }).toEqual(variables));
+});
+
+describe('the environment of a program', () => {
+  const text = 'NATS_URL=nats://a:1\nZPSEND_HOST=smos-07\nPATH=/nowhere\nNODE_OPTIONS=--inspect\n';
+
+  test('is completed from the file where it says nothing of NATS, with what is of NATS and zpsend only', () => {
+    expect(load(text, { PATH: '/bin', ZPSEND_HOST: 'smos-09' })).toMatchObject({
+      state: 'read',
+      env: { PATH: '/bin', NATS_URL: 'nats://a:1', ZPSEND_HOST: 'smos-09' },
+    });
+    expect(load(text, {}).env).not.toHaveProperty('NODE_OPTIONS');
+  });
+
+  test.each(['NATS_URL', 'NATS_CONTEXT', 'NATS_CREDS'])('is as it is where it has %s', (name) => {
+    expect(load(text, { [name]: 'x' })).toMatchObject({ state: 'passed over', env: { [name]: 'x' } });
+  });
+
+  test('is completed where a variable of NATS is empty, or says something else', () => {
+    expect(load(text, { NATS_URL: '', NATS_TIMEOUT: '1s' }).env).toMatchObject({ NATS_URL: 'nats://a:1' });
+  });
+
+  test('is as it is where there is no file', () => {
+    const path = join(folder, 'missing');
+    expect(programEnvironment({ A: 'b' }, saysNats, path)).toEqual({ env: { A: 'b' }, path, state: 'absent' });
+  });
+
+  test('is as it is where the file cannot be read, which is no error unless it was named', () => {
+    expect(programEnvironment({}, saysNats, folder)).toMatchObject({ state: 'unreadable' });
+    expect(() => programEnvironment({ ZPSEND_ENV_FILE: folder }, saysNats)).toThrow(/ZPSEND_ENV_FILE: cannot read/);
+    const named = { ZPSEND_ENV_FILE: join(folder, 'missing') };
+    expect(() => programEnvironment(named, saysNats)).toThrow(/missing/);
+  });
+});
