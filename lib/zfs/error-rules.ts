@@ -52,12 +52,11 @@ export const rules: readonly Rule[] = [
     advice: 'upgrade the pool (zpool upgrade), or set send.bookmarks: false',
   },
   {
-    // before the module that is not loaded: it is, and this user may not use it
+    // before the module that is not loaded: here it is
     code: 'NOT_ALLOWED',
-    pattern: /\/dev\/zfs: (?:Permission denied|Operation not permitted)\.?$/m,
-    sample: 'Unable to open /dev/zfs: Permission denied.',
-    advice:
-      'run as root, or let this user open /dev/zfs (mode 0666, as the udev rules of OpenZFS have it; in a container, give it the device)',
+    pattern: /^Permission denied the ZFS utilities|\/dev\/zfs: (?:Permission denied|Operation not permitted)\.?$/m,
+    sample: 'Permission denied the ZFS utilities must be run as root.',
+    advice: 'run as root, or let this user open /dev/zfs (mode 0666, as the udev rules of OpenZFS have it)',
   },
   {
     code: 'UNSUPPORTED',
@@ -76,12 +75,6 @@ export const rules: readonly Rule[] = [
     pattern: /: parent (?:'.*' )?is not a filesystem$/m,
     sample: "cannot create 'tank/vol/a': parent is not a filesystem",
     advice: 'a volume has no children: choose another target',
-  },
-  {
-    code: 'NOT_ALLOWED',
-    pattern: /^Permission denied the ZFS utilities/m,
-    sample: 'Permission denied the ZFS utilities must be run as root.',
-    advice: 'run as root, or let this user open /dev/zfs (mode 0666, as the udev rules of OpenZFS have it)',
   },
   {
     code: 'NOT_ALLOWED',

@@ -383,3 +383,21 @@ it('a column that this ZFS does not know is named', () => {
   expect(unknownColumn("bad property list: invalid property 'keystatus'\nusage:\n\tlist ...\n")).toBe('keystatus');
   expect(unknownColumn("cannot open 'tank/a': dataset does not exist\n")).toBeUndefined();
 });
+
+describe('/dev/zfs', () => {
+  const codeOf = (stderr: string) => toError({ doing: 'listing', host: 'smos-01', stderr, exitCode: 1 });
+
+  it.each([
+    'Unable to open /dev/zfs: Permission denied.',
+    '/dev/zfs: Permission denied',
+    '/dev/zfs: Operation not permitted',
+  ])('that this user may not open is no module that is not loaded: %s', (stderr) => {
+    expect(codeOf(stderr)).toMatchObject({ code: 'NOT_ALLOWED', message: expect.stringContaining('open /dev/zfs') });
+    expect(codeOf(stderr).message).not.toContain('modprobe');
+  });
+
+  it('that is not there asks for the module', () => {
+    const missing = codeOf('Unable to open /dev/zfs: No such file or directory.');
+    expect(missing).toMatchObject({ code: 'UNSUPPORTED', message: expect.stringContaining('modprobe zfs') });
+  });
+});
