@@ -33,6 +33,8 @@ export const snapshotEntrySchema = z.strictObject({
   /** Number of user holds. */
   userrefs: bytesSchema,
   ivset: ivsetSchema.optional(),
+  /** It was received from a redacted stream (`zfs send --redact`): blocks of it are missing. */
+  redacted: z.literal(true).optional(),
   creation: creationSchema.optional(),
 });
 
@@ -42,6 +44,8 @@ export const bookmarkEntrySchema = z.strictObject({
   guid: guidSchema,
   createtxg: txgSchema,
   ivset: ivsetSchema.optional(),
+  /** A redaction bookmark (zfs-redact(8)), or a bookmark of a redacted snapshot. */
+  redacted: z.literal(true).optional(),
   creation: creationSchema.optional(),
 });
 

@@ -1,5 +1,6 @@
 import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import type { Step } from '../../schemas/plan.ts';
+import { isCursor } from './cursor-name.ts';
 import type { Dated } from './txg.ts';
 import { isAfter } from './txg.ts';
 
@@ -13,11 +14,18 @@ export interface Base extends Dated {
 
 export const asBase = ({ name, guid, createtxg }: SnapshotEntry): Base => ({ name, guid, createtxg, kind: 'snapshot' });
 
-/** Every base of a dataset. Where a snapshot has bookmarks too, the snapshot comes first. */
-export const basesOf = ({ snapshots, bookmarks }: DatasetEntry): Base[] => [
-  ...snapshots.map(asBase),
-  ...bookmarks.map(({ name, guid, createtxg }): Base => ({ name, guid, createtxg, kind: 'bookmark' })),
-];
+/**
+ * Every base of a dataset. Of one snapshot the snapshot itself comes first, then cursors, then other bookmarks. A redaction
+ * bookmark is none: what starts from it also carries what was redacted, and a raw stream needs a key (openzfs#18491).
+ */
+export function basesOf({ snapshots, bookmarks }: DatasetEntry): Base[] {
+  const marks = bookmarks.filter(({ redacted }) => !redacted);
+  const [cursors, others] = [marks.filter(isCursor), marks.filter((mark) => !isCursor(mark))];
+  return [
+    ...snapshots.map(asBase),
+    ...[...cursors, ...others].map(({ name, guid, createtxg }): Base => ({ name, guid, createtxg, kind: 'bookmark' })),
+  ];
+}
 
 /** The newest base of the source whose snapshot the target has, by guid and by the source's createtxg (I4). */
 export function newestCommon(source: DatasetEntry, target: DatasetEntry): Base | undefined {

@@ -3,14 +3,17 @@ import type { Plan, Refused } from '../../schemas/plan.ts';
 import type { DatasetPlan, DatasetPlans } from './items.ts';
 import type { Refusal } from './refusal.ts';
 
-/** What keeps one dataset out and leaves the rest of a package as it is: the target's dataset, or its key, went its own way. */
-const ownAffair: ReadonlySet<Code> = new Set(['DIVERGED', 'EXISTS', 'KEY_MISMATCH']);
+/**
+ * What keeps one dataset out and leaves the rest of a package as it is: the target's dataset, or its key, went its own way, a
+ * key is not loaded (openzfs#13033), or its stream or its place is not what the target takes.
+ */
+const ownAffair: ReadonlySet<Code> = new Set(['DIVERGED', 'EXISTS', 'KEY_MISMATCH', 'KEY_REQUIRED', 'UNSUPPORTED']);
 
 type RefusedPlan = DatasetPlan & { refusal: Refusal };
 
 /**
  * The plans of all datasets as one. Where a dataset lacks what the package needs (an origin, the named snapshot), nothing of
- * it is sent; where the target's dataset is in the way, that one is left out and told.
+ * it is sent; where one dataset alone cannot be sent, that one is left out and told.
  */
 export function composed({ datasets, notes }: DatasetPlans): Plan {
   const refused = datasets.filter((plan): plan is RefusedPlan => plan.refusal !== undefined);

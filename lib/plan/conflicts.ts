@@ -5,6 +5,7 @@ import { type Base, leafOfBase, newestCommon } from './bases.ts';
 import { evidenceOf } from './evidence.ts';
 import { type Refusal, refuse, someOf } from './refusal.ts';
 import type { DatasetTask } from './task.ts';
+import { ordinaryBookmark } from './wanted.ts';
 
 /** The target went its own way after the newest common point, or never had one. */
 export function diverged(task: DatasetTask, common: Base | undefined): Refusal {
@@ -12,12 +13,15 @@ export function diverged(task: DatasetTask, common: Base | undefined): Refusal {
   const evidence = evidenceOf(source.dataset, target.dataset, common);
   const onTarget = target.dataset?.snapshots.find((entry) => entry.guid === common?.guid);
   const bookmark = bookmarkOfOrigin(task);
-  const way = bookmark
-    ? `${bookmark} on ${source.host}, since the snapshot that both have went to another dataset with zfs promote, and it goes on from there`
-    : onTarget
-      ? `roll the target back (zfs rollback -r ${target.name}@${onTarget.name} on ${target.host} destroys what is newer, and so ` +
-        'does --conflict rollback), have it moved aside (--conflict rotate loses nothing), or receive under another name'
-      : `receive under another name, or move ${target.name} on ${target.host} out of the way (--conflict rotate)`;
+  const redaction = redactionBookmarkOf(task);
+  const way = redaction
+    ? `${redaction} on ${source.host}, since only a redaction bookmark is left there of what ${target.host} has, and it goes on from there`
+    : bookmark
+      ? `${bookmark} on ${source.host}, since the snapshot that both have went to another dataset with zfs promote, and it goes on from there`
+      : onTarget
+        ? `roll the target back (zfs rollback -r ${target.name}@${onTarget.name} on ${target.host} destroys what is newer, and so ` +
+          'does --conflict rollback), have it moved aside (--conflict rotate loses nothing), or receive under another name'
+        : `receive under another name, or move ${target.name} on ${target.host} out of the way (--conflict rotate)`;
   return refused(
     task,
     'DIVERGED',
@@ -34,6 +38,13 @@ function bookmarkOfOrigin({ source: { dataset }, target }: DatasetTask): string 
   const newest = target.dataset?.snapshots.at(-1);
   if (newest === undefined || dataset.origin?.guid !== newest.guid) return undefined;
   return `zfs bookmark ${dataset.origin.name} ${dataset.name}#${leafOf(dataset.origin.name)}`;
+}
+
+/** A redaction bookmark is no base, and an ordinary bookmark of it is. */
+function redactionBookmarkOf({ source: { dataset }, target }: DatasetTask): string | undefined {
+  const newest = target.dataset?.snapshots.at(-1);
+  const mark = dataset.bookmarks.find(({ guid, redacted }) => redacted && guid === newest?.guid);
+  return mark && ordinaryBookmark(dataset.name, mark.name);
 }
 
 /** Steps would create snapshots whose names other snapshots have at the target. */

@@ -13,6 +13,7 @@ import { targetRoot } from './naming.ts';
 import { inOrderOfNeed, type Need } from './order.ts';
 import { findInPool } from './origin.ts';
 import { placeholdersOn } from './placeholders.ts';
+import { redactedIn } from './redacted.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { flagsOf, streamsTo } from './stream-flags.ts';
 
@@ -84,11 +85,18 @@ export function planItems(
   const kept = withKeysKept([...plans.values()], { source, target, items: context.items, arrived });
   return { datasets: kept.plans, notes: [...notes, ...kept.notes] };
 
+  /** Where the parent is there, and is the one that belongs there, its own key and flags hinder nothing below it. */
+  function obstacleIn(parent: Item): Refusal | undefined {
+    const refusal = context.refusalOf(parent);
+    const code = refusal?.error.code;
+    return parent.existing && (code === 'KEY_REQUIRED' || code === 'UNSUPPORTED') ? undefined : refusal;
+  }
+
   function stepsOf(item: Item): Step[] | Refusal {
     const { parent, existing, dataset } = item;
     // below an empty dataset, a placeholder say, there is room though that one is in its own dataset's way
     const hasRoom = existing ?? (parent?.existing?.type === 'filesystem' && parent.existing.snapshots.length === 0);
-    const obstacle = parent && !hasRoom ? context.refusalOf(parent) : undefined;
+    const obstacle = parent && !hasRoom ? obstacleIn(parent) : undefined;
     if (parent && obstacle) return blockedBy(item, parent, obstacle, 'lies below it');
     if (item.formerly !== undefined) return renamed(item, item.formerly, source.host, target.host);
     const plan = datasetSteps({
@@ -102,6 +110,12 @@ export function planItems(
     if (long) return tooLong(item, long, root);
     const [first, ...rest] = plan.steps;
     if (first === undefined) return plan.steps;
+    const sides = {
+      source: { host: source.host, dataset },
+      target: { host: target.host, name: item.target, existing },
+    };
+    const redacted = redactedIn({ ...sides, steps: plan.steps }, target);
+    if (redacted) return redacted;
     const one = { name: item.target, source: { host: source.host, dataset }, origin: first.origin };
     const streams = streamsOf({ ...one, existing });
     if (isRefusal(streams)) return streams;

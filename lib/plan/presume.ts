@@ -2,6 +2,7 @@ import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inven
 import { datasetOf, leafOf, poolOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { StoredStart } from '../../schemas/stored.ts';
+import { basesOf } from './bases.ts';
 import { keyHolder } from './key-wrapping.ts';
 
 /**
@@ -86,7 +87,7 @@ const arrival = ({ to }: StoredStart, { snapshots, createtxg }: DatasetEntry): S
  * has too, and those that clones of the source come from.
  */
 export function sightOf(target: Inventory, source: Inventory): Inventory {
-  const common = new Set(source.datasets.flatMap((entry) => [...entry.snapshots, ...entry.bookmarks].map(guidOf)));
+  const common = new Set(source.datasets.flatMap((entry) => basesOf(entry).map(guidOf)));
   const origins = new Set(source.datasets.map(({ origin }) => origin?.guid));
   const datasets = target.datasets.map((entry) => {
     const newest = entry.snapshots.findLastIndex(({ guid }) => common.has(guid));

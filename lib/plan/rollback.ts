@@ -1,6 +1,6 @@
 import { maxDestroys, type Rollback } from '../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
-import { type Base, basesOf } from './bases.ts';
+import type { Base } from './bases.ts';
 import { isCursor } from './cursor-name.ts';
 import { isModified } from './evidence.ts';
 import { isAfter } from './txg.ts';
@@ -29,7 +29,9 @@ export function rollbackTo(
     return { why: `what is in the way is not newer than @${to.name}; ${rotateInstead}` };
   }
   const going = new Set(newer.map(({ guid }) => guid));
-  const known = source.datasets.flatMap(basesOf).find(({ guid }) => going.has(guid));
+  const known = source.datasets
+    .flatMap(({ snapshots, bookmarks }) => [...snapshots, ...bookmarks])
+    .find(({ guid }) => going.has(guid));
   if (known) {
     const shared = newer.find(({ guid }) => guid === known.guid);
     return { why: `${source.host} still has @${shared?.name}, in another dataset or another order; ${rotateInstead}` };

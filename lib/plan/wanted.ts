@@ -56,6 +56,8 @@ export function chainOf(
 
 function incremental(host: string, dataset: DatasetEntry, from: string, to: SnapshotEntry): Wanted | Refusal {
   const kind = from.startsWith('#') ? 'bookmark' : 'snapshot';
+  const redaction = dataset.bookmarks.find(({ name, redacted }) => redacted && `#${name}` === from);
+  if (redaction) return redactionBookmark(host, dataset, redaction.name);
   const base = basesOf(dataset).find((entry) => entry.kind === kind && entry.name === from.slice(1));
   if (base === undefined) return noSuchSnapshot(host, dataset, from);
   if (!isAfter(to, base)) {
@@ -76,6 +78,18 @@ export function noSuchSnapshot(host: string, { name, snapshots, bookmarks }: Dat
     { details: { host, dataset: name, newest: newest.slice(-5) } },
   );
 }
+
+const redactionBookmark = (host: string, { name }: DatasetEntry, bookmark: string): Refusal =>
+  refuse(
+    'UNSUPPORTED',
+    `${name}#${bookmark} on ${host} is a redaction bookmark, and zpsend starts no increment from one (openzfs#18491). ` +
+      `Way out: ${ordinaryBookmark(name, bookmark)} makes an ordinary bookmark of the same snapshot, and -i #NAME starts there.`,
+    { details: { host, dataset: name } },
+  );
+
+/** A bookmark of a redaction bookmark is an ordinary one (contract/bookmarks.test.ts). */
+export const ordinaryBookmark = (dataset: string, redaction: string): string =>
+  `zfs bookmark ${dataset}#${redaction} ${dataset}#NAME`;
 
 const nothingToSend = (host: string, { name }: DatasetEntry): Refusal =>
   refuse('NO_SUCH_SNAPSHOT', `${name} on ${host} has no snapshots. Make one: zfs snapshot ${name}@NAME`, {

@@ -76,10 +76,11 @@ function matched(source: readonly SnapshotEntry[], target: readonly SnapshotEntr
 /** Do both sides have it? */
 export const isCommon = ({ state }: VerifiedSnapshot): boolean => state === 'equal' || state === 'renamed';
 
-/** Is the target's newest snapshot a base at the source, where it may be a bookmark by now? */
+/** Is the target's newest snapshot a base at the source, where it may be a bookmark by now? A redaction bookmark is no base. */
 function canGoOn(source: DatasetEntry, target: DatasetEntry | undefined): boolean {
   const newest = target?.snapshots.at(-1)?.guid;
-  return [...source.snapshots, ...source.bookmarks].some(({ guid }) => guid === newest);
+  const bookmarks = source.bookmarks.filter(({ redacted }) => !redacted);
+  return [...source.snapshots, ...bookmarks].some(({ guid }) => guid === newest);
 }
 
 function stateOf(snapshots: readonly VerifiedSnapshot[], isNamed: boolean, goesOn: boolean): VerifiedDataset['state'] {

@@ -63,6 +63,7 @@ const READ_ONLY: Readonly<Record<string, (item: Item, exact: boolean) => string 
   pbkdf2salt: (item) => wrappingShown(item, 'pbkdf2salt', '0'),
   pbkdf2iters: (item) => wrappingShown(item, 'pbkdf2iters', '0'),
   ivsetguid: (item) => (item.snapshot ?? item.bookmark)?.ivset,
+  redact_snaps: (item) => item.bookmark?.redaction?.join(','),
   receive_resume_token: (item) => {
     const { receipt } = item.dataset;
     if (!head(item) || receipt === undefined || !receipt.resumable) return undefined;

@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'zfs promote': async () => (await import('./promote.ts')).promote,
   'zfs receive': async () => (await import('./receive.ts')).receive,
   'zfs recv': async () => (await import('./receive.ts')).receive,
+  'zfs redact': async () => (await import('./redact.ts')).redact,
   'zfs release': async () => (await import('./holds.ts')).release,
   'zfs rename': async () => (await import('./rename.ts')).rename,
   'zfs rollback': async () => (await import('./snapshots.ts')).rollback,

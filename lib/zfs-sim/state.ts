@@ -27,6 +27,8 @@ export interface Bookmark {
   time: number;
   extents: number;
   ivset?: string;
+  /** Of a redaction bookmark: guids of the snapshots that lack what it redacts. */
+  redaction?: string[];
 }
 
 /** A receive under way or interrupted; how far it came is in a file of its own. */

@@ -31,6 +31,9 @@ export function asked(options: Options, synopsis: string): Sending {
       ? undefined
       : findBase(pool, { dataset, snapshot }, operand, base, has('n'));
   const raw = has('w');
+  if (from?.redaction && raw && pool && encryptionRoot(pool, dataset)?.keyLoaded === false && !has('n')) {
+    throw new Refusal(`warning: cannot send '${operand}': dataset key must be loaded`);
+  }
   if (pool !== undefined && isEncrypted(dataset) && !raw) {
     if (has('p')) {
       throw new Refusal(
@@ -57,6 +60,8 @@ interface Base {
   extents: number;
   ivset?: string | undefined;
   clone: boolean;
+  /** It is a redaction bookmark. */
+  redaction?: boolean;
 }
 
 function findBase(
@@ -82,7 +87,8 @@ function findBase(
       throw new Refusal(`warning: cannot send '${to}': ${why}`);
     }
     if (!isInPast(pool, home, bookmark.txg, dataset, snapshot.txg)) throw notEarlier;
-    return { name: full, ...baseOf(bookmark), clone: home !== dataset };
+    const redaction = bookmark.redaction !== undefined;
+    return { name: full, ...baseOf(bookmark), clone: home !== dataset, redaction };
   }
   const found = lookupSnapshot(pool, full);
   if (found === undefined) throw noSuch(full);

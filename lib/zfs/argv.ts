@@ -47,6 +47,7 @@ export const optionalColumns = [
   'zpsend:stream',
   'ivsetguid',
   'zpsend:rollback',
+  'redact_snaps',
 ] as const;
 /** Only where it is asked for: listings of many snapshots cross the network. */
 export const creationColumn = 'creation';

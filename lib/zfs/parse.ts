@@ -100,12 +100,14 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
       return;
     }
     const ivset = present(field(fields, 'ivsetguid'));
+    const redacted = present(field(fields, 'redact_snaps')) !== undefined;
     const creation = present(field(fields, 'creation'));
     const leaf = {
       name: leafOf(name) ?? '',
       guid,
       createtxg,
       ...(ivset && { ivset }),
+      ...(redacted && { redacted: true as const }),
       ...(creation && { creation: bytes(creation) }),
     };
     if (type === 'bookmark') leaves.push({ dataset: datasetOf(name), bookmark: leaf });

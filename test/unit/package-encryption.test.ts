@@ -28,10 +28,53 @@ describe('below an encrypted dataset', () => {
     );
   });
 
-  it('edge case 11: whose key is not loaded, a package is refused before anything of it is sent', () => {
-    const tree = [...source, dataset('t/c/d', '@b,3'), dataset('t/c/d/new', '@b,4')];
-    const target = [dataset('p/c', '@a,1'), dataset('p/c/d', '@b,3', locked)];
-    expect(steps(tree, target, 'p/c', { package: 'replication' })).toBe('KEY_REQUIRED');
+  it('edge case 11: whose key is not loaded, a package is refused where nothing of it can be sent', () => {
+    const tree = [...source, dataset('t/c/d', '@b,3')];
+    expect(steps(tree, [dataset('p/enc', '', locked)], 'p/enc/c', { package: 'replication' })).toBe('KEY_REQUIRED');
+  });
+
+  it('edge case 28: whose key is not loaded, only what needs it is refused of a package, and told (openzfs#13033)', () => {
+    const tree = [
+      dataset('t/c', '@a,1 @b,2', open),
+      dataset('t/c/gap', ''),
+      dataset('t/c/gap/raw', '@b,4', open),
+      dataset('t/c/plain', '@b,3'),
+      dataset('t/c/plain/raw', '@b,5', open),
+      dataset('t/c/raw', '@b,6', open),
+    ];
+    const asked = { package: 'replication' } as const;
+    const result = sent(tree, [dataset('p/enc', '', open)], 'p/enc/c', asked);
+    expect(short(result, 't/c')).toEqual(['full @a', '@a -> @b', 'full /raw@b']);
+    expect(result.ok && result.refused?.map(({ dataset: of, error }) => [of, error.code])).toEqual([
+      ['t/c/gap/raw', 'KEY_REQUIRED'],
+      ['t/c/plain', 'KEY_REQUIRED'],
+      ['t/c/plain/raw', 'KEY_REQUIRED'],
+    ]);
+    // once the key of what has arrived is loaded, the rest goes on
+    const there = [
+      dataset('p/enc', '', open),
+      dataset('p/enc/c', '@a,1 @b,2', open),
+      dataset('p/enc/c/raw', '@b,6', locked),
+    ];
+    const rest = sent(tree, there, 'p/enc/c', asked);
+    expect(short(rest, 't/c')).toEqual(['full /gap/raw@b', 'full /plain@b', 'full /plain/raw@b']);
+    expect(rest).not.toHaveProperty('refused');
+  });
+
+  it('what lies below a dataset that is there, and is refused for its own key or flags, goes on', () => {
+    const tree = [dataset('t/c', '@a,1 @b,2'), dataset('t/c/raw', '@b,3', open), dataset('t/c/plain', '@b,4')];
+    const [there, asked] = [
+      [dataset('p/enc', '', locked), dataset('p/enc/c', '@a,1', locked)],
+      { package: 'replication' } as const,
+    ];
+    expect(steps(tree, there, 'p/enc/c', asked)).toEqual(['full /raw@b']);
+    const begunRaw = dataset('p/c', '@a,1', { ...open, stream: `${tree[0]?.guid}:large-block` });
+    const noLarge = { ...asked, stream: { largeBlock: false } };
+    expect(steps(tree.slice(0, 2), [begunRaw], 'p/c', noLarge)).toBe('BAD_REQUEST');
+    const two = [tree[0] ?? dataset('t/c', ''), dataset('t/c/plain', '@b,4')];
+    expect(steps(two, [begunRaw], 'p/c', noLarge)).toEqual(['full /plain@b']);
+    // what has diverged may be anything, and nothing new is put below it
+    expect(steps(two, [dataset('p/c', '@x,9')], 'p/c', asked)).toBe('DIVERGED');
   });
 
   it('what exists there needs it too: not every release refuses to write without it (openzfs#14055)', () => {
@@ -54,7 +97,7 @@ describe('below an encrypted dataset', () => {
 
   it('nothing plain is put below what has just arrived raw', () => {
     const tree = [dataset('t/c', '@a,1', open), dataset('t/c/plain', '@b,2')];
-    expect(steps(tree, [], 'p/c', { package: 'replication' })).toBe('KEY_REQUIRED');
+    expect(steps(tree, [], 'p/c', { package: 'replication' })).toEqual(['full @a']);
   });
 
   it('whose key is loaded, all is made, what is encrypted and what is not', () => {
@@ -95,7 +138,12 @@ describe('what is encrypted at the source', () => {
     const inside = { ...open, origin: { name: 't/c/o@a', guid: '1' } };
     const source = [dataset('t/c', '@s,9', open), dataset('t/c/o', '@a,1', open), dataset('t/c/x', '@b,2', inside)];
     const target = [dataset('p/enc', '@s,9', open), dataset('p/enc/o', '@a,1')];
-    expect(steps(source, target, 'p/enc', { package: 'replication' })).toBe('UNSUPPORTED');
+    const result = sent(source, target, 'p/enc', { package: 'replication' });
+    expect(result).toMatchObject({
+      ok: true,
+      steps: [],
+      refused: [{ dataset: 't/c/x', error: { code: 'UNSUPPORTED' } }],
+    });
   });
 
   it('goes below a new clone of what is not, raw', () => {

@@ -1,0 +1,122 @@
+import { describe, expect, it, test } from 'vitest';
+import { basesOf, newestCommon } from '../../lib/plan/bases.ts';
+import { plan } from '../../lib/plan/plan.ts';
+import { sightOf } from '../../lib/plan/presume.ts';
+import { compare } from '../../lib/verify/compare.ts';
+import { optionalColumns, requiredColumns } from '../../lib/zfs/argv.ts';
+import { parseListing } from '../../lib/zfs/parse.ts';
+import { datasetEntrySchema } from '../../schemas/inventory.ts';
+import type { SendRequest } from '../../schemas/plan.ts';
+import { dataset, history, inventory, request, short } from './plan-history.ts';
+
+/** A dataset whose snapshots and bookmarks of these names are redacted. */
+function marked(name: string, line: string, ...redacted: string[]) {
+  const mark = <E extends { name: string }>(entry: E) =>
+    redacted.includes(entry.name) ? { ...entry, redacted: true as const } : entry;
+  const { snapshots, bookmarks } = history(line);
+  return dataset(name, '', { snapshots: snapshots.map(mark), bookmarks: bookmarks.map(mark) });
+}
+const source = (line: string, ...redacted: string[]) => marked('t/c', line, ...redacted);
+const target = (line: string, ...redacted: string[]) => marked('p/c', line, ...redacted);
+const planned = (from: ReturnType<typeof source>, onto = target('@a,1'), more: Partial<SendRequest> = {}) =>
+  plan(
+    request(more.from === undefined ? 't/c' : 't/c@b', { to: { host: 'dst', dataset: 'p/c' }, ...more }),
+    inventory('src', from),
+    inventory('dst', dataset('p', ''), onto),
+  );
+const steps = (...args: Parameters<typeof planned>) => short(planned(...args), 't/c');
+const cursor = '#zpsend_dst_01234567_1,1';
+
+describe('a redaction bookmark', () => {
+  test('is read from the listing, where the release knows the column', () => {
+    const columns = [...requiredColumns, 'redact_snaps'] as const;
+    const rows =
+      'a\tfilesystem\t1\t1\t-\na@x\tsnapshot\t2\t2\t77\na#r\tbookmark\t2\t2\t77,78\na#o\tbookmark\t2\t2\t-\n';
+    const [read] = parseListing(rows, columns);
+    expect(read && datasetEntrySchema.parse(read)).toEqual(read);
+    expect(read?.snapshots).toMatchObject([{ name: 'x', redacted: true }]);
+    expect(read?.bookmarks.map(({ name, redacted }) => [name, redacted])).toEqual([
+      ['r', true],
+      ['o', undefined],
+    ]);
+    expect(optionalColumns).toContain('redact_snaps');
+  });
+
+  it('edge case 27: is no base, whatever stands first; a cursor of its snapshot is (openzfs#18491)', () => {
+    for (const line of [`#r,1 ${cursor} @b,2`, `${cursor} #r,1 @b,2`, '#r,1 #zz,1 @b,2', '#r,1 #a,1 @b,2']) {
+      expect(planned(source(line, 'r')), line).toMatchObject({
+        ok: true,
+        steps: [{ from: { name: expect.not.stringMatching(/#r$/), kind: 'bookmark' } }],
+      });
+    }
+    expect(newestCommon(source('@a,1 #r,2 @c,3', 'r'), target('@a,1 @b,2'))).toMatchObject({ name: 'a' });
+  });
+
+  it('alone is no base: what would make one is told, and a rollback destroys nothing of what the source knew', () => {
+    const alone = source('#r,1 @b,2', 'r');
+    const refused = planned(alone);
+    expect(refused).toMatchObject({ ok: false, error: { code: 'DIVERGED' } });
+    expect(!refused.ok && refused.error.message).toContain(
+      'Ways out: zfs bookmark t/c#r t/c#NAME on src, since only a redaction bookmark is left there of what dst has',
+    );
+    const newer = source('@a,1 #r,2 @c,3', 'r');
+    expect(steps(newer, target('@a,1 @b,2'), { conflict: 'rollback' })).toBe('DIVERGED');
+  });
+
+  it('is not taken with -i either, and the words say how to go on', () => {
+    const refused = planned(source('@a,1 #r,1 @b,2', 'r'), target('@a,1'), { from: '#r' });
+    expect(refused).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { dataset: 't/c' } } });
+    expect(!refused.ok && refused.error.message).toBe(
+      't/c#r on src is a redaction bookmark, and zpsend starts no increment from one (openzfs#18491). Way out: ' +
+        'zfs bookmark t/c#r t/c#NAME makes an ordinary bookmark of the same snapshot, and -i #NAME starts there.',
+    );
+    expect(steps(source('@a,1 #r,1 @b,2'), target('@a,1'), { from: '#r' })).toEqual(['#r -> @b']);
+  });
+
+  it('is no common point where the target is not seen, nor one that verify takes to go on from', () => {
+    const [from, to] = [source('@a,1 #r,2 @c,3', 'r'), target('@a,1 @b,2')];
+    const [seen] = sightOf(inventory('dst', to), inventory('src', from)).datasets;
+    expect(seen?.snapshots.map(({ name }) => name)).toEqual(['a', 'b']);
+    const asked = { source: 't/c', target: 'p/c', recursive: false };
+    expect(compare(asked, inventory('src', from), inventory('dst', to))).toMatchObject([{ state: 'diverged' }]);
+  });
+});
+
+test('of one snapshot a cursor comes before other bookmarks', () => {
+  expect(basesOf(source(`@b,2 #a,1 ${cursor} #z,1`)).map(({ name }) => name)).toEqual([
+    'b',
+    'zpsend_dst_01234567_1',
+    'a',
+    'z',
+  ]);
+});
+
+describe('what was received redacted', () => {
+  it('is not sent on, since its replica would not tell that blocks are missing', () => {
+    const refused = planned(source('@a,1 @b,2', 'b'));
+    expect(refused).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { host: 'src' } } });
+    expect(steps(source('@a,1 @b,2', 'a'), target(''))).toBe('EXISTS');
+    // a base of the chain may be, since both have the same of it; and what is there needs no step
+    expect(steps(source('@a,1 @b,2', 'a'))).toEqual(['@a -> @b']);
+    expect(steps(source('@a,1 @b,2', 'b'), target('@a,1 @b,2'))).toEqual([]);
+  });
+
+  it('takes no increment on the target', () => {
+    const refused = planned(source('@a,1 @b,2'), target('@a,1', 'a'));
+    expect(refused).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { host: 'dst' } } });
+    expect(!refused.ok && refused.error.message).toMatch(/^p\/c@a on dst was received redacted/);
+    expect(steps(source('@a,1 @b,2'), target('@a,1 @b,2', 'a'))).toEqual([]);
+  });
+
+  it('is no origin of a clone there', () => {
+    const clone = dataset('t/c', '@b,2', { origin: { name: 't/o@a', guid: '1' } });
+    const onto = (...redacted: string[]) =>
+      plan(
+        request('t/c', { to: { host: 'dst', dataset: 'p/c' } }),
+        inventory('src', clone),
+        inventory('dst', dataset('p', ''), marked('p/o', '@a,1', ...redacted)),
+      );
+    expect(short(onto('a'))).toBe('UNSUPPORTED');
+    expect(short(onto(), 't/c')).toEqual(['t/o@a -> @b']);
+  });
+});
