@@ -10,6 +10,8 @@ export interface Begun {
   raw: boolean | undefined;
   /** What it began with; undefined where nothing is remembered. */
   flags: readonly StreamFlag[] | undefined;
+  /** The source was received from this dataset, and comes back to it: `flags` are of that chain. */
+  returns?: true;
 }
 
 /** What a chain that begins with these flags is remembered by (schemas/stream.ts). */
@@ -22,10 +24,16 @@ function flagsIn(mark: string | undefined, guid: string): readonly StreamFlag[] 
   return of === guid ? streamFlagSchema.options.filter((flag) => said.split(',').includes(flag)) : undefined;
 }
 
-/** How the target's counterpart of a dataset was begun, from what ZFS itself knows, its own mark, or what else its listing shows. */
+/**
+ * How the target's counterpart of a dataset was begun, from what ZFS itself knows, its own mark, or what else its listing shows.
+ * A replica that comes back to its origin has the mark itself: where its blocks were split on their way, large ones must not
+ * follow, and where they were not, the rest is to be as large (openzfs#6224, openzfs#18101).
+ */
 export function begunBy(source: DatasetEntry, target: DatasetEntry): Begun {
-  const known = begun(source, target, flagsIn(target.stream, source.guid));
-  return { ...known, raw: sharesEncryption(source, target) ?? known.raw };
+  const own = flagsIn(target.stream, source.guid);
+  const back = own ? undefined : flagsIn(source.stream, target.guid);
+  const known = begun(source, target, own ?? back);
+  return { ...known, raw: sharesEncryption(source, target) ?? known.raw, ...(back && { returns: true }) };
 }
 
 /** Is the target's newest snapshot the source's to the last bit, or encrypted anew? Undefined where the listings do not show it. */

@@ -121,7 +121,8 @@ export function planItems(
     if (isRefusal(streams)) return streams;
     const { flags, record } = streams;
     const raw = flags.includes('raw');
-    const placed = placeholders.place({ ...one, raw, mayBeInTheClear: request.stream?.raw === false });
+    const embed = flags.includes('embed');
+    const placed = placeholders.place({ ...one, raw, embed, mayBeInTheClear: request.stream?.raw === false });
     if (isRefusal(placed)) return placed;
     notes.push(...placed);
     const wrapping = raw ? wrappingOfRoot(dataset, sourceByName) : undefined;

@@ -12,6 +12,8 @@ export interface Newcomer {
   origin: string | undefined;
   /** It arrives encrypted as it is at the source, with its own key. */
   raw: boolean;
+  /** Its stream carries embedded data (`--embed`), which only what is not encrypted has. */
+  embed: boolean;
   /** It was asked for that it may lie unencrypted (`--no-raw`). */
   mayBeInTheClear: boolean;
 }
@@ -51,10 +53,29 @@ export function misplaced(newcomer: Newcomer, { above, model, missing }: Place, 
       { details: { host, dataset: name, origin: origin ?? '' } },
     );
   }
+  const unfit = model && embeddedInEncrypted(newcomer, model, host);
+  if (unfit) return unfit;
   if (!model || newcomer.mayBeInTheClear || !wouldBeInTheClear(newcomer, model)) return undefined;
   return refuse('UNSUPPORTED', `${inTheClear(newcomer, origin ?? model.name, host)} ${waysOut(newcomer)}`, {
     details: { host, dataset: name, ...(origin === undefined ? { above: model.name } : { origin }) },
   });
+}
+
+/**
+ * Why a stream of embedded data cannot be received into what is encrypted (openzfs#10732, openzfs#8886): older releases say
+ * that the kernel modules must be upgraded. An encrypted source has no embedded data, whatever is asked.
+ */
+export function embeddedInEncrypted(
+  { name, source, embed }: Newcomer,
+  { encryption }: DatasetEntry,
+  host: string,
+): Refusal | undefined {
+  if (!embed || encryption === 'off' || source.dataset.encryption !== 'off') return undefined;
+  return refuse(
+    'UNSUPPORTED',
+    `${name} on ${host} is encrypted, or will be, and takes no embedded data of ${source.dataset.name}. Way out: send it without --embed.`,
+    { details: { host, dataset: name } },
+  );
 }
 
 /** Why an interrupted seed is not to go on: what it has left on the target is unencrypted. */

@@ -1,7 +1,14 @@
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, parentOf } from '../../schemas/names.ts';
 import type { Note } from '../../schemas/plan.ts';
-import { clearlyNoted, leftInTheClear, misplaced, type Newcomer, type Place } from './misplaced.ts';
+import {
+  clearlyNoted,
+  embeddedInEncrypted,
+  leftInTheClear,
+  misplaced,
+  type Newcomer,
+  type Place,
+} from './misplaced.ts';
 import type { Refusal } from './refusal.ts';
 
 export interface Placeholders {
@@ -31,6 +38,7 @@ export function placeholdersOn(target: Inventory, sourceOf: (name: string) => st
     if (existing) {
       const isLeft = existing.snapshots.length === 0;
       return (
+        embeddedInEncrypted(newcomer, existing, target.host) ||
         (isLeft && leftInTheClear(newcomer, existing, target.host)) ||
         (isLeft ? clearlyNoted(newcomer, existing, target.host) : [])
       );

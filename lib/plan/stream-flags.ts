@@ -113,22 +113,51 @@ function rawFlags({ source: { host, dataset }, wish }: Known): StreamFlag[] | Re
   return wish.props ? ['raw', 'props'] : ['raw'];
 }
 
-function plainFlags({ source: { host: from, dataset }, host, wish, begun, features }: Known): StreamFlag[] | Refusal {
+/** The pool feature that a stream needs which was asked to be so; whatever the dataset holds now, its chain could not go on. */
+const needed = [
+  ['largeBlock', '--large-block', 'large_blocks'],
+  ['embed', '--embed', 'embedded_data'],
+  ['compressed', '--compressed', 'lz4_compress'],
+] as const;
+
+/** What was asked for, and the target's pool cannot take. Without a wish only what it can take is chosen. */
+function lackingFeature({ source: { host: from, dataset }, host, pool, wish, features }: Known): Refusal | undefined {
+  const lacking = needed.find(([part, , feature]) => {
+    // an encrypted dataset has no embedded data
+    const isIdle = part === 'embed' && dataset.encryption !== 'off';
+    return wish[part] && !isIdle && features && !features.includes(feature);
+  });
+  if (!lacking) return undefined;
+  const [, flag, feature] = lacking;
+  return refuse(
+    'UNSUPPORTED',
+    `${flag} is refused for ${dataset.name} on ${from}: pool ${pool} on ${host} has not the feature ${feature}. ` +
+      `Ways out: leave ${flag} out, or upgrade that pool (zpool set feature@${feature}=enabled ${pool}).`,
+    { details: { host, pool } },
+  );
+}
+
+function plainFlags(known: Known): StreamFlag[] | Refusal {
+  const { source, host, wish, begun, features } = known;
+  const { host: from, dataset } = source;
   if (wish.props && dataset.encryption !== 'off') {
     return refuse(
       'BAD_REQUEST',
       `${dataset.name} on ${from} is encrypted, and zfs sends its properties (-p) only with a raw stream. Leave out -p, or --no-raw.`,
     );
   }
+  const lacking = lackingFeature(known);
+  if (lacking) return lacking;
   const can = (...wanted: StreamFeature[]): boolean => wanted.every((feature) => features?.includes(feature));
   const had = (flag: StreamFlag): boolean | undefined => begun?.flags?.includes(flag);
   // a chain of which nothing is remembered goes on without
   const largeBlock = wish.largeBlock ?? (begun ? had('large-block') : can('large_blocks')) ?? false;
   if (begun?.flags && largeBlock !== had('large-block')) {
     const [began, flag] = largeBlock ? ['without it', '--large-block'] : ['with large blocks', '--no-large-block'];
+    const which = begun.returns ? `${dataset.name} was received from ${host}` : `${begun.dataset} on ${host} began`;
     return refuse(
       'UNSUPPORTED',
-      `${flag} is refused for ${dataset.name} on ${from}: ${begun.dataset} on ${host} began ${began}, and a change under way can ` +
+      `${flag} is refused for ${dataset.name} on ${from}: ${which} ${began}, and a change under way can ` +
         `zero files (openzfs#6224). Ways out: leave ${flag} out, or send it under another name.`,
       { details: { host, dataset: begun.dataset } },
     );

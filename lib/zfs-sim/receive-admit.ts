@@ -34,6 +34,9 @@ export interface Admission {
 /** Pool features that the flags of a stream need. */
 const NEEDED = { largeblockok: 'large_blocks', embedok: 'embedded_data', compressok: 'lz4_compress' };
 
+/** As 2.3 says it; older releases say that kernel modules must be upgraded. */
+const EMBEDDED = 'incompatible embedded data stream feature with encrypted receive.';
+
 /** Checks a stream against what the pool holds, as ZFS does before it takes data, and makes room for it. */
 export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission | 'already there' {
   const name = parseName(wishes.target).dataset;
@@ -133,6 +136,7 @@ function intoNew(
     if (parent.type === 'volume') throw no(`parent '${parent.name}' is not a filesystem`);
     const model = origin?.dataset ?? parent;
     if (!head.raw && !isOpen(pool, model)) throw no('inherited key must be loaded');
+    if (isEncrypted(model) && head.flags.includes('embedok')) throw no(EMBEDDED);
     if (origin !== undefined && head.fromguid !== '0' && origin.snapshot.guid !== head.fromguid)
       throw no(`most recent snapshot of ${name} does not\nmatch incremental source`);
     const made = newDataset(pool, name, head.type);
@@ -187,6 +191,7 @@ function ontoExisting(
   if (base === undefined) throw no(`most recent snapshot of ${dataset.name} does not\nmatch incremental source`);
   if (head.raw && !isEncrypted(dataset)) throw no('cannot perform raw receive on top of existing unencrypted dataset');
   if (!head.raw && !isOpen(pool, dataset)) throw no('inherited key must be loaded');
+  if (isEncrypted(dataset) && head.flags.includes('embedok')) throw no(EMBEDDED);
   if (head.raw && base.ivset !== head.fromIvset) {
     throw no(
       "IV set guid mismatch. See the 'zfs receive' man page section\n discussing the limitations of raw encrypted send streams.",

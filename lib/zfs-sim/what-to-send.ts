@@ -47,7 +47,8 @@ export function asked(options: Options, synopsis: string): Sending {
   }
   const flags = [
     ...((has('L') || raw) && dataset.large ? ['largeblockok'] : []),
-    ...(has('e') || raw ? ['embedok'] : []),
+    // what is encrypted has no embedded data
+    ...((has('e') || raw) && !isEncrypted(dataset) ? ['embedok'] : []),
     ...(has('c') || raw ? ['compressok'] : []),
   ];
   const head = headOf(pool, { dataset, snapshot }, from, raw, flags, has('p'));

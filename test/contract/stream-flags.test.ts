@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createZfs } from '../../lib/zfs/zfs.ts';
-import { lab } from './zfs-under-test.ts';
+import { isReal, lab } from './zfs-under-test.ts';
 
 const z = lab(384 * 1024 * 1024);
 const folder = mkdtempSync(join(tmpdir(), 'zfs-flags-'));
@@ -140,6 +140,29 @@ describe('large blocks (openzfs#6224)', () => {
     expect(z.digest(`${to}@2`)).toBe(z.digest(`${big}@2`));
   });
 
+  test('-L says nothing where the dataset that is sent has none: what was split on its way cannot come back (openzfs#18101, #18908)', () => {
+    const [from, to] = [`${z.source}/back`, place()];
+    z.ok('create', '-o', 'recordsize=1M', from);
+    z.write(from, 3_000_000);
+    z.ok('snapshot', `${from}@1`);
+    expect(move([`${from}@1`], to)).toEqual(fine);
+    z.ok('snapshot', `${to}@2`);
+    for (const flags of [[], ['-L']]) {
+      expect(move([...flags, '-i', '@1', `${to}@2`], from).stderr).toMatch(
+        /requires -L \(--large-block\), to match previous receive\.\n$|destination contains large blocks, but the\n/,
+      );
+    }
+    expect(move([`${to}@2`], `${z.source}/back-2`)).toEqual(fine);
+    expect(z.digest(`${z.source}/back-2@2`)).toBe(z.digest(`${from}@1`));
+    if (!isReal) return;
+    // and once it has some, they follow what was split: refused, or taken with files that are damaged (openzfs#6224)
+    z.ok('set', 'recordsize=1M', to);
+    z.write(to, 3_000_000);
+    z.ok('snapshot', `${to}@3`);
+    const { exit } = move(['-L', '-i', '@1', `${to}@3`], from);
+    expect(exit !== 0 || z.digest(`${from}@3`) !== z.digest(`${to}@3`)).toBe(true);
+  });
+
   test('a pool without the feature takes them only split', async () => {
     // 2.3 has a feature that enables large blocks again, so only what is wanted is enabled
     const wanted = ['encryption', 'embedded_data', 'lz4_compress', 'zstd_compress'];
@@ -154,6 +177,33 @@ describe('large blocks (openzfs#6224)', () => {
       'cannot receive new filesystem stream: pool must be upgraded to receive this stream.\n',
     );
     expect(move([`${big}@1`], `${pool}/a@1`)).toEqual(fine);
+  });
+});
+
+describe('embedded data (openzfs#10732, #8886)', () => {
+  const refused =
+    /^cannot receive (?:new filesystem|incremental) stream: (?:incompatible embedded data stream feature with encrypted receive|kernel modules must be upgraded to receive this stream)\.\n$/;
+  const small = `${z.source}/small`;
+  beforeAll(() => {
+    z.ok('create', '-o', 'compression=lz4', small);
+    if (isReal) writeFileSync(join(z.value('mountpoint', small), 'small'), 'a'.repeat(100));
+    z.ok('snapshot', `${small}@1`);
+    z.ok('snapshot', `${small}@2`);
+  });
+
+  test('is not taken by what is encrypted, new or not, and without -e it is', () => {
+    const to = place();
+    z.ok('create', ...key, to);
+    expect(move(['-e', `${small}@1`], `${to}/a`).stderr).toMatch(refused);
+    expect(move([`${small}@1`], `${to}/a`)).toEqual(fine);
+    expect(move(['-e', '-i', '@1', `${small}@2`], `${to}/a`).stderr).toMatch(refused);
+    expect(move(['-i', '@1', `${small}@2`], `${to}/a`)).toEqual(fine);
+  });
+
+  test('is in no stream of what is encrypted, so -e changes nothing there', () => {
+    const to = place();
+    z.ok('create', ...key, to);
+    expect(move(['-e', `${enc}@1`], `${to}/a`)).toEqual(fine);
   });
 });
 

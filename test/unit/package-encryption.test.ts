@@ -77,6 +77,27 @@ describe('below an encrypted dataset', () => {
     expect(steps(two, [dataset('p/c', '@x,9')], 'p/c', asked)).toBe('DIVERGED');
   });
 
+  it('edge case 29: takes no embedded data, new or not, and a package goes without what has some (openzfs#10732)', () => {
+    const asked = { stream: { embed: true } };
+    const enc = dataset('p/enc', '', open);
+    for (const there of [[enc], [enc, dataset('p/enc/c', '@a,1', open)]]) {
+      const result = sent(source, there, 'p/enc/c', asked);
+      expect(result).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { dataset: 'p/enc/c' } } });
+      expect(!result.ok && result.error.message).toBe(
+        'p/enc/c on dst is encrypted, or will be, and takes no embedded data of t/c. Way out: send it without --embed.',
+      );
+      expect(Array.isArray(steps(source, there, 'p/enc/c'))).toBe(true);
+    }
+    expect(steps(source, [enc], 'p/enc/m/c', asked)).toBe('UNSUPPORTED');
+    expect(steps(source, [dataset('p/clear', '')], 'p/clear/c', asked)).toEqual(['full @a', '@a -> @b']);
+    const encrypted = [dataset('t/c', '@a,1', open)];
+    expect(steps(encrypted, [enc], 'p/enc/c', { stream: { embed: true, raw: false } })).toEqual(['full @a']);
+    const tree = [...encrypted, dataset('t/c/own', '@b,2', open), dataset('t/c/plain', '@c,3')];
+    const part = sent(tree, [enc, dataset('p/enc/c', '@a,1', open)], 'p/enc/c', { ...asked, package: 'replication' });
+    expect(short(part, 't/c')).toEqual(['full /own@b']);
+    expect(part).toMatchObject({ refused: [{ dataset: 't/c/plain', error: { code: 'UNSUPPORTED' } }] });
+  });
+
   it('what exists there needs it too: not every release refuses to write without it (openzfs#14055)', () => {
     const target = [dataset('p/enc', '', locked), dataset('p/enc/c', '@a,1', locked)];
     expect(steps(source, target, 'p/enc/c')).toBe('KEY_REQUIRED');

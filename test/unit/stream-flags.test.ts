@@ -78,10 +78,33 @@ describe('a chain that begins', () => {
 
   it('takes what is asked for', () => {
     expect(flags({ wish: { largeBlock: false, embed: false, compressed: false } })).toBe('-');
-    expect(flags({ features: [], wish: { compressed: true } })).toBe('compressed');
+    expect(flags({ features: 'unknown', wish: { compressed: true } })).toBe('compressed');
     expect(flags({ wish: { props: true, embed: true } })).toBe('large-block,embed,compressed,props');
     expect(flags({ from: [secret], wish: { props: true } })).toBe('raw,props');
   });
+
+  test.each<[StreamFeature, StreamWish, string]>([
+    ['large_blocks', { largeBlock: true }, '--large-block'],
+    ['embedded_data', { embed: true }, '--embed'],
+    ['lz4_compress', { compressed: true }, '--compressed'],
+  ])(
+    'edge case 29: what the target has no feature for is refused where it was asked for: %s',
+    (feature, wish, flag) => {
+      const features = all.filter((one) => one !== feature);
+      expect(flags({ features, wish })).toBe('UNSUPPORTED');
+      expect(message({ features, wish })).toBe(
+        `${flag} is refused for t/c on src: pool p on dst has not the feature ${feature}. Ways out: leave ${flag} out, or ` +
+          `upgrade that pool (zpool set feature@${feature}=enabled p).`,
+      );
+      expect(flags({ features })).not.toBe('UNSUPPORTED');
+      expect(flags({ features: all, wish })).not.toBe('UNSUPPORTED');
+      // raw it is sent as it is, and where it is encrypted there is nothing to embed
+      const plain = { from: [secret], wish: { ...wish, raw: false } };
+      expect(flags({ ...plain, features })).toBe(
+        feature === 'embedded_data' ? 'large-block,embed,compressed' : 'UNSUPPORTED',
+      );
+    },
+  );
 
   it('with properties is remembered without them', () => {
     const made = planned({ features: [], wish: { props: true } });
@@ -124,6 +147,39 @@ describe('a chain that goes on', () => {
       '--large-block is refused for t/c on src: p/c on dst began without it, and a change under way can zero files ' +
         '(openzfs#6224). Ways out: leave --large-block out, or send it under another name.',
     );
+  });
+});
+
+describe('a replica that comes back to its origin (openzfs#18101)', () => {
+  const origin = dataset('p/c', '@a,1');
+  const back = (flagsThen: string, more: Partial<DatasetEntry> = {}) =>
+    dataset('t/c', '@a,1 @b,2', { stream: `${origin.guid}:${flagsThen}`, ...more });
+
+  it('edge case 30: is sent with large blocks where it was received with them', () => {
+    expect(flags({ from: [back('large-block,compressed')], onto: [origin] })).toBe('large-block,compressed');
+    expect(flags({ from: [back('large-block')], onto: [origin], wish: { largeBlock: false } })).toBe('UNSUPPORTED');
+  });
+
+  it('edge case 30: is not sent with large blocks where its own were split, which would damage files (openzfs#6224)', () => {
+    expect(flags({ from: [back('compressed')], onto: [origin] })).toBe('compressed');
+    const asked = { from: [back('')], onto: [origin], wish: { largeBlock: true } };
+    expect(flags(asked)).toBe('UNSUPPORTED');
+    expect(message(asked)).toBe(
+      '--large-block is refused for t/c on src: t/c was received from dst without it, and a change under way can ' +
+        'zero files (openzfs#6224). Ways out: leave --large-block out, or send it under another name.',
+    );
+  });
+
+  it('goes by the mark of the target where that has one of it, and by none that is of another dataset', () => {
+    const both = { from: [back('large-block')], onto: onto(mark('')) };
+    expect(flags(both)).toBe('-');
+    expect(flags({ from: [back('large-block')], onto: [dataset('p/c', '@a,1', { guid: '77' })] })).toBe('compressed');
+  });
+
+  it('is raw where it was received raw', () => {
+    const coming = back('raw', { ...open });
+    expect(flags({ from: [coming], onto: [dataset('p/c', '@a,1', open)] })).toBe('raw');
+    expect(flags({ from: [coming], onto: [dataset('p/c', '@a,1', open)], wish: { raw: false } })).toBe('UNSUPPORTED');
   });
 });
 

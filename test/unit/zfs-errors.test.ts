@@ -88,6 +88,9 @@ const expected: Partial<Record<Code, string[]>> = {
     'create: below a volume',
     'receive: below a volume',
     'receive: incremental without -L onto what was received with it',
+    'receive: incremental without -L, as later releases say it',
+    'receive: embedded data into a new encrypted dataset',
+    'receive: embedded data onto an encrypted dataset',
     'receive: raw into a pool without encryption',
   ],
   BAD_REQUEST: [

@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';
@@ -80,4 +83,76 @@ test('I9: a sender killed in mid-stream leaves its base held or bookmarked, and 
   expect(zfs.digest(`${target}@b`)).toBe(zfs.digest(`${source}@b`));
   expectCursorOf(guid);
   expect(holds(source)).toEqual([]);
+}, 600_000);
+
+test('edge case 27: beside a redaction bookmark of its snapshot the cursor is the base, and without its key an encrypted dataset goes on raw', async () => {
+  const fleet = await useFleet(server().url);
+  const folder = mkdtempSync(join(tmpdir(), 'zpsend-redact-'));
+  writeFileSync(join(folder, 'key'), '12345678\n');
+  const [secret, without] = [`${source}/secret`, `${source}/without`];
+  zfs.ok(
+    'create',
+    '-o',
+    'encryption=on',
+    '-o',
+    'keyformat=passphrase',
+    '-o',
+    `keylocation=file://${folder}/key`,
+    secret,
+  );
+  const asked = { dataset: secret, to: { host: 'smos-00', dataset: target } };
+  zfs.write(secret, 300_000);
+  zfs.ok('snapshot', `${secret}@1`);
+  expect(await fleet.send('smos-01', asked)).toMatchObject({ state: 'done', done: 1 });
+
+  zfs.ok('clone', `${secret}@1`, without);
+  zfs.ok('snapshot', `${without}@1`);
+  // by name it comes before the cursor
+  zfs.ok('redact', `${secret}@1`, 'a-redaction', `${without}@1`);
+  zfs.ok('destroy', '-r', without);
+  zfs.ok('destroy', `${secret}@1`);
+  zfs.write(secret, 300_000);
+  zfs.ok('snapshot', `${secret}@2`);
+  zfs.ok('unmount', secret);
+  zfs.ok('unload-key', secret);
+  const explicit = await fleet.send('smos-01', { ...asked, dataset: `${secret}@2`, from: '#a-redaction' });
+  expect(explicit).toMatchObject({ state: 'failed', error: { code: 'UNSUPPORTED' } });
+  expect(await fleet.send('smos-01', asked)).toMatchObject({ state: 'done', done: 1 });
+  for (const name of [secret, target]) zfs.ok('load-key', '-L', `file://${folder}/key`, name);
+  expect(zfs.digest(`${target}@2`)).toBe(zfs.digest(`${secret}@2`));
+  expect(listed('bookmark', secret)).toHaveLength(2);
+
+  // where only the redaction bookmark is left, what is told makes a base of it
+  const guid = zfs.value('guid', `${secret}@2`);
+  zfs.ok('clone', `${secret}@2`, without);
+  zfs.ok('snapshot', `${without}@2`);
+  zfs.ok('redact', `${secret}@2`, 'b-redaction', `${without}@2`);
+  zfs.ok('destroy', '-r', without);
+  zfs.ok('destroy', `${secret}@2`);
+  for (const name of listed('bookmark', secret)) if (name.includes('#zpsend_')) zfs.ok('destroy', name);
+  zfs.ok('snapshot', `${secret}@3`);
+  const diverged = await fleet.send('smos-01', asked);
+  expect(diverged).toMatchObject({ state: 'failed', error: { code: 'DIVERGED' } });
+  expect(diverged.error?.message).toContain(`zfs bookmark ${secret}#b-redaction ${secret}#NAME`);
+  zfs.ok('bookmark', `${secret}#b-redaction`, `${secret}#ordinary`);
+  expect(zfs.value('guid', `${secret}#ordinary`)).toBe(guid);
+  expect(await fleet.send('smos-01', asked)).toMatchObject({ state: 'done', done: 1 });
+  expect(zfs.digest(`${target}@3`)).toBe(zfs.digest(`${secret}@3`));
+}, 600_000);
+
+test('edge case 27: what was received redacted is neither sent on nor takes an increment', async () => {
+  const fleet = await useFleet(server().url);
+  const [without, redacted] = [`${source}-without`, `${target}-redacted`];
+  snapshot('1', 300_000);
+  zfs.ok('clone', `${source}@1`, without);
+  zfs.write(without, 100_000);
+  zfs.ok('snapshot', `${without}@1`);
+  zfs.ok('redact', `${source}@1`, 'redaction', `${without}@1`);
+  zfs.feed(zfs.stream('--redact', 'redaction', `${source}@1`), 'receive', '-u', redacted);
+  snapshot('2', 100_000);
+  const onto = await fleet.send('smos-01', { dataset: source, to: { host: 'smos-00', dataset: redacted } });
+  expect(onto).toMatchObject({ state: 'failed', error: { code: 'UNSUPPORTED', details: { dataset: redacted } } });
+  const on = await fleet.send('smos-01', { dataset: redacted, to: { host: 'smos-00', dataset: target } });
+  expect(on).toMatchObject({ state: 'failed', error: { code: 'UNSUPPORTED', details: { dataset: redacted } } });
+  expect(zfs.zfs('list', target).exit).toBe(1);
 }, 600_000);

@@ -105,3 +105,79 @@ test('with --no-raw it lies in the clear where it may, and says so', async () =>
   expectContents(clear);
   expect(await send(fleet, tree, clear)).toMatchObject({ state: 'done', done: 0 });
 });
+
+/** The datasets of a package that cannot be sent, by name, with the code that is told. */
+const refusedOf = async (fleet: Fleet, job: string) =>
+  ((await fleet.status('smos-01', job))?.datasets?.list ?? [])
+    .flatMap(({ dataset, error }) => (error ? [[dataset, error.code]] : []))
+    .sort();
+
+test('edge case 28: of a partly encrypted tree all that is raw goes where the key is not loaded; with the key the rest goes on (openzfs#13033, zrepl#342)', async () => {
+  const fleet = await useFleet(server().url);
+  const [part, into] = [`${z.source}/part`, `${z.target}/part`];
+  z.ok('create', ...key, part);
+  for (const kid of ['raw', 'gap', 'gap/raw']) z.ok('create', `${part}/${kid}`);
+  z.ok('create', '-o', 'encryption=off', `${part}/plain`);
+  for (const kid of ['', '/raw', '/gap/raw', '/plain']) {
+    z.write(`${part}${kid}`, 200_000);
+    z.ok('snapshot', `${part}${kid}@1`);
+  }
+  const first = await send(fleet, part, into);
+  expect(first).toMatchObject({ state: 'failed', done: 2, error: { code: 'KEY_REQUIRED' } });
+  const late = [
+    [`${part}/gap/raw`, 'KEY_REQUIRED'],
+    [`${part}/plain`, 'KEY_REQUIRED'],
+  ];
+  expect(await refusedOf(fleet, first.job)).toEqual(late);
+  expect(snapshots(into).map((line) => line.split('\t')[0])).toEqual([`${into}@1`, `${into}/raw@1`]);
+
+  for (const kid of ['', '/raw', '/gap/raw', '/plain']) z.ok('snapshot', `${part}${kid}@2`);
+  const second = await send(fleet, part, into);
+  expect(second).toMatchObject({ state: 'failed', done: 2, error: { code: 'KEY_REQUIRED' } });
+  expect(await refusedOf(fleet, second.job)).toEqual(late);
+
+  z.ok('load-key', '-L', keyfile, into);
+  expect(await send(fleet, part, into)).toMatchObject({ state: 'done', done: 4 });
+  z.ok('load-key', '-L', keyfile, `${into}/raw`);
+  z.ok('load-key', '-L', keyfile, `${into}/gap/raw`);
+  for (const kid of ['', '/raw', '/gap/raw', '/plain']) {
+    expect(z.digest(`${into}${kid}@2`), kid).toBe(z.digest(`${part}${kid}@2`));
+  }
+  expect(z.value('encryption', `${into}/plain`)).toBe('aes-256-gcm');
+
+  // the plain one needs the key at each increment, and hinders no other where it is away
+  for (const name of [`${into}/plain`, `${into}/gap`, into]) z.zfs('unmount', name);
+  z.ok('unload-key', into);
+  for (const kid of ['', '/raw', '/gap/raw', '/plain']) z.ok('snapshot', `${part}${kid}@3`);
+  const third = await send(fleet, part, into);
+  expect(third).toMatchObject({ state: 'failed', done: 3, error: { code: 'KEY_REQUIRED' } });
+  expect(await refusedOf(fleet, third.job)).toEqual([[`${part}/plain`, 'KEY_REQUIRED']]);
+  z.ok('load-key', '-L', keyfile, into);
+  expect(await send(fleet, part, into)).toMatchObject({ state: 'done', done: 1 });
+});
+
+test('edge case 29: --embed into an encrypted place is refused before anything is sent, and goes without it (openzfs#10732, #8886)', async () => {
+  const fleet = await useFleet(server().url);
+  const [small, place] = [`${z.source}/small`, `${z.target}/place`];
+  z.ok('create', '-o', 'compression=lz4', small);
+  writeFileSync(join(z.value('mountpoint', small), 'small'), 'a'.repeat(100));
+  z.ok('snapshot', `${small}@1`);
+  z.ok('create', ...key, place);
+  const one = { dataset: small, to: { host: 'smos-00', dataset: `${place}/small` } };
+  const embed = { ...one, stream: { embed: true } };
+  expect(await fleet.send('smos-01', embed)).toMatchObject({
+    state: 'failed',
+    done: 0,
+    error: { code: 'UNSUPPORTED' },
+  });
+  expect(z.zfs('list', `${place}/small`).exit).toBe(1);
+  expect(await fleet.send('smos-01', one)).toMatchObject({ state: 'done', done: 1 });
+  z.ok('snapshot', `${small}@2`);
+  expect(await fleet.send('smos-01', embed)).toMatchObject({
+    state: 'failed',
+    done: 0,
+    error: { code: 'UNSUPPORTED' },
+  });
+  expect(await fleet.send('smos-01', one)).toMatchObject({ state: 'done', done: 1 });
+  expect(z.digest(`${place}/small@2`)).toBe(z.digest(`${small}@2`));
+});
