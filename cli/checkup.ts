@@ -1,15 +1,19 @@
 import { z } from 'zod';
 import type { Bus } from '../lib/bus/connect.ts';
+import { strangerAmong } from '../lib/bus/hosts/claim.ts';
 import { openBucket, stateOf } from '../lib/bus/kv-bucket.ts';
 import { request } from '../lib/bus/request.ts';
 import { locksBucket, statusBucket, subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type Info, infoSchema } from '../schemas/host.ts';
+import { shortMachine } from '../schemas/machine.ts';
 import type { Check } from '../schemas/output.ts';
 import type { Cli } from './cli.ts';
-import { discoverHosts } from './discover.ts';
+import { discoverMachines } from './discover.ts';
 import { bad, good, note, permissionsRemedy } from './doctor/check.ts';
 import { bytes } from './format.ts';
+import { checkNames } from './machine-checks.ts';
+import { nameRemedy } from './name-faults.ts';
 import { checkPools } from './pool-checks.ts';
 
 const messageOf = (thrown: unknown): string => ZpsendError.from(thrown).message;
@@ -72,16 +76,21 @@ export async function checkStatus(bus: Bus): Promise<Check> {
   }
 }
 
-export async function checkHosts(bus: Bus): Promise<Check> {
-  const hosts = await discoverHosts(bus);
-  if (hosts.length > 0) return good('hosts', hosts.join(', '));
-  return note('hosts', 'none answers', 'start a receiver where snapshots shall go: zpsend receiver');
+export async function checkHosts(bus: Bus): Promise<Check[]> {
+  const hosts = await discoverMachines(bus);
+  if (hosts.size > 0) return [good('hosts', [...hosts.keys()].join(', ')), ...(await checkNames(bus, hosts))];
+  return [note('hosts', 'none answers', 'start a receiver where snapshots shall go: zpsend receiver')];
 }
 
 /** What this host's service says of ZFS; where none answers, what this machine says itself. */
 export async function checkZfs(cli: Cli, bus: Bus, host: string): Promise<Check[]> {
   try {
     const info = await request(bus, subjects.info(host), {}, infoSchema);
+    const stranger = bus.self && strangerAmong(bus.self.machine, [info.machine]);
+    if (stranger) {
+      const found = `what answers for ${host} runs on another machine, ${shortMachine(stranger, bus.self?.machine)}`;
+      return [bad('service', found, nameRemedy(host))];
+    }
     const services = info.instances.map(({ service, version }) => `${service} ${version}`).join(', ');
     return [good('service', `${services} on ${host}`), ...zfsChecks(info)];
   } catch {

@@ -4,6 +4,7 @@ import { natsConfigOf } from '../lib/settings/nats-config.ts';
 import { loadSettings, type Settings } from '../lib/settings/settings.ts';
 import type { Info } from '../schemas/host.ts';
 import type { Io } from './io.ts';
+import { selfOf } from './this-host.ts';
 
 /** What this machine tells without a service and without NATS. */
 export interface Local {
@@ -43,8 +44,9 @@ export function busPlaces(
 export async function withBus<T>(cli: Cli, use: (bus: Bus) => Promise<T>): Promise<T> {
   const onStatus = (text: string) => cli.io.err(`zpsend: ${text}`);
   const settings = loadSettings(cli.env);
-  const { host } = settings;
-  const bus = await connectBus({ ...busPlaces(cli, settings), host, name: 'zpsend command', wait: false, onStatus });
+  const self = selfOf(settings);
+  const about = { host: self.host, self, name: 'zpsend command' };
+  const bus = await connectBus({ ...busPlaces(cli, settings), ...about, wait: false, onStatus });
   try {
     return await use(bus);
   } finally {

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { z } from 'zod';
-import { ZpsendError } from '../schemas/errors.ts';
+import { errorReplySchema, ZpsendError } from '../schemas/errors.ts';
 import { idSchema } from '../schemas/names.ts';
 import type { Cli } from './cli.ts';
 
@@ -10,7 +10,8 @@ export interface PrivateSender {
   stop(): Promise<void>;
 }
 
-const readySchema = z.object({ instance: idSchema });
+/** What it says on standard output: that it is ready, or why it cannot be. */
+const firstWordSchema = z.union([z.object({ instance: idSchema }), errorReplySchema]);
 
 /** Runs `zpsend sender --private`, which serves this command alone and ends when its standard input is closed. */
 export async function startPrivate({ env, self: [node, script] }: Cli): Promise<PrivateSender> {
@@ -32,15 +33,17 @@ export async function startPrivate({ env, self: [node, script] }: Cli): Promise<
     said = [...said, ...text.trim().split('\n')].slice(-3);
   });
   const ready = await Promise.race([firstLine(child.stdout), ended]);
-  const parsed = typeof ready === 'string' ? readySchema.safeParse(tryJson(ready)) : undefined;
-  if (!parsed?.success) {
+  const word = typeof ready === 'string' ? firstWordSchema.safeParse(tryJson(ready)).data : undefined;
+  if (!word || 'error' in word) {
     child.kill();
     await ended;
+    // that the host name is another machine's is the command's own error
+    if (word?.error.code === 'OTHER_MACHINE') throw ZpsendError.fromBody(word.error);
     const why = said.join('; ') || String(ready);
     throw new ZpsendError('UNREACHABLE', `no sender runs on this host, and one cannot be started: ${why}`);
   }
   return {
-    instance: parsed.data.instance,
+    instance: word.instance,
     ended,
     async stop() {
       child.stdin.end();

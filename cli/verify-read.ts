@@ -70,7 +70,7 @@ const slept = (ms: number, signal: AbortSignal): Promise<boolean> => sleep(ms, t
 
 async function start(
   bus: Bus,
-  { host, at }: Side,
+  { host, at, peer }: Side,
   what: DigestStart,
   signal: AbortSignal,
   busy: (message: string) => void,
@@ -78,7 +78,7 @@ async function start(
   for (let asked = 0; ; asked += 1) {
     if (signal.aborted) throw aborted();
     try {
-      return await request(bus, at(subjects.digest(host, 'start')), what, digestStartedSchema);
+      return await request(bus, at(subjects.digest(host, 'start')), what, digestStartedSchema, undefined, peer);
     } catch (error) {
       if (!(error instanceof ZpsendError) || error.code !== 'BUSY') throw error;
       if (asked === 0) busy(error.message);

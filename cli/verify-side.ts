@@ -1,5 +1,6 @@
 import type { Bus } from '../lib/bus/connect.ts';
 import { requestInventory } from '../lib/bus/listing.ts';
+import type { Peer } from '../lib/bus/machine-header.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { SnapshotsRequest } from '../schemas/host.ts';
@@ -12,6 +13,8 @@ import { thisHost } from './this-host.ts';
 export interface Side {
   readonly host: string;
   readonly inventory: Inventory;
+  /** The machine that has listed it, which is the one that reads it too. */
+  readonly peer: Peer;
   /** A subject of this host, or of the one instance that this command runs there. */
   at(subject: string): string;
 }
@@ -50,6 +53,7 @@ export async function withSides<T>(
 const withNothing = (host: string): OpenSide => ({
   host,
   inventory: { host, datasets: [] },
+  peer: { host },
   at: (subject) => subject,
   close: async () => {},
 });
@@ -57,9 +61,10 @@ const withNothing = (host: string): OpenSide => ({
 /** Where no service answers, and the host is this one, runs a private sender until it is closed. */
 async function openSide(cli: Cli, bus: Bus, { host, what }: Place): Promise<OpenSide> {
   const subject = subjects.snapshots(host);
+  const peer: Peer = { host };
   try {
-    const inventory = await requestInventory(bus, host, what);
-    return { host, inventory, at: (served) => served, close: async () => {} };
+    const inventory = await requestInventory(bus, host, what, { peer });
+    return { host, inventory, peer, at: (served) => served, close: async () => {} };
   } catch (error) {
     const isNobody = error instanceof ZpsendError && error.code === 'UNREACHABLE' && error.details?.subject === subject;
     if (!isNobody || host !== thisHost(cli.env)) throw error;
@@ -67,7 +72,8 @@ async function openSide(cli: Cli, bus: Bus, { host, what }: Place): Promise<Open
   const own = await startPrivate(cli);
   const at = (served: string) => subjects.instance(served, own.instance);
   try {
-    return { host, inventory: await requestInventory(bus, host, what, at(subject)), at, close: own.stop };
+    const inventory = await requestInventory(bus, host, what, { subject: at(subject), peer });
+    return { host, inventory, peer, at, close: own.stop };
   } catch (error) {
     await own.stop();
     throw error;

@@ -82,6 +82,8 @@ export const timingConfigSchema = z.strictObject({
 /** The whole configuration file; environment variables come first where both exist. */
 export const configSchema = z.strictObject({
   host: hostSchema.optional(),
+  /** In place of the machine's own id (/etc/machine-id): where it has none, or where two machines take turns under one name. */
+  machineId: z.string().min(1).max(256).optional(),
   nats: natsConfigSchema.optional(),
   receive: receiveConfigSchema.prefault({}),
   send: sendConfigSchema.prefault({}),

@@ -13,6 +13,8 @@ export const codes = {
   EXISTS: 'permanent',
   DIVERGED: 'permanent',
   MODIFIED: 'permanent',
+  /** Two machines have one host name, and the wrong one answers. */
+  OTHER_MACHINE: 'permanent',
   LOCKED: 'retryable',
   BUSY: 'retryable',
   NO_SPACE: 'permanent',

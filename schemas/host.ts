@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { machineSchema } from './machine.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
 
 /** `zfs.<host>.snapshots`: one dataset (with its descendants when recursive), or everything. */
@@ -22,11 +23,15 @@ export const instanceSchema = z.strictObject({
   instance: idSchema,
   pid: z.number().int(),
   version: z.string(),
+  /** The machine that it runs on. */
+  machine: machineSchema,
 });
 
 /** `zfs.<host>.info` */
 export const infoSchema = z.strictObject({
   host: hostSchema,
+  /** That of the instance that answers; each of the instances has its own beside it, which are equal where all is well. */
+  machine: machineSchema,
   version: z.string(),
   node: z.string(),
   /** `zfs version`'s first line; absent when ZFS does not answer, and then `zfsError` says why. */

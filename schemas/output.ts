@@ -3,11 +3,21 @@ import { errorBodySchema } from './errors.ts';
 import { infoSchema } from './host.ts';
 import { jobSchema } from './job.ts';
 import { leftoverSchema, unmendedSchema } from './leftovers.ts';
+import { hostRecordSchema } from './machine.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
 import { lockSchema, transferStateSchema } from './transfer.ts';
 
 /** `zpsend hosts --json` */
-export const hostsOutputSchema = z.strictObject({ hosts: z.array(infoSchema) });
+export const hostsOutputSchema = z.strictObject({
+  hosts: z.array(
+    infoSchema.extend({
+      /** Which machine has the name. */
+      registered: hostRecordSchema.optional(),
+      /** What is wrong with the name: two machines answer for it, or one for which it is not registered. */
+      fault: z.string().optional(),
+    }),
+  ),
+});
 
 /** `zpsend status --jobs --json`, or with a host: what each sends and receives. */
 export const statusOutputSchema = z.strictObject({

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { ownMachine } from '../../lib/machine/machine.ts';
 import { hostWithoutConfig, type Settings } from '../../lib/settings/settings.ts';
 import type { Check, DoctorOutput } from '../../schemas/output.ts';
 import { checkHosts, checkJetStream, checkLocalZfs, checkLocks, checkStatus, checkZfs } from '../checkup.ts';
@@ -8,6 +9,8 @@ import { checkInbox, checkNats, checkPermissions, noNats } from '../doctor/acces
 import { checkConfig, checkEnvironmentFile, checkNode } from '../doctor/here.ts';
 import { exit } from '../exit.ts';
 import { type Checked, checkLeftovers, nothingLeft, unknownLeftovers } from '../leftovers.ts';
+import { checkMachine } from '../machine-checks.ts';
+import { selfOf } from '../this-host.ts';
 
 export function addDoctor(program: Command, cli: Cli): void {
   program
@@ -53,19 +56,20 @@ async function checkRest(cli: Cli, host: string, settings: Settings | undefined,
   const onStatus = (text: string) => void refusals.push(text);
   let bus: Bus;
   try {
-    bus = await connectBus({ ...busPlaces(cli, settings), host, name: 'zpsend doctor', wait: false, onStatus });
+    const about = { host, self: settings && selfOf(settings), name: 'zpsend doctor' };
+    bus = await connectBus({ ...busPlaces(cli, settings), ...about, wait: false, onStatus });
   } catch (thrown) {
     const checks = [noNats(thrown), ...(await checkLocalZfs(cli, host)), unknownLeftovers('NATS cannot be asked')];
     return { ...nothingLeft, checks };
   }
   try {
-    return await checkWithBus({ cli, bus, host, refusals }, mend);
+    return await checkWithBus({ cli, bus, host, machineId: settings?.machineId, refusals }, mend);
   } finally {
     await bus.close();
   }
 }
 
-async function checkWithBus({ cli, bus, host, refusals }: Patient, mend: boolean): Promise<Checked> {
+async function checkWithBus({ cli, bus, host, machineId, refusals }: Patient, mend: boolean): Promise<Checked> {
   const nats: Check[] = [checkNats(bus), ...checkInbox(bus, host)];
   // every answer would come where none may come
   if (bus.inbox === 'refused') {
@@ -77,15 +81,17 @@ async function checkWithBus({ cli, bus, host, refusals }: Patient, mend: boolean
     await checkJetStream(bus, host),
     await checkLocks(bus),
     await checkStatus(bus),
+    await checkMachine(bus, host, ownMachine(machineId)),
     await checkPermissions(bus, host, refusals),
-    await checkHosts(bus),
+    ...(await checkHosts(bus)),
     ...(await checkZfs(cli, bus, host)),
   ];
   const isBad = (row: string) => checks.some(({ what, result }) => what === row && result === 'bad');
   if (isBad('permissions')) {
     return { ...nothingLeft, checks: [...checks, unknownLeftovers(`this user may not ask as ${host}`)] };
   }
-  if (isBad('zfs')) return { ...nothingLeft, checks };
+  // without ZFS there is nothing to look at, and on another machine nothing of this one
+  if (isBad('zfs') || isBad('service')) return { ...nothingLeft, checks };
   const { checks: more, ...left } = await checkLeftovers(cli, bus, host, mend);
   return { ...left, checks: [...checks, ...more] };
 }
@@ -94,6 +100,8 @@ interface Patient {
   readonly cli: Cli;
   readonly bus: Bus;
   readonly host: string;
+  /** What the settings say in place of the machine's own id. */
+  readonly machineId: string | undefined;
   /** What the NATS server said in between. */
   readonly refusals: readonly string[];
 }

@@ -87,6 +87,7 @@ const statuses: Partial<Record<ErrorBody['code'], number>> = {
   EXISTS: 409,
   DIVERGED: 409,
   MODIFIED: 409,
+  OTHER_MACHINE: 409,
   LOCKED: 423,
   UNSUPPORTED: 501,
   BUSY: 503,

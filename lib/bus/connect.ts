@@ -8,13 +8,22 @@ import {
   TimeoutError,
 } from '@nats-io/transport-node';
 import { ZpsendError } from '../../schemas/errors.ts';
+import type { Machine } from '../../schemas/machine.ts';
 import { type Asker, connectError, isAnswer } from './connect-error.ts';
 import { type FoundNats, findNats, type NatsPlaces } from './find-nats.ts';
 import { connectionOptions, identityOf } from './options.ts';
 import { inboxPrefix } from './permissions.ts';
 
+/** The host name and the machine of whoever uses a connection. */
+export interface Self {
+  readonly host: string;
+  readonly machine: Machine;
+}
+
 /** A connection to NATS with a service's settings. The client inside is for lib/bus alone. */
 export interface Bus {
+  /** Requests to this host's own services name this machine, and replies tell it. */
+  readonly self: Self | undefined;
   readonly nc: NatsConnection;
   readonly options: NodeConnectionOptions;
   /** What the connection was made with, and where that is said. */
@@ -42,6 +51,8 @@ export interface BusOptions extends NatsPlaces {
   name: string;
   /** This host: where its user may not have answers in `_INBOX.>`, `_INBOX_<host>.>` is tried. */
   host?: string;
+  /** Without, requests to any host are answered by whichever machine has that name. */
+  self?: Self | undefined;
   /** Wait for a server that is not there yet, as a service does; a command gives up. */
   wait: boolean;
   /** Ends the waiting. */
@@ -194,6 +205,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   };
   void watch(nc, told, options.onStatus ?? (() => {})).catch(() => {});
   return {
+    self: options.self,
     nc,
     options: connection,
     found,

@@ -50,7 +50,7 @@ export async function stateOf(kv: KV): Promise<BucketState | undefined> {
 
 /**
  * Makes a bucket with a history of 1 where there is none.
- * @throws ZpsendError UNREACHABLE where this user may not, with the command that makes it
+ * @throws ZpsendError UNREACHABLE where this user may not, with the command that makes it; `details.forbidden` names the bucket
  */
 export async function makeBucket(at: JetStreamAt, name: string, wishes: BucketWishes): Promise<void> {
   try {
@@ -62,6 +62,7 @@ export async function makeBucket(at: JetStreamAt, name: string, wishes: BucketWi
       'UNREACHABLE',
       `there is no bucket ${nameAt(at, name)}, and this user may not make it; an administrator does so once: ` +
         `nats kv add ${name} --history 1${ttl} --replicas 3 (1 on a server alone)`,
+      { forbidden: name },
     );
   }
 }

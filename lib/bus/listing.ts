@@ -1,6 +1,7 @@
 import type { SnapshotsRequest } from '../../schemas/host.ts';
 import { type DatasetEntry, type Inventory, inventorySchema } from '../../schemas/inventory.ts';
 import type { Bus } from './connect.ts';
+import type { Peer } from './machine-header.ts';
 import { requestMany } from './request.ts';
 import { subjects } from './subjects.ts';
 
@@ -60,17 +61,24 @@ export function joinParts(pieces: readonly DatasetEntry[]): DatasetEntry[] {
 /** The longest silence while a host lists, in milliseconds. */
 const patienceMs = 60_000;
 
+export interface ListingOptions {
+  /** That of one instance, where it is not to be any. */
+  readonly subject?: string;
+  /** The machine that has answered for the host before. */
+  readonly peer?: Peer | undefined;
+}
+
 /**
- * What a host has, asked over the bus; `subject` is that of one instance where it is not to be any.
+ * What a host has, asked over the bus.
  * @throws ZpsendError NO_SUCH_DATASET, UNREACHABLE, TIMEOUT, or what `zfs list` failed with there
  */
 export async function requestInventory(
   bus: Bus,
   host: string,
   what: SnapshotsRequest,
-  subject = subjects.snapshots(host),
+  { subject = subjects.snapshots(host), peer }: ListingOptions = {},
 ): Promise<Inventory> {
-  const parts = await requestMany(bus, subject, what, inventorySchema, patienceMs);
+  const parts = await requestMany(bus, subject, what, inventorySchema, patienceMs, peer);
   const features = parts.find((part) => part.features)?.features;
   const readOnlyPools = parts.find((part) => part.readOnlyPools)?.readOnlyPools;
   return {

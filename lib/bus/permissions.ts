@@ -1,5 +1,6 @@
 import {
   eventsStream,
+  hostsBucket,
   keySubject,
   locksBucket,
   policiesBucket,
@@ -94,6 +95,9 @@ export function permissionsOf(host: string, { sender, receiver, from = [], domai
       ...looking('$JS.API'),
       reading(locksBucket),
       reading(statusBucket),
+      // which machine has which host name: those of all to read, its own to write
+      reading(hostsBucket),
+      keySubject(hostsBucket, host),
       ...(sender
         ? [
             subjects.receiveFrom(any, host),
@@ -116,6 +120,7 @@ export function permissionsOf(host: string, { sender, receiver, from = [], domai
       `zfs.${host}.>`,
       `${inboxPrefix(host)}.>`,
       '$SRV.>',
+      keySubject(hostsBucket, host),
       ...(sender ? [`zfs-credit.${host}.>`, `$KV.${policiesBucket}.>`] : []),
       ...(receiver ? [subjects.data(any, host, any), subjects.shared(any, any)] : []),
     ],

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { decodeReply } from './body.ts';
 import type { Bus } from './connect.ts';
+import { checkPeer, headersFor, type Peer } from './machine-header.ts';
 
 const encode = (body: object): string => JSON.stringify(body);
 
@@ -33,6 +34,7 @@ const away = (subject: string): ZpsendError =>
 /**
  * One request, one reply.
  * @param ms how long to wait, in milliseconds
+ * @param peer the machine that has answered before, or is learnt from this reply
  * @throws ZpsendError UNREACHABLE, TIMEOUT, or the code that was answered
  */
 export async function request<S extends z.ZodType>(
@@ -41,12 +43,16 @@ export async function request<S extends z.ZodType>(
   body: object,
   reply: S,
   ms = 5000,
+  peer?: Peer,
 ): Promise<z.output<S>> {
   if (!bus.connected) throw away(subject);
   const lost = Promise.withResolvers<never>();
   const unwatch = bus.onDisconnected(() => lost.reject(away(subject)));
   try {
-    const message = await Promise.race([bus.nc.request(subject, encode(body), { timeout: ms }), lost.promise]);
+    const marks = headersFor(bus, subject, peer);
+    const options = { timeout: ms, ...(marks && { headers: marks }) };
+    const message = await Promise.race([bus.nc.request(subject, encode(body), options), lost.promise]);
+    checkPeer(peer, message.headers);
     return decodeReply(message.data, reply);
   } catch (thrown) {
     throw translate(thrown, subject, ms);
@@ -55,11 +61,21 @@ export async function request<S extends z.ZodType>(
   }
 }
 
+function publish(bus: Bus, subject: string, body: object, reply: string, peer?: Peer): void {
+  const marks = headersFor(bus, subject, peer);
+  bus.nc.publish(subject, encode(body), { reply, ...(marks && { headers: marks }) });
+}
+
 /** What `each` says of a reply: keep it, end here, or fail here. */
 type Verdict = 'keep' | 'end' | ZpsendError;
 
 /** Hands every reply on an inbox of our own to `each`, until it says so or nothing has come for `ms` milliseconds. */
-function collect(bus: Bus, subject: string, body: object, ms: number, each: (message: Msg) => Verdict): Promise<void> {
+function collect(
+  bus: Bus,
+  subject: string,
+  body: object,
+  { ms, peer, each }: { ms: number; peer?: Peer | undefined; each: (message: Msg) => Verdict },
+): Promise<void> {
   if (!bus.connected) return Promise.reject(away(subject));
   const inbox = createInbox(bus.options.inboxPrefix);
   return new Promise<void>((resolve, reject) => {
@@ -86,7 +102,7 @@ function collect(bus: Bus, subject: string, body: object, ms: number, each: (mes
       end(new ZpsendError('TIMEOUT', `no answer on ${subject} within ${ms / 1000} s`, { subject }));
     let timer = setTimeout(onSilence, ms);
     const unwatch = bus.onDisconnected(() => end(away(subject)));
-    bus.nc.publish(subject, encode(body), { reply: inbox });
+    publish(bus, subject, body, inbox, peer);
   }).catch((thrown) => {
     throw translate(thrown, subject, ms);
   });
@@ -103,23 +119,27 @@ export async function requestMany<S extends z.ZodType>(
   body: object,
   reply: S,
   ms = 30_000,
+  peer?: Peer,
 ): Promise<z.output<S>[]> {
   const replies: z.output<S>[] = [];
-  await collect(bus, subject, body, ms, (message) => {
-    if (message.data.length === 0) return 'end';
+  const each = (message: Msg): Verdict => {
     try {
+      checkPeer(peer, message.headers);
+      if (message.data.length === 0) return 'end';
       replies.push(decodeReply(message.data, reply));
       return 'keep';
     } catch (thrown) {
       return ZpsendError.from(thrown);
     }
-  });
+  };
+  await collect(bus, subject, body, { ms, peer, each });
   return replies;
 }
 
 /**
  * Asks every instance at once and takes what comes within `ms` milliseconds; nobody there is an empty list. An instance that
  * answers with an error, or nonsense, is as good as absent.
+ * @throws ZpsendError OTHER_MACHINE when nobody answers but another machine of this host's name
  */
 export async function gather<S extends z.ZodType>(
   bus: Bus,
@@ -128,7 +148,16 @@ export async function gather<S extends z.ZodType>(
   reply: S,
   ms: number,
 ): Promise<z.output<S>[]> {
-  return (await gatherAll(bus, subject, body, reply, ms)).answers;
+  const { answers, stranger } = await gatherAll(bus, subject, body, reply, ms);
+  if (answers.length === 0 && stranger) throw stranger;
+  return answers;
+}
+
+interface Gathered<T> {
+  readonly answers: T[];
+  readonly clear: boolean;
+  /** Another machine of this host's name has refused to answer for it. */
+  readonly stranger: ZpsendError | undefined;
 }
 
 /** As gather, and says whether all that was heard was an answer: absence is no proof where it was not. */
@@ -138,10 +167,11 @@ export async function gatherAll<S extends z.ZodType>(
   body: object,
   reply: S,
   ms: number,
-): Promise<{ answers: z.output<S>[]; clear: boolean }> {
+): Promise<Gathered<z.output<S>>> {
   const answers: z.output<S>[] = [];
   let clear = true;
-  if (!bus.connected) return { answers, clear: false };
+  let stranger: ZpsendError | undefined;
+  if (!bus.connected) return { answers, clear: false, stranger };
   const inbox = createInbox(bus.options.inboxPrefix);
   await new Promise<void>((resolve) => {
     const end = () => {
@@ -155,13 +185,15 @@ export async function gatherAll<S extends z.ZodType>(
         if (error || message.headers?.code === 503) return end();
         try {
           answers.push(decodeReply(message.data, reply));
-        } catch {
+        } catch (thrown) {
           clear = false;
+          const refusal = ZpsendError.from(thrown);
+          if (refusal.code === 'OTHER_MACHINE') stranger = refusal;
         }
       },
     });
     const timer = setTimeout(end, ms);
-    bus.nc.publish(subject, encode(body), { reply: inbox });
+    publish(bus, subject, body, inbox);
   });
-  return { answers, clear: clear && bus.connected };
+  return { answers, clear: clear && bus.connected, stranger };
 }

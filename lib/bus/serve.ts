@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { decodeRequest, headline, statusOf } from './body.ts';
 import type { Bus } from './connect.ts';
+import { checkMeant, markMachine } from './machine-header.ts';
 
 export interface Endpoint<S extends z.ZodType> {
   /** Shown by `nats micro info`. */
@@ -13,6 +14,8 @@ export interface Endpoint<S extends z.ZodType> {
   queue?: string;
   /** Requests handled at once, where each starts processes; others wait for their turn, and too many are answered BUSY. */
   atOnce?: number;
+  /** Answers whatever machine a request is for: it tells which one this is. */
+  identifies?: boolean;
   request: S;
   /** What a plain-text body means. */
   fromText?: (text: string) => unknown;
@@ -70,26 +73,31 @@ const unanswerable = (reply = ''): ErrorBody => ({
   retryable: false,
 });
 
-function respondError(message: Msg, error: ZpsendError): void {
+/** Every reply tells which machine it comes from. */
+const marksOf = ({ self }: Bus): MsgHdrs => markMachine(headers(), self?.machine ?? {});
+
+function respondError(bus: Bus, message: Msg, error: ZpsendError): void {
   const body = error.toBody();
-  const marks: MsgHdrs = headers();
+  const marks = marksOf(bus);
   marks.set('Nats-Service-Error', headline(body));
   marks.set('Nats-Service-Error-Code', statusOf(body));
   message.respond(encode({ error: body }), { headers: marks });
 }
 
 async function answer<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>, message: Msg): Promise<void> {
+  if (!endpoint.identifies) checkMeant(bus, message.headers);
+  const options = { headers: marksOf(bus) };
   const replies = endpoint.handle(decodeRequest(message.data, endpoint.request, endpoint.fromText), message.subject);
   if (replies instanceof Promise) {
     const reply = await replies;
-    if (reply) message.respond(encode(reply));
+    if (reply) message.respond(encode(reply), options);
     return;
   }
   for await (const reply of replies) {
-    message.respond(encode(reply));
+    message.respond(encode(reply), options);
     await bus.nc.flush(); // one part at a time, so that a long listing never piles up here
   }
-  message.respond();
+  message.respond('', options);
 }
 
 /** Serves one subject. Whatever a request holds or a handler throws, the reply is coded and the service goes on. */
@@ -131,7 +139,7 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
       const error = ZpsendError.from(thrown);
       stats.errors += 1;
       stats.lastError = headline(error.toBody());
-      respondError(message, error);
+      respondError(bus, message, error);
     } finally {
       stats.processing += Math.round((performance.now() - began) * 1e6);
     }

@@ -11,6 +11,8 @@ export type EventWhat = 'started' | 'progress' | 'done' | 'failed';
 
 export const locksBucket = 'zfs-locks';
 export const statusBucket = 'zfs-status';
+/** Which machine has which host name: one key for each host. */
+export const hostsBucket = 'zfs-hosts';
 /** For people: `nats kv info`. */
 export const statusDescription = 'zpsend: what each replication looks like';
 /** The object store in which a source keeps streams for those who fetch them later. */

@@ -8,6 +8,8 @@ import { configPath, configPlaces, readYaml, shown } from './config-file.ts';
 /** Everything a service is told, checked before anything starts. */
 export interface Settings {
   readonly host: string;
+  /** In place of the machine's own id. */
+  readonly machineId?: string;
   readonly config: Config;
   /** The configuration file; undefined where there is none. */
   readonly path: string | undefined;
@@ -85,6 +87,7 @@ export function loadSettings(env: NodeJS.ProcessEnv, places: readonly string[] =
   const file = path === undefined ? configSchema.parse({}) : readConfig(path);
   const merged = check({
     ...file,
+    machineId: env.ZPSEND_MACHINE_ID || file.machineId,
     receive: {
       ...file.receive,
       ...(env.ZPSEND_ALLOW !== undefined && { allow: parseAllow(env.ZPSEND_ALLOW) }),
@@ -112,5 +115,6 @@ export function loadSettings(env: NodeJS.ProcessEnv, places: readonly string[] =
       `the host name ${JSON.stringify(name)} is not one subject token (letters, digits, "_", "-"); set ZPSEND_HOST, or "host:" in ${path ?? places[0]}`,
     );
   }
-  return { host: host.data, config: merged.data, path };
+  const { machineId } = merged.data;
+  return { host: host.data, ...(machineId !== undefined && { machineId }), config: merged.data, path };
 }

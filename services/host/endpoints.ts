@@ -47,7 +47,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
       .flatMap((answer) => answer.instances)
       .filter(({ instance }) => instance !== deps.self.instance);
     const instances = [deps.self, ...others];
-    return { host, version, node: process.version, ...facts, limits, instances };
+    return { host, machine: deps.self.machine, version, node: process.version, ...facts, limits, instances };
   }
 
   async function* snapshots(asked: SnapshotsRequest) {
@@ -73,6 +73,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
   const each = serve(bus, {
     name: 'info-each',
     subject: subjects.each(infoSubject),
+    identifies: true,
     request: z.strictObject({}),
     handle: async () => ({ instances: [deps.self], limits: deps.limits }),
   });
@@ -80,6 +81,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
     serve(bus, {
       name: `info-${deps.self.instance}`,
       subject: subjects.instance(infoSubject, deps.self.instance),
+      identifies: true,
       request: z.strictObject({}),
       handle: info,
     }),
@@ -101,6 +103,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
       subject: infoSubject,
       queue: 'host',
       atOnce,
+      identifies: true,
       request: z.strictObject({}),
       handle: info,
     }),

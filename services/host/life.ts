@@ -1,13 +1,16 @@
 import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
-import { announce } from '../../lib/bus/discovery.ts';
+import { announce, type ServiceIdentity } from '../../lib/bus/discovery.ts';
 import type { Served } from '../../lib/bus/serve.ts';
+import { type OwnMachine, ownMachine } from '../../lib/machine/machine.ts';
 import { natsConfigOf } from '../../lib/settings/nats-config.ts';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { version } from '../../lib/settings/version.ts';
 import { settingsInWords } from '../../lib/settings/words.ts';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import type { Machine } from '../../schemas/machine.ts';
+import { type HostName, takeHostName } from './host-name.ts';
 import { newId } from './ids.ts';
 import { type Log, openLog } from './log.ts';
 
@@ -15,6 +18,7 @@ import { type Log, openLog } from './log.ts';
 export interface ServiceContext {
   readonly settings: Settings;
   readonly host: string;
+  readonly machine: Machine;
   readonly instance: string;
   readonly log: Log;
   readonly bus: Bus;
@@ -62,7 +66,8 @@ function endOfService(isPrivate: boolean): Promise<string> {
 
 /**
  * Runs a service until it is told to end.
- * @returns its exit status: 0 after a clean stop, 1 when NATS closed the connection for good, 2 for a bad configuration
+ * @returns its exit status: 0 after a clean stop, 1 when NATS closed the connection for good, 2 for a bad configuration, or a
+ *   host name that is another machine's
  */
 export async function runService(service: Service, options: RunOptions): Promise<number> {
   // whoever reads the log may go: the work goes on
@@ -79,54 +84,86 @@ export async function runService(service: Service, options: RunOptions): Promise
     return 2;
   }
   const { host } = settings;
-  const instance = newId();
+  const own = ownMachine(settings.machineId);
   const ended = endOfService(options.private);
   log.info(`configuration read from ${settingsInWords(settings)}`);
-  const connecting = connectAll(`zpsend-${service.name} on ${host}`, settings, options, log);
-  const first = await Promise.race([connecting, ended]).catch((thrown) => ZpsendError.from(thrown));
+  const starting = startUp(`zpsend-${service.name} on ${host}`, { settings, own, log, options });
+  const first = await Promise.race([starting, ended]).catch((thrown) => ZpsendError.from(thrown));
   if (typeof first === 'string') return 0;
   if (first instanceof ZpsendError) {
     log.error(`${first.code}: ${first.message}`);
-    return first.code === 'BAD_REQUEST' ? 2 : 1;
+    if (options.private) process.stdout.write(`${JSON.stringify({ error: first.toBody() })}\n`);
+    return statusOf(first);
   }
-  const { bus, bulk } = first;
-  const context = { settings, host, instance, log, bus, bulk, zfs: createZfs({ host, env: options.env }) };
+  const { bus, bulk, name } = first;
+  const instance = newId();
+  const { machine } = own;
+  const context = { settings, host, machine, instance, log, bus, bulk, zfs: createZfs({ host, env: options.env }) };
   const running = await service.begin(context);
-  const silence = announce(
-    bus,
-    { name: `zpsend-${service.name}`, id: instance, version, description: service.description, metadata: { host } },
-    running.endpoints,
-  );
+  const silence = announce(bus, identityOf(service, context), running.endpoints);
   await bus.nc.flush();
   log.info(`${service.name} ${version} (${instance}) is ready on ${bus.server}`);
   if (options.private) process.stdout.write(`${JSON.stringify({ instance })}\n`);
+  else name.lookAround();
 
   const lost = Promise.race([bus.closed, bulk.closed]).then((error) => error ?? new Error('closed'));
-  const reason = await Promise.race([ended, lost]);
-  log.info(`stopping: ${reason instanceof Error ? `the connection to NATS is closed: ${reason.message}` : reason}`);
+  const reason = await Promise.race([ended, lost, name.lost]);
+  log[reason instanceof ZpsendError ? 'error' : 'info'](`stopping: ${wordsOf(reason)}`);
   const forced = setTimeout(() => {
     log.error('stopping takes too long; ending now');
     process.exit(1);
   }, stopMs);
   forced.unref();
+  name.release();
   silence();
   for (const endpoint of running.endpoints) endpoint.stop();
   await running.stop();
   await bulk.close();
   await bus.close();
   log.info('stopped');
-  return reason instanceof Error ? 1 : 0;
+  return reason instanceof Error ? statusOf(reason) : 0;
 }
 
-async function connectAll(
-  name: string,
-  settings: Settings,
-  { env, envFile, private: isPrivate }: RunOptions,
-  log: Log,
-): Promise<{ bus: Bus; bulk: BulkConnection }> {
+/** What has to be mended before another start can succeed is 2: no supervisor need try again. */
+const statusOf = (error: Error): number =>
+  error instanceof ZpsendError && ['BAD_REQUEST', 'OTHER_MACHINE'].includes(error.code) ? 2 : 1;
+
+function wordsOf(reason: string | Error): string {
+  if (typeof reason === 'string') return reason;
+  if (reason instanceof ZpsendError) return `${reason.code}: ${reason.message}`;
+  return `the connection to NATS is closed: ${reason.message}`;
+}
+
+const identityOf = ({ name, description }: Service, { host, instance, machine }: ServiceContext): ServiceIdentity => ({
+  name: `zpsend-${name}`,
+  id: instance,
+  version,
+  description,
+  metadata: {
+    host,
+    ...(machine.id !== undefined && { machine: machine.id }),
+    ...(machine.boot !== undefined && { boot: machine.boot }),
+  },
+});
+
+interface StartUp {
+  readonly settings: Settings;
+  readonly own: OwnMachine;
+  readonly log: Log;
+  readonly options: RunOptions;
+}
+
+/** Connects, and takes the host name. */
+async function startUp(
+  called: string,
+  { settings, own, log, options }: StartUp,
+): Promise<{ bus: Bus; bulk: BulkConnection; name: HostName }> {
+  const { env, envFile, private: isPrivate } = options;
+  const { host } = settings;
   const onStatus = (text: string) => log.warn(text);
-  const places = { env, envFile, config: natsConfigOf(settings), host: settings.host };
-  const bus = await connectBus({ ...places, name, wait: !isPrivate, onStatus });
-  const bulk = await openBulk({ ...bus.options, name: `${name} (data)` });
-  return { bus, bulk };
+  const places = { env, envFile, config: natsConfigOf(settings), host, self: { host, machine: own.machine } };
+  const bus = await connectBus({ ...places, name: called, wait: !isPrivate, onStatus });
+  const name = await takeHostName({ host, own, bus, log });
+  const bulk = await openBulk({ ...bus.options, name: `${called} (data)` });
+  return { bus, bulk, name };
 }

@@ -28,7 +28,7 @@ function lazily(context: ServiceContext): () => Promise<Locks> {
 }
 
 async function begin(context: ServiceContext) {
-  const { settings, host, instance, log, bus, zfs } = context;
+  const { settings, host, machine, instance, log, bus, zfs } = context;
   const { receive, timing } = settings.config;
   const window = windowFor(receive.maxConcurrent);
   const locks = lazily(context);
@@ -63,7 +63,7 @@ async function begin(context: ServiceContext) {
     pace,
   });
   const digests = serveDigests(context, false);
-  const self = { service: 'receiver' as const, instance, pid: process.pid, version };
+  const self = { service: 'receiver' as const, instance, pid: process.pid, version, machine };
   const { maxConcurrent: maxConcurrentReceives, bwlimit } = receive;
   const limits = { maxConcurrentReceives, window, ...(bwlimit !== undefined && { bwlimit }) };
   return {

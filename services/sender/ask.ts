@@ -1,4 +1,5 @@
 import { abortUnheard, openDirectSender } from '../../lib/bus/direct/send.ts';
+import type { Peer } from '../../lib/bus/machine-header.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { offerOf } from '../../lib/wire/choice.ts';
@@ -50,9 +51,10 @@ async function resumeOf(zfs: Zfs, step: Step, token: string | undefined): Promis
 
 /**
  * Asks the receiver to start, and settles what is to be sent.
+ * @param peer the target's machine, as its listing told it
  * @throws ZpsendError what the receiver refused with, or UNREACHABLE, TIMEOUT
  */
-export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Promise<Transfer> {
+export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, peer: Peer): Promise<Transfer> {
   const { zfs, host } = deps;
   const { step, transfer, target } = plan;
   // what drops partial state looks at it first, and for that nobody waits
@@ -65,7 +67,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan): Pr
   };
   const subject = subjects.receiveFrom(target, host);
   const start = (more: object = {}): Promise<ReceiveReady> => {
-    const ask = () => request(deps.bus, subject, { ...body, ...more }, receiveReadySchema);
+    const ask = () => request(deps.bus, subject, { ...body, ...more }, receiveReadySchema, undefined, peer);
     return ask().catch(async (error) => {
       // the answer may have been lost: the same transfer asked for again gets the same answer
       if (error instanceof ZpsendError && error.code === 'TIMEOUT') return ask();

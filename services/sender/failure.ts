@@ -22,6 +22,7 @@ export const remedies: Record<Code, Remedy> = {
   EXISTS: 'replan',
   DIVERGED: 'replan',
   MODIFIED: 'fail',
+  OTHER_MACHINE: 'fail',
   LOCKED: 'wait',
   BUSY: 'wait',
   NO_SPACE: 'fail',

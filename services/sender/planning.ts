@@ -1,5 +1,6 @@
 import type { Bus } from '../../lib/bus/connect.ts';
 import { requestInventory } from '../../lib/bus/listing.ts';
+import type { Peer } from '../../lib/bus/machine-header.ts';
 import type { DatasetPlans } from '../../lib/plan/items.ts';
 import { targetRoot } from '../../lib/plan/naming.ts';
 import { planDatasets } from '../../lib/plan/plan.ts';
@@ -29,18 +30,20 @@ export interface Planned {
 
 /**
  * Lists both sides once and plans each dataset.
+ * @param peer the target's machine, learnt from its first reply
  * @param arrived steps of the same job that are on the target
  * @throws ZpsendError what a listing failed with; a refused plan is a result, not an error
  */
 export async function makePlans(
   deps: PlanningDeps,
   request: SendRequest,
+  peer: Peer,
   arrived: readonly Step[] = [],
 ): Promise<Planned> {
   const recursive = request.package !== undefined;
   const [datasets, target] = await Promise.all([
     deps.zfs.list({ dataset: datasetOf(request.dataset), recursive, creation: true }),
-    listTarget(deps.bus, request.to.host, targetRoot(request), recursive),
+    listTarget(deps.bus, peer, targetRoot(request), recursive),
   ]);
   const source: Inventory = { host: deps.host, datasets };
   const plans = planDatasets(request, source, target, arrived);
@@ -49,10 +52,8 @@ export async function makePlans(
   const needsPool = lacksOrigin(plans) || mayNeedMore(request, plans) || keys === 'pool';
   if (!needsPool && (keys === undefined || recursive)) return { plans, source, target };
   const root = targetRoot(request);
-  const more = await requestInventory(deps.bus, request.to.host, {
-    dataset: needsPool ? poolOf(root) : root,
-    recursive: true,
-  });
+  const what = { dataset: needsPool ? poolOf(root) : root, recursive: true };
+  const more = await requestInventory(deps.bus, request.to.host, what, { peer });
   return { plans: planDatasets(request, source, more, arrived), source, target: more };
 }
 
@@ -76,11 +77,12 @@ function mayNeedMore(request: SendRequest, plans: DatasetPlans | Refusal): boole
  * What a receiver has of a dataset; where it is not there, the nearest dataset above it, without what else lies below that.
  * @throws ZpsendError NO_SUCH_DATASET when there is not even its pool
  */
-async function listTarget(bus: Bus, host: string, root: string, recursive: boolean): Promise<Inventory> {
-  const there = await listIfThere(bus, host, { dataset: root, recursive });
+async function listTarget(bus: Bus, peer: Peer, root: string, recursive: boolean): Promise<Inventory> {
+  const { host } = peer;
+  const there = await listIfThere(bus, peer, { dataset: root, recursive });
   if (there) return there;
   for (let above = parentOf(root); above !== undefined; above = parentOf(above)) {
-    const found = await listIfThere(bus, host, { dataset: above });
+    const found = await listIfThere(bus, peer, { dataset: above });
     if (found) return found;
   }
   throw new ZpsendError(
@@ -90,9 +92,9 @@ async function listTarget(bus: Bus, host: string, root: string, recursive: boole
   );
 }
 
-async function listIfThere(bus: Bus, host: string, what: SnapshotsRequest): Promise<Inventory | undefined> {
+async function listIfThere(bus: Bus, peer: Peer, what: SnapshotsRequest): Promise<Inventory | undefined> {
   try {
-    return await requestInventory(bus, host, what);
+    return await requestInventory(bus, peer.host, what, { peer });
   } catch (error) {
     if (error instanceof ZpsendError && error.code === 'NO_SUCH_DATASET') return undefined;
     throw error;

@@ -18,7 +18,7 @@ import { hasReceiver } from './stored/unheeded.ts';
 const maxJobs = 64;
 
 const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
-  const { settings, host, instance, log, bus, zfs } = context;
+  const { settings, host, machine, instance, log, bus, zfs } = context;
   const { timing, send } = settings.config;
   const connection = storeConnection(bus, `zpsend-sender on ${host} (store)`);
   const { maxBytes, maxAgeHours, replicas } = send.store;
@@ -48,7 +48,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     tellHeld: async (held) => tellHeld({ host, status }, await knownEntries({ host, bus, status }), held),
     hasReceiver: (name) => hasReceiver(bus, name),
   });
-  const self = { service: 'sender' as const, instance, pid: process.pid, version };
+  const self = { service: 'sender' as const, instance, pid: process.pid, version, machine };
   return {
     endpoints: [
       ...serveHost({ host, bus, zfs, log, self, limits: {} }, isPrivate),

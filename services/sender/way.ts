@@ -1,3 +1,4 @@
+import type { Peer } from '../../lib/bus/machine-header.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';
@@ -27,11 +28,15 @@ export interface WayDeps extends PlanningDeps {
   readonly bookmarks: boolean;
 }
 
-/** Through the receiver that answers. */
-export const directWay = (deps: WayDeps, request: SendRequest, signal: AbortSignal): Way => ({
-  channel: 'direct',
-  plan: (arrived) => makePlans(deps, request, arrived),
-  ask: askForTransfer,
-  cursors: deps.bookmarks ? openCursors({ zfs: deps.zfs, log: deps.log, to: request.to.host, signal }) : noCursors,
-  arrived: async () => {},
-});
+/** Through the receiver that answers: that of the machine that answered first, and of no other of its name. */
+export function directWay(deps: WayDeps, request: SendRequest, signal: AbortSignal): Way {
+  const { host } = request.to;
+  const peer: Peer = { host };
+  return {
+    channel: 'direct',
+    plan: (arrived) => makePlans(deps, request, peer, arrived),
+    ask: (transferDeps, plan) => askForTransfer(transferDeps, plan, peer),
+    cursors: deps.bookmarks ? openCursors({ zfs: deps.zfs, log: deps.log, to: host, signal }) : noCursors,
+    arrived: async () => {},
+  };
+}

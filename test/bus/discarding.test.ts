@@ -35,6 +35,7 @@ async function asked(contents: TokenContents | undefined, window = 1024 * 1024) 
   const transfer = askForTransfer(
     { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, silenceMs: 3000 },
     { transfer: 'transfer1', job: 'jobjobjob1', target: 'smos-00', step, discard: true },
+    { host: 'smos-00' },
   );
   onTestFinished(() => transfer.then((open) => open.cancel(aborted)).catch(() => {}));
   return { transfer, said };

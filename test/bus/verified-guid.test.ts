@@ -45,6 +45,7 @@ async function ran(guid: string): Promise<void> {
   const transfer = await askForTransfer(
     { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, silenceMs: 3000 },
     { transfer: 'transfer1', job: 'jobjobjob1', target: 'smos-00', step, discard: false },
+    { host: 'smos-00' },
   );
   return transfer.run();
 }

@@ -1,0 +1,11 @@
+import { eachInfoSchema, type Instance } from '../../../schemas/host.ts';
+import type { Bus } from '../connect.ts';
+import { gather } from '../request.ts';
+import { subjects } from '../subjects.ts';
+
+/**
+ * The instances that answer for a host name now, whatever machine each runs on; at once where none is there.
+ * @param ms how long they have, in milliseconds
+ */
+export const answeringFor = async (bus: Bus, host: string, ms: number): Promise<Instance[]> =>
+  (await gather(bus, subjects.each(subjects.info(host)), {}, eachInfoSchema, ms)).flatMap(({ instances }) => instances);

@@ -1,0 +1,94 @@
+import { JetStreamApiError } from '@nats-io/jetstream';
+import type { KvEntry } from '@nats-io/kv';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { type HostRecord, hostRecordSchema } from '../../../schemas/machine.ts';
+import type { Bus } from '../connect.ts';
+import { bucketError, isGone, makeBucket, openBucket } from '../kv-bucket.ts';
+import { hostsBucket, keySubject } from '../subjects.ts';
+
+/** Which machine has which host name: KV bucket `zfs-hosts`, one key for each host. Its entries have no end. */
+
+const description = 'zpsend: which machine has which host name';
+/** Another writer came first (10071). */
+const isLate = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
+/** Writers that may come first, one after the other. */
+const mostRivals = 5;
+
+/** The record in an entry; undefined for a deleted entry, and for what is no record of ours. */
+function recordIn(entry: KvEntry | null): HostRecord | undefined {
+  if (entry?.operation !== 'PUT') return undefined;
+  try {
+    return hostRecordSchema.safeParse(entry.json()).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Who has the host name; undefined where nobody does, or there is no bucket.
+ * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when the bucket cannot be read
+ */
+export async function readHost(bus: Bus, host: string): Promise<HostRecord | undefined> {
+  try {
+    return recordIn(await (await openBucket(bus, hostsBucket)).get(host));
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw bucketError(error, `the bucket ${hostsBucket} cannot be read`);
+  }
+}
+
+/** The entry now; the bucket is made where there is none. */
+async function entryOf(bus: Bus, host: string, mayMake: boolean): Promise<KvEntry | null> {
+  const kv = await openBucket(bus, hostsBucket);
+  try {
+    return await kv.get(host);
+  } catch (error) {
+    if (!isGone(error) || !mayMake) throw error;
+    await makeBucket(bus, hostsBucket, { description });
+    return kv.get(host);
+  }
+}
+
+/**
+ * Writes a record for the host name if `decide` says so of the one that is there. Of several writers at the same moment one
+ * succeeds, and the others decide again (compare and set).
+ * @param decide gives the record to write, or undefined to leave what is there
+ * @param mayMake make the bucket where there is none
+ * @returns the record that is there in the end
+ * @throws ZpsendError what `decide` throws; UNSUPPORTED when JetStream is off; UNREACHABLE when the bucket cannot be had
+ */
+export async function writeHost(
+  bus: Bus,
+  host: string,
+  decide: (before: HostRecord | undefined) => HostRecord | undefined,
+  mayMake = true,
+): Promise<HostRecord | undefined> {
+  for (let rivals = 0; ; rivals += 1) {
+    try {
+      const entry = await entryOf(bus, host, mayMake);
+      const before = recordIn(entry);
+      const after = decide(before);
+      if (!after) return before;
+      const kv = await openBucket(bus, hostsBucket);
+      await kv.put(host, JSON.stringify(after), { previousSeq: entry?.revision ?? 0 });
+      return after;
+    } catch (error) {
+      if (isLate(error) && rivals < mostRivals) continue;
+      if (error instanceof ZpsendError) throw error;
+      throw bucketError(error, `the host name ${host} cannot be registered in the bucket ${hostsBucket}`);
+    }
+  }
+}
+
+/**
+ * Tells that somebody writes to the record of a host name, whether or not that is accepted.
+ * @returns a function that ends it
+ */
+export function onHostWrites(bus: Bus, host: string, told: () => void): () => void {
+  const subscription = bus.nc.subscribe(keySubject(hostsBucket, host), {
+    callback: (error) => {
+      if (!error) told();
+    },
+  });
+  return () => subscription.unsubscribe();
+}

@@ -1,0 +1,114 @@
+import type { Bus } from '../../lib/bus/connect.ts';
+import { answeringFor } from '../../lib/bus/hosts/answering.ts';
+import { claimOf, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
+import { onHostWrites, writeHost } from '../../lib/bus/hosts/registry.ts';
+import { adoptedElsewhere } from '../../lib/bus/other-machine.ts';
+import { type OwnMachine, recordOf } from '../../lib/machine/machine.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { HostRecord } from '../../schemas/machine.ts';
+import type { Log } from './log.ts';
+
+export interface HostNameDeps {
+  readonly host: string;
+  readonly own: OwnMachine;
+  readonly bus: Bus;
+  readonly log: Log;
+}
+
+/** A host name that this machine has. */
+export interface HostName {
+  /** Resolves when another machine has the name, with why this service has to stop. */
+  readonly lost: Promise<ZpsendError>;
+  /** Looks once for another machine that has started at the same moment. */
+  lookAround(): void;
+  release(): void;
+}
+
+/** How long those that answer for the same name have, in milliseconds: before this service answers itself, and after. */
+const beforeMs = 300;
+const afterMs = 2000;
+/** How often the record is looked at without a reason, in milliseconds. */
+const everyMs = 60_000;
+
+const isOther = (error: ZpsendError): boolean => error.code === 'OTHER_MACHINE';
+
+/**
+ * Takes the host name for this machine, in the bucket `zfs-hosts`, and keeps it. Where there is no bucket, machines of one name are told
+ * apart only by what answers at the moment.
+ * @throws ZpsendError OTHER_MACHINE when the name is another machine's
+ */
+export async function takeHostName({ host, own, bus, log }: HostNameDeps): Promise<HostName> {
+  const { machine } = own;
+  const lost = Promise.withResolvers<ZpsendError>();
+  let mayMake = true;
+  let complaint: string | undefined;
+
+  async function rival(ms: number): Promise<ZpsendError | undefined> {
+    const answering = await answeringFor(bus, host, ms);
+    return rivalOf(
+      host,
+      machine,
+      answering.map((instance) => instance.machine),
+    );
+  }
+
+  /** @param refuse what is thrown where the record is another machine's */
+  async function register(refuse: (record: HostRecord, why: ZpsendError) => ZpsendError): Promise<void> {
+    const decide = (before: HostRecord | undefined): HostRecord | undefined => {
+      const refusal = refusalOf(host, machine, before);
+      if (refusal && before) throw refuse(before, refusal);
+      return claimOf(before, machine) === 'free' ? recordOf(own) : undefined;
+    };
+    try {
+      const record = await writeHost(bus, host, decide, mayMake);
+      if (complaint !== undefined && record) log.info(`the host name ${host} is registered for this machine now`);
+      complaint = undefined;
+    } catch (thrown) {
+      const error = ZpsendError.from(thrown);
+      if (isOther(error)) throw error;
+      // an administrator makes it, and the server writes each attempt of ours into its log
+      if (error.details?.forbidden !== undefined) mayMake = false;
+      if (complaint === undefined) log.warn(`${error.message}; ${unregistered(host)}`);
+      complaint = error.message;
+    }
+  }
+
+  const loses = (error: unknown): void => lost.resolve(ZpsendError.from(error));
+  let state: 'idle' | 'checking' | 'to be checked again' = 'idle';
+  /** One at a time; what is written meanwhile is looked at afterwards. */
+  function check(): void {
+    if (state !== 'idle') {
+      state = 'to be checked again';
+      return;
+    }
+    state = 'checking';
+    void register((record) => adoptedElsewhere(host, machine, record))
+      .catch(loses)
+      .finally(() => {
+        const again = state === 'to be checked again';
+        state = 'idle';
+        if (again) check();
+      });
+  }
+
+  const before = await rival(beforeMs);
+  if (before) throw before;
+  const timer = setInterval(check, everyMs);
+  const ends = [onHostWrites(bus, host, check), bus.onReconnected(check), () => clearInterval(timer)];
+  await register((_record, why) => why);
+  if (machine.id === undefined) log.warn(withoutOwnId);
+  return {
+    lost: lost.promise,
+    lookAround: () => void rival(afterMs).then((error) => error && loses(error), loses),
+    release: () => {
+      for (const end of ends) end();
+    },
+  };
+}
+
+const unregistered = (host: string): string =>
+  `until it can, another machine of the name ${host} is noticed only while both answer`;
+
+const withoutOwnId =
+  'this machine has no id (/etc/machine-id), so another one of its host name is noticed only while both answer: ' +
+  'set machineId: in the configuration file to a text that no other machine has';

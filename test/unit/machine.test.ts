@@ -1,0 +1,207 @@
+import { headers } from '@nats-io/transport-node';
+import { describe, expect, test } from 'vitest';
+import { distinct, faultOf } from '../../cli/name-faults.ts';
+import { claimOf, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
+import { checkMeant, checkPeer, headersFor, machineIn, markMachine, type Peer } from '../../lib/bus/machine-header.ts';
+import { derive, idIn } from '../../lib/machine/derive.ts';
+import { ownMachine, recordOf } from '../../lib/machine/machine.ts';
+import { bootId, type MachineFacts, ownId } from '../../lib/machine/sources.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { compareMachines, type Likeness, type Machine, machineSchema, shortMachine } from '../../schemas/machine.ts';
+
+const system = (
+  platform: NodeJS.Platform,
+  files: Record<string, string>,
+  commands: Record<string, string> = {},
+): MachineFacts => ({
+  platform,
+  file: (path) => files[path],
+  command: (...words) => commands[words.join(' ')],
+});
+
+const [one, two] = [derive('one'), derive('two')];
+const [monday, tuesday] = [derive('monday'), derive('tuesday')];
+const own = { id: one, boot: monday };
+
+describe('the id of a machine', () => {
+  const id = '0123456789abcdef0123456789abcdee';
+
+  test('leaves it hashed only, the same each time, and another one for another machine', () => {
+    const { machine } = ownMachine(undefined, system('linux', { '/etc/machine-id': `${id}\n` }));
+    expect(machineSchema.parse(machine)).toEqual({ id: derive(id) });
+    expect(machine.id).not.toContain(id.slice(0, 8));
+    expect(derive(id)).toBe('2c6f48e4b116c35445170616a26a6d0d');
+    expect(derive(`${id.slice(0, -1)}5`)).not.toBe(derive(id));
+  });
+
+  test.each<[string, MachineFacts, string | undefined]>([
+    ['of Linux', system('linux', { '/etc/machine-id': 'a\n', '/etc/hostid': 'b' }), '/etc/machine-id'],
+    ['without systemd', system('linux', { '/var/lib/dbus/machine-id': 'a\n' }), '/var/lib/dbus/machine-id'],
+    [
+      'that was never set',
+      system('linux', { '/etc/machine-id': 'uninitialized\n', '/etc/hostid': 'b' }),
+      '/etc/hostid',
+    ],
+    ['that is empty, as in an image', system('linux', { '/etc/machine-id': '\n' }), undefined],
+    ['of a container without any', system('linux', {}, { hostid: '007f0101\n' }), undefined],
+    [
+      'of FreeBSD',
+      system('freebsd', { '/etc/hostid': 'b' }, { 'sysctl -n kern.hostuuid': 'a\n' }),
+      'sysctl -n kern.hostuuid',
+    ],
+    [
+      'of a jail without one of its own',
+      system(
+        'freebsd',
+        { '/etc/hostid': 'b' },
+        { 'sysctl -n kern.hostuuid': '00000000-0000-0000-0000-000000000000\n' },
+      ),
+      '/etc/hostid',
+    ],
+    ['of SmartOS', system('sunos', { '/tmp/.sysinfo.json': '{"UUID":"a"}' }, { hostid: 'b\n' }), '/tmp/.sysinfo.json'],
+    ['of SmartOS that cannot be read', system('sunos', { '/tmp/.sysinfo.json': '{"UU' }, { hostid: 'b\n' }), 'hostid'],
+    ['of illumos', system('sunos', {}, { hostid: '00d80d5e\n' }), 'hostid'],
+    ['of illumos without any', system('sunos', {}, { hostid: '00000000\n' }), undefined],
+  ])('%s comes from the first source that has one', (_what, facts, source) => {
+    expect(ownId(facts)?.source).toBe(source);
+  });
+
+  test('of two zones of one machine differs', () => {
+    const zone = (name: string) => ownId(system('sunos', {}, { hostid: '00d80d5e\n', zonename: `${name}\n` }))?.id;
+    expect(zone('a')).not.toBe(zone('b'));
+  });
+
+  test.each(['', '\n', '0000000000000000', '\0\0\0\0', 'ffffffff', 'Not Specified'])('%j is none', (text) => {
+    expect(idIn(text)).toBeUndefined();
+  });
+
+  test('is what the settings say, where they say one; the boot stays the kernel’s', () => {
+    const facts = system('linux', { '/etc/machine-id': 'a', '/proc/sys/kernel/random/boot_id': 'monday\n' });
+    expect(ownMachine('pair', facts).machine).toEqual({ id: derive('pair'), boot: monday });
+    expect(bootId(system('freebsd', {}))).toBeUndefined();
+  });
+
+  test('is needed to take a name', () => {
+    expect(recordOf(ownMachine(undefined, system('linux', {})))).toBeUndefined();
+    const record = recordOf(ownMachine(undefined, system('linux', { '/etc/machine-id': 'one' })));
+    expect(record).toMatchObject({ machine: one, source: '/etc/machine-id' });
+  });
+});
+
+test.each<[string, Machine, Machine, Likeness]>([
+  ['one id and one boot', own, { ...own }, 'same'],
+  ['another id on the same kernel, as of a zone', own, { id: two, boot: monday }, 'other'],
+  ['one id and two boots at once, as of clones', own, { id: one, boot: tuesday }, 'other'],
+  ['one id, where one tells no boot', own, { id: one }, 'same'],
+  ['one boot, where one has no id, as in a container', own, { boot: monday }, 'same'],
+  ['two boots without ids', { boot: monday }, { boot: tuesday }, 'other'],
+  ['an id and a boot', { id: one }, { boot: monday }, 'unknown'],
+  ['nothing', {}, {}, 'unknown'],
+])('two machines with %s', (_what, a, b, likeness) => {
+  expect([compareMachines(a, b), compareMachines(b, a)]).toEqual([likeness, likeness]);
+});
+
+describe('a host name', () => {
+  const record = (machine: string) => ({ machine, source: '/etc/machine-id', since: '2026-01-01T00:00:00.000Z' });
+
+  test.each<[string, string | undefined, Machine, ReturnType<typeof claimOf>, string | undefined]>([
+    ['that nobody has is free', undefined, own, 'free', undefined],
+    ['of this machine is its own, whatever boot it is', one, { id: one, boot: tuesday }, 'own', undefined],
+    ['of another machine is taken', two, own, 'taken', 'zpsend hosts --adopt smos-01'],
+    ['of a machine is not for one that cannot say who it is', two, { boot: monday }, 'untold', 'machineId:'],
+    ['is not taken by a machine without an id', undefined, { boot: monday }, 'nameless', undefined],
+  ])('%s', (_what, machine, asking, claim, words) => {
+    const found = machine === undefined ? undefined : record(machine);
+    expect(claimOf(found, asking)).toBe(claim);
+    const refusal = refusalOf('smos-01', asking, found);
+    expect(refusal?.code).toBe(words && 'OTHER_MACHINE');
+    if (words) expect(refusal?.message).toContain(words);
+  });
+
+  test('for which another machine answers is refused in words; instances of this machine are no others', () => {
+    expect(rivalOf('smos-01', own, [own, { id: one }, {}])).toBeUndefined();
+    expect(rivalOf('smos-01', own, [own, { id: two, boot: tuesday }])?.message).toMatch(
+      new RegExp(`machine ${two.slice(0, 8)}, and this is machine ${one.slice(0, 8)}: two machines`),
+    );
+    // clones have one id, so their boots are what tells them apart
+    expect(rivalOf('smos-01', own, [{ id: one, boot: tuesday }])?.message).toContain(`(boot ${tuesday.slice(0, 8)})`);
+  });
+
+  test.each<[string, Machine[], string | undefined, string | undefined]>([
+    ['one machine, which has it', [own, { ...own }], one, undefined],
+    ['one machine, unregistered', [own], undefined, undefined],
+    ['two machines', [own, own, { id: two }], one, '2 machines answer as smos-01'],
+    ['a machine for which it is not registered', [own], two, 'which is registered for machine'],
+    ['a machine that does not tell', [{}], two, undefined],
+  ])('answered for by %s', (_what, answering, registered, words) => {
+    const found = faultOf('smos-01', answering, registered === undefined ? undefined : record(registered));
+    if (words === undefined) expect(found).toBeUndefined();
+    else expect(found).toContain(words);
+  });
+
+  test('counts each machine once', () => {
+    expect(distinct([own, { id: two }, { ...own }, { id: two }])).toEqual([own, { id: two }]);
+    expect(shortMachine({})).toBe('without an id');
+  });
+});
+
+describe('a message', () => {
+  const self = { host: 'smos-01', machine: own };
+  const codeOf = (check: () => void): string | undefined => {
+    try {
+      check();
+      return undefined;
+    } catch (thrown) {
+      return ZpsendError.from(thrown).code;
+    }
+  };
+  const from = (machine: Machine) => markMachine(headers(), machine);
+
+  test.each<[string, string, Machine | undefined]>([
+    ['zfs.smos-01.send.start', 'this host’s own service', own],
+    ['zfs.smos-01.info.each', 'all of them', own],
+    ['zfs.smos-011.send.start', 'another host', undefined],
+    ['$SRV.PING', 'everybody', undefined],
+  ])('on %s, to %s, names the machine that it is for', (subject, _whom, machine) => {
+    const marks = headersFor({ self }, subject);
+    expect(marks && machineIn(marks)).toEqual(machine);
+    expect(headersFor({ self: undefined }, subject)).toBeUndefined();
+  });
+
+  test('to a known peer names its id', () => {
+    const marks = headersFor({ self }, 'zfs.smos-00.snapshots', { host: 'smos-00', id: two });
+    expect(marks && machineIn(marks)).toEqual({ id: two });
+    expect(headersFor({ self }, 'zfs.smos-00.snapshots', { host: 'smos-00' })).toBeUndefined();
+  });
+
+  test.each<[string, Machine, string | undefined]>([
+    ['nobody in particular', {}, undefined],
+    ['this machine', own, undefined],
+    ['its id alone', { id: one }, undefined],
+    ['another machine', { id: two, boot: monday }, 'OTHER_MACHINE'],
+    ['a clone of it', { id: one, boot: tuesday }, 'OTHER_MACHINE'],
+  ])('that is for %s', (_whom, meant, code) => {
+    expect(codeOf(() => checkMeant({ self }, from(meant)))).toBe(code);
+  });
+
+  test('for a machine that says nothing of itself is not carried out by one that does not know', () => {
+    expect(codeOf(() => checkMeant({ self: { host: 'smos-01', machine: {} } }, from(own)))).toBe('OTHER_MACHINE');
+    expect(codeOf(() => checkMeant({ self: undefined }, from(own)))).toBeUndefined();
+  });
+
+  test('in reply is from the machine that replied first, also after its reboot, and from no other', () => {
+    const peer: Peer = { host: 'smos-00' };
+    expect(codeOf(() => checkPeer(peer, undefined))).toBeUndefined();
+    expect(codeOf(() => checkPeer(peer, from(own)))).toBeUndefined();
+    expect(peer.id).toBe(one);
+    expect(codeOf(() => checkPeer(peer, from({ id: one, boot: tuesday })))).toBeUndefined();
+    expect(codeOf(() => checkPeer(peer, from({ id: two })))).toBe('OTHER_MACHINE');
+    expect(codeOf(() => checkPeer(undefined, from({ id: two })))).toBeUndefined();
+  });
+
+  test.each(['x', 'A'.repeat(32), one.slice(1), `${one}0`])('that names %j names no machine', (text) => {
+    const marks = headers();
+    marks.set('Zpsend-Machine', text);
+    expect(machineIn(marks)).toEqual({});
+  });
+});
