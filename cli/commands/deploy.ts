@@ -39,9 +39,10 @@ export function addDeploy(program: Command, cli: Cli): void {
 
 const help = `
 Goes into "authorization { users: [ ... ] }", or into the users of an account. The host runs its services with
-ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>, in /etc/zpsend/env or as nats: in the configuration file. It makes no bucket; make those of locks and status once:
+ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>, in /etc/zpsend/env or as nats: in the configuration file. It makes no bucket; make those of locks, status and host names once:
   nats kv add zfs-locks --ttl 30s --history 1 --replicas 3
   nats kv add zfs-status --history 1 --replicas 3
+  nats kv add zfs-hosts --history 1 --replicas 3
 and for policies the bucket zfs-policies and the stream ZFS_EVENTS, for targets that may be away the store of each source
 (deploy/README.md).
 

@@ -26,6 +26,7 @@ export function addServices(program: Command, cli: Cli): void {
 const configuration = `
 Environment:
   ZPSEND_HOST     this host's name on the bus (default: its OS name, dots as dashes)
+  ZPSEND_MACHINE_ID   any text in place of /etc/machine-id, where this machine has none
   ZPSEND_CONFIG   configuration file (default: /etc/zpsend.yaml or /etc/zpsend/zpsend.yaml)
   ZPSEND_ALLOW    who may send into what: HOST=DATASET,... (receiver)
   ZPSEND_LOG      json or people (default: people on a terminal)

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
-import { locksBucket, statusBucket, statusKey, subjects } from '../../lib/bus/subjects.ts';
+import { hostsBucket, locksBucket, statusBucket, statusKey, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { fetchOutputSchema } from '../../schemas/output.ts';
@@ -85,6 +85,7 @@ const asAdmin = (server: NatsServer): Promise<Bus> =>
 async function makeLocks(server: NatsServer, replicas: number): Promise<void> {
   const buckets = new Kvm(jetstream((await asAdmin(server)).nc, { timeout: 20_000 }));
   await buckets.create(locksBucket, { history: 1, ttl: 4000, replicas });
+  await buckets.create(hostsBucket, { history: 1, replicas });
 }
 async function makeStatus(server: NatsServer, replicas: number): Promise<void> {
   const buckets = new Kvm(jetstream((await asAdmin(server)).nc, { timeout: 20_000 }));

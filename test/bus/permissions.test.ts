@@ -12,6 +12,7 @@ import { listLocks } from '../../lib/bus/lease/locks.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import {
   eventsStream,
+  hostsBucket,
   lockKey,
   locksBucket,
   parseStoredName,
@@ -61,6 +62,7 @@ beforeAll(async () => {
   const admin = await connectBus({ name: 'admin', env: adminEnv(), wait: false });
   await new Kvm(jetstream(admin.nc)).create(locksBucket, { history: 1, ttl: 4000 });
   await new Kvm(jetstream(admin.nc)).create(statusBucket, { history: 1 });
+  await new Kvm(jetstream(admin.nc)).create(hostsBucket, { history: 1 });
   const policies = await new Kvm(jetstream(admin.nc)).create(policiesBucket);
   await policies.put('smos-01.b', JSON.stringify({ dataset: 'pool/b', to: ['smos-00'] }));
   await makeStreams(admin, 'smos-01', { maxBytes: 256 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
@@ -158,6 +160,9 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
     const ofA = rows.filter(({ dataset, into }) => dataset === 'pool/a' && into === dataset);
     expect(ofA.map(({ target, state }) => [target, state])).toEqual(to.map(({ host }) => [host, 'current']));
   }
+  // each has taken its name
+  const names = await new Kvm(jetstream(admin.nc)).open(hostsBucket);
+  for (const host of hosts) expect((await names.get(host))?.json()).toMatchObject({ machine: expect.any(String) });
   for (const { log } of services) expect(log.join('\n')).not.toMatch(/[Pp]ermission/);
   expect(server.logs.filter((line) => /Violation/.test(line))).toEqual([]);
 }, 120_000);
@@ -254,6 +259,10 @@ describe('what the server refuses', () => {
     ['a lock of its own dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-00', 'pool/a')}`, true],
     ['a lock of another host’s dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-02', 'pool/a')}`, false],
     ['a lock as a host that only sends', 'smos-01', `$KV.${locksBucket}.${lockKey('smos-01', 'pool/a')}`, false],
+    ['its own host name', 'smos-00', `$KV.${hostsBucket}.smos-00`, true],
+    ['its own host name, as a host that only sends', 'smos-01', `$KV.${hostsBucket}.smos-01`, true],
+    ['another host’s name', 'smos-01', `$KV.${hostsBucket}.smos-00`, false],
+    ['the end of the bucket of host names', 'smos-01', `$JS.API.STREAM.DELETE.KV_${hostsBucket}`, false],
     ['a status of what it sends', 'smos-01', `$KV.${statusBucket}.${statusOf('smos-01')}`, true],
     ['a status of what another host sends', 'smos-01', `$KV.${statusBucket}.${statusOf('smos-02')}`, false],
     ['a status as a host that only receives', 'smos-00', `$KV.${statusBucket}.${statusOf('smos-00')}`, false],
@@ -298,6 +307,8 @@ describe('what the server refuses', () => {
     ['all data', 'smos-00', 'zfs-data.>', false],
     ['data at all, on a host that only sends', 'smos-01', 'zfs-data.*.smos-01.*', false],
     ['credit for another sender', 'smos-01', 'zfs-credit.smos-02.*.*', false],
+    ['its own host name', 'smos-00', `$KV.${hostsBucket}.smos-00`, true],
+    ['all host names', 'smos-00', `$KV.${hostsBucket}.>`, false],
     ['requests to another host', 'smos-00', 'zfs.smos-02.recv.start', false],
     ['another host’s answers', 'smos-00', '_INBOX_smos-01.>', false],
     ['everybody’s answers', 'smos-00', '_INBOX.>', false],
