@@ -8,7 +8,7 @@ import type { Instance } from '../schemas/host.ts';
 import { type HostRecord, type Machine, shortMachine } from '../schemas/machine.ts';
 
 /** How long services of the other machine have to answer, in milliseconds: longer than a look, since silence is taken for absence. */
-const answersMs = 2000;
+const answersMs = 5000;
 
 /** What came of it: the record that is there, and the one that was there before where it was another machine's. */
 export interface Adopted {

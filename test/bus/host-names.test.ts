@@ -48,10 +48,11 @@ test('a second machine of one host name starts no service, and its commands neit
   await target.zpool('create', 'zones');
   await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones' });
   await Promise.all([fleet.start('sender', first), fleet.start('sender', first), fleet.start('receiver', first)]);
-  expect(await fleet.ask(subjects.info('smos-01'), {}, infoSchema)).toMatchObject({
-    machine: { id: derive('first') },
-    instances: [1, 2, 3].map(() => ({ machine: { id: derive('first') } })),
-  });
+  const machines = async () => {
+    const { machine, instances } = await fleet.ask(subjects.info('smos-01'), {}, infoSchema);
+    return [machine.id, ...instances.map((instance) => instance.machine.id)];
+  };
+  await expect.poll(machines, { timeout: 30_000 }).toEqual([1, 2, 3, 4].map(() => derive('first')));
 
   for (const service of ['sender', 'receiver'] as const) {
     const refused = await fleet.start(service, second, {}, { waitReady: false });
@@ -133,7 +134,7 @@ describe('a machine that was replaced', () => {
     expect(await running.end()).toBe(2);
   });
 
-  test('is told by hosts and doctor while it answers all the same', async () => {
+  test('is told by hosts while it answers all the same, and its name is registered again when that was lost', async () => {
     const fleet = await useFleet(server().url);
     const host = await machineOf(fleet, 'smos-05', 'one', 'a');
     await fleet.start('receiver', host);
@@ -150,8 +151,11 @@ describe('a machine that was replaced', () => {
       handle: async () => ({ instances: [instance], limits }),
     });
     await stranger.nc.flush();
-    const { hosts } = hostsOutputSchema.parse(JSON.parse((await zpsend(host, 'hosts', '--json')).stdout));
-    expect(hosts.find(({ host: name }) => name === 'smos-05')).toMatchObject({
+    const shown = async () => {
+      const { hosts } = hostsOutputSchema.parse(JSON.parse((await zpsend(host, 'hosts', '--json')).stdout));
+      return hosts.find(({ host: name }) => name === 'smos-05');
+    };
+    await expect.poll(shown, { timeout: 60_000 }).toMatchObject({
       registered: { machine: derive('one') },
       fault: expect.stringContaining('2 machines answer as smos-05'),
     });
