@@ -65,7 +65,9 @@ function matched(source: readonly SnapshotEntry[], target: readonly SnapshotEntr
     const same = byGuid.get(ours.guid);
     const theirs = same ?? byName.get(ours.name);
     if (!theirs) return { state: 'missing', source: nameAndGuid(ours) };
-    const state = !same ? 'different' : same.name === ours.name ? 'equal' : 'renamed';
+    // what was received redacted has the guid, and lacks blocks
+    const isSame = same !== undefined && same.redacted === ours.redacted;
+    const state = !isSame ? 'different' : same.name === ours.name ? 'equal' : 'renamed';
     return { state, source: nameAndGuid(ours), target: nameAndGuid(theirs) };
   });
   const taken = new Set(rows.map((row) => row.target?.guid));

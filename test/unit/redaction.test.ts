@@ -101,6 +101,12 @@ describe('what was received redacted', () => {
     expect(steps(source('@a,1 @b,2', 'b'), target('@a,1 @b,2'))).toEqual([]);
   });
 
+  it('is different to verify, though it has the guid', () => {
+    const asked = { source: 't/c', target: 'p/c', recursive: false };
+    const seen = compare(asked, inventory('src', source('@a,1')), inventory('dst', target('@a,1', 'a')));
+    expect(seen).toMatchObject([{ state: 'different', snapshots: [{ state: 'different' }] }]);
+  });
+
   it('takes no increment on the target', () => {
     const refused = planned(source('@a,1 @b,2'), target('@a,1', 'a'));
     expect(refused).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { host: 'dst' } } });
