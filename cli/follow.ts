@@ -121,7 +121,9 @@ export function resultLine(job: Job): string {
   const amount = `${bytes(sent)} in ${duration(seconds)}${onWire}`;
   if (hasFailedPartly(job)) {
     const failed = `${datasets.failed} of ${counted(datasets.total, 'dataset')} failed`;
-    return `${what}: ${failed}, ${done} of ${counted(steps, 'step')} done, ${amount}`;
+    return steps === 0 && done === 0
+      ? `${what}: ${failed}, and the others lack nothing`
+      : `${what}: ${failed}, ${done} of ${counted(steps, 'step')} done, ${amount}`;
   }
   if (state === 'failed' && done === 0 && sent === 0) return `${what}: failed, nothing was sent`;
   if (state === 'failed') return `${what}: failed after ${done} of ${counted(steps, 'step')}, ${amount}`;

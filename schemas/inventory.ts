@@ -71,6 +71,8 @@ export const datasetEntrySchema = z.strictObject({
   referenced: bytesSchema,
   /** Bytes written since the newest snapshot. */
   written: bytesSchema,
+  /** Bytes that may still be written here and below: the pool's room, within the quotas of all that it lies in (zfsprops(7)). */
+  available: bytesSchema.optional(),
   origin: originSchema.optional(),
   /** `off`, or the cipher suite. */
   encryption: z.string(),
@@ -84,6 +86,8 @@ export const datasetEntrySchema = z.strictObject({
   /** What the chain that it was received by began with; its own or inherited, which the guid in it tells. */
   stream: streamMarkSchema.optional(),
   resumeToken: tokenSchema.optional(),
+  /** A receiver made it, empty and never mounted, above what it received. */
+  placeholder: z.literal(true).optional(),
   /** The last rollback that was begun here. */
   rolledBack: rollbackMarkSchema.optional(),
   /** Ordered by createtxg. */

@@ -1,5 +1,10 @@
 import { z } from 'zod';
 
+/**
+ * Elements of a name that `zfs create` and `zfs rename` make at most (`zfs_max_dataset_nesting` of zfs(4)). `zfs receive` makes
+ * deeper ones (test/contract/placeholder.test.ts).
+ */
+export const maxElements = 50;
 /** ZFS_MAX_DATASET_NAME_LEN is 256 with the terminating NUL (zfs(8), "pool/dataset@snapshot"). */
 export const maxNameLength = 255;
 
@@ -75,6 +80,8 @@ export const leafOf = (named: string): string | undefined => named.split(/[@#]/,
 /** `pool/a/b` to `pool/a`; undefined for a pool. */
 export const parentOf = (dataset: string): string | undefined =>
   dataset.includes('/') ? dataset.slice(0, dataset.lastIndexOf('/')) : undefined;
+/** How many elements a dataset's name has: 2 of `pool/a`. */
+export const elementsOf = (dataset: string): number => dataset.split('/').length;
 /** `pool/a@x` to `pool`. */
 export const poolOf = (named: string): string => datasetOf(named).split('/', 1)[0] ?? named;
 /** Is `dataset` equal to `prefix` or below it? `tank/ab` is not below `tank/a`. */

@@ -1,6 +1,6 @@
 import type { Rename } from '../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
-import { datasetOf, isWithin, maxNameLength, parentOf } from '../../schemas/names.ts';
+import { datasetOf, elementsOf, isWithin, maxElements, maxNameLength, parentOf } from '../../schemas/names.ts';
 import { type Base, fromOf, newestCommon } from './bases.ts';
 import type { Item } from './matching.ts';
 import { someOf } from './refusal.ts';
@@ -33,12 +33,16 @@ export function moveAside(target: DatasetEntry, common: Base | undefined, listin
     );
     return { why: `${names} below it would move along; rename them out of it first, or send elsewhere` };
   }
+  if (elementsOf(name) > maxElements) return { why: tooDeepToRename(name) };
   const { createtxg } = target.snapshots.find((entry) => entry.guid === common?.guid) ?? target;
   const to = freeName(`${name}${mark}${createtxg}`, new Set(listing.datasets.map((one) => one.name)));
   const longest = Math.max(0, ...target.snapshots.map((entry) => entry.name.length + 1));
   if (to.length + longest > maxNameLength) return { why: `${to} would be too long a name` };
   return { clearing: { kind: 'rename', from: name, to, guid } };
 }
+
+const tooDeepToRename = (name: string): string =>
+  `${name} has ${elementsOf(name)} elements, and zfs renames to names of ${maxElements} at most`;
 
 function freeName(wanted: string, taken: ReadonlySet<string>): string {
   if (!taken.has(wanted)) return wanted;
@@ -65,6 +69,18 @@ export function startFromAside({ dataset, wanted, target }: Item, listing: Inven
   return { kind: 'clone', from: fromOf(dataset.name, newest.base), origin: newest.origin, after: newest.base };
 }
 
+/** What a renaming would make too long or too deep a name of: the dataset itself, or what moves along with it. */
+function unfitBelow(from: string, to: string, { datasets }: Inventory): string | undefined {
+  if (elementsOf(to) > maxElements) return tooDeepToRename(to);
+  for (const { name, snapshots } of datasets) {
+    if (!isWithin(name, from)) continue;
+    const renamed = `${to}${name.slice(from.length)}`;
+    const longest = Math.max(0, ...snapshots.map((entry) => entry.name.length + 1));
+    if (renamed.length + longest > maxNameLength) return `${renamed} with its snapshots would be too long a name`;
+  }
+  return undefined;
+}
+
 /** A dataset that was renamed at the source is renamed on the target too, with all below it. */
 export function follow({ dataset, target, formerly = '' }: Item, listing: Inventory): Found<Rename> {
   const there = listing.datasets.find(({ name }) => name === formerly);
@@ -73,6 +89,8 @@ export function follow({ dataset, target, formerly = '' }: Item, listing: Invent
   if (above?.type !== 'filesystem') return { why: `${target} has nothing to lie in there` };
   if (isWithin(target, formerly)) return { why: `${target} would lie inside ${formerly} itself` };
   if (listing.datasets.some(({ name }) => name === target)) return { why: `${target} stands in the way` };
+  const fault = unfitBelow(formerly, target, listing);
+  if (fault !== undefined) return { why: fault };
   const common = newestCommon(dataset, there);
   const newest = there.snapshots.reduce<DatasetEntry['snapshots'][number] | undefined>(
     (last, entry) => (last && !isAfter(entry, last) ? last : entry),

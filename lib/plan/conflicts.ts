@@ -21,7 +21,7 @@ export function diverged(task: DatasetTask, common: Base | undefined): Refusal {
       : onTarget
         ? `roll the target back (zfs rollback -r ${target.name}@${onTarget.name} on ${target.host} destroys what is newer, and so ` +
           'does --conflict rollback), have it moved aside (--conflict rotate loses nothing), or receive under another name'
-        : `receive under another name, or move ${target.name} on ${target.host} out of the way (--conflict rotate)`;
+        : inSeries([...elsewhere(task), ...aside(task, '(--conflict rotate)')]);
   return refused(
     task,
     'DIVERGED',
@@ -113,20 +113,35 @@ export function tooLate(task: DatasetTask, goal: SnapshotEntry, common: Base): R
 }
 
 /** A name that somebody might choose instead; a pool's own cannot be one. */
-const freeName = (taken: string): string => (taken.includes('/') ? `${taken}-2` : `${taken}/NAME`);
+const freeName = (taken: string, source = 'NAME'): string =>
+  taken.includes('/') ? `${taken}-2` : `${taken}/${source.split('/').at(-1)}`;
+
+const inSeries = (ways: readonly string[]): string =>
+  ways.length > 1 ? `${ways.slice(0, -1).join(', ')}, or ${ways.at(-1)}` : (ways[0] ?? '');
+
+/** Other places for the dataset, and the flags that choose one. */
+const elsewhere = ({ source, target, below }: DatasetTask): string[] => [
+  ...below.map(({ flag, name }) => `${flag} (${name})`),
+  `another name, as in ${target.host}:${freeName(target.name, source.dataset.name)}`,
+];
+
+/** What is no pool can be moved out of the way. */
+const aside = ({ target }: DatasetTask, how: string): string[] =>
+  target.name.includes('/') ? [`move ${target.name} on ${target.host} out of the way ${how}`] : [];
 
 export function exists(task: DatasetTask): Refusal {
   const { source, target } = task;
   const count = target.dataset?.snapshots.length ?? 0;
   const evidence = evidenceOf(source.dataset, target.dataset, commonOf(task));
+  const ways = [...elsewhere(task), ...aside(task, '(zfs rename, or --conflict rotate)')];
+  const parted = target.name.includes('/')
+    ? '; if it was only a parent of others, rename those back below it afterwards'
+    : '';
   return refused(
     task,
     'EXISTS',
     `${target.name} exists on ${target.host} ${count === 0 ? 'without a snapshot' : `with ${count} snapshots`}, and a ` +
-      `full stream needs a name that is free. Ways out: another name, as in ${target.host}:${freeName(target.name)}` +
-      (target.name.includes('/')
-        ? ', or move it out of the way (zfs rename, or --conflict rotate); if it was only a parent of others, rename those back below it afterwards.'
-        : '.'),
+      `full stream needs a name that is free. Ways out: ${inSeries(ways)}${parted}.`,
     evidence,
   );
 }

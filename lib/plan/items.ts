@@ -1,5 +1,5 @@
-import type { Inventory } from '../../schemas/inventory.ts';
-import { datasetOf, isWithin, leafOf, maxNameLength } from '../../schemas/names.ts';
+import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
+import { datasetOf, elementsOf, isWithin, leafOf, maxElements, maxNameLength } from '../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
 import { startFromAside } from './aside.ts';
 import { blockedBy, type CloneContext, heldBy, originInside, promotedStart, seedStart } from './clones.ts';
@@ -9,7 +9,7 @@ import { byName } from './key-changes.ts';
 import { wrappingOfRoot } from './key-wrapping.ts';
 import { damaged } from './listing.ts';
 import type { Item, Matched } from './matching.ts';
-import { targetRoot } from './naming.ts';
+import { placesBelow, targetRoot } from './naming.ts';
 import { inOrderOfNeed, type Need } from './order.ts';
 import { findInPool } from './origin.ts';
 import { placeholdersOn } from './placeholders.ts';
@@ -94,15 +94,14 @@ export function planItems(
 
   function stepsOf(item: Item): Step[] | Refusal {
     const { parent, existing, dataset } = item;
-    // below an empty dataset, a placeholder say, there is room though that one is in its own dataset's way
-    const hasRoom = existing ?? (parent?.existing?.type === 'filesystem' && parent.existing.snapshots.length === 0);
-    const obstacle = parent && !hasRoom ? obstacleIn(parent) : undefined;
+    const obstacle = parent && !existing && !isPlaceholder(parent.existing) ? obstacleIn(parent) : undefined;
     if (parent && obstacle) return blockedBy(item, parent, obstacle, 'lies below it');
     if (item.formerly !== undefined) return renamed(item, item.formerly, source.host, target.host);
     const plan = datasetSteps({
       source: { host: source.host, dataset },
       target: { host: target.host, name: item.target, dataset: existing },
       wanted: item.wanted,
+      below: dataset.name === root ? placesBelow(request) : [],
       seedStart: () => (isRotated && startFromAside(item, target)) || seedStart(item, context),
     });
     if (!plan.ok) return plan;
@@ -132,9 +131,18 @@ export function planItems(
       if (wrapping) step.wrapping = wrapping;
     }
     const parents = existing ? [] : placeholders.above(item.target);
+    const deep = parents.find((parent) => elementsOf(parent) > maxElements);
+    if (deep !== undefined) return tooDeep(item, deep, target.host, root);
     return [{ ...first, ...(record !== undefined && { record }), ...(parents.length > 0 && { parents }) }, ...rest];
   }
 }
+
+/**
+ * What zpsend made above an earlier part of the package is in the way of its own dataset only: the other parts belong there too.
+ * Any other dataset was not made for the package, and below it nothing new is put (zrepl#777).
+ */
+const isPlaceholder = (existing: DatasetEntry | undefined): boolean =>
+  existing?.placeholder === true && existing.snapshots.length === 0;
 
 /** Breaks the loops in which a dataset is a clone of what lies below it; refuses origins that go round in a circle. */
 function ordered(
@@ -186,4 +194,14 @@ const tooLong = ({ target }: Item, { to }: Step, root: string): Refusal =>
     `${to.name} would become a snapshot of ${target}, with a name longer than ${maxNameLength} characters. ` +
       `Way out: a shorter target for ${root}.`,
     { details: { dataset: target } },
+  );
+
+/** A dataset may be received deeper than its parents can be made. */
+const tooDeep = ({ target }: Item, parent: string, host: string, root: string): Refusal =>
+  refuse(
+    'BAD_REQUEST',
+    `${parent} does not exist on ${host}, and with ${elementsOf(parent)} elements it lies too deep to be made above ${target}: zfs ` +
+      `creates names of ${maxElements} elements at most. Ways out: a target for ${root} that lies less deep, or send the datasets ` +
+      'above too, since what is received may lie deeper.',
+    { details: { host, dataset: target, parent, elements: elementsOf(parent), most: maxElements } },
   );

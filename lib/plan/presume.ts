@@ -16,7 +16,9 @@ export function presumed(known: Inventory, waiting: readonly StoredStart[]): Inv
     const { resumeToken: _, ...entry } = datasets.get(start.dataset) ?? newcomer(start, datasets);
     // what does not follow leaves partial state as it is
     if (!follows(start, entry)) continue;
-    for (const parent of start.parents ?? []) if (!datasets.has(parent)) datasets.set(parent, made(parent));
+    for (const parent of start.parents ?? []) {
+      if (!datasets.has(parent)) datasets.set(parent, { ...made(parent), placeholder: true });
+    }
     datasets.set(start.dataset, { ...entry, snapshots: [...entry.snapshots, arrival(start, entry)] });
     bringKey(start, datasets);
   }

@@ -1,5 +1,6 @@
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { Step } from '../../schemas/plan.ts';
+import type { PlaceBelow } from './naming.ts';
 import type { Refusal } from './refusal.ts';
 import type { Dated } from './txg.ts';
 import type { Wanted } from './wanted.ts';
@@ -21,6 +22,8 @@ export interface DatasetTask {
   source: { host: string; dataset: DatasetEntry };
   target: { host: string; name: string; dataset: DatasetEntry | undefined };
   wanted: Wanted;
+  /** Places below the target that `-d` and `-e` would choose instead. */
+  below: readonly PlaceBelow[];
   /** Asked only when the target lacks the dataset. */
   seedStart: () => SeedStart | Refusal;
 }

@@ -1,7 +1,7 @@
 import { assignments, getopt } from './getopt.ts';
 import { encryptionRoot, isEncrypted, isOpen, newWrapping, wrappingOf } from './keys.ts';
 import { changePoolOf, findDataset, openSnapshot } from './lookup.ts';
-import { nameFault, parentOf, poolOf } from './names.ts';
+import { isTooDeep, nameFault, parentOf, poolOf } from './names.ts';
 import { newDataset } from './new-dataset.ts';
 import { applies, storedValue } from './property-store.ts';
 import { Refusal, usage } from './refusal.ts';
@@ -24,6 +24,8 @@ export function create(argv: readonly string[]): void {
   const size = volume === undefined ? undefined : parseSize(volume);
   if (volume !== undefined && size === undefined)
     throw usage(`bad volume size '${volume}': bad numeric value '${volume}'`, CREATE);
+  if (nameFault(name) === undefined && isTooDeep(name))
+    throw new Refusal(`cannot create '${name}': maximum name nesting depth exceeded`);
   changeForNew(name, `cannot create '${name}'`, given.has('p'), (pool) => {
     const dataset = newDataset(pool, name, volume === undefined ? 'filesystem' : 'volume');
     if (size !== undefined) dataset.props.volsize = String(size);

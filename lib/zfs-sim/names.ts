@@ -32,6 +32,11 @@ export function nameFault(name: string): string | undefined {
   return undefined;
 }
 
+/** Elements of a name that can be created, or renamed to. */
+const DEEPEST = 50;
+
+export const isTooDeep = (dataset: string): boolean => dataset.split('/').length > DEEPEST;
+
 /** Splits a name that nameFault has accepted. */
 export function parseName(name: string): Name {
   const [dataset = '', tail] = name.split(/[@#]/);

@@ -1,7 +1,7 @@
 import { makeParents } from './datasets.ts';
 import { getopt } from './getopt.ts';
 import { changePoolOf, clonesOf, findDataset, findSnapshot, noSuch, readPoolOf } from './lookup.ts';
-import { isBelow, nameFault, parentOf, parseName, poolOf } from './names.ts';
+import { isBelow, isTooDeep, nameFault, parentOf, parseName, poolOf } from './names.ts';
 import { inReceipt } from './receipt.ts';
 import { Refusal, usage } from './refusal.ts';
 import type { Pool } from './state.ts';
@@ -44,6 +44,7 @@ function renameDataset(pool: Pool, from: string, to: string): void {
   if (poolOf(to) !== pool.name) throw new Refusal(`cannot rename to '${to}': datasets must be within same pool`);
   if (isBelow(to, from))
     throw new Refusal(`cannot rename to '${to}': New dataset name cannot be a descendant of current dataset name`);
+  if (isTooDeep(to)) throw new Refusal(`cannot rename '${from}': dataset name is too long`);
   if (findDataset(pool, to) !== undefined) throw new Refusal(`cannot rename '${from}': dataset already exists`);
   if (inReceipt(dataset)) throw new Refusal(`cannot rename '${from}': dataset is busy`);
   const renamed = (name: string): string =>

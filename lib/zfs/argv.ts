@@ -48,6 +48,9 @@ export const optionalColumns = [
   'ivsetguid',
   'zpsend:rollback',
   'redact_snaps',
+  'zpsend:placeholder',
+  'canmount',
+  'available',
 ] as const;
 /** Only where it is asked for: listings of many snapshots cross the network. */
 export const creationColumn = 'creation';

@@ -232,6 +232,12 @@ export const rules: readonly Rule[] = [
   },
   {
     code: 'BAD_REQUEST',
+    pattern: /: maximum name nesting depth exceeded$/m,
+    sample: "cannot create 'tank/a/b': maximum name nesting depth exceeded",
+    advice: 'choose a name with fewer elements',
+  },
+  {
+    code: 'BAD_REQUEST',
     pattern:
       /in name$|datasets must be within same pool$|name is too long$|: invalid name$|missing dataset name$|is not a snapshot$|is not expected here$/m,
     sample: "cannot open 'tank/a;b': invalid character ';' in name",

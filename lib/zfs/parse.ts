@@ -50,6 +50,10 @@ function rolledBackOf(field: string | undefined, dataset: string): string | unde
   return field?.slice(0, colon) === dataset ? rollbackMarkSchema.safeParse(field.slice(colon + 1)).data : undefined;
 }
 
+/** What lies below a placeholder inherits its mark, but not that it is never mounted. */
+const isPlaceholder = (type: string, mark: string | undefined, canmount: string | undefined): boolean =>
+  type === 'filesystem' && mark === 'on' && canmount === 'off';
+
 /** Order of two decimal strings of up to 64 bits. */
 const byNumber = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 const byTxg = (a: { createtxg: string }, b: { createtxg: string }): number => byNumber(a.createtxg, b.createtxg);
@@ -80,6 +84,8 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
       const resumeToken = present(field(fields, 'receive_resume_token'));
       const stream = markOf(field(fields, 'zpsend:stream'));
       const rolledBack = rolledBackOf(field(fields, 'zpsend:rollback'), guid);
+      const available = present(field(fields, 'available'));
+      const placeholder = isPlaceholder(type, field(fields, 'zpsend:placeholder'), field(fields, 'canmount'));
       datasets.set(name, {
         name,
         type,
@@ -88,11 +94,13 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
         used: sizes('used'),
         referenced: sizes('referenced'),
         written: sizes('written'),
+        ...(available && { available: bytes(available) }),
         ...(origin && { origin: { name: origin } }),
         encryption: present(field(fields, 'encryption')) ?? 'off',
         ...keyOf((column) => field(fields, column)),
         ...(stream && { stream }),
         ...(resumeToken && { resumeToken }),
+        ...(placeholder && { placeholder }),
         ...(rolledBack && { rolledBack }),
         snapshots: [],
         bookmarks: [],

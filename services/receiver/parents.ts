@@ -1,5 +1,5 @@
 import { ZpsendError } from '../../schemas/errors.ts';
-import { isWithin } from '../../schemas/names.ts';
+import { elementsOf, isWithin, maxElements } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import type { View } from './admission.ts';
 
@@ -14,7 +14,7 @@ export function ancestorsOf(dataset: string): string[] {
  * planned: in the place of a dataset that is gone, an empty one would shut it out. `places` is where the source may write,
  * and nothing is made above. What is made takes its encryption from the nearest dataset that is there, the new dataset
  * itself too, so that one's key has to be loaded whether a parent is missing or not.
- * @throws ZpsendError NO_SUCH_DATASET, UNSUPPORTED, KEY_REQUIRED
+ * @throws ZpsendError NO_SUCH_DATASET, UNSUPPORTED, KEY_REQUIRED, BAD_REQUEST
  */
 export function missingParents(
   start: ReceiveStart,
@@ -53,6 +53,14 @@ export function missingParents(
       `${made} would have to be made below ${nearest.name} on ${host}, whose key is not loaded there: ` +
         `load it with zfs load-key`,
       { dataset, above: nearest.name },
+    );
+  }
+  const deep = missing.find((name) => elementsOf(name) > maxElements);
+  if (deep !== undefined) {
+    throw new ZpsendError(
+      'BAD_REQUEST',
+      `${deep} does not exist on ${host}, and zfs creates names of ${maxElements} elements at most: choose a target that lies less deep`,
+      { dataset: deep, elements: elementsOf(deep), most: maxElements },
     );
   }
   const unplanned = missing.find((name) => !start.parents?.includes(name));

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
-import { lab } from './zfs-under-test.ts';
+import { lab, MIB } from './zfs-under-test.ts';
 
 const z = lab();
 const folder = mkdtempSync(join(tmpdir(), 'zfs-placeholder-'));
@@ -89,4 +89,57 @@ test('below a volume nothing is made', async () => {
   const [volume] = await zfs.look([`${z.target}/vol`, `${z.target}/vol/a`]);
   expect(volume).toMatchObject({ name: `${z.target}/vol`, type: 'volume' });
   await expect(zfs.createPlaceholder(`${z.target}/vol/a`)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+});
+
+test('a listing tells a placeholder from what was made below it by hand, and from what was received there', async () => {
+  const top = `${z.target}/listed`;
+  await zfs.createPlaceholder(top);
+  z.ok('create', `${top}/by hand`);
+  z.ok('create', `${z.source}/listed`);
+  z.ok('snapshot', `${z.source}/listed@1`);
+  z.feed(z.stream(`${z.source}/listed@1`), 'receive', '-u', `${top}/received`);
+  const listed = await zfs.list({ dataset: top, recursive: true });
+  expect(listed.map(({ name, placeholder }) => [name, placeholder])).toEqual([
+    [top, true],
+    [`${top}/by hand`, undefined],
+    [`${top}/received`, undefined],
+  ]);
+});
+
+test('a listing tells what may still be written, within the quotas above', async () => {
+  const top = `${z.target}/quota`;
+  z.ok('create', '-o', `quota=${8 * MIB}`, top);
+  z.ok('create', `${top}/below`);
+  const available = new Map(
+    (await zfs.list({ dataset: z.target, recursive: true })).map((entry) => [entry.name, entry.available]),
+  );
+  expect(available.get(z.target)).toBeGreaterThan(64 * MIB);
+  for (const name of [top, `${top}/below`]) {
+    expect(available.get(name)).toBeGreaterThan(6 * MIB);
+    expect(available.get(name)).toBeLessThanOrEqual(8 * MIB);
+  }
+});
+
+test('edge case 35: a dataset is received deeper than one can be created, or renamed to', () => {
+  const deepest = [z.target, ...Array.from({ length: 49 }, () => 'd')].join('/');
+  z.ok('create', '-p', '-o', 'canmount=off', deepest);
+  expect(z.zfs('create', `${deepest}/e`)).toMatchObject({
+    exit: 1,
+    stderr: `cannot create '${deepest}/e': maximum name nesting depth exceeded\n`,
+  });
+  z.ok('create', `${z.target}/shallow`);
+  expect(z.zfs('rename', `${z.target}/shallow`, `${deepest}/e`)).toMatchObject({
+    exit: 1,
+    stderr: `cannot rename '${z.target}/shallow': dataset name is too long\n`,
+  });
+  z.ok('create', `${z.source}/deep`);
+  z.ok('snapshot', `${z.source}/deep@1`);
+  for (const name of [`${deepest}/e`, `${deepest}/e/f`]) {
+    expect(z.feed(z.stream(`${z.source}/deep@1`), 'receive', '-s', '-u', name)).toMatchObject({ exit: 0 });
+  }
+  // what moves along may lie deeper too
+  const [from, to] = [`${z.target}/moved`, `${deepest.slice(0, -'/d'.length)}/moved`];
+  z.ok('create', '-p', `${from}/x`);
+  z.ok('unmount', from);
+  expect(z.zfs('rename', from, to)).toMatchObject({ exit: 0 });
 });

@@ -22,6 +22,8 @@ interface Dataset {
   bookmarks: Snap[];
   /** Something was written since the newest snapshot. */
   modified?: boolean;
+  /** A receiver made it above what it received. */
+  placeholder?: true;
 }
 
 /** Guids that no two models share, in one run always the same. */
@@ -84,7 +86,7 @@ export class PoolModel {
     for (const [name, { snapshots }] of this.datasets)
       for (const snap of snapshots) names.set(snap, `${name}@${snap.name}`);
     const datasets = [...this.datasets].map(([name, dataset]): DatasetEntry => {
-      const { type, guid, createtxg, origin, snapshots, bookmarks, modified } = dataset;
+      const { type, guid, createtxg, origin, snapshots, bookmarks, modified, placeholder } = dataset;
       const originName = origin && names.get(origin);
       return {
         name,
@@ -95,6 +97,7 @@ export class PoolModel {
         referenced: 0,
         written: modified ? 1 : 0,
         encryption: 'off',
+        ...(placeholder && { placeholder }),
         ...(origin && originName && { origin: { name: originName, guid: origin.guid } }),
         snapshots: snapshots.map(entryOf),
         bookmarks: bookmarks.map(({ name: leaf, guid: of, createtxg: at }) => ({
@@ -291,7 +294,7 @@ export class PoolModel {
       missing.unshift(above);
     for (const name of missing) {
       must(placeholders.has(name), `${name} does not exist and is not noted to be made`);
-      this.datasets.set(name, this.#fresh('filesystem'));
+      this.datasets.set(name, { ...this.#fresh('filesystem'), placeholder: true });
     }
   }
 }

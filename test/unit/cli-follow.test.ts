@@ -168,6 +168,13 @@ describe('news of a package', () => {
       'pool/b@send to smos-00: 2 of 3 datasets failed, 7 of 7 steps done, 1K in 3.0s',
     );
     // refused as a whole: what is pending was never tried
+    const none = { ...ended, steps: 0, done: 0, bytes: 0, state: 'failed' as const };
+    expect(resultLine(packageJob({ a: 'refused', b: 'refused' }, none))).toBe(
+      'pool/b@send to smos-00: failed, nothing was sent',
+    );
+    expect(resultLine(packageJob({ a: 'done', b: 'refused' }, none))).toBe(
+      'pool/b@send to smos-00: 1 of 2 datasets failed, and the others lack nothing',
+    );
     expect(resultLine(packageJob({ a: 'pending', b: 'refused' }, { ...ended, done: 0, state: 'failed' }))).toBe(
       'pool/b@send to smos-00: failed after 0 of 7 steps, 1K in 3.0s',
     );

@@ -136,6 +136,16 @@ describe('between two runs', () => {
     expect(table(result)).toEqual(['incr pool/b/1@s2 pool/b/1@s1', 'full pool/b/2@s2 -']);
   });
 
+  it('an empty dataset that nobody made for the package is in its way: nothing new goes below it, and what is a replica there goes on', () => {
+    const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/1', 'snapshot pool/b/1@s1');
+    const target = empty().run('create pool/b');
+    having(source, target, 'pool/b/1', {});
+    source.run('create pool/b/2', 'create pool/b/2/x', 'snapshot -r pool/b@s2');
+    const result = planned(source, target, 'pool/b@s2', replication);
+    expect(table(result)).toEqual(['incr pool/b/1@s2 pool/b/1@s1']);
+    expect(result.ok && result.refused?.map(({ dataset }) => dataset)).toEqual(['pool/b', 'pool/b/2', 'pool/b/2/x']);
+  });
+
   it.each([
     ['without', []],
     ['with', ['snapshot pool/b/1@mine']],

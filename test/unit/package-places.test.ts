@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import type { SendRequest } from '../../schemas/plan.ts';
+import { PoolModel } from '../support/pool-model.ts';
+import { empty, planned, replication, table } from './package-cases.ts';
+
+const tree = () =>
+  new PoolModel('src', 'zones').run(
+    'create zones/vm',
+    'create zones/vm/a',
+    'create zones/vm/a/x',
+    'create zones/vm/b',
+    'snapshot -r zones@s1',
+  );
+
+const to = (dataset: string, append?: 'path' | 'last'): SendRequest['to'] => ({
+  host: 'dst',
+  dataset,
+  ...(append && { append }),
+});
+
+const refusal = (target: PoolModel, dataset: string, more: Partial<SendRequest>) => {
+  const result = planned(tree(), target, dataset, more);
+  expect(result.ok).toBe(false);
+  return result.ok ? { code: undefined, message: '' } : result.error;
+};
+
+describe('a package whose root has no place', () => {
+  it('edge case 31: is refused as a whole where its target is a pool, with the flags that name a dataset below it', () => {
+    const { code, message } = refusal(empty('tank'), 'zones/vm', { ...replication, to: to('tank') });
+    expect(code).toBe('EXISTS');
+    expect(message).toContain('Ways out: -d (tank/vm), -e (tank/vm), or another name, as in dst:tank/vm.');
+    expect(message).toContain('Refused as well: zones/vm/a, zones/vm/a/x, zones/vm/b');
+  });
+
+  it.each([
+    ['zones/vm/a', 'tank', '-d (tank/vm/a), -e (tank/a), or another name, as in dst:tank/a'],
+    // without its pool a pool has no name to append
+    ['zones', 'tank', '-e (tank/zones), or another name, as in dst:tank/zones'],
+    [
+      'zones/vm',
+      'tank/box',
+      '-d (tank/box/vm), -e (tank/box/vm), another name, as in dst:tank/box-2, or move tank/box',
+    ],
+  ])('%s to %s: the ways out are %s', (dataset, place, ways) => {
+    const target = empty('tank').run('create tank/box');
+    for (const more of [replication, {}]) {
+      const { code, message } = refusal(target, dataset, { ...more, to: to(place) });
+      expect(code).toBe('EXISTS');
+      expect(message).toContain(`Ways out: ${ways}`);
+    }
+  });
+
+  it('a flag that comes to the same place is no way out', () => {
+    const { message } = refusal(empty('tank'), 'zones', { ...replication, to: to('tank', 'path') });
+    expect(message).toContain('Ways out: -e (tank/zones), or another name, as in dst:tank/zones.');
+  });
+
+  it('of a pool that has snapshots of its own the words are the same, and it cannot be moved', () => {
+    const target = empty('tank').run('snapshot tank@own');
+    const { code, message } = refusal(target, 'zones/vm', { ...replication, to: to('tank') });
+    expect(code).toBe('DIVERGED');
+    expect(message).toContain('Ways out: -d (tank/vm), -e (tank/vm), or another name, as in dst:tank/vm.');
+  });
+
+  it('no dataset below the target is anywhere where the flags choose the place', () => {
+    const result = planned(tree(), empty('tank'), 'zones/vm', { ...replication, to: to('tank', 'last') });
+    expect(table(result)).toHaveLength(4);
+    expect(result.ok && result.steps.every(({ target }) => target.startsWith('tank/vm'))).toBe(true);
+  });
+});
+
+describe('edge case 35 in a plan', () => {
+  const deep = (pool: string, elements: number) => [pool, ...Array.from({ length: elements - 1 }, () => 'd')].join('/');
+  const one = () => new PoolModel('src', 'zones').run('create zones/a', 'create zones/a/b', 'snapshot -r zones/a@s1');
+  const asked = (dataset: string, place: string, more: Partial<SendRequest> = {}) =>
+    planned(one(), empty('tank'), dataset, { ...more, to: to(place) });
+
+  it('edge case 35: a parent that lies too deep to be made is refused with its depth and the limit', () => {
+    const result = asked('zones/a', deep('tank', 52));
+    expect(result).toMatchObject({
+      ok: false,
+      error: { code: 'BAD_REQUEST', details: { parent: deep('tank', 51), elements: 51, most: 50 } },
+    });
+    expect(!result.ok && result.error.message).toMatch(/with 51 elements .* zfs creates names of 50 elements at most/);
+  });
+
+  it('what is received may lie deeper than what is created', () => {
+    expect(table(asked('zones/a', deep('tank', 51), replication))).toEqual([
+      'full zones/a@s1 -',
+      'full zones/a/b@s1 -',
+    ]);
+  });
+});
