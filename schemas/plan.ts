@@ -141,6 +141,7 @@ export const noteSchema = z.strictObject({
    * - `held`: what waits in the store for the target is not taken there
    * - `vanished`: what was planned is gone from the source, and was not sent
    * - `read-only-source`: the source's pool is imported read-only, and what is sent has neither holds nor cursors
+   * - `unchecked`: nobody knows whether the target's receiver allows it
    */
   kind: z.enum([
     'skipped',
@@ -155,6 +156,7 @@ export const noteSchema = z.strictObject({
     'held',
     'vanished',
     'read-only-source',
+    'unchecked',
   ]),
   /** On the source; of a placeholder, a modified one, a rollback, a rename and a held one, on the target. */
   dataset: datasetSchema,
@@ -177,6 +179,8 @@ export const planReplySchema = z.strictObject({
   target: hostSchema,
   /** The target does not answer, or something waits for it in the store: it will fetch this there. */
   channel: z.literal('store').optional(),
+  /** Where the target has not the room for what is planned, as far as both listings tell; nothing is refused for it. */
+  shortages: z.array(errorBodySchema).optional(),
   plan: planSchema,
 });
 

@@ -54,6 +54,38 @@ export const receiveStartSchema = z.strictObject({
   shared: idSchema.optional(),
 });
 
+/** Datasets in one request of `recv.check`; a request is bounded by its bytes too. */
+export const maxChecked = 1000;
+
+/**
+ * `zfs.<dst>.recv.check.<source>`: what would be refused of a plan, of which only the first step of each dataset is told, and of what that
+ * clears no list. Nothing is changed, and nothing locked.
+ */
+export const receiveCheckSchema = z.strictObject({
+  source: hostSchema,
+  starts: z
+    .array(
+      receiveStartSchema.omit({
+        transfer: true,
+        job: true,
+        source: true,
+        partial: true,
+        properties: true,
+        wire: true,
+        shared: true,
+      }),
+    )
+    .min(1)
+    .max(maxChecked),
+  properties: propertyWishesSchema.optional(),
+});
+
+/** One part of the answer: those that `recv.start` would refuse whatever the target has, and why. */
+export const receiveCheckedSchema = z.strictObject({
+  host: hostSchema,
+  refused: z.array(z.strictObject({ dataset: datasetSchema, error: errorBodySchema })),
+});
+
 /** No receiver may make a sender keep more than this in memory, in bytes. */
 export const maxWindow = 16 * 1024 * 1024;
 
@@ -115,6 +147,8 @@ export type WireEncoding = z.infer<typeof wireEncodingSchema>;
 export type Channel = z.infer<typeof channelSchema>;
 export type WireMode = z.infer<typeof wireModeSchema>;
 export type ReceiveStart = z.infer<typeof receiveStartSchema>;
+export type ReceiveCheck = z.infer<typeof receiveCheckSchema>;
+export type ReceiveChecked = z.infer<typeof receiveCheckedSchema>;
 export type ReceiveReady = z.infer<typeof receiveReadySchema>;
 export type CreditMessage = z.infer<typeof creditMessageSchema>;
 export type CreditFinal = Exclude<CreditMessage, { type: 'credit' }>;

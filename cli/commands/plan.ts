@@ -1,8 +1,11 @@
 import type { Command } from 'commander';
 import { plan as planPurely } from '../../lib/plan/plan.ts';
+import { shortagesOf } from '../../lib/plan/room.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import type { Plan, PlanReply } from '../../schemas/plan.ts';
+import { isWithin } from '../../schemas/names.ts';
+import type { PlanReply, SendRequest, Step } from '../../schemas/plan.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { explained } from '../colon-pool.ts';
 import { errorLines } from '../errors.ts';
 import { exitForAll, usage, type Verdict } from '../exit.ts';
 import { readInventories } from '../inventory-file.ts';
@@ -42,8 +45,10 @@ ${packageHelp}
 
 An inventory file is {"version":1,"source":LISTING,"target":LISTING}, each as zpsend snapshots --json prints it.
 
-Exit status: 0 planned (or nothing to do), 1 refused or failed, 2 wrong usage or file, 3 some targets, or some datasets
-of a package, refused.`;
+The target's receiver is asked what it allows (receive.allow). What is planned into a place with too little room is told as
+NO_SPACE, by estimate; send tries all the same.
+Exit status: 0 planned (or nothing to do), 1 refused or failed, or no room, 2 wrong usage or file, 3 some targets, or some
+datasets of a package, refused or without room.`;
 
 async function plan(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
   const file = options.inventory === undefined ? undefined : readInventories(options.inventory);
@@ -60,29 +65,37 @@ async function plan(cli: Cli, source: string, targets: string[], options: Option
     if (options.json) cli.io.out(JSON.stringify(reply));
     else if (request) {
       planLines(request, reply).forEach(cli.io.out);
-      refusalLines(reply.plan).forEach(cli.io.err);
+      refusalLines(reply).forEach(cli.io.err);
     }
   });
-  return exitForAll(replies.map(({ plan }) => verdictOf(plan)));
+  return exitForAll(replies.map(verdictOf));
 }
 
-const refusalLines = (plan: Plan): string[] =>
+const refusalLines = ({ plan, shortages = [] }: PlanReply): string[] =>
   plan.ok
-    ? (plan.refused ?? []).flatMap(({ dataset, error, evidence }) => errorLines(error, evidence, dataset))
+    ? [
+        ...(plan.refused ?? []).flatMap(({ dataset, error, evidence }) => errorLines(error, evidence, dataset)),
+        ...shortages.flatMap((error) => errorLines(error)),
+      ]
     : errorLines(plan.error, plan.evidence);
 
-function verdictOf(plan: Plan): Verdict {
+function verdictOf({ plan, shortages = [] }: PlanReply): Verdict {
   if (!plan.ok) return plan.error.code;
-  return plan.refused?.length ? 'partly' : undefined;
+  const isShort = ({ target }: Step): boolean =>
+    shortages.some(({ details }) => isWithin(target, String(details?.dataset)));
+  const [short] = shortages;
+  if (short && !plan.refused?.length && plan.steps.every(isShort)) return short.code;
+  return short || plan.refused?.length ? 'partly' : undefined;
 }
 
 function planFromFile({ host, requests }: Asked, { source, target }: ReturnType<typeof readInventories>): PlanReply[] {
   if (host !== source.host) throw usage(`the file lists ${source.host} as the source, not ${host}`);
-  return requests.map((request) => ({
-    source: source.host,
-    target: request.to.host,
-    plan: planPurely(request, source, target),
-  }));
+  const planned = (request: SendRequest): PlanReply => {
+    const plan = planPurely(request, source, target);
+    const shortages = plan.ok ? shortagesOf(plan.steps, target) : [];
+    return { source: source.host, target: request.to.host, ...(shortages.length > 0 && { shortages }), plan };
+  };
+  return requests.map(planned);
 }
 
 const planOverBus = (cli: Cli, { host, requests }: Asked): Promise<PlanReply[]> =>
@@ -98,7 +111,7 @@ const planOverBus = (cli: Cli, { host, requests }: Asked): Promise<PlanReply[]> 
             return {
               source: host,
               target: request.to.host,
-              plan: { ok: false, error: ZpsendError.from(thrown).toBody() },
+              plan: { ok: false, error: await explained(cli, bus, ZpsendError.from(thrown).toBody()) },
             };
           }
         }),

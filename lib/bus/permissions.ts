@@ -101,6 +101,7 @@ export function permissionsOf(host: string, { sender, receiver, from = [], domai
       ...(sender
         ? [
             subjects.receiveFrom(any, host),
+            subjects.receiveCheckFrom(any, host),
             `zfs-data.${host}.>`,
             keySubject(statusBucket, statusKeys(host, any)),
             ...triggers(host),

@@ -27,6 +27,8 @@ export const subjects = {
   receive: (host: string, verb: ReceiverVerb) => `zfs.${host}.recv.${verb}`,
   /** `recv.start` as a source asks for it: the server lets each host ask in its own name only. `*` for every source. */
   receiveFrom: (host: string, source: string) => `zfs.${host}.recv.start.${source}`,
+  /** What would be refused of a plan, asked by a source in its own name only. `*` for every source. */
+  receiveCheckFrom: (host: string, source: string) => `zfs.${host}.recv.check.${source}`,
   send: (host: string, verb: SenderVerb) => `zfs.${host}.send.${verb}`,
   digest: (host: string, verb: DigestVerb) => `zfs.${host}.digest.${verb}`,
   /** The same endpoint of one instance, outside the queue group. */

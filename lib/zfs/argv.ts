@@ -51,6 +51,7 @@ export const optionalColumns = [
   'zpsend:placeholder',
   'canmount',
   'available',
+  'refquota',
 ] as const;
 /** Only where it is asked for: listings of many snapshots cross the network. */
 export const creationColumn = 'creation';

@@ -84,7 +84,8 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
       const resumeToken = present(field(fields, 'receive_resume_token'));
       const stream = markOf(field(fields, 'zpsend:stream'));
       const rolledBack = rolledBackOf(field(fields, 'zpsend:rollback'), guid);
-      const available = present(field(fields, 'available'));
+      // a refquota bounds this dataset and not what lies below, so with one the figure tells too little
+      const available = sizes('refquota') > 0 ? undefined : present(field(fields, 'available'));
       const placeholder = isPlaceholder(type, field(fields, 'zpsend:placeholder'), field(fields, 'canmount'));
       datasets.set(name, {
         name,

@@ -1,4 +1,5 @@
 import { subjects } from '../../lib/bus/subjects.ts';
+import { someOf } from '../../lib/plan/refusal.ts';
 import type { Seen } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
@@ -15,15 +16,15 @@ interface Allowed {
 }
 
 /** Where a source may write, with everything below. */
-const placesOf = ({ source }: ReceiveStart, allow: Allowed['allow']): string[] =>
+export const placesOf = ({ source }: Pick<ReceiveStart, 'source'>, allow: Allowed['allow']): string[] =>
   allow.filter(({ from }) => from === '*' || from === source).map(({ into }) => into);
 
 /**
- * Does the request come from the source that its body names? On this subject the server lets each host speak for itself only (I11).
+ * Does the request come from the source that its body names? On such a subject the server lets each host speak for itself only (I11).
  * @throws ZpsendError NOT_ALLOWED
  */
-export function checkAsker({ source }: ReceiveStart, host: string, subject: string): void {
-  if (subject === subjects.receiveFrom(host, source)) return;
+export function checkAsker({ source }: Pick<ReceiveStart, 'source'>, host: string, subject: string): void {
+  if ([subjects.receiveFrom(host, source), subjects.receiveCheckFrom(host, source)].includes(subject)) return;
   throw new ZpsendError('NOT_ALLOWED', `a request on ${subject} says that it comes from ${source}`, { source });
 }
 
@@ -32,25 +33,28 @@ export function checkAsker({ source }: ReceiveStart, host: string, subject: stri
  * @throws ZpsendError NOT_ALLOWED
  */
 export function checkAllowed(start: ReceiveStart, host: string, { allow }: Allowed): void {
+  const { source, dataset, origin } = start;
   const places = placesOf(start, allow);
-  if (!places.some((into) => isWithin(start.dataset, into))) {
+  const mayWrite = (name: string): boolean => places.some((into) => isWithin(name, into));
+  if (!mayWrite(dataset)) {
+    const allows = places.length > 0 ? `${someOf(places, '', 10)} and below` : 'that host nothing';
     throw new ZpsendError(
       'NOT_ALLOWED',
-      `${start.source} may not write to ${start.dataset} on ${host}: ` +
-        (places.length > 0
-          ? `its receiver allows ${places.join(', ')} and below`
-          : `its receiver allows that host nothing (receive.allow in its configuration, or ZPSEND_ALLOW)`),
-      { source: start.source, dataset: start.dataset },
+      `${source} may not write to ${dataset} on ${host}: its receiver allows ${allows}. ${ruleFor(source, dataset)}`,
+      { source, dataset },
     );
   }
-  const { origin } = start;
-  if (origin !== undefined && !places.some((into) => isWithin(datasetOf(origin), into))) {
-    throw new ZpsendError('NOT_ALLOWED', `${start.source} may not clone ${origin} on ${host}`, {
-      source: start.source,
-      origin,
-    });
-  }
+  if (origin === undefined || mayWrite(datasetOf(origin))) return;
+  throw new ZpsendError(
+    'NOT_ALLOWED',
+    `${source} may not clone ${origin} on ${host}. ${ruleFor(source, datasetOf(origin))}`,
+    { source, origin },
+  );
 }
+
+/** What allows it, to be added by hand. */
+const ruleFor = (source: string, dataset: string): string =>
+  `If it may, add {from: "${source}", into: "${dataset}"}, or a dataset above, to receive.allow there (or ${source}=${dataset} to ZPSEND_ALLOW)`;
 
 /** The snapshot that this step makes here. */
 export const arrivalOf = (start: Pick<ReceiveStart, 'dataset' | 'to'>): string =>

@@ -1,3 +1,4 @@
+import { bytesPerPart } from '../../lib/bus/plan-parts.ts';
 import { gather } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
@@ -8,17 +9,17 @@ import {
   type ReceiveReady,
   type ReceiveStart,
   receiveAbortedSchema,
+  receiveCheckSchema,
   receiveStartSchema,
   receiveStatusRequestSchema,
   receiveStatusSchema,
   transferRequestSchema,
 } from '../../schemas/transfer.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
-import { checkAllowed, checkAsker } from './admission.ts';
+import { checkAsker } from './admission.ts';
 import type { OpenChannel } from './channels.ts';
-import { checkClearing } from './conflicts.ts';
+import { checkConfigured, checkedParts } from './check.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
-import { checkProperties } from './properties.ts';
 import { beginReceive, type Receive, type ReceiveDeps } from './receive.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
@@ -50,9 +51,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
 
   function admit(start: ReceiveStart, open?: OpenChannel): Receive {
     const same = running.get(start.transfer);
-    checkAllowed(start, host, config);
-    checkClearing(start, host, config.allow);
-    checkProperties(start, host, config);
+    checkConfigured(start, host, config);
     if (stopping) throw new ZpsendError('BUSY', `the receiver on ${host} is stopping`);
     const rival = [...running.values()].find((receive) => receive.start.dataset === start.dataset);
     if (rival || same) throw locked(host, deps.instance, rival ?? same ?? { start, life: 0 });
@@ -112,6 +111,16 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
       handle(start, subject) {
         checkAsker(start, host, subject);
         return asked(start);
+      },
+    }),
+    serve(bus, {
+      name: 'recv-check-from',
+      subject: subjects.receiveCheckFrom(host, '*'),
+      queue: 'receiver',
+      request: receiveCheckSchema,
+      async *handle(asked, subject) {
+        checkAsker(asked, host, subject);
+        yield* checkedParts(asked, host, config, bytesPerPart(bus.maxPayload));
       },
     }),
     serve(bus, {

@@ -10,6 +10,25 @@ export function ancestorsOf(dataset: string): string[] {
 }
 
 /**
+ * Parents are made only where the source may write. @param places where that is
+ * @throws ZpsendError NO_SUCH_DATASET
+ */
+export function checkMadeWithin(
+  places: readonly string[],
+  missing: readonly string[],
+  source: string,
+  host: string,
+): void {
+  const outside = missing.filter((name) => !places.some((into) => isWithin(name, into))).at(-1);
+  if (outside === undefined) return;
+  throw new ZpsendError(
+    'NO_SUCH_DATASET',
+    `${outside} does not exist on ${host}, and ${source} may write only below it: zfs create -p -o canmount=off "${outside}"`,
+    { dataset: outside },
+  );
+}
+
+/**
  * The parents that a new dataset lacks, topmost first: placeholders to make below what is there, and only those that were
  * planned: in the place of a dataset that is gone, an empty one would shut it out. `places` is where the source may write,
  * and nothing is made above. What is made takes its encryption from the nearest dataset that is there, the new dataset
@@ -37,14 +56,7 @@ export function missingParents(
       { dataset, above: nearest.name },
     );
   }
-  const outside = missing.filter((name) => !places.some((into) => isWithin(name, into))).at(-1);
-  if (outside !== undefined) {
-    throw new ZpsendError(
-      'NO_SUCH_DATASET',
-      `${outside} does not exist on ${host}, and ${source} may write only below it: zfs create -p -o canmount=off "${outside}"`,
-      { dataset: outside },
-    );
-  }
+  checkMadeWithin(places, missing, source, host);
   // what arrives raw brings its own key; an empty parent needs one
   if (nearest.keystatus === 'unavailable' && !(start.raw && missing.length === 0)) {
     const made = missing.length > 0 ? missing.join(', ') : dataset;

@@ -2,8 +2,6 @@ import { bytesPerPart, planParts } from '../../lib/bus/plan-parts.ts';
 import { gather, gatherAll, request } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
-import { composed } from '../../lib/plan/compose.ts';
-import { isRefusal } from '../../lib/plan/refusal.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { eachInfoSchema } from '../../schemas/host.ts';
 import {
@@ -33,6 +31,7 @@ import { openJobs } from './jobs.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
 import type { Policy } from './policies/policy.ts';
 import { openTriggers } from './policies/triggers.ts';
+import { checkedPlan } from './receive-check.ts';
 import { route } from './route.ts';
 import { withSizes } from './sizes.ts';
 
@@ -109,10 +108,12 @@ export function serveSender(options: SenderOptions): Sender {
   async function* planFor(request: SendRequest): AsyncGenerator<PlanReply> {
     const signal = new AbortController().signal;
     const { way, planned } = await route(options, request, request.channel ?? options.channel, signal);
-    const { plans } = planned;
+    const checked = await checkedPlan(options, request, way.channel, planned);
+    let shortages: Pick<PlanReply, 'shortages'> = checked.shortages.length > 0 ? { shortages: checked.shortages } : {};
     const channel = way.channel === 'store' ? { channel: way.channel } : {};
-    for await (const plan of inParts(isRefusal(plans) ? plans : composed(plans))) {
-      yield { source: host, target: request.to.host, ...channel, plan };
+    for await (const plan of inParts(checked.plan)) {
+      yield { source: host, target: request.to.host, ...channel, ...shortages, plan };
+      shortages = {};
     }
   }
   /** Of a plan whose sizes take long, the first steps come early, and with them all but the other steps. */

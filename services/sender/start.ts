@@ -10,11 +10,8 @@ export interface StartOrder {
   readonly properties?: PropertyWishes | undefined;
 }
 
-/** What a receiver is told of a step, by whatever channel it comes. */
-export const startOf = ({ transfer, job, source, properties }: StartOrder, step: Step): StoredStart => ({
-  transfer,
-  job,
-  source,
+/** What a receiver is told of a step itself. */
+export const stepStart = (step: Step): Omit<StoredStart, keyof StartOrder> => ({
   dataset: step.target,
   to: { name: step.to.name, guid: step.to.guid },
   ...(step.from && { from: { guid: step.from.guid } }),
@@ -26,5 +23,13 @@ export const startOf = ({ transfer, job, source, properties }: StartOrder, step:
   ...(step.flags?.includes('props') && { props: true }),
   ...(step.record !== undefined && { record: step.record }),
   ...(step.volume && { volume: true }),
+});
+
+/** What a receiver is told of a step, by whatever channel it comes. */
+export const startOf = ({ transfer, job, source, properties }: StartOrder, step: Step): StoredStart => ({
+  transfer,
+  job,
+  source,
+  ...stepStart(step),
   ...(properties && { properties }),
 });

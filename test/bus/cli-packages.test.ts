@@ -2,9 +2,11 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
 import { jobSchema } from '../../schemas/job.ts';
 import { statusOutputSchema } from '../../schemas/output.ts';
 import { planReplySchema } from '../../schemas/plan.ts';
+import { receiveCheckedSchema } from '../../schemas/transfer.ts';
 import { quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { SimHost } from '../support/sim-host.ts';
@@ -82,6 +84,39 @@ test('a dataset that cannot be sent is an error beside the others, with exit sta
     list: expect.arrayContaining([expect.objectContaining({ dataset: 'pool/b/1', state: 'refused' })]),
   });
   expect([job.stderr, job.exitCode]).toEqual(['', 3]);
+});
+
+test('a plan tells what the receiver does not allow, and where room is lacking, with the exit status of send', async () => {
+  const { fleet, target, zpsend } = await useTree({ ZPSEND_ALLOW: 'smos-01=pool/in' }, 3_000_000);
+  await target.zfs('create', 'pool/in');
+  const before = await target.zfs('list', '-Hp', '-t', 'all', '-o', 'name');
+  const refused = await zpsend('plan', '-R', 'pool/b', 'smos-00:pool/out');
+  expect(refused.stderr).toMatch(
+    /^zpsend: NOT_ALLOWED: smos-01 may not write to pool\/out on smos-00: .*add {from: "smos-01"/m,
+  );
+  expect([refused.stdout, refused.exitCode]).toEqual(['', 1]);
+  const sent = await zpsend('send', 'pool/b', 'smos-00:pool/out');
+  expect(sent.stderr).toContain(refused.stderr.split('\n')[0]?.slice(0, 100));
+  expect(sent.exitCode).toBe(1);
+
+  const conflict = await zpsend('plan', '-o', 'atime=on', 'pool/b', 'smos-00:pool/in/b');
+  expect(conflict.stderr).toMatch(/^zpsend: NOT_ALLOWED: smos-01 may not decide atime of pool\/in\/b on smos-00/m);
+
+  await target.zfs('set', 'quota=5M', 'pool/in');
+  const short = await zpsend('plan', '-R', 'pool/b', 'smos-00:pool/in/b');
+  expect(short.stdout).toMatch(/^\d+ steps in 3 datasets to smos-00/m);
+  expect(short.stderr).toMatch(
+    /^zpsend: NO_SPACE: About \d+ MiB would be written into pool\/in on smos-00, and \d MiB are/m,
+  );
+  expect(short.exitCode).toBe(1);
+  await target.zfs('set', 'quota=none', 'pool/in');
+  expect(await zpsend('plan', '-R', 'pool/b', 'smos-00:pool/in/b')).toMatchObject({ stderr: '', exitCode: 0 });
+  expect(await target.zfs('list', '-Hp', '-t', 'all', '-o', 'name')).toBe(before);
+
+  // a source asks in its own name only
+  const body = { source: 'smos-02', starts: [{ dataset: 'pool/in/b', to: { name: 'pool/b@send', guid: '1' } }] };
+  const asked = fleet.ask(subjects.receiveCheckFrom('smos-00', 'smos-01'), body, receiveCheckedSchema);
+  await expect(asked).rejects.toMatchObject({ code: 'NOT_ALLOWED' });
 });
 
 test('a package that is refused as a whole sends nothing, with exit status 1', async () => {

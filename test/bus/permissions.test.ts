@@ -253,6 +253,8 @@ describe('what the server refuses', () => {
     ['a request to receive, in its own name', 'smos-01', 'zfs.smos-00.recv.start.smos-01', true],
     ['a request to receive, in another host’s name', 'smos-01', 'zfs.smos-00.recv.start.smos-02', false],
     ['a request to receive, in nobody’s name', 'smos-01', 'zfs.smos-00.recv.start', false],
+    ['a question about a plan, in its own name', 'smos-01', 'zfs.smos-00.recv.check.smos-01', true],
+    ['a question about a plan, in another host’s name', 'smos-01', 'zfs.smos-00.recv.check.smos-02', false],
     ['the end of another host’s receive', 'smos-01', 'zfs.smos-02.recv.abort', false],
     ['mending on another host', 'smos-00', 'zfs.smos-02.recv.mend', false],
     ['an event of another host', 'smos-01', 'zfs.smos-02.event.job.done', false],

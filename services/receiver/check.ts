@@ -1,0 +1,57 @@
+import type { ReceiveConfig } from '../../schemas/config.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import type { ReceiveCheck, ReceiveChecked, ReceiveStart } from '../../schemas/transfer.ts';
+import { checkAllowed, placesOf } from './admission.ts';
+import { checkClearing } from './conflicts.ts';
+import { checkMadeWithin } from './parents.ts';
+import { checkProperties } from './properties.ts';
+
+type Config = Pick<ReceiveConfig, 'allow' | 'properties'>;
+
+/**
+ * What this receiver's configuration forbids.
+ * @throws ZpsendError NOT_ALLOWED, BAD_REQUEST
+ */
+export function checkConfigured(start: ReceiveStart, host: string, config: Config): void {
+  checkAllowed(start, host, config);
+  checkClearing(start, host, config.allow);
+  checkProperties(start, host, config);
+}
+
+/**
+ * What `recv.start` would refuse of these, in the same words, whatever the target has when it is asked: the sender has listed that itself.
+ * Where a dataset is asked for in parts, `limit` is about how many bytes of JSON a part has.
+ */
+export function* checkedParts(
+  { source, starts, properties }: ReceiveCheck,
+  host: string,
+  config: Config,
+  limit: number,
+): Generator<ReceiveChecked> {
+  let refused: ReceiveChecked['refused'] = [];
+  let room = limit;
+  for (const asked of starts) {
+    // ids that nothing is done with
+    const order = { transfer: 'check000', job: 'check000', partial: 'resume' as const };
+    const error = refusalOf({ ...order, ...asked, source, ...(properties && { properties }) }, host, config);
+    if (!error) continue;
+    const one = { dataset: asked.dataset, error };
+    refused.push(one);
+    room -= Buffer.byteLength(JSON.stringify(one));
+    if (room > 0) continue;
+    yield { host, refused };
+    refused = [];
+    room = limit;
+  }
+  yield { host, refused };
+}
+
+function refusalOf(start: ReceiveStart, host: string, config: Config): ErrorBody | undefined {
+  try {
+    checkConfigured(start, host, config);
+    checkMadeWithin(placesOf(start, config.allow), start.parents ?? [], start.source, host);
+    return undefined;
+  } catch (thrown) {
+    return ZpsendError.from(thrown).toBody();
+  }
+}

@@ -1,0 +1,128 @@
+import { maxRequestBytes } from '../../lib/bus/body.ts';
+import type { Bus } from '../../lib/bus/connect.ts';
+import { requestMany } from '../../lib/bus/request.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { composed } from '../../lib/plan/compose.ts';
+import type { DatasetPlan, DatasetPlans } from '../../lib/plan/items.ts';
+import { isRefusal, refuse } from '../../lib/plan/refusal.ts';
+import { shortagesOf } from '../../lib/plan/room.ts';
+import type { Clearing } from '../../schemas/conflict.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import { datasetOf } from '../../schemas/names.ts';
+import type { Plan, Refused, SendRequest, Step } from '../../schemas/plan.ts';
+import { maxChecked, type ReceiveCheck, receiveCheckedSchema } from '../../schemas/transfer.ts';
+import { needsOf } from './needs.ts';
+import type { Planned } from './planning.ts';
+import { stepStart } from './start.ts';
+
+type CheckedStart = ReceiveCheck['starts'][number];
+
+const startOfCheck = (step: Step): CheckedStart => ({
+  ...stepStart(step),
+  ...(step.before && { before: withoutLists(step.before) }),
+});
+
+/** A rollback's lists may be long, and whether one is allowed does not depend on them. */
+function withoutLists(before: Clearing): Clearing {
+  if (before.kind === 'rename') return before;
+  const { cursors: _, ...rollback } = before;
+  return { ...rollback, destroys: [] };
+}
+
+/** Cuts what is asked into requests of so many bytes and datasets at most. */
+export function* batchesOf(starts: readonly CheckedStart[], limit: number): Generator<CheckedStart[]> {
+  let batch: CheckedStart[] = [];
+  let room = limit;
+  for (const start of starts) {
+    const bytes = Buffer.byteLength(JSON.stringify(start)) + 1;
+    if (batch.length > 0 && (bytes > room || batch.length === maxChecked)) {
+      yield batch;
+      batch = [];
+      room = limit;
+    }
+    batch.push(start);
+    room -= bytes;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/**
+ * What the target's receiver would refuse of a plan whatever the target has, by dataset there: it is asked about the first step of each.
+ * @throws ZpsendError where nobody can say
+ */
+export async function askReceiver(
+  bus: Bus,
+  source: string,
+  { to: { host }, properties }: Pick<SendRequest, 'to' | 'properties'>,
+  datasets: readonly DatasetPlan[],
+): Promise<Map<string, ErrorBody>> {
+  const starts = datasets.flatMap(({ steps: [first] }) => (first ? [startOfCheck(first)] : []));
+  const refused = new Map<string, ErrorBody>();
+  for (const batch of batchesOf(starts, Math.min(maxRequestBytes, bus.maxPayload) / 2)) {
+    const body = { source, starts: batch, ...(properties && { properties }) };
+    const parts = await requestMany(bus, subjects.receiveCheckFrom(host, source), body, receiveCheckedSchema, 5000);
+    for (const { dataset, error } of parts.flatMap((part) => part.refused)) refused.set(dataset, error);
+  }
+  return refused;
+}
+
+/**
+ * A plan without the datasets that the target's receiver would refuse, and without those that need one of them; where nothing is left, a
+ * refusal.
+ */
+export function withoutRefused(plan: Plan, { datasets }: DatasetPlans, byTarget: ReadonlyMap<string, ErrorBody>): Plan {
+  if (!plan.ok || byTarget.size === 0) return plan;
+  const refused = new Map<string, Refused>();
+  const needs = needsOf(datasets);
+  for (const [at, { dataset, target, steps }] of datasets.entries()) {
+    if (steps.length === 0) continue;
+    const needed = needs[at]?.map(({ chain }) => refused.get(datasets[chain]?.target ?? '')).find((one) => one);
+    const error = byTarget.get(target) ?? (needed && withoutNeeded(dataset, target, needed));
+    if (error) refused.set(target, { dataset, target, error });
+  }
+  const steps = plan.steps.filter(({ target }) => !refused.has(target));
+  const all = [...(plan.refused ?? []), ...refused.values()];
+  const [first, ...others] = all;
+  if (steps.length > 0 || !first || all.length < datasets.length) return { ...plan, steps, refused: all };
+  const more = others.length > 0 ? ` Refused as well: ${others.length} more datasets.` : '';
+  return { ok: false, error: { ...first.error, message: `${first.error.message}${more}`.slice(0, 8192) } };
+}
+
+const withoutNeeded = (dataset: string, target: string, needed: Refused): ErrorBody =>
+  refuse(
+    needed.error.code,
+    `${dataset} cannot be sent without ${needed.dataset}, which the target refuses (${needed.error.code}).`,
+    { details: { dataset: target, needs: needed.dataset } },
+  ).error;
+
+/**
+ * A plan as it would be carried out: without what the target's receiver would refuse, and with what the target lacks room for. Where
+ * that cannot be known, a note says so. Never fails.
+ */
+export async function checkedPlan(
+  { bus, host }: { readonly bus: Bus; readonly host: string },
+  request: SendRequest,
+  channel: 'direct' | 'store',
+  { plans, target }: Pick<Planned, 'plans' | 'target'>,
+): Promise<{ plan: Plan; shortages: ErrorBody[] }> {
+  if (isRefusal(plans)) return { plan: plans, shortages: [] };
+  const plan = composed(plans);
+  if (!plan.ok || plan.steps.length === 0) return { plan, shortages: [] };
+  if (channel === 'store') {
+    const message = `what is stored is checked when ${request.to.host} fetches it: whether its receiver allows this, and has room for it, is not known`;
+    return { plan: noted(plan, request, message), shortages: [] };
+  }
+  try {
+    const allowed = withoutRefused(plan, plans, await askReceiver(bus, host, request, plans.datasets));
+    return { plan: allowed, shortages: allowed.ok ? shortagesOf(allowed.steps, target) : [] };
+  } catch (thrown) {
+    const why = ZpsendError.from(thrown).message;
+    const message = `whether the receiver of ${request.to.host} allows this is not known: ${why}`;
+    return { plan: noted(plan, request, message), shortages: shortagesOf(plan.steps, target) };
+  }
+}
+
+const noted = (plan: Extract<Plan, { ok: true }>, request: SendRequest, message: string): Plan => ({
+  ...plan,
+  notes: [...(plan.notes ?? []), { kind: 'unchecked', dataset: datasetOf(request.dataset), message }],
+});

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { shortagesOf } from '../../lib/plan/room.ts';
+import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
+import type { Step } from '../../schemas/plan.ts';
+
+const mib = 1024 * 1024;
+
+const entry = (name: string, available: number | undefined, more: Partial<DatasetEntry> = {}): DatasetEntry => ({
+  name,
+  type: 'filesystem',
+  guid: name,
+  createtxg: '1',
+  used: 0,
+  referenced: 0,
+  written: 0,
+  encryption: 'off',
+  ...(available !== undefined && { available: available * mib }),
+  snapshots: [],
+  bookmarks: [],
+  ...more,
+});
+
+const target = (...datasets: DatasetEntry[]): Inventory => ({ host: 'dr-1', datasets });
+
+const step = (name: string, size: number, more: Partial<Step> = {}): Step => ({
+  type: 'full',
+  to: { name: `zones/a@${size}`, guid: String(size) },
+  target: name,
+  size: size * mib,
+  ...more,
+});
+
+const found = (steps: Step[], there: Inventory) => shortagesOf(steps, there).map(({ details }) => details?.dataset);
+
+describe('room for a plan', () => {
+  it('is short where the steps together take more than is available, and the words say how much of what', () => {
+    const [one] = shortagesOf([step('tank/a', 40), step('tank/a', 30)], target(entry('tank', 62)));
+    expect(one).toMatchObject({ code: 'NO_SPACE', details: { needed: 70 * mib, available: 62 * mib } });
+    expect(one?.message).toMatch(/^About 70 MiB would be written into tank on dr-1, and 62 MiB are available there\./);
+  });
+
+  it('is enough where just that is available', () => {
+    expect(found([step('tank/a', 62)], target(entry('tank', 62)))).toEqual([]);
+  });
+
+  it('is looked at in each dataset that bounds what lies below it, and told of the highest', () => {
+    const there = target(entry('tank', 100), entry('tank/q', 10), entry('tank/q/x', 10));
+    expect(found([step('tank/q/x/new', 20), step('tank/b', 20)], there)).toEqual(['tank/q']);
+    expect(found([step('tank/q/x/new', 20), step('tank/b', 90)], there)).toEqual(['tank']);
+    expect(found([step('tank/q/a', 8), step('tank/q/x', 8)], there)).toEqual(['tank/q']);
+  });
+
+  it('is not known where the listing does not show it', () => {
+    expect(found([step('tank/a', 1000)], target(entry('tank', undefined)))).toEqual([]);
+    expect(found([step('tank/a', 1000)], target())).toEqual([]);
+  });
+
+  it('counts neither the rest of an interrupted receive, nor what a rollback makes room for', () => {
+    const partial = target(entry('tank', 5), entry('tank/a', 5, { resumeToken: '1-abc' }));
+    expect(found([step('tank/a', 1000)], partial)).toEqual([]);
+    const before = {
+      kind: 'rollback' as const,
+      guid: '1',
+      to: { name: 'tank/a@1', guid: '2' },
+      destroys: [],
+    };
+    expect(found([step('tank/a', 1000, { before })], target(entry('tank/a', 5)))).toEqual([]);
+  });
+});
