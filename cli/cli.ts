@@ -2,7 +2,9 @@ import { type Bus, type BusOptions, connectBus } from '../lib/bus/connect.ts';
 import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
 import { natsConfigOf } from '../lib/settings/nats-config.ts';
 import { loadSettings, type Settings } from '../lib/settings/settings.ts';
+import { ZpsendError } from '../schemas/errors.ts';
 import type { Info } from '../schemas/host.ts';
+import { explained } from './colon-pool.ts';
 import type { Io } from './io.ts';
 import { selfOf } from './this-host.ts';
 
@@ -21,6 +23,8 @@ export interface Cli {
   readonly program: ProgramEnvironment;
   readonly local: Local;
   readonly io: Io;
+  /** The command's arguments, as they were given. */
+  readonly argv: readonly string[];
   /** How to start this program again: the interpreter and the script. */
   readonly self: readonly [string, string];
   /** Wraps what a command does, so that its exit status is kept. */
@@ -49,6 +53,8 @@ export async function withBus<T>(cli: Cli, use: (bus: Bus) => Promise<T>): Promi
   const bus = await connectBus({ ...busPlaces(cli, settings), ...about, wait: false, onStatus });
   try {
     return await use(bus);
+  } catch (thrown) {
+    throw thrown instanceof ZpsendError ? ZpsendError.fromBody(await explained(cli, thrown.toBody())) : thrown;
   } finally {
     await bus.close();
   }

@@ -55,6 +55,7 @@ export async function main(argv: string[], program: ProgramEnvironment, local: L
     program,
     local,
     io,
+    argv,
     self: [process.execPath, process.argv[1] ?? 'zpsend'],
     action:
       (run) =>

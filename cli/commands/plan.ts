@@ -111,7 +111,7 @@ const planOverBus = (cli: Cli, { host, requests }: Asked): Promise<PlanReply[]> 
             return {
               source: host,
               target: request.to.host,
-              plan: { ok: false, error: await explained(cli, bus, ZpsendError.from(thrown).toBody()) },
+              plan: { ok: false, error: await explained(cli, ZpsendError.from(thrown).toBody()) },
             };
           }
         }),

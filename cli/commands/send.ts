@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { explained } from '../colon-pool.ts';
 import { jobErrorLines } from '../errors.ts';
 import { exit, exitForAll, type Verdict } from '../exit.ts';
 import { hasFailedPartly, progressLine, resultLine } from '../follow.ts';
@@ -64,7 +65,8 @@ export async function send(cli: Cli, source: string, targets: string[], options:
         else lines.forEach(io.err);
       });
       try {
-        return await runJobs(route, watch, requests, interrupt.signal, isSilent ? () => {} : io.err);
+        const ended = await runJobs(route, watch, requests, interrupt.signal, isSilent ? () => {} : io.err);
+        return await Promise.all(ended.map((outcome) => inWords(cli, outcome)));
       } finally {
         watch.stop();
         io.live([]);
@@ -73,6 +75,13 @@ export async function send(cli: Cli, source: string, targets: string[], options:
   ).finally(interrupt.stop);
   for (const outcome of outcomes) report(cli, ofInterrupt(outcome, interrupt.signal), options);
   return interrupt.signal.aborted ? exit.interrupted : exitForAll(outcomes.map(verdictOf));
+}
+
+/** Of a job that failed since nobody answers, the words say what else its target may be. */
+async function inWords(cli: Cli, outcome: Outcome): Promise<Outcome> {
+  if (!outcome.error) return outcome;
+  const error = await explained(cli, outcome.error);
+  return { ...outcome, error, ...(outcome.job && { job: { ...outcome.job, error } }) };
 }
 
 function report({ io }: Cli, { job, error }: Outcome, { json, quiet }: Options): void {

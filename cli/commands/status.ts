@@ -59,9 +59,13 @@ async function forget(cli: Cli, from: string, to: string | undefined): Promise<n
   if (dataset.includes('@')) throw usage(`--forget ${from}: a row is of a dataset, not of a snapshot`);
   const { host: target, dataset: into = dataset } = parseTarget(to, here);
   const place = { source, dataset, target, into };
-  if (await withBus(cli, (bus) => forgetStatus(bus, place))) return exit.done;
-  throw new ZpsendError(
-    'NO_SUCH_DATASET',
-    `no row of ${source}:${dataset} to ${target}:${into}; what there is: zpsend status`,
-  );
+  await withBus(cli, async (bus) => {
+    if (await forgetStatus(bus, place)) return;
+    throw new ZpsendError(
+      'NO_SUCH_DATASET',
+      `no row of ${source}:${dataset} to ${target}:${into}; what there is: zpsend status`,
+      { host: source },
+    );
+  });
+  return exit.done;
 }

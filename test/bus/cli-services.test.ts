@@ -167,6 +167,33 @@ test('zpsend plan shows the steps and changes nothing', async () => {
   expect(await target.zfs('list', '-Hp', '-o', 'name')).toBe('zones');
 });
 
+test('edge case 36: a pool with a colon that is taken for a host is told how to be named, in each command', async () => {
+  const { source, zpsend } = await useWorld([]);
+  await source.zpool('create', 'tank:a');
+  const asked = [
+    ['send', 'tank:a/x', 'smos-00'],
+    ['send', 'zones/test', 'tank:a/x'],
+    ['plan', 'tank:a/x', 'smos-00'],
+    ['plan', 'zones/test', 'tank:a/x'],
+    ['plan', 'zones/test', 'smos-00', 'tank:a/x'],
+    ['verify', 'tank:a/x', 'smos-00'],
+    ['verify', 'smos-00:zones', 'tank:a/x'],
+    ['snapshots', 'tank:a/x'],
+    ['status', '--forget', 'tank:a/x', 'smos-00'],
+  ];
+  await source.zfs('snapshot', 'zones/test@a');
+  for (const args of asked) {
+    const { stderr, exitCode } = await zpsend(...args);
+    expect(stderr, args.join(' ')).toMatch(
+      /tank:a is a pool of this host: to name that, begin with a colon, ":tank:a\/x"$/m,
+    );
+    expect(exitCode).not.toBe(0);
+  }
+  const { stderr } = await zpsend('snapshots', 'nohost:a/x');
+  expect(stderr).toMatch(/UNREACHABLE/);
+  expect(stderr).not.toMatch(/begin with a colon/);
+});
+
 test('listings of both sides, saved as a file, can be planned from without a bus', async () => {
   const { fleet, source, target, zpsend } = await useWorld(['a', 'b']);
   await fleet.start('sender', source);

@@ -1,0 +1,31 @@
+import { describe, expect, test } from 'vitest';
+import { readingsOf, withReadings } from '../../cli/colon-pool.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+
+const absent = (details: ErrorBody['details']) => new ZpsendError('UNREACHABLE', 'nobody there', details).toBody();
+const told = (argv: string[], error: ErrorBody, pools: string[]) =>
+  withReadings(error, readingsOf(argv, error), pools).message;
+
+describe('a pool with a colon that was taken for a host', () => {
+  test('edge case 36: the words give the form with a colon before it, for a source, a target and the pool itself', () => {
+    const cases: [string[], ErrorBody['details'], string][] = [
+      [['send', 'tank:a/x', 'smos-00'], { host: 'tank' }, '":tank:a/x"'],
+      [['plan', 'tank:a/x@now', 'smos-00'], { host: 'tank' }, '":tank:a/x@now"'],
+      [['send', 'z/x', 'smos-00', 'tank:a/x'], { subject: 'zfs.tank.snapshots' }, '":tank:a/x"'],
+      [['snapshots', 'tank:a'], { subject: 'zfs.tank.snapshots' }, '":tank:a"'],
+    ];
+    for (const [argv, details, form] of cases) {
+      expect(told(argv, absent(details), ['zones', 'tank:a'])).toBe(
+        `nobody there. tank:a is a pool of this host: to name that, begin with a colon, ${form}`,
+      );
+    }
+  });
+
+  test('nothing is said where there is no such pool, or another host is absent', () => {
+    expect(told(['send', 'tank:a/x', 'b'], absent({ host: 'tank' }), ['tank', 'tank:ab'])).toBe('nobody there');
+    expect(told(['send', 'tank:a/x', 'b'], absent({ subject: 'zfs.b.snapshots' }), ['tank:a'])).toBe('nobody there');
+    expect(told(['send', ':tank:a/x', 'tank'], absent({ host: 'tank' }), ['tank:a'])).toBe('nobody there');
+    const refused = new ZpsendError('NOT_ALLOWED', 'nobody there', { host: 'tank' }).toBody();
+    expect(told(['send', 'tank:a/x', 'b'], refused, ['tank:a'])).toBe('nobody there');
+  });
+});
