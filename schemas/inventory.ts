@@ -101,6 +101,8 @@ export const inventorySchema = z.strictObject({
   datasets: z.array(datasetEntrySchema),
   /** Enabled features of each pool, as far as they matter to streams; absent where they cannot be known. */
   features: z.record(z.string(), z.array(streamFeatureSchema)).optional(),
+  /** Those of them that something in the pool uses; which dataset does is not told. */
+  active: z.record(z.string(), z.array(streamFeatureSchema)).optional(),
   /** The pools that are imported read-only; absent where there is none, or where that cannot be known. */
   readOnlyPools: z.array(z.string()).optional(),
 });

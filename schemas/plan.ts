@@ -141,6 +141,7 @@ export const noteSchema = z.strictObject({
    * - `held`: what waits in the store for the target is not taken there
    * - `vanished`: what was planned is gone from the source, and was not sent
    * - `read-only-source`: the source's pool is imported read-only, and what is sent has neither holds nor cursors
+   * - `features`: the target's pool lacks a feature that streams may need
    * - `unchecked`: nobody knows whether the target's receiver allows it
    */
   kind: z.enum([
@@ -156,6 +157,7 @@ export const noteSchema = z.strictObject({
     'held',
     'vanished',
     'read-only-source',
+    'features',
     'unchecked',
   ]),
   /** On the source; of a placeholder, a modified one, a rollback, a rename and a held one, on the target. */

@@ -27,13 +27,17 @@ export const streamMarkSchema = z
   .string()
   .regex(new RegExp(`^[0-9]{1,20}:(?:${kept}(?:,${kept}){0,3})?$`), 'not a mark of a stream: GUID:FLAG,FLAG');
 
-/** The pool features that decide which flags a target can take (zpool-features(7)). */
+/** The pool features that decide which flags, and which streams, a target can take (zpool-features(7)). */
 export const streamFeatureSchema = z.enum([
   'encryption',
   'large_blocks',
   'embedded_data',
   'lz4_compress',
   'zstd_compress',
+  'large_dnode',
+  'large_microzap',
+  'longname',
+  'redacted_datasets',
 ]);
 
 export type StreamFlag = z.infer<typeof streamFlagSchema>;

@@ -80,11 +80,13 @@ export async function requestInventory(
 ): Promise<Inventory> {
   const parts = await requestMany(bus, subject, what, inventorySchema, patienceMs, peer);
   const features = parts.find((part) => part.features)?.features;
+  const active = parts.find((part) => part.active)?.active;
   const readOnlyPools = parts.find((part) => part.readOnlyPools)?.readOnlyPools;
   return {
     host,
     datasets: joinParts(parts.flatMap((part) => part.datasets)),
     ...(features && { features }),
+    ...(active && { active }),
     ...(readOnlyPools && { readOnlyPools }),
   };
 }

@@ -11,6 +11,7 @@ import { targetRoot } from './naming.ts';
 import { type Draft, policyOf, underPolicy } from './policy.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { noSuchDataset, selectPackage } from './selection.ts';
+import { withFeatureNote } from './stream-needs.ts';
 import { wantedOf } from './wanted.ts';
 
 /**
@@ -35,7 +36,7 @@ export function planDatasets(
 ): DatasetPlans | Refusal {
   const plans = planListed(request, source, target, arrived);
   const isIdle = isRefusal(plans) || plans.datasets.every(({ steps }) => steps.length === 0);
-  return isIdle ? plans : (readOnlyPool(request, target) ?? plans);
+  return isIdle ? plans : (readOnlyPool(request, target) ?? withFeatureNote(plans, request, source, target));
 }
 
 function planListed(

@@ -2,7 +2,18 @@ import { Refusal } from './refusal.ts';
 import type { Pool } from './state.ts';
 
 /** The pool features that streams and bookmarks depend on (zpool-features(7)). */
-const FEATURES = ['encryption', 'bookmarks', 'large_blocks', 'embedded_data', 'lz4_compress', 'zstd_compress'];
+const FEATURES = [
+  'encryption',
+  'bookmarks',
+  'large_blocks',
+  'embedded_data',
+  'lz4_compress',
+  'zstd_compress',
+  'large_dnode',
+  'large_microzap',
+  'longname',
+  'redacted_datasets',
+];
 
 export const isEnabled = (pool: Pool, feature: string): boolean => pool.features?.includes(feature) ?? true;
 

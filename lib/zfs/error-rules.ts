@@ -34,7 +34,8 @@ export const rules: readonly Rule[] = [
     pattern:
       /must be upgraded to receive this stream\.$|has unsupported feature, |unsupported version [0-9]+$|not supported$/m,
     sample: 'cannot receive incremental stream: pool must be upgraded to receive this stream.',
-    advice: 'this pool or release of ZFS cannot do that: upgrade it, or send without that feature',
+    advice:
+      'this pool or release of ZFS cannot do that: upgrade it, or send without that feature; zpsend plan names a feature that the pool lacks',
   },
   {
     code: 'UNSUPPORTED',

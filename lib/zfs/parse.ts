@@ -230,13 +230,19 @@ export function parsePools(stdout: string): Pool[] {
 export interface PoolFacts {
   /** Enabled features of each pool, as far as they matter to streams. */
   features: Record<string, StreamFeature[]>;
+  /** Those of them that something in the pool uses. */
+  active: Record<string, StreamFeature[]>;
   /** The pools that are imported read-only. */
   readOnlyPools: string[];
 }
 
 /** `zpool get -Hp -o name,property,value all` */
 export function parsePoolFacts(stdout: string): PoolFacts {
-  const facts: PoolFacts = { features: parseFeatures(stdout), readOnlyPools: [] };
+  const facts: PoolFacts = {
+    features: parseFeatures(stdout, ['enabled', 'active']),
+    active: parseFeatures(stdout, ['active']),
+    readOnlyPools: [],
+  };
   eachRow(stdout, ([pool, property, value]) => {
     if (pool && property === 'readonly' && value === 'on') facts.readOnlyPools.push(pool);
   });

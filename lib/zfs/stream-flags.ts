@@ -31,16 +31,19 @@ export function parseTokenFlags(output: string): TokenFlags {
   };
 }
 
-/** `zpool get -Hp -o name,property,value all`: the enabled and active features of each pool, as far as streams need them. */
-export function parseFeatures(stdout: string): Record<string, StreamFeature[]> {
+/** Of `zpool get -Hp -o name,property,value all` the features of each pool in one of these states, as far as streams need them. */
+export function parseFeatures(
+  stdout: string,
+  states: readonly ('enabled' | 'active')[],
+): Record<string, StreamFeature[]> {
   const features: Record<string, StreamFeature[]> = {};
   for (const line of stdout.split('\n')) {
     const [pool, property = '', value] = line.split('\t');
     if (!pool) continue;
     features[pool] ??= [];
     const known = streamFeatureSchema.safeParse(property.replace(/^feature@/, ''));
-    const isOn = value === 'enabled' || value === 'active';
-    if (property.startsWith('feature@') && known.success && isOn) features[pool].push(known.data);
+    const isMeant = states.some((state) => state === value);
+    if (property.startsWith('feature@') && known.success && isMeant) features[pool].push(known.data);
   }
   return features;
 }

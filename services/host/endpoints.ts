@@ -60,8 +60,12 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
     ]);
     const count = datasets.reduce((sum, dataset) => sum + dataset.snapshots.length, 0);
     log.info(`sending a list of ${count} snapshots for ${asked.dataset ?? 'all datasets'}`);
-    let facts: Pick<Inventory, 'features' | 'readOnlyPools'> = pools
-      ? { features: pools.features, ...(pools.readOnlyPools.length > 0 && { readOnlyPools: pools.readOnlyPools }) }
+    let facts: Pick<Inventory, 'features' | 'active' | 'readOnlyPools'> = pools
+      ? {
+          features: pools.features,
+          active: pools.active,
+          ...(pools.readOnlyPools.length > 0 && { readOnlyPools: pools.readOnlyPools }),
+        }
       : {};
     for (const part of toParts(datasets, entriesPerPart(bus.maxPayload))) {
       yield { host, datasets: part, ...facts };

@@ -25,13 +25,13 @@ import { policiesRequestSchema } from '../../schemas/policy.ts';
 import type { StatusEntry } from '../../schemas/status.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
 import { knownEntries } from './board/known.ts';
+import { checkedPlan } from './checked-plan.ts';
 import { type Heirs, openHeirs } from './heirs/heirs.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
 import type { Policy } from './policies/policy.ts';
 import { openTriggers } from './policies/triggers.ts';
-import { checkedPlan } from './receive-check.ts';
 import { route } from './route.ts';
 import { withSizes } from './sizes.ts';
 

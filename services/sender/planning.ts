@@ -13,6 +13,7 @@ import type { SnapshotsRequest } from '../../schemas/host.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, parentOf, poolOf } from '../../schemas/names.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
+import { streamFeatureSchema } from '../../schemas/stream.ts';
 
 export interface PlanningDeps {
   readonly host: string;
@@ -45,7 +46,7 @@ export async function makePlans(
     deps.zfs.list({ dataset: datasetOf(request.dataset), recursive, creation: true }),
     listTarget(deps.bus, peer, targetRoot(request), recursive),
   ]);
-  const source: Inventory = { host: deps.host, datasets };
+  const source: Inventory = { host: deps.host, datasets, ...(await usedFeatures(deps.zfs, request, target)) };
   const plans = planDatasets(request, source, target, arrived);
   // an origin, a clone, a name that is taken, what takes its key from another: it may be any dataset of the target's pool
   const keys = isRefusal(plans) ? undefined : unseenInheritors(plans.datasets, { source, target });
@@ -55,6 +56,14 @@ export async function makePlans(
   const what = { dataset: needsPool ? poolOf(root) : root, recursive: true };
   const more = await requestInventory(deps.bus, request.to.host, what, { peer });
   return { plans: planDatasets(request, source, more, arrived), source, target: more };
+}
+
+/** What the source's pool uses, asked for only where the target's pool may lack some of it. */
+async function usedFeatures(zfs: Zfs, request: SendRequest, target: Inventory): Promise<Pick<Inventory, 'active'>> {
+  const there = target.features?.[poolOf(targetRoot(request))];
+  if (!there || streamFeatureSchema.options.every((feature) => there.includes(feature))) return {};
+  const facts = await zfs.poolFacts(poolOf(request.dataset));
+  return facts ? { active: facts.active } : {};
 }
 
 const makesDataset = ({ type, origin }: Step): boolean => type === 'full' || origin !== undefined;

@@ -2,17 +2,13 @@ import { maxRequestBytes } from '../../lib/bus/body.ts';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { requestMany } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { composed } from '../../lib/plan/compose.ts';
 import type { DatasetPlan, DatasetPlans } from '../../lib/plan/items.ts';
-import { isRefusal, refuse } from '../../lib/plan/refusal.ts';
-import { shortagesOf } from '../../lib/plan/room.ts';
+import { refuse } from '../../lib/plan/refusal.ts';
 import type { Clearing } from '../../schemas/conflict.ts';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf } from '../../schemas/names.ts';
+import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Plan, Refused, SendRequest, Step } from '../../schemas/plan.ts';
 import { maxChecked, type ReceiveCheck, receiveCheckedSchema } from '../../schemas/transfer.ts';
 import { needsOf } from './needs.ts';
-import type { Planned } from './planning.ts';
 import { stepStart } from './start.ts';
 
 type CheckedStart = ReceiveCheck['starts'][number];
@@ -94,35 +90,3 @@ const withoutNeeded = (dataset: string, target: string, needed: Refused): ErrorB
     `${dataset} cannot be sent without ${needed.dataset}, which the target refuses (${needed.error.code}).`,
     { details: { dataset: target, needs: needed.dataset } },
   ).error;
-
-/**
- * A plan as it would be carried out: without what the target's receiver would refuse, and with what the target lacks room for. Where
- * that cannot be known, a note says so. Never fails.
- */
-export async function checkedPlan(
-  { bus, host }: { readonly bus: Bus; readonly host: string },
-  request: SendRequest,
-  channel: 'direct' | 'store',
-  { plans, target }: Pick<Planned, 'plans' | 'target'>,
-): Promise<{ plan: Plan; shortages: ErrorBody[] }> {
-  if (isRefusal(plans)) return { plan: plans, shortages: [] };
-  const plan = composed(plans);
-  if (!plan.ok || plan.steps.length === 0) return { plan, shortages: [] };
-  if (channel === 'store') {
-    const message = `what is stored is checked when ${request.to.host} fetches it: whether its receiver allows this, and has room for it, is not known`;
-    return { plan: noted(plan, request, message), shortages: [] };
-  }
-  try {
-    const allowed = withoutRefused(plan, plans, await askReceiver(bus, host, request, plans.datasets));
-    return { plan: allowed, shortages: allowed.ok ? shortagesOf(allowed.steps, target) : [] };
-  } catch (thrown) {
-    const why = ZpsendError.from(thrown).message;
-    const message = `whether the receiver of ${request.to.host} allows this is not known: ${why}`;
-    return { plan: noted(plan, request, message), shortages: shortagesOf(plan.steps, target) };
-  }
-}
-
-const noted = (plan: Extract<Plan, { ok: true }>, request: SendRequest, message: string): Plan => ({
-  ...plan,
-  notes: [...(plan.notes ?? []), { kind: 'unchecked', dataset: datasetOf(request.dataset), message }],
-});

@@ -338,10 +338,12 @@ describe('as zfs has them', () => {
     expect(streamFlagArgv(['raw'])).toEqual(['-w']);
   });
 
-  it('features are those that are enabled or active', () => {
+  it('features are those in the states asked for', () => {
     const said =
       'p\tsize\t1\np\tfeature@large_blocks\tenabled\np\tfeature@zstd_compress\tdisabled\np\tfeature@async_destroy\tactive\n';
-    expect(parseFeatures(`${said}q\tfeature@encryption\tactive\n`)).toEqual({ p: ['large_blocks'], q: ['encryption'] });
+    const both = `${said}q\tfeature@encryption\tactive\n`;
+    expect(parseFeatures(both, ['enabled', 'active'])).toEqual({ p: ['large_blocks'], q: ['encryption'] });
+    expect(parseFeatures(both, ['active'])).toEqual({ p: [], q: ['encryption'] });
   });
 
   it('a token says what its stream was begun with', () => {

@@ -1,0 +1,77 @@
+import type { DatasetPlan } from '../../lib/plan/items.ts';
+import { beginningBytes, featuresNeeded, streamRefusal } from '../../lib/plan/stream-needs.ts';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import type { ErrorBody } from '../../schemas/errors.ts';
+import type { Note, Step } from '../../schemas/plan.ts';
+import type { StreamFeature } from '../../schemas/stream.ts';
+import { eachOf } from './sizes.ts';
+import { streamOf } from './stream.ts';
+
+/** Datasets whose streams are begun to be read; of others it stays unknown. */
+const mostRead = 500;
+const atOnce = 4;
+/** A stream that does not begin within so many milliseconds tells nothing. */
+const beginMs = 30_000;
+
+export interface StreamCheck {
+  /** By the target's dataset: its first stream cannot be received there. */
+  readonly refused: ReadonlyMap<string, ErrorBody>;
+  /** Of datasets whose later streams cannot. */
+  readonly notes: readonly Note[];
+  /** All that was asked could be read. */
+  readonly isComplete: boolean;
+}
+
+/** What a step's stream needs of the pool that receives it: the beginning of `zfs send` says so. Undefined where it cannot be had. */
+async function neededBy(zfs: Pick<Zfs, 'send'>, step: Step): Promise<StreamFeature[] | undefined> {
+  // with properties the stream is wrapped in another one, which says less
+  const sending = zfs.send(streamOf({ ...step, flags: step.flags?.filter((flag) => flag !== 'props') ?? [] }));
+  const timer = setTimeout(() => sending.kill(), beginMs);
+  try {
+    let beginning = Buffer.alloc(0);
+    for await (const chunk of sending.stdout) {
+      beginning = Buffer.concat([beginning, chunk]);
+      if (beginning.length >= beginningBytes) break;
+    }
+    return featuresNeeded(beginning);
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+    sending.kill();
+  }
+}
+
+/**
+ * Which streams of a plan need what the target's pool lacks. Of each dataset the first and the last are looked at: a feature that is once
+ * used by a dataset stays so.
+ */
+export async function checkStreams(
+  zfs: Pick<Zfs, 'send'>,
+  datasets: readonly DatasetPlan[],
+  lacking: readonly StreamFeature[],
+  host: string,
+): Promise<StreamCheck> {
+  const refused = new Map<string, ErrorBody>();
+  const notes: Note[] = [];
+  const chains = datasets.filter(({ steps }) => steps.length > 0);
+  let isComplete = chains.length <= mostRead;
+  const lackedBy = async (step: Step): Promise<StreamFeature[]> => {
+    const needed = await neededBy(zfs, step);
+    isComplete &&= needed !== undefined;
+    return needed?.filter((feature) => lacking.includes(feature)) ?? [];
+  };
+  await eachOf(chains.slice(0, mostRead).values(), atOnce, async ({ dataset, target, steps }) => {
+    const [first, last] = [steps[0], steps.at(-1)];
+    const atFirst = first ? await lackedBy(first) : [];
+    if (first && atFirst.length > 0) {
+      refused.set(target, streamRefusal(first, atFirst, host).error);
+      return;
+    }
+    const atLast = last && last !== first ? await lackedBy(last) : [];
+    if (!last || atLast.length === 0) return;
+    const message = `${streamRefusal(last, atLast, host).error.message} Snapshots before those that need it arrive.`;
+    notes.push({ kind: 'features', dataset, message });
+  });
+  return { refused, notes, isComplete };
+}
