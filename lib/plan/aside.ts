@@ -33,7 +33,7 @@ export function moveAside(target: DatasetEntry, common: Base | undefined, listin
     );
     return { why: `${names} below it would move along; rename them out of it first, or send elsewhere` };
   }
-  if (elementsOf(name) > maxElements) return { why: tooDeepToRename(name) };
+  if (elementsOf(name) > maxElements) return { why: tooDeep(name) };
   const { createtxg } = target.snapshots.find((entry) => entry.guid === common?.guid) ?? target;
   const to = freeName(`${name}${mark}${createtxg}`, new Set(listing.datasets.map((one) => one.name)));
   const longest = Math.max(0, ...target.snapshots.map((entry) => entry.name.length + 1));
@@ -41,7 +41,7 @@ export function moveAside(target: DatasetEntry, common: Base | undefined, listin
   return { clearing: { kind: 'rename', from: name, to, guid } };
 }
 
-const tooDeepToRename = (name: string): string =>
+const tooDeep = (name: string): string =>
   `${name} has ${elementsOf(name)} elements, and zfs renames to names of ${maxElements} at most`;
 
 function freeName(wanted: string, taken: ReadonlySet<string>): string {
@@ -71,10 +71,10 @@ export function startFromAside({ dataset, wanted, target }: Item, listing: Inven
 
 /** What a renaming would make too long or too deep a name of: the dataset itself, or what moves along with it. */
 function unfitBelow(from: string, to: string, { datasets }: Inventory): string | undefined {
-  if (elementsOf(to) > maxElements) return tooDeepToRename(to);
   for (const { name, snapshots } of datasets) {
     if (!isWithin(name, from)) continue;
     const renamed = `${to}${name.slice(from.length)}`;
+    if (elementsOf(renamed) > maxElements && elementsOf(to) > elementsOf(from)) return tooDeep(renamed);
     const longest = Math.max(0, ...snapshots.map((entry) => entry.name.length + 1));
     if (renamed.length + longest > maxNameLength) return `${renamed} with its snapshots would be too long a name`;
   }

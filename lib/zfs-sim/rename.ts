@@ -44,7 +44,10 @@ function renameDataset(pool: Pool, from: string, to: string): void {
   if (poolOf(to) !== pool.name) throw new Refusal(`cannot rename to '${to}': datasets must be within same pool`);
   if (isBelow(to, from))
     throw new Refusal(`cannot rename to '${to}': New dataset name cannot be a descendant of current dataset name`);
-  if (isTooDeep(to)) throw new Refusal(`cannot rename '${from}': dataset name is too long`);
+  const isDeeper = to.split('/').length > from.split('/').length;
+  const moved = isDeeper ? pool.datasets.filter(({ name }) => isBelow(name, from)) : [];
+  if ([to, ...moved.map(({ name }) => `${to}${name.slice(from.length)}`)].some(isTooDeep))
+    throw new Refusal(`cannot rename '${from}': dataset name is too long`);
   if (findDataset(pool, to) !== undefined) throw new Refusal(`cannot rename '${from}': dataset already exists`);
   if (inReceipt(dataset)) throw new Refusal(`cannot rename '${from}': dataset is busy`);
   const renamed = (name: string): string =>
