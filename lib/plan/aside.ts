@@ -33,7 +33,6 @@ export function moveAside(target: DatasetEntry, common: Base | undefined, listin
     );
     return { why: `${names} below it would move along; rename them out of it first, or send elsewhere` };
   }
-  if (elementsOf(name) > maxElements) return { why: tooDeep(name) };
   const { createtxg } = target.snapshots.find((entry) => entry.guid === common?.guid) ?? target;
   const to = freeName(`${name}${mark}${createtxg}`, new Set(listing.datasets.map((one) => one.name)));
   const longest = Math.max(0, ...target.snapshots.map((entry) => entry.name.length + 1));

@@ -44,9 +44,9 @@ function renameDataset(pool: Pool, from: string, to: string): void {
   if (poolOf(to) !== pool.name) throw new Refusal(`cannot rename to '${to}': datasets must be within same pool`);
   if (isBelow(to, from))
     throw new Refusal(`cannot rename to '${to}': New dataset name cannot be a descendant of current dataset name`);
-  const isDeeper = to.split('/').length > from.split('/').length;
-  const moved = isDeeper ? pool.datasets.filter(({ name }) => isBelow(name, from)) : [];
-  if ([to, ...moved.map(({ name }) => `${to}${name.slice(from.length)}`)].some(isTooDeep))
+  // a name that lies no deeper than before stays as deep as it is
+  const moved = to.split('/').length > from.split('/').length ? [from, ...below(pool, from)] : [];
+  if (moved.some((name) => isTooDeep(`${to}${name.slice(from.length)}`)))
     throw new Refusal(`cannot rename '${from}': dataset name is too long`);
   if (findDataset(pool, to) !== undefined) throw new Refusal(`cannot rename '${from}': dataset already exists`);
   if (inReceipt(dataset)) throw new Refusal(`cannot rename '${from}': dataset is busy`);
@@ -57,6 +57,9 @@ function renameDataset(pool: Pool, from: string, to: string): void {
     if (each.origin !== undefined) each.origin = renamed(each.origin);
   }
 }
+
+const below = (pool: Pool, dataset: string): string[] =>
+  pool.datasets.map(({ name }) => name).filter((name) => isBelow(name, dataset));
 
 /** With `recursive`, of all descendants that have it too: all of them or none. */
 function renameSnapshot(pool: Pool, from: string, to: string, recursive: boolean): void {

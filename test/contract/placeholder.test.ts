@@ -139,7 +139,9 @@ test('edge case 35: a dataset is received deeper than one can be created, or ren
   for (const name of [`${deepest}/e`, `${deepest}/e/f`]) {
     expect(z.feed(z.stream(`${z.source}/deep@1`), 'receive', '-s', '-u', name)).toMatchObject({ exit: 0 });
   }
-  // nor with what moves along
+  // what lies so deep already may have another name there
+  expect(z.zfs('rename', `${deepest}/e/f`, `${deepest}/e/g`)).toMatchObject({ exit: 0 });
+  // nor is anything made deeper that moves along
   const [from, to] = [`${z.target}/moved`, `${deepest.slice(0, -'/d'.length)}/moved`];
   z.ok('create', '-p', `${from}/x`);
   expect(z.zfs('rename', from, to)).toEqual({
