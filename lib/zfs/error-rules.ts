@@ -34,8 +34,7 @@ export const rules: readonly Rule[] = [
     pattern:
       /must be upgraded to receive this stream\.$|has unsupported feature, |unsupported version [0-9]+$|not supported$/m,
     sample: 'cannot receive incremental stream: pool must be upgraded to receive this stream.',
-    advice:
-      'this pool or release of ZFS cannot do that: upgrade it, or send without that feature; zpsend plan names a feature that the pool lacks',
+    advice: 'this pool or release of ZFS cannot do that: upgrade it, or send without what zpsend plan names',
   },
   {
     code: 'UNSUPPORTED',
@@ -233,14 +232,8 @@ export const rules: readonly Rule[] = [
   },
   {
     code: 'BAD_REQUEST',
-    pattern: /: maximum name nesting depth exceeded$/m,
-    sample: "cannot create 'tank/a/b': maximum name nesting depth exceeded",
-    advice: 'choose a name with fewer elements',
-  },
-  {
-    code: 'BAD_REQUEST',
     pattern:
-      /in name$|datasets must be within same pool$|name is too long$|: invalid name$|missing dataset name$|is not a snapshot$|is not expected here$/m,
+      /in name$|datasets must be within same pool$|name is too long$|: invalid name$|missing dataset name$|is not a snapshot$|is not expected here$|: maximum name nesting depth exceeded$/m,
     sample: "cannot open 'tank/a;b': invalid character ';' in name",
     advice: 'mend the name',
   },

@@ -180,7 +180,11 @@ it('edge case 38: of pools it is told which are imported read-only', () => {
     'q  readonly  off',
     'q  feature@encryption  disabled',
   );
-  expect(parsePoolFacts(all)).toEqual({ features: { p: ['encryption'], q: [] }, readOnlyPools: ['p'] });
+  expect(parsePoolFacts(all)).toEqual({
+    active: { p: ['encryption'], q: [] },
+    features: { p: ['encryption'], q: [] },
+    readOnlyPools: ['p'],
+  });
 });
 
 /** `zfs send -nvP -t TOKEN` of OpenZFS 2.3.2. */
