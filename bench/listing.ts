@@ -1,6 +1,6 @@
 import { requestMany } from '../lib/bus/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
-import { inventorySchema } from '../schemas/inventory.ts';
+import { listingPartSchema } from '../schemas/inventory.ts';
 import { watch } from './processes.ts';
 import { startServices, type World } from './world.ts';
 
@@ -21,7 +21,7 @@ export async function measureListing(world: World, count: number): Promise<Listi
   const usages = watch({ sender: () => [services.sender] });
   try {
     const began = performance.now();
-    const parts = await requestMany(services.bus, subjects.snapshots(source.name), { dataset }, inventorySchema);
+    const parts = await requestMany(services.bus, subjects.snapshots(source.name), { dataset }, listingPartSchema);
     const seconds = (performance.now() - began) / 1000;
     const snapshots = parts.flatMap((part) => part.datasets).reduce((sum, { snapshots }) => sum + snapshots.length, 0);
     if (snapshots !== count) throw new Error(`${snapshots} of ${count} snapshots came`);

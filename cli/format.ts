@@ -37,6 +37,12 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / unit)}${names[0]}${rest}`;
 }
 
+/** Seconds since the epoch as `2026-11-30T05:39:34Z`, which is the same moment wherever it is read; `-` where unknown. */
+export function moment(seconds: number | undefined): string {
+  const at = new Date((seconds ?? Number.NaN) * 1000);
+  return Number.isNaN(at.getTime()) ? '-' : at.toISOString().replace('.000', '');
+}
+
 /** `1 step`, `2 steps` */
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 

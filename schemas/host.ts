@@ -6,6 +6,8 @@ import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
 export const snapshotsRequestSchema = z.strictObject({
   dataset: datasetSchema.optional(),
   recursive: z.boolean().optional(),
+  /** Tell when snapshots and bookmarks were made. */
+  creation: z.boolean().optional(),
 });
 
 export const poolSchema = z.strictObject({

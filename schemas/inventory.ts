@@ -95,7 +95,7 @@ export const datasetEntrySchema = z.strictObject({
   bookmarks: z.array(bookmarkEntrySchema),
 });
 
-/** What one host has; the reply of `zfs.<host>.snapshots` and the file that `plan --inventory` reads. */
+/** What one host has, as `zpsend snapshots --json` prints it and the file of `plan --inventory` holds it. */
 export const inventorySchema = z.strictObject({
   host: hostSchema,
   datasets: z.array(datasetEntrySchema),
@@ -105,6 +105,17 @@ export const inventorySchema = z.strictObject({
   active: z.record(z.string(), z.array(streamFeatureSchema)).optional(),
   /** The pools that are imported read-only; absent where there is none, or where that cannot be known. */
   readOnlyPools: z.array(z.string()).optional(),
+});
+
+/**
+ * One reply of `zfs.<host>.snapshots`: a listing comes in as many as it needs, and ends with an empty message. A dataset with many
+ * snapshots goes on in the next part.
+ */
+export const listingPartSchema = inventorySchema.extend({
+  /** From 1. */
+  part: z.number().int().positive(),
+  /** Another part follows: this is not all that the host has. */
+  more: z.boolean(),
 });
 
 /** Two saved listings, to plan without a bus. `version` grows when the shape changes. */

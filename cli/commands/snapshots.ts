@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { requestInventory } from '../../lib/bus/listing.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit } from '../exit.ts';
-import { bytes } from '../format.ts';
+import { bytes, moment } from '../format.ts';
+import { openListing } from '../host-listing.ts';
 import { parsePlace } from '../location.ts';
 import { table } from '../table.ts';
 import { thisHost } from '../this-host.ts';
@@ -16,7 +16,9 @@ export function addSnapshots(program: Command, cli: Cli): void {
   program
     .command('snapshots')
     .summary('list snapshots and bookmarks of a host')
-    .description('Lists snapshots and bookmarks, oldest first in each dataset.')
+    .description(
+      'Lists snapshots and bookmarks, oldest first in each dataset. CREATION is by the clock of the host that made them, in UTC.',
+    )
     .argument('[place]', 'HOST, HOST:DATASET, or a DATASET of this host; all of this host when absent')
     .option('-r, --recursive', 'with the datasets below it')
     .option('--json', 'print the listing as JSON, as plan --inventory takes it for either side')
@@ -28,8 +30,16 @@ export function addSnapshots(program: Command, cli: Cli): void {
 export async function snapshots(cli: Cli, place: string | undefined, options: Options): Promise<number> {
   const here = thisHost(cli.env);
   const { host, dataset } = place === undefined ? { host: here } : parsePlace(place, here);
-  const body = { ...(dataset !== undefined && { dataset }), ...(options.recursive && { recursive: true }) };
-  const inventory = await withBus(cli, (bus) => requestInventory(bus, host, body));
+  const what = {
+    ...(dataset !== undefined && { dataset }),
+    ...(options.recursive && { recursive: true }),
+    creation: true,
+  };
+  const inventory = await withBus(cli, async (bus) => {
+    const listing = await openListing(cli, bus, host, what);
+    await listing.close();
+    return listing.inventory;
+  });
   if (options.json) {
     cli.io.out(JSON.stringify(inventory));
     return exit.done;
@@ -42,6 +52,7 @@ export async function snapshots(cli: Cli, place: string | undefined, options: Op
 
 interface Row {
   name: string;
+  creation: string;
   used: string;
   refer: string;
   guid: string;
@@ -49,15 +60,17 @@ interface Row {
 }
 
 const entriesOf = ({ name, snapshots, bookmarks }: DatasetEntry): Row[] => [
-  ...snapshots.map(({ name: leaf, used, referenced, guid, createtxg }) => ({
+  ...snapshots.map(({ name: leaf, creation, used, referenced, guid, createtxg }) => ({
     name: `${name}@${leaf}`,
+    creation: moment(creation),
     used: bytes(used),
     refer: bytes(referenced),
     guid,
     createtxg,
   })),
-  ...bookmarks.map(({ name: leaf, guid, createtxg }) => ({
+  ...bookmarks.map(({ name: leaf, creation, guid, createtxg }) => ({
     name: `${name}#${leaf}`,
+    creation: moment(creation),
     used: '-',
     refer: '-',
     guid,
@@ -67,6 +80,7 @@ const entriesOf = ({ name, snapshots, bookmarks }: DatasetEntry): Row[] => [
 
 const columns = [
   { title: 'NAME', value: ({ name }: Row) => name },
+  { title: 'CREATION', value: ({ creation }: Row) => creation },
   { title: 'USED', value: ({ used }: Row) => used, right: true },
   { title: 'REFER', value: ({ refer }: Row) => refer, right: true },
   { title: 'GUID', value: ({ guid }: Row) => guid, right: true },

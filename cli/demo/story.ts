@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { requestMany } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { inventorySchema } from '../../schemas/inventory.ts';
+import { listingPartSchema } from '../../schemas/inventory.ts';
 import { type Cli, withBus } from '../cli.ts';
 import { send } from '../commands/send.ts';
 import { snapshots } from '../commands/snapshots.ts';
@@ -63,6 +63,6 @@ export async function tell(cli: Cli, { source, target }: Machines, signal: Abort
 
 const guids = (cli: Cli, { host, pool, env }: Machine): Promise<string[]> =>
   withBus({ ...cli, env }, async (bus) => {
-    const parts = await requestMany(bus, subjects.snapshots(host), { dataset: `${pool}/test` }, inventorySchema);
+    const parts = await requestMany(bus, subjects.snapshots(host), { dataset: `${pool}/test` }, listingPartSchema);
     return parts.flatMap((part) => part.datasets.flatMap((entry) => entry.snapshots.map(({ guid }) => guid)));
   });

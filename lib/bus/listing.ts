@@ -1,5 +1,6 @@
+import { ZpsendError } from '../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';
-import { type DatasetEntry, type Inventory, inventorySchema } from '../../schemas/inventory.ts';
+import { type DatasetEntry, type Inventory, listingPartSchema } from '../../schemas/inventory.ts';
 import type { Bus } from './connect.ts';
 import type { Peer } from './machine-header.ts';
 import { requestMany } from './request.ts';
@@ -45,6 +46,14 @@ export function* toParts(datasets: readonly DatasetEntry[], limit: number): Gene
   yield part;
 }
 
+/** Numbers parts, and says of each whether another follows. */
+export const numbered = <T extends object>(parts: readonly T[]): (T & { part: number; more: boolean })[] =>
+  parts.map((one, at) => ({ ...one, part: at + 1, more: at + 1 < parts.length }));
+
+/** Are these all parts, in their order? */
+export const isComplete = (parts: readonly { readonly part: number; readonly more: boolean }[]): boolean =>
+  parts.length > 0 && parts.every(({ part, more }, at) => part === at + 1 && more === at + 1 < parts.length);
+
 /** The inverse of toParts: pieces of one dataset become one again. */
 export function joinParts(pieces: readonly DatasetEntry[]): DatasetEntry[] {
   const joined: DatasetEntry[] = [];
@@ -70,7 +79,7 @@ export interface ListingOptions {
 
 /**
  * What a host has, asked over the bus.
- * @throws ZpsendError NO_SUCH_DATASET, UNREACHABLE, TIMEOUT, or what `zfs list` failed with there
+ * @throws ZpsendError NO_SUCH_DATASET, UNREACHABLE, TIMEOUT, STREAM_BROKEN for half a listing, or what `zfs list` failed with there
  */
 export async function requestInventory(
   bus: Bus,
@@ -78,7 +87,14 @@ export async function requestInventory(
   what: SnapshotsRequest,
   { subject = subjects.snapshots(host), peer }: ListingOptions = {},
 ): Promise<Inventory> {
-  const parts = await requestMany(bus, subject, what, inventorySchema, patienceMs, peer);
+  const parts = await requestMany(bus, subject, what, listingPartSchema, patienceMs, peer);
+  if (!isComplete(parts)) {
+    throw new ZpsendError(
+      'STREAM_BROKEN',
+      `the listing of ${host} came in part (${parts.length} messages): ask again`,
+      { host },
+    );
+  }
   const features = parts.find((part) => part.features)?.features;
   const active = parts.find((part) => part.active)?.active;
   const readOnlyPools = parts.find((part) => part.readOnlyPools)?.readOnlyPools;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Bus } from '../../lib/bus/connect.ts';
-import { entriesPerPart, toParts } from '../../lib/bus/listing.ts';
+import { entriesPerPart, numbered, toParts } from '../../lib/bus/listing.ts';
 import { gather } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
@@ -55,22 +55,22 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
       zfs.list({
         ...(asked.dataset !== undefined && { dataset: asked.dataset }),
         ...(asked.recursive !== undefined && { recursive: asked.recursive }),
+        ...(asked.creation && { creation: true }),
       }),
       zfs.poolFacts(asked.dataset && poolOf(asked.dataset)),
     ]);
     const count = datasets.reduce((sum, dataset) => sum + dataset.snapshots.length, 0);
     log.info(`sending a list of ${count} snapshots for ${asked.dataset ?? 'all datasets'}`);
-    let facts: Pick<Inventory, 'features' | 'active' | 'readOnlyPools'> = pools
+    const facts: Pick<Inventory, 'features' | 'active' | 'readOnlyPools'> = pools
       ? {
           features: pools.features,
           active: pools.active,
           ...(pools.readOnlyPools.length > 0 && { readOnlyPools: pools.readOnlyPools }),
         }
       : {};
-    for (const part of toParts(datasets, entriesPerPart(bus.maxPayload))) {
-      yield { host, datasets: part, ...facts };
-      facts = {};
-    }
+    const parts = [...toParts(datasets, entriesPerPart(bus.maxPayload))];
+    const [first, ...others] = parts.map((part): Inventory => ({ host, datasets: part }));
+    if (first) yield* numbered([{ ...first, ...facts }, ...others]);
   }
 
   const fromText = (dataset: string) => ({ dataset });

@@ -3,7 +3,7 @@ import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import { infoSchema } from '../../schemas/host.ts';
-import { inventorySchema } from '../../schemas/inventory.ts';
+import { listingPartSchema } from '../../schemas/inventory.ts';
 import { receiveReadySchema, receiveStatusSchema } from '../../schemas/transfer.ts';
 import { rejection } from '../support/bus.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
@@ -47,7 +47,7 @@ async function refusal(fleet: Fleet, subject: string, body: string | Uint8Array)
 
 async function expectStillServing({ fleet, target }: House, before: string): Promise<void> {
   expect(await all(target)).toBe(before);
-  expect(await fleet.ask(subjects.snapshots('smos-00'), { dataset: 'zones/back' }, inventorySchema)).toMatchObject({
+  expect(await fleet.ask(subjects.snapshots('smos-00'), { dataset: 'zones/back' }, listingPartSchema)).toMatchObject({
     datasets: [{ name: 'zones/back' }],
   });
   for (const host of ['smos-00', 'smos-01']) {

@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
-import { inventoryFileSchema, inventorySchema } from '../../schemas/inventory.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { inventoryFileSchema, inventorySchema, listingPartSchema } from '../../schemas/inventory.ts';
 import { jobSchema } from '../../schemas/job.ts';
 import { doctorOutputSchema, hostsOutputSchema, locksOutputSchema, statusOutputSchema } from '../../schemas/output.ts';
 import { planReplySchema } from '../../schemas/plan.ts';
@@ -196,12 +197,23 @@ test('edge case 36: a pool with a colon that is taken for a host is told how to 
 
 test('listings of both sides, saved as a file, can be planned from without a bus', async () => {
   const { fleet, source, target, zpsend } = await useWorld(['a', 'b']);
+  const alone = await zpsend('snapshots', 'zones/test');
+  expect([alone.exitCode, alone.stdout]).toEqual([0, expect.stringMatching(/\nzones\/test@a .*\nzones\/test@b /)]);
   await fleet.start('sender', source);
   const [here, there] = await Promise.all([zpsend('snapshots', '--json'), zpsend('snapshots', 'smos-00', '--json')]);
   const both = { version: 1, source: JSON.parse(here.stdout), target: JSON.parse(there.stdout) };
   expect(inventoryFileSchema.parse(both).source.datasets.map(({ name }) => name)).toContain('zones/test');
   const listed = await run(target, ['snapshots', 'smos-01:zones/test']);
-  expect(listed.stdout).toMatch(/^NAME +USED +REFER +GUID +CREATETXG\nzones\/test@a .*\nzones\/test@b /);
+  expect(listed.stdout).toMatch(
+    /^NAME +CREATION +USED +REFER +GUID +CREATETXG\nzones\/test@a +20[0-9-]{8}T[0-9:]{8}Z .*\nzones\/test@b /,
+  );
+  const created = await source.zfs('get', '-Hp', '-o', 'value', 'creation', 'zones/test@a');
+  expect(both.source.datasets[1]).toMatchObject({ name: 'zones/test', snapshots: [{ creation: Number(created) }, {}] });
+  const subject = subjects.snapshots('smos-01');
+  const part = await fleet.ask(subject, { dataset: 'zones/test', creation: true }, listingPartSchema);
+  expect(part).toMatchObject({ part: 1, more: false, datasets: [{ snapshots: [{ creation: Number(created) }, {}] }] });
+  const plain = await fleet.ask(subject, { dataset: 'zones/test' }, listingPartSchema);
+  expect(plain.datasets[0]?.snapshots[0]).not.toHaveProperty('creation');
   const missing = await zpsend('snapshots', 'smos-00:zones/none');
   expect([missing.exitCode, missing.stderr]).toEqual([1, expect.stringContaining('zpsend: NO_SUCH_DATASET: ')]);
   expect(inventorySchema.parse(JSON.parse(there.stdout)).host).toBe('smos-00');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { errorLines, jobErrorLines } from '../../cli/errors.ts';
 import { exitForAll } from '../../cli/exit.ts';
-import { bytes, duration, rate } from '../../cli/format.ts';
+import { bytes, duration, moment, rate } from '../../cli/format.ts';
 import { harmless } from '../../cli/io.ts';
 import { planLines } from '../../cli/plan-table.ts';
 import { statusLines } from '../../cli/status-table.ts';
@@ -9,6 +9,15 @@ import { table } from '../../cli/table.ts';
 import type { JobDataset } from '../../schemas/job.ts';
 import type { Plan } from '../../schemas/plan.ts';
 import type { StreamFlag } from '../../schemas/stream.ts';
+
+describe('a moment', () => {
+  it.each([
+    [1_796_017_174, '2026-11-30T05:39:34Z'],
+    [0, '1970-01-01T00:00:00Z'],
+    [Number.MAX_SAFE_INTEGER, '-'],
+    [undefined, '-'],
+  ])('%s is %s', (seconds, text) => expect(moment(seconds)).toBe(text));
+});
 
 describe('amounts', () => {
   it.each([

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { entriesPerPart, joinParts, toParts } from '../../lib/bus/listing.ts';
-import { type DatasetEntry, inventorySchema } from '../../schemas/inventory.ts';
+import { entriesPerPart, isComplete, joinParts, numbered, toParts } from '../../lib/bus/listing.ts';
+import { type DatasetEntry, listingPartSchema } from '../../schemas/inventory.ts';
 
 const dataset = (n: number, snapshots: number, bookmarks: number): DatasetEntry => ({
   name: `tank/d${n}`,
@@ -101,9 +101,25 @@ test.each<[string, DatasetEntry[]]>([
     const parts = [...toParts(datasets, entriesPerPart(maxPayload))];
     expect(parts.length).toBeGreaterThan(1);
     for (const part of parts) {
-      const body = JSON.stringify(inventorySchema.parse({ host: 'h'.repeat(64), datasets: part }));
+      const body = JSON.stringify(
+        listingPartSchema.parse({ host: 'h'.repeat(64), datasets: part, part: 1, more: true }),
+      );
       expect(Buffer.byteLength(body)).toBeLessThan(maxPayload);
     }
     expect(joinParts(parts.flat())).toEqual(datasets);
+  }
+});
+
+test('each part says which it is and whether another follows, so half a listing is known for one', () => {
+  const parts = numbered([{ of: 'a' }, { of: 'b' }, { of: 'c' }]);
+  expect(parts).toEqual([
+    { of: 'a', part: 1, more: true },
+    { of: 'b', part: 2, more: true },
+    { of: 'c', part: 3, more: false },
+  ]);
+  expect([isComplete(parts), isComplete(numbered([{}]))]).toEqual([true, true]);
+  const [a, b, c] = parts;
+  for (const some of [[], [a, b], [b, c], [a, c], [a, c, b], [a, b, b, c], [a, b, c, c]]) {
+    expect(isComplete(some.filter((one) => one !== undefined))).toBe(false);
   }
 });
