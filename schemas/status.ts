@@ -65,6 +65,8 @@ export const statusEntrySchema = z.strictObject({
   lag: lagSchema.optional(),
   /** When the source was listed: `newest` and `lag` are of then. */
   listed: timeSchema.optional(),
+  /** The sender that wrote this lists the source again after so many seconds at most; absent where no sender is resident. */
+  reconcileSeconds: z.number().positive().optional(),
   run: statusRunSchema.optional(),
   /** Why the run failed; what it waits for; why the target does not take what is stored for it. */
   error: statusErrorSchema.optional(),
@@ -84,15 +86,20 @@ export const fleetRowSchema = statusEntrySchema.extend({
   revision: countSchema,
   /** Seconds since this was written, by the NATS server's clock. */
   age: z.number().nonnegative(),
+  /** Seconds since the source was listed. No two clocks are compared. */
+  listedAge: z.number().nonnegative(),
+  /** The row is stale when `listedAge` is more than so many seconds. */
+  staleAfter: z.number().nonnegative(),
   /**
    * - `running`, `waiting`: and it was said so lately
    * - `silent`: it was running, and nobody has said anything since
    * - `failed`: the last run
+   * - `stale`: the source was not listed for longer than `staleAfter`, so nobody knows what the target lacks
    * - `behind`: the source has newer snapshots
    * - `stored`: it has, and the target finds all of them in the store
    * - `current`: the target has the newest
    */
-  state: z.enum(['running', 'waiting', 'silent', 'failed', 'behind', 'stored', 'current']),
+  state: z.enum(['running', 'waiting', 'silent', 'failed', 'stale', 'behind', 'stored', 'current']),
 });
 
 /** `zpsend status --json`; with `--watch` all rows at first, and then those that have changed. */

@@ -3,14 +3,19 @@ import { forgetStatus } from '../../lib/bus/status/store.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
-import { followFleet, showFleet } from '../fleet-status.ts';
+import { unknown } from '../fleet-check.ts';
+import { parseFilter } from '../fleet-filter.ts';
+import { checkFleet, type FleetView, followFleet, showFleet } from '../fleet-status.ts';
 import { showJobs } from '../job-status.ts';
-import { parseHost, parseSource, parseTarget } from '../location.ts';
+import { parseSource, parseTarget } from '../location.ts';
+import { parseDuration } from '../parse-duration.ts';
 import { thisHost } from '../this-host.ts';
 
 interface Options extends JsonOption {
   watch?: true;
   jobs?: true;
+  check?: true;
+  stale?: string;
   forget?: string;
 }
 
@@ -20,11 +25,21 @@ export function addStatus(program: Command, cli: Cli): void {
     .summary('show how far every replication is')
     .description(
       'Shows how far every dataset is on each of its targets, as their senders have written it down (KV bucket zfs-status). ' +
-        'With a host: the jobs and transfers of that host; ended jobs for as long as its sender remembers.',
+        'With a host: the jobs and transfers of that host; ended jobs for as long as its sender remembers. ' +
+        'With a dataset: its rows, and those of all below it.',
     )
-    .argument('[host]', 'jobs and transfers of that host; with --forget the target, DST or DST:DATASET')
+    .argument(
+      '[place]',
+      'HOST: its jobs and transfers, with --check its rows; DATASET or HOST:DATASET: rows that have it on either side, a name or ' +
+        'a pattern; with --forget the target, DST or DST:DATASET',
+    )
     .option('-w, --watch', 'go on showing it, until Ctrl-C')
     .option('--jobs', 'jobs and transfers of all hosts that answer')
+    .option('--check', 'one line for a monitoring system: exit status 2 for failed rows, 1 for stale ones, 3 for none')
+    .option(
+      '--stale <duration>',
+      'a row is stale where its source was not listed for so long, as in 90s, 30m, 26h or 7d',
+    )
     .option('--forget <source>', 'drop the row of [SRC:]DATASET, which is sent to that target no more')
     .option('--json', 'print JSON; with --watch a line each time')
     .addHelpText('after', help)
@@ -33,23 +48,57 @@ export function addStatus(program: Command, cli: Cli): void {
 
 const help = `
 LAG, BYTES and TIME are what the source had and the target had not when the source was listed last, which is AS OF.
-STATE is stored where the target, which was away, finds all that it has not in the store (zpsend fetch SRC lists that), and
-silent where a sender that was sending has said nothing for half a minute.
+STATE is
+  failed   the last run failed
+  stale    the source was not listed for too long: for more than --stale, or twice send.reconcileMinutes where a zpsend sender
+           runs, or 26h. Nobody knows what the target lacks
+  silent   a sender that was sending has written nothing for half a minute
+  stored   the target, which was away, finds in the store all that it lacks (zpsend fetch SRC lists that)
+  behind, current, running, waiting
+Failed, stale and silent rows come first. A dataset is a name or a pattern with a "/", "*" or "?" in it; ":zones" is a pool.
+Exit status with --check: 0 ok, 1 stale or silent rows, 2 failed rows, 3 unknown.
 
 Examples:
   zpsend status
   zpsend status -w
+  zpsend status zones/vm
   zpsend status smos-01 -w
+  zpsend status --check --stale 26h 'zones/vm/**'
   zpsend status --forget smos-01:zones/old smos-00`;
 
 async function status(cli: Cli, place: string | undefined, options: Options): Promise<number> {
-  const how = { json: options.json === true, watch: options.watch === true };
+  if (options.check) return check(cli, place, options);
   if (options.forget !== undefined) return forget(cli, options.forget, place);
-  if (place !== undefined) parseHost(place);
+  const view = viewOf(place, options);
+  const { host, dataset } = view.filter;
+  const how = { json: view.json, watch: options.watch === true };
+  if (options.jobs && dataset !== undefined) throw usage(`--jobs ${place}: jobs are listed by host`);
   return withBus(cli, (bus) => {
-    if (place !== undefined || options.jobs) return showJobs(bus, cli.io, place, how);
-    return how.watch ? followFleet(bus, cli.io, how.json) : showFleet(bus, cli.io, how.json);
+    if (options.jobs || (host !== undefined && dataset === undefined)) return showJobs(bus, cli.io, host, how);
+    return how.watch ? followFleet(bus, cli.io, view) : showFleet(bus, cli.io, view);
   });
+}
+
+const viewOf = (place: string | undefined, { json, stale }: Options): FleetView => ({
+  json: json === true,
+  filter: place === undefined ? {} : parseFilter(place),
+  place,
+  stale: stale === undefined ? undefined : parseDuration('--stale', stale),
+});
+
+/** Whatever fails, a monitoring system is given its one line, and the status for what is not known. */
+async function check(cli: Cli, place: string | undefined, options: Options): Promise<number> {
+  try {
+    const other = (['watch', 'jobs', 'json', 'forget'] as const).find((option) => options[option] !== undefined);
+    if (other) throw usage(`--check goes without --${other}`);
+    const view = viewOf(place, options);
+    return await withBus(cli, (bus) => checkFleet(bus, cli.io, view));
+  } catch (thrown) {
+    const { code, message } = ZpsendError.from(thrown);
+    const { line, exit: status } = unknown(`${code}: ${message}`);
+    cli.io.out(line);
+    return status;
+  }
 }
 
 async function forget(cli: Cli, from: string, to: string | undefined): Promise<number> {

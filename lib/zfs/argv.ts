@@ -102,6 +102,15 @@ export function listArgv(what: { dataset?: string; recursive?: boolean }, column
   return [...argv, ...(what.recursive ? ['-r'] : ['-d', '1']), checkDataset(what.dataset)];
 }
 
+/** What a lag is computed from. */
+export const lagColumns = [...requiredColumns, 'referenced', 'written', creationColumn] as const;
+
+/** Datasets with their own snapshots and bookmarks; their child datasets come too, without any. */
+export const listEachArgv = (datasets: readonly string[]): string[] => [
+  ...['list', '-Hp', '-t', types, '-o', lagColumns.join(','), '-d', '1'],
+  ...datasets.map(checkDataset),
+];
+
 export function lookArgv(names: readonly string[], columns: readonly Column[]): string[] {
   return ['list', '-Hp', '-t', types, '-o', columns.join(','), ...names.map(checkName)];
 }

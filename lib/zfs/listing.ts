@@ -1,10 +1,13 @@
 import { ZpsendError } from '../../schemas/errors.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { snapshotSchema } from '../../schemas/names.ts';
 import {
   type Column,
   creationColumn,
   holdsArgv,
+  lagColumns,
   listArgv,
+  listEachArgv,
   lookArgv,
   optionalColumns,
   propertiesArgv,
@@ -19,7 +22,9 @@ import { runBriefly } from './run.ts';
 import type { Zfs } from './zfs.ts';
 
 /** What is there. */
-export function listing(commands: Commands): Pick<Zfs, 'list' | 'look' | 'holds' | 'properties' | 'writtenSince'> {
+export function listing(
+  commands: Commands,
+): Pick<Zfs, 'list' | 'listEach' | 'look' | 'holds' | 'properties' | 'writtenSince'> {
   const { rim, failed, briefly } = commands;
   const unknown = new Set<string>();
 
@@ -63,6 +68,16 @@ export function listing(commands: Commands): Pick<Zfs, 'list' | 'look' | 'holds'
       const roots = rootsOutside(datasets);
       if (roots.length > 0) joinRoots(datasets, await look(roots));
       return datasets;
+    },
+
+    async listEach(names) {
+      const listed: DatasetEntry[] = [];
+      for (const some of batches(names)) {
+        const { stdout } = await briefly(listEachArgv(some), `listing ${some.length} datasets`, onlyMissing);
+        const asked = new Set(some);
+        listed.push(...parseListing(stdout, lagColumns).filter(({ name }) => asked.has(name)));
+      }
+      return listed;
     },
 
     async holds(snapshots) {

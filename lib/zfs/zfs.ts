@@ -23,6 +23,11 @@ export interface Zfs {
    * tells when snapshots and bookmarks were made.
    */
   list(what: { dataset?: string; recursive?: boolean; creation?: boolean }): Promise<DatasetEntry[]>;
+  /**
+   * One `zfs list` for all of those datasets that exist, each with its snapshots and bookmarks by createtxg: guids, times and what
+   * was written. Nothing is told of encryption, origins, holds and resume tokens.
+   */
+  listEach(datasets: readonly string[]): Promise<DatasetEntry[]>;
   /** Those of the named datasets, snapshots (`pool/a@x`) and bookmarks (`pool/a#b`) that exist, in one process. */
   look(names: string[]): Promise<Seen[]>;
   /** Starts `zfs send`, full or `-i`. `from` is `pool/a@x` or `pool/a#bookmark`, in full. */

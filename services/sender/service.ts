@@ -6,6 +6,7 @@ import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
 import { tellHeld } from './board/held.ts';
 import { knownEntries } from './board/known.ts';
+import { keepFresh } from './board/refresh.ts';
 import { tellTaken } from './board/taken.ts';
 import { openStatusWriter } from './board/writer.ts';
 import { serveSender } from './endpoints.ts';
@@ -24,7 +25,9 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const { maxBytes, maxAgeHours, replicas } = send.store;
   const bounds = { maxBytes, maxAgeSeconds: maxAgeHours * 3600, replicas };
   const store = ownStore({ host, bus, connection, bounds, log });
-  const status = openStatusWriter(openStatusStore(bus), log);
+  const reconcileMs = send.reconcileMinutes * 60_000;
+  const statusStore = openStatusStore(bus);
+  const status = openStatusWriter(statusStore, log, isPrivate ? undefined : reconcileMs / 1000);
   const sender = serveSender({
     ...context,
     store,
@@ -38,7 +41,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     maxJobs,
     private: isPrivate,
     policies: filePolicies(host, send.policies),
-    reconcileMs: send.reconcileMinutes * 60_000,
+    reconcileMs,
   });
   const digests = serveDigests(context, isPrivate);
   const forget = keepStore({
@@ -48,6 +51,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     tellHeld: async (held) => tellHeld({ host, status }, await knownEntries({ host, bus, status }), held),
     hasReceiver: (name) => hasReceiver(bus, name),
   });
+  const endRefresh = isPrivate ? () => {} : keepFresh({ host, bus, zfs, log, store: statusStore, reconcileMs });
   const self = { service: 'sender' as const, instance, pid: process.pid, version, machine };
   return {
     endpoints: [
@@ -56,6 +60,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
       ...sender.endpoints,
     ],
     async stop() {
+      endRefresh();
       await Promise.all([sender.stop(), digests.stop()]);
       await forget();
       await Promise.all([status.stop(), connection.close()]);

@@ -10,6 +10,7 @@ import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { fanStartedSchema } from '../../schemas/job.ts';
 import { fleetOutputSchema } from '../../schemas/status.ts';
 import { useBus } from '../support/bus.ts';
+import { configured } from '../support/configured.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { ServiceProcess } from '../support/service.ts';
@@ -107,20 +108,77 @@ test('a dataset has a row for each place that it goes to, and a job of a package
   ]);
 });
 
-test('of several targets the one that fails has the error, and the others have none', async () => {
+test('of several targets the one that fails has the error once it was sent something, and the others have none', async () => {
   const world = await useWorld({}, { ZPSEND_ALLOW: '*=pool/elsewhere' });
   const [good, bad] = world.targets;
   await snapshot(world.source, 1_000_000, '1');
   const request = { dataset: 'pool/a', to: world.targets.map(({ name }) => ({ host: name })) };
-  const { jobs } = await world.fleet.ask(`zfs.${world.source.name}.send.start`, request, fanStartedSchema);
-  await Promise.all(jobs.map((job) => world.fleet.ended(world.source.name, job)));
-  await expectRow(world, bad).toMatchObject({
-    ...{ state: 'failed', error: { code: 'NOT_ALLOWED' }, lag: { snapshots: 1 }, newest: { name: '1' } },
-  });
-  expect(await rowTo(world, bad)).not.toHaveProperty('sent');
+  const sendToAll = async (): Promise<void> => {
+    const { jobs } = await world.fleet.ask(`zfs.${world.source.name}.send.start`, request, fanStartedSchema);
+    await Promise.all(jobs.map((job) => world.fleet.ended(world.source.name, job)));
+  };
+  await sendToAll();
   await expectRow(world, good).toMatchObject({ state: 'current' });
+  // nothing was ever sent there, nor to what is not there: a mistake in a command is no replication
+  for (const host of ['no-such-host', bad?.name]) {
+    const asked = { dataset: 'pool/a', to: { host, dataset: 'nopool/a' } };
+    expect((await zpsend(world, 'send', '-q', asked.dataset, `${host}:${asked.to.dataset}`)).exitCode).toBe(1);
+  }
+  expect((await rows(world)).map(({ target }) => target)).toEqual([good?.name]);
+
+  await bad?.zfs('create', 'pool/elsewhere');
+  const elsewhere = { dataset: 'pool/a', to: { host: bad?.name, dataset: 'pool/elsewhere/a' } };
+  expect((await world.fleet.send(world.source.name, elsewhere)).state).toBe('done');
+  await expectRow(world, bad).toMatchObject({ into: 'pool/elsewhere/a', state: 'current' });
+  await bad?.zfs('rename', 'pool/elsewhere/a', 'pool/a');
+  await snapshot(world.source, 1_000_000, '2');
+  await sendToAll();
+  const failed = async () => (await rows(world)).find(({ state }) => state === 'failed');
+  await expect.poll(failed, { timeout: 15_000 }).toMatchObject({
+    ...{ target: bad?.name, into: 'pool/a', sent: { name: '1' }, error: { code: 'NOT_ALLOWED' } },
+    ...{ lag: { snapshots: 1 }, newest: { name: '2' } },
+  });
   expect(await rowTo(world, good)).not.toHaveProperty('error');
-});
+  const checked = await zpsend(world, 'status', '--check', `${bad?.name}:pool`);
+  expect([checked.exitCode, checked.stdout]).toEqual([
+    2,
+    expect.stringMatching(/^ZPSEND CRITICAL: 2 replications, 1 failed, 1 current; .*: NOT_ALLOWED: /),
+  ]);
+  expect((await zpsend(world, 'status', '--check', `${good?.name}`)).exitCode).toBe(0);
+  const none = await zpsend(world, 'status', '--check', 'pool/none');
+  expect([none.exitCode, none.stdout]).toEqual([3, expect.stringContaining('no replication of pool/none')]);
+}, 120_000);
+
+test('a resident sender keeps rows fresh that nobody sends, and without one they become stale', async () => {
+  const world = await useWorld({});
+  const [target] = world.targets;
+  await world.source.zfs('create', 'pool/b');
+  await world.source.zfs('snapshot', 'pool/b@1');
+  await snapshot(world.source, 1_000_000, '1');
+  for (const dataset of ['pool/a', 'pool/b'])
+    expect((await world.fleet.send(world.source.name, { ...to(target), dataset })).state).toBe('done');
+  await expect.poll(async () => (await rows(world)).map(({ state }) => state)).toEqual(['current', 'current']);
+  await world.sender.end('SIGTERM');
+  await world.source.zfs('destroy', '-r', 'pool/b');
+  await snapshot(world.source, 1_000_000, '2', '3');
+  const resident = await world.fleet.start('sender', world.source, configured('send: { reconcileMinutes: 0.05 }'));
+  const rowOf = async (dataset: string) => (await rows(world)).find((row) => row.dataset === dataset);
+  await expect
+    .poll(() => rowOf('pool/a'), { timeout: 30_000 })
+    .toMatchObject({
+      ...{ state: 'behind', sent: { name: '1' }, newest: { name: '3' }, lag: { snapshots: 2, bytes: 2_000_000 } },
+      ...{ reconcileSeconds: 3, staleAfter: 66, run: { state: 'done' } },
+    });
+  // its source is gone
+  expect(await rowOf('pool/b')).toMatchObject({ newest: { name: '1' }, reconcileSeconds: 600, staleAfter: 1260 });
+  await resident.end('SIGTERM');
+  const news = await readStatus(world.fleet.bus, world.source.name);
+  const one = news?.found.find(({ dataset }) => dataset === 'pool/a') as StoredStatus;
+  expect(fleetRow(one, one.stored + 60_000).state).toBe('behind');
+  expect(fleetRow(one, one.stored + 70_000).state).toBe('stale');
+  const shown = await zpsend(world, 'status', '--json', '--stale', '0s', `${world.source.name}:pool/a`);
+  expect(fleetOutputSchema.parse(JSON.parse(shown.stdout)).rows).toMatchObject([{ dataset: 'pool/a', state: 'stale' }]);
+}, 120_000);
 
 test('a target that is away keeps what it has in every row of the package, while the lag grows', async () => {
   const world = await useWorld({});
@@ -233,7 +291,7 @@ test('zpsend status -w --json tells of what changes', async () => {
   await follow;
 }, 120_000);
 
-test('without JetStream jobs end as they would, the log says once that there is no status, and the command why', async () => {
+test('without JetStream jobs end as they would, and the command says why there is no status', async () => {
   const bare = await startNatsServer({ jetstream: false });
   onTestFinished(() => bare.stop());
   const fleet = await useFleet(bare.url);
@@ -241,15 +299,11 @@ test('without JetStream jobs end as they would, the log says once that there is 
   for (const host of [source, target]) await host.zpool('create', 'pool');
   await source.zfs('create', 'pool/a');
   await snapshot(source, 1_000_000, '1');
-  const sender = await fleet.start('sender', source);
+  await fleet.start('sender', source);
   await fleet.start('receiver', target, allow);
-  for (let at = 0; at < 2; at += 1) {
-    const { state, error } = await fleet.send('bare-src', { dataset: 'pool/a', to: { host: 'bare-dst' } });
-    // nothing is received without a lock
-    expect([state, error?.message]).toEqual(['failed', expect.stringContaining('JetStream')]);
-  }
-  await sender.said('Jobs go on without');
-  expect(sender.log.filter((line) => line.includes('Jobs go on without'))).toHaveLength(1);
+  const { state, error } = await fleet.send('bare-src', { dataset: 'pool/a', to: { host: 'bare-dst' } });
+  // nothing is received without a lock
+  expect([state, error?.message]).toEqual(['failed', expect.stringContaining('JetStream')]);
   const env = { ...source.env, NATS_URL: bare.url };
   const shown = await execa(process.execPath, [bin, 'status'], { env, extendEnv: false, reject: false });
   expect([shown.exitCode, shown.stderr]).toEqual([1, expect.stringMatching(/^zpsend: UNSUPPORTED: JetStream is not/)]);

@@ -75,6 +75,27 @@ async function pass(send: ZfsProcess, receive: ZfsProcess) {
 
 const guidOf = async (name: string) => (await zfs.look([name]))[0]?.guid;
 
+describe('listEach', () => {
+  it('lists in one command those of the named datasets that exist, without what lies below them', async () => {
+    await admin('create', `${src}/each`);
+    await admin('create', `${src}/each/below`);
+    await admin('snapshot', '-r', `${src}/each@1`);
+    const listed = await zfs.listEach([`${src}/each`, `${src}/gone`, made]);
+    expect(listed.map(({ name }) => name)).toEqual([`${src}/each`, made]);
+    const [whole] = await zfs.list({ dataset: made, creation: true });
+    const leaves = (of: typeof whole) =>
+      [...(of?.snapshots ?? []), ...(of?.bookmarks ?? [])].map(({ name, guid, createtxg, creation }) => [
+        ...[name, guid, createtxg, creation],
+      ]);
+    expect(leaves(listed[1])).toEqual(leaves(whole));
+    expect(listed[1]?.snapshots.map(({ written }) => written)).toEqual(whole?.snapshots.map(({ written }) => written));
+    expect(listed[0]?.snapshots.map(({ name }) => name)).toEqual(['1']);
+    await admin('destroy', '-r', `${src}/each`);
+  });
+
+  it('is empty where none of them exists', async () => expect(await zfs.listEach([`${src}/gone`])).toEqual([]));
+});
+
 describe('list', () => {
   it('gives datasets, snapshots and bookmarks of one dataset, or with its descendants', async () => {
     await admin('create', `${made}/my data:1`);

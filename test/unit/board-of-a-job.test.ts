@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
@@ -27,24 +27,38 @@ const planned = {
   target: { host: 'dst', datasets: [entryOf('t/behind', 1), entryOf('t/current', 1, 2), entryOf('t/stuck', 1, 9)] },
 };
 
-/** A job's board, and what it has put so far, by key. */
-function open(): { board: Board; told: () => Map<string, StatusEntry>; puts: () => number } {
+/**
+ * A job's board, and what it has put so far, by key.
+ * @param known what the board says of the target before, by key
+ */
+function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}) {
   const entries = new Map<string, () => StatusEntry>();
   let count = 0;
+  let works: Promise<void>[] = [];
   const status: BoardDeps['status'] = {
     put(key, entry) {
       count += 1;
       entries.set(key, entry);
     },
-    pending: () => [],
-    during: () => {},
+    pending: () => Object.entries(known),
+    during: (work) => void works.push(work),
     stop: async () => {},
   };
-  // neither is asked for anything where something was planned
-  const deps = { host: 'src', instance: 'abcdef654321', status } as unknown as BoardDeps;
+  // there is no bus, so that what is known is what is pending
+  const deps = { host: 'src', instance: 'abcdef654321', status, zfs: { list: async () => [] } };
   const request = { dataset: 'p', to: { host: 'dst', dataset: 't' }, package: 'replication' as const };
   const told = () => new Map([...entries].map(([key, entry]) => [key, entry()]));
-  return { board: openBoard(deps, 'abcdef123456', request), told, puts: () => count };
+  const settled = async () => {
+    await Promise.all(works);
+    works = [];
+    return told();
+  };
+  const board: Board = openBoard(
+    { ...deps, ...(startedBy && { startedBy }) } as unknown as BoardDeps,
+    'abcdef123456',
+    request,
+  );
+  return { board, told, settled, puts: () => count };
 }
 const seen = (told: Map<string, StatusEntry>) =>
   [...told].map(([key, { run, lag, error }]) => [key, run?.state, lag?.snapshots, error?.code]);
@@ -100,4 +114,58 @@ test('what says nothing new of a dataset is not put, and a dataset of no plan is
   board.ended('p/none', 0, whole);
   board.measured([['p/current', { bytes: 1, waiting: undefined }]]);
   expect(puts()).toBe(before);
+});
+
+describe('a job to a target that was never sent anything', () => {
+  const away = new ZpsendError('UNREACHABLE', 'nobody answers').toBody();
+  const denied = new ZpsendError('NOT_ALLOWED', 'not allowed').toBody();
+  const fresh = { ...planned, target: { host: 'dst', datasets: [] } };
+  const before: StatusEntry = { written: '2026-01-01T00:00:00.000Z' };
+  const key = 'src.to.dst.p/behind.t/behind';
+
+  test('has no rows where it is refused before anything is sent: by its plan, by its receiver, by nobody', async () => {
+    const [unplanned, refused, aborted] = [open(), open(), open()];
+    unplanned.board.over(away);
+    for (const { board } of [refused, aborted]) board.listed(fresh);
+    refused.board.began('p/behind');
+    refused.board.measured([['p/behind', { bytes: 0, waiting: away }]]);
+    refused.board.ended('p/behind', 0, denied);
+    refused.board.over(denied);
+    aborted.board.over(new ZpsendError('ABORTED', 'by request').toBody());
+    for (const { settled } of [unplanned, refused, aborted]) expect(await settled()).toEqual(new Map());
+  });
+
+  test.each<[string, (board: Board) => void]>([
+    ['bytes are on their way', (board) => board.measured([['p/behind', { bytes: 1, waiting: undefined }]])],
+    ['a snapshot has arrived', (board) => board.arrived('p/behind', '2')],
+    ['a snapshot lies in the store for it', (board) => board.stored('p/behind', '2')],
+  ])('has rows for all its datasets, those that are refused too, once %s', async (_, happens) => {
+    const { board, settled } = open();
+    board.listed(fresh);
+    board.began('p/behind');
+    happens(board);
+    board.ended('p/behind', 1, denied);
+    board.over(denied);
+    expect(seen(await settled()).map(([of, state]) => [of, state])).toEqual([
+      [key, 'failed'],
+      ['src.to.dst.p/current.t/current', 'done'],
+      ['src.to.dst.p/stuck.t/stuck', 'failed'],
+    ]);
+  });
+
+  test.each<[string, ReturnType<typeof open>]>([
+    ['a policy, which stands', open('policy')],
+    ['what was sent there before, and is there no more', open(undefined, { [key]: before })],
+  ])('shows that it failed for %s', async (_, { board, settled }) => {
+    board.listed(fresh);
+    board.over(denied);
+    expect((await settled()).get(key)).toMatchObject({ run: { state: 'failed' }, error: { code: 'NOT_ALLOWED' } });
+  });
+
+  test('that cannot be planned fails the rows that are there, and for a policy its own', async () => {
+    const [known, policy] = [open(undefined, { [key]: before }), open('policy')];
+    for (const { board } of [known, policy]) board.over(away);
+    expect([...(await known.settled()).keys()]).toEqual([key]);
+    expect([...(await policy.settled()).keys()]).toEqual(['src.to.dst.p.t']);
+  });
 });

@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { checkOf } from '../../cli/fleet-check.ts';
+import { isShown, parseFilter } from '../../cli/fleet-filter.ts';
 import { fleetLines, fleetRow } from '../../cli/fleet-table.ts';
+import { parseDuration } from '../../cli/parse-duration.ts';
 import type { StoredStatus } from '../../lib/bus/status/read.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
 import { fleetRowSchema, type StatusEntry, type StatusRun } from '../../schemas/status.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');
@@ -30,18 +34,20 @@ const stored = (more: Partial<StatusEntry>, place: Partial<StoredStatus> = {}, a
 const lines = (...all: StoredStatus[]): string[] => fleetLines(all.map((one) => fleetRow(one, now)));
 
 describe('the table of the fleet', () => {
-  test('has a row for each dataset and target, in order of their names', () => {
+  test('has a row for each dataset and target, failed and stale ones first, in order of their names', () => {
     expect(
       lines(
         stored(current, { source: 'smos-02', dataset: 'zones/my data:1.0', into: 'tank/my data:1.0' }),
         stored({}),
         stored({ ...current, run: { ...run, state: 'running', rate: 1_163_919 } }, { dataset: 'a' }, 1),
         stored({ error, run: { ...run, state: 'failed' } }, { target: 'dr-1' }),
+        stored({}, { target: 'dr-2' }, 90_000 + hour),
       ),
     ).toEqual([
       'SOURCE   DATASET            TARGET                    NEWEST SENT  LAG  BYTES   TIME  STATE       RATE      AS OF  ERROR',
-      'smos-01  a                  smos-00:zones/test        @c             0      -      -  running  1.11M/s  1m01s ago  -',
       'smos-01  zones/test         dr-1                      @a             2     3M  2h00m  failed         -  2m00s ago  NO_SPACE: no room on tank',
+      'smos-01  zones/test         dr-2                      @a             2     3M  2h00m  stale          -  1d02h ago  -',
+      'smos-01  a                  smos-00:zones/test        @c             0      -      -  running  1.11M/s  1m01s ago  -',
       'smos-01  zones/test         smos-00                   @a             2     3M  2h00m  behind         -  2m00s ago  -',
       'smos-02  zones/my data:1.0  smos-00:tank/my data:1.0  @c             0      -      -  current        -  2m00s ago  -',
     ]);
@@ -82,7 +88,108 @@ describe('the state of a row', () => {
     expect(fleetRowSchema.parse(row)).toMatchObject({ state, age, key: 'smos-01.to.smos-00.zones/test' });
   });
 
+  const day = 24 * hour;
+  const tenMinutes = { ...current, reconcileSeconds: 600 };
+  // listed a minute before it was written
+  test.each<[string, string, Partial<StatusEntry>, number, number | undefined]>([
+    ['where nothing says how often it is listed, after 26 h', 'stale', current, 26 * hour, undefined],
+    ['and not before', 'current', current, 26 * hour - 61, undefined],
+    ['after twice the interval of a resident sender, and a minute', 'stale', tenMinutes, 1201, undefined],
+    ['and not before', 'current', tenMinutes, 1199, undefined],
+    ['after what the command says, instead', 'current', tenMinutes, 1200, 2 * hour],
+    ['after what the command says, instead', 'stale', tenMinutes, 600, 300],
+    ['that is behind too', 'stale', {}, 3 * day, undefined],
+    ['that waits in the store too', 'stale', { stored: entry.newest }, 3 * day, undefined],
+    ['but not one that failed', 'failed', { run: { ...run, state: 'failed' } }, 3 * day, undefined],
+    ['nor one that was running', 'silent', running, 3 * day, undefined],
+    ['nor one that runs, listed long ago', 'running', { ...running, listed: '2023-12-01T00:00:00.000Z' }, 5, undefined],
+    [
+      'by when the source was listed, not by when it was written',
+      'stale',
+      { listed: '2023-12-01T00:00:00.000Z' },
+      5,
+      600,
+    ],
+    ['by when it was written, where the source was never listed', 'stale', { listed: undefined }, 601, 600],
+  ])('is stale %s: %s', (_, state, more, age, stale) => {
+    const row = fleetRow(stored(more, {}, age), now, stale);
+    expect(fleetRowSchema.parse(row)).toMatchObject({ state });
+  });
+
   test('of an entry that a clock puts into the future has no age below zero', () => {
     expect(fleetRow(stored({}, {}, -5), now).age).toBe(0);
+  });
+});
+
+describe('a check for a monitoring system', () => {
+  const failed = { error: { ...error, message: 'no room | on\ntank' }, run: { ...run, state: 'failed' as const } };
+  const running = { run: { ...run, state: 'running' as const } };
+  const rowsOf = (...all: StoredStatus[]) => all.map((one) => fleetRow(one, now));
+  test.each<[string, number, string, StoredStatus[]]>([
+    [
+      'all is current or behind',
+      0,
+      'OK: 2 replications, 1 behind, 1 current',
+      [stored({}), stored(current, { target: 'x' })],
+    ],
+    [
+      'one is stale',
+      1,
+      'WARNING: 2 replications, 1 stale, 1 current; smos-01:zones/test to dr-1:tank/x was not listed for 2d00h',
+      [stored(current), stored(current, { target: 'dr-1', into: 'tank/x' }, 2 * 86_400)],
+    ],
+    [
+      'a sender is silent',
+      1,
+      'WARNING: 1 replication, 1 silent; smos-01:zones/test to smos-00 was running, and its sender wrote nothing for 5m00s',
+      [stored(running, {}, 300)],
+    ],
+    [
+      'one has failed and others are stale',
+      2,
+      'CRITICAL: 3 replications, 1 failed, 1 stale, 1 current; smos-01:zones/test to z failed: NO_SPACE: no room / on tank',
+      [stored(current), stored({}, { target: 'a' }, 2 * 86_400), stored(failed, { target: 'z' })],
+    ],
+    ['there is none', 3, 'UNKNOWN: no replication is known', []],
+  ])('%s: exit status %d', (_, exit, line, all) => {
+    expect(checkOf(rowsOf(...all))).toEqual({ exit, line: `ZPSEND ${line}` });
+  });
+});
+
+describe('a filter', () => {
+  const row = { source: 'smos-01', dataset: 'zones/vm/a', target: 'dr-1', into: 'tank/vm/a' };
+  test.each<[string, boolean]>([
+    ['smos-01', true],
+    ['dr-1', true],
+    ['smos-02', false],
+    ['zones/vm', true],
+    ['zones/v', false],
+    ['tank/vm/a', true],
+    [':zones', true],
+    [':tank', true],
+    ['zones/*', false],
+    ['zones/**', true],
+    ['*/vm/a', true],
+    ['smos-01:zones/vm', true],
+    ['smos-01:zones', true],
+    ['dr-1:tank/*/a', true],
+    ['dr-1:zones/vm', false],
+    ['smos-01:tank/vm', false],
+  ])('%s shows a row or not: %s', (text, is) => expect(isShown(parseFilter(text), row)).toBe(is));
+
+  test.each(['a.b', 'a.b:zones/x', 'zones/x@s', 'zones/x#s', 'smos-01:', 'zones/ä'])('%s is refused', (text) => {
+    expect(() => parseFilter(text)).toThrow(ZpsendError);
+  });
+});
+
+describe('a duration', () => {
+  test.each<[string, number]>([
+    ['90s', 90],
+    ['30m', 1800],
+    ['26h', 93_600],
+    ['7d', 604_800],
+  ])('%s is %d seconds', (text, seconds) => expect(parseDuration('--stale', text)).toBe(seconds));
+  test.each(['', '26', 'h', '1w', '-1h', '1.5h', '2h30m'])('%j is refused', (text) => {
+    expect(() => parseDuration('--stale', text)).toThrow('as in 90s, 30m, 26h or 7d');
   });
 });

@@ -23,7 +23,7 @@ const entry =
 const log = { info: (text: string) => void lines.push(text), warn: (text: string) => void lines.push(text) };
 
 function open(): StatusWriter {
-  const store: StatusStore = {
+  const store: Pick<StatusStore, 'put'> = {
     put(key, { written: text }) {
       written.push(`${key}=${text}`);
       const answer = Promise.withResolvers<void>();

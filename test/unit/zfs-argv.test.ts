@@ -10,6 +10,7 @@ import {
   holdArgv,
   holdsArgv,
   listArgv,
+  listEachArgv,
   lookArgv,
   markRollbackArgv,
   placeholderArgv,
@@ -56,6 +57,15 @@ describe('argument lists', () => {
     expect(listArgv({ dataset: types, recursive: true }, ['name', 'guid'])).toEqual([...list, '-r', 'tank/a']);
   });
 
+  it('lists many datasets in one command, each with its own snapshots and bookmarks', () => {
+    expect(listEachArgv(['tank/a', 'tank/my b'])).toEqual(
+      ['list', '-Hp', '-t', 'filesystem,volume,snapshot,bookmark', '-o'].concat(
+        'name,type,guid,createtxg,referenced,written,creation',
+        ...['-d', '1', 'tank/a', 'tank/my b'],
+      ),
+    );
+  });
+
   it('makes a parent that no release mounts, and says what made it', () => {
     expect(placeholderArgv('tank/my b')).toEqual(
       ['create', '-o', 'canmount=off', '-o', 'zpsend:placeholder=on'].concat('tank/my b'),
@@ -77,6 +87,7 @@ describe('argument lists', () => {
   const bad = ['-rf', '', 'tank/a;b', 'tank/$(id)', 'tank/a\n', 'tank/a\0b', 'tank//a', '/tank', 'tank/', 'tank/../a'];
   const builders: Record<string, (name: string) => string[]> = {
     list: (name) => listArgv({ dataset: name }, ['name']),
+    'list of each': (name) => listEachArgv(['tank/a', name]),
     look: (name) => lookArgv(['tank/a', name], ['name']),
     'send to': (name) => sendArgv({ to: `${name}@x` }),
     'send from': (name) => sendArgv({ to: 'tank/a@x', from: `${name}@y` }),

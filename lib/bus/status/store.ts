@@ -11,6 +11,12 @@ export interface StatusStore {
    * @throws ZpsendError UNSUPPORTED when JetStream is off; UNREACHABLE when the entry could not be written
    */
   put(key: string, entry: StatusEntry): Promise<void>;
+  /**
+   * Writes one entry over that of a revision, and no newer one.
+   * @returns false where another was written since, or it was deleted
+   * @throws ZpsendError UNREACHABLE when the entry could not be written
+   */
+  replace(key: string, entry: StatusEntry, revision: number): Promise<boolean>;
 }
 
 export function openStatusStore(bus: Bus): StatusStore {
@@ -51,8 +57,20 @@ export function openStatusStore(bus: Bus): StatusStore {
         });
       }
     },
+    async replace(key, entry, revision) {
+      try {
+        await (await openBucket(bus, statusBucket)).update(key, JSON.stringify(entry), revision);
+        return true;
+      } catch (error) {
+        if (isOutdated(error)) return false;
+        throw bucketError(error, `the bucket ${statusBucket} cannot be written`);
+      }
+    },
   };
 }
+
+/** Another revision is there (10071). */
+const isOutdated = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
 
 /**
  * Deletes the entry of a dataset that is replicated no more.

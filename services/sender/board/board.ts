@@ -4,8 +4,10 @@ import { targetRoot } from '../../../lib/plan/naming.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
+import type { Job } from '../../../schemas/job.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
+import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Planned } from '../planning.ts';
 import type { Live } from '../progress.ts';
 import { factsOf, factsSince, storedUpTo } from './facts.ts';
@@ -13,7 +15,11 @@ import { knownEntries, pendingEntries } from './known.ts';
 import { entryOf, type Line, type LineEvent, next } from './line.ts';
 import type { StatusWriter } from './writer.ts';
 
-/** What the datasets of one job look like, for everybody to see; it is told what happens, by the dataset's name on the source. */
+/**
+ * What the datasets of one job look like, for everybody to see; it is told what happens, by the dataset's name on the source. Before
+ * anything was ever sent to its target a job has no rows: a mistyped name would stay on the board. A policy's job has, since the policy
+ * stands.
+ */
 export interface Board {
   listed(planned: Planned): void;
   began(dataset: string): void;
@@ -32,6 +38,7 @@ export interface BoardDeps {
   readonly bus: Bus;
   readonly zfs: Pick<Zfs, 'list'>;
   readonly status: StatusWriter;
+  readonly startedBy?: Job['startedBy'];
 }
 
 interface Row {
@@ -41,11 +48,20 @@ interface Row {
   began: number;
 }
 
-export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: string, request: SendRequest): Board {
+export function openBoard(deps: BoardDeps, job: string, request: SendRequest): Board {
+  const { host, instance, zfs, status } = deps;
   const who = { job, instance };
   const target = request.to.host;
   const root: StatusPlace = { source: host, target, dataset: datasetOf(request.dataset), into: targetRoot(request) };
   const rows = new Map<string, Row>();
+  let isShown = deps.startedBy === 'policy';
+  let asked: Promise<ReadonlyMap<string, StatusEntry>> | undefined;
+
+  /** What the board says of the target. */
+  const knownRows = (): Promise<ReadonlyMap<string, StatusEntry>> => {
+    asked ??= knownEntries(deps, target).catch(() => new Map(pendingEntries(deps, target)));
+    return asked;
+  };
 
   function rowOf(dataset: string, into: string): Row {
     const known = rows.get(dataset);
@@ -55,13 +71,28 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
     return row;
   }
 
+  // whoever waited for the end reads it next
+  const put = (row: Row, isUrgent: boolean): void =>
+    status.put(row.key, () => entryOf(row.line, who, Date.now()), isUrgent);
+
+  function show(some: Iterable<Row>): void {
+    isShown = true;
+    for (const row of some) if (row.line.facts || row.line.run) put(row, true);
+  }
+
+  /** Shows rows of which one is on the board: something was sent there before. */
+  async function showIfKnown(some: readonly Row[]): Promise<void> {
+    const known = await knownRows();
+    if (some.some(({ key }) => known.has(key))) show(some);
+  }
+
   function tell(row: Row | undefined, event: LineEvent): void {
     if (!row) return;
     const line = next(row.line, event);
     if (line === row.line) return;
     row.line = line;
-    // whoever waited for the end reads it next
-    status.put(row.key, () => entryOf(row.line, who, Date.now()), event.type === 'ended');
+    if (isShown) put(row, event.type === 'ended');
+    else if (hasBeenSent(line)) show(rows.values());
   }
 
   const secondsOf = ({ began }: Row): number => (performance.now() - began) / 1000;
@@ -72,11 +103,10 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
 
   /** Nothing was planned: those that are known keep what is known of them, and fail. */
   async function failedWhole(error: ErrorBody): Promise<void> {
-    const deps = { host, bus, status };
-    const known = await knownEntries(deps, target).catch(() => new Map(pendingEntries(deps, target)));
+    const known = await knownRows();
     const isPart = ({ dataset, into }: StatusPlace): boolean =>
       request.package !== undefined && isWithin(dataset, root.dataset) && isWithin(into, root.into);
-    const keys = new Set([statusKey(root), ...known.keys()]);
+    const keys = new Set([...(isShown ? [statusKey(root)] : []), ...known.keys()]);
     const listed = Date.now();
     const here = await zfs
       .list({ dataset: root.dataset, recursive: request.package !== undefined, creation: true })
@@ -111,6 +141,7 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
         // what runs, or has run, tells its end itself
         if (!row.line.run && (refusal || steps.length === 0)) ended(row, 0, refusal?.error);
       }
+      if (!isShown && !asked) status.during(showIfKnown([...rows.values()]));
     },
     began(dataset) {
       const row = rows.get(dataset);
@@ -129,7 +160,12 @@ export function openBoard({ host, instance, bus, zfs, status }: BoardDeps, job: 
     over(error) {
       if (error && rows.size === 0) status.during(failedWhole(error));
       if (error) for (const row of rows.values()) ended(row, 0, error);
+      if (!isShown) status.during(showIfKnown([...rows.values()]));
       rows.clear();
     },
   };
 }
+
+/** The target has something of it, or bytes are on their way. */
+const hasBeenSent = ({ facts, run }: Line): boolean =>
+  facts?.sent !== undefined || facts?.stored !== undefined || (run !== undefined && run.done + run.bytes > 0);

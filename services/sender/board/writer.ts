@@ -2,6 +2,7 @@ import type { StatusStore } from '../../../lib/bus/status/store.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Log } from '../../host/log.ts';
+import { expecting } from './refreshed.ts';
 
 /** An entry is written once in so many milliseconds at most; what has changed in between goes with the next time. */
 const gapMs = 1000;
@@ -26,7 +27,12 @@ export interface StatusWriter {
   stop(): Promise<void>;
 }
 
-export function openStatusWriter(store: StatusStore, log: Pick<Log, 'info' | 'warn'>): StatusWriter {
+/** @param reconcileSeconds how often this sender lists its sources again; undefined for one that is over before that */
+export function openStatusWriter(
+  store: Pick<StatusStore, 'put'>,
+  log: Pick<Log, 'info' | 'warn'>,
+  reconcileSeconds?: number,
+): StatusWriter {
   const waiting = new Map<string, () => StatusEntry>();
   /** Written less than a gap ago. */
   const recent = new Map<string, () => StatusEntry>();
@@ -52,7 +58,7 @@ export function openStatusWriter(store: StatusStore, log: Pick<Log, 'info' | 'wa
 
   async function write(key: string, entry: () => StatusEntry): Promise<void> {
     try {
-      await store.put(key, entry());
+      await store.put(key, expecting(entry(), reconcileSeconds));
       if (said) log.info('the status of what is sent is written again');
       said = false;
     } catch (thrown) {
