@@ -9,6 +9,7 @@ import {
   leafSchema,
   wouldBeDatasetSchema,
 } from './names.ts';
+import { streamMarkSchema } from './stream.ts';
 
 /** A moment of the source's own clock. */
 const timeSchema = z.iso.datetime();
@@ -59,6 +60,8 @@ const statusErrorSchema = z.strictObject({
 export const statusEntrySchema = z.strictObject({
   /** The newest of the source's snapshots that the target has. */
   sent: statusSnapshotSchema.optional(),
+  /** What the chain on the target began with, where that is remembered there: what is stored for a target that is away goes on so. */
+  stream: streamMarkSchema.optional(),
   newest: statusSnapshotSchema.optional(),
   /** The newest that lies in the store for the target, and that it has not yet. */
   stored: statusSnapshotSchema.optional(),

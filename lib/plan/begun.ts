@@ -18,6 +18,13 @@ export interface Begun {
 export const markOf = (guid: string, flags: readonly StreamFlag[]): string =>
   `${guid}:${flags.filter((flag) => flag !== 'props').join(',')}`;
 
+/** A mark that is of this dataset; undefined for one that is inherited from another. */
+export const ownMark = (mark: string | undefined, guid: string): string | undefined =>
+  mark?.split(':', 1)[0] === guid ? mark : undefined;
+
+/** Did its chain begin with a raw stream? */
+export const isRawMark = (mark: string): boolean => mark.split(/[:,]/).slice(1).includes('raw');
+
 /** The flags in a mark; undefined where it is of another dataset, as an inherited one is. */
 function flagsIn(mark: string | undefined, guid: string): readonly StreamFlag[] | undefined {
   const [of, said = ''] = mark?.split(':') ?? [];

@@ -42,14 +42,15 @@ const follows = ({ from, to, origin }: StoredStart, { snapshots }: DatasetEntry)
   return from === undefined || origin !== undefined ? snapshots.length === 0 : snapshots.at(-1)?.guid === from.guid;
 };
 
-const nothing = { used: 0, referenced: 0, written: 0 };
+export const nothing = { used: 0, referenced: 0, written: 0 };
 
 /** Nobody knows its guid, and in a listing no two are the same: a hash of the name (FNV-1a, 64 bits). */
 const guidFor = (name: string): string =>
   String([...name].reduce((hash, char) => mixed(hash, BigInt(char.codePointAt(0) ?? 0)), 0xcbf29ce484222325n));
 const mixed = (hash: bigint, next: bigint): bigint => BigInt.asUintN(64, (hash ^ next) * 0x100000001b3n);
 
-const made = (name: string): DatasetEntry => ({
+/** An empty filesystem of that name. */
+export const made = (name: string): DatasetEntry => ({
   name,
   type: 'filesystem',
   guid: guidFor(name),

@@ -8,7 +8,7 @@ import type { Job, Wait } from '../../schemas/job.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Evidence, Note, SendRequest, Step } from '../../schemas/plan.ts';
 import type { Channel, WireMode } from '../../schemas/transfer.ts';
-import { type BoardDeps, openBoard } from './board/board.ts';
+import { openBoard } from './board/board.ts';
 import type { ChainDeps, RunningChain } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
 import { sweepHolds } from './holds.ts';
@@ -26,7 +26,7 @@ import { wallClock } from './wall-clock.ts';
 import type { Way } from './way.ts';
 import { openJobWire } from './wire.ts';
 
-export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoredWayDeps, Pick<BoardDeps, 'status'> {
+export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoredWayDeps {
   readonly instance: string;
   /** Datasets of a package at once, where the request does not say. */
   readonly parallel: number;

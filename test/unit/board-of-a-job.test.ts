@@ -169,3 +169,25 @@ describe('a job to a target that was never sent anything', () => {
     expect([...(await policy.settled()).keys()]).toEqual(['src.to.dst.p.t']);
   });
 });
+
+test('what the chain on the target began with is noted: as it is there, or as the first step of a seed makes it', () => {
+  const { board, told } = open('policy');
+  const source = {
+    host: 'src',
+    datasets: [entryOf('p/behind', 1, 2), entryOf('p/current', 1, 2), entryOf('p/stuck', 1)],
+  };
+  const marked = (name: string, stream: string) => ({ ...entryOf(name, 1), stream });
+  const datasets = plans.map((plan) =>
+    plan.dataset === 'p/behind' ? { ...plan, steps: [{ ...step, record: 'p/behind:large-block' }] } : plan,
+  );
+  board.listed({
+    ...{ plans: { datasets, notes: [] }, source },
+    // the one is of the dataset itself, the other inherited
+    target: { host: 'dst', datasets: [marked('t/current', 'p/current:compressed'), marked('t/stuck', 'p:compressed')] },
+  });
+  expect([...told().values()].map(({ stream }) => stream)).toEqual([
+    'p/behind:large-block',
+    'p/current:compressed',
+    undefined,
+  ]);
+});

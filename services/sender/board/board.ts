@@ -1,5 +1,6 @@
 import type { Bus } from '../../../lib/bus/connect.ts';
 import { parseStatusKey, type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
+import { ownMark } from '../../../lib/plan/begun.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
@@ -117,7 +118,7 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest): B
       if (!place || (key !== statusKey(root) && !isPart(place))) continue;
       const source = sources.get(place.dataset);
       const before = known.get(key);
-      const line = source ? { facts: factsSince(source, before?.sent, listed) } : {};
+      const line = source ? { facts: { ...factsSince(source, before?.sent, listed), stream: before?.stream } } : {};
       const failed = next(line, { type: 'ended', bytes: 0, seconds: 0, error });
       // where the source cannot be listed either, what was stored is all that is known
       status.put(key, () => ({ ...(source ? {} : before), ...entryOf(failed, who, Date.now()) }), true);
@@ -136,7 +137,9 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest): B
         if (entry) {
           const facts = factsOf(entry, has?.get(into), now);
           const last = known === there ? undefined : factsOf(entry, awaits?.get(into), now).sent?.guid;
-          tell(row, { type: 'listed', facts: storedUpTo(facts, last) });
+          const [{ record } = {}] = steps;
+          const stream = record ?? ownMark(has?.get(into)?.stream, entry.guid);
+          tell(row, { type: 'listed', facts: { ...storedUpTo(facts, last), stream } });
         }
         // what runs, or has run, tells its end itself
         if (!row.line.run && (refusal || steps.length === 0)) ended(row, 0, refusal?.error);

@@ -8,6 +8,8 @@ export interface Facts {
   /** The newest that the target has. */
   readonly sent: StatusSnapshot | undefined;
   readonly newest: StatusSnapshot | undefined;
+  /** What the chain on the target began, or will begin with. */
+  readonly stream?: string | undefined;
   /** The newest behind `sent` that lies in the store for the target. */
   readonly stored?: StatusSnapshot | undefined;
   /** What the source has behind `sent`, oldest first. */

@@ -94,6 +94,7 @@ export const shortened = ({ code, message, retryable }: ErrorBody): NonNullable<
 /** What a listing tells, as it is stored. @param now milliseconds since the epoch, by the source's clock */
 export const lagged = (facts: Facts | undefined, now: number): StatusEntry => ({
   ...(facts?.sent && { sent: snapshotOf(facts.sent) }),
+  ...(facts?.stream !== undefined && { stream: facts.stream }),
   ...(facts?.newest && { newest: facts.newest }),
   ...(facts?.stored && { stored: facts.stored }),
   ...(facts && { lag: lagOf(facts), listed: isoOf(facts.listed) }),

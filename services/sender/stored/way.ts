@@ -1,13 +1,16 @@
+import type { DatasetPlan } from '../../../lib/plan/items.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
-import { presumed, unseen } from '../../../lib/plan/presume.ts';
-import { isRefusal } from '../../../lib/plan/refusal.ts';
+import { presumed } from '../../../lib/plan/presume.ts';
+import { isRefusal, refuse } from '../../../lib/plan/refusal.ts';
 import { unseenNotes } from '../../../lib/plan/unseen-inheritors.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
-import { cursorsOf } from '../cursor.ts';
+import type { Sight } from '../../../schemas/stored.ts';
+import type { BoardDeps } from '../board/board.ts';
+import { knownEntries } from '../board/known.ts';
 import { noCursors } from '../cursors.ts';
 import type { Planned } from '../planning.ts';
 import type { Way, WayDeps } from '../way.ts';
@@ -15,10 +18,11 @@ import { askStore } from './ask.ts';
 import { storedCursors } from './cursors.ts';
 import { heldNotes } from './held-notes.ts';
 import { type LastWord, learned, waitingAt } from './last-words.ts';
+import { type KnownTarget, knownTarget } from './sent-there.ts';
 import { type Place, readSight, writeSight } from './sights.ts';
 import type { OwnStore } from './store.ts';
 
-export interface StoredWayDeps extends WayDeps {
+export interface StoredWayDeps extends WayDeps, Pick<BoardDeps, 'status'> {
   readonly store: OwnStore;
   /** How long a full store is waited for, in milliseconds. */
   readonly patienceMs: number;
@@ -54,8 +58,8 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
   const place = placeOf(request);
   // what stands in the way there is not seen, so nothing is planned away
   const { conflict: _, ...asked } = request;
-  /** Nothing is known of it yet, and from what is stored first, that is remembered: later there are cursors, and they tell less. */
-  let isNew = false;
+  /** What is known besides what is remembered. That is remembered with what is stored first: later its cursors tell less. */
+  let news: Sight | undefined;
 
   async function plan(arrived: readonly Step[] = []): Promise<Planned> {
     // to look makes no store
@@ -65,24 +69,28 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
     const receipts = found ? await store.receipts.read(host, place.host) : [];
     const remembered = found && (await readSight(found.bucket, place));
+    const rows = await knownEntries(deps, place.host).catch(() => new Map());
     const { words, starts } = waitingAt(place, waiting, receipts);
-    const sight = remembered && words.reduce(learned, remembered);
     const source: Inventory = { host, datasets };
-    if (sight?.refused) throw refusedThere(place, sight.refused);
-    if (!sight) checkUnseen(place, source);
-    if (sight) checkPartial(place, sight.target);
-    isNew = !sight;
-    const known = sight?.target ?? unseen(place.host, place.root);
-    const target = presumed(known, starts);
+    const known = knownTarget(place, { source, rows, wish: asked.stream ?? {} }, remembered?.target);
+    if (known.lost.length > 0) throw lostThere(place, known.lost);
+    const before = sightAfter(remembered, known);
+    const sight = remembered ? words.reduce(learned, before) : before;
+    if (sight.refused) throw refusedThere(place, sight.refused);
+    checkPartial(place, sight.target);
+    news = known.isNews || known.isUnknown ? without(before, known.unsure) : undefined;
+    const target = presumed(sight.target, starts);
     const plans = planDatasets(asked, source, target, arrived);
     const unseenKeys = isRefusal(plans) || request.package ? [] : unseenNotes(plans.datasets, { source, target });
     const notes = [
       ...unseenKeys,
-      ...(isNew ? [noteOfUnseen(place, source)] : []),
+      ...(known.isUnknown ? [noteOfUnknown(place, source)] : []),
+      ...(known.isNews ? [noteOfRecords(place, source)] : []),
       ...(found ? await heldNotes({ bus, bucket: found.bucket }, place, waiting, receipts) : []),
     ];
-    const noted = isRefusal(plans) ? plans : { ...plans, notes: [...plans.notes, ...notes] };
-    return { plans: noted, source, target, known };
+    if (isRefusal(plans)) return { plans, source, target, known: sight.target };
+    const sure = { datasets: plans.datasets.map((plan) => refuseUnsure(plan, place.host, known.unsure)) };
+    return { plans: { ...sure, notes: [...plans.notes, ...notes] }, source, target, known: sight.target };
   }
 
   return {
@@ -91,8 +99,8 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     async ask(transfer, step) {
       try {
         const { bucket } = await store.open();
-        if (isNew) await writeSight(bucket, place, { version: 1, target: unseen(place.host, place.root) });
-        isNew = false;
+        if (news) await writeSight(bucket, place, news);
+        news = undefined;
         return await askStore({ bucket, room: store.room, clearing: store.clearing, log, patienceMs }, transfer, step);
       } catch (thrown) {
         // nobody shall wait for it
@@ -105,11 +113,49 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
   };
 }
 
+/** What is remembered, with what is known besides: the target was seen since it refused what was stored, if more was sent since. */
+function sightAfter(remembered: Sight | undefined, { target, isNews }: KnownTarget): Sight {
+  if (!remembered || !isNews) return { ...remembered, version: 1, target };
+  const { refused: _, ...others } = remembered;
+  return { ...others, target };
+}
+
+/** What nobody knows for sure is looked for again the next time. */
+const without = (sight: Sight, unsure: ReadonlySet<string>): Sight => ({
+  ...sight,
+  target: { ...sight.target, datasets: sight.target.datasets.filter(({ name }) => !unsure.has(name)) },
+});
+
 /** It may be a host of another name that is meant. */
-const noteOfUnseen = ({ host, root }: Place, { datasets: [top] }: Inventory): Note => {
-  const message = `${host} has never been sent ${root} from here with channel auto or store, and is taken for empty`;
+const noteOfUnknown = ({ host, root }: Place, { datasets: [top] }: Inventory): Note => {
+  const message = `${host} has never been sent ${root} from here, as far as is known, and is taken for empty`;
   return { kind: 'unseen', dataset: top?.name ?? root, message };
 };
+
+const noteOfRecords = ({ host, root }: Place, { datasets: [top] }: Inventory): Note => {
+  const message = `${host} is not asked what it has of ${root}: that is taken from what was sent there from here`;
+  return { kind: 'unseen', dataset: top?.name ?? root, message };
+};
+
+/**
+ * Nothing is sent into a chain of which it is not known how it goes on: large blocks that come and go have zeroed files (openzfs#6224), and a raw
+ * stream may bring a key that locks out what takes its key from the dataset there.
+ */
+function refuseUnsure(plan: DatasetPlan, host: string, unsure: ReadonlySet<string>): DatasetPlan {
+  const { dataset, target, steps } = plan;
+  if (!unsure.has(target) || steps.length === 0) return plan;
+  const isRaw = steps.some(({ flags }) => flags?.includes('raw'));
+  const unknown = isRaw
+    ? `which keys ${target} on ${host} has`
+    : `whether ${target} on ${host} began with large blocks`;
+  const way = isRaw ? '' : ', or with --large-block or --no-large-block, as it began';
+  const refusal = refuse(
+    'UNSUPPORTED',
+    `${unknown} is not known on this host, so nothing is stored for ${dataset}. Way out: send it with --channel auto while ${host} answers${way}.`,
+    { details: { host, dataset: target } },
+  );
+  return { ...plan, steps: [], refusal };
+}
 
 const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
   new ZpsendError(
@@ -119,18 +165,13 @@ const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
     { ...error.details, host, dataset: root },
   );
 
-/** Has it been sent to before? Then it has something, and without a listing nobody knows of it. */
-function checkUnseen({ host, root }: Place, source: Inventory): void {
-  const top = source.datasets[0]?.name ?? '';
-  const was = source.datasets.some(
-    ({ name, bookmarks }) => cursorsOf({ host, dataset: `${root}${name.slice(top.length)}` }, bookmarks).length > 0,
-  );
-  if (!was) return;
-  throw new ZpsendError(
+/** It was sent to before, so it has something, and the source has nothing left that says what. */
+function lostThere({ host, root }: Place, [first = root, ...others]: readonly string[]): ZpsendError {
+  const more = others.length > 0 ? ` and ${others.length} more datasets` : '';
+  return new ZpsendError(
     'UNREACHABLE',
-    `what ${host} has of ${root} is not remembered here, so nothing can be stored for it: send once with channel auto ` +
-      `while it answers, and from then on it is`,
-    { host, dataset: root },
+    `what ${host} has of ${first}${more} is not known here any more, so nothing can be stored for it: send once while it answers`,
+    { host, dataset: first },
   );
 }
 

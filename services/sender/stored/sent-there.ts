@@ -1,0 +1,82 @@
+import { statusKey } from '../../../lib/bus/subjects.ts';
+import { type Base, basesOf } from '../../../lib/plan/bases.ts';
+import { isRawMark, markOf, ownMark } from '../../../lib/plan/begun.ts';
+import { unseen } from '../../../lib/plan/presume.ts';
+import { isNewer, type SentBefore, withSent } from '../../../lib/plan/sent-before.ts';
+import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
+import type { StatusEntry } from '../../../schemas/status.ts';
+import type { StreamWish } from '../../../schemas/stream.ts';
+import { cursorsOf, isShort } from '../cursor.ts';
+import type { Place } from './sights.ts';
+
+/** What this host has besides a sight to tell what a target has: its own listing, and its rows in `zfs-status`. */
+export interface Records {
+  readonly source: Inventory;
+  /** By key. */
+  readonly rows: ReadonlyMap<string, Pick<StatusEntry, 'sent' | 'stream'>>;
+  readonly wish: StreamWish;
+}
+
+/** What a target is known to have without being seen now. */
+export interface KnownTarget {
+  readonly target: Inventory;
+  /** More is known than what was seen: `target` is to be remembered instead. */
+  readonly isNews: boolean;
+  /** Nothing was ever sent there, as far as anybody knows. */
+  readonly isUnknown: boolean;
+  /** Datasets of the target that were sent there, and of which nobody knows what they have. */
+  readonly lost: readonly string[];
+  /** Datasets of the target of which nobody knows how their chain is to go on: with which flags, or what a raw stream does to their keys. */
+  readonly unsure: ReadonlySet<string>;
+}
+
+/**
+ * What a target has that does not answer: what it had when it was seen last, and what was sent there since, by whatever channel.
+ * That is told by the row of each dataset, or by its cursor. Where the target has gone back meanwhile it refuses what is stored for it,
+ * for want of the base.
+ * @param seen what is remembered of the place; undefined where nothing is
+ */
+export function knownTarget(place: Place, { source, rows, wish }: Records, seen: Inventory | undefined): KnownTarget {
+  const top = source.datasets[0]?.name ?? '';
+  const before = seen ?? unseen(place.host, place.root);
+  const entries = new Map(before.datasets.map((entry) => [entry.name, entry]));
+  const sent: SentBefore[] = [];
+  const lost: string[] = [];
+  const unsure = new Set<string>();
+  for (const dataset of source.datasets) {
+    const name = `${place.root}${dataset.name.slice(top.length)}`;
+    const row = rows.get(statusKey({ source: source.host, dataset: dataset.name, target: place.host, into: name }));
+    const cursors = cursorsOf({ host: place.host, dataset: name }, dataset.bookmarks);
+    const base = baseOf(dataset, row, cursors.findLast((cursor) => !isShort(cursor.name))?.guid);
+    const entry = seen && entries.get(name);
+    if (base === undefined) {
+      // what was stored for one that was seen to lack it may have expired, and is stored again
+      if (!entry && (row?.sent !== undefined || (!seen && cursors.length > 0))) lost.push(name);
+      continue;
+    }
+    if (entry && !isNewer({ source: dataset, base }, entry)) continue;
+    const stream = markFor(dataset, row?.stream, wish);
+    if (!entry?.snapshots.length && (stream === undefined || isRawMark(stream))) unsure.add(name);
+    sent.push({ name, source: dataset, base, stream });
+  }
+  return {
+    target: withSent(before, sent),
+    isNews: sent.length > 0,
+    isUnknown: seen === undefined && sent.length === 0,
+    lost,
+    unsure,
+  };
+}
+
+/** The newest snapshot that the target is known to have, of those that the source has, or has a bookmark of. */
+function baseOf(dataset: DatasetEntry, row: Pick<StatusEntry, 'sent'> | undefined, cursor: string | undefined) {
+  const find = (guid: string | undefined): Base | undefined => basesOf(dataset).find((base) => base.guid === guid);
+  return find(row?.sent?.guid) ?? find(cursor);
+}
+
+/** What a chain began with: as its row has noted it, or, of what is not encrypted, as the request says. */
+function markFor(dataset: DatasetEntry, noted: string | undefined, wish: StreamWish): string | undefined {
+  const own = ownMark(noted, dataset.guid);
+  if (own !== undefined || dataset.encryption !== 'off' || wish.largeBlock === undefined) return own;
+  return markOf(dataset.guid, wish.largeBlock ? ['large-block'] : []);
+}

@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest';
+import { plan } from '../../lib/plan/plan.ts';
+import { unseen } from '../../lib/plan/presume.ts';
+import type { BookmarkEntry, DatasetEntry, Inventory } from '../../schemas/inventory.ts';
+import type { StatusEntry } from '../../schemas/status.ts';
+import type { StreamWish } from '../../schemas/stream.ts';
+import { cursorForHold, cursorName, targetHash } from '../../services/sender/cursor.ts';
+import { type KnownTarget, knownTarget } from '../../services/sender/stored/sent-there.ts';
+
+const place = { host: 'dst', root: 'tank/b' };
+const sizes = { used: 0, referenced: 10, written: 10 };
+const snapshot = (at: number) => ({
+  ...{ name: `s${at}`, guid: String(100 + at), createtxg: String(at * 10), userrefs: 0 },
+  ...sizes,
+});
+const entryOf = (name: string, at: readonly number[], more: Partial<DatasetEntry> = {}): DatasetEntry => ({
+  ...{ name, type: 'filesystem', guid: '7', createtxg: '1', ...sizes, encryption: 'off' },
+  ...{ snapshots: at.map(snapshot), bookmarks: [], ...more },
+});
+/** The cursor of what the target has; `perhaps`: of what it may have, or has yet to fetch. */
+const cursor = (at: number, kind: 'known' | 'perhaps' = 'known', into = 'tank/b'): BookmarkEntry => {
+  const { guid, createtxg } = snapshot(at);
+  const target = { host: 'dst', dataset: into };
+  const name = kind === 'known' ? cursorName('p/a', target, guid) : cursorForHold('p/a@x', targetHash(target), guid);
+  return { name: name?.split('#')[1] ?? '', guid, createtxg };
+};
+const row = (at: number | undefined, stream?: string): Pick<StatusEntry, 'sent' | 'stream'> => ({
+  ...(at !== undefined && { sent: { name: `s${at}`, guid: String(100 + at) } }),
+  ...(stream !== undefined && { stream }),
+});
+const key = 'src.to.dst.p/a.tank/b';
+
+function known(
+  source: DatasetEntry | DatasetEntry[],
+  rows: Record<string, ReturnType<typeof row>>,
+  seen?: Inventory,
+  wish: StreamWish = {},
+): KnownTarget {
+  const inventory = { host: 'src', datasets: [source].flat() };
+  return knownTarget(place, { source: inventory, rows: new Map(Object.entries(rows)), wish }, seen);
+}
+const has = ({ target }: KnownTarget, name = 'tank/b') =>
+  target.datasets.find((one) => one.name === name)?.snapshots.map(({ guid }) => Number(guid) - 100);
+const seenWith = (at: readonly number[], more: Partial<DatasetEntry> = {}): Inventory => ({
+  host: 'dst',
+  datasets: [...unseen('dst', 'tank/b').datasets, entryOf('tank/b', at, more)],
+});
+
+describe('what a target is known to have that does not answer', () => {
+  test.each<[string, number[] | undefined, DatasetEntry, Record<string, ReturnType<typeof row>>, Inventory?]>([
+    ['nothing, where nothing was sent', undefined, entryOf('p/a', [1, 2]), {}],
+    ['what its cursor stands for', [2], entryOf('p/a', [1, 2, 3], { bookmarks: [cursor(1), cursor(2)] }), {}],
+    ['the same where its snapshot is gone', [2], entryOf('p/a', [3], { bookmarks: [cursor(2)] }), {}],
+    ['what its row says', [2], entryOf('p/a', [1, 2, 3]), { [key]: row(2) }],
+    [
+      'what its row says, where it went back',
+      [2],
+      entryOf('p/a', [1, 2, 3], { bookmarks: [cursor(3)] }),
+      { [key]: row(2) },
+    ],
+    [
+      'its cursor, where what its row says is gone',
+      [2],
+      entryOf('p/a', [2, 3], { bookmarks: [cursor(2)] }),
+      { [key]: row(1) },
+    ],
+    [
+      'its cursor, where its row was forgotten and made anew',
+      [2],
+      entryOf('p/a', [2], { bookmarks: [cursor(2)] }),
+      { [key]: row(undefined) },
+    ],
+    ['what it was seen with', [1], entryOf('p/a', [1, 2]), {}, seenWith([1])],
+    ['what was sent since', [1, 3], entryOf('p/a', [1, 3, 4], { bookmarks: [cursor(3)] }), {}, seenWith([1])],
+    ['nothing of its own that it had then', [1, 3], entryOf('p/a', [1, 3]), { [key]: row(3) }, seenWith([1, 9])],
+    [
+      'what it was seen with, where that is newer',
+      [1, 3],
+      entryOf('p/a', [1, 2, 3]),
+      { [key]: row(2) },
+      seenWith([1, 3]),
+    ],
+    [
+      'not what another place has',
+      undefined,
+      entryOf('p/a', [1], { bookmarks: [cursor(1, 'known', 'tank/c')] }),
+      { 'src.to.dst.p/a.tank/c': row(1) },
+    ],
+  ])('is %s', (_, guids, source, rows, seen) => {
+    const result = known(source, rows, seen);
+    expect([has(result), result.lost]).toEqual([guids, []]);
+    expect(result.isUnknown).toBe(guids === undefined);
+  });
+
+  test.each<[string, DatasetEntry, Record<string, ReturnType<typeof row>>, Inventory | undefined, string[]]>([
+    [
+      'it has perhaps something',
+      entryOf('p/a', [1, 2], { bookmarks: [cursor(2, 'perhaps')] }),
+      {},
+      undefined,
+      ['tank/b'],
+    ],
+    ['it has what the source has no more', entryOf('p/a', [3]), { [key]: row(1) }, undefined, ['tank/b']],
+    ['the same, though its pool was seen', entryOf('p/a', [3]), { [key]: row(1) }, unseen('dst', 'tank/b'), ['tank/b']],
+    [
+      'not where it was seen to lack it: what was stored for it may have expired',
+      entryOf('p/a', [1, 2], { bookmarks: [cursor(2, 'perhaps')] }),
+      {},
+      unseen('dst', 'tank/b'),
+      [],
+    ],
+  ])('is lost, and no seed is stored for it: %s', (_, source, rows, seen, lost) => {
+    expect(known(source, rows, seen).lost).toEqual(lost);
+  });
+
+  test('of a package is told dataset by dataset: what was never sent is not there', () => {
+    const top = entryOf('p/a', [1, 2], { bookmarks: [cursor(2)] });
+    const below = entryOf('p/a/x', [1], { guid: '8' });
+    const result = known([top, below], {});
+    expect([has(result), has(result, 'tank/b/x')]).toEqual([[2], undefined]);
+  });
+
+  test('holds no partial state of what has arrived since', () => {
+    const source = entryOf('p/a', [1, 2]);
+    const then = known(source, { [key]: row(2) }, seenWith([1], { resumeToken: '1-abc' })).target;
+    expect(then.datasets.find(({ name }) => name === 'tank/b')).not.toHaveProperty('resumeToken');
+  });
+});
+
+describe('how a chain goes on that nobody sees', () => {
+  const encrypted = { encryption: 'aes-256-gcm', keystatus: 'available' as const };
+  test.each<[string, Partial<DatasetEntry>, string | undefined, StreamWish, string[] | 'unsure']>([
+    ['plain, as it began', {}, '7:large-block,compressed', {}, ['large-block', 'compressed']],
+    ['plain, as it began', {}, '7:', {}, []],
+    ['not known, where nothing is noted', {}, undefined, {}, 'unsure'],
+    ['not known, where what is noted is of another dataset', {}, '9:large-block', {}, 'unsure'],
+    ['as it is asked for, where nothing is noted', {}, undefined, { largeBlock: true }, ['large-block']],
+    ['as it is asked for, where nothing is noted', {}, undefined, { largeBlock: false }, []],
+    ['not known, where it is encrypted and nothing is noted', encrypted, undefined, {}, 'unsure'],
+    ['not known, since a raw stream brings a key', encrypted, '7:raw', {}, 'unsure'],
+    ['decrypted, as it began', encrypted, '7:large-block', {}, ['large-block']],
+    ['not known, whatever is asked for', encrypted, undefined, { raw: false, largeBlock: false }, 'unsure'],
+  ])('is %s (%j, %s, %j)', (_, more, noted, stream, flags) => {
+    const source = entryOf('p/a', [1, 2], { ...more, bookmarks: [cursor(1)] });
+    const { target, unsure } = known(source, { [key]: row(1, noted) }, undefined, stream);
+    const request = { dataset: 'p/a', to: { host: 'dst', dataset: 'tank/b' }, stream };
+    const planned = plan(request, { host: 'src', datasets: [source] }, target);
+    expect(unsure.has('tank/b')).toBe(flags === 'unsure');
+    if (flags !== 'unsure') {
+      expect(planned).toMatchObject({ ok: true, steps: [{ type: 'incremental', to: { name: 'p/a@s2' } }] });
+      if (planned.ok) expect(planned.steps[0]?.flags ?? []).toEqual(flags);
+    }
+  });
+});
