@@ -4,7 +4,7 @@ import { joinPlan } from '../lib/bus/plan-parts.ts';
 import { request, requestMany } from '../lib/bus/request.ts';
 import { type SenderVerb, subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
-import { type PlanReply, planReplySchema, type SendRequest } from '../schemas/plan.ts';
+import { type PlanReply, planPartSchema, type SendRequest } from '../schemas/plan.ts';
 import type { Cli } from './cli.ts';
 import { type PrivateSender, startPrivate } from './private-sender.ts';
 import { thisHost } from './this-host.ts';
@@ -58,11 +58,7 @@ export async function withSender<T>(
     lost: lost.signal,
     ask: (verb, body, reply, ms) => ask(verb, (subject) => request(bus, subject, body, reply, ms)),
     plan: (body, ms) =>
-      ask('plan', async (subject) => {
-        const whole = joinPlan(await requestMany(bus, subject, body, planReplySchema, ms));
-        if (whole) return whole;
-        throw new ZpsendError('INTERNAL', `the sender on ${host} answered with no plan`);
-      }),
+      ask('plan', async (subject) => joinPlan(await requestMany(bus, subject, body, planPartSchema, ms))),
   };
   try {
     return await use(route);

@@ -175,7 +175,7 @@ export const planSchema = z.union([
   z.strictObject({ ok: z.literal(false), error: errorBodySchema, evidence: evidenceSchema.optional() }),
 ]);
 
-/** The reply of `zfs.<host>.send.plan` and of `zpsend plan --json`. */
+/** A whole plan, as `zpsend plan --json` prints it. */
 export const planReplySchema = z.strictObject({
   source: hostSchema,
   target: hostSchema,
@@ -184,6 +184,14 @@ export const planReplySchema = z.strictObject({
   /** Where the target has not the room for what is planned, as far as both listings tell; nothing is refused for it. */
   shortages: z.array(errorBodySchema).optional(),
   plan: planSchema,
+});
+
+/** One reply of `zfs.<host>.send.plan`: a plan comes in as many as it needs, and ends with an empty message. */
+export const planPartSchema = planReplySchema.extend({
+  /** From 1. */
+  part: z.number().int().positive(),
+  /** Another part follows: these are not all steps. */
+  more: z.boolean(),
 });
 
 export type Target = z.infer<typeof targetSchema>;
@@ -195,3 +203,4 @@ export type Refused = z.infer<typeof refusedSchema>;
 export type Note = z.infer<typeof noteSchema>;
 export type Plan = z.infer<typeof planSchema>;
 export type PlanReply = z.infer<typeof planReplySchema>;
+export type PlanPart = z.infer<typeof planPartSchema>;

@@ -3,6 +3,7 @@ import type { SnapshotsRequest } from '../../schemas/host.ts';
 import { type DatasetEntry, type Inventory, listingPartSchema } from '../../schemas/inventory.ts';
 import type { Bus } from './connect.ts';
 import type { Peer } from './machine-header.ts';
+import { isComplete } from './parts.ts';
 import { requestMany } from './request.ts';
 import { subjects } from './subjects.ts';
 
@@ -45,14 +46,6 @@ export function* toParts(datasets: readonly DatasetEntry[], limit: number): Gene
   }
   yield part;
 }
-
-/** Numbers parts, and says of each whether another follows. */
-export const numbered = <T extends object>(parts: readonly T[]): (T & { part: number; more: boolean })[] =>
-  parts.map((one, at) => ({ ...one, part: at + 1, more: at + 1 < parts.length }));
-
-/** Are these all parts, in their order? */
-export const isComplete = (parts: readonly { readonly part: number; readonly more: boolean }[]): boolean =>
-  parts.length > 0 && parts.every(({ part, more }, at) => part === at + 1 && more === at + 1 < parts.length);
 
 /** The inverse of toParts: pieces of one dataset become one again. */
 export function joinParts(pieces: readonly DatasetEntry[]): DatasetEntry[] {

@@ -1,4 +1,6 @@
-import type { Plan, PlanReply } from '../../schemas/plan.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { Plan, PlanPart, PlanReply } from '../../schemas/plan.ts';
+import { isComplete } from './parts.ts';
 
 /** Far below the server's max_payload: an entry that is longer than a part still fits in a message. */
 export const bytesPerPart = (maxPayload: number): number => Math.floor(maxPayload / 4);
@@ -54,15 +56,22 @@ export function* planParts(plan: Plan, limit: number): Generator<Plan> {
   yield part;
 }
 
-/** The inverse of planParts, on replies; undefined when there is none. */
-export function joinPlan(replies: readonly PlanReply[]): PlanReply | undefined {
+/**
+ * The inverse of planParts, on replies.
+ * @throws ZpsendError STREAM_BROKEN where some of them are missing
+ */
+export function joinPlan(replies: readonly PlanPart[]): PlanReply {
   const [first] = replies;
-  if (!first?.plan.ok) return first;
+  if (!first || !isComplete(replies)) {
+    throw new ZpsendError('STREAM_BROKEN', `the plan came in part (${replies.length} messages): ask again`);
+  }
+  const { part: _, more: __, ...reply } = first;
+  if (!first.plan.ok) return reply;
   const parts = replies.flatMap(({ plan }) => (plan.ok ? [plan] : []));
   const refused = parts.flatMap((part) => part.refused ?? []);
   const notes = parts.flatMap((part) => part.notes ?? []);
   return {
-    ...first,
+    ...reply,
     plan: {
       ok: true,
       steps: parts.flatMap(({ steps }) => steps),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Bus } from '../../lib/bus/connect.ts';
-import { entriesPerPart, numbered, toParts } from '../../lib/bus/listing.ts';
+import { entriesPerPart, toParts } from '../../lib/bus/listing.ts';
+import { numbered } from '../../lib/bus/parts.ts';
 import { gather } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

@@ -15,7 +15,7 @@ import {
 import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/leftovers.ts';
 import {
   type Plan,
-  type PlanReply,
+  type PlanPart,
   type SendRequest,
   type SendStart,
   sendRequestSchema,
@@ -105,24 +105,29 @@ export function serveSender(options: SenderOptions): Sender {
     return Array.isArray(asked.to) ? { jobs: [job, ...others], host } : { job, host };
   }
 
-  async function* planFor(request: SendRequest): AsyncGenerator<PlanReply> {
+  async function* planFor(request: SendRequest): AsyncGenerator<PlanPart> {
     const signal = new AbortController().signal;
     const { way, planned } = await route(options, request, request.channel ?? options.channel, signal);
     const checked = await checkedPlan(options, request, way.channel, planned);
-    let shortages: Pick<PlanReply, 'shortages'> = checked.shortages.length > 0 ? { shortages: checked.shortages } : {};
+    let shortages: Pick<PlanPart, 'shortages'> = checked.shortages.length > 0 ? { shortages: checked.shortages } : {};
     const channel = way.channel === 'store' ? { channel: way.channel } : {};
-    for await (const plan of inParts(checked.plan)) {
-      yield { source: host, target: request.to.host, ...channel, ...shortages, plan };
+    let part = 0;
+    for await (const { plan, more } of inParts(checked.plan)) {
+      yield { source: host, target: request.to.host, ...channel, ...shortages, plan, part: ++part, more };
       shortages = {};
     }
   }
   /** Of a plan whose sizes take long, the first steps come early, and with them all but the other steps. */
-  async function* inParts(plan: Plan): AsyncGenerator<Plan> {
+  async function* inParts(plan: Plan): AsyncGenerator<Pick<PlanPart, 'plan' | 'more'>> {
     const limit = bytesPerPart(bus.maxPayload);
-    if (!plan.ok || plan.steps.length === 0) return yield* planParts(plan, limit);
+    const cut = (some: Plan, isLast: boolean) =>
+      [...planParts(some, limit)].map((one, at, all) => ({ plan: one, more: !isLast || at + 1 < all.length }));
+    if (!plan.ok || plan.steps.length === 0) return yield* cut(plan, true);
     let rest: Partial<typeof plan> = plan;
+    let left = plan.steps.length;
     for await (const steps of withSizes(options.zfs, plan.steps)) {
-      yield* planParts({ ...rest, ok: true, steps }, limit);
+      left -= steps.length;
+      yield* cut({ ...rest, ok: true, steps }, left === 0);
       rest = {};
     }
   }

@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { planReplySchema } from '../../schemas/plan.ts';
+import { planPartSchema } from '../../schemas/plan.ts';
 import { receiveAbortedSchema, receiveReadySchema } from '../../schemas/transfer.ts';
 import { rejection } from '../support/bus.ts';
 import { allowing, ask, change, diverge, diverged, ran, stream, there, usePair } from '../support/diverging-pair.ts';
@@ -47,7 +47,7 @@ test('rollback: the plan lists what goes, that goes and nothing else, and the re
   const receiver = await fleet.start('receiver', target, await allowing('rollback'));
   await fleet.start('sender', source);
   await diverge(pair);
-  const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planReplySchema);
+  const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planPartSchema);
   expect(plan).toMatchObject({
     ok: true,
     steps: [{ before: { kind: 'rollback', destroys: [{ name: 'x' }, { name: 'y' }] } }],

@@ -4,7 +4,7 @@ import { joinPlan } from '../../lib/bus/plan-parts.ts';
 import { requestMany } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type Job, jobAbortedSchema } from '../../schemas/job.ts';
-import { planReplySchema } from '../../schemas/plan.ts';
+import { planPartSchema } from '../../schemas/plan.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { SimHost } from '../support/sim-host.ts';
@@ -156,8 +156,8 @@ test('a plan of many steps comes with ZFS’s own sizes, and with what else is t
   await fleet.start('sender', source);
   const body = { dataset: 'pool/tree@s000030', to: { host: 'smos-00', dataset: 'pool/backup/tree' } };
   const whole = { ...body, package: 'replication', skipMissing: true };
-  const replies = await requestMany(fleet.bus, subjects.send('smos-01', 'plan'), whole, planReplySchema);
-  const plan = joinPlan(replies)?.plan;
+  const replies = await requestMany(fleet.bus, subjects.send('smos-01', 'plan'), whole, planPartSchema);
+  const plan = joinPlan(replies).plan;
   if (!plan?.ok) throw new Error(JSON.stringify(plan));
   expect(plan.steps).toHaveLength(30);
   for (const [n, { size }] of plan.steps.entries()) {

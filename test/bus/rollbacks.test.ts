@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { jobAbortedSchema } from '../../schemas/job.ts';
-import { planReplySchema } from '../../schemas/plan.ts';
+import { planPartSchema } from '../../schemas/plan.ts';
 import { receiveAbortedSchema } from '../../schemas/transfer.ts';
 import {
   allowing,
@@ -56,7 +56,7 @@ async function startRollback({ fleet, target, receiver }: Awaited<ReturnType<typ
 
 /** The step that a plan begins with, which rolls back first. */
 async function plannedStep({ fleet }: Pick<Pair, 'fleet'>) {
-  const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planReplySchema);
+  const { plan } = await request(fleet.bus, subjects.send('smos-01', 'plan'), ask('rollback'), planPartSchema);
   const [step] = plan.ok ? plan.steps : [];
   if (!step?.from || step.before?.kind !== 'rollback') throw new Error('no rollback was planned');
   return { dataset: step.target, to: step.to, from: { guid: step.from.guid }, before: step.before };

@@ -5,7 +5,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
-import { planReplySchema } from '../../schemas/plan.ts';
+import { planPartSchema } from '../../schemas/plan.ts';
 import {
   arrived,
   emptied,
@@ -121,7 +121,7 @@ test('what somebody has written over makes nobody remove what waits, and a plan 
   const sender = await fleet.start('sender', src);
   await snapshot(src, 1_000_000, '1');
   const asked = { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' };
-  await fleet.ask(subjects.send('src', 'plan'), asked, planReplySchema);
+  await fleet.ask(subjects.send('src', 'plan'), asked, planPartSchema);
   expect(await bucket.mark()).toBeUndefined();
   expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
   const before = await stored(world);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { entriesPerPart, isComplete, joinParts, numbered, toParts } from '../../lib/bus/listing.ts';
+import { entriesPerPart, joinParts, toParts } from '../../lib/bus/listing.ts';
+import { isComplete, numbered } from '../../lib/bus/parts.ts';
 import { type DatasetEntry, listingPartSchema } from '../../schemas/inventory.ts';
 
 const dataset = (n: number, snapshots: number, bookmarks: number): DatasetEntry => ({

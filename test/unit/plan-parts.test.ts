@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { numbered } from '../../lib/bus/parts.ts';
 import { bytesPerPart, joinPlan, planParts } from '../../lib/bus/plan-parts.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Plan, PlanReply } from '../../schemas/plan.ts';
@@ -34,7 +35,7 @@ test('a plan of thousands of steps, refusals and notes is cut into messages, and
   const parts = [...planParts(plan, limit)];
   for (const part of parts) expect(bytes(part)).toBeLessThan(300 * 1024);
   expect(parts.length, 'and they are not small').toBeLessThan((bytes(plan) / (256 * 1024)) * 1.2);
-  expect(joinPlan(parts.map(reply))).toEqual(reply(plan));
+  expect(joinPlan(numbered(parts.map(reply)))).toEqual(reply(plan));
 });
 
 test.each<[string, Plan]>([
@@ -43,14 +44,17 @@ test.each<[string, Plan]>([
   ['of which all is refused', { ok: false, error: new ZpsendError('DIVERGED', 'x').toBody() }],
 ])('a plan %s is one message', (_what, plan) => {
   expect([...planParts(plan, limit)]).toEqual([plan]);
-  expect(joinPlan([reply(plan)])).toEqual(reply(plan));
+  expect(joinPlan(numbered([reply(plan)]))).toEqual(reply(plan));
 });
 
 test('an entry that is longer than a part has one of its own', () => {
   const plan = planOf(2);
   const parts = [...planParts(plan, 100)];
   expect(parts).toHaveLength(6);
-  expect(joinPlan(parts.map(reply))).toEqual(reply(plan));
+  expect(joinPlan(numbered(parts.map(reply)))).toEqual(reply(plan));
 });
 
-test('no reply is no plan', () => expect(joinPlan([])).toBeUndefined());
+test('half a plan, or none, is refused', () => {
+  const parts = numbered([...planParts(planOf(2), 100)].map(reply));
+  for (const some of [[], parts.slice(0, -1), parts.slice(1)]) expect(() => joinPlan(some)).toThrow('came in part');
+});

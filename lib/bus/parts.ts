@@ -1,0 +1,15 @@
+/** Where one of several replies stands, so that nobody takes the first for all. */
+export interface Part {
+  /** From 1. */
+  readonly part: number;
+  /** Another follows. */
+  readonly more: boolean;
+}
+
+/** Numbers parts, and says of each whether another follows. */
+export const numbered = <T extends object>(parts: readonly T[]): (T & Part)[] =>
+  parts.map((one, at) => ({ ...one, part: at + 1, more: at + 1 < parts.length }));
+
+/** Are these all parts, in their order? */
+export const isComplete = (parts: readonly Part[]): boolean =>
+  parts.length > 0 && parts.every(({ part, more }, at) => part === at + 1 && more === at + 1 < parts.length);
