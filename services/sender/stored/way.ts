@@ -64,7 +64,8 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
   async function plan(arrived: readonly Step[] = []): Promise<Planned> {
     // to look makes no store
     const found = await store.find();
-    const datasets = await zfs.list({ dataset: datasetOf(request.dataset), recursive: request.package !== undefined });
+    const recursive = request.package !== undefined;
+    const datasets = await zfs.list({ dataset: datasetOf(request.dataset), recursive, creation: true });
     // in this order, against that in which the keeper writes: what has gone from one is in the next
     const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
     const receipts = found ? await store.receipts.read(host, place.host) : [];
