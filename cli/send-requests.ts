@@ -5,6 +5,7 @@ import { ZpsendError } from '../schemas/errors.ts';
 import { isWithin } from '../schemas/names.ts';
 import { maxParallel, type SendRequest, sendRequestSchema } from '../schemas/plan.ts';
 import { type Channel, channelSchema, type WireMode, wireModeSchema } from '../schemas/transfer.ts';
+import { rate, rateWords } from '../schemas/units.ts';
 import { usage } from './exit.ts';
 import { parseBase, parseSource, parseTarget } from './location.ts';
 import { propertiesOf } from './property-options.ts';
@@ -109,12 +110,10 @@ export function patterns(option: 'exclude' | 'snapshots', given: string[]): stri
   throw usage(`--${option}${which}: ${issue.message}`);
 }
 
-/** `500K`, `1.5M`: powers of 1024, as zfs has them. */
 function bwlimitOf(text: string): number {
-  const [, count, unit = ''] = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text) ?? [];
-  const rate = Math.round(Number(count) * 1024 ** ' KMGT'.indexOf(unit.toUpperCase() || ' '));
-  if (sendRequestSchema.shape.bwlimit.safeParse(rate).success) return rate;
-  throw usage(`--bwlimit ${text}: bytes per second, at least 1K, as in 500K, 10M, 1G`);
+  const { data } = rate.safeParse(text);
+  if (data !== undefined) return data;
+  throw usage(`--bwlimit ${text}: ${rateWords}`);
 }
 
 function conflictOf(text: string): ConflictPolicy {

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { allowedConflictSchema } from './conflict.ts';
-import { bwlimitSchema, datasetSchema, hostSchema, jetStreamDomainSchema, propertyValueSchema } from './names.ts';
+import { datasetSchema, hostSchema, jetStreamDomainSchema, propertyValueSchema } from './names.ts';
 import { natsConfigSchema } from './nats.ts';
 import { maxParallel } from './plan.ts';
 import { maxPolicies, policySchema } from './policy.ts';
 import { propertyPatternSchema, receivablePropertySchema } from './properties.ts';
 import { channelSchema, wireModeSchema } from './transfer.ts';
+import { duration, flag, rate, size } from './units.ts';
 
 const allowSchema = z.strictObject({
   /** A source host, or "*" for every host. */
@@ -22,11 +23,11 @@ export const receiveConfigSchema = z.strictObject({
   maxConcurrent: z.number().int().min(1).max(64).default(4),
   allow: z.array(allowSchema).default([]),
   /** What all receives together may take in, in bytes per second. */
-  bwlimit: bwlimitSchema.optional(),
+  bwlimit: rate.optional(),
   /** Other JetStream domains, a hub's say, in which sources keep streams for this host; that of its own server is looked in anyway. */
   storeDomains: z.array(jetStreamDomainSchema).max(16).default([]),
   /** Hold the newest received snapshot of each dataset, so that nothing here destroys the base of the next incremental. */
-  holdNewest: z.boolean().default(true),
+  holdNewest: flag.default(true),
   properties: z
     .strictObject({
       /** `zfs receive -o`; replicas are readonly unless told otherwise, since mounting alters them (openzfs#6741). */
@@ -48,35 +49,36 @@ export const sendConfigSchema = z.strictObject({
   store: z
     .strictObject({
       /** Bytes that may wait; more waits at the source. */
-      maxBytes: z
-        .number()
-        .int()
-        .min(64 * 1024 * 1024)
-        .default(16 * 1024 ** 3),
+      maxBytes: size(
+        z
+          .number()
+          .int()
+          .min(64 * 1024 * 1024),
+      ).default(16 * 1024 ** 3),
       /** After so many hours what nobody has fetched is dropped, and sent again when its target answers. */
-      maxAgeHours: z.number().min(1).max(8760).default(168),
+      maxAgeHours: duration(z.number().min(1).max(8760), 3600, 'hours').default(168),
       /** Copies in a NATS cluster of as many servers: with three, one may be lost and streams still wait; 1 takes a third of the room. */
       replicas: z.number().int().min(1).max(5).default(3),
     })
     .prefault({}),
   /** On the source a bookmark of what each target has, so that its snapshots may all be destroyed. */
-  bookmarks: z.boolean().default(true),
+  bookmarks: flag.default(true),
   /** What a new snapshot of this host's sets off. */
   policies: z.array(policySchema).max(maxPolicies).default([]),
   /** Every policy is run this often, in minutes, whatever was heard of new snapshots. */
-  reconcileMinutes: z.number().min(0.05).max(10080).default(10),
+  reconcileMinutes: duration(z.number().min(0.05).max(10080), 60, 'minutes').default(10),
 });
 
 export const timingConfigSchema = z.strictObject({
   /** Time to live of a lock, in seconds; a receiver that cannot renew it ends its receive before that. */
-  lockSeconds: z.number().min(1).max(3600).default(30),
+  lockSeconds: duration(z.number().min(1).max(3600), 1, 'seconds').default(30),
   /** Either end of a transfer gives up after this many seconds without a word from the other. */
-  silenceSeconds: z.number().min(1).max(3600).default(15),
+  silenceSeconds: duration(z.number().min(1).max(3600), 1, 'seconds').default(15),
   /**
    * How long a job goes on trying while a receiver is absent, or a lock is held whose owner looks dead, in seconds. A receiver
    * that has no room yet is waited for as long as it takes.
    */
-  patienceSeconds: z.number().min(0).max(86400).default(120),
+  patienceSeconds: duration(z.number().min(0).max(86400), 1, 'seconds').default(120),
 });
 
 /** The whole configuration file; environment variables come first where both exist. */

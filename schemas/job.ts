@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { codeSchema, errorBodySchema } from './errors.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema, timeSchema, wouldBeDatasetSchema } from './names.ts';
-import { evidenceSchema, noteSchema, sendRequestSchema, stepSchema } from './plan.ts';
+import { evidenceSchema, noteSchema, settledRequestSchema, stepSchema } from './plan.ts';
 
 /** One target's job. */
 export const sendStartedSchema = z.strictObject({ job: idSchema, host: hostSchema });
@@ -47,7 +47,7 @@ export const jobSchema = z.strictObject({
   continues: idSchema.optional(),
   /** Who looks after it when its sender dies; without, the host's other senders do. */
   startedBy: z.enum(['policy', 'command']).optional(),
-  request: sendRequestSchema,
+  request: settledRequestSchema,
   state: z.enum(['planning', 'running', 'waiting', 'done', 'failed']),
   /** It ends because somebody said so, and nobody goes on with it. */
   aborting: z.literal(true).optional(),

@@ -58,8 +58,6 @@ export const txgSchema = z.string().regex(/^[0-9]{1,20}$/, 'not a txg: a decimal
 export const bytesSchema = z.number().int().nonnegative();
 /** A moment in UTC, by the clock of the host that writes it. */
 export const timeSchema = z.iso.datetime();
-/** Bytes per second. */
-export const bwlimitSchema = z.number().int().min(1024);
 /** Job, transfer and instance ids: a subject token, safe in a hold tag. */
 export const idSchema = z.string().regex(/^[A-Za-z0-9]{6,32}$/, 'not an id');
 export const tokenSchema = z

@@ -4,7 +4,6 @@ import { errorBodySchema } from './errors.ts';
 import { keyWrappingSchema } from './inventory.ts';
 import {
   baseSchema,
-  bwlimitSchema,
   bytesSchema,
   datasetOrSnapshotSchema,
   datasetSchema,
@@ -12,12 +11,14 @@ import {
   hostSchema,
   leafSchema,
   patternSchema,
+  placeSchema,
   snapshotSchema,
   wouldBeDatasetSchema,
 } from './names.ts';
 import { propertyWishesSchema } from './properties.ts';
 import { streamFlagSchema, streamMarkSchema, streamWishSchema } from './stream.ts';
 import { channelSchema, wireModeSchema } from './transfer.ts';
+import { rate } from './units.ts';
 
 const maxPatterns = 32;
 export const maxParallel = 16;
@@ -37,6 +38,15 @@ export const targetSchema = z.strictObject({
   append: z.enum(['path', 'last']).optional(),
 });
 
+/** `HOST`, or `HOST:pool/dataset`, as the command line has it; or a target in full. */
+export const targetOrPlace = z.union([
+  placeSchema.transform((place): z.output<typeof targetSchema> => {
+    const [host = '', dataset] = place.split(/:(.*)/s, 2);
+    return { host, ...(dataset && { dataset }) };
+  }),
+  targetSchema,
+]);
+
 /** Targets of one request. */
 export const maxTargets = 16;
 
@@ -44,7 +54,7 @@ export const maxTargets = 16;
 export const sendRequestSchema = z.strictObject({
   /** `pool/dataset` or `pool/dataset@snapshot` on the source. */
   dataset: datasetOrSnapshotSchema,
-  to: targetSchema,
+  to: targetOrPlace,
   /** Exactly one incremental from this base (`@snapshot` or `#bookmark`); needs a snapshot in `dataset`. */
   from: baseSchema.optional(),
   /** Exactly one full stream; needs a snapshot in `dataset`. */
@@ -62,7 +72,7 @@ export const sendRequestSchema = z.strictObject({
   /** Datasets of the package that are sent at once. */
   parallel: z.number().int().min(1).max(maxParallel).optional(),
   /** What the whole job may send at most, in bytes per second on the wire. */
-  bwlimit: bwlimitSchema.optional(),
+  bwlimit: rate.optional(),
   /** Flags of the streams; absent, they are chosen. */
   stream: streamWishSchema.optional(),
   /** What may be done to what stands in the way on the target; nothing when absent. Its receiver has to allow it too. */
@@ -75,9 +85,15 @@ export const sendRequestSchema = z.strictObject({
   properties: propertyWishesSchema.optional(),
 });
 
+/** As a job has it: what was written in another form is settled. */
+export const settledRequestSchema = sendRequestSchema.extend({
+  to: targetSchema,
+  bwlimit: z.number().int().min(1024).optional(),
+});
+
 /** `zfs.<host>.send.start`: a job for each target; what several of them need next is read once. */
 export const sendStartSchema = sendRequestSchema.extend({
-  to: z.union([targetSchema, z.array(targetSchema).min(1).max(maxTargets)]),
+  to: z.union([targetOrPlace, z.array(targetOrPlace).min(1).max(maxTargets)]),
 });
 
 /** One `zfs send` | `zfs receive`: a full stream, or an incremental from exactly one base (I2). */

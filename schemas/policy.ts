@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
-import { datasetSchema, hostSchema, placeSchema, wouldBeDatasetSchema } from './names.ts';
-import { maxTargets, sendRequestSchema, targetSchema } from './plan.ts';
+import { datasetSchema, hostSchema, wouldBeDatasetSchema } from './names.ts';
+import { maxTargets, sendRequestSchema, targetOrPlace } from './plan.ts';
+import { flag } from './units.ts';
 
 /** Policies of one host, and of all hosts in the bucket of policies. */
 export const maxPolicies = 256;
@@ -17,13 +18,10 @@ const { selfContained, exclude, snapshots, parallel, bwlimit, stream, conflict, 
 export const policySchema = z.strictObject({
   dataset: datasetSchema,
   /** With descendants; the same as `package: replication`. */
-  recursive: z.boolean().optional(),
+  recursive: flag.optional(),
   package: z.literal('replication').optional(),
-  /** `HOST`, `HOST:pool/dataset`, or a target as a request has it. What several need is read once. */
-  to: z
-    .array(z.union([placeSchema, targetSchema]))
-    .min(1)
-    .max(maxTargets),
+  /** What several targets need is read once. */
+  to: z.union([targetOrPlace.transform((target) => [target]), z.array(targetOrPlace).min(1).max(maxTargets)]),
   selfContained,
   exclude,
   snapshots,

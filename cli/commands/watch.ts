@@ -23,7 +23,7 @@ export function addWatch(program: Command, cli: Cli): void {
       'Lists a host again and again, and publishes zfs.<host>.event.snapshot.created for what is new: for systems without ZED.',
     )
     .argument('<place>', 'HOST, HOST:DATASET with all below it, or a DATASET of this host')
-    .option('--interval <seconds>', 'from one listing to the next', '10')
+    .option('--interval <time>', 'from one listing to the next, as in 10s, 2m', '10s')
     .addHelpText('after', help)
     .action(cli.action((place: string, options: Options) => watch(cli, place, options)));
 }

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { type ErrorBody, errorReplySchema, ZpsendError } from '../../schemas/errors.ts';
+import { faultOf, faultWords } from '../../schemas/issue-words.ts';
 
 /** Requests are small; what is larger was not meant for us. */
 export const maxRequestBytes = 256 * 1024;
@@ -10,8 +11,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 export function explain(error: z.ZodError): string {
   const issue = error.issues[0];
   if (!issue) return 'not valid';
-  const path = issue.path.map(String).join('.');
-  return path ? `${path}: ${issue.message}` : issue.message;
+  return faultWords(faultOf(issue));
 }
 
 /** A body as text. @throws ZpsendError BAD_REQUEST when it is too large or not UTF-8 */

@@ -1,7 +1,14 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { type Config, configSchema } from '../../schemas/config.ts';
+import {
+  type Config,
+  configSchema,
+  receiveConfigSchema,
+  sendConfigSchema,
+  timingConfigSchema,
+} from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { faultOf, faultWords } from '../../schemas/issue-words.ts';
 import { datasetSchema, hostSchema } from '../../schemas/names.ts';
 import { configPath, configPlaces, readYaml, shown } from './config-file.ts';
 
@@ -18,14 +25,10 @@ export interface Settings {
 /** What a configuration has to be; the input is kept for the message. */
 const check = (value: unknown) => configSchema.safeParse(value, { reportInput: true });
 
-const wordsOf = (issue: z.core.$ZodIssue): string =>
-  issue.code === 'invalid_union' ? issue.errors.flat().map(wordsOf).join(', or ') : issue.message;
-
 /** Every problem on a line of its own: where it is, what is allowed and what was found. */
 function problems(error: z.ZodError): string {
-  const lines = error.issues.map((issue) => {
-    const found = shown(issue.path, issue.input);
-    return `  ${issue.path.map(String).join('.') || '(top)'}: ${wordsOf(issue)}; found ${found}`;
+  const lines = error.issues.map(faultOf).map(({ path, words, found }) => {
+    return `  ${path.map(String).join('.') || '(top)'}: ${words}; found ${shown(path, found)}`;
   });
   return lines.join('\n');
 }
@@ -51,19 +54,16 @@ function parseAllow(text: string): { from: string; into: string }[] {
 /** The OS host name as one subject token. */
 const ownHost = (): string => hostname().replaceAll('.', '-');
 
-function number(env: NodeJS.ProcessEnv, name: string): number | undefined {
+/** A variable as its key in the file has it. @throws ZpsendError BAD_REQUEST */
+function variable<S extends z.ZodType>(env: NodeJS.ProcessEnv, name: string, schema: S): z.output<S> | undefined {
   const text = env[name];
   if (text === undefined || text === '') return undefined;
-  const value = Number(text);
-  if (Number.isFinite(value)) return value;
-  throw new ZpsendError('BAD_REQUEST', `${name}: "${text}" is not a number`);
-}
-
-function flag(env: NodeJS.ProcessEnv, name: string): boolean | undefined {
-  const text = env[name];
-  if (text === undefined || text === '') return undefined;
-  if (text === 'on' || text === 'off') return text === 'on';
-  throw new ZpsendError('BAD_REQUEST', `${name}: "${text}" is neither on nor off`);
+  const parsed = schema.safeParse(/^\d+(\.\d+)?$/.test(text) ? Number(text) : text);
+  if (parsed.success) return parsed.data;
+  throw new ZpsendError(
+    'BAD_REQUEST',
+    `${name}: ${parsed.error.issues.map((issue) => faultWords(faultOf(issue))).join('; ')}; found "${text}"`,
+  );
 }
 
 /** The configuration of a file. @throws ZpsendError BAD_REQUEST naming the path, what was found and what is allowed */
@@ -85,25 +85,28 @@ export function hostWithoutConfig(env: NodeJS.ProcessEnv): string | undefined {
 export function loadSettings(env: NodeJS.ProcessEnv, places: readonly string[] = configPlaces): Settings {
   const path = configPath(env, places);
   const file = path === undefined ? configSchema.parse({}) : readConfig(path);
+  const { shape: receive } = receiveConfigSchema;
+  const { shape: send } = sendConfigSchema;
+  const { shape: timing } = timingConfigSchema;
   const merged = check({
     ...file,
     machineId: env.ZPSEND_MACHINE_ID || file.machineId,
     receive: {
       ...file.receive,
       ...(env.ZPSEND_ALLOW !== undefined && { allow: parseAllow(env.ZPSEND_ALLOW) }),
-      maxConcurrent: number(env, 'ZPSEND_MAX_CONCURRENT') ?? file.receive.maxConcurrent,
-      bwlimit: number(env, 'ZPSEND_BWLIMIT') ?? file.receive.bwlimit,
-      holdNewest: flag(env, 'ZPSEND_HOLD_NEWEST') ?? file.receive.holdNewest,
+      maxConcurrent: variable(env, 'ZPSEND_MAX_CONCURRENT', receive.maxConcurrent) ?? file.receive.maxConcurrent,
+      bwlimit: variable(env, 'ZPSEND_BWLIMIT', receive.bwlimit) ?? file.receive.bwlimit,
+      holdNewest: variable(env, 'ZPSEND_HOLD_NEWEST', receive.holdNewest) ?? file.receive.holdNewest,
     },
     send: {
       ...file.send,
-      parallel: number(env, 'ZPSEND_PARALLEL') ?? file.send.parallel,
-      bookmarks: flag(env, 'ZPSEND_BOOKMARKS') ?? file.send.bookmarks,
+      parallel: variable(env, 'ZPSEND_PARALLEL', send.parallel) ?? file.send.parallel,
+      bookmarks: variable(env, 'ZPSEND_BOOKMARKS', send.bookmarks) ?? file.send.bookmarks,
     },
     timing: {
-      lockSeconds: number(env, 'ZPSEND_LOCK_SECONDS') ?? file.timing.lockSeconds,
-      silenceSeconds: number(env, 'ZPSEND_SILENCE_SECONDS') ?? file.timing.silenceSeconds,
-      patienceSeconds: number(env, 'ZPSEND_PATIENCE_SECONDS') ?? file.timing.patienceSeconds,
+      lockSeconds: variable(env, 'ZPSEND_LOCK_SECONDS', timing.lockSeconds) ?? file.timing.lockSeconds,
+      silenceSeconds: variable(env, 'ZPSEND_SILENCE_SECONDS', timing.silenceSeconds) ?? file.timing.silenceSeconds,
+      patienceSeconds: variable(env, 'ZPSEND_PATIENCE_SECONDS', timing.patienceSeconds) ?? file.timing.patienceSeconds,
     },
   });
   if (!merged.success) throw new ZpsendError('BAD_REQUEST', `the environment is not valid:\n${problems(merged.error)}`);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { decodeReply, decodeRequest, headline, maxRequestBytes, statusOf } from '../../lib/bus/body.ts';
 import { type Code, codes, ZpsendError } from '../../schemas/errors.ts';
-import { sendRequestSchema } from '../../schemas/plan.ts';
+import { sendRequestSchema, sendStartSchema } from '../../schemas/plan.ts';
 
 const schema = z.strictObject({ dataset: z.string().max(10).optional(), recursive: z.boolean().optional() });
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -20,6 +20,30 @@ function refusal(call: () => unknown): ZpsendError {
   }
   throw new Error('it was accepted');
 }
+
+describe('where a target goes', () => {
+  const to = (value: unknown) =>
+    decodeRequest(bytes(JSON.stringify({ dataset: 'a/b', to: value })), sendStartSchema).to;
+
+  test.each<[unknown, unknown]>([
+    ['smos-00', { host: 'smos-00' }],
+    ['smos-00:tank/x', { host: 'smos-00', dataset: 'tank/x' }],
+    [
+      ['smos-00', { host: 'dr-1' }],
+      [{ host: 'smos-00' }, { host: 'dr-1' }],
+    ],
+  ])('%j is understood', (value, target) => expect(to(value)).toEqual(target));
+
+  test.each<[unknown, RegExp]>([
+    ['a.b', /^bad request: to: not HOST or HOST:pool\/dataset$/],
+    [['a', 'a.b'], /^bad request: to\.1: not HOST or HOST:pool\/dataset$/],
+    [{ hots: 'a' }, /^bad request: to: host: .*, and Unrecognized key: "hots"$/],
+    [[], /^bad request: to: /],
+    [1, /^bad request: to: .*expected string.*, or .*expected object/],
+  ])('%j is refused in words that say what is wrong', (value, words) => {
+    expect(refusal(() => to(value)).message).toMatch(words);
+  });
+});
 
 describe('a request’s body', () => {
   test.each(['', ' ', '\n', '\r\n', '\t \n'])('%j is a request without arguments', (text) => {

@@ -77,7 +77,7 @@ send:
       package: replication
 timing: { lockSeconds: 10 }
 `);
-    const to = ['smos-00', 'dr-site-1', 'dr-2:tank/vm'];
+    const to = [{ host: 'smos-00' }, { host: 'dr-site-1' }, { host: 'dr-2', dataset: 'tank/vm' }];
     const policy = { dataset: 'zones/vm', recursive: true, exclude: ['zones/vm/*/tmp'], to, package: 'replication' };
     expect(config.send).toMatchObject({
       ...{ parallel: 3, wire: 'auto', bookmarks: false },
@@ -198,6 +198,40 @@ send: { policies: [{ dataset: a, to: [b] }] }`;
   expect(settingsInWords(loadSettings({}, []))).toBe('no file: no host may write here');
 });
 
+describe('units', () => {
+  test('are those of the command line, in the file and in the environment', () => {
+    const yaml = `
+receive: { bwlimit: 50M, holdNewest: no }
+send: { bookmarks: off, store: { maxBytes: 1G, maxAgeHours: 2d }, reconcileMinutes: 90s, policies: [{ dataset: a/b, to: c, bwlimit: 8Mbit }] }
+timing: { lockSeconds: 2m, silenceSeconds: 20, patienceSeconds: 1h30m }
+`;
+    const { config } = load(yaml, { ZPSEND_SILENCE_SECONDS: '1m', ZPSEND_BOOKMARKS: 'yes' });
+    expect(config.receive).toMatchObject({ bwlimit: 50 * 2 ** 20, holdNewest: false });
+    expect(config.send).toMatchObject({
+      ...{ bookmarks: true, store: { maxBytes: 2 ** 30, maxAgeHours: 48 }, reconcileMinutes: 1.5 },
+      policies: [{ to: [{ host: 'c' }], bwlimit: 1_000_000 }],
+    });
+    expect(config.timing).toEqual({ lockSeconds: 120, silenceSeconds: 60, patienceSeconds: 5400 });
+    expect(load('', { ZPSEND_BWLIMIT: '10MB' }).config.receive.bwlimit).toBe(10 * 2 ** 20);
+  });
+
+  test.each<[string, RegExp]>([
+    ['receive: { bwlimit: fast }', /receive\.bwlimit: bytes per second, at least 1K, as in 500K, .*; found "fast"/],
+    ['receive: { bwlimit: 1 }', /receive\.bwlimit: .*>=1024; found 1$/],
+    ['receive: { bwlimit: 100B }', /receive\.bwlimit: .*>=1024; found 100$/],
+    ['receive: { holdNewest: perhaps }', /holdNewest: on or off, yes or no, true or false; found "perhaps"/],
+    [
+      'timing: { lockSeconds: 2 minutes }',
+      /lockSeconds: a number of seconds, .*as in 90s, 2m, 1h30m; found "2 minutes"/,
+    ],
+    ['timing: { lockSeconds: 2h }', /lockSeconds: .*<=3600; found 7200/],
+    [
+      'send: { policies: [{ dataset: a/b, to: { hots: c } }] }',
+      /policies\.0\.to: host: .*, and Unrecognized key: "hots"; found/,
+    ],
+  ])('%s is refused in words', (yaml, words) => expect(refusal(yaml)).toMatch(words));
+});
+
 describe('the environment comes first', () => {
   const yaml = `
 host: from-file
@@ -244,14 +278,15 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
   test.each<[NodeJS.ProcessEnv, RegExp]>([
     [{ ZPSEND_ALLOW: 'smos-01' }, /ZPSEND_ALLOW: "smos-01" is not HOST=DATASET/],
     [{ ZPSEND_ALLOW: 'a.b=tank' }, /ZPSEND_ALLOW/],
-    [{ ZPSEND_BOOKMARKS: 'no' }, /ZPSEND_BOOKMARKS: "no" is neither on nor off/],
+    [{ ZPSEND_BOOKMARKS: 'perhaps' }, /ZPSEND_BOOKMARKS: on or off, yes or no, .*found "perhaps"/],
+    [{ ZPSEND_BWLIMIT: '10Mb' }, /ZPSEND_BWLIMIT: bytes per second, .*as in 500K, 10M, .*found "10Mb"/],
     [{ ZPSEND_HOLD_NEWEST: '1' }, /ZPSEND_HOLD_NEWEST/],
     [{ ZPSEND_ALLOW: 'smos-01=../etc' }, /ZPSEND_ALLOW/],
     [{ ZPSEND_ALLOW: 'smos-01=tank,b' }, /"b" is not HOST=DATASET/],
-    [{ ZPSEND_LOCK_SECONDS: 'soon' }, /ZPSEND_LOCK_SECONDS: "soon" is not a number/],
-    [{ ZPSEND_LOCK_SECONDS: '0' }, /environment.*\n.*timing\.lockSeconds.*>=1.*found 0/],
-    [{ ZPSEND_MAX_CONCURRENT: '1.5' }, /receive\.maxConcurrent.*found 1\.5/],
-    [{ ZPSEND_PARALLEL: '17' }, /send\.parallel.*<=16.*found 17/],
+    [{ ZPSEND_LOCK_SECONDS: 'soon' }, /ZPSEND_LOCK_SECONDS: .*as in 90s, 2m, 1h30m; found "soon"/],
+    [{ ZPSEND_LOCK_SECONDS: '0' }, /ZPSEND_LOCK_SECONDS: .*>=1; found "0"/],
+    [{ ZPSEND_MAX_CONCURRENT: '1.5' }, /ZPSEND_MAX_CONCURRENT: .*found "1\.5"/],
+    [{ ZPSEND_PARALLEL: '17' }, /ZPSEND_PARALLEL: .*<=16; found "17"/],
     [{ ZPSEND_MAX_CONCURRENT: 'Infinity' }, /ZPSEND_MAX_CONCURRENT/],
     [{ ZPSEND_HOST: 'smos.example' }, /"smos\.example".*ZPSEND_HOST/],
     [{ ZPSEND_HOST: '*' }, /ZPSEND_HOST/],

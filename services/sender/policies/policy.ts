@@ -20,12 +20,6 @@ export interface Policy {
   readonly request: Omit<SendRequest, 'to'>;
 }
 
-const targetOf = (place: string | Target): Target => {
-  if (typeof place !== 'string') return place;
-  const [host = '', dataset] = place.split(/:(.*)/s, 2);
-  return { host, ...(dataset && { dataset }) };
-};
-
 /**
  * A policy of a host, from what its schema has accepted.
  * @throws ZpsendError BAD_REQUEST for one that can never work, in words that name what is wrong
@@ -41,7 +35,7 @@ export function policyOf(host: string, name: string, configured: PolicyConfig): 
     host,
     dataset: what.dataset,
     isRecursive,
-    targets: to.map(targetOf),
+    targets: to,
     request: { ...what, ...(isRecursive && { package: 'replication' }) },
   };
   const requests = policy.targets.map((target) => ({ ...policy.request, to: target }));

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+
+const sizes = ' KMGTP';
+const amount = /^(\d+(?:\.\d+)?) ?([KMGTP]?)(iB|B|bit)?(?:\/s)?$/i;
+
+/**
+ * Bytes, or bytes per second, as people write them: `500K`, `1.5M`, `10MB`, `10MiB/s` in powers of 1024 as zfs(8) has them, and
+ * `100Mbit` in powers of 1000 as of a network. Undefined for anything else; `10Mb` is not told from bits, and is refused.
+ */
+export function bytesOf(text: string): number | undefined {
+  const [, count, letter = '', kind = ''] = amount.exec(text) ?? [];
+  if (count === undefined || kind === 'b') return undefined;
+  const power = Math.max(0, sizes.indexOf(letter.toUpperCase() || ' '));
+  const isBits = kind.toLowerCase() === 'bit';
+  return Math.round(isBits ? (Number(count) * 1000 ** power) / 8 : Number(count) * 1024 ** power);
+}
+
+const span = /^(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?$/i;
+
+/** Seconds, as people write them: `90s`, `2m`, `1h30m`, `7d`. Undefined for anything else, a number without a unit too. */
+export function secondsOf(text: string): number | undefined {
+  const [, ...parts] = (text === '' ? null : span.exec(text)) ?? [];
+  if (parts.length === 0) return undefined;
+  return [86_400, 3600, 60, 1].reduce((sum, unit, at) => sum + unit * Number(parts[at] ?? 0), 0);
+}
+
+const isNumber = (text: string): boolean => /^\d+(?:\.\d+)?$/.test(text);
+
+/**
+ * A number, or text that `parse` makes one of.
+ * @param words what is allowed, for whoever wrote something else
+ */
+const orText = (schema: z.ZodNumber, parse: (text: string) => number | undefined, words: string) =>
+  z.union([
+    schema,
+    z
+      .string(words)
+      .transform((text, context) => {
+        const value = isNumber(text) ? Number(text) : parse(text);
+        if (value !== undefined) return value;
+        context.addIssue({ code: 'custom', message: words, input: text });
+        return z.NEVER;
+      })
+      .pipe(schema),
+  ]);
+
+export const rateWords = 'bytes per second, at least 1K, as in 500K, 10M, 1G, 100Mbit';
+
+/** Bytes per second. */
+export const rate = orText(z.number().int().min(1024), bytesOf, rateWords);
+
+/** @param schema of bytes */
+export const size = (schema: z.ZodNumber) => orText(schema, bytesOf, 'bytes, as in 500M, 16G');
+
+/** @param schema of so many `unit` seconds, which a number without a unit is taken for */
+export const duration = (schema: z.ZodNumber, unit: number, name: 'seconds' | 'minutes' | 'hours') =>
+  orText(
+    schema,
+    (text) => {
+      const seconds = secondsOf(text);
+      return seconds === undefined ? undefined : seconds / unit;
+    },
+    `a number of ${name}, or with a unit, as in 90s, 2m, 1h30m`,
+  );
+
+const flags: Record<string, boolean> = { on: true, yes: true, true: true, off: false, no: false, false: false };
+const flagWords = 'on or off, yes or no, true or false';
+
+/** YAML 1.2 takes `yes` and `on` for text. */
+export const flag = z.union([
+  z.boolean(flagWords),
+  z.enum(Object.keys(flags) as [string, ...string[]], flagWords).transform((text) => flags[text] === true),
+]);
