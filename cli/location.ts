@@ -28,6 +28,14 @@ function checked<S extends z.ZodType>(schema: S, name: string, text: string): z.
   throw usage(`"${name}"${name === text ? '' : ` in "${text}"`}: ${parsed.error.issues[0]?.message}`);
 }
 
+/** `root@smos-00:zones/test`, as ssh has it. @throws ZpsendError BAD_REQUEST */
+function refuseUser(text: string): void {
+  const [, host, rest = ''] = /^[^/@:#]+@([^/@:#]+):(.*)$/s.exec(text) ?? [];
+  if (host === undefined) return;
+  const meant = `${host.replaceAll('.', '-')}${rest === '' ? '' : `:${rest}`}`;
+  throw usage(`"${text}": there are no users here, since hosts meet on NATS and not over ssh: ${meant}`);
+}
+
 /** A host, and nothing else. @throws ZpsendError BAD_REQUEST */
 export function parseHost(text: string): string {
   if (hostSchema.safeParse(text).success) return text;
@@ -38,6 +46,8 @@ export function parseHost(text: string): string {
 export function parseSource(text: string, thisHost: string): { host: string; dataset: string } {
   const { host, rest } = split(text);
   if (rest === '') throw usage(`"${text}" names no dataset: write ${text}pool/dataset`);
+  // a snapshot may be called so, but not with a slash
+  if (host === undefined && !datasetOrSnapshotSchema.safeParse(rest).success) refuseUser(text);
   return { host: hostOf(host, text, thisHost), dataset: checked(datasetOrSnapshotSchema, rest, text) };
 }
 
@@ -45,9 +55,11 @@ export function parseSource(text: string, thisHost: string): { host: string; dat
 export function parseTarget(text: string, thisHost: string): { host: string; dataset?: string } {
   const { host, rest } = split(text);
   if (host === undefined) {
+    refuseUser(text);
     if (/[/@#]/.test(rest)) {
       throw usage(
-        `"${text}" names no host: a target is HOST or HOST:DATASET, and ":${text}" is a dataset of this host`,
+        `"${text}" names no host: a target is HOST or HOST:DATASET. On this host it is ${thisHost}:${text}, and to send ` +
+          'there needs a receiver here too (zpsend receiver)',
       );
     }
     return { host: hostOf(rest, text, thisHost) };

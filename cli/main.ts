@@ -18,9 +18,11 @@ import { addServices } from './commands/services.ts';
 import { addSnapshots } from './commands/snapshots.ts';
 import { addStatus } from './commands/status.ts';
 import { addVerify } from './commands/verify.ts';
+import { addVersion } from './commands/version.ts';
 import { addWatch } from './commands/watch.ts';
 import { errorLines } from './errors.ts';
 import { exit, exitFor, usage } from './exit.ts';
+import { habitOf } from './habits.ts';
 import { openIo } from './io.ts';
 
 const commands = [
@@ -40,6 +42,7 @@ const commands = [
   addDeploy,
   addDemo,
   addServices,
+  addVersion,
 ];
 
 /**
@@ -107,15 +110,6 @@ function asZpsendError(thrown: unknown, command: Command | undefined): ZpsendErr
   if (!(thrown instanceof CommanderError)) return ZpsendError.from(thrown);
   if (thrown.code === 'commander.help') return usage('name a command: zpsend --help lists them');
   const said = thrown.message.replace(/^error: /, '');
-  const option = /^unknown option '(.*)'/.exec(said)?.[1] ?? '';
-  return usage([said, ...(habits[option] ?? []), `see zpsend ${command ? `${command.name()} ` : ''}--help`].join('; '));
+  const hint = habitOf(/^unknown option '(.*)'/.exec(said)?.[1] ?? '');
+  return usage([said, ...(hint ? [hint] : []), `see zpsend ${command ? `${command.name()} ` : ''}--help`].join('; '));
 }
-
-/** What those expect who come from zfs send, zfs receive or syncoid. */
-const habits: Partial<Record<string, string[]>> = {
-  '-I': ['every snapshot up to the one named is sent anyway, each as an -i stream'],
-  '-F': ['nothing on a target is forced, and --conflict says what may be done to it'],
-  '--force': ['nothing on a target is forced, and --conflict says what may be done to it'],
-  '-n': ['zpsend plan shows what would be sent'],
-  '--dryrun': ['zpsend plan shows what would be sent'],
-};

@@ -56,6 +56,21 @@ const together = (requests: readonly SendRequest[]): SendRequest[][] =>
 const asOutcome = (request: SendRequest, job: Job): Outcome =>
   job.error ? { request, job, error: job.error } : { request, job };
 
+/**
+ * Starts a job for each request, and leaves them to the sender.
+ * @throws ZpsendError what the sender refused them with
+ */
+export async function startJobs(
+  route: SenderRoute,
+  requests: readonly SendRequest[],
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<string[]> {
+  const jobs: string[] = [];
+  for (const some of together(requests)) jobs.push(...(await start(route, some, signal, say)));
+  return jobs;
+}
+
 /** @returns the jobs, in the order of the requests */
 async function start(
   route: SenderRoute,

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { maxParallel } from '../schemas/plan.ts';
 
 /** The options that `send` and `plan` share, as they were written. */
@@ -31,9 +31,13 @@ export interface SendOptions {
 /** May be given again and again. */
 export const gathered = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
+/** The schema's name of `-R`, which is as good. */
+export const alsoReplication = (): Option => new Option('--replication').hideHelp().implies({ replicate: true });
+
 export const withSendOptions = (command: Command): Command =>
   command
     .option('-R, --replicate', 'with descendants: all snapshots up to the one named')
+    .addOption(alsoReplication())
     .option('-r, --recursive', 'with descendants: only the snapshot named, and origins of clones')
     .option('-c, --self-contained', 'send a clone whole where its origin is not sent along')
     .option('-i, --from <base>', 'exactly the incremental from this @snapshot or #bookmark')
@@ -88,6 +92,11 @@ Packages:
   Which snapshots: the one named ends what is sent and is sent itself, always. --snapshots picks among those before it.
   A snapshot that a clone of the package comes from is sent, always.
   In a pattern * and ? stay within one element, ** is any number of elements. Quote patterns: the shell knows them too.
+
+Not as elsewhere:
+  -r of syncoid is -R here; -r sends only the snapshot named, as a recursive snapshot made it, of each dataset.
+  -d and -e are those of zfs receive; -L, -e and -c of zfs send are --large-block, --embed and --compressed.
+  -i and -I of zfs send: snapshots between are sent anyway, one -i stream each; -i here is for exactly one.
 
 Flags of the streams (-w, and the four after it) are chosen by what both sides can, and kept as the chain of a dataset began.
 They need not be given; plan shows them.`;

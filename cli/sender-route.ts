@@ -23,6 +23,7 @@ export interface SenderRoute {
 /**
  * Asks the sender service of `host`. Where none answers, and `host` is this one, runs a private sender as long as `use`
  * takes, so that a cron line needs no service on its source.
+ * @param ownAllowed whether a private one is of use
  * @throws ZpsendError UNREACHABLE when none answers on another host, or the private one cannot start
  */
 export async function withSender<T>(
@@ -30,11 +31,12 @@ export async function withSender<T>(
   bus: Bus,
   host: string,
   use: (route: SenderRoute) => Promise<T>,
+  { ownAllowed = true } = {},
 ): Promise<T> {
   const lost = new AbortController();
   let own: Promise<PrivateSender> | undefined;
   const startOwn = async () => {
-    if (host !== thisHost(cli.env)) throw noSender(host);
+    if (host !== thisHost(cli.env) || !ownAllowed) throw noSender(host, ownAllowed);
     const started = await startPrivate(cli);
     void started.ended.then(() => lost.abort());
     return started;
@@ -71,10 +73,10 @@ export async function withSender<T>(
 const isNobody = (error: unknown, subject: string): boolean =>
   error instanceof ZpsendError && error.code === 'UNREACHABLE' && error.details?.subject === subject;
 
-const noSender = (host: string): ZpsendError =>
+const noSender = (host: string, ownAllowed: boolean): ZpsendError =>
   new ZpsendError(
     'UNREACHABLE',
-    `no sender answers for ${host}: start one there (zpsend sender), or run this command on ${host} itself. ` +
-      'Hosts that answer: zpsend hosts',
+    `no sender answers for ${host}: start one there (zpsend sender), or run this command ` +
+      `${ownAllowed ? `on ${host} itself` : 'without --detach'}. Hosts that answer: zpsend hosts`,
     { host },
   );

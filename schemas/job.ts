@@ -89,6 +89,7 @@ export const jobAbortedSchema = z.strictObject({ job: idSchema, aborted: z.liter
 /** `zfs.<host>.event.job.<what>`; what: started, progress, done, failed. */
 export const jobEventSchema = jobSchema;
 
+export type SendStarted = z.infer<typeof sendStartedSchema>;
 export type JobStatusRequest = z.infer<typeof jobStatusRequestSchema>;
 export type JobDataset = z.infer<typeof jobDatasetSchema>;
 export type Wait = z.infer<typeof waitSchema>;

@@ -2,7 +2,16 @@ import { z } from 'zod';
 import { clearingSchema } from './conflict.ts';
 import { errorBodySchema } from './errors.ts';
 import { keyWrappingSchema } from './inventory.ts';
-import { bytesSchema, datasetSchema, guidSchema, hostSchema, idSchema, snapshotSchema, tokenSchema } from './names.ts';
+import {
+  bytesSchema,
+  datasetSchema,
+  guidSchema,
+  hostSchema,
+  idSchema,
+  snapshotSchema,
+  timeSchema,
+  tokenSchema,
+} from './names.ts';
 import { propertyWishesSchema } from './properties.ts';
 import { streamMarkSchema } from './stream.ts';
 
@@ -131,10 +140,12 @@ export const transferStateSchema = z.strictObject({
   source: hostSchema,
   dataset: datasetSchema,
   snapshot: snapshotSchema,
+  /** In the events of its end `done` or `failed`. */
   state: z.string(),
   /** Bytes received, and handed on; as they came over the wire. */
   received: bytesSchema,
   consumed: bytesSchema,
+  started: timeSchema,
   seconds: z.number().nonnegative(),
 });
 

@@ -1,19 +1,21 @@
 import type { Command } from 'commander';
+import type { SendStarted } from '../../schemas/job.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { explained } from '../colon-pool.ts';
 import { jobErrorLines } from '../errors.ts';
 import { exit, exitForAll, type Verdict } from '../exit.ts';
 import { hasFailedPartly, progressLine, resultLine } from '../follow.ts';
 import { catchInterrupt } from '../interrupt.ts';
-import { type Outcome, runJobs } from '../run-jobs.ts';
+import { type Outcome, runJobs, startJobs } from '../run-jobs.ts';
 import { packageHelp, type SendOptions, withSendOptions } from '../send-options.ts';
-import { askedFor } from '../send-requests.ts';
+import { type Asked, askedFor } from '../send-requests.ts';
 import { withSender } from '../sender-route.ts';
 import { thisHost } from '../this-host.ts';
 import { watchJobs } from '../watch.ts';
 
 interface Options extends SendOptions, JsonOption {
   quiet?: true;
+  detach?: true;
 }
 
 export function addSend(program: Command, cli: Cli): void {
@@ -26,6 +28,7 @@ export function addSend(program: Command, cli: Cli): void {
     .argument('<source>', 'what: [HOST:]DATASET[@SNAPSHOT]; without HOST from this host')
     .argument('<target...>', 'where: HOST[:DATASET]; without DATASET under the same name')
     .option('-q, --quiet', 'say nothing when all is well: errors, and results of what failed')
+    .option('--detach', 'print the ids of the jobs that the sender of the host has begun, and leave them to it')
     .option('--json', 'print the job as JSON, a line for each target')
     .addHelpText('after', help)
     .action(cli.action((source: string, targets: string[], options: Options) => send(cli, source, targets, options)));
@@ -46,6 +49,7 @@ ${packageHelp}
 
 A name with a colon in its pool needs a colon before it: zpsend send ":my:pool/data" smos-00
 Ctrl-C aborts the jobs. What has arrived stays, and the same command continues from there.
+With --detach the jobs outlive the command: a sender service has to run on the source.
 Exit status: 0 done (or nothing to do), 1 failed, 2 wrong usage, 3 some targets, or some datasets of a package, failed,
 130 interrupted.`;
 
@@ -55,6 +59,7 @@ export async function send(cli: Cli, source: string, targets: string[], options:
   // whoever watched may have gone: the exit status is the job's all the same
   io.outliveReaders();
   const { host, requests } = askedFor(source, targets, options, thisHost(cli.env));
+  if (options.detach) return detached(cli, { host, requests }, options);
   const isSilent = Boolean(options.quiet || (options.json && !io.isTerminal));
   const interrupt = catchInterrupt();
   const outcomes = await withBus(cli, (bus) =>
@@ -82,6 +87,20 @@ async function inWords(cli: Cli, outcome: Outcome): Promise<Outcome> {
   if (!outcome.error) return outcome;
   const error = await explained(cli, outcome.error);
   return { ...outcome, error, ...(outcome.job && { job: { ...outcome.job, error } }) };
+}
+
+/** Jobs that outlive this command, which a sender of its own would not. @returns the exit status */
+async function detached(cli: Cli, { host, requests }: Asked, { quiet, json }: Options): Promise<number> {
+  const { io } = cli;
+  const interrupt = catchInterrupt();
+  const jobs = await withBus(cli, (bus) =>
+    withSender(cli, bus, host, (route) => startJobs(route, requests, interrupt.signal, quiet ? () => {} : io.err), {
+      ownAllowed: false,
+    }),
+  ).finally(interrupt.stop);
+  for (const job of jobs) io.out(json ? JSON.stringify({ job, host } satisfies SendStarted) : job);
+  if (!quiet && !json) io.err(`${host} goes on: zpsend status ${host} shows it, zpsend abort JOB ends it`);
+  return exit.done;
 }
 
 function report({ io }: Cli, { job, error }: Outcome, { json, quiet }: Options): void {

@@ -8,7 +8,7 @@ import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit, exitForAll, usage } from '../exit.ts';
 import { catchInterrupt } from '../interrupt.ts';
 import { parseSource, parseTarget } from '../location.ts';
-import { gathered } from '../send-options.ts';
+import { alsoReplication, gathered } from '../send-options.ts';
 import { patterns } from '../send-requests.ts';
 import { thisHost } from '../this-host.ts';
 import { readContents } from '../verify-contents.ts';
@@ -16,7 +16,7 @@ import { withSides } from '../verify-side.ts';
 import { verifyLines, verifyNotes } from '../verify-table.ts';
 
 interface Options extends JsonOption {
-  replication?: true;
+  replicate?: true;
   data?: true;
   all?: true;
   verbose?: true;
@@ -30,7 +30,8 @@ export function addVerify(program: Command, cli: Cli): void {
     .description('Compares the snapshots of two hosts by guid, and with --data what they hold. Changes nothing.')
     .argument('<source>', '[HOST:]DATASET[@SNAPSHOT]; without HOST on this host, with @SNAPSHOT only that one')
     .argument('<target>', 'HOST[:DATASET]; the same name without DATASET')
-    .option('-R, --replication', 'with all datasets below')
+    .option('-R, --replicate', 'with all datasets below')
+    .addOption(alsoReplication())
     .option('--exclude <pattern>', 'leave out datasets that match, with all below them (repeatable)', gathered)
     .option('--data', 'read the newest snapshot that both have, or the named one, on both sides, and compare checksums')
     .option('--all', 'with --data: read every snapshot that both have')
@@ -54,11 +55,11 @@ Exit status: 0 the newest snapshot is there and all that both have is equal, 1 i
 
 async function verify(cli: Cli, sourceText: string, targetText: string, options: Options): Promise<number> {
   if (options.all && !options.data) throw usage('--all chooses what --data reads: give both');
-  if (options.exclude && !options.replication) throw usage('--exclude chooses among the datasets of -R: give both');
+  if (options.exclude && !options.replicate) throw usage('--exclude chooses among the datasets of -R: give both');
   const here = thisHost(cli.env);
   const { host, dataset: named } = parseSource(sourceText, here);
   const { host: targetHost, dataset: target = datasetOf(named) } = parseTarget(targetText, here);
-  const { replication: recursive = false, all = false } = options;
+  const { replicate: recursive = false, all = false } = options;
   const snapshot = leafOf(named);
   const exclude = patterns('exclude', options.exclude ?? []);
   const asked = { source: datasetOf(named), target, recursive, ...(snapshot !== undefined && { snapshot }) };

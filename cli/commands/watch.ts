@@ -4,8 +4,10 @@ import type { Bus } from '../../lib/bus/connect.ts';
 import { requestInventory } from '../../lib/bus/listing.ts';
 import { publishSnapshotCreated } from '../../lib/bus/snapshot-events.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { secondsOf } from '../../schemas/units.ts';
 import { type Cli, withBus } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
+import { counted, duration } from '../format.ts';
 import { catchInterrupt } from '../interrupt.ts';
 import { parsePlace } from '../location.ts';
 import { newSnapshots, type Seen, seenIn } from '../new-snapshots.ts';
@@ -30,7 +32,7 @@ export function addWatch(program: Command, cli: Cli): void {
 
 const help = `
 What is there at the beginning is not told: the sender looks by itself when it starts, and every send.reconcileMinutes.
-It runs until Ctrl-C, and goes on when the host does not answer.
+It runs until Ctrl-C, and goes on when the host does not answer. A dataset that is not there at the beginning ends it, with exit status 1.
 
 Example:
   zpsend watch smos-01:zones/vm --interval 5`;
@@ -38,16 +40,16 @@ Example:
 /** @returns the exit status */
 async function watch(cli: Cli, place: string, { interval }: Options): Promise<number> {
   const { host, dataset } = parsePlace(place, thisHost(cli.env));
-  const seconds = Number(interval);
-  if (!(seconds >= 0.1 && seconds <= 86_400)) throw usage(`--interval ${interval}: seconds, from 0.1 to 86400`);
+  const seconds = /^\d+(\.\d+)?$/.test(interval) ? Number(interval) : (secondsOf(interval) ?? 0);
+  if (!(seconds >= 0.1 && seconds <= 86_400)) throw usage(`--interval ${interval}: from 0.1 s to a day, as in 10s, 2m`);
   const what = dataset === undefined ? {} : { dataset, recursive: true };
   const interrupt = catchInterrupt();
   const wait = () => sleep(seconds * 1000, undefined, { signal: interrupt.signal }).catch(() => {});
   try {
     return await withBus(cli, async (bus) => {
-      let seen: Seen | undefined;
+      let known: Known = {};
       while (!interrupt.signal.aborted) {
-        seen = await look(cli, bus, host, what, seen);
+        known = await look(cli, bus, { host, what, every: seconds }, known);
         await wait();
       }
       return exit.done;
@@ -57,27 +59,43 @@ async function watch(cli: Cli, place: string, { interval }: Options): Promise<nu
   }
 }
 
+interface Watched {
+  readonly host: string;
+  readonly what: { dataset?: string; recursive?: boolean };
+  /** Seconds. */
+  readonly every: number;
+}
+
+interface Known {
+  readonly seen?: Seen;
+  /** Why the last listing failed. */
+  readonly failed?: string;
+}
+
 /**
  * One listing; what is new since the last is published.
- * @returns what is there now, or `before` where the host did not answer
+ * @returns what is there now, or what was there before where the host did not answer
+ * @throws ZpsendError NO_SUCH_DATASET for one that has never been there
  */
-async function look(
-  { io }: Cli,
-  bus: Bus,
-  host: string,
-  what: { dataset?: string; recursive?: boolean },
-  before: Seen | undefined,
-): Promise<Seen | undefined> {
+async function look({ io }: Cli, bus: Bus, { host, what, every }: Watched, { seen, failed }: Known): Promise<Known> {
   try {
     const { datasets } = await requestInventory(bus, host, what);
-    for (const snapshot of before ? newSnapshots(before, datasets) : []) {
+    if (!seen)
+      io.err(`watching ${placeOf(host, what)} every ${duration(every)}: ${counted(datasets.length, 'dataset')}`);
+    else if (failed !== undefined) io.err(`${host} answers again`);
+    for (const snapshot of seen ? newSnapshots(seen, datasets) : []) {
       publishSnapshotCreated(bus, host, snapshot);
       io.out(snapshot);
     }
-    return seenIn(datasets);
+    return { seen: seenIn(datasets) };
   } catch (thrown) {
-    const { code, message } = ZpsendError.from(thrown);
-    io.err(`zpsend: ${code}: ${message}`);
-    return before;
+    const error = ZpsendError.from(thrown);
+    if (!seen && error.code === 'NO_SUCH_DATASET') throw error;
+    const text = `${error.code}: ${error.message}`;
+    if (text !== failed) io.err(`zpsend: ${text}; looking again every ${duration(every)}`);
+    return { ...(seen && { seen }), failed: text };
   }
 }
+
+const placeOf = (host: string, { dataset }: Watched['what']): string =>
+  dataset === undefined ? host : `${host}:${dataset}`;

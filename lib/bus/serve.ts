@@ -61,6 +61,9 @@ export const isAsked = (message: Pick<Msg, 'subject' | 'headers'>, subject: stri
 
 const encode = (reply: object): string => JSON.stringify(reply);
 
+/** Is it what was asked for, as of a dataset that is not there yet? Statistics count it as no error. */
+const isAnswer = ({ code }: ZpsendError): boolean => code === 'NO_SUCH_DATASET' || code === 'NO_SUCH_SNAPSHOT';
+
 const unasked: ErrorBody = {
   code: 'BAD_REQUEST',
   message: 'a request came out of a stream, which proves nobody; nothing was done',
@@ -137,8 +140,10 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
       await inTurn(() => answer(bus, endpoint, message));
     } catch (thrown) {
       const error = ZpsendError.from(thrown);
-      stats.errors += 1;
-      stats.lastError = headline(error.toBody());
+      if (!isAnswer(error)) {
+        stats.errors += 1;
+        stats.lastError = headline(error.toBody());
+      }
       respondError(bus, message, error);
     } finally {
       stats.processing += Math.round((performance.now() - began) * 1e6);

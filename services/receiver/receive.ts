@@ -70,6 +70,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?:
   const ready = Promise.withResolvers<ReceiveReady>();
   const over = Promise.withResolvers<void>();
   const began = performance.now();
+  const started = new Date().toISOString();
   const wire = answerTo(start.wire);
   let state: ReceiveState = begin;
   let lease: Lease | undefined;
@@ -88,12 +89,16 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?:
     state: state.phase,
     received: channel?.received ?? 0,
     consumed: channel?.consumed ?? 0,
-    seconds: (performance.now() - began) / 1000,
+    started,
+    seconds: Math.round(performance.now() - began) / 1000,
   });
   const discards = () => admission.token !== undefined && start.partial === 'discard';
   const resumable = () => (discards() ? undefined : admission.token);
   const tell = (what: 'started' | 'done' | 'failed') =>
-    publishEvent(deps.bus, subjects.event(host, 'recv', what), status());
+    publishEvent(deps.bus, subjects.event(host, 'recv', what), {
+      ...status(),
+      ...(what !== 'started' && { state: what }),
+    });
 
   function feed(event: ReceiveEvent): void {
     const [after, ...effects] = next(state, event);

@@ -71,12 +71,17 @@ describe('zpsend send', () => {
     await fleet.start('sender', source);
     const sent = await run(target, ['send', 'smos-01:zones/test', 'smos-00:zones/copy']);
     expect([sent.exitCode, await names(target, 'zones/copy')]).toEqual([0, await names(source)]);
+    const left = await run(target, ['send', '--detach', '-q', 'smos-01:zones/test', 'smos-00:zones/again']);
+    expect([left.exitCode, left.stderr]).toEqual([0, '']);
+    expect(await fleet.ended('smos-01', left.stdout)).toMatchObject({ state: 'done', done: 1 });
   });
 
   test('says what to do where no sender answers for another host', async () => {
     const { zpsend } = await useWorld([]);
     const { stderr, exitCode } = await zpsend('send', 'smos-07:zones/test', 'smos-00');
     expect(stderr).toMatch(/^zpsend: UNREACHABLE: no sender answers for smos-07: start one there/);
+    const detached = await zpsend('send', '--detach', 'zones/test', 'smos-00');
+    expect([detached.exitCode, detached.stderr]).toEqual([1, expect.stringContaining('without --detach')]);
     expect(exitCode).toBe(1);
   });
 

@@ -37,12 +37,10 @@ test('zpsend watch tells of what is new, and goes on when the host was away', as
   const first = await world.sender([]);
   const watch = execa(process.execPath, [bin, 'watch', 'src:pool', '--interval', '0.2'], options());
   onTestFinished(() => void watch.kill('SIGKILL'));
-  // the first listing tells nothing, and comes in some time
-  await expect
-    .poll(async () => (await world.source.processes()).filter(({ argv }) => argv[1] === 'list').length, {
-      timeout: 20_000,
-    })
-    .toBeGreaterThan(2);
+  // the first listing tells of no snapshot, and comes in some time
+  const began = Promise.withResolvers<string>();
+  watch.stderr?.once('data', (chunk: Buffer) => began.resolve(chunk.toString()));
+  expect(await began.promise).toMatch(/^watching src:pool every 0\.2s: 2 datasets$/m);
   await world.source.zfs('create', 'pool/b');
   await world.source.zfs('snapshot', '-r', 'pool@new');
   await expect.poll(() => heard.toSorted(), { timeout: 20_000 }).toEqual(['pool/a@new', 'pool/b@new', 'pool@new']);
@@ -54,8 +52,11 @@ test('zpsend watch tells of what is new, and goes on when the host was away', as
   const { stdout, stderr, exitCode } = await watch;
   expect(stdout.split('\n')).toContain('pool/a@later');
   expect(stdout).not.toContain('@old');
-  expect(stderr).toMatch(/UNREACHABLE|TIMEOUT/);
+  expect(stderr.match(/UNREACHABLE|TIMEOUT/g), 'told once').toHaveLength(1);
+  expect(stderr).toMatch(/^src answers again$/m);
   expect(exitCode).toBe(0);
+  const typo = await execa(process.execPath, [bin, 'watch', 'src:pool/nosuch'], options());
+  expect([typo.exitCode, typo.stderr]).toEqual([1, expect.stringContaining('zpsend: NO_SUCH_DATASET: ')]);
 });
 
 test.each([

@@ -57,9 +57,9 @@ async function start(id: string) {
     name: 'plan',
     subject: `zfs.${id}.plan`,
     queue: 'sender',
-    request: z.strictObject({ fail: z.boolean().optional() }),
+    request: z.strictObject({ fail: z.enum(['BUSY', 'NO_SUCH_DATASET']).optional() }),
     handle: async ({ fail }) => {
-      if (fail) throw new ZpsendError('BUSY', 'later');
+      if (fail) throw new ZpsendError(fail, 'later');
       return { ok: true };
     },
   });
@@ -83,12 +83,13 @@ test.each(['', '.zpsend-sender', '.zpsend-sender.one'])(
   },
 );
 
-test('its statistics count requests and errors, and tell the last', async () => {
+test('its statistics count requests and errors, and tell the last; that something is not there is an answer', async () => {
   const { bus } = await start('two');
   await request(bus, 'zfs.two.plan', {}, z.json());
-  await request(bus, 'zfs.two.plan', { fail: true }, z.json()).catch(() => {});
+  for (const fail of ['BUSY', 'NO_SUCH_DATASET'])
+    await request(bus, 'zfs.two.plan', { fail }, z.json()).catch(() => {});
   const { endpoints } = await request(bus, '$SRV.STATS.zpsend-sender.two', {}, statsSchema);
-  expect(endpoints).toMatchObject([{ num_requests: 2, num_errors: 1, last_error: 'BUSY: later' }]);
+  expect(endpoints).toMatchObject([{ num_requests: 3, num_errors: 1, last_error: 'BUSY: later' }]);
   expect(endpoints[0]?.processing_time).toBeGreaterThan(0);
 });
 

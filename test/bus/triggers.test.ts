@@ -122,11 +122,11 @@ test('garbage, foreign hosts and datasets without a policy start nothing and bre
   world.say('pool/a/below@1');
   world.say('pool/a@1', 'somebody-else');
   await world.fleet.bus.nc.flush();
-  await sender.said('what was said of a new snapshot is none');
+  await sender.said('malformed snapshot event');
   await expect.poll(async () => (await consumer(world)).num_pending).toBe(0);
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(world.started.length).toBe(before);
-  expect(sender.log.filter((line) => line.includes('what was said of a new snapshot'))).toHaveLength(1);
+  expect(sender.log.filter((line) => line.includes('malformed snapshot event'))).toHaveLength(1);
   await world.snapshot('1');
   await world.arrived(only(world), '1');
 });

@@ -61,6 +61,11 @@ describe('what is sent', () => {
   });
 });
 
+it('is not where ssh would look, unless that may be a snapshot', () => {
+  expect(said(() => parseSource('root@smos-00:zones/test', here))).toContain('there are no users here');
+  expect(parseSource('root@smos-00:now', here)).toEqual({ host: here, dataset: 'root@smos-00:now' });
+});
+
 describe('where it goes', () => {
   it.each([
     ['smos-00', { host: 'smos-00' }],
@@ -73,7 +78,12 @@ describe('where it goes', () => {
   });
 
   it.each([
-    ['zones/backup', 'names no host'],
+    ['zones/backup', `On this host it is ${here}:zones/backup, and to send there needs a receiver here too`],
+    [
+      'root@smos-00:zones/test',
+      'there are no users here, since hosts meet on NATS and not over ssh: smos-00:zones/test',
+    ],
+    ['root@smos-00.example.org:', 'not over ssh: smos-00-example-org'],
     ['smos-00:zones/backup@now', 'not a dataset'],
     ['smos 00', 'is not a host'],
     ['*', 'is not a host'],

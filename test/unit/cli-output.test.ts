@@ -274,6 +274,7 @@ describe('a status', () => {
     state: 'receiving',
     received: 1024,
     consumed: 1024,
+    started: '2026-11-30T05:00:00.000Z',
     seconds: 0,
   };
 

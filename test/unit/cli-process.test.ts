@@ -94,6 +94,7 @@ describe('wrong usage', () => {
     [['send', 'zones/test'], "missing required argument 'target'"],
     [['send', '--frob', 'zones/test', 'smos-00'], "unknown option '--frob'"],
     [['send', '-I', '@a', 'zones/test', 'smos-00'], 'each as an -i stream; see zpsend send --help'],
+    [['send', '--dry-run', 'zones/test', 'smos-00'], 'zpsend plan shows what would be sent; see zpsend send --help'],
     [['send', '-F', 'zones/test', 'smos-00'], '--conflict'],
     [['send', 'zones/$(reboot)', 'smos-00'], 'not a dataset'],
     [['send', '-i', '@a', '--full', 'zones/test@b', 'smos-00'], 'A full stream has no base'],
@@ -133,10 +134,15 @@ describe('without NATS', () => {
 
 describe('for a shell', () => {
   it('help and version go to standard output, with exit status 0', async () => {
-    const [help, version] = await Promise.all([zpsend('send', '--help'), zpsend('--version')]);
+    const [help, version, command] = await Promise.all([
+      zpsend('send', '--help'),
+      zpsend('--version'),
+      zpsend('version'),
+    ]);
     expect(help.stdout).toContain('Examples:');
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+$/);
-    expect([help.exitCode, version.exitCode]).toEqual([0, 0]);
+    expect(command.stdout).toBe(version.stdout);
+    expect([help.exitCode, version.exitCode, command.exitCode]).toEqual([0, 0, 0]);
   });
 
   it('a reader that leaves early ends it without a word', async () => {

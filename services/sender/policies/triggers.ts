@@ -132,7 +132,9 @@ export function openTriggers(deps: TriggersDeps): Triggers {
       taken();
       garbage.count += 1;
       if (now() - garbage.since < garbageMs) return;
-      log.warn(`what was said of a new snapshot is none (${garbage.count} times): ${ZpsendError.from(thrown).message}`);
+      log.warn(
+        `ignored ${garbage.count} malformed snapshot ${garbage.count === 1 ? 'event' : 'events'}: ${ZpsendError.from(thrown).message}`,
+      );
       garbage = { count: 0, since: now() };
       return;
     }

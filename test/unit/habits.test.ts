@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { habitOf } from '../../cli/habits.ts';
+
+test.each<[string, string]>([
+  ['-n', 'zpsend plan'],
+  ['--dry-run', 'zpsend plan'],
+  ['-v', 'ZPSEND_LOG=people'],
+  ['-L', '--large-block'],
+  ['-F', '--conflict'],
+  ['--sshkey=/root/.ssh/id', 'no ssh'],
+  ['--source-bwlimit=10M', '--bwlimit'],
+  ['--compress=lz4', '--wire zstd'],
+])('%s is hinted at', (option, words) => expect(habitOf(option)).toContain(words));
+
+test.each(['--frob', '', '--constructor', 'constructor'])('%j is not', (option) => {
+  expect(habitOf(option)).toBeUndefined();
+});
