@@ -138,7 +138,7 @@ const identityOf = ({ name, description }: Service, { host, instance, machine }:
   name: `zpsend-${name}`,
   id: instance,
   version,
-  description,
+  description: `${description}, on ${host}`,
   metadata: {
     host,
     ...(machine.id !== undefined && { machine: machine.id }),
