@@ -25,7 +25,13 @@ function hostOf(host: string | undefined, text: string, thisHost: string): strin
 function checked<S extends z.ZodType>(schema: S, name: string, text: string): z.output<S> {
   const parsed = schema.safeParse(name);
   if (parsed.success) return parsed.data;
-  throw usage(`"${name}"${name === text ? '' : ` in "${text}"`}: ${parsed.error.issues[0]?.message}`);
+  throw usage(`"${name}"${name === text ? '' : ` in "${text}"`}: ${parsed.error.issues[0]?.message}${slashHint(name)}`);
+}
+
+/** A path where a dataset is expected (sanoid#1053). */
+function slashHint(name: string): string {
+  if (name.startsWith('/')) return `. A dataset's name has no leading slash: zfs list -o name ${name} there shows it`;
+  return name.endsWith('/') ? '. Leave out the slash at its end' : '';
 }
 
 /** `root@smos-00:zones/test`, as ssh has it. @throws ZpsendError BAD_REQUEST */

@@ -27,8 +27,9 @@ export const streamMarkSchema = z
   .string()
   .regex(new RegExp(`^[0-9]{1,20}:(?:${kept}(?:,${kept}){0,3})?$`), 'not a mark of a stream: GUID:FLAG,FLAG');
 
-/** The pool features that decide which flags, and which streams, a target can take (zpool-features(7)). */
+/** The pool features that decide how a target can receive, which flags, and which streams (zpool-features(7)). */
 export const streamFeatureSchema = z.enum([
+  'extensible_dataset',
   'encryption',
   'large_blocks',
   'embedded_data',

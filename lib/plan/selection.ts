@@ -6,7 +6,7 @@ import { ownReplicas } from './own-replicas.ts';
 import { matches } from './pattern.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { isAfter } from './txg.ts';
-import { chainOf, noSuchSnapshot, type Wanted } from './wanted.ts';
+import { chainOf, isPartlyReceived, noSuchSnapshot, partlyReceived, type Wanted } from './wanted.ts';
 
 /** A dataset of the request, and what is wanted of it. */
 export interface Chosen {
@@ -118,7 +118,8 @@ function chosenOf(request: SendRequest, kept: DatasetEntry[], leaf: string | und
     const wanted = chainOf(request, dataset, goalOf(dataset, leaf), origins.get(dataset.name) ?? new Set());
     if (wanted.snapshots.length > 0) chosen.push({ dataset, wanted });
     else {
-      const why = dataset.snapshots.length === 0 ? 'it has no snapshot' : 'no snapshot of it matches';
+      const empty = isPartlyReceived(dataset) ? partlyReceived : 'it has no snapshot';
+      const why = dataset.snapshots.length === 0 ? empty : 'no snapshot of it matches';
       const message = `${dataset.name} itself is left out: ${why}`;
       notes.push({ kind: 'skipped', dataset: dataset.name, message });
     }
@@ -128,7 +129,10 @@ function chosenOf(request: SendRequest, kept: DatasetEntry[], leaf: string | und
 
 function missingIn(host: string, dataset: DatasetEntry, named: string, leaf: string): Refusal {
   const { error } = noSuchSnapshot(host, dataset, `@${leaf}`);
-  const ways = `Ways out: zfs snapshot -r makes one in all of them; --skip-missing leaves such datasets out.`;
+  const first = isPartlyReceived(dataset)
+    ? `${dataset.name} has to be received whole first`
+    : 'zfs snapshot -r makes one in all of them';
+  const ways = `Ways out: ${first}; --skip-missing leaves such datasets out.`;
   return { ok: false, error: { ...error, message: `${error.message} The package is of ${named}. ${ways}` } };
 }
 

@@ -91,10 +91,21 @@ const redactionBookmark = (host: string, { name }: DatasetEntry, bookmark: strin
 export const ordinaryBookmark = (dataset: string, redaction: string): string =>
   `zfs bookmark ${dataset}#${redaction} ${dataset}#NAME`;
 
-const nothingToSend = (host: string, { name }: DatasetEntry): Refusal =>
-  refuse('NO_SUCH_SNAPSHOT', `${name} on ${host} has no snapshots. Make one: zfs snapshot ${name}@NAME`, {
+/** An interrupted receive made the dataset: ZFS takes no snapshot of it until that receive has ended. */
+export const isPartlyReceived = ({ snapshots, resumeToken }: DatasetEntry): boolean =>
+  snapshots.length === 0 && resumeToken !== undefined;
+
+export const partlyReceived = 'its first snapshot has not been received whole';
+
+function nothingToSend(host: string, dataset: DatasetEntry): Refusal {
+  const { name } = dataset;
+  const way = isPartlyReceived(dataset)
+    ? `: ${partlyReceived}. Finish that receive first`
+    : `. Make one: zfs snapshot ${name}@NAME`;
+  return refuse('NO_SUCH_SNAPSHOT', `${name} on ${host} has no snapshots${way}`, {
     details: { host, dataset: name, newest: [] },
   });
+}
 
 const nothingMatches = (host: string, { name, snapshots }: DatasetEntry, patterns: readonly string[]): Refusal => {
   const newest = snapshots.map((entry) => entry.name);

@@ -3,11 +3,23 @@ import type { Pool } from './state.ts';
 
 /** The pool features that streams and bookmarks depend on (zpool-features(7)). */
 const FEATURES = [
+  'extensible_dataset',
   'encryption',
   'bookmarks',
   'large_blocks',
   'embedded_data',
   'lz4_compress',
+  'zstd_compress',
+  'large_dnode',
+  'large_microzap',
+  'longname',
+  'redacted_datasets',
+];
+/** What these depend on is enabled with them (zpool-features(7)). */
+const EXTENSIBLE = [
+  'encryption',
+  'bookmarks',
+  'large_blocks',
   'zstd_compress',
   'large_dnode',
   'large_microzap',
@@ -28,6 +40,7 @@ export function featuresAsked(none: boolean, pairs: readonly string[]): string[]
     else if (value === 'disabled') enabled.delete(name);
     else throw new Refusal(`property '${property}' can only be set to 'enabled' or 'disabled'`);
   }
+  if (EXTENSIBLE.some((name) => enabled.has(name))) enabled.add('extensible_dataset');
   return [...enabled];
 }
 

@@ -61,7 +61,8 @@ export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission |
   const lacking = Object.entries(NEEDED).find(
     ([flag, feature]) => head.flags.includes(flag) && !isEnabled(pool, feature),
   );
-  if (lacking || (head.raw && !isEnabled(pool, 'encryption')))
+  const keeps = !wishes.resumable || isEnabled(pool, 'extensible_dataset');
+  if (lacking || !keeps || (head.raw && !isEnabled(pool, 'encryption')))
     throw no('pool must be upgraded to receive this stream.');
   if (head.resume !== undefined) {
     if (dataset === undefined) throw no(`destination '${name}' does not exist`);

@@ -21,6 +21,8 @@ export interface ReceiveRequest {
   dataset: string;
   /** The part after `@` of the one snapshot the stream may bring. */
   snapshot?: string;
+  /** `-s`, unless it is false: what an interrupted receive leaves is kept. Needs the pool feature extensible_dataset. */
+  resumable?: boolean;
   /** The snapshot on this host that a clone is received onto. */
   origin?: string;
   /** `-o property=value` */
@@ -144,7 +146,7 @@ export const estimateArgv = (stream: StreamRequest): string[] => ['send', '-nvP'
 export function receiveArgv(into: ReceiveRequest): string[] {
   const dataset = checkDataset(into.dataset);
   const target = into.snapshot === undefined ? dataset : checkSnapshot(`${dataset}@${into.snapshot}`);
-  const argv = ['receive', '-s', '-u'];
+  const argv = ['receive', ...(into.resumable === false ? [] : ['-s']), '-u'];
   if (into.origin !== undefined) argv.push('-o', `origin=${checkSnapshot(into.origin)}`);
   for (const [property, value] of Object.entries(into.set)) {
     accept(propertySchema, property, 'property');

@@ -23,6 +23,7 @@ import { acquireAll } from './leases.ts';
 import { checkType, receiveProperties } from './properties.ts';
 import { damaged, notBegun, unexplained } from './receive-errors.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
+import type { ResumablePools } from './resumable-pools.ts';
 
 export interface ReceiveDeps extends DirectDeps {
   readonly instance: string;
@@ -30,6 +31,7 @@ export interface ReceiveDeps extends DirectDeps {
   readonly bus: Bus;
   readonly locks: () => Promise<Locks>;
   readonly arrivals: Arrivals;
+  readonly resumablePools: ResumablePools;
   readonly baseHolds: BaseHolds;
   readonly log: Log;
   readonly allow: ReceiveConfig['allow'];
@@ -206,7 +208,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?:
     deps.baseHolds.began(start.dataset);
     // what is raw may lock its dataset out, and is looked at each time
     if (chained && !start.raw) return { type: 'accepted', prepare: 'nothing' };
-    const seen = await zfs.look(namesToLookAt(start));
+    const [seen] = await Promise.all([zfs.look(namesToLookAt(start)), deps.resumablePools.learn(start.dataset)]);
     admission = checkView(start, host, seen, deps);
     await checkKey(zfs, start, host, seen);
     const prepare = discards() ? 'discard' : admission.parents.length > 0 ? 'make-parents' : 'nothing';
@@ -232,6 +234,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?:
     child = zfs.receive({
       dataset: start.dataset,
       snapshot: leafOf(start.to.name) ?? '',
+      resumable: deps.resumablePools.has(start.dataset),
       // partial state knows its origin already
       ...(start.origin !== undefined && !resuming && { origin: start.origin }),
       ...receiveProperties(start, admission.type, deps.properties),

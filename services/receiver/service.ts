@@ -9,6 +9,7 @@ import type { Service, ServiceContext } from '../host/life.ts';
 import { openArrivals } from './arrivals.ts';
 import { noBaseHolds, openBaseHolds } from './base-holds.ts';
 import { serveReceiver } from './endpoints.ts';
+import { openResumablePools } from './resumable-pools.ts';
 import { receiveStored } from './stored/stored.ts';
 
 /** All receives together stay far below the server's max_pending of 64 MiB, and each has room for a round trip. */
@@ -43,6 +44,7 @@ async function begin(context: ServiceContext) {
       ...context,
       locks,
       arrivals: openArrivals(),
+      resumablePools: openResumablePools(zfs),
       baseHolds,
       allow: receive.allow,
       properties: receive.properties,

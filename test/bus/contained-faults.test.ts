@@ -8,6 +8,7 @@ import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { openArrivals } from '../../services/receiver/arrivals.ts';
 import { noBaseHolds } from '../../services/receiver/base-holds.ts';
 import { beginReceive } from '../../services/receiver/receive.ts';
+import { openResumablePools } from '../../services/receiver/resumable-pools.ts';
 import { startChain } from '../../services/sender/chain.ts';
 import { noCursors } from '../../services/sender/cursors.ts';
 import { narrator } from '../../services/sender/narration.ts';
@@ -48,6 +49,7 @@ test('a receive that cannot listen for its data is refused, and gives its lock b
       instance: 'instance1',
       locks: async () => locks,
       arrivals: openArrivals(),
+      resumablePools: openResumablePools(deps.zfs),
       baseHolds: noBaseHolds,
       allow: [{ from: '*', into: 'zones', conflicts: [] }],
       properties: { set: {}, exclude: [] },

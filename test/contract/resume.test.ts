@@ -119,6 +119,19 @@ describe('an incremental stream that is cut', () => {
   });
 });
 
+test('edge case 41: a pool without extensible_dataset refuses a receive with -s, and takes the stream without it', () => {
+  const old = z.pool('noresume', 96 * MIB, '-d');
+  const small = `${z.source}/small`;
+  z.ok('create', small);
+  z.ok('snapshot', `${small}@1`);
+  const stream = z.stream(`${small}@1`);
+  expect(receive(stream, `${old}/a`).stderr).toBe(
+    'cannot receive new filesystem stream: pool must be upgraded to receive this stream.\n',
+  );
+  expect(z.feed(stream, 'receive', '-u', `${old}/a`).exit).toBe(0);
+  expect(z.value('guid', `${old}/a@1`)).toBe(z.value('guid', `${small}@1`));
+});
+
 describe('a token', () => {
   test('edge case 22: can be read, with the size of the rest', () => {
     receive(streams.full, to);

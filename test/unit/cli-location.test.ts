@@ -38,6 +38,8 @@ describe('what is sent', () => {
     ['-rf', 'not a dataset'],
     ['smos-00:-rf', 'not a dataset'],
     ['zones/../etc', 'not a dataset'],
+    ['smos-00:/mnt/tank/x', 'no leading slash'],
+    ['tank/x/', 'Leave out the slash at its end'],
     ['zones/test@', 'not a dataset'],
     ['zones/test;reboot', 'not a dataset'],
     ['zones/$(reboot)', 'not a dataset'],

@@ -106,6 +106,7 @@ describe('a request that names what is not there', () => {
     'src',
     dataset('zones/test', '@a,1 @b,2 @c,3 @d,4 @e,5 @f,6 #old,0'),
     dataset('zones/e', ''),
+    dataset('zones/part', '', { resumeToken: '1-abc-def' }),
   );
   const codeAndMessage = (what: string, more = {}) => {
     const result = plan(request(what, more), source, inventory('dst'));
@@ -119,6 +120,7 @@ describe('a request that names what is not there', () => {
     ['zones/test@f', { from: '#x' }, 'NO_SUCH_SNAPSHOT', 'has no bookmark #x. It has: #old.'],
     ['zones/e', {}, 'NO_SUCH_SNAPSHOT', 'Make one: zfs snapshot zones/e@NAME'],
     ['zones/e@x', {}, 'NO_SUCH_SNAPSHOT', 'Make one: zfs snapshot zones/e@NAME'],
+    ['zones/part', {}, 'NO_SUCH_SNAPSHOT', 'has not been received whole. Finish that receive first'],
   ])('%s %o', (what, more, code, words) => {
     expect(codeAndMessage(what, more)).toEqual([code, expect.stringContaining(words)]);
   });

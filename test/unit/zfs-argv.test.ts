@@ -40,6 +40,10 @@ describe('argument lists', () => {
     expect(estimateArgv({ token: '1-ab-c0-78' })).toEqual(['send', '-nvP', '-t', '1-ab-c0-78']);
   });
 
+  it('receives without -s where the pool cannot keep partial state', () => {
+    expect(receiveArgv({ ...into, resumable: false })).toEqual(['receive', '-u', 'tank/b@now']);
+  });
+
   it('receives resumably, unmounted, into the one named snapshot, with the properties set and excluded', () => {
     expect(
       receiveArgv({ ...into, origin: 'tank/a@1', set: { readonly: 'on', 'a:b': '' }, exclude: ['mountpoint'] }),
