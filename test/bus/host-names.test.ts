@@ -3,7 +3,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { readHost } from '../../lib/bus/hosts/registry.ts';
+import { readHost, writeHost } from '../../lib/bus/hosts/registry.ts';
 import { serve } from '../../lib/bus/serve.ts';
 import { hostsBucket, keySubject, subjects } from '../../lib/bus/subjects.ts';
 import { derive } from '../../lib/machine/derive.ts';
@@ -95,6 +95,18 @@ test('of two machines that start at one moment under one host name one serves, a
     ),
   );
   expect(outcomes.sort()).toEqual(['ready', 'refused']);
+});
+
+test('machines that register one host name at one moment all end with one record', async () => {
+  const { bus } = await useFleet(server().url);
+  const ids = ['a', 'b', 'c', 'd'];
+  const ends = await Promise.all(
+    ids.map((id) => writeHost(bus, 'contested', (before) => (before ? undefined : record(id)))),
+  );
+  const [end] = ends;
+  expect(ids.map(derive)).toContain(end?.machine);
+  expect(ends).toEqual(ids.map(() => end));
+  expect(await readHost(bus, 'contested')).toEqual(end);
 });
 
 describe('a machine that was replaced', () => {
