@@ -119,7 +119,7 @@ describe('an incremental stream that is cut', () => {
   });
 });
 
-test('edge case 41: a pool without extensible_dataset refuses a receive with -s, and takes the stream without it', () => {
+test('edge case 40: a pool without extensible_dataset refuses a receive with -s, and takes the stream without it', () => {
   const old = z.pool('noresume', 96 * MIB, '-d');
   const small = `${z.source}/small`;
   z.ok('create', small);

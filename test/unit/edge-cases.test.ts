@@ -42,10 +42,10 @@ const titled = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf
   });
 
 describe('docs/edge-cases.md', () => {
-  it('numbers its rows once each, in order', () => {
+  it('numbers its rows from 1, in order', () => {
     const numbers = rows.map(({ number }) => number);
     expect(numbers.length).toBeGreaterThan(0);
-    expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
+    expect(numbers).toEqual(numbers.map((_, at) => at + 1));
   });
 
   it.each(rows)('names a test for case $number', ({ tests }) => {

@@ -58,7 +58,7 @@ describe('a plan to a pool that lacks a feature', () => {
     return made.ok ? (made.notes ?? []) : [];
   };
 
-  it('edge case 40: notes what something in the source’s pool uses, by name, with what enables it', () => {
+  it('edge case 39: notes what something in the source’s pool uses, by name, with what enables it', () => {
     const notes = notesOf({ zones: ['large_dnode', 'longname', 'large_blocks'] }, { tank: [...basic] });
     expect(notes).toMatchObject([{ kind: 'features', dataset: 'zones/a' }]);
     expect(notes[0]?.message).toMatch(

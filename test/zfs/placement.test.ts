@@ -100,7 +100,7 @@ test('edge case 35: a parent too deep to be made is refused before anything is; 
   expect(await fleet.send('smos-01', ask(51))).toMatchObject({ state: 'done', done: 1 });
 });
 
-test('edge case 40: the plan names the feature that a stream needs, and what there is no room for', async () => {
+test('edge case 39: the plan names the feature that a stream needs, and what there is no room for', async () => {
   const fleet = await useFleet(server().url);
   const tree = `${z.source}/features`;
   z.ok('create', tree);

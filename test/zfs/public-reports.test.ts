@@ -60,7 +60,7 @@ function expectEqual(source: string, target: string): void {
   for (const leaf of leaves(source)) expect(z.digest(`${target}${leaf}`), leaf).toBe(z.digest(`${source}${leaf}`));
 }
 
-test('edge case 41: a pool that cannot resume receives, and sends, all the same', async () => {
+test('edge case 40: a pool that cannot resume receives, and sends, all the same', async () => {
   const { source, snapshot } = usePair('plain');
   snapshot('1');
   expect(await send(source, `${old}/plain`)).toMatchObject({ state: 'done', done: 1 });
@@ -71,7 +71,7 @@ test('edge case 41: a pool that cannot resume receives, and sends, all the same'
   expectEqual(source, `${z.target}/back`);
 });
 
-test('edge case 42: files whose dnodes change in size, go and come again arrive whole, step by step', async () => {
+test('edge case 41: files whose dnodes change in size, go and come again arrive whole, step by step', async () => {
   const { source, target } = usePair('dnodes', '-o', 'dnodesize=auto', '-o', 'xattr=sa');
   const folder = z.value('mountpoint', source);
   const make = (from: number, to: number, bytes: number) => {
@@ -95,7 +95,7 @@ test('edge case 42: files whose dnodes change in size, go and come again arrive 
   expectEqual(source, target);
 });
 
-test('edge case 43: a bookmark is the base where its snapshot is gone, and nothing older than it is sent', async () => {
+test('edge case 42: a bookmark is the base where its snapshot is gone, and nothing older than it is sent', async () => {
   const { source, target, snapshot } = usePair('bookmarked');
   for (const leaf of ['1', '2', '3', '4']) snapshot(leaf);
   z.feed(z.stream(`${source}@1`), 'receive', '-u', target);
@@ -107,7 +107,7 @@ test('edge case 43: a bookmark is the base where its snapshot is gone, and nothi
   expect(z.digest(`${target}@4`)).toBe(z.digest(`${source}@4`));
 });
 
-test('edge case 44: a source that moved to another pool, and a target that was renamed, go on', async () => {
+test('edge case 43: a source that moved to another pool, and a target that was renamed, go on', async () => {
   const { source, snapshot } = usePair('moved');
   const first = z.pool('first', 96 * MIB);
   const into = `${z.target}/moved`;
@@ -124,7 +124,7 @@ test('edge case 44: a source that moved to another pool, and a target that was r
   expectEqual(`${first}/new`, `${z.target}/renamed`);
 });
 
-test('edge case 45: a refquota stops no receive, of the target nor one that a snapshot exceeds', async () => {
+test('edge case 44: a refquota stops no receive, of the target nor one that a snapshot exceeds', async () => {
   const { source, target, snapshot } = usePair('refquota', '-o', 'compression=off');
   snapshot('1', 2 * MIB);
   expect(await send(source, target)).toMatchObject({ state: 'done', done: 1 });
@@ -146,7 +146,7 @@ test('edge case 45: a refquota stops no receive, of the target nor one that a sn
   expectEqual(source, withProperties);
 });
 
-test('edge case 46: values of the target go before those of the stream, and long ones arrive to the letter', async () => {
+test('edge case 45: values of the target go before those of the stream, and long ones arrive to the letter', async () => {
   const long = `ro quote' "x" $HOME $(id) \\ ; & | < > * ? ${'y'.repeat(900)}`;
   const options = [`org.example:cmdline=${long}`, 'canmount=noauto', 'compression=zstd-7', 'recordsize=32K'];
   const { source, target, snapshot } = usePair('props', ...options.flatMap((option) => ['-o', option]));
@@ -160,7 +160,7 @@ test('edge case 46: values of the target go before those of the stream, and long
   expect(z.value('org.example:why', `${target}@1`)).toBe('before the upgrade; really');
 });
 
-test('edge case 47: a snapshot that another tool takes of the target during a receive costs nothing', async () => {
+test('edge case 46: a snapshot that another tool takes of the target during a receive costs nothing', async () => {
   const { source, target, snapshot } = usePair('auto');
   snapshot('1');
   expect(await send(source, target)).toMatchObject({ state: 'done', done: 1 });
@@ -181,7 +181,7 @@ test('edge case 47: a snapshot that another tool takes of the target during a re
   for (const leaf of arrived) expect(z.digest(`${target}${leaf}`), leaf).toBe(z.digest(`${source}${leaf}`));
 });
 
-test('edge case 48: a receive that ended before its first byte of data leaves nothing in the way', async () => {
+test('edge case 47: a receive that ended before its first byte of data leaves nothing in the way', async () => {
   const { source, target, snapshot } = usePair('nothing');
   const begun = 312;
   snapshot('1', MIB);
@@ -193,7 +193,7 @@ test('edge case 48: a receive that ended before its first byte of data leaves no
   expectEqual(source, target);
 });
 
-test('edge case 49: a source that is itself partly received is left out and told, and follows when it is whole', async () => {
+test('edge case 48: a source that is itself partly received is left out and told, and follows when it is whole', async () => {
   const { source: origin } = usePair('origin');
   const middle = `${z.source}/middle`;
   z.ok('create', `${origin}/part`);
@@ -216,7 +216,7 @@ test('edge case 49: a source that is itself partly received is left out and told
   expectEqual(`${origin}/part`, `${z.target}/middle/part`);
 });
 
-test('edge case 50: a dataset that was renamed keeps none of the others from being replicated', async () => {
+test('edge case 49: a dataset that was renamed keeps none of the others from being replicated', async () => {
   const { source, target } = usePair('tree');
   for (const kid of ['a', 'm', 'z']) z.ok('create', '-s', '-V', '1M', `${source}/${kid}`);
   const all = { package: 'replication' } as const;
