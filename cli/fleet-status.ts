@@ -14,7 +14,7 @@ const everyMs = 1000;
 const noBucket =
   `there is no bucket ${statusBucket} yet: the first job of a sender makes it, or, where senders may not, you do: ` +
   `nats kv add ${statusBucket} --history 1 --replicas 3; what hosts send now: zpsend status --jobs`;
-const nothing = 'nothing has been sent yet';
+const nothing = 'no replication is recorded';
 
 /** Which rows of the fleet are shown, and how. */
 export interface FleetView {

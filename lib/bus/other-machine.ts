@@ -17,7 +17,7 @@ export const answersElsewhere = (host: string, own: Machine, other: Machine): Zp
   new ZpsendError(
     'OTHER_MACHINE',
     `the service that answers for ${host} runs on machine ${shortMachine(other, own)}, and this is machine ${shortMachine(own, other)}: ` +
-      `two machines have the host name ${host}, and nothing was done on the other one. ${waysOut(host)}`,
+      `two machines have the host name ${host}, so nothing was done. ${waysOut(host)}`,
     details(host, own, other),
   );
 

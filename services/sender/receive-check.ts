@@ -80,8 +80,12 @@ export function withoutRefused(plan: Plan, { datasets }: DatasetPlans, byTarget:
   const all = [...(plan.refused ?? []), ...refused.values()];
   const [first, ...others] = all;
   if (steps.length > 0 || !first || all.length < datasets.length) return { ...plan, steps, refused: all };
-  const more = others.length > 0 ? ` Refused as well: ${others.length} more datasets.` : '';
-  return { ok: false, error: { ...first.error, message: `${first.error.message}${more}`.slice(0, 8192) } };
+  const also = others.length === 1 ? '1 more dataset' : `${others.length} more datasets`;
+  const more = others.length > 0 ? `. Refused as well: ${also}.` : '';
+  return {
+    ok: false,
+    error: { ...first.error, message: `${first.error.message.replace(/\.$/, '')}${more}`.slice(0, 8192) },
+  };
 }
 
 const withoutNeeded = (dataset: string, target: string, needed: Refused): ErrorBody =>
