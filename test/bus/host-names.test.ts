@@ -193,7 +193,7 @@ test('a job is never carried on with a second machine of its target’s name', a
     subject: subjects.snapshots('twice'),
     request: snapshotsRequestSchema,
     async *handle({ dataset }) {
-      yield { host: 'twice', datasets: dataset === 'zones' ? [pool] : [] };
+      yield { host: 'twice', datasets: dataset === 'zones' ? [pool] : [], part: 1, more: false };
     },
   });
   let asked = 0;
