@@ -13,11 +13,13 @@ export async function checkKeyUnchanged(
   zfs: Pick<Zfs, 'look'>,
   { to, wrapping }: Pick<Step, 'to' | 'wrapping'>,
 ): Promise<void> {
-  // of other keys nothing is told
-  if (wrapping?.salt === undefined) return;
+  if (!wrapping) return;
   const dataset = datasetOf(to.name);
   const [seen] = await zfs.look([dataset]);
   // what is gone zfs send tells of
-  if (!seen || compareWrappings(seen.wrapping, wrapping) === 'same') return;
+  if (!seen) return;
+  const sameness = compareWrappings(seen.wrapping, wrapping);
+  // of a key without a salt only the format tells
+  if (sameness === 'same' || (sameness === 'unknown' && wrapping.salt === undefined)) return;
   throw new ZpsendError('KEY_MISMATCH', `${dataset} had a change-key since ${to.name} was planned`, { dataset });
 }

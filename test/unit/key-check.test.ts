@@ -44,6 +44,8 @@ test('of a key that tells nothing it is taken where it was planned for that root
   expect(await checked(hex, there)).toBe('KEY_MISMATCH');
   expect(await checked(hex, there, { encryptionRoot: 'p/r' })).toBeUndefined();
   expect(await checked(hex, there, { encryptionRoot: 'p/other' })).toBe('KEY_MISMATCH');
+  // another format is another key
+  expect(await checked(now, there, { encryptionRoot: 'p/r' })).toBe('KEY_MISMATCH');
 });
 
 test('a clone that shares the key of the root itself brings it its key', async () => {
@@ -62,6 +64,8 @@ test('edge case 26: a key that was changed between a plan and its send is found 
   expect(await after(hex, old)).toBe('KEY_MISMATCH');
   expect(await after(now, undefined)).toBeUndefined();
   expect(await after(hex, hex)).toBeUndefined();
+  expect(await after(now, hex)).toBe('KEY_MISMATCH');
+  expect(await after({ format: 'raw' }, hex)).toBe('KEY_MISMATCH');
   expect(await refusal(checkKeyUnchanged(looker(), { to, wrapping: old }))).toBeUndefined();
 });
 
