@@ -218,7 +218,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
         parallel: request.parallel ?? deps.parallel,
         progress,
         board,
-        replan: replanner(request, make, () => new Set(arrived.map(({ to }) => to.guid))),
+        replan: replanner(request, make, () => arrived),
         cursors: way.cursors,
         noted,
         arrived(step) {

@@ -2,20 +2,20 @@ import type { Refusal } from '../../lib/plan/refusal.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
 import type { Planned } from './planning.ts';
-import { afterLoss, type Interrupted, type Replanned } from './vanished.ts';
+import { type Arrived, afterLoss, type Interrupted, type Replanned } from './vanished.ts';
 
 /** Plans again for one dataset: what is left of it, or why it cannot be sent any more. */
 export type Replan = (chain: Interrupted) => Promise<Replanned | Refusal>;
 
 /**
  * Chains that ask at once share one plan of everything, since a listing may be long.
- * @param arrived guids of what the job has brought
+ * @param arrived what the job has brought
  * @throws ZpsendError NO_SUCH_DATASET when the dataset is not in the package any more, or what a listing failed with
  */
 export function replanner(
   request: SendRequest,
   make: () => Promise<Planned>,
-  arrived: () => ReadonlySet<string>,
+  arrived: () => readonly Arrived[],
 ): Replan {
   const planAgain = shared(make);
   return async (chain) => {

@@ -11,6 +11,9 @@ export interface Interrupted {
   readonly steps: readonly Step[];
 }
 
+/** What has reached its target. */
+export type Arrived = Pick<Step, 'target' | 'to'>;
+
 /** What is left for a chain to do. */
 export interface Replanned {
   readonly steps: readonly Step[];
@@ -22,19 +25,21 @@ export interface Replanned {
  * What is left of a dataset by a new plan, where some of what the first one lists may be gone. What a request names has to be
  * sent, or that is a failure. What it only implies, all snapshots of a dataset or all that lies below it, is sent as far as
  * it exists. Where nothing exists any more and nothing has arrived, nothing was done.
- * @param arrived guids of what the whole job has brought
+ * @param arrived what the whole job has brought; a snapshot of two datasets may have one guid, where both are replicas
  * @returns undefined where the dataset is not part of the plan, though nothing of it is gone
  */
 export function afterLoss(
   request: SendRequest,
   { dataset, steps: first }: Interrupted,
   { plans, source, target }: Planned,
-  arrived: ReadonlySet<string>,
+  arrived: readonly Arrived[],
 ): Replanned | Refusal | undefined {
   const entry = source.datasets.find(({ name }) => name === dataset);
-  const there = target.datasets.find(({ name }) => name === first[0]?.target);
+  const into = first[0]?.target;
+  const there = target.datasets.find(({ name }) => name === into);
+  const came = new Set(arrived.flatMap((step) => (step.target === into ? [step.to.guid] : [])));
   const [here, has] = [entry, there].map((one) => new Set(one?.snapshots.map(({ guid }) => guid)));
-  const open = first.map(({ to }) => to).filter(({ guid }) => !arrived.has(guid) && !has?.has(guid));
+  const open = first.map(({ to }) => to).filter(({ guid }) => !came.has(guid) && !has?.has(guid));
   const gone = open.filter(({ guid }) => !here?.has(guid));
   const plan = isRefusal(plans) ? undefined : plans.datasets.find((one) => one.dataset === dataset);
   const refusal = isRefusal(plans) ? plans : plan?.refusal;
@@ -43,7 +48,7 @@ export function afterLoss(
   if (refusal && !isLoss(refusal, source.host)) return refusal;
   if (first.length > 0 && open.length === 0) return { steps: [] };
   if (!note.note) return refusal;
-  if (refusal && (isNamed(request) || arrived.size === 0)) return notSent(refusal, note.note);
+  if (refusal && (isNamed(request) || arrived.length === 0)) return notSent(refusal, note.note);
   return { steps: [], ...note };
 }
 

@@ -133,6 +133,20 @@ describe('bad input is refused with a code, nothing changes, and the service goe
     await expectStillServing(house, before);
   });
 
+  test('I11: a request that names another source than its subject', async () => {
+    const house = await useHouse('*=zones/back');
+    const before = await all(house.target);
+    const { transfer: _, job: __, partial: ___, source, ...start } = receiveStart;
+    const bodies = {
+      [subjects.receiveFrom('smos-00', 'smos-02')]: receiveStart,
+      [subjects.receiveCheckFrom('smos-00', 'smos-02')]: { source, starts: [start] },
+    };
+    for (const [subject, body] of Object.entries(bodies)) {
+      expect(await refusal(house.fleet, subject, JSON.stringify(body)), subject).toMatchObject({ code: 'NOT_ALLOWED' });
+    }
+    await expectStillServing(house, before);
+  });
+
   test('I10: names that are none reach no zfs process', async () => {
     const house = await useHouse();
     const { fleet, source, target } = house;

@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
+import { subjects } from '../../lib/bus/subjects.ts';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
-import { arrivalOf, checkAllowed, checkView, namesToLookAt, type View } from '../../services/receiver/admission.ts';
+import {
+  arrivalOf,
+  checkAllowed,
+  checkAsker,
+  checkView,
+  namesToLookAt,
+  type View,
+} from '../../services/receiver/admission.ts';
 
 const full: ReceiveStart = {
   transfer: 'abc123t1',
@@ -23,6 +31,18 @@ const code = (call: () => unknown): Code | 'fine' => {
     throw error;
   }
 };
+
+describe('a request that names its source', () => {
+  test.each([
+    ['recv.start', subjects.receiveFrom],
+    ['recv.check', subjects.receiveCheckFrom],
+  ])('%s comes from that source, or is not allowed', (_, subjectOf) => {
+    const asks = (subject: string) => code(() => checkAsker({ source: 'smos-01' }, 'smos-00', subject));
+    expect(asks(subjectOf('smos-00', 'smos-01'))).toBe('fine');
+    expect(asks(subjectOf('smos-00', 'smos-02'))).toBe('NOT_ALLOWED');
+    expect(asks(subjectOf('smos-09', 'smos-01'))).toBe('NOT_ALLOWED');
+  });
+});
 
 describe('what a source may write', () => {
   const may = (dataset: string, source: string, allow: { from: string; into: string }[], origin?: string) =>

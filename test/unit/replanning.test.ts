@@ -57,7 +57,7 @@ describe('planning again', () => {
   const replan = replanner(
     request,
     async () => ({ plans: { datasets, notes: [] }, source: inventory, target: inventory }),
-    () => new Set(),
+    () => [],
   );
   const of = (dataset: string) => ({ dataset, steps: [] });
 
@@ -77,7 +77,7 @@ describe('planning again', () => {
     const all = replanner(
       request,
       async () => ({ plans: refusal, source: inventory, target: inventory }),
-      () => new Set(),
+      () => [],
     );
     expect(await all(of('tank/a'))).toEqual(refusal);
   });

@@ -3,7 +3,7 @@ import { planDatasets } from '../../lib/plan/plan.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
-import { afterLoss } from '../../services/sender/vanished.ts';
+import { type Arrived, afterLoss } from '../../services/sender/vanished.ts';
 import { dataset, inventory, request } from './plan-history.ts';
 
 const at = (...datasets: DatasetEntry[]): Inventory => inventory('src', ...datasets);
@@ -16,20 +16,28 @@ interface Case {
   after: Inventory;
   target?: Inventory;
   received?: Inventory;
-  /** Guids that the job has brought. */
+  /** Guids that the job has brought to the dataset whose chain it is. */
   arrived?: string[];
+  /** Guids that it has brought to other datasets. */
+  elsewhere?: string[];
   /** Whose chain it is. */
   of?: string;
 }
 
+const broughtTo = (target = 'p/elsewhere', guids: readonly string[] = []): Arrived[] =>
+  guids.map((guid) => ({ target, to: { name: `p/x@${guid}`, guid } }));
+
 /** `done: note`, what is left to send, or the code it fails with. */
-function outcome({ ask, before, after, target = on(), received = target, arrived = [], of = 'p/a' }: Case): string {
+function outcome({ ask, before, after, target = on(), received = target, of = 'p/a', ...brought }: Case): string {
   const asked = request('p/a', ask);
   const planned = planDatasets(asked, before, target);
   if (isRefusal(planned)) throw new Error(planned.error.message);
   const steps = planned.datasets.find((one) => one.dataset === of)?.steps ?? [];
   const made = { plans: planDatasets(asked, after, received), source: after, target: received };
-  const left = afterLoss(asked, { dataset: of, steps }, made, new Set(arrived));
+  const left = afterLoss(asked, { dataset: of, steps }, made, [
+    ...broughtTo(steps[0]?.target, brought.arrived),
+    ...broughtTo('p/elsewhere', brought.elsewhere),
+  ]);
   if (!left) return 'not part of it';
   if (isRefusal(left)) return `${left.error.code}: ${left.error.message}`;
   const words = left.steps.length === 0 ? 'done' : left.steps.map(({ to }) => to.name).join(', ');
@@ -97,6 +105,17 @@ describe('what vanishes at the source while a job runs', () => {
       `p/a@3; @2 of p/a on src ${gone} being sent`,
     ],
     [
+      'the snapshot that was named, while one of the same guid has arrived for a replica of the same package',
+      {
+        ask: { ...whole, dataset: 'p/a@d' },
+        before: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '@d,2'), dataset('p/a/twin', '@d,2')),
+        after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '', { createtxg: '1' }), dataset('p/a/twin', '@d,2')),
+        elsewhere: ['1', '2'],
+        of: 'p/a/kid',
+      },
+      `NO_SUCH_SNAPSHOT: @d of p/a/kid on src ${gone} being sent`,
+    ],
+    [
       'the one snapshot of an increment',
       { ask: { dataset: 'p/a@2', from: '@1' }, before: all, target: one, after: at(dataset('p/a', '@1,1')) },
       `NO_SUCH_SNAPSHOT: @2 of p/a on src ${gone} being sent. p/a on src has no snapshot @2`,
@@ -152,7 +171,7 @@ describe('what vanishes at the source while a job runs', () => {
         ask: whole,
         before: tree,
         after: at(dataset('p/a', ''), dataset('p/a/kid', '')),
-        arrived: ['1'],
+        elsewhere: ['1'],
         of: 'p/a/kid',
       },
       `done; @d of p/a/kid on src ${gone} being sent`,

@@ -1,0 +1,52 @@
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { toError } from '../../lib/zfs/errors.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { Step } from '../../schemas/plan.ts';
+import { type ChainDeps, type ChainNews, startChain } from '../../services/sender/chain.ts';
+import { noCursors } from '../../services/sender/cursors.ts';
+import { narrator } from '../../services/sender/narration.ts';
+
+const log = pino({ enabled: false });
+const step: Step = { type: 'full', to: { name: 'zones/test@one', guid: '1' }, target: 'tank/test' };
+
+/** What a chain tells where a hold fails with this on stderr, and how often it asks for a transfer. */
+async function withoutHold(stderr: string): Promise<{ told: ChainNews[]; asked: number }> {
+  const ended = Promise.withResolvers<void>();
+  const told: ChainNews[] = [];
+  let asked = 0;
+  const unheld = toError({ doing: 'holding zones/test@one', host: 'smos-01', stderr, exitCode: 1 });
+  const zfs = { hold: () => Promise.reject(unheld), release: async () => {} };
+  const ask = () => {
+    asked += 1;
+    return Promise.reject(new ZpsendError('BAD_REQUEST', 'asked'));
+  };
+  startChain({ zfs, host: 'smos-01', log, ask, patienceMs: 0 } as unknown as ChainDeps, {
+    ...{ job: 'jobjobjob1', to: 'smos-00', dataset: 'zones/test', steps: [step], tag: 'zpsend:jobjobjob1' },
+    replan: async () => ({ steps: [step] }),
+    transferId: () => 'jobjobjob1t1',
+    say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
+      dataset: 'zones/test',
+      target: 'tank/test',
+    }),
+    cursor: noCursors.chain(),
+    told(news) {
+      told.push(news);
+      if (news.type === 'ended') ended.resolve();
+    },
+  });
+  await ended.promise;
+  return { told, asked };
+}
+
+test('a snapshot of a writable pool that cannot be held is not sent', async () => {
+  const { told, asked } = await withoutHold("cannot hold snapshot 'zones/test@one': permission denied");
+  expect(told).toMatchObject([{ type: 'ended', error: { code: 'NOT_ALLOWED' } }]);
+  expect(asked).toBe(0);
+});
+
+test('a snapshot of a read-only pool is sent without a hold, and a note says so', async () => {
+  const { told, asked } = await withoutHold('cannot hold: pool is read-only');
+  expect(told[0]).toMatchObject({ type: 'noted', note: { kind: 'read-only-source' } });
+  expect(asked).toBe(1);
+});
