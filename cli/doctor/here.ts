@@ -25,6 +25,12 @@ export async function checkConfig(cli: Cli): Promise<{ settings?: Settings; chec
 /** A file of variables that this user may not read hides from him what the services find. */
 export function checkEnvironmentFile({ program: { state, path } }: Cli): Check[] {
   if (state !== 'unreadable') return [];
-  const found = `${path} cannot be read by this user, so what it says of NATS is not known to this command`;
-  return [note('environment', found, 'run it as the user of the services, or set NATS_URL and what belongs to it')];
+  const found = `${path} cannot be read by this user, so what it says is not known to this command`;
+  return [
+    note(
+      'environment',
+      found,
+      'run it as the user of the services, or set NATS_URL, ZPSEND_HOST and what belongs to them',
+    ),
+  ];
 }

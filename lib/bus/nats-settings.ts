@@ -1,5 +1,6 @@
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { NatsConfig } from '../../schemas/nats.ts';
+import { serversIn } from './server-url.ts';
 
 /** Where NATS is and who we are there, as one place says it. Files are paths. */
 export interface NatsSettings {
@@ -63,21 +64,11 @@ export function mergeLayers(layers: readonly Layer[]): Merged {
 /** As in the `nats` CLI a URL may hold a user and a password, or a token; the client takes only an address. */
 function separateUrl(settings: NatsSettings, source: string): NatsSettings {
   if (!settings.url) return withToken(settings);
-  const servers: string[] = [];
-  let identity: NatsSettings = {};
-  for (const server of settings.url.split(',').map((one) => one.trim())) {
-    const [, scheme = '', user, password, address = ''] =
-      /^([A-Za-z][A-Za-z0-9+.-]*:\/\/)?(?:([^:@/]*)(?::([^@/]*))?@)?(.*)$/.exec(server) ?? [];
-    if (!['', 'nats://', 'tls://'].includes(scheme.toLowerCase())) {
-      throw badUrl(source, `${scheme}${address} is no address of NATS: nats://HOST:4222, or tls://HOST:4222`);
-    }
-    if (address === '') throw badUrl(source, 'an address is missing');
-    servers.push(scheme + address);
-    if (!user) continue;
-    if (password === undefined) identity = { token: decoded(user, source) };
-    else identity = { user: decoded(user, source), password: decoded(password, source) };
-  }
-  const url = servers.join(',');
+  const servers = serversIn(settings.url, source);
+  const url = servers.map(({ address }) => address).join(',');
+  const named = servers.findLast(({ user }) => user);
+  const identity: NatsSettings =
+    named?.password === undefined ? { token: named?.user } : { user: named.user, password: named.password };
   // what stands in the URL goes first, as in the client libraries of NATS
   if (identity.user || identity.token) {
     const without = Object.fromEntries(parts.identity.map((field) => [field, undefined]));
@@ -91,16 +82,6 @@ function withToken(settings: NatsSettings): NatsSettings {
   const { user, password, passwordFile, token, tokenFile } = settings;
   if (!user || password || passwordFile) return settings;
   return { ...settings, user: undefined, ...(!token && !tokenFile && { token: user }) };
-}
-
-const badUrl = (source: string, what: string): ZpsendError => new ZpsendError('BAD_REQUEST', `${source}: ${what}`);
-
-function decoded(text: string, source: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw badUrl(source, 'in the URL, what stands before the "@" is not percent-encoded');
-  }
 }
 
 /** The variables of the `nats` CLI that say where NATS is and who we are. */

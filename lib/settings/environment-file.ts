@@ -11,16 +11,19 @@ export interface ProgramEnvironment {
    * - `read`: its variables are in `env`
    * - `absent`: there is no such file
    * - `unreadable`: this user may not read it, which is no error
-   * - `passed over`: the environment itself says where NATS is
+   * - `passed over`: the environment itself says where NATS is, so what the file says of that is not in `env`, and the rest is
    */
   readonly state: 'read' | 'absent' | 'unreadable' | 'passed over';
 }
 
 const isOurs = (name: string): boolean => /^(?:NATS|ZPSEND)_[A-Z0-9_]*$/.test(name);
+/** Where NATS is and who we are there come from one place; the prefix is of that user's permissions. */
+const isOfNats = (name: string): boolean => name.startsWith('NATS_') || name === 'ZPSEND_INBOX_PREFIX';
 
 /**
  * The environment of a command or service. Where it says nothing of NATS, the file that systemd reads for the services
  * (`EnvironmentFile=`) stands for it, so that a command run by hand or by cron finds what they find. Variables that are set win.
+ * Where it does say something of NATS, the file still says the rest: the name of this host, for example.
  * @param saysNats whether an environment says where NATS is
  * @throws ZpsendError BAD_REQUEST when ZPSEND_ENV_FILE names a file that cannot be read
  */
@@ -30,7 +33,6 @@ export function programEnvironment(
   standard = defaultEnvironmentFile,
 ): ProgramEnvironment {
   const path = env.ZPSEND_ENV_FILE || standard;
-  if (saysNats(env)) return { env, path, state: 'passed over' };
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -40,8 +42,11 @@ export function programEnvironment(
     const isAbsent = error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
     return { env, path, state: isAbsent ? 'absent' : 'unreadable' };
   }
-  const variables = Object.entries(parseEnvironmentFile(text)).filter(([name]) => isOurs(name) && !env[name]);
-  return { env: { ...env, ...Object.fromEntries(variables) }, path, state: 'read' };
+  const hasNats = saysNats(env);
+  const variables = Object.entries(parseEnvironmentFile(text)).filter(
+    ([name]) => isOurs(name) && !env[name] && !(hasNats && isOfNats(name)),
+  );
+  return { env: { ...env, ...Object.fromEntries(variables) }, path, state: hasNats ? 'passed over' : 'read' };
 }
 
 type State = 'before key' | 'key' | 'before value' | 'value' | 'single' | 'double' | 'comment';

@@ -52,8 +52,11 @@ describe('the environment of a program', () => {
     expect(load(text, {}).env).not.toHaveProperty('NODE_OPTIONS');
   });
 
-  test.each(['NATS_URL', 'NATS_CONTEXT', 'NATS_CREDS'])('is as it is where it has %s', (name) => {
-    expect(load(text, { [name]: 'x' })).toMatchObject({ state: 'passed over', env: { [name]: 'x' } });
+  test.each(['NATS_URL', 'NATS_CONTEXT', 'NATS_CREDS'])('says itself all of NATS where it has %s', (name) => {
+    const all = `${text}NATS_TOKEN=y\nZPSEND_INBOX_PREFIX=_INBOX_smos-07\nZPSEND_CONFIG=/etc/other.yaml\n`;
+    const env = { [name]: 'x', ZPSEND_CONFIG: '/etc/mine.yaml' };
+    expect(load(all, env)).toMatchObject({ state: 'passed over', env: { ...env, ZPSEND_HOST: 'smos-07' } });
+    expect(Object.keys(load(all, env).env).sort()).toEqual([...Object.keys(env), 'ZPSEND_HOST'].sort());
   });
 
   test('is completed where a variable of NATS is empty, or says something else', () => {

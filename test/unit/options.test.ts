@@ -49,6 +49,13 @@ const find = (env: NodeJS.ProcessEnv, config?: NatsConfig, more: Partial<NatsPla
     ...more,
   });
 const from = (env: NodeJS.ProcessEnv, config?: NatsConfig) => connectionOptions(find(env, config).settings);
+const captured = (run: () => unknown): unknown => {
+  try {
+    return run();
+  } catch (thrown) {
+    return thrown;
+  }
+};
 
 describe('where NATS is and who we are', () => {
   test('is this machine without a name when nothing is said', () => {
@@ -69,6 +76,48 @@ describe('where NATS is and who we are', () => {
     ],
     ['nats://s3cret@a:1', { servers: ['nats://a:1'], token: 's3cret' }],
   ])('may stand in the URL as %s', (NATS_URL, options) => expect(from({ NATS_URL })).toEqual(options));
+
+  test.each([
+    ['nats://alice:s3/cret@nats.example:4222', 's3/cret'],
+    ['nats://alice:s3@cret@nats.example:4222', 's3@cret'],
+    ['alice:s3@cret@nats.example:4222', 's3@cret'],
+    ['nats://tok/en@nats.example:4222', 'tok/en'],
+    ['nats://alice:a:b@nats.example:4222', 'a:b'],
+  ])('ends its secret at the last "@" of %s', (NATS_URL, secret) => {
+    const { settings } = find({ NATS_URL });
+    expect(settings.url?.replace('nats://', '')).toBe('nats.example:4222');
+    expect(settings.password ?? settings.token).toBe(secret);
+  });
+
+  test.each([
+    'nats://alice:pa,ss@h',
+    'alice:pa,ss@h',
+    'nats://alice:12,zq9@h:4222',
+    'nats://pa,ss@h',
+    'nats://a:1,nats://alice:zq9',
+    'nats://alice:zq9',
+    'nats://pa/ss',
+    'nats://alice:zq9@h/zq9',
+    'nats://alice:zq9@',
+    'nats://alice:zq9@:4222',
+    'nats://alice:zq9@h:zq9',
+    'nats://alice:zq9%zz@h',
+    'nats://alice:x@h?zq9',
+    'zq9://zq9@zq9',
+    'http://alice:pa/ss',
+  ])('is told of nowhere where %s is not clear', (NATS_URL) => {
+    for (const from of [{ NATS_URL }, { config: NATS_URL }]) {
+      const thrown = captured(() =>
+        find('config' in from ? {} : from, 'config' in from ? { url: NATS_URL } : undefined),
+      );
+      expect(thrown).toMatchObject({ code: 'BAD_REQUEST' });
+      expect(String(thrown)).not.toMatch(/pa,|zq9|ss@|alice|pa\/ss|12,/);
+    }
+  });
+
+  test('may be an address of IPv6, or end in "/"', () => {
+    expect(from({ NATS_URL: 'nats://[fe80::1]:4222/,::1' }).servers).toEqual(['nats://[fe80::1]:4222', '::1']);
+  });
 
   test.each(['http://a:8222', 'https://a', 'ws://a:80', 'a:1,wss://b', 'nats://'])(
     'is no address like %s',
