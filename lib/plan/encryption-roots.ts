@@ -1,9 +1,10 @@
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import type { Note, Step } from '../../schemas/plan.ts';
+import { isModified } from './evidence.ts';
 import type { DatasetPlan } from './items.ts';
 import { byName, type Inheritor, isRaw, isToCome, type KeyChanges, keyChanges } from './key-changes.ts';
 import { joinNotes, lockedNotes } from './key-notes.ts';
-import { cannotBeOpened, type KeyWords, wouldLockOut, wouldNotOpen } from './key-refusals.ts';
+import { cannotBeOpened, type KeyWords, mayNotFollow, wouldLockOut, wouldNotOpen } from './key-refusals.ts';
 import { compareWrappings, keyHolder, wrappingOfRoot } from './key-wrapping.ts';
 import type { Item } from './matching.ts';
 import type { Refusal } from './refusal.ts';
@@ -65,6 +66,8 @@ function keyRefusals(
   const refusals = new Map<DatasetPlan, Refusal>();
   const lockedOut = new Map<string, Inheritor[]>();
   for (const one of inheritors) {
+    const written = one.after === 'same' && one.before !== 'different' ? modifiedBringers(one, there) : [];
+    for (const plan of written) refusals.set(plan, mayNotFollow(plan, one, words));
     if (one.after === 'same') continue;
     for (const plan of one.own?.plans ?? []) refusals.set(plan, wouldNotOpen(one, words));
     // what is lost already is no reason
@@ -78,6 +81,22 @@ function keyRefusals(
     for (const plan of brought?.plans ?? []) if (brought) refusals.set(plan, wouldLockOut(root, brought, some, words));
   }
   return refusals;
+}
+
+/**
+ * The plans that were to bring an inheritor the new key of its root, where each of them goes to what was written to since its
+ * newest snapshot: zfs receive may refuse them all, and the root would have the new key already.
+ */
+function modifiedBringers(
+  { own, fromRoot, rootNow }: Inheritor,
+  there: ReadonlyMap<string, DatasetEntry>,
+): DatasetPlan[] {
+  if (!isToCome(own) || !isToCome(fromRoot) || compareWrappings(rootNow, fromRoot.wrapping) === 'same') return [];
+  const mayEndModified = ({ target, steps: [first] }: DatasetPlan): boolean => {
+    const existing = there.get(target);
+    return existing !== undefined && isModified(existing) && first?.from !== undefined && first.origin === undefined;
+  };
+  return own.plans.every(mayEndModified) ? own.plans : [];
 }
 
 /** What gets a key that its root gets too waits for that one, unless the root has it already. */

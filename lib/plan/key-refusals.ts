@@ -47,6 +47,21 @@ export function wouldNotOpen(
   );
 }
 
+/** Its root would get a new key first, and it may not get it then, since it was written to. */
+export function mayNotFollow(
+  { dataset: sent, target: name }: DatasetPlan,
+  { root }: Inheritor,
+  { source, target }: KeyWords,
+): Refusal {
+  return refuse(
+    'KEY_MISMATCH',
+    `${name} on ${target} was written to since its newest snapshot, so that zfs receive may refuse ${sent} of ${source} as MODIFIED, ` +
+      `and ${root}, from which it takes its key, gets, or may get, another key first: then ${name} could not be opened any more. ` +
+      `Mend that first: --conflict rollback drops what was written, --conflict rotate keeps it aside.`,
+    { details: { source, target, dataset: name, encryptionRoot: root } },
+  );
+}
+
 /** A root would get a key that does not open what takes its key from it on the target. */
 export function wouldLockOut(
   root: string,

@@ -91,7 +91,9 @@ function clearingFor(
   if (there === undefined) return undefined;
   const code = refusal?.error.code;
   const isInTheWay = code === 'DIVERGED' || (code === 'EXISTS' && policy === 'rotate');
-  if (!isInTheWay && !(steps.length > 0 && isModified(there))) return undefined;
+  // what was written keeps a new key away too, from others as well
+  const isHeldUp = steps.length > 0 || code === 'KEY_MISMATCH';
+  if (!isInTheWay && !(isHeldUp && isModified(there))) return undefined;
   const common = newestCommon(dataset, there);
   const last = lastOf(wanted);
   if (wanted.kind === 'chain' && common && !(last && isAfter(last, common))) {

@@ -130,6 +130,32 @@ describe('edge case 26: a raw increment into what takes its key from another dat
     expect(outcome({ from: source(old), onto })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 'DIVERGED' });
   });
 
+  it('keeps its root back where another one was written to, until a policy clears that', () => {
+    const [root, a, b] = joined(old);
+    const onto = [root as DatasetEntry, a as DatasetEntry, { ...(b as DatasetEntry), written: 5 }];
+    const one = { from: source(now), onto };
+    expect(outcome(one)).toEqual({ 't/r': no, 't/r/a': no, 't/r/b': no });
+    expect(messageOf(one, 't/r/b')).toMatch(/p\/r\/b on dst was written to .* MODIFIED.*--conflict rollback .*rotate/);
+    expect(messageOf(one, 't/r')).toMatch(/mend first what keeps t\/r\/b from being sent \(KEY_MISMATCH\)/);
+    for (const conflict of ['rollback', 'rotate'] as const) {
+      const more: Partial<SendRequest> = { package: 'replication', conflict };
+      expect(outcome({ ...one, more })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 1 });
+      const before = planned({ ...one, more }).datasets.map(({ steps }) => steps[0]?.before?.kind);
+      expect(before.filter((kind) => kind !== undefined)).toEqual([conflict === 'rollback' ? 'rollback' : 'rename']);
+    }
+    // the root keeps its key, has the new one already, or the dataset is locked out already
+    expect(outcome({ ...one, from: source(old) })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 1 });
+    const lost = joined(local, local, old).map((entry) => (entry.name === 'p/r/b' ? { ...entry, written: 5 } : entry));
+    expect(outcome({ from: source(now), onto: lost })).toEqual({ 't/r': 1, 't/r/a': 1, 't/r/b': 1 });
+    expect(
+      outcome({ ...one, from: source(hex), onto: joined(hex).map((entry) => ({ ...entry, written: 5 })) }),
+    ).toEqual({
+      't/r': no,
+      't/r/a': no,
+      't/r/b': no,
+    });
+  });
+
   it('mends what an interruption has left: the root has the new key, and not all that hang on it', () => {
     expect(outcome({ from: source(now, ['t/r/b']), onto: joined(now, now, old) })).toEqual({
       't/r': 0,
