@@ -4,12 +4,13 @@ import { compareWrappings, keyHolder } from '../../lib/plan/key-wrapping.ts';
 import { planDatasets } from '../../lib/plan/plan.ts';
 import { presumed } from '../../lib/plan/presume.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
-import { unseenInheritors } from '../../lib/plan/unseen-inheritors.ts';
+import { changingRoots, unseenInheritors } from '../../lib/plan/unseen-inheritors.ts';
 import { joinRoots, rootsOutside } from '../../lib/zfs/key-columns.ts';
 import type { DatasetEntry, KeyWrapping } from '../../schemas/inventory.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
 import { needsOf } from '../../services/sender/needs.ts';
 import { startOf } from '../../services/sender/start.ts';
+import { storable } from '../../services/sender/stored/storable.ts';
 import { dataset, inventory, request } from './plan-history.ts';
 
 const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
@@ -341,4 +342,52 @@ test('a root outside a listing is looked up once, and noted at those that take t
   expect(rootsOutside(listed)).toEqual(['p/r']);
   joinRoots(listed, [{ name: 'p/r', wrapping: now }]);
   expect(listed.map(({ rootWrapping }) => rootWrapping)).toEqual([now, now, undefined]);
+});
+
+describe('edge case 26: what is stored for a target that is remembered', () => {
+  const apart = joined(old).map((one) => ({ ...one, encryptionRoot: one.name }));
+  /** By dataset: the number of steps, or why nothing is stored. */
+  const stored = (from: DatasetEntry[], onto: DatasetEntry[], unsure: string[] = []) => {
+    const sides = { source: inventory('src', ...from), target: inventory('dst', dataset('p', ''), ...onto) };
+    const { datasets } = planned({ from, onto });
+    const unsettled = { unsure: new Set(unsure), newKeys: changingRoots(datasets, sides) };
+    return storable(datasets, 'dst', unsettled).map(({ dataset: name, steps, refusal }) => [
+      name,
+      refusal?.error.message ?? steps.length,
+    ]);
+  };
+
+  it('brings no root another key, in a package either: who was joined to it since is not known', () => {
+    expect(stored(source(now, ['t/r']), apart)).toEqual([
+      [
+        't/r',
+        expect.stringMatching(/^t\/r had a change-key, .* p\/r on dst .* --channel auto or direct while dst answers/),
+      ],
+      ['t/r/a', 0],
+      ['t/r/b', 0],
+    ]);
+    expect(stored(source(old), apart)).toEqual([
+      ['t/r', 1],
+      ['t/r/a', 1],
+      ['t/r/b', 1],
+    ]);
+  });
+
+  it('leaves out what waits for the key of a root that is left out', () => {
+    expect(stored(source(now), joined(old)).map(([, why]) => why)).toEqual([
+      expect.stringMatching(/^t\/r had a change-key/),
+      expect.stringMatching(/^t\/r\/a needs t\/r, /),
+      expect.stringMatching(/^t\/r\/b needs t\/r, /),
+    ]);
+  });
+
+  it('goes on where nothing tells of another key, and nowhere where it is not known which it has', () => {
+    const hexes = joined(hex).map((one) => ({ ...one, encryptionRoot: one.name }));
+    expect(stored(source(hex), hexes).map(([, steps]) => steps)).toEqual([1, 1, 1]);
+    expect(stored(source(old), apart, ['p/r/a']).map(([, why]) => why)).toEqual([
+      1,
+      expect.stringMatching(/^which keys p\/r\/a on dst has is not known/),
+      1,
+    ]);
+  });
 });

@@ -1,9 +1,8 @@
-import type { DatasetPlan } from '../../../lib/plan/items.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
 import { presumed } from '../../../lib/plan/presume.ts';
-import { isRefusal, refuse } from '../../../lib/plan/refusal.ts';
-import { unseenNotes } from '../../../lib/plan/unseen-inheritors.ts';
+import { isRefusal } from '../../../lib/plan/refusal.ts';
+import { changingRoots, unseenNotes } from '../../../lib/plan/unseen-inheritors.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
@@ -20,6 +19,7 @@ import { heldNotes } from './held-notes.ts';
 import { type LastWord, learned, waitingAt } from './last-words.ts';
 import { type KnownTarget, knownTarget } from './sent-there.ts';
 import { type Place, readSight, writeSight } from './sights.ts';
+import { storable } from './storable.ts';
 import type { OwnStore } from './store.ts';
 
 export interface StoredWayDeps extends WayDeps, Pick<BoardDeps, 'status'> {
@@ -82,16 +82,17 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     news = known.isNews || known.isUnknown ? without(before, known.unsure) : undefined;
     const target = presumed(sight.target, starts);
     const plans = planDatasets(asked, source, target, arrived);
-    const unseenKeys = isRefusal(plans) || request.package ? [] : unseenNotes(plans.datasets, { source, target });
+    if (isRefusal(plans)) return { plans, source, target, known: sight.target };
+    const newKeys = changingRoots(plans.datasets, { source, target });
+    const stored = storable(plans.datasets, place.host, { unsure: known.unsure, newKeys });
     const notes = [
-      ...unseenKeys,
+      ...plans.notes,
+      ...(request.package ? [] : unseenNotes(stored, { source, target })),
       ...(known.isUnknown ? [noteOfUnknown(place, source)] : []),
       ...(known.isNews ? [noteOfRecords(place, source)] : []),
       ...(found ? await heldNotes({ bus, bucket: found.bucket }, place, waiting, receipts) : []),
     ];
-    if (isRefusal(plans)) return { plans, source, target, known: sight.target };
-    const sure = { datasets: plans.datasets.map((plan) => refuseUnsure(plan, place.host, known.unsure)) };
-    return { plans: { ...sure, notes: [...plans.notes, ...notes] }, source, target, known: sight.target };
+    return { plans: { datasets: stored, notes }, source, target, known: sight.target };
   }
 
   return {
@@ -137,26 +138,6 @@ const noteOfRecords = ({ host, root }: Place, { datasets: [top] }: Inventory): N
   const message = `${host} is not asked what it has of ${root}: that is taken from what was sent there from here`;
   return { kind: 'unseen', dataset: top?.name ?? root, message };
 };
-
-/**
- * Nothing is sent into a chain of which it is not known how it goes on: large blocks that come and go have zeroed files (openzfs#6224), and a raw
- * stream may bring a key that locks out what takes its key from the dataset there.
- */
-function refuseUnsure(plan: DatasetPlan, host: string, unsure: ReadonlySet<string>): DatasetPlan {
-  const { dataset, target, steps } = plan;
-  if (!unsure.has(target) || steps.length === 0) return plan;
-  const isRaw = steps.some(({ flags }) => flags?.includes('raw'));
-  const unknown = isRaw
-    ? `which keys ${target} on ${host} has`
-    : `whether ${target} on ${host} began with large blocks`;
-  const way = isRaw ? '' : ', or with --large-block or --no-large-block, as it began';
-  const refusal = refuse(
-    'UNSUPPORTED',
-    `${unknown} is not known on this host, so nothing is stored for ${dataset}. Way out: send it with --channel auto while ${host} answers${way}.`,
-    { details: { host, dataset: target } },
-  );
-  return { ...plan, steps: [], refusal };
-}
 
 const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
   new ZpsendError(
