@@ -10,6 +10,7 @@ import type { Note, Plan, SendRequest } from '../../schemas/plan.ts';
 import type { Planned } from './planning.ts';
 import { askReceiver, withoutRefused } from './receive-check.ts';
 import { checkStreams } from './stream-check.ts';
+import type { Way } from './way.ts';
 
 export interface CheckDeps {
   readonly bus: Bus;
@@ -26,7 +27,7 @@ type Made = Extract<Plan, { ok: true }>;
 export async function checkedPlan(
   deps: CheckDeps,
   request: SendRequest,
-  channel: 'direct' | 'store',
+  { channel, peer }: Pick<Way, 'channel' | 'peer'>,
   { plans, source, target }: Pick<Planned, 'plans' | 'source' | 'target'>,
 ): Promise<{ plan: Plan; shortages: ErrorBody[] }> {
   if (isRefusal(plans)) return { plan: plans, shortages: [] };
@@ -40,7 +41,7 @@ export async function checkedPlan(
   const { datasets } = plans;
   const lacking = lackingFeatures(request, source, target, plan.steps);
   const [answer, streams] = await Promise.all([
-    askReceiver(deps.bus, deps.host, request, datasets).catch((thrown) => ZpsendError.from(thrown)),
+    askReceiver(deps.bus, deps.host, request, datasets, peer).catch((thrown) => ZpsendError.from(thrown)),
     lacking.length > 0 ? checkStreams(deps.zfs, datasets, lacking, host) : undefined,
   ]);
   const isUnknown = answer instanceof ZpsendError;

@@ -108,7 +108,7 @@ export function serveSender(options: SenderOptions): Sender {
   async function* planFor(request: SendRequest): AsyncGenerator<PlanPart> {
     const signal = new AbortController().signal;
     const { way, planned } = await route(options, request, request.channel ?? options.channel, signal);
-    const checked = await checkedPlan(options, request, way.channel, planned);
+    const checked = await checkedPlan(options, request, way, planned);
     let shortages: Pick<PlanPart, 'shortages'> = checked.shortages.length > 0 ? { shortages: checked.shortages } : {};
     const channel = way.channel === 'store' ? { channel: way.channel } : {};
     let part = 0;

@@ -1,5 +1,6 @@
 import { maxRequestBytes } from '../../lib/bus/body.ts';
 import type { Bus } from '../../lib/bus/connect.ts';
+import type { Peer } from '../../lib/bus/machine-header.ts';
 import { requestMany } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { DatasetPlan, DatasetPlans } from '../../lib/plan/items.ts';
@@ -44,6 +45,7 @@ export function* batchesOf(starts: readonly CheckedStart[], limit: number): Gene
 
 /**
  * What the target's receiver would refuse of a plan whatever the target has, by dataset there: it is asked about the first step of each.
+ * @param peer the target's machine, as its listing told it
  * @throws ZpsendError where nobody can say
  */
 export async function askReceiver(
@@ -51,12 +53,14 @@ export async function askReceiver(
   source: string,
   { to: { host }, properties }: Pick<SendRequest, 'to' | 'properties'>,
   datasets: readonly DatasetPlan[],
+  peer: Peer | undefined,
 ): Promise<Map<string, ErrorBody>> {
+  const subject = subjects.receiveCheckFrom(host, source);
   const starts = datasets.flatMap(({ steps: [first] }) => (first ? [startOfCheck(first)] : []));
   const refused = new Map<string, ErrorBody>();
   for (const batch of batchesOf(starts, Math.min(maxRequestBytes, bus.maxPayload) / 2)) {
     const body = { source, starts: batch, ...(properties && { properties }) };
-    const parts = await requestMany(bus, subjects.receiveCheckFrom(host, source), body, receiveCheckedSchema, 5000);
+    const parts = await requestMany(bus, subject, body, receiveCheckedSchema, 5000, peer);
     for (const { dataset, error } of parts.flatMap((part) => part.refused)) refused.set(dataset, error);
   }
   return refused;

@@ -10,6 +10,8 @@ import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
 /** How the steps of a job reach their target: planned against what, and by which channel. */
 export interface Way {
   readonly channel: 'direct' | 'store';
+  /** The target's machine, once it has answered; undefined where the target is not asked. */
+  readonly peer?: Peer;
   /**
    * @param arrived steps of the job that have reached their target
    * @throws ZpsendError what a listing failed with; a refused plan is a result, not an error
@@ -34,6 +36,7 @@ export function directWay(deps: WayDeps, request: SendRequest, signal: AbortSign
   const peer: Peer = { host };
   return {
     channel: 'direct',
+    peer,
     plan: (arrived) => makePlans(deps, request, peer, arrived),
     ask: (transferDeps, plan) => askForTransfer(transferDeps, plan, peer),
     cursors: deps.bookmarks ? openCursors({ zfs: deps.zfs, log: deps.log, to: host, signal }) : noCursors,

@@ -30,8 +30,9 @@ const planned = {
 /**
  * A job's board, and what it has put so far, by key.
  * @param known what the board says of the target before, by key
+ * @param unread how often the board cannot be read
  */
-function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}) {
+function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}, unread = 0) {
   const entries = new Map<string, () => StatusEntry>();
   let count = 0;
   let works: Promise<void>[] = [];
@@ -40,11 +41,16 @@ function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}) {
       count += 1;
       entries.set(key, entry);
     },
-    pending: () => Object.entries(known),
+    pending: () => [],
     during: (work) => void works.push(work),
     stop: async () => {},
   };
-  // there is no bus, so that what is known is what is pending
+  let reads = 0;
+  const read = async () => {
+    reads += 1;
+    if (reads <= unread) throw new ZpsendError('UNREACHABLE', 'the bucket zfs-status cannot be read');
+    return new Map(Object.entries(known));
+  };
   const deps = { host: 'src', instance: 'abcdef654321', status, zfs: { list: async () => [] } };
   const request = { dataset: 'p', to: { host: 'dst', dataset: 't' }, package: 'replication' as const };
   const told = () => new Map([...entries].map(([key, entry]) => [key, entry()]));
@@ -57,6 +63,7 @@ function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}) {
     { ...deps, ...(startedBy && { startedBy }) } as unknown as BoardDeps,
     'abcdef123456',
     request,
+    read,
   );
   return { board, told, settled, puts: () => count };
 }
@@ -167,6 +174,38 @@ describe('a job to a target that was never sent anything', () => {
     for (const { board } of [known, policy]) board.over(away);
     expect([...(await known.settled()).keys()]).toEqual([key]);
     expect([...(await policy.settled()).keys()]).toEqual(['src.to.dst.p.t']);
+  });
+});
+
+describe('while the board cannot be read', () => {
+  const away = new ZpsendError('UNREACHABLE', 'nobody answers').toBody();
+  const root = 'src.to.dst.p.t';
+  const key = 'src.to.dst.p/behind.t/behind';
+
+  test('a job that cannot be planned fails all the same, and tells no lag', async () => {
+    const { board, settled } = open(undefined, {}, 1);
+    board.over(away);
+    expect(seen(await settled())).toEqual([[root, 'failed', undefined, 'UNREACHABLE']]);
+  });
+
+  test('a dataset that fails is shown, and one that nothing was sent of is not', async () => {
+    const { board, settled } = open(undefined, {}, 2);
+    board.listed({ ...planned, target: { host: 'dst', datasets: [] } });
+    await settled();
+    board.over();
+    expect(seen(await settled()).map(([of, state]) => [of, state])).toEqual([['src.to.dst.p/stuck.t/stuck', 'failed']]);
+  });
+
+  test('it is read again', async () => {
+    const { board, settled } = open(undefined, { [key]: { written: '2026-01-01T00:00:00.000Z' } }, 1);
+    const [behind] = plans;
+    board.listed({
+      ...{ plans: { datasets: behind ? [behind] : [], notes: [] }, source: planned.source },
+      target: { host: 'dst', datasets: [] },
+    });
+    expect(await settled()).toEqual(new Map());
+    board.over();
+    expect(seen(await settled())).toEqual([[key, undefined, 2, undefined]]);
   });
 });
 

@@ -1,10 +1,13 @@
+import type { MsgHdrs } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
+import type { Bus } from '../../lib/bus/connect.ts';
+import { machineIn } from '../../lib/bus/machine-header.ts';
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Plan, Step } from '../../schemas/plan.ts';
 import { maxChecked, type ReceiveCheck, receiveCheckedSchema, receiveCheckSchema } from '../../schemas/transfer.ts';
 import { checkedParts } from '../../services/receiver/check.ts';
-import { batchesOf, withoutRefused } from '../../services/sender/receive-check.ts';
+import { askReceiver, batchesOf, withoutRefused } from '../../services/sender/receive-check.ts';
 import { stepStart } from '../../services/sender/start.ts';
 
 const step = (target: string, more: Partial<Step> = {}): Step => ({
@@ -67,6 +70,26 @@ describe('what a receiver refuses of a plan', () => {
     const short = Array.from({ length: maxChecked + 1 }, () => start('t/a'));
     expect([...batchesOf(short, 1e9)].map((batch) => batch.length)).toEqual([maxChecked, 1]);
   });
+});
+
+it('a plan is checked by the machine that was listed, and by no other of its name', async () => {
+  const asked: unknown[] = [];
+  const publish = (_subject: string, _body: string, { headers }: { headers?: MsgHdrs }) => {
+    asked.push(machineIn(headers));
+    throw new Error('nobody is asked here');
+  };
+  const bus = {
+    ...{ connected: true, maxPayload: 1e6, options: {}, onDisconnected: () => () => {} },
+    nc: { subscribe: () => ({ unsubscribe: () => {} }), publish },
+  };
+  const id = 'a'.repeat(32);
+  const datasets = [{ dataset: 'zones/a', target: 't/a', steps: [step('t/a')] }];
+  const answer = askReceiver(bus as unknown as Bus, 'smos-01', { to: { host: 'dr-1' } }, datasets, {
+    host: 'dr-1',
+    id,
+  });
+  await expect(answer).rejects.toThrow('nobody is asked here');
+  expect(asked).toEqual([{ id }]);
 });
 
 describe('a plan without what is refused', () => {

@@ -49,18 +49,31 @@ interface Row {
   began: number;
 }
 
-export function openBoard(deps: BoardDeps, job: string, request: SendRequest): Board {
+/** What the board says of the target; where it could not be read, only what this process itself has written. */
+interface KnownRows {
+  readonly entries: ReadonlyMap<string, StatusEntry>;
+  readonly isRead: boolean;
+}
+
+/** @param read what the board says of a target, by key */
+export function openBoard(deps: BoardDeps, job: string, request: SendRequest, read = knownEntries): Board {
   const { host, instance, zfs, status } = deps;
   const who = { job, instance };
   const target = request.to.host;
   const root: StatusPlace = { source: host, target, dataset: datasetOf(request.dataset), into: targetRoot(request) };
   const rows = new Map<string, Row>();
   let isShown = deps.startedBy === 'policy';
-  let asked: Promise<ReadonlyMap<string, StatusEntry>> | undefined;
+  let asked: Promise<KnownRows> | undefined;
 
-  /** What the board says of the target. */
-  const knownRows = (): Promise<ReadonlyMap<string, StatusEntry>> => {
-    asked ??= knownEntries(deps, target).catch(() => new Map(pendingEntries(deps, target)));
+  /** Read once; where that fails, again the next time. */
+  const knownRows = (): Promise<KnownRows> => {
+    asked ??= read(deps, target).then(
+      (entries) => ({ entries, isRead: true }),
+      () => {
+        asked = undefined;
+        return { entries: new Map(pendingEntries(deps, target)), isRead: false };
+      },
+    );
     return asked;
   };
 
@@ -81,10 +94,15 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest): B
     for (const row of some) if (row.line.facts || row.line.run) put(row, true);
   }
 
-  /** Shows rows of which one is on the board: something was sent there before. */
+  /**
+   * Shows rows of which one is on the board: something was sent there before. Where nobody knows, those that have failed: the board may
+   * say of them that they are done.
+   */
   async function showIfKnown(some: readonly Row[]): Promise<void> {
-    const known = await knownRows();
-    if (some.some(({ key }) => known.has(key))) show(some);
+    const { entries, isRead } = await knownRows();
+    if (some.some(({ key }) => entries.has(key))) return show(some);
+    const failed = some.filter(({ line }) => line.run?.state === 'failed');
+    if (!isRead && failed.length > 0) show(failed);
   }
 
   function tell(row: Row | undefined, event: LineEvent): void {
@@ -102,12 +120,12 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest): B
     if (row) tell(row, { type: 'ended', bytes, seconds: secondsOf(row), error });
   }
 
-  /** Nothing was planned: those that are known keep what is known of them, and fail. */
+  /** Nothing was planned: those that are known keep what is known of them, and fail. Where nobody knows, the one that was asked for does. */
   async function failedWhole(error: ErrorBody): Promise<void> {
-    const known = await knownRows();
+    const { entries: known, isRead } = await knownRows();
     const isPart = ({ dataset, into }: StatusPlace): boolean =>
       request.package !== undefined && isWithin(dataset, root.dataset) && isWithin(into, root.into);
-    const keys = new Set([...(isShown ? [statusKey(root)] : []), ...known.keys()]);
+    const keys = new Set([...(isShown || !isRead ? [statusKey(root)] : []), ...known.keys()]);
     const listed = Date.now();
     const here = await zfs
       .list({ dataset: root.dataset, recursive: request.package !== undefined, creation: true })
@@ -118,7 +136,9 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest): B
       if (!place || (key !== statusKey(root) && !isPart(place))) continue;
       const source = sources.get(place.dataset);
       const before = known.get(key);
-      const line = source ? { facts: { ...factsSince(source, before?.sent, listed), stream: before?.stream } } : {};
+      // how far the target lags shows only against what it was sent
+      const isKnown = source && (isRead || before);
+      const line = isKnown ? { facts: { ...factsSince(source, before?.sent, listed), stream: before?.stream } } : {};
       const failed = next(line, { type: 'ended', bytes: 0, seconds: 0, error });
       // where the source cannot be listed either, what was stored is all that is known
       status.put(key, () => ({ ...(source ? {} : before), ...entryOf(failed, who, Date.now()) }), true);

@@ -70,7 +70,11 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
     const receipts = found ? await store.receipts.read(host, place.host) : [];
     const remembered = found && (await readSight(found.bucket, place));
-    const rows = await knownEntries(deps, place.host).catch(() => new Map());
+    const rows = await knownEntries(deps, place.host).catch((thrown) => {
+      // a target that is remembered is not taken for an empty one
+      if (!remembered) throw unreadRows(place, thrown);
+      return new Map();
+    });
     const { words, starts } = waitingAt(place, waiting, receipts);
     const source: Inventory = { host, datasets };
     const known = knownTarget(place, { source, rows, wish: asked.stream ?? {} }, remembered?.target);
@@ -145,6 +149,16 @@ const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
     `${host} has refused what was stored for ${root} (${error.message}). Nothing more is stored for it until a job has seen it: ` +
       `send with channel auto when it answers`,
     { ...error.details, host, dataset: root },
+  );
+
+/** Nothing tells what was sent there. That is a trouble of our own connection, and says nothing of the target. */
+const unreadRows = ({ host, root }: Place, thrown: unknown): ZpsendError =>
+  new ZpsendError(
+    'TIMEOUT',
+    `what was sent to ${root} on ${host} cannot be looked up: ${ZpsendError.from(thrown).message}`,
+    {
+      connection: 'lost',
+    },
   );
 
 /** It was sent to before, so it has something, and the source has nothing left that says what. */
