@@ -1,6 +1,6 @@
 import type { Bus } from '../lib/bus/connect.ts';
 import { answeringFor } from '../lib/bus/hosts/answering.ts';
-import { strangerAmong } from '../lib/bus/hosts/claim.ts';
+import { type HostKey, strangerAmong } from '../lib/bus/hosts/claim.ts';
 import { writeHost } from '../lib/bus/hosts/registry.ts';
 import { type OwnMachine, recordOf } from '../lib/machine/machine.ts';
 import { ZpsendError } from '../schemas/errors.ts';
@@ -10,10 +10,10 @@ import { type HostRecord, type Machine, shortMachine } from '../schemas/machine.
 /** How long services of the other machine have to answer, in milliseconds: longer than a look, since silence is taken for absence. */
 const answersMs = 5000;
 
-/** What came of it: the record that is there, and the one that was there before where it was another machine's. */
+/** What came of it: the record that is there, and what was there before where that was not this machine's. */
 export interface Adopted {
   readonly record: HostRecord;
-  readonly before: HostRecord | undefined;
+  readonly before: HostKey;
 }
 
 /**
@@ -29,12 +29,13 @@ export async function adopt(bus: Bus, host: string, own: OwnMachine): Promise<Ad
     answering.map(({ machine }) => machine),
   );
   if (stranger) throw stillThere(host, own.machine, stranger, answering);
-  let before: HostRecord | undefined;
+  let before: HostKey;
   const record = await writeHost(bus, host, (found) => {
-    before = found?.machine === wanted.machine ? undefined : found;
-    return found?.machine === wanted.machine ? undefined : wanted;
+    const isOwn = typeof found === 'object' && found.machine === wanted.machine;
+    before = isOwn ? undefined : found;
+    return isOwn ? undefined : wanted;
   });
-  return { record: record ?? wanted, before };
+  return { record: typeof record === 'object' ? record : wanted, before };
 }
 
 function stillThere(host: string, own: Machine, stranger: Machine, answering: readonly Instance[]): ZpsendError {

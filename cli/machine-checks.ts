@@ -1,6 +1,7 @@
 import type { Bus } from '../lib/bus/connect.ts';
 import { claimOf } from '../lib/bus/hosts/claim.ts';
 import { readHost } from '../lib/bus/hosts/registry.ts';
+import { unreadableMend, unreadableRecord } from '../lib/bus/other-machine.ts';
 import { hostsBucket } from '../lib/bus/subjects.ts';
 import type { OwnMachine } from '../lib/machine/machine.ts';
 import { ZpsendError } from '../schemas/errors.ts';
@@ -14,6 +15,9 @@ export async function checkMachine(bus: Bus, host: string, { machine, source }: 
   const id = shortMachine({ id: machine.id });
   try {
     const record = await readHost(bus, host);
+    if (record === 'unreadable') {
+      return { what, result: 'bad', found: unreadableRecord(host).message, mend: unreadableMend(host) };
+    }
     const found = `the host name ${host} is registered for machine ${record?.machine.slice(0, 8)} since ${record?.since}`;
     if (claimOf(record, machine) === 'taken') {
       return { what, result: 'bad', found: `${found}, and this is machine ${id}`, mend: nameRemedy(host) };

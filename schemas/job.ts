@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { codeSchema, errorBodySchema } from './errors.ts';
+import { machineSchema } from './machine.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema, timeSchema, wouldBeDatasetSchema } from './names.ts';
 import { evidenceSchema, noteSchema, settledRequestSchema, stepSchema } from './plan.ts';
 
@@ -43,6 +44,8 @@ export const jobSchema = z.strictObject({
   job: idSchema,
   host: hostSchema,
   instance: idSchema,
+  /** The id of the machine that runs it; no other goes on with it. Absent where the machine has none. */
+  machine: machineSchema.shape.id,
   /** The job that was asked for, whose sender has died; this one goes on with it. */
   continues: idSchema.optional(),
   /** Who looks after it when its sender dies; without, the host's other senders do. */

@@ -11,7 +11,7 @@ export const machineSchema = z.strictObject({
   boot: hashedSchema.optional(),
 });
 
-/** The value of a key `<host>` in the bucket `zfs-hosts`: which machine has that name. */
+/** The value of a key `<host>` in the bucket `zfs-hosts`: which machine has that name. What another release says besides is passed over. */
 export const hostRecordSchema = z.strictObject({
   machine: hashedSchema,
   /** Where the machine's own id comes from: `/etc/machine-id`, or a setting. */

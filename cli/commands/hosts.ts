@@ -63,7 +63,7 @@ async function infoOf(bus: Bus, host: string): Promise<Host> {
     readHost(bus, host).catch(() => undefined),
   ]);
   const fault = faultOf(host, machinesOf(info), registered);
-  return { ...info, ...(registered && { registered }), ...(fault !== undefined && { fault }) };
+  return { ...info, ...(typeof registered === 'object' && { registered }), ...(fault !== undefined && { fault }) };
 }
 
 const machinesOf = ({ machine, instances }: Info) => [machine, ...instances.map((instance) => instance.machine)];
@@ -79,7 +79,11 @@ async function adoptName(cli: Cli, { adopt: name, json }: Options): Promise<numb
   const own = ownMachine(machineId);
   const { record, before } = await withBus(cli, (bus) => adopt(bus, host, own));
   if (json) cli.io.out(JSON.stringify(record));
-  else if (before) {
+  else if (before === 'unreadable') {
+    cli.io.out(
+      `${host} is machine ${shortMachine({ id: record.machine })} now; what its key held before could not be read. Start its services`,
+    );
+  } else if (before) {
     const [was, is] = [before.machine, record.machine].map((id) => shortMachine({ id }));
     cli.io.out(`${host} is machine ${is} now; it was machine ${was} since ${before.since}. Start its services`);
   } else cli.io.out(`${host} is machine ${shortMachine({ id: record.machine })}, since ${record.since}`);

@@ -1,7 +1,8 @@
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import { ZpsendError } from '../../schemas/errors.ts';
 import { compareMachines, type Machine, machineSchema } from '../../schemas/machine.ts';
 import type { Bus } from './connect.ts';
-import { answersElsewhere, answersInTurn } from './other-machine.ts';
+import { answersElsewhere, answersInTurn, answersUnclearly } from './other-machine.ts';
 
 /**
  * In a request: the machine that it is meant for, which no other carries it out. In a reply: the machine that answers.
@@ -16,10 +17,12 @@ export function markMachine(marks: MsgHdrs, { id, boot }: Machine): MsgHdrs {
   return marks;
 }
 
-/** The machine that a message names; nothing where it names none, or not in our form. */
-export function machineIn(marks: MsgHdrs | undefined): Machine {
-  const [id, boot] = [marks?.get(idHeader), marks?.get(bootHeader)];
-  return machineSchema.safeParse({ ...(id && { id }), ...(boot && { boot }) }).data ?? {};
+/** The machine that a message names, which is empty where it names none; undefined where it names one, but not in our form. */
+export function machineIn(marks: MsgHdrs | undefined): Machine | undefined {
+  const [ids, boots] = [marks?.values(idHeader) ?? [], marks?.values(bootHeader) ?? []];
+  if (ids.length > 1 || boots.length > 1) return undefined;
+  const [[id], [boot]] = [ids, boots];
+  return machineSchema.safeParse({ ...(id !== undefined && { id }), ...(boot !== undefined && { boot }) }).data;
 }
 
 /**
@@ -38,17 +41,25 @@ export function headersFor({ self }: Pick<Bus, 'self'>, subject: string, peer?: 
   return markMachine(headers(), machine);
 }
 
-/** @throws ZpsendError OTHER_MACHINE when a reply comes from another machine than the one before */
+/** @throws ZpsendError OTHER_MACHINE when a reply comes from another machine than the one before, or does not tell in our form */
 export function checkPeer(peer: Peer | undefined, marks: MsgHdrs | undefined): void {
-  const { id } = machineIn(marks);
-  if (!peer || id === undefined) return;
+  if (!peer) return;
+  const machine = machineIn(marks);
+  if (!machine) throw answersUnclearly(peer.host);
+  const { id } = machine;
+  if (id === undefined) return;
   peer.id ??= id;
   if (peer.id !== id) throw answersInTurn(peer.host, { id: peer.id }, { id });
 }
 
-/** @throws ZpsendError OTHER_MACHINE when a request is for another machine than this one */
+/** @throws ZpsendError OTHER_MACHINE when a request is for another machine than this one, BAD_REQUEST where that is not clear */
 export function checkMeant({ self }: Pick<Bus, 'self'>, marks: MsgHdrs | undefined): void {
   const meant = machineIn(marks);
+  if (!meant) throw new ZpsendError('BAD_REQUEST', unclearMark);
   if (!self || (meant.id === undefined && meant.boot === undefined)) return;
   if (compareMachines(meant, self.machine) !== 'same') throw answersElsewhere(self.host, meant, self.machine);
 }
+
+const unclearMark =
+  `the headers ${idHeader} and ${bootHeader} of the request do not name a machine (one of each at most, 32 hexadecimal digits), so ` +
+  'nothing was done; leave them out for whichever machine has the host name';

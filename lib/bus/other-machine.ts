@@ -1,5 +1,6 @@
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type HostRecord, type Machine, shortMachine } from '../../schemas/machine.ts';
+import { hostsBucket } from './subjects.ts';
 
 /** What to do on a machine whose host name is another's. */
 const waysOut = (host: string): string =>
@@ -56,3 +57,25 @@ export const answersInTurn = (host: string, first: Machine, then: Machine): Zpse
       `Nothing more is sent there. Give one of them another host name (host: in its configuration file); zpsend hosts shows both`,
     details(host, first, then),
   );
+
+/** A reply bears a mark that is not ours, so nobody knows which machine it comes from. */
+export const answersUnclearly = (host: string): ZpsendError =>
+  new ZpsendError(
+    'OTHER_MACHINE',
+    `a reply of ${host} names its machine in a form that is not known here, so it may be another one than before. Nothing more is sent ` +
+      'there; zpsend hosts shows who answers',
+    { host },
+  );
+
+/** The key of the host name holds what cannot be read, so the name may be another machine's. */
+export const unreadableRecord = (host: string): ZpsendError =>
+  new ZpsendError(
+    'OTHER_MACHINE',
+    `the key ${host} in the bucket ${hostsBucket} holds no record that can be read here, so nobody knows whose the host name ${host} is: ` +
+      unreadableMend(host),
+    { host },
+  );
+
+/** What to do about such a key. */
+export const unreadableMend = (host: string): string =>
+  `where it is this machine's, run here: zpsend hosts --adopt ${host}. An administrator can remove the key: nats kv del ${hostsBucket} ${host}`;

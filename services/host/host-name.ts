@@ -1,6 +1,6 @@
 import type { Bus } from '../../lib/bus/connect.ts';
 import { answeringFor } from '../../lib/bus/hosts/answering.ts';
-import { claimOf, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
+import { claimOf, type HostKey, isToWrite, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
 import { onHostWrites, writeHost } from '../../lib/bus/hosts/registry.ts';
 import { adoptedElsewhere } from '../../lib/bus/other-machine.ts';
 import { type OwnMachine, recordOf } from '../../lib/machine/machine.ts';
@@ -42,6 +42,8 @@ export async function takeHostName({ host, own, bus, log }: HostNameDeps): Promi
   const lost = Promise.withResolvers<ZpsendError>();
   let mayMake = true;
   let complaint: string | undefined;
+  /** The record was this machine's when it was looked at last. */
+  let hasIt = false;
 
   async function rival(ms: number): Promise<ZpsendError | undefined> {
     const answering = await answeringFor(bus, host, ms);
@@ -54,13 +56,15 @@ export async function takeHostName({ host, own, bus, log }: HostNameDeps): Promi
 
   /** @param refuse what is thrown where the record is another machine's */
   async function register(refuse: (record: HostRecord, why: ZpsendError) => ZpsendError): Promise<void> {
-    const decide = (before: HostRecord | undefined): HostRecord | undefined => {
+    const decide = (before: HostKey): HostRecord | undefined => {
+      if (isToWrite(before, machine, hasIt)) return recordOf(own);
       const refusal = refusalOf(host, machine, before);
-      if (refusal && before) throw refuse(before, refusal);
-      return claimOf(before, machine) === 'free' ? recordOf(own) : undefined;
+      if (refusal) throw typeof before === 'object' ? refuse(before, refusal) : refusal;
+      return undefined;
     };
     try {
       const record = await writeHost(bus, host, decide, mayMake);
+      hasIt = claimOf(record, machine) === 'own';
       if (complaint !== undefined && record) log.info(`the host name ${host} is registered for this machine now`);
       complaint = undefined;
     } catch (thrown) {

@@ -125,6 +125,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
       job: id,
       host,
       instance: deps.instance,
+      ...(deps.bus.self?.machine.id !== undefined && { machine: deps.bus.self.machine.id }),
       ...(deps.continues !== undefined && { continues: deps.continues }),
       ...(deps.startedBy && { startedBy: deps.startedBy }),
       request,

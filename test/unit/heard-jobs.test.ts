@@ -31,6 +31,17 @@ describe('a job of another sender', () => {
     expect(heard.silent(60_000)).toEqual([]);
   });
 
+  test.each<[string, string | undefined, string | undefined, string[]]>([
+    ['this machine', 'a', 'a', ['jobaaaaaaa']],
+    ['another machine, which had this host name', 'a', 'b', []],
+    ['a machine with an id, where this one has none', 'a', undefined, []],
+    ['a machine without an id', undefined, 'b', ['jobaaaaaaa']],
+  ])('of %s waits for an heir only here', (_whose, its, own, waiting) => {
+    const heard = openHeardJobs('self000000', 5000, own?.repeat(32));
+    heard.news(job('jobaaaaaaa', its ? { machine: its.repeat(32) } : {}), false, 0);
+    expect([5000, 5001].map((at) => ids(heard.silent(at)))).toEqual([waiting, waiting]);
+  });
+
   test('has no heir when it was aborted, though its end was not heard', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);

@@ -1,7 +1,8 @@
 import { headers } from '@nats-io/transport-node';
 import { describe, expect, test } from 'vitest';
 import { distinct, faultOf } from '../../cli/name-faults.ts';
-import { claimOf, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
+import { claimOf, isToWrite, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
+import { recordIn } from '../../lib/bus/hosts/registry.ts';
 import { checkMeant, checkPeer, headersFor, machineIn, markMachine, type Peer } from '../../lib/bus/machine-header.ts';
 import { derive, idIn } from '../../lib/machine/derive.ts';
 import { ownMachine, recordOf } from '../../lib/machine/machine.ts';
@@ -118,6 +119,44 @@ describe('a host name', () => {
     if (words) expect(refusal?.message).toContain(words);
   });
 
+  test('whose record says more than this release knows is its machine’s all the same', () => {
+    const more = { ...record(two), lease: { until: 'tomorrow' } };
+    const found = recordIn({ operation: 'PUT', json: <T>() => more as T });
+    expect(claimOf(found, own)).toBe('taken');
+    expect(claimOf(found, { id: two })).toBe('own');
+  });
+
+  test.each<[string, unknown]>([
+    ['nothing of a record', {}],
+    ['a machine that is none', record('b')],
+    ['a list', []],
+    ['a number in place of a time', { ...record(two), since: 1 }],
+    ['no JSON', undefined],
+  ])(
+    'whose key holds %s is not free, and a machine that had it a moment ago writes its record again',
+    (_what, value) => {
+      const json = <T>(): T => {
+        if (value === undefined) throw new SyntaxError('no JSON');
+        return value as T;
+      };
+      const found = recordIn({ operation: 'PUT', json });
+      expect(claimOf(found, own)).toBe('unreadable');
+      expect([false, true].map((hasIt) => isToWrite(found, own, hasIt))).toEqual([false, true]);
+      expect(isToWrite(found, { boot: monday }, true)).toBe(false);
+      const refusal = refusalOf('smos-01', own, found);
+      expect(refusal?.code).toBe('OTHER_MACHINE');
+      expect(refusal?.message).toMatch(/zpsend hosts --adopt smos-01.*nats kv del zfs-hosts smos-01/);
+      expect(faultOf('smos-01', [own], found)).toBe(refusal?.message);
+    },
+  );
+
+  test('whose key was removed is free', () => {
+    expect(recordIn(null)).toBeUndefined();
+    expect(recordIn({ operation: 'DEL', json: <T>() => ({}) as T })).toBeUndefined();
+    expect([false, true].map((hasIt) => isToWrite(undefined, own, hasIt))).toEqual([true, true]);
+    expect(isToWrite(record(two), own, true)).toBe(false);
+  });
+
   test('for which another machine answers is refused in words; instances of this machine are no others', () => {
     expect(rivalOf('smos-01', own, [own, { id: one }, {}])).toBeUndefined();
     expect(rivalOf('smos-01', own, [own, { id: two, boot: tuesday }])?.message).toMatch(
@@ -199,9 +238,45 @@ describe('a message', () => {
     expect(codeOf(() => checkPeer(undefined, from({ id: two })))).toBeUndefined();
   });
 
-  test.each(['x', 'A'.repeat(32), one.slice(1), `${one}0`])('that names %j names no machine', (text) => {
+  test.each<[string, [string, string][]]>([
+    ['what is no id', [['Zpsend-Machine', 'x']]],
+    ['an id in capitals', [['Zpsend-Machine', 'A'.repeat(32)]]],
+    ['less than an id', [['Zpsend-Machine', one.slice(1)]]],
+    [
+      'more than an id, with this boot',
+      [
+        ['Zpsend-Machine', `${one}0`],
+        ['Zpsend-Boot', monday],
+      ],
+    ],
+    [
+      'nothing in a header, with this boot',
+      [
+        ['Zpsend-Machine', ''],
+        ['Zpsend-Boot', monday],
+      ],
+    ],
+    [
+      'what is no boot, with this id',
+      [
+        ['Zpsend-Machine', one],
+        ['Zpsend-Boot', 'x'],
+      ],
+    ],
+    [
+      'two machines',
+      [
+        ['Zpsend-Machine', one],
+        ['Zpsend-Machine', two],
+      ],
+    ],
+  ])('that names %s is for no machine, and from none that is known', (_what, named) => {
     const marks = headers();
-    marks.set('Zpsend-Machine', text);
-    expect(machineIn(marks)).toEqual({});
+    for (const [name, value] of named) marks.append(name, value);
+    expect(machineIn(marks)).toBeUndefined();
+    expect(codeOf(() => checkMeant({ self }, marks))).toBe('BAD_REQUEST');
+    expect(codeOf(() => checkMeant({ self: undefined }, marks))).toBe('BAD_REQUEST');
+    expect(codeOf(() => checkPeer({ host: 'smos-00', id: one }, marks))).toBe('OTHER_MACHINE');
+    expect(codeOf(() => checkPeer(undefined, marks))).toBeUndefined();
   });
 });

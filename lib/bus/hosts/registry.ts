@@ -5,6 +5,7 @@ import { type HostRecord, hostRecordSchema } from '../../../schemas/machine.ts';
 import type { Bus } from '../connect.ts';
 import { bucketError, isGone, makeBucket, openBucket } from '../kv-bucket.ts';
 import { hostsBucket, keySubject } from '../subjects.ts';
+import type { HostKey } from './claim.ts';
 
 /** Which machine has which host name: KV bucket `zfs-hosts`, one key for each host. Its entries have no end. */
 
@@ -14,13 +15,16 @@ const isLate = (error: unknown): boolean => error instanceof JetStreamApiError &
 /** Writers that may come first, one after the other. */
 const mostRivals = 5;
 
-/** The record in an entry; undefined for a deleted entry, and for what is no record of ours. */
-function recordIn(entry: KvEntry | null): HostRecord | undefined {
+/** A later release may say more of a host; that is still its machine. */
+const readSchema = hostRecordSchema.strip();
+
+/** What an entry holds; undefined for a deleted one. */
+export function recordIn(entry: Pick<KvEntry, 'operation' | 'json'> | null): HostKey {
   if (entry?.operation !== 'PUT') return undefined;
   try {
-    return hostRecordSchema.safeParse(entry.json()).data;
+    return readSchema.safeParse(entry.json()).data ?? 'unreadable';
   } catch {
-    return undefined;
+    return 'unreadable';
   }
 }
 
@@ -28,7 +32,7 @@ function recordIn(entry: KvEntry | null): HostRecord | undefined {
  * Who has the host name; undefined where nobody does, or there is no bucket.
  * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when the bucket cannot be read
  */
-export async function readHost(bus: Bus, host: string): Promise<HostRecord | undefined> {
+export async function readHost(bus: Bus, host: string): Promise<HostKey> {
   try {
     return recordIn(await (await openBucket(bus, hostsBucket)).get(host));
   } catch (error) {
@@ -54,15 +58,15 @@ async function entryOf(bus: Bus, host: string, mayMake: boolean): Promise<KvEntr
  * succeeds, and the others decide again (compare and set).
  * @param decide gives the record to write, or undefined to leave what is there
  * @param mayMake make the bucket where there is none
- * @returns the record that is there in the end
+ * @returns what is there in the end
  * @throws ZpsendError what `decide` throws; UNSUPPORTED when JetStream is off; UNREACHABLE when the bucket cannot be had
  */
 export async function writeHost(
   bus: Bus,
   host: string,
-  decide: (before: HostRecord | undefined) => HostRecord | undefined,
+  decide: (before: HostKey) => HostRecord | undefined,
   mayMake = true,
-): Promise<HostRecord | undefined> {
+): Promise<HostKey> {
   for (let rivals = 0; ; rivals += 1) {
     try {
       const entry = await entryOf(bus, host, mayMake);

@@ -15,7 +15,7 @@ export interface HeardJobs {
   wasDeaf(now: number): void;
   /**
    * Jobs whose sender has fallen silent, and which wait for another one. Not those of policies, which look again by themselves, nor
-   * those of commands that run their own sender; and none while another job sends the same to the same place.
+   * those of commands that run their own sender, nor those of another machine that had this host's name: it has other pools. And none while another job sends the same to the same place.
    */
   silent(now: number): Job[];
 }
@@ -36,10 +36,13 @@ export const yieldsTo = (own: Pick<Job, 'job' | 'continues'>, other: Pick<Job, '
 /**
  * @param self the instance whose own jobs are not waited for
  * @param silenceMs without news for so long a job has lost its sender; running ones tell of themselves twice a second
+ * @param machine the id of this machine, where it has one
  */
-export function openHeardJobs(self: string, silenceMs: number): HeardJobs {
+export function openHeardJobs(self: string, silenceMs: number, machine?: string): HeardJobs {
   const heard = new Map<string, { job: Job; at: number }>();
   const isSilent = (at: number, now: number): boolean => now - at >= silenceMs;
+  const hasNoHeir = (job: Job): boolean =>
+    job.startedBy !== undefined || (job.machine !== undefined && job.machine !== machine);
   return {
     news(job, isOver, now) {
       // whom it goes on with is waited for no more
@@ -58,10 +61,10 @@ export function openHeardJobs(self: string, silenceMs: number): HeardJobs {
     silent(now) {
       const all = [...heard.values()];
       const sent = new Set(all.flatMap(({ job, at }) => (isSilent(at, now) ? [] : [laneKey(job.request)])));
-      for (const { job, at } of all) if (job.startedBy !== undefined && isSilent(at, now)) heard.delete(job.job);
+      for (const { job, at } of all) if (hasNoHeir(job) && isSilent(at, now)) heard.delete(job.job);
       return all.flatMap(({ job, at }) => {
         const lane = laneKey(job.request);
-        if (!isSilent(at, now) || job.startedBy !== undefined || job.instance === self || sent.has(lane)) return [];
+        if (!isSilent(at, now) || hasNoHeir(job) || job.instance === self || sent.has(lane)) return [];
         // of two dead ones that sent the same the second waits for the first one's heir
         sent.add(lane);
         return [job];

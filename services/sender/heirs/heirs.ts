@@ -41,7 +41,7 @@ const isEnded = ({ state }: Job): boolean => state === 'done' || state === 'fail
  */
 export function openHeirs(deps: HeirsDeps): Heirs {
   const { host, instance, bus, log, jobs, ask } = deps;
-  const heard = openHeardJobs(instance, silenceMs + Math.random() * apartMs);
+  const heard = openHeardJobs(instance, silenceMs + Math.random() * apartMs, bus.self?.machine.id);
   /** Jobs whose end was asked for while their sender was silent. */
   const abandoned = new Set<string>();
   let looking = false;
