@@ -49,6 +49,8 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     for (const { chain, error } of lost) {
       progress.ended(chain, 0, error);
       board.ended(plans[chain]?.dataset ?? '', 0, error);
+      // what they needed may have ended well
+      order.failed(plans[chain]?.dataset ?? '', error, undefined);
       deps.fan?.left(plans[chain]?.dataset ?? '', false);
     }
     for (const chain of start) begin(chain);

@@ -2,10 +2,12 @@ import type { DatasetPlan } from '../../lib/plan/items.ts';
 import { datasetOf, leafOf, parentOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 
-/** Something that another chain of the plan brings, by its place in the plan: a snapshot, or whatever arrives first. */
+/** Something that another chain of the plan brings, by its place in the plan: a snapshot, its key, or whatever arrives first. */
 export interface Need {
   readonly chain: number;
   readonly guid?: string;
+  /** Whatever arrives first brings the key. A chain that ends well and brings nothing has not brought it either. */
+  readonly key?: true;
 }
 
 const creates = (step: Step | undefined): boolean => step?.type === 'full' || step?.origin !== undefined;
@@ -27,7 +29,7 @@ export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
     const [first] = steps;
     if (!first) continue;
     const keyBringer = places.get(keyFrom ?? '') ?? chain;
-    if (keyBringer < chain) needs[chain]?.push({ chain: keyBringer });
+    if (keyBringer < chain) needs[chain]?.push({ chain: keyBringer, key: true });
     for (const renamer of renamersBefore(renamers, chain, first)) needs[chain]?.push({ chain: renamer });
     if (!creates(first)) continue;
     const maker = nearest(makers, target);

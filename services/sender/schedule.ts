@@ -1,5 +1,5 @@
 import type { DatasetPlan } from '../../lib/plan/items.ts';
-import type { ErrorBody } from '../../schemas/errors.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { needsOf } from './needs.ts';
 
 /** What follows from what has happened; chains by their place in the plan. */
@@ -14,7 +14,10 @@ export interface Schedule {
   begin(): Moves;
   /** A snapshot of that guid is on the target. */
   arrived(chain: number, guid: string): Moves;
-  /** A chain that ended well has brought all that others need of it; what a failed one did not bring never comes. */
+  /**
+   * A chain that ended well has brought all that others need of it, but for its key where nothing of it arrived; what a failed
+   * one did not bring never comes.
+   */
   ended(chain: number, error?: ErrorBody): Moves;
   /** No other chain starts. */
   abort(error: ErrorBody): Moves;
@@ -22,8 +25,9 @@ export interface Schedule {
   readonly isOver: boolean;
 }
 
-/** Whatever arrives first. */
+/** Whatever arrives first; and that as what brings a key. */
 const first = '';
+const key = 'key';
 
 /**
  * At most `limit` chains at once, in the order of the plan where needs allow; siblings never stop because one failed. Each
@@ -35,7 +39,7 @@ export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Sched
   const waiters = new Map<number, Map<string, number[]>>();
   for (const [chain, needs] of needsOf(chains).entries()) {
     open.push(needs.length);
-    for (const { chain: bringer, guid = first } of needs) {
+    for (const { chain: bringer, key: isKey, guid = isKey ? key : first } of needs) {
       const brought = waiters.get(bringer) ?? new Map<string, number[]>();
       const others = brought.get(guid) ?? [];
       others.push(chain);
@@ -85,15 +89,14 @@ export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Sched
   return {
     begin: start,
     arrived(chain, guid) {
-      met(chain, first);
-      met(chain, guid);
+      for (const one of [first, key, guid]) met(chain, one);
       return start();
     },
     ended(chain, error) {
       running.delete(chain);
-      if (error) return { lost: losses(chain, error), start: start().start };
-      for (const guid of [...(waiters.get(chain)?.keys() ?? [])]) met(chain, guid);
-      return start();
+      if (!error) for (const guid of [...(waiters.get(chain)?.keys() ?? [])]) if (guid !== key) met(chain, guid);
+      // of a chain that ended well only its key is waited for by now
+      return { lost: losses(chain, error ?? noKey(chains[chain])), start: start().start };
     },
     abort(error) {
       const lost = [...pending].map((chain) => ({ chain, error }));
@@ -105,6 +108,12 @@ export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Sched
     },
   };
 }
+
+const noKey = (chain: DatasetPlan | undefined): ErrorBody =>
+  new ZpsendError(
+    'KEY_MISMATCH',
+    `nothing of it arrived in this job, and so not its key. Way out: zfs snapshot -r ${chain?.dataset}@NAME, and send ${chain?.dataset} with -R`,
+  ).toBody();
 
 const becauseOf = (chain: DatasetPlan | undefined, failed: DatasetPlan | undefined, error: ErrorBody): ErrorBody => ({
   code: error.code,

@@ -98,7 +98,7 @@ describe('edge case 26: a raw increment into what takes its key from another dat
       [1, 't/r'],
     ]);
     expect(datasets.map(({ steps }) => steps[0]?.wrapping)).toEqual([now, now, now]);
-    expect(needsOf(datasets)).toEqual([[], [{ chain: 0 }], [{ chain: 0 }]]);
+    expect(needsOf(datasets)).toEqual([[], [{ chain: 0, key: true }], [{ chain: 0, key: true }]]);
   });
 
   it('is refused with all that hangs on it where the root has nothing to send', () => {

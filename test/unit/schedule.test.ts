@@ -175,6 +175,28 @@ describe('a clone', () => {
   });
 });
 
+describe('what waits for the key of another', () => {
+  const plan = [chain('a@2', 'a@3'), { ...chain('a/b@2'), keyFrom: 'a' }, chain('full a/b/c@1'), chain('d@2')];
+
+  test('starts with whatever arrives of that first', () => {
+    const schedule = scheduleOf(plan, 4);
+    expect(names(schedule.begin())).toEqual(starts(0, 2, 3));
+    expect(arrives(schedule, 0, 'a@7')).toEqual(starts(1));
+    expect(names(schedule.ended(0))).toEqual(none);
+  });
+
+  test('is lost where that ends well and brought nothing: its snapshots vanished', () => {
+    const schedule = scheduleOf(plan, 1);
+    expect(names(schedule.begin())).toEqual(starts(0));
+    const { start, lost } = schedule.ended(0);
+    expect(start).toEqual([2]);
+    expect(lost.map(({ chain }) => chain)).toEqual([1]);
+    expect(lost[0]?.error).toMatchObject({ code: 'KEY_MISMATCH', details: { needs: 'a' } });
+    for (const last of [2, 3]) schedule.ended(last);
+    expect(schedule.isOver).toBe(true);
+  });
+});
+
 describe('what needs a chain that failed', () => {
   const plan = [
     chain('full a@1', 'a@2'),
