@@ -158,6 +158,7 @@ export const noteSchema = z.strictObject({
    * - `vanished`: what was planned is gone from the source, and was not sent
    * - `read-only-source`: the source's pool is imported read-only, and what is sent has neither holds nor cursors
    * - `features`: the target's pool lacks a feature that streams may need
+   * - `unknown-beginning`: large blocks are asked for, and nobody knows whether the target's dataset began with them
    * - `unchecked`: nobody knows whether the target's receiver allows it
    */
   kind: z.enum([
@@ -174,6 +175,7 @@ export const noteSchema = z.strictObject({
     'vanished',
     'read-only-source',
     'features',
+    'unknown-beginning',
     'unchecked',
   ]),
   /** On the source; of a placeholder, a modified one, a rollback, a rename and a held one, on the target. */

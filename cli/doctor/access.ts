@@ -15,10 +15,20 @@ import { bad, good, note, permissionsRemedy } from './check.ts';
 export const checkNats = ({ server, found }: Bus): Check =>
   good('nats', `connected to ${server}: ${natsInWords(found)}`);
 
+const settingPlaces =
+  'NATS_*, /etc/zpsend/env, nats: in the configuration file, the selected nats context: the first of these that is set';
+
+/** By why there is no connection. */
+const connectMends: Record<string, string> = {
+  none: 'start nats-server -js, or mend the address',
+  refused: `mend the user or the key, here (${settingPlaces}) or in the accounts of that server`,
+  tls: `mend the address, the CA or the certificate (${settingPlaces})`,
+};
+
 /** There is no connection; the message says what to do, too. */
 export function noNats(thrown: unknown): Check {
   const { message, details } = ZpsendError.from(thrown);
-  const mend = details?.connection === 'none' ? 'start nats-server -js, or mend the address' : 'as it says';
+  const mend = connectMends[String(details?.connection)] ?? 'mend what it names';
   return bad('nats', message, `${mend}; the rows below are what can be checked without NATS`);
 }
 

@@ -118,12 +118,12 @@ export function planItems(
     const one = { name: item.target, source: { host: source.host, dataset }, origin: first.origin };
     const streams = streamsOf({ ...one, existing });
     if (isRefusal(streams)) return streams;
-    const { flags, record } = streams;
+    const { flags, record, note } = streams;
     const raw = flags.includes('raw');
     const embed = flags.includes('embed');
     const placed = placeholders.place({ ...one, raw, embed, mayBeInTheClear: request.stream?.raw === false });
     if (isRefusal(placed)) return placed;
-    notes.push(...placed);
+    notes.push(...placed, ...(note ? [note] : []));
     const wrapping = raw ? wrappingOfRoot(dataset, sourceByName) : undefined;
     for (const step of plan.steps) {
       const own = flagsOf(step, flags);

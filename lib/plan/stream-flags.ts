@@ -1,6 +1,6 @@
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { poolOf } from '../../schemas/names.ts';
-import type { Step } from '../../schemas/plan.ts';
+import type { Note, Step } from '../../schemas/plan.ts';
 import type { StreamFeature, StreamFlag, StreamWish } from '../../schemas/stream.ts';
 import { type Begun, begunBy, begunByOrigin, markOf } from './begun.ts';
 import { lockedOut } from './keys.ts';
@@ -21,6 +21,7 @@ export interface Streamed {
 export interface Streams {
   flags: StreamFlag[];
   record?: string;
+  note?: Note;
 }
 
 /**
@@ -48,9 +49,10 @@ export function streamsTo(target: Inventory, wish: StreamWish): (streamed: Strea
     if (!Array.isArray(flags)) return flags;
     const refusal = raw ? undefined : lockedOut(source.dataset, existing, source.host, host);
     if (refusal) return refusal;
-    if (existing?.snapshots.length) return { flags };
+    const told = raw ? {} : unknownBeginning(known, flags);
+    if (existing?.snapshots.length) return { flags, ...told };
     planned.set(name, { dataset: name, raw, flags });
-    return { flags, record: markOf(source.dataset.guid, flags) };
+    return { flags, record: markOf(source.dataset.guid, flags), ...told };
   };
 }
 
@@ -92,6 +94,15 @@ function rawness({ source: { host: from, dataset }, host, pool, wish, begun, fea
     );
   }
   return raw;
+}
+
+/** Large blocks that were asked for go on a chain that nobody remembers the beginning of. */
+function unknownBeginning({ source: { dataset }, host, begun }: Known, flags: readonly StreamFlag[]): { note?: Note } {
+  if (!begun || begun.flags || !flags.includes('large-block')) return {};
+  const message =
+    `${dataset.name} is sent with --large-block, and whether ${begun.dataset} on ${host} began with large blocks is not known: if it did not, ` +
+    'OpenZFS 2.1 can zero files there (openzfs#6224). Leave --large-block out unless the first stream had it (zfs send -L).';
+  return { note: { kind: 'unknown-beginning', dataset: dataset.name, message } };
 }
 
 /** What raw implies (zfs-send(8), `-w`) and can therefore not be without. */

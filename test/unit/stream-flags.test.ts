@@ -134,6 +134,27 @@ describe('a chain that goes on', () => {
     expect(flags({ onto: onto(mark('large-block', '77')) })).toBe('compressed');
   });
 
+  it('with large blocks that were asked for is noted where nobody knows how it began (openzfs#6224)', () => {
+    const notes = (one: Case) => {
+      const made = planned(one);
+      return made.ok ? (made.notes ?? []) : undefined;
+    };
+    const wish = { largeBlock: true };
+    expect(notes({ onto: onto({}), wish })).toEqual([
+      {
+        kind: 'unknown-beginning',
+        dataset: 't/c',
+        message:
+          't/c is sent with --large-block, and whether p/c on dst began with large blocks is not known: if it did not, OpenZFS 2.1 can ' +
+          'zero files there (openzfs#6224). Leave --large-block out unless the first stream had it (zfs send -L).',
+      },
+    ]);
+    expect(notes({ onto: onto(mark('large-block')), wish })).toEqual([]);
+    expect(notes({ wish })).toEqual([]);
+    expect(notes({ onto: onto({}) })).toEqual([]);
+    expect(notes({ onto: onto({}, '@a,1 @b,2'), wish }), 'nothing is sent').toEqual([]);
+  });
+
   it('may change what can be changed', () => {
     const began = onto(mark('large-block,embed,compressed'));
     expect(flags({ onto: began, wish: { embed: false, compressed: false } })).toBe('large-block');
