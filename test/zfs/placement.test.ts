@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { planReplySchema } from '../../schemas/plan.ts';
+import { planPartSchema } from '../../schemas/plan.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
@@ -41,7 +41,7 @@ const there = (): string[] =>
 /** An emulated machine takes its time, in milliseconds. */
 const patienceMs = 120_000;
 const replyOf = (fleet: Fleet, body: object) =>
-  request(fleet.bus, subjects.send('smos-01', 'plan'), body, planReplySchema, patienceMs);
+  request(fleet.bus, subjects.send('smos-01', 'plan'), body, planPartSchema, patienceMs);
 const planOf = async (fleet: Fleet, body: object) => (await replyOf(fleet, body)).plan;
 
 test('edge case 31: a tree onto a pool or an empty dataset is refused whole, and a placeholder takes what is new', async () => {
