@@ -31,7 +31,8 @@ afterAll(async () => {
 });
 
 /** Does this release have the feature? */
-const knows = (feature: string): boolean => z.zpool('get', '-H', `feature@${feature}`, z.source).exit === 0;
+const knows = (feature: string): boolean =>
+  /^(?:enabled|active|disabled)\n$/.test(z.zpool('get', '-H', '-o', 'value', `feature@${feature}`, z.source).stdout);
 
 const there = (): string[] =>
   z
