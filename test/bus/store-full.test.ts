@@ -34,7 +34,7 @@ test('a full store is waited for, and goes on when a target has taken something'
   await sender.said('is full');
   const { bus } = world.fleet;
   const { jobs } = await request(bus, subjects.send('src', 'status'), {}, sendStatusSchema);
-  expect(jobs[0]).toMatchObject({ state: 'waiting', waiting: expect.stringContaining('the store of src is full') });
+  expect(jobs[0]).toMatchObject({ state: 'waiting', waiting: { code: 'NO_SPACE' } });
   await startReceiver(world);
   expect(await job).toMatchObject({ state: 'done', done: 2 });
   await arrived(world);

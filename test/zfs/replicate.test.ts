@@ -202,7 +202,8 @@ test('edge case 32: what is destroyed while a step runs is skipped, and what arr
     slow(8000);
     const job = await fleet.begin('smos-01', { ...body(), ...more });
     await midStream(fleet, job, 16_000);
-    for (const argv of destroys) zfs.ok('destroy', ...argv);
+    // as soon as zfs send has ended
+    for (const argv of destroys) await expect.poll(() => zfs.zfs('destroy', ...argv).exit).toBe(0);
     fast();
     return fleet.ended('smos-01', job);
   };
