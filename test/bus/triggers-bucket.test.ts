@@ -56,7 +56,7 @@ test('values that are no policies are said, and change nothing of the others', a
   await put(kv, 'src.a', { dataset: 'pool/a', to: ['dst'] });
   for (const [value, why] of [
     ['{', 'not JSON'],
-    [{ dataset: 'pool/b', to: 'dst' }, 'not a policy: to'],
+    [{ dataset: 'pool/b', to: 5 }, 'not a policy: to'],
     [{ dataset: 'pool/b', to: ['src'] }, 'cannot be sent to itself'],
     [{ dataset: 'pool/b', to: ['dst:pool/a'] }, 'already'],
   ] as const) {
