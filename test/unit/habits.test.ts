@@ -7,7 +7,7 @@ test.each<[string, string]>([
   ['-v', 'ZPSEND_LOG=people'],
   ['-L', '--large-block'],
   ['-F', '--conflict'],
-  ['--sshkey=/root/.ssh/id', 'no ssh'],
+  ['--sshkey=id_ed25519', 'no ssh'],
   ['--source-bwlimit=10M', '--bwlimit'],
   ['--compress=lz4', '--wire zstd'],
 ])('%s is hinted at', (option, words) => expect(habitOf(option)).toContain(words));
