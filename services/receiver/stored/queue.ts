@@ -38,7 +38,6 @@ export const isBehind = ({ dataset, origin }: StoredStart, blocked: readonly str
   blocked.some((name) => isWithin(dataset, name) || (origin !== undefined && isWithin(datasetOf(origin), name)));
 
 /**
-/**
  * What may pass at the target while a stream waits: a pool that is full, read-only, or not imported yet, a key that is not loaded,
  * a root's key that has yet to come, somebody who aborted it. Whatever is said of a place whose pool is not there may pass too.
  */
