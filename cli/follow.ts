@@ -70,11 +70,11 @@ function failures(before: Job | undefined, job: Job): string[] {
     .map(({ dataset, state, error }) => `${job.request.to.host}: ${dataset} ${state}, ${error?.code ?? 'INTERNAL'}`);
 }
 
-/** Each reason is told once in one wait, and then that the wait is over; how a job ended is told elsewhere. */
+/** Each reason is told once in one wait, then that the wait is over; a job that fails while it waits tells that elsewhere. */
 function waits(before: Followed['wait'], job: Job): { wait: Followed['wait']; lines: string[] } {
   const { waiting, seconds, request } = job;
   if (!waiting) {
-    const isOver = before && !isEnded(job);
+    const isOver = before && job.state !== 'failed';
     const waited = seconds - (before?.seconds ?? 0);
     return { wait: undefined, lines: isOver ? [`${request.to.host}: going on after ${duration(waited)}`] : [] };
   }

@@ -127,6 +127,14 @@ describe('news of a job', () => {
       'smos-00: BUSY: try 10; waiting as long as it takes',
     ]);
   });
+
+  it('says that it went on, though it was done before there was other news', () => {
+    const { lines } = tell(
+      job({ seconds: 1, state: 'waiting', waiting: { code: 'BUSY', message: 'try' } }),
+      job({ seconds: 4, state: 'done' }),
+    );
+    expect(lines).toEqual(['smos-00: BUSY: try; waiting as long as it takes', 'smos-00: going on after 3.0s']);
+  });
 });
 
 describe('news of a package', () => {
