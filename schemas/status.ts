@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { codeSchema } from './errors.ts';
+import { replicaKeySchema } from './inventory.ts';
 import {
   bytesSchema,
   datasetSchema,
@@ -62,6 +63,8 @@ export const statusEntrySchema = z.strictObject({
   sent: statusSnapshotSchema.optional(),
   /** What the chain on the target began with, where that is remembered there: what is stored for a target that is away goes on so. */
   stream: streamMarkSchema.optional(),
+  /** Of a raw replica, when it was listed or sent to last: what is stored while the target is away must fit it. */
+  replicaKey: replicaKeySchema.optional(),
   newest: statusSnapshotSchema.optional(),
   /** The newest that lies in the store for the target, and that it has not yet. */
   stored: statusSnapshotSchema.optional(),

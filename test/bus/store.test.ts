@@ -80,6 +80,40 @@ test('a target that was only ever sent to directly is planned for, when it goes 
   await emptied(world);
 });
 
+test('the same of an encrypted tree: by the keys that were sent, and not past a change-key, whose effect there nobody sees', async () => {
+  const world = await useWorld();
+  const { src, dst } = world;
+  const dataset = 'pool/enc';
+  const tree = { dataset, package: 'replication' };
+  await src.zfs('create', '-o', 'encryption=on', '-o', 'keyformat=passphrase', dataset);
+  await src.zfs('create', `${dataset}/home`);
+  const snap = (name: string) => src.zfs('snapshot', '-r', `${dataset}@${name}`);
+  await snap('1');
+  const sender = await world.fleet.start('sender', src);
+  const receiver = await startReceiver(world);
+  expect(await send(world, { ...tree, channel: 'direct' })).toMatchObject({ state: 'done', done: 2 });
+  await receiver.end('SIGTERM');
+  // what is noted outlives the sender
+  await sender.end('SIGTERM');
+  await world.fleet.start('sender', src);
+  await snap('2');
+  expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
+  const back = await startReceiver(world);
+  const there = () => dst.zfs('list', '-H', '-t', 'snapshot', '-o', 'name', '-r', dataset);
+  await expect.poll(there, { timeout: 30_000 }).toContain(`${dataset}/home@2`);
+  await emptied(world);
+  expect(await send(world, { ...tree, channel: 'direct' })).toMatchObject({ state: 'done', done: 0 });
+  await back.end('SIGTERM');
+  await src.zfs('change-key', '-o', 'keyformat=passphrase', dataset);
+  await snap('3');
+  const job = await send(world, tree);
+  expect(job).toMatchObject({ state: 'failed', channel: 'store', done: 0, error: { code: 'UNSUPPORTED' } });
+  expect(job.datasets.list.map(({ error }) => error?.message)).toEqual([
+    expect.stringContaining('had a change-key'),
+    expect.stringContaining('had a change-key'),
+  ]);
+});
+
 test('what waits is fetched before anything is sent past it', async () => {
   const world = await useWorld();
   await world.fleet.start('sender', world.src);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
+import type { Step } from '../../schemas/plan.ts';
 import type { StatusEntry } from '../../schemas/status.ts';
 import { type Board, type BoardDeps, openBoard } from '../../services/sender/board/board.ts';
 
@@ -229,4 +230,55 @@ test('what the chain on the target began with is noted: as it is there, or as th
     'p/current:compressed',
     undefined,
   ]);
+});
+
+describe('how the key of a raw replica is wrapped is noted', () => {
+  const wrapped = (salt: string) => ({ format: 'passphrase' as const, salt });
+  const key = 'src.to.dst.p/behind.t/behind';
+  const noted = (told: Map<string, StatusEntry>) => told.get(key)?.replicaKey;
+  const replica = { ...entryOf('t/behind', 1), encryptionRoot: 't', wrapping: wrapped('1') };
+  const listedWith = (board: Board, first: Step, target: readonly DatasetEntry[]) =>
+    board.listed({
+      plans: { datasets: [{ dataset: 'p/behind', target: 't/behind', steps: [first] }], notes: [] },
+      source: planned.source,
+      target: { host: 'dst', datasets: [...target] },
+    });
+  const increment = {
+    ...step,
+    type: 'incremental' as const,
+    from: { kind: 'snapshot' as const, name: 'p/behind@s1', guid: '1' },
+  };
+
+  test('as it is there, until a step brings another', () => {
+    const { board, told } = open('policy');
+    const root = { ...entryOf('t'), encryptionRoot: 't', wrapping: wrapped('3') };
+    listedWith(board, { ...increment, wrapping: wrapped('2') }, [root, replica]);
+    expect(noted(told())).toEqual({ root: 't', wrapping: wrapped('1'), rootWrapping: wrapped('3') });
+    board.arrived('p/behind', '2');
+    expect(noted(told())).toEqual({ root: 't', wrapping: wrapped('2'), rootWrapping: wrapped('3') });
+  });
+
+  test('as the seed brings it, once that has arrived', () => {
+    const { board, told } = open('policy');
+    listedWith(board, { ...step, wrapping: wrapped('1') }, []);
+    expect(noted(told())).toBeUndefined();
+    board.arrived('p/behind', '2');
+    expect(noted(told())).toEqual({ root: 't/behind', wrapping: wrapped('1') });
+  });
+
+  test('not of a clone, whose key others share, nor of what arrives decrypted', () => {
+    for (const [first, ...target] of [
+      [
+        { ...increment, wrapping: wrapped('2') },
+        { ...replica, origin: { name: 't/o@s' } },
+      ],
+      [{ ...increment, origin: 't/o@s', wrapping: wrapped('2') }],
+      [step],
+    ] as [Step, ...DatasetEntry[]][]) {
+      const { board, told } = open('policy');
+      listedWith(board, first, target);
+      board.arrived('p/behind', '2');
+      expect([told().get(key)?.sent?.guid, noted(told())]).toEqual(['2', undefined]);
+    }
+  });
 });

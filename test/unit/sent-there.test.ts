@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../lib/plan/plan.ts';
 import { unseen } from '../../lib/plan/presume.ts';
-import type { BookmarkEntry, DatasetEntry, Inventory } from '../../schemas/inventory.ts';
-import type { StatusEntry } from '../../schemas/status.ts';
+import { changingRoots } from '../../lib/plan/unseen-inheritors.ts';
+import type { BookmarkEntry, DatasetEntry, Inventory, KeyWrapping, ReplicaKey } from '../../schemas/inventory.ts';
 import type { StreamWish } from '../../schemas/stream.ts';
 import { cursorForHold, cursorName, targetHash } from '../../services/sender/cursor.ts';
 import { type KnownTarget, knownTarget } from '../../services/sender/stored/sent-there.ts';
@@ -24,9 +24,10 @@ const cursor = (at: number, kind: 'known' | 'perhaps' = 'known', into = 'tank/b'
   const name = kind === 'known' ? cursorName('p/a', target, guid) : cursorForHold('p/a@x', targetHash(target), guid);
   return { name: name?.split('#')[1] ?? '', guid, createtxg };
 };
-const row = (at: number | undefined, stream?: string): Pick<StatusEntry, 'sent' | 'stream'> => ({
+const row = (at: number | undefined, stream?: string, replicaKey?: ReplicaKey) => ({
   ...(at !== undefined && { sent: { name: `s${at}`, guid: String(100 + at) } }),
   ...(stream !== undefined && { stream }),
+  ...(replicaKey && { replicaKey }),
 });
 const key = 'src.to.dst.p/a.tank/b';
 
@@ -150,5 +151,45 @@ describe('how a chain goes on that nobody sees', () => {
       expect(planned).toMatchObject({ ok: true, steps: [{ type: 'incremental', to: { name: 'p/a@s2' } }] });
       if (planned.ok) expect(planned.steps[0]?.flags ?? []).toEqual(flags);
     }
+  });
+});
+
+describe('a raw chain goes on that nobody sees, where its row notes the key', () => {
+  const wrapped = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
+  const source = (salt: string, more: Partial<DatasetEntry> = {}) =>
+    entryOf('p/a', [1, 2, 3], {
+      ...{ encryption: 'aes-256-gcm', keystatus: 'available' as const, encryptionRoot: 'p/a', wrapping: wrapped(salt) },
+      ...{ bookmarks: [cursor(1)], ...more },
+    });
+  const request = { dataset: 'p/a', to: { host: 'dst', dataset: 'tank/b' } };
+  function planned(from: DatasetEntry, replicaKey: ReplicaKey, seen?: Inventory) {
+    const { target, unsure } = known(from, { [key]: row(2, '7:raw', replicaKey) }, seen);
+    const sides = { source: { host: 'src', datasets: [from] }, target };
+    const result = plan(request, sides.source, target);
+    const steps = result.ok ? result.steps : [];
+    const changing = changingRoots([{ dataset: 'p/a', target: 'tank/b', steps }], sides);
+    return { isUnsure: unsure.has('tank/b'), flags: steps[0]?.flags, changing: [...changing], result };
+  }
+
+  test('as its own root, of the same key', () => {
+    const { result: _, ...rest } = planned(source('1'), { root: 'tank/b', wrapping: wrapped('1') });
+    expect(rest).toEqual({ isUnsure: false, flags: ['raw'], changing: [] });
+  });
+
+  test('not of another key than the source has by now', () => {
+    expect(planned(source('2'), { root: 'tank/b', wrapping: wrapped('1') }).changing).toEqual(['tank/b']);
+  });
+
+  test('not joined to a root that would not open it after', () => {
+    const [wrapping, rootWrapping] = [wrapped('1'), wrapped('1')];
+    const fits = planned(source('1'), { root: 'tank', wrapping, rootWrapping });
+    expect([fits.isUnsure, fits.result.ok]).toEqual([false, true]);
+    const misfits = planned(source('2'), { root: 'tank', wrapping, rootWrapping });
+    expect(misfits.result).toMatchObject({ ok: false, error: { code: 'KEY_MISMATCH' } });
+  });
+
+  test('by its row, where that is newer than what was seen', () => {
+    const seen = seenWith([1], { encryption: 'on', encryptionRoot: 'tank/b', wrapping: wrapped('1'), stream: '7:raw' });
+    expect(planned(source('2'), { root: 'tank/b', wrapping: wrapped('2') }, seen).changing).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import type { Bus } from '../../../lib/bus/connect.ts';
 import { parseStatusKey, type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
 import { ownMark } from '../../../lib/plan/begun.ts';
+import { replicaKeyAfter, replicaKeyOf } from '../../../lib/plan/key-wrapping.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
@@ -138,7 +139,8 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
       const before = known.get(key);
       // how far the target lags shows only against what it was sent
       const isKnown = source && (isRead || before);
-      const line = isKnown ? { facts: { ...factsSince(source, before?.sent, listed), stream: before?.stream } } : {};
+      const noted = { stream: before?.stream, replicaKey: before?.replicaKey };
+      const line = isKnown ? { facts: { ...factsSince(source, before?.sent, listed), ...noted } } : {};
       const failed = next(line, { type: 'ended', bytes: 0, seconds: 0, error });
       // where the source cannot be listed either, what was stored is all that is known
       status.put(key, () => ({ ...(source ? {} : before), ...entryOf(failed, who, Date.now()) }), true);
@@ -157,9 +159,11 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
         if (entry) {
           const facts = factsOf(entry, has?.get(into), now);
           const last = known === there ? undefined : factsOf(entry, awaits?.get(into), now).sent?.guid;
-          const [{ record } = {}] = steps;
-          const stream = record ?? ownMark(has?.get(into)?.stream, entry.guid);
-          tell(row, { type: 'listed', facts: { ...storedUpTo(facts, last), stream } });
+          const [first] = steps;
+          const stream = first?.record ?? ownMark(has?.get(into)?.stream, entry.guid);
+          const replicaKey = has && replicaKeyOf(into, has);
+          const nextReplicaKey = first && replicaKeyAfter(replicaKey, first);
+          tell(row, { type: 'listed', facts: { ...storedUpTo(facts, last), stream, replicaKey, nextReplicaKey } });
         }
         // what runs, or has run, tells its end itself
         if (!row.line.run && (refusal || steps.length === 0)) ended(row, 0, refusal?.error);

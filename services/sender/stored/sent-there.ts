@@ -9,11 +9,13 @@ import type { StreamWish } from '../../../schemas/stream.ts';
 import { cursorsOf, isShort } from '../cursor.ts';
 import type { Place } from './sights.ts';
 
+type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'replicaKey'>;
+
 /** What this host has besides a sight to tell what a target has: its own listing, and its rows in `zfs-status`. */
 export interface Records {
   readonly source: Inventory;
   /** By key. */
-  readonly rows: ReadonlyMap<string, Pick<StatusEntry, 'sent' | 'stream'>>;
+  readonly rows: ReadonlyMap<string, NotedRow>;
   readonly wish: StreamWish;
 }
 
@@ -56,8 +58,11 @@ export function knownTarget(place: Place, { source, rows, wish }: Records, seen:
     }
     if (entry && !isNewer({ source: dataset, base }, entry)) continue;
     const stream = markFor(dataset, row?.stream, wish);
-    if (!entry?.snapshots.length && (stream === undefined || isRawMark(stream))) unsure.add(name);
-    sent.push({ name, source: dataset, base, stream });
+    const isRaw = stream !== undefined && isRawMark(stream);
+    const replicaKey = isRaw ? row?.replicaKey : undefined;
+    const isSettled = isRaw ? replicaKey !== undefined : stream !== undefined;
+    if (!entry?.snapshots.length && !isSettled) unsure.add(name);
+    sent.push({ name, source: dataset, base, stream, replicaKey });
   }
   return {
     target: withSent(before, sent),
@@ -69,7 +74,7 @@ export function knownTarget(place: Place, { source, rows, wish }: Records, seen:
 }
 
 /** The newest snapshot that the target is known to have, of those that the source has, or has a bookmark of. */
-function baseOf(dataset: DatasetEntry, row: Pick<StatusEntry, 'sent'> | undefined, cursor: string | undefined) {
+function baseOf(dataset: DatasetEntry, row: NotedRow | undefined, cursor: string | undefined) {
   const find = (guid: string | undefined): Base | undefined => basesOf(dataset).find((base) => base.guid === guid);
   return find(row?.sent?.guid) ?? find(cursor);
 }
