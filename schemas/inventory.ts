@@ -59,15 +59,6 @@ export const keyWrappingSchema = z.strictObject({
   iterations: bytesSchema.optional(),
 });
 
-/** How the key of a raw replica is wrapped on its target. */
-export const replicaKeySchema = z.strictObject({
-  /** Its encryption root there: itself, or the dataset whose key opens it. */
-  root: datasetSchema,
-  wrapping: keyWrappingSchema,
-  /** What wraps the root's own key, where that is another dataset. */
-  rootWrapping: keyWrappingSchema.optional(),
-});
-
 /** The snapshot a clone came from. The guid is absent where the listing could not see the origin. */
 export const originSchema = z.strictObject({ name: snapshotSchema, guid: guidSchema.optional() });
 
@@ -135,7 +126,6 @@ export const inventoryFileSchema = z.strictObject({
 });
 
 export type KeyWrapping = z.infer<typeof keyWrappingSchema>;
-export type ReplicaKey = z.infer<typeof replicaKeySchema>;
 export type SnapshotEntry = z.infer<typeof snapshotEntrySchema>;
 export type BookmarkEntry = z.infer<typeof bookmarkEntrySchema>;
 export type DatasetEntry = z.infer<typeof datasetEntrySchema>;

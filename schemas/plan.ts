@@ -115,6 +115,8 @@ export const stepSchema = z.strictObject({
   record: streamMarkSchema.optional(),
   /** What wraps the key that a raw stream brings, as the source was listed: the target's dataset takes it over. */
   wrapping: keyWrappingSchema.optional(),
+  /** What wraps the key on the target until this arrives, of its dataset or of a clone's origin; where that is another one it is refused. */
+  replaces: keyWrappingSchema.optional(),
   /** The target's dataset that the one it is received into takes its key from. */
   encryptionRoot: datasetSchema.optional(),
   /** What the receiver does to the target first, as the request's conflict policy says; only of a dataset's first step. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { codeSchema } from './errors.ts';
-import { replicaKeySchema } from './inventory.ts';
+import { keyWrappingSchema } from './inventory.ts';
 import {
   bytesSchema,
   datasetSchema,
@@ -63,8 +63,8 @@ export const statusEntrySchema = z.strictObject({
   sent: statusSnapshotSchema.optional(),
   /** What the chain on the target began with, where that is remembered there: what is stored for a target that is away goes on so. */
   stream: streamMarkSchema.optional(),
-  /** Of a raw replica, when it was listed or sent to last: what is stored while the target is away must fit it. */
-  replicaKey: replicaKeySchema.optional(),
+  /** What wraps the key of an encrypted replica, when it was listed or sent to last: what is stored while the target is away must not change it. */
+  wrapping: keyWrappingSchema.optional(),
   newest: statusSnapshotSchema.optional(),
   /** The newest that lies in the store for the target, and that it has not yet. */
   stored: statusSnapshotSchema.optional(),

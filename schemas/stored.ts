@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
 import { inventorySchema } from './inventory.ts';
-import { bytesSchema, hostSchema, idSchema } from './names.ts';
+import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
 import { maxTargets } from './plan.ts';
 import { receiveStartSchema } from './transfer.ts';
 
@@ -60,6 +60,8 @@ export const sightSchema = z.strictObject({
   target: inventorySchema,
   refused: errorBodySchema.optional(),
   heard: z.array(z.string().max(64)).max(mostHeard).optional(),
+  /** Datasets of which more was sent since they were seen, so that what takes its key from them is not known. */
+  unseenKeys: z.array(datasetSchema).optional(),
 });
 
 export type StoredStart = z.infer<typeof storedStartSchema>;

@@ -48,6 +48,8 @@ export const receiveStartSchema = z.strictObject({
   raw: z.boolean().optional(),
   /** What wraps the key that it brings, as the source was listed. */
   wrapping: keyWrappingSchema.optional(),
+  /** What wraps the key on the target until this arrives, of its dataset or of a clone's origin; where that is another one it is refused. */
+  replaces: keyWrappingSchema.optional(),
   /** Which dataset the one that receives took its key from, as the target was listed. */
   encryptionRoot: datasetSchema.optional(),
   /** The stream brings the dataset's properties (`zfs send -p`). */

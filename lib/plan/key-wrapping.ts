@@ -1,6 +1,5 @@
-import type { DatasetEntry, KeyWrapping, ReplicaKey } from '../../schemas/inventory.ts';
+import type { DatasetEntry, KeyWrapping } from '../../schemas/inventory.ts';
 import { datasetOf } from '../../schemas/names.ts';
-import type { Step } from '../../schemas/plan.ts';
 
 /** `unknown`: nothing tells one `hex` or `raw` key from another, nor what a listing does not show. */
 export type Sameness = 'same' | 'different' | 'unknown';
@@ -33,19 +32,4 @@ export function keyHolder(name: string, listed: Listed): string {
     if (origin === undefined || passed.has(datasetOf(origin.name))) return at;
     at = datasetOf(origin.name);
   }
-}
-
-/** How the key of a listed replica is wrapped; undefined where it is not encrypted, and of a clone, whose key others share. */
-export function replicaKeyOf(name: string, listed: Listed): ReplicaKey | undefined {
-  const entry = listed.get(name);
-  if (entry?.encryptionRoot === undefined || entry.wrapping === undefined || entry.origin) return undefined;
-  const rootWrapping = entry.encryptionRoot === name ? undefined : wrappingOfRoot(entry, listed);
-  return { root: entry.encryptionRoot, wrapping: entry.wrapping, ...(rootWrapping && { rootWrapping }) };
-}
-
-/** The same after a step: a raw stream brings its key, and a full one makes an encryption root (zfs-receive(8)). */
-export function replicaKeyAfter(now: ReplicaKey | undefined, { from, origin, target, wrapping }: Step) {
-  if (origin !== undefined) return undefined;
-  if (from) return now && wrapping ? { ...now, wrapping } : now;
-  return wrapping && { root: target, wrapping };
 }

@@ -1,4 +1,4 @@
-import type { DatasetEntry, Inventory, ReplicaKey, SnapshotEntry } from '../../schemas/inventory.ts';
+import type { DatasetEntry, Inventory, KeyWrapping, SnapshotEntry } from '../../schemas/inventory.ts';
 import { type Base, basesOf, newestCommon } from './bases.ts';
 import { made, nothing } from './presume.ts';
 import { isAfter } from './txg.ts';
@@ -12,8 +12,8 @@ export interface SentBefore {
   readonly base: Base;
   /** What its chain began with; undefined where nothing is remembered. */
   readonly stream?: string | undefined;
-  /** Undefined where nothing is remembered of it. */
-  readonly replicaKey?: ReplicaKey | undefined;
+  /** What wraps its key there; undefined where nothing is remembered of it. */
+  readonly wrapping?: KeyWrapping | undefined;
 }
 
 /**
@@ -32,7 +32,7 @@ export function isNewer({ source, base }: Pick<SentBefore, 'source' | 'base'>, s
   return common === undefined || isAfter(base, common);
 }
 
-function sentTo(seen: DatasetEntry | undefined, { name, source, base, stream, replicaKey }: SentBefore): DatasetEntry {
+function sentTo(seen: DatasetEntry | undefined, { name, source, base, stream, wrapping }: SentBefore): DatasetEntry {
   const txgs = new Map(basesOf(source).map((one) => [one.guid, one]));
   const isBefore = ({ guid }: SnapshotEntry): boolean => {
     const at = txgs.get(guid);
@@ -41,23 +41,15 @@ function sentTo(seen: DatasetEntry | undefined, { name, source, base, stream, re
   // a step that has arrived since leaves neither partial state nor a snapshot of the target's own behind it
   const { resumeToken: _, ...entry } = seen && seen.snapshots.length > 0 ? seen : unseenReplica(name, source, stream);
   const snapshots = entry.snapshots.filter(isBefore);
-  const key = replicaKey && keyOf(replicaKey);
-  return { ...entry, ...key, written: 0, snapshots: [...snapshots, arrived(base, snapshots)] };
+  return { ...entry, ...(wrapping && { wrapping }), written: 0, snapshots: [...snapshots, arrived(base, snapshots)] };
 }
 
 const unseenReplica = (name: string, { type, encryption }: DatasetEntry, stream: string | undefined): DatasetEntry => ({
   ...made(name),
   type,
-  // whether its key is loaded, nobody knows
+  // whether its key is loaded, and from where it takes it, nobody knows
   ...(encryption !== 'off' && { encryption: 'on' }),
   ...(stream !== undefined && { stream }),
-});
-
-const keyOf = ({ root, ...wrappings }: ReplicaKey): Partial<DatasetEntry> => ({
-  encryption: 'on',
-  keystatus: 'unavailable',
-  encryptionRoot: root,
-  ...wrappings,
 });
 
 const arrived = ({ name, guid }: Base, before: readonly SnapshotEntry[]): SnapshotEntry => ({

@@ -6,7 +6,7 @@ import type { ReceiveStart } from '../../schemas/transfer.ts';
 
 type Asked = Pick<
   ReceiveStart,
-  'raw' | 'from' | 'origin' | 'dataset' | 'wrapping' | 'encryptionRoot' | 'to' | 'source'
+  'raw' | 'from' | 'origin' | 'dataset' | 'wrapping' | 'replaces' | 'encryptionRoot' | 'to' | 'source'
 >;
 
 /**
@@ -22,6 +22,7 @@ export async function checkKey(
   seen: readonly Seen[],
 ): Promise<void> {
   const { dataset, raw, from, origin, wrapping } = start;
+  await checkReplaced(zfs, start, host, seen);
   const there = seen.find(({ name }) => name === dataset);
   const root = there?.encryptionRoot;
   if (!raw || !from || origin !== undefined || !there || root === undefined) return;
@@ -35,6 +36,25 @@ export async function checkKey(
       `one of them had a change-key since this was planned. Plan it again, which tells what to do; or give ${dataset} a key of its own on ` +
       `${host}: zfs load-key ${root}; zfs change-key -o keyformat=passphrase -o keylocation=prompt ${dataset}`,
     { dataset, encryptionRoot: root },
+  );
+}
+
+/** A key that was changed here since the plan is not overwritten by the old one: what takes its key from there could not be opened any more. */
+async function checkReplaced(
+  zfs: Pick<Zfs, 'look'>,
+  { dataset, origin, replaces, to, source }: Asked,
+  host: string,
+  seen: readonly Seen[],
+): Promise<void> {
+  if (replaces === undefined) return;
+  const holder = origin === undefined ? dataset : datasetOf(origin);
+  const there = seen.find(({ name }) => name === holder) ?? (await zfs.look([holder]))[0];
+  if (!there || compareWrappings(there.wrapping, replaces) !== 'different') return;
+  throw new ZpsendError(
+    'KEY_MISMATCH',
+    `${holder} on ${host} had a change-key since ${to.name} of ${source} was planned, and would get an older key back: what takes its key from ` +
+      `${holder} could not be opened any more. Plan it again while ${host} answers, which tells what to do`,
+    { dataset: holder, keyChanged: true },
   );
 }
 

@@ -19,6 +19,7 @@ export const stepStart = (step: Step): Omit<StoredStart, keyof StartOrder> => ({
   ...(step.parents && { parents: step.parents }),
   ...(step.flags?.includes('raw') && { raw: true }),
   ...(step.wrapping && { wrapping: step.wrapping }),
+  ...(step.replaces && { replaces: step.replaces }),
   ...(step.encryptionRoot !== undefined && { encryptionRoot: step.encryptionRoot }),
   ...(step.flags?.includes('props') && { props: true }),
   ...(step.record !== undefined && { record: step.record }),

@@ -114,6 +114,30 @@ test('the same of an encrypted tree: by the keys that were sent, and not past a 
   ]);
 });
 
+test('edge case 26: what was stored before a change-key on the target is refused there, and goes on once that was seen', async () => {
+  const world = await useWorld();
+  const { src, dst } = world;
+  const dataset = 'pool/enc';
+  await src.zfs('create', '-o', 'encryption=on', '-o', 'keyformat=passphrase', dataset);
+  await src.zfs('snapshot', `${dataset}@1`);
+  await world.fleet.start('sender', src);
+  const receiver = await startReceiver(world);
+  expect(await send(world, { dataset, channel: 'direct' })).toMatchObject({ state: 'done', done: 1 });
+  await receiver.end('SIGTERM');
+  await src.zfs('snapshot', `${dataset}@2`);
+  expect(await send(world, { dataset })).toMatchObject({ state: 'done', channel: 'store', done: 1 });
+  await dst.zfs('load-key', dataset);
+  await dst.zfs('change-key', '-o', 'keyformat=passphrase', dataset);
+  await startReceiver(world);
+  const row = async () => (await readStatus(world.fleet.bus))?.found[0]?.entry;
+  await expect.poll(row, { timeout: 30_000 }).toMatchObject({ sent: { name: '1' }, error: { code: 'KEY_MISMATCH' } });
+  await emptied(world);
+  const there = () => dst.zfs('list', '-H', '-t', 'snapshot', '-o', 'name', '-r', dataset);
+  expect(await there()).toBe(`${dataset}@1`);
+  expect(await send(world, { dataset })).toMatchObject({ state: 'done', done: 1 });
+  expect(await there()).toContain(`${dataset}@2`);
+});
+
 test('what waits is fetched before anything is sent past it', async () => {
   const world = await useWorld();
   await world.fleet.start('sender', world.src);

@@ -232,53 +232,48 @@ test('what the chain on the target began with is noted: as it is there, or as th
   ]);
 });
 
-describe('how the key of a raw replica is wrapped is noted', () => {
+describe('what wraps the key of an encrypted replica is noted', () => {
   const wrapped = (salt: string) => ({ format: 'passphrase' as const, salt });
   const key = 'src.to.dst.p/behind.t/behind';
-  const noted = (told: Map<string, StatusEntry>) => told.get(key)?.replicaKey;
-  const replica = { ...entryOf('t/behind', 1), encryptionRoot: 't', wrapping: wrapped('1') };
-  const listedWith = (board: Board, first: Step, target: readonly DatasetEntry[]) =>
+  const from = { kind: 'snapshot' as const, name: 'p/behind@s1', guid: '1' };
+  const increment = { ...step, type: 'incremental' as const, from };
+  const replica = { ...entryOf('t/behind', 1), wrapping: wrapped('1') };
+  /** What is noted before and after each arrival. */
+  function noted(first: Step, there: readonly DatasetEntry[], snapshots = [1, 2]) {
+    const { board, told } = open('policy');
     board.listed({
       plans: { datasets: [{ dataset: 'p/behind', target: 't/behind', steps: [first] }], notes: [] },
-      source: planned.source,
-      target: { host: 'dst', datasets: [...target] },
+      source: { host: 'src', datasets: [entryOf('p/behind', ...snapshots)] },
+      target: { host: 'dst', datasets: [...there] },
     });
-  const increment = {
-    ...step,
-    type: 'incremental' as const,
-    from: { kind: 'snapshot' as const, name: 'p/behind@s1', guid: '1' },
-  };
+    const read = () => told().get(key)?.wrapping?.salt;
+    return [
+      read(),
+      ...snapshots.slice(1).map((at) => {
+        board.arrived('p/behind', String(at));
+        return read();
+      }),
+    ];
+  }
 
-  test('as it is there, until a step brings another', () => {
-    const { board, told } = open('policy');
-    const root = { ...entryOf('t'), encryptionRoot: 't', wrapping: wrapped('3') };
-    listedWith(board, { ...increment, wrapping: wrapped('2') }, [root, replica]);
-    expect(noted(told())).toEqual({ root: 't', wrapping: wrapped('1'), rootWrapping: wrapped('3') });
-    board.arrived('p/behind', '2');
-    expect(noted(told())).toEqual({ root: 't', wrapping: wrapped('2'), rootWrapping: wrapped('3') });
-  });
-
-  test('as the seed brings it, once that has arrived', () => {
-    const { board, told } = open('policy');
-    listedWith(board, { ...step, wrapping: wrapped('1') }, []);
-    expect(noted(told())).toBeUndefined();
-    board.arrived('p/behind', '2');
-    expect(noted(told())).toEqual({ root: 't/behind', wrapping: wrapped('1') });
-  });
-
-  test('not of a clone, whose key others share, nor of what arrives decrypted', () => {
-    for (const [first, ...target] of [
-      [
-        { ...increment, wrapping: wrapped('2') },
-        { ...replica, origin: { name: 't/o@s' } },
-      ],
-      [{ ...increment, origin: 't/o@s', wrapping: wrapped('2') }],
-      [step],
-    ] as [Step, ...DatasetEntry[]][]) {
-      const { board, told } = open('policy');
-      listedWith(board, first, target);
-      board.arrived('p/behind', '2');
-      expect([told().get(key)?.sent?.guid, noted(told())]).toEqual(['2', undefined]);
-    }
+  test.each<[string, Step, DatasetEntry[], (string | undefined)[]]>([
+    [
+      'as it is there, until a step brings another',
+      { ...increment, wrapping: wrapped('2') },
+      [replica],
+      ['1', '2', '2'],
+    ],
+    ['as the seed brings it', { ...step, wrapping: wrapped('1') }, [], [undefined, '1', '1']],
+    ['not of what is decrypted', step, [], [undefined, undefined, undefined]],
+    ['as it is there, where a decrypted step leaves it', increment, [replica], ['1', '1', '1']],
+    [
+      'of a clone that takes the place of another',
+      { ...increment, origin: 't/o@s' },
+      [replica],
+      ['1', undefined, undefined],
+    ],
+    ['of a seed that takes the place of another', { ...step, wrapping: wrapped('3') }, [replica], ['1', '3', '3']],
+  ])('%s', (_, first, there, salts) => {
+    expect(noted(first, there, [1, 2, 3])).toEqual(salts);
   });
 });

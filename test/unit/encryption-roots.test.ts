@@ -350,8 +350,12 @@ describe('edge case 26: what is stored for a target that is remembered', () => {
   const stored = (from: DatasetEntry[], onto: DatasetEntry[], unsure: string[] = []) => {
     const sides = { source: inventory('src', ...from), target: inventory('dst', dataset('p', ''), ...onto) };
     const { datasets } = planned({ from, onto });
-    const unsettled = { unsure: new Set(unsure), newKeys: changingRoots(datasets, sides) };
-    return storable(datasets, 'dst', unsettled).map(({ dataset: name, steps, refusal }) => [
+    const unsettled = {
+      unsure: new Set(unsure),
+      unseenKeys: new Set<string>(),
+      newKeys: changingRoots(datasets, sides),
+    };
+    return storable(datasets, sides.target, unsettled).map(({ dataset: name, steps, refusal }) => [
       name,
       refusal?.error.message ?? steps.length,
     ]);

@@ -27,7 +27,7 @@ const refusal = (work: Promise<void>): Promise<string | undefined> =>
 const checked = (
   wrapping: KeyWrapping,
   there: Seen[],
-  more: Partial<typeof start> & { encryptionRoot?: string } = {},
+  more: Partial<typeof start> & { encryptionRoot?: string; replaces?: KeyWrapping; origin?: string } = {},
 ) => refusal(checkKey(looker(...there), { ...start, wrapping, ...more }, 'dst', there));
 
 test('edge case 26: a stream that would lock its dataset out is refused by the receiver, however long ago it was planned', async () => {
@@ -53,6 +53,18 @@ test('a clone that shares the key of the root itself brings it its key', async (
   expect(await checked(now, there)).toBeUndefined();
   const other = [seen('p/r', 'p/r', old), seen('p/r/a', 'p/r', old, 'p/b@1'), seen('p/b', 'p/r', old)];
   expect(await checked(now, other)).toBe('KEY_MISMATCH');
+});
+
+test('edge case 26: what was stored does not undo a change-key that the target had since', async () => {
+  const own = (wrapping: KeyWrapping) => [seen('p/r/a', 'p/r/a', wrapping)];
+  expect(await checked(old, own(old), { replaces: old })).toBeUndefined();
+  expect(await checked(old, own(now), { replaces: old })).toBe('KEY_MISMATCH');
+  expect(await checked(old, own(hex), { replaces: old })).toBe('KEY_MISMATCH');
+  expect(await checked(hex, own(hex), { replaces: hex })).toBeUndefined();
+  // a clone shares the key of its origin
+  const clone = { dataset: 'p/c', origin: 'p/r/a@1', replaces: old };
+  expect(await checked(old, own(old), clone)).toBeUndefined();
+  expect(await checked(old, own(now), clone)).toBe('KEY_MISMATCH');
 });
 
 test('edge case 26: a key that was changed between a plan and its send is found before anything is sent', async () => {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../lib/plan/plan.ts';
 import { unseen } from '../../lib/plan/presume.ts';
-import { changingRoots } from '../../lib/plan/unseen-inheritors.ts';
-import type { BookmarkEntry, DatasetEntry, Inventory, KeyWrapping, ReplicaKey } from '../../schemas/inventory.ts';
+import type { BookmarkEntry, DatasetEntry, Inventory, KeyWrapping } from '../../schemas/inventory.ts';
+import type { Step } from '../../schemas/plan.ts';
 import type { StreamWish } from '../../schemas/stream.ts';
 import { cursorForHold, cursorName, targetHash } from '../../services/sender/cursor.ts';
 import { type KnownTarget, knownTarget } from '../../services/sender/stored/sent-there.ts';
+import { storable } from '../../services/sender/stored/storable.ts';
 
 const place = { host: 'dst', root: 'tank/b' };
 const sizes = { used: 0, referenced: 10, written: 10 };
@@ -24,10 +25,10 @@ const cursor = (at: number, kind: 'known' | 'perhaps' = 'known', into = 'tank/b'
   const name = kind === 'known' ? cursorName('p/a', target, guid) : cursorForHold('p/a@x', targetHash(target), guid);
   return { name: name?.split('#')[1] ?? '', guid, createtxg };
 };
-const row = (at: number | undefined, stream?: string, replicaKey?: ReplicaKey) => ({
+const row = (at: number | undefined, stream?: string, wrapping?: KeyWrapping) => ({
   ...(at !== undefined && { sent: { name: `s${at}`, guid: String(100 + at) } }),
   ...(stream !== undefined && { stream }),
-  ...(replicaKey && { replicaKey }),
+  ...(wrapping && { wrapping }),
 });
 const key = 'src.to.dst.p/a.tank/b';
 
@@ -36,9 +37,11 @@ function known(
   rows: Record<string, ReturnType<typeof row>>,
   seen?: Inventory,
   wish: StreamWish = {},
+  unseenKeys?: string[],
 ): KnownTarget {
   const inventory = { host: 'src', datasets: [source].flat() };
-  return knownTarget(place, { source: inventory, rows: new Map(Object.entries(rows)), wish }, seen);
+  const sight = seen && { target: seen, ...(unseenKeys && { unseenKeys }) };
+  return knownTarget(place, { source: inventory, rows: new Map(Object.entries(rows)), wish }, sight);
 }
 const has = ({ target }: KnownTarget, name = 'tank/b') =>
   target.datasets.find((one) => one.name === name)?.snapshots.map(({ guid }) => Number(guid) - 100);
@@ -154,42 +157,80 @@ describe('how a chain goes on that nobody sees', () => {
   });
 });
 
-describe('a raw chain goes on that nobody sees, where its row notes the key', () => {
+describe('a raw chain goes on that nobody sees, where its key stays as it is', () => {
   const wrapped = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
-  const source = (salt: string, more: Partial<DatasetEntry> = {}) =>
+  const hex: KeyWrapping = { format: 'hex' };
+  const source = (wrapping: KeyWrapping) =>
     entryOf('p/a', [1, 2, 3], {
-      ...{ encryption: 'aes-256-gcm', keystatus: 'available' as const, encryptionRoot: 'p/a', wrapping: wrapped(salt) },
-      ...{ bookmarks: [cursor(1)], ...more },
+      ...{ encryption: 'aes-256-gcm', keystatus: 'available', encryptionRoot: 'p/a', wrapping, bookmarks: [cursor(1)] },
     });
   const request = { dataset: 'p/a', to: { host: 'dst', dataset: 'tank/b' } };
-  function planned(from: DatasetEntry, replicaKey: ReplicaKey, seen?: Inventory) {
-    const { target, unsure } = known(from, { [key]: row(2, '7:raw', replicaKey) }, seen);
-    const sides = { source: { host: 'src', datasets: [from] }, target };
-    const result = plan(request, sides.source, target);
-    const steps = result.ok ? result.steps : [];
-    const changing = changingRoots([{ dataset: 'p/a', target: 'tank/b', steps }], sides);
-    return { isUnsure: unsure.has('tank/b'), flags: steps[0]?.flags, changing: [...changing], result };
+  const replica = (more: Partial<DatasetEntry> = {}) =>
+    seenWith([1], { encryption: 'on', encryptionRoot: 'tank/b', stream: '7:raw', wrapping: wrapped('1'), ...more });
+  /** What wraps the key that the first step may replace, or why nothing is stored. */
+  function stored(
+    now: KeyWrapping,
+    rows: Record<string, ReturnType<typeof row>>,
+    seen?: Inventory,
+    unseenKeys?: string[],
+  ) {
+    const from = source(now);
+    const { target, ...unsettled } = known(from, rows, seen, {}, unseenKeys);
+    const result = plan(request, { host: 'src', datasets: [from] }, target);
+    if (!result.ok) return result.error.code;
+    const plans = [{ dataset: 'p/a', target: 'tank/b', steps: result.steps }];
+    const [kept] = storable(plans, target, { ...unsettled, newKeys: new Set() });
+    return kept?.refusal?.error.message ?? kept?.steps.map(({ replaces }) => replaces);
   }
 
-  test('as its own root, of the same key', () => {
-    const { result: _, ...rest } = planned(source('1'), { root: 'tank/b', wrapping: wrapped('1') });
-    expect(rest).toEqual({ isUnsure: false, flags: ['raw'], changing: [] });
+  test.each<[string, KeyWrapping, ReturnType<typeof row>, Inventory?, string[]?]>([
+    ['as its row says', wrapped('1'), row(2, '7:raw', wrapped('1'))],
+    ['as its row says, which is newer than what was seen', wrapped('2'), row(2, '7:raw', wrapped('2')), replica()],
+    ['as it was seen, where the row of what came since says nothing', wrapped('1'), row(2, '7:raw'), replica()],
+    ['as it was remembered, and not seen', wrapped('1'), row(1, '7:raw', wrapped('1')), replica(), ['tank/b']],
+  ])('%s', (_, now, noted, seen, unseenKeys) => {
+    expect(stored(now, { [key]: noted }, seen, unseenKeys)?.[0]).toEqual(now);
   });
 
-  test('not of another key than the source has by now', () => {
-    expect(planned(source('2'), { root: 'tank/b', wrapping: wrapped('1') }).changing).toEqual(['tank/b']);
+  test.each<[string, KeyWrapping, ReturnType<typeof row>, RegExp, Inventory?, string[]?]>([
+    ['had a change-key', wrapped('2'), row(2, '7:raw', wrapped('1')), /had a change-key/],
+    ['may have had one: hex keys are all alike', hex, row(2, '7:raw', hex), /may have had one/],
+    ['had another iteration count', { ...wrapped('1'), iterations: 1 }, row(2, '7:raw', wrapped('1')), /change-key/],
+    ['has no key that is known', wrapped('1'), row(2, '7:raw'), /which keys tank\/b on dst has is not known/],
+    [
+      'was seen with a key that is not known',
+      wrapped('1'),
+      row(2, '7:raw'),
+      /which keys/,
+      seenWith([1], { encryption: 'on', stream: '7:raw' }),
+    ],
+    ['had a change-key since it was seen', wrapped('2'), row(2, '7:raw'), /change-key/, replica()],
+    ['had one since it was remembered', wrapped('2'), row(1, '7:raw'), /change-key/, replica(), ['tank/b']],
+    ['was remembered by a hex key', hex, row(1, '7:raw'), /change-key/, replica({ wrapping: hex }), ['tank/b']],
+  ])('and not where it %s', (_, now, noted, why, seen, unseenKeys) => {
+    expect(stored(now, { [key]: noted }, seen, unseenKeys)).toMatch(why);
   });
 
-  test('not joined to a root that would not open it after', () => {
-    const [wrapping, rootWrapping] = [wrapped('1'), wrapped('1')];
-    const fits = planned(source('1'), { root: 'tank', wrapping, rootWrapping });
-    expect([fits.isUnsure, fits.result.ok]).toEqual([false, true]);
-    const misfits = planned(source('2'), { root: 'tank', wrapping, rootWrapping });
-    expect(misfits.result).toMatchObject({ ok: false, error: { code: 'KEY_MISMATCH' } });
+  test('of a decrypted replica in an encrypted place the key does not matter', () => {
+    expect(stored(wrapped('2'), { [key]: row(2, '7:', wrapped('9')) })).toEqual([undefined]);
   });
 
-  test('by its row, where that is newer than what was seen', () => {
-    const seen = seenWith([1], { encryption: 'on', encryptionRoot: 'tank/b', wrapping: wrapped('1'), stream: '7:raw' });
-    expect(planned(source('2'), { root: 'tank/b', wrapping: wrapped('2') }, seen).changing).toEqual([]);
+  test('a clone brings the key of its origin, and is not stored where that changes', () => {
+    const step = (wrapping: KeyWrapping): Step => ({
+      ...{ type: 'incremental', to: { name: 'p/c@s1', guid: '201' }, target: 'tank/c', origin: 'tank/b@s2', wrapping },
+      ...{ from: { kind: 'snapshot', name: 'p/a@s2', guid: '102' }, flags: ['raw'] },
+    });
+    const { target, ...unsettled } = known(source(wrapped('1')), { [key]: row(2, '7:raw', wrapped('1')) });
+    const kept = (now: KeyWrapping) =>
+      storable([{ dataset: 'p/c', target: 'tank/c', steps: [step(now)] }], target, {
+        ...unsettled,
+        newKeys: new Set(),
+      });
+    expect(kept(wrapped('1'))[0]?.steps[0]?.replaces).toEqual(wrapped('1'));
+    expect(kept(wrapped('2'))[0]?.refusal?.error.message).toContain('had a change-key');
+    const unsure = { ...unsettled, unsure: new Set(['tank/b']), newKeys: new Set<string>() };
+    expect(
+      storable([{ dataset: 'p/c', target: 'tank/c', steps: [step(wrapped('1'))] }], target, unsure)[0]?.refusal,
+    ).toBeDefined();
   });
 });

@@ -134,6 +134,8 @@ describe('what waits for a host', () => {
     ['STREAM_BROKEN', { lost: true }, false, true],
     ['DIVERGED', {}, false, false],
     ['MODIFIED', {}, false, false],
+    ['KEY_MISMATCH', {}, true, false],
+    ['KEY_MISMATCH', { keyChanged: true }, false, false],
     ['EXISTS', {}, false, false],
   ])('that failed with %s %j: may it pass, and is the stream lost?', (code, details, passes, lost) => {
     const error = new ZpsendError(code, 'x', { ...details }).toBody();

@@ -50,9 +50,9 @@ const passing: ReadonlySet<Code> = new Set([
   'ABORTED',
 ]);
 
-/** Is it to be tried again, for as long as it waits? */
+/** Is it to be tried again, for as long as it waits? A key that was changed there since the stream was planned stays so. */
 export const mayPass = ({ code, retryable, details }: ErrorBody): boolean =>
-  details?.lost !== true && (retryable || passing.has(code));
+  details?.lost !== true && details?.keyChanged !== true && (retryable || passing.has(code));
 
 /** The stream itself is gone or damaged, or what it starts from never came: its target has nothing to do with that. */
 export const isLost = ({ details }: ErrorBody): boolean => details?.lost === true;

@@ -1,7 +1,6 @@
 import type { Bus } from '../../../lib/bus/connect.ts';
 import { parseStatusKey, type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
 import { ownMark } from '../../../lib/plan/begun.ts';
-import { replicaKeyAfter, replicaKeyOf } from '../../../lib/plan/key-wrapping.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
@@ -139,7 +138,7 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
       const before = known.get(key);
       // how far the target lags shows only against what it was sent
       const isKnown = source && (isRead || before);
-      const noted = { stream: before?.stream, replicaKey: before?.replicaKey };
+      const noted = { stream: before?.stream, wrapping: before?.wrapping };
       const line = isKnown ? { facts: { ...factsSince(source, before?.sent, listed), ...noted } } : {};
       const failed = next(line, { type: 'ended', bytes: 0, seconds: 0, error });
       // where the source cannot be listed either, what was stored is all that is known
@@ -161,9 +160,9 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
           const last = known === there ? undefined : factsOf(entry, awaits?.get(into), now).sent?.guid;
           const [first] = steps;
           const stream = first?.record ?? ownMark(has?.get(into)?.stream, entry.guid);
-          const replicaKey = has && replicaKeyOf(into, has);
-          const nextReplicaKey = first && replicaKeyAfter(replicaKey, first);
-          tell(row, { type: 'listed', facts: { ...storedUpTo(facts, last), stream, replicaKey, nextReplicaKey } });
+          const wrapping = has?.get(into)?.wrapping;
+          const nextWrapping = first?.wrapping ?? (first?.from && !first.origin ? wrapping : undefined);
+          tell(row, { type: 'listed', facts: { ...storedUpTo(facts, last), stream, wrapping, nextWrapping } });
         }
         // what runs, or has run, tells its end itself
         if (!row.line.run && (refusal || steps.length === 0)) ended(row, 0, refusal?.error);

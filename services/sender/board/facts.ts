@@ -1,6 +1,6 @@
 import { type Base, basesOf, newestCommon } from '../../../lib/plan/bases.ts';
 import { isAfter } from '../../../lib/plan/txg.ts';
-import type { DatasetEntry, ReplicaKey, SnapshotEntry } from '../../../schemas/inventory.ts';
+import type { DatasetEntry, KeyWrapping, SnapshotEntry } from '../../../schemas/inventory.ts';
 import type { StatusSnapshot } from '../../../schemas/status.ts';
 
 /** What a listing tells of one dataset and its target. */
@@ -10,9 +10,10 @@ export interface Facts {
   readonly newest: StatusSnapshot | undefined;
   /** What the chain on the target began, or will begin with. */
   readonly stream?: string | undefined;
-  readonly replicaKey?: ReplicaKey | undefined;
-  /** What `replicaKey` is once a step of the running job has arrived. */
-  readonly nextReplicaKey?: ReplicaKey | undefined;
+  /** What wraps the key of the target's dataset. */
+  readonly wrapping?: KeyWrapping | undefined;
+  /** The same once a step of the running job has arrived. */
+  readonly nextWrapping?: KeyWrapping | undefined;
   /** The newest behind `sent` that lies in the store for the target. */
   readonly stored?: StatusSnapshot | undefined;
   /** What the source has behind `sent`, oldest first. */
@@ -87,7 +88,7 @@ export function arrivedAt(facts: Facts, guid: string): Facts {
   const at = facts.missing.findIndex((entry) => entry.guid === guid);
   const arrived = facts.missing[at];
   if (!arrived) return facts;
-  const { stored, nextReplicaKey = facts.replicaKey, ...others } = facts;
-  const after = { sent: snapshotOf(arrived), missing: facts.missing.slice(at + 1), replicaKey: nextReplicaKey };
+  const { stored, ...others } = facts;
+  const after = { sent: snapshotOf(arrived), missing: facts.missing.slice(at + 1), wrapping: facts.nextWrapping };
   return storedUpTo({ ...others, ...after }, stored?.guid);
 }

@@ -95,7 +95,7 @@ export const shortened = ({ code, message, retryable }: ErrorBody): NonNullable<
 export const lagged = (facts: Facts | undefined, now: number): StatusEntry => ({
   ...(facts?.sent && { sent: snapshotOf(facts.sent) }),
   ...(facts?.stream !== undefined && { stream: facts.stream }),
-  ...(facts?.replicaKey && { replicaKey: facts.replicaKey }),
+  ...(facts?.wrapping && { wrapping: facts.wrapping }),
   ...(facts?.newest && { newest: facts.newest }),
   ...(facts?.stored && { stored: facts.stored }),
   ...(facts && { lag: lagOf(facts), listed: isoOf(facts.listed) }),

@@ -71,8 +71,10 @@ export function seenAs(
   const names = new Set(kept.map(({ name }) => name));
   const datasets = [...target.datasets.filter(({ name }) => !names.has(name)), ...kept];
   const heard = words.filter(({ start }) => isSeen(start.dataset)).map(({ key }) => key);
+  const unseenKeys = before?.unseenKeys?.filter((name) => !isSeen(name)) ?? [];
   return {
     version: 1,
+    ...(unseenKeys.length > 0 && { unseenKeys }),
     target: { ...target, datasets: datasets.sort((one, other) => (one.name < other.name ? -1 : 1)) },
     heard: [...new Set([...(isWhole ? [] : (before?.heard ?? [])), ...heard])],
   };

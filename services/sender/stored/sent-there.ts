@@ -5,11 +5,12 @@ import { unseen } from '../../../lib/plan/presume.ts';
 import { isNewer, type SentBefore, withSent } from '../../../lib/plan/sent-before.ts';
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
+import type { Sight } from '../../../schemas/stored.ts';
 import type { StreamWish } from '../../../schemas/stream.ts';
 import { cursorsOf, isShort } from '../cursor.ts';
 import type { Place } from './sights.ts';
 
-type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'replicaKey'>;
+type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'wrapping'>;
 
 /** What this host has besides a sight to tell what a target has: its own listing, and its rows in `zfs-status`. */
 export interface Records {
@@ -30,21 +31,29 @@ export interface KnownTarget {
   readonly lost: readonly string[];
   /** Datasets of the target of which nobody knows how their chain is to go on: with which flags, or what a raw stream does to their keys. */
   readonly unsure: ReadonlySet<string>;
+  /** Encrypted ones that were sent to since they were seen: only what wraps their key is known, not what takes it from them. */
+  readonly unseenKeys: ReadonlySet<string>;
 }
 
 /**
  * What a target has that does not answer: what it had when it was seen last, and what was sent there since, by whatever channel.
  * That is told by the row of each dataset, or by its cursor. Where the target has gone back meanwhile it refuses what is stored for it,
  * for want of the base.
- * @param seen what is remembered of the place; undefined where nothing is
+ * @param sight what is remembered of the place; undefined where nothing is
  */
-export function knownTarget(place: Place, { source, rows, wish }: Records, seen: Inventory | undefined): KnownTarget {
+export function knownTarget(
+  place: Place,
+  { source, rows, wish }: Records,
+  sight: Pick<Sight, 'target' | 'unseenKeys'> | undefined,
+): KnownTarget {
+  const seen = sight?.target;
   const top = source.datasets[0]?.name ?? '';
   const before = seen ?? unseen(place.host, place.root);
   const entries = new Map(before.datasets.map((entry) => [entry.name, entry]));
   const sent: SentBefore[] = [];
   const lost: string[] = [];
   const unsure = new Set<string>();
+  const unseenKeys = new Set(sight?.unseenKeys);
   for (const dataset of source.datasets) {
     const name = `${place.root}${dataset.name.slice(top.length)}`;
     const row = rows.get(statusKey({ source: source.host, dataset: dataset.name, target: place.host, into: name }));
@@ -58,11 +67,13 @@ export function knownTarget(place: Place, { source, rows, wish }: Records, seen:
     }
     if (entry && !isNewer({ source: dataset, base }, entry)) continue;
     const stream = markFor(dataset, row?.stream, wish);
-    const isRaw = stream !== undefined && isRawMark(stream);
-    const replicaKey = isRaw ? row?.replicaKey : undefined;
-    const isSettled = isRaw ? replicaKey !== undefined : stream !== undefined;
-    if (!entry?.snapshots.length && !isSettled) unsure.add(name);
-    sent.push({ name, source: dataset, base, stream, replicaKey });
+    const hadSnapshots = entry !== undefined && entry.snapshots.length > 0;
+    const began = stream ?? (hadSnapshots ? ownMark(entry.stream, dataset.guid) : undefined);
+    const isPlain = began === undefined ? dataset.encryption === 'off' : !isRawMark(began);
+    const wrapping = isPlain ? undefined : (row?.wrapping ?? (hadSnapshots ? entry.wrapping : undefined));
+    if (wrapping) unseenKeys.add(name);
+    else if (!isPlain || (began === undefined && !hadSnapshots)) unsure.add(name);
+    sent.push({ name, source: dataset, base, stream, wrapping });
   }
   return {
     target: withSent(before, sent),
@@ -70,6 +81,7 @@ export function knownTarget(place: Place, { source, rows, wish }: Records, seen:
     isUnknown: seen === undefined && sent.length === 0,
     lost,
     unsure,
+    unseenKeys,
   };
 }
 

@@ -1,33 +1,69 @@
 import type { DatasetPlan } from '../../../lib/plan/items.ts';
+import { compareWrappings } from '../../../lib/plan/key-wrapping.ts';
 import { type Refusal, refuse } from '../../../lib/plan/refusal.ts';
+import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { Step } from '../../../schemas/plan.ts';
 import { needsOf } from '../needs.ts';
 
 /** Targets, by name, of which too little is known to store anything for them. */
 export interface Unsettled {
   /** It is not known how they began, or what keys they have. */
   readonly unsure: ReadonlySet<string>;
+  /** Only what wraps their key is known. */
+  readonly unseenKeys: ReadonlySet<string>;
   /** They would get another key, and what takes its key from them by now is not known. */
   readonly newKeys: ReadonlySet<string>;
 }
 
-/** The plans that may be stored: what cannot be is refused, with all that needs something of it. */
-export function storable(plans: readonly DatasetPlan[], host: string, unsettled: Unsettled): DatasetPlan[] {
+/**
+ * The plans that may be stored: what cannot be is refused, with all that needs something of it. Each raw step names the key that it may replace.
+ * @param target as it will be once it has what waits for it
+ */
+export function storable(plans: readonly DatasetPlan[], target: Inventory, unsettled: Unsettled): DatasetPlan[] {
+  const { host } = target;
+  const there = new Map(target.datasets.map((entry) => [entry.name, entry]));
   const needs = needsOf(plans);
   const kept: DatasetPlan[] = [];
   const notStored = new Map<number, string>();
   for (const [at, plan] of plans.entries()) {
     const lacking = needs[at]?.map(({ chain }) => notStored.get(chain)).find((name) => name !== undefined);
-    const own = refusalOf(plan, host, unsettled);
+    const own = refusalOf(plan, host, unsettled, there);
     const refusal = own ?? (lacking === undefined ? undefined : notWithout(plan, lacking, host));
     if (refusal) notStored.set(at, plan.dataset);
-    kept.push(refusal ? { ...plan, steps: [], refusal } : plan);
+    kept.push(refusal ? { ...plan, steps: [], refusal } : { ...plan, steps: replacing(plan.steps, there) });
   }
   return kept;
 }
 
-function refusalOf(plan: DatasetPlan, host: string, { unsure, newKeys }: Unsettled): Refusal | undefined {
-  if (plan.steps.length === 0) return undefined;
-  if (unsure.has(plan.target)) return ofUnsure(plan, host);
+type Listed = ReadonlyMap<string, DatasetEntry>;
+
+/** Whose key a step writes, where it does not make a dataset with a key of its own: a clone shares that of its origin. */
+const keptBy = ({ from, origin, target }: Step): string | undefined =>
+  origin === undefined ? from && target : datasetOf(origin);
+
+/** All steps of a chain bring the same key. */
+const replacing = (steps: readonly Step[], there: Listed): Step[] =>
+  steps.map((step, at) => {
+    const holder = keptBy(step);
+    if (step.wrapping === undefined || holder === undefined) return step;
+    const replaces = at > 0 ? step.wrapping : there.get(holder)?.wrapping;
+    return replaces ? { ...step, replaces } : step;
+  });
+
+function refusalOf(
+  plan: DatasetPlan,
+  host: string,
+  { unsure, unseenKeys, newKeys }: Unsettled,
+  there: Listed,
+): Refusal | undefined {
+  const [first] = plan.steps;
+  if (!first) return undefined;
+  const holder = keptBy(first);
+  if (unsure.has(plan.target) || (holder !== undefined && unsure.has(holder))) return ofUnsure(plan, host);
+  // what leaves the key as it is locks nothing out, whoever takes it from there
+  const isKept = compareWrappings(first.wrapping, there.get(holder ?? '')?.wrapping) === 'same';
+  if (first.wrapping && holder !== undefined && unseenKeys.has(holder) && !isKept) return ofNewKey(plan, host);
   return newKeys.has(plan.target) ? ofNewKey(plan, host) : undefined;
 }
 
@@ -52,8 +88,8 @@ function ofUnsure({ dataset, target, steps }: DatasetPlan, host: string): Refusa
 const ofNewKey = ({ dataset, target }: DatasetPlan, host: string): Refusal =>
   refuse(
     'UNSUPPORTED',
-    `${dataset} had a change-key, and what takes its key from ${target} on ${host} by now is not known on this host: whatever does could ` +
-      `not be opened any more, so nothing is stored for ${dataset}. Way out: send it once with --channel auto or direct while ${host} answers.`,
+    `${dataset} had a change-key, or may have had one, and what takes its key from ${target} on ${host} by now is not known on this host: ` +
+      `it could not be opened any more, so nothing is stored for ${dataset}. Way out: send it once with --channel auto or direct while ${host} answers.`,
     { details: { host, dataset: target } },
   );
 

@@ -77,7 +77,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     });
     const { words, starts } = waitingAt(place, waiting, receipts);
     const source: Inventory = { host, datasets };
-    const known = knownTarget(place, { source, rows, wish: asked.stream ?? {} }, remembered?.target);
+    const known = knownTarget(place, { source, rows, wish: asked.stream ?? {} }, remembered);
     if (known.lost.length > 0) throw lostThere(place, known.lost);
     const before = sightAfter(remembered, known);
     const sight = remembered ? words.reduce(learned, before) : before;
@@ -88,7 +88,8 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const plans = planDatasets(asked, source, target, arrived);
     if (isRefusal(plans)) return { plans, source, target, known: sight.target };
     const newKeys = changingRoots(plans.datasets, { source, target });
-    const stored = storable(plans.datasets, place.host, { unsure: known.unsure, newKeys });
+    const { unsure, unseenKeys } = known;
+    const stored = storable(plans.datasets, target, { unsure, unseenKeys, newKeys });
     const notes = [
       ...plans.notes,
       ...(request.package ? [] : unseenNotes(stored, { source, target })),
@@ -120,10 +121,11 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
 }
 
 /** What is remembered, with what is known besides: the target was seen since it refused what was stored, if more was sent since. */
-function sightAfter(remembered: Sight | undefined, { target, isNews }: KnownTarget): Sight {
-  if (!remembered || !isNews) return { ...remembered, version: 1, target };
+function sightAfter(remembered: Sight | undefined, { target, isNews, unseenKeys }: KnownTarget): Sight {
+  const keys = unseenKeys.size > 0 && { unseenKeys: [...unseenKeys] };
+  if (!remembered || !isNews) return { ...remembered, version: 1, target, ...keys };
   const { refused: _, ...others } = remembered;
-  return { ...others, target };
+  return { ...others, target, ...keys };
 }
 
 /** What nobody knows for sure is looked for again the next time. */
