@@ -31,7 +31,10 @@ export interface ReceiveRequest {
   exclude: string[];
 }
 
-/** The columns of one listing; the first four are what no listing can do without. */
+/**
+ * The columns of one listing; the first four are what no listing can do without. No user property is among them: its value is printed as it is, and a
+ * line break in it would make rows.
+ */
 export const requiredColumns = ['name', 'type', 'guid', 'createtxg'] as const;
 export const optionalColumns = [
   'used',
@@ -46,11 +49,8 @@ export const optionalColumns = [
   'keyformat',
   'pbkdf2salt',
   'pbkdf2iters',
-  'zpsend:stream',
   'ivsetguid',
-  'zpsend:rollback',
   'redact_snaps',
-  'zpsend:placeholder',
   'canmount',
   'available',
   'refquota',
@@ -224,6 +224,18 @@ export const propertiesArgv = (datasets: readonly string[], properties: readonly
   properties.map((property) => accept(propertySchema, property, 'property')).join(','),
   ...datasets.map(checkDataset),
 ];
+/** What zpsend notes at datasets, as user properties. */
+export const ownProperties = ['zpsend:stream', 'zpsend:rollback', 'zpsend:placeholder'] as const;
+export type OwnProperty = (typeof ownProperties)[number];
+
+/** Of one dataset, with all below it, or of all; what is not set has a row too, with "-". */
+export const ownPropertiesArgv = (what: { dataset?: string; recursive?: boolean }): string[] => [
+  ...['get', '-Hp', '-o', 'name,property,value', '-t', 'filesystem,volume'],
+  ...(what.dataset !== undefined && what.recursive ? ['-r'] : []),
+  ownProperties.join(','),
+  ...(what.dataset === undefined ? [] : [checkDataset(what.dataset)]),
+];
+
 export const versionArgv: string[] = ['version'];
 export const poolsArgv: string[] = ['list', '-Hp', '-o', 'name,size,allocated,free,health,readonly'];
 /** Of one pool, or of all. By name a feature that a release does not know would be refused; all of them never are. */

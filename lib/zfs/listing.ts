@@ -10,6 +10,8 @@ import {
   listEachArgv,
   lookArgv,
   optionalColumns,
+  ownProperties,
+  ownPropertiesArgv,
   propertiesArgv,
   requiredColumns,
   writtenSinceArgv,
@@ -17,7 +19,8 @@ import {
 import { batches, type Commands } from './commands.ts';
 import { onlyMissing, unknownColumn } from './errors.ts';
 import { joinRoots, rootsOutside } from './key-columns.ts';
-import { joinOrigins, parseBytes, parseHolds, parseListing, parseProperties, parseSeen, type Seen } from './parse.ts';
+import { joinOrigins, type OwnValues, parseBytes, parseHolds, parseListing, parseSeen, type Seen } from './parse.ts';
+import { parseProperties } from './rows.ts';
 import { runBriefly } from './run.ts';
 import type { Zfs } from './zfs.ts';
 
@@ -41,13 +44,31 @@ export function listing(
     }
   }
 
+  /** What is read of the output of a command: that it cannot be trusted is said with the command and the host. */
+  function trusted<Value>(doing: string, read: () => Value): Value {
+    try {
+      return read();
+    } catch (thrown) {
+      const { code, message, details } = ZpsendError.from(thrown);
+      throw new ZpsendError(code, `${doing} on ${rim.host}: ${message}`, details);
+    }
+  }
+
+  async function ownValues(what: { dataset?: string; recursive?: boolean }, doing: string): Promise<OwnValues> {
+    const argv = ownPropertiesArgv(what);
+    const tolerated = what.dataset === undefined ? onlyMissing : undefined;
+    const { stdout } = await briefly(argv, `${doing}: reading what zpsend noted there`, tolerated);
+    const asked = what.recursive || what.dataset === undefined ? what.dataset : new Set([what.dataset]);
+    return trusted(doing, () => parseProperties(stdout, ownProperties, asked));
+  }
+
   async function look(names: string[]): Promise<Seen[]> {
     const seen: Seen[] = [];
     for (const some of batches(names)) {
       const doing = `looking at ${some.length === 1 ? some[0] : `${some.length} names`}`;
       const { columns, outcome } = await withColumns((columns) => lookArgv(some, columns), doing);
       if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, doing);
-      seen.push(...parseSeen(outcome.stdout, columns));
+      seen.push(...trusted(doing, () => parseSeen(outcome.stdout, columns, new Set(some))));
     }
     return seen;
   }
@@ -61,7 +82,11 @@ export function listing(
       const { columns, outcome } = await withColumns((columns) => listArgv(what, columns), doing, more);
       // without a single pool there is nothing to list
       if (!outcome.ok && !(what.dataset === undefined && onlyMissing(outcome.stderr))) throw failed(outcome, doing);
-      const datasets = parseListing(outcome.stdout, columns, what.recursive ? undefined : what.dataset);
+      // after the listing: a rollback is noted before it destroys anything, so what the listing lacks has its note here
+      const own = await ownValues(what, doing);
+      const only = what.recursive ? undefined : what.dataset;
+      const rows = { stdout: outcome.stdout, columns, asked: what.dataset, only };
+      const datasets = trusted(doing, () => parseListing(rows, own));
       const outside = joinOrigins(datasets, new Map()).filter((name) => snapshotSchema.safeParse(name).success);
       if (outside.length > 0)
         joinOrigins(datasets, new Map((await look(outside)).map((seen) => [seen.name, seen.guid])));
@@ -73,9 +98,11 @@ export function listing(
     async listEach(names) {
       const listed: DatasetEntry[] = [];
       for (const some of batches(names)) {
-        const { stdout } = await briefly(listEachArgv(some), `listing ${some.length} datasets`, onlyMissing);
+        const doing = `listing ${some.length} datasets`;
+        const { stdout } = await briefly(listEachArgv(some), doing, onlyMissing);
         const asked = new Set(some);
-        listed.push(...parseListing(stdout, lagColumns).filter(({ name }) => asked.has(name)));
+        const entries = trusted(doing, () => parseListing({ stdout, columns: lagColumns, asked: undefined }));
+        listed.push(...entries.filter(({ name }) => asked.has(name)));
       }
       return listed;
     },
@@ -84,7 +111,7 @@ export function listing(
       const holds: { snapshot: string; tag: string }[] = [];
       for (const some of batches(snapshots)) {
         const { stdout } = await briefly(holdsArgv(some), 'listing holds', onlyMissing);
-        holds.push(...parseHolds(stdout));
+        holds.push(...trusted('listing holds', () => parseHolds(stdout, new Set(some))));
       }
       return holds;
     },
@@ -99,7 +126,7 @@ export function listing(
     async properties(datasets, properties) {
       const doing = `reading ${properties.join(', ')}`;
       const { stdout } = await briefly(propertiesArgv(datasets, properties), doing, onlyMissing);
-      return parseProperties(stdout);
+      return trusted(doing, () => parseProperties(stdout, properties, new Set(datasets)));
     },
   };
 }

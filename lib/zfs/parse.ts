@@ -3,8 +3,9 @@ import type { Pool } from '../../schemas/host.ts';
 import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf, leafOf } from '../../schemas/names.ts';
 import { type StreamFeature, streamMarkSchema } from '../../schemas/stream.ts';
-import type { Column } from './argv.ts';
+import type { Column, OwnProperty } from './argv.ts';
 import { type KeyColumns, keyOf } from './key-columns.ts';
+import { type Asked, eachListed, eachRow, unreadable } from './rows.ts';
 import { parseFeatures, parseTokenFlags, type TokenFlags } from './stream-flags.ts';
 
 export interface Seen extends KeyColumns {
@@ -13,24 +14,12 @@ export interface Seen extends KeyColumns {
   guid: string;
   createtxg: string;
   resumeToken?: string;
-  /** What the chain of a dataset began with, its own or inherited (schemas/stream.ts). */
-  stream?: string;
   /** The snapshot that it is a clone of. */
   origin?: string;
   /** Bytes: of a dataset, since its newest snapshot; of a snapshot, since the one before; 0 of a bookmark. */
   written: number;
   /** Number of user holds. */
   userrefs: number;
-}
-
-/** Calls back with the tab-separated fields of each line; no array of all lines is made. */
-function eachRow(stdout: string, row: (fields: string[]) => void): void {
-  for (let start = 0; start < stdout.length; ) {
-    const newline = stdout.indexOf('\n', start);
-    const end = newline < 0 ? stdout.length : newline;
-    if (end > start) row(stdout.slice(start, end).split('\t'));
-    start = end + 1;
-  }
 }
 
 /** "-" (no such value for this type) and whatever is not a number count as 0. */
@@ -58,35 +47,44 @@ const isPlaceholder = (type: string, mark: string | undefined, canmount: string 
 const byNumber = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 const byTxg = (a: { createtxg: string }, b: { createtxg: string }): number => byNumber(a.createtxg, b.createtxg);
 
-/** Reads a field by its column's name, so that a column this ZFS does not know reads as absent. */
-function reader(columns: readonly Column[]): (fields: string[], column: Column) => string | undefined {
-  const index = new Map(columns.map((column, at) => [column, at]));
-  return (fields, column) => fields[index.get(column) ?? -1];
+/** What zpsend has noted at datasets, by their names, as `zfs get` shows it. */
+export type OwnValues = ReadonlyMap<string, Partial<Record<OwnProperty, string>>>;
+
+export interface ListingRows {
+  readonly stdout: string;
+  readonly columns: readonly Column[];
+  readonly asked: Asked;
+  /** Keeps this dataset alone. */
+  readonly only?: string | undefined;
 }
 
 /**
  * The rows of `zfs list` as datasets with their snapshots and bookmarks: datasets by name, the rest by createtxg.
- * Rows of other types, and snapshots of datasets that are not in the listing, are left out. `only` keeps one dataset.
+ * Snapshots of datasets that are not in the listing are left out.
+ * @throws ZpsendError INTERNAL where the rows are not what was asked for
  */
-export function parseListing(stdout: string, columns: readonly Column[], only?: string): DatasetEntry[] {
-  const field = reader(columns);
+export function parseListing(
+  { stdout, columns, asked, only }: ListingRows,
+  own: OwnValues = new Map(),
+): DatasetEntry[] {
   const datasets = new Map<string, DatasetEntry>();
   const leaves: { dataset: string; snapshot?: SnapshotEntry; bookmark?: BookmarkEntry }[] = [];
-  eachRow(stdout, (fields) => {
-    const name = field(fields, 'name') ?? '';
-    const guid = field(fields, 'guid') ?? '';
-    const createtxg = field(fields, 'createtxg') ?? '';
-    const sizes = (column: Column) => bytes(field(fields, column));
-    const type = field(fields, 'type');
+  eachListed(stdout, columns, asked, (field) => {
+    const name = field('name') ?? '';
+    const guid = field('guid') ?? '';
+    const createtxg = field('createtxg') ?? '';
+    const sizes = (column: Column) => bytes(field(column));
+    const type = field('type');
     if (type === 'filesystem' || type === 'volume') {
       if (only !== undefined && name !== only) return;
-      const origin = present(field(fields, 'origin'));
-      const resumeToken = present(field(fields, 'receive_resume_token'));
-      const stream = markOf(field(fields, 'zpsend:stream'));
-      const rolledBack = rolledBackOf(field(fields, 'zpsend:rollback'), guid);
+      const origin = present(field('origin'));
+      const resumeToken = present(field('receive_resume_token'));
+      const noted = own.get(name) ?? {};
+      const stream = markOf(noted['zpsend:stream']);
+      const rolledBack = rolledBackOf(noted['zpsend:rollback'], guid);
       // a refquota bounds this dataset and not what lies below, so with one the figure tells too little
-      const available = sizes('refquota') > 0 ? undefined : present(field(fields, 'available'));
-      const placeholder = isPlaceholder(type, field(fields, 'zpsend:placeholder'), field(fields, 'canmount'));
+      const available = sizes('refquota') > 0 ? undefined : present(field('available'));
+      const placeholder = isPlaceholder(type, noted['zpsend:placeholder'], field('canmount'));
       datasets.set(name, {
         name,
         type,
@@ -97,8 +95,8 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
         written: sizes('written'),
         ...(available && { available: bytes(available) }),
         ...(origin && { origin: { name: origin } }),
-        encryption: present(field(fields, 'encryption')) ?? 'off',
-        ...keyOf((column) => field(fields, column)),
+        encryption: present(field('encryption')) ?? 'off',
+        ...keyOf((column) => field(column)),
         ...(stream && { stream }),
         ...(resumeToken && { resumeToken }),
         ...(placeholder && { placeholder }),
@@ -108,9 +106,9 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
       });
       return;
     }
-    const ivset = present(field(fields, 'ivsetguid'));
-    const redacted = present(field(fields, 'redact_snaps')) !== undefined;
-    const creation = present(field(fields, 'creation'));
+    const ivset = present(field('ivsetguid'));
+    const redacted = present(field('redact_snaps')) !== undefined;
+    const creation = present(field('creation'));
     const leaf = {
       name: leafOf(name) ?? '',
       guid,
@@ -119,8 +117,10 @@ export function parseListing(stdout: string, columns: readonly Column[], only?: 
       ...(redacted && { redacted: true as const }),
       ...(creation && { creation: bytes(creation) }),
     };
-    if (type === 'bookmark') leaves.push({ dataset: datasetOf(name), bookmark: leaf });
-    if (type !== 'snapshot') return;
+    if (type === 'bookmark') {
+      leaves.push({ dataset: datasetOf(name), bookmark: leaf });
+      return;
+    }
     const { used, referenced, written, userrefs } = {
       used: sizes('used'),
       referenced: sizes('referenced'),
@@ -161,27 +161,22 @@ export function joinOrigins(datasets: readonly DatasetEntry[], known: ReadonlyMa
   return [...wanted].filter(([, guid]) => guid === undefined).map(([name]) => name);
 }
 
-/** The rows of `zfs list` for named things, as they come. */
-export function parseSeen(stdout: string, columns: readonly Column[]): Seen[] {
-  const field = reader(columns);
+/** The rows of `zfs list` for named things, as they come. @throws ZpsendError INTERNAL where the rows are not what was asked for */
+export function parseSeen(stdout: string, columns: readonly Column[], asked: Asked): Seen[] {
   const seen: Seen[] = [];
-  eachRow(stdout, (fields) => {
-    const type = field(fields, 'type');
-    if (type !== 'filesystem' && type !== 'volume' && type !== 'snapshot' && type !== 'bookmark') return;
-    const resumeToken = present(field(fields, 'receive_resume_token'));
-    const stream = markOf(field(fields, 'zpsend:stream'));
-    const origin = present(field(fields, 'origin'));
+  eachListed(stdout, columns, asked, (field) => {
+    const resumeToken = present(field('receive_resume_token'));
+    const origin = present(field('origin'));
     seen.push({
-      name: field(fields, 'name') ?? '',
-      type,
-      guid: field(fields, 'guid') ?? '',
-      createtxg: field(fields, 'createtxg') ?? '',
-      ...keyOf((column) => field(fields, column)),
+      name: field('name') ?? '',
+      type: field('type') as Seen['type'],
+      guid: field('guid') ?? '',
+      createtxg: field('createtxg') ?? '',
+      ...keyOf((column) => field(column)),
       ...(resumeToken && { resumeToken }),
-      ...(stream && { stream }),
       ...(origin && { origin }),
-      written: bytes(field(fields, 'written')),
-      userrefs: bytes(field(fields, 'userrefs')),
+      written: bytes(field('written')),
+      userrefs: bytes(field('userrefs')),
     });
   });
   return seen;
@@ -191,22 +186,20 @@ export function parseSeen(stdout: string, columns: readonly Column[]): Seen[] {
 export const parseBytes = (stdout: string): number | undefined =>
   /^[0-9]+\n?$/.test(stdout) ? bytes(stdout) : undefined;
 
-/** `zfs holds -H`: snapshot, tag, date. */
-export function parseHolds(stdout: string): { snapshot: string; tag: string }[] {
+/**
+ * `zfs holds -H`: snapshot, tag, date. Whoever may hold can choose a tag that looks like more rows: that adds holds which are not there, and hides none.
+ * @throws ZpsendError INTERNAL where a row is not of three fields, or of a snapshot that was not asked for
+ */
+export function parseHolds(stdout: string, asked: ReadonlySet<string>): { snapshot: string; tag: string }[] {
   const holds: { snapshot: string; tag: string }[] = [];
-  eachRow(stdout, ([snapshot, tag]) => {
-    if (snapshot && tag) holds.push({ snapshot, tag });
+  eachRow(stdout, (fields) => {
+    const [snapshot = '', tag = ''] = fields;
+    if (fields.length !== 3 || !asked.has(snapshot)) {
+      throw unreadable('the tag of a hold has a tab or a line break', 'Look with: zfs holds SNAPSHOT');
+    }
+    holds.push({ snapshot, tag });
   });
   return holds;
-}
-
-/** `zfs get -H -o name,property,value`, by name. */
-export function parseProperties(stdout: string): Map<string, Record<string, string>> {
-  const values = new Map<string, Record<string, string>>();
-  eachRow(stdout, ([name, property, value]) => {
-    if (name && property && value !== undefined) values.set(name, { ...values.get(name), [property]: value });
-  });
-  return values;
 }
 
 /** `zpool list -Hp`; a pool that is not available shows "-" for its sizes. */

@@ -1,15 +1,20 @@
 import { subjects } from '../../lib/bus/subjects.ts';
 import { someOf } from '../../lib/plan/refusal.ts';
-import type { Seen } from '../../lib/zfs/zfs.ts';
+import type { Seen, Zfs } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf, isWithin, leafOf, parentOf } from '../../schemas/names.ts';
+import { streamMarkSchema } from '../../schemas/stream.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { namesOfClearing, viewAfter } from './conflicts.ts';
 import { ancestorsOf, missingParents } from './parents.ts';
+import { streamProperty } from './properties.ts';
 
 /** What `zfs list` shows of the names that matter to one receive; what does not exist is absent. */
-export type View = Pick<Seen, 'name' | 'type' | 'guid' | 'keystatus' | 'resumeToken' | 'stream'>;
+export interface View extends Pick<Seen, 'name' | 'type' | 'guid' | 'keystatus' | 'resumeToken'> {
+  /** What the chain of a dataset began with, its own or inherited; only where partial state may be dropped. */
+  readonly stream?: string;
+}
 
 interface Allowed {
   readonly allow: readonly Pick<ReceiveConfig['allow'][number], 'from' | 'into'>[];
@@ -59,6 +64,21 @@ const ruleFor = (source: string, dataset: string): string =>
 /** The snapshot that this step makes here. */
 export const arrivalOf = (start: Pick<ReceiveStart, 'dataset' | 'to'>): string =>
   `${start.dataset}@${leafOf(start.to.name) ?? ''}`;
+
+/** What was seen, with the marks that tell whose partial state is to be dropped. @throws ZpsendError */
+export async function withMarks(
+  zfs: Pick<Zfs, 'properties'>,
+  { dataset, partial, record }: Pick<ReceiveStart, 'dataset' | 'partial' | 'record'>,
+  seen: readonly Seen[],
+): Promise<readonly View[]> {
+  if (partial !== 'discard' || record === undefined) return seen;
+  const names = seen.map(({ name }) => name).filter((name) => name === dataset || name === parentOf(dataset));
+  const values = names.length > 0 ? await zfs.properties(names, [streamProperty]) : new Map();
+  return seen.map((view) => {
+    const stream = streamMarkSchema.safeParse(values.get(view.name)?.[streamProperty]).data;
+    return stream === undefined ? view : { ...view, stream };
+  });
+}
 
 /** Does the step make its dataset, rather than add a snapshot to it? */
 const makesDataset = (start: ReceiveStart): boolean => !start.from || start.origin !== undefined;

@@ -1,4 +1,5 @@
 import { matches } from '../../lib/plan/pattern.ts';
+import { ownProperties } from '../../lib/zfs/argv.ts';
 import { fits } from '../../lib/zfs/property-types.ts';
 import type { Seen } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
@@ -7,7 +8,7 @@ import { isWithin } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 
 /** Where it is remembered what a chain began with; children inherit it, hence the guid in its value. */
-const mark = 'zpsend:stream';
+export const streamProperty = 'zpsend:stream';
 
 type Config = Pick<ReceiveConfig, 'allow' | 'properties'>;
 
@@ -86,13 +87,13 @@ export function receiveProperties(
 ): { set: Record<string, string>; exclude: string[] } {
   const wishes = start.properties ?? {};
   const unset = new Set(wishes.exclude);
-  const remembered = start.record === undefined ? [] : [[mark, start.record] as const];
+  const remembered = start.record === undefined ? [] : [[streamProperty, start.record] as const];
   const kind = type ?? (start.volume ? 'volume' : 'filesystem');
   const wanted = Object.entries({ ...set, ...wishes.set }).filter(([name]) => !unset.has(name));
-  const kept = new Set([...(wishes.include ?? []), ...wanted.map(([name]) => name)]);
+  const kept = new Set([...(wishes.include ?? []), ...[...wanted, ...remembered].map(([name]) => name)]);
   // else a plain stream would bring its encryption=off into an encrypted place; a raw one brings its own, which cannot be left out
   const encryption = start.props && !start.raw && !start.from ? ['encryption'] : [];
-  const left = new Set([...ofThisHost, ...exclude, ...unset, ...encryption]);
+  const left = new Set([...ofThisHost, ...ownProperties, ...exclude, ...unset, ...encryption]);
   return {
     set: Object.fromEntries([...wanted.filter(([name]) => fits(name, kind)), ...remembered]),
     exclude: [...left].filter((name) => !kept.has(name)),

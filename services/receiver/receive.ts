@@ -12,7 +12,7 @@ import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf, leafOf } from '../../schemas/names.ts';
 import type { ReceiveReady, ReceiveStart, TransferState } from '../../schemas/transfer.ts';
 import type { Log, LogFields } from '../host/log.ts';
-import { type Admission, arrivalOf, checkView, namesToLookAt } from './admission.ts';
+import { type Admission, arrivalOf, checkView, namesToLookAt, withMarks } from './admission.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { BaseHolds } from './base-holds.ts';
 import { type DirectDeps, directChannel, type OpenChannel } from './channels.ts';
@@ -209,7 +209,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?:
     // what is raw may lock its dataset out, and is looked at each time
     if (chained && !start.raw) return { type: 'accepted', prepare: 'nothing' };
     const [seen] = await Promise.all([zfs.look(namesToLookAt(start)), deps.resumablePools.learn(start.dataset)]);
-    admission = checkView(start, host, seen, deps);
+    admission = checkView(start, host, await withMarks(zfs, start, seen), deps);
     await checkKey(zfs, start, host, seen);
     const prepare = discards() ? 'discard' : admission.parents.length > 0 ? 'make-parents' : 'nothing';
     return { type: 'accepted', prepare: start.before ? 'clear' : prepare };

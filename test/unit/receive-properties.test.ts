@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ownProperties } from '../../lib/zfs/argv.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { PropertyWishes } from '../../schemas/properties.ts';
@@ -75,26 +76,38 @@ describe('what a request may decide', () => {
     expect(refusal(asking(wishes), allowing('*'))).toMatchObject({ code: 'BAD_REQUEST' });
   });
 
-  test('the origin is no property: it decides what is cloned', () => {
-    for (const wishes of [{ set: { origin: 'zones/secret@x' } }, { exclude: ['origin'] }, { include: ['origin'] }]) {
+  test.each([
+    ['the origin is no property: it decides what is cloned', 'origin'],
+    ['what zpsend notes is the receiver’s alone', 'zpsend:stream'],
+    ['the same in capitals', 'ZPSEND:rollback'],
+  ])('%s', (_, name) => {
+    for (const wishes of [{ set: { [name]: 'zones/secret@x' } }, { exclude: [name] }, { include: [name] }]) {
       expect(receiveStartSchema.safeParse({ ...start(), properties: wishes }).success).toBe(false);
     }
   });
 });
 
 describe('what zfs receive is told', () => {
+  const left = [...ofThisHost, ...ownProperties];
   const told = (asked: ReceiveStart, type?: 'filesystem' | 'volume') => receiveProperties(asked, type, configured);
 
   test('without wishes: what is configured, and what is this host’s own to decide is left out', () => {
-    expect(told(start())).toEqual({ set: { readonly: 'on' }, exclude: [...ofThisHost, 'quota'] });
+    expect(told(start())).toEqual({ set: { readonly: 'on' }, exclude: [...left, 'quota'] });
   });
 
   test('what is asked for comes first', () => {
     const wishes = { set: { readonly: 'off', compression: 'lz4' }, exclude: ['atime'], include: ['canmount', 'quota'] };
     expect(told(asking(wishes))).toEqual({
       set: { readonly: 'off', compression: 'lz4' },
-      exclude: [...ofThisHost.filter((name) => name !== 'canmount'), 'atime'],
+      exclude: [...left.filter((name) => name !== 'canmount'), 'atime'],
     });
+  });
+
+  test('what zpsend notes is never the stream’s to decide', () => {
+    const { set, exclude } = told(start({ record: '7:raw' }));
+    expect(set).toMatchObject({ 'zpsend:stream': '7:raw' });
+    expect(exclude.filter((name) => name.startsWith('zpsend:'))).toEqual(['zpsend:rollback', 'zpsend:placeholder']);
+    expect(told(start()).exclude).toEqual(expect.arrayContaining([...ownProperties]));
   });
 
   test('no property is set and left out at once, which zfs refuses', () => {
@@ -104,14 +117,14 @@ describe('what zfs receive is told', () => {
   });
 
   test('what is asked to be left out is not set', () => {
-    expect(told(asking({ exclude: ['readonly'] }))).toEqual({ set: {}, exclude: [...ofThisHost, 'quota', 'readonly'] });
+    expect(told(asking({ exclude: ['readonly'] }))).toEqual({ set: {}, exclude: [...left, 'quota', 'readonly'] });
   });
 
   test('of a volume, what does not fit it is not set, and is left out all the same', () => {
     const properties = { set: { readonly: 'on', mountpoint: 'none', atime: 'off', volmode: 'none' }, exclude: [] };
     expect(receiveProperties(start({ volume: true }), undefined, properties)).toEqual({
       set: { readonly: 'on', volmode: 'none' },
-      exclude: ofThisHost.filter((name) => name !== 'mountpoint'),
+      exclude: left.filter((name) => name !== 'mountpoint'),
     });
     expect(receiveProperties(start(), undefined, { set: { volsize: '1G', atime: 'off' }, exclude: [] }).set).toEqual({
       atime: 'off',

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Column, creationColumn, optionalColumns, requiredColumns } from '../../lib/zfs/argv.ts';
 import {
   joinOrigins,
+  type OwnValues,
   parseEstimate,
   parseHolds,
   parseListing,
@@ -10,9 +11,13 @@ import {
   parseSeen,
   parseToken,
 } from '../../lib/zfs/parse.ts';
+import { type Asked, parseProperties } from '../../lib/zfs/rows.ts';
 import { datasetEntrySchema } from '../../schemas/inventory.ts';
 
-const columns: Column[] = [...requiredColumns, ...optionalColumns];
+const columns: Column[] = [...requiredColumns, ...optionalColumns].slice(0, 15);
+const read = (stdout: string, only?: string, some: readonly Column[] = columns, own?: OwnValues) =>
+  parseListing({ stdout, columns: some, asked: undefined, only }, own);
+const seenIn = (stdout: string) => parseSeen(stdout, columns, undefined);
 const rows = (...lines: string[]) => lines.map((line) => `${line.replaceAll('  ', '\t')}\n`).join('');
 
 /** As OpenZFS 2.3.2 prints it. */
@@ -29,7 +34,7 @@ const listing = rows(
 
 describe('a listing', () => {
   it('becomes datasets by name with snapshots and bookmarks by createtxg, 64-bit guids kept whole', () => {
-    const datasets = parseListing(listing, columns);
+    const datasets = read(listing);
     expect(datasets.map(({ name }) => name)).toEqual(['tank/clone', 'tank/enc', 'tank/src', 'tank/src/my data:1']);
     expect(datasets[2]).toEqual({
       name: 'tank/src',
@@ -69,7 +74,12 @@ describe('a listing', () => {
 
   it('knows which rollback was begun there last, where the mark is the dataset’s own', () => {
     const marked = (guid: string, value: string) =>
-      parseListing(rows(`a  filesystem  ${guid}  2  ${value}`), [...requiredColumns, 'zpsend:rollback'])[0]?.rolledBack;
+      read(
+        rows(`a  filesystem  ${guid}  2`),
+        undefined,
+        [...requiredColumns],
+        new Map([['a', { 'zpsend:rollback': value }]]),
+      )[0]?.rolledBack;
     expect(marked('7', '7:abcdef1')).toBe('abcdef1');
     for (const value of ['-', '8:abcdef1', '77:abcdef1', 'abcdef1', '7:', '7:a b', '7']) {
       expect(marked('7', value), value).toBeUndefined();
@@ -78,23 +88,23 @@ describe('a listing', () => {
 
   it('tells when snapshots and bookmarks were made, where it was asked', () => {
     const dated = rows('a  filesystem  1  2  1700000000', 'a@x  snapshot  3  4  1700000060', 'a#b  bookmark  5  6  -');
-    const [dataset] = parseListing(dated, [...requiredColumns, creationColumn]);
+    const [dataset] = read(dated, undefined, [...requiredColumns, creationColumn]);
     expect(dataset?.snapshots[0]?.creation).toBe(1_700_000_060);
     expect(dataset?.bookmarks[0]).not.toHaveProperty('creation');
     expect(datasetEntrySchema.parse(dataset)).toEqual(dataset);
   });
 
   it('keeps spaces and colons in names', () => {
-    expect(parseListing(listing, columns).at(-1)?.snapshots[0]?.name).toBe('at 12:00');
+    expect(read(listing).at(-1)?.snapshots[0]?.name).toBe('at 12:00');
   });
 
   it('keeps one dataset without its children where one was asked for', () => {
-    expect(parseListing(listing, columns, 'tank/src').map(({ name }) => name)).toEqual(['tank/src']);
+    expect(read(listing, 'tank/src').map(({ name }) => name)).toEqual(['tank/src']);
   });
 
   it('reads columns that this ZFS does not know as absent', () => {
     const few: Column[] = [...requiredColumns, 'referenced'];
-    expect(parseListing(rows('a  filesystem  1  2  7', 'a@x  snapshot  3  4  8'), few)).toEqual([
+    expect(read(rows('a  filesystem  1  2  7', 'a@x  snapshot  3  4  8'), undefined, few)).toEqual([
       expect.objectContaining({
         ...{ name: 'a', used: 0, referenced: 7, encryption: 'off' },
         snapshots: [{ name: 'x', guid: '3', createtxg: '4', used: 0, referenced: 8, written: 0, userrefs: 0 }],
@@ -102,33 +112,89 @@ describe('a listing', () => {
     ]);
   });
 
-  it('leaves out types it does not know, snapshots without their dataset, and empty lines', () => {
-    const odd = rows('a  filesystem  1  2', 'a%r  receiving  3  4', '', 'b@x  snapshot  5  6');
-    expect(parseListing(odd, [...requiredColumns])).toMatchObject([{ name: 'a', snapshots: [] }]);
+  it('leaves out snapshots without their dataset, and empty lines', () => {
+    const odd = rows('a  filesystem  1  2', '', 'b@x  snapshot  5  6');
+    expect(read(odd, undefined, [...requiredColumns])).toMatchObject([{ name: 'a', snapshots: [] }]);
   });
 
   it('is right when the last line has no newline, and empty when nothing is there', () => {
-    expect(parseListing('a\tfilesystem\t1\t2', [...requiredColumns])).toHaveLength(1);
-    expect(parseListing('', columns)).toEqual([]);
+    expect(read('a\tfilesystem\t1\t2', undefined, [...requiredColumns])).toHaveLength(1);
+    expect(read('')).toEqual([]);
   });
 
   it('sorts by number where txgs differ in length', () => {
-    const entries = parseListing(rows('a  filesystem  1  2', 'a@y  snapshot  3  1000', 'a@x  snapshot  4  999'), [
-      ...requiredColumns,
-    ]);
+    const text = rows('a  filesystem  1  2', 'a@y  snapshot  3  1000', 'a@x  snapshot  4  999');
+    const entries = read(text, undefined, [...requiredColumns]);
     expect(entries[0]?.snapshots.map(({ name }) => name)).toEqual(['x', 'y']);
+  });
+});
+
+describe('foreign text makes no rows', () => {
+  const few = [...requiredColumns];
+  const good = ['p/enc  filesystem  1  2', 'p/enc@a  snapshot  3  4'];
+  const listed = (asked: Asked, ...lines: string[]) =>
+    parseListing({ stdout: rows(...good, ...lines), columns: few, asked });
+
+  it('so no user property is a column of a listing', () => {
+    expect([...requiredColumns, ...optionalColumns].filter((column) => column.includes(':'))).toEqual([]);
+  });
+
+  it.each([
+    ['of another width', 'p/a  filesystem  5'],
+    ['of another width', 'p/a  filesystem  5  6  7'],
+    ['that is there twice', 'p/enc  filesystem  9  9'],
+    ['that is there twice', 'p/enc@a  snapshot  9  9'],
+    ['of an unknown type', 'p/a%r  receiving  5  6'],
+    ['of another type than its name', 'p/a@x  filesystem  5  6'],
+    ['of another type than its name', 'p/a  snapshot  5  6'],
+    ['of another type than its name', 'p/a@x  bookmark  5  6'],
+    ['without a name', '  filesystem  5  6'],
+    ['that was not asked for', 'q  filesystem  5  6'],
+    ['that was not asked for', 'pq@x  snapshot  5  6'],
+  ])('a row %s refuses all: %s', (_, row) => {
+    expect(() => listed('p', row)).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
+    expect(() => parseSeen(rows(...good, row), few, new Set(['p/enc', 'p/enc@a']))).toThrow('cannot be trusted');
+  });
+
+  it('what is asked for by name brings nothing else', () => {
+    expect(() => parseSeen(rows(...good), few, new Set(['p/enc']))).toThrow('was not asked for');
+    expect(parseSeen(rows(...good), few, new Set(['p/enc', 'p/enc@a']))).toHaveLength(2);
+  });
+
+  const asked = ['a:x', 'a:y'];
+  const values = (...lines: string[]) => parseProperties(lines.map((line) => `${line}\n`).join(''), asked, 'p');
+  const own = ['p/m\ta:x\t1', 'p/m\ta:y\t-', 'p/enc\ta:x\t-', 'p/enc\ta:y\t-'];
+
+  it('values are read by name', () => {
+    expect(values(...own).get('p/m')).toEqual({ 'a:x': '1', 'a:y': '-' });
+  });
+
+  it.each([
+    ['a row that another dataset has', 'p/enc\ta:x\tforged'],
+    ['half a row', 'forged'],
+    ['a tab', 'p/z\ta:x\t1\t2'],
+    ['another property', 'p/z\ta:z\t1'],
+    ['a dataset that was not asked for', 'q\ta:x\t1'],
+    ['a row of an object’s own', 'p/z\ttoString\t1'],
+  ])('a value with %s refuses all, and says where to look', (_, line) => {
+    const [first = '', ...others] = own;
+    expect(() => values(first, line, ...others)).toThrow(/a:x of "p\/m".*zfs inherit/);
+  });
+
+  it.each(['tank/a@1  x', 'tank/a@1  x  Mon  y', 'tank/b@1  zpsend:base  Mon'])('nor a tag: %s', (row) => {
+    expect(() => parseHolds(rows(row), new Set(['tank/a@1']))).toThrow('tag of a hold');
   });
 });
 
 describe('origins', () => {
   it('get the guid of the snapshot that the same listing holds', () => {
-    const datasets = parseListing(listing, columns);
+    const datasets = read(listing);
     expect(joinOrigins(datasets, new Map())).toEqual([]);
     expect(datasets[0]?.origin).toEqual({ name: 'tank/src@a', guid: '18446744073709551615' });
   });
 
   it('outside of the listing are named, and filled in from a second look', () => {
-    const datasets = parseListing(listing, columns, 'tank/clone');
+    const datasets = read(listing, 'tank/clone');
     expect(joinOrigins(datasets, new Map())).toEqual(['tank/src@a']);
     expect(datasets[0]?.origin).toEqual({ name: 'tank/src@a' });
     expect(joinOrigins(datasets, new Map([['tank/src@a', '42']]))).toEqual([]);
@@ -137,7 +203,7 @@ describe('origins', () => {
 });
 
 it('a look gives what exists, each with its type', () => {
-  expect(parseSeen(listing, columns).map(({ name, type }) => [name, type])).toEqual([
+  expect(seenIn(listing).map(({ name, type }) => [name, type])).toEqual([
     ['tank/clone', 'filesystem'],
     ['tank/enc', 'volume'],
     ['tank/src', 'filesystem'],
@@ -147,15 +213,15 @@ it('a look gives what exists, each with its type', () => {
     ['tank/src/my data:1', 'filesystem'],
     ['tank/src/my data:1@at 12:00', 'snapshot'],
   ]);
-  expect(parseSeen(listing, columns)[2]).toMatchObject({ resumeToken: '1-ab-c0-78', written: 512, userrefs: 0 });
-  expect(parseSeen(listing, columns)[1]).toMatchObject({ name: 'tank/enc', keystatus: 'unavailable' });
-  expect(parseSeen(listing, columns)[2]).not.toHaveProperty('keystatus');
-  expect(parseSeen(listing, columns)[4]).toMatchObject({ guid: '18446744073709551615', written: 2, userrefs: 3 });
+  expect(seenIn(listing)[2]).toMatchObject({ resumeToken: '1-ab-c0-78', written: 512, userrefs: 0 });
+  expect(seenIn(listing)[1]).toMatchObject({ name: 'tank/enc', keystatus: 'unavailable' });
+  expect(seenIn(listing)[2]).not.toHaveProperty('keystatus');
+  expect(seenIn(listing)[4]).toMatchObject({ guid: '18446744073709551615', written: 2, userrefs: 3 });
 });
 
 it('holds are read without their dates', () => {
   const holds = rows('tank/a b@1  keep me  Mon Nov 23 21:27 2026', 'tank/a b@1  zpsend:x  Mon Nov 23 21:28 2026');
-  expect(parseHolds(holds)).toEqual([
+  expect(parseHolds(holds, new Set(['tank/a b@1']))).toEqual([
     { snapshot: 'tank/a b@1', tag: 'keep me' },
     { snapshot: 'tank/a b@1', tag: 'zpsend:x' },
   ]);
