@@ -84,7 +84,8 @@ export function parseProperties(
     const fits = fields.length === 3 && properties.includes(property) && isAsked(name, asked);
     const id = `${property} of ${shown(name)}`;
     if (!fits || Object.hasOwn(known, property)) {
-      const suspects = new Set([last, ...(fits ? [before.get(id) ?? last] : [])]);
+      const itself = properties.includes(property) && isAsked(name, asked);
+      const suspects = new Set([last, ...(fits ? [before.get(id) ?? last] : itself ? [id] : [])]);
       throw unreadable(
         `a user property holds a tab or a line break: ${[...suspects].join(', or ')}`,
         'Look with zfs get, and remove it with: zfs inherit PROPERTY DATASET',

@@ -139,6 +139,68 @@ describe('list', () => {
   });
 });
 
+describe('foreign text', () => {
+  const own = `${src}/own`;
+  const marked = (more: object) => expect.objectContaining({ name: own, ...more });
+
+  it('what zpsend notes at a dataset is read, and what is inherited is as it is', async () => {
+    await admin('create', own);
+    const { guid } = (await zfs.list({ dataset: own }))[0] ?? {};
+    await admin('set', `zpsend:stream=${guid}:raw`, `zpsend:rollback=${guid}:abcdef1`, own);
+    await admin('create', `${own}/below`);
+    const noted = { stream: `${guid}:raw`, rolledBack: 'abcdef1' };
+    expect(await zfs.list({ dataset: own })).toEqual([marked(noted)]);
+    const all = [marked(noted), expect.objectContaining({ name: `${own}/below`, stream: `${guid}:raw` })];
+    expect(await zfs.list({ dataset: own, recursive: true })).toEqual(all);
+    expect((await zfs.list({})).filter(({ name }) => name.startsWith(own))).toEqual(all);
+    expect((await zfs.list({ dataset: own, recursive: true }))[1]).not.toHaveProperty('rolledBack');
+    await zfs.createPlaceholder(`${own}/empty`);
+    expect((await zfs.list({ dataset: own, recursive: true }))[2]).toMatchObject({ placeholder: true });
+  });
+
+  // a whole row of `zfs list`, half a one, a row of `zfs get` about another dataset, and about itself
+  it.each([
+    (victim: string) => `x\n${victim}\tfilesystem\t1\t2\n`,
+    () => 'a\tb',
+    (victim: string) => `x\n${victim}\tzpsend:stream\t7:`,
+    (_: string, itself: string) => `x\n${itself}\tzpsend:rollback\t7:abcdef1\n${itself}\tzpsend:placeholder\ton`,
+  ])('in a property refuses the listing in which it would be believed, and no other (%#)', async (value) => {
+    const [evil, victim] = [`${src}/evil`, made];
+    await admin('create', evil);
+    try {
+      await admin('set', `zpsend:stream=${value(victim, evil)}`, evil);
+      for (const dataset of [evil, src]) {
+        const listed = zfs.list({ dataset, recursive: true });
+        await expect(listed).rejects.toMatchObject({ code: 'INTERNAL', message: expect.stringContaining(evil) });
+      }
+      expect(await zfs.list({ dataset: victim })).toHaveLength(1);
+      expect(await zfs.look([evil, victim])).toHaveLength(2);
+      expect(await zfs.listEach([evil, victim])).toHaveLength(2);
+      await expect(zfs.properties([evil], ['zpsend:stream'])).rejects.toMatchObject({ code: 'INTERNAL' });
+      await admin('inherit', 'zpsend:stream', evil);
+      expect((await zfs.list({ dataset: src, recursive: true })).map(({ name }) => name)).toContain(victim);
+    } finally {
+      await admin('destroy', '-r', evil);
+    }
+  });
+
+  it('of other properties is not read at all', async () => {
+    await admin('set', `zpsend:other=x\n${made}\tfilesystem\t1\t2`, own);
+    expect((await zfs.list({ dataset: src, recursive: true })).filter(({ name }) => name === made)).toHaveLength(1);
+    await admin('destroy', '-r', own);
+  });
+
+  it('in the tag of a hold refuses the list of holds', async () => {
+    const snapshot = `${made}@a`;
+    for (const tag of ['a\tb', `a\n${made}@b\tzpsend:base`]) {
+      await admin('hold', tag, snapshot);
+      await expect(zfs.holds([snapshot])).rejects.toMatchObject({ code: 'INTERNAL' });
+      await admin('release', tag, snapshot);
+    }
+    expect(await zfs.holds([snapshot])).toEqual([]);
+  });
+});
+
 describe('look', () => {
   it('gives those names that exist and leaves out the others', async () => {
     const names = [made, `${made}@b`, `${made}#b`];
