@@ -6,7 +6,7 @@ import { type StreamFeature, streamMarkSchema } from '../../schemas/stream.ts';
 import type { Column, OwnProperty } from './argv.ts';
 import { type KeyColumns, keyOf } from './key-columns.ts';
 import { type Asked, eachListed, eachRow, unreadable } from './rows.ts';
-import { parseFeatures, parseTokenFlags, type TokenFlags } from './stream-flags.ts';
+import { parseFeatures } from './stream-flags.ts';
 
 export interface Seen extends KeyColumns {
   name: string;
@@ -246,35 +246,4 @@ export function parsePoolFacts(stdout: string): PoolFacts {
 export function parseEstimate(output: string): number | undefined {
   const size = /^size[\t ]+([0-9]+)$/m.exec(output)?.[1];
   return size === undefined ? undefined : bytes(size);
-}
-
-export interface TokenContents {
-  toname: string;
-  toguid: string;
-  fromguid?: string;
-  /** Bytes of the stream that the target has taken. */
-  bytes?: number;
-  /** Bytes into the object being received. */
-  offset?: number;
-  flags: TokenFlags;
-}
-
-/** The nvlist that `zfs send -nv -t TOKEN` prints ("toguid = 0x12b7..."); undefined when there is none. */
-export function parseToken(output: string): TokenContents | undefined {
-  const toname = /^\s*toname = (.+)$/m.exec(output)?.[1];
-  const number = (key: string): bigint | undefined => {
-    const text = new RegExp(`^\\s*${key} = (0x[0-9a-f]+|[0-9]+)$`, 'm').exec(output)?.[1];
-    return text === undefined ? undefined : BigInt(text);
-  };
-  const toguid = number('toguid');
-  if (toname === undefined || toguid === undefined) return undefined;
-  const [fromguid, taken, offset] = [number('fromguid'), number('bytes'), number('offset')];
-  return {
-    toname,
-    toguid: toguid.toString(),
-    flags: parseTokenFlags(output),
-    ...(fromguid !== undefined && { fromguid: fromguid.toString() }),
-    ...(taken !== undefined && { bytes: Number(taken) }),
-    ...(offset !== undefined && { offset: Number(offset) }),
-  };
 }

@@ -12,25 +12,6 @@ const letters: Readonly<Record<StreamFlag, string>> = {
 export const streamFlagArgv = (flags: readonly StreamFlag[]): string[] =>
   streamFlagSchema.options.filter((flag) => flags.includes(flag)).map((flag) => letters[flag]);
 
-/** What a partial receive was begun with, as its token tells. */
-export interface TokenFlags {
-  raw: boolean;
-  largeBlock: boolean;
-  embed: boolean;
-  compressed: boolean;
-}
-
-/** The flags in the nvlist that `zfs send -nv -t TOKEN` prints ("rawok = 1"); what is not said is not set. */
-export function parseTokenFlags(output: string): TokenFlags {
-  const says = (key: string): boolean => new RegExp(`^\\s*${key} = (?:1|0x1|B_TRUE)$`, 'm').test(output);
-  return {
-    raw: says('rawok'),
-    largeBlock: says('largeblockok'),
-    embed: says('embedok'),
-    compressed: says('compressok'),
-  };
-}
-
 /** Of `zpool get -Hp -o name,property,value all` the features of each pool in one of these states, as far as streams need them. */
 export function parseFeatures(
   stdout: string,

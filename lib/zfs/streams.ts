@@ -1,7 +1,6 @@
-import { ZpsendError } from '../../schemas/errors.ts';
 import { contentArgv, estimateArgv, receiveArgv, type StreamRequest, sendArgv } from './argv.ts';
 import type { Commands } from './commands.ts';
-import { parseEstimate, parseToken } from './parse.ts';
+import { parseEstimate } from './parse.ts';
 import { runBriefly, start } from './run.ts';
 import type { Zfs } from './zfs.ts';
 
@@ -9,7 +8,7 @@ const isResumed = (stream: StreamRequest): stream is Extract<StreamRequest, { to
 const baseOf = (stream: StreamRequest): string | undefined => (isResumed(stream) ? undefined : stream.from);
 
 /** `zfs send` and `zfs receive`, and what a stream would be. */
-export function streams({ rim, failed }: Commands): Pick<Zfs, 'send' | 'content' | 'receive' | 'estimate' | 'token'> {
+export function streams({ rim, failed }: Commands): Pick<Zfs, 'send' | 'content' | 'receive' | 'estimate'> {
   return {
     send(stream) {
       const doing = isResumed(stream) ? 'resuming a send' : `sending ${stream.to}`;
@@ -26,19 +25,6 @@ export function streams({ rim, failed }: Commands): Pick<Zfs, 'send' | 'content'
       if (!outcome.ok) throw failed(outcome, doing, baseOf(stream));
       // releases differ in whether a dry run speaks on stdout or stderr
       return parseEstimate(`${outcome.stdout}\n${outcome.stderr}`);
-    },
-
-    async token(token) {
-      const doing = 'reading a resume token';
-      const outcome = await runBriefly(rim, 'zfs', estimateArgv({ token }), doing);
-      const contents = parseToken(`${outcome.stdout}\n${outcome.stderr}`);
-      if (!outcome.ok) {
-        const { code, message, details } = failed(outcome, doing);
-        // it says what it is of also when that is gone
-        throw new ZpsendError(code, message, { ...details, ...(contents && { toname: contents.toname }) });
-      }
-      if (contents) return contents;
-      throw new ZpsendError('RESUME_STALE', `${doing} on ${rim.host}: zfs did not say what it holds`);
     },
   };
 }

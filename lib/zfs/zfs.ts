@@ -7,12 +7,12 @@ import { changes } from './changes.ts';
 import { commandsOf } from './commands.ts';
 import { listing } from './listing.ts';
 import { marks } from './marks.ts';
-import type { PoolFacts, Seen, TokenContents } from './parse.ts';
+import type { PoolFacts, Seen } from './parse.ts';
 import { openOutputPairs } from './pipe.ts';
 import { environment, whoami, type ZfsProcess } from './run.ts';
 import { streams } from './streams.ts';
 
-export type { PoolFacts, Seen, TokenContents } from './parse.ts';
+export type { PoolFacts, Seen } from './parse.ts';
 export type { ZfsProcess } from './run.ts';
 
 /** ZFS on this host. Every failure is a ZpsendError; names are checked before a process starts (I10). */
@@ -70,8 +70,6 @@ export interface Zfs {
   properties(datasets: string[], properties: string[]): Promise<Map<string, Record<string, string>>>;
   /** Bytes that `zfs send` will print, as ZFS guesses (far off at times for a token, openzfs#16691); undefined where it does not say. */
   estimate(stream: StreamRequest): Promise<number | undefined>;
-  /** What a resume token says, asked on the source; RESUME_STALE when it cannot be used any more, `toname` in its details. */
-  token(token: string): Promise<TokenContents>;
   /** First line of `zfs version`. */
   version(): Promise<string>;
   pools(): Promise<Pool[]>;

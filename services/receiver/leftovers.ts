@@ -1,4 +1,5 @@
 import { asideOf } from '../../lib/plan/aside.ts';
+import { peekToken } from '../../lib/zfs/resume-token.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
@@ -8,7 +9,7 @@ import { baseTag, heldIn, oldBases } from './base-hold.ts';
 import { sharesOf } from './shares.ts';
 
 export interface LookDeps {
-  readonly zfs: Pick<Zfs, 'list' | 'holds' | 'token' | 'properties'>;
+  readonly zfs: Pick<Zfs, 'list' | 'holds' | 'properties'>;
   /** Where sources may write. */
   readonly places: readonly string[];
   /** Of this process: 0 is root. */
@@ -17,7 +18,7 @@ export interface LookDeps {
   readonly inReceipt: () => Promise<ReadonlySet<string>>;
 }
 
-/** Interrupted receives that are looked into: each is a process. */
+/** Interrupted receives that are told of. */
 const mostPartial = 50;
 
 /** What receivers left on this host, and what a person should know of it. */
@@ -71,7 +72,7 @@ export const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySe
     ];
   });
 
-async function partials({ zfs, inReceipt }: LookDeps, datasets: readonly DatasetEntry[]): Promise<LeftoverNote[]> {
+async function partials({ inReceipt }: LookDeps, datasets: readonly DatasetEntry[]): Promise<LeftoverNote[]> {
   const interrupted = datasets.filter(({ resumeToken }) => resumeToken !== undefined);
   if (interrupted.length === 0) return [];
   const busy = await inReceipt();
@@ -80,21 +81,11 @@ async function partials({ zfs, inReceipt }: LookDeps, datasets: readonly Dataset
     notes.push({
       about: 'partial',
       dataset: name,
-      found: `${name} has what an interrupted receive of ${await nameIn(zfs, resumeToken)} left`,
+      found: `${name} has what an interrupted receive of ${peekToken(resumeToken)?.toname ?? 'an unknown snapshot'} left`,
       mend: `send it again to finish it (what waits in a store goes on by itself), or drop it: zfs receive -A "${name}"`,
     });
   }
   return notes;
-}
-
-/** The source's snapshot that a token is of; it says so also where that snapshot is not on this host. */
-async function nameIn(zfs: Pick<Zfs, 'token'>, token: string): Promise<string> {
-  try {
-    return (await zfs.token(token)).toname;
-  } catch (thrown) {
-    const { toname } = ZpsendError.from(thrown).details ?? {};
-    return typeof toname === 'string' ? toname : 'an unknown snapshot';
-  }
 }
 
 /** A received program with the setuid bit, or a device, would be more than `zfs allow` gave this user (openzfs#12218). */

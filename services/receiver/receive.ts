@@ -5,7 +5,6 @@ import type { Lease } from '../../lib/bus/lease/lease.ts';
 import type { Locks } from '../../lib/bus/lease/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { answerTo } from '../../lib/wire/choice.ts';
-import { decoderInto } from '../../lib/wire/decode.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
@@ -16,12 +15,13 @@ import { type Admission, arrivalOf, checkView, namesToLookAt, withMarks } from '
 import type { Arrivals } from './arrivals.ts';
 import type { BaseHolds } from './base-holds.ts';
 import { type DirectDeps, directChannel, type OpenChannel } from './channels.ts';
+import { checkedInput, decodedInto } from './checked-input.ts';
 import { clearTarget } from './clear.ts';
 import { otherName } from './conflicts.ts';
 import { checkKey } from './key-check.ts';
 import { acquireAll } from './leases.ts';
 import { checkType, receiveProperties } from './properties.ts';
-import { damaged, notBegun, unexplained } from './receive-errors.ts';
+import { notBegun, unexplained } from './receive-errors.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
 import type { ResumablePools } from './resumable-pools.ts';
 
@@ -239,7 +239,8 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?:
       ...(start.origin !== undefined && !resuming && { origin: start.origin }),
       ...receiveProperties(start, admission.type, deps.properties),
     });
-    channel?.attach(wire ? decoderInto(child.stdin, (why) => broken(damaged(start, why))) : child.stdin);
+    const input = checkedInput(child.stdin, start, host, broken);
+    channel?.attach(wire ? decodedInto(input, start, broken) : input);
     tell('started');
     for (const unset of await child.done) log.warn(unset);
     return { type: 'exited' };

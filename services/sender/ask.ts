@@ -3,7 +3,8 @@ import type { Peer } from '../../lib/bus/machine-header.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { offerOf } from '../../lib/wire/choice.ts';
-import type { TokenContents, Zfs } from '../../lib/zfs/zfs.ts';
+import { encodeToken, peekToken, type TokenContents } from '../../lib/zfs/resume-token.ts';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
@@ -12,12 +13,9 @@ import { explainAbsence } from './absent-receiver.ts';
 import { startOf } from './start.ts';
 import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
 
-const isGone = (error: unknown): error is ZpsendError =>
-  error instanceof ZpsendError && ['RESUME_STALE', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET'].includes(error.code);
-
 /** Partial state that is not of this dataset is somebody else's work, and not ours to drop (I5). */
-function checkOwn(step: Step, toname: unknown): void {
-  if (typeof toname === 'string' && datasetOf(toname) === datasetOf(step.to.name)) return;
+function checkOwn(step: Step, toname: string | undefined): void {
+  if (toname !== undefined && datasetOf(toname) === datasetOf(step.to.name)) return;
   throw new ZpsendError(
     'EXISTS',
     `${step.target} holds partial state of another stream (${toname ?? 'unknown'}), which is not dropped unasked: ` +
@@ -26,26 +24,41 @@ function checkOwn(step: Step, toname: unknown): void {
   );
 }
 
-/** A token carries the flags of its stream, and the rest of it comes with the same. */
+/** A token carries the flags of its stream, and the rest of it comes with the same: raw and plain do not mix, nor large blocks where the chain has none. */
 const mixes = ({ flags = [] }: Step, { flags: begun }: TokenContents): boolean =>
   begun.raw === flags.includes('raw') && (begun.raw || !begun.largeBlock || flags.includes('large-block'));
 
+/** What of a peer's token is believed: how far it came, and what the plan says too. The step names its snapshot. */
+const tokenFor = ({ to, from }: Step, { object, offset, bytes, flags }: TokenContents): string =>
+  encodeToken({
+    ...{ toname: to.name, toguid: to.guid, object, offset, bytes, flags },
+    ...(from && { fromguid: from.guid }),
+  });
+
+const isGone = (error: unknown): boolean =>
+  error instanceof ZpsendError && ['RESUME_STALE', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET'].includes(error.code);
+
 /**
  * Does the receiver's partial state continue this very step? A token of other guids, of a snapshot that is gone, or of a stream
- * that does not mix with this step's (raw and plain, large blocks where the chain has none) does not.
+ * that does not mix with this step's does not. What `zfs send -t` gets is a token made here.
  * @throws ZpsendError EXISTS when it is of another dataset
  */
-async function resumeOf(zfs: Zfs, step: Step, token: string | undefined): Promise<Resume> {
-  if (token === undefined) return { stale: false, offset: 0 };
-  try {
-    const contents = await zfs.token(token);
-    const isOfStep = contents.toguid === step.to.guid && (contents.fromguid ?? '0') === (step.from?.guid ?? '0');
-    if (isOfStep && mixes(step, contents)) return { token, stale: false, offset: contents.bytes ?? 0 };
-    checkOwn(step, contents.toname);
-  } catch (error) {
-    if (!isGone(error)) throw error;
-    checkOwn(step, error.details?.toname);
+export async function resumeOf(zfs: Pick<Zfs, 'estimate'>, step: Step, given: string | undefined): Promise<Resume> {
+  if (given === undefined) return { stale: false, offset: 0 };
+  const contents = peekToken(given);
+  const isOfStep = contents?.toguid === step.to.guid && (contents.fromguid ?? '0') === (step.from?.guid ?? '0');
+  if (contents && isOfStep && mixes(step, contents)) {
+    const token = tokenFor(step, contents);
+    const isUsable = await zfs.estimate({ token }).then(
+      () => true,
+      (error) => {
+        if (isGone(error)) return false;
+        throw error;
+      },
+    );
+    if (isUsable) return { token, stale: false, offset: Number(contents.bytes) };
   }
+  checkOwn(step, contents?.toname);
   return { stale: true, offset: 0 };
 }
 

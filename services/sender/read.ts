@@ -1,11 +1,14 @@
 import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
 import type { ChannelSender } from '../../lib/bus/channel.ts';
 import { pour } from '../../lib/bus/direct/pour.ts';
+import { sourceOf } from '../../lib/bus/direct/source.ts';
 import { type Encoded, encode } from '../../lib/wire/encode.ts';
 import type { StreamRequest } from '../../lib/zfs/argv.ts';
+import { type ExpectedStream, openHeadCheck } from '../../lib/zfs/stream-head.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { WireMode } from '../../schemas/transfer.ts';
+import { checkedChunks, checkedSource } from './checked-source.ts';
 
 export interface ReadDeps {
   readonly zfs: Zfs;
@@ -15,12 +18,21 @@ export interface ReadDeps {
 /** What is read, and who receives it. */
 export interface ReadOrder {
   readonly stream: StreamRequest | { readonly token: string };
+  /** What it has to begin with. */
+  readonly expected: ExpectedStream;
   /** Where it is published. */
   readonly subject: string;
   readonly receivers: readonly ChannelSender[];
   /** How it is compressed; all receivers have to take that. */
   readonly wire: WireMode;
 }
+
+/** What was planned is not there any more under that name. */
+const another = (stream: ReadOrder['stream'], difference: string): ZpsendError =>
+  new ZpsendError(
+    'NO_SUCH_SNAPSHOT',
+    `zfs send ${'token' in stream ? '-t' : stream.to} makes another stream than was planned, of which nothing was sent: ${difference}`,
+  );
 
 /** One run of `zfs send`, for one receiver or for several. */
 export interface Read {
@@ -34,23 +46,27 @@ export interface Read {
   stop(): Promise<void>;
 }
 
-/** Sends the whole of a `zfs send`, and "end" only after it exited 0 (I7). */
+/** Sends the whole of a `zfs send`, nothing of it before its first record is the expected one, and "end" only after it exited 0 (I7). */
 export function startRead({ zfs, bulk }: ReadDeps, order: ReadOrder): Read {
   const { subject, receivers } = order;
   const child = zfs.send(order.stream);
-  const encoded: Encoded | undefined = order.wire === 'none' ? undefined : encode(child.stdout, order.wire);
+  const check = openHeadCheck(order.expected);
+  const encoded: Encoded | undefined =
+    order.wire === 'none' ? undefined : encode(checkedChunks(child.stdout, check), order.wire);
 
   let isWhole = false;
 
   async function pourOut(): Promise<void> {
-    await pour(bulk, { subject, outlets: receivers }, encoded?.stream ?? child.stdout);
+    await pour(bulk, { subject, outlets: receivers }, encoded?.stream ?? checkedSource(sourceOf(child.stdout), check));
     isWhole = true;
   }
 
   async function run(): Promise<void> {
     try {
       await Promise.all([pourOut(), child.done]);
-    } catch (error) {
+      if (!check.isPassed) throw new ZpsendError('STREAM_BROKEN', 'zfs send ended well, and made no stream');
+    } catch (thrown) {
+      const error = check.difference === undefined ? thrown : another(order.stream, check.difference);
       for (const receiver of receivers) receiver.abort(ZpsendError.from(error).toBody());
       child.kill('SIGTERM');
       encoded?.stream.destroy();

@@ -11,7 +11,7 @@ import type { WireMode } from '../../schemas/transfer.ts';
 import type { Seat } from './fan/meeting.ts';
 import { checkKeyUnchanged } from './key-unchanged.ts';
 import { type Read, startRead } from './read.ts';
-import { streamOf } from './stream.ts';
+import { expectedOf, streamOf } from './stream.ts';
 import type { JobWire } from './wire.ts';
 
 export interface TransferDeps {
@@ -99,6 +99,7 @@ export function runnable(
   const alone = (): Read =>
     startRead(deps, {
       stream: resume.token === undefined ? streamOf(step) : { token: resume.token },
+      expected: expectedOf(step),
       subject: subjects.data(deps.host, target, transfer),
       receivers: [channel],
       wire: mode,

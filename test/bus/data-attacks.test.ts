@@ -53,6 +53,23 @@ async function expectReplica({ fleet, source, target, guid }: House, dataset: st
   expect(await target.zfs(...digest, `${dataset}@one`)).toBe(await source.zfs(...digest, 'zones/test@one'));
 }
 
+test('the stream of another snapshot than was announced does not reach zfs receive', async () => {
+  const { fleet, target, stream, guid } = await useHouse();
+  const before = await all(target);
+  const announced: [object, RegExp][] = [
+    [{ to: { name: 'zones/test@one', guid: '77' } }, /with guid [0-9]+, not 77/],
+    [{ to: { name: 'zones/test@one', guid }, raw: true }, /decrypted, not raw/],
+  ];
+  for (const [start, why] of announced) {
+    const talk = await speak(fleet, { dataset: 'zones/victim', ...start } as Parameters<typeof speak>[1]);
+    talk.say(data(0, stream.subarray(0, 100_000)));
+    const error = { code: 'STREAM_BROKEN', message: expect.stringMatching(why) };
+    expect(await talk.final).toMatchObject({ type: 'failed', error });
+    await expectUnlocked(fleet);
+    expect(await all(target)).toBe(before);
+  }
+});
+
 test('frames that break the rules fail the receive with a code, change nothing, and free the lock', async () => {
   const house = await useHouse();
   const { fleet, target, stream, guid } = house;
@@ -79,13 +96,13 @@ test('frames that break the rules fail the receive with a code, change nothing, 
       [controlFrame('abort', 0, '{"code":"EVIL","message":"m","retryable":true}')],
       /reason that cannot be read/,
     ],
-    ['text as a stream', [data(0, Buffer.from('not ZFS')), controlFrame('end', 7)], /receiving into zones\/victim/],
+    ['text as a stream', [data(0, Buffer.from('not ZFS')), controlFrame('end', 7)], /is not that of zones\/test@one/],
     [
       'noise as a stream',
       [data(0, Buffer.alloc(400_000, 0xa5)), controlFrame('end', 400_000)],
-      /receiving into zones\/victim/,
+      /is not that of zones\/test@one/,
     ],
-    ['an end of nothing', [controlFrame('end', 0)], /receiving into zones\/victim/],
+    ['an end of nothing', [controlFrame('end', 0)], /is not that of zones\/test@one/],
   ];
   for (const [what, frames, why] of attacks) {
     const talk = await begin(fleet, 'zones/victim', guid);

@@ -2,14 +2,16 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openBulk } from '../../lib/bus/bulk/connection.ts';
 import { serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import type { TokenContents, Zfs } from '../../lib/zfs/zfs.ts';
+import { encodeToken, type TokenContents } from '../../lib/zfs/resume-token.ts';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { receiveStartSchema } from '../../schemas/transfer.ts';
 import { askForTransfer } from '../../services/sender/ask.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 
-const plain = { raw: false, largeBlock: false, embed: false, compressed: false };
+const flags = { raw: false, largeBlock: false, embed: false, compressed: false };
+const plain = { object: 1n, offset: 0n, bytes: 1n, flags };
 
 const server = useNatsServer();
 
@@ -26,12 +28,15 @@ async function asked(contents: TokenContents | undefined, window = 1024 * 1024) 
     name: 'recv-start',
     subject: subjects.receiveFrom('smos-00', 'smos-01'),
     request: receiveStartSchema,
-    handle: async ({ transfer }) => ({ transfer, window, revision: 1, ...(contents && { resumeToken: '1-a' }) }),
+    handle: async ({ transfer }) => ({
+      transfer,
+      window,
+      revision: 1,
+      ...(contents && { resumeToken: encodeToken(contents) }),
+    }),
   });
   onTestFinished(() => served.stop());
-  const zfs: Pick<Zfs, 'token'> = {
-    token: async () => contents ?? Promise.reject(new Error('there is no token')),
-  };
+  const zfs: Pick<Zfs, 'estimate'> = { estimate: async () => 1 };
   const transfer = askForTransfer(
     { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, silenceMs: 3000 },
     { transfer: 'transfer1', job: 'jobjobjob1', target: 'smos-00', step, discard: true },
@@ -44,7 +49,7 @@ async function asked(contents: TokenContents | undefined, window = 1024 * 1024) 
 const aborted = { code: 'ABORTED' as const, message: 'the test is over', retryable: false };
 
 test('I5: what is to be dropped is looked at again: another stream may have left it there meanwhile', async () => {
-  const { transfer, said } = await asked({ toname: 'zones/other@a', toguid: '9', flags: plain });
+  const { transfer, said } = await asked({ toname: 'zones/other@a', toguid: '9', ...plain });
   expect(await rejection(transfer)).toMatchObject({
     code: 'EXISTS',
     message: expect.stringContaining('zones/other@a'),
@@ -55,8 +60,8 @@ test('I5: what is to be dropped is looked at again: another stream may have left
 });
 
 test.each([
-  ['of the same dataset', { toname: 'zones/test@a', toguid: '1', flags: plain }],
-  ['of the very step, which could not be continued', { toname: 'zones/test@b', toguid: '2', flags: plain }],
+  ['of the same dataset', { toname: 'zones/test@a', toguid: '1', ...plain }],
+  ['of the very step, which could not be continued', { toname: 'zones/test@b', toguid: '2', ...plain }],
   ['gone meanwhile', undefined],
 ])('partial state that is %s is dropped, and the step begins anew', async (_, contents) => {
   const { transfer } = await asked(contents);

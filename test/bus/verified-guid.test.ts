@@ -10,18 +10,22 @@ import { receiveStartSchema } from '../../schemas/transfer.ts';
 import { askForTransfer } from '../../services/sender/ask.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { type BeginRecord, streamBegin } from '../support/stream-begin.ts';
 
 const server = useNatsServer();
 const step: Step = { type: 'full', to: { name: 'zones/test@b', guid: '2' }, target: 'zones/test' };
 
-/** Runs a transfer to a receiver, which is the test itself, that says it verified this guid. */
-async function ran(guid: string): Promise<void> {
+/** Bytes of the stream that the last receiver was sent. */
+let bytes = 0;
+
+/** Runs a transfer to a receiver, which is the test itself, that says it verified this guid. @param made of the stream that `zfs send` makes */
+async function ran(guid: string, made: BeginRecord = { toguid: 2n }): Promise<void> {
   const bus = await useBus(server().url);
   const bulk = await openBulk(bus.options);
   onTestFinished(() => bulk.close());
   const credit = subjects.credit('smos-01', 'transfer1', 'smos-00');
   const say = (word: object) => bus.nc.publish(credit, JSON.stringify(word));
-  let bytes = 0;
+  bytes = 0;
   bus.nc.subscribe(subjects.data('smos-01', 'smos-00', 'transfer1'), {
     callback: (_, { data: [type], data }) => {
       if (type === 0) bytes += data.length - headerBytes;
@@ -37,7 +41,7 @@ async function ran(guid: string): Promise<void> {
   });
   onTestFinished(() => served.stop());
   const child: ZfsProcess = Object.assign(Object.create(null), {
-    stdout: Readable.from([Buffer.alloc(1000, 7)]),
+    stdout: Readable.from([streamBegin(made), Buffer.alloc(1000, 7)]),
     done: Promise.resolve([]),
     kill: () => true,
   });
@@ -59,4 +63,17 @@ test('I7: a receiver that verified another guid has not received the snapshot', 
     code: 'STREAM_BROKEN',
     message: 'the receiver verified guid 3, not 2',
   });
+});
+
+test.each<[string, BeginRecord, RegExp]>([
+  ['of another snapshot', { toguid: 3n }, /guid 3, not 2/],
+  ['from a base', { toguid: 2n, fromguid: 1n }, /guid 1, not 0/],
+  ['that is raw', { toguid: 2n, bits: [24] }, /raw, not plain/],
+  ['with blocks that were not asked for', { toguid: 2n, bits: [22] }, /compressed/],
+])('I7: of a stream %s, where another one was planned, nothing is sent', async (_, made, why) => {
+  expect(await rejection(ran('2', made))).toMatchObject({
+    code: 'NO_SUCH_SNAPSHOT',
+    message: expect.stringMatching(why),
+  });
+  expect(bytes).toBe(0);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { plan } from '../../lib/plan/plan.ts';
-import { parseFeatures, parseTokenFlags, streamFlagArgv } from '../../lib/zfs/stream-flags.ts';
+import { parseFeatures, streamFlagArgv } from '../../lib/zfs/stream-flags.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { Plan } from '../../schemas/plan.ts';
 import { type StreamFeature, type StreamWish, streamFeatureSchema, streamMarkSchema } from '../../schemas/stream.ts';
@@ -366,20 +366,4 @@ describe('as zfs has them', () => {
     expect(parseFeatures(both, ['enabled', 'active'])).toEqual({ p: ['large_blocks'], q: ['encryption'] });
     expect(parseFeatures(both, ['active'])).toEqual({ p: [], q: ['encryption'] });
   });
-
-  it('a token says what its stream was begun with', () => {
-    expect(parseTokenFlags('\ttoname = tank/rawok = 1x@a\n\tcompressok = 1\n\trawok = 1\n')).toEqual({
-      raw: true,
-      largeBlock: false,
-      embed: false,
-      compressed: true,
-    });
-  });
 });
-
-test.each(['1:raw;rm', ':raw', '1', '1:raw,', '1:props', '1:raw,raw\n', `${'1'.repeat(21)}:`])(
-  'no mark: %j',
-  (text) => {
-    expect(streamMarkSchema.safeParse(text).success).toBe(false);
-  },
-);

@@ -9,7 +9,6 @@ import {
   parsePoolFacts,
   parsePools,
   parseSeen,
-  parseToken,
 } from '../../lib/zfs/parse.ts';
 import { type Asked, parseProperties } from '../../lib/zfs/rows.ts';
 import { datasetEntrySchema } from '../../schemas/inventory.ts';
@@ -275,24 +274,5 @@ describe('a dry run', () => {
   it('without a size line tells none, whatever a dataset is called', () => {
     expect(parseEstimate('full\ttank/size\t1\n')).toBeUndefined();
     expect(parseEstimate('')).toBeUndefined();
-  });
-
-  it('tells what a resume token says, guids in decimal', () => {
-    expect(parseToken(token)).toEqual({
-      toname: 'tank/my src@c',
-      toguid: '1348558994062647032',
-      fromguid: '14078234535408974160',
-      bytes: 9988544,
-      offset: 9830400,
-      flags: { raw: false, largeBlock: false, embed: false, compressed: false },
-    });
-  });
-
-  it('of a token of a full stream has no base', () => {
-    expect(parseToken(token.replace(/.*fromguid.*\n/, ''))).not.toHaveProperty('fromguid');
-  });
-
-  it('that says nothing of a token gives nothing', () => {
-    expect(parseToken('size\t1\n')).toBeUndefined();
   });
 });

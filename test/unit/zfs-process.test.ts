@@ -71,7 +71,7 @@ describe('a command that hangs', () => {
   it('is not waited for where even killing does not end it', async () => {
     // what still holds its output is as good as a process that no signal ends
     const zfs = await fake('sleep 20 & exec sleep 600', 'zfs', { briefMs: 500 });
-    await expect(zfs.token('1-a')).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await expect(zfs.estimate({ token: '1-a' })).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
   it('is waited for where it changes a target, since it could do so later, without the lock', async () => {

@@ -1,5 +1,6 @@
 import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { openStoredStream, type StoredStream } from '../../../lib/bus/store/receive.ts';
+import { peekToken } from '../../../lib/zfs/resume-token.ts';
 import { type Code, ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, poolOf } from '../../../schemas/names.ts';
 import type { StoredStart } from '../../../schemas/stored.ts';
@@ -28,11 +29,8 @@ export interface Fetching {
 async function checkPartial({ zfs, host }: FetchDeps, { start }: StoredItem): Promise<void> {
   const [dataset] = await zfs.look([start.dataset]);
   if (dataset?.resumeToken === undefined) return;
-  const toname = await zfs.token(dataset.resumeToken).then(
-    (contents) => contents.toname,
-    (thrown) => ZpsendError.from(thrown).details?.toname,
-  );
-  if (typeof toname === 'string' && datasetOf(toname) === datasetOf(start.to.name)) return;
+  const toname = peekToken(dataset.resumeToken)?.toname;
+  if (toname !== undefined && datasetOf(toname) === datasetOf(start.to.name)) return;
   throw new ZpsendError(
     'EXISTS',
     `${start.dataset} on ${host} holds partial state of another stream (${toname ?? 'unknown'}), which is not dropped unasked: ` +

@@ -3,7 +3,7 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { WireMode } from '../../../schemas/transfer.ts';
 import { type Read, type ReadDeps, startRead } from '../read.ts';
-import { streamOf } from '../stream.ts';
+import { expectedOf, streamOf } from '../stream.ts';
 
 /** A receiver that is ready for a shared read, and what its job wants of it. */
 export interface Guest {
@@ -70,6 +70,7 @@ export function openMeeting(order: MeetingOrder, step: Step): Meeting {
     try {
       return startRead(order, {
         stream: streamOf(step),
+        expected: expectedOf(step),
         subject,
         receivers: joined.map(({ receiver }) => receiver),
         // whoever takes it compressed takes it as it is too

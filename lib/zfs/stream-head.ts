@@ -1,0 +1,143 @@
+import type { StreamFlag } from '../../schemas/stream.ts';
+
+/** A record's header (sys/zfs_ioctl.h, dmu_replay_record_t). */
+const headerBytes = 312;
+const magic = 0x2f5bacbacn;
+const begin = 0;
+const end = 5;
+/** The two lowest bits of a begin record's version: a stream, or one that holds streams, as `zfs send -p` makes it. */
+const kinds = { stream: 1n, compound: 2n } as const;
+const feature = (bit: bigint): bigint => 1n << (2n + bit);
+/** DMU_BACKUP_FEATURE_* of the same header. */
+const features = { embed: 16n, largeBlock: 19n, redacted: 21n, compressed: 22n, raw: 24n } as const;
+/** What precedes the stream in one with properties: they take some kilobytes. */
+const mostProperties = 16 * 1024 * 1024;
+
+/** What a stream says of itself in its first record. */
+export interface StreamHead {
+  readonly toguid: string;
+  /** "0" of a full stream. */
+  readonly fromguid: string;
+  readonly raw: boolean;
+  readonly redacted: boolean;
+  /** What a stream that is not raw has only where it was asked for. */
+  readonly embed: boolean;
+  readonly largeBlock: boolean;
+  readonly compressed: boolean;
+}
+
+/**
+ * Reads the first record of a `zfs send` stream; of one with properties, the first of the stream within it.
+ * @returns undefined where more bytes are needed
+ * @throws Error for bytes that are no stream
+ */
+export function headOf(bytes: Buffer): StreamHead | undefined {
+  const first = beginAt(bytes, 0);
+  if (first === undefined || 'head' in first) return first?.head;
+  const inner = headerBytes + first.payload;
+  if (bytes.length < inner + headerBytes) return undefined;
+  if (first.small(bytes, inner) !== end) throw new Error('its properties have no end');
+  const second = beginAt(bytes, inner + headerBytes);
+  if (second === undefined) return undefined;
+  if ('head' in second) return second.head;
+  throw new Error('it is a stream of streams of streams');
+}
+
+type Small = (bytes: Buffer, at: number) => number;
+
+function beginAt(bytes: Buffer, at: number): { head: StreamHead } | { payload: number; small: Small } | undefined {
+  if (bytes.length < at + headerBytes) return undefined;
+  const isLittle = bytes.readBigUInt64LE(at + 8) === magic;
+  if (!isLittle && bytes.readBigUInt64BE(at + 8) !== magic) throw new Error('it does not begin as a stream does');
+  const small: Small = (from, place) => (isLittle ? from.readUInt32LE(place) : from.readUInt32BE(place));
+  const large = (place: number): bigint =>
+    isLittle ? bytes.readBigUInt64LE(at + place) : bytes.readBigUInt64BE(at + place);
+  if (small(bytes, at) !== begin) throw new Error('it does not begin as a stream does');
+  const version = large(16);
+  const kind = version & 3n;
+  if (kind === kinds.compound) {
+    const payload = small(bytes, at + 4);
+    if (payload > mostProperties) throw new Error('its properties are too large');
+    return { payload, small };
+  }
+  if (kind !== kinds.stream) throw new Error('it is of an unknown kind');
+  const has = (bit: bigint): boolean => (version & feature(bit)) !== 0n;
+  return {
+    head: {
+      toguid: String(large(40)),
+      fromguid: String(large(48)),
+      raw: has(features.raw),
+      redacted: has(features.redacted),
+      embed: has(features.embed),
+      largeBlock: has(features.largeBlock),
+      compressed: has(features.compressed),
+    },
+  };
+}
+
+/** What the stream of a step has to be. */
+export interface ExpectedStream {
+  readonly toguid: string;
+  readonly fromguid?: string | undefined;
+  readonly raw: boolean;
+  /** The flags that were asked for; undefined where they are not known. */
+  readonly flags?: readonly StreamFlag[] | undefined;
+}
+
+/** In what a stream is another one than was expected; undefined where it is the one. */
+export function differenceOf(
+  head: StreamHead,
+  { toguid, fromguid = '0', raw, flags }: ExpectedStream,
+): string | undefined {
+  if (head.toguid !== toguid) return `it brings the snapshot with guid ${head.toguid}, not ${toguid}`;
+  if (head.fromguid !== fromguid) return `it starts from guid ${head.fromguid}, not ${fromguid}`;
+  if (head.raw !== raw) return raw ? 'it is decrypted, not raw' : 'it is raw, not plain';
+  if (head.redacted) return 'it is redacted';
+  // a raw stream is as its dataset is
+  const strange = raw || !flags ? undefined : optional.find(([field, flag]) => head[field] && !flags.includes(flag));
+  return strange && `it has the flag ${strange[1]}`;
+}
+
+const optional = [
+  ['embed', 'embed'],
+  ['largeBlock', 'large-block'],
+  ['compressed', 'compressed'],
+] as const;
+
+/** Holds back the beginning of a stream until it is known to be the expected one. */
+export interface HeadCheck {
+  /** It is: what comes needs no look any more. */
+  readonly isPassed: boolean;
+  /** In what it is another one, once that is known. */
+  readonly difference: string | undefined;
+  /**
+   * @returns all that was held back once the stream is known, and until then nothing; the bytes are copied
+   * @throws Error where it is another stream, or none
+   */
+  take(bytes: Buffer): Buffer | undefined;
+}
+
+export function openHeadCheck(expected: ExpectedStream): HeadCheck {
+  let held: Buffer = Buffer.alloc(0);
+  let isPassed = false;
+  let difference: string | undefined;
+  return {
+    get isPassed() {
+      return isPassed;
+    },
+    get difference() {
+      return difference;
+    },
+    take(bytes) {
+      held = Buffer.concat([held, bytes]);
+      const head = headOf(held);
+      if (head === undefined) return undefined;
+      difference = differenceOf(head, expected);
+      if (difference !== undefined) throw new Error(difference);
+      isPassed = true;
+      const all = held;
+      held = Buffer.alloc(0);
+      return all;
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import { Writable } from 'node:stream';
+import { decoderInto } from '../../lib/wire/decode.ts';
+import { openHeadCheck } from '../../lib/zfs/stream-head.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { damaged } from './receive-errors.ts';
+
+const another = ({ source, to }: Announced, host: string, why: string): ErrorBody =>
+  new ZpsendError(
+    'STREAM_BROKEN',
+    `the stream from ${source} is not that of ${to.name}, and nothing of it was received on ${host}: ${why}`,
+    { snapshot: to.name },
+  ).toBody();
+
+type Announced = Pick<ReceiveStart, 'source' | 'to' | 'from' | 'raw'>;
+
+/**
+ * What stands before `zfs receive`: nothing goes on into `into` before the beginning of the stream is the expected one. As with `into` itself, an
+ * error here is never unhandled, and no proof of failure: `into` may have ended first.
+ * @param broken told once why it is another one, or none; nothing goes on after
+ */
+export function checkedInput(
+  into: Writable,
+  start: Announced,
+  host: string,
+  broken: (error: ErrorBody) => void,
+): Writable {
+  const { to, from, raw = false } = start;
+  const check = openHeadCheck({ toguid: to.guid, fromguid: from?.guid, raw });
+  const refused = (why: string): void => broken(another(start, host, why));
+
+  function passed(chunk: Buffer): Buffer | undefined {
+    try {
+      return check.take(chunk);
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      refused(error.message);
+      throw error;
+    }
+  }
+
+  function write(chunk: Buffer, callback: (error?: Error | null) => void): void {
+    if (check.isPassed) {
+      into.write(chunk, callback);
+      return;
+    }
+    try {
+      const bytes = passed(chunk);
+      if (bytes) into.write(bytes, callback);
+      else callback();
+    } catch (error) {
+      callback(error as Error);
+    }
+  }
+
+  const input = new Writable({
+    write: (chunk: Buffer, _encoding, callback) => write(chunk, callback),
+    // what comes together goes on together, in one write of the process
+    writev(chunks, callback) {
+      if (!check.isPassed) {
+        write(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback);
+        return;
+      }
+      const last = chunks.length - 1;
+      into.cork();
+      for (const [at, { chunk }] of chunks.entries()) into.write(chunk, at === last ? callback : undefined);
+      into.uncork();
+    },
+    final(callback) {
+      if (!check.isPassed) refused('it ended before it began');
+      into.end(() => callback());
+    },
+    destroy(error, callback) {
+      into.destroy();
+      callback(error);
+    },
+  });
+  input.on('error', () => {});
+  into.once('error', (error) => input.destroy(error)).once('close', () => input.destroy());
+  return input;
+}
+
+/** What stands before that where zstd was agreed. @param broken told what came is damaged */
+export const decodedInto = (into: Writable, start: ReceiveStart, broken: (error: ErrorBody) => void): Writable =>
+  decoderInto(into, (why) => broken(damaged(start, why)));
