@@ -39,7 +39,7 @@ export function addDeploy(program: Command, cli: Cli): void {
 
 const help = `
 Goes into "authorization { users: [ ... ] }", or into the users of an account. The host runs its services with
-ZPSEND_INBOX_PREFIX=_INBOX_<host> and NATS_NKEY=<file of the seed>, in /etc/zpsend/env or as nats: in the configuration file. It makes no bucket; make those of locks, status and host names once:
+ZPSEND_INBOX_PREFIX=_INBOX.<host> and NATS_NKEY=<file of the seed>, in /etc/zpsend/env or as nats: in the configuration file. It makes no bucket; make those of locks, status and host names once:
   nats kv add zfs-locks --ttl 30s --history 1 --replicas 3
   nats kv add zfs-status --history 1 --replicas 3
   nats kv add zfs-hosts --history 1 --replicas 3
@@ -82,8 +82,6 @@ async function permissions({ io }: Cli, named: string, options: Options): Promis
     for (const subject of subjects) io.out(`      ${JSON.stringify(subject)}`);
     io.out('    ] }');
   }
-  io.out('    # a listing is answered in parts');
-  io.out('    allow_responses: { max: -1, expires: "5m" }');
   io.out('  }');
   io.out('}');
   return exit.done;

@@ -49,7 +49,7 @@ export interface Bus {
 export interface BusOptions extends NatsPlaces {
   /** Shown by `nats server report connections`. */
   name: string;
-  /** This host: where its user may not have answers in `_INBOX.>`, `_INBOX_<host>.>` is tried. */
+  /** This host: where its user may not have answers in `_INBOX.>`, `_INBOX.<host>.>` is tried. */
   host?: string;
   /** Without, requests to any host are answered by whichever machine has that name. */
   self?: Self | undefined;

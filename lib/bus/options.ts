@@ -106,7 +106,7 @@ function inboxPrefixIn(prefix: string): string {
   if (/^_[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$/.test(prefix)) return prefix;
   throw new ZpsendError(
     'BAD_REQUEST',
-    `the inbox prefix "${prefix}" cannot be one: "_", then letters, digits, "_" and "-", as in _INBOX_smos-00`,
+    `the inbox prefix "${prefix}" cannot be one: "_", then letters, digits, "_" and "-", as in _INBOX.smos-00`,
   );
 }
 

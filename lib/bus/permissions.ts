@@ -26,8 +26,8 @@ export interface Roles {
   readonly domain?: string | undefined;
 }
 
-/** Where a host's answers come, so that no other host can read them. */
-export const inboxPrefix = (host: string): string => `_INBOX_${host}`;
+/** Where a host's answers come, so that no other host can read them. Below `_INBOX.`, where every host may publish its answers. */
+export const inboxPrefix = (host: string): string => `_INBOX.${host}`;
 
 const any = '*';
 /** Is there a JetStream, and which buckets has it; not what is in them. */
@@ -88,6 +88,8 @@ export function permissionsOf(host: string, { sender, receiver, from = [], domai
     publish: [
       // its own services' events, and requests to them
       `zfs.${host}.>`,
+      // answers, to whoever asked. Not by allow_responses: it lets a host publish wherever a request of its own wants the answer
+      '_INBOX.>',
       subjects.info(any),
       subjects.snapshots(any),
       `zfs.*.digest.>`,

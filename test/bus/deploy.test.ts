@@ -33,7 +33,7 @@ async function keyOf(who: string): Promise<string> {
   env[who] = {
     NATS_CA: join(folder, 'ca.pem'),
     NATS_NKEY: join(folder, `${who}.nk`),
-    ...(who !== 'admin' && { ZPSEND_INBOX_PREFIX: `_INBOX_${who}` }),
+    ...(who !== 'admin' && { ZPSEND_INBOX_PREFIX: `_INBOX.${who}` }),
   };
   return pair.getPublicKey();
 }

@@ -44,7 +44,7 @@ async function userOf(host: Host): Promise<string> {
   const pair = nkeys.createUser();
   const seed = join(folder, `${host}.nk`);
   await writeFile(seed, pair.getSeed());
-  env[host] = { NATS_NKEY: seed, ZPSEND_INBOX_PREFIX: `_INBOX_${host}` };
+  env[host] = { NATS_NKEY: seed, ZPSEND_INBOX_PREFIX: `_INBOX.${host}` };
   const roles = {
     'smos-01': ['--sender'],
     'smos-00': ['--receiver', '--from', 'smos-01'],
@@ -184,16 +184,16 @@ test('without an inbox prefix that of the host is tried, and doctor names it', a
   expect(checks).toContainEqual({
     what: 'inbox',
     result: 'note',
-    found: 'replies use _INBOX_smos-02.>, since this user may not subscribe to _INBOX.>',
-    mend: expect.stringContaining('ZPSEND_INBOX_PREFIX=_INBOX_smos-02'),
+    found: 'replies use _INBOX.smos-02.>, since this user may not subscribe to _INBOX.>',
+    mend: expect.stringContaining('ZPSEND_INBOX_PREFIX=_INBOX.smos-02'),
   });
   expect(remedies(checks)).not.toMatch(/allow|JS\.API/);
 });
 
 test.each([
   ['without its inbox prefix', ''],
-  ['with its inbox prefix', '_INBOX_smos-02'],
-  ['with the inbox prefix of this host', '_INBOX_smos-12'],
+  ['with its inbox prefix', '_INBOX.smos-02'],
+  ['with the inbox prefix of this host', '_INBOX.smos-12'],
 ])('the key of another host is told as that, not as a lack of permissions: %s', async (_how, prefix) => {
   const checks = await doctor('smos-12', { ...env['smos-02'], ZPSEND_INBOX_PREFIX: prefix });
   expect(checks.filter(({ result }) => result === 'bad')).toEqual([
@@ -226,6 +226,27 @@ describe('what the server refuses', () => {
       for await (const status of bus.nc.status()) if (status.type === 'error') return false;
       return false;
     })();
+    bus.nc.publish(subject, 'x');
+    await bus.nc.flush();
+    return Promise.race([heard.promise, refused]);
+  }
+
+  /** The same where the host asks itself, and wants the answer there. */
+  async function answered(host: Host, subject: string): Promise<boolean> {
+    const bus = await as(host);
+    const admin = await useBus(server.url, { env: adminEnv() });
+    const heard = Promise.withResolvers<boolean>();
+    admin.nc.subscribe(subject, { callback: () => heard.resolve(true) });
+    await admin.nc.flush();
+    const own = Promise.withResolvers<void>();
+    bus.nc.subscribe(`zfs.${host}.me`, { callback: () => own.resolve() });
+    const refused = (async () => {
+      for await (const status of bus.nc.status()) if (status.type === 'error') return false;
+      return false;
+    })();
+    bus.nc.publish(`zfs.${host}.me`, '', { reply: subject });
+    // some replies the server itself refuses
+    if ((await Promise.race([own.promise, refused])) === false) return false;
     bus.nc.publish(subject, 'x');
     await bus.nc.flush();
     return Promise.race([heard.promise, refused]);
@@ -272,7 +293,7 @@ describe('what the server refuses', () => {
     ['a consumer of the status, which can deliver anywhere', 'smos-01', `$JS.API.CONSUMER.CREATE.${stream}.x`, false],
     ['what is stored, as anybody’s message', 'smos-01', `$JS.API.DIRECT.GET.${stream}`, false],
     ['the end of the bucket of status', 'smos-01', `$JS.API.STREAM.DELETE.${stream}`, false],
-    ['what nobody asked it, in another’s inbox', 'smos-00', '_INBOX_smos-01.abc.1', false],
+    ['an answer', 'smos-00', '_INBOX.smos-01.abc.1', true],
     ['the end of the bucket of locks', 'smos-00', `$JS.API.STREAM.DELETE.KV_${locksBucket}`, false],
     ['another bucket', 'smos-00', '$JS.API.STREAM.CREATE.KV_zfs-status', false],
     ['a policy, its own host’s too', 'smos-01', `$KV.${policiesBucket}.smos-01.vm`, false],
@@ -301,6 +322,7 @@ describe('what the server refuses', () => {
     ['a consumer of the policies', 'smos-01', `$JS.API.CONSUMER.CREATE.KV_${policiesBucket}`, false],
   ])('publishing %s', async (_what, host, subject, allowed) => {
     expect(await published(host, subject)).toBe(allowed);
+    if (!allowed) expect(await answered(host, subject)).toBe(false);
   });
 
   test.each<[string, Host, string, boolean]>([
@@ -312,7 +334,7 @@ describe('what the server refuses', () => {
     ['its own host name', 'smos-00', `$KV.${hostsBucket}.smos-00`, true],
     ['all host names', 'smos-00', `$KV.${hostsBucket}.>`, false],
     ['requests to another host', 'smos-00', 'zfs.smos-02.recv.start', false],
-    ['another host’s answers', 'smos-00', '_INBOX_smos-01.>', false],
+    ['another host’s answers', 'smos-00', '_INBOX.smos-01.>', false],
     ['everybody’s answers', 'smos-00', '_INBOX.>', false],
     ['everything', 'smos-02', '>', false],
   ])('subscribing to %s', async (_what, host, subject, allowed) => {

@@ -206,7 +206,7 @@ describe('a reply goes to inboxes alone', () => {
     expect(served.stats).toMatchObject({ requests: 3, errors: 2, lastError: expect.stringContaining(reply) });
   });
 
-  test.each(['_INBOX.x', '_R_.x', '_INBOX_smos-00.a', undefined])('%s is one', (reply) => {
+  test.each(['_INBOX.x', '_R_.x', '_INBOX.smos-00.a', undefined])('%s is one', (reply) => {
     expect(isAnswerable(reply)).toBe(true);
   });
 });

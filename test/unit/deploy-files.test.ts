@@ -173,7 +173,7 @@ describe('the compose file', () => {
     for (const file of ['NATS_CA', 'NATS_NKEY', 'ZPSEND_CONFIG']) expect(mounted).toContain(environment[file]);
     expect(environment.NATS_URL).toBe('tls://nats:4222');
     expect(environment.ZPSEND_HOST).toMatch(/^\$\{HOST:\?/);
-    expect(environment.ZPSEND_INBOX_PREFIX).toBe(`_INBOX_\${HOST}`);
+    expect(environment.ZPSEND_INBOX_PREFIX).toBe(`_INBOX.\${HOST}`);
   });
 
   test('gives the NATS server every file that its configuration names, and a place that stays', () => {

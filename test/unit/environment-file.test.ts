@@ -53,7 +53,7 @@ describe('the environment of a program', () => {
   });
 
   test.each(['NATS_URL', 'NATS_CONTEXT', 'NATS_CREDS'])('says itself all of NATS where it has %s', (name) => {
-    const all = `${text}NATS_TOKEN=y\nZPSEND_INBOX_PREFIX=_INBOX_smos-07\nZPSEND_CONFIG=/etc/other.yaml\n`;
+    const all = `${text}NATS_TOKEN=y\nZPSEND_INBOX_PREFIX=_INBOX.smos-07\nZPSEND_CONFIG=/etc/other.yaml\n`;
     const env = { [name]: 'x', ZPSEND_CONFIG: '/etc/mine.yaml' };
     expect(load(all, env)).toMatchObject({ state: 'passed over', env: { ...env, ZPSEND_HOST: 'smos-07' } });
     expect(Object.keys(load(all, env).env).sort()).toEqual([...Object.keys(env), 'ZPSEND_HOST'].sort());

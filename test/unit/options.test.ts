@@ -214,13 +214,13 @@ describe('the configuration file', () => {
       user: 'ann',
       passwordFile: at('secret'),
       ca: at('ca.pem'),
-      inboxPrefix: '_INBOX_a',
+      inboxPrefix: '_INBOX.a',
     };
     expect(from({}, config)).toEqual({
       servers: ['nats://a:1', 'b:2'],
       user: 'ann',
       pass: 's3cret',
-      inboxPrefix: '_INBOX_a',
+      inboxPrefix: '_INBOX.a',
       tls: { caFile: at('ca.pem') },
     });
     expect(from({}, { token: 'x', tlsFirst: true })).toMatchObject({ token: 'x', tls: { handshakeFirst: true } });
@@ -293,10 +293,10 @@ describe('of a context', () => {
       user_jwt: jwtThat({}),
       user_seed: seed,
       tls_first: true,
-      inbox_prefix: '_INBOX_a',
+      inbox_prefix: '_INBOX.a',
     });
     expect(authenticator).toBeTypeOf('function');
-    expect({ tls, inboxPrefix }).toEqual({ tls: { handshakeFirst: true }, inboxPrefix: '_INBOX_a' });
+    expect({ tls, inboxPrefix }).toEqual({ tls: { handshakeFirst: true }, inboxPrefix: '_INBOX.a' });
   });
 
   test('files are named as the nats CLI has it', () => {

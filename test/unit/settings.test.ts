@@ -147,7 +147,7 @@ timing: { lockSeconds: 10 }
 
 describe('what the file says of NATS', () => {
   test('is where it is, and who this host is there', () => {
-    const nats = { servers: ['nats://a:1', 'b:2'], nkey: '/etc/zpsend/smos-00.nk', inboxPrefix: '_INBOX_smos-00' };
+    const nats = { servers: ['nats://a:1', 'b:2'], nkey: '/etc/zpsend/smos-00.nk', inboxPrefix: '_INBOX.smos-00' };
     expect(load(JSON.stringify({ nats })).config.nats).toEqual(nats);
   });
 
