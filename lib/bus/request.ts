@@ -1,8 +1,9 @@
-import { createInbox, type Msg, NoRespondersError, RequestError, TimeoutError } from '@nats-io/transport-node';
+import { type Msg, NoRespondersError, RequestError, TimeoutError } from '@nats-io/transport-node';
 import type { z } from 'zod';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { decodeReply } from './body.ts';
 import type { Bus } from './connect.ts';
+import { isPublishedTo, openInbox } from './inbox.ts';
 import { checkPeer, headersFor, type Peer } from './machine-header.ts';
 
 const encode = (body: object): string => JSON.stringify(body);
@@ -50,8 +51,10 @@ export async function request<S extends z.ZodType>(
   const unwatch = bus.onDisconnected(() => lost.reject(away(subject)));
   try {
     const marks = headersFor(bus, subject, peer);
-    const options = { timeout: ms, ...(marks && { headers: marks }) };
+    const inbox = openInbox(bus.options.inboxPrefix);
+    const options = { timeout: ms, noMux: true, reply: inbox, ...(marks && { headers: marks }) };
     const message = await Promise.race([bus.nc.request(subject, encode(body), options), lost.promise]);
+    if (!isPublishedTo(message, inbox)) throw new TimeoutError();
     checkPeer(peer, message.headers);
     return decodeReply(message.data, reply);
   } catch (thrown) {
@@ -77,7 +80,7 @@ function collect(
   { ms, peer, each }: { ms: number; peer?: Peer | undefined; each: (message: Msg) => Verdict },
 ): Promise<void> {
   if (!bus.connected) return Promise.reject(away(subject));
-  const inbox = createInbox(bus.options.inboxPrefix);
+  const inbox = openInbox(bus.options.inboxPrefix);
   return new Promise<void>((resolve, reject) => {
     const end = (error?: ZpsendError) => {
       clearTimeout(timer);
@@ -90,6 +93,7 @@ function collect(
     const subscription = bus.nc.subscribe(inbox, {
       callback: (error, message) => {
         if (error) return end(translate(error, subject, ms));
+        if (!isPublishedTo(message, inbox)) return;
         if (message.headers?.code === 503) return end(nobody(subject));
         const verdict = each(message);
         if (verdict === 'end') return end();
@@ -172,7 +176,7 @@ export async function gatherAll<S extends z.ZodType>(
   let clear = true;
   let stranger: ZpsendError | undefined;
   if (!bus.connected) return { answers, clear: false, stranger };
-  const inbox = createInbox(bus.options.inboxPrefix);
+  const inbox = openInbox(bus.options.inboxPrefix);
   await new Promise<void>((resolve) => {
     const end = () => {
       clearTimeout(timer);
@@ -181,8 +185,10 @@ export async function gatherAll<S extends z.ZodType>(
     };
     const subscription = bus.nc.subscribe(inbox, {
       callback: (error, message) => {
-        if (error) clear = false;
-        if (error || message.headers?.code === 503) return end();
+        if (error || !isPublishedTo(message, inbox)) clear = false;
+        if (error) return end();
+        if (!isPublishedTo(message, inbox)) return;
+        if (message.headers?.code === 503) return end();
         try {
           answers.push(decodeReply(message.data, reply));
         } catch (thrown) {

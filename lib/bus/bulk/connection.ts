@@ -1,5 +1,4 @@
 import {
-  createInbox,
   errors,
   type Msg,
   type NatsConnection,
@@ -9,6 +8,7 @@ import {
   setTransportFactory,
 } from '@nats-io/transport-node';
 import { nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
+import { isPublishedTo, openInbox } from '../inbox.ts';
 import type { Claim } from './demux.ts';
 import { type BulkOptions, BulkTransport } from './transport.ts';
 
@@ -25,7 +25,7 @@ export interface BulkConnection {
   write(parts: readonly Buffer[], flushed: () => void): boolean;
   /** Publishes a small message. Lost while not connected. */
   say(subject: string, text: string): void;
-  /** Hears small messages. The function returned ends it. */
+  /** Hears small messages that were published to this very subject. The function returned ends it. */
   hear(subject: string, heard: (text: string, code: number) => void, refused: (error: Error) => void): () => void;
   /** A subject of its own, for answers. */
   inbox(): string;
@@ -87,7 +87,7 @@ export async function openBulk(options: NodeConnectionOptions): Promise<BulkConn
   return {
     // its class differs from its interface in that it has no `info` before the first connect
     nc: nc as NatsConnection,
-    inbox: () => createInbox(nc.options.inboxPrefix),
+    inbox: () => openInbox(nc.options.inboxPrefix),
     get connected() {
       return transport() !== undefined;
     },
@@ -103,7 +103,7 @@ export async function openBulk(options: NodeConnectionOptions): Promise<BulkConn
       return current !== undefined;
     },
     say: (subject, text) => say(nc, subject, text),
-    hear: (subject, heard, refused) => end(nc.subscribe(subject, { callback: listening(heard, refused) })),
+    hear: (subject, heard, refused) => end(nc.subscribe(subject, { callback: listening(subject, heard, refused) })),
     claim(claim, refused) {
       const current = transport();
       const subscription = nc.subscribe(claim.subject, {
@@ -150,10 +150,14 @@ const contained =
     }
   };
 
-const listening = (heard: (text: string, code: number) => void, refused: (error: Error) => void): Callback =>
+const listening = (
+  subject: string,
+  heard: (text: string, code: number) => void,
+  refused: (error: Error) => void,
+): Callback =>
   contained((error, message) => {
     if (error) refused(error);
-    else heard(message.string(), message.headers?.code ?? 0);
+    else if (isPublishedTo(message, subject)) heard(message.string(), message.headers?.code ?? 0);
   }, refused);
 
 const end = (subscription: Subscription) => (): void => subscription.unsubscribe();
