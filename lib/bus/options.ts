@@ -24,6 +24,23 @@ function readText(path: string, what: string): string {
 /** The secret of a file, without the newline that an editor puts at its end. */
 const secretIn = (path: string, what: string): string => readText(path, what).replace(/\r?\n$/, '');
 
+/**
+ * The text of a file that is read again at each connect, since what expires is renewed there. What cannot be used, as a file that is being
+ * written, is passed over.
+ */
+function renewed(path: string, first: string, isUsable: (text: string) => boolean): () => string {
+  let last = first;
+  return () => {
+    try {
+      const text = readFileSync(path, 'utf8');
+      if (isUsable(text)) last = text;
+    } catch {
+      // the last one may do
+    }
+    return last;
+  };
+}
+
 /** The public key of a user's seed; undefined for what is none. */
 function publicKeyOf(seed: string): string | undefined {
   try {
@@ -48,21 +65,28 @@ const notSeed = (what: string): ZpsendError =>
     `${what} is not the seed of a user nkey: one line that begins with SU (nats auth nkey gen user)`,
   );
 
-function fromCreds(path: string): Identity {
-  const text = readText(path, 'the credentials file');
+/** The JWT and the seed in a credentials file; undefined where one is missing. */
+function credsIn(text: string): { jwt: string } | undefined {
   const [jwt, seed] = [...text.matchAll(/-{3,}[^\n]*-{3,}\r?\n\s*(\S+)\s*\r?\n\s*-{3,}[^\n]*-{3,}/g)].map(
     ([, block]) => block,
   );
-  if (!jwt || !seed || publicKeyOf(seed) === undefined) {
+  return jwt && seed && publicKeyOf(seed) !== undefined ? { jwt } : undefined;
+}
+
+function fromCreds(path: string): Identity {
+  const text = readText(path, 'the credentials file');
+  const creds = credsIn(text);
+  if (!creds) {
     throw new ZpsendError(
       'BAD_REQUEST',
       `the credentials file ${path} holds no JWT with the seed of its user: nsc generate creds makes one`,
     );
   }
+  const now = renewed(path, text, (other) => credsIn(other) !== undefined);
   return {
-    options: { authenticator: credsAuthenticator(bytes(text)) },
+    options: { authenticator: credsAuthenticator(() => bytes(now())) },
     words: `the credentials ${path}`,
-    ...expiryOf(jwt),
+    ...expiryOf(creds.jwt),
   };
 }
 
@@ -77,10 +101,12 @@ function expiryOf(jwt: string): { expires?: Date } {
 }
 
 function fromKey(path: string): Identity {
-  const seed = readText(path, 'the nkey seed file').trim();
-  const key = publicKeyOf(seed);
+  const seed = readText(path, 'the nkey seed file');
+  const key = publicKeyOf(seed.trim());
   if (key === undefined) throw notSeed(`what the file ${path} holds`);
-  return { options: { authenticator: nkeyAuthenticator(bytes(seed)) }, words: `the nkey ${key} (${path})` };
+  const now = renewed(path, seed, (other) => publicKeyOf(other.trim()) !== undefined);
+  const authenticator = nkeyAuthenticator(() => bytes(now().trim()));
+  return { options: { authenticator }, words: `the nkey ${key} (${path})` };
 }
 
 function fromJwt(jwt: string, seed: string | undefined): Identity {

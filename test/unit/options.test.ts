@@ -57,6 +57,39 @@ const captured = (run: () => unknown): unknown => {
   }
 };
 
+describe('files of credentials are read again at each connect, since what expires is renewed there', () => {
+  /** What a server that sends a nonce is answered. */
+  const answers = (env: NodeJS.ProcessEnv): (() => unknown) => {
+    const { authenticator } = from(env);
+    if (typeof authenticator !== 'function') throw new Error('no authenticator');
+    return () => authenticator('nonce');
+  };
+  const other = nkeys.createUser();
+
+  test('a seed', () => {
+    writeFileSync(at('renewed.nk'), `${seed}\n`);
+    const answer = answers({ NATS_NKEY: at('renewed.nk') });
+    expect(answer()).toMatchObject({ nkey: pair.getPublicKey() });
+    writeFileSync(at('renewed.nk'), other.getSeed());
+    expect(answer()).toMatchObject({ nkey: other.getPublicKey() });
+    // as while it is written, or gone
+    writeFileSync(at('renewed.nk'), 'SU');
+    expect(answer()).toMatchObject({ nkey: other.getPublicKey() });
+    rmSync(at('renewed.nk'));
+    expect(answer()).toMatchObject({ nkey: other.getPublicKey() });
+  });
+
+  test('a JWT with its seed', () => {
+    writeFileSync(at('renewed.creds'), credsWith(jwtThat({ exp: 1 })));
+    const answer = answers({ NATS_CREDS: at('renewed.creds') });
+    expect(answer()).toMatchObject({ jwt: jwtThat({ exp: 1 }), nkey: pair.getPublicKey() });
+    writeFileSync(at('renewed.creds'), credsWith(jwtThat({ exp: 2 })));
+    expect(answer()).toMatchObject({ jwt: jwtThat({ exp: 2 }) });
+    writeFileSync(at('renewed.creds'), credsWith(jwtThat({ exp: 3 })).slice(0, 60));
+    expect(answer()).toMatchObject({ jwt: jwtThat({ exp: 2 }) });
+  });
+});
+
 describe('where NATS is and who we are', () => {
   test('is this machine without a name when nothing is said', () => {
     expect(from({})).toEqual({ servers: ['nats://127.0.0.1:4222'] });
