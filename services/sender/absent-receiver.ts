@@ -7,6 +7,16 @@ import { infoSchema } from '../../schemas/host.ts';
 /** How long a host has to tell what runs there, in milliseconds. */
 const answerMs = 2000;
 
+/** What runs on a host; undefined where nothing answers. */
+const servicesOf = async (bus: Bus, host: string): Promise<string[] | undefined> => {
+  const info = await request(bus, subjects.info(host), {}, infoSchema, answerMs).catch(() => undefined);
+  return info?.instances.map(({ service }) => service);
+};
+
+/** The host answers, and nothing there takes streams. */
+export const isWithoutReceiver = async (bus: Bus, host: string): Promise<boolean> =>
+  (await servicesOf(bus, host))?.includes('receiver') === false;
+
 /**
  * Nobody takes streams on `host`: what runs there instead, in words. A lost connection of our own, or any other error, stays as it is.
  * @param subject on which nobody answered
@@ -15,8 +25,7 @@ export async function explainAbsence(bus: Bus, host: string, subject: string, er
   if (!(error instanceof ZpsendError) || error.code !== 'UNREACHABLE') return error;
   const { details } = error;
   if (details?.subject !== subject || details.connection === 'lost') return error;
-  const info = await request(bus, subjects.info(host), {}, infoSchema, answerMs).catch(() => undefined);
-  const services = info?.instances.map(({ service }) => service) ?? [];
+  const services = (await servicesOf(bus, host)) ?? [];
   if (services.includes('receiver')) return error;
   const words = services.includes('sender')
     ? `${host} runs no receiver (it has a sender): start zpsend receiver there`

@@ -2,6 +2,7 @@ import { cleared, presumed, sightOf } from '../../lib/plan/presume.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import type { Channel } from '../../schemas/transfer.ts';
+import { isWithoutReceiver } from './absent-receiver.ts';
 import type { Planned } from './planning.ts';
 import { startOf } from './start.ts';
 import { type LastWord, seenAs } from './stored/last-words.ts';
@@ -36,7 +37,7 @@ function checkClearsNothing({ conflict, to }: SendRequest): void {
 }
 
 /**
- * Chooses the way of a job by its channel: `auto` is the direct one where the target answers and nothing waits for it in the
+ * Chooses the way of a job by its channel: `auto` is the direct one where the target's receiver answers and nothing waits for it in the
  * store, and else the store.
  * @throws ZpsendError what the first plan failed with
  */
@@ -54,14 +55,18 @@ export async function route(
   if (channel === 'direct') return along(directWay(deps, request, signal));
   const { isAwaited, words } = await lookForWaiting(deps.store, deps.host, request).catch(unlessClosed);
   if (isAwaited) return along(storedWay(deps, request));
+  // while the plan is made, since it takes its time
+  const lacksReceiver = isWithoutReceiver(deps.bus, request.to.host);
   try {
-    return await along(remembering(deps, request, directWay(deps, request, signal), words));
+    const direct = await along(remembering(deps, request, directWay(deps, request, signal), words));
+    if (!(await lacksReceiver)) return direct;
+    deps.log.info(`${request.to.host} runs no receiver, so what it lacks is stored for it`);
   } catch (thrown) {
     const error = ZpsendError.from(thrown);
     if (!isAbsent(error)) throw error;
     deps.log.info(`${request.to.host} does not answer (${error.code}), so what it lacks is stored for it`);
-    return along(storedWay(deps, request));
   }
+  return along(storedWay(deps, request));
 }
 
 /** The direct way, which remembers what the target has for the day when it does not answer; `words`: what it had said before it was seen. */

@@ -80,7 +80,20 @@ test('a target that was only ever sent to directly is planned for, when it goes 
   await emptied(world);
 });
 
-test('the same of an encrypted tree: by the keys that were sent, and not past a change-key, whose effect there nobody sees', async () => {
+test('a target that answers by a sender alone fetches what was stored when its receiver runs again', async () => {
+  const world = await useWorld();
+  await world.fleet.start('sender', world.src);
+  await world.fleet.start('sender', world.dst);
+  await snapshot(world.src, 1_000_000, '1');
+  expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 1 });
+  await startReceiver(world);
+  await arrived(world);
+  await emptied(world);
+  const direct = await send(world);
+  expect([direct.state, direct.channel]).toEqual(['done', undefined]);
+});
+
+test('of an encrypted tree the same as of a plain one that was only sent to directly: by the keys that were sent, and not past a change-key, whose effect there nobody sees', async () => {
   const world = await useWorld();
   const { src, dst } = world;
   const dataset = 'pool/enc';
