@@ -46,22 +46,14 @@ export async function request<S extends z.ZodType>(
   ms = 5000,
   peer?: Peer,
 ): Promise<z.output<S>> {
-  if (!bus.connected) throw away(subject);
-  const lost = Promise.withResolvers<never>();
-  const unwatch = bus.onDisconnected(() => lost.reject(away(subject)));
-  try {
-    const marks = headersFor(bus, subject, peer);
-    const inbox = openInbox(bus.options.inboxPrefix);
-    const options = { timeout: ms, noMux: true, reply: inbox, ...(marks && { headers: marks }) };
-    const message = await Promise.race([bus.nc.request(subject, encode(body), options), lost.promise]);
-    if (!isPublishedTo(message, inbox)) throw new TimeoutError();
-    checkPeer(peer, message.headers);
-    return decodeReply(message.data, reply);
-  } catch (thrown) {
-    throw translate(thrown, subject, ms);
-  } finally {
-    unwatch();
-  }
+  let answer: Msg | undefined;
+  const each = (message: Msg): Verdict => {
+    answer = message;
+    return 'end';
+  };
+  await collect(bus, subject, body, { ms, peer, each });
+  checkPeer(peer, answer?.headers);
+  return decodeReply(answer?.data ?? new Uint8Array(), reply);
 }
 
 function publish(bus: Bus, subject: string, body: object, reply: string, peer?: Peer): void {
@@ -106,7 +98,13 @@ function collect(
       end(new ZpsendError('TIMEOUT', `no answer on ${subject} within ${ms / 1000} s`, { subject }));
     let timer = setTimeout(onSilence, ms);
     const unwatch = bus.onDisconnected(() => end(away(subject)));
-    publish(bus, subject, body, inbox, peer);
+    // so that the client tells of a publication that the server refuses
+    Object.assign(subscription, { requestSubject: subject });
+    try {
+      publish(bus, subject, body, inbox, peer);
+    } catch (thrown) {
+      end(translate(thrown, subject, ms));
+    }
   }).catch((thrown) => {
     throw translate(thrown, subject, ms);
   });

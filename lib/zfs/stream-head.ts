@@ -10,8 +10,8 @@ const kinds = { stream: 1n, compound: 2n } as const;
 const feature = (bit: bigint): bigint => 1n << (2n + bit);
 /** DMU_BACKUP_FEATURE_* of the same header. */
 const features = { embed: 16n, largeBlock: 19n, redacted: 21n, compressed: 22n, raw: 24n } as const;
-/** What precedes the stream in one with properties: they take some kilobytes. */
-const mostProperties = 16 * 1024 * 1024;
+/** What precedes the stream in one with properties: with them the names of all snapshots before it, some hundred bytes each. */
+const mostProperties = 32 * 1024 * 1024;
 
 /** What a stream says of itself in its first record. */
 export interface StreamHead {
@@ -26,27 +26,28 @@ export interface StreamHead {
   readonly compressed: boolean;
 }
 
+/** What the beginning of a stream says; or how many bytes of it that takes. */
+export type HeadOrNeed = StreamHead | { readonly needs: number };
+
 /**
  * Reads the first record of a `zfs send` stream; of one with properties, the first of the stream within it.
- * @returns undefined where more bytes are needed
  * @throws Error for bytes that are no stream
  */
-export function headOf(bytes: Buffer): StreamHead | undefined {
-  const first = beginAt(bytes, 0);
-  if (first === undefined || 'head' in first) return first?.head;
-  const inner = headerBytes + first.payload;
-  if (bytes.length < inner + headerBytes) return undefined;
-  if (first.small(bytes, inner) !== end) throw new Error('its properties have no end');
-  const second = beginAt(bytes, inner + headerBytes);
-  if (second === undefined) return undefined;
-  if ('head' in second) return second.head;
-  throw new Error('it is a stream of streams of streams');
+export function headOf(bytes: Buffer): HeadOrNeed {
+  const outer = beginAt(bytes, 0);
+  if (!('payload' in outer)) return outer;
+  const inner = headerBytes + outer.payload;
+  if (bytes.length < inner + headerBytes) return { needs: inner + 2 * headerBytes };
+  if (outer.small(bytes, inner) !== end) throw new Error('its properties have no end');
+  const within = beginAt(bytes, inner + headerBytes);
+  if ('payload' in within) throw new Error('it is a stream of streams of streams');
+  return within;
 }
 
 type Small = (bytes: Buffer, at: number) => number;
 
-function beginAt(bytes: Buffer, at: number): { head: StreamHead } | { payload: number; small: Small } | undefined {
-  if (bytes.length < at + headerBytes) return undefined;
+function beginAt(bytes: Buffer, at: number): HeadOrNeed | { payload: number; small: Small } {
+  if (bytes.length < at + headerBytes) return { needs: at + headerBytes };
   const isLittle = bytes.readBigUInt64LE(at + 8) === magic;
   if (!isLittle && bytes.readBigUInt64BE(at + 8) !== magic) throw new Error('it does not begin as a stream does');
   const small: Small = (from, place) => (isLittle ? from.readUInt32LE(place) : from.readUInt32BE(place));
@@ -63,15 +64,13 @@ function beginAt(bytes: Buffer, at: number): { head: StreamHead } | { payload: n
   if (kind !== kinds.stream) throw new Error('it is of an unknown kind');
   const has = (bit: bigint): boolean => (version & feature(bit)) !== 0n;
   return {
-    head: {
-      toguid: String(large(40)),
-      fromguid: String(large(48)),
-      raw: has(features.raw),
-      redacted: has(features.redacted),
-      embed: has(features.embed),
-      largeBlock: has(features.largeBlock),
-      compressed: has(features.compressed),
-    },
+    toguid: String(large(40)),
+    fromguid: String(large(48)),
+    raw: has(features.raw),
+    redacted: has(features.redacted),
+    embed: has(features.embed),
+    largeBlock: has(features.largeBlock),
+    compressed: has(features.compressed),
   };
 }
 
@@ -111,14 +110,15 @@ export interface HeadCheck {
   /** In what it is another one, once that is known. */
   readonly difference: string | undefined;
   /**
-   * @returns all that was held back once the stream is known, and until then nothing; the bytes are copied
+   * @returns all that was held back once the stream is known, and until then nothing; the bytes are copied, of 32 MiB at most
    * @throws Error where it is another stream, or none
    */
   take(bytes: Buffer): Buffer | undefined;
 }
 
 export function openHeadCheck(expected: ExpectedStream): HeadCheck {
-  let held: Buffer = Buffer.alloc(0);
+  let held: Buffer[] = [];
+  let [length, needs] = [0, headerBytes];
   let isPassed = false;
   let difference: string | undefined;
   return {
@@ -129,14 +129,21 @@ export function openHeadCheck(expected: ExpectedStream): HeadCheck {
       return difference;
     },
     take(bytes) {
-      held = Buffer.concat([held, bytes]);
-      const head = headOf(held);
-      if (head === undefined) return undefined;
+      held.push(Buffer.from(bytes));
+      length += bytes.length;
+      // put together only when there is enough: there may be many pieces
+      if (length < needs) return undefined;
+      const all = Buffer.concat(held);
+      held = [all];
+      const head = headOf(all);
+      if ('needs' in head) {
+        needs = head.needs;
+        return undefined;
+      }
       difference = differenceOf(head, expected);
       if (difference !== undefined) throw new Error(difference);
       isPassed = true;
-      const all = held;
-      held = Buffer.alloc(0);
+      held = [];
       return all;
     },
   };

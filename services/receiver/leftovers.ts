@@ -4,6 +4,7 @@ import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import type { Leftover, LeftoverNote } from '../../schemas/leftovers.ts';
+import { datasetOf } from '../../schemas/names.ts';
 import type { Found } from '../host/leftovers.ts';
 import { baseTag, heldIn, oldBases } from './base-hold.ts';
 import { sharesOf } from './shares.ts';
@@ -33,7 +34,26 @@ export async function findLeftovers(deps: LookDeps): Promise<Found> {
     ...(await delegated(deps)),
     ...(await sharesOf(deps.zfs, datasets, deps.places)),
   ];
-  return { leftovers: basesLeft(datasets, based), notes };
+  return { leftovers: await provenLeft(deps.zfs, datasets, based), notes };
+}
+
+/** A tag on one dataset's snapshot may look like a hold of another's, so what would be released is asked for again, dataset by dataset. */
+async function provenLeft(
+  zfs: Pick<Zfs, 'holds'>,
+  datasets: readonly DatasetEntry[],
+  based: ReadonlySet<string>,
+): Promise<Leftover[]> {
+  const found = basesLeft(datasets, based);
+  const names = new Set(
+    found.flatMap((left) => (left.kind === 'base-hold' ? [left.snapshot, left.newer].map(datasetOf) : [])),
+  );
+  const proven = new Set<string>();
+  for (const entry of datasets.filter(({ name }) => names.has(name))) {
+    const holds = await zfs.holds(heldIn(entry));
+    for (const { snapshot, tag } of holds)
+      if (tag === baseTag && datasetOf(snapshot) === entry.name) proven.add(snapshot);
+  }
+  return found.length > 0 ? basesLeft(datasets, proven) : [];
 }
 
 /** Base holds in whose place another one stands: a newer one, or that of the dataset for which this one was moved aside. */

@@ -56,7 +56,7 @@ export async function resumeOf(zfs: Pick<Zfs, 'estimate'>, step: Step, given: st
         throw error;
       },
     );
-    if (isUsable) return { token, stale: false, offset: Number(contents.bytes) };
+    if (isUsable) return { token, stale: false, offset: Math.min(Number(contents.bytes), Number.MAX_SAFE_INTEGER) };
   }
   checkOwn(step, contents?.toname);
   return { stale: true, offset: 0 };

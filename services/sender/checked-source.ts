@@ -1,7 +1,6 @@
 import type { ByteSource } from '../../lib/bus/direct/source.ts';
 import type { HeadCheck } from '../../lib/zfs/stream-head.ts';
 
-/** The first read brings the stream's first record whole, or nearly so. */
 const firstBytes = 64 * 1024;
 
 const reason = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
@@ -9,11 +8,13 @@ const reason = (thrown: unknown): string => (thrown instanceof Error ? thrown.me
 /** The output of a `zfs send` of which nothing goes on before its beginning has passed. One that ends before tells by its exit why. */
 export function checkedSource(source: ByteSource, check: HeadCheck): ByteSource {
   const own = Buffer.allocUnsafe(firstBytes);
-  /** Has passed, and its reader had no room for it yet. */
+  /** Has passed, and its reader had no room for it yet. While there is some, what comes next is read to behind it. */
   let rest: Buffer = Buffer.alloc(0);
+  let hasEnded = false;
   let advance = (): boolean => true;
   return {
     readInto(reader) {
+      /** Whose memory was asked for last: what is read next lies there. */
       let isOwn = false;
       advance = () => {
         while (rest.length > 0) {
@@ -21,24 +22,29 @@ export function checkedSource(source: ByteSource, check: HeadCheck): ByteSource 
           rest = rest.subarray(length);
           if (!reader.filled(length)) return false;
         }
-        return true;
+        if (hasEnded) reader.ended();
+        return !hasEnded;
       };
       source.readInto({
         room() {
-          isOwn = !check.isPassed;
+          isOwn = !check.isPassed || rest.length > 0;
           return isOwn ? own : reader.room();
         },
         filled(length) {
           if (!isOwn) return reader.filled(length);
+          const bytes = own.subarray(0, length);
           try {
-            rest = check.take(own.subarray(0, length)) ?? rest;
+            rest = check.isPassed ? Buffer.concat([rest, bytes]) : (check.take(bytes) ?? rest);
           } catch (thrown) {
             reader.failed(reason(thrown));
             return false;
           }
           return advance();
         },
-        ended: () => reader.ended(),
+        ended() {
+          hasEnded = true;
+          if (rest.length === 0) reader.ended();
+        },
         failed: (why) => reader.failed(why),
       });
     },

@@ -119,6 +119,26 @@ describe('what receivers left', () => {
     );
   });
 
+  test('are no base holds that only the tag of another dataset’s hold tells of', async () => {
+    const forging = {
+      ...zfs,
+      holds: async (names: string[]) => [
+        ...(await zfs.holds(names)),
+        // as a tag with line breaks on t/c would print it, wherever that is asked for
+        ...(names.some((name) => !name.startsWith('t/b')) ? [{ snapshot: 't/b@9', tag: 'zpsend:base' }] : []),
+      ],
+    };
+    const list = async () => [...datasets.filter(({ name }) => name !== 't/b'), dataset('t/b', { 1: 1, 9: 1 })];
+    const found = await findOfReceivers({
+      zfs: { ...forging, list },
+      places: [],
+      uid: 0,
+      inReceipt: async () => new Set(),
+    });
+    expect(found.leftovers.filter((one) => 'snapshot' in one && one.snapshot === 't/b@1')).toEqual([]);
+    expect(found.leftovers).toContainEqual(expect.objectContaining({ snapshot: 't/a@1', newer: 't/a@3' }));
+  });
+
   test('interrupted receives are told with what they are of, and one that runs is none', async () => {
     const partial = ({ about }: { about: string }) => about === 'partial';
     expect((await look(0)).notes.filter(partial)).toMatchObject([

@@ -156,6 +156,12 @@ describe('what a step is resumed by', () => {
     expect(offset).toBe(9_988_544);
   });
 
+  test('of flags that do no harm goes on with them, though they are no longer asked for', async () => {
+    const begun = { ...flags, embed: true, compressed: true };
+    const { token = '' } = await asked({ flags: begun }, { flags: [] });
+    expect(decodeToken(token).flags).toEqual(begun);
+  });
+
   test.each<[string, Partial<TokenContents>, Partial<Step>]>([
     ['another snapshot', { toguid: '1' }, {}],
     ['another base', { fromguid: '1' }, {}],

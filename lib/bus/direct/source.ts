@@ -28,15 +28,19 @@ export function sourceOf(stream: Readable | ByteSource): ByteSource {
 function copying(stream: Readable): ByteSource {
   let rest: Buffer = Buffer.alloc(0);
   let ended = false;
+  // a stream that is paused may flow all the same: when a process exits, Node resumes its output
+  let stopped = false;
   let reader: SourceReader | undefined;
 
   /** Hands on what is left of the last chunk, then lets more come. */
   function advance(): void {
     if (!reader) return;
+    stopped = false;
     while (rest.length > 0) {
       const length = rest.copy(reader.room());
       rest = rest.subarray(length);
       if (!reader.filled(length)) {
+        stopped = true;
         stream.pause();
         return;
       }
@@ -50,7 +54,8 @@ function copying(stream: Readable): ByteSource {
       reader = to;
       stream.on('data', (chunk: Buffer) => {
         rest = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
-        advance();
+        if (stopped) stream.pause();
+        else advance();
       });
       stream.once('end', () => {
         ended = true;
