@@ -70,7 +70,7 @@ function failures(before: Job | undefined, job: Job): string[] {
     .map(({ dataset, state, error }) => `${job.request.to.host}: ${dataset} ${state}, ${error?.code ?? 'INTERNAL'}`);
 }
 
-/** Each reason is told once in one wait, then that the wait is over; a job that fails while it waits tells that elsewhere. */
+/** One line for each reason of a wait, then one when the wait is over. A job that fails while it waits has its own line. */
 function waits(before: Followed['wait'], job: Job): { wait: Followed['wait']; lines: string[] } {
   const { waiting, seconds, request } = job;
   if (!waiting) {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Msg } from '@nats-io/transport-node';
 
 /**
- * A subject for the answers to one request, which nobody can guess: the client's own inboxes count on from the first, which whoever is asked sees.
+ * A random subject for the answers to one request. The client's own inboxes are a sequence: a host that sees one can compute the next.
  * @param prefix where this user may hear answers
  */
 export const openInbox = (prefix = '_INBOX'): string => `${prefix}.${randomBytes(16).toString('hex')}`;

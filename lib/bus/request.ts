@@ -1,4 +1,4 @@
-import { type Msg, NoRespondersError, RequestError, TimeoutError } from '@nats-io/transport-node';
+import type { Msg } from '@nats-io/transport-node';
 import type { z } from 'zod';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { decodeReply } from './body.ts';
@@ -15,13 +15,8 @@ const nobody = (subject: string): ZpsendError =>
     { subject, answer: 'nobody' },
   );
 
-function translate(thrown: unknown, subject: string, ms: number): ZpsendError {
+function translate(thrown: unknown, subject: string): ZpsendError {
   if (thrown instanceof ZpsendError) return thrown;
-  if (thrown instanceof NoRespondersError) return nobody(subject);
-  if (thrown instanceof RequestError && thrown.isNoResponders()) return nobody(subject);
-  if (thrown instanceof TimeoutError || (thrown instanceof RequestError && thrown.cause instanceof TimeoutError)) {
-    return new ZpsendError('TIMEOUT', `no answer on ${subject} within ${ms / 1000} s`, { subject });
-  }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new ZpsendError('UNREACHABLE', `the request on ${subject} failed: ${message}`, { subject });
 }
@@ -84,7 +79,7 @@ function collect(
     // first, since it throws on a connection that is closing
     const subscription = bus.nc.subscribe(inbox, {
       callback: (error, message) => {
-        if (error) return end(translate(error, subject, ms));
+        if (error) return end(translate(error, subject));
         if (!isPublishedTo(message, inbox)) return;
         if (message.headers?.code === 503) return end(nobody(subject));
         const verdict = each(message);
@@ -103,10 +98,10 @@ function collect(
     try {
       publish(bus, subject, body, inbox, peer);
     } catch (thrown) {
-      end(translate(thrown, subject, ms));
+      end(translate(thrown, subject));
     }
   }).catch((thrown) => {
-    throw translate(thrown, subject, ms);
+    throw translate(thrown, subject);
   });
 }
 
