@@ -49,7 +49,10 @@ function follow(before: Followed | undefined, job: Job): { after: Followed; line
   const now = { job, samples, told: nothingTold };
   const { told, lines } = progress(before, now);
   const { wait, lines: waiting } = waits(before?.wait, job);
-  return { after: { ...now, told, wait }, lines: [...lines, ...failures(before?.job, job), ...waiting] };
+  const happened = [...lines, ...failures(before?.job, job)];
+  // what arrived did so before a wait that begins, and after one that ends
+  const inOrder = wait ? [...happened, ...waiting] : [...waiting, ...happened];
+  return { after: { ...now, told, wait }, lines: inOrder };
 }
 
 /** Steps that arrived, or only bytes, once enough of either has. */

@@ -135,6 +135,18 @@ describe('news of a job', () => {
     );
     expect(lines).toEqual(['smos-00: BUSY: try; waiting as long as it takes', 'smos-00: going on after 3.0s']);
   });
+
+  it('says that it went on before what arrived since then', () => {
+    const { lines } = tell(
+      job({ seconds: 1, state: 'waiting', waiting: { code: 'BUSY', message: 'try' } }),
+      job({ seconds: 4, state: 'done', done: 1 }),
+    );
+    expect(lines).toEqual([
+      'smos-00: BUSY: try; waiting as long as it takes',
+      'smos-00: going on after 3.0s',
+      expect.stringMatching(/^smos-00: 1 step done \(1 of /),
+    ]);
+  });
 });
 
 describe('news of a package', () => {
