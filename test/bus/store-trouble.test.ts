@@ -6,6 +6,7 @@ import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { planPartSchema } from '../../schemas/plan.ts';
+import { useGate } from '../support/gate.ts';
 import {
   arrived,
   emptied,
@@ -40,6 +41,24 @@ test.each<'SIGKILL' | 'SIGTERM'>(['SIGKILL', 'SIGTERM'])(
     await nothingLeft(world);
   },
 );
+
+test('a server that restarts while a job is planned for the store is waited for', async () => {
+  const world = await useWorld();
+  const gate = await useGate(world.src);
+  const sender = await world.fleet.start('sender', world.src, gate.env);
+  await snapshot(world.src, 1_000_000, '1');
+  // the store is there, so it is looked at
+  await send(world, { channel: 'store' });
+  await snapshot(world.src, 1_000_000, '2');
+  await gate.shut('list');
+  const job = await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
+  await gate.reached('list');
+  await world.server.kill();
+  await gate.open('list');
+  await sender.said('the connection to NATS is lost');
+  await world.server.restart();
+  expect(await world.fleet.ended('src', job)).toMatchObject({ state: 'done', done: 1 });
+});
 
 test('a sender that is killed while it stores leaves nothing that anybody takes for whole', async () => {
   const world = await useWorld();

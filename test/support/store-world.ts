@@ -6,7 +6,7 @@ import { readStatus } from '../../lib/bus/status/read.ts';
 import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { readCatalog } from '../../lib/bus/store/catalog.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Job } from '../../schemas/job.ts';
 import type { Manifest } from '../../schemas/stored.ts';
 import { type Fleet, useFleet } from './fleet.ts';
@@ -22,6 +22,7 @@ export interface World {
   readonly dst: SimHost;
   readonly bucket: StreamsBucket;
   readonly url: string;
+  readonly server: NatsServer;
 }
 
 /** On a server of its own: what a source stores is named after its host. */
@@ -33,7 +34,7 @@ export async function useWorld(): Promise<World> {
   await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
   await src.zfs('create', 'pool/a');
   const bucket = await streamsOf(fleet.bus, 'src');
-  return { fleet, src, dst, bucket, url: server.url };
+  return { fleet, src, dst, bucket, url: server.url, server };
 }
 
 export async function snapshot(host: SimHost, bytes: number, ...names: string[]): Promise<void> {

@@ -68,7 +68,7 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { js, jsm }
   };
   /** An answer, unless the connection that it would come by is lost. */
   async function asked<T>(work: () => Promise<T>, ms = patientMs): Promise<T> {
-    if (!bulk.connected) throw new ZpsendError('UNREACHABLE', 'not connected to NATS');
+    if (!bulk.connected) throw connectionLost();
     const lost = Promise.withResolvers<never>();
     const end = bulk.onDisconnected(() => lost.reject(connectionLost()));
     try {

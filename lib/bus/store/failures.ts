@@ -6,7 +6,10 @@ export const isGone = (thrown: unknown): boolean =>
   (thrown instanceof JetStreamApiError && thrown.code === 10059) ||
   (thrown instanceof Error && thrown.message === 'object store not found');
 
-export const connectionLost = (): ZpsendError => new ZpsendError('UNREACHABLE', 'the connection to NATS was lost');
+/** A trouble of our own connection, which says nothing of any host. */
+const ours = { connection: 'lost' };
+
+export const connectionLost = (): ZpsendError => new ZpsendError('UNREACHABLE', 'the connection to NATS is lost', ours);
 
 /** What JetStream and its client throw, as one coded error. */
 export function translate(thrown: unknown, what: string): ZpsendError {
@@ -26,5 +29,5 @@ export function translate(thrown: unknown, what: string): ZpsendError {
     return new ZpsendError('STREAM_BROKEN', `${what}: ${reason.split('\n')[0]}`);
   }
   if (/permissions violation/i.test(reason)) return new ZpsendError('NOT_ALLOWED', `${what}: ${reason}`);
-  return new ZpsendError('UNREACHABLE', `${what}: ${reason}`);
+  return new ZpsendError('UNREACHABLE', `${what}: ${reason}`, ours);
 }

@@ -101,7 +101,7 @@ export async function putChunks(
       if (failure) break;
       const piece = bytes.subarray(at, at + size * pieceChunks);
       sha256.update(piece);
-      if (!bulk.write(publications(subject, reply, piece, size), () => {})) lose(unreachable('not connected to NATS'));
+      if (!bulk.write(publications(subject, reply, piece, size), () => {})) lose(connectionLost());
       written += Math.ceil(piece.length / size);
       await turn();
     }
