@@ -21,7 +21,7 @@ const reportSchema = z.object({
 
 const [folder = '', ...lanes] = process.argv.slice(2);
 /** How the names of those begin that have to be there. */
-const expected = ['test', 'zfs-'];
+const expected = ['test.json', 'zfs-contract-', 'zfs-services-'];
 /** Characters of what a test failed with. */
 const most = 2000;
 
@@ -41,7 +41,7 @@ function add(name: string): void {
   }
 }
 
-const reports = readdirSync(folder);
+const reports = readdirSync(folder).filter((name) => name.endsWith('.json'));
 for (const name of reports) {
   try {
     add(name);
@@ -52,7 +52,7 @@ for (const name of reports) {
   }
 }
 for (const begin of expected)
-  if (!reports.some((name) => name.startsWith(begin))) failures.push(`there is no report ${begin}*.json`);
+  if (!reports.some((name) => name.startsWith(begin))) failures.push(`there is no report ${begin}*`);
 for (const failure of [...failures, ...lanes.map((lane) => `the lane ${lane}`)])
   console.log(`failed: ${failure.trimEnd()}`);
 // a lane that failed has tests that did, or is one failure itself
