@@ -1,11 +1,17 @@
 import { z } from 'zod';
 import type { Bus } from '../lib/bus/connect.ts';
-import { gather } from '../lib/bus/request.ts';
+import { registeredHosts } from '../lib/bus/hosts/registry.ts';
+import { gather, request } from '../lib/bus/request.ts';
+import { subjects } from '../lib/bus/subjects.ts';
+import { infoSchema } from '../schemas/host.ts';
 import { type Machine, machineSchema } from '../schemas/machine.ts';
 import { hostSchema } from '../schemas/names.ts';
 
 /** How long the services on the bus have to answer, in milliseconds. */
 const answersMs = 600;
+
+/** How long one that is asked by its name has, in milliseconds: where nobody is, that is known at once. */
+const byNameMs = 4000;
 
 /** An answer to `$SRV.PING` (ADR-32) by a service of ours. */
 const pingSchema = z.looseObject({
@@ -17,6 +23,20 @@ const pingSchema = z.looseObject({
   }),
 });
 
+/**
+ * Those of the registered hosts that answer for themselves. Discovery does not reach a host of another account, which answers to its
+ * name all the same.
+ */
+async function answeringByName(bus: Bus, known: ReadonlyMap<string, unknown>): Promise<[string, Machine[]][]> {
+  const names = await registeredHosts(bus).catch(() => []);
+  const others = names.filter((host) => !known.has(host));
+  const asked = others.map(async (host) => {
+    const info = await request(bus, subjects.info(host), {}, infoSchema, byNameMs).catch(() => undefined);
+    return info && ([host, info.machine ? [info.machine] : []] satisfies [string, Machine[]]);
+  });
+  return (await Promise.all(asked)).filter((answer) => answer !== undefined);
+}
+
 /** The hosts whose services answer, in order of name, each with the machine of every service. */
 export async function discoverMachines(bus: Bus): Promise<Map<string, Machine[]>> {
   const found = new Map<string, Machine[]>();
@@ -25,7 +45,8 @@ export async function discoverMachines(bus: Bus): Promise<Map<string, Machine[]>
     const machine = { ...(id !== undefined && { id }), ...(boot !== undefined && { boot }) };
     found.set(host, [...(found.get(host) ?? []), machine]);
   }
-  return new Map([...found].sort(([one], [other]) => (one < other ? -1 : 1)));
+  const all = [...found, ...(await answeringByName(bus, found))];
+  return new Map(all.sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 /** The hosts whose services answer, in order of name. */

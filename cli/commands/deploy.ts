@@ -1,88 +1,13 @@
 import type { Command } from 'commander';
-import { inboxPrefix, permissionsOf } from '../../lib/bus/permissions.ts';
-import { hostSchema } from '../../schemas/names.ts';
-import type { Cli, JsonOption } from '../cli.ts';
-import { exit, usage } from '../exit.ts';
-import { domainOf } from '../js-domain.ts';
-import { gathered } from '../send-options.ts';
-
-interface Options extends JsonOption {
-  nkey?: string;
-  sender?: true;
-  receiver?: true;
-  from?: string[];
-  jsDomain?: string;
-}
+import type { Cli } from '../cli.ts';
+import { addAccounts } from '../deploy/accounts.ts';
+import { addPermissions } from '../deploy/permissions.ts';
 
 export function addDeploy(program: Command, cli: Cli): void {
-  program
+  const deploy = program
     .command('deploy')
-    .summary('print what a NATS server has to know of a host')
-    .description('Helps to set up the NATS servers.')
-    .command('permissions')
-    .summary('print the user of one host, with exactly what it may do')
-    .description("Prints the user of one host for nats-server's configuration, with exactly what its services need.")
-    .argument('<host>', 'the host, as zpsend calls it')
-    .option('--nkey <public key>', 'its public user nkey (nats auth nkey show FILE)')
-    .option('--sender', 'it only sends; without this and --receiver it does both')
-    .option('--receiver', 'it only receives')
-    .option(
-      '--from <host>',
-      'it fetches what that host keeps in its store while it is away, and may read all of that (repeatable)',
-      gathered,
-    )
-    .option('--js-domain <domain>', 'the JetStream domain of their stores, where its own server is in another: a hub')
-    .option('--json', 'print JSON')
-    .addHelpText('after', help)
-    .action(cli.action((host: string, options: Options) => permissions(cli, host, options)));
-}
-
-const help = `
-Goes into "authorization { users: [ ... ] }", or into the users of an account. The host runs its services with
-ZPSEND_INBOX_PREFIX=_INBOX.<host> and NATS_NKEY=<file of the seed>, in /etc/zpsend/env or as nats: in the configuration file. It makes no bucket; make those of locks, status and host names once:
-  nats kv add zfs-locks --ttl 30s --history 1 --replicas 3
-  nats kv add zfs-status --history 1 --replicas 3
-  nats kv add zfs-hosts --history 1 --replicas 3
-and for policies the bucket zfs-policies and the stream ZFS_EVENTS, for targets that may be away the store of each source
-(deploy/README.md).
-
-Example:
-  zpsend deploy permissions smos-00 --nkey UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4`;
-
-async function permissions({ io }: Cli, named: string, options: Options): Promise<number> {
-  const host = hostSchema.safeParse(named);
-  if (!host.success) throw usage(`${named}: ${host.error.issues[0]?.message}`);
-  const { nkey } = options;
-  if (nkey !== undefined && !/^U[A-Z2-7]{55}$/.test(nkey)) {
-    throw usage(`--nkey ${nkey}: the public key of a user, 56 characters that begin with U`);
-  }
-  const isBoth = !options.sender && !options.receiver;
-  const from = (options.from ?? []).map((source) => {
-    const { data, error } = hostSchema.safeParse(source);
-    if (data === undefined) throw usage(`--from ${source}: ${error.issues[0]?.message}`);
-    return data;
-  });
-  const domain = domainOf(options.jsDomain);
-  const [sender, receiver] = [isBoth || options.sender === true, isBoth || options.receiver === true];
-  const roles = { sender, receiver, from, domain };
-  if (from.length > 0 && !receiver) throw usage('--from is for a host that receives');
-  if (domain !== undefined && from.length === 0) throw usage('--js-domain says where the stores of --from are');
-  const { publish, subscribe } = permissionsOf(host.data, roles);
-  if (options.json) {
-    io.out(JSON.stringify({ host: host.data, inboxPrefix: inboxPrefix(host.data), publish, subscribe }));
-    return exit.done;
-  }
-  const what = [...(roles.sender ? ['sends'] : []), ...(roles.receiver ? ['receives'] : [])].join(' and ');
-  io.out(`# ${host.data} ${what}; it runs with ZPSEND_INBOX_PREFIX=${inboxPrefix(host.data)}`);
-  io.out('{');
-  io.out(`  nkey: ${nkey ?? '"the public key of its nkey"'}`);
-  io.out('  permissions: {');
-  for (const [verb, subjects] of Object.entries({ publish, subscribe })) {
-    io.out(`    ${verb}: { allow: [`);
-    for (const subject of subjects) io.out(`      ${JSON.stringify(subject)}`);
-    io.out('    ] }');
-  }
-  io.out('  }');
-  io.out('}');
-  return exit.done;
+    .summary('set up the NATS servers of a fleet')
+    .description('Sets up the NATS servers of a fleet: their configuration, buckets and certificates.');
+  addAccounts(deploy, cli);
+  addPermissions(deploy, cli);
 }

@@ -12,7 +12,7 @@ import type { Machine } from '../../schemas/machine.ts';
 import { type Asker, connectError, isAnswer } from './connect-error.ts';
 import { type FoundNats, findNats, type NatsPlaces } from './find-nats.ts';
 import { connectionOptions, identityOf } from './options.ts';
-import { inboxPrefix } from './permissions.ts';
+import { deliveriesOf, inboxPrefix } from './permissions.ts';
 
 /** The host name and the machine of whoever uses a connection. */
 export interface Self {
@@ -30,6 +30,8 @@ export interface Bus {
   readonly found: FoundNats;
   /** May answers come? `own`: on an inbox prefix that was tried, since the server refuses the usual one. */
   readonly inbox: 'usual' | 'own' | 'refused';
+  /** Where JetStream delivers to us: a prefix of subjects. */
+  readonly deliveries: string;
   /** Where we are connected, for people. */
   readonly server: string;
   /** Bytes that one message may have, headers included (nats-server's `max_payload`). */
@@ -210,6 +212,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     options: connection,
     found,
     inbox,
+    deliveries: deliveriesOf(connection.inboxPrefix, options.host),
     get connected() {
       return connected && !nc.isClosed();
     },

@@ -1,4 +1,5 @@
 import {
+  endpointsOf,
   eventsStream,
   hostsBucket,
   keySubject,
@@ -28,6 +29,16 @@ export interface Roles {
 
 /** Where a host's answers come, so that no other host can read them. Below `_INBOX.`, where every host may publish its answers. */
 export const inboxPrefix = (host: string): string => `_INBOX.${host}`;
+
+/**
+ * Where JetStream delivers to a user, apart from the inboxes of its requests: whoever makes a consumer chooses the subject of its
+ * deliveries, and an answer is never among them.
+ */
+export const deliveryPrefix = (user: string): string => `_DELIVER.${user}`;
+
+/** The same of a connection: its user has the name that its inboxes have, else that of its host. */
+export const deliveriesOf = (inboxes: string | undefined, host: string | undefined): string =>
+  deliveryPrefix(/^_INBOX\.([A-Za-z0-9_-]+)$/.exec(inboxes ?? '')?.[1] ?? host ?? 'nobody');
 
 const any = '*';
 /** Is there a JetStream, and which buckets has it; not what is in them. */
@@ -122,6 +133,7 @@ export function permissionsOf(host: string, { sender, receiver, from = [], domai
     subscribe: [
       `zfs.${host}.>`,
       `${inboxPrefix(host)}.>`,
+      `${deliveryPrefix(host)}.>`,
       '$SRV.>',
       keySubject(hostsBucket, host),
       ...(sender ? [`zfs-credit.${host}.>`, `$KV.${policiesBucket}.>`] : []),
@@ -129,3 +141,46 @@ export function permissionsOf(host: string, { sender, receiver, from = [], domai
     ],
   };
 }
+
+/** One who only looks: status, locks, policies, host names, what each host has and is, and what is said of jobs. */
+export const viewerPermissions = (name: string): Permissions => ({
+  publish: [
+    subjects.info(any),
+    subjects.snapshots(any),
+    '$SRV.>',
+    ...looking('$JS.API'),
+    ...[locksBucket, statusBucket, hostsBucket, policiesBucket].map(reading),
+  ],
+  subscribe: [
+    `${inboxPrefix(name)}.>`,
+    `${deliveryPrefix(name)}.>`,
+    subjects.event(any, 'job', any),
+    subjects.event(any, 'recv', any),
+  ],
+});
+
+/** Those who give every host orders, and have every stream and bucket. */
+export const adminPermissions = (names: readonly string[]): Permissions => ({
+  publish: [
+    ...endpointsOf(any),
+    subjects.snapshotCreated(any),
+    '$SRV.>',
+    '$JS.API.>',
+    '$JS.ACK.>',
+    '$JS.FC.>',
+    '$KV.>',
+    '$O.>',
+  ],
+  subscribe: [
+    ...names.flatMap((name) => [`${inboxPrefix(name)}.>`, `${deliveryPrefix(name)}.>`]),
+    subjects.event(any, 'job', any),
+    subjects.event(any, 'recv', any),
+    subjects.snapshotCreated(any),
+  ],
+});
+
+/** What JetStream hears, and what it publishes: entries as they are stored, and deliveries to whoever makes a consumer. */
+export const jetStreamPermissions: Permissions = {
+  publish: ['$KV.>', '_DELIVER.>'],
+  subscribe: ['$JS.API.>', '$JS.ACK.>', '$JS.FC.>', '$KV.>', '$O.>', subjects.snapshotCreated(any)],
+};

@@ -44,6 +44,12 @@ export const subjects = {
   credit: (source: string, transfer: string, target: string) => `zfs-credit.${source}.${transfer}.${target}`,
 };
 
+/** Everything that a host answers, below its name: all but its events. */
+export const endpointsOf = (host: string): string[] => [
+  ...[subjects.info(host), subjects.snapshots(host)].flatMap((subject) => [subject, `${subject}.>`]),
+  ...['recv', 'send', 'digest'].map((what) => `zfs.${host}.${what}.>`),
+];
+
 /** `zfs.<host>.event.<kind>.<what>` taken apart; undefined for any other subject. */
 export function parseEvent(subject: string): { host: string; kind: string; what: string } | undefined {
   const [zfs, host, event, kind, what, ...rest] = subject.split('.');

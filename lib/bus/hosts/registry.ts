@@ -2,9 +2,11 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import type { KvEntry } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type HostRecord, hostRecordSchema } from '../../../schemas/machine.ts';
+import { hostSchema } from '../../../schemas/names.ts';
 import type { Bus } from '../connect.ts';
+import { managerOf } from '../jetstream.ts';
 import { bucketError, isGone, makeBucket, openBucket } from '../kv-bucket.ts';
-import { hostsBucket, keySubject } from '../subjects.ts';
+import { hostsBucket, keySubject, parseKeySubject } from '../subjects.ts';
 import type { HostKey } from './claim.ts';
 
 /** Which machine has which host name: KV bucket `zfs-hosts`, one key for each host. Its entries have no end. */
@@ -12,6 +14,8 @@ import type { HostKey } from './claim.ts';
 const description = 'zpsend: which machine has which host name';
 /** Another writer came first (10071). */
 const isLate = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
+/** How long JetStream may take to answer, in milliseconds. */
+const timeout = 4000;
 /** Writers that may come first, one after the other. */
 const mostRivals = 5;
 
@@ -37,6 +41,26 @@ export async function readHost(bus: Bus, host: string): Promise<HostKey> {
     return recordIn(await (await openBucket(bus, hostsBucket)).get(host));
   } catch (error) {
     if (isGone(error)) return undefined;
+    throw bucketError(error, `the bucket ${hostsBucket} cannot be read`);
+  }
+}
+
+/**
+ * Every host name that was registered, also of hosts that are away; none where there is no bucket.
+ * @throws ZpsendError as readHost
+ */
+export async function registeredHosts(bus: Bus): Promise<string[]> {
+  try {
+    const manager = await managerOf(bus, timeout);
+    const { state } = await manager.streams.info(`KV_${hostsBucket}`, {
+      subjects_filter: keySubject(hostsBucket, '*'),
+    });
+    return Object.keys(state.subjects ?? {}).flatMap((subject) => {
+      const { data } = hostSchema.safeParse(parseKeySubject(hostsBucket, subject));
+      return data ?? [];
+    });
+  } catch (error) {
+    if (isGone(error)) return [];
     throw bucketError(error, `the bucket ${hostsBucket} cannot be read`);
   }
 }

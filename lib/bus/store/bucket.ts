@@ -55,7 +55,7 @@ export interface StreamsBucket {
   mark(): Promise<string | undefined>;
 }
 
-function bucketOf({ bulk }: StoreAt, source: string, called: string, { js, jsm }: Clients): StreamsBucket {
+function bucketOf({ bulk, deliveries }: StoreAt, source: string, called: string, { js, jsm }: Clients): StreamsBucket {
   const bucket = streamsBucket(source);
   const stream = `OBJ_${bucket}`;
   const objects = subjectsOf(source);
@@ -156,7 +156,7 @@ function bucketOf({ bulk }: StoreAt, source: string, called: string, { js, jsm }
         const subject = objects.chunks(id);
         const bytes = into && into.length >= size ? into.subarray(0, size) : Buffer.allocUnsafeSlow(size);
         const isThere = async () => ((await countsOf(subject))[subject] ?? 0) >= chunks;
-        const sha256 = await getChunks(bulk, jsm, { stream, subject, name, chunks, isThere }, bytes);
+        const sha256 = await getChunks(bulk, jsm, { stream, subject, name, chunks, isThere, deliveries }, bytes);
         if (digestOf(sha256) !== digest) {
           throw new ZpsendError(
             'STREAM_BROKEN',

@@ -6,6 +6,8 @@ import type { JetStreamAt } from '../jetstream.ts';
 /** A JetStream, and a connection for the bytes that are stored in it. */
 export interface StoreAt extends JetStreamAt {
   readonly bulk: BulkConnection;
+  /** Where it delivers to this user: a prefix of subjects. */
+  readonly deliveries: string;
 }
 
 /** Streams on their way into the store and out of it, apart from control; opened when first needed, and closed with the bus. */
@@ -26,7 +28,7 @@ export function storeConnection(bus: Bus, name: string): StoreConnection {
   return {
     open() {
       opened ??= openBulk({ ...bus.options, name, waitOnFirstConnect: false })
-        .then((bulk) => ({ nc: bulk.nc, bulk }))
+        .then((bulk) => ({ nc: bulk.nc, bulk, deliveries: bus.deliveries }))
         .catch((thrown) => {
           opened = undefined;
           throw new ZpsendError('UNREACHABLE', `no connection for stored streams: ${ZpsendError.from(thrown).message}`);

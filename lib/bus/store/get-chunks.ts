@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { BulkConnection } from '../bulk/connection.ts';
 import { openPulse } from '../direct/pulse.ts';
+import { openInbox } from '../inbox.ts';
 import { connectionLost } from './failures.ts';
 import { patientMs } from './in-time.ts';
 
@@ -18,6 +19,8 @@ export interface Chunks {
   readonly chunks: number;
   /** Has the stream's leader all of them? The consumer may be where a copy lags behind. */
   isThere(): Promise<boolean>;
+  /** Where they are to come: a prefix of subjects, which no request has its answer on. */
+  readonly deliveries: string;
 }
 
 /** What is known of a consumer that was just made. */
@@ -39,10 +42,10 @@ const flowControl = /^\$JS\.FC\.[^\s*>]+$/;
 export async function getChunks(
   bulk: BulkConnection,
   manager: JetStreamManager,
-  { stream, subject, name, chunks, isThere }: Chunks,
+  { stream, subject, name, chunks, isThere, deliveries }: Chunks,
   into: Buffer,
 ): Promise<Buffer> {
-  const inbox = bulk.inbox();
+  const inbox = openInbox(deliveries);
   const consumer = nuid.next();
   const sha256 = createHash('sha256');
   const whole = Promise.withResolvers<void>();

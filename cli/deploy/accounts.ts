@@ -1,0 +1,81 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { type ServerFile, serverFiles } from '../../lib/deploy/server-files.ts';
+import { readFleet } from '../../lib/settings/fleet-file.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { Cli, JsonOption } from '../cli.ts';
+import { exit, usage } from '../exit.ts';
+
+interface Options extends JsonOption {
+  server?: string;
+  out?: string;
+}
+
+/** `zpsend deploy accounts` */
+export function addAccounts(deploy: Command, cli: Cli): void {
+  deploy
+    .command('accounts')
+    .summary('print the whole configuration of the NATS servers, with an account for each host')
+    .description(
+      'Prints the whole configuration of each nats-server of a fleet: an account for each host, with exactly what its ' +
+        'services need of the others, JetStream in an account without users, admins and viewers.',
+    )
+    .argument('<file>', 'the fleet, in YAML')
+    .option('--server <name>', 'print that of this server only')
+    .option('--out <folder>', 'write a file NAME.conf for each server there instead (mode 0600)')
+    .option('--json', 'print JSON')
+    .addHelpText('after', help)
+    .action(cli.action((file: string, options: Options) => accounts(cli, file, options)));
+}
+
+const help = `
+A fleet (everything else has a default; schemas/json/fleet-file.schema.json):
+  servers:
+    - { name: nats-1, address: nats-1.example }        # three of them are a cluster
+  admins:
+    ops: { nkey: UADMIN... }                           # nats auth nkey show FILE
+  hosts:
+    smos-01: { nkey: UABC..., roles: [sender] }
+    smos-00: { nkey: UDEF..., roles: [receiver], from: [smos-01] }
+  viewers:
+    grafana: { user: grafana, password: "$2a$11$..." } # nats server passwd
+
+zpsend deploy setup makes the buckets then.`;
+
+function wanted(fleet: readonly ServerFile[], name: string | undefined): ServerFile[] {
+  const files = fleet.filter(({ server }) => name === undefined || server === name);
+  if (files.length > 0) return files;
+  throw usage(`--server ${name}: the fleet has ${fleet.map(({ server }) => server).join(', ')}`);
+}
+
+/** Users and passwords stand in them. */
+function write(folder: string, files: readonly ServerFile[]): string[] {
+  try {
+    mkdirSync(folder, { recursive: true });
+    return files.map(({ server, text }) => {
+      const path = join(folder, `${server}.conf`);
+      writeFileSync(path, text, { mode: 0o600 });
+      return path;
+    });
+  } catch (error) {
+    throw new ZpsendError('BAD_REQUEST', `--out: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+async function accounts({ io }: Cli, file: string, options: Options): Promise<number> {
+  const all = serverFiles(readFleet(file));
+  const files = wanted(all, options.server);
+  if (options.out !== undefined) {
+    for (const path of write(options.out, files)) io.out(path);
+    return exit.done;
+  }
+  if (options.json) {
+    io.out(JSON.stringify({ servers: files }));
+    return exit.done;
+  }
+  if (files.length > 1)
+    throw usage(`the fleet has ${files.length} servers: --server NAME prints one, --out FOLDER writes all`);
+  io.out(files.map(({ text }) => text.trimEnd()).join('\n'));
+  return exit.done;
+}

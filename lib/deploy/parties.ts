@@ -1,0 +1,36 @@
+import type { Fleet, FleetHost } from '../../schemas/fleet.ts';
+import { adminPermissions, jetStreamPermissions, permissionsOf, viewerPermissions } from '../bus/permissions.ts';
+import type { Party } from './links.ts';
+
+/** JetStream, with all buckets and streams, and no user. */
+export const jetStreamAccount = 'jetstream';
+export const adminsAccount = 'admins';
+export const hostAccount = (host: string): string => `host-${host}`;
+export const viewerAccount = (name: string): string => `viewer-${name}`;
+
+const rolesOf = ({ roles, from }: FleetHost) => ({
+  sender: roles.includes('sender'),
+  receiver: roles.includes('receiver'),
+  from,
+});
+
+/** Every account of a fleet. Who is named stands in it alone, but for admins. */
+export const partiesOf = ({ hosts, admins, viewers }: Fleet): Party[] => [
+  { account: jetStreamAccount, kind: 'jetstream', permissions: jetStreamPermissions },
+  { account: adminsAccount, kind: 'admins', permissions: adminPermissions(Object.keys(admins)) },
+  ...Object.keys(viewers).map(
+    (name): Party => ({
+      account: viewerAccount(name),
+      kind: 'viewer',
+      permissions: viewerPermissions(name),
+    }),
+  ),
+  ...Object.entries(hosts).map(
+    ([host, of]): Party => ({
+      account: hostAccount(host),
+      kind: 'host',
+      host,
+      permissions: permissionsOf(host, rolesOf(of)),
+    }),
+  ),
+];

@@ -1,0 +1,160 @@
+import type { Fleet } from '../../schemas/fleet.ts';
+import { type Account, accountsText, exportsOf, importsOf, quoted, userText } from './accounts.ts';
+import { type Link, linksOf, type Party } from './links.ts';
+import { partiesOf } from './parties.ts';
+
+/** The configuration of one nats-server. */
+export interface ServerFile {
+  /** Of the server, as `servers` and `sites` call it. */
+  readonly server: string;
+  readonly text: string;
+}
+
+/** Bytes that a host's user of a leaf site has nothing to do with. */
+const ownHost = (fleet: Fleet, { host }: Party) => (host === undefined ? undefined : fleet.hosts[host]);
+
+const siteOf = (fleet: Fleet, party: Party): string | undefined => ownHost(fleet, party)?.site;
+
+/**
+ * Which links are made at which server: what two hosts of one site have to say to each other stays there, everything else meets at the
+ * servers in the middle. No link is made twice, since a message would then come twice.
+ */
+function linksAt(fleet: Fleet, parties: readonly Party[], site: string | undefined): Link[] {
+  const sites = new Map(parties.map((party) => [party.account, siteOf(fleet, party)]));
+  const placeOf = ({ from, to }: Link) => (sites.get(from) === sites.get(to) ? sites.get(from) : undefined);
+  return linksOf(parties).filter((link) => placeOf(link) === site);
+}
+
+/** Who may connect as a party at the servers in the middle: a host of a site only through that site's server. */
+function usersInMiddle(fleet: Fleet, party: Party): string[] {
+  const host = ownHost(fleet, party);
+  if (party.kind === 'admins') return Object.values(fleet.admins).map(userText);
+  if (party.kind === 'viewer') return viewersOf(fleet, party);
+  if (!host) return [];
+  if (host.site === undefined) return [userText(host)];
+  return [`{ nkey: ${host.link}, allowed_connection_types: ["LEAFNODE"] }`];
+}
+
+const viewersOf = ({ viewers }: Fleet, { account }: Party): string[] =>
+  Object.entries(viewers).flatMap(([name, user]) => (account === `viewer-${name}` ? [userText(user)] : []));
+
+const accountOf = (party: Party, users: readonly string[], links: readonly Link[]): Account => ({
+  name: party.account,
+  users,
+  isJetStream: party.kind === 'jetstream',
+  exports: exportsOf(party.account, links),
+  imports: importsOf(party.account, links),
+});
+
+/** @param isMutual both sides show a certificate */
+function tlsText({ tls }: Fleet, isMutual = false): string[] {
+  if (tls === 'off') return [];
+  return [
+    'tls {',
+    `  cert_file: ${quoted(tls.cert)}`,
+    `  key_file: ${quoted(tls.key)}`,
+    `  ca_file: ${quoted(tls.ca)}`,
+    ...(isMutual ? ['  verify: true'] : []),
+    '}',
+  ];
+}
+
+const indented = (lines: readonly string[], by = 2): string[] => lines.map((line) => `${' '.repeat(by)}${line}`);
+
+const headOf = (fleet: Fleet, name: string): string[] => [
+  '# made by: zpsend deploy accounts',
+  `server_name: ${quoted(name)}`,
+  `listen: "0.0.0.0:${fleet.ports.clients}"`,
+  `http: "127.0.0.1:${fleet.ports.monitor}"`,
+  '# a client that hangs is noticed soon, and no longer asked',
+  'ping_interval: "10s"',
+  'ping_max: 2',
+  ...tlsText(fleet),
+];
+
+const jetStreamText = ({ jetstream }: Fleet): string[] => [
+  'jetstream {',
+  `  store_dir: ${quoted(jetstream.folder)}`,
+  `  max_file_store: ${jetstream.maxFileStore}`,
+  `  max_memory_store: ${jetstream.maxMemoryStore}`,
+  ...(jetstream.domain === undefined ? [] : [`  domain: ${quoted(jetstream.domain)}`]),
+  '  # a request with a field that is none is refused',
+  '  strict: true',
+  '  # locks and status have to outlive a power failure; the default writes them to disk every two minutes',
+  '  sync_interval: always',
+  '}',
+];
+
+const withPort = (address: string, port: number): string =>
+  `${address.includes(':') ? `[${address}]` : address}:${port}`;
+
+function clusterText(fleet: Fleet): string[] {
+  if (fleet.servers.length === 1) return [];
+  return [
+    'cluster {',
+    '  name: zpsend',
+    `  listen: "0.0.0.0:${fleet.ports.cluster}"`,
+    ...indented(tlsText(fleet, true)),
+    '  routes: [',
+    ...fleet.servers.map(({ address }) => `    ${quoted(`nats://${withPort(address, fleet.ports.cluster)}`)}`),
+    '  ]',
+    '}',
+  ];
+}
+
+function sitesText(fleet: Fleet): string[] {
+  if (fleet.sites.length === 0) return [];
+  return ['leafnodes {', `  listen: "0.0.0.0:${fleet.ports.sites}"`, ...indented(tlsText(fleet, true)), '}'];
+}
+
+function middleText(fleet: Fleet, name: string): string[] {
+  const parties = partiesOf(fleet);
+  const links = linksAt(fleet, parties, undefined);
+  const accounts = parties.map((party) => accountOf(party, usersInMiddle(fleet, party), links));
+  return [
+    ...headOf(fleet, name),
+    ...jetStreamText(fleet),
+    ...clusterText(fleet),
+    ...sitesText(fleet),
+    ...accountsText(accounts),
+  ];
+}
+
+/** One connection for each account, since each is bound to one; the seed of its key lies beside the configuration. */
+function remoteText(fleet: Fleet, account: string, host: string): string[] {
+  const scheme = fleet.tls === 'off' ? 'nats-leaf' : 'tls';
+  const urls = fleet.servers.map(({ address }) => quoted(`${scheme}://${withPort(address, fleet.ports.sites)}`));
+  return [
+    '{',
+    `  urls: [${urls.join(', ')}]`,
+    `  account: ${quoted(account)}`,
+    `  # one line: nkey: <the seed of the link of ${host}>`,
+    `  include "./links/${host}.conf"`,
+    ...indented(tlsText(fleet)),
+    '}',
+  ];
+}
+
+function siteText(fleet: Fleet, site: string): string[] {
+  const parties = partiesOf(fleet).filter((party) => siteOf(fleet, party) === site);
+  const links = linksAt(fleet, parties, site);
+  const accounts = parties.map((party) => {
+    const host = ownHost(fleet, party);
+    return accountOf(party, host ? [userText(host)] : [], links);
+  });
+  return [
+    ...headOf(fleet, site),
+    'leafnodes {',
+    '  remotes: [',
+    ...parties.flatMap(({ account, host = '' }) => indented(remoteText(fleet, account, host), 4)),
+    '  ]',
+    '}',
+    ...accountsText(accounts),
+  ];
+}
+
+/** The whole configuration of every server of a fleet. */
+export const serverFiles = (fleet: Fleet): ServerFile[] => [
+  ...fleet.servers.map(({ name }) => ({ server: name, text: `${middleText(fleet, name).join('\n')}\n` })),
+  ...fleet.sites.map(({ name }) => ({ server: name, text: `${siteText(fleet, name).join('\n')}\n` })),
+];
