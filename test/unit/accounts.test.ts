@@ -159,6 +159,17 @@ describe('links between accounts', () => {
     );
   });
 
+  test('no two accounts import the same of each other', () => {
+    fc.assert(
+      fc.property(fleets, (fleet) => {
+        const services = linksOf(partiesOf(fleet)).filter(({ kind }) => kind === 'service');
+        const back = ({ from, to, subject: what }: Link) =>
+          services.some((other) => other.from === to && other.to === from && common(other.subject, what) !== undefined);
+        expect(services.filter(back)).toEqual([]);
+      }),
+    );
+  });
+
   test('a subject that permissions gain crosses by itself', () => {
     const grown = (host: string, more: { publish?: string[]; subscribe?: string[] }): Party => {
       const { publish, subscribe } = permissionsOf(host, { sender: true, receiver: true });
