@@ -80,8 +80,8 @@ export const fleetFileSchema = z.strictObject({
   jetstream: z
     .strictObject({
       folder: pathSchema.default('/var/lib/nats'),
-      /** Bytes that all buckets and streams of a server may take on its disk. */
-      maxFileStore: bytes.default(64 * 1024 ** 3),
+      /** Bytes that all buckets and streams of a server may take on its disk; what `buckets` adds up to, without. */
+      maxFileStore: bytes.optional(),
       maxMemoryStore: bytes.default(256 * 1024 * 1024),
       domain: jetStreamDomainSchema.optional(),
     })

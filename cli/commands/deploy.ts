@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { addAccounts } from '../deploy/accounts.ts';
 import { addPermissions } from '../deploy/permissions.ts';
+import { addSetup } from '../deploy/setup.ts';
 
 export function addDeploy(program: Command, cli: Cli): void {
   const deploy = program
@@ -9,5 +10,6 @@ export function addDeploy(program: Command, cli: Cli): void {
     .summary('set up the NATS servers of a fleet')
     .description('Sets up the NATS servers of a fleet: their configuration, buckets and certificates.');
   addAccounts(deploy, cli);
+  addSetup(deploy, cli);
   addPermissions(deploy, cli);
 }

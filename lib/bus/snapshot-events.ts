@@ -29,7 +29,7 @@ const keptMs = 7 * 24 * 3600 * 1000;
 const timeout = 4000;
 
 /** Bounded in every way: an event that is lost costs time until the next listing, and nothing else. */
-const streamConfig = {
+export const eventsConfig = {
   name: eventsStream,
   description: 'zpsend: datasets that have a new snapshot',
   subjects: [subjects.snapshotCreated('*')],
@@ -117,7 +117,7 @@ export function hearSnapshots(
       if (!mayMake) throw new Error(`there is no stream ${eventsStream}, and this user may not make it`);
       // whoever may not make it is told so once, and does not ask again
       mayMake = false;
-      await withCopies((num_replicas) => manager.streams.add({ ...streamConfig, num_replicas }));
+      await withCopies((num_replicas) => manager.streams.add({ ...eventsConfig, num_replicas }));
       mayMake = true;
     }
   }

@@ -1,4 +1,5 @@
 import type { Fleet } from '../../schemas/fleet.ts';
+import { wantedStreams } from '../bus/setup/wanted.ts';
 import { type Account, accountsText, exportsOf, importsOf, quoted, userText } from './accounts.ts';
 import { type Link, linksOf, type Party } from './links.ts';
 import { partiesOf } from './parties.ts';
@@ -72,10 +73,20 @@ const headOf = (fleet: Fleet, name: string): string[] => [
   ...tlsText(fleet),
 ];
 
-const jetStreamText = ({ jetstream }: Fleet): string[] => [
+/** Hosts of a fleet that send, each with a store of its own. */
+export const sourcesOf = ({ hosts }: Fleet): string[] =>
+  Object.entries(hosts).flatMap(([host, { roles }]) => (roles.includes('sender') ? [host] : []));
+
+/** Room for all buckets as large as they may get, and a tenth more. */
+function fileStoreOf(fleet: Fleet): number {
+  const all = wantedStreams(fleet.buckets, sourcesOf(fleet), 1).reduce((sum, { config }) => sum + config.max_bytes, 0);
+  return fleet.jetstream.maxFileStore ?? Math.ceil(1.1 * all);
+}
+
+const jetStreamText = (fleet: Fleet, { jetstream } = fleet): string[] => [
   'jetstream {',
   `  store_dir: ${quoted(jetstream.folder)}`,
-  `  max_file_store: ${jetstream.maxFileStore}`,
+  `  max_file_store: ${fileStoreOf(fleet)}`,
   `  max_memory_store: ${jetstream.maxMemoryStore}`,
   ...(jetstream.domain === undefined ? [] : [`  domain: ${quoted(jetstream.domain)}`]),
   '  # a request with a field that is none is refused',

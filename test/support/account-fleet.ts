@@ -30,8 +30,8 @@ export interface FleetInput {
   readonly hosts: Readonly<Record<string, FleetHostInput>>;
   readonly servers?: readonly { name: string; address: string }[];
   readonly sites?: readonly { name: string; address: string }[];
-  /** More of the file. */
-  readonly more?: Readonly<Record<string, unknown>>;
+  /** More of the file, which lies in that folder. */
+  readonly more?: (folder: string) => Readonly<Record<string, unknown>>;
 }
 
 /** A fleet with keys that are made here, an admin `ops` and a viewer `looker`, and what `zpsend deploy accounts` prints for it. */
@@ -57,7 +57,7 @@ export async function makeAccountFleet(input: FleetInput): Promise<AccountFleet>
     hosts,
     tls: 'off',
     jetstream: { folder: join(folder, 'jetstream') },
-    ...input.more,
+    ...input.more?.(folder),
   };
   Object.assign(env.ops ?? {}, { ZPSEND_INBOX_PREFIX: '_INBOX.ops' });
   const file = join(folder, 'fleet.yaml');

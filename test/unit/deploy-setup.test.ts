@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { differencesOf, natsCommand, wantedStreams } from '../../lib/bus/setup/wanted.ts';
+import { bucketBoundsSchema } from '../../schemas/fleet.ts';
+
+const bounds = bucketBoundsSchema.parse({});
+const wanted = wantedStreams(bounds, ['alfa'], 3);
+const [locks] = wanted;
+if (!locks) throw new Error('locks');
+
+test('every bucket and stream has bounds', () => {
+  expect(wanted.map(({ called }) => called)).toEqual([
+    'zfs-locks',
+    'zfs-status',
+    'zfs-hosts',
+    'zfs-policies',
+    'ZFS_EVENTS',
+    'zfs-streams-alfa',
+  ]);
+  for (const { kind, config } of wanted) {
+    expect([config.name, config.max_bytes > 0]).toEqual([config.name, true]);
+    if (kind !== 'object') expect([config.name, config.max_msg_size > 0]).toEqual([config.name, true]);
+  }
+});
+
+test('what is there as wanted does not differ, however the server says that there is no limit', () => {
+  for (const { config } of wanted) expect(differencesOf(config, config)).toEqual([]);
+  const status = wanted[1]?.config;
+  if (!status) throw new Error('status');
+  expect(differencesOf(status, { ...status, max_age: -1 })).toEqual([]);
+});
+
+test.each([
+  ['max_bytes', -1, true],
+  ['max_bytes', 1, false],
+  ['max_msg_size', -1, true],
+  ['max_age', 0, true],
+  ['max_age', 1e9, false],
+  ['max_msgs_per_subject', 5, true],
+  ['num_replicas', 5, true],
+  ['num_replicas', 1, false],
+] as const)('%s %d is told; that it would hold less: %s', (field, found, narrows) => {
+  expect(differencesOf(locks.config, { ...locks.config, [field]: found })).toEqual([
+    { field, found, wanted: locks.config[field], narrows },
+  ]);
+});
+
+test('what is printed has every bound', () => {
+  expect(natsCommand(locks)).toBe(
+    "nats kv add zfs-locks --history 1 --ttl 30s --max-value-size 65536 --max-bucket-size 268435456 --replicas 3 --description 'zpsend: who receives into which dataset'",
+  );
+  expect(wanted.map(natsCommand).at(-1)).toBe(
+    "nats object add zfs-streams-alfa --ttl 604800s --max-bucket-size 17179869184 --replicas 3 --description 'zpsend: streams of alfa that wait for their targets'",
+  );
+});
