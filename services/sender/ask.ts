@@ -96,6 +96,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
       creditSubject: subjects.credit(host, transfer, target),
       window: ready.window,
       silenceMs: deps.silenceMs,
+      patienceMs: deps.patienceMs,
       pace: deps.pace,
     });
     try {

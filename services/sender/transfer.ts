@@ -20,6 +20,7 @@ export interface TransferDeps {
   readonly bus: Bus;
   readonly bulk: BulkConnection;
   readonly silenceMs: number;
+  readonly patienceMs: number;
   /** How fast the job may send. */
   readonly pace?: Pace | undefined;
   /** How the job's streams go over the wire; as they are without. */

@@ -10,6 +10,7 @@ import { pour } from '../../lib/bus/direct/pour.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/direct/receive.ts';
 import { openDirectSender } from '../../lib/bus/direct/send.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
+import { rejection } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 
 const server = useNatsServer({});
@@ -17,6 +18,7 @@ const dataSubject = 'zfs-data.a.b.t1';
 const creditSubject = 'zfs-credit.a.t1.b';
 const window = 256 * 1024;
 const silenceMs = 2000;
+const patienceMs = 60_000;
 
 async function bulk(url = server().url): Promise<BulkConnection> {
   const connection = await openBulk({ servers: url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
@@ -82,7 +84,7 @@ interface PumpingSender extends ChannelSender {
 
 async function sender(connection?: BulkConnection, pace?: Pace): Promise<PumpingSender> {
   const from = connection ?? (await bulk());
-  const direct = openDirectSender(from, { dataSubject, creditSubject, window, silenceMs, pace });
+  const direct = openDirectSender(from, { dataSubject, creditSubject, window, silenceMs, patienceMs, pace });
   onTestFinished(() => direct.close());
   const spout = { subject: dataSubject, outlets: [direct] };
   return Object.assign(direct, { pump: (source: Readable) => pour(from, spout, source) });
@@ -186,6 +188,7 @@ describe('a whole stream', () => {
       creditSubject: `zfs-credit.a.many${at}.b`,
       window,
       silenceMs,
+      patienceMs,
     }));
     const sums = transfers.map((subjects) => {
       const sink = new PassThrough();
@@ -213,6 +216,69 @@ describe('a whole stream', () => {
     );
     expect(finals.map(({ type }) => type)).toEqual(Array(5).fill('done'));
     expect(sums.map((sum) => sum())).toEqual(Array(5).fill(1_000_000));
+  });
+});
+
+describe('a receiver that answers and takes nothing', () => {
+  /** Says a word often, as a living receiver does. */
+  async function chatter(word: (n: number) => object): Promise<void> {
+    const nc = await connect({ servers: server().url });
+    let n = 0;
+    const timer = setInterval(() => nc.publish(creditSubject, JSON.stringify(word(n++))), 50);
+    onTestFinished(() => {
+      clearInterval(timer);
+      return nc.close();
+    });
+  }
+  const impatient = async () => {
+    const from = await bulk();
+    const direct = openDirectSender(from, { dataSubject, creditSubject, window, silenceMs, patienceMs: 500 });
+    onTestFinished(() => direct.close());
+    const spout = { subject: dataSubject, outlets: [direct] };
+    return Object.assign(direct, { pump: (source: Readable) => pour(from, spout, source) });
+  };
+  const takesNothing = { code: 'TIMEOUT', retryable: true, details: { takes: 'nothing', seconds: 0.5 } };
+
+  test.each<[string, (n: number) => object]>([
+    ['grants the same again and again', () => ({ type: 'credit', upTo: 20_000 })],
+    ['grants byte by byte', (n) => ({ type: 'credit', upTo: 20_000 + n })],
+    ['grants nothing at all', () => ({ type: 'credit', upTo: 0 })],
+  ])('is given up after the patience, though it %s', async (_how, word) => {
+    await chatter(word);
+    const direct = await impatient();
+    const error = await rejection(direct.pump(Readable.from([patterned(1_000_000)], { objectMode: false })));
+    expect(error.toBody()).toMatchObject(takesNothing);
+    expect(await direct.final).toMatchObject({ type: 'failed', error: takesNothing });
+  });
+
+  test('is given up after the end, too, ten times as late', async () => {
+    await chatter(() => ({ type: 'credit', upTo: window }));
+    const direct = await impatient();
+    await direct.pump(Readable.from([patterned(1000)], { objectMode: false }));
+    direct.end();
+    const began = performance.now();
+    expect(await direct.final).toMatchObject({ type: 'failed', error: takesNothing });
+    expect(performance.now() - began).toBeGreaterThan(4000);
+  });
+
+  test('is waited for while it takes slowly, and while nothing waits for it', async () => {
+    const held: (() => void)[] = [];
+    const sink = new Writable({ highWaterMark: 1, write: (_chunk, _encoding, callback) => void held.push(callback) });
+    const timer = setInterval(() => held.shift()?.(), 20);
+    onTestFinished(() => clearInterval(timer));
+    await receiver(sink);
+    const direct = await impatient();
+    await direct.pump(Readable.from([patterned(6 * window)], { objectMode: false }));
+    await expect.poll(() => direct.consumed, { timeout: 20_000 }).toBe(6 * window);
+    // it goes on saying that it lives, for longer than the patience
+    const nc = await connect({ servers: server().url });
+    onTestFinished(() => nc.close());
+    let words = 0;
+    nc.subscribe(creditSubject, { callback: () => void (words += 1) });
+    await expect.poll(() => words, { timeout: 10_000 }).toBeGreaterThan(5);
+    expect(direct.over).toBeUndefined();
+    direct.end();
+    expect(await direct.final).toMatchObject({ type: 'done' });
   });
 });
 

@@ -38,7 +38,7 @@ async function asked(contents: TokenContents | undefined, window = 1024 * 1024) 
   onTestFinished(() => served.stop());
   const zfs: Pick<Zfs, 'estimate'> = { estimate: async () => 1 };
   const transfer = askForTransfer(
-    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, silenceMs: 3000 },
+    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, silenceMs: 3000, patienceMs: 60_000 },
     { transfer: 'transfer1', job: 'jobjobjob1', target: 'smos-00', step, discard: true },
     { host: 'smos-00' },
   );

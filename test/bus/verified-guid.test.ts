@@ -47,7 +47,7 @@ async function ran(guid: string, made: BeginRecord = { toguid: 2n }): Promise<vo
   });
   const zfs: Pick<Zfs, 'send'> = { send: () => child };
   const transfer = await askForTransfer(
-    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, silenceMs: 3000 },
+    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, silenceMs: 3000, patienceMs: 60_000 },
     { transfer: 'transfer1', job: 'jobjobjob1', target: 'smos-00', step, discard: false },
     { host: 'smos-00' },
   );

@@ -6,6 +6,7 @@ import { controlFrame } from './frame.ts';
 import { publication } from './outbound.ts';
 import type { Pace } from './pace.ts';
 import { openPulse } from './pulse.ts';
+import { openTakingWatch } from './taking.ts';
 import { openSendWindow } from './window.ts';
 
 export interface DirectSenderOptions {
@@ -15,6 +16,8 @@ export interface DirectSenderOptions {
   readonly window: number;
   /** A receiver that says nothing for so many milliseconds is gone. */
   readonly silenceMs: number;
+  /** A receiver that takes nothing for so many milliseconds while bytes wait for it is given up, whatever it says. */
+  readonly patienceMs: number;
   /** How fast it may go; as fast as it can without. */
   readonly pace?: Pace | undefined;
 }
@@ -23,15 +26,18 @@ export interface DirectSenderOptions {
 const quietMs = 400;
 /** How soon a receiver that has not answered yet is asked again, in milliseconds; doubled every time. */
 const firstKnockMs = 20;
+/** Bytes per second that count as taking: a quarter of the least limit that a receiver may have. */
+const leastRate = 256;
 
 /**
  * Opens the sender's end. Data waits for the receiver's first credit, which answers our pings: on the way through a cluster
  * the receiver's subscription may still be behind its answer to `recv.start`, and what is published before it is lost.
  */
 export function openDirectSender(bulk: BulkConnection, options: DirectSenderOptions): ChannelSender {
-  const { dataSubject, silenceMs } = options;
+  const { dataSubject, silenceMs, patienceMs } = options;
   const window = openSendWindow(options.window);
   const final = Promise.withResolvers<CreditFinal>();
+  const taking = openTakingWatch({ patienceMs, leastRate });
   const waiting = new Set<() => void>();
   let idleMs = 0;
   let shared: string | undefined;
@@ -68,6 +74,9 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   const pulse = openPulse(silenceMs, {
     beat() {
       if (performance.now() - spoke >= Math.min(quietMs, silenceMs / 5)) ping();
+      const { credit, sent } = window;
+      const now = { granted: credit, waits: credit <= sent, ended };
+      if (taking.look(now, performance.now())) fail(takesNothing(patienceMs));
     },
     silent: () => fail(new ZpsendError('TIMEOUT', `the receiver was silent for ${Math.round(silenceMs / 1000)} s`)),
   });
@@ -163,6 +172,16 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
 /** Tells a receiver whose answer was not heard that nothing comes. */
 export const abortUnheard = (bulk: BulkConnection, dataSubject: string, error: ErrorBody): void =>
   void bulk.write(publication(dataSubject, controlFrame('abort', 0, JSON.stringify(error))), () => {});
+
+const takesNothing = (patienceMs: number): ZpsendError =>
+  new ZpsendError(
+    'TIMEOUT',
+    `the receiver answers, but takes nothing of what waits for it, for ${patienceMs / 1000} s`,
+    {
+      takes: 'nothing',
+      seconds: patienceMs / 1000,
+    },
+  );
 
 const straggler = new ZpsendError(
   'STREAM_BROKEN',

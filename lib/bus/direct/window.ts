@@ -84,6 +84,8 @@ export interface SendWindow {
   readonly sent: number;
   /** What the receiver is known to have handed on. */
   readonly consumed: number;
+  /** How far it has granted. */
+  readonly credit: number;
   /** What may be sent now. Zero until the receiver has spoken. */
   readonly room: number;
   /** The receiver grants up to a cumulative offset; an older or repeated grant changes nothing. */
@@ -103,6 +105,9 @@ export function openSendWindow(window: number): SendWindow {
     },
     get consumed() {
       return Math.min(sent, Math.max(0, credit - window));
+    },
+    get credit() {
+      return credit;
     },
     get room() {
       // whatever a receiver grants, no more than a window waits in this process
