@@ -11,6 +11,9 @@ const pollMs = 2000;
 /** A job that nobody has told of for so long is given up; a lost connection comes back sooner. */
 const silenceMs = 30_000;
 
+/** Jobs of which news may come before it is known that they are ours. */
+const mostEarly = 1000;
+
 export interface Watch {
   /** Follows a job to its end. @throws ZpsendError UNREACHABLE when its sender is gone */
   follow(job: string): Promise<Job>;
@@ -34,6 +37,8 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
     const waiter = open.get(root);
     if (!waiter) {
       early.set(root, job);
+      const [oldest] = early.keys();
+      if (early.size > mostEarly && oldest !== undefined) early.delete(oldest);
       return;
     }
     // its heir tells how it ends

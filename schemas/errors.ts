@@ -18,6 +18,8 @@ export const codes = {
   LOCKED: 'retryable',
   BUSY: 'retryable',
   NO_SPACE: 'permanent',
+  /** More than is taken of a peer: of its answers, or of what it keeps in a bucket. */
+  TOO_MUCH: 'permanent',
   /** A pool that is imported read-only. */
   READ_ONLY: 'permanent',
   STREAM_BROKEN: 'retryable',

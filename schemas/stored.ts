@@ -66,5 +66,10 @@ export const sightSchema = z.strictObject({
 
 export type StoredStart = z.infer<typeof storedStartSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;
+/** What is kept of a manifest in memory. Whoever fetches the stream reads the manifest again, with its digests. */
+export interface WaitingStream extends Pick<Manifest, 'id' | 'source' | 'bytes' | 'targets'> {
+  /** How many there are. */
+  readonly segments: number;
+}
 export type Sight = z.infer<typeof sightSchema>;
 export type Receipt = z.infer<typeof receiptSchema>;

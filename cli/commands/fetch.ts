@@ -2,12 +2,12 @@ import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
-import { readCatalog } from '../../lib/bus/store/catalog.ts';
+import { readCatalog, readManifest } from '../../lib/bus/store/catalog.ts';
 import { storeConnection } from '../../lib/bus/store/connection.ts';
 import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { FetchOutput } from '../../schemas/output.ts';
-import type { Manifest } from '../../schemas/stored.ts';
+import type { WaitingStream } from '../../schemas/stored.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
 import { fetchStream, unwritten } from '../fetch-stream.ts';
@@ -59,7 +59,7 @@ Examples:
 const streamsOf = async (bus: Bus, host: string, domain: string | undefined): Promise<StreamsBucket> =>
   openStreams({ ...(await storeConnection(bus, 'zpsend command (store)').open()), domain }, host);
 
-const waitingOf = async (cli: Cli, bucket: StreamsBucket): Promise<readonly Manifest[]> =>
+const waitingOf = async (cli: Cli, bucket: StreamsBucket): Promise<readonly WaitingStream[]> =>
   (await readCatalog(bucket, (why) => cli.io.err(`zpsend: ${why}`)).read()).waiting;
 
 async function list(cli: Cli, host: string, { json, output, jsDomain }: Options): Promise<number> {
@@ -137,13 +137,14 @@ async function fetch(cli: Cli, host: string, id: string, { output, json, jsDomai
   try {
     await withBus(cli, async (bus) => {
       const bucket = await streamsOf(bus, host, domain);
-      const manifest = (await waitingOf(cli, bucket)).find((one) => one.id === id);
-      if (!manifest) {
+      const waiting = (await waitingOf(cli, bucket)).find((one) => one.id === id);
+      if (!waiting) {
         throw new ZpsendError(
           'NO_SUCH_TRANSFER',
           `no stream ${id} waits in the store of ${host}: zpsend fetch ${host} lists them`,
         );
       }
+      const manifest = await readManifest(bucket, waiting);
       // who leaves before the end of a list has seen enough, but of a stream has not
       cli.io.outliveReaders();
       const { signal } = interrupt;

@@ -1,6 +1,7 @@
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';
 import { type DatasetEntry, type Inventory, listingPartSchema } from '../../schemas/inventory.ts';
+import { mostPartBytes } from './bounds.ts';
 import type { Bus } from './connect.ts';
 import type { Peer } from './machine-header.ts';
 import { isComplete } from './parts.ts';
@@ -10,7 +11,8 @@ import { subjects } from './subjects.ts';
 /** About what a snapshot with the longest name takes. */
 const bytesPerEntry = 400;
 /** A part of a listing stays below the server's max_payload, which is 1 MiB unless configured otherwise. */
-export const entriesPerPart = (maxPayload: number): number => Math.floor((maxPayload * 0.75) / bytesPerEntry);
+export const entriesPerPart = (maxPayload: number): number =>
+  Math.floor((Math.min(maxPayload, mostPartBytes) * 0.75) / bytesPerEntry);
 
 /** As how many entries a dataset itself counts: an origin and a resume token make it long. */
 const weightOf = (dataset: DatasetEntry): number =>

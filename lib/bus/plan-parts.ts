@@ -1,9 +1,10 @@
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Plan, PlanPart, PlanReply } from '../../schemas/plan.ts';
+import { mostPartBytes } from './bounds.ts';
 import { isComplete } from './parts.ts';
 
 /** Far below the server's max_payload: an entry that is longer than a part still fits in a message. */
-export const bytesPerPart = (maxPayload: number): number => Math.floor(maxPayload / 4);
+export const bytesPerPart = (maxPayload: number): number => Math.floor(Math.min(maxPayload, mostPartBytes) / 4);
 
 type Part = Extract<Plan, { ok: true }>;
 

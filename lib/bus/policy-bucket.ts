@@ -1,8 +1,10 @@
-import { type KV, Kvm } from '@nats-io/kv';
+import type { StoredMsg } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
 import type { Bus } from './connect.ts';
 import { withCopies } from './copies.ts';
-import { jetStreamOf, managerOf } from './jetstream.ts';
+import { jetStreamOf } from './jetstream.ts';
 import { isGone } from './kv-bucket.ts';
+import { isValue, lastMessages } from './last-messages.ts';
 import { policiesBucket } from './subjects.ts';
 
 /** A value of the bucket, as it is. */
@@ -20,33 +22,26 @@ const mostBytes = 64 * 1024;
 
 /**
  * All that is in the bucket `zfs-policies` now, of all hosts, read from its leader; undefined where there is no such bucket. Without a
- * consumer, so that a host needs no permission to make one.
+ * consumer, so that a host needs no permission to make one. A value that is too long is an empty text.
  * @param most values that it may hold
  * @throws Error where it holds more, or JetStream is off, does not answer, or may not be asked
  */
 export async function readPolicies(bus: Bus, most: number): Promise<BucketPolicy[] | undefined> {
   try {
-    const manager = await managerOf(bus, timeout);
-    const { state } = await manager.streams.info(stream, { subjects_filter: `${prefix}>` });
-    const kv = await new Kvm(jetStreamOf(bus, timeout)).open(policiesBucket);
-    const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
-    if (keys.length > most) throw new Error(`it holds ${keys.length} keys, and ${most} are the most`);
-    const found = await Promise.all(keys.map((key) => read(kv, key)));
-    return found.filter((policy) => policy !== undefined);
+    const bounds = { subjects: most, bytes: 2 * most * mostBytes, entry: Number.POSITIVE_INFINITY };
+    return [...(await lastMessages(bus, stream, `${prefix}>`, read, bounds)).found];
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;
   }
 }
 
-/** @throws Error where it cannot be read */
-async function read(kv: KV, key: string): Promise<BucketPolicy | undefined> {
+function read(message: StoredMsg): BucketPolicy | undefined {
+  const key = message.subject.slice(prefix.length);
   // what is published past the KV's own rules may have any subject
-  if (!/^[-/=.\w]+$/.test(key) || key.endsWith('.')) return undefined;
-  const entry = await kv.get(key);
-  if (entry?.operation !== 'PUT') return undefined;
-  const text = entry.value.length > mostBytes ? '' : entry.string();
-  return { key, revision: entry.revision, text };
+  if (!/^[-/=.\w]+$/.test(key) || key.endsWith('.') || !isValue(message)) return undefined;
+  const text = message.data.length > mostBytes ? '' : message.string();
+  return { key, revision: message.seq, text };
 }
 
 /**

@@ -2,9 +2,11 @@ import type { Msg } from '@nats-io/transport-node';
 import type { z } from 'zod';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { decodeReply } from './body.ts';
+import { answerInParts, type Bounds, manyAnswers, mostPartBytes, oneAnswer, openTally, tooMuch } from './bounds.ts';
 import type { Bus } from './connect.ts';
 import { isPublishedTo, openInbox } from './inbox.ts';
 import { checkPeer, headersFor, type Peer } from './machine-header.ts';
+import { openSlices } from './slices.ts';
 
 const encode = (body: object): string => JSON.stringify(body);
 
@@ -46,7 +48,7 @@ export async function request<S extends z.ZodType>(
     answer = message;
     return 'end';
   };
-  await collect(bus, subject, body, { ms, peer, each });
+  await collect(bus, subject, body, { ms, peer, bounds: oneAnswer, each });
   checkPeer(peer, answer?.headers);
   return decodeReply(answer?.data ?? new Uint8Array(), reply);
 }
@@ -56,21 +58,37 @@ function publish(bus: Bus, subject: string, body: object, reply: string, peer?: 
   bus.nc.publish(subject, encode(body), { reply, ...(marks && { headers: marks }) });
 }
 
+const tooLate = (subject: string, ms: number): ZpsendError =>
+  new ZpsendError('TIMEOUT', `the answer on ${subject} did not end within ${ms / 1000} s`, {
+    subject,
+    limit: 'milliseconds',
+    most: ms,
+  });
+
 /** What `each` says of a reply: keep it, end here, or fail here. */
 type Verdict = 'keep' | 'end' | ZpsendError;
 
-/** Hands every reply on an inbox of our own to `each`, until it says so or nothing has come for `ms` milliseconds. */
-function collect(
-  bus: Bus,
-  subject: string,
-  body: object,
-  { ms, peer, each }: { ms: number; peer?: Peer | undefined; each: (message: Msg) => Verdict },
-): Promise<void> {
+interface Collecting {
+  /** The longest silence between two replies, in milliseconds. */
+  readonly ms: number;
+  readonly peer?: Peer | undefined;
+  readonly bounds: Bounds;
+  readonly each: (message: Msg) => Verdict;
+}
+
+/**
+ * Hands every reply on an inbox of our own to `each`, until it says so, nothing has come for `ms` milliseconds, or they are beyond
+ * their bounds.
+ */
+function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, each }: Collecting): Promise<void> {
   if (!bus.connected) return Promise.reject(away(subject));
   const inbox = openInbox(bus.options.inboxPrefix);
+  const refusal = openTally(`the answer on ${subject}`, bounds);
   return new Promise<void>((resolve, reject) => {
     const end = (error?: ZpsendError) => {
       clearTimeout(timer);
+      clearTimeout(whole);
+      slices.stop();
       unwatch();
       subscription.unsubscribe();
       if (error) reject(error);
@@ -82,16 +100,22 @@ function collect(
         if (error) return end(translate(error, subject));
         if (!isPublishedTo(message, inbox)) return;
         if (message.headers?.code === 503) return end(nobody(subject));
-        const verdict = each(message);
-        if (verdict === 'end') return end();
-        if (verdict !== 'keep') return end(verdict);
+        const refused = refusal(message.data.length);
+        if (refused) return end(refused);
         clearTimeout(timer);
         timer = setTimeout(onSilence, ms);
+        slices.push(message);
       },
+    });
+    const slices = openSlices<Msg>((message) => {
+      const verdict = each(message);
+      if (verdict !== 'keep') end(verdict === 'end' ? undefined : verdict);
     });
     const onSilence = () =>
       end(new ZpsendError('TIMEOUT', `no answer on ${subject} within ${ms / 1000} s`, { subject }));
     let timer = setTimeout(onSilence, ms);
+    const onLate = () => end(tooLate(subject, bounds.ms));
+    const whole = setTimeout(onLate, bounds.ms);
     const unwatch = bus.onDisconnected(() => end(away(subject)));
     // so that the client tells of a publication that the server refuses
     Object.assign(subscription, { requestSubject: subject });
@@ -108,7 +132,7 @@ function collect(
 /**
  * One request, several replies, ended by an empty one.
  * @param ms the longest silence between two replies, in milliseconds
- * @throws ZpsendError UNREACHABLE, TIMEOUT, or the code that was answered
+ * @throws ZpsendError UNREACHABLE, TIMEOUT, TOO_MUCH for replies beyond their bounds, or the code that was answered
  */
 export async function requestMany<S extends z.ZodType>(
   bus: Bus,
@@ -117,26 +141,29 @@ export async function requestMany<S extends z.ZodType>(
   reply: S,
   ms = 30_000,
   peer?: Peer,
+  bounds: Bounds = answerInParts,
 ): Promise<z.output<S>[]> {
   const replies: z.output<S>[] = [];
   const each = (message: Msg): Verdict => {
     try {
       checkPeer(peer, message.headers);
       if (message.data.length === 0) return 'end';
+      if (message.data.length > mostPartBytes)
+        return tooMuch(`a part of the answer on ${subject}`, 'bytes', mostPartBytes);
       replies.push(decodeReply(message.data, reply));
       return 'keep';
     } catch (thrown) {
       return ZpsendError.from(thrown);
     }
   };
-  await collect(bus, subject, body, { ms, peer, each });
+  await collect(bus, subject, body, { ms, peer, bounds, each });
   return replies;
 }
 
 /**
  * Asks every instance at once and takes what comes within `ms` milliseconds; nobody there is an empty list. An instance that
  * answers with an error, or nonsense, is as good as absent.
- * @throws ZpsendError OTHER_MACHINE when nobody answers but another machine of this host's name
+ * @throws ZpsendError OTHER_MACHINE when nobody answers but another machine of this host's name, TOO_MUCH for answers beyond their bounds
  */
 export async function gather<S extends z.ZodType>(
   bus: Bus,
@@ -144,8 +171,10 @@ export async function gather<S extends z.ZodType>(
   body: object,
   reply: S,
   ms: number,
+  bounds: Bounds = manyAnswers,
 ): Promise<z.output<S>[]> {
-  const { answers, stranger } = await gatherAll(bus, subject, body, reply, ms);
+  const { answers, stranger, refused } = await gatherAll(bus, subject, body, reply, ms, bounds);
+  if (refused) throw refused;
   if (answers.length === 0 && stranger) throw stranger;
   return answers;
 }
@@ -155,6 +184,8 @@ interface Gathered<T> {
   readonly clear: boolean;
   /** Another machine of this host's name has refused to answer for it. */
   readonly stranger: ZpsendError | undefined;
+  /** More came than is taken. */
+  readonly refused: ZpsendError | undefined;
 }
 
 /** As gather, and says whether all that was heard was an answer: absence is no proof where it was not. */
@@ -164,11 +195,14 @@ export async function gatherAll<S extends z.ZodType>(
   body: object,
   reply: S,
   ms: number,
+  bounds: Bounds = manyAnswers,
 ): Promise<Gathered<z.output<S>>> {
   const answers: z.output<S>[] = [];
+  const refusal = openTally(`the answer on ${subject}`, bounds);
   let clear = true;
   let stranger: ZpsendError | undefined;
-  if (!bus.connected) return { answers, clear: false, stranger };
+  let refused: ZpsendError | undefined;
+  if (!bus.connected) return { answers, clear: false, stranger, refused };
   const inbox = openInbox(bus.options.inboxPrefix);
   await new Promise<void>((resolve) => {
     const end = () => {
@@ -182,6 +216,8 @@ export async function gatherAll<S extends z.ZodType>(
         if (error) return end();
         if (!isPublishedTo(message, inbox)) return;
         if (message.headers?.code === 503) return end();
+        refused = refusal(message.data.length);
+        if (refused) return end();
         try {
           answers.push(decodeReply(message.data, reply));
         } catch (thrown) {
@@ -194,5 +230,5 @@ export async function gatherAll<S extends z.ZodType>(
     const timer = setTimeout(end, ms);
     publish(bus, subject, body, inbox);
   });
-  return { answers, clear: clear && bus.connected, stranger };
+  return { answers, clear: clear && bus.connected && !refused, stranger, refused };
 }

@@ -26,6 +26,7 @@ export const remedies: Record<Code, Remedy> = {
   LOCKED: 'wait',
   BUSY: 'wait',
   NO_SPACE: 'fail',
+  TOO_MUCH: 'fail',
   READ_ONLY: 'fail',
   STREAM_BROKEN: 'wait-replan',
   RESUME_STALE: 'discard',

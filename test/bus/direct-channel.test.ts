@@ -273,9 +273,9 @@ describe('a receiver that answers and takes nothing', () => {
     // it goes on saying that it lives, for longer than the patience
     const nc = await connect({ servers: server().url });
     onTestFinished(() => nc.close());
-    let words = 0;
-    nc.subscribe(creditSubject, { callback: () => void (words += 1) });
-    await expect.poll(() => words, { timeout: 10_000 }).toBeGreaterThan(5);
+    const words: unknown[] = [];
+    nc.subscribe(creditSubject, { callback: (_error, message) => void words.push(message) });
+    await expect.poll(() => words.length, { timeout: 10_000 }).toBeGreaterThan(5);
     expect(direct.over).toBeUndefined();
     direct.end();
     expect(await direct.final).toMatchObject({ type: 'done' });

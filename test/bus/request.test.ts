@@ -5,6 +5,7 @@ import { onEvents, publishEvent } from '../../lib/bus/events.ts';
 import { gather, gatherAll, request, requestMany } from '../../lib/bus/request.ts';
 import { serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
@@ -17,6 +18,11 @@ const server = useNatsServer({
     ] }`,
 });
 const url = (user: string) => server().url.replace('//', `//${user}:pw@`);
+const useServer = async (config: string) => {
+  const own = await startNatsServer({ config });
+  onTestFinished(() => own.stop());
+  return own;
+};
 const useAll = () => useBus(url('all'));
 const anything = z.json();
 const nothing = z.strictObject({});
@@ -136,6 +142,99 @@ describe('one request with many replies', () => {
   });
 });
 
+describe('an answer beyond its bounds', () => {
+  const part = z.strictObject({ n: z.number(), fill: z.string().optional() });
+  /** Answers with so many parts and no end, as fast as they are taken. */
+  async function endless(subject: string, body: string): Promise<void> {
+    const bus = await useAll();
+    bus.nc.subscribe(subject, {
+      callback: (_error, message) => {
+        for (let n = 0; n < 200; n += 1) message.respond(body);
+      },
+    });
+    await bus.nc.flush();
+  }
+  const wide = { messages: 1000, bytes: 2 ** 20, ms: 60_000 };
+
+  test.each([
+    ['messages', { messages: 10 }, 10],
+    ['bytes', { bytes: 50 }, 50],
+  ])('in %s is TOO_MUCH, and nothing beyond it is parsed', async (limit, bound, most) => {
+    const bus = await useAll();
+    await endless('zfs.flood.x', '{"n":1}');
+    let parsed = 0;
+    const counted = part.refine(() => ++parsed > 0);
+    const asked = requestMany(bus, 'zfs.flood.x', {}, counted, 5000, undefined, { ...wide, ...bound });
+    expect(await rejection(asked)).toMatchObject({ code: 'TOO_MUCH', retryable: false, details: { limit, most } });
+    expect(parsed).toBeLessThanOrEqual(10);
+  });
+
+  test('in time is a TIMEOUT, however little each part keeps waiting', async () => {
+    const [bus, slow] = [await useAll(), await useAll()];
+    let isAsked = true;
+    serve(slow, {
+      name: 'x',
+      subject: 'zfs.slow.x',
+      request: nothing,
+      async *handle() {
+        for (let n = 0; isAsked; n += 1) {
+          yield { n };
+          await sleep(20);
+        }
+      },
+    });
+    await slow.nc.flush();
+    const asked = requestMany(bus, 'zfs.slow.x', {}, part, 5000, undefined, { ...wide, ms: 300 });
+    const error = await rejection(asked);
+    isAsked = false;
+    expect(error).toMatchObject({ code: 'TIMEOUT', details: { limit: 'milliseconds', most: 300 } });
+  });
+
+  test('in one part is TOO_MUCH where the NATS server takes messages of any size', async () => {
+    const large = useServer('max_payload: 16MB');
+    const [bus, peer] = [await useBus((await large).url), await useBus((await large).url)];
+    const body = JSON.stringify({ n: 1, fill: 'x'.repeat(5 * 2 ** 20) });
+    peer.nc.subscribe('zfs.large.x', { callback: (_error, message) => void message.respond(body) });
+    await peer.nc.flush();
+    expect(await rejection(requestMany(bus, 'zfs.large.x', {}, part))).toMatchObject({ code: 'TOO_MUCH' });
+    const tooLong = { n: 1, fill: 'x'.repeat(9 * 2 ** 20) };
+    peer.nc.subscribe('zfs.long.x', { callback: (_error, message) => void message.respond(JSON.stringify(tooLong)) });
+    await peer.nc.flush();
+    expect(await rejection(request(bus, 'zfs.long.x', {}, part))).toMatchObject({ code: 'TOO_MUCH' });
+  });
+
+  test('of all instances is TOO_MUCH, and proves nobody absent', async () => {
+    const bus = await useAll();
+    await endless('zfs.crowd.x', '{"n":1}');
+    const few = { ...wide, messages: 10 };
+    expect(await rejection(gather(bus, 'zfs.crowd.x', {}, part, 1000, few))).toMatchObject({ code: 'TOO_MUCH' });
+    expect(await gatherAll(bus, 'zfs.crowd.x', {}, part, 1000, few)).toMatchObject({ clear: false });
+  });
+
+  test('keeps no other work of this process waiting: one part is parsed in each turn', async () => {
+    const [bus, peer] = [await useAll(), await useAll()];
+    peer.nc.subscribe('zfs.turns.x', {
+      callback: (_error, message) => {
+        for (let n = 0; n < 100; n += 1) message.respond('{"n":1}');
+        message.respond('');
+      },
+    });
+    await peer.nc.flush();
+    let turns = 0;
+    let isOver = false;
+    const watch = () => {
+      turns += 1;
+      if (!isOver) setImmediate(watch);
+    };
+    const seen = new Set<number>();
+    const counted = part.refine(() => seen.add(turns));
+    setImmediate(watch);
+    await requestMany(bus, 'zfs.turns.x', {}, counted, 5000, undefined, wide);
+    isOver = true;
+    expect(seen.size).toBeGreaterThanOrEqual(95);
+  });
+});
+
 describe('one request to every instance', () => {
   const answer = z.strictObject({ instance: z.string() });
 
@@ -164,9 +263,9 @@ describe('one request to every instance', () => {
     serve(one, { name: 'y', subject: 'zfs.all.y', request: nothing, handle: async () => ({ instance: 'one' }) });
     await one.nc.flush();
     const asked = gatherAll(asker, 'zfs.all.y', {}, answer, 300);
-    expect(await asked).toEqual({ answers: [{ instance: 'one' }], clear: true });
+    expect(await asked).toMatchObject({ answers: [{ instance: 'one' }], clear: true });
     await asker.nc.close();
-    expect(await gatherAll(asker, 'zfs.all.y', {}, answer, 300)).toEqual({ answers: [], clear: false });
+    expect(await gatherAll(asker, 'zfs.all.y', {}, answer, 300)).toMatchObject({ answers: [], clear: false });
   });
 
   test('finds nobody without waiting', async () => {

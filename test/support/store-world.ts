@@ -8,7 +8,7 @@ import { readCatalog } from '../../lib/bus/store/catalog.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Job } from '../../schemas/job.ts';
-import type { Manifest } from '../../schemas/stored.ts';
+import type { WaitingStream } from '../../schemas/stored.ts';
 import { type Fleet, useFleet } from './fleet.ts';
 import type { ServiceProcess } from './service.ts';
 import type { SimHost } from './sim-host.ts';
@@ -70,7 +70,7 @@ export const stored = async ({ bucket }: World): Promise<string[]> =>
     : (await bucket.names()).concat(await begunOnly(bucket)).filter((name) => parseStoredName(name)?.kind !== 'sight');
 
 /** The streams that are whole, in the order in which they were stored. */
-export const whole = async ({ bucket }: World): Promise<readonly Manifest[]> =>
+export const whole = async ({ bucket }: World): Promise<readonly WaitingStream[]> =>
   (await readCatalog(bucket, () => {}).read()).waiting;
 
 export const emptied = (world: World): Promise<void> =>

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { statusKey } from '../../lib/bus/subjects.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { StatusEntry, StatusRun } from '../../schemas/status.ts';
-import { type Manifest, manifestSchema, type Receipt } from '../../schemas/stored.ts';
+import { manifestSchema, type Receipt } from '../../schemas/stored.ts';
 import type { BoardDeps } from '../../services/sender/board/board.ts';
 import { type Held, tellHeld } from '../../services/sender/board/held.ts';
 import { tellTaken } from '../../services/sender/board/taken.ts';
@@ -18,11 +18,13 @@ const startOf = (dataset: string) => ({
   ...{ transfer: 'transfer1', job: 'jobjobjob1', source: 'src', dataset },
   to: { name: 'pool/a@1', guid: '1' },
 });
-const manifestFor = (id: string, ...targets: [host: string, dataset: string][]): Manifest =>
-  manifestSchema.parse({
+const manifestFor = (id: string, ...targets: [host: string, dataset: string][]) => ({
+  ...manifestSchema.parse({
     ...{ version: 1, id, source: 'src', bytes: 1, segment: 65_536, digests: [`SHA-256=${'A'.repeat(43)}=`] },
     targets: targets.map(([host, dataset]) => ({ host, start: startOf(dataset) })),
-  });
+  }),
+  segments: 1,
+});
 const receipt = (target: string, id: string, said: Omit<Receipt, 'bytes'>, place = 0) => ({
   ...{ target, id, place, receipt: { bytes: 0, ...said } },
 });

@@ -4,7 +4,7 @@ import { contradiction } from '../../lib/bus/store/catalog.ts';
 import { parseReceiptKey, parseStoredName, receiptKey, type StoredName, storedName } from '../../lib/bus/subjects.ts';
 import { unseen } from '../../lib/plan/presume.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
-import { type Manifest, manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
+import { manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';
 import { isOver } from '../../services/sender/stored/keeper.ts';
 import { lastWordsOf, learned, seenAs, waitingAt } from '../../services/sender/stored/last-words.ts';
@@ -46,9 +46,9 @@ describe('names in the store', () => {
 
 const digest = `SHA-256=${'A'.repeat(43)}=`;
 
-function manifestFor(id: string, ...targets: [host: string, dataset: string, more?: object][]): Manifest {
+function manifestFor(id: string, ...targets: [host: string, dataset: string, more?: object][]) {
   const start = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src', to: { name: 'pool/a@1', guid: '1' } };
-  return manifestSchema.parse({
+  const manifest = manifestSchema.parse({
     version: 1,
     id,
     source: 'src',
@@ -57,11 +57,13 @@ function manifestFor(id: string, ...targets: [host: string, dataset: string, mor
     digests: [digest, digest],
     targets: targets.map(([host, dataset, more]) => ({ host, start: { ...start, dataset, ...more } })),
   });
+  return { ...manifest, segments: manifest.digests.length };
 }
 
 describe('a manifest', () => {
   const good = manifestFor('abcdef', ['dst', 'pool/b']);
-  const of = (manifest: Manifest, name = 'abcdef/manifest', owner = 'src') => contradiction(manifest, name, owner);
+  const of = (manifest: Parameters<typeof contradiction>[0], name = 'abcdef/manifest', owner = 'src') =>
+    contradiction(manifest, name, owner);
 
   test('that fits its place is taken', () => expect(of(good)).toBeUndefined());
 
@@ -94,7 +96,7 @@ describe('what waits for a host', () => {
     manifestFor('stream3', ['two', 'pool/c']),
   ];
   const ids = (host: string, ...receipts: ReturnType<typeof receipt>[]) =>
-    itemsFor(host, waiting, receipts).map(({ manifest, place }) => `${manifest.id} ${place}`);
+    itemsFor(host, waiting, receipts).map(({ stream, place }) => `${stream.id} ${place}`);
 
   test('is what names it, in order', () => {
     expect(ids('one')).toEqual(['stream1 0']);

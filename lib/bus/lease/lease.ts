@@ -18,10 +18,13 @@ export interface Lease {
 
 /** The lock in an entry; undefined when it is free or not readable. */
 export function lockIn(entry: KvEntry | null): Lock | undefined {
-  if (entry?.operation !== 'PUT') return undefined;
+  return entry?.operation === 'PUT' ? lockOf(entry) : undefined;
+}
+
+/** The lock that a value holds; undefined where it is not readable. */
+export function lockOf(value: { json(): unknown }): Lock | undefined {
   try {
-    const parsed = lockSchema.safeParse(entry.json());
-    return parsed.success ? parsed.data : undefined;
+    return lockSchema.safeParse(value.json()).data;
   } catch {
     return undefined;
   }

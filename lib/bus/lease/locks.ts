@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { JetStreamApiError } from '@nats-io/jetstream';
+import { JetStreamApiError, type StoredMsg } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
 import type { Bus } from '../connect.ts';
-import { managerOf } from '../jetstream.ts';
 import { type BucketState, bucketError, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
+import { isValue, lastMessages } from '../last-messages.ts';
 import { keySubject, lockKey, locksBucket, parseKeySubject, parseLockKey } from '../subjects.ts';
-import { keepLease, type Lease, lockIn } from './lease.ts';
+import { keepLease, type Lease, lockIn, lockOf } from './lease.ts';
 import { renewsWithinMs } from './lease-state.ts';
 
 export interface HeldLock extends Lock {
@@ -33,17 +33,16 @@ const description = 'zpsend: one receive into a dataset at a time';
  */
 const settlesWithinMs = renewsWithinMs + 1000;
 
+function heldBy(message: StoredMsg): HeldLock | undefined {
+  const place = parseLockKey(parseKeySubject(locksBucket, message.subject) ?? '');
+  const lock = isValue(message) ? lockOf(message) : undefined;
+  return lock && place && { ...lock, ...place, revision: message.seq, renewed: message.time };
+}
+
 /** Without a consumer, so that a host needs no permission to make one. */
-async function heldIn(bus: Bus, kv: KV): Promise<HeldLock[]> {
-  const asked = { subjects_filter: keySubject(locksBucket, '>') };
-  const { state } = await (await managerOf(bus, 4000)).streams.info(`KV_${locksBucket}`, asked);
-  const keys = Object.keys(state.subjects ?? {}).flatMap((subject) => parseKeySubject(locksBucket, subject) ?? []);
-  const entries = await Promise.all(keys.map(async (key) => ({ key, entry: await kv.get(key) })));
-  const held = entries.flatMap(({ key, entry }): HeldLock[] => {
-    const [lock, place] = [lockIn(entry), parseLockKey(key)];
-    return entry && lock && place ? [{ ...lock, ...place, revision: entry.revision, renewed: entry.created }] : [];
-  });
-  return held.sort((a, b) => (a.host + a.dataset < b.host + b.dataset ? -1 : 1));
+async function heldIn(bus: Bus): Promise<HeldLock[]> {
+  const { found } = await lastMessages(bus, `KV_${locksBucket}`, keySubject(locksBucket, '>'), heldBy);
+  return [...found].sort((a, b) => (a.host + a.dataset < b.host + b.dataset ? -1 : 1));
 }
 
 /**
@@ -53,7 +52,7 @@ async function heldIn(bus: Bus, kv: KV): Promise<HeldLock[]> {
 export async function listLocks(bus: Bus): Promise<HeldLock[]> {
   try {
     const kv = await openBucket(bus, locksBucket);
-    return (await stateOf(kv)) ? await heldIn(bus, kv) : [];
+    return (await stateOf(kv)) ? await heldIn(bus) : [];
   } catch (error) {
     throw bucketError(error, `the bucket ${locksBucket} cannot be read`);
   }
@@ -138,5 +137,5 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     }
   }
 
-  return { acquire, list: () => heldIn(bus, kv) };
+  return { acquire, list: () => heldIn(bus) };
 }

@@ -35,12 +35,16 @@ export interface StatusNews {
 const stream = `KV_${statusBucket}`;
 
 interface Reader {
+  readonly bus: Bus;
   readonly manager: JetStreamManager;
   readonly filter: string;
 }
 
+/** What has changed is read one by one; after more changes than these, all of it is read anew. */
+const mostNews = 10_000;
+
 async function open(bus: Bus, keys: string): Promise<Reader> {
-  return { manager: await managerOf(bus, 4000), filter: keySubject(statusBucket, keys) };
+  return { bus, manager: await managerOf(bus, 4000), filter: keySubject(statusBucket, keys) };
 }
 
 /** An entry, or the key of one that was deleted; undefined for what is no status, or not as its schema has it. */
@@ -57,16 +61,10 @@ function read(message: StoredMsg): StoredStatus | string | undefined {
   }
 }
 
-const sorted = (messages: readonly (StoredMsg | null)[]): Pick<StatusNews, 'found' | 'gone'> => {
-  const found: StoredStatus[] = [];
-  const gone: string[] = [];
-  for (const message of messages) {
-    const one = message ? read(message) : undefined;
-    if (typeof one === 'string') gone.push(one);
-    else if (one) found.push(one);
-  }
-  return { found, gone };
-};
+const sorted = (all: readonly (StoredStatus | string)[]): Pick<StatusNews, 'found' | 'gone'> => ({
+  found: all.filter((one) => typeof one !== 'string'),
+  gone: all.filter((one) => typeof one === 'string'),
+});
 
 /** Up to where the bucket is known: of one that was made anew, nothing is. */
 interface Place {
@@ -78,11 +76,11 @@ type Told = readonly [StatusNews, Place];
 
 const clockOf = (ts: string | undefined): number => (ts === undefined ? Date.now() : Date.parse(ts));
 
-async function whole({ manager, filter }: Reader): Promise<Told> {
-  const { info, messages } = await lastMessages(manager, stream, filter);
+async function whole({ bus, filter }: Reader): Promise<Told> {
+  const { info, found } = await lastMessages(bus, stream, filter, read);
   const { state, ts, created } = info;
   return [
-    { ...sorted(messages), now: clockOf(ts), isWhole: true },
+    { ...sorted(found), now: clockOf(ts), isWhole: true },
     { created, last: state.last_seq },
   ];
 }
@@ -91,17 +89,18 @@ async function whole({ manager, filter }: Reader): Promise<Told> {
 async function since(reader: Reader, place: Place): Promise<Told> {
   const { manager, filter } = reader;
   const { state, ts, created } = await manager.streams.info(stream);
-  if (created !== place.created) return whole(reader);
-  const messages: StoredMsg[] = [];
+  if (created !== place.created || state.last_seq - place.last > mostNews) return whole(reader);
+  const news: (StoredStatus | string)[] = [];
   let last = place.last;
   while (last < state.last_seq) {
     const query: NextMsgRequest & { seq: number } = { seq: last + 1, next_by_subj: filter };
     const message = await manager.streams.getMessage(stream, query);
-    if (message) messages.push(message);
+    const one = message ? read(message) : undefined;
+    if (one) news.push(one);
     last = message?.seq ?? state.last_seq;
   }
   return [
-    { ...sorted(messages), now: clockOf(ts), isWhole: false },
+    { ...sorted(news), now: clockOf(ts), isWhole: false },
     { created, last },
   ];
 }
@@ -118,7 +117,7 @@ async function unlessGone<T>(read: Promise<T>): Promise<T | undefined> {
 
 /**
  * What the fleet's replication looks like, or one source's, or one source's to one target; undefined where there is no bucket.
- * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer
+ * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer, TOO_MUCH for more than is read
  */
 export async function readStatus(bus: Bus, source?: string, target?: string): Promise<StatusNews | undefined> {
   const told = await unlessGone(open(bus, statusKeys(source, target)).then(whole));

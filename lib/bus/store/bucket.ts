@@ -2,6 +2,7 @@ import { JetStreamApiError, type JetStreamClient, type JetStreamManager, type St
 import { headers } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { jetStreamOf, managerOf, nameAt } from '../jetstream.ts';
+import { subjectsIn } from '../last-messages.ts';
 import { streamsBucket } from '../subjects.ts';
 import type { StoreAt } from './connection.ts';
 import { connectionLost, isGone, translate } from './failures.ts';
@@ -55,7 +56,11 @@ export interface StreamsBucket {
   mark(): Promise<string | undefined>;
 }
 
-function bucketOf({ bulk, deliveries }: StoreAt, source: string, called: string, { js, jsm }: Clients): StreamsBucket {
+/** Subjects of a store that are listed: each object has two, and 16 GiB in the smallest segments are half a million. */
+const mostSubjects = 600_000;
+
+function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clients): StreamsBucket {
+  const { bulk, deliveries } = at;
   const bucket = streamsBucket(source);
   const stream = `OBJ_${bucket}`;
   const objects = subjectsOf(source);
@@ -81,8 +86,9 @@ function bucketOf({ bulk, deliveries }: StoreAt, source: string, called: string,
   const metadataOf = (name: string) => asked(() => readMetadata(jsm, stream, objects.meta(name), name));
   async function look(filter?: string): Promise<StreamInfo | undefined> {
     try {
-      const options = filter === undefined ? {} : { subjects_filter: filter };
-      return await asked(() => jsm.streams.info(stream, options), 3 * patientMs);
+      const work = () =>
+        filter === undefined ? jsm.streams.info(stream) : subjectsIn(at, jsm, stream, filter, mostSubjects);
+      return await asked(work, 3 * patientMs);
     } catch (thrown) {
       if (isGone(thrown)) return undefined;
       throw translate(thrown, `looking at ${called}`);

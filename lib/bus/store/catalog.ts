@@ -1,41 +1,108 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { type Manifest, manifestSchema } from '../../../schemas/stored.ts';
-import { parseStoredName } from '../subjects.ts';
+import { type Manifest, manifestSchema, type WaitingStream } from '../../../schemas/stored.ts';
+import { tooMuch } from '../bounds.ts';
+import { parseStoredName, storedName } from '../subjects.ts';
 import type { StreamsBucket } from './bucket.ts';
 
-/** A manifest is no larger than this, in bytes: 100,000 digests fit. */
-const mostBytes = 16 * 1024 * 1024;
+/** A manifest is no larger than this, in bytes: 100,000 digests fit, and what its targets are to set. */
+const mostManifestBytes = 8 * 1024 * 1024;
+
+/** What one source may have waiting; of more, nothing is taken. */
+export interface CatalogBounds {
+  readonly streams: number;
+  /** Of what is kept of them, as JSON. */
+  readonly bytes: number;
+  /** Manifests that are not what they should be: each is read again whenever the store has changed. */
+  readonly refused: number;
+}
+
+export const catalogBounds: CatalogBounds = { streams: 100_000, bytes: 64 * 1024 * 1024, refused: 100 };
+/** Of its own store a source knows what it has put there. */
+export const unbounded: CatalogBounds = {
+  streams: Number.POSITIVE_INFINITY,
+  bytes: Number.POSITIVE_INFINITY,
+  refused: Number.POSITIVE_INFINITY,
+};
 
 export interface Catalog {
   /** Every stream that is whole, in the order in which they were stored. */
-  readonly waiting: readonly Manifest[];
+  readonly waiting: readonly WaitingStream[];
   /** Of everything in the bucket. */
   readonly names: readonly string[];
 }
 
 /** Reads a source's catalog again and again, and of it only what has changed. */
 export interface CatalogReader {
-  /** @throws ZpsendError; an empty catalog where there is no bucket */
+  /** @throws ZpsendError, TOO_MUCH for a store beyond its bounds; an empty catalog where there is no bucket */
   read(): Promise<Catalog>;
 }
 
 interface Known {
-  readonly manifest: Manifest;
+  readonly stream: WaitingStream;
   readonly seq: number;
+  /** Of the stream, as JSON. */
+  readonly bytes: number;
 }
 
 const empty: Catalog = { waiting: [], names: [] };
 
+const refusal = (bucket: StreamsBucket, name: string, why: string): ZpsendError =>
+  new ZpsendError('BAD_REQUEST', `the manifest ${name} in the streams of ${bucket.source} is refused: ${why}`);
+
+/** @throws ZpsendError BAD_REQUEST for one that is not what it should be; undefined where there is none */
+async function load(bucket: StreamsBucket, name: string): Promise<{ manifest: Manifest; seq: number } | undefined> {
+  const bad = (why: string) => refusal(bucket, name, why);
+  const got = await bucket.get(name, mostManifestBytes);
+  if (!got) return undefined;
+  let json: unknown;
+  try {
+    json = JSON.parse(got.bytes.toString());
+  } catch {
+    throw bad('it is not JSON');
+  }
+  const { data, error } = manifestSchema.safeParse(json);
+  if (!data) throw bad(`${error.issues[0]?.path.join('.')}: ${error.issues[0]?.message}`);
+  const why = contradiction(data, name, bucket.source);
+  if (why !== undefined) throw bad(why);
+  return { manifest: data, seq: got.object.seq };
+}
+
+/**
+ * The manifest of a stream that waits, with its digests.
+ * @throws ZpsendError STREAM_BROKEN where it is gone, or is another one than before; what the store fails with
+ */
+export async function readManifest(bucket: StreamsBucket, stream: WaitingStream): Promise<Manifest> {
+  const got = await load(bucket, storedName({ kind: 'manifest', id: stream.id })).catch((thrown) => {
+    const { code, message } = ZpsendError.from(thrown);
+    if (code !== 'BAD_REQUEST' && code !== 'STREAM_BROKEN') throw thrown;
+    return message;
+  });
+  const manifest = typeof got === 'object' ? got.manifest : undefined;
+  const isSame =
+    manifest?.bytes === stream.bytes && JSON.stringify(manifest.targets) === JSON.stringify(stream.targets);
+  if (isSame) return manifest;
+  throw new ZpsendError(
+    'STREAM_BROKEN',
+    `the stored stream ${stream.id} from ${stream.source} (${stream.targets[0]?.start.to.name}) cannot be read: its manifest ` +
+      `${typeof got === 'string' ? `is refused (${got})` : got ? 'was changed' : 'is gone'}; the next job of ${stream.source} sends it again`,
+    { stored: stream.id, lost: true },
+  );
+}
+
 /** @param refused told of each manifest that is not what it should be, once; it is passed over */
-export function readCatalog(bucket: StreamsBucket, refused: (why: string) => void): CatalogReader {
+export function readCatalog(
+  bucket: StreamsBucket,
+  refused: (why: string) => void,
+  bounds: CatalogBounds = catalogBounds,
+): CatalogReader {
   const known = new Map<string, Known>();
   const refusals = new Map<string, string>();
   let mark: string | undefined;
-  let last = empty;
+  let last: Catalog | ZpsendError = empty;
 
-  async function manifestOf(name: string): Promise<Known | undefined> {
+  async function streamOf(name: string): Promise<Known | undefined> {
     try {
-      const now = known.get(name) ?? (await load(name));
+      const now = known.get(name) ?? (await summary(name));
       known.set(name, now);
       return now;
     } catch (thrown) {
@@ -48,41 +115,44 @@ export function readCatalog(bucket: StreamsBucket, refused: (why: string) => voi
     }
   }
 
-  async function load(name: string): Promise<Known> {
-    const bad = (why: string) =>
-      new ZpsendError('BAD_REQUEST', `the manifest ${name} in the streams of ${bucket.source} is refused: ${why}`);
-    const got = await bucket.get(name, mostBytes);
-    if (!got) throw bad('it is gone');
-    let json: unknown;
-    try {
-      json = JSON.parse(got.bytes.toString());
-    } catch {
-      throw bad('it is not JSON');
+  async function summary(name: string): Promise<Known> {
+    const got = await load(bucket, name);
+    if (!got) throw refusal(bucket, name, 'it is gone');
+    const { id, source, bytes, digests, targets } = got.manifest;
+    const stream: WaitingStream = { id, source, bytes, targets, segments: digests.length };
+    return { stream, seq: got.seq, bytes: Buffer.byteLength(JSON.stringify(stream)) };
+  }
+
+  async function look(): Promise<Catalog | ZpsendError> {
+    const over = (limit: string, most: number) => tooMuch(`the store of ${bucket.source}`, limit, most);
+    const names = await bucket.names();
+    const manifests = names.filter((name) => parseStoredName(name)?.kind === 'manifest');
+    const all = new Set(names);
+    for (const map of [known, refusals]) for (const name of map.keys()) if (!all.has(name)) map.delete(name);
+    if (manifests.length > bounds.streams) return over('streams', bounds.streams);
+    const there: Known[] = [];
+    let bytes = 0;
+    for (const name of manifests) {
+      const one = await streamOf(name);
+      bytes += one?.bytes ?? 0;
+      if (refusals.size > bounds.refused) return over('manifests that are refused', bounds.refused);
+      if (bytes > bounds.bytes) return over('bytes in the manifests of its streams', bounds.bytes);
+      if (one) there.push(one);
     }
-    const { data, error } = manifestSchema.safeParse(json);
-    if (!data) throw bad(`${error.issues[0]?.path.join('.')}: ${error.issues[0]?.message}`);
-    const why = contradiction(data, name, bucket.source);
-    if (why !== undefined) throw bad(why);
-    return { manifest: data, seq: got.object.seq };
+    const waiting = there.sort((a, b) => a.seq - b.seq).map(({ stream }) => stream);
+    return { waiting, names };
   }
 
   return {
     async read() {
       const now = await bucket.mark();
       if (now === undefined) return empty;
-      if (now === mark) return last;
-      const names = await bucket.names();
-      const there: Known[] = [];
-      for (const name of names) {
-        if (parseStoredName(name)?.kind !== 'manifest') continue;
-        const one = await manifestOf(name);
-        if (one) there.push(one);
+      if (now !== mark) {
+        last = await look();
+        if (last instanceof ZpsendError) for (const map of [known, refusals]) map.clear();
+        mark = now;
       }
-      const waiting = there.sort((a, b) => a.seq - b.seq).map(({ manifest }) => manifest);
-      const all = new Set(names);
-      for (const map of [known, refusals]) for (const name of map.keys()) if (!all.has(name)) map.delete(name);
-      mark = now;
-      last = { waiting, names };
+      if (last instanceof ZpsendError) throw last;
       return last;
     },
   };

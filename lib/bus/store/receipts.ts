@@ -1,8 +1,8 @@
 import { JetStreamApiError, type StoredMsg } from '@nats-io/jetstream';
 import { type Receipt, receiptSchema } from '../../../schemas/stored.ts';
-import { type JetStreamAt, managerOf, nameAt } from '../jetstream.ts';
+import { type JetStreamAt, nameAt } from '../jetstream.ts';
 import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
-import { lastMessages } from '../last-messages.ts';
+import { isValue, lastMessages } from '../last-messages.ts';
 import {
   keySubject,
   parseKeySubject,
@@ -38,15 +38,33 @@ const isSaid = (error: unknown): boolean => error instanceof JetStreamApiError &
 
 const stream = `KV_${statusBucket}`;
 
-function placed(message: StoredMsg | null): PlacedReceipt | undefined {
-  const of = message && parseReceiptKey(parseKeySubject(statusBucket, message.subject) ?? '');
-  if (!message || !of || message.header.get('KV-Operation') !== '') return undefined;
+function placed(message: StoredMsg): PlacedReceipt | undefined {
+  const of = parseReceiptKey(parseKeySubject(statusBucket, message.subject) ?? '');
+  if (!of || !isValue(message)) return undefined;
   try {
     const { data: receipt } = receiptSchema.safeParse(message.json());
     return receipt && { target: of.target, id: of.id, place: of.place, receipt };
   } catch {
     return undefined;
   }
+}
+
+/** The evidence of a long receipt is left out, so that a bucket with a bound takes it: in bytes, and letters of what stays. */
+const mostReceiptBytes = 8192;
+const mostLetters = 500;
+
+/** A receipt that fits into a bucket: of a long one, what its reader decides by. */
+export function brief(receipt: Receipt): Receipt {
+  const { error } = receipt;
+  if (!error || Buffer.byteLength(JSON.stringify(receipt)) <= mostReceiptBytes) return receipt;
+  const { details = {}, message, ...rest } = error;
+  const kept = Object.entries(details).filter(
+    ([, value]) => typeof value !== 'object' && String(value).length <= mostLetters,
+  );
+  return {
+    ...receipt,
+    error: { ...rest, message: message.slice(0, mostLetters), details: Object.fromEntries(kept.slice(0, 8)) },
+  };
 }
 
 export function openReceipts(at: JetStreamAt): Receipts {
@@ -66,14 +84,13 @@ export function openReceipts(at: JetStreamAt): Receipts {
 
   async function read(source: string, target: string): Promise<PlacedReceipt[]> {
     const filter = keySubject(statusBucket, receiptKeys(target, source));
-    const { messages } = await lastMessages(await managerOf(at, 4000), stream, filter);
-    return messages.flatMap((message) => placed(message) ?? []);
+    return [...(await lastMessages(at, stream, filter, placed)).found];
   }
 
   return {
     async write(target, source, id, place, receipt) {
       try {
-        await write(receiptKey(target, source, id, place), receipt);
+        await write(receiptKey(target, source, id, place), brief(receipt));
       } catch (error) {
         throw bucketError(error, `a receipt cannot be written to ${called}`);
       }

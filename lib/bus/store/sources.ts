@@ -1,16 +1,21 @@
 import { hostSchema } from '../../../schemas/names.ts';
+import { tooMuch } from '../bounds.ts';
 import { type JetStreamAt, managerOf } from '../jetstream.ts';
 import { streamsBucket } from '../subjects.ts';
 
 const prefix = `OBJ_${streamsBucket('')}`;
 const timeout = 4000;
 
-/** Every host that keeps streams in the store there, as far as this connection may see them. */
+/** Hosts whose stores are looked for. */
+const mostSources = 10_000;
+
+/** Every host that keeps streams in the store there, as far as this connection may see them. @throws ZpsendError TOO_MUCH */
 export async function sourcesOf(at: JetStreamAt): Promise<string[]> {
   const found: string[] = [];
   for await (const name of (await managerOf(at, timeout)).streams.names('$O.*.M.>')) {
     const host = name.startsWith(prefix) ? hostSchema.safeParse(name.slice(prefix.length)).data : undefined;
     if (host !== undefined) found.push(host);
+    if (found.length > mostSources) throw tooMuch('the list of stores', 'sources', mostSources);
   }
   return found.sort();
 }

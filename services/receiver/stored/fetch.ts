@@ -1,4 +1,5 @@
 import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import { readManifest } from '../../../lib/bus/store/catalog.ts';
 import { openStoredStream, type StoredStream } from '../../../lib/bus/store/receive.ts';
 import { peekToken } from '../../../lib/zfs/resume-token.ts';
 import { type Code, ZpsendError } from '../../../schemas/errors.ts';
@@ -72,10 +73,11 @@ export function fetchStored(deps: FetchDeps, bucket: StreamsBucket, item: Stored
   let stream: StoredStream | undefined;
 
   async function receive(): Promise<void> {
+    const manifest = await readManifest(bucket, item.stream);
     const start: ReceiveStart = { ...item.start, partial: 'discard' };
     const running: Receive = deps.admit(start, (handlers) => {
       const { silenceMs: patienceMs, pace } = deps;
-      stream = openStoredStream(bucket, item.manifest, { ...handlers, patienceMs, pace });
+      stream = openStoredStream(bucket, manifest, { ...handlers, patienceMs, pace });
       return stream;
     });
     await running.ready;

@@ -1,12 +1,12 @@
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import type { Code, ErrorBody } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
-import type { Manifest, StoredStart } from '../../../schemas/stored.ts';
+import type { StoredStart, WaitingStream } from '../../../schemas/stored.ts';
 
 /** One stored stream as far as it is this host's. */
 export interface StoredItem {
-  readonly manifest: Manifest;
-  /** Which of the manifest's targets. */
+  readonly stream: WaitingStream;
+  /** Which of its targets. */
   readonly place: number;
   readonly start: StoredStart;
 }
@@ -14,7 +14,7 @@ export interface StoredItem {
 /** What waits for a host, in the order in which it was stored, without what that host has done with. */
 export function itemsFor(
   host: string,
-  waiting: readonly Manifest[],
+  waiting: readonly WaitingStream[],
   receipts: readonly Pick<PlacedReceipt, 'target' | 'id' | 'place' | 'receipt'>[],
 ): StoredItem[] {
   const keyOf = (id: string, place: number): string => `${id} ${place}`;
@@ -23,9 +23,9 @@ export function itemsFor(
       .filter(({ target, receipt }) => target === host && receipt.state !== 'running')
       .map(({ id, place }) => keyOf(id, place)),
   );
-  return waiting.flatMap((manifest) =>
-    manifest.targets.flatMap((target, place) =>
-      target.host === host && !over.has(keyOf(manifest.id, place)) ? [{ manifest, place, start: target.start }] : [],
+  return waiting.flatMap((stream) =>
+    stream.targets.flatMap((target, place) =>
+      target.host === host && !over.has(keyOf(stream.id, place)) ? [{ stream, place, start: target.start }] : [],
     ),
   );
 }
@@ -60,7 +60,7 @@ export const isLost = ({ details }: ErrorBody): boolean => details?.lost === tru
 /** The guids that a host's streams were to bring that are lost: what starts from them is lost too. */
 export const lostBefore = (
   host: string,
-  waiting: readonly Manifest[],
+  waiting: readonly WaitingStream[],
   receipts: readonly Pick<PlacedReceipt, 'target' | 'id' | 'place' | 'receipt'>[],
 ): Set<string> =>
   new Set(

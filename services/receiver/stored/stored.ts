@@ -6,7 +6,7 @@ import type { StoreAt, StoreConnection } from '../../../lib/bus/store/connection
 import { openReceipts, type Receipts } from '../../../lib/bus/store/receipts.ts';
 import { ownDomain, sourcesOf } from '../../../lib/bus/store/sources.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
-import { type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts';
+import { type Code, type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts';
 import { poolOf } from '../../../schemas/names.ts';
 import type { Receipt } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
@@ -27,8 +27,9 @@ const everyMs = 1000;
 const afterFailureMs = 5000;
 /** The same where it takes a person, or a pool that has yet to be imported: a try may cost as much as the whole stream. */
 const afterRefusalMs = 60_000;
-/** The same where the NATS server lets this host not read a source's store, which takes a person too. */
+/** The same where the NATS server lets this host not read a source's store, or it is beyond its bounds, which takes a person too. */
 const afterDenialMs = 600_000;
+const isForAPerson = (code: Code): boolean => code === 'NOT_ALLOWED' || code === 'TOO_MUCH';
 /** Every so many looks the hosts that keep streams are asked for anew, where any may. */
 const sourcesEvery = 30;
 /** How often a running receipt is renewed, in milliseconds. */
@@ -109,11 +110,11 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
       if (stop.signal.aborted) return;
       if (isBehind(item.start, blocked)) continue;
       const base = item.start.from?.guid;
-      const before = said.get(`${item.manifest.id} ${item.place}`);
+      const before = said.get(`${item.stream.id} ${item.place}`);
       const isLate = base !== undefined && missing.has(base);
       const receipt = isLate ? behind(item, missing) : await receive(source, item, before);
       if (receipt?.error && isLost(receipt.error)) missing.add(item.start.to.guid);
-      if (receipt) await receipts.write(host, from, item.manifest.id, item.place, receipt);
+      if (receipt) await receipts.write(host, from, item.stream.id, item.place, receipt);
       else blocked.push(item.start.dataset);
     }
     if (blocked.length > 0) source.after = performance.now() + source.pause;
@@ -123,13 +124,12 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
 
   /** Undefined when it is to be tried again. */
   async function receive(source: Source, item: StoredItem, before: Receipt | undefined): Promise<Receipt | undefined> {
-    const { manifest, place, start } = item;
+    const { stream, place, start } = item;
     const { bucket, receipts } = source;
     log.info(`${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`);
-    const write = (receipt: Receipt) =>
-      receipts.write(host, bucket.source, manifest.id, place, receipt).catch(() => {});
+    const write = (receipt: Receipt) => receipts.write(host, bucket.source, stream.id, place, receipt).catch(() => {});
     // whoever finds the dataset locked has begun too
-    if (!before) await receipts.begin(host, bucket.source, manifest.id, place).catch(() => {});
+    if (!before) await receipts.begin(host, bucket.source, stream.id, place).catch(() => {});
     const fetching = fetchStored(deps, bucket, item);
     let isTold = before?.error;
     const progress = setInterval(() => {
@@ -145,7 +145,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     } finally {
       clearInterval(progress);
     }
-    if (!error || isThere(error)) return { state: 'done', bytes: manifest.bytes };
+    if (!error || isThere(error)) return { state: 'done', bytes: stream.bytes };
     if (mayPass(error) || (!isLost(error) && !(await hasPool(start.dataset)))) {
       source.pause = error.retryable ? afterFailureMs : afterRefusalMs;
       log.info(
@@ -183,7 +183,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     const visiting = visit(source)
       .catch((thrown) => {
         const { code, message } = ZpsendError.from(thrown);
-        source.after = performance.now() + (code === 'NOT_ALLOWED' ? afterDenialMs : afterFailureMs);
+        source.after = performance.now() + (isForAPerson(code) ? afterDenialMs : afterFailureMs);
         once(`the streams of ${source.bucket.source} cannot be looked for: ${message}`);
       })
       .finally(() => {

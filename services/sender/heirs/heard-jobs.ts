@@ -33,6 +33,9 @@ export const yieldsTo = (own: Pick<Job, 'job' | 'continues'>, other: Pick<Job, '
   rootOf(own) === other.continues &&
   (own.continues === undefined || other.job < own.job);
 
+/** Jobs that are remembered: a host's senders run far fewer. */
+const mostHeard = 10_000;
+
 /**
  * @param self the instance whose own jobs are not waited for
  * @param silenceMs without news for so long a job has lost its sender; running ones tell of themselves twice a second
@@ -48,7 +51,11 @@ export function openHeardJobs(self: string, silenceMs: number, machine?: string)
       // whom it goes on with is waited for no more
       if (job.continues !== undefined) for (const [id, one] of heard) if (yieldsTo(one.job, job)) heard.delete(id);
       if (isOver || job.aborting) heard.delete(job.job);
-      else heard.set(job.job, { job, at: now });
+      else {
+        heard.set(job.job, { job, at: now });
+        const [oldest] = heard.keys();
+        if (heard.size > mostHeard && oldest !== undefined) heard.delete(oldest);
+      }
     },
     abandon(id) {
       const meant = [...heard.values()].filter(({ job }) => job.job === id || rootOf(job) === id);

@@ -3,7 +3,7 @@ import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
 import type { Note } from '../../../schemas/plan.ts';
-import type { Manifest } from '../../../schemas/stored.ts';
+import type { WaitingStream } from '../../../schemas/stored.ts';
 import type { Held } from '../board/held.ts';
 import { heldOf, isAbout } from './last-words.ts';
 import type { Place } from './sights.ts';
@@ -40,7 +40,7 @@ function notesOf(held: readonly Held[]): Note[] {
 export async function heldNotes(
   { bus, bucket, heedMs: mostMs = heedMs }: HeldNotesDeps,
   place: Place,
-  waiting: readonly Manifest[],
+  waiting: readonly WaitingStream[],
   receipts: readonly PlacedReceipt[],
 ): Promise<Note[]> {
   const said = heldOf(waiting, receipts).filter((one) => isAbout(place, one));

@@ -3,7 +3,7 @@ import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import type { Manifest, Receipt, StoredStart } from '../../../schemas/stored.ts';
+import type { Receipt, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import type { Held } from '../board/held.ts';
 import { openHeldNews } from './held-news.ts';
@@ -37,7 +37,7 @@ const lastMs = 10_000;
 const clearMs = 20_000;
 
 /** Every target has said its last word of it. @param said keys of last words */
-export const isOver = ({ id, targets }: Manifest, said: ReadonlySet<string>): boolean =>
+export const isOver = ({ id, targets }: WaitingStream, said: ReadonlySet<string>): boolean =>
   targets.every((_, place) => said.has(keyOf(id, place)));
 
 /**
@@ -63,10 +63,10 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
     const words = lastWordsOf(waiting, receipts);
     const keys = new Set(words.map(({ key }) => key));
-    const over = waiting.filter((manifest) => isOver(manifest, keys));
+    const over = waiting.filter((stream) => isOver(stream, keys));
     // what makes room comes first: what is learned has to be written there too
-    const empty: Manifest[] = [];
-    for (const manifest of over) await emptied(bucket, manifest, signal).then(() => empty.push(manifest), failed);
+    const empty: WaitingStream[] = [];
+    for (const stream of over) await emptied(bucket, stream, signal).then(() => empty.push(stream), failed);
     await learning.learn({ bucket, names }, words, signal).catch(failed);
     for (const { id, targets } of empty) {
       if (signal.aborted) return;
@@ -80,8 +80,8 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     await tellOfHeld([...heldOf(waiting, receipts), ...ignored]);
   }
 
-  async function emptied(bucket: StreamsBucket, { id, digests }: Manifest, signal: AbortSignal): Promise<void> {
-    for (let at = 0; at < digests.length; at++) {
+  async function emptied(bucket: StreamsBucket, { id, segments }: WaitingStream, signal: AbortSignal): Promise<void> {
+    for (let at = 0; at < segments; at++) {
       signal.throwIfAborted();
       await bucket.remove(storedName({ kind: 'segment', id, at }));
     }

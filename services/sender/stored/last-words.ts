@@ -2,7 +2,7 @@ import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { presumed } from '../../../lib/plan/presume.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';
-import type { Manifest, Receipt, Sight, StoredStart } from '../../../schemas/stored.ts';
+import type { Receipt, Sight, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
 import type { Held } from '../board/held.ts';
 import { hadBase, type Place } from './sights.ts';
 
@@ -18,7 +18,7 @@ export interface LastWord {
 export const keyOf = (id: string, place: number): string => `${id}.${place}`;
 
 /** What targets say of streams that are there, in the order in which those were stored. */
-function wordsOf(waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): LastWord[] {
+function wordsOf(waiting: readonly WaitingStream[], receipts: readonly PlacedReceipt[]): LastWord[] {
   const said = new Map(receipts.map(({ target, id, place, receipt }) => [`${target} ${keyOf(id, place)}`, receipt]));
   return waiting.flatMap(({ id, targets }) =>
     targets.flatMap(({ host: target, start }, place) => {
@@ -30,11 +30,11 @@ function wordsOf(waiting: readonly Manifest[], receipts: readonly PlacedReceipt[
 }
 
 /** In the order in which the streams were stored. */
-export const lastWordsOf = (waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): LastWord[] =>
+export const lastWordsOf = (waiting: readonly WaitingStream[], receipts: readonly PlacedReceipt[]): LastWord[] =>
   wordsOf(waiting, receipts).filter(({ receipt }) => receipt.state !== 'running');
 
 /** What targets could not take so far, and try again. */
-export const heldOf = (waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): Held[] =>
+export const heldOf = (waiting: readonly WaitingStream[], receipts: readonly PlacedReceipt[]): Held[] =>
   wordsOf(waiting, receipts).flatMap(({ target, start, receipt: { state, error } }) =>
     state === 'running' && error ? [{ target, start, error }] : [],
   );
@@ -45,7 +45,7 @@ export const isAbout = ({ host, root }: Place, { target, start }: Omit<Held, 'er
 /** What a store has for one place: what was said of it, and the streams of which no last word was said, both in order. */
 export function waitingAt(
   place: Place,
-  waiting: readonly Manifest[],
+  waiting: readonly WaitingStream[],
   receipts: readonly PlacedReceipt[],
 ): { readonly words: readonly LastWord[]; readonly starts: readonly StoredStart[] } {
   const words = lastWordsOf(waiting, receipts).filter((word) => isAbout(place, word));

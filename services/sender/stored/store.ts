@@ -1,6 +1,6 @@
 import type { Bus } from '../../../lib/bus/connect.ts';
 import { openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
-import { type CatalogReader, readCatalog } from '../../../lib/bus/store/catalog.ts';
+import { type CatalogReader, readCatalog, unbounded } from '../../../lib/bus/store/catalog.ts';
 import type { StoreConnection } from '../../../lib/bus/store/connection.ts';
 import { type BucketBounds, makeStreams } from '../../../lib/bus/store/make.ts';
 import { openReceipts, type Receipts } from '../../../lib/bus/store/receipts.ts';
@@ -39,7 +39,7 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
     opened ??= connection
       .open()
       .then((connected) => openStreams(connected, host))
-      .then((bucket) => ({ bucket, catalog: readCatalog(bucket, (why) => log.warn(why)) }))
+      .then((bucket) => ({ bucket, catalog: readCatalog(bucket, (why) => log.warn(why), unbounded) }))
       .catch((thrown) => {
         opened = undefined;
         throw thrown;

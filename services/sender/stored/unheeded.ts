@@ -4,7 +4,7 @@ import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';
-import type { Manifest } from '../../../schemas/stored.ts';
+import type { WaitingStream } from '../../../schemas/stored.ts';
 import type { Held } from '../board/held.ts';
 
 /** How long a receiver has to begin with what is stored for it, in milliseconds. */
@@ -21,7 +21,7 @@ export const hasReceiver = (bus: Bus, host: string): Promise<boolean> =>
   );
 
 /** What waits for targets that have said nothing of anything that waits for them. */
-export function unsaidOf(waiting: readonly Manifest[], receipts: readonly PlacedReceipt[]): Omit<Held, 'error'>[] {
+export function unsaidOf(waiting: readonly WaitingStream[], receipts: readonly PlacedReceipt[]): Omit<Held, 'error'>[] {
   const ids = new Set(waiting.map(({ id }) => id));
   const heard = new Set(receipts.flatMap(({ target, id }) => (ids.has(id) ? [target] : [])));
   return waiting.flatMap(({ targets }) =>
@@ -55,7 +55,7 @@ export function openUnheeded(isThere: (target: string) => Promise<boolean>, sour
   }
 
   return async (
-    waiting: readonly Manifest[],
+    waiting: readonly WaitingStream[],
     receipts: readonly PlacedReceipt[],
     now = performance.now(),
   ): Promise<Held[]> => {

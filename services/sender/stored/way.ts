@@ -1,3 +1,4 @@
+import { catalogBounds } from '../../../lib/bus/store/catalog.ts';
 import { targetRoot } from '../../../lib/plan/naming.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
 import { presumed } from '../../../lib/plan/presume.ts';
@@ -52,6 +53,15 @@ export async function lookForWaiting(store: OwnStore, host: string, request: Sen
   return { isAwaited: starts.length > 0, words };
 }
 
+/** Of a store with more streams no receiver takes anything. */
+function checkRoom(host: string, streams: number): void {
+  if (streams < catalogBounds.streams) return;
+  throw new ZpsendError(
+    'NO_SPACE',
+    `${streams} streams wait in the store of ${host}, the most that receivers take of one store: zpsend fetch ${host} tells for whom`,
+  );
+}
+
 /** Through the store, planned against what the target will have once it has taken what waits for it. */
 export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
   const { host, zfs, bus, log, store, patienceMs } = deps;
@@ -68,6 +78,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const datasets = await zfs.list({ dataset: datasetOf(request.dataset), recursive, creation: true });
     // in this order, against that in which the keeper writes: what has gone from one is in the next
     const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
+    checkRoom(host, waiting.length);
     const receipts = found ? await store.receipts.read(host, place.host) : [];
     const remembered = found && (await readSight(found.bucket, place));
     const rows = await knownEntries(deps, place.host).catch((thrown) => {
