@@ -4,6 +4,7 @@ import { strangerAmong } from '../lib/bus/hosts/claim.ts';
 import { openBucket, stateOf } from '../lib/bus/kv-bucket.ts';
 import { request } from '../lib/bus/request.ts';
 import { locksBucket, statusBucket, subjects } from '../lib/bus/subjects.ts';
+import type { SendConfig } from '../schemas/config.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type Info, infoSchema } from '../schemas/host.ts';
 import { shortMachine } from '../schemas/machine.ts';
@@ -97,6 +98,16 @@ export async function checkZfs(cli: Cli, bus: Bus, host: string): Promise<Check[
     const mend = `to receive here run zpsend receiver; to send from here a command starts its own sender`;
     return [note('service', `none answers for ${host}`, mend), ...(await checkLocalZfs(cli, host))];
   }
+}
+
+/** What a sender of this host would send, and to whom. */
+export async function checkSendAllow(bus: Bus, host: string, allow: SendConfig['allow'] | undefined): Promise<Check[]> {
+  const info = await request(bus, subjects.info(host), {}, infoSchema).catch(() => undefined);
+  if (!info?.instances.some(({ service }) => service === 'sender')) return [];
+  if (allow) return [good('send', `sends what ${allow.length} rules of send.allow name`)];
+  const found = `sends every dataset to every host, plain too: whoever may publish on ${subjects.send(host, 'start')} decides`;
+  const mend = 'send.allow in the configuration file bounds it: [{ dataset: zones/vm, to: smos-00, raw: required }]';
+  return [note('send', found, mend)];
 }
 
 /** What this machine itself says of ZFS, as the user who asks. */

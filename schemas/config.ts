@@ -38,7 +38,20 @@ export const receiveConfigSchema = z.strictObject({
     .prefault({}),
 });
 
+const sendAllowSchema = z.strictObject({
+  /** This dataset and what lies below it. Of several rules those of the deepest dataset decide. */
+  dataset: datasetSchema,
+  /** A target host, or "*" for every host. */
+  to: z.union([z.literal('*'), hostSchema]),
+  /** `required`: no plain stream of it leaves this host, whoever orders one. */
+  raw: z.enum(['required', 'any']).default('any'),
+  /** A host that may order this on its own subject, or "*"; without, whoever may order this host itself. */
+  from: z.union([z.literal('*'), hostSchema]).optional(),
+});
+
 export const sendConfigSchema = z.strictObject({
+  /** What may be sent where; without, whatever is ordered. */
+  allow: z.array(sendAllowSchema).optional(),
   /** Datasets of a package that are sent at once, where the request does not say. */
   parallel: z.number().int().min(1).max(maxParallel).default(2),
   /** Whether streams are compressed on their way, where the request does not say. */

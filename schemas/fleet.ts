@@ -36,6 +36,8 @@ const fleetHostSchema = z.strictObject({
     .default(['sender', 'receiver']),
   /** Hosts whose stored streams it fetches, and whose shared streams it may read. */
   from: z.array(hostSchema).default([]),
+  /** Hosts that it may order to send, as far as their `send.allow` lets it. */
+  orders: z.array(hostSchema).default([]),
   /** The leaf site whose server it connects to; without, the servers in the middle. */
   site: nameSchema.optional(),
   /** The public key with which that site's server speaks for this host (its seed lies on that server). */

@@ -3,7 +3,15 @@ import { type Bus, connectBus } from '../../lib/bus/connect.ts';
 import { ownMachine } from '../../lib/machine/machine.ts';
 import { hostWithoutConfig, type Settings } from '../../lib/settings/settings.ts';
 import type { Check, DoctorOutput } from '../../schemas/output.ts';
-import { checkHosts, checkJetStream, checkLocalZfs, checkLocks, checkStatus, checkZfs } from '../checkup.ts';
+import {
+  checkHosts,
+  checkJetStream,
+  checkLocalZfs,
+  checkLocks,
+  checkSendAllow,
+  checkStatus,
+  checkZfs,
+} from '../checkup.ts';
 import { busPlaces, type Cli, type JsonOption } from '../cli.ts';
 import { checkInbox, checkNats, checkPermissions, noNats } from '../doctor/access.ts';
 import { checkConfig, checkEnvironmentFile, checkNode } from '../doctor/here.ts';
@@ -63,13 +71,13 @@ async function checkRest(cli: Cli, host: string, settings: Settings | undefined,
     return { ...nothingLeft, checks };
   }
   try {
-    return await checkWithBus({ cli, bus, host, machineId: settings?.machineId, refusals }, mend);
+    return await checkWithBus({ cli, bus, host, settings, refusals }, mend);
   } finally {
     await bus.close();
   }
 }
 
-async function checkWithBus({ cli, bus, host, machineId, refusals }: Patient, mend: boolean): Promise<Checked> {
+async function checkWithBus({ cli, bus, host, settings, refusals }: Patient, mend: boolean): Promise<Checked> {
   const nats: Check[] = [checkNats(bus), ...checkInbox(bus, host)];
   // every answer would come where none may come
   if (bus.inbox === 'refused') {
@@ -81,10 +89,11 @@ async function checkWithBus({ cli, bus, host, machineId, refusals }: Patient, me
     await checkJetStream(bus, host),
     await checkLocks(bus),
     await checkStatus(bus),
-    await checkMachine(bus, host, ownMachine(machineId)),
+    await checkMachine(bus, host, ownMachine(settings?.machineId)),
     await checkPermissions(bus, host, refusals),
     ...(await checkHosts(bus)),
     ...(await checkZfs(cli, bus, host)),
+    ...(await checkSendAllow(bus, host, settings?.config.send.allow)),
   ];
   const isBad = (row: string) => checks.some(({ what, result }) => what === row && result === 'bad');
   if (isBad('permissions')) {
@@ -100,8 +109,7 @@ interface Patient {
   readonly cli: Cli;
   readonly bus: Bus;
   readonly host: string;
-  /** What the settings say in place of the machine's own id. */
-  readonly machineId: string | undefined;
+  readonly settings: Settings | undefined;
   /** What the NATS server said in between. */
   readonly refusals: readonly string[];
 }

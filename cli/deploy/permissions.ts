@@ -11,6 +11,7 @@ interface Options extends JsonOption {
   sender?: true;
   receiver?: true;
   from?: string[];
+  orders?: string[];
   jsDomain?: string;
 }
 
@@ -27,6 +28,11 @@ export function addPermissions(deploy: Command, cli: Cli): void {
     .option(
       '--from <host>',
       'it fetches what that host keeps in its store while it is away, and may read all of that (repeatable)',
+      gathered,
+    )
+    .option(
+      '--orders <host>',
+      'it may order that host to send, as far as send.allow there lets it (repeatable)',
       gathered,
     )
     .option('--js-domain <domain>', 'the JetStream domain of their stores, where its own server is in another: a hub')
@@ -55,14 +61,11 @@ async function permissions({ io }: Cli, named: string, options: Options): Promis
     throw usage(`--nkey ${nkey}: the public key of a user, 56 characters that begin with U`);
   }
   const isBoth = !options.sender && !options.receiver;
-  const from = (options.from ?? []).map((source) => {
-    const { data, error } = hostSchema.safeParse(source);
-    if (data === undefined) throw usage(`--from ${source}: ${error.issues[0]?.message}`);
-    return data;
-  });
+  const from = hostsIn('--from', options.from);
+  const orders = hostsIn('--orders', options.orders);
   const domain = domainOf(options.jsDomain);
   const [sender, receiver] = [isBoth || options.sender === true, isBoth || options.receiver === true];
-  const roles = { sender, receiver, from, domain };
+  const roles = { sender, receiver, from, orders, domain };
   if (from.length > 0 && !receiver) throw usage('--from is for a host that receives');
   if (domain !== undefined && from.length === 0) throw usage('--js-domain says where the stores of --from are');
   const { publish, subscribe } = permissionsOf(host.data, roles);
@@ -84,3 +87,10 @@ async function permissions({ io }: Cli, named: string, options: Options): Promis
   io.out('}');
   return exit.done;
 }
+
+const hostsIn = (option: string, named: readonly string[] = []): string[] =>
+  named.map((host) => {
+    const { data, error } = hostSchema.safeParse(host);
+    if (data === undefined) throw usage(`${option} ${host}: ${error.issues[0]?.message}`);
+    return data;
+  });

@@ -21,6 +21,8 @@ export interface Permissions {
 export interface Roles {
   readonly sender: boolean;
   readonly receiver: boolean;
+  /** Hosts that it may order to send, as far as their `send.allow` lets it. */
+  readonly orders?: readonly string[];
   /** Hosts whose stored streams it fetches, as a receiver. */
   readonly from?: readonly string[];
   /** The JetStream domain of those stores, where it is not that of the host's own server. */
@@ -94,7 +96,7 @@ const storing = (source: string): string[] => [
  * datasets only (design: identity is in the subject, and the server holds it). What it may ask of others changes nothing there without
  * that host's own `receive.allow`. It makes no buckets: whoever sets up the servers does.
  */
-export function permissionsOf(host: string, { sender, receiver, from = [], domain }: Roles): Permissions {
+export function permissionsOf(host: string, { sender, receiver, from = [], orders = [], domain }: Roles): Permissions {
   return {
     publish: [
       // its own services' events, and requests to them
@@ -104,6 +106,7 @@ export function permissionsOf(host: string, { sender, receiver, from = [], domai
       subjects.info(any),
       subjects.snapshots(any),
       `zfs.*.digest.>`,
+      ...orders.map((source) => subjects.sendFrom(source, host)),
       '$SRV.>',
       ...looking('$JS.API'),
       reading(locksBucket),

@@ -30,6 +30,8 @@ export const subjects = {
   /** What would be refused of a plan, asked by a source in its own name only. `*` for every source. */
   receiveCheckFrom: (host: string, source: string) => `zfs.${host}.recv.check.${source}`,
   send: (host: string, verb: SenderVerb) => `zfs.${host}.send.${verb}`,
+  /** `send.start` as another host orders it, in its own name only. `*` for every host; no id is shorter than six characters, so `from` is none. */
+  sendFrom: (host: string, from: string) => `zfs.${host}.send.start.from.${from}`,
   digest: (host: string, verb: DigestVerb) => `zfs.${host}.digest.${verb}`,
   /** The same endpoint of one instance, outside the queue group. */
   instance: (subject: string, instance: string) => `${subject}.${instance}`,

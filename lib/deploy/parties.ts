@@ -8,10 +8,11 @@ export const adminsAccount = 'admins';
 export const hostAccount = (host: string): string => `host-${host}`;
 export const viewerAccount = (name: string): string => `viewer-${name}`;
 
-const rolesOf = ({ roles, from }: FleetHost) => ({
+const rolesOf = ({ roles, from, orders }: FleetHost) => ({
   sender: roles.includes('sender'),
   receiver: roles.includes('receiver'),
   from,
+  orders,
 });
 
 /** Every account of a fleet. Who is named stands in it alone, but for admins. */

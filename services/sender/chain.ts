@@ -22,14 +22,16 @@ import type { ChainNarrator } from './narration.ts';
 import { isReadOnly, readOnlyNote } from './read-only.ts';
 import type { Replan } from './replanning.ts';
 import { sanctioned } from './sanction.ts';
+import { checkStep, type SendRules } from './send-rules.ts';
 import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
 
 export interface ChainDeps extends TransferDeps {
   readonly log: Log;
   /** Has a step's transfer settled, by the channel that the job uses. @throws ZpsendError */
   readonly ask: (deps: TransferDeps, plan: TransferPlan) => Promise<Transfer>;
-  /** How long failures in a row are borne, in milliseconds. */
-  readonly patienceMs: number;
+  /** What may be sent where, and which host ordered this job on its own subject. */
+  readonly allow?: SendRules;
+  readonly from?: string | undefined;
   /** Jobs to other targets, with which reads are shared. */
   readonly fan?: FanMember | undefined;
 }
@@ -153,6 +155,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   async function ask(discard: boolean): Promise<ChainEvent> {
     const step = currentStep(state);
     if (!step) return { type: 'ready' };
+    checkStep(deps.allow, deps.host, order.to, step, deps.from);
     // while a target is cleared it takes nothing, for as long as ZFS takes: nobody shall wait for that
     if (step.before) deps.fan?.alone(step);
     const seat = step.before ? undefined : await deps.fan?.meet(step);

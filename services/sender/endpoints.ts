@@ -33,6 +33,7 @@ import { findLeftovers, mendLeftover } from './leftovers.ts';
 import type { Policy } from './policies/policy.ts';
 import { openTriggers } from './policies/triggers.ts';
 import { route } from './route.ts';
+import { checkRequest } from './send-rules.ts';
 import { withSizes } from './sizes.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
@@ -100,12 +101,13 @@ export function serveSender(options: SenderOptions): Sender {
     void request(bus, subjects.instance(abortSubject, of), { job }, jobAbortedSchema).catch(() => {});
   const heirs = options.private ? nobody : openHeirs({ ...options, jobs, ask: knownOf, abort: endAt });
 
-  function start(asked: SendStart): object {
-    const [job, ...others] = jobs.start(asked);
+  function start(asked: SendStart, from?: string): object {
+    const [job, ...others] = jobs.start(asked, from === undefined ? {} : { from });
     return Array.isArray(asked.to) ? { jobs: [job, ...others], host } : { job, host };
   }
 
   async function* planFor(request: SendRequest): AsyncGenerator<PlanPart> {
+    checkRequest(options.allow, host, request);
     const signal = new AbortController().signal;
     const { way, planned } = await route(options, request, request.channel ?? options.channel, signal);
     const checked = await checkedPlan(options, request, way, planned);
@@ -172,6 +174,18 @@ export function serveSender(options: SenderOptions): Sender {
       handle: (asked) => planFor(sendRequestSchema.parse(asked)),
     }),
     ...both('start', { request: sendStartSchema, handle: async (asked) => start(sendStartSchema.parse(asked)) }),
+    ...(options.private
+      ? []
+      : [
+          serve(bus, {
+            name: 'send-start-from',
+            subject: subjects.sendFrom(host, '*'),
+            queue: 'sender',
+            request: sendStartSchema,
+            // the server lets each host publish under its own name only
+            handle: async (asked, subject) => start(sendStartSchema.parse(asked), subject.split('.').at(-1)),
+          }),
+        ]),
     ...both('status', {
       request: jobStatusRequestSchema,
       fromText,

@@ -6,6 +6,7 @@ import { checkApart } from './apart.ts';
 import { askingTogether } from './fan/asking.ts';
 import { openFan } from './fan/fan.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';
+import { checkRequest } from './send-rules.ts';
 
 /** How long jobs of one fan wait for one that is late with the step that all need, in milliseconds. */
 const gatherMs = 5000;
@@ -16,6 +17,8 @@ const rememberedJobs = 100;
 
 /** Where a request came from, if nobody has asked for it just now. */
 export interface JobOrigin {
+  /** The host that ordered it on its own subject. */
+  readonly from?: string;
   readonly startedBy?: 'policy';
   /** For each target the job whose sender has died. */
   readonly continues?: readonly string[];
@@ -25,7 +28,7 @@ export interface JobOrigin {
 export interface Jobs {
   /**
    * Starts a job for each target, and gives their ids.
-   * @throws ZpsendError BUSY when there is no room for all of them, BAD_REQUEST for targets that overlap
+   * @throws ZpsendError BUSY when there is no room for all of them, BAD_REQUEST for targets that overlap, NOT_ALLOWED by `send.allow`
    */
   start(asked: SendStart, origin?: JobOrigin): string[];
   readonly running: readonly RunningJob[];
@@ -62,7 +65,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
   function begin(
     id: string,
     request: SendRequest,
-    more: Pick<JobDeps, 'zfs' | 'fan' | 'startedBy' | 'continues'>,
+    more: Pick<JobDeps, 'zfs' | 'fan' | 'startedBy' | 'continues' | 'from'>,
   ): void {
     jobs.set(id, startJob({ ...deps, ...more }, id, request));
     for (const [known, old] of jobs) {
@@ -72,9 +75,10 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
   }
 
   return {
-    start({ to, ...what }, { startedBy, continues } = {}) {
+    start({ to, ...what }, { startedBy, continues, from } = {}) {
       const requests = [to].flat().map((target) => ({ ...what, to: target }));
       checkApart(requests);
+      for (const request of requests) checkRequest(deps.allow, host, request, from);
       checkRoom(requests.length);
       const started = requests.map((request) => ({ id: newId(), request }));
       const [first, ...others] = started;
@@ -87,6 +91,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
           fan: members[at],
           continues: continues?.[at],
           ...(startedBy && { startedBy }),
+          from,
         });
       }
       return started.map(({ id }) => id);

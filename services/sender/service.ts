@@ -33,6 +33,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     store,
     status,
     channel: send.channel,
+    allow: send.allow,
     silenceMs: timing.silenceSeconds * 1000,
     patienceMs: timing.patienceSeconds * 1000,
     parallel: send.parallel,

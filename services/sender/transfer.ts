@@ -20,6 +20,7 @@ export interface TransferDeps {
   readonly bus: Bus;
   readonly bulk: BulkConnection;
   readonly silenceMs: number;
+  /** How long failures in a row are borne, and a target that takes nothing, in milliseconds. */
   readonly patienceMs: number;
   /** How fast the job may send. */
   readonly pace?: Pace | undefined;

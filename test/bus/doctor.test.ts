@@ -114,7 +114,9 @@ test('doctor leaves the holds of a job that runs alone, and tells of an interrup
   await expect.poll(sent, { timeout: 30_000 }).toBeGreaterThan(4_000_000);
   const before = await traces(source);
   expect(before.holds).toEqual([expect.stringContaining(`zones/test@a zpsend:${job}.0.`)]);
-  expect(await doctor(source, '--mend')).toMatchObject({ leftovers: [], mended: [] });
+  const checked = await doctor(source, '--mend');
+  expect(checked).toMatchObject({ leftovers: [], mended: [] });
+  expect(row(checked, 'send')).toMatchObject({ result: 'note', mend: expect.stringContaining('send.allow') });
   expect(await traces(source)).toEqual(before);
 
   await receiver.end('SIGTERM');
