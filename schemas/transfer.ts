@@ -26,9 +26,14 @@ export const wireModeSchema = z.enum(['auto', 'zstd', 'none']);
  */
 export const channelSchema = z.enum(['direct', 'store', 'auto']);
 
+/** Random bytes that make the authenticators of a transfer's words (decision 0021): 32, as base64url. They are shown nowhere. */
+export const secretSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'not 32 bytes as base64url');
+
 /** `zfs.<dst>.recv.start`: one step that wants to come in. */
 export const receiveStartSchema = z.strictObject({
   transfer: idSchema,
+  /** The source's half of what the words of the transfer are known by. */
+  secret: secretSchema,
   job: idSchema,
   source: hostSchema,
   /** The dataset to receive into, on this host. */
@@ -78,6 +83,7 @@ export const receiveCheckSchema = z.strictObject({
     .array(
       receiveStartSchema.omit({
         transfer: true,
+        secret: true,
         job: true,
         source: true,
         partial: true,
@@ -103,6 +109,8 @@ export const maxWindow = 16 * 1024 * 1024;
 /** Accepted: locked, and ready for the first frame. */
 export const receiveReadySchema = z.strictObject({
   transfer: idSchema,
+  /** The target's half of what the words of the transfer are known by. */
+  secret: secretSchema,
   /** Bytes that may be in flight. */
   window: bytesSchema.min(1).max(maxWindow),
   /** The lock's revision: the fence. */
@@ -119,8 +127,8 @@ export const receiveReadySchema = z.strictObject({
 });
 
 /**
- * What the receiver says on `zfs-credit.<src>.<transfer>.<dst>`; `upTo` is a cumulative offset in bytes of what is
- * sent, `idle` how long `zfs receive` has waited for bytes so far, in milliseconds.
+ * What the receiver says on `zfs-credit.<src>.<transfer>.<dst>`, with a line behind it that authenticates it. `upTo` is a cumulative
+ * offset in bytes of what is sent, `idle` how long `zfs receive` has waited for bytes so far, in milliseconds.
  */
 export const creditMessageSchema = z.union([
   z.strictObject({ type: z.literal('credit'), upTo: bytesSchema, idle: bytesSchema.optional() }),
@@ -132,7 +140,8 @@ export const creditMessageSchema = z.union([
 export const lockSchema = z.strictObject({
   owner: z.string(),
   nonce: z.string(),
-  transfer: idSchema,
+  /** Of the transfer's id, which does not stand here: every host may read locks. */
+  transferHash: z.string().regex(/^[0-9a-f]{16}$/),
   source: hostSchema,
 });
 
@@ -159,7 +168,9 @@ export const receiveAbortedSchema = z.strictObject({ transfer: idSchema, aborted
 export type WireEncoding = z.infer<typeof wireEncodingSchema>;
 export type Channel = z.infer<typeof channelSchema>;
 export type WireMode = z.infer<typeof wireModeSchema>;
-export type ReceiveStart = z.infer<typeof receiveStartSchema>;
+export type StartRequest = z.infer<typeof receiveStartSchema>;
+/** What is asked for, without the secret: it is what is logged, compared and told. */
+export type ReceiveStart = Omit<StartRequest, 'secret'>;
 export type ReceiveCheck = z.infer<typeof receiveCheckSchema>;
 export type ReceiveChecked = z.infer<typeof receiveCheckedSchema>;
 export type ReceiveReady = z.infer<typeof receiveReadySchema>;

@@ -34,7 +34,6 @@ const columns = (now: number) => [
   { title: 'HOST', value: ({ host }: Lock) => host },
   { title: 'DATASET', value: ({ dataset }: Lock) => dataset },
   { title: 'FROM', value: ({ source }: Lock) => source },
-  { title: 'TRANSFER', value: ({ transfer }: Lock) => transfer },
   { title: 'OWNER', value: ({ owner }: Lock) => owner },
   {
     title: 'RENEWED',

@@ -1,9 +1,12 @@
 import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../../lib/bus/channel.ts';
+import { newSecret, type TransferSecrets, wordsOfTarget } from '../../lib/bus/direct/authentic.ts';
 import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { openDirectReceiver } from '../../lib/bus/direct/receive.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { forgedWord } from '../host/forged-word.ts';
+import type { Log } from '../host/log.ts';
 
 /** Opens the channel by which a receive's stream comes; `shared`: together with other receivers of it. */
 export type OpenChannel = (handlers: ChannelHandlers, shared: string | undefined) => ChannelReceiver;
@@ -11,6 +14,7 @@ export type OpenChannel = (handlers: ChannelHandlers, shared: string | undefined
 export interface DirectDeps {
   readonly host: string;
   readonly bulk: BulkConnection;
+  readonly log: Log;
   /** Bytes in flight. */
   readonly window: number;
   readonly silenceMs: number;
@@ -18,14 +22,30 @@ export interface DirectDeps {
   readonly pace?: Pace | undefined;
 }
 
-export const directChannel =
-  (deps: DirectDeps, { source, transfer }: ReceiveStart): OpenChannel =>
+/** How the stream of a receive comes: on the direct channel, from a source that has this secret, or by another one. */
+export type Incoming = { readonly secret: string } | { readonly stored: OpenChannel };
+
+/** Of a receive: how its channel is opened, and this end's secret for the answer. */
+export function channelOf(
+  deps: DirectDeps,
+  start: ReceiveStart,
+  incoming: Incoming,
+): { readonly open: OpenChannel; readonly secret: string } {
+  const secret = newSecret();
+  if ('stored' in incoming) return { open: incoming.stored, secret };
+  return { open: directChannel(deps, start, { source: incoming.secret, target: secret }), secret };
+}
+
+const directChannel =
+  (deps: DirectDeps, { source, transfer }: ReceiveStart, secrets: TransferSecrets): OpenChannel =>
   (handlers, shared) =>
     openDirectReceiver(deps.bulk, {
       ...handlers,
       dataSubject: subjects.data(source, deps.host, transfer),
       sharedSubject: shared && subjects.shared(source, shared),
       creditSubject: subjects.credit(source, transfer, deps.host),
+      words: wordsOfTarget({ source, target: deps.host, transfer }, secrets),
+      onForged: () => deps.log.warn(...forgedWord(transfer, source)),
       window: deps.window,
       silenceMs: deps.silenceMs,
       pace: deps.pace,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { bytesPerPart } from '../../lib/bus/plan-parts.ts';
 import { gather } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
@@ -13,11 +14,12 @@ import {
   receiveStartSchema,
   receiveStatusRequestSchema,
   receiveStatusSchema,
+  type StartRequest,
   transferRequestSchema,
 } from '../../schemas/transfer.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
 import { checkAsker } from './admission.ts';
-import type { OpenChannel } from './channels.ts';
+import type { Incoming, OpenChannel } from './channels.ts';
 import { checkConfigured, checkedParts } from './check.ts';
 import { findLeftovers, mendLeftover } from './leftovers.ts';
 import { beginReceive, type Receive, type ReceiveDeps } from './receive.ts';
@@ -42,14 +44,14 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
   const running = new Map<string, Receive>();
   let stopping = false;
 
-  function asked(start: ReceiveStart): Promise<ReceiveReady> {
+  function asked({ secret, ...start }: StartRequest): Promise<ReceiveReady> {
     const same = running.get(start.transfer);
-    // asked again because our first answer was lost
-    if (same && JSON.stringify(same.start) === JSON.stringify(start)) return same.ready;
-    return admit(start).ready;
+    // asked again because our first answer was lost; nobody else knows the secret, or learns the answer's
+    if (same && isDeepStrictEqual([same.incoming, same.start], [{ secret }, start])) return same.ready;
+    return admit(start, { secret }).ready;
   }
 
-  function admit(start: ReceiveStart, open?: OpenChannel): Receive {
+  function admit(start: ReceiveStart, incoming: Incoming): Receive {
     const same = running.get(start.transfer);
     checkConfigured(start, host, config);
     if (stopping) throw new ZpsendError('BUSY', `the receiver on ${host} is stopping`);
@@ -60,7 +62,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
         running: running.size,
       });
     }
-    const receive = beginReceive(deps, start, open);
+    const receive = beginReceive(deps, start, incoming);
     running.set(start.transfer, receive);
     void receive.over.then(() => running.delete(start.transfer));
     return receive;
@@ -180,7 +182,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
 
   return {
     endpoints,
-    admit,
+    admit: (start, stored) => admit(start, { stored }),
     async stop() {
       stopping = true;
       const error = new ZpsendError('STREAM_BROKEN', `the receiver on ${host} was stopped`).toBody();

@@ -1,5 +1,6 @@
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import type { Locks } from '../../lib/bus/lease/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { otherName } from './conflicts.ts';
 
@@ -12,7 +13,7 @@ export async function acquireAll(locks: Locks, host: string, instance: string, s
   const lock = {
     owner: `${host}/${instance}`,
     nonce: crypto.randomUUID(),
-    transfer: start.transfer,
+    transferHash: hashOfTransfer(start.transfer),
     source: start.source,
   };
   const first = await locks.acquire(host, start.dataset, lock);

@@ -8,18 +8,18 @@ import { answerTo } from '../../lib/wire/choice.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf, leafOf } from '../../schemas/names.ts';
+import { leafOf } from '../../schemas/names.ts';
 import type { ReceiveReady, ReceiveStart, TransferState } from '../../schemas/transfer.ts';
-import type { Log, LogFields } from '../host/log.ts';
 import { type Admission, arrivalOf, checkView, namesToLookAt, withMarks } from './admission.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { BaseHolds } from './base-holds.ts';
-import { type DirectDeps, directChannel, type OpenChannel } from './channels.ts';
+import { channelOf, type DirectDeps, type Incoming } from './channels.ts';
 import { checkedInput, decodedInto } from './checked-input.ts';
 import { clearTarget } from './clear.ts';
 import { otherName } from './conflicts.ts';
 import { checkKey } from './key-check.ts';
 import { acquireAll } from './leases.ts';
+import { fieldsOf } from './log-fields.ts';
 import { checkType, receiveProperties } from './properties.ts';
 import { notBegun, unexplained } from './receive-errors.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
@@ -33,7 +33,6 @@ export interface ReceiveDeps extends DirectDeps {
   readonly arrivals: Arrivals;
   readonly resumablePools: ResumablePools;
   readonly baseHolds: BaseHolds;
-  readonly log: Log;
   readonly allow: ReceiveConfig['allow'];
   readonly properties: ReceiveConfig['properties'];
 }
@@ -41,6 +40,7 @@ export interface ReceiveDeps extends DirectDeps {
 /** One running receive. */
 export interface Receive {
   readonly start: ReceiveStart;
+  readonly incoming: Incoming;
   /** The answer to `recv.start`; rejects with the reason when it is refused. */
   readonly ready: Promise<ReceiveReady>;
   /** Resolves when the lock is given back. */
@@ -56,19 +56,11 @@ const beginsWithin = 8;
 /** How long `zfs receive` may take to notice the end of its input before it is killed, in milliseconds. */
 const graceMs = 10_000;
 
-/** As the sender's log has them. */
-const fieldsOf = (host: string, { job, transfer, source, dataset, to }: ReceiveStart): LogFields => ({
-  ...{ job, transfer, source, dataset: datasetOf(to.name), target: `${host}:${dataset}`, snapshot: to.name },
-});
-
-/**
- * Begins one receive: takes the lock, looks, opens the channel, and performs what its state machine asks for.
- * @param stored the channel, where it is not the direct one
- */
-export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?: OpenChannel): Receive {
+/** Begins one receive: takes the lock, looks, opens the channel, and performs what its state machine asks for. */
+export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming: Incoming): Receive {
   const deps: ReceiveDeps = { ...options, log: options.log.child(fieldsOf(options.host, start)) };
   const { zfs, log, host } = deps;
-  const open = stored ?? directChannel(deps, start);
+  const { open, secret } = channelOf(deps, start, incoming);
   const ready = Promise.withResolvers<ReceiveReady>();
   const over = Promise.withResolvers<void>();
   const began = performance.now();
@@ -135,6 +127,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?:
       waiting = setTimeout(() => broken(notBegun(start, deps.silenceMs * beginsWithin)), deps.silenceMs * beginsWithin);
       ready.resolve({
         transfer: start.transfer,
+        secret,
         window: deps.window,
         revision: lease?.revision ?? 0,
         // also what would be dropped: whether it may be is for the sender to judge
@@ -258,7 +251,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?:
 
   /** No stream continues what a stored one has left (decision 0013), and in a full pool it keeps the room of others. */
   async function dropLeft(): Promise<void> {
-    if (!stored || !child || state.error?.code !== 'NO_SPACE' || lease?.lost.aborted !== false) return;
+    if (!('stored' in incoming) || !child || state.error?.code !== 'NO_SPACE' || lease?.lost.aborted !== false) return;
     // where nothing was left there is nothing to drop
     await zfs.abortReceive(start.dataset).catch(() => {});
   }
@@ -275,6 +268,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, stored?:
   fed(lock(), (error) => ({ type: 'refused', error: { ...error, details: { ...error.details, by: deps.instance } } }));
   return {
     start,
+    incoming,
     ready: ready.promise,
     over: over.promise,
     get life() {

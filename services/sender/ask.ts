@@ -1,3 +1,4 @@
+import { newSecret, taggerOfRequest, wordsOfSource } from '../../lib/bus/direct/authentic.ts';
 import { abortUnheard, openDirectSender } from '../../lib/bus/direct/send.ts';
 import type { Peer } from '../../lib/bus/machine-header.ts';
 import { request } from '../../lib/bus/request.ts';
@@ -9,6 +10,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
+import { forgedWord } from '../host/forged-word.ts';
 import { explainAbsence } from './absent-receiver.ts';
 import { startOf } from './start.ts';
 import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
@@ -73,7 +75,11 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
   // what drops partial state looks at it first, and for that nobody waits
   if (plan.discard) plan.seat?.decline();
   const seat = plan.discard ? undefined : plan.seat;
+  const secret = newSecret();
+  const name = { source: host, target, transfer };
+  const dataSubject = subjects.data(host, target, transfer);
   const body = {
+    secret,
     ...startOf({ transfer, job: plan.job, source: host, properties: deps.properties }, step),
     ...(step.before && { before: step.before }),
     partial: plan.discard ? 'discard' : 'resume',
@@ -92,8 +98,10 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     const extras = { ...(offer && { wire: offer }), ...(seat && { shared: seat.id }) };
     const ready = await (Object.keys(extras).length > 0 ? offered(start, extras) : start());
     const direct = openDirectSender(deps.bulk, {
-      dataSubject: subjects.data(host, target, transfer),
+      dataSubject,
       creditSubject: subjects.credit(host, transfer, target),
+      words: wordsOfSource(name, { source: secret, target: ready.secret }),
+      onForged: () => deps.log.warn(...forgedWord(transfer, target)),
       window: ready.window,
       silenceMs: deps.silenceMs,
       patienceMs: deps.patienceMs,
@@ -118,7 +126,10 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     }
   } catch (error) {
     // before the others begin: it may listen, and its answer be lost
-    if (seat) abortUnheard(deps.bulk, subjects.data(host, target, transfer), ZpsendError.from(error).toBody());
+    if (seat) {
+      const to = { subject: dataSubject, tagger: taggerOfRequest(name, secret) };
+      abortUnheard(deps.bulk, to, ZpsendError.from(error).toBody());
+    }
     seat?.decline();
     throw error;
   }

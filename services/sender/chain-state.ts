@@ -91,7 +91,7 @@ export type ChainEffect =
 export interface ChainLimits {
   /** How long failures in a row are borne, in milliseconds. */
   readonly patience: number;
-  /** Tells the transfers of this chain's job from others'. */
+  /** Tells the transfers of this chain's job from others', by their ids or the hashes of those. */
   readonly ours: (transfer: string) => boolean;
 }
 

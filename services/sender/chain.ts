@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import type { Evidence, Note, Step } from '../../schemas/plan.ts';
-import type { Log } from '../host/log.ts';
 import {
   begin,
   type ChainEffect,
@@ -26,7 +25,6 @@ import { checkStep, type SendRules } from './send-rules.ts';
 import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
 
 export interface ChainDeps extends TransferDeps {
-  readonly log: Log;
   /** Has a step's transfer settled, by the channel that the job uses. @throws ZpsendError */
   readonly ask: (deps: TransferDeps, plan: TransferPlan) => Promise<Transfer>;
   /** What may be sent where, and which host ordered this job on its own subject. */
@@ -49,6 +47,8 @@ export interface ChainOrder {
   readonly tag: string;
   /** A new id for every transfer. */
   readonly transferId: () => string;
+  /** Is it one of the job's, by its id or by the hash that a lock has of it? */
+  readonly ours: (transfer: string) => boolean;
   readonly cursor: ChainCursor;
   readonly say: ChainNarrator;
   readonly told: (news: ChainNews) => void;
@@ -78,7 +78,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   const { zfs } = deps;
   const { say, tag, told } = order;
   const wait = new AbortController();
-  const limits: ChainLimits = { patience: deps.patienceMs, ours: (transfer) => transfer.startsWith(order.job) };
+  const limits: ChainLimits = { patience: deps.patienceMs, ours: order.ours };
   let state: ChainState = begin;
   let planned: readonly Step[] | undefined = order.steps;
   /** The target has settled what another's rollback left: the next plan is made after that. Once. */

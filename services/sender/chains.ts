@@ -1,3 +1,4 @@
+import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Evidence, Note, Step } from '../../schemas/plan.ts';
@@ -42,7 +43,14 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
   const schedule = scheduleOf(plans, order.parallel);
   const running = new Map<number, RunningChain>();
   const over = Promise.withResolvers<void>();
-  let transfers = 0;
+  /** Of the ids of the job's transfers. */
+  const hashes = new Set<string>();
+
+  function transferId(): string {
+    const id = `${job}t${hashes.size + 1}`;
+    hashes.add(hashOfTransfer(id));
+    return id;
+  }
 
   function act({ start, lost }: Moves): void {
     say.lost(lost.map(({ error }) => error));
@@ -70,7 +78,8 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
       steps: plan.steps,
       replan: order.replan,
       tag: holdTag(job, chain, { host: order.to, dataset: plan.target }),
-      transferId: () => `${job}t${++transfers}`,
+      transferId,
+      ours: (transfer) => transfer.startsWith(job) || hashes.has(transfer),
       cursor: order.cursors.chain(),
       say: says,
       told: (news) => hear(chain, plan, says, news),

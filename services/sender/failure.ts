@@ -63,6 +63,7 @@ export const isUnsettled = ({ code, details }: ErrorBody): boolean =>
 
 /** Who held the lock when we were refused, and a number that grows while that holder lives. */
 export interface Holder {
+  /** Its transfer's id; where only its lock was seen, the hash of that. */
   readonly transfer: string;
   readonly life: number;
   /** The receiver instance that told; another one counts otherwise. */
@@ -70,7 +71,7 @@ export interface Holder {
 }
 
 export function holderIn(error: ErrorBody): Holder | undefined {
-  const { transfer, life, by } = error.details ?? {};
+  const { transferHash, transfer = transferHash, life, by } = error.details ?? {};
   return error.code === 'LOCKED' && typeof transfer === 'string' && typeof life === 'number'
     ? { transfer, life, by: String(by ?? '') }
     : undefined;
@@ -78,7 +79,7 @@ export function holderIn(error: ErrorBody): Holder | undefined {
 
 /**
  * Is the holder of the lock seen to be alive and somebody else? A dead one's lock expires, and is worth waiting for (I9);
- * a living one's is not. `ours` tells a transfer of this very job, which is on its way out.
+ * a living one's is not. `ours` tells a transfer of this very job, by its id or the hash of it, which is on its way out.
  */
 export const isRival = (
   before: Holder | undefined,

@@ -8,6 +8,7 @@ import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { PropertyWishes } from '../../schemas/properties.ts';
 import type { WireMode } from '../../schemas/transfer.ts';
+import type { Log } from '../host/log.ts';
 import type { Seat } from './fan/meeting.ts';
 import { checkKeyUnchanged } from './key-unchanged.ts';
 import { type Read, startRead } from './read.ts';
@@ -19,6 +20,7 @@ export interface TransferDeps {
   readonly zfs: Zfs;
   readonly bus: Bus;
   readonly bulk: BulkConnection;
+  readonly log: Log;
   readonly silenceMs: number;
   /** How long failures in a row are borne, and a target that takes nothing, in milliseconds. */
   readonly patienceMs: number;

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import { infoSchema } from '../../schemas/host.ts';
@@ -59,6 +61,7 @@ async function expectStillServing({ fleet, target }: House, before: string): Pro
 
 const receiveStart = {
   transfer: 'transfer1',
+  secret: newSecret(),
   job: 'jobjobjob1',
   source: 'smos-01',
   dataset: 'zones/back/new',
@@ -136,7 +139,7 @@ describe('bad input is refused with a code, nothing changes, and the service goe
   test('I11: a request that names another source than its subject', async () => {
     const house = await useHouse('*=zones/back');
     const before = await all(house.target);
-    const { transfer: _, job: __, partial: ___, source, ...start } = receiveStart;
+    const { transfer: _, secret: ____, job: __, partial: ___, source, ...start } = receiveStart;
     const bodies = {
       [subjects.receiveFrom('smos-00', 'smos-02')]: receiveStart,
       [subjects.receiveCheckFrom('smos-00', 'smos-02')]: { source, starts: [start] },
@@ -257,6 +260,8 @@ test('I1, I11: a start alone changes nothing, a second one is LOCKED by the firs
     { ...receiveStart, transfer: 'transfer2', source: 'smos-02' },
     { ...receiveStart, transfer: 'transfer2' },
     { ...receiveStart, source: 'smos-02' },
+    // who knows all but the secret gets no answer either
+    { ...receiveStart, secret: newSecret() },
   ];
   for (const rival of rivals) {
     const error = await rejection(fleet.ask(subject, rival, receiveReadySchema));
@@ -267,7 +272,9 @@ test('I1, I11: a start alone changes nothing, a second one is LOCKED by the firs
     transfers: [{ transfer: 'transfer1', state: 'ready', received: 0 }],
   });
   const locks = await openLocks(fleet.bus, 4);
-  expect(await locks.list()).toMatchObject([{ dataset: 'zones/back/new', source: 'smos-01', transfer: 'transfer1' }]);
+  expect(await locks.list()).toMatchObject([
+    { dataset: 'zones/back/new', source: 'smos-01', transferHash: hashOfTransfer('transfer1') },
+  ]);
   await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
   expect(await receives(target)).toBe(0);
   await expectStillServing(house, before);

@@ -195,7 +195,7 @@ test('policies beyond their number are TOO_MUCH, and one that is too long has no
 test('locks are listed without what expired, was released, or is none', async () => {
   const bus = await useServer();
   const locks = await openLocks(bus, 30);
-  const lock = { source: 'src', owner: 'owner1', transfer: 'transfer1', nonce: 'nonce1' };
+  const lock = { source: 'src', owner: 'owner1', transferHash: '0123456789abcdef', nonce: 'nonce1' };
   const lease = await locks.acquire('dst', 'pool/a', lock);
   await locks.acquire('dst', 'pool/b', { ...lock, nonce: 'nonce2' });
   await jetstream(bus.nc).publish('$KV.zfs-locks.dst.pool/c', 'nonsense');

@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
+import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { planPartSchema } from '../../schemas/plan.ts';
@@ -161,6 +162,7 @@ test('I1, I11: what is renamed is locked under both names, and nothing is done b
   ]);
   const start = {
     transfer: 'spoken77',
+    secret: newSecret(),
     job: 'jobjobjob7',
     source: 'smos-01',
     dataset: 'zones/back/test',

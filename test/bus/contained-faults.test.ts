@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts';
+import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
@@ -56,6 +57,7 @@ test('a receive that cannot listen for its data is refused, and gives its lock b
       window: 1024 * 1024,
     },
     start,
+    { secret: newSecret() },
   );
   expect(await rejection(receive.ready)).toMatchObject({ message: expect.stringMatching(/clos/) });
   await receive.over;
@@ -75,6 +77,7 @@ test('a chain whose end cannot be told ends alone', async () => {
       replan: async () => ({ steps: [] }),
       tag: 'zpsend:jobjobjob1',
       transferId: () => 'jobjobjob1t1',
+      ours: () => true,
       say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
         dataset: 'zones/test',
         target: 'zones/test',

@@ -76,21 +76,15 @@ test('frames that break the rules fail the receive with a code, change nothing, 
   const before = await all(target);
   const far = data(0, stream);
   far.writeUInt32BE(0xffffffff, 1);
-  const unknownType = data(0, stream);
-  unknownType[0] = 9;
   const attacks: [string, Buffer[], RegExp][] = [
     ['a first offset that is not 0', [data(5, stream)], /a part of the stream is missing/],
     ['more than was granted', [data(0, Buffer.alloc(600 * 1024))], /more than it was granted/],
     ['an offset beyond 2^53', [far], /cannot be read/],
-    ['an unknown type', [unknownType], /cannot be read/],
-    ['half a header', [Buffer.from([0, 0, 0])], /cannot be read/],
-    ['an empty message', [Buffer.alloc(0)], /cannot be read/],
     ['data without data', [data(0, Buffer.alloc(0))], /cannot be read/],
     ['an end before its bytes', [controlFrame('end', stream.length)], /not all of it arrived/],
     ['an end with a body', [controlFrame('end', 0, 'body')], /cannot be read/],
     ['a ping with a body', [controlFrame('ping', 0, 'body')], /cannot be read/],
     ['an abort that cannot be read', [controlFrame('abort', 0, '{"code":')], /reason that cannot be read/],
-    ['an abort of a megabyte', [controlFrame('abort', 0, 'a'.repeat(900_000))], /cannot be read/],
     [
       'an abort with an unknown code',
       [controlFrame('abort', 0, '{"code":"EVIL","message":"m","retryable":true}')],

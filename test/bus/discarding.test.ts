@@ -1,5 +1,7 @@
+import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { openBulk } from '../../lib/bus/bulk/connection.ts';
+import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { encodeToken, type TokenContents } from '../../lib/zfs/resume-token.ts';
@@ -31,6 +33,7 @@ async function asked(contents: TokenContents | undefined, window = 1024 * 1024) 
     handle: async ({ transfer }) => ({
       transfer,
       window,
+      secret: newSecret(),
       revision: 1,
       ...(contents && { resumeToken: encodeToken(contents) }),
     }),
@@ -38,7 +41,7 @@ async function asked(contents: TokenContents | undefined, window = 1024 * 1024) 
   onTestFinished(() => served.stop());
   const zfs: Pick<Zfs, 'estimate'> = { estimate: async () => 1 };
   const transfer = askForTransfer(
-    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, silenceMs: 3000, patienceMs: 60_000 },
+    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, log: pino({ enabled: false }), silenceMs: 3000, patienceMs: 60_000 },
     { transfer: 'transfer1', job: 'jobjobjob1', target: 'smos-00', step, discard: true },
     { host: 'smos-00' },
   );

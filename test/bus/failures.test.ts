@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
+import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { publishEvent } from '../../lib/bus/events.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
@@ -138,6 +139,7 @@ test('without JetStream a receiver says so, refuses to receive, and answers ever
   await fleet.start('sender', source);
   const start = {
     transfer: 'transfer1',
+    secret: newSecret(),
     job: 'jobjobjob1',
     source: 'smos-01',
     dataset: 'zones/test',

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus } from '../../lib/bus/connect.ts';
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import { lockKey, locksBucket } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { ZpsendError } from '../../schemas/errors.ts';
@@ -23,7 +24,12 @@ const ttl = 2000;
 let count = 0;
 const aLock = (source = 'smos-01'): Lock => {
   count += 1;
-  return { owner: `${host}/instance1`, nonce: crypto.randomUUID(), transfer: `transfer${count}`, source };
+  return {
+    owner: `${host}/instance1`,
+    nonce: crypto.randomUUID(),
+    transferHash: hashOfTransfer(`transfer${count}`),
+    source,
+  };
 };
 const useLocks = async (url = server().url): Promise<Locks> => openLocks(await useBus(url), ttl / 1000);
 const bucket = async (bus: Bus): Promise<KV> => new Kvm(jetstream(bus.nc)).open(locksBucket);
@@ -47,9 +53,9 @@ describe('I1: a lock', () => {
     const error = await rejection(two.acquire(host, 'tank/a b:c.d', aLock('smos-02')));
     expect(error).toMatchObject({ code: 'LOCKED', retryable: true });
     expect(error.message).toContain(`tank/a b:c.d on ${host}`);
-    expect(error.message).toContain(`${lock.transfer} from smos-01`);
-    const { owner, source, transfer } = lock;
-    expect(error.details).toEqual({ dataset: 'tank/a b:c.d', host, owner, source, transfer, life: lease.revision });
+    expect(error.message).toContain(`from smos-01, by ${lock.owner}`);
+    const { owner, source, transferHash } = lock;
+    expect(error.details).toEqual({ dataset: 'tank/a b:c.d', host, owner, source, transferHash, life: lease.revision });
   });
 
   test('is of one dataset on one host', async () => {
@@ -83,7 +89,7 @@ describe('I1: a lock', () => {
       const won = results.flatMap((result) => ('lease' in result ? [result] : []));
       const refused = results.flatMap((result) => ('error' in result ? [result.error] : []));
       expect([won.length, refused.length]).toEqual([1, 1]);
-      expect(refused[0]).toMatchObject({ code: 'LOCKED', details: { transfer: won[0]?.lock.transfer } });
+      expect(refused[0]).toMatchObject({ code: 'LOCKED', details: { transferHash: won[0]?.lock.transferHash } });
       await won[0]?.lease.release();
     }
   });

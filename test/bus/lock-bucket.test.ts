@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkLocks } from '../../cli/checkup.ts';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import { locksBucket } from '../../lib/bus/subjects.ts';
 import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
@@ -20,7 +21,7 @@ const aLock = (): Lock => {
   return {
     owner: `${host}/instance1`,
     nonce: crypto.randomUUID(),
-    transfer: `transfer${count}`,
+    transferHash: hashOfTransfer(`transfer${count}`),
     source: 'smos-01',
   };
 };

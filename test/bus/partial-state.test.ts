@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
 import { receiveAbortedSchema, receiveReadySchema } from '../../schemas/transfer.ts';
@@ -77,7 +78,15 @@ test('I11: a receiver asked to drop partial state tells what it would drop, and 
   const resumeToken = await token(target);
   const transfer = 'transfer1';
   const to = { name: 'zones/test@b', guid: '1' };
-  const start = { transfer, job: 'jobjobjob1', source: 'smos-01', dataset: 'zones/test', to, partial: 'discard' };
+  const start = {
+    transfer,
+    secret: newSecret(),
+    job: 'jobjobjob1',
+    source: 'smos-01',
+    dataset: 'zones/test',
+    to,
+    partial: 'discard',
+  };
   const ready = await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
   expect(ready).toMatchObject({ resumeToken });
   await fleet.ask(subjects.receive('smos-00', 'abort'), { transfer }, receiveAbortedSchema);

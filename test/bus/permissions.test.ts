@@ -129,7 +129,7 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
   const taken = () => target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name', 'pool/stored').catch(() => '');
   await expect.poll(taken, { timeout: 60_000 }).toBe('pool/stored@1\npool/stored@2');
   // who writes where, every host may see
-  const lock = { owner: 'o', nonce: 'n', transfer: 'transfer00', source: 'smos-01' };
+  const lock = { owner: 'o', nonce: 'n', transferHash: '0123456789abcdef', source: 'smos-01' };
   const locks = await new Kvm(jetstream(admin.nc)).open(locksBucket);
   await locks.put(lockKey('smos-02', 'pool/x'), JSON.stringify(lock));
   const seen = expect.objectContaining({ host: 'smos-02', dataset: 'pool/x' });

@@ -1,6 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { fetchOutputSchema } from '../../schemas/output.ts';
 import type { Receipt } from '../../schemas/stored.ts';
@@ -115,7 +116,12 @@ test('a receiver that finds the dataset locked has begun, and does not say so ov
   const world = await useStored(1_000_000);
   const { fleet, bucket } = world;
   const locks = await openLocks(fleet.bus, 30);
-  const other = { owner: 'dst/otherother1', nonce: crypto.randomUUID(), transfer: 'othertransf', source: 'src' };
+  const other = {
+    owner: 'dst/otherother1',
+    nonce: crypto.randomUUID(),
+    transferHash: hashOfTransfer('othertransf'),
+    source: 'src',
+  };
   const lease = await locks.acquire('dst', 'pool/a', other);
   const receiver = await startReceiver(world);
   await receiver.said('LOCKED');

@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream';
+import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { openBulk } from '../../lib/bus/bulk/connection.ts';
+import { newSecret, tagText, type Words, wordsOfTarget } from '../../lib/bus/direct/authentic.ts';
 import { headerBytes } from '../../lib/bus/direct/frame.ts';
 import { serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
@@ -24,7 +26,9 @@ async function ran(guid: string, made: BeginRecord = { toguid: 2n }): Promise<vo
   const bulk = await openBulk(bus.options);
   onTestFinished(() => bulk.close());
   const credit = subjects.credit('smos-01', 'transfer1', 'smos-00');
-  const say = (word: object) => bus.nc.publish(credit, JSON.stringify(word));
+  const secret = newSecret();
+  let words: Words | undefined;
+  const say = (word: object) => words && bus.nc.publish(credit, tagText(words.own, JSON.stringify(word)));
   bytes = 0;
   bus.nc.subscribe(subjects.data('smos-01', 'smos-00', 'transfer1'), {
     callback: (_, { data: [type], data }) => {
@@ -37,7 +41,10 @@ async function ran(guid: string, made: BeginRecord = { toguid: 2n }): Promise<vo
     name: 'recv-start',
     subject: subjects.receiveFrom('smos-00', 'smos-01'),
     request: receiveStartSchema,
-    handle: async ({ transfer }) => ({ transfer, window: 1 << 20, revision: 1 }),
+    handle: async ({ transfer, secret: source }) => {
+      words = wordsOfTarget({ source: 'smos-01', target: 'smos-00', transfer }, { source, target: secret });
+      return { transfer, secret, window: 1 << 20, revision: 1 };
+    },
   });
   onTestFinished(() => served.stop());
   const child: ZfsProcess = Object.assign(Object.create(null), {
@@ -47,7 +54,7 @@ async function ran(guid: string, made: BeginRecord = { toguid: 2n }): Promise<vo
   });
   const zfs: Pick<Zfs, 'send'> = { send: () => child };
   const transfer = await askForTransfer(
-    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, silenceMs: 3000, patienceMs: 60_000 },
+    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, log: pino({ enabled: false }), silenceMs: 3000, patienceMs: 60_000 },
     { transfer: 'transfer1', job: 'jobjobjob1', target: 'smos-00', step, discard: false },
     { host: 'smos-00' },
   );

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { checkText, newSecret, type Words, wordsOfSource } from '../../lib/bus/direct/authentic.ts';
 import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/direct/frame.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
@@ -19,8 +20,10 @@ export function data(offset: number, body: Buffer): Buffer {
 
 /** A transfer whose sender, smos-01, is the test itself. */
 export interface Talk {
-  /** Publishes on the transfer's own subject. */
+  /** Publishes on the transfer's own subject, words with their authenticator. */
   say(...frames: Buffer[]): void;
+  /** How this sender speaks, and hears the receiver. */
+  readonly words: Words;
   readonly subject: string;
   /** The receiver's final word. */
   readonly final: Promise<CreditFinal>;
@@ -36,22 +39,29 @@ export async function begin(fleet: Fleet, what: Spoken): Promise<Talk> {
   const transfer = `spoken${transfers}`;
   const credit = Promise.withResolvers<void>();
   const final = Promise.withResolvers<CreditFinal>();
+  const secret = newSecret();
+  const start = { transfer, secret, job: 'jobjobjob1', source: 'smos-01', partial: 'resume', ...what };
+  const ready = await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
+  const words = wordsOfSource(
+    { source: 'smos-01', target: 'smos-00', transfer },
+    { source: secret, target: ready.secret },
+  );
   fleet.bus.nc.subscribe(subjects.credit('smos-01', transfer, 'smos-00'), {
     callback: (error, message) => {
-      const word = error ? undefined : creditMessageSchema.parse(message.json());
-      if (word?.type === 'credit') credit.resolve();
-      else if (word) final.resolve(word);
+      const text = error ? undefined : checkText(words.peer, message.string());
+      if (text === undefined) return;
+      const word = creditMessageSchema.parse(JSON.parse(text));
+      if (word.type === 'credit') credit.resolve();
+      else final.resolve(word);
     },
   });
-  const start = { transfer, job: 'jobjobjob1', source: 'smos-01', partial: 'resume', ...what };
-  await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
   const subject = subjects.data('smos-01', 'smos-00', transfer);
   const say = (...frames: Buffer[]): void => {
-    for (const frame of frames) fleet.bus.nc.publish(subject, frame);
+    for (const frame of frames) fleet.bus.nc.publish(subject, frame[0] === 0 ? frame : words.own.tag(frame));
   };
   say(controlFrame('ping', 0));
   await credit.promise;
-  return { say, subject, final: final.promise };
+  return { say, words, subject, final: final.promise };
 }
 
 export async function expectUnlocked(fleet: Fleet): Promise<void> {

@@ -87,7 +87,7 @@ test('a stream comes out of its frames as it went in, however the reads fall', (
         const frames = openFrames({
           header: (header) => offsets.push(header?.offset ?? -1),
           data: (bytes) => pieces.push(Buffer.from(bytes)),
-          abort: () => {},
+          word: () => {},
         });
         const demux = openDemux(() => {});
         demux.claims.set(7, { ...claimed([]), begin: frames.begin, piece: frames.piece });
@@ -103,14 +103,29 @@ test('a stream comes out of its frames as it went in, however the reads fall', (
 });
 
 test.each([
-  ['too short for a header', 5, '\x00\x00\x00\x00\x00'],
-  ['of an unknown type', 9, '\x09\x00\x00\x00\x00\x00\x00\x00\x00'],
-  ['an abort with a reason of a megabyte', 1_000_009, '\x02\x00\x00\x00\x00\x00\x00\x00\x00'],
-])('a frame %s is unreadable', (_what, length, bytes) => {
-  const headers: unknown[] = [];
-  const handlers: FrameHandlers = { header: (header) => headers.push(header), data: () => {}, abort: () => {} };
+  ['too short for a header', 5, '\x00\x00\x00\x00\x00', 5],
+  ['of an unknown type', 9, '\x09\x00\x00\x00\x00\x00\x00\x00\x00', 9],
+  ['of nothing', 0, '', undefined],
+  ['an abort with a reason of a megabyte', 1_000_009, '\x02\x00\x00\x00\x00\x00\x00\x00\x00', undefined],
+])('a message %s is no data, and is left to be checked as a word, or is none', (_what, length, bytes, whole) => {
+  const seen: unknown[] = [];
+  const handlers: FrameHandlers = {
+    header: () => seen.push('data'),
+    data: () => seen.push('data'),
+    word: (tagged) => seen.push(tagged?.length),
+  };
   const frames = openFrames(handlers);
   frames.begin(length);
-  frames.piece(Buffer.from(bytes, 'latin1'), undefined);
+  // in two reads
+  const text = Buffer.from(bytes, 'latin1');
+  for (const piece of [text.subarray(0, 3), text.subarray(3)]) if (piece.length > 0) frames.piece(piece, undefined);
+  expect(seen).toEqual([whole]);
+});
+
+test('a data frame whose offset is beyond 2^53 cannot be read', () => {
+  const headers: unknown[] = [];
+  const frames = openFrames({ header: (header) => headers.push(header), data: () => {}, word: () => {} });
+  frames.begin(20);
+  frames.piece(Buffer.alloc(20, 0xff).fill(0, 0, 1), undefined);
   expect(headers).toEqual([undefined]);
 });

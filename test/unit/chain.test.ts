@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { toError } from '../../lib/zfs/errors.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Step } from '../../schemas/plan.ts';
@@ -25,6 +25,7 @@ async function withoutHold(stderr: string): Promise<{ told: ChainNews[]; asked: 
     ...{ job: 'jobjobjob1', to: 'smos-00', dataset: 'zones/test', steps: [step], tag: 'zpsend:jobjobjob1' },
     replan: async () => ({ steps: [step] }),
     transferId: () => 'jobjobjob1t1',
+    ours: () => true,
     say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
       dataset: 'zones/test',
       target: 'tank/test',
@@ -49,4 +50,61 @@ test('a snapshot of a read-only pool is sent without a hold, and a note says so'
   const { told, asked } = await withoutHold('cannot hold: pool is read-only');
   expect(told[0]).toMatchObject({ type: 'noted', note: { kind: 'read-only-source' } });
   expect(asked).toBe(1);
+});
+
+describe('what a target has moves only when its transfer has resolved', () => {
+  /** A chain of one step whose transfer ends as the test says, and what it has moved, in order. */
+  async function chainOf(isWhole: boolean) {
+    const moved: string[] = [];
+    const running = Promise.withResolvers<void>();
+    const end = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    const transfer = {
+      ...{ sent: 9, consumed: 9, waiting: undefined, isWhole, stalePartial: false, resumedAt: 0, cancel: () => {} },
+      run() {
+        running.resolve();
+        return end.promise;
+      },
+    };
+    const zfs = { hold: async () => {}, release: async () => void moved.push('released') };
+    const deps = { zfs, host: 'smos-01', log, ask: async () => transfer, patienceMs: -1 };
+    const planned = { dataset: 'zones/test', target: 'tank/test' };
+    startChain(deps as unknown as ChainDeps, {
+      ...{ job: 'jobjobjob1', to: 'smos-00', dataset: 'zones/test', steps: [step], tag: 'zpsend:jobjobjob1' },
+      replan: async () => ({ steps: [step] }),
+      transferId: () => 'jobjobjob1t1',
+      ours: () => true,
+      say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain(planned),
+      cursor: {
+        arrived: () => void moved.push('cursor'),
+        doubt: async () => void moved.push('doubt'),
+        settle: async () => void moved.push('settled'),
+      },
+      told(news) {
+        moved.push(news.type);
+        if (news.type === 'ended') ended.resolve();
+      },
+    });
+    await running.promise;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(moved, 'while it runs').toEqual([]);
+    return { moved, ended: ended.promise, ...end };
+  }
+
+  test('by the word of its receiver: cursor, news, and then the hold', async () => {
+    const { moved, resolve, ended } = await chainOf(true);
+    resolve();
+    await ended;
+    expect(moved).toEqual(['cursor', 'arrived', 'settled', 'released', 'ended']);
+  });
+
+  test.each([
+    [true, ['settled', 'doubt', 'released', 'ended']],
+    [false, ['settled', 'released', 'ended']],
+  ])('and not when it fails, whether all was sent or not: %j', async (isWhole, expected) => {
+    const { moved, reject, ended } = await chainOf(isWhole);
+    reject(new ZpsendError('NO_SPACE', 'the pool is full'));
+    await ended;
+    expect(moved).toEqual(expected);
+  });
 });

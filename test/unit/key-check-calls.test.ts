@@ -68,8 +68,10 @@ test('edge case 26: a receive that would lock its dataset out is refused before 
     ...{ resumablePools: openResumablePools({ poolFacts: async () => undefined }) },
     ...{ allow: [{ from: 'src', into: 'p', conflicts: [] }] },
   };
-  const receive = beginReceive(deps as ReceiveDeps, start, () => {
-    throw new ZpsendError('INTERNAL', 'a channel was opened');
+  const receive = beginReceive(deps as ReceiveDeps, start, {
+    stored() {
+      throw new ZpsendError('INTERNAL', 'a channel was opened');
+    },
   });
   await expect(receive.ready).rejects.toMatchObject({ code: 'KEY_MISMATCH' });
   await receive.over;

@@ -9,6 +9,7 @@ import { checkProperties, checkType, ofThisHost, receiveProperties } from '../..
 const start = (more: Partial<ReceiveStart> = {}): ReceiveStart =>
   receiveStartSchema.parse({
     transfer: 'transfer1',
+    secret: 'A'.repeat(43),
     job: 'jobjob1',
     source: 'smos-01',
     dataset: 'zones/backup/a',

@@ -5,11 +5,18 @@
  *   end    offset = bytes of the whole stream; no body
  *   abort  the body is the error as JSON
  *   ping   offset = bytes sent so far; no body
+ *
+ * All but data are words: they count only with the trailer that `authentic.ts` puts behind them.
  */
 export const headerBytes = 9;
+/** The body of a word is no longer than this, in bytes. */
+export const longestBody = 16 * 1024;
 
 const types = ['data', 'end', 'abort', 'ping'] as const;
 export type FrameType = (typeof types)[number];
+
+/** Undefined for a byte that is no type. */
+export const frameTypeOf = (byte: number): FrameType | undefined => types[byte];
 
 export interface FrameHeader {
   readonly type: FrameType;
@@ -29,12 +36,12 @@ export function writeHeader(into: Buffer, at: number, type: FrameType, offset: n
 /** Reads the header at the beginning of a frame; undefined when it is none: too short, unknown type, an offset beyond 2^53. */
 export function readHeader(frame: Buffer): FrameHeader | undefined {
   if (frame.length < headerBytes) return undefined;
-  const type = types[frame.readUInt8(0)];
+  const type = frameTypeOf(frame.readUInt8(0));
   const offset = frame.readUInt32BE(1) * high + frame.readUInt32BE(5);
   return type !== undefined && Number.isSafeInteger(offset) ? { type, offset } : undefined;
 }
 
-/** A whole frame that is not data. */
+/** A whole frame that is not data, without its trailer. */
 export function controlFrame(type: Exclude<FrameType, 'data'>, offset: number, body = ''): Buffer {
   const frame = Buffer.alloc(headerBytes + Buffer.byteLength(body));
   writeHeader(frame, 0, type, offset);

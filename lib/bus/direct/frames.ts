@@ -1,16 +1,17 @@
 import type { Slab } from '../bulk/slab.ts';
-import { type FrameHeader, headerBytes, readHeader } from './frame.ts';
+import { trailerBytes } from './authentic.ts';
+import { type FrameHeader, frameTypeOf, headerBytes, longestBody, readHeader } from './frame.ts';
 
-/** A reason for an abort is no longer than this, in bytes. */
-const longestAbort = 16 * 1024;
+/** A word with its trailer is no longer than this, in bytes. */
+const longestWord = headerBytes + longestBody + trailerBytes;
 
 export interface FrameHandlers {
-  /** A header is complete; undefined when it cannot be read. `length` is its body's, in bytes. */
+  /** The header of a data frame is complete; undefined when it cannot be read. `length` is its body's, in bytes. */
   header(header: FrameHeader | undefined, length: number): void;
   /** The next bytes of a data frame's body, uncopied. */
   data(bytes: Buffer, slab: Slab | undefined): void;
-  /** The whole body of an abort. */
-  abort(text: string): void;
+  /** A whole message that is no data frame, to be checked; undefined where it is none that anybody may have tagged. */
+  word(tagged: Buffer | undefined): void;
 }
 
 export interface Frames {
@@ -24,40 +25,45 @@ export interface Frames {
 export function openFrames(handlers: FrameHandlers): Frames {
   const head = Buffer.alloc(headerBytes);
   let had = 0;
-  let body = 0;
-  let type: FrameHeader['type'] | undefined;
-  let text = '';
+  let total = 0;
+  let kind: 'data' | 'word' | 'none' | undefined;
+  let word: Buffer = Buffer.alloc(0);
 
   function begin(length: number): void {
     had = 0;
-    body = length - headerBytes;
-    type = undefined;
-    text = '';
-    if (body < 0) handlers.header(undefined, 0);
+    total = length;
+    kind = undefined;
+    if (length === 0) handlers.word(undefined);
+  }
+
+  /** What a message is, by its first byte. */
+  function open(first: number): void {
+    if (total >= headerBytes && frameTypeOf(first) === 'data') kind = 'data';
+    else if (total <= longestWord) kind = 'word';
+    else kind = 'none';
+    if (kind === 'word') word = Buffer.allocUnsafe(total);
+    if (kind === 'none') handlers.word(undefined);
   }
 
   function readHead(bytes: Buffer): number {
     const taken = bytes.copy(head, had, 0, Math.min(bytes.length, headerBytes - had));
     had += taken;
     if (had < headerBytes) return taken;
-    const header = readHeader(head);
-    const readable = header?.type === 'abort' && body > longestAbort ? undefined : header;
-    type = readable?.type;
-    handlers.header(readable, body);
-    if (type === 'abort' && body === 0) handlers.abort('');
+    handlers.header(readHeader(head), total - headerBytes);
     return taken;
   }
 
   return {
     begin,
     piece(bytes, slab) {
-      if (body < 0) return;
-      const rest = had < headerBytes ? bytes.subarray(readHead(bytes)) : bytes;
-      if (rest.length === 0) return;
-      if (type === 'data') handlers.data(rest, slab);
-      if (type !== 'abort') return;
-      text += rest.toString('latin1');
-      if (text.length === body) handlers.abort(Buffer.from(text, 'latin1').toString());
+      if (kind === undefined) open(bytes.readUInt8(0));
+      if (kind === 'data') {
+        const rest = had < headerBytes ? bytes.subarray(readHead(bytes)) : bytes;
+        if (rest.length > 0) handlers.data(rest, slab);
+      } else if (kind === 'word') {
+        had += bytes.copy(word, had);
+        if (had === total) handlers.word(word);
+      }
     },
   };
 }

@@ -2,7 +2,8 @@ import { errorBodySchema, ZpsendError } from '../../../schemas/errors.ts';
 import type { CreditMessage } from '../../../schemas/transfer.ts';
 import type { BulkConnection } from '../bulk/connection.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
-import type { FrameHeader } from './frame.ts';
+import { tagText, type Words } from './authentic.ts';
+import { type FrameHeader, headerBytes, readHeader } from './frame.ts';
 import { openFrames } from './frames.ts';
 import { openInput } from './input.ts';
 import type { Pace } from './pace.ts';
@@ -11,9 +12,13 @@ import { openReceiveWindow, type Violation } from './window.ts';
 
 export interface DirectReceiverOptions extends ChannelHandlers {
   readonly dataSubject: string;
-  /** Where the stream may come besides, together with others' that read along. */
+  /** Where the stream may come besides, together with others' that read along. Words never come there. */
   readonly sharedSubject?: string | undefined;
   readonly creditSubject: string;
+  /** How this end speaks, and hears the sender. */
+  readonly words: Words;
+  /** Told once, when the first word comes that does not count. */
+  readonly onForged?: (() => void) | undefined;
   /** Bytes that may be under way and unwritten; this is what the receive holds in memory (I8). */
   readonly window: number;
   /** A sender that says nothing for so many milliseconds is gone. */
@@ -26,6 +31,8 @@ export interface DirectReceiverOptions extends ChannelHandlers {
 export interface DirectReceiver extends ChannelReceiver {
   /** Frames that carried another subject, or headers; they are not looked at. */
   readonly foreign: number;
+  /** Words that nobody said who might; they change nothing. */
+  readonly forged: number;
 }
 
 const broke: Record<Violation, string> = {
@@ -36,7 +43,10 @@ const broke: Record<Violation, string> = {
   malformed: 'a frame cannot be read',
 };
 
-/** Begins to listen for a stream, and grants the first credit. Its callbacks never run before this returns. */
+/**
+ * Begins to listen for a stream, and grants the first credit to a sender that has said a word: before that, no data is let in, so that
+ * nothing begins but for the one who asked. Its callbacks never run before this returns.
+ */
 export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiverOptions): DirectReceiver {
   const { dataSubject, pace } = options;
   const window = openReceiveWindow(options.window);
@@ -44,10 +54,14 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
   let broken = false;
   let closed = false;
   let foreign = 0;
+  let forged = 0;
+  /** The sender has said a word. */
+  let isMet = false;
 
-  const say = (message: CreditMessage): void => bulk.say(options.creditSubject, JSON.stringify(message));
+  const say = (message: CreditMessage): void =>
+    bulk.say(options.creditSubject, tagText(options.words.own, JSON.stringify(message)));
   const grant = (): void => {
-    if (closed || broken) return;
+    if (closed || broken || !isMet) return;
     const before = window.granted;
     const upTo = window.grant(pace?.room());
     pace?.take(upTo - before);
@@ -74,12 +88,33 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
     }
   }
 
-  function header(frame: FrameHeader | undefined, length: number): void {
-    const hadEnded = window.ended;
+  function isAccepted(frame: FrameHeader | undefined, length: number): frame is FrameHeader {
     const violation = frame ? window.accept(frame, length) : 'malformed';
     if (violation) fail(new ZpsendError('STREAM_BROKEN', `${broke[violation]} (${whereIn(frame)})`));
-    else if (frame?.type === 'ping' || (frame?.type === 'end' && hadEnded)) grant();
-    else if (frame?.type !== 'abort') streamFrame(frame?.type === 'end');
+    return violation === undefined;
+  }
+  function header(frame: FrameHeader | undefined, length: number): void {
+    if (!isAccepted(frame, length)) return;
+    pulse.heard();
+    streamFrame(false);
+  }
+  function word(checked: Buffer | undefined): void {
+    const frame = checked && readHeader(checked);
+    if (!checked || !frame) {
+      forged += 1;
+      if (forged === 1) options.onForged?.();
+      return;
+    }
+    isMet = true;
+    pulse.heard();
+    if (frame.type === 'abort') {
+      fail(abortReason(checked.toString('utf8', headerBytes)));
+      return;
+    }
+    const hadEnded = window.ended;
+    if (!isAccepted(frame, checked.length - headerBytes)) return;
+    if (frame.type === 'ping' || hadEnded) grant();
+    else streamFrame(true);
   }
   function streamFrame(isEnd: boolean): void {
     if (first) options.onFirstFrame();
@@ -89,13 +124,6 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
   const whereIn = (frame: FrameHeader | undefined): string =>
     `${frame ? `${frame.type} at byte ${frame.offset}` : 'no header'}, ${window.received} received, ${window.granted} granted, ${dataSubject}`;
 
-  const frames = openFrames({
-    header: (frame, length) => guarded(() => header(frame, length)),
-    data: (bytes, slab) => {
-      if (!broken) input.push(bytes, slab);
-    },
-    abort: (text) => fail(abortReason(text)),
-  });
   const pulse = openPulse(options.silenceMs, {
     // until the final word, which waits for the end of `zfs receive`, a sender should not take us for gone
     beat: () => (broken ? say({ type: 'credit', upTo: window.granted }) : grant()),
@@ -105,12 +133,18 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
         fail(new ZpsendError('STREAM_BROKEN', `the sender was silent for ${seconds} s (${dataSubject})`));
     },
   });
+  const frames = openFrames({
+    header: (frame, length) => guarded(() => header(frame, length)),
+    data: (bytes, slab) => {
+      if (!broken) input.push(bytes, slab);
+    },
+    word: (tagged) => guarded(() => word(tagged && options.words.peer.check(tagged))),
+  });
   const claim = (subject: string): (() => void) =>
     bulk.claim(
       {
         subject,
         begin(length) {
-          pulse.heard();
           if (!closed) frames.begin(length);
         },
         piece(bytes, slab) {
@@ -131,8 +165,7 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
   const unpace = pace?.onRoom(() => {
     if (window.owes && !window.ended) grant();
   });
-  if (bulk.connected) grant();
-  else queueMicrotask(lost);
+  if (!bulk.connected) queueMicrotask(lost);
 
   return {
     get received() {
@@ -146,6 +179,9 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
     },
     get foreign() {
       return foreign;
+    },
+    get forged() {
+      return forged;
     },
     attach: input.attach,
     finishInput: input.finish,

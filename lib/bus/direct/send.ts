@@ -2,7 +2,8 @@ import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { type CreditFinal, creditMessageSchema } from '../../../schemas/transfer.ts';
 import type { BulkConnection } from '../bulk/connection.ts';
 import type { ChannelSender } from '../channel.ts';
-import { controlFrame } from './frame.ts';
+import { checkText, type Words, type WordTagger } from './authentic.ts';
+import { controlFrame, longestBody } from './frame.ts';
 import { publication } from './outbound.ts';
 import type { Pace } from './pace.ts';
 import { openPulse } from './pulse.ts';
@@ -12,6 +13,10 @@ import { openSendWindow } from './window.ts';
 export interface DirectSenderOptions {
   readonly dataSubject: string;
   readonly creditSubject: string;
+  /** How this end speaks, and hears the receiver. */
+  readonly words: Words;
+  /** Told once, when the first word comes that does not count. */
+  readonly onForged?: (() => void) | undefined;
   /** The receiver's window: bytes that may be under way. */
   readonly window: number;
   /** A receiver that says nothing for so many milliseconds is gone. */
@@ -34,13 +39,14 @@ const leastRate = 256;
  * the receiver's subscription may still be behind its answer to `recv.start`, and what is published before it is lost.
  */
 export function openDirectSender(bulk: BulkConnection, options: DirectSenderOptions): ChannelSender {
-  const { dataSubject, silenceMs, patienceMs } = options;
+  const { dataSubject, silenceMs, patienceMs, words } = options;
   const window = openSendWindow(options.window);
   const final = Promise.withResolvers<CreditFinal>();
   const taking = openTakingWatch({ patienceMs, leastRate });
   const waiting = new Set<() => void>();
   let idleMs = 0;
   let shared: string | undefined;
+  let isHonest = true;
   let over: ErrorBody | undefined;
   let settled = false;
   let ended = false;
@@ -62,14 +68,13 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   const fail = (error: ZpsendError): void => settle({ type: 'failed', error: error.toBody() });
   const lost = (): void => fail(new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
 
-  /** Where the stream is: a gap in it shows by what follows on the same subject. */
-  const stream = (): string => shared ?? dataSubject;
-  function write(parts: readonly Buffer[]): void {
+  /** Also where the stream is shared: a server keeps the order of what one connection publishes, whatever the subjects. */
+  function say(word: Buffer): void {
     spoke = performance.now();
-    if (!bulk.write(parts, () => {})) lost();
+    if (!bulk.write(publication(dataSubject, words.own.tag(word)), () => {})) lost();
   }
   /** After the end it is said again instead: the first may have been lost on the way, without either of us noticing. */
-  const ping = (): void => write(publication(stream(), controlFrame(ended ? 'end' : 'ping', window.sent)));
+  const ping = (): void => say(controlFrame(ended ? 'end' : 'ping', window.sent));
 
   const pulse = openPulse(silenceMs, {
     beat() {
@@ -81,7 +86,13 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
     silent: () => fail(new ZpsendError('TIMEOUT', `the receiver was silent for ${Math.round(silenceMs / 1000)} s`)),
   });
 
-  function hear(text: string): void {
+  function hear(tagged: string): void {
+    const text = checkText(words.peer, tagged);
+    if (text === undefined) {
+      if (isHonest) options.onForged?.();
+      isHonest = false;
+      return;
+    }
     const parsed = creditMessageSchema.safeParse(parseJson(text));
     if (!parsed.success) return;
     pulse.heard();
@@ -152,11 +163,11 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
     end() {
       if (settled || ended) return;
       ended = true;
-      write(publication(stream(), controlFrame('end', window.sent)));
+      ping();
     },
     abort(error) {
       if (settled) return;
-      write(publication(dataSubject, controlFrame('abort', window.sent, JSON.stringify(error))));
+      say(abortFrame(window.sent, error));
       settle({ type: 'failed', error });
     },
     close() {
@@ -170,8 +181,19 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
 }
 
 /** Tells a receiver whose answer was not heard that nothing comes. */
-export const abortUnheard = (bulk: BulkConnection, dataSubject: string, error: ErrorBody): void =>
-  void bulk.write(publication(dataSubject, controlFrame('abort', 0, JSON.stringify(error))), () => {});
+export const abortUnheard = (
+  bulk: BulkConnection,
+  { subject, tagger }: { readonly subject: string; readonly tagger: WordTagger },
+  error: ErrorBody,
+): void => void bulk.write(publication(subject, tagger.tag(abortFrame(0, error))), () => {});
+
+/** Of an error that is too long for a word its beginning is said. */
+function abortFrame(sent: number, error: ErrorBody): Buffer {
+  const body = JSON.stringify(error);
+  if (Buffer.byteLength(body) <= longestBody) return controlFrame('abort', sent, body);
+  const { code, message, retryable } = error;
+  return controlFrame('abort', sent, JSON.stringify({ code, message: message.slice(0, 1000), retryable }));
+}
 
 const takesNothing = (patienceMs: number): ZpsendError =>
   new ZpsendError(

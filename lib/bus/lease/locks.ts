@@ -59,14 +59,14 @@ export async function listLocks(bus: Bus): Promise<HeldLock[]> {
 }
 
 function lockedBy(host: string, dataset: string, holder: Lock | undefined, revision: number | undefined): ZpsendError {
-  const by = holder ? ` (transfer ${holder.transfer} from ${holder.source})` : '';
+  const by = holder ? ` (from ${holder.source}, by ${holder.owner})` : '';
   return new ZpsendError(
     'LOCKED',
     `${dataset} on ${host} is already being received${by}: its lock is released when that transfer ends, and expires when its host is down`,
     {
       dataset,
       host,
-      ...(holder && { owner: holder.owner, source: holder.source, transfer: holder.transfer }),
+      ...(holder && { owner: holder.owner, source: holder.source, transferHash: holder.transferHash }),
       // every renewal makes a new revision: it grows while the holder lives
       ...(revision !== undefined && { life: revision }),
     },
