@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
 import { listLocks } from '../../lib/bus/lease/locks.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
+import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import {
   eventsStream,
   hostsBucket,
@@ -17,6 +18,7 @@ import {
   locksBucket,
   parseStoredName,
   policiesBucket,
+  receiptKey,
   statusBucket,
   statusKey,
   subjects,
@@ -327,13 +329,20 @@ describe('what the server refuses', () => {
     expect(await subscribed(host, subject)).toBe(allowed);
   });
 
-  test('what a host stores is delivered into no lock and no store of another', async () => {
+  test('what a host stores is delivered into no lock, no store and no receipt of another', async () => {
     const admin = await useBus(server.url, { env: adminEnv() });
     await makeStreams(admin, 'smos-02', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
     const forger = await as('smos-01');
     const key = lockKey('smos-00', 'pool/forged');
-    const aims = [`$KV.${locksBucket}.${key}`, '$O.zfs-streams-smos-02.M.Zm9yZ2Vk', '$O.zfs-streams-smos-02.C.forged'];
-    await forger.nc.request('$O.zfs-streams-smos-01.C.forged', 'forged', { timeout: 4000 });
+    const receipt = `$KV.${statusBucket}.${receiptKey('smos-00', 'smos-02', 'forged00', 0)}`;
+    const done = JSON.stringify({ state: 'done', bytes: 1 });
+    const aims = [
+      receipt,
+      `$KV.${locksBucket}.${key}`,
+      '$O.zfs-streams-smos-02.M.Zm9yZ2Vk',
+      '$O.zfs-streams-smos-02.C.forged',
+    ];
+    await forger.nc.request('$O.zfs-streams-smos-01.C.forged', done, { timeout: 4000 });
     const stream = 'OBJ_zfs-streams-smos-01';
     const manager = await jetstreamManager(admin.nc);
     for (const [at, deliver_subject] of aims.entries()) {
@@ -350,12 +359,20 @@ describe('what the server refuses', () => {
     }
     const found = await Promise.all(
       aims.map((subject) =>
-        manager.streams.getMessage(subject.startsWith('$KV') ? `KV_${locksBucket}` : 'OBJ_zfs-streams-smos-02', {
-          last_by_subj: subject,
-        }),
+        manager.streams.getMessage(
+          subject.replace(/^\$(?:KV\.([^.]+)|O\.([^.]+)).*/, (_, kv, store) => (kv ? `KV_${kv}` : `OBJ_${store}`)),
+          {
+            last_by_subj: subject,
+          },
+        ),
       ),
     );
-    expect(found).toEqual([null, null, null]);
+    expect(found).toEqual([null, null, null, null]);
+    // an answer of JetStream can be aimed there, and is no receipt
+    forger.nc.publish('$JS.API.INFO', '', { reply: receipt });
+    const aimed = async () => (await manager.streams.getMessage(`KV_${statusBucket}`, { last_by_subj: receipt }))?.seq;
+    await expect.poll(aimed).toBeGreaterThan(0);
+    expect(await openReceipts(admin).read('smos-02')).toEqual([]);
   });
 
   test('the lock of another host is neither taken nor released', async () => {
