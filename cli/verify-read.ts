@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { askerOf } from '../lib/bus/asker.ts';
 import type { Bus } from '../lib/bus/connect.ts';
 import { request } from '../lib/bus/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
@@ -38,7 +39,11 @@ export async function readSnapshot(
   try {
     const { digest: id, instance } = await start(bus, side, what, signal, told.busy);
     // the instance that reads is the one that knows; it is silent when it is gone
-    const own = (verb: 'status' | 'abort') => subjects.instance(subjects.digest(side.host, verb), instance);
+    const asker = askerTo(bus, side.host);
+    const own = (verb: 'status' | 'abort') =>
+      asker === undefined
+        ? subjects.instance(subjects.digest(side.host, verb), instance)
+        : subjects.digestFrom(side.host, verb, asker);
     const end = () => request(bus, own('abort'), { digest: id }, digestAbortedSchema).catch(() => undefined);
     for (let failures = 0, wait = soonMs; ; wait = Math.min(wait * 1.5, lateMs)) {
       if (!(await slept(wait, signal))) {
@@ -63,6 +68,12 @@ export async function readSnapshot(
   }
 }
 
+/** Whose user asks, where it asks another host: of its own host it may ask everything. */
+function askerTo(bus: Bus, host: string): string | undefined {
+  const asker = askerOf(bus);
+  return asker === host ? undefined : asker;
+}
+
 const aborted = (): ZpsendError => new ZpsendError('ABORTED', 'the reading was ended before its end');
 
 /** Waits; false when told to end meanwhile. */
@@ -78,7 +89,10 @@ async function start(
   for (let asked = 0; ; asked += 1) {
     if (signal.aborted) throw aborted();
     try {
-      return await request(bus, at(subjects.digest(host, 'start')), what, digestStartedSchema, undefined, peer);
+      const asker = askerTo(bus, host);
+      const subject =
+        asker === undefined ? at(subjects.digest(host, 'start')) : subjects.digestFrom(host, 'start', asker);
+      return await request(bus, subject, what, digestStartedSchema, undefined, peer);
     } catch (error) {
       if (!(error instanceof ZpsendError) || error.code !== 'BUSY') throw error;
       if (asked === 0) busy(error.message);

@@ -27,6 +27,8 @@ export const digestSchema = z.strictObject({
   digest: idSchema,
   snapshot: snapshotSchema,
   raw: z.boolean(),
+  /** The host that asked for it on its own subject, which alone of all hosts may end it. */
+  from: hostSchema.optional(),
   state: z.enum(['running', 'done', 'failed']),
   /** Bytes of the stream read so far. */
   bytes: bytesSchema,

@@ -43,6 +43,7 @@ export const deliveriesOf = (inboxes: string | undefined, host: string | undefin
   deliveryPrefix(/^_INBOX\.([A-Za-z0-9_-]+)$/.exec(inboxes ?? '')?.[1] ?? host ?? 'nobody');
 
 const any = '*';
+const digestVerbs = ['start', 'status', 'abort'] as const;
 /** Is there a JetStream, and which buckets has it; not what is in them. */
 const looking = (api: string): string[] => [`${api}.INFO`, `${api}.STREAM.INFO.*`, `${api}.STREAM.NAMES`];
 /** What reads a bucket from its leader, and makes the server send nothing elsewhere than in answer. */
@@ -105,7 +106,7 @@ export function permissionsOf(host: string, { sender, receiver, from = [], order
       '_INBOX.>',
       subjects.info(any),
       subjects.snapshots(any),
-      `zfs.*.digest.>`,
+      ...digestVerbs.map((verb) => subjects.digestFrom(any, verb, host)),
       ...orders.map((source) => subjects.sendFrom(source, host)),
       '$SRV.>',
       ...looking('$JS.API'),

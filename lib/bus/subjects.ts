@@ -33,6 +33,8 @@ export const subjects = {
   /** `send.start` as another host orders it, in its own name only. `*` for every host; no id is shorter than six characters, so `from` is none. */
   sendFrom: (host: string, from: string) => `zfs.${host}.send.start.from.${from}`,
   digest: (host: string, verb: DigestVerb) => `zfs.${host}.digest.${verb}`,
+  /** The same as another host asks for it, in its own name only. `*` for every host. */
+  digestFrom: (host: string, verb: DigestVerb, asker: string) => `zfs.${host}.digest.${verb}.from.${asker}`,
   /** The same endpoint of one instance, outside the queue group. */
   instance: (subject: string, instance: string) => `${subject}.${instance}`,
   /** Answered by every instance, each for itself. Ids have six characters or more, so this is none. */

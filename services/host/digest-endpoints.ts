@@ -13,6 +13,8 @@ import {
   digestStatusSchema,
 } from '../../schemas/digest.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { datasetOf } from '../../schemas/names.ts';
+import { type AskerRules, checkAskerOf } from './askers.ts';
 import { type RunningDigest, startDigest } from './digest.ts';
 import { newId } from './ids.ts';
 import type { Log } from './log.ts';
@@ -20,6 +22,8 @@ import type { Log } from './log.ts';
 const siblingsMs = 300;
 /** Snapshots read at once by one instance: each is as much work for the disks as a send. */
 const atOnce = 2;
+/** Of these for other hosts: a place stays for whoever orders this host itself. */
+const atOnceForHosts = 1;
 /** How long what became of one that has ended is told, in milliseconds; and of how many. */
 const rememberedMs = 600_000;
 const rememberedDigests = 100;
@@ -30,6 +34,7 @@ export interface DigestDeps {
   readonly bus: Bus;
   readonly zfs: Zfs;
   readonly log: Log;
+  readonly rules: AskerRules;
 }
 
 /** Serves `zfs.<host>.digest.*`: reads the contents of snapshots, to compare them with another host's. */
@@ -47,14 +52,21 @@ export function serveDigests(deps: DigestDeps, isPrivate: boolean): { endpoints:
     }
   }
 
-  function start(asked: DigestStart) {
+  function start(asked: DigestStart, from?: string) {
     if (stopping) throw new ZpsendError('BUSY', `the service on ${host} is stopping`);
+    const ofHosts = running().filter(({ digest }) => digest.status().from !== undefined).length;
+    if (from !== undefined && ofHosts >= atOnceForHosts) {
+      throw new ZpsendError(
+        'BUSY',
+        `${host} reads ${ofHosts} snapshot for another host already, and that is its limit`,
+      );
+    }
     if (running().length >= atOnce) {
       throw new ZpsendError('BUSY', `${host} reads ${atOnce} snapshots already, and that is its limit`);
     }
     forget();
     const id = newId();
-    const digest = startDigest(zfs, id, asked);
+    const digest = startDigest(zfs, id, asked, from);
     const entry: { digest: RunningDigest; endedAt?: number } = { digest };
     known.set(id, entry);
     log.info(`reading ${asked.snapshot} to tell its digest`);
@@ -95,6 +107,34 @@ export function serveDigests(deps: DigestDeps, isPrivate: boolean): { endpoints:
     return { digest, aborted: true };
   }
 
+  /** What another host asked for itself; of others it sees nothing. */
+  async function statusFrom(asked: { digest?: string | undefined }, from: string) {
+    const { digests } = await status(asked);
+    const own = digests.filter((digest) => digest.from === from);
+    if (asked.digest !== undefined && own.length === 0) throw unknown(asked.digest, host);
+    return { host, digests: own };
+  }
+  async function startFrom(asked: DigestStart, from: string) {
+    await checkAskerOf(deps, from, datasetOf(asked.snapshot));
+    return start(asked, from);
+  }
+  async function abortFrom(asked: { digest: string }, from: string) {
+    await statusFrom(asked, from);
+    return abort(asked);
+  }
+  /** As other hosts ask: the server lets each publish under its own name only. */
+  const served = (
+    verb: DigestVerb,
+    request: Parameters<typeof serve>[1]['request'],
+    handle: (asked: unknown, from: string) => Promise<object>,
+  ): Served =>
+    serve(bus, {
+      name: `digest-${verb}-from`,
+      subject: subjects.digestFrom(host, verb, '*'),
+      queue: 'host',
+      request,
+      handle: (asked, subject) => handle(asked, subject.split('.').at(-1) ?? ''),
+    });
   const fromText = (digest: string) => ({ digest });
   /** Each verb under its own name for the queue group, and under this instance's. */
   const both = (verb: DigestVerb, endpoint: Pick<Parameters<typeof serve>[1], 'request' | 'handle' | 'fromText'>) => {
@@ -122,6 +162,15 @@ export function serveDigests(deps: DigestDeps, isPrivate: boolean): { endpoints:
       fromText,
       handle: async (asked) => abort(digestRequestSchema.parse(asked)),
     }),
+    ...(isPrivate
+      ? []
+      : [
+          served('start', digestStartSchema, (asked, from) => startFrom(digestStartSchema.parse(asked), from)),
+          served('status', digestStatusRequestSchema, (asked, from) =>
+            statusFrom(digestStatusRequestSchema.parse(asked), from),
+          ),
+          served('abort', digestRequestSchema, (asked, from) => abortFrom(digestRequestSchema.parse(asked), from)),
+        ]),
     serve(bus, {
       name: 'digest-status-each',
       subject: subjects.each(statusSubject),

@@ -13,12 +13,25 @@ export interface RunningDigest {
 }
 
 /** Reads a snapshot through `zfs send`; nothing is held, and nothing of it is kept but the digest. */
-export function startDigest(zfs: Zfs, id: string, { snapshot, raw = false }: DigestStart): RunningDigest {
+export function startDigest(
+  zfs: Zfs,
+  id: string,
+  { snapshot, raw = false }: DigestStart,
+  from?: string,
+): RunningDigest {
   const began = performance.now();
   const sending = zfs.content(snapshot, raw);
   const digest = new ContentDigest();
   let aborted: ErrorBody | undefined;
-  const now: Digest = { digest: id, snapshot, raw, state: 'running', bytes: 0, seconds: 0 };
+  const now: Digest = {
+    digest: id,
+    snapshot,
+    raw,
+    ...(from !== undefined && { from }),
+    state: 'running',
+    bytes: 0,
+    seconds: 0,
+  };
   const seconds = () => (performance.now() - began) / 1000;
 
   async function read(): Promise<void> {

@@ -64,7 +64,7 @@ async function begin(context: ServiceContext) {
     silenceMs: timing.silenceSeconds * 1000,
     pace,
   });
-  const digests = serveDigests(context, false);
+  const digests = serveDigests({ ...context, rules: settings.config }, false);
   const self = { service: 'receiver' as const, instance, pid: process.pid, version, machine };
   const { maxConcurrent: maxConcurrentReceives, bwlimit } = receive;
   const limits = { maxConcurrentReceives, window, ...(bwlimit !== undefined && { bwlimit }) };

@@ -44,7 +44,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     policies: filePolicies(host, send.policies),
     reconcileMs,
   });
-  const digests = serveDigests(context, isPrivate);
+  const digests = serveDigests({ ...context, rules: settings.config }, isPrivate);
   const forget = keepStore({
     ...{ host, zfs, log, store, waits: isPrivate },
     livingJobs: sender.livingJobs,
