@@ -127,9 +127,14 @@ function middleText(fleet: Fleet, name: string): string[] {
     ...jetStreamText(fleet),
     ...clusterText(fleet),
     ...sitesText(fleet),
+    ...reachingText(parties.filter((party) => siteOf(fleet, party)).map(({ account }) => account)),
     ...accountsText(accounts),
   ];
 }
+
+/** Without this a server lets no request to JetStream through a leaf connection, whether or not it has a JetStream itself. */
+const reachingText = (accounts: readonly string[]): string[] =>
+  accounts.length === 0 ? [] : ['default_js_domain {', ...accounts.map((account) => `  ${quoted(account)}: ""`), '}'];
 
 /** One connection for each account, since each is bound to one; the seed of its key lies beside the configuration. */
 function remoteText(fleet: Fleet, account: string, host: string): string[] {
@@ -155,6 +160,7 @@ function siteText(fleet: Fleet, site: string): string[] {
   });
   return [
     ...headOf(fleet, site),
+    ...reachingText(parties.map(({ account }) => account)),
     'leafnodes {',
     '  remotes: [',
     ...parties.flatMap(({ account, host = '' }) => indented(remoteText(fleet, account, host), 4)),

@@ -241,6 +241,8 @@ describe('files of servers', () => {
     expect(site?.text).toContain('{ nkey: UBBB');
     expect(site?.text).not.toContain('UCCC');
     expect(site?.text).not.toContain('store_dir');
+    // requests to JetStream pass the link
+    for (const file of [middle, site]) expect(file?.text).toMatch(/default_js_domain \{\s+"host-alfa": ""\s+\}/);
   });
 });
 
