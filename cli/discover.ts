@@ -37,14 +37,23 @@ async function answeringByName(bus: Bus, known: ReadonlyMap<string, unknown>): P
   return (await Promise.all(asked)).filter((answer) => answer !== undefined);
 }
 
-/** The hosts whose services answer, in order of name, each with the machine of every service. */
-export async function discoverMachines(bus: Bus): Promise<Map<string, Machine[]>> {
+/** Those that answer discovery, each with the machine of every service. */
+async function discovered(bus: Bus): Promise<Map<string, Machine[]>> {
   const found = new Map<string, Machine[]>();
   for (const { metadata } of await gather(bus, '$SRV.PING', {}, pingSchema, answersMs)) {
     const { host, machine: id, boot } = metadata;
     const machine = { ...(id !== undefined && { id }), ...(boot !== undefined && { boot }) };
     found.set(host, [...(found.get(host) ?? []), machine]);
   }
+  return found;
+}
+
+/** The hosts that discovery reaches: those of this account, and those that it imports discovery of. */
+export const discoveredHosts = async (bus: Bus): Promise<string[]> => [...(await discovered(bus)).keys()].sort();
+
+/** The hosts whose services answer, in order of name, each with the machine of every service. */
+export async function discoverMachines(bus: Bus): Promise<Map<string, Machine[]>> {
+  const found = await discovered(bus);
   const all = [...found, ...(await answeringByName(bus, found))];
   return new Map(all.sort(([one], [other]) => (one < other ? -1 : 1)));
 }

@@ -15,6 +15,7 @@ import {
 import { busPlaces, type Cli, type JsonOption } from '../cli.ts';
 import { checkInbox, checkNats, checkPermissions, noNats } from '../doctor/access.ts';
 import { checkConfig, checkEnvironmentFile, checkNode } from '../doctor/here.ts';
+import { checkAccount, checkAnswers, checkBounds, checkServer } from '../doctor/servers.ts';
 import { exit } from '../exit.ts';
 import { type Checked, checkLeftovers, nothingLeft, unknownLeftovers } from '../leftovers.ts';
 import { checkMachine } from '../machine-checks.ts';
@@ -87,6 +88,10 @@ async function checkWithBus({ cli, bus, host, settings, refusals }: Patient, men
   const checks: Check[] = [
     ...nats,
     await checkJetStream(bus, host),
+    ...(await checkServer(bus)),
+    ...(await checkAccount(bus, host)),
+    ...(await checkBounds(bus)),
+    ...(await checkAnswers(bus, host)),
     await checkLocks(bus),
     await checkStatus(bus),
     await checkMachine(bus, host, ownMachine(settings?.machineId)),

@@ -109,6 +109,8 @@ export function permissionsOf(host: string, { sender, receiver, from = [], order
       ...digestVerbs.map((verb) => subjects.digestFrom(any, verb, host)),
       ...orders.map((source) => subjects.sendFrom(source, host)),
       '$SRV.>',
+      // in which account it is itself
+      '$SYS.REQ.USER.INFO',
       ...looking('$JS.API'),
       reading(locksBucket),
       reading(statusBucket),
