@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { releaseFaults } from '../../lib/bus/server-release.ts';
 import { locksBucket, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
@@ -87,6 +88,13 @@ async function startSites(leafs: Record<string, number>): Promise<void> {
       ),
     });
     servers.set(site, await startNatsServer({ config: text }));
+    if (site !== 'site-a') continue;
+    // another server of the same site, connected to another server of the cluster
+    const second = here(text, {
+      [`127.0.0.1:${leafs[to]}`]: `127.0.0.1:${leafs['nats-2']}`,
+      [`"${site}"`]: '"site-a-2"',
+    });
+    servers.set('site-a-2', await startNatsServer({ config: second }));
   }
 }
 
@@ -190,6 +198,33 @@ test.each<[Name, Name]>([
   },
   60_000,
 );
+
+test('an answer comes to a connection of another server of the site than asked, but before nats-server#8317', async () => {
+  const answering = await as('dora');
+  answering.subscribe(subjects.info('dora'), { callback: (_error, message) => void message.respond('here') });
+  await answering.flush();
+  const hearing = await as('alfa');
+  const asking = (
+    await useBus(servers.get('site-a-2')?.url ?? '', {
+      env: { ...fleet.env.alfa, NATS_URL: servers.get('site-a-2')?.url },
+    })
+  ).nc;
+  const heard: string[] = [];
+  const inbox = '_INBOX.alfa.elsewhere';
+  hearing.subscribe(inbox, { callback: (_error, message) => void heard.push(message.string()) });
+  await hearing.flush();
+  const faults = releaseFaults(asking.info?.version ?? '').map(({ what }) => what);
+  const answered = async () => {
+    const before = heard.length;
+    asking.publish(subjects.info('dora'), '', { reply: inbox });
+    // the way is there, whether or not the answer to that inbox is lost
+    await asking.request(subjects.info('dora'), '', { timeout: 2000 });
+    return heard.length > before;
+  };
+  const seen = () => answered().catch(() => false);
+  if (faults.includes('answers lost')) for (let at = 0; at < 20; at += 1) expect(await seen()).toBe(false);
+  else await expect.poll(seen, { timeout: 20_000 }).toBe(true);
+}, 60_000);
 
 async function simHost(name: string): Promise<SimHost> {
   const host = await makeSimHost(name);
