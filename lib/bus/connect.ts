@@ -12,6 +12,7 @@ import type { Machine } from '../../schemas/machine.ts';
 import { type Asker, connectError, isAnswer } from './connect-error.ts';
 import { type FoundNats, findNats, type NatsPlaces } from './find-nats.ts';
 import { connectionOptions, identityOf } from './options.ts';
+import { leastPayload, payloadTrouble } from './payload.ts';
 import { deliveriesOf, inboxPrefix } from './permissions.ts';
 
 /** The host name and the machine of whoever uses a connection. */
@@ -34,7 +35,7 @@ export interface Bus {
   readonly deliveries: string;
   /** Where we are connected, for people. */
   readonly server: string;
-  /** Bytes that one message may have, headers included (nats-server's `max_payload`). */
+  /** Bytes that one message may have now, headers included: `max_payload` of the server connected to, or the limit of the account. */
   readonly maxPayload: number;
   /** What is published while this is false is lost without an error. */
   readonly connected: boolean;
@@ -205,8 +206,9 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     connected = type === 'reconnect';
     for (const listener of [...(connected ? again : lost)]) listener();
   };
-  void watch(nc, told, options.onStatus ?? (() => {})).catch(() => {});
-  return {
+  const say = options.onStatus ?? (() => {});
+  void watch(nc, told, say).catch(() => {});
+  const bus: Bus = {
     self: options.self,
     nc,
     options: connection,
@@ -218,27 +220,33 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     },
     onDisconnected: (listener) => member(lost, listener),
     onReconnected: (listener) => member(again, listener),
-    maxPayload: maxPayloadOf(nc),
+    get maxPayload() {
+      return nc.info?.max_payload ?? leastPayload;
+    },
     get server() {
       return nc.getServer();
     },
     closed: nc.closed().then((error) => error ?? undefined),
     close: (ms = 2000) => closeWithin(nc, ms),
   };
+  const trouble = payloadTrouble(bus);
+  if (trouble) {
+    void nc.close();
+    throw trouble;
+  }
+  bus.onReconnected(payloadWatch(bus, say));
+  return bus;
 }
 
-/** The least that data frames and whole entries of a listing fit in, in bytes. */
-const leastPayload = 64 * 1024;
-
-function maxPayloadOf(nc: NatsConnection): number {
-  const most = nc.info?.max_payload ?? leastPayload;
-  if (most >= leastPayload) return most;
-  void nc.close();
-  throw new ZpsendError(
-    'UNSUPPORTED',
-    `the NATS server at ${nc.getServer()} takes messages of ${most} bytes at most, and zpsend needs ${leastPayload}: ` +
-      'raise max_payload in its configuration (its default is 1 MiB)',
-  );
+/** Says once that the limit is too small, and once that it is not any more. */
+function payloadWatch(bus: Bus, say: (text: string) => void): () => void {
+  let isSmall = false;
+  return () => {
+    const trouble = payloadTrouble(bus);
+    if (trouble && !isSmall) say(`${trouble.message}; requests are answered with that until then`);
+    if (!trouble && isSmall) say(`the NATS server takes messages of ${bus.maxPayload} bytes now`);
+    isSmall = trouble !== undefined;
+  };
 }
 
 /** drain() has no time limit of its own and never ends while disconnected. */

@@ -6,6 +6,7 @@ import { answerInParts, type Bounds, manyAnswers, mostPartBytes, oneAnswer, open
 import type { Bus } from './connect.ts';
 import { isPublishedTo, openInbox } from './inbox.ts';
 import { checkPeer, headersFor, type Peer } from './machine-header.ts';
+import { payloadTrouble } from './payload.ts';
 import { openSlices } from './slices.ts';
 
 const encode = (body: object): string => JSON.stringify(body);
@@ -82,6 +83,8 @@ interface Collecting {
  */
 function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, each }: Collecting): Promise<void> {
   if (!bus.connected) return Promise.reject(away(subject));
+  const trouble = payloadTrouble(bus);
+  if (trouble) return Promise.reject(trouble);
   const inbox = openInbox(bus.options.inboxPrefix);
   const refusal = openTally(`the answer on ${subject}`, bounds);
   return new Promise<void>((resolve, reject) => {

@@ -5,6 +5,7 @@ import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { decodeRequest, headline, statusOf } from './body.ts';
 import type { Bus } from './connect.ts';
 import { checkMeant, markMachine } from './machine-header.ts';
+import { payloadTrouble } from './payload.ts';
 
 export interface Endpoint<S extends z.ZodType> {
   /** Shown by `nats micro info`. */
@@ -88,6 +89,8 @@ function respondError(bus: Bus, message: Msg, error: ZpsendError): void {
 }
 
 async function answer<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>, message: Msg): Promise<void> {
+  const trouble = payloadTrouble(bus);
+  if (trouble) throw trouble;
   if (!endpoint.identifies) checkMeant(bus, message.headers);
   const options = { headers: marksOf(bus) };
   const replies = endpoint.handle(decodeRequest(message.data, endpoint.request, endpoint.fromText), message.subject);

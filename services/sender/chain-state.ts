@@ -9,7 +9,7 @@ import {
   isUnsettled,
   mostTries,
   type Remedy,
-  remedies,
+  remedyOf,
 } from './failure.ts';
 
 /**
@@ -149,12 +149,12 @@ function startStep(state: ChainState): Next {
 
 function remedyFor(state: ChainState, error: ErrorBody, limits: ChainLimits): Remedy {
   if (state.aborted) return 'fail';
-  if (state.phase === 'planning' && remedies[error.code] === 'replan') return 'fail';
+  if (state.phase === 'planning' && remedyOf(error) === 'replan') return 'fail';
   // what a rollback found there that its plan does not list, nobody has agreed to destroy
   if (error.code === 'DIVERGED' && currentStep(state)?.before?.kind === 'rollback')
     return isUnsettled(error) ? 'replan' : 'fail';
   if (isRival(state.holder, holderIn(error), limits.ours)) return 'fail';
-  return remedies[error.code];
+  return remedyOf(error);
 }
 
 /** Waits for its turn. A living receiver has answered, so patience with what went wrong before begins anew. */

@@ -1,3 +1,4 @@
+import { isPayloadTrouble } from '../../lib/bus/payload.ts';
 import { type Code, codes, type ErrorBody } from '../../schemas/errors.ts';
 
 /**
@@ -39,12 +40,17 @@ export const remedies: Record<Code, Remedy> = {
   INTERNAL: 'fail',
 };
 
+/** What a chain does about this failure: a limit of the NATS server on messages passes when it is raised. */
+export const remedyOf = (error: Pick<ErrorBody, 'code' | 'details'>): Remedy =>
+  isPayloadTrouble(error) ? 'wait-replan' : remedies[error.code];
+
 /**
  * May the listings that a job begins with be had a little later? Nobody there at the very beginning is a wrong name more
  * often than a restart; a lost connection of our own says nothing of names.
  */
 export const isPassing = ({ code, details }: Pick<ErrorBody, 'code' | 'details'>): boolean =>
-  codes[code] === 'retryable' && (code !== 'UNREACHABLE' || details?.connection === 'lost');
+  isPayloadTrouble({ code, details }) ||
+  (codes[code] === 'retryable' && (code !== 'UNREACHABLE' || details?.connection === 'lost'));
 
 /**
  * The receiver runs as many receives as it may (`receive.maxConcurrent`). That is the answer of a living receiver, and other

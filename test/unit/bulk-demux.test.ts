@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Claim, openDemux } from '../../lib/bus/bulk/demux.ts';
+import { headerBytes } from '../../lib/bus/direct/frame.ts';
 import { type FrameHandlers, openFrames } from '../../lib/bus/direct/frames.ts';
-import { dataPublications } from '../../lib/bus/direct/outbound.ts';
+import { chunkBytes, dataPublications } from '../../lib/bus/direct/outbound.ts';
 
 const claimed = (events: string[]): Claim => ({
   subject: 'data.a',
@@ -100,6 +101,15 @@ test('a stream comes out of its frames as it went in, however the reads fall', (
     ),
     { numRuns: 30 },
   );
+});
+
+test.each([64, 100, 16_000, 1_000_000])('no frame is larger than a connection of %i bytes takes', (most) => {
+  const stream = Buffer.alloc(50_000, 'x');
+  const sent = Buffer.concat(dataPublications('data.a', 0, stream, most)).toString('latin1');
+  const sizes = [...sent.matchAll(/PUB data\.a (\d+)\r\n/g)].map(([, size]) => Number(size));
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(most);
+  const headers = sizes.length * (Number(sizes[0]) - Math.min(most - headerBytes, chunkBytes));
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(stream.length + headers);
 });
 
 test.each([

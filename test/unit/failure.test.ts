@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { leastPayload, payloadTrouble } from '../../lib/bus/payload.ts';
 import { type Code, codes, ZpsendError } from '../../schemas/errors.ts';
 import {
   backOff,
@@ -8,6 +9,7 @@ import {
   isQueued,
   isRival,
   remedies,
+  remedyOf,
 } from '../../services/sender/failure.ts';
 
 test.each(Object.keys(codes) as Code[])('%s has a remedy that fits its kind', (code) => {
@@ -20,6 +22,15 @@ test('what the pool, the permissions or the person must mend ends the job', () =
   for (const code of ['NOT_ALLOWED', 'NO_SPACE', 'MODIFIED', 'KEY_REQUIRED', 'UNSUPPORTED', 'ABORTED'] as const) {
     expect(remedies[code]).toBe('fail');
   }
+});
+
+test('a NATS server that takes too small messages ends no job: it goes on when the limit is raised', () => {
+  const small = payloadTrouble({ maxPayload: 1000, server: 'nats-1:4222' })?.toBody();
+  expect(small && [remedyOf(small), isPassing(small)]).toEqual(['wait-replan', true]);
+  const other = new ZpsendError('UNSUPPORTED', 'x', { dataset: 'tank/a' }).toBody();
+  expect([remedyOf(other), isPassing(other)]).toEqual(['fail', false]);
+  for (const code of Object.keys(codes) as Code[]) expect(remedyOf({ code })).toBe(remedies[code]);
+  expect(payloadTrouble({ maxPayload: leastPayload, server: 'nats-1:4222' })).toBeUndefined();
 });
 
 test('a first listing is asked for again after what passes; nobody there at the very beginning is a wrong name', () => {

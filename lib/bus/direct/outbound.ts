@@ -17,12 +17,19 @@ export function publication(subject: string, payload: Buffer): Buffer[] {
 /**
  * The bytes of a stream as data frames in NATS messages, ready for one gathering write; the payloads are not copied.
  * @param offset of the first byte in the stream
+ * @param maxPayload what the connection takes in one message, in bytes
  */
-export function dataPublications(subject: string, offset: number, bytes: Buffer): Buffer[] {
+export function dataPublications(
+  subject: string,
+  offset: number,
+  bytes: Buffer,
+  maxPayload = chunkBytes + headerBytes,
+): Buffer[] {
+  const most = Math.min(chunkBytes, Math.max(1, maxPayload - headerBytes));
   const parts: Buffer[] = [];
   let before = '';
-  for (let at = 0; at < bytes.length; at += chunkBytes) {
-    const end = Math.min(at + chunkBytes, bytes.length);
+  for (let at = 0; at < bytes.length; at += most) {
+    const end = Math.min(at + most, bytes.length);
     const line = `${before}PUB ${subject} ${end - at + headerBytes}${crlf}`;
     const head = Buffer.allocUnsafe(line.length + headerBytes);
     head.write(line, 'latin1');

@@ -37,7 +37,7 @@ export async function pour(bulk: BulkConnection, spout: Spout, source: ByteSourc
       room: () => least(living().map(({ room, pace }) => Math.min(room, pace?.room() ?? room))),
       send(bytes, flushed) {
         const to = living();
-        const parts = to.some(({ keep }) => !keep) ? dataPublications(subject, offset, bytes) : [];
+        const parts = to.some(({ keep }) => !keep) ? dataPublications(subject, offset, bytes, bulk.maxPayload) : [];
         offset += bytes.length;
         for (const outlet of to) {
           outlet.take(bytes.length);

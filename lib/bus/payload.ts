@@ -1,0 +1,28 @@
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { Bus } from './connect.ts';
+
+/** The least that data frames and whole entries of a listing fit in, in bytes. */
+export const leastPayload = 64 * 1024;
+
+/**
+ * Why nothing can be done over a connection now: its server, or this account, takes smaller messages than zpsend needs. Asked at each use, since
+ * every reconnect may bring another limit.
+ */
+export function payloadTrouble({ maxPayload, server }: Pick<Bus, 'maxPayload' | 'server'>): ZpsendError | undefined {
+  if (!(maxPayload < leastPayload)) return undefined;
+  return new ZpsendError(
+    'UNSUPPORTED',
+    `the NATS server at ${server} takes messages of ${maxPayload} bytes at most, and zpsend needs ${leastPayload}: ` +
+      'raise max_payload in its configuration (its default is 1 MiB), or the limit of this account',
+    { maxPayload, least: leastPayload },
+  );
+}
+
+/** Does a failure come from such a limit? It passes when an administrator raises the limit, and the work goes on. */
+export const isPayloadTrouble = ({
+  code,
+  details,
+}: {
+  code: string;
+  details?: Record<string, unknown> | undefined;
+}): boolean => code === 'UNSUPPORTED' && typeof details?.maxPayload === 'number';
