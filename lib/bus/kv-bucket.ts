@@ -1,4 +1,4 @@
-import { JetStreamApiError } from '@nats-io/jetstream';
+import { JetStreamApiError, type StreamInfo } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { withCopies } from './copies.ts';
@@ -9,11 +9,25 @@ import { type JetStreamAt, jetStreamOf, nameAt } from './jetstream.ts';
 export interface BucketState {
   /** Time to live of an entry, in milliseconds; 0 for no end. */
   readonly ttl: number;
-  /** How long ago it was made, in milliseconds of the server's own clock. */
-  readonly age: number;
   readonly replicas: number;
   /** Does it lie in a cluster? */
   readonly clustered: boolean;
+  readonly trace: BucketTrace;
+}
+
+/** What a bucket tells of when it was written to. Times are milliseconds of its server's clock. */
+export interface BucketTrace {
+  /** When it was made, as the server writes it: another bucket of the name has another one. */
+  readonly created: string;
+  /** Undefined where the server does not tell its time. */
+  readonly now: number | undefined;
+  /** When its oldest entry was written; undefined where there is none. */
+  readonly oldest: number | undefined;
+  readonly oldestRevision: number;
+  /** When its newest entry was written, also where that is gone; undefined where nobody knows. */
+  readonly newest: number | undefined;
+  /** The revision written last, also where that entry is gone. */
+  readonly lastRevision: number;
 }
 
 export interface BucketWishes {
@@ -34,14 +48,26 @@ const bucketsOf = (at: JetStreamAt): Kvm => new Kvm(jetStreamOf(at, 4000));
  */
 export const openBucket = (at: JetStreamAt, name: string): Promise<KV> => bucketsOf(at).open(name);
 
+/** The server writes the year 1 for never. */
+const timeOf = (text: string | undefined): number | undefined => {
+  const at = Date.parse(text ?? '');
+  return at > 0 ? at : undefined;
+};
+
+const traceOf = ({ created, ts, state }: StreamInfo): BucketTrace => ({
+  created,
+  now: timeOf(ts),
+  oldest: state.messages > 0 ? timeOf(state.first_ts) : undefined,
+  oldestRevision: state.first_seq,
+  newest: timeOf(state.last_ts),
+  lastRevision: state.last_seq,
+});
+
 /** Asks the leader; undefined where there is no bucket. */
 export async function stateOf(kv: KV): Promise<BucketState | undefined> {
   try {
     const { ttl, replicas, streamInfo } = await kv.status();
-    const { created, ts, cluster } = streamInfo;
-    // a server too old to tell its time has no young buckets for us
-    const age = ts === undefined ? Number.POSITIVE_INFINITY : Date.parse(ts) - Date.parse(created);
-    return { ttl, age, replicas, clustered: cluster?.name !== undefined };
+    return { ttl, replicas, clustered: streamInfo.cluster?.name !== undefined, trace: traceOf(streamInfo) };
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;

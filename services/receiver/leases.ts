@@ -1,8 +1,19 @@
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import type { Locks } from '../../lib/bus/lease/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { otherName } from './conflicts.ts';
+
+const notTaken = new ZpsendError('LOCKED', 'the lock is not taken');
+
+/** What is held before a lock is taken: nothing may be done. */
+export const noLease: Pick<Lease, 'assertHeld' | 'confirmed'> = {
+  assertHeld() {
+    throw notTaken;
+  },
+  confirmed: () => Promise.reject(notTaken),
+};
 
 /**
  * The locks of all that a step changes as one lease: that of its dataset, and of another that is renamed for it. Both or
@@ -28,6 +39,12 @@ export async function acquireAll(locks: Locks, host: string, instance: string, s
       return first.revision;
     },
     lost: AbortSignal.any([first.lost, second.lost]),
+    assertHeld() {
+      first.assertHeld();
+      second.assertHeld();
+    },
+    // the first may be late again when the second is confirmed: what acts asks assertHeld
+    confirmed: async () => void (await Promise.all([first.confirmed(), second.confirmed()])),
     async release() {
       await Promise.all([first.release(), second.release()]);
     },

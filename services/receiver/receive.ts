@@ -10,20 +10,23 @@ import type { ReceiveConfig } from '../../schemas/config.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { leafOf } from '../../schemas/names.ts';
 import type { ReceiveReady, ReceiveStart, TransferState } from '../../schemas/transfer.ts';
-import { type Admission, arrivalOf, checkView, namesToLookAt, withMarks } from './admission.ts';
+import { type Admission, checkView, namesToLookAt, withMarks } from './admission.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { BaseHolds } from './base-holds.ts';
 import { channelOf, type DirectDeps, type Incoming } from './channels.ts';
 import { checkedInput, decodedInto } from './checked-input.ts';
 import { clearTarget } from './clear.ts';
 import { otherName } from './conflicts.ts';
+import { heldInput } from './held-input.ts';
 import { checkKey } from './key-check.ts';
-import { acquireAll } from './leases.ts';
+import { acquireAll, noLease } from './leases.ts';
 import { fieldsOf } from './log-fields.ts';
-import { checkType, receiveProperties } from './properties.ts';
+import { receiveProperties } from './properties.ts';
 import { notBegun, unexplained } from './receive-errors.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
 import type { ResumablePools } from './resumable-pools.ts';
+import { underLease } from './under-lease.ts';
+import { verifyArrival } from './verify-arrival.ts';
 
 export interface ReceiveDeps extends DirectDeps {
   readonly instance: string;
@@ -58,8 +61,11 @@ const graceMs = 10_000;
 
 /** Begins one receive: takes the lock, looks, opens the channel, and performs what its state machine asks for. */
 export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming: Incoming): Receive {
-  const deps: ReceiveDeps = { ...options, log: options.log.child(fieldsOf(options.host, start)) };
-  const { zfs, log, host } = deps;
+  const held = () => lease ?? noLease;
+  const log = options.log.child(fieldsOf(options.host, start));
+  const zfs = underLease(options.zfs, held);
+  const deps: ReceiveDeps = { ...options, zfs, log };
+  const { host } = deps;
   const { open, secret } = channelOf(deps, start, incoming);
   const ready = Promise.withResolvers<ReceiveReady>();
   const over = Promise.withResolvers<void>();
@@ -137,22 +143,8 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
       });
     },
     refuse: () => ready.reject(ZpsendError.fromBody(state.error ?? unexplained)),
-    discard() {
-      log.warn(
-        `dropping the partial state of an older receive into ${start.dataset}, which this stream cannot continue`,
-      );
-      fed(
-        zfs.abortReceive(start.dataset).then(() => ({ type: 'prepared' })),
-        (error) => ({ type: 'receive-failed', error }),
-      );
-    },
-    clear: () =>
-      fed(
-        clearTarget(deps, start, { discard: discards(), stopped: () => state.error !== undefined }).then(() => ({
-          type: 'prepared',
-        })),
-        (error) => ({ type: 'receive-failed', error }),
-      ),
+    discard: () => fed(discard(), (error) => ({ type: 'receive-failed', error })),
+    clear: () => fed(clear(), (error) => ({ type: 'receive-failed', error })),
     'make-parents': () => fed(makeParents(), (error) => ({ type: 'receive-failed', error })),
     spawn: () => fed(receive(), (error) => ({ type: 'receive-failed', error })),
     'close-input': () => channel?.finishInput(),
@@ -165,7 +157,11 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
       }, graceMs);
     },
     kill: () => child?.kill('SIGKILL'),
-    verify: () => fed(verify(), (error) => ({ type: 'not-verified', error })),
+    verify: () =>
+      fed(
+        verifyArrival(zfs, start, host).then(() => ({ type: 'verified' })),
+        (error) => ({ type: 'not-verified', error }),
+      ),
     'say-done'() {
       deps.arrivals.note(start.dataset, start.to.guid);
       deps.baseHolds.arrived(start);
@@ -208,6 +204,19 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
     return { type: 'accepted', prepare: start.before ? 'clear' : prepare };
   }
 
+  async function discard(): Promise<ReceiveEvent> {
+    await held().confirmed();
+    log.warn(`dropping the partial state of an older receive into ${start.dataset}, which this stream cannot continue`);
+    await zfs.abortReceive(start.dataset);
+    return { type: 'prepared' };
+  }
+
+  async function clear(): Promise<ReceiveEvent> {
+    await held().confirmed();
+    await clearTarget(deps, start, { discard: discards(), stopped: () => state.error !== undefined });
+    return { type: 'prepared' };
+  }
+
   /** Another receive may make the same ones at the same time. */
   async function makeParents(): Promise<ReceiveEvent> {
     for (const parent of admission.parents) {
@@ -221,6 +230,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
 
   /** Reaches its first await before it returns; whatever goes wrong, also before that, is how the receive failed. */
   async function receive(): Promise<ReceiveEvent> {
+    held().assertHeld();
     const resuming = resumable() !== undefined;
     const kind = resuming ? 'resumed' : start.from ? 'incremental' : 'initial';
     log.info(`${kind} receive of ${start.to.name} into ${start.dataset} from ${start.source}`);
@@ -232,21 +242,11 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
       ...(start.origin !== undefined && !resuming && { origin: start.origin }),
       ...receiveProperties(start, admission.type, deps.properties),
     });
-    const input = checkedInput(child.stdin, start, host, broken);
+    const input = checkedInput(heldInput(child.stdin, held()), start, host, broken);
     channel?.attach(wire ? decodedInto(input, start, broken) : input);
     tell('started');
     for (const unset of await child.done) log.warn(unset);
     return { type: 'exited' };
-  }
-
-  async function verify(): Promise<ReceiveEvent> {
-    const name = arrivalOf(start);
-    const seen = await zfs.look(start.volume ? [name, start.dataset] : [name]);
-    const arrived = seen.find((one) => one.name === name);
-    checkType(start, host, seen);
-    if (arrived?.guid === start.to.guid) return { type: 'verified' };
-    const found = arrived ? `has guid ${arrived.guid}, not ${start.to.guid}` : 'is not listed';
-    throw new ZpsendError('STREAM_BROKEN', `zfs receive said yes, but ${name} ${found} on ${host}`, { snapshot: name });
   }
 
   /** No stream continues what a stored one has left (decision 0013), and in a full pool it keeps the room of others. */

@@ -58,7 +58,10 @@ test('edge case 26: a receive that would lock its dataset out is refused before 
     ...{ from: { guid: '1' }, to: { name: 't/r/a@2', guid: '2' }, wrapping: now },
   };
   const locks: Locks = {
-    acquire: async () => ({ revision: 1, lost: new AbortController().signal, release: async () => {} }),
+    acquire: async () => ({
+      ...{ revision: 1, lost: new AbortController().signal, assertHeld: () => {} },
+      ...{ confirmed: async () => {}, release: async () => {} },
+    }),
     list: async () => [],
   };
   const zfs = looker(seen('p/r', 'p/r', old), seen('p/r/a', 'p/r', old)) as Zfs;

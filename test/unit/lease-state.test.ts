@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  actsWithinMs,
   deadlineOf,
   type LeaseEffect,
   type LeaseEvent,
   type LeaseState,
+  mayAct,
   stepLease,
   timesFor,
 } from '../../lib/bus/lease/lease-state.ts';
@@ -115,6 +117,18 @@ test('a receive has time to die before the lock is anyone’s', () => {
   expect(timesFor(30_000).margin).toBe(5000);
   expect(timesFor(4000).margin).toBe(1000);
   expect(deadlineOf(held, times)).toBe(26_000);
+});
+
+test.each<[string, LeaseState, number, number, boolean]>([
+  ['was just renewed', held, 30_000, 1000, true],
+  ['was renewed lately', held, 30_000, 999 + actsWithinMs, true],
+  ['should have been renewed by now', held, 30_000, 1000 + actsWithinMs, false],
+  ['is at its deadline', held, 2000, 2500, false],
+  ['is before its deadline', held, 2000, 2499, true],
+  ['waits for the answer to a renewal', states.renewing, 30_000, 1001 + actsWithinMs, false],
+  ['is lost', states.lost, 30_000, 1000, false],
+])('a lease that %s: may its holder act?', (_what, state, ttl, now, expected) => {
+  expect(mayAct(state, timesFor(ttl), now)).toBe(expected);
 });
 
 interface Renewal {

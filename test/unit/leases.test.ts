@@ -21,7 +21,11 @@ function openLocks(taken?: string) {
       const controller = new AbortController();
       lost.set(dataset, controller);
       held.add(dataset);
-      return { revision: 7, lost: controller.signal, release: async () => void held.delete(dataset) };
+      const { signal } = controller;
+      return {
+        ...{ revision: 7, lost: signal, release: async () => void held.delete(dataset) },
+        ...{ assertHeld: () => signal.throwIfAborted(), confirmed: async () => signal.throwIfAborted() },
+      };
     },
     list: async () => [],
   };
@@ -36,6 +40,17 @@ describe('I1: the locks of a renaming are one lease', () => {
     const error = new ZpsendError('LOCKED', 'lost');
     lost.get(dataset)?.abort(error);
     expect([lease.lost.aborted, lease.lost.reason]).toEqual([true, error]);
+  });
+
+  test.each(['tank/a', 'tank/a_diverged_5'])('under which nothing is done without that of %s', async (dataset) => {
+    const { acquire, lost } = openLocks();
+    const lease = await acquire();
+    lease.assertHeld();
+    await lease.confirmed();
+    const error = new ZpsendError('LOCKED', 'lost');
+    lost.get(dataset)?.abort(error);
+    expect(() => lease.assertHeld()).toThrow(error);
+    await expect(lease.confirmed()).rejects.toBe(error);
   });
 
   test('that gives both back', async () => {

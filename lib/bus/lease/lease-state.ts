@@ -20,6 +20,15 @@ export interface LeaseTimes {
  */
 export const renewsWithinMs = 1500;
 
+/**
+ * So long after the last good renewal was sent its holder acts, in milliseconds; then it waits for the next one. Its lock may have been
+ * taken away since (`vacancy.ts`), also while this process was stopped.
+ */
+export const actsWithinMs = 3000;
+
+/** By then a holder whose lock was taken away acts no more, in milliseconds: the same, and what an act needs to begin. */
+export const settlesWithinMs = actsWithinMs + 500;
+
 export type LeaseState =
   | {
       readonly held: true;
@@ -51,6 +60,10 @@ export const timesFor = (ttl: number): LeaseTimes => ({
 
 export const deadlineOf = (state: LeaseState & { held: true }, times: LeaseTimes): number =>
   state.since + times.ttl - times.margin;
+
+/** May its holder begin to change something now? */
+export const mayAct = (state: LeaseState, times: LeaseTimes, now: number): boolean =>
+  state.held && now < Math.min(deadlineOf(state, times), state.since + actsWithinMs);
 
 const lost: readonly [LeaseState, LeaseEffect] = [{ held: false }, 'lost'];
 

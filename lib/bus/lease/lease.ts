@@ -1,33 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { JetStreamApiError } from '@nats-io/jetstream';
-import type { KV, KvEntry } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { type Lock, lockSchema } from '../../../schemas/transfer.ts';
-import { isGone, stateOf } from '../kv-bucket.ts';
-import { deadlineOf, type LeaseEvent, type LeaseState, stepLease, timesFor } from './lease-state.ts';
+import type { Lock } from '../../../schemas/transfer.ts';
+import { isGone } from '../kv-bucket.ts';
+import type { LockEntries } from './entries.ts';
+import { deadlineOf, type LeaseEvent, type LeaseState, mayAct, stepLease, timesFor } from './lease-state.ts';
 
 /** A lock that is held and renews itself. */
 export interface Lease {
   /** The lock's revision: the fence. */
   readonly revision: number;
-  /** Aborted when the lease could not be kept; whoever works under it must stop at once. */
+  /** Aborted when the lease could not be kept: what runs under it must stop at once. */
   readonly lost: AbortSignal;
+  /**
+   * Asked right before each act under the lease, since it compares the clock: after a stop of this process other events come before the
+   * timer that aborts `lost`.
+   * @throws ZpsendError LOCKED when the lease is lost, or was not renewed lately enough to act
+   */
+  assertHeld(): void;
+  /** Resolves once `assertHeld` passes. @throws ZpsendError LOCKED when the lease is lost */
+  confirmed(): Promise<void>;
   /** Gives the lock back; never fails (what cannot be deleted expires). */
   release(): Promise<void>;
-}
-
-/** The lock in an entry; undefined when it is free or not readable. */
-export function lockIn(entry: KvEntry | null): Lock | undefined {
-  return entry?.operation === 'PUT' ? lockOf(entry) : undefined;
-}
-
-/** The lock that a value holds; undefined where it is not readable. */
-export function lockOf(value: { json(): unknown }): Lock | undefined {
-  try {
-    return lockSchema.safeParse(value.json()).data;
-  } catch {
-    return undefined;
-  }
 }
 
 const tickMs = (ttl: number): number => Math.min(250, Math.max(50, ttl / 60));
@@ -37,43 +30,67 @@ const clock = (): number => performance.now();
 /** Between two tries to give a lock back while NATS is away, in milliseconds. */
 const retryMs = 250;
 
-/** Deletes the lock if it still has our revision; false when nobody answered. */
-const isDeleted = (kv: KV, key: string, revision: number): Promise<boolean> =>
-  kv.delete(key, { previousSeq: revision }).then(
-    () => true,
-    (error) => error instanceof JetStreamApiError,
-  );
+/** The longest that one renewal waits for its answer, in milliseconds: the next one may get it. */
+const renewalMs = 2000;
 
-/**
- * Keeps a lock that was just taken; `since` is the clock before the taking was sent, `ttl` the bucket's, in milliseconds, until
- * a renewal finds another one there.
- */
-export function keepLease(kv: KV, key: string, lock: Lock, revision: number, since: number, ttl: number): Lease {
+export interface Taken {
+  readonly revision: number;
+  /** The monotonic clock before the taking was sent, in milliseconds. */
+  readonly since: number;
+  /** The bucket's time to live, in milliseconds, until a renewal finds another one there. */
+  readonly ttl: number;
+}
+
+/** Where a lock lies. */
+export interface LockPlace {
+  readonly entries: LockEntries;
+  /** The bucket's time to live as it is now, in milliseconds; undefined where it cannot be read, or has no end. */
+  ttlNow(): Promise<number | undefined>;
+}
+
+/** A lease whose last holder may not have found out yet. */
+export interface NewLease extends Lease {
+  /** Neither released nor known to be lost. */
+  readonly isHeld: boolean;
+  /** Waits until this moment of the monotonic clock, in milliseconds; the lease is renewed meanwhile. @throws ZpsendError LOCKED */
+  settle(until: number): Promise<void>;
+}
+
+/** Keeps a lock that was just taken. */
+export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, since, ttl }: Taken): NewLease {
+  const { entries, ttlNow } = at;
   let times = timesFor(ttl);
   const controller = new AbortController();
-  const value = JSON.stringify(lock);
   let state: LeaseState = { held: true, revision, since };
   let current = revision;
+  let isSettled = false;
   let under: Promise<void> = Promise.resolve();
+  /** Those that wait for a renewal. */
+  let waiting = Promise.withResolvers<void>();
 
   const renew = async (): Promise<void> => {
     // where it cannot be read, or has no end any more, what was known is the safe side
-    const now = await stateOf(kv).catch(() => undefined);
-    if (now && now.ttl > 0) times = timesFor(now.ttl);
+    const now = await ttlNow();
+    if (now !== undefined) times = timesFor(now);
     try {
-      feed({ type: 'renewed', revision: await kv.update(key, value, current, Math.ceil(times.ttl / 3)) });
+      const ms = Math.min(renewalMs, Math.ceil(times.ttl / 3));
+      feed({ type: 'renewed', revision: await entries.put(key, lock, current, ms) });
     } catch {
       feed({ type: 'unclear' });
     }
   };
   const read = async (): Promise<void> => {
     try {
-      const entry = await kv.get(key);
-      const ours = entry && lockIn(entry)?.nonce === lock.nonce;
-      feed(ours ? { type: 'read', found: 'ours', revision: entry.revision } : { type: 'read', found: 'other' });
+      const there = await entries.read(key);
+      const isOurs = !there.free && there.lock?.nonce === lock.nonce;
+      feed(isOurs ? { type: 'read', found: 'ours', revision: there.revision } : { type: 'read', found: 'other' });
     } catch (error) {
       feed({ type: 'read', found: isGone(error) ? 'other' : 'unknown' });
     }
+  };
+  const wake = (): void => {
+    waiting.resolve();
+    waiting = Promise.withResolvers();
   };
   const feed = (event: LeaseEvent): void => {
     const [next, effect] = stepLease(state, event, times);
@@ -85,15 +102,44 @@ export function keepLease(kv: KV, key: string, lock: Lock, revision: number, sin
       clearInterval(timer);
       controller.abort(new ZpsendError('LOCKED', `the lock ${key} could not be renewed in time`));
     }
+    if (event.type !== 'tick' || effect === 'lost') wake();
   };
-  const timer = setInterval(() => feed({ type: 'tick', now: clock() }), tickMs(ttl));
+  const tick = (): void => feed({ type: 'tick', now: clock() });
+  const timer = setInterval(tick, tickMs(ttl));
   timer.unref();
+
+  /** A tick first: what the clock says counts before the timer does. */
+  function isHeldNow(): boolean {
+    tick();
+    controller.signal.throwIfAborted();
+    return mayAct(state, times, clock());
+  }
+  async function confirmed(): Promise<void> {
+    while (!isHeldNow()) {
+      if (!state.held) throw unconfirmed(key);
+      await waiting.promise;
+    }
+  }
 
   return {
     get revision() {
       return current;
     },
     lost: controller.signal,
+    get isHeld() {
+      tick();
+      return state.held;
+    },
+    assertHeld() {
+      if (!isHeldNow()) throw unconfirmed(key);
+    },
+    confirmed,
+    async settle(until) {
+      const { signal } = controller;
+      await sleep(Math.max(0, until - clock()), undefined, { signal }).catch(() => signal.throwIfAborted());
+      isSettled = true;
+      await confirmed();
+    },
     async release() {
       clearInterval(timer);
       if (!state.held) return;
@@ -105,7 +151,12 @@ export function keepLease(kv: KV, key: string, lock: Lock, revision: number, sin
         await Promise.race([seen, late]);
       }
       state = { held: false };
-      while (!(await isDeleted(kv, key, current)) && clock() < deadline) await sleep(retryMs);
+      wake();
+      const as = isSettled ? 'released' : 'removed';
+      while (!(await entries.remove(key, current, as)) && clock() < deadline) await sleep(retryMs);
     },
   };
 }
+
+const unconfirmed = (key: string): ZpsendError =>
+  new ZpsendError('LOCKED', `the lock ${key} was not renewed lately enough to go on under it`);

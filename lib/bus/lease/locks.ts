@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { JetStreamApiError, type StoredMsg } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
@@ -7,8 +6,11 @@ import type { Bus } from '../connect.ts';
 import { type BucketState, bucketError, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
 import { isValue, lastMessages } from '../last-messages.ts';
 import { keySubject, lockKey, locksBucket, parseKeySubject, parseLockKey } from '../subjects.ts';
-import { keepLease, type Lease, lockIn, lockOf } from './lease.ts';
-import { renewsWithinMs } from './lease-state.ts';
+import { openEntries } from './entries.ts';
+import { lockIn } from './found.ts';
+import { keepLease, type Lease, type LockPlace, type NewLease } from './lease.ts';
+import { openOwnWrites } from './own-writes.ts';
+import { settlingMs } from './vacancy.ts';
 
 export interface HeldLock extends Lock {
   host: string;
@@ -27,15 +29,9 @@ export interface Locks {
 
 const description = 'zpsend: one receive into a dataset at a time';
 
-/**
- * A bucket may have been made because the one before it was lost, with locks in it whose holders have yet to find out. They
- * do at their next renewal, so for that long, and a second for their requests, a new bucket gives no lock (I13).
- */
-const settlesWithinMs = renewsWithinMs + 1000;
-
 function heldBy(message: StoredMsg): HeldLock | undefined {
   const place = parseLockKey(parseKeySubject(locksBucket, message.subject) ?? '');
-  const lock = isValue(message) ? lockOf(message) : undefined;
+  const lock = isValue(message) ? lockIn(message.string()) : undefined;
   return lock && place && { ...lock, ...place, revision: message.seq, renewed: message.time };
 }
 
@@ -105,36 +101,66 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     throw bucketError(error, `the bucket ${locksBucket} cannot be opened`);
   }
 
-  /** What a lock taken now lives by; looked up each time, since the bucket can be changed, and lost. */
-  async function ttlNow(): Promise<number> {
-    try {
-      const { ttl, age } = await ensure(bus, kv, seconds * 1000);
-      if (age < settlesWithinMs) await sleep(Math.min(settlesWithinMs, settlesWithinMs - age));
-      return ttl;
-    } catch (error) {
-      throw bucketError(error, `the bucket ${locksBucket} cannot be read`);
-    }
+  const own = openOwnWrites();
+  const entries = openEntries(bus, own);
+  const place: LockPlace = { entries, ttlNow };
+  /** Of this process, by key: its own writes do not make it wait, so it has to know its own leases. */
+  const held = new Map<string, NewLease>();
+
+  async function ttlNow(): Promise<number | undefined> {
+    const state = await stateOf(kv).catch(() => undefined);
+    return state && state.ttl > 0 ? state.ttl : undefined;
   }
+  const unreadable = (what: string) => (error: unknown) => {
+    throw bucketError(error, `${what} cannot be read`);
+  };
 
   async function acquire(host: string, dataset: string, lock: Lock): Promise<Lease> {
     const key = lockKey(host, dataset);
-    const ttl = await ttlNow();
-    const before = performance.now();
+    // looked at each time, since it can be edited, purged and lost
+    const { ttl, trace } = await ensure(bus, kv, seconds * 1000).catch(unreadable(`the bucket ${locksBucket}`));
+    const seen = performance.now();
+    const there = await entries.read(key, trace.now).catch(unreadable(`the lock ${key}`));
+    if (!there.free) throw lockedBy(host, dataset, there.lock, there.revision);
+    if (isKept(key)) throw lockedBy(host, dataset, undefined, undefined);
+    const before = own.without(trace);
+    const since = performance.now();
+    const revision = await entries
+      .put(key, lock, there.revision)
+      .catch((error) => takenAfterAll(host, dataset, lock, error));
+    // somebody had it, and has given it back since
+    if (revision === undefined) return acquire(host, dataset, lock);
+    const lease = keepLease(place, key, lock, { revision, since, ttl });
+    held.set(key, lease);
+    const { key: found } = there;
+    const after = found.kind === 'nothing' ? (await stateOf(kv).catch(() => undefined))?.trace : undefined;
+    const unbroken = own.coverBetween(trace.lastRevision, revision);
     try {
-      const revision = await kv.create(key, JSON.stringify(lock));
-      return keepLease(kv, key, lock, revision, before, ttl);
+      await lease.settle(seen + settlingMs({ found, before, after, revision, unbroken }));
+      return lease;
     } catch (error) {
-      // refused, or unclear: only what is stored now tells whether it was us
-      const entry = await kv.get(key).catch((unread) => {
-        throw bucketError(unread, `the lock ${key} cannot be read`);
-      });
-      const holder = lockIn(entry);
-      if (entry && holder?.nonce === lock.nonce) return keepLease(kv, key, lock, entry.revision, before, ttl);
-      if (entry?.operation === 'PUT') throw lockedBy(host, dataset, holder, entry.revision);
-      // 10071: somebody had it, and has given it back since
-      if (error instanceof JetStreamApiError && error.code === 10071) return acquire(host, dataset, lock);
-      throw bucketError(error, `the lock ${key} cannot be taken`);
+      await lease.release();
+      throw error;
     }
+  }
+
+  /** Has this process a lease of it that has not found out yet that its lock is gone? */
+  function isKept(key: string): boolean {
+    for (const [other, lease] of held) if (!lease.isHeld) held.delete(other);
+    return held.has(key);
+  }
+
+  /**
+   * Refused, or unclear: only what is stored now tells whether it was us. @returns our revision, or undefined where the key is free again
+   * @throws ZpsendError LOCKED, UNREACHABLE
+   */
+  async function takenAfterAll(host: string, dataset: string, lock: Lock, error: unknown): Promise<number | undefined> {
+    const key = lockKey(host, dataset);
+    const there = await entries.read(key).catch(unreadable(`the lock ${key}`));
+    if (!there.free && there.lock?.nonce === lock.nonce) return there.revision;
+    if (!there.free) throw lockedBy(host, dataset, there.lock, there.revision);
+    if (error instanceof JetStreamApiError && error.code === 10071) return undefined;
+    throw bucketError(error, `the lock ${key} cannot be taken`);
   }
 
   return { acquire, list: () => heldIn(bus) };

@@ -1,0 +1,59 @@
+import { JetStreamApiError } from '@nats-io/jetstream';
+import { headers } from '@nats-io/transport-node';
+import type { Lock } from '../../../schemas/transfer.ts';
+import { type JetStreamAt, jetStreamOf, managerOf } from '../jetstream.ts';
+import { keySubject, locksBucket } from '../subjects.ts';
+import { type Found, foundIn, nothingFound } from './found.ts';
+import type { OwnWrites } from './own-writes.ts';
+
+/** The longest that one write or read waits for its answer, in milliseconds, where nothing else is said. */
+const answerMs = 4000;
+
+/** Entries of the bucket of locks, each change by the revision that it replaces. */
+export interface LockEntries {
+  /** @param revision what is replaced; 0 where nothing is there. @returns the new revision. @throws what JetStream says */
+  put(key: string, lock: Lock, revision: number, ms?: number): Promise<number>;
+  /**
+   * Removes the entry if it still has that revision; false when nobody answered. A delete marker that names the revision shows whoever takes the
+   * lock next that its holder released it (`found.ts`); a purge marker does not.
+   */
+  remove(key: string, revision: number, as: 'released' | 'removed'): Promise<boolean>;
+  /** @param now the server's clock, in milliseconds; a marker is as good as new without. @throws what JetStream says */
+  read(key: string, now?: number): Promise<Found>;
+}
+
+export function openEntries(at: JetStreamAt, own: OwnWrites): LockEntries {
+  const client = jetStreamOf(at, answerMs);
+  const publish = async (
+    ...[key, text, options]: [string, string, { revision: number; ms?: number; marks?: string[][] }]
+  ) => {
+    const marked = headers();
+    for (const [name = '', value = ''] of options.marks ?? []) marked.set(name, value);
+    const { seq } = await client.publish(keySubject(locksBucket, key), text, {
+      headers: marked,
+      timeout: options.ms ?? answerMs,
+      expect: { lastSubjectSequence: options.revision },
+    });
+    own.note(seq);
+    return seq;
+  };
+  return {
+    put: (key, lock, revision, ms = answerMs) => publish(key, JSON.stringify(lock), { revision, ms }),
+    remove(key, revision, as) {
+      const purge = [
+        ['KV-Operation', 'PURGE'],
+        ['Nats-Rollup', 'sub'],
+      ];
+      const marks = as === 'released' ? [['KV-Operation', 'DEL']] : purge;
+      return publish(key, '', { revision, marks }).then(
+        () => true,
+        (error) => error instanceof JetStreamApiError,
+      );
+    },
+    async read(key, now = 0) {
+      const { streams } = await managerOf(at, answerMs);
+      const message = await streams.getMessage(`KV_${locksBucket}`, { last_by_subj: keySubject(locksBucket, key) });
+      return message ? foundIn(message, now) : nothingFound;
+    },
+  };
+}

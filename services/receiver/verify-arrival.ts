@@ -1,0 +1,16 @@
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { arrivalOf } from './admission.ts';
+import { checkType } from './properties.ts';
+
+/** Looks whether what was received is the snapshot that was announced (I6). @throws ZpsendError STREAM_BROKEN */
+export async function verifyArrival(zfs: Pick<Zfs, 'look'>, start: ReceiveStart, host: string): Promise<void> {
+  const name = arrivalOf(start);
+  const seen = await zfs.look(start.volume ? [name, start.dataset] : [name]);
+  const arrived = seen.find((one) => one.name === name);
+  checkType(start, host, seen);
+  if (arrived?.guid === start.to.guid) return;
+  const found = arrived ? `has guid ${arrived.guid}, not ${start.to.guid}` : 'is not listed';
+  throw new ZpsendError('STREAM_BROKEN', `zfs receive said yes, but ${name} ${found} on ${host}`, { snapshot: name });
+}

@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connectBus } from '../../lib/bus/connect.ts';
+import type { Lease } from '../../lib/bus/lease/lease.ts';
+import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import { createZfs } from '../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { underLease } from '../../services/receiver/under-lease.ts';
+import { acts, type Told } from './judge.ts';
+
+/** One of those that want the same lock, as a process of its own: takes it, acts under it, and gives it back. */
+const [, , who = '', seconds = ''] = process.argv;
+/** Between two looks at the lease, and the longest that they may lie apart in one stretch, in milliseconds. */
+const [lookMs, stretchMs] = [10, 100];
+
+const now = (): number => Number(process.hrtime.bigint()) / 1e6;
+const tell = (told: Told): void => void process.stdout.write(`${JSON.stringify(told)}\n`);
+
+const bus = await connectBus({ name: `contender ${who}`, env: process.env, wait: true });
+const locks = await openLocks(bus, Number(seconds));
+let [lease, name, count]: [Lease | undefined, string, number] = [undefined, '', 0];
+const zfs = underLease(createZfs({ env: process.env }), () => {
+  if (lease) return lease;
+  throw new ZpsendError('LOCKED', 'no lease');
+});
+
+/** When the lease said yes without a gap. */
+let stretch: { from: number; to: number } | undefined;
+function look(): void {
+  const at = now();
+  let isHeld = lease !== undefined;
+  try {
+    lease?.assertHeld();
+  } catch {
+    isHeld = false;
+  }
+  if (stretch && (!isHeld || at - stretch.to > stretchMs)) {
+    tell({ type: 'held', who, name, ...stretch });
+    stretch = undefined;
+  }
+  if (isHeld) stretch = { from: stretch?.from ?? at, to: at };
+}
+setInterval(look, lookMs);
+
+// what comes off the socket is handled before timers are, also after a stop
+bus.nc.subscribe(acts, {
+  callback: () => {
+    if (lease) zfs.abortReceive(name).catch(() => {});
+    try {
+      if (lease) zfs.receive({ dataset: name, snapshot: 'now', resumable: true, set: {}, exclude: [] }).stdin.end();
+    } catch {
+      // the lease is not held
+    }
+  },
+});
+
+tell({ type: 'ready', who });
+for (;;) {
+  try {
+    count += 1;
+    const taken = await locks.acquire('host', 'tank/lock', {
+      ...{
+        owner: `host/${who}`,
+        nonce: crypto.randomUUID(),
+        transferHash: hashOfTransfer(`${who}${count}`),
+        source: 'source',
+      },
+    });
+    [lease, name] = [taken, `tank/${who}-${count}`];
+    const from = now();
+    look();
+    const lost = new Promise<'lost'>((resolve) => taken.lost.addEventListener('abort', () => resolve('lost')));
+    const why = await Promise.race([lost, sleep(500 + Math.random() * 6000, 'released' as const)]);
+    tell({ type: 'told', who, name, from, to: now(), why });
+    lease = undefined;
+    look();
+    await taken.release();
+  } catch (thrown) {
+    const { code } = ZpsendError.from(thrown);
+    tell({ type: 'refused', who, code });
+  }
+  await sleep(40 + Math.random() * 100);
+}

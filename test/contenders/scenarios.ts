@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { headers } from '@nats-io/transport-node';
+import type { Bus } from '../../lib/bus/connect.ts';
+import { keySubject, lockKey, locksBucket } from '../../lib/bus/subjects.ts';
+import type { Told } from './judge.ts';
+
+export const scenarios = [
+  'purge',
+  'purge-key',
+  'delete-key',
+  'bucket',
+  'ttl',
+  'leader',
+  'stop',
+  'stop-and-purge',
+] as const;
+export type Scenario = (typeof scenarios)[number];
+
+/** One of the processes. */
+export interface Contender {
+  readonly who: string;
+  signal(name: NodeJS.Signals): void;
+  end(): Promise<void>;
+}
+
+export interface Disturbance {
+  readonly scenario: Scenario;
+  /** From 1. */
+  readonly round: number;
+  readonly bus: Bus;
+  readonly contenders: readonly Contender[];
+  readonly told: readonly Told[];
+}
+
+const stream = `KV_${locksBucket}`;
+const subject = keySubject(locksBucket, lockKey('host', 'tank/lock'));
+
+const deletion = headers();
+deletion.set('KV-Operation', 'DEL');
+
+/** Whose lock it is now. */
+async function holder({ bus, contenders }: Disturbance): Promise<Contender | undefined> {
+  const manager = await jetstreamManager(bus.nc, { checkAPI: false });
+  const message = await manager.streams.getMessage(stream, { last_by_subj: subject }).catch(() => null);
+  return contenders.find(({ who }) => message?.string().includes(`"host/${who}"`));
+}
+
+/** Stops whose lock it is, does the work, and lets it go on after a time in which its lease may be over, or not. */
+async function whileStopped(disturbance: Disturbance, work: () => Promise<unknown>): Promise<void> {
+  const one = await holder(disturbance);
+  if (!one) return void (await sleep(100));
+  one.signal('SIGSTOP');
+  try {
+    await work();
+    await sleep(500 + Math.random() * 9000);
+  } finally {
+    one.signal('SIGCONT');
+  }
+  await sleep(1000);
+}
+
+/** One disturbance of a scenario, and the time until the next. */
+export async function disturb(disturbance: Disturbance): Promise<void> {
+  const { scenario, round, bus } = disturbance;
+  const { streams } = await jetstreamManager(bus.nc, { checkAPI: false });
+  const pause = () => sleep(2000 + Math.random() * 3000);
+  switch (scenario) {
+    case 'purge':
+      await pause();
+      return void (await streams.purge(stream));
+    case 'purge-key':
+      await pause();
+      return void (await streams.purge(stream, { filter: subject }));
+    case 'delete-key':
+      await pause();
+      return bus.nc.publish(subject, '', { headers: deletion });
+    case 'bucket':
+      await pause();
+      return void (await streams.delete(stream));
+    case 'ttl': {
+      await pause();
+      const { config } = await streams.info(stream);
+      const seconds = round % 2 === 1 ? 1 : 4;
+      return void (await streams.update(stream, { ...config, max_age: seconds * 1e9, duplicate_window: 1e9 }));
+    }
+    case 'leader':
+      await sleep(1000);
+      return void (await bus.nc.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`, '', { timeout: 2000 }));
+    case 'stop':
+      return whileStopped(disturbance, async () => {});
+    case 'stop-and-purge':
+      return whileStopped(disturbance, () => streams.purge(stream));
+  }
+}

@@ -1,0 +1,199 @@
+import { describe, expect, test } from 'vitest';
+import type { BucketTrace } from '../../lib/bus/kv-bucket.ts';
+import { foundIn, nothingFound } from '../../lib/bus/lease/found.ts';
+import { actsWithinMs, renewsWithinMs, settlesWithinMs } from '../../lib/bus/lease/lease-state.ts';
+import { openOwnWrites } from '../../lib/bus/lease/own-writes.ts';
+import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import { type FoundKey, settlingMs, type Taking } from '../../lib/bus/lease/vacancy.ts';
+
+const whole = settlesWithinMs;
+/** The server's clock before the lock was written. */
+const now = Date.parse('2026-11-30T12:00:00Z');
+const created = (ago: number): string => new Date(now - ago).toISOString();
+const old = created(3_600_000);
+
+/** Revision 40 is the last one, and the lock gets 41. */
+const before: BucketTrace = {
+  created: old,
+  now,
+  oldest: undefined,
+  oldestRevision: 41,
+  newest: now - 60_000,
+  lastRevision: 40,
+};
+const after: BucketTrace = { ...before, oldest: now, oldestRevision: 41, newest: now, lastRevision: 41 };
+
+type Key = FoundKey['kind'] | 'removed long ago';
+const keys: Record<Key, FoundKey> = {
+  nothing: { kind: 'nothing' },
+  released: { kind: 'released' },
+  removed: { kind: 'removed', age: 500 },
+  'removed long ago': { kind: 'removed', age: whole },
+};
+
+type Bucket =
+  | 'is quiet'
+  | 'was written to just now'
+  | 'was written to in between'
+  | 'holds an older entry'
+  | 'holds a younger entry'
+  | 'is new'
+  | 'is new, and was never written to'
+  | 'was never written to'
+  | 'was made again in between'
+  | 'cannot be read again'
+  | 'tells no time'
+  | 'tells not when it was written to';
+const buckets: Record<Bucket, Omit<Taking, 'found' | 'unbroken'>> = {
+  'is quiet': { before, after, revision: 41 },
+  'was written to just now': { before: { ...before, newest: now - 1000 }, after, revision: 41 },
+  'was written to in between': { before, after: { ...after, lastRevision: 42 }, revision: 42 },
+  'holds an older entry': {
+    before: { ...before, newest: now - 1000 },
+    after: { ...after, oldest: now - 10_000, oldestRevision: 7 },
+    revision: 41,
+  },
+  'holds a younger entry': {
+    before: { ...before, newest: now - 1000 },
+    after: { ...after, oldest: now - 2000, oldestRevision: 39 },
+    revision: 41,
+  },
+  'is new': {
+    before: { ...before, created: created(200), newest: now - 100, lastRevision: 1 },
+    after: { ...after, created: created(200) },
+    revision: 2,
+  },
+  'is new, and was never written to': {
+    before: { ...before, created: created(200), newest: undefined, lastRevision: 0 },
+    after: { ...after, created: created(200) },
+    revision: 1,
+  },
+  'was never written to': {
+    before: { ...before, newest: undefined, lastRevision: 0 },
+    after: { ...after, oldestRevision: 1 },
+    revision: 1,
+  },
+  'was made again in between': {
+    before: { ...before, newest: undefined, lastRevision: 0 },
+    after: { ...after, created: created(0) },
+    revision: 1,
+  },
+  'cannot be read again': { before, after: undefined, revision: 41 },
+  'tells no time': { before: { ...before, now: undefined }, after: { ...after, now: undefined }, revision: 41 },
+  'tells not when it was written to': { before: { ...before, newest: undefined }, after, revision: 41 },
+};
+
+/** What a lock waits for where its key held nothing; a marker says enough by itself. */
+const afterNothing: Record<Bucket, number> = {
+  'is quiet': 0,
+  'was written to just now': whole - 1000,
+  'was written to in between': whole,
+  'holds an older entry': 0,
+  'holds a younger entry': whole - 2000,
+  'is new': whole - 100,
+  'is new, and was never written to': whole - 200,
+  'was never written to': 0,
+  'was made again in between': whole,
+  'cannot be read again': whole,
+  'tells no time': whole,
+  'tells not when it was written to': whole,
+};
+
+const table: Record<Key, (bucket: Bucket) => number> = {
+  nothing: (bucket) => afterNothing[bucket],
+  released: () => 0,
+  removed: () => whole - 500,
+  'removed long ago': () => 0,
+};
+
+describe.each(Object.keys(keys) as Key[])('I13: a lock whose key was %s', (key) => {
+  test.each(Object.keys(buckets) as Bucket[])('in a bucket that %s', (bucket) => {
+    expect(settlingMs({ found: keys[key], ...buckets[bucket], unbroken: bucket !== 'was written to in between' })).toBe(
+      table[key](bucket),
+    );
+  });
+});
+
+test('I13: nobody gets a lock before its last holder has stopped to act, who has renewed or found out by then', () => {
+  expect(renewsWithinMs).toBeLessThan(actsWithinMs);
+  expect(actsWithinMs).toBeLessThan(settlesWithinMs);
+});
+
+describe('what this process wrote itself', () => {
+  const trace = (lastRevision: number, newest = now): BucketTrace => ({ ...before, lastRevision, newest });
+
+  test('is not taken for another holder’s', () => {
+    const own = openOwnWrites();
+    expect(own.without(trace(40, now - 9000)).newest).toBe(now - 9000);
+    for (const revision of [41, 42, 43]) own.note(revision);
+    expect(own.without(trace(43)).newest).toBe(now - 9000);
+  });
+  test('does not hide what another wrote before, in between or after', () => {
+    const own = openOwnWrites();
+    own.without(trace(40, now - 9000));
+    for (const revision of [41, 43]) own.note(revision);
+    expect(own.without(trace(43)).newest, 'revision 42 is not ours').toBe(now);
+    expect(own.without(trace(43, now + 1)).newest, 'and is not younger at the next look').toBe(now);
+    expect(own.without(trace(44, now + 5)).newest).toBe(now + 5);
+  });
+  test('says nothing of a bucket that was never looked at before', () => {
+    const own = openOwnWrites();
+    own.note(41);
+    expect(own.without(trace(41)).newest).toBe(now);
+  });
+  test('counts for one bucket: another of the name begins anew', () => {
+    const own = openOwnWrites();
+    own.without(trace(40, now - 9000));
+    own.note(41);
+    expect(own.without({ ...trace(41), created: created(10) }).newest).toBe(now);
+    expect(own.coverBetween(40, 42)).toBe(false);
+  });
+  test('is all that was ever written to a bucket that it made', () => {
+    const own = openOwnWrites();
+    own.without({ ...before, newest: undefined, lastRevision: 0 });
+    own.note(1);
+    expect(own.without(trace(1)).newest).toBe(Date.parse(old));
+  });
+  test('may lie between two revisions without another’s', () => {
+    const own = openOwnWrites();
+    own.note(41);
+    expect([own.coverBetween(40, 41), own.coverBetween(40, 42), own.coverBetween(40, 43)]).toEqual([true, true, false]);
+  });
+});
+
+describe('an entry under the key of a lock', () => {
+  const time = new Date(now - 700);
+  const lock = {
+    owner: 'smos-00/one',
+    nonce: crypto.randomUUID(),
+    transferHash: hashOfTransfer('transfer1'),
+    source: 'smos-01',
+  };
+  const entry = (headers: Record<string, string>, text = '') => ({
+    seq: 9,
+    time,
+    string: () => text,
+    header: { get: (name: string) => headers[name] ?? '' } as never,
+  });
+  const named = { 'Nats-Expected-Last-Subject-Sequence': '8' };
+  test.each<[string, ReturnType<typeof entry>, unknown]>([
+    ['a lock', entry({}, JSON.stringify(lock)), { free: false, lock }],
+    ['a lock that was renewed', entry(named, JSON.stringify(lock)), { free: false, lock }],
+    ['nonsense', entry({}, 'nonsense'), { free: false, lock: undefined }],
+    ['JSON that is no lock', entry({}, '{"owner":1}'), { free: false, lock: undefined }],
+    ['released', entry({ 'KV-Operation': 'DEL', ...named }), { free: true, key: { kind: 'released' } }],
+    ['deleted by hand', entry({ 'KV-Operation': 'DEL' }), { free: true, key: { kind: 'removed', age: 700 } }],
+    [
+      'deleted before it was there',
+      entry({ 'KV-Operation': 'DEL', 'Nats-Expected-Last-Subject-Sequence': '0' }),
+      { free: true, key: { kind: 'removed', age: 700 } },
+    ],
+    ['purged', entry({ 'KV-Operation': 'PURGE', ...named }), { free: true, key: { kind: 'removed', age: 700 } }],
+    ['expired', entry({ 'Nats-Marker-Reason': 'MaxAge' }), { free: true, key: { kind: 'nothing' } }],
+  ])('that is %s', (_what, message, expected) => {
+    expect(foundIn(message, now)).toEqual({ revision: 9, ...(expected as object) });
+  });
+  test('that is not there', () => {
+    expect(nothingFound).toEqual({ revision: 0, free: true, key: { kind: 'nothing' } });
+  });
+});
