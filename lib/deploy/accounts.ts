@@ -19,9 +19,15 @@ export interface Export {
 
 export const quoted = (text: string): string => JSON.stringify(text);
 
-/** A user as nats-server has it. */
-export const userText = ({ nkey, user = '', password = '' }: FleetUser): string =>
-  nkey === undefined ? `{ user: ${quoted(user)}, password: ${quoted(password)} }` : `{ nkey: ${nkey} }`;
+/**
+ * A user as nats-server has it.
+ * @param hears what it may subscribe to: with its own inboxes among that a client finds out in whose name it asks; everything, without
+ */
+export function userText({ nkey, user = '', password = '' }: FleetUser, hears?: readonly string[]): string {
+  const who = nkey === undefined ? `user: ${quoted(user)}, password: ${quoted(password)}` : `nkey: ${nkey}`;
+  const permissions = hears && `permissions: { subscribe: { allow: [${hears.map(quoted).join(', ')}] } }`;
+  return `{ ${[who, ...(permissions ? [permissions] : [])].join(', ')} }`;
+}
 
 /**
  * Subjects on which one request has one answer. Elsewhere there may be several, and the server keeps the way for them open; there it

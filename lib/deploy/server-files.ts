@@ -2,7 +2,7 @@ import type { Fleet } from '../../schemas/fleet.ts';
 import { wantedStreams } from '../bus/setup/wanted.ts';
 import { type Account, accountsText, exportsOf, importsOf, quoted, userText } from './accounts.ts';
 import { type Link, linksOf, type Party } from './links.ts';
-import { partiesOf } from './parties.ts';
+import { partiesOf, viewerAccount } from './parties.ts';
 
 /** The configuration of one nats-server. */
 export interface ServerFile {
@@ -29,15 +29,17 @@ function linksAt(fleet: Fleet, parties: readonly Party[], site: string | undefin
 /** Who may connect as a party at the servers in the middle: a host of a site only through that site's server. */
 function usersInMiddle(fleet: Fleet, party: Party): string[] {
   const host = ownHost(fleet, party);
-  if (party.kind === 'admins') return Object.values(fleet.admins).map(userText);
+  if (party.kind === 'admins') return Object.values(fleet.admins).map((admin) => userText(admin));
   if (party.kind === 'viewer') return viewersOf(fleet, party);
   if (!host) return [];
-  if (host.site === undefined) return [userText(host)];
+  if (host.site === undefined) return [userText(host, party.permissions.subscribe)];
   return [`{ nkey: ${host.link}, allowed_connection_types: ["LEAFNODE"] }`];
 }
 
-const viewersOf = ({ viewers }: Fleet, { account }: Party): string[] =>
-  Object.entries(viewers).flatMap(([name, user]) => (account === `viewer-${name}` ? [userText(user)] : []));
+const viewersOf = ({ viewers }: Fleet, { account, permissions }: Party): string[] =>
+  Object.entries(viewers).flatMap(([name, user]) =>
+    account === viewerAccount(name) ? [userText(user, permissions.subscribe)] : [],
+  );
 
 const accountOf = (party: Party, users: readonly string[], links: readonly Link[]): Account => ({
   name: party.account,
@@ -156,7 +158,7 @@ function siteText(fleet: Fleet, site: string): string[] {
   const links = linksAt(fleet, parties, site);
   const accounts = parties.map((party) => {
     const host = ownHost(fleet, party);
-    return accountOf(party, host ? [userText(host)] : [], links);
+    return accountOf(party, host ? [userText(host, party.permissions.subscribe)] : [], links);
   });
   return [
     ...headOf(fleet, site),

@@ -12,15 +12,19 @@ const twice = (names: readonly string[]): string[] => [
 
 function hostFaults(fleet: Fleet, name: string, host: FleetHost): Contradiction[] {
   const at = `hosts.${name}`;
+  const isSender = (other: string) => fleet.hosts[other]?.roles.includes('sender') === true;
   const sites = fleet.sites.map((site) => site.name);
   return [
     ...(host.from.length > 0 && !host.roles.includes('receiver')
       ? [[`${at}.from`, 'is for a host that receives'] as const]
       : []),
     ...host.from.flatMap((source, index): Contradiction[] => {
-      if (fleet.hosts[source]?.roles.includes('sender')) return [];
+      if (isSender(source)) return [];
       return [[`${at}.from.${index}`, `${source} is no host here that sends`]];
     }),
+    ...host.orders.flatMap((source, index): Contradiction[] =>
+      isSender(source) ? [] : [[`${at}.orders.${index}`, `${source} is no host here that sends`]],
+    ),
     ...(host.site !== undefined && !sites.includes(host.site)
       ? [[`${at}.site`, `there is no site ${host.site} in sites`] as const]
       : []),

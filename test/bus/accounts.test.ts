@@ -80,7 +80,7 @@ async function start(service: 'sender' | 'receiver', host: SimHost) {
 
 const zpsend = (name: Name, env: NodeJS.ProcessEnv, ...argv: string[]) =>
   execa(process.execPath, [zpsendBin, ...argv], {
-    env: { ...env, ZPSEND_HOST: name, ...envOf(name) },
+    env: { ZPSEND_HOST: name, ...envOf(name), ...env },
     extendEnv: false,
     reject: false,
   });
@@ -126,7 +126,7 @@ test('through accounts hosts send, fan out, store, fetch, lock, are asked about 
   const kept = async () => (await streams.names()).filter((name) => parseStoredName(name)?.kind !== 'sight');
   await expect.poll(kept, { timeout: 60_000 }).toEqual([]);
   // who writes where, every host may see
-  const lock = { owner: 'o', nonce: 'n', transfer: 'transfer00', source: 'alfa' };
+  const lock = { owner: 'o', nonce: 'n', transferHash: '0123456789abcdef', source: 'alfa' };
   await (await new Kvm(jetstream(admin.nc)).open(locksBucket)).put(lockKey('bravo', 'pool/x'), JSON.stringify(lock));
   expect(await listLocks(await as('carl'))).toContainEqual(
     expect.objectContaining({ host: 'bravo', dataset: 'pool/x' }),
@@ -142,7 +142,13 @@ test('through accounts hosts send, fan out, store, fetch, lock, are asked about 
     ['doctor'],
   ]) {
     const { exitCode, stderr, stdout } = await zpsend('alfa', source.env, ...argv);
-    expect([argv[0], exitCode, stderr.includes('ermission'), stdout]).toEqual([argv[0], 0, false, stdout]);
+    expect([argv[0], exitCode, stderr.includes('ermission'), stdout, stderr]).toEqual([
+      argv[0],
+      0,
+      false,
+      stdout,
+      stderr,
+    ]);
     if (argv[0] === 'hosts') for (const host of Object.keys(hosts)) expect(stdout).toContain(host);
     if (argv[1] !== '--json') continue;
     const { rows } = fleetOutputSchema.parse(JSON.parse(stdout));
@@ -163,4 +169,7 @@ test('through accounts hosts send, fan out, store, fetch, lock, are asked about 
     expect((await names.get(host))?.json()).toMatchObject({ machine: expect.any(String) });
   for (const { log } of services) expect(log.join('\n')).not.toMatch(/[Pp]ermission/);
   expect(server.logs.filter((line) => /Violation/.test(line))).toEqual([]);
+  // who does not say in whose name he asks is found out by where his answers may come
+  const unsaid = await zpsend('alfa', { ...source.env, ZPSEND_INBOX_PREFIX: '' }, 'verify', '--data', 'pool/a', 'carl');
+  expect([unsaid.exitCode, unsaid.stderr]).toEqual([0, '']);
 }, 180_000);

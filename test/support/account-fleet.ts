@@ -41,7 +41,7 @@ export async function makeAccountFleet(input: FleetInput): Promise<AccountFleet>
   const keyOf = async (name: string): Promise<string> => {
     const pair = nkeys.createUser();
     await writeFile(join(folder, `${name}.nk`), pair.getSeed(), { mode: 0o600 });
-    env[name] = { NATS_NKEY: join(folder, `${name}.nk`) };
+    env[name] = { NATS_NKEY: join(folder, `${name}.nk`), ZPSEND_INBOX_PREFIX: `_INBOX.${name}` };
     return pair.getPublicKey();
   };
   const hosts: Record<string, object> = {};
@@ -59,7 +59,6 @@ export async function makeAccountFleet(input: FleetInput): Promise<AccountFleet>
     jetstream: { folder: join(folder, 'jetstream') },
     ...input.more?.(folder),
   };
-  Object.assign(env.ops ?? {}, { ZPSEND_INBOX_PREFIX: '_INBOX.ops' });
   const file = join(folder, 'fleet.yaml');
   await writeFile(file, stringify(fleet));
   await execa(process.execPath, [zpsendBin, 'deploy', 'accounts', file, '--out', folder]);

@@ -57,6 +57,11 @@ test.each<[string, object, RegExp]>([
     /hosts\.carl\.from\.0: dora is no host here that sends/,
   ],
   [
+    'orders to a host that does not send',
+    { ...good, hosts: { ...good.hosts, carl: { nkey: nkey('C'), orders: ['dora'] } } },
+    /hosts\.carl\.orders\.0: dora is no host here that sends/,
+  ],
+  [
     'a source that does not send',
     { ...good, hosts: { alfa: { nkey: nkey('B'), roles: ['receiver'] }, carl: good.hosts.carl } },
     /hosts\.carl\.from\.0: alfa/,
