@@ -236,7 +236,8 @@ describe('what a third party says in the name of the receiver', () => {
     const words = [...forgeries(of, { type: 'credit', upTo: 2 * window }), ...recorded];
     const speaking = setInterval(() => void enemy.publish(of.creditSubject, ...words), 100);
     onTestFinished(() => clearInterval(speaking));
-    expect(await from.direct.final).toMatchObject({ type: 'failed', error: { code: 'TIMEOUT' } });
+    const silent = expect.stringContaining('silent');
+    expect(await from.direct.final).toMatchObject({ type: 'failed', error: { code: 'TIMEOUT', message: silent } });
     expect(await sending).toMatchObject({ code: 'TIMEOUT' });
     expect(from.direct.sent).toBe(window);
   });
@@ -336,6 +337,15 @@ describe('data that a third party publishes', () => {
     await enemy.publish(of.dataSubject, data(0, stream.subarray(0, 1000)));
     await expect.poll(() => to.broken?.code).toBe('STREAM_BROKEN');
     expect([to.began, to.taken]).toEqual([0, []]);
+    to.direct.close();
+
+    // however long it waits for that word, until the silence ends it
+    const next = ends();
+    const said = await enemy.record(next.creditSubject);
+    const waiting = await target(next);
+    await expect.poll(() => waiting.broken?.message, { timeout: 5000 }).toContain('silent');
+    await expect.poll(() => said.some((word) => word.includes('"failed"'))).toBe(true);
+    expect(said.filter((word) => /"upTo":[1-9]/.test(word.toString()))).toEqual([]);
   });
 
   test.each([

@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
+import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
@@ -44,4 +45,32 @@ test('a job whose root has vanished fails for what waits for its key, and starts
   await runChains(deps as ChainDeps, order).over;
   expect(failed).toEqual(['t/r/a KEY_MISMATCH']);
   expect(held).not.toContain('t/r/a@2');
+});
+
+test('a lock that another receiver instance knows by its hash alone, of a transfer of this job, is waited for', async () => {
+  const quiet = () => {};
+  const says: Partial<ChainNarrator> = { step: quiet, asking: quiet, waiting: quiet, failed: quiet };
+  const say: Partial<Narrator> = { lost: quiet, chain: () => says as ChainNarrator };
+  const board: Partial<Board> = { began: quiet, ended: quiet };
+  const plans = [planOf('t/r', '2')];
+  const failed: string[] = [];
+  const asked: string[] = [];
+  const order: ChainsOrder = {
+    ...{ job: 'jobjobjob1', to: 'dst', plans, parallel: 4, progress: progressOf(plans), board: board as Board },
+    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as Narrator, arrived: quiet, noted: quiet },
+    failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
+  };
+  const deps: Partial<ChainDeps> = {
+    ...{ host: 'src', patienceMs: 60_000, log: pino({ enabled: false }) },
+    zfs: { hold: async () => {}, release: async () => ({}) } as unknown as Zfs,
+    async ask(_, { transfer }) {
+      asked.push(transfer);
+      if (asked.length > 2) throw new ZpsendError('BAD_REQUEST', 'that is as far as this test goes');
+      const transferHash = hashOfTransfer('jobjobjob1t1');
+      throw new ZpsendError('LOCKED', 'it is held', { transferHash, by: 'two', life: asked.length });
+    },
+  };
+  await runChains(deps as ChainDeps, order).over;
+  expect(asked).toEqual(['jobjobjob1t1', 'jobjobjob1t2', 'jobjobjob1t3']);
+  expect(failed).toEqual(['t/r BAD_REQUEST']);
 });
