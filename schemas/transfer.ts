@@ -128,10 +128,16 @@ export const receiveReadySchema = z.strictObject({
 
 /**
  * What the receiver says on `zfs-credit.<src>.<transfer>.<dst>`, with a line behind it that authenticates it. `upTo` is a cumulative
- * offset in bytes of what is sent, `idle` how long `zfs receive` has waited for bytes so far, in milliseconds.
+ * offset in bytes of what is sent, `idle` how long `zfs receive` has waited for bytes so far, in milliseconds. `shared`: a knock on the shared
+ * subject was heard.
  */
 export const creditMessageSchema = z.union([
-  z.strictObject({ type: z.literal('credit'), upTo: bytesSchema, idle: bytesSchema.optional() }),
+  z.strictObject({
+    type: z.literal('credit'),
+    upTo: bytesSchema,
+    idle: bytesSchema.optional(),
+    shared: z.literal(true).optional(),
+  }),
   z.strictObject({ type: z.literal('done'), guid: guidSchema, bytes: bytesSchema }),
   z.strictObject({ type: z.literal('failed'), error: errorBodySchema }),
 ]);

@@ -27,7 +27,7 @@ export function addPermissions(deploy: Command, cli: Cli): void {
     .option('--receiver', 'it only receives')
     .option(
       '--from <host>',
-      'it fetches what that host keeps in its store while it is away, and may read all of that (repeatable)',
+      'it fetches what that host keeps in its store while it is away, and hears what it sends to several at once; it may read all of both (repeatable)',
       gathered,
     )
     .option(

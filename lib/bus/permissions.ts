@@ -23,7 +23,7 @@ export interface Roles {
   readonly receiver: boolean;
   /** Hosts that it may order to send, as far as their `send.allow` lets it. */
   readonly orders?: readonly string[];
-  /** Hosts whose stored streams it fetches, as a receiver. */
+  /** Hosts whose stored streams it fetches, and whose shared streams it hears, as a receiver. */
   readonly from?: readonly string[];
   /** The JetStream domain of those stores, where it is not that of the host's own server. */
   readonly domain?: string | undefined;
@@ -143,7 +143,7 @@ export function permissionsOf(host: string, { sender, receiver, from = [], order
       '$SRV.>',
       keySubject(hostsBucket, host),
       ...(sender ? [`zfs-credit.${host}.>`, `$KV.${policiesBucket}.>`] : []),
-      ...(receiver ? [subjects.data(any, host, any), subjects.shared(any, any)] : []),
+      ...(receiver ? [subjects.data(any, host, any), ...from.map((source) => subjects.shared(source, any))] : []),
     ],
   };
 }

@@ -1,5 +1,6 @@
+import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
 import { newSecret, taggerOfRequest, wordsOfSource } from '../../lib/bus/direct/authentic.ts';
-import { abortUnheard, openDirectSender } from '../../lib/bus/direct/send.ts';
+import { abortUnheard, type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
 import type { Peer } from '../../lib/bus/machine-header.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
@@ -12,6 +13,7 @@ import type { Step } from '../../schemas/plan.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
 import { forgedWord } from '../host/forged-word.ts';
 import { explainAbsence } from './absent-receiver.ts';
+import type { Seat } from './fan/meeting.ts';
 import { startOf } from './start.ts';
 import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
 
@@ -74,7 +76,8 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
   const { step, transfer, target } = plan;
   // what drops partial state looks at it first, and for that nobody waits
   if (plan.discard) plan.seat?.decline();
-  const seat = plan.discard ? undefined : plan.seat;
+  if (isDeaf(deps.bulk, target)) plan.seat?.decline();
+  const seat = plan.discard || isDeaf(deps.bulk, target) ? undefined : plan.seat;
   const secret = newSecret();
   const name = { source: host, target, transfer };
   const dataSubject = subjects.data(host, target, transfer);
@@ -111,7 +114,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
       const resume = await resumeOf(zfs, step, ready.resumeToken);
       // what our first frame drops was looked at again, since another source may have left it there since
       const rest = plan.discard ? { stale: false, offset: 0 } : resume;
-      const shared = ready.shared === true ? seat : undefined;
+      const shared = ready.shared === true && seat && (await hears(deps, direct, target, seat)) ? seat : undefined;
       if (!shared) seat?.decline();
       return runnable(deps, plan, {
         channel: direct,
@@ -133,6 +136,31 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     seat?.decline();
     throw error;
   }
+}
+
+/** Targets that did not hear a shared subject, of each connection: when they were last asked, in monotonic milliseconds. */
+const deaf = new WeakMap<BulkConnection, Map<string, number>>();
+/** For so long they are not asked again, and read alone, in milliseconds. */
+const deafMs = 600_000;
+
+const isDeaf = (bulk: BulkConnection, target: string): boolean =>
+  performance.now() - (deaf.get(bulk)?.get(target) ?? Number.NEGATIVE_INFINITY) < deafMs;
+
+/** Does the target hear what is shared? The NATS server may not let it, or bring it nothing, and then it reads alone. */
+async function hears(
+  { bulk, host, log }: TransferDeps,
+  direct: DirectSender,
+  target: string,
+  { id }: Pick<Seat, 'id'>,
+): Promise<boolean> {
+  const reach = await direct.reaches(subjects.shared(host, id));
+  if (reach === 'deaf') {
+    deaf.set(bulk, new Map(deaf.get(bulk)).set(target, performance.now()));
+    log.info(
+      `${target} does not hear what ${host} sends to several, so it has a read of its own (zpsend deploy permissions ${target} --from ${host})`,
+    );
+  }
+  return reach === 'heard';
 }
 
 /** A receiver that does not know what is offered takes it for a bad request; whatever else is bad, it says again. */

@@ -3,7 +3,7 @@ import type { CreditMessage } from '../../../schemas/transfer.ts';
 import type { BulkConnection } from '../bulk/connection.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
 import { tagText, type Words } from './authentic.ts';
-import { type FrameHeader, headerBytes, readHeader } from './frame.ts';
+import { type FrameHeader, headerBytes, knockBytes, readHeader } from './frame.ts';
 import { openFrames } from './frames.ts';
 import { openInput } from './input.ts';
 import type { Pace } from './pace.ts';
@@ -57,6 +57,8 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
   let forged = 0;
   /** The sender has said a word. */
   let isMet = false;
+  /** It was knocked where the stream may come besides. */
+  let hearsShared = false;
 
   const say = (message: CreditMessage): void =>
     bulk.say(options.creditSubject, tagText(options.words.own, JSON.stringify(message)));
@@ -65,7 +67,7 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
     const before = window.granted;
     const upTo = window.grant(pace?.room());
     pace?.take(upTo - before);
-    say({ type: 'credit', upTo, idle: Math.round(input.idleMs) });
+    say({ type: 'credit', upTo, idle: Math.round(input.idleMs), ...(hearsShared && first && { shared: true }) });
   };
   const input = openInput({
     crowded: () => bulk.crowded,
@@ -140,23 +142,35 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
     },
     word: (tagged) => guarded(() => word(tagged && options.words.peer.check(tagged))),
   });
-  const claim = (subject: string): (() => void) =>
-    bulk.claim(
+  const claim = (subject: string): (() => void) => {
+    const isShared = subject === options.sharedSubject;
+    let isKnock = false;
+    return bulk.claim(
       {
         subject,
         begin(length) {
-          if (!closed) frames.begin(length);
+          isKnock = isShared && length === knockBytes;
+          if (isKnock) hearsShared = true;
+          else if (!closed) frames.begin(length);
         },
         piece(bytes, slab) {
-          if (!closed && !broken) frames.piece(bytes, slab);
+          if (!closed && !broken && !isKnock) frames.piece(bytes, slab);
         },
-        pause: () => guarded(input.flush),
+        pause() {
+          guarded(input.flush);
+          if (isKnock) guarded(grant);
+          isKnock = false;
+        },
         foreign() {
           foreign += 1;
         },
       },
-      (error) => fail(new ZpsendError('NOT_ALLOWED', `may not subscribe to ${subject}: ${error.message}`)),
+      (error) => {
+        // what is not heard there is not shared with this receiver
+        if (!isShared) fail(new ZpsendError('NOT_ALLOWED', `may not subscribe to ${subject}: ${error.message}`));
+      },
     );
+  };
   const claims = [dataSubject, ...(options.sharedSubject === undefined ? [] : [options.sharedSubject])].map(claim);
   const lost = (): void => {
     if (!window.ended) fail(new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));

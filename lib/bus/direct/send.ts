@@ -3,7 +3,7 @@ import { type CreditFinal, creditMessageSchema } from '../../../schemas/transfer
 import type { BulkConnection } from '../bulk/connection.ts';
 import type { ChannelSender } from '../channel.ts';
 import { checkText, type Words, type WordTagger } from './authentic.ts';
-import { controlFrame, longestBody } from './frame.ts';
+import { controlFrame, knockBytes, longestBody } from './frame.ts';
 import { publication } from './outbound.ts';
 import type { Pace } from './pace.ts';
 import { openPulse } from './pulse.ts';
@@ -27,6 +27,20 @@ export interface DirectSenderOptions {
   readonly pace?: Pace | undefined;
 }
 
+/** `deaf`: it answers, and nothing of that subject reaches it; `silent`: nobody can say. */
+export type Reach = 'heard' | 'deaf' | 'silent';
+
+export interface DirectSender extends ChannelSender {
+  /** Does the receiver hear what is published on this subject? To be asked before it is shared. */
+  reaches(subject: string): Promise<Reach>;
+}
+
+/** A receiver is deaf that has said so many words, for so many milliseconds, without one that a knock was heard. */
+const deafWords = 4;
+const deafMs = 1500;
+/** How long it has to say anything, in milliseconds. */
+const reachMs = 8000;
+
 /** A sender that has nothing to send speaks after so many milliseconds: well within the silence that any receiver bears. */
 const quietMs = 400;
 /** How soon a receiver that has not answered yet is asked again, in milliseconds; doubled every time. */
@@ -38,7 +52,7 @@ const leastRate = 256;
  * Opens the sender's end. Data waits for the receiver's first credit, which answers our pings: on the way through a cluster
  * the receiver's subscription may still be behind its answer to `recv.start`, and what is published before it is lost.
  */
-export function openDirectSender(bulk: BulkConnection, options: DirectSenderOptions): ChannelSender {
+export function openDirectSender(bulk: BulkConnection, options: DirectSenderOptions): DirectSender {
   const { dataSubject, silenceMs, patienceMs, words } = options;
   const window = openSendWindow(options.window);
   const final = Promise.withResolvers<CreditFinal>();
@@ -46,6 +60,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   const waiting = new Set<() => void>();
   let idleMs = 0;
   let shared: string | undefined;
+  const reached = Promise.withResolvers<Reach>();
   let isHonest = true;
   let over: ErrorBody | undefined;
   let settled = false;
@@ -58,6 +73,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
     settled = true;
     if (word.type === 'failed') over = word.error;
     pulse.stop();
+    reached.resolve('silent');
     clearTimeout(knocking);
     final.resolve(word);
     wake();
@@ -101,6 +117,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
       clearTimeout(knocking);
       window.granted(word.upTo);
       idleMs = word.idle ?? idleMs;
+      if (word.shared) reached.resolve('heard');
       wake();
     } else if (word.type === 'failed') settle(word);
     else if (ended && word.bytes === window.sent) settle(word);
@@ -125,7 +142,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   }
   knock(firstKnockMs);
 
-  const direct: ChannelSender = {
+  const direct: DirectSender = {
     get sent() {
       return window.sent;
     },
@@ -157,6 +174,19 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
       return () => void waiting.delete(advance);
     },
     final: final.promise,
+    reaches(subject) {
+      let timer: NodeJS.Timeout | undefined;
+      const [began, before] = [performance.now(), pulse.count];
+      const ask = (wait: number): void => {
+        bulk.write(publication(subject, Buffer.alloc(knockBytes)), () => {});
+        const passed = performance.now() - began;
+        if (passed >= deafMs && pulse.count - before >= deafWords) reached.resolve('deaf');
+        if (passed >= reachMs) reached.resolve('silent');
+        timer = setTimeout(() => ask(Math.min(wait * 2, 250)), wait);
+      };
+      ask(firstKnockMs);
+      return reached.promise.finally(() => clearTimeout(timer));
+    },
     share(subject) {
       shared = subject;
     },
