@@ -88,12 +88,13 @@ describe('in one account', () => {
     const bus = await useBus(server.url);
     const { data } = await bus.nc.request(subjects.info('alfa'), '{}', { timeout: 10_000 });
     // what is imported twice is given to one more of the group
-    bus.nc.subscribe(subjects.info('alfa'), { callback: (_error, message) => void message.respond(data) });
+    for (const queue of ['one', 'other'])
+      bus.nc.subscribe(subjects.info('alfa'), { queue, callback: (_error, message) => void message.respond(data) });
     await bus.nc.flush();
     expect(await doctor(server, {})).toContainEqual({
       what: 'answers',
       result: 'bad',
-      found: expect.stringContaining('one request to alfa is answered 2 times'),
+      found: expect.stringMatching(/^one request to alfa is answered [23] times/),
       mend: expect.any(String),
     });
   }, 60_000);
