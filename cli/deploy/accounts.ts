@@ -1,15 +1,19 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { nscCommands } from '../../lib/deploy/nsc.ts';
 import { type ServerFile, serverFiles } from '../../lib/deploy/server-files.ts';
 import { readFleet } from '../../lib/settings/fleet-file.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import type { Fleet } from '../../schemas/fleet.ts';
 import type { Cli, JsonOption } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
+import type { Io } from '../io.ts';
 
 interface Options extends JsonOption {
   server?: string;
   out?: string;
+  nsc?: true;
 }
 
 /** `zpsend deploy accounts` */
@@ -24,6 +28,7 @@ export function addAccounts(deploy: Command, cli: Cli): void {
     .argument('<file>', 'the fleet, in YAML')
     .option('--server <name>', 'print that of this server only')
     .option('--out <folder>', 'write a file NAME.conf for each server there instead (mode 0600)')
+    .option('--nsc', 'print the same accounts as commands of nsc, for servers in operator mode (JWT)')
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((file: string, options: Options) => accounts(cli, file, options)));
@@ -63,8 +68,25 @@ function write(folder: string, files: readonly ServerFile[]): string[] {
   }
 }
 
+/** What has to be there before, and what comes after. */
+const before = '# once: nsc add operator --name zpsend --sys';
+const after = [
+  '# the servers: nsc generate config --nats-resolver, in place of accounts {} in what zpsend deploy accounts prints; then nsc push --all',
+  '# each host: nsc describe user --account ACCOUNT --name NAME --raw is its JWT (NATS_JWT), and its seed stays where it is (NATS_SEED)',
+];
+
+function nsc(io: Io, fleet: Fleet, { server, out, json }: Options): number {
+  if (server !== undefined || out !== undefined) throw usage('--nsc is for all servers, and prints commands');
+  if (fleet.sites.length > 0) throw usage('--nsc is for a fleet without sites');
+  const commands = nscCommands(fleet);
+  for (const line of json ? [JSON.stringify({ commands })] : [before, ...commands, ...after]) io.out(line);
+  return exit.done;
+}
+
 async function accounts({ io }: Cli, file: string, options: Options): Promise<number> {
-  const all = serverFiles(readFleet(file));
+  const fleet = readFleet(file);
+  if (options.nsc) return nsc(io, fleet, options);
+  const all = serverFiles(fleet);
   const files = wanted(all, options.server);
   if (options.out !== undefined) {
     for (const path of write(options.out, files)) io.out(path);

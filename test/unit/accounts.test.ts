@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { permissionsOf } from '../../lib/bus/permissions.ts';
 import { exportsOf, importsOf, responseType } from '../../lib/deploy/accounts.ts';
 import { type Link, linksOf, type Party } from '../../lib/deploy/links.ts';
+import { nscCommands } from '../../lib/deploy/nsc.ts';
 import { hostAccount, partiesOf } from '../../lib/deploy/parties.ts';
 import { common, covers, widest } from '../../lib/deploy/patterns.ts';
 import { serverFiles } from '../../lib/deploy/server-files.ts';
@@ -243,6 +244,79 @@ describe('files of servers', () => {
     expect(site?.text).not.toContain('store_dir');
     // requests to JetStream pass the link
     for (const file of [middle, site]) expect(file?.text).toMatch(/default_js_domain \{\s+"host-alfa": ""\s+\}/);
+  });
+});
+
+describe('commands of nsc', () => {
+  const optionOf = (line: string, name: string) =>
+    new RegExp(`--${name} (?:'([^']*)'|(\\S+))`)
+      .exec(line)
+      ?.slice(1)
+      .find((part) => part !== undefined) ?? '';
+  const parsed = (fleet: Fleet, what: 'export' | 'import') =>
+    nscCommands(fleet)
+      .filter((line) => line.startsWith(`nsc add ${what} `))
+      .map((line) => ({
+        account: optionOf(line, 'account'),
+        kind: line.includes(' --service') ? 'service' : 'stream',
+        subject: optionOf(line, what === 'export' ? 'subject' : 'remote-subject'),
+        source: optionOf(line, 'src-account'),
+        name: optionOf(line, 'name'),
+      }));
+  const inMiddle = fleets.map((fleet) => ({ ...fleet, sites: [] }));
+
+  test('export nothing that another export covers, import nothing twice, and nothing that is not exported', () => {
+    fc.assert(
+      fc.property(inMiddle, (fleet) => {
+        const [given, taken] = [parsed(fleet, 'export'), parsed(fleet, 'import')];
+        for (const one of given)
+          for (const other of given)
+            if (one !== other && one.account === other.account && one.kind === other.kind)
+              expect([one, other, covers(one.subject, other.subject)]).toEqual([one, other, false]);
+        for (const one of taken) {
+          const from = given.filter(
+            (other) => other.account === one.source && other.kind === one.kind && covers(other.subject, one.subject),
+          );
+          expect([one, from.length]).toEqual([one, 1]);
+          const again = taken.filter(
+            (other) =>
+              other !== one &&
+              other.account === one.account &&
+              other.kind === one.kind &&
+              covers(other.subject, one.subject),
+          );
+          if (one.kind === 'service') expect([one, again]).toEqual([one, []]);
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('make all that the servers have of their own but discovery', () => {
+    const fleet = fleetFileSchema.parse({
+      servers: [{ name: 'nats-1', address: 'nats-1' }],
+      admins: { ops: { nkey: `U${'A'.repeat(55)}` } },
+      hosts: { alfa: { nkey: `U${'B'.repeat(55)}` }, bravo: { nkey: `U${'C'.repeat(55)}`, from: ['alfa'] } },
+    });
+    const [file] = serverFiles(fleet);
+    const imports = [...(file?.text.matchAll(/account: "([^"]+)", subject: "([^"]+)"/g) ?? [])].map(
+      ([, from, what]) => `${from} ${what}`,
+    );
+    const kept = imports.filter((one) => !one.includes('$SRV'));
+    expect(
+      parsed(fleet, 'import')
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(kept.sort());
+    expect(
+      nscCommands(fleet)
+        .filter((line) => line.startsWith('nsc add user '))
+        .map((line) => line.split(' --allow-sub')[0]),
+    ).toEqual([
+      `nsc add user --account admins --name ops --public-key U${'A'.repeat(55)}`,
+      `nsc add user --account host-alfa --name alfa --public-key U${'B'.repeat(55)}`,
+      `nsc add user --account host-bravo --name bravo --public-key U${'C'.repeat(55)}`,
+    ]);
   });
 });
 
