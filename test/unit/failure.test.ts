@@ -57,6 +57,9 @@ describe('the holder of a lock', () => {
   test('is read from a refusal', () => {
     const details = { transfer: 'other1', life: 3, by: 'i1', dataset: 'tank/a' };
     expect(holderIn(refusal(details))).toEqual({ transfer: 'other1', life: 3, by: 'i1' });
+    // where another instance has it, only its lock tells
+    const hashed = { transferHash: '0123456789abcdef', life: 3, by: 'i1' };
+    expect(holderIn(refusal(hashed))).toEqual({ transfer: '0123456789abcdef', life: 3, by: 'i1' });
   });
 
   test.each([

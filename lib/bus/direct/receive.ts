@@ -31,7 +31,7 @@ export interface DirectReceiverOptions extends ChannelHandlers {
 export interface DirectReceiver extends ChannelReceiver {
   /** Frames that carried another subject, or headers; they are not looked at. */
   readonly foreign: number;
-  /** Words that nobody said who might; they change nothing. */
+  /** Words that the sender has not said, or not now; they change nothing. */
   readonly forged: number;
 }
 

@@ -30,7 +30,10 @@ export interface DirectSenderOptions {
 /** `deaf`: it answers, and nothing of that subject reaches it; `silent`: nobody can say. */
 export type Reach = 'heard' | 'deaf' | 'silent';
 
+/** The sender's end of the direct channel. */
 export interface DirectSender extends ChannelSender {
+  /** Words that the receiver has not said, or not now; they change nothing. */
+  readonly forged: number;
   /** Does the receiver hear what is published on this subject? To be asked before it is shared. */
   reaches(subject: string): Promise<Reach>;
 }
@@ -61,7 +64,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   let idleMs = 0;
   let shared: string | undefined;
   const reached = Promise.withResolvers<Reach>();
-  let isHonest = true;
+  let forged = 0;
   let over: ErrorBody | undefined;
   let settled = false;
   let ended = false;
@@ -105,8 +108,8 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   function hear(tagged: string): void {
     const text = checkText(words.peer, tagged);
     if (text === undefined) {
-      if (isHonest) options.onForged?.();
-      isHonest = false;
+      forged += 1;
+      if (forged === 1) options.onForged?.();
       return;
     }
     const parsed = creditMessageSchema.safeParse(parseJson(text));
@@ -143,6 +146,9 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   knock(firstKnockMs);
 
   const direct: DirectSender = {
+    get forged() {
+      return forged;
+    },
     get sent() {
       return window.sent;
     },
