@@ -1,19 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  connect,
-  createInbox,
-  type NatsConnection,
-  type NodeConnectionOptions,
-  type Status,
-  TimeoutError,
-} from '@nats-io/transport-node';
-import { ZpsendError } from '../../schemas/errors.ts';
+import type { NatsConnection, NodeConnectionOptions, Status } from '@nats-io/transport-node';
 import type { Machine } from '../../schemas/machine.ts';
-import { type Asker, connectError, isAnswer } from './connect-error.ts';
+import { type Asker, connectError, isRefused } from './connect-error.ts';
+import { dialForAnswers } from './dial.ts';
 import { type FoundNats, findNats, type NatsPlaces } from './find-nats.ts';
 import { connectionOptions, identityOf } from './options.ts';
 import { leastPayload, payloadTrouble } from './payload.ts';
-import { deliveriesOf, inboxPrefix } from './permissions.ts';
+import { deliveriesOf } from './permissions.ts';
+import { noteStatus, openRefusal, type Refusal } from './refusal.ts';
 
 /** The host name and the machine of whoever uses a connection. */
 export interface Self {
@@ -43,6 +36,8 @@ export interface Bus {
   onDisconnected(listener: () => void): () => void;
   /** Tells of every connection after the first: what was said in between was not heard. The function returned ends it. */
   onReconnected(listener: () => void): () => void;
+  /** What all connections of this process with its options learn of being refused. */
+  readonly refusal: Refusal;
   /** Resolves when the connection has ended for good, with the reason if it was an error. */
   readonly closed: Promise<Error | undefined>;
   /** Sends what is pending and closes; gives up after `ms` milliseconds. */
@@ -60,6 +55,8 @@ export interface BusOptions extends NatsPlaces {
   wait: boolean;
   /** Ends the waiting. */
   signal?: AbortSignal;
+  /** The monotonic clock, in milliseconds, by which a refusal of our credentials gets old. */
+  now?: () => number;
   /** Told of every connect, disconnect and error, in words for a log. */
   onStatus?: (text: string) => void;
 }
@@ -92,101 +89,31 @@ const words: Partial<Record<Status['type'], string>> = {
   staleConnection: 'the connection to NATS went stale',
 };
 
-/** Follows the connection's fate until it is closed. */
-async function watch(
-  nc: NatsConnection,
-  told: (type: Status['type']) => void,
-  say: (text: string) => void,
-): Promise<void> {
+interface Watching {
+  readonly nc: NatsConnection;
+  readonly refusal: Refusal;
+  told(type: Status['type']): void;
+  say(text: string): void;
+}
+
+/** Follows the connection's fate until it is closed. A refusal is logged by `refusal`, and each loss once. */
+async function watch({ nc, refusal, told, say }: Watching): Promise<void> {
+  let isLost = false;
   for await (const status of nc.status()) {
+    noteStatus(status, refusal);
     told(status.type);
-    if (status.type === 'error') say(`NATS says: ${status.error.message}`);
-    else {
-      const text = words[status.type];
-      if (text) say(text);
-    }
+    const again = status.type === 'disconnect' && isLost;
+    if (status.type === 'disconnect') isLost = true;
+    if (status.type === 'reconnect') isLost = false;
+    if (status.type === 'error' && !isRefused(status.error)) say(`NATS says: ${status.error.message}`);
+    const text = words[status.type];
+    if (text && !again) say(text);
   }
 }
 
 function member<T>(set: Set<T>, one: T): () => void {
   set.add(one);
   return () => void set.delete(one);
-}
-
-/** Between two attempts of a service to connect, in milliseconds; what keeps it from that is said again after as long as that. */
-const [attemptMs, reminderMs] = [750, 60_000];
-/** How long a server has to tell why it refuses us, in milliseconds. */
-const probeMs = 2000;
-
-/**
- * Connects, or says why not. A service tries until it can.
- * @throws ZpsendError UNREACHABLE, or NOT_ALLOWED where a server refuses us
- */
-async function dial(connection: NodeConnectionOptions, asker: Asker, options: BusOptions): Promise<NatsConnection> {
-  let [said, saidAt] = ['', 0];
-  for (;;) {
-    const error = await connect({ ...connection, waitOnFirstConnect: false }).catch(async (thrown) =>
-      connectError(await mostTelling(thrown, connection), asker),
-    );
-    if (!(error instanceof ZpsendError)) return error;
-    if (!options.wait) throw error;
-    if (error.message !== said || Date.now() - saidAt > reminderMs) {
-      [said, saidAt] = [error.message, Date.now()];
-      options.onStatus?.(`still waiting for NATS: ${said}`);
-    }
-    await sleep(attemptMs, undefined, options.signal && { signal: options.signal });
-  }
-}
-
-/**
- * Of several servers the client tells of the last one: one that answers, and refuses us, says more than one that is down. And of a
- * server that hangs up after TLS, since it wants a certificate, a client that would come back only tells that time went by.
- */
-async function mostTelling(thrown: unknown, connection: NodeConnectionOptions): Promise<unknown> {
-  const servers = [connection.servers ?? []].flat();
-  if (isAnswer(thrown) || (servers.length < 2 && !(thrown instanceof TimeoutError))) return thrown;
-  const single = { ...connection, reconnect: false, waitOnFirstConnect: false, timeout: probeMs };
-  const others = await Promise.all(
-    servers.map((one) =>
-      connect({ ...single, servers: one }).then(
-        (nc) => nc.close().then(() => undefined),
-        (error: unknown) => error,
-      ),
-    ),
-  );
-  return others.find(isAnswer) ?? thrown;
-}
-
-/** May this user have answers where the client wants them? The server refuses before it answers the flush. */
-async function mayHearAnswers(nc: NatsConnection, prefix: string | undefined): Promise<boolean> {
-  let may = true;
-  const inbox = nc.subscribe(createInbox(prefix), {
-    callback: (error) => {
-      if (error) may = false;
-    },
-  });
-  // a connection that is lost just now proves nothing
-  await nc.flush().catch(() => {});
-  inbox.unsubscribe();
-  return may;
-}
-
-interface Dialled {
-  readonly nc: NatsConnection;
-  readonly connection: NodeConnectionOptions;
-  readonly inbox: Bus['inbox'];
-}
-
-/** Connects with an inbox prefix that this user may use: the one that is set, the usual one, or that of this host. */
-async function dialForAnswers(connection: NodeConnectionOptions, asker: Asker, options: BusOptions): Promise<Dialled> {
-  const nc = await dial(connection, asker, options);
-  if (await mayHearAnswers(nc, connection.inboxPrefix)) return { nc, connection, inbox: 'usual' };
-  if (connection.inboxPrefix !== undefined || options.host === undefined) return { nc, connection, inbox: 'refused' };
-  const own = { ...connection, inboxPrefix: inboxPrefix(options.host) };
-  const again = await dial(own, asker, options);
-  const isHeard = await mayHearAnswers(again, own.inboxPrefix);
-  await (isHeard ? nc : again).close();
-  return isHeard ? { nc: again, connection: own, inbox: 'own' } : { nc, connection, inbox: 'refused' };
 }
 
 /**
@@ -196,8 +123,15 @@ async function dialForAnswers(connection: NodeConnectionOptions, asker: Asker, o
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const found = findNats(options);
-  const asker = { servers: found.settings.url ?? '', identity: identityOf(found.settings), unused: found.unused };
-  const { nc, connection, inbox } = await dialForAnswers(daemonOptions(found, options), asker, options);
+  const say = options.onStatus ?? (() => {});
+  const asker = askerOf(found);
+  const refusal = openRefusal({
+    words: (thrown) => connectError(thrown, asker()).message,
+    say,
+    ...(options.now && { now: options.now }),
+  });
+  const shared = { ...daemonOptions(found, options), reconnectDelayHandler: () => refusal.waitMs };
+  const { nc, connection, inbox } = await dialForAnswers(shared, { asker, refusal }, options);
   const lost = new Set<() => void>();
   const again = new Set<() => void>();
   let connected = true;
@@ -206,8 +140,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     connected = type === 'reconnect';
     for (const listener of [...(connected ? again : lost)]) listener();
   };
-  const say = options.onStatus ?? (() => {});
-  void watch(nc, told, say).catch(() => {});
+  void watch({ nc, refusal, told, say }).catch(() => {});
   const bus: Bus = {
     self: options.self,
     nc,
@@ -226,6 +159,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     get server() {
       return nc.getServer();
     },
+    refusal,
     closed: nc.closed().then((error) => error ?? undefined),
     close: (ms = 2000) => closeWithin(nc, ms),
   };
@@ -236,6 +170,19 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   }
   bus.onReconnected(payloadWatch(bus, say));
   return bus;
+}
+
+/** Who asks, for messages: a file of credentials that was renewed counts, and one that cannot be read is what it was. */
+function askerOf(found: FoundNats): () => Asker {
+  let identity = identityOf(found.settings);
+  return () => {
+    try {
+      identity = identityOf(found.settings);
+    } catch {
+      // the last one may do
+    }
+    return { servers: found.settings.url ?? '', identity, unused: found.unused };
+  };
 }
 
 /** Says once that the limit is too small, and once that it is not any more. */

@@ -107,7 +107,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   else name.lookAround();
 
   const lost = Promise.race([bus.closed, bulk.closed]).then((error) => error ?? new Error('closed'));
-  const reason = await Promise.race([ended, lost, name.lost]);
+  const reason = await Promise.race([ended, lost, name.lost, bus.refusal.over]);
   log[reason instanceof ZpsendError ? 'error' : 'info'](`stopping: ${wordsOf(reason)}`);
   const forced = setTimeout(() => {
     log.error('stopping takes too long; ending now');
@@ -164,6 +164,6 @@ async function startUp(
   const places = { env, envFile, config: natsConfigOf(settings), host, self: { host, machine: own.machine } };
   const bus = await connectBus({ ...places, name: called, wait: !isPrivate, onStatus });
   const name = await takeHostName({ host, own, bus, log });
-  const bulk = await openBulk({ ...bus.options, name: `${called} (data)` });
+  const bulk = await openBulk({ ...bus.options, name: `${called} (data)` }, bus.refusal);
   return { bus, bulk, name };
 }

@@ -20,6 +20,7 @@ type EventName =
   | 'late tick'
   | 'renewed'
   | 'unclear'
+  | 'refused'
   | 'read: ours, same'
   | 'read: ours, newer'
   | 'read: other'
@@ -39,6 +40,7 @@ const events: Record<EventName, LeaseEvent> = {
   'late tick': { type: 'tick', now: 26_000 },
   renewed: { type: 'renewed', revision: 8 },
   unclear: { type: 'unclear' },
+  refused: { type: 'refused' },
   'read: ours, same': { type: 'read', found: 'ours', revision: 7 },
   'read: ours, newer': { type: 'read', found: 'ours', revision: 8 },
   'read: other': { type: 'read', found: 'other' },
@@ -56,6 +58,7 @@ const table: Record<StateName, Record<EventName, Cell>> = {
     'late tick': lost,
     renewed: [{ ...held, revision: 8 }],
     unclear: [states.idle, 'read'],
+    refused: [states.idle, 'read'],
     'read: ours, same': same('idle'),
     'read: ours, newer': [{ ...held, revision: 8 }],
     'read: other': lost,
@@ -67,6 +70,7 @@ const table: Record<StateName, Record<EventName, Cell>> = {
     'late tick': lost,
     renewed: [{ held: true, revision: 8, since: 11_000 }],
     unclear: [states.renewing, 'read'],
+    refused: lost,
     'read: ours, same': same('in doubt'),
     'read: ours, newer': [{ held: true, revision: 8, since: 11_000 }],
     'read: other': lost,
@@ -78,6 +82,7 @@ const table: Record<StateName, Record<EventName, Cell>> = {
     'late tick': lost,
     renewed: [{ ...held, revision: 8 }],
     unclear: [states['in doubt'], 'read'],
+    refused: [states['in doubt'], 'read'],
     'read: ours, same': same('in doubt'),
     'read: ours, newer': [{ held: true, revision: 8, since: 11_000 }],
     'read: other': lost,
@@ -89,6 +94,7 @@ const table: Record<StateName, Record<EventName, Cell>> = {
     'late tick': lost,
     renewed: [{ held: true, revision: 8, since: 14_000 }],
     unclear: [states['renewing in doubt'], 'read'],
+    refused: [states['renewing in doubt'], 'read'],
     'read: ours, same': same('in doubt'),
     'read: ours, newer': [{ held: true, revision: 8, since: 11_000 }],
     'read: other': lost,
@@ -100,6 +106,7 @@ const table: Record<StateName, Record<EventName, Cell>> = {
     'late tick': same('lost'),
     renewed: same('lost'),
     unclear: same('lost'),
+    refused: same('lost'),
     'read: ours, same': same('lost'),
     'read: ours, newer': same('lost'),
     'read: other': same('lost'),
@@ -198,7 +205,7 @@ function play(schedule: readonly Move[]): { held: number; renewed: number } {
       waiting = undefined;
       if (asked === 'read') feed({ type: 'read', found: 'ours', revision: server.revision });
       else if (asked.fate === 'stored') feed({ type: 'renewed', revision: server.revision });
-      else feed({ type: 'unclear' });
+      else feed({ type: 'refused' });
     }
   };
 

@@ -9,6 +9,7 @@ import {
 } from '@nats-io/transport-node';
 import { nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { isPublishedTo, openInbox } from '../inbox.ts';
+import { noteStatus, type Refusal } from '../refusal.ts';
 import type { Claim } from './demux.ts';
 import { type BulkOptions, BulkTransport } from './transport.ts';
 
@@ -49,9 +50,10 @@ const useBulkTransport = (): void =>
 
 /**
  * Opens a data connection with the options that `connect` of transport-node takes; it reconnects as those say.
+ * @param refusal learns when it is refused
  * @throws what `connect` throws
  */
-export async function openBulk(options: NodeConnectionOptions): Promise<BulkConnection> {
+export async function openBulk(options: NodeConnectionOptions, refusal?: Refusal): Promise<BulkConnection> {
   const marked: BulkOptions = { ...options, bulk: true };
   useBulkTransport();
   const nc = await connectMarked(marked);
@@ -72,6 +74,7 @@ export async function openBulk(options: NodeConnectionOptions): Promise<BulkConn
 
   async function watch(): Promise<void> {
     for await (const status of nc.status()) {
+      if (refusal) noteStatus(status, refusal);
       if (status.type === 'disconnect') for (const listener of [...disconnected]) listener();
       else if (status.type === 'reconnect') await adopt();
       else if (status.type === 'error' && status.error instanceof errors.PermissionViolationError) {

@@ -45,8 +45,10 @@ export type LeaseState =
 export type LeaseEvent =
   | { readonly type: 'tick'; readonly now: number }
   | { readonly type: 'renewed'; readonly revision: number }
-  /** A renewal was refused, or nobody knows whether it was stored. */
+  /** Nobody knows whether a renewal was stored. */
   | { readonly type: 'unclear' }
+  /** A renewal was refused, since the lock has another revision. */
+  | { readonly type: 'refused' }
   | { readonly type: 'read'; readonly found: 'ours'; readonly revision: number }
   | { readonly type: 'read'; readonly found: 'other' | 'unknown' };
 
@@ -84,6 +86,9 @@ export function stepLease(
       return [state];
     case 'renewed':
       return [{ held: true, revision: event.revision, since: asked ?? state.since }];
+    case 'refused':
+      // the other revision is ours only where an earlier renewal was unclear
+      return asked !== undefined && state.unsure === asked ? lost : [state, 'read'];
     case 'unclear':
       return [state, 'read'];
     case 'read':

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
 import { isGone } from '../kv-bucket.ts';
@@ -26,6 +27,9 @@ export interface Lease {
 const tickMs = (ttl: number): number => Math.min(250, Math.max(50, ttl / 60));
 
 const clock = (): number => performance.now();
+
+/** The key has another revision than the one that was to be replaced (10071). */
+const isStale = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
 
 /** Between two tries to give a lock back while NATS is away, in milliseconds. */
 const retryMs = 250;
@@ -68,16 +72,21 @@ export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, si
   /** Those that wait for a renewal. */
   let waiting = Promise.withResolvers<void>();
 
-  const renew = async (): Promise<void> => {
+  const learnTtl = async (): Promise<void> => {
     // where it cannot be read, or has no end any more, what was known is the safe side
     const now = await ttlNow();
     if (now !== undefined) times = timesFor(now);
+  };
+  const renew = async (): Promise<void> => {
+    // beside the renewal: whoever finds the key expired by a shorter time to live waits long enough (vacancy.ts)
+    const learnt = learnTtl();
     try {
       const ms = Math.min(renewalMs, Math.ceil(times.ttl / 3));
       feed({ type: 'renewed', revision: await entries.put(key, lock, current, ms) });
-    } catch {
-      feed({ type: 'unclear' });
+    } catch (error) {
+      feed({ type: isStale(error) ? 'refused' : 'unclear' });
     }
+    await learnt;
   };
   const read = async (): Promise<void> => {
     try {

@@ -27,7 +27,7 @@ export function storeConnection(bus: Bus, name: string): StoreConnection {
   void bus.closed.then(close);
   return {
     open() {
-      opened ??= openBulk({ ...bus.options, name, waitOnFirstConnect: false })
+      opened ??= openBulk({ ...bus.options, name, waitOnFirstConnect: false }, bus.refusal)
         .then((bulk) => ({ nc: bulk.nc, bulk, deliveries: bus.deliveries }))
         .catch((thrown) => {
           opened = undefined;

@@ -1,0 +1,94 @@
+import { errors } from '@nats-io/transport-node';
+import { describe, expect, test } from 'vitest';
+import { openRefusal } from '../../lib/bus/refusal.ts';
+import {
+  neverRefused,
+  type RefusalEffect,
+  type RefusalEvent,
+  type RefusalState,
+  stepRefusal,
+  waitMs,
+} from '../../lib/bus/refusal-state.ts';
+
+const refused = { since: 1000, last: 50_000, tries: 9 };
+const states: Record<'accepted' | 'refused', RefusalState> = { accepted: neverRefused, refused: { refused } };
+
+const table: [keyof typeof states, string, RefusalEvent, RefusalState, RefusalEffect[]][] = [
+  ['accepted', 'is connected', { type: 'connected' }, neverRefused, []],
+  ['accepted', 'is refused', { type: 'refused', now: 7 }, { refused: { since: 7, last: 7, tries: 1 } }, ['log']],
+  ['refused', 'is connected', { type: 'connected' }, neverRefused, ['log-accepted']],
+  [
+    'refused',
+    'is refused again',
+    { type: 'refused', now: 60_999 },
+    { refused: { ...refused, last: 60_999, tries: 10 } },
+    [],
+  ],
+  [
+    'refused',
+    'is refused for a minute',
+    { type: 'refused', now: 61_000 },
+    { refused: { ...refused, last: 61_000, tries: 10 } },
+    ['give-up'],
+  ],
+  [
+    'refused',
+    'is refused again by a server that was away meanwhile',
+    { type: 'refused', now: 90_000 },
+    { refused: { since: 90_000, last: 90_000, tries: 1 } },
+    ['log'],
+  ],
+];
+
+test.each(table)('a service that is %s and %s', (state, _what, event, next, effects) => {
+  expect(stepRefusal(states[state], event)).toEqual([next, ...effects]);
+});
+
+test('tries of all connections grow rarer together, up to ten seconds', () => {
+  const after = (tries: number) => waitMs({ refused: { ...refused, tries } });
+  expect([1, 2, 3, 4, 5, 100].map(after)).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000]);
+  expect(waitMs(neverRefused)).toBe(500);
+});
+
+describe('the connections of one process', () => {
+  function useRefusal() {
+    const said: string[] = [];
+    let now = 0;
+    const refusal = openRefusal({
+      words: (thrown) => `refused: ${(thrown as Error).message}`,
+      say: (text) => said.push(text),
+      now: () => now,
+    });
+    return { refusal, said, pass: (ms: number) => (now += ms) };
+  }
+  const violation = new errors.AuthorizationError('Authorization Violation');
+
+  test('log one refusal, however many of them are refused, and end after a minute of it', async () => {
+    const { refusal, said, pass } = useRefusal();
+    for (let tries = 0; tries < 6; tries += 1) {
+      for (let connection = 0; connection < 3; connection += 1) expect(refusal.failed(violation)).toBe(true);
+      pass(10_000);
+    }
+    expect(said).toEqual([expect.stringContaining('refused: Authorization Violation')]);
+    expect(refusal.isRefused).toBe(true);
+    refusal.failed(violation);
+    expect(await refusal.over).toMatchObject({ code: 'NOT_ALLOWED', message: expect.stringContaining('for 60 s now') });
+  });
+
+  test('go on when they are accepted again, and take no other failure for a refusal', () => {
+    const { refusal, said, pass } = useRefusal();
+    expect(refusal.failed(new Error('connection refused'))).toBe(false);
+    refusal.connected();
+    expect(said).toEqual([]);
+    refusal.failed(new errors.UserAuthenticationExpiredError('User Authentication Expired'));
+    pass(20_000);
+    refusal.connected();
+    pass(10_000);
+    refusal.failed(violation);
+    expect(said.map((line) => line.slice(0, 20))).toEqual([
+      'refused: User Authen',
+      'the NATS server acce',
+      'refused: Authorizati',
+    ]);
+  });
+});
