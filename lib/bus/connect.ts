@@ -125,13 +125,15 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   const found = findNats(options);
   const say = options.onStatus ?? (() => {});
   const asker = askerOf(found);
+  let waiting = 'still waiting for NATS: ';
   const refusal = openRefusal({
     words: (thrown) => connectError(thrown, asker()).message,
-    say,
+    say: (text) => say(`${waiting}${text}`),
     ...(options.now && { now: options.now }),
   });
   const shared = { ...daemonOptions(found, options), reconnectDelayHandler: () => refusal.waitMs };
   const { nc, connection, inbox } = await dialForAnswers(shared, { asker, refusal }, options);
+  waiting = '';
   const lost = new Set<() => void>();
   const again = new Set<() => void>();
   let connected = true;

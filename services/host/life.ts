@@ -13,6 +13,7 @@ import type { Machine } from '../../schemas/machine.ts';
 import { type HostName, takeHostName } from './host-name.ts';
 import { newId } from './ids.ts';
 import { type Log, openLog } from './log.ts';
+import { openSupervisor, type Supervisor } from './supervisor.ts';
 
 /** What a service is made of. */
 export interface ServiceContext {
@@ -84,14 +85,16 @@ export async function runService(service: Service, options: RunOptions): Promise
     return 2;
   }
   const { host } = settings;
+  const supervisor = openSupervisor(options.env, (text) => log.warn(text));
   const own = ownMachine(settings.machineId);
   const ended = endOfService(options.private);
   log.info(`configuration read from ${settingsInWords(settings)}`);
-  const starting = startUp(`zpsend-${service.name} on ${host}`, { settings, own, log, options });
+  const starting = startUp(`zpsend-${service.name} on ${host}`, { settings, own, log, options, supervisor });
   const first = await Promise.race([starting, ended]).catch((thrown) => ZpsendError.from(thrown));
   if (typeof first === 'string') return 0;
   if (first instanceof ZpsendError) {
     log.error(`${first.code}: ${first.message}`);
+    await supervisor.stopping(first.message);
     if (options.private) process.stdout.write(`${JSON.stringify({ error: first.toBody() })}\n`);
     return statusOf(first);
   }
@@ -105,6 +108,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   log.info(`${service.name} ${version} (${instance}) is ready on ${bus.server}`);
   if (options.private) process.stdout.write(`${JSON.stringify({ instance })}\n`);
   else name.lookAround();
+  supervisor.ready({ bus, bulk, zfs: context.zfs, where: () => `${service.name} on ${bus.server}` });
 
   const lost = Promise.race([bus.closed, bulk.closed]).then((error) => error ?? new Error('closed'));
   const reason = await Promise.race([ended, lost, name.lost, bus.refusal.over]);
@@ -114,6 +118,7 @@ export async function runService(service: Service, options: RunOptions): Promise
     process.exit(1);
   }, stopMs);
   forced.unref();
+  await supervisor.stopping(wordsOf(reason));
   name.release();
   silence();
   for (const endpoint of running.endpoints) endpoint.stop();
@@ -151,16 +156,20 @@ interface StartUp {
   readonly own: OwnMachine;
   readonly log: Log;
   readonly options: RunOptions;
+  readonly supervisor: Supervisor;
 }
 
 /** Connects, and takes the host name. */
 async function startUp(
   called: string,
-  { settings, own, log, options }: StartUp,
+  { settings, own, log, options, supervisor }: StartUp,
 ): Promise<{ bus: Bus; bulk: BulkConnection; name: HostName }> {
   const { env, envFile, private: isPrivate } = options;
   const { host } = settings;
-  const onStatus = (text: string) => log.warn(text);
+  const onStatus = (text: string) => {
+    log.warn(text);
+    supervisor.status(text);
+  };
   const places = { env, envFile, config: natsConfigOf(settings), host, self: { host, machine: own.machine } };
   const bus = await connectBus({ ...places, name: called, wait: !isPrivate, onStatus });
   const name = await takeHostName({ host, own, bus, log });
