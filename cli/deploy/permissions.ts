@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { inboxPrefix, permissionsOf } from '../../lib/bus/permissions.ts';
+import { inboxPrefix, permissionsOf, viewerPermissions } from '../../lib/bus/permissions.ts';
 import { hostSchema } from '../../schemas/names.ts';
 import type { Cli, JsonOption } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
@@ -10,6 +10,7 @@ interface Options extends JsonOption {
   nkey?: string;
   sender?: true;
   receiver?: true;
+  viewer?: true;
   from?: string[];
   orders?: string[];
   jsDomain?: string;
@@ -19,12 +20,16 @@ interface Options extends JsonOption {
 export function addPermissions(deploy: Command, cli: Cli): void {
   deploy
     .command('permissions')
-    .summary('print the user of one host, where all hosts share one account')
-    .description("Prints the user of one host for nats-server's configuration, with exactly what its services need.")
+    .summary('print the user of one host, or of a viewer, where all share one account')
+    .description(
+      "Prints the user of one host for nats-server's configuration, with exactly what its services need. Hosts of one account " +
+        'trust each other with everything: zpsend deploy accounts gives each an account of its own.',
+    )
     .argument('<host>', 'the host, as zpsend calls it')
     .option('--nkey <public key>', 'its public user nkey (nats auth nkey show FILE)')
     .option('--sender', 'it only sends; without this and --receiver it does both')
     .option('--receiver', 'it only receives')
+    .option('--viewer', 'it is no host, and only looks: status, locks, policies, inventories, events')
     .option(
       '--from <host>',
       'it fetches what that host keeps in its store while it is away, and hears what it sends to several at once; it may read all of both (repeatable)',
@@ -43,12 +48,8 @@ export function addPermissions(deploy: Command, cli: Cli): void {
 
 const help = `
 Goes into "authorization { users: [ ... ] }", or into the users of an account. The host runs its services with
-ZPSEND_INBOX_PREFIX=_INBOX.<host> and NATS_NKEY=<file of the seed>, in /etc/zpsend/env or as nats: in the configuration file. It makes no bucket; make those of locks, status and host names once:
-  nats kv add zfs-locks --ttl 30s --history 1 --replicas 3
-  nats kv add zfs-status --history 1 --replicas 3
-  nats kv add zfs-hosts --history 1 --replicas 3
-and for policies the bucket zfs-policies and the stream ZFS_EVENTS, for targets that may be away the store of each source
-(deploy/README.md).
+ZPSEND_INBOX_PREFIX=_INBOX.<host> and NATS_NKEY=<file of the seed>, in /etc/zpsend/env or as nats: in the configuration file. It makes no bucket:
+zpsend deploy setup --source HOST makes all, as an administrator (deploy/README.md).
 
 Example:
   zpsend deploy permissions smos-00 --nkey UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4`;
@@ -68,12 +69,15 @@ async function permissions({ io }: Cli, named: string, options: Options): Promis
   const roles = { sender, receiver, from, orders, domain };
   if (from.length > 0 && !receiver) throw usage('--from is for a host that receives');
   if (domain !== undefined && from.length === 0) throw usage('--js-domain says where the stores of --from are');
-  const { publish, subscribe } = permissionsOf(host.data, roles);
+  if (options.viewer && (!isBoth || from.length > 0 || orders.length > 0))
+    throw usage('--viewer is for who is no host');
+  const { publish, subscribe } = options.viewer ? viewerPermissions(host.data) : permissionsOf(host.data, roles);
   if (options.json) {
     io.out(JSON.stringify({ host: host.data, inboxPrefix: inboxPrefix(host.data), publish, subscribe }));
     return exit.done;
   }
-  const what = [...(roles.sender ? ['sends'] : []), ...(roles.receiver ? ['receives'] : [])].join(' and ');
+  const does = [...(roles.sender ? ['sends'] : []), ...(roles.receiver ? ['receives'] : [])].join(' and ');
+  const what = options.viewer ? 'looks' : does;
   io.out(`# ${host.data} ${what}; it runs with ZPSEND_INBOX_PREFIX=${inboxPrefix(host.data)}`);
   io.out('{');
   io.out(`  nkey: ${nkey ?? '"the public key of its nkey"'}`);

@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { permissionsOf } from '../../lib/bus/permissions.ts';
+import { permissionsOf, viewerPermissions } from '../../lib/bus/permissions.ts';
 import { jetStreamDomainSchema } from '../../schemas/names.ts';
+
+test('a viewer may ask and read, and say nothing that changes anything', () => {
+  const { publish } = viewerPermissions('looker');
+  for (const subject of publish) {
+    expect(subject).toMatch(
+      /^(zfs\.\*\.(info|snapshots)(\.|$)|\$SRV\.>$|\$JS\.API\.(INFO$|STREAM\.(INFO|NAMES|MSG\.GET)))/,
+    );
+  }
+});
 
 describe('a receiver that fetches from stores in another JetStream domain', () => {
   const { publish } = permissionsOf('dst', { sender: false, receiver: true, from: ['src'], domain: 'hub' });
