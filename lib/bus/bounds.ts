@@ -32,18 +32,46 @@ export const tooMuch = (what: string, limit: string, most: number): ZpsendError 
     },
   );
 
-/**
- * Counts what comes in answer to one question.
- * @returns takes the length of a message in bytes, and says why it is refused
- */
-export function openTally(what: string, bounds: Bounds): (length: number) => ZpsendError | undefined {
+/** What all answers that come at once may have together, so that several peers do not do what one may not. */
+export interface Budget {
+  readonly bytes: number;
+  /** An answer that has had no more than this is never the one to be refused. */
+  readonly modest: number;
+  /** What they have now. */
+  taken: number;
+}
+
+/** Of this process. */
+const together: Budget = { bytes: 512 * mebibyte, modest: 8 * mebibyte, taken: 0 };
+
+export interface Tally {
+  /** Counts a message of so many bytes. @returns why it is refused */
+  take(length: number): ZpsendError | undefined;
+  /** Nothing more comes. */
+  end(): void;
+}
+
+/** Counts what comes in answer to one question. */
+export function openTally(what: string, bounds: Bounds, budget: Budget = together): Tally {
   let messages = 0;
   let bytes = 0;
-  return (length) => {
-    messages += 1;
-    bytes += length;
-    if (messages > bounds.messages) return tooMuch(what, 'messages', bounds.messages);
-    if (bytes > bounds.bytes) return tooMuch(what, 'bytes', bounds.bytes);
-    return undefined;
+  let ended = false;
+  return {
+    take(length) {
+      if (ended) return undefined;
+      messages += 1;
+      bytes += length;
+      budget.taken += length;
+      if (messages > bounds.messages) return tooMuch(what, 'messages', bounds.messages);
+      if (bytes > bounds.bytes) return tooMuch(what, 'bytes', bounds.bytes);
+      if (budget.taken > budget.bytes && bytes > budget.modest) {
+        return tooMuch(`${what}, with others that come now,`, 'bytes', budget.bytes);
+      }
+      return undefined;
+    },
+    end() {
+      if (!ended) budget.taken -= bytes;
+      ended = true;
+    },
   };
 }

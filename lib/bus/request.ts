@@ -86,12 +86,13 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
   const trouble = payloadTrouble(bus);
   if (trouble) return Promise.reject(trouble);
   const inbox = openInbox(bus.options.inboxPrefix);
-  const refusal = openTally(`the answer on ${subject}`, bounds);
+  const tally = openTally(`the answer on ${subject}`, bounds);
   return new Promise<void>((resolve, reject) => {
     const end = (error?: ZpsendError) => {
       clearTimeout(timer);
       clearTimeout(whole);
       slices.stop();
+      tally.end();
       unwatch();
       subscription.unsubscribe();
       if (error) reject(error);
@@ -103,7 +104,7 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
         if (error) return end(translate(error, subject));
         if (!isPublishedTo(message, inbox)) return;
         if (message.headers?.code === 503) return end(nobody(subject));
-        const refused = refusal(message.data.length);
+        const refused = tally.take(message.data.length);
         if (refused) return end(refused);
         clearTimeout(timer);
         timer = setTimeout(onSilence, ms);
@@ -201,7 +202,7 @@ export async function gatherAll<S extends z.ZodType>(
   bounds: Bounds = manyAnswers,
 ): Promise<Gathered<z.output<S>>> {
   const answers: z.output<S>[] = [];
-  const refusal = openTally(`the answer on ${subject}`, bounds);
+  const tally = openTally(`the answer on ${subject}`, bounds);
   let clear = true;
   let stranger: ZpsendError | undefined;
   let refused: ZpsendError | undefined;
@@ -209,6 +210,7 @@ export async function gatherAll<S extends z.ZodType>(
   const inbox = openInbox(bus.options.inboxPrefix);
   await new Promise<void>((resolve) => {
     const end = () => {
+      tally.end();
       clearTimeout(timer);
       subscription.unsubscribe();
       resolve();
@@ -219,7 +221,7 @@ export async function gatherAll<S extends z.ZodType>(
         if (error) return end();
         if (!isPublishedTo(message, inbox)) return;
         if (message.headers?.code === 503) return end();
-        refused = refusal(message.data.length);
+        refused = tally.take(message.data.length);
         if (refused) return end();
         try {
           answers.push(decodeReply(message.data, reply));
