@@ -65,13 +65,13 @@ describe.each([0, 1000, 200_000, 250_000, 400_000, 3_000_000])('a stream with %i
     await writeFile(join(folder, 'zfs'), `#!/bin/sh\nexec cat "$ZPSEND_TEST_FILE"\n`);
     await chmod(join(folder, 'zfs'), 0o755);
     const zfs = createZfs({ host: 'src', env: { PATH: `${folder}:/usr/bin:/bin`, ZPSEND_TEST_FILE: file, HOME: bin } });
-    // a pair of sockets is ready a moment later, and until then a pipe has to do
-    const first = zfs.send({ to: 'tank/a@1' });
-    expect(digest(await pumped(first.stdout, room))).toBe(digest(stream));
-    const second = zfs.send({ to: 'tank/a@1' });
-    expect('readInto' in second.stdout).toBe(true);
-    expect(digest(await pumped(second.stdout, room))).toBe(digest(stream));
-    await Promise.all([first.done, second.done]);
+    // a pair of sockets is ready some moment later, and until then a pipe has to do
+    for (let isPair = false; !isPair; ) {
+      const { stdout, done } = zfs.send({ to: 'tank/a@1' });
+      isPair = 'readInto' in stdout;
+      expect(digest(await pumped(stdout, room))).toBe(digest(stream));
+      await done;
+    }
   });
 
   test.each([1000, 65_536, 5_000_000])('the same from pieces of %i bytes', async (size) => {
