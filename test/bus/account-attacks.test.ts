@@ -63,7 +63,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     await fleet?.remove();
   });
 
-  const as = async (name: keyof typeof hosts): Promise<NatsConnection> =>
+  const as = async (name: keyof typeof hosts | 'looker'): Promise<NatsConnection> =>
     (await useBus(server.url, { host: name, env: { NATS_URL: server.url, ...fleet.env[name] } })).nc;
 
   /** Buckets with an entry each, whatever was done to them before. */
@@ -138,6 +138,27 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     await settled(nc);
     if (isApart) expect(await whole()).toEqual(victims);
     else await expect.poll(whole, { timeout: 5000 }).not.toContain(`KV_${policiesBucket}`);
+  });
+
+  test.runIf(isApart)('a viewer gives no orders, and writes and deletes nothing', async () => {
+    await fill();
+    const ordered: string[] = [];
+    const victim = await as('alfa');
+    victim.subscribe('zfs.alfa.>', { callback: (_error, message) => void ordered.push(message.subject) });
+    await victim.flush();
+    const nc = await as('looker');
+    const policy = keySubject(policiesBucket, 'alfa.vm');
+    for (const verb of ['start', 'abort', 'mend'] as const) nc.publish(subjects.send('alfa', verb), '{}');
+    nc.publish(policy, 'x');
+    nc.publish(`$JS.API.STREAM.DELETE.KV_${policiesBucket}`, '');
+    for (const reply of [policy, subjects.send('alfa', 'start'), `$JS.API.STREAM.PURGE.KV_${locksBucket}`]) {
+      nc.publish('$JS.API.INFO', '', { reply });
+      nc.publish(subjects.info('alfa'), '', { reply });
+    }
+    await settled(nc);
+    await victim.flush();
+    expect(await whole()).toEqual(victims);
+    expect([...new Set(ordered)]).toEqual([subjects.info('alfa')]);
   });
 
   test('an answer of JetStream, wanted on a key, writes no lock and no policy of others', async () => {
