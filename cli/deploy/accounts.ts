@@ -71,7 +71,7 @@ function write(folder: string, files: readonly ServerFile[]): string[] {
 /** What has to be there before, and what comes after. */
 const before = '# once: nsc add operator --name zpsend --sys';
 const after = [
-  '# the servers: nsc generate config --nats-resolver, in place of accounts {} in what zpsend deploy accounts prints; then nsc push --all',
+  '# the servers: nsc generate config --mem-resolver, in place of accounts {} in what zpsend deploy accounts prints',
   '# each host: nsc describe user --account ACCOUNT --name NAME --raw is its JWT (NATS_JWT), and its seed stays where it is (NATS_SEED)',
 ];
 
