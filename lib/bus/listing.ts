@@ -1,6 +1,7 @@
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';
 import { type DatasetEntry, type Inventory, listingPartSchema } from '../../schemas/inventory.ts';
+import { askAgain } from './ask-again.ts';
 import { mostPartBytes } from './bounds.ts';
 import type { Bus } from './connect.ts';
 import type { Peer } from './machine-header.ts';
@@ -70,6 +71,8 @@ export interface ListingOptions {
   readonly subject?: string;
   /** The machine that has answered for the host before. */
   readonly peer?: Peer | undefined;
+  /** Without a first part for so long another instance is asked too, in milliseconds; 10 s when absent. */
+  readonly againMs?: number | undefined;
 }
 
 /**
@@ -80,9 +83,11 @@ export async function requestInventory(
   bus: Bus,
   host: string,
   what: SnapshotsRequest,
-  { subject = subjects.snapshots(host), peer }: ListingOptions = {},
+  { subject = subjects.snapshots(host), peer, againMs }: ListingOptions = {},
 ): Promise<Inventory> {
-  const parts = await requestMany(bus, subject, what, listingPartSchema, patienceMs, peer);
+  const ask = (heard: () => void) =>
+    requestMany(bus, subject, what, listingPartSchema, patienceMs, peer, undefined, heard);
+  const parts = await askAgain(ask, againMs);
   if (!isComplete(parts)) {
     throw new ZpsendError(
       'STREAM_BROKEN',

@@ -136,6 +136,7 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
 /**
  * One request, several replies, ended by an empty one.
  * @param ms the longest silence between two replies, in milliseconds
+ * @param heard called at each reply
  * @throws ZpsendError UNREACHABLE, TIMEOUT, TOO_MUCH for replies beyond their bounds, or the code that was answered
  */
 export async function requestMany<S extends z.ZodType>(
@@ -146,9 +147,11 @@ export async function requestMany<S extends z.ZodType>(
   ms = 30_000,
   peer?: Peer,
   bounds: Bounds = answerInParts,
+  heard?: () => void,
 ): Promise<z.output<S>[]> {
   const replies: z.output<S>[] = [];
   const each = (message: Msg): Verdict => {
+    heard?.();
     try {
       checkPeer(peer, message.headers);
       if (message.data.length === 0) return 'end';

@@ -1,0 +1,41 @@
+import { ZpsendError } from '../../schemas/errors.ts';
+
+/** Without a first part for so long a request is asked again, in milliseconds. */
+const againMs = 10_000;
+/** When that is, in these: a server drops a client that hangs after half a minute (deploy/nats), so the last one finds another. */
+const moments = [1, 2, 4];
+
+/**
+ * Asks a queue group again while nothing comes: an instance that is stopped, or hangs, keeps its share of the requests. What was asked before is
+ * still heard, since a long listing takes its time. For what may be asked twice only.
+ * @param ask calls `heard` at the first part
+ * @param ms in place of the usual 10 s
+ * @returns the first answer. @throws the first refusal; TIMEOUT when none has answered
+ */
+export function askAgain<T>(ask: (heard: () => void) => Promise<T>, ms = againMs): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let open = 0;
+    const timers: NodeJS.Timeout[] = [];
+    const noMore = (): void => {
+      for (const timer of timers.splice(0)) clearTimeout(timer);
+    };
+    const begin = (): void => {
+      open += 1;
+      ask(noMore).then(
+        (answer) => {
+          noMore();
+          resolve(answer);
+        },
+        (thrown) => {
+          open -= 1;
+          const isSilent = thrown instanceof ZpsendError && thrown.code === 'TIMEOUT';
+          if (isSilent && open > 0) return;
+          noMore();
+          reject(thrown);
+        },
+      );
+    };
+    for (const moment of moments) timers.push(setTimeout(begin, moment * ms));
+    begin();
+  });
+}
