@@ -17,6 +17,9 @@ import type { Seat } from './fan/meeting.ts';
 import { startOf } from './start.ts';
 import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
 
+/** Who is impatient with failures is not so with a slow disk: a pool may take nothing for many seconds, in milliseconds. */
+const leastTakingMs = 60_000;
+
 /** Partial state that is not of this dataset is somebody else's work, and not ours to drop (I5). */
 function checkOwn(step: Step, toname: string | undefined): void {
   if (toname !== undefined && datasetOf(toname) === datasetOf(step.to.name)) return;
@@ -107,7 +110,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
       onForged: () => deps.log.warn(...forgedWord(transfer, target)),
       window: ready.window,
       silenceMs: deps.silenceMs,
-      patienceMs: deps.patienceMs,
+      patienceMs: Math.max(deps.patienceMs, leastTakingMs),
       pace: deps.pace,
     });
     try {
