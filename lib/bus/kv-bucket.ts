@@ -21,9 +21,6 @@ export interface BucketTrace {
   readonly created: string;
   /** Undefined where the server does not tell its time. */
   readonly now: number | undefined;
-  /** When its oldest entry was written; undefined where there is none. */
-  readonly oldest: number | undefined;
-  readonly oldestRevision: number;
   /** When its newest entry was written, also where that is gone; undefined where nobody knows. */
   readonly newest: number | undefined;
   /** The revision written last, also where that entry is gone. */
@@ -57,8 +54,6 @@ const timeOf = (text: string | undefined): number | undefined => {
 const traceOf = ({ created, ts, state }: StreamInfo): BucketTrace => ({
   created,
   now: timeOf(ts),
-  oldest: state.messages > 0 ? timeOf(state.first_ts) : undefined,
-  oldestRevision: state.first_seq,
   newest: timeOf(state.last_ts),
   lastRevision: state.last_seq,
 });

@@ -60,14 +60,14 @@ async function shorten(bus: Bus): Promise<void> {
   await streams.update(stream, { ...config, max_age: 1e9, duplicate_window: 1e9 });
 }
 
-const takings: [string, (bus: Bus) => Promise<unknown>][] = [
-  ['whose bucket is purged', async (bus) => (await manager(bus)).streams.purge(stream)],
+type TakingAway = [string, (bus: Bus) => Promise<unknown>];
+
+/** They leave no marker, and what is older stays. */
+const alone: TakingAway[] = [
   [
     'that is purged alone',
     async (bus) => (await manager(bus)).streams.purge(stream, { filter: keySubject(locksBucket, key) }),
   ],
-  ['that somebody deletes', async (bus) => (await bucket(bus)).delete(key)],
-  ['that somebody purges by its key', async (bus) => (await bucket(bus)).purge(key)],
   [
     'whose message is deleted',
     async (bus) => {
@@ -75,6 +75,12 @@ const takings: [string, (bus: Bus) => Promise<unknown>][] = [
       await (await manager(bus)).streams.deleteMessage(stream, revision);
     },
   ],
+];
+const takings: TakingAway[] = [
+  ...alone,
+  ['whose bucket is purged', async (bus) => (await manager(bus)).streams.purge(stream)],
+  ['that somebody deletes', async (bus) => (await bucket(bus)).delete(key)],
+  ['that somebody purges by its key', async (bus) => (await bucket(bus)).purge(key)],
   ['whose time to live is shortened', shorten],
 ];
 
@@ -89,6 +95,25 @@ describe('I13: a lock', () => {
     const second = await takeWhenFree(two);
     expect([mayAct(first), mayAct(second)]).toEqual([false, true]);
     expect(first.lost.aborted).toBe(true);
+  });
+
+  test.each(alone)('%s beside an older entry is nobody else’s before its holder has stopped', async (_, takeAway) => {
+    const { url } = await useServer();
+    const bus = await useBus(url);
+    const [one, two] = [await openLocks(bus, 30), await openLocks(await useBus(url), 30)];
+    await (await one.acquire(host, 'tank/other', aLock())).release();
+    const { streams } = await manager(bus);
+    const ageOfOldest = async () => {
+      const { ts = '', state } = await streams.info(stream);
+      return Date.parse(ts) - Date.parse(state.first_ts);
+    };
+    await expect.poll(ageOfOldest, { timeout: 10_000 }).toBeGreaterThan(settlesWithinMs);
+    const first = await one.acquire(host, dataset, aLock());
+    await takeAway(bus);
+    const second = await takeWhenFree(two);
+    expect(await ageOfOldest(), 'the other entry is still there').toBeGreaterThan(settlesWithinMs);
+    expect([mayAct(first), mayAct(second)]).toEqual([false, true]);
+    await Promise.all([first.release(), second.release()]);
   });
 
   test('that is taken, and taken away again before it may be used, is nobody’s meanwhile', async () => {

@@ -9,7 +9,7 @@ import { execa } from 'execa';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
 import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
 import { acts, intruders, overlaps, type Start, type Told } from './judge.ts';
-import { type Contender, disturb, type Scenario, scenarios } from './scenarios.ts';
+import { type Contender, disturb, forgetLocks, type Scenario, scenarios, ttlOf } from './scenarios.ts';
 
 /** Three processes want one lock of a cluster of three, while its bucket, its leader or they themselves are disturbed. */
 const { values } = parseArgs({
@@ -22,14 +22,12 @@ if (!(seconds > 0) || chosen.length < (values.scenario?.length ?? 1)) {
   process.exit(2);
 }
 
-/** Time to live of the lock, in seconds. */
-const ttl = 4;
 /** Between two requests to act, in milliseconds. */
 const actMs = 120;
 const [program, bin] = ['contender.ts', 'bin'].map((name) => fileURLToPath(new URL(name, import.meta.url)));
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-async function startContender(who: string, env: NodeJS.ProcessEnv, told: Told[]): Promise<Contender> {
+async function startContender(who: string, ttl: number, env: NodeJS.ProcessEnv, told: Told[]): Promise<Contender> {
   const child = execa(process.execPath, [program ?? '', who, `${ttl}`], { env, reject: false, buffer: false });
   const ready = Promise.withResolvers<void>();
   createInterface({ input: child.stdout }).on('line', (line) => {
@@ -64,7 +62,8 @@ async function play(scenario: Scenario, bus: Bus, url: string): Promise<string[]
   const path = [bin, process.env.PATH].join(delimiter);
   const env = { ...process.env, PATH: path, NATS_URL: url, CONTENDERS_STARTS: file };
   const told: Told[] = [];
-  const contenders = await Promise.all(['a', 'b', 'c'].map((who) => startContender(who, env, told)));
+  await forgetLocks(bus);
+  const contenders = await Promise.all(['a', 'b', 'c'].map((who) => startContender(who, ttlOf(scenario), env, told)));
   const acting = setInterval(() => bus.nc.publish(acts), actMs);
   const errors: string[] = [];
   const until = performance.now() + seconds * 1000;

@@ -9,6 +9,8 @@ export const scenarios = [
   'purge',
   'purge-key',
   'delete-key',
+  'purge-key-beside',
+  'delete-message-beside',
   'bucket',
   'ttl',
   'leader',
@@ -36,8 +38,23 @@ export interface Disturbance {
 const stream = `KV_${locksBucket}`;
 const subject = keySubject(locksBucket, lockKey('host', 'tank/lock'));
 
+/** The lock of another dataset, which only its release marker tells of. */
+const beside = keySubject(locksBucket, lockKey('host', 'tank/beside'));
+/** In an entry's time to live, every so many rounds the other lock is released again. */
+const roundsBeside = 4;
+const isBeside = (scenario: Scenario): boolean => scenario.endsWith('beside');
+
+/** Time to live of the lock, in seconds; an entry beside it has to grow old. */
+export const ttlOf = (scenario: Scenario): number => (isBeside(scenario) ? 30 : 4);
+
 const deletion = headers();
 deletion.set('KV-Operation', 'DEL');
+
+/** The bucket is made by whoever needs a lock, with the time to live that it wishes. */
+export async function forgetLocks(bus: Bus): Promise<void> {
+  const { streams } = await jetstreamManager(bus.nc, { checkAPI: false });
+  await streams.delete(stream).catch(() => false);
+}
 
 /** Whose lock it is now. */
 async function holder({ bus, contenders }: Disturbance): Promise<Contender | undefined> {
@@ -65,16 +82,23 @@ export async function disturb(disturbance: Disturbance): Promise<void> {
   const { scenario, round, bus } = disturbance;
   const { streams } = await jetstreamManager(bus.nc, { checkAPI: false });
   const pause = () => sleep(2000 + Math.random() * 3000);
+  if (isBeside(scenario) && round % roundsBeside === 1) bus.nc.publish(beside, '', { headers: deletion });
   switch (scenario) {
     case 'purge':
       await pause();
       return void (await streams.purge(stream));
     case 'purge-key':
+    case 'purge-key-beside':
       await pause();
       return void (await streams.purge(stream, { filter: subject }));
     case 'delete-key':
       await pause();
       return bus.nc.publish(subject, '', { headers: deletion });
+    case 'delete-message-beside': {
+      await pause();
+      const message = await streams.getMessage(stream, { last_by_subj: subject });
+      return void (message && (await streams.deleteMessage(stream, message.seq)));
+    }
     case 'bucket':
       await pause();
       return void (await streams.delete(stream));

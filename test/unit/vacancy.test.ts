@@ -16,12 +16,10 @@ const old = created(3_600_000);
 const before: BucketTrace = {
   created: old,
   now,
-  oldest: undefined,
-  oldestRevision: 41,
   newest: now - 60_000,
   lastRevision: 40,
 };
-const after: BucketTrace = { ...before, oldest: now, oldestRevision: 41, newest: now, lastRevision: 41 };
+const after: BucketTrace = { ...before, newest: now, lastRevision: 41 };
 
 type Key = FoundKey['kind'] | 'removed long ago';
 const keys: Record<Key, FoundKey> = {
@@ -35,8 +33,6 @@ type Bucket =
   | 'is quiet'
   | 'was written to just now'
   | 'was written to in between'
-  | 'holds an older entry'
-  | 'holds a younger entry'
   | 'is new'
   | 'is new, and was never written to'
   | 'was never written to'
@@ -45,42 +41,28 @@ type Bucket =
   | 'tells no time'
   | 'tells not when it was written to';
 const buckets: Record<Bucket, Omit<Taking, 'found' | 'unbroken'>> = {
-  'is quiet': { before, after, revision: 41 },
-  'was written to just now': { before: { ...before, newest: now - 1000 }, after, revision: 41 },
-  'was written to in between': { before, after: { ...after, lastRevision: 42 }, revision: 42 },
-  'holds an older entry': {
-    before: { ...before, newest: now - 1000 },
-    after: { ...after, oldest: now - 10_000, oldestRevision: 7 },
-    revision: 41,
-  },
-  'holds a younger entry': {
-    before: { ...before, newest: now - 1000 },
-    after: { ...after, oldest: now - 2000, oldestRevision: 39 },
-    revision: 41,
-  },
+  'is quiet': { before, after },
+  'was written to just now': { before: { ...before, newest: now - 1000 }, after },
+  'was written to in between': { before, after: { ...after, lastRevision: 42 } },
   'is new': {
     before: { ...before, created: created(200), newest: now - 100, lastRevision: 1 },
     after: { ...after, created: created(200) },
-    revision: 2,
   },
   'is new, and was never written to': {
     before: { ...before, created: created(200), newest: undefined, lastRevision: 0 },
     after: { ...after, created: created(200) },
-    revision: 1,
   },
   'was never written to': {
     before: { ...before, newest: undefined, lastRevision: 0 },
-    after: { ...after, oldestRevision: 1 },
-    revision: 1,
+    after: { ...after, lastRevision: 1 },
   },
   'was made again in between': {
     before: { ...before, newest: undefined, lastRevision: 0 },
     after: { ...after, created: created(0) },
-    revision: 1,
   },
-  'cannot be read again': { before, after: undefined, revision: 41 },
-  'tells no time': { before: { ...before, now: undefined }, after: { ...after, now: undefined }, revision: 41 },
-  'tells not when it was written to': { before: { ...before, newest: undefined }, after, revision: 41 },
+  'cannot be read again': { before, after: undefined },
+  'tells no time': { before: { ...before, now: undefined }, after: { ...after, now: undefined } },
+  'tells not when it was written to': { before: { ...before, newest: undefined }, after },
 };
 
 /** What a lock waits for where its key held nothing; a marker says enough by itself. */
@@ -88,8 +70,6 @@ const afterNothing: Record<Bucket, number> = {
   'is quiet': 0,
   'was written to just now': whole - 1000,
   'was written to in between': whole,
-  'holds an older entry': 0,
-  'holds a younger entry': whole - 2000,
   'is new': whole - 100,
   'is new, and was never written to': whole - 200,
   'was never written to': 0,

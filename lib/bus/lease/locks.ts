@@ -136,7 +136,7 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     const after = found.kind === 'nothing' ? (await stateOf(kv).catch(() => undefined))?.trace : undefined;
     const unbroken = own.coverBetween(trace.lastRevision, revision);
     try {
-      await lease.settle(seen + settlingMs({ found, before, after, revision, unbroken }));
+      await lease.settle(seen + settlingMs({ found, before, after, unbroken }));
       return lease;
     } catch (error) {
       await lease.release();
