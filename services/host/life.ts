@@ -89,9 +89,13 @@ export async function runService(service: Service, options: RunOptions): Promise
   const own = ownMachine(settings.machineId);
   const ended = endOfService(options.private);
   log.info(`configuration read from ${settingsInWords(settings)}`);
+  supervisor.ready(`${service.name}: waiting for NATS`);
   const starting = startUp(`zpsend-${service.name} on ${host}`, { settings, own, log, options, supervisor });
   const first = await Promise.race([starting, ended]).catch((thrown) => ZpsendError.from(thrown));
-  if (typeof first === 'string') return 0;
+  if (typeof first === 'string') {
+    await supervisor.stopping(first);
+    return 0;
+  }
   if (first instanceof ZpsendError) {
     log.error(`${first.code}: ${first.message}`);
     await supervisor.stopping(first.message);
@@ -108,7 +112,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   log.info(`${service.name} ${version} (${instance}) is ready on ${bus.server}`);
   if (options.private) process.stdout.write(`${JSON.stringify({ instance })}\n`);
   else name.lookAround();
-  supervisor.ready({ bus, bulk, zfs: context.zfs, where: () => `${service.name} on ${bus.server}` });
+  supervisor.serves({ bus, bulk, where: () => `${service.name} on ${bus.server}` });
 
   const lost = Promise.race([bus.closed, bulk.closed]).then((error) => error ?? new Error('closed'));
   const reason = await Promise.race([ended, lost, name.lost, bus.refusal.over]);

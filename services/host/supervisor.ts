@@ -1,44 +1,34 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { notifierOf } from '../../lib/machine/notify.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
 
-/** systemd, as far as it asks to be told how a service is (`Type=notify`, sd_notify(3)). Under anything else nothing is told. */
+/**
+ * systemd, as far as it asks to be told how a service is (`Type=notify`, sd_notify(3)). Under anything else nothing is told.
+ * The watchdog is told of the event loop alone: a new start mends neither NATS nor ZFS, and ends the jobs that would outlast their trouble.
+ */
 export interface Supervisor {
-  /** The service serves. From here on its health is told, as long as it is good. */
-  ready(checked: Checked): void;
+  /** The configuration is read. From here on systemd takes the service for started, and its watchdog is told that the event loop turns. */
+  ready(text: string): void;
+  /** The service serves. From here on the line for `systemctl status` is kept up to date. */
+  serves(serving: Serving): void;
   /** A line for `systemctl status`. */
   status(text: string): void;
   /** The service is about to end. Resolves when that is told. */
   stopping(why: string): Promise<void>;
 }
 
-/** What has to work for a service to be well. */
-export interface Checked {
+/** A service at work, for people. */
+export interface Serving {
   readonly bus: { readonly connected: boolean };
   readonly bulk: { readonly connected: boolean };
-  readonly zfs: Pick<Zfs, 'version'>;
-  /** Which service it is and where it is connected, for people. */
+  /** Which service it is and where it is connected. */
   where(): string;
 }
 
-/** How the service is found to be. */
-export interface Health {
-  readonly isConnected: boolean;
-  readonly zfs: 'answers' | 'fails' | 'hangs';
-}
-
-/** How often the health is looked at where no watchdog asks for it, in milliseconds. */
+/** How often systemd is told where no watchdog asks for it, in milliseconds. */
 const usualMs = 20_000;
-/** How long ZFS has to tell its version, in milliseconds. */
-const zfsMs = 10_000;
 
-/** What is told of a service's health: the watchdog hears nothing of one that is not well, and ends it in time. */
-export function wordsOn({ isConnected, zfs }: Health, where: string): string[] {
-  if (!isConnected) return [`STATUS=${where}: the connection to NATS is lost`];
-  if (zfs === 'hangs') return [`STATUS=${where}: zfs does not answer within ${zfsMs / 1000} s`];
-  // a host without ZFS answers too, and an error ends no service
-  return ['WATCHDOG=1', `STATUS=${where}${zfs === 'fails' ? ': zfs answers with an error' : ''}`];
-}
+/** The line for `systemctl status`. */
+export const statusOf = ({ bus, bulk, where }: Serving): string =>
+  bus.connected && bulk.connected ? where() : `${where()}: the connection to NATS is lost`;
 
 /** How often it is told, in milliseconds: thrice in the time that systemd waits. */
 export const everyMs = ({ WATCHDOG_USEC }: NodeJS.ProcessEnv): number => {
@@ -46,18 +36,11 @@ export const everyMs = ({ WATCHDOG_USEC }: NodeJS.ProcessEnv): number => {
   return watchdogMs > 0 ? Math.max(10, watchdogMs / 3) : usualMs;
 };
 
-const stateOf = (zfs: Checked['zfs']): Promise<Health['zfs']> =>
-  Promise.race([
-    zfs.version().then(
-      () => 'answers' as const,
-      () => 'fails' as const,
-    ),
-    sleep(zfsMs, 'hangs' as const, { ref: false }),
-  ]);
-
+/** @param env what systemd started the service with; @param warn told once when systemd cannot be told */
 export function openSupervisor(env: NodeJS.ProcessEnv, warn: (text: string) => void): Supervisor {
   const notify = notifierOf(env);
-  return notify ? telling(notify, everyMs(env), warn) : { ready: () => {}, status: () => {}, stopping: async () => {} };
+  if (notify) return telling(notify, everyMs(env), warn);
+  return { ready: () => {}, serves: () => {}, status: () => {}, stopping: async () => {} };
 }
 
 function telling(
@@ -66,14 +49,18 @@ function telling(
   warn: (text: string) => void,
 ): Supervisor {
   let queue: Promise<unknown> = Promise.resolve();
-  let hasFailed = false;
+  let [hasFailed, isStarted, isTelling] = [false, false, false];
   let timer: NodeJS.Timeout | undefined;
+  let serving: Serving | undefined;
 
   /** One after the other, as they were said. */
   function tell(...words: string[]): Promise<void> {
     const told = queue.then(async () => {
+      // systemd waits for this word, so one that did not arrive is said again
+      const start = timer && !isStarted ? ['READY=1'] : [];
       try {
-        await notify(words);
+        await notify([...start, ...words]);
+        isStarted ||= start.length > 0;
       } catch (error) {
         if (!hasFailed)
           warn(`systemd is not told how this service is: ${error instanceof Error ? error.message : error}`);
@@ -84,20 +71,22 @@ function telling(
     return told;
   }
 
+  async function tellOfLoop(): Promise<void> {
+    if (isTelling) return;
+    isTelling = true;
+    await tell('WATCHDOG=1', ...(serving ? [`STATUS=${statusOf(serving)}`] : []));
+    isTelling = false;
+  }
+
   return {
-    ready(checked) {
-      let isLooking = false;
-      const look = async (): Promise<void> => {
-        if (isLooking) return;
-        isLooking = true;
-        const zfs = await stateOf(checked.zfs);
-        const isConnected = checked.bus.connected && checked.bulk.connected;
-        isLooking = false;
-        if (timer) await tell(...wordsOn({ isConnected, zfs }, checked.where()));
-      };
-      timer = setInterval(() => void look(), ms);
+    ready(text) {
+      timer = setInterval(() => void tellOfLoop(), ms);
       timer.unref();
-      void tell('READY=1', `STATUS=${checked.where()}`);
+      void tell(`STATUS=${text}`);
+    },
+    serves(what) {
+      serving = what;
+      void tell(`STATUS=${statusOf(what)}`);
     },
     status: (text) => void tell(`STATUS=${text}`),
     stopping(why) {
