@@ -50,6 +50,8 @@ export const jobSchema = z.strictObject({
   continues: idSchema.optional(),
   /** Who looks after it when its sender dies; without, the host's other senders do. */
   startedBy: z.enum(['policy', 'command']).optional(),
+  /** The host that ordered it on its own subject, whose rules in `send.allow` it goes by; absent for an order of this host itself. */
+  from: hostSchema.optional(),
   request: settledRequestSchema,
   state: z.enum(['planning', 'running', 'waiting', 'done', 'failed']),
   /** It ends because somebody said so, and nobody goes on with it. */

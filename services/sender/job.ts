@@ -4,12 +4,12 @@ import { type EventWhat, subjects } from '../../lib/bus/subjects.ts';
 import { composed } from '../../lib/plan/compose.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import type { Job, Wait } from '../../schemas/job.ts';
+import type { Job } from '../../schemas/job.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Evidence, Note, SendRequest, Step } from '../../schemas/plan.ts';
 import type { Channel, WireMode } from '../../schemas/transfer.ts';
 import { openBoard } from './board/board.ts';
-import type { ChainDeps, RunningChain } from './chain.ts';
+import type { ChainDeps } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
 import { sweepHolds } from './holds.ts';
 import { narrator } from './narration.ts';
@@ -19,10 +19,11 @@ import { type Progress, progressOf } from './progress.ts';
 import { quietly } from './quietly.ts';
 import { replanner } from './replanning.ts';
 import { route } from './route.ts';
+import { checkRequest } from './send-rules.ts';
 import { estimateLarge } from './sizes.ts';
 import type { StoredWayDeps } from './stored/way.ts';
 import { type Failure, failureOf, stateOf } from './verdict.ts';
-import { wallClock } from './wall-clock.ts';
+import { asWait, type Waits, waitOf } from './waits.ts';
 import type { Way } from './way.ts';
 import { openJobWire } from './wire.ts';
 
@@ -58,23 +59,6 @@ interface Outcome {
   readonly error?: ErrorBody;
   readonly evidence?: Evidence | undefined;
 }
-
-/** What is waited for, and until when, in monotonic milliseconds. */
-interface Waits {
-  readonly error: ErrorBody;
-  readonly until: number | undefined;
-}
-
-function waitOf(running: readonly RunningChain[]): Waits | undefined {
-  const first = running.find(({ waiting }) => waiting);
-  return first?.waiting && { error: first.waiting, until: first.waitsUntil };
-}
-
-const asWait = ({ error: { code, message }, until }: Waits): Wait => ({
-  code,
-  message,
-  ...(until !== undefined && { until: wallClock(until) }),
-});
 
 const progressMs = 500;
 /** How often the board is told how far running datasets are, in milliseconds. */
@@ -128,6 +112,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
       ...(deps.bus.self?.machine.id !== undefined && { machine: deps.bus.self.machine.id }),
       ...(deps.continues !== undefined && { continues: deps.continues }),
       ...(deps.startedBy && { startedBy: deps.startedBy }),
+      ...(deps.from !== undefined && { from: deps.from }),
       request,
       state,
       ...(aborted && !outcome && { aborting: true as const }),
@@ -189,6 +174,8 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
   }
 
   async function run(): Promise<Outcome> {
+    // nobody waits for the answer to an heir's start: what its rules refuse ends the job
+    checkRequest(deps.allow, host, request, deps.from);
     const { plans, way } = await patiently(begin, {
       ms: deps.patienceMs,
       signal: stop.signal,

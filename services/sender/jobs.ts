@@ -28,7 +28,8 @@ export interface JobOrigin {
 export interface Jobs {
   /**
    * Starts a job for each target, and gives their ids.
-   * @throws ZpsendError BUSY when there is no room for all of them, BAD_REQUEST for targets that overlap, NOT_ALLOWED by `send.allow`
+   * @throws ZpsendError BUSY when there is no room for all of them, BAD_REQUEST for targets that overlap, NOT_ALLOWED by `send.allow`;
+   * a job that goes on with another one starts, and fails with NOT_ALLOWED
    */
   start(asked: SendStart, origin?: JobOrigin): string[];
   readonly running: readonly RunningJob[];
@@ -78,7 +79,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
     start({ to, ...what }, { startedBy, continues, from } = {}) {
       const requests = [to].flat().map((target) => ({ ...what, to: target }));
       checkApart(requests);
-      for (const request of requests) checkRequest(deps.allow, host, request, from);
+      if (!continues) for (const request of requests) checkRequest(deps.allow, host, request, from);
       checkRoom(requests.length);
       const started = requests.map((request) => ({ id: newId(), request }));
       const [first, ...others] = started;

@@ -79,3 +79,56 @@ test('another host orders on its own subject, and only what a rule names for it'
   expect(await fleet.ended('src', job)).toMatchObject({ state: 'done', done: 1 });
   expect(await there()).toEqual(['pool/shared@1']);
 });
+
+/** A source whose two senders have these rules, with pool/a, which takes seconds to send, and a target that takes everything. */
+async function useTwoSenders(...allow: [object[], object[]]) {
+  const fleet = await useFleet(server().url);
+  const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
+  await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
+  await src.zfs('create', 'pool/a');
+  await src.zfs('set', 'zfs-sim:write=16000000', 'pool/a');
+  await src.zfs('snapshot', 'pool/a@1');
+  await fleet.start('receiver', dst, { ZPSEND_ALLOW: '*=pool' });
+  const slow = { ZFS_SIM_SEND_RATE: '4M' };
+  const senders = await Promise.all(
+    allow.map((rules) =>
+      fleet.start('sender', src, { ...configured(JSON.stringify({ send: { allow: rules } })), ...slow }),
+    ),
+  );
+  /** Kills the sender that is in the middle of a job. */
+  const killRunning = async () => {
+    const sending = senders.map((one) => one.said('received a ready zfs recv message').then(() => one));
+    await (await Promise.race(sending)).end('SIGKILL');
+  };
+  /** How the heir of a job ends; nobody knows of it between the death and the heir. */
+  const heirOf = async (id: string) => {
+    const known = () => fleet.status('src', id).catch(() => undefined);
+    await expect.poll(known, { timeout: 60_000 }).toMatchObject({ continues: id, ended: expect.any(String) });
+    return known();
+  };
+  return { fleet, senders, killRunning, heirOf };
+}
+
+test('what another host ordered is gone on with by its rules, once its sender has died', async () => {
+  const rules = [{ dataset: 'pool/a', to: 'dst', from: 'other' }];
+  const { fleet, killRunning, heirOf } = await useTwoSenders(rules, rules);
+  const asked = { dataset: 'pool/a', to };
+  const { job } = await request(fleet.bus, subjects.sendFrom('src', 'other'), asked, sendStartedSchema, 30_000);
+  await killRunning();
+  expect(await heirOf(job)).toMatchObject({ from: 'other', state: 'done', done: 1 });
+});
+
+test('what the rules of the other sender refuse ends with NOT_ALLOWED once its sender has died', async () => {
+  const [open, shut] = [
+    { dataset: 'pool/a', to: 'dst' },
+    { dataset: 'pool/a', to: 'third' },
+  ];
+  const { fleet, senders, killRunning, heirOf } = await useTwoSenders([open], [shut]);
+  const instance = /\((\w+)\) is ready/.exec(senders[0]?.log.join('\n') ?? '')?.[1] ?? '';
+  const start = subjects.instance(subjects.send('src', 'start'), instance);
+  const { job } = await fleet.ask(start, { dataset: 'pool/a', to }, sendStartedSchema);
+  await killRunning();
+  const refused = { code: 'NOT_ALLOWED', details: { rule: 'pool/a' } };
+  // before anything was planned
+  expect(await heirOf(job)).toMatchObject({ state: 'failed', datasets: { total: 0 }, error: refused });
+});

@@ -123,6 +123,11 @@ test('jobs whose requests differ in their targets alone are gone on with togethe
   expect(alike(all).map(ids)).toEqual([['a', 'c'], ['b']]);
 });
 
+test('jobs that different hosts ordered are gone on with apart', () => {
+  const all = [job('a', to('x')), job('b', { ...to('y'), from: 'other' }), job('c', { ...to('z'), from: 'other' })];
+  expect(alike(all).map(ids)).toEqual([['a'], ['b', 'c']]);
+});
+
 test('I5: an heir rolls nothing back, since it goes by a plan that nobody was shown', () => {
   const request = { dataset: 'pool/a', to: { host: 'dst' } };
   expect(inherited({ ...request, conflict: 'rollback' })).toEqual(request);

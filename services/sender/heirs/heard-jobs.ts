@@ -88,12 +88,12 @@ export function inherited({ conflict, ...request }: SendRequest): SendRequest {
   return conflict === undefined || conflict === 'rollback' ? request : { ...request, conflict };
 }
 
-/** Jobs of equal requests but for their targets, which can share what is read. */
+/** Jobs of equal requests of the same host but for their targets, which can share what is read. */
 export function alike(jobs: readonly Job[]): Job[][] {
   const groups = new Map<string, Job[]>();
   for (const job of jobs) {
     const { to: _, ...what } = job.request;
-    const key = JSON.stringify(what);
+    const key = JSON.stringify([what, job.from]);
     groups.set(key, [...(groups.get(key) ?? []), job]);
   }
   return [...groups.values()];

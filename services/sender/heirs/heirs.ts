@@ -81,7 +81,8 @@ export function openHeirs(deps: HeirsDeps): Heirs {
     const [target, ...others] = silent.map(({ request }) => request.to);
     const to = target && others.length === 0 ? target : silent.map(({ request }) => request.to);
     try {
-      const ids = jobs.start({ ...inherited(first.request), to }, { continues: silent.map(rootOf) });
+      const origin = { continues: silent.map(rootOf), ...(first.from !== undefined && { from: first.from }) };
+      const ids = jobs.start({ ...inherited(first.request), to }, origin);
       for (const [at, one] of silent.entries()) {
         heard.news(one, true, now());
         log.warn(`the sender ${one.instance} tells of job ${one.job} no more; job ${ids[at]} goes on with it`);

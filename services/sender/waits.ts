@@ -1,0 +1,23 @@
+import type { ErrorBody } from '../../schemas/errors.ts';
+import type { Wait } from '../../schemas/job.ts';
+import type { RunningChain } from './chain.ts';
+import { wallClock } from './wall-clock.ts';
+
+/** What is waited for, and until when, in monotonic milliseconds. */
+export interface Waits {
+  readonly error: ErrorBody;
+  readonly until: number | undefined;
+}
+
+/** What the first of these chains that waits is waiting for. */
+export function waitOf(running: readonly RunningChain[]): Waits | undefined {
+  const first = running.find(({ waiting }) => waiting);
+  return first?.waiting && { error: first.waiting, until: first.waitsUntil };
+}
+
+/** The same as a job tells it, by the wall clock. */
+export const asWait = ({ error: { code, message }, until }: Waits): Wait => ({
+  code,
+  message,
+  ...(until !== undefined && { until: wallClock(until) }),
+});
