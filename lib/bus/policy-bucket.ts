@@ -52,16 +52,3 @@ export async function makePolicyBucket(bus: Bus): Promise<void> {
   const wanted = { history: 8, description: 'zpsend: which dataset goes where' };
   await withCopies((replicas) => new Kvm(jetStreamOf(bus, timeout)).create(policiesBucket, { ...wanted, replicas }));
 }
-
-/**
- * Tells that somebody writes to the bucket, whether or not that is accepted.
- * @returns a function that ends it
- */
-export function onPolicyWrites(bus: Bus, told: () => void): () => void {
-  const subscription = bus.nc.subscribe(`${prefix}>`, {
-    callback: (error) => {
-      if (!error) told();
-    },
-  });
-  return () => subscription.unsubscribe();
-}

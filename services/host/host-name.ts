@@ -1,8 +1,10 @@
+import { onBucketWrites } from '../../lib/bus/bucket-writes.ts';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { answeringFor } from '../../lib/bus/hosts/answering.ts';
 import { claimOf, type HostKey, isToWrite, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
-import { onHostWrites, writeHost } from '../../lib/bus/hosts/registry.ts';
+import { writeHost } from '../../lib/bus/hosts/registry.ts';
 import { adoptedElsewhere } from '../../lib/bus/other-machine.ts';
+import { hostsBucket } from '../../lib/bus/subjects.ts';
 import { type OwnMachine, recordOf } from '../../lib/machine/machine.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { HostRecord } from '../../schemas/machine.ts';
@@ -98,7 +100,7 @@ export async function takeHostName({ host, own, bus, log }: HostNameDeps): Promi
   const before = await rival(beforeMs);
   if (before) throw before;
   const timer = setInterval(check, everyMs);
-  const ends = [onHostWrites(bus, host, check), bus.onReconnected(check), () => clearInterval(timer)];
+  const ends = [onBucketWrites(bus, hostsBucket, host, check), bus.onReconnected(check), () => clearInterval(timer)];
   await register((_record, why) => why);
   if (machine.id === undefined) log.warn(withoutOwnId);
   return {

@@ -173,3 +173,42 @@ test('through accounts hosts send, fan out, store, fetch, lock, are asked about 
   const unsaid = await zpsend('alfa', { ...source.env, ZPSEND_INBOX_PREFIX: '' }, 'verify', '--data', 'pool/a', 'carl');
   expect([unsaid.exitCode, unsaid.stderr]).toEqual([0, '']);
 }, 180_000);
+
+test('through accounts a policy that is put and deleted while a sender runs comes into force and goes', async () => {
+  const [source, target] = [await simHost('alfa'), await simHost('carl')];
+  for (const name of ['pool/b', 'pool/c']) await source.zfs('create', name);
+  await start('receiver', target);
+  const sender = await start('sender', source);
+  await sender.said('policies in force: pool/b (alfa.b)');
+  const admin = await as('ops');
+  const policies = await new Kvm(jetstream(admin.nc)).open(policiesBucket);
+  const snapshot = async (name: string) => {
+    await source.zfs('snapshot', name);
+    admin.nc.publish(subjects.snapshotCreated('alfa'), name);
+  };
+  const arrived = (dataset: string, names: string) =>
+    expect
+      .poll(() => target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name', dataset).catch(() => ''), {
+        timeout: 60_000,
+      })
+      .toBe(names);
+  const inForce = () =>
+    sender.log
+      .join('\n')
+      .match(/policies in force: [^"\n]*/g)
+      ?.at(-1);
+  const says = (text: string) => expect.poll(inForce, { timeout: 60_000 }).toBe(text);
+
+  await policies.put('alfa.c', JSON.stringify({ dataset: 'pool/c', to: ['carl'] }));
+  await says('policies in force: pool/b (alfa.b), pool/c (alfa.c)');
+  await snapshot('pool/c@1');
+  await arrived('pool/c', 'pool/c@1');
+
+  await policies.delete('alfa.c');
+  await says('policies in force: pool/b (alfa.b)');
+  await snapshot('pool/c@2');
+  // events come in their order
+  await snapshot('pool/b@2');
+  await arrived('pool/b', 'pool/b@2');
+  await arrived('pool/c', 'pool/c@1');
+}, 180_000);

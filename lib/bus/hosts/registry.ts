@@ -107,16 +107,3 @@ export async function writeHost(
     }
   }
 }
-
-/**
- * Tells that somebody writes to the record of a host name, whether or not that is accepted.
- * @returns a function that ends it
- */
-export function onHostWrites(bus: Bus, host: string, told: () => void): () => void {
-  const subscription = bus.nc.subscribe(keySubject(hostsBucket, host), {
-    callback: (error) => {
-      if (!error) told();
-    },
-  });
-  return () => subscription.unsubscribe();
-}

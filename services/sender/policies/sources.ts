@@ -1,6 +1,8 @@
+import { onBucketWrites } from '../../../lib/bus/bucket-writes.ts';
 import type { Bus } from '../../../lib/bus/connect.ts';
 import { isForbidden } from '../../../lib/bus/forbidden.ts';
-import { type BucketPolicy, makePolicyBucket, onPolicyWrites, readPolicies } from '../../../lib/bus/policy-bucket.ts';
+import { type BucketPolicy, makePolicyBucket, readPolicies } from '../../../lib/bus/policy-bucket.ts';
+import { policiesBucket } from '../../../lib/bus/subjects.ts';
 import { maxPoliciesOfAll } from '../../../schemas/policy.ts';
 import type { Log } from '../../host/log.ts';
 import { type InForce, inForce } from './in-force.ts';
@@ -64,7 +66,7 @@ export function followPolicies(deps: SourcesDeps, use: (found: InForce) => void)
     for (const ms of afterWrite) soon.add(setTimeout(lookAgain, ms).unref());
   }
 
-  const deaf = onPolicyWrites(bus, onWrite);
+  const deaf = onBucketWrites(bus, policiesBucket, '>', onWrite);
   const unwatch = bus.onReconnected(() => {
     mayMake = true;
     mayRead = true;

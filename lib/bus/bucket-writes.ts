@@ -1,0 +1,84 @@
+import type { StreamInfo } from '@nats-io/jetstream';
+import type { Bus } from './connect.ts';
+import { isForbidden } from './forbidden.ts';
+import { managerOf } from './jetstream.ts';
+import { isGone } from './kv-bucket.ts';
+import { keySubject } from './subjects.ts';
+
+/** How often a bucket is asked whether it was written to, in milliseconds. */
+const everyMs = 15_000;
+/** How long JetStream may take to answer, in milliseconds. */
+const timeout = 4000;
+
+/** Another one after each write, deletion and purge, and of a bucket that was made anew. */
+const markOf = ({ created, state }: Pick<StreamInfo, 'created' | 'state'>): string =>
+  [created, state.first_seq, state.last_seq, state.messages].join(' ');
+
+/** @throws Error where JetStream is off, does not answer, or may not be asked */
+async function markNow(bus: Bus, bucket: string): Promise<string> {
+  try {
+    return markOf(await (await managerOf(bus, timeout)).streams.info(`KV_${bucket}`));
+  } catch (error) {
+    if (isGone(error)) return 'no bucket';
+    throw error;
+  }
+}
+
+/**
+ * Asks for a mark by the clock, and tells when it is another one than before. The first is told of too, and the first after a failure,
+ * since nobody knows what came before it. What is forbidden is not asked for again on this connection.
+ * @returns a function that ends it
+ */
+export function followMark(
+  ask: () => Promise<string>,
+  onReconnected: Bus['onReconnected'],
+  told: () => void,
+): () => void {
+  let known: string | undefined;
+  let isAsking = false;
+  let mayAsk = true;
+  let stopped = false;
+
+  async function look(): Promise<void> {
+    if (isAsking || !mayAsk) return;
+    isAsking = true;
+    const mark = await ask().catch((error: unknown) => {
+      if (isForbidden(error)) mayAsk = false;
+      return undefined;
+    });
+    isAsking = false;
+    const isNews = mark !== undefined && mark !== known;
+    known = mark;
+    if (isNews && !stopped) told();
+  }
+
+  const timer = setInterval(() => void look(), everyMs).unref();
+  const unwatch = onReconnected(() => {
+    mayAsk = true;
+  });
+  return () => {
+    stopped = true;
+    clearInterval(timer);
+    unwatch();
+  };
+}
+
+/**
+ * Tells when somebody may have written to keys of a bucket, whether or not that was accepted: at once where the write is heard, else
+ * within some 15 seconds. Between accounts none is heard, since nats-server gives no stream import what came by a service import.
+ * @param keys as a subject has them, wildcards included; a write to other keys of the bucket may be told of too
+ * @param told must not throw
+ * @returns a function that ends it
+ */
+export function onBucketWrites(bus: Bus, bucket: string, keys: string, told: () => void): () => void {
+  const subscription = bus.nc.subscribe(keySubject(bucket, keys), {
+    callback: (error) => {
+      if (!error) told();
+    },
+  });
+  const leave = followMark(() => markNow(bus, bucket), bus.onReconnected, told);
+  return () => {
+    subscription.unsubscribe();
+    leave();
+  };
+}

@@ -1,0 +1,75 @@
+import { PermissionViolationError } from '@nats-io/transport-node';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { followMark } from '../../lib/bus/bucket-writes.ts';
+
+type Answer = string | Error | Promise<string>;
+
+/** Follows marks by a clock that the test drives; `answer` is what is answered next, and from then on. */
+function following(answer: Answer) {
+  const state = { answer, asked: 0, told: 0, reconnect: () => {} };
+  const ask = async () => {
+    state.asked += 1;
+    if (state.answer instanceof Error) throw state.answer;
+    return state.answer;
+  };
+  const onReconnected = (listener: () => void) => {
+    state.reconnect = listener;
+    return () => {
+      state.reconnect = () => {};
+    };
+  };
+  const stop = followMark(ask, onReconnected, () => {
+    state.told += 1;
+  });
+  onTestFinished(stop);
+  return { state, stop };
+}
+const pass = (times = 1) => vi.advanceTimersByTimeAsync(times * 15_000);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+});
+
+test('a mark that stays is told of once, and each other one after it', async () => {
+  const { state } = following('1');
+  await pass(4);
+  expect(state).toMatchObject({ asked: 4, told: 1 });
+  state.answer = '2';
+  await pass(2);
+  state.answer = '1';
+  await pass(2);
+  expect(state.told).toBe(3);
+});
+
+test('after a failure the next mark is told of, also where it is the one before', async () => {
+  const { state } = following('1');
+  await pass();
+  state.answer = new Error('no responders');
+  await pass(2);
+  expect(state.told).toBe(1);
+  state.answer = '1';
+  await pass(2);
+  expect(state).toMatchObject({ asked: 5, told: 2 });
+});
+
+test('what is forbidden is asked for again on a new connection only', async () => {
+  const { state } = following(new PermissionViolationError('no', 'publish', '$JS.API.STREAM.INFO.KV_x'));
+  await pass(3);
+  expect(state.asked).toBe(1);
+  state.reconnect();
+  state.answer = '1';
+  await pass();
+  expect(state).toMatchObject({ asked: 2, told: 1 });
+});
+
+test('a slow answer is waited for, and told of no more when that has ended', async () => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const { state, stop } = following(promise);
+  await pass(3);
+  expect(state.asked).toBe(1);
+  stop();
+  resolve('1');
+  await pass(3);
+  expect(state).toMatchObject({ asked: 1, told: 0 });
+});
