@@ -30,9 +30,14 @@ const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.me
 const shortened = (text: string): string =>
   /SSL routines:[^:]*:([^:]+):/.exec(text)?.[1] ?? text.split('; if the root CA')[0] ?? text;
 
+/** The login took longer than the server waits: it says nothing of who we are. The client has one class for this and for a refusal. */
+const isLate = (thrown: unknown): boolean =>
+  thrown instanceof errors.AuthorizationError && /authentication timeout/i.test(thrown.message);
+
 /** Did a server answer, and refuse who we are? */
 export const isRefused = (thrown: unknown): boolean =>
-  thrown instanceof errors.AuthorizationError || thrown instanceof errors.UserAuthenticationExpiredError;
+  (thrown instanceof errors.AuthorizationError && !isLate(thrown)) ||
+  thrown instanceof errors.UserAuthenticationExpiredError;
 
 /** Did a server answer at all? An absent one says less than one that cannot be spoken with. */
 export const isAnswer = (thrown: unknown): boolean => isRefused(thrown) || tlsTrouble(thrown, '') !== undefined;
@@ -77,6 +82,10 @@ export function connectError(thrown: unknown, asker: Asker): ZpsendError {
   if (isRefused(thrown)) return refused(textOf(thrown), asker, selected);
   const tls = tlsTrouble(thrown, servers);
   if (tls !== undefined) return new ZpsendError('UNREACHABLE', `${tls}${selected}`, { connection: 'tls' });
+  if (isLate(thrown)) {
+    const what = `the NATS server at ${servers} waits no longer for the login (${textOf(thrown)}): it is overloaded, or its authorization.timeout is too short`;
+    return new ZpsendError('UNREACHABLE', `${what}${selected}`, { connection: 'none' });
+  }
   if (thrown instanceof errors.TimeoutError) {
     const what = `no NATS server answers at ${servers} in time, though something listens there: look at address and port`;
     return new ZpsendError('UNREACHABLE', `${what}${selected}`, { connection: 'none' });

@@ -96,16 +96,21 @@ interface Watching {
   say(text: string): void;
 }
 
-/** Follows the connection's fate until it is closed. A refusal is logged by `refusal`, and each loss once. */
+/** Follows the connection's fate until it is closed. A refusal is logged by `refusal`, each loss once, and what each try to connect again meets too. */
 async function watch({ nc, refusal, told, say }: Watching): Promise<void> {
   let isLost = false;
+  let met = '';
   for await (const status of nc.status()) {
     noteStatus(status, refusal);
     told(status.type);
     const again = status.type === 'disconnect' && isLost;
     if (status.type === 'disconnect') isLost = true;
-    if (status.type === 'reconnect') isLost = false;
-    if (status.type === 'error' && !isRefused(status.error)) say(`NATS says: ${status.error.message}`);
+    if (status.type === 'reconnect') [isLost, met] = [false, ''];
+    if (status.type === 'error' && !isRefused(status.error)) {
+      const { message } = status.error;
+      if (message !== met) say(`NATS says: ${message}`);
+      if (isLost) met = message;
+    }
     const text = words[status.type];
     if (text && !again) say(text);
   }

@@ -56,7 +56,7 @@ test('a service whose key is refused says so once for all its connections, and i
   expect(said.filter((line) => line.includes('lost the connection'))).toHaveLength(1);
   // one that stays refused, as seen by its own clock
   for (; ; now += 25_000) {
-    const over = await Promise.race([bus.refusal.over, nextRefusal(bus.nc)]);
+    const over = await Promise.race([bus.refusal.over, nextError(bus.nc)]);
     if (over) {
       expect(over).toMatchObject({ code: 'NOT_ALLOWED', details: undefined });
       expect(now).toBeGreaterThanOrEqual(60_000);
@@ -65,7 +65,41 @@ test('a service whose key is refused says so once for all its connections, and i
   }
 });
 
-async function nextRefusal(nc: { status(): AsyncIterable<{ type: string }> }): Promise<undefined> {
+test('a server that has no time for the login refuses nobody, and a service outlasts that', async () => {
+  const key = nkeys.createUser();
+  const folder = await mkdtemp(join(tmpdir(), 'zpsend-refused-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'host.nk');
+  await writeFile(file, new TextDecoder().decode(key.getSeed()));
+  const config = (timeout: string): string =>
+    `authorization { timeout: ${timeout}, users: [{ nkey: ${key.getPublicKey()} }] }`;
+  const options: StartOptions = { config: config('2') };
+  const server = await startNatsServer(options);
+  onTestFinished(() => server.stop());
+  const env = { NATS_URL: server.url, NATS_NKEY: file };
+  const said: string[] = [];
+  let now = 0;
+  const bus = await connectBus({ name: 'x', env, wait: true, onStatus: (text) => said.push(text), now: () => now });
+  onTestFinished(() => bus.close());
+  const again = new Promise<void>((resolve) => bus.onReconnected(resolve));
+  // shorter than any client's login
+  options.config = config('0.000001');
+  await server.restart();
+  // two minutes of it, as seen by its own clock
+  for (; now <= 125_000; now += 25_000) await nextError(bus.nc);
+  expect(bus.refusal.isRefused).toBe(false);
+  expect(said.filter((line) => /^NATS says: .*authentication timeout/i.test(line))).toHaveLength(1);
+  expect(await rejection(connectBus({ name: 'x', env, wait: false }))).toMatchObject({
+    code: 'UNREACHABLE',
+    message: expect.stringMatching(/waits no longer for the login \(.*it is overloaded/),
+  });
+  options.config = config('2');
+  await server.restart();
+  expect(await Promise.race([bus.refusal.over, again])).toBeUndefined();
+  expect(said.filter((line) => /refuses/.test(line))).toEqual([]);
+});
+
+async function nextError(nc: { status(): AsyncIterable<{ type: string }> }): Promise<undefined> {
   for await (const status of nc.status()) if (status.type === 'error') return;
 }
 

@@ -78,6 +78,8 @@ describe('the connections of one process', () => {
   test('go on when they are accepted again, and take no other failure for a refusal', () => {
     const { refusal, said, pass } = useRefusal();
     expect(refusal.failed(new Error('connection refused'))).toBe(false);
+    // a server that is overloaded
+    expect(refusal.failed(new errors.AuthorizationError('Authentication Timeout'))).toBe(false);
     refusal.connected();
     expect(said).toEqual([]);
     refusal.failed(new errors.UserAuthenticationExpiredError('User Authentication Expired'));
