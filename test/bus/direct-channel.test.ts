@@ -249,27 +249,44 @@ describe('a receiver that answers and takes nothing', () => {
     const spout = { subject: dataSubject, outlets: [direct] };
     return Object.assign(direct, { pump: (source: Readable) => pour(from, spout, source) });
   };
-  const takesNothing = { code: 'TIMEOUT', retryable: true, details: { takes: 'nothing', seconds: 0.5 } };
+  const takesNothing = (seconds: number) => ({
+    code: 'TIMEOUT',
+    retryable: true,
+    details: { takes: 'nothing', seconds },
+  });
 
-  test.each<[string, (n: number) => object]>([
-    ['grants the same again and again', () => ({ type: 'credit', upTo: 20_000 })],
-    ['grants byte by byte', (n) => ({ type: 'credit', upTo: 20_000 + n })],
-    ['grants nothing at all', () => ({ type: 'credit', upTo: 0 })],
-  ])('is given up after the patience, though it %s', async (_how, word) => {
+  test.each<[string, number, (n: number) => object]>([
+    ['grants the same again and again', 0.5, () => ({ type: 'credit', upTo: window + 20_000 })],
+    ['grants byte by byte', 0.5, (n) => ({ type: 'credit', upTo: window + 20_000 + n })],
+    ['has taken nothing yet', 5, () => ({ type: 'credit', upTo: window })],
+    ['grants nothing at all', 5, () => ({ type: 'credit', upTo: 0 })],
+  ])('is given up, though it %s, after %d s', async (_how, seconds, word) => {
     await chatter(word);
     const direct = await impatient();
     const error = await rejection(direct.pump(Readable.from([patterned(1_000_000)], { objectMode: false })));
-    expect(error.toBody()).toMatchObject(takesNothing);
-    expect(await direct.final).toMatchObject({ type: 'failed', error: takesNothing });
+    expect(error.toBody()).toMatchObject(takesNothing(seconds));
+    expect(await direct.final).toMatchObject({ type: 'failed', error: takesNothing(seconds) });
   });
 
-  test('is given up after the end, too, ten times as late', async () => {
-    await chatter(() => ({ type: 'credit', upTo: window }));
+  test('is waited for while it prepares for several times the patience, and then takes all', async () => {
+    await chatter((n) => ({ type: 'credit', upTo: n < 40 ? window : 2_000_000 }));
+    const direct = await impatient();
+    const began = performance.now();
+    await direct.pump(Readable.from([patterned(1_000_000)], { objectMode: false }));
+    expect(performance.now() - began).toBeGreaterThan(1000);
+    expect([direct.sent, direct.over]).toEqual([1_000_000, undefined]);
+  });
+
+  test.each<[string, (n: number) => object]>([
+    ['grants no more', () => ({ type: 'credit', upTo: window })],
+    ['grants more and more of what never comes', (n) => ({ type: 'credit', upTo: (n + 1) * window })],
+  ])('is given up after the end, too, ten times as late, though it %s', async (_how, word) => {
+    await chatter(word);
     const direct = await impatient();
     await direct.pump(Readable.from([patterned(1000)], { objectMode: false }));
     direct.end();
     const began = performance.now();
-    expect(await direct.final).toMatchObject({ type: 'failed', error: takesNothing });
+    expect(await direct.final).toMatchObject({ type: 'failed', error: takesNothing(5) });
     expect(performance.now() - began).toBeGreaterThan(4000);
   });
 

@@ -2,12 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { openTakingWatch, type Taking } from '../../lib/bus/direct/taking.ts';
 
 const patienceMs = 10_000;
-const stuck: Taking = { granted: 20_000, waits: true, ended: false };
+const stuck: Taking = { granted: 20_000, taken: 10_000, waits: true, ended: false };
+/** It has granted a window, and its target is rolled back, renamed or created. */
+const preparing: Taking = { ...stuck, taken: 0 };
 
 /** Looks every 250 ms, and tells after how many milliseconds the receiver is given up; undefined within 1,000 s. */
 function givenUp(at: (now: number) => Taking): number | undefined {
   const watch = openTakingWatch({ patienceMs, leastRate: 256 });
-  for (let now = 0; now <= 1_000_000; now += 250) if (watch.look(at(now), now)) return now;
+  for (let now = 0; now <= 1_000_000; now += 250) if (watch.look(at(now), now) !== undefined) return now;
   return undefined;
 }
 
@@ -34,11 +36,33 @@ describe('a receiver', () => {
   test('may be ten times as long about the end', () =>
     expect(givenUp(() => ({ ...stuck, waits: false, ended: true }))).toBe(10 * patienceMs));
 
+  test('is waited for ten times as long before it has taken anything', () =>
+    expect(givenUp(() => preparing)).toBe(10 * patienceMs));
+
+  test('has the patience from the first byte that it takes', () =>
+    expect(givenUp((now) => (now < 70_000 ? preparing : { ...stuck, taken: 1 }))).toBe(70_000 + patienceMs));
+
+  test.each([
+    [255, 10 * patienceMs],
+    [257, undefined],
+  ])('that takes nothing and grants %i bytes a second', (rate, at) =>
+    expect(givenUp((now) => ({ ...preparing, granted: Math.floor((now / 1000) * rate) }))).toBe(at),
+  );
+
+  test.each([
+    ['while it takes', stuck, patienceMs],
+    ['before it takes anything', preparing, 10 * patienceMs],
+  ])('is given up %s with how long that was', (_when, taking, waited) => {
+    const watch = openTakingWatch({ patienceMs, leastRate: 256 });
+    for (let now = 0; now < waited; now += 250) expect(watch.look(taking, now)).toBeUndefined();
+    expect(watch.look(taking, waited)).toBe(waited);
+  });
+
   test('is not given up for the time in which this process was stopped', () => {
     const watch = openTakingWatch({ patienceMs, leastRate: 256 });
-    expect(watch.look(stuck, 0)).toBe(false);
-    expect(watch.look(stuck, 3_600_000)).toBe(false);
-    expect(watch.look({ ...stuck, granted: 1_000_000 }, 3_600_250)).toBe(false);
-    expect(watch.look(stuck, 3_600_500)).toBe(false);
+    expect(watch.look(stuck, 0)).toBeUndefined();
+    expect(watch.look(stuck, 3_600_000)).toBeUndefined();
+    expect(watch.look({ ...stuck, granted: 1_000_000 }, 3_600_250)).toBeUndefined();
+    expect(watch.look(stuck, 3_600_500)).toBeUndefined();
   });
 });

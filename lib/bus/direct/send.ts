@@ -21,7 +21,7 @@ export interface DirectSenderOptions {
   readonly window: number;
   /** A receiver that says nothing for so many milliseconds is gone. */
   readonly silenceMs: number;
-  /** A receiver that takes nothing for so many milliseconds while bytes wait for it is given up, whatever it says. */
+  /** A receiver that takes nothing for so many milliseconds while bytes wait for it is given up, whatever it says; before the first byte and after the end ten times as late. */
   readonly patienceMs: number;
   /** How fast it may go; as fast as it can without. */
   readonly pace?: Pace | undefined;
@@ -98,9 +98,12 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   const pulse = openPulse(silenceMs, {
     beat() {
       if (performance.now() - spoke >= Math.min(quietMs, silenceMs / 5)) ping();
-      const { credit, sent } = window;
-      const now = { granted: credit, waits: credit <= sent, ended };
-      if (taking.look(now, performance.now())) fail(takesNothing(patienceMs));
+      const { credit, sent, consumed } = window;
+      // what is granted beyond what was sent and a window is no taking
+      const granted = Math.min(credit, sent + options.window);
+      const now = { granted, taken: consumed, waits: credit <= sent, ended };
+      const waited = taking.look(now, performance.now());
+      if (waited !== undefined) fail(takesNothing(waited));
     },
     silent: () => fail(new ZpsendError('TIMEOUT', `the receiver was silent for ${Math.round(silenceMs / 1000)} s`)),
   });
@@ -231,15 +234,11 @@ function abortFrame(sent: number, error: ErrorBody): Buffer {
   return controlFrame('abort', sent, JSON.stringify({ code, message: message.slice(0, 1000), retryable }));
 }
 
-const takesNothing = (patienceMs: number): ZpsendError =>
-  new ZpsendError(
-    'TIMEOUT',
-    `the receiver answers, but takes nothing of what waits for it, for ${patienceMs / 1000} s`,
-    {
-      takes: 'nothing',
-      seconds: patienceMs / 1000,
-    },
-  );
+const takesNothing = (ms: number): ZpsendError =>
+  new ZpsendError('TIMEOUT', `the receiver answers, but takes nothing of what waits for it, for ${ms / 1000} s`, {
+    takes: 'nothing',
+    seconds: ms / 1000,
+  });
 
 const straggler = new ZpsendError(
   'STREAM_BROKEN',

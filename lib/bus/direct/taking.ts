@@ -10,6 +10,8 @@ export interface TakingRules {
 export interface Taking {
   /** Bytes that it has granted or taken, since the stream's beginning. */
   readonly granted: number;
+  /** Bytes that it has taken, since the stream's beginning; none while it prepares its target. */
+  readonly taken: number;
   /** Bytes wait for it: it has granted no more than was sent. */
   readonly waits: boolean;
   /** All of the stream was sent, and only its final word is still to come: `zfs receive` may be long at its end. */
@@ -18,12 +20,12 @@ export interface Taking {
 
 /** Judges whether a receiver takes what waits for it. Deterministic: times are milliseconds of its caller's clock. */
 export interface TakingWatch {
-  /** @returns whether it took too little for too long */
-  look(taking: Taking, now: number): boolean;
+  /** @returns for how many milliseconds it was waited for, once it has taken too little for too long */
+  look(taking: Taking, now: number): number | undefined;
 }
 
-/** After the end the receiver has so many times the patience. */
-const endFactor = 10;
+/** While ZFS may work on the target alone, before the first byte is taken and after the end, a receiver has so many times the patience. */
+const aloneFactor = 10;
 /** Between two looks that lie further apart this process was stopped, and could not see what was granted, in milliseconds. */
 const longestGap = 5000;
 
@@ -31,16 +33,23 @@ export function openTakingWatch({ patienceMs, leastRate }: TakingRules): TakingW
   const least = Math.ceil((patienceMs / 1000) * leastRate);
   let since: number | undefined;
   let before = 0;
+  let hasTaken = false;
   let last: number | undefined;
   return {
-    look({ granted, waits, ended }, now) {
+    look({ granted, taken, waits, ended }, now) {
       if (since !== undefined && last !== undefined && now - last > longestGap) since += now - last;
       last = now;
-      if (since === undefined || !(waits || ended) || granted - before >= least) {
+      const begins = taken > 0 && !hasTaken;
+      if (begins) hasTaken = true;
+      const factor = ended || !hasTaken ? aloneFactor : 1;
+      // as much in each second of it, else grants could be spread over the longer time
+      const enough = ended ? least : factor * least;
+      if (since === undefined || begins || !(waits || ended) || granted - before >= enough) {
         since = now;
         before = granted;
       }
-      return now - since >= (ended ? endFactor : 1) * patienceMs;
+      const limit = factor * patienceMs;
+      return now - since >= limit ? limit : undefined;
     },
   };
 }
