@@ -6,8 +6,8 @@ export default defineConfig({
     globalSetup: ['test/support/nats-server-setup.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // two cores: each bus test file starts servers and services of its own
-    maxWorkers: 2,
+    // on two cores: a bus test file starts servers and services of its own, and waits for them a good part of its time
+    maxWorkers: 3,
     // a shared machine misses a deadline now and then; what is wrong fails every time
     retry: process.env.CI ? 1 : 0,
   },
