@@ -17,8 +17,9 @@ const userSchema = z.strictObject(userShape);
 
 /** A name for people, one token of a subject. */
 const nameSchema = hostSchema;
+const isNoAddress = 'not a host name or an address without a port (a port stands in "ports", for all servers)';
 /** A host name or an address, without a port. */
-const addressSchema = z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'not a host name or an address');
+const addressSchema = z.union([z.string().regex(/^[A-Za-z0-9._-]{1,253}$/, isNoAddress), z.ipv6(isNoAddress)]);
 const pathSchema = z.string().regex(/^\/[^"\\\n]*$/, 'not an absolute path');
 const bytes = size(
   z

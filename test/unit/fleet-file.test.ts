@@ -81,6 +81,18 @@ test.each<[string, object, RegExp]>([
     { ...good, sites: [{ name: 'x', address: 'x' }], hosts: { alfa: { nkey: nkey('B'), site: 'x' } } },
     /hosts\.alfa\.link: a host at a site needs it/,
   ],
+  ...['127.0.0.1:34999', 'nats-1.example:4222', '[::1]:4222', '[::1]', 'nats://nats-1.example', '::1%lo', ''].map(
+    (address): [string, object, RegExp] => [
+      `the address ${JSON.stringify(address)} of a server`,
+      { ...good, servers: [{ name: 'nats-1', address }] },
+      new RegExp(`servers\\.0\\.address: not a host .*"ports".*${JSON.stringify(address).replace(/[[\]]/g, '\\$&')}`),
+    ],
+  ),
+  [
+    'an address with a port of a site',
+    { ...good, sites: [{ name: 'x', address: 'x:7422' }] },
+    /sites\.0\.address: not a host name or an address without a port/,
+  ],
   [
     'two servers of a name',
     { ...good, servers: [...good.servers, ...good.servers] },
@@ -89,6 +101,11 @@ test.each<[string, object, RegExp]>([
 ])('%s is refused with its field', (_what, fleet, words) => {
   expect(() => read(fleet)).toThrow(words);
 });
+
+test.each(['nats-1', 'nats_1.example', '10.0.0.1', '::1', 'fd00::2:4222', '::ffff:10.0.0.1'])(
+  'the address %s is one',
+  (address) => expect(read({ ...good, servers: [{ name: 'nats-1', address }] }).servers[0]?.address).toBe(address),
+);
 
 test('no password is shown', () => {
   const secret = 'correct horse';
