@@ -1,8 +1,11 @@
 import type { Bus } from '../../lib/bus/connect.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
+import { names, rulesFor } from '../../lib/settings/send-allow.ts';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Config } from '../../schemas/config.ts';
+import type { DigestStart } from '../../schemas/digest.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { isWithin } from '../../schemas/names.ts';
+import { datasetOf, isWithin } from '../../schemas/names.ts';
 
 /** What this host's configuration says of others: who may write here, and what is sent to whom. */
 export interface AskerRules {
@@ -10,27 +13,57 @@ export interface AskerRules {
   readonly send: Pick<Config['send'], 'allow'>;
 }
 
-/** By its configuration alone: may the asker write to the dataset, or is it sent there? */
-export const isConcerned = ({ receive, send }: AskerRules, asker: string, dataset: string): boolean =>
-  receive.allow.some(({ from, into }) => (from === '*' || from === asker) && isWithin(dataset, into)) ||
-  (send.allow ?? []).some(({ dataset: root, to }) => (to === '*' || to === asker) && isWithin(dataset, root));
+/** What a host may know of a dataset's contents; `encrypted`: what a raw stream of an encrypted dataset tells, and no more. */
+export type Share = 'all' | 'encrypted' | 'nothing';
 
 /**
- * Is the asking host the source or a target of this dataset? What was sent to it, `zfs-status` tells, under this host's own name.
- * @throws ZpsendError NOT_ALLOWED where it is neither, or nobody can say
+ * What the asker may know by the configuration alone: it may write there, or the rules that decide what is sent send it there.
+ * @returns undefined where the configuration does not decide, since it has no `send.allow`
+ */
+export function shareOf({ receive, send }: AskerRules, asker: string, dataset: string): Share | undefined {
+  if (receive.allow.some(({ from, into }) => (from === '*' || from === asker) && isWithin(dataset, into))) return 'all';
+  if (!send.allow) return undefined;
+  const rules = rulesFor(send.allow, dataset).filter((rule) => names(rule, asker));
+  if (rules.length === 0) return 'nothing';
+  return rules.some(({ raw }) => raw === 'any') ? 'all' : 'encrypted';
+}
+
+export interface AskerDeps {
+  readonly bus: Bus;
+  readonly host: string;
+  readonly zfs: Pick<Zfs, 'list'>;
+  readonly rules: AskerRules;
+}
+
+/**
+ * May the asking host have that digest? As the source or a target of the dataset, as far as it may have its contents. Without `send.allow`
+ * `zfs-status` tells what was sent to it, under this host's own name.
+ * @throws ZpsendError NOT_ALLOWED where it may not, or nobody can say
  */
 export async function checkAskerOf(
-  { bus, host, rules }: { bus: Bus; host: string; rules: AskerRules },
+  { bus, host, zfs, rules }: AskerDeps,
   asker: string,
-  dataset: string,
+  { snapshot, raw = false }: DigestStart,
 ): Promise<void> {
-  if (isConcerned(rules, asker, dataset)) return;
+  const dataset = datasetOf(snapshot);
+  const refused = (why: string): ZpsendError =>
+    new ZpsendError(
+      'NOT_ALLOWED',
+      `${asker} may not have a digest of ${dataset} on ${host}: ${why}. ` +
+        'An administrator asks as himself, without the inbox prefix of a host',
+      { asker, dataset },
+    );
+  const share = shareOf(rules, asker, dataset);
+  if (share === 'all') return;
+  const noPlace = 'its receive.allow gives that host no place above it';
+  if (share === 'nothing') throw refused(`${noPlace}, and its send.allow does not send it there`);
+  if (share === 'encrypted') {
+    if (!raw) throw refused('its send.allow has raw: required for it, and only a raw digest tells nothing more');
+    const [entry] = await zfs.list({ dataset });
+    if (entry && entry.encryption !== 'off') return;
+    throw refused('its send.allow has raw: required for it, and it is not encrypted');
+  }
   const rows = await readStatus(bus, host, asker).catch(() => undefined);
   if (rows?.found.some((row) => row.dataset === dataset)) return;
-  throw new ZpsendError(
-    'NOT_ALLOWED',
-    `${asker} is neither source nor target of ${dataset} on ${host}: its receive.allow gives that host no place above it, and it was never sent there. ` +
-      'An administrator asks as himself, without the inbox prefix of a host',
-    { asker, dataset },
-  );
+  throw refused(`${noPlace}, and it was never sent there`);
 }

@@ -13,7 +13,6 @@ import {
   digestStatusSchema,
 } from '../../schemas/digest.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf } from '../../schemas/names.ts';
 import { type AskerRules, checkAskerOf } from './askers.ts';
 import { type RunningDigest, startDigest } from './digest.ts';
 import { newId } from './ids.ts';
@@ -115,7 +114,7 @@ export function serveDigests(deps: DigestDeps, isPrivate: boolean): { endpoints:
     return { host, digests: own };
   }
   async function startFrom(asked: DigestStart, from: string) {
-    await checkAskerOf(deps, from, datasetOf(asked.snapshot));
+    await checkAskerOf(deps, from, asked);
     return start(asked, from);
   }
   async function abortFrom(asked: { digest: string }, from: string) {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRefusal } from '../../lib/plan/refusal.ts';
+import type { SendRules } from '../../lib/settings/send-allow.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import type { Evidence, Note, Step } from '../../schemas/plan.ts';
 import {
@@ -21,7 +22,7 @@ import type { ChainNarrator } from './narration.ts';
 import { isReadOnly, readOnlyNote } from './read-only.ts';
 import type { Replan } from './replanning.ts';
 import { sanctioned } from './sanction.ts';
-import { checkStep, type SendRules } from './send-rules.ts';
+import { checkStep } from './send-rules.ts';
 import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
 
 export interface ChainDeps extends TransferDeps {

@@ -1,10 +1,7 @@
-import type { SendConfig } from '../../schemas/config.ts';
+import { names, rulesFor, type SendRule, type SendRules } from '../../lib/settings/send-allow.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf, isWithin } from '../../schemas/names.ts';
+import { datasetOf } from '../../schemas/names.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
-
-export type SendRules = SendConfig['allow'];
-type Rule = NonNullable<SendRules>[number];
 
 /** What is to be sent: a whole request by its dataset, or one stream of it. */
 export interface SendOrder {
@@ -17,15 +14,8 @@ export interface SendOrder {
   readonly from?: string | undefined;
 }
 
-/** Rules of the deepest dataset that is named above or at this one: they alone decide, so that a rule can also take away. */
-function rulesFor(rules: readonly Rule[], dataset: string): Rule[] {
-  const above = rules.filter((rule) => isWithin(dataset, rule.dataset));
-  const deepest = Math.max(0, ...above.map((rule) => rule.dataset.length));
-  return above.filter((rule) => rule.dataset.length === deepest);
-}
-
-const fits = (rule: Rule, { to, from }: SendOrder): boolean =>
-  (rule.to === '*' || rule.to === to) && (rule.from === '*' || rule.from === from);
+const fits = (rule: SendRule, { to, from }: SendOrder): boolean =>
+  names(rule, to) && (rule.from === '*' || rule.from === from);
 
 /**
  * May this host send that? Without rules it sends whatever it is ordered to by those who may order it, and nothing for another host.
@@ -35,7 +25,7 @@ export function checkSend(rules: SendRules, host: string, order: SendOrder): voi
   const { dataset, to, raw, from } = order;
   const who = from === undefined ? host : `${from}, through ${host},`;
   const added = `{dataset: "${dataset}", to: "${to}"${from === undefined ? '' : `, from: "${from}"`}}`;
-  const refused = (why: string, rule?: Rule): ZpsendError =>
+  const refused = (why: string, rule?: SendRule): ZpsendError =>
     new ZpsendError('NOT_ALLOWED', `${who} may not send ${dataset} to ${to}: ${why}`, {
       dataset,
       to,

@@ -4,6 +4,7 @@ import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { digestAbortedSchema, digestStartedSchema, digestStatusSchema } from '../../schemas/digest.ts';
 import { rejection } from '../support/bus.ts';
+import { configured } from '../support/configured.ts';
 import { useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 
@@ -75,4 +76,26 @@ test('of other hosts’ digests one is read at a time, seen by its asker and end
   expect(await abortAs('one', digest)).toEqual({ digest, aborted: true });
   await expect.poll(() => statusOf('slow', 'one', digest)).toMatchObject({ error: { code: 'ABORTED' } });
   expect(await start('slow', 'two')).toMatchObject({ host: 'slow' });
+});
+
+test('a digest tells no more than send.allow lets be sent', async () => {
+  const allow = [
+    { dataset: 'pool', to: 'dst', raw: 'required' },
+    { dataset: 'pool/a', to: 'third' },
+  ];
+  const fleet = await useFleet(server().url);
+  const src = await fleet.host('src');
+  await src.zpool('create', 'pool');
+  for (const dataset of ['pool/a', 'pool/plain']) await src.zfs('create', dataset);
+  await src.zfs('create', '-o', 'encryption=on', '-o', 'keyformat=passphrase', 'pool/enc');
+  await src.zfs('snapshot', '-r', 'pool@1');
+  await fleet.start('receiver', src, configured(JSON.stringify({ send: { allow } })));
+  const start = (what: object) =>
+    request(fleet.bus, subjects.digestFrom('src', 'start', 'dst'), what, digestStartedSchema, 20_000);
+  const refusal = async (what: object) => (await rejection(start(what))).message;
+  expect(await refusal({ snapshot })).toMatch(/^dst may not have a digest of pool\/a on src: .*does not send it there/);
+  expect(await refusal({ snapshot, raw: true })).toContain('does not send it there');
+  expect(await refusal({ snapshot: 'pool/enc@1' })).toContain('raw: required for it, and only a raw digest');
+  expect(await refusal({ snapshot: 'pool/plain@1', raw: true })).toContain('and it is not encrypted');
+  expect(await start({ snapshot: 'pool/enc@1', raw: true })).toMatchObject({ host: 'src' });
 });
