@@ -546,6 +546,25 @@ test('a final word that does not fit what was sent is not believed', async () =>
   expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
 });
 
+test.each([999, 1001])('a final word of %i bytes after the end of 1000 is not believed', async (bytes) => {
+  const nc = await connect({ servers: server().url });
+  onTestFinished(() => nc.close());
+  const { own } = targetWords();
+  const say = (word: object): void => nc.publish(creditSubject, tagText(own, JSON.stringify(word)));
+  nc.subscribe(dataSubject, {
+    callback: (_error, message) => {
+      const isEnd = readHeader(Buffer.from(message.data))?.type === 'end';
+      say(isEnd ? { type: 'done', guid: '1', bytes } : { type: 'credit', upTo: window });
+    },
+  });
+  await nc.flush();
+  const direct = await sender();
+  await direct.pump(Readable.from([patterned(1000)], { objectMode: false }));
+  direct.end();
+  const message = `the receiver's final word does not fit what was sent: ${bytes} bytes done, 1000 sent`;
+  expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN', message } });
+});
+
 describe('a pace', () => {
   const stream = Buffer.alloc(400_000, 7);
 

@@ -3,9 +3,11 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus } from '../../lib/bus/connect.ts';
-import type { Lease } from '../../lib/bus/lease/lease.ts';
+import { openEntries } from '../../lib/bus/lease/entries.ts';
+import { keepLease, type Lease } from '../../lib/bus/lease/lease.ts';
 import { settlesWithinMs } from '../../lib/bus/lease/lease-state.ts';
 import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
+import { openOwnWrites } from '../../lib/bus/lease/own-writes.ts';
 import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import { keySubject, lockKey, locksBucket } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
@@ -142,6 +144,22 @@ describe('I13: a lock', () => {
     await (await two.acquire(host, dataset, aLock())).release();
     await (await one.acquire(host, dataset, aLock())).release();
     expect(performance.now() - before).toBeLessThan(settlesWithinMs);
+  });
+
+  test.each([
+    ['before it could be used leaves no proof of a release', false, 'removed'],
+    ['after that leaves one', true, 'released'],
+  ])('that is given back %s', async (_when, isSettled, kind) => {
+    const bus = await useBus((await useServer()).url);
+    await openLocks(bus, 30);
+    const entries = openEntries(bus, openOwnWrites());
+    const lock = aLock();
+    const since = performance.now();
+    const revision = await entries.put(key, lock, 0);
+    const lease = keepLease({ entries, ttlNow: async () => undefined }, key, lock, { revision, since, ttl: 30_000 });
+    if (isSettled) await lease.settle(since);
+    await lease.release();
+    expect(await entries.read(key)).toMatchObject({ free: true, key: { kind } });
   });
 
   test('that is given back before it could be used is no proof for the next', async () => {
