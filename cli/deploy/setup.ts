@@ -8,6 +8,7 @@ import { type BucketBounds, bucketBoundsSchema, type Fleet } from '../../schemas
 import { faultOf, faultWords } from '../../schemas/issue-words.ts';
 import { hostSchema } from '../../schemas/names.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { errorLines } from '../errors.ts';
 import { exit, usage } from '../exit.ts';
 import { gathered } from '../send-options.ts';
 
@@ -42,7 +43,10 @@ export function addSetup(deploy: Command, cli: Cli): void {
     .option('--store-hours <hours>', 'that it waits (168)')
     .option('--replicas <number>', 'copies of each (3, or 1 where the fleet has fewer servers)')
     .option('--print', 'print the commands of the nats CLI instead')
-    .option('--edit', 'change what is there to what is wanted, also where it then holds less')
+    .option(
+      '--edit',
+      'change what is there to what is wanted, also where it then may hold less, but not less than it does',
+    )
     .option(
       '--certs <folder>',
       'make only a private CA and a certificate for each server there, those that are missing',
@@ -95,6 +99,7 @@ const words: Record<Outcome['state'], string> = {
   there: 'is as wanted',
   differs: 'differs',
   changed: 'changed',
+  failed: 'failed',
 };
 
 const outcomeText = ({ called, state, differences }: Outcome): string =>
@@ -124,7 +129,9 @@ async function setup(cli: Cli, file: string | undefined, options: Options): Prom
     }),
   );
   if (options.json) io.out(JSON.stringify({ outcomes }));
-  if (!outcomes.some(({ state }) => state === 'differs')) return exit.done;
-  io.err('what differs was left as it is; --edit changes it');
-  return exit.partly;
+  for (const { error } of outcomes) if (error) for (const line of errorLines(error)) io.err(line);
+  const states = outcomes.map(({ state }) => state);
+  if (states.includes('differs')) io.err('what differs was left as it is; --edit changes it');
+  if (states.includes('failed')) return exit.failed;
+  return states.includes('differs') ? exit.partly : exit.done;
 }

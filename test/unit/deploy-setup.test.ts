@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { type Held, lossOf } from '../../lib/bus/setup/loss.ts';
 import { differencesOf, natsCommand, wantedStreams } from '../../lib/bus/setup/wanted.ts';
 import { bucketBoundsSchema } from '../../schemas/fleet.ts';
 
@@ -51,4 +52,33 @@ test('what is printed has every bound', () => {
   expect(wanted.map(natsCommand).at(-1)).toBe(
     "nats object add zfs-streams-alfa --ttl 604800s --max-bucket-size 17179869184 --replicas 3 --description 'zpsend: streams of alfa that wait for their targets'",
   );
+});
+
+const now = Date.parse('2026-01-02T00:00:00Z');
+const [store, events] = [wanted.at(-1), wanted.at(-2)];
+if (!store || !events) throw new Error('store');
+const day = { messages: 3, bytes: 1000, first_ts: '2026-01-01T00:00:00Z' };
+test.each<[string, typeof locks, Partial<typeof locks.config>, Partial<Held>, string | undefined]>([
+  ['a store in its bounds', store, { max_age: 86_400e9, max_bytes: 1000 }, {}, undefined],
+  ['a store with a byte more', store, { max_bytes: 999 }, {}, 'it holds 1000 bytes, and max_bytes would be 999'],
+  ['a store without bounds', store, { max_age: 0, max_bytes: -1 }, {}, undefined],
+  [
+    'a stream that waits longer',
+    store,
+    { max_age: 86_399e9 },
+    {},
+    'its oldest message is 86400 s old, and max_age would be 86399 s',
+  ],
+  [
+    'an empty store',
+    store,
+    { max_age: 1e9, max_bytes: 1 },
+    { messages: 0, first_ts: '0001-01-01T00:00:00Z' },
+    undefined,
+  ],
+  ['an event', events, { max_age: 1e9 }, {}, 'its oldest message is 86400 s old, and max_age would be 1 s'],
+  ['an old lock', locks, { max_age: 30e9 }, {}, undefined],
+  ['locks with more bytes', locks, { max_bytes: 999 }, {}, 'it holds 1000 bytes, and max_bytes would be 999'],
+])('%s', (_, one, bounds, held, loss) => {
+  expect(lossOf({ ...one, config: { ...one.config, ...bounds } }, { ...day, ...held }, now)).toBe(loss);
 });
