@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { findNats } from '../../lib/bus/find-nats.ts';
 import { connectionOptions } from '../../lib/bus/options.ts';
+import { takenFromItself } from '../../lib/settings/send-allow.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
 import { settingsInWords } from '../../lib/settings/words.ts';
 import { busPlaces, type Cli } from '../cli.ts';
@@ -35,5 +36,6 @@ async function check(cli: Cli, file: string | undefined): Promise<number> {
   cli.io.out(`host     ${settings.host}`);
   cli.io.out(`config   ${settingsInWords(settings)}`);
   cli.io.out(`nats     ${natsInWords(found)}`);
+  for (const taken of takenFromItself(settings.config.send.allow ?? [])) cli.io.out(`note     send.allow: ${taken}`);
   return exit.done;
 }

@@ -53,13 +53,26 @@ export function checkSend(rules: SendRules, host: string, order: SendOrder): voi
   );
 }
 
-/** The same for a whole request, before it is planned. @throws ZpsendError NOT_ALLOWED */
-export const checkRequest = (
+/**
+ * The same for a whole request, before it is planned. What stands in the way on a target is cleared by an order of this host alone: its
+ * receiver allows that to the source, and nobody who orders through it.
+ * @throws ZpsendError NOT_ALLOWED
+ */
+export function checkRequest(
   rules: SendRules,
   host: string,
-  { dataset, to, stream }: Pick<SendRequest, 'dataset' | 'to' | 'stream'>,
+  { dataset, to, stream, conflict = 'refuse' }: Pick<SendRequest, 'dataset' | 'to' | 'stream' | 'conflict'>,
   from?: string,
-): void => checkSend(rules, host, { dataset: datasetOf(dataset), to: to.host, raw: stream?.raw, from });
+): void {
+  checkSend(rules, host, { dataset: datasetOf(dataset), to: to.host, raw: stream?.raw, from });
+  if (from === undefined || conflict === 'refuse') return;
+  throw new ZpsendError(
+    'NOT_ALLOWED',
+    `${from}, through ${host}, may not order conflict: ${conflict} for ${datasetOf(dataset)} on ${to.host}: only an order of ${host} itself clears ` +
+      `what stands in the way there. Leave conflict out, or run zpsend send --conflict ${conflict} on ${host}`,
+    { dataset: datasetOf(dataset), to: to.host, from, conflict },
+  );
+}
 
 /** The same for one stream of it: a rule for what lies below may be another one. @throws ZpsendError NOT_ALLOWED */
 export const checkStep = (

@@ -75,6 +75,9 @@ test('another host orders on its own subject, and only what a rule names for it'
   expect(message).toMatch(/^other, through src, may not send pool\/vm to dst/);
   expect(await rejection(order('third', 'pool/shared'))).toMatchObject({ code: 'NOT_ALLOWED' });
   expect(await rejection(fleet.begin('src', { dataset: 'pool/shared', to }))).toMatchObject({ code: 'NOT_ALLOWED' });
+  const clearing = { dataset: 'pool/shared', to, conflict: 'rotate' };
+  const cleared = request(fleet.bus, subjects.sendFrom('src', 'other'), clearing, sendStartedSchema, 30_000);
+  expect(await rejection(cleared)).toMatchObject({ code: 'NOT_ALLOWED', details: { conflict: 'rotate' } });
   const { job } = await order('other', 'pool/shared');
   expect(await fleet.ended('src', job)).toMatchObject({ state: 'done', done: 1 });
   expect(await there()).toEqual(['pool/shared@1']);

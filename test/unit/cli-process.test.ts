@@ -215,6 +215,15 @@ receive: { allow: [{ from: smos-02, into: tank }] }`;
     });
   });
 
+  it('notes a rule of send.allow that takes from the host itself what one above gives', async () => {
+    const yaml = 'send: { allow: [{ dataset: a, to: b }, { dataset: a/vm, to: b, from: c }] }';
+    const { exitCode, stdout } = await check(file('taken.yaml', yaml));
+    expect({ exitCode, last: stdout.split('\n').at(-1) }).toEqual({
+      exitCode: 0,
+      last: expect.stringMatching(/^note {5}send\.allow: .* add \{dataset: "a\/vm", to: "b"\}$/),
+    });
+  });
+
   it.each([
     ['an unknown key', 'recieve: {}', 'Unrecognized key: "recieve"'],
     ['a key file that is missing', 'nats: { nkey: /nowhere.nk }', '/nowhere.nk'],

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { takenFromItself } from '../../lib/settings/send-allow.ts';
 import { configSchema } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { checkSend, type SendOrder } from '../../services/sender/send-rules.ts';
+import { checkRequest, checkSend, type SendOrder } from '../../services/sender/send-rules.ts';
 
 const rulesOf = (...allow: object[]) => configSchema.parse({ send: { allow } }).send.allow;
 
@@ -72,4 +73,55 @@ describe('with send.allow', () => {
     expect(raw?.message).toMatch(/tank\/secret\/x to dst: the rule for tank\/secret .*raw: required/);
     expect(raw?.details).toEqual({ dataset: 'tank/secret/x', to: 'dst', rule: 'tank/secret' });
   });
+});
+
+describe('conflict in an order of another host', () => {
+  const rules = rulesOf({ dataset: 'tank', to: 'dst', from: 'other' }, { dataset: 'tank', to: 'dst' });
+  const asked = { dataset: 'tank/vm@1', to: { host: 'dst' } };
+
+  test.each(['rollback', 'rotate'] as const)(
+    '%s is refused, with what to do, and is this host its own to order',
+    (conflict) => {
+      const order = (from?: string) => () => checkRequest(rules, 'src', { ...asked, conflict }, from);
+      expect(order('other')).toThrow(
+        expect.objectContaining({
+          code: 'NOT_ALLOWED',
+          message: expect.stringContaining(`run zpsend send --conflict ${conflict} on src`),
+          details: { dataset: 'tank/vm', to: 'dst', from: 'other', conflict },
+        }),
+      );
+      expect(order()).not.toThrow();
+    },
+  );
+
+  test.each([undefined, 'refuse'] as const)('%s clears nothing', (conflict) =>
+    expect(() => checkRequest(rules, 'src', { ...asked, ...(conflict && { conflict }) }, 'other')).not.toThrow(),
+  );
+});
+
+describe('rules that take from this host itself what one above gives', () => {
+  const above = { dataset: 'tank', to: 'b', raw: 'required' };
+  const deeper = { dataset: 'tank/vm', to: 'c', from: 'other' };
+  const taken = (...allow: object[]) => takenFromItself(rulesOf(...allow) ?? []);
+
+  test('are told, with the rule to add', () =>
+    expect(taken(above, deeper)).toEqual([
+      '{dataset: "tank/vm", to: "c", from: "other"} takes tank/vm from this host\'s own sends, which the rule for tank allows: ' +
+        'where it shall send it too, add {dataset: "tank/vm", to: "b", raw: required}',
+    ]));
+
+  test.each([
+    ['nothing above', [deeper]],
+    ['a rule above for other hosts only', [{ ...above, from: 'third' }, deeper]],
+    ['a rule of its own for the same dataset', [above, deeper, { dataset: 'tank/vm', to: 'd' }]],
+    ['a rule there for whoever asks', [above, { ...deeper, from: '*' }]],
+    ['a deeper rule of its own', [above, { dataset: 'tank/vm', to: 'd' }]],
+    [
+      'one above that is taken already',
+      [
+        { ...deeper, dataset: 'tank/vm/x' },
+        { ...deeper, from: 'third' },
+      ],
+    ],
+  ])('with %s there is nothing to tell', (_, allow) => expect(taken(...allow)).toEqual([]));
 });
