@@ -26,11 +26,13 @@ test('a put, a deletion, a purge, a bucket that goes and one that is made anew a
     ['nothing yet', async () => {}],
     ['put', () => kv.put('a', '1')],
     ['another put', () => kv.put('b', '1')],
+    ['overwritten', () => kv.put('b', '2')],
     ['another purged', () => manager.streams.purge('KV_trial', { filter: '$KV.trial.b' })],
     ['deleted', () => kv.delete('a')],
     ['purged', () => manager.streams.purge('KV_trial')],
     ['gone', () => manager.streams.delete('KV_trial')],
-    ['made anew', make],
+    ['made', make],
+    ['made anew', () => manager.streams.delete('KV_trial').then(make)],
   ];
   for (const [at, [what, change]] of changes.entries()) {
     await change();
