@@ -50,13 +50,21 @@ export async function checkLocks(bus: Bus): Promise<Check> {
   try {
     const state = await stateOf(await openBucket(bus, locksBucket));
     if (!state) return good('locks', `none yet: the first receiver makes the bucket ${locksBucket}`);
-    const { ttl, replicas, clustered } = state;
+    const { ttl, replicas, clustered, trace } = state;
     const copies = replicas === 1 ? '1 copy' : `${replicas} copies`;
     const found = `${locksBucket} has ${copies}, and a lock expires after ${ttl / 1000} s`;
     if (ttl <= 0) return bad('locks', `in ${locksBucket} locks never expire`, `${edit} --max-age 30s`);
-    if (!clustered || replicas > 1) return good('locks', found);
-    const mend = `while the server that has it is down nothing can be received; with three servers: ${edit} --replicas 3`;
-    return note('locks', found, mend);
+    if (clustered && replicas === 1) {
+      const mend = `while the server that has it is down nothing can be received; with three servers: ${edit} --replicas 3`;
+      return note('locks', found, mend);
+    }
+    if (trace.oldestGoFirst) return good('locks', found);
+    const waits = 'its entries can be taken away, so a first lock waits up to 3.5 s while others receive';
+    return note(
+      'locks',
+      `${found}; ${waits}`,
+      `zpsend deploy setup --edit, or: ${edit} --no-allow-rollup --deny-delete --deny-purge`,
+    );
   } catch (thrown) {
     return bad('locks', messageOf(thrown), 'see jetstream above; zpsend deploy permissions prints what a host may do');
   }

@@ -1,9 +1,10 @@
-import { JetStreamApiError, type StreamInfo } from '@nats-io/jetstream';
+import { JetStreamApiError, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { withCopies } from './copies.ts';
 import { isForbidden } from './forbidden.ts';
-import { type JetStreamAt, jetStreamOf, nameAt } from './jetstream.ts';
+import { type JetStreamAt, jetStreamOf, managerOf, nameAt } from './jetstream.ts';
+import { keySubject } from './subjects.ts';
 
 /** A KV bucket as its leader has it now. */
 export interface BucketState {
@@ -21,6 +22,11 @@ export interface BucketTrace {
   readonly created: string;
   /** Undefined where the server does not tell its time. */
   readonly now: number | undefined;
+  /** Nobody can take away an entry that is not the oldest one: `keepsEntries`. */
+  readonly oldestGoFirst: boolean;
+  /** When its oldest entry was written; undefined where there is none. */
+  readonly oldest: number | undefined;
+  readonly oldestRevision: number;
   /** When its newest entry was written, also where that is gone; undefined where nobody knows. */
   readonly newest: number | undefined;
   /** The revision written last, also where that entry is gone. */
@@ -32,7 +38,19 @@ export interface BucketWishes {
   readonly description: string;
   /** Time to live of an entry, in milliseconds; without, no end. */
   readonly ttl?: number;
+  /** Made so that nobody can take away an entry. */
+  readonly keepsEntries?: true;
 }
+
+/**
+ * Of a stream that refuses to purge and to delete a message. A purge by a header has to be off where purges are denied. A server lets
+ * no update cancel the two denials.
+ */
+export const keepsEntries = { allow_rollup_hdrs: false, deny_delete: true, deny_purge: true } as const;
+
+/** An entry goes by its age, oldest first, or by the next message of its key. An own time to live could end a younger one before. */
+const oldestGoFirst = ({ deny_purge, deny_delete, allow_msg_ttl, retention }: StreamConfig): boolean =>
+  deny_purge === true && deny_delete === true && allow_msg_ttl !== true && retention === 'limits';
 
 /** There is no such stream (10059). */
 export const isGone = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10059;
@@ -51,9 +69,12 @@ const timeOf = (text: string | undefined): number | undefined => {
   return at > 0 ? at : undefined;
 };
 
-const traceOf = ({ created, ts, state }: StreamInfo): BucketTrace => ({
+const traceOf = ({ created, ts, state, config }: StreamInfo): BucketTrace => ({
   created,
   now: timeOf(ts),
+  oldestGoFirst: oldestGoFirst(config),
+  oldest: state.messages > 0 ? timeOf(state.first_ts) : undefined,
+  oldestRevision: state.first_seq,
   newest: timeOf(state.last_ts),
   lastRevision: state.last_seq,
 });
@@ -69,20 +90,55 @@ export async function stateOf(kv: KV): Promise<BucketState | undefined> {
   }
 }
 
+/** What the client makes a bucket of, but for what it knows no option for. One that somebody else made meanwhile is left as it is. */
+async function addStream(at: JetStreamAt, name: string, { description, ttl }: BucketWishes, num_replicas: number) {
+  const { streams } = await managerOf(at, 4000);
+  try {
+    await streams.add({
+      name: `KV_${name}`,
+      subjects: [keySubject(name, '>')],
+      description,
+      max_msgs_per_subject: 1,
+      max_age: (ttl ?? 0) * 1e6,
+      discard: 'new',
+      num_replicas,
+      allow_direct: true,
+      ...keepsEntries,
+    });
+  } catch (error) {
+    // 10058: there is one with another configuration
+    if (!(error instanceof JetStreamApiError && error.code === 10058)) throw error;
+  }
+}
+
+/** The command of the `nats` CLI that makes it, but for its copies. */
+function commandOf(name: string, { ttl, keepsEntries }: BucketWishes): string {
+  const age = ttl === undefined ? undefined : `${ttl / 1000}s`;
+  if (!keepsEntries) return `nats kv add ${name} --history 1${age ? ` --ttl ${age}` : ''}`;
+  return `nats stream add KV_${name} ${keepsEntriesFlags(name)} --max-msgs-per-subject 1${age ? ` --max-age ${age}` : ''}`;
+}
+
+/** Of `nats stream add`, as `nats kv add` has no flags to deny a purge. */
+export const keepsEntriesFlags = (name: string): string =>
+  `--subjects '${keySubject(name, '>')}' --defaults --storage file --discard new --allow-direct --no-allow-rollup --deny-delete --deny-purge`;
+
 /**
  * Makes a bucket with a history of 1 where there is none.
  * @throws ZpsendError UNREACHABLE where this user may not, with the command that makes it; `details.forbidden` names the bucket
  */
 export async function makeBucket(at: JetStreamAt, name: string, wishes: BucketWishes): Promise<void> {
   try {
-    await withCopies((replicas) => bucketsOf(at).create(name, { history: 1, ...wishes, replicas }));
+    await withCopies<unknown>((replicas) =>
+      wishes.keepsEntries
+        ? addStream(at, name, wishes, replicas)
+        : bucketsOf(at).create(name, { history: 1, ...wishes, replicas }),
+    );
   } catch (error) {
     if (!isForbidden(error)) throw error;
-    const ttl = wishes.ttl === undefined ? '' : ` --ttl ${wishes.ttl / 1000}s`;
     throw new ZpsendError(
       'UNREACHABLE',
       `there is no bucket ${nameAt(at, name)}, and this user may not make it; an administrator does so once: ` +
-        `nats kv add ${name} --history 1${ttl} --replicas 3 (1 on a server alone)`,
+        `${commandOf(name, wishes)} --replicas 3 (1 on a server alone)`,
       { forbidden: name },
     );
   }

@@ -4,6 +4,7 @@ import { Kvm } from '@nats-io/kv';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkLocks } from '../../cli/checkup.ts';
 import type { Bus } from '../../lib/bus/connect.ts';
+import { keepsEntries } from '../../lib/bus/kv-bucket.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
@@ -135,6 +136,17 @@ test('doctor is content with one copy on one server, with no bucket yet, and not
   expect(await checkLocks(bus)).toMatchObject({ result: 'bad', mend: expect.stringContaining('--max-age') });
 });
 
+test('doctor notes a bucket whose entries can be taken away, and what its locks wait for', async () => {
+  const bus = await useBus((await useServer()).url);
+  await new Kvm(jetstream(bus.nc)).create(locksBucket, { history: 1, ttl: 30_000 });
+  const { result, found, mend } = await checkLocks(bus);
+  expect([result, found]).toEqual(['note', expect.stringContaining('a first lock waits up to 3.5 s')]);
+  expect(mend).toContain('zpsend deploy setup --edit');
+  const { streams } = await jetstreamManager(bus.nc);
+  await streams.update(`KV_${locksBucket}`, keepsEntries);
+  expect(await checkLocks(bus)).toMatchObject({ result: 'good' });
+});
+
 test('a user that may make no bucket is told who makes it, and how', async () => {
   const config =
     'authorization { users: [{ user: a, password: b, permissions: { publish: { deny: ["$JS.API.STREAM.CREATE.>"] } } }] }';
@@ -143,7 +155,9 @@ test('a user that may make no bucket is told who makes it, and how', async () =>
   const bus = await useBus(server.url, { env: { NATS_URL: server.url, NATS_USER: 'a', NATS_PASSWORD: 'b' } });
   await expect(openLocks(bus, 30)).rejects.toMatchObject({
     code: 'UNREACHABLE',
-    message: expect.stringContaining('nats kv add zfs-locks --history 1 --ttl 30s'),
+    message: expect.stringMatching(
+      /nats stream add KV_zfs-locks .*--no-allow-rollup --deny-delete --deny-purge --max-msgs-per-subject 1 --max-age 30s --replicas 3/,
+    ),
   });
   await expect(makeStreams(bus, 'src', { maxBytes: 2 ** 30, maxAgeSeconds: 60, replicas: 1 })).rejects.toMatchObject({
     code: 'NOT_ALLOWED',

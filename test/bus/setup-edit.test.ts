@@ -3,6 +3,7 @@ import { Kvm } from '@nats-io/kv';
 import { Objm } from '@nats-io/obj';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
+import { keepsEntries } from '../../lib/bus/kv-bucket.ts';
 import { locksBucket, statusBucket, streamsBucket } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { zpsendBin } from '../support/account-fleet.ts';
@@ -30,8 +31,9 @@ test.each([0, 3_600_000])(
     await kv.put('smos-00.tank', 'x');
     const edited = await setup('--edit');
     expect([edited.exitCode, edited.stderr]).toEqual([0, '']);
-    const { max_age, duplicate_window } = await configOf(`KV_${locksBucket}`);
-    expect([max_age, duplicate_window]).toEqual([30e9, 30e9]);
+    const edit = await configOf(`KV_${locksBucket}`);
+    expect(edit).toMatchObject({ max_age: 30e9, duplicate_window: 30e9, ...keepsEntries });
+    expect((await setup()).stdout).toContain(`${locksBucket}: is as wanted`);
     // and back again: what the server would choose for a new one
     expect((await setup('--edit', '--lock-seconds', '600')).exitCode).toBe(0);
     expect((await configOf(`KV_${locksBucket}`)).duplicate_window).toBe(120e9);

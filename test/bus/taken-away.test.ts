@@ -38,9 +38,12 @@ const mayAct = (lease: Lease): boolean => {
   }
 };
 
-async function useServer() {
+/** With a bucket as it was made before: its entries can be purged and deleted. */
+async function useServer(seconds = 4) {
   const server = await startNatsServer({ jetstream: true });
   onTestFinished(() => server.stop());
+  const { nc } = await useBus(server.url);
+  await new Kvm(jetstream(nc)).create(locksBucket, { history: 1, ttl: seconds * 1000 });
   return server;
 }
 
@@ -100,7 +103,7 @@ describe('I13: a lock', () => {
   });
 
   test.each(alone)('%s beside an older entry is nobody else’s before its holder has stopped', async (_, takeAway) => {
-    const { url } = await useServer();
+    const { url } = await useServer(30);
     const bus = await useBus(url);
     const [one, two] = [await openLocks(bus, 30), await openLocks(await useBus(url), 30)];
     await (await one.acquire(host, 'tank/other', aLock())).release();
@@ -150,8 +153,7 @@ describe('I13: a lock', () => {
     ['before it could be used leaves no proof of a release', false, 'removed'],
     ['after that leaves one', true, 'released'],
   ])('that is given back %s', async (_when, isSettled, kind) => {
-    const bus = await useBus((await useServer()).url);
-    await openLocks(bus, 30);
+    const bus = await useBus((await useServer(30)).url);
     const entries = openEntries(bus, openOwnWrites());
     const lock = aLock();
     const since = performance.now();
@@ -181,7 +183,7 @@ describe('I13: a lock', () => {
   });
 
   test('is not taken twice by one process, though its own writes do not make it wait', async () => {
-    const { url } = await useServer();
+    const { url } = await useServer(30);
     const bus = await useBus(url);
     const locks = await openLocks(bus, 30);
     const first = await locks.acquire(host, dataset, aLock());

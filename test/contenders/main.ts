@@ -62,7 +62,7 @@ async function play(scenario: Scenario, bus: Bus, url: string): Promise<string[]
   const path = [bin, process.env.PATH].join(delimiter);
   const env = { ...process.env, PATH: path, NATS_URL: url, CONTENDERS_STARTS: file };
   const told: Told[] = [];
-  await forgetLocks(bus);
+  await forgetLocks(bus, scenario);
   const contenders = await Promise.all(['a', 'b', 'c'].map((who) => startContender(who, ttlOf(scenario), env, told)));
   const acting = setInterval(() => bus.nc.publish(acts), actMs);
   const errors: string[] = [];

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
 import { headers } from '@nats-io/transport-node';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { keySubject, lockKey, locksBucket } from '../../lib/bus/subjects.ts';
@@ -50,10 +51,15 @@ export const ttlOf = (scenario: Scenario): number => (isBeside(scenario) ? 30 : 
 const deletion = headers();
 deletion.set('KV-Operation', 'DEL');
 
-/** The bucket is made by whoever needs a lock, with the time to live that it wishes. */
-export async function forgetLocks(bus: Bus): Promise<void> {
+/** What takes entries away needs a bucket that lets it. */
+const takesAway = (scenario: Scenario): boolean => scenario.includes('purge') || scenario.startsWith('delete-message');
+
+/** A bucket that refuses to lose entries is made by whoever needs a lock, with the time to live that it wishes. */
+export async function forgetLocks(bus: Bus, scenario: Scenario): Promise<void> {
   const { streams } = await jetstreamManager(bus.nc, { checkAPI: false });
   await streams.delete(stream).catch(() => false);
+  if (!takesAway(scenario)) return;
+  await new Kvm(jetstream(bus.nc)).create(locksBucket, { history: 1, ttl: ttlOf(scenario) * 1000, replicas: 3 });
 }
 
 /** Whose lock it is now. */

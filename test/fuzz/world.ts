@@ -71,7 +71,9 @@ export async function makeWorld(url: string): Promise<World> {
       }
     },
     async forget() {
-      const names = [locksBucket, statusBucket, policiesBucket].map((name) => `KV_${name}`);
+      // nothing can be purged in it, and who needs a lock makes it again
+      await jsm.streams.delete(`KV_${locksBucket}`).catch(() => undefined);
+      const names = [statusBucket, policiesBucket].map((name) => `KV_${name}`);
       for (const name of [...names, `OBJ_${streamsBucket('src')}`, eventsStream])
         await jsm.streams.purge(name).catch(() => undefined);
     },

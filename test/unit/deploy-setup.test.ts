@@ -45,9 +45,26 @@ test.each([
   ]);
 });
 
+test.each([
+  ['allow_rollup_hdrs', true, true],
+  ['deny_delete', false, false],
+  ['deny_purge', false, false],
+  ['deny_purge', undefined, false],
+] as const)('locks with %s %s are not as wanted', (field, given, found) => {
+  expect(differencesOf(locks.config, { ...locks.config, [field]: given })).toEqual([
+    { field, found, wanted: locks.config[field], narrows: false },
+  ]);
+});
+
+test('what else refuses to be purged is left so', () => {
+  const status = wanted[1]?.config;
+  if (!status) throw new Error('status');
+  expect(differencesOf(status, { ...status, deny_purge: true, allow_rollup_hdrs: false })).toEqual([]);
+});
+
 test('what is printed has every bound', () => {
   expect(natsCommand(locks)).toBe(
-    "nats kv add zfs-locks --history 1 --ttl 30s --max-value-size 65536 --max-bucket-size 268435456 --replicas 3 --description 'zpsend: who receives into which dataset'",
+    "nats stream add KV_zfs-locks --subjects '$KV.zfs-locks.>' --defaults --storage file --discard new --allow-direct --no-allow-rollup --deny-delete --deny-purge --max-msgs-per-subject 1 --max-age 30s --max-msg-size 65536 --max-bytes 268435456 --replicas 3 --description 'zpsend: who receives into which dataset'",
   );
   expect(wanted.map(natsCommand).at(-1)).toBe(
     "nats object add zfs-streams-alfa --ttl 604800s --max-bucket-size 17179869184 --replicas 3 --description 'zpsend: streams of alfa that wait for their targets'",

@@ -16,10 +16,16 @@ const old = created(3_600_000);
 const before: BucketTrace = {
   created: old,
   now,
+  oldestGoFirst: true,
+  oldest: undefined,
+  oldestRevision: 41,
   newest: now - 60_000,
   lastRevision: 40,
 };
-const after: BucketTrace = { ...before, newest: now, lastRevision: 41 };
+const after: BucketTrace = { ...before, oldest: now, oldestRevision: 41, newest: now, lastRevision: 41 };
+const busy: BucketTrace = { ...before, newest: now - 1000 };
+const withOlder: BucketTrace = { ...after, oldest: now - 10_000, oldestRevision: 7 };
+const open = { oldestGoFirst: false };
 
 type Key = FoundKey['kind'] | 'removed long ago';
 const keys: Record<Key, FoundKey> = {
@@ -33,6 +39,14 @@ type Bucket =
   | 'is quiet'
   | 'was written to just now'
   | 'was written to in between'
+  | 'holds an older entry'
+  | 'holds an older entry, and was written to in between'
+  | 'holds an older entry, and lets entries be taken away'
+  | 'holds an older entry, and let entries be taken away'
+  | 'holds an older entry, and lets entries be taken away now'
+  | 'holds a younger entry'
+  | 'holds what was written after the lock'
+  | 'is quiet, and lets entries be taken away'
   | 'is new'
   | 'is new, and was never written to'
   | 'was never written to'
@@ -40,10 +54,28 @@ type Bucket =
   | 'cannot be read again'
   | 'tells no time'
   | 'tells not when it was written to';
-const buckets: Record<Bucket, Omit<Taking, 'found' | 'unbroken'>> = {
+const buckets: Record<Bucket, Omit<Taking, 'found' | 'unbroken' | 'revision'> & { revision?: number }> = {
   'is quiet': { before, after },
   'was written to just now': { before: { ...before, newest: now - 1000 }, after },
-  'was written to in between': { before, after: { ...after, lastRevision: 42 } },
+  'was written to in between': { before, after: { ...after, lastRevision: 42 }, revision: 42 },
+  'holds an older entry': { before: busy, after: withOlder },
+  'holds an older entry, and was written to in between': {
+    before: busy,
+    after: { ...withOlder, lastRevision: 42 },
+    revision: 42,
+  },
+  'holds an older entry, and lets entries be taken away': {
+    before: { ...busy, ...open },
+    after: { ...withOlder, ...open },
+  },
+  'holds an older entry, and let entries be taken away': { before: { ...busy, ...open }, after: withOlder },
+  'holds an older entry, and lets entries be taken away now': { before: busy, after: { ...withOlder, ...open } },
+  'holds a younger entry': { before: busy, after: { ...after, oldest: now - 2000, oldestRevision: 39 } },
+  'holds what was written after the lock': {
+    before: busy,
+    after: { ...after, oldest: now - 10_000, oldestRevision: 42, lastRevision: 42 },
+  },
+  'is quiet, and lets entries be taken away': { before: { ...before, ...open }, after: { ...after, ...open } },
   'is new': {
     before: { ...before, created: created(200), newest: now - 100, lastRevision: 1 },
     after: { ...after, created: created(200) },
@@ -70,6 +102,14 @@ const afterNothing: Record<Bucket, number> = {
   'is quiet': 0,
   'was written to just now': whole - 1000,
   'was written to in between': whole,
+  'holds an older entry': 0,
+  'holds an older entry, and was written to in between': 0,
+  'holds an older entry, and lets entries be taken away': whole - 1000,
+  'holds an older entry, and let entries be taken away': whole - 1000,
+  'holds an older entry, and lets entries be taken away now': whole - 1000,
+  'holds a younger entry': whole - 2000,
+  'holds what was written after the lock': whole - 1000,
+  'is quiet, and lets entries be taken away': 0,
   'is new': whole - 100,
   'is new, and was never written to': whole - 200,
   'was never written to': 0,
@@ -88,9 +128,8 @@ const table: Record<Key, (bucket: Bucket) => number> = {
 
 describe.each(Object.keys(keys) as Key[])('I13: a lock whose key was %s', (key) => {
   test.each(Object.keys(buckets) as Bucket[])('in a bucket that %s', (bucket) => {
-    expect(settlingMs({ found: keys[key], ...buckets[bucket], unbroken: bucket !== 'was written to in between' })).toBe(
-      table[key](bucket),
-    );
+    const unbroken = !bucket.endsWith('written to in between');
+    expect(settlingMs({ found: keys[key], revision: 41, ...buckets[bucket], unbroken })).toBe(table[key](bucket));
   });
 });
 

@@ -40,11 +40,8 @@ export function openEntries(at: JetStreamAt, own: OwnWrites): LockEntries {
   return {
     put: (key, lock, revision, ms = answerMs) => publish(key, JSON.stringify(lock), { revision, ms }),
     remove(key, revision, as) {
-      const purge = [
-        ['KV-Operation', 'PURGE'],
-        ['Nats-Rollup', 'sub'],
-      ];
-      const marks = as === 'released' ? [['KV-Operation', 'DEL']] : purge;
+      // no Nats-Rollup with a purge: the bucket refuses it, and has no history
+      const marks = [['KV-Operation', as === 'released' ? 'DEL' : 'PURGE']];
       return publish(key, '', { revision, marks }).then(
         () => true,
         (error) => error instanceof JetStreamApiError,

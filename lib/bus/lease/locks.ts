@@ -76,7 +76,7 @@ function lockedBy(host: string, dataset: string, holder: Lock | undefined, revis
  */
 async function ensure(bus: Bus, kv: KV, ttl: number): Promise<BucketState> {
   const before = await stateOf(kv);
-  if (!before) await makeBucket(bus, locksBucket, { ttl, description });
+  if (!before) await makeBucket(bus, locksBucket, { ttl, description, keepsEntries: true });
   const state = before ?? (await stateOf(kv));
   if (!state) throw new ZpsendError('UNREACHABLE', `the bucket ${locksBucket} was deleted as soon as it was made`);
   if (state.ttl > 0) return state;
@@ -136,7 +136,7 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     const after = found.kind === 'nothing' ? (await stateOf(kv).catch(() => undefined))?.trace : undefined;
     const unbroken = own.coverBetween(trace.lastRevision, revision);
     try {
-      await lease.settle(seen + settlingMs({ found, before, after, unbroken }));
+      await lease.settle(seen + settlingMs({ found, before, after, revision, unbroken }));
       return lease;
     } catch (error) {
       await lease.release();

@@ -22,18 +22,24 @@ export interface Taking {
   readonly before: BucketTrace;
   /** The bucket after it was written; undefined where nobody could say. */
   readonly after: BucketTrace | undefined;
+  /** The revision that the lock got. */
+  readonly revision: number;
   /** Nobody else wrote between `before` and the lock. */
   readonly unbroken: boolean;
 }
 
 /** What a removed holder can have written last, in milliseconds of the server's clock; undefined where nothing tells. */
-function lastTrace({ before, after, unbroken }: Taking): number | undefined {
-  if (!after || !unbroken || before.now === undefined || before.created !== after.created) return undefined;
+function lastTrace({ before, after, revision, unbroken }: Taking): number | undefined {
+  if (!after || before.now === undefined || before.created !== after.created) return undefined;
   const made = Date.parse(before.created);
-  // a holder writes its lock again within renewsWithinMs, and the time of the last write outlives its entry; older entries prove
-  // nothing, since one entry can be taken away alone
+  // a holder writes its lock again within renewsWithinMs, and the time of the last write outlives its entry
   const newest = before.lastRevision === 0 ? made : before.newest;
-  return newest === undefined ? undefined : Math.max(made, newest);
+  const quiet = unbroken && newest !== undefined ? Math.max(made, newest) : undefined;
+  // where the oldest go first, no entry was taken away that is newer than the oldest that is there; else one may be taken alone
+  const isOlder = before.oldestGoFirst && after.oldestGoFirst && after.oldestRevision < revision;
+  const outlived = isOlder ? after.oldest : undefined;
+  const traces = [quiet, outlived].filter((at) => at !== undefined);
+  return traces.length > 0 ? Math.min(...traces) : undefined;
 }
 
 /** How long from `before` on a lock that was taken gives no right to act, in milliseconds. */

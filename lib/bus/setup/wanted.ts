@@ -1,4 +1,5 @@
 import type { BucketBounds } from '../../../schemas/fleet.ts';
+import { keepsEntries, keepsEntriesFlags } from '../kv-bucket.ts';
 import { eventsConfig } from '../snapshot-events.ts';
 import {
   hostsBucket,
@@ -32,13 +33,14 @@ export interface StreamShape {
   readonly num_replicas: number;
   readonly allow_rollup_hdrs: boolean;
   readonly deny_delete: boolean;
+  readonly deny_purge?: boolean;
   readonly allow_direct: boolean;
 }
 
 const second = 1e9;
 const common = { storage: 'file', retention: 'limits', allow_direct: true } as const;
 
-type KvShape = Pick<StreamShape, 'description' | 'max_msgs_per_subject' | 'max_age'>;
+type KvShape = Pick<StreamShape, 'description' | 'max_msgs_per_subject' | 'max_age'> & Partial<typeof keepsEntries>;
 
 /** A KV bucket, as ADR-8 has it. */
 const kv = (called: string, bounds: BucketBounds, num_replicas: number, shape: KvShape): WantedStream => ({
@@ -48,13 +50,13 @@ const kv = (called: string, bounds: BucketBounds, num_replicas: number, shape: K
     name: `KV_${called}`,
     subjects: [`$KV.${called}.>`],
     ...common,
-    ...shape,
     discard: 'new',
     max_bytes: bounds.maxBucketSize,
     max_msg_size: bounds.maxValueSize,
     num_replicas,
     allow_rollup_hdrs: true,
     deny_delete: true,
+    ...shape,
   },
 });
 
@@ -88,6 +90,7 @@ export const wantedStreams = (bounds: BucketBounds, sources: readonly string[], 
     description: 'zpsend: who receives into which dataset',
     max_msgs_per_subject: 1,
     max_age: bounds.lockSeconds * second,
+    ...keepsEntries,
   }),
   kv(statusBucket, bounds, replicas, { description: statusDescription, max_msgs_per_subject: 1, max_age: 0 }),
   kv(hostsBucket, bounds, replicas, {
@@ -130,7 +133,16 @@ const limits = ['max_bytes', 'max_msg_size', 'max_age', 'max_msgs_per_subject'] 
 /** As the server has it, no limit is 0 or -1. */
 const limitOf = (value: unknown): number => (typeof value === 'number' && value > 0 ? value : Number.POSITIVE_INFINITY);
 
-/** What may be told apart: limits, copies, and what becomes of a full one. */
+/** Only where none may be taken away: a bucket that denies more than is wanted cannot be changed back. */
+function denialsIn(wanted: StreamShape, found: Partial<Record<keyof StreamShape, unknown>>): Difference[] {
+  if (!wanted.deny_purge) return [];
+  return (['allow_rollup_hdrs', 'deny_delete', 'deny_purge'] as const).flatMap((field): Difference[] => {
+    const is = found[field] === true;
+    return is === wanted[field] ? [] : [{ field, found: is, wanted: wanted[field], narrows: false }];
+  });
+}
+
+/** What may be told apart: limits, copies, what may be taken away, and what becomes of a full one. */
 export function differencesOf(wanted: StreamShape, found: Partial<Record<keyof StreamShape, unknown>>): Difference[] {
   const bounds = limits.flatMap((field): Difference[] => {
     const [is, shall] = [limitOf(found[field]), limitOf(wanted[field])];
@@ -141,7 +153,7 @@ export function differencesOf(wanted: StreamShape, found: Partial<Record<keyof S
     const narrows = field === 'num_replicas' && Number(found[field]) > Number(wanted[field]);
     return isSame ? [] : [{ field, found: found[field], wanted: wanted[field], narrows }];
   });
-  return [...bounds, ...others];
+  return [...bounds, ...others, ...denialsIn(wanted, found)];
 }
 
 const seconds = (nanoseconds: number): string => `${nanoseconds / second}s`;
@@ -160,6 +172,17 @@ export function natsCommand({ kind, called, config }: WantedStream): string {
       ...flag('max-bytes', config.max_bytes),
       ...flag('max-msgs-per-subject', config.max_msgs_per_subject),
       ...flag('max-msg-size', config.max_msg_size),
+      ...flag('replicas', config.num_replicas),
+      description,
+    ].join(' ');
+  }
+  if (config.deny_purge) {
+    return [
+      `nats stream add ${config.name} ${keepsEntriesFlags(called)}`,
+      ...flag('max-msgs-per-subject', config.max_msgs_per_subject),
+      ...flag('max-age', ttl),
+      ...flag('max-msg-size', config.max_msg_size),
+      ...flag('max-bytes', config.max_bytes),
       ...flag('replicas', config.num_replicas),
       description,
     ].join(' ');
