@@ -49,8 +49,8 @@ export interface BucketWishes {
 export const keepsEntries = { allow_rollup_hdrs: false, deny_delete: true, deny_purge: true } as const;
 
 /** An entry goes by its age, oldest first, or by the next message of its key. An own time to live could end a younger one before. */
-const oldestGoFirst = ({ deny_purge, deny_delete, allow_msg_ttl, retention }: StreamConfig): boolean =>
-  deny_purge === true && deny_delete === true && allow_msg_ttl !== true && retention === 'limits';
+const oldestGoFirst = ({ deny_purge, deny_delete, allow_msg_ttl }: StreamConfig): boolean =>
+  deny_purge === true && deny_delete === true && allow_msg_ttl !== true;
 
 /** There is no such stream (10059). */
 export const isGone = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10059;
