@@ -22,18 +22,21 @@ export function sampleOf(pid: number): Sample | undefined {
 
 export const shown = ({ rss, files }: Sample): string => `${Math.round(rss / mib)} MiB, ${files} files`;
 
-const mostOf = (samples: readonly Sample[], of: keyof Sample): number => Math.max(...samples.map((one) => one[of]));
-/** What a collector leaves now and then. */
+const leastOf = (samples: readonly Sample[], of: keyof Sample): number => Math.min(...samples.map((one) => one[of]));
+/** What work under way holds, and a collector leaves. */
 const slack = { rss: 64 * mib, files: 12 } as const;
 
-/** In what the last third of a run holds more than the middle one; the first third warms up. */
+/** A shorter run tells nothing. */
+const fewest = 30;
+
+/** In what the last third of a run never holds less than the middle one at its least: a leak. The first third warms up. */
 export function growth(name: string, samples: readonly Sample[]): string[] {
+  if (samples.length < fewest) return [];
   const third = Math.floor(samples.length / 3);
-  if (third === 0) return [`${name}: ended, or too short a run to tell`];
   const [middle, last] = [samples.slice(third, 2 * third), samples.slice(-third)];
   return (['rss', 'files'] as const)
-    .filter((of) => mostOf(last, of) > mostOf(middle, of) + slack[of])
-    .map((of) => `${name}: ${of} grew from ${mostOf(middle, of)} to ${mostOf(last, of)}`);
+    .filter((of) => leastOf(last, of) > leastOf(middle, of) + slack[of])
+    .map((of) => `${name}: ${of} grew from ${leastOf(middle, of)} to ${leastOf(last, of)}`);
 }
 
 /** Lines of a log that are none: a service writes JSON alone, also when it fails. */
