@@ -113,7 +113,7 @@ export async function checkSendAllow(bus: Bus, host: string, allow: SendConfig['
   const info = await request(bus, subjects.info(host), {}, infoSchema).catch(() => undefined);
   if (!info?.instances.some(({ service }) => service === 'sender')) return [];
   if (allow) return [good('send', `sends what ${allow.length} rules of send.allow name`)];
-  const found = `sends every dataset to every host, plain too: whoever may publish on ${subjects.send(host, 'start')} decides`;
+  const found = `sends every dataset to every host, plain too: each user who may publish on ${subjects.send(host, 'start')} decides`;
   const mend = 'send.allow in the configuration file bounds it: [{ dataset: zones/vm, to: smos-00, raw: required }]';
   return [note('send', found, mend)];
 }

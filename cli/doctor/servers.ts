@@ -38,7 +38,7 @@ export async function checkAccount(bus: Bus, host: string): Promise<Check[]> {
 export async function checkBounds(bus: Bus): Promise<Check[]> {
   const open = await boundless(bus).catch(() => []);
   if (open.length === 0) return [];
-  const found = `${open.join(', ')}: without bounds, so that whoever may write there can fill the servers`;
+  const found = `${open.join(', ')}: without bounds, so that any user who may write there can fill the servers`;
   return [note('bounds', found, 'zpsend deploy setup --edit, as an admin, with the file of the fleet')];
 }
 

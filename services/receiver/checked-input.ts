@@ -1,8 +1,9 @@
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { decoderInto } from '../../lib/wire/decode.ts';
 import { openHeadCheck } from '../../lib/zfs/stream-head.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { inFrontOf, writeTogether } from './in-front.ts';
 import { damaged } from './receive-errors.ts';
 
 const another = ({ source, to }: Announced, host: string, why: string): ErrorBody =>
@@ -15,8 +16,7 @@ const another = ({ source, to }: Announced, host: string, why: string): ErrorBod
 type Announced = Pick<ReceiveStart, 'source' | 'to' | 'from' | 'raw'>;
 
 /**
- * What stands before `zfs receive`: nothing goes on into `into` before the beginning of the stream is the expected one. As with `into` itself, an
- * error here is never unhandled, and no proof of failure: `into` may have ended first.
+ * What stands before `zfs receive`: nothing goes on into `into` before the beginning of the stream is the expected one.
  * @param broken told once why it is another one, or none; nothing goes on after
  */
 export function checkedInput(
@@ -53,31 +53,17 @@ export function checkedInput(
     }
   }
 
-  const input = new Writable({
+  return inFrontOf(into, {
     write: (chunk: Buffer, _encoding, callback) => write(chunk, callback),
-    // what comes together goes on together, in one write of the process
     writev(chunks, callback) {
-      if (!check.isPassed) {
-        write(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback);
-        return;
-      }
-      const last = chunks.length - 1;
-      into.cork();
-      for (const [at, { chunk }] of chunks.entries()) into.write(chunk, at === last ? callback : undefined);
-      into.uncork();
+      if (check.isPassed) writeTogether(into, chunks, callback);
+      else write(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback);
     },
     final(callback) {
       if (!check.isPassed) refused('it ended before it began');
       into.end(() => callback());
     },
-    destroy(error, callback) {
-      into.destroy();
-      callback(error);
-    },
   });
-  input.on('error', () => {});
-  into.once('error', (error) => input.destroy(error)).once('close', () => input.destroy());
-  return input;
 }
 
 /** What stands before that where zstd was agreed. @param broken told what came is damaged */
