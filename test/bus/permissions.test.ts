@@ -8,6 +8,7 @@ import { nkeys } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { makeBucket } from '../../lib/bus/kv-bucket.ts';
 import { listLocks } from '../../lib/bus/lease/locks.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import { openReceipts } from '../../lib/bus/store/receipts.ts';
@@ -62,7 +63,7 @@ beforeAll(async () => {
   const config = `authorization { users: [\n{ user: admin, password: pw }\n${users.join('\n')}\n] }`;
   server = await startNatsServer({ jetstream: true, config });
   const admin = await connectBus({ name: 'admin', env: adminEnv(), wait: false });
-  await new Kvm(jetstream(admin.nc)).create(locksBucket, { history: 1, ttl: 4000 });
+  await makeBucket(admin, locksBucket, { description: 'locks', ttl: 4000, keepsEntries: true });
   await new Kvm(jetstream(admin.nc)).create(statusBucket, { history: 1 });
   await new Kvm(jetstream(admin.nc)).create(hostsBucket, { history: 1 });
   const policies = await new Kvm(jetstream(admin.nc)).create(policiesBucket);
