@@ -90,6 +90,8 @@ export const datasetEntrySchema = z.strictObject({
   placeholder: z.literal(true).optional(),
   /** The last rollback that was begun here. */
   rolledBack: rollbackMarkSchema.optional(),
+  /** Its snapshots, bookmarks and partial state are not shown to the host that asked. */
+  withheld: z.literal(true).optional(),
   /** Ordered by createtxg. */
   snapshots: z.array(snapshotEntrySchema),
   bookmarks: z.array(bookmarkEntrySchema),
@@ -105,6 +107,8 @@ export const inventorySchema = z.strictObject({
   active: z.record(z.string(), z.array(streamFeatureSchema)).optional(),
   /** The pools that are imported read-only; absent where there is none, or where that cannot be known. */
   readOnlyPools: z.array(z.string()).optional(),
+  /** The host has more, or may have it, which it does not show to the host that asked. */
+  restricted: z.literal(true).optional(),
 });
 
 /**

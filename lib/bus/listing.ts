@@ -2,6 +2,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';
 import { type DatasetEntry, type Inventory, listingPartSchema } from '../../schemas/inventory.ts';
 import { askAgain } from './ask-again.ts';
+import { askerOf } from './asker.ts';
 import { mostPartBytes } from './bounds.ts';
 import type { Bus } from './connect.ts';
 import type { Peer } from './machine-header.ts';
@@ -69,21 +70,30 @@ const patienceMs = 60_000;
 export interface ListingOptions {
   /** That of one instance, where it is not to be any. */
   readonly subject?: string;
+  /** A dataset whose contents the host does not show is an answer too: that it is there, and what it is. */
+  readonly bare?: boolean;
   /** The machine that has answered for the host before. */
   readonly peer?: Peer | undefined;
   /** Without a first part for so long another instance is asked too, in milliseconds; 10 s when absent. */
   readonly againMs?: number | undefined;
 }
 
+/** Where a listing is asked for: another host is asked under the own name, since no other subject is permitted. */
+function listingSubject(bus: Bus, host: string): string {
+  const asker = askerOf(bus);
+  return asker === undefined || asker === host ? subjects.snapshots(host) : subjects.snapshotsFrom(host, asker);
+}
+
 /**
- * What a host has, asked over the bus.
- * @throws ZpsendError NO_SUCH_DATASET, UNREACHABLE, TIMEOUT, STREAM_BROKEN for half a listing, or what `zfs list` failed with there
+ * What a host has, asked over the bus: `restricted` to what concerns this host, where it asks as a host.
+ * @throws ZpsendError NO_SUCH_DATASET, NOT_ALLOWED for what is not this host's to know, UNREACHABLE, TIMEOUT, STREAM_BROKEN for
+ *   half a listing, or what `zfs list` failed with there
  */
 export async function requestInventory(
   bus: Bus,
   host: string,
   what: SnapshotsRequest,
-  { subject = subjects.snapshots(host), peer, againMs }: ListingOptions = {},
+  { subject = listingSubject(bus, host), bare = false, peer, againMs }: ListingOptions = {},
 ): Promise<Inventory> {
   const ask = (heard: () => void) =>
     requestMany(bus, subject, what, listingPartSchema, patienceMs, peer, undefined, heard);
@@ -95,14 +105,29 @@ export async function requestInventory(
       { host },
     );
   }
+  const datasets = joinParts(parts.flatMap((part) => part.datasets));
+  if (!bare && datasets.some(({ name, withheld }) => withheld && name === what.dataset))
+    throw withheld(bus, host, what);
   const features = parts.find((part) => part.features)?.features;
   const active = parts.find((part) => part.active)?.active;
   const readOnlyPools = parts.find((part) => part.readOnlyPools)?.readOnlyPools;
+  const restricted = parts.find((part) => part.restricted)?.restricted;
   return {
     host,
-    datasets: joinParts(parts.flatMap((part) => part.datasets)),
+    datasets,
     ...(features && { features }),
     ...(active && { active }),
     ...(readOnlyPools && { readOnlyPools }),
+    ...(restricted && { restricted }),
   };
+}
+
+/** It answers for what lies below, and does not show what is in the dataset itself. */
+function withheld(bus: Bus, host: string, { dataset = '' }: SnapshotsRequest): ZpsendError {
+  const asker = askerOf(bus) ?? 'this user';
+  return new ZpsendError(
+    'NOT_ALLOWED',
+    `${host} does not show ${asker} what is in ${dataset}, only some of what lies below it: name that`,
+    { host, dataset, asker },
+  );
 }

@@ -105,7 +105,7 @@ export function permissionsOf(host: string, { sender, receiver, from = [], order
       // answers, to whoever asked. Not by allow_responses: it lets a host publish wherever a request of its own wants the answer
       '_INBOX.>',
       subjects.info(any),
-      subjects.snapshots(any),
+      subjects.snapshotsFrom(any, host),
       ...digestVerbs.map((verb) => subjects.digestFrom(any, verb, host)),
       ...orders.map((source) => subjects.sendFrom(source, host)),
       '$SRV.>',

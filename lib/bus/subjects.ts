@@ -24,6 +24,8 @@ export const eventsStream = 'ZFS_EVENTS';
 export const subjects = {
   info: (host: string) => `zfs.${host}.info`,
   snapshots: (host: string) => `zfs.${host}.snapshots`,
+  /** The same as another host asks for it, in its own name only. `*` for every host; no id is shorter than six characters, so `from` is none. */
+  snapshotsFrom: (host: string, asker: string) => `zfs.${host}.snapshots.from.${asker}`,
   receive: (host: string, verb: ReceiverVerb) => `zfs.${host}.recv.${verb}`,
   /** `recv.start` as a source asks for it: the server lets each host ask in its own name only. `*` for every source. */
   receiveFrom: (host: string, source: string) => `zfs.${host}.recv.start.${source}`,

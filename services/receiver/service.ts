@@ -6,6 +6,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
+import { serveListings } from '../host/listing-endpoints.ts';
 import { openArrivals } from './arrivals.ts';
 import { noBaseHolds, openBaseHolds } from './base-holds.ts';
 import { serveReceiver } from './endpoints.ts';
@@ -70,7 +71,8 @@ async function begin(context: ServiceContext) {
   const limits = { maxConcurrentReceives, window, ...(bwlimit !== undefined && { bwlimit }) };
   return {
     endpoints: [
-      ...serveHost({ host, bus, zfs, log, self, limits }, false),
+      ...serveHost({ host, bus, zfs, self, limits }, false),
+      ...serveListings({ ...context, rules: settings.config }, false),
       ...digests.endpoints,
       ...receiver.endpoints,
     ],

@@ -54,7 +54,7 @@ export async function makePlans(
   if (!needsPool && (keys === undefined || recursive)) return { plans, source, target };
   const root = targetRoot(request);
   const what = { dataset: needsPool ? poolOf(root) : root, recursive: true };
-  const more = await requestInventory(deps.bus, request.to.host, what, { peer });
+  const more = await requestInventory(deps.bus, request.to.host, what, { peer, bare: true });
   return { plans: planDatasets(request, source, more, arrived), source, target: more };
 }
 
@@ -88,10 +88,10 @@ function mayNeedMore(request: SendRequest, plans: DatasetPlans | Refusal): boole
  */
 async function listTarget(bus: Bus, peer: Peer, root: string, recursive: boolean): Promise<Inventory> {
   const { host } = peer;
-  const there = await listIfThere(bus, peer, { dataset: root, recursive });
+  const there = await listIfThere(bus, peer, { dataset: root, recursive }, false);
   if (there) return there;
   for (let above = parentOf(root); above !== undefined; above = parentOf(above)) {
-    const found = await listIfThere(bus, peer, { dataset: above });
+    const found = await listIfThere(bus, peer, { dataset: above }, true);
     if (found) return found;
   }
   throw new ZpsendError(
@@ -101,9 +101,14 @@ async function listTarget(bus: Bus, peer: Peer, root: string, recursive: boolean
   );
 }
 
-async function listIfThere(bus: Bus, peer: Peer, what: SnapshotsRequest): Promise<Inventory | undefined> {
+async function listIfThere(
+  bus: Bus,
+  peer: Peer,
+  what: SnapshotsRequest,
+  bare: boolean,
+): Promise<Inventory | undefined> {
   try {
-    return await requestInventory(bus, peer.host, what, { peer });
+    return await requestInventory(bus, peer.host, what, { peer, bare });
   } catch (error) {
     if (error instanceof ZpsendError && error.code === 'NO_SUCH_DATASET') return undefined;
     throw error;

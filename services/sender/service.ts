@@ -4,6 +4,7 @@ import { version } from '../../lib/settings/version.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';
 import type { Service, ServiceContext } from '../host/life.ts';
+import { serveListings } from '../host/listing-endpoints.ts';
 import { tellHeld } from './board/held.ts';
 import { knownEntries } from './board/known.ts';
 import { keepFresh } from './board/refresh.ts';
@@ -56,7 +57,8 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const self = { service: 'sender' as const, instance, pid: process.pid, version, machine };
   return {
     endpoints: [
-      ...serveHost({ host, bus, zfs, log, self, limits: {} }, isPrivate),
+      ...serveHost({ host, bus, zfs, self, limits: {} }, isPrivate),
+      ...serveListings({ ...context, rules: settings.config }, isPrivate),
       ...digests.endpoints,
       ...sender.endpoints,
     ],

@@ -258,6 +258,8 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
   test.each([
     ['an order to another host', 'alfa', subjects.send('alfa', 'start')],
     ['a request to receive in another host’s name', 'carl', subjects.receiveFrom('carl', 'alfa')],
+    ['a question for all that another host has', 'alfa', subjects.snapshots('alfa')],
+    ['a question for a listing in another host’s name', 'alfa', subjects.snapshotsFrom('alfa', 'carl')],
     ['data in another host’s name', 'carl', subjects.data('alfa', 'carl', 'transfer01')],
     ['credit in another host’s name', 'alfa', subjects.credit('alfa', 'transfer01', 'carl')],
     ['an answer where another host hears its own', 'carl', '_INBOX.carl.fedcba9876543210'],

@@ -1,0 +1,100 @@
+import type { Bus } from '../../lib/bus/connect.ts';
+import { entriesPerPart, toParts } from '../../lib/bus/listing.ts';
+import { numbered } from '../../lib/bus/parts.ts';
+import { type Served, serve } from '../../lib/bus/serve.ts';
+import { readStatus } from '../../lib/bus/status/read.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import type { Zfs } from '../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { type SnapshotsRequest, snapshotsRequestSchema } from '../../schemas/host.ts';
+import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
+import { poolOf } from '../../schemas/names.ts';
+import type { AskerRules } from './askers.ts';
+import type { Log } from './log.ts';
+import { isInPlace, mayAsk, type Shown, showing, shownTo } from './shown.ts';
+
+/** Listings at once: each is a process, and memory for all it prints. */
+const atOnce = 4;
+
+export interface ListingDeps {
+  readonly host: string;
+  readonly instance: string;
+  readonly bus: Bus;
+  readonly zfs: Zfs;
+  readonly log: Log;
+  readonly rules: AskerRules;
+}
+
+/** Serves `zfs.<host>.snapshots`: all of it to whoever may order this host, and to other hosts what concerns them. */
+export function serveListings(deps: ListingDeps, isPrivate: boolean): Served[] {
+  const { host, instance, bus } = deps;
+  const subject = subjects.snapshots(host);
+  const endpoint = {
+    atOnce,
+    request: snapshotsRequestSchema,
+    fromText: (dataset: string) => ({ dataset }),
+    handle: (asked: SnapshotsRequest) => list(deps, asked),
+  };
+  const own = serve(bus, { ...endpoint, name: `snapshots-${instance}`, subject: subjects.instance(subject, instance) });
+  if (isPrivate) return [own];
+  return [
+    own,
+    serve(bus, { ...endpoint, name: 'snapshots', subject, queue: 'host' }),
+    // as other hosts ask: the server lets each publish under its own name only
+    serve(bus, {
+      ...endpoint,
+      name: 'snapshots-from',
+      subject: subjects.snapshotsFrom(host, '*'),
+      queue: 'host',
+      handle: (asked: SnapshotsRequest, on: string) => listFor(deps, on.split('.').at(-1) ?? '', asked),
+    }),
+  ];
+}
+
+async function* list({ host, bus, zfs, log }: ListingDeps, asked: SnapshotsRequest, shown?: Shown) {
+  const [entries, pools] = await Promise.all([
+    zfs.list({
+      ...(asked.dataset !== undefined && { dataset: asked.dataset }),
+      ...(asked.recursive !== undefined && { recursive: asked.recursive }),
+      ...(asked.creation && { creation: true }),
+    }),
+    zfs.poolFacts(asked.dataset && poolOf(asked.dataset)),
+  ]);
+  const datasets = shown ? showing(entries, shown) : entries;
+  const isRestricted = datasets.length < entries.length || datasets.some(({ withheld }) => withheld);
+  const count = datasets.reduce((sum, dataset) => sum + dataset.snapshots.length, 0);
+  log.info(`sending a list of ${count} snapshots for ${asked.dataset ?? 'all datasets'}`);
+  const facts: Omit<Inventory, 'host' | 'datasets'> = {
+    ...(pools && { features: pools.features, active: pools.active }),
+    ...(pools && pools.readOnlyPools.length > 0 && { readOnlyPools: pools.readOnlyPools }),
+    ...(isRestricted && { restricted: true }),
+  };
+  const parts = [...toParts(datasets, entriesPerPart(bus.maxPayload))];
+  const [first, ...others] = parts.map((part: DatasetEntry[]): Inventory => ({ host, datasets: part }));
+  if (first) yield* numbered([{ ...first, ...facts }, ...others]);
+}
+
+/** @throws ZpsendError NOT_ALLOWED for what is not the asking host's to know, whether it is there or not */
+async function* listFor(deps: ListingDeps, asker: string, asked: SnapshotsRequest) {
+  const { host, bus, rules } = deps;
+  const isDecided = rules.send.allow !== undefined || isInPlace(rules, asker, asked);
+  const rows = isDecided ? undefined : await readStatus(bus, host, asker).catch(() => undefined);
+  const shown = shownTo(asker, rules, rows?.found.map(({ dataset }) => dataset) ?? []);
+  if (!mayAsk(shown, asked)) throw notFor(asker, host, asked, rules);
+  yield* list(deps, asked, shown);
+}
+
+function notFor(
+  asker: string,
+  host: string,
+  { dataset = 'anything' }: SnapshotsRequest,
+  rules: AskerRules,
+): ZpsendError {
+  const sends = rules.send.allow ? 'its send.allow does not send it there' : 'it was never sent there';
+  return new ZpsendError(
+    'NOT_ALLOWED',
+    `${asker} may not list ${dataset} on ${host}: its receive.allow gives ${asker} no place there, and ${sends}. ` +
+      `To write there, add {from: "${asker}", into: "${dataset}"}, or a dataset above, to receive.allow on ${host}`,
+    { asker, dataset },
+  );
+}

@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest';
+import type { Bus } from '../../lib/bus/connect.ts';
+import { requestInventory } from '../../lib/bus/listing.ts';
+import { inboxPrefix } from '../../lib/bus/permissions.ts';
+import { rejection, useBus } from '../support/bus.ts';
+import { configured } from '../support/configured.ts';
+import { useFleet } from '../support/fleet.ts';
+import { useNatsServer } from '../support/nats-server.ts';
+
+const server = useNatsServer();
+const refused = { code: 'NOT_ALLOWED', retryable: false };
+
+/** A connection that asks as a host does which has permissions of its own. */
+const as = (host: string): Promise<Bus> =>
+  useBus(server().url, {
+    env: { NATS_URL: server().url, ZPSEND_INBOX_PREFIX: inboxPrefix(host) },
+    host,
+    self: { host, machine: {} },
+  });
+
+/** `src` has sent pool/a to `dst`, which lets `src` write to pool/a and `near` below pool/near. */
+async function useHosts(env: NodeJS.ProcessEnv = {}) {
+  const fleet = await useFleet(server().url);
+  const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
+  await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
+  for (const dataset of ['pool/a', 'pool/own']) await src.zfs('create', dataset);
+  await dst.zfs('create', 'pool/other');
+  await src.zfs('snapshot', '-r', 'pool@1');
+  await dst.zfs('snapshot', '-r', 'pool@there');
+  await fleet.start('receiver', dst, { ZPSEND_ALLOW: 'src=pool/a,near=pool/near' });
+  await fleet.start('sender', src);
+  expect(await fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' } })).toMatchObject({ state: 'done' });
+  await fleet.start('receiver', src, env);
+  return fleet;
+}
+
+/** `pool/a@1` for what is shown, `pool/a` for what is shown without its contents. */
+async function shownOf(asker: string, host: string, dataset?: string) {
+  const what = dataset === undefined ? {} : { dataset, recursive: true };
+  const { datasets, restricted } = await requestInventory(await as(asker), host, what, { bare: true });
+  const names = datasets.flatMap(({ name, snapshots, withheld }) =>
+    withheld ? [name] : snapshots.map((snapshot) => `${name}@${snapshot.name}`),
+  );
+  return { names, restricted };
+}
+
+test('a host is shown where it may write and what was sent to it, and told when there may be more', async () => {
+  await useHosts();
+  expect(await shownOf('src', 'dst', 'pool/a')).toEqual({ names: ['pool/a@1'], restricted: undefined });
+  expect(await shownOf('src', 'dst', 'pool')).toEqual({ names: ['pool', 'pool/a@1'], restricted: true });
+  expect(await shownOf('src', 'dst')).toEqual({ names: ['pool', 'pool/a@1'], restricted: true });
+  expect(await shownOf('dst', 'src')).toEqual({ names: ['pool', 'pool/a@1'], restricted: true });
+  expect(await shownOf('near', 'dst')).toEqual({ names: ['pool'], restricted: true });
+});
+
+test('what is not the asking host’s to know is refused, whether it is there or not, and never shown as empty', async () => {
+  await useHosts();
+  for (const [asker, host, dataset] of [
+    ['src', 'dst', 'pool/other'],
+    ['src', 'dst', 'pool/none'],
+    ['src', 'dst', 'nopool'],
+    ['near', 'dst', 'pool/a'],
+    ['near', 'src', 'pool/a'],
+    ['dst', 'src', 'pool/own'],
+  ] as const) {
+    const asked = requestInventory(await as(asker), host, { dataset, recursive: true });
+    expect([asker, dataset, await rejection(asked)]).toMatchObject([
+      asker,
+      dataset,
+      { ...refused, details: { asker, dataset } },
+    ]);
+  }
+  // what only lies above its own has no snapshots to be shown, which is not the same as having none
+  expect(await rejection(requestInventory(await as('src'), 'dst', { dataset: 'pool' }))).toMatchObject({
+    ...refused,
+    details: { dataset: 'pool' },
+  });
+  // its own is not there yet: that it may know
+  expect(await rejection(requestInventory(await as('near'), 'dst', { dataset: 'pool/near' }))).toMatchObject({
+    code: 'NO_SUCH_DATASET',
+  });
+});
+
+test('with send.allow a host is shown what the deepest rules send to it, sent before or not', async () => {
+  const allow = [
+    { dataset: 'pool', to: 'dst' },
+    { dataset: 'pool/own', to: 'third' },
+  ];
+  const fleet = await useFleet(server().url);
+  const src = await fleet.host('src');
+  await src.zpool('create', 'pool');
+  for (const dataset of ['pool/a', 'pool/own']) await src.zfs('create', dataset);
+  await src.zfs('snapshot', '-r', 'pool@1');
+  await fleet.start('sender', src, configured(JSON.stringify({ send: { allow } })));
+  expect(await shownOf('dst', 'src', 'pool')).toEqual({ names: ['pool@1', 'pool/a@1'], restricted: true });
+  expect(await shownOf('third', 'src')).toEqual({ names: ['pool', 'pool/own@1'], restricted: true });
+  expect(await rejection(shownOf('third', 'src', 'pool/a'))).toMatchObject(refused);
+});

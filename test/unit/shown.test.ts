@@ -1,0 +1,141 @@
+import { describe, expect, test } from 'vitest';
+import { configSchema } from '../../schemas/config.ts';
+import type { DatasetEntry } from '../../schemas/inventory.ts';
+import { isInPlace, mayAsk, showing, shownTo } from '../../services/host/shown.ts';
+
+const configOf = (receive: object[], send?: object[]) =>
+  configSchema.parse({ receive: { allow: receive }, send: send ? { allow: send } : {} });
+
+const entryOf = (name: string, more: Partial<DatasetEntry> = {}): DatasetEntry => ({
+  name,
+  type: 'filesystem',
+  guid: '1',
+  createtxg: '1',
+  used: 1,
+  referenced: 1,
+  written: 0,
+  encryption: 'off',
+  resumeToken: '1-1-1-1',
+  snapshots: [{ name: '1', guid: '2', createtxg: '2', used: 0, referenced: 1, written: 1, userrefs: 0 }],
+  bookmarks: [{ name: '1', guid: '2', createtxg: '2' }],
+  ...more,
+});
+
+/** Names of what is shown; `-` before those without their contents. */
+const namesOf = (entries: readonly DatasetEntry[]) =>
+  entries.map(({ name, withheld, snapshots, bookmarks, resumeToken }) => {
+    expect([snapshots.length, bookmarks.length, resumeToken !== undefined]).toEqual(
+      withheld ? [0, 0, false] : [1, 1, true],
+    );
+    return `${withheld ? '-' : ''}${name}`;
+  });
+
+const pool = ['tank', 'tank/other', 'tank/r', 'tank/r/a', 'tank/r/a/x', 'tank/r/b', 'tank/r/ab', 'zones'];
+
+describe('of another host’s datasets is shown', () => {
+  test.each([
+    [
+      'where it may write, below its parents',
+      [{ from: 'a', into: 'tank/r/a' }],
+      ['-tank', '-tank/r', 'tank/r/a', 'tank/r/a/x'],
+    ],
+    [
+      'where every host may write',
+      [{ from: '*', into: 'tank/r' }],
+      ['-tank', 'tank/r', 'tank/r/a', 'tank/r/a/x', 'tank/r/b', 'tank/r/ab'],
+    ],
+    ['nothing where only another may write', [{ from: 'b', into: 'tank/r/a' }], []],
+    ['the parents of a place that is not there yet', [{ from: 'a', into: 'tank/none' }], ['-tank']],
+  ])('%s', (_, receive, expected) => {
+    const shown = shownTo('a', configOf(receive, []), []);
+    expect(
+      namesOf(
+        showing(
+          pool.map((name) => entryOf(name)),
+          shown,
+        ),
+      ),
+    ).toEqual(expected);
+  });
+
+  test('what send.allow sends to it, but for what a deeper rule takes away', () => {
+    const rules = configOf(
+      [],
+      [
+        { dataset: 'tank/r', to: 'a', raw: 'required' },
+        { dataset: 'tank/r/b', to: 'b' },
+      ],
+    );
+    const shown = shownTo('a', rules, ['zones']);
+    expect(
+      namesOf(
+        showing(
+          pool.map((name) => entryOf(name)),
+          shown,
+        ),
+      ),
+    ).toEqual(['-tank', 'tank/r', 'tank/r/a', 'tank/r/a/x', 'tank/r/ab']);
+  });
+
+  test('without send.allow exactly what was sent to it', () => {
+    const shown = shownTo('a', configOf([]), ['tank/r/a']);
+    expect(
+      namesOf(
+        showing(
+          pool.map((name) => entryOf(name)),
+          shown,
+        ),
+      ),
+    ).toEqual(['-tank', '-tank/r', 'tank/r/a']);
+  });
+
+  test('what was renamed out of the way of its place', () => {
+    const shown = shownTo('a', configOf([{ from: 'a', into: 'tank/r/a' }]), []);
+    expect(
+      namesOf(
+        showing(
+          ['tank/r/a_diverged_12', 'tank/r/b_diverged_12'].map((name) => entryOf(name)),
+          shown,
+        ),
+      ),
+    ).toEqual(['tank/r/a_diverged_12']);
+  });
+
+  test('what hangs on that, without its contents: a clone, and what takes its key from there', () => {
+    const shown = shownTo('a', configOf([{ from: 'a', into: 'tank/r' }]), []);
+    const origin = { name: 'tank/r/a@1', guid: '2' };
+    const other = { name: 'tank/other@1', guid: '3' };
+    const entries = [
+      entryOf('tank/clone', { origin }),
+      entryOf('tank/key', { encryption: 'aes-256-gcm', encryptionRoot: 'tank/r', origin: other }),
+      entryOf('tank/foreign', { origin: other, encryptionRoot: 'tank/foreign' }),
+    ];
+    const found = showing(entries, shown);
+    expect(namesOf(found)).toEqual(['-tank/clone', '-tank/key']);
+    expect(found.map((entry) => entry.origin)).toEqual([origin, undefined]);
+  });
+});
+
+test.each([
+  ['its place', 'tank/r', true],
+  ['below its place', 'tank/r/none', true],
+  ['above its place', 'tank', true],
+  ['all', undefined, true],
+  ['beside its place', 'tank/rr', false],
+  ['another pool', 'zones', false],
+  ['what is sent to it', 'vms/a', true],
+  ['what is not', 'vms/b', false],
+])('may a host ask for %s?', (_, dataset, may) => {
+  const shown = shownTo('a', configOf([{ from: 'a', into: 'tank/r' }]), ['vms/a']);
+  expect(mayAsk(shown, { dataset })).toBe(may);
+});
+
+test('only within a place nothing else has to be known', () => {
+  const rules = configOf([
+    { from: 'a', into: 'tank/r' },
+    { from: 'b', into: 'tank' },
+  ]);
+  expect(
+    ['tank/r', 'tank/r/x', 'tank', 'tank/rr', undefined].map((dataset) => isInPlace(rules, 'a', { dataset })),
+  ).toEqual([true, true, false, false, false]);
+});
