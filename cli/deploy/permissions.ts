@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { inboxPrefix, permissionsOf, viewerPermissions } from '../../lib/bus/permissions.ts';
+import { inboxPrefix, permissionsOf, viewerInboxPrefix, viewerPermissions } from '../../lib/bus/permissions.ts';
 import { hostSchema } from '../../schemas/names.ts';
 import type { Cli, JsonOption } from '../cli.ts';
 import { exit, usage } from '../exit.ts';
@@ -72,13 +72,14 @@ async function permissions({ io }: Cli, named: string, options: Options): Promis
   if (options.viewer && (!isBoth || from.length > 0 || orders.length > 0))
     throw usage('--viewer is for who is no host');
   const { publish, subscribe } = options.viewer ? viewerPermissions(host.data) : permissionsOf(host.data, roles);
+  const inboxes = options.viewer ? viewerInboxPrefix(host.data) : inboxPrefix(host.data);
   if (options.json) {
-    io.out(JSON.stringify({ host: host.data, inboxPrefix: inboxPrefix(host.data), publish, subscribe }));
+    io.out(JSON.stringify({ host: host.data, inboxPrefix: inboxes, publish, subscribe }));
     return exit.done;
   }
   const does = [...(roles.sender ? ['sends'] : []), ...(roles.receiver ? ['receives'] : [])].join(' and ');
   const what = options.viewer ? 'looks' : does;
-  io.out(`# ${host.data} ${what}; it runs with ZPSEND_INBOX_PREFIX=${inboxPrefix(host.data)}`);
+  io.out(`# ${host.data} ${what}; it runs with ZPSEND_INBOX_PREFIX=${inboxes}`);
   io.out('{');
   io.out(`  nkey: ${nkey ?? '"the public key of its nkey"'}`);
   io.out('  permissions: {');

@@ -32,6 +32,9 @@ export interface Roles {
 /** Where a host's answers come, so that no other host can read them. Below `_INBOX.`, where every host may publish its answers. */
 export const inboxPrefix = (host: string): string => `_INBOX.${host}`;
 
+/** The same of a viewer, who is no host although the machine may bear that name: it asks as a viewer may, not as a host. */
+export const viewerInboxPrefix = (name: string): string => `${inboxPrefix(name)}.viewer`;
+
 /**
  * Where JetStream delivers to a user, apart from the inboxes of its requests: whoever makes a consumer chooses the subject of its
  * deliveries, and an answer is never among them.
@@ -40,7 +43,7 @@ export const deliveryPrefix = (user: string): string => `_DELIVER.${user}`;
 
 /** The same of a connection: its user has the name that its inboxes have, else that of its host. */
 export const deliveriesOf = (inboxes: string | undefined, host: string | undefined): string =>
-  deliveryPrefix(/^_INBOX\.([A-Za-z0-9_-]+)$/.exec(inboxes ?? '')?.[1] ?? host ?? 'nobody');
+  deliveryPrefix(/^_INBOX\.([A-Za-z0-9_-]+)(?:\.viewer)?$/.exec(inboxes ?? '')?.[1] ?? host ?? 'nobody');
 
 const any = '*';
 const digestVerbs = ['start', 'status', 'abort'] as const;
@@ -158,7 +161,7 @@ export const viewerPermissions = (name: string): Permissions => ({
     ...[locksBucket, statusBucket, hostsBucket, policiesBucket].map(reading),
   ],
   subscribe: [
-    `${inboxPrefix(name)}.>`,
+    `${viewerInboxPrefix(name)}.>`,
     `${deliveryPrefix(name)}.>`,
     subjects.event(any, 'job', any),
     subjects.event(any, 'recv', any),

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { nkeys } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { stringify } from 'yaml';
+import { inboxPrefix, viewerInboxPrefix } from '../../lib/bus/permissions.ts';
 
 export const zpsendBin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
@@ -41,7 +42,10 @@ export async function makeAccountFleet(input: FleetInput): Promise<AccountFleet>
   const keyOf = async (name: string): Promise<string> => {
     const pair = nkeys.createUser();
     await writeFile(join(folder, `${name}.nk`), pair.getSeed(), { mode: 0o600 });
-    env[name] = { NATS_NKEY: join(folder, `${name}.nk`), ZPSEND_INBOX_PREFIX: `_INBOX.${name}` };
+    env[name] = {
+      NATS_NKEY: join(folder, `${name}.nk`),
+      ZPSEND_INBOX_PREFIX: name === 'looker' ? viewerInboxPrefix(name) : inboxPrefix(name),
+    };
     return pair.getPublicKey();
   };
   const hosts: Record<string, object> = {};

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { permissionsOf, viewerPermissions } from '../../lib/bus/permissions.ts';
+import { askerOf } from '../../lib/bus/asker.ts';
+import {
+  deliveriesOf,
+  inboxPrefix,
+  permissionsOf,
+  viewerInboxPrefix,
+  viewerPermissions,
+} from '../../lib/bus/permissions.ts';
 import { jetStreamDomainSchema } from '../../schemas/names.ts';
 
 test('a viewer may ask and read, and say nothing that changes anything', () => {
@@ -9,6 +16,15 @@ test('a viewer may ask and read, and say nothing that changes anything', () => {
       /^(zfs\.\*\.(info|snapshots)(\.|$)|\$SRV\.>$|\$JS\.API\.(INFO$|STREAM\.(INFO|NAMES|MSG\.GET)))/,
     );
   }
+});
+
+test('a viewer’s answers come where it is not taken for the host of its name, and what it is delivered under that name', () => {
+  expect(viewerPermissions('looker').subscribe).toContain('_INBOX.looker.viewer.>');
+  expect(viewerPermissions('looker').subscribe).not.toContain('_INBOX.looker.>');
+  expect(deliveriesOf(viewerInboxPrefix('looker'), 'alfa')).toBe('_DELIVER.looker');
+  const asker = (inboxes: string) =>
+    askerOf({ self: { host: 'looker', machine: {} }, options: { inboxPrefix: inboxes } });
+  expect([asker(viewerInboxPrefix('looker')), asker(inboxPrefix('looker'))]).toEqual([undefined, 'looker']);
 });
 
 describe('a receiver that fetches from stores in another JetStream domain', () => {
