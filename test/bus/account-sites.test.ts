@@ -148,7 +148,7 @@ test.each<[Name, Name]>([
     const answersOf = async (): Promise<string[]> => {
       const answers: string[] = [];
       const over = Promise.withResolvers<void>();
-      const inbox = `_INBOX.${asker}.${Math.random().toString(36).slice(2)}`;
+      const inbox = `${fleet.env[asker]?.ZPSEND_INBOX_PREFIX}.${Math.random().toString(36).slice(2)}`;
       const subscription = asking.subscribe(inbox, {
         callback: (_error, message) => {
           if (message.data.length === 0) over.resolve();
