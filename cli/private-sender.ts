@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import { z } from 'zod';
+import { isDeniedEndpoint } from '../lib/bus/denied.ts';
 import { errorReplySchema, ZpsendError } from '../schemas/errors.ts';
 import { idSchema } from '../schemas/names.ts';
 import type { Cli } from './cli.ts';
@@ -37,8 +38,9 @@ export async function startPrivate({ env, self: [node, script] }: Cli): Promise<
   if (!word || 'error' in word) {
     child.kill();
     await ended;
-    // that the host name is another machine's is the command's own error
-    if (word?.error.code === 'OTHER_MACHINE') throw ZpsendError.fromBody(word.error);
+    // that the host name, or the NATS user, is another's is the command's own error
+    if (word && (word.error.code === 'OTHER_MACHINE' || isDeniedEndpoint(word.error)))
+      throw ZpsendError.fromBody(word.error);
     const why = said.join('; ') || String(ready);
     throw new ZpsendError('UNREACHABLE', `no sender runs on this host, and one cannot be started: ${why}`);
   }

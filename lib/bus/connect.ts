@@ -1,4 +1,9 @@
-import type { NatsConnection, NodeConnectionOptions, Status } from '@nats-io/transport-node';
+import {
+  type NatsConnection,
+  type NodeConnectionOptions,
+  PermissionViolationError,
+  type Status,
+} from '@nats-io/transport-node';
 import type { Machine } from '../../schemas/machine.ts';
 import { type Asker, connectError, isRefused } from './connect-error.ts';
 import { dialForAnswers } from './dial.ts';
@@ -36,6 +41,8 @@ export interface Bus {
   onDisconnected(listener: () => void): () => void;
   /** Tells of every connection after the first: what was said in between was not heard. The function returned ends it. */
   onReconnected(listener: () => void): () => void;
+  /** Tells when the server denies this user a subscription to that very subject, which is no line of the log then. The function returned ends it. */
+  onDenied(subject: string, listener: () => void): () => void;
   /** What all connections of this process with its options learn of being refused. */
   readonly refusal: Refusal;
   /** Resolves when the connection has ended for good, with the reason if it was an error. */
@@ -51,7 +58,7 @@ export interface BusOptions extends NatsPlaces {
   host?: string;
   /** Without, requests to any host are answered by whichever machine has that name. */
   self?: Self | undefined;
-  /** Wait for a server that is not there yet, as a service does; a command gives up. */
+  /** Wait for a server that is not there yet, or takes too small messages, as a service does; a command gives up. */
   wait: boolean;
   /** Ends the waiting. */
   signal?: AbortSignal;
@@ -93,16 +100,28 @@ interface Watching {
   readonly nc: NatsConnection;
   readonly refusal: Refusal;
   told(type: Status['type']): void;
+  /** @returns whether somebody wants to know of it */
+  denied(subject: string): boolean;
   say(text: string): void;
 }
 
+/** The subject of a subscription that the server denies. */
+const deniedSubject = (status: Status): string | undefined =>
+  status.type === 'error' &&
+  status.error instanceof PermissionViolationError &&
+  status.error.operation === 'subscription'
+    ? status.error.subject
+    : undefined;
+
 /** Follows the connection's fate until it is closed. A refusal is logged by `refusal`, each loss once, and what each try to connect again meets too. */
-async function watch({ nc, refusal, told, say }: Watching): Promise<void> {
+async function watch({ nc, refusal, told, denied, say }: Watching): Promise<void> {
   let isLost = false;
   let met = '';
   for await (const status of nc.status()) {
     noteStatus(status, refusal);
     told(status.type);
+    const subject = deniedSubject(status);
+    if (subject !== undefined && denied(subject)) continue;
     const again = status.type === 'disconnect' && isLost;
     if (status.type === 'disconnect') isLost = true;
     if (status.type === 'reconnect') [isLost, met] = [false, ''];
@@ -124,7 +143,7 @@ function member<T>(set: Set<T>, one: T): () => void {
 /**
  * Connects to NATS as the environment and the configuration say.
  * @throws ZpsendError UNREACHABLE when no server answers and the options say not to wait, NOT_ALLOWED when one refuses us;
- * BAD_REQUEST for settings that cannot be; UNSUPPORTED for a tiny max_payload
+ * BAD_REQUEST for settings that cannot be; UNSUPPORTED for a tiny max_payload, which a service outlasts
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const found = findNats(options);
@@ -147,7 +166,13 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     connected = type === 'reconnect';
     for (const listener of [...(connected ? again : lost)]) listener();
   };
-  void watch({ nc, refusal, told, say }).catch(() => {});
+  const denials = new Map<string, () => void>();
+  const denied = (subject: string): boolean => {
+    const listener = denials.get(subject);
+    listener?.();
+    return listener !== undefined;
+  };
+  void watch({ nc, refusal, told, denied, say }).catch(() => {});
   const bus: Bus = {
     self: options.self,
     nc,
@@ -160,6 +185,10 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     },
     onDisconnected: (listener) => member(lost, listener),
     onReconnected: (listener) => member(again, listener),
+    onDenied(subject, listener) {
+      denials.set(subject, listener);
+      return () => void (denials.get(subject) === listener && denials.delete(subject));
+    },
     get maxPayload() {
       return nc.info?.max_payload ?? leastPayload;
     },
@@ -171,11 +200,13 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     close: (ms = 2000) => closeWithin(nc, ms),
   };
   const trouble = payloadTrouble(bus);
-  if (trouble) {
+  if (trouble && !options.wait) {
     void nc.close();
     throw trouble;
   }
-  bus.onReconnected(payloadWatch(bus, say));
+  const lookAtPayload = payloadWatch(bus, say);
+  lookAtPayload();
+  bus.onReconnected(lookAtPayload);
   return bus;
 }
 

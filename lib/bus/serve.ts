@@ -1,4 +1,4 @@
-import { headers, type Msg, type MsgHdrs } from '@nats-io/transport-node';
+import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/transport-node';
 import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
@@ -37,6 +37,12 @@ export interface EndpointStats {
 
 export interface Served {
   readonly stats: EndpointStats;
+  /** Does the NATS server deny this user the subscription? Then no request comes. */
+  readonly isDenied: boolean;
+  /** Tells each time that this becomes so: one listener. */
+  onDenied(listener: () => void): void;
+  /** Subscribes once more, after a denial. */
+  subscribeAgain(): void;
   /** Takes no more requests; those under way are answered. */
   stop(): void;
 }
@@ -152,12 +158,41 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
       stats.processing += Math.round((performance.now() - began) * 1e6);
     }
   };
-  const subscription = bus.nc.subscribe(endpoint.subject, {
-    ...(endpoint.queue && { queue: endpoint.queue }),
-    // an exception in here would end the client's read loop
-    callback: (error, message) => {
-      if (!error) onMessage(message).catch(() => {});
+  let isDenied = false;
+  let told = (): void => {};
+  const deny = (): void => {
+    if (isDenied) return;
+    isDenied = true;
+    told();
+  };
+  const subscribe = (): Subscription =>
+    bus.nc.subscribe(endpoint.subject, {
+      ...(endpoint.queue && { queue: endpoint.queue }),
+      // an exception in here would end the client's read loop
+      callback: (error, message) => {
+        if (error) deny();
+        else onMessage(message).catch(() => {});
+      },
+    });
+  let subscription = subscribe();
+  // a server that reloads its configuration names no queue group, and the client finds no subscription to tell
+  const forget = bus.onDenied(endpoint.subject, deny);
+  return {
+    stats,
+    get isDenied() {
+      return isDenied;
     },
-  });
-  return { stats, stop: () => subscription.unsubscribe() };
+    onDenied(listener) {
+      told = listener;
+    },
+    subscribeAgain() {
+      subscription.unsubscribe();
+      isDenied = false;
+      subscription = subscribe();
+    },
+    stop() {
+      forget();
+      subscription.unsubscribe();
+    },
+  };
 }

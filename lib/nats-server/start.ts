@@ -33,6 +33,8 @@ export type NatsServer = {
   stop(): Promise<void>;
   /** SIGKILL; what it kept stays, for `restart`. */
   kill(): Promise<void>;
+  /** Has it read its configuration anew, as an administrator does; resolves when that is done. */
+  reload(): Promise<void>;
   /** Ends it if it still runs, and starts it again with the same port and store; resolves when it serves. */
   restart(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -56,7 +58,9 @@ export const startNatsServer = async (options: StartOptions = {}): Promise<NatsS
   const home = await mkdtemp(join(tmpdir(), `zpsend-nats-${process.pid}-`));
   const configFile = join(home, 'nats-server.conf');
   const logs: string[] = [];
+  let onLine = (_line: string): void => {};
   const log = (line: string) => {
+    onLine(line);
     logs.push(line);
     if (logs.length > keptLines) logs.shift();
   };
@@ -101,6 +105,16 @@ export const startNatsServer = async (options: StartOptions = {}): Promise<NatsS
     },
     stop,
     kill: () => end('SIGKILL'),
+    reload: async () => {
+      await writeFile(configFile, configText(options));
+      const done = new Promise<void>((resolve) => {
+        onLine = (line) => {
+          if (line.includes('Reloaded server configuration')) resolve();
+        };
+      });
+      process.kill(current.pid, 'SIGHUP');
+      await done;
+    },
     restart: async () => {
       await end('SIGTERM');
       current = await run(port);

@@ -1,6 +1,8 @@
 import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts';
 import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { isDeniedEndpoint } from '../../lib/bus/denied.ts';
 import { announce, type ServiceIdentity } from '../../lib/bus/discovery.ts';
+import { payloadTrouble } from '../../lib/bus/payload.ts';
 import type { Served } from '../../lib/bus/serve.ts';
 import { type OwnMachine, ownMachine } from '../../lib/machine/machine.ts';
 import { natsConfigOf } from '../../lib/settings/nats-config.ts';
@@ -10,6 +12,7 @@ import { settingsInWords } from '../../lib/settings/words.ts';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Machine } from '../../schemas/machine.ts';
+import { watchEndpoints } from './denied-endpoints.ts';
 import { type HostName, takeHostName } from './host-name.ts';
 import { newId } from './ids.ts';
 import { type Log, openLog } from './log.ts';
@@ -67,8 +70,8 @@ function endOfService(isPrivate: boolean): Promise<string> {
 
 /**
  * Runs a service until it is told to end.
- * @returns its exit status: 0 after a clean stop, 1 when NATS closed the connection for good, 2 for a bad configuration, or a
- *   host name that is another machine's
+ * @returns its exit status: 0 after a clean stop, 1 when NATS closed the connection for good, 2 for a bad configuration, a host name
+ *   that is another machine's, or a NATS user that may not have the requests to this host
  */
 export async function runService(service: Service, options: RunOptions): Promise<number> {
   // whoever reads the log may go: the work goes on
@@ -108,14 +111,19 @@ export async function runService(service: Service, options: RunOptions): Promise
   const context = { settings, host, machine, instance, log, bus, bulk, zfs: createZfs({ host, env: options.env }) };
   const running = await service.begin(context);
   const silence = announce(bus, identityOf(service, context), running.endpoints);
-  await bus.nc.flush();
-  log.info(`${service.name} ${version} (${instance}) is ready on ${bus.server}`);
-  if (options.private) process.stdout.write(`${JSON.stringify({ instance })}\n`);
-  else name.lookAround();
-  supervisor.serves({ bus, bulk, where: () => `${service.name} on ${bus.server}` });
+  const watch = watchEndpoints({ host, bus, log, endpoints: running.endpoints });
+  const denial = await watch.begun;
+  if (!denial) {
+    const isUseful = payloadTrouble(bus) === undefined;
+    log.info(`${service.name} ${version} (${instance}) is ${isUseful ? 'ready on' : 'connected to'} ${bus.server}`);
+    if (options.private) process.stdout.write(`${JSON.stringify({ instance })}\n`);
+    else name.lookAround();
+    const trouble = () => (watch.denial ?? payloadTrouble(bus))?.message;
+    supervisor.serves({ bus, bulk, where: () => `${service.name} on ${bus.server}`, trouble });
+  } else if (options.private) process.stdout.write(`${JSON.stringify({ error: denial.toBody() })}\n`);
 
   const lost = Promise.race([bus.closed, bulk.closed]).then((error) => error ?? new Error('closed'));
-  const reason = await Promise.race([ended, lost, name.lost, bus.refusal.over]);
+  const reason = denial ?? (await Promise.race([ended, lost, name.lost, bus.refusal.over]));
   log[reason instanceof ZpsendError ? 'error' : 'info'](`stopping: ${wordsOf(reason)}`);
   const forced = setTimeout(() => {
     log.error('stopping takes too long; ending now');
@@ -124,6 +132,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   forced.unref();
   await supervisor.stopping(wordsOf(reason));
   name.release();
+  watch.stop();
   silence();
   for (const endpoint of running.endpoints) endpoint.stop();
   await running.stop();
@@ -135,7 +144,9 @@ export async function runService(service: Service, options: RunOptions): Promise
 
 /** What has to be mended before another start can succeed is 2: no supervisor need try again. */
 const statusOf = (error: Error): number =>
-  error instanceof ZpsendError && ['BAD_REQUEST', 'OTHER_MACHINE'].includes(error.code) ? 2 : 1;
+  error instanceof ZpsendError && (['BAD_REQUEST', 'OTHER_MACHINE'].includes(error.code) || isDeniedEndpoint(error))
+    ? 2
+    : 1;
 
 function wordsOf(reason: string | Error): string {
   if (typeof reason === 'string') return reason;

@@ -21,14 +21,19 @@ export interface Serving {
   readonly bulk: { readonly connected: boolean };
   /** Which service it is and where it is connected. */
   where(): string;
+  /** Why it serves nothing, or not all, though it is connected. */
+  trouble(): string | undefined;
 }
 
 /** How often systemd is told where no watchdog asks for it, in milliseconds. */
 const usualMs = 20_000;
 
 /** The line for `systemctl status`. */
-export const statusOf = ({ bus, bulk, where }: Serving): string =>
-  bus.connected && bulk.connected ? where() : `${where()}: the connection to NATS is lost`;
+export function statusOf({ bus, bulk, where, trouble }: Serving): string {
+  if (!bus.connected || !bulk.connected) return `${where()}: the connection to NATS is lost`;
+  const why = trouble();
+  return why === undefined ? where() : `${where()}: ${why}`;
+}
 
 /** How often it is told, in milliseconds: thrice in the time that systemd waits. */
 export const everyMs = ({ WATCHDOG_USEC }: NodeJS.ProcessEnv): number => {
@@ -49,7 +54,7 @@ function telling(
   warn: (text: string) => void,
 ): Supervisor {
   let queue: Promise<unknown> = Promise.resolve();
-  let [hasFailed, isStarted, isTelling] = [false, false, false];
+  let [hasFailed, isStarted, isTelling, isStopping] = [false, false, false, false];
   let timer: NodeJS.Timeout | undefined;
   let serving: Serving | undefined;
 
@@ -88,8 +93,11 @@ function telling(
       serving = what;
       void tell(`STATUS=${statusOf(what)}`);
     },
-    status: (text) => void tell(`STATUS=${text}`),
+    status(text) {
+      if (!isStopping) void tell(`STATUS=${text}`);
+    },
     stopping(why) {
+      isStopping = true;
       clearInterval(timer);
       timer = undefined;
       return tell('STOPPING=1', `STATUS=stopping: ${why}`);

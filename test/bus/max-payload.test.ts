@@ -1,11 +1,19 @@
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectBus } from '../../lib/bus/connect.ts';
 import { requestInventory } from '../../lib/bus/listing.ts';
+import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
 import { errorReplySchema } from '../../schemas/errors.ts';
-import { type Fleet, useFleet } from '../support/fleet.ts';
+import { infoSchema } from '../../schemas/host.ts';
+import { zpsendBin } from '../support/account-fleet.ts';
+import { useBus } from '../support/bus.ts';
+import { type Fleet, quick, useFleet } from '../support/fleet.ts';
+import { useNotify } from '../support/notify.ts';
+import { startService } from '../support/service.ts';
+import { makeSimHost } from '../support/sim-host.ts';
 
 const count = 5000;
 const body = { dataset: 'zones/data', to: { host: 'smos-00' }, wire: 'none' };
@@ -113,4 +121,61 @@ test('messages too small for anything: requests are refused in words, nothing is
   expect(await listed(fleet)).toBe(count);
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'done', done: 1 });
   for (const service of services) await service.said('takes messages of 1048576 bytes now');
+});
+
+test.each(['receiver', 'sender'] as const)(
+  'a %s that starts where messages are too small says so once, answers with that, and works when the limit is raised',
+  async (name) => {
+    const options: StartOptions = { jetstream: true, config: 'max_payload: 4096' };
+    const server = await startNatsServer(options);
+    onTestFinished(() => server.stop());
+    const host = await makeSimHost('smos-01');
+    onTestFinished(() => host.remove());
+    await host.zpool('create', 'zones');
+    const { env: systemd, hears } = await useNotify();
+    const env = { ...host.env, ...quick, ...systemd, NATS_URL: server.url, ZPSEND_ALLOW: '*=zones' };
+    const service = await startService(name, env, { waitReady: false });
+    onTestFinished(async () => void (await service.end('SIGKILL')));
+    const warnings = (): string[] => service.log.filter((line) => /takes messages of 4096 bytes at most/.test(line));
+    await service.said(`is connected to ${server.url.replace('nats://', '')}`);
+    expect(warnings()).toEqual([
+      expect.stringMatching(/"level":40.*raise max_payload.*requests are answered with that until then/),
+    ]);
+    expect(service.log.join()).not.toContain('is ready on');
+    await hears(new RegExp(`^STATUS=${name} on .*takes messages of 4096 bytes at most.*raise max_payload`));
+    const plain = await usePlain(server.url);
+    const own = name === 'sender' ? subjects.send('smos-01', 'status') : subjects.receive('smos-01', 'status');
+    for (const subject of [subjects.info('smos-01'), subjects.snapshots('smos-01'), own]) {
+      expect(await errorOf(plain, subject, {}), subject).toMatchObject({ code: 'UNSUPPORTED' });
+    }
+    options.config = 'max_payload: 1MB';
+    await server.restart();
+    await service.said('takes messages of 1048576 bytes now');
+    expect(warnings()).toHaveLength(1);
+    const bus = await useBus(server.url);
+    expect(await request(bus, subjects.info('smos-01'), {}, infoSchema)).toMatchObject({ host: 'smos-01' });
+    await hears(new RegExp(`^STATUS=${name} on [^ ]*$`));
+    expect(await service.end()).toBe(0);
+  },
+);
+
+test('a command fails at once where messages are too small, and so does its own sender', async () => {
+  await using server = await startNatsServer({ jetstream: true, config: 'max_payload: 32KB' });
+  const host = await makeSimHost('smos-01');
+  onTestFinished(() => host.remove());
+  await host.zpool('create', 'zones');
+  await host.zfs('create', 'zones/data');
+  await host.zfs('snapshot', 'zones/data@one');
+  for (const argv of [
+    ['send', 'zones/data', 'smos-00'],
+    ['sender', '--private'],
+  ]) {
+    const env = { ...host.env, ...quick, NATS_URL: server.url };
+    const options = { env, extendEnv: false, reject: false, stdin: 'pipe' } as const;
+    const { exitCode, stderr } = await execa(process.execPath, [zpsendBin, ...argv], options);
+    expect([exitCode, stderr]).toEqual([
+      1,
+      expect.stringMatching(/UNSUPPORTED.*takes messages of 32768 bytes.*raise max_payload/s),
+    ]);
+  }
 });

@@ -1,53 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { everyMs, statusOf } from '../../services/host/supervisor.ts';
 import { useGate } from '../support/gate.ts';
+import { useNotify } from '../support/notify.ts';
 import { type ServiceProcess, startService } from '../support/service.ts';
 import { makeSimHost, type SimHost } from '../support/sim-host.ts';
-
-const listener = fileURLToPath(new URL('../support/notify-socket.py', import.meta.url));
-
-/** What systemd would hear, as one real socket of its kind hears it. */
-async function useNotify({ isThere = true } = {}) {
-  const folder = await mkdtemp(join(tmpdir(), 'zpsend-notify-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  const socket = join(folder, 'notify');
-  const heard: string[] = [];
-  async function listen(): Promise<void> {
-    const child = execa('python3', [listener, socket], { reject: false, buffer: false });
-    onTestFinished(async () => {
-      child.kill('SIGKILL');
-      await child;
-    });
-    const ready = Promise.withResolvers<void>();
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const message = JSON.parse(line);
-      if (message !== 'listening') heard.push(message);
-      ready.resolve();
-    });
-    await ready.promise;
-  }
-  if (isThere) await listen();
-  const lines = (): string[] =>
-    heard.flatMap((message) => message.split('\n')).filter((line) => !['', 'BARRIER=1'].includes(line));
-  const hears = (pattern: RegExp, since = 0) =>
-    expect
-      .poll(
-        () =>
-          lines()
-            .slice(since)
-            .some((line) => pattern.test(line)),
-        { timeout: 30_000 },
-      )
-      .toBe(true);
-  return { env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '900000' }, lines, hears, listen };
-}
 
 async function useReceiver(env: NodeJS.ProcessEnv, url: string): Promise<{ host: SimHost; service: ServiceProcess }> {
   const host = await makeSimHost('smos-00');
@@ -121,12 +78,13 @@ test('the watchdog is told while zfs hangs', { timeout: 120_000 }, async () => {
 const connected = { connected: true };
 const lost = { connected: false };
 test.each([
-  [connected, connected, 'x'],
-  [connected, lost, 'x: the connection to NATS is lost'],
-  [lost, connected, 'x: the connection to NATS is lost'],
-  [lost, lost, 'x: the connection to NATS is lost'],
-])('the status of a service with connections %j and %j', (bus, bulk, text) =>
-  expect(statusOf({ bus, bulk, where: () => 'x' })).toBe(text),
+  [connected, connected, undefined, 'x'],
+  [connected, lost, undefined, 'x: the connection to NATS is lost'],
+  [lost, connected, undefined, 'x: the connection to NATS is lost'],
+  [lost, lost, 'y', 'x: the connection to NATS is lost'],
+  [connected, connected, 'y', 'x: y'],
+])('the status of a service with connections %j and %j and the trouble %s', (bus, bulk, trouble, text) =>
+  expect(statusOf({ bus, bulk, where: () => 'x', trouble: () => trouble })).toBe(text),
 );
 
 test('the watchdog is told thrice in the time that it waits', () => {

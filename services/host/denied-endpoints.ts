@@ -1,0 +1,86 @@
+import type { Bus } from '../../lib/bus/connect.ts';
+import { deniedEndpoints } from '../../lib/bus/denied.ts';
+import type { Served } from '../../lib/bus/serve.ts';
+import type { ZpsendError } from '../../schemas/errors.ts';
+import type { Log } from './log.ts';
+
+export interface EndpointWatch {
+  /** Why requests do not come, or not all, from the beginning. */
+  readonly begun: Promise<ZpsendError | undefined>;
+  /** The same now; undefined while they come. */
+  readonly denial: ZpsendError | undefined;
+  stop(): void;
+}
+
+interface WatchDeps {
+  readonly host: string;
+  readonly bus: Bus;
+  readonly log: Pick<Log, 'error' | 'info'>;
+  readonly endpoints: readonly Served[];
+}
+
+/** How often a subscription that was denied is tried again, in milliseconds: each try is a line of the server's log. */
+const usualMs = 60_000;
+
+/**
+ * Follows whether the NATS server lets a service have its requests. What is denied at the beginning is for the caller to tell; later it is logged
+ * once, and subscribed to again by the clock and on each new connection, since an administrator may mend the permissions without a word to us.
+ */
+export function watchEndpoints({ host, bus, log, endpoints }: WatchDeps, everyMs = usualMs): EndpointWatch {
+  const denied = (): Served[] => endpoints.filter(({ isDenied }) => isDenied);
+  let denial: ZpsendError | undefined;
+  let isStopped = false;
+
+  /** What the server says comes before its answer to a flush. Where that fails, a new connection asks for everything again. */
+  const flushed = (): Promise<boolean> =>
+    bus.nc.flush().then(
+      () => true,
+      () => false,
+    );
+
+  /** @returns whether that is news */
+  async function judge(): Promise<boolean> {
+    if (!(await flushed())) return false;
+    const before = denial;
+    const subjects = denied().map(({ stats }) => stats.subject);
+    // those of an instance are longer, and say less
+    subjects.sort((one, other) => one.length - other.length);
+    denial = subjects.length > 0 ? deniedEndpoints(bus, host, subjects) : undefined;
+    return (denial === undefined) !== (before === undefined);
+  }
+  async function tellNews(): Promise<void> {
+    if (!(await judge()) || isStopped) return;
+    if (denial) log.error(`${denial.code}: ${denial.message}; it is tried again until then`);
+    else log.info(`the NATS server lets requests to ${host} come here again`);
+  }
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = (work: () => Promise<void>): void => {
+    last = last.then(work);
+  };
+
+  /** One before the others, so that a denial that stays is one line in the server's log. */
+  async function again(): Promise<void> {
+    const [first, ...others] = denied();
+    if (!first || isStopped) return;
+    first.subscribeAgain();
+    if ((await flushed()) && !first.isDenied) for (const endpoint of others) endpoint.subscribeAgain();
+    await tellNews();
+  }
+
+  const begun = judge().then(() => denial);
+  last = begun;
+  for (const endpoint of endpoints) endpoint.onDenied(() => inTurn(tellNews));
+  const timer = setInterval(() => inTurn(again), everyMs).unref();
+  const unwatch = bus.onReconnected(() => inTurn(again));
+  return {
+    begun,
+    get denial() {
+      return denial;
+    },
+    stop() {
+      isStopped = true;
+      clearInterval(timer);
+      unwatch();
+    },
+  };
+}
