@@ -2,8 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 
-/** `ca.pem`, and `server.pem` with `server-key.pem` for 127.0.0.1, for both sides of a connection. */
-export async function makeCertificates(folder: string): Promise<void> {
+/** `ca.pem`, and `server.pem` with `server-key.pem` for 127.0.0.1 or other names, for both sides of a connection. */
+export async function makeCertificates(folder: string, names = 'IP:127.0.0.1,DNS:localhost'): Promise<void> {
   const at = (name: string) => join(folder, name);
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   await execa('openssl', [
@@ -20,10 +20,7 @@ export async function makeCertificates(folder: string): Promise<void> {
     '-out',
     at('server.csr'),
   ]);
-  await writeFile(
-    at('server.ext'),
-    'subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n',
-  );
+  await writeFile(at('server.ext'), `subjectAltName=${names}\nextendedKeyUsage=serverAuth,clientAuth\n`);
   await execa('openssl', [
     ...['x509', '-req', '-in', at('server.csr'), '-CA', at('ca.pem'), '-CAkey', at('ca-key.pem'), '-CAcreateserial'],
     ...['-days', '2', '-extfile', at('server.ext'), '-out', at('server.pem')],
