@@ -28,7 +28,10 @@ export function addAccounts(deploy: Command, cli: Cli): void {
     .argument('<file>', 'the fleet, in YAML')
     .option('--server <name>', 'print that of this server only')
     .option('--out <folder>', 'write a file NAME.conf for each server there instead (mode 0600)')
-    .option('--nsc', 'print the same accounts as commands of nsc, for servers in operator mode (JWT)')
+    .option(
+      '--nsc',
+      'print the same accounts as commands of nsc, for servers in operator mode (JWT); the servers of sites have files',
+    )
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((file: string, options: Options) => accounts(cli, file, options)));
@@ -71,15 +74,22 @@ function write(folder: string, files: readonly ServerFile[]): string[] {
 /** What has to be there before, and what comes after. */
 const before = '# once: nsc add operator --name zpsend --sys';
 const after = [
-  '# the servers: nsc generate config --mem-resolver, in place of accounts {} in what zpsend deploy accounts prints',
+  '# the servers in the middle: what this prints stands in place of default_js_domain {} and accounts {} of zpsend deploy accounts',
   '# each host: nsc describe user --account ACCOUNT --name NAME --raw is its JWT (NATS_JWT), and its seed stays where it is (NATS_SEED)',
+];
+const afterSites = [
+  '# each server of a site: the file that zpsend deploy accounts prints; for each host there links/HOST.conf says',
+  '#   credentials: "/etc/nats/links/HOST.creds"',
+  '# which is made there, of nsc describe user --account host-HOST --name HOST-link --raw and the seed of the link:',
+  "#   (umask 077; { echo '-----BEGIN NATS USER JWT-----'; cat HOST-link.jwt; echo '------END NATS USER JWT------'",
+  "#   echo '-----BEGIN USER NKEY SEED-----'; cat HOST-link.nk; echo '------END USER NKEY SEED------'; } > HOST.creds)",
 ];
 
 function nsc(io: Io, fleet: Fleet, { server, out, json }: Options): number {
   if (server !== undefined || out !== undefined) throw usage('--nsc is for all servers, and prints commands');
-  if (fleet.sites.length > 0) throw usage('--nsc is for a fleet without sites');
   const commands = nscCommands(fleet);
-  for (const line of json ? [JSON.stringify({ commands })] : [before, ...commands, ...after]) io.out(line);
+  const all = [before, ...commands, ...after, ...(fleet.sites.length > 0 ? afterSites : [])];
+  for (const line of json ? [JSON.stringify({ commands })] : all) io.out(line);
   return exit.done;
 }
 

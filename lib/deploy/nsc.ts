@@ -1,8 +1,9 @@
 import type { Fleet, FleetUser } from '../../schemas/fleet.ts';
 import { exporterOf, exportsOf, importsOf, responseType } from './accounts.ts';
-import { type Link, linksOf, type Party } from './links.ts';
+import type { Link, Party } from './links.ts';
 import { partiesOf, viewerAccount } from './parties.ts';
 import { covers, widest } from './patterns.ts';
+import { accountsAtSites, linksAt, ownHost } from './places.ts';
 
 /** A word of a shell command, which holds no quote. */
 const word = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text}'`);
@@ -54,15 +55,30 @@ function userCommand(account: string, name: string, { nkey }: FleetUser, hears?:
   return command('add', 'user', '--account', account, '--name', name, ...key, ...sub);
 }
 
-function userCommands(fleet: Fleet, { account, kind, host = '', permissions }: Party): string[] {
+/** The user of the connection that a site's server makes for a host. */
+export const linkUser = (host: string): string => `${host}-link`;
+
+/** A host of a site connects to its site only, and the site speaks for it; `nsc add user` has no option for that. */
+function linkCommands(account: string, host: string, link: string | undefined): string[] {
+  const name = linkUser(host);
+  return [
+    userCommand(account, name, { nkey: link }),
+    command('edit', 'user', '--account', account, '--name', name, '--conn-type', 'LEAFNODE'),
+  ];
+}
+
+function userCommands(fleet: Fleet, party: Party): string[] {
+  const { account, kind, host = '', permissions } = party;
   if (kind === 'admins') return Object.entries(fleet.admins).map(([name, user]) => userCommand(account, name, user));
   if (kind === 'viewer') {
     return Object.entries(fleet.viewers).flatMap(([name, user]) =>
       account === viewerAccount(name) ? [userCommand(account, name, user, permissions.subscribe)] : [],
     );
   }
-  const user = fleet.hosts[host];
-  return user ? [userCommand(account, host, user, permissions.subscribe)] : [];
+  const user = ownHost(fleet, party);
+  if (!user) return [];
+  if (user.site !== undefined) return linkCommands(account, host, user.link);
+  return [userCommand(account, host, user, permissions.subscribe)];
 }
 
 const withoutEnd = ['--js-mem-storage', '-1', '--js-disk-storage', '-1', '--js-streams', '-1', '--js-consumer', '-1'];
@@ -80,10 +96,26 @@ function importable(links: readonly Link[]): Link[] {
   return links.filter((link) => link.kind === 'stream' || !isTwice(link));
 }
 
-/** What makes the same accounts in operator mode, of a fleet without leaf sites: commands of `nsc`, in the order in which they work. */
+/**
+ * What stands in the configuration of the servers in the middle in place of `accounts` and `default_js_domain`, on standard output. In
+ * operator mode accounts are named by keys, which nsc makes.
+ */
+function configCommands(accounts: readonly string[]): string[] {
+  const line = (account: string) =>
+    `echo "  $(${command('describe', 'account', '--name', account, '--field', 'sub')}): \\"\\""`;
+  return [
+    command('generate', 'config', '--mem-resolver'),
+    ...(accounts.length === 0 ? [] : ["echo 'default_js_domain {'", ...accounts.map(line), "echo '}'"]),
+  ];
+}
+
+/**
+ * What makes the accounts of the servers in the middle in operator mode: commands of `nsc`, in the order in which they work. The server
+ * of a leaf site has its accounts in its own file, and a user here for each of its hosts.
+ */
 export function nscCommands(fleet: Fleet): string[] {
   const parties = partiesOf(fleet);
-  const links = importable(linksOf(parties));
+  const links = importable(linksAt(fleet, parties, undefined));
   return [
     ...parties.map(({ account }) => command('add', 'account', '--name', account)),
     ...parties.flatMap(({ account, kind }) =>
@@ -92,5 +124,6 @@ export function nscCommands(fleet: Fleet): string[] {
     ...parties.flatMap(({ account }) => exportCommands(account, links)),
     ...parties.flatMap(({ account }) => importCommands(account, links)),
     ...parties.flatMap((party) => userCommands(fleet, party)),
+    ...configCommands(accountsAtSites(fleet, parties)),
   ];
 }

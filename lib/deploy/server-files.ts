@@ -1,29 +1,15 @@
 import type { Fleet } from '../../schemas/fleet.ts';
 import { wantedStreams } from '../bus/setup/wanted.ts';
 import { type Account, accountsText, exportsOf, importsOf, quoted, userText } from './accounts.ts';
-import { type Link, linksOf, type Party } from './links.ts';
+import type { Link, Party } from './links.ts';
 import { partiesOf, viewerAccount } from './parties.ts';
+import { accountsAtSites, linksAt, ownHost, siteOf } from './places.ts';
 
 /** The configuration of one nats-server. */
 export interface ServerFile {
   /** Of the server, as `servers` and `sites` call it. */
   readonly server: string;
   readonly text: string;
-}
-
-/** Bytes that a host's user of a leaf site has nothing to do with. */
-const ownHost = (fleet: Fleet, { host }: Party) => (host === undefined ? undefined : fleet.hosts[host]);
-
-const siteOf = (fleet: Fleet, party: Party): string | undefined => ownHost(fleet, party)?.site;
-
-/**
- * Which links are made at which server: what two hosts of one site have to say to each other stays there, everything else meets at the
- * servers in the middle. No link is made twice, since a message would then come twice.
- */
-function linksAt(fleet: Fleet, parties: readonly Party[], site: string | undefined): Link[] {
-  const sites = new Map(parties.map((party) => [party.account, siteOf(fleet, party)]));
-  const placeOf = ({ from, to }: Link) => (sites.get(from) === sites.get(to) ? sites.get(from) : undefined);
-  return linksOf(parties).filter((link) => placeOf(link) === site);
 }
 
 /** Who may connect as a party at the servers in the middle: a host of a site only through that site's server. */
@@ -129,7 +115,7 @@ function middleText(fleet: Fleet, name: string): string[] {
     ...jetStreamText(fleet),
     ...clusterText(fleet),
     ...sitesText(fleet),
-    ...reachingText(parties.filter((party) => siteOf(fleet, party)).map(({ account }) => account)),
+    ...reachingText(accountsAtSites(fleet, parties)),
     ...accountsText(accounts),
   ];
 }
@@ -146,7 +132,7 @@ function remoteText(fleet: Fleet, account: string, host: string): string[] {
     '{',
     `  urls: [${urls.join(', ')}]`,
     `  account: ${quoted(account)}`,
-    `  # one line: nkey: <the seed of the link of ${host}>`,
+    `  # one line: nkey: <the seed of the link of ${host}>, or in operator mode: credentials: "/etc/nats/links/${host}.creds"`,
     `  include "./links/${host}.conf"`,
     ...indented(tlsText(fleet)),
     '}',

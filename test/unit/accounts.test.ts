@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { permissionsOf } from '../../lib/bus/permissions.ts';
@@ -6,6 +7,7 @@ import { type Link, linksOf, type Party } from '../../lib/deploy/links.ts';
 import { nscCommands } from '../../lib/deploy/nsc.ts';
 import { hostAccount, partiesOf } from '../../lib/deploy/parties.ts';
 import { common, covers, widest } from '../../lib/deploy/patterns.ts';
+import { linksAt } from '../../lib/deploy/places.ts';
 import { serverFiles } from '../../lib/deploy/server-files.ts';
 import { type Fleet, fleetFileSchema } from '../../schemas/fleet.ts';
 
@@ -263,11 +265,10 @@ describe('commands of nsc', () => {
         source: optionOf(line, 'src-account'),
         name: optionOf(line, 'name'),
       }));
-  const inMiddle = fleets.map((fleet) => ({ ...fleet, sites: [] }));
 
   test('export nothing that another export covers, import nothing twice, and nothing that is not exported', () => {
     fc.assert(
-      fc.property(inMiddle, (fleet) => {
+      fc.property(fleets, (fleet) => {
         const [given, taken] = [parsed(fleet, 'export'), parsed(fleet, 'import')];
         for (const one of given)
           for (const other of given)
@@ -292,31 +293,74 @@ describe('commands of nsc', () => {
     );
   });
 
-  test('make all that the servers have of their own but discovery', () => {
-    const fleet = fleetFileSchema.parse({
-      servers: [{ name: 'nats-1', address: 'nats-1' }],
-      admins: { ops: { nkey: `U${'A'.repeat(55)}` } },
-      hosts: { alfa: { nkey: `U${'B'.repeat(55)}` }, bravo: { nkey: `U${'C'.repeat(55)}`, from: ['alfa'] } },
-    });
-    const [file] = serverFiles(fleet);
-    const imports = [...(file?.text.matchAll(/account: "([^"]+)", subject: "([^"]+)"/g) ?? [])].map(
-      ([, from, what]) => `${from} ${what}`,
+  test('make the links of the servers in the middle but discovery, and none that stays at a site', () => {
+    fc.assert(
+      fc.property(fleets, (fleet) => {
+        const isDiscovery = (what: string) => what.startsWith('$SRV.');
+        const wanted = linksAt(fleet, partiesOf(fleet), undefined)
+          .filter((link) => !isDiscovery(link.subject))
+          .map(({ kind, from, to, subject: what }) =>
+            (kind === 'service' ? [kind, to, from, what] : [kind, from, to, what]).join(' '),
+          );
+        const made = parsed(fleet, 'import')
+          .filter((one) => !isDiscovery(one.subject))
+          .map(({ kind, source, account, subject: what }) => [kind, source, account, what].join(' '));
+        expect(made.sort()).toEqual(wanted.sort());
+      }),
+      { numRuns: 20 },
     );
-    const kept = imports.filter((one) => !one.includes('$SRV'));
-    expect(
-      parsed(fleet, 'import')
-        .map(({ name }) => name)
-        .sort(),
-    ).toEqual(kept.sort());
-    expect(
-      nscCommands(fleet)
-        .filter((line) => line.startsWith('nsc add user '))
-        .map((line) => line.split(' --allow-sub')[0]),
-    ).toEqual([
-      `nsc add user --account admins --name ops --public-key U${'A'.repeat(55)}`,
-      `nsc add user --account host-alfa --name alfa --public-key U${'B'.repeat(55)}`,
-      `nsc add user --account host-bravo --name bravo --public-key U${'C'.repeat(55)}`,
+  });
+
+  const keyOf = (letter: string) => `U${letter.repeat(55)}`;
+  const withSite = fleetFileSchema.parse({
+    servers: [{ name: 'nats-1', address: 'nats-1' }],
+    sites: [{ name: 'site-a', address: 'site-a' }],
+    admins: { ops: { nkey: keyOf('A') } },
+    viewers: { looker: { nkey: keyOf('E') } },
+    hosts: {
+      alfa: { nkey: keyOf('B') },
+      bravo: { nkey: keyOf('C'), from: ['alfa'] },
+      carl: { nkey: keyOf('D'), from: ['alfa'], site: 'site-a', link: keyOf('F') },
+      dora: { nkey: keyOf('G'), roles: ['sender'], site: 'site-a', link: keyOf('H') },
+    },
+  });
+
+  test('make a user for each host in the middle, and for a host of a site that of its link, for leaf connections only', () => {
+    const users = nscCommands(withSite).filter((line) => / user /.test(line));
+    expect(users.map((line) => line.split(' --allow-sub')[0])).toEqual([
+      `nsc add user --account admins --name ops --public-key ${keyOf('A')}`,
+      `nsc add user --account viewer-looker --name looker --public-key ${keyOf('E')}`,
+      `nsc add user --account host-alfa --name alfa --public-key ${keyOf('B')}`,
+      `nsc add user --account host-bravo --name bravo --public-key ${keyOf('C')}`,
+      `nsc add user --account host-carl --name carl-link --public-key ${keyOf('F')}`,
+      'nsc edit user --account host-carl --name carl-link --conn-type LEAFNODE',
+      `nsc add user --account host-dora --name dora-link --public-key ${keyOf('H')}`,
+      'nsc edit user --account host-dora --name dora-link --conn-type LEAFNODE',
     ]);
+    const hears = new Map(partiesOf(withSite).map(({ account, permissions }) => [account, permissions.subscribe]));
+    const restricted = users.filter((line) => line.includes('--allow-sub'));
+    expect(restricted.map((line) => optionOf(line, 'account'))).toEqual(['viewer-looker', 'host-alfa', 'host-bravo']);
+    for (const line of restricted)
+      expect(optionOf(line, 'allow-sub').split(',')).toEqual(hears.get(optionOf(line, 'account')));
+  });
+
+  /** What the commands print in a shell in which nsc knows the key of each account. */
+  const printed = (fleet: Fleet): string => {
+    const nsc = `nsc() { case "$1 $2" in 'describe account') echo "\\"KEY-$4\\"";; 'generate config') echo "$*";; esac; }`;
+    return execFileSync('sh', ['-e'], { input: [nsc, ...nscCommands(fleet)].join('\n'), encoding: 'utf8' });
+  };
+
+  test('print what the servers in the middle have in place of accounts, requests to JetStream from sites among it', () => {
+    expect(printed(withSite).split('\n')).toEqual([
+      'generate config --mem-resolver',
+      'default_js_domain {',
+      '  "KEY-host-carl": ""',
+      '  "KEY-host-dora": ""',
+      '}',
+      '',
+    ]);
+    const { carl: _carl, dora: _dora, ...hosts } = withSite.hosts;
+    expect(printed({ ...withSite, hosts })).toBe('generate config --mem-resolver\n');
   });
 });
 
