@@ -56,7 +56,7 @@ function userCommand(account: string, name: string, { nkey }: FleetUser, hears?:
 }
 
 /** The user of the connection that a site's server makes for a host. */
-export const linkUser = (host: string): string => `${host}-link`;
+const linkUser = (host: string): string => `${host}-link`;
 
 /** A host of a site connects to its site only, and the site speaks for it; `nsc add user` has no option for that. */
 function linkCommands(account: string, host: string, link: string | undefined): string[] {
