@@ -54,7 +54,7 @@ type Bucket =
   | 'cannot be read again'
   | 'tells no time'
   | 'tells not when it was written to';
-const buckets: Record<Bucket, Omit<Taking, 'found' | 'unbroken' | 'revision'> & { revision?: number }> = {
+const buckets: Record<Bucket, Pick<Taking, 'before' | 'after'> & { revision?: number }> = {
   'is quiet': { before, after },
   'was written to just now': { before: { ...before, newest: now - 1000 }, after },
   'was written to in between': { before, after: { ...after, lastRevision: 42 }, revision: 42 },
@@ -129,7 +129,11 @@ const table: Record<Key, (bucket: Bucket) => number> = {
 describe.each(Object.keys(keys) as Key[])('I13: a lock whose key was %s', (key) => {
   test.each(Object.keys(buckets) as Bucket[])('in a bucket that %s', (bucket) => {
     const unbroken = !bucket.endsWith('written to in between');
-    expect(settlingMs({ found: keys[key], revision: 41, ...buckets[bucket], unbroken })).toBe(table[key](bucket));
+    const taking = { found: keys[key], revision: 41, ...buckets[bucket], unbroken };
+    const waits = table[key](bucket);
+    expect(settlingMs({ ...taking, setForward: 0 })).toBe(waits);
+    // what looks an hour old may be of just now
+    expect(settlingMs({ ...taking, setForward: 3_600_000 })).toBe(key === 'released' ? 0 : whole);
   });
 });
 

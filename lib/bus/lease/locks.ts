@@ -10,6 +10,7 @@ import { openEntries } from './entries.ts';
 import { lockIn } from './found.ts';
 import { keepLease, type Lease, type LockPlace, type NewLease } from './lease.ts';
 import { openOwnWrites } from './own-writes.ts';
+import { openServerClock } from './server-clock.ts';
 import { settlingMs } from './vacancy.ts';
 
 export interface HeldLock extends Lock {
@@ -71,13 +72,14 @@ function lockedBy(host: string, dataset: string, holder: Lock | undefined, revis
 
 /**
  * The bucket of locks as it is now, made where there is none: for the first time, or because it was lost.
+ * @param look how it is now
  * @param ttl time to live of a lock when it is made now, in milliseconds
  * @throws ZpsendError UNSUPPORTED for a bucket without a time to live
  */
-async function ensure(bus: Bus, kv: KV, ttl: number): Promise<BucketState> {
-  const before = await stateOf(kv);
+async function ensure(bus: Bus, look: () => Promise<BucketState | undefined>, ttl: number): Promise<BucketState> {
+  const before = await look();
   if (!before) await makeBucket(bus, locksBucket, { ttl, description, keepsEntries: true });
-  const state = before ?? (await stateOf(kv));
+  const state = before ?? (await look());
   if (!state) throw new ZpsendError('UNREACHABLE', `the bucket ${locksBucket} was deleted as soon as it was made`);
   if (state.ttl > 0) return state;
   throw new ZpsendError(
@@ -94,9 +96,16 @@ async function ensure(bus: Bus, kv: KV, ttl: number): Promise<BucketState> {
  */
 export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
   let kv: KV;
+  const clock = openServerClock();
+  const look = async (): Promise<BucketState | undefined> => {
+    const sent = performance.now();
+    const state = await stateOf(kv);
+    clock.note(state?.trace.now, sent, performance.now());
+    return state;
+  };
   try {
     kv = await openBucket(bus, locksBucket);
-    await ensure(bus, kv, seconds * 1000);
+    await ensure(bus, look, seconds * 1000);
   } catch (error) {
     throw bucketError(error, `the bucket ${locksBucket} cannot be opened`);
   }
@@ -108,7 +117,7 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
   const held = new Map<string, NewLease>();
 
   async function ttlNow(): Promise<number | undefined> {
-    const state = await stateOf(kv).catch(() => undefined);
+    const state = await look().catch(() => undefined);
     return state && state.ttl > 0 ? state.ttl : undefined;
   }
   const unreadable = (what: string) => (error: unknown) => {
@@ -118,7 +127,7 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
   async function acquire(host: string, dataset: string, lock: Lock): Promise<Lease> {
     const key = lockKey(host, dataset);
     // looked at each time, since it can be edited, purged and lost
-    const { ttl, trace } = await ensure(bus, kv, seconds * 1000).catch(unreadable(`the bucket ${locksBucket}`));
+    const { ttl, trace } = await ensure(bus, look, seconds * 1000).catch(unreadable(`the bucket ${locksBucket}`));
     const seen = performance.now();
     const there = await entries.read(key, trace.now).catch(unreadable(`the lock ${key}`));
     if (!there.free) throw lockedBy(host, dataset, there.lock, there.revision);
@@ -133,10 +142,11 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     const lease = keepLease(place, key, lock, { revision, since, ttl });
     held.set(key, lease);
     const { key: found } = there;
-    const after = found.kind === 'nothing' ? (await stateOf(kv).catch(() => undefined))?.trace : undefined;
+    const after = found.kind === 'nothing' ? (await look().catch(() => undefined))?.trace : undefined;
     const unbroken = own.coverBetween(trace.lastRevision, revision);
+    const { setForward } = clock;
     try {
-      await lease.settle(seen + settlingMs({ found, before, after, revision, unbroken }));
+      await lease.settle(seen + settlingMs({ found, before, after, revision, unbroken, setForward }));
       return lease;
     } catch (error) {
       await lease.release();

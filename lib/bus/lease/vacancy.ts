@@ -5,8 +5,8 @@ import { settlesWithinMs } from './lease-state.ts';
  * Why the key of a lock was free when the lock was taken, and how long its last holder may still act under it.
  *
  * A key that its holder released is free at once. One that expired is free too, since a lease ends before its key does. A key
- * that was taken away (a purge, a deletion by hand, a shorter time to live, a bucket that was lost) has a holder who finds out
- * at its next renewal, and until then nobody else may act (I13).
+ * that was taken away (a purge, a deletion by hand, a shorter time to live, a bucket that was lost, a clock of the server that was set
+ * forward) has a holder who finds out at its next renewal, and until then nobody else may act (I13).
  */
 export type FoundKey =
   /** No entry, or the server's own note that one expired: the bucket has to show that none was taken away. */
@@ -26,6 +26,8 @@ export interface Taking {
   readonly revision: number;
   /** Nobody else wrote between `before` and the lock. */
   readonly unbroken: boolean;
+  /** How far the server's clock was set forward lately, in milliseconds: so much less than it says has gone by. */
+  readonly setForward: number;
 }
 
 /** What a removed holder can have written last, in milliseconds of the server's clock; undefined where nothing tells. */
@@ -44,8 +46,8 @@ function lastTrace({ before, after, revision, unbroken }: Taking): number | unde
 
 /** How long from `before` on a lock that was taken gives no right to act, in milliseconds. */
 export function settlingMs(taking: Taking): number {
-  const { found, before } = taking;
+  const { found, before, setForward } = taking;
   if (found.kind === 'released') return 0;
   const since = found.kind === 'removed' ? found.age : (before.now ?? 0) - (lastTrace(taking) ?? before.now ?? 0);
-  return Math.min(settlesWithinMs, Math.max(0, settlesWithinMs - since));
+  return Math.min(settlesWithinMs, Math.max(0, settlesWithinMs - since + setForward));
 }
