@@ -1,6 +1,11 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { credsAuthenticator, nkeys } from '@nats-io/transport-node';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { stringify } from 'yaml';
 import { permissionsOf } from '../../lib/bus/permissions.ts';
 import { exportsOf, importsOf, responseType } from '../../lib/deploy/accounts.ts';
 import { type Link, linksOf, type Party } from '../../lib/deploy/links.ts';
@@ -10,6 +15,7 @@ import { common, covers, widest } from '../../lib/deploy/patterns.ts';
 import { linksAt } from '../../lib/deploy/places.ts';
 import { serverFiles } from '../../lib/deploy/server-files.ts';
 import { type Fleet, fleetFileSchema } from '../../schemas/fleet.ts';
+import { zpsendBin } from '../support/account-fleet.ts';
 
 const key = { user: 'x', password: 'y' };
 
@@ -361,6 +367,22 @@ describe('commands of nsc', () => {
     ]);
     const { carl: _carl, dora: _dora, ...hosts } = withSite.hosts;
     expect(printed({ ...withSite, hosts })).toBe('generate config --mem-resolver\n');
+  });
+
+  test('are printed for a fleet with sites as a script, which says how the credentials of a link are made', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'zpsend-nsc-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const link = nkeys.createUser();
+    await writeFile(join(folder, 'fleet.yaml'), stringify(withSite));
+    await writeFile(join(folder, 'carl-link.jwt'), 'HEAD.BODY.SIGN\n');
+    await writeFile(join(folder, 'carl-link.nk'), `${new TextDecoder().decode(link.getSeed())}\n`);
+    const argv = [zpsendBin, 'deploy', 'accounts', join(folder, 'fleet.yaml'), '--nsc'];
+    const script = execFileSync(process.execPath, argv, { encoding: 'utf8' });
+    expect(execFileSync('sh', ['-e'], { input: `nsc() { :; }\n${script}`, encoding: 'utf8' })).toContain('js_domain');
+    const recipe = [...script.matchAll(/^# {3}(.*BEGIN.*)$/gm)].map(([, line]) => line?.replaceAll('HOST', 'carl'));
+    execFileSync('sh', ['-e'], { cwd: folder, input: recipe.join('\n') });
+    const signed = credsAuthenticator(await readFile(join(folder, 'carl.creds')))('nonce');
+    expect(signed).toMatchObject({ jwt: 'HEAD.BODY.SIGN', nkey: link.getPublicKey() });
   });
 });
 
