@@ -14,11 +14,14 @@ import type { Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, parentOf, poolOf } from '../../schemas/names.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import { streamFeatureSchema } from '../../schemas/stream.ts';
+import type { PlanTurns } from './plan-turns.ts';
 
 export interface PlanningDeps {
   readonly host: string;
   readonly zfs: Zfs;
   readonly bus: Bus;
+  /** Of all jobs and requests of this sender. */
+  readonly turns: PlanTurns;
 }
 
 export interface Planned {
@@ -30,16 +33,23 @@ export interface Planned {
 }
 
 /**
- * Lists both sides once and plans each dataset.
+ * Lists both sides once and plans each dataset, when it is this target's turn.
  * @param peer the target's machine, learnt from its first reply
  * @param arrived steps of the same job that are on the target
  * @throws ZpsendError what a listing failed with; a refused plan is a result, not an error
  */
-export async function makePlans(
+export const makePlans = (
   deps: PlanningDeps,
   request: SendRequest,
   peer: Peer,
   arrived: readonly Step[] = [],
+): Promise<Planned> => deps.turns(request.to.host, () => listAndPlan(deps, request, peer, arrived));
+
+async function listAndPlan(
+  deps: PlanningDeps,
+  request: SendRequest,
+  peer: Peer,
+  arrived: readonly Step[],
 ): Promise<Planned> {
   const recursive = request.package !== undefined;
   const [datasets, target] = await Promise.all([

@@ -11,6 +11,7 @@ import { keepFresh } from './board/refresh.ts';
 import { tellTaken } from './board/taken.ts';
 import { openStatusWriter } from './board/writer.ts';
 import { serveSender } from './endpoints.ts';
+import { openPlanTurns } from './plan-turns.ts';
 import { filePolicies } from './policies/in-force.ts';
 import { keepStore } from './stored/keeper.ts';
 import { ownStore } from './stored/store.ts';
@@ -33,6 +34,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     ...context,
     store,
     status,
+    turns: openPlanTurns(),
     channel: send.channel,
     allow: send.allow,
     silenceMs: timing.silenceSeconds * 1000,
