@@ -46,7 +46,7 @@ export function busPlaces(
 
 /** Connects for the length of one command. @throws ZpsendError UNREACHABLE when no NATS server answers */
 export async function withBus<T>(cli: Cli, use: (bus: Bus) => Promise<T>): Promise<T> {
-  const onStatus = (text: string) => cli.io.err(`zpsend: ${text}`);
+  const onStatus = (_event: string, text: string) => cli.io.err(`zpsend: ${text}`);
   const settings = loadSettings(cli.env);
   const self = selfOf(settings);
   const about = { host: self.host, self, name: 'zpsend command' };

@@ -62,7 +62,7 @@ async function doctor(cli: Cli, { json, mend }: DoctorOptions): Promise<number> 
 /** What can be checked with NATS, and without it what can be checked here. */
 async function checkRest(cli: Cli, host: string, settings: Settings | undefined, mend: boolean): Promise<Checked> {
   const refusals: string[] = [];
-  const onStatus = (text: string) => void refusals.push(text);
+  const onStatus = (_event: string, text: string) => void refusals.push(text);
   let bus: Bus;
   try {
     const about = { host, self: settings && selfOf(settings), name: 'zpsend doctor' };

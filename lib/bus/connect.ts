@@ -4,6 +4,7 @@ import {
   PermissionViolationError,
   type Status,
 } from '@nats-io/transport-node';
+import type { LogEvent } from '../../schemas/log-event.ts';
 import type { Machine } from '../../schemas/machine.ts';
 import { type Asker, connectError, isRefused } from './connect-error.ts';
 import { dialForAnswers } from './dial.ts';
@@ -65,8 +66,11 @@ export interface BusOptions extends NatsPlaces {
   /** The monotonic clock, in milliseconds, by which a refusal of our credentials gets old. */
   now?: () => number;
   /** Told of every connect, disconnect and error, in words for a log. */
-  onStatus?: (text: string) => void;
+  onStatus?: (event: NatsEvent, text: string) => void;
 }
+
+/** What happens to a connection. */
+export type NatsEvent = Extract<LogEvent, `nats.${string}`>;
 
 /** The settings of a connection that shall outlive every failure (the client's defaults give up after ten attempts). */
 export function daemonOptions(
@@ -89,11 +93,14 @@ export function daemonOptions(
   };
 }
 
-const words: Partial<Record<Status['type'], string>> = {
-  disconnect: 'lost the connection to NATS, reconnecting',
-  reconnect: 'connected to NATS again',
-  ldm: 'the NATS server is about to stop (lame duck); what is under way goes on elsewhere once it has',
-  staleConnection: 'the connection to NATS went stale',
+const words: Partial<Record<Status['type'], readonly [NatsEvent, string]>> = {
+  disconnect: ['nats.lost', 'lost the connection to NATS, reconnecting'],
+  reconnect: ['nats.connected', 'connected to NATS again'],
+  ldm: [
+    'nats.stopping',
+    'the NATS server is about to stop (lame duck); what is under way goes on elsewhere once it has',
+  ],
+  staleConnection: ['nats.lost', 'the connection to NATS went stale'],
 };
 
 interface Watching {
@@ -102,7 +109,7 @@ interface Watching {
   told(type: Status['type']): void;
   /** @returns whether somebody wants to know of it */
   denied(subject: string): boolean;
-  say(text: string): void;
+  say(event: NatsEvent, text: string): void;
 }
 
 /** The subject of a subscription that the server denies. */
@@ -127,11 +134,11 @@ async function watch({ nc, refusal, told, denied, say }: Watching): Promise<void
     if (status.type === 'reconnect') [isLost, met] = [false, ''];
     if (status.type === 'error' && !isRefused(status.error)) {
       const { message } = status.error;
-      if (message !== met) say(`NATS says: ${message}`);
+      if (message !== met) say('nats.error', `NATS says: ${message}`);
       if (isLost) met = message;
     }
     const text = words[status.type];
-    if (text && !again) say(text);
+    if (text && !again) say(...text);
   }
 }
 
@@ -152,7 +159,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   let waiting = 'still waiting for NATS: ';
   const refusal = openRefusal({
     words: (thrown) => connectError(thrown, asker()).message,
-    say: (text) => say(`${waiting}${text}`),
+    say: (event, text) => say(event, `${waiting}${text}`),
     ...(options.now && { now: options.now }),
   });
   const shared = { ...daemonOptions(found, options), reconnectDelayHandler: () => refusal.waitMs };
@@ -224,12 +231,14 @@ function askerOf(found: FoundNats): () => Asker {
 }
 
 /** Says once that the limit is too small, and once that it is not any more. */
-function payloadWatch(bus: Bus, say: (text: string) => void): () => void {
+function payloadWatch(bus: Bus, say: (event: NatsEvent, text: string) => void): () => void {
   let isSmall = false;
   return () => {
     const trouble = payloadTrouble(bus);
-    if (trouble && !isSmall) say(`${trouble.message}; requests are answered with that until then`);
-    if (!trouble && isSmall) say(`the NATS server takes messages of ${bus.maxPayload} bytes now`);
+    if (trouble && !isSmall)
+      say('nats.payload-too-small', `${trouble.message}; requests are answered with that until then`);
+    if (!trouble && isSmall)
+      say('nats.payload-restored', `the NATS server takes messages of ${bus.maxPayload} bytes now`);
     isSmall = trouble !== undefined;
   };
 }

@@ -48,7 +48,7 @@ async function dial(
     if (isOurs) said = '';
     else if (error.message !== said || Date.now() - saidAt > reminderMs) {
       [said, saidAt] = [error.message, Date.now()];
-      options.onStatus?.(`still waiting for NATS: ${said}`);
+      options.onStatus?.('nats.waiting', `still waiting for NATS: ${said}`);
     }
     await sleep(Math.max(attemptMs, refusal.waitMs), undefined, options.signal && { signal: options.signal });
   }

@@ -19,7 +19,7 @@ export interface Refusal {
 export interface RefusalOptions {
   /** Why, and what to do, for a log. */
   words(thrown: unknown): string;
-  say(text: string): void;
+  say(event: 'nats.refused' | 'nats.accepted', text: string): void;
   now?: () => number;
 }
 
@@ -30,8 +30,9 @@ export function openRefusal({ words, say, now = () => performance.now() }: Refus
     const [next, ...effects] = stepRefusal(state, event);
     state = next;
     for (const effect of effects) {
-      if (effect === 'log') say(`${words(thrown)}; trying again for ${givesUpMs / 1000} s, then this service ends`);
-      if (effect === 'log-accepted') say('the NATS server accepts this service again');
+      if (effect === 'log')
+        say('nats.refused', `${words(thrown)}; trying again for ${givesUpMs / 1000} s, then this service ends`);
+      if (effect === 'log-accepted') say('nats.accepted', 'the NATS server accepts this service again');
       if (effect === 'give-up')
         over.resolve(new ZpsendError('NOT_ALLOWED', `${words(thrown)}; for ${givesUpMs / 1000} s now`));
     }

@@ -79,7 +79,7 @@ export function hearSnapshots(
   bus: Bus,
   host: string,
   heard: (event: SnapshotEvent) => void,
-  say: (text: string) => void,
+  say: (event: 'snapshot-event.not-kept' | 'snapshot-event.kept-again', text: string) => void,
 ): () => void {
   const stop = new AbortController();
   let plain: Subscription | undefined;
@@ -96,7 +96,7 @@ export function hearSnapshots(
     });
     if (why === said) return;
     said = why;
-    say(`new snapshots are heard of only while this sender runs, since ${why}`);
+    say('snapshot-event.not-kept', `new snapshots are heard of only while this sender runs, since ${why}`);
   }
 
   /** Each refusal of a permission is a line in the logs of both sides: what was refused is asked for again on a new connection. */
@@ -152,7 +152,11 @@ export function hearSnapshots(
       tries = 0;
       plain?.unsubscribe();
       plain = undefined;
-      if (said !== undefined) say('new snapshots are heard of from the stream again, also those while no sender runs');
+      if (said !== undefined)
+        say(
+          'snapshot-event.kept-again',
+          'new snapshots are heard of from the stream again, also those while no sender runs',
+        );
       said = undefined;
       if (stop.signal.aborted) kept?.stop();
     };

@@ -50,8 +50,11 @@ export function watchEndpoints({ host, bus, log, endpoints }: WatchDeps, everyMs
   }
   async function tellNews(): Promise<void> {
     if (!(await judge()) || isStopped) return;
-    if (denial) log.error(`${denial.code}: ${denial.message}; it is tried again until then`);
-    else log.info(`the NATS server lets requests to ${host} come here again`);
+    if (denial)
+      log.error('nats.denied', `${denial.code}: ${denial.message}; it is tried again until then`, {
+        code: denial.code,
+      });
+    else log.info('nats.permitted', `the NATS server lets requests to ${host} come here again`);
   }
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = (work: () => Promise<void>): void => {

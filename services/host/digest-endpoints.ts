@@ -68,12 +68,17 @@ export function serveDigests(deps: DigestDeps, isPrivate: boolean): { endpoints:
     const digest = startDigest(zfs, id, asked, from);
     const entry: { digest: RunningDigest; endedAt?: number } = { digest };
     known.set(id, entry);
-    log.info(`reading ${asked.snapshot} to tell its digest`);
+    log.info('digest.started', `reading ${asked.snapshot} to tell its digest`, { snapshot: asked.snapshot });
     void digest.over.then(() => {
       entry.endedAt = performance.now();
       const { state, bytes, error } = digest.status();
-      if (state === 'done') log.info(`read ${asked.snapshot}: ${bytes} bytes`);
-      else log.warn(`reading ${asked.snapshot} failed: ${error?.message}`);
+      if (state === 'done')
+        log.info('digest.done', `read ${asked.snapshot}: ${bytes} bytes`, { snapshot: asked.snapshot });
+      else
+        log.warn('digest.failed', `reading ${asked.snapshot} failed: ${error?.message}`, {
+          snapshot: asked.snapshot,
+          code: error?.code,
+        });
     });
     return { digest: id, host, instance };
   }

@@ -67,14 +67,15 @@ export async function takeHostName({ host, own, bus, log }: HostNameDeps): Promi
     try {
       const record = await writeHost(bus, host, decide, mayMake);
       hasIt = claimOf(record, machine) === 'own';
-      if (complaint !== undefined && record) log.info(`the host name ${host} is registered for this machine now`);
+      if (complaint !== undefined && record)
+        log.info('host.registered', `the host name ${host} is registered for this machine now`);
       complaint = undefined;
     } catch (thrown) {
       const error = ZpsendError.from(thrown);
       if (isOther(error)) throw error;
       // an administrator makes it, and the server writes each attempt of ours into its log
       if (error.details?.forbidden !== undefined) mayMake = false;
-      if (complaint === undefined) log.warn(`${error.message}; ${unregistered(host)}`);
+      if (complaint === undefined) log.warn('host.unregistered', `${error.message}; ${unregistered(host)}`);
       complaint = error.message;
     }
   }
@@ -102,7 +103,7 @@ export async function takeHostName({ host, own, bus, log }: HostNameDeps): Promi
   const timer = setInterval(check, everyMs);
   const ends = [onBucketWrites(bus, hostsBucket, host, check), bus.onReconnected(check), () => clearInterval(timer)];
   await register((_record, why) => why);
-  if (machine.id === undefined) log.warn(withoutOwnId);
+  if (machine.id === undefined) log.warn('host.no-machine-id', withoutOwnId);
   return {
     lost: lost.promise,
     lookAround: () => void rival(afterMs).then((error) => error && loses(error), loses),

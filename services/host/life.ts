@@ -1,5 +1,5 @@
 import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts';
-import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { type Bus, connectBus, type NatsEvent } from '../../lib/bus/connect.ts';
 import { isDeniedEndpoint } from '../../lib/bus/denied.ts';
 import { announce, type ServiceIdentity } from '../../lib/bus/discovery.ts';
 import { payloadTrouble } from '../../lib/bus/payload.ts';
@@ -88,10 +88,10 @@ export async function runService(service: Service, options: RunOptions): Promise
     return 2;
   }
   const { host } = settings;
-  const supervisor = openSupervisor(options.env, (text) => log.warn(text));
+  const supervisor = openSupervisor(options.env, (text) => log.warn('systemd.unreachable', text));
   const own = ownMachine(settings.machineId);
   const ended = endOfService(options.private);
-  log.info(`configuration read from ${settingsInWords(settings)}`);
+  log.info('service.configured', `configuration read from ${settingsInWords(settings)}`);
   supervisor.ready(`${service.name}: waiting for NATS`);
   const starting = startUp(`zpsend-${service.name} on ${host}`, { settings, own, log, options, supervisor });
   const first = await Promise.race([starting, ended]).catch((thrown) => ZpsendError.from(thrown));
@@ -100,7 +100,7 @@ export async function runService(service: Service, options: RunOptions): Promise
     return 0;
   }
   if (first instanceof ZpsendError) {
-    log.error(`${first.code}: ${first.message}`);
+    log.error('service.failed', `${first.code}: ${first.message}`, { code: first.code });
     await supervisor.stopping(first.message);
     if (options.private) process.stdout.write(`${JSON.stringify({ error: first.toBody() })}\n`);
     return statusOf(first);
@@ -115,7 +115,8 @@ export async function runService(service: Service, options: RunOptions): Promise
   const denial = await watch.begun;
   if (!denial) {
     const isUseful = payloadTrouble(bus) === undefined;
-    log.info(`${service.name} ${version} (${instance}) is ${isUseful ? 'ready on' : 'connected to'} ${bus.server}`);
+    const words = `${service.name} ${version} (${instance}) is ${isUseful ? 'ready on' : 'connected to'} ${bus.server}`;
+    log.info(isUseful ? 'service.ready' : 'service.connected', words, { instance });
     if (options.private) process.stdout.write(`${JSON.stringify({ instance })}\n`);
     else name.lookAround();
     const trouble = () => (watch.denial ?? payloadTrouble(bus))?.message;
@@ -124,9 +125,11 @@ export async function runService(service: Service, options: RunOptions): Promise
 
   const lost = Promise.race([bus.closed, bulk.closed]).then((error) => error ?? new Error('closed'));
   const reason = denial ?? (await Promise.race([ended, lost, name.lost, bus.refusal.over]));
-  log[reason instanceof ZpsendError ? 'error' : 'info'](`stopping: ${wordsOf(reason)}`);
+  log[reason instanceof ZpsendError ? 'error' : 'info']('service.stopping', `stopping: ${wordsOf(reason)}`, {
+    ...(reason instanceof ZpsendError && { code: reason.code }),
+  });
   const forced = setTimeout(() => {
-    log.error('stopping takes too long; ending now');
+    log.error('service.stop-forced', 'stopping takes too long; ending now');
     process.exit(1);
   }, stopMs);
   forced.unref();
@@ -138,7 +141,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   await running.stop();
   await bulk.close();
   await bus.close();
-  log.info('stopped');
+  log.info('service.stopped', 'stopped');
   return reason instanceof Error ? statusOf(reason) : 0;
 }
 
@@ -181,8 +184,8 @@ async function startUp(
 ): Promise<{ bus: Bus; bulk: BulkConnection; name: HostName }> {
   const { env, envFile, private: isPrivate } = options;
   const { host } = settings;
-  const onStatus = (text: string) => {
-    log.warn(text);
+  const onStatus = (event: NatsEvent, text: string) => {
+    log.warn(event, text);
     supervisor.status(text);
   };
   const places = { env, envFile, config: natsConfigOf(settings), host, self: { host, machine: own.machine } };

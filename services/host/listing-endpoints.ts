@@ -63,7 +63,7 @@ async function* list({ host, bus, zfs, log }: ListingDeps, asked: SnapshotsReque
   const datasets = shown ? showing(entries, shown) : entries;
   const isRestricted = datasets.length < entries.length || datasets.some(({ withheld }) => withheld);
   const count = datasets.reduce((sum, dataset) => sum + dataset.snapshots.length, 0);
-  log.info(`sending a list of ${count} snapshots for ${asked.dataset ?? 'all datasets'}`);
+  log.info('listing.sent', `sending a list of ${count} snapshots for ${asked.dataset ?? 'all datasets'}`);
   const facts: Omit<Inventory, 'host' | 'datasets'> = {
     ...(pools && { features: pools.features, active: pools.active }),
     ...(pools && pools.readOnlyPools.length > 0 && { readOnlyPools: pools.readOnlyPools }),

@@ -1,7 +1,6 @@
 import { pino } from 'pino';
-import { ZpsendError } from '../../schemas/errors.ts';
-
-export type Log = pino.Logger;
+import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import type { LogEvent } from '../../schemas/log-event.ts';
 
 /** What a line is about, where it is about one job: the same names in the logs of both services. */
 export interface LogFields {
@@ -15,6 +14,50 @@ export interface LogFields {
   readonly snapshot?: string;
   /** `HOST:DATASET` */
   readonly target?: string;
+  /** Of the error that the line reports. */
+  readonly code?: Code | undefined;
+  /** A policy, or where one leads: `NAME to HOST:DATASET`. */
+  readonly policy?: string;
+  readonly policies?: readonly string[];
+  readonly instance?: string;
+  /** What is destroyed of the target. */
+  readonly snapshots?: readonly string[];
+  /** A dataset that is made above what is received. */
+  readonly parent?: string;
+}
+
+/** Said in the words of a line for people already. */
+const inWords = new Set([
+  'event',
+  'code',
+  'transfer',
+  'source',
+  'policy',
+  'policies',
+  'instance',
+  'snapshots',
+  'parent',
+]);
+
+type Write = (event: LogEvent, words: string, fields?: LogFields) => void;
+
+/** One line at a time: what it is about, in words for people, and fields besides. */
+export interface Log {
+  readonly debug: Write;
+  readonly info: Write;
+  readonly warn: Write;
+  readonly error: Write;
+  /** The same with fields in every line. */
+  child(fields: LogFields): Log;
+}
+
+/** The same lines from a logger of pino's. */
+export function logOf(logger: pino.Logger): Log {
+  const write = (level: 'debug' | 'info' | 'warn' | 'error'): Write => {
+    return (event, words, fields) => logger[level]({ event, ...fields }, words);
+  };
+  const [debug, info, warn, error] = [write('debug'), write('info'), write('warn'), write('error')];
+  return { debug, info, warn, error, child: (fields) => logOf(logger.child(fields)) };
 }
 
 const labels: Record<number, string> = { 10: 'TRACE', 20: 'DEBUG', 30: 'INFO', 40: 'WARN', 50: 'ERROR', 60: 'FATAL' };
@@ -34,10 +77,11 @@ function about({ job, dataset, snapshot = dataset, target }: LogFields, words: s
 /** A line for a person: `[time]  INFO: zpsend/11918 on smos-01: an initial seed needed`. */
 export function lineForPeople(json: string): string {
   const { level, time, name, pid, hostname, msg, ...more } = JSON.parse(json);
-  const { job, transfer: _, source: __, dataset, snapshot, target, ...rest } = more;
+  const { job, dataset, snapshot, target, ...others } = more;
   const words = String(msg ?? '');
   const whose = about({ job, dataset, snapshot, target }, words, hostname);
-  const extra = Object.keys(rest).length > 0 ? ` ${JSON.stringify(rest)}` : '';
+  const rest = Object.entries(others).filter(([field]) => !inWords.has(field));
+  const extra = rest.length > 0 ? ` ${JSON.stringify(Object.fromEntries(rest))}` : '';
   const label = (labels[level] ?? String(level)).padStart(5);
   return `[${new Date(time).toISOString()}] ${label}: ${name}/${pid} on ${hostname}: ${harmless(words + whose)}${extra}\n`;
 }
@@ -61,5 +105,5 @@ export function openLog(host: string, env: NodeJS.ProcessEnv): Log {
       process.stderr.write(people ? lineForPeople(line) : line);
     },
   };
-  return pino({ name: 'zpsend', level, base: { pid: process.pid, hostname: host } }, destination);
+  return logOf(pino({ name: 'zpsend', level, base: { pid: process.pid, hostname: host } }, destination));
 }

@@ -119,8 +119,13 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
   function refused(dataset: string, thrown: unknown): void {
     const { code, message } = ZpsendError.from(thrown);
     const line = `cannot hold the newest snapshot of ${dataset}: ${code}: ${message}`;
-    if (said.has(code)) log.debug(line);
-    else log.warn(`${line}. What was received is good; receive.holdNewest: false is the way to do without`);
+    if (said.has(code)) log.debug('hold.failed', line, { code });
+    else
+      log.warn(
+        'hold.failed',
+        `${line}. What was received is good; receive.holdNewest: false is the way to do without`,
+        { code },
+      );
     said.add(code);
   }
 

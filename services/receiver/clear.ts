@@ -31,7 +31,7 @@ async function rename(
   if (!isDone && from === dataset) await checkAlone(zfs, from, host);
   if (discard && !stopped()) await zfs.abortReceive(isDone ? dataset : from);
   if (isDone || stopped()) return;
-  log.warn(`renaming ${from} to ${to}`);
+  log.warn('conflict.renamed', `renaming ${from} to ${to}`);
   try {
     await zfs.rename(from, to);
   } catch (thrown) {

@@ -20,9 +20,9 @@ import { otherName } from './conflicts.ts';
 import { heldInput } from './held-input.ts';
 import { checkKey } from './key-check.ts';
 import { acquireAll, noLease } from './leases.ts';
-import { fieldsOf } from './log-fields.ts';
 import { receiveProperties } from './properties.ts';
 import { notBegun, unexplained } from './receive-errors.ts';
+import { receiveLog } from './receive-log.ts';
 import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
 import type { ResumablePools } from './resumable-pools.ts';
 import { underLease } from './under-lease.ts';
@@ -62,7 +62,8 @@ const graceMs = 10_000;
 /** Begins one receive: takes the lock, looks, opens the channel, and performs what its state machine asks for. */
 export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming: Incoming): Receive {
   const held = () => lease ?? noLease;
-  const log = options.log.child(fieldsOf(options.host, start));
+  const say = receiveLog(options.log, options.host, start);
+  const { log } = say;
   const zfs = underLease(options.zfs, held);
   const deps: ReceiveDeps = { ...options, zfs, log };
   const { host } = deps;
@@ -165,13 +166,13 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
     'say-done'() {
       deps.arrivals.note(start.dataset, start.to.guid);
       deps.baseHolds.arrived(start);
-      log.info(`received ${start.to.name} into ${start.dataset}, telling ${start.source} receive is done`);
+      say.done();
       channel?.done({ guid: start.to.guid });
       tell('done');
     },
     'say-failed'() {
       const error = state.error ?? unexplained;
-      log.warn(`receive of ${start.to.name} into ${start.dataset} failed: ${error.code}: ${error.message}`);
+      say.failed(error);
       channel?.failed(error);
       tell('failed');
     },
@@ -206,7 +207,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
 
   async function discard(): Promise<ReceiveEvent> {
     await held().confirmed();
-    log.warn(`dropping the partial state of an older receive into ${start.dataset}, which this stream cannot continue`);
+    say.partialDiscarded();
     await zfs.abortReceive(start.dataset);
     return { type: 'prepared' };
   }
@@ -223,7 +224,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
       // what broke meanwhile needs no more of them
       if (state.error) break;
       const made = await zfs.createPlaceholder(parent);
-      if (made) log.info(`made ${parent}, empty and never mounted, as a parent of ${start.dataset}`);
+      if (made) say.parentMade(parent);
     }
     return { type: 'prepared' };
   }
@@ -233,7 +234,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
     held().assertHeld();
     const resuming = resumable() !== undefined;
     const kind = resuming ? 'resumed' : start.from ? 'incremental' : 'initial';
-    log.info(`${kind} receive of ${start.to.name} into ${start.dataset} from ${start.source}`);
+    say.started(kind);
     child = zfs.receive({
       dataset: start.dataset,
       snapshot: leafOf(start.to.name) ?? '',
@@ -245,7 +246,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
     const input = checkedInput(heldInput(child.stdin, held()), start, host, broken);
     channel?.attach(wire ? decodedInto(input, start, broken) : input);
     tell('started');
-    for (const unset of await child.done) log.warn(unset);
+    for (const unset of await child.done) log.warn('receive.property-unset', unset);
     return { type: 'exited' };
   }
 

@@ -56,13 +56,13 @@ export async function rollBack(
   // last of all that goes: while a snapshot is there whose cursor it is, whoever has that can still go on from it
   for (const mark of lost.cursors) {
     if (stopped()) return;
-    log.warn(`removing the cursor bookmark ${name}#${mark.name}, as planned`);
+    log.warn('conflict.bookmark-removed', `removing the cursor bookmark ${name}#${mark.name}, as planned`);
     await zfs.destroyBookmark(`${name}#${mark.name}`);
   }
   const now = await zfs.writtenSince(to.name);
   if (now > written) throw writtenTo(clearing, now, written, host);
   if (stopped()) return;
-  log.warn(`rolling ${name} back to ${to.name}`);
+  log.warn('conflict.rolled-back', `rolling ${name} back to ${to.name}`);
   await zfs.rollback(to.name);
   await zfs.markRollback(name, first.guid, endedMark(transfer));
 
@@ -75,14 +75,18 @@ export async function rollBack(
       if (holds.length > 0 && !stopped()) await zfs.hold(baseTag, [to.name]);
       for (const hold of holds) {
         if (stopped()) return;
-        log.warn(`releasing ${hold.tag} on ${hold.snapshot}, which is to be destroyed`);
+        log.warn('conflict.hold-released', `releasing ${hold.tag} on ${hold.snapshot}, which is to be destroyed`);
         released.push(hold);
         await zfs.release(hold.tag, [hold.snapshot]);
       }
       // a name may be another snapshot's by now
       const left = await look({ ...clearing, after: transfer });
       if (left === undefined || stopped()) return;
-      log.warn(`destroying ${snapshots.map((one) => `${name}@${one.name} (guid ${one.guid})`).join(', ')}, as planned`);
+      log.warn(
+        'conflict.destroyed',
+        `destroying ${snapshots.map((one) => `${name}@${one.name} (guid ${one.guid})`).join(', ')}, as planned`,
+        { snapshots: snapshots.map((one) => `${name}@${one.name}`) },
+      );
       await zfs.destroySnapshots(
         name,
         snapshots.map((one) => one.name),

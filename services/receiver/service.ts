@@ -34,9 +34,14 @@ async function begin(context: ServiceContext) {
   const { receive, timing } = settings.config;
   const window = windowFor(receive.maxConcurrent);
   const locks = lazily(context);
-  locks().catch((error) => log.error(`${ZpsendError.from(error).message}; receives are refused until then`));
+  locks().catch((error) =>
+    log.error('locks.unavailable', `${ZpsendError.from(error).message}; receives are refused until then`),
+  );
   if (receive.allow.length === 0) {
-    log.warn('no source host may write here: set receive.allow in the configuration, or ZPSEND_ALLOW=HOST=DATASET');
+    log.warn(
+      'receive.nobody-allowed',
+      'no source host may write here: set receive.allow in the configuration, or ZPSEND_ALLOW=HOST=DATASET',
+    );
   }
   const baseHolds = receive.holdNewest ? openBaseHolds({ zfs, log }) : noBaseHolds;
   const pace = receive.bwlimit === undefined ? undefined : openPace(receive.bwlimit);

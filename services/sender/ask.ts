@@ -160,7 +160,9 @@ async function hears(
   if (reach === 'deaf') {
     deaf.set(bulk, new Map(deaf.get(bulk)).set(target, performance.now()));
     log.info(
+      'fan-out.not-heard',
       `${target} does not hear what ${host} sends to several, so it has a read of its own (zpsend deploy permissions ${target} --from ${host})`,
+      { target },
     );
   }
   return reach === 'heard';

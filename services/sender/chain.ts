@@ -103,7 +103,10 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     try {
       perform(effect);
     } catch (thrown) {
-      deps.log.error(`${order.dataset}: ${effect.type} could not be done: ${ZpsendError.from(thrown).message}`);
+      deps.log.error(
+        'effect.failed',
+        `${order.dataset}: ${effect.type} could not be done: ${ZpsendError.from(thrown).message}`,
+      );
       feed(failed(thrown));
     }
   }
@@ -202,8 +205,10 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     const bare = [await order.cursor.settle(base !== undefined), unheard && (await order.cursor.doubt(unheard))];
     unheard = undefined;
     for (const name of bare) {
-      if (held.some((one) => one.name === name))
-        deps.log.warn(`${name} stays held by ${tag} until a later job has set its cursor bookmark`);
+      if (name !== undefined && held.some((one) => one.name === name))
+        deps.log.warn('hold.kept', `${name} stays held by ${tag} until a later job has set its cursor bookmark`, {
+          snapshot: name,
+        });
     }
     const stays = ({ name }: Held): boolean => name === base || bare.includes(name);
     const gone = held.filter((one) => !stays(one));
@@ -246,7 +251,10 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
         break;
       case 'report':
         report().catch((thrown) =>
-          deps.log.error(`${order.dataset}: its end could not be told: ${ZpsendError.from(thrown).message}`),
+          deps.log.error(
+            'status.write-failed',
+            `${order.dataset}: its end could not be told: ${ZpsendError.from(thrown).message}`,
+          ),
         );
         break;
     }

@@ -89,8 +89,9 @@ export function openCursors(deps: CursorDeps): Cursors {
     const { code, message } = ZpsendError.from(thrown);
     const line = `${what}: ${code}: ${message}`;
     // of a read-only pool the job tells by itself, as soon as it sends something
-    if (said.has(code) || code === 'READ_ONLY') log.debug(line);
-    else log.warn(`${line}. The job goes on; send.bookmarks: false is the way to do without`);
+    if (said.has(code) || code === 'READ_ONLY') log.debug('cursor.failed', line, { code });
+    else
+      log.warn('cursor.failed', `${line}. The job goes on; send.bookmarks: false is the way to do without`, { code });
     said.add(code);
   }
 
@@ -111,7 +112,7 @@ export function openCursors(deps: CursorDeps): Cursors {
       ? cursorForHold(base.name, targetHash(place), base.guid)
       : cursorName(dataset, place, base.guid);
     if (cursor === undefined || cursor.length > maxNameLength) {
-      log.info(`${dataset} has no room for a cursor bookmark: its name is too long`);
+      log.info('cursor.name-too-long', `${dataset} has no room for a cursor bookmark: its name is too long`);
       return true;
     }
     const [oldest] = old;
@@ -123,7 +124,7 @@ export function openCursors(deps: CursorDeps): Cursors {
       }
       await zfs.bookmark(base.name, cursor);
       left.add(cursor);
-      log.debug(`${cursor} is the cursor of ${target} on ${to}`);
+      log.debug('cursor.set', `${cursor} is the cursor of ${target} on ${to}`);
     } catch (error) {
       refused(`cannot set the cursor bookmark of ${target} on ${to}`, error);
       return isForGood.has(ZpsendError.from(error).code);

@@ -58,7 +58,7 @@ export async function releaseStep(zfs: Zfs, tag: string, held: readonly Held[], 
     );
     await zfs.release(tag, renamed);
   } catch (error) {
-    log.warn(`cannot release ${tag}: ${ZpsendError.from(error).message}; the next run will`);
+    log.warn('hold.release-failed', `cannot release ${tag}: ${ZpsendError.from(error).message}; the next run will`);
   }
 }
 
@@ -110,7 +110,10 @@ export async function sweepHolds(
   if (holds.length === 0) return;
   const living = await livingJobs();
   if (!living) {
-    log.warn(`${holds.length} holds on ${source.host} stay: which of their jobs still run could not be learned`);
+    log.warn(
+      'hold.kept',
+      `${holds.length} holds on ${source.host} stay: which of their jobs still run could not be learned`,
+    );
     return;
   }
   const entries = new Map(
@@ -131,7 +134,7 @@ export async function sweepHolds(
       if (isReadOnly(thrown)) return;
       throw thrown;
     }
-    log.warn(`released ${tag} on ${snapshot}, which a job that runs no more left behind`);
+    log.warn('hold.stale-released', `released ${tag} on ${snapshot}, which a job that runs no more left behind`);
   }
 }
 

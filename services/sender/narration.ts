@@ -49,27 +49,35 @@ export function narrator(log: Log, request: SendRequest) {
     listed(source: Inventory, at: Inventory): void {
       lists = { source: names(source, dataset, isPackage), target: names(at, target, isPackage) };
       const how = isStored ? `${host} is taken to have of ${target}` : `received snapshots for ${target} from ${host}`;
-      own.info(`${how}: ${lists.target}`);
-      own.info(`found the following snapshots on my ${dataset}: ${lists.source}`);
+      own.info('target.listed', `${how}: ${lists.target}`);
+      own.info('source.listed', `found the following snapshots on my ${dataset}: ${lists.source}`);
     },
     /** What a person should know before a package is sent. */
     planned({ datasets, notes }: DatasetPlans): void {
-      for (const { message } of notes) own.info(message);
+      for (const { message } of notes) own.info('plan.noted', message);
       for (const { dataset, refusal } of datasets) {
-        if (refusal) own.error(`${dataset} cannot be sent: ${refusal.error.code}: ${refusal.error.message}`);
+        if (refusal) {
+          const { code, message } = refusal.error;
+          own.error('dataset.refused', `${dataset} cannot be sent: ${code}: ${message}`, { code });
+        }
       }
     },
     waiting: waits.waits,
     goesOn: waits.over,
     /** What a person should know of it, and shows while it runs. */
     noted({ message }: Note): void {
-      log.warn(message);
+      log.warn('plan.noted', message);
     },
     /** Datasets that are not sent because of another's failure. */
     lost(errors: readonly ErrorBody[]): void {
       const [first] = errors;
-      if (errors.length === 1) own.error(`${first?.code}: ${first?.message}`);
-      else if (first) own.error(`${errors.length} datasets are not sent; the first: ${first.code}: ${first.message}`);
+      if (errors.length === 1) own.error('dataset.skipped', `${first?.code}: ${first?.message}`, { code: first?.code });
+      else if (first)
+        own.error(
+          'dataset.skipped',
+          `${errors.length} datasets are not sent; the first: ${first.code}: ${first.message}`,
+          { code: first.code },
+        );
     },
     /** @param plan one dataset of the job, and its name on the target */
     chain(plan: { readonly dataset: string; readonly target: string }) {
@@ -79,14 +87,17 @@ export function narrator(log: Log, request: SendRequest) {
       const what = isPackage ? `${job.datasets.total} datasets from ${dataset}` : dataset;
       const sent = `${job.done} ${job.done === 1 ? 'snapshot' : 'snapshots'} of ${what}`;
       const amount = `${job.bytes} bytes in ${job.seconds} s`;
-      if (job.error) own.error(`${dataset} to ${host} failed: ${job.error.code}: ${job.error.message}`);
-      else if (job.channel === 'store' && job.done > 0) own.info(`stored ${sent} for ${host}, ${amount}`);
-      else if (job.channel === 'store') own.info(`all my snapshots wait for ${host} in the store`);
-      else if (job.done > 0) own.info(`sent ${sent} to ${host}, ${amount}`);
+      if (job.error)
+        own.error('job.failed', `${dataset} to ${host} failed: ${job.error.code}: ${job.error.message}`, {
+          code: job.error.code,
+        });
+      else if (job.channel === 'store' && job.done > 0) own.info('job.done', `stored ${sent} for ${host}, ${amount}`);
+      else if (job.channel === 'store') own.info('job.done', `all my snapshots wait for ${host} in the store`);
+      else if (job.done > 0) own.info('job.done', `sent ${sent} to ${host}, ${amount}`);
       else {
-        own.info('the server has all my snapshots');
-        own.info(`my snapshots: ${lists.source}`);
-        own.info(`server snapshots: ${lists.target}`);
+        own.info('job.done', 'the server has all my snapshots');
+        own.info('source.listed', `my snapshots: ${lists.source}`);
+        own.info('target.listed', `server snapshots: ${lists.target}`);
       }
     },
   };
@@ -107,30 +118,32 @@ function chainNarrator(log: Log, isPackage: boolean, isStored: boolean) {
   return {
     step({ from, to }: Step): void {
       snapshot = { snapshot: to.name };
-      log.info(snapshot, from ? 'an incremental send is needed' : 'an initial seed needed');
-      log.info(snapshot, from ? `from: ${from.name} to: ${to.name}` : `initial snapshot: ${to.name}`);
+      log.info('step.needed', from ? 'an incremental send is needed' : 'an initial seed needed', snapshot);
+      log.info('step.snapshots', from ? `from: ${from.name} to: ${to.name}` : `initial snapshot: ${to.name}`, snapshot);
     },
     asking({ before, target }: Step): void {
-      if (before) log.info(snapshot, `the server is to clear its target first: ${clearingWords(before)}`);
-      log.info(
-        snapshot,
-        isStored ? `putting it into the store for ${target}` : `asking the server to start up a recv for ${target}`,
-      );
+      if (before)
+        log.info('step.conflict', `the server is to clear its target first: ${clearingWords(before)}`, snapshot);
+      const words = isStored
+        ? `putting it into the store for ${target}`
+        : `asking the server to start up a recv for ${target}`;
+      log.info('step.asked', words, snapshot);
     },
     ready(resumedAt: number): void {
       waits.over();
-      if (!isStored) log.info(snapshot, 'received a ready zfs recv message from server');
-      if (resumedAt > 0) log.info(snapshot, `continuing an interrupted receive, ${resumedAt} bytes of which are there`);
+      if (!isStored) log.info('step.ready', 'received a ready zfs recv message from server', snapshot);
+      if (resumedAt > 0)
+        log.info('step.resumed', `continuing an interrupted receive, ${resumedAt} bytes of which are there`, snapshot);
     },
     arrived({ from, to, target }: Step): void {
       const kind = from ? 'incremental snapshot' : 'snapshot';
-      if (isStored) log.info(snapshot, `${kind} ${to.name} is in the store for ${target}`);
-      else log.info(snapshot, `server said it successfully received ${kind} into ${target}`);
+      if (isStored) log.info('step.stored', `${kind} ${to.name} is in the store for ${target}`, snapshot);
+      else log.info('step.received', `server said it successfully received ${kind} into ${target}`, snapshot);
     },
     waiting: waits.waits,
     /** Of a job of one dataset its end says it. */
     failed(error: ErrorBody): void {
-      if (isPackage) log.error(`failed: ${error.code}: ${error.message}`);
+      if (isPackage) log.error('dataset.failed', `failed: ${error.code}: ${error.message}`, { code: error.code });
     },
   };
 }

@@ -60,11 +60,14 @@ export async function route(
   try {
     const direct = await along(remembering(deps, request, directWay(deps, request, signal), words));
     if (!(await lacksReceiver)) return direct;
-    deps.log.info(`${request.to.host} runs no receiver, so what it lacks is stored for it`);
+    deps.log.info('target.no-receiver', `${request.to.host} runs no receiver, so what it lacks is stored for it`);
   } catch (thrown) {
     const error = ZpsendError.from(thrown);
     if (!isAbsent(error)) throw error;
-    deps.log.info(`${request.to.host} does not answer (${error.code}), so what it lacks is stored for it`);
+    deps.log.info(
+      'target.offline',
+      `${request.to.host} does not answer (${error.code}), so what it lacks is stored for it`,
+    );
   }
   return along(storedWay(deps, request));
 }
@@ -88,6 +91,7 @@ function remembering(deps: StoredWayDeps, request: SendRequest, way: Way, words:
     arrived: (planned, steps) =>
       remember(planned, steps).catch((thrown) =>
         deps.log.warn(
+          'target.not-remembered',
           `what ${request.to.host} has could not be remembered, so nothing can be stored for it: ${ZpsendError.from(thrown).message}`,
         ),
       ),

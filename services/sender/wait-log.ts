@@ -18,13 +18,13 @@ export function openWaitLog(log: Log): WaitLog {
       if (known.size === 0) since = performance.now();
       const how = until === undefined ? 'waiting as long as it takes' : `trying until ${wallClock(until)}`;
       const line = `${code}: ${message}; ${how}`;
-      if (known.has(code)) log.debug(line);
-      else log.warn(line);
+      if (known.has(code)) log.debug('job.waiting', line, { code });
+      else log.warn('job.waiting', line, { code });
       known.add(code);
     },
     over() {
       if (known.size === 0) return;
-      log.info(`going on after ${Math.round((performance.now() - since) / 1000)} s`);
+      log.info('job.continued', `going on after ${Math.round((performance.now() - since) / 1000)} s`);
       known.clear();
     },
   };

@@ -116,5 +116,5 @@ test('with receive.holdNewest off nothing is held, and a user who may not hold i
   const receiver = await fleet.start('receiver', target, failing);
   await source.zfs('snapshot', 'zones/test@b');
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
-  await receiver.said('cannot hold the newest snapshot of zones/test: NOT_ALLOWED');
+  await receiver.logged('hold.failed', { code: 'NOT_ALLOWED' });
 });

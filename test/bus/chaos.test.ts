@@ -191,5 +191,5 @@ test('more receives than the limit are answered BUSY and tried again until all a
     ['done', 1],
     ['done', 1],
   ]);
-  expect(sender.log.join('\n')).toContain('BUSY');
+  expect(sender.lines('job.waiting', { code: 'BUSY' })).not.toEqual([]);
 });

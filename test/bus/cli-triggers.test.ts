@@ -13,7 +13,7 @@ const options = () => ({ env: { NATS_URL: server().url, ZPSEND_HOST: 'elsewhere'
 test('zpsend policies shows what is in force, how it fares, and what is not and why', async () => {
   const world = await useTriggered(server().url, 'dst');
   const sender = await world.sender([{ dataset: 'pool/a', recursive: true, to: ['dst', 'nobody:pool/x'] }]);
-  await sender.said('UNREACHABLE');
+  await sender.logged('policy.retried', { code: 'UNREACHABLE' });
   const shown = await execa(process.execPath, [bin, 'policies', 'src'], options());
   expect(shown.stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
     ['DATASET', 'TO', 'STATE', 'POLICY'],

@@ -6,6 +6,7 @@ import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { logOf } from '../../services/host/log.ts';
 import { openArrivals } from '../../services/receiver/arrivals.ts';
 import { noBaseHolds } from '../../services/receiver/base-holds.ts';
 import { beginReceive } from '../../services/receiver/receive.ts';
@@ -20,7 +21,7 @@ import { makeSimHost } from '../support/sim-host.ts';
 // a rejection that nobody handles fails the run of any test here
 
 const server = useNatsServer();
-const log = pino({ enabled: false });
+const log = logOf(pino({ enabled: false }));
 
 /** A host with a pool, and a data connection that has closed for good. */
 async function useHost(name: string) {

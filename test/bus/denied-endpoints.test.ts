@@ -71,7 +71,6 @@ const errorsOf = ({ log }: ServiceProcess): string[] =>
 /** With what the service ends. */
 const lastWordsOf = (service: ServiceProcess): string[] =>
   errorsOf(service).filter((text) => text.startsWith('stopping: '));
-const says = ({ log }: ServiceProcess, text: string): boolean => log.some((line) => line.includes(text));
 
 /** What names this host’s user, its subject and the ways out. */
 const whatToDo = (subject: string): RegExp =>
@@ -101,10 +100,10 @@ describe.each(Object.keys(ways) as (keyof typeof ways)[])('a service with the ke
     const { env } = await ways[way]();
     const { env: systemd, lines } = await useNotify();
     const service = await useService(name, { ...env, ...systemd });
-    await service.said('stopped');
+    await service.logged('service.stopped');
     expect(await service.end()).toBe(2);
     expect(lastWordsOf(service)).toEqual([expect.stringMatching(whatToDo(`zfs.${host}.info`))]);
-    expect(says(service, 'is ready on')).toBe(false);
+    expect(service.lines('service.ready')).toEqual([]);
     expect(lines().filter((line) => line.startsWith(`STATUS=${name} on`))).toEqual([]);
     expect(lines().at(-1)).toMatch(/^STATUS=stopping: NOT_ALLOWED/);
   });
@@ -113,7 +112,7 @@ describe.each(Object.keys(ways) as (keyof typeof ways)[])('a service with the ke
 test('a service that may not have all of its requests ends with 2, and names the subject', async () => {
   const { env } = await usePermissions(lessReceive);
   const service = await useService('receiver', env);
-  await service.said('stopped');
+  await service.logged('service.stopped');
   expect(await service.end()).toBe(2);
   expect(lastWordsOf(service)).toEqual([expect.stringMatching(whatToDo(`zfs.${host}.recv.`))]);
   expect(lastWordsOf(service)[0]).toContain(`the user ${host}`);
@@ -164,20 +163,18 @@ test.each(['reload', 'restart'] as const)(
     const asked = () => request(asker, subjects.info(host), {}, infoSchema);
     expect(await asked()).toMatchObject({ host });
     await become(without(`zfs.${host}.>`), how);
-    await service.said('it is tried again until then');
+    await service.logged('nats.denied');
     await hears(/^STATUS=receiver on .* does not let the user smos-00 subscribe/, lines().length);
     await expect.poll(() => asker.connected).toBe(true);
     expect(await rejection(asked())).toMatchObject({ code: 'UNREACHABLE' });
     await become(without(`zfs.${host}.>`), 'restart');
-    await expect
-      .poll(() => service.log.filter((line) => line.includes('connected to NATS again')).length)
-      .toBe(how === 'restart' ? 2 : 1);
+    await expect.poll(() => service.lines('nats.connected').length).toBe(how === 'restart' ? 2 : 1);
     const before = lines().length;
     await hears(/^STATUS=receiver on .* does not let the user smos-00 subscribe/, before + 2);
     expect(errorsOf(service)).toEqual([expect.stringMatching(whatToDo(`zfs.${host}.`))]);
-    expect(says(service, `Permissions Violation for Subscription to \\"zfs.${host}`), 'one line for all').toBe(false);
+    expect(service.lines('nats.error'), 'one line for all').toEqual([]);
     await become(exact, 'restart');
-    await service.said(`the NATS server lets requests to ${host} come here again`);
+    await service.logged('nats.permitted');
     await expect.poll(() => asked().catch(() => undefined)).toMatchObject({ host });
     await hears(/^STATUS=receiver on [^ ]*$/, lines().length);
   },
@@ -193,11 +190,11 @@ test('what is denied is asked for again by the clock, one subject at a time, and
   );
   let errors = 0;
   const log = {
-    error: (text: string) => {
+    error: (_event: string, text: string) => {
       errors += 1;
       told.resolve(text);
     },
-    info: (text: string) => again.resolve(text),
+    info: (_event: string, text: string) => again.resolve(text),
   };
   const watch = watchEndpoints({ host, bus, endpoints, log: log as never }, 50);
   onTestFinished(() => watch.stop());

@@ -8,6 +8,7 @@ import { encodeToken, type TokenContents } from '../../lib/zfs/resume-token.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { receiveStartSchema } from '../../schemas/transfer.ts';
+import { logOf } from '../../services/host/log.ts';
 import { askForTransfer } from '../../services/sender/ask.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
@@ -41,7 +42,15 @@ async function asked(contents: TokenContents | undefined, window = 1024 * 1024) 
   onTestFinished(() => served.stop());
   const zfs: Pick<Zfs, 'estimate'> = { estimate: async () => 1 };
   const transfer = askForTransfer(
-    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, log: pino({ enabled: false }), silenceMs: 3000, patienceMs: 60_000 },
+    {
+      host: 'smos-01',
+      zfs: zfs as Zfs,
+      bus,
+      bulk,
+      log: logOf(pino({ enabled: false })),
+      silenceMs: 3000,
+      patienceMs: 60_000,
+    },
     { transfer: 'transfer1', job: 'jobjobjob1', target: 'smos-00', step, discard: true },
     { host: 'smos-00' },
   );

@@ -135,7 +135,7 @@ test('without JetStream a receiver says so, refuses to receive, and answers ever
   const nats = await ownServer({});
   const { fleet, source, target } = await usePair(nats.url);
   const receiver = await fleet.start('receiver', target, allow);
-  await receiver.said('JetStream is not enabled');
+  await receiver.logged('locks.unavailable');
   await fleet.start('sender', source);
   const start = {
     transfer: 'transfer1',
@@ -166,11 +166,9 @@ test('services that start before NATS say that they wait for it, and work when i
     fleet.start('receiver', target, allow, { waitReady: false }),
     fleet.start('sender', source, {}, { waitReady: false }),
   ]);
-  await Promise.all(
-    services.map((service) => service.said(`still waiting for NATS: no NATS server answers at ${nats.url}`)),
-  );
+  await Promise.all(services.map((service) => service.logged('nats.waiting')));
   await nats.restart();
-  await Promise.all(services.map((service) => service.said('is ready on')));
+  await Promise.all(services.map((service) => service.logged('service.ready')));
   await expect.poll(() => fleet.bus.connected, { timeout: 10_000 }).toBe(true);
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
 });
@@ -239,8 +237,8 @@ test('I3: the holds of a job stay while its sender is too busy to answer the nex
   const { fleet, source, target } = await usePair(server().url);
   await fleet.start('receiver', target, { ...allow, ZFS_SIM_RECV_RATE: '500K' });
   const [first, second] = await Promise.all([fleet.start('sender', source), fleet.start('sender', source)]);
-  const begin = async ({ log }: ServiceProcess, dataset: string): Promise<string> => {
-    const instance = /\((\w+)\) is ready/.exec(log.join())?.[1] ?? '';
+  const begin = async ({ lines }: ServiceProcess, dataset: string): Promise<string> => {
+    const instance = lines('service.ready')[0]?.instance ?? '';
     const subject = subjects.instance(subjects.send('smos-01', 'start'), instance);
     return (await fleet.ask(subject, { ...body, to: { host: 'smos-00', dataset } }, sendStartedSchema)).job;
   };
@@ -251,6 +249,6 @@ test('I3: the holds of a job stay while its sender is too busy to answer the nex
   await begin(second, 'zones/other');
   await new Promise((resolve) => setTimeout(resolve, 1200));
   process.kill(first.pid, 'SIGCONT');
-  await second.said('asking the server to start up a recv');
+  await second.logged('step.asked');
   expect(await holds()).toContain(`zpsend:${job}`);
 });

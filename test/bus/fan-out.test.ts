@@ -159,7 +159,7 @@ test.each<[string, 'SIGKILL' | 'SIGTERM']>([
     if (!victim || !host) throw new Error('no victim');
     await snapshot(world.source, 'pool/a', 20_000_000, '1', '2');
     const jobs = await start(world, toAll);
-    await victim.said('initial receive of pool/a@1');
+    await victim.logged('receive.started', { snapshot: 'pool/a@1' });
     await victim.end(signal);
     await world.fleet.start('receiver', host, { ...allow, ...rate });
     expect((await ended(world, jobs)).map(({ state, done }) => [state, done])).toEqual(sites.map(() => ['done', 2]));

@@ -112,8 +112,8 @@ test('done in the receiver’s name moves nothing: not the job, its status, its 
     forge(pair, `${job}t1`, two, await bytes());
     expect(await moved(pair, job)).toEqual(before);
   }
-  await sender.said('"event":"word.forged"');
-  await receiver.said('"event":"word.forged"');
+  await sender.logged('word.forged');
+  await receiver.logged('word.forged');
   // the true receive ends, and no word of it comes any more
   await receiver.end('SIGKILL');
   await gate.open('receive');
@@ -129,7 +129,7 @@ test('done in the receiver’s name moves nothing: not the job, its status, its 
     .poll(() => moved(pair, job), { timeout: 15_000 })
     .toEqual({ isDone: true, held: [''], cursors: [two], sent: two, lag: 0 });
   // each transfer tells of it once
-  const told = sender.log.filter((line) => line.includes('word.forged') && line.includes(`transfer ${job}t1 `));
+  const told = sender.lines('word.forged', { transfer: `${job}t1` });
   expect(told).toHaveLength(1);
 });
 
@@ -148,7 +148,7 @@ test('data in the source’s name costs a try, and the job is done with what the
   await fleet.bus.nc.flush();
   await gate.open('receive');
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'done', done: 1 });
-  expect(sender.log.join('\n')).toContain('STREAM_BROKEN');
+  expect(sender.lines('job.waiting', { code: 'STREAM_BROKEN' })).not.toEqual([]);
   const digest = (host: SimHost) => host.zfs('get', '-Hp', '-o', 'value', 'zfs-sim:digest', 'zones/test@one');
   expect(await digest(target)).toBe(await digest(source));
   expect((await target.processes()).filter(({ argv }) => argv.includes('receive')).length).toBeGreaterThan(1);

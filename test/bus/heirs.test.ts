@@ -41,7 +41,7 @@ async function useWorld(...names: string[]): Promise<World> {
 
 /** The sender that runs something, once it is in the middle of it. */
 const running = ({ senders }: World): Promise<ServiceProcess> =>
-  Promise.race(senders.map((one) => one.said('received a ready zfs recv message').then(() => one)));
+  Promise.race(senders.map((one) => one.logged('step.ready').then(() => one)));
 
 const list = (host: SimHost) => host.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name,guid', 'pool/a');
 
@@ -106,9 +106,9 @@ test('a sender that was only deaf for a while ends its job when it hears of the 
   const deaf = await running(world);
   process.kill(deaf.pid, 'SIGSTOP');
   const [heir] = world.senders.filter((one) => one !== deaf);
-  await heir?.said('goes on with it');
+  await heir?.logged('job.taken-over');
   process.kill(deaf.pid, 'SIGCONT');
-  await deaf.said('goes on with it as');
+  await deaf.logged('job.failed', { code: 'ABORTED' });
   expect((await ended(world, id)).continues).toBe(id);
   await allArrived(world);
 });
@@ -117,7 +117,7 @@ test('what was aborted is not gone on with, though its sender was killed before 
   const world = await useWorld('dst', 'site-b');
   const { fleet, senders } = world;
   const [one, other] = senders;
-  const instance = /\((\w+)\) is ready/.exec(one?.log.join('\n') ?? '')?.[1] ?? '';
+  const instance = one?.lines('service.ready')[0]?.instance ?? '';
   const [gone, kept] = await Promise.all(
     ['dst', 'site-b'].map((host) => {
       const body = { dataset: 'pool/a', to: { host } };
@@ -125,12 +125,12 @@ test('what was aborted is not gone on with, though its sender was killed before 
     }),
   );
   if (!gone || !kept) throw new Error('two jobs');
-  await one?.said('received a ready zfs recv message');
+  await one?.logged('step.ready');
   const abort = subjects.instance(subjects.send('src', 'abort'), instance);
   await fleet.ask(abort, { job: gone.job }, jobAbortedSchema);
   await one?.end('SIGKILL');
   expect((await ended(world, kept.job)).continues).toBe(kept.job);
-  expect(other?.log.filter((line) => line.includes(`job ${gone.job}`))).toEqual([]);
+  expect(other?.lines('job.taken-over').map(({ msg }) => msg.includes(gone.job))).toEqual([false]);
 });
 
 test('a job that is aborted after its sender has died has no heir', async () => {
@@ -143,5 +143,5 @@ test('a job that is aborted after its sender has died has no heir', async () => 
   await fleet.ask(subjects.send('src', 'abort'), { job: gone }, jobAbortedSchema);
   // by then it would have been gone on with
   await new Promise((resolve) => setTimeout(resolve, 9000));
-  expect(other?.log.filter((line) => line.includes('goes on with it'))).toEqual([]);
+  expect(other?.lines('job.taken-over')).toEqual([]);
 });

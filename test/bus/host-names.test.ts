@@ -59,7 +59,7 @@ test('a second machine of one host name starts no service, and its commands neit
 
   for (const service of ['sender', 'receiver'] as const) {
     const refused = await fleet.start(service, second, {}, { waitReady: false });
-    await refused.said('zpsend hosts --adopt smos-01');
+    await refused.logged('service.failed', { code: 'OTHER_MACHINE' });
     expect(await refused.end()).toBe(2);
   }
   for (const argv of [
@@ -91,9 +91,9 @@ test('of two machines that start at one moment under one host name one serves, a
   const starting = await Promise.all(machines.map((host) => fleet.start('sender', host, {}, { waitReady: false })));
   const outcomes = await Promise.all(
     starting.map((service) =>
-      service.said('is ready on').then(
+      service.logged('service.ready').then(
         () => 'ready',
-        () => (service.log.some((line) => line.includes('OTHER_MACHINE')) ? 'refused' : 'lost'),
+        () => (service.lines('service.failed', { code: 'OTHER_MACHINE' }).length > 0 ? 'refused' : 'lost'),
       ),
     ),
   );
@@ -137,7 +137,7 @@ describe('a machine that was replaced', () => {
     expect((await zpsend(after, 'hosts', '--adopt', 'smos-02')).exitCode).toBe(0);
     await fleet.start('receiver', after);
     const refused = await fleet.start('receiver', before, {}, { waitReady: false });
-    await refused.said('OTHER_MACHINE');
+    await refused.logged('service.failed', { code: 'OTHER_MACHINE' });
     expect(await refused.end()).toBe(2);
   }, 120_000);
 
@@ -145,7 +145,7 @@ describe('a machine that was replaced', () => {
     const fleet = await useFleet(server().url);
     const running = await fleet.start('sender', await machineOf(fleet, 'smos-04', 'old', 'a'));
     await (await buckets(fleet)).put('smos-04', JSON.stringify(record('new')));
-    await running.said('took over the host name smos-04');
+    await running.logged('service.stopping', { code: 'OTHER_MACHINE' });
     expect(await running.end()).toBe(2);
   });
 

@@ -120,7 +120,7 @@ test('messages too small for anything: requests are refused in words, nothing is
   await limit('1MB');
   expect(await listed(fleet)).toBe(count);
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'done', done: 1 });
-  for (const service of services) await service.said('takes messages of 1048576 bytes now');
+  for (const service of services) await service.logged('nats.payload-restored');
 });
 
 test.each(['receiver', 'sender'] as const)(
@@ -136,12 +136,9 @@ test.each(['receiver', 'sender'] as const)(
     const env = { ...host.env, ...quick, ...systemd, NATS_URL: server.url, ZPSEND_ALLOW: '*=zones' };
     const service = await startService(name, env, { waitReady: false });
     onTestFinished(async () => void (await service.end('SIGKILL')));
-    const warnings = (): string[] => service.log.filter((line) => /takes messages of 4096 bytes at most/.test(line));
-    await service.said(`is connected to ${server.url.replace('nats://', '')}`);
-    expect(warnings()).toEqual([
-      expect.stringMatching(/"level":40.*raise max_payload.*requests are answered with that until then/),
-    ]);
-    expect(service.log.join()).not.toContain('is ready on');
+    await service.logged('service.connected');
+    expect(service.lines('nats.payload-too-small')).toMatchObject([{ level: 40 }]);
+    expect(service.lines('service.ready')).toEqual([]);
     await hears(new RegExp(`^STATUS=${name} on .*takes messages of 4096 bytes at most.*raise max_payload`));
     const plain = await usePlain(server.url);
     const own = name === 'sender' ? subjects.send('smos-01', 'status') : subjects.receive('smos-01', 'status');
@@ -150,8 +147,8 @@ test.each(['receiver', 'sender'] as const)(
     }
     options.config = 'max_payload: 1MB';
     await server.restart();
-    await service.said('takes messages of 1048576 bytes now');
-    expect(warnings()).toHaveLength(1);
+    await service.logged('nats.payload-restored');
+    expect(service.lines('nats.payload-too-small')).toHaveLength(1);
     const bus = await useBus(server.url);
     expect(await request(bus, subjects.info('smos-01'), {}, infoSchema)).toMatchObject({ host: 'smos-01' });
     await hears(new RegExp(`^STATUS=${name} on [^ ]*$`));

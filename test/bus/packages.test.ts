@@ -205,7 +205,7 @@ test('a receiver with room for one takes the datasets in turn, and its being bus
   const isWaiting = async () => Object.values(statesOf(await fleet.status('smos-01', id))).includes('waiting');
   await expect.poll(isWaiting, { timeout: 20_000 }).toBe(true);
   expect(await fleet.ended('smos-01', id)).toMatchObject({ state: 'done', done: 7 });
-  expect(sender.log.join('\n')).toContain('BUSY');
+  expect(sender.lines('job.waiting', { code: 'BUSY' })).not.toEqual([]);
   expect(await everything(target, 'pool/tree')).toEqual(await everything(source, 'pool/tree'));
 });
 
@@ -232,7 +232,7 @@ test('a dataset that has diverged does not stop the others, and the job lists ea
   ]);
   expect(job.datasets.list[0]?.error?.code).toBe('DIVERGED');
   expect(await everything(target, 'pool/tree/y')).toEqual(await everything(source, 'pool/tree/y'));
-  expect(sender.log.join('\n')).toContain('pool/tree/x cannot be sent: DIVERGED');
+  expect(sender.lines('dataset.refused', { code: 'DIVERGED' })).toHaveLength(1);
   await expectClean(pair);
 });
 

@@ -65,7 +65,7 @@ test('I11: missing parents are made after the first frame, once, though two rece
     ...names.flatMap((name) => [`${name}\ton\tno\ton`, `${name}@one\t-\t-\ton`]),
   ]);
   for (const made of ['zones/back', 'zones/back/site one']) {
-    expect(receiver.log.filter((line) => line.includes(`made ${made},`))).toHaveLength(1);
+    expect(receiver.lines('receive.parent-created', { parent: made })).toHaveLength(1);
   }
   await expectUnlocked(fleet);
 });

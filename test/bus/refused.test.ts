@@ -34,9 +34,15 @@ async function useKeys() {
 
 test('a service whose key is refused says so once for all its connections, and is over after a minute', async () => {
   const { env, file, replace } = await useKeys();
-  const said: string[] = [];
+  const said: { event: string; text: string }[] = [];
   let now = 0;
-  const bus = await connectBus({ name: 'x', env, wait: true, onStatus: (text) => said.push(text), now: () => now });
+  const bus = await connectBus({
+    name: 'x',
+    env,
+    wait: true,
+    onStatus: (event, text) => said.push({ event, text }),
+    now: () => now,
+  });
   onTestFinished(() => bus.close());
   const bulk = await openBulk({ ...bus.options, name: 'x (data)' }, bus.refusal);
   onTestFinished(() => bulk.close());
@@ -49,11 +55,11 @@ test('a service whose key is refused says so once for all its connections, and i
   });
   await replace();
   await Promise.all(refusals);
-  const words = said.filter((line) => /refuses/.test(line));
-  expect(words).toEqual([
+  const refused = said.filter(({ event }) => event === 'nats.refused');
+  expect(refused.map(({ text }) => text)).toEqual([
     expect.stringMatching(`refuses the nkey U[A-Z0-9]+ \\(${file}\\).*compare it with the users`),
   ]);
-  expect(said.filter((line) => line.includes('lost the connection'))).toHaveLength(1);
+  expect(said.filter(({ event }) => event === 'nats.lost')).toHaveLength(1);
   // one that stays refused, as seen by its own clock
   for (; ; now += 25_000) {
     const over = await Promise.race([bus.refusal.over, nextError(bus.nc)]);
@@ -77,9 +83,15 @@ test('a server that has no time for the login refuses nobody, and a service outl
   const server = await startNatsServer(options);
   onTestFinished(() => server.stop());
   const env = { NATS_URL: server.url, NATS_NKEY: file };
-  const said: string[] = [];
+  const said: { event: string; text: string }[] = [];
   let now = 0;
-  const bus = await connectBus({ name: 'x', env, wait: true, onStatus: (text) => said.push(text), now: () => now });
+  const bus = await connectBus({
+    name: 'x',
+    env,
+    wait: true,
+    onStatus: (event, text) => said.push({ event, text }),
+    now: () => now,
+  });
   onTestFinished(() => bus.close());
   const again = new Promise<void>((resolve) => bus.onReconnected(resolve));
   // shorter than any client's login
@@ -88,7 +100,9 @@ test('a server that has no time for the login refuses nobody, and a service outl
   // two minutes of it, as seen by its own clock
   for (; now <= 125_000; now += 25_000) await nextError(bus.nc);
   expect(bus.refusal.isRefused).toBe(false);
-  expect(said.filter((line) => /^NATS says: .*authentication timeout/i.test(line))).toHaveLength(1);
+  expect(said.filter(({ text }) => /authentication timeout/i.test(text)).map(({ event }) => event)).toEqual([
+    'nats.error',
+  ]);
   expect(await rejection(connectBus({ name: 'x', env, wait: false }))).toMatchObject({
     code: 'UNREACHABLE',
     message: expect.stringMatching(/waits no longer for the login \(.*it is overloaded/),
@@ -96,7 +110,7 @@ test('a server that has no time for the login refuses nobody, and a service outl
   options.config = config('2');
   await server.restart();
   expect(await Promise.race([bus.refusal.over, again])).toBeUndefined();
-  expect(said.filter((line) => /refuses/.test(line))).toEqual([]);
+  expect(said.filter(({ event }) => event === 'nats.refused')).toEqual([]);
 });
 
 async function nextError(nc: { status(): AsyncIterable<{ type: string }> }): Promise<undefined> {
@@ -105,15 +119,15 @@ async function nextError(nc: { status(): AsyncIterable<{ type: string }> }): Pro
 
 test('a key that is renewed in its file is used at the next try, and that is said', async () => {
   const { env, replace, renew } = await useKeys();
-  const said: string[] = [];
-  const bus = await connectBus({ name: 'x', env, wait: true, onStatus: (text) => said.push(text) });
+  const said: { event: string; text: string }[] = [];
+  const bus = await connectBus({ name: 'x', env, wait: true, onStatus: (event, text) => said.push({ event, text }) });
   onTestFinished(() => bus.close());
   const again = new Promise<void>((resolve) => bus.onReconnected(resolve));
   await replace();
-  await expect.poll(() => said.some((line) => /refuses/.test(line)), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => said.some(({ event }) => event === 'nats.refused'), { timeout: 20_000 }).toBe(true);
   await renew();
   await again;
-  expect(said).toContain('the NATS server accepts this service again');
+  expect(said.map(({ event }) => event)).toContain('nats.accepted');
   expect(bus.refusal.isRefused).toBe(false);
 });
 
@@ -141,8 +155,8 @@ test('a service that is refused for a minute ends with 1, and the words are in i
   const service = await startService('receiver', { ...host.env, ...env, ZPSEND_ALLOW: '*=tank' });
   onTestFinished(async () => void (await service.end('SIGKILL')));
   await replace();
-  await service.said('stopping: NOT_ALLOWED');
+  await service.logged('service.stopping', { code: 'NOT_ALLOWED' });
   expect(await service.end('SIGTERM')).toBe(1);
-  expect(service.log.filter((line) => line.includes('refuses the nkey'))).toHaveLength(2);
+  expect(service.lines('nats.refused')).toHaveLength(1);
   expect(service.log.length, 'no flood').toBeLessThan(20);
 });

@@ -100,7 +100,7 @@ async function useTwoSenders(...allow: [object[], object[]]) {
   );
   /** Kills the sender that is in the middle of a job. */
   const killRunning = async () => {
-    const sending = senders.map((one) => one.said('received a ready zfs recv message').then(() => one));
+    const sending = senders.map((one) => one.logged('step.ready').then(() => one));
     await (await Promise.race(sending)).end('SIGKILL');
   };
   /** How the heir of a job ends; nobody knows of it between the death and the heir. */
@@ -127,7 +127,7 @@ test('what the rules of the other sender refuse ends with NOT_ALLOWED once its s
     { dataset: 'pool/a', to: 'third' },
   ];
   const { fleet, senders, killRunning, heirOf } = await useTwoSenders([open], [shut]);
-  const instance = /\((\w+)\) is ready/.exec(senders[0]?.log.join('\n') ?? '')?.[1] ?? '';
+  const instance = senders[0]?.lines('service.ready')[0]?.instance ?? '';
   const start = subjects.instance(subjects.send('src', 'start'), instance);
   const { job } = await fleet.ask(start, { dataset: 'pool/a', to }, sendStartedSchema);
   await killRunning();

@@ -327,7 +327,7 @@ test('where there is no bucket the command says so, and a sender that may not ma
   await fleet.start('receiver', target, { ...login, ...allow });
   const request = { dataset: 'pool/a', to: { host: 'kept-dst' } };
   expect((await fleet.send('kept-src', request)).state).toBe('done');
-  await sender.said('may not make it');
+  await sender.logged('status.write-failed');
   const shown = await execa(process.execPath, [bin, 'status'], {
     ...{ env: { ...source.env, ...login }, extendEnv: false, reject: false },
   });
@@ -337,5 +337,5 @@ test('where there is no bucket the command says so, and a sender that may not ma
   const place = { source: 'kept-src', target: 'kept-dst', dataset: 'pool/a', into: 'pool/a' };
   const kept = async () => (await readStatus(bus))?.found.map(statusKey);
   await expect.poll(kept, { timeout: 30_000 }).toEqual([statusKey(place)]);
-  await sender.said('written again');
+  await sender.logged('status.written-again');
 }, 120_000);

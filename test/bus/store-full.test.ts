@@ -31,7 +31,7 @@ test('a full store is waited for, and goes on when a target has taken something'
   const sender = await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config });
   await snapshot(world.src, 40_000_000, '1', '2');
   const job = world.fleet.send('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
-  await sender.said('is full');
+  await sender.logged('store.full');
   const { bus } = world.fleet;
   const { jobs } = await request(bus, subjects.send('src', 'status'), {}, sendStatusSchema);
   expect(jobs[0]).toMatchObject({ state: 'waiting', waiting: { code: 'NO_SPACE' } });

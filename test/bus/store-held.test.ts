@@ -76,8 +76,8 @@ test('edge cases 37, 38: a read-only pool is stored from, without holds and with
   const job = await send(world);
   expect(job).toMatchObject({ state: 'done', channel: 'store', done: 2 });
   expect(job.notes?.filter(({ kind }) => kind === 'read-only-source')).toHaveLength(1);
-  expect(sender.log.filter((line) => line.includes('imported read-only'))).toHaveLength(1);
-  expect(sender.log.filter((line) => line.includes('cursor bookmark of'))).toEqual([]);
+  expect(sender.lines('plan.noted')).toHaveLength(1);
+  expect(sender.lines('cursor.failed')).toEqual([]);
   const receiver = await startReceiver(world);
   await expect
     .poll(() => rowOf(world, 'dst'), { timeout: 20_000 })
@@ -124,7 +124,7 @@ test('a receiver that finds the dataset locked has begun, and does not say so ov
   };
   const lease = await locks.acquire('dst', 'pool/a', other);
   const receiver = await startReceiver(world);
-  await receiver.said('LOCKED');
+  await receiver.logged('store.kept', { code: 'LOCKED' });
   const receipts = openReceipts(fleet.bus);
   const said = await receipts.read('src', 'dst');
   expect(said).toMatchObject([{ receipt: { state: 'running', bytes: 0 } }]);
@@ -143,7 +143,7 @@ test('what lasts is told though it may pass, and goes from the status when the s
   const { fleet } = world;
   const failing = 'receive:cannot receive new filesystem stream: dataset is busy';
   const receiver = await startReceiver(world, { ZFS_SIM_FAIL: failing });
-  await receiver.said('stays in the store: BUSY');
+  await receiver.logged('store.kept', { code: 'BUSY' });
   await expect.poll(() => rowOf(world, 'dst'), { timeout: 20_000 }).toMatchObject({ error: { code: 'BUSY' } });
   await (await jetstreamManager(fleet.bus.nc)).streams.delete('OBJ_zfs-streams-src');
   await expect.poll(async () => (await rowOf(world, 'dst'))?.error, { timeout: 20_000 }).toBeUndefined();
@@ -154,7 +154,7 @@ test('a receiver that finds a stream in the hands of another one of its host say
   const { fleet } = world;
   const slow = { ZFS_SIM_RECV_RATE: '300K' };
   const both = [await startReceiver(world, slow), await startReceiver(world, slow)];
-  const locked = Promise.any(both.map((receiver) => receiver.said('LOCKED')));
+  const locked = Promise.any(both.map((receiver) => receiver.logged('store.kept', { code: 'LOCKED' })));
   const receipts = openReceipts(fleet.bus);
   const errors: unknown[] = [];
   const watching = setInterval(async () => {
@@ -177,7 +177,7 @@ test('what a pool had no room for is why it waits, also while it is tried again'
     ...rate,
     ZFS_SIM_FAIL: 'receive:cannot receive new filesystem stream: out of space',
   });
-  await first.said('stays in the store: NO_SPACE');
+  await first.logged('store.kept', { code: 'NO_SPACE' });
   const receipts = openReceipts(fleet.bus);
   const now = async () => (await receipts.read('src', 'dst'))[0]?.receipt;
   await expect.poll(now).toMatchObject({ state: 'running', error: { code: 'NO_SPACE' } });

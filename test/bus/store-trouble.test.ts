@@ -31,7 +31,7 @@ test.each<'SIGKILL' | 'SIGTERM'>(['SIGKILL', 'SIGTERM'])(
     await snapshot(world.src, 60_000_000, '1');
     await send(world);
     const receiver = await startReceiver(world, { ZFS_SIM_RECV_RATE: '10M' });
-    await receiver.said('initial receive of pool/a@1');
+    await receiver.logged('receive.started', { snapshot: 'pool/a@1' });
     await expect.poll(() => partial(world), { timeout: 30_000 }).not.toBe('-');
     await receiver.end(signal);
     expect(await list(world.dst)).toBe('');
@@ -55,7 +55,7 @@ test('a server that restarts while a job is planned for the store is waited for'
   await gate.reached('list');
   await world.server.kill();
   await gate.open('list');
-  await sender.said('the connection to NATS is lost');
+  await sender.logged('job.waiting', { code: 'UNREACHABLE' });
   await world.server.restart();
   expect(await world.fleet.ended('src', job)).toMatchObject({ state: 'done', done: 1 });
 });
@@ -102,9 +102,9 @@ test('a damaged, a missing and a swapped segment are found, told, and the stream
     });
     expect([(await fetching).exitCode, existsSync(file)]).toEqual([1, false]);
     const receiver = await startReceiver(world);
-    await receiver.said('STREAM_BROKEN');
+    await receiver.logged('store.receive-failed', { code: 'STREAM_BROKEN' });
     expect(await list(world.dst)).toBe('');
-    await sender.said('has refused pool/a@1 from the store');
+    await sender.logged('store.rejected', { snapshot: 'pool/a@1' });
     await receiver.end();
     await emptied(world);
   }
@@ -129,7 +129,7 @@ test('a manifest that another host has forged, or nobody can read, is passed ove
   await put('forged0005', { ...real, id: 'forged0005', bytes: real.bytes + real.segment });
   const receiver = await startReceiver(world);
   await arrived(world);
-  const refused = (id: string) => receiver.log.some((line) => line.includes(id) && line.includes('is refused'));
+  const refused = (id: string) => receiver.lines('store.refused').some(({ msg }) => msg.includes(id));
   for (const id of ['forged0001', 'forged0002', 'forged0003', 'forged0004', 'forged0005'])
     expect([id, refused(id)]).toEqual([id, true]);
 });
@@ -148,7 +148,7 @@ test('what somebody has written over makes nobody remove what waits, and a plan 
   const meta = `$O.zfs-streams-src.M.${Buffer.from(manifest).toString('base64url')}`;
   const padded = meta + '='.repeat((4 - ((meta.length - meta.lastIndexOf('.') - 1) % 4)) % 4);
   await jetstream(fleet.bus.nc).publish(padded, '{"stream":"KV_zfs-status","seq":7}');
-  await sender.said(`${manifest} was written over`);
+  await expect.poll(() => sender.lines('store.manifest-refused').some(({ msg }) => msg.includes(manifest))).toBe(true);
   // its segments are still known for its own
   expect((await stored(world)).sort()).toEqual(before.sort());
 }, 90_000);
@@ -184,13 +184,13 @@ test('a pool that is not imported yet, or is full, or a lost stream before it, c
   await dst.zpool('destroy', 'pool');
   await dst.zpool('create', 'other');
   const early = await startReceiver(world);
-  await early.said('stays in the store');
+  await early.logged('store.kept');
   await early.end();
   expect((await stored(world)).filter((name) => name.endsWith('manifest'))).toHaveLength(2);
   await dst.zpool('create', 'pool');
   await dst.zfs('set', 'quota=1M', 'pool');
   const full = await startReceiver(world);
-  await full.said('NO_SPACE');
+  await full.logged('store.kept', { code: 'NO_SPACE' });
   await full.end();
   expect((await stored(world)).filter((name) => name.endsWith('manifest'))).toHaveLength(2);
   await dst.zfs('set', 'quota=none', 'pool');
@@ -198,7 +198,7 @@ test('a pool that is not imported yet, or is full, or a lost stream before it, c
   const [first] = await whole(world);
   await world.bucket.remove(`${first?.id}/000000`);
   const last = await startReceiver(world);
-  await last.said('starts from a stream that was lost');
+  await last.logged('store.lost');
   await emptied(world);
   await last.end();
   expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
@@ -221,7 +221,7 @@ test('a stored seed that has expired takes along what builds on it; where the ta
   const [seed] = await whole(world);
   for (const name of await stored(world)) if (name.startsWith(`${seed?.id}/`)) await world.bucket.remove(name);
   const first = await startReceiver(world);
-  await sender.said('has refused pool/a@2 from the store');
+  await sender.logged('store.rejected', { snapshot: 'pool/a@2' });
   await emptied(world);
   expect(await list(dst)).toBe('');
   await first.end();
@@ -234,7 +234,7 @@ test('a stored seed that has expired takes along what builds on it; where the ta
   await src.zfs('snapshot', '-r', 'pool/a@3');
   expect(await send(world, tree)).toMatchObject({ state: 'done', channel: 'store', done: 2 });
   await startReceiver(world).then(async (third) => {
-    await sender.said('has refused pool/a@3 from the store');
+    await sender.logged('store.rejected', { snapshot: 'pool/a@3' });
     await emptied(world);
     await third.end();
   });

@@ -36,8 +36,8 @@ test('what a target refuses for good is told, and nothing more is stored for it 
     expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
   }
   const second = await startReceiver(world);
-  await sender.said('has refused pool/a@2 from the store');
-  await sender.said('has refused pool/a@3 from the store');
+  await sender.logged('store.rejected', { snapshot: 'pool/a@2' });
+  await sender.logged('store.rejected', { snapshot: 'pool/a@3' });
   await emptied(world);
   const row = async () => (await readStatus(world.fleet.bus))?.found[0]?.entry;
   await expect.poll(row).toMatchObject({ sent: { name: '1' }, run: { state: 'failed' }, error: { code: 'MODIFIED' } });
@@ -65,7 +65,7 @@ test('a target that refuses is heard, though others have yet to take the same st
   const { jobs } = await fleet.ask(subjects.send('src', 'start'), body, fanStartedSchema);
   for (const job of jobs) expect(await fleet.ended('src', job)).toMatchObject({ state: 'done', channel: 'store' });
   const receiver = await startReceiver(world);
-  await sender.said('has refused pool/a@1 from the store');
+  await sender.logged('store.rejected', { snapshot: 'pool/a@1' });
   await expect.poll(() => rowOf(world, 'dst')).toMatchObject({ run: { state: 'failed' } });
   expect(await rowOf(world, 'dst')).not.toHaveProperty('stored');
   const refused = await send(world, { channel: 'store' });
@@ -118,7 +118,7 @@ test('a command without a sender stores nothing more for a target that has refus
   await dst.zfs('snapshot', 'pool/a@own');
   expect((await command(world, 'store')).exitCode).toBe(0);
   const receiver = await startReceiver(world);
-  await receiver.said('EXISTS');
+  await receiver.logged('store.receive-failed', { code: 'EXISTS' });
   await receiver.end();
   const refused = await command(world, 'store');
   expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining('Nothing more is stored')]);
@@ -183,7 +183,7 @@ test('a sender that is told to end ends, however much there is to learn; the nex
   await startReceiver(world);
   await arrived(world);
   const second = await fleet.start('sender', src);
-  await second.said('has received');
+  await second.logged('store.delivered');
   expect(await second.end()).toBe(0);
   expect((await command(world, 'auto', { dataset: 'pool/a@39' })).exitCode).toBe(0);
   expect(await stored(world)).toEqual([]);

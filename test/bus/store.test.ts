@@ -157,7 +157,7 @@ test('what waits is fetched before anything is sent past it', async () => {
   await snapshot(world.src, 30_000_000, '1');
   expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
   const receiver = await startReceiver(world, { ZFS_SIM_RECV_RATE: '8M' });
-  await receiver.said('waits in the store');
+  await receiver.logged('store.waiting');
   await snapshot(world.src, 1_000_000, '2');
   expect(await send(world)).toMatchObject({ state: 'done', channel: 'store', done: 1 });
   await arrived(world);

@@ -54,8 +54,8 @@ test('systemd is told again that a service is started until it could be told', a
   await using server = await startNatsServer({ jetstream: true });
   const notify = await useNotify({ isThere: false });
   const { service } = await useReceiver(notify.env, server.url);
-  await service.said('systemd is not told how this service is');
-  await service.said('is ready on');
+  await service.logged('systemd.unreachable');
+  await service.logged('service.ready');
   await notify.listen();
   await notify.hears(/^READY=1$/);
 });

@@ -213,6 +213,6 @@ test('I13: a receiver that was stopped begins no receive under the lock that ano
   process.kill(receiver.pid, 'SIGCONT');
   expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'LOCKED' } });
   expect(existsSync(`${gate.env.GATE}/receive.here`)).toBe(false);
-  expect(receiver.log.filter((line) => line.includes('initial receive of'))).toEqual([]);
+  expect(receiver.lines('receive.started')).toEqual([]);
   other.assertHeld();
 });

@@ -32,8 +32,7 @@ test('of two senders one is killed in the middle of it, and the other finishes',
   await world.source.zfs('set', 'zfs-sim:write=12000000', 'pool/a');
   await world.source.zfs('snapshot', 'pool/a@big');
   world.say('pool/a@big');
-  const runs = 'received a ready zfs recv message';
-  const first = await Promise.race(senders.map((sender) => sender.said(runs).then(() => sender)));
+  const first = await Promise.race(senders.map((sender) => sender.logged('step.ready').then(() => sender)));
   await world.snapshot('after');
   await first.end('SIGKILL');
   await world.arrived(dst, 'big', 'after');
@@ -51,12 +50,12 @@ test('without JetStream for it a sender hears what is said while it runs, says s
   const [dst] = world.targets as [SimHost];
   const env = { NATS_URL: as('sender') };
   const sender = await world.sender([toDst], { reconcileMinutes: 0.05 }, env);
-  await sender.said('heard of only while this sender runs');
+  await sender.logged('snapshot-event.not-kept');
   await world.snapshot('1');
   await world.arrived(dst, '1');
   await world.snapshot('2', 'silent');
   await world.arrived(dst, '1', '2');
-  expect(sender.log.filter((line) => line.includes('heard of only while'))).toHaveLength(1);
+  expect(sender.lines('snapshot-event.not-kept')).toHaveLength(1);
 });
 
 test('what was said to nobody while NATS was away is looked for when it is back', async () => {
@@ -67,7 +66,7 @@ test('what was said to nobody while NATS was away is looked for when it is back'
   await world.snapshot('1');
   await world.arrived(dst, '1');
   await own.kill();
-  await sender.said('lost the connection');
+  await sender.logged('nats.lost');
   await world.snapshot('2', 'silent');
   await own.restart();
   await world.arrived(dst, '1', '2');

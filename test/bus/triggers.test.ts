@@ -42,11 +42,12 @@ test.each([
     await world.arrived(only(world), '1');
     await rested(world);
     await world.snapshot('2', 'silent');
-    const lines = sender.log.length;
+    const seeded = sender.lines('step.needed').length;
     world.say(body('pool/a@2'));
     await world.arrived(only(world), '1', '2');
     await rested(world);
-    expect(sender.log.slice(lines).join('\n')).toContain('an incremental send is needed');
+    expect(sender.lines('step.needed')).toHaveLength(seeded + 1);
+    expect(sender.lines('step.needed').at(-1)).toMatchObject({ snapshot: 'pool/a@2' });
     const before = [sender.log.length, world.started.length];
     world.say(body('pool/a@2'));
     await expect.poll(() => world.started.length).toBe((before[1] ?? 0) + 1);
@@ -122,11 +123,11 @@ test('garbage, foreign hosts and datasets without a policy start nothing and bre
   world.say('pool/a/below@1');
   world.say('pool/a@1', 'somebody-else');
   await world.fleet.bus.nc.flush();
-  await sender.said('malformed snapshot event');
+  await sender.logged('snapshot-event.malformed');
   await expect.poll(async () => (await consumer(world)).num_pending).toBe(0);
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(world.started.length).toBe(before);
-  expect(sender.log.filter((line) => line.includes('malformed snapshot event'))).toHaveLength(1);
+  expect(sender.lines('snapshot-event.malformed')).toHaveLength(1);
   await world.snapshot('1');
   await world.arrived(only(world), '1');
 });
@@ -137,20 +138,21 @@ test('a receiver that is absent gets it when it comes, and does not hold up the 
   await world.snapshot('1');
   const [dst, late] = world.targets as [SimHost, SimHost];
   await world.arrived(dst, '1');
-  await sender.said('UNREACHABLE');
+  const { policy = '' } = await sender.logged('policy.retried', { code: 'UNREACHABLE' });
   await world.snapshot('2');
   await world.arrived(dst, '1', '2');
   await world.fleet.start('receiver', late, { ZPSEND_ALLOW: '*=pool' });
   await world.arrived(late, '1', '2');
-  await sender.said('goes well again');
-  expect(sender.log.filter((line) => line.includes('UNREACHABLE'))).toHaveLength(1);
+  await sender.logged('policy.recovered', { policy });
+  expect(sender.lines('policy.retried')).toHaveLength(1);
 });
 
 test('a refusal is told once, tried again at the next snapshot, and other policies go on', async () => {
   const world = await useTriggered(server().url, 'dst');
   await world.source.zfs('create', 'pool/b');
   const sender = await world.sender([toDst, { dataset: 'pool/b', to: ['dst:elsewhere/b'] }]);
-  await sender.said('pool/b to dst:elsewhere/b failed');
+  const failed = ['policy.failed', { code: 'NO_SUCH_DATASET', policy: 'pool/b to dst:elsewhere/b' }] as const;
+  await sender.logged(...failed);
   for (const name of ['1', '2']) {
     await world.source.zfs('snapshot', `pool/b@${name}`);
     const before = world.started.length;
@@ -160,7 +162,7 @@ test('a refusal is told once, tried again at the next snapshot, and other polici
   }
   await world.arrived(only(world), '1', '2');
   await rested(world);
-  expect(sender.log.filter((line) => line.includes('pool/b to dst:elsewhere/b failed'))).toHaveLength(1);
+  expect(sender.lines(...failed)).toHaveLength(1);
   const { policies } = await statusOf(world);
   expect(policies.map(({ name, targets }) => [name, targets[0]?.error?.code])).toEqual([
     ['send.policies.0', undefined],
@@ -175,10 +177,10 @@ test('the stream is made again when it is lost', async () => {
   await expect.poll(async () => (await consumer(world)).num_waiting).toBeGreaterThan(0);
   const manager = await jetstreamManager(world.fleet.bus.nc);
   await manager.streams.delete(eventsStream);
-  await sender.said('heard of only while this sender runs');
+  await sender.logged('snapshot-event.not-kept');
   await world.snapshot('1');
   await world.arrived(only(world), '1');
-  await sender.said('from the stream again');
+  await sender.logged('snapshot-event.kept-again');
   await world.snapshot('2');
   await world.arrived(only(world), '1', '2');
 });
@@ -199,6 +201,6 @@ test.each<[string, object[], RegExp]>([
   const world = await useTriggered(server().url);
   const file = configured(JSON.stringify({ send: { policies } }));
   const sender = await world.fleet.start('sender', world.source, file, { waitReady: false });
-  await expect(sender.said('is ready')).rejects.toThrow(/^sender ended \(2\)/);
+  await expect(sender.logged('service.ready')).rejects.toThrow(/^sender ended \(2\)/);
   expect(sender.log.join('\n')).toMatch(words);
 });

@@ -116,7 +116,7 @@ test.each(['a seed', 'an increment'])(
       (await source.zfs('holds', '-H', 'zones/test@b')).split('\n').filter((line) => line.includes(job));
     await expect.poll(left, { timeout: 30_000 }).toEqual([]);
     await gate.open('receive');
-    await receiver.said('received zones/test@b');
+    await receiver.logged('receive.done', { snapshot: 'zones/test@b' });
     expect(await fleet.ended('smos-01', next)).toMatchObject({ state: 'done', done: 0 });
     await expectBase({ fleet, source });
   },

@@ -9,6 +9,7 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { receiveStartSchema } from '../../schemas/transfer.ts';
+import { logOf } from '../../services/host/log.ts';
 import { askForTransfer } from '../../services/sender/ask.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
@@ -54,7 +55,15 @@ async function ran(guid: string, made: BeginRecord = { toguid: 2n }): Promise<vo
   });
   const zfs: Pick<Zfs, 'send'> = { send: () => child };
   const transfer = await askForTransfer(
-    { host: 'smos-01', zfs: zfs as Zfs, bus, bulk, log: pino({ enabled: false }), silenceMs: 3000, patienceMs: 60_000 },
+    {
+      host: 'smos-01',
+      zfs: zfs as Zfs,
+      bus,
+      bulk,
+      log: logOf(pino({ enabled: false })),
+      silenceMs: 3000,
+      patienceMs: 60_000,
+    },
     { transfer: 'transfer1', job: 'jobjobjob1', target: 'smos-00', step, discard: false },
     { host: 'smos-00' },
   );

@@ -68,7 +68,7 @@ export function openCrew(posts: readonly Post[], instances: number): Crew {
 
 async function join(role: Role, host: string, env: NodeJS.ProcessEnv): Promise<Member> {
   const process = await startService(role, env);
-  const [, instance = ''] = /\(([a-z0-9]+)\) is ready on/.exec(process.log.join('\n')) ?? [];
+  const instance = process.lines('service.ready')[0]?.instance ?? '';
   return { role, host, instance, process };
 }
 

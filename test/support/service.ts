@@ -1,15 +1,30 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import type { LogEvent } from '../../schemas/log-event.ts';
+import type { LogFields } from '../../services/host/log.ts';
 
 const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+
+/** One line of a log in JSON. */
+export type LogLine = LogFields & { readonly event: LogEvent; readonly msg: string };
+
+function linesOf(log: readonly string[], event: LogEvent, fields: LogFields): LogLine[] {
+  const wanted = Object.entries({ event, ...fields });
+  return log
+    .filter((line) => line.includes(`"event":"${event}"`))
+    .map((line) => JSON.parse(line))
+    .filter((line) => wanted.every(([field, value]) => line[field] === value));
+}
 
 /** A service as a process of its own. */
 export interface ServiceProcess {
   readonly pid: number;
   /** What it logged so far, one JSON line each. */
   readonly log: string[];
-  /** Resolves when a line of its log holds the text; rejects when the process ends first. */
-  said(text: string): Promise<void>;
+  /** Resolves with the first line of its log that is about that, with those fields; rejects when the process ends first. */
+  logged(event: LogEvent, fields?: LogFields): Promise<LogLine>;
+  /** All such lines so far. */
+  lines(event: LogEvent, fields?: LogFields): LogLine[];
   /** Sends the signal and resolves with the exit status, or the signal that ended it. */
   end(signal?: 'SIGTERM' | 'SIGKILL' | 'SIGINT'): Promise<number | string>;
 }
@@ -52,12 +67,14 @@ export async function startService(
   const service: ServiceProcess = {
     pid: child.pid ?? 0,
     log,
-    said: (text) =>
+    lines: (event, fields = {}) => linesOf(log, event, fields),
+    logged: (event, fields = {}) =>
       new Promise((resolve, reject) => {
         const look = () => {
-          if (log.some((line) => line.includes(text))) resolve();
+          const [found] = linesOf(log, event, fields);
+          if (found) resolve(found);
           else if (over !== undefined)
-            reject(new Error(`${name} ended (${over}) without saying "${text}":\n${log.join('\n')}`));
+            reject(new Error(`${name} ended (${over}) before it logged ${event}:\n${log.join('\n')}`));
           else return;
           waiting.delete(look);
         };
@@ -69,6 +86,6 @@ export async function startService(
       return ended;
     },
   };
-  if (options.waitReady !== false) await service.said('is ready on');
+  if (options.waitReady !== false) await service.logged('service.ready');
   return service;
 }

@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import { logOf } from '../../services/host/log.ts';
 import { oldBases } from '../../services/receiver/base-hold.ts';
 import { openBaseHolds } from '../../services/receiver/base-holds.ts';
 
@@ -35,7 +36,7 @@ function receiver(held: Set<string>, refuses?: Code) {
       },
       holds: async (names) => names.map((snapshot) => ({ snapshot, tag: 'zpsend:base' })),
     },
-    log: pino({ level: 'info' }, { write: (line: string) => void said.push(line) }),
+    log: logOf(pino({ level: 'info' }, { write: (line: string) => void said.push(line) })),
     // only a flush settles
     quietMs: 1e6,
     mostMs: 1e6,
@@ -136,7 +137,7 @@ describe('an arrival', () => {
       await holds.flush();
     }
     expect(did).toEqual([]);
-    expect(said).toHaveLength(1);
+    expect(said.map((line) => JSON.parse(line))).toMatchObject([{ event: 'hold.failed', code: 'NOT_ALLOWED' }]);
   });
 });
 
@@ -153,7 +154,7 @@ test('while receives go on an arrival is settled nevertheless', async () => {
       list: async () => [],
       holds: async () => [],
     },
-    log: pino({ enabled: false }),
+    log: logOf(pino({ enabled: false })),
     quietMs: 1e6,
     mostMs: 50,
   });

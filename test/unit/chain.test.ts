@@ -3,11 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { toError } from '../../lib/zfs/errors.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Step } from '../../schemas/plan.ts';
+import { logOf } from '../../services/host/log.ts';
 import { type ChainDeps, type ChainNews, startChain } from '../../services/sender/chain.ts';
 import { noCursors } from '../../services/sender/cursors.ts';
 import { narrator } from '../../services/sender/narration.ts';
 
-const log = pino({ enabled: false });
+const log = logOf(pino({ enabled: false }));
 const step: Step = { type: 'full', to: { name: 'zones/test@one', guid: '1' }, target: 'tank/test' };
 
 /** What a chain tells where a hold fails with this on stderr, and how often it asks for a transfer. */

@@ -4,6 +4,7 @@ import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { logOf } from '../../services/host/log.ts';
 import type { Board } from '../../services/sender/board/board.ts';
 import type { ChainDeps } from '../../services/sender/chain.ts';
 import { type ChainsOrder, runChains } from '../../services/sender/chains.ts';
@@ -41,7 +42,12 @@ test('a job whose root has vanished fails for what waits for its key, and starts
     ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as Narrator, arrived: quiet, noted: quiet },
     failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
   };
-  const deps: Partial<ChainDeps> = { host: 'src', zfs: zfs as Zfs, patienceMs: 0, log: pino({ enabled: false }) };
+  const deps: Partial<ChainDeps> = {
+    host: 'src',
+    zfs: zfs as Zfs,
+    patienceMs: 0,
+    log: logOf(pino({ enabled: false })),
+  };
   await runChains(deps as ChainDeps, order).over;
   expect(failed).toEqual(['t/r/a KEY_MISMATCH']);
   expect(held).not.toContain('t/r/a@2');
@@ -61,7 +67,7 @@ test('a lock that another receiver instance knows by its hash alone, of a transf
     failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
   };
   const deps: Partial<ChainDeps> = {
-    ...{ host: 'src', patienceMs: 60_000, log: pino({ enabled: false }) },
+    ...{ host: 'src', patienceMs: 60_000, log: logOf(pino({ enabled: false })) },
     zfs: { hold: async () => {}, release: async () => ({}) } as unknown as Zfs,
     async ask(_, { transfer }) {
       asked.push(transfer);

@@ -4,6 +4,7 @@ import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Clearing, Rollback } from '../../schemas/conflict.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
+import { logOf } from '../../services/host/log.ts';
 import { clearTarget } from '../../services/receiver/clear.ts';
 import { dataset } from './plan-history.ts';
 
@@ -78,7 +79,7 @@ async function cleared(
     rollback: async (name) => doing(`rollback ${name}`),
     rename: async (from, to) => doing(`rename ${from} ${to}`),
   };
-  const deps = { zfs: zfs as Zfs, host: 'smos-00', log: pino({ enabled: false }) };
+  const deps = { zfs: zfs as Zfs, host: 'smos-00', log: logOf(pino({ enabled: false })) };
   const start = { transfer: 'abc123t1', dataset: 'tank/a', before };
   const failure = await clearTarget(deps, start, { discard: true, stopped: () => did.length >= most }).then(
     () => undefined,

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { DatasetPlan } from '../../lib/plan/items.ts';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
 import type { BookmarkEntry, DatasetEntry } from '../../schemas/inventory.ts';
+import { logOf } from '../../services/host/log.ts';
 import { cursorForHold, cursorName, targetHash } from '../../services/sender/cursor.ts';
 import { openCursors } from '../../services/sender/cursors.ts';
 
@@ -44,7 +45,7 @@ function job(options: { refuses?: (name: string) => Code | undefined; now?: Reco
         did.push(`-${bookmark}`);
       },
     },
-    log: pino({ level: 'info' }, { write: (line: string) => void said.push(line) }),
+    log: logOf(pino({ level: 'info' }, { write: (line: string) => void said.push(line) })),
     to: to.host,
     signal: stop.signal,
     now: () => clock.now,
@@ -250,7 +251,7 @@ describe('the cursor of a chain', () => {
     }
     expect(did).toEqual([]);
     expect(said).toHaveLength(1);
-    expect(said[0]).toContain('NOT_ALLOWED');
+    expect(JSON.parse(said[0] ?? '')).toMatchObject({ event: 'cursor.failed', code: 'NOT_ALLOWED' });
   });
 
   test('a pool without the feature is not asked again', async () => {
@@ -284,7 +285,7 @@ describe('the cursor of a chain', () => {
     chain.arrived({ to: { name: `pool/${'x'.repeat(235)}@s1`, guid: '123456789012' }, target: 'tank/a' });
     await chain.settle(false);
     expect(did).toEqual([]);
-    expect(said.join()).toContain('too long');
+    expect(said.map((line) => JSON.parse(line).event)).toEqual(['cursor.name-too-long']);
   });
 });
 

@@ -4,6 +4,7 @@ import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import { newId } from '../../services/host/ids.ts';
+import { logOf } from '../../services/host/log.ts';
 import { type CursorTarget, targetHash } from '../../services/sender/cursor.ts';
 import { holdTag, parseTag, releaseStep, type Settled, sweepHolds } from '../../services/sender/holds.ts';
 
@@ -88,7 +89,7 @@ describe('the sweep', () => {
     };
     if (most === 0) stop.abort();
     await sweepHolds(
-      { zfs, log: pino({ enabled: false }) },
+      { zfs, log: logOf(pino({ enabled: false })) },
       {
         to: here.host,
         source,
@@ -143,7 +144,7 @@ describe('the sweep', () => {
             throw new ZpsendError('READ_ONLY', 'no');
           },
         },
-        log: pino({ level: 'info' }, { write: (line: string) => void said.push(line) }),
+        log: logOf(pino({ level: 'info' }, { write: (line: string) => void said.push(line) })),
       },
       {
         to: here.host,

@@ -7,6 +7,7 @@ import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { KeyWrapping } from '../../schemas/inventory.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { logOf } from '../../services/host/log.ts';
 import { openArrivals } from '../../services/receiver/arrivals.ts';
 import { noBaseHolds } from '../../services/receiver/base-holds.ts';
 import { beginReceive, type ReceiveDeps } from '../../services/receiver/receive.ts';
@@ -67,7 +68,12 @@ test('edge case 26: a receive that would lock its dataset out is refused before 
   const zfs = looker(seen('p/r', 'p/r', old), seen('p/r/a', 'p/r', old)) as Zfs;
   const deps: Partial<ReceiveDeps> = {
     ...{ host: 'dst', instance: 'one', silenceMs: 1000, window: 1 << 20, zfs },
-    ...{ locks: async () => locks, arrivals: openArrivals(), baseHolds: noBaseHolds, log: pino({ enabled: false }) },
+    ...{
+      locks: async () => locks,
+      arrivals: openArrivals(),
+      baseHolds: noBaseHolds,
+      log: logOf(pino({ enabled: false })),
+    },
     ...{ resumablePools: openResumablePools({ poolFacts: async () => undefined }) },
     ...{ allow: [{ from: 'src', into: 'p', conflicts: [] }] },
   };

@@ -25,8 +25,8 @@ test('a line for people tells when, how grave, who, where and what', () => {
 });
 
 test('what else a line carries follows it', () => {
-  const json = JSON.stringify({ level: 50, time: 0, name: 'zpsend', pid: 7, hostname: 'a', msg: 'no', code: 'LOCKED' });
-  expect(lineForPeople(json)).toMatch(/ERROR: zpsend\/7 on a: no \{"code":"LOCKED"\}\n$/);
+  const json = JSON.stringify({ level: 50, time: 0, name: 'zpsend', pid: 7, hostname: 'a', msg: 'no', depth: 3 });
+  expect(lineForPeople(json)).toMatch(/ERROR: zpsend\/7 on a: no \{"depth":3\}\n$/);
 });
 
 test('of a line about a job its fields are shown as far as its words do not say them', () => {
@@ -44,11 +44,15 @@ test('of a line about a job its fields are shown as far as its words do not say 
 });
 
 test('a log is JSON, a line each, with the host’s own name', () => {
-  const [line = '', ...more] = written({ ZPSEND_LOG: 'json' }, (log) => log.info('from: %s', 'zones/test@now'));
+  const [line = '', ...more] = written({ ZPSEND_LOG: 'json' }, (log) =>
+    log.info('step.snapshots', 'from: zones/test@now', { code: 'BUSY' }),
+  );
   expect(JSON.parse(line)).toMatchObject({
     name: 'zpsend',
     hostname: 'smos-01',
     level: 30,
+    event: 'step.snapshots',
+    code: 'BUSY',
     msg: 'from: zones/test@now',
   });
   expect(line.endsWith('}\n')).toBe(true);
@@ -56,13 +60,13 @@ test('a log is JSON, a line each, with the host’s own name', () => {
 });
 
 test('a message with a newline stays one line of JSON', () => {
-  const lines = written({ ZPSEND_LOG: 'json' }, (log) => log.warn('one\ntwo'));
+  const lines = written({ ZPSEND_LOG: 'json' }, (log) => log.warn('plan.noted', 'one\ntwo'));
   expect(lines.join('').split('\n')).toHaveLength(2);
 });
 
 test('people get lines for people', () => {
-  expect(written({ ZPSEND_LOG: 'people' }, (log) => log.warn('careful'))[0]).toMatch(
-    /WARN: zpsend\/\d+ on smos-01: careful/,
+  expect(written({ ZPSEND_LOG: 'people' }, (log) => log.warn('plan.noted', 'careful', { code: 'BUSY' }))[0]).toMatch(
+    /WARN: zpsend\/\d+ on smos-01: careful\n$/,
   );
 });
 
@@ -74,8 +78,8 @@ test.each([
 ])('ZPSEND_LOG_LEVEL=%s', (level, told) => {
   const env = { ZPSEND_LOG: 'json', ...(level !== undefined && { ZPSEND_LOG_LEVEL: level }) };
   const lines = written(env, (log) => {
-    log.debug('debug');
-    log.info('info');
+    log.debug('plan.noted', 'debug');
+    log.info('plan.noted', 'info');
   });
   expect(lines.map((line) => JSON.parse(line).msg)).toEqual(told);
 });

@@ -2,14 +2,14 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Step } from '../../schemas/plan.ts';
-import { lineForPeople } from '../../services/host/log.ts';
+import { lineForPeople, logOf } from '../../services/host/log.ts';
 import { narrator } from '../../services/sender/narration.ts';
 
 /** A log with the fields of a job, and what was written to it. */
 function open() {
   const lines: string[] = [];
   const base = { hostname: 'smos-01', pid: 7 };
-  const log = pino({ name: 'zpsend', base }, { write: (line) => void lines.push(line) });
+  const log = logOf(pino({ name: 'zpsend', base }, { write: (line) => void lines.push(line) }));
   return { lines, log: log.child({ job: 'job0000001', source: 'smos-01' }) };
 }
 const fields = (line: string) => {
@@ -62,11 +62,13 @@ test('every line of a step says in its fields whose it is, of a package too', ()
     ...{ job: 'job0000001', source: 'smos-01', dataset: 'zones/test' },
     ...{ target: 'smos-00:tank/copy', snapshot: 'zones/test@now2' },
   };
-  for (const line of lines) expect(fields(line)).toEqual({ ...whose, msg: expect.any(String) });
+  for (const line of lines)
+    expect(fields(line)).toEqual({ ...whose, event: expect.stringMatching(/^step\./), msg: expect.any(String) });
   chain.waiting(new ZpsendError('LOCKED', 'by another').toBody(), undefined);
   chain.failed(new ZpsendError('LOCKED', 'by another').toBody());
   const { snapshot: _, ...ofDataset } = whose;
-  for (const line of lines.slice(-2)) expect(fields(line)).toEqual({ ...ofDataset, msg: expect.any(String) });
+  for (const line of lines.slice(-2))
+    expect(fields(line)).toEqual({ ...ofDataset, event: expect.any(String), code: 'LOCKED', msg: expect.any(String) });
 });
 
 test('people read whose a line is where its words do not say so', () => {

@@ -56,7 +56,7 @@ describe('the connections of one process', () => {
     let now = 0;
     const refusal = openRefusal({
       words: (thrown) => `refused: ${(thrown as Error).message}`,
-      say: (text) => said.push(text),
+      say: (event, text) => said.push(`${event}: ${text}`),
       now: () => now,
     });
     return { refusal, said, pass: (ms: number) => (now += ms) };
@@ -69,7 +69,7 @@ describe('the connections of one process', () => {
       for (let connection = 0; connection < 3; connection += 1) expect(refusal.failed(violation)).toBe(true);
       pass(10_000);
     }
-    expect(said).toEqual([expect.stringContaining('refused: Authorization Violation')]);
+    expect(said).toEqual([expect.stringMatching(/^nats\.refused: /)]);
     expect(refusal.isRefused).toBe(true);
     refusal.failed(violation);
     expect(await refusal.over).toMatchObject({ code: 'NOT_ALLOWED', message: expect.stringContaining('for 60 s now') });
@@ -87,10 +87,6 @@ describe('the connections of one process', () => {
     refusal.connected();
     pass(10_000);
     refusal.failed(violation);
-    expect(said.map((line) => line.slice(0, 20))).toEqual([
-      'refused: User Authen',
-      'the NATS server acce',
-      'refused: Authorizati',
-    ]);
+    expect(said.map((line) => line.split(':')[0])).toEqual(['nats.refused', 'nats.accepted', 'nats.refused']);
   });
 });

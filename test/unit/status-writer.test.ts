@@ -20,7 +20,10 @@ afterEach(() => void vi.useRealTimers());
 const entry =
   (written: string): (() => StatusEntry) =>
   () => ({ written });
-const log = { info: (text: string) => void lines.push(text), warn: (text: string) => void lines.push(text) };
+const log = {
+  info: (_event: string, text: string) => void lines.push(text),
+  warn: (_event: string, text: string) => void lines.push(text),
+};
 
 function open(): StatusWriter {
   const store: Pick<StatusStore, 'put'> = {

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
+import { logOf } from '../../services/host/log.ts';
 import { openWaitLog } from '../../services/sender/wait-log.ts';
 
 /** What is logged, as `level message`. */
@@ -10,7 +11,7 @@ function open() {
     const { level, msg } = JSON.parse(line);
     lines.push(`${pino.levels.labels[level]} ${msg}`);
   };
-  return { lines, waits: openWaitLog(pino({ level: 'info' }, { write })) };
+  return { lines, waits: openWaitLog(logOf(pino({ level: 'info' }, { write }))) };
 }
 const error = (code: Code, message: string) => new ZpsendError(code, message).toBody();
 

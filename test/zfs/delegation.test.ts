@@ -127,7 +127,8 @@ test('edge case 23: a property that an ordinary user may not set is not set, and
   z.ok('snapshot', '-r', `${root}@a`);
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 2 });
   expect(z.value('readonly', into)).toBe('off');
-  await receiver.said(`let root run there: zfs allow -u ${ordinaryUser.name} receive,create,mount,readonly,userprop `);
+  const { msg } = await receiver.logged('receive.property-unset');
+  expect(msg).toContain(`zfs allow -u ${ordinaryUser.name} receive,create,mount,readonly,userprop `);
 });
 
 test('edge case 23: an ordinary user’s receive that is killed is continued from its token, and what cannot be continued is dropped', async () => {

@@ -63,7 +63,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
   const said = new Set<string>();
   const once = (line: string): void => {
     if (said.has(line)) return;
-    log.warn(line);
+    log.warn('store.refused', line);
     if (said.size >= mostSaid) said.clear();
     said.add(line);
   };
@@ -126,7 +126,9 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
   async function receive(source: Source, item: StoredItem, before: Receipt | undefined): Promise<Receipt | undefined> {
     const { stream, place, start } = item;
     const { bucket, receipts } = source;
-    log.info(`${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`);
+    log.info('store.waiting', `${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`, {
+      snapshot: start.to.name,
+    });
     const write = (receipt: Receipt) => receipts.write(host, bucket.source, stream.id, place, receipt).catch(() => {});
     // whoever finds the dataset locked has begun too
     if (!before) await receipts.begin(host, bucket.source, stream.id, place).catch(() => {});
@@ -149,7 +151,9 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     if (mayPass(error) || (!isLost(error) && !(await hasPool(start.dataset)))) {
       source.pause = error.retryable ? afterFailureMs : afterRefusalMs;
       log.info(
+        'store.kept',
         `${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again in ${source.pause / 1000} s`,
+        { snapshot: start.to.name, code: error.code },
       );
       // a lock passes by itself, and may be that of another receiver who is at it
       const why = error.code === 'LOCKED' ? undefined : error;
@@ -158,7 +162,11 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
         await write({ state: 'running', bytes: fetching.consumed, ...(why && { error: why }) });
       return undefined;
     }
-    log.error(`${start.to.name} from the store of ${bucket.source} failed: ${error.code}: ${error.message}`);
+    log.error(
+      'store.receive-failed',
+      `${start.to.name} from the store of ${bucket.source} failed: ${error.code}: ${error.message}`,
+      { snapshot: start.to.name, code: error.code },
+    );
     return { state: 'failed', bytes: fetching.consumed, error };
   }
 
@@ -169,7 +177,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
   /** What was lost was its base; unless that has come another way, which the next job then finds. */
   function behind({ start }: StoredItem, missing: ReadonlySet<string>): Receipt {
     const message = `${start.to.name} starts from a stream that was lost in the store; the next job sends both again`;
-    log.error(`${message} (${missing.size} are lost)`);
+    log.error('store.lost', `${message} (${missing.size} are lost)`, { snapshot: start.to.name });
     return {
       state: 'failed',
       bytes: 0,

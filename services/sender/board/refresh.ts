@@ -55,7 +55,10 @@ export function keepFresh({ host, bus, zfs, log, store, reconcileMs }: RefreshDe
     for (let ms = firstMs; ; ms = reconcileMs * (1 + Math.random() / 10)) {
       await sleep(Math.min(ms, 2 ** 31 - 1), undefined, { signal: stop.signal, ref: false });
       await refresh().catch((thrown) =>
-        log.debug(`the status of this host's datasets is not refreshed: ${ZpsendError.from(thrown).message}`),
+        log.debug(
+          'status.refresh-failed',
+          `the status of this host's datasets is not refreshed: ${ZpsendError.from(thrown).message}`,
+        ),
       );
     }
   }

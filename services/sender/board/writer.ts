@@ -59,7 +59,7 @@ export function openStatusWriter(
   async function write(key: string, entry: () => StatusEntry): Promise<void> {
     try {
       await store.put(key, expecting(entry(), reconcileSeconds));
-      if (said) log.info('the status of what is sent is written again');
+      if (said) log.info('status.written-again', 'the status of what is sent is written again');
       said = false;
     } catch (thrown) {
       if (!waiting.has(key)) waiting.set(key, entry);
@@ -75,7 +75,11 @@ export function openStatusWriter(
   }
 
   function failed({ code, message }: ZpsendError): void {
-    if (!said) log.warn(`the status of what is sent is not written: ${code}: ${message}. Jobs go on without`);
+    if (!said)
+      log.warn(
+        'status.write-failed',
+        `the status of what is sent is not written: ${code}: ${message}. Jobs go on without`,
+      );
     said = true;
     paused = true;
     setTimeout(() => {

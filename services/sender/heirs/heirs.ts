@@ -85,12 +85,18 @@ export function openHeirs(deps: HeirsDeps): Heirs {
       const ids = jobs.start({ ...inherited(first.request), to }, origin);
       for (const [at, one] of silent.entries()) {
         heard.news(one, true, now());
-        log.warn(`the sender ${one.instance} tells of job ${one.job} no more; job ${ids[at]} goes on with it`);
+        log.warn(
+          'job.taken-over',
+          `the sender ${one.instance} tells of job ${one.job} no more; job ${ids[at]} goes on with it`,
+        );
       }
       return true;
     } catch (thrown) {
       // with as many jobs as it may have it comes to these later
-      log.debug(`job ${first.job} is not gone on with yet: ${ZpsendError.from(thrown).message}`);
+      log.debug(
+        'job.takeover-delayed',
+        `job ${first.job} is not gone on with yet: ${ZpsendError.from(thrown).message}`,
+      );
       return false;
     }
   }

@@ -51,7 +51,7 @@ export function followPolicies(deps: SourcesDeps, use: (found: InForce) => void)
       // where it was the making, it is read again all the same
       if (isForbidden(error) && mayMake) mayRead = false;
       const why = error instanceof Error ? error.message : String(error);
-      if (said !== why && !stopped) log.warn(`the bucket of policies cannot be had: ${why}`);
+      if (said !== why && !stopped) log.warn('policy.unreadable', `the bucket of policies cannot be had: ${why}`);
       said = why;
     }
     if (!stopped) use(inForce(host, policies, entries));

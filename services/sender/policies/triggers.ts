@@ -113,15 +113,16 @@ export function openTriggers(deps: TriggersDeps): Triggers {
   function tell({ key }: OpenLane, error: ErrorBody | undefined, outcome: Outcome): void {
     const before = told.get(key);
     if (!error) {
-      if (before) log.info(`${key} goes well again`);
+      if (before) log.info('policy.recovered', `${key} goes well again`, { policy: key });
       told.delete(key);
       return;
     }
     const text = `${error.code}: ${error.message}`;
     if (before?.has(text)) return;
     told.set(key, new Set([...(before ?? []), text].slice(-20)));
-    if (outcome === 'passing') log.warn(`${key} failed: ${text}; trying again`);
-    else log.error(`${key} failed: ${text}; the next new snapshot tries again`);
+    const fields = { policy: key, code: error.code };
+    if (outcome === 'passing') log.warn('policy.retried', `${key} failed: ${text}; trying again`, fields);
+    else log.error('policy.failed', `${key} failed: ${text}; the next new snapshot tries again`, fields);
   }
 
   function onSnapshot({ data, taken }: SnapshotEvent): void {
@@ -133,6 +134,7 @@ export function openTriggers(deps: TriggersDeps): Triggers {
       garbage.count += 1;
       if (now() - garbage.since < garbageMs) return;
       log.warn(
+        'snapshot-event.malformed',
         `ignored ${garbage.count} malformed snapshot ${garbage.count === 1 ? 'event' : 'events'}: ${ZpsendError.from(thrown).message}`,
       );
       garbage = { count: 0, since: now() };
@@ -146,14 +148,18 @@ export function openTriggers(deps: TriggersDeps): Triggers {
     if (stopped) return;
     const known = new Set(inForce.refused.map(({ name, why }) => `${name} ${why}`));
     for (const { name, why } of found.refused) {
-      if (!known.has(`${name} ${why}`)) log.error(`the policy ${name} is not in force: ${why}`);
+      if (!known.has(`${name} ${why}`))
+        log.error('policy.refused', `the policy ${name} is not in force: ${why}`, { policy: name });
     }
     const before = namesOf(inForce);
     inForce = found;
-    if (before !== namesOf(found)) log.info(`policies in force: ${namesOf(found) || 'none'}`);
+    if (before !== namesOf(found))
+      log.info('policy.active', `policies in force: ${namesOf(found) || 'none'}`, {
+        policies: found.policies.map(({ name }) => name).sort(),
+      });
     lanes.use(found.policies, now());
     // whoever has none needs no stream
-    if (found.policies.length > 0) deafToSnapshots ??= hearSnapshots(bus, host, onSnapshot, (text) => log.warn(text));
+    if (found.policies.length > 0) deafToSnapshots ??= hearSnapshots(bus, host, onSnapshot, log.warn);
     settle();
   }
 

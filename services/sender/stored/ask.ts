@@ -42,7 +42,7 @@ export async function askStore(
     room,
     clearing,
     pace: deps.pace,
-    onFull: () => log.warn(`the store of ${deps.host} is full; ${step.to.name} waits for room`),
+    onFull: () => log.warn('store.full', `the store of ${deps.host} is full; ${step.to.name} waits for room`),
   });
   return runnable(deps, plan, { channel, resume: { stale: false, offset: 0 }, seat, mode: offer ? mode : 'none' });
 }

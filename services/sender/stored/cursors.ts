@@ -38,15 +38,16 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
   async function mark({ to, target }: Pick<Step, 'to' | 'target'>): Promise<string | undefined> {
     const cursor = cursorForHold(to.name, targetHash({ host, dataset: target }), to.guid);
     try {
-      if (cursor.length > maxNameLength) log.info(`${to.name} has no room for a cursor bookmark: its name is too long`);
+      if (cursor.length > maxNameLength)
+        log.info('cursor.name-too-long', `${to.name} has no room for a cursor bookmark: its name is too long`);
       else await zfs.bookmark(to.name, cursor);
       return undefined;
     } catch (thrown) {
       const { code, message } = ZpsendError.from(thrown);
       const line = `cannot set the cursor bookmark of what is stored for ${target} on ${host}: ${code}: ${message}`;
       // of a read-only pool the job tells by itself
-      if (code === 'READ_ONLY') log.debug(line);
-      else log.warn(line);
+      if (code === 'READ_ONLY') log.debug('cursor.failed', line, { code });
+      else log.warn('cursor.failed', line, { code });
       return isForGood.has(code) ? undefined : to.name;
     }
   }

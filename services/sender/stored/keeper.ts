@@ -90,7 +90,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
   /** One that cannot be finished now keeps no other. */
   function failed(thrown: unknown): void {
     const { message } = ZpsendError.from(thrown);
-    if (message !== said) log.debug(`the store cannot be looked after: ${message}`);
+    if (message !== said) log.debug('store.maintenance-failed', `the store cannot be looked after: ${message}`);
     said = message;
   }
 

@@ -64,8 +64,16 @@ export function openLearning({ zfs, log, tell }: LearningDeps): Learning {
   async function tellOf(group: readonly LastWord[]): Promise<void> {
     for (const { target, start, receipt } of group) {
       const { state, error } = receipt;
-      if (state === 'done') log.info(`${target} has received ${start.to.name} into ${start.dataset} from the store`);
-      else log.error(`${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`);
+      if (state === 'done')
+        log.info('store.delivered', `${target} has received ${start.to.name} into ${start.dataset} from the store`, {
+          snapshot: start.to.name,
+        });
+      else
+        log.error(
+          'store.rejected',
+          `${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`,
+          { snapshot: start.to.name, code: error?.code },
+        );
     }
     const telling = [
       group.findLast(({ receipt }) => receipt.state === 'done'),
@@ -81,7 +89,7 @@ export function openLearning({ zfs, log, tell }: LearningDeps): Learning {
   }
 
   function untold(what: string): (thrown: unknown) => void {
-    return (thrown) => log.debug(`${what}: ${ZpsendError.from(thrown).message}`);
+    return (thrown) => log.debug('store.maintenance-failed', `${what}: ${ZpsendError.from(thrown).message}`);
   }
 }
 

@@ -39,7 +39,10 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
     opened ??= connection
       .open()
       .then((connected) => openStreams(connected, host))
-      .then((bucket) => ({ bucket, catalog: readCatalog(bucket, (why) => log.warn(why), unbounded) }))
+      .then((bucket) => ({
+        bucket,
+        catalog: readCatalog(bucket, (why) => log.warn('store.manifest-refused', why), unbounded),
+      }))
       .catch((thrown) => {
         opened = undefined;
         throw thrown;
@@ -65,7 +68,7 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
       // for the first time, or because it was lost
       if ((await own.bucket.mark()) === undefined) {
         const bytes = await makeStreams(await connection.open(), host, bounds);
-        log.info(`made the store of ${host}, for ${Math.floor(bytes / 2 ** 20)} MiB`);
+        log.info('store.created', `made the store of ${host}, for ${Math.floor(bytes / 2 ** 20)} MiB`);
       }
       return own;
     },

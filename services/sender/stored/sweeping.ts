@@ -98,7 +98,8 @@ export function openSweeping(deps: SweepingDeps) {
     const left = orphansIn({ names: await bucket.names(), begun: begunNow }, new Set());
     for (const id of ids) {
       const pieces = left.get(id) ?? [];
-      if (pieces.length > 0) log.warn(`removing from the store what a killed job has left of ${id}`);
+      if (pieces.length > 0)
+        log.warn('store.garbage-removed', `removing from the store what a killed job has left of ${id}`);
       const segments = pieces.filter((name) => parseStoredName(name)?.kind === 'segment');
       // were its job alive all the same, it would see what it lacks before it makes it whole
       const going = segments.length > 0 ? segments : pieces;

@@ -1,0 +1,36 @@
+import type { ErrorBody } from '../../schemas/errors.ts';
+import { datasetOf } from '../../schemas/names.ts';
+import type { ReceiveStart } from '../../schemas/transfer.ts';
+import type { Log, LogFields } from '../host/log.ts';
+
+/** What the lines about one receive are about, as the sender's log has it. */
+const fieldsOf = (host: string, { job, transfer, source, dataset, to }: ReceiveStart): LogFields => ({
+  ...{ job, transfer, source, dataset: datasetOf(to.name), target: `${host}:${dataset}`, snapshot: to.name },
+});
+
+/** Logs one receive, in words that stand for themselves where logs of several hosts are read together. */
+export function receiveLog(log: Log, host: string, start: ReceiveStart) {
+  const own = log.child(fieldsOf(host, start));
+  const { dataset, source, to } = start;
+  return {
+    log: own,
+    started(kind: 'initial' | 'incremental' | 'resumed'): void {
+      own.info('receive.started', `${kind} receive of ${to.name} into ${dataset} from ${source}`);
+    },
+    parentMade(parent: string): void {
+      own.info('receive.parent-created', `made ${parent}, empty and never mounted, as a parent of ${dataset}`, {
+        parent,
+      });
+    },
+    partialDiscarded(): void {
+      const words = `dropping the partial state of an older receive into ${dataset}, which this stream cannot continue`;
+      own.warn('receive.partial-discarded', words);
+    },
+    done(): void {
+      own.info('receive.done', `received ${to.name} into ${dataset}, telling ${source} receive is done`);
+    },
+    failed({ code, message }: ErrorBody): void {
+      own.warn('receive.failed', `receive of ${to.name} into ${dataset} failed: ${code}: ${message}`, { code });
+    },
+  };
+}
