@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
 import type { LogEvent } from '../../schemas/log-event.ts';
+import type { Note } from '../../schemas/plan.ts';
 
 /** What a line is about, where it is about one job: the same names in the logs of both services. */
 export interface LogFields {
@@ -20,6 +21,8 @@ export interface LogFields {
   readonly policy?: string;
   readonly policies?: readonly string[];
   readonly instance?: string;
+  /** The kind of a note of a plan. */
+  readonly note?: Note['kind'];
   /** What is destroyed of the target. */
   readonly snapshots?: readonly string[];
   /** A dataset that is made above what is received. */
@@ -35,6 +38,7 @@ const inWords = new Set([
   'policy',
   'policies',
   'instance',
+  'note',
   'snapshots',
   'parent',
 ]);

@@ -54,7 +54,7 @@ export function narrator(log: Log, request: SendRequest) {
     },
     /** What a person should know before a package is sent. */
     planned({ datasets, notes }: DatasetPlans): void {
-      for (const { message } of notes) own.info('plan.noted', message);
+      for (const { kind, message } of notes) own.info('plan.noted', message, { note: kind });
       for (const { dataset, refusal } of datasets) {
         if (refusal) {
           const { code, message } = refusal.error;
@@ -65,8 +65,8 @@ export function narrator(log: Log, request: SendRequest) {
     waiting: waits.waits,
     goesOn: waits.over,
     /** What a person should know of it, and shows while it runs. */
-    noted({ message }: Note): void {
-      log.warn('plan.noted', message);
+    noted({ kind, message }: Note): void {
+      log.warn('plan.noted', message, { note: kind });
     },
     /** Datasets that are not sent because of another's failure. */
     lost(errors: readonly ErrorBody[]): void {

@@ -179,7 +179,7 @@ test('through accounts a policy that is put and deleted while a sender runs come
   for (const name of ['pool/b', 'pool/c']) await source.zfs('create', name);
   await start('receiver', target);
   const sender = await start('sender', source);
-  await expect.poll(() => sender.lines('policy.active').at(-1)?.policies).toEqual(['alfa.b']);
+  await expect.poll(() => sender.lines('policy.active').at(-1)?.policies, { timeout: 20_000 }).toEqual(['alfa.b']);
   const admin = await as('ops');
   const policies = await new Kvm(jetstream(admin.nc)).open(policiesBucket);
   const snapshot = async (name: string) => {

@@ -76,7 +76,7 @@ test('edge cases 37, 38: a read-only pool is stored from, without holds and with
   const job = await send(world);
   expect(job).toMatchObject({ state: 'done', channel: 'store', done: 2 });
   expect(job.notes?.filter(({ kind }) => kind === 'read-only-source')).toHaveLength(1);
-  expect(sender.lines('plan.noted')).toHaveLength(1);
+  expect(sender.lines('plan.noted', { note: 'read-only-source' })).toHaveLength(1);
   expect(sender.lines('cursor.failed')).toEqual([]);
   const receiver = await startReceiver(world);
   await expect

@@ -148,7 +148,9 @@ test('what somebody has written over makes nobody remove what waits, and a plan 
   const meta = `$O.zfs-streams-src.M.${Buffer.from(manifest).toString('base64url')}`;
   const padded = meta + '='.repeat((4 - ((meta.length - meta.lastIndexOf('.') - 1) % 4)) % 4);
   await jetstream(fleet.bus.nc).publish(padded, '{"stream":"KV_zfs-status","seq":7}');
-  await expect.poll(() => sender.lines('store.manifest-refused').some(({ msg }) => msg.includes(manifest))).toBe(true);
+  await expect
+    .poll(() => sender.lines('store.manifest-refused').some(({ msg }) => msg.includes(manifest)), { timeout: 20_000 })
+    .toBe(true);
   // its segments are still known for its own
   expect((await stored(world)).sort()).toEqual(before.sort());
 }, 90_000);

@@ -41,7 +41,7 @@ test('a policy in the bucket is added, changed and removed while all run', async
   await world.arrived(dst, '1', '2');
   await world.arrived(other, '1', '2');
   await kv.delete('src.a');
-  await expect.poll(() => sender.lines('policy.active').at(-1)?.policies).toEqual([]);
+  await expect.poll(() => sender.lines('policy.active').at(-1)?.policies, { timeout: 20_000 }).toEqual([]);
   const before = world.started.length;
   await world.snapshot('3');
   await new Promise((resolve) => setTimeout(resolve, 1500));
@@ -62,7 +62,7 @@ test('values that are no policies are said, and change nothing of the others', a
   ] as const) {
     await put(kv, 'src.b', value);
     await expect
-      .poll(() => sender.lines('policy.refused', { policy: 'src.b' }).map(({ msg }) => msg))
+      .poll(() => sender.lines('policy.refused', { policy: 'src.b' }).map(({ msg }) => msg), { timeout: 20_000 })
       .toContainEqual(expect.stringContaining(why));
   }
   await put(kv, 'other.a', '{');
@@ -87,5 +87,5 @@ test('a circle between hosts is refused on the one that closes it, and opens aga
   await world.arrived(dst, '1', '2');
   expect(sender.lines('policy.refused')).toEqual([]);
   await kv.delete('src.a');
-  await expect.poll(() => back.lines('policy.active').at(-1)?.policies).toEqual(['dst.back']);
+  await expect.poll(() => back.lines('policy.active').at(-1)?.policies, { timeout: 20_000 }).toEqual(['dst.back']);
 });
