@@ -39,7 +39,7 @@ test('a server of a cluster that says it is about to stop: the services go to an
   const lame = servers[places.findIndex((names) => names.includes('zpsend-receiver on smos-00'))];
   if (!lame) throw new Error(`the receiver is nowhere: ${JSON.stringify(places)}`);
   process.kill(lame.pid, 'SIGUSR2');
-  await receiver.said('about to stop (lame duck)');
+  await receiver.logged('nats.stopping');
   await expect.poll(() => servicesAt(lame), { timeout: 60_000 }).toEqual([]);
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'done', done: 1 });
   expect(await target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'guid')).toBe(

@@ -85,7 +85,7 @@ test('a circle between hosts is refused on the one that closes it, and opens aga
   await back.logged('policy.refused', { policy: 'dst.back' });
   await world.snapshot('2');
   await world.arrived(dst, '1', '2');
-  expect(sender.lines('policy.refused')).toEqual([]);
+  expect(sender.lines('policy.refused', { policy: 'src.a' })).toEqual([]);
   await kv.delete('src.a');
   await expect.poll(() => back.lines('policy.active').at(-1)?.policies, { timeout: 20_000 }).toEqual(['dst.back']);
 });
