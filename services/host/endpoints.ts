@@ -6,11 +6,10 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import { version } from '../../lib/settings/version.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { eachInfoSchema, type Info, type Instance } from '../../schemas/host.ts';
+import { coalesce } from './coalesce.ts';
 import { zfsFacts } from './zfs-facts.ts';
 
 const siblingsMs = 300;
-/** Questions at once: each starts processes. */
-const atOnce = 4;
 
 export interface HostDeps {
   readonly host: string;
@@ -39,6 +38,8 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
     return { host, machine: deps.self.machine, version, node: process.version, ...facts, limits, instances };
   }
 
+  // each answer starts processes, and is the same for all who ask at one moment
+  const answer = coalesce(info);
   const each = serve(bus, {
     name: 'info-each',
     subject: subjects.each(infoSubject),
@@ -52,7 +53,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
       subject: subjects.instance(infoSubject, deps.self.instance),
       identifies: true,
       request: z.strictObject({}),
-      handle: info,
+      handle: answer,
     }),
     each,
   ];
@@ -63,10 +64,9 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
       name: 'info',
       subject: infoSubject,
       queue: 'host',
-      atOnce,
       identifies: true,
       request: z.strictObject({}),
-      handle: info,
+      handle: answer,
     }),
   ];
 }

@@ -1,6 +1,7 @@
 import type { Refusal } from '../../lib/plan/refusal.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
+import { coalesce } from '../host/coalesce.ts';
 import type { Planned } from './planning.ts';
 import { type Arrived, afterLoss, type Interrupted, type Replanned } from './vanished.ts';
 
@@ -17,7 +18,7 @@ export function replanner(
   make: () => Promise<Planned>,
   arrived: () => readonly Arrived[],
 ): Replan {
-  const planAgain = shared(make);
+  const planAgain = coalesce(make);
   return async (chain) => {
     const planned = await planAgain();
     const left = afterLoss(request, chain, planned, arrived());
@@ -28,23 +29,5 @@ export function replanner(
       host,
       dataset,
     });
-  };
-}
-
-/**
- * Does the work once for all who ask before it begins. Who asks while it runs waits for the next run: a listing that is
- * under way may be older than what the asker has just run into.
- */
-export function shared<T>(work: () => Promise<T>): () => Promise<T> {
-  let running: Promise<unknown> = Promise.resolve();
-  let next: Promise<T> | undefined;
-  return () => {
-    next ??= running.then(() => {
-      next = undefined;
-      const result = work();
-      running = result.catch(() => {}).then(() => {});
-      return result;
-    });
-    return next;
   };
 }
