@@ -29,7 +29,6 @@ export async function openListing(cli: Cli, bus: Bus, host: string, what: Snapsh
   const peer: Peer = { host };
   try {
     const inventory = await requestInventory(bus, host, what, { peer });
-    if (inventory.restricted) cli.io.err(`zpsend: ${host} shows this host only what it may write there or is sent`);
     return { host, inventory, peer, at: (served) => served, close: async () => {} };
   } catch (error) {
     const isNobody = error instanceof ZpsendError && error.code === 'UNREACHABLE' && error.details?.subject === subject;

@@ -1,5 +1,5 @@
 import { isCommon, olderMissing, toSend } from '../lib/verify/compare.ts';
-import type { Content, VerifiedDataset, VerifiedSnapshot, VerifyOutput } from '../schemas/verify.ts';
+import type { Content, RestrictedSide, VerifiedDataset, VerifiedSnapshot, VerifyOutput } from '../schemas/verify.ts';
 import { counted } from './format.ts';
 import { type Column, table } from './table.ts';
 
@@ -53,14 +53,21 @@ export function verifyLines({ datasets }: VerifyOutput, detailed: boolean): stri
 const shown = 20;
 
 /** What a person should know of what is not as it should be, a line each. */
-export function verifyNotes({ datasets, target }: VerifyOutput): string[] {
+export function verifyNotes({ datasets, target, restricted = [] }: VerifyOutput): string[] {
   const notes = datasets.flatMap((dataset) => [
     ...(dataset.astray && dataset.state === 'equal' ? [astrayNote(dataset, target)] : []),
     ...dataset.snapshots.flatMap((snapshot) => noteOf(dataset, snapshot)),
   ]);
   const hidden = notes.length - shown;
-  return [...notes.slice(0, shown), ...(hidden > 0 ? [`zpsend: and ${counted(hidden, 'more')}: see --json`] : [])];
+  return [
+    ...restricted.map(restrictedNote),
+    ...notes.slice(0, shown),
+    ...(hidden > 0 ? [`zpsend: and ${counted(hidden, 'more')}: see --json`] : []),
+  ];
 }
+
+const restrictedNote = ({ host, dataset }: RestrictedSide): string =>
+  `zpsend: ${host} does not show all of ${dataset} to this host: what it leaves out is not compared`;
 
 const astrayNote = ({ target, newestCommon }: VerifiedDataset, host: string): string =>
   `zpsend: ${target} on ${host} has snapshots of its own, newer than @${newestCommon}: what is sent next will be refused ` +

@@ -43,9 +43,10 @@ export const verifiedDatasetSchema = z.strictObject({
    * - `unrelated`: both have snapshots and none in common
    * - `unread`: contents were to be compared, and of some they could not be
    * - `missing`: the target has no such dataset, or not the named snapshot
-   * - `extra`: the source has no such dataset
+   * - `extra`: the source has no such dataset, or does not show it
    * - `unnamed`: the source's dataset has not the named snapshot
    * - `empty`: the source's dataset has no snapshots
+   * - `withheld`: a side shows the dataset without its snapshots, so that nothing of it was compared
    */
   state: z.enum([
     'equal',
@@ -58,6 +59,7 @@ export const verifiedDatasetSchema = z.strictObject({
     'extra',
     'unnamed',
     'empty',
+    'withheld',
   ]),
   newestCommon: leafSchema.optional(),
   /** The target's newest snapshot is none of the source's, so what is sent next will be refused. */
@@ -65,14 +67,24 @@ export const verifiedDatasetSchema = z.strictObject({
   snapshots: z.array(verifiedSnapshotSchema),
 });
 
+/** A side that does not show to this host all that it has, at this dataset or below: what it leaves out was not compared. */
+export const restrictedSideSchema = z.strictObject({
+  side: z.enum(['source', 'target']),
+  host: hostSchema,
+  dataset: datasetSchema,
+});
+
 /** `zpsend verify --json` */
 export const verifyOutputSchema = z.strictObject({
   source: hostSchema,
   target: hostSchema,
   datasets: z.array(verifiedDatasetSchema),
+  /** Absent where both sides show everything. */
+  restricted: z.array(restrictedSideSchema).optional(),
 });
 
 export type Content = z.infer<typeof contentSchema>;
 export type VerifiedSnapshot = z.infer<typeof verifiedSnapshotSchema>;
 export type VerifiedDataset = z.infer<typeof verifiedDatasetSchema>;
+export type RestrictedSide = z.infer<typeof restrictedSideSchema>;
 export type VerifyOutput = z.infer<typeof verifyOutputSchema>;

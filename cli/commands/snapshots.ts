@@ -40,6 +40,7 @@ export async function snapshots(cli: Cli, place: string | undefined, options: Op
     await listing.close();
     return listing.inventory;
   });
+  if (inventory.restricted) cli.io.err(`zpsend: ${host} shows this host only what it may write there or is sent`);
   if (options.json) {
     cli.io.out(JSON.stringify(inventory));
     return exit.done;

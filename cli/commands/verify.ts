@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { isLeftOut } from '../../lib/plan/selection.ts';
-import { compare, isCommon } from '../../lib/verify/compare.ts';
+import { compare, isCommon, restrictedSides } from '../../lib/verify/compare.ts';
 import type { Code } from '../../schemas/errors.ts';
 import { datasetOf, leafOf } from '../../schemas/names.ts';
 import type { VerifiedDataset, VerifyOutput } from '../../schemas/verify.ts';
@@ -51,7 +51,7 @@ The contents are read with zfs send, so it takes as long as a full send of each 
 Where both sides are encrypted and a key is not loaded, a raw replica is compared as it is encrypted.
 
 Exit status: 0 the newest snapshot is there and all that both have is equal, 1 it is not, or something failed, 2 wrong usage,
-3 some datasets of several are not equal, or could not be read.`;
+3 some datasets of several are not equal, or could not be read, or the source does not show all of them to this host.`;
 
 async function verify(cli: Cli, sourceText: string, targetText: string, options: Options): Promise<number> {
   if (options.all && !options.data) throw usage('--all chooses what --data reads: give both');
@@ -69,19 +69,21 @@ async function verify(cli: Cli, sourceText: string, targetText: string, options:
   };
   const interrupt = catchInterrupt();
   try {
-    const datasets = await withBus(cli, (bus) =>
+    const found = await withBus(cli, (bus) =>
       withSides(cli, bus, places, async (sides) => {
-        const found = compare(
-          { ...asked, isLeftOut: (name) => isLeftOut(exclude, name, asked.source) },
-          sides.source.inventory,
-          sides.target.inventory,
-        );
-        if (!options.data) return found;
-        return readContents({ bus, io: cli.io, ...sides, all, signal: interrupt.signal }, found);
+        const comparison = { ...asked, isLeftOut: (name: string) => isLeftOut(exclude, name, asked.source) };
+        const listings = [sides.source.inventory, sides.target.inventory] as const;
+        const datasets = compare(comparison, ...listings);
+        const restricted = restrictedSides(comparison, ...listings);
+        const reader = { bus, io: cli.io, ...sides, all, signal: interrupt.signal };
+        return {
+          datasets: options.data ? await readContents(reader, datasets) : datasets,
+          ...(restricted.length > 0 && { restricted }),
+        };
       }),
     );
     if (interrupt.signal.aborted) return exit.interrupted;
-    return tell(cli, { source: host, target: targetHost, datasets }, options);
+    return tell(cli, { source: host, target: targetHost, ...found }, options);
   } finally {
     interrupt.stop();
   }
@@ -99,7 +101,8 @@ function tell(cli: Cli, output: VerifyOutput, options: Options): number {
     if (!options.json) cli.io.err(`zpsend: ${nothingVerified(judged)}, so nothing was verified`);
     return exit.failed;
   }
-  return exitForAll(judged.map(({ state }) => verdicts[state]));
+  const isPart = output.restricted?.some(({ side }) => side === 'source');
+  return exitForAll([...judged.map(({ state }) => verdicts[state]), ...(isPart ? ['partly' as const] : [])]);
 }
 
 const nothingVerified = (judged: readonly VerifiedDataset[]): string =>
@@ -118,4 +121,5 @@ const verdicts: Record<VerifiedDataset['state'], Code | undefined> = {
   unnamed: 'NO_SUCH_SNAPSHOT',
   extra: undefined,
   empty: undefined,
+  withheld: 'NOT_ALLOWED',
 };

@@ -1,6 +1,6 @@
 import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inventory.ts';
 import { isWithin } from '../../schemas/names.ts';
-import type { Content, VerifiedDataset, VerifiedSnapshot } from '../../schemas/verify.ts';
+import type { Content, RestrictedSide, VerifiedDataset, VerifiedSnapshot } from '../../schemas/verify.ts';
 
 export interface Comparison {
   /** The dataset on the source, and what it is called on the target. */
@@ -21,6 +21,7 @@ export function compare(asked: Comparison, source: Inventory, target: Inventory)
   const both = [...ours].map(([below, entry]): VerifiedDataset => {
     const names = { source: entry.name, target: `${asked.target}${below}` };
     const counterpart = of(theirs, below);
+    if (entry.withheld || counterpart?.withheld) return { ...names, state: 'withheld', snapshots: [] };
     const all = matched(entry.snapshots, counterpart?.snapshots ?? []);
     const snapshots = asked.snapshot === undefined ? all : all.filter(({ source }) => source?.name === asked.snapshot);
     const goesOn = canGoOn(entry, counterpart);
@@ -43,6 +44,21 @@ export function compare(asked: Comparison, source: Inventory, target: Inventory)
       }),
     );
   return [...both, ...extra];
+}
+
+/** Which sides' listings leave out something of what is compared: what is missing there may be there. */
+export function restrictedSides(asked: Comparison, source: Inventory, target: Inventory): RestrictedSide[] {
+  const isRestricted = (listing: Inventory, root: string): boolean =>
+    (asked.recursive && listing.restricted === true) ||
+    [...treeOf(asked, listing, root).values()].some(({ withheld }) => withheld);
+  return [
+    ...(isRestricted(source, asked.source)
+      ? [{ side: 'source', host: source.host, dataset: asked.source } as const]
+      : []),
+    ...(isRestricted(target, asked.target)
+      ? [{ side: 'target', host: target.host, dataset: asked.target } as const]
+      : []),
+  ];
 }
 
 /** By what follows the root's name, which is nothing for the root itself. */

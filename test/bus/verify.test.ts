@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { inboxPrefix } from '../../lib/bus/permissions.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { digestStartedSchema, digestStatusSchema } from '../../schemas/digest.ts';
 import { verifyOutputSchema } from '../../schemas/verify.ts';
@@ -11,6 +12,13 @@ import type { SimHost } from '../support/sim-host.ts';
 
 const server = useNatsServer();
 const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+
+const run = (host: SimHost, args: string[], env: NodeJS.ProcessEnv = {}) =>
+  execa(process.execPath, [bin, ...args], {
+    env: { ...host.env, ...quick, NATS_URL: server().url, ...env },
+    extendEnv: false,
+    reject: false,
+  });
 
 /** smos-01 with zones/test and the named snapshots, all of them on smos-00, where a receiver runs; no sender on smos-01. */
 async function useReplica(names: string[]) {
@@ -23,12 +31,7 @@ async function useReplica(names: string[]) {
     await source.zfs('snapshot', `zones/test@${name}`);
   }
   const receiver = await fleet.start('receiver', target, { ZPSEND_ALLOW: 'smos-01=zones' });
-  const zpsend = (...args: string[]) =>
-    execa(process.execPath, [bin, ...args], {
-      env: { ...source.env, ...quick, NATS_URL: server().url },
-      extendEnv: false,
-      reject: false,
-    });
+  const zpsend = (...args: string[]) => run(source, args);
   await zpsend('send', 'zones/test', 'smos-00');
   return { fleet, source, target, receiver, zpsend };
 }
@@ -122,6 +125,29 @@ describe('zpsend verify', () => {
       { target: 'zones/test/theirs', state: 'extra' },
     ]);
     expect(tree.exitCode).toBe(3);
+  });
+
+  test('-R asked by the target exits with 3 where the source does not show it all of the tree, and says so', async () => {
+    const { fleet, source, target, zpsend } = await useReplica(['a']);
+    await fleet.start('sender', source);
+    const asTarget = (...args: string[]) => run(target, args, { ZPSEND_INBOX_PREFIX: inboxPrefix('smos-00') });
+    const before = await asTarget('verify', '-R', 'smos-01:zones/test', 'smos-00');
+    expect([before.stderr, before.exitCode], 'all of it is shown').toEqual(['', 0]);
+    await source.zfs('create', 'zones/test/new');
+    await source.zfs('snapshot', 'zones/test/new@1');
+    const table = await asTarget('verify', '-R', 'smos-01:zones/test', 'smos-00');
+    expect([table.stderr, table.exitCode]).toEqual([
+      'zpsend: smos-01 does not show all of zones/test to this host: what it leaves out is not compared',
+      3,
+    ]);
+    const json = await asTarget('verify', '-R', '--json', 'smos-01:zones/test', 'smos-00');
+    expect(verifyOutputSchema.parse(JSON.parse(json.stdout))).toMatchObject({
+      restricted: [{ side: 'source', host: 'smos-01', dataset: 'zones/test' }],
+      datasets: [{ source: 'zones/test', state: 'equal' }],
+    });
+    expect([json.stderr, json.exitCode]).toEqual(['', 3]);
+    const asAdmin = await zpsend('verify', '-R', '--json', 'zones/test', 'smos-00');
+    expect(Object.keys(JSON.parse(asAdmin.stdout)), 'whoever may list all').not.toContain('restricted');
   });
 
   test('never says that all is well where nothing was compared', async () => {

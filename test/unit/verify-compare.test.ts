@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compare, toSend, withContents } from '../../lib/verify/compare.ts';
+import { compare, restrictedSides, toSend, withContents } from '../../lib/verify/compare.ts';
 import { contentOf, type Read, readingOf } from '../../lib/verify/contents.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import type { Content } from '../../schemas/verify.ts';
@@ -153,6 +153,49 @@ describe('what two readings come to', () => {
     ['a service that stopped', read('aa'), failed('ABORTED'), 'failed'],
   ])('%s', (_what, source, target, state) => {
     expect(contentOf('7', source, target).state).toBe(state);
+  });
+});
+
+describe('a listing that leaves something out', () => {
+  const asked = { source: 'zones/a', target: 'tank/a', recursive: true };
+  const bare = { withheld: true } as const;
+  const all = ['', '/m', '/m/x'];
+  const of = (host: string, root: string, withheld: string[], restricted?: true): Inventory => ({
+    ...inventory(
+      host,
+      ...all.map((below) =>
+        withheld.includes(below) ? dataset(`${root}${below}`, '', bare) : dataset(`${root}${below}`, 'x=1'),
+      ),
+    ),
+    ...(restricted && { restricted }),
+  });
+
+  it.each([
+    ['the source', of('s', 'zones/a', ['/m'], true), of('t', 'tank/a', [])],
+    ['the target', of('s', 'zones/a', []), of('t', 'tank/a', ['/m'], true)],
+    ['both', of('s', 'zones/a', ['/m'], true), of('t', 'tank/a', ['/m'], true)],
+  ])('of %s: what is shown without its contents is withheld, and nothing of it is compared', (_who, source, target) => {
+    const found = compare(asked, source, target);
+    expect(found.map(({ state }) => state)).toEqual(['equal', 'withheld', 'equal']);
+    expect(found[1]).toEqual({ source: 'zones/a/m', target: 'tank/a/m', state: 'withheld', snapshots: [] });
+  });
+
+  it('is named with its side and its root', () => {
+    const [source, target] = [of('s', 'zones/a', [], true), of('t', 'tank/a', ['/m'])];
+    const [ours, theirs] = [
+      { side: 'source', host: 's', dataset: 'zones/a' },
+      { side: 'target', host: 't', dataset: 'tank/a' },
+    ];
+    expect(restrictedSides(asked, source, target)).toEqual([ours, theirs]);
+    expect(restrictedSides(asked, of('s', 'zones/a', []), target)).toEqual([theirs]);
+    expect(restrictedSides(asked, source, of('t', 'tank/a', []))).toEqual([ours]);
+  });
+
+  it('is not, where only what lies elsewhere is left out', () => {
+    const above = inventory('s', dataset('zones', '', bare), dataset('zones/a', 'x=1'));
+    expect(restrictedSides(asked, above, above)).toEqual([]);
+    const one = { ...asked, recursive: false };
+    expect(restrictedSides(one, of('s', 'zones/a', ['/m'], true), of('t', 'tank/a', ['/m'], true))).toEqual([]);
   });
 });
 
