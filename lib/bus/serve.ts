@@ -41,7 +41,7 @@ export interface Served {
   readonly isDenied: boolean;
   /** Tells each time that this becomes so: one listener. */
   onDenied(listener: () => void): void;
-  /** Subscribes once more, after a denial. */
+  /** Subscribes once more, after a denial; nothing after `stop`. */
   subscribeAgain(): void;
   /** Takes no more requests; those under way are answered. */
   stop(): void;
@@ -159,6 +159,7 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
     }
   };
   let isDenied = false;
+  let isStopped = false;
   let told = (): void => {};
   const deny = (): void => {
     if (isDenied) return;
@@ -186,11 +187,13 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
       told = listener;
     },
     subscribeAgain() {
+      if (isStopped) return;
       subscription.unsubscribe();
       isDenied = false;
       subscription = subscribe();
     },
     stop() {
+      isStopped = true;
       forget();
       subscription.unsubscribe();
     },

@@ -61,12 +61,17 @@ export function watchEndpoints({ host, bus, log, endpoints }: WatchDeps, everyMs
     last = last.then(work);
   };
 
-  /** One before the others, so that a denial that stays is one line in the server's log. */
+  let turn = 0;
+  /** One each time, in turn, so that a denial that stays is one line in the server's log; where it is let through, all others. */
   async function again(): Promise<void> {
-    const [first, ...others] = denied();
-    if (!first || isStopped) return;
-    first.subscribeAgain();
-    if ((await flushed()) && !first.isDenied) for (const endpoint of others) endpoint.subscribeAgain();
+    const found = denied();
+    const tried = found[turn % found.length];
+    if (!tried || isStopped) return;
+    turn += 1;
+    tried.subscribeAgain();
+    const isLetThrough = (await flushed()) && !tried.isDenied;
+    if (isStopped) return;
+    if (isLetThrough) for (const endpoint of denied()) endpoint.subscribeAgain();
     await tellNews();
   }
 
