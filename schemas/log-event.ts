@@ -27,6 +27,7 @@ export const logEvents = [
   'nats.payload-restored',
   'word.forged',
   'listing.sent',
+  'listing.failed',
   'digest.started',
   'digest.done',
   'digest.failed',

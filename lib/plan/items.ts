@@ -1,7 +1,7 @@
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, elementsOf, isWithin, leafOf, maxElements, maxNameLength } from '../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
-import { startFromAside } from './aside.ts';
+import { lastOf, startFromAside } from './aside.ts';
 import { blockedBy, type CloneContext, heldBy, originInside, promotedStart, seedStart } from './clones.ts';
 import { datasetSteps } from './dataset-steps.ts';
 import { withKeysKept } from './encryption-roots.ts';
@@ -97,6 +97,7 @@ export function planItems(
     const obstacle = parent && !existing && !isPlaceholder(parent.existing) ? obstacleIn(parent) : undefined;
     if (parent && obstacle) return blockedBy(item, parent, obstacle, 'lies below it');
     if (item.formerly !== undefined) return renamed(item, item.formerly, source.host, target.host);
+    if (existing?.withheld && lastOf(item.wanted)) return notShown(item, source.host, target.host);
     const plan = datasetSteps({
       source: { host: source.host, dataset },
       target: { host: target.host, name: item.target, dataset: existing },
@@ -180,6 +181,15 @@ const renamed = ({ dataset, target }: Item, formerly: string, source: string, ho
       `Ways out: zfs rename ${formerly} ${target} on ${host} (--conflict rotate does that), and it goes on from there; or, if ${formerly} is something ` +
       `else, send ${dataset.name} there by itself once.`,
     { details: { host, dataset: target, formerly } },
+  );
+
+/** What is in it cannot be compared, and nothing is sent into what is not seen. */
+const notShown = ({ dataset, target }: Item, source: string, host: string): Refusal =>
+  refuse(
+    'NOT_ALLOWED',
+    `${host} does not show ${source} what is in ${target}, so ${dataset.name} cannot be sent there. If it may, add {from: "${source}", ` +
+      `into: "${target}"}, or a dataset above, to receive.allow on ${host}.`,
+    { details: { host, dataset: target, source } },
   );
 
 /** On one host the source itself is in the target's listing, and no replica shall hang on it. */

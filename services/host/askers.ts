@@ -35,6 +35,12 @@ export interface AskerDeps {
   readonly rules: AskerRules;
 }
 
+/** Datasets that a host has sent or stored for another, as `zfs-status` has it under its own name; none where it cannot be read. */
+export async function sentTo(bus: Bus, host: string, asker: string): Promise<string[]> {
+  const rows = await readStatus(bus, host, asker).catch(() => undefined);
+  return rows?.found.flatMap(({ dataset, entry }) => (entry.sent || entry.stored ? [dataset] : [])) ?? [];
+}
+
 /**
  * May the asking host have that digest? As the source or a target of the dataset, as far as it may have its contents. Without `send.allow`
  * `zfs-status` tells what was sent to it, under this host's own name.
@@ -63,7 +69,6 @@ export async function checkAskerOf(
     if (entry && entry.encryption !== 'off') return;
     throw refused('its send.allow has raw: required for it, and it is not encrypted');
   }
-  const rows = await readStatus(bus, host, asker).catch(() => undefined);
-  if (rows?.found.some((row) => row.dataset === dataset)) return;
+  if ((await sentTo(bus, host, asker)).includes(dataset)) return;
   throw refused(`${noPlace}, and it was never sent there`);
 }

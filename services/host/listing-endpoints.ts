@@ -2,14 +2,13 @@ import type { Bus } from '../../lib/bus/connect.ts';
 import { entriesPerPart, toParts } from '../../lib/bus/listing.ts';
 import { numbered } from '../../lib/bus/parts.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
-import { readStatus } from '../../lib/bus/status/read.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type SnapshotsRequest, snapshotsRequestSchema } from '../../schemas/host.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { poolOf } from '../../schemas/names.ts';
-import type { AskerRules } from './askers.ts';
+import { type AskerRules, sentTo } from './askers.ts';
 import type { Log } from './log.ts';
 import { isInPlace, mayAsk, type Shown, showing, shownTo } from './shown.ts';
 
@@ -60,7 +59,7 @@ async function* list({ host, bus, zfs, log }: ListingDeps, asked: SnapshotsReque
     }),
     zfs.poolFacts(asked.dataset && poolOf(asked.dataset)),
   ]);
-  const datasets = shown ? showing(entries, shown) : entries;
+  const datasets = shown ? showing(entries, shown, asked.dataset) : entries;
   const isRestricted = datasets.length < entries.length || datasets.some(({ withheld }) => withheld);
   const count = datasets.reduce((sum, dataset) => sum + dataset.snapshots.length, 0);
   log.info('listing.sent', `sending a list of ${count} snapshots for ${asked.dataset ?? 'all datasets'}`);
@@ -78,10 +77,20 @@ async function* list({ host, bus, zfs, log }: ListingDeps, asked: SnapshotsReque
 async function* listFor(deps: ListingDeps, asker: string, asked: SnapshotsRequest) {
   const { host, bus, rules } = deps;
   const isDecided = rules.send.allow !== undefined || isInPlace(rules, asker, asked);
-  const rows = isDecided ? undefined : await readStatus(bus, host, asker).catch(() => undefined);
-  const shown = shownTo(asker, rules, rows?.found.map(({ dataset }) => dataset) ?? []);
+  const shown = shownTo(asker, rules, isDecided ? [] : await sentTo(bus, host, asker));
   if (!mayAsk(shown, asked)) throw notFor(asker, host, asked, rules);
-  yield* list(deps, asked, shown);
+  try {
+    yield* list(deps, asked, shown);
+  } catch (thrown) {
+    const { code, message, details } = ZpsendError.from(thrown);
+    if (code === 'NO_SUCH_DATASET') throw thrown;
+    // its words may name datasets that are not this host's to know
+    deps.log.warn('listing.failed', `no listing for ${asker}: ${code}: ${message}`, { code });
+    throw new ZpsendError(code, `${host} could not list ${asked.dataset ?? 'its datasets'}: its log says why`, {
+      ...(typeof details?.maxPayload === 'number' && { maxPayload: details.maxPayload }),
+      host,
+    });
+  }
 }
 
 function notFor(
@@ -94,7 +103,7 @@ function notFor(
   return new ZpsendError(
     'NOT_ALLOWED',
     `${asker} may not list ${dataset} on ${host}: its receive.allow gives ${asker} no place there, and ${sends}. ` +
-      `To write there, add {from: "${asker}", into: "${dataset}"}, or a dataset above, to receive.allow on ${host}`,
+      `To write there, add {from: "${asker}", into: "${dataset}"}, or a dataset above, to receive.allow on ${host}. An administrator asks as himself, without the inbox prefix of a host`,
     { asker, dataset },
   );
 }

@@ -1,14 +1,15 @@
 import { asideOf } from '../../lib/plan/aside.ts';
-import { names as namesTarget } from '../../lib/settings/send-allow.ts';
+import { keyHolder } from '../../lib/plan/key-wrapping.ts';
+import { names as namesTarget, rulesFor } from '../../lib/settings/send-allow.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { datasetOf, isWithin, parentOf } from '../../schemas/names.ts';
-import { type AskerRules, shareOf } from './askers.ts';
+import { type AskerRules, type Share, shareOf } from './askers.ts';
 
 /** Which of a host's datasets another host may see. */
 export interface Shown {
-  /** With its snapshots, bookmarks and partial state. */
-  sees(dataset: string): boolean;
+  /** What it may see of a dataset's snapshots, bookmarks and partial state. */
+  shareOf(dataset: string): Share;
   /** Does something that it may see lie here or below? Such a dataset is shown without its contents. */
   leadsTo(dataset: string): boolean;
 }
@@ -26,42 +27,69 @@ export const isInPlace = (rules: AskerRules, asker: string, { dataset }: Snapsho
  * @param sent datasets that were sent to it
  */
 export function shownTo(asker: string, rules: AskerRules, sent: readonly string[]): Shown {
+  const places = placesFor(rules, asker);
   const bySend = rules.send.allow
     ? rules.send.allow.filter((rule) => namesTarget(rule, asker)).map(({ dataset }) => dataset)
     : sent;
   const were = new Set(sent);
-  const may = (dataset: string): boolean => {
-    const share = shareOf(rules, asker, dataset);
-    return share === undefined ? were.has(dataset) : share !== 'nothing';
-  };
+  /** Of a replica that is a place itself, what was renamed out of its way lies beside it, and is its own too. */
+  const isRotated = (dataset: string): boolean =>
+    parentOf(dataset) !== undefined &&
+    places.includes(asideOf(dataset) ?? '') &&
+    rulesFor(rules.send.allow ?? [], dataset).length === 0;
   const above = new Set<string>();
-  for (const place of [...placesFor(rules, asker), ...bySend])
+  for (const place of [...places, ...bySend])
     for (let name: string | undefined = place; name !== undefined; name = parentOf(name)) above.add(name);
   return {
-    // what was renamed out of the way of a replica is its own too
-    sees: (dataset) => may(dataset) || may(asideOf(dataset) ?? dataset),
+    shareOf(dataset) {
+      if (isRotated(dataset)) return 'all';
+      return shareOf(rules, asker, dataset) ?? (were.has(dataset) ? 'all' : 'nothing');
+    },
     leadsTo: (dataset) => above.has(dataset),
   };
 }
 
 /** May a host ask for that at all? */
-export const mayAsk = ({ sees, leadsTo }: Shown, { dataset }: SnapshotsRequest): boolean =>
-  dataset === undefined || sees(dataset) || leadsTo(dataset);
+export const mayAsk = ({ shareOf: share, leadsTo }: Shown, { dataset }: SnapshotsRequest): boolean =>
+  dataset === undefined || share(dataset) !== 'nothing' || leadsTo(dataset);
 
-/** An entry without what is in the dataset. Whether it is a clone shows only where its origin does. */
-function bare({ resumeToken: _, rolledBack: __, origin, ...entry }: DatasetEntry, { sees }: Shown): DatasetEntry {
-  const isKnown = origin !== undefined && sees(datasetOf(origin.name));
-  return { ...entry, snapshots: [], bookmarks: [], withheld: true, ...(isKnown && { origin }) };
+/** An entry without what is in the dataset. */
+function bare({ resumeToken: _, rolledBack: __, origin, ...entry }: DatasetEntry, keepsOrigin: boolean): DatasetEntry {
+  return { ...entry, snapshots: [], bookmarks: [], withheld: true, ...(origin && keepsOrigin && { origin }) };
 }
 
-/** A clone of what it may see, or one whose key that holds: a change of the other one touches it. */
-const dependsOnSeen = ({ name, origin, encryptionRoot }: DatasetEntry, { sees }: Shown): boolean =>
-  (origin !== undefined && sees(datasetOf(origin.name))) ||
-  (encryptionRoot !== undefined && encryptionRoot !== name && sees(encryptionRoot));
+/**
+ * Datasets whose key a change of a seen one's touches: all clones of a family share one wrapped key, and others take theirs from it. A plan
+ * that did not see them would lock them out.
+ */
+function keyRelatives(entries: readonly DatasetEntry[], isSeen: (entry: DatasetEntry) => boolean) {
+  const listed = new Map(entries.map((entry) => [entry.name, entry]));
+  const holders = new Set(entries.filter(isSeen).map(({ name }) => keyHolder(name, listed)));
+  const isFamily = (name: string): boolean => holders.has(keyHolder(name, listed));
+  const roots = new Set(entries.flatMap(({ name, encryptionRoot }) => (isFamily(name) ? (encryptionRoot ?? []) : [])));
+  return {
+    isFamily: ({ name, encryptionRoot }: DatasetEntry): boolean => encryptionRoot !== undefined && isFamily(name),
+    isRelated: ({ name, encryptionRoot }: DatasetEntry): boolean =>
+      encryptionRoot !== undefined && (isFamily(name) || isFamily(encryptionRoot) || roots.has(name)),
+  };
+}
 
-/** What a host is shown of a listing; what leads to that, or hangs on it, without its contents. */
-export const showing = (entries: readonly DatasetEntry[], shown: Shown): DatasetEntry[] =>
-  entries.flatMap((entry) => {
-    if (shown.sees(entry.name)) return [entry];
-    return shown.leadsTo(entry.name) || dependsOnSeen(entry, shown) ? [bare(entry, shown)] : [];
+/**
+ * What a host is shown of a listing: its own datasets, and without their contents what leads to these, depends on them, or was asked for by
+ * name, since nothing at all would look as if it were not there.
+ */
+export function showing(entries: readonly DatasetEntry[], shown: Shown, asked?: string): DatasetEntry[] {
+  const isSeen = ({ name, encryption }: DatasetEntry): boolean => {
+    const share = shown.shareOf(name);
+    return share === 'all' || (share === 'encrypted' && encryption !== 'off');
+  };
+  const seen = new Set(entries.filter(isSeen).map(({ name }) => name));
+  const keys = keyRelatives(entries, isSeen);
+  return entries.flatMap((entry) => {
+    const { name, origin } = entry;
+    if (seen.has(name)) return [entry];
+    const isCloneOfSeen = origin !== undefined && seen.has(datasetOf(origin.name));
+    if (!isCloneOfSeen && !keys.isRelated(entry) && !shown.leadsTo(name) && name !== asked) return [];
+    return [bare(entry, isCloneOfSeen || keys.isFamily(entry))];
   });
+}

@@ -5,7 +5,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { infoSchema } from '../../schemas/host.ts';
 
 /** How long a host has to tell what runs there, in milliseconds. */
-const answerMs = 2000;
+const answerMs = 5000;
 
 /** What runs on a host; undefined where nothing answers. */
 const servicesOf = async (bus: Bus, host: string): Promise<string[] | undefined> => {

@@ -98,7 +98,7 @@ function mayNeedMore(request: SendRequest, plans: DatasetPlans | Refusal): boole
  */
 async function listTarget(bus: Bus, peer: Peer, root: string, recursive: boolean): Promise<Inventory> {
   const { host } = peer;
-  const there = await listIfThere(bus, peer, { dataset: root, recursive }, false);
+  const there = await listIfThere(bus, peer, { dataset: root, recursive }, recursive);
   if (there) return there;
   for (let above = parentOf(root); above !== undefined; above = parentOf(above)) {
     const found = await listIfThere(bus, peer, { dataset: above }, true);

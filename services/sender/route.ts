@@ -63,7 +63,9 @@ export async function route(
     deps.log.info('target.no-receiver', `${request.to.host} runs no receiver, so what it lacks is stored for it`);
   } catch (thrown) {
     const error = ZpsendError.from(thrown);
-    if (!isAbsent(error)) throw error;
+    // without a receiver nobody there knows who may write
+    const isUnknown = error.code === 'NOT_ALLOWED' && (await lacksReceiver);
+    if (!isAbsent(error) && !isUnknown) throw error;
     deps.log.info(
       'target.offline',
       `${request.to.host} does not answer (${error.code}), so what it lacks is stored for it`,

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { requestInventory } from '../../lib/bus/listing.ts';
 import { inboxPrefix } from '../../lib/bus/permissions.ts';
@@ -8,6 +8,7 @@ import { useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 
 const server = useNatsServer();
+const snapshot = 'pool/a@1';
 const refused = { code: 'NOT_ALLOWED', retryable: false };
 
 /** A connection that asks as a host does which has permissions of its own. */
@@ -95,4 +96,47 @@ test('with send.allow a host is shown what the deepest rules send to it, sent be
   expect(await shownOf('dst', 'src', 'pool')).toEqual({ names: ['pool@1', 'pool/a@1'], restricted: true });
   expect(await shownOf('third', 'src')).toEqual({ names: ['pool', 'pool/own@1'], restricted: true });
   expect(await rejection(shownOf('third', 'src', 'pool/a'))).toMatchObject(refused);
+});
+
+describe('a sender that asks as its host', () => {
+  const asSrc = { ZPSEND_INBOX_PREFIX: inboxPrefix('src') };
+
+  test('sends the parts of a tree whose root is a container that it may not write to, and nothing into that', async () => {
+    const fleet = await useFleet(server().url);
+    const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
+    await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
+    for (const dataset of ['pool/vm', 'pool/vm/a', 'pool/vm/b']) await src.zfs('create', dataset);
+    for (const snapshot of ['pool/vm/a@1', 'pool/vm/b@1']) await src.zfs('snapshot', snapshot);
+    await dst.zfs('create', 'pool/vm');
+    await fleet.start('receiver', dst, { ZPSEND_ALLOW: 'src=pool/vm/a,src=pool/vm/b' });
+    await fleet.start('sender', src, asSrc);
+    const tree = { dataset: 'pool/vm', package: 'replication', to: { host: 'dst' } };
+    expect(await fleet.send('src', tree)).toMatchObject({ state: 'done', done: 2 });
+    await src.zfs('snapshot', 'pool/vm@2');
+    const { state, error } = await fleet.send('src', tree);
+    expect([state, error?.code, error?.details?.dataset]).toEqual(['failed', 'NOT_ALLOWED', 'pool/vm']);
+    expect(await dst.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name')).toBe('pool/vm/a@1\npool/vm/b@1');
+  });
+
+  test('stores for a host of which only a sender answers, which says nothing of who may write', async () => {
+    const fleet = await useFleet(server().url);
+    const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
+    await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
+    await src.zfs('create', 'pool/a');
+    await src.zfs('snapshot', snapshot);
+    await fleet.start('sender', dst);
+    await fleet.start('sender', src, asSrc);
+    const request = { dataset: 'pool/a', to: { host: 'dst' }, channel: 'auto' };
+    const job = await fleet.send('src', request);
+    expect([job.state, job.channel, job.error]).toEqual(['done', 'store', undefined]);
+  });
+});
+
+test('what was ordered and never sent is not shown', async () => {
+  const fleet = await useHosts();
+  const receiver = await fleet.host('late');
+  await receiver.zpool('create', 'pool');
+  await fleet.start('receiver', receiver, { ZPSEND_ALLOW: 'near=pool' });
+  expect(await fleet.send('src', { dataset: 'pool/own', to: { host: 'late' } })).toMatchObject({ state: 'failed' });
+  expect(await rejection(shownOf('late', 'src', 'pool/own'))).toMatchObject(refused);
 });

@@ -62,7 +62,7 @@ describe('of another host’s datasets is shown', () => {
     const rules = configOf(
       [],
       [
-        { dataset: 'tank/r', to: 'a', raw: 'required' },
+        { dataset: 'tank/r', to: 'a' },
         { dataset: 'tank/r/b', to: 'b' },
       ],
     );
@@ -101,6 +101,32 @@ describe('of another host’s datasets is shown', () => {
     ).toEqual(['tank/r/a_diverged_12']);
   });
 
+  test('what was renamed aside of a place, but not of what is only sent, nor a pool, nor what a rule of send.allow gives to another', () => {
+    const names = ['tank/r/a_diverged_1', 'tank/s_diverged_1', 'tank_diverged_1', 'tank/r/b_diverged_1'];
+    const receive = ['tank/r/a', 'tank', 'tank/r/b'].map((into) => ({ from: into === 'tank' ? 'none' : 'a', into }));
+    const send = [
+      { dataset: 'tank/s', to: 'a' },
+      { dataset: 'tank/r/b_diverged_1', to: 'b' },
+    ];
+    const shown = shownTo('a', configOf(receive, send), []);
+    expect(
+      namesOf(
+        showing(
+          names.map((name) => entryOf(name)),
+          shown,
+        ),
+      ),
+    ).toEqual(['tank/r/a_diverged_1']);
+  });
+
+  test('with raw: required only what is encrypted; what it asks for by name is never left out', () => {
+    const shown = shownTo('a', configOf([], [{ dataset: 'tank/r', to: 'a', raw: 'required' }]), []);
+    const encrypted = { encryption: 'aes-256-gcm', encryptionRoot: 'tank/r/e' };
+    const entries = [entryOf('tank/r/e', encrypted), entryOf('tank/r/plain')];
+    expect(namesOf(showing(entries, shown))).toEqual(['tank/r/e']);
+    expect(namesOf(showing(entries.slice(1), shown, 'tank/r/plain'))).toEqual(['-tank/r/plain']);
+  });
+
   test('what hangs on that, without its contents: a clone, and what takes its key from there', () => {
     const shown = shownTo('a', configOf([{ from: 'a', into: 'tank/r' }]), []);
     const origin = { name: 'tank/r/a@1', guid: '2' };
@@ -110,7 +136,10 @@ describe('of another host’s datasets is shown', () => {
       entryOf('tank/key', { encryption: 'aes-256-gcm', encryptionRoot: 'tank/r', origin: other }),
       entryOf('tank/foreign', { origin: other, encryptionRoot: 'tank/foreign' }),
     ];
-    const found = showing(entries, shown);
+    const own = ['tank/r', 'tank/r/a'].map((name) =>
+      entryOf(name, { encryption: 'aes-256-gcm', encryptionRoot: 'tank/r' }),
+    );
+    const found = showing([...own, ...entries], shown).slice(own.length);
     expect(namesOf(found)).toEqual(['-tank/clone', '-tank/key']);
     expect(found.map((entry) => entry.origin)).toEqual([origin, undefined]);
   });
