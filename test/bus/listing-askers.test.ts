@@ -120,14 +120,14 @@ describe('a sender that asks as its host', () => {
 
   test('stores for a host of which only a sender answers, which says nothing of who may write', async () => {
     const fleet = await useFleet(server().url);
-    const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
+    const [src, dst] = await Promise.all([fleet.host('teller'), fleet.host('mute')]);
     await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
     await src.zfs('create', 'pool/a');
     await src.zfs('snapshot', snapshot);
     await fleet.start('sender', dst);
-    await fleet.start('sender', src, asSrc);
-    const request = { dataset: 'pool/a', to: { host: 'dst' }, channel: 'auto' };
-    const job = await fleet.send('src', request);
+    await fleet.start('sender', src, { ZPSEND_INBOX_PREFIX: inboxPrefix('teller') });
+    const request = { dataset: 'pool/a', to: { host: 'mute' }, channel: 'auto' };
+    const job = await fleet.send('teller', request);
     expect([job.state, job.channel, job.error]).toEqual(['done', 'store', undefined]);
   });
 });
