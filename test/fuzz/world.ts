@@ -12,6 +12,7 @@ import {
   streamsBucket,
   subjects,
 } from '../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
 import { type Job, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { type ServiceProcess, startService } from '../support/service.ts';
 import { makeSimHost, type SimHost } from '../support/sim-host.ts';
@@ -22,7 +23,8 @@ export interface World {
   readonly src: SimHost;
   readonly services: readonly { name: string; host: string; process: ServiceProcess }[];
   start(body: object): Promise<string>;
-  ended(job: string): Promise<Job>;
+  /** A job that is not remembered has failed. */
+  ended(job: string): Promise<Pick<Job, 'state' | 'error'>>;
   /** Removes what was written into buckets. */
   forget(): Promise<void>;
   /** Does a good job go well, and is all there that was? @returns what is wrong */
@@ -65,7 +67,11 @@ export async function makeWorld(url: string): Promise<World> {
     async ended(job) {
       for (;;) {
         const asked = request(bus, subjects.send('src', 'status'), { job }, sendStatusSchema, patienceMs);
-        const known = (await asked.catch(() => undefined))?.jobs[0];
+        const known = await asked.then(
+          ({ jobs }) => jobs[0],
+          // jobs by forged orders have pushed it out of those that are remembered
+          (thrown) => (ZpsendError.from(thrown).code === 'NO_SUCH_JOB' ? ({ state: 'failed' } as const) : undefined),
+        );
         if (known && ['done', 'failed'].includes(known.state)) return known;
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
