@@ -14,6 +14,7 @@ import { type RunningChains, runChains } from './chains.ts';
 import { sweepHolds } from './holds.ts';
 import { narrator } from './narration.ts';
 import { patiently } from './patience.ts';
+import { turnsOfOne } from './plan-turns.ts';
 import type { Planned } from './planning.ts';
 import { type Progress, progressOf } from './progress.ts';
 import { quietly } from './quietly.ts';
@@ -68,12 +69,13 @@ const mostNotes = 200;
 
 /** Starts one job: plans once for all its datasets, then runs their chains. */
 export function startJob(options: JobDeps, id: string, request: SendRequest): RunningJob {
-  const deps: JobDeps = { ...options, log: options.log.child({ job: id, source: options.host }) };
+  const stop = new AbortController();
+  const { turns, since } = turnsOfOne(options.turns, stop.signal);
+  const deps: JobDeps = { ...options, turns, log: options.log.child({ job: id, source: options.host }) };
   const { host, zfs } = deps;
   const began = performance.now();
   const started = new Date();
   const over = Promise.withResolvers<void>();
-  const stop = new AbortController();
   const said = narrator(deps.log, request);
   const say = deps.startedBy === 'policy' ? quietly(said) : said;
   const wire = openJobWire(request.wire ?? deps.wireMode);
@@ -146,6 +148,8 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
   }
   async function make(): Promise<Planned & { way: Way }> {
     const made = await along();
+    // an aborted job has ended meanwhile
+    stop.signal.throwIfAborted();
     way = made.way;
     say.along(way.channel);
     seen = made.planned;
@@ -179,6 +183,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
     const { plans, way } = await patiently(begin, {
       ms: deps.patienceMs,
       signal: stop.signal,
+      since,
       waits(error, until) {
         waiting = error && { error, until };
         if (error) say.waiting(error, until);

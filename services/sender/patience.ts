@@ -1,10 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { backOff, isPassing, mostTries } from './failure.ts';
 
 export interface Patience {
-  /** How long failures are borne from the first one on, in milliseconds. */
+  /** How long failures are borne, from `since` or else the first one on, in milliseconds. */
   readonly ms: number;
+  /** Since when the work waits for its turn (monotonic milliseconds); undefined as long as it has not waited. */
+  readonly since?: () => number | undefined;
   /** Ends the waiting. */
   readonly signal: AbortSignal;
   /** Told what it waits for, until when (monotonic milliseconds), and undefined once the work is done. */
@@ -15,7 +16,10 @@ export interface Patience {
  * Tries again what a job begins with, as long as waiting may help.
  * @throws ZpsendError the failure that waiting does not help, or the signal's reason
  */
-export async function patiently<T>(work: () => Promise<T>, { ms, signal, waits }: Patience): Promise<T> {
+export async function patiently<T>(
+  work: () => Promise<T>,
+  { ms, signal, waits, since: waitsSince }: Patience,
+): Promise<T> {
   const aborted = abortOf(signal);
   let since: number | undefined;
   for (let tries = 0; ; tries += 1) {
@@ -26,13 +30,15 @@ export async function patiently<T>(work: () => Promise<T>, { ms, signal, waits }
     } catch (thrown) {
       signal.throwIfAborted();
       const error = ZpsendError.from(thrown);
-      since ??= performance.now();
+      since ??= waitsSince?.() ?? performance.now();
       if (!isPassing(error.toBody()) || tries >= mostTries(ms) || performance.now() - since > ms) throw error;
       waits(error.toBody(), since + ms);
     }
-    await Promise.race([sleep(backOff(tries), undefined, { ref: false }), aborted]);
+    await Promise.race([pause(backOff(tries)), aborted]);
   }
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms).unref());
 
 /** Rejects when the signal is aborted; handled also where nobody waits for it any more. */
 function abortOf(signal: AbortSignal): Promise<never> {

@@ -277,3 +277,17 @@ describe('what wraps the key of an encrypted replica is noted', () => {
     expect(noted(first, there, [1, 2, 3])).toEqual(salts);
   });
 });
+
+test('what comes after the end of a job changes none of its rows', async () => {
+  const { board, settled } = open('policy');
+  const aborted = new ZpsendError('ABORTED', 'by request').toBody();
+  board.listed(planned);
+  board.over(aborted);
+  const before = await settled();
+  board.listed(planned);
+  board.began('p/behind');
+  board.arrived('p/behind', '2');
+  board.over(diverged);
+  expect(await settled()).toEqual(before);
+  expect(seen(before)[0]).toEqual(['src.to.dst.p/behind.t/behind', 'failed', 1, 'ABORTED']);
+});

@@ -44,6 +44,16 @@ test('what does not pass within the patience fails', async () => {
   }
 });
 
+test('patience begins when the work begins to wait for its turn, where it did', async () => {
+  const began = performance.now() - 600;
+  const { work, tries } = failing('TIMEOUT', 'TIMEOUT');
+  const since = () => began;
+  await expect(patiently(work, { ms: 500, signal: never, since, waits: () => {} })).rejects.toMatchObject({
+    code: 'TIMEOUT',
+  });
+  expect(tries()).toBe(1);
+});
+
 test('an abort ends the work and the waiting with its reason', async () => {
   const reason = new ZpsendError('ABORTED', 'by request');
   for (const work of [() => new Promise<never>(() => {}), failing('TIMEOUT', 'TIMEOUT').work]) {

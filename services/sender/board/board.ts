@@ -29,7 +29,7 @@ export interface Board {
   /** How far those are that run now. */
   measured(running: Iterable<readonly [dataset: string, live: Live]>): void;
   ended(dataset: string, bytes: number, error?: ErrorBody): void;
-  /** The job has ended; with an error, so have all datasets that have no end of their own. */
+  /** The job has ended; with an error, so have all datasets that have no end of their own. What comes later is ignored. */
   over(error?: ErrorBody): void;
 }
 
@@ -63,6 +63,7 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
   const root: StatusPlace = { source: host, target, dataset: datasetOf(request.dataset), into: targetRoot(request) };
   const rows = new Map<string, Row>();
   let isShown = deps.startedBy === 'policy';
+  let isOver = false;
   let asked: Promise<KnownRows> | undefined;
 
   /** Read once; where that fails, again the next time. */
@@ -148,7 +149,7 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
 
   return {
     listed({ plans, source, target: there, known = there }) {
-      if (isRefusal(plans)) return;
+      if (isOver || isRefusal(plans)) return;
       const now = Date.now();
       const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
       const [has, awaits] = [known, there].map(({ datasets }) => new Map(datasets.map((entry) => [entry.name, entry])));
@@ -184,6 +185,8 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
     },
     ended: (dataset, bytes, error) => ended(rows.get(dataset), bytes, error),
     over(error) {
+      if (isOver) return;
+      isOver = true;
       if (error && rows.size === 0) status.during(failedWhole(error));
       if (error) for (const row of rows.values()) ended(row, 0, error);
       if (!isShown) status.during(showIfKnown([...rows.values()]));
