@@ -1,5 +1,3 @@
-import { z } from 'zod';
-
 /** What a line of a service's log is about, in its field `event`: for filters and alerts, while its words are for people. */
 export const logEvents = [
   // a service, and what it runs on
@@ -107,6 +105,4 @@ export const logEvents = [
   'conflict.hold-released',
 ] as const;
 
-export const logEventSchema = z.enum(logEvents);
-
-export type LogEvent = z.infer<typeof logEventSchema>;
+export type LogEvent = (typeof logEvents)[number];

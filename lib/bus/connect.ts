@@ -107,7 +107,7 @@ interface Watching {
   readonly nc: NatsConnection;
   readonly refusal: Refusal;
   told(type: Status['type']): void;
-  /** @returns whether somebody wants to know of it */
+  /** @returns whether a listener for that subject was told */
   denied(subject: string): boolean;
   say(event: NatsEvent, text: string): void;
 }

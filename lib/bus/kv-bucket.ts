@@ -90,7 +90,7 @@ export async function stateOf(kv: KV): Promise<BucketState | undefined> {
   }
 }
 
-/** What the client makes a bucket of, but for what it knows no option for. One that somebody else made meanwhile is left as it is. */
+/** What the client makes a bucket of, but for what it knows no option for. One that another process made meanwhile stays as it is. */
 async function addStream(at: JetStreamAt, name: string, { description, ttl }: BucketWishes, num_replicas: number) {
   const { streams } = await managerOf(at, 4000);
   try {

@@ -6,6 +6,7 @@ import type { Config } from '../../schemas/config.ts';
 import type { DigestStart } from '../../schemas/digest.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../schemas/names.ts';
+import type { Log } from './log.ts';
 
 /** What this host's configuration says of others: who may write here, and what is sent to whom. */
 export interface AskerRules {
@@ -26,6 +27,16 @@ export function shareOf({ receive, send }: AskerRules, asker: string, dataset: s
   const rules = rulesFor(send.allow, dataset).filter((rule) => names(rule, asker));
   if (rules.length === 0) return 'nothing';
   return rules.some(({ raw }) => raw === 'any') ? 'all' : 'encrypted';
+}
+
+/** What endpoints work with that answer other hosts only as far as they are concerned. */
+export interface AskedDeps {
+  readonly host: string;
+  readonly instance: string;
+  readonly bus: Bus;
+  readonly zfs: Zfs;
+  readonly log: Log;
+  readonly rules: AskerRules;
 }
 
 export interface AskerDeps {

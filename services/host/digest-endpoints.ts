@@ -1,8 +1,6 @@
-import type { Bus } from '../../lib/bus/connect.ts';
 import { gather } from '../../lib/bus/request.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { type DigestVerb, subjects } from '../../lib/bus/subjects.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
 import {
   type Digest,
   type DigestStart,
@@ -13,10 +11,9 @@ import {
   digestStatusSchema,
 } from '../../schemas/digest.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { type AskerRules, checkAskerOf } from './askers.ts';
+import { type AskedDeps, checkAskerOf } from './askers.ts';
 import { type RunningDigest, startDigest } from './digest.ts';
 import { newId } from './ids.ts';
-import type { Log } from './log.ts';
 
 const siblingsMs = 300;
 /** Snapshots read at once by one instance: each is as much work for the disks as a send. */
@@ -27,17 +24,8 @@ const atOnceForHosts = 1;
 const rememberedMs = 600_000;
 const rememberedDigests = 100;
 
-export interface DigestDeps {
-  readonly host: string;
-  readonly instance: string;
-  readonly bus: Bus;
-  readonly zfs: Zfs;
-  readonly log: Log;
-  readonly rules: AskerRules;
-}
-
 /** Serves `zfs.<host>.digest.*`: reads the contents of snapshots, to compare them with another host's. */
-export function serveDigests(deps: DigestDeps, isPrivate: boolean): { endpoints: Served[]; stop(): Promise<void> } {
+export function serveDigests(deps: AskedDeps, isPrivate: boolean): { endpoints: Served[]; stop(): Promise<void> } {
   const { host, instance, bus, zfs, log } = deps;
   const known = new Map<string, { digest: RunningDigest; endedAt?: number }>();
   const running = () => [...known.values()].filter(({ digest }) => !digest.isOver);

@@ -1,31 +1,19 @@
-import type { Bus } from '../../lib/bus/connect.ts';
 import { entriesPerPart, toParts } from '../../lib/bus/listing.ts';
 import { numbered } from '../../lib/bus/parts.ts';
 import { type Served, serve } from '../../lib/bus/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type SnapshotsRequest, snapshotsRequestSchema } from '../../schemas/host.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { poolOf } from '../../schemas/names.ts';
-import { type AskerRules, sentTo } from './askers.ts';
-import type { Log } from './log.ts';
+import { type AskedDeps, type AskerRules, sentTo } from './askers.ts';
 import { isInPlace, mayAsk, type Shown, showing, shownTo } from './shown.ts';
 
 /** Listings at once: each is a process, and memory for all it prints. */
 const atOnce = 4;
 
-export interface ListingDeps {
-  readonly host: string;
-  readonly instance: string;
-  readonly bus: Bus;
-  readonly zfs: Zfs;
-  readonly log: Log;
-  readonly rules: AskerRules;
-}
-
-/** Serves `zfs.<host>.snapshots`: all of it to whoever may order this host, and to other hosts what concerns them. */
-export function serveListings(deps: ListingDeps, isPrivate: boolean): Served[] {
+/** Serves `zfs.<host>.snapshots`: all of it to administrators and viewers, and to another host what concerns that. */
+export function serveListings(deps: AskedDeps, isPrivate: boolean): Served[] {
   const { host, instance, bus } = deps;
   const subject = subjects.snapshots(host);
   const endpoint = {
@@ -50,7 +38,7 @@ export function serveListings(deps: ListingDeps, isPrivate: boolean): Served[] {
   ];
 }
 
-async function* list({ host, bus, zfs, log }: ListingDeps, asked: SnapshotsRequest, shown?: Shown) {
+async function* list({ host, bus, zfs, log }: AskedDeps, asked: SnapshotsRequest, shown?: Shown) {
   const [entries, pools] = await Promise.all([
     zfs.list({
       ...(asked.dataset !== undefined && { dataset: asked.dataset }),
@@ -74,7 +62,7 @@ async function* list({ host, bus, zfs, log }: ListingDeps, asked: SnapshotsReque
 }
 
 /** @throws ZpsendError NOT_ALLOWED for what is not the asking host's to know, whether it is there or not */
-async function* listFor(deps: ListingDeps, asker: string, asked: SnapshotsRequest) {
+async function* listFor(deps: AskedDeps, asker: string, asked: SnapshotsRequest) {
   const { host, bus, rules } = deps;
   const isDecided = rules.send.allow !== undefined || isInPlace(rules, asker, asked);
   const shown = shownTo(asker, rules, isDecided ? [] : await sentTo(bus, host, asker));

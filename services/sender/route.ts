@@ -57,19 +57,21 @@ export async function route(
   if (isAwaited) return along(storedWay(deps, request));
   // while the plan is made, since it takes its time
   const lacksReceiver = isWithoutReceiver(deps.bus, request.to.host);
+  const logNoReceiver = (): void =>
+    deps.log.info('target.no-receiver', `${request.to.host} runs no receiver, so what it lacks is stored for it`);
   try {
     const direct = await along(remembering(deps, request, directWay(deps, request, signal), words));
     if (!(await lacksReceiver)) return direct;
-    deps.log.info('target.no-receiver', `${request.to.host} runs no receiver, so what it lacks is stored for it`);
+    logNoReceiver();
   } catch (thrown) {
     const error = ZpsendError.from(thrown);
     // without a receiver nobody there knows who may write
-    const isUnknown = error.code === 'NOT_ALLOWED' && (await lacksReceiver);
-    if (!isAbsent(error) && !isUnknown) throw error;
-    deps.log.info(
-      'target.offline',
-      `${request.to.host} does not answer (${error.code}), so what it lacks is stored for it`,
-    );
+    if (error.code === 'NOT_ALLOWED' && (await lacksReceiver)) logNoReceiver();
+    else if (!isAbsent(error)) throw error;
+    else {
+      const line = `${request.to.host} does not answer (${error.code}), so what it lacks is stored for it`;
+      deps.log.info('target.offline', line);
+    }
   }
   return along(storedWay(deps, request));
 }

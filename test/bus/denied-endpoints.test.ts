@@ -140,7 +140,7 @@ test.each([
     'hears of no policies, no host names, no shared data, and is not found by discovery',
     without('$SRV.>', '$KV.zfs-policies.>', `$KV.${hostsBucket}.${host}`, `zfs-data.*.${host}.*`),
   ],
-])('a service whose user %s is ready, and no error is told', async (_what, permissions) => {
+])('a service whose user %s is ready, and logs no error', async (_what, permissions) => {
   const { env, admin } = await usePermissions(permissions);
   await makeBucket(await useBus(admin.NATS_URL, { env: admin }), 'zfs-locks', {
     ...{ description: 'locks', ttl: 4000, keepsEntries: true },

@@ -98,7 +98,7 @@ describe('a server’s clock', () => {
     expect(noted(...notes)).toBeLessThanOrEqual(ms + 20);
   });
 
-  test('that was set forward is as any other once no holder of before acts any more', () => {
+  test('that was set forward counts no more when no earlier holder can act', () => {
     const set = [0, 1000, 2000].map((at) => [at + 100, 60_000] as const);
     expect(noted([0, 0], ...set, [settlesWithinMs + 90, 60_000])).toBeGreaterThanOrEqual(60_000);
     expect(noted([0, 0], ...set, [settlesWithinMs + 110, 60_000])).toBeLessThanOrEqual(20);
