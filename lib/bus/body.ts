@@ -33,6 +33,7 @@ function parseJson(text: string): unknown {
     throw new ZpsendError(
       'BAD_REQUEST',
       `the request is not valid JSON: ${error instanceof Error ? error.message : error}`,
+      { reason: 'not-json' },
     );
   }
 }

@@ -43,7 +43,7 @@ export function wouldNotOpen(
     'KEY_MISMATCH',
     `${why}. Once its key is unloaded, ${name} could never be opened again. ` +
       `${ways.length > 1 ? 'Ways' : 'Way'} out: ${ways.join('; or ')}.`,
-    { details: { source, target, dataset: name, encryptionRoot: root } },
+    { details: { source, target, dataset: name, encryptionRoot: root, wrapping: after } },
   );
 }
 

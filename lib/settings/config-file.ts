@@ -43,7 +43,7 @@ export function readYaml(path: string): unknown {
   } catch (error) {
     // the parser also shows the line, which may hold a password
     const [what] = (error instanceof Error ? error.message : String(error)).split(/:?\n/);
-    throw new ZpsendError('BAD_REQUEST', `${path} is not YAML: ${what}`);
+    throw new ZpsendError('BAD_REQUEST', `${path} is not YAML: ${what}`, { file: path, reason: 'not-yaml' });
   }
 }
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { settingsInWords } from '../../lib/settings/words.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { mentions } from '../support/mentions.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -19,16 +20,17 @@ function load(yaml: string, env: NodeJS.ProcessEnv = {}): Settings {
   return loadSettings({ ZPSEND_CONFIG: path, ZPSEND_HOST: 'smos-00', ...env });
 }
 
-function refusal(yaml: string, env: NodeJS.ProcessEnv = {}): string {
+function refused(yaml: string, env: NodeJS.ProcessEnv = {}): ZpsendError {
   try {
     load(yaml, env);
   } catch (error) {
     expect(error).toBeInstanceOf(ZpsendError);
     expect(error).toMatchObject({ code: 'BAD_REQUEST' });
-    return ZpsendError.from(error).message;
+    return ZpsendError.from(error);
   }
   throw new Error('it was accepted');
 }
+const refusal = (yaml: string, env: NodeJS.ProcessEnv = {}): string => refused(yaml, env).message;
 
 describe('a configuration file', () => {
   test.each(['', '# nothing\n', '---\n', '{}'])('%j has every default', (yaml) => {
@@ -94,53 +96,51 @@ timing: { lockSeconds: 10 }
     expect(config.timing).toEqual({ lockSeconds: 10, silenceSeconds: 15, patienceSeconds: 120 });
   });
 
-  test.each<[string, string, RegExp[]]>([
-    ['an unknown key', 'receive: { alow: [] }', [/receive/, /alow/]],
-    ['a wrong type', 'receive: { maxConcurrent: many }', [/receive\.maxConcurrent/, /number/, /found "many"/]],
-    ['a number out of range', 'timing: { lockSeconds: 0 }', [/timing\.lockSeconds/, />=1/, /found 0/]],
-    ['a bad rule', 'receive: { allow: [{ from: a.b, into: tank }] }', [/receive\.allow\.0\.from/, /found "a\.b"/]],
+  test.each<[string, string, (string | number)[]]>([
+    ['an unknown key', 'receive: { alow: [] }', ['receive', '"alow"']],
+    ['a wrong type', 'receive: { maxConcurrent: many }', ['receive.maxConcurrent', 'number', '"many"']],
+    ['a number out of range', 'timing: { lockSeconds: 0 }', ['timing.lockSeconds', '>=1', 0]],
+    ['a bad rule', 'receive: { allow: [{ from: a.b, into: tank }] }', ['receive.allow.0.from', '"a.b"']],
     [
       'a conflict that nobody may allow',
       'receive: { allow: [{ from: a, into: b, conflicts: [refuse] }] }',
-      [/conflicts\.0/],
+      ['receive.allow.0.conflicts.0'],
     ],
-    [
-      'a dataset that is none',
-      'receive: { allow: [{ from: a, into: "-rf" }] }',
-      [/allow\.0\.into/, /dataset/, /found "-rf"/],
-    ],
+    ['a dataset that is none', 'receive: { allow: [{ from: a, into: "-rf" }] }', ['receive.allow.0.into', '"-rf"']],
     [
       'a policy whose target is no host',
       'send: { policies: [{ dataset: a/b, to: [a.b] }] }',
-      [/send\.policies\.0\.to\.0/, /HOST:pool\/dataset/, /found "a\.b"/],
+      ['send.policies.0.to.0', 'HOST:pool/dataset', '"a.b"'],
     ],
-    ['no minutes between looks', 'send: { reconcileMinutes: 0 }', [/send\.reconcileMinutes/, /found 0/]],
-    ['half a rule', 'receive: { allow: [{ from: a }] }', [/allow\.0\.into/, /found nothing/]],
-    ['a host that is no subject token', 'host: a.b', [/host/, /letters, digits/, /found "a\.b"/]],
-    ['a property with a control character', 'receive: { properties: { set: { a: "x\\ny" } } }', [/properties\.set\.a/]],
-    ['something else altogether', 'just text', [/\(top\)/, /found "just text"/]],
-  ])('with %s is refused with its path, what was found and what is allowed', (_what, yaml, words) => {
-    const message = refusal(yaml);
-    for (const word of [/zpsend\.yaml/, ...words]) expect(message).toMatch(word);
+    ['no minutes between looks', 'send: { reconcileMinutes: 0 }', ['send.reconcileMinutes', 0]],
+    ['half a rule', 'receive: { allow: [{ from: a }] }', ['receive.allow.0.into']],
+    ['a host that is no subject token', 'host: a.b', ['host', '"a.b"']],
+    [
+      'a property with a control character',
+      'receive: { properties: { set: { a: "x\\ny" } } }',
+      ['receive.properties.set.a'],
+    ],
+    ['something else altogether', 'just text', ['(top)', '"just text"']],
+  ])('with %s is refused with its path, what was found and what is allowed', (_what, yaml, facts) => {
+    expect(refusal(yaml)).toEqual(mentions(join(folder, 'zpsend.yaml'), ...facts));
   });
 
   test('with several faults tells them all', () => {
     const message = refusal('receive: { maxConcurrent: 0 }\ntiming: { lockSeconds: x }');
-    expect(message).toMatch(/receive\.maxConcurrent/);
-    expect(message).toMatch(/timing\.lockSeconds/);
+    expect(message).toEqual(mentions('receive.maxConcurrent', 'timing.lockSeconds'));
   });
 
   test.each(['a: [', 'a: 1\na: 2', 'receive: {allow: [{from: *, into: tank}]}', 'a: 1\n---\nb: 2'])(
     '%j is not YAML',
     (yaml) => {
-      expect(refusal(yaml)).toMatch(/zpsend\.yaml is not YAML/);
+      expect(refused(yaml).details).toEqual({ file: join(folder, 'zpsend.yaml'), reason: 'not-yaml' });
     },
   );
 
   test('that was named and is not there is an error', () => {
     const missing = join(folder, 'missing.yaml');
     expect(() => loadSettings({ ZPSEND_CONFIG: missing, ZPSEND_HOST: 'smos-00' })).toThrow(
-      /cannot read .*missing\.yaml/,
+      expect.objectContaining({ code: 'BAD_REQUEST', message: mentions(missing, 'ENOENT') }),
     );
   });
 });
@@ -151,13 +151,13 @@ describe('what the file says of NATS', () => {
     expect(load(JSON.stringify({ nats })).config.nats).toEqual(nats);
   });
 
-  test.each<[string, RegExp]>([
-    ['nats: { sevrer: a }', /nats: Unrecognized key: "sevrer"/],
-    ['nats: { nkey: smos-00.nk }', /nats\.nkey: a file is named by its whole path/],
-    ['nats: { url: a, servers: [b] }', /nats: url and servers exclude each other/],
-    ['nats: { user: a, password: b, passwordFile: /c }', /nats: password and passwordFile exclude/],
-    ['nats: { tlsFirst: 1 }', /nats\.tlsFirst/],
-  ])('%s is refused with its path', (yaml, words) => expect(refusal(yaml)).toMatch(words));
+  test.each<[string, string[]]>([
+    ['nats: { sevrer: a }', ['nats', '"sevrer"']],
+    ['nats: { nkey: smos-00.nk }', ['nats.nkey']],
+    ['nats: { url: a, servers: [b] }', ['nats', 'url', 'servers']],
+    ['nats: { user: a, password: b, passwordFile: /c }', ['nats', 'password', 'passwordFile']],
+    ['nats: { tlsFirst: 1 }', ['nats.tlsFirst']],
+  ])('%s is refused with its path', (yaml, facts) => expect(refusal(yaml)).toEqual(mentions(...facts)));
 
   test.each([
     'nats: { password: [s3cret] }',
@@ -167,7 +167,7 @@ describe('what the file says of NATS', () => {
     'nats: { password: "s3cret }\n',
     'nats:\n  password: s3cret\n bad',
   ])('is not shown by the message about a fault: %j', (yaml) => {
-    expect(refusal(yaml)).toMatch(/zpsend\.yaml/);
+    expect(refusal(yaml)).toEqual(mentions(join(folder, 'zpsend.yaml')));
     expect(refusal(yaml)).not.toContain('s3cret');
   });
 });
@@ -184,7 +184,9 @@ describe('the file lies', () => {
 
   test('not at both, unless one is named', () => {
     writeFileSync(one(), '');
-    expect(from).toThrow(/one\.yaml and .*two\.yaml both exist: keep one of them/);
+    expect(from).toThrow(
+      expect.objectContaining({ code: 'BAD_REQUEST', message: mentions(one(), two(), 'ZPSEND_CONFIG') }),
+    );
     expect(loadSettings({ ZPSEND_CONFIG: one() }, [one(), two()]).path).toBe(one());
   });
 });
@@ -215,21 +217,15 @@ timing: { lockSeconds: 2m, silenceSeconds: 20, patienceSeconds: 1h30m }
     expect(load('', { ZPSEND_BWLIMIT: '10MB' }).config.receive.bwlimit).toBe(10 * 2 ** 20);
   });
 
-  test.each<[string, RegExp]>([
-    ['receive: { bwlimit: fast }', /receive\.bwlimit: bytes per second, at least 1K, as in 500K, .*; found "fast"/],
-    ['receive: { bwlimit: 1 }', /receive\.bwlimit: .*>=1024; found 1$/],
-    ['receive: { bwlimit: 100B }', /receive\.bwlimit: .*>=1024; found 100$/],
-    ['receive: { holdNewest: perhaps }', /holdNewest: on or off, yes or no, true or false; found "perhaps"/],
-    [
-      'timing: { lockSeconds: 2 minutes }',
-      /lockSeconds: a number of seconds, .*as in 90s, 2m, 1h30m; found "2 minutes"/,
-    ],
-    ['timing: { lockSeconds: 2h }', /lockSeconds: .*<=3600; found 7200/],
-    [
-      'send: { policies: [{ dataset: a/b, to: { hots: c } }] }',
-      /policies\.0\.to: host: .*, and Unrecognized key: "hots"; found/,
-    ],
-  ])('%s is refused in words', (yaml, words) => expect(refusal(yaml)).toMatch(words));
+  test.each<[string, (string | number)[]]>([
+    ['receive: { bwlimit: fast }', ['receive.bwlimit', '1K', '500K', '"fast"']],
+    ['receive: { bwlimit: 1 }', ['receive.bwlimit', '>=1024', 1]],
+    ['receive: { bwlimit: 100B }', ['receive.bwlimit', '>=1024', 100]],
+    ['receive: { holdNewest: perhaps }', ['receive.holdNewest', 'on', 'off', '"perhaps"']],
+    ['timing: { lockSeconds: 2 minutes }', ['timing.lockSeconds', '90s', '1h30m', '"2 minutes"']],
+    ['timing: { lockSeconds: 2h }', ['timing.lockSeconds', '<=3600', 7200]],
+    ['send: { policies: [{ dataset: a/b, to: { hots: c } }] }', ['send.policies.0.to', 'host', '"hots"']],
+  ])('%s is refused in words', (yaml, facts) => expect(refusal(yaml)).toEqual(mentions(...facts)));
 });
 
 describe('the environment comes first', () => {
@@ -275,22 +271,22 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     expect(load(yaml, { ZPSEND_ALLOW: '' }).config.receive.allow).toEqual([]);
   });
 
-  test.each<[NodeJS.ProcessEnv, RegExp]>([
-    [{ ZPSEND_ALLOW: 'smos-01' }, /ZPSEND_ALLOW: "smos-01" is not HOST=DATASET/],
-    [{ ZPSEND_ALLOW: 'a.b=tank' }, /ZPSEND_ALLOW/],
-    [{ ZPSEND_BOOKMARKS: 'perhaps' }, /ZPSEND_BOOKMARKS: on or off, yes or no, .*found "perhaps"/],
-    [{ ZPSEND_BWLIMIT: '10Mb' }, /ZPSEND_BWLIMIT: bytes per second, .*as in 500K, 10M, .*found "10Mb"/],
-    [{ ZPSEND_HOLD_NEWEST: '1' }, /ZPSEND_HOLD_NEWEST/],
-    [{ ZPSEND_ALLOW: 'smos-01=../etc' }, /ZPSEND_ALLOW/],
-    [{ ZPSEND_ALLOW: 'smos-01=tank,b' }, /"b" is not HOST=DATASET/],
-    [{ ZPSEND_LOCK_SECONDS: 'soon' }, /ZPSEND_LOCK_SECONDS: .*as in 90s, 2m, 1h30m; found "soon"/],
-    [{ ZPSEND_LOCK_SECONDS: '0' }, /ZPSEND_LOCK_SECONDS: .*>=1; found "0"/],
-    [{ ZPSEND_MAX_CONCURRENT: '1.5' }, /ZPSEND_MAX_CONCURRENT: .*found "1\.5"/],
-    [{ ZPSEND_PARALLEL: '17' }, /ZPSEND_PARALLEL: .*<=16; found "17"/],
-    [{ ZPSEND_MAX_CONCURRENT: 'Infinity' }, /ZPSEND_MAX_CONCURRENT/],
-    [{ ZPSEND_HOST: 'smos.example' }, /"smos\.example".*ZPSEND_HOST/],
-    [{ ZPSEND_HOST: '*' }, /ZPSEND_HOST/],
-  ])('%j is refused', (env, words) => expect(refusal('', env)).toMatch(words));
+  test.each<[NodeJS.ProcessEnv, string[]]>([
+    [{ ZPSEND_ALLOW: 'smos-01' }, ['ZPSEND_ALLOW', '"smos-01"', 'HOST=DATASET']],
+    [{ ZPSEND_ALLOW: 'a.b=tank' }, ['ZPSEND_ALLOW']],
+    [{ ZPSEND_BOOKMARKS: 'perhaps' }, ['ZPSEND_BOOKMARKS', 'on', 'off', '"perhaps"']],
+    [{ ZPSEND_BWLIMIT: '10Mb' }, ['ZPSEND_BWLIMIT', '500K', '10M', '"10Mb"']],
+    [{ ZPSEND_HOLD_NEWEST: '1' }, ['ZPSEND_HOLD_NEWEST']],
+    [{ ZPSEND_ALLOW: 'smos-01=../etc' }, ['ZPSEND_ALLOW']],
+    [{ ZPSEND_ALLOW: 'smos-01=tank,b' }, ['"b"', 'HOST=DATASET']],
+    [{ ZPSEND_LOCK_SECONDS: 'soon' }, ['ZPSEND_LOCK_SECONDS', '90s', '1h30m', '"soon"']],
+    [{ ZPSEND_LOCK_SECONDS: '0' }, ['ZPSEND_LOCK_SECONDS', '>=1', '"0"']],
+    [{ ZPSEND_MAX_CONCURRENT: '1.5' }, ['ZPSEND_MAX_CONCURRENT', '"1.5"']],
+    [{ ZPSEND_PARALLEL: '17' }, ['ZPSEND_PARALLEL', '<=16', '"17"']],
+    [{ ZPSEND_MAX_CONCURRENT: 'Infinity' }, ['ZPSEND_MAX_CONCURRENT']],
+    [{ ZPSEND_HOST: 'smos.example' }, ['"smos.example"', 'ZPSEND_HOST']],
+    [{ ZPSEND_HOST: '*' }, ['ZPSEND_HOST']],
+  ])('%j is refused', (env, facts) => expect(refusal('', env)).toEqual(mentions(...facts)));
 });
 
 test('a host without a name of its own has the machine’s, as one token', () => {
