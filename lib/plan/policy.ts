@@ -134,7 +134,11 @@ function finished(policy: string, plans: DatasetPlans, { chosen, hindered, targe
 
 const hinderedBy = ({ error, ...rest }: Refusal, policy: string, why: string): Refusal => ({
   ...rest,
-  error: { ...error, message: `${error.message} --conflict ${policy} does not help: ${why}.`.slice(0, 8192) },
+  error: {
+    ...error,
+    message: `${error.message} --conflict ${policy} does not help: ${why}.`.slice(0, 8192),
+    details: { ...error.details, unhelpful: policy },
+  },
 });
 
 /** The policies that change anything. */

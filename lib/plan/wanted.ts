@@ -99,11 +99,10 @@ export const partlyReceived = 'its first snapshot has not been received whole';
 
 function nothingToSend(host: string, dataset: DatasetEntry): Refusal {
   const { name } = dataset;
-  const way = isPartlyReceived(dataset)
-    ? `: ${partlyReceived}. Finish that receive first`
-    : `. Make one: zfs snapshot ${name}@NAME`;
+  const isPartial = isPartlyReceived(dataset);
+  const way = isPartial ? `: ${partlyReceived}. Finish that receive first` : `. Make one: zfs snapshot ${name}@NAME`;
   return refuse('NO_SUCH_SNAPSHOT', `${name} on ${host} has no snapshots${way}`, {
-    details: { host, dataset: name, newest: [] },
+    details: { host, dataset: name, newest: [], ...(isPartial && { partial: true }) },
   });
 }
 

@@ -4,6 +4,7 @@ import { parseFeatures, streamFlagArgv } from '../../lib/zfs/stream-flags.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { Plan } from '../../schemas/plan.ts';
 import { type StreamFeature, type StreamWish, streamFeatureSchema, streamMarkSchema } from '../../schemas/stream.ts';
+import { mentions } from '../support/mentions.ts';
 import { dataset, inventory, request } from './plan-history.ts';
 
 const open = { encryption: 'aes-256-gcm', keystatus: 'available' } as const;
@@ -335,7 +336,7 @@ describe('encryption roots of a raw package (openzfs#15687)', () => {
     const made = planned({ from: tree, package: true });
     const notes = made.ok ? (made.notes ?? []) : [];
     expect(notes.map(({ kind, dataset: of }) => [kind, of])).toEqual([['encryption-root', 't/c/kid']]);
-    expect(notes[0]?.message).toContain('zfs load-key p/c; zfs load-key p/c/kid; zfs change-key -i p/c/kid');
+    expect(notes[0]?.message).toEqual(mentions('zfs load-key p/c; zfs load-key p/c/kid; zfs change-key -i p/c/kid'));
   });
 
   it('are not noted again, nor for streams that are not raw', () => {
