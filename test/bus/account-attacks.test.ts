@@ -15,8 +15,9 @@ import {
   subjects,
 } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
-import { type AccountFleet, makeAccountFleet, zpsendBin } from '../support/account-fleet.ts';
+import { type AccountFleet, makeAccountFleet } from '../support/account-fleet.ts';
 import { useBus } from '../support/bus.ts';
+import { program } from '../support/program.ts';
 
 /** bravo has nothing but its own key. */
 const hosts = {
@@ -31,7 +32,7 @@ async function oneAccount(fleet: AccountFleet): Promise<string> {
   const keyOf = (name: string) =>
     /nkey: (U\w+)/.exec(fleet.configs['nats-1']?.split(`"${name}": {`)[1] ?? '')?.[1] ?? '';
   const users = Object.entries(flags).map(async ([host, more]) => {
-    const argv = [zpsendBin, 'deploy', 'permissions', host, '--nkey', keyOf(`host-${host}`), ...more];
+    const argv = [program, 'deploy', 'permissions', host, '--nkey', keyOf(`host-${host}`), ...more];
     return (await execa(process.execPath, argv)).stdout;
   });
   return `authorization { users: [\n{ nkey: ${keyOf('admins')} }\n${(await Promise.all(users)).join('\n')}\n] }`;

@@ -7,10 +7,11 @@ import { releaseFaults } from '../../lib/bus/server-release.ts';
 import { locksBucket, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
-import { type AccountFleet, type FleetHostInput, makeAccountFleet, zpsendBin } from '../support/account-fleet.ts';
+import { type AccountFleet, type FleetHostInput, makeAccountFleet } from '../support/account-fleet.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
 import { freePort } from '../support/free-port.ts';
+import { program } from '../support/program.ts';
 import { startService } from '../support/service.ts';
 import { makeSimHost, type SimHost } from '../support/sim-host.ts';
 
@@ -118,7 +119,7 @@ afterAll(async () => {
 
 test('the buckets of the fleet are made, in three copies', async () => {
   const setup = async () =>
-    (await execa(process.execPath, [zpsendBin, 'deploy', 'setup', fleet.file], { env: envOf('ops'), reject: false }))
+    (await execa(process.execPath, [program, 'deploy', 'setup', fleet.file], { env: envOf('ops'), reject: false }))
       .exitCode;
   await expect.poll(setup, { timeout: 60_000, interval: 1000 }).toBe(0);
   const locks = await (await jetstreamManager(await as('ops'))).streams.info(`KV_${locksBucket}`);

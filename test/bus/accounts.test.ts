@@ -18,9 +18,10 @@ import {
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { fanStartedSchema, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { fleetOutputSchema } from '../../schemas/status.ts';
-import { type AccountFleet, makeAccountFleet, zpsendBin } from '../support/account-fleet.ts';
+import { type AccountFleet, makeAccountFleet } from '../support/account-fleet.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
+import { program } from '../support/program.ts';
 import { startService } from '../support/service.ts';
 import { makeSimHost, type SimHost } from '../support/sim-host.ts';
 import { streamsOf } from '../support/streams.ts';
@@ -79,7 +80,7 @@ async function start(service: 'sender' | 'receiver', host: SimHost) {
 }
 
 const zpsend = (name: Name, env: NodeJS.ProcessEnv, ...argv: string[]) =>
-  execa(process.execPath, [zpsendBin, ...argv], {
+  execa(process.execPath, [program, ...argv], {
     env: { ZPSEND_HOST: name, ...envOf(name), ...env },
     extendEnv: false,
     reject: false,

@@ -1,13 +1,10 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { fetchOutputSchema } from '../../schemas/output.ts';
-import { simBin } from '../support/sim-host.ts';
+import { program, simBin } from '../support/program.ts';
 import { list, send, snapshot, startReceiver, useWorld, whole } from '../support/store-world.ts';
-
-const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 test('zpsend fetch lists what waits, and writes a stream that zfs receives, compressed or not', async () => {
   const world = await useWorld();

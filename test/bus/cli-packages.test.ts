@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
@@ -9,10 +8,10 @@ import { planReplySchema } from '../../schemas/plan.ts';
 import { receiveCheckedSchema } from '../../schemas/transfer.ts';
 import { quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
 const server = useNatsServer();
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 /** smos-01 with pool/b and a clone of each before it, all with @pre-send and @send, and a receiver on smos-00. */
 async function useTree(receiver: NodeJS.ProcessEnv = {}, bytes = 50_000) {
@@ -31,7 +30,7 @@ async function useTree(receiver: NodeJS.ProcessEnv = {}, bytes = 50_000) {
   }
   await fleet.start('receiver', target, { ZPSEND_ALLOW: 'smos-01=pool', ...receiver });
   const zpsend = (...args: string[]) =>
-    execa(process.execPath, [bin, ...args], {
+    execa(process.execPath, [program, ...args], {
       env: { ...source.env, ...quick, NATS_URL: server().url },
       extendEnv: false,
       reject: false,

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
@@ -9,10 +8,10 @@ import { doctorOutputSchema, hostsOutputSchema, locksOutputSchema, statusOutputS
 import { planReplySchema } from '../../schemas/plan.ts';
 import { type Fleet, quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
 const server = useNatsServer();
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 interface World {
   fleet: Fleet;
@@ -23,7 +22,7 @@ interface World {
 }
 
 const run = (host: SimHost, args: string[], more: NodeJS.ProcessEnv = {}) =>
-  execa(process.execPath, [bin, ...args], {
+  execa(process.execPath, [program, ...args], {
     env: { ...host.env, ...quick, NATS_URL: server().url, ...more },
     extendEnv: false,
     reject: false,

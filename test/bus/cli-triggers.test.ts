@@ -1,27 +1,26 @@
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { policiesSchema } from '../../schemas/policy.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 import { useTriggered } from '../support/triggered.ts';
 
 const server = useNatsServer();
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 const options = () => ({ env: { NATS_URL: server().url, ZPSEND_HOST: 'elsewhere' }, reject: false });
 
 test('zpsend policies shows what is in force, how it fares, and what is not and why', async () => {
   const world = await useTriggered(server().url, 'dst');
   const sender = await world.sender([{ dataset: 'pool/a', recursive: true, to: ['dst', 'nobody:pool/x'] }]);
   await sender.logged('policy.retried', { code: 'UNREACHABLE' });
-  const shown = await execa(process.execPath, [bin, 'policies', 'src'], options());
+  const shown = await execa(process.execPath, [program, 'policies', 'src'], options());
   expect(shown.stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
     ['DATASET', 'TO', 'STATE', 'POLICY'],
     ['pool/a -R', 'dst:pool/a', expect.stringMatching(/resting|running|waiting/), 'send.policies.0'],
     ['pool/a -R', 'nobody:pool/x', 'waiting, failed', 'send.policies.0'],
   ]);
   expect(shown.stderr).toContain('pool/a to nobody: UNREACHABLE');
-  const { stdout, exitCode } = await execa(process.execPath, [bin, 'policies', 'src', '--json'], options());
+  const { stdout, exitCode } = await execa(process.execPath, [program, 'policies', 'src', '--json'], options());
   expect([policiesSchema.parse(JSON.parse(stdout)).policies.length, exitCode]).toEqual([1, 0]);
 });
 
@@ -35,7 +34,7 @@ test('zpsend watch tells of what is new, and goes on when the host was away', as
   });
   await world.snapshot('old', 'silent');
   const first = await world.sender([]);
-  const watch = execa(process.execPath, [bin, 'watch', 'src:pool', '--interval', '0.2'], options());
+  const watch = execa(process.execPath, [program, 'watch', 'src:pool', '--interval', '0.2'], options());
   onTestFinished(() => void watch.kill('SIGKILL'));
   // the first listing tells of no snapshot, and comes in some time
   const began = Promise.withResolvers<string>();
@@ -55,7 +54,7 @@ test('zpsend watch tells of what is new, and goes on when the host was away', as
   expect(stderr.match(/UNREACHABLE|TIMEOUT/g), 'told once').toHaveLength(1);
   expect(stderr).toMatch(/^src answers again$/m);
   expect(exitCode).toBe(0);
-  const typo = await execa(process.execPath, [bin, 'watch', 'src:pool/nosuch'], options());
+  const typo = await execa(process.execPath, [program, 'watch', 'src:pool/nosuch'], options());
   expect([typo.exitCode, typo.stderr]).toEqual([1, expect.stringContaining('zpsend: NO_SUCH_DATASET: ')]);
 });
 
@@ -65,6 +64,6 @@ test.each([
   [['watch', 'src', '--interval', '0'], '--interval 0'],
   [['policies', 'a.b'], 'is not a host'],
 ])('zpsend %j is wrong usage', async (argv, words) => {
-  const { stderr, exitCode } = await execa(process.execPath, [bin, ...argv], options());
+  const { stderr, exitCode } = await execa(process.execPath, [program, ...argv], options());
   expect([exitCode, stderr]).toEqual([2, expect.stringContaining(words)]);
 });

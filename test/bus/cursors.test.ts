@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { subjects } from '../../lib/bus/subjects.ts';
@@ -6,6 +5,7 @@ import { jobAbortedSchema } from '../../schemas/job.ts';
 import { type Fleet, quick, useFleet } from '../support/fleet.ts';
 import { useGate } from '../support/gate.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
 const server = useNatsServer();
@@ -50,9 +50,8 @@ const startBoth = async ({ fleet, source, target }: Pair, env: NodeJS.ProcessEnv
   return fleet.start('sender', source, env);
 };
 
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 const doctor = (host: SimHost, ...args: string[]) =>
-  execa(process.execPath, [bin, 'doctor', '--json', ...args], {
+  execa(process.execPath, [program, 'doctor', '--json', ...args], {
     env: { ...host.env, ...quick, NATS_URL: server().url },
     extendEnv: false,
     reject: false,

@@ -8,10 +8,11 @@ import { hostsBucket, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
 import { infoSchema, snapshotsRequestSchema } from '../../schemas/host.ts';
 import { watchEndpoints } from '../../services/host/denied-endpoints.ts';
-import { makeAccountFleet, zpsendBin } from '../support/account-fleet.ts';
+import { makeAccountFleet } from '../support/account-fleet.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
 import { useNotify } from '../support/notify.ts';
+import { program } from '../support/program.ts';
 import { type ServiceProcess, startService } from '../support/service.ts';
 import { makeSimHost } from '../support/sim-host.ts';
 
@@ -125,7 +126,7 @@ test('a command whose own sender may not have its requests says so, too', async 
   await sim.zpool('create', 'zones');
   await sim.zfs('create', 'zones/a');
   await sim.zfs('snapshot', 'zones/a@1');
-  const { exitCode, stderr } = await execa(process.execPath, [zpsendBin, 'send', 'zones/a', 'smos-12'], {
+  const { exitCode, stderr } = await execa(process.execPath, [program, 'send', 'zones/a', 'smos-12'], {
     env: { ...sim.env, ...env },
     extendEnv: false,
     reject: false,

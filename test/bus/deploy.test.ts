@@ -19,6 +19,7 @@ import { useBus } from '../support/bus.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { quick } from '../support/fleet.ts';
 import { freePort } from '../support/free-port.ts';
+import { program } from '../support/program.ts';
 import { startService } from '../support/service.ts';
 import { makeSimHost, type SimHost } from '../support/sim-host.ts';
 
@@ -42,7 +43,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'zpsend-deploy-'));
   await makeCertificates(folder);
   const user = async (host: string, ...roles: string[]): Promise<string> => {
-    const argv = [join(root, 'bin/zpsend.ts'), 'deploy', 'permissions', host, '--nkey', await keyOf(host), ...roles];
+    const argv = [program, 'deploy', 'permissions', host, '--nkey', await keyOf(host), ...roles];
     return (await execa(process.execPath, argv)).stdout;
   };
   const users = [
@@ -221,7 +222,7 @@ test('a site that was away fetches from the store at the hub what was kept for i
   await run('sender', source, hub);
   await expect.poll(() => jobOf(hub, { channel: 'store' }), { timeout: 60_000, interval: 500 }).toBe('done');
   const list = async () => {
-    const argv = [join(root, 'bin/zpsend.ts'), 'fetch', 'src', '--js-domain', 'hub', '--json'];
+    const argv = [program, 'fetch', 'src', '--js-domain', 'hub', '--json'];
     const { stdout } = await execa(process.execPath, argv, { env: { NATS_URL: urlOf(leaf), ...env.admin } });
     return fetchOutputSchema.parse(JSON.parse(stdout)).streams.map(({ snapshot }) => snapshot);
   };

@@ -3,15 +3,16 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { type Check, doctorOutputSchema } from '../../schemas/output.ts';
-import { makeAccountFleet, zpsendBin } from '../support/account-fleet.ts';
+import { makeAccountFleet } from '../support/account-fleet.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
+import { program } from '../support/program.ts';
 import { startService } from '../support/service.ts';
 import { makeSimHost } from '../support/sim-host.ts';
 
 /** What doctor says as a host, of the servers. */
 async function doctor(server: NatsServer, env: NodeJS.ProcessEnv, host = 'alfa'): Promise<Check[]> {
-  const { stdout } = await execa(process.execPath, [zpsendBin, 'doctor', '--json'], {
+  const { stdout } = await execa(process.execPath, [program, 'doctor', '--json'], {
     env: { PATH: process.env.PATH, NATS_URL: server.url, ZPSEND_HOST: host, ...env },
     extendEnv: false,
     reject: false,
@@ -64,7 +65,7 @@ describe('in one account', () => {
       '8M',
       '--edit',
     ];
-    const made = await execa(process.execPath, [zpsendBin, ...setup], { env: { NATS_URL: server.url } });
+    const made = await execa(process.execPath, [program, ...setup], { env: { NATS_URL: server.url } });
     expect(made.exitCode).toBe(0);
     expect((await doctor(server, {})).map(({ what }) => what)).not.toContain('bounds');
   }, 60_000);
@@ -111,7 +112,7 @@ test('with an account each doctor warns neither a host nor an admin of others in
   onTestFinished(() => fleet.remove());
   const server = await started({ config: fleet.configs['nats-1'] ?? '' });
   const ops = { NATS_URL: server.url, ...fleet.env.ops };
-  await execa(process.execPath, [zpsendBin, 'deploy', 'setup', fleet.file], { env: ops });
+  await execa(process.execPath, [program, 'deploy', 'setup', fleet.file], { env: ops });
   await receiver('bravo', { NATS_URL: server.url, ...fleet.env.bravo });
   for (const name of ['alfa', 'ops', 'looker']) {
     const checks = await doctor(server, fleet.env[name] ?? {}, name);

@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
@@ -8,15 +7,15 @@ import { doctorOutputSchema } from '../../schemas/output.ts';
 import { configured } from '../support/configured.ts';
 import { quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
 const server = useNatsServer();
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 const doctor = (host: SimHost, ...args: string[]) => doctorWith(host, {}, ...args);
 
 async function doctorWith(host: SimHost, env: NodeJS.ProcessEnv, ...args: string[]) {
-  const { stdout } = await execa(process.execPath, [bin, 'doctor', '--json', ...args], {
+  const { stdout } = await execa(process.execPath, [program, 'doctor', '--json', ...args], {
     env: { ...host.env, ...quick, NATS_URL: server().url, ...env },
     extendEnv: false,
     reject: false,

@@ -6,9 +6,10 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { locksBucket, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
-import { type AccountFleet, makeAccountFleet, zpsendBin } from '../support/account-fleet.ts';
+import { type AccountFleet, makeAccountFleet } from '../support/account-fleet.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
+import { program } from '../support/program.ts';
 import { startService } from '../support/service.ts';
 import { makeSimHost, type SimHost } from '../support/sim-host.ts';
 
@@ -23,7 +24,7 @@ const envOf = (name: string): NodeJS.ProcessEnv => ({
   NATS_CA: join(fleet.folder, 'certs/ca.pem'),
 });
 const deploy = (...argv: string[]) =>
-  execa(process.execPath, [zpsendBin, 'deploy', ...argv], {
+  execa(process.execPath, [program, 'deploy', ...argv], {
     env: { ...(server && envOf('ops')) },
     extendEnv: false,
     reject: false,
@@ -123,7 +124,7 @@ test('a host may not make or change what the fleet has', async () => {
   const env = envOf('alfa');
   const { exitCode } = await execa(
     process.execPath,
-    [zpsendBin, 'deploy', 'setup', fleet.file, '--edit', '--lock-seconds', '9'],
+    [program, 'deploy', 'setup', fleet.file, '--edit', '--lock-seconds', '9'],
     {
       env,
       extendEnv: false,

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { newSecret, tagText, wordsOfTarget } from '../../lib/bus/direct/authentic.ts';
@@ -17,13 +16,13 @@ import { rejection } from '../support/bus.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useGate } from '../support/gate.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 import type { SimHost } from '../support/sim-host.ts';
 import { data } from '../support/spoken-sender.ts';
 
 // no user of this server is kept from any subject: what holds are the words' authenticators alone
 
 const server = useNatsServer();
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
 const allow = { ZPSEND_ALLOW: '*=zones' };
 
@@ -171,7 +170,7 @@ test('secrets are in recv.start and its answer alone, and no transfer’s id is 
   const job = await fleet.begin('smos-01', body);
   await gate.reached('receive');
   const zpsend = (...argv: string[]) =>
-    execa(process.execPath, [bin, ...argv], { env: { ...source.env, NATS_URL: server().url }, extendEnv: false });
+    execa(process.execPath, [program, ...argv], { env: { ...source.env, NATS_URL: server().url }, extendEnv: false });
   const { locks } = locksOutputSchema.parse(JSON.parse((await zpsend('locks', '--json')).stdout));
   expect(locks).toMatchObject([
     { host: 'smos-00', dataset: 'zones/test', source: 'smos-01', transferHash: hashOfTransfer(`${job}t1`) },

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
@@ -6,11 +5,11 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, jobSchema, sendStartedSchema } from '../../schemas/job.ts';
 import { type Fleet, quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
 const server = useNatsServer();
-const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 const slow = { ZFS_SIM_SEND_RATE: '4M' };
 
 interface World {

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { execa } from 'execa';
@@ -15,10 +14,10 @@ import { receiveStartSchema } from '../../schemas/transfer.ts';
 import { useBus } from '../support/bus.ts';
 import { type Fleet, quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
 const server = useNatsServer();
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 /** A machine of that host name, with zones/test@SNAPSHOT. */
 async function machineOf(fleet: Fleet, name: string, id: string, snapshot: string): Promise<SimHost> {
@@ -31,7 +30,7 @@ async function machineOf(fleet: Fleet, name: string, id: string, snapshot: strin
 }
 
 const zpsend = (host: SimHost, ...args: string[]) =>
-  execa(process.execPath, [bin, ...args], {
+  execa(process.execPath, [program, ...args], {
     env: { ...host.env, ...quick, NATS_URL: server().url },
     extendEnv: false,
     reject: false,

@@ -8,10 +8,10 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import { type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
 import { errorReplySchema } from '../../schemas/errors.ts';
 import { infoSchema } from '../../schemas/host.ts';
-import { zpsendBin } from '../support/account-fleet.ts';
 import { useBus } from '../support/bus.ts';
 import { type Fleet, quick, useFleet } from '../support/fleet.ts';
 import { useNotify } from '../support/notify.ts';
+import { program } from '../support/program.ts';
 import { startService } from '../support/service.ts';
 import { makeSimHost } from '../support/sim-host.ts';
 
@@ -169,7 +169,7 @@ test('a command fails at once where messages are too small, and so does its own 
   ]) {
     const env = { ...host.env, ...quick, NATS_URL: server.url };
     const options = { env, extendEnv: false, reject: false, stdin: 'pipe' } as const;
-    const { exitCode, stderr } = await execa(process.execPath, [zpsendBin, ...argv], options);
+    const { exitCode, stderr } = await execa(process.execPath, [program, ...argv], options);
     expect([exitCode, stderr]).toEqual([
       1,
       expect.stringMatching(/UNSUPPORTED.*takes messages of 32768 bytes.*raise max_payload/s),

@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { nkeys } from '@nats-io/transport-node';
@@ -30,11 +29,11 @@ import { doctorOutputSchema } from '../../schemas/output.ts';
 import { fleetOutputSchema } from '../../schemas/status.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
+import { program } from '../support/program.ts';
 import { startService } from '../support/service.ts';
 import { makeSimHost, type SimHost } from '../support/sim-host.ts';
 import { streamsOf } from '../support/streams.ts';
 
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 const hosts = ['smos-01', 'smos-00', 'smos-02'] as const;
 type Host = (typeof hosts)[number];
 
@@ -53,7 +52,7 @@ async function userOf(host: Host): Promise<string> {
     'smos-00': ['--receiver', '--from', 'smos-01'],
     'smos-02': ['--from', 'smos-01'],
   }[host];
-  const argv = [bin, 'deploy', 'permissions', host, '--nkey', pair.getPublicKey(), ...roles];
+  const argv = [program, 'deploy', 'permissions', host, '--nkey', pair.getPublicKey(), ...roles];
   return (await execa(process.execPath, argv)).stdout;
 }
 
@@ -142,7 +141,7 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
   await expect.poll(kept, { timeout: 60_000 }).toEqual([]);
   // a command on a host of its own, as its own user
   const zpsend = (...argv: string[]) =>
-    execa(process.execPath, [bin, ...argv], {
+    execa(process.execPath, [program, ...argv], {
       env: { ...source.env, NATS_URL: server.url, ...env['smos-01'] },
       extendEnv: false,
       reject: false,
@@ -172,7 +171,7 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
 
 async function doctor(name: string, more: NodeJS.ProcessEnv) {
   const host = await simHost('smos-02');
-  const { stdout } = await execa(process.execPath, [bin, 'doctor', '--json'], {
+  const { stdout } = await execa(process.execPath, [program, 'doctor', '--json'], {
     env: { ...host.env, NATS_URL: server.url, ZPSEND_HOST: name, ...more },
     extendEnv: false,
     reject: false,

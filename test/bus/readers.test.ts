@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 
 const server = useNatsServer();
-const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 /** zones/test with two snapshots on smos-01, and a receiver smos-00 that takes seconds for them. */
 async function useHouse() {

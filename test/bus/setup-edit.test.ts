@@ -6,15 +6,15 @@ import { expect, onTestFinished, test } from 'vitest';
 import { keepsEntries } from '../../lib/bus/kv-bucket.ts';
 import { locksBucket, statusBucket, streamsBucket } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
-import { zpsendBin } from '../support/account-fleet.ts';
 import { useBus } from '../support/bus.ts';
+import { program } from '../support/program.ts';
 
 async function useSetup() {
   const server = await startNatsServer({ jetstream: true });
   onTestFinished(() => server.stop());
   const { nc } = await useBus(server.url);
   const setup = (...more: string[]) =>
-    execa(process.execPath, [zpsendBin, 'deploy', 'setup', '--replicas', '1', '--max-bucket-size', '8M', ...more], {
+    execa(process.execPath, [program, 'deploy', 'setup', '--replicas', '1', '--max-bucket-size', '8M', ...more], {
       env: { NATS_URL: server.url },
       reject: false,
     });

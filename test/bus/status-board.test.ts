@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { execa } from 'execa';
@@ -13,10 +12,10 @@ import { useBus } from '../support/bus.ts';
 import { configured } from '../support/configured.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 const server = useNatsServer();
 const allow = { ZPSEND_ALLOW: '*=pool' };
 
@@ -63,7 +62,7 @@ const expectRow = (world: World, target: SimHost | undefined) =>
   expect.poll(() => rowTo(world, target), { timeout: 15_000 });
 
 const zpsend = ({ source }: World, ...argv: string[]) =>
-  execa(process.execPath, [bin, ...argv], {
+  execa(process.execPath, [program, ...argv], {
     env: { ...source.env, NATS_URL: server().url },
     extendEnv: false,
     reject: false,
@@ -305,7 +304,7 @@ test('without JetStream jobs end as they would, and the command says why there i
   // nothing is received without a lock
   expect([state, error?.message]).toEqual(['failed', expect.stringContaining('JetStream')]);
   const env = { ...source.env, NATS_URL: bare.url };
-  const shown = await execa(process.execPath, [bin, 'status'], { env, extendEnv: false, reject: false });
+  const shown = await execa(process.execPath, [program, 'status'], { env, extendEnv: false, reject: false });
   expect([shown.exitCode, shown.stderr]).toEqual([1, expect.stringMatching(/^zpsend: UNSUPPORTED: JetStream is not/)]);
 });
 
@@ -328,7 +327,7 @@ test('where there is no bucket the command says so, and a sender that may not ma
   const request = { dataset: 'pool/a', to: { host: 'kept-dst' } };
   expect((await fleet.send('kept-src', request)).state).toBe('done');
   await sender.logged('status.write-failed');
-  const shown = await execa(process.execPath, [bin, 'status'], {
+  const shown = await execa(process.execPath, [program, 'status'], {
     ...{ env: { ...source.env, ...login }, extendEnv: false, reject: false },
   });
   expect([shown.exitCode, shown.stdout, shown.stderr]).toEqual([0, '', expect.stringContaining('nats kv add')]);

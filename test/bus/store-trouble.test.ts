@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { planPartSchema } from '../../schemas/plan.ts';
 import { useGate } from '../support/gate.ts';
+import { program } from '../support/program.ts';
 import {
   arrived,
   emptied,
@@ -20,8 +20,6 @@ import {
   useWorld,
   whole,
 } from '../support/store-world.ts';
-
-const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 test.each<'SIGKILL' | 'SIGTERM'>(['SIGKILL', 'SIGTERM'])(
   'a receiver that gets %s in the middle of a stored stream begins it anew',

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -8,13 +7,13 @@ import { digestStartedSchema, digestStatusSchema } from '../../schemas/digest.ts
 import { verifyOutputSchema } from '../../schemas/verify.ts';
 import { quick, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { program } from '../support/program.ts';
 import type { SimHost } from '../support/sim-host.ts';
 
 const server = useNatsServer();
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 const run = (host: SimHost, args: string[], env: NodeJS.ProcessEnv = {}) =>
-  execa(process.execPath, [bin, ...args], {
+  execa(process.execPath, [program, ...args], {
     env: { ...host.env, ...quick, NATS_URL: server().url, ...env },
     extendEnv: false,
     reject: false,

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, truncateSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
+import { simBin } from '../support/program.ts';
 
 /** Whether these tests run on the machine's own OpenZFS (as root, in the virtual machine) instead of the simulator. */
 export const isReal = process.env.ZPSEND_REAL_ZFS === '1';
@@ -177,10 +178,9 @@ export function lab(bytes = 256 * MIB): Lab {
 
 /** The environment in which `zfs` and `zpool` are the simulator's. */
 function simulated(folder: string): NodeJS.ProcessEnv {
-  const bin = join(import.meta.dirname, '../../lib/zfs-sim/bin');
   return {
     ...process.env,
-    PATH: `${bin}:${process.env.PATH ?? ''}`,
+    PATH: `${simBin}:${process.env.PATH ?? ''}`,
     ZFS_SIM_STATE: join(folder, 'state'),
     ZFS_SIM_NODE: process.execPath,
   };

@@ -1,13 +1,11 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { nkeys } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { stringify } from 'yaml';
 import { inboxPrefix, viewerInboxPrefix } from '../../lib/bus/permissions.ts';
-
-export const zpsendBin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+import { program } from './program.ts';
 
 /** What a fleet's file says of a host, but for its key. */
 export interface FleetHostInput {
@@ -65,7 +63,7 @@ export async function makeAccountFleet(input: FleetInput): Promise<AccountFleet>
   };
   const file = join(folder, 'fleet.yaml');
   await writeFile(file, stringify(fleet));
-  await execa(process.execPath, [zpsendBin, 'deploy', 'accounts', file, '--out', folder]);
+  await execa(process.execPath, [program, 'deploy', 'accounts', file, '--out', folder]);
   const names = [...fleet.servers, ...fleet.sites].map(({ name }) => name);
   const texts = names.map(async (name) => [name, await readFile(join(folder, `${name}.conf`), 'utf8')] as const);
   const configs = Object.fromEntries(await Promise.all(texts));

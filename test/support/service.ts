@@ -1,9 +1,7 @@
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { LogEvent } from '../../schemas/log-event.ts';
 import type { LogFields } from '../../services/host/log.ts';
-
-const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
+import { program } from './program.ts';
 
 /** One line of a log in JSON. */
 export type LogLine = LogFields & { readonly event: LogEvent; readonly msg: string };

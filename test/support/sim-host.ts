@@ -1,10 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-
-export const simBin = fileURLToPath(new URL('../../lib/zfs-sim/bin', import.meta.url));
+import { compileCache, simBin } from './program.ts';
 
 /** A machine with a ZFS of its own: the simulator on PATH, and a folder that is its pools. */
 export interface SimHost {
@@ -28,6 +26,7 @@ export async function makeSimHost(name: string): Promise<SimHost> {
     ZFS_SIM_NODE: process.execPath,
     ZFS_SIM_LOG: log,
     ZPSEND_HOST: name,
+    ...compileCache,
   };
   const run = async (command: string, argv: string[]): Promise<string> =>
     (await execa(join(simBin, command), argv, { env, extendEnv: false })).stdout;

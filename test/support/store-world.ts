@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { expect, onTestFinished } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
@@ -10,6 +9,7 @@ import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts
 import type { Job } from '../../schemas/job.ts';
 import type { WaitingStream } from '../../schemas/stored.ts';
 import { type Fleet, useFleet } from './fleet.ts';
+import { program } from './program.ts';
 import type { ServiceProcess } from './service.ts';
 import type { SimHost } from './sim-host.ts';
 import { streamsOf } from './streams.ts';
@@ -88,8 +88,6 @@ export const send = ({ fleet }: World, more: object = {}): Promise<Job> =>
 
 export const startReceiver = ({ fleet, dst }: World, env: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> =>
   fleet.start('receiver', dst, { ...allow, ...env });
-
-const program = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 
 /** A command on src. */
 export const run = ({ src, url }: World, ...args: string[]) =>

@@ -15,7 +15,7 @@ import { common, covers, widest } from '../../lib/deploy/patterns.ts';
 import { linksAt } from '../../lib/deploy/places.ts';
 import { serverFiles } from '../../lib/deploy/server-files.ts';
 import { type Fleet, fleetFileSchema } from '../../schemas/fleet.ts';
-import { zpsendBin } from '../support/account-fleet.ts';
+import { program } from '../support/program.ts';
 
 const key = { user: 'x', password: 'y' };
 
@@ -376,7 +376,7 @@ describe('commands of nsc', () => {
     await writeFile(join(folder, 'fleet.yaml'), stringify(withSite));
     await writeFile(join(folder, 'carl-link.jwt'), 'HEAD.BODY.SIGN\n');
     await writeFile(join(folder, 'carl-link.nk'), `${new TextDecoder().decode(link.getSeed())}\n`);
-    const argv = [zpsendBin, 'deploy', 'accounts', join(folder, 'fleet.yaml'), '--nsc'];
+    const argv = [program, 'deploy', 'accounts', join(folder, 'fleet.yaml'), '--nsc'];
     const script = execFileSync(process.execPath, argv, { encoding: 'utf8' });
     expect(execFileSync('sh', ['-e'], { input: `nsc() { :; }\n${script}`, encoding: 'utf8' })).toContain('js_domain');
     const recipe = [...script.matchAll(/^# {3}(.*BEGIN.*)$/gm)].map(([, line]) => line?.replaceAll('HOST', 'carl'));

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inventoryFileSchema } from '../../schemas/inventory.ts';
 import { planReplySchema } from '../../schemas/plan.ts';
 import { codesOf, mentions } from '../support/mentions.ts';
+import { program } from '../support/program.ts';
 
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/inventories/${name}.json`, import.meta.url));
 /** The tree of "Types of ZFS Snapshot Streams"; the target has pool/a/1@clone. */
 const tree = fixture('stream-types');
@@ -23,7 +23,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** `zpsend plan --inventory`, without a NATS anywhere: port 1 refuses at once. */
 const plan = (inventory: string, ...args: string[]) =>
-  execa(process.execPath, [bin, 'plan', '--inventory', inventory, ...args], {
+  execa(process.execPath, [program, 'plan', '--inventory', inventory, ...args], {
     reject: false,
     env: { NATS_URL: 'nats://127.0.0.1:1', ZPSEND_HOST: 'elsewhere', NATS_CONTEXT: '' },
   });
