@@ -6,7 +6,7 @@ import { datasetOf, isWithin } from '../../schemas/names.ts';
  * as they are, and whoever may set one can put a tab or a line break into it.
  */
 export const unreadable = (why: string, look: string): ZpsendError =>
-  new ZpsendError('INTERNAL', `what ZFS printed cannot be trusted: ${why}. ${look}`);
+  new ZpsendError('INTERNAL', `what ZFS printed cannot be trusted: ${why}. ${look}`, { reason: 'unreadable' });
 
 /** Calls back with the tab-separated fields of each line; no array of all lines is made. */
 export function eachRow(stdout: string, row: (fields: string[]) => void): void {

@@ -13,6 +13,10 @@ const features = { embed: 16n, largeBlock: 19n, redacted: 21n, compressed: 22n, 
 /** What precedes the stream in one with properties: with them the names of all snapshots before it, some hundred bytes each. */
 const mostProperties = 32 * 1024 * 1024;
 
+/** What is said of bytes that are no stream, and of one whose properties take too much memory. */
+export const noStream = 'it does not begin as a stream does';
+export const tooLarge = 'its properties are too large';
+
 /** What a stream says of itself in its first record. */
 export interface StreamHead {
   readonly toguid: string;
@@ -49,16 +53,16 @@ type Small = (bytes: Buffer, at: number) => number;
 function beginAt(bytes: Buffer, at: number): HeadOrNeed | { payload: number; small: Small } {
   if (bytes.length < at + headerBytes) return { needs: at + headerBytes };
   const isLittle = bytes.readBigUInt64LE(at + 8) === magic;
-  if (!isLittle && bytes.readBigUInt64BE(at + 8) !== magic) throw new Error('it does not begin as a stream does');
+  if (!isLittle && bytes.readBigUInt64BE(at + 8) !== magic) throw new Error(noStream);
   const small: Small = (from, place) => (isLittle ? from.readUInt32LE(place) : from.readUInt32BE(place));
   const large = (place: number): bigint =>
     isLittle ? bytes.readBigUInt64LE(at + place) : bytes.readBigUInt64BE(at + place);
-  if (small(bytes, at) !== begin) throw new Error('it does not begin as a stream does');
+  if (small(bytes, at) !== begin) throw new Error(noStream);
   const version = large(16);
   const kind = version & 3n;
   if (kind === kinds.compound) {
     const payload = small(bytes, at + 4);
-    if (payload > mostProperties) throw new Error('its properties are too large');
+    if (payload > mostProperties) throw new Error(tooLarge);
     return { payload, small };
   }
   if (kind !== kinds.stream) throw new Error('it is of an unknown kind');

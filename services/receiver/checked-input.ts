@@ -6,6 +6,9 @@ import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { inFrontOf, writeTogether } from './in-front.ts';
 import { damaged } from './receive-errors.ts';
 
+/** What is said of a stream that is shorter than its first record. */
+export const endedEarly = 'it ended before it began';
+
 const another = ({ source, to }: Announced, host: string, why: string): ErrorBody =>
   new ZpsendError(
     'STREAM_BROKEN',
@@ -60,7 +63,7 @@ export function checkedInput(
       else write(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback);
     },
     final(callback) {
-      if (!check.isPassed) refused('it ended before it began');
+      if (!check.isPassed) refused(endedEarly);
       into.end(() => callback());
     },
   });

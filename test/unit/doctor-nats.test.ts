@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
 import { noNats } from '../../cli/doctor/access.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { mentions } from '../support/mentions.ts';
 
 test.each([
-  ['refused', /^mend the user or the key, here \(NATS_\*, .* nats context: .*\) or in the accounts of that server; /],
-  ['tls', /^mend the address, the CA or the certificate \(NATS_\*, /],
-  ['none', /^start nats-server -js, or mend the address; /],
-])('doctor says where to mend a connection that fails as %s', (connection, mend) => {
+  ['refused', ['NATS_*']],
+  ['tls', ['NATS_*', 'CA']],
+  ['none', ['nats-server -js']],
+])('doctor says where to mend a connection that fails as %s', (connection, facts) => {
   const check = noNats(new ZpsendError('UNREACHABLE', 'no connection', { connection }));
-  expect(check).toMatchObject({ result: 'bad', found: 'no connection', mend: expect.stringMatching(mend) });
+  expect(check).toMatchObject({ result: 'bad', found: 'no connection', mend: mentions(...facts) });
 });

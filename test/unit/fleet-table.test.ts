@@ -6,6 +6,7 @@ import { parseDuration } from '../../cli/parse-duration.ts';
 import type { StoredStatus } from '../../lib/bus/status/read.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { fleetRowSchema, type StatusEntry, type StatusRun } from '../../schemas/status.ts';
+import { mentions } from '../support/mentions.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');
 const run: StatusRun = {
@@ -190,6 +191,8 @@ describe('a duration', () => {
     ['7d', 604_800],
   ])('%s is %d seconds', (text, seconds) => expect(parseDuration('--stale', text)).toBe(seconds));
   test.each(['', '26', 'h', '1w', '-1h', '1.5h', '2h30m'])('%j is refused', (text) => {
-    expect(() => parseDuration('--stale', text)).toThrow('as in 90s, 30m, 26h or 7d');
+    expect(() => parseDuration('--stale', text)).toThrow(
+      expect.objectContaining({ code: 'BAD_REQUEST', message: mentions('--stale', '90s', '7d') }),
+    );
   });
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toError } from '../../lib/zfs/errors.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { namingUsers, usersOf } from '../../services/receiver/in-use.ts';
+import { mentions } from '../support/mentions.ts';
 
 let proc = '';
 /** A process with its folder and the files that it has open. */
@@ -54,7 +55,7 @@ describe('a target that cannot be unmounted', () => {
   });
 
   test('says how to find them where they cannot be seen', async () => {
-    expect((await namingUsers(mounted, async () => [])).message).toContain('fuser -vm "/tank/a"');
+    expect((await namingUsers(mounted, async () => [])).message).toEqual(mentions('fuser -vm "/tank/a"'));
   });
 
   test('other failures stay as they are', async () => {

@@ -8,6 +8,7 @@ import { findLeftovers as findOfReceivers, mendLeftover as mendOfReceiver } from
 import { sharesOf } from '../../services/receiver/shares.ts';
 import { cursorName } from '../../services/sender/cursor.ts';
 import { findLeftovers as findOfSenders, mendLeftover as mendOfSender } from '../../services/sender/leftovers.ts';
+import { mentions } from '../support/mentions.ts';
 
 /** Snapshots by name, with the number of their holds; the guid is the place. */
 const dataset = (name: string, snapshots: Record<string, number>, more: Partial<DatasetEntry> = {}): DatasetEntry => ({
@@ -58,15 +59,13 @@ describe('what senders left', () => {
   test('are no holds where it is unclear which jobs run, and that is said', async () => {
     const found = await findOfSenders(zfs, jobs(undefined));
     expect(found.leftovers).toEqual([]);
-    expect(found.notes).toMatchObject([{ about: 'unclear', found: expect.stringContaining('2 holds') }]);
+    expect(found.notes).toMatchObject([{ about: 'unclear', found: mentions(2) }]);
   });
 
   test('are no holds of jobs that a NATS without a service of this host knows nothing of, and that is said', async () => {
     const found = await findOfSenders(zfs, jobs(new Set(), new Set(['living0001'])));
     expect(found.leftovers).toEqual([expect.objectContaining({ job: 'living0001' })]);
-    expect(found.notes).toMatchObject([
-      { about: 'unclear', found: expect.stringMatching(/deaddead01\.3.* on a@x: no service of this host answers/) },
-    ]);
+    expect(found.notes).toMatchObject([{ about: 'unclear', found: mentions('zpsend:deaddead01.3.0123abcd', 'a@x') }]);
   });
 
   test('are cursors that have a newer one, of the same target only', async () => {
@@ -114,9 +113,7 @@ describe('what receivers left', () => {
       { kind: 'base-hold', snapshot: 't/a@1', guid: '0', tag: 'zpsend:base', newer: 't/a@3' },
       { kind: 'base-hold', snapshot: 't/b_diverged_7@6', guid: '1', tag: 'zpsend:base', newer: 't/b@1' },
     ]);
-    expect(notes).toContainEqual(
-      expect.objectContaining({ about: 'base', dataset: 't/a', found: expect.stringContaining('@4 is newer') }),
-    );
+    expect(notes).toContainEqual(expect.objectContaining({ about: 'base', dataset: 't/a', found: mentions('@4') }));
   });
 
   test('are no base holds that only the tag of another dataset’s hold tells of', async () => {
@@ -142,8 +139,8 @@ describe('what receivers left', () => {
   test('interrupted receives are told with what they are of, and one that runs is none', async () => {
     const partial = ({ about }: { about: string }) => about === 'partial';
     expect((await look(0)).notes.filter(partial)).toMatchObject([
-      { dataset: 't/c', found: expect.stringContaining('s/c@9') },
-      { dataset: 't/d', found: expect.stringContaining('an unknown snapshot') },
+      { dataset: 't/c', found: mentions('s/c@9') },
+      { dataset: 't/d', found: expect.not.stringContaining('@') },
     ]);
     expect((await look(0, ['t/c'])).notes.filter(partial)).toMatchObject([{ dataset: 't/d' }]);
   });
@@ -254,7 +251,7 @@ describe('mending', () => {
       },
     };
     await expect(mendOfSender(refusing, two, true)).rejects.toMatchObject({
-      message: expect.stringMatching(/feature is disabled.*zfs release zpsend:deaddead01.0.0123abcd a@2/),
+      message: mentions('feature is disabled', 'zfs release zpsend:deaddead01.0.0123abcd a@2'),
     });
     expect(did).toHaveLength(2);
   });

@@ -3,6 +3,7 @@ import { numbered } from '../../lib/bus/parts.ts';
 import { bytesPerPart, joinPlan, planParts } from '../../lib/bus/plan-parts.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Plan, PlanReply } from '../../schemas/plan.ts';
+import { mentions } from '../support/mentions.ts';
 
 const name = (n: number, leaf = '') => `pool/${String(n).padStart(8, '0')}${'x'.repeat(230 - leaf.length)}${leaf}`;
 
@@ -56,5 +57,8 @@ test('an entry that is longer than a part has one of its own', () => {
 
 test('half a plan, or none, is refused', () => {
   const parts = numbered([...planParts(planOf(2), 100)].map(reply));
-  for (const some of [[], parts.slice(0, -1), parts.slice(1)]) expect(() => joinPlan(some)).toThrow('came in part');
+  for (const some of [[], parts.slice(0, -1), parts.slice(1)])
+    expect(() => joinPlan(some)).toThrow(
+      expect.objectContaining({ code: 'STREAM_BROKEN', message: mentions(some.length) }),
+    );
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { shortagesOf } from '../../lib/plan/room.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import type { Step } from '../../schemas/plan.ts';
+import { mentions } from '../support/mentions.ts';
 
 const mib = 1024 * 1024;
 
@@ -36,7 +37,7 @@ describe('room for a plan', () => {
   it('is short where the steps together take more than is available, and the words say how much of what', () => {
     const [one] = shortagesOf([step('tank/a', 40), step('tank/a', 30)], target(entry('tank', 62)));
     expect(one).toMatchObject({ code: 'NO_SPACE', details: { needed: 70 * mib, available: 62 * mib } });
-    expect(one?.message).toMatch(/^About 70 MiB would be written into tank on dr-1, and 62 MiB are available there\./);
+    expect(one?.message).toEqual(mentions('70 MiB', 'tank', 'dr-1', '62 MiB'));
   });
 
   it('is enough where just that is available', () => {

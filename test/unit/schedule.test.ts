@@ -5,6 +5,7 @@ import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { leafOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { type Moves, type Schedule, scheduleOf } from '../../services/sender/schedule.ts';
+import { mentions } from '../support/mentions.ts';
 
 const broken = new ZpsendError('NO_SPACE', 'out of space').toBody();
 const aborted = new ZpsendError('ABORTED', 'by request').toBody();
@@ -214,7 +215,7 @@ describe('what needs a chain that failed', () => {
     expect(lost.map(({ chain }) => chain).sort()).toEqual([1, 2, 3]);
     for (const { chain, error } of lost) {
       expect(error).toMatchObject({ code: 'NO_SPACE', retryable: false, details: { needs: 'a' } });
-      expect(error.message).toBe(`${plan[chain]?.dataset} was not sent, since a, which it needs, failed: out of space`);
+      expect(error.message).toEqual(mentions(`${plan[chain]?.dataset}`, 'a', 'out of space'));
     }
     schedule.ended(4);
     expect(schedule.isOver).toBe(true);

@@ -3,6 +3,7 @@ import { takenFromItself } from '../../lib/settings/send-allow.ts';
 import { configSchema } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { checkRequest, checkSend, type SendOrder } from '../../services/sender/send-rules.ts';
+import { mentions } from '../support/mentions.ts';
 
 const rulesOf = (...allow: object[]) => configSchema.parse({ send: { allow } }).send.allow;
 
@@ -68,9 +69,11 @@ describe('with send.allow', () => {
   });
 
   test('a refusal names the rule that decides, or the one to add', () => {
-    expect(refusal(rules, { dataset: 'pool/a', to: 'dst' })?.message).toContain('{dataset: "pool/a", to: "dst"}');
+    expect(refusal(rules, { dataset: 'pool/a', to: 'dst' })?.message).toEqual(
+      mentions('{dataset: "pool/a", to: "dst"}'),
+    );
     const raw = refusal(rules, { dataset: 'tank/secret/x', to: 'dst', raw: false });
-    expect(raw?.message).toMatch(/tank\/secret\/x to dst: the rule for tank\/secret .*raw: required/);
+    expect(raw?.message).toEqual(mentions('tank/secret/x', 'dst', 'tank/secret', 'raw: required'));
     expect(raw?.details).toEqual({ dataset: 'tank/secret/x', to: 'dst', rule: 'tank/secret' });
   });
 });
@@ -86,7 +89,7 @@ describe('conflict in an order of another host', () => {
       expect(order('other')).toThrow(
         expect.objectContaining({
           code: 'NOT_ALLOWED',
-          message: expect.stringContaining(`run zpsend send --conflict ${conflict} on src`),
+          message: mentions(`zpsend send --conflict ${conflict}`, 'src'),
           details: { dataset: 'tank/vm', to: 'dst', from: 'other', conflict },
         }),
       );

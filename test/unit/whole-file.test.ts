@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { openWholeFile } from '../../cli/whole-file.ts';
+import { mentions } from '../support/mentions.ts';
 
 const links = vi.hoisted(() => ({ refusal: undefined as string | undefined }));
 
@@ -55,5 +56,8 @@ test.each([undefined, 'EPERM', 'EOPNOTSUPP'])(
 
 test('a folder that is not there is named', async () => {
   const folder = join(await useFolder(), 'nowhere');
-  await expect(openWholeFile(join(folder, 'stream'))).rejects.toThrow(`there is no folder ${folder}`);
+  await expect(openWholeFile(join(folder, 'stream'))).rejects.toMatchObject({
+    code: 'BAD_REQUEST',
+    message: mentions(folder),
+  });
 });

@@ -80,7 +80,7 @@ function ofUnsure({ dataset, target, steps }: DatasetPlan, host: string): Refusa
   return refuse(
     'UNSUPPORTED',
     `${unknown} is not known on this host, so nothing is stored for ${dataset}. Way out: send it with --channel auto while ${host} answers${way}.`,
-    { details: { host, dataset: target } },
+    { details: { host, dataset: target, reason: isRaw ? 'keys-unknown' : 'blocks-unknown' } },
   );
 }
 
@@ -90,7 +90,7 @@ const ofNewKey = ({ dataset, target }: DatasetPlan, host: string): Refusal =>
     'UNSUPPORTED',
     `${dataset} had a change-key, or may have had one, and what takes its key from ${target} on ${host} by now is not known on this host: ` +
       `it could not be opened any more, so nothing is stored for ${dataset}. Way out: send it once with --channel auto or direct while ${host} answers.`,
-    { details: { host, dataset: target } },
+    { details: { host, dataset: target, reason: 'new-key' } },
   );
 
 const notWithout = ({ dataset, target }: DatasetPlan, needed: string, host: string): Refusal =>
