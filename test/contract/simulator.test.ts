@@ -7,7 +7,8 @@ import { isReal, lab, MIB } from './zfs-under-test.ts';
 
 // what only the simulator has, for the tests and the bench that build on it
 describe.skipIf(isReal)('the simulator', () => {
-  const z = lab();
+  // processes of their own, as a user starts them
+  const z = lab(256 * MIB, { ZFS_SIM_SERVER: 'off' });
   const fs = `${z.source}/a`;
   const scratch = mkdtempSync(join(tmpdir(), 'zfs-sim-'));
 

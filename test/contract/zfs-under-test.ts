@@ -57,10 +57,10 @@ export interface Lab {
 
 let labs = 0;
 
-/** A lab for the tests of one file: made before them, thrown away after. */
-export function lab(bytes = 256 * MIB): Lab {
+/** A lab for the tests of one file: made before them, thrown away after. `more` goes into the simulator's environment. */
+export function lab(bytes = 256 * MIB, more: NodeJS.ProcessEnv = {}): Lab {
   const folder = mkdtempSync(join(process.env.ZPSEND_SCRATCH ?? tmpdir(), 'zfs-contract-'));
-  const env = isReal ? process.env : simulated(folder);
+  const env = isReal ? process.env : { ...simulated(folder), ...more };
   const mark = `${process.pid}x${labs++}`;
   const pools: string[] = [];
   const run = (tool: string, argv: readonly string[], input?: Uint8Array) =>

@@ -1,3 +1,5 @@
+import { fork, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,13 +21,34 @@ export async function setup(): Promise<() => Promise<void>> {
       logLevel: 'warn',
       output: { dir: join(folder, dir), format: 'esm', entryFileNames: '[name].js', codeSplitting },
     });
+  const simulator = join(folder, 'lib/zfs-sim');
   await Promise.all([
     bundle({ zpsend: join(sources, 'bin/zpsend.ts') }, 'dist/program', true),
     bundle({ main: join(sources, 'lib/zfs-sim/main.ts') }, 'lib/zfs-sim', false),
-    cp(join(sources, 'lib/zfs-sim/bin'), join(folder, 'lib/zfs-sim/bin'), { recursive: true }),
+    bundle({ serve: join(sources, 'test/support/sim-server/serve.ts') }, 'lib/zfs-sim', false),
+    cp(join(sources, 'lib/zfs-sim/bin'), join(simulator, 'bin'), { recursive: true }),
     cp(join(sources, 'package.json'), join(folder, 'package.json')),
   ]);
   process.env.ZPSEND_TEST_BUNDLE = folder;
   process.env.NODE_COMPILE_CACHE = join(folder, 'compile-cache');
-  return () => rm(folder, { recursive: true, force: true, maxRetries: 10 });
+  const endServer = await serveSimulator(simulator);
+  return async () => {
+    await endServer();
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 });
+  };
+}
+
+/** Has brief commands of the simulator done by one process; without perl each stays a Node of its own. */
+async function serveSimulator(simulator: string): Promise<() => Promise<void>> {
+  if (spawnSync('/usr/bin/perl', ['-e', '1']).status !== 0) return async () => undefined;
+  const server = fork(join(simulator, 'serve.js'), [join(simulator, 'server.sock')], { execArgv: [] });
+  await once(server, 'message');
+  for (const tool of ['zfs', 'zpool']) {
+    await cp(join(sources, 'test/support/sim-server/zfs'), join(simulator, 'bin', tool));
+  }
+  return async () => {
+    const ended = once(server, 'exit');
+    server.disconnect();
+    await ended;
+  };
 }

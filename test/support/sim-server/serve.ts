@@ -1,0 +1,62 @@
+import { createServer, type Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { logProcess } from '../../../lib/zfs-sim/log.ts';
+import { redirectOutput } from '../../../lib/zfs-sim/output.ts';
+import { run } from '../../../lib/zfs-sim/run.ts';
+
+/** What `zfs` in this folder asks for: who asked, its ZFS_SIM_ variables, and the words from `zfs` or `zpool` on. */
+interface Command {
+  readonly pid: number;
+  readonly env: readonly string[];
+  readonly argv: readonly string[];
+}
+
+function parse(request: string): Command {
+  const [pid, count, ...words] = request.split('\0').slice(0, -1);
+  return { pid: Number(pid), env: words.slice(0, Number(count)), argv: words.slice(Number(count)) };
+}
+
+function enter(env: readonly string[]): void {
+  for (const name of Object.keys(process.env)) if (name.startsWith('ZFS_SIM_')) delete process.env[name];
+  for (const pair of env) {
+    const cut = pair.indexOf('=');
+    process.env[pair.slice(0, cut)] = pair.slice(cut + 1);
+  }
+}
+
+/** The answer: its exit status and how many bytes of stdout follow, in a line; these bytes; those of stderr. */
+async function answer({ pid, env, argv }: Command): Promise<Buffer> {
+  const printed: [stdout: Buffer[], stderr: Buffer[]] = [[], []];
+  redirectOutput((fd, bytes) => {
+    printed[fd === 1 ? 0 : 1].push(bytes);
+  });
+  enter(env);
+  const [at, began] = [Date.now(), performance.now()];
+  const exit = await run(argv).catch((error: Error) => {
+    printed[1].push(Buffer.from(`${error.stack}\n`));
+    return 1;
+  });
+  logProcess({ pid, argv, at, ms: performance.now() - began, exit });
+  const [stdout, stderr] = printed.map((parts) => Buffer.concat(parts)) as [Buffer, Buffer];
+  return Buffer.concat([Buffer.from(`${exit} ${stdout.length}\n`), stdout, stderr]);
+}
+
+let turn = Promise.resolve();
+
+/** A command has the process to itself: its environment and output are this process's. */
+async function take(socket: Socket): Promise<void> {
+  // who asked may be killed meanwhile; what was begun is done all the same
+  socket.on('error', () => undefined);
+  const request = await buffer(socket).catch(() => undefined);
+  if (request === undefined) return;
+  turn = turn.then(async () => {
+    socket.end(await answer(parse(request.toString())));
+  });
+  await turn;
+}
+
+// listens on the socket that is named, until its parent is gone
+process.on('disconnect', () => process.exit());
+createServer({ allowHalfOpen: true }, (socket) => void take(socket)).listen(process.argv[2], () =>
+  process.send?.('ready'),
+);
