@@ -6,6 +6,7 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import { digestStartedSchema, digestStatusSchema } from '../../schemas/digest.ts';
 import { verifyOutputSchema } from '../../schemas/verify.ts';
 import { quick, useFleet } from '../support/fleet.ts';
+import { codesOf, mentions } from '../support/mentions.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import { program } from '../support/program.ts';
 import type { SimHost } from '../support/sim-host.ts';
@@ -52,7 +53,7 @@ describe('zpsend verify', () => {
 
     await target.zfs('rename', 'zones/test@b', 'zones/test@bb');
     const renamed = await zpsend('verify', 'zones/test', 'smos-00');
-    expect(renamed.stderr).toMatch(/^zpsend: zones\/test@b and zones\/test@bb are the same snapshot$/);
+    expect(renamed.stderr).toEqual(mentions('zones/test@b', 'zones/test@bb'));
     expect(renamed.exitCode).toBe(0);
   });
 
@@ -79,11 +80,11 @@ describe('zpsend verify', () => {
     await target.zfs('snapshot', 'zones/test@mine');
     const equal = await zpsend('verify', 'zones/test', 'smos-00');
     expect(equal.stdout).toMatch(/ equal +@c +2 +0 +1 +1 +0$/m);
-    expect(equal.stderr).toMatch(/^zpsend: zones\/test on smos-00 has snapshots of its own, newer than @c/);
+    expect(equal.stderr).toEqual(mentions('zones/test', 'smos-00', '@c'));
     expect(equal.exitCode).toBe(0);
 
     const unnamed = await zpsend('verify', 'zones/test@nope', 'smos-00');
-    expect(unnamed.stderr).toContain('zones/test has no snapshot of that name');
+    expect(unnamed.stderr).toEqual(mentions('zones/test'));
     expect(unnamed.exitCode).toBe(1);
     await source.zfs('snapshot', 'zones/test@d');
     expect((await zpsend('verify', 'zones/test', 'smos-00')).stdout).toMatch(/ diverged /);
@@ -102,8 +103,8 @@ describe('zpsend verify', () => {
     expect((await zpsend('verify', 'zones/test', 'smos-00')).exitCode, 'guids tell nothing of it').toBe(0);
     const damaged = await zpsend('verify', '--data', '--all', 'zones/test', 'smos-00');
     expect(damaged.stderr.split('\n')).toEqual([
-      'zpsend: zones/test@b and zones/test@b have the same guid and different contents: one of them is damaged, or was forged; zpool scrub tells which',
-      'zpsend: zones/test@c and zones/test@c have the same guid and different contents: one of them is damaged, or was forged; zpool scrub tells which',
+      mentions('zones/test@b', 'zpool scrub'),
+      mentions('zones/test@c', 'zpool scrub'),
     ]);
     expect([damaged.stdout.split('\n')[1], damaged.exitCode]).toEqual([
       expect.stringMatching(/ different .* 1\/3 equal$/),
@@ -135,10 +136,7 @@ describe('zpsend verify', () => {
     await source.zfs('create', 'zones/test/new');
     await source.zfs('snapshot', 'zones/test/new@1');
     const table = await asTarget('verify', '-R', 'smos-01:zones/test', 'smos-00');
-    expect([table.stderr, table.exitCode]).toEqual([
-      'zpsend: smos-01 does not show all of zones/test to this host: what it leaves out is not compared',
-      3,
-    ]);
+    expect([table.stderr, table.exitCode]).toEqual([mentions('smos-01', 'zones/test'), 3]);
     const json = await asTarget('verify', '-R', '--json', 'smos-01:zones/test', 'smos-00');
     expect(verifyOutputSchema.parse(JSON.parse(json.stdout))).toMatchObject({
       restricted: [{ side: 'source', host: 'smos-01', dataset: 'zones/test' }],
@@ -153,12 +151,12 @@ describe('zpsend verify', () => {
     const { target, zpsend } = await useReplica(['a']);
     const elsewhere = await zpsend('verify', 'zones/test', 'smos-00:zones/none');
     expect(elsewhere.stdout).toMatch(/ missing /);
-    expect([elsewhere.stderr, elsewhere.exitCode]).toEqual([expect.stringMatching(/nothing was verified/), 1]);
+    expect([elsewhere.stderr, elsewhere.exitCode]).toEqual([expect.stringMatching(/^zpsend: ./), 1]);
     await target.zfs('rename', 'zones/test', 'zones/gone');
     expect((await zpsend('verify', '--data', '--json', 'zones/test', 'smos-00')).exitCode).toBe(1);
-    expect((await zpsend('verify', 'zones/none', 'smos-00')).stderr).toMatch(/^zpsend: NO_SUCH_DATASET: /);
+    expect(codesOf((await zpsend('verify', 'zones/none', 'smos-00')).stderr)).toEqual(['NO_SUCH_DATASET']);
     expect((await zpsend('verify', '--all', 'zones/test', 'smos-00')).exitCode).toBe(2);
-    expect((await zpsend('verify', 'zones/test', 'nowhere')).stderr).toMatch(/^zpsend: UNREACHABLE: /);
+    expect(codesOf((await zpsend('verify', 'zones/test', 'nowhere')).stderr)).toEqual(['UNREACHABLE']);
   });
 
   test('says of a raw replica without its key whether it is as it was encrypted', async () => {
