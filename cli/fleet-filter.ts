@@ -1,4 +1,4 @@
-import { matches } from '../lib/plan/pattern.ts';
+import { matches } from '../lib/plan/request/pattern.ts';
 import { isWithin, patternSchema } from '../schemas/names.ts';
 import type { FleetRow } from '../schemas/status.ts';
 import { usage } from './exit.ts';

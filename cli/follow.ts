@@ -1,4 +1,4 @@
-import { targetRoot } from '../lib/plan/naming.ts';
+import { targetRoot } from '../lib/plan/request/target-name.ts';
 import type { Code } from '../schemas/errors.ts';
 import type { Job, JobDataset } from '../schemas/job.ts';
 import type { SendRequest } from '../schemas/plan.ts';

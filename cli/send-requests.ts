@@ -1,5 +1,5 @@
-import { misfitOf } from '../lib/plan/misfit.ts';
-import { targetRoot } from '../lib/plan/naming.ts';
+import { targetRoot } from '../lib/plan/request/target-name.ts';
+import { misfitOf } from '../lib/plan/request/validate-request.ts';
 import { type ConflictPolicy, conflictPolicySchema } from '../schemas/conflict.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { isWithin } from '../schemas/names.ts';

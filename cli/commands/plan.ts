@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { shortagesOf } from '../../lib/plan/placement/space.ts';
 import { plan as planPurely } from '../../lib/plan/plan.ts';
-import { shortagesOf } from '../../lib/plan/room.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { isWithin } from '../../schemas/names.ts';
 import type { PlanReply, SendRequest, Step } from '../../schemas/plan.ts';

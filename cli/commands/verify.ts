@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { isLeftOut } from '../../lib/plan/selection.ts';
+import { isLeftOut } from '../../lib/plan/request/selection.ts';
 import { compare, isCommon, restrictedSides } from '../../lib/verify/compare.ts';
 import type { Code } from '../../schemas/errors.ts';
 import { datasetOf, leafOf } from '../../schemas/names.ts';

@@ -1,18 +1,18 @@
 import type { Inventory } from '../../schemas/inventory.ts';
 import { datasetOf, poolOf } from '../../schemas/names.ts';
 import type { Plan, SendRequest, Step } from '../../schemas/plan.ts';
-import { composed } from './compose.ts';
-import { type DatasetPlans, planItems } from './items.ts';
+import { withModified } from './conflict/modified.ts';
+import { type Draft, policyOf, underPolicy } from './conflict/resolve.ts';
 import { findDataset, findSubtree } from './listing.ts';
-import { type Matched, matchTargets } from './matching.ts';
-import { misfitOf } from './misfit.ts';
-import { withModified } from './modified.ts';
-import { targetRoot } from './naming.ts';
-import { type Draft, policyOf, underPolicy } from './policy.ts';
+import { type Matched, matchTargets } from './match/match-targets.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
-import { noSuchDataset, selectPackage } from './selection.ts';
-import { withFeatureNote } from './stream-needs.ts';
-import { wantedOf } from './wanted.ts';
+import { noSuchDataset, selectPackage } from './request/selection.ts';
+import { targetRoot } from './request/target-name.ts';
+import { misfitOf } from './request/validate-request.ts';
+import { wantedOf } from './request/wanted.ts';
+import { composed } from './steps/compose.ts';
+import { type DatasetPlans, planItems } from './steps/items.ts';
+import { withFeatureNote } from './steps/stream-needs.ts';
 
 /**
  * The ordered steps that carry a request out, none when the target has all of it, or a refusal with its evidence.

@@ -1,7 +1,7 @@
 import type { DatasetEntry, Inventory, KeyWrapping, SnapshotEntry } from '../../schemas/inventory.ts';
-import { type Base, basesOf, newestCommon } from './bases.ts';
-import { made, nothing } from './presume.ts';
-import { isAfter } from './txg.ts';
+import { type Base, basesOf, newestCommon } from './match/bases.ts';
+import { isAfter } from './match/txg.ts';
+import { made, nothing } from './predict-target.ts';
 
 /** A dataset that was sent to a target which cannot be seen now. */
 export interface SentBefore {

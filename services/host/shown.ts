@@ -1,5 +1,5 @@
-import { asideOf } from '../../lib/plan/aside.ts';
-import { keyHolder } from '../../lib/plan/key-wrapping.ts';
+import { asideOf } from '../../lib/plan/conflict/rotate.ts';
+import { keyHolder } from '../../lib/plan/placement/key-wrapping.ts';
 import { names as namesTarget, rulesFor } from '../../lib/settings/send-allow.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';

@@ -1,4 +1,4 @@
-import { nameAfter } from '../../lib/plan/clearing.ts';
+import { nameAfter } from '../../lib/plan/conflict/after-resolution.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import type { AllowedConflict, Clearing, Rename } from '../../schemas/conflict.ts';
 import { ZpsendError } from '../../schemas/errors.ts';

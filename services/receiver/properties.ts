@@ -1,4 +1,4 @@
-import { matches } from '../../lib/plan/pattern.ts';
+import { matches } from '../../lib/plan/request/pattern.ts';
 import { ownProperties } from '../../lib/zfs/argv.ts';
 import { fits } from '../../lib/zfs/property-types.ts';
 import type { Seen } from '../../lib/zfs/zfs.ts';

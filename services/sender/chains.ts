@@ -1,5 +1,5 @@
 import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
-import type { DatasetPlan } from '../../lib/plan/items.ts';
+import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Evidence, Note, Step } from '../../schemas/plan.ts';
 import type { Board } from './board/board.ts';

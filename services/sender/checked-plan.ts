@@ -1,8 +1,8 @@
 import type { Bus } from '../../lib/bus/connect.ts';
-import { composed } from '../../lib/plan/compose.ts';
+import { shortagesOf } from '../../lib/plan/placement/space.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
-import { shortagesOf } from '../../lib/plan/room.ts';
-import { isFeatureNote, lackingFeatures } from '../../lib/plan/stream-needs.ts';
+import { composed } from '../../lib/plan/steps/compose.ts';
+import { isFeatureNote, lackingFeatures } from '../../lib/plan/steps/stream-needs.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf } from '../../schemas/names.ts';

@@ -1,6 +1,6 @@
-import { type Base, leafOfBase, newestCommon } from '../../lib/plan/bases.ts';
+import { type Base, leafOfBase, newestCommon } from '../../lib/plan/match/bases.ts';
+import { isAfter } from '../../lib/plan/match/txg.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
-import { isAfter } from '../../lib/plan/txg.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';

@@ -1,5 +1,5 @@
-import type { DatasetPlan } from '../../lib/plan/items.ts';
-import { type Dated, isAfter } from '../../lib/plan/txg.ts';
+import { type Dated, isAfter } from '../../lib/plan/match/txg.ts';
+import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Inventory } from '../../schemas/inventory.ts';

@@ -1,8 +1,8 @@
 import { openPace } from '../../lib/bus/direct/pace.ts';
 import { publishEvent } from '../../lib/bus/events.ts';
 import { type EventWhat, subjects } from '../../lib/bus/subjects.ts';
-import { composed } from '../../lib/plan/compose.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
+import { composed } from '../../lib/plan/steps/compose.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
 import { datasetOf } from '../../schemas/names.ts';

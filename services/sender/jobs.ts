@@ -1,8 +1,8 @@
+import { checkApart } from '../../lib/plan/request/target-overlap.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Job, JobStatusRequest } from '../../schemas/job.ts';
 import type { SendRequest, SendStart } from '../../schemas/plan.ts';
 import { newId } from '../host/ids.ts';
-import { checkApart } from './apart.ts';
 import { askingTogether } from './fan/asking.ts';
 import { openFan } from './fan/fan.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';

@@ -1,4 +1,4 @@
-import { compareWrappings } from '../../lib/plan/key-wrapping.ts';
+import { compareWrappings } from '../../lib/plan/placement/key-wrapping.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf } from '../../schemas/names.ts';

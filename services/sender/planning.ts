@@ -1,12 +1,12 @@
 import type { Bus } from '../../lib/bus/connect.ts';
 import { requestInventory } from '../../lib/bus/listing.ts';
 import type { Peer } from '../../lib/bus/machine-header.ts';
-import type { DatasetPlans } from '../../lib/plan/items.ts';
-import { targetRoot } from '../../lib/plan/naming.ts';
+import { policyOf } from '../../lib/plan/conflict/resolve.ts';
+import { unseenInheritors } from '../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../lib/plan/plan.ts';
-import { policyOf } from '../../lib/plan/policy.ts';
 import { isRefusal, type Refusal } from '../../lib/plan/refusal.ts';
-import { unseenInheritors } from '../../lib/plan/unseen-inheritors.ts';
+import { targetRoot } from '../../lib/plan/request/target-name.ts';
+import type { DatasetPlans } from '../../lib/plan/steps/items.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';

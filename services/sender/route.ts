@@ -1,4 +1,4 @@
-import { cleared, presumed, sightOf } from '../../lib/plan/presume.ts';
+import { cleared, presumed, sightOf } from '../../lib/plan/predict-target.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import type { Channel } from '../../schemas/transfer.ts';

@@ -1,4 +1,4 @@
-import type { DatasetPlan } from '../../lib/plan/items.ts';
+import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { needsOf } from './needs.ts';
 

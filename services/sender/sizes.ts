@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DatasetPlan } from '../../lib/plan/items.ts';
+import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { Progress } from './progress.ts';

@@ -1,5 +1,5 @@
-import type { DatasetPlan } from '../../lib/plan/items.ts';
-import { beginningBytes, featuresNeeded, streamRefusal } from '../../lib/plan/stream-needs.ts';
+import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
+import { beginningBytes, featuresNeeded, streamRefusal } from '../../lib/plan/steps/stream-needs.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Note, Step } from '../../schemas/plan.ts';

@@ -1,9 +1,9 @@
 import { createReadStream, createWriteStream, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { composed } from '../../lib/plan/compose.ts';
 import { planDatasets } from '../../lib/plan/plan.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
+import { composed } from '../../lib/plan/steps/compose.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { StreamFeature } from '../../schemas/stream.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, it, test } from 'vitest';
-import { cleared } from '../../lib/plan/clearing.ts';
-import { compareWrappings, keyHolder } from '../../lib/plan/key-wrapping.ts';
+import { cleared } from '../../lib/plan/conflict/after-resolution.ts';
+import { compareWrappings, keyHolder } from '../../lib/plan/placement/key-wrapping.ts';
+import { changingRoots, unseenInheritors } from '../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../lib/plan/plan.ts';
-import { presumed } from '../../lib/plan/presume.ts';
+import { presumed } from '../../lib/plan/predict-target.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
-import { changingRoots, unseenInheritors } from '../../lib/plan/unseen-inheritors.ts';
 import { joinRoots, rootsOutside } from '../../lib/zfs/key-columns.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { DatasetEntry, KeyWrapping } from '../../schemas/inventory.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../lib/plan/plan.ts';
-import { cleared, presumed, sightOf, unseen } from '../../lib/plan/presume.ts';
+import { cleared, presumed, sightOf, unseen } from '../../lib/plan/predict-target.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import { type StoredStart, storedStartSchema } from '../../schemas/stored.ts';
 import { startOf } from '../../services/sender/start.ts';

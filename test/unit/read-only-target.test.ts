@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../lib/plan/plan.ts';
-import { sightOf } from '../../lib/plan/presume.ts';
+import { sightOf } from '../../lib/plan/predict-target.ts';
 import { planSchema } from '../../schemas/plan.ts';
 import { mentions } from '../support/mentions.ts';
 import { dataset, inventory, request, short } from './plan-history.ts';

@@ -2,7 +2,7 @@ import type { MsgHdrs } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
 import type { Bus } from '../../lib/bus/connect.ts';
 import { machineIn } from '../../lib/bus/machine-header.ts';
-import type { DatasetPlan } from '../../lib/plan/items.ts';
+import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Plan, Step } from '../../schemas/plan.ts';
 import { maxChecked, type ReceiveCheck, receiveCheckedSchema, receiveCheckSchema } from '../../schemas/transfer.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
-import { basesOf, newestCommon } from '../../lib/plan/bases.ts';
+import { basesOf, newestCommon } from '../../lib/plan/match/bases.ts';
 import { plan } from '../../lib/plan/plan.ts';
-import { sightOf } from '../../lib/plan/presume.ts';
+import { sightOf } from '../../lib/plan/predict-target.ts';
 import { compare } from '../../lib/verify/compare.ts';
 import { optionalColumns, requiredColumns } from '../../lib/zfs/argv.ts';
 import { parseListing } from '../../lib/zfs/parse.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { DatasetPlan } from '../../lib/plan/items.ts';
 import { refuse } from '../../lib/plan/refusal.ts';
+import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import { replanner } from '../../services/sender/replanning.ts';
 
 describe('planning again', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { shortagesOf } from '../../lib/plan/room.ts';
+import { shortagesOf } from '../../lib/plan/placement/space.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { mentions } from '../support/mentions.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../lib/plan/plan.ts';
-import { unseen } from '../../lib/plan/presume.ts';
+import { unseen } from '../../lib/plan/predict-target.ts';
 import type { BookmarkEntry, DatasetEntry, Inventory, KeyWrapping } from '../../schemas/inventory.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { StreamWish } from '../../schemas/stream.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contradiction } from '../../lib/bus/store/catalog.ts';
 import { parseReceiptKey, parseStoredName, receiptKey, type StoredName, storedName } from '../../lib/bus/subjects.ts';
-import { unseen } from '../../lib/plan/presume.ts';
+import { unseen } from '../../lib/plan/predict-target.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import { manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import type { DatasetPlan } from '../../lib/plan/items.ts';
 import { plan } from '../../lib/plan/plan.ts';
-import { beginningBytes, featuresNeeded } from '../../lib/plan/stream-needs.ts';
+import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
+import { beginningBytes, featuresNeeded } from '../../lib/plan/steps/stream-needs.ts';
 import type { StreamRequest } from '../../lib/zfs/argv.ts';
 import type { ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { Inventory } from '../../schemas/inventory.ts';

@@ -1,8 +1,8 @@
 import type { Bus } from '../../../lib/bus/connect.ts';
 import { parseStatusKey, type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
-import { ownMark } from '../../../lib/plan/begun.ts';
-import { targetRoot } from '../../../lib/plan/naming.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
+import { targetRoot } from '../../../lib/plan/request/target-name.ts';
+import { ownMark } from '../../../lib/plan/steps/initial-flags.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';

@@ -1,12 +1,12 @@
-import { misfitOf } from '../../../lib/plan/misfit.ts';
-import { targetRoot } from '../../../lib/plan/naming.ts';
-import { matches } from '../../../lib/plan/pattern.ts';
-import { isLeftOut } from '../../../lib/plan/selection.ts';
+import { matches } from '../../../lib/plan/request/pattern.ts';
+import { isLeftOut } from '../../../lib/plan/request/selection.ts';
+import { targetRoot } from '../../../lib/plan/request/target-name.ts';
+import { checkApart } from '../../../lib/plan/request/target-overlap.ts';
+import { misfitOf } from '../../../lib/plan/request/validate-request.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin, leafOf } from '../../../schemas/names.ts';
 import type { SendRequest, SendStart, Target } from '../../../schemas/plan.ts';
 import type { PolicyConfig } from '../../../schemas/policy.ts';
-import { checkApart } from '../apart.ts';
 
 /** Which dataset of a host goes where when it has a new snapshot. */
 export interface Policy {

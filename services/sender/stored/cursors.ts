@@ -1,5 +1,5 @@
+import { isAfter } from '../../../lib/plan/match/txg.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
-import { isAfter } from '../../../lib/plan/txg.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, maxNameLength } from '../../../schemas/names.ts';

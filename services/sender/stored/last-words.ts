@@ -1,5 +1,5 @@
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
-import { presumed } from '../../../lib/plan/presume.ts';
+import { presumed } from '../../../lib/plan/predict-target.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { Receipt, Sight, StoredStart, WaitingStream } from '../../../schemas/stored.ts';

@@ -1,8 +1,8 @@
 import { statusKey } from '../../../lib/bus/subjects.ts';
-import { type Base, basesOf } from '../../../lib/plan/bases.ts';
-import { isRawMark, markOf, ownMark } from '../../../lib/plan/begun.ts';
-import { unseen } from '../../../lib/plan/presume.ts';
+import { type Base, basesOf } from '../../../lib/plan/match/bases.ts';
+import { unseen } from '../../../lib/plan/predict-target.ts';
 import { isNewer, type SentBefore, withSent } from '../../../lib/plan/sent-before.ts';
+import { isRawMark, markOf, ownMark } from '../../../lib/plan/steps/initial-flags.ts';
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Sight } from '../../../schemas/stored.ts';

@@ -1,9 +1,9 @@
 import { catalogBounds } from '../../../lib/bus/store/catalog.ts';
-import { targetRoot } from '../../../lib/plan/naming.ts';
+import { changingRoots, unseenNotes } from '../../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
-import { presumed } from '../../../lib/plan/presume.ts';
+import { presumed } from '../../../lib/plan/predict-target.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
-import { changingRoots, unseenNotes } from '../../../lib/plan/unseen-inheritors.ts';
+import { targetRoot } from '../../../lib/plan/request/target-name.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';

@@ -1,0 +1,29 @@
+import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
+import type { Evidence } from '../../../schemas/plan.ts';
+import type { Base } from '../match/bases.ts';
+import { isAfter } from '../match/txg.ts';
+
+/** What each side has after the newest common point that the other lacks; all of it where there is no common point. */
+export function evidenceOf(source: DatasetEntry, target: DatasetEntry | undefined, common: Base | undefined): Evidence {
+  const onSource = new Set([...source.snapshots, ...source.bookmarks].map((entry) => entry.guid));
+  const onTarget = new Set(target?.snapshots.map((entry) => entry.guid));
+  const commonOnTarget = target?.snapshots.find((entry) => entry.guid === common?.guid);
+  return {
+    // a bookmark of the source is of a snapshot that the target has
+    newestCommon: (common?.kind === 'bookmark' ? commonOnTarget?.name : common?.name) ?? null,
+    sourceOnly: namesOf(
+      source.snapshots.filter((entry) => !onTarget.has(entry.guid) && (!common || isAfter(entry, common))),
+    ),
+    targetOnly: namesOf(
+      (target?.snapshots ?? []).filter(
+        (entry) => !onSource.has(entry.guid) && (!commonOnTarget || isAfter(entry, commonOnTarget)),
+      ),
+    ),
+    ...(target && isModified(target) && { modified: target.written }),
+  };
+}
+
+/** Were bytes written there since the newest snapshot? */
+export const isModified = ({ snapshots, written }: DatasetEntry): boolean => snapshots.length > 0 && written > 0;
+
+const namesOf = (snapshots: readonly SnapshotEntry[]): string[] => snapshots.map((entry) => entry.name);

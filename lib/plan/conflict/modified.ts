@@ -1,0 +1,24 @@
+import type { Note } from '../../../schemas/plan.ts';
+import type { DatasetPlans } from '../steps/items.ts';
+import { isModified } from './evidence.ts';
+import type { Draft } from './resolve.ts';
+
+/** Says which targets of incrementals were written to, since zfs receive then refuses, or forgives what a mere mount wrote. */
+export function withModified({ plans, items }: Draft, host: string): DatasetPlans {
+  const written = new Map(
+    items.map(({ dataset, existing }) => [dataset.name, existing && isModified(existing) ? existing.written : 0]),
+  );
+  const notes = plans.datasets.flatMap(({ dataset, target, steps }): Note[] => {
+    const bytes = written.get(dataset) ?? 0;
+    if (bytes === 0 || steps[0]?.from === undefined || steps[0].origin !== undefined) return [];
+    const what = `${target} on ${host} was written to since its newest snapshot (${bytes} bytes)`;
+    return [
+      {
+        kind: 'modified',
+        dataset: target,
+        message: `${what}, which zfs receive may refuse as MODIFIED; then --conflict rollback drops that, --conflict rotate keeps it aside`,
+      },
+    ];
+  });
+  return notes.length > 0 ? { ...plans, notes: [...plans.notes, ...notes] } : plans;
+}

@@ -1,0 +1,53 @@
+import type { Note } from '../../../schemas/plan.ts';
+import type { DatasetPlan } from '../steps/items.ts';
+import type { KeyContext } from './encryption-roots.ts';
+import { byName, isRaw, isToCome, type KeyChanges } from './key-changes.ts';
+import { compareWrappings } from './key-wrapping.ts';
+
+/**
+ * A dataset that is received raw is an encryption root of its own (openzfs#15687): what inherited its key at the source has a
+ * key of its own on the target. It can be joined to its root's there as long as that has the key of the source's. A clone has
+ * its origin's key, and follows when that is changed; it cannot be changed itself (contract/stream-flags.test.ts).
+ */
+export function joinNotes(
+  plans: readonly DatasetPlan[],
+  changes: KeyChanges,
+  { source, target, items }: KeyContext,
+): Note[] {
+  const [from, there] = [byName(source), byName(target)];
+  return plans.flatMap((plan): Note[] => {
+    const dataset = from.get(plan.dataset);
+    const isNew = isRaw(plan) && plan.steps[0]?.origin === undefined && !there.get(plan.target)?.snapshots.length;
+    if (!dataset || !isNew || dataset.encryptionRoot === dataset.name) return [];
+    const root = items.get(dataset.encryptionRoot ?? '');
+    if (!root) return [];
+    const existing = there.get(root.target);
+    const brought = changes.broughtTo(root.target);
+    const isOwn = !existing || (existing.encryptionRoot === root.target && existing.encryption !== 'off');
+    const isSame =
+      isOwn && brought
+        ? brought.root === root.dataset.name
+        : isOwn && existing && compareWrappings(existing.wrapping, root.dataset.wrapping) === 'same';
+    const message =
+      `${plan.dataset} takes its key from ${root.dataset.name}, and ${plan.target} on ${target.host} will have one of its own, of the ` +
+      `same value.`;
+    const how = isSame
+      ? ` To have it as at the source: zfs load-key ${root.target}; zfs load-key ${plan.target}; zfs change-key -i ${plan.target}. ` +
+        `From then on send it with ${root.dataset.name} (-R), and snapshot both (zfs snapshot -r).`
+      : ` Leave it so: ${root.target} does not have, or may not have, the key of ${root.dataset.name}.`;
+    return [{ kind: 'encryption-root', dataset: plan.dataset, message: `${message}${how}` }];
+  });
+}
+
+/** What is locked out on the target already, and stays so after this plan. */
+export function lockedNotes({ inheritors }: KeyChanges, { target, items }: KeyContext): Note[] {
+  const sources = new Map([...items.values()].map((item) => [item.target, item.dataset.name]));
+  return inheritors.flatMap(({ dataset: { name }, root, before, own, fromRoot }): Note[] => {
+    const dataset = sources.get(name);
+    if (dataset === undefined || before !== 'different' || isToCome(own) || isToCome(fromRoot)) return [];
+    const message =
+      `${name} on ${target.host} takes its key from ${root}, whose key does not open it: once unloaded, it cannot be mounted there. ` +
+      `To mend it, make a new snapshot of ${dataset} and of its encryption root, and send both (-R).`;
+    return [{ kind: 'encryption-root', dataset, message }];
+  });
+}

@@ -1,0 +1,116 @@
+import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
+import { leafOf } from '../../../schemas/names.ts';
+import type { SendRequest } from '../../../schemas/plan.ts';
+import { type Base, basesOf } from '../match/bases.ts';
+import { isAfter } from '../match/txg.ts';
+import { type Refusal, refuse, someOf } from '../refusal.ts';
+import { matches } from './pattern.ts';
+
+/** What a request asks of one dataset, found in the source's listing. */
+export type Wanted =
+  /**
+   * The target shall have these, oldest first, as one chain of single steps. With `goal` that is the last one, and a
+   * target that has it needs nothing, whatever else it holds.
+   */
+  | { kind: 'chain'; snapshots: SnapshotEntry[]; goal?: SnapshotEntry }
+  /** Exactly this incremental. */
+  | { kind: 'incremental'; from: Base; to: SnapshotEntry }
+  /** Exactly this full stream. */
+  | { kind: 'full'; to: SnapshotEntry };
+
+type Asked = Pick<SendRequest, 'dataset' | 'package' | 'snapshots' | 'from' | 'full'>;
+
+/** What one dataset alone is asked for; `dataset` is the source's, oldest first. */
+export function wantedOf(request: Asked, host: string, dataset: DatasetEntry): Wanted | Refusal {
+  const { from, full } = request;
+  const leaf = leafOf(request.dataset);
+  if (dataset.snapshots.length === 0) return nothingToSend(host, dataset);
+  const to = dataset.snapshots.find((entry) => entry.name === leaf);
+  if (leaf !== undefined && to === undefined) return noSuchSnapshot(host, dataset, `@${leaf}`);
+  if (to && full) return { kind: 'full', to };
+  if (to && from !== undefined) return incremental(host, dataset, from, to);
+  const chain = chainOf(request, dataset, to, none);
+  return chain.snapshots.length > 0 ? chain : nothingMatches(host, dataset, request.snapshots ?? []);
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/**
+ * The snapshots of a chain, in this precedence: nothing after the goal; the goal and the origins of clones always;
+ * of the others, for a replication those that match a pattern (all without one), for a recursive package none.
+ * @param origins names of this dataset's snapshots that clones of the package come from
+ */
+export function chainOf(
+  request: Asked,
+  { snapshots }: DatasetEntry,
+  goal: SnapshotEntry | undefined,
+  origins: ReadonlySet<string>,
+): Extract<Wanted, { kind: 'chain' }> {
+  const patterns = request.snapshots ?? [];
+  const isPicked = (name: string): boolean =>
+    request.package !== 'recursive' && (patterns.length === 0 || patterns.some((pattern) => matches(pattern, name)));
+  const upToGoal = goal === undefined ? snapshots : snapshots.slice(0, snapshots.indexOf(goal) + 1);
+  const picked = upToGoal.filter((entry) => entry === goal || origins.has(entry.name) || isPicked(entry.name));
+  return { kind: 'chain', snapshots: picked, ...(goal && { goal }) };
+}
+
+function incremental(host: string, dataset: DatasetEntry, from: string, to: SnapshotEntry): Wanted | Refusal {
+  const kind = from.startsWith('#') ? 'bookmark' : 'snapshot';
+  const redaction = dataset.bookmarks.find(({ name, redacted }) => redacted && `#${name}` === from);
+  if (redaction) return redactionBookmark(host, dataset, redaction.name);
+  const base = basesOf(dataset).find((entry) => entry.kind === kind && entry.name === from.slice(1));
+  if (base === undefined) return noSuchSnapshot(host, dataset, from);
+  if (!isAfter(to, base)) {
+    return refuse('BAD_REQUEST', `${dataset.name}${from} is not older than @${to.name}: an incremental goes forward.`);
+  }
+  return { kind: 'incremental', from: base, to };
+}
+
+export function noSuchSnapshot(host: string, { name, snapshots, bookmarks }: DatasetEntry, leaf: string): Refusal {
+  const isBookmark = leaf.startsWith('#');
+  const newest = (isBookmark ? bookmarks : snapshots).map((entry) => entry.name);
+  const sigil = isBookmark ? '#' : '@';
+  const twin = !isBookmark && bookmarks.some((entry) => entry.name === leaf.slice(1));
+  return refuse(
+    'NO_SUCH_SNAPSHOT',
+    `${name} on ${host} has no ${isBookmark ? 'bookmark' : 'snapshot'} ${leaf}. It has: ${someOf(newest, sigil)}.` +
+      (twin ? ` There is a bookmark #${leaf.slice(1)}, which can be the base of an incremental.` : ''),
+    { details: { host, dataset: name, newest: newest.slice(-5) } },
+  );
+}
+
+const redactionBookmark = (host: string, { name }: DatasetEntry, bookmark: string): Refusal =>
+  refuse(
+    'UNSUPPORTED',
+    `${name}#${bookmark} on ${host} is a redaction bookmark, and zpsend starts no increment from one (openzfs#18491). ` +
+      `Way out: ${ordinaryBookmark(name, bookmark)} makes an ordinary bookmark of the same snapshot, and -i #NAME starts there.`,
+    { details: { host, dataset: name } },
+  );
+
+/** A bookmark of a redaction bookmark is an ordinary one (contract/bookmarks.test.ts). */
+export const ordinaryBookmark = (dataset: string, redaction: string): string =>
+  `zfs bookmark ${dataset}#${redaction} ${dataset}#NAME`;
+
+/** An interrupted receive made the dataset: ZFS takes no snapshot of it until that receive has ended. */
+export const isPartlyReceived = ({ snapshots, resumeToken }: DatasetEntry): boolean =>
+  snapshots.length === 0 && resumeToken !== undefined;
+
+export const partlyReceived = 'its first snapshot has not been received whole';
+
+function nothingToSend(host: string, dataset: DatasetEntry): Refusal {
+  const { name } = dataset;
+  const isPartial = isPartlyReceived(dataset);
+  const way = isPartial ? `: ${partlyReceived}. Finish that receive first` : `. Make one: zfs snapshot ${name}@NAME`;
+  return refuse('NO_SUCH_SNAPSHOT', `${name} on ${host} has no snapshots${way}`, {
+    details: { host, dataset: name, newest: [], ...(isPartial && { partial: true }) },
+  });
+}
+
+const nothingMatches = (host: string, { name, snapshots }: DatasetEntry, patterns: readonly string[]): Refusal => {
+  const newest = snapshots.map((entry) => entry.name);
+  return refuse(
+    'NO_SUCH_SNAPSHOT',
+    `No snapshot of ${name} on ${host} matches ${patterns.join(', ')}. It has: ${someOf(newest)}.`,
+    { details: { host, dataset: name, newest: newest.slice(-5) } },
+  );
+};
