@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { decoderInto } from '../../lib/wire/decode.ts';
+import { decoderInto } from '../../lib/compression/decode.ts';
 import { openHeadCheck } from '../../lib/zfs/stream-head.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';

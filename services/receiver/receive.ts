@@ -4,7 +4,7 @@ import { publishEvent } from '../../lib/bus/events.ts';
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import type { Locks } from '../../lib/bus/lease/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { answerTo } from '../../lib/wire/choice.ts';
+import { answerTo } from '../../lib/compression/choice.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';

@@ -4,7 +4,7 @@ import { abortUnheard, type DirectSender, openDirectSender } from '../../lib/bus
 import type { Peer } from '../../lib/bus/machine-header.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { offerOf } from '../../lib/wire/choice.ts';
+import { offerOf } from '../../lib/compression/choice.ts';
 import { encodeToken, peekToken, type TokenContents } from '../../lib/zfs/resume-token.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';

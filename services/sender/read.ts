@@ -2,7 +2,7 @@ import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
 import type { ChannelSender } from '../../lib/bus/channel.ts';
 import { pour } from '../../lib/bus/direct/pour.ts';
 import { sourceOf } from '../../lib/bus/direct/source.ts';
-import { type Encoded, encode } from '../../lib/wire/encode.ts';
+import { type Encoded, encode } from '../../lib/compression/encode.ts';
 import type { StreamRequest } from '../../lib/zfs/argv.ts';
 import { type ExpectedStream, openHeadCheck } from '../../lib/zfs/stream-head.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';

@@ -2,7 +2,7 @@ import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { fitsInto, tooLarge } from '../../../lib/bus/store/refusals.ts';
 import type { Room } from '../../../lib/bus/store/room.ts';
 import { openStoreSender } from '../../../lib/bus/store/send.ts';
-import { offerOf } from '../../../lib/wire/choice.ts';
+import { offerOf } from '../../../lib/compression/choice.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Log } from '../../host/log.ts';
 import { startOf } from '../start.ts';
