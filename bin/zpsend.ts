@@ -10,7 +10,7 @@ enableCompileCache();
 async function environment(): Promise<ProgramEnvironment | undefined> {
   const [{ programEnvironment }, { saysNats }, { ZpsendError }] = await Promise.all([
     import('../lib/settings/environment-file.ts'),
-    import('../lib/bus/nats-settings.ts'),
+    import('../lib/bus/connection/nats-settings.ts'),
     import('../schemas/errors.ts'),
   ]);
   try {

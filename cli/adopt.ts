@@ -1,4 +1,4 @@
-import type { Bus } from '../lib/bus/connect.ts';
+import type { Bus } from '../lib/bus/connection/connect.ts';
 import { answeringFor } from '../lib/bus/hosts/answering.ts';
 import { type HostKey, strangerAmong } from '../lib/bus/hosts/claim.ts';
 import { writeHost } from '../lib/bus/hosts/registry.ts';

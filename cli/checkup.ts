@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Bus } from '../lib/bus/connect.ts';
+import type { Bus } from '../lib/bus/connection/connect.ts';
 import { strangerAmong } from '../lib/bus/hosts/claim.ts';
 import { openBucket, stateOf } from '../lib/bus/kv-bucket.ts';
 import { request } from '../lib/bus/request.ts';

@@ -1,4 +1,4 @@
-import { type Bus, type BusOptions, connectBus } from '../lib/bus/connect.ts';
+import { type Bus, type BusOptions, connectBus } from '../lib/bus/connection/connect.ts';
 import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
 import { natsConfigOf } from '../lib/settings/nats-config.ts';
 import { loadSettings, type Settings } from '../lib/settings/settings.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Bus } from '../lib/bus/connect.ts';
+import type { Bus } from '../lib/bus/connection/connect.ts';
 import { registeredHosts } from '../lib/bus/hosts/registry.ts';
 import { gather, request } from '../lib/bus/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus } from '../lib/bus/connect.ts';
+import type { Bus } from '../lib/bus/connection/connect.ts';
 import { followStatus, readStatus, type StatusNews, type StoredStatus } from '../lib/bus/status/read.ts';
 import { statusBucket, statusKey } from '../lib/bus/subjects.ts';
 import type { FleetOutput, FleetRow } from '../schemas/status.ts';

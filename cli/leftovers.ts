@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Bus } from '../lib/bus/connect.ts';
+import type { Bus } from '../lib/bus/connection/connect.ts';
 import { request } from '../lib/bus/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';

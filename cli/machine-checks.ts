@@ -1,4 +1,4 @@
-import type { Bus } from '../lib/bus/connect.ts';
+import type { Bus } from '../lib/bus/connection/connect.ts';
 import { claimOf } from '../lib/bus/hosts/claim.ts';
 import { readHost } from '../lib/bus/hosts/registry.ts';
 import { unreadableMend, unreadableRecord } from '../lib/bus/other-machine.ts';

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { z } from 'zod';
-import { isDeniedEndpoint } from '../lib/bus/denied.ts';
+import { isDeniedEndpoint } from '../lib/bus/connection/denied-subjects.ts';
 import { errorReplySchema, ZpsendError } from '../schemas/errors.ts';
 import { idSchema } from '../schemas/names.ts';
 import type { Cli } from './cli.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Bus } from '../lib/bus/connect.ts';
+import type { Bus } from '../lib/bus/connection/connect.ts';
 import { joinPlan } from '../lib/bus/plan-parts.ts';
 import { request, requestMany } from '../lib/bus/request.ts';
 import { type SenderVerb, subjects } from '../lib/bus/subjects.ts';

@@ -1,4 +1,4 @@
-import type { Self } from '../lib/bus/connect.ts';
+import type { Self } from '../lib/bus/connection/connect.ts';
 import { ownMachine } from '../lib/machine/machine.ts';
 import { loadSettings, type Settings } from '../lib/settings/settings.ts';
 

@@ -1,4 +1,4 @@
-import type { Bus } from '../lib/bus/connect.ts';
+import type { Bus } from '../lib/bus/connection/connect.ts';
 import { isCommon, withContents } from '../lib/verify/compare.ts';
 import { contentOf, readingOf } from '../lib/verify/contents.ts';
 import type { Digest } from '../schemas/digest.ts';

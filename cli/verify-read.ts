@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askerOf } from '../lib/bus/asker.ts';
-import type { Bus } from '../lib/bus/connect.ts';
+import type { Bus } from '../lib/bus/connection/connect.ts';
 import { request } from '../lib/bus/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import type { Read } from '../lib/verify/contents.ts';

@@ -1,4 +1,4 @@
-import type { Bus } from '../lib/bus/connect.ts';
+import type { Bus } from '../lib/bus/connection/connect.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { SnapshotsRequest } from '../schemas/host.ts';
 import type { Cli } from './cli.ts';

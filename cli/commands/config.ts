@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { findNats } from '../../lib/bus/find-nats.ts';
-import { connectionOptions } from '../../lib/bus/options.ts';
+import { findNats } from '../../lib/bus/connection/find-nats.ts';
+import { connectionOptions } from '../../lib/bus/connection/options.ts';
 import { takenFromItself } from '../../lib/settings/send-allow.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
 import { settingsInWords } from '../../lib/settings/words.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { ownMachine } from '../../lib/machine/machine.ts';
 import { hostWithoutConfig, type Settings } from '../../lib/settings/settings.ts';
 import type { Check, DoctorOutput } from '../../schemas/output.ts';

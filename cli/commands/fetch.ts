@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { readCatalog, readManifest } from '../../lib/bus/store/catalog.ts';
 import { storeConnection } from '../../lib/bus/store/connection.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { readHost } from '../../lib/bus/hosts/registry.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

@@ -1,4 +1,4 @@
-import type { Bus } from './connect.ts';
+import type { Bus } from './connection/connect.ts';
 import { inboxPrefix } from './permissions.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { StreamInfo } from '@nats-io/jetstream';
-import type { Bus } from './connect.ts';
+import type { Bus } from './connection/connect.ts';
 import { isForbidden } from './forbidden.ts';
 import { managerOf } from './jetstream.ts';
 import { isGone } from './kv-bucket.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Bus } from './connect.ts';
+import type { Bus } from './connection/connect.ts';
 import { parseEvent } from './subjects.ts';
 
 /** Publishes an event; nobody need listen, and one that is lost costs nobody anything. */

@@ -4,7 +4,7 @@ import { type DatasetEntry, type Inventory, listingPartSchema } from '../../sche
 import { askAgain } from './ask-again.ts';
 import { askerOf } from './asker.ts';
 import { mostPartBytes } from './bounds.ts';
-import type { Bus } from './connect.ts';
+import type { Bus } from './connection/connect.ts';
 import type { Peer } from './machine-header.ts';
 import { isComplete } from './parts.ts';
 import { requestMany } from './request.ts';

@@ -1,7 +1,7 @@
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { compareMachines, type Machine, machineSchema } from '../../schemas/machine.ts';
-import type { Bus } from './connect.ts';
+import type { Bus } from './connection/connect.ts';
 import { answersElsewhere, answersInTurn, answersUnclearly } from './other-machine.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { StoredMsg } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
-import type { Bus } from './connect.ts';
+import type { Bus } from './connection/connect.ts';
 import { withCopies } from './copies.ts';
 import { jetStreamOf } from './jetstream.ts';
 import { isGone } from './kv-bucket.ts';

@@ -3,10 +3,10 @@ import type { z } from 'zod';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { decodeReply } from './body.ts';
 import { answerInParts, type Bounds, manyAnswers, mostPartBytes, oneAnswer, openTally, tooMuch } from './bounds.ts';
-import type { Bus } from './connect.ts';
+import type { Bus } from './connection/connect.ts';
+import { payloadTrouble } from './connection/payload.ts';
 import { isPublishedTo, openInbox } from './inbox.ts';
 import { checkPeer, headersFor, type Peer } from './machine-header.ts';
-import { payloadTrouble } from './payload.ts';
 import { openSlices } from './slices.ts';
 
 const encode = (body: object): string => JSON.stringify(body);

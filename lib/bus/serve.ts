@@ -3,9 +3,9 @@ import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { decodeRequest, headline, statusOf } from './body.ts';
-import type { Bus } from './connect.ts';
+import type { Bus } from './connection/connect.ts';
+import { payloadTrouble } from './connection/payload.ts';
 import { checkMeant, markMachine } from './machine-header.ts';
-import { payloadTrouble } from './payload.ts';
 
 export interface Endpoint<S extends z.ZodType> {
   /** Shown by `nats micro info`. */

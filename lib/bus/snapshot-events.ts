@@ -10,7 +10,7 @@ import {
   RetentionPolicy,
 } from '@nats-io/jetstream';
 import { nanos, type Subscription } from '@nats-io/transport-node';
-import type { Bus } from './connect.ts';
+import type { Bus } from './connection/connect.ts';
 import { withCopies } from './copies.ts';
 import { isForbidden } from './forbidden.ts';
 import { jetStreamOf, managerOf } from './jetstream.ts';

@@ -1,4 +1,4 @@
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import { names, rulesFor } from '../../lib/settings/send-allow.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';

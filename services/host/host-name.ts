@@ -1,5 +1,5 @@
 import { onBucketWrites } from '../../lib/bus/bucket-writes.ts';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { answeringFor } from '../../lib/bus/hosts/answering.ts';
 import { claimOf, type HostKey, isToWrite, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
 import { writeHost } from '../../lib/bus/hosts/registry.ts';

@@ -1,5 +1,5 @@
 import type { ChannelReceiver } from '../../lib/bus/channel.ts';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { publishEvent } from '../../lib/bus/events.ts';
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import type { Locks } from '../../lib/bus/lease/locks.ts';

@@ -1,4 +1,4 @@
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { shortagesOf } from '../../lib/plan/placement/space.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { composed } from '../../lib/plan/steps/compose.ts';

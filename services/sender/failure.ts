@@ -1,4 +1,4 @@
-import { isPayloadTrouble } from '../../lib/bus/payload.ts';
+import { isPayloadTrouble } from '../../lib/bus/connection/payload.ts';
 import { type Code, codes, type ErrorBody } from '../../schemas/errors.ts';
 
 /**

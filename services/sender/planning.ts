@@ -1,4 +1,4 @@
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { requestInventory } from '../../lib/bus/listing.ts';
 import type { Peer } from '../../lib/bus/machine-header.ts';
 import { policyOf } from '../../lib/plan/conflict/resolve.ts';

@@ -1,5 +1,5 @@
 import { maxRequestBytes } from '../../lib/bus/body.ts';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import type { Peer } from '../../lib/bus/machine-header.ts';
 import { requestMany } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

@@ -3,7 +3,7 @@ import { Kvm } from '@nats-io/kv';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import {
   eventsStream,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { releaseFaults } from '../../lib/bus/server-release.ts';
+import { releaseFaults } from '../../lib/bus/connection/server-release.ts';
 import { locksBucket, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { nkeys } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { connectBus } from '../../lib/bus/connect.ts';
+import { connectBus } from '../../lib/bus/connection/connect.ts';
 import { request, requestMany } from '../../lib/bus/request.ts';
 import { serve } from '../../lib/bus/serve.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';

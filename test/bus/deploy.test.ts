@@ -7,7 +7,7 @@ import { Kvm } from '@nats-io/kv';
 import { nkeys } from '@nats-io/transport-node';
 import { execa, execaSync } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import { hostsBucket, locksBucket, statusBucket, statusKey, subjects } from '../../lib/bus/subjects.ts';

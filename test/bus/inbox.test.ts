@@ -3,7 +3,7 @@ import type { MsgHdrs } from '@nats-io/transport-node';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { openBulk } from '../../lib/bus/bulk/connection.ts';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { isPublishedTo, openInbox } from '../../lib/bus/inbox.ts';
 import { gatherAll, request, requestMany } from '../../lib/bus/request.ts';
 import { rejection, useBus } from '../support/bus.ts';

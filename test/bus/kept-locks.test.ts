@@ -2,7 +2,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { headers } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { keepsEntries } from '../../lib/bus/kv-bucket.ts';
 import { settlesWithinMs } from '../../lib/bus/lease/lease-state.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';

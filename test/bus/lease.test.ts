@@ -5,7 +5,7 @@ import { type KV, Kvm } from '@nats-io/kv';
 import { headers } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { requestInventory } from '../../lib/bus/listing.ts';
 import { inboxPrefix } from '../../lib/bus/permissions.ts';
 import { rejection, useBus } from '../support/bus.ts';

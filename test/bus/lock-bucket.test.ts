@@ -3,7 +3,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkLocks } from '../../cli/checkup.ts';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { keepsEntries } from '../../lib/bus/kv-bucket.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';

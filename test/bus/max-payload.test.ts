@@ -1,7 +1,7 @@
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
-import { connectBus } from '../../lib/bus/connect.ts';
+import { connectBus } from '../../lib/bus/connection/connect.ts';
 import { requestInventory } from '../../lib/bus/listing.ts';
 import { request } from '../../lib/bus/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

@@ -6,7 +6,7 @@ import { Kvm } from '@nats-io/kv';
 import { nkeys } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { makeBucket } from '../../lib/bus/kv-bucket.ts';
 import { listLocks } from '../../lib/bus/lease/locks.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';

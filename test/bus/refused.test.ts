@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { nkeys } from '@nats-io/transport-node';
 import { expect, onTestFinished, test } from 'vitest';
 import { openBulk } from '../../lib/bus/bulk/connection.ts';
-import { connectBus } from '../../lib/bus/connect.ts';
+import { connectBus } from '../../lib/bus/connection/connect.ts';
 import { storeConnection } from '../../lib/bus/store/connection.ts';
 import { type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
 import { rejection } from '../support/bus.ts';

@@ -1,7 +1,7 @@
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { request } from '../../lib/bus/request.ts';
 import { type Endpoint, isAnswerable, serve } from '../../lib/bus/serve.ts';
 import { errorReplySchema, ZpsendError } from '../../schemas/errors.ts';

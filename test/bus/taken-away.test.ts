@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { openEntries } from '../../lib/bus/lease/entries.ts';
 import { keepLease, type Lease } from '../../lib/bus/lease/lease.ts';
 import { settlesWithinMs } from '../../lib/bus/lease/lease-state.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
 import type { NatsServer } from '../../lib/nats-server/start.ts';
 import { type Host, simulatedHost } from '../support/hosts.ts';

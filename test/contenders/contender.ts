@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectBus } from '../../lib/bus/connect.ts';
+import { connectBus } from '../../lib/bus/connection/connect.ts';
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { headers } from '@nats-io/transport-node';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { keySubject, lockKey, locksBucket } from '../../lib/bus/subjects.ts';
 import type { Told } from './judge.ts';
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
-import { type Bus, connectBus } from '../../lib/bus/connect.ts';
+import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { request } from '../../lib/bus/request.ts';
 import {
   eventsStream,

@@ -1,5 +1,5 @@
 import { onTestFinished } from 'vitest';
-import { type Bus, type BusOptions, connectBus } from '../../lib/bus/connect.ts';
+import { type Bus, type BusOptions, connectBus } from '../../lib/bus/connection/connect.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 
 /** A connection that ends with the test. */

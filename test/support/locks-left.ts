@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { patiently } from './patiently.ts';
 

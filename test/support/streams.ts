@@ -1,4 +1,4 @@
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { storeConnection } from '../../lib/bus/store/connection.ts';
 

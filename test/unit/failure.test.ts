@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { leastPayload, payloadTrouble } from '../../lib/bus/payload.ts';
+import { leastPayload, payloadTrouble } from '../../lib/bus/connection/payload.ts';
 import { type Code, codes, ZpsendError } from '../../schemas/errors.ts';
 import {
   backOff,

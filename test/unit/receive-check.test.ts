@@ -1,6 +1,6 @@
 import type { MsgHdrs } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
-import type { Bus } from '../../lib/bus/connect.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { machineIn } from '../../lib/bus/machine-header.ts';
 import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';

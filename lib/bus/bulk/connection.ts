@@ -8,8 +8,8 @@ import {
   setTransportFactory,
 } from '@nats-io/transport-node';
 import { nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
+import { noteStatus, type Refusal } from '../connection/refusal.ts';
 import { isPublishedTo, openInbox } from '../inbox.ts';
-import { noteStatus, type Refusal } from '../refusal.ts';
 import type { Claim } from './demux.ts';
 import { type BulkOptions, BulkTransport } from './transport.ts';
 

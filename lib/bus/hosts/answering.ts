@@ -1,5 +1,5 @@
 import { eachInfoSchema, type Instance } from '../../../schemas/host.ts';
-import type { Bus } from '../connect.ts';
+import type { Bus } from '../connection/connect.ts';
 import { gather } from '../request.ts';
 import { subjects } from '../subjects.ts';
 

@@ -3,7 +3,7 @@ import type { KvEntry } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type HostRecord, hostRecordSchema } from '../../../schemas/machine.ts';
 import { hostSchema } from '../../../schemas/names.ts';
-import type { Bus } from '../connect.ts';
+import type { Bus } from '../connection/connect.ts';
 import { managerOf } from '../jetstream.ts';
 import { bucketError, isGone, makeBucket, openBucket } from '../kv-bucket.ts';
 import { hostsBucket, keySubject, parseKeySubject } from '../subjects.ts';

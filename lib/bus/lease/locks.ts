@@ -2,7 +2,7 @@ import { JetStreamApiError, type StoredMsg } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
-import type { Bus } from '../connect.ts';
+import type { Bus } from '../connection/connect.ts';
 import { type BucketState, bucketError, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
 import { isValue, lastMessages } from '../last-messages.ts';
 import { keySubject, lockKey, locksBucket, parseKeySubject, parseLockKey } from '../subjects.ts';

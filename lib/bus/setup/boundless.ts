@@ -1,5 +1,5 @@
 import { bucketBoundsSchema } from '../../../schemas/fleet.ts';
-import type { Bus } from '../connect.ts';
+import type { Bus } from '../connection/connect.ts';
 import { managerOf } from '../jetstream.ts';
 import { streamsBucket } from '../subjects.ts';
 import { wantedStreams } from './wanted.ts';

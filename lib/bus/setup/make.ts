@@ -1,6 +1,6 @@
 import { JetStreamApiError, type JetStreamManager, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
-import type { Bus } from '../connect.ts';
+import type { Bus } from '../connection/connect.ts';
 import { managerOf } from '../jetstream.ts';
 import { bucketError, isGone } from '../kv-bucket.ts';
 import { lossOf } from './loss.ts';

@@ -1,6 +1,6 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import type { StatusEntry } from '../../../schemas/status.ts';
-import type { Bus } from '../connect.ts';
+import type { Bus } from '../connection/connect.ts';
 import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
 import { type StatusPlace, statusBucket, statusDescription, statusKey } from '../subjects.ts';
 

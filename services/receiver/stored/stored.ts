@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus } from '../../../lib/bus/connect.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { type CatalogReader, readCatalog } from '../../../lib/bus/store/catalog.ts';
 import type { StoreAt, StoreConnection } from '../../../lib/bus/store/connection.ts';

@@ -1,4 +1,4 @@
-import type { Bus } from '../../../lib/bus/connect.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { parseStatusKey, type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import { targetRoot } from '../../../lib/plan/request/target-name.ts';

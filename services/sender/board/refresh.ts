@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus } from '../../../lib/bus/connect.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { readStatus } from '../../../lib/bus/status/read.ts';
 import type { StatusStore } from '../../../lib/bus/status/store.ts';
 import { statusKey } from '../../../lib/bus/subjects.ts';

@@ -1,4 +1,4 @@
-import type { Bus } from '../../../lib/bus/connect.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../../lib/bus/events.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';

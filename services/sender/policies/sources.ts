@@ -1,5 +1,5 @@
 import { onBucketWrites } from '../../../lib/bus/bucket-writes.ts';
-import type { Bus } from '../../../lib/bus/connect.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { isForbidden } from '../../../lib/bus/forbidden.ts';
 import { type BucketPolicy, makePolicyBucket, readPolicies } from '../../../lib/bus/policy-bucket.ts';
 import { policiesBucket } from '../../../lib/bus/subjects.ts';

@@ -1,4 +1,4 @@
-import type { Bus } from '../../../lib/bus/connect.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';

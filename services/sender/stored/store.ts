@@ -1,4 +1,4 @@
-import type { Bus } from '../../../lib/bus/connect.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
 import { type CatalogReader, readCatalog, unbounded } from '../../../lib/bus/store/catalog.ts';
 import type { StoreConnection } from '../../../lib/bus/store/connection.ts';

@@ -1,4 +1,4 @@
-import type { Bus } from '../../../lib/bus/connect.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { request } from '../../../lib/bus/request.ts';
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';

@@ -1,5 +1,5 @@
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { NatsConfig } from '../../schemas/nats.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { NatsConfig } from '../../../schemas/nats.ts';
 import { serversIn } from './server-url.ts';
 
 /** Where NATS is and who we are there, as one place says it. Files are paths. */

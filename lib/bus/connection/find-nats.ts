@@ -1,4 +1,4 @@
-import type { NatsConfig } from '../../schemas/nats.ts';
+import type { NatsConfig } from '../../../schemas/nats.ts';
 import { readContext, selectedContext } from './nats-context.ts';
 import {
   contextVariable,

@@ -1,4 +1,4 @@
-import { ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Bus } from './connect.ts';
 
 /** The least that data frames and whole entries of a listing fit in, in bytes. */

@@ -1,4 +1,4 @@
-import { ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Bus } from './connect.ts';
 import { identityOf } from './options.ts';
 

@@ -6,10 +6,10 @@ import {
   type NodeConnectionOptions,
   TimeoutError,
 } from '@nats-io/transport-node';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { inboxPrefix } from '../permissions.ts';
 import type { Bus, BusOptions } from './connect.ts';
 import { type Asker, connectError, isAnswer } from './connect-error.ts';
-import { inboxPrefix } from './permissions.ts';
 import type { Refusal } from './refusal.ts';
 
 /** Between two attempts of a service to connect, in milliseconds; what keeps it from that is said again after as long as that. */

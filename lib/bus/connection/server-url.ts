@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 
 /** One server of a URL, with what stood before its "@". */
 export interface ServerUrl {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 import type { NatsSettings } from './nats-settings.ts';
 
 /** The fields of a context that zpsend uses (jsm.go, natscontext/context.go). */

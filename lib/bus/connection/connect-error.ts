@@ -1,5 +1,5 @@
 import { errors } from '@nats-io/transport-node';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 
 /** Who asks, for the message. */
 export interface Asker {

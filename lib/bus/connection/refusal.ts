@@ -1,5 +1,5 @@
 import type { Status } from '@nats-io/transport-node';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 import { isRefused } from './connect-error.ts';
 import { givesUpMs, neverRefused, type RefusalEvent, type RefusalState, stepRefusal, waitMs } from './refusal-state.ts';
 

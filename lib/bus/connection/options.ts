@@ -7,7 +7,7 @@ import {
   nkeyAuthenticator,
   nkeys,
 } from '@nats-io/transport-node';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 import type { NatsSettings } from './nats-settings.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

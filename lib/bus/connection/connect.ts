@@ -4,14 +4,14 @@ import {
   PermissionViolationError,
   type Status,
 } from '@nats-io/transport-node';
-import type { LogEvent } from '../../schemas/log-event.ts';
-import type { Machine } from '../../schemas/machine.ts';
+import type { LogEvent } from '../../../schemas/log-event.ts';
+import type { Machine } from '../../../schemas/machine.ts';
+import { deliveriesOf } from '../permissions.ts';
 import { type Asker, connectError, isRefused } from './connect-error.ts';
 import { dialForAnswers } from './dial.ts';
 import { type FoundNats, findNats, type NatsPlaces } from './find-nats.ts';
 import { connectionOptions, identityOf } from './options.ts';
 import { leastPayload, payloadTrouble } from './payload.ts';
-import { deliveriesOf } from './permissions.ts';
 import { noteStatus, openRefusal, type Refusal } from './refusal.ts';
 
 /** The host name and the machine of whoever uses a connection. */
