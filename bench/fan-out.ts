@@ -1,4 +1,4 @@
-import { request } from '../lib/bus/request.ts';
+import { request } from '../lib/bus/rpc/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { fanStartedSchema, sendStatusSchema } from '../schemas/job.ts';
 import { startService } from '../test/support/service.ts';

@@ -1,4 +1,4 @@
-import { requestMany } from '../lib/bus/request.ts';
+import { requestMany } from '../lib/bus/rpc/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { listingPartSchema } from '../schemas/inventory.ts';
 import { watch } from './processes.ts';

@@ -1,4 +1,4 @@
-import { request } from '../lib/bus/request.ts';
+import { request } from '../lib/bus/rpc/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { jobAbortedSchema, sendStatusSchema } from '../schemas/job.ts';
 import { forget } from './forget.ts';

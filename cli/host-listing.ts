@@ -1,6 +1,6 @@
 import type { Bus } from '../lib/bus/connection/connect.ts';
-import { requestInventory } from '../lib/bus/listing.ts';
-import type { Peer } from '../lib/bus/machine-header.ts';
+import { requestInventory } from '../lib/bus/rpc/inventory-parts.ts';
+import type { Peer } from '../lib/bus/rpc/machine-header.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { SnapshotsRequest } from '../schemas/host.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../lib/bus/connection/connect.ts';
-import { gather } from '../lib/bus/request.ts';
+import { gather } from '../lib/bus/rpc/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { eachInfoSchema } from '../schemas/host.ts';

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Bus } from '../lib/bus/connection/connect.ts';
-import { request } from '../lib/bus/request.ts';
+import { request } from '../lib/bus/rpc/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type Leftover, type Leftovers, leftoversSchema, type Mended, mendedSchema } from '../schemas/leftovers.ts';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Bus } from '../lib/bus/connection/connect.ts';
-import { joinPlan } from '../lib/bus/plan-parts.ts';
-import { request, requestMany } from '../lib/bus/request.ts';
+import { joinPlan } from '../lib/bus/rpc/plan-parts.ts';
+import { request, requestMany } from '../lib/bus/rpc/request.ts';
 import { type SenderVerb, subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type PlanReply, planPartSchema, type SendRequest } from '../schemas/plan.ts';

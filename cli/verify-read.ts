@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { askerOf } from '../lib/bus/asker.ts';
 import type { Bus } from '../lib/bus/connection/connect.ts';
-import { request } from '../lib/bus/request.ts';
+import { askerOf } from '../lib/bus/rpc/asker.ts';
+import { request } from '../lib/bus/rpc/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import type { Read } from '../lib/verify/contents.ts';
 import {

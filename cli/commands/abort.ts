@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { gather } from '../../lib/bus/request.ts';
+import { gather } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { jobAbortedSchema } from '../../schemas/job.ts';

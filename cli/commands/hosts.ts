@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { readHost } from '../../lib/bus/hosts/registry.ts';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { ownMachine } from '../../lib/machine/machine.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';

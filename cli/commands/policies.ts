@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type Policies, policiesSchema } from '../../schemas/policy.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { requestInventory } from '../../lib/bus/listing.ts';
+import { requestInventory } from '../../lib/bus/rpc/inventory-parts.ts';
 import { publishSnapshotCreated } from '../../lib/bus/snapshot-events.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { secondsOf } from '../../schemas/units.ts';

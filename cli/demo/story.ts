@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { requestMany } from '../../lib/bus/request.ts';
+import { requestMany } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { listingPartSchema } from '../../schemas/inventory.ts';
 import { type Cli, withBus } from '../cli.ts';

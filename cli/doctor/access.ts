@@ -3,7 +3,7 @@ import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { identityOf } from '../../lib/bus/connection/options.ts';
 import { onEvents } from '../../lib/bus/events.ts';
 import { inboxPrefix } from '../../lib/bus/permissions.ts';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { infoSchema } from '../../schemas/host.ts';

@@ -1,6 +1,6 @@
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { accountOf, isStrict, releaseFaults } from '../../lib/bus/connection/server-release.ts';
-import { gather } from '../../lib/bus/request.ts';
+import { gather } from '../../lib/bus/rpc/request.ts';
 import { boundless } from '../../lib/bus/setup/boundless.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { adminsAccount, viewerAccount } from '../../lib/deploy/parties.ts';

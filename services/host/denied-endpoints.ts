@@ -1,6 +1,6 @@
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { deniedEndpoints } from '../../lib/bus/connection/denied-subjects.ts';
-import type { Served } from '../../lib/bus/serve.ts';
+import type { Served } from '../../lib/bus/rpc/serve.ts';
 import type { ZpsendError } from '../../schemas/errors.ts';
 import type { Log } from './log.ts';
 

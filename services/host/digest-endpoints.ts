@@ -1,5 +1,5 @@
-import { gather } from '../../lib/bus/request.ts';
-import { type Served, serve } from '../../lib/bus/serve.ts';
+import { gather } from '../../lib/bus/rpc/request.ts';
+import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
 import { type DigestVerb, subjects } from '../../lib/bus/subjects.ts';
 import {
   type Digest,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { gather } from '../../lib/bus/request.ts';
-import { type Served, serve } from '../../lib/bus/serve.ts';
+import { gather } from '../../lib/bus/rpc/request.ts';
+import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { version } from '../../lib/settings/version.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';

@@ -1,6 +1,6 @@
-import { entriesPerPart, toParts } from '../../lib/bus/listing.ts';
-import { numbered } from '../../lib/bus/parts.ts';
-import { type Served, serve } from '../../lib/bus/serve.ts';
+import { entriesPerPart, toParts } from '../../lib/bus/rpc/inventory-parts.ts';
+import { numbered } from '../../lib/bus/rpc/parts.ts';
+import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type SnapshotsRequest, snapshotsRequestSchema } from '../../schemas/host.ts';

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { bytesPerPart } from '../../lib/bus/plan-parts.ts';
-import { gather } from '../../lib/bus/request.ts';
-import { type Served, serve } from '../../lib/bus/serve.ts';
+import { bytesPerPart } from '../../lib/bus/rpc/plan-parts.ts';
+import { gather } from '../../lib/bus/rpc/request.ts';
+import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';

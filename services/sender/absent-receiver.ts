@@ -1,5 +1,5 @@
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { infoSchema } from '../../schemas/host.ts';

@@ -1,8 +1,8 @@
 import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
 import { newSecret, taggerOfRequest, wordsOfSource } from '../../lib/bus/direct/authentic.ts';
 import { abortUnheard, type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
-import type { Peer } from '../../lib/bus/machine-header.ts';
-import { request } from '../../lib/bus/request.ts';
+import type { Peer } from '../../lib/bus/rpc/machine-header.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { offerOf } from '../../lib/compression/choice.ts';
 import { encodeToken, peekToken, type TokenContents } from '../../lib/zfs/resume-token.ts';

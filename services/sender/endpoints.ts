@@ -1,6 +1,6 @@
-import { bytesPerPart, planParts } from '../../lib/bus/plan-parts.ts';
-import { gather, gatherAll, request } from '../../lib/bus/request.ts';
-import { type Served, serve } from '../../lib/bus/serve.ts';
+import { bytesPerPart, planParts } from '../../lib/bus/rpc/plan-parts.ts';
+import { gather, gatherAll, request } from '../../lib/bus/rpc/request.ts';
+import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { eachInfoSchema } from '../../schemas/host.ts';

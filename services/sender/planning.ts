@@ -1,6 +1,6 @@
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { requestInventory } from '../../lib/bus/listing.ts';
-import type { Peer } from '../../lib/bus/machine-header.ts';
+import { requestInventory } from '../../lib/bus/rpc/inventory-parts.ts';
+import type { Peer } from '../../lib/bus/rpc/machine-header.ts';
 import { policyOf } from '../../lib/plan/conflict/resolve.ts';
 import { unseenInheritors } from '../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../lib/plan/plan.ts';

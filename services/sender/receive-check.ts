@@ -1,7 +1,7 @@
-import { maxRequestBytes } from '../../lib/bus/body.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import type { Peer } from '../../lib/bus/machine-header.ts';
-import { requestMany } from '../../lib/bus/request.ts';
+import { maxRequestBytes } from '../../lib/bus/rpc/codec.ts';
+import type { Peer } from '../../lib/bus/rpc/machine-header.ts';
+import { requestMany } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { refuse } from '../../lib/plan/refusal.ts';
 import type { DatasetPlan, DatasetPlans } from '../../lib/plan/steps/items.ts';

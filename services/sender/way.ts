@@ -1,4 +1,4 @@
-import type { Peer } from '../../lib/bus/machine-header.ts';
+import type { Peer } from '../../lib/bus/rpc/machine-header.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';

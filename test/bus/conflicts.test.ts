@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { newSecret } from '../../lib/bus/direct/authentic.ts';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { planPartSchema } from '../../schemas/plan.ts';
 import { receiveAbortedSchema, receiveReadySchema } from '../../schemas/transfer.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { z } from 'zod';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { digestAbortedSchema, digestStartedSchema, digestStatusSchema } from '../../schemas/digest.ts';
 import { rejection } from '../support/bus.ts';

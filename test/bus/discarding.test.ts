@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { openBulk } from '../../lib/bus/bulk/connection.ts';
 import { newSecret } from '../../lib/bus/direct/authentic.ts';
-import { serve } from '../../lib/bus/serve.ts';
+import { serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { encodeToken, type TokenContents } from '../../lib/zfs/resume-token.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';

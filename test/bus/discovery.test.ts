@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { announce, type ServiceIdentity } from '../../lib/bus/discovery.ts';
-import { gather, request } from '../../lib/bus/request.ts';
-import { serve } from '../../lib/bus/serve.ts';
+import { announce, type ServiceIdentity } from '../../lib/bus/rpc/micro-service.ts';
+import { gather, request } from '../../lib/bus/rpc/request.ts';
+import { serve } from '../../lib/bus/rpc/serve.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';

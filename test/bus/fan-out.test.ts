@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { rejection } from '../support/bus.ts';

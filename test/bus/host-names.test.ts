@@ -4,7 +4,7 @@ import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import type { HostKey } from '../../lib/bus/hosts/claim.ts';
 import { readHost, writeHost } from '../../lib/bus/hosts/registry.ts';
-import { serve } from '../../lib/bus/serve.ts';
+import { serve } from '../../lib/bus/rpc/serve.ts';
 import { hostsBucket, keySubject, subjects } from '../../lib/bus/subjects.ts';
 import { derive } from '../../lib/machine/derive.ts';
 import { errorReplySchema } from '../../schemas/errors.ts';

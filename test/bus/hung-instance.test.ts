@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { requestInventory } from '../../lib/bus/listing.ts';
+import { requestInventory } from '../../lib/bus/rpc/inventory-parts.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { useFleet } from '../support/fleet.ts';
 

@@ -4,8 +4,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { openBulk } from '../../lib/bus/bulk/connection.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { isPublishedTo, openInbox } from '../../lib/bus/inbox.ts';
-import { gatherAll, request, requestMany } from '../../lib/bus/request.ts';
+import { isPublishedTo, openInbox } from '../../lib/bus/rpc/inbox.ts';
+import { gatherAll, request, requestMany } from '../../lib/bus/rpc/request.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { requestInventory } from '../../lib/bus/listing.ts';
 import { inboxPrefix } from '../../lib/bus/permissions.ts';
+import { requestInventory } from '../../lib/bus/rpc/inventory-parts.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { configured } from '../support/configured.ts';
 import { useFleet } from '../support/fleet.ts';

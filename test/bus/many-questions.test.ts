@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { infoSchema } from '../../schemas/host.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
-import { joinPlan } from '../../lib/bus/plan-parts.ts';
-import { requestMany } from '../../lib/bus/request.ts';
+import { joinPlan } from '../../lib/bus/rpc/plan-parts.ts';
+import { requestMany } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type Job, jobAbortedSchema } from '../../schemas/job.ts';
 import { planPartSchema } from '../../schemas/plan.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { sendStartedSchema } from '../../schemas/job.ts';
 import { planPartSchema } from '../../schemas/plan.ts';

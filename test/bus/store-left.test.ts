@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import { storedName, subjects } from '../../lib/bus/subjects.ts';
 import { jobAbortedSchema, sendStatusSchema } from '../../schemas/job.ts';

@@ -1,6 +1,6 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { eventsStream, subjects } from '../../lib/bus/subjects.ts';
 import { policiesSchema } from '../../schemas/policy.ts';
 import { configured } from '../support/configured.ts';

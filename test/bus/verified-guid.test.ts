@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openBulk } from '../../lib/bus/bulk/connection.ts';
 import { newSecret, tagText, type Words, wordsOfTarget } from '../../lib/bus/direct/authentic.ts';
 import { headerBytes } from '../../lib/bus/direct/frame.ts';
-import { serve } from '../../lib/bus/serve.ts';
+import { serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';

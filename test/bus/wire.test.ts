@@ -1,7 +1,7 @@
 import { zstdCompressSync } from 'node:zlib';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { serve } from '../../lib/bus/serve.ts';
+import { serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type ReceiveStart, receiveStartSchema } from '../../schemas/transfer.ts';

@@ -1,5 +1,5 @@
 import { onEvents } from '../../lib/bus/events.ts';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { publishSnapshotCreated } from '../../lib/bus/snapshot-events.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema, type Job, jobEventSchema, sendStatusSchema } from '../../schemas/job.ts';

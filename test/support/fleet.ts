@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest';
 import type { z } from 'zod';
 import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type Job, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { type ServiceProcess, startService } from './service.ts';

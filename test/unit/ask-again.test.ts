@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { askAgain } from '../../lib/bus/ask-again.ts';
+import { askAgain } from '../../lib/bus/rpc/retry-request.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 
 beforeEach(() => void vi.useFakeTimers());

@@ -3,7 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { distinct, faultOf } from '../../cli/name-faults.ts';
 import { claimOf, isToWrite, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
 import { recordIn } from '../../lib/bus/hosts/registry.ts';
-import { checkMeant, checkPeer, headersFor, machineIn, markMachine, type Peer } from '../../lib/bus/machine-header.ts';
+import {
+  checkMeant,
+  checkPeer,
+  headersFor,
+  machineIn,
+  markMachine,
+  type Peer,
+} from '../../lib/bus/rpc/machine-header.ts';
 import { derive, idIn } from '../../lib/machine/derive.ts';
 import { ownMachine, recordOf } from '../../lib/machine/machine.ts';
 import { bootId, type MachineFacts, ownId } from '../../lib/machine/sources.ts';

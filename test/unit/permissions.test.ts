@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { askerOf } from '../../lib/bus/asker.ts';
 import {
   deliveriesOf,
   inboxPrefix,
@@ -7,6 +6,7 @@ import {
   viewerInboxPrefix,
   viewerPermissions,
 } from '../../lib/bus/permissions.ts';
+import { askerOf } from '../../lib/bus/rpc/asker.ts';
 import { jetStreamDomainSchema } from '../../schemas/names.ts';
 
 test('a viewer may ask and read, and say nothing that changes anything', () => {

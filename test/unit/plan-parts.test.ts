@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { numbered } from '../../lib/bus/parts.ts';
-import { bytesPerPart, joinPlan, planParts } from '../../lib/bus/plan-parts.ts';
+import { numbered } from '../../lib/bus/rpc/parts.ts';
+import { bytesPerPart, joinPlan, planParts } from '../../lib/bus/rpc/plan-parts.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Plan, PlanReply } from '../../schemas/plan.ts';
 import { mentions } from '../support/mentions.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { expect, onTestFailed, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
-import { request } from '../../lib/bus/request.ts';
+import { request } from '../../lib/bus/rpc/request.ts';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { policiesSchema } from '../../schemas/policy.ts';

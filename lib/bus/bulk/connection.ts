@@ -9,7 +9,7 @@ import {
 } from '@nats-io/transport-node';
 import { nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { noteStatus, type Refusal } from '../connection/refusal.ts';
-import { isPublishedTo, openInbox } from '../inbox.ts';
+import { isPublishedTo, openInbox } from '../rpc/inbox.ts';
 import type { Claim } from './demux.ts';
 import { type BulkOptions, BulkTransport } from './transport.ts';
 

@@ -1,6 +1,6 @@
 import { eachInfoSchema, type Instance } from '../../../schemas/host.ts';
 import type { Bus } from '../connection/connect.ts';
-import { gather } from '../request.ts';
+import { gather } from '../rpc/request.ts';
 import { subjects } from '../subjects.ts';
 
 /**

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { BulkConnection } from '../bulk/connection.ts';
 import { openPulse } from '../direct/pulse.ts';
-import { openInbox } from '../inbox.ts';
+import { openInbox } from '../rpc/inbox.ts';
 import { connectionLost } from './failures.ts';
 import { patientMs } from './in-time.ts';
 

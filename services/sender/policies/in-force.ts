@@ -1,5 +1,5 @@
-import { explain } from '../../../lib/bus/body.ts';
 import type { BucketPolicy } from '../../../lib/bus/policy-bucket.ts';
+import { explain } from '../../../lib/bus/rpc/codec.ts';
 import { parsePolicyKey } from '../../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type PolicyConfig, policySchema } from '../../../schemas/policy.ts';

@@ -1,5 +1,5 @@
-import { decodeRequest } from '../../../lib/bus/body.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { decodeRequest } from '../../../lib/bus/rpc/codec.ts';
 import { hearSnapshots, type SnapshotEvent } from '../../../lib/bus/snapshot-events.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';

@@ -1,5 +1,5 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import { request } from '../../../lib/bus/request.ts';
+import { request } from '../../../lib/bus/rpc/request.ts';
 import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';

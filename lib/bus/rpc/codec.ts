@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { type ErrorBody, errorReplySchema, ZpsendError } from '../../schemas/errors.ts';
-import { faultOf, faultWords } from '../../schemas/issue-words.ts';
+import { type ErrorBody, errorReplySchema, ZpsendError } from '../../../schemas/errors.ts';
+import { faultOf, faultWords } from '../../../schemas/issue-words.ts';
 
 /** Requests are small; what is larger was not meant for us. */
 export const maxRequestBytes = 256 * 1024;

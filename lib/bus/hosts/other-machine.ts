@@ -1,6 +1,6 @@
-import { ZpsendError } from '../../schemas/errors.ts';
-import { type HostRecord, type Machine, shortMachine } from '../../schemas/machine.ts';
-import { hostsBucket } from './subjects.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { type HostRecord, type Machine, shortMachine } from '../../../schemas/machine.ts';
+import { hostsBucket } from '../subjects.ts';
 
 /** What to do on a machine whose host name is another's. */
 const waysOut = (host: string): string =>

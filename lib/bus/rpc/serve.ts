@@ -1,10 +1,10 @@
 import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/transport-node';
 import pLimit from 'p-limit';
 import type { z } from 'zod';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import { decodeRequest, headline, statusOf } from './body.ts';
-import type { Bus } from './connection/connect.ts';
-import { payloadTrouble } from './connection/payload.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import type { Bus } from '../connection/connect.ts';
+import { payloadTrouble } from '../connection/payload.ts';
+import { decodeRequest, headline, statusOf } from './codec.ts';
 import { checkMeant, markMachine } from './machine-header.ts';
 
 export interface Endpoint<S extends z.ZodType> {

@@ -1,4 +1,4 @@
-import { ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 
 /** Without a first part for so long a request is asked again, in milliseconds. */
 const againMs = 10_000;

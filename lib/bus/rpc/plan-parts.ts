@@ -1,5 +1,5 @@
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { Plan, PlanPart, PlanReply } from '../../schemas/plan.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { Plan, PlanPart, PlanReply } from '../../../schemas/plan.ts';
 import { mostPartBytes } from './bounds.ts';
 import { isComplete } from './parts.ts';
 

@@ -1,5 +1,5 @@
 import type { Msg } from '@nats-io/transport-node';
-import type { Bus } from './connection/connect.ts';
+import type { Bus } from '../connection/connect.ts';
 import { isAnswerable, type Served } from './serve.ts';
 
 /** How a service shows itself to `nats micro ls`, `info` and `stats` (ADR-32). */

@@ -1,5 +1,5 @@
-import type { Bus } from './connection/connect.ts';
-import { inboxPrefix } from './permissions.ts';
+import type { Bus } from '../connection/connect.ts';
+import { inboxPrefix } from '../permissions.ts';
 
 /**
  * The host whose NATS user this connection has, as its inboxes tell: it may ask other hosts in its own name only. Undefined for an

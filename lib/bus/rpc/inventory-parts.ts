@@ -1,14 +1,14 @@
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { SnapshotsRequest } from '../../schemas/host.ts';
-import { type DatasetEntry, type Inventory, listingPartSchema } from '../../schemas/inventory.ts';
-import { askAgain } from './ask-again.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { SnapshotsRequest } from '../../../schemas/host.ts';
+import { type DatasetEntry, type Inventory, listingPartSchema } from '../../../schemas/inventory.ts';
+import type { Bus } from '../connection/connect.ts';
+import { subjects } from '../subjects.ts';
 import { askerOf } from './asker.ts';
 import { mostPartBytes } from './bounds.ts';
-import type { Bus } from './connection/connect.ts';
 import type { Peer } from './machine-header.ts';
 import { isComplete } from './parts.ts';
 import { requestMany } from './request.ts';
-import { subjects } from './subjects.ts';
+import { askAgain } from './retry-request.ts';
 
 /** About what a snapshot with the longest name takes. */
 const bytesPerEntry = 400;
