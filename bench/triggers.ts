@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { publishSnapshotCreated } from '../lib/bus/snapshot-events.ts';
+import { publishSnapshotCreated } from '../lib/bus/events/snapshot-events.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { covered, epochMs, processesOf, unlogged } from './ran.ts';
 import { startServices, type World } from './world.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Bus } from '../lib/bus/connection/connect.ts';
 import { strangerAmong } from '../lib/bus/hosts/claim.ts';
-import { openBucket, stateOf } from '../lib/bus/kv-bucket.ts';
+import { openBucket, stateOf } from '../lib/bus/jetstream/kv-bucket.ts';
 import { request } from '../lib/bus/rpc/request.ts';
 import { locksBucket, statusBucket, subjects } from '../lib/bus/subjects.ts';
 import type { SendConfig } from '../schemas/config.ts';

@@ -1,5 +1,5 @@
 import type { Bus } from '../lib/bus/connection/connect.ts';
-import { onEvents } from '../lib/bus/events.ts';
+import { onEvents } from '../lib/bus/events/events.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type Job, jobEventSchema, sendStatusSchema } from '../schemas/job.ts';

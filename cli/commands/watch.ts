@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
+import { publishSnapshotCreated } from '../../lib/bus/events/snapshot-events.ts';
 import { requestInventory } from '../../lib/bus/rpc/inventory-parts.ts';
-import { publishSnapshotCreated } from '../../lib/bus/snapshot-events.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { secondsOf } from '../../schemas/units.ts';
 import { type Cli, withBus } from '../cli.ts';

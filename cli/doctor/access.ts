@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { identityOf } from '../../lib/bus/connection/options.ts';
-import { onEvents } from '../../lib/bus/events.ts';
+import { onEvents } from '../../lib/bus/events/events.ts';
 import { inboxPrefix } from '../../lib/bus/permissions.ts';
 import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

@@ -1,6 +1,6 @@
 import type { ChannelReceiver } from '../../lib/bus/channel.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { publishEvent } from '../../lib/bus/events.ts';
+import { publishEvent } from '../../lib/bus/events/events.ts';
 import type { Lease } from '../../lib/bus/lease/lease.ts';
 import type { Locks } from '../../lib/bus/lease/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

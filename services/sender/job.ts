@@ -1,5 +1,5 @@
 import { openPace } from '../../lib/bus/direct/pace.ts';
-import { publishEvent } from '../../lib/bus/events.ts';
+import { publishEvent } from '../../lib/bus/events/events.ts';
 import { type EventWhat, subjects } from '../../lib/bus/subjects.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import { composed } from '../../lib/plan/steps/compose.ts';

@@ -1,8 +1,8 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
-import { isValue, lastMessages } from '../../lib/bus/last-messages.ts';
+import { isValue, lastMessages } from '../../lib/bus/jetstream/read-bucket.ts';
 import { listLocks, openLocks } from '../../lib/bus/lease/locks.ts';
-import { makePolicyBucket, readPolicies } from '../../lib/bus/policy-bucket.ts';
+import { makePolicyBucket, readPolicies } from '../../lib/bus/policies/bucket.ts';
 import { catalogBounds, readCatalog, readManifest, unbounded } from '../../lib/bus/store/catalog.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import { openReceipts } from '../../lib/bus/store/receipts.ts';

@@ -1,7 +1,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { onBucketWrites } from '../../lib/bus/bucket-writes.ts';
+import { onBucketWrites } from '../../lib/bus/jetstream/watch-bucket.ts';
 import { useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 

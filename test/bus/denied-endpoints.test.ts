@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { makeBucket } from '../../lib/bus/kv-bucket.ts';
+import { makeBucket } from '../../lib/bus/jetstream/kv-bucket.ts';
 import { type Permissions, permissionsOf } from '../../lib/bus/permissions.ts';
 import { request } from '../../lib/bus/rpc/request.ts';
 import { serve } from '../../lib/bus/rpc/serve.ts';

@@ -3,7 +3,7 @@ import { Kvm } from '@nats-io/kv';
 import { headers } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { keepsEntries } from '../../lib/bus/kv-bucket.ts';
+import { keepsEntries } from '../../lib/bus/jetstream/kv-bucket.ts';
 import { settlesWithinMs } from '../../lib/bus/lease/lease-state.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';

@@ -4,7 +4,7 @@ import { Kvm } from '@nats-io/kv';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkLocks } from '../../cli/checkup.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { keepsEntries } from '../../lib/bus/kv-bucket.ts';
+import { keepsEntries } from '../../lib/bus/jetstream/kv-bucket.ts';
 import { openLocks } from '../../lib/bus/lease/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';

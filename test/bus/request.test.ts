@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { onEvents, publishEvent } from '../../lib/bus/events.ts';
+import { onEvents, publishEvent } from '../../lib/bus/events/events.ts';
 import { gather, gatherAll, request, requestMany } from '../../lib/bus/rpc/request.ts';
 import { serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

@@ -3,7 +3,7 @@ import { Kvm } from '@nats-io/kv';
 import { Objm } from '@nats-io/obj';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
-import { keepsEntries } from '../../lib/bus/kv-bucket.ts';
+import { keepsEntries } from '../../lib/bus/jetstream/kv-bucket.ts';
 import { locksBucket, statusBucket, streamsBucket } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { useBus } from '../support/bus.ts';

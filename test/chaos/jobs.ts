@@ -1,6 +1,6 @@
-import { onEvents } from '../../lib/bus/events.ts';
+import { onEvents } from '../../lib/bus/events/events.ts';
+import { publishSnapshotCreated } from '../../lib/bus/events/snapshot-events.ts';
 import { request } from '../../lib/bus/rpc/request.ts';
-import { publishSnapshotCreated } from '../../lib/bus/snapshot-events.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema, type Job, jobEventSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { patiently } from '../support/patiently.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import type { BucketPolicy } from '../../lib/bus/policy-bucket.ts';
+import type { BucketPolicy } from '../../lib/bus/policies/bucket.ts';
 import { policySchema } from '../../schemas/policy.ts';
 import { withoutCircles } from '../../services/sender/policies/circles.ts';
 import { filePolicies, inForce } from '../../services/sender/policies/in-force.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { BucketTrace } from '../../lib/bus/kv-bucket.ts';
+import type { BucketTrace } from '../../lib/bus/jetstream/kv-bucket.ts';
 import { foundIn, nothingFound } from '../../lib/bus/lease/found.ts';
 import { actsWithinMs, renewsWithinMs, settlesWithinMs } from '../../lib/bus/lease/lease-state.ts';
 import { openOwnWrites } from '../../lib/bus/lease/own-writes.ts';

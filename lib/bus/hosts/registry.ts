@@ -4,8 +4,8 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { type HostRecord, hostRecordSchema } from '../../../schemas/machine.ts';
 import { hostSchema } from '../../../schemas/names.ts';
 import type { Bus } from '../connection/connect.ts';
-import { managerOf } from '../jetstream.ts';
-import { bucketError, isGone, makeBucket, openBucket } from '../kv-bucket.ts';
+import { managerOf } from '../jetstream/jetstream.ts';
+import { bucketError, isGone, makeBucket, openBucket } from '../jetstream/kv-bucket.ts';
 import { hostsBucket, keySubject, parseKeySubject } from '../subjects.ts';
 import type { HostKey } from './claim.ts';
 

@@ -1,7 +1,7 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import type { Lock } from '../../../schemas/transfer.ts';
-import { type JetStreamAt, jetStreamOf, managerOf } from '../jetstream.ts';
+import { type JetStreamAt, jetStreamOf, managerOf } from '../jetstream/jetstream.ts';
 import { keySubject, locksBucket } from '../subjects.ts';
 import { type Found, foundIn, nothingFound } from './found.ts';
 import type { OwnWrites } from './own-writes.ts';

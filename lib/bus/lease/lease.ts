@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
-import { isGone } from '../kv-bucket.ts';
+import { isGone } from '../jetstream/kv-bucket.ts';
 import type { LockEntries } from './entries.ts';
 import { deadlineOf, type LeaseEvent, type LeaseState, mayAct, stepLease, timesFor } from './lease-state.ts';
 

@@ -1,4 +1,4 @@
-import type { BucketTrace } from '../kv-bucket.ts';
+import type { BucketTrace } from '../jetstream/kv-bucket.ts';
 
 /** So many revisions of our own are remembered at most; without them a lock waits, which is the safe side. */
 const mostKnown = 10_000;

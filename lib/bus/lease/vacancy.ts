@@ -1,4 +1,4 @@
-import type { BucketTrace } from '../kv-bucket.ts';
+import type { BucketTrace } from '../jetstream/kv-bucket.ts';
 import { settlesWithinMs } from './lease-state.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { bucketBoundsSchema } from '../../../schemas/fleet.ts';
 import type { Bus } from '../connection/connect.ts';
-import { managerOf } from '../jetstream.ts';
+import { managerOf } from '../jetstream/jetstream.ts';
 import { streamsBucket } from '../subjects.ts';
 import { wantedStreams } from './wanted.ts';
 

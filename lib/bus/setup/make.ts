@@ -1,8 +1,8 @@
 import { JetStreamApiError, type JetStreamManager, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Bus } from '../connection/connect.ts';
-import { managerOf } from '../jetstream.ts';
-import { bucketError, isGone } from '../kv-bucket.ts';
+import { managerOf } from '../jetstream/jetstream.ts';
+import { bucketError, isGone } from '../jetstream/kv-bucket.ts';
 import { lossOf } from './loss.ts';
 import { type Difference, differencesOf, type WantedStream } from './wanted.ts';
 

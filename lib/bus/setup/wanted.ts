@@ -1,6 +1,6 @@
 import type { BucketBounds } from '../../../schemas/fleet.ts';
-import { keepsEntries, keepsEntriesFlags } from '../kv-bucket.ts';
-import { eventsConfig } from '../snapshot-events.ts';
+import { eventsConfig } from '../events/snapshot-events.ts';
+import { keepsEntries, keepsEntriesFlags } from '../jetstream/kv-bucket.ts';
 import {
   hostsBucket,
   locksBucket,

@@ -1,9 +1,9 @@
 import type { JetStreamManager, NextMsgRequest, StoredMsg } from '@nats-io/jetstream';
 import { type StatusEntry, statusEntrySchema } from '../../../schemas/status.ts';
 import type { Bus } from '../connection/connect.ts';
-import { managerOf } from '../jetstream.ts';
-import { bucketError, isGone } from '../kv-bucket.ts';
-import { lastMessages } from '../last-messages.ts';
+import { managerOf } from '../jetstream/jetstream.ts';
+import { bucketError, isGone } from '../jetstream/kv-bucket.ts';
+import { lastMessages } from '../jetstream/read-bucket.ts';
 import {
   keySubject,
   parseKeySubject,

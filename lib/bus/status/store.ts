@@ -1,7 +1,7 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Bus } from '../connection/connect.ts';
-import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
+import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../jetstream/kv-bucket.ts';
 import { type StatusPlace, statusBucket, statusDescription, statusKey } from '../subjects.ts';
 
 /** Where a sender writes what its replication looks like: KV bucket `zfs-status`. */

@@ -1,8 +1,8 @@
 import { JetStreamApiError, type JetStreamClient, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { jetStreamOf, managerOf, nameAt } from '../jetstream.ts';
-import { subjectsIn } from '../last-messages.ts';
+import { jetStreamOf, managerOf, nameAt } from '../jetstream/jetstream.ts';
+import { subjectsIn } from '../jetstream/read-bucket.ts';
 import { streamsBucket } from '../subjects.ts';
 import type { StoreAt } from './connection.ts';
 import { connectionLost, isGone, translate } from './failures.ts';

@@ -1,8 +1,8 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { Objm, StorageType } from '@nats-io/obj';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { withCopies } from '../copies.ts';
-import { type JetStreamAt, jetStreamOf } from '../jetstream.ts';
+import { type JetStreamAt, jetStreamOf } from '../jetstream/jetstream.ts';
+import { withCopies } from '../jetstream/replicas.ts';
 import { streamsBucket } from '../subjects.ts';
 import { translate } from './failures.ts';
 import { patientMs } from './in-time.ts';

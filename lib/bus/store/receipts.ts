@@ -1,8 +1,8 @@
 import { JetStreamApiError, type StoredMsg } from '@nats-io/jetstream';
 import { type Receipt, receiptSchema } from '../../../schemas/stored.ts';
-import { type JetStreamAt, nameAt } from '../jetstream.ts';
-import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../kv-bucket.ts';
-import { isValue, lastMessages } from '../last-messages.ts';
+import { type JetStreamAt, nameAt } from '../jetstream/jetstream.ts';
+import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../jetstream/kv-bucket.ts';
+import { isValue, lastMessages } from '../jetstream/read-bucket.ts';
 import {
   keySubject,
   parseKeySubject,

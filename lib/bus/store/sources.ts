@@ -1,5 +1,5 @@
 import { hostSchema } from '../../../schemas/names.ts';
-import { type JetStreamAt, managerOf } from '../jetstream.ts';
+import { type JetStreamAt, managerOf } from '../jetstream/jetstream.ts';
 import { tooMuch } from '../rpc/bounds.ts';
 import { streamsBucket } from '../subjects.ts';
 

@@ -1,4 +1,4 @@
-import type { BucketPolicy } from '../../../lib/bus/policy-bucket.ts';
+import type { BucketPolicy } from '../../../lib/bus/policies/bucket.ts';
 import { explain } from '../../../lib/bus/rpc/codec.ts';
 import { parsePolicyKey } from '../../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';

@@ -1,5 +1,5 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import { onEvents } from '../../../lib/bus/events.ts';
+import { onEvents } from '../../../lib/bus/events/events.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { jobEventSchema } from '../../../schemas/job.ts';
 import { laneKey } from './policy.ts';

@@ -1,7 +1,7 @@
-import { onBucketWrites } from '../../../lib/bus/bucket-writes.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import { isForbidden } from '../../../lib/bus/forbidden.ts';
-import { type BucketPolicy, makePolicyBucket, readPolicies } from '../../../lib/bus/policy-bucket.ts';
+import { isForbidden } from '../../../lib/bus/jetstream/permission-error.ts';
+import { onBucketWrites } from '../../../lib/bus/jetstream/watch-bucket.ts';
+import { type BucketPolicy, makePolicyBucket, readPolicies } from '../../../lib/bus/policies/bucket.ts';
 import { policiesBucket } from '../../../lib/bus/subjects.ts';
 import { maxPoliciesOfAll } from '../../../schemas/policy.ts';
 import type { Log } from '../../host/log.ts';

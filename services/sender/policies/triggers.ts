@@ -1,6 +1,6 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { hearSnapshots, type SnapshotEvent } from '../../../lib/bus/events/snapshot-events.ts';
 import { decodeRequest } from '../../../lib/bus/rpc/codec.ts';
-import { hearSnapshots, type SnapshotEvent } from '../../../lib/bus/snapshot-events.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
 import type { Policies } from '../../../schemas/policy.ts';

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { Bus } from './connection/connect.ts';
-import { parseEvent } from './subjects.ts';
+import type { Bus } from '../connection/connect.ts';
+import { parseEvent } from '../subjects.ts';
 
 /** Publishes an event; nobody need listen, and one that is lost costs nobody anything. */
 export function publishEvent(bus: Bus, subject: string, body: object): void {

@@ -1,10 +1,10 @@
 import { JetStreamApiError, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { withCopies } from './copies.ts';
-import { isForbidden } from './forbidden.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { keySubject } from '../subjects.ts';
 import { type JetStreamAt, jetStreamOf, managerOf, nameAt } from './jetstream.ts';
-import { keySubject } from './subjects.ts';
+import { isForbidden } from './permission-error.ts';
+import { withCopies } from './replicas.ts';
 
 /** A KV bucket as its leader has it now. */
 export interface BucketState {

@@ -1,11 +1,11 @@
 import type { StoredMsg } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
-import type { Bus } from './connection/connect.ts';
-import { withCopies } from './copies.ts';
-import { jetStreamOf } from './jetstream.ts';
-import { isGone } from './kv-bucket.ts';
-import { isValue, lastMessages } from './last-messages.ts';
-import { policiesBucket } from './subjects.ts';
+import type { Bus } from '../connection/connect.ts';
+import { jetStreamOf } from '../jetstream/jetstream.ts';
+import { isGone } from '../jetstream/kv-bucket.ts';
+import { isValue, lastMessages } from '../jetstream/read-bucket.ts';
+import { withCopies } from '../jetstream/replicas.ts';
+import { policiesBucket } from '../subjects.ts';
 
 /** A value of the bucket, as it is. */
 export interface BucketPolicy {

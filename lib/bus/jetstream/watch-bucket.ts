@@ -1,9 +1,9 @@
 import type { StreamInfo } from '@nats-io/jetstream';
-import type { Bus } from './connection/connect.ts';
-import { isForbidden } from './forbidden.ts';
+import type { Bus } from '../connection/connect.ts';
+import { keySubject } from '../subjects.ts';
 import { managerOf } from './jetstream.ts';
 import { isGone } from './kv-bucket.ts';
-import { keySubject } from './subjects.ts';
+import { isForbidden } from './permission-error.ts';
 
 /** How often a bucket is asked whether it was written to, in milliseconds. */
 const everyMs = 15_000;

@@ -1,8 +1,8 @@
 import { JetStreamApiError, type JetStreamManager, type StoredMsg, type StreamInfo } from '@nats-io/jetstream';
 import pLimit from 'p-limit';
 import { z } from 'zod';
+import { tooMuch } from '../rpc/bounds.ts';
 import { type JetStreamAt, managerOf } from './jetstream.ts';
-import { tooMuch } from './rpc/bounds.ts';
 
 /** Messages asked for at once. */
 const atOnce = 32;

@@ -10,12 +10,12 @@ import {
   RetentionPolicy,
 } from '@nats-io/jetstream';
 import { nanos, type Subscription } from '@nats-io/transport-node';
-import type { Bus } from './connection/connect.ts';
-import { withCopies } from './copies.ts';
-import { isForbidden } from './forbidden.ts';
-import { jetStreamOf, managerOf } from './jetstream.ts';
-import { isGone } from './kv-bucket.ts';
-import { eventsStream, subjects } from './subjects.ts';
+import type { Bus } from '../connection/connect.ts';
+import { jetStreamOf, managerOf } from '../jetstream/jetstream.ts';
+import { isGone } from '../jetstream/kv-bucket.ts';
+import { isForbidden } from '../jetstream/permission-error.ts';
+import { withCopies } from '../jetstream/replicas.ts';
+import { eventsStream, subjects } from '../subjects.ts';
 
 /** Something was said on `zfs.<host>.event.snapshot.created`. */
 export interface SnapshotEvent {
