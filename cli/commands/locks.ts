@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { listLocks } from '../../lib/bus/lease/locks.ts';
+import { listLocks } from '../../lib/bus/locks/locks.ts';
 import type { LocksOutput } from '../../schemas/output.ts';
 import { type Cli, type JsonOption, withBus } from '../cli.ts';
 import { exit } from '../exit.ts';

@@ -1,6 +1,6 @@
-import type { Lease } from '../../lib/bus/lease/lease.ts';
-import type { Locks } from '../../lib/bus/lease/locks.ts';
-import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import type { Lease } from '../../lib/bus/locks/lease.ts';
+import type { Locks } from '../../lib/bus/locks/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { otherName } from './conflicts.ts';

@@ -1,8 +1,8 @@
 import type { ChannelReceiver } from '../../lib/bus/channel.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { publishEvent } from '../../lib/bus/events/events.ts';
-import type { Lease } from '../../lib/bus/lease/lease.ts';
-import type { Locks } from '../../lib/bus/lease/locks.ts';
+import type { Lease } from '../../lib/bus/locks/lease.ts';
+import type { Locks } from '../../lib/bus/locks/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { answerTo } from '../../lib/compression/choice.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';

@@ -1,5 +1,5 @@
 import { openPace } from '../../lib/bus/direct/pace.ts';
-import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
+import { type Locks, openLocks } from '../../lib/bus/locks/locks.ts';
 import { storeConnection } from '../../lib/bus/store/connection.ts';
 import { version } from '../../lib/settings/version.ts';
 import { ZpsendError } from '../../schemas/errors.ts';

@@ -1,4 +1,4 @@
-import type { Lease } from '../../lib/bus/lease/lease.ts';
+import type { Lease } from '../../lib/bus/locks/lease.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 
 type Held = Pick<Lease, 'assertHeld' | 'confirmed'>;

@@ -1,4 +1,4 @@
-import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Evidence, Note, Step } from '../../schemas/plan.ts';

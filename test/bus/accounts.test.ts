@@ -3,7 +3,7 @@ import { Kvm } from '@nats-io/kv';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
-import { listLocks } from '../../lib/bus/lease/locks.ts';
+import { listLocks } from '../../lib/bus/locks/locks.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import {
   eventsStream,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { newSecret } from '../../lib/bus/direct/authentic.ts';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
-import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import { infoSchema } from '../../schemas/host.ts';

@@ -1,7 +1,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
 import { isValue, lastMessages } from '../../lib/bus/jetstream/read-bucket.ts';
-import { listLocks, openLocks } from '../../lib/bus/lease/locks.ts';
+import { listLocks, openLocks } from '../../lib/bus/locks/locks.ts';
 import { makePolicyBucket, readPolicies } from '../../lib/bus/policies/bucket.ts';
 import { catalogBounds, readCatalog, readManifest, unbounded } from '../../lib/bus/store/catalog.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { inventoryFileSchema, inventorySchema, listingPartSchema } from '../../schemas/inventory.ts';
 import { jobSchema } from '../../schemas/job.ts';

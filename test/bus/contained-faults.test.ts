@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts';
 import { newSecret } from '../../lib/bus/direct/authentic.ts';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';

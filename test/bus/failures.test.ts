@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { publishEvent } from '../../lib/bus/events/events.ts';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
 import { infoSchema } from '../../schemas/host.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, sendStatusSchema } from '../../schemas/job.ts';

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, jobSchema, sendStartedSchema } from '../../schemas/job.ts';
 import { type Fleet, quick, useFleet } from '../support/fleet.ts';

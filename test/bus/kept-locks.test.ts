@@ -4,17 +4,17 @@ import { headers } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { keepsEntries } from '../../lib/bus/jetstream/kv-bucket.ts';
-import { settlesWithinMs } from '../../lib/bus/lease/lease-state.ts';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
-import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
-import { settlingMs } from '../../lib/bus/lease/vacancy.ts';
+import { settlesWithinMs } from '../../lib/bus/locks/lease-state.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
+import { settlingMs } from '../../lib/bus/locks/vacancy.ts';
 import { keySubject, lockKey, locksBucket } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Lock } from '../../schemas/transfer.ts';
 import { useBus } from '../support/bus.ts';
 
 // the rule itself, whose decisions are looked at: no time is measured
-vi.mock('../../lib/bus/lease/vacancy.ts', { spy: true });
+vi.mock('../../lib/bus/locks/vacancy.ts', { spy: true });
 
 const host = 'smos-00';
 const stream = `KV_${locksBucket}`;

@@ -6,9 +6,9 @@ import { headers } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import type { Lease } from '../../lib/bus/lease/lease.ts';
-import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
-import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import type { Lease } from '../../lib/bus/locks/lease.ts';
+import { type Locks, openLocks } from '../../lib/bus/locks/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { keySubject, lockKey, locksBucket } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { ZpsendError } from '../../schemas/errors.ts';
@@ -195,7 +195,7 @@ describe('a lease', () => {
   test('of a process that was killed expires', async () => {
     const program = `
       import { connectBus } from './lib/bus/connect.ts';
-      import { openLocks } from './lib/bus/lease/locks.ts';
+      import { openLocks } from './lib/bus/locks/locks.ts';
       const bus = await connectBus({ name: 'killed', env: process.env, wait: false });
       const locks = await openLocks(bus, ${ttl / 1000});
       await locks.acquire('${host}', 'tank/killed', ${JSON.stringify(aLock())});

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { jetstream } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import { expect, onTestFinished, test } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { lockKey, locksBucket } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { listLocks } from '../../lib/bus/lease/locks.ts';
+import { listLocks } from '../../lib/bus/locks/locks.ts';
 import { useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { ServiceProcess } from '../support/service.ts';

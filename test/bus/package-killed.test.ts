@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 

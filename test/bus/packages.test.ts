@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { joinPlan } from '../../lib/bus/rpc/plan-parts.ts';
 import { requestMany } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

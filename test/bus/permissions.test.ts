@@ -8,7 +8,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { makeBucket } from '../../lib/bus/jetstream/kv-bucket.ts';
-import { listLocks } from '../../lib/bus/lease/locks.ts';
+import { listLocks } from '../../lib/bus/locks/locks.ts';
 import { makeStreams } from '../../lib/bus/store/make.ts';
 import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import {

@@ -1,7 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
-import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { fetchOutputSchema } from '../../schemas/output.ts';
 import type { Receipt } from '../../schemas/stored.ts';

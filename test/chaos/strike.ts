@@ -1,4 +1,4 @@
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { locksBucket, streamsBucket } from '../../lib/bus/subjects.ts';
 import type { Job } from '../../schemas/job.ts';
 import type { Member } from './crew.ts';

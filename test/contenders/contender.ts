@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectBus } from '../../lib/bus/connection/connect.ts';
-import type { Lease } from '../../lib/bus/lease/lease.ts';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
-import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import type { Lease } from '../../lib/bus/locks/lease.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { underLease } from '../../services/receiver/under-lease.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { patiently } from './patiently.ts';
 
 /** What holds a lock, after those of the dead have expired. @param seconds the time to live of a lock */

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { checkText, newSecret, type Words, wordsOfSource } from '../../lib/bus/direct/authentic.ts';
 import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/direct/frame.ts';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import {
   type CreditFinal,

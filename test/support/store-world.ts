@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { expect, onTestFinished } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
 import { readCatalog } from '../../lib/bus/store/catalog.ts';

@@ -1,6 +1,6 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
-import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';

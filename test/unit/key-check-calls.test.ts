@@ -1,7 +1,7 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
 import type { ChannelSender } from '../../lib/bus/channel.ts';
-import type { Locks } from '../../lib/bus/lease/locks.ts';
+import type { Locks } from '../../lib/bus/locks/locks.ts';
 import type { Seen, Zfs } from '../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { KeyWrapping } from '../../schemas/inventory.ts';

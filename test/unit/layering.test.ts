@@ -49,7 +49,7 @@ const allowed: Record<string, Import[]> = {
   'lib/verify/probe.ts': ['schemas', 'fs'],
   'lib/zfs/probe.ts': ['schemas', 'zod', 'execa', 'childProcess', 'fs'],
   'lib/bus/probe.ts': ['schemas', 'zod', 'nats', 'natsInternal', 'fs'],
-  'lib/bus/lease/probe.ts': ['schemas', 'zod', 'nats', 'natsInternal', 'fs'],
+  'lib/bus/locks/probe.ts': ['schemas', 'zod', 'nats', 'natsInternal', 'fs'],
   'lib/compression/probe.ts': ['schemas', 'fs'],
   'lib/settings/probe.ts': ['schemas', 'zod', 'fs'],
   'lib/deploy/probe.ts': ['schemas', 'bus', 'execa', 'childProcess', 'fs'],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Lease } from '../../lib/bus/lease/lease.ts';
-import type { Locks } from '../../lib/bus/lease/locks.ts';
+import type { Lease } from '../../lib/bus/locks/lease.ts';
+import type { Locks } from '../../lib/bus/locks/locks.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { acquireAll } from '../../services/receiver/leases.ts';

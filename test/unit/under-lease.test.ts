@@ -1,6 +1,6 @@
 import { PassThrough, Writable } from 'node:stream';
 import { expect, test } from 'vitest';
-import type { Lease } from '../../lib/bus/lease/lease.ts';
+import type { Lease } from '../../lib/bus/locks/lease.ts';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { heldInput } from '../../services/receiver/held-input.ts';

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Lease } from '../../lib/bus/lease/lease.ts';
-import { settlesWithinMs } from '../../lib/bus/lease/lease-state.ts';
-import { type Locks, openLocks } from '../../lib/bus/lease/locks.ts';
-import { hashOfTransfer } from '../../lib/bus/lease/transfer-hash.ts';
+import type { Lease } from '../../lib/bus/locks/lease.ts';
+import { settlesWithinMs } from '../../lib/bus/locks/lease-state.ts';
+import { type Locks, openLocks } from '../../lib/bus/locks/locks.ts';
+import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { ZpsendError } from '../../schemas/errors.ts';
 import type { Lock } from '../../schemas/transfer.ts';

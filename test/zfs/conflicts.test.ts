@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';

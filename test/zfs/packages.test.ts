@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
 import { isReal, lab, MIB } from '../contract/zfs-under-test.ts';

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { expect, onTestFailed, onTestFinished, test } from 'vitest';
-import { openLocks } from '../../lib/bus/lease/locks.ts';
+import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { request } from '../../lib/bus/rpc/request.ts';
 import { parseStoredName, subjects } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
