@@ -1,7 +1,7 @@
-import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts';
 import { type Bus, connectBus, type NatsEvent } from '../../lib/bus/connection/connect.ts';
 import { isDeniedEndpoint } from '../../lib/bus/connection/denied-subjects.ts';
 import { payloadTrouble } from '../../lib/bus/connection/payload.ts';
+import { type BulkConnection, openBulk } from '../../lib/bus/data-connection/connection.ts';
 import { announce, type ServiceIdentity } from '../../lib/bus/rpc/micro-service.ts';
 import type { Served } from '../../lib/bus/rpc/serve.ts';
 import { type OwnMachine, ownMachine } from '../../lib/machine/machine.ts';

@@ -1,5 +1,5 @@
-import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../../lib/bus/channel.ts';
+import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
 import { newSecret, type TransferSecrets, wordsOfTarget } from '../../lib/bus/direct/authentic.ts';
 import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { openDirectReceiver } from '../../lib/bus/direct/receive.ts';

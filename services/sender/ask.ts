@@ -1,4 +1,4 @@
-import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
+import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
 import { newSecret, taggerOfRequest, wordsOfSource } from '../../lib/bus/direct/authentic.ts';
 import { abortUnheard, type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
 import type { Peer } from '../../lib/bus/rpc/machine-header.ts';

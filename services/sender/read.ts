@@ -1,5 +1,5 @@
-import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
 import type { ChannelSender } from '../../lib/bus/channel.ts';
+import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
 import { pour } from '../../lib/bus/direct/pour.ts';
 import { sourceOf } from '../../lib/bus/direct/source.ts';
 import { type Encoded, encode } from '../../lib/compression/encode.ts';

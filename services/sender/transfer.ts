@@ -1,6 +1,6 @@
-import type { BulkConnection } from '../../lib/bus/bulk/connection.ts';
 import type { ChannelSender } from '../../lib/bus/channel.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
+import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
 import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';

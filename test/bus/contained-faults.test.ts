@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
-import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts';
+import { type BulkConnection, openBulk } from '../../lib/bus/data-connection/connection.ts';
 import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
-import { openBulk } from '../../lib/bus/bulk/connection.ts';
+import { openBulk } from '../../lib/bus/data-connection/connection.ts';
 import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

@@ -1,7 +1,7 @@
 import { Readable, Writable } from 'node:stream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type BulkConnection, openBulk } from '../../lib/bus/bulk/connection.ts';
+import { type BulkConnection, openBulk } from '../../lib/bus/data-connection/connection.ts';
 import {
   newSecret,
   type TransferSecrets,

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
-import { openBulk } from '../../lib/bus/bulk/connection.ts';
+import { openBulk } from '../../lib/bus/data-connection/connection.ts';
 import { newSecret, tagText, type Words, wordsOfTarget } from '../../lib/bus/direct/authentic.ts';
 import { headerBytes } from '../../lib/bus/direct/frame.ts';
 import { serve } from '../../lib/bus/rpc/serve.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Claim, openDemux } from '../../lib/bus/bulk/demux.ts';
+import { type Claim, openDemux } from '../../lib/bus/data-connection/protocol-splitter.ts';
 import { headerBytes } from '../../lib/bus/direct/frame.ts';
 import { type FrameHandlers, openFrames } from '../../lib/bus/direct/frames.ts';
 import { chunkBytes, dataPublications } from '../../lib/bus/direct/outbound.ts';

@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { openDemux } from '../../lib/bus/bulk/demux.ts';
-import { openSlabReader, type Slab } from '../../lib/bus/bulk/slab.ts';
+import { openSlabReader, type Slab } from '../../lib/bus/data-connection/buffer-pool.ts';
+import { openDemux } from '../../lib/bus/data-connection/protocol-splitter.ts';
 import { openInput } from '../../lib/bus/direct/input.ts';
 
 /** Memory that counts who holds it. */

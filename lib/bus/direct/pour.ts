@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import type { BulkConnection } from '../bulk/connection.ts';
 import type { Outlet } from '../channel.ts';
+import type { BulkConnection } from '../data-connection/connection.ts';
 import { dataPublications } from './outbound.ts';
 import { pump } from './pump.ts';
 import { type ByteSource, sourceOf } from './source.ts';

@@ -1,5 +1,5 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { openSlabReader, type Slab } from '../bulk/slab.ts';
+import { openSlabReader, type Slab } from '../data-connection/buffer-pool.ts';
 import type { ByteSource } from './source.ts';
 
 /** Where a pump puts the bytes, and what holds it up. */

@@ -1,7 +1,7 @@
 import { errorBodySchema, ZpsendError } from '../../../schemas/errors.ts';
 import type { CreditMessage } from '../../../schemas/transfer.ts';
-import type { BulkConnection } from '../bulk/connection.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
+import type { BulkConnection } from '../data-connection/connection.ts';
 import { tagText, type Words } from './authentic.ts';
 import { type FrameHeader, headerBytes, knockBytes, readHeader } from './frame.ts';
 import { openFrames } from './frames.ts';

@@ -1,7 +1,7 @@
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { type CreditFinal, creditMessageSchema } from '../../../schemas/transfer.ts';
-import type { BulkConnection } from '../bulk/connection.ts';
 import type { ChannelSender } from '../channel.ts';
+import type { BulkConnection } from '../data-connection/connection.ts';
 import { checkText, type Words, type WordTagger } from './authentic.ts';
 import { controlFrame, knockBytes, longestBody } from './frame.ts';
 import { publication } from './outbound.ts';

@@ -1,6 +1,6 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { type BulkConnection, openBulk } from '../bulk/connection.ts';
 import type { Bus } from '../connection/connect.ts';
+import { type BulkConnection, openBulk } from '../data-connection/connection.ts';
 import type { JetStreamAt } from '../jetstream/jetstream.ts';
 
 /** A JetStream, and a connection for the bytes that are stored in it. */

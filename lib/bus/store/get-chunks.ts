@@ -3,7 +3,7 @@ import { AckPolicy, type JetStreamManager } from '@nats-io/jetstream';
 import { nanos, nuid } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import type { BulkConnection } from '../bulk/connection.ts';
+import type { BulkConnection } from '../data-connection/connection.ts';
 import { openPulse } from '../direct/pulse.ts';
 import { openInbox } from '../rpc/inbox.ts';
 import { connectionLost } from './failures.ts';

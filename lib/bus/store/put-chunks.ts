@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { z } from 'zod';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import type { BulkConnection } from '../bulk/connection.ts';
+import type { BulkConnection } from '../data-connection/connection.ts';
 import { openPulse } from '../direct/pulse.ts';
 import { connectionLost } from './failures.ts';
 import { patientMs } from './in-time.ts';

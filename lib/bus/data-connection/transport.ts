@@ -1,8 +1,8 @@
 import { createConnection, type Socket } from 'node:net';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { NodeTransport } from '@nats-io/transport-node/lib/node_transport.js';
-import { type Demux, openDemux } from './demux.ts';
-import { openSlabReader, type SlabReader } from './slab.ts';
+import { openSlabReader, type SlabReader } from './buffer-pool.ts';
+import { type Demux, openDemux } from './protocol-splitter.ts';
 
 /** A connection's options with our mark on them: the client hands them to the transport as they are. */
 export type BulkOptions = NodeConnectionOptions & { readonly bulk: true };

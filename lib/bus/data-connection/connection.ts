@@ -10,7 +10,7 @@ import {
 import { nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { noteStatus, type Refusal } from '../connection/refusal.ts';
 import { isPublishedTo, openInbox } from '../rpc/inbox.ts';
-import type { Claim } from './demux.ts';
+import type { Claim } from './protocol-splitter.ts';
 import { type BulkOptions, BulkTransport } from './transport.ts';
 
 /** The connection of a service that carries its data, apart from control. All transfers of the service share it. */

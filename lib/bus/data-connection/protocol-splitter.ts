@@ -1,5 +1,5 @@
 import type { Msg } from '@nats-io/transport-node';
-import type { Slab } from './slab.ts';
+import type { Slab } from './buffer-pool.ts';
 
 /** Who takes the messages of one subscription as they come off the socket, in pieces and uncopied. */
 export interface Claim {
