@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import type { StreamsBucket } from '../lib/bus/store/bucket.ts';
-import { openStoredStream } from '../lib/bus/store/receive.ts';
+import type { StreamsBucket } from '../lib/bus/channel/store/object-bucket.ts';
+import { openStoredStream } from '../lib/bus/channel/store/receiver.ts';
 import { decoderInto } from '../lib/compression/decode.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { Manifest } from '../schemas/stored.ts';

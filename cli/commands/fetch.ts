@@ -1,10 +1,10 @@
 import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
+import { storeConnection } from '../../lib/bus/channel/store/connection.ts';
+import { readCatalog, readManifest } from '../../lib/bus/channel/store/manifests.ts';
+import { openStreams, type StreamsBucket } from '../../lib/bus/channel/store/object-bucket.ts';
+import { openReceipts } from '../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { openStreams, type StreamsBucket } from '../../lib/bus/store/bucket.ts';
-import { readCatalog, readManifest } from '../../lib/bus/store/catalog.ts';
-import { storeConnection } from '../../lib/bus/store/connection.ts';
-import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { FetchOutput } from '../../schemas/output.ts';
 import type { WaitingStream } from '../../schemas/stored.ts';

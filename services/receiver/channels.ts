@@ -1,8 +1,8 @@
-import type { ChannelHandlers, ChannelReceiver } from '../../lib/bus/channel.ts';
+import type { ChannelHandlers, ChannelReceiver } from '../../lib/bus/channel/channel.ts';
+import { newSecret, type TransferSecrets, wordsOfTarget } from '../../lib/bus/channel/direct/authentic.ts';
+import { openDirectReceiver } from '../../lib/bus/channel/direct/receiver.ts';
+import type { Pace } from '../../lib/bus/channel/rate-limit.ts';
 import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
-import { newSecret, type TransferSecrets, wordsOfTarget } from '../../lib/bus/direct/authentic.ts';
-import type { Pace } from '../../lib/bus/direct/pace.ts';
-import { openDirectReceiver } from '../../lib/bus/direct/receive.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { forgedWord } from '../host/forged-word.ts';

@@ -1,4 +1,4 @@
-import type { ChannelReceiver } from '../../lib/bus/channel.ts';
+import type { ChannelReceiver } from '../../lib/bus/channel/channel.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { publishEvent } from '../../lib/bus/events/events.ts';
 import type { Lease } from '../../lib/bus/locks/lease.ts';

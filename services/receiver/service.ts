@@ -1,6 +1,6 @@
-import { openPace } from '../../lib/bus/direct/pace.ts';
+import { openPace } from '../../lib/bus/channel/rate-limit.ts';
+import { storeConnection } from '../../lib/bus/channel/store/connection.ts';
 import { type Locks, openLocks } from '../../lib/bus/locks/locks.ts';
-import { storeConnection } from '../../lib/bus/store/connection.ts';
 import { version } from '../../lib/settings/version.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';

@@ -1,6 +1,6 @@
+import { newSecret, taggerOfRequest, wordsOfSource } from '../../lib/bus/channel/direct/authentic.ts';
+import { abortUnheard, type DirectSender, openDirectSender } from '../../lib/bus/channel/direct/sender.ts';
 import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
-import { newSecret, taggerOfRequest, wordsOfSource } from '../../lib/bus/direct/authentic.ts';
-import { abortUnheard, type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
 import type { Peer } from '../../lib/bus/rpc/machine-header.ts';
 import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

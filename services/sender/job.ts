@@ -1,4 +1,4 @@
-import { openPace } from '../../lib/bus/direct/pace.ts';
+import { openPace } from '../../lib/bus/channel/rate-limit.ts';
 import { publishEvent } from '../../lib/bus/events/events.ts';
 import { type EventWhat, subjects } from '../../lib/bus/subjects.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';

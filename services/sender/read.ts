@@ -1,7 +1,7 @@
-import type { ChannelSender } from '../../lib/bus/channel.ts';
+import { pour } from '../../lib/bus/channel/broadcast.ts';
+import { sourceOf } from '../../lib/bus/channel/byte-source.ts';
+import type { ChannelSender } from '../../lib/bus/channel/channel.ts';
 import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
-import { pour } from '../../lib/bus/direct/pour.ts';
-import { sourceOf } from '../../lib/bus/direct/source.ts';
 import { type Encoded, encode } from '../../lib/compression/encode.ts';
 import type { StreamRequest } from '../../lib/zfs/argv.ts';
 import { type ExpectedStream, openHeadCheck } from '../../lib/zfs/stream-head.ts';

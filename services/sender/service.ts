@@ -1,5 +1,5 @@
+import { storeConnection } from '../../lib/bus/channel/store/connection.ts';
 import { openStatusStore } from '../../lib/bus/status/store.ts';
-import { storeConnection } from '../../lib/bus/store/connection.ts';
 import { version } from '../../lib/settings/version.ts';
 import { serveDigests } from '../host/digest-endpoints.ts';
 import { serveHost } from '../host/endpoints.ts';

@@ -1,7 +1,7 @@
-import type { ChannelSender } from '../../lib/bus/channel.ts';
+import type { ChannelSender } from '../../lib/bus/channel/channel.ts';
+import type { Pace } from '../../lib/bus/channel/rate-limit.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
-import type { Pace } from '../../lib/bus/direct/pace.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';

@@ -3,8 +3,8 @@ import { Kvm } from '@nats-io/kv';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeStreams } from '../../lib/bus/channel/store/create-bucket.ts';
 import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
-import { makeStreams } from '../../lib/bus/store/make.ts';
 import {
   eventsStream,
   keySubject,

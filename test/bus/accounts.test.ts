@@ -2,9 +2,9 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { makeStreams } from '../../lib/bus/channel/store/create-bucket.ts';
 import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { listLocks } from '../../lib/bus/locks/locks.ts';
-import { makeStreams } from '../../lib/bus/store/make.ts';
 import {
   eventsStream,
   hostsBucket,

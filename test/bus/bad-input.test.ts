@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { newSecret } from '../../lib/bus/direct/authentic.ts';
+import { newSecret } from '../../lib/bus/channel/direct/authentic.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

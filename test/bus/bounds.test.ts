@@ -1,11 +1,11 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
+import { makeStreams } from '../../lib/bus/channel/store/create-bucket.ts';
+import { catalogBounds, readCatalog, readManifest, unbounded } from '../../lib/bus/channel/store/manifests.ts';
+import { openReceipts } from '../../lib/bus/channel/store/receipts.ts';
 import { isValue, lastMessages } from '../../lib/bus/jetstream/read-bucket.ts';
 import { listLocks, openLocks } from '../../lib/bus/locks/locks.ts';
 import { makePolicyBucket, readPolicies } from '../../lib/bus/policies/bucket.ts';
-import { catalogBounds, readCatalog, readManifest, unbounded } from '../../lib/bus/store/catalog.ts';
-import { makeStreams } from '../../lib/bus/store/make.ts';
-import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import { storedName } from '../../lib/bus/subjects.ts';
 import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Receipt } from '../../schemas/stored.ts';

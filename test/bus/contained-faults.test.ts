@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
+import { newSecret } from '../../lib/bus/channel/direct/authentic.ts';
 import { type BulkConnection, openBulk } from '../../lib/bus/data-connection/connection.ts';
-import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
-import { controlFrame } from '../../lib/bus/direct/frame.ts';
+import { controlFrame } from '../../lib/bus/channel/direct/frame.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { CreditFinal } from '../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
+import { newSecret } from '../../lib/bus/channel/direct/authentic.ts';
 import { openBulk } from '../../lib/bus/data-connection/connection.ts';
-import { newSecret } from '../../lib/bus/direct/authentic.ts';
 import { serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { encodeToken, type TokenContents } from '../../lib/zfs/resume-token.ts';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
-import { newSecret } from '../../lib/bus/direct/authentic.ts';
+import { newSecret } from '../../lib/bus/channel/direct/authentic.ts';
 import { publishEvent } from '../../lib/bus/events/events.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';

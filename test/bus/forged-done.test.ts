@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { newSecret, tagText, wordsOfTarget } from '../../lib/bus/direct/authentic.ts';
-import { controlFrame } from '../../lib/bus/direct/frame.ts';
+import { newSecret, tagText, wordsOfTarget } from '../../lib/bus/channel/direct/authentic.ts';
+import { controlFrame } from '../../lib/bus/channel/direct/frame.ts';
 import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import { locksBucket, subjects } from '../../lib/bus/subjects.ts';

@@ -1,7 +1,7 @@
 import { Readable, Writable } from 'node:stream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type BulkConnection, openBulk } from '../../lib/bus/data-connection/connection.ts';
+import { pour } from '../../lib/bus/channel/broadcast.ts';
 import {
   newSecret,
   type TransferSecrets,
@@ -9,11 +9,11 @@ import {
   trailerBytes,
   wordsOfSource,
   wordsOfTarget,
-} from '../../lib/bus/direct/authentic.ts';
-import { controlFrame } from '../../lib/bus/direct/frame.ts';
-import { pour } from '../../lib/bus/direct/pour.ts';
-import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/direct/receive.ts';
-import { type DirectSender, openDirectSender } from '../../lib/bus/direct/send.ts';
+} from '../../lib/bus/channel/direct/authentic.ts';
+import { controlFrame } from '../../lib/bus/channel/direct/frame.ts';
+import { type DirectReceiver, openDirectReceiver } from '../../lib/bus/channel/direct/receiver.ts';
+import { type DirectSender, openDirectSender } from '../../lib/bus/channel/direct/sender.ts';
+import { type BulkConnection, openBulk } from '../../lib/bus/data-connection/connection.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import { data } from '../support/spoken-sender.ts';

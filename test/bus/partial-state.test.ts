@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { newSecret } from '../../lib/bus/direct/authentic.ts';
+import { newSecret } from '../../lib/bus/channel/direct/authentic.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
 import { receiveAbortedSchema, receiveReadySchema } from '../../schemas/transfer.ts';

@@ -6,11 +6,11 @@ import { Kvm } from '@nats-io/kv';
 import { nkeys } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { makeStreams } from '../../lib/bus/channel/store/create-bucket.ts';
+import { openReceipts } from '../../lib/bus/channel/store/receipts.ts';
 import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { makeBucket } from '../../lib/bus/jetstream/kv-bucket.ts';
 import { listLocks } from '../../lib/bus/locks/locks.ts';
-import { makeStreams } from '../../lib/bus/store/make.ts';
-import { openReceipts } from '../../lib/bus/store/receipts.ts';
 import {
   eventsStream,
   hostsBucket,

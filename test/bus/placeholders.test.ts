@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { controlFrame } from '../../lib/bus/direct/frame.ts';
+import { controlFrame } from '../../lib/bus/channel/direct/frame.ts';
 import { rejection } from '../support/bus.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';

@@ -1,8 +1,8 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { makeStreams } from '../../lib/bus/store/make.ts';
-import { withPatience } from '../../lib/bus/store/patience.ts';
+import { makeStreams } from '../../lib/bus/channel/store/create-bucket.ts';
+import { withPatience } from '../../lib/bus/channel/store/retry.ts';
 import { streamsBucket } from '../../lib/bus/subjects.ts';
 import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
 import type { ZpsendError } from '../../schemas/errors.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { makeStreams } from '../../lib/bus/channel/store/create-bucket.ts';
 import { request } from '../../lib/bus/rpc/request.ts';
-import { makeStreams } from '../../lib/bus/store/make.ts';
 import { storedName, subjects } from '../../lib/bus/subjects.ts';
 import { jobAbortedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import type { Log } from '../../services/host/log.ts';

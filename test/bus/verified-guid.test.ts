@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
+import { newSecret, tagText, type Words, wordsOfTarget } from '../../lib/bus/channel/direct/authentic.ts';
+import { headerBytes } from '../../lib/bus/channel/direct/frame.ts';
 import { openBulk } from '../../lib/bus/data-connection/connection.ts';
-import { newSecret, tagText, type Words, wordsOfTarget } from '../../lib/bus/direct/authentic.ts';
-import { headerBytes } from '../../lib/bus/direct/frame.ts';
 import { serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs, ZfsProcess } from '../../lib/zfs/zfs.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { checkText, newSecret, type Words, wordsOfSource } from '../../lib/bus/direct/authentic.ts';
-import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/direct/frame.ts';
+import { checkText, newSecret, type Words, wordsOfSource } from '../../lib/bus/channel/direct/authentic.ts';
+import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/channel/direct/frame.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import {

@@ -1,9 +1,9 @@
 import { execa } from 'execa';
 import { expect, onTestFinished } from 'vitest';
+import { readCatalog } from '../../lib/bus/channel/store/manifests.ts';
+import type { StreamsBucket } from '../../lib/bus/channel/store/object-bucket.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
-import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
-import { readCatalog } from '../../lib/bus/store/catalog.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Job } from '../../schemas/job.ts';

@@ -12,7 +12,7 @@ import {
   trailerBytes,
   wordsOfSource,
   wordsOfTarget,
-} from '../../lib/bus/direct/authentic.ts';
+} from '../../lib/bus/channel/direct/authentic.ts';
 import { secretSchema } from '../../schemas/transfer.ts';
 
 const name = { source: 'smos-01', target: 'smos-00', transfer: 'abcdefghijt1' };

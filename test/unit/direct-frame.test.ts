@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { controlFrame, type FrameType, headerBytes, readHeader, writeHeader } from '../../lib/bus/direct/frame.ts';
+import {
+  controlFrame,
+  type FrameType,
+  headerBytes,
+  readHeader,
+  writeHeader,
+} from '../../lib/bus/channel/direct/frame.ts';
 
 const types: FrameType[] = ['data', 'end', 'abort', 'ping'];
 

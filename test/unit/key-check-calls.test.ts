@@ -1,6 +1,6 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
-import type { ChannelSender } from '../../lib/bus/channel.ts';
+import type { ChannelSender } from '../../lib/bus/channel/channel.ts';
 import type { Locks } from '../../lib/bus/locks/locks.ts';
 import type { Seen, Zfs } from '../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { contradiction } from '../../lib/bus/store/catalog.ts';
+import { contradiction } from '../../lib/bus/channel/store/manifests.ts';
 import { parseReceiptKey, parseStoredName, receiptKey, type StoredName, storedName } from '../../lib/bus/subjects.ts';
 import { unseen } from '../../lib/plan/predict-target.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';

@@ -1,7 +1,7 @@
 import { Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { sourceOf } from '../../lib/bus/direct/source.ts';
+import { sourceOf } from '../../lib/bus/channel/byte-source.ts';
 import { headOf, noStream, openHeadCheck, tooLarge } from '../../lib/zfs/stream-head.ts';
 import { checkedInput, endedEarly } from '../../services/receiver/checked-input.ts';
 import { checkedChunks, checkedSource } from '../../services/sender/checked-source.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { StreamsBucket } from '../../lib/bus/store/bucket.ts';
+import type { StreamsBucket } from '../../lib/bus/channel/store/object-bucket.ts';
 import { keepStore } from '../../services/sender/stored/keeper.ts';
 import type { OwnStore } from '../../services/sender/stored/store.ts';
 import { openSweeping, orphansIn, type SweepingDeps } from '../../services/sender/stored/sweeping.ts';

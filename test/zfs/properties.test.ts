@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { controlFrame } from '../../lib/bus/direct/frame.ts';
+import { controlFrame } from '../../lib/bus/channel/direct/frame.ts';
 import { doctorOutputSchema } from '../../schemas/output.ts';
 import { lab } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';

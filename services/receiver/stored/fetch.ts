@@ -1,6 +1,6 @@
-import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
-import { readManifest } from '../../../lib/bus/store/catalog.ts';
-import { openStoredStream, type StoredStream } from '../../../lib/bus/store/receive.ts';
+import { readManifest } from '../../../lib/bus/channel/store/manifests.ts';
+import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
+import { openStoredStream, type StoredStream } from '../../../lib/bus/channel/store/receiver.ts';
 import { peekToken } from '../../../lib/zfs/resume-token.ts';
 import { type Code, ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, poolOf } from '../../../schemas/names.ts';

@@ -1,4 +1,4 @@
-import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
+import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Code, ErrorBody } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { StoredStart, WaitingStream } from '../../../schemas/stored.ts';

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { StoreAt, StoreConnection } from '../../../lib/bus/channel/store/connection.ts';
+import { ownDomain, sourcesOf } from '../../../lib/bus/channel/store/find-stores.ts';
+import { type CatalogReader, readCatalog } from '../../../lib/bus/channel/store/manifests.ts';
+import { openStreams, type StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
+import { openReceipts, type Receipts } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import { openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
-import { type CatalogReader, readCatalog } from '../../../lib/bus/store/catalog.ts';
-import type { StoreAt, StoreConnection } from '../../../lib/bus/store/connection.ts';
-import { openReceipts, type Receipts } from '../../../lib/bus/store/receipts.ts';
-import { ownDomain, sourcesOf } from '../../../lib/bus/store/sources.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { type Code, type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts';
 import { poolOf } from '../../../schemas/names.ts';

@@ -1,4 +1,4 @@
-import type { ChannelSender } from '../../../lib/bus/channel.ts';
+import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { WireMode } from '../../../schemas/transfer.ts';

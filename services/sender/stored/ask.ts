@@ -1,7 +1,7 @@
-import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
-import { fitsInto, tooLarge } from '../../../lib/bus/store/refusals.ts';
-import type { Room } from '../../../lib/bus/store/room.ts';
-import { openStoreSender } from '../../../lib/bus/store/send.ts';
+import { fitsInto, tooLarge } from '../../../lib/bus/channel/store/errors.ts';
+import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
+import { openStoreSender } from '../../../lib/bus/channel/store/sender.ts';
+import type { Room } from '../../../lib/bus/channel/store/wait-for-space.ts';
 import { offerOf } from '../../../lib/compression/choice.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Log } from '../../host/log.ts';

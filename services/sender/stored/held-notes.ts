@@ -1,6 +1,6 @@
+import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
+import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
-import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
 import type { Note } from '../../../schemas/plan.ts';
 import type { WaitingStream } from '../../../schemas/stored.ts';

@@ -1,4 +1,4 @@
-import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
+import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
 import { presumed } from '../../../lib/plan/predict-target.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';

@@ -1,4 +1,4 @@
-import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { parseStoredName } from '../../../lib/bus/subjects.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';

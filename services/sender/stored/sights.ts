@@ -1,4 +1,4 @@
-import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, parentOf } from '../../../schemas/names.ts';

@@ -1,10 +1,10 @@
+import type { StoreConnection } from '../../../lib/bus/channel/store/connection.ts';
+import { type BucketBounds, makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import { type CatalogReader, readCatalog, unbounded } from '../../../lib/bus/channel/store/manifests.ts';
+import { openStreams, type StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
+import { openReceipts, type Receipts } from '../../../lib/bus/channel/store/receipts.ts';
+import { openRoom, type Room } from '../../../lib/bus/channel/store/wait-for-space.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import { openStreams, type StreamsBucket } from '../../../lib/bus/store/bucket.ts';
-import { type CatalogReader, readCatalog, unbounded } from '../../../lib/bus/store/catalog.ts';
-import type { StoreConnection } from '../../../lib/bus/store/connection.ts';
-import { type BucketBounds, makeStreams } from '../../../lib/bus/store/make.ts';
-import { openReceipts, type Receipts } from '../../../lib/bus/store/receipts.ts';
-import { openRoom, type Room } from '../../../lib/bus/store/room.ts';
 import type { Log } from '../../host/log.ts';
 
 /** What this host keeps for targets that are not there, and what they say of it. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StreamsBucket } from '../../../lib/bus/store/bucket.ts';
+import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { parseStoredName, storedName } from '../../../lib/bus/subjects.ts';
 import type { Log } from '../../host/log.ts';
 

@@ -1,6 +1,6 @@
+import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
-import type { PlacedReceipt } from '../../../lib/bus/store/receipts.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';

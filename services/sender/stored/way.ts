@@ -1,4 +1,4 @@
-import { catalogBounds } from '../../../lib/bus/store/catalog.ts';
+import { catalogBounds } from '../../../lib/bus/channel/store/manifests.ts';
 import { changingRoots, unseenNotes } from '../../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
 import { presumed } from '../../../lib/plan/predict-target.ts';

@@ -1,5 +1,5 @@
 import { nuid } from '@nats-io/transport-node';
-import { streamsBucket } from '../subjects.ts';
+import { streamsBucket } from '../../subjects.ts';
 
 /** The subjects of the objects of a bucket (ADR-20, https://github.com/nats-io/nats-architecture-and-design). */
 export function subjectsOf(source: string) {

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { z } from 'zod';
-import { ZpsendError } from '../../../schemas/errors.ts';
-import type { BulkConnection } from '../data-connection/connection.ts';
-import { openPulse } from '../direct/pulse.ts';
-import { connectionLost } from './failures.ts';
-import { patientMs } from './in-time.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import type { BulkConnection } from '../../data-connection/connection.ts';
+import { openPulse } from '../heartbeat.ts';
+import { connectionLost } from './jetstream-errors.ts';
+import { patientMs } from './timeout.ts';
 
 /** Bytes of an object in one message, which is what other clients of the object store have too (ADR-20). */
 const chunkBytes = 128 * 1024;

@@ -1,14 +1,14 @@
-import { errorBodySchema, ZpsendError } from '../../../schemas/errors.ts';
-import type { CreditMessage } from '../../../schemas/transfer.ts';
+import { errorBodySchema, ZpsendError } from '../../../../schemas/errors.ts';
+import type { CreditMessage } from '../../../../schemas/transfer.ts';
+import type { BulkConnection } from '../../data-connection/connection.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
-import type { BulkConnection } from '../data-connection/connection.ts';
+import { openPulse } from '../heartbeat.ts';
+import type { Pace } from '../rate-limit.ts';
 import { tagText, type Words } from './authentic.ts';
+import { openReceiveWindow, type Violation } from './flow-control.ts';
 import { type FrameHeader, headerBytes, knockBytes, readHeader } from './frame.ts';
-import { openFrames } from './frames.ts';
-import { openInput } from './input.ts';
-import type { Pace } from './pace.ts';
-import { openPulse } from './pulse.ts';
-import { openReceiveWindow, type Violation } from './window.ts';
+import { openFrames } from './frame-parser.ts';
+import { openInput } from './receive-input.ts';
 
 export interface DirectReceiverOptions extends ChannelHandlers {
   readonly dataSubject: string;

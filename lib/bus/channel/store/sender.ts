@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
-import type { Manifest } from '../../../schemas/stored.ts';
-import type { CreditFinal } from '../../../schemas/transfer.ts';
+import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
+import type { Manifest } from '../../../../schemas/stored.ts';
+import type { CreditFinal } from '../../../../schemas/transfer.ts';
+import { storedName } from '../../subjects.ts';
 import type { ChannelSender } from '../channel.ts';
-import type { Pace } from '../direct/pace.ts';
-import { storedName } from '../subjects.ts';
-import type { StoredObject, StreamsBucket } from './bucket.ts';
-import { withPatience } from './patience.ts';
-import { crowded, fitsInto, inVain, noRoom, notKept, titleOf, tooLarge, tooSlow } from './refusals.ts';
-import type { Room } from './room.ts';
+import type { Pace } from '../rate-limit.ts';
+import { crowded, fitsInto, inVain, noRoom, notKept, titleOf, tooLarge, tooSlow } from './errors.ts';
+import type { StoredObject, StreamsBucket } from './object-bucket.ts';
+import { withPatience } from './retry.ts';
+import type { Room } from './wait-for-space.ts';
 
 export interface StoreSenderOptions {
   readonly id: string;

@@ -1,5 +1,5 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
-import { ZpsendError } from '../../../schemas/errors.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
 
 const full = new Set([10077, 10047, 10023]);
 export const isGone = (thrown: unknown): boolean =>

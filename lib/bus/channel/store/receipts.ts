@@ -1,8 +1,8 @@
 import { JetStreamApiError, type StoredMsg } from '@nats-io/jetstream';
-import { type Receipt, receiptSchema } from '../../../schemas/stored.ts';
-import { type JetStreamAt, nameAt } from '../jetstream/jetstream.ts';
-import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../jetstream/kv-bucket.ts';
-import { isValue, lastMessages } from '../jetstream/read-bucket.ts';
+import { type Receipt, receiptSchema } from '../../../../schemas/stored.ts';
+import { type JetStreamAt, nameAt } from '../../jetstream/jetstream.ts';
+import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../../jetstream/kv-bucket.ts';
+import { isValue, lastMessages } from '../../jetstream/read-bucket.ts';
 import {
   keySubject,
   parseKeySubject,
@@ -11,7 +11,7 @@ import {
   receiptKeys,
   statusBucket,
   statusDescription,
-} from '../subjects.ts';
+} from '../../subjects.ts';
 
 /** A receipt, and what it is of. */
 export interface PlacedReceipt {

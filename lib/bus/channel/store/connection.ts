@@ -1,7 +1,7 @@
-import { ZpsendError } from '../../../schemas/errors.ts';
-import type { Bus } from '../connection/connect.ts';
-import { type BulkConnection, openBulk } from '../data-connection/connection.ts';
-import type { JetStreamAt } from '../jetstream/jetstream.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import type { Bus } from '../../connection/connect.ts';
+import { type BulkConnection, openBulk } from '../../data-connection/connection.ts';
+import type { JetStreamAt } from '../../jetstream/jetstream.ts';
 
 /** A JetStream, and a connection for the bytes that are stored in it. */
 export interface StoreAt extends JetStreamAt {

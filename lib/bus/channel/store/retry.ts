@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ZpsendError } from '../../../schemas/errors.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
 
 export interface StorePatience {
   /** How long failures are borne from the first one on, in milliseconds. */

@@ -1,7 +1,7 @@
 import { JetStreamApiError, type JetStreamManager, type StoredMsg } from '@nats-io/jetstream';
 import { z } from 'zod';
-import { ZpsendError } from '../../../schemas/errors.ts';
-import { isToken } from './object-names.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import { isToken } from './object-subjects.ts';
 
 /** What tells of an object, as far as it is needed (ADR-20). It comes from the bus, where anything may have been written over it. */
 const metadataSchema = z.object({

@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
-import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Manifest } from '../../schemas/stored.ts';
-import type { CreditFinal } from '../../schemas/transfer.ts';
-import type { Pace } from './direct/pace.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import type { Manifest } from '../../../schemas/stored.ts';
+import type { CreditFinal } from '../../../schemas/transfer.ts';
+import type { Pace } from './rate-limit.ts';
 
 /**
  * A data channel, from its two ends: the direct one (`direct/`), or the object store (`store/`). Sender and receiver do not know which

@@ -1,4 +1,4 @@
-import type { Slab } from '../data-connection/buffer-pool.ts';
+import type { Slab } from '../../data-connection/buffer-pool.ts';
 import { trailerBytes } from './authentic.ts';
 import { type FrameHeader, frameTypeOf, headerBytes, longestBody, readHeader } from './frame.ts';
 

@@ -1,8 +1,8 @@
-import { ZpsendError } from '../../../schemas/errors.ts';
-import { type Manifest, manifestSchema, type WaitingStream } from '../../../schemas/stored.ts';
-import { tooMuch } from '../rpc/bounds.ts';
-import { parseStoredName, storedName } from '../subjects.ts';
-import type { StreamsBucket } from './bucket.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import { type Manifest, manifestSchema, type WaitingStream } from '../../../../schemas/stored.ts';
+import { tooMuch } from '../../rpc/bounds.ts';
+import { parseStoredName, storedName } from '../../subjects.ts';
+import type { StreamsBucket } from './object-bucket.ts';
 
 /** A manifest is no larger than this, in bytes: 100,000 digests fit, and what its targets are to set. */
 const mostManifestBytes = 8 * 1024 * 1024;

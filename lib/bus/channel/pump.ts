@@ -1,6 +1,6 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { openSlabReader, type Slab } from '../data-connection/buffer-pool.ts';
-import type { ByteSource } from './source.ts';
+import type { ByteSource } from './byte-source.ts';
 
 /** Where a pump puts the bytes, and what holds it up. */
 export interface PumpTarget {

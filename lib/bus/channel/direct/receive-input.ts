@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { Slab } from '../data-connection/buffer-pool.ts';
+import type { Slab } from '../../data-connection/buffer-pool.ts';
 
 /** The way into `zfs receive`: keeps what comes before it runs, and then writes as fast as it reads. */
 export interface Input {

@@ -1,6 +1,6 @@
-import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
-import type { Manifest } from '../../../schemas/stored.ts';
-import { streamsBucket } from '../subjects.ts';
+import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
+import type { Manifest } from '../../../../schemas/stored.ts';
+import { streamsBucket } from '../../subjects.ts';
 
 /** Of a stream that shares the read of receivers. */
 export const tooSlow = new ZpsendError(

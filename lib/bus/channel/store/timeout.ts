@@ -1,4 +1,4 @@
-import { ZpsendError } from '../../../schemas/errors.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
 
 /** No answer from JetStream, or no next piece of an object, for so many milliseconds is a failure. */
 export const patientMs = 10_000;

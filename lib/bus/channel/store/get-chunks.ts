@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { AckPolicy, type JetStreamManager } from '@nats-io/jetstream';
 import { nanos, nuid } from '@nats-io/transport-node';
 import { z } from 'zod';
-import { ZpsendError } from '../../../schemas/errors.ts';
-import type { BulkConnection } from '../data-connection/connection.ts';
-import { openPulse } from '../direct/pulse.ts';
-import { openInbox } from '../rpc/inbox.ts';
-import { connectionLost } from './failures.ts';
-import { patientMs } from './in-time.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import type { BulkConnection } from '../../data-connection/connection.ts';
+import { openInbox } from '../../rpc/inbox.ts';
+import { openPulse } from '../heartbeat.ts';
+import { connectionLost } from './jetstream-errors.ts';
+import { patientMs } from './timeout.ts';
 
 export interface Chunks {
   readonly stream: string;

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import type { Outlet } from '../channel.ts';
 import type { BulkConnection } from '../data-connection/connection.ts';
-import { dataPublications } from './outbound.ts';
+import { type ByteSource, sourceOf } from './byte-source.ts';
+import type { Outlet } from './channel.ts';
+import { dataPublications } from './direct/publish.ts';
 import { pump } from './pump.ts';
-import { type ByteSource, sourceOf } from './source.ts';
-import { openStragglers } from './stragglers.ts';
+import { openStragglers } from './slow-receivers.ts';
 
 export interface Spout {
   /** Where the bytes are published, once for all outlets that do not take them themselves. */

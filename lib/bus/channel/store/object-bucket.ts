@@ -1,16 +1,16 @@
 import { JetStreamApiError, type JetStreamClient, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
-import { ZpsendError } from '../../../schemas/errors.ts';
-import { jetStreamOf, managerOf, nameAt } from '../jetstream/jetstream.ts';
-import { subjectsIn } from '../jetstream/read-bucket.ts';
-import { streamsBucket } from '../subjects.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import { jetStreamOf, managerOf, nameAt } from '../../jetstream/jetstream.ts';
+import { subjectsIn } from '../../jetstream/read-bucket.ts';
+import { streamsBucket } from '../../subjects.ts';
 import type { StoreAt } from './connection.ts';
-import { connectionLost, isGone, translate } from './failures.ts';
 import { getChunks } from './get-chunks.ts';
-import { inTime, patientMs } from './in-time.ts';
-import { lastOf, type Metadata, readMetadata } from './metadata.ts';
-import { digestOf, newId, subjectsOf } from './object-names.ts';
+import { connectionLost, isGone, translate } from './jetstream-errors.ts';
+import { lastOf, type Metadata, readMetadata } from './object-metadata.ts';
+import { digestOf, newId, subjectsOf } from './object-subjects.ts';
 import { putChunks } from './put-chunks.ts';
+import { inTime, patientMs } from './timeout.ts';
 
 /** An object in a bucket. */
 export interface StoredObject {

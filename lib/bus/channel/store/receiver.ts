@@ -1,11 +1,11 @@
 import type { Writable } from 'node:stream';
-import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
-import type { Manifest } from '../../../schemas/stored.ts';
+import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
+import type { Manifest } from '../../../../schemas/stored.ts';
+import { storedName } from '../../subjects.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
-import type { Pace } from '../direct/pace.ts';
-import { storedName } from '../subjects.ts';
-import type { StreamsBucket } from './bucket.ts';
-import { withPatience } from './patience.ts';
+import type { Pace } from '../rate-limit.ts';
+import type { StreamsBucket } from './object-bucket.ts';
+import { withPatience } from './retry.ts';
 
 export interface StoredStreamOptions extends ChannelHandlers {
   /** How long a store that does not answer is waited for, in milliseconds. */

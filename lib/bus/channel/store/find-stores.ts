@@ -1,7 +1,7 @@
-import { hostSchema } from '../../../schemas/names.ts';
-import { type JetStreamAt, managerOf } from '../jetstream/jetstream.ts';
-import { tooMuch } from '../rpc/bounds.ts';
-import { streamsBucket } from '../subjects.ts';
+import { hostSchema } from '../../../../schemas/names.ts';
+import { type JetStreamAt, managerOf } from '../../jetstream/jetstream.ts';
+import { tooMuch } from '../../rpc/bounds.ts';
+import { streamsBucket } from '../../subjects.ts';
 
 const prefix = `OBJ_${streamsBucket('')}`;
 const timeout = 4000;

@@ -1,11 +1,11 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { Objm, StorageType } from '@nats-io/obj';
-import { ZpsendError } from '../../../schemas/errors.ts';
-import { type JetStreamAt, jetStreamOf } from '../jetstream/jetstream.ts';
-import { withCopies } from '../jetstream/replicas.ts';
-import { streamsBucket } from '../subjects.ts';
-import { translate } from './failures.ts';
-import { patientMs } from './in-time.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import { type JetStreamAt, jetStreamOf } from '../../jetstream/jetstream.ts';
+import { withCopies } from '../../jetstream/replicas.ts';
+import { streamsBucket } from '../../subjects.ts';
+import { translate } from './jetstream-errors.ts';
+import { patientMs } from './timeout.ts';
 
 export interface BucketBounds {
   readonly maxBytes: number;

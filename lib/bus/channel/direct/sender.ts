@@ -1,14 +1,14 @@
-import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
-import { type CreditFinal, creditMessageSchema } from '../../../schemas/transfer.ts';
+import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
+import { type CreditFinal, creditMessageSchema } from '../../../../schemas/transfer.ts';
+import type { BulkConnection } from '../../data-connection/connection.ts';
 import type { ChannelSender } from '../channel.ts';
-import type { BulkConnection } from '../data-connection/connection.ts';
+import { openPulse } from '../heartbeat.ts';
+import type { Pace } from '../rate-limit.ts';
 import { checkText, type Words, type WordTagger } from './authentic.ts';
+import { openSendWindow } from './flow-control.ts';
 import { controlFrame, knockBytes, longestBody } from './frame.ts';
-import { publication } from './outbound.ts';
-import type { Pace } from './pace.ts';
-import { openPulse } from './pulse.ts';
-import { openTakingWatch } from './taking.ts';
-import { openSendWindow } from './window.ts';
+import { publication } from './publish.ts';
+import { openTakingWatch } from './receiver-progress.ts';
 
 export interface DirectSenderOptions {
   readonly dataSubject: string;
