@@ -1,4 +1,4 @@
-import type { NatsServer } from '../lib/nats-server/start.ts';
+import type { NatsServer } from '../tools/nats-server/start.ts';
 import { forget } from './forget.ts';
 import { throughPipe, throughSsh } from './pipes.ts';
 import { watch } from './processes.ts';

@@ -5,10 +5,10 @@ import { execa } from 'execa';
 import { type Bus, connectBus } from '../lib/bus/connection/connect.ts';
 import { request } from '../lib/bus/rpc/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
-import { type NatsServer, startNatsServer } from '../lib/nats-server/start.ts';
 import { type Job, sendStartedSchema, sendStatusSchema } from '../schemas/job.ts';
 import { startService } from '../test/support/service.ts';
 import { makeSimHost, type SimHost } from '../test/support/sim-host.ts';
+import { type NatsServer, startNatsServer } from '../tools/nats-server/start.ts';
 import type { Usage } from './processes.ts';
 
 /** What one run took. */

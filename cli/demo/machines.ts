@@ -23,7 +23,7 @@ export interface Machines {
   readonly removal: string;
 }
 
-const simulator = fileURLToPath(new URL('../../lib/zfs-sim/bin', import.meta.url));
+const simulator = fileURLToPath(new URL('../../tools/zfs-simulator/bin', import.meta.url));
 const poolSize = 512 * 2 ** 20;
 
 /** Two hosts in `folder`: on real ZFS where this user may make pools in files, else on the simulator. */

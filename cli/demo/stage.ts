@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findNatsServer, NatsServerMissingError } from '../../lib/nats-server/find.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { findNatsServer, NatsServerMissingError } from '../../tools/nats-server/find.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import type { Cli } from '../cli.ts';
 import { startGuard, startService } from './background.ts';
 import { type Machines, makeMachines } from './machines.ts';

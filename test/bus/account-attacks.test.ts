@@ -14,7 +14,7 @@ import {
   statusBucket,
   subjects,
 } from '../../lib/bus/subjects.ts';
-import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
+import { type NatsServer, startNatsServer } from '../../tools/nats-server/start.ts';
 import { type AccountFleet, makeAccountFleet } from '../support/account-fleet.ts';
 import { useBus } from '../support/bus.ts';
 import { program } from '../support/program.ts';

@@ -15,9 +15,9 @@ import {
   statusBucket,
   subjects,
 } from '../../lib/bus/subjects.ts';
-import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { fanStartedSchema, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { fleetOutputSchema } from '../../schemas/status.ts';
+import { type NatsServer, startNatsServer } from '../../tools/nats-server/start.ts';
 import { type AccountFleet, makeAccountFleet } from '../support/account-fleet.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';

@@ -7,8 +7,8 @@ import { isValue, lastMessages } from '../../lib/bus/jetstream/read-bucket.ts';
 import { listLocks, openLocks } from '../../lib/bus/locks/locks.ts';
 import { makePolicyBucket, readPolicies } from '../../lib/bus/policies/bucket.ts';
 import { storedName } from '../../lib/bus/subjects.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Receipt } from '../../schemas/stored.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { streamsOf } from '../support/streams.ts';
 

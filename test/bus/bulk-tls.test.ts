@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { connectError } from '../../lib/bus/connection/connect-error.ts';
 import { connectionOptions } from '../../lib/bus/connection/options.ts';
 import { openBulk } from '../../lib/bus/data-connection/connection.ts';
-import type { TlsFiles } from '../../lib/nats-server/config.ts';
-import { type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
+import type { TlsFiles } from '../../tools/nats-server/config.ts';
+import { type StartOptions, startNatsServer } from '../../tools/nats-server/start.ts';
 import { makeCertificates } from '../support/certificates.ts';
 
 let folder = '';

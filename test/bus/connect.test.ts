@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { connectBus } from '../../lib/bus/connection/connect.ts';
 import { request, requestMany } from '../../lib/bus/rpc/request.ts';
 import { serve } from '../../lib/bus/rpc/serve.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { makeCertificates } from '../support/certificates.ts';
 

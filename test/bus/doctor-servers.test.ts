@@ -1,8 +1,8 @@
 import { execa } from 'execa';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { type Check, doctorOutputSchema } from '../../schemas/output.ts';
+import { type NatsServer, startNatsServer } from '../../tools/nats-server/start.ts';
 import { makeAccountFleet } from '../support/account-fleet.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { requestInventory } from '../../lib/bus/rpc/inventory-parts.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { useFleet } from '../support/fleet.ts';
 
 test('a stopped instance keeps no listing waiting: another one of its queue group answers', async () => {

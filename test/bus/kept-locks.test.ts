@@ -9,8 +9,8 @@ import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { settlingMs } from '../../lib/bus/locks/vacancy.ts';
 import { keySubject, lockKey, locksBucket } from '../../lib/bus/subjects.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Lock } from '../../schemas/transfer.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { useBus } from '../support/bus.ts';
 
 // the rule itself, whose decisions are looked at: no time is measured

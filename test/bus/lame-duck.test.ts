@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
-import type { NatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsCluster } from '../../tools/nats-server/cluster.ts';
+import type { NatsServer } from '../../tools/nats-server/start.ts';
 import { useFleet } from '../support/fleet.ts';
 
 const connectionsSchema = z.object({ connections: z.array(z.object({ name: z.string().default('') })) });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { useFleet } from '../support/fleet.ts';
 import { freePort } from '../support/free-port.ts';
 

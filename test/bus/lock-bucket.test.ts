@@ -9,9 +9,9 @@ import { keepsEntries } from '../../lib/bus/jetstream/kv-bucket.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { locksBucket } from '../../lib/bus/subjects.ts';
-import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Lock } from '../../schemas/transfer.ts';
+import { startNatsCluster } from '../../tools/nats-server/cluster.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useLink } from '../support/link.ts';
 

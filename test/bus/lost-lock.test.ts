@@ -4,7 +4,7 @@ import { type KV, Kvm } from '@nats-io/kv';
 import { expect, onTestFinished, test } from 'vitest';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { lockKey, locksBucket } from '../../lib/bus/subjects.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import type { SimHost } from '../support/sim-host.ts';

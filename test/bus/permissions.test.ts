@@ -23,10 +23,10 @@ import {
   statusKey,
   subjects,
 } from '../../lib/bus/subjects.ts';
-import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import { fanStartedSchema, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { doctorOutputSchema } from '../../schemas/output.ts';
 import { fleetOutputSchema } from '../../schemas/status.ts';
+import { type NatsServer, startNatsServer } from '../../tools/nats-server/start.ts';
 import { useBus } from '../support/bus.ts';
 import { quick } from '../support/fleet.ts';
 import { program } from '../support/program.ts';

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { storeConnection } from '../../lib/bus/channel/store/connection.ts';
 import { connectBus } from '../../lib/bus/connection/connect.ts';
 import { openBulk } from '../../lib/bus/data-connection/connection.ts';
-import { type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
+import { type StartOptions, startNatsServer } from '../../tools/nats-server/start.ts';
 import { rejection } from '../support/bus.ts';
 import { startService } from '../support/service.ts';
 import { makeSimHost } from '../support/sim-host.ts';

@@ -5,8 +5,8 @@ import { onEvents, publishEvent } from '../../lib/bus/events/events.ts';
 import { gather, gatherAll, request, requestMany } from '../../lib/bus/rpc/request.ts';
 import { serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 

@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
 import { keepsEntries } from '../../lib/bus/jetstream/kv-bucket.ts';
 import { locksBucket, statusBucket, streamsBucket } from '../../lib/bus/subjects.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { useBus } from '../support/bus.ts';
 import { program } from '../support/program.ts';
 

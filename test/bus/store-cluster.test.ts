@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { makeStreams } from '../../lib/bus/channel/store/create-bucket.ts';
 import { withPatience } from '../../lib/bus/channel/store/retry.ts';
 import { streamsBucket } from '../../lib/bus/subjects.ts';
-import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
 import type { ZpsendError } from '../../schemas/errors.ts';
+import { startNatsCluster } from '../../tools/nats-server/cluster.ts';
 import { useBus } from '../support/bus.ts';
 import { streamsOf } from '../support/streams.ts';
 

@@ -7,7 +7,7 @@ import { storeConnection } from '../../lib/bus/channel/store/connection.ts';
 import { makeStreams } from '../../lib/bus/channel/store/create-bucket.ts';
 import { readCatalog } from '../../lib/bus/channel/store/manifests.ts';
 import { openStreams, type StreamsBucket } from '../../lib/bus/channel/store/object-bucket.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { streamsOf } from '../support/streams.ts';
 

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
 import { everyMs, statusOf } from '../../services/host/supervisor.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { useGate } from '../support/gate.ts';
 import { useNotify } from '../support/notify.ts';
 import { type ServiceProcess, startService } from '../support/service.ts';

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { SimHost } from '../support/sim-host.ts';
 import { useTriggered } from '../support/triggered.ts';

@@ -1,6 +1,6 @@
 import { connect } from '@nats-io/transport-node';
 import { expect, onTestFinished, test } from 'vitest';
-import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
+import { startNatsCluster } from '../../tools/nats-server/cluster.ts';
 
 /** Words come on a transfer's own subject, and the data of a fan on a shared one: a word must not overtake the data before it. */
 const data = 'zfs-data.src._fan.fan001';

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
-import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
-import type { NatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsCluster } from '../../tools/nats-server/cluster.ts';
+import type { NatsServer } from '../../tools/nats-server/start.ts';
 import { type Host, simulatedHost } from '../support/hosts.ts';
 import { type Crew, openCrew } from './crew.ts';
 

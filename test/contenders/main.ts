@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
-import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
+import { startNatsCluster } from '../../tools/nats-server/cluster.ts';
 import { acts, intruders, overlaps, type Start, type Told } from './judge.ts';
 import { type Contender, disturb, forgetLocks, type Scenario, scenarios, ttlOf } from './scenarios.ts';
 

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
+import { type NatsServer, startNatsServer } from '../../tools/nats-server/start.ts';
 import { growth, oddLines, type Sample, sampleOf, shown } from './health.ts';
 import { makeWorld, type World } from './world.ts';
 

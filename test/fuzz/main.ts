@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { connect, headers } from '@nats-io/transport-node';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { openRandom, type Random } from '../support/random.ts';
 import { openEnemy } from './enemy.ts';
 import { growth, oddLines, type Sample, sampleOf, shown } from './health.ts';

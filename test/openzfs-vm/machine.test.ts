@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 
 /** What the lane promises its tests: without it they could pass on the simulator, or on another release. */
 const lane = z.object({ ZPSEND_REAL_ZFS: z.literal('1'), ZPSEND_SCRATCH: z.string(), ZPSEND_ZFS_RELEASE: z.string() });

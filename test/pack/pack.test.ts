@@ -44,7 +44,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 test('the package holds what was compiled and nothing that is for development', () => {
   const kept =
     /^(dist\/(bin|cli|lib|schemas|services)\/.*\.js|dist\/(bin|services)\/[\w/]+\.cjs|dist\/services\/\w+\/package\.json|dist\/lib\/zfs-sim\/bin\/\w+|schemas\/json\/.*\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml))$/;
-  const linked = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'lib/zfs-sim/README.md'];
+  const linked = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'tools/zfs-simulator/README.md'];
   const papers = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', ...linked];
   expect(files.filter((path) => !kept.test(path) && !papers.includes(path))).toEqual([]);
   expect(files).toEqual(expect.arrayContaining([...papers, 'dist/bin/zpsend.cjs', 'schemas/json/config.schema.json']));
@@ -90,7 +90,7 @@ test('the installed command plans from saved listings, with no bus', async () =>
 });
 
 test('the simulator of the demo runs from the package', async () => {
-  const simulated = join(installed, 'dist/lib/zfs-sim/bin/zfs');
+  const simulated = join(installed, 'dist/tools/zfs-simulator/bin/zfs');
   const { stdout } = await execa(simulated, ['version'], { env: { ...env, ZFS_SIM_ROOT: join(folder, 'sim') } });
   expect(stdout).toMatch(/^zfs-\d/);
 });

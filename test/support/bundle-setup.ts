@@ -21,12 +21,12 @@ export async function setup(): Promise<() => Promise<void>> {
       logLevel: 'warn',
       output: { dir: join(folder, dir), format: 'esm', entryFileNames: '[name].js', codeSplitting },
     });
-  const simulator = join(folder, 'lib/zfs-sim');
+  const simulator = join(folder, 'tools/zfs-simulator');
   await Promise.all([
     bundle({ zpsend: join(sources, 'bin/zpsend.ts') }, 'dist/program', true),
-    bundle({ main: join(sources, 'lib/zfs-sim/main.ts') }, 'lib/zfs-sim', false),
-    bundle({ serve: join(sources, 'test/support/sim-server/serve.ts') }, 'lib/zfs-sim', false),
-    cp(join(sources, 'lib/zfs-sim/bin'), join(simulator, 'bin'), { recursive: true }),
+    bundle({ main: join(sources, 'tools/zfs-simulator/main.ts') }, 'tools/zfs-simulator', false),
+    bundle({ serve: join(sources, 'test/support/sim-server/serve.ts') }, 'tools/zfs-simulator', false),
+    cp(join(sources, 'tools/zfs-simulator/bin'), join(simulator, 'bin'), { recursive: true }),
     cp(join(sources, 'package.json'), join(folder, 'package.json')),
   ]);
   process.env.ZPSEND_TEST_BUNDLE = folder;

@@ -1,4 +1,4 @@
-import { findNatsServer } from '../../lib/nats-server/find.ts';
+import { findNatsServer } from '../../tools/nats-server/find.ts';
 
 /** Brings the nats-server once, before any worker's clock runs; every worker then finds it by its environment. */
 export const setup = async (): Promise<void> => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from 'vitest';
-import { type NatsServer, type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
+import { type NatsServer, type StartOptions, startNatsServer } from '../../tools/nats-server/start.ts';
 
 /** One nats-server for all tests of a file: call it at the top, and the returned function inside a test. */
 export const useNatsServer = (options: StartOptions = { jetstream: true }): (() => NatsServer) => {

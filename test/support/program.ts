@@ -9,7 +9,7 @@ const bundled = process.env.ZPSEND_TEST_BUNDLE;
 export const program = join(bundled ?? sources, bundled === undefined ? 'bin/zpsend.ts' : 'dist/program/zpsend.js');
 
 /** The folder with the simulator's `zfs` and `zpool`, as for `program`. */
-export const simBin = join(bundled ?? sources, 'lib/zfs-sim/bin');
+export const simBin = join(bundled ?? sources, 'tools/zfs-simulator/bin');
 
 /** Where Node keeps what it compiled of them, for a process that does not inherit this one's environment. */
 export const compileCache: NodeJS.ProcessEnv =

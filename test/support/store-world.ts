@@ -5,9 +5,9 @@ import type { StreamsBucket } from '../../lib/bus/channel/store/object-bucket.ts
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
-import { type NatsServer, startNatsServer } from '../../lib/nats-server/start.ts';
 import type { Job } from '../../schemas/job.ts';
 import type { WaitingStream } from '../../schemas/stored.ts';
+import { type NatsServer, startNatsServer } from '../../tools/nats-server/start.ts';
 import { type Fleet, useFleet } from './fleet.ts';
 import { program } from './program.ts';
 import type { ServiceProcess } from './service.ts';

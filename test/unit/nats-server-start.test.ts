@@ -3,8 +3,8 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
-import { startNatsCluster } from '../../lib/nats-server/cluster.ts';
-import { type NatsServer, type StartOptions, startNatsServer } from '../../lib/nats-server/start.ts';
+import { startNatsCluster } from '../../tools/nats-server/cluster.ts';
+import { type NatsServer, type StartOptions, startNatsServer } from '../../tools/nats-server/start.ts';
 
 const started: NatsServer[] = [];
 const start = async (options?: StartOptions): Promise<NatsServer> => {
@@ -89,7 +89,7 @@ describe('a nats-server of our own', () => {
 
   test('ends, and its folder goes, when the process that started it is killed', async () => {
     const program = `
-      import { startNatsServer } from './lib/nats-server/start.ts';
+      import { startNatsServer } from './tools/nats-server/start.ts';
       const server = await startNatsServer({ jetstream: true });
       console.log(server.pid, process.pid);
       process.kill(process.pid, 'SIGKILL');`;

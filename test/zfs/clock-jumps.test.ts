@@ -5,9 +5,9 @@ import type { Lease } from '../../lib/bus/locks/lease.ts';
 import { settlesWithinMs } from '../../lib/bus/locks/lease-state.ts';
 import { type Locks, openLocks } from '../../lib/bus/locks/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
-import { startNatsServer } from '../../lib/nats-server/start.ts';
 import type { ZpsendError } from '../../schemas/errors.ts';
 import type { Lock } from '../../schemas/transfer.ts';
+import { startNatsServer } from '../../tools/nats-server/start.ts';
 import { useBus } from '../support/bus.ts';
 import { useLink } from '../support/link.ts';
 

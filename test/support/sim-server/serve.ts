@@ -1,8 +1,8 @@
 import { createServer, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { logProcess } from '../../../lib/zfs-sim/log.ts';
-import { redirectOutput } from '../../../lib/zfs-sim/output.ts';
-import { run } from '../../../lib/zfs-sim/run.ts';
+import { logProcess } from '../../../tools/zfs-simulator/log.ts';
+import { redirectOutput } from '../../../tools/zfs-simulator/output.ts';
+import { run } from '../../../tools/zfs-simulator/run.ts';
 
 /** What `zfs` in this folder asks for: who asked, its ZFS_SIM_ variables, and the words from `zfs` or `zpool` on. */
 interface Command {
