@@ -3,8 +3,8 @@ import type { Bus } from '../lib/bus/connection/connect.ts';
 import { request } from '../lib/bus/rpc/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
-import { type Leftover, type Leftovers, leftoversSchema, type Mended, mendedSchema } from '../schemas/leftovers.ts';
 import type { Check } from '../schemas/output.ts';
+import { type Leftover, type Leftovers, leftoversSchema, type Mended, mendedSchema } from '../schemas/stale.ts';
 import type { Cli } from './cli.ts';
 import { withSender } from './sender-route.ts';
 

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
 import { infoSchema } from './host.ts';
 import { jobSchema } from './job.ts';
-import { leftoverSchema, unmendedSchema } from './leftovers.ts';
 import { hostRecordSchema } from './machine.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
+import { leftoverSchema, unmendedSchema } from './stale.ts';
 import { lockSchema, transferStateSchema } from './transfer.ts';
 
 /** `zpsend hosts --json` */

@@ -1,5 +1,5 @@
 import { ZpsendError } from '../../schemas/errors.ts';
-import type { Leftover, LeftoverNote, Leftovers, Mended } from '../../schemas/leftovers.ts';
+import type { Leftover, LeftoverNote, Leftovers, Mended } from '../../schemas/stale.ts';
 
 /** What one look has found. */
 export interface Found {

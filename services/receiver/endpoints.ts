@@ -5,7 +5,7 @@ import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/leftovers.ts';
+import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/stale.ts';
 import {
   type ReceiveReady,
   type ReceiveStart,

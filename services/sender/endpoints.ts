@@ -12,7 +12,6 @@ import {
   jobStatusRequestSchema,
   sendStatusSchema,
 } from '../../schemas/job.ts';
-import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/leftovers.ts';
 import {
   type Plan,
   type PlanPart,
@@ -22,6 +21,7 @@ import {
   sendStartSchema,
 } from '../../schemas/plan.ts';
 import { policiesRequestSchema } from '../../schemas/policy.ts';
+import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/stale.ts';
 import type { StatusEntry } from '../../schemas/status.ts';
 import { leftoversReply, mend } from '../host/leftovers.ts';
 import { knownEntries } from './board/known.ts';

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { encodeToken } from '../../lib/zfs/resume-token.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import type { Leftover } from '../../schemas/leftovers.ts';
+import type { Leftover } from '../../schemas/stale.ts';
 import { leftoversReply, mend } from '../../services/host/leftovers.ts';
 import { findLeftovers as findOfReceivers, mendLeftover as mendOfReceiver } from '../../services/receiver/leftovers.ts';
 import { sharesOf } from '../../services/receiver/shares.ts';
