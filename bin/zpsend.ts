@@ -43,7 +43,7 @@ async function run(argv: string[]): Promise<number> {
     for (const flag of ['--semi-space-growth-factor=1', '--max-semi-space-size=1', '--min-semi-space-size=1']) {
       setFlagsFromString(flag);
     }
-    const { runService } = await import('../services/host/life.ts');
+    const { runService } = await import('../services/host/run-service.ts');
     const isPrivate = rest.includes('--private');
     const service =
       command === 'sender'

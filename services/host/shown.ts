@@ -4,7 +4,7 @@ import { names as namesTarget, rulesFor } from '../../lib/settings/send-allow.ts
 import type { SnapshotsRequest } from '../../schemas/host.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { datasetOf, isWithin, parentOf } from '../../schemas/names.ts';
-import { type AskerRules, type Share, shareOf } from './askers.ts';
+import { type AskerRules, type Share, shareOf } from './ask-rules.ts';
 
 /** Which of a host's datasets another host may see. */
 export interface Shown {

@@ -17,7 +17,7 @@ import {
   type StartRequest,
   transferRequestSchema,
 } from '../../schemas/transfer.ts';
-import { leftoversReply, mend } from '../host/leftovers.ts';
+import { leftoversReply, mend } from '../host/stale.ts';
 import { checkAsker } from './admission.ts';
 import type { Incoming, OpenChannel } from './channels.ts';
 import { checkConfigured, checkedParts } from './check.ts';

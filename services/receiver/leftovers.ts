@@ -5,7 +5,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Leftover, LeftoverNote } from '../../schemas/stale.ts';
-import type { Found } from '../host/leftovers.ts';
+import type { Found } from '../host/stale.ts';
 import { baseTag, heldIn, oldBases } from './base-hold.ts';
 import { sharesOf } from './shares.ts';
 

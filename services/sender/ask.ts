@@ -11,7 +11,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
-import { forgedWord } from '../host/forged-word.ts';
+import { forgedWord } from '../host/rejected-message.ts';
 import { explainAbsence } from './absent-receiver.ts';
 import type { Seat } from './fan/meeting.ts';
 import { startOf } from './start.ts';

@@ -23,7 +23,7 @@ import {
 import { policiesRequestSchema } from '../../schemas/policy.ts';
 import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/stale.ts';
 import type { StatusEntry } from '../../schemas/status.ts';
-import { leftoversReply, mend } from '../host/leftovers.ts';
+import { leftoversReply, mend } from '../host/stale.ts';
 import { knownEntries } from './board/known.ts';
 import { checkedPlan } from './checked-plan.ts';
 import { type Heirs, openHeirs } from './heirs/heirs.ts';

@@ -2,7 +2,7 @@ import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { Leftover, LeftoverNote } from '../../schemas/stale.ts';
-import type { Found } from '../host/leftovers.ts';
+import type { Found } from '../host/stale.ts';
 import { cursorForHold, oldCursors } from './cursor.ts';
 import { parseTag } from './holds.ts';
 

@@ -1,10 +1,10 @@
 import { storeConnection } from '../../lib/bus/channel/store/connection.ts';
 import { openStatusStore } from '../../lib/bus/status/store.ts';
 import { version } from '../../lib/settings/version.ts';
-import { serveDigests } from '../host/digest-endpoints.ts';
-import { serveHost } from '../host/endpoints.ts';
-import type { Service, ServiceContext } from '../host/life.ts';
-import { serveListings } from '../host/listing-endpoints.ts';
+import { serveDigests } from '../host/digest-api.ts';
+import { serveHost } from '../host/host-api.ts';
+import { serveListings } from '../host/listing-api.ts';
+import type { Service, ServiceContext } from '../host/run-service.ts';
 import { tellHeld } from './board/held.ts';
 import { knownEntries } from './board/known.ts';
 import { keepFresh } from './board/refresh.ts';

@@ -6,7 +6,7 @@ import { request } from '../../lib/bus/rpc/request.ts';
 import { serve } from '../../lib/bus/rpc/serve.ts';
 import { hostsBucket, subjects } from '../../lib/bus/subjects.ts';
 import { infoSchema, snapshotsRequestSchema } from '../../schemas/host.ts';
-import { watchEndpoints } from '../../services/host/denied-endpoints.ts';
+import { watchEndpoints } from '../../services/host/watch-endpoints.ts';
 import { type NatsServer, type StartOptions, startNatsServer } from '../../tools/nats-server/start.ts';
 import { makeAccountFleet } from '../support/account-fleet.ts';
 import { rejection, useBus } from '../support/bus.ts';

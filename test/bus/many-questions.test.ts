@@ -3,7 +3,7 @@ import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { infoSchema } from '../../schemas/host.ts';
-import { serveHost } from '../../services/host/endpoints.ts';
+import { serveHost } from '../../services/host/host-api.ts';
 import { useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 

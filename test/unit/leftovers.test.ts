@@ -3,7 +3,7 @@ import { encodeToken } from '../../lib/zfs/resume-token.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { Leftover } from '../../schemas/stale.ts';
-import { leftoversReply, mend } from '../../services/host/leftovers.ts';
+import { leftoversReply, mend } from '../../services/host/stale.ts';
 import { findLeftovers as findOfReceivers, mendLeftover as mendOfReceiver } from '../../services/receiver/leftovers.ts';
 import { sharesOf } from '../../services/receiver/shares.ts';
 import { cursorName } from '../../services/sender/cursor.ts';

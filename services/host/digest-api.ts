@@ -11,7 +11,7 @@ import {
   digestStatusSchema,
 } from '../../schemas/digest.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { type AskedDeps, checkAskerOf } from './askers.ts';
+import { type AskedDeps, checkAskerOf } from './ask-rules.ts';
 import { type RunningDigest, startDigest } from './digest.ts';
 import { newId } from './ids.ts';
 

@@ -6,7 +6,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { type SnapshotsRequest, snapshotsRequestSchema } from '../../schemas/host.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import { poolOf } from '../../schemas/names.ts';
-import { type AskedDeps, type AskerRules, sentTo } from './askers.ts';
+import { type AskedDeps, type AskerRules, sentTo } from './ask-rules.ts';
 import { isInPlace, mayAsk, type Shown, showing, shownTo } from './shown.ts';
 
 /** Listings at once: each is a process, and memory for all it prints. */

@@ -12,11 +12,11 @@ import { settingsInWords } from '../../lib/settings/words.ts';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Machine } from '../../schemas/machine.ts';
-import { watchEndpoints } from './denied-endpoints.ts';
 import { type HostName, takeHostName } from './host-name.ts';
 import { newId } from './ids.ts';
 import { type Log, openLog } from './log.ts';
 import { openSupervisor, type Supervisor } from './supervisor.ts';
+import { watchEndpoints } from './watch-endpoints.ts';
 
 /** What a service is made of. */
 export interface ServiceContext {
