@@ -7,11 +7,11 @@ import { serveDigests } from '../host/digest-api.ts';
 import { serveHost } from '../host/host-api.ts';
 import { serveListings } from '../host/listing-api.ts';
 import type { Service, ServiceContext } from '../host/run-service.ts';
-import { openArrivals } from './arrivals.ts';
-import { noBaseHolds, openBaseHolds } from './base-holds.ts';
-import { serveReceiver } from './endpoints.ts';
-import { openResumablePools } from './resumable-pools.ts';
-import { receiveStored } from './stored/stored.ts';
+import { serveReceiver } from './api.ts';
+import { noBaseHolds, openBaseHolds } from './bases/last-received-holds.ts';
+import { openArrivals } from './receive/recently-verified.ts';
+import { openResumablePools } from './receive/resumable-pools.ts';
+import { receiveStored } from './store/poll.ts';
 
 /** All receives together stay far below the server's max_pending of 64 MiB, and each has room for a round trip. */
 const windowFor = (maxConcurrent: number): number =>

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import { leafOf } from '../../schemas/names.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
-import { receiveProperties } from '../../services/receiver/properties.ts';
+import { receiveProperties } from '../../services/receiver/admission/properties.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { brought, carryAway, comesFrom, goesTo, guidsBelow } from './carried.ts';
 

@@ -5,7 +5,7 @@ import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { underLease } from '../../services/receiver/under-lease.ts';
+import { underLease } from '../../services/receiver/receive/under-lock.ts';
 import { acts, type Told } from './judge.ts';
 
 /** One of those that want the same lock, as a process of its own: takes it, acts under it, and gives it back. */

@@ -9,7 +9,7 @@ import {
   checkView,
   namesToLookAt,
   type View,
-} from '../../services/receiver/admission.ts';
+} from '../../services/receiver/admission/admission.ts';
 import { mentions } from '../support/mentions.ts';
 
 const full: ReceiveStart = {

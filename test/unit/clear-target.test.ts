@@ -5,7 +5,7 @@ import type { Clearing, Rollback } from '../../schemas/conflict.ts';
 import { type ErrorDetails, ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { logOf } from '../../services/host/log.ts';
-import { clearTarget } from '../../services/receiver/clear.ts';
+import { clearTarget } from '../../services/receiver/conflicts/resolve.ts';
 import { dataset } from './plan-history.ts';
 
 const cursor = 'zpsend_far_0123abcd_12';

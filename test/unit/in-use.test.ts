@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toError } from '../../lib/zfs/errors.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { namingUsers, usersOf } from '../../services/receiver/in-use.ts';
+import { namingUsers, usersOf } from '../../services/receiver/conflicts/mount-users.ts';
 import { mentions } from '../support/mentions.ts';
 
 let proc = '';

@@ -8,10 +8,10 @@ import type { KeyWrapping } from '../../schemas/inventory.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
 import { logOf } from '../../services/host/log.ts';
-import { openArrivals } from '../../services/receiver/arrivals.ts';
-import { noBaseHolds } from '../../services/receiver/base-holds.ts';
-import { beginReceive, type ReceiveDeps } from '../../services/receiver/receive.ts';
-import { openResumablePools } from '../../services/receiver/resumable-pools.ts';
+import { noBaseHolds } from '../../services/receiver/bases/last-received-holds.ts';
+import { beginReceive, type ReceiveDeps } from '../../services/receiver/receive/receive.ts';
+import { openArrivals } from '../../services/receiver/receive/recently-verified.ts';
+import { openResumablePools } from '../../services/receiver/receive/resumable-pools.ts';
 import { runnable, type TransferDeps } from '../../services/sender/transfer.ts';
 
 const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });

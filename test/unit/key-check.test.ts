@@ -3,7 +3,7 @@ import { keyOf } from '../../lib/zfs/key-columns.ts';
 import type { Seen } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { KeyWrapping } from '../../schemas/inventory.ts';
-import { checkKey } from '../../services/receiver/key-check.ts';
+import { checkKey } from '../../services/receiver/admission/key-check.ts';
 import { checkKeyUnchanged } from '../../services/sender/key-unchanged.ts';
 
 const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });

@@ -4,8 +4,11 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { Leftover } from '../../schemas/stale.ts';
 import { leftoversReply, mend } from '../../services/host/stale.ts';
-import { findLeftovers as findOfReceivers, mendLeftover as mendOfReceiver } from '../../services/receiver/leftovers.ts';
-import { sharesOf } from '../../services/receiver/shares.ts';
+import { sharesOf } from '../../services/receiver/admission/shares.ts';
+import {
+  findLeftovers as findOfReceivers,
+  mendLeftover as mendOfReceiver,
+} from '../../services/receiver/bases/stale.ts';
 import { cursorName } from '../../services/sender/cursor.ts';
 import { findLeftovers as findOfSenders, mendLeftover as mendOfSender } from '../../services/sender/leftovers.ts';
 import { mentions } from '../support/mentions.ts';

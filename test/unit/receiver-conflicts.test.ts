@@ -3,9 +3,9 @@ import type { Clearing, Rollback } from '../../schemas/conflict.ts';
 import { type Code, type ErrorDetails, ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { ReceiveStart } from '../../schemas/transfer.ts';
-import { checkAllowed, checkView, namesToLookAt, type View } from '../../services/receiver/admission.ts';
-import { checkClearing, otherName } from '../../services/receiver/conflicts.ts';
-import { lostBy } from '../../services/receiver/roll-back.ts';
+import { checkAllowed, checkView, namesToLookAt, type View } from '../../services/receiver/admission/admission.ts';
+import { checkClearing, otherName } from '../../services/receiver/admission/allowed-conflicts.ts';
+import { lostBy } from '../../services/receiver/conflicts/rollback.ts';
 import { mentions } from '../support/mentions.ts';
 import { dataset } from './plan-history.ts';
 

@@ -5,7 +5,7 @@ import { parseReceiptKey, parseStoredName, receiptKey, type StoredName, storedNa
 import { unseen } from '../../lib/plan/predict-target.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import { manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
-import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/stored/queue.ts';
+import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/store/queue.ts';
 import { isOver } from '../../services/sender/stored/keeper.ts';
 import { lastWordsOf, learned, seenAs, waitingAt } from '../../services/sender/stored/last-words.ts';
 import { datasetNames, hostNames } from './legal-names.ts';

@@ -1,11 +1,11 @@
-import { asideOf } from '../../lib/plan/conflict/rotate.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { type Code, ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf } from '../../schemas/names.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
-import type { Log } from '../host/log.ts';
-import { arrivalOf } from './admission.ts';
-import { baseTag, heldIn, oldBases } from './base-hold.ts';
+import { asideOf } from '../../../lib/plan/conflict/rotate.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { type Code, ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
+import type { Log } from '../../host/log.ts';
+import { arrivalOf } from '../admission/admission.ts';
+import { baseTag, heldIn, oldBases } from './last-received-hold.ts';
 
 /** Without another receive into its dataset for so long an arrival is settled, in milliseconds. */
 const quietMs = 2000;

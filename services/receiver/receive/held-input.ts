@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { Lease } from '../../lib/bus/locks/lease.ts';
+import type { Lease } from '../../../lib/bus/locks/lease.ts';
 import { type Callback, inFrontOf, writeTogether } from './in-front.ts';
 
 /**

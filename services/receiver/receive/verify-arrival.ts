@@ -1,8 +1,8 @@
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
-import { arrivalOf } from './admission.ts';
-import { checkType } from './properties.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
+import { arrivalOf } from '../admission/admission.ts';
+import { checkType } from '../admission/properties.ts';
 
 /** Looks whether what was received is the snapshot that was announced (I6). @throws ZpsendError STREAM_BROKEN */
 export async function verifyArrival(zfs: Pick<Zfs, 'look'>, start: ReceiveStart, host: string): Promise<void> {

@@ -1,7 +1,7 @@
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { isWithin, parentOf } from '../../schemas/names.ts';
-import type { LeftoverNote } from '../../schemas/stale.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import type { DatasetEntry } from '../../../schemas/inventory.ts';
+import { isWithin, parentOf } from '../../../schemas/names.ts';
+import type { LeftoverNote } from '../../../schemas/stale.ts';
 
 const kinds = ['sharenfs', 'sharesmb'] as const;
 

@@ -1,6 +1,6 @@
-import { ZpsendError } from '../../schemas/errors.ts';
-import { elementsOf, isWithin, maxElements } from '../../schemas/names.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { elementsOf, isWithin, maxElements } from '../../../schemas/names.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { View } from './admission.ts';
 
 /** `tank/a/b` to `tank` and `tank/a`, topmost first. */

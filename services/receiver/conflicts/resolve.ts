@@ -1,10 +1,10 @@
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import type { Rename } from '../../schemas/conflict.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
-import { isRenamed } from './conflicts.ts';
-import { namingUsers } from './in-use.ts';
-import { type Around, type ClearDeps, rollBack } from './roll-back.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import type { Rename } from '../../../schemas/conflict.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
+import { isRenamed } from '../admission/allowed-conflicts.ts';
+import { namingUsers } from './mount-users.ts';
+import { type Around, type ClearDeps, rollBack } from './rollback.ts';
 
 /**
  * Does to the target what its step's plan says, after more looks at it: nothing goes that the plan does not list.

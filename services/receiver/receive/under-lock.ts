@@ -1,5 +1,5 @@
-import type { Lease } from '../../lib/bus/locks/lease.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
+import type { Lease } from '../../../lib/bus/locks/lease.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
 
 type Held = Pick<Lease, 'assertHeld' | 'confirmed'>;
 

@@ -1,7 +1,7 @@
-import type { ErrorBody } from '../../schemas/errors.ts';
-import { datasetOf } from '../../schemas/names.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
-import type { Log, LogFields } from '../host/log.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
+import type { Log, LogFields } from '../../host/log.ts';
 
 /** What the lines about one receive are about, as the sender's log has it. */
 const fieldsOf = (host: string, { job, transfer, source, dataset, to }: ReceiveStart): LogFields => ({

@@ -1,8 +1,8 @@
-import { compareWrappings } from '../../lib/plan/placement/key-wrapping.ts';
-import type { Seen, Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf } from '../../schemas/names.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { compareWrappings } from '../../../lib/plan/placement/key-wrapping.ts';
+import type { Seen, Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
 
 type Asked = Pick<
   ReceiveStart,

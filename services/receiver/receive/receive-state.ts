@@ -1,4 +1,4 @@
-import type { ErrorBody } from '../../schemas/errors.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
 
 /**
  * The life of one receive as data: `next(state, event) -> [state, effects]`. A runner performs the effects.

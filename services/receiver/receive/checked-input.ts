@@ -1,10 +1,10 @@
 import type { Writable } from 'node:stream';
-import { decoderInto } from '../../lib/compression/decode.ts';
-import { openHeadCheck } from '../../lib/zfs/stream-head.ts';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { decoderInto } from '../../../lib/compression/decode.ts';
+import { openHeadCheck } from '../../../lib/zfs/stream-head.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
+import { damaged } from './errors.ts';
 import { inFrontOf, writeTogether } from './in-front.ts';
-import { damaged } from './receive-errors.ts';
 
 /** What is said of a stream that is shorter than its first record. */
 export const endedEarly = 'it ended before it began';

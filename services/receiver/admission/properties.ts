@@ -1,11 +1,11 @@
-import { matches } from '../../lib/plan/request/pattern.ts';
-import { ownProperties } from '../../lib/zfs/argv.ts';
-import { fits } from '../../lib/zfs/property-types.ts';
-import type { Seen } from '../../lib/zfs/zfs.ts';
-import type { ReceiveConfig } from '../../schemas/config.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { isWithin } from '../../schemas/names.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { matches } from '../../../lib/plan/request/pattern.ts';
+import { ownProperties } from '../../../lib/zfs/argv.ts';
+import { fits } from '../../../lib/zfs/property-types.ts';
+import type { Seen } from '../../../lib/zfs/zfs.ts';
+import type { ReceiveConfig } from '../../../schemas/config.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { isWithin } from '../../../schemas/names.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
 
 /** Where it is remembered what a chain began with; children inherit it, hence the guid in its value. */
 export const streamProperty = 'zpsend:stream';

@@ -1,11 +1,11 @@
-import { isCursor } from '../../lib/plan/cursor-name.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { endedMark, isUnderWay, type Rollback } from '../../schemas/conflict.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
-import { datasetOf } from '../../schemas/names.ts';
-import type { Log } from '../host/log.ts';
-import { baseTag } from './base-hold.ts';
+import { isCursor } from '../../../lib/plan/cursor-name.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { endedMark, isUnderWay, type Rollback } from '../../../schemas/conflict.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { BookmarkEntry, DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { Log } from '../../host/log.ts';
+import { baseTag } from '../bases/last-received-hold.ts';
 
 export interface ClearDeps {
   readonly zfs: Zfs;

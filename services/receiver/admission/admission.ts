@@ -1,12 +1,12 @@
-import { subjects } from '../../lib/bus/subjects.ts';
-import { someOf } from '../../lib/plan/refusal.ts';
-import type { Seen, Zfs } from '../../lib/zfs/zfs.ts';
-import type { ReceiveConfig } from '../../schemas/config.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf, isWithin, leafOf, parentOf } from '../../schemas/names.ts';
-import { streamMarkSchema } from '../../schemas/stream.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
-import { namesOfClearing, viewAfter } from './conflicts.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import { someOf } from '../../../lib/plan/refusal.ts';
+import type { Seen, Zfs } from '../../../lib/zfs/zfs.ts';
+import type { ReceiveConfig } from '../../../schemas/config.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf, isWithin, leafOf, parentOf } from '../../../schemas/names.ts';
+import { streamMarkSchema } from '../../../schemas/stream.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
+import { namesOfClearing, viewAfter } from './allowed-conflicts.ts';
 import { ancestorsOf, missingParents } from './parents.ts';
 import { streamProperty } from './properties.ts';
 

@@ -1,9 +1,9 @@
-import { nameAfter } from '../../lib/plan/conflict/after-resolution.ts';
-import type { ReceiveConfig } from '../../schemas/config.ts';
-import type { AllowedConflict, Clearing, Rename } from '../../schemas/conflict.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf, isWithin, parentOf } from '../../schemas/names.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { nameAfter } from '../../../lib/plan/conflict/after-resolution.ts';
+import type { ReceiveConfig } from '../../../schemas/config.ts';
+import type { AllowedConflict, Clearing, Rename } from '../../../schemas/conflict.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf, isWithin, parentOf } from '../../../schemas/names.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { View } from './admission.ts';
 
 type Rule = Pick<ReceiveConfig['allow'][number], 'from' | 'into'> & { conflicts?: readonly AllowedConflict[] };

@@ -6,8 +6,8 @@ import { type Code, ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, poolOf } from '../../../schemas/names.ts';
 import type { StoredStart } from '../../../schemas/stored.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
-import type { Receiver } from '../endpoints.ts';
-import type { Receive, ReceiveDeps } from '../receive.ts';
+import type { Receiver } from '../api.ts';
+import type { Receive, ReceiveDeps } from '../receive/receive.ts';
 import type { StoredItem } from './queue.ts';
 
 export interface FetchDeps extends Pick<ReceiveDeps, 'zfs' | 'silenceMs' | 'pace' | 'host'> {

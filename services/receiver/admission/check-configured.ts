@@ -1,8 +1,8 @@
-import type { ReceiveConfig } from '../../schemas/config.ts';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import type { ReceiveCheck, ReceiveChecked, ReceiveStart } from '../../schemas/transfer.ts';
+import type { ReceiveConfig } from '../../../schemas/config.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import type { ReceiveCheck, ReceiveChecked, ReceiveStart } from '../../../schemas/transfer.ts';
 import { checkAllowed, placesOf } from './admission.ts';
-import { checkClearing } from './conflicts.ts';
+import { checkClearing } from './allowed-conflicts.ts';
 import { checkMadeWithin } from './parents.ts';
 import { checkProperties } from './properties.ts';
 

@@ -1,13 +1,13 @@
-import { asideOf } from '../../lib/plan/conflict/rotate.ts';
-import { peekToken } from '../../lib/zfs/resume-token.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
-import { datasetOf } from '../../schemas/names.ts';
-import type { Leftover, LeftoverNote } from '../../schemas/stale.ts';
-import type { Found } from '../host/stale.ts';
-import { baseTag, heldIn, oldBases } from './base-hold.ts';
-import { sharesOf } from './shares.ts';
+import { asideOf } from '../../../lib/plan/conflict/rotate.ts';
+import { peekToken } from '../../../lib/zfs/resume-token.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { Leftover, LeftoverNote } from '../../../schemas/stale.ts';
+import type { Found } from '../../host/stale.ts';
+import { sharesOf } from '../admission/shares.ts';
+import { baseTag, heldIn, oldBases } from './last-received-hold.ts';
 
 export interface LookDeps {
   readonly zfs: Pick<Zfs, 'list' | 'holds' | 'properties'>;

@@ -1,4 +1,4 @@
-import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
+import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
 
 /**
  * The tag that holds a target's newest received snapshot, the base of the next incremental, against the target's own pruner. It is

@@ -1,12 +1,12 @@
-import type { ChannelHandlers, ChannelReceiver } from '../../lib/bus/channel/channel.ts';
-import { newSecret, type TransferSecrets, wordsOfTarget } from '../../lib/bus/channel/direct/authentic.ts';
-import { openDirectReceiver } from '../../lib/bus/channel/direct/receiver.ts';
-import type { Pace } from '../../lib/bus/channel/rate-limit.ts';
-import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
-import { subjects } from '../../lib/bus/subjects.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
-import type { Log } from '../host/log.ts';
-import { forgedWord } from '../host/rejected-message.ts';
+import type { ChannelHandlers, ChannelReceiver } from '../../../lib/bus/channel/channel.ts';
+import { newSecret, type TransferSecrets, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
+import { openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
+import type { Pace } from '../../../lib/bus/channel/rate-limit.ts';
+import type { BulkConnection } from '../../../lib/bus/data-connection/connection.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
+import type { Log } from '../../host/log.ts';
+import { forgedWord } from '../../host/rejected-message.ts';
 
 /** Opens the channel by which a receive's stream comes; `shared`: together with other receivers of it. */
 export type OpenChannel = (handlers: ChannelHandlers, shared: string | undefined) => ChannelReceiver;

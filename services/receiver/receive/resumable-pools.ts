@@ -1,5 +1,5 @@
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { poolOf } from '../../schemas/names.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { poolOf } from '../../../schemas/names.ts';
 
 /** Which pools of this host can keep what an interrupted receive leaves. */
 export interface ResumablePools {

@@ -1,9 +1,9 @@
-import type { Lease } from '../../lib/bus/locks/lease.ts';
-import type { Locks } from '../../lib/bus/locks/locks.ts';
-import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
-import { otherName } from './conflicts.ts';
+import type { Lease } from '../../../lib/bus/locks/lease.ts';
+import type { Locks } from '../../../lib/bus/locks/locks.ts';
+import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
+import { otherName } from '../admission/allowed-conflicts.ts';
 
 const notTaken = new ZpsendError('LOCKED', 'the lock is not taken');
 

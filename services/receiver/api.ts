@@ -18,11 +18,11 @@ import {
   transferRequestSchema,
 } from '../../schemas/transfer.ts';
 import { leftoversReply, mend } from '../host/stale.ts';
-import { checkAsker } from './admission.ts';
-import type { Incoming, OpenChannel } from './channels.ts';
-import { checkConfigured, checkedParts } from './check.ts';
-import { findLeftovers, mendLeftover } from './leftovers.ts';
-import { beginReceive, type Receive, type ReceiveDeps } from './receive.ts';
+import { checkAsker } from './admission/admission.ts';
+import { checkConfigured, checkedParts } from './admission/check-configured.ts';
+import { findLeftovers, mendLeftover } from './bases/stale.ts';
+import type { Incoming, OpenChannel } from './receive/open-channel.ts';
+import { beginReceive, type Receive, type ReceiveDeps } from './receive/receive.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
 const siblingsMs = 300;

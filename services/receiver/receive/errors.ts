@@ -1,5 +1,5 @@
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
 
 /** A source that only pings would keep others out of the dataset for as long as it likes. */
 export const notBegun = ({ source, to }: ReceiveStart, ms: number): ErrorBody =>
