@@ -3,6 +3,8 @@ import { isRefusal } from '../../lib/plan/refusal.ts';
 import type { SendRules } from '../../lib/settings/send-allow.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import type { Evidence, Note, Step } from '../../schemas/plan.ts';
+import type { ChainCursor } from './bases/cursors.ts';
+import { type Held, releaseStep } from './bases/holds.ts';
 import {
   begin,
   type ChainEffect,
@@ -14,10 +16,8 @@ import {
   goesOn,
   next,
 } from './chain-state.ts';
-import type { ChainCursor } from './cursors.ts';
 import { isUnsettled } from './failure.ts';
 import type { FanMember } from './fan/fan.ts';
-import { type Held, releaseStep } from './holds.ts';
 import type { ChainNarrator } from './narration.ts';
 import { isReadOnly, readOnlyNote } from './read-only.ts';
 import type { Replan } from './replanning.ts';

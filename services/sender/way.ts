@@ -3,7 +3,7 @@ import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import type { Log } from '../host/log.ts';
 import { askForTransfer } from './ask.ts';
-import { type Cursors, noCursors, openCursors } from './cursors.ts';
+import { type Cursors, noCursors, openCursors } from './bases/cursors.ts';
 import { makePlans, type Planned, type PlanningDeps } from './planning.ts';
 import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
 

@@ -11,8 +11,8 @@ import { noBaseHolds } from '../../services/receiver/bases/last-received-holds.t
 import { beginReceive } from '../../services/receiver/receive/receive.ts';
 import { openArrivals } from '../../services/receiver/receive/recently-verified.ts';
 import { openResumablePools } from '../../services/receiver/receive/resumable-pools.ts';
+import { noCursors } from '../../services/sender/bases/cursors.ts';
 import { startChain } from '../../services/sender/chain.ts';
-import { noCursors } from '../../services/sender/cursors.ts';
 import { narrator } from '../../services/sender/narration.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';

@@ -4,8 +4,8 @@ import { toError } from '../../lib/zfs/errors.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { logOf } from '../../services/host/log.ts';
+import { noCursors } from '../../services/sender/bases/cursors.ts';
 import { type ChainDeps, type ChainNews, startChain } from '../../services/sender/chain.ts';
-import { noCursors } from '../../services/sender/cursors.ts';
 import { narrator } from '../../services/sender/narration.ts';
 
 const log = logOf(pino({ enabled: false }));

@@ -5,10 +5,10 @@ import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { logOf } from '../../services/host/log.ts';
+import { noCursors } from '../../services/sender/bases/cursors.ts';
 import type { Board } from '../../services/sender/board/board.ts';
 import type { ChainDeps } from '../../services/sender/chain.ts';
 import { type ChainsOrder, runChains } from '../../services/sender/chains.ts';
-import { noCursors } from '../../services/sender/cursors.ts';
 import type { ChainNarrator, Narrator } from '../../services/sender/narration.ts';
 import { progressOf } from '../../services/sender/progress.ts';
 

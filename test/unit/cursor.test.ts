@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseCursor } from '../../lib/plan/cursor-name.ts';
-import { cursorForHold, cursorName, cursorsOf, oldCursors, targetHash } from '../../services/sender/cursor.ts';
+import {
+  cursorForHold,
+  cursorName,
+  cursorsOf,
+  oldCursors,
+  targetHash,
+} from '../../services/sender/bases/cursor-name.ts';
 
 const target = { host: 'smos-00', dataset: 'zones/test' };
 const leaf = (name: string | undefined): string => name?.split('#')[1] ?? '';

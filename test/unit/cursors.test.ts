@@ -4,8 +4,8 @@ import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
 import type { BookmarkEntry, DatasetEntry } from '../../schemas/inventory.ts';
 import { logOf } from '../../services/host/log.ts';
-import { cursorForHold, cursorName, targetHash } from '../../services/sender/cursor.ts';
-import { openCursors } from '../../services/sender/cursors.ts';
+import { cursorForHold, cursorName, targetHash } from '../../services/sender/bases/cursor-name.ts';
+import { openCursors } from '../../services/sender/bases/cursors.ts';
 
 const to = { host: 'smos-00', dataset: 'tank/a' };
 const cursor = (guid: string, dataset = 'pool/a'): string => cursorName(dataset, to, guid) ?? '';

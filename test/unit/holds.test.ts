@@ -5,8 +5,8 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import { newId } from '../../services/host/ids.ts';
 import { logOf } from '../../services/host/log.ts';
-import { type CursorTarget, targetHash } from '../../services/sender/cursor.ts';
-import { holdTag, parseTag, releaseStep, type Settled, sweepHolds } from '../../services/sender/holds.ts';
+import { type CursorTarget, targetHash } from '../../services/sender/bases/cursor-name.ts';
+import { holdTag, parseTag, releaseStep, type Settled, sweepHolds } from '../../services/sender/bases/holds.ts';
 
 const here: CursorTarget = { host: 'smos-00', dataset: 'zones/back' };
 const elsewhere: CursorTarget = { host: 'smos-07', dataset: 'zones/back' };

@@ -9,8 +9,8 @@ import {
   findLeftovers as findOfReceivers,
   mendLeftover as mendOfReceiver,
 } from '../../services/receiver/bases/stale.ts';
-import { cursorName } from '../../services/sender/cursor.ts';
-import { findLeftovers as findOfSenders, mendLeftover as mendOfSender } from '../../services/sender/leftovers.ts';
+import { cursorName } from '../../services/sender/bases/cursor-name.ts';
+import { findLeftovers as findOfSenders, mendLeftover as mendOfSender } from '../../services/sender/bases/stale.ts';
 import { mentions } from '../support/mentions.ts';
 
 /** Snapshots by name, with the number of their holds; the guid is the place. */

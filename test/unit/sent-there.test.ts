@@ -4,7 +4,7 @@ import { unseen } from '../../lib/plan/predict-target.ts';
 import type { BookmarkEntry, DatasetEntry, Inventory, KeyWrapping } from '../../schemas/inventory.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { StreamWish } from '../../schemas/stream.ts';
-import { cursorForHold, cursorName, targetHash } from '../../services/sender/cursor.ts';
+import { cursorForHold, cursorName, targetHash } from '../../services/sender/bases/cursor-name.ts';
 import { type KnownTarget, knownTarget } from '../../services/sender/stored/sent-there.ts';
 import { storable } from '../../services/sender/stored/storable.ts';
 

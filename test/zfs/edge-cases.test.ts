@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { holdTag } from '../../services/sender/holds.ts';
+import { holdTag } from '../../services/sender/bases/holds.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';

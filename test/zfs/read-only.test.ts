@@ -5,7 +5,7 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import { jobAbortedSchema } from '../../schemas/job.ts';
 import { doctorOutputSchema } from '../../schemas/output.ts';
 import { verifyOutputSchema } from '../../schemas/verify.ts';
-import { targetHash } from '../../services/sender/cursor.ts';
+import { targetHash } from '../../services/sender/bases/cursor-name.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';

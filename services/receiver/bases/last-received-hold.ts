@@ -2,7 +2,7 @@ import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts'
 
 /**
  * The tag that holds a target's newest received snapshot, the base of the next incremental, against the target's own pruner. It is
- * of no job: ids have six characters or more (services/sender/holds.ts).
+ * of no job: ids have six characters or more (services/sender/bases/holds.ts).
  */
 export const baseTag = 'zpsend:base';
 

@@ -5,7 +5,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
-import { removeOvertaken } from './cursors.ts';
+import { removeOvertaken } from '../bases/store-cursors.ts';
 import { isAbout, type LastWord, learned } from './last-words.ts';
 import { type Place, readSight, writeSight } from './sights.ts';
 

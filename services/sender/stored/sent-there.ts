@@ -7,7 +7,7 @@ import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Sight } from '../../../schemas/stored.ts';
 import type { StreamWish } from '../../../schemas/stream.ts';
-import { cursorsOf, isShort } from '../cursor.ts';
+import { cursorsOf, isShort } from '../bases/cursor-name.ts';
 import type { Place } from './sights.ts';
 
 type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'wrapping'>;

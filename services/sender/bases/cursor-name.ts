@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { isCursor, parseCursor } from '../../lib/plan/cursor-name.ts';
-import type { BookmarkEntry } from '../../schemas/inventory.ts';
-import { datasetOf, maxNameLength } from '../../schemas/names.ts';
+import { isCursor, parseCursor } from '../../../lib/plan/cursor-name.ts';
+import type { BookmarkEntry } from '../../../schemas/inventory.ts';
+import { datasetOf, maxNameLength } from '../../../schemas/names.ts';
 
 /**
  * The cursor of a target: a bookmark, on the source, of the snapshot that the target has, so that the source may destroy all

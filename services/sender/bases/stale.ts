@@ -1,9 +1,9 @@
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { DatasetEntry } from '../../schemas/inventory.ts';
-import type { Leftover, LeftoverNote } from '../../schemas/stale.ts';
-import type { Found } from '../host/stale.ts';
-import { cursorForHold, oldCursors } from './cursor.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { DatasetEntry } from '../../../schemas/inventory.ts';
+import type { Leftover, LeftoverNote } from '../../../schemas/stale.ts';
+import type { Found } from '../../host/stale.ts';
+import { cursorForHold, oldCursors } from './cursor-name.ts';
 import { parseTag } from './holds.ts';
 
 /** Cursors of this host's datasets that a newer one of the same target has made useless. */

@@ -1,16 +1,16 @@
-import { type Base, leafOfBase, newestCommon } from '../../lib/plan/match/bases.ts';
-import { isAfter } from '../../lib/plan/match/txg.ts';
-import { isRefusal } from '../../lib/plan/refusal.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { type Code, ZpsendError } from '../../schemas/errors.ts';
-import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { datasetOf, maxNameLength } from '../../schemas/names.ts';
-import type { Step } from '../../schemas/plan.ts';
-import type { Log } from '../host/log.ts';
-import { type CursorTarget, cursorForHold, cursorName, cursorsOf, isShort, targetHash } from './cursor.ts';
+import { type Base, leafOfBase, newestCommon } from '../../../lib/plan/match/bases.ts';
+import { isAfter } from '../../../lib/plan/match/txg.ts';
+import { isRefusal } from '../../../lib/plan/refusal.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { type Code, ZpsendError } from '../../../schemas/errors.ts';
+import type { DatasetEntry } from '../../../schemas/inventory.ts';
+import { datasetOf, maxNameLength } from '../../../schemas/names.ts';
+import type { Step } from '../../../schemas/plan.ts';
+import type { Log } from '../../host/log.ts';
+import type { Planned } from '../planning.ts';
+import { eachOf } from '../sizes.ts';
+import { type CursorTarget, cursorForHold, cursorName, cursorsOf, isShort, targetHash } from './cursor-name.ts';
 import type { Settled } from './holds.ts';
-import type { Planned } from './planning.ts';
-import { eachOf } from './sizes.ts';
 
 /** While a chain goes on its cursor moves no more often, in milliseconds: a step is to stay at five processes. */
 const everyMs = 30_000;

@@ -1,13 +1,13 @@
-import { type Dated, isAfter } from '../../lib/plan/match/txg.ts';
-import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { Inventory } from '../../schemas/inventory.ts';
-import { datasetOf, poolOf } from '../../schemas/names.ts';
-import type { Log } from '../host/log.ts';
-import { type CursorTarget, targetHash } from './cursor.ts';
+import { type Dated, isAfter } from '../../../lib/plan/match/txg.ts';
+import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { Inventory } from '../../../schemas/inventory.ts';
+import { datasetOf, poolOf } from '../../../schemas/names.ts';
+import type { Log } from '../../host/log.ts';
+import { isReadOnly } from '../read-only.ts';
+import { type CursorTarget, targetHash } from './cursor-name.ts';
 import type { ChainCursor } from './cursors.ts';
-import { isReadOnly } from './read-only.ts';
 
 /**
  * The tag that a chain of a job holds its step's snapshots with: `zpsend:<job>.<chain>.<hash of the target>`. Each chain has
