@@ -27,7 +27,6 @@ import { leftoversReply, mend } from '../host/stale.ts';
 import { findLeftovers, mendLeftover } from './bases/stale.ts';
 import { knownEntries } from './board/known.ts';
 import { checkedPlan } from './checked-plan.ts';
-import { type Heirs, openHeirs } from './heirs/heirs.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
 import type { Policy } from './policies/policy.ts';
@@ -35,6 +34,7 @@ import { openTriggers } from './policies/triggers.ts';
 import { route } from './route.ts';
 import { checkRequest } from './send-rules.ts';
 import { withSizes } from './sizes.ts';
+import { type Heirs, openHeirs } from './takeover/takeover.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
 const siblingsMs = 300;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Job } from '../../schemas/job.ts';
-import { alike, inherited, openHeardJobs, yieldsTo } from '../../services/sender/heirs/heard-jobs.ts';
+import { alike, inherited, openHeardJobs, yieldsTo } from '../../services/sender/takeover/observed-jobs.ts';
 
 const job = (id: string, more: Partial<Job> = {}): Job => ({
   job: id,

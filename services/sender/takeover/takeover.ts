@@ -5,7 +5,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Job, jobEventSchema } from '../../../schemas/job.ts';
 import type { Log } from '../../host/log.ts';
 import type { Jobs } from '../jobs.ts';
-import { alike, inherited, openHeardJobs, rootOf, yieldsTo } from './heard-jobs.ts';
+import { alike, inherited, openHeardJobs, rootOf, yieldsTo } from './observed-jobs.ts';
 
 export interface HeirsDeps {
   readonly host: string;
