@@ -30,7 +30,7 @@ import { checkedPlan } from './checked-plan.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
 import type { Policy } from './policies/policy.ts';
-import { openTriggers } from './policies/triggers.ts';
+import { openTriggers } from './policies/runner.ts';
 import { route } from './route.ts';
 import { checkRequest } from './send-rules.ts';
 import { withSizes } from './sizes.ts';

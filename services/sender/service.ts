@@ -12,7 +12,7 @@ import { tellTaken } from './board/taken.ts';
 import { openStatusWriter } from './board/writer.ts';
 import { serveSender } from './endpoints.ts';
 import { openPlanTurns } from './plan-turns.ts';
-import { filePolicies } from './policies/in-force.ts';
+import { filePolicies } from './policies/active.ts';
 import { keepStore } from './stored/keeper.ts';
 import { ownStore } from './stored/store.ts';
 import { hasReceiver } from './stored/unheeded.ts';

@@ -8,7 +8,7 @@ import {
   type LaneTimes,
   laneBackOff,
   next,
-} from '../../services/sender/policies/lane-state.ts';
+} from '../../services/sender/policies/target-state.ts';
 
 const times: LaneTimes = { quiet: 30, mostQuiet: 1000, reconcile: 600_000, silence: 3000 };
 const now = 10_000;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { policySchema } from '../../schemas/policy.ts';
-import type { LaneTimes } from '../../services/sender/policies/lane-state.ts';
-import { openLanes } from '../../services/sender/policies/lanes.ts';
 import { type Policy, policyOf } from '../../services/sender/policies/policy.ts';
+import type { LaneTimes } from '../../services/sender/policies/target-state.ts';
+import { openLanes } from '../../services/sender/policies/targets.ts';
 
 type PolicyConfig = z.input<typeof policySchema>;
 const times: LaneTimes = { quiet: 30, mostQuiet: 1000, reconcile: 600_000, silence: 3000 };

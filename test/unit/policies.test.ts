@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import type { BucketPolicy } from '../../lib/bus/policies/bucket.ts';
 import { policySchema } from '../../schemas/policy.ts';
-import { withoutCircles } from '../../services/sender/policies/circles.ts';
-import { filePolicies, inForce } from '../../services/sender/policies/in-force.ts';
+import { filePolicies, inForce } from '../../services/sender/policies/active.ts';
+import { withoutCircles } from '../../services/sender/policies/loops.ts';
 import { covers, isAbout, type Policy, policyOf, startOf } from '../../services/sender/policies/policy.ts';
 import { mentions } from '../support/mentions.ts';
 

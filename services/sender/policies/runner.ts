@@ -7,12 +7,12 @@ import type { Policies } from '../../../schemas/policy.ts';
 import { snapshotCreatedSchema } from '../../../schemas/snapshot-created.ts';
 import type { Log } from '../../host/log.ts';
 import type { Jobs } from '../jobs.ts';
-import type { InForce } from './in-force.ts';
-import type { LaneTimes, Outcome } from './lane-state.ts';
-import { type OpenLane, openLanes } from './lanes.ts';
-import { hearJobs } from './other-jobs.ts';
+import type { InForce } from './active.ts';
+import { followPolicies } from './follow.ts';
+import { hearJobs } from './other-senders.ts';
 import { type Policy, rootAt, startOf } from './policy.ts';
-import { followPolicies } from './sources.ts';
+import type { LaneTimes, Outcome } from './target-state.ts';
+import { type OpenLane, openLanes } from './targets.ts';
 
 export interface TriggersDeps {
   readonly host: string;

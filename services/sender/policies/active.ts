@@ -3,7 +3,7 @@ import { explain } from '../../../lib/bus/rpc/codec.ts';
 import { parsePolicyKey } from '../../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type PolicyConfig, policySchema } from '../../../schemas/policy.ts';
-import { circleWords, withoutCircles } from './circles.ts';
+import { circleWords, withoutCircles } from './loops.ts';
 import { type Policy, policyOf, rootAt } from './policy.ts';
 
 export interface InForce {

@@ -5,7 +5,7 @@ import { type BucketPolicy, makePolicyBucket, readPolicies } from '../../../lib/
 import { policiesBucket } from '../../../lib/bus/subjects.ts';
 import { maxPoliciesOfAll } from '../../../schemas/policy.ts';
 import type { Log } from '../../host/log.ts';
-import { type InForce, inForce } from './in-force.ts';
+import { type InForce, inForce } from './active.ts';
 import type { Policy } from './policy.ts';
 
 export interface SourcesDeps {

@@ -1,7 +1,7 @@
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Target } from '../../../schemas/plan.ts';
-import { dueOf, fresh, type Lane, type LaneEvent, type LaneTimes, next } from './lane-state.ts';
 import { isAbout, laneKey, type Policy } from './policy.ts';
+import { dueOf, fresh, type Lane, type LaneEvent, type LaneTimes, next } from './target-state.ts';
 
 /** One dataset's way to one target, and what is done about it. */
 export interface OpenLane {
