@@ -19,10 +19,10 @@ import {
 import { isUnsettled } from './failure.ts';
 import type { FanMember } from './fan/fan.ts';
 import type { ChainNarrator } from './narration.ts';
-import { isReadOnly, readOnlyNote } from './read-only.ts';
-import type { Replan } from './replanning.ts';
-import { sanctioned } from './sanction.ts';
-import { checkStep } from './send-rules.ts';
+import { sanctioned } from './planning/approved-rollbacks.ts';
+import { isReadOnly, readOnlyNote } from './planning/read-only.ts';
+import type { Replan } from './planning/replan.ts';
+import { checkStep } from './planning/send-rules.ts';
 import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
 
 export interface ChainDeps extends TransferDeps {

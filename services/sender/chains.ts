@@ -7,8 +7,8 @@ import { holdTag } from './bases/holds.ts';
 import type { Board } from './board/board.ts';
 import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
 import type { ChainNarrator, Narrator } from './narration.ts';
+import type { Replan } from './planning/replan.ts';
 import type { Progress } from './progress.ts';
-import type { Replan } from './replanning.ts';
 import { type Moves, scheduleOf } from './schedule.ts';
 
 export interface ChainsOrder {

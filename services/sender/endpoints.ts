@@ -26,14 +26,14 @@ import type { StatusEntry } from '../../schemas/status.ts';
 import { leftoversReply, mend } from '../host/stale.ts';
 import { findLeftovers, mendLeftover } from './bases/stale.ts';
 import { knownEntries } from './board/known.ts';
-import { checkedPlan } from './checked-plan.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
+import { checkedPlan } from './planning/check-plan.ts';
+import { checkRequest } from './planning/send-rules.ts';
+import { withSizes } from './planning/size-estimates.ts';
 import type { Policy } from './policies/policy.ts';
 import { openTriggers } from './policies/runner.ts';
 import { route } from './route.ts';
-import { checkRequest } from './send-rules.ts';
-import { withSizes } from './sizes.ts';
 import { type Heirs, openHeirs } from './takeover/takeover.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */

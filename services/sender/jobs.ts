@@ -6,7 +6,7 @@ import { newId } from '../host/ids.ts';
 import { askingTogether } from './fan/asking.ts';
 import { openFan } from './fan/fan.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';
-import { checkRequest } from './send-rules.ts';
+import { checkRequest } from './planning/send-rules.ts';
 
 /** How long jobs of one fan wait for one that is late with the step that all need, in milliseconds. */
 const gatherMs = 5000;

@@ -3,7 +3,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import type { Channel } from '../../schemas/transfer.ts';
 import { isWithoutReceiver } from './absent-receiver.ts';
-import type { Planned } from './planning.ts';
+import type { Planned } from './planning/plan-job.ts';
 import { startOf } from './start.ts';
 import { type LastWord, seenAs } from './stored/last-words.ts';
 import { readSight, writeSight } from './stored/sights.ts';

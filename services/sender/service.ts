@@ -11,7 +11,7 @@ import { keepFresh } from './board/refresh.ts';
 import { tellTaken } from './board/taken.ts';
 import { openStatusWriter } from './board/writer.ts';
 import { serveSender } from './endpoints.ts';
-import { openPlanTurns } from './plan-turns.ts';
+import { openPlanTurns } from './planning/plan-turns.ts';
 import { filePolicies } from './policies/active.ts';
 import { keepStore } from './stored/keeper.ts';
 import { ownStore } from './stored/store.ts';

@@ -10,7 +10,7 @@ import type { PropertyWishes } from '../../schemas/properties.ts';
 import type { WireMode } from '../../schemas/transfer.ts';
 import type { Log } from '../host/log.ts';
 import type { Seat } from './fan/meeting.ts';
-import { checkKeyUnchanged } from './key-unchanged.ts';
+import { checkKeyUnchanged } from './planning/key-unchanged.ts';
 import { type Read, startRead } from './read.ts';
 import { expectedOf, streamOf } from './stream.ts';
 import type { JobWire } from './wire.ts';

@@ -7,7 +7,7 @@ import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Plan, Step } from '../../schemas/plan.ts';
 import { maxChecked, type ReceiveCheck, receiveCheckedSchema, receiveCheckSchema } from '../../schemas/transfer.ts';
 import { checkedParts } from '../../services/receiver/admission/check-configured.ts';
-import { askReceiver, batchesOf, withoutRefused } from '../../services/sender/receive-check.ts';
+import { askReceiver, batchesOf, withoutRefused } from '../../services/sender/planning/check-receiver.ts';
 import { stepStart } from '../../services/sender/start.ts';
 import { mentions } from '../support/mentions.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { refuse } from '../../lib/plan/refusal.ts';
 import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
-import { replanner } from '../../services/sender/replanning.ts';
+import { replanner } from '../../services/sender/planning/replan.ts';
 
 describe('planning again', () => {
   const inventory = { host: 'smos-01', datasets: [] };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Clearing, Rollback } from '../../schemas/conflict.ts';
 import type { Step } from '../../schemas/plan.ts';
-import { sanctioned } from '../../services/sender/sanction.ts';
+import { sanctioned } from '../../services/sender/planning/approved-rollbacks.ts';
 import { mentions } from '../support/mentions.ts';
 
 const steps = (before?: Clearing): Step[] => [

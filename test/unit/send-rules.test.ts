@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { takenFromItself } from '../../lib/settings/send-allow.ts';
 import { configSchema } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { checkRequest, checkSend, type SendOrder } from '../../services/sender/send-rules.ts';
+import { checkRequest, checkSend, type SendOrder } from '../../services/sender/planning/send-rules.ts';
 import { mentions } from '../support/mentions.ts';
 
 const rulesOf = (...allow: object[]) => configSchema.parse({ send: { allow } }).send.allow;

@@ -7,7 +7,7 @@ import type { StreamRequest } from '../../lib/zfs/argv.ts';
 import type { ZfsProcess } from '../../lib/zfs/zfs.ts';
 import type { Inventory } from '../../schemas/inventory.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
-import { checkStreams } from '../../services/sender/stream-check.ts';
+import { checkStreams } from '../../services/sender/planning/check-streams.ts';
 import { mentions } from '../support/mentions.ts';
 import { PoolModel } from '../support/pool-model.ts';
 

@@ -3,7 +3,7 @@ import { planDatasets } from '../../lib/plan/plan.ts';
 import { isRefusal } from '../../lib/plan/refusal.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
-import { type Arrived, afterLoss } from '../../services/sender/vanished.ts';
+import { type Arrived, afterLoss } from '../../services/sender/planning/vanished.ts';
 import { dataset, inventory, request } from './plan-history.ts';
 
 const at = (...datasets: DatasetEntry[]): Inventory => inventory('src', ...datasets);

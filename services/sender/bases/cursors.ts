@@ -7,8 +7,8 @@ import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import { datasetOf, maxNameLength } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { Log } from '../../host/log.ts';
-import type { Planned } from '../planning.ts';
-import { eachOf } from '../sizes.ts';
+import type { Planned } from '../planning/plan-job.ts';
+import { eachOf } from '../planning/size-estimates.ts';
 import { type CursorTarget, cursorForHold, cursorName, cursorsOf, isShort, targetHash } from './cursor-name.ts';
 import type { Settled } from './holds.ts';
 

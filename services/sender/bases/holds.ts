@@ -5,7 +5,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, poolOf } from '../../../schemas/names.ts';
 import type { Log } from '../../host/log.ts';
-import { isReadOnly } from '../read-only.ts';
+import { isReadOnly } from '../planning/read-only.ts';
 import { type CursorTarget, targetHash } from './cursor-name.ts';
 import type { ChainCursor } from './cursors.ts';
 

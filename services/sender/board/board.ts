@@ -9,7 +9,7 @@ import type { Job } from '../../../schemas/job.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
-import type { Planned } from '../planning.ts';
+import type { Planned } from '../planning/plan-job.ts';
 import type { Live } from '../progress.ts';
 import { factsOf, factsSince, storedUpTo } from './facts.ts';
 import { knownEntries, pendingEntries } from './known.ts';

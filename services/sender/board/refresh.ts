@@ -7,7 +7,7 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetSchema } from '../../../schemas/names.ts';
 import type { Log } from '../../host/log.ts';
-import { eachOf } from '../sizes.ts';
+import { eachOf } from '../planning/size-estimates.ts';
 import { isDue, refreshed } from './refreshed.ts';
 
 export interface RefreshDeps {

@@ -13,7 +13,7 @@ import { noCursors } from '../bases/cursors.ts';
 import { storedCursors } from '../bases/store-cursors.ts';
 import type { BoardDeps } from '../board/board.ts';
 import { knownEntries } from '../board/known.ts';
-import type { Planned } from '../planning.ts';
+import type { Planned } from '../planning/plan-job.ts';
 import type { Way, WayDeps } from '../way.ts';
 import { askStore } from './ask.ts';
 import { heldNotes } from './held-notes.ts';

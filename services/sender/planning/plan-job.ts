@@ -1,19 +1,19 @@
-import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { requestInventory } from '../../lib/bus/rpc/inventory-parts.ts';
-import type { Peer } from '../../lib/bus/rpc/machine-header.ts';
-import { policyOf } from '../../lib/plan/conflict/resolve.ts';
-import { unseenInheritors } from '../../lib/plan/placement/unseen-inheritors.ts';
-import { planDatasets } from '../../lib/plan/plan.ts';
-import { isRefusal, type Refusal } from '../../lib/plan/refusal.ts';
-import { targetRoot } from '../../lib/plan/request/target-name.ts';
-import type { DatasetPlans } from '../../lib/plan/steps/items.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { SnapshotsRequest } from '../../schemas/host.ts';
-import type { Inventory } from '../../schemas/inventory.ts';
-import { datasetOf, parentOf, poolOf } from '../../schemas/names.ts';
-import type { SendRequest, Step } from '../../schemas/plan.ts';
-import { streamFeatureSchema } from '../../schemas/stream.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { requestInventory } from '../../../lib/bus/rpc/inventory-parts.ts';
+import type { Peer } from '../../../lib/bus/rpc/machine-header.ts';
+import { policyOf } from '../../../lib/plan/conflict/resolve.ts';
+import { unseenInheritors } from '../../../lib/plan/placement/unseen-inheritors.ts';
+import { planDatasets } from '../../../lib/plan/plan.ts';
+import { isRefusal, type Refusal } from '../../../lib/plan/refusal.ts';
+import { targetRoot } from '../../../lib/plan/request/target-name.ts';
+import type { DatasetPlans } from '../../../lib/plan/steps/items.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { SnapshotsRequest } from '../../../schemas/host.ts';
+import type { Inventory } from '../../../schemas/inventory.ts';
+import { datasetOf, parentOf, poolOf } from '../../../schemas/names.ts';
+import type { SendRequest, Step } from '../../../schemas/plan.ts';
+import { streamFeatureSchema } from '../../../schemas/stream.ts';
 import type { PlanTurns } from './plan-turns.ts';
 
 export interface PlanningDeps {

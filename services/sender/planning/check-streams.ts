@@ -1,11 +1,11 @@
-import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
-import { beginningBytes, featuresNeeded, streamRefusal } from '../../lib/plan/steps/stream-needs.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Note, Step } from '../../schemas/plan.ts';
-import type { StreamFeature } from '../../schemas/stream.ts';
-import { eachOf } from './sizes.ts';
-import { streamOf } from './stream.ts';
+import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
+import { beginningBytes, featuresNeeded, streamRefusal } from '../../../lib/plan/steps/stream-needs.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import type { Note, Step } from '../../../schemas/plan.ts';
+import type { StreamFeature } from '../../../schemas/stream.ts';
+import { streamOf } from '../stream.ts';
+import { eachOf } from './size-estimates.ts';
 
 /** Datasets whose streams are begun to be read; of others it stays unknown. */
 const mostRead = 500;

@@ -1,8 +1,8 @@
-import { compareWrappings } from '../../lib/plan/placement/key-wrapping.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf } from '../../schemas/names.ts';
-import type { Step } from '../../schemas/plan.ts';
+import { compareWrappings } from '../../../lib/plan/placement/key-wrapping.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { Step } from '../../../schemas/plan.ts';
 
 /**
  * `zfs send` reads the key that a raw stream brings as it begins, which may be long after it was planned, so what wraps it is

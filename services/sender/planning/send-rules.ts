@@ -1,7 +1,7 @@
-import { names, rulesFor, type SendRule, type SendRules } from '../../lib/settings/send-allow.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf } from '../../schemas/names.ts';
-import type { SendRequest, Step } from '../../schemas/plan.ts';
+import { names, rulesFor, type SendRule, type SendRules } from '../../../lib/settings/send-allow.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { SendRequest, Step } from '../../../schemas/plan.ts';
 
 /** What is to be sent: a whole request by its dataset, or one stream of it. */
 export interface SendOrder {

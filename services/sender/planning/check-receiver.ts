@@ -1,16 +1,16 @@
-import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { maxRequestBytes } from '../../lib/bus/rpc/codec.ts';
-import type { Peer } from '../../lib/bus/rpc/machine-header.ts';
-import { requestMany } from '../../lib/bus/rpc/request.ts';
-import { subjects } from '../../lib/bus/subjects.ts';
-import { refuse } from '../../lib/plan/refusal.ts';
-import type { DatasetPlan, DatasetPlans } from '../../lib/plan/steps/items.ts';
-import type { Clearing } from '../../schemas/conflict.ts';
-import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Plan, Refused, SendRequest, Step } from '../../schemas/plan.ts';
-import { maxChecked, type ReceiveCheck, receiveCheckedSchema } from '../../schemas/transfer.ts';
-import { needsOf } from './needs.ts';
-import { stepStart } from './start.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { maxRequestBytes } from '../../../lib/bus/rpc/codec.ts';
+import type { Peer } from '../../../lib/bus/rpc/machine-header.ts';
+import { requestMany } from '../../../lib/bus/rpc/request.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import { refuse } from '../../../lib/plan/refusal.ts';
+import type { DatasetPlan, DatasetPlans } from '../../../lib/plan/steps/items.ts';
+import type { Clearing } from '../../../schemas/conflict.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import type { Plan, Refused, SendRequest, Step } from '../../../schemas/plan.ts';
+import { maxChecked, type ReceiveCheck, receiveCheckedSchema } from '../../../schemas/transfer.ts';
+import { needsOf } from '../needs.ts';
+import { stepStart } from '../start.ts';
 
 type CheckedStart = ReceiveCheck['starts'][number];
 

@@ -1,4 +1,4 @@
-import { ZpsendError } from '../../schemas/errors.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
 
 /** Plans for one target at once. */
 const atOnce = 4;

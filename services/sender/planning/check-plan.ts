@@ -1,16 +1,16 @@
-import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { shortagesOf } from '../../lib/plan/placement/space.ts';
-import { isRefusal } from '../../lib/plan/refusal.ts';
-import { composed } from '../../lib/plan/steps/compose.ts';
-import { isFeatureNote, lackingFeatures } from '../../lib/plan/steps/stream-needs.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf } from '../../schemas/names.ts';
-import type { Note, Plan, SendRequest } from '../../schemas/plan.ts';
-import type { Planned } from './planning.ts';
-import { askReceiver, withoutRefused } from './receive-check.ts';
-import { checkStreams } from './stream-check.ts';
-import type { Way } from './way.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { shortagesOf } from '../../../lib/plan/placement/space.ts';
+import { isRefusal } from '../../../lib/plan/refusal.ts';
+import { composed } from '../../../lib/plan/steps/compose.ts';
+import { isFeatureNote, lackingFeatures } from '../../../lib/plan/steps/stream-needs.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { Note, Plan, SendRequest } from '../../../schemas/plan.ts';
+import type { Way } from '../way.ts';
+import { askReceiver, withoutRefused } from './check-receiver.ts';
+import { checkStreams } from './check-streams.ts';
+import type { Planned } from './plan-job.ts';
 
 export interface CheckDeps {
   readonly bus: Bus;

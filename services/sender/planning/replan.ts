@@ -1,8 +1,8 @@
-import type { Refusal } from '../../lib/plan/refusal.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { SendRequest } from '../../schemas/plan.ts';
-import { coalesce } from '../host/coalesce.ts';
-import type { Planned } from './planning.ts';
+import type { Refusal } from '../../../lib/plan/refusal.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { SendRequest } from '../../../schemas/plan.ts';
+import { coalesce } from '../../host/coalesce.ts';
+import type { Planned } from './plan-job.ts';
 import { type Arrived, afterLoss, type Interrupted, type Replanned } from './vanished.ts';
 
 /** Plans again for one dataset: what is left of it, or why it cannot be sent any more. */

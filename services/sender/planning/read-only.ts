@@ -1,6 +1,6 @@
-import { ZpsendError } from '../../schemas/errors.ts';
-import { poolOf } from '../../schemas/names.ts';
-import type { Note } from '../../schemas/plan.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { poolOf } from '../../../schemas/names.ts';
+import type { Note } from '../../../schemas/plan.ts';
 
 /** Does ZFS refuse it because the pool is imported read-only? Then there are no new marks, and nothing can go that they would keep. */
 export const isReadOnly = (thrown: unknown): boolean => ZpsendError.from(thrown).code === 'READ_ONLY';

@@ -1,6 +1,6 @@
-import { type Refusal, refuse, someOf } from '../../lib/plan/refusal.ts';
-import type { Rollback } from '../../schemas/conflict.ts';
-import type { Step } from '../../schemas/plan.ts';
+import { type Refusal, refuse, someOf } from '../../../lib/plan/refusal.ts';
+import type { Rollback } from '../../../schemas/conflict.ts';
+import type { Step } from '../../../schemas/plan.ts';
 
 /** What has happened since the first plan was made. */
 export interface Since {

@@ -1,7 +1,7 @@
-import { isRefusal, type Refusal, refuse, someOf } from '../../lib/plan/refusal.ts';
-import { leafOf } from '../../schemas/names.ts';
-import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
-import type { Planned } from './planning.ts';
+import { isRefusal, type Refusal, refuse, someOf } from '../../../lib/plan/refusal.ts';
+import { leafOf } from '../../../schemas/names.ts';
+import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Planned } from './plan-job.ts';
 
 /** A chain that has run into something that was not as it was listed. */
 export interface Interrupted {
