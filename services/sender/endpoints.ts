@@ -26,6 +26,7 @@ import type { StatusEntry } from '../../schemas/status.ts';
 import { leftoversReply, mend } from '../host/stale.ts';
 import { findLeftovers, mendLeftover } from './bases/stale.ts';
 import { knownEntries } from './board/known.ts';
+import { route } from './delivery/choose.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
 import { checkedPlan } from './planning/check-plan.ts';
@@ -33,7 +34,6 @@ import { checkRequest } from './planning/send-rules.ts';
 import { withSizes } from './planning/size-estimates.ts';
 import type { Policy } from './policies/policy.ts';
 import { openTriggers } from './policies/runner.ts';
-import { route } from './route.ts';
 import { type Heirs, openHeirs } from './takeover/takeover.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */

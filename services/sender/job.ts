@@ -12,6 +12,9 @@ import { sweepHolds } from './bases/holds.ts';
 import { openBoard } from './board/board.ts';
 import type { ChainDeps } from './chain.ts';
 import { type RunningChains, runChains } from './chains.ts';
+import { route } from './delivery/choose.ts';
+import type { Way } from './delivery/delivery.ts';
+import type { StoredWayDeps } from './delivery/store-delivery.ts';
 import { narrator } from './narration.ts';
 import { patiently } from './patience.ts';
 import type { Planned } from './planning/plan-job.ts';
@@ -21,11 +24,8 @@ import { checkRequest } from './planning/send-rules.ts';
 import { estimateLarge } from './planning/size-estimates.ts';
 import { type Progress, progressOf } from './progress.ts';
 import { quietly } from './quietly.ts';
-import { route } from './route.ts';
-import type { StoredWayDeps } from './stored/way.ts';
 import { type Failure, failureOf, stateOf } from './verdict.ts';
 import { asWait, type Waits, waitOf } from './waits.ts';
-import type { Way } from './way.ts';
 import { openJobWire } from './wire.ts';
 
 export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoredWayDeps {

@@ -9,9 +9,9 @@ import { joinRoots, rootsOutside } from '../../lib/zfs/key-columns.ts';
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { DatasetEntry, KeyWrapping } from '../../schemas/inventory.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
+import { storable } from '../../services/sender/delivery/storable.ts';
 import { needsOf } from '../../services/sender/needs.ts';
 import { startOf } from '../../services/sender/start.ts';
-import { storable } from '../../services/sender/stored/storable.ts';
 import { mentions } from '../support/mentions.ts';
 import { dataset, inventory, request } from './plan-history.ts';
 

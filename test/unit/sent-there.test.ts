@@ -5,8 +5,8 @@ import type { BookmarkEntry, DatasetEntry, Inventory, KeyWrapping } from '../../
 import type { Step } from '../../schemas/plan.ts';
 import type { StreamWish } from '../../schemas/stream.ts';
 import { cursorForHold, cursorName, targetHash } from '../../services/sender/bases/cursor-name.ts';
+import { storable } from '../../services/sender/delivery/storable.ts';
 import { type KnownTarget, knownTarget } from '../../services/sender/stored/sent-there.ts';
-import { storable } from '../../services/sender/stored/storable.ts';
 
 const place = { host: 'dst', root: 'tank/b' };
 const sizes = { used: 0, referenced: 10, written: 10 };

@@ -7,7 +7,7 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Note, Plan, SendRequest } from '../../../schemas/plan.ts';
-import type { Way } from '../way.ts';
+import type { Way } from '../delivery/delivery.ts';
 import { askReceiver, withoutRefused } from './check-receiver.ts';
 import { checkStreams } from './check-streams.ts';
 import type { Planned } from './plan-job.ts';

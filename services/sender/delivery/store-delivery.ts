@@ -14,14 +14,14 @@ import { storedCursors } from '../bases/store-cursors.ts';
 import type { BoardDeps } from '../board/board.ts';
 import { knownEntries } from '../board/known.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import type { Way, WayDeps } from '../way.ts';
-import { askStore } from './ask.ts';
-import { heldNotes } from './held-notes.ts';
-import { type LastWord, learned, waitingAt } from './last-words.ts';
-import { type KnownTarget, knownTarget } from './sent-there.ts';
-import { type Place, readSight, writeSight } from './sights.ts';
+import { askStore } from '../stored/ask.ts';
+import { heldNotes } from '../stored/held-notes.ts';
+import { type LastWord, learned, waitingAt } from '../stored/last-words.ts';
+import { type KnownTarget, knownTarget } from '../stored/sent-there.ts';
+import { type Place, readSight, writeSight } from '../stored/sights.ts';
+import type { OwnStore } from '../stored/store.ts';
+import type { Way, WayDeps } from './delivery.ts';
 import { storable } from './storable.ts';
-import type { OwnStore } from './store.ts';
 
 export interface StoredWayDeps extends WayDeps, Pick<BoardDeps, 'status'> {
   readonly store: OwnStore;

@@ -1,8 +1,8 @@
-import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { request } from '../../lib/bus/rpc/request.ts';
-import { subjects } from '../../lib/bus/subjects.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { infoSchema } from '../../schemas/host.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { request } from '../../../lib/bus/rpc/request.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { infoSchema } from '../../../schemas/host.ts';
 
 /** How long a host has to tell what runs there, in milliseconds. */
 const answerMs = 5000;

@@ -1,14 +1,21 @@
-import { cleared, presumed, sightOf } from '../../lib/plan/predict-target.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { SendRequest, Step } from '../../schemas/plan.ts';
-import type { Channel } from '../../schemas/transfer.ts';
+import { cleared, presumed, sightOf } from '../../../lib/plan/predict-target.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Channel } from '../../../schemas/transfer.ts';
+import type { Planned } from '../planning/plan-job.ts';
+import { startOf } from '../start.ts';
+import { type LastWord, seenAs } from '../stored/last-words.ts';
+import { readSight, writeSight } from '../stored/sights.ts';
 import { isWithoutReceiver } from './absent-receiver.ts';
-import type { Planned } from './planning/plan-job.ts';
-import { startOf } from './start.ts';
-import { type LastWord, seenAs } from './stored/last-words.ts';
-import { readSight, writeSight } from './stored/sights.ts';
-import { lookForWaiting, nothingWaits, placeOf, type StoredWayDeps, storedWay, type Waiting } from './stored/way.ts';
-import { directWay, type Way } from './way.ts';
+import { directWay, type Way } from './delivery.ts';
+import {
+  lookForWaiting,
+  nothingWaits,
+  placeOf,
+  type StoredWayDeps,
+  storedWay,
+  type Waiting,
+} from './store-delivery.ts';
 
 /** Which way a job goes, and its first plan. */
 export interface Routed {
