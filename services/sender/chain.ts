@@ -17,13 +17,13 @@ import {
   next,
 } from './chain-state.ts';
 import { isUnsettled } from './failure.ts';
-import type { FanMember } from './fan/fan.ts';
 import type { ChainNarrator } from './narration.ts';
 import { sanctioned } from './planning/approved-rollbacks.ts';
 import { isReadOnly, readOnlyNote } from './planning/read-only.ts';
 import type { Replan } from './planning/replan.ts';
 import { checkStep } from './planning/send-rules.ts';
-import type { Transfer, TransferDeps, TransferPlan } from './transfer.ts';
+import type { FanMember } from './transfer/fan-out/group.ts';
+import type { Transfer, TransferDeps, TransferPlan } from './transfer/transfer.ts';
 
 export interface ChainDeps extends TransferDeps {
   /** Has a step's transfer settled, by the channel that the job uses. @throws ZpsendError */

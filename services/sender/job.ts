@@ -24,9 +24,9 @@ import { checkRequest } from './planning/send-rules.ts';
 import { estimateLarge } from './planning/size-estimates.ts';
 import { type Progress, progressOf } from './progress.ts';
 import { quietly } from './quietly.ts';
+import { openJobWire } from './transfer/compression.ts';
 import { type Failure, failureOf, stateOf } from './verdict.ts';
 import { asWait, type Waits, waitOf } from './waits.ts';
-import { openJobWire } from './wire.ts';
 
 export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoredWayDeps {
   readonly instance: string;

@@ -7,7 +7,7 @@ import { composed } from '../../lib/plan/steps/compose.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { StreamFeature } from '../../schemas/stream.ts';
-import { streamOf } from '../../services/sender/stream.ts';
+import { streamOf } from '../../services/sender/transfer/stream-request.ts';
 import type { Lab } from '../contract/zfs-under-test.ts';
 
 /** Where streams lie that another machine, with another release, has left, and where this one leaves its own. */

@@ -9,7 +9,7 @@ import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { receiveStartSchema } from '../../schemas/transfer.ts';
 import { logOf } from '../../services/host/log.ts';
-import { askForTransfer } from '../../services/sender/ask.ts';
+import { askForTransfer } from '../../services/sender/transfer/direct.ts';
 import { rejection, useBus } from '../support/bus.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 

@@ -9,7 +9,7 @@ import { sourceOf } from '../../lib/bus/channel/byte-source.ts';
 import { pump } from '../../lib/bus/channel/pump.ts';
 import { openHeadCheck } from '../../lib/zfs/stream-head.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
-import { checkedSource } from '../../services/sender/checked-source.ts';
+import { checkedSource } from '../../services/sender/transfer/checked-source.ts';
 import { streamBegin } from '../support/stream-begin.ts';
 
 let folder: string;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { askingTogether } from '../../services/sender/fan/asking.ts';
+import { askingTogether } from '../../services/sender/transfer/fan-out/shared-listing.ts';
 
 const what = { dataset: 'tank/a', creation: true };
 

@@ -1,8 +1,15 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Step } from '../../schemas/plan.ts';
-import { type FanMember, openFan } from '../../services/sender/fan/fan.ts';
-import type { Seat } from '../../services/sender/fan/meeting.ts';
-import { away, coming, isAwaited, keyOf, type Place, patience } from '../../services/sender/fan/places.ts';
+import { type FanMember, openFan } from '../../services/sender/transfer/fan-out/group.ts';
+import {
+  away,
+  coming,
+  isAwaited,
+  keyOf,
+  type Place,
+  patience,
+} from '../../services/sender/transfer/fan-out/member-state.ts';
+import type { Seat } from '../../services/sender/transfer/fan-out/session.ts';
 
 const step = (to: number, from?: number, more: Partial<Step> = {}): Step => ({
   type: from === undefined ? 'full' : 'incremental',

@@ -12,7 +12,7 @@ import { noBaseHolds } from '../../services/receiver/bases/last-received-holds.t
 import { beginReceive, type ReceiveDeps } from '../../services/receiver/receive/receive.ts';
 import { openArrivals } from '../../services/receiver/receive/recently-verified.ts';
 import { openResumablePools } from '../../services/receiver/receive/resumable-pools.ts';
-import { runnable, type TransferDeps } from '../../services/sender/transfer.ts';
+import { runnable, type TransferDeps } from '../../services/sender/transfer/transfer.ts';
 
 const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
 const [old, now] = [salted('11'), salted('22')];

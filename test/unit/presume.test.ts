@@ -4,7 +4,7 @@ import { plan } from '../../lib/plan/plan.ts';
 import { cleared, presumed, sightOf, unseen } from '../../lib/plan/predict-target.ts';
 import type { SendRequest, Step } from '../../schemas/plan.ts';
 import { type StoredStart, storedStartSchema } from '../../schemas/stored.ts';
-import { startOf } from '../../services/sender/start.ts';
+import { startOf } from '../../services/sender/transfer/receive-request.ts';
 import { PoolModel } from '../support/pool-model.ts';
 
 const order = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src' };

@@ -8,7 +8,7 @@ import type { Plan, Step } from '../../schemas/plan.ts';
 import { maxChecked, type ReceiveCheck, receiveCheckedSchema, receiveCheckSchema } from '../../schemas/transfer.ts';
 import { checkedParts } from '../../services/receiver/admission/check-configured.ts';
 import { askReceiver, batchesOf, withoutRefused } from '../../services/sender/planning/check-receiver.ts';
-import { stepStart } from '../../services/sender/start.ts';
+import { stepStart } from '../../services/sender/transfer/receive-request.ts';
 import { mentions } from '../support/mentions.ts';
 
 const step = (target: string, more: Partial<Step> = {}): Step => ({

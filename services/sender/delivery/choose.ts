@@ -3,9 +3,9 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import type { SendRequest, Step } from '../../../schemas/plan.ts';
 import type { Channel } from '../../../schemas/transfer.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import { startOf } from '../start.ts';
 import { type LastWord, seenAs } from '../stored/last-words.ts';
 import { readSight, writeSight } from '../stored/sights.ts';
+import { startOf } from '../transfer/receive-request.ts';
 import { isWithoutReceiver } from './absent-receiver.ts';
 import { directWay, type Way } from './delivery.ts';
 import {

@@ -2,10 +2,10 @@ import type { Peer } from '../../../lib/bus/rpc/machine-header.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { SendRequest, Step } from '../../../schemas/plan.ts';
 import type { Log } from '../../host/log.ts';
-import { askForTransfer } from '../ask.ts';
 import { type Cursors, noCursors, openCursors } from '../bases/cursors.ts';
 import { makePlans, type Planned, type PlanningDeps } from '../planning/plan-job.ts';
-import type { Transfer, TransferDeps, TransferPlan } from '../transfer.ts';
+import { askForTransfer } from '../transfer/direct.ts';
+import type { Transfer, TransferDeps, TransferPlan } from '../transfer/transfer.ts';
 
 /** How the steps of a job reach their target: planned against what, and by which channel. */
 export interface Way {

@@ -14,12 +14,12 @@ import { storedCursors } from '../bases/store-cursors.ts';
 import type { BoardDeps } from '../board/board.ts';
 import { knownEntries } from '../board/known.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import { askStore } from '../stored/ask.ts';
 import { heldNotes } from '../stored/held-notes.ts';
 import { type LastWord, learned, waitingAt } from '../stored/last-words.ts';
 import { type KnownTarget, knownTarget } from '../stored/sent-there.ts';
 import { type Place, readSight, writeSight } from '../stored/sights.ts';
 import type { OwnStore } from '../stored/store.ts';
+import { askStore } from '../transfer/via-store.ts';
 import type { Way, WayDeps } from './delivery.ts';
 import { storable } from './storable.ts';
 

@@ -10,7 +10,7 @@ import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Plan, Refused, SendRequest, Step } from '../../../schemas/plan.ts';
 import { maxChecked, type ReceiveCheck, receiveCheckedSchema } from '../../../schemas/transfer.ts';
 import { needsOf } from '../needs.ts';
-import { stepStart } from '../start.ts';
+import { stepStart } from '../transfer/receive-request.ts';
 
 type CheckedStart = ReceiveCheck['starts'][number];
 

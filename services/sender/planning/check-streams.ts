@@ -4,7 +4,7 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Note, Step } from '../../../schemas/plan.ts';
 import type { StreamFeature } from '../../../schemas/stream.ts';
-import { streamOf } from '../stream.ts';
+import { streamOf } from '../transfer/stream-request.ts';
 import { eachOf } from './size-estimates.ts';
 
 /** Datasets whose streams are begun to be read; of others it stays unknown. */

@@ -3,7 +3,7 @@ import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { Progress } from '../progress.ts';
-import { streamOf } from '../stream.ts';
+import { streamOf } from '../transfer/stream-request.ts';
 
 /** Steps of a plan whose size ZFS is asked for; in a longer one the listing's own figures have to do. */
 const mostAsked = 2000;

@@ -1,5 +1,5 @@
-import type { ByteSource } from '../../lib/bus/channel/byte-source.ts';
-import type { HeadCheck } from '../../lib/zfs/stream-head.ts';
+import type { ByteSource } from '../../../lib/bus/channel/byte-source.ts';
+import type { HeadCheck } from '../../../lib/zfs/stream-head.ts';
 
 const firstBytes = 64 * 1024;
 

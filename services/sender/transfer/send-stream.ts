@@ -1,13 +1,13 @@
-import { pour } from '../../lib/bus/channel/broadcast.ts';
-import { sourceOf } from '../../lib/bus/channel/byte-source.ts';
-import type { ChannelSender } from '../../lib/bus/channel/channel.ts';
-import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
-import { type Encoded, encode } from '../../lib/compression/encode.ts';
-import type { StreamRequest } from '../../lib/zfs/argv.ts';
-import { type ExpectedStream, openHeadCheck } from '../../lib/zfs/stream-head.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { WireMode } from '../../schemas/transfer.ts';
+import { pour } from '../../../lib/bus/channel/broadcast.ts';
+import { sourceOf } from '../../../lib/bus/channel/byte-source.ts';
+import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
+import type { BulkConnection } from '../../../lib/bus/data-connection/connection.ts';
+import { type Encoded, encode } from '../../../lib/compression/encode.ts';
+import type { StreamRequest } from '../../../lib/zfs/argv.ts';
+import { type ExpectedStream, openHeadCheck } from '../../../lib/zfs/stream-head.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { WireMode } from '../../../schemas/transfer.ts';
 import { checkedChunks, checkedSource } from './checked-source.ts';
 
 export interface ReadDeps {

@@ -1,6 +1,6 @@
-import type { Step } from '../../schemas/plan.ts';
-import type { PropertyWishes } from '../../schemas/properties.ts';
-import type { StoredStart } from '../../schemas/stored.ts';
+import type { Step } from '../../../schemas/plan.ts';
+import type { PropertyWishes } from '../../../schemas/properties.ts';
+import type { StoredStart } from '../../../schemas/stored.ts';
 
 export interface StartOrder {
   readonly transfer: string;

@@ -1,19 +1,19 @@
-import type { ChannelSender } from '../../lib/bus/channel/channel.ts';
-import type { Pace } from '../../lib/bus/channel/rate-limit.ts';
-import type { Bus } from '../../lib/bus/connection/connect.ts';
-import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
-import { subjects } from '../../lib/bus/subjects.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import type { Step } from '../../schemas/plan.ts';
-import type { PropertyWishes } from '../../schemas/properties.ts';
-import type { WireMode } from '../../schemas/transfer.ts';
-import type { Log } from '../host/log.ts';
-import type { Seat } from './fan/meeting.ts';
-import { checkKeyUnchanged } from './planning/key-unchanged.ts';
-import { type Read, startRead } from './read.ts';
-import { expectedOf, streamOf } from './stream.ts';
-import type { JobWire } from './wire.ts';
+import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
+import type { Pace } from '../../../lib/bus/channel/rate-limit.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import type { BulkConnection } from '../../../lib/bus/data-connection/connection.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import type { Step } from '../../../schemas/plan.ts';
+import type { PropertyWishes } from '../../../schemas/properties.ts';
+import type { WireMode } from '../../../schemas/transfer.ts';
+import type { Log } from '../../host/log.ts';
+import { checkKeyUnchanged } from '../planning/key-unchanged.ts';
+import type { JobWire } from './compression.ts';
+import type { Seat } from './fan-out/session.ts';
+import { type Read, startRead } from './send-stream.ts';
+import { expectedOf, streamOf } from './stream-request.ts';
 
 export interface TransferDeps {
   readonly host: string;

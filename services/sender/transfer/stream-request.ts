@@ -1,6 +1,6 @@
-import type { StreamRequest } from '../../lib/zfs/argv.ts';
-import type { ExpectedStream } from '../../lib/zfs/stream-head.ts';
-import type { Step } from '../../schemas/plan.ts';
+import type { StreamRequest } from '../../../lib/zfs/argv.ts';
+import type { ExpectedStream } from '../../../lib/zfs/stream-head.ts';
+import type { Step } from '../../../schemas/plan.ts';
 
 /** What `zfs send` is asked for to make a step's stream. */
 export const streamOf = ({ to, from, flags }: Step): StreamRequest => ({

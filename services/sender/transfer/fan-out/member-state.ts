@@ -1,4 +1,4 @@
-import type { Step } from '../../../schemas/plan.ts';
+import type { Step } from '../../../../schemas/plan.ts';
 
 /** Where one job of a fan is with one dataset. */
 export type Place =

@@ -1,20 +1,20 @@
-import { newSecret, taggerOfRequest, wordsOfSource } from '../../lib/bus/channel/direct/authentic.ts';
-import { abortUnheard, type DirectSender, openDirectSender } from '../../lib/bus/channel/direct/sender.ts';
-import type { BulkConnection } from '../../lib/bus/data-connection/connection.ts';
-import type { Peer } from '../../lib/bus/rpc/machine-header.ts';
-import { request } from '../../lib/bus/rpc/request.ts';
-import { subjects } from '../../lib/bus/subjects.ts';
-import { offerOf } from '../../lib/compression/choice.ts';
-import { encodeToken, peekToken, type TokenContents } from '../../lib/zfs/resume-token.ts';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { datasetOf } from '../../schemas/names.ts';
-import type { Step } from '../../schemas/plan.ts';
-import { type ReceiveReady, receiveReadySchema } from '../../schemas/transfer.ts';
-import { forgedWord } from '../host/rejected-message.ts';
-import { explainAbsence } from './delivery/absent-receiver.ts';
-import type { Seat } from './fan/meeting.ts';
-import { startOf } from './start.ts';
+import { newSecret, taggerOfRequest, wordsOfSource } from '../../../lib/bus/channel/direct/authentic.ts';
+import { abortUnheard, type DirectSender, openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';
+import type { BulkConnection } from '../../../lib/bus/data-connection/connection.ts';
+import type { Peer } from '../../../lib/bus/rpc/machine-header.ts';
+import { request } from '../../../lib/bus/rpc/request.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import { offerOf } from '../../../lib/compression/choice.ts';
+import { encodeToken, peekToken, type TokenContents } from '../../../lib/zfs/resume-token.ts';
+import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { datasetOf } from '../../../schemas/names.ts';
+import type { Step } from '../../../schemas/plan.ts';
+import { type ReceiveReady, receiveReadySchema } from '../../../schemas/transfer.ts';
+import { forgedWord } from '../../host/rejected-message.ts';
+import { explainAbsence } from '../delivery/absent-receiver.ts';
+import type { Seat } from './fan-out/session.ts';
+import { startOf } from './receive-request.ts';
 import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
 
 /** Who is impatient with failures is not so with a slow disk: a pool may take nothing for many seconds, in milliseconds. */

@@ -5,9 +5,9 @@ import type { Room } from '../../../lib/bus/channel/store/wait-for-space.ts';
 import { offerOf } from '../../../lib/compression/choice.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Log } from '../../host/log.ts';
-import { startOf } from '../start.ts';
-import { streamOf } from '../stream.ts';
-import { runnable, type Transfer, type TransferDeps, type TransferPlan } from '../transfer.ts';
+import { startOf } from './receive-request.ts';
+import { streamOf } from './stream-request.ts';
+import { runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
 
 export interface StoreOrder {
   readonly bucket: StreamsBucket;

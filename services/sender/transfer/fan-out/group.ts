@@ -1,8 +1,8 @@
-import { datasetOf } from '../../../schemas/names.ts';
-import type { Step } from '../../../schemas/plan.ts';
-import type { ReadDeps } from '../read.ts';
-import { type Meeting, openMeeting, type Seat } from './meeting.ts';
-import { away, coming, isAwaited, keyOf, type Place, patience } from './places.ts';
+import { datasetOf } from '../../../../schemas/names.ts';
+import type { Step } from '../../../../schemas/plan.ts';
+import type { ReadDeps } from '../send-stream.ts';
+import { away, coming, isAwaited, keyOf, type Place, patience } from './member-state.ts';
+import { type Meeting, openMeeting, type Seat } from './session.ts';
 
 /** One job of a fan, which shares its reads with the others. */
 export interface FanMember {

@@ -1,4 +1,4 @@
-import type { Zfs } from '../../../lib/zfs/zfs.ts';
+import type { Zfs } from '../../../../lib/zfs/zfs.ts';
 
 /** What several ask at the same time is asked once, and all get that answer. */
 function together<T>(): (key: string, ask: () => Promise<T>) => Promise<T> {

@@ -1,9 +1,9 @@
-import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
-import { subjects } from '../../../lib/bus/subjects.ts';
-import type { Step } from '../../../schemas/plan.ts';
-import type { WireMode } from '../../../schemas/transfer.ts';
-import { type Read, type ReadDeps, startRead } from '../read.ts';
-import { expectedOf, streamOf } from '../stream.ts';
+import type { ChannelSender } from '../../../../lib/bus/channel/channel.ts';
+import { subjects } from '../../../../lib/bus/subjects.ts';
+import type { Step } from '../../../../schemas/plan.ts';
+import type { WireMode } from '../../../../schemas/transfer.ts';
+import { type Read, type ReadDeps, startRead } from '../send-stream.ts';
+import { expectedOf, streamOf } from '../stream-request.ts';
 
 /** A receiver that is ready for a shared read, and what its job wants of it. */
 export interface Guest {

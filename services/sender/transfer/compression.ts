@@ -1,4 +1,4 @@
-import type { WireMode } from '../../schemas/transfer.ts';
+import type { WireMode } from '../../../schemas/transfer.ts';
 
 /** Bytes of one transfer: of the stream, and what became of them on the wire. */
 export interface Sent {
