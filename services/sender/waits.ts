@@ -1,6 +1,6 @@
 import type { ErrorBody } from '../../schemas/errors.ts';
 import type { Wait } from '../../schemas/job.ts';
-import type { RunningChain } from './chain.ts';
+import type { RunningChain } from './replication/chain.ts';
 import { wallClock } from './wall-clock.ts';
 
 /** What is waited for, and until when, in monotonic milliseconds. */

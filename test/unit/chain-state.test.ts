@@ -10,8 +10,8 @@ import {
   type ChainPhase,
   type ChainState,
   next,
-} from '../../services/sender/chain-state.ts';
-import { backOff, mostTries, type Remedy, remedies } from '../../services/sender/failure.ts';
+} from '../../services/sender/replication/chain-state.ts';
+import { backOff, mostTries, type Remedy, remedies } from '../../services/sender/replication/error-policy.ts';
 
 const limits: ChainLimits = { patience: 60_000, ours: (transfer) => transfer.startsWith('job') };
 const fault = (code: Code, details?: ErrorDetails): ErrorBody => new ZpsendError(code, code, details).toBody();

@@ -7,10 +7,10 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { logOf } from '../../services/host/log.ts';
 import { noCursors } from '../../services/sender/bases/cursors.ts';
 import type { Board } from '../../services/sender/board/board.ts';
-import type { ChainDeps } from '../../services/sender/chain.ts';
-import { type ChainsOrder, runChains } from '../../services/sender/chains.ts';
 import type { ChainNarrator, Narrator } from '../../services/sender/narration.ts';
 import { progressOf } from '../../services/sender/progress.ts';
+import type { ChainDeps } from '../../services/sender/replication/chain.ts';
+import { type ChainsOrder, runChains } from '../../services/sender/replication/run-chains.ts';
 
 const planOf = (dataset: string, guid: string, keyFrom?: string): DatasetPlan => ({
   ...{ dataset, target: `back/${dataset}`, ...(keyFrom !== undefined && { keyFrom }) },

@@ -10,7 +10,7 @@ import {
   isRival,
   remedies,
   remedyOf,
-} from '../../services/sender/failure.ts';
+} from '../../services/sender/replication/error-policy.ts';
 
 test.each(Object.keys(codes) as Code[])('%s has a remedy that fits its kind', (code) => {
   const patient = ['wait', 'wait-replan', 'discard'];

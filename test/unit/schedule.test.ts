@@ -4,7 +4,7 @@ import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { leafOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
-import { type Moves, type Schedule, scheduleOf } from '../../services/sender/schedule.ts';
+import { type Moves, type Schedule, scheduleOf } from '../../services/sender/replication/schedule.ts';
 import { mentions } from '../support/mentions.ts';
 
 const broken = new ZpsendError('NO_SPACE', 'out of space').toBody();

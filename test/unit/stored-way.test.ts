@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type StoredWayDeps, storedWay } from '../../services/sender/delivery/store-delivery.ts';
-import { isPassing } from '../../services/sender/failure.ts';
+import { isPassing } from '../../services/sender/replication/error-policy.ts';
 import { mentions } from '../support/mentions.ts';
 import { dataset, inventory } from './plan-history.ts';
 

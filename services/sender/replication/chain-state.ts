@@ -1,5 +1,5 @@
-import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Evidence, Step } from '../../schemas/plan.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import type { Evidence, Step } from '../../../schemas/plan.ts';
 import {
   backOff,
   type Holder,
@@ -10,7 +10,7 @@ import {
   mostTries,
   type Remedy,
   remedyOf,
-} from './failure.ts';
+} from './error-policy.ts';
 
 /**
  * The life of one chain, the steps of one dataset, as data: `next(state, event, limits) -> [state, effects]`. A runner performs the effects.

@@ -1,5 +1,5 @@
-import { isPayloadTrouble } from '../../lib/bus/connection/payload.ts';
-import { type Code, codes, type ErrorBody } from '../../schemas/errors.ts';
+import { isPayloadTrouble } from '../../../lib/bus/connection/payload.ts';
+import { type Code, codes, type ErrorBody } from '../../../schemas/errors.ts';
 
 /**
  * What a chain does about a failure of a step.

@@ -1,10 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRefusal } from '../../lib/plan/refusal.ts';
-import type { SendRules } from '../../lib/settings/send-allow.ts';
-import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
-import type { Evidence, Note, Step } from '../../schemas/plan.ts';
-import type { ChainCursor } from './bases/cursors.ts';
-import { type Held, releaseStep } from './bases/holds.ts';
+import { isRefusal } from '../../../lib/plan/refusal.ts';
+import type { SendRules } from '../../../lib/settings/send-allow.ts';
+import { type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts';
+import type { Evidence, Note, Step } from '../../../schemas/plan.ts';
+import type { ChainCursor } from '../bases/cursors.ts';
+import { type Held, releaseStep } from '../bases/holds.ts';
+import type { ChainNarrator } from '../narration.ts';
+import { sanctioned } from '../planning/approved-rollbacks.ts';
+import { isReadOnly, readOnlyNote } from '../planning/read-only.ts';
+import type { Replan } from '../planning/replan.ts';
+import { checkStep } from '../planning/send-rules.ts';
+import type { FanMember } from '../transfer/fan-out/group.ts';
+import type { Transfer, TransferDeps, TransferPlan } from '../transfer/transfer.ts';
 import {
   begin,
   type ChainEffect,
@@ -16,14 +23,7 @@ import {
   goesOn,
   next,
 } from './chain-state.ts';
-import { isUnsettled } from './failure.ts';
-import type { ChainNarrator } from './narration.ts';
-import { sanctioned } from './planning/approved-rollbacks.ts';
-import { isReadOnly, readOnlyNote } from './planning/read-only.ts';
-import type { Replan } from './planning/replan.ts';
-import { checkStep } from './planning/send-rules.ts';
-import type { FanMember } from './transfer/fan-out/group.ts';
-import type { Transfer, TransferDeps, TransferPlan } from './transfer/transfer.ts';
+import { isUnsettled } from './error-policy.ts';
 
 export interface ChainDeps extends TransferDeps {
   /** Has a step's transfer settled, by the channel that the job uses. @throws ZpsendError */

@@ -1,6 +1,6 @@
-import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
-import { datasetOf, leafOf, parentOf } from '../../schemas/names.ts';
-import type { Step } from '../../schemas/plan.ts';
+import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
+import { datasetOf, leafOf, parentOf } from '../../../schemas/names.ts';
+import type { Step } from '../../../schemas/plan.ts';
 
 /** Something that another chain of the plan brings, by its place in the plan: a snapshot, its key, or whatever arrives first. */
 export interface Need {
