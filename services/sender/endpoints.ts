@@ -25,7 +25,6 @@ import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/stale.t
 import type { StatusEntry } from '../../schemas/status.ts';
 import { leftoversReply, mend } from '../host/stale.ts';
 import { findLeftovers, mendLeftover } from './bases/stale.ts';
-import { knownEntries } from './board/known.ts';
 import { route } from './delivery/choose.ts';
 import type { JobDeps } from './job.ts';
 import { openJobs } from './jobs.ts';
@@ -34,6 +33,7 @@ import { checkRequest } from './planning/send-rules.ts';
 import { withSizes } from './planning/size-estimates.ts';
 import type { Policy } from './policies/policy.ts';
 import { openTriggers } from './policies/runner.ts';
+import { knownEntries } from './reporting/known-entries.ts';
 import { type Heirs, openHeirs } from './takeover/takeover.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */

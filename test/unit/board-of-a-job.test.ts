@@ -4,7 +4,7 @@ import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { StatusEntry } from '../../schemas/status.ts';
-import { type Board, type BoardDeps, openBoard } from '../../services/sender/board/board.ts';
+import { type Board, type BoardDeps, openBoard } from '../../services/sender/reporting/job-status.ts';
 
 const entryOf = (name: string, ...snapshots: number[]): DatasetEntry => ({
   ...{ name, type: 'filesystem', guid: name, createtxg: '1', used: 0, referenced: 0, written: 0, encryption: 'off' },

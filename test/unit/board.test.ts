@@ -5,10 +5,10 @@ import type { Code, ErrorBody } from '../../schemas/errors.ts';
 import type { DatasetEntry, SnapshotEntry } from '../../schemas/inventory.ts';
 import { type StatusEntry, statusEntrySchema } from '../../schemas/status.ts';
 import type { Receipt } from '../../schemas/stored.ts';
-import type { BoardDeps } from '../../services/sender/board/board.ts';
-import { arrivedAt, factsOf, factsSince, lagOf, storedUpTo } from '../../services/sender/board/facts.ts';
-import { entryOf, type Line, type LineEvent, lagged, next } from '../../services/sender/board/line.ts';
-import { tellTaken } from '../../services/sender/board/taken.ts';
+import { entryOf, type Line, type LineEvent, lagged, next } from '../../services/sender/reporting/dataset-status.ts';
+import type { BoardDeps } from '../../services/sender/reporting/job-status.ts';
+import { arrivedAt, factsOf, factsSince, lagOf, storedUpTo } from '../../services/sender/reporting/lag.ts';
+import { tellTaken } from '../../services/sender/reporting/store-receipts.ts';
 
 /** Made an hour apart, each with 100 bytes that are new. */
 const snapshot = (at: number): SnapshotEntry => ({

@@ -5,8 +5,8 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { logOf } from '../../services/host/log.ts';
 import { noCursors } from '../../services/sender/bases/cursors.ts';
-import { narrator } from '../../services/sender/narration.ts';
 import { type ChainDeps, type ChainNews, startChain } from '../../services/sender/replication/chain.ts';
+import { narrator } from '../../services/sender/reporting/job-log.ts';
 
 const log = logOf(pino({ enabled: false }));
 const step: Step = { type: 'full', to: { name: 'zones/test@one', guid: '1' }, target: 'tank/test' };

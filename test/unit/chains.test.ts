@@ -6,11 +6,11 @@ import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { logOf } from '../../services/host/log.ts';
 import { noCursors } from '../../services/sender/bases/cursors.ts';
-import type { Board } from '../../services/sender/board/board.ts';
-import type { ChainNarrator, Narrator } from '../../services/sender/narration.ts';
-import { progressOf } from '../../services/sender/progress.ts';
 import type { ChainDeps } from '../../services/sender/replication/chain.ts';
 import { type ChainsOrder, runChains } from '../../services/sender/replication/run-chains.ts';
+import type { ChainNarrator, Narrator } from '../../services/sender/reporting/job-log.ts';
+import type { Board } from '../../services/sender/reporting/job-status.ts';
+import { progressOf } from '../../services/sender/reporting/progress.ts';
 
 const planOf = (dataset: string, guid: string, keyFrom?: string): DatasetPlan => ({
   ...{ dataset, target: `back/${dataset}`, ...(keyFrom !== undefined && { keyFrom }) },

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { lineForPeople, logOf } from '../../services/host/log.ts';
-import { narrator } from '../../services/sender/narration.ts';
+import { narrator } from '../../services/sender/reporting/job-log.ts';
 
 /** A log with the fields of a job, and what was written to it. */
 function open() {

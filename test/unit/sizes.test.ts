@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Step } from '../../schemas/plan.ts';
 import { estimateLarge, withSizes } from '../../services/sender/planning/size-estimates.ts';
-import { progressOf } from '../../services/sender/progress.ts';
+import { progressOf } from '../../services/sender/reporting/progress.ts';
 
 const stepOf = (n: number, size: number): Step => ({
   type: 'incremental',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { type StatusEntry, type StatusRun, statusEntrySchema } from '../../schemas/status.ts';
-import { expecting, isDue, refreshed } from '../../services/sender/board/refreshed.ts';
+import { expecting, isDue, refreshed } from '../../services/sender/reporting/refreshed-status.ts';
 
 const now = Date.parse('2026-01-02T00:00:00.000Z');
 const ago = (seconds: number): string => new Date(now - seconds * 1000).toISOString();

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { StatusStore } from '../../lib/bus/status/store.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { StatusEntry } from '../../schemas/status.ts';
-import { openStatusWriter, type StatusWriter } from '../../services/sender/board/writer.ts';
+import { openStatusWriter, type StatusWriter } from '../../services/sender/reporting/status-writer.ts';
 import { mentions } from '../support/mentions.ts';
 
 /** Keys as they are written, with what distinguishes the entries. */

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
 import { logOf } from '../../services/host/log.ts';
-import { openWaitLog } from '../../services/sender/wait-log.ts';
+import { openWaitLog } from '../../services/sender/reporting/wait-log.ts';
 
 /** What is logged, as `level message`. */
 function open() {

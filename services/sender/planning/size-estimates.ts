@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { Step } from '../../../schemas/plan.ts';
-import type { Progress } from '../progress.ts';
+import type { Progress } from '../reporting/progress.ts';
 import { streamOf } from '../transfer/stream-request.ts';
 
 /** Steps of a plan whose size ZFS is asked for; in a longer one the listing's own figures have to do. */

@@ -4,10 +4,10 @@ import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Evidence, Note, Step } from '../../../schemas/plan.ts';
 import type { Cursors } from '../bases/cursors.ts';
 import { holdTag } from '../bases/holds.ts';
-import type { Board } from '../board/board.ts';
-import type { ChainNarrator, Narrator } from '../narration.ts';
 import type { Replan } from '../planning/replan.ts';
-import type { Progress } from '../progress.ts';
+import type { ChainNarrator, Narrator } from '../reporting/job-log.ts';
+import type { Board } from '../reporting/job-status.ts';
+import type { Progress } from '../reporting/progress.ts';
 import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
 import { type Moves, scheduleOf } from './schedule.ts';
 

@@ -1,4 +1,4 @@
-import type { Held } from '../board/held.ts';
+import type { Held } from '../reporting/store-blocked.ts';
 
 /** What is held is told so often at most, since targets choose what they say, and again and again, since jobs write over it; in milliseconds. */
 const everyMs = 10_000;

@@ -4,7 +4,7 @@ import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
 import type { Note } from '../../../schemas/plan.ts';
 import type { WaitingStream } from '../../../schemas/stored.ts';
-import type { Held } from '../board/held.ts';
+import type { Held } from '../reporting/store-blocked.ts';
 import { heldOf, isAbout } from './last-words.ts';
 import type { Place } from './sights.ts';
 import { hasReceiver, heedMs, unheeded, unsaidOf } from './unheeded.ts';

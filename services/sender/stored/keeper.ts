@@ -5,7 +5,7 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Receipt, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
-import type { Held } from '../board/held.ts';
+import type { Held } from '../reporting/store-blocked.ts';
 import { openHeldNews } from './held-news.ts';
 import { heldOf, keyOf, lastWordsOf } from './last-words.ts';
 import { openLearning } from './learning.ts';

@@ -3,7 +3,7 @@ import { presumed } from '../../../lib/plan/predict-target.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { Receipt, Sight, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
-import type { Held } from '../board/held.ts';
+import type { Held } from '../reporting/store-blocked.ts';
 import { hadBase, type Place } from './sights.ts';
 
 /** What a target said last of a stream that still lies in the store, for itself or for others. */

@@ -5,7 +5,7 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 import type { WaitingStream } from '../../../schemas/stored.ts';
-import type { Held } from '../board/held.ts';
+import type { Held } from '../reporting/store-blocked.ts';
 
 /** How long a receiver has to begin with what is stored for it, in milliseconds. */
 export const heedMs = 60_000;

@@ -1,6 +1,6 @@
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { StatusEntry, StatusRun } from '../../../schemas/status.ts';
-import { arrivedAt, type Facts, lagOf, snapshotOf, storedUpTo } from './facts.ts';
+import { arrivedAt, type Facts, lagOf, snapshotOf, storedUpTo } from './lag.ts';
 
 /** What is known of one dataset and its target: a line of the board. */
 export interface Line {

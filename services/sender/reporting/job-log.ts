@@ -1,12 +1,12 @@
-import { targetRoot } from '../../lib/plan/request/target-name.ts';
-import type { DatasetPlans } from '../../lib/plan/steps/items.ts';
-import type { Clearing } from '../../schemas/conflict.ts';
-import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Inventory } from '../../schemas/inventory.ts';
-import type { Job } from '../../schemas/job.ts';
-import { datasetOf, isWithin } from '../../schemas/names.ts';
-import type { Note, SendRequest, Step } from '../../schemas/plan.ts';
-import type { Log } from '../host/log.ts';
+import { targetRoot } from '../../../lib/plan/request/target-name.ts';
+import type { DatasetPlans } from '../../../lib/plan/steps/items.ts';
+import type { Clearing } from '../../../schemas/conflict.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import type { Inventory } from '../../../schemas/inventory.ts';
+import type { Job } from '../../../schemas/job.ts';
+import { datasetOf, isWithin } from '../../../schemas/names.ts';
+import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
+import type { Log } from '../../host/log.ts';
 import { openWaitLog } from './wait-log.ts';
 
 /** Names shown of a long list; the newest are the interesting ones. */

@@ -1,5 +1,5 @@
-import type { Code, ErrorBody } from '../../schemas/errors.ts';
-import type { Log } from '../host/log.ts';
+import type { Code, ErrorBody } from '../../../schemas/errors.ts';
+import type { Log } from '../../host/log.ts';
 import { wallClock } from './wall-clock.ts';
 
 /** Logs what is waited for: each code once, until the wait is over. */

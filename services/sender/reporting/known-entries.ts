@@ -1,7 +1,7 @@
 import { readStatus } from '../../../lib/bus/status/read.ts';
 import { statusKey } from '../../../lib/bus/subjects.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
-import type { BoardDeps } from './board.ts';
+import type { BoardDeps } from './job-status.ts';
 
 export type Known = Pick<BoardDeps, 'host' | 'bus' | 'status'>;
 

@@ -8,7 +8,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetSchema } from '../../../schemas/names.ts';
 import type { Log } from '../../host/log.ts';
 import { eachOf } from '../planning/size-estimates.ts';
-import { isDue, refreshed } from './refreshed.ts';
+import { isDue, refreshed } from './refreshed-status.ts';
 
 export interface RefreshDeps {
   readonly host: string;

@@ -1,7 +1,7 @@
-import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
-import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Job, JobDataset } from '../../schemas/job.ts';
-import type { Step } from '../../schemas/plan.ts';
+import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import type { Job, JobDataset } from '../../../schemas/job.ts';
+import type { Step } from '../../../schemas/plan.ts';
 
 /** A chain that runs, as far as its progress goes. */
 export interface Live {

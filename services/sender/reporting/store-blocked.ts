@@ -3,8 +3,8 @@ import type { ErrorBody } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { StoredStart } from '../../../schemas/stored.ts';
-import type { BoardDeps } from './board.ts';
-import { shortened } from './line.ts';
+import { shortened } from './dataset-status.ts';
+import type { BoardDeps } from './job-status.ts';
 
 /** A stream that waits, and why its target does not take it. */
 export interface Held {

@@ -1,7 +1,7 @@
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
-import { factsSince, storedUpTo } from './facts.ts';
-import { lagged } from './line.ts';
+import { lagged } from './dataset-status.ts';
+import { factsSince, storedUpTo } from './lag.ts';
 
 /** An entry with how often its writer lists the source again, whatever another sender has said of that. */
 export function expecting(entry: StatusEntry, reconcileSeconds: number | undefined): StatusEntry {

@@ -10,11 +10,11 @@ import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import type { Live } from '../progress.ts';
-import { factsOf, factsSince, storedUpTo } from './facts.ts';
-import { knownEntries, pendingEntries } from './known.ts';
-import { entryOf, type Line, type LineEvent, next } from './line.ts';
-import type { StatusWriter } from './writer.ts';
+import { entryOf, type Line, type LineEvent, next } from './dataset-status.ts';
+import { knownEntries, pendingEntries } from './known-entries.ts';
+import { factsOf, factsSince, storedUpTo } from './lag.ts';
+import type { Live } from './progress.ts';
+import type { StatusWriter } from './status-writer.ts';
 
 /**
  * What the datasets of one job look like, for everybody to see; it is told what happens, by the dataset's name on the source. Before

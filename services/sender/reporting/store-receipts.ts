@@ -2,10 +2,10 @@ import { statusKey } from '../../../lib/bus/subjects.ts';
 import { datasetOf, leafOf } from '../../../schemas/names.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Receipt, StoredStart } from '../../../schemas/stored.ts';
-import type { BoardDeps } from './board.ts';
-import { factsSince, storedUpTo } from './facts.ts';
-import { knownEntries, pendingEntries } from './known.ts';
-import { lagged, shortened } from './line.ts';
+import { lagged, shortened } from './dataset-status.ts';
+import type { BoardDeps } from './job-status.ts';
+import { knownEntries, pendingEntries } from './known-entries.ts';
+import { factsSince, storedUpTo } from './lag.ts';
 
 /**
  * Tells on the board what became of a stored stream at its target. A dataset that has no line, or is not here any more, is not told of.

@@ -2,7 +2,7 @@ import type { StatusStore } from '../../../lib/bus/status/store.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Log } from '../../host/log.ts';
-import { expecting } from './refreshed.ts';
+import { expecting } from './refreshed-status.ts';
 
 /** An entry is written once in so many milliseconds at most; what has changed in between goes with the next time. */
 const gapMs = 1000;

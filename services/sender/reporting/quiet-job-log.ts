@@ -1,4 +1,4 @@
-import type { Narrator } from './narration.ts';
+import type { Narrator } from './job-log.ts';
 
 /**
  * Tells a job that nobody asked for just now: what was listed only once there is something to send, and neither refusals nor
