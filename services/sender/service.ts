@@ -13,9 +13,9 @@ import { keepFresh } from './reporting/refresh-status.ts';
 import { openStatusWriter } from './reporting/status-writer.ts';
 import { tellHeld } from './reporting/store-blocked.ts';
 import { tellTaken } from './reporting/store-receipts.ts';
-import { keepStore } from './stored/keeper.ts';
-import { ownStore } from './stored/store.ts';
-import { hasReceiver } from './stored/unheeded.ts';
+import { keepStore } from './store/maintenance.ts';
+import { ownStore } from './store/own-store.ts';
+import { hasReceiver } from './store/unclaimed.ts';
 
 /** Jobs at once; each is at most one `zfs send` for each of the datasets that it sends at once. */
 const maxJobs = 64;

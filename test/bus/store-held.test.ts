@@ -5,7 +5,7 @@ import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { fetchOutputSchema } from '../../schemas/output.ts';
 import type { Receipt } from '../../schemas/stored.ts';
-import { heldNotes } from '../../services/sender/stored/held-notes.ts';
+import { heldNotes } from '../../services/sender/store/blocked-notes.ts';
 import type { SimHost } from '../support/sim-host.ts';
 import {
   arrived,

@@ -5,7 +5,7 @@ import { request } from '../../lib/bus/rpc/request.ts';
 import { storedName, subjects } from '../../lib/bus/subjects.ts';
 import { jobAbortedSchema, sendStatusSchema } from '../../schemas/job.ts';
 import type { Log } from '../../services/host/log.ts';
-import { openSweeping } from '../../services/sender/stored/sweeping.ts';
+import { openSweeping } from '../../services/sender/store/garbage-collection.ts';
 import {
   arrived,
   command,

@@ -6,10 +6,10 @@ import { manifestSchema, type Receipt } from '../../schemas/stored.ts';
 import type { BoardDeps } from '../../services/sender/reporting/job-status.ts';
 import { type Held, tellHeld } from '../../services/sender/reporting/store-blocked.ts';
 import { tellTaken } from '../../services/sender/reporting/store-receipts.ts';
-import { openHeldNews } from '../../services/sender/stored/held-news.ts';
-import { heldNotes } from '../../services/sender/stored/held-notes.ts';
-import { heldOf } from '../../services/sender/stored/last-words.ts';
-import { openUnheeded, unsaidOf } from '../../services/sender/stored/unheeded.ts';
+import { heldNotes } from '../../services/sender/store/blocked-notes.ts';
+import { openHeldNews } from '../../services/sender/store/blocked-status.ts';
+import { heldOf } from '../../services/sender/store/receipts.ts';
+import { openUnheeded, unsaidOf } from '../../services/sender/store/unclaimed.ts';
 import { mentions } from '../support/mentions.ts';
 
 const noPool: ErrorBody = { code: 'NO_SUCH_DATASET', message: 'no pool', retryable: false };

@@ -6,7 +6,7 @@ import type { Step } from '../../schemas/plan.ts';
 import type { StreamWish } from '../../schemas/stream.ts';
 import { cursorForHold, cursorName, targetHash } from '../../services/sender/bases/cursor-name.ts';
 import { storable } from '../../services/sender/delivery/storable.ts';
-import { type KnownTarget, knownTarget } from '../../services/sender/stored/sent-there.ts';
+import { type KnownTarget, knownTarget } from '../../services/sender/store/known-inventory.ts';
 
 const place = { host: 'dst', root: 'tank/b' };
 const sizes = { used: 0, referenced: 10, written: 10 };

@@ -6,8 +6,8 @@ import { unseen } from '../../lib/plan/predict-target.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
 import { manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/store/queue.ts';
-import { isOver } from '../../services/sender/stored/keeper.ts';
-import { lastWordsOf, learned, seenAs, waitingAt } from '../../services/sender/stored/last-words.ts';
+import { isOver } from '../../services/sender/store/maintenance.ts';
+import { lastWordsOf, learned, seenAs, waitingAt } from '../../services/sender/store/receipts.ts';
 import { datasetNames, hostNames } from './legal-names.ts';
 
 const id = fc.stringMatching(/^[A-Za-z0-9]{6,32}$/);

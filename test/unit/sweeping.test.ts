@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { StreamsBucket } from '../../lib/bus/channel/store/object-bucket.ts';
-import { keepStore } from '../../services/sender/stored/keeper.ts';
-import type { OwnStore } from '../../services/sender/stored/store.ts';
-import { openSweeping, orphansIn, type SweepingDeps } from '../../services/sender/stored/sweeping.ts';
+import { openSweeping, orphansIn, type SweepingDeps } from '../../services/sender/store/garbage-collection.ts';
+import { keepStore } from '../../services/sender/store/maintenance.ts';
+import type { OwnStore } from '../../services/sender/store/own-store.ts';
 
 const [killed, living] = ['killed0001t1', 'living0001t1'];
 const never = new AbortController().signal;

@@ -6,8 +6,8 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import { removeOvertaken } from '../bases/store-cursors.ts';
-import { isAbout, type LastWord, learned } from './last-words.ts';
-import { type Place, readSight, writeSight } from './sights.ts';
+import { type Place, readSight, writeSight } from './known-targets.ts';
+import { isAbout, type LastWord, learned } from './receipts.ts';
 
 export interface LearningDeps {
   readonly zfs: Pick<Zfs, 'list' | 'destroyBookmark'>;

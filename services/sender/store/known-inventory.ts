@@ -8,7 +8,7 @@ import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Sight } from '../../../schemas/stored.ts';
 import type { StreamWish } from '../../../schemas/stream.ts';
 import { cursorsOf, isShort } from '../bases/cursor-name.ts';
-import type { Place } from './sights.ts';
+import type { Place } from './known-targets.ts';
 
 type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'wrapping'>;
 

@@ -6,12 +6,12 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Receipt, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import type { Held } from '../reporting/store-blocked.ts';
-import { openHeldNews } from './held-news.ts';
-import { heldOf, keyOf, lastWordsOf } from './last-words.ts';
-import { openLearning } from './learning.ts';
-import type { OwnStore } from './store.ts';
-import { openSweeping } from './sweeping.ts';
-import { openUnheeded } from './unheeded.ts';
+import { openLearning } from './apply-receipts.ts';
+import { openHeldNews } from './blocked-status.ts';
+import { openSweeping } from './garbage-collection.ts';
+import type { OwnStore } from './own-store.ts';
+import { heldOf, keyOf, lastWordsOf } from './receipts.ts';
+import { openUnheeded } from './unclaimed.ts';
 
 export interface KeeperDeps {
   readonly host: string;

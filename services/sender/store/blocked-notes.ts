@@ -5,9 +5,9 @@ import { storedName } from '../../../lib/bus/subjects.ts';
 import type { Note } from '../../../schemas/plan.ts';
 import type { WaitingStream } from '../../../schemas/stored.ts';
 import type { Held } from '../reporting/store-blocked.ts';
-import { heldOf, isAbout } from './last-words.ts';
-import type { Place } from './sights.ts';
-import { hasReceiver, heedMs, unheeded, unsaidOf } from './unheeded.ts';
+import type { Place } from './known-targets.ts';
+import { heldOf, isAbout } from './receipts.ts';
+import { hasReceiver, heedMs, unheeded, unsaidOf } from './unclaimed.ts';
 
 export interface HeldNotesDeps {
   readonly bus: Bus;

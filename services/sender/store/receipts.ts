@@ -4,7 +4,7 @@ import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { Receipt, Sight, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
 import type { Held } from '../reporting/store-blocked.ts';
-import { hadBase, type Place } from './sights.ts';
+import { hadBase, type Place } from './known-targets.ts';
 
 /** What a target said last of a stream that still lies in the store, for itself or for others. */
 export interface LastWord {
