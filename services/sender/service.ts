@@ -5,7 +5,7 @@ import { serveDigests } from '../host/digest-api.ts';
 import { serveHost } from '../host/host-api.ts';
 import { serveListings } from '../host/listing-api.ts';
 import type { Service, ServiceContext } from '../host/run-service.ts';
-import { serveSender } from './endpoints.ts';
+import { serveSender } from './api.ts';
 import { openPlanTurns } from './planning/plan-turns.ts';
 import { filePolicies } from './policies/active.ts';
 import { knownEntries } from './reporting/known-entries.ts';

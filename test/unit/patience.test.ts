@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
-import { patiently } from '../../services/sender/patience.ts';
+import { patiently } from '../../services/sender/job/retry.ts';
 
 /** Work that fails with each of the codes in turn, the last one again and again, and then is done. */
 function failing(...codes: Code[]) {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Code, ZpsendError } from '../../schemas/errors.ts';
-import { patiently } from '../../services/sender/patience.ts';
+import { patiently } from '../../services/sender/job/retry.ts';
 import { openPlanTurns, turnsOfOne } from '../../services/sender/planning/plan-turns.ts';
 
 /** Work that lasts until it is ended, and how much of it has begun. */

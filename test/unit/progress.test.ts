@@ -3,8 +3,8 @@ import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { jobDatasetsSchema } from '../../schemas/job.ts';
 import type { Step } from '../../schemas/plan.ts';
+import { failureOf, stateOf } from '../../services/sender/job/result.ts';
 import { type Live, progressOf } from '../../services/sender/reporting/progress.ts';
-import { failureOf, stateOf } from '../../services/sender/verdict.ts';
 
 const full: ErrorBody = new ZpsendError('NO_SPACE', 'out of space').toBody();
 const diverged: ErrorBody = new ZpsendError('DIVERGED', 'went its own way').toBody();

@@ -6,7 +6,7 @@ import type { Job } from '../../../schemas/job.ts';
 import type { Policies } from '../../../schemas/policy.ts';
 import { snapshotCreatedSchema } from '../../../schemas/snapshot-created.ts';
 import type { Log } from '../../host/log.ts';
-import type { Jobs } from '../jobs.ts';
+import type { Jobs } from '../job/registry.ts';
 import type { InForce } from './active.ts';
 import { followPolicies } from './follow.ts';
 import { hearJobs } from './other-senders.ts';

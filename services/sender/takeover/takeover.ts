@@ -4,7 +4,7 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Job, jobEventSchema } from '../../../schemas/job.ts';
 import type { Log } from '../../host/log.ts';
-import type { Jobs } from '../jobs.ts';
+import type { Jobs } from '../job/registry.ts';
 import { alike, inherited, openHeardJobs, rootOf, yieldsTo } from './observed-jobs.ts';
 
 export interface HeirsDeps {

@@ -1,7 +1,7 @@
-import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Wait } from '../../schemas/job.ts';
-import type { RunningChain } from './replication/chain.ts';
-import { wallClock } from './reporting/wall-clock.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import type { Wait } from '../../../schemas/job.ts';
+import type { RunningChain } from '../replication/chain.ts';
+import { wallClock } from '../reporting/wall-clock.ts';
 
 /** What is waited for, and until when, in monotonic milliseconds. */
 export interface Waits {

@@ -1,5 +1,5 @@
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
-import { backOff, isPassing, mostTries } from './replication/error-policy.ts';
+import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import { backOff, isPassing, mostTries } from '../replication/error-policy.ts';
 
 export interface Patience {
   /** How long failures are borne, from `since` or else the first one on, in milliseconds. */

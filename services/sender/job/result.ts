@@ -1,7 +1,7 @@
-import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Job } from '../../schemas/job.ts';
-import type { Evidence } from '../../schemas/plan.ts';
-import type { ChainPhase } from './replication/chain-state.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import type { Job } from '../../../schemas/job.ts';
+import type { Evidence } from '../../../schemas/plan.ts';
+import type { ChainPhase } from '../replication/chain-state.ts';
 
 /** How a dataset failed. */
 export interface Failure {

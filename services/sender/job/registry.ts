@@ -1,12 +1,12 @@
-import { checkApart } from '../../lib/plan/request/target-overlap.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { Job, JobStatusRequest } from '../../schemas/job.ts';
-import type { SendRequest, SendStart } from '../../schemas/plan.ts';
-import { newId } from '../host/ids.ts';
+import { checkApart } from '../../../lib/plan/request/target-overlap.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { Job, JobStatusRequest } from '../../../schemas/job.ts';
+import type { SendRequest, SendStart } from '../../../schemas/plan.ts';
+import { newId } from '../../host/ids.ts';
+import { checkRequest } from '../planning/send-rules.ts';
+import { openFan } from '../transfer/fan-out/group.ts';
+import { askingTogether } from '../transfer/fan-out/shared-listing.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';
-import { checkRequest } from './planning/send-rules.ts';
-import { openFan } from './transfer/fan-out/group.ts';
-import { askingTogether } from './transfer/fan-out/shared-listing.ts';
 
 /** How long jobs of one fan wait for one that is late with the step that all need, in milliseconds. */
 const gatherMs = 5000;
