@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
-import type { Local } from '../cli/cli.ts';
+import type { Local } from '../cli/context.ts';
 import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
 
 enableCompileCache();

@@ -9,7 +9,7 @@ import { ZpsendError } from '../schemas/errors.ts';
 import { type Info, infoSchema } from '../schemas/host.ts';
 import { shortMachine } from '../schemas/machine.ts';
 import type { Check } from '../schemas/output.ts';
-import type { Cli } from './cli.ts';
+import type { Cli } from './context.ts';
 import { discoverMachines } from './discover.ts';
 import { bad, good, note, permissionsRemedy } from './doctor/check.ts';
 import { bytes } from './format.ts';

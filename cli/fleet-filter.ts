@@ -1,8 +1,8 @@
 import { matches } from '../lib/plan/request/pattern.ts';
 import { isWithin, patternSchema } from '../schemas/names.ts';
 import type { FleetRow } from '../schemas/status.ts';
-import { usage } from './exit.ts';
-import { parseHost } from './location.ts';
+import { parseHost } from './args/names.ts';
+import { usage } from './exit-codes.ts';
 
 /** Which rows are shown: those of a host, of a dataset with all below it, or both. Either side of a row may fit. */
 export interface FleetFilter {

@@ -3,7 +3,7 @@ import type { Bus } from '../lib/bus/connection/connect.ts';
 import { followStatus, readStatus, type StatusNews, type StoredStatus } from '../lib/bus/status/read.ts';
 import { statusBucket, statusKey } from '../lib/bus/subjects.ts';
 import type { FleetOutput, FleetRow } from '../schemas/status.ts';
-import { exit } from './exit.ts';
+import { exit } from './exit-codes.ts';
 import { checkOf, unknown } from './fleet-check.ts';
 import { type FleetFilter, isShown } from './fleet-filter.ts';
 import { fleetLines, fleetRow } from './fleet-table.ts';

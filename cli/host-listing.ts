@@ -5,9 +5,9 @@ import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { SnapshotsRequest } from '../schemas/host.ts';
 import type { Inventory } from '../schemas/inventory.ts';
-import type { Cli } from './cli.ts';
+import { thisHost } from './args/this-host.ts';
+import type { Cli } from './context.ts';
 import { startPrivate } from './private-sender.ts';
-import { thisHost } from './this-host.ts';
 
 /** What a host has, and the way to the service that listed it. */
 export interface HostListing {

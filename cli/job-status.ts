@@ -8,7 +8,7 @@ import { sendStatusSchema } from '../schemas/job.ts';
 import type { StatusOutput } from '../schemas/output.ts';
 import { receiveStatusSchema } from '../schemas/transfer.ts';
 import { discoverHosts } from './discover.ts';
-import { exit } from './exit.ts';
+import { exit } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { statusLines } from './status-table.ts';
 

@@ -5,7 +5,7 @@ import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { Check } from '../schemas/output.ts';
 import { type Leftover, type Leftovers, leftoversSchema, type Mended, mendedSchema } from '../schemas/stale.ts';
-import type { Cli } from './cli.ts';
+import type { Cli } from './context.ts';
 import { withSender } from './sender-route.ts';
 
 /** Everything of a host is listed, and it is asked which jobs run: longer than other requests, in milliseconds. */

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
 import { version } from '../lib/settings/version.ts';
 import { ZpsendError } from '../schemas/errors.ts';
-import type { Cli, Local } from './cli.ts';
+import { habitOf } from './args/other-tools.ts';
 import { addAbort } from './commands/abort.ts';
 import { addConfig } from './commands/config.ts';
 import { addDemo } from './commands/demo.ts';
@@ -20,9 +20,9 @@ import { addStatus } from './commands/status.ts';
 import { addVerify } from './commands/verify.ts';
 import { addVersion } from './commands/version.ts';
 import { addWatch } from './commands/watch.ts';
+import type { Cli, Local } from './context.ts';
 import { errorLines } from './errors.ts';
-import { exit, exitFor, usage } from './exit.ts';
-import { habitOf } from './habits.ts';
+import { exit, exitFor, usage } from './exit-codes.ts';
 import { openIo } from './io.ts';
 
 const commands = [

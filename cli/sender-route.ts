@@ -5,9 +5,9 @@ import { request, requestMany } from '../lib/bus/rpc/request.ts';
 import { type SenderVerb, subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type PlanReply, planPartSchema, type SendRequest } from '../schemas/plan.ts';
-import type { Cli } from './cli.ts';
+import { thisHost } from './args/this-host.ts';
+import type { Cli } from './context.ts';
 import { type PrivateSender, startPrivate } from './private-sender.ts';
-import { thisHost } from './this-host.ts';
 
 /** The way to a sender of one host: its service, or one that this command runs for itself. */
 export interface SenderRoute {

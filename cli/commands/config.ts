@@ -4,8 +4,8 @@ import { connectionOptions } from '../../lib/bus/connection/options.ts';
 import { takenFromItself } from '../../lib/settings/send-allow.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
 import { settingsInWords } from '../../lib/settings/words.ts';
-import { busPlaces, type Cli } from '../cli.ts';
-import { exit } from '../exit.ts';
+import { busPlaces, type Cli } from '../context.ts';
+import { exit } from '../exit-codes.ts';
 import { natsInWords } from '../nats-words.ts';
 
 export function addConfig(program: Command, cli: Cli): void {

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { Cli } from '../cli.ts';
+import type { Cli } from '../context.ts';
 import { onStage } from '../demo/stage.ts';
 import { tell } from '../demo/story.ts';
-import { exit } from '../exit.ts';
+import { exit } from '../exit-codes.ts';
 import { catchInterrupt } from '../interrupt.ts';
 
 interface Options {

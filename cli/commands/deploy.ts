@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Cli } from '../cli.ts';
+import type { Cli } from '../context.ts';
 import { addAccounts } from '../deploy/accounts.ts';
 import { addPermissions } from '../deploy/permissions.ts';
 import { addSetup } from '../deploy/setup.ts';

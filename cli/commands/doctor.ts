@@ -3,6 +3,7 @@ import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { ownMachine } from '../../lib/machine/machine.ts';
 import { hostWithoutConfig, type Settings } from '../../lib/settings/settings.ts';
 import type { Check, DoctorOutput } from '../../schemas/output.ts';
+import { selfOf } from '../args/this-host.ts';
 import {
   checkHosts,
   checkJetStream,
@@ -12,14 +13,13 @@ import {
   checkStatus,
   checkZfs,
 } from '../checkup.ts';
-import { busPlaces, type Cli, type JsonOption } from '../cli.ts';
+import { busPlaces, type Cli, type JsonOption } from '../context.ts';
 import { checkInbox, checkNats, checkPermissions, noNats } from '../doctor/access.ts';
 import { checkConfig, checkEnvironmentFile, checkNode } from '../doctor/here.ts';
 import { checkAccount, checkAnswers, checkBounds, checkServer } from '../doctor/servers.ts';
-import { exit } from '../exit.ts';
+import { exit } from '../exit-codes.ts';
 import { type Checked, checkLeftovers, nothingLeft, unknownLeftovers } from '../leftovers.ts';
 import { checkMachine } from '../machine-checks.ts';
-import { selfOf } from '../this-host.ts';
 
 export function addDoctor(program: Command, cli: Cli): void {
   program

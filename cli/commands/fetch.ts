@@ -8,13 +8,13 @@ import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { FetchOutput } from '../../schemas/output.ts';
 import type { WaitingStream } from '../../schemas/stored.ts';
-import { type Cli, type JsonOption, withBus } from '../cli.ts';
-import { exit, usage } from '../exit.ts';
+import { domainOf } from '../args/js-domain.ts';
+import { parseHost } from '../args/names.ts';
+import { type Cli, type JsonOption, withBus } from '../context.ts';
+import { exit, usage } from '../exit-codes.ts';
 import { fetchStream, unwritten } from '../fetch-stream.ts';
 import { bytes, errorCell } from '../format.ts';
 import { catchInterrupt } from '../interrupt.ts';
-import { domainOf } from '../js-domain.ts';
-import { parseHost } from '../location.ts';
 import { table } from '../table.ts';
 import { openWholeFile } from '../whole-file.ts';
 

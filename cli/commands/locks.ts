@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { listLocks } from '../../lib/bus/locks/locks.ts';
 import type { LocksOutput } from '../../schemas/output.ts';
-import { type Cli, type JsonOption, withBus } from '../cli.ts';
-import { exit } from '../exit.ts';
+import { type Cli, type JsonOption, withBus } from '../context.ts';
+import { exit } from '../exit-codes.ts';
 import { duration } from '../format.ts';
 import { table } from '../table.ts';
 

@@ -4,16 +4,16 @@ import { plan as planPurely } from '../../lib/plan/plan.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { isWithin } from '../../schemas/names.ts';
 import type { PlanReply, SendRequest, Step } from '../../schemas/plan.ts';
-import { type Cli, type JsonOption, withBus } from '../cli.ts';
-import { explained } from '../colon-pool.ts';
+import { explained } from '../args/colon-pool.ts';
+import { readInventories } from '../args/inventory-file.ts';
+import { packageHelp, type SendOptions, withSendOptions } from '../args/send-options.ts';
+import { type Asked, askedFor } from '../args/send-request.ts';
+import { thisHost } from '../args/this-host.ts';
+import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { errorLines } from '../errors.ts';
-import { exitForAll, usage, type Verdict } from '../exit.ts';
-import { readInventories } from '../inventory-file.ts';
+import { exitForAll, usage, type Verdict } from '../exit-codes.ts';
 import { planLines } from '../plan-table.ts';
-import { packageHelp, type SendOptions, withSendOptions } from '../send-options.ts';
-import { type Asked, askedFor } from '../send-requests.ts';
 import { withSender } from '../sender-route.ts';
-import { thisHost } from '../this-host.ts';
 
 interface Options extends SendOptions, JsonOption {
   inventory?: string;

@@ -2,11 +2,11 @@ import type { Command } from 'commander';
 import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type Policies, policiesSchema } from '../../schemas/policy.ts';
-import { type Cli, type JsonOption, withBus } from '../cli.ts';
-import { exit } from '../exit.ts';
-import { parseHost } from '../location.ts';
+import { parseHost } from '../args/names.ts';
+import { thisHost } from '../args/this-host.ts';
+import { type Cli, type JsonOption, withBus } from '../context.ts';
+import { exit } from '../exit-codes.ts';
 import { table } from '../table.ts';
-import { thisHost } from '../this-host.ts';
 
 export function addPolicies(program: Command, cli: Cli): void {
   program

@@ -1,16 +1,16 @@
 import type { Command } from 'commander';
 import type { SendStarted } from '../../schemas/job.ts';
-import { type Cli, type JsonOption, withBus } from '../cli.ts';
-import { explained } from '../colon-pool.ts';
+import { explained } from '../args/colon-pool.ts';
+import { packageHelp, type SendOptions, withSendOptions } from '../args/send-options.ts';
+import { type Asked, askedFor } from '../args/send-request.ts';
+import { thisHost } from '../args/this-host.ts';
+import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { jobErrorLines } from '../errors.ts';
-import { exit, exitForAll, type Verdict } from '../exit.ts';
+import { exit, exitForAll, type Verdict } from '../exit-codes.ts';
 import { hasFailedPartly, progressLine, resultLine } from '../follow.ts';
 import { catchInterrupt } from '../interrupt.ts';
 import { type Outcome, runJobs, startJobs } from '../run-jobs.ts';
-import { packageHelp, type SendOptions, withSendOptions } from '../send-options.ts';
-import { type Asked, askedFor } from '../send-requests.ts';
 import { withSender } from '../sender-route.ts';
-import { thisHost } from '../this-host.ts';
 import { watchJobs } from '../watch.ts';
 
 interface Options extends SendOptions, JsonOption {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import type { Cli } from '../cli.ts';
-import { usage } from '../exit.ts';
+import type { Cli } from '../context.ts';
+import { usage } from '../exit-codes.ts';
 
 /** The services are run by the program around this command line, which knows them only over the bus; here is their help. */
 export function addServices(program: Command, cli: Cli): void {

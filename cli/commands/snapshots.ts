@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { type Cli, type JsonOption, withBus } from '../cli.ts';
-import { exit } from '../exit.ts';
+import { parsePlace } from '../args/names.ts';
+import { thisHost } from '../args/this-host.ts';
+import { type Cli, type JsonOption, withBus } from '../context.ts';
+import { exit } from '../exit-codes.ts';
 import { bytes, moment } from '../format.ts';
 import { openListing } from '../host-listing.ts';
-import { parsePlace } from '../location.ts';
 import { table } from '../table.ts';
-import { thisHost } from '../this-host.ts';
 
 interface Options extends JsonOption {
   recursive?: true;

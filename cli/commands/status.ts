@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
 import { forgetStatus } from '../../lib/bus/status/store.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { type Cli, type JsonOption, withBus } from '../cli.ts';
-import { exit, usage } from '../exit.ts';
+import { parseDuration } from '../args/duration.ts';
+import { parseSource, parseTarget } from '../args/names.ts';
+import { thisHost } from '../args/this-host.ts';
+import { type Cli, type JsonOption, withBus } from '../context.ts';
+import { exit, usage } from '../exit-codes.ts';
 import { unknown } from '../fleet-check.ts';
 import { parseFilter } from '../fleet-filter.ts';
 import { checkFleet, type FleetView, followFleet, showFleet } from '../fleet-status.ts';
 import { showJobs } from '../job-status.ts';
-import { parseSource, parseTarget } from '../location.ts';
-import { parseDuration } from '../parse-duration.ts';
-import { thisHost } from '../this-host.ts';
 
 interface Options extends JsonOption {
   watch?: true;

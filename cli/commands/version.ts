@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { version } from '../../lib/settings/version.ts';
-import type { Cli } from '../cli.ts';
-import { exit } from '../exit.ts';
+import type { Cli } from '../context.ts';
+import { exit } from '../exit-codes.ts';
 
 export function addVersion(program: Command, cli: Cli): void {
   program

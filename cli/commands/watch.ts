@@ -5,13 +5,13 @@ import { publishSnapshotCreated } from '../../lib/bus/events/snapshot-events.ts'
 import { requestInventory } from '../../lib/bus/rpc/inventory-parts.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { secondsOf } from '../../schemas/units.ts';
-import { type Cli, withBus } from '../cli.ts';
-import { exit, usage } from '../exit.ts';
+import { parsePlace } from '../args/names.ts';
+import { thisHost } from '../args/this-host.ts';
+import { type Cli, withBus } from '../context.ts';
+import { exit, usage } from '../exit-codes.ts';
 import { counted, duration } from '../format.ts';
 import { catchInterrupt } from '../interrupt.ts';
-import { parsePlace } from '../location.ts';
 import { newSnapshots, type Seen, seenIn } from '../new-snapshots.ts';
-import { thisHost } from '../this-host.ts';
 
 interface Options {
   interval: string;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { findNatsServer, NatsServerMissingError } from '../../tools/nats-server/find.ts';
 import { startNatsServer } from '../../tools/nats-server/start.ts';
-import type { Cli } from '../cli.ts';
+import type { Cli } from '../context.ts';
 import { startGuard, startService } from './background.ts';
 import { type Machines, makeMachines } from './machines.ts';
 

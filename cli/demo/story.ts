@@ -2,10 +2,10 @@ import { execa } from 'execa';
 import { requestMany } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { listingPartSchema } from '../../schemas/inventory.ts';
-import { type Cli, withBus } from '../cli.ts';
 import { send } from '../commands/send.ts';
 import { snapshots } from '../commands/snapshots.ts';
-import { exit } from '../exit.ts';
+import { type Cli, withBus } from '../context.ts';
+import { exit } from '../exit-codes.ts';
 import { bytes } from '../format.ts';
 import type { Machine, Machines } from './machines.ts';
 

@@ -6,8 +6,8 @@ import { type ServerFile, serverFiles } from '../../lib/deploy/server-files.ts';
 import { readFleet } from '../../lib/settings/fleet-file.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Fleet } from '../../schemas/fleet.ts';
-import type { Cli, JsonOption } from '../cli.ts';
-import { exit, usage } from '../exit.ts';
+import type { Cli, JsonOption } from '../context.ts';
+import { exit, usage } from '../exit-codes.ts';
 import type { Io } from '../io.ts';
 
 interface Options extends JsonOption {

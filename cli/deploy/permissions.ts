@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { inboxPrefix, permissionsOf, viewerInboxPrefix, viewerPermissions } from '../../lib/bus/permissions.ts';
 import { hostSchema } from '../../schemas/names.ts';
-import type { Cli, JsonOption } from '../cli.ts';
-import { exit, usage } from '../exit.ts';
-import { domainOf } from '../js-domain.ts';
-import { gathered } from '../send-options.ts';
+import { domainOf } from '../args/js-domain.ts';
+import { gathered } from '../args/send-options.ts';
+import type { Cli, JsonOption } from '../context.ts';
+import { exit, usage } from '../exit-codes.ts';
 
 interface Options extends JsonOption {
   nkey?: string;

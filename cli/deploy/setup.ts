@@ -7,10 +7,10 @@ import { readFleet } from '../../lib/settings/fleet-file.ts';
 import { type BucketBounds, bucketBoundsSchema, type Fleet } from '../../schemas/fleet.ts';
 import { faultOf, faultWords } from '../../schemas/issue-words.ts';
 import { hostSchema } from '../../schemas/names.ts';
-import { type Cli, type JsonOption, withBus } from '../cli.ts';
+import { gathered } from '../args/send-options.ts';
+import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { errorLines } from '../errors.ts';
-import { exit, usage } from '../exit.ts';
-import { gathered } from '../send-options.ts';
+import { exit, usage } from '../exit-codes.ts';
 
 interface Options extends JsonOption {
   source?: string[];

@@ -2,7 +2,7 @@ import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { settingsInWords } from '../../lib/settings/words.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Check } from '../../schemas/output.ts';
-import type { Cli } from '../cli.ts';
+import type { Cli } from '../context.ts';
 import { bad, good, note } from './check.ts';
 
 export function checkNode(version: string): Check {

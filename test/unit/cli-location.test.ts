@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseBase, parsePlace, parseSource, parseTarget } from '../../cli/location.ts';
+import { parseBase, parsePlace, parseSource, parseTarget } from '../../cli/args/names.ts';
 import { mentions } from '../support/mentions.ts';
 
 const here = 'smos-01';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { errorLines, jobErrorLines } from '../../cli/errors.ts';
-import { exitForAll } from '../../cli/exit.ts';
+import { exitForAll } from '../../cli/exit-codes.ts';
 import { bytes, duration, moment, rate } from '../../cli/format.ts';
 import { harmless } from '../../cli/io.ts';
 import { planLines } from '../../cli/plan-table.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { SendOptions } from '../../cli/send-options.ts';
-import { askedFor } from '../../cli/send-requests.ts';
+import type { SendOptions } from '../../cli/args/send-options.ts';
+import { askedFor } from '../../cli/args/send-request.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
 import { mentions } from '../support/mentions.ts';

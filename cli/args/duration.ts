@@ -1,4 +1,4 @@
-import { usage } from './exit.ts';
+import { usage } from '../exit-codes.ts';
 
 const units = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { type Inventory, inventoryFileSchema } from '../schemas/inventory.ts';
-import { usage } from './exit.ts';
+import { type Inventory, inventoryFileSchema } from '../../schemas/inventory.ts';
+import { usage } from '../exit-codes.ts';
 
 const versionSchema = z.looseObject({ version: z.number() });
 

@@ -1,6 +1,6 @@
-import type { Self } from '../lib/bus/connection/connect.ts';
-import { ownMachine } from '../lib/machine/machine.ts';
-import { loadSettings, type Settings } from '../lib/settings/settings.ts';
+import type { Self } from '../../lib/bus/connection/connect.ts';
+import { ownMachine } from '../../lib/machine/machine.ts';
+import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 
 /**
  * This host's name on the bus, as its services have it.

@@ -1,5 +1,5 @@
-import type { ErrorBody } from '../schemas/errors.ts';
-import type { Cli } from './cli.ts';
+import type { ErrorBody } from '../../schemas/errors.ts';
+import type { Cli } from '../context.ts';
 import { thisHost } from './this-host.ts';
 
 /** An argument that was read as HOST:DATASET, and the pool that it begins with where the colon is part of a name (zpool-create(8)). */

@@ -1,5 +1,5 @@
-import { jetStreamDomainSchema } from '../schemas/names.ts';
-import { usage } from './exit.ts';
+import { jetStreamDomainSchema } from '../../schemas/names.ts';
+import { usage } from '../exit-codes.ts';
 
 /** The value of `--js-domain`, as the `nats` CLI calls it. @throws UsageError for what is none */
 export function domainOf(option: string | undefined): string | undefined {

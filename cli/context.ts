@@ -4,9 +4,9 @@ import { natsConfigOf } from '../lib/settings/nats-config.ts';
 import { loadSettings, type Settings } from '../lib/settings/settings.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { Info } from '../schemas/host.ts';
-import { explained } from './colon-pool.ts';
+import { explained } from './args/colon-pool.ts';
+import { selfOf } from './args/this-host.ts';
 import type { Io } from './io.ts';
-import { selfOf } from './this-host.ts';
 
 /** What this machine tells without a service and without NATS. */
 export interface Local {

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { datasetOf, datasetOrSnapshotSchema, datasetSchema, hostSchema } from '../schemas/names.ts';
-import { usage } from './exit.ts';
+import { datasetOf, datasetOrSnapshotSchema, datasetSchema, hostSchema } from '../../schemas/names.ts';
+import { usage } from '../exit-codes.ts';
 
 /**
  * `HOST:DATASET`. A colon ends a host only before any `/`, `@` or `#`, so names such as `zones/a:b` and `zones/a@2024:1`

@@ -1,13 +1,13 @@
-import { targetRoot } from '../lib/plan/request/target-name.ts';
-import { misfitOf } from '../lib/plan/request/validate-request.ts';
-import { type ConflictPolicy, conflictPolicySchema } from '../schemas/conflict.ts';
-import { ZpsendError } from '../schemas/errors.ts';
-import { isWithin } from '../schemas/names.ts';
-import { maxParallel, type SendRequest, sendRequestSchema } from '../schemas/plan.ts';
-import { type Channel, channelSchema, type WireMode, wireModeSchema } from '../schemas/transfer.ts';
-import { rate, rateWords } from '../schemas/units.ts';
-import { usage } from './exit.ts';
-import { parseBase, parseSource, parseTarget } from './location.ts';
+import { targetRoot } from '../../lib/plan/request/target-name.ts';
+import { misfitOf } from '../../lib/plan/request/validate-request.ts';
+import { type ConflictPolicy, conflictPolicySchema } from '../../schemas/conflict.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { isWithin } from '../../schemas/names.ts';
+import { maxParallel, type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
+import { type Channel, channelSchema, type WireMode, wireModeSchema } from '../../schemas/transfer.ts';
+import { rate, rateWords } from '../../schemas/units.ts';
+import { usage } from '../exit-codes.ts';
+import { parseBase, parseSource, parseTarget } from './names.ts';
 import { propertiesOf } from './property-options.ts';
 import type { SendOptions } from './send-options.ts';
 

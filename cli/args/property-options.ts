@@ -1,5 +1,5 @@
-import { type PropertyWishes, receivablePropertySchema } from '../schemas/properties.ts';
-import { usage } from './exit.ts';
+import { type PropertyWishes, receivablePropertySchema } from '../../schemas/properties.ts';
+import { usage } from '../exit-codes.ts';
 import type { SendOptions } from './send-options.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { maxParallel } from '../schemas/plan.ts';
+import { maxParallel } from '../../schemas/plan.ts';
 
 /** The options that `send` and `plan` share, as they were written. */
 export interface SendOptions {
