@@ -9,12 +9,12 @@ import { ZpsendError } from '../schemas/errors.ts';
 import { type Info, infoSchema } from '../schemas/host.ts';
 import { shortMachine } from '../schemas/machine.ts';
 import type { Check } from '../schemas/output.ts';
+import { discoverMachines } from './client/find-hosts.ts';
+import { nameRemedy } from './client/name-faults.ts';
 import type { Cli } from './context.ts';
-import { discoverMachines } from './discover.ts';
 import { bad, good, note, permissionsRemedy } from './doctor/check.ts';
 import { bytes } from './format.ts';
 import { checkNames } from './machine-checks.ts';
-import { nameRemedy } from './name-faults.ts';
 import { checkPools } from './pool-checks.ts';
 
 const messageOf = (thrown: unknown): string => ZpsendError.from(thrown).message;

@@ -7,7 +7,7 @@ import { eachInfoSchema } from '../schemas/host.ts';
 import { sendStatusSchema } from '../schemas/job.ts';
 import type { StatusOutput } from '../schemas/output.ts';
 import { receiveStatusSchema } from '../schemas/transfer.ts';
-import { discoverHosts } from './discover.ts';
+import { discoverHosts } from './client/find-hosts.ts';
 import { exit } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { statusLines } from './status-table.ts';

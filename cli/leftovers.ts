@@ -5,8 +5,8 @@ import { subjects } from '../lib/bus/subjects.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { Check } from '../schemas/output.ts';
 import { type Leftover, type Leftovers, leftoversSchema, type Mended, mendedSchema } from '../schemas/stale.ts';
+import { withSender } from './client/sender.ts';
 import type { Cli } from './context.ts';
-import { withSender } from './sender-route.ts';
 
 /** Everything of a host is listed, and it is asked which jobs run: longer than other requests, in milliseconds. */
 const lookMs = 120_000;

@@ -7,7 +7,7 @@ import type { OwnMachine } from '../lib/machine/machine.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import { type Machine, shortMachine } from '../schemas/machine.ts';
 import type { Check } from '../schemas/output.ts';
-import { faultOf, nameRemedy } from './name-faults.ts';
+import { faultOf, nameRemedy } from './client/name-faults.ts';
 
 /** Is this host's name this machine's? */
 export async function checkMachine(bus: Bus, host: string, { machine, source }: OwnMachine): Promise<Check> {

@@ -1,8 +1,8 @@
 import type { Bus } from '../lib/bus/connection/connect.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { SnapshotsRequest } from '../schemas/host.ts';
+import { type HostListing, openListing } from './client/host-listing.ts';
 import type { Cli } from './context.ts';
-import { type HostListing, openListing } from './host-listing.ts';
 
 /** One of two hosts that are compared: what it has, and the way to who said so. */
 export type Side = Omit<HostListing, 'close'>;

@@ -4,8 +4,8 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { jobAbortedSchema } from '../../schemas/job.ts';
 import { idSchema } from '../../schemas/names.ts';
+import { discoverHosts } from '../client/find-hosts.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
-import { discoverHosts } from '../discover.ts';
 import { exit, usage } from '../exit-codes.ts';
 
 const answersMs = 1000;

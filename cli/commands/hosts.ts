@@ -9,11 +9,11 @@ import { type Info, infoSchema, type Pool } from '../../schemas/host.ts';
 import { shortMachine } from '../../schemas/machine.ts';
 import type { HostsOutput } from '../../schemas/output.ts';
 import { adopt } from '../adopt.ts';
+import { discoverHosts } from '../client/find-hosts.ts';
+import { distinct, faultOf, nameRemedy } from '../client/name-faults.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
-import { discoverHosts } from '../discover.ts';
 import { exit, usage } from '../exit-codes.ts';
 import { bytes } from '../format.ts';
-import { distinct, faultOf, nameRemedy } from '../name-faults.ts';
 import { table } from '../table.ts';
 
 interface Options extends JsonOption {

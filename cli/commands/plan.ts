@@ -9,11 +9,11 @@ import { readInventories } from '../args/inventory-file.ts';
 import { packageHelp, type SendOptions, withSendOptions } from '../args/send-options.ts';
 import { type Asked, askedFor } from '../args/send-request.ts';
 import { thisHost } from '../args/this-host.ts';
+import { withSender } from '../client/sender.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { errorLines } from '../errors.ts';
 import { exitForAll, usage, type Verdict } from '../exit-codes.ts';
 import { planLines } from '../plan-table.ts';
-import { withSender } from '../sender-route.ts';
 
 interface Options extends SendOptions, JsonOption {
   inventory?: string;

@@ -4,14 +4,14 @@ import { explained } from '../args/colon-pool.ts';
 import { packageHelp, type SendOptions, withSendOptions } from '../args/send-options.ts';
 import { type Asked, askedFor } from '../args/send-request.ts';
 import { thisHost } from '../args/this-host.ts';
+import { watchJobs } from '../client/job-follower.ts';
+import { type Outcome, runJobs, startJobs } from '../client/run-jobs.ts';
+import { withSender } from '../client/sender.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { jobErrorLines } from '../errors.ts';
 import { exit, exitForAll, type Verdict } from '../exit-codes.ts';
 import { hasFailedPartly, progressLine, resultLine } from '../follow.ts';
 import { catchInterrupt } from '../interrupt.ts';
-import { type Outcome, runJobs, startJobs } from '../run-jobs.ts';
-import { withSender } from '../sender-route.ts';
-import { watchJobs } from '../watch.ts';
 
 interface Options extends SendOptions, JsonOption {
   quiet?: true;

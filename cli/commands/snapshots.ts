@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { parsePlace } from '../args/names.ts';
 import { thisHost } from '../args/this-host.ts';
+import { openListing } from '../client/host-listing.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { exit } from '../exit-codes.ts';
 import { bytes, moment } from '../format.ts';
-import { openListing } from '../host-listing.ts';
 import { table } from '../table.ts';
 
 interface Options extends JsonOption {

@@ -6,7 +6,7 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import { adminsAccount, viewerAccount } from '../../lib/deploy/parties.ts';
 import { infoSchema } from '../../schemas/host.ts';
 import type { Check } from '../../schemas/output.ts';
-import { discoveredHosts } from '../discover.ts';
+import { discoveredHosts } from '../client/find-hosts.ts';
 import { bad, good, note } from './check.ts';
 
 /** The release of the server, and whether its JetStream refuses what it does not know. */

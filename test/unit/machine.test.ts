@@ -1,6 +1,6 @@
 import { headers } from '@nats-io/transport-node';
 import { describe, expect, test } from 'vitest';
-import { distinct, faultOf } from '../../cli/name-faults.ts';
+import { distinct, faultOf } from '../../cli/client/name-faults.ts';
 import { claimOf, isToWrite, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
 import { recordIn } from '../../lib/bus/hosts/registry.ts';
 import {

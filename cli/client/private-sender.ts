@@ -1,9 +1,9 @@
 import { execa } from 'execa';
 import { z } from 'zod';
-import { isDeniedEndpoint } from '../lib/bus/connection/denied-subjects.ts';
-import { errorReplySchema, ZpsendError } from '../schemas/errors.ts';
-import { idSchema } from '../schemas/names.ts';
-import type { Cli } from './context.ts';
+import { isDeniedEndpoint } from '../../lib/bus/connection/denied-subjects.ts';
+import { errorReplySchema, ZpsendError } from '../../schemas/errors.ts';
+import { idSchema } from '../../schemas/names.ts';
+import type { Cli } from '../context.ts';
 
 export interface PrivateSender {
   readonly instance: string;

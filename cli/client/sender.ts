@@ -1,12 +1,12 @@
 import type { z } from 'zod';
-import type { Bus } from '../lib/bus/connection/connect.ts';
-import { joinPlan } from '../lib/bus/rpc/plan-parts.ts';
-import { request, requestMany } from '../lib/bus/rpc/request.ts';
-import { type SenderVerb, subjects } from '../lib/bus/subjects.ts';
-import { ZpsendError } from '../schemas/errors.ts';
-import { type PlanReply, planPartSchema, type SendRequest } from '../schemas/plan.ts';
-import { thisHost } from './args/this-host.ts';
-import type { Cli } from './context.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
+import { joinPlan } from '../../lib/bus/rpc/plan-parts.ts';
+import { request, requestMany } from '../../lib/bus/rpc/request.ts';
+import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { type PlanReply, planPartSchema, type SendRequest } from '../../schemas/plan.ts';
+import { thisHost } from '../args/this-host.ts';
+import type { Cli } from '../context.ts';
 import { type PrivateSender, startPrivate } from './private-sender.ts';
 
 /** The way to a sender of one host: its service, or one that this command runs for itself. */

@@ -1,10 +1,10 @@
-import type { Bus } from '../lib/bus/connection/connect.ts';
-import { onEvents } from '../lib/bus/events/events.ts';
-import { subjects } from '../lib/bus/subjects.ts';
-import { ZpsendError } from '../schemas/errors.ts';
-import { type Job, jobEventSchema, sendStatusSchema } from '../schemas/job.ts';
-import { type Followed, isEnded, observe, rootOf } from './follow.ts';
-import type { SenderRoute } from './sender-route.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
+import { onEvents } from '../../lib/bus/events/events.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import { type Job, jobEventSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { type Followed, isEnded, observe, rootOf } from '../follow.ts';
+import type { SenderRoute } from './sender.ts';
 
 /** Asked this often, in case an event was lost, in milliseconds. */
 const pollMs = 2000;

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import type { Bus } from '../lib/bus/connection/connect.ts';
-import { registeredHosts } from '../lib/bus/hosts/registry.ts';
-import { gather, request } from '../lib/bus/rpc/request.ts';
-import { subjects } from '../lib/bus/subjects.ts';
-import { infoSchema } from '../schemas/host.ts';
-import { type Machine, machineSchema } from '../schemas/machine.ts';
-import { hostSchema } from '../schemas/names.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
+import { registeredHosts } from '../../lib/bus/hosts/registry.ts';
+import { gather, request } from '../../lib/bus/rpc/request.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { infoSchema } from '../../schemas/host.ts';
+import { type Machine, machineSchema } from '../../schemas/machine.ts';
+import { hostSchema } from '../../schemas/names.ts';
 
 /** How long the services on the bus have to answer, in milliseconds. */
 const answersMs = 600;

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ErrorBody, ZpsendError } from '../schemas/errors.ts';
-import { fanStartedSchema, type Job, jobAbortedSchema, sendStartedSchema } from '../schemas/job.ts';
-import { maxTargets, type SendRequest } from '../schemas/plan.ts';
-import type { SenderRoute } from './sender-route.ts';
-import type { Watch } from './watch.ts';
+import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import { fanStartedSchema, type Job, jobAbortedSchema, sendStartedSchema } from '../../schemas/job.ts';
+import { maxTargets, type SendRequest } from '../../schemas/plan.ts';
+import type { Watch } from './job-follower.ts';
+import type { SenderRoute } from './sender.ts';
 
 /** How one target's job ended. A job that could not be started, or was lost, is an error alone. */
 export interface Outcome {

@@ -1,12 +1,12 @@
-import type { Bus } from '../lib/bus/connection/connect.ts';
-import { requestInventory } from '../lib/bus/rpc/inventory-parts.ts';
-import type { Peer } from '../lib/bus/rpc/machine-header.ts';
-import { subjects } from '../lib/bus/subjects.ts';
-import { ZpsendError } from '../schemas/errors.ts';
-import type { SnapshotsRequest } from '../schemas/host.ts';
-import type { Inventory } from '../schemas/inventory.ts';
-import { thisHost } from './args/this-host.ts';
-import type { Cli } from './context.ts';
+import type { Bus } from '../../lib/bus/connection/connect.ts';
+import { requestInventory } from '../../lib/bus/rpc/inventory-parts.ts';
+import type { Peer } from '../../lib/bus/rpc/machine-header.ts';
+import { subjects } from '../../lib/bus/subjects.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { SnapshotsRequest } from '../../schemas/host.ts';
+import type { Inventory } from '../../schemas/inventory.ts';
+import { thisHost } from '../args/this-host.ts';
+import type { Cli } from '../context.ts';
 import { startPrivate } from './private-sender.ts';
 
 /** What a host has, and the way to the service that listed it. */
