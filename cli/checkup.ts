@@ -13,8 +13,8 @@ import { discoverMachines } from './client/find-hosts.ts';
 import { nameRemedy } from './client/name-faults.ts';
 import type { Cli } from './context.ts';
 import { bad, good, note, permissionsRemedy } from './doctor/check.ts';
-import { bytes } from './format.ts';
 import { checkNames } from './machine-checks.ts';
+import { bytes } from './output/format.ts';
 import { checkPools } from './pool-checks.ts';
 
 const messageOf = (thrown: unknown): string => ZpsendError.from(thrown).message;

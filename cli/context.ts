@@ -6,7 +6,7 @@ import { ZpsendError } from '../schemas/errors.ts';
 import type { Info } from '../schemas/host.ts';
 import { explained } from './args/colon-pool.ts';
 import { selfOf } from './args/this-host.ts';
-import type { Io } from './io.ts';
+import type { Io } from './output/terminal.ts';
 
 /** What this machine tells without a service and without NATS. */
 export interface Local {

@@ -1,6 +1,6 @@
 import type { FleetRow } from '../schemas/status.ts';
-import { sortRows, targetOf } from './fleet-table.ts';
-import { counted, duration, errorCell } from './format.ts';
+import { counted, duration, errorCell } from './output/format.ts';
+import { sortRows, targetOf } from './output/replication.ts';
 
 /** The exit statuses of a monitoring plugin (Nagios, Icinga). */
 const outcomes = { OK: 0, WARNING: 1, CRITICAL: 2, UNKNOWN: 3 } as const;

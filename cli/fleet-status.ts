@@ -6,8 +6,8 @@ import type { FleetOutput, FleetRow } from '../schemas/status.ts';
 import { exit } from './exit-codes.ts';
 import { checkOf, unknown } from './fleet-check.ts';
 import { type FleetFilter, isShown } from './fleet-filter.ts';
-import { fleetLines, fleetRow } from './fleet-table.ts';
-import type { Io } from './io.ts';
+import { fleetLines, fleetRow } from './output/replication.ts';
+import type { Io } from './output/terminal.ts';
 
 const everyMs = 1000;
 

@@ -9,8 +9,8 @@ import type { StatusOutput } from '../schemas/output.ts';
 import { receiveStatusSchema } from '../schemas/transfer.ts';
 import { discoverHosts } from './client/find-hosts.ts';
 import { exit } from './exit-codes.ts';
-import type { Io } from './io.ts';
-import { statusLines } from './status-table.ts';
+import { statusLines } from './output/jobs.ts';
+import type { Io } from './output/terminal.ts';
 
 const answersMs = 500;
 const everyMs = 2000;

@@ -21,9 +21,9 @@ import { addVerify } from './commands/verify.ts';
 import { addVersion } from './commands/version.ts';
 import { addWatch } from './commands/watch.ts';
 import type { Cli, Local } from './context.ts';
-import { errorLines } from './errors.ts';
 import { exit, exitFor, usage } from './exit-codes.ts';
-import { openIo } from './io.ts';
+import { errorLines } from './output/errors.ts';
+import { openIo } from './output/terminal.ts';
 
 const commands = [
   addSend,

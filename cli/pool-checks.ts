@@ -1,6 +1,6 @@
 import type { Pool } from '../schemas/host.ts';
 import type { Check } from '../schemas/output.ts';
-import { bytes } from './format.ts';
+import { bytes } from './output/format.ts';
 
 /** From here on ZFS slows down, and a receive soon ends for want of room. */
 const fullAt = 0.95;

@@ -4,8 +4,8 @@ import { contentOf, readingOf } from '../lib/verify/contents.ts';
 import type { Digest } from '../schemas/digest.ts';
 import type { DatasetEntry } from '../schemas/inventory.ts';
 import type { Content, VerifiedDataset, VerifiedSnapshot } from '../schemas/verify.ts';
-import { bytes, rate } from './format.ts';
-import type { Io } from './io.ts';
+import { bytes, rate } from './output/format.ts';
+import type { Io } from './output/terminal.ts';
 import { readSnapshot } from './verify-read.ts';
 import type { Side } from './verify-side.ts';
 

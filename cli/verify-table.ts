@@ -1,7 +1,7 @@
 import { isCommon, olderMissing, toSend } from '../lib/verify/compare.ts';
 import type { Content, RestrictedSide, VerifiedDataset, VerifiedSnapshot, VerifyOutput } from '../schemas/verify.ts';
-import { counted } from './format.ts';
-import { type Column, table } from './table.ts';
+import { counted } from './output/format.ts';
+import { type Column, table } from './output/table.ts';
 
 const count = ({ snapshots }: VerifiedDataset, state: VerifiedSnapshot['state']): string =>
   String(snapshots.filter((snapshot) => snapshot.state === state).length);

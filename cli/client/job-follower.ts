@@ -3,7 +3,7 @@ import { onEvents } from '../../lib/bus/events/events.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type Job, jobEventSchema, sendStatusSchema } from '../../schemas/job.ts';
-import { type Followed, isEnded, observe, rootOf } from '../follow.ts';
+import { type Followed, isEnded, observe, rootOf } from '../output/job-progress.ts';
 import type { SenderRoute } from './sender.ts';
 
 /** Asked this often, in case an event was lost, in milliseconds. */

@@ -6,7 +6,7 @@ import { loadSettings } from '../../lib/settings/settings.ts';
 import { settingsInWords } from '../../lib/settings/words.ts';
 import { busPlaces, type Cli } from '../context.ts';
 import { exit } from '../exit-codes.ts';
-import { natsInWords } from '../nats-words.ts';
+import { natsInWords } from '../output/nats.ts';
 
 export function addConfig(program: Command, cli: Cli): void {
   program

@@ -3,7 +3,7 @@ import type { Cli } from '../context.ts';
 import { onStage } from '../demo/stage.ts';
 import { tell } from '../demo/story.ts';
 import { exit } from '../exit-codes.ts';
-import { catchInterrupt } from '../interrupt.ts';
+import { catchInterrupt } from '../output/interrupt.ts';
 
 interface Options {
   simulator?: true;

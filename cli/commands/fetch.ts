@@ -13,9 +13,9 @@ import { parseHost } from '../args/names.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { exit, usage } from '../exit-codes.ts';
 import { fetchStream, unwritten } from '../fetch-stream.ts';
-import { bytes, errorCell } from '../format.ts';
-import { catchInterrupt } from '../interrupt.ts';
-import { table } from '../table.ts';
+import { bytes, errorCell } from '../output/format.ts';
+import { catchInterrupt } from '../output/interrupt.ts';
+import { table } from '../output/table.ts';
 import { openWholeFile } from '../whole-file.ts';
 
 interface Options extends JsonOption {

@@ -13,8 +13,8 @@ import { discoverHosts } from '../client/find-hosts.ts';
 import { distinct, faultOf, nameRemedy } from '../client/name-faults.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { exit, usage } from '../exit-codes.ts';
-import { bytes } from '../format.ts';
-import { table } from '../table.ts';
+import { bytes } from '../output/format.ts';
+import { table } from '../output/table.ts';
 
 interface Options extends JsonOption {
   adopt?: string;

@@ -3,8 +3,8 @@ import { listLocks } from '../../lib/bus/locks/locks.ts';
 import type { LocksOutput } from '../../schemas/output.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { exit } from '../exit-codes.ts';
-import { duration } from '../format.ts';
-import { table } from '../table.ts';
+import { duration } from '../output/format.ts';
+import { table } from '../output/table.ts';
 
 type Lock = LocksOutput['locks'][number];
 

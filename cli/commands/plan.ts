@@ -11,9 +11,9 @@ import { type Asked, askedFor } from '../args/send-request.ts';
 import { thisHost } from '../args/this-host.ts';
 import { withSender } from '../client/sender.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
-import { errorLines } from '../errors.ts';
 import { exitForAll, usage, type Verdict } from '../exit-codes.ts';
-import { planLines } from '../plan-table.ts';
+import { errorLines } from '../output/errors.ts';
+import { planLines } from '../output/plan.ts';
 
 interface Options extends SendOptions, JsonOption {
   inventory?: string;

@@ -6,7 +6,7 @@ import { parseHost } from '../args/names.ts';
 import { thisHost } from '../args/this-host.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { exit } from '../exit-codes.ts';
-import { table } from '../table.ts';
+import { table } from '../output/table.ts';
 
 export function addPolicies(program: Command, cli: Cli): void {
   program

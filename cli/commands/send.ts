@@ -8,10 +8,10 @@ import { watchJobs } from '../client/job-follower.ts';
 import { type Outcome, runJobs, startJobs } from '../client/run-jobs.ts';
 import { withSender } from '../client/sender.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
-import { jobErrorLines } from '../errors.ts';
 import { exit, exitForAll, type Verdict } from '../exit-codes.ts';
-import { hasFailedPartly, progressLine, resultLine } from '../follow.ts';
-import { catchInterrupt } from '../interrupt.ts';
+import { jobErrorLines } from '../output/errors.ts';
+import { catchInterrupt } from '../output/interrupt.ts';
+import { hasFailedPartly, progressLine, resultLine } from '../output/job-progress.ts';
 
 interface Options extends SendOptions, JsonOption {
   quiet?: true;

@@ -5,8 +5,8 @@ import { thisHost } from '../args/this-host.ts';
 import { openListing } from '../client/host-listing.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { exit } from '../exit-codes.ts';
-import { bytes, moment } from '../format.ts';
-import { table } from '../table.ts';
+import { bytes, moment } from '../output/format.ts';
+import { table } from '../output/table.ts';
 
 interface Options extends JsonOption {
   recursive?: true;

@@ -10,7 +10,7 @@ import { patterns } from '../args/send-request.ts';
 import { thisHost } from '../args/this-host.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { exit, exitForAll, usage } from '../exit-codes.ts';
-import { catchInterrupt } from '../interrupt.ts';
+import { catchInterrupt } from '../output/interrupt.ts';
 import { readContents } from '../verify-contents.ts';
 import { withSides } from '../verify-side.ts';
 import { verifyLines, verifyNotes } from '../verify-table.ts';

@@ -9,9 +9,9 @@ import { parsePlace } from '../args/names.ts';
 import { thisHost } from '../args/this-host.ts';
 import { type Cli, withBus } from '../context.ts';
 import { exit, usage } from '../exit-codes.ts';
-import { counted, duration } from '../format.ts';
-import { catchInterrupt } from '../interrupt.ts';
 import { newSnapshots, type Seen, seenIn } from '../new-snapshots.ts';
+import { counted, duration } from '../output/format.ts';
+import { catchInterrupt } from '../output/interrupt.ts';
 
 interface Options {
   interval: string;

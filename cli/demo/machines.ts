@@ -3,7 +3,7 @@ import { appendFile, mkdir, truncate, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { bytes } from '../format.ts';
+import { bytes } from '../output/format.ts';
 
 /** One of the demo's two hosts, both of which are this machine. */
 export interface Machine {

@@ -6,7 +6,7 @@ import { send } from '../commands/send.ts';
 import { snapshots } from '../commands/snapshots.ts';
 import { type Cli, withBus } from '../context.ts';
 import { exit } from '../exit-codes.ts';
-import { bytes } from '../format.ts';
+import { bytes } from '../output/format.ts';
 import type { Machine, Machines } from './machines.ts';
 
 /** The seven snapshots, and what is written before each, in bytes. */

@@ -8,7 +8,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import type { Fleet } from '../../schemas/fleet.ts';
 import type { Cli, JsonOption } from '../context.ts';
 import { exit, usage } from '../exit-codes.ts';
-import type { Io } from '../io.ts';
+import type { Io } from '../output/terminal.ts';
 
 interface Options extends JsonOption {
   server?: string;

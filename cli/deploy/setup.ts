@@ -9,8 +9,8 @@ import { faultOf, faultWords } from '../../schemas/issue-words.ts';
 import { hostSchema } from '../../schemas/names.ts';
 import { gathered } from '../args/send-options.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
-import { errorLines } from '../errors.ts';
 import { exit, usage } from '../exit-codes.ts';
+import { errorLines } from '../output/errors.ts';
 
 interface Options extends JsonOption {
   source?: string[];

@@ -8,7 +8,7 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { infoSchema } from '../../schemas/host.ts';
 import type { Check } from '../../schemas/output.ts';
-import { natsInWords } from '../nats-words.ts';
+import { natsInWords } from '../output/nats.ts';
 import { bad, good, note, permissionsRemedy } from './check.ts';
 
 /** Where this command is connected, and which place says so. */

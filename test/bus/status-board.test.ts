@@ -2,7 +2,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
-import { fleetRow } from '../../cli/fleet-table.ts';
+import { fleetRow } from '../../cli/output/replication.ts';
 import { readStatus, type StoredStatus } from '../../lib/bus/status/read.ts';
 import { statusBucket, statusKey } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema } from '../../schemas/job.ts';

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type Followed, hasFailedPartly, observe, progressLine, rateOf, resultLine } from '../../cli/follow.ts';
+import {
+  type Followed,
+  hasFailedPartly,
+  observe,
+  progressLine,
+  rateOf,
+  resultLine,
+} from '../../cli/output/job-progress.ts';
 import type { Job, JobDataset } from '../../schemas/job.ts';
 
 const step = (name: string) => ({ type: 'full' as const, to: { name, guid: '1' }, target: 'zones/test' });

@@ -1,10 +1,10 @@
-import type { Job } from '../schemas/job.ts';
-import type { StatusOutput } from '../schemas/output.ts';
-import type { TransferState } from '../schemas/transfer.ts';
-import { placeOf } from './follow.ts';
+import type { Job } from '../../schemas/job.ts';
+import type { StatusOutput } from '../../schemas/output.ts';
+import type { TransferState } from '../../schemas/transfer.ts';
 import { bytes, duration, rate } from './format.ts';
+import { placeOf } from './job-progress.ts';
 import { type Column, table } from './table.ts';
-import { waitWords } from './wait-words.ts';
+import { waitWords } from './waits.ts';
 
 type Transfer = TransferState & { host: string };
 

@@ -1,4 +1,4 @@
-import type { Job } from '../schemas/job.ts';
+import type { Job } from '../../schemas/job.ts';
 import { bytes, counted } from './format.ts';
 
 /** What has been told of a job's progress: steps, bytes, and when by its own clock. */

@@ -1,10 +1,10 @@
-import { targetRoot } from '../lib/plan/request/target-name.ts';
-import type { Code } from '../schemas/errors.ts';
-import type { Job, JobDataset } from '../schemas/job.ts';
-import type { SendRequest } from '../schemas/plan.ts';
+import { targetRoot } from '../../lib/plan/request/target-name.ts';
+import type { Code } from '../../schemas/errors.ts';
+import type { Job, JobDataset } from '../../schemas/job.ts';
+import type { SendRequest } from '../../schemas/plan.ts';
 import { bytes, counted, duration, rate } from './format.ts';
 import { arrivalLine, isDue, nothingTold, type Told } from './progress-news.ts';
-import { waitWords } from './wait-words.ts';
+import { waitWords } from './waits.ts';
 
 /** What is known of a job that is followed. */
 export interface Followed {

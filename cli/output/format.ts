@@ -1,4 +1,4 @@
-import type { ErrorBody } from '../schemas/errors.ts';
+import type { ErrorBody } from '../../schemas/errors.ts';
 
 const units = ['B', 'K', 'M', 'G', 'T', 'P', 'E'] as const;
 

@@ -1,4 +1,4 @@
-import { exit } from './exit-codes.ts';
+import { exit } from '../exit-codes.ts';
 
 export interface Interrupt {
   /** Aborted by the first Ctrl-C or SIGTERM. */

@@ -1,5 +1,5 @@
-import type { PlanReply, SendRequest, Step } from '../schemas/plan.ts';
-import type { StreamFlag } from '../schemas/stream.ts';
+import type { PlanReply, SendRequest, Step } from '../../schemas/plan.ts';
+import type { StreamFlag } from '../../schemas/stream.ts';
 import { bytes, counted } from './format.ts';
 import { type Column, table } from './table.ts';
 

@@ -1,8 +1,8 @@
-import type { ErrorBody } from '../schemas/errors.ts';
-import type { Job } from '../schemas/job.ts';
-import type { Evidence } from '../schemas/plan.ts';
-import { hasFailed } from './follow.ts';
+import type { ErrorBody } from '../../schemas/errors.ts';
+import type { Job } from '../../schemas/job.ts';
+import type { Evidence } from '../../schemas/plan.ts';
 import { bytes, counted } from './format.ts';
+import { hasFailed } from './job-progress.ts';
 
 const shown = 20;
 

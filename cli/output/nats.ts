@@ -1,6 +1,6 @@
-import type { FoundNats } from '../lib/bus/connection/find-nats.ts';
-import type { Part } from '../lib/bus/connection/nats-settings.ts';
-import { identityOf } from '../lib/bus/connection/options.ts';
+import type { FoundNats } from '../../lib/bus/connection/find-nats.ts';
+import type { Part } from '../../lib/bus/connection/nats-settings.ts';
+import { identityOf } from '../../lib/bus/connection/options.ts';
 
 const namesOf: Partial<Record<Part, string>> = {
   certificate: 'client certificate',

@@ -1,4 +1,4 @@
-import type { Wait } from '../schemas/job.ts';
+import type { Wait } from '../../schemas/job.ts';
 
 const two = (count: number): string => String(count).padStart(2, '0');
 
