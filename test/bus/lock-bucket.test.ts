@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { checkLocks } from '../../cli/checkup.ts';
+import { checkLocks } from '../../cli/commands/doctor/checks.ts';
 import { makeStreams } from '../../lib/bus/channel/store/create-bucket.ts';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { keepsEntries } from '../../lib/bus/jetstream/kv-bucket.ts';

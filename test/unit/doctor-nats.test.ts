@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { noNats } from '../../cli/doctor/access.ts';
+import { noNats } from '../../cli/commands/doctor/access.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { mentions } from '../support/mentions.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseDuration } from '../../cli/args/duration.ts';
-import { checkOf } from '../../cli/fleet-check.ts';
-import { isShown, parseFilter } from '../../cli/fleet-filter.ts';
+import { checkOf } from '../../cli/commands/status/check.ts';
+import { isShown, parseFilter } from '../../cli/commands/status/filter.ts';
 import { fleetLines, fleetRow } from '../../cli/output/replication.ts';
 import type { StoredStatus } from '../../lib/bus/status/read.ts';
 import { ZpsendError } from '../../schemas/errors.ts';

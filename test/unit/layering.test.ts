@@ -112,7 +112,7 @@ const allowed: Record<string, Import[]> = {
     'pino',
     'commander',
   ],
-  'cli/demo/probe.ts': [
+  'cli/commands/demo/probe.ts': [
     ...([
       'schemas',
       'plan',

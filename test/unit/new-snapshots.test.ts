@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { newSnapshots, seenIn } from '../../cli/new-snapshots.ts';
+import { newSnapshots, seenIn } from '../../cli/commands/watch/new-snapshots.ts';
 import { PoolModel } from '../support/pool-model.ts';
 
 test('what is new is known by guids: a renaming is nothing new, a name that came back is', () => {

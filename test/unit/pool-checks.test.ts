@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkPools } from '../../cli/pool-checks.ts';
+import { checkPools } from '../../cli/commands/doctor/pools.ts';
 import type { Pool } from '../../schemas/host.ts';
 
 const pool = (name: string, more: Partial<Pool> = {}): Pool => ({

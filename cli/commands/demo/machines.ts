@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { appendFile, mkdir, truncate, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { bytes } from '../../output/format.ts';
+
+/** One of the demo's two hosts, both of which are this machine. */
+export interface Machine {
+  readonly host: string;
+  readonly pool: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Writes that many new bytes into a dataset of this host, in the way of an application. */
+  write(dataset: string, count: number): Promise<void>;
+}
+
+export interface Machines {
+  readonly source: Machine;
+  readonly target: Machine;
+  /** What they run on, for a person. */
+  readonly what: string;
+  /** Commands that take the pools away again, as lines of sh; empty where removing the folder does. */
+  readonly removal: string;
+}
+
+const simulator = fileURLToPath(new URL('../../../tools/zfs-simulator/bin', import.meta.url));
+const poolSize = 512 * 2 ** 20;
+
+/** Two hosts in `folder`: on real ZFS where this user may make pools in files, else on the simulator. */
+export async function makeMachines(folder: string, env: NodeJS.ProcessEnv, simulated: boolean): Promise<Machines> {
+  if (simulated) return makeSimulated(folder, env, 'as asked');
+  try {
+    return await makeReal(folder, env);
+  } catch (error) {
+    return makeSimulated(folder, env, error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function makeReal(folder: string, env: NodeJS.ProcessEnv): Promise<Machines> {
+  const admin = { ...env, PATH: [env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter), LC_ALL: 'C' };
+  const made: string[] = [];
+  const make = async (host: string): Promise<Machine> => {
+    const pool = `demo${host.slice(-2)}_${process.pid}`;
+    const [image, mountpoint] = [join(folder, `${host}.img`), join(folder, host)];
+    await writeFile(image, '');
+    await truncate(image, poolSize);
+    const options = ['-o', 'cachefile=none', '-O', `mountpoint=${mountpoint}`];
+    const { exitCode, stderr, failed } = await execa('zpool', ['create', ...options, pool, image], {
+      env: admin,
+      extendEnv: false,
+      reject: false,
+    });
+    if (exitCode !== 0)
+      throw new Error(failed && !stderr ? 'there is no zpool command' : (stderr.split('\n')[0] ?? ''));
+    made.push(pool);
+    return {
+      host,
+      pool,
+      env: { ...admin, ZPSEND_HOST: host },
+      write: (dataset, count) =>
+        appendFile(join(mountpoint, dataset.slice(pool.length + 1), 'data'), randomBytes(count)),
+    };
+  };
+  try {
+    const [source, target] = [await make('smos-01'), await make('smos-00')];
+    const { stdout } = await execa('zfs', ['version'], { env: admin, extendEnv: false, reject: false });
+    const what = `OpenZFS (${stdout.split('\n')[0]}), with pools of its own in files: ${made.join(', ')}`;
+    return { source, target, what, removal: made.map((pool) => `zpool destroy -f ${pool}`).join('\n') };
+  } catch (error) {
+    for (const pool of made) await execa('zpool', ['destroy', '-f', pool], { env: admin, reject: false });
+    throw error;
+  }
+}
+
+async function makeSimulated(folder: string, env: NodeJS.ProcessEnv, why: string): Promise<Machines> {
+  const make = async (host: string): Promise<Machine> => {
+    const state = join(folder, host);
+    await mkdir(state, { recursive: true });
+    const own = {
+      ...env,
+      PATH: [simulator, env.PATH].join(delimiter),
+      ZFS_SIM_STATE: state,
+      ZFS_SIM_NODE: process.execPath,
+      ZPSEND_HOST: host,
+    };
+    const options = { env: own, extendEnv: false };
+    await execa('zpool', ['create', 'zones'], options);
+    return {
+      host,
+      pool: 'zones',
+      env: own,
+      write: async (dataset, count) => void (await execa('zfs', ['set', `zfs-sim:write=${count}`, dataset], options)),
+    };
+  };
+  const [source, target] = [await make('smos-01'), await make('smos-00')];
+  return { source, target, what: `a simulated ZFS (no pools of ${bytes(poolSize)} in files: ${why})`, removal: '' };
+}

@@ -1,0 +1,113 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { nscCommands } from '../../../lib/deploy/nsc.ts';
+import { type ServerFile, serverFiles } from '../../../lib/deploy/server-files.ts';
+import { readFleet } from '../../../lib/settings/fleet-file.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { Fleet } from '../../../schemas/fleet.ts';
+import type { Cli, JsonOption } from '../../context.ts';
+import { exit, usage } from '../../exit-codes.ts';
+import type { Io } from '../../output/terminal.ts';
+
+interface Options extends JsonOption {
+  server?: string;
+  out?: string;
+  nsc?: true;
+}
+
+/** `zpsend deploy accounts` */
+export function addAccounts(deploy: Command, cli: Cli): void {
+  deploy
+    .command('accounts')
+    .summary('print the whole configuration of the NATS servers, with an account for each host')
+    .description(
+      'Prints the whole configuration of each nats-server of a fleet: an account for each host, with exactly what its ' +
+        'services need of the others, JetStream in an account without users, admins and viewers.',
+    )
+    .argument('<file>', 'the fleet, in YAML')
+    .option('--server <name>', 'print that of this server only')
+    .option('--out <folder>', 'write a file NAME.conf for each server there instead (mode 0600)')
+    .option(
+      '--nsc',
+      'print the same accounts as commands of nsc, for servers in operator mode (JWT); the servers of sites have files',
+    )
+    .option('--json', 'print JSON')
+    .addHelpText('after', help)
+    .action(cli.action((file: string, options: Options) => accounts(cli, file, options)));
+}
+
+const help = `
+A fleet (everything else has a default; schemas/json/fleet-file.schema.json):
+  servers:
+    - { name: nats-1, address: nats-1.example }        # three of them are a cluster
+  admins:
+    ops: { nkey: UADMIN... }                           # nats auth nkey show FILE
+  hosts:
+    smos-01: { nkey: UABC..., roles: [sender] }
+    smos-00: { nkey: UDEF..., roles: [receiver], from: [smos-01] }
+  viewers:
+    grafana: { user: grafana, password: "$2a$11$..." } # nats server passwd
+
+zpsend deploy setup makes the buckets then.`;
+
+function wanted(fleet: readonly ServerFile[], name: string | undefined): ServerFile[] {
+  const files = fleet.filter(({ server }) => name === undefined || server === name);
+  if (files.length > 0) return files;
+  throw usage(`--server ${name}: the fleet has ${fleet.map(({ server }) => server).join(', ')}`);
+}
+
+/** Users and passwords stand in them. */
+function write(folder: string, files: readonly ServerFile[]): string[] {
+  try {
+    mkdirSync(folder, { recursive: true });
+    return files.map(({ server, text }) => {
+      const path = join(folder, `${server}.conf`);
+      writeFileSync(path, text, { mode: 0o600 });
+      return path;
+    });
+  } catch (error) {
+    throw new ZpsendError('BAD_REQUEST', `--out: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** What has to be there before, and what comes after. */
+const before = '# once: nsc add operator --name zpsend --sys';
+const after = [
+  '# the servers in the middle: what this prints stands in place of default_js_domain {} and accounts {} of zpsend deploy accounts',
+  '# each host: nsc describe user --account ACCOUNT --name NAME --raw is its JWT (NATS_JWT), and its seed stays where it is (NATS_SEED)',
+];
+const afterSites = [
+  '# each server of a site: the file that zpsend deploy accounts prints; for each host there links/HOST.conf says',
+  '#   credentials: "/etc/nats/links/HOST.creds"',
+  '# which is made there, of nsc describe user --account host-HOST --name HOST-link --raw and the seed of the link:',
+  "#   (umask 077; { echo '-----BEGIN NATS USER JWT-----'; cat HOST-link.jwt; echo '------END NATS USER JWT------'",
+  "#   echo '-----BEGIN USER NKEY SEED-----'; cat HOST-link.nk; echo '------END USER NKEY SEED------'; } > HOST.creds)",
+];
+
+function nsc(io: Io, fleet: Fleet, { server, out, json }: Options): number {
+  if (server !== undefined || out !== undefined) throw usage('--nsc is for all servers, and prints commands');
+  const commands = nscCommands(fleet);
+  const all = [before, ...commands, ...after, ...(fleet.sites.length > 0 ? afterSites : [])];
+  for (const line of json ? [JSON.stringify({ commands })] : all) io.out(line);
+  return exit.done;
+}
+
+async function accounts({ io }: Cli, file: string, options: Options): Promise<number> {
+  const fleet = readFleet(file);
+  if (options.nsc) return nsc(io, fleet, options);
+  const all = serverFiles(fleet);
+  const files = wanted(all, options.server);
+  if (options.out !== undefined) {
+    for (const path of write(options.out, files)) io.out(path);
+    return exit.done;
+  }
+  if (options.json) {
+    io.out(JSON.stringify({ servers: files }));
+    return exit.done;
+  }
+  if (files.length > 1)
+    throw usage(`the fleet has ${files.length} servers: --server NAME prints one, --out FOLDER writes all`);
+  io.out(files.map(({ text }) => text.trimEnd()).join('\n'));
+  return exit.done;
+}

@@ -1,0 +1,137 @@
+import type { Command } from 'commander';
+import { makeWanted, type Outcome } from '../../../lib/bus/setup/make.ts';
+import { type Difference, natsCommand, type WantedStream, wantedStreams } from '../../../lib/bus/setup/wanted.ts';
+import { makeCertificates } from '../../../lib/deploy/certificates.ts';
+import { sourcesOf } from '../../../lib/deploy/server-files.ts';
+import { readFleet } from '../../../lib/settings/fleet-file.ts';
+import { type BucketBounds, bucketBoundsSchema, type Fleet } from '../../../schemas/fleet.ts';
+import { faultOf, faultWords } from '../../../schemas/issue-words.ts';
+import { hostSchema } from '../../../schemas/names.ts';
+import { gathered } from '../../args/send-options.ts';
+import { type Cli, type JsonOption, withBus } from '../../context.ts';
+import { exit, usage } from '../../exit-codes.ts';
+import { errorLines } from '../../output/errors.ts';
+
+interface Options extends JsonOption {
+  source?: string[];
+  maxValueSize?: string;
+  maxBucketSize?: string;
+  lockSeconds?: string;
+  storeSize?: string;
+  storeHours?: string;
+  replicas?: string;
+  print?: true;
+  edit?: true;
+  certs?: string;
+}
+
+/** `zpsend deploy setup` */
+export function addSetup(deploy: Command, cli: Cli): void {
+  deploy
+    .command('setup')
+    .summary('make the buckets and streams of a fleet, with bounds; or its certificates')
+    .description(
+      'Makes the buckets, streams and object stores that are not there yet, as an administrator. What is there and differs is ' +
+        'named, and changed only with --edit.',
+    )
+    .argument('[file]', 'the fleet, in YAML; its buckets: may also be given as the options below')
+    .option('--source <host>', 'a host that sends, which gets a store (repeatable; all of the fleet without)', gathered)
+    .option('--max-value-size <bytes>', 'of one entry of locks, status, host names and policies (64K)')
+    .option('--max-bucket-size <bytes>', 'of each of those buckets (256M)')
+    .option('--lock-seconds <seconds>', 'after which a lock that is not renewed ends (30)')
+    .option('--store-size <bytes>', 'that may wait for targets that are away, for each source (16G)')
+    .option('--store-hours <hours>', 'that it waits (168)')
+    .option('--replicas <number>', 'copies of each (3, or 1 where the fleet has fewer servers)')
+    .option('--print', 'print the commands of the nats CLI instead')
+    .option(
+      '--edit',
+      'change what is there to what is wanted, also where it then may hold less, but not less than it does',
+    )
+    .option(
+      '--certs <folder>',
+      'make only a private CA and a certificate for each server there, those that are missing',
+    )
+    .option('--json', 'print JSON')
+    .addHelpText('after', help)
+    .action(cli.action((file: string | undefined, options: Options) => setup(cli, file, options)));
+}
+
+const help = `
+Exit status: 0 all is there as wanted, 3 something differs, 1 failed.
+
+Examples:
+  zpsend deploy setup fleet.yaml --certs certs     before the servers start
+  zpsend deploy setup fleet.yaml                   once they run, as an admin
+  zpsend deploy setup --source smos-01 --print     for one server, without a file`;
+
+/** Options come before the file. */
+function boundsOf(fleet: Fleet | undefined, options: Options): BucketBounds {
+  const { maxValueSize, maxBucketSize, lockSeconds, storeSize, storeHours, replicas } = options;
+  const given = {
+    ...{ maxValueSize, maxBucketSize, lockSeconds, storeSize, storeHours },
+    replicas: replicas === undefined ? undefined : Number(replicas),
+  };
+  const named = Object.entries(given).filter(([, value]) => value !== undefined);
+  const { data, error } = bucketBoundsSchema.safeParse({ ...fleet?.buckets, ...Object.fromEntries(named) });
+  if (data) return data;
+  throw usage(error.issues.map((issue) => `--${faultWords(faultOf(issue))}`).join('; '));
+}
+
+function storesOf(fleet: Fleet | undefined, named: readonly string[] | undefined): string[] {
+  return (named ?? (fleet ? sourcesOf(fleet) : [])).map((source) => {
+    const { data, error } = hostSchema.safeParse(source);
+    if (data === undefined) throw usage(`--source ${source}: ${error.issues[0]?.message}`);
+    return data;
+  });
+}
+
+function wantedOf(fleet: Fleet | undefined, options: Options): WantedStream[] {
+  const bounds = boundsOf(fleet, options);
+  const copies = bounds.replicas ?? (fleet && fleet.servers.length < 3 ? 1 : 3);
+  return wantedStreams(bounds, storesOf(fleet, options.source), copies);
+}
+
+const differenceText = ({ field, found, wanted, narrows }: Difference): string =>
+  `${field} is ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}${narrows ? ' (it would hold less)' : ''}`;
+
+const words: Record<Outcome['state'], string> = {
+  made: 'made',
+  there: 'is as wanted',
+  differs: 'differs',
+  changed: 'changed',
+  failed: 'failed',
+};
+
+const outcomeText = ({ called, state, differences }: Outcome): string =>
+  `${called}: ${[words[state], ...differences.map(differenceText)].join('; ')}`;
+
+async function setup(cli: Cli, file: string | undefined, options: Options): Promise<number> {
+  const { io } = cli;
+  const fleet = file === undefined ? undefined : readFleet(file);
+  if (options.certs !== undefined) {
+    if (!fleet) throw usage('--certs needs the file of the fleet, which names the servers');
+    const made = await makeCertificates(options.certs, [...fleet.servers, ...fleet.sites]);
+    if (options.json) io.out(JSON.stringify({ made }));
+    else for (const path of made) io.out(path);
+    return exit.done;
+  }
+  const wanted = wantedOf(fleet, options);
+  if (options.print) {
+    if (options.json) io.out(JSON.stringify({ streams: wanted }));
+    else for (const one of wanted) io.out(natsCommand(one));
+    return exit.done;
+  }
+  const outcomes: Outcome[] = [];
+  await withBus(cli, (bus) =>
+    makeWanted(bus, wanted, options.edit === true, (outcome) => {
+      outcomes.push(outcome);
+      if (!options.json) io.out(outcomeText(outcome));
+    }),
+  );
+  if (options.json) io.out(JSON.stringify({ outcomes }));
+  for (const { error } of outcomes) if (error) for (const line of errorLines(error)) io.err(line);
+  const states = outcomes.map(({ state }) => state);
+  if (states.includes('differs')) io.err('what differs was left as it is; --edit changes it');
+  if (states.includes('failed')) return exit.failed;
+  return states.includes('differs') ? exit.partly : exit.done;
+}

@@ -1,0 +1,125 @@
+import type { Command } from 'commander';
+import { type Bus, connectBus } from '../../../lib/bus/connection/connect.ts';
+import { ownMachine } from '../../../lib/machine/machine.ts';
+import { hostWithoutConfig, type Settings } from '../../../lib/settings/settings.ts';
+import type { Check, DoctorOutput } from '../../../schemas/output.ts';
+import { selfOf } from '../../args/this-host.ts';
+import { busPlaces, type Cli, type JsonOption } from '../../context.ts';
+import { exit } from '../../exit-codes.ts';
+import { checkInbox, checkNats, checkPermissions, noNats } from './access.ts';
+import {
+  checkHosts,
+  checkJetStream,
+  checkLocalZfs,
+  checkLocks,
+  checkSendAllow,
+  checkStatus,
+  checkZfs,
+} from './checks.ts';
+import { checkConfig, checkEnvironmentFile, checkNode } from './here.ts';
+import { checkMachine } from './machines.ts';
+import { checkAccount, checkAnswers, checkBounds, checkServer } from './servers.ts';
+import { type Checked, checkLeftovers, nothingLeft, unknownLeftovers } from './stale.ts';
+
+export function addDoctor(program: Command, cli: Cli): void {
+  program
+    .command('doctor')
+    .summary('check this host, and say what to mend')
+    .description(
+      'Checks Node, the configuration, NATS, JetStream, permissions, ZFS and pools of this host, without NATS what can be checked here, and lists what a crash left in ZFS: holds of ' +
+        'jobs that run no more, old cursor bookmarks, interrupted receives. Changes nothing without --mend.',
+    )
+    .option(
+      '--mend',
+      'release those holds, those of bases in whose place newer ones stand too, and remove those bookmarks; nothing else',
+    )
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nExit status: 0 nothing bad, 1 something to mend.\n\nExample:\n  NATS_URL=nats://hub zpsend doctor',
+    )
+    .action(cli.action((options: DoctorOptions) => doctor(cli, options)));
+}
+
+interface DoctorOptions extends JsonOption {
+  mend?: true;
+}
+
+async function doctor(cli: Cli, { json, mend }: DoctorOptions): Promise<number> {
+  const { settings, check: config } = await checkConfig(cli);
+  const host = settings?.host ?? hostWithoutConfig(cli.env);
+  const name: Check =
+    host === undefined
+      ? { what: 'this host', result: 'bad', found: 'has no name that can stand on the bus', mend: 'set ZPSEND_HOST' }
+      : { what: 'this host', result: 'good', found: host };
+  const { checks: found, ...left } = await checkRest(cli, host ?? 'this-host', settings, mend === true);
+  const checks: Check[] = [name, checkNode(process.version), config, ...checkEnvironmentFile(cli), ...found];
+  if (json) cli.io.out(JSON.stringify({ checks, ...left } satisfies DoctorOutput));
+  else checks.flatMap(linesOf).forEach(cli.io.out);
+  return checks.some(({ result }) => result === 'bad') ? exit.failed : exit.done;
+}
+
+/** What can be checked with NATS, and without it what can be checked here. */
+async function checkRest(cli: Cli, host: string, settings: Settings | undefined, mend: boolean): Promise<Checked> {
+  const refusals: string[] = [];
+  const onStatus = (_event: string, text: string) => void refusals.push(text);
+  let bus: Bus;
+  try {
+    const about = { host, self: settings && selfOf(settings), name: 'zpsend doctor' };
+    bus = await connectBus({ ...busPlaces(cli, settings), ...about, wait: false, onStatus });
+  } catch (thrown) {
+    const checks = [noNats(thrown), ...(await checkLocalZfs(cli, host)), unknownLeftovers('NATS cannot be asked')];
+    return { ...nothingLeft, checks };
+  }
+  try {
+    return await checkWithBus({ cli, bus, host, settings, refusals }, mend);
+  } finally {
+    await bus.close();
+  }
+}
+
+async function checkWithBus({ cli, bus, host, settings, refusals }: Patient, mend: boolean): Promise<Checked> {
+  const nats: Check[] = [checkNats(bus), ...checkInbox(bus, host)];
+  // every answer would come where none may come
+  if (bus.inbox === 'refused') {
+    const checks = [...nats, ...(await checkLocalZfs(cli, host)), unknownLeftovers('no reply may reach this user')];
+    return { ...nothingLeft, checks };
+  }
+  const checks: Check[] = [
+    ...nats,
+    await checkJetStream(bus, host),
+    ...(await checkServer(bus)),
+    ...(await checkAccount(bus, host)),
+    ...(await checkBounds(bus)),
+    ...(await checkAnswers(bus, host)),
+    await checkLocks(bus),
+    await checkStatus(bus),
+    await checkMachine(bus, host, ownMachine(settings?.machineId)),
+    await checkPermissions(bus, host, refusals),
+    ...(await checkHosts(bus)),
+    ...(await checkZfs(cli, bus, host)),
+    ...(await checkSendAllow(bus, host, settings?.config.send.allow)),
+  ];
+  const isBad = (row: string) => checks.some(({ what, result }) => what === row && result === 'bad');
+  if (isBad('permissions')) {
+    return { ...nothingLeft, checks: [...checks, unknownLeftovers(`this user may not ask as ${host}`)] };
+  }
+  // without ZFS there is nothing to look at, and on another machine nothing of this one
+  if (isBad('zfs') || isBad('service')) return { ...nothingLeft, checks };
+  const { checks: more, ...left } = await checkLeftovers(cli, bus, host, mend);
+  return { ...left, checks: [...checks, ...more] };
+}
+
+interface Patient {
+  readonly cli: Cli;
+  readonly bus: Bus;
+  readonly host: string;
+  readonly settings: Settings | undefined;
+  /** What the NATS server said in between. */
+  readonly refusals: readonly string[];
+}
+
+const linesOf = ({ what, result, found, mend }: Check): string[] => [
+  `${result.padEnd(4)}  ${what.padEnd(11)}  ${found.replaceAll('\n', `\n${' '.repeat(19)}`)}`,
+  ...(mend === undefined ? [] : [`${' '.repeat(19)}${result === 'bad' ? 'mend' : 'hint'}: ${mend}`]),
+];

@@ -1,0 +1,54 @@
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { claimOf } from '../../../lib/bus/hosts/claim.ts';
+import { unreadableMend, unreadableRecord } from '../../../lib/bus/hosts/other-machine.ts';
+import { readHost } from '../../../lib/bus/hosts/registry.ts';
+import { hostsBucket } from '../../../lib/bus/subjects.ts';
+import type { OwnMachine } from '../../../lib/machine/machine.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { type Machine, shortMachine } from '../../../schemas/machine.ts';
+import type { Check } from '../../../schemas/output.ts';
+import { faultOf, nameRemedy } from '../../client/name-faults.ts';
+
+/** Is this host's name this machine's? */
+export async function checkMachine(bus: Bus, host: string, { machine, source }: OwnMachine): Promise<Check> {
+  const what = 'machine';
+  const id = shortMachine({ id: machine.id });
+  try {
+    const record = await readHost(bus, host);
+    if (record === 'unreadable') {
+      return { what, result: 'bad', found: unreadableRecord(host).message, mend: unreadableMend(host) };
+    }
+    const found = `the host name ${host} is registered for machine ${record?.machine.slice(0, 8)} since ${record?.since}`;
+    if (claimOf(record, machine) === 'taken') {
+      return { what, result: 'bad', found: `${found}, and this is machine ${id}`, mend: nameRemedy(host) };
+    }
+    const readable = 'make /etc/machine-id readable, or set machineId: in the configuration file';
+    if (claimOf(record, machine) === 'untold') {
+      return { what, result: 'bad', found: `${found}, and this machine has no id`, mend: readable };
+    }
+    if (source === undefined) {
+      return {
+        what,
+        result: 'note',
+        found: `no id, so another machine named ${host} may stay unnoticed`,
+        mend: readable,
+      };
+    }
+    if (record) return { what, result: 'good', found: `${id} (${source}) has the name ${host} since ${record.since}` };
+    const mend = `the first service or send registers it where it may make the bucket; else: nats kv add ${hostsBucket} --history 1 --replicas 3`;
+    return { what, result: 'note', found: `${id} (${source}); the name ${host} is not registered`, mend };
+  } catch (thrown) {
+    const mend = `without the bucket ${hostsBucket} another machine named ${host} is noticed only while both answer`;
+    return { what, result: 'note', found: ZpsendError.from(thrown).message, mend };
+  }
+}
+
+/** The host names of the bus that more than one machine bears. */
+export async function checkNames(bus: Bus, hosts: ReadonlyMap<string, readonly Machine[]>): Promise<Check[]> {
+  const checks = [...hosts].map(async ([host, machines]): Promise<Check[]> => {
+    const record = await readHost(bus, host).catch(() => undefined);
+    const found = faultOf(host, machines, record);
+    return found === undefined ? [] : [{ what: 'host name', result: 'bad', found, mend: nameRemedy(host) }];
+  });
+  return (await Promise.all(checks)).flat();
+}

@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { followStatus, readStatus, type StatusNews, type StoredStatus } from '../../../lib/bus/status/read.ts';
+import { statusBucket, statusKey } from '../../../lib/bus/subjects.ts';
+import type { FleetOutput, FleetRow } from '../../../schemas/status.ts';
+import { exit } from '../../exit-codes.ts';
+import { fleetLines, fleetRow } from '../../output/replication.ts';
+import type { Io } from '../../output/terminal.ts';
+import { checkOf, unknown } from './check.ts';
+import { type FleetFilter, isShown } from './filter.ts';
+
+const everyMs = 1000;
+
+const noBucket =
+  `there is no bucket ${statusBucket} yet: the first job of a sender makes it, or, where senders may not, you do: ` +
+  `nats kv add ${statusBucket} --history 1 --replicas 3; what hosts send now: zpsend status --jobs`;
+const nothing = 'no replication is recorded';
+
+/** Which rows of the fleet are shown, and how. */
+export interface FleetView {
+  readonly json: boolean;
+  readonly filter: FleetFilter;
+  /** What `filter` was made of, where it leaves anything out. */
+  readonly place: string | undefined;
+  /** Seconds after which a row is stale; undefined where each entry says. */
+  readonly stale: number | undefined;
+}
+
+const rowsOf = (found: Iterable<StoredStatus>, { now }: StatusNews, { filter, stale }: FleetView): FleetRow[] =>
+  [...found].filter((one) => isShown(filter, one)).map((one) => fleetRow(one, now, stale));
+
+/** Why there are no rows. */
+function whyNone(news: StatusNews | undefined, isEmpty: boolean, { place }: FleetView): string {
+  if (!news) return noBucket;
+  return isEmpty || place === undefined ? nothing : `no replication of ${place}; what there is: zpsend status`;
+}
+
+/** What the whole fleet's replication looks like, once. */
+export async function showFleet(bus: Bus, io: Io, view: FleetView): Promise<number> {
+  const news = await readStatus(bus);
+  const rows = news ? rowsOf(news.found, news, view) : [];
+  if (view.json) io.out(JSON.stringify({ rows, gone: [] } satisfies FleetOutput));
+  else fleetLines(rows).forEach(io.out);
+  if (rows.length === 0) io.err(`zpsend: ${whyNone(news, news?.found.length === 0, view)}`);
+  return exit.done;
+}
+
+/** One line for a monitoring system. @returns the exit status that it expects */
+export async function checkFleet(bus: Bus, io: Io, view: FleetView): Promise<number> {
+  const news = await readStatus(bus);
+  const rows = news ? rowsOf(news.found, news, view) : [];
+  const result = rows.length > 0 ? checkOf(rows) : unknown(whyNone(news, news?.found.length === 0, view));
+  io.out(result.line);
+  return result.exit;
+}
+
+/** The same as showFleet until the command is ended. Nothing goes unseen but what has been overwritten within a second. */
+export async function followFleet(bus: Bus, io: Io, view: FleetView): Promise<never> {
+  const ask = await followStatus(bus);
+  const known = new Map<string, StoredStatus>();
+  let shown = new Map<string, string>();
+  for (let isFirst = true; ; isFirst = false) {
+    const news = await ask();
+    if (!news || news.isWhole) known.clear();
+    for (const key of news?.gone ?? []) known.delete(key);
+    for (const one of news?.found ?? []) known.set(statusKey(one), one);
+    const rows = news ? rowsOf(known.values(), news, view) : [];
+    // a row becomes stale or silent though nobody writes
+    const changed = rows.filter((row) => shown.get(row.key) !== versionOf(row));
+    const isNew = isFirst || changed.length > 0 || shown.size !== rows.length;
+    shown = new Map(rows.map((row) => [row.key, versionOf(row)]));
+    const lines = rows.length > 0 ? fleetLines(rows) : [whyNone(news, known.size === 0, view)];
+    if (view.json && isNew) {
+      io.out(JSON.stringify({ rows: changed, gone: [...(news?.gone ?? [])] } satisfies FleetOutput));
+    } else if (!view.json && io.isTerminal) io.page(lines);
+    else if (!view.json && isNew) lines.forEach(io.out);
+    await sleep(everyMs);
+  }
+}
+
+const versionOf = ({ revision, state }: FleetRow): string => `${revision} ${state}`;

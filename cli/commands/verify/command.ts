@@ -1,0 +1,125 @@
+import type { Command } from 'commander';
+import { isLeftOut } from '../../../lib/plan/request/selection.ts';
+import { compare, isCommon, restrictedSides } from '../../../lib/verify/compare.ts';
+import type { Code } from '../../../schemas/errors.ts';
+import { datasetOf, leafOf } from '../../../schemas/names.ts';
+import type { VerifiedDataset, VerifyOutput } from '../../../schemas/verify.ts';
+import { parseSource, parseTarget } from '../../args/names.ts';
+import { alsoReplication, gathered } from '../../args/send-options.ts';
+import { patterns } from '../../args/send-request.ts';
+import { thisHost } from '../../args/this-host.ts';
+import { type Cli, type JsonOption, withBus } from '../../context.ts';
+import { exit, exitForAll, usage } from '../../exit-codes.ts';
+import { catchInterrupt } from '../../output/interrupt.ts';
+import { readContents } from './contents.ts';
+import { withSides } from './sides.ts';
+import { verifyLines, verifyNotes } from './table.ts';
+
+interface Options extends JsonOption {
+  replicate?: true;
+  data?: true;
+  all?: true;
+  verbose?: true;
+  exclude?: string[];
+}
+
+export function addVerify(program: Command, cli: Cli): void {
+  program
+    .command('verify')
+    .summary('compare a dataset with its replica')
+    .description('Compares the snapshots of two hosts by guid, and with --data what they hold. Changes nothing.')
+    .argument('<source>', '[HOST:]DATASET[@SNAPSHOT]; without HOST on this host, with @SNAPSHOT only that one')
+    .argument('<target>', 'HOST[:DATASET]; the same name without DATASET')
+    .option('-R, --replicate', 'with all datasets below')
+    .addOption(alsoReplication())
+    .option('--exclude <pattern>', 'leave out datasets that match, with all below them (repeatable)', gathered)
+    .option('--data', 'read the newest snapshot that both have, or the named one, on both sides, and compare checksums')
+    .option('--all', 'with --data: read every snapshot that both have')
+    .option('-v, --verbose', 'a row for each snapshot')
+    .option('--json', 'print JSON, with every snapshot')
+    .addHelpText('after', help)
+    .action(cli.action((source: string, target: string, options: Options) => verify(cli, source, target, options)));
+}
+
+const help = `
+Examples:
+  zpsend verify zones/test smos-00                     does smos-00 have what this host has?
+  zpsend verify -R smos-01:zones/vm smos-00:tank/vm    the same of a tree
+  zpsend verify --data zones/test@now smos-00          are the contents of @now equal, too?
+
+The contents are read with zfs send, so it takes as long as a full send of each snapshot; nothing of them crosses the network.
+Where both sides are encrypted and a key is not loaded, a raw replica is compared as it is encrypted.
+
+Exit status: 0 the newest snapshot is there and all that both have is equal, 1 it is not, or something failed, 2 wrong usage,
+3 some datasets of several are not equal, or could not be read, or the source does not show all of them to this host.`;
+
+async function verify(cli: Cli, sourceText: string, targetText: string, options: Options): Promise<number> {
+  if (options.all && !options.data) throw usage('--all chooses what --data reads: give both');
+  if (options.exclude && !options.replicate) throw usage('--exclude chooses among the datasets of -R: give both');
+  const here = thisHost(cli.env);
+  const { host, dataset: named } = parseSource(sourceText, here);
+  const { host: targetHost, dataset: target = datasetOf(named) } = parseTarget(targetText, here);
+  const { replicate: recursive = false, all = false } = options;
+  const snapshot = leafOf(named);
+  const exclude = patterns('exclude', options.exclude ?? []);
+  const asked = { source: datasetOf(named), target, recursive, ...(snapshot !== undefined && { snapshot }) };
+  const places = {
+    source: { host, what: { dataset: asked.source, recursive } },
+    target: { host: targetHost, what: { dataset: target, recursive } },
+  };
+  const interrupt = catchInterrupt();
+  try {
+    const found = await withBus(cli, (bus) =>
+      withSides(cli, bus, places, async (sides) => {
+        const comparison = { ...asked, isLeftOut: (name: string) => isLeftOut(exclude, name, asked.source) };
+        const listings = [sides.source.inventory, sides.target.inventory] as const;
+        const datasets = compare(comparison, ...listings);
+        const restricted = restrictedSides(comparison, ...listings);
+        const reader = { bus, io: cli.io, ...sides, all, signal: interrupt.signal };
+        return {
+          datasets: options.data ? await readContents(reader, datasets) : datasets,
+          ...(restricted.length > 0 && { restricted }),
+        };
+      }),
+    );
+    if (interrupt.signal.aborted) return exit.interrupted;
+    return tell(cli, { source: host, target: targetHost, ...found }, options);
+  } finally {
+    interrupt.stop();
+  }
+}
+
+function tell(cli: Cli, output: VerifyOutput, options: Options): number {
+  if (options.json) cli.io.out(JSON.stringify(output));
+  else {
+    verifyLines(output, options.verbose ?? false).forEach(cli.io.out);
+    verifyNotes(output).forEach(cli.io.err);
+  }
+  const judged = output.datasets.filter(({ state }) => state !== 'extra' && state !== 'empty');
+  // not to be taken for equal
+  if (!judged.some(({ snapshots }) => snapshots.some(isCommon))) {
+    if (!options.json) cli.io.err(`zpsend: ${nothingVerified(judged)}, so nothing was verified`);
+    return exit.failed;
+  }
+  const isPart = output.restricted?.some(({ side }) => side === 'source');
+  return exitForAll([...judged.map(({ state }) => verdicts[state]), ...(isPart ? ['partly' as const] : [])]);
+}
+
+const nothingVerified = (judged: readonly VerifiedDataset[]): string =>
+  judged.length > 0 && judged.every(({ state }) => state === 'unnamed')
+    ? `${judged[0]?.source} has no snapshot of that name: zpsend snapshots tells which it has`
+    : 'the two have no snapshot in common';
+
+const verdicts: Record<VerifiedDataset['state'], Code | undefined> = {
+  equal: undefined,
+  behind: 'NO_SUCH_SNAPSHOT',
+  diverged: 'DIVERGED',
+  different: 'DIVERGED',
+  unrelated: 'DIVERGED',
+  unread: 'UNSUPPORTED',
+  missing: 'NO_SUCH_DATASET',
+  unnamed: 'NO_SUCH_SNAPSHOT',
+  extra: undefined,
+  empty: undefined,
+  withheld: 'NOT_ALLOWED',
+};

@@ -1,0 +1,103 @@
+import { isCommon, olderMissing, toSend } from '../../../lib/verify/compare.ts';
+import type {
+  Content,
+  RestrictedSide,
+  VerifiedDataset,
+  VerifiedSnapshot,
+  VerifyOutput,
+} from '../../../schemas/verify.ts';
+import { counted } from '../../output/format.ts';
+import { type Column, table } from '../../output/table.ts';
+
+const count = ({ snapshots }: VerifiedDataset, state: VerifiedSnapshot['state']): string =>
+  String(snapshots.filter((snapshot) => snapshot.state === state).length);
+
+const datasetColumns: Column<VerifiedDataset>[] = [
+  { title: 'DATASET', value: ({ source }) => source },
+  { title: 'TARGET', value: ({ target }) => target },
+  { title: 'STATE', value: ({ state }) => state },
+  { title: 'NEWEST COMMON', value: ({ newestCommon }) => (newestCommon === undefined ? '-' : `@${newestCommon}`) },
+  { title: 'COMMON', value: ({ snapshots }) => String(snapshots.filter(isCommon).length), right: true },
+  { title: 'TO SEND', value: ({ snapshots }) => String(toSend(snapshots)), right: true },
+  { title: 'OLDER MISSING', value: ({ snapshots }) => String(olderMissing(snapshots)), right: true },
+  { title: 'TARGET ONLY', value: (dataset) => count(dataset, 'extra'), right: true },
+  { title: 'DIFFERENT', value: (dataset) => count(dataset, 'different'), right: true },
+];
+
+/** How many contents were read, and how they compare: `equal 3/4`. */
+const contentsColumn: Column<VerifiedDataset> = { title: 'CONTENTS', value: contentsOf };
+
+function contentsOf({ snapshots }: VerifiedDataset): string {
+  const states = snapshots.flatMap(({ content }) => (content ? [content.state] : []));
+  if (states.length === 0) return '-';
+  return `${states.filter((state) => state === 'equal').length}/${states.length} equal`;
+}
+
+const snapshotColumns: Column<{ dataset: VerifiedDataset; snapshot: VerifiedSnapshot }>[] = [
+  {
+    title: 'SNAPSHOT',
+    value: ({ dataset, snapshot: { source, target } }) =>
+      source ? `${dataset.source}@${source.name}` : `${dataset.target}@${target?.name ?? ''}`,
+  },
+  { title: 'STATE', value: ({ snapshot }) => snapshot.state },
+  { title: 'GUID', value: ({ snapshot: { source } }) => source?.guid ?? '-', right: true },
+  { title: 'ON TARGET', value: ({ snapshot: { target } }) => (target ? `@${target.name}` : '-') },
+  { title: 'GUID THERE', value: ({ snapshot: { target } }) => target?.guid ?? '-', right: true },
+  { title: 'CONTENTS', value: ({ snapshot: { content } }) => content?.state ?? '-' },
+];
+
+/** A row for each dataset; `detailed`: also one for each snapshot. */
+export function verifyLines({ datasets }: VerifyOutput, detailed: boolean): string[] {
+  const isRead = datasets.some(({ snapshots }) => snapshots.some(({ content }) => content));
+  const rows = datasets.flatMap((dataset) => dataset.snapshots.map((snapshot) => ({ dataset, snapshot })));
+  return [
+    ...table(isRead ? [...datasetColumns, contentsColumn] : datasetColumns, datasets),
+    ...(detailed && rows.length > 0 ? ['', ...table(snapshotColumns, rows)] : []),
+  ];
+}
+
+const shown = 20;
+
+/** What a person should know of what is not as it should be, a line each. */
+export function verifyNotes({ datasets, target, restricted = [] }: VerifyOutput): string[] {
+  const notes = datasets.flatMap((dataset) => [
+    ...(dataset.astray && dataset.state === 'equal' ? [astrayNote(dataset, target)] : []),
+    ...dataset.snapshots.flatMap((snapshot) => noteOf(dataset, snapshot)),
+  ]);
+  const hidden = notes.length - shown;
+  return [
+    ...restricted.map(restrictedNote),
+    ...notes.slice(0, shown),
+    ...(hidden > 0 ? [`zpsend: and ${counted(hidden, 'more')}: see --json`] : []),
+  ];
+}
+
+const restrictedNote = ({ host, dataset }: RestrictedSide): string =>
+  `zpsend: ${host} does not show all of ${dataset} to this host: what it leaves out is not compared`;
+
+const astrayNote = ({ target, newestCommon }: VerifiedDataset, host: string): string =>
+  `zpsend: ${target} on ${host} has snapshots of its own, newer than @${newestCommon}: what is sent next will be refused ` +
+  '(zpsend plan shows it, and what --conflict would do)';
+
+function noteOf(dataset: VerifiedDataset, { state, source, target, content }: VerifiedSnapshot): string[] {
+  if (!source || !target) return [];
+  const names = `${dataset.source}@${source.name} and ${dataset.target}@${target.name}`;
+  const said = (what: string) => `zpsend: ${names} ${what}`;
+  if (state === 'different') return [said(`are two snapshots, ${source.guid} and ${target.guid}`)];
+  return [...(state === 'renamed' ? [said('are the same snapshot')] : []), ...contentNote(content).map(said)];
+}
+
+function contentNote(content: Content | undefined): string[] {
+  if (!content || content.state === 'equal') return [];
+  if (content.state === 'different')
+    return [
+      `have the same guid and different contents: one of them is damaged, or was forged; zpool scrub tells which`,
+    ];
+  const why = content.reason ?? content.error?.message ?? 'no reason is known';
+  const words = {
+    incomparable: 'cannot be compared',
+    gone: 'are not both there any more',
+    failed: 'could not be read',
+  };
+  return [`${words[content.state]}: ${why}`];
+}

@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { publishSnapshotCreated } from '../../../lib/bus/events/snapshot-events.ts';
+import { requestInventory } from '../../../lib/bus/rpc/inventory-parts.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { secondsOf } from '../../../schemas/units.ts';
+import { parsePlace } from '../../args/names.ts';
+import { thisHost } from '../../args/this-host.ts';
+import { type Cli, withBus } from '../../context.ts';
+import { exit, usage } from '../../exit-codes.ts';
+import { counted, duration } from '../../output/format.ts';
+import { catchInterrupt } from '../../output/interrupt.ts';
+import { newSnapshots, type Seen, seenIn } from './new-snapshots.ts';
+
+interface Options {
+  interval: string;
+}
+
+export function addWatch(program: Command, cli: Cli): void {
+  program
+    .command('watch')
+    .summary('tell the sender of a host about new snapshots')
+    .description(
+      'Lists a host again and again, and publishes zfs.<host>.event.snapshot.created for what is new: for systems without ZED.',
+    )
+    .argument('<place>', 'HOST, HOST:DATASET with all below it, or a DATASET of this host')
+    .option('--interval <time>', 'from one listing to the next, as in 10s, 2m', '10s')
+    .addHelpText('after', help)
+    .action(cli.action((place: string, options: Options) => watch(cli, place, options)));
+}
+
+const help = `
+What is there at the beginning is not told: the sender looks by itself when it starts, and every send.reconcileMinutes.
+It runs until Ctrl-C, and goes on when the host does not answer. A dataset that is not there at the beginning ends it, with exit status 1.
+
+Example:
+  zpsend watch smos-01:zones/vm --interval 5`;
+
+/** @returns the exit status */
+async function watch(cli: Cli, place: string, { interval }: Options): Promise<number> {
+  const { host, dataset } = parsePlace(place, thisHost(cli.env));
+  const seconds = /^\d+(\.\d+)?$/.test(interval) ? Number(interval) : (secondsOf(interval) ?? 0);
+  if (!(seconds >= 0.1 && seconds <= 86_400)) throw usage(`--interval ${interval}: from 0.1 s to a day, as in 10s, 2m`);
+  const what = dataset === undefined ? {} : { dataset, recursive: true };
+  const interrupt = catchInterrupt();
+  const wait = () => sleep(seconds * 1000, undefined, { signal: interrupt.signal }).catch(() => {});
+  try {
+    return await withBus(cli, async (bus) => {
+      let known: Known = {};
+      while (!interrupt.signal.aborted) {
+        known = await look(cli, bus, { host, what, every: seconds }, known);
+        await wait();
+      }
+      return exit.done;
+    });
+  } finally {
+    interrupt.stop();
+  }
+}
+
+interface Watched {
+  readonly host: string;
+  readonly what: { dataset?: string; recursive?: boolean };
+  /** Seconds. */
+  readonly every: number;
+}
+
+interface Known {
+  readonly seen?: Seen;
+  /** Why the last listing failed. */
+  readonly failed?: string;
+}
+
+/**
+ * One listing; what is new since the last is published.
+ * @returns what is there now, or what was there before where the host did not answer
+ * @throws ZpsendError NO_SUCH_DATASET for one that has never been there
+ */
+async function look({ io }: Cli, bus: Bus, { host, what, every }: Watched, { seen, failed }: Known): Promise<Known> {
+  try {
+    const { datasets } = await requestInventory(bus, host, what);
+    if (!seen)
+      io.err(`watching ${placeOf(host, what)} every ${duration(every)}: ${counted(datasets.length, 'dataset')}`);
+    else if (failed !== undefined) io.err(`${host} answers again`);
+    for (const snapshot of seen ? newSnapshots(seen, datasets) : []) {
+      publishSnapshotCreated(bus, host, snapshot);
+      io.out(snapshot);
+    }
+    return { seen: seenIn(datasets) };
+  } catch (thrown) {
+    const error = ZpsendError.from(thrown);
+    if (!seen && error.code === 'NO_SUCH_DATASET') throw error;
+    const text = `${error.code}: ${error.message}`;
+    if (text !== failed) io.err(`zpsend: ${text}; looking again every ${duration(every)}`);
+    return { ...(seen && { seen }), failed: text };
+  }
+}
+
+const placeOf = (host: string, { dataset }: Watched['what']): string =>
+  dataset === undefined ? host : `${host}:${dataset}`;
