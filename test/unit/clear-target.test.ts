@@ -6,7 +6,7 @@ import { type ErrorDetails, ZpsendError } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { logOf } from '../../services/host/log.ts';
 import { clearTarget } from '../../services/receiver/conflicts/resolve.ts';
-import { dataset } from './plan-history.ts';
+import { dataset } from './lib/plan/plan-history.ts';
 
 const cursor = 'zpsend_far_0123abcd_12';
 const { guid } = dataset('tank/a', '');

@@ -18,7 +18,7 @@ import {
   snapshotSchema,
   tokenSchema,
 } from '../../schemas/names.ts';
-import { datasetNames, leafNames } from './legal-names.ts';
+import { datasetNames, leafNames } from './lib/plan/legal-names.ts';
 
 const takes = (schema: z.ZodType, value: unknown): boolean => schema.safeParse(value).success;
 

@@ -7,7 +7,7 @@ import { checkAllowed, checkView, namesToLookAt, type View } from '../../service
 import { checkClearing, otherName } from '../../services/receiver/admission/allowed-conflicts.ts';
 import { lostBy } from '../../services/receiver/conflicts/rollback.ts';
 import { mentions } from '../support/mentions.ts';
-import { dataset } from './plan-history.ts';
+import { dataset } from './lib/plan/plan-history.ts';
 
 const step: ReceiveStart = {
   transfer: 'abc123t1',

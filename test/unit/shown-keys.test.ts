@@ -5,7 +5,7 @@ import { isRefusal } from '../../lib/plan/refusal.ts';
 import { configSchema } from '../../schemas/config.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { showing, shownTo } from '../../services/host/shown.ts';
-import { dataset, inventory, request } from './plan-history.ts';
+import { dataset, inventory, request } from './lib/plan/plan-history.ts';
 
 /** The replicas are below p/r, where the source may write; the others are somebody else's. */
 const names = ['p/r', 'p/r/a', 'p/x', 'p/x/k', 'p/y', 'p/y/k', 'p/z'] as const;

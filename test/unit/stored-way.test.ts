@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { type StoredWayDeps, storedWay } from '../../services/sender/delivery/store-delivery.ts';
 import { isPassing } from '../../services/sender/replication/error-policy.ts';
 import { mentions } from '../support/mentions.ts';
-import { dataset, inventory } from './plan-history.ts';
+import { dataset, inventory } from './lib/plan/plan-history.ts';
 
 /** The plan of what is stored for a target while `zfs-status` cannot be read. @param sight what is remembered of the target */
 function planned(sight?: object) {

@@ -8,7 +8,7 @@ import { manifestSchema, type Receipt, type Sight } from '../../schemas/stored.t
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/store/queue.ts';
 import { isOver } from '../../services/sender/store/maintenance.ts';
 import { lastWordsOf, learned, seenAs, waitingAt } from '../../services/sender/store/receipts.ts';
-import { datasetNames, hostNames } from './legal-names.ts';
+import { datasetNames, hostNames } from './lib/plan/legal-names.ts';
 
 const id = fc.stringMatching(/^[A-Za-z0-9]{6,32}$/);
 

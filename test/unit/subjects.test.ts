@@ -14,7 +14,7 @@ import {
   subjects,
 } from '../../lib/bus/subjects.ts';
 import { datasetSchema } from '../../schemas/names.ts';
-import { datasetNames, hostNames } from './legal-names.ts';
+import { datasetNames, hostNames } from './lib/plan/legal-names.ts';
 
 describe('a dataset name as one token of a KV key', () => {
   test('comes back as it was, whatever ZFS allows in it', () => {

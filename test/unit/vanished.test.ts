@@ -4,7 +4,7 @@ import { isRefusal } from '../../lib/plan/refusal.ts';
 import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
 import type { SendRequest } from '../../schemas/plan.ts';
 import { type Arrived, afterLoss } from '../../services/sender/planning/vanished.ts';
-import { dataset, inventory, request } from './plan-history.ts';
+import { dataset, inventory, request } from './lib/plan/plan-history.ts';
 
 const at = (...datasets: DatasetEntry[]): Inventory => inventory('src', ...datasets);
 const on = (...datasets: DatasetEntry[]): Inventory => inventory('dst', dataset('p', ''), ...datasets);

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../lib/plan/plan.ts';
-import { inventoryFileSchema } from '../../schemas/inventory.ts';
-import { planSchema } from '../../schemas/plan.ts';
-import { mentions } from '../support/mentions.ts';
+import { plan } from '../../../../lib/plan/plan.ts';
+import { inventoryFileSchema } from '../../../../schemas/inventory.ts';
+import { planSchema } from '../../../../schemas/plan.ts';
+import { mentions } from '../../../support/mentions.ts';
 import { dataset, inventory, request, short } from './plan-history.ts';
 
 const planned = (what: Parameters<typeof request>, source: string, target: string | undefined) =>
@@ -15,7 +15,7 @@ const planned = (what: Parameters<typeof request>, source: string, target: strin
 
 describe('the chain of a dataset', () => {
   it('seeds an empty target with the seven snapshots of zones/test, one step each', () => {
-    const path = new URL('../fixtures/inventories/zones-test.json', import.meta.url);
+    const path = new URL('../../../fixtures/inventories/zones-test.json', import.meta.url);
     const { source, target } = inventoryFileSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
     const result = plan({ dataset: 'zones/test', to: { host: 'smos-00' } }, source, target);
     expect(planSchema.parse(result)).toEqual(result);

@@ -1,15 +1,15 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../lib/plan/plan.ts';
-import type { DatasetPlan } from '../../lib/plan/steps/items.ts';
-import { beginningBytes, featuresNeeded } from '../../lib/plan/steps/stream-needs.ts';
-import type { StreamRequest } from '../../lib/zfs/argv.ts';
-import type { ZfsProcess } from '../../lib/zfs/zfs.ts';
-import type { Inventory } from '../../schemas/inventory.ts';
-import type { SendRequest, Step } from '../../schemas/plan.ts';
-import { checkStreams } from '../../services/sender/planning/check-streams.ts';
-import { mentions } from '../support/mentions.ts';
-import { PoolModel } from '../support/pool-model.ts';
+import { plan } from '../../../../../lib/plan/plan.ts';
+import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
+import { beginningBytes, featuresNeeded } from '../../../../../lib/plan/steps/stream-needs.ts';
+import type { StreamRequest } from '../../../../../lib/zfs/argv.ts';
+import type { ZfsProcess } from '../../../../../lib/zfs/zfs.ts';
+import type { Inventory } from '../../../../../schemas/inventory.ts';
+import type { SendRequest, Step } from '../../../../../schemas/plan.ts';
+import { checkStreams } from '../../../../../services/sender/planning/check-streams.ts';
+import { mentions } from '../../../../support/mentions.ts';
+import { PoolModel } from '../../../../support/pool-model.ts';
 
 /** The first bytes of a stream whose header says this, as `drr_versioninfo` of OpenZFS 2.3.2 has it. */
 function beginning(versionInfo: bigint, isLittle = true): Buffer {

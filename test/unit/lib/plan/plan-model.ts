@@ -1,5 +1,5 @@
-import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inventory.ts';
-import type { Step } from '../../schemas/plan.ts';
+import type { DatasetEntry, Inventory, SnapshotEntry } from '../../../../schemas/inventory.ts';
+import type { Step } from '../../../../schemas/plan.ts';
 import { dataset } from './plan-history.ts';
 
 /** What may happen to the two sides between runs; numbers choose among what there is. */

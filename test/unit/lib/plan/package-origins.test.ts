@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../lib/plan/plan.ts';
-import type { Plan, SendRequest } from '../../schemas/plan.ts';
-import { mentions } from '../support/mentions.ts';
-import { PoolModel } from '../support/pool-model.ts';
+import { plan } from '../../../../lib/plan/plan.ts';
+import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
+import { mentions } from '../../../support/mentions.ts';
+import { PoolModel } from '../../../support/pool-model.ts';
 
 const replication = { package: 'replication' } as const;
 const recursive = { package: 'recursive' } as const;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { shortagesOf } from '../../lib/plan/placement/space.ts';
-import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
-import type { Step } from '../../schemas/plan.ts';
-import { mentions } from '../support/mentions.ts';
+import { shortagesOf } from '../../../../../lib/plan/placement/space.ts';
+import type { DatasetEntry, Inventory } from '../../../../../schemas/inventory.ts';
+import type { Step } from '../../../../../schemas/plan.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 const mib = 1024 * 1024;
 

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../lib/plan/plan.ts';
-import { isWithin } from '../../schemas/names.ts';
-import type { Plan, SendRequest } from '../../schemas/plan.ts';
-import { anyMove, type Move, play } from '../support/histories.ts';
-import { PoolModel } from '../support/pool-model.ts';
+import { plan } from '../../../../lib/plan/plan.ts';
+import { isWithin } from '../../../../schemas/names.ts';
+import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
+import { anyMove, type Move, play } from '../../../support/histories.ts';
+import { PoolModel } from '../../../support/pool-model.ts';
 
 /** `tank/r` goes to `dozer/b/r`; then both sides go their own way. */
 interface Case {

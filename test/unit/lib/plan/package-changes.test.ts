@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { mentions } from '../support/mentions.ts';
-import { PoolModel } from '../support/pool-model.ts';
+import { mentions } from '../../../support/mentions.ts';
+import { PoolModel } from '../../../support/pool-model.ts';
 import { empty, having, planned, replication, table } from './package-cases.ts';
 
 describe('between two runs', () => {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { maxNameLength } from '../../schemas/names.ts';
+import { maxNameLength } from '../../../../schemas/names.ts';
 
 const letters = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'];
 const characters = [...letters, ...'0123456789', ...'-_.: '];

@@ -1,11 +1,16 @@
 import { describe, expect, it, test } from 'vitest';
-import { plan } from '../../lib/plan/plan.ts';
-import { parseFeatures, streamFlagArgv } from '../../lib/zfs/stream-flags.ts';
-import type { DatasetEntry } from '../../schemas/inventory.ts';
-import type { Plan } from '../../schemas/plan.ts';
-import { type StreamFeature, type StreamWish, streamFeatureSchema, streamMarkSchema } from '../../schemas/stream.ts';
-import { mentions } from '../support/mentions.ts';
-import { dataset, inventory, request } from './plan-history.ts';
+import { plan } from '../../../../../lib/plan/plan.ts';
+import { parseFeatures, streamFlagArgv } from '../../../../../lib/zfs/stream-flags.ts';
+import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
+import type { Plan } from '../../../../../schemas/plan.ts';
+import {
+  type StreamFeature,
+  type StreamWish,
+  streamFeatureSchema,
+  streamMarkSchema,
+} from '../../../../../schemas/stream.ts';
+import { mentions } from '../../../../support/mentions.ts';
+import { dataset, inventory, request } from '../plan-history.ts';
 
 const open = { encryption: 'aes-256-gcm', keystatus: 'available' } as const;
 const locked = { encryption: 'aes-256-gcm', keystatus: 'unavailable' } as const;

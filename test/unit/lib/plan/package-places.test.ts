@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { SendRequest } from '../../schemas/plan.ts';
-import { mentions } from '../support/mentions.ts';
-import { PoolModel } from '../support/pool-model.ts';
+import type { SendRequest } from '../../../../schemas/plan.ts';
+import { mentions } from '../../../support/mentions.ts';
+import { PoolModel } from '../../../support/pool-model.ts';
 import { empty, planned, replication, table } from './package-cases.ts';
 
 const tree = () =>

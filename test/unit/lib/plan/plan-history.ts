@@ -1,5 +1,5 @@
-import type { BookmarkEntry, DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inventory.ts';
-import type { Plan, SendRequest } from '../../schemas/plan.ts';
+import type { BookmarkEntry, DatasetEntry, Inventory, SnapshotEntry } from '../../../../schemas/inventory.ts';
+import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
 
 /**
  * A history in one line: `@a,1 @b,2 #c,3`. The number is the guid; it is the createtxg as well unless a second one

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { plan } from '../../lib/plan/plan.ts';
-import { mentions } from '../support/mentions.ts';
-import { PoolModel } from '../support/pool-model.ts';
+import { plan } from '../../../../lib/plan/plan.ts';
+import { mentions } from '../../../support/mentions.ts';
+import { PoolModel } from '../../../support/pool-model.ts';
 import { documentTree, empty, having, planned, recursive, replication, table, withOrigin } from './package-cases.ts';
 
 describe("the document's tree", () => {

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { plan } from '../../lib/plan/plan.ts';
-import { cleared, presumed, sightOf, unseen } from '../../lib/plan/predict-target.ts';
-import type { SendRequest, Step } from '../../schemas/plan.ts';
-import { type StoredStart, storedStartSchema } from '../../schemas/stored.ts';
-import { startOf } from '../../services/sender/transfer/receive-request.ts';
-import { PoolModel } from '../support/pool-model.ts';
+import { plan } from '../../../../lib/plan/plan.ts';
+import { cleared, presumed, sightOf, unseen } from '../../../../lib/plan/predict-target.ts';
+import type { SendRequest, Step } from '../../../../schemas/plan.ts';
+import { type StoredStart, storedStartSchema } from '../../../../schemas/stored.ts';
+import { startOf } from '../../../../services/sender/transfer/receive-request.ts';
+import { PoolModel } from '../../../support/pool-model.ts';
 
 const order = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src' };
 const stored = (step: Step): StoredStart => startOf(order, step);

@@ -1,13 +1,13 @@
 import { describe, expect, it, test } from 'vitest';
-import { basesOf, newestCommon } from '../../lib/plan/match/bases.ts';
-import { plan } from '../../lib/plan/plan.ts';
-import { sightOf } from '../../lib/plan/predict-target.ts';
-import { compare } from '../../lib/verify/compare.ts';
-import { optionalColumns, requiredColumns } from '../../lib/zfs/argv.ts';
-import { parseListing } from '../../lib/zfs/parse.ts';
-import { datasetEntrySchema } from '../../schemas/inventory.ts';
-import type { SendRequest } from '../../schemas/plan.ts';
-import { mentions } from '../support/mentions.ts';
+import { basesOf, newestCommon } from '../../../../lib/plan/match/bases.ts';
+import { plan } from '../../../../lib/plan/plan.ts';
+import { sightOf } from '../../../../lib/plan/predict-target.ts';
+import { compare } from '../../../../lib/verify/compare.ts';
+import { optionalColumns, requiredColumns } from '../../../../lib/zfs/argv.ts';
+import { parseListing } from '../../../../lib/zfs/parse.ts';
+import { datasetEntrySchema } from '../../../../schemas/inventory.ts';
+import type { SendRequest } from '../../../../schemas/plan.ts';
+import { mentions } from '../../../support/mentions.ts';
 import { dataset, history, inventory, request, short } from './plan-history.ts';
 
 /** A dataset whose snapshots and bookmarks of these names are redacted. */
