@@ -9,7 +9,7 @@ import {
   mayAct,
   stepLease,
   timesFor,
-} from '../../lib/bus/locks/lease-state.ts';
+} from '../../../../../lib/bus/locks/lease-state.ts';
 
 const times = timesFor(30_000);
 

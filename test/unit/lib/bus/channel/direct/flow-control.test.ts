@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { openReceiveWindow, openSendWindow, type ReceiveWindow } from '../../lib/bus/channel/direct/flow-control.ts';
-import type { FrameHeader } from '../../lib/bus/channel/direct/frame.ts';
+import {
+  openReceiveWindow,
+  openSendWindow,
+  type ReceiveWindow,
+} from '../../../../../../lib/bus/channel/direct/flow-control.ts';
+import type { FrameHeader } from '../../../../../../lib/bus/channel/direct/frame.ts';
 
 const frame = (type: FrameHeader['type'], offset: number): FrameHeader => ({ type, offset });
 

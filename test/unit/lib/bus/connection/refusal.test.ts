@@ -1,6 +1,6 @@
 import { errors } from '@nats-io/transport-node';
 import { describe, expect, test } from 'vitest';
-import { openRefusal } from '../../lib/bus/connection/refusal.ts';
+import { openRefusal } from '../../../../../lib/bus/connection/refusal.ts';
 import {
   neverRefused,
   type RefusalEffect,
@@ -8,8 +8,8 @@ import {
   type RefusalState,
   stepRefusal,
   waitMs,
-} from '../../lib/bus/connection/refusal-state.ts';
-import { mentions } from '../support/mentions.ts';
+} from '../../../../../lib/bus/connection/refusal-state.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 const refused = { since: 1000, last: 50_000, tries: 9 };
 const states: Record<'accepted' | 'refused', RefusalState> = { accepted: neverRefused, refused: { refused } };

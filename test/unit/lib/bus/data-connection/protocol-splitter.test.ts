@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { headerBytes } from '../../lib/bus/channel/direct/frame.ts';
-import { type FrameHandlers, openFrames } from '../../lib/bus/channel/direct/frame-parser.ts';
-import { chunkBytes, dataPublications } from '../../lib/bus/channel/direct/publish.ts';
-import { type Claim, openDemux } from '../../lib/bus/data-connection/protocol-splitter.ts';
+import { headerBytes } from '../../../../../lib/bus/channel/direct/frame.ts';
+import { type FrameHandlers, openFrames } from '../../../../../lib/bus/channel/direct/frame-parser.ts';
+import { chunkBytes, dataPublications } from '../../../../../lib/bus/channel/direct/publish.ts';
+import { type Claim, openDemux } from '../../../../../lib/bus/data-connection/protocol-splitter.ts';
 
 const claimed = (events: string[]): Claim => ({
   subject: 'data.a',

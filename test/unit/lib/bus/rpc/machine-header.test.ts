@@ -1,8 +1,8 @@
 import { headers } from '@nats-io/transport-node';
 import { describe, expect, test } from 'vitest';
-import { distinct, faultOf } from '../../cli/client/name-faults.ts';
-import { claimOf, isToWrite, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
-import { recordIn } from '../../lib/bus/hosts/registry.ts';
+import { distinct, faultOf } from '../../../../../cli/client/name-faults.ts';
+import { claimOf, isToWrite, refusalOf, rivalOf } from '../../../../../lib/bus/hosts/claim.ts';
+import { recordIn } from '../../../../../lib/bus/hosts/registry.ts';
 import {
   checkMeant,
   checkPeer,
@@ -10,13 +10,19 @@ import {
   machineIn,
   markMachine,
   type Peer,
-} from '../../lib/bus/rpc/machine-header.ts';
-import { derive, idIn } from '../../lib/machine/derive.ts';
-import { ownMachine, recordOf } from '../../lib/machine/machine.ts';
-import { bootId, type MachineFacts, ownId } from '../../lib/machine/sources.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { compareMachines, type Likeness, type Machine, machineSchema, shortMachine } from '../../schemas/machine.ts';
-import { mentions } from '../support/mentions.ts';
+} from '../../../../../lib/bus/rpc/machine-header.ts';
+import { derive, idIn } from '../../../../../lib/machine/derive.ts';
+import { ownMachine, recordOf } from '../../../../../lib/machine/machine.ts';
+import { bootId, type MachineFacts, ownId } from '../../../../../lib/machine/sources.ts';
+import { ZpsendError } from '../../../../../schemas/errors.ts';
+import {
+  compareMachines,
+  type Likeness,
+  type Machine,
+  machineSchema,
+  shortMachine,
+} from '../../../../../schemas/machine.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 const system = (
   platform: NodeJS.Platform,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openSlabReader } from '../../lib/bus/data-connection/buffer-pool.ts';
+import { openSlabReader } from '../../../../../lib/bus/data-connection/buffer-pool.ts';
 
 test('small reads share a slab, and a slab is read into again when nobody holds it', () => {
   const reader = openSlabReader({ size: 100, most: 2 });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { entriesPerPart, joinParts, toParts } from '../../lib/bus/rpc/inventory-parts.ts';
-import { isComplete, numbered } from '../../lib/bus/rpc/parts.ts';
-import { type DatasetEntry, listingPartSchema } from '../../schemas/inventory.ts';
+import { entriesPerPart, joinParts, toParts } from '../../../../../lib/bus/rpc/inventory-parts.ts';
+import { isComplete, numbered } from '../../../../../lib/bus/rpc/parts.ts';
+import { type DatasetEntry, listingPartSchema } from '../../../../../schemas/inventory.ts';
 
 const dataset = (n: number, snapshots: number, bookmarks: number): DatasetEntry => ({
   name: `tank/d${n}`,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { releaseFaults } from '../../lib/bus/connection/server-release.ts';
+import { releaseFaults } from '../../../../../lib/bus/connection/server-release.ts';
 
 test.each([
   ['2.11.9', ['not strict', 'answers lost']],

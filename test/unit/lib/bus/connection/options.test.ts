@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nkeys } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { daemonOptions } from '../../lib/bus/connection/connect.ts';
-import { findNats, type NatsPlaces } from '../../lib/bus/connection/find-nats.ts';
-import { connectionOptions, identityOf } from '../../lib/bus/connection/options.ts';
-import type { NatsConfig } from '../../schemas/nats.ts';
-import { mentions } from '../support/mentions.ts';
+import { daemonOptions } from '../../../../../lib/bus/connection/connect.ts';
+import { findNats, type NatsPlaces } from '../../../../../lib/bus/connection/find-nats.ts';
+import { connectionOptions, identityOf } from '../../../../../lib/bus/connection/options.ts';
+import type { NatsConfig } from '../../../../../schemas/nats.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 let home: string;
 const pair = nkeys.createUser();

@@ -12,8 +12,8 @@ import {
   trailerBytes,
   wordsOfSource,
   wordsOfTarget,
-} from '../../lib/bus/channel/direct/authentic.ts';
-import { secretSchema } from '../../schemas/transfer.ts';
+} from '../../../../../../lib/bus/channel/direct/authentic.ts';
+import { secretSchema } from '../../../../../../schemas/transfer.ts';
 
 const name = { source: 'smos-01', target: 'smos-00', transfer: 'abcdefghijt1' };
 /** Bytes 0 to 31, and 32 to 63. */

@@ -1,14 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { contradiction } from '../../lib/bus/channel/store/manifests.ts';
-import { parseReceiptKey, parseStoredName, receiptKey, type StoredName, storedName } from '../../lib/bus/subjects.ts';
-import { unseen } from '../../lib/plan/predict-target.ts';
-import { type ErrorBody, isThere, ZpsendError } from '../../schemas/errors.ts';
-import { manifestSchema, type Receipt, type Sight } from '../../schemas/stored.ts';
-import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../services/receiver/store/queue.ts';
-import { isOver } from '../../services/sender/store/maintenance.ts';
-import { lastWordsOf, learned, seenAs, waitingAt } from '../../services/sender/store/receipts.ts';
-import { datasetNames, hostNames } from './lib/plan/legal-names.ts';
+import { contradiction } from '../../../../../../lib/bus/channel/store/manifests.ts';
+import {
+  parseReceiptKey,
+  parseStoredName,
+  receiptKey,
+  type StoredName,
+  storedName,
+} from '../../../../../../lib/bus/subjects.ts';
+import { unseen } from '../../../../../../lib/plan/predict-target.ts';
+import { type ErrorBody, isThere, ZpsendError } from '../../../../../../schemas/errors.ts';
+import { manifestSchema, type Receipt, type Sight } from '../../../../../../schemas/stored.ts';
+import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../../../../../services/receiver/store/queue.ts';
+import { isOver } from '../../../../../../services/sender/store/maintenance.ts';
+import { lastWordsOf, learned, seenAs, waitingAt } from '../../../../../../services/sender/store/receipts.ts';
+import { datasetNames, hostNames } from '../../../plan/legal-names.ts';
 
 const id = fc.stringMatching(/^[A-Za-z0-9]{6,32}$/);
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { openTakingWatch, type Taking } from '../../lib/bus/channel/direct/receiver-progress.ts';
+import { openTakingWatch, type Taking } from '../../../../../../lib/bus/channel/direct/receiver-progress.ts';
 
 const patienceMs = 10_000;
 const stuck: Taking = { granted: 20_000, taken: 10_000, waits: true, ended: false };

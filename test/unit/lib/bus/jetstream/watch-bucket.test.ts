@@ -1,6 +1,6 @@
 import { PermissionViolationError } from '@nats-io/transport-node';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { followMark } from '../../lib/bus/jetstream/watch-bucket.ts';
+import { followMark } from '../../../../../lib/bus/jetstream/watch-bucket.ts';
 
 type Answer = string | Error | Promise<string>;
 

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { openPace } from '../../lib/bus/channel/rate-limit.ts';
+import { openPace } from '../../../../../lib/bus/channel/rate-limit.ts';
 
 describe('a pace', () => {
   test('lets a tenth of a second pass at once, and then what time brings', () => {

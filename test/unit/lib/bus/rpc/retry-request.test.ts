@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { askAgain } from '../../lib/bus/rpc/retry-request.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { askAgain } from '../../../../../lib/bus/rpc/retry-request.ts';
+import { ZpsendError } from '../../../../../schemas/errors.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

@@ -1,9 +1,9 @@
 import { Writable } from 'node:stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { openInput } from '../../lib/bus/channel/direct/receive-input.ts';
-import { openSlabReader, type Slab } from '../../lib/bus/data-connection/buffer-pool.ts';
-import { openDemux } from '../../lib/bus/data-connection/protocol-splitter.ts';
+import { openInput } from '../../../../../../lib/bus/channel/direct/receive-input.ts';
+import { openSlabReader, type Slab } from '../../../../../../lib/bus/data-connection/buffer-pool.ts';
+import { openDemux } from '../../../../../../lib/bus/data-connection/protocol-splitter.ts';
 
 /** Memory that counts who holds it. */
 function aSlab() {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { numbered } from '../../lib/bus/rpc/parts.ts';
-import { bytesPerPart, joinPlan, planParts } from '../../lib/bus/rpc/plan-parts.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { Plan, PlanReply } from '../../schemas/plan.ts';
-import { mentions } from '../support/mentions.ts';
+import { numbered } from '../../../../../lib/bus/rpc/parts.ts';
+import { bytesPerPart, joinPlan, planParts } from '../../../../../lib/bus/rpc/plan-parts.ts';
+import { ZpsendError } from '../../../../../schemas/errors.ts';
+import type { Plan, PlanReply } from '../../../../../schemas/plan.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 const name = (n: number, leaf = '') => `pool/${String(n).padStart(8, '0')}${'x'.repeat(230 - leaf.length)}${leaf}`;
 

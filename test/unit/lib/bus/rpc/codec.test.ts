@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { decodeReply, decodeRequest, headline, maxRequestBytes, statusOf } from '../../lib/bus/rpc/codec.ts';
-import { type Code, codes, type ErrorDetails, ZpsendError } from '../../schemas/errors.ts';
-import { sendRequestSchema, sendStartSchema } from '../../schemas/plan.ts';
-import { mentions } from '../support/mentions.ts';
+import { decodeReply, decodeRequest, headline, maxRequestBytes, statusOf } from '../../../../../lib/bus/rpc/codec.ts';
+import { type Code, codes, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
+import { sendRequestSchema, sendStartSchema } from '../../../../../schemas/plan.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 const schema = z.strictObject({ dataset: z.string().max(10).optional(), recursive: z.boolean().optional() });
 const bytes = (text: string) => new TextEncoder().encode(text);

@@ -12,9 +12,9 @@ import {
   parseStatusKey,
   statusKey,
   subjects,
-} from '../../lib/bus/subjects.ts';
-import { datasetSchema } from '../../schemas/names.ts';
-import { datasetNames, hostNames } from './lib/plan/legal-names.ts';
+} from '../../../../lib/bus/subjects.ts';
+import { datasetSchema } from '../../../../schemas/names.ts';
+import { datasetNames, hostNames } from '../plan/legal-names.ts';
 
 describe('a dataset name as one token of a KV key', () => {
   test('comes back as it was, whatever ZFS allows in it', () => {

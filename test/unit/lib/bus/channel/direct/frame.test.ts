@@ -6,7 +6,7 @@ import {
   headerBytes,
   readHeader,
   writeHeader,
-} from '../../lib/bus/channel/direct/frame.ts';
+} from '../../../../../../lib/bus/channel/direct/frame.ts';
 
 const types: FrameType[] = ['data', 'end', 'abort', 'ping'];
 

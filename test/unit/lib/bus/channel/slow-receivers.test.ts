@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Fares, openStragglers } from '../../lib/bus/channel/slow-receivers.ts';
+import { type Fares, openStragglers } from '../../../../../lib/bus/channel/slow-receivers.ts';
 
 const looks = 10;
 const lookMs = 100;

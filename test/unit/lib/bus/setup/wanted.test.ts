@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Held, lossOf } from '../../lib/bus/setup/loss.ts';
-import { differencesOf, natsCommand, wantedStreams } from '../../lib/bus/setup/wanted.ts';
-import { bucketBoundsSchema } from '../../schemas/fleet.ts';
+import { type Held, lossOf } from '../../../../../lib/bus/setup/loss.ts';
+import { differencesOf, natsCommand, wantedStreams } from '../../../../../lib/bus/setup/wanted.ts';
+import { bucketBoundsSchema } from '../../../../../schemas/fleet.ts';
 
 const bounds = bucketBoundsSchema.parse({});
 const wanted = wantedStreams(bounds, ['alfa'], 3);

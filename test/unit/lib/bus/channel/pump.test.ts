@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { SourceReader } from '../../lib/bus/channel/byte-source.ts';
-import { pump } from '../../lib/bus/channel/pump.ts';
+import type { SourceReader } from '../../../../../lib/bus/channel/byte-source.ts';
+import { pump } from '../../../../../lib/bus/channel/pump.ts';
 
 /** Byte number `n` of the stream; the period has nothing in common with any size in use. */
 const byteAt = (n: number): number => (n * 31 + (n >> 8)) % 251;

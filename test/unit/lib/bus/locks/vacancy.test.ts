@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { BucketTrace } from '../../lib/bus/jetstream/kv-bucket.ts';
-import { foundIn, nothingFound } from '../../lib/bus/locks/found.ts';
-import { actsWithinMs, renewsWithinMs, settlesWithinMs } from '../../lib/bus/locks/lease-state.ts';
-import { openOwnWrites } from '../../lib/bus/locks/own-writes.ts';
-import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
-import { type FoundKey, settlingMs, type Taking } from '../../lib/bus/locks/vacancy.ts';
+import type { BucketTrace } from '../../../../../lib/bus/jetstream/kv-bucket.ts';
+import { foundIn, nothingFound } from '../../../../../lib/bus/locks/found.ts';
+import { actsWithinMs, renewsWithinMs, settlesWithinMs } from '../../../../../lib/bus/locks/lease-state.ts';
+import { openOwnWrites } from '../../../../../lib/bus/locks/own-writes.ts';
+import { hashOfTransfer } from '../../../../../lib/bus/locks/transfer-hash.ts';
+import { type FoundKey, settlingMs, type Taking } from '../../../../../lib/bus/locks/vacancy.ts';
 
 const whole = settlesWithinMs;
 /** The server's clock before the lock was written. */

@@ -5,9 +5,9 @@ import {
   permissionsOf,
   viewerInboxPrefix,
   viewerPermissions,
-} from '../../lib/bus/permissions.ts';
-import { askerOf } from '../../lib/bus/rpc/asker.ts';
-import { jetStreamDomainSchema } from '../../schemas/names.ts';
+} from '../../../../lib/bus/permissions.ts';
+import { askerOf } from '../../../../lib/bus/rpc/asker.ts';
+import { jetStreamDomainSchema } from '../../../../schemas/names.ts';
 
 test('a viewer may ask and read, and say nothing that changes anything', () => {
   const { publish } = viewerPermissions('looker');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { settlesWithinMs } from '../../lib/bus/locks/lease-state.ts';
-import { openServerClock } from '../../lib/bus/locks/server-clock.ts';
+import { settlesWithinMs } from '../../../../../lib/bus/locks/lease-state.ts';
+import { openServerClock } from '../../../../../lib/bus/locks/server-clock.ts';
 
 /** The server's clock at our 0. */
 const zero = Date.parse('2026-11-30T12:00:00Z');
