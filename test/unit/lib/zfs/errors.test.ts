@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { rules } from '../../lib/zfs/error-rules.ts';
+import { rules } from '../../../../lib/zfs/error-rules.ts';
 import {
   nothingToAbort,
   onlyHeld,
@@ -12,8 +12,8 @@ import {
   onlyUnmarked,
   toError,
   unknownColumn,
-} from '../../lib/zfs/errors.ts';
-import { type Code, codes } from '../../schemas/errors.ts';
+} from '../../../../lib/zfs/errors.ts';
+import { type Code, codes } from '../../../../schemas/errors.ts';
 
 interface Sample {
   situation: string;

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
-import { settingsInWords } from '../../lib/settings/words.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { mentions } from '../support/mentions.ts';
+import { loadSettings, type Settings } from '../../../../lib/settings/settings.ts';
+import { settingsInWords } from '../../../../lib/settings/words.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 let folder: string;
 beforeAll(() => {

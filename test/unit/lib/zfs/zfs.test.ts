@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createZfs } from '../../lib/zfs/zfs.ts';
-import { mentions } from '../support/mentions.ts';
+import { createZfs } from '../../../../lib/zfs/zfs.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 let folder: string;
 beforeEach(async () => {

@@ -1,12 +1,12 @@
 import { Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { sourceOf } from '../../lib/bus/channel/byte-source.ts';
-import { headOf, noStream, openHeadCheck, tooLarge } from '../../lib/zfs/stream-head.ts';
-import { checkedInput, endedEarly } from '../../services/receiver/receive/checked-input.ts';
-import { checkedChunks, checkedSource } from '../../services/sender/transfer/checked-source.ts';
-import { mentions } from '../support/mentions.ts';
-import { streamBegin as begin } from '../support/stream-begin.ts';
+import { sourceOf } from '../../../../lib/bus/channel/byte-source.ts';
+import { headOf, noStream, openHeadCheck, tooLarge } from '../../../../lib/zfs/stream-head.ts';
+import { checkedInput, endedEarly } from '../../../../services/receiver/receive/checked-input.ts';
+import { checkedChunks, checkedSource } from '../../../../services/sender/transfer/checked-source.ts';
+import { mentions } from '../../../support/mentions.ts';
+import { streamBegin as begin } from '../../../support/stream-begin.ts';
 
 const end = (): Buffer => {
   const bytes = Buffer.alloc(312);

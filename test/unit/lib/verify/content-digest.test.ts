@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ContentDigest } from '../../lib/verify/content-digest.ts';
-import { begin, embedded, end, free, nvlist, object, objectRange, spill, write } from '../support/send-stream.ts';
+import { ContentDigest } from '../../../../lib/verify/content-digest.ts';
+import { begin, embedded, end, free, nvlist, object, objectRange, spill, write } from '../../../support/send-stream.ts';
 
 const digestOf = (...pieces: Buffer[]) => {
   const digest = new ContentDigest();

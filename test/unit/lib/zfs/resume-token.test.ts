@@ -1,10 +1,10 @@
 import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type NvValue, packNvlist, unpackNvlist } from '../../lib/zfs/nvlist.ts';
-import { decodeToken, encodeToken, peekToken, type TokenContents } from '../../lib/zfs/resume-token.ts';
-import type { Step } from '../../schemas/plan.ts';
-import { resumeOf } from '../../services/sender/transfer/direct.ts';
+import { type NvValue, packNvlist, unpackNvlist } from '../../../../lib/zfs/nvlist.ts';
+import { decodeToken, encodeToken, peekToken, type TokenContents } from '../../../../lib/zfs/resume-token.ts';
+import type { Step } from '../../../../schemas/plan.ts';
+import { resumeOf } from '../../../../services/sender/transfer/direct.ts';
 
 const flags = { raw: false, largeBlock: false, embed: false, compressed: false };
 const honest: TokenContents = {

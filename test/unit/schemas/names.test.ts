@@ -17,8 +17,8 @@ import {
   propertyValueSchema,
   snapshotSchema,
   tokenSchema,
-} from '../../schemas/names.ts';
-import { datasetNames, leafNames } from './lib/plan/legal-names.ts';
+} from '../../../schemas/names.ts';
+import { datasetNames, leafNames } from '../lib/plan/legal-names.ts';
 
 const takes = (schema: z.ZodType, value: unknown): boolean => schema.safeParse(value).success;
 

@@ -6,9 +6,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { constants, createZstdCompress, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { answerTo, offerOf } from '../../lib/compression/choice.ts';
-import { decoderInto } from '../../lib/compression/decode.ts';
-import { encode } from '../../lib/compression/encode.ts';
+import { answerTo, offerOf } from '../../../../lib/compression/choice.ts';
+import { decoderInto } from '../../../../lib/compression/decode.ts';
+import { encode } from '../../../../lib/compression/encode.ts';
 
 const MIB = 1024 * 1024;
 const isZstd = (bytes: Buffer): boolean => bytes.readUInt32LE(0) === 0xfd2fb528;

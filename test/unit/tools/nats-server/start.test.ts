@@ -3,8 +3,8 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
-import { startNatsCluster } from '../../tools/nats-server/cluster.ts';
-import { type NatsServer, type StartOptions, startNatsServer } from '../../tools/nats-server/start.ts';
+import { startNatsCluster } from '../../../../tools/nats-server/cluster.ts';
+import { type NatsServer, type StartOptions, startNatsServer } from '../../../../tools/nats-server/start.ts';
 
 const started: NatsServer[] = [];
 const start = async (options?: StartOptions): Promise<NatsServer> => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { ivSetOf } from '../../lib/verify/iv-set.ts';
-import { nvlist } from '../support/send-stream.ts';
+import { ivSetOf } from '../../../../lib/verify/iv-set.ts';
+import { nvlist } from '../../../support/send-stream.ts';
 
 it('finds the guid among other pairs', () => {
   const payload = Buffer.concat([nvlist('other_guid', 5n), nvlist('to_ivset_guid', 0xffff_ffff_ffff_fff1n)]);

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { saysNats } from '../../lib/bus/connection/nats-settings.ts';
-import { parseEnvironmentFile, programEnvironment } from '../../lib/settings/environment-file.ts';
+import { saysNats } from '../../../../lib/bus/connection/nats-settings.ts';
+import { parseEnvironmentFile, programEnvironment } from '../../../../lib/settings/environment-file.ts';
 
 let folder: string;
 beforeAll(() => {

@@ -22,9 +22,9 @@ import {
   type StreamRequest,
   sendArgv,
   writtenSinceArgv,
-} from '../../lib/zfs/argv.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { streamFlagSchema } from '../../schemas/stream.ts';
+} from '../../../../lib/zfs/argv.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import { streamFlagSchema } from '../../../../schemas/stream.ts';
 
 const into: ReceiveRequest = { dataset: 'tank/b', snapshot: 'now', set: {}, exclude: [] };
 
@@ -239,8 +239,8 @@ function destroysMore([verb = '', ...rest]: string[]): boolean {
 }
 
 it('I5: no builder of command lines destroys anything but snapshots and cursors by name', async () => {
-  const builders: Record<string, unknown> = await import('../../lib/zfs/argv.ts');
-  const source = readFileSync(new URL('../../lib/zfs/argv.ts', import.meta.url), 'utf8');
+  const builders: Record<string, unknown> = await import('../../../../lib/zfs/argv.ts');
+  const source = readFileSync(new URL('../../../../lib/zfs/argv.ts', import.meta.url), 'utf8');
   expect(source.match(/'destroy'/g)).toHaveLength(2);
   expect(source.match(/'rollback'/g)).toHaveLength(1);
   expect(source).not.toMatch(/'-(?:R|F|f|rf|Rf)'/);

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ContentDigest } from '../../lib/verify/content-digest.ts';
-import { RecordSplitter, type StreamRecord } from '../../lib/verify/stream-records.ts';
+import { ContentDigest } from '../../../../lib/verify/content-digest.ts';
+import { RecordSplitter, type StreamRecord } from '../../../../lib/verify/stream-records.ts';
 
 /**
  * Full streams that OpenZFS 2.3.2 printed, with most objects and large blocks left out: a source and its replicas, which were

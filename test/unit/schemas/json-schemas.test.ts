@@ -1,9 +1,9 @@
 import { beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { configSchema } from '../../schemas/config.ts';
-import { jsonSchemas } from '../../schemas/generate.ts';
-import { inventorySchema } from '../../schemas/inventory.ts';
-import { sendRequestSchema } from '../../schemas/plan.ts';
+import { configSchema } from '../../../schemas/config.ts';
+import { jsonSchemas } from '../../../schemas/generate.ts';
+import { inventorySchema } from '../../../schemas/inventory.ts';
+import { sendRequestSchema } from '../../../schemas/plan.ts';
 
 type Node = { [key: string]: unknown };
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);

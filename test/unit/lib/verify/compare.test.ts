@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { compare, restrictedSides, toSend, withContents } from '../../lib/verify/compare.ts';
-import { contentOf, type Read, readingOf } from '../../lib/verify/contents.ts';
-import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
-import type { Content } from '../../schemas/verify.ts';
-import { mentions } from '../support/mentions.ts';
+import { compare, restrictedSides, toSend, withContents } from '../../../../lib/verify/compare.ts';
+import { contentOf, type Read, readingOf } from '../../../../lib/verify/contents.ts';
+import type { DatasetEntry, Inventory } from '../../../../schemas/inventory.ts';
+import type { Content } from '../../../../schemas/verify.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 /** `a=1 b=2`: snapshots and their guids, oldest first. */
 const dataset = (name: string, history: string, more: Partial<DatasetEntry> = {}): DatasetEntry => ({

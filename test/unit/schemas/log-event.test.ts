@@ -1,8 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { logEvents } from '../../schemas/log-event.ts';
+import { logEvents } from '../../../schemas/log-event.ts';
 
-const root = new URL('../../', import.meta.url);
+const root = new URL('../../../', import.meta.url);
 const files = globSync('{lib,services}/**/*.ts', { cwd: root });
 const sources = files.map((file) => readFileSync(new URL(file, root), 'utf8')).join('\n');
 

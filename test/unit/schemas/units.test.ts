@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bytesOf, rate, secondsOf } from '../../schemas/units.ts';
+import { bytesOf, rate, secondsOf } from '../../../schemas/units.ts';
 
 describe('bytes', () => {
   test.each<[string, number]>([

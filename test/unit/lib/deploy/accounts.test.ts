@@ -6,16 +6,16 @@ import { credsAuthenticator, nkeys } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { stringify } from 'yaml';
-import { permissionsOf } from '../../lib/bus/permissions.ts';
-import { exportsOf, importsOf, responseType } from '../../lib/deploy/accounts.ts';
-import { type Link, linksOf, type Party } from '../../lib/deploy/links.ts';
-import { nscCommands } from '../../lib/deploy/nsc.ts';
-import { hostAccount, partiesOf } from '../../lib/deploy/parties.ts';
-import { common, covers, widest } from '../../lib/deploy/patterns.ts';
-import { linksAt } from '../../lib/deploy/places.ts';
-import { serverFiles } from '../../lib/deploy/server-files.ts';
-import { type Fleet, fleetFileSchema } from '../../schemas/fleet.ts';
-import { program } from '../support/program.ts';
+import { permissionsOf } from '../../../../lib/bus/permissions.ts';
+import { exportsOf, importsOf, responseType } from '../../../../lib/deploy/accounts.ts';
+import { type Link, linksOf, type Party } from '../../../../lib/deploy/links.ts';
+import { nscCommands } from '../../../../lib/deploy/nsc.ts';
+import { hostAccount, partiesOf } from '../../../../lib/deploy/parties.ts';
+import { common, covers, widest } from '../../../../lib/deploy/patterns.ts';
+import { linksAt } from '../../../../lib/deploy/places.ts';
+import { serverFiles } from '../../../../lib/deploy/server-files.ts';
+import { type Fleet, fleetFileSchema } from '../../../../schemas/fleet.ts';
+import { program } from '../../../support/program.ts';
 
 const key = { user: 'x', password: 'y' };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Column, creationColumn, optionalColumns, requiredColumns } from '../../lib/zfs/argv.ts';
+import { type Column, creationColumn, optionalColumns, requiredColumns } from '../../../../lib/zfs/argv.ts';
 import {
   joinOrigins,
   type OwnValues,
@@ -9,10 +9,10 @@ import {
   parsePoolFacts,
   parsePools,
   parseSeen,
-} from '../../lib/zfs/parse.ts';
-import { type Asked, parseProperties } from '../../lib/zfs/rows.ts';
-import { datasetEntrySchema } from '../../schemas/inventory.ts';
-import { mentions } from '../support/mentions.ts';
+} from '../../../../lib/zfs/parse.ts';
+import { type Asked, parseProperties } from '../../../../lib/zfs/rows.ts';
+import { datasetEntrySchema } from '../../../../schemas/inventory.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 const columns: Column[] = [...requiredColumns, ...optionalColumns].slice(0, 15);
 const read = (stdout: string, only?: string, some: readonly Column[] = columns, own?: OwnValues) =>

@@ -2,10 +2,10 @@ import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { debianMirror } from '../../tools/nats-server/debian-mirror.ts';
-import type { Fetch } from '../../tools/nats-server/fetch.ts';
-import { atLeast, findNatsServer, NatsServerMissingError } from '../../tools/nats-server/find.ts';
-import { mentions } from '../support/mentions.ts';
+import { debianMirror } from '../../../../tools/nats-server/debian-mirror.ts';
+import type { Fetch } from '../../../../tools/nats-server/fetch.ts';
+import { atLeast, findNatsServer, NatsServerMissingError } from '../../../../tools/nats-server/find.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 let folder: string;
 let cache: string;

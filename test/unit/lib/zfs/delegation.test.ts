@@ -8,10 +8,10 @@ import {
   receiveArgv,
   releaseArgv,
   sendArgv,
-} from '../../lib/zfs/argv.ts';
-import { allowLine } from '../../lib/zfs/delegation.ts';
-import { toError } from '../../lib/zfs/errors.ts';
-import { mentions } from '../support/mentions.ts';
+} from '../../../../lib/zfs/argv.ts';
+import { allowLine } from '../../../../lib/zfs/delegation.ts';
+import { toError } from '../../../../lib/zfs/errors.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 const into = { dataset: 'tank/backup/vm', snapshot: 'a', set: {}, exclude: [] };
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { stringify } from 'yaml';
-import { readFleet } from '../../lib/settings/fleet-file.ts';
+import { readFleet } from '../../../../lib/settings/fleet-file.ts';
 
 const nkey = (letter: string) => `U${letter.repeat(55)}`;
 const good = {
