@@ -1,10 +1,10 @@
 import { PassThrough, Writable } from 'node:stream';
 import { expect, test } from 'vitest';
-import type { Lease } from '../../lib/bus/locks/lease.ts';
-import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { heldInput } from '../../services/receiver/receive/held-input.ts';
-import { underLease } from '../../services/receiver/receive/under-lock.ts';
+import type { Lease } from '../../../../../lib/bus/locks/lease.ts';
+import { createZfs, type Zfs } from '../../../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../../../schemas/errors.ts';
+import { heldInput } from '../../../../../services/receiver/receive/held-input.ts';
+import { underLease } from '../../../../../services/receiver/receive/under-lock.ts';
 
 const lost = new ZpsendError('LOCKED', 'the lease is lost');
 

@@ -1,13 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import type { Clearing, Rollback } from '../../schemas/conflict.ts';
-import { type Code, type ErrorDetails, ZpsendError } from '../../schemas/errors.ts';
-import type { DatasetEntry } from '../../schemas/inventory.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
-import { checkAllowed, checkView, namesToLookAt, type View } from '../../services/receiver/admission/admission.ts';
-import { checkClearing, otherName } from '../../services/receiver/admission/allowed-conflicts.ts';
-import { lostBy } from '../../services/receiver/conflicts/rollback.ts';
-import { mentions } from '../support/mentions.ts';
-import { dataset } from './lib/plan/plan-history.ts';
+import type { Clearing, Rollback } from '../../../../../schemas/conflict.ts';
+import { type Code, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
+import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
+import type { ReceiveStart } from '../../../../../schemas/transfer.ts';
+import {
+  checkAllowed,
+  checkView,
+  namesToLookAt,
+  type View,
+} from '../../../../../services/receiver/admission/admission.ts';
+import { checkClearing, otherName } from '../../../../../services/receiver/admission/allowed-conflicts.ts';
+import { lostBy } from '../../../../../services/receiver/conflicts/rollback.ts';
+import { mentions } from '../../../../support/mentions.ts';
+import { dataset } from '../../../lib/plan/plan-history.ts';
 
 const step: ReceiveStart = {
   transfer: 'abc123t1',

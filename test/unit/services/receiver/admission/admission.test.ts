@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { subjects } from '../../lib/bus/subjects.ts';
-import { type Code, ZpsendError } from '../../schemas/errors.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
+import { subjects } from '../../../../../lib/bus/subjects.ts';
+import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
+import type { ReceiveStart } from '../../../../../schemas/transfer.ts';
 import {
   arrivalOf,
   checkAllowed,
@@ -9,8 +9,8 @@ import {
   checkView,
   namesToLookAt,
   type View,
-} from '../../services/receiver/admission/admission.ts';
-import { mentions } from '../support/mentions.ts';
+} from '../../../../../services/receiver/admission/admission.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 const full: ReceiveStart = {
   transfer: 'abc123t1',

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { ownProperties } from '../../lib/zfs/argv.ts';
-import type { ReceiveConfig } from '../../schemas/config.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { PropertyWishes } from '../../schemas/properties.ts';
-import { type ReceiveStart, receiveStartSchema } from '../../schemas/transfer.ts';
+import { ownProperties } from '../../../../../lib/zfs/argv.ts';
+import type { ReceiveConfig } from '../../../../../schemas/config.ts';
+import { ZpsendError } from '../../../../../schemas/errors.ts';
+import type { PropertyWishes } from '../../../../../schemas/properties.ts';
+import { type ReceiveStart, receiveStartSchema } from '../../../../../schemas/transfer.ts';
 import {
   checkProperties,
   checkType,
   ofThisHost,
   receiveProperties,
-} from '../../services/receiver/admission/properties.ts';
-import { mentions } from '../support/mentions.ts';
+} from '../../../../../services/receiver/admission/properties.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 const start = (more: Partial<ReceiveStart> = {}): ReceiveStart =>
   receiveStartSchema.parse({

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { lineForPeople, openLog } from '../../services/host/log.ts';
+import { lineForPeople, openLog } from '../../../../services/host/log.ts';
 
 afterEach(() => vi.restoreAllMocks());
 

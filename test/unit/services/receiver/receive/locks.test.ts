@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { Lease } from '../../lib/bus/locks/lease.ts';
-import type { Locks } from '../../lib/bus/locks/locks.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { ReceiveStart } from '../../schemas/transfer.ts';
-import { acquireAll } from '../../services/receiver/receive/locks.ts';
+import type { Lease } from '../../../../../lib/bus/locks/lease.ts';
+import type { Locks } from '../../../../../lib/bus/locks/locks.ts';
+import { ZpsendError } from '../../../../../schemas/errors.ts';
+import type { ReceiveStart } from '../../../../../schemas/transfer.ts';
+import { acquireAll } from '../../../../../services/receiver/receive/locks.ts';
 
 const renaming: ReceiveStart = {
   ...{ transfer: 'abc123t1', job: 'abc123', source: 'smos-01', dataset: 'tank/a', partial: 'resume' },

@@ -1,17 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import { encodeToken } from '../../lib/zfs/resume-token.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { DatasetEntry } from '../../schemas/inventory.ts';
-import type { Leftover } from '../../schemas/stale.ts';
-import { leftoversReply, mend } from '../../services/host/stale.ts';
-import { sharesOf } from '../../services/receiver/admission/shares.ts';
+import { encodeToken } from '../../../../lib/zfs/resume-token.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import type { DatasetEntry } from '../../../../schemas/inventory.ts';
+import type { Leftover } from '../../../../schemas/stale.ts';
+import { leftoversReply, mend } from '../../../../services/host/stale.ts';
+import { sharesOf } from '../../../../services/receiver/admission/shares.ts';
 import {
   findLeftovers as findOfReceivers,
   mendLeftover as mendOfReceiver,
-} from '../../services/receiver/bases/stale.ts';
-import { cursorName } from '../../services/sender/bases/cursor-name.ts';
-import { findLeftovers as findOfSenders, mendLeftover as mendOfSender } from '../../services/sender/bases/stale.ts';
-import { mentions } from '../support/mentions.ts';
+} from '../../../../services/receiver/bases/stale.ts';
+import { cursorName } from '../../../../services/sender/bases/cursor-name.ts';
+import {
+  findLeftovers as findOfSenders,
+  mendLeftover as mendOfSender,
+} from '../../../../services/sender/bases/stale.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 /** Snapshots by name, with the number of their holds; the guid is the place. */
 const dataset = (name: string, snapshots: Record<string, number>, more: Partial<DatasetEntry> = {}): DatasetEntry => ({

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { keyOf } from '../../lib/zfs/key-columns.ts';
-import type { Seen } from '../../lib/zfs/zfs.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import type { KeyWrapping } from '../../schemas/inventory.ts';
-import { checkKey } from '../../services/receiver/admission/key-check.ts';
-import { checkKeyUnchanged } from '../../services/sender/planning/key-unchanged.ts';
+import { keyOf } from '../../../../../lib/zfs/key-columns.ts';
+import type { Seen } from '../../../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../../../schemas/errors.ts';
+import type { KeyWrapping } from '../../../../../schemas/inventory.ts';
+import { checkKey } from '../../../../../services/receiver/admission/key-check.ts';
+import { checkKeyUnchanged } from '../../../../../services/sender/planning/key-unchanged.ts';
 
 const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
 const [old, now] = [salted('11'), salted('22')];

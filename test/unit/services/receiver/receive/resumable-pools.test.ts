@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import type { PoolFacts } from '../../lib/zfs/zfs.ts';
-import { openResumablePools } from '../../services/receiver/receive/resumable-pools.ts';
+import type { PoolFacts } from '../../../../../lib/zfs/zfs.ts';
+import { openResumablePools } from '../../../../../services/receiver/receive/resumable-pools.ts';
 
 const asking = (facts: PoolFacts | undefined) => {
   const asked: (string | undefined)[] = [];

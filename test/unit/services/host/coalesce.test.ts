@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { coalesce } from '../../services/host/coalesce.ts';
+import { coalesce } from '../../../../services/host/coalesce.ts';
 
 describe('work that many ask for', () => {
   /** Work that ends when told; each run gives its number. */

@@ -1,9 +1,9 @@
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
-import { type Code, ZpsendError } from '../../schemas/errors.ts';
-import { logOf } from '../../services/host/log.ts';
-import { oldBases } from '../../services/receiver/bases/last-received-hold.ts';
-import { openBaseHolds } from '../../services/receiver/bases/last-received-holds.ts';
+import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
+import { logOf } from '../../../../../services/host/log.ts';
+import { oldBases } from '../../../../../services/receiver/bases/last-received-hold.ts';
+import { openBaseHolds } from '../../../../../services/receiver/bases/last-received-holds.ts';
 
 /** A dataset t with the snapshots 1 to 9, whose guids are their names; `held` has the base holds. */
 function receiver(held: Set<string>, refuses?: Code) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { configSchema } from '../../schemas/config.ts';
-import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { isInPlace, mayAsk, showing, shownTo } from '../../services/host/shown.ts';
+import { configSchema } from '../../../../schemas/config.ts';
+import type { DatasetEntry } from '../../../../schemas/inventory.ts';
+import { isInPlace, mayAsk, showing, shownTo } from '../../../../services/host/shown.ts';
 
 const configOf = (receive: object[], send?: object[]) =>
   configSchema.parse({ receive: { allow: receive }, send: send ? { allow: send } : {} });

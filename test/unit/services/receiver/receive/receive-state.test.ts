@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import { type ErrorBody, ZpsendError } from '../../../../../schemas/errors.ts';
 import {
   begin,
   next,
@@ -8,7 +8,7 @@ import {
   type ReceiveEvent,
   type ReceivePhase,
   type ReceiveState,
-} from '../../services/receiver/receive/receive-state.ts';
+} from '../../../../../services/receiver/receive/receive-state.ts';
 
 const because = (code: 'ABORTED' | 'STREAM_BROKEN' | 'LOCKED' | 'INTERNAL', message: string): ErrorBody =>
   new ZpsendError(code, message).toBody();

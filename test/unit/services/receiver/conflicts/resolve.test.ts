@@ -1,12 +1,12 @@
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
-import type { Zfs } from '../../lib/zfs/zfs.ts';
-import type { Clearing, Rollback } from '../../schemas/conflict.ts';
-import { type ErrorDetails, ZpsendError } from '../../schemas/errors.ts';
-import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { logOf } from '../../services/host/log.ts';
-import { clearTarget } from '../../services/receiver/conflicts/resolve.ts';
-import { dataset } from './lib/plan/plan-history.ts';
+import type { Zfs } from '../../../../../lib/zfs/zfs.ts';
+import type { Clearing, Rollback } from '../../../../../schemas/conflict.ts';
+import { type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
+import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
+import { logOf } from '../../../../../services/host/log.ts';
+import { clearTarget } from '../../../../../services/receiver/conflicts/resolve.ts';
+import { dataset } from '../../../lib/plan/plan-history.ts';
 
 const cursor = 'zpsend_far_0123abcd_12';
 const { guid } = dataset('tank/a', '');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openArrivals } from '../../services/receiver/receive/recently-verified.ts';
+import { openArrivals } from '../../../../../services/receiver/receive/recently-verified.ts';
 
 test('what has just arrived is known as the newest of its dataset, and of no other', () => {
   const arrivals = openArrivals(() => 0);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { configSchema } from '../../schemas/config.ts';
-import { shareOf } from '../../services/host/ask-rules.ts';
+import { configSchema } from '../../../../schemas/config.ts';
+import { shareOf } from '../../../../services/host/ask-rules.ts';
 
 const configOf = (send: object, receive: object = {}) => configSchema.parse({ send, receive });
 

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { toError } from '../../lib/zfs/errors.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { namingUsers, usersOf } from '../../services/receiver/conflicts/mount-users.ts';
-import { mentions } from '../support/mentions.ts';
+import { toError } from '../../../../../lib/zfs/errors.ts';
+import { ZpsendError } from '../../../../../schemas/errors.ts';
+import { namingUsers, usersOf } from '../../../../../services/receiver/conflicts/mount-users.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 let proc = '';
 /** A process with its folder and the files that it has open. */
