@@ -1,0 +1,321 @@
+import pino from 'pino';
+import { describe, expect, test } from 'vitest';
+import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
+import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
+import type { BookmarkEntry, DatasetEntry } from '../../../../../schemas/inventory.ts';
+import { logOf } from '../../../../../services/host/log.ts';
+import { cursorForHold, cursorName, targetHash } from '../../../../../services/sender/bases/cursor-name.ts';
+import { openCursors } from '../../../../../services/sender/bases/cursors.ts';
+
+const to = { host: 'smos-00', dataset: 'tank/a' };
+const cursor = (guid: string, dataset = 'pool/a'): string => cursorName(dataset, to, guid) ?? '';
+const mark = (guid: string): BookmarkEntry => ({ name: cursor(guid).split('#')[1] ?? '', guid, createtxg: guid });
+
+const entry = (name: string, guids: string[], bookmarks: BookmarkEntry[] = []): DatasetEntry => ({
+  ...{ name, type: 'filesystem', guid: '1', createtxg: '1', used: 0, referenced: 0, written: 0, encryption: 'off' },
+  snapshots: guids.map((guid) => ({
+    ...{ name: `s${guid}`, guid, createtxg: guid, used: 0, referenced: 0, written: 0, userrefs: 0 },
+  })),
+  bookmarks,
+});
+
+/** One job of pool/a to tank/a; `clock.now` is the time, and what zfs was told is in `did`. */
+function job(options: { refuses?: (name: string) => Code | undefined; now?: Record<string, string> } = {}) {
+  const did: string[] = [];
+  const said: string[] = [];
+  const clock = { now: 0 };
+  const stop = new AbortController();
+  const refuse = (name: string) => {
+    const code = options.refuses?.(name);
+    if (code) throw new ZpsendError(code, 'no');
+  };
+  const cursors = openCursors({
+    zfs: {
+      async bookmark(snapshot, bookmark) {
+        refuse(bookmark);
+        did.push(`${snapshot} ${bookmark}`);
+      },
+      look: async (names) =>
+        names.map((name) => {
+          const guid = options.now?.[name] ?? name.split('@s')[1] ?? '';
+          return { name, type: 'snapshot' as const, guid, createtxg: guid, written: 0, userrefs: 0 };
+        }),
+      async destroyBookmark(bookmark) {
+        refuse(`-${bookmark}`);
+        did.push(`-${bookmark}`);
+      },
+    },
+    log: logOf(pino({ level: 'info' }, { write: (line: string) => void said.push(line) })),
+    to: to.host,
+    signal: stop.signal,
+    now: () => clock.now,
+  });
+  const plan: DatasetPlan = { dataset: 'pool/a', target: 'tank/a', steps: [] };
+  /** @returns whether what was held needs it no more */
+  const listed = async (source: DatasetEntry, ...target: DatasetEntry[]) => {
+    const settled = await cursors.ensure({
+      plans: { datasets: [plan], notes: [] },
+      source: { host: 'smos-01', datasets: [source] },
+      target: { host: 'smos-00', datasets: target },
+    });
+    return settled.some(({ dataset }) => dataset === plan.dataset);
+  };
+  return { cursors, did, said, clock, stop, listed };
+}
+
+const step = (guid: string) => ({ to: { name: `pool/a@s${guid}`, guid }, target: 'tank/a' });
+
+describe('before a job begins', () => {
+  test('a cursor that lacks is made of the newest snapshot that both have', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['1', '2', '3']), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([`pool/a@s2 ${cursor('2')}`]);
+  });
+
+  test('one that is there costs nothing', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['1', '2', '3'], [mark('2')]), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([]);
+  });
+
+  test('an older one that a crash left goes', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['1', '2'], [mark('1'), mark('2')]), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([`pool/a@s2 ${cursor('2')}`, `-${cursor('1')}`]);
+  });
+
+  test('a newer one stays: another job has set it since the target was listed, or the target went back', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['1', '2', '3'], [mark('3')]), entry('tank/a', ['1', '2']));
+    // in the form of the name that no cleaning takes for old
+    expect(did).toEqual([`pool/a@s2 ${cursorForHold('pool/a@s2', targetHash(to), '2')}`]);
+  });
+
+  test('where the base is a bookmark of somebody else, who may remove it, one of our own is made of it', async () => {
+    const { did, listed } = job();
+    const others = { name: 'weekly', guid: '2', createtxg: '2' };
+    expect(await listed(entry('pool/a', ['3'], [others]), entry('tank/a', ['1', '2']))).toBe(true);
+    expect(did).toEqual([`pool/a#weekly ${cursor('2')}`]);
+  });
+
+  test('a bookmark that is the base of a target that went back gets the form of the name that is never old', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['4'], [mark('2'), mark('3')]), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([`${cursor('2')} ${cursorForHold('pool/a@s2', targetHash(to), '2')}`]);
+  });
+
+  test('where the snapshot is gone, the bookmark that is the base stays', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['3'], [mark('2')]), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([]);
+  });
+
+  test('nothing is made for a dataset of the same name with other guids', async () => {
+    const { did, listed } = job();
+    await listed(entry('pool/a', ['11', '12']), entry('tank/a', ['1', '2']));
+    expect(did).toEqual([]);
+  });
+
+  test('nothing is made once the job is aborted, and what is held stays', async () => {
+    const { did, listed, stop } = job();
+    stop.abort();
+    expect(await listed(entry('pool/a', ['1']), entry('tank/a', ['1']))).toBe(false);
+    expect(did).toEqual([]);
+  });
+
+  test.each<[string, string[], BookmarkEntry[], DatasetEntry[], boolean, Code?]>([
+    ['its cursor is there', ['1'], [mark('1')], [entry('tank/a', ['1'])], true],
+    ['its cursor was made', ['1'], [], [entry('tank/a', ['1'])], true],
+    ['there is no target', ['1'], [], [], true],
+    ['nothing is common', ['1'], [], [entry('tank/a', ['2'])], true],
+    ['a bookmark is the base', ['2'], [mark('1')], [entry('tank/a', ['1'])], true],
+    ['there may be no bookmarks', ['1'], [], [entry('tank/a', ['1'])], true, 'NOT_ALLOWED'],
+    ['there are no bookmarks in its pool', ['1'], [], [entry('tank/a', ['1'])], true, 'UNSUPPORTED'],
+    ['ZFS took too long', ['1'], [], [entry('tank/a', ['1'])], false, 'TIMEOUT'],
+    ['the pool is full', ['1'], [], [entry('tank/a', ['1'])], false, 'NO_SPACE'],
+  ])('I9: where %s, is what a killed job held needed no more?', async (_, snapshots, marks, target, free, code) => {
+    const { listed } = job({ refuses: () => code });
+    expect(await listed(entry('pool/a', snapshots, marks), ...target)).toBe(free);
+  });
+});
+
+describe('a step of which nobody has heard the end', () => {
+  const inDoubt = (guid: string) => cursorForHold(`pool/a@s${guid}`, targetHash(to), guid);
+
+  test('has a bookmark beside the cursor, which goes with the next one', async () => {
+    const { did, listed, cursors } = job();
+    await listed(entry('pool/a', ['2', '3', '4'], [mark('2')]), entry('tank/a', ['2']));
+    const chain = cursors.chain();
+    expect(await chain.doubt(step('3'))).toBeUndefined();
+    expect(did).toEqual([`pool/a@s3 ${inDoubt('3')}`]);
+    chain.arrived(step('4'));
+    await chain.settle(false);
+    expect(did.slice(1)).toEqual([`pool/a@s4 ${cursor('4')}`, `-${cursor('2')}`, `-${inDoubt('3')}`]);
+  });
+
+  test('is not that of another snapshot which has its name now', async () => {
+    const { did, cursors } = job({ now: { 'pool/a@s3': '33' } });
+    expect(await cursors.chain().doubt(step('3'))).toBeUndefined();
+    expect(did).toEqual([]);
+  });
+
+  test.each<[Code, string | undefined]>([
+    ['NO_SPACE', 'pool/a@s3'],
+    ['TIMEOUT', 'pool/a@s3'],
+    ['NOT_ALLOWED', undefined],
+    ['UNSUPPORTED', undefined],
+  ])('stays held where that could not be set just now: %s', async (code, held) => {
+    const chain = job({ refuses: () => code }).cursors.chain();
+    expect(await chain.doubt(step('3'))).toBe(held);
+  });
+});
+
+describe('the cursor of a chain', () => {
+  test('moves when the chain ends, the new one first, and what the listing showed goes whatever its age', async () => {
+    const { did, listed, cursors } = job();
+    await listed(entry('pool/a', ['2', '3'], [mark('2'), mark('9')]), entry('tank/a', ['2']));
+    const chain = cursors.chain();
+    chain.arrived(step('3'));
+    await chain.settle(false);
+    // as long as a later one is there, what the target has is marked in a form that no cleaning takes for old
+    const marked = cursorForHold('pool/a@s2', targetHash(to), '2');
+    expect(did).toEqual([
+      `pool/a@s2 ${marked}`,
+      `pool/a@s3 ${cursor('3')}`,
+      ...[cursor('2'), cursor('9'), marked].map((name) => `-${name}`),
+    ]);
+  });
+
+  test('moves at most every thirty seconds while the chain goes on', async () => {
+    const { did, cursors, clock } = job();
+    const chain = cursors.chain();
+    for (let guid = 1; guid <= 25; guid++) {
+      clock.now += 3000;
+      chain.arrived(step(`${guid}`));
+      await chain.settle(guid < 25);
+    }
+    expect(did).toEqual([
+      `pool/a@s10 ${cursor('10')}`,
+      `pool/a@s20 ${cursor('20')}`,
+      `-${cursor('10')}`,
+      `pool/a@s25 ${cursor('25')}`,
+      `-${cursor('20')}`,
+    ]);
+  });
+
+  test('that cannot be set just now leaves what arrived last to its hold, and is set at the next chance', async () => {
+    let code: Code | undefined = 'NO_SPACE';
+    const { did, cursors } = job({ refuses: () => code });
+    const chain = cursors.chain();
+    chain.arrived(step('1'));
+    expect(await chain.settle(false)).toBe('pool/a@s1');
+    code = undefined;
+    expect(await chain.settle(false)).toBeUndefined();
+    expect(did).toEqual([`pool/a@s1 ${cursor('1')}`]);
+    expect(await chain.settle(false)).toBeUndefined();
+    expect(did).toHaveLength(1);
+  });
+
+  test.each<Code>(['NOT_ALLOWED', 'NO_SUCH_SNAPSHOT', 'NO_SUCH_DATASET'])(
+    'that there can never be leaves nothing held: %s',
+    async (code) => {
+      const { cursors } = job({ refuses: () => code });
+      const chain = cursors.chain();
+      chain.arrived(step('1'));
+      expect(await chain.settle(false)).toBeUndefined();
+    },
+  );
+
+  test('that is the one set before is not removed: the target went back, and got the same again', async () => {
+    const { did, listed, cursors } = job();
+    await listed(entry('pool/a', ['2', '3'], [mark('3')]), entry('tank/a', ['2']));
+    const chain = cursors.chain();
+    chain.arrived(step('3'));
+    await chain.settle(false);
+    expect(did).not.toContain(`-${cursor('3')}`);
+  });
+
+  test('stays where nothing has arrived', async () => {
+    const { did, cursors } = job();
+    await cursors.chain().settle(false);
+    expect(did).toEqual([]);
+  });
+
+  test('what ZFS refuses is said once, and the old one stays', async () => {
+    const { did, said, listed, cursors } = job({ refuses: () => 'NOT_ALLOWED' });
+    await listed(entry('pool/a', ['1', '2'], [mark('1')]), entry('tank/a', ['1']));
+    for (const guid of ['2', '3']) {
+      const chain = cursors.chain();
+      chain.arrived(step(guid));
+      await chain.settle(false);
+    }
+    expect(did).toEqual([]);
+    expect(said).toHaveLength(1);
+    expect(JSON.parse(said[0] ?? '')).toMatchObject({ event: 'cursor.failed', code: 'NOT_ALLOWED' });
+  });
+
+  test('a pool without the feature is not asked again', async () => {
+    let asked = 0;
+    const refuses = (): Code => {
+      asked += 1;
+      return 'UNSUPPORTED';
+    };
+    const { cursors } = job({ refuses });
+    for (const guid of ['2', '3']) {
+      const chain = cursors.chain();
+      chain.arrived(step(guid));
+      await chain.settle(false);
+    }
+    expect(asked).toBe(1);
+  });
+
+  test('where old ones cannot be removed, no more than sixteen pile up', async () => {
+    const old = Array.from({ length: 16 }, (_, at) => mark(`${at + 1}`));
+    const { did, listed, cursors } = job({ refuses: (name) => (name.startsWith('-') ? 'NOT_ALLOWED' : undefined) });
+    await listed(entry('pool/a', ['20', '21'], [...old.slice(0, 15), mark('20')]), entry('tank/a', ['20']));
+    const chain = cursors.chain();
+    chain.arrived(step('21'));
+    await chain.settle(false);
+    expect(did.filter((line) => line.includes(cursor('21')))).toEqual([]);
+  });
+
+  test('a dataset whose name leaves no room has none', async () => {
+    const { did, said, cursors } = job();
+    const chain = cursors.chain();
+    chain.arrived({ to: { name: `pool/${'x'.repeat(235)}@s1`, guid: '123456789012' }, target: 'tank/a' });
+    await chain.settle(false);
+    expect(did).toEqual([]);
+    expect(said.map((line) => JSON.parse(line).event)).toEqual(['cursor.name-too-long']);
+  });
+});
+
+describe('in a pool that is imported read-only', () => {
+  test('edge case 37: one refusal is enough, nobody is warned, and the next job tries again', async () => {
+    const { cursors, did, said, listed } = job({ refuses: () => 'READ_ONLY' });
+    // what a killed job held stays: it may be needed once the pool is writable
+    expect(await listed(entry('pool/a', ['1', '2', '3']), entry('tank/a', ['1', '2']))).toBe(false);
+    const chain = cursors.chain();
+    chain.arrived(step('3'));
+    expect(await chain.settle(false)).toBe('pool/a@s3');
+    expect(await chain.doubt(step('3'))).toBe('pool/a@s3');
+    expect([did, said]).toEqual([[], []]);
+    const anew = job();
+    expect(await anew.listed(entry('pool/a', ['1', '2', '3']), entry('tank/a', ['1', '2']))).toBe(true);
+  });
+
+  test('no second command is tried', async () => {
+    let tries = 0;
+    const { cursors } = job({
+      refuses: () => {
+        tries += 1;
+        return 'READ_ONLY';
+      },
+    });
+    const chain = cursors.chain();
+    for (const guid of ['1', '2', '3']) {
+      chain.arrived(step(guid));
+      await chain.settle(false);
+    }
+    expect(tries).toBe(1);
+  });
+});

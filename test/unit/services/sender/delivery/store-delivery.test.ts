@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { type StoredWayDeps, storedWay } from '../../../../../services/sender/delivery/store-delivery.ts';
+import { isPassing } from '../../../../../services/sender/replication/error-policy.ts';
+import { mentions } from '../../../../support/mentions.ts';
+import { dataset, inventory } from '../../../lib/plan/plan-history.ts';
+
+/** The plan of what is stored for a target while `zfs-status` cannot be read. @param sight what is remembered of the target */
+function planned(sight?: object) {
+  const bucket = { get: async () => sight && { bytes: Buffer.from(JSON.stringify(sight)) } };
+  const deps = {
+    host: 'src',
+    zfs: { list: async () => [dataset('p/a', '@1,1 @2,2')] },
+    store: {
+      find: async () => ({ bucket, catalog: { read: async () => ({ waiting: [] }) } }),
+      receipts: { read: async () => [] },
+    },
+    status: { pending: () => [] },
+    // without a connection
+    bus: {},
+  };
+  return storedWay(deps as unknown as StoredWayDeps, { dataset: 'p/a', to: { host: 'dst', dataset: 'p/a' } }).plan();
+}
+
+test('a target that nothing is remembered of is not taken for empty while it cannot be read what was sent there', async () => {
+  const failed = await planned().catch((thrown) => thrown);
+  expect(failed).toMatchObject({
+    code: 'TIMEOUT',
+    message: mentions('p/a', 'dst'),
+    details: { connection: 'lost' },
+  });
+  expect(isPassing(failed)).toBe(true);
+});
+
+test('a target that is remembered is planned for all the same', async () => {
+  const target = inventory('dst', dataset('p', ''), dataset('p/a', '@1,1'));
+  expect(await planned({ version: 1, target })).toMatchObject({
+    plans: { datasets: [{ steps: [{ type: 'incremental', to: { name: 'p/a@2' } }] }] },
+  });
+});

@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import type { Clearing, Rollback } from '../../../../../schemas/conflict.ts';
+import type { Step } from '../../../../../schemas/plan.ts';
+import { sanctioned } from '../../../../../services/sender/planning/approved-rollbacks.ts';
+import { mentions } from '../../../../support/mentions.ts';
+
+const steps = (before?: Clearing): Step[] => [
+  { type: 'incremental', to: { name: 'tank/a@2', guid: '2' }, target: 'tank/a', ...(before && { before }) },
+];
+const back = (...names: string[]): Rollback => ({
+  kind: 'rollback',
+  guid: '9',
+  to: { name: 'tank/a@1', guid: '1' },
+  destroys: names.map((name) => ({ name, guid: name })),
+});
+const written = (bytes: number, ...names: string[]): Rollback => ({ ...back(...names), written: bytes });
+const withCursors = (...names: string[]): Rollback => ({
+  ...back('x'),
+  cursors: names.map((name) => ({ name, guid: '7' })),
+});
+const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_1', guid: '9' };
+
+const marked = (transfer: string, before: Rollback): Rollback => ({ ...before, after: transfer });
+
+const ours = (transfer: string): boolean => transfer.startsWith('abcdef');
+const sinceFirst = { isAnew: false, ours };
+
+describe('I5: a job that plans again loses nothing but what its first plan lists', () => {
+  test.each([
+    ['the same', steps(back('x', 'y')), steps(back('x', 'y'))],
+    ['the same in another order', steps(back('x', 'y')), steps(back('y', 'x'))],
+    ['no snapshot, as planned', steps(back()), steps(back())],
+    ['with what was written', steps(written(9, 'x')), steps(written(9, 'x'))],
+    ['with less written', steps(written(9, 'x')), steps(written(8, 'x'))],
+    ['only what was written', steps(written(9)), steps(written(9))],
+    ['the same, of which no more than the mark was set', steps(back('x')), steps(marked('abcdef1', back('x')))],
+    ['nothing', steps(back('x')), steps()],
+    ['a renaming, which loses nothing', steps(), steps(aside)],
+    ['its cursors', steps(withCursors('zpsend_c_1')), steps(withCursors('zpsend_c_1'))],
+    ['less of its cursors', steps(withCursors('zpsend_c_1', 'zpsend_c_2')), steps(withCursors('zpsend_c_2'))],
+    ['no steps', steps(back('x')), []],
+  ])('%s is carried out', (_, first, again) => expect(sanctioned(first, again, sinceFirst)).toBe(again));
+
+  test.each([
+    ['one more', steps(back('x')), steps(back('x', 'y')), ['@x', '@y']],
+    ['another', steps(back('x')), steps(back('y')), ['@y']],
+    ['what is left of it: what was written is counted otherwise then', steps(back('x', 'y')), steps(back('y')), ['@y']],
+    ['one where none was planned', steps(), steps(back('x')), ['@x']],
+    ['one after that of another job', steps(written(9, 'x')), steps(marked('other01', written(8, 'x'))), ['@x']],
+    ['a cursor more', steps(withCursors('zpsend_c_1')), steps(withCursors('zpsend_c_1', 'zpsend_c_2')), ['@x']],
+    ['more written besides', steps(written(9, 'x')), steps(written(10, 'x')), ['@x']],
+    ['to another snapshot', steps(back('x')), steps({ ...back('x'), to: { name: 'tank/a@2', guid: '2' } }), ['@x']],
+    ['one where a renaming was planned', steps(aside), steps(back('x')), ['@x']],
+    ['the same of another dataset under the name', steps(back('x')), steps({ ...back('x'), guid: '8' }), ['@x']],
+  ])('%s ends the chain', (_, first, again, names) => {
+    expect(sanctioned(first, again, sinceFirst)).toMatchObject({
+      ok: false,
+      error: { code: 'DIVERGED', details: { dataset: 'tank/a' }, message: mentions(...names) },
+    });
+  });
+
+  describe('and once the target has settled what was left of a rollback', () => {
+    test.each([
+      ['the same', steps(written(9, 'x')), steps(written(9, 'x'))],
+      ['what is left of it', steps(written(9, 'x', 'y')), steps(written(9, 'y'))],
+      ['only what was written', steps(written(9, 'x')), steps(written(9))],
+      ['with another mark', steps(marked('abcdef1', written(9))), steps(marked('abcdef1:done', written(9)))],
+    ])('%s is carried out', (_, first, again) => expect(sanctioned(first, again, { isAnew: true, ours })).toBe(again));
+
+    test.each([
+      ['a snapshot that nobody was shown', steps(written(9)), steps(written(9, 'x'))],
+      ['another one', steps(back('x')), steps(back('y'))],
+      ['the same, with more written', steps(written(9, 'x')), steps(written(10, 'x'))],
+      ['the same of another dataset', steps(back('x')), steps({ ...back('x'), guid: '8' })],
+    ])('%s ends the chain', (_, first, again) =>
+      expect(sanctioned(first, again, { isAnew: true, ours })).toMatchObject({
+        ok: false,
+        error: { code: 'DIVERGED' },
+      }),
+    );
+
+    test('more that was only written is left out', () =>
+      expect(sanctioned(steps(written(9)), steps(written(10)), { isAnew: true, ours })).toEqual(steps()));
+  });
+
+  test.each([
+    ['no rollback was planned', steps(), steps(written(1))],
+    ['more was written', steps(written(9)), steps(written(10))],
+    ['only snapshots were to go', steps(back('x')), steps(written(1))],
+    ['the snapshots have gone, so that it may be done', steps(written(9, 'x')), steps(written(9))],
+    ['a transfer has begun with it since', steps(written(9)), steps(marked('abcdef1', written(9)))],
+    [
+      'the job itself has sent what it goes back to',
+      steps(written(9)),
+      steps({ ...written(1), to: { name: 'tank/a@2', guid: '2' } }),
+    ],
+  ])('what would only drop what was written is left out where %s: zfs receive judges that', (_, first, again) => {
+    expect(sanctioned(first, [...again, ...steps()], sinceFirst)).toEqual([...steps(), ...steps()]);
+  });
+});

@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
+import { patiently } from '../../../../../services/sender/job/retry.ts';
+import { openPlanTurns, turnsOfOne } from '../../../../../services/sender/planning/plan-turns.ts';
+
+/** Work that lasts until it is ended, and how much of it has begun. */
+function openWork() {
+  const begun: { end: (outcome: 'done' | 'failed') => void }[] = [];
+  const work = () =>
+    new Promise<string>((resolve, reject) => {
+      begun.push({ end: (outcome) => (outcome === 'done' ? resolve(outcome) : reject(new Error(outcome))) });
+    });
+  return { begun, work };
+}
+
+test('plans for one target take turns, a few at once, and one that fails makes room too', async () => {
+  const [turns, { begun, work }] = [openPlanTurns(), openWork()];
+  const plans = Array.from({ length: 10 }, () => turns('smos-00', work));
+  const outcomes = Promise.allSettled(plans);
+  await expect.poll(() => begun.length).toBe(4);
+  await Promise.resolve();
+  expect(begun.length).toBe(4);
+  begun[0]?.end('failed');
+  begun[1]?.end('done');
+  await expect.poll(() => begun.length).toBe(6);
+  for (let ended = 2; ended < 10; ended += 1) {
+    await expect.poll(() => begun.length).toBeGreaterThan(ended);
+    begun[ended]?.end('done');
+  }
+  expect((await outcomes).map(({ status }) => status)).toEqual([
+    'rejected',
+    ...Array.from({ length: 9 }, () => 'fulfilled'),
+  ]);
+});
+
+test('plans for a target that does not answer keep those for another one from nothing', async () => {
+  const [turns, hung, work] = [openPlanTurns(), openWork(), openWork()];
+  for (let n = 0; n < 9; n += 1) void turns('smos-00', hung.work);
+  const other = turns('smos-02', work.work);
+  await expect.poll(() => work.begun.length).toBe(1);
+  work.begun[0]?.end('done');
+  expect(await other).toBe('done');
+  expect(hung.begun.length).toBe(4);
+});
+
+describe('a plan that waits for its turn', () => {
+  test('leaves the queue when its job is aborted, and plans no more', async () => {
+    const [turns, { begun, work }] = [openPlanTurns(), openWork()];
+    const running = Array.from({ length: 4 }, () => turns('smos-00', work));
+    const stop = new AbortController();
+    const planned: string[] = [];
+    const plan = (name: string, signal?: AbortSignal) =>
+      turns('smos-00', async () => void planned.push(name), { ...(signal && { signal }) });
+    const [aborted, next] = [plan('aborted', stop.signal), plan('next', new AbortController().signal)];
+    const reason = new ZpsendError('ABORTED', 'by request');
+    stop.abort(reason);
+    await expect(aborted).rejects.toBe(reason);
+    expect(planned).toEqual([]);
+    begun[0]?.end('done');
+    await next;
+    for (const { end } of begun) end('done');
+    await Promise.all(running);
+    expect(planned).toEqual(['next']);
+    await expect(plan('late', stop.signal)).rejects.toBe(reason);
+    expect(planned).toEqual(['next']);
+  });
+
+  test('that is aborted as its turn comes gives it to the next', async () => {
+    const [turns, { begun, work }] = [openPlanTurns(), openWork()];
+    const stop = new AbortController();
+    const reason = new ZpsendError('ABORTED', 'by request');
+    // right after it has given its place away
+    const first = turns('smos-00', async () => {}).then(() => stop.abort(reason));
+    for (let n = 0; n < 3; n += 1) void turns('smos-00', work);
+    const aborted = turns('smos-00', async () => 'planned', { signal: stop.signal });
+    const next = turns('smos-00', async () => 'planned');
+    await first;
+    await expect(aborted).rejects.toBe(reason);
+    expect(await next).toBe('planned');
+    expect(begun.length).toBe(3);
+  });
+
+  const subject = 'zfs.smos-00.snapshots';
+  test.each<[Code, object, string]>([
+    ['TIMEOUT', { subject }, 'rejected'],
+    ['UNREACHABLE', { subject }, 'rejected'],
+    ['TIMEOUT', {}, 'fulfilled'],
+    ['DIVERGED', { subject }, 'fulfilled'],
+  ])('for a target of which a plan ends with %s %j is %s', async (code, details, status) => {
+    const [turns, { begun, work }, other] = [openPlanTurns(), openWork(), openWork()];
+    const error = new ZpsendError(code, code, { ...details });
+    const fails = Promise.withResolvers<never>();
+    const failing = turns('smos-00', () => fails.promise);
+    for (let n = 0; n < 3; n += 1) void turns('smos-00', work);
+    for (let n = 0; n < 4; n += 1) void turns('smos-02', other.work);
+    const waits = Promise.allSettled([1, 2, 3].map(() => turns('smos-00', async () => 'planned')));
+    const elsewhere = turns('smos-02', async () => 'planned');
+    fails.reject(error);
+    await expect(failing).rejects.toBe(error);
+    const expected = status === 'rejected' ? { status, reason: error } : { status, value: 'planned' };
+    expect(await waits).toEqual([expected, expected, expected]);
+    expect(begun.length).toBe(3);
+    // the place is free again
+    expect(await turns('smos-00', async () => 'planned')).toBe('planned');
+    other.begun[0]?.end('done');
+    expect(await elsewhere).toBe('planned');
+  });
+});
+
+describe('64 jobs for a target whose listing hangs', () => {
+  const minute = 60_000;
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  test('end by their patience, and not one after the other', async () => {
+    const all = openPlanTurns();
+    const silence = new ZpsendError('TIMEOUT', 'no answer', { subject: 'zfs.smos-00.snapshots' });
+    const hung = () => new Promise<never>((_, reject) => void setTimeout(() => reject(silence), 100_000));
+    const { signal } = new AbortController();
+    const ends: number[] = [];
+    const jobs = Array.from({ length: 64 }, async () => {
+      const { turns, since } = turnsOfOne(all, signal);
+      const plan = () => turns('smos-00', hung);
+      const patience = { ms: 10 * minute, signal, waits: () => {}, since };
+      await expect(patiently(plan, patience)).rejects.toMatchObject({ code: 'TIMEOUT' });
+      ends.push(performance.now() / minute);
+    });
+    await vi.advanceTimersByTimeAsync(60 * minute);
+    await Promise.all(jobs);
+    expect(ends).toHaveLength(64);
+    expect(Math.max(...ends)).toBeLessThan(15);
+  });
+});

@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+import { refuse } from '../../../../../lib/plan/refusal.ts';
+import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
+import { replanner } from '../../../../../services/sender/planning/replan.ts';
+
+describe('planning again', () => {
+  const inventory = { host: 'smos-01', datasets: [] };
+  const step = { type: 'full' as const, to: { name: 'tank/a@1', guid: '1' }, target: 'tank/a' };
+  const refusal = refuse('DIVERGED', 'went its own way');
+  const datasets: DatasetPlan[] = [
+    { dataset: 'tank/a', target: 'tank/a', steps: [step] },
+    { dataset: 'tank/b', target: 'tank/b', steps: [], refusal },
+  ];
+  const request = { dataset: 'tank/a', to: { host: 'smos-00' } };
+  const replan = replanner(
+    request,
+    async () => ({ plans: { datasets, notes: [] }, source: inventory, target: inventory }),
+    () => [],
+  );
+  const of = (dataset: string) => ({ dataset, steps: [] });
+
+  test('gives a dataset its own steps, or its own refusal', async () => {
+    expect(await replan(of('tank/a'))).toEqual({ steps: [step] });
+    expect(await replan(of('tank/b'))).toEqual(refusal);
+  });
+
+  test('of a dataset that is gone is NO_SUCH_DATASET', async () => {
+    await expect(replan(of('tank/c'))).rejects.toMatchObject({
+      code: 'NO_SUCH_DATASET',
+      details: { dataset: 'tank/c' },
+    });
+  });
+
+  test('gives a refusal of everything to whoever asks', async () => {
+    const all = replanner(
+      request,
+      async () => ({ plans: refusal, source: inventory, target: inventory }),
+      () => [],
+    );
+    expect(await all(of('tank/a'))).toEqual(refusal);
+  });
+});

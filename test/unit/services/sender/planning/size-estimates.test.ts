@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+import type { Zfs } from '../../../../../lib/zfs/zfs.ts';
+import type { Step } from '../../../../../schemas/plan.ts';
+import { estimateLarge, withSizes } from '../../../../../services/sender/planning/size-estimates.ts';
+import { progressOf } from '../../../../../services/sender/reporting/progress.ts';
+
+const stepOf = (n: number, size: number): Step => ({
+  type: 'incremental',
+  to: { name: `tank/a@${n}`, guid: String(n) },
+  from: { name: `tank/a@${n - 1}`, guid: String(n - 1), kind: 'snapshot' },
+  target: 'tank/a',
+  size,
+});
+const stepsOf = (count: number, size = 1) => Array.from({ length: count }, (_, n) => stepOf(n + 1, size));
+
+/** A ZFS that estimates a thousand bytes for each number of a snapshot, when `answer` lets it; a multiple of 10 fails. */
+function zfsThat(answer: (n: number) => Promise<void>) {
+  const asked: number[] = [];
+  let atOnce = 0;
+  let most = 0;
+  const estimate: Zfs['estimate'] = async (stream) => {
+    const n = 'to' in stream ? Number(stream.to.split('@')[1]) : 0;
+    expect(stream).toEqual({ to: `tank/a@${n}`, from: `tank/a@${n - 1}` });
+    asked.push(n);
+    most = Math.max(most, ++atOnce);
+    await answer(n);
+    atOnce -= 1;
+    if (n % 10 === 0) throw new Error('gone');
+    return n * 1000;
+  };
+  return { zfs: { estimate } as Partial<Zfs> as Zfs, asked, most: () => most };
+}
+async function all(parts: AsyncIterable<Step[]>): Promise<Step[][]> {
+  const told: Step[][] = [];
+  for await (const part of parts) told.push(part);
+  return told;
+}
+const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+describe('the sizes of a plan', () => {
+  test('are ZFS’s own where it has one, in the order of the steps, some asked for at once', async () => {
+    const { zfs, most } = zfsThat(soon);
+    const parts = await all(withSizes(zfs, stepsOf(100)));
+    expect(parts.flat()).toEqual(
+      stepsOf(100).map((step, at) => ((at + 1) % 10 ? { ...step, size: (at + 1) * 1000 } : step)),
+    );
+    expect(most()).toBe(4);
+    expect(parts, 'what is known soon is one part').toHaveLength(1);
+  });
+
+  test('are told as far as they are known while others take long', async () => {
+    const late = Promise.withResolvers<void>();
+    const { zfs } = zfsThat((n) => (n === 7 ? late.promise : soon()));
+    const told = withSizes(zfs, stepsOf(20), 20);
+    expect(((await told.next()).value as Step[]).map(({ to }) => to.guid)).toEqual(['1', '2', '3', '4', '5', '6']);
+    late.resolve();
+    const rest = (await all(told)).flat();
+    expect(rest.map(({ to }) => Number(to.guid))).toEqual(Array.from({ length: 14 }, (_, n) => n + 7));
+  });
+
+  test('are not asked for any more when nobody listens', async () => {
+    const { zfs, asked } = zfsThat(() => new Promise((resolve) => setTimeout(resolve, 5)));
+    for await (const _ of withSizes(zfs, stepsOf(500), 20)) break;
+    const before = asked.length;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(asked.length).toBeLessThan(before + 5);
+  });
+
+  test('of a very long plan are those of the listing', async () => {
+    const { zfs, asked } = zfsThat(soon);
+    expect((await all(withSizes(zfs, stepsOf(2001)))).flat()).toEqual(stepsOf(2001));
+    expect(asked).toEqual([]);
+  });
+
+  test('of no steps are nothing', async () => {
+    expect(await all(withSizes(zfsThat(soon).zfs, []))).toEqual([]);
+  });
+});
+
+describe('the sizes of a job', () => {
+  const MiB = 1024 * 1024;
+
+  test('are asked for only of large steps that are still to come', async () => {
+    const { zfs, asked, most } = zfsThat(soon);
+    const steps = [stepOf(1, 100 * MiB), stepOf(2, MiB), stepOf(3, 20 * MiB), stepOf(4, 0), stepOf(10, 9 * MiB)];
+    const [first] = steps;
+    const plans = [{ dataset: 'tank/a', target: 'tank/a', steps }];
+    const progress = progressOf(plans);
+    if (first) progress.arrived(0, first, 1);
+    await estimateLarge(zfs, plans, progress);
+    expect(asked).toEqual([3, 10]);
+    expect(most()).toBe(2);
+    expect(progress.tell(new Map(), false).size).toBe(100 * MiB + MiB + 3000 + 9 * MiB);
+  });
+});

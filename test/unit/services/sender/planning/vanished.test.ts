@@ -1,0 +1,202 @@
+import { describe, expect, test } from 'vitest';
+import { planDatasets } from '../../../../../lib/plan/plan.ts';
+import { isRefusal } from '../../../../../lib/plan/refusal.ts';
+import type { DatasetEntry, Inventory } from '../../../../../schemas/inventory.ts';
+import type { SendRequest } from '../../../../../schemas/plan.ts';
+import { type Arrived, afterLoss } from '../../../../../services/sender/planning/vanished.ts';
+import { dataset, inventory, request } from '../../../lib/plan/plan-history.ts';
+
+const at = (...datasets: DatasetEntry[]): Inventory => inventory('src', ...datasets);
+const on = (...datasets: DatasetEntry[]): Inventory => inventory('dst', dataset('p', ''), ...datasets);
+
+interface Case {
+  ask?: Partial<SendRequest>;
+  /** The source as the job found it, and as it is when a chain plans again; the target likewise. */
+  before: Inventory;
+  after: Inventory;
+  target?: Inventory;
+  received?: Inventory;
+  /** Guids that the job has brought to the dataset whose chain it is. */
+  arrived?: string[];
+  /** Guids that it has brought to other datasets. */
+  elsewhere?: string[];
+  /** Whose chain it is. */
+  of?: string;
+}
+
+const broughtTo = (target = 'p/elsewhere', guids: readonly string[] = []): Arrived[] =>
+  guids.map((guid) => ({ target, to: { name: `p/x@${guid}`, guid } }));
+
+/** `done: note`, what is left to send, or the code it fails with. */
+function outcome({ ask, before, after, target = on(), received = target, of = 'p/a', ...brought }: Case): string {
+  const asked = request('p/a', ask);
+  const planned = planDatasets(asked, before, target);
+  if (isRefusal(planned)) throw new Error(planned.error.message);
+  const steps = planned.datasets.find((one) => one.dataset === of)?.steps ?? [];
+  const made = { plans: planDatasets(asked, after, received), source: after, target: received };
+  const left = afterLoss(asked, { dataset: of, steps }, made, [
+    ...broughtTo(steps[0]?.target, brought.arrived),
+    ...broughtTo('p/elsewhere', brought.elsewhere),
+  ]);
+  if (!left) return 'not part of it';
+  if (isRefusal(left)) return `${left.error.code}: ${left.error.message}`;
+  const words = left.steps.length === 0 ? 'done' : left.steps.map(({ to }) => to.name).join(', ');
+  return left.note ? `${words}; ${left.note.message}` : words;
+}
+
+const whole = { package: 'replication' } as const;
+const gone = 'vanished (destroyed or renamed) while the job ran, before';
+const all = at(dataset('p/a', '@1,1 @2,2 @3,3'));
+const one = on(dataset('p/a', '@1,1'));
+const tree = at(dataset('p/a', '@d,1'), dataset('p/a/kid', '@d,2'));
+
+describe('what vanishes at the source while a job runs', () => {
+  test.each<[string, Case, string]>([
+    ['nothing', { before: all, after: all, received: one, arrived: ['1'] }, 'p/a@2, p/a@3'],
+    [
+      'one of several snapshots: the others go on',
+      { before: all, after: at(dataset('p/a', '@1,1 @3,3')), received: one, arrived: ['1'] },
+      `p/a@3; @2 of p/a on src ${gone} being sent`,
+    ],
+    [
+      'all that were to come: what arrived is all there is',
+      { before: all, after: at(dataset('p/a', '@1,1')), received: one, arrived: ['1'] },
+      `done; @2, @3 of p/a on src ${gone} being sent`,
+    ],
+    [
+      'all of them, once one has arrived',
+      { before: all, after: at(dataset('p/a', '')), received: one, arrived: ['1'] },
+      `done; @2, @3 of p/a on src ${gone} being sent`,
+    ],
+    [
+      'all of them, and nothing has arrived',
+      { before: all, after: at(dataset('p/a', '')) },
+      `NO_SUCH_SNAPSHOT: @1, @2, @3 of p/a on src ${gone} being sent. p/a on src has no snapshots`,
+    ],
+    [
+      'all of them, and all have arrived, one of them unheard',
+      { before: all, after: at(dataset('p/a', '')), received: on(dataset('p/a', '@1,1 @2,2 @3,3')), arrived: ['1'] },
+      'done',
+    ],
+    [
+      'all of them, and the one that was named has arrived unheard',
+      {
+        ask: { dataset: 'p/a@3' },
+        before: all,
+        after: at(dataset('p/a', '')),
+        received: on(dataset('p/a', '@1,1 @2,2 @3,3')),
+        arrived: ['1', '2'],
+      },
+      'done',
+    ],
+    [
+      'all that match a pattern, once one has arrived',
+      { ask: { snapshots: ['?'] }, before: all, after: at(dataset('p/a', '@other,9')), received: one, arrived: ['1'] },
+      `done; @2, @3 of p/a on src ${gone} being sent`,
+    ],
+    [
+      'the snapshot that was named, after others have arrived',
+      { ask: { dataset: 'p/a@3' }, before: all, after: at(dataset('p/a', '@1,1')), received: one, arrived: ['1'] },
+      `NO_SUCH_SNAPSHOT: @2, @3 of p/a on src ${gone} being sent. p/a on src has no snapshot @3`,
+    ],
+    [
+      'one before the snapshot that was named',
+      { ask: { dataset: 'p/a@3' }, before: all, after: at(dataset('p/a', '@1,1 @3,3')), received: one, arrived: ['1'] },
+      `p/a@3; @2 of p/a on src ${gone} being sent`,
+    ],
+    [
+      'the snapshot that was named, while one of the same guid has arrived for a replica of the same package',
+      {
+        ask: { ...whole, dataset: 'p/a@d' },
+        before: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '@d,2'), dataset('p/a/twin', '@d,2')),
+        after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '', { createtxg: '1' }), dataset('p/a/twin', '@d,2')),
+        elsewhere: ['1', '2'],
+        of: 'p/a/kid',
+      },
+      `NO_SUCH_SNAPSHOT: @d of p/a/kid on src ${gone} being sent`,
+    ],
+    [
+      'the one snapshot of an increment',
+      { ask: { dataset: 'p/a@2', from: '@1' }, before: all, target: one, after: at(dataset('p/a', '@1,1')) },
+      `NO_SUCH_SNAPSHOT: @2 of p/a on src ${gone} being sent. p/a on src has no snapshot @2`,
+    ],
+    [
+      'the base of an increment, which is still to come',
+      { ask: { dataset: 'p/a@2', from: '@1' }, before: all, target: one, after: at(dataset('p/a', '@2,2')) },
+      'NO_SUCH_SNAPSHOT: p/a on src has no snapshot @1',
+    ],
+    [
+      'the snapshot of a full stream, in whose place another one has its name',
+      { ask: { dataset: 'p/a@1', full: true }, before: all, after: at(dataset('p/a', '@1,7')) },
+      `p/a@1; @1 of p/a on src ${gone} being sent`,
+    ],
+    [
+      'a dataset of a package',
+      { ask: whole, before: tree, after: at(dataset('p/a', '@d,1')), of: 'p/a/kid' },
+      `done; p/a/kid on src ${gone} @d of it was sent`,
+    ],
+    [
+      'a dataset of a package up to a snapshot',
+      { ask: { ...whole, dataset: 'p/a@d' }, before: tree, after: at(dataset('p/a', '@d,1')), of: 'p/a/kid' },
+      `done; p/a/kid on src ${gone} @d of it was sent`,
+    ],
+    [
+      'the snapshots of one dataset of a package',
+      { ask: whole, before: tree, after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '')), of: 'p/a/kid' },
+      `done; @d of p/a/kid on src ${gone} being sent`,
+    ],
+    [
+      'the named snapshot in one dataset of a package',
+      {
+        ask: { ...whole, dataset: 'p/a@d' },
+        before: tree,
+        after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '', { createtxg: '1' })),
+        of: 'p/a/kid',
+      },
+      `NO_SUCH_SNAPSHOT: @d of p/a/kid on src ${gone} being sent`,
+    ],
+    [
+      'the same where what lacks it may be left out',
+      {
+        ask: { ...whole, dataset: 'p/a@d', skipMissing: true },
+        before: tree,
+        after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '')),
+        of: 'p/a/kid',
+      },
+      `done; @d of p/a/kid on src ${gone} being sent`,
+    ],
+    [
+      'all snapshots of a package, once something of it has arrived',
+      {
+        ask: whole,
+        before: tree,
+        after: at(dataset('p/a', ''), dataset('p/a/kid', '')),
+        elsewhere: ['1'],
+        of: 'p/a/kid',
+      },
+      `done; @d of p/a/kid on src ${gone} being sent`,
+    ],
+    [
+      'all snapshots of a package, and nothing has arrived',
+      { ask: whole, before: tree, after: at(dataset('p/a', ''), dataset('p/a/kid', '')), of: 'p/a/kid' },
+      `NO_SUCH_SNAPSHOT: @d of p/a/kid on src ${gone} being sent. p/a on src and all below it have no snapshots`,
+    ],
+  ])('%s', (_, scene, expected) => {
+    const found = outcome(scene);
+    // what a refusal says of the rest is the planner's affair
+    expect(found.startsWith('NO_SUCH') ? found.slice(0, expected.length) : found).toBe(expected);
+  });
+
+  test('what stands in the way of the rest is told as that', () => {
+    const received = on(dataset('p/a', '@1,1 @mine,9'));
+    expect(outcome({ before: all, after: at(dataset('p/a', '@1,1 @3,3')), received, arrived: ['1'] })).toMatch(
+      /^DIVERGED: /,
+    );
+  });
+
+  test('what the target has no more is not what the source has lost', () => {
+    const after = at(dataset('p/a', '@1,1 @2,2'));
+    const received = on(dataset('p/a', '@9,9'));
+    expect(outcome({ before: all, after, received, arrived: ['1'] })).toMatch(/^DIVERGED: /);
+  });
+});

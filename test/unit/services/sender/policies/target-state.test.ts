@@ -1,0 +1,168 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  dueOf,
+  fresh,
+  type Lane,
+  type LaneEvent,
+  type LaneTimes,
+  laneBackOff,
+  next,
+} from '../../../../../services/sender/policies/target-state.ts';
+
+const times: LaneTimes = { quiet: 30, mostQuiet: 1000, reconcile: 600_000, silence: 3000 };
+const now = 10_000;
+
+type Phase = Lane['phase'];
+/** Each waits for something that is still to come. */
+const lanes: Record<Phase, Lane> = {
+  resting: { phase: 'resting', due: 50_000 },
+  settling: { phase: 'settling', since: 9990, due: 10_020, tries: 2 },
+  running: { phase: 'running', dirty: false, tries: 2 },
+  elsewhere: { phase: 'elsewhere', dirty: false, due: 12_000 },
+  waiting: { phase: 'waiting', due: 12_000, tries: 2 },
+};
+
+const settling = (due: number, tries = 0): Lane => ({ phase: 'settling', since: now, due, tries });
+const elsewhere = (dirty: boolean): Lane => ({ phase: 'elsewhere', dirty, due: now + 3000 });
+const resting: Lane = { phase: 'resting', due: now + 600_000 };
+const same = Symbol('as it was');
+
+type Said = 'hint' | 'wake' | 'done' | 'passing' | 'refused' | 'other-runs' | 'other-over';
+const eventOf = (said: Said): LaneEvent =>
+  said === 'done' || said === 'passing' || said === 'refused'
+    ? { type: 'ended', outcome: said, now }
+    : { type: said, now };
+
+const table: Record<Phase, Record<Said, Lane | typeof same>> = {
+  resting: {
+    hint: settling(now + 30),
+    wake: same,
+    done: same,
+    passing: same,
+    refused: same,
+    'other-runs': elsewhere(false),
+    'other-over': same,
+  },
+  settling: {
+    hint: { phase: 'settling', since: 9990, due: now + 30, tries: 2 },
+    wake: same,
+    done: same,
+    passing: same,
+    refused: same,
+    'other-runs': elsewhere(true),
+    'other-over': same,
+  },
+  running: {
+    hint: { phase: 'running', dirty: true, tries: 2 },
+    wake: same,
+    done: resting,
+    passing: { phase: 'waiting', tries: 3, due: now + 4000 },
+    refused: resting,
+    'other-runs': same,
+    'other-over': same,
+  },
+  elsewhere: {
+    hint: { phase: 'elsewhere', dirty: true, due: 12_000 },
+    wake: same,
+    done: same,
+    passing: same,
+    refused: same,
+    'other-runs': elsewhere(false),
+    'other-over': resting,
+  },
+  waiting: {
+    hint: settling(now + 30, 2),
+    wake: same,
+    done: same,
+    passing: same,
+    refused: same,
+    'other-runs': elsewhere(true),
+    'other-over': same,
+  },
+};
+
+describe.each(Object.keys(table) as Phase[])('a lane that is %s', (phase) => {
+  test.each(Object.entries(table[phase]))('and is told: %s', (said, expected) => {
+    const { lane, start } = next(lanes[phase], eventOf(said as Said), times);
+    expect(lane).toEqual(expected === same ? lanes[phase] : expected);
+    expect(start).toBe(false);
+  });
+
+  test('starts a run when its time has come, if it waits for a time', () => {
+    const { lane, start } = next(lanes[phase], { type: 'wake', now: dueOf(lanes[phase]) ?? now }, times);
+    expect(start).toBe(phase !== 'running');
+    expect(lane).toEqual({ phase: 'running', dirty: false, tries: 'tries' in lanes[phase] ? 2 : 0 });
+  });
+});
+
+const play = (lane: Lane, ...events: LaneEvent[]): Lane =>
+  events.reduce((at, event) => next(at, event, times).lane, lane);
+
+test('hints that keep coming put a run off for a second, and no longer', () => {
+  let lane = play({ phase: 'resting', due: 50_000 }, { type: 'hint', now: 0 });
+  for (let at = 10; at < 2000; at += 10) {
+    const due = dueOf(lane) ?? 0;
+    if (due <= at) {
+      expect(at).toBe(1000);
+      return;
+    }
+    lane = play(lane, { type: 'hint', now: at });
+  }
+  throw new Error('it never began');
+});
+
+test('hints while it runs are one more run, whose failures are counted from the beginning', () => {
+  const ended = play(lanes.running, { type: 'hint', now }, { type: 'hint', now }, eventOf('done'));
+  expect(ended).toEqual(settling(now + 30));
+  expect(play(lanes.running, { type: 'hint', now }, eventOf('refused'))).toEqual(settling(now + 30));
+});
+
+test('what was heard during a run that failed does not hasten the next', () => {
+  expect(play(lanes.running, { type: 'hint', now }, eventOf('passing'))).toMatchObject({ phase: 'waiting' });
+});
+
+test('a hint is not lost while somebody else runs it, and a silent one is taken over', () => {
+  expect(play(lanes.elsewhere, { type: 'hint', now }, eventOf('other-over'))).toEqual(settling(now + 30));
+  expect(next(lanes.elsewhere, { type: 'wake', now: 12_000 }, times).start).toBe(true);
+});
+
+test('waits between failures grow from one second to five minutes', () => {
+  expect([1, 2, 3, 9, 10, 10_000].map(laneBackOff)).toEqual([1000, 2000, 4000, 256_000, 300_000, 300_000]);
+});
+
+test('a new lane begins at its time, or right after a hint', () => {
+  expect(dueOf(fresh(now, now + 5000))).toBe(now + 5000);
+  expect(dueOf(play(fresh(now, now + 5000), { type: 'hint', now: now + 100 }))).toBe(now + 130);
+});
+
+test('whatever happens, what is not running waits for a time, and a hint is followed by a run that began after it', () => {
+  const said = fc.constantFrom<Said>('hint', 'wake', 'done', 'passing', 'refused', 'other-runs', 'other-over');
+  fc.assert(
+    fc.property(fc.array(fc.record({ said, after: fc.nat(5000) }), { maxLength: 60 }), (events) => {
+      let lane: Lane = fresh(0, 1000);
+      let at = 0;
+      let owed = true;
+      const tell = (event: LaneEvent): void => {
+        const after = next(lane, event, times);
+        lane = after.lane;
+        if (after.start) owed = false;
+        if (event.type === 'hint') owed = true;
+        if (lane.phase !== 'running') expect(dueOf(lane)).toBeLessThanOrEqual(event.now + times.reconcile);
+      };
+      for (const { said: what, after } of events) {
+        at += after;
+        const event = { ...eventOf(what), now: at };
+        tell(event);
+      }
+      // from here on nothing else is heard, and every run goes well
+      for (let turn = 0; owed && turn < 10; turn += 1) {
+        if (lane.phase === 'running') tell({ type: 'ended', outcome: 'done', now: at });
+        at = Math.max(at, dueOf(lane) ?? at);
+        expect(lane.phase).not.toBe('resting');
+        tell({ type: 'wake', now: at });
+      }
+      expect(owed).toBe(false);
+    }),
+  );
+});

@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import { leastPayload, payloadTrouble } from '../../../../../lib/bus/connection/payload.ts';
+import { type Code, codes, ZpsendError } from '../../../../../schemas/errors.ts';
+import {
+  backOff,
+  type Holder,
+  holderIn,
+  isPassing,
+  isQueued,
+  isRival,
+  remedies,
+  remedyOf,
+} from '../../../../../services/sender/replication/error-policy.ts';
+
+test.each(Object.keys(codes) as Code[])('%s has a remedy that fits its kind', (code) => {
+  const patient = ['wait', 'wait-replan', 'discard'];
+  if (codes[code] === 'retryable') expect(patient).toContain(remedies[code]);
+  else expect(['fail', 'replan']).toContain(remedies[code]);
+});
+
+test('what the pool, the permissions or the person must mend ends the job', () => {
+  for (const code of ['NOT_ALLOWED', 'NO_SPACE', 'MODIFIED', 'KEY_REQUIRED', 'UNSUPPORTED', 'ABORTED'] as const) {
+    expect(remedies[code]).toBe('fail');
+  }
+});
+
+test('a NATS server that takes too small messages ends no job: it goes on when the limit is raised', () => {
+  const small = payloadTrouble({ maxPayload: 1000, server: 'nats-1:4222' })?.toBody();
+  expect(small && [remedyOf(small), isPassing(small)]).toEqual(['wait-replan', true]);
+  const other = new ZpsendError('UNSUPPORTED', 'x', { dataset: 'tank/a' }).toBody();
+  expect([remedyOf(other), isPassing(other)]).toEqual(['fail', false]);
+  for (const code of Object.keys(codes) as Code[]) expect(remedyOf({ code })).toBe(remedies[code]);
+  expect(payloadTrouble({ maxPayload: leastPayload, server: 'nats-1:4222' })).toBeUndefined();
+});
+
+test('a first listing is asked for again after what passes; nobody there at the very beginning is a wrong name', () => {
+  const passing = (Object.keys(codes) as Code[]).filter((code) => isPassing({ code }));
+  expect(passing).toEqual(['LOCKED', 'BUSY', 'STREAM_BROKEN', 'RESUME_STALE', 'TIMEOUT']);
+  expect(isPassing({ code: 'UNREACHABLE', details: { connection: 'lost' } })).toBe(true);
+});
+
+test('a receiver without room is told from other things that are busy by the number of its receives', () => {
+  const busy = (details?: Record<string, string | number>) => new ZpsendError('BUSY', 'x', details).toBody();
+  expect(isQueued(busy({ running: 4 }))).toBe(true);
+  expect(isQueued(busy())).toBe(false);
+  expect(isQueued(busy({ dataset: 'tank/a' }))).toBe(false);
+  expect(isQueued(new ZpsendError('LOCKED', 'x', { running: 4 }).toBody())).toBe(false);
+});
+
+test('waits grow from a quarter of a second to three seconds and stay there', () => {
+  expect([0, 1, 2, 3, 4, 5, 40].map(backOff)).toEqual([250, 500, 1000, 2000, 3000, 3000, 3000]);
+});
+
+describe('the holder of a lock', () => {
+  const refusal = (details?: Record<string, string | number>) => new ZpsendError('LOCKED', 'x', details).toBody();
+
+  test('is read from a refusal', () => {
+    const details = { transfer: 'other1', life: 3, by: 'i1', dataset: 'tank/a' };
+    expect(holderIn(refusal(details))).toEqual({ transfer: 'other1', life: 3, by: 'i1' });
+    // where another instance has it, only its lock tells
+    const hashed = { transferHash: '0123456789abcdef', life: 3, by: 'i1' };
+    expect(holderIn(refusal(hashed))).toEqual({ transfer: '0123456789abcdef', life: 3, by: 'i1' });
+  });
+
+  test.each([
+    refusal(),
+    refusal({ transfer: 'other1' }),
+    refusal({ transfer: 'other1', life: '3' }),
+    refusal({ life: 3, by: 'i1' }),
+    new ZpsendError('BUSY', 'x', { transfer: 'other1', life: 3, by: 'i1' }).toBody(),
+  ])('is not guessed from %j', (error) => expect(holderIn(error)).toBeUndefined());
+
+  const before: Holder = { transfer: 'other1', life: 3, by: 'i1' };
+  const others = () => false;
+
+  test('is a rival when it is seen to live', () => {
+    expect(isRival(before, { ...before, life: 4 }, others)).toBe(true);
+  });
+
+  test.each<[string, Holder | undefined, Holder | undefined]>([
+    ['was not seen before', undefined, before],
+    ['is gone', before, undefined],
+    ['shows no life', before, before],
+    ['counts backwards', before, { ...before, life: 2 }],
+    ['is another transfer', before, { ...before, transfer: 'other2', life: 4 }],
+    ['was told of by another instance', before, { ...before, by: 'i2', life: 4 }],
+  ])('that %s is no rival', (_what, one, two) => expect(isRival(one, two, others)).toBe(false));
+
+  test('that is our own earlier transfer is no rival', () => {
+    expect(isRival(before, { ...before, life: 4 }, (transfer) => transfer === 'other1')).toBe(false);
+  });
+});

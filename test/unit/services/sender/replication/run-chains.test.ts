@@ -1,0 +1,82 @@
+import pino from 'pino';
+import { expect, test } from 'vitest';
+import { hashOfTransfer } from '../../../../../lib/bus/locks/transfer-hash.ts';
+import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
+import type { Zfs } from '../../../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../../../schemas/errors.ts';
+import { logOf } from '../../../../../services/host/log.ts';
+import { noCursors } from '../../../../../services/sender/bases/cursors.ts';
+import type { ChainDeps } from '../../../../../services/sender/replication/chain.ts';
+import { type ChainsOrder, runChains } from '../../../../../services/sender/replication/run-chains.ts';
+import type { ChainNarrator, Narrator } from '../../../../../services/sender/reporting/job-log.ts';
+import type { Board } from '../../../../../services/sender/reporting/job-status.ts';
+import { progressOf } from '../../../../../services/sender/reporting/progress.ts';
+
+const planOf = (dataset: string, guid: string, keyFrom?: string): DatasetPlan => ({
+  ...{ dataset, target: `back/${dataset}`, ...(keyFrom !== undefined && { keyFrom }) },
+  steps: [
+    {
+      ...{ type: 'incremental', target: `back/${dataset}`, flags: ['raw'] },
+      ...{ from: { name: `${dataset}@1`, guid: '1', kind: 'snapshot' }, to: { name: `${dataset}@2`, guid } },
+    },
+  ],
+});
+
+test('a job whose root has vanished fails for what waits for its key, and starts none of that', async () => {
+  const held: string[] = [];
+  const zfs: Pick<Zfs, 'hold' | 'release'> = {
+    async hold(_, snapshots) {
+      held.push(...snapshots);
+      throw new ZpsendError('NO_SUCH_SNAPSHOT', 'it is gone');
+    },
+    release: async () => ({ missing: true }),
+  };
+  const failed: string[] = [];
+  const quiet = () => {};
+  const says: Partial<ChainNarrator> = { step: quiet, failed: quiet };
+  const say: Partial<Narrator> = { lost: quiet, chain: () => says as ChainNarrator };
+  const board: Partial<Board> = { began: quiet, ended: quiet };
+  const plans = [planOf('t/r', '2'), planOf('t/r/a', '3', 't/r')];
+  const order: ChainsOrder = {
+    ...{ job: 'jobjobjob1', to: 'dst', plans, parallel: 4, progress: progressOf(plans), board: board as Board },
+    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as Narrator, arrived: quiet, noted: quiet },
+    failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
+  };
+  const deps: Partial<ChainDeps> = {
+    host: 'src',
+    zfs: zfs as Zfs,
+    patienceMs: 0,
+    log: logOf(pino({ enabled: false })),
+  };
+  await runChains(deps as ChainDeps, order).over;
+  expect(failed).toEqual(['t/r/a KEY_MISMATCH']);
+  expect(held).not.toContain('t/r/a@2');
+});
+
+test('a lock that another receiver instance knows by its hash alone, of a transfer of this job, is waited for', async () => {
+  const quiet = () => {};
+  const says: Partial<ChainNarrator> = { step: quiet, asking: quiet, waiting: quiet, failed: quiet };
+  const say: Partial<Narrator> = { lost: quiet, chain: () => says as ChainNarrator };
+  const board: Partial<Board> = { began: quiet, ended: quiet };
+  const plans = [planOf('t/r', '2')];
+  const failed: string[] = [];
+  const asked: string[] = [];
+  const order: ChainsOrder = {
+    ...{ job: 'jobjobjob1', to: 'dst', plans, parallel: 4, progress: progressOf(plans), board: board as Board },
+    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as Narrator, arrived: quiet, noted: quiet },
+    failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
+  };
+  const deps: Partial<ChainDeps> = {
+    ...{ host: 'src', patienceMs: 60_000, log: logOf(pino({ enabled: false })) },
+    zfs: { hold: async () => {}, release: async () => ({}) } as unknown as Zfs,
+    async ask(_, { transfer }) {
+      asked.push(transfer);
+      if (asked.length > 2) throw new ZpsendError('BAD_REQUEST', 'that is as far as this test goes');
+      const transferHash = hashOfTransfer('jobjobjob1t1');
+      throw new ZpsendError('LOCKED', 'it is held', { transferHash, by: 'two', life: asked.length });
+    },
+  };
+  await runChains(deps as ChainDeps, order).over;
+  expect(asked).toEqual(['jobjobjob1t1', 'jobjobjob1t2', 'jobjobjob1t3']);
+  expect(failed).toEqual(['t/r BAD_REQUEST']);
+});

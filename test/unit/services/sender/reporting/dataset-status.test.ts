@@ -1,0 +1,293 @@
+import { describe, expect, test } from 'vitest';
+import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
+import { type ErrorBody, ZpsendError } from '../../../../../schemas/errors.ts';
+import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
+import type { Step } from '../../../../../schemas/plan.ts';
+import type { StatusEntry } from '../../../../../schemas/status.ts';
+import { type Board, type BoardDeps, openBoard } from '../../../../../services/sender/reporting/job-status.ts';
+
+const entryOf = (name: string, ...snapshots: number[]): DatasetEntry => ({
+  ...{ name, type: 'filesystem', guid: name, createtxg: '1', used: 0, referenced: 0, written: 0, encryption: 'off' },
+  snapshots: snapshots.map((at) => ({
+    ...{ name: `s${at}`, guid: String(at), createtxg: String(at), used: 0, referenced: 10, written: 10, userrefs: 0 },
+  })),
+  bookmarks: [],
+});
+const step = { type: 'full' as const, to: { name: 'p/behind@s2', guid: '2' }, target: 't/behind' };
+const diverged = new ZpsendError('DIVERGED', 'went its own way').toBody();
+const whole = new ZpsendError('ORIGIN_MISSING', 'an origin is missing').toBody();
+
+const plans: DatasetPlan[] = [
+  { dataset: 'p/behind', target: 't/behind', steps: [step] },
+  { dataset: 'p/current', target: 't/current', steps: [] },
+  { dataset: 'p/stuck', target: 't/stuck', steps: [], refusal: { ok: false, error: diverged } },
+];
+const planned = {
+  plans: { datasets: plans, notes: [] },
+  source: { host: 'src', datasets: plans.map(({ dataset }) => entryOf(dataset, 1, 2)) },
+  target: { host: 'dst', datasets: [entryOf('t/behind', 1), entryOf('t/current', 1, 2), entryOf('t/stuck', 1, 9)] },
+};
+
+/**
+ * A job's board, and what it has put so far, by key.
+ * @param known what the board says of the target before, by key
+ * @param unread how often the board cannot be read
+ */
+function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}, unread = 0) {
+  const entries = new Map<string, () => StatusEntry>();
+  let count = 0;
+  let works: Promise<void>[] = [];
+  const status: BoardDeps['status'] = {
+    put(key, entry) {
+      count += 1;
+      entries.set(key, entry);
+    },
+    pending: () => [],
+    during: (work) => void works.push(work),
+    stop: async () => {},
+  };
+  let reads = 0;
+  const read = async () => {
+    reads += 1;
+    if (reads <= unread) throw new ZpsendError('UNREACHABLE', 'the bucket zfs-status cannot be read');
+    return new Map(Object.entries(known));
+  };
+  const deps = { host: 'src', instance: 'abcdef654321', status, zfs: { list: async () => [] } };
+  const request = { dataset: 'p', to: { host: 'dst', dataset: 't' }, package: 'replication' as const };
+  const told = () => new Map([...entries].map(([key, entry]) => [key, entry()]));
+  const settled = async () => {
+    await Promise.all(works);
+    works = [];
+    return told();
+  };
+  const board: Board = openBoard(
+    { ...deps, ...(startedBy && { startedBy }) } as unknown as BoardDeps,
+    'abcdef123456',
+    request,
+    read,
+  );
+  return { board, told, settled, puts: () => count };
+}
+const seen = (told: Map<string, StatusEntry>) =>
+  [...told].map(([key, { run, lag, error }]) => [key, run?.state, lag?.snapshots, error?.code]);
+
+test('what has nothing to do is done with the plan, and what cannot be sent has failed', () => {
+  const { board, told } = open();
+  board.listed(planned);
+  expect(seen(told())).toEqual([
+    ['src.to.dst.p/behind.t/behind', undefined, 1, undefined],
+    ['src.to.dst.p/current.t/current', 'done', 0, undefined],
+    ['src.to.dst.p/stuck.t/stuck', 'failed', 1, 'DIVERGED'],
+  ]);
+});
+
+test.each<[string, ErrorBody | undefined, unknown[]]>([
+  ['refused as a whole fails what it would have sent', whole, ['failed', 'done', 'failed']],
+  ['that ends well fails nothing more', undefined, [undefined, 'done', 'failed']],
+])('a job %s', (_what, error, states) => {
+  const { board, told } = open();
+  board.listed(planned);
+  board.over(error);
+  expect([...told().values()].map(({ run }) => run?.state)).toEqual(states);
+  const [behind, , stuck] = [...told().values()];
+  expect([behind?.error?.code, stuck?.error?.code]).toEqual([error?.code, 'DIVERGED']);
+});
+
+test('a listing made while a dataset is sent changes what it lacks, and not that it is sent', () => {
+  const { board, told } = open();
+  board.listed(planned);
+  board.began('p/behind');
+  const [, ...others] = plans;
+  const refused: DatasetPlan = {
+    dataset: 'p/behind',
+    target: 't/behind',
+    steps: [],
+    refusal: { ok: false, error: diverged },
+  };
+  board.listed({
+    ...{ plans: { datasets: [refused, ...others], notes: [] }, target: planned.target },
+    source: { host: 'src', datasets: [entryOf('p/behind', 1, 2, 3)] },
+  });
+  expect(seen(told())[0]).toEqual(['src.to.dst.p/behind.t/behind', 'running', 2, undefined]);
+  board.arrived('p/behind', '2');
+  board.ended('p/behind', 10);
+  expect(seen(told())[0]).toEqual(['src.to.dst.p/behind.t/behind', 'done', 1, undefined]);
+});
+
+test('what says nothing new of a dataset is not put, and a dataset of no plan is nobody', () => {
+  const { board, puts } = open();
+  board.listed(planned);
+  const before = puts();
+  board.ended('p/current', 0);
+  board.ended('p/none', 0, whole);
+  board.measured([['p/current', { bytes: 1, waiting: undefined }]]);
+  expect(puts()).toBe(before);
+});
+
+describe('a job to a target that was never sent anything', () => {
+  const away = new ZpsendError('UNREACHABLE', 'nobody answers').toBody();
+  const denied = new ZpsendError('NOT_ALLOWED', 'not allowed').toBody();
+  const fresh = { ...planned, target: { host: 'dst', datasets: [] } };
+  const before: StatusEntry = { written: '2026-01-01T00:00:00.000Z' };
+  const key = 'src.to.dst.p/behind.t/behind';
+
+  test('has no rows where it is refused before anything is sent: by its plan, by its receiver, by nobody', async () => {
+    const [unplanned, refused, aborted] = [open(), open(), open()];
+    unplanned.board.over(away);
+    for (const { board } of [refused, aborted]) board.listed(fresh);
+    refused.board.began('p/behind');
+    refused.board.measured([['p/behind', { bytes: 0, waiting: away }]]);
+    refused.board.ended('p/behind', 0, denied);
+    refused.board.over(denied);
+    aborted.board.over(new ZpsendError('ABORTED', 'by request').toBody());
+    for (const { settled } of [unplanned, refused, aborted]) expect(await settled()).toEqual(new Map());
+  });
+
+  test.each<[string, (board: Board) => void]>([
+    ['bytes are on their way', (board) => board.measured([['p/behind', { bytes: 1, waiting: undefined }]])],
+    ['a snapshot has arrived', (board) => board.arrived('p/behind', '2')],
+    ['a snapshot lies in the store for it', (board) => board.stored('p/behind', '2')],
+  ])('has rows for all its datasets, those that are refused too, once %s', async (_, happens) => {
+    const { board, settled } = open();
+    board.listed(fresh);
+    board.began('p/behind');
+    happens(board);
+    board.ended('p/behind', 1, denied);
+    board.over(denied);
+    expect(seen(await settled()).map(([of, state]) => [of, state])).toEqual([
+      [key, 'failed'],
+      ['src.to.dst.p/current.t/current', 'done'],
+      ['src.to.dst.p/stuck.t/stuck', 'failed'],
+    ]);
+  });
+
+  test.each<[string, ReturnType<typeof open>]>([
+    ['a policy, which stands', open('policy')],
+    ['what was sent there before, and is there no more', open(undefined, { [key]: before })],
+  ])('shows that it failed for %s', async (_, { board, settled }) => {
+    board.listed(fresh);
+    board.over(denied);
+    expect((await settled()).get(key)).toMatchObject({ run: { state: 'failed' }, error: { code: 'NOT_ALLOWED' } });
+  });
+
+  test('that cannot be planned fails the rows that are there, and for a policy its own', async () => {
+    const [known, policy] = [open(undefined, { [key]: before }), open('policy')];
+    for (const { board } of [known, policy]) board.over(away);
+    expect([...(await known.settled()).keys()]).toEqual([key]);
+    expect([...(await policy.settled()).keys()]).toEqual(['src.to.dst.p.t']);
+  });
+});
+
+describe('while the board cannot be read', () => {
+  const away = new ZpsendError('UNREACHABLE', 'nobody answers').toBody();
+  const root = 'src.to.dst.p.t';
+  const key = 'src.to.dst.p/behind.t/behind';
+
+  test('a job that cannot be planned fails all the same, and tells no lag', async () => {
+    const { board, settled } = open(undefined, {}, 1);
+    board.over(away);
+    expect(seen(await settled())).toEqual([[root, 'failed', undefined, 'UNREACHABLE']]);
+  });
+
+  test('a dataset that fails is shown, and one that nothing was sent of is not', async () => {
+    const { board, settled } = open(undefined, {}, 2);
+    board.listed({ ...planned, target: { host: 'dst', datasets: [] } });
+    await settled();
+    board.over();
+    expect(seen(await settled()).map(([of, state]) => [of, state])).toEqual([['src.to.dst.p/stuck.t/stuck', 'failed']]);
+  });
+
+  test('it is read again', async () => {
+    const { board, settled } = open(undefined, { [key]: { written: '2026-01-01T00:00:00.000Z' } }, 1);
+    const [behind] = plans;
+    board.listed({
+      ...{ plans: { datasets: behind ? [behind] : [], notes: [] }, source: planned.source },
+      target: { host: 'dst', datasets: [] },
+    });
+    expect(await settled()).toEqual(new Map());
+    board.over();
+    expect(seen(await settled())).toEqual([[key, undefined, 2, undefined]]);
+  });
+});
+
+test('what the chain on the target began with is noted: as it is there, or as the first step of a seed makes it', () => {
+  const { board, told } = open('policy');
+  const source = {
+    host: 'src',
+    datasets: [entryOf('p/behind', 1, 2), entryOf('p/current', 1, 2), entryOf('p/stuck', 1)],
+  };
+  const marked = (name: string, stream: string) => ({ ...entryOf(name, 1), stream });
+  const datasets = plans.map((plan) =>
+    plan.dataset === 'p/behind' ? { ...plan, steps: [{ ...step, record: 'p/behind:large-block' }] } : plan,
+  );
+  board.listed({
+    ...{ plans: { datasets, notes: [] }, source },
+    // the one is of the dataset itself, the other inherited
+    target: { host: 'dst', datasets: [marked('t/current', 'p/current:compressed'), marked('t/stuck', 'p:compressed')] },
+  });
+  expect([...told().values()].map(({ stream }) => stream)).toEqual([
+    'p/behind:large-block',
+    'p/current:compressed',
+    undefined,
+  ]);
+});
+
+describe('what wraps the key of an encrypted replica is noted', () => {
+  const wrapped = (salt: string) => ({ format: 'passphrase' as const, salt });
+  const key = 'src.to.dst.p/behind.t/behind';
+  const from = { kind: 'snapshot' as const, name: 'p/behind@s1', guid: '1' };
+  const increment = { ...step, type: 'incremental' as const, from };
+  const replica = { ...entryOf('t/behind', 1), wrapping: wrapped('1') };
+  /** What is noted before and after each arrival. */
+  function noted(first: Step, there: readonly DatasetEntry[], snapshots = [1, 2]) {
+    const { board, told } = open('policy');
+    board.listed({
+      plans: { datasets: [{ dataset: 'p/behind', target: 't/behind', steps: [first] }], notes: [] },
+      source: { host: 'src', datasets: [entryOf('p/behind', ...snapshots)] },
+      target: { host: 'dst', datasets: [...there] },
+    });
+    const read = () => told().get(key)?.wrapping?.salt;
+    return [
+      read(),
+      ...snapshots.slice(1).map((at) => {
+        board.arrived('p/behind', String(at));
+        return read();
+      }),
+    ];
+  }
+
+  test.each<[string, Step, DatasetEntry[], (string | undefined)[]]>([
+    [
+      'as it is there, until a step brings another',
+      { ...increment, wrapping: wrapped('2') },
+      [replica],
+      ['1', '2', '2'],
+    ],
+    ['as the seed brings it', { ...step, wrapping: wrapped('1') }, [], [undefined, '1', '1']],
+    ['not of what is decrypted', step, [], [undefined, undefined, undefined]],
+    ['as it is there, where a decrypted step leaves it', increment, [replica], ['1', '1', '1']],
+    [
+      'of a clone that takes the place of another',
+      { ...increment, origin: 't/o@s' },
+      [replica],
+      ['1', undefined, undefined],
+    ],
+    ['of a seed that takes the place of another', { ...step, wrapping: wrapped('3') }, [replica], ['1', '3', '3']],
+  ])('%s', (_, first, there, salts) => {
+    expect(noted(first, there, [1, 2, 3])).toEqual(salts);
+  });
+});
+
+test('what comes after the end of a job changes none of its rows', async () => {
+  const { board, settled } = open('policy');
+  const aborted = new ZpsendError('ABORTED', 'by request').toBody();
+  board.listed(planned);
+  board.over(aborted);
+  const before = await settled();
+  board.listed(planned);
+  board.began('p/behind');
+  board.arrived('p/behind', '2');
+  board.over(diverged);
+  expect(await settled()).toEqual(before);
+  expect(seen(before)[0]).toEqual(['src.to.dst.p/behind.t/behind', 'failed', 1, 'ABORTED']);
+});

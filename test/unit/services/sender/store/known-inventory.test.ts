@@ -1,0 +1,236 @@
+import { describe, expect, test } from 'vitest';
+import { plan } from '../../../../../lib/plan/plan.ts';
+import { unseen } from '../../../../../lib/plan/predict-target.ts';
+import type { BookmarkEntry, DatasetEntry, Inventory, KeyWrapping } from '../../../../../schemas/inventory.ts';
+import type { Step } from '../../../../../schemas/plan.ts';
+import type { StreamWish } from '../../../../../schemas/stream.ts';
+import { cursorForHold, cursorName, targetHash } from '../../../../../services/sender/bases/cursor-name.ts';
+import { storable } from '../../../../../services/sender/delivery/storable.ts';
+import { type KnownTarget, knownTarget } from '../../../../../services/sender/store/known-inventory.ts';
+
+const place = { host: 'dst', root: 'tank/b' };
+const sizes = { used: 0, referenced: 10, written: 10 };
+const snapshot = (at: number) => ({
+  ...{ name: `s${at}`, guid: String(100 + at), createtxg: String(at * 10), userrefs: 0 },
+  ...sizes,
+});
+const entryOf = (name: string, at: readonly number[], more: Partial<DatasetEntry> = {}): DatasetEntry => ({
+  ...{ name, type: 'filesystem', guid: '7', createtxg: '1', ...sizes, encryption: 'off' },
+  ...{ snapshots: at.map(snapshot), bookmarks: [], ...more },
+});
+/** The cursor of what the target has; `perhaps`: of what it may have, or has yet to fetch. */
+const cursor = (at: number, kind: 'known' | 'perhaps' = 'known', into = 'tank/b'): BookmarkEntry => {
+  const { guid, createtxg } = snapshot(at);
+  const target = { host: 'dst', dataset: into };
+  const name = kind === 'known' ? cursorName('p/a', target, guid) : cursorForHold('p/a@x', targetHash(target), guid);
+  return { name: name?.split('#')[1] ?? '', guid, createtxg };
+};
+const row = (at: number | undefined, stream?: string, wrapping?: KeyWrapping) => ({
+  ...(at !== undefined && { sent: { name: `s${at}`, guid: String(100 + at) } }),
+  ...(stream !== undefined && { stream }),
+  ...(wrapping && { wrapping }),
+});
+const key = 'src.to.dst.p/a.tank/b';
+
+function known(
+  source: DatasetEntry | DatasetEntry[],
+  rows: Record<string, ReturnType<typeof row>>,
+  seen?: Inventory,
+  wish: StreamWish = {},
+  unseenKeys?: string[],
+): KnownTarget {
+  const inventory = { host: 'src', datasets: [source].flat() };
+  const sight = seen && { target: seen, ...(unseenKeys && { unseenKeys }) };
+  return knownTarget(place, { source: inventory, rows: new Map(Object.entries(rows)), wish }, sight);
+}
+const has = ({ target }: KnownTarget, name = 'tank/b') =>
+  target.datasets.find((one) => one.name === name)?.snapshots.map(({ guid }) => Number(guid) - 100);
+const seenWith = (at: readonly number[], more: Partial<DatasetEntry> = {}): Inventory => ({
+  host: 'dst',
+  datasets: [...unseen('dst', 'tank/b').datasets, entryOf('tank/b', at, more)],
+});
+
+describe('what a target is known to have that does not answer', () => {
+  test.each<[string, number[] | undefined, DatasetEntry, Record<string, ReturnType<typeof row>>, Inventory?]>([
+    ['nothing, where nothing was sent', undefined, entryOf('p/a', [1, 2]), {}],
+    ['what its cursor stands for', [2], entryOf('p/a', [1, 2, 3], { bookmarks: [cursor(1), cursor(2)] }), {}],
+    ['the same where its snapshot is gone', [2], entryOf('p/a', [3], { bookmarks: [cursor(2)] }), {}],
+    ['what its row says', [2], entryOf('p/a', [1, 2, 3]), { [key]: row(2) }],
+    [
+      'what its row says, where it went back',
+      [2],
+      entryOf('p/a', [1, 2, 3], { bookmarks: [cursor(3)] }),
+      { [key]: row(2) },
+    ],
+    [
+      'its cursor, where what its row says is gone',
+      [2],
+      entryOf('p/a', [2, 3], { bookmarks: [cursor(2)] }),
+      { [key]: row(1) },
+    ],
+    [
+      'its cursor, where its row was forgotten and made anew',
+      [2],
+      entryOf('p/a', [2], { bookmarks: [cursor(2)] }),
+      { [key]: row(undefined) },
+    ],
+    ['what it was seen with', [1], entryOf('p/a', [1, 2]), {}, seenWith([1])],
+    ['what was sent since', [1, 3], entryOf('p/a', [1, 3, 4], { bookmarks: [cursor(3)] }), {}, seenWith([1])],
+    ['nothing of its own that it had then', [1, 3], entryOf('p/a', [1, 3]), { [key]: row(3) }, seenWith([1, 9])],
+    [
+      'what it was seen with, where that is newer',
+      [1, 3],
+      entryOf('p/a', [1, 2, 3]),
+      { [key]: row(2) },
+      seenWith([1, 3]),
+    ],
+    [
+      'not what another place has',
+      undefined,
+      entryOf('p/a', [1], { bookmarks: [cursor(1, 'known', 'tank/c')] }),
+      { 'src.to.dst.p/a.tank/c': row(1) },
+    ],
+  ])('is %s', (_, guids, source, rows, seen) => {
+    const result = known(source, rows, seen);
+    expect([has(result), result.lost]).toEqual([guids, []]);
+    expect(result.isUnknown).toBe(guids === undefined);
+  });
+
+  test.each<[string, DatasetEntry, Record<string, ReturnType<typeof row>>, Inventory | undefined, string[]]>([
+    [
+      'it has perhaps something',
+      entryOf('p/a', [1, 2], { bookmarks: [cursor(2, 'perhaps')] }),
+      {},
+      undefined,
+      ['tank/b'],
+    ],
+    ['it has what the source has no more', entryOf('p/a', [3]), { [key]: row(1) }, undefined, ['tank/b']],
+    ['the same, though its pool was seen', entryOf('p/a', [3]), { [key]: row(1) }, unseen('dst', 'tank/b'), ['tank/b']],
+    [
+      'not where it was seen to lack it: what was stored for it may have expired',
+      entryOf('p/a', [1, 2], { bookmarks: [cursor(2, 'perhaps')] }),
+      {},
+      unseen('dst', 'tank/b'),
+      [],
+    ],
+  ])('is lost, and no seed is stored for it: %s', (_, source, rows, seen, lost) => {
+    expect(known(source, rows, seen).lost).toEqual(lost);
+  });
+
+  test('of a package is told dataset by dataset: what was never sent is not there', () => {
+    const top = entryOf('p/a', [1, 2], { bookmarks: [cursor(2)] });
+    const below = entryOf('p/a/x', [1], { guid: '8' });
+    const result = known([top, below], {});
+    expect([has(result), has(result, 'tank/b/x')]).toEqual([[2], undefined]);
+  });
+
+  test('holds no partial state of what has arrived since', () => {
+    const source = entryOf('p/a', [1, 2]);
+    const then = known(source, { [key]: row(2) }, seenWith([1], { resumeToken: '1-abc' })).target;
+    expect(then.datasets.find(({ name }) => name === 'tank/b')).not.toHaveProperty('resumeToken');
+  });
+});
+
+describe('how a chain goes on that nobody sees', () => {
+  const encrypted = { encryption: 'aes-256-gcm', keystatus: 'available' as const };
+  test.each<[string, Partial<DatasetEntry>, string | undefined, StreamWish, string[] | 'unsure']>([
+    ['plain, as it began', {}, '7:large-block,compressed', {}, ['large-block', 'compressed']],
+    ['plain, as it began', {}, '7:', {}, []],
+    ['not known, where nothing is noted', {}, undefined, {}, 'unsure'],
+    ['not known, where what is noted is of another dataset', {}, '9:large-block', {}, 'unsure'],
+    ['as it is asked for, where nothing is noted', {}, undefined, { largeBlock: true }, ['large-block']],
+    ['as it is asked for, where nothing is noted', {}, undefined, { largeBlock: false }, []],
+    ['not known, where it is encrypted and nothing is noted', encrypted, undefined, {}, 'unsure'],
+    ['not known, since a raw stream brings a key', encrypted, '7:raw', {}, 'unsure'],
+    ['decrypted, as it began', encrypted, '7:large-block', {}, ['large-block']],
+    ['not known, whatever is asked for', encrypted, undefined, { raw: false, largeBlock: false }, 'unsure'],
+  ])('is %s (%j, %s, %j)', (_, more, noted, stream, flags) => {
+    const source = entryOf('p/a', [1, 2], { ...more, bookmarks: [cursor(1)] });
+    const { target, unsure } = known(source, { [key]: row(1, noted) }, undefined, stream);
+    const request = { dataset: 'p/a', to: { host: 'dst', dataset: 'tank/b' }, stream };
+    const planned = plan(request, { host: 'src', datasets: [source] }, target);
+    expect(unsure.has('tank/b')).toBe(flags === 'unsure');
+    if (flags !== 'unsure') {
+      expect(planned).toMatchObject({ ok: true, steps: [{ type: 'incremental', to: { name: 'p/a@s2' } }] });
+      if (planned.ok) expect(planned.steps[0]?.flags ?? []).toEqual(flags);
+    }
+  });
+});
+
+describe('a raw chain goes on that nobody sees, where its key stays as it is', () => {
+  const wrapped = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
+  const hex: KeyWrapping = { format: 'hex' };
+  const source = (wrapping: KeyWrapping) =>
+    entryOf('p/a', [1, 2, 3], {
+      ...{ encryption: 'aes-256-gcm', keystatus: 'available', encryptionRoot: 'p/a', wrapping, bookmarks: [cursor(1)] },
+    });
+  const request = { dataset: 'p/a', to: { host: 'dst', dataset: 'tank/b' } };
+  const replica = (more: Partial<DatasetEntry> = {}) =>
+    seenWith([1], { encryption: 'on', encryptionRoot: 'tank/b', stream: '7:raw', wrapping: wrapped('1'), ...more });
+  /** What wraps the key that the first step may replace, or why nothing is stored. */
+  function stored(
+    now: KeyWrapping,
+    rows: Record<string, ReturnType<typeof row>>,
+    seen?: Inventory,
+    unseenKeys?: string[],
+  ) {
+    const from = source(now);
+    const { target, ...unsettled } = known(from, rows, seen, {}, unseenKeys);
+    const result = plan(request, { host: 'src', datasets: [from] }, target);
+    if (!result.ok) return result.error.code;
+    const plans = [{ dataset: 'p/a', target: 'tank/b', steps: result.steps }];
+    const [kept] = storable(plans, target, { ...unsettled, newKeys: new Set() });
+    return kept?.refusal ? (kept.refusal.error.details?.reason ?? 'refused') : kept?.steps[0]?.replaces;
+  }
+
+  test.each<[string, KeyWrapping, ReturnType<typeof row>, Inventory?, string[]?]>([
+    ['as its row says', wrapped('1'), row(2, '7:raw', wrapped('1'))],
+    ['as its row says, which is newer than what was seen', wrapped('2'), row(2, '7:raw', wrapped('2')), replica()],
+    ['as it was seen, where the row of what came since says nothing', wrapped('1'), row(2, '7:raw'), replica()],
+    ['as it was remembered, and not seen', wrapped('1'), row(1, '7:raw', wrapped('1')), replica(), ['tank/b']],
+  ])('%s', (_, now, noted, seen, unseenKeys) => {
+    expect(stored(now, { [key]: noted }, seen, unseenKeys)).toEqual(now);
+  });
+
+  test.each<[string, KeyWrapping, ReturnType<typeof row>, string, Inventory?, string[]?]>([
+    ['had a change-key', wrapped('2'), row(2, '7:raw', wrapped('1')), 'new-key'],
+    ['may have had one: hex keys are all alike', hex, row(2, '7:raw', hex), 'new-key'],
+    ['had another iteration count', { ...wrapped('1'), iterations: 1 }, row(2, '7:raw', wrapped('1')), 'new-key'],
+    ['has no key that is known', wrapped('1'), row(2, '7:raw'), 'keys-unknown'],
+    [
+      'was seen with a key that is not known',
+      wrapped('1'),
+      row(2, '7:raw'),
+      'keys-unknown',
+      seenWith([1], { encryption: 'on', stream: '7:raw' }),
+    ],
+    ['had a change-key since it was seen', wrapped('2'), row(2, '7:raw'), 'new-key', replica()],
+    ['had one since it was remembered', wrapped('2'), row(1, '7:raw'), 'new-key', replica(), ['tank/b']],
+    ['was remembered by a hex key', hex, row(1, '7:raw'), 'new-key', replica({ wrapping: hex }), ['tank/b']],
+  ])('and not where it %s', (_, now, noted, reason, seen, unseenKeys) => {
+    expect(stored(now, { [key]: noted }, seen, unseenKeys)).toBe(reason);
+  });
+
+  test('of a decrypted replica in an encrypted place the key does not matter', () => {
+    expect(stored(wrapped('2'), { [key]: row(2, '7:', wrapped('9')) })).toBeUndefined();
+  });
+
+  test('a clone brings the key of its origin, and is not stored where that changes', () => {
+    const step = (wrapping: KeyWrapping): Step => ({
+      ...{ type: 'incremental', to: { name: 'p/c@s1', guid: '201' }, target: 'tank/c', origin: 'tank/b@s2', wrapping },
+      ...{ from: { kind: 'snapshot', name: 'p/a@s2', guid: '102' }, flags: ['raw'] },
+    });
+    const { target, ...unsettled } = known(source(wrapped('1')), { [key]: row(2, '7:raw', wrapped('1')) });
+    const kept = (now: KeyWrapping) =>
+      storable([{ dataset: 'p/c', target: 'tank/c', steps: [step(now)] }], target, {
+        ...unsettled,
+        newKeys: new Set(),
+      });
+    expect(kept(wrapped('1'))[0]?.steps[0]?.replaces).toEqual(wrapped('1'));
+    expect(kept(wrapped('2'))[0]?.refusal?.error.details).toMatchObject({ reason: 'new-key' });
+    const unsure = { ...unsettled, unsure: new Set(['tank/b']), newKeys: new Set<string>() };
+    expect(
+      storable([{ dataset: 'p/c', target: 'tank/c', steps: [step(wrapped('1'))] }], target, unsure)[0]?.refusal,
+    ).toBeDefined();
+  });
+});

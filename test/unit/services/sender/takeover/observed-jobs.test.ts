@@ -1,0 +1,136 @@
+import { describe, expect, test } from 'vitest';
+import type { Job } from '../../../../../schemas/job.ts';
+import { alike, inherited, openHeardJobs, yieldsTo } from '../../../../../services/sender/takeover/observed-jobs.ts';
+
+const job = (id: string, more: Partial<Job> = {}): Job => ({
+  job: id,
+  host: 'src',
+  instance: 'other00000',
+  request: { dataset: 'pool/a', to: { host: 'dst' } },
+  state: 'running',
+  steps: 1,
+  done: 0,
+  datasets: { total: 1, done: 0, failed: 0, list: [] },
+  bytes: 0,
+  size: 0,
+  started: '2026-11-30T05:00:00.000Z',
+  seconds: 0,
+  ...more,
+});
+const ids = (jobs: readonly Job[]) => jobs.map((one) => one.job);
+const open = () => openHeardJobs('self000000', 5000);
+const to = (host: string, more: object = {}) => ({ request: { dataset: 'pool/a', to: { host }, ...more } });
+
+describe('a job of another sender', () => {
+  test('waits for an heir once nothing was heard of it for long enough, and not after its end', () => {
+    const heard = open();
+    heard.news(job('jobaaaaaaa'), false, 0);
+    heard.news(job('jobaaaaaaa'), false, 1000);
+    expect([4999, 5999, 6000].map((at) => ids(heard.silent(at)))).toEqual([[], [], ['jobaaaaaaa']]);
+    heard.news(job('jobaaaaaaa', { state: 'done' }), true, 6001);
+    expect(heard.silent(60_000)).toEqual([]);
+  });
+
+  test.each<[string, string | undefined, string | undefined, string[]]>([
+    ['this machine', 'a', 'a', ['jobaaaaaaa']],
+    ['another machine, which had this host name', 'a', 'b', []],
+    ['a machine with an id, where this one has none', 'a', undefined, []],
+    ['a machine without an id', undefined, 'b', ['jobaaaaaaa']],
+  ])('of %s waits for an heir only here', (_whose, its, own, waiting) => {
+    const heard = openHeardJobs('self000000', 5000, own?.repeat(32));
+    heard.news(job('jobaaaaaaa', its ? { machine: its.repeat(32) } : {}), false, 0);
+    expect([5000, 5001].map((at) => ids(heard.silent(at)))).toEqual([waiting, waiting]);
+  });
+
+  test('has no heir when it was aborted, though its end was not heard', () => {
+    const heard = open();
+    heard.news(job('jobaaaaaaa'), false, 0);
+    heard.news(job('jobaaaaaaa', { aborting: true }), false, 1000);
+    expect(heard.silent(60_000)).toEqual([]);
+  });
+
+  test('has no heir once it was abandoned while it was silent, and nor has its heir', () => {
+    const heard = open();
+    heard.news(job('jobaaaaaaa'), false, 0);
+    heard.news(job('jobbbbbbbb', { continues: 'jobccccccc', ...to('site-b') }), false, 0);
+    expect([heard.abandon('jobaaaaaaa'), heard.abandon('jobccccccc'), heard.abandon('jobdddddddd')]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    expect(heard.silent(60_000)).toEqual([]);
+  });
+
+  test('is not taken for dead by one that could hear nothing', () => {
+    const heard = open();
+    heard.news(job('jobaaaaaaa'), false, 0);
+    heard.wasDeaf(9000);
+    expect([13_999, 14_000].map((at) => ids(heard.silent(at)))).toEqual([[], ['jobaaaaaaa']]);
+  });
+
+  test.each<[string, Partial<Job>]>([
+    ['of a policy', { startedBy: 'policy' }],
+    ['of a command that runs its own sender', { startedBy: 'command' }],
+    ['of this very sender', { instance: 'self000000' }],
+  ])('%s has no heir', (_what, more) => {
+    const heard = open();
+    heard.news(job('jobaaaaaaa', more), false, 0);
+    expect(heard.silent(60_000)).toEqual([]);
+  });
+
+  test('waits while another one sends the same to the same place', () => {
+    const heard = open();
+    heard.news(job('jobaaaaaaa'), false, 0);
+    for (const [id, more] of [
+      ['jobbbbbbbb', { startedBy: 'policy' }],
+      ['jobccccccc', to('site-b')],
+    ] as const)
+      heard.news(job(id, more), false, 5000);
+    expect(ids(heard.silent(6000))).toEqual([]);
+    heard.news(job('jobbbbbbbb', { startedBy: 'policy' }), true, 6000);
+    expect(ids(heard.silent(6000))).toEqual(['jobaaaaaaa']);
+  });
+
+  test('that sent what another dead one sent too waits for that one first', () => {
+    const heard = open();
+    for (const id of ['jobaaaaaaa', 'jobbbbbbbb']) heard.news(job(id), false, 0);
+    expect(ids(heard.silent(6000))).toEqual(['jobaaaaaaa']);
+    heard.news(job('jobaaaaaaa'), true, 6000);
+    expect(ids(heard.silent(6000))).toEqual(['jobbbbbbbb']);
+  });
+
+  test('that has an heir waits for no other, and its heir may have one', () => {
+    const heard = open();
+    heard.news(job('jobaaaaaaa'), false, 0);
+    heard.news(job('jobbbbbbbb', { continues: 'jobaaaaaaa' }), false, 4000);
+    expect(ids(heard.silent(8000))).toEqual([]);
+    expect(ids(heard.silent(9000))).toEqual(['jobbbbbbbb']);
+    heard.news(job('jobccccccc', { continues: 'jobaaaaaaa' }), false, 9000);
+    heard.news(job('jobccccccc', { continues: 'jobaaaaaaa' }), true, 9500);
+    expect(ids(heard.silent(60_000))).toEqual(['jobbbbbbbb']);
+  });
+});
+
+test('of a job and its heir the heir goes on, and of two heirs the smaller id', () => {
+  const [a, b, c] = [{ job: 'a' }, { job: 'b', continues: 'a' }, { job: 'c', continues: 'a' }];
+  expect(yieldsTo(a, b)).toBe(true);
+  expect([yieldsTo(b, a), yieldsTo(b, b), yieldsTo(b, c), yieldsTo(c, b)]).toEqual([false, false, false, true]);
+  expect(yieldsTo({ job: 'x' }, b)).toBe(false);
+});
+
+test('jobs whose requests differ in their targets alone are gone on with together', () => {
+  const all = [job('a', to('x')), job('b', to('y', { parallel: 3 })), job('c', to('z'))];
+  expect(alike(all).map(ids)).toEqual([['a', 'c'], ['b']]);
+});
+
+test('jobs that different hosts ordered are gone on with apart', () => {
+  const all = [job('a', to('x')), job('b', { ...to('y'), from: 'other' }), job('c', { ...to('z'), from: 'other' })];
+  expect(alike(all).map(ids)).toEqual([['a'], ['b', 'c']]);
+});
+
+test('I5: an heir rolls nothing back, since it goes by a plan that nobody was shown', () => {
+  const request = { dataset: 'pool/a', to: { host: 'dst' } };
+  expect(inherited({ ...request, conflict: 'rollback' })).toEqual(request);
+  expect(inherited({ ...request, conflict: 'rotate' })).toEqual({ ...request, conflict: 'rotate' });
+  expect(inherited(request)).toEqual(request);
+});
