@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inventoryFileSchema } from '../../schemas/inventory.ts';
-import { planReplySchema } from '../../schemas/plan.ts';
-import { codesOf, mentions } from '../support/mentions.ts';
-import { program } from '../support/program.ts';
+import { inventoryFileSchema } from '../../../schemas/inventory.ts';
+import { planReplySchema } from '../../../schemas/plan.ts';
+import { codesOf, mentions } from '../../support/mentions.ts';
+import { program } from '../../support/program.ts';
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/inventories/${name}.json`, import.meta.url));
 /** The tree of "Types of ZFS Snapshot Streams"; the target has pool/a/1@clone. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { SendOptions } from '../../cli/args/send-options.ts';
-import { askedFor } from '../../cli/args/send-request.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
-import { mentions } from '../support/mentions.ts';
+import type { SendOptions } from '../../../../cli/args/send-options.ts';
+import { askedFor } from '../../../../cli/args/send-request.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import { type SendRequest, sendRequestSchema } from '../../../../schemas/plan.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 const here = 'smos-01';
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { parseDuration } from '../../cli/args/duration.ts';
-import { checkOf } from '../../cli/commands/status/check.ts';
-import { isShown, parseFilter } from '../../cli/commands/status/filter.ts';
-import { fleetLines, fleetRow } from '../../cli/output/replication.ts';
-import type { StoredStatus } from '../../lib/bus/status/read.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { fleetRowSchema, type StatusEntry, type StatusRun } from '../../schemas/status.ts';
-import { mentions } from '../support/mentions.ts';
+import { parseDuration } from '../../../../cli/args/duration.ts';
+import { checkOf } from '../../../../cli/commands/status/check.ts';
+import { isShown, parseFilter } from '../../../../cli/commands/status/filter.ts';
+import { fleetLines, fleetRow } from '../../../../cli/output/replication.ts';
+import type { StoredStatus } from '../../../../lib/bus/status/read.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import { fleetRowSchema, type StatusEntry, type StatusRun } from '../../../../schemas/status.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');
 const run: StatusRun = {

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { openWholeFile } from '../../cli/commands/store/atomic-file.ts';
-import { mentions } from '../support/mentions.ts';
+import { openWholeFile } from '../../../../../cli/commands/store/atomic-file.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 const links = vi.hoisted(() => ({ refusal: undefined as string | undefined }));
 

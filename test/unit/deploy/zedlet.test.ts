@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-const zedlet = fileURLToPath(new URL('../../deploy/zed/history_event-zpsend.sh', import.meta.url));
+const zedlet = fileURLToPath(new URL('../../../deploy/zed/history_event-zpsend.sh', import.meta.url));
 let folder = '';
 let said = '';
 

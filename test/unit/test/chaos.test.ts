@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type Left, leftovers, openModel, unmended } from '../chaos/model.ts';
-import { blows, dealt, sceneOf, ways } from '../chaos/scenes.ts';
-import type { Listing } from '../support/listing.ts';
-import { openRandom } from '../support/random.ts';
+import { type Left, leftovers, openModel, unmended } from '../../chaos/model.ts';
+import { blows, dealt, sceneOf, ways } from '../../chaos/scenes.ts';
+import type { Listing } from '../../support/listing.ts';
+import { openRandom } from '../../support/random.ts';
 
 const stage = { targets: 2, servers: 3, asked: ['p/t/a', 'p/t/b'], policy: 'p/told' };
 

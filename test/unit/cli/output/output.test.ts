@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { exitForAll } from '../../cli/exit-codes.ts';
-import { errorLines, jobErrorLines } from '../../cli/output/errors.ts';
-import { bytes, duration, moment, rate } from '../../cli/output/format.ts';
-import { statusLines } from '../../cli/output/jobs.ts';
-import { planLines } from '../../cli/output/plan.ts';
-import { table } from '../../cli/output/table.ts';
-import { harmless } from '../../cli/output/terminal.ts';
-import type { JobDataset } from '../../schemas/job.ts';
-import type { Plan } from '../../schemas/plan.ts';
-import type { StreamFlag } from '../../schemas/stream.ts';
+import { exitForAll } from '../../../../cli/exit-codes.ts';
+import { errorLines, jobErrorLines } from '../../../../cli/output/errors.ts';
+import { bytes, duration, moment, rate } from '../../../../cli/output/format.ts';
+import { statusLines } from '../../../../cli/output/jobs.ts';
+import { planLines } from '../../../../cli/output/plan.ts';
+import { table } from '../../../../cli/output/table.ts';
+import { harmless } from '../../../../cli/output/terminal.ts';
+import type { JobDataset } from '../../../../schemas/job.ts';
+import type { Plan } from '../../../../schemas/plan.ts';
+import type { StreamFlag } from '../../../../schemas/stream.ts';
 
 describe('a moment', () => {
   it.each([

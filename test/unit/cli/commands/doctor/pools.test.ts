@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { checkPools } from '../../cli/commands/doctor/pools.ts';
-import type { Pool } from '../../schemas/host.ts';
+import { checkPools } from '../../../../../cli/commands/doctor/pools.ts';
+import type { Pool } from '../../../../../schemas/host.ts';
 
 const pool = (name: string, more: Partial<Pool> = {}): Pool => ({
   ...{ name, size: 1000, allocated: 500, free: 500, health: 'ONLINE', readOnly: false },

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { newSnapshots, seenIn } from '../../cli/commands/watch/new-snapshots.ts';
-import { PoolModel } from '../support/pool-model.ts';
+import { newSnapshots, seenIn } from '../../../../../cli/commands/watch/new-snapshots.ts';
+import { PoolModel } from '../../../../support/pool-model.ts';
 
 test('what is new is known by guids: a renaming is nothing new, a name that came back is', () => {
   const model = new PoolModel('src', 'pool').run('create pool/a', 'snapshot pool/a@1', 'snapshot pool/a@2');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { habitOf } from '../../cli/args/other-tools.ts';
+import { habitOf } from '../../../../cli/args/other-tools.ts';
 
 test.each<[string, string]>([
   ['-n', 'zpsend plan'],

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { noNats } from '../../cli/commands/doctor/access.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
-import { mentions } from '../support/mentions.ts';
+import { noNats } from '../../../../../cli/commands/doctor/access.ts';
+import { ZpsendError } from '../../../../../schemas/errors.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 test.each([
   ['refused', ['NATS_*']],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { readingsOf, withReadings } from '../../cli/args/colon-pool.ts';
-import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
+import { readingsOf, withReadings } from '../../../../cli/args/colon-pool.ts';
+import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
 
 const absent = (details: ErrorBody['details']) => new ZpsendError('UNREACHABLE', 'nobody there', details).toBody();
 const told = (argv: string[], error: ErrorBody, pools: string[]) =>

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { errorReplySchema } from '../../schemas/errors.ts';
-import { planReplySchema } from '../../schemas/plan.ts';
-import { codesOf, mentions } from '../support/mentions.ts';
+import { errorReplySchema } from '../../../schemas/errors.ts';
+import { planReplySchema } from '../../../schemas/plan.ts';
+import { codesOf, mentions } from '../../support/mentions.ts';
 
-const bin = fileURLToPath(new URL('../../bin/zpsend.ts', import.meta.url));
-const inventory = fileURLToPath(new URL('../fixtures/inventories/zones-test.json', import.meta.url));
+const bin = fileURLToPath(new URL('../../../bin/zpsend.ts', import.meta.url));
+const inventory = fileURLToPath(new URL('../../fixtures/inventories/zones-test.json', import.meta.url));
 let folder = '';
 
 beforeAll(() => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseBase, parsePlace, parseSource, parseTarget } from '../../cli/args/names.ts';
-import { mentions } from '../support/mentions.ts';
+import { parseBase, parsePlace, parseSource, parseTarget } from '../../../../cli/args/names.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 const here = 'smos-01';
 const said = (parse: () => unknown): string => {

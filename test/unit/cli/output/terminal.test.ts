@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { openIo } from '../../cli/output/terminal.ts';
+import { openIo } from '../../../../cli/output/terminal.ts';
 
 /** Standard output and error that go to the same place, a terminal of so many columns or none. */
 function useScreen(columns: number | undefined) {

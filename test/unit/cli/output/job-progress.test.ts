@@ -6,8 +6,8 @@ import {
   progressLine,
   rateOf,
   resultLine,
-} from '../../cli/output/job-progress.ts';
-import type { Job, JobDataset } from '../../schemas/job.ts';
+} from '../../../../cli/output/job-progress.ts';
+import type { Job, JobDataset } from '../../../../schemas/job.ts';
 
 const step = (name: string) => ({ type: 'full' as const, to: { name, guid: '1' }, target: 'zones/test' });
 const job = (more: Partial<Job> = {}): Job => ({

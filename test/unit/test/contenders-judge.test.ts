@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { intruders, overlaps } from '../contenders/judge.ts';
+import { intruders, overlaps } from '../../contenders/judge.ts';
 
 const span = (name: string, from: number, to: number) => ({ name, from, to });
 
