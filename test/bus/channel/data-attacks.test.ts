@@ -1,0 +1,186 @@
+import { execa } from 'execa';
+import { expect, onTestFinished, test } from 'vitest';
+import { controlFrame } from '../../../lib/bus/channel/direct/frame.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import type { CreditFinal } from '../../../schemas/transfer.ts';
+import { type Fleet, useFleet } from '../../support/fleet.ts';
+import { useNatsServer } from '../../support/nats-server.ts';
+import type { SimHost } from '../../support/sim-host.ts';
+import { data, expectUnlocked, begin as speak, type Talk } from '../../support/spoken-sender.ts';
+
+const server = useNatsServer();
+
+interface House {
+  fleet: Fleet;
+  source: SimHost;
+  target: SimHost;
+  /** The full stream of zones/test@one, and the guid it brings. */
+  stream: Buffer;
+  guid: string;
+}
+
+const all = (host: SimHost): Promise<string> => host.zfs('list', '-Hp', '-t', 'all', '-o', 'name,guid,referenced');
+
+/** A receiver smos-00 whose window is 512 KiB, and a host smos-01 with zones/test@one, for which the test speaks. */
+async function useHouse(env: NodeJS.ProcessEnv = {}): Promise<House> {
+  const fleet = await useFleet(server().url);
+  const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
+  await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
+  await source.zfs('create', 'zones/test');
+  await source.zfs('set', 'zfs-sim:write=200000', 'zones/test');
+  await source.zfs('snapshot', 'zones/test@one');
+  await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZPSEND_MAX_CONCURRENT: '64', ...env });
+  const { stdout } = await execa('zfs', ['send', 'zones/test@one'], {
+    env: source.env,
+    extendEnv: false,
+    encoding: 'buffer',
+  });
+  const guid = await source.zfs('get', '-Hp', '-o', 'value', 'guid', 'zones/test@one');
+  return { fleet, source, target, stream: Buffer.from(stdout), guid };
+}
+
+const begin = (fleet: Fleet, dataset: string, guid: string): Promise<Talk> =>
+  speak(fleet, { dataset, to: { name: 'zones/test@one', guid } });
+
+const code = (word: CreditFinal): string => (word.type === 'failed' ? word.error.code : word.type);
+
+async function expectReplica({ fleet, source, target, guid }: House, dataset: string): Promise<void> {
+  await fleet.start('sender', source);
+  const job = await fleet.send('smos-01', { dataset: 'zones/test', to: { host: 'smos-00', dataset } });
+  expect(job).toMatchObject({ state: 'done' });
+  expect(await target.zfs('get', '-Hp', '-o', 'value', 'guid', `${dataset}@one`)).toBe(guid);
+  const digest = ['get', '-Hp', '-o', 'value', 'zfs-sim:digest'];
+  expect(await target.zfs(...digest, `${dataset}@one`)).toBe(await source.zfs(...digest, 'zones/test@one'));
+}
+
+test('the stream of another snapshot than was announced does not reach zfs receive', async () => {
+  const { fleet, target, stream, guid } = await useHouse();
+  const before = await all(target);
+  const announced: [object, RegExp][] = [
+    [{ to: { name: 'zones/test@one', guid: '77' } }, /with guid [0-9]+, not 77/],
+    [{ to: { name: 'zones/test@one', guid }, raw: true }, /decrypted, not raw/],
+  ];
+  for (const [start, why] of announced) {
+    const talk = await speak(fleet, { dataset: 'zones/victim', ...start } as Parameters<typeof speak>[1]);
+    talk.say(data(0, stream.subarray(0, 100_000)));
+    const error = { code: 'STREAM_BROKEN', message: expect.stringMatching(why) };
+    expect(await talk.final).toMatchObject({ type: 'failed', error });
+    await expectUnlocked(fleet);
+    expect(await all(target)).toBe(before);
+  }
+});
+
+test('frames that break the rules fail the receive with a code, change nothing, and free the lock', async () => {
+  const house = await useHouse();
+  const { fleet, target, stream, guid } = house;
+  const before = await all(target);
+  const far = data(0, stream);
+  far.writeUInt32BE(0xffffffff, 1);
+  const attacks: [string, Buffer[], RegExp][] = [
+    ['a first offset that is not 0', [data(5, stream)], /a part of the stream is missing/],
+    ['more than was granted', [data(0, Buffer.alloc(600 * 1024))], /more than it was granted/],
+    ['an offset beyond 2^53', [far], /cannot be read/],
+    ['data without data', [data(0, Buffer.alloc(0))], /cannot be read/],
+    ['an end before its bytes', [controlFrame('end', stream.length)], /not all of it arrived/],
+    ['an end with a body', [controlFrame('end', 0, 'body')], /cannot be read/],
+    ['a ping with a body', [controlFrame('ping', 0, 'body')], /cannot be read/],
+    ['an abort that cannot be read', [controlFrame('abort', 0, '{"code":')], /reason that cannot be read/],
+    [
+      'an abort with an unknown code',
+      [controlFrame('abort', 0, '{"code":"EVIL","message":"m","retryable":true}')],
+      /reason that cannot be read/,
+    ],
+    ['text as a stream', [data(0, Buffer.from('not ZFS')), controlFrame('end', 7)], /is not that of zones\/test@one/],
+    [
+      'noise as a stream',
+      [data(0, Buffer.alloc(400_000, 0xa5)), controlFrame('end', 400_000)],
+      /is not that of zones\/test@one/,
+    ],
+    ['an end of nothing', [controlFrame('end', 0)], /is not that of zones\/test@one/],
+  ];
+  for (const [what, frames, why] of attacks) {
+    const talk = await begin(fleet, 'zones/victim', guid);
+    talk.say(...frames);
+    expect([what, await talk.final]).toMatchObject([
+      what,
+      { type: 'failed', error: { code: 'STREAM_BROKEN', message: expect.stringMatching(why) } },
+    ]);
+    await expectUnlocked(fleet);
+  }
+  const talk = await begin(fleet, 'zones/victim', guid);
+  talk.say(controlFrame('abort', 0, JSON.stringify({ code: 'ABORTED', message: 'enough', retryable: false })));
+  expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED', message: 'enough' } });
+  await expectUnlocked(fleet);
+  expect(await all(target)).toBe(before);
+  await expectReplica(house, 'zones/victim');
+});
+
+test('frames that break the rules in mid-stream fail the receive, and the work can be finished', async () => {
+  const house = await useHouse();
+  const { fleet, target, stream, guid } = house;
+  const half = Math.floor(stream.length / 2);
+  const [first, second] = [data(0, stream.subarray(0, half)), data(half, stream.subarray(half))];
+  const end = controlFrame('end', stream.length);
+  const attacks: [string, Buffer[], RegExp][] = [
+    ['gap', [first, data(half + 1, stream.subarray(half + 1)), end], /a part of the stream is missing/],
+    ['repetition', [first, first, second, end], /a part of the stream is missing/],
+    ['too-early', [first, controlFrame('end', half)], /receiving into zones\/too-early/],
+    ['wrong-total', [first, second, controlFrame('end', stream.length + 1)], /not all of it arrived/],
+    ['after-end', [first, second, end, data(stream.length, Buffer.from('more'))], /more after the end/],
+    ['two-ends', [first, second, end, controlFrame('end', stream.length + 1)], /more after the end/],
+    ['ahead-of-its-data', [first, controlFrame('ping', half + 1)], /a part of the stream is missing/],
+  ];
+  for (const [what, frames, why] of attacks) {
+    const talk = await begin(fleet, `zones/${what}`, guid);
+    talk.say(...frames);
+    expect([what, await talk.final]).toMatchObject([
+      what,
+      { type: 'failed', error: { code: 'STREAM_BROKEN', message: expect.stringMatching(why) } },
+    ]);
+    await expectUnlocked(fleet);
+  }
+  const whole = (await target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name')).split('\n');
+  for (const what of ['gap', 'repetition', 'too-early']) expect(whole).not.toContain(`zones/${what}@one`);
+  await expectReplica(house, 'zones/gap');
+});
+
+test('frames of a transfer that is not ours, from another source, or with headers are not looked at', async () => {
+  const house = await useHouse();
+  const { fleet, target, stream, guid } = house;
+  const talk = await begin(fleet, 'zones/victim', guid);
+  const { nc } = fleet.bus;
+  const evil = data(0, Buffer.from('evil'));
+  nc.publish(subjects.data('smos-01', 'smos-00', 'nobodys1'), evil);
+  nc.publish(subjects.data('smos-09', 'smos-00', talk.subject.split('.').at(-1) ?? ''), evil);
+  nc.publish(`${talk.subject}.more`, evil);
+  const marked = await nc.request(subjects.info('smos-00'), 'not JSON');
+  nc.publish(talk.subject, evil, marked.headers ? { headers: marked.headers } : {});
+  expect(marked.headers).toBeDefined();
+  talk.say(data(0, stream), controlFrame('end', stream.length));
+  expect(await talk.final).toEqual({ type: 'done', guid, bytes: stream.length });
+  await expectUnlocked(fleet);
+  expect((await target.processes()).filter(({ argv }) => argv.includes('receive'))).toHaveLength(1);
+  await expectReplica(house, 'zones/victim');
+});
+
+test('a source that only pings, and never begins its stream, does not keep the lock', async () => {
+  const { fleet, target, guid } = await useHouse({ ZPSEND_SILENCE_SECONDS: '1' });
+  const talk = await begin(fleet, 'zones/victim', guid);
+  const pinging = setInterval(() => talk.say(controlFrame('ping', 0)), 200);
+  onTestFinished(() => clearInterval(pinging));
+  const word = await talk.final;
+  expect(code(word)).toBe('TIMEOUT');
+  expect(JSON.stringify(word)).toContain('did not begin its stream within 8 s');
+  await expectUnlocked(fleet);
+  expect((await target.processes()).filter(({ argv }) => argv.includes('receive'))).toEqual([]);
+});
+
+test('I6: a stream of another snapshot than the one announced is not called done', async () => {
+  const { fleet, stream } = await useHouse();
+  const talk = await begin(fleet, 'zones/victim', '4711');
+  talk.say(data(0, stream), controlFrame('end', stream.length));
+  const word = await talk.final;
+  expect(code(word)).toBe('STREAM_BROKEN');
+  expect(JSON.stringify(word)).toContain('not 4711');
+  await expectUnlocked(fleet);
+});

@@ -1,0 +1,594 @@
+import { PassThrough, Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, headers } from '@nats-io/transport-node';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { pour } from '../../../lib/bus/channel/broadcast.ts';
+import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
+import { newSecret, tagText, wordsOfSource, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
+import { controlFrame, headerBytes, readHeader, writeHeader } from '../../../lib/bus/channel/direct/frame.ts';
+import { type DirectReceiver, openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
+import { openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';
+import type { Pace } from '../../../lib/bus/channel/rate-limit.ts';
+import { type BulkConnection, openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import type { ErrorBody } from '../../../schemas/errors.ts';
+import { rejection } from '../../support/bus.ts';
+import { useNatsServer } from '../../support/nats-server.ts';
+
+const server = useNatsServer({});
+const dataSubject = 'zfs-data.a.b.t1';
+const creditSubject = 'zfs-credit.a.t1.b';
+const window = 256 * 1024;
+const silenceMs = 2000;
+const patienceMs = 60_000;
+const secrets = { source: newSecret(), target: newSecret() };
+/** Both ends of one transfer; each end that is opened counts its words anew. */
+const name = { source: 'a', target: 'b', transfer: 't1' };
+const sourceWords = () => wordsOfSource(name, secrets);
+const targetWords = () => wordsOfTarget(name, secrets);
+
+async function bulk(url = server().url): Promise<BulkConnection> {
+  const connection = await openBulk({ servers: url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
+  onTestFinished(() => connection.close());
+  return connection;
+}
+
+interface Seen {
+  receiver: DirectReceiver;
+  bytes: Buffer[];
+  began: number;
+  total: number | undefined;
+  broken: ErrorBody | undefined;
+  /** Resolves at the end or when it broke. */
+  over: Promise<void>;
+}
+
+/** A receiver that hands everything to `sink`, by default into memory, and says done when the sink has it. */
+async function receiver(sink?: Writable, connection?: BulkConnection, pace?: Pace): Promise<Seen> {
+  const over = Promise.withResolvers<void>();
+  const bytes: Buffer[] = [];
+  const into =
+    sink ??
+    new Writable({
+      write(chunk: Buffer, _encoding, callback) {
+        bytes.push(Buffer.from(chunk));
+        setImmediate(callback);
+      },
+    });
+  const direct = openDirectReceiver(connection ?? (await bulk()), {
+    dataSubject,
+    creditSubject,
+    words: targetWords(),
+    window,
+    silenceMs,
+    pace,
+    onFirstFrame() {
+      seen.began += 1;
+      direct.attach(into);
+    },
+    onEnd(total) {
+      seen.total = total;
+      into.once('finish', () => {
+        direct.done({ guid: '42' });
+        over.resolve();
+      });
+      direct.finishInput();
+    },
+    onBroken(error) {
+      seen.broken = error;
+      direct.failed(error);
+      over.resolve();
+    },
+  });
+  const seen: Seen = { receiver: direct, bytes, began: 0, total: undefined, broken: undefined, over: over.promise };
+  onTestFinished(() => direct.close());
+  return seen;
+}
+
+interface PumpingSender extends ChannelSender {
+  /** Pours a stream into this one alone. */
+  pump(source: Readable): Promise<void>;
+}
+
+async function sender(connection?: BulkConnection, pace?: Pace): Promise<PumpingSender> {
+  const from = connection ?? (await bulk());
+  const words = sourceWords();
+  const direct = openDirectSender(from, { dataSubject, creditSubject, words, window, silenceMs, patienceMs, pace });
+  onTestFinished(() => direct.close());
+  const spout = { subject: dataSubject, outlets: [direct] };
+  return Object.assign(direct, { pump: (source: Readable) => pour(from, spout, source) });
+}
+
+/** Lets pass what it is given. */
+function handPace() {
+  let tokens = 0;
+  const waiting = new Set<() => void>();
+  const pace: Pace = {
+    room: () => tokens,
+    take(bytes) {
+      tokens -= bytes;
+    },
+    onRoom(wake) {
+      waiting.add(wake);
+      return () => void waiting.delete(wake);
+    },
+  };
+  const give = (bytes: number): void => {
+    tokens += bytes;
+    for (const wake of [...waiting]) wake();
+  };
+  return { pace, give, waiting };
+}
+
+async function sendWithHeaders(frame: Buffer): Promise<void> {
+  const nc = await connect({ servers: server().url });
+  onTestFinished(() => nc.close());
+  const carried = headers();
+  carried.set('a', 'b');
+  nc.publish(dataSubject, frame, { headers: carried });
+  await nc.flush();
+}
+
+/** Frames made by hand, for what no sender of ours sends; words with their authenticator. */
+async function rawSender(): Promise<(frame: Buffer, subject?: string) => Promise<void>> {
+  const nc = await connect({ servers: server().url });
+  onTestFinished(() => nc.close());
+  const { own } = sourceWords();
+  return async (frame, subject = dataSubject) => {
+    nc.publish(subject, frame[0] === 0 ? frame : own.tag(frame));
+    await nc.flush();
+  };
+}
+
+function data(offset: number, length: number): Buffer {
+  const frame = Buffer.alloc(headerBytes + length);
+  writeHeader(frame, 0, 'data', offset);
+  return frame;
+}
+
+const pattern = Buffer.from(Uint8Array.from({ length: 65_521 }, (_, at) => (at * 7 + at / 251) & 255));
+/** Bytes whose every place in the stream can be told, nearly. */
+const patterned = (length: number): Buffer => Buffer.alloc(length, pattern);
+
+/** Resolves when the receiver's subscription is known to the server. */
+async function listening(seen: Seen, send: (frame: Buffer) => Promise<void>): Promise<void> {
+  await expect
+    .poll(async () => {
+      await send(controlFrame('ping', 0));
+      return seen.receiver.heard;
+    })
+    .toBeGreaterThan(0);
+}
+
+describe('a whole stream', () => {
+  test.each([
+    ['of many windows', 3_000_000],
+    ['of one byte', 1],
+    ['of nothing', 0],
+  ])('%s arrives as it was sent, and the sender hears the final word', async (_what, length) => {
+    const seen = await receiver();
+    const direct = await sender();
+    const stream = patterned(length);
+    const chunks = Array.from({ length: Math.ceil(length / 50_000) }, (_, at) =>
+      stream.subarray(at * 50_000, (at + 1) * 50_000),
+    );
+    await direct.pump(Readable.from(chunks, { objectMode: false }));
+    expect(direct.sent).toBe(length);
+    direct.end();
+    expect(await direct.final).toEqual({ type: 'done', guid: '42', bytes: length });
+    expect(Buffer.concat(seen.bytes).equals(stream)).toBe(true);
+    expect(seen).toMatchObject({ began: 1, total: length, broken: undefined });
+  });
+
+  test('waits for a receiver that subscribes late, and loses nothing', async () => {
+    const direct = await sender();
+    const pumped = direct.pump(Readable.from([Buffer.from('early')]));
+    expect(direct.sent).toBe(0);
+    const seen = await receiver();
+    await pumped;
+    direct.end();
+    await seen.over;
+    expect(Buffer.concat(seen.bytes).toString()).toBe('early');
+  });
+
+  test('many at once share a connection', async () => {
+    const [from, to] = [await bulk(), await bulk()];
+    const transfers = Array.from({ length: 5 }, (_, at) => ({
+      dataSubject: `zfs-data.a.b.many${at}`,
+      creditSubject: `zfs-credit.a.many${at}.b`,
+      window,
+      silenceMs,
+      patienceMs,
+    }));
+    const sums = transfers.map((subjects) => {
+      const sink = new PassThrough();
+      let sum = 0;
+      sink.on('data', (chunk: Buffer) => {
+        sum += chunk.length;
+      });
+      const direct: DirectReceiver = openDirectReceiver(to, {
+        ...subjects,
+        words: targetWords(),
+        onFirstFrame: () => direct.attach(sink),
+        onEnd: () => sink.once('finish', () => direct.done({ guid: '1' })) && direct.finishInput(),
+        onBroken: (error) => direct.failed(error),
+      });
+      onTestFinished(() => direct.close());
+      return () => sum;
+    });
+    const finals = await Promise.all(
+      transfers.map(async (subjects) => {
+        const direct = openDirectSender(from, { ...subjects, words: sourceWords() });
+        const spout = { subject: subjects.dataSubject, outlets: [direct] };
+        await pour(from, spout, Readable.from([patterned(1_000_000)], { objectMode: false }));
+        direct.end();
+        return direct.final;
+      }),
+    );
+    expect(finals.map(({ type }) => type)).toEqual(Array(5).fill('done'));
+    expect(sums.map((sum) => sum())).toEqual(Array(5).fill(1_000_000));
+  });
+});
+
+describe('a receiver that answers and takes nothing', () => {
+  /** Says a word often, as a living receiver does. */
+  async function chatter(word: (n: number) => object): Promise<void> {
+    const nc = await connect({ servers: server().url });
+    let n = 0;
+    const { own } = targetWords();
+    const timer = setInterval(() => nc.publish(creditSubject, tagText(own, JSON.stringify(word(n++)))), 50);
+    onTestFinished(() => {
+      clearInterval(timer);
+      return nc.close();
+    });
+  }
+  const impatient = async () => {
+    const from = await bulk();
+    const words = sourceWords();
+    const direct = openDirectSender(from, { dataSubject, creditSubject, words, window, silenceMs, patienceMs: 500 });
+    onTestFinished(() => direct.close());
+    const spout = { subject: dataSubject, outlets: [direct] };
+    return Object.assign(direct, { pump: (source: Readable) => pour(from, spout, source) });
+  };
+  const takesNothing = (seconds: number) => ({
+    code: 'TIMEOUT',
+    retryable: true,
+    details: { takes: 'nothing', seconds },
+  });
+
+  test.each<[string, number, (n: number) => object]>([
+    ['grants the same again and again', 0.5, () => ({ type: 'credit', upTo: window + 20_000 })],
+    ['grants byte by byte', 0.5, (n) => ({ type: 'credit', upTo: window + 20_000 + n })],
+    ['has taken nothing yet', 5, () => ({ type: 'credit', upTo: window })],
+    ['grants nothing at all', 5, () => ({ type: 'credit', upTo: 0 })],
+  ])('is given up, though it %s, after %d s', async (_how, seconds, word) => {
+    await chatter(word);
+    const direct = await impatient();
+    const error = await rejection(direct.pump(Readable.from([patterned(1_000_000)], { objectMode: false })));
+    expect(error.toBody()).toMatchObject(takesNothing(seconds));
+    expect(await direct.final).toMatchObject({ type: 'failed', error: takesNothing(seconds) });
+  });
+
+  test('is waited for while it prepares for several times the patience, and then takes all', async () => {
+    await chatter((n) => ({ type: 'credit', upTo: n < 40 ? window : 2_000_000 }));
+    const direct = await impatient();
+    const began = performance.now();
+    await direct.pump(Readable.from([patterned(1_000_000)], { objectMode: false }));
+    expect(performance.now() - began).toBeGreaterThan(1000);
+    expect([direct.sent, direct.over]).toEqual([1_000_000, undefined]);
+  });
+
+  test.each<[string, (n: number) => object]>([
+    ['grants no more', () => ({ type: 'credit', upTo: window })],
+    ['grants more and more of what never comes', (n) => ({ type: 'credit', upTo: (n + 1) * window })],
+  ])('is given up after the end, too, ten times as late, though it %s', async (_how, word) => {
+    await chatter(word);
+    const direct = await impatient();
+    await direct.pump(Readable.from([patterned(1000)], { objectMode: false }));
+    direct.end();
+    const began = performance.now();
+    expect(await direct.final).toMatchObject({ type: 'failed', error: takesNothing(5) });
+    expect(performance.now() - began).toBeGreaterThan(4000);
+  });
+
+  test('is waited for while it takes slowly, and while nothing waits for it', async () => {
+    const held: (() => void)[] = [];
+    const sink = new Writable({ highWaterMark: 1, write: (_chunk, _encoding, callback) => void held.push(callback) });
+    const timer = setInterval(() => held.shift()?.(), 20);
+    onTestFinished(() => clearInterval(timer));
+    await receiver(sink);
+    const direct = await impatient();
+    await direct.pump(Readable.from([patterned(6 * window)], { objectMode: false }));
+    await expect.poll(() => direct.consumed, { timeout: 20_000 }).toBe(6 * window);
+    // it goes on saying that it lives, for longer than the patience
+    const nc = await connect({ servers: server().url });
+    onTestFinished(() => nc.close());
+    const words: unknown[] = [];
+    nc.subscribe(creditSubject, { callback: (_error, message) => void words.push(message) });
+    await expect.poll(() => words.length, { timeout: 10_000 }).toBeGreaterThan(5);
+    expect(direct.over).toBeUndefined();
+    direct.end();
+    expect(await direct.final).toMatchObject({ type: 'done' });
+  });
+});
+
+describe('I7: no end without end()', () => {
+  test('a source that is read to its end does not end the stream', async () => {
+    const seen = await receiver();
+    const direct = await sender();
+    await direct.pump(Readable.from([Buffer.alloc(1000)]));
+    await expect.poll(() => seen.receiver.consumed).toBe(1000);
+    expect(seen.total).toBeUndefined();
+    direct.abort({ code: 'INTERNAL', message: 'zfs send failed', retryable: false });
+    await seen.over;
+    expect(seen).toMatchObject({ total: undefined, broken: { code: 'INTERNAL', message: 'zfs send failed' } });
+    direct.end();
+    expect(await direct.final).toMatchObject({ type: 'failed', error: { message: 'zfs send failed' } });
+  });
+
+  test('nothing that looks like an end is ever published after an abort', async () => {
+    const nc = await connect({ servers: server().url });
+    onTestFinished(() => nc.close());
+    const types: unknown[] = [];
+    nc.subscribe(dataSubject, {
+      callback: (_error, message) => void types.push(readHeader(Buffer.from(message.data))?.type),
+    });
+    await nc.flush();
+    const direct = await sender();
+    direct.abort({ code: 'INTERNAL', message: 'zfs send failed', retryable: false });
+    direct.end();
+    const marker = await rawSender();
+    await expect
+      .poll(async () => {
+        await marker(data(0, 1));
+        return types;
+      })
+      .toContain('data');
+    expect(types).toContain('abort');
+    expect(types).not.toContain('end');
+  });
+
+  test('a source that breaks off fails the pump', async () => {
+    await receiver();
+    const direct = await sender();
+    const source = new PassThrough();
+    source.write(Buffer.alloc(10));
+    const pumped = direct.pump(source);
+    source.destroy();
+    await expect(pumped).rejects.toMatchObject({ code: 'STREAM_BROKEN' });
+  });
+
+  test('a sender that goes silent breaks the stream', async () => {
+    const seen = await receiver();
+    const send = await rawSender();
+    await listening(seen, send);
+    await send(data(0, 10));
+    await seen.over;
+    expect(seen.broken).toMatchObject({ code: 'STREAM_BROKEN', retryable: true });
+    expect(seen.broken?.message).toContain('silent');
+  });
+});
+
+test('I8: a sink that takes nothing stops the producer within a window, and nothing is dropped when it goes on', async () => {
+  const kept: Array<() => void> = [];
+  let stalled = true;
+  let taken = 0;
+  const sink = new Writable({
+    highWaterMark: 1,
+    write(chunk: Buffer, _encoding, callback) {
+      taken += chunk.length;
+      if (stalled) kept.push(callback);
+      else callback();
+    },
+  });
+  const seen = await receiver(sink);
+  const direct = await sender();
+  let produced = 0;
+  const source = Readable.from(
+    (function* () {
+      for (; produced < 40 * window; produced += 16_384) yield Buffer.alloc(16_384);
+    })(),
+    { objectMode: false },
+  );
+  const pumped = direct.pump(source);
+  await expect.poll(() => direct.sent).toBe(window);
+  await new Promise((resolve) => setTimeout(resolve, silenceMs + 500));
+  expect(direct.sent).toBe(window);
+  expect(produced).toBeLessThan(2 * window);
+  stalled = false;
+  for (const go of kept) go();
+  await pumped;
+  direct.end();
+  expect(await direct.final).toMatchObject({ type: 'done', bytes: produced });
+  expect([taken, seen.broken]).toEqual([produced, undefined]);
+});
+
+describe('frames that break the rules end the transfer, and it alone', () => {
+  test.each([
+    ['a wrong offset', [data(0, 10), data(11, 10)], 'missing'],
+    ['beyond the credit', [data(0, window), data(window, 1)], 'granted'],
+    ['after the end', [data(0, 10), controlFrame('end', 10), data(10, 10)], 'after the end'],
+    ['an end with another total', [data(0, 10), controlFrame('end', 11)], 'not all'],
+    ['an abort that is no error', [controlFrame('abort', 0, '{"code":"?"}')], 'cannot be read'],
+  ])('%s', async (_what, frames, words) => {
+    const stuck = new Writable({ write: () => {} });
+    const connection = await bulk();
+    const seen = await receiver(stuck, connection);
+    const send = await rawSender();
+    await listening(seen, send);
+    for (const frame of frames) await send(frame);
+    await expect.poll(() => seen.broken).toMatchObject({ code: 'STREAM_BROKEN' });
+    expect(seen.broken?.message).toContain(words);
+    seen.receiver.close();
+    // the connection still serves
+    const next = await receiver(undefined, connection);
+    await listening(next, send);
+    await send(data(0, 3));
+    await send(controlFrame('end', 3));
+    await next.over;
+    expect(next.total).toBe(3);
+  });
+
+  test('a sender hears from the receiver until its final word, however long zfs receive takes to end', async () => {
+    const broken = Promise.withResolvers<ErrorBody>();
+    const direct = openDirectReceiver(await bulk(), {
+      dataSubject,
+      creditSubject,
+      words: targetWords(),
+      window,
+      silenceMs,
+      onFirstFrame: () => {},
+      onEnd: () => {},
+      onBroken: broken.resolve,
+    });
+    onTestFinished(() => direct.close());
+    const sending = await sender();
+    const send = await rawSender();
+    await expect.poll(() => direct.heard).toBeGreaterThan(0);
+    await send(data(1, 10));
+    const error = await broken.promise;
+    await sleep(1.5 * silenceMs);
+    direct.failed(error);
+    expect(await sending.final).toEqual({ type: 'failed', error });
+  });
+
+  test('what a callback throws does not stop the connection', async () => {
+    const connection = await bulk();
+    const broken = Promise.withResolvers<ErrorBody>();
+    const direct = openDirectReceiver(connection, {
+      dataSubject,
+      creditSubject,
+      words: targetWords(),
+      window,
+      silenceMs,
+      onFirstFrame() {
+        throw new Error('a mistake');
+      },
+      onEnd() {},
+      onBroken: broken.resolve,
+    });
+    const send = await rawSender();
+    await expect
+      .poll(async () => {
+        await send(controlFrame('ping', 0));
+        return direct.heard;
+      })
+      .toBeGreaterThan(0);
+    await send(data(0, 3));
+    expect(await broken.promise).toMatchObject({ code: 'INTERNAL', message: 'a mistake' });
+    direct.close();
+    expect(connection.connected).toBe(true);
+  });
+
+  test('a ping does not begin the stream, and frames with headers or for another transfer are not looked at', async () => {
+    const seen = await receiver();
+    const send = await rawSender();
+    await listening(seen, send);
+    await send(data(0, 10), 'zfs-data.a.b.t2');
+    await sendWithHeaders(data(0, 10));
+    await expect.poll(() => seen.receiver.foreign).toBe(1);
+    expect(seen).toMatchObject({ began: 0, broken: undefined });
+  });
+});
+
+describe('a lost connection', () => {
+  test('fails both ends at once, and the next transfer uses the connection again', async () => {
+    const [from, to] = [await bulk(), await bulk()];
+    const seen = await receiver(new Writable({ write: () => {} }), to);
+    const direct = await sender(from);
+    const pumped = direct.pump(Readable.from([Buffer.alloc(2 * window)])).catch((error) => error);
+    await expect.poll(() => direct.sent).toBe(window);
+    await server().restart();
+    expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN', retryable: true } });
+    expect(await pumped).toMatchObject({ code: 'STREAM_BROKEN' });
+    await seen.over;
+    expect(seen.broken).toMatchObject({ code: 'STREAM_BROKEN' });
+    seen.receiver.close();
+    direct.close();
+
+    await expect.poll(() => from.connected && to.connected, { timeout: 10_000 }).toBe(true);
+    const again = await receiver(undefined, to);
+    const second = await sender(from);
+    await second.pump(Readable.from([Buffer.alloc(10)]));
+    second.end();
+    expect(await second.final).toMatchObject({ type: 'done', bytes: 10 });
+    expect(again.total).toBe(10);
+  });
+
+  test('is found by the next dial even where another connection of the process was made since', async () => {
+    const from = await bulk();
+    const other = await connect({ servers: server().url });
+    onTestFinished(() => other.close());
+    await server().restart();
+    await expect.poll(() => from.connected, { timeout: 10_000 }).toBe(true);
+  });
+});
+
+test('a receiver that is not there is a TIMEOUT', async () => {
+  const direct = await sender();
+  expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'TIMEOUT' } });
+});
+
+test('a final word that does not fit what was sent is not believed', async () => {
+  const nc = await connect({ servers: server().url });
+  onTestFinished(() => nc.close());
+  const knocked = Promise.withResolvers<void>();
+  nc.subscribe(dataSubject, { callback: () => knocked.resolve() });
+  await nc.flush();
+  const direct = await sender();
+  await knocked.promise;
+  // a sender knocks past the client's buffer, where its subscription may still be
+  const { own } = targetWords();
+  const saying = setInterval(() => {
+    nc.publish(creditSubject, tagText(own, 'no JSON'));
+    nc.publish(creditSubject, tagText(own, JSON.stringify({ type: 'done', guid: '1', bytes: 0 })));
+  }, 50);
+  onTestFinished(() => clearInterval(saying));
+  expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
+});
+
+test.each([999, 1001])('a final word of %i bytes after the end of 1000 is not believed', async (bytes) => {
+  const nc = await connect({ servers: server().url });
+  onTestFinished(() => nc.close());
+  const { own } = targetWords();
+  const say = (word: object): void => nc.publish(creditSubject, tagText(own, JSON.stringify(word)));
+  nc.subscribe(dataSubject, {
+    callback: (_error, message) => {
+      const isEnd = readHeader(Buffer.from(message.data))?.type === 'end';
+      say(isEnd ? { type: 'done', guid: '1', bytes } : { type: 'credit', upTo: window });
+    },
+  });
+  await nc.flush();
+  const direct = await sender();
+  await direct.pump(Readable.from([patterned(1000)], { objectMode: false }));
+  direct.end();
+  const message = `the receiver's final word does not fit what was sent: ${bytes} bytes done, 1000 sent`;
+  expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN', message } });
+});
+
+describe('a pace', () => {
+  const stream = Buffer.alloc(400_000, 7);
+
+  test.each(['sender', 'receiver'] as const)(
+    'of the %s lets no more bytes pass than it has room for',
+    async (whose) => {
+      const { pace, give, waiting } = handPace();
+      const seen = await receiver(undefined, undefined, whose === 'receiver' ? pace : undefined);
+      const from = await sender(undefined, whose === 'sender' ? pace : undefined);
+      const pumped = from.pump(Readable.from([stream]));
+      for (const upTo of [1000, 150_000]) {
+        give(upTo - from.sent);
+        await expect.poll(() => seen.receiver.received).toBe(upTo);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        expect([from.sent, seen.receiver.received]).toEqual([upTo, upTo]);
+      }
+      give(stream.length);
+      await pumped;
+      from.end();
+      await seen.over;
+      expect(Buffer.concat(seen.bytes).equals(stream)).toBe(true);
+      expect((await from.final).type).toBe('done');
+      seen.receiver.close();
+      expect(waiting.size, 'nobody waits for it any more').toBe(0);
+    },
+  );
+});

@@ -1,0 +1,71 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { expect, onTestFinished, test, vi } from 'vitest';
+
+// the demo brings up everything at once
+vi.setConfig({ testTimeout: 120_000 });
+
+const bin = fileURLToPath(new URL('../../../bin/zpsend.ts', import.meta.url));
+
+/** A demo on the simulator whose temporary files all lie in a folder of their own. */
+async function startDemo() {
+  const temporary = await mkdtemp(join(tmpdir(), 'zpsend-demo-test-'));
+  onTestFinished(() => rm(temporary, { recursive: true, force: true }));
+  const running = execa(process.execPath, [bin, 'demo', '--simulator'], {
+    // names that would lead it to a real NATS or host are not followed
+    env: { TMPDIR: temporary, NATS_URL: 'nats://127.0.0.1:1', ZPSEND_HOST: 'not-a.host' },
+    reject: false,
+  });
+  const left = async () => (await readdir(temporary)).filter((name) => name.startsWith('zpsend-'));
+  return { running, left };
+}
+
+const servicesIn = (text: string): number[] => [
+  ...new Set(Array.from(text.matchAll(/zpsend\/(\d+) on/g), ([, pid]) => Number(pid))),
+];
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+test('the demo replicates the seven snapshots, finds nothing to do the second time, and leaves nothing', async () => {
+  const { running, left } = await startDemo();
+  const { stdout, exitCode } = await running;
+  expect(stdout).toContain('a simulated ZFS');
+  for (const name of ['now', 'now2', '8550', '18569', '20392', '30577', '4387']) {
+    expect(stdout).toContain(`received zones/test@${name} into zones/test`);
+  }
+  expect(stdout).toMatch(/zones\/test to smos-00: done, 7 steps/);
+  expect(stdout).toContain('the server has all my snapshots');
+  expect(stdout).toContain('7 of 7 snapshots have equal guids on both hosts.');
+  expect(exitCode).toBe(0);
+  expect(await left()).toEqual([]);
+  expect(servicesIn(stdout).filter(isAlive)).toEqual([]);
+});
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGKILL', undefined],
+] as const)('the demo ended by %s leaves nothing behind', async (signal, status) => {
+  const { running, left } = await startDemo();
+  let text = '';
+  const begun = Promise.withResolvers<void>();
+  running.stdout.on('data', (chunk) => {
+    text += chunk;
+    if (text.includes('an initial seed needed')) begun.resolve();
+  });
+  await begun.promise;
+  running.kill(signal);
+  expect((await running).exitCode).toBe(status);
+  const pids = servicesIn(text);
+  expect(pids).toHaveLength(2);
+  await expect.poll(left, { timeout: 20_000 }).toEqual([]);
+  await expect.poll(() => pids.filter(isAlive), { timeout: 20_000 }).toEqual([]);
+});

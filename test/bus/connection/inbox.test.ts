@@ -1,0 +1,91 @@
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import type { MsgHdrs } from '@nats-io/transport-node';
+import { expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import { isPublishedTo, openInbox } from '../../../lib/bus/rpc/inbox.ts';
+import { gatherAll, request, requestMany } from '../../../lib/bus/rpc/request.ts';
+import { rejection, useBus } from '../../support/bus.ts';
+import { useNatsServer } from '../../support/nats-server.ts';
+
+const server = useNatsServer();
+const said = z.object({ says: z.string() });
+
+/** Has JetStream deliver `{"says":"forged"}` to a subject, as whoever may make a consumer of his own stream can. */
+async function useForger(): Promise<{ bus: Bus; deliver: (subject: string) => Promise<void> }> {
+  const bus = await useBus(server().url);
+  const manager = await jetstreamManager(bus.nc);
+  const stream = `forger${process.hrtime.bigint()}`;
+  await manager.streams.add({ name: stream, subjects: [`${stream}.>`] });
+  onTestFinished(async () => void (await manager.streams.delete(stream)));
+  await jetstream(bus.nc).publish(`${stream}.x`, JSON.stringify({ says: 'forged' }));
+  const deliver = async (subject: string): Promise<void> => {
+    await manager.consumers.add(stream, { deliver_subject: subject, ack_policy: 'none', deliver_policy: 'all' });
+  };
+  return { bus, deliver };
+}
+
+test('inboxes are of 16 random bytes, each request its own, below the prefix of this user', () => {
+  const some = Array.from({ length: 100 }, () => openInbox('_INBOX.smos-00'));
+  for (const one of some) expect(one).toMatch(/^_INBOX\.smos-00\.[0-9a-f]{32}$/);
+  expect(new Set(some).size).toBe(100);
+  expect(openInbox()).toMatch(/^_INBOX\.[0-9a-f]{32}$/);
+});
+
+test('what counts bears the subject that was subscribed, and no status but that nobody is there', () => {
+  const headers = (code: number, ...names: string[]) =>
+    ({ code, has: (name: string) => names.includes(name) }) as unknown as MsgHdrs;
+  expect(isPublishedTo({ subject: 'a' }, 'a')).toBe(true);
+  expect(isPublishedTo({ subject: 'b' }, 'a')).toBe(false);
+  expect(isPublishedTo({ subject: 'a', headers: headers(0, 'Other') }, 'a')).toBe(true);
+  expect(isPublishedTo({ subject: 'a', headers: headers(503) }, 'a')).toBe(true);
+  for (const code of [100, 404, 408, 409])
+    expect(isPublishedTo({ subject: 'a', headers: headers(code) }, 'a')).toBe(false);
+  expect(isPublishedTo({ subject: 'a', headers: headers(0, 'Nats-Stream') }, 'a')).toBe(false);
+});
+
+test('what a stream delivers to an inbox is no answer: the true one is waited for', async () => {
+  const { bus, deliver } = await useForger();
+  bus.nc.subscribe('many', {
+    callback: (_, message) => {
+      void deliver(message.reply ?? '').then(() => {
+        for (const says of ['true', 'too']) message.respond(JSON.stringify({ says }));
+        message.respond('');
+      });
+    },
+  });
+  await bus.nc.flush();
+  expect(await requestMany(bus, 'many', {}, said)).toEqual([{ says: 'true' }, { says: 'too' }]);
+  expect(await gatherAll(bus, 'many', {}, said, 1500)).toMatchObject({
+    answers: [{ says: 'true' }, { says: 'too' }],
+    // what was heard besides is no proof that there is nothing else
+    clear: false,
+  });
+});
+
+test('a single answer that a stream delivered is none', async () => {
+  const { bus, deliver } = await useForger();
+  bus.nc.subscribe('one', { callback: (_, message) => void deliver(message.reply ?? '') });
+  bus.nc.subscribe('true', { callback: (_, message) => void message.respond(JSON.stringify({ says: 'true' })) });
+  await bus.nc.flush();
+  expect(await rejection(request(bus, 'one', {}, said, 3000))).toMatchObject({ code: 'TIMEOUT' });
+  expect(await request(bus, 'true', {}, said)).toEqual({ says: 'true' });
+});
+
+test('a receiver’s last word that a stream delivers is not heard', async () => {
+  const { bus, deliver } = await useForger();
+  const bulk = await openBulk(bus.options);
+  onTestFinished(() => bulk.close());
+  const heard: string[] = [];
+  const end = bulk.hear(
+    'zfs-credit.smos-01.transfer1.smos-00',
+    (text) => heard.push(text),
+    () => {},
+  );
+  onTestFinished(end);
+  await deliver('zfs-credit.smos-01.transfer1.smos-00');
+  bus.nc.publish('zfs-credit.smos-01.transfer1.smos-00', 'true');
+  await expect.poll(() => heard).toContain('true');
+  expect(heard).toEqual(['true']);
+});

@@ -1,0 +1,166 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { checkLocks } from '../../../cli/commands/doctor/checks.ts';
+import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { keepsEntries } from '../../../lib/bus/jetstream/kv-bucket.ts';
+import { openLocks } from '../../../lib/bus/locks/locks.ts';
+import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
+import { locksBucket } from '../../../lib/bus/subjects.ts';
+import type { Lock } from '../../../schemas/transfer.ts';
+import { startNatsCluster } from '../../../tools/nats-server/cluster.ts';
+import { startNatsServer } from '../../../tools/nats-server/start.ts';
+import { rejection, useBus } from '../../support/bus.ts';
+import { useLink } from '../../support/link.ts';
+
+const host = 'smos-00';
+let count = 0;
+const aLock = (): Lock => {
+  count += 1;
+  return {
+    owner: `${host}/instance1`,
+    nonce: crypto.randomUUID(),
+    transferHash: hashOfTransfer(`transfer${count}`),
+    source: 'smos-01',
+  };
+};
+const bucket = async (bus: Bus) => new Kvm(jetstream(bus.nc)).open(locksBucket);
+
+/** As `nats stream edit KV_zfs-locks --max-age` does. */
+async function shorten(bus: Bus, seconds: number): Promise<void> {
+  const { streams } = await jetstreamManager(bus.nc);
+  const { config } = await streams.info(`KV_${locksBucket}`);
+  await streams.update(config.name, { ...config, max_age: seconds * 1e9, duplicate_window: seconds * 1e9 });
+}
+
+async function useServer() {
+  const server = await startNatsServer({ jetstream: true });
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+async function useCluster(size: number) {
+  const servers = await startNatsCluster(size, { jetstream: true });
+  onTestFinished(async () => {
+    await Promise.all(servers.map((server) => server.stop()));
+  });
+  return { servers, bus: await useBus(servers.map(({ url }) => url).join(',')) };
+}
+
+describe('a bucket that was lost', () => {
+  test('is made again by whoever needs a lock', async () => {
+    const { url } = await useServer();
+    const bus = await useBus(url);
+    const locks = await openLocks(bus, 30);
+    await (await bucket(bus)).destroy();
+    const lease = await locks.acquire(host, 'tank/a', aLock());
+    expect(await locks.list()).toMatchObject([{ dataset: 'tank/a', revision: lease.revision }]);
+    await lease.release();
+  });
+
+  test('I13: its leases are lost before anyone gets their locks in a new one', async () => {
+    const { url } = await useServer();
+    const bus = await useBus(url);
+    const one = await openLocks(bus, 30);
+    const lease = await one.acquire(host, 'tank/a', aLock());
+    await (await bucket(bus)).destroy();
+    const two = await openLocks(await useBus(url), 30);
+    await (await two.acquire(host, 'tank/a', aLock())).release();
+    expect(lease.lost.aborted).toBe(true);
+  });
+});
+
+describe('I13: a time to live that was shortened', () => {
+  test('holds for the locks that are taken from then on', async () => {
+    const { url } = await useServer();
+    const bus = await useBus(url);
+    const one = await openLocks(bus, 30);
+    const two = await openLocks(await useBus(url), 30);
+    await shorten(bus, 2);
+    const lease = await one.acquire(host, 'tank/a', aLock());
+    await sleep(3000);
+    expect(await rejection(two.acquire(host, 'tank/a', aLock()))).toMatchObject({ code: 'LOCKED' });
+    expect(lease.lost.aborted).toBe(false);
+  });
+
+  test('holds for a lock that is held: it is kept, and lost in time once it cannot be renewed', async () => {
+    const { url, port } = await useServer();
+    const link = await useLink(port);
+    const bus = await useBus(url);
+    const lease = await (await openLocks(await useBus(link.url), 30)).acquire(host, 'tank/a', aLock());
+    const two = await openLocks(bus, 30);
+    await shorten(bus, 4);
+    await sleep(6000);
+    expect(await rejection(two.acquire(host, 'tank/a', aLock()))).toMatchObject({ code: 'LOCKED' });
+    link.cut();
+    await expect
+      .poll(() => two.acquire(host, 'tank/a', aLock()).catch(() => undefined), { timeout: 20_000 })
+      .toBeDefined();
+    expect(lease.lost.aborted).toBe(true);
+  });
+});
+
+describe('in a cluster', () => {
+  test('of three the bucket has three copies, and locks are given whichever server is down', async () => {
+    const { servers, bus } = await useCluster(3);
+    const locks = await openLocks(bus, 30);
+    const { replicas, streamInfo } = await (await bucket(bus)).status();
+    expect(replicas).toBe(3);
+    expect(await checkLocks(bus)).toMatchObject({ result: 'good', found: expect.stringContaining('3 copies') });
+    const leader = Number(streamInfo.cluster?.leader?.slice(1)) - 1;
+    await servers[leader]?.kill();
+    await expect
+      .poll(() => locks.acquire(host, 'tank/a', aLock()).catch(({ code }) => code), { timeout: 50_000 })
+      .toHaveProperty('revision');
+  });
+
+  test('of two the bucket has one copy, and doctor says what that means', async () => {
+    const { bus } = await useCluster(2);
+    await openLocks(bus, 30);
+    expect((await (await bucket(bus)).status()).replicas).toBe(1);
+    const { result, mend } = await checkLocks(bus);
+    expect(result).toBe('note');
+    expect(mend).toContain('nats stream edit KV_zfs-locks --replicas 3');
+  });
+});
+
+test('doctor is content with one copy on one server, with no bucket yet, and not with locks that never expire', async () => {
+  const { url } = await useServer();
+  const bus = await useBus(url);
+  expect(await checkLocks(bus)).toMatchObject({ result: 'good', found: expect.stringContaining('none yet') });
+  await openLocks(bus, 30);
+  expect(await checkLocks(bus)).toMatchObject({ result: 'good', found: expect.stringContaining('30 s') });
+  await shorten(bus, 0);
+  expect(await checkLocks(bus)).toMatchObject({ result: 'bad', mend: expect.stringContaining('--max-age') });
+});
+
+test('doctor notes a bucket whose entries can be taken away, and what its locks wait for', async () => {
+  const bus = await useBus((await useServer()).url);
+  await new Kvm(jetstream(bus.nc)).create(locksBucket, { history: 1, ttl: 30_000 });
+  const { result, found, mend } = await checkLocks(bus);
+  expect([result, found]).toEqual(['note', expect.stringContaining('a first lock waits up to 3.5 s')]);
+  expect(mend).toContain('zpsend deploy setup --edit');
+  const { streams } = await jetstreamManager(bus.nc);
+  await streams.update(`KV_${locksBucket}`, keepsEntries);
+  expect(await checkLocks(bus)).toMatchObject({ result: 'good' });
+});
+
+test('a user that may make no bucket is told who makes it, and how', async () => {
+  const config =
+    'authorization { users: [{ user: a, password: b, permissions: { publish: { deny: ["$JS.API.STREAM.CREATE.>"] } } }] }';
+  const server = await startNatsServer({ jetstream: true, config });
+  onTestFinished(() => server.stop());
+  const bus = await useBus(server.url, { env: { NATS_URL: server.url, NATS_USER: 'a', NATS_PASSWORD: 'b' } });
+  await expect(openLocks(bus, 30)).rejects.toMatchObject({
+    code: 'UNREACHABLE',
+    message: expect.stringMatching(
+      /nats stream add KV_zfs-locks .*--no-allow-rollup --deny-delete --deny-purge --max-msgs-per-subject 1 --max-age 30s --replicas 3/,
+    ),
+  });
+  await expect(makeStreams(bus, 'src', { maxBytes: 2 ** 30, maxAgeSeconds: 60, replicas: 1 })).rejects.toMatchObject({
+    code: 'NOT_ALLOWED',
+    message: expect.stringContaining('nats object add zfs-streams-src'),
+  });
+});

@@ -1,0 +1,91 @@
+import { jetstream } from '@nats-io/jetstream';
+import { type KV, Kvm } from '@nats-io/kv';
+import { expect, test } from 'vitest';
+import { policiesBucket } from '../../../lib/bus/subjects.ts';
+import { useNatsServer } from '../../support/nats-server.ts';
+import type { SimHost } from '../../support/sim-host.ts';
+import { type Triggered, useTriggered } from '../../support/triggered.ts';
+
+const server = useNatsServer();
+
+/** The bucket as the sender has made it. */
+async function bucketOf({ fleet }: Triggered): Promise<KV> {
+  const kv = await new Kvm(jetstream(fleet.bus.nc)).open(policiesBucket);
+  await expect
+    .poll(
+      () =>
+        kv.status().then(
+          () => true,
+          () => false,
+        ),
+      { timeout: 10_000 },
+    )
+    .toBe(true);
+  for (const key of ['src.a', 'src.b', 'dst.back', 'other.a']) await kv.purge(key);
+  return kv;
+}
+const put = (kv: KV, key: string, value: unknown) =>
+  kv.put(key, typeof value === 'string' ? value : JSON.stringify(value));
+
+test('a policy in the bucket is added, changed and removed while all run', async () => {
+  const world = await useTriggered(server().url, 'dst', 'site-b');
+  const [dst, other] = world.targets as [SimHost, SimHost];
+  const sender = await world.sender([]);
+  const kv = await bucketOf(world);
+  await world.snapshot('1');
+  await put(kv, 'src.a', { dataset: 'pool/a', to: ['dst'] });
+  await world.arrived(dst, '1');
+  await put(kv, 'src.a', { dataset: 'pool/a', to: ['dst', 'site-b'] });
+  await world.arrived(other, '1');
+  await world.snapshot('2');
+  await world.arrived(dst, '1', '2');
+  await world.arrived(other, '1', '2');
+  await kv.delete('src.a');
+  await expect.poll(() => sender.lines('policy.active').at(-1)?.policies, { timeout: 20_000 }).toEqual([]);
+  const before = world.started.length;
+  await world.snapshot('3');
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  expect(world.started.length).toBe(before);
+});
+
+test('values that are no policies are said, and change nothing of the others', async () => {
+  const world = await useTriggered(server().url, 'dst');
+  const [dst] = world.targets as [SimHost];
+  const sender = await world.sender([]);
+  const kv = await bucketOf(world);
+  await put(kv, 'src.a', { dataset: 'pool/a', to: ['dst'] });
+  for (const [value, why] of [
+    ['{', 'not JSON'],
+    [{ dataset: 'pool/b', to: 5 }, 'not a policy: to'],
+    [{ dataset: 'pool/b', to: ['src'] }, 'cannot be sent to itself'],
+    [{ dataset: 'pool/b', to: ['dst:pool/a'] }, 'already'],
+  ] as const) {
+    await put(kv, 'src.b', value);
+    await expect
+      .poll(() => sender.lines('policy.refused', { policy: 'src.b' }).map(({ msg }) => msg), { timeout: 20_000 })
+      .toContainEqual(expect.stringContaining(why));
+  }
+  await put(kv, 'other.a', '{');
+  await world.snapshot('1');
+  await world.arrived(dst, '1');
+  expect(sender.lines('policy.refused', { policy: 'other.a' })).toEqual([]);
+});
+
+test('a circle between hosts is refused on the one that closes it, and opens again', async () => {
+  const world = await useTriggered(server().url, 'dst');
+  const [dst] = world.targets as [SimHost];
+  await world.fleet.start('receiver', world.source, { ZPSEND_ALLOW: '*=pool' });
+  const sender = await world.sender([]);
+  const back = await world.fleet.start('sender', dst);
+  const kv = await bucketOf(world);
+  await put(kv, 'src.a', { dataset: 'pool/a', to: ['dst'] });
+  await world.snapshot('1');
+  await world.arrived(dst, '1');
+  await put(kv, 'dst.back', { dataset: 'pool/a', to: ['src'] });
+  await back.logged('policy.refused', { policy: 'dst.back' });
+  await world.snapshot('2');
+  await world.arrived(dst, '1', '2');
+  expect(sender.lines('policy.refused', { policy: 'src.a' })).toEqual([]);
+  await kv.delete('src.a');
+  await expect.poll(() => back.lines('policy.active').at(-1)?.policies, { timeout: 20_000 }).toEqual(['dst.back']);
+});

@@ -1,0 +1,73 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { startNatsServer } from '../../../tools/nats-server/start.ts';
+import { useNatsServer } from '../../support/nats-server.ts';
+import type { SimHost } from '../../support/sim-host.ts';
+import { useTriggered } from '../../support/triggered.ts';
+
+const server = useNatsServer();
+const toDst = { dataset: 'pool/a', to: ['dst'] };
+
+test('two senders of one host share the work, and a burst stays a job or two', async () => {
+  const world = await useTriggered(server().url, 'dst');
+  const [dst] = world.targets as [SimHost];
+  await Promise.all([world.sender([toDst]), world.sender([toDst])]);
+  await world.snapshot('1');
+  await world.arrived(dst, '1');
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const before = world.started.length;
+  await world.snapshot('2', 'silent');
+  for (let at = 0; at < 200; at += 1) world.say('pool/a@2');
+  await world.arrived(dst, '1', '2');
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  // each may have begun before it heard of the other, and once more for what came since
+  expect(world.started.length - before).toBeLessThanOrEqual(4);
+});
+
+test('of two senders one is killed in the middle of it, and the other finishes', async () => {
+  const world = await useTriggered(server().url, 'dst');
+  const [dst] = world.targets as [SimHost];
+  const slow = { ZFS_SIM_SEND_RATE: '4M' };
+  const senders = await Promise.all([world.sender([toDst], {}, slow), world.sender([toDst], {}, slow)]);
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  await world.source.zfs('set', 'zfs-sim:write=12000000', 'pool/a');
+  await world.source.zfs('snapshot', 'pool/a@big');
+  world.say('pool/a@big');
+  const first = await Promise.race(senders.map((sender) => sender.logged('step.ready').then(() => sender)));
+  await world.snapshot('after');
+  await first.end('SIGKILL');
+  await world.arrived(dst, 'big', 'after');
+}, 120_000);
+
+test('without JetStream for it a sender hears what is said while it runs, says so once, and finds the rest', async () => {
+  const config = `authorization { users: [
+    { user: all, password: pw }
+    { user: sender, password: pw, permissions: { publish: { deny: "$JS.>" } } }
+  ] }`;
+  const limited = await startNatsServer({ jetstream: true, config });
+  onTestFinished(() => limited.stop());
+  const as = (user: string) => limited.url.replace('://', `://${user}:pw@`);
+  const world = await useTriggered(as('all'), 'dst');
+  const [dst] = world.targets as [SimHost];
+  const env = { NATS_URL: as('sender') };
+  const sender = await world.sender([toDst], { reconcileMinutes: 0.05 }, env);
+  await sender.logged('snapshot-event.not-kept');
+  await world.snapshot('1');
+  await world.arrived(dst, '1');
+  await world.snapshot('2', 'silent');
+  await world.arrived(dst, '1', '2');
+  expect(sender.lines('snapshot-event.not-kept')).toHaveLength(1);
+});
+
+test('what was said to nobody while NATS was away is looked for when it is back', async () => {
+  await using own = await startNatsServer({ jetstream: true });
+  const world = await useTriggered(own.url, 'dst');
+  const [dst] = world.targets as [SimHost];
+  const sender = await world.sender([toDst]);
+  await world.snapshot('1');
+  await world.arrived(dst, '1');
+  await own.kill();
+  await sender.logged('nats.lost');
+  await world.snapshot('2', 'silent');
+  await own.restart();
+  await world.arrived(dst, '1', '2');
+});

@@ -1,0 +1,96 @@
+import { pino } from 'pino';
+import { expect, onTestFinished, test } from 'vitest';
+import { newSecret } from '../../../lib/bus/channel/direct/authentic.ts';
+import { type BulkConnection, openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import { openLocks } from '../../../lib/bus/locks/locks.ts';
+import { createZfs } from '../../../lib/zfs/zfs.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { ReceiveStart } from '../../../schemas/transfer.ts';
+import { logOf } from '../../../services/host/log.ts';
+import { noBaseHolds } from '../../../services/receiver/bases/last-received-holds.ts';
+import { beginReceive } from '../../../services/receiver/receive/receive.ts';
+import { openArrivals } from '../../../services/receiver/receive/recently-verified.ts';
+import { openResumablePools } from '../../../services/receiver/receive/resumable-pools.ts';
+import { noCursors } from '../../../services/sender/bases/cursors.ts';
+import { startChain } from '../../../services/sender/replication/chain.ts';
+import { narrator } from '../../../services/sender/reporting/job-log.ts';
+import { rejection, useBus } from '../../support/bus.ts';
+import { useNatsServer } from '../../support/nats-server.ts';
+import { makeSimHost } from '../../support/sim-host.ts';
+
+// a rejection that nobody handles fails the run of any test here
+
+const server = useNatsServer();
+const log = logOf(pino({ enabled: false }));
+
+/** A host with a pool, and a data connection that has closed for good. */
+async function useHost(name: string) {
+  const host = await makeSimHost(name);
+  onTestFinished(() => host.remove());
+  await host.zpool('create', 'zones');
+  const bus = await useBus(server().url);
+  const bulk: BulkConnection = await openBulk(bus.options);
+  await bulk.close();
+  return { host: name, bus, bulk, zfs: createZfs({ host: name, env: host.env }), log, silenceMs: 3000 };
+}
+
+test('a receive that cannot listen for its data is refused, and gives its lock back', async () => {
+  const deps = await useHost('smos-00');
+  const locks = await openLocks(deps.bus, 4);
+  const start: ReceiveStart = {
+    transfer: 'transfer1',
+    job: 'jobjobjob1',
+    source: 'smos-01',
+    dataset: 'zones/test',
+    to: { name: 'zones/test@one', guid: '1' },
+    partial: 'resume',
+  };
+  const receive = beginReceive(
+    {
+      ...deps,
+      instance: 'instance1',
+      locks: async () => locks,
+      arrivals: openArrivals(),
+      resumablePools: openResumablePools(deps.zfs),
+      baseHolds: noBaseHolds,
+      allow: [{ from: '*', into: 'zones', conflicts: [] }],
+      properties: { set: {}, exclude: [] },
+      window: 1024 * 1024,
+    },
+    start,
+    { secret: newSecret() },
+  );
+  expect(await rejection(receive.ready)).toMatchObject({ message: expect.stringMatching(/clos/) });
+  await receive.over;
+  expect(await locks.list()).toEqual([]);
+});
+
+test('a chain whose end cannot be told ends alone', async () => {
+  const deps = await useHost('smos-01');
+  const told = Promise.withResolvers<void>();
+  const chain = startChain(
+    { ...deps, ask: () => Promise.reject(new Error('nothing to ask for')), patienceMs: 1000 },
+    {
+      job: 'jobjobjob1',
+      to: 'smos-00',
+      dataset: 'zones/test',
+      steps: [],
+      replan: async () => ({ steps: [] }),
+      tag: 'zpsend:jobjobjob1',
+      transferId: () => 'jobjobjob1t1',
+      ours: () => true,
+      say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
+        dataset: 'zones/test',
+        target: 'zones/test',
+      }),
+      cursor: noCursors.chain(),
+      told() {
+        told.resolve();
+        throw new ZpsendError('INTERNAL', 'cannot be told');
+      },
+    },
+  );
+  await told.promise;
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(chain.phase).toBe('done');
+});

@@ -1,0 +1,146 @@
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import { openLocks } from '../../../lib/bus/locks/locks.ts';
+import { subjects } from '../../../lib/bus/subjects.ts';
+import { fanStartedSchema, type Job, jobAbortedSchema, jobSchema, sendStartedSchema } from '../../../schemas/job.ts';
+import { type Fleet, quick, useFleet } from '../../support/fleet.ts';
+import { useNatsServer } from '../../support/nats-server.ts';
+import { program } from '../../support/program.ts';
+import type { ServiceProcess } from '../../support/service.ts';
+import type { SimHost } from '../../support/sim-host.ts';
+
+const server = useNatsServer();
+const slow = { ZFS_SIM_SEND_RATE: '4M' };
+
+interface World {
+  readonly fleet: Fleet;
+  readonly source: SimHost;
+  readonly targets: SimHost[];
+  readonly senders: ServiceProcess[];
+}
+
+/** `src` with two senders and pool/a@1, which takes seconds to send, and @2; a receiver on each target. */
+async function useWorld(...names: string[]): Promise<World> {
+  const fleet = await useFleet(server().url);
+  const [source, ...targets] = await Promise.all(['src', ...names].map((name) => fleet.host(name)));
+  if (!source) throw new Error('no source');
+  await Promise.all([source, ...targets].map((host) => host.zpool('create', 'pool')));
+  await source.zfs('create', 'pool/a');
+  for (const [name, bytes] of [
+    ['1', 16_000_000],
+    ['2', 1000],
+  ] as const) {
+    await source.zfs('set', `zfs-sim:write=${bytes}`, 'pool/a');
+    await source.zfs('snapshot', `pool/a@${name}`);
+  }
+  await Promise.all(targets.map((host) => fleet.start('receiver', host, { ZPSEND_ALLOW: '*=pool' })));
+  const senders = await Promise.all([fleet.start('sender', source, slow), fleet.start('sender', source, slow)]);
+  return { fleet, source, targets, senders };
+}
+
+/** The sender that runs something, once it is in the middle of it. */
+const running = ({ senders }: World): Promise<ServiceProcess> =>
+  Promise.race(senders.map((one) => one.logged('step.ready').then(() => one)));
+
+const list = (host: SimHost) => host.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name,guid', 'pool/a');
+
+/** How a job ends, by the id that was asked for; nobody knows it between a death and its heir. */
+async function ended({ fleet }: World, id: string): Promise<Job> {
+  let job: Job | undefined;
+  await expect
+    .poll(
+      async () => {
+        job = await fleet.status('src', id).catch(() => undefined);
+        return job?.state;
+      },
+      { timeout: 60_000 },
+    )
+    .toBe('done');
+  return jobSchema.parse(job);
+}
+
+async function allArrived({ fleet, source, targets }: World): Promise<void> {
+  for (const target of targets) expect(await list(target)).toBe(await list(source));
+  expect(await source.zfs('holds', '-H', 'pool/a@1', 'pool/a@2')).toBe('');
+  const locks = await openLocks(fleet.bus, 4);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
+}
+
+test('I9: the other sender of a host goes on with what was asked of one that was killed', async () => {
+  const world = await useWorld('dst');
+  const id = await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' } });
+  await (await running(world)).end('SIGKILL');
+  const job = await ended(world, id);
+  expect(job.continues).toBe(id);
+  expect(job.job).not.toBe(id);
+  await allArrived(world);
+});
+
+test('what a killed sender sent to several targets at once is read once again', async () => {
+  const world = await useWorld('dst', 'site-b');
+  const body = { dataset: 'pool/a', to: [{ host: 'dst' }, { host: 'site-b' }] };
+  const { jobs } = await world.fleet.ask(subjects.send('src', 'start'), body, fanStartedSchema);
+  await (await running(world)).end('SIGKILL');
+  for (const id of jobs) expect((await ended(world, id)).continues).toBe(id);
+  await allArrived(world);
+});
+
+test('zpsend send whose sender is killed follows the heir to its end', async () => {
+  const world = await useWorld('dst');
+  const command = execa(process.execPath, [program, 'send', 'src:pool/a', 'dst'], {
+    env: { ...world.source.env, ...quick, NATS_URL: server().url },
+    extendEnv: false,
+    reject: false,
+  });
+  await (await running(world)).end('SIGKILL');
+  const { exitCode, stderr, stdout } = await command;
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining('done')]);
+  expect(stderr).toContain('its sender has died; another one goes on');
+  await allArrived(world);
+});
+
+test('a sender that was only deaf for a while ends its job when it hears of the heir', async () => {
+  const world = await useWorld('dst');
+  const id = await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' } });
+  const deaf = await running(world);
+  process.kill(deaf.pid, 'SIGSTOP');
+  const [heir] = world.senders.filter((one) => one !== deaf);
+  await heir?.logged('job.taken-over');
+  process.kill(deaf.pid, 'SIGCONT');
+  await deaf.logged('job.failed', { code: 'ABORTED' });
+  expect((await ended(world, id)).continues).toBe(id);
+  await allArrived(world);
+});
+
+test('what was aborted is not gone on with, though its sender was killed before it had ended', async () => {
+  const world = await useWorld('dst', 'site-b');
+  const { fleet, senders } = world;
+  const [one, other] = senders;
+  const instance = one?.lines('service.ready')[0]?.instance ?? '';
+  const [gone, kept] = await Promise.all(
+    ['dst', 'site-b'].map((host) => {
+      const body = { dataset: 'pool/a', to: { host } };
+      return fleet.ask(subjects.instance(subjects.send('src', 'start'), instance), body, sendStartedSchema);
+    }),
+  );
+  if (!gone || !kept) throw new Error('two jobs');
+  await one?.logged('step.ready');
+  const abort = subjects.instance(subjects.send('src', 'abort'), instance);
+  await fleet.ask(abort, { job: gone.job }, jobAbortedSchema);
+  await one?.end('SIGKILL');
+  expect((await ended(world, kept.job)).continues).toBe(kept.job);
+  expect(other?.lines('job.taken-over').map(({ msg }) => msg.includes(gone.job))).toEqual([false]);
+});
+
+test('a job that is aborted after its sender has died has no heir', async () => {
+  const world = await useWorld('dst', 'site-b');
+  const { fleet } = world;
+  const gone = await fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' } });
+  const dead = await running(world);
+  await dead.end('SIGKILL');
+  const [other] = world.senders.filter((one) => one !== dead);
+  await fleet.ask(subjects.send('src', 'abort'), { job: gone }, jobAbortedSchema);
+  // by then it would have been gone on with
+  await new Promise((resolve) => setTimeout(resolve, 9000));
+  expect(other?.lines('job.taken-over')).toEqual([]);
+});

@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
+import { request } from '../../../lib/bus/rpc/request.ts';
+import { storedName, subjects } from '../../../lib/bus/subjects.ts';
+import { jobAbortedSchema, sendStatusSchema } from '../../../schemas/job.ts';
+import type { Log } from '../../../services/host/log.ts';
+import { openSweeping } from '../../../services/sender/store/garbage-collection.ts';
+import {
+  arrived,
+  command,
+  emptied,
+  send,
+  snapshot,
+  startReceiver,
+  stored,
+  useWorld,
+  type World,
+} from '../../support/store-world.ts';
+
+const segments = async (world: World, at = 1): Promise<number> =>
+  (await stored(world)).filter((name) => Number(name.split('/')[1]) === at).length;
+
+test.each<'SIGINT' | 'SIGHUP' | 'SIGKILL'>(['SIGINT', 'SIGHUP', 'SIGKILL'])(
+  'a command that gets %s while it stores leaves nothing of it',
+  async (signal) => {
+    const world = await useWorld();
+    await snapshot(world.src, 2_000_000_000, '1');
+    const sending = command(world, 'store', { env: { ZFS_SIM_SEND_RATE: '200M' } });
+    // by then others are on their way
+    await expect.poll(() => segments(world, 20), { timeout: 30_000 }).toBe(1);
+    sending.kill(signal);
+    await sending;
+    await expect.poll(() => stored(world), { timeout: 10_000 }).toEqual([]);
+  },
+);
+
+test('a job that is aborted while it stores says so, and leaves nothing of it', async () => {
+  const world = await useWorld();
+  await snapshot(world.src, 200_000_000, '1');
+  const sending = command(world, 'store', { env: { ZFS_SIM_SEND_RATE: '20M' } });
+  await expect.poll(() => segments(world), { timeout: 20_000 }).toBe(1);
+  const each = subjects.each(subjects.send('src', 'status'));
+  const { jobs } = await request(world.fleet.bus, each, {}, sendStatusSchema);
+  await request(world.fleet.bus, subjects.each(subjects.send('src', 'abort')), { job: jobs[0]?.job }, jobAbortedSchema);
+  const { stderr, exitCode } = await sending;
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining('begins with what is not stored whole')]);
+  expect(await stored(world)).toEqual([]);
+});
+
+test('what nobody has added to for long, and whose job nobody runs, is removed; the server says for how long', async () => {
+  const { fleet, bucket } = await useWorld();
+  await makeStreams(fleet.bus, 'src', { maxBytes: 2 ** 30, maxAgeSeconds: 3600, replicas: 1 });
+  const put = (id: string, at = 0) =>
+    bucket.put(storedName({ kind: 'segment', id, at }), Buffer.alloc(500_000), 'left');
+  const [{ name: old }, { name: living }, { name: growing }] = [
+    await put('killed0001x1'),
+    await put('living0001x1'),
+    await put('killed0002x1'),
+  ];
+  const log = { warn() {} } as unknown as Log;
+  const livingJobs = async () => new Set(['living0001']);
+  const sweep = openSweeping({ log, livingJobs, isBrief: true, idleMs: 3000 });
+  await sleep(3100);
+  const { name: grown } = await put('killed0002x1', 1);
+  await sweep(bucket, await bucket.names(), new AbortController().signal);
+  expect((await bucket.names()).sort()).toEqual([growing, grown, living].sort());
+  expect(await bucket.begun()).not.toContain(old);
+});
+
+test('nobody is taken for killed where streams are stored and fetched as they should', async () => {
+  const world = await useWorld();
+  const sender = await world.fleet.start('sender', world.src);
+  const receiver = await startReceiver(world);
+  for (const name of ['1', '2']) {
+    await snapshot(world.src, 40_000_000, name);
+    expect(await send(world, { channel: 'store' })).toMatchObject({ state: 'done', channel: 'store' });
+    await arrived(world);
+    await emptied(world);
+    // three looks
+    await sleep(6500);
+  }
+  await receiver.end();
+  expect(sender.lines('store.garbage-removed')).toEqual([]);
+});
