@@ -3,7 +3,7 @@ import { subjects } from '../lib/bus/subjects.ts';
 import { fanStartedSchema, sendStatusSchema } from '../schemas/job.ts';
 import { startService } from '../test/support/service.ts';
 import { makeSimHost, type SimHost } from '../test/support/sim-host.ts';
-import { forget } from './forget.ts';
+import { forget } from './destroy.ts';
 import { watch } from './processes.ts';
 import { median, ratio } from './table.ts';
 import { startServices, type World } from './world.ts';

@@ -5,7 +5,7 @@ import { measureFanOut } from './fan-out.ts';
 import { measureListing } from './listing.ts';
 import { measurePlanning } from './planning.ts';
 import { type Parts, type Results, report } from './report.ts';
-import { measureSlowPool } from './slow.ts';
+import { measureSlowPool } from './slow-pool.ts';
 import { startSshd } from './ssh.ts';
 import { measureSteps } from './steps.ts';
 import { measureStore } from './store.ts';

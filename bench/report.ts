@@ -1,7 +1,7 @@
 import type { FanRow } from './fan-out.ts';
 import type { ListingRow } from './listing.ts';
 import type { PlanningRow } from './planning.ts';
-import type { SlowRow } from './slow.ts';
+import type { SlowRow } from './slow-pool.ts';
 import type { StepsRow } from './steps.ts';
 import type { StoreRow } from './store.ts';
 import type { StreamRow } from './stream.ts';

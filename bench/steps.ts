@@ -1,5 +1,5 @@
-import { covered, epochMs, processesOf, unlogged } from './ran.ts';
 import { startServices, type World } from './world.ts';
+import { covered, epochMs, processesOf, unlogged } from './zfs-processes.ts';
 
 /** What a chain of tiny incrementals costs. */
 export interface StepsRow {

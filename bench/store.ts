@@ -1,7 +1,7 @@
 import { parseStoredName, subjects } from '../lib/bus/subjects.ts';
 import { type ServiceProcess, startService } from '../test/support/service.ts';
 import { streamsOf } from '../test/support/streams.ts';
-import { forget } from './forget.ts';
+import { forget } from './destroy.ts';
 import { watch } from './processes.ts';
 import { median, ratio } from './table.ts';
 import { startServices, type World } from './world.ts';

@@ -1,6 +1,6 @@
 import type { NatsServer } from '../tools/nats-server/start.ts';
-import { forget } from './forget.ts';
-import { throughPipe, throughSsh } from './pipes.ts';
+import { throughPipe, throughSsh } from './baselines.ts';
+import { forget } from './destroy.ts';
 import { watch } from './processes.ts';
 import type { Sshd } from './ssh.ts';
 import { median } from './table.ts';

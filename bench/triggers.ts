@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { publishSnapshotCreated } from '../lib/bus/events/snapshot-events.ts';
 import { subjects } from '../lib/bus/subjects.ts';
-import { covered, epochMs, processesOf, unlogged } from './ran.ts';
 import { startServices, type World } from './world.ts';
+import { covered, epochMs, processesOf, unlogged } from './zfs-processes.ts';
 
 /** From what was said of an empty snapshot to its arrival. */
 export interface TriggersRow {

@@ -3,7 +3,7 @@ import { publishSnapshotCreated } from '../../lib/bus/events/snapshot-events.ts'
 import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { fanStartedSchema, type Job, jobEventSchema, sendStatusSchema } from '../../schemas/job.ts';
-import { patiently } from '../support/patiently.ts';
+import { patiently } from '../support/retry.ts';
 import type { World } from './world.ts';
 
 /** An emulated machine answers late, in milliseconds. */

@@ -1,10 +1,10 @@
 import { parseStoredName } from '../../lib/bus/subjects.ts';
+import { holdsOn } from '../support/expected-state.ts';
 import type { Host } from '../support/hosts.ts';
 import { listed } from '../support/listing.ts';
 import { locksLeft } from '../support/locks-left.ts';
-import { patiently } from '../support/patiently.ts';
+import { patiently } from '../support/retry.ts';
 import { streamsOf } from '../support/streams.ts';
-import { holdsOn } from '../support/truth.ts';
 import type { Bookmark, Left } from './model.ts';
 import { lockSeconds, type World } from './world.ts';
 

@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { openTruth } from '../support/expected-state.ts';
 import { openRandom } from '../support/random.ts';
-import { openTruth } from '../support/truth.ts';
 import { openJobs } from './jobs.ts';
 import { openModel } from './model.ts';
 import { type Play, playCalmly, playRound, type Round } from './round.ts';
-import { blows, dealt, sceneOf } from './scenes.ts';
+import { blows, dealt, sceneOf } from './scenarios.ts';
 import { makeWorld } from './world.ts';
 
 const { values } = parseArgs({

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isWithin } from '../../schemas/names.ts';
+import type { Truth } from '../support/expected-state.ts';
 import { listed } from '../support/listing.ts';
-import type { Truth } from '../support/truth.ts';
+import { raise, strike } from './faults.ts';
 import type { Jobs } from './jobs.ts';
 import { leftIn, listingsOf } from './left.ts';
 import { leftovers, type Model, unmended } from './model.ts';
-import type { Scene, Write } from './scenes.ts';
-import { raise, strike } from './strike.ts';
+import type { Scene, Write } from './scenarios.ts';
 import { endings, inTheMiddle, settled } from './waits.ts';
 import type { World } from './world.ts';
 

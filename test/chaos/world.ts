@@ -5,7 +5,7 @@ import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { startNatsCluster } from '../../tools/nats-server/cluster.ts';
 import type { NatsServer } from '../../tools/nats-server/start.ts';
 import { type Host, simulatedHost } from '../support/hosts.ts';
-import { type Crew, openCrew } from './crew.ts';
+import { type Crew, openCrew } from './service-processes.ts';
 
 /** Three NATS servers in a cluster, a source and its targets, two instances of each service; all gone after `end`. */
 export interface World {

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { holdsOn, openTruth } from '../support/expected-state.ts';
 import { listed } from '../support/listing.ts';
 import { openRandom } from '../support/random.ts';
-import { holdsOn, openTruth } from '../support/truth.ts';
 import { plantTree, untangle } from './moves.ts';
 import { playRound, policies, type Round } from './round.ts';
 import { makeWorld, type World } from './world.ts';

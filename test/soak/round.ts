@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Code } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
+import { holdsOn, lost, type Truth } from '../support/expected-state.ts';
 import { type Listing, listed, snapshotsOf } from '../support/listing.ts';
 import type { Random } from '../support/random.ts';
-import { holdsOn, lost, type Truth } from '../support/truth.ts';
 import { liveOn, meddle } from './moves.ts';
 import type { Party, World } from './world.ts';
 

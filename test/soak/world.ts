@@ -9,7 +9,7 @@ import type { SendRequest } from '../../schemas/plan.ts';
 import { type NatsServer, startNatsServer } from '../../tools/nats-server/start.ts';
 import { type Host, realHost, simulatedHost } from '../support/hosts.ts';
 import { locksLeft } from '../support/locks-left.ts';
-import { patiently } from '../support/patiently.ts';
+import { patiently } from '../support/retry.ts';
 import { type ServiceProcess, startService } from '../support/service.ts';
 
 export type Party = 'sender' | 'receiver' | 'nats';

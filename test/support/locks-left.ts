@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
-import { patiently } from './patiently.ts';
+import { patiently } from './retry.ts';
 
 /** What holds a lock, after those of the dead have expired. @param seconds the time to live of a lock */
 export async function locksLeft(bus: Bus, seconds: number): Promise<string[]> {

@@ -6,8 +6,8 @@ import { doctorOutputSchema } from '../../schemas/output.ts';
 import { lab } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';
 import { useNatsServer } from '../support/nats-server.ts';
+import { begin, data } from '../support/scripted-sender.ts';
 import type { ServiceProcess } from '../support/service.ts';
-import { begin, data } from '../support/spoken-sender.ts';
 import { startHere } from './services.ts';
 
 const server = useNatsServer();

@@ -7,8 +7,8 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { type ReceiveStart, receiveStartSchema } from '../../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
+import { begin, data } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
-import { begin, data } from '../../support/spoken-sender.ts';
 
 const server = useNatsServer();
 

@@ -5,8 +5,8 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import type { CreditFinal } from '../../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
+import { data, expectUnlocked, begin as speak, type Talk } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
-import { data, expectUnlocked, begin as speak, type Talk } from '../../support/spoken-sender.ts';
 
 const server = useNatsServer();
 

@@ -17,8 +17,8 @@ import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { useGate } from '../../support/gate.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
 import { program } from '../../support/program.ts';
+import { data } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
-import { data } from '../../support/spoken-sender.ts';
 
 // no user of this server is kept from any subject: what holds are the words' authenticators alone
 

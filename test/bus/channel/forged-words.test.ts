@@ -16,7 +16,7 @@ import { type DirectSender, openDirectSender } from '../../../lib/bus/channel/di
 import { type BulkConnection, openBulk } from '../../../lib/bus/data-connection/connection.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
-import { data } from '../../support/spoken-sender.ts';
+import { data } from '../../support/scripted-sender.ts';
 
 // whoever publishes here may publish on the very subjects, and knows all of a transfer but its secrets
 

@@ -16,7 +16,7 @@ import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { useBus } from '../../support/bus.ts';
 import { useFleet } from '../../support/fleet.ts';
 import { useGate } from '../../support/gate.ts';
-import { begin, data } from '../../support/spoken-sender.ts';
+import { begin, data } from '../../support/scripted-sender.ts';
 
 const host = 'smos-00';
 const dataset = 'tank/a';

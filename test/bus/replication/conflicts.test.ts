@@ -8,7 +8,7 @@ import { receiveAbortedSchema, receiveReadySchema } from '../../../schemas/trans
 import { rejection } from '../../support/bus.ts';
 import { allowing, ask, change, diverge, diverged, ran, stream, there, usePair } from '../../support/diverging-pair.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
-import { expectUnlocked } from '../../support/spoken-sender.ts';
+import { expectUnlocked } from '../../support/scripted-sender.ts';
 
 const server = useNatsServer();
 

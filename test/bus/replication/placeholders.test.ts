@@ -4,9 +4,9 @@ import { controlFrame } from '../../../lib/bus/channel/direct/frame.ts';
 import { rejection } from '../../support/bus.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
+import { begin, data, expectUnlocked } from '../../support/scripted-sender.ts';
 import type { ServiceProcess } from '../../support/service.ts';
 import type { SimHost } from '../../support/sim-host.ts';
-import { begin, data, expectUnlocked } from '../../support/spoken-sender.ts';
 
 const server = useNatsServer();
 

@@ -19,8 +19,8 @@ import {
 } from '../../support/diverging-pair.ts';
 import { useGate } from '../../support/gate.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
+import { begin, data, expectUnlocked } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
-import { begin, data, expectUnlocked } from '../../support/spoken-sender.ts';
 
 const server = useNatsServer();
 

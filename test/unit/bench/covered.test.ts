@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { covered } from '../../../bench/ran.ts';
+import { covered } from '../../../bench/zfs-processes.ts';
 
 const ran = (at: number, ms: number) => ({ argv: [], at, ms });
 

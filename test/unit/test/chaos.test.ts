@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Left, leftovers, openModel, unmended } from '../../chaos/model.ts';
-import { blows, dealt, sceneOf, ways } from '../../chaos/scenes.ts';
+import { blows, dealt, sceneOf, ways } from '../../chaos/scenarios.ts';
 import type { Listing } from '../../support/listing.ts';
 import { openRandom } from '../../support/random.ts';
 

@@ -1,7 +1,7 @@
 import { request } from '../lib/bus/rpc/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { jobAbortedSchema, sendStatusSchema } from '../schemas/job.ts';
-import { forget } from './forget.ts';
+import { forget } from './destroy.ts';
 import { watch } from './processes.ts';
 import { startServices, type World } from './world.ts';
 

@@ -1,8 +1,8 @@
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { locksBucket, streamsBucket } from '../../lib/bus/subjects.ts';
 import type { Job } from '../../schemas/job.ts';
-import type { Member } from './crew.ts';
-import type { Blow, Scene } from './scenes.ts';
+import type { Blow, Scene } from './scenarios.ts';
+import type { Member } from './service-processes.ts';
 import { lockSeconds, type World } from './world.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { codesOf, mentions } from '../support/mentions.ts';
+import { codesOf, mentions } from '../../../support/mentions.ts';
 
 test.each(['pool/a', 'smos-01', 'pool/a@1', '--force', '"many"', '>=1', 7, 'zfs load-key pool/a', 'send.wire'])(
   'a text mentions %s in whatever words, and as a whole only',
