@@ -235,11 +235,12 @@ test.each(['a', 'b', 'c'])('of denied subjects %s is served as soon as it alone 
 });
 
 test('an endpoint that was stopped is not subscribed again', async () => {
-  const { endpoints, asked } = await useWatched();
+  const { bus, endpoints, asked } = await useWatched();
   const [first] = endpoints;
   expect(await asked('a')).toEqual({ ok: true });
   first?.stop();
   first?.subscribeAgain();
+  await bus.nc.flush();
   expect(await rejection(asked('a'))).toMatchObject({ code: 'UNREACHABLE' });
 });
 

@@ -194,7 +194,7 @@ describe('a lease', () => {
 
   test('of a process that was killed expires', async () => {
     const program = `
-      import { connectBus } from './lib/bus/connect.ts';
+      import { connectBus } from './lib/bus/connection/connect.ts';
       import { openLocks } from './lib/bus/locks/locks.ts';
       const bus = await connectBus({ name: 'killed', env: process.env, wait: false });
       const locks = await openLocks(bus, ${ttl / 1000});

@@ -9,7 +9,7 @@ import { planReplySchema } from '../../../schemas/plan.ts';
 import { codesOf, mentions } from '../../support/mentions.ts';
 import { program } from '../../support/program.ts';
 
-const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/inventories/${name}.json`, import.meta.url));
+const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/inventories/${name}.json`, import.meta.url));
 /** The tree of "Types of ZFS Snapshot Streams"; the target has pool/a/1@clone. */
 const tree = fixture('stream-types');
 /** The same, and the target lacks pool/a/1@clone. */

@@ -10,7 +10,7 @@ import { RecordSplitter, type StreamRecord } from '../../../../lib/verify/stream
  * received in three steps. The trees have small files, holes, zeros, a long symbolic link and large attributes (xattr=sa).
  */
 const stream = (name: string): Buffer =>
-  gunzipSync(readFileSync(new URL(`../fixtures/streams/2.3.2/${name}.zs.gz`, import.meta.url)));
+  gunzipSync(readFileSync(new URL(`../../../fixtures/streams/2.3.2/${name}.zs.gz`, import.meta.url)));
 
 function digestOf(...pieces: Buffer[]) {
   const digest = new ContentDigest();

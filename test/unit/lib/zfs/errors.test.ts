@@ -23,7 +23,7 @@ interface Sample {
 }
 
 const read = (release: string): Sample[] =>
-  JSON.parse(readFileSync(new URL(`../fixtures/stderr/${release}.json`, import.meta.url), 'utf8'));
+  JSON.parse(readFileSync(new URL(`../../../fixtures/stderr/${release}.json`, import.meta.url), 'utf8'));
 const releases = ['2.3.2', '2.1.11', 'extra'];
 /** What the adapter runs; the other samples are of commands that it never gives. */
 const ours =
