@@ -3,7 +3,7 @@ import { datasetOf, poolOf } from '../../schemas/names.ts';
 import type { Plan, SendRequest, Step } from '../../schemas/plan.ts';
 import { withModified } from './conflict/modified.ts';
 import { type Draft, policyOf, underPolicy } from './conflict/resolve.ts';
-import { findDataset, findSubtree } from './listing.ts';
+import { findDataset, findSubtree } from './inventory/listing.ts';
 import { type Matched, matchTargets } from './match/match-targets.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { noSuchDataset, selectPackage } from './request/selection.ts';

@@ -2,7 +2,7 @@ import type { DatasetEntry, Inventory, SnapshotEntry } from '../../schemas/inven
 import { datasetOf, leafOf, poolOf } from '../../schemas/names.ts';
 import type { Step } from '../../schemas/plan.ts';
 import type { StoredStart } from '../../schemas/stored.ts';
-import { basesOf } from './match/bases.ts';
+import { basesOf } from './inventory/bases.ts';
 import { keyHolder } from './placement/key-wrapping.ts';
 
 /**

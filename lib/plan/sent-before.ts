@@ -1,6 +1,6 @@
 import type { DatasetEntry, Inventory, KeyWrapping, SnapshotEntry } from '../../schemas/inventory.ts';
-import { type Base, basesOf, newestCommon } from './match/bases.ts';
-import { isAfter } from './match/txg.ts';
+import { type Base, basesOf, newestCommon } from './inventory/bases.ts';
+import { isAfter } from './inventory/txg.ts';
 import { made, nothing } from './predict-target.ts';
 
 /** A dataset that was sent to a target which cannot be seen now. */

@@ -1,7 +1,7 @@
 import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
 import type { Evidence } from '../../../schemas/plan.ts';
-import type { Base } from '../match/bases.ts';
-import { isAfter } from '../match/txg.ts';
+import type { Base } from '../inventory/bases.ts';
+import { isAfter } from '../inventory/txg.ts';
 
 /** What each side has after the newest common point that the other lacks; all of it where there is no common point. */
 export function evidenceOf(source: DatasetEntry, target: DatasetEntry | undefined, common: Base | undefined): Evidence {

@@ -1,10 +1,10 @@
 import type { SnapshotEntry } from '../../../schemas/inventory.ts';
 import { leafOf } from '../../../schemas/names.ts';
 import type { Evidence } from '../../../schemas/plan.ts';
-import { type Base, leafOfBase, newestCommon } from '../match/bases.ts';
+import { type Base, leafOfBase, newestCommon } from '../inventory/bases.ts';
+import type { DatasetTask } from '../match/dataset-task.ts';
 import { type Refusal, refuse, someOf } from '../refusal.ts';
 import { ordinaryBookmark } from '../request/wanted.ts';
-import type { DatasetTask } from '../steps/task.ts';
 import { evidenceOf } from './evidence.ts';
 
 /** The target went its own way after the newest common point, or never had one. */

@@ -1,8 +1,8 @@
 import { maxDestroys, type Rollback } from '../../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { isCursor } from '../cursor-name.ts';
-import type { Base } from '../match/bases.ts';
-import { isAfter } from '../match/txg.ts';
+import type { Base } from '../inventory/bases.ts';
+import { isAfter } from '../inventory/txg.ts';
 import { isModified } from './evidence.ts';
 
 /** Something that a policy would do, or in words why it cannot. */

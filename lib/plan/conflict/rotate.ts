@@ -1,12 +1,12 @@
 import type { Rename } from '../../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, elementsOf, isWithin, maxElements, maxNameLength, parentOf } from '../../../schemas/names.ts';
-import { type Base, fromOf, newestCommon } from '../match/bases.ts';
+import { type Base, fromOf, newestCommon } from '../inventory/bases.ts';
+import { isAfter } from '../inventory/txg.ts';
+import type { SeedStart } from '../match/dataset-task.ts';
 import type { Item } from '../match/match-targets.ts';
-import { isAfter } from '../match/txg.ts';
 import { someOf } from '../refusal.ts';
 import type { Wanted } from '../request/wanted.ts';
-import type { SeedStart } from '../steps/task.ts';
 import type { Found } from './rollback.ts';
 
 const mark = '_diverged_';

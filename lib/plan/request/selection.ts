@@ -1,8 +1,8 @@
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, leafOf, parentOf } from '../../../schemas/names.ts';
 import type { Note, SendRequest } from '../../../schemas/plan.ts';
-import { findSubtree } from '../listing.ts';
-import { isAfter } from '../match/txg.ts';
+import { findSubtree } from '../inventory/listing.ts';
+import { isAfter } from '../inventory/txg.ts';
 import { ownReplicas } from '../own-replicas.ts';
 import { isRefusal, type Refusal, refuse } from '../refusal.ts';
 import { matches } from './pattern.ts';

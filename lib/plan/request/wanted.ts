@@ -1,8 +1,8 @@
 import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
 import { leafOf } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
-import { type Base, basesOf } from '../match/bases.ts';
-import { isAfter } from '../match/txg.ts';
+import { type Base, basesOf } from '../inventory/bases.ts';
+import { isAfter } from '../inventory/txg.ts';
 import { type Refusal, refuse, someOf } from '../refusal.ts';
 import { matches } from './pattern.ts';
 

@@ -1,11 +1,11 @@
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin, leafOf } from '../../../schemas/names.ts';
+import { isAfter } from '../inventory/txg.ts';
 import type { FamilyFinder } from '../match/clone-families.ts';
+import type { SeedStart } from '../match/dataset-task.ts';
 import type { Item } from '../match/match-targets.ts';
 import type { SnapshotFinder } from '../match/origin.ts';
-import { isAfter } from '../match/txg.ts';
 import { type Refusal, refuse } from '../refusal.ts';
-import type { SeedStart } from './task.ts';
 
 export interface CloneContext {
   source: { host: string };

@@ -1,10 +1,10 @@
 import type { SnapshotEntry } from '../../../schemas/inventory.ts';
 import type { Plan, Step } from '../../../schemas/plan.ts';
 import * as conflict from '../conflict/explain.ts';
-import { asBase, type Base, fromOf, newestCommon } from '../match/bases.ts';
-import { type Dated, isAfter } from '../match/txg.ts';
+import { asBase, type Base, fromOf, newestCommon } from '../inventory/bases.ts';
+import { type Dated, isAfter } from '../inventory/txg.ts';
+import type { DatasetTask } from '../match/dataset-task.ts';
 import { isRefusal } from '../refusal.ts';
-import type { DatasetTask } from './task.ts';
 
 /** The steps that one dataset needs, none when the target has what is wanted, or why it cannot be. */
 export function datasetSteps(task: DatasetTask): Plan {

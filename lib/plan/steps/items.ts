@@ -2,7 +2,7 @@ import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, elementsOf, isWithin, leafOf, maxElements, maxNameLength } from '../../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
 import { lastOf, startFromAside } from '../conflict/rotate.ts';
-import { damaged } from '../listing.ts';
+import { damaged } from '../inventory/listing.ts';
 import type { Item, Matched } from '../match/match-targets.ts';
 import { findInPool } from '../match/origin.ts';
 import { withKeysKept } from '../placement/encryption-roots.ts';

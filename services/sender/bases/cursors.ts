@@ -1,5 +1,5 @@
-import { type Base, leafOfBase, newestCommon } from '../../../lib/plan/match/bases.ts';
-import { isAfter } from '../../../lib/plan/match/txg.ts';
+import { type Base, leafOfBase, newestCommon } from '../../../lib/plan/inventory/bases.ts';
+import { isAfter } from '../../../lib/plan/inventory/txg.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { type Code, ZpsendError } from '../../../schemas/errors.ts';

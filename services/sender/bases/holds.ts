@@ -1,4 +1,4 @@
-import { type Dated, isAfter } from '../../../lib/plan/match/txg.ts';
+import { type Dated, isAfter } from '../../../lib/plan/inventory/txg.ts';
 import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';

@@ -1,4 +1,4 @@
-import { isAfter } from '../../../lib/plan/match/txg.ts';
+import { isAfter } from '../../../lib/plan/inventory/txg.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';

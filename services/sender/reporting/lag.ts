@@ -1,5 +1,5 @@
-import { type Base, basesOf, newestCommon } from '../../../lib/plan/match/bases.ts';
-import { isAfter } from '../../../lib/plan/match/txg.ts';
+import { type Base, basesOf, newestCommon } from '../../../lib/plan/inventory/bases.ts';
+import { isAfter } from '../../../lib/plan/inventory/txg.ts';
 import type { DatasetEntry, KeyWrapping, SnapshotEntry } from '../../../schemas/inventory.ts';
 import type { StatusSnapshot } from '../../../schemas/status.ts';
 

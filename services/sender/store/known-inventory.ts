@@ -1,5 +1,5 @@
 import { statusKey } from '../../../lib/bus/subjects.ts';
-import { type Base, basesOf } from '../../../lib/plan/match/bases.ts';
+import { type Base, basesOf } from '../../../lib/plan/inventory/bases.ts';
 import { unseen } from '../../../lib/plan/predict-target.ts';
 import { isNewer, type SentBefore, withSent } from '../../../lib/plan/sent-before.ts';
 import { isRawMark, markOf, ownMark } from '../../../lib/plan/steps/initial-flags.ts';

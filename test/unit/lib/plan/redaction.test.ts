@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { basesOf, newestCommon } from '../../../../lib/plan/match/bases.ts';
+import { basesOf, newestCommon } from '../../../../lib/plan/inventory/bases.ts';
 import { plan } from '../../../../lib/plan/plan.ts';
 import { sightOf } from '../../../../lib/plan/predict-target.ts';
 import { compare } from '../../../../lib/verify/compare.ts';

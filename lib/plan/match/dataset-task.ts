@@ -1,6 +1,6 @@
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import type { Step } from '../../../schemas/plan.ts';
-import type { Dated } from '../match/txg.ts';
+import type { Dated } from '../inventory/txg.ts';
 import type { Refusal } from '../refusal.ts';
 import type { PlaceBelow } from '../request/target-name.ts';
 import type { Wanted } from '../request/wanted.ts';

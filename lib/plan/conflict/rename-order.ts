@@ -1,7 +1,7 @@
 import type { Rename } from '../../../schemas/conflict.ts';
 import { datasetOf } from '../../../schemas/names.ts';
-import { nameAfter } from '../conflict/after-resolution.ts';
 import type { DatasetPlan } from '../steps/items.ts';
+import { nameAfter } from './after-resolution.ts';
 
 const renameIn = ({ steps: [first] }: DatasetPlan): Rename | undefined =>
   first?.before?.kind === 'rename' ? first.before : undefined;

@@ -1,7 +1,7 @@
-import type { DatasetEntry, Inventory } from '../../schemas/inventory.ts';
-import { isWithin } from '../../schemas/names.ts';
-import { inOrder } from './match/txg.ts';
-import { isRefusal, type Refusal, refuse } from './refusal.ts';
+import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
+import { isWithin } from '../../../schemas/names.ts';
+import { isRefusal, type Refusal, refuse } from '../refusal.ts';
+import { inOrder } from './txg.ts';
 
 /**
  * The dataset of that name with its snapshots and bookmarks oldest first, or undefined where there is none.
