@@ -1,5 +1,5 @@
 import type { HostKey } from '../../lib/bus/hosts/claim.ts';
-import { unreadableRecord } from '../../lib/bus/hosts/other-machine.ts';
+import { unreadableRecord } from '../../lib/bus/rpc/other-machine.ts';
 import { compareMachines, type Machine, shortMachine } from '../../schemas/machine.ts';
 
 /** Each of them once: as many as are proven to be different machines. */

@@ -1,9 +1,9 @@
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { answeringFor } from '../../lib/bus/hosts/answering.ts';
 import { claimOf, type HostKey, isToWrite, refusalOf, rivalOf } from '../../lib/bus/hosts/claim.ts';
-import { adoptedElsewhere } from '../../lib/bus/hosts/other-machine.ts';
 import { writeHost } from '../../lib/bus/hosts/registry.ts';
 import { onBucketWrites } from '../../lib/bus/jetstream/watch-bucket.ts';
+import { adoptedElsewhere } from '../../lib/bus/rpc/other-machine.ts';
 import { hostsBucket } from '../../lib/bus/subjects.ts';
 import { type OwnMachine, recordOf } from '../../lib/machine/machine.ts';
 import { ZpsendError } from '../../schemas/errors.ts';

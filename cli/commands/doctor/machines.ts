@@ -1,7 +1,7 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { claimOf } from '../../../lib/bus/hosts/claim.ts';
-import { unreadableMend, unreadableRecord } from '../../../lib/bus/hosts/other-machine.ts';
 import { readHost } from '../../../lib/bus/hosts/registry.ts';
+import { unreadableMend, unreadableRecord } from '../../../lib/bus/rpc/other-machine.ts';
 import { hostsBucket } from '../../../lib/bus/subjects.ts';
 import type { OwnMachine } from '../../../lib/machine/machine.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';

@@ -1,6 +1,6 @@
 import type { ZpsendError } from '../../../schemas/errors.ts';
 import { compareMachines, type HostRecord, type Likeness, type Machine } from '../../../schemas/machine.ts';
-import { answersElsewhere, registeredElsewhere, unreadableRecord, withoutId } from './other-machine.ts';
+import { answersElsewhere, registeredElsewhere, unreadableRecord, withoutId } from '../rpc/other-machine.ts';
 
 /** What the key of a host name holds: a record, or what cannot be read; undefined where there is none. */
 export type HostKey = HostRecord | 'unreadable' | undefined;

@@ -1,7 +1,7 @@
 import { JetStreamApiError, type JetStreamManager, type StoredMsg, type StreamInfo } from '@nats-io/jetstream';
 import pLimit from 'p-limit';
 import { z } from 'zod';
-import { tooMuch } from '../rpc/bounds.ts';
+import { tooMuch } from '../bounds.ts';
 import { type JetStreamAt, managerOf } from './jetstream.ts';
 
 /** Messages asked for at once. */

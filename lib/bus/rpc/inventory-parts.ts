@@ -1,10 +1,10 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../../schemas/host.ts';
 import { type DatasetEntry, type Inventory, listingPartSchema } from '../../../schemas/inventory.ts';
+import { mostPartBytes } from '../bounds.ts';
 import type { Bus } from '../connection/connect.ts';
 import { subjects } from '../subjects.ts';
 import { askerOf } from './asker.ts';
-import { mostPartBytes } from './bounds.ts';
 import type { Peer } from './machine-header.ts';
 import { isComplete } from './parts.ts';
 import { requestMany } from './request.ts';

@@ -2,7 +2,7 @@ import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { compareMachines, type Machine, machineSchema } from '../../../schemas/machine.ts';
 import type { Bus } from '../connection/connect.ts';
-import { answersElsewhere, answersInTurn, answersUnclearly } from '../hosts/other-machine.ts';
+import { answersElsewhere, answersInTurn, answersUnclearly } from './other-machine.ts';
 
 /**
  * In a request: the machine that it is meant for, which no other carries it out. In a reply: the machine that answers.

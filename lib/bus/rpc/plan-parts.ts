@@ -1,6 +1,6 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Plan, PlanPart, PlanReply } from '../../../schemas/plan.ts';
-import { mostPartBytes } from './bounds.ts';
+import { mostPartBytes } from '../bounds.ts';
 import { isComplete } from './parts.ts';
 
 /** Far below the server's max_payload: an entry that is longer than a part still fits in a message. */

@@ -1,9 +1,9 @@
 import type { Msg } from '@nats-io/transport-node';
 import type { z } from 'zod';
 import { ZpsendError } from '../../../schemas/errors.ts';
+import { answerInParts, type Bounds, manyAnswers, mostPartBytes, oneAnswer, openTally, tooMuch } from '../bounds.ts';
 import type { Bus } from '../connection/connect.ts';
 import { payloadTrouble } from '../connection/payload.ts';
-import { answerInParts, type Bounds, manyAnswers, mostPartBytes, oneAnswer, openTally, tooMuch } from './bounds.ts';
 import { decodeReply } from './codec.ts';
 import { isPublishedTo, openInbox } from './inbox.ts';
 import { checkPeer, headersFor, type Peer } from './machine-header.ts';

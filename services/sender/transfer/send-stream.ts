@@ -1,6 +1,6 @@
-import { pour } from '../../../lib/bus/channel/broadcast.ts';
 import { sourceOf } from '../../../lib/bus/channel/byte-source.ts';
 import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
+import { pour } from '../../../lib/bus/channel/direct/broadcast.ts';
 import type { BulkConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { type Encoded, encode } from '../../../lib/compression/encode.ts';
 import type { StreamRequest } from '../../../lib/zfs/argv.ts';

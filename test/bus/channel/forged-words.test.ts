@@ -1,7 +1,6 @@
 import { Readable, Writable } from 'node:stream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { pour } from '../../../lib/bus/channel/broadcast.ts';
 import {
   newSecret,
   type TransferSecrets,
@@ -10,6 +9,7 @@ import {
   wordsOfSource,
   wordsOfTarget,
 } from '../../../lib/bus/channel/direct/authentic.ts';
+import { pour } from '../../../lib/bus/channel/direct/broadcast.ts';
 import { controlFrame } from '../../../lib/bus/channel/direct/frame.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
 import { type DirectSender, openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';

@@ -1,6 +1,6 @@
 import { hostSchema } from '../../../../schemas/names.ts';
+import { tooMuch } from '../../bounds.ts';
 import { type JetStreamAt, managerOf } from '../../jetstream/jetstream.ts';
-import { tooMuch } from '../../rpc/bounds.ts';
 import { streamsBucket } from '../../subjects.ts';
 
 const prefix = `OBJ_${streamsBucket('')}`;

@@ -1,6 +1,6 @@
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import { type Manifest, manifestSchema, type WaitingStream } from '../../../../schemas/stored.ts';
-import { tooMuch } from '../../rpc/bounds.ts';
+import { tooMuch } from '../../bounds.ts';
 import { parseStoredName, storedName } from '../../subjects.ts';
 import type { StreamsBucket } from './object-bucket.ts';
 

@@ -1,4 +1,4 @@
-import { ZpsendError } from '../../../schemas/errors.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
 
 /** What may come in answer to one question. A peer that sends more is refused, before any of it is parsed. */
 export interface Bounds {

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
-import { ZpsendError } from '../../../schemas/errors.ts';
-import type { BulkConnection } from '../data-connection/connection.ts';
-import { type ByteSource, sourceOf } from './byte-source.ts';
-import type { Outlet } from './channel.ts';
-import { dataPublications } from './direct/publish.ts';
-import { pump } from './pump.ts';
-import { openStragglers } from './slow-receivers.ts';
+import { ZpsendError } from '../../../../schemas/errors.ts';
+import type { BulkConnection } from '../../data-connection/connection.ts';
+import { type ByteSource, sourceOf } from '../byte-source.ts';
+import type { Outlet } from '../channel.ts';
+import { pump } from '../pump.ts';
+import { openStragglers } from '../slow-receivers.ts';
+import { dataPublications } from './publish.ts';
 
 export interface Spout {
   /** Where the bytes are published, once for all outlets that do not take them themselves. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Bounds, type Budget, openTally } from '../../../../../lib/bus/rpc/bounds.ts';
+import { type Bounds, type Budget, openTally } from '../../../../lib/bus/bounds.ts';
 
 const bounds: Bounds = { messages: 100, bytes: 1000, ms: 1000 };
 const budgetOf = (taken = 0): Budget => ({ bytes: 1500, modest: 50, taken });
