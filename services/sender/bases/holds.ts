@@ -5,9 +5,9 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, poolOf } from '../../../schemas/names.ts';
 import type { Log } from '../../host/log.ts';
-import { isReadOnly } from '../planning/read-only.ts';
 import { type CursorTarget, targetHash } from './cursor-name.ts';
 import type { ChainCursor } from './cursors.ts';
+import { isReadOnly } from './read-only.ts';
 
 /**
  * The tag that a chain of a job holds its step's snapshots with: `zpsend:<job>.<chain>.<hash of the target>`. Each chain has

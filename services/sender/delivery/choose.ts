@@ -5,8 +5,8 @@ import type { Channel } from '../../../schemas/transfer.ts';
 import type { Planned } from '../planning/plan-job.ts';
 import { readSight, writeSight } from '../store/known-targets.ts';
 import { type LastWord, seenAs } from '../store/receipts.ts';
+import { isWithoutReceiver } from '../transfer/absent-receiver.ts';
 import { startOf } from '../transfer/receive-request.ts';
-import { isWithoutReceiver } from './absent-receiver.ts';
 import { directWay, type Way } from './delivery.ts';
 import {
   lookForWaiting,

@@ -4,7 +4,7 @@ import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
-import { needsOf } from '../replication/dependencies.ts';
+import { needsOf } from '../planning/dependencies.ts';
 
 /** Targets, by name, of which too little is known to store anything for them. */
 export interface Unsettled {

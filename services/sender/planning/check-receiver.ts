@@ -9,8 +9,8 @@ import type { Clearing } from '../../../schemas/conflict.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Plan, Refused, SendRequest, Step } from '../../../schemas/plan.ts';
 import { maxChecked, type ReceiveCheck, receiveCheckedSchema } from '../../../schemas/transfer.ts';
-import { needsOf } from '../replication/dependencies.ts';
 import { stepStart } from '../transfer/receive-request.ts';
+import { needsOf } from './dependencies.ts';
 
 type CheckedStart = ReceiveCheck['starts'][number];
 

@@ -5,8 +5,8 @@ import { type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts
 import type { Evidence, Note, Step } from '../../../schemas/plan.ts';
 import type { ChainCursor } from '../bases/cursors.ts';
 import { type Held, releaseStep } from '../bases/holds.ts';
+import { isReadOnly, readOnlyNote } from '../bases/read-only.ts';
 import { sanctioned } from '../planning/approved-rollbacks.ts';
-import { isReadOnly, readOnlyNote } from '../planning/read-only.ts';
 import type { Replan } from '../planning/replan.ts';
 import { checkStep } from '../planning/send-rules.ts';
 import type { ChainNarrator } from '../reporting/job-log.ts';

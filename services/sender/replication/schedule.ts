@@ -1,6 +1,6 @@
 import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
-import { needsOf } from './dependencies.ts';
+import { needsOf } from '../planning/dependencies.ts';
 
 /** What follows from what has happened; chains by their place in the plan. */
 export interface Moves {

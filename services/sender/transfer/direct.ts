@@ -12,7 +12,7 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../../schemas/transfer.ts';
 import { forgedWord } from '../../host/rejected-message.ts';
-import { explainAbsence } from '../delivery/absent-receiver.ts';
+import { explainAbsence } from './absent-receiver.ts';
 import type { Seat } from './fan-out/session.ts';
 import { startOf } from './receive-request.ts';
 import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';

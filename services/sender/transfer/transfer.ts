@@ -9,9 +9,9 @@ import type { Step } from '../../../schemas/plan.ts';
 import type { PropertyWishes } from '../../../schemas/properties.ts';
 import type { WireMode } from '../../../schemas/transfer.ts';
 import type { Log } from '../../host/log.ts';
-import { checkKeyUnchanged } from '../planning/key-unchanged.ts';
 import type { JobWire } from './compression.ts';
 import type { Seat } from './fan-out/session.ts';
+import { checkKeyUnchanged } from './key-unchanged.ts';
 import { type Read, startRead } from './send-stream.ts';
 import { expectedOf, streamOf } from './stream-request.ts';
 

@@ -10,7 +10,7 @@ import type { ErrorBody } from '../../../../../schemas/errors.ts';
 import type { DatasetEntry, KeyWrapping } from '../../../../../schemas/inventory.ts';
 import type { SendRequest } from '../../../../../schemas/plan.ts';
 import { storable } from '../../../../../services/sender/delivery/storable.ts';
-import { needsOf } from '../../../../../services/sender/replication/dependencies.ts';
+import { needsOf } from '../../../../../services/sender/planning/dependencies.ts';
 import { startOf } from '../../../../../services/sender/transfer/receive-request.ts';
 import { mentions } from '../../../../support/mentions.ts';
 import { dataset, inventory, request } from '../plan-history.ts';

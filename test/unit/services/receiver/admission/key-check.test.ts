@@ -4,7 +4,7 @@ import type { Seen } from '../../../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../../../schemas/errors.ts';
 import type { KeyWrapping } from '../../../../../schemas/inventory.ts';
 import { checkKey } from '../../../../../services/receiver/admission/key-check.ts';
-import { checkKeyUnchanged } from '../../../../../services/sender/planning/key-unchanged.ts';
+import { checkKeyUnchanged } from '../../../../../services/sender/transfer/key-unchanged.ts';
 
 const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
 const [old, now] = [salted('11'), salted('22')];
