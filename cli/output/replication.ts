@@ -1,8 +1,8 @@
 import type { StoredStatus } from '../../lib/bus/status/read.ts';
 import { type StatusPlace, statusKey } from '../../lib/bus/subjects.ts';
 import type { FleetRow } from '../../schemas/status.ts';
-import { judge } from '../commands/status/state.ts';
 import { bytes, duration, errorCell, rate } from './format.ts';
+import { judge } from './replication-state.ts';
 import { type Column, table } from './table.ts';
 
 /**

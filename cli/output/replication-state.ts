@@ -1,4 +1,4 @@
-import type { FleetRow, StatusEntry } from '../../../schemas/status.ts';
+import type { FleetRow, StatusEntry } from '../../schemas/status.ts';
 
 /** A sender writes what runs every two seconds; after so many seconds of silence it has died, or has lost NATS. */
 const silentAfter = 30;
