@@ -1,5 +1,5 @@
 import type { ErrorBody } from '../../schemas/errors.ts';
-import type { Cli } from '../context.ts';
+import type { Info } from '../../schemas/host.ts';
 import { thisHost } from './this-host.ts';
 
 /** An argument that was read as HOST:DATASET, and the pool that it begins with where the colon is part of a name (zpool-create(8)). */
@@ -26,8 +26,15 @@ export function withReadings(error: ErrorBody, readings: readonly Reading[], poo
   return { ...error, message: `${error.message}. ${hint}`.slice(0, 8192) };
 }
 
+/** A command's arguments, and the pools of the machine that it runs on. */
+interface CommandHere {
+  readonly env: NodeJS.ProcessEnv;
+  readonly argv: readonly string[];
+  readonly local: { zfsFacts(host: string): Promise<Pick<Info, 'pools'>> };
+}
+
 /** As withReadings, with the pools of this machine. Never fails. */
-export async function explained(cli: Cli, error: ErrorBody): Promise<ErrorBody> {
+export async function explained(cli: CommandHere, error: ErrorBody): Promise<ErrorBody> {
   const readings = readingsOf(cli.argv, error);
   if (readings.length === 0) return error;
   const { pools } = await cli.local.zfsFacts(thisHost(cli.env));

@@ -3,6 +3,7 @@ import { datasetOf, poolOf } from '../../schemas/names.ts';
 import type { Plan, SendRequest, Step } from '../../schemas/plan.ts';
 import { withModified } from './conflict/modified.ts';
 import { type Draft, policyOf, underPolicy } from './conflict/resolve.ts';
+import type { DatasetPlans } from './dataset-plan.ts';
 import { findDataset, findSubtree } from './inventory/listing.ts';
 import { type Matched, matchTargets } from './match/match-targets.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
@@ -11,7 +12,7 @@ import { targetRoot } from './request/target-name.ts';
 import { misfitOf } from './request/validate-request.ts';
 import { wantedOf } from './request/wanted.ts';
 import { composed } from './steps/compose.ts';
-import { type DatasetPlans, planItems } from './steps/items.ts';
+import { planItems } from './steps/items.ts';
 import { withFeatureNote } from './steps/stream-needs.ts';
 
 /**

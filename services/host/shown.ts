@@ -1,4 +1,4 @@
-import { asideOf } from '../../lib/plan/conflict/rotate.ts';
+import { asideOf } from '../../lib/plan/match/rotated-name.ts';
 import { keyHolder } from '../../lib/plan/placement/key-wrapping.ts';
 import { names as namesTarget, rulesFor } from '../../lib/settings/send-allow.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';

@@ -1,5 +1,5 @@
 import type { Note } from '../../../schemas/plan.ts';
-import type { DatasetPlans } from '../steps/items.ts';
+import type { DatasetPlans } from '../dataset-plan.ts';
 import { isModified } from './evidence.ts';
 import type { Draft } from './resolve.ts';
 

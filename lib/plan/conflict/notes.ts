@@ -2,8 +2,8 @@ import type { Clearing, Rename, Rollback } from '../../../schemas/conflict.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Note, Step } from '../../../schemas/plan.ts';
+import type { DatasetPlan } from '../dataset-plan.ts';
 import { someOf } from '../refusal.ts';
-import type { DatasetPlan } from '../steps/items.ts';
 import { isAside } from './rotate.ts';
 
 /** Names in a note: the plan itself has all of them. */

@@ -1,6 +1,6 @@
 import type { Rename } from '../../../schemas/conflict.ts';
 import { datasetOf } from '../../../schemas/names.ts';
-import type { DatasetPlan } from '../steps/items.ts';
+import type { DatasetPlan } from '../dataset-plan.ts';
 import { nameAfter } from './after-resolution.ts';
 
 const renameIn = ({ steps: [first] }: DatasetPlan): Rename | undefined =>

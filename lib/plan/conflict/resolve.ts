@@ -1,11 +1,11 @@
 import type { Clearing } from '../../../schemas/conflict.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import type { SendRequest, Step } from '../../../schemas/plan.ts';
+import type { DatasetPlan, DatasetPlans } from '../dataset-plan.ts';
 import { newestCommon } from '../inventory/bases.ts';
 import { isAfter } from '../inventory/txg.ts';
 import type { Item } from '../match/match-targets.ts';
 import { isRefusal, type Refusal } from '../refusal.ts';
-import type { DatasetPlan, DatasetPlans } from '../steps/items.ts';
 import { cleared } from './after-resolution.ts';
 import { isModified } from './evidence.ts';
 import { clearingNote, untouchedNote } from './notes.ts';

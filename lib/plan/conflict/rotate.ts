@@ -5,15 +5,10 @@ import { type Base, fromOf, newestCommon } from '../inventory/bases.ts';
 import { isAfter } from '../inventory/txg.ts';
 import type { SeedStart } from '../match/dataset-task.ts';
 import type { Item } from '../match/match-targets.ts';
+import { asideOf, mark } from '../match/rotated-name.ts';
 import { someOf } from '../refusal.ts';
 import type { Wanted } from '../request/wanted.ts';
 import type { Found } from './rollback.ts';
-
-const mark = '_diverged_';
-const asideName = new RegExp(`^(.+)${mark}[0-9]+(?:_[0-9]+)?$`);
-
-/** The dataset that was renamed aside to this name, by its former name; undefined for any other name. */
-export const asideOf = (name: string): string | undefined => asideName.exec(name)?.[1];
 
 /** The last snapshot that the target shall have. */
 export const lastOf = (wanted: Wanted) => (wanted.kind === 'chain' ? wanted.snapshots.at(-1) : wanted.to);

@@ -1,9 +1,9 @@
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import { isWithin, parentOf } from '../../../schemas/names.ts';
-import { asideOf } from '../conflict/rotate.ts';
 import { basesOf } from '../inventory/bases.ts';
 import type { Chosen, Selection } from '../request/selection.ts';
 import { type FamilyFinder, findInFamily } from './clone-families.ts';
+import { asideOf } from './rotated-name.ts';
 
 /** A dataset of the package with its counterpart on the target. */
 export interface Item extends Chosen {

@@ -1,9 +1,9 @@
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import type { Note, Step } from '../../../schemas/plan.ts';
 import { isModified } from '../conflict/evidence.ts';
+import type { DatasetPlan } from '../dataset-plan.ts';
 import type { Item } from '../match/match-targets.ts';
 import type { Refusal } from '../refusal.ts';
-import type { DatasetPlan } from '../steps/items.ts';
 import { byName, type Inheritor, isRaw, isToCome, type KeyChanges, keyChanges } from './key-changes.ts';
 import { joinNotes, lockedNotes } from './key-notes.ts';
 import { cannotBeOpened, type KeyWords, mayNotFollow, wouldLockOut, wouldNotOpen } from './key-refusals.ts';

@@ -1,7 +1,7 @@
 import type { DatasetEntry, Inventory, KeyWrapping } from '../../../schemas/inventory.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
-import type { DatasetPlan } from '../steps/items.ts';
+import type { DatasetPlan } from '../dataset-plan.ts';
 import { compareWrappings, keyHolder, type Sameness, wrappingOfRoot } from './key-wrapping.ts';
 
 /** The wrapped key that raw steps bring to the target. */

@@ -1,5 +1,5 @@
 import type { Note } from '../../../schemas/plan.ts';
-import type { DatasetPlan } from '../steps/items.ts';
+import type { DatasetPlan } from '../dataset-plan.ts';
 import type { KeyContext } from './encryption-roots.ts';
 import { byName, isRaw, isToCome, type KeyChanges } from './key-changes.ts';
 import { compareWrappings } from './key-wrapping.ts';

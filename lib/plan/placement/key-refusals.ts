@@ -1,6 +1,6 @@
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
+import type { DatasetPlan } from '../dataset-plan.ts';
 import { type Refusal, refuse, someOf } from '../refusal.ts';
-import type { DatasetPlan } from '../steps/items.ts';
 import type { Brought, Inheritor } from './key-changes.ts';
 
 export interface KeyWords {

@@ -1,5 +1,5 @@
 import type { Note } from '../../../schemas/plan.ts';
-import type { DatasetPlan } from '../steps/items.ts';
+import type { DatasetPlan } from '../dataset-plan.ts';
 import type { KeyContext } from './encryption-roots.ts';
 import { byName, isRaw, keyChanges } from './key-changes.ts';
 import { compareWrappings, keyHolder, type Sameness } from './key-wrapping.ts';

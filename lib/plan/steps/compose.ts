@@ -1,7 +1,7 @@
 import type { Code } from '../../../schemas/errors.ts';
 import type { Plan, Refused } from '../../../schemas/plan.ts';
+import type { DatasetPlan, DatasetPlans } from '../dataset-plan.ts';
 import type { Refusal } from '../refusal.ts';
-import type { DatasetPlan, DatasetPlans } from './items.ts';
 
 /**
  * What keeps one dataset out and leaves the rest of a package as it is: the target's dataset, or its key, went its own way, a

@@ -2,6 +2,7 @@ import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, elementsOf, isWithin, leafOf, maxElements, maxNameLength } from '../../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
 import { lastOf, startFromAside } from '../conflict/rotate.ts';
+import type { DatasetPlan, DatasetPlans } from '../dataset-plan.ts';
 import { damaged } from '../inventory/listing.ts';
 import type { Item, Matched } from '../match/match-targets.ts';
 import { findInPool } from '../match/origin.ts';
@@ -16,23 +17,6 @@ import { datasetSteps } from './dataset-steps.ts';
 import { inOrderOfNeed, type Need } from './order.ts';
 import { redactedIn } from './redacted.ts';
 import { flagsOf, streamsTo } from './stream-flags.ts';
-
-/** What one dataset of a request needs. */
-export interface DatasetPlan {
-  dataset: string;
-  target: string;
-  /** Its chain, in order; none where there is nothing to do, or a refusal. */
-  steps: Step[];
-  refusal?: Refusal;
-  /** The source's dataset whose first step has to bring the key that wraps this one's, before any of these. */
-  keyFrom?: string;
-}
-
-export interface DatasetPlans {
-  /** In an order in which parents come before their children, and origins before their clones. */
-  datasets: DatasetPlan[];
-  notes: Note[];
-}
 
 /**
  * Plans each dataset, in an order in which whatever a step needs is there before it.

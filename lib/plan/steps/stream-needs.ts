@@ -2,9 +2,9 @@ import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, poolOf } from '../../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
 import type { StreamFeature } from '../../../schemas/stream.ts';
+import type { DatasetPlans } from '../dataset-plan.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { targetRoot } from '../request/target-name.ts';
-import type { DatasetPlans } from './items.ts';
 
 /**
  * Bits of a stream's feature flags and the pool feature that each needs where it is received, enabled at least

@@ -1,4 +1,4 @@
-import { asideOf } from '../../../lib/plan/conflict/rotate.ts';
+import { asideOf } from '../../../lib/plan/match/rotated-name.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { type Code, ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';

@@ -1,4 +1,4 @@
-import { asideOf } from '../../../lib/plan/conflict/rotate.ts';
+import { asideOf } from '../../../lib/plan/match/rotated-name.ts';
 import { peekToken } from '../../../lib/zfs/resume-token.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { type Base, leafOfBase, newestCommon } from '../../../lib/plan/inventory/bases.ts';
 import { isAfter } from '../../../lib/plan/inventory/txg.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
@@ -8,7 +9,6 @@ import { datasetOf, maxNameLength } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { Log } from '../../host/log.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import { eachOf } from '../planning/size-estimates.ts';
 import { type CursorTarget, cursorForHold, cursorName, cursorsOf, isShort, targetHash } from './cursor-name.ts';
 import type { Settled } from './holds.ts';
 
@@ -166,7 +166,7 @@ export function openCursors(deps: CursorDeps): Cursors {
       const settled: Settled[] = [];
       const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
       const targets = new Map(target.datasets.map((entry) => [entry.name, entry]));
-      await eachOf(plans.datasets.values(), atOnce, async (plan) => {
+      await pLimit(atOnce).map(plans.datasets, async (plan) => {
         const from = sources.get(plan.dataset);
         const there = targets.get(plan.target);
         if (!from) return;

@@ -1,5 +1,5 @@
+import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { type Dated, isAfter } from '../../../lib/plan/inventory/txg.ts';
-import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';

@@ -1,6 +1,6 @@
+import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { compareWrappings } from '../../../lib/plan/placement/key-wrapping.ts';
 import { type Refusal, refuse } from '../../../lib/plan/refusal.ts';
-import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';

@@ -1,4 +1,5 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import type { Peer } from '../../../lib/bus/rpc/machine-header.ts';
 import { shortagesOf } from '../../../lib/plan/placement/space.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import { composed } from '../../../lib/plan/steps/compose.ts';
@@ -7,7 +8,6 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Note, Plan, SendRequest } from '../../../schemas/plan.ts';
-import type { Way } from '../delivery/delivery.ts';
 import { askReceiver, withoutRefused } from './check-receiver.ts';
 import { checkStreams } from './check-streams.ts';
 import type { Planned } from './plan-job.ts';
@@ -27,7 +27,7 @@ type Made = Extract<Plan, { ok: true }>;
 export async function checkedPlan(
   deps: CheckDeps,
   request: SendRequest,
-  { channel, peer }: Pick<Way, 'channel' | 'peer'>,
+  { channel, peer }: { channel: 'direct' | 'store'; peer?: Peer },
   { plans, source, target }: Pick<Planned, 'plans' | 'source' | 'target'>,
 ): Promise<{ plan: Plan; shortages: ErrorBody[] }> {
   if (isRefusal(plans)) return { plan: plans, shortages: [] };

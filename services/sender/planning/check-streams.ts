@@ -1,11 +1,11 @@
-import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
+import pLimit from 'p-limit';
+import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { beginningBytes, featuresNeeded, streamRefusal } from '../../../lib/plan/steps/stream-needs.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Note, Step } from '../../../schemas/plan.ts';
 import type { StreamFeature } from '../../../schemas/stream.ts';
 import { streamOf } from '../transfer/stream-request.ts';
-import { eachOf } from './size-estimates.ts';
 
 /** Datasets whose streams are begun to be read; of others it stays unknown. */
 const mostRead = 500;
@@ -61,7 +61,7 @@ export async function checkStreams(
     isComplete &&= needed !== undefined;
     return needed?.filter((feature) => lacking.includes(feature)) ?? [];
   };
-  await eachOf(chains.slice(0, mostRead).values(), atOnce, async ({ dataset, target, steps }) => {
+  await pLimit(atOnce).map(chains.slice(0, mostRead), async ({ dataset, target, steps }) => {
     const [first, last] = [steps[0], steps.at(-1)];
     const atFirst = first ? await lackedBy(first) : [];
     if (first && atFirst.length > 0) {

@@ -1,4 +1,4 @@
-import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
+import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { datasetOf, leafOf, parentOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
+import pLimit from 'p-limit';
+import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { Step } from '../../../schemas/plan.ts';
-import type { Progress } from '../reporting/progress.ts';
 import { streamOf } from '../transfer/stream-request.ts';
 
 /** Steps of a plan whose size ZFS is asked for; in a longer one the listing's own figures have to do. */
@@ -19,25 +19,13 @@ const atOnceBeside = 2;
 const estimate = (zfs: Zfs, step: Step): Promise<number | undefined> =>
   zfs.estimate(streamOf(step)).catch(() => undefined);
 
-/** Works through what there is, `limit` at once. */
-export async function eachOf<T>(
-  all: IterableIterator<T>,
-  limit: number,
-  work: (one: T) => Promise<void>,
-): Promise<void> {
-  const worker = async () => {
-    for (const one of all) await work(one);
-  };
-  await Promise.all(Array.from({ length: limit }, worker));
-}
-
 /** The steps in their order with ZFS's own estimates, some at a time as they become known. */
 export async function* withSizes(zfs: Zfs, steps: readonly Step[], ms = partMs): AsyncGenerator<Step[]> {
   if (steps.length > mostAsked) return yield [...steps];
   const sized: Step[] = [];
   let told = 0;
   let wanted = true;
-  const all = eachOf(steps.entries(), atOnce, async ([index, step]) => {
+  const all = pLimit(atOnce).map(steps, async (step, index) => {
     const size = wanted ? await estimate(zfs, step) : undefined;
     sized[index] = size === undefined ? step : { ...step, size };
   });
@@ -54,9 +42,17 @@ export async function* withSizes(zfs: Zfs, steps: readonly Step[], ms = partMs):
   }
 }
 
+/** What a job's progress tells of a step, and is told of it. */
+interface StepSizes {
+  /** Is that step of those steps still to come? */
+  isLeft(chain: number, steps: readonly Step[], at: number): boolean;
+  /** @param size ZFS's estimate, in bytes */
+  estimated(chain: number, step: Step, size: number): void;
+}
+
 /** Asks ZFS about the large steps of a job while it runs, a few at a time, for what its progress is measured by. */
-export async function estimateLarge(zfs: Zfs, plans: readonly DatasetPlan[], progress: Progress): Promise<void> {
-  await eachOf(largeSteps(plans), atOnceBeside, async ({ chain, steps, at, step }) => {
+export async function estimateLarge(zfs: Zfs, plans: readonly DatasetPlan[], progress: StepSizes): Promise<void> {
+  await pLimit(atOnceBeside).map(largeSteps(plans), async ({ chain, steps, at, step }) => {
     const isLeft = () => progress.isLeft(chain, steps, at);
     const size = isLeft() ? await estimate(zfs, step) : undefined;
     if (size !== undefined && isLeft()) progress.estimated(chain, step, size);

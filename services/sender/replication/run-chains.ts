@@ -1,5 +1,5 @@
 import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
-import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
+import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Evidence, Note, Step } from '../../../schemas/plan.ts';
 import type { Cursors } from '../bases/cursors.ts';

@@ -1,4 +1,4 @@
-import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
+import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { needsOf } from '../planning/dependencies.ts';
 

@@ -1,5 +1,5 @@
+import type { DatasetPlans } from '../../../lib/plan/dataset-plan.ts';
 import { targetRoot } from '../../../lib/plan/request/target-name.ts';
-import type { DatasetPlans } from '../../../lib/plan/steps/items.ts';
 import type { Clearing } from '../../../schemas/conflict.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';

@@ -1,4 +1,4 @@
-import type { DatasetPlan } from '../../../lib/plan/steps/items.ts';
+import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Job, JobDataset } from '../../../schemas/job.ts';
 import type { Step } from '../../../schemas/plan.ts';

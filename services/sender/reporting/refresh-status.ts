@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import pLimit from 'p-limit';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { readStatus } from '../../../lib/bus/status/read.ts';
 import type { StatusStore } from '../../../lib/bus/status/store.ts';
@@ -7,7 +8,6 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetSchema } from '../../../schemas/names.ts';
 import type { Log } from '../../host/log.ts';
-import { eachOf } from '../planning/size-estimates.ts';
 import { isDue, refreshed } from './refreshed-status.ts';
 
 export interface RefreshDeps {
@@ -43,7 +43,7 @@ export function keepFresh({ host, bus, zfs, log, store, reconcileMs }: RefreshDe
     const listed = Date.now();
     const sources = await zfs.listEach([...new Set(due.map(({ dataset }) => dataset))]);
     const byName = new Map(sources.map((source) => [source.name, source]));
-    await eachOf(due.values(), atOnce, async (row) => {
+    await pLimit(atOnce).map(due, async (row) => {
       const source = byName.get(row.dataset);
       if (!source || stop.signal.aborted) return;
       // what a job has written since is newer

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
 import { plan } from '../../../../../lib/plan/plan.ts';
-import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
 import { beginningBytes, featuresNeeded } from '../../../../../lib/plan/steps/stream-needs.ts';
 import type { StreamRequest } from '../../../../../lib/zfs/argv.ts';
 import type { ZfsProcess } from '../../../../../lib/zfs/zfs.ts';

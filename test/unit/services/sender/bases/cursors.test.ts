@@ -1,6 +1,6 @@
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
-import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
+import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
 import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { BookmarkEntry, DatasetEntry } from '../../../../../schemas/inventory.ts';
 import { logOf } from '../../../../../services/host/log.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
+import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
 import { type ErrorBody, ZpsendError } from '../../../../../schemas/errors.ts';
 import { jobDatasetsSchema } from '../../../../../schemas/job.ts';
 import type { Step } from '../../../../../schemas/plan.ts';

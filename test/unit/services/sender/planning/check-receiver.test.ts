@@ -2,7 +2,7 @@ import type { MsgHdrs } from '@nats-io/transport-node';
 import { describe, expect, it } from 'vitest';
 import type { Bus } from '../../../../../lib/bus/connection/connect.ts';
 import { machineIn } from '../../../../../lib/bus/rpc/machine-header.ts';
-import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
+import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
 import type { ErrorBody } from '../../../../../schemas/errors.ts';
 import type { Plan, Step } from '../../../../../schemas/plan.ts';
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
 import { refuse } from '../../../../../lib/plan/refusal.ts';
-import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
 import { replanner } from '../../../../../services/sender/planning/replan.ts';
 
 describe('planning again', () => {

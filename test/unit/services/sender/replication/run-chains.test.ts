@@ -1,7 +1,7 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
 import { hashOfTransfer } from '../../../../../lib/bus/locks/transfer-hash.ts';
-import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
+import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
 import type { Zfs } from '../../../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../../../schemas/errors.ts';
 import { logOf } from '../../../../../services/host/log.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { DatasetPlan } from '../../../../../lib/plan/steps/items.ts';
+import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
 import { type ErrorBody, ZpsendError } from '../../../../../schemas/errors.ts';
 import { leafOf } from '../../../../../schemas/names.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
