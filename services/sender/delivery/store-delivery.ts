@@ -122,7 +122,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
         return await askStore({ bucket, room: store.room, clearing: store.clearing, log, patienceMs }, transfer, step);
       } catch (thrown) {
         // nobody shall wait for it
-        step.seat?.decline();
+        step.participant?.decline();
         throw thrown;
       }
     },

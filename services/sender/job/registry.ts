@@ -4,8 +4,8 @@ import type { Job, JobStatusRequest } from '../../../schemas/job.ts';
 import type { SendRequest, SendStart } from '../../../schemas/plan.ts';
 import { newId } from '../../host/ids.ts';
 import { checkRequest } from '../planning/send-rules.ts';
-import { openFan } from '../transfer/fan-out/group.ts';
-import { askingTogether } from '../transfer/fan-out/shared-listing.ts';
+import { openFanOutGroup } from '../transfer/fan-out/group.ts';
+import { shareListing } from '../transfer/fan-out/shared-listing.ts';
 import { type JobDeps, type RunningJob, startJob } from './job.ts';
 
 /** How long jobs of one fan wait for one that is late with the step that all need, in milliseconds. */
@@ -84,8 +84,10 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       const started = requests.map((request) => ({ id: newId(), request }));
       const [first, ...others] = started;
       const members =
-        first && others.length > 0 ? openFan({ ...deps, id: first.id, size: started.length, gatherMs, answerMs }) : [];
-      const zfs = askingTogether(deps.zfs);
+        first && others.length > 0
+          ? openFanOutGroup({ ...deps, id: first.id, size: started.length, gatherMs, answerMs })
+          : [];
+      const zfs = shareListing(deps.zfs);
       for (const [at, { id, request }] of started.entries()) {
         begin(id, request, {
           zfs: zfs(),

@@ -162,7 +162,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     checkStep(deps.allow, deps.host, order.to, step, deps.from);
     // while a target is cleared it takes nothing, for as long as ZFS takes: nobody shall wait for that
     if (step.before) deps.fan?.alone(step);
-    const seat = step.before ? undefined : await deps.fan?.meet(step);
+    const participant = step.before ? undefined : await deps.fan?.meet(step);
     say.asking(step);
     transfer = await deps.ask(deps, {
       transfer: order.transferId(),
@@ -170,7 +170,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       target: order.to,
       step,
       discard,
-      seat,
+      participant,
     });
     if (transfer.stalePartial) return { type: 'ready-with-stale-partial' };
     say.ready(transfer.resumedAt);

@@ -13,7 +13,7 @@ import type { Step } from '../../../schemas/plan.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../../schemas/transfer.ts';
 import { forgedWord } from '../../host/rejected-message.ts';
 import { explainAbsence } from './absent-receiver.ts';
-import type { Seat } from './fan-out/session.ts';
+import type { Participant } from './fan-out/session.ts';
 import { startOf } from './receive-request.ts';
 import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
 
@@ -78,9 +78,9 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
   const { zfs, host } = deps;
   const { step, transfer, target } = plan;
   // what drops partial state looks at it first, and for that nobody waits
-  if (plan.discard) plan.seat?.decline();
-  if (isDeaf(deps.bulk, target)) plan.seat?.decline();
-  const seat = plan.discard || isDeaf(deps.bulk, target) ? undefined : plan.seat;
+  if (plan.discard) plan.participant?.decline();
+  if (isDeaf(deps.bulk, target)) plan.participant?.decline();
+  const participant = plan.discard || isDeaf(deps.bulk, target) ? undefined : plan.participant;
   const secret = newSecret();
   const name = { source: host, target, transfer };
   const dataSubject = subjects.data(host, target, transfer);
@@ -101,7 +101,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
   };
   try {
     const offer = offerOf(deps.wire?.mode ?? 'none', step.flags);
-    const extras = { ...(offer && { wire: offer }), ...(seat && { shared: seat.id }) };
+    const extras = { ...(offer && { wire: offer }), ...(participant && { shared: participant.id }) };
     const ready = await (Object.keys(extras).length > 0 ? offered(start, extras) : start());
     const direct = openDirectSender(deps.bulk, {
       dataSubject,
@@ -117,12 +117,15 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
       const resume = await resumeOf(zfs, step, ready.resumeToken);
       // what our first frame drops was looked at again, since another source may have left it there since
       const rest = plan.discard ? { stale: false, offset: 0 } : resume;
-      const shared = ready.shared === true && seat && (await hears(deps, direct, target, seat)) ? seat : undefined;
-      if (!shared) seat?.decline();
+      const shared =
+        ready.shared === true && participant && (await hears(deps, direct, target, participant))
+          ? participant
+          : undefined;
+      if (!shared) participant?.decline();
       return runnable(deps, plan, {
         channel: direct,
         resume: rest,
-        seat: shared,
+        participant: shared,
         mode: (offer && ready.wire && deps.wire?.mode) ?? 'none',
       });
     } catch (error) {
@@ -132,11 +135,11 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     }
   } catch (error) {
     // before the others begin: it may listen, and its answer be lost
-    if (seat) {
+    if (participant) {
       const to = { subject: dataSubject, tagger: taggerOfRequest(name, secret) };
       abortUnheard(deps.bulk, to, ZpsendError.from(error).toBody());
     }
-    seat?.decline();
+    participant?.decline();
     throw error;
   }
 }
@@ -154,7 +157,7 @@ async function hears(
   { bulk, host, log }: TransferDeps,
   direct: DirectSender,
   target: string,
-  { id }: Pick<Seat, 'id'>,
+  { id }: Pick<Participant, 'id'>,
 ): Promise<boolean> {
   const reach = await direct.reaches(subjects.shared(host, id));
   if (reach === 'deaf') {

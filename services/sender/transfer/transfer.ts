@@ -10,7 +10,7 @@ import type { PropertyWishes } from '../../../schemas/properties.ts';
 import type { WireMode } from '../../../schemas/transfer.ts';
 import type { Log } from '../../host/log.ts';
 import type { JobWire } from './compression.ts';
-import type { Seat } from './fan-out/session.ts';
+import type { Participant } from './fan-out/session.ts';
 import { checkKeyUnchanged } from './key-unchanged.ts';
 import { type Read, startRead } from './send-stream.ts';
 import { expectedOf, streamOf } from './stream-request.ts';
@@ -39,7 +39,7 @@ export interface TransferPlan {
   readonly step: Step;
   readonly discard: boolean;
   /** Its place in a read that others share; a transfer that continues partial state goes alone. */
-  readonly seat?: Seat | undefined;
+  readonly participant?: Participant | undefined;
 }
 
 /** One transfer of one step: asked for, then run once. */
@@ -74,7 +74,7 @@ export interface Settled {
   /** This end of the channel to it. */
   readonly channel: ChannelSender;
   readonly resume: Resume;
-  readonly seat: Seat | undefined;
+  readonly participant: Participant | undefined;
   /** How the stream is compressed. */
   readonly mode: WireMode;
 }
@@ -85,7 +85,7 @@ const tooLate = new ZpsendError('STREAM_BROKEN', 'it was ready only when those t
 export function runnable(
   deps: TransferDeps,
   { step, target, transfer }: TransferPlan,
-  { channel, resume, seat, mode }: Settled,
+  { channel, resume, participant, mode }: Settled,
 ): Transfer {
   let read: Read | undefined;
   let running = false;
@@ -111,11 +111,11 @@ export function runnable(
     });
 
   /** Whoever fails while the others are waited for waits no longer. */
-  async function shared(seat: Seat): Promise<Read> {
-    const joining = seat.join({ receiver: channel, wire: mode });
+  async function shared(participant: Participant): Promise<Read> {
+    const joining = participant.join({ receiver: channel, wire: mode });
     const came = await Promise.race([joining, channel.final]);
     if (came && 'poured' in came) return came;
-    void joining.then((late) => late && seat.leave());
+    void joining.then((late) => late && participant.leave());
     const error = came?.type === 'failed' ? ZpsendError.fromBody(came.error) : tooLate;
     channel.abort(error.toBody());
     throw error;
@@ -127,11 +127,11 @@ export function runnable(
       await checkKeyUnchanged(deps.zfs, step);
       if (cancelled) throw ZpsendError.fromBody(cancelled);
     } catch (thrown) {
-      seat?.decline();
+      participant?.decline();
       channel.abort(ZpsendError.from(thrown).toBody());
       throw thrown;
     }
-    return seat ? shared(seat) : alone();
+    return participant ? shared(participant) : alone();
   }
 
   async function run(): Promise<void> {
@@ -148,7 +148,7 @@ export function runnable(
       }
     } finally {
       unfollow?.();
-      await (seat ? read && seat.leave() : read?.stop());
+      await (participant ? read && participant.leave() : read?.stop());
       channel.close();
     }
   }
@@ -173,7 +173,7 @@ export function runnable(
       cancelled ??= error;
       channel.abort(error);
       if (running) return;
-      seat?.decline();
+      participant?.decline();
       channel.close();
     },
   };

@@ -24,7 +24,7 @@ export async function askStore(
   deps: TransferDeps,
   plan: TransferPlan,
 ): Promise<Transfer> {
-  const { step, transfer, target, seat } = plan;
+  const { step, transfer, target, participant } = plan;
   if (room.isWaitedFor) throw queued(bucket.source);
   const bound = await bucket.bound();
   const mode = deps.wire?.mode ?? 'none';
@@ -44,7 +44,12 @@ export async function askStore(
     pace: deps.pace,
     onFull: () => log.warn('store.full', `the store of ${deps.host} is full; ${step.to.name} waits for room`),
   });
-  return runnable(deps, plan, { channel, resume: { stale: false, offset: 0 }, seat, mode: offer ? mode : 'none' });
+  return runnable(deps, plan, {
+    channel,
+    resume: { stale: false, offset: 0 },
+    participant,
+    mode: offer ? mode : 'none',
+  });
 }
 
 /** Its turn comes, so it is neither a failure nor tried against patience. */

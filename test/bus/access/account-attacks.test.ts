@@ -41,15 +41,15 @@ async function oneAccount(fleet: AccountFleet): Promise<string> {
 const victims = [policiesBucket, locksBucket, statusBucket].map((bucket) => `KV_${bucket}`);
 
 describe.each(['an account each', 'one account'] as const)('hosts with %s', (way) => {
-  const isApart = way === 'an account each';
+  const isDetached = way === 'an account each';
   let fleet: AccountFleet;
   let server: NatsServer;
   let admin: Bus;
 
   beforeAll(async () => {
     fleet = await makeAccountFleet({ hosts });
-    const config = isApart ? (fleet.configs['nats-1'] ?? '') : await oneAccount(fleet);
-    server = await startNatsServer({ config, jetstream: !isApart });
+    const config = isDetached ? (fleet.configs['nats-1'] ?? '') : await oneAccount(fleet);
+    server = await startNatsServer({ config, jetstream: !isDetached });
     admin = await connectBus({ name: 'ops', env: { NATS_URL: server.url, ...fleet.env.ops }, wait: false });
     await makeStreams(admin, 'alfa', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
     await makeStreams(admin, 'bravo', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
@@ -118,7 +118,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     const pull = JSON.stringify({ batch: 1, no_wait: true });
     for (const stream of victims) nc.publish(next, pull, { reply: `$JS.API.STREAM.DELETE.${stream}` });
     await settled(nc);
-    if (isApart) expect(await whole()).toEqual(victims);
+    if (isDetached) expect(await whole()).toEqual(victims);
     // hosts of one account trust each other with everything
     else await expect.poll(whole, { timeout: 5000 }).toEqual([]);
   });
@@ -137,11 +137,11 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     expect(acknowledged).toMatch(/^\$JS\.ACK\./);
     nc.publish(acknowledged, '+ACK', { reply: `$JS.API.STREAM.DELETE.KV_${policiesBucket}` });
     await settled(nc);
-    if (isApart) expect(await whole()).toEqual(victims);
+    if (isDetached) expect(await whole()).toEqual(victims);
     else await expect.poll(whole, { timeout: 5000 }).not.toContain(`KV_${policiesBucket}`);
   });
 
-  test.runIf(isApart)('a viewer gives no orders, and writes and deletes nothing', async () => {
+  test.runIf(isDetached)('a viewer gives no orders, and writes and deletes nothing', async () => {
     await fill();
     const ordered: string[] = [];
     const victim = await as('alfa');
@@ -177,7 +177,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
       ),
     );
     const honest = ['held', '{"dataset":"pool/a","to":["carl"]}'];
-    if (isApart) expect(values).toEqual(honest);
+    if (isDetached) expect(values).toEqual(honest);
     else for (const [at, value] of values.entries()) expect(value).not.toBe(honest[at]);
   });
 
@@ -234,7 +234,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
   ] as const)('%s of bravo does not reach its victim out of a stream', async (_what, victim, subject, body) => {
     const heard = await heardBy(victim, subject, async (nc) => void (await deliver(nc, subject, body)));
     // where it comes it bears the subject under which it is stored, which services do nothing with
-    if (isApart) expect(heard.map((message) => message.subject)).toEqual([]);
+    if (isDetached) expect(heard.map((message) => message.subject)).toEqual([]);
     else for (const message of heard) expect(message.subject).toBe(own());
   });
 
@@ -275,7 +275,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     });
     const isInbox = subject.startsWith('_INBOX');
     // in one account whoever sees or guesses the inbox of a request may answer it
-    if (isApart || !isInbox) expect(heard.map(({ data }) => data)).toEqual([]);
+    if (isDetached || !isInbox) expect(heard.map(({ data }) => data)).toEqual([]);
     else expect(heard.length).toBeGreaterThan(0);
   });
 });

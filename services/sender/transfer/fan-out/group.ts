@@ -2,7 +2,7 @@ import { datasetOf } from '../../../../schemas/names.ts';
 import type { Step } from '../../../../schemas/plan.ts';
 import type { ReadDeps } from '../send-stream.ts';
 import { away, coming, isAwaited, keyOf, type Place, patience } from './member-state.ts';
-import { type Meeting, openMeeting, type Seat } from './session.ts';
+import { type FanOutSession, openSession, type Participant } from './session.ts';
 
 /** One job of a fan, which shares its reads with the others. */
 export interface FanMember {
@@ -12,7 +12,7 @@ export interface FanMember {
    * Waits for the others that need the same step next. Undefined when there are none: the step is this job's alone.
    * Whoever waits too long for a late one goes without it.
    */
-  meet(step: Step): Promise<Seat | undefined>;
+  meet(step: Step): Promise<Participant | undefined>;
   /** It is about to transfer a step that it shares with nobody. */
   alone(step: Step): void;
   /** It is done with its step of a dataset, well and with another to come, or not. */
@@ -40,18 +40,18 @@ const slowest = 3;
 
 interface Gathering {
   readonly step: Step;
-  readonly waiting: Map<number, (seat: Seat | undefined) => void>;
+  readonly waiting: Map<number, (participant: Participant | undefined) => void>;
   readonly late: NodeJS.Timeout;
 }
 
 /** Jobs that send the same dataset to different targets: what several of them need at once is read once. */
-export function openFan(order: FanOrder): FanMember[] {
+export function openFanOutGroup(order: FanOrder): FanMember[] {
   const gatherings = new Map<string, Gathering>();
   const members = Array.from({ length: order.size }, () => ({ places: new Map<string, Place>(), others: coming }));
   const now = order.now ?? (() => performance.now());
   /** When the last step of a dataset began, and what it took. */
   const steps = new Map<string, { began: number; took?: number }>();
-  let meetings = 0;
+  let sessions = 0;
   const opened = now();
   /** How long the first who was ready had planned. */
   let planned: number | undefined;
@@ -87,13 +87,13 @@ export function openFan(order: FanOrder): FanMember[] {
     const { step, waiting } = gathering;
     const dataset = datasetOf(step.to.name);
     steps.set(dataset, { began: now() });
-    const meeting: Meeting | undefined =
+    const session: FanOutSession | undefined =
       waiting.size > 1
-        ? openMeeting({ ...order, id: `${order.id}f${++meetings}`, size: waiting.size }, step)
+        ? openSession({ ...order, id: `${order.id}f${++sessions}`, size: waiting.size }, step)
         : undefined;
     for (const [member, resolve] of waiting) {
       move(member, dataset, { is: 'sending', to: step.to.guid });
-      resolve(meeting?.seat());
+      resolve(session?.participant());
     }
   }
 
@@ -118,7 +118,7 @@ export function openFan(order: FanOrder): FanMember[] {
       look();
     },
     meet(step) {
-      const { promise, resolve } = Promise.withResolvers<Seat | undefined>();
+      const { promise, resolve } = Promise.withResolvers<Participant | undefined>();
       const key = keyOf(step);
       const dataset = datasetOf(step.to.name);
       leave(member, dataset);

@@ -13,7 +13,7 @@ export interface Guest {
 }
 
 /** One job's place in a shared read. It is answered exactly once, with join or decline, and left after join. */
-export interface Seat {
+export interface Participant {
   /** Names the subject that all who sit here receive from. */
   readonly id: string;
   /** Resolves when all others have answered and the read has begun; undefined when there is none for this one. */
@@ -24,12 +24,12 @@ export interface Seat {
   leave(): Promise<void>;
 }
 
-export interface Meeting {
-  /** Takes one of its `size` seats. */
-  seat(): Seat;
+export interface FanOutSession {
+  /** Takes one of its `size` participants. */
+  participant(): Participant;
 }
 
-export interface MeetingOrder extends ReadDeps {
+export interface SessionOrder extends ReadDeps {
   readonly host: string;
   readonly id: string;
   readonly size: number;
@@ -37,7 +37,7 @@ export interface MeetingOrder extends ReadDeps {
 }
 
 /** Reads a step once for all who join in time. */
-export function openMeeting(order: MeetingOrder, step: Step): Meeting {
+export function openSession(order: SessionOrder, step: Step): FanOutSession {
   const guests = new Map<Guest, (read: Read | undefined) => void>();
   let unanswered = order.size;
   let begun = false;
@@ -81,7 +81,7 @@ export function openMeeting(order: MeetingOrder, step: Step): Meeting {
     }
   }
 
-  function seat(): Seat {
+  function participant(): Participant {
     let isAnswered = false;
     const answer = (): void => {
       if (!isAnswered) answered();
@@ -103,5 +103,5 @@ export function openMeeting(order: MeetingOrder, step: Step): Meeting {
       },
     };
   }
-  return { seat };
+  return { participant };
 }

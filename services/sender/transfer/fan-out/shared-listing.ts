@@ -15,7 +15,7 @@ function together<T>(): (key: string, ask: () => Promise<T>) => Promise<T> {
  * of many thousand snapshots is made once, not by one process for each target. Only a job's first list may be another's: what is
  * listed later has to show what the job itself did, or was surprised by.
  */
-export function askingTogether(zfs: Zfs): () => Zfs {
+export function shareListing(zfs: Zfs): () => Zfs {
   const lists = together<Awaited<ReturnType<Zfs['list']>>>();
   const estimates = together<Awaited<ReturnType<Zfs['estimate']>>>();
   return () => {

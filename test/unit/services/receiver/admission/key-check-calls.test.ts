@@ -46,7 +46,7 @@ test('edge case 26: a transfer whose key was changed since its plan starts no zf
   const transfer = runnable(
     { host: 'src', zfs: zfs as Zfs } as TransferDeps,
     { transfer: 'transfer1', job: 'jobjobjob1', target: 'dst', step, discard: false },
-    { channel: channel as ChannelSender, resume: { stale: false, offset: 0 }, seat: undefined, mode: 'none' },
+    { channel: channel as ChannelSender, resume: { stale: false, offset: 0 }, participant: undefined, mode: 'none' },
   );
   await expect(transfer.run()).rejects.toMatchObject({ code: 'KEY_MISMATCH' });
   expect(started).toEqual([]);

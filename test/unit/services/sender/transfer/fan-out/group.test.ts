@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Step } from '../../../../../../schemas/plan.ts';
-import { type FanMember, openFan } from '../../../../../../services/sender/transfer/fan-out/group.ts';
+import { type FanMember, openFanOutGroup } from '../../../../../../services/sender/transfer/fan-out/group.ts';
 import {
   away,
   coming,
@@ -9,7 +9,7 @@ import {
   type Place,
   patience,
 } from '../../../../../../services/sender/transfer/fan-out/member-state.ts';
-import type { Seat } from '../../../../../../services/sender/transfer/fan-out/session.ts';
+import type { Participant } from '../../../../../../services/sender/transfer/fan-out/session.ts';
 
 const step = (to: number, from?: number, more: Partial<Step> = {}): Step => ({
   type: from === undefined ? 'full' : 'incremental',
@@ -75,18 +75,18 @@ test('those who are ready wait no longer for a late one than the step before has
 function fan(size: number, gatherMs = 60_000, now?: () => number): FanMember[] {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
-  // nothing is read: the seats are never taken
+  // nothing is read: the participants are never taken
   const nothing = new Proxy({}, { get: () => expect.unreachable('nothing is read here') });
   const deps = { zfs: nothing as never, bulk: nothing as never, host: 'src' };
-  return openFan({ ...deps, id: 'fan0000000', size, gatherMs, answerMs: 60_000, ...(now && { now }) });
+  return openFanOutGroup({ ...deps, id: 'fan0000000', size, gatherMs, answerMs: 60_000, ...(now && { now }) });
 }
 
-/** What became of a meeting so far. */
-async function outcome(meeting: Promise<Seat | undefined> | undefined): Promise<string> {
+/** What became of a session so far. */
+async function outcome(session: Promise<Participant | undefined> | undefined): Promise<string> {
   await Promise.resolve();
-  const seat = await Promise.race([meeting, Promise.resolve('waits' as const)]);
-  if (seat === 'waits') return 'waits';
-  return seat ? `seat ${seat.id}` : 'alone';
+  const participant = await Promise.race([session, Promise.resolve('waits' as const)]);
+  if (participant === 'waits') return 'waits';
+  return participant ? `participant ${participant.id}` : 'alone';
 }
 
 describe('jobs that need the same step', () => {
@@ -96,7 +96,7 @@ describe('jobs that need the same step', () => {
     const second = b?.meet(step(1));
     expect(await outcome(first)).toBe('waits');
     const third = c?.meet(step(1));
-    for (const meeting of [first, second, third]) expect(await outcome(meeting)).toBe('seat fan0000000f1');
+    for (const session of [first, second, third]) expect(await outcome(session)).toBe('participant fan0000000f1');
   });
 
   test('where planning takes long, a late one is waited for three times as long as that', async () => {
@@ -119,21 +119,21 @@ describe('jobs that need the same step', () => {
     expect(await outcome(second)).toBe('waits');
     c?.left('pool/a', true);
     expect(await outcome(second)).toBe('waits');
-    for (const meeting of [c?.meet(step(2, 1)), first, second])
-      expect(await outcome(meeting)).toBe('seat fan0000000f1');
+    for (const session of [c?.meet(step(2, 1)), first, second])
+      expect(await outcome(session)).toBe('participant fan0000000f1');
     a?.left('pool/a', true);
     b?.left('pool/a', true);
     expect(await outcome(a?.meet(step(4, 3)))).toBe('waits');
-    expect(await outcome(b?.meet(step(4, 3)))).toBe('seat fan0000000f2');
+    expect(await outcome(b?.meet(step(4, 3)))).toBe('participant fan0000000f2');
   });
 
   test('nor one that plans nothing for the dataset, or has ended', async () => {
     const [a, b, c] = fan(3);
-    const meeting = a?.meet(step(1));
+    const session = a?.meet(step(1));
     b?.planned(['pool/b']);
-    expect(await outcome(meeting)).toBe('waits');
+    expect(await outcome(session)).toBe('waits');
     c?.gone();
-    expect(await outcome(meeting)).toBe('alone');
+    expect(await outcome(session)).toBe('alone');
   });
 
   test('one that is planned is waited for, and one that comes too late goes alone', async () => {
@@ -143,21 +143,21 @@ describe('jobs that need the same step', () => {
     await vi.advanceTimersByTimeAsync(999);
     expect(await outcome(first)).toBe('waits');
     await vi.advanceTimersByTimeAsync(1);
-    expect(await outcome(first)).toBe('seat fan0000000f1');
-    expect(await outcome(second)).toBe('seat fan0000000f1');
+    expect(await outcome(first)).toBe('participant fan0000000f1');
+    expect(await outcome(second)).toBe('participant fan0000000f1');
     expect(await outcome(b?.meet(step(1)))).toBe('alone');
   });
 
   test('meet again for the next step, in a read of its own', async () => {
     const [a, b] = fan(2);
     const firsts = [a?.meet(step(1)), b?.meet(step(1))];
-    expect(await Promise.all(firsts.map(outcome))).toEqual(['seat fan0000000f1', 'seat fan0000000f1']);
+    expect(await Promise.all(firsts.map(outcome))).toEqual(['participant fan0000000f1', 'participant fan0000000f1']);
     a?.left('pool/a', true);
     const next = a?.meet(step(2, 1));
     expect(await outcome(next)).toBe('waits');
     b?.left('pool/a', true);
-    expect(await outcome(b?.meet(step(2, 1)))).toBe('seat fan0000000f2');
-    expect(await outcome(next)).toBe('seat fan0000000f2');
+    expect(await outcome(b?.meet(step(2, 1)))).toBe('participant fan0000000f2');
+    expect(await outcome(next)).toBe('participant fan0000000f2');
   });
 
   test('one that was waited for in vain is waited for no more, of whatever dataset, until it comes', async () => {
@@ -176,17 +176,17 @@ describe('jobs that need the same step', () => {
     const third = a?.meet(step(3, 2));
     expect(await outcome(third)).toBe('waits');
     b?.left('pool/a', true);
-    expect(await outcome(b?.meet(step(3, 2)))).toBe('seat fan0000000f1');
+    expect(await outcome(b?.meet(step(3, 2)))).toBe('participant fan0000000f1');
   });
 
   test('one that leaves while it waits goes alone, and the others are not held up by it', async () => {
     const [a, b, c] = fan(3);
-    const meetings = [a?.meet(step(1)), b?.meet(step(1))];
+    const sessions = [a?.meet(step(1)), b?.meet(step(1))];
     a?.left('pool/a', false);
-    expect(await outcome(meetings[0])).toBe('alone');
-    expect(await outcome(meetings[1])).toBe('waits');
-    expect(await outcome(c?.meet(step(1)))).toBe('seat fan0000000f1');
-    expect(vi.getTimerCount()).toBe(1); // that of the meeting, for answers that never come
+    expect(await outcome(sessions[0])).toBe('alone');
+    expect(await outcome(sessions[1])).toBe('waits');
+    expect(await outcome(c?.meet(step(1)))).toBe('participant fan0000000f1');
+    expect(vi.getTimerCount()).toBe(1); // that of the session, for answers that never come
   });
 
   test('nothing is left behind when all have gone', () => {

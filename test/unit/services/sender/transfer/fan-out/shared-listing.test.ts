@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createZfs, type Zfs } from '../../../../../../lib/zfs/zfs.ts';
 import type { DatasetEntry } from '../../../../../../schemas/inventory.ts';
-import { askingTogether } from '../../../../../../services/sender/transfer/fan-out/shared-listing.ts';
+import { shareListing } from '../../../../../../services/sender/transfer/fan-out/shared-listing.ts';
 
 const what = { dataset: 'tank/a', creation: true };
 
@@ -27,7 +27,7 @@ function slowly() {
 
 test('jobs that begin together are answered by one list', async () => {
   const { zfs, lists } = slowly();
-  const member = askingTogether(zfs);
+  const member = shareListing(zfs);
   const [one, two] = [member().list(what), member().list({ ...what })];
   expect(lists).toHaveLength(1);
   lists[0]?.resolve([]);
@@ -36,7 +36,7 @@ test('jobs that begin together are answered by one list', async () => {
 
 test('another dataset is another list', () => {
   const { zfs, lists } = slowly();
-  const member = askingTogether(zfs);
+  const member = shareListing(zfs);
   void member().list(what);
   void member().list({ dataset: 'tank/b', creation: true });
   expect(lists).toHaveLength(2);
@@ -44,7 +44,7 @@ test('another dataset is another list', () => {
 
 test('whoever comes after its end is listed for anew', async () => {
   const { zfs, lists } = slowly();
-  const member = askingTogether(zfs);
+  const member = shareListing(zfs);
   const one = member().list(what);
   lists[0]?.resolve([]);
   await one;
@@ -54,7 +54,7 @@ test('whoever comes after its end is listed for anew', async () => {
 
 test('the second list of a job is its own, whatever runs', () => {
   const { zfs, lists } = slowly();
-  const member = askingTogether(zfs);
+  const member = shareListing(zfs);
   const [one, two] = [member(), member()];
   void one.list(what);
   void one.list(what);
@@ -65,7 +65,7 @@ test('the second list of a job is its own, whatever runs', () => {
 
 test('a failure is that of all who asked, and not of who asks later', async () => {
   const { zfs, lists } = slowly();
-  const member = askingTogether(zfs);
+  const member = shareListing(zfs);
   const both = [member().list(what), member().list(what)];
   lists[0]?.reject(new Error('no pool'));
   expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
@@ -76,7 +76,7 @@ test('a failure is that of all who asked, and not of who asks later', async () =
 
 test('a step that several send is estimated once', async () => {
   const { zfs, estimates } = slowly();
-  const member = askingTogether(zfs);
+  const member = shareListing(zfs);
   const stream = { to: 'tank/a@one', flags: [] };
   const both = [member().estimate(stream), member().estimate(stream)];
   expect(estimates).toHaveLength(1);
