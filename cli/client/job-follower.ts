@@ -41,8 +41,8 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
       if (early.size > mostEarly && oldest !== undefined) early.delete(oldest);
       return;
     }
-    // its heir tells how it ends
-    if (job.error?.details?.heir !== undefined) return;
+    // its successor tells how it ends
+    if (job.error?.details?.successor !== undefined) return;
     const { after, lines } = observe(known.get(root), job);
     known.set(root, after);
     waiter.since = performance.now();

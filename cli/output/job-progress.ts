@@ -27,14 +27,14 @@ export const hasFailedPartly = ({ datasets: { failed, done, total } }: Job): boo
 
 export const hasFailed = ({ state }: JobDataset): boolean => state === 'failed' || state === 'refused';
 
-/** What was asked for: a job's heir goes on with it under an id of its own. */
+/** What was asked for: a job's successor goes on with it under an id of its own. */
 export const rootOf = ({ job, continues }: Job): string => continues ?? job;
 
-/** Is it told of a job with which another one goes on? Of two heirs the one whose id is smaller does. */
+/** Is it told of a job with which another one goes on? Of two takeover the one whose id is smaller does. */
 const isPassed = (known: Job, { job, continues }: Job): boolean =>
   known.job !== job && known.continues !== undefined && (continues === undefined || job > known.job);
 
-/** News of a job or its heir: what is known after it, and lines about what has happened since. Older news changes nothing. */
+/** News of a job or its successor: what is known after it, and lines about what has happened since. Older news changes nothing. */
 export function observe(before: Followed | undefined, job: Job): { after: Followed; lines: string[] } {
   if (!before || before.job.job === job.job) return follow(before, job);
   if (isEnded(before.job) || isPassed(before.job, job)) return { after: before, lines: [] };

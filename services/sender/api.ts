@@ -34,7 +34,7 @@ import { withSizes } from './planning/size-estimates.ts';
 import type { Policy } from './policies/policy.ts';
 import { openTriggers } from './policies/runner.ts';
 import { knownEntries } from './reporting/known-entries.ts';
-import { type Heirs, openHeirs } from './takeover/takeover.ts';
+import { openTakeover, type Takeover } from './takeover/takeover.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
 const siblingsMs = 300;
@@ -61,7 +61,7 @@ export interface SenderOptions extends Omit<JobDeps, 'livingJobs'> {
 }
 
 /** Whoever asked a private sender looks after its jobs. */
-const nobody: Heirs = { abandon: () => false, end: () => {} };
+const nobody: Takeover = { abandon: () => false, end: () => {} };
 
 /** Serves `zfs.<host>.send.*`: plans, and runs jobs. */
 export function serveSender(options: SenderOptions): Sender {
@@ -99,7 +99,7 @@ export function serveSender(options: SenderOptions): Sender {
   const triggers = options.private ? undefined : openTriggers({ ...options, jobs });
   const endAt = ({ job, instance: of }: Job): void =>
     void request(bus, subjects.instance(abortSubject, of), { job }, jobAbortedSchema).catch(() => {});
-  const heirs = options.private ? nobody : openHeirs({ ...options, jobs, ask: knownOf, abort: endAt });
+  const takeover = options.private ? nobody : openTakeover({ ...options, jobs, ask: knownOf, abort: endAt });
 
   function start(asked: SendStart, from?: string): object {
     const [job, ...others] = jobs.start(asked, from === undefined ? {} : { from });
@@ -136,18 +136,18 @@ export function serveSender(options: SenderOptions): Sender {
 
   async function statusOf(asked: JobStatusRequest) {
     const here = jobs.status(asked);
-    if (asked.job !== undefined && here.some((job) => !hasHeir(job))) return { host, jobs: here };
+    if (asked.job !== undefined && here.some((job) => !hasSuccessor(job))) return { host, jobs: here };
     const answers = await gather(bus, subjects.each(statusSubject), asked, sendStatusSchema, siblingsMs);
     const known = answers
       .flatMap((answer) => answer.jobs)
-      .sort((one, other) => Number(hasHeir(one)) - Number(hasHeir(other)));
+      .sort((one, other) => Number(hasSuccessor(one)) - Number(hasSuccessor(other)));
     if (asked.job !== undefined && known.length === 0) throw unknownJob(asked.job, host);
     return { host, jobs: known };
   }
 
   async function abort({ job }: { job: string }) {
     if (jobs.abort(job)) return { job, aborted: true };
-    const waited = heirs.abandon(job);
+    const waited = takeover.abandon(job);
     const others = await gather(bus, subjects.each(abortSubject), { job }, jobAbortedSchema, siblingsMs);
     if (!waited && others.length === 0) throw unknownJob(job, host);
     return { job, aborted: true };
@@ -220,7 +220,7 @@ export function serveSender(options: SenderOptions): Sender {
       name: 'send-abort-each',
       subject: subjects.each(abortSubject),
       request: jobRequestSchema,
-      handle: async ({ job }) => (jobs.abort(job) || heirs.abandon(job) ? { job, aborted: true } : undefined),
+      handle: async ({ job }) => (jobs.abort(job) || takeover.abandon(job) ? { job, aborted: true } : undefined),
     }),
   ];
 
@@ -229,14 +229,14 @@ export function serveSender(options: SenderOptions): Sender {
     livingJobs,
     stop: () => {
       triggers?.stop();
-      heirs.end();
+      takeover.end();
       return jobs.stop();
     },
   };
 }
 
 /** Another instance goes on with it, and tells of it. */
-const hasHeir = ({ error }: Job): boolean => error?.details?.heir !== undefined;
+const hasSuccessor = ({ error }: Job): boolean => error?.details?.successor !== undefined;
 
 const unknownJob = (job: string, host: string): ZpsendError =>
   new ZpsendError('NO_SUCH_JOB', `no sender on ${host} knows a job ${job}`, { job });

@@ -38,7 +38,7 @@ export interface Jobs {
   /** False when there is no such job, or it has ended. */
   abort(job: string): boolean;
   /** Ends a job with which another instance goes on. */
-  yield(job: string, heir: string): void;
+  yield(job: string, successor: string): void;
   /** Takes no more jobs, aborts every one and resolves when their holds are released. */
   stop(): Promise<void>;
 }
@@ -117,9 +117,9 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       );
       return true;
     },
-    yield(id, heir) {
-      const words = `another sender on ${host} heard nothing of job ${id} for a while, and goes on with it as ${heir}`;
-      jobs.get(id)?.abort(new ZpsendError('ABORTED', words, { heir }).toBody());
+    yield(id, successor) {
+      const words = `another sender on ${host} heard nothing of job ${id} for a while, and goes on with it as ${successor}`;
+      jobs.get(id)?.abort(new ZpsendError('ABORTED', words, { successor }).toBody());
     },
     async stop() {
       stopping = true;

@@ -9,7 +9,7 @@ import { laneKey } from './policy.ts';
  * @param told given the job, its lane, and whether it runs
  * @returns a function that ends it
  */
-export const hearJobs = (bus: Bus, host: string, told: (job: string, lane: string, runs: boolean) => void) =>
+export const observeJobs = (bus: Bus, host: string, told: (job: string, lane: string, runs: boolean) => void) =>
   onEvents(bus, subjects.event(host, 'job', '*'), jobEventSchema, ({ what, body }) =>
     told(body.job, laneKey(body.request), what === 'started' || what === 'progress'),
   );

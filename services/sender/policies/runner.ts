@@ -9,7 +9,7 @@ import type { Log } from '../../host/log.ts';
 import type { Jobs } from '../job/registry.ts';
 import type { InForce } from './active.ts';
 import { followPolicies } from './follow.ts';
-import { hearJobs } from './other-senders.ts';
+import { observeJobs } from './other-senders.ts';
 import { type Policy, rootAt, startOf } from './policy.ts';
 import type { LaneTimes, Outcome } from './target-state.ts';
 import { type OpenLane, openLanes } from './targets.ts';
@@ -163,7 +163,7 @@ export function openTriggers(deps: TriggersDeps): Triggers {
     settle();
   }
 
-  const deafToJobs = hearJobs(bus, host, (job, lane, runs) => {
+  const deafToJobs = observeJobs(bus, host, (job, lane, runs) => {
     const own = ours.get(job);
     if (own && lanes.all.get(lane) === own) return;
     lanes.feed(lane, { type: runs ? 'other-runs' : 'other-over', now: now() });

@@ -6,8 +6,8 @@ import { laneKey } from '../policies/policy.ts';
  * The running jobs of a host as one of its senders hears of them, by their events. Deterministic: times are milliseconds of its
  * caller's clock.
  */
-export interface HeardJobs {
-  /** @param isOver it was the last news of this job; one that was aborted has no heir either, whatever becomes of it */
+export interface ObservedJobs {
+  /** @param isOver it was the last news of this job; one that was aborted has no successor either, whatever becomes of it */
   news(job: Job, isOver: boolean, now: number): void;
   /** Nobody is to go on with it, or with whoever goes on with it now. @returns whether it was heard of, and not its end */
   abandon(job: string): boolean;
@@ -20,11 +20,11 @@ export interface HeardJobs {
   silent(now: number): Job[];
 }
 
-/** What a row of heirs goes on with: the job that was asked for. */
+/** What a row of takeover goes on with: the job that was asked for. */
 export const rootOf = ({ job, continues }: Pick<Job, 'job' | 'continues'>): string => continues ?? job;
 
 /**
- * Of two jobs of one root the heir goes on, and of two heirs the one whose id is smaller.
+ * Of two jobs of one root the successor goes on, and of two takeover the one whose id is smaller.
  * @returns whether `own` is to end since `other` runs
  */
 export const yieldsTo = (own: Pick<Job, 'job' | 'continues'>, other: Pick<Job, 'job' | 'continues'>): boolean =>
@@ -41,10 +41,10 @@ const mostHeard = 10_000;
  * @param silenceMs without news for so long a job has lost its sender; running ones tell of themselves twice a second
  * @param machine the id of this machine, where it has one
  */
-export function openHeardJobs(self: string, silenceMs: number, machine?: string): HeardJobs {
+export function openObservedJobs(self: string, silenceMs: number, machine?: string): ObservedJobs {
   const heard = new Map<string, { job: Job; at: number }>();
   const isSilent = (at: number, now: number): boolean => now - at >= silenceMs;
-  const hasNoHeir = (job: Job): boolean =>
+  const hasNoSuccessor = (job: Job): boolean =>
     job.startedBy !== undefined || (job.machine !== undefined && job.machine !== machine);
   return {
     news(job, isOver, now) {
@@ -68,11 +68,11 @@ export function openHeardJobs(self: string, silenceMs: number, machine?: string)
     silent(now) {
       const all = [...heard.values()];
       const sent = new Set(all.flatMap(({ job, at }) => (isSilent(at, now) ? [] : [laneKey(job.request)])));
-      for (const { job, at } of all) if (hasNoHeir(job) && isSilent(at, now)) heard.delete(job.job);
+      for (const { job, at } of all) if (hasNoSuccessor(job) && isSilent(at, now)) heard.delete(job.job);
       return all.flatMap(({ job, at }) => {
         const lane = laneKey(job.request);
-        if (!isSilent(at, now) || hasNoHeir(job) || job.instance === self || sent.has(lane)) return [];
-        // of two dead ones that sent the same the second waits for the first one's heir
+        if (!isSilent(at, now) || hasNoSuccessor(job) || job.instance === self || sent.has(lane)) return [];
+        // of two dead ones that sent the same the second waits for the first one's successor
         sent.add(lane);
         return [job];
       });
@@ -81,7 +81,7 @@ export function openHeardJobs(self: string, silenceMs: number, machine?: string)
 }
 
 /**
- * What an heir is asked for. It plans anew, and what a rollback of its plan would destroy nobody was shown (I5); where the dead job has
+ * What an successor is asked for. It plans anew, and what a rollback of its plan would destroy nobody was shown (I5); where the dead job has
  * rolled back already it goes on, and else it says what stands in the way.
  */
 export function inherited({ conflict, ...request }: SendRequest): SendRequest {

@@ -5,21 +5,21 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Job, jobEventSchema } from '../../../schemas/job.ts';
 import type { Log } from '../../host/log.ts';
 import type { Jobs } from '../job/registry.ts';
-import { alike, inherited, openHeardJobs, rootOf, yieldsTo } from './observed-jobs.ts';
+import { alike, inherited, openObservedJobs, rootOf, yieldsTo } from './observed-jobs.ts';
 
-export interface HeirsDeps {
+export interface TakeoverDeps {
   readonly host: string;
   readonly instance: string;
   readonly bus: Bus;
   readonly log: Log;
   readonly jobs: Pick<Jobs, 'start' | 'running' | 'yield'>;
-  /** What the instances that live know of a job and its heirs; undefined where that is not clear. */
+  /** What the instances that live know of a job and its takeover; undefined where that is not clear. */
   readonly ask: (job: string) => Promise<Job[] | undefined>;
   /** Ends a job of another instance. */
   readonly abort: (job: Job) => void;
 }
 
-export interface Heirs {
+export interface Takeover {
   /** Nobody goes on with that job; its sender ends it, should that come back. @returns whether it was heard of */
   abandon(job: string): boolean;
   end(): void;
@@ -39,9 +39,9 @@ const isEnded = ({ state }: Job): boolean => state === 'done' || state === 'fail
  * Goes on with what was asked of another sender of this host that has died. A job is known by its events, which hold its request;
  * run again it finishes the work (I9).
  */
-export function openHeirs(deps: HeirsDeps): Heirs {
+export function openTakeover(deps: TakeoverDeps): Takeover {
   const { host, instance, bus, log, jobs, ask } = deps;
-  const heard = openHeardJobs(instance, silenceMs + Math.random() * apartMs, bus.self?.machine.id);
+  const heard = openObservedJobs(instance, silenceMs + Math.random() * apartMs, bus.self?.machine.id);
   /** Jobs whose end was asked for while their sender was silent. */
   const abandoned = new Set<string>();
   let looking = false;
@@ -68,7 +68,7 @@ export function openHeirs(deps: HeirsDeps): Heirs {
     }
   }
 
-  /** Its last news may have been missed, and so may its heir. */
+  /** Its last news may have been missed, and so may its successor. */
   async function isKnown({ job }: Job): Promise<boolean> {
     const known = await ask(job);
     for (const one of known ?? []) heard.news(one, isEnded(one), now());

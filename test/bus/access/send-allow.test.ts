@@ -103,22 +103,22 @@ async function useTwoSenders(...allow: [object[], object[]]) {
     const sending = senders.map((one) => one.logged('step.ready').then(() => one));
     await (await Promise.race(sending)).end('SIGKILL');
   };
-  /** How the heir of a job ends; nobody knows of it between the death and the heir. */
-  const heirOf = async (id: string) => {
+  /** How the successor of a job ends; nobody knows of it between the death and the successor. */
+  const successorOf = async (id: string) => {
     const known = () => fleet.status('src', id).catch(() => undefined);
     await expect.poll(known, { timeout: 60_000 }).toMatchObject({ continues: id, ended: expect.any(String) });
     return known();
   };
-  return { fleet, senders, killRunning, heirOf };
+  return { fleet, senders, killRunning, successorOf };
 }
 
 test('what another host ordered is gone on with by its rules, once its sender has died', async () => {
   const rules = [{ dataset: 'pool/a', to: 'dst', from: 'other' }];
-  const { fleet, killRunning, heirOf } = await useTwoSenders(rules, rules);
+  const { fleet, killRunning, successorOf } = await useTwoSenders(rules, rules);
   const asked = { dataset: 'pool/a', to };
   const { job } = await request(fleet.bus, subjects.sendFrom('src', 'other'), asked, sendStartedSchema, 30_000);
   await killRunning();
-  expect(await heirOf(job)).toMatchObject({ from: 'other', state: 'done', done: 1 });
+  expect(await successorOf(job)).toMatchObject({ from: 'other', state: 'done', done: 1 });
 });
 
 test('what the rules of the other sender refuse ends with NOT_ALLOWED once its sender has died', async () => {
@@ -126,12 +126,12 @@ test('what the rules of the other sender refuse ends with NOT_ALLOWED once its s
     { dataset: 'pool/a', to: 'dst' },
     { dataset: 'pool/a', to: 'third' },
   ];
-  const { fleet, senders, killRunning, heirOf } = await useTwoSenders([open], [shut]);
+  const { fleet, senders, killRunning, successorOf } = await useTwoSenders([open], [shut]);
   const instance = senders[0]?.lines('service.ready')[0]?.instance ?? '';
   const start = subjects.instance(subjects.send('src', 'start'), instance);
   const { job } = await fleet.ask(start, { dataset: 'pool/a', to }, sendStartedSchema);
   await killRunning();
   const refused = { code: 'NOT_ALLOWED', details: { rule: 'pool/a' } };
   // before anything was planned
-  expect(await heirOf(job)).toMatchObject({ state: 'failed', datasets: { total: 0 }, error: refused });
+  expect(await successorOf(job)).toMatchObject({ state: 'failed', datasets: { total: 0 }, error: refused });
 });

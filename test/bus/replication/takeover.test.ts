@@ -44,7 +44,7 @@ const running = ({ senders }: World): Promise<ServiceProcess> =>
 
 const list = (host: SimHost) => host.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name,guid', 'pool/a');
 
-/** How a job ends, by the id that was asked for; nobody knows it between a death and its heir. */
+/** How a job ends, by the id that was asked for; nobody knows it between a death and its successor. */
 async function ended({ fleet }: World, id: string): Promise<Job> {
   let job: Job | undefined;
   await expect
@@ -85,7 +85,7 @@ test('what a killed sender sent to several targets at once is read once again', 
   await allArrived(world);
 });
 
-test('zpsend send whose sender is killed follows the heir to its end', async () => {
+test('zpsend send whose sender is killed follows the successor to its end', async () => {
   const world = await useWorld('dst');
   const command = execa(process.execPath, [program, 'send', 'src:pool/a', 'dst'], {
     env: { ...world.source.env, ...quick, NATS_URL: server().url },
@@ -99,13 +99,13 @@ test('zpsend send whose sender is killed follows the heir to its end', async () 
   await allArrived(world);
 });
 
-test('a sender that was only deaf for a while ends its job when it hears of the heir', async () => {
+test('a sender that was only deaf for a while ends its job when it hears of the successor', async () => {
   const world = await useWorld('dst');
   const id = await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' } });
   const deaf = await running(world);
   process.kill(deaf.pid, 'SIGSTOP');
-  const [heir] = world.senders.filter((one) => one !== deaf);
-  await heir?.logged('job.taken-over');
+  const [successor] = world.senders.filter((one) => one !== deaf);
+  await successor?.logged('job.taken-over');
   process.kill(deaf.pid, 'SIGCONT');
   await deaf.logged('job.failed', { code: 'ABORTED' });
   expect((await ended(world, id)).continues).toBe(id);
@@ -132,7 +132,7 @@ test('what was aborted is not gone on with, though its sender was killed before 
   expect(other?.lines('job.taken-over').map(({ msg }) => msg.includes(gone.job))).toEqual([false]);
 });
 
-test('a job that is aborted after its sender has died has no heir', async () => {
+test('a job that is aborted after its sender has died has no successor', async () => {
   const world = await useWorld('dst', 'site-b');
   const { fleet } = world;
   const gone = await fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' } });

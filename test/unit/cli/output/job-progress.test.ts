@@ -55,20 +55,20 @@ function tell(...news: Job[]): { lines: string[]; end: Followed } {
 }
 
 describe('news of a job', () => {
-  it('goes on with those of its heir, and knows the dead one and a second heir no more', () => {
-    const heir = (more: Partial<Job>) => job({ job: 'heir1', continues: 'abcdef123456', ...more });
+  it('goes on with those of its successor, and knows the dead one and a second successor no more', () => {
+    const successor = (more: Partial<Job>) => job({ job: 'successor1', continues: 'abcdef123456', ...more });
     const { lines, end } = tell(
       job({ seconds: 9, done: 2, bytes: 20_000 }),
-      heir({ seconds: 1 }),
+      successor({ seconds: 1 }),
       job({ seconds: 10, state: 'failed' }),
-      heir({ job: 'heir2', seconds: 3, state: 'failed' }),
-      heir({ seconds: 2, done: 5, state: 'done' }),
+      successor({ job: 'heir2', seconds: 3, state: 'failed' }),
+      successor({ seconds: 2, done: 5, state: 'done' }),
     );
     expect(lines.slice(1)).toEqual([
       'smos-00: its sender has died; another one goes on',
       'smos-00: 5 steps done (5 of 7), 0B so far',
     ]);
-    expect(end.job).toMatchObject({ job: 'heir1', state: 'done' });
+    expect(end.job).toMatchObject({ job: 'successor1', state: 'done' });
   });
 
   it('is a line for each step that arrived', () => {

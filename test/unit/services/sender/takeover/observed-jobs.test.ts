@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Job } from '../../../../../schemas/job.ts';
-import { alike, inherited, openHeardJobs, yieldsTo } from '../../../../../services/sender/takeover/observed-jobs.ts';
+import { alike, inherited, openObservedJobs, yieldsTo } from '../../../../../services/sender/takeover/observed-jobs.ts';
 
 const job = (id: string, more: Partial<Job> = {}): Job => ({
   job: id,
@@ -18,11 +18,11 @@ const job = (id: string, more: Partial<Job> = {}): Job => ({
   ...more,
 });
 const ids = (jobs: readonly Job[]) => jobs.map((one) => one.job);
-const open = () => openHeardJobs('self000000', 5000);
+const open = () => openObservedJobs('self000000', 5000);
 const to = (host: string, more: object = {}) => ({ request: { dataset: 'pool/a', to: { host }, ...more } });
 
 describe('a job of another sender', () => {
-  test('waits for an heir once nothing was heard of it for long enough, and not after its end', () => {
+  test('waits for an successor once nothing was heard of it for long enough, and not after its end', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.news(job('jobaaaaaaa'), false, 1000);
@@ -36,20 +36,20 @@ describe('a job of another sender', () => {
     ['another machine, which had this host name', 'a', 'b', []],
     ['a machine with an id, where this one has none', 'a', undefined, []],
     ['a machine without an id', undefined, 'b', ['jobaaaaaaa']],
-  ])('of %s waits for an heir only here', (_whose, its, own, waiting) => {
-    const heard = openHeardJobs('self000000', 5000, own?.repeat(32));
+  ])('of %s waits for an successor only here', (_whose, its, own, waiting) => {
+    const heard = openObservedJobs('self000000', 5000, own?.repeat(32));
     heard.news(job('jobaaaaaaa', its ? { machine: its.repeat(32) } : {}), false, 0);
     expect([5000, 5001].map((at) => ids(heard.silent(at)))).toEqual([waiting, waiting]);
   });
 
-  test('has no heir when it was aborted, though its end was not heard', () => {
+  test('has no successor when it was aborted, though its end was not heard', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.news(job('jobaaaaaaa', { aborting: true }), false, 1000);
     expect(heard.silent(60_000)).toEqual([]);
   });
 
-  test('has no heir once it was abandoned while it was silent, and nor has its heir', () => {
+  test('has no successor once it was abandoned while it was silent, and nor has its successor', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.news(job('jobbbbbbbb', { continues: 'jobccccccc', ...to('site-b') }), false, 0);
@@ -72,7 +72,7 @@ describe('a job of another sender', () => {
     ['of a policy', { startedBy: 'policy' }],
     ['of a command that runs its own sender', { startedBy: 'command' }],
     ['of this very sender', { instance: 'self000000' }],
-  ])('%s has no heir', (_what, more) => {
+  ])('%s has no successor', (_what, more) => {
     const heard = open();
     heard.news(job('jobaaaaaaa', more), false, 0);
     expect(heard.silent(60_000)).toEqual([]);
@@ -99,7 +99,7 @@ describe('a job of another sender', () => {
     expect(ids(heard.silent(6000))).toEqual(['jobbbbbbbb']);
   });
 
-  test('that has an heir waits for no other, and its heir may have one', () => {
+  test('that has an successor waits for no other, and its successor may have one', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.news(job('jobbbbbbbb', { continues: 'jobaaaaaaa' }), false, 4000);
@@ -111,7 +111,7 @@ describe('a job of another sender', () => {
   });
 });
 
-test('of a job and its heir the heir goes on, and of two heirs the smaller id', () => {
+test('of a job and its successor the successor goes on, and of two takeover the smaller id', () => {
   const [a, b, c] = [{ job: 'a' }, { job: 'b', continues: 'a' }, { job: 'c', continues: 'a' }];
   expect(yieldsTo(a, b)).toBe(true);
   expect([yieldsTo(b, a), yieldsTo(b, b), yieldsTo(b, c), yieldsTo(c, b)]).toEqual([false, false, false, true]);
@@ -128,7 +128,7 @@ test('jobs that different hosts ordered are gone on with apart', () => {
   expect(alike(all).map(ids)).toEqual([['a'], ['b', 'c']]);
 });
 
-test('I5: an heir rolls nothing back, since it goes by a plan that nobody was shown', () => {
+test('I5: an successor rolls nothing back, since it goes by a plan that nobody was shown', () => {
   const request = { dataset: 'pool/a', to: { host: 'dst' } };
   expect(inherited({ ...request, conflict: 'rollback' })).toEqual(request);
   expect(inherited({ ...request, conflict: 'rotate' })).toEqual({ ...request, conflict: 'rotate' });
