@@ -2,14 +2,14 @@ import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../../lib/bus/events/events.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { jobEventSchema } from '../../../schemas/job.ts';
-import { laneKey } from './policy.ts';
+import { targetKey } from './policy.ts';
 
 /**
  * Hears of the jobs of a host from their events, whichever of its senders runs them, on whatever request.
- * @param told given the job, its lane, and whether it runs
+ * @param told given the job, its policyTarget, and whether it runs
  * @returns a function that ends it
  */
-export const observeJobs = (bus: Bus, host: string, told: (job: string, lane: string, runs: boolean) => void) =>
+export const observeJobs = (bus: Bus, host: string, told: (job: string, policyTarget: string, runs: boolean) => void) =>
   onEvents(bus, subjects.event(host, 'job', '*'), jobEventSchema, ({ what, body }) =>
-    told(body.job, laneKey(body.request), what === 'started' || what === 'progress'),
+    told(body.job, targetKey(body.request), what === 'started' || what === 'progress'),
   );

@@ -54,7 +54,7 @@ export const startOf = ({ request }: Policy, to: readonly Target[]): SendStart =
 export const rootAt = ({ request }: Policy, to: Target): string => targetRoot({ ...request, to });
 
 /** What one dataset's way to one place is known by, whoever sends it. */
-export const laneKey = ({ dataset, to }: Pick<SendRequest, 'dataset' | 'to'>): string =>
+export const targetKey = ({ dataset, to }: Pick<SendRequest, 'dataset' | 'to'>): string =>
   `${datasetOf(dataset)} to ${to.host}:${targetRoot({ dataset, to })}`;
 
 /** Is a dataset of its host sent by it? */

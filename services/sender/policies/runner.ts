@@ -11,8 +11,8 @@ import type { InForce } from './active.ts';
 import { followPolicies } from './follow.ts';
 import { observeJobs } from './other-senders.ts';
 import { type Policy, rootAt, startOf } from './policy.ts';
-import type { LaneTimes, Outcome } from './target-state.ts';
-import { type OpenLane, openLanes } from './targets.ts';
+import type { Outcome, TargetTimes } from './target-state.ts';
+import { type OpenTarget, openPolicyTargets } from './targets.ts';
 
 export interface TriggersDeps {
   readonly host: string;
@@ -38,17 +38,17 @@ const now = (): number => performance.now();
 /** Runs the policies of a host: on every hint of a new snapshot, and from time to time without. */
 export function openTriggers(deps: TriggersDeps): Triggers {
   const { host, bus, log, jobs, reconcileMs } = deps;
-  const times: LaneTimes = {
+  const times: TargetTimes = {
     quiet: 30,
     mostQuiet: 1000,
     // instances that were started together do not look together
     reconcile: reconcileMs * (1 + Math.random() / 10),
     silence: 3000,
   };
-  const lanes = openLanes(times);
-  /** The lanes of the jobs that were started here. */
-  const ours = new Map<string, OpenLane>();
-  /** What was said of each lane's failures since it last went well. */
+  const policyTargets = openPolicyTargets(times);
+  /** The policyTargets of the jobs that were started here. */
+  const ours = new Map<string, OpenTarget>();
+  /** What was said of each policyTarget's failures since it last went well. */
   const told = new Map<string, Set<string>>();
   let inForce: InForce = { policies: [], refused: [] };
   let timer: NodeJS.Timeout | undefined;
@@ -59,20 +59,21 @@ export function openTriggers(deps: TriggersDeps): Triggers {
   /** Sets the clock to what is waited for now. */
   function settle(): void {
     clearTimeout(timer);
-    const { due } = lanes;
+    const { due } = policyTargets;
     if (stopped || due === undefined) return;
     timer = setTimeout(run, Math.min(2 ** 31 - 1, Math.max(0, due - now())));
     timer.unref();
   }
 
   function run(): void {
-    const byPolicy = new Map<Policy, OpenLane[]>();
-    for (const lane of lanes.wake(now())) byPolicy.set(lane.policy, [...(byPolicy.get(lane.policy) ?? []), lane]);
+    const byPolicy = new Map<Policy, OpenTarget[]>();
+    for (const policyTarget of policyTargets.wake(now()))
+      byPolicy.set(policyTarget.policy, [...(byPolicy.get(policyTarget.policy) ?? []), policyTarget]);
     for (const [policy, all] of byPolicy) start(policy, all);
     settle();
   }
 
-  function start(policy: Policy, started: readonly OpenLane[]): void {
+  function start(policy: Policy, started: readonly OpenTarget[]): void {
     let ids: string[];
     try {
       const asked = startOf(
@@ -83,34 +84,34 @@ export function openTriggers(deps: TriggersDeps): Triggers {
     } catch (thrown) {
       const error = ZpsendError.from(thrown).toBody();
       // with as many jobs as it may have, this sender is well, and comes to these
-      for (const lane of started) ended(lane, error, error.code !== 'BUSY');
+      for (const policyTarget of started) ended(policyTarget, error, error.code !== 'BUSY');
       return;
     }
     for (const [at, id] of ids.entries()) {
-      const lane = started[at];
+      const policyTarget = started[at];
       const job = jobs.running.find((running) => running.id === id);
-      if (!lane || !job) continue;
-      ours.set(id, lane);
+      if (!policyTarget || !job) continue;
+      ours.set(id, policyTarget);
       void job.over.then(() => {
         // its last events are still to be heard
         setTimeout(() => ours.delete(id), 10_000).unref();
-        ended(lane, job.status().error, true, job.status());
+        ended(policyTarget, job.status().error, true, job.status());
         settle();
       });
     }
   }
 
-  function ended(lane: OpenLane, error: ErrorBody | undefined, isNews: boolean, job?: Job): void {
+  function ended(policyTarget: OpenTarget, error: ErrorBody | undefined, isNews: boolean, job?: Job): void {
     // of a policy that is gone nothing follows
-    if (stopped || lanes.all.get(lane.key) !== lane) return;
+    if (stopped || policyTargets.all.get(policyTarget.key) !== policyTarget) return;
     const outcome = outcomeOf(error, job);
-    lane.error = error;
-    if (isNews) tell(lane, error, outcome);
-    lanes.feed(lane.key, { type: 'ended', now: now(), outcome });
+    policyTarget.error = error;
+    if (isNews) tell(policyTarget, error, outcome);
+    policyTargets.feed(policyTarget.key, { type: 'ended', now: now(), outcome });
   }
 
   /** A failure is told once, however often it comes back, until a run goes well. */
-  function tell({ key }: OpenLane, error: ErrorBody | undefined, outcome: Outcome): void {
+  function tell({ key }: OpenTarget, error: ErrorBody | undefined, outcome: Outcome): void {
     const before = told.get(key);
     if (!error) {
       if (before) log.info('policy.recovered', `${key} goes well again`, { policy: key });
@@ -140,7 +141,7 @@ export function openTriggers(deps: TriggersDeps): Triggers {
       garbage = { count: 0, since: now() };
       return;
     }
-    lanes.hint(snapshot, now(), taken);
+    policyTargets.hint(snapshot, now(), taken);
     settle();
   }
 
@@ -157,23 +158,23 @@ export function openTriggers(deps: TriggersDeps): Triggers {
       log.info('policy.active', `policies in force: ${namesOf(found) || 'none'}`, {
         policies: found.policies.map(({ name }) => name).sort(),
       });
-    lanes.use(found.policies, now());
+    policyTargets.use(found.policies, now());
     // whoever has none needs no stream
     if (found.policies.length > 0) deafToSnapshots ??= hearSnapshots(bus, host, onSnapshot, log.warn);
     settle();
   }
 
-  const deafToJobs = observeJobs(bus, host, (job, lane, runs) => {
+  const deafToJobs = observeJobs(bus, host, (job, policyTarget, runs) => {
     const own = ours.get(job);
-    if (own && lanes.all.get(lane) === own) return;
-    lanes.feed(lane, { type: runs ? 'other-runs' : 'other-over', now: now() });
+    if (own && policyTargets.all.get(policyTarget) === own) return;
+    policyTargets.feed(policyTarget, { type: runs ? 'other-runs' : 'other-over', now: now() });
     settle();
   });
   const leave = followPolicies(deps, use);
   // what was said in between was not heard, by no instance: they do not all look at once
   const unwatch = bus.onReconnected(() => {
     const look = () => {
-      lanes.hintAll(now());
+      policyTargets.hintAll(now());
       settle();
     };
     setTimeout(look, Math.random() * 1000).unref();
@@ -186,8 +187,8 @@ export function openTriggers(deps: TriggersDeps): Triggers {
         name: policy.name,
         dataset: policy.dataset,
         recursive: policy.isRecursive,
-        targets: [...lanes.all.values()]
-          .filter((lane) => lane.policy === policy)
+        targets: [...policyTargets.all.values()]
+          .filter((policyTarget) => policyTarget.policy === policy)
           .map(({ to, state, error }) => ({
             host: to.host,
             dataset: rootAt(policy, to),

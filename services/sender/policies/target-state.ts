@@ -2,7 +2,7 @@
  * What a sender does about one dataset and one target of a policy. A hint says that there may be something to send; a run finds
  * out. Times are milliseconds of one clock.
  */
-export type Lane =
+export type PolicyTarget =
   /** Nothing is known to be missing; at `due` it is looked whether that is so. */
   | { readonly phase: 'resting'; readonly due: number }
   /** There was a hint, the first of them at `since`, and more may come at once. */
@@ -17,15 +17,15 @@ export type Lane =
 /** `refused`: trying again cannot help before something changes. */
 export type Outcome = 'done' | 'passing' | 'refused';
 
-export type LaneEvent =
+export type TargetEvent =
   | { readonly type: 'hint'; readonly now: number }
-  /** The time is `now`, and may be what the lane waits for. */
+  /** The time is `now`, and may be what the policyTarget waits for. */
   | { readonly type: 'wake'; readonly now: number }
   | { readonly type: 'ended'; readonly now: number; readonly outcome: Outcome }
   | { readonly type: 'other-runs'; readonly now: number }
   | { readonly type: 'other-over'; readonly now: number };
 
-export interface LaneTimes {
+export interface TargetTimes {
   /** Without a further hint for so long, it begins. */
   readonly quiet: number;
   /** Since the first hint; later than that it begins whatever comes. */
@@ -37,62 +37,71 @@ export interface LaneTimes {
 }
 
 /** Between failures, in milliseconds: 1 s, and twice as long each time, up to 5 minutes. */
-export const laneBackOff = (tries: number): number => Math.min(300_000, 1000 * 2 ** Math.min(tries - 1, 20));
+export const targetBackOff = (tries: number): number => Math.min(300_000, 1000 * 2 ** Math.min(tries - 1, 20));
 
-/** A lane that is new, or whose policy has changed. It begins at `due`, or at the next hint. */
-export const fresh = (now: number, due: number): Lane => ({ phase: 'settling', since: now, due, tries: 0 });
+/** A policyTarget that is new, or whose policy has changed. It begins at `due`, or at the next hint. */
+export const fresh = (now: number, due: number): PolicyTarget => ({ phase: 'settling', since: now, due, tries: 0 });
 
-/** When the lane waits for the clock; undefined where it waits for something else. */
-export const dueOf = (lane: Lane): number | undefined => (lane.phase === 'running' ? undefined : lane.due);
+/** When the policyTarget waits for the clock; undefined where it waits for something else. */
+export const dueOf = (policyTarget: PolicyTarget): number | undefined =>
+  policyTarget.phase === 'running' ? undefined : policyTarget.due;
 
 /** What follows, and whether a run of it is to begin now. */
-export function next(lane: Lane, event: LaneEvent, times: LaneTimes): { readonly lane: Lane; readonly start: boolean } {
+export function next(
+  policyTarget: PolicyTarget,
+  event: TargetEvent,
+  times: TargetTimes,
+): { readonly policyTarget: PolicyTarget; readonly start: boolean } {
   if (event.type === 'wake') {
-    const due = dueOf(lane);
-    if (due === undefined || due > event.now) return { lane, start: false };
-    return { lane: { phase: 'running', dirty: false, tries: triesOf(lane) }, start: true };
+    const due = dueOf(policyTarget);
+    if (due === undefined || due > event.now) return { policyTarget, start: false };
+    return { policyTarget: { phase: 'running', dirty: false, tries: triesOf(policyTarget) }, start: true };
   }
-  return { lane: after(lane, event, times), start: false };
+  return { policyTarget: after(policyTarget, event, times), start: false };
 }
 
-const triesOf = (lane: Lane): number => ('tries' in lane ? lane.tries : 0);
+const triesOf = (policyTarget: PolicyTarget): number => ('tries' in policyTarget ? policyTarget.tries : 0);
 
-function after(lane: Lane, event: Exclude<LaneEvent, { type: 'wake' }>, times: LaneTimes): Lane {
+function after(
+  policyTarget: PolicyTarget,
+  event: Exclude<TargetEvent, { type: 'wake' }>,
+  times: TargetTimes,
+): PolicyTarget {
   switch (event.type) {
     case 'hint':
-      return hinted(lane, event.now, times);
+      return hinted(policyTarget, event.now, times);
     case 'ended':
-      return lane.phase === 'running' ? ended(lane, event, times) : lane;
+      return policyTarget.phase === 'running' ? ended(policyTarget, event, times) : policyTarget;
     case 'other-runs': {
-      if (lane.phase === 'running') return lane;
+      if (policyTarget.phase === 'running') return policyTarget;
       // it may have listed too early for what was heard, or failed, before it was seen to run
-      const dirty = lane.phase === 'elsewhere' ? lane.dirty : lane.phase !== 'resting';
+      const dirty = policyTarget.phase === 'elsewhere' ? policyTarget.dirty : policyTarget.phase !== 'resting';
       return { phase: 'elsewhere', dirty, due: event.now + times.silence };
     }
     case 'other-over':
-      if (lane.phase !== 'elsewhere') return lane;
-      return lane.dirty ? settle(event.now, 0, times) : { phase: 'resting', due: event.now + times.reconcile };
+      if (policyTarget.phase !== 'elsewhere') return policyTarget;
+      return policyTarget.dirty ? settle(event.now, 0, times) : { phase: 'resting', due: event.now + times.reconcile };
   }
 }
 
-const settle = (now: number, tries: number, times: LaneTimes): Lane => ({
+const settle = (now: number, tries: number, times: TargetTimes): PolicyTarget => ({
   phase: 'settling',
   since: now,
   due: now + times.quiet,
   tries,
 });
 
-function hinted(lane: Lane, now: number, times: LaneTimes): Lane {
-  if (lane.phase === 'running' || lane.phase === 'elsewhere') return { ...lane, dirty: true };
-  if (lane.phase !== 'settling') return settle(now, triesOf(lane), times);
-  return { ...lane, due: Math.min(now + times.quiet, lane.since + times.mostQuiet) };
+function hinted(policyTarget: PolicyTarget, now: number, times: TargetTimes): PolicyTarget {
+  if (policyTarget.phase === 'running' || policyTarget.phase === 'elsewhere') return { ...policyTarget, dirty: true };
+  if (policyTarget.phase !== 'settling') return settle(now, triesOf(policyTarget), times);
+  return { ...policyTarget, due: Math.min(now + times.quiet, policyTarget.since + times.mostQuiet) };
 }
 
 function ended(
-  { dirty, tries }: Extract<Lane, { phase: 'running' }>,
-  { now, outcome }: Extract<LaneEvent, { type: 'ended' }>,
-  times: LaneTimes,
-): Lane {
-  if (outcome === 'passing') return { phase: 'waiting', tries: tries + 1, due: now + laneBackOff(tries + 1) };
+  { dirty, tries }: Extract<PolicyTarget, { phase: 'running' }>,
+  { now, outcome }: Extract<TargetEvent, { type: 'ended' }>,
+  times: TargetTimes,
+): PolicyTarget {
+  if (outcome === 'passing') return { phase: 'waiting', tries: tries + 1, due: now + targetBackOff(tries + 1) };
   return dirty ? settle(now, 0, times) : { phase: 'resting', due: now + times.reconcile };
 }

@@ -1,6 +1,6 @@
 import type { Job } from '../../../schemas/job.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
-import { laneKey } from '../policies/policy.ts';
+import { targetKey } from '../policies/policy.ts';
 
 /**
  * The running jobs of a host as one of its senders hears of them, by their events. Deterministic: times are milliseconds of its
@@ -67,13 +67,13 @@ export function openObservedJobs(self: string, silenceMs: number, machine?: stri
     },
     silent(now) {
       const all = [...heard.values()];
-      const sent = new Set(all.flatMap(({ job, at }) => (isSilent(at, now) ? [] : [laneKey(job.request)])));
+      const sent = new Set(all.flatMap(({ job, at }) => (isSilent(at, now) ? [] : [targetKey(job.request)])));
       for (const { job, at } of all) if (hasNoSuccessor(job) && isSilent(at, now)) heard.delete(job.job);
       return all.flatMap(({ job, at }) => {
-        const lane = laneKey(job.request);
-        if (!isSilent(at, now) || hasNoSuccessor(job) || job.instance === self || sent.has(lane)) return [];
+        const policyTarget = targetKey(job.request);
+        if (!isSilent(at, now) || hasNoSuccessor(job) || job.instance === self || sent.has(policyTarget)) return [];
         // of two dead ones that sent the same the second waits for the first one's successor
-        sent.add(lane);
+        sent.add(policyTarget);
         return [job];
       });
     },

@@ -3,19 +3,19 @@ import { describe, expect, test } from 'vitest';
 import {
   dueOf,
   fresh,
-  type Lane,
-  type LaneEvent,
-  type LaneTimes,
-  laneBackOff,
   next,
+  type PolicyTarget,
+  type TargetEvent,
+  type TargetTimes,
+  targetBackOff,
 } from '../../../../../services/sender/policies/target-state.ts';
 
-const times: LaneTimes = { quiet: 30, mostQuiet: 1000, reconcile: 600_000, silence: 3000 };
+const times: TargetTimes = { quiet: 30, mostQuiet: 1000, reconcile: 600_000, silence: 3000 };
 const now = 10_000;
 
-type Phase = Lane['phase'];
+type Phase = PolicyTarget['phase'];
 /** Each waits for something that is still to come. */
-const lanes: Record<Phase, Lane> = {
+const policyTargets: Record<Phase, PolicyTarget> = {
   resting: { phase: 'resting', due: 50_000 },
   settling: { phase: 'settling', since: 9990, due: 10_020, tries: 2 },
   running: { phase: 'running', dirty: false, tries: 2 },
@@ -23,18 +23,18 @@ const lanes: Record<Phase, Lane> = {
   waiting: { phase: 'waiting', due: 12_000, tries: 2 },
 };
 
-const settling = (due: number, tries = 0): Lane => ({ phase: 'settling', since: now, due, tries });
-const elsewhere = (dirty: boolean): Lane => ({ phase: 'elsewhere', dirty, due: now + 3000 });
-const resting: Lane = { phase: 'resting', due: now + 600_000 };
+const settling = (due: number, tries = 0): PolicyTarget => ({ phase: 'settling', since: now, due, tries });
+const elsewhere = (dirty: boolean): PolicyTarget => ({ phase: 'elsewhere', dirty, due: now + 3000 });
+const resting: PolicyTarget = { phase: 'resting', due: now + 600_000 };
 const same = Symbol('as it was');
 
 type Said = 'hint' | 'wake' | 'done' | 'passing' | 'refused' | 'other-runs' | 'other-over';
-const eventOf = (said: Said): LaneEvent =>
+const eventOf = (said: Said): TargetEvent =>
   said === 'done' || said === 'passing' || said === 'refused'
     ? { type: 'ended', outcome: said, now }
     : { type: said, now };
 
-const table: Record<Phase, Record<Said, Lane | typeof same>> = {
+const table: Record<Phase, Record<Said, PolicyTarget | typeof same>> = {
   resting: {
     hint: settling(now + 30),
     wake: same,
@@ -82,56 +82,60 @@ const table: Record<Phase, Record<Said, Lane | typeof same>> = {
   },
 };
 
-describe.each(Object.keys(table) as Phase[])('a lane that is %s', (phase) => {
+describe.each(Object.keys(table) as Phase[])('a policyTarget that is %s', (phase) => {
   test.each(Object.entries(table[phase]))('and is told: %s', (said, expected) => {
-    const { lane, start } = next(lanes[phase], eventOf(said as Said), times);
-    expect(lane).toEqual(expected === same ? lanes[phase] : expected);
+    const { policyTarget, start } = next(policyTargets[phase], eventOf(said as Said), times);
+    expect(policyTarget).toEqual(expected === same ? policyTargets[phase] : expected);
     expect(start).toBe(false);
   });
 
   test('starts a run when its time has come, if it waits for a time', () => {
-    const { lane, start } = next(lanes[phase], { type: 'wake', now: dueOf(lanes[phase]) ?? now }, times);
+    const { policyTarget, start } = next(
+      policyTargets[phase],
+      { type: 'wake', now: dueOf(policyTargets[phase]) ?? now },
+      times,
+    );
     expect(start).toBe(phase !== 'running');
-    expect(lane).toEqual({ phase: 'running', dirty: false, tries: 'tries' in lanes[phase] ? 2 : 0 });
+    expect(policyTarget).toEqual({ phase: 'running', dirty: false, tries: 'tries' in policyTargets[phase] ? 2 : 0 });
   });
 });
 
-const play = (lane: Lane, ...events: LaneEvent[]): Lane =>
-  events.reduce((at, event) => next(at, event, times).lane, lane);
+const play = (policyTarget: PolicyTarget, ...events: TargetEvent[]): PolicyTarget =>
+  events.reduce((at, event) => next(at, event, times).policyTarget, policyTarget);
 
 test('hints that keep coming put a run off for a second, and no longer', () => {
-  let lane = play({ phase: 'resting', due: 50_000 }, { type: 'hint', now: 0 });
+  let policyTarget = play({ phase: 'resting', due: 50_000 }, { type: 'hint', now: 0 });
   for (let at = 10; at < 2000; at += 10) {
-    const due = dueOf(lane) ?? 0;
+    const due = dueOf(policyTarget) ?? 0;
     if (due <= at) {
       expect(at).toBe(1000);
       return;
     }
-    lane = play(lane, { type: 'hint', now: at });
+    policyTarget = play(policyTarget, { type: 'hint', now: at });
   }
   throw new Error('it never began');
 });
 
 test('hints while it runs are one more run, whose failures are counted from the beginning', () => {
-  const ended = play(lanes.running, { type: 'hint', now }, { type: 'hint', now }, eventOf('done'));
+  const ended = play(policyTargets.running, { type: 'hint', now }, { type: 'hint', now }, eventOf('done'));
   expect(ended).toEqual(settling(now + 30));
-  expect(play(lanes.running, { type: 'hint', now }, eventOf('refused'))).toEqual(settling(now + 30));
+  expect(play(policyTargets.running, { type: 'hint', now }, eventOf('refused'))).toEqual(settling(now + 30));
 });
 
 test('what was heard during a run that failed does not hasten the next', () => {
-  expect(play(lanes.running, { type: 'hint', now }, eventOf('passing'))).toMatchObject({ phase: 'waiting' });
+  expect(play(policyTargets.running, { type: 'hint', now }, eventOf('passing'))).toMatchObject({ phase: 'waiting' });
 });
 
 test('a hint is not lost while somebody else runs it, and a silent one is taken over', () => {
-  expect(play(lanes.elsewhere, { type: 'hint', now }, eventOf('other-over'))).toEqual(settling(now + 30));
-  expect(next(lanes.elsewhere, { type: 'wake', now: 12_000 }, times).start).toBe(true);
+  expect(play(policyTargets.elsewhere, { type: 'hint', now }, eventOf('other-over'))).toEqual(settling(now + 30));
+  expect(next(policyTargets.elsewhere, { type: 'wake', now: 12_000 }, times).start).toBe(true);
 });
 
 test('waits between failures grow from one second to five minutes', () => {
-  expect([1, 2, 3, 9, 10, 10_000].map(laneBackOff)).toEqual([1000, 2000, 4000, 256_000, 300_000, 300_000]);
+  expect([1, 2, 3, 9, 10, 10_000].map(targetBackOff)).toEqual([1000, 2000, 4000, 256_000, 300_000, 300_000]);
 });
 
-test('a new lane begins at its time, or right after a hint', () => {
+test('a new policyTarget begins at its time, or right after a hint', () => {
   expect(dueOf(fresh(now, now + 5000))).toBe(now + 5000);
   expect(dueOf(play(fresh(now, now + 5000), { type: 'hint', now: now + 100 }))).toBe(now + 130);
 });
@@ -140,15 +144,16 @@ test('whatever happens, what is not running waits for a time, and a hint is foll
   const said = fc.constantFrom<Said>('hint', 'wake', 'done', 'passing', 'refused', 'other-runs', 'other-over');
   fc.assert(
     fc.property(fc.array(fc.record({ said, after: fc.nat(5000) }), { maxLength: 60 }), (events) => {
-      let lane: Lane = fresh(0, 1000);
+      let policyTarget: PolicyTarget = fresh(0, 1000);
       let at = 0;
       let owed = true;
-      const tell = (event: LaneEvent): void => {
-        const after = next(lane, event, times);
-        lane = after.lane;
+      const tell = (event: TargetEvent): void => {
+        const after = next(policyTarget, event, times);
+        policyTarget = after.policyTarget;
         if (after.start) owed = false;
         if (event.type === 'hint') owed = true;
-        if (lane.phase !== 'running') expect(dueOf(lane)).toBeLessThanOrEqual(event.now + times.reconcile);
+        if (policyTarget.phase !== 'running')
+          expect(dueOf(policyTarget)).toBeLessThanOrEqual(event.now + times.reconcile);
       };
       for (const { said: what, after } of events) {
         at += after;
@@ -157,9 +162,9 @@ test('whatever happens, what is not running waits for a time, and a hint is foll
       }
       // from here on nothing else is heard, and every run goes well
       for (let turn = 0; owed && turn < 10; turn += 1) {
-        if (lane.phase === 'running') tell({ type: 'ended', outcome: 'done', now: at });
-        at = Math.max(at, dueOf(lane) ?? at);
-        expect(lane.phase).not.toBe('resting');
+        if (policyTarget.phase === 'running') tell({ type: 'ended', outcome: 'done', now: at });
+        at = Math.max(at, dueOf(policyTarget) ?? at);
+        expect(policyTarget.phase).not.toBe('resting');
         tell({ type: 'wake', now: at });
       }
       expect(owed).toBe(false);
