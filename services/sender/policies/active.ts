@@ -3,10 +3,10 @@ import { explain } from '../../../lib/bus/rpc/codec.ts';
 import { parsePolicyKey } from '../../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type PolicyConfig, policySchema } from '../../../schemas/policy.ts';
-import { circleWords, withoutCircles } from './loops.ts';
+import { loopWords, withoutLoops } from './loops.ts';
 import { type Policy, policyOf, rootAt } from './policy.ts';
 
-export interface InForce {
+export interface ActivePolicies {
   readonly policies: readonly Policy[];
   readonly refused: readonly { readonly name: string; readonly why: string }[];
 }
@@ -23,8 +23,8 @@ export function filePolicies(host: string, configured: readonly PolicyConfig[]):
     const why = whyNot(() => accepted.push(placed(policyOf(host, name, one), places)));
     if (why !== undefined) throw new ZpsendError('BAD_REQUEST', `${name}: ${why}`);
   }
-  const [circle] = withoutCircles(accepted).left;
-  if (circle) throw new ZpsendError('BAD_REQUEST', `${circle[0].name}: ${circleWords(circle[1])}`);
+  const [circle] = withoutLoops(accepted).left;
+  if (circle) throw new ZpsendError('BAD_REQUEST', `${circle[0].name}: ${loopWords(circle[1])}`);
   return accepted;
 }
 
@@ -33,7 +33,11 @@ export function filePolicies(host: string, configured: readonly PolicyConfig[]):
  * do not go together the older one in the bucket stays, which all hosts see alike; a circle that the file closes only this host
  * can see, so there it is the file's that is refused.
  */
-export function inForce(host: string, file: readonly Policy[], entries: readonly BucketPolicy[]): InForce {
+export function activePolicies(
+  host: string,
+  file: readonly Policy[],
+  entries: readonly BucketPolicy[],
+): ActivePolicies {
   const refused: { name: string; why: string }[] = [];
   const named = new Set(file.map(({ dataset }) => dataset));
   const accepted: Policy[] = [];
@@ -55,9 +59,9 @@ export function inForce(host: string, file: readonly Policy[], entries: readonly
     const why = whyNot(() => accepted.push(placed(policy, places)));
     if (why !== undefined) refused.push({ name: policy.name, why });
   }
-  const { kept, left } = withoutCircles(accepted);
+  const { kept, left } = withoutLoops(accepted);
   for (const [policy, circle] of left) {
-    if (policy.host === host) refused.push({ name: policy.name, why: circleWords(circle) });
+    if (policy.host === host) refused.push({ name: policy.name, why: loopWords(circle) });
   }
   return { policies: kept.filter((policy) => policy.host === host), refused };
 }

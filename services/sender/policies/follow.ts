@@ -5,7 +5,7 @@ import { type BucketPolicy, makePolicyBucket, readPolicies } from '../../../lib/
 import { policiesBucket } from '../../../lib/bus/subjects.ts';
 import { maxPoliciesOfAll } from '../../../schemas/policy.ts';
 import type { Log } from '../../host/log.ts';
-import { type InForce, inForce } from './active.ts';
+import { type ActivePolicies, activePolicies } from './active.ts';
 import type { Policy } from './policy.ts';
 
 export interface SourcesDeps {
@@ -26,7 +26,7 @@ const afterWrite = [100, 2000];
  * read of it stands.
  * @returns a function that ends it
  */
-export function followPolicies(deps: SourcesDeps, use: (found: InForce) => void): () => void {
+export function followPolicies(deps: SourcesDeps, use: (found: ActivePolicies) => void): () => void {
   const { host, bus, log, policies, reconcileMs } = deps;
   let entries: readonly BucketPolicy[] = [];
   let said: string | undefined;
@@ -54,7 +54,7 @@ export function followPolicies(deps: SourcesDeps, use: (found: InForce) => void)
       if (said !== why && !stopped) log.warn('policy.unreadable', `the bucket of policies cannot be had: ${why}`);
       said = why;
     }
-    if (!stopped) use(inForce(host, policies, entries));
+    if (!stopped) use(activePolicies(host, policies, entries));
   }
   const lookAgain = (): void => {
     reading = reading.then(() => (stopped ? undefined : look())).catch(() => {});
@@ -74,7 +74,7 @@ export function followPolicies(deps: SourcesDeps, use: (found: InForce) => void)
   });
   const timer = setInterval(lookAgain, Math.min(reconcileMs, 2 ** 31 - 1)).unref();
   // the file's do not wait for the bucket
-  use(inForce(host, policies, entries));
+  use(activePolicies(host, policies, entries));
   lookAgain();
   return () => {
     stopped = true;

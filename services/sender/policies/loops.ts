@@ -33,7 +33,7 @@ type ByHost = ReadonlyMap<string, readonly Policy[]>;
 const byHost = (policies: readonly Policy[]): ByHost => Map.groupBy(policies, ({ host }) => host);
 
 /** The way on which what a policy sends comes back into what it sends, as the policies on it, itself first. */
-function circleOf(policy: Policy, all: ByHost): readonly Policy[] | undefined {
+function loopOf(policy: Policy, all: ByHost): readonly Policy[] | undefined {
   const { host, dataset: root, isRecursive: isTree } = policy;
   const ways = writtenBy(policy, { host, root, isTree }).map((region) => ({ region, way: [policy] }));
   const passed = new Set<Policy>([policy]);
@@ -53,7 +53,7 @@ function circleOf(policy: Policy, all: ByHost): readonly Policy[] | undefined {
  * out. Names and patterns alone decide, so a circle may be one on which nothing travels, of datasets that are not there.
  * @returns those that stay, and of each that is left out the circle
  */
-export function withoutCircles(policies: readonly Policy[]): {
+export function withoutLoops(policies: readonly Policy[]): {
   readonly kept: readonly Policy[];
   readonly left: ReadonlyMap<Policy, readonly Policy[]>;
 } {
@@ -61,7 +61,7 @@ export function withoutCircles(policies: readonly Policy[]): {
   for (;;) {
     const kept = policies.filter((policy) => !left.has(policy));
     const all = byHost(kept);
-    const circles = kept.map((policy) => circleOf(policy, all)).filter((circle) => circle !== undefined);
+    const circles = kept.map((policy) => loopOf(policy, all)).filter((circle) => circle !== undefined);
     if (circles.length === 0) return { kept, left };
     for (const circle of circles) {
       const last = kept.findLast((policy) => circle.includes(policy));
@@ -71,7 +71,7 @@ export function withoutCircles(policies: readonly Policy[]): {
 }
 
 /** A circle in words. */
-export const circleWords = (way: readonly Policy[]): string =>
+export const loopWords = (way: readonly Policy[]): string =>
   `what is sent comes back into ${way[0]?.dataset} on ${way[0]?.host}: ${way
     .map(
       (policy) =>

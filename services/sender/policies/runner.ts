@@ -7,7 +7,7 @@ import type { Policies } from '../../../schemas/policy.ts';
 import { snapshotCreatedSchema } from '../../../schemas/snapshot-created.ts';
 import type { Log } from '../../host/log.ts';
 import type { Jobs } from '../job/registry.ts';
-import type { InForce } from './active.ts';
+import type { ActivePolicies } from './active.ts';
 import { followPolicies } from './follow.ts';
 import { observeJobs } from './other-senders.ts';
 import { type Policy, rootAt, startOf } from './policy.ts';
@@ -50,7 +50,7 @@ export function openTriggers(deps: TriggersDeps): Triggers {
   const ours = new Map<string, OpenTarget>();
   /** What was said of each policyTarget's failures since it last went well. */
   const told = new Map<string, Set<string>>();
-  let inForce: InForce = { policies: [], refused: [] };
+  let activePolicies: ActivePolicies = { policies: [], refused: [] };
   let timer: NodeJS.Timeout | undefined;
   let deafToSnapshots: (() => void) | undefined;
   let stopped = false;
@@ -145,15 +145,15 @@ export function openTriggers(deps: TriggersDeps): Triggers {
     settle();
   }
 
-  function use(found: InForce): void {
+  function use(found: ActivePolicies): void {
     if (stopped) return;
-    const known = new Set(inForce.refused.map(({ name, why }) => `${name} ${why}`));
+    const known = new Set(activePolicies.refused.map(({ name, why }) => `${name} ${why}`));
     for (const { name, why } of found.refused) {
       if (!known.has(`${name} ${why}`))
         log.error('policy.refused', `the policy ${name} is not in force: ${why}`, { policy: name });
     }
-    const before = namesOf(inForce);
-    inForce = found;
+    const before = namesOf(activePolicies);
+    activePolicies = found;
     if (before !== namesOf(found))
       log.info('policy.active', `policies in force: ${namesOf(found) || 'none'}`, {
         policies: found.policies.map(({ name }) => name).sort(),
@@ -183,7 +183,7 @@ export function openTriggers(deps: TriggersDeps): Triggers {
   return {
     status: () => ({
       host,
-      policies: inForce.policies.map((policy) => ({
+      policies: activePolicies.policies.map((policy) => ({
         name: policy.name,
         dataset: policy.dataset,
         recursive: policy.isRecursive,
@@ -196,7 +196,7 @@ export function openTriggers(deps: TriggersDeps): Triggers {
             ...(error && { error: inShort(error) }),
           })),
       })),
-      refused: [...inForce.refused],
+      refused: [...activePolicies.refused],
     }),
     stop() {
       stopped = true;
@@ -209,7 +209,7 @@ export function openTriggers(deps: TriggersDeps): Triggers {
   };
 }
 
-const namesOf = ({ policies }: InForce): string =>
+const namesOf = ({ policies }: ActivePolicies): string =>
   policies.map(({ dataset, name }) => `${dataset} (${name})`).join(', ');
 
 /** Many of them go into one message. */

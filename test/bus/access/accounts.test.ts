@@ -193,8 +193,8 @@ test('through accounts a policy that is put and deleted while a sender runs come
         timeout: 60_000,
       })
       .toBe(names);
-  const inForce = () => sender.lines('policy.active').at(-1)?.policies;
-  const areActive = (...names: string[]) => expect.poll(inForce, { timeout: 60_000 }).toEqual(names);
+  const activePolicies = () => sender.lines('policy.active').at(-1)?.policies;
+  const areActive = (...names: string[]) => expect.poll(activePolicies, { timeout: 60_000 }).toEqual(names);
 
   await policies.put('alfa.c', JSON.stringify({ dataset: 'pool/c', to: ['carl'] }));
   await areActive('alfa.b', 'alfa.c');

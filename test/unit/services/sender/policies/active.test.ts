@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import type { BucketPolicy } from '../../../../../lib/bus/policies/bucket.ts';
 import { policySchema } from '../../../../../schemas/policy.ts';
-import { filePolicies, inForce } from '../../../../../services/sender/policies/active.ts';
-import { withoutCircles } from '../../../../../services/sender/policies/loops.ts';
+import { activePolicies, filePolicies } from '../../../../../services/sender/policies/active.ts';
+import { withoutLoops } from '../../../../../services/sender/policies/loops.ts';
 import { covers, isAbout, type Policy, policyOf, startOf } from '../../../../../services/sender/policies/policy.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
@@ -114,11 +114,11 @@ describe('a circle', () => {
       [policy('t/x', ['b:u/x'], {}, 'a'), policy('u/x/y', ['a:t/x'], {}, 'b')],
       false,
     ],
-  ])('%s', (_what, all, isCircle) => {
-    const { kept, left } = withoutCircles(all);
+  ])('%s', (_what, all, isLoop) => {
+    const { kept, left } = withoutLoops(all);
     // whatever closes it is left out
-    expect([...left.keys()]).toEqual(isCircle ? all.slice(-1) : []);
-    expect(kept).toEqual(isCircle ? all.slice(0, -1) : all);
+    expect([...left.keys()]).toEqual(isLoop ? all.slice(-1) : []);
+    expect(kept).toEqual(isLoop ? all.slice(0, -1) : all);
   });
 
   /** What a policy sends of a set of datasets, each with what it is a copy of. */
@@ -145,7 +145,7 @@ describe('a circle', () => {
       .map(({ from, dataset, to, at, recursive }) => policy(dataset, [`${to}:${at}`], { recursive }, from));
     fc.assert(
       fc.property(fc.array(any, { minLength: 1, maxLength: 4 }), (policies) => {
-        const { kept: accepted } = withoutCircles(policies);
+        const { kept: accepted } = withoutLoops(policies);
         const world: World = new Map();
         for (const on of ['a', 'b', 'c']) {
           for (const name of ['t', 't/x', 't/x/y', 't/z']) world.set(`${on}:${name}`, new Set());
@@ -168,7 +168,7 @@ describe('in force', () => {
 
   test('are the file’s, and those of the bucket for this host and for datasets that the file does not name', () => {
     const file = filePolicies('a', [policySchema.parse({ dataset: 't/x', to: ['b'] })]);
-    const found = inForce('a', file, [
+    const found = activePolicies('a', file, [
       entry('a.x', { dataset: 't/x', to: ['c'] }),
       entry('a.y', { dataset: 't/y', to: ['c'] }),
       entry('b.y', { dataset: 't/y', to: ['c:t/other'] }),
@@ -184,35 +184,35 @@ describe('in force', () => {
     ['no policy', { dataset: 't/x', to: ['b'], when: 'daily' }, ['"when"']],
     ['itself', { dataset: 't/x', to: ['a'] }, ['t/x', 'a']],
   ])('is not a value that is %s, and the others are', (_what, value, facts) => {
-    const found = inForce('a', [], [entry('a.bad', value), entry('a.good', { dataset: 't/y', to: ['b'] })]);
+    const found = activePolicies('a', [], [entry('a.bad', value), entry('a.good', { dataset: 't/y', to: ['b'] })]);
     expect(names(found)).toEqual(['a.good']);
     expect(found.refused).toEqual([{ name: 'a.bad', why: mentions(...facts) }]);
     // another host's is that one's to tell
-    expect(inForce('b', [], [entry('a.bad', value)]).refused).toEqual([]);
+    expect(activePolicies('b', [], [entry('a.bad', value)]).refused).toEqual([]);
   });
 
   test('a key that names no host is told', () =>
-    expect(inForce('a', [], [entry('vm', {})]).refused).toEqual([{ name: 'vm', why: mentions('<host>') }]));
+    expect(activePolicies('a', [], [entry('vm', {})]).refused).toEqual([{ name: 'vm', why: mentions('<host>') }]));
 
   test('of two that close a circle the older stays, and all hosts see it alike', () => {
     const entries = [
       entry('b.back', { dataset: 't/x', to: ['a'] }, 7),
       entry('a.there', { dataset: 't/x', to: ['b'] }, 3),
     ];
-    expect(names(inForce('a', [], entries))).toEqual(['a.there']);
-    const { policies, refused } = inForce('b', [], entries);
+    expect(names(activePolicies('a', [], entries))).toEqual(['a.there']);
+    const { policies, refused } = activePolicies('b', [], entries);
     expect(policies).toEqual([]);
     expect(refused[0]?.why).toEqual(mentions('b:t/x', 'a:t/x', 'b.back'));
   });
 
   test('a circle that the file closes is broken here, since no other host sees the file', () => {
     const file = filePolicies('a', [policySchema.parse({ dataset: 't/x', to: ['b'] })]);
-    const found = inForce('a', file, [entry('b.back', { dataset: 't/x', to: ['a'] })]);
+    const found = activePolicies('a', file, [entry('b.back', { dataset: 't/x', to: ['a'] })]);
     expect(found).toEqual({ policies: [], refused: [{ name: 'send.policies.0', why: mentions('b.back') }] });
   });
 
   test('two that write to one place are not, and the same way twice is one', () => {
-    const found = inForce(
+    const found = activePolicies(
       'a',
       [],
       [
