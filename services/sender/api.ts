@@ -32,7 +32,7 @@ import { checkedPlan } from './planning/check-plan.ts';
 import { checkRequest } from './planning/send-rules.ts';
 import { withSizes } from './planning/size-estimates.ts';
 import type { Policy } from './policies/policy.ts';
-import { openTriggers } from './policies/runner.ts';
+import { openPolicyRunner } from './policies/runner.ts';
 import { knownEntries } from './reporting/known-entries.ts';
 import { openTakeover, type Takeover } from './takeover/takeover.ts';
 
@@ -55,7 +55,7 @@ export interface SenderOptions extends Omit<JobDeps, 'livingJobs'> {
   readonly maxJobs: number;
   /** Serve only this instance's own subjects: the sender that a command runs for itself takes nobody else's jobs. */
   readonly private: boolean;
-  /** The configuration file's policies, and how often each is run without a hint, in milliseconds; for a sender that is not private. */
+  /** The configuration file's policies, and how often each is run without a trigger, in milliseconds; for a sender that is not private. */
   readonly policies: readonly Policy[];
   readonly reconcileMs: number;
 }
@@ -96,7 +96,7 @@ export function serveSender(options: SenderOptions): Sender {
     { ...options, livingJobs, ...(options.private && { startedBy: 'command' as const }) },
     options.maxJobs,
   );
-  const triggers = options.private ? undefined : openTriggers({ ...options, jobs });
+  const triggers = options.private ? undefined : openPolicyRunner({ ...options, jobs });
   const endAt = ({ job, instance: of }: Job): void =>
     void request(bus, subjects.instance(abortSubject, of), { job }, jobAbortedSchema).catch(() => {});
   const takeover = options.private ? nobody : openTakeover({ ...options, jobs, ask: knownOf, abort: endAt });

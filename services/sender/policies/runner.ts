@@ -14,7 +14,7 @@ import { type Policy, rootAt, startOf } from './policy.ts';
 import type { Outcome, TargetTimes } from './target-state.ts';
 import { type OpenTarget, openPolicyTargets } from './targets.ts';
 
-export interface TriggersDeps {
+export interface PolicyRunnerDeps {
   readonly host: string;
   readonly bus: Bus;
   readonly log: Log;
@@ -25,7 +25,7 @@ export interface TriggersDeps {
   readonly reconcileMs: number;
 }
 
-export interface Triggers {
+export interface PolicyRunner {
   status(): Policies;
   /** Starts nothing any more; what runs goes on. */
   stop(): void;
@@ -35,8 +35,8 @@ export interface Triggers {
 const garbageMs = 60_000;
 const now = (): number => performance.now();
 
-/** Runs the policies of a host: on every hint of a new snapshot, and from time to time without. */
-export function openTriggers(deps: TriggersDeps): Triggers {
+/** Runs the policies of a host: on every trigger of a new snapshot, and from time to time without. */
+export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
   const { host, bus, log, jobs, reconcileMs } = deps;
   const times: TargetTimes = {
     quiet: 30,
@@ -141,7 +141,7 @@ export function openTriggers(deps: TriggersDeps): Triggers {
       garbage = { count: 0, since: now() };
       return;
     }
-    policyTargets.hint(snapshot, now(), taken);
+    policyTargets.trigger(snapshot, now(), taken);
     settle();
   }
 
@@ -174,7 +174,7 @@ export function openTriggers(deps: TriggersDeps): Triggers {
   // what was said in between was not heard, by no instance: they do not all look at once
   const unwatch = bus.onReconnected(() => {
     const look = () => {
-      policyTargets.hintAll(now());
+      policyTargets.triggerAll(now());
       settle();
     };
     setTimeout(look, Math.random() * 1000).unref();

@@ -1,11 +1,11 @@
 /**
- * What a sender does about one dataset and one target of a policy. A hint says that there may be something to send; a run finds
+ * What a sender does about one dataset and one target of a policy. A trigger says that there may be something to send; a run finds
  * out. Times are milliseconds of one clock.
  */
 export type PolicyTarget =
   /** Nothing is known to be missing; at `due` it is looked whether that is so. */
   | { readonly phase: 'resting'; readonly due: number }
-  /** There was a hint, the first of them at `since`, and more may come at once. */
+  /** There was a trigger, the first of them at `since`, and more may come at once. */
   | { readonly phase: 'settling'; readonly since: number; readonly due: number; readonly tries: number }
   /** Our job runs; `dirty`: what it has listed may be too old. */
   | { readonly phase: 'running'; readonly dirty: boolean; readonly tries: number }
@@ -18,7 +18,7 @@ export type PolicyTarget =
 export type Outcome = 'done' | 'passing' | 'refused';
 
 export type TargetEvent =
-  | { readonly type: 'hint'; readonly now: number }
+  | { readonly type: 'trigger'; readonly now: number }
   /** The time is `now`, and may be what the policyTarget waits for. */
   | { readonly type: 'wake'; readonly now: number }
   | { readonly type: 'ended'; readonly now: number; readonly outcome: Outcome }
@@ -26,11 +26,11 @@ export type TargetEvent =
   | { readonly type: 'other-over'; readonly now: number };
 
 export interface TargetTimes {
-  /** Without a further hint for so long, it begins. */
+  /** Without a further trigger for so long, it begins. */
   readonly quiet: number;
-  /** Since the first hint; later than that it begins whatever comes. */
+  /** Since the first trigger; later than that it begins whatever comes. */
   readonly mostQuiet: number;
-  /** From one run to the next without a hint. */
+  /** From one run to the next without a trigger. */
   readonly reconcile: number;
   /** Somebody else's job that was not heard of for so long is dead. */
   readonly silence: number;
@@ -39,7 +39,7 @@ export interface TargetTimes {
 /** Between failures, in milliseconds: 1 s, and twice as long each time, up to 5 minutes. */
 export const targetBackOff = (tries: number): number => Math.min(300_000, 1000 * 2 ** Math.min(tries - 1, 20));
 
-/** A policyTarget that is new, or whose policy has changed. It begins at `due`, or at the next hint. */
+/** A policyTarget that is new, or whose policy has changed. It begins at `due`, or at the next trigger. */
 export const fresh = (now: number, due: number): PolicyTarget => ({ phase: 'settling', since: now, due, tries: 0 });
 
 /** When the policyTarget waits for the clock; undefined where it waits for something else. */
@@ -68,8 +68,8 @@ function after(
   times: TargetTimes,
 ): PolicyTarget {
   switch (event.type) {
-    case 'hint':
-      return hinted(policyTarget, event.now, times);
+    case 'trigger':
+      return triggered(policyTarget, event.now, times);
     case 'ended':
       return policyTarget.phase === 'running' ? ended(policyTarget, event, times) : policyTarget;
     case 'other-runs': {
@@ -91,7 +91,7 @@ const settle = (now: number, tries: number, times: TargetTimes): PolicyTarget =>
   tries,
 });
 
-function hinted(policyTarget: PolicyTarget, now: number, times: TargetTimes): PolicyTarget {
+function triggered(policyTarget: PolicyTarget, now: number, times: TargetTimes): PolicyTarget {
   if (policyTarget.phase === 'running' || policyTarget.phase === 'elsewhere') return { ...policyTarget, dirty: true };
   if (policyTarget.phase !== 'settling') return settle(now, triesOf(policyTarget), times);
   return { ...policyTarget, due: Math.min(now + times.quiet, policyTarget.since + times.mostQuiet) };

@@ -21,8 +21,8 @@ export interface PolicyTargets {
   /** PolicyTargets of these policies are kept as they are, unless the policy has changed; others end, and new ones begin. */
   use(policies: readonly Policy[], now: number): void;
   /** A snapshot that may have to be sent. @param taken called when a run for it has begun, or none is needed */
-  hint(snapshot: string, now: number, taken: () => void): void;
-  hintAll(now: number): void;
+  trigger(snapshot: string, now: number, taken: () => void): void;
+  triggerAll(now: number): void;
   feed(key: string, event: Exclude<TargetEvent, { type: 'wake' }>): void;
   /** The policyTargets that have to be run now, and now count as running. */
   wake(now: number): OpenTarget[];
@@ -56,7 +56,7 @@ export function openPolicyTargets(times: TargetTimes): PolicyTargets {
     if (!known) return { key, policy, to, state: fresh(now, due), untaken: [] };
     const isSame = JSON.stringify([known.policy.request, known.to]) === JSON.stringify([policy.request, to]);
     Object.assign(known, { policy, to });
-    if (!isSame) step(known, { type: 'hint', now });
+    if (!isSame) step(known, { type: 'trigger', now });
     return known;
   }
 
@@ -71,7 +71,7 @@ export function openPolicyTargets(times: TargetTimes): PolicyTargets {
       policyTargets.clear();
       for (const policyTarget of opened) policyTargets.set(policyTarget.key, policyTarget);
     },
-    hint(snapshot, now, taken) {
+    trigger(snapshot, now, taken) {
       let owed = 0;
       const paid = (): void => {
         owed -= 1;
@@ -82,11 +82,11 @@ export function openPolicyTargets(times: TargetTimes): PolicyTargets {
         owed += 1;
         policyTarget.untaken.push(paid);
       }
-      for (const policyTarget of meant) step(policyTarget, { type: 'hint', now });
+      for (const policyTarget of meant) step(policyTarget, { type: 'trigger', now });
       if (meant.length === 0) taken();
     },
-    hintAll(now) {
-      for (const policyTarget of policyTargets.values()) step(policyTarget, { type: 'hint', now });
+    triggerAll(now) {
+      for (const policyTarget of policyTargets.values()) step(policyTarget, { type: 'trigger', now });
     },
     feed(key, event) {
       const policyTarget = policyTargets.get(key);

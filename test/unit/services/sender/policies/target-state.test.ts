@@ -28,7 +28,7 @@ const elsewhere = (dirty: boolean): PolicyTarget => ({ phase: 'elsewhere', dirty
 const resting: PolicyTarget = { phase: 'resting', due: now + 600_000 };
 const same = Symbol('as it was');
 
-type Said = 'hint' | 'wake' | 'done' | 'passing' | 'refused' | 'other-runs' | 'other-over';
+type Said = 'trigger' | 'wake' | 'done' | 'passing' | 'refused' | 'other-runs' | 'other-over';
 const eventOf = (said: Said): TargetEvent =>
   said === 'done' || said === 'passing' || said === 'refused'
     ? { type: 'ended', outcome: said, now }
@@ -36,7 +36,7 @@ const eventOf = (said: Said): TargetEvent =>
 
 const table: Record<Phase, Record<Said, PolicyTarget | typeof same>> = {
   resting: {
-    hint: settling(now + 30),
+    trigger: settling(now + 30),
     wake: same,
     done: same,
     passing: same,
@@ -45,7 +45,7 @@ const table: Record<Phase, Record<Said, PolicyTarget | typeof same>> = {
     'other-over': same,
   },
   settling: {
-    hint: { phase: 'settling', since: 9990, due: now + 30, tries: 2 },
+    trigger: { phase: 'settling', since: 9990, due: now + 30, tries: 2 },
     wake: same,
     done: same,
     passing: same,
@@ -54,7 +54,7 @@ const table: Record<Phase, Record<Said, PolicyTarget | typeof same>> = {
     'other-over': same,
   },
   running: {
-    hint: { phase: 'running', dirty: true, tries: 2 },
+    trigger: { phase: 'running', dirty: true, tries: 2 },
     wake: same,
     done: resting,
     passing: { phase: 'waiting', tries: 3, due: now + 4000 },
@@ -63,7 +63,7 @@ const table: Record<Phase, Record<Said, PolicyTarget | typeof same>> = {
     'other-over': same,
   },
   elsewhere: {
-    hint: { phase: 'elsewhere', dirty: true, due: 12_000 },
+    trigger: { phase: 'elsewhere', dirty: true, due: 12_000 },
     wake: same,
     done: same,
     passing: same,
@@ -72,7 +72,7 @@ const table: Record<Phase, Record<Said, PolicyTarget | typeof same>> = {
     'other-over': resting,
   },
   waiting: {
-    hint: settling(now + 30, 2),
+    trigger: settling(now + 30, 2),
     wake: same,
     done: same,
     passing: same,
@@ -103,31 +103,31 @@ describe.each(Object.keys(table) as Phase[])('a policyTarget that is %s', (phase
 const play = (policyTarget: PolicyTarget, ...events: TargetEvent[]): PolicyTarget =>
   events.reduce((at, event) => next(at, event, times).policyTarget, policyTarget);
 
-test('hints that keep coming put a run off for a second, and no longer', () => {
-  let policyTarget = play({ phase: 'resting', due: 50_000 }, { type: 'hint', now: 0 });
+test('triggers that keep coming put a run off for a second, and no longer', () => {
+  let policyTarget = play({ phase: 'resting', due: 50_000 }, { type: 'trigger', now: 0 });
   for (let at = 10; at < 2000; at += 10) {
     const due = dueOf(policyTarget) ?? 0;
     if (due <= at) {
       expect(at).toBe(1000);
       return;
     }
-    policyTarget = play(policyTarget, { type: 'hint', now: at });
+    policyTarget = play(policyTarget, { type: 'trigger', now: at });
   }
   throw new Error('it never began');
 });
 
-test('hints while it runs are one more run, whose failures are counted from the beginning', () => {
-  const ended = play(policyTargets.running, { type: 'hint', now }, { type: 'hint', now }, eventOf('done'));
+test('triggers while it runs are one more run, whose failures are counted from the beginning', () => {
+  const ended = play(policyTargets.running, { type: 'trigger', now }, { type: 'trigger', now }, eventOf('done'));
   expect(ended).toEqual(settling(now + 30));
-  expect(play(policyTargets.running, { type: 'hint', now }, eventOf('refused'))).toEqual(settling(now + 30));
+  expect(play(policyTargets.running, { type: 'trigger', now }, eventOf('refused'))).toEqual(settling(now + 30));
 });
 
 test('what was heard during a run that failed does not hasten the next', () => {
-  expect(play(policyTargets.running, { type: 'hint', now }, eventOf('passing'))).toMatchObject({ phase: 'waiting' });
+  expect(play(policyTargets.running, { type: 'trigger', now }, eventOf('passing'))).toMatchObject({ phase: 'waiting' });
 });
 
-test('a hint is not lost while somebody else runs it, and a silent one is taken over', () => {
-  expect(play(policyTargets.elsewhere, { type: 'hint', now }, eventOf('other-over'))).toEqual(settling(now + 30));
+test('a trigger is not lost while somebody else runs it, and a silent one is taken over', () => {
+  expect(play(policyTargets.elsewhere, { type: 'trigger', now }, eventOf('other-over'))).toEqual(settling(now + 30));
   expect(next(policyTargets.elsewhere, { type: 'wake', now: 12_000 }, times).start).toBe(true);
 });
 
@@ -135,13 +135,13 @@ test('waits between failures grow from one second to five minutes', () => {
   expect([1, 2, 3, 9, 10, 10_000].map(targetBackOff)).toEqual([1000, 2000, 4000, 256_000, 300_000, 300_000]);
 });
 
-test('a new policyTarget begins at its time, or right after a hint', () => {
+test('a new policyTarget begins at its time, or right after a trigger', () => {
   expect(dueOf(fresh(now, now + 5000))).toBe(now + 5000);
-  expect(dueOf(play(fresh(now, now + 5000), { type: 'hint', now: now + 100 }))).toBe(now + 130);
+  expect(dueOf(play(fresh(now, now + 5000), { type: 'trigger', now: now + 100 }))).toBe(now + 130);
 });
 
-test('whatever happens, what is not running waits for a time, and a hint is followed by a run that began after it', () => {
-  const said = fc.constantFrom<Said>('hint', 'wake', 'done', 'passing', 'refused', 'other-runs', 'other-over');
+test('whatever happens, what is not running waits for a time, and a trigger is followed by a run that began after it', () => {
+  const said = fc.constantFrom<Said>('trigger', 'wake', 'done', 'passing', 'refused', 'other-runs', 'other-over');
   fc.assert(
     fc.property(fc.array(fc.record({ said, after: fc.nat(5000) }), { maxLength: 60 }), (events) => {
       let policyTarget: PolicyTarget = fresh(0, 1000);
@@ -151,7 +151,7 @@ test('whatever happens, what is not running waits for a time, and a hint is foll
         const after = next(policyTarget, event, times);
         policyTarget = after.policyTarget;
         if (after.start) owed = false;
-        if (event.type === 'hint') owed = true;
+        if (event.type === 'trigger') owed = true;
         if (policyTarget.phase !== 'running')
           expect(dueOf(policyTarget)).toBeLessThanOrEqual(event.now + times.reconcile);
       };

@@ -22,26 +22,26 @@ function rested(more: Partial<PolicyConfig> = {}) {
 }
 
 describe('policyTargets', () => {
-  test('of one policy that hear the same hint begin together, and then it is taken', () => {
+  test('of one policy that hear the same trigger begin together, and then it is taken', () => {
     const policyTargets = rested();
     let taken = 0;
     const take = () => {
       taken += 1;
     };
-    policyTargets.hint('t/a@1', 6000, take);
-    policyTargets.hint('t/a@2', 6010, take);
+    policyTargets.trigger('t/a@1', 6000, take);
+    policyTargets.trigger('t/a@2', 6010, take);
     expect([policyTargets.due, taken]).toEqual([6040, 0]);
     expect(keys(policyTargets.wake(6039))).toEqual([]);
     expect(keys(policyTargets.wake(6040))).toEqual([toB, toC]);
     expect([policyTargets.due, taken]).toEqual([undefined, 2]);
   });
 
-  test('that run take a hint at once, and run once more', () => {
+  test('that run take a trigger at once, and run once more', () => {
     const policyTargets = rested();
-    policyTargets.hint('t/a@1', 6000, () => {});
+    policyTargets.trigger('t/a@1', 6000, () => {});
     policyTargets.wake(6030);
     let taken = false;
-    policyTargets.hint('t/a@2', 6031, () => {
+    policyTargets.trigger('t/a@2', 6031, () => {
       taken = true;
     });
     expect(taken).toBe(true);
@@ -53,7 +53,7 @@ describe('policyTargets', () => {
     const policyTargets = rested({ recursive: true, exclude: ['tmp'] });
     for (const name of ['t/b@1', 't/ab@1', 't@1', 't/a/tmp@1']) {
       let taken = false;
-      policyTargets.hint(name, 6000, () => {
+      policyTargets.trigger(name, 6000, () => {
         taken = true;
       });
       expect(taken).toBe(true);
@@ -73,7 +73,7 @@ describe('policyTargets', () => {
   test('of a policy that is gone end, and what they had heard is taken', () => {
     const policyTargets = rested();
     let taken = false;
-    policyTargets.hint('t/a@1', 6000, () => {
+    policyTargets.trigger('t/a@1', 6000, () => {
       taken = true;
     });
     policyTargets.use([policy('t/a', ['b'])], 6010);
@@ -85,7 +85,7 @@ describe('policyTargets', () => {
   test('that others run are left to them, and taken over when they fall silent', () => {
     const policyTargets = rested();
     policyTargets.feed(toB, { type: 'other-runs', now: 6000 });
-    policyTargets.hint('t/a@1', 6001, () => {});
+    policyTargets.trigger('t/a@1', 6001, () => {});
     expect(keys(policyTargets.wake(6031))).toEqual([toC]);
     expect(keys(policyTargets.wake(9000))).toEqual([toB]);
   });
