@@ -178,7 +178,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
   }
 
   async function run(): Promise<Outcome> {
-    // nobody waits for the answer to an successor's start: what its rules refuse ends the job
+    // nobody waits for the answer to a successor's start: what its rules refuse ends the job
     checkRequest(deps.allow, host, request, deps.from);
     const { plans, way } = await patiently(begin, {
       ms: deps.patienceMs,

@@ -6,7 +6,7 @@ import { targetKey } from './policy.ts';
 
 /**
  * Hears of the jobs of a host from their events, whichever of its senders runs them, on whatever request.
- * @param told given the job, its policyTarget, and whether it runs
+ * @param told given the job, its policy target, and whether it runs
  * @returns a function that ends it
  */
 export const observeJobs = (bus: Bus, host: string, told: (job: string, policyTarget: string, runs: boolean) => void) =>

@@ -46,9 +46,9 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
     silence: 3000,
   };
   const policyTargets = openPolicyTargets(times);
-  /** The policyTargets of the jobs that were started here. */
+  /** The policy targets of the jobs that were started here. */
   const ours = new Map<string, OpenTarget>();
-  /** What was said of each policyTarget's failures since it last went well. */
+  /** What was said of each policy target's failures since it last went well. */
   const told = new Map<string, Set<string>>();
   let activePolicies: ActivePolicies = { policies: [], refused: [] };
   let timer: NodeJS.Timeout | undefined;

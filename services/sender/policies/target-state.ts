@@ -19,7 +19,7 @@ export type Outcome = 'done' | 'passing' | 'refused';
 
 export type TargetEvent =
   | { readonly type: 'trigger'; readonly now: number }
-  /** The time is `now`, and may be what the policyTarget waits for. */
+  /** The time is `now`, and may be what the policy target waits for. */
   | { readonly type: 'wake'; readonly now: number }
   | { readonly type: 'ended'; readonly now: number; readonly outcome: Outcome }
   | { readonly type: 'other-runs'; readonly now: number }
@@ -39,10 +39,10 @@ export interface TargetTimes {
 /** Between failures, in milliseconds: 1 s, and twice as long each time, up to 5 minutes. */
 export const targetBackOff = (tries: number): number => Math.min(300_000, 1000 * 2 ** Math.min(tries - 1, 20));
 
-/** A policyTarget that is new, or whose policy has changed. It begins at `due`, or at the next trigger. */
+/** A policy target that is new, or whose policy has changed. It begins at `due`, or at the next trigger. */
 export const fresh = (now: number, due: number): PolicyTarget => ({ phase: 'settling', since: now, due, tries: 0 });
 
-/** When the policyTarget waits for the clock; undefined where it waits for something else. */
+/** When the policy target waits for the clock; undefined where it waits for something else. */
 export const dueOf = (policyTarget: PolicyTarget): number | undefined =>
   policyTarget.phase === 'running' ? undefined : policyTarget.due;
 

@@ -15,7 +15,7 @@ export interface OpenTarget {
   readonly untaken: (() => void)[];
 }
 
-/** The policyTargets of all policies in force. Deterministic: the clock and the runs are its caller's. */
+/** The policy targets of all policies in force. Deterministic: the clock and the runs are its caller's. */
 export interface PolicyTargets {
   readonly all: ReadonlyMap<string, OpenTarget>;
   /** PolicyTargets of these policies are kept as they are, unless the policy has changed; others end, and new ones begin. */
@@ -24,7 +24,7 @@ export interface PolicyTargets {
   trigger(snapshot: string, now: number, taken: () => void): void;
   triggerAll(now: number): void;
   feed(key: string, event: Exclude<TargetEvent, { type: 'wake' }>): void;
-  /** The policyTargets that have to be run now, and now count as running. */
+  /** The policy targets that have to be run now, and now count as running. */
   wake(now: number): OpenTarget[];
   /** When the next one has to be woken; undefined where nothing is waited for. */
   readonly due: number | undefined;

@@ -81,7 +81,7 @@ export function openObservedJobs(self: string, silenceMs: number, machine?: stri
 }
 
 /**
- * What an successor is asked for. It plans anew, and what a rollback of its plan would destroy nobody was shown (I5); where the dead job has
+ * What a successor is asked for. It plans anew, and what a rollback of its plan would destroy nobody was shown (I5); where the dead job has
  * rolled back already it goes on, and else it says what stands in the way.
  */
 export function inherited({ conflict, ...request }: SendRequest): SendRequest {

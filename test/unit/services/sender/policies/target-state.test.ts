@@ -82,7 +82,7 @@ const table: Record<Phase, Record<Said, PolicyTarget | typeof same>> = {
   },
 };
 
-describe.each(Object.keys(table) as Phase[])('a policyTarget that is %s', (phase) => {
+describe.each(Object.keys(table) as Phase[])('a policy target that is %s', (phase) => {
   test.each(Object.entries(table[phase]))('and is told: %s', (said, expected) => {
     const { policyTarget, start } = next(policyTargets[phase], eventOf(said as Said), times);
     expect(policyTarget).toEqual(expected === same ? policyTargets[phase] : expected);
@@ -135,7 +135,7 @@ test('waits between failures grow from one second to five minutes', () => {
   expect([1, 2, 3, 9, 10, 10_000].map(targetBackOff)).toEqual([1000, 2000, 4000, 256_000, 300_000, 300_000]);
 });
 
-test('a new policyTarget begins at its time, or right after a trigger', () => {
+test('a new policy target begins at its time, or right after a trigger', () => {
   expect(dueOf(fresh(now, now + 5000))).toBe(now + 5000);
   expect(dueOf(play(fresh(now, now + 5000), { type: 'trigger', now: now + 100 }))).toBe(now + 130);
 });

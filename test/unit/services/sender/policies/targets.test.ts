@@ -21,7 +21,7 @@ function rested(more: Partial<PolicyConfig> = {}) {
   return policyTargets;
 }
 
-describe('policyTargets', () => {
+describe('policy targets', () => {
   test('of one policy that hear the same trigger begin together, and then it is taken', () => {
     const policyTargets = rested();
     let taken = 0;

@@ -22,7 +22,7 @@ const open = () => openObservedJobs('self000000', 5000);
 const to = (host: string, more: object = {}) => ({ request: { dataset: 'pool/a', to: { host }, ...more } });
 
 describe('a job of another sender', () => {
-  test('waits for an successor once nothing was heard of it for long enough, and not after its end', () => {
+  test('waits for a successor once nothing was heard of it for long enough, and not after its end', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.news(job('jobaaaaaaa'), false, 1000);
@@ -36,7 +36,7 @@ describe('a job of another sender', () => {
     ['another machine, which had this host name', 'a', 'b', []],
     ['a machine with an id, where this one has none', 'a', undefined, []],
     ['a machine without an id', undefined, 'b', ['jobaaaaaaa']],
-  ])('of %s waits for an successor only here', (_whose, its, own, waiting) => {
+  ])('of %s waits for a successor only here', (_whose, its, own, waiting) => {
     const heard = openObservedJobs('self000000', 5000, own?.repeat(32));
     heard.news(job('jobaaaaaaa', its ? { machine: its.repeat(32) } : {}), false, 0);
     expect([5000, 5001].map((at) => ids(heard.silent(at)))).toEqual([waiting, waiting]);
@@ -99,7 +99,7 @@ describe('a job of another sender', () => {
     expect(ids(heard.silent(6000))).toEqual(['jobbbbbbbb']);
   });
 
-  test('that has an successor waits for no other, and its successor may have one', () => {
+  test('that has a successor waits for no other, and its successor may have one', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
     heard.news(job('jobbbbbbbb', { continues: 'jobaaaaaaa' }), false, 4000);
@@ -128,7 +128,7 @@ test('jobs that different hosts ordered are gone on with apart', () => {
   expect(alike(all).map(ids)).toEqual([['a'], ['b', 'c']]);
 });
 
-test('I5: an successor rolls nothing back, since it goes by a plan that nobody was shown', () => {
+test('I5: a successor rolls nothing back, since it goes by a plan that nobody was shown', () => {
   const request = { dataset: 'pool/a', to: { host: 'dst' } };
   expect(inherited({ ...request, conflict: 'rollback' })).toEqual(request);
   expect(inherited({ ...request, conflict: 'rotate' })).toEqual({ ...request, conflict: 'rotate' });
