@@ -1,7 +1,7 @@
 import { type Bus, connectBus, type NatsEvent } from '../../lib/bus/connection/connect.ts';
 import { isDeniedEndpoint } from '../../lib/bus/connection/denied-subjects.ts';
 import { payloadTrouble } from '../../lib/bus/connection/payload.ts';
-import { type BulkConnection, openBulk } from '../../lib/bus/data-connection/connection.ts';
+import { type DataConnection, openDataConnection } from '../../lib/bus/data-connection/connection.ts';
 import { announce, type ServiceIdentity } from '../../lib/bus/rpc/micro-service.ts';
 import type { Served } from '../../lib/bus/rpc/serve.ts';
 import { type OwnMachine, ownMachine } from '../../lib/machine/machine.ts';
@@ -26,7 +26,7 @@ export interface ServiceContext {
   readonly instance: string;
   readonly log: Log;
   readonly bus: Bus;
-  readonly bulk: BulkConnection;
+  readonly dataConnection: DataConnection;
   readonly zfs: Zfs;
 }
 
@@ -105,10 +105,19 @@ export async function runService(service: Service, options: RunOptions): Promise
     if (options.private) process.stdout.write(`${JSON.stringify({ error: first.toBody() })}\n`);
     return statusOf(first);
   }
-  const { bus, bulk, name } = first;
+  const { bus, dataConnection, name } = first;
   const instance = newId();
   const { machine } = own;
-  const context = { settings, host, machine, instance, log, bus, bulk, zfs: createZfs({ host, env: options.env }) };
+  const context = {
+    settings,
+    host,
+    machine,
+    instance,
+    log,
+    bus,
+    dataConnection,
+    zfs: createZfs({ host, env: options.env }),
+  };
   const running = await service.begin(context);
   const silence = announce(bus, identityOf(service, context), running.endpoints);
   const watch = watchEndpoints({ host, bus, log, endpoints: running.endpoints });
@@ -120,10 +129,10 @@ export async function runService(service: Service, options: RunOptions): Promise
     if (options.private) process.stdout.write(`${JSON.stringify({ instance })}\n`);
     else name.lookAround();
     const trouble = () => (watch.denial ?? payloadTrouble(bus))?.message;
-    supervisor.serves({ bus, bulk, where: () => `${service.name} on ${bus.server}`, trouble });
+    supervisor.serves({ bus, dataConnection, where: () => `${service.name} on ${bus.server}`, trouble });
   } else if (options.private) process.stdout.write(`${JSON.stringify({ error: denial.toBody() })}\n`);
 
-  const lost = Promise.race([bus.closed, bulk.closed]).then((error) => error ?? new Error('closed'));
+  const lost = Promise.race([bus.closed, dataConnection.closed]).then((error) => error ?? new Error('closed'));
   const reason = denial ?? (await Promise.race([ended, lost, name.lost, bus.refusal.over]));
   log[reason instanceof ZpsendError ? 'error' : 'info']('service.stopping', `stopping: ${wordsOf(reason)}`, {
     ...(reason instanceof ZpsendError && { code: reason.code }),
@@ -139,7 +148,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   silence();
   for (const endpoint of running.endpoints) endpoint.stop();
   await running.stop();
-  await bulk.close();
+  await dataConnection.close();
   await bus.close();
   log.info('service.stopped', 'stopped');
   return reason instanceof Error ? statusOf(reason) : 0;
@@ -181,7 +190,7 @@ interface StartUp {
 async function startUp(
   called: string,
   { settings, own, log, options, supervisor }: StartUp,
-): Promise<{ bus: Bus; bulk: BulkConnection; name: HostName }> {
+): Promise<{ bus: Bus; dataConnection: DataConnection; name: HostName }> {
   const { env, envFile, private: isPrivate } = options;
   const { host } = settings;
   const onStatus = (event: NatsEvent, text: string) => {
@@ -191,6 +200,6 @@ async function startUp(
   const places = { env, envFile, config: natsConfigOf(settings), host, self: { host, machine: own.machine } };
   const bus = await connectBus({ ...places, name: called, wait: !isPrivate, onStatus });
   const name = await takeHostName({ host, own, bus, log });
-  const bulk = await openBulk({ ...bus.options, name: `${called} (data)` }, bus.refusal);
-  return { bus, bulk, name };
+  const dataConnection = await openDataConnection({ ...bus.options, name: `${called} (data)` }, bus.refusal);
+  return { bus, dataConnection, name };
 }

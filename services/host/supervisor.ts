@@ -18,7 +18,7 @@ export interface Supervisor {
 /** A service at work, for people. */
 export interface Serving {
   readonly bus: { readonly connected: boolean };
-  readonly bulk: { readonly connected: boolean };
+  readonly dataConnection: { readonly connected: boolean };
   /** Which service it is and where it is connected. */
   where(): string;
   /** Why it serves nothing, or not all, though it is connected. */
@@ -29,8 +29,8 @@ export interface Serving {
 const usualMs = 20_000;
 
 /** The line for `systemctl status`. */
-export function statusOf({ bus, bulk, where, trouble }: Serving): string {
-  if (!bus.connected || !bulk.connected) return `${where()}: the connection to NATS is lost`;
+export function statusOf({ bus, dataConnection, where, trouble }: Serving): string {
+  if (!bus.connected || !dataConnection.connected) return `${where()}: the connection to NATS is lost`;
   const why = trouble();
   return why === undefined ? where() : `${where()}: ${why}`;
 }

@@ -1,5 +1,5 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { openSlabReader, type Slab } from '../data-connection/buffer-pool.ts';
+import { openPooledReader, type PoolBuffer } from '../data-connection/buffer-pool.ts';
 import type { ByteSource } from './byte-source.ts';
 
 /** Where a pump puts the bytes, and what holds it up. */
@@ -15,7 +15,7 @@ export interface PumpTarget {
 }
 
 /** One large read of a pipe at a time. What waits to be written is bounded by the window, not by this. */
-const slabs = { size: 256 * 1024, most: 16 };
+const poolBuffers = { size: 256 * 1024, most: 16 };
 
 /**
  * Sends a stream to its end, and reads no further than there is room, so that its producer slows down (I8).
@@ -23,26 +23,26 @@ const slabs = { size: 256 * 1024, most: 16 };
  */
 export function pump(source: ByteSource, target: PumpTarget): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const memory = openSlabReader(slabs);
+  const memory = openPooledReader(poolBuffers);
   /** Read, but not sent for want of room. */
-  let waiting: { bytes: Buffer; slab: Slab } | undefined;
+  let waiting: { bytes: Buffer; poolBuffer: PoolBuffer } | undefined;
   let ended = false;
 
   /** Sends what there is room for; true when nothing is left. */
   function send(): boolean {
     if (!waiting) return true;
-    const { bytes, slab } = waiting;
+    const { bytes, poolBuffer } = waiting;
     const length = Math.min(bytes.length, target.room());
     if (length > 0) {
-      slab.retain();
-      target.send(bytes.subarray(0, length), slab.release);
+      poolBuffer.retain();
+      target.send(bytes.subarray(0, length), poolBuffer.release);
     }
     if (length < bytes.length) {
-      waiting = { bytes: bytes.subarray(length), slab };
+      waiting = { bytes: bytes.subarray(length), poolBuffer };
       return false;
     }
     waiting = undefined;
-    slab.release();
+    poolBuffer.release();
     return true;
   }
 
@@ -62,7 +62,7 @@ export function pump(source: ByteSource, target: PumpTarget): Promise<void> {
       // the reader is paused while something waits, so this never forgets anything
       waiting = memory.filled(length);
       // what waits is held too: memory for the next read is asked for before it is sent
-      waiting.slab.retain();
+      waiting.poolBuffer.retain();
       return !target.failure() && send();
     },
     ended() {

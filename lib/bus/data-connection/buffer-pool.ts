@@ -1,22 +1,22 @@
 /** Memory that several reads share. It may be read into again when everything in it was let go. */
-export interface Slab {
+export interface PoolBuffer {
   readonly bytes: Buffer;
   /** Keeps it for one more holder. */
   retain(): void;
   release(): void;
 }
 
-export interface SlabReader {
-  /** Where the next read goes; a large part of a slab. */
+export interface PooledReader {
+  /** Where the next read goes; a large part of a pool buffer. */
   room(): Buffer;
   /** `length` bytes were read to the beginning of the last room. */
-  filled(length: number): { bytes: Buffer; slab: Slab };
-  /** So much memory is held that what is kept should be copied out of its slab, which frees the rest of it. */
+  filled(length: number): { bytes: Buffer; poolBuffer: PoolBuffer };
+  /** So much memory is held that what is kept should be copied out of its pool buffer, which frees the rest of it. */
   readonly crowded: boolean;
 }
 
-export interface SlabOptions {
-  /** Of one slab, in bytes. */
+export interface BufferPoolOptions {
+  /** Of one pool buffer, in bytes. */
   readonly size: number;
   /** How many may be held before the reader is crowded. */
   readonly most: number;
@@ -24,15 +24,15 @@ export interface SlabOptions {
 
 /**
  * Socket reads into memory that is used again, instead of a fresh buffer for each.
- * Small reads fill a slab one after another, so that a held byte never pins more than its share by much.
+ * Small reads fill a pool buffer one after another, so that a held byte never pins more than its share by much.
  */
-export function openSlabReader({ size, most }: SlabOptions): SlabReader {
-  const free: Slab[] = [];
+export function openPooledReader({ size, most }: BufferPoolOptions): PooledReader {
+  const free: PoolBuffer[] = [];
   let held = 0;
 
-  function open(): Slab {
+  function open(): PoolBuffer {
     let holders = 0;
-    const slab: Slab = {
+    const poolBuffer: PoolBuffer = {
       bytes: Buffer.allocUnsafeSlow(size),
       retain() {
         holders += 1;
@@ -41,18 +41,18 @@ export function openSlabReader({ size, most }: SlabOptions): SlabReader {
         holders -= 1;
         if (holders > 0) return;
         held -= 1;
-        if (free.length < most) free.push(slab);
+        if (free.length < most) free.push(poolBuffer);
       },
     };
-    return slab;
+    return poolBuffer;
   }
 
-  function take(): Slab {
-    const slab = free.pop() ?? open();
+  function take(): PoolBuffer {
+    const poolBuffer = free.pop() ?? open();
     held += 1;
-    // for the reader itself, until the slab is full
-    slab.retain();
-    return slab;
+    // for the reader itself, until the pool buffer is full
+    poolBuffer.retain();
+    return poolBuffer;
   }
 
   let current = take();
@@ -69,7 +69,7 @@ export function openSlabReader({ size, most }: SlabOptions): SlabReader {
     filled(length) {
       const bytes = current.bytes.subarray(used, used + length);
       used += length;
-      return { bytes, slab: current };
+      return { bytes, poolBuffer: current };
     },
     get crowded() {
       return held > most;

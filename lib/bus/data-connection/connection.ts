@@ -11,10 +11,10 @@ import { nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { noteStatus, type Refusal } from '../connection/refusal.ts';
 import { isPublishedTo, openInbox } from '../rpc/inbox.ts';
 import type { Claim } from './protocol-splitter.ts';
-import { type BulkOptions, BulkTransport } from './transport.ts';
+import { type DataConnectionOptions, DataTransport } from './transport.ts';
 
 /** The connection of a service that carries its data, apart from control. All transfers of the service share it. */
-export interface BulkConnection {
+export interface DataConnection {
   /** For requests, whose answers are small. */
   readonly nc: NatsConnection;
   readonly connected: boolean;
@@ -45,30 +45,30 @@ export interface BulkConnection {
 const defaultPayload = 1024 * 1024;
 
 /** The client asks this factory for every dial of every connection in the process; unmarked ones get their usual transport. */
-const useBulkTransport = (): void =>
-  setTransportFactory({ factory: () => new BulkTransport(), dnsResolveFn: nodeResolveHost });
+const useDataTransport = (): void =>
+  setTransportFactory({ factory: () => new DataTransport(), dnsResolveFn: nodeResolveHost });
 
 /**
  * Opens a data connection with the options that `connect` of transport-node takes; it reconnects as those say.
  * @param refusal learns when it is refused
  * @throws what `connect` throws
  */
-export async function openBulk(options: NodeConnectionOptions, refusal?: Refusal): Promise<BulkConnection> {
-  const marked: BulkOptions = { ...options, bulk: true };
-  useBulkTransport();
+export async function openDataConnection(options: NodeConnectionOptions, refusal?: Refusal): Promise<DataConnection> {
+  const marked: DataConnectionOptions = { ...options, dataConnection: true };
+  useDataTransport();
   const nc = await connectMarked(marked);
   const disconnected = new Set<() => void>();
   const refusals = new Set<(subject: string, error: Error) => void>();
 
-  const transport = (): BulkTransport | undefined => {
+  const transport = (): DataTransport | undefined => {
     const current = nc.isClosed() ? undefined : nc.protocol.transport;
-    return current instanceof BulkTransport && nc.protocol.connected && !current.isClosed ? current : undefined;
+    return current instanceof DataTransport && nc.protocol.connected && !current.isClosed ? current : undefined;
   };
 
   /** Another connect() in this process may have set the client's own factory between our call and the dial: dial again. */
   async function adopt(): Promise<void> {
-    if (nc.isClosed() || nc.protocol.transport instanceof BulkTransport) return;
-    useBulkTransport();
+    if (nc.isClosed() || nc.protocol.transport instanceof DataTransport) return;
+    useDataTransport();
     await nc.reconnect();
   }
 
@@ -116,9 +116,9 @@ export async function openBulk(options: NodeConnectionOptions, refusal?: Refusal
           else claim.foreign(message.subject, message);
         }, refused),
       });
-      current?.demux.claims.set(subscription.getID(), claim);
+      current?.splitter.claims.set(subscription.getID(), claim);
       return () => {
-        current?.demux.claims.delete(subscription.getID());
+        current?.splitter.claims.delete(subscription.getID());
         subscription.unsubscribe();
       };
     },
@@ -129,7 +129,7 @@ export async function openBulk(options: NodeConnectionOptions, refusal?: Refusal
   };
 }
 
-async function connectMarked(options: BulkOptions): Promise<NatsConnectionImpl> {
+async function connectMarked(options: DataConnectionOptions): Promise<NatsConnectionImpl> {
   // the client's options know no TLS of Node's; connect() of transport-node passes them on just so
   const nc = await NatsConnectionImpl.connect(options as Parameters<typeof NatsConnectionImpl.connect>[0]);
   if (nc instanceof NatsConnectionImpl) return nc;

@@ -1,5 +1,5 @@
 import type { Msg } from '@nats-io/transport-node';
-import type { Slab } from './buffer-pool.ts';
+import type { PoolBuffer } from './buffer-pool.ts';
 
 /** Who takes the messages of one subscription as they come off the socket, in pieces and uncopied. */
 export interface Claim {
@@ -9,19 +9,19 @@ export interface Claim {
   readonly bears?: string;
   /** A message of `length` bytes begins. */
   begin(length: number): void;
-  /** The next bytes of the message. They are valid until this returns, or as long as the slab is retained. */
-  piece(bytes: Buffer, slab: Slab | undefined): void;
+  /** The next bytes of the message. They are valid until this returns, or as long as the pool buffer is retained. */
+  piece(bytes: Buffer, poolBuffer: PoolBuffer | undefined): void;
   /** No more in this read. */
   pause(): void;
   /** A message that bears another subject; or one with headers, which comes whole. */
   foreign(subject: string, message?: Msg): void;
 }
 
-export interface Demux {
+export interface ProtocolSplitter {
   /** By subscription id. */
   readonly claims: Map<number, Claim>;
   /** Takes what was read from the socket. */
-  feed(bytes: Buffer, slab?: Slab): void;
+  feed(bytes: Buffer, poolBuffer?: PoolBuffer): void;
 }
 
 const newline = 0x0a;
@@ -31,7 +31,7 @@ const newline = 0x0a;
  * The client's own parser would gather each message in memory of its own; here nothing is copied.
  * Protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol
  */
-export function openDemux(passOn: (bytes: Buffer) => void): Demux {
+export function openProtocolSplitter(passOn: (bytes: Buffer) => void): ProtocolSplitter {
   const claims = new Map<number, Claim>();
   /** The beginning of a line that a read cut off. */
   let line = '';
@@ -99,14 +99,14 @@ export function openDemux(passOn: (bytes: Buffer) => void): Demux {
     return end - at;
   }
 
-  function feed(bytes: Buffer, slab?: Slab): void {
+  function feed(bytes: Buffer, poolBuffer?: PoolBuffer): void {
     const touched = new Set<Claim>();
     let at = 0;
     while (at < bytes.length) {
       if (payload > 0) {
         const end = Math.min(at + payload, bytes.length);
         if (owner) {
-          owner.piece(bytes.subarray(at, end), slab);
+          owner.piece(bytes.subarray(at, end), poolBuffer);
           touched.add(owner);
         }
         payload -= end - at;

@@ -1,16 +1,17 @@
 import { createConnection, type Socket } from 'node:net';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { NodeTransport } from '@nats-io/transport-node/lib/node_transport.js';
-import { openSlabReader, type SlabReader } from './buffer-pool.ts';
-import { type Demux, openDemux } from './protocol-splitter.ts';
+import { openPooledReader, type PooledReader } from './buffer-pool.ts';
+import { openProtocolSplitter, type ProtocolSplitter } from './protocol-splitter.ts';
 
 /** A connection's options with our mark on them: the client hands them to the transport as they are. */
-export type BulkOptions = NodeConnectionOptions & { readonly bulk: true };
+export type DataConnectionOptions = NodeConnectionOptions & { readonly dataConnection: true };
 
-const isBulk = (options: NodeConnectionOptions): options is BulkOptions => 'bulk' in options;
+const isDataConnection = (options: NodeConnectionOptions): options is DataConnectionOptions =>
+  'dataConnection' in options;
 
 /** At most 16 MiB of socket memory held by unwritten bytes before they are copied out. */
-const slabs = { size: 256 * 1024, most: 64 };
+const poolBuffers = { size: 256 * 1024, most: 64 };
 
 /**
  * The client's own transport (handshake, TLS, reading and writing of the protocol), which for a connection with our mark
@@ -18,26 +19,26 @@ const slabs = { size: 256 * 1024, most: 64 };
  *  - takes claimed messages out of what was read, before the client's parser.
  * For any other connection it is the client's transport unchanged.
  */
-export class BulkTransport extends NodeTransport {
-  readonly demux: Demux = openDemux((bytes) => {
+export class DataTransport extends NodeTransport {
+  readonly splitter: ProtocolSplitter = openProtocolSplitter((bytes) => {
     this.yields.push(bytes);
     this.signal.resolve();
   });
-  #reader: SlabReader | undefined;
-  #bulk = false;
+  #reader: PooledReader | undefined;
+  #dataConnection = false;
   #running = false;
 
   override connect(server: { hostname: string; port: number; tlsName: string }, options: NodeConnectionOptions) {
-    this.#bulk = isBulk(options);
+    this.#dataConnection = isDataConnection(options);
     return super.connect(server, options);
   }
 
   override dial(server: { hostname: string; port: number }): Promise<Socket> {
-    return this.#bulk ? this.#dialBulk(server) : super.dial(server);
+    return this.#dataConnection ? this.#dialData(server) : super.dial(server);
   }
 
-  #dialBulk(server: { hostname: string; port: number }): Promise<Socket> {
-    const reader = openSlabReader(slabs);
+  #dialData(server: { hostname: string; port: number }): Promise<Socket> {
+    const reader = openPooledReader(poolBuffers);
     this.#reader = reader;
     const { promise, resolve, reject } = Promise.withResolvers<Socket>();
     const socket = createConnection({
@@ -47,8 +48,8 @@ export class BulkTransport extends NodeTransport {
       onread: {
         buffer: () => reader.room(),
         callback: (length) => {
-          const { bytes, slab } = reader.filled(length);
-          if (this.#running) this.#read(() => this.demux.feed(bytes, slab));
+          const { bytes, poolBuffer } = reader.filled(length);
+          if (this.#running) this.#read(() => this.splitter.feed(bytes, poolBuffer));
           // the handshake listens for data events, which a socket with memory of its own does not emit
           else socket.emit('data', Buffer.from(bytes));
           return true;
@@ -72,11 +73,11 @@ export class BulkTransport extends NodeTransport {
 
   override setupHandlers(): void {
     super.setupHandlers();
-    if (!this.#bulk) return;
+    if (!this.#dataConnection) return;
     this.socket.removeAllListeners('data');
     const early = this.yields;
     this.yields = [];
-    for (const frame of early) this.demux.feed(Buffer.from(frame));
+    for (const frame of early) this.splitter.feed(Buffer.from(frame));
     this.#running = true;
     // TLS decrypts into buffers of its own; a plain socket emits no data from here on, but has to flow
     this.socket.on('data', (frame: Buffer) => this.#read(() => this.#copied(frame)));
@@ -87,8 +88,8 @@ export class BulkTransport extends NodeTransport {
     const reader = this.#reader;
     for (let at = 0; reader && at < frame.length; ) {
       const length = frame.copy(reader.room(), 0, at);
-      const { bytes, slab } = reader.filled(length);
-      this.demux.feed(bytes, slab);
+      const { bytes, poolBuffer } = reader.filled(length);
+      this.splitter.feed(bytes, poolBuffer);
       at += length;
     }
   }

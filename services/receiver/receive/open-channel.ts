@@ -2,7 +2,7 @@ import type { ChannelHandlers, ChannelReceiver } from '../../../lib/bus/channel/
 import { newSecret, type TransferSecrets, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
 import { openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
 import type { Pace } from '../../../lib/bus/channel/rate-limit.ts';
-import type { BulkConnection } from '../../../lib/bus/data-connection/connection.ts';
+import type { DataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { Log } from '../../host/log.ts';
@@ -13,7 +13,7 @@ export type OpenChannel = (handlers: ChannelHandlers, shared: string | undefined
 
 export interface DirectDeps {
   readonly host: string;
-  readonly bulk: BulkConnection;
+  readonly dataConnection: DataConnection;
   readonly log: Log;
   /** Bytes in flight. */
   readonly window: number;
@@ -39,7 +39,7 @@ export function channelOf(
 const directChannel =
   (deps: DirectDeps, { source, transfer }: ReceiveStart, secrets: TransferSecrets): OpenChannel =>
   (handlers, shared) =>
-    openDirectReceiver(deps.bulk, {
+    openDirectReceiver(deps.dataConnection, {
       ...handlers,
       dataSubject: subjects.data(source, deps.host, transfer),
       sharedSubject: shared && subjects.shared(source, shared),

@@ -1,6 +1,6 @@
 import { newSecret, taggerOfRequest, wordsOfSource } from '../../../lib/bus/channel/direct/authentic.ts';
 import { abortUnheard, type DirectSender, openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';
-import type { BulkConnection } from '../../../lib/bus/data-connection/connection.ts';
+import type { DataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import type { Peer } from '../../../lib/bus/rpc/machine-header.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
@@ -79,8 +79,8 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
   const { step, transfer, target } = plan;
   // what drops partial state looks at it first, and for that nobody waits
   if (plan.discard) plan.participant?.decline();
-  if (isDeaf(deps.bulk, target)) plan.participant?.decline();
-  const participant = plan.discard || isDeaf(deps.bulk, target) ? undefined : plan.participant;
+  if (isDeaf(deps.dataConnection, target)) plan.participant?.decline();
+  const participant = plan.discard || isDeaf(deps.dataConnection, target) ? undefined : plan.participant;
   const secret = newSecret();
   const name = { source: host, target, transfer };
   const dataSubject = subjects.data(host, target, transfer);
@@ -103,7 +103,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     const offer = offerOf(deps.wire?.mode ?? 'none', step.flags);
     const extras = { ...(offer && { wire: offer }), ...(participant && { shared: participant.id }) };
     const ready = await (Object.keys(extras).length > 0 ? offered(start, extras) : start());
-    const direct = openDirectSender(deps.bulk, {
+    const direct = openDirectSender(deps.dataConnection, {
       dataSubject,
       creditSubject: subjects.credit(host, transfer, target),
       words: wordsOfSource(name, { source: secret, target: ready.secret }),
@@ -137,7 +137,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     // before the others begin: it may listen, and its answer be lost
     if (participant) {
       const to = { subject: dataSubject, tagger: taggerOfRequest(name, secret) };
-      abortUnheard(deps.bulk, to, ZpsendError.from(error).toBody());
+      abortUnheard(deps.dataConnection, to, ZpsendError.from(error).toBody());
     }
     participant?.decline();
     throw error;
@@ -145,23 +145,23 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
 }
 
 /** Targets that did not hear a shared subject, of each connection: when they were last asked, in monotonic milliseconds. */
-const deaf = new WeakMap<BulkConnection, Map<string, number>>();
+const deaf = new WeakMap<DataConnection, Map<string, number>>();
 /** For so long they are not asked again, and read alone, in milliseconds. */
 const deafMs = 600_000;
 
-const isDeaf = (bulk: BulkConnection, target: string): boolean =>
-  performance.now() - (deaf.get(bulk)?.get(target) ?? Number.NEGATIVE_INFINITY) < deafMs;
+const isDeaf = (dataConnection: DataConnection, target: string): boolean =>
+  performance.now() - (deaf.get(dataConnection)?.get(target) ?? Number.NEGATIVE_INFINITY) < deafMs;
 
 /** Does the target hear what is shared? The NATS server may not let it, or bring it nothing, and then it reads alone. */
 async function hears(
-  { bulk, host, log }: TransferDeps,
+  { dataConnection, host, log }: TransferDeps,
   direct: DirectSender,
   target: string,
   { id }: Pick<Participant, 'id'>,
 ): Promise<boolean> {
   const reach = await direct.reaches(subjects.shared(host, id));
   if (reach === 'deaf') {
-    deaf.set(bulk, new Map(deaf.get(bulk)).set(target, performance.now()));
+    deaf.set(dataConnection, new Map(deaf.get(dataConnection)).set(target, performance.now()));
     log.info(
       'fan-out.not-heard',
       `${target} does not hear what ${host} sends to several, so it has a read of its own (zpsend deploy permissions ${target} --from ${host})`,

@@ -1,7 +1,7 @@
 import { sourceOf } from '../../../lib/bus/channel/byte-source.ts';
 import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
 import { pour } from '../../../lib/bus/channel/direct/broadcast.ts';
-import type { BulkConnection } from '../../../lib/bus/data-connection/connection.ts';
+import type { DataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { type Encoded, encode } from '../../../lib/compression/encode.ts';
 import type { StreamRequest } from '../../../lib/zfs/argv.ts';
 import { type ExpectedStream, openHeadCheck } from '../../../lib/zfs/stream-head.ts';
@@ -12,7 +12,7 @@ import { checkedChunks, checkedSource } from './checked-source.ts';
 
 export interface ReadDeps {
   readonly zfs: Zfs;
-  readonly bulk: BulkConnection;
+  readonly dataConnection: DataConnection;
 }
 
 /** What is read, and who receives it. */
@@ -47,7 +47,7 @@ export interface Read {
 }
 
 /** Sends the whole of a `zfs send`, nothing of it before its first record is the expected one, and "end" only after it exited 0 (I7). */
-export function startRead({ zfs, bulk }: ReadDeps, order: ReadOrder): Read {
+export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): Read {
   const { subject, receivers } = order;
   const child = zfs.send(order.stream);
   const check = openHeadCheck(order.expected);
@@ -57,7 +57,11 @@ export function startRead({ zfs, bulk }: ReadDeps, order: ReadOrder): Read {
   let isWhole = false;
 
   async function pourOut(): Promise<void> {
-    await pour(bulk, { subject, outlets: receivers }, encoded?.stream ?? checkedSource(sourceOf(child.stdout), check));
+    await pour(
+      dataConnection,
+      { subject, outlets: receivers },
+      encoded?.stream ?? checkedSource(sourceOf(child.stdout), check),
+    );
     isWhole = true;
   }
 

@@ -1,7 +1,7 @@
 import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
 import type { Pace } from '../../../lib/bus/channel/rate-limit.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import type { BulkConnection } from '../../../lib/bus/data-connection/connection.ts';
+import type { DataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
@@ -19,7 +19,7 @@ export interface TransferDeps {
   readonly host: string;
   readonly zfs: Zfs;
   readonly bus: Bus;
-  readonly bulk: BulkConnection;
+  readonly dataConnection: DataConnection;
   readonly log: Log;
   readonly silenceMs: number;
   /** How long failures in a row are borne, and a target that takes nothing, in milliseconds. */

@@ -9,7 +9,7 @@ import { controlFrame, headerBytes, readHeader, writeHeader } from '../../../lib
 import { type DirectReceiver, openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
 import { openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';
 import type { Pace } from '../../../lib/bus/channel/rate-limit.ts';
-import { type BulkConnection, openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import { type DataConnection, openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import { rejection } from '../../support/bus.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
@@ -26,8 +26,8 @@ const name = { source: 'a', target: 'b', transfer: 't1' };
 const sourceWords = () => wordsOfSource(name, secrets);
 const targetWords = () => wordsOfTarget(name, secrets);
 
-async function bulk(url = server().url): Promise<BulkConnection> {
-  const connection = await openBulk({ servers: url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
+async function dataConnection(url = server().url): Promise<DataConnection> {
+  const connection = await openDataConnection({ servers: url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
   onTestFinished(() => connection.close());
   return connection;
 }
@@ -43,7 +43,7 @@ interface Seen {
 }
 
 /** A receiver that hands everything to `sink`, by default into memory, and says done when the sink has it. */
-async function receiver(sink?: Writable, connection?: BulkConnection, pace?: Pace): Promise<Seen> {
+async function receiver(sink?: Writable, connection?: DataConnection, pace?: Pace): Promise<Seen> {
   const over = Promise.withResolvers<void>();
   const bytes: Buffer[] = [];
   const into =
@@ -54,7 +54,7 @@ async function receiver(sink?: Writable, connection?: BulkConnection, pace?: Pac
         setImmediate(callback);
       },
     });
-  const direct = openDirectReceiver(connection ?? (await bulk()), {
+  const direct = openDirectReceiver(connection ?? (await dataConnection()), {
     dataSubject,
     creditSubject,
     words: targetWords(),
@@ -89,8 +89,8 @@ interface PumpingSender extends ChannelSender {
   pump(source: Readable): Promise<void>;
 }
 
-async function sender(connection?: BulkConnection, pace?: Pace): Promise<PumpingSender> {
-  const from = connection ?? (await bulk());
+async function sender(connection?: DataConnection, pace?: Pace): Promise<PumpingSender> {
+  const from = connection ?? (await dataConnection());
   const words = sourceWords();
   const direct = openDirectSender(from, { dataSubject, creditSubject, words, window, silenceMs, patienceMs, pace });
   onTestFinished(() => direct.close());
@@ -191,7 +191,7 @@ describe('a whole stream', () => {
   });
 
   test('many at once share a connection', async () => {
-    const [from, to] = [await bulk(), await bulk()];
+    const [from, to] = [await dataConnection(), await dataConnection()];
     const transfers = Array.from({ length: 5 }, (_, at) => ({
       dataSubject: `zfs-data.a.b.many${at}`,
       creditSubject: `zfs-credit.a.many${at}.b`,
@@ -242,7 +242,7 @@ describe('a receiver that answers and takes nothing', () => {
     });
   }
   const impatient = async () => {
-    const from = await bulk();
+    const from = await dataConnection();
     const words = sourceWords();
     const direct = openDirectSender(from, { dataSubject, creditSubject, words, window, silenceMs, patienceMs: 500 });
     onTestFinished(() => direct.close());
@@ -411,7 +411,7 @@ describe('frames that break the rules end the transfer, and it alone', () => {
     ['an abort that is no error', [controlFrame('abort', 0, '{"code":"?"}')], 'cannot be read'],
   ])('%s', async (_what, frames, words) => {
     const stuck = new Writable({ write: () => {} });
-    const connection = await bulk();
+    const connection = await dataConnection();
     const seen = await receiver(stuck, connection);
     const send = await rawSender();
     await listening(seen, send);
@@ -430,7 +430,7 @@ describe('frames that break the rules end the transfer, and it alone', () => {
 
   test('a sender hears from the receiver until its final word, however long zfs receive takes to end', async () => {
     const broken = Promise.withResolvers<ErrorBody>();
-    const direct = openDirectReceiver(await bulk(), {
+    const direct = openDirectReceiver(await dataConnection(), {
       dataSubject,
       creditSubject,
       words: targetWords(),
@@ -452,7 +452,7 @@ describe('frames that break the rules end the transfer, and it alone', () => {
   });
 
   test('what a callback throws does not stop the connection', async () => {
-    const connection = await bulk();
+    const connection = await dataConnection();
     const broken = Promise.withResolvers<ErrorBody>();
     const direct = openDirectReceiver(connection, {
       dataSubject,
@@ -492,7 +492,7 @@ describe('frames that break the rules end the transfer, and it alone', () => {
 
 describe('a lost connection', () => {
   test('fails both ends at once, and the next transfer uses the connection again', async () => {
-    const [from, to] = [await bulk(), await bulk()];
+    const [from, to] = [await dataConnection(), await dataConnection()];
     const seen = await receiver(new Writable({ write: () => {} }), to);
     const direct = await sender(from);
     const pumped = direct.pump(Readable.from([Buffer.alloc(2 * window)])).catch((error) => error);
@@ -515,7 +515,7 @@ describe('a lost connection', () => {
   });
 
   test('is found by the next dial even where another connection of the process was made since', async () => {
-    const from = await bulk();
+    const from = await dataConnection();
     const other = await connect({ servers: server().url });
     onTestFinished(() => other.close());
     await server().restart();

@@ -13,7 +13,7 @@ import { pour } from '../../../lib/bus/channel/direct/broadcast.ts';
 import { controlFrame } from '../../../lib/bus/channel/direct/frame.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
 import { type DirectSender, openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';
-import { type BulkConnection, openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import { type DataConnection, openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
 import { data } from '../../support/scripted-sender.ts';
@@ -48,8 +48,8 @@ function ends(target = 'b'): Ends {
 }
 const nameOf = ({ transfer }: Ends) => ({ source: 'a', target: 'b', transfer });
 
-async function bulk(): Promise<BulkConnection> {
-  const connection = await openBulk({ servers: server().url, reconnectTimeWait: 50 });
+async function dataConnection(): Promise<DataConnection> {
+  const connection = await openDataConnection({ servers: server().url, reconnectTimeWait: 50 });
   onTestFinished(() => connection.close());
   return connection;
 }
@@ -102,7 +102,7 @@ async function target(of: Ends, isHeld = false, sharedSubject?: string): Promise
       void gate.promise.then(() => callback());
     },
   });
-  const connection = await bulk();
+  const connection = await dataConnection();
   const direct = openDirectReceiver(connection, {
     ...of,
     ...{ sharedSubject, window, silenceMs, words: wordsOfTarget(nameOf(of), of.secrets) },
@@ -136,7 +136,7 @@ interface Source {
 }
 
 async function source(of: Ends): Promise<Source> {
-  const from = await bulk();
+  const from = await dataConnection();
   const direct = openDirectSender(from, {
     ...of,
     ...{ window, silenceMs, patienceMs, words: wordsOfSource(nameOf(of), of.secrets) },
@@ -380,7 +380,7 @@ test('of two receivers of one stream neither speaks for the other, and nobody sp
   const [one, two] = [ends('b'), ends('c')];
   const enemy = await third();
   const [first, second] = [await target(one, false, sharedSubject), await target(two, true, sharedSubject)];
-  const from = await bulk();
+  const from = await dataConnection();
   const [toFirst, toSecond] = [one, two].map((of) => {
     const direct = openDirectSender(from, {
       ...of,

@@ -5,7 +5,7 @@ import { connect, type NodeConnectionOptions } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { connectError } from '../../../lib/bus/connection/connect-error.ts';
 import { connectionOptions } from '../../../lib/bus/connection/options.ts';
-import { openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import { openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import type { TlsFiles } from '../../../tools/nats-server/config.ts';
 import { type StartOptions, startNatsServer } from '../../../tools/nats-server/start.ts';
 import { makeCertificates } from '../../support/certificates.ts';
@@ -16,7 +16,7 @@ const ca = (whose: string): string => at(whose, 'ca.pem');
 const tlsOf = (whose: string): TlsFiles => ({ cert: at(whose, 'server.pem'), key: at(whose, 'server-key.pem') });
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'zpsend-bulk-tls-'));
+  folder = await mkdtemp(join(tmpdir(), 'zpsend-dataConnection-tls-'));
   const names = { ours: undefined, theirs: undefined, elsewhere: 'DNS:nats.example' };
   for (const [whose, name] of Object.entries(names)) {
     const own = join(folder, whose);
@@ -42,7 +42,7 @@ const once: NodeConnectionOptions = { reconnect: false, timeout: 5000 };
 /** Both kinds of connections that a service has: the client's own, and the one for data, whose transport is ours. */
 const kinds = {
   control: async (options: NodeConnectionOptions) => connect(options),
-  data: async (options: NodeConnectionOptions) => (await openBulk(options)).nc,
+  data: async (options: NodeConnectionOptions) => (await openDataConnection(options)).nc,
 };
 
 describe.each(Object.keys(kinds) as (keyof typeof kinds)[])('a connection for %s over TLS', (kind) => {

@@ -83,8 +83,8 @@ test.each([
   [lost, connected, undefined, 'x: the connection to NATS is lost'],
   [lost, lost, 'y', 'x: the connection to NATS is lost'],
   [connected, connected, 'y', 'x: y'],
-])('the status of a service with connections %j and %j and the trouble %s', (bus, bulk, trouble, text) =>
-  expect(statusOf({ bus, bulk, where: () => 'x', trouble: () => trouble })).toBe(text),
+])('the status of a service with connections %j and %j and the trouble %s', (bus, dataConnection, trouble, text) =>
+  expect(statusOf({ bus, dataConnection, where: () => 'x', trouble: () => trouble })).toBe(text),
 );
 
 test('the watchdog is told thrice in the time that it waits', () => {

@@ -3,7 +3,7 @@ import type { MsgHdrs } from '@nats-io/transport-node';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import { openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import { openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { isPublishedTo, openInbox } from '../../../lib/bus/rpc/inbox.ts';
 import { gatherAll, request, requestMany } from '../../../lib/bus/rpc/request.ts';
 import { rejection, useBus } from '../../support/bus.ts';
@@ -75,10 +75,10 @@ test('a single answer that a stream delivered is none', async () => {
 
 test('a receiver’s last word that a stream delivers is not heard', async () => {
   const { bus, deliver } = await useForger();
-  const bulk = await openBulk(bus.options);
-  onTestFinished(() => bulk.close());
+  const dataConnection = await openDataConnection(bus.options);
+  onTestFinished(() => dataConnection.close());
   const heard: string[] = [];
-  const end = bulk.hear(
+  const end = dataConnection.hear(
     'zfs-credit.smos-01.transfer1.smos-00',
     (text) => heard.push(text),
     () => {},

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { newSecret } from '../../../lib/bus/channel/direct/authentic.ts';
-import { type BulkConnection, openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import { type DataConnection, openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { createZfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
@@ -29,9 +29,9 @@ async function useHost(name: string) {
   onTestFinished(() => host.remove());
   await host.zpool('create', 'zones');
   const bus = await useBus(server().url);
-  const bulk: BulkConnection = await openBulk(bus.options);
-  await bulk.close();
-  return { host: name, bus, bulk, zfs: createZfs({ host: name, env: host.env }), log, silenceMs: 3000 };
+  const dataConnection: DataConnection = await openDataConnection(bus.options);
+  await dataConnection.close();
+  return { host: name, bus, dataConnection, zfs: createZfs({ host: name, env: host.env }), log, silenceMs: 3000 };
 }
 
 test('a receive that cannot listen for its data is refused, and gives its lock back', async () => {

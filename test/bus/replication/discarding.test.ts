@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { newSecret } from '../../../lib/bus/channel/direct/authentic.ts';
-import { openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import { openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { serve } from '../../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { encodeToken, type TokenContents } from '../../../lib/zfs/resume-token.ts';
@@ -23,8 +23,8 @@ const step: Step = { type: 'full', to: { name: 'zones/test@b', guid: '2' }, targ
 /** Asks a receiver, which is the test itself, to drop partial state that the token it answers with tells of. */
 async function asked(contents: TokenContents | undefined, window = 1024 * 1024) {
   const bus = await useBus(server().url);
-  const bulk = await openBulk(bus.options);
-  onTestFinished(() => bulk.close());
+  const dataConnection = await openDataConnection(bus.options);
+  onTestFinished(() => dataConnection.close());
   const said: (number | undefined)[] = [];
   bus.nc.subscribe('zfs-data.smos-01.smos-00.>', { callback: (_, message) => void said.push(message.data[0]) });
   const served = serve(bus, {
@@ -46,7 +46,7 @@ async function asked(contents: TokenContents | undefined, window = 1024 * 1024) 
       host: 'smos-01',
       zfs: zfs as Zfs,
       bus,
-      bulk,
+      dataConnection,
       log: logOf(pino({ enabled: false })),
       silenceMs: 3000,
       patienceMs: 60_000,

@@ -5,7 +5,7 @@ import { nkeys } from '@nats-io/transport-node';
 import { expect, onTestFinished, test } from 'vitest';
 import { storeConnection } from '../../../lib/bus/channel/store/connection.ts';
 import { connectBus } from '../../../lib/bus/connection/connect.ts';
-import { openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import { openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { type StartOptions, startNatsServer } from '../../../tools/nats-server/start.ts';
 import { rejection } from '../../support/bus.ts';
 import { startService } from '../../support/service.ts';
@@ -44,12 +44,12 @@ test('a service whose key is refused says so once for all its connections, and i
     now: () => now,
   });
   onTestFinished(() => bus.close());
-  const bulk = await openBulk({ ...bus.options, name: 'x (data)' }, bus.refusal);
-  onTestFinished(() => bulk.close());
+  const dataConnection = await openDataConnection({ ...bus.options, name: 'x (data)' }, bus.refusal);
+  onTestFinished(() => dataConnection.close());
   const store = storeConnection(bus, 'x (store)');
-  const { bulk: kept } = await store.open();
+  const { dataConnection: kept } = await store.open();
   onTestFinished(() => store.close());
-  const refusals = [bus.nc, bulk.nc, kept.nc].map(async (nc) => {
+  const refusals = [bus.nc, dataConnection.nc, kept.nc].map(async (nc) => {
     let seen = 0;
     for await (const status of nc.status()) if (status.type === 'error' && ++seen === 2) return;
   });

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { newSecret, tagText, type Words, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
 import { headerBytes } from '../../../lib/bus/channel/direct/frame.ts';
-import { openBulk } from '../../../lib/bus/data-connection/connection.ts';
+import { openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { serve } from '../../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { Zfs, ZfsProcess } from '../../../lib/zfs/zfs.ts';
@@ -24,8 +24,8 @@ let bytes = 0;
 /** Runs a transfer to a receiver, which is the test itself, that says it verified this guid. @param made of the stream that `zfs send` makes */
 async function ran(guid: string, made: BeginRecord = { toguid: 2n }): Promise<void> {
   const bus = await useBus(server().url);
-  const bulk = await openBulk(bus.options);
-  onTestFinished(() => bulk.close());
+  const dataConnection = await openDataConnection(bus.options);
+  onTestFinished(() => dataConnection.close());
   const credit = subjects.credit('smos-01', 'transfer1', 'smos-00');
   const secret = newSecret();
   let words: Words | undefined;
@@ -59,7 +59,7 @@ async function ran(guid: string, made: BeginRecord = { toguid: 2n }): Promise<vo
       host: 'smos-01',
       zfs: zfs as Zfs,
       bus,
-      bulk,
+      dataConnection,
       log: logOf(pino({ enabled: false })),
       silenceMs: 3000,
       patienceMs: 60_000,

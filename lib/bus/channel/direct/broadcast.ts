@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { ZpsendError } from '../../../../schemas/errors.ts';
-import type { BulkConnection } from '../../data-connection/connection.ts';
+import type { DataConnection } from '../../data-connection/connection.ts';
 import { type ByteSource, sourceOf } from '../byte-source.ts';
 import type { Outlet } from '../channel.ts';
 import { pump } from '../pump.ts';
@@ -22,7 +22,7 @@ const looks = 40;
  * is left out, and so is one for which the others wait most of the time; nothing is sent any more when none is left.
  * @throws ZpsendError when the source breaks off, or with the last outlet's failure
  */
-export async function pour(bulk: BulkConnection, spout: Spout, source: ByteSource | Readable): Promise<void> {
+export async function pour(dataConnection: DataConnection, spout: Spout, source: ByteSource | Readable): Promise<void> {
   const { subject, outlets } = spout;
   let offset = 0;
   const living = (): Outlet[] => outlets.filter(({ over }) => !over);
@@ -37,7 +37,9 @@ export async function pour(bulk: BulkConnection, spout: Spout, source: ByteSourc
       room: () => least(living().map(({ room, pace }) => Math.min(room, pace?.room() ?? room))),
       send(bytes, flushed) {
         const to = living();
-        const parts = to.some(({ keep }) => !keep) ? dataPublications(subject, offset, bytes, bulk.maxPayload) : [];
+        const parts = to.some(({ keep }) => !keep)
+          ? dataPublications(subject, offset, bytes, dataConnection.maxPayload)
+          : [];
         offset += bytes.length;
         for (const outlet of to) {
           outlet.take(bytes.length);
@@ -48,7 +50,7 @@ export async function pour(bulk: BulkConnection, spout: Spout, source: ByteSourc
           flushed();
           return;
         }
-        const written = bulk.write(parts, () => {
+        const written = dataConnection.write(parts, () => {
           flushed();
           for (const outlet of to) outlet.flushed(bytes.length);
         });

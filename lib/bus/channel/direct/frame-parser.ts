@@ -1,4 +1,4 @@
-import type { Slab } from '../../data-connection/buffer-pool.ts';
+import type { PoolBuffer } from '../../data-connection/buffer-pool.ts';
 import { trailerBytes } from './authentic.ts';
 import { type FrameHeader, frameTypeOf, headerBytes, longestBody, readHeader } from './frame.ts';
 
@@ -9,7 +9,7 @@ export interface FrameHandlers {
   /** The header of a data frame is complete; undefined when it cannot be read. `length` is its body's, in bytes. */
   header(header: FrameHeader | undefined, length: number): void;
   /** The next bytes of a data frame's body, uncopied. */
-  data(bytes: Buffer, slab: Slab | undefined): void;
+  data(bytes: Buffer, poolBuffer: PoolBuffer | undefined): void;
   /** A whole message that is no data frame, to be checked; undefined where it is none that anybody may have tagged. */
   word(tagged: Buffer | undefined): void;
 }
@@ -18,7 +18,7 @@ export interface Frames {
   /** A message of `length` bytes begins. */
   begin(length: number): void;
   /** The next bytes of that message. */
-  piece(bytes: Buffer, slab: Slab | undefined): void;
+  piece(bytes: Buffer, poolBuffer: PoolBuffer | undefined): void;
 }
 
 /** Puts frames together from the pieces that came off the socket; data passes through in pieces as it is. */
@@ -55,11 +55,11 @@ export function openFrames(handlers: FrameHandlers): Frames {
 
   return {
     begin,
-    piece(bytes, slab) {
+    piece(bytes, poolBuffer) {
       if (kind === undefined) open(bytes.readUInt8(0));
       if (kind === 'data') {
         const rest = had < headerBytes ? bytes.subarray(readHead(bytes)) : bytes;
-        if (rest.length > 0) handlers.data(rest, slab);
+        if (rest.length > 0) handlers.data(rest, poolBuffer);
       } else if (kind === 'word') {
         had += bytes.copy(word, had);
         if (had === total) handlers.word(word);

@@ -1,10 +1,10 @@
 import type { Writable } from 'node:stream';
-import type { Slab } from '../../data-connection/buffer-pool.ts';
+import type { PoolBuffer } from '../../data-connection/buffer-pool.ts';
 
 /** The way into `zfs receive`: keeps what comes before it runs, and then writes as fast as it reads. */
 export interface Input {
   /** The next bytes of the stream; written at the next flush. */
-  push(bytes: Buffer, slab: Slab | undefined): void;
+  push(bytes: Buffer, poolBuffer: PoolBuffer | undefined): void;
   /** Writes what was pushed, in one gathering write. */
   flush(): void;
   attach(sink: Writable): void;
@@ -17,7 +17,7 @@ export interface Input {
 }
 
 export interface InputOptions {
-  /** Whether bytes that have to wait should be copied out of their slab. */
+  /** Whether bytes that have to wait should be copied out of their pool buffer. */
   crowded(): boolean;
   /** So many more bytes were taken by the sink. */
   written(bytes: number): void;
@@ -27,7 +27,7 @@ export interface InputOptions {
 interface Batch {
   readonly pieces: Buffer[];
   bytes: number;
-  readonly slab: Slab | undefined;
+  readonly poolBuffer: PoolBuffer | undefined;
 }
 
 /** Unbounded by itself: the credit window bounds what can be in it (I8). */
@@ -56,7 +56,7 @@ export function openInput({ crowded, written }: InputOptions): Input {
     busy();
     const settled = (error?: Error | null): void => {
       idle();
-      batch.slab?.release();
+      batch.poolBuffer?.release();
       // a sink that broke takes nothing more; why, its process tells
       if (error) gone = true;
       else if (!gone) written(batch.bytes);
@@ -74,18 +74,18 @@ export function openInput({ crowded, written }: InputOptions): Input {
     const batch = filling;
     filling = undefined;
     if (!batch) return;
-    if (gone || sink?.destroyed) batch.slab?.release();
+    if (gone || sink?.destroyed) batch.poolBuffer?.release();
     else if (sink) write(sink, batch);
     else waiting.push(batch);
   }
 
   return {
-    push(bytes, slab) {
+    push(bytes, poolBuffer) {
       if (gone) return;
-      const keep = slab !== undefined && !crowded();
-      if (keep && filling === undefined) slab.retain();
-      filling ??= { pieces: [], bytes: 0, slab: keep ? slab : undefined };
-      filling.pieces.push(filling.slab ? bytes : Buffer.from(bytes));
+      const keep = poolBuffer !== undefined && !crowded();
+      if (keep && filling === undefined) poolBuffer.retain();
+      filling ??= { pieces: [], bytes: 0, poolBuffer: keep ? poolBuffer : undefined };
+      filling.pieces.push(filling.poolBuffer ? bytes : Buffer.from(bytes));
       filling.bytes += bytes.length;
     },
     flush,
@@ -107,9 +107,9 @@ export function openInput({ crowded, written }: InputOptions): Input {
     },
     cut() {
       gone = true;
-      filling?.slab?.release();
+      filling?.poolBuffer?.release();
       filling = undefined;
-      for (const batch of waiting) batch.slab?.release();
+      for (const batch of waiting) batch.poolBuffer?.release();
       waiting = [];
     },
   };

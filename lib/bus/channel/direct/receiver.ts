@@ -1,6 +1,6 @@
 import { errorBodySchema, ZpsendError } from '../../../../schemas/errors.ts';
 import type { CreditMessage } from '../../../../schemas/transfer.ts';
-import type { BulkConnection } from '../../data-connection/connection.ts';
+import type { DataConnection } from '../../data-connection/connection.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
 import { openPulse } from '../heartbeat.ts';
 import type { Pace } from '../rate-limit.ts';
@@ -47,7 +47,7 @@ const broke: Record<Violation, string> = {
  * Begins to listen for a stream, and grants the first credit to a sender that has said a word: before that, no data is let in, so that
  * nothing begins but for the one who asked. Its callbacks never run before this returns.
  */
-export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiverOptions): DirectReceiver {
+export function openDirectReceiver(dataConnection: DataConnection, options: DirectReceiverOptions): DirectReceiver {
   const { dataSubject, pace } = options;
   const window = openReceiveWindow(options.window);
   let first = true;
@@ -61,7 +61,7 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
   let hearsShared = false;
 
   const say = (message: CreditMessage): void =>
-    bulk.say(options.creditSubject, tagText(options.words.own, JSON.stringify(message)));
+    dataConnection.say(options.creditSubject, tagText(options.words.own, JSON.stringify(message)));
   const grant = (): void => {
     if (closed || broken || !isMet) return;
     const before = window.granted;
@@ -70,7 +70,7 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
     say({ type: 'credit', upTo, idle: Math.round(input.idleMs), ...(hearsShared && first && { shared: true }) });
   };
   const input = openInput({
-    crowded: () => bulk.crowded,
+    crowded: () => dataConnection.crowded,
     written: (bytes) => {
       if (window.consume(bytes)) grant();
     },
@@ -137,15 +137,15 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
   });
   const frames = openFrames({
     header: (frame, length) => guarded(() => header(frame, length)),
-    data: (bytes, slab) => {
-      if (!broken) input.push(bytes, slab);
+    data: (bytes, poolBuffer) => {
+      if (!broken) input.push(bytes, poolBuffer);
     },
     word: (tagged) => guarded(() => word(tagged && options.words.peer.check(tagged))),
   });
   const claim = (subject: string): (() => void) => {
     const isShared = subject === options.sharedSubject;
     let isKnock = false;
-    return bulk.claim(
+    return dataConnection.claim(
       {
         subject,
         begin(length) {
@@ -153,8 +153,8 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
           if (isKnock) hearsShared = true;
           else if (!closed) frames.begin(length);
         },
-        piece(bytes, slab) {
-          if (!closed && !broken && !isKnock) frames.piece(bytes, slab);
+        piece(bytes, poolBuffer) {
+          if (!closed && !broken && !isKnock) frames.piece(bytes, poolBuffer);
         },
         pause() {
           guarded(input.flush);
@@ -175,11 +175,11 @@ export function openDirectReceiver(bulk: BulkConnection, options: DirectReceiver
   const lost = (): void => {
     if (!window.ended) fail(new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
   };
-  const unwatch = bulk.onDisconnected(lost);
+  const unwatch = dataConnection.onDisconnected(lost);
   const unpace = pace?.onRoom(() => {
     if (window.owes && !window.ended) grant();
   });
-  if (!bulk.connected) queueMicrotask(lost);
+  if (!dataConnection.connected) queueMicrotask(lost);
 
   return {
     get received() {

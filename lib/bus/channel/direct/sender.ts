@@ -1,6 +1,6 @@
 import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
 import { type CreditFinal, creditMessageSchema } from '../../../../schemas/transfer.ts';
-import type { BulkConnection } from '../../data-connection/connection.ts';
+import type { DataConnection } from '../../data-connection/connection.ts';
 import type { ChannelSender } from '../channel.ts';
 import { openPulse } from '../heartbeat.ts';
 import type { Pace } from '../rate-limit.ts';
@@ -55,7 +55,7 @@ const leastRate = 256;
  * Opens the sender's end. Data waits for the receiver's first credit, which answers our pings: on the way through a cluster
  * the receiver's subscription may still be behind its answer to `recv.start`, and what is published before it is lost.
  */
-export function openDirectSender(bulk: BulkConnection, options: DirectSenderOptions): DirectSender {
+export function openDirectSender(dataConnection: DataConnection, options: DirectSenderOptions): DirectSender {
   const { dataSubject, silenceMs, patienceMs, words } = options;
   const window = openSendWindow(options.window);
   const final = Promise.withResolvers<CreditFinal>();
@@ -90,7 +90,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
   /** Also where the stream is shared: a server keeps the order of what one connection publishes, whatever the subjects. */
   function say(word: Buffer): void {
     spoke = performance.now();
-    if (!bulk.write(publication(dataSubject, words.own.tag(word)), () => {})) lost();
+    if (!dataConnection.write(publication(dataSubject, words.own.tag(word)), () => {})) lost();
   }
   /** After the end it is said again instead: the first may have been lost on the way, without either of us noticing. */
   const ping = (): void => say(controlFrame(ended ? 'end' : 'ping', window.sent));
@@ -132,11 +132,11 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
       fail(new ZpsendError('STREAM_BROKEN', `the receiver's final word does not fit what was sent: ${counts}`));
     }
   }
-  const unhear = bulk.hear(options.creditSubject, hear, (error) =>
+  const unhear = dataConnection.hear(options.creditSubject, hear, (error) =>
     fail(new ZpsendError('NOT_ALLOWED', `may not subscribe to ${options.creditSubject}: ${error.message}`)),
   );
-  const unwatch = bulk.onDisconnected(lost);
-  const unrefused = bulk.onRefused((subject, error) => {
+  const unwatch = dataConnection.onDisconnected(lost);
+  const unrefused = dataConnection.onRefused((subject, error) => {
     if (subject === dataSubject || subject === shared)
       fail(new ZpsendError('NOT_ALLOWED', `may not publish to ${subject}: ${error.message}`));
   });
@@ -187,7 +187,7 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
       let timer: NodeJS.Timeout | undefined;
       const [began, before] = [performance.now(), pulse.count];
       const ask = (wait: number): void => {
-        bulk.write(publication(subject, Buffer.alloc(knockBytes)), () => {});
+        dataConnection.write(publication(subject, Buffer.alloc(knockBytes)), () => {});
         const passed = performance.now() - began;
         if (passed >= deafMs && pulse.count - before >= deafWords) reached.resolve('deaf');
         if (passed >= reachMs) reached.resolve('silent');
@@ -221,10 +221,10 @@ export function openDirectSender(bulk: BulkConnection, options: DirectSenderOpti
 
 /** Tells a receiver whose answer was not heard that nothing comes. */
 export const abortUnheard = (
-  bulk: BulkConnection,
+  dataConnection: DataConnection,
   { subject, tagger }: { readonly subject: string; readonly tagger: WordTagger },
   error: ErrorBody,
-): void => void bulk.write(publication(subject, tagger.tag(abortFrame(0, error))), () => {});
+): void => void dataConnection.write(publication(subject, tagger.tag(abortFrame(0, error))), () => {});
 
 /** Of an error that is too long for a word its beginning is said. */
 function abortFrame(sent: number, error: ErrorBody): Buffer {

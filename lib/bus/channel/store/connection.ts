@@ -1,11 +1,11 @@
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import type { Bus } from '../../connection/connect.ts';
-import { type BulkConnection, openBulk } from '../../data-connection/connection.ts';
+import { type DataConnection, openDataConnection } from '../../data-connection/connection.ts';
 import type { JetStreamAt } from '../../jetstream/jetstream.ts';
 
 /** A JetStream, and a connection for the bytes that are stored in it. */
 export interface StoreAt extends JetStreamAt {
-  readonly bulk: BulkConnection;
+  readonly dataConnection: DataConnection;
   /** Where it delivers to this user: a prefix of subjects. */
   readonly deliveries: string;
 }
@@ -22,13 +22,13 @@ export function storeConnection(bus: Bus, name: string): StoreConnection {
   let opened: Promise<StoreAt> | undefined;
   async function close(): Promise<void> {
     const connected = await opened?.catch(() => undefined);
-    await connected?.bulk.close();
+    await connected?.dataConnection.close();
   }
   void bus.closed.then(close);
   return {
     open() {
-      opened ??= openBulk({ ...bus.options, name, waitOnFirstConnect: false }, bus.refusal)
-        .then((bulk) => ({ nc: bulk.nc, bulk, deliveries: bus.deliveries }))
+      opened ??= openDataConnection({ ...bus.options, name, waitOnFirstConnect: false }, bus.refusal)
+        .then((dataConnection) => ({ nc: dataConnection.nc, dataConnection, deliveries: bus.deliveries }))
         .catch((thrown) => {
           opened = undefined;
           throw new ZpsendError('UNREACHABLE', `no connection for stored streams: ${ZpsendError.from(thrown).message}`);

@@ -3,7 +3,7 @@ import { AckPolicy, type JetStreamManager } from '@nats-io/jetstream';
 import { nanos, nuid } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { ZpsendError } from '../../../../schemas/errors.ts';
-import type { BulkConnection } from '../../data-connection/connection.ts';
+import type { DataConnection } from '../../data-connection/connection.ts';
 import { openInbox } from '../../rpc/inbox.ts';
 import { openPulse } from '../heartbeat.ts';
 import { connectionLost } from './jetstream-errors.ts';
@@ -40,7 +40,7 @@ const flowControl = /^\$JS\.FC\.[^\s*>]+$/;
  * @throws ZpsendError STREAM_BROKEN when they are more or fewer bytes; UNREACHABLE, TIMEOUT; what JetStream refuses
  */
 export async function getChunks(
-  bulk: BulkConnection,
+  dataConnection: DataConnection,
   manager: JetStreamManager,
   { stream, subject, name, chunks, isThere, deliveries }: Chunks,
   into: Buffer,
@@ -79,8 +79,8 @@ export async function getChunks(
   });
   const endings = [
     pulse.stop,
-    bulk.onDisconnected(() => whole.reject(connectionLost())),
-    bulk.claim(
+    dataConnection.onDisconnected(() => whole.reject(connectionLost())),
+    dataConnection.claim(
       {
         subject: inbox,
         bears: subject,
@@ -106,7 +106,7 @@ export async function getChunks(
         foreign(_, message) {
           // flow control asks for a word, or a heartbeat says that one was lost
           const asked = message?.reply || message?.headers?.get('Nats-Consumer-Stalled');
-          if (message?.headers?.code === 100 && asked && flowControl.test(asked)) bulk.say(asked, '');
+          if (message?.headers?.code === 100 && asked && flowControl.test(asked)) dataConnection.say(asked, '');
         },
       },
       whole.reject,

@@ -60,7 +60,7 @@ export interface StreamsBucket {
 const mostSubjects = 600_000;
 
 function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clients): StreamsBucket {
-  const { bulk, deliveries } = at;
+  const { dataConnection, deliveries } = at;
   const bucket = streamsBucket(source);
   const stream = `OBJ_${bucket}`;
   const objects = subjectsOf(source);
@@ -73,9 +73,9 @@ function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clie
   };
   /** An answer, unless the connection that it would come by is lost. */
   async function asked<T>(work: () => Promise<T>, ms = patientMs): Promise<T> {
-    if (!bulk.connected) throw connectionLost();
+    if (!dataConnection.connected) throw connectionLost();
     const lost = Promise.withResolvers<never>();
-    const end = bulk.onDisconnected(() => lost.reject(connectionLost()));
+    const end = dataConnection.onDisconnected(() => lost.reject(connectionLost()));
     try {
       return await inTime(Promise.race([work(), lost.promise]), bucket, ms);
     } finally {
@@ -134,7 +134,11 @@ function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clie
         let uncertain = false;
         const removeChunks = () => purge(objects.chunks(id)).catch(() => void untidy.add(name));
         try {
-          const { count, size, sha256 } = await putChunks(bulk, { stream, subject: objects.chunks(id) }, bytes);
+          const { count, size, sha256 } = await putChunks(
+            dataConnection,
+            { stream, subject: objects.chunks(id) },
+            bytes,
+          );
           // what was answered is stored somewhere; here is where it is read
           const there = (await countsOf(objects.chunks(id)))[objects.chunks(id)] ?? 0;
           if (there !== count) throw new ZpsendError('UNREACHABLE', `${count - there} of its messages are not there`);
@@ -162,7 +166,12 @@ function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clie
         const subject = objects.chunks(id);
         const bytes = into && into.length >= size ? into.subarray(0, size) : Buffer.allocUnsafeSlow(size);
         const isThere = async () => ((await countsOf(subject))[subject] ?? 0) >= chunks;
-        const sha256 = await getChunks(bulk, jsm, { stream, subject, name, chunks, isThere, deliveries }, bytes);
+        const sha256 = await getChunks(
+          dataConnection,
+          jsm,
+          { stream, subject, name, chunks, isThere, deliveries },
+          bytes,
+        );
         if (digestOf(sha256) !== digest) {
           throw new ZpsendError(
             'STREAM_BROKEN',

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { z } from 'zod';
 import { ZpsendError } from '../../../../schemas/errors.ts';
-import type { BulkConnection } from '../../data-connection/connection.ts';
+import type { DataConnection } from '../../data-connection/connection.ts';
 import { openPulse } from '../heartbeat.ts';
 import { connectionLost } from './jetstream-errors.ts';
 import { patientMs } from './timeout.ts';
@@ -34,12 +34,12 @@ export interface PutChunks {
  * @throws JetStreamApiError what JetStream refuses; ZpsendError UNREACHABLE, TIMEOUT, NOT_ALLOWED
  */
 export async function putChunks(
-  bulk: BulkConnection,
+  dataConnection: DataConnection,
   { stream, subject }: { readonly stream: string; readonly subject: string },
   bytes: Buffer,
 ): Promise<PutChunks> {
-  const size = Math.min(chunkBytes, bulk.maxPayload);
-  const reply = bulk.inbox();
+  const size = Math.min(chunkBytes, dataConnection.maxPayload);
+  const reply = dataConnection.inbox();
   const sha256 = createHash('sha256');
   let written = 0;
   let answered = 0;
@@ -68,11 +68,11 @@ export async function putChunks(
   });
   const endings = [
     pulse.stop,
-    bulk.onDisconnected(() => lose(connectionLost())),
-    bulk.onRefused((refused, error) => {
+    dataConnection.onDisconnected(() => lose(connectionLost())),
+    dataConnection.onRefused((refused, error) => {
       if (refused === subject) lose(new ZpsendError('NOT_ALLOWED', error.message));
     }),
-    bulk.hear(
+    dataConnection.hear(
       reply,
       (text, code) => {
         pulse.heard();
@@ -90,7 +90,7 @@ export async function putChunks(
     ),
   ];
   // what is written goes past the client's own buffer, where the subscription may still be
-  bulk.nc.flush().then(() => {
+  dataConnection.nc.flush().then(() => {
     isHeard = true;
     wake();
   }, lose);
@@ -101,7 +101,7 @@ export async function putChunks(
       if (failure) break;
       const piece = bytes.subarray(at, at + size * pieceChunks);
       sha256.update(piece);
-      if (!bulk.write(publications(subject, reply, piece, size), () => {})) lose(connectionLost());
+      if (!dataConnection.write(publications(subject, reply, piece, size), () => {})) lose(connectionLost());
       written += Math.ceil(piece.length / size);
       await turn();
     }

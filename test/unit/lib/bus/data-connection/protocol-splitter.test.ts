@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { headerBytes } from '../../../../../lib/bus/channel/direct/frame.ts';
 import { type FrameHandlers, openFrames } from '../../../../../lib/bus/channel/direct/frame-parser.ts';
 import { chunkBytes, dataPublications } from '../../../../../lib/bus/channel/direct/publish.ts';
-import { type Claim, openDemux } from '../../../../../lib/bus/data-connection/protocol-splitter.ts';
+import { type Claim, openProtocolSplitter } from '../../../../../lib/bus/data-connection/protocol-splitter.ts';
 
 const claimed = (events: string[]): Claim => ({
   subject: 'data.a',
@@ -17,15 +17,15 @@ const claimed = (events: string[]): Claim => ({
 function feed(wire: string, sizes: readonly number[]): { passed: string; events: string[] } {
   let passed = '';
   const events: string[] = [];
-  const demux = openDemux((bytes) => {
+  const splitter = openProtocolSplitter((bytes) => {
     passed += bytes.toString('latin1');
   });
-  demux.claims.set(7, claimed(events));
+  splitter.claims.set(7, claimed(events));
   const bytes = Buffer.from(wire, 'latin1');
   let piece = 0;
   for (let at = 0; at < bytes.length; piece += 1) {
     const size = sizes[Math.min(piece, sizes.length - 1)] ?? 1;
-    demux.feed(bytes.subarray(at, at + size));
+    splitter.feed(bytes.subarray(at, at + size));
     at += size;
   }
   return { passed, events };
@@ -51,17 +51,17 @@ test('claimed messages are taken out and everything else is passed on untouched,
 test('a claim that has ended, or another one in its place, is not taken for the one before', () => {
   const [first, second]: [string[], string[]] = [[], []];
   let passed = '';
-  const demux = openDemux((bytes) => {
+  const splitter = openProtocolSplitter((bytes) => {
     passed += bytes.toString('latin1');
   });
   const message = Buffer.from('MSG data.a 7 2\r\nhi\r\n');
-  demux.claims.set(7, claimed(first));
-  demux.feed(message);
-  demux.feed(message);
-  demux.claims.set(7, claimed(second));
-  demux.feed(message);
-  demux.claims.delete(7);
-  demux.feed(message);
+  splitter.claims.set(7, claimed(first));
+  splitter.feed(message);
+  splitter.feed(message);
+  splitter.claims.set(7, claimed(second));
+  splitter.feed(message);
+  splitter.claims.delete(7);
+  splitter.feed(message);
   expect({ first, second, passed }).toEqual({
     first: ['begin 2', 'hi', 'begin 2', 'hi'],
     second: ['begin 2', 'hi'],
@@ -71,9 +71,9 @@ test('a claim that has ended, or another one in its place, is not taken for the 
 
 test('a claim may be of messages that bear another subject than that subscribed to', () => {
   const events: string[] = [];
-  const demux = openDemux(() => {});
-  demux.claims.set(7, { ...claimed(events), bears: 'stored.x' });
-  demux.feed(Buffer.from('MSG stored.x 7 $JS.ACK.1 2\r\nhi\r\nMSG data.a 7 2\r\nno\r\n'));
+  const splitter = openProtocolSplitter(() => {});
+  splitter.claims.set(7, { ...claimed(events), bears: 'stored.x' });
+  splitter.feed(Buffer.from('MSG stored.x 7 $JS.ACK.1 2\r\nhi\r\nMSG data.a 7 2\r\nno\r\n'));
   expect(events).toEqual(['begin 2', 'hi', 'foreign data.a']);
 });
 
@@ -90,11 +90,11 @@ test('a stream comes out of its frames as it went in, however the reads fall', (
           data: (bytes) => pieces.push(Buffer.from(bytes)),
           word: () => {},
         });
-        const demux = openDemux(() => {});
-        demux.claims.set(7, { ...claimed([]), begin: frames.begin, piece: frames.piece });
+        const splitter = openProtocolSplitter(() => {});
+        splitter.claims.set(7, { ...claimed([]), begin: frames.begin, piece: frames.piece });
         const sent = Buffer.concat(dataPublications('data.a', 100, Buffer.from(stream)));
         const delivered = Buffer.from(sent.toString('latin1').replaceAll('PUB data.a ', 'MSG data.a 7 '), 'latin1');
-        for (let at = 0; at < delivered.length; at += size) demux.feed(delivered.subarray(at, at + size));
+        for (let at = 0; at < delivered.length; at += size) splitter.feed(delivered.subarray(at, at + size));
         expect(Buffer.concat(pieces).equals(Buffer.from(stream))).toBe(true);
         expect(offsets[0]).toBe(100);
       },

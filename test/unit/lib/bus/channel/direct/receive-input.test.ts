@@ -2,13 +2,13 @@ import { Writable } from 'node:stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { openInput } from '../../../../../../lib/bus/channel/direct/receive-input.ts';
-import { openSlabReader, type Slab } from '../../../../../../lib/bus/data-connection/buffer-pool.ts';
-import { openDemux } from '../../../../../../lib/bus/data-connection/protocol-splitter.ts';
+import { openPooledReader, type PoolBuffer } from '../../../../../../lib/bus/data-connection/buffer-pool.ts';
+import { openProtocolSplitter } from '../../../../../../lib/bus/data-connection/protocol-splitter.ts';
 
 /** Memory that counts who holds it. */
-function aSlab() {
+function aPoolBuffer() {
   let holders = 0;
-  const slab: Slab = {
+  const poolBuffer: PoolBuffer = {
     bytes: Buffer.alloc(8),
     retain() {
       holders += 1;
@@ -17,24 +17,24 @@ function aSlab() {
       holders -= 1;
     },
   };
-  return { slab, holders: () => holders };
+  return { poolBuffer, holders: () => holders };
 }
 
 const open = () => openInput({ crowded: () => false, written: () => {} });
 
 test('an input that is cut lets go of what waits for a zfs receive that has not begun', () => {
-  const [waiting, filling] = [aSlab(), aSlab()];
+  const [waiting, filling] = [aPoolBuffer(), aPoolBuffer()];
   const input = open();
-  input.push(waiting.slab.bytes, waiting.slab);
+  input.push(waiting.poolBuffer.bytes, waiting.poolBuffer);
   input.flush();
-  input.push(filling.slab.bytes, filling.slab);
+  input.push(filling.poolBuffer.bytes, filling.poolBuffer);
   expect([waiting.holders(), filling.holders()]).toEqual([1, 1]);
   input.cut();
   expect([waiting.holders(), filling.holders()]).toEqual([0, 0]);
 });
 
 test('an input that is cut lets go of what a zfs receive does not take any more', async () => {
-  const { slab, holders } = aSlab();
+  const { poolBuffer, holders } = aPoolBuffer();
   let unwritten = (_: Error): void => {};
   // as a pipe: a write under way fails when it is closed
   const stuck = new Writable({
@@ -49,7 +49,7 @@ test('an input that is cut lets go of what a zfs receive does not take any more'
   const input = open();
   input.attach(stuck);
   for (let n = 0; n < 3; n += 1) {
-    input.push(slab.bytes, slab);
+    input.push(poolBuffer.bytes, poolBuffer);
     input.flush();
   }
   expect(holders()).toBe(3);
@@ -59,10 +59,10 @@ test('an input that is cut lets go of what a zfs receive does not take any more'
 });
 
 test('an input that was cut takes nothing more, and holds nothing', () => {
-  const { slab, holders } = aSlab();
+  const { poolBuffer, holders } = aPoolBuffer();
   const input = open();
   input.cut();
-  input.push(slab.bytes, slab);
+  input.push(poolBuffer.bytes, poolBuffer);
   input.flush();
   expect(holders()).toBe(0);
 });
@@ -97,14 +97,14 @@ test('two streams that share memory come out as they went in, however the reads 
   const reads = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 20 });
   await fc.assert(
     fc.asyncProperty(messages, reads, fc.nat(3), async (all, sizes, lag) => {
-      const reader = openSlabReader({ size: 400, most: 4 });
-      const demux = openDemux(() => {});
+      const reader = openPooledReader({ size: 400, most: 4 });
+      const splitter = openProtocolSplitter(() => {});
       const streams = new Map(
         [7, 8].map((id) => {
           const to = slowSink();
           const input = openInput({ crowded: () => reader.crowded, written: () => {} });
           input.attach(to.sink);
-          demux.claims.set(id, {
+          splitter.claims.set(id, {
             subject: 's',
             begin() {},
             piece: input.push,
@@ -120,8 +120,8 @@ test('two streams that share memory come out as they went in, however the reads 
       for (let at = 0, read = 0; at < wire.length; read += 1) {
         const room = reader.room();
         const length = wire.copy(room, 0, at, at + Math.min(room.length, sizes[read % sizes.length] ?? 1));
-        const { bytes, slab } = reader.filled(length);
-        demux.feed(bytes, slab);
+        const { bytes, poolBuffer } = reader.filled(length);
+        splitter.feed(bytes, poolBuffer);
         at += length;
         if (read % (lag + 1) === lag) for (const to of streams.values()) to.take();
         await Promise.resolve();

@@ -77,7 +77,7 @@ function fan(size: number, gatherMs = 60_000, now?: () => number): FanMember[] {
   onTestFinished(() => void vi.useRealTimers());
   // nothing is read: the participants are never taken
   const nothing = new Proxy({}, { get: () => expect.unreachable('nothing is read here') });
-  const deps = { zfs: nothing as never, bulk: nothing as never, host: 'src' };
+  const deps = { zfs: nothing as never, dataConnection: nothing as never, host: 'src' };
   return openFanOutGroup({ ...deps, id: 'fan0000000', size, gatherMs, answerMs: 60_000, ...(now && { now }) });
 }
 
