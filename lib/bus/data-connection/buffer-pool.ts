@@ -12,13 +12,13 @@ export interface PooledReader {
   /** `length` bytes were read to the beginning of the last room. */
   filled(length: number): { bytes: Buffer; poolBuffer: PoolBuffer };
   /** So much memory is held that what is kept should be copied out of its pool buffer, which frees the rest of it. */
-  readonly crowded: boolean;
+  readonly underPressure: boolean;
 }
 
 export interface BufferPoolOptions {
   /** Of one pool buffer, in bytes. */
   readonly size: number;
-  /** How many may be held before the reader is crowded. */
+  /** How many may be held before the reader is underPressure. */
   readonly most: number;
 }
 
@@ -71,7 +71,7 @@ export function openPooledReader({ size, most }: BufferPoolOptions): PooledReade
       used += length;
       return { bytes, poolBuffer: current };
     },
-    get crowded() {
+    get underPressure() {
       return held > most;
     },
   };

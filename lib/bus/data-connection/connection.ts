@@ -21,7 +21,7 @@ export interface DataConnection {
   /** Bytes that one message may have, headers included. */
   readonly maxPayload: number;
   /** Unwritten bytes hold so much of the reader's memory that they should be copied out of it. */
-  readonly crowded: boolean;
+  readonly underPressure: boolean;
   /** Writes whole protocol messages, uncopied; `flushed` is told once they are written or lost. False when not connected. */
   write(parts: readonly Buffer[], flushed: () => void): boolean;
   /** Publishes a small message. Lost while not connected. */
@@ -97,8 +97,8 @@ export async function openDataConnection(options: NodeConnectionOptions, refusal
     get maxPayload() {
       return nc.info?.max_payload ?? defaultPayload;
     },
-    get crowded() {
-      return transport()?.crowded ?? false;
+    get underPressure() {
+      return transport()?.underPressure ?? false;
     },
     write(parts, flushed) {
       const current = transport();

@@ -104,8 +104,8 @@ export class DataTransport extends NodeTransport {
   }
 
   /** Whether the reader holds so much that a claim should copy what it keeps. */
-  get crowded(): boolean {
-    return this.#reader?.crowded ?? false;
+  get underPressure(): boolean {
+    return this.#reader?.underPressure ?? false;
   }
 
   /** Writes whole protocol messages, uncopied, in one system call where possible. `flushed` is told when all is written. */

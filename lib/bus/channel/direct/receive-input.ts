@@ -18,7 +18,7 @@ export interface Input {
 
 export interface InputOptions {
   /** Whether bytes that have to wait should be copied out of their pool buffer. */
-  crowded(): boolean;
+  underPressure(): boolean;
   /** So many more bytes were taken by the sink. */
   written(bytes: number): void;
 }
@@ -31,7 +31,7 @@ interface Batch {
 }
 
 /** Unbounded by itself: the credit window bounds what can be in it (I8). */
-export function openInput({ crowded, written }: InputOptions): Input {
+export function openInput({ underPressure, written }: InputOptions): Input {
   let sink: Writable | undefined;
   let gone = false;
   let filling: Batch | undefined;
@@ -82,7 +82,7 @@ export function openInput({ crowded, written }: InputOptions): Input {
   return {
     push(bytes, poolBuffer) {
       if (gone) return;
-      const keep = poolBuffer !== undefined && !crowded();
+      const keep = poolBuffer !== undefined && !underPressure();
       if (keep && filling === undefined) poolBuffer.retain();
       filling ??= { pieces: [], bytes: 0, poolBuffer: keep ? poolBuffer : undefined };
       filling.pieces.push(filling.poolBuffer ? bytes : Buffer.from(bytes));

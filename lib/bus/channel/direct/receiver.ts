@@ -70,7 +70,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
     say({ type: 'credit', upTo, idle: Math.round(input.idleMs), ...(hearsShared && first && { shared: true }) });
   };
   const input = openInput({
-    crowded: () => dataConnection.crowded,
+    underPressure: () => dataConnection.underPressure,
     written: (bytes) => {
       if (window.consume(bytes)) grant();
     },

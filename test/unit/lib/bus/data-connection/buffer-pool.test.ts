@@ -19,7 +19,7 @@ test('small reads share a pool buffer, and a pool buffer is read into again when
   expect(reader.filled(1).poolBuffer).toBe(one.poolBuffer);
 });
 
-test('a held pool buffer is never read into, and many held ones make the reader crowded', () => {
+test('a held pool buffer is never read into, and many held ones make the reader underPressure', () => {
   const reader = openPooledReader({ size: 10, most: 2 });
   const held = Array.from({ length: 3 }, (_, read) => {
     reader.room().fill(read);
@@ -29,7 +29,7 @@ test('a held pool buffer is never read into, and many held ones make the reader 
   });
   reader.room().fill(9);
   expect(held.map(({ bytes }) => bytes[0])).toEqual([0, 1, 2]);
-  expect(reader.crowded).toBe(true);
+  expect(reader.underPressure).toBe(true);
   for (const { poolBuffer } of held) poolBuffer.release();
-  expect(reader.crowded).toBe(false);
+  expect(reader.underPressure).toBe(false);
 });

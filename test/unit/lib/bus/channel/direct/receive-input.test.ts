@@ -20,7 +20,7 @@ function aPoolBuffer() {
   return { poolBuffer, holders: () => holders };
 }
 
-const open = () => openInput({ crowded: () => false, written: () => {} });
+const open = () => openInput({ underPressure: () => false, written: () => {} });
 
 test('an input that is cut lets go of what waits for a zfs receive that has not begun', () => {
   const [waiting, filling] = [aPoolBuffer(), aPoolBuffer()];
@@ -102,7 +102,7 @@ test('two streams that share memory come out as they went in, however the reads 
       const streams = new Map(
         [7, 8].map((id) => {
           const to = slowSink();
-          const input = openInput({ crowded: () => reader.crowded, written: () => {} });
+          const input = openInput({ underPressure: () => reader.underPressure, written: () => {} });
           input.attach(to.sink);
           splitter.claims.set(id, {
             subject: 's',
