@@ -10,7 +10,7 @@ import {
 import { nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { noteStatus, type Refusal } from '../connection/refusal.ts';
 import { isPublishedTo, openInbox } from '../rpc/inbox.ts';
-import type { Claim } from './protocol-splitter.ts';
+import type { RawSubscription } from './protocol-splitter.ts';
 import { type DataConnectionOptions, DataTransport } from './transport.ts';
 
 /** The connection of a service that carries its data, apart from control. All transfers of the service share it. */
@@ -31,7 +31,7 @@ export interface DataConnection {
   /** A subject of its own, for answers. */
   inbox(): string;
   /** Subscribes and takes the messages as they come off the socket. The function returned ends it. */
-  claim(claim: Claim, refused: (error: Error) => void): () => void;
+  claim(claim: RawSubscription, refused: (error: Error) => void): () => void;
   /** Tells of every loss of the connection; what was under way is lost then. The function returned ends it. */
   onDisconnected(listener: () => void): () => void;
   /** Tells when the server does not allow publishing to a subject. The function returned ends it. */
@@ -113,7 +113,7 @@ export async function openDataConnection(options: NodeConnectionOptions, refusal
         // a message with headers is no frame, and is left to the client's parser
         callback: contained((error, message) => {
           if (error) refused(error);
-          else claim.foreign(message.subject, message);
+          else claim.unexpected(message.subject, message);
         }, refused),
       });
       current?.splitter.claims.set(subscription.getID(), claim);

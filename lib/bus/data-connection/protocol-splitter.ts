@@ -2,24 +2,24 @@ import type { Msg } from '@nats-io/transport-node';
 import type { PoolBuffer } from './buffer-pool.ts';
 
 /** Who takes the messages of one subscription as they come off the socket, in pieces and uncopied. */
-export interface Claim {
+export interface RawSubscription {
   /** The subject whose messages it takes. */
   readonly subject: string;
   /** The subject that they bear, where it is another one: a consumer delivers under the subject that is stored. */
-  readonly bears?: string;
+  readonly deliveredAs?: string;
   /** A message of `length` bytes begins. */
   begin(length: number): void;
   /** The next bytes of the message. They are valid until this returns, or as long as the pool buffer is retained. */
   piece(bytes: Buffer, poolBuffer: PoolBuffer | undefined): void;
   /** No more in this read. */
   pause(): void;
-  /** A message that bears another subject; or one with headers, which comes whole. */
-  foreign(subject: string, message?: Msg): void;
+  /** A message that deliveredAs another subject; or one with headers, which comes whole. */
+  unexpected(subject: string, message?: Msg): void;
 }
 
 export interface ProtocolSplitter {
   /** By subscription id. */
-  readonly claims: Map<number, Claim>;
+  readonly claims: Map<number, RawSubscription>;
   /** Takes what was read from the socket. */
   feed(bytes: Buffer, poolBuffer?: PoolBuffer): void;
 }
@@ -32,20 +32,22 @@ const newline = 0x0a;
  * Protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol
  */
 export function openProtocolSplitter(passOn: (bytes: Buffer) => void): ProtocolSplitter {
-  const claims = new Map<number, Claim>();
+  const claims = new Map<number, RawSubscription>();
   /** The beginning of a line that a read cut off. */
   let line = '';
   /** Bytes of a claimed message still to come, and of its CRLF. */
   let payload = 0;
   let crlf = 0;
-  let owner: Claim | undefined;
+  let owner: RawSubscription | undefined;
   /** Bytes to pass on unread: an unclaimed message and its CRLF. */
   let skip = 0;
 
   /** The last line of a claimed message. In a stream nearly all are the same, which then need not be read again. */
-  let last: { readonly line: Buffer; readonly id: number; readonly claim: Claim; readonly size: number } | undefined;
+  let last:
+    | { readonly line: Buffer; readonly id: number; readonly claim: RawSubscription; readonly size: number }
+    | undefined;
 
-  function open(claim: Claim, size: number): void {
+  function open(claim: RawSubscription, size: number): void {
     payload = size;
     crlf = 2;
     owner = claim;
@@ -74,7 +76,7 @@ export function openProtocolSplitter(passOn: (bytes: Buffer) => void): ProtocolS
       return false;
     }
     const subject = words[1] ?? '';
-    if (subject === (claim.bears ?? claim.subject)) {
+    if (subject === (claim.deliveredAs ?? claim.subject)) {
       last = { line: Buffer.from(text, 'latin1'), id, claim, size };
       open(claim, size);
       return true;
@@ -82,7 +84,7 @@ export function openProtocolSplitter(passOn: (bytes: Buffer) => void): ProtocolS
     payload = size;
     crlf = 2;
     owner = undefined;
-    claim.foreign(subject);
+    claim.unexpected(subject);
     return true;
   }
 
@@ -100,7 +102,7 @@ export function openProtocolSplitter(passOn: (bytes: Buffer) => void): ProtocolS
   }
 
   function feed(bytes: Buffer, poolBuffer?: PoolBuffer): void {
-    const touched = new Set<Claim>();
+    const touched = new Set<RawSubscription>();
     let at = 0;
     while (at < bytes.length) {
       if (payload > 0) {

@@ -485,7 +485,7 @@ describe('frames that break the rules end the transfer, and it alone', () => {
     await listening(seen, send);
     await send(data(0, 10), 'zfs-data.a.b.t2');
     await sendWithHeaders(data(0, 10));
-    await expect.poll(() => seen.receiver.foreign).toBe(1);
+    await expect.poll(() => seen.receiver.unexpected).toBe(1);
     expect(seen).toMatchObject({ began: 0, broken: undefined });
   });
 });

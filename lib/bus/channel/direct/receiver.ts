@@ -30,7 +30,7 @@ export interface DirectReceiverOptions extends ChannelHandlers {
 /** The receiver's end of the direct channel. */
 export interface DirectReceiver extends ChannelReceiver {
   /** Frames that carried another subject, or headers; they are not looked at. */
-  readonly foreign: number;
+  readonly unexpected: number;
   /** Words that the sender has not said, or not now; they change nothing. */
   readonly forged: number;
 }
@@ -53,7 +53,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
   let first = true;
   let broken = false;
   let closed = false;
-  let foreign = 0;
+  let unexpected = 0;
   let forged = 0;
   /** The sender has said a word. */
   let isMet = false;
@@ -161,8 +161,8 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
           if (isKnock) guarded(grant);
           isKnock = false;
         },
-        foreign() {
-          foreign += 1;
+        unexpected() {
+          unexpected += 1;
         },
       },
       (error) => {
@@ -191,8 +191,8 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
     get heard() {
       return pulse.count;
     },
-    get foreign() {
-      return foreign;
+    get unexpected() {
+      return unexpected;
     },
     get forged() {
       return forged;

@@ -44,7 +44,7 @@ const deafMs = 1500;
 /** How long it has to say anything, in milliseconds. */
 const reachMs = 8000;
 
-/** A sender that has nothing to send speaks after so many milliseconds: well within the silence that any receiver bears. */
+/** A sender that has nothing to send speaks after so many milliseconds: well within the silence that any receiver deliveredAs. */
 const quietMs = 400;
 /** How soon a receiver that has not answered yet is asked again, in milliseconds; doubled every time. */
 const firstKnockMs = 20;

@@ -83,7 +83,7 @@ export async function getChunks(
     dataConnection.claim(
       {
         subject: inbox,
-        bears: subject,
+        deliveredAs: subject,
         begin(length) {
           if (isOver) return;
           left = length;
@@ -103,7 +103,7 @@ export async function getChunks(
           pulse.heard();
           check();
         },
-        foreign(_, message) {
+        unexpected(_, message) {
           // flow control asks for a word, or a heartbeat says that one was lost
           const asked = message?.reply || message?.headers?.get('Nats-Consumer-Stalled');
           if (message?.headers?.code === 100 && asked && flowControl.test(asked)) dataConnection.say(asked, '');

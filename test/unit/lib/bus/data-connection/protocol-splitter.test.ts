@@ -3,14 +3,17 @@ import { expect, test } from 'vitest';
 import { headerBytes } from '../../../../../lib/bus/channel/direct/frame.ts';
 import { type FrameHandlers, openFrames } from '../../../../../lib/bus/channel/direct/frame-parser.ts';
 import { chunkBytes, dataPublications } from '../../../../../lib/bus/channel/direct/publish.ts';
-import { type Claim, openProtocolSplitter } from '../../../../../lib/bus/data-connection/protocol-splitter.ts';
+import {
+  openProtocolSplitter,
+  type RawSubscription,
+} from '../../../../../lib/bus/data-connection/protocol-splitter.ts';
 
-const claimed = (events: string[]): Claim => ({
+const claimed = (events: string[]): RawSubscription => ({
   subject: 'data.a',
   begin: (length) => events.push(`begin ${length}`),
   piece: (bytes) => events.push(bytes.toString('latin1')),
   pause: () => {},
-  foreign: (subject) => events.push(`foreign ${subject}`),
+  unexpected: (subject) => events.push(`unexpected ${subject}`),
 });
 
 /** What comes out when the bytes arrive in pieces of these sizes, the last of them again and again. */
@@ -41,8 +44,8 @@ test('claimed messages are taken out and everything else is passed on untouched,
       const { passed, events } = feed(wire, sizes);
       expect(passed).toBe(rest);
       const text = events.join('|');
-      expect(text.replaceAll(/\|(?!begin|foreign)/g, '')).toBe(
-        `begin 5he\r\nx|begin 5MSG d|begin 50${'y'.repeat(50)}|begin 3abc|foreign data.b`,
+      expect(text.replaceAll(/\|(?!begin|unexpected)/g, '')).toBe(
+        `begin 5he\r\nx|begin 5MSG d|begin 50${'y'.repeat(50)}|begin 3abc|unexpected data.b`,
       );
     }),
   );
@@ -72,9 +75,9 @@ test('a claim that has ended, or another one in its place, is not taken for the 
 test('a claim may be of messages that bear another subject than that subscribed to', () => {
   const events: string[] = [];
   const splitter = openProtocolSplitter(() => {});
-  splitter.claims.set(7, { ...claimed(events), bears: 'stored.x' });
+  splitter.claims.set(7, { ...claimed(events), deliveredAs: 'stored.x' });
   splitter.feed(Buffer.from('MSG stored.x 7 $JS.ACK.1 2\r\nhi\r\nMSG data.a 7 2\r\nno\r\n'));
-  expect(events).toEqual(['begin 2', 'hi', 'foreign data.a']);
+  expect(events).toEqual(['begin 2', 'hi', 'unexpected data.a']);
 });
 
 test('a stream comes out of its frames as it went in, however the reads fall', () => {

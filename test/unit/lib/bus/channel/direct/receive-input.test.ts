@@ -109,7 +109,7 @@ test('two streams that share memory come out as they went in, however the reads 
             begin() {},
             piece: input.push,
             pause: input.flush,
-            foreign() {},
+            unexpected() {},
           });
           return [id, to];
         }),
