@@ -10,7 +10,7 @@ import type { Pace } from './rate-limit.ts';
  */
 
 /** One receiver of a stream, as far as it matters to whoever pours it out. */
-export interface Outlet {
+export interface Subscriber {
   /** Bytes that may be sent now. */
   readonly room: number;
   /** How fast it may go there. */
@@ -34,8 +34,8 @@ export interface Outlet {
   onChange(advance: () => void): () => void;
 }
 
-/** The sender's end of a channel, to one receiver; the stream itself is poured into it, and into others at once. */
-export interface ChannelSender extends Outlet {
+/** The sender's end of a channel, to one receiver; the stream itself is broadcasted into it, and into others at once. */
+export interface ChannelSender extends Subscriber {
   /** Bytes sent, and bytes that the receiver is known to have handed to `zfs receive`. */
   readonly sent: number;
   readonly consumed: number;

@@ -1,6 +1,6 @@
 import { sourceOf } from '../../../lib/bus/channel/byte-source.ts';
 import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
-import { pour } from '../../../lib/bus/channel/direct/broadcast.ts';
+import { broadcast } from '../../../lib/bus/channel/direct/broadcast.ts';
 import type { DataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { type Encoded, encode } from '../../../lib/compression/encode.ts';
 import type { StreamRequest } from '../../../lib/zfs/argv.ts';
@@ -41,7 +41,7 @@ export interface Read {
   /** All of the stream was sent, whatever is heard of it after that. */
   readonly isWhole: boolean;
   /** Resolves when all of it was sent and "end" said. @throws ZpsendError why there is no end */
-  readonly poured: Promise<void>;
+  readonly broadcasted: Promise<void>;
   /** Ends `zfs send` if it still runs, and resolves when it has. */
   stop(): Promise<void>;
 }
@@ -56,10 +56,10 @@ export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): 
 
   let isWhole = false;
 
-  async function pourOut(): Promise<void> {
-    await pour(
+  async function broadcastAll(): Promise<void> {
+    await broadcast(
       dataConnection,
-      { subject, outlets: receivers },
+      { subject, subscribers: receivers },
       encoded?.stream ?? checkedSource(sourceOf(child.stdout), check),
     );
     isWhole = true;
@@ -67,7 +67,7 @@ export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): 
 
   async function run(): Promise<void> {
     try {
-      await Promise.all([pourOut(), child.done]);
+      await Promise.all([broadcastAll(), child.done]);
       if (!check.isPassed) throw new ZpsendError('STREAM_BROKEN', 'zfs send ended well, and made no stream');
     } catch (thrown) {
       const error = check.difference === undefined ? thrown : another(order.stream, check.difference);
@@ -79,9 +79,9 @@ export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): 
     for (const receiver of receivers) receiver.end();
   }
 
-  const poured = run();
+  const broadcasted = run();
   // whoever waits for it may have left
-  poured.catch(() => {});
+  broadcasted.catch(() => {});
   return {
     get taken() {
       return encoded?.taken;
@@ -89,10 +89,10 @@ export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): 
     get isWhole() {
       return isWhole;
     },
-    poured,
+    broadcasted,
     async stop() {
       child.kill('SIGTERM');
-      await poured.catch(() => {});
+      await broadcasted.catch(() => {});
       await child.done.catch(() => {});
     },
   };

@@ -114,7 +114,7 @@ export function runnable(
   async function shared(participant: Participant): Promise<Read> {
     const joining = participant.join({ receiver: channel, wire: mode });
     const came = await Promise.race([joining, channel.final]);
-    if (came && 'poured' in came) return came;
+    if (came && 'broadcasted' in came) return came;
     void joining.then((late) => late && participant.leave());
     const error = came?.type === 'failed' ? ZpsendError.fromBody(came.error) : tooLate;
     channel.abort(error.toBody());
@@ -140,8 +140,8 @@ export function runnable(
     try {
       read = await begin();
       if (read.taken !== undefined) unfollow = deps.wire?.follow(progress);
-      // whatever the receiver says is the last word, also while the stream is still being poured
-      const final = await Promise.race([channel.final, read.poured.then(() => channel.final)]);
+      // whatever the receiver says is the last word, also while the stream is still being broadcasted
+      const final = await Promise.race([channel.final, read.broadcasted.then(() => channel.final)]);
       if (final.type === 'failed') throw ZpsendError.fromBody(cancelled ?? final.error);
       if (final.guid !== step.to.guid) {
         throw new ZpsendError('STREAM_BROKEN', `the receiver verified guid ${final.guid}, not ${step.to.guid}`);

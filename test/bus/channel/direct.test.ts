@@ -4,7 +4,7 @@ import { connect, headers } from '@nats-io/transport-node';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
 import { newSecret, tagText, wordsOfSource, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
-import { pour } from '../../../lib/bus/channel/direct/broadcast.ts';
+import { broadcast } from '../../../lib/bus/channel/direct/broadcast.ts';
 import { controlFrame, headerBytes, readHeader, writeHeader } from '../../../lib/bus/channel/direct/frame.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
 import { openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';
@@ -94,8 +94,8 @@ async function sender(connection?: DataConnection, pace?: Pace): Promise<Pumping
   const words = sourceWords();
   const direct = openDirectSender(from, { dataSubject, creditSubject, words, window, silenceMs, patienceMs, pace });
   onTestFinished(() => direct.close());
-  const spout = { subject: dataSubject, outlets: [direct] };
-  return Object.assign(direct, { pump: (source: Readable) => pour(from, spout, source) });
+  const options = { subject: dataSubject, subscribers: [direct] };
+  return Object.assign(direct, { pump: (source: Readable) => broadcast(from, options, source) });
 }
 
 /** Lets pass what it is given. */
@@ -218,8 +218,8 @@ describe('a whole stream', () => {
     const finals = await Promise.all(
       transfers.map(async (subjects) => {
         const direct = openDirectSender(from, { ...subjects, words: sourceWords() });
-        const spout = { subject: subjects.dataSubject, outlets: [direct] };
-        await pour(from, spout, Readable.from([patterned(1_000_000)], { objectMode: false }));
+        const options = { subject: subjects.dataSubject, subscribers: [direct] };
+        await broadcast(from, options, Readable.from([patterned(1_000_000)], { objectMode: false }));
         direct.end();
         return direct.final;
       }),
@@ -246,8 +246,8 @@ describe('a receiver that answers and takes nothing', () => {
     const words = sourceWords();
     const direct = openDirectSender(from, { dataSubject, creditSubject, words, window, silenceMs, patienceMs: 500 });
     onTestFinished(() => direct.close());
-    const spout = { subject: dataSubject, outlets: [direct] };
-    return Object.assign(direct, { pump: (source: Readable) => pour(from, spout, source) });
+    const options = { subject: dataSubject, subscribers: [direct] };
+    return Object.assign(direct, { pump: (source: Readable) => broadcast(from, options, source) });
   };
   const takesNothing = (seconds: number) => ({
     code: 'TIMEOUT',

@@ -9,7 +9,7 @@ import {
   wordsOfSource,
   wordsOfTarget,
 } from '../../../lib/bus/channel/direct/authentic.ts';
-import { pour } from '../../../lib/bus/channel/direct/broadcast.ts';
+import { broadcast } from '../../../lib/bus/channel/direct/broadcast.ts';
 import { controlFrame } from '../../../lib/bus/channel/direct/frame.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
 import { type DirectSender, openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';
@@ -149,7 +149,11 @@ async function source(of: Ends): Promise<Source> {
     direct,
     forged: 0,
     async send() {
-      await pour(from, { subject: of.dataSubject, outlets: [direct] }, Readable.from([stream], { objectMode: false }));
+      await broadcast(
+        from,
+        { subject: of.dataSubject, subscribers: [direct] },
+        Readable.from([stream], { objectMode: false }),
+      );
       direct.end();
     },
   };
@@ -398,8 +402,12 @@ test('of two receivers of one stream neither speaks for the other, and nobody sp
   const own = wordsOfTarget(nameOf(one), one.secrets).own;
   const done = JSON.stringify({ type: 'done', guid: '42', bytes: stream.length });
   const said = await enemy.record(one.dataSubject);
-  const outlets = [toFirst, toSecond];
-  const pouring = pour(from, { subject: sharedSubject, outlets }, Readable.from([stream], { objectMode: false }));
+  const subscribers = [toFirst, toSecond];
+  const broadcasting = broadcast(
+    from,
+    { subject: sharedSubject, subscribers },
+    Readable.from([stream], { objectMode: false }),
+  );
   await expect.poll(() => second.direct.received).toBe(window);
   await expect.poll(() => said.length).toBeGreaterThan(0);
   const words = wordsOfSource(nameOf(one), one.secrets).own;
@@ -411,9 +419,9 @@ test('of two receivers of one stream neither speaks for the other, and nobody sp
   await expect.poll(() => second.direct.forged).toBe(forged.length + 2);
   expect([toSecond.over, second.broken]).toEqual([undefined, undefined]);
   second.go();
-  await pouring;
-  for (const direct of outlets) direct.end();
-  const finals = await Promise.all(outlets.map(({ final }) => final));
+  await broadcasting;
+  for (const direct of subscribers) direct.end();
+  const finals = await Promise.all(subscribers.map(({ final }) => final));
   expect(finals).toEqual(Array(2).fill({ type: 'done', guid: '42', bytes: stream.length }));
   for (const { taken } of [first, second]) expect(Buffer.concat(taken).equals(stream)).toBe(true);
 });
