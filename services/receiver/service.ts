@@ -1,4 +1,4 @@
-import { openPace } from '../../lib/bus/channel/rate-limit.ts';
+import { openRateLimit } from '../../lib/bus/channel/rate-limit.ts';
 import { storeConnection } from '../../lib/bus/channel/store/connection.ts';
 import { type Locks, openLocks } from '../../lib/bus/locks/locks.ts';
 import { version } from '../../lib/settings/version.ts';
@@ -44,7 +44,7 @@ async function begin(context: ServiceContext) {
     );
   }
   const baseHolds = receive.holdNewest ? openBaseHolds({ zfs, log }) : noBaseHolds;
-  const pace = receive.bwlimit === undefined ? undefined : openPace(receive.bwlimit);
+  const rateLimit = receive.bwlimit === undefined ? undefined : openRateLimit(receive.bwlimit);
   const receiver = serveReceiver(
     {
       ...context,
@@ -56,7 +56,7 @@ async function begin(context: ServiceContext) {
       properties: receive.properties,
       window,
       silenceMs: timing.silenceSeconds * 1000,
-      pace,
+      rateLimit,
     },
     receive,
   );
@@ -68,7 +68,7 @@ async function begin(context: ServiceContext) {
     allow: receive.allow,
     storeDomains: receive.storeDomains,
     silenceMs: timing.silenceSeconds * 1000,
-    pace,
+    rateLimit,
   });
   const digests = serveDigests({ ...context, rules: settings.config }, false);
   const self = { service: 'receiver' as const, instance, pid: process.pid, version, machine };

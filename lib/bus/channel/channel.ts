@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Manifest } from '../../../schemas/stored.ts';
 import type { CreditFinal } from '../../../schemas/transfer.ts';
-import type { Pace } from './rate-limit.ts';
+import type { RateLimit } from './rate-limit.ts';
 
 /**
  * A data channel, from its two ends: the direct one (`direct/`), or the object store (`store/`). Sender and receiver do not know which
@@ -14,7 +14,7 @@ export interface Subscriber {
   /** Bytes that may be sent now. */
   readonly room: number;
   /** How fast it may go there. */
-  readonly pace: Pace | undefined;
+  readonly rateLimit: RateLimit | undefined;
   /** How long its `zfs receive` has waited for bytes, in milliseconds, as far as it has told. */
   readonly idleMs: number;
   /** Why nothing more goes there. */

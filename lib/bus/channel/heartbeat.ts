@@ -1,5 +1,5 @@
 /** Both ends of a transfer speak about twice a second, and take a peer that does not for gone. */
-export interface Pulse {
+export interface Heartbeat {
   /** How often the peer was heard. */
   readonly count: number;
   /** The peer said something. */
@@ -7,7 +7,7 @@ export interface Pulse {
   stop(): void;
 }
 
-export interface PulseHandlers {
+export interface HeartbeatHandlers {
   /** Time to say something. */
   beat(): void;
   /** The peer was not heard for too long. Called once. */
@@ -15,7 +15,7 @@ export interface PulseHandlers {
 }
 
 /** @param silenceMs how long the peer may be silent, in milliseconds */
-export function openPulse(silenceMs: number, handlers: PulseHandlers): Pulse {
+export function openHeartbeat(silenceMs: number, handlers: HeartbeatHandlers): Heartbeat {
   let count = 0;
   let last = performance.now();
 

@@ -1,5 +1,5 @@
 /** How fast bytes may pass: a token bucket that any number of transfers share. */
-export interface Pace {
+export interface RateLimit {
   /** Bytes that may pass now; a whole number, and nothing rather than crumbs. */
   room(): number;
   take(bytes: number): void;
@@ -15,7 +15,7 @@ const tickMs = 25;
 const leastBytes = 16 * 1024;
 
 /** @param rate bytes per second; @param now a monotonic clock, in milliseconds */
-export function openPace(rate: number, now: () => number = () => performance.now()): Pace {
+export function openRateLimit(rate: number, now: () => number = () => performance.now()): RateLimit {
   const depth = Math.max(1, (rate * depthMs) / 1000);
   const least = Math.min(leastBytes, depth / 4);
   const waiting = new Set<() => void>();

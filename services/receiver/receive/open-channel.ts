@@ -1,7 +1,7 @@
 import type { ChannelHandlers, ChannelReceiver } from '../../../lib/bus/channel/channel.ts';
 import { newSecret, type TransferSecrets, wordsOfTarget } from '../../../lib/bus/channel/direct/authentic.ts';
 import { openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
-import type { Pace } from '../../../lib/bus/channel/rate-limit.ts';
+import type { RateLimit } from '../../../lib/bus/channel/rate-limit.ts';
 import type { DataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
@@ -19,7 +19,7 @@ export interface DirectDeps {
   readonly window: number;
   readonly silenceMs: number;
   /** How fast all receives together may take in. */
-  readonly pace?: Pace | undefined;
+  readonly rateLimit?: RateLimit | undefined;
 }
 
 /** How the stream of a receive comes: on the direct channel, from a source that has this secret, or by another one. */
@@ -48,5 +48,5 @@ const directChannel =
       onForged: () => deps.log.warn(...forgedWord(transfer, source)),
       window: deps.window,
       silenceMs: deps.silenceMs,
-      pace: deps.pace,
+      rateLimit: deps.rateLimit,
     });

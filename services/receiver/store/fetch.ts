@@ -10,7 +10,7 @@ import type { Receiver } from '../api.ts';
 import type { Receive, ReceiveDeps } from '../receive/receive.ts';
 import type { StoredItem } from './queue.ts';
 
-export interface FetchDeps extends Pick<ReceiveDeps, 'zfs' | 'silenceMs' | 'pace' | 'host'> {
+export interface FetchDeps extends Pick<ReceiveDeps, 'zfs' | 'silenceMs' | 'rateLimit' | 'host'> {
   readonly admit: Receiver['admit'];
 }
 
@@ -76,8 +76,8 @@ export function fetchStored(deps: FetchDeps, bucket: StreamsBucket, item: Stored
     const manifest = await readManifest(bucket, item.stream);
     const start: ReceiveStart = { ...item.start, partial: 'discard' };
     const running: Receive = deps.admit(start, (handlers) => {
-      const { silenceMs: patienceMs, pace } = deps;
-      stream = openStoredStream(bucket, manifest, { ...handlers, patienceMs, pace });
+      const { silenceMs: patienceMs, rateLimit } = deps;
+      stream = openStoredStream(bucket, manifest, { ...handlers, patienceMs, rateLimit });
       return stream;
     });
     await running.ready;

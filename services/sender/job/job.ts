@@ -1,4 +1,4 @@
-import { openPace } from '../../../lib/bus/channel/rate-limit.ts';
+import { openRateLimit } from '../../../lib/bus/channel/rate-limit.ts';
 import { publishEvent } from '../../../lib/bus/events/events.ts';
 import { type EventWhat, subjects } from '../../../lib/bus/subjects.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
@@ -201,9 +201,9 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
     deps.fan?.planned(datasets.filter(({ steps }) => steps.length > 0).map(({ dataset }) => dataset));
     const refused = datasets.find(({ refusal }) => refusal);
     if (refused?.refusal) first = { dataset: refused.dataset, ...refused.refusal };
-    const pace = request.bwlimit === undefined ? undefined : openPace(request.bwlimit);
+    const rateLimit = request.bwlimit === undefined ? undefined : openRateLimit(request.bwlimit);
     chains = runChains(
-      { ...deps, ask: way.ask, pace, wire, properties: request.properties },
+      { ...deps, ask: way.ask, rateLimit, wire, properties: request.properties },
       {
         job: id,
         to: request.to.host,

@@ -6,7 +6,7 @@ import { expecting } from './refreshed-status.ts';
 
 /** An entry is written once in so many milliseconds at most; what has changed in between goes with the next time. */
 const gapMs = 1000;
-/** Writes that wait for their answer at once: the server sets the pace, however many datasets there are. */
+/** Writes that wait for their answer at once: the server sets the rate limit, however many datasets there are. */
 const atOnce = 4;
 /** After a failure nothing is tried for so long, in milliseconds. */
 const pauseMs = 10_000;

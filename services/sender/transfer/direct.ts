@@ -111,7 +111,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
       window: ready.window,
       silenceMs: deps.silenceMs,
       patienceMs: Math.max(deps.patienceMs, leastTakingMs),
-      pace: deps.pace,
+      rateLimit: deps.rateLimit,
     });
     try {
       const resume = await resumeOf(zfs, step, ready.resumeToken);

@@ -1,5 +1,5 @@
 import type { ChannelSender } from '../../../lib/bus/channel/channel.ts';
-import type { Pace } from '../../../lib/bus/channel/rate-limit.ts';
+import type { RateLimit } from '../../../lib/bus/channel/rate-limit.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import type { DataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
@@ -25,7 +25,7 @@ export interface TransferDeps {
   /** How long failures in a row are borne, and a target that takes nothing, in milliseconds. */
   readonly patienceMs: number;
   /** How fast the job may send. */
-  readonly pace?: Pace | undefined;
+  readonly rateLimit?: RateLimit | undefined;
   /** How the job's streams go over the wire; as they are without. */
   readonly wire?: JobWire | undefined;
   /** What the job wants of the properties on the target. */

@@ -41,7 +41,7 @@ export async function askStore(
     bound,
     room,
     clearing,
-    pace: deps.pace,
+    rateLimit: deps.rateLimit,
     onFull: () => log.warn('store.full', `the store of ${deps.host} is full; ${step.to.name} waits for room`),
   });
   return runnable(deps, plan, {

@@ -8,7 +8,7 @@ import { broadcast } from '../../../lib/bus/channel/direct/broadcast.ts';
 import { controlFrame, headerBytes, readHeader, writeHeader } from '../../../lib/bus/channel/direct/frame.ts';
 import { type DirectReceiver, openDirectReceiver } from '../../../lib/bus/channel/direct/receiver.ts';
 import { openDirectSender } from '../../../lib/bus/channel/direct/sender.ts';
-import type { Pace } from '../../../lib/bus/channel/rate-limit.ts';
+import type { RateLimit } from '../../../lib/bus/channel/rate-limit.ts';
 import { type DataConnection, openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import { rejection } from '../../support/bus.ts';
@@ -43,7 +43,7 @@ interface Seen {
 }
 
 /** A receiver that hands everything to `sink`, by default into memory, and says done when the sink has it. */
-async function receiver(sink?: Writable, connection?: DataConnection, pace?: Pace): Promise<Seen> {
+async function receiver(sink?: Writable, connection?: DataConnection, rateLimit?: RateLimit): Promise<Seen> {
   const over = Promise.withResolvers<void>();
   const bytes: Buffer[] = [];
   const into =
@@ -60,7 +60,7 @@ async function receiver(sink?: Writable, connection?: DataConnection, pace?: Pac
     words: targetWords(),
     window,
     silenceMs,
-    pace,
+    rateLimit,
     onFirstFrame() {
       seen.began += 1;
       direct.attach(into);
@@ -89,20 +89,28 @@ interface PumpingSender extends ChannelSender {
   pump(source: Readable): Promise<void>;
 }
 
-async function sender(connection?: DataConnection, pace?: Pace): Promise<PumpingSender> {
+async function sender(connection?: DataConnection, rateLimit?: RateLimit): Promise<PumpingSender> {
   const from = connection ?? (await dataConnection());
   const words = sourceWords();
-  const direct = openDirectSender(from, { dataSubject, creditSubject, words, window, silenceMs, patienceMs, pace });
+  const direct = openDirectSender(from, {
+    dataSubject,
+    creditSubject,
+    words,
+    window,
+    silenceMs,
+    patienceMs,
+    rateLimit,
+  });
   onTestFinished(() => direct.close());
   const options = { subject: dataSubject, subscribers: [direct] };
   return Object.assign(direct, { pump: (source: Readable) => broadcast(from, options, source) });
 }
 
 /** Lets pass what it is given. */
-function handPace() {
+function rateLimitByHand() {
   let tokens = 0;
   const waiting = new Set<() => void>();
-  const pace: Pace = {
+  const rateLimit: RateLimit = {
     room: () => tokens,
     take(bytes) {
       tokens -= bytes;
@@ -116,7 +124,7 @@ function handPace() {
     tokens += bytes;
     for (const wake of [...waiting]) wake();
   };
-  return { pace, give, waiting };
+  return { rateLimit, give, waiting };
 }
 
 async function sendWithHeaders(frame: Buffer): Promise<void> {
@@ -531,11 +539,11 @@ test('a receiver that is not there is a TIMEOUT', async () => {
 test('a final word that does not fit what was sent is not believed', async () => {
   const nc = await connect({ servers: server().url });
   onTestFinished(() => nc.close());
-  const knocked = Promise.withResolvers<void>();
-  nc.subscribe(dataSubject, { callback: () => knocked.resolve() });
+  const probed = Promise.withResolvers<void>();
+  nc.subscribe(dataSubject, { callback: () => probed.resolve() });
   await nc.flush();
   const direct = await sender();
-  await knocked.promise;
+  await probed.promise;
   // a sender knocks past the client's buffer, where its subscription may still be
   const { own } = targetWords();
   const saying = setInterval(() => {
@@ -565,15 +573,15 @@ test.each([999, 1001])('a final word of %i bytes after the end of 1000 is not be
   expect(await direct.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN', message } });
 });
 
-describe('a pace', () => {
+describe('a rate limit', () => {
   const stream = Buffer.alloc(400_000, 7);
 
   test.each(['sender', 'receiver'] as const)(
     'of the %s lets no more bytes pass than it has room for',
     async (whose) => {
-      const { pace, give, waiting } = handPace();
-      const seen = await receiver(undefined, undefined, whose === 'receiver' ? pace : undefined);
-      const from = await sender(undefined, whose === 'sender' ? pace : undefined);
+      const { rateLimit, give, waiting } = rateLimitByHand();
+      const seen = await receiver(undefined, undefined, whose === 'receiver' ? rateLimit : undefined);
+      const from = await sender(undefined, whose === 'sender' ? rateLimit : undefined);
       const pumped = from.pump(Readable.from([stream]));
       for (const upTo of [1000, 150_000]) {
         give(upTo - from.sent);

@@ -11,7 +11,7 @@ import type { SimHost } from '../../support/sim-host.ts';
 
 const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
 const key = lockKey('smos-00', 'zones/test');
-/** At the receiver's pace far longer than a lease takes to find out, in bytes. */
+/** At the receiver's rate limit far longer than a lease takes to find out, in bytes. */
 const long = 32_000_000;
 
 interface Pair {

@@ -38,7 +38,7 @@ export async function broadcast(
   }, lookMs);
   try {
     await pump(sourceOf(source), {
-      room: () => least(living().map(({ room, pace }) => Math.min(room, pace?.room() ?? room))),
+      room: () => least(living().map(({ room, rateLimit }) => Math.min(room, rateLimit?.room() ?? room))),
       send(bytes, flushed) {
         const to = living();
         const parts = to.some(({ keep }) => !keep)
@@ -48,7 +48,7 @@ export async function broadcast(
         for (const subscriber of to) {
           subscriber.take(bytes.length);
           subscriber.keep?.(bytes);
-          subscriber.pace?.take(bytes.length);
+          subscriber.rateLimit?.take(bytes.length);
         }
         if (parts.length === 0) {
           flushed();
@@ -68,7 +68,7 @@ export async function broadcast(
       onChange(advance) {
         const ends = subscribers.flatMap((subscriber) => [
           subscriber.onChange(advance),
-          subscriber.pace?.onRoom(advance) ?? (() => {}),
+          subscriber.rateLimit?.onRoom(advance) ?? (() => {}),
         ]);
         return () => {
           for (const end of ends) end();

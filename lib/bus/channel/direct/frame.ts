@@ -13,7 +13,7 @@ export const headerBytes = 9;
  * What is published on a shared subject before any frame: whoever hears it says so, since a server may let it subscribe, and bring it
  * nothing.
  */
-export const knockBytes = 1;
+export const probeBytes = 1;
 /** The body of a word is no longer than this, in bytes. */
 export const longestBody = 16 * 1024;
 

@@ -2,11 +2,11 @@ import { errorBodySchema, ZpsendError } from '../../../../schemas/errors.ts';
 import type { CreditMessage } from '../../../../schemas/transfer.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
-import { openPulse } from '../heartbeat.ts';
-import type { Pace } from '../rate-limit.ts';
+import { openHeartbeat } from '../heartbeat.ts';
+import type { RateLimit } from '../rate-limit.ts';
 import { tagText, type Words } from './authentic.ts';
 import { openReceiveWindow, type Violation } from './flow-control.ts';
-import { type FrameHeader, headerBytes, knockBytes, readHeader } from './frame.ts';
+import { type FrameHeader, headerBytes, probeBytes, readHeader } from './frame.ts';
 import { openFrames } from './frame-parser.ts';
 import { openInput } from './receive-input.ts';
 
@@ -24,7 +24,7 @@ export interface DirectReceiverOptions extends ChannelHandlers {
   /** A sender that says nothing for so many milliseconds is gone. */
   readonly silenceMs: number;
   /** How fast credit may be granted; as fast as `zfs receive` takes the stream without. */
-  readonly pace?: Pace | undefined;
+  readonly rateLimit?: RateLimit | undefined;
 }
 
 /** The receiver's end of the direct channel. */
@@ -48,7 +48,7 @@ const broke: Record<Violation, string> = {
  * nothing begins but for the one who asked. Its callbacks never run before this returns.
  */
 export function openDirectReceiver(dataConnection: DataConnection, options: DirectReceiverOptions): DirectReceiver {
-  const { dataSubject, pace } = options;
+  const { dataSubject, rateLimit } = options;
   const window = openReceiveWindow(options.window);
   let first = true;
   let broken = false;
@@ -57,7 +57,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
   let forged = 0;
   /** The sender has said a word. */
   let isMet = false;
-  /** It was knocked where the stream may come besides. */
+  /** It was probed where the stream may come besides. */
   let hearsShared = false;
 
   const say = (message: CreditMessage): void =>
@@ -65,8 +65,8 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
   const grant = (): void => {
     if (closed || broken || !isMet) return;
     const before = window.granted;
-    const upTo = window.grant(pace?.room());
-    pace?.take(upTo - before);
+    const upTo = window.grant(rateLimit?.room());
+    rateLimit?.take(upTo - before);
     say({ type: 'credit', upTo, idle: Math.round(input.idleMs), ...(hearsShared && first && { shared: true }) });
   };
   const input = openInput({
@@ -97,7 +97,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
   }
   function header(frame: FrameHeader | undefined, length: number): void {
     if (!isAccepted(frame, length)) return;
-    pulse.heard();
+    heartbeat.heard();
     streamFrame(false);
   }
   function word(checked: Buffer | undefined): void {
@@ -108,7 +108,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
       return;
     }
     isMet = true;
-    pulse.heard();
+    heartbeat.heard();
     if (frame.type === 'abort') {
       fail(abortReason(checked.toString('utf8', headerBytes)));
       return;
@@ -126,7 +126,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
   const whereIn = (frame: FrameHeader | undefined): string =>
     `${frame ? `${frame.type} at byte ${frame.offset}` : 'no header'}, ${window.received} received, ${window.granted} granted, ${dataSubject}`;
 
-  const pulse = openPulse(options.silenceMs, {
+  const heartbeat = openHeartbeat(options.silenceMs, {
     // until the final word, which waits for the end of `zfs receive`, a sender should not take us for gone
     beat: () => (broken ? say({ type: 'credit', upTo: window.granted }) : grant()),
     silent: () => {
@@ -144,22 +144,22 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
   });
   const claim = (subject: string): (() => void) => {
     const isShared = subject === options.sharedSubject;
-    let isKnock = false;
+    let isProbe = false;
     return dataConnection.claim(
       {
         subject,
         begin(length) {
-          isKnock = isShared && length === knockBytes;
-          if (isKnock) hearsShared = true;
+          isProbe = isShared && length === probeBytes;
+          if (isProbe) hearsShared = true;
           else if (!closed) frames.begin(length);
         },
         piece(bytes, poolBuffer) {
-          if (!closed && !broken && !isKnock) frames.piece(bytes, poolBuffer);
+          if (!closed && !broken && !isProbe) frames.piece(bytes, poolBuffer);
         },
         pause() {
           guarded(input.flush);
-          if (isKnock) guarded(grant);
-          isKnock = false;
+          if (isProbe) guarded(grant);
+          isProbe = false;
         },
         unexpected() {
           unexpected += 1;
@@ -176,7 +176,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
     if (!window.ended) fail(new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
   };
   const unwatch = dataConnection.onDisconnected(lost);
-  const unpace = pace?.onRoom(() => {
+  const unsubscribeRate = rateLimit?.onRoom(() => {
     if (window.owes && !window.ended) grant();
   });
   if (!dataConnection.connected) queueMicrotask(lost);
@@ -189,7 +189,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
       return window.consumed;
     },
     get heard() {
-      return pulse.count;
+      return heartbeat.count;
     },
     get unexpected() {
       return unexpected;
@@ -205,9 +205,9 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
     close() {
       if (closed) return;
       closed = true;
-      pulse.stop();
+      heartbeat.stop();
       unwatch();
-      unpace?.();
+      unsubscribeRate?.();
       for (const unclaim of claims) unclaim();
       input.cut();
     },

@@ -2,11 +2,11 @@ import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
 import { type CreditFinal, creditMessageSchema } from '../../../../schemas/transfer.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import type { ChannelSender } from '../channel.ts';
-import { openPulse } from '../heartbeat.ts';
-import type { Pace } from '../rate-limit.ts';
+import { openHeartbeat } from '../heartbeat.ts';
+import type { RateLimit } from '../rate-limit.ts';
 import { checkText, type Words, type WordTagger } from './authentic.ts';
 import { openSendWindow } from './flow-control.ts';
-import { controlFrame, knockBytes, longestBody } from './frame.ts';
+import { controlFrame, longestBody, probeBytes } from './frame.ts';
 import { publication } from './publish.ts';
 import { openTakingWatch } from './receiver-progress.ts';
 
@@ -24,7 +24,7 @@ export interface DirectSenderOptions {
   /** A receiver that takes nothing for so many milliseconds while bytes wait for it is given up, whatever it says; before the first byte and after the end ten times as late. */
   readonly patienceMs: number;
   /** How fast it may go; as fast as it can without. */
-  readonly pace?: Pace | undefined;
+  readonly rateLimit?: RateLimit | undefined;
 }
 
 /** `deaf`: it answers, and nothing of that subject reaches it; `silent`: nobody can say. */
@@ -38,8 +38,8 @@ export interface DirectSender extends ChannelSender {
   reaches(subject: string): Promise<Reach>;
 }
 
-/** A receiver is deaf that has said so many words, for so many milliseconds, without one that a knock was heard. */
-const deafWords = 4;
+/** A receiver is deaf that has said so many words, for so many milliseconds, without one that a probe was heard. */
+const unreachedCount = 4;
 const deafMs = 1500;
 /** How long it has to say anything, in milliseconds. */
 const reachMs = 8000;
@@ -47,7 +47,7 @@ const reachMs = 8000;
 /** A sender that has nothing to send speaks after so many milliseconds: well within the silence that any receiver deliveredAs. */
 const quietMs = 400;
 /** How soon a receiver that has not answered yet is asked again, in milliseconds; doubled every time. */
-const firstKnockMs = 20;
+const firstProbeMs = 20;
 /** Bytes per second that count as taking: a quarter of the least limit that a receiver may have. */
 const leastRate = 256;
 
@@ -69,15 +69,15 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
   let settled = false;
   let ended = false;
   let spoke = 0;
-  let knocking: NodeJS.Timeout | undefined;
+  let probing: NodeJS.Timeout | undefined;
 
   function settle(word: CreditFinal): void {
     if (settled) return;
     settled = true;
     if (word.type === 'failed') over = word.error;
-    pulse.stop();
+    heartbeat.stop();
     reached.resolve('silent');
-    clearTimeout(knocking);
+    clearTimeout(probing);
     final.resolve(word);
     wake();
   }
@@ -95,7 +95,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
   /** After the end it is said again instead: the first may have been lost on the way, without either of us noticing. */
   const ping = (): void => say(controlFrame(ended ? 'end' : 'ping', window.sent));
 
-  const pulse = openPulse(silenceMs, {
+  const heartbeat = openHeartbeat(silenceMs, {
     beat() {
       if (performance.now() - spoke >= Math.min(quietMs, silenceMs / 5)) ping();
       const { credit, sent, consumed } = window;
@@ -117,10 +117,10 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
     }
     const parsed = creditMessageSchema.safeParse(parseJson(text));
     if (!parsed.success) return;
-    pulse.heard();
+    heartbeat.heard();
     const word = parsed.data;
     if (word.type === 'credit') {
-      clearTimeout(knocking);
+      clearTimeout(probing);
       window.granted(word.upTo);
       idleMs = word.idle ?? idleMs;
       if (word.shared) reached.resolve('heard');
@@ -132,7 +132,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
       fail(new ZpsendError('STREAM_BROKEN', `the receiver's final word does not fit what was sent: ${counts}`));
     }
   }
-  const unhear = dataConnection.hear(options.creditSubject, hear, (error) =>
+  const unsubscribe = dataConnection.hear(options.creditSubject, hear, (error) =>
     fail(new ZpsendError('NOT_ALLOWED', `may not subscribe to ${options.creditSubject}: ${error.message}`)),
   );
   const unwatch = dataConnection.onDisconnected(lost);
@@ -141,12 +141,12 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
       fail(new ZpsendError('NOT_ALLOWED', `may not publish to ${subject}: ${error.message}`));
   });
 
-  function knock(wait: number): void {
+  function probe(wait: number): void {
     if (settled) return;
     ping();
-    knocking = setTimeout(() => knock(wait * 2), Math.min(wait, 1000));
+    probing = setTimeout(() => probe(wait * 2), Math.min(wait, 1000));
   }
-  knock(firstKnockMs);
+  probe(firstProbeMs);
 
   const direct: DirectSender = {
     get forged() {
@@ -161,7 +161,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
     get room() {
       return window.room;
     },
-    pace: options.pace,
+    rateLimit: options.rateLimit,
     get idleMs() {
       return idleMs;
     },
@@ -185,15 +185,15 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
     final: final.promise,
     reaches(subject) {
       let timer: NodeJS.Timeout | undefined;
-      const [began, before] = [performance.now(), pulse.count];
+      const [began, before] = [performance.now(), heartbeat.count];
       const ask = (wait: number): void => {
-        dataConnection.write(publication(subject, Buffer.alloc(knockBytes)), () => {});
+        dataConnection.write(publication(subject, Buffer.alloc(probeBytes)), () => {});
         const passed = performance.now() - began;
-        if (passed >= deafMs && pulse.count - before >= deafWords) reached.resolve('deaf');
+        if (passed >= deafMs && heartbeat.count - before >= unreachedCount) reached.resolve('deaf');
         if (passed >= reachMs) reached.resolve('silent');
         timer = setTimeout(() => ask(Math.min(wait * 2, 250)), wait);
       };
-      ask(firstKnockMs);
+      ask(firstProbeMs);
       return reached.promise.finally(() => clearTimeout(timer));
     },
     share(subject) {
@@ -211,7 +211,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
     },
     close() {
       if (!settled) fail(new ZpsendError('ABORTED', 'the sender closed its end of the transfer'));
-      unhear();
+      unsubscribe();
       unwatch();
       unrefused();
     },

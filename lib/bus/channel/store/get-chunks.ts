@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import { openInbox } from '../../rpc/inbox.ts';
-import { openPulse } from '../heartbeat.ts';
+import { openHeartbeat } from '../heartbeat.ts';
 import { connectionLost } from './jetstream-errors.ts';
 import { patientMs } from './timeout.ts';
 
@@ -73,12 +73,12 @@ export async function getChunks(
       else broken(missing);
     }, whole.reject);
   }
-  const pulse = openPulse(patientMs, {
+  const heartbeat = openHeartbeat(patientMs, {
     beat() {},
     silent: () => whole.reject(new ZpsendError('TIMEOUT', `${name}: nothing of it came for ${patientMs / 1000} s`)),
   });
   const endings = [
-    pulse.stop,
+    heartbeat.stop,
     dataConnection.onDisconnected(() => whole.reject(connectionLost())),
     dataConnection.claim(
       {
@@ -100,7 +100,7 @@ export async function getChunks(
           had += bytes.length;
         },
         pause() {
-          pulse.heard();
+          heartbeat.heard();
           check();
         },
         unexpected(_, message) {

@@ -4,7 +4,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import { z } from 'zod';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
-import { openPulse } from '../heartbeat.ts';
+import { openHeartbeat } from '../heartbeat.ts';
 import { connectionLost } from './jetstream-errors.ts';
 import { patientMs } from './timeout.ts';
 
@@ -60,14 +60,14 @@ export async function putChunks(
     isLost = true;
     refuse(error);
   };
-  const pulse = openPulse(patientMs, {
+  const heartbeat = openHeartbeat(patientMs, {
     beat() {
-      if (isHeard && written === answered) pulse.heard();
+      if (isHeard && written === answered) heartbeat.heard();
     },
     silent: () => lose(new ZpsendError('TIMEOUT', `no answer from JetStream within ${patientMs / 1000} s`)),
   });
   const endings = [
-    pulse.stop,
+    heartbeat.stop,
     dataConnection.onDisconnected(() => lose(connectionLost())),
     dataConnection.onRefused((refused, error) => {
       if (refused === subject) lose(new ZpsendError('NOT_ALLOWED', error.message));
@@ -75,7 +75,7 @@ export async function putChunks(
     dataConnection.hear(
       reply,
       (text, code) => {
-        pulse.heard();
+        heartbeat.heard();
         answered += 1;
         // nobody listens where it would be stored
         if (code === 503) refuse(unreachable('no JetStream answers'));

@@ -3,14 +3,14 @@ import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
 import type { Manifest } from '../../../../schemas/stored.ts';
 import { storedName } from '../../subjects.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
-import type { Pace } from '../rate-limit.ts';
+import type { RateLimit } from '../rate-limit.ts';
 import type { StreamsBucket } from './object-bucket.ts';
 import { withPatience } from './retry.ts';
 
 export interface StoredStreamOptions extends ChannelHandlers {
   /** How long a store that does not answer is waited for, in milliseconds. */
   readonly patienceMs: number;
-  readonly pace?: Pace | undefined;
+  readonly rateLimit?: RateLimit | undefined;
 }
 
 /** The receiver's end of the store channel. */
@@ -19,7 +19,7 @@ export interface StoredStream extends ChannelReceiver {
   readonly outcome: Promise<ErrorBody | undefined>;
 }
 
-/** A piece of a segment is written at once; with a pace, as much of it as may go. */
+/** A piece of a segment is written at once; with a rate limit, as much of it as may go. */
 const pieceBytes = 1024 * 1024;
 
 /**
@@ -32,7 +32,7 @@ export function openStoredStream(
   options: StoredStreamOptions,
 ): StoredStream {
   const { id, digests, segment, bytes: total } = manifest;
-  const { pace } = options;
+  const { rateLimit } = options;
   const outcome = Promise.withResolvers<ErrorBody | undefined>();
   const attached = Promise.withResolvers<Writable | undefined>();
   const stop = new AbortController();
@@ -84,15 +84,15 @@ export function openStoredStream(
   }
 
   async function roomFor(most: number): Promise<number> {
-    if (!pace) return most;
+    if (!rateLimit) return most;
     for (;;) {
-      const room = Math.min(most, pace.room());
+      const room = Math.min(most, rateLimit.room());
       if (room > 0) {
-        pace.take(room);
+        rateLimit.take(room);
         return room;
       }
       await new Promise<void>((resolve) => {
-        const end = pace.onRoom(() => {
+        const end = rateLimit.onRoom(() => {
           end();
           resolve();
         });

@@ -4,7 +4,7 @@ import type { Manifest } from '../../../../schemas/stored.ts';
 import type { CreditFinal } from '../../../../schemas/transfer.ts';
 import { storedName } from '../../subjects.ts';
 import type { ChannelSender } from '../channel.ts';
-import type { Pace } from '../rate-limit.ts';
+import type { RateLimit } from '../rate-limit.ts';
 import { crowded, fitsInto, inVain, noRoom, notKept, titleOf, tooLarge, tooSlow } from './errors.ts';
 import type { StoredObject, StreamsBucket } from './object-bucket.ts';
 import { withPatience } from './retry.ts';
@@ -16,7 +16,7 @@ export interface StoreSenderOptions {
   readonly targets: Manifest['targets'];
   /** How long a full bucket, or one that cannot be reached, is waited for, in milliseconds. */
   readonly patienceMs: number;
-  readonly pace?: Pace | undefined;
+  readonly rateLimit?: RateLimit | undefined;
   /** Told once when it has to wait for room. */
   readonly onFull?: () => void;
   /** Of all streams that go into this store. */
@@ -181,7 +181,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
       if (withdraw) return Number.POSITIVE_INFINITY;
       return (filling ? segment - used : 0) + (most - putting - (filling ? 1 : 0)) * segment;
     },
-    pace: options.pace,
+    rateLimit: options.rateLimit,
     // it waits for nobody, and nobody is slow on its account
     idleMs: 0,
     get over() {

@@ -1,27 +1,27 @@
 import { describe, expect, test, vi } from 'vitest';
-import { openPace } from '../../../../../lib/bus/channel/rate-limit.ts';
+import { openRateLimit } from '../../../../../lib/bus/channel/rate-limit.ts';
 
-describe('a pace', () => {
+describe('a rate limit', () => {
   test('lets a tenth of a second pass at once, and then what time brings', () => {
     let time = 0;
-    const pace = openPace(1000, () => time);
-    expect(pace.room()).toBe(100);
-    pace.take(100);
-    expect(pace.room()).toBe(0);
+    const rateLimit = openRateLimit(1000, () => time);
+    expect(rateLimit.room()).toBe(100);
+    rateLimit.take(100);
+    expect(rateLimit.room()).toBe(0);
     time += 50;
-    expect(pace.room()).toBe(50);
+    expect(rateLimit.room()).toBe(50);
     time += 60_000;
-    expect(pace.room(), 'what nobody used is not saved up').toBe(100);
+    expect(rateLimit.room(), 'what nobody used is not saved up').toBe(100);
   });
 
   test('pays back what was taken beyond the room', () => {
     let time = 0;
-    const pace = openPace(1000, () => time);
-    pace.take(300);
+    const rateLimit = openRateLimit(1000, () => time);
+    rateLimit.take(300);
     time += 200;
-    expect(pace.room()).toBe(0);
+    expect(rateLimit.room()).toBe(0);
     time += 25;
-    expect(pace.room()).toBe(25);
+    expect(rateLimit.room()).toBe(25);
   });
 
   test.each([
@@ -29,13 +29,13 @@ describe('a pace', () => {
     [10_000_000, 16 * 1024],
   ])('of %i bytes a second lets no crumbs pass, however often it is asked', (rate, least) => {
     let time = 0;
-    const pace = openPace(rate, () => time);
+    const rateLimit = openRateLimit(rate, () => time);
     let passed = 0;
     for (; time < 10_000; time += 0.25) {
-      const room = pace.room();
+      const room = rateLimit.room();
       if (room === 0) continue;
       expect(room).toBeGreaterThanOrEqual(least);
-      pace.take(room);
+      rateLimit.take(room);
       passed += room;
     }
     expect(passed / (rate * 10)).toBeCloseTo(1, 1);
@@ -43,24 +43,24 @@ describe('a pace', () => {
 
   test('of a byte a second lets a byte pass', () => {
     let time = 0;
-    const pace = openPace(1, () => time);
-    expect(pace.room()).toBe(1);
-    pace.take(1);
+    const rateLimit = openRateLimit(1, () => time);
+    expect(rateLimit.room()).toBe(1);
+    rateLimit.take(1);
     time += 999;
-    expect(pace.room()).toBe(0);
+    expect(rateLimit.room()).toBe(0);
     time += 1;
-    expect(pace.room()).toBe(1);
+    expect(rateLimit.room()).toBe(1);
   });
 
   test('is shared evenly by all who always want more', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     try {
-      const pace = openPace(100_000);
+      const rateLimit = openRateLimit(100_000);
       const got = [0, 0, 0];
       const ends = got.map((_, taker) =>
-        pace.onRoom(() => {
-          const bytes = pace.room();
-          pace.take(bytes);
+        rateLimit.onRoom(() => {
+          const bytes = rateLimit.room();
+          rateLimit.take(bytes);
           got[taker] = (got[taker] ?? 0) + bytes;
         }),
       );
