@@ -1,5 +1,5 @@
 /** What a receiver has to take, so that its words keep a transfer alive. */
-export interface TakingRules {
+export interface ProgressRules {
   /** How long it may take less than `leastRate`, in milliseconds. */
   readonly patienceMs: number;
   /** Bytes per second, far below any limit that a receiver may have. */
@@ -7,7 +7,7 @@ export interface TakingRules {
 }
 
 /** A receiver's account at one moment. */
-export interface Taking {
+export interface ReceiverProgress {
   /** Bytes that it has granted or taken, since the stream's beginning. */
   readonly granted: number;
   /** Bytes that it has taken, since the stream's beginning; none while it prepares its target. */
@@ -19,9 +19,9 @@ export interface Taking {
 }
 
 /** Judges whether a receiver takes what waits for it. Deterministic: times are milliseconds of its caller's clock. */
-export interface TakingWatch {
+export interface ProgressWatch {
   /** @returns for how many milliseconds it was waited for, once it has taken too little for too long */
-  look(taking: Taking, now: number): number | undefined;
+  look(taking: ReceiverProgress, now: number): number | undefined;
 }
 
 /** While ZFS may work on the target alone, before the first byte is taken and after the end, a receiver has so many times the patience. */
@@ -29,7 +29,7 @@ const aloneFactor = 10;
 /** Between two looks that lie further apart this process was stopped, and could not see what was granted, in milliseconds. */
 const longestGap = 5000;
 
-export function openTakingWatch({ patienceMs, leastRate }: TakingRules): TakingWatch {
+export function openProgressWatch({ patienceMs, leastRate }: ProgressRules): ProgressWatch {
   const least = Math.ceil((patienceMs / 1000) * leastRate);
   let since: number | undefined;
   let before = 0;

@@ -8,7 +8,7 @@ import { checkText, type Words, type WordTagger } from './authentic.ts';
 import { openSendWindow } from './flow-control.ts';
 import { controlFrame, longestBody, probeBytes } from './frame.ts';
 import { publication } from './publish.ts';
-import { openTakingWatch } from './receiver-progress.ts';
+import { openProgressWatch } from './receiver-progress.ts';
 
 export interface DirectSenderOptions {
   readonly dataSubject: string;
@@ -59,7 +59,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
   const { dataSubject, silenceMs, patienceMs, words } = options;
   const window = openSendWindow(options.window);
   const final = Promise.withResolvers<CreditFinal>();
-  const taking = openTakingWatch({ patienceMs, leastRate });
+  const taking = openProgressWatch({ patienceMs, leastRate });
   const waiting = new Set<() => void>();
   let idleMs = 0;
   let shared: string | undefined;

@@ -1,14 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { openTakingWatch, type Taking } from '../../../../../../lib/bus/channel/direct/receiver-progress.ts';
+import {
+  openProgressWatch,
+  type ReceiverProgress,
+} from '../../../../../../lib/bus/channel/direct/receiver-progress.ts';
 
 const patienceMs = 10_000;
-const stuck: Taking = { granted: 20_000, taken: 10_000, waits: true, ended: false };
+const stuck: ReceiverProgress = { granted: 20_000, taken: 10_000, waits: true, ended: false };
 /** It has granted a window, and its target is rolled back, renamed or created. */
-const preparing: Taking = { ...stuck, taken: 0 };
+const preparing: ReceiverProgress = { ...stuck, taken: 0 };
 
 /** Looks every 250 ms, and tells after how many milliseconds the receiver is given up; undefined within 1,000 s. */
-function givenUp(at: (now: number) => Taking): number | undefined {
-  const watch = openTakingWatch({ patienceMs, leastRate: 256 });
+function givenUp(at: (now: number) => ReceiverProgress): number | undefined {
+  const watch = openProgressWatch({ patienceMs, leastRate: 256 });
   for (let now = 0; now <= 1_000_000; now += 250) if (watch.look(at(now), now) !== undefined) return now;
   return undefined;
 }
@@ -53,13 +56,13 @@ describe('a receiver', () => {
     ['while it takes', stuck, patienceMs],
     ['before it takes anything', preparing, 10 * patienceMs],
   ])('is given up %s with how long that was', (_when, taking, waited) => {
-    const watch = openTakingWatch({ patienceMs, leastRate: 256 });
+    const watch = openProgressWatch({ patienceMs, leastRate: 256 });
     for (let now = 0; now < waited; now += 250) expect(watch.look(taking, now)).toBeUndefined();
     expect(watch.look(taking, waited)).toBe(waited);
   });
 
   test('is not given up for the time in which this process was stopped', () => {
-    const watch = openTakingWatch({ patienceMs, leastRate: 256 });
+    const watch = openProgressWatch({ patienceMs, leastRate: 256 });
     expect(watch.look(stuck, 0)).toBeUndefined();
     expect(watch.look(stuck, 3_600_000)).toBeUndefined();
     expect(watch.look({ ...stuck, granted: 1_000_000 }, 3_600_250)).toBeUndefined();
