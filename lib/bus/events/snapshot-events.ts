@@ -13,8 +13,8 @@ import { nanos, type Subscription } from '@nats-io/transport-node';
 import type { Bus } from '../connection/connect.ts';
 import { jetStreamOf, managerOf } from '../jetstream/jetstream.ts';
 import { isGone } from '../jetstream/kv-bucket.ts';
-import { isForbidden } from '../jetstream/permission-error.ts';
-import { withCopies } from '../jetstream/replicas.ts';
+import { isPermissionError } from '../jetstream/permission-error.ts';
+import { withReplicas } from '../jetstream/replicas.ts';
 import { eventsStream, subjects } from '../subjects.ts';
 
 /** Something was said on `zfs.<host>.event.snapshot.created`. */
@@ -103,7 +103,7 @@ export function hearSnapshots(
   async function untilWorthTrying(error: unknown, tries: number): Promise<void> {
     const again = new AbortController();
     const unwatch = bus.onReconnected(() => again.abort());
-    const ms = isForbidden(error) ? 2 ** 31 - 1 : Math.min(300_000, 1000 * 2 ** tries);
+    const ms = isPermissionError(error) ? 2 ** 31 - 1 : Math.min(300_000, 1000 * 2 ** tries);
     const signal = AbortSignal.any([stop.signal, again.signal]);
     await sleep(ms, undefined, { ref: false, signal }).catch(() => {});
     unwatch();
@@ -117,7 +117,7 @@ export function hearSnapshots(
       if (!mayMake) throw new Error(`there is no stream ${eventsStream}, and this user may not make it`);
       // whoever may not make it is told so once, and does not ask again
       mayMake = false;
-      await withCopies((num_replicas) => manager.streams.add({ ...eventsConfig, num_replicas }));
+      await withReplicas((num_replicas) => manager.streams.add({ ...eventsConfig, num_replicas }));
       mayMake = true;
     }
   }

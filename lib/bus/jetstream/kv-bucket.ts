@@ -3,8 +3,8 @@ import { type KV, Kvm } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { keySubject } from '../subjects.ts';
 import { type JetStreamAt, jetStreamOf, managerOf, nameAt } from './jetstream.ts';
-import { isForbidden } from './permission-error.ts';
-import { withCopies } from './replicas.ts';
+import { isPermissionError } from './permission-error.ts';
+import { withReplicas } from './replicas.ts';
 
 /** A KV bucket as its leader has it now. */
 export interface BucketState {
@@ -128,13 +128,13 @@ export const keepsEntriesFlags = (name: string): string =>
  */
 export async function makeBucket(at: JetStreamAt, name: string, wishes: BucketWishes): Promise<void> {
   try {
-    await withCopies<unknown>((replicas) =>
+    await withReplicas<unknown>((replicas) =>
       wishes.keepsEntries
         ? addStream(at, name, wishes, replicas)
         : bucketsOf(at).create(name, { history: 1, ...wishes, replicas }),
     );
   } catch (error) {
-    if (!isForbidden(error)) throw error;
+    if (!isPermissionError(error)) throw error;
     throw new ZpsendError(
       'UNREACHABLE',
       `there is no bucket ${nameAt(at, name)}, and this user may not make it; an administrator does so once: ` +

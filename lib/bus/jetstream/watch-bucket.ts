@@ -3,7 +3,7 @@ import type { Bus } from '../connection/connect.ts';
 import { keySubject } from '../subjects.ts';
 import { managerOf } from './jetstream.ts';
 import { isGone } from './kv-bucket.ts';
-import { isForbidden } from './permission-error.ts';
+import { isPermissionError } from './permission-error.ts';
 
 /** How often a bucket is asked whether it was written to, in milliseconds. */
 const everyMs = 15_000;
@@ -43,7 +43,7 @@ export function followMark(
     if (isAsking || !mayAsk) return;
     isAsking = true;
     const mark = await ask().catch((error: unknown) => {
-      if (isForbidden(error)) mayAsk = false;
+      if (isPermissionError(error)) mayAsk = false;
       return undefined;
     });
     isAsking = false;

@@ -4,7 +4,7 @@ import type { Bus } from '../connection/connect.ts';
 import { jetStreamOf } from '../jetstream/jetstream.ts';
 import { isGone } from '../jetstream/kv-bucket.ts';
 import { isValue, lastMessages } from '../jetstream/read-bucket.ts';
-import { withCopies } from '../jetstream/replicas.ts';
+import { withReplicas } from '../jetstream/replicas.ts';
 import { policiesBucket } from '../subjects.ts';
 
 /** A value of the bucket, as it is. */
@@ -50,5 +50,5 @@ function read(message: StoredMsg): BucketPolicy | undefined {
  */
 export async function makePolicyBucket(bus: Bus): Promise<void> {
   const wanted = { history: 8, description: 'zpsend: which dataset goes where' };
-  await withCopies((replicas) => new Kvm(jetStreamOf(bus, timeout)).create(policiesBucket, { ...wanted, replicas }));
+  await withReplicas((replicas) => new Kvm(jetStreamOf(bus, timeout)).create(policiesBucket, { ...wanted, replicas }));
 }

@@ -1,5 +1,5 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import { isForbidden } from '../../../lib/bus/jetstream/permission-error.ts';
+import { isPermissionError } from '../../../lib/bus/jetstream/permission-error.ts';
 import { onBucketWrites } from '../../../lib/bus/jetstream/watch-bucket.ts';
 import { type BucketPolicy, makePolicyBucket, readPolicies } from '../../../lib/bus/policies/bucket.ts';
 import { policiesBucket } from '../../../lib/bus/subjects.ts';
@@ -49,7 +49,7 @@ export function followPolicies(deps: SourcesDeps, use: (found: ActivePolicies) =
       said = undefined;
     } catch (error) {
       // where it was the making, it is read again all the same
-      if (isForbidden(error) && mayMake) mayRead = false;
+      if (isPermissionError(error) && mayMake) mayRead = false;
       const why = error instanceof Error ? error.message : String(error);
       if (said !== why && !stopped) log.warn('policy.unreadable', `the bucket of policies cannot be had: ${why}`);
       said = why;

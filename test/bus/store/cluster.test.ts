@@ -2,7 +2,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
-import { withPatience } from '../../../lib/bus/channel/store/retry.ts';
+import { withRetry } from '../../../lib/bus/channel/store/retry.ts';
 import { streamsBucket } from '../../../lib/bus/subjects.ts';
 import type { ZpsendError } from '../../../schemas/errors.ts';
 import { startNatsCluster } from '../../../tools/nats-server/cluster.ts';
@@ -56,7 +56,7 @@ test('what a copy that lags behind has not yet is not taken for missing', async 
   if (!leader || !follower) throw new Error('no leader, or no follower that leads nothing');
   const bucket = await streamsOf(await useBus(leader.url), 'src');
   const patiently = <T>(work: () => Promise<T>) =>
-    withPatience(work, { ms: 30_000, signal: new AbortController().signal });
+    withRetry(work, { ms: 30_000, signal: new AbortController().signal });
   const bytes = Buffer.alloc(16 * mib, 'x');
   const lagged: string[] = [];
   for (let round = 0; round < 3; round += 1) {

@@ -2,7 +2,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import { Objm, StorageType } from '@nats-io/obj';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import { type JetStreamAt, jetStreamOf } from '../../jetstream/jetstream.ts';
-import { withCopies } from '../../jetstream/replicas.ts';
+import { withReplicas } from '../../jetstream/replicas.ts';
 import { streamsBucket } from '../../subjects.ts';
 import { translate } from './jetstream-errors.ts';
 import { patientMs } from './timeout.ts';
@@ -30,7 +30,7 @@ const leastBytes = 64 * 1024 * 1024;
  * @returns the bytes that it may hold
  */
 export function makeStreams(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
-  return withCopies((replicas) => makeWith(at, source, { ...bounds, replicas }), bounds.replicas).catch((thrown) => {
+  return withReplicas((replicas) => makeWith(at, source, { ...bounds, replicas }), bounds.replicas).catch((thrown) => {
     const error = translate(thrown, `making ${streamsBucket(source)}`);
     if (error.code !== 'NOT_ALLOWED') throw error;
     throw new ZpsendError(

@@ -10,7 +10,7 @@ import { connectionLost, isGone, translate } from './jetstream-errors.ts';
 import { lastOf, type Metadata, readMetadata } from './object-metadata.ts';
 import { digestOf, newId, subjectsOf } from './object-subjects.ts';
 import { putChunks } from './put-chunks.ts';
-import { inTime, patientMs } from './timeout.ts';
+import { patientMs, withTimeout } from './timeout.ts';
 
 /** An object in a bucket. */
 export interface StoredObject {
@@ -77,7 +77,7 @@ function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clie
     const lost = Promise.withResolvers<never>();
     const end = dataConnection.onDisconnected(() => lost.reject(connectionLost()));
     try {
-      return await inTime(Promise.race([work(), lost.promise]), bucket, ms);
+      return await withTimeout(Promise.race([work(), lost.promise]), bucket, ms);
     } finally {
       end();
     }

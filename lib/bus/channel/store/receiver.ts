@@ -5,7 +5,7 @@ import { storedName } from '../../subjects.ts';
 import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
 import type { RateLimit } from '../rate-limit.ts';
 import type { StreamsBucket } from './object-bucket.ts';
-import { withPatience } from './retry.ts';
+import { withRetry } from './retry.ts';
 
 export interface StoredStreamOptions extends ChannelHandlers {
   /** How long a store that does not answer is waited for, in milliseconds. */
@@ -49,7 +49,7 @@ export function openStoredStream(
     const name = storedName({ kind: 'segment', id, at });
     const into = free.pop();
     const patience = { ms: options.patienceMs, signal: stop.signal };
-    const got = await withPatience(() => bucket.get(name, segment, into), patience).catch((thrown) => {
+    const got = await withRetry(() => bucket.get(name, segment, into), patience).catch((thrown) => {
       const { code, message } = ZpsendError.from(thrown);
       throw code === 'STREAM_BROKEN' ? damaged(manifest, message) : thrown;
     });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 
-export interface StorePatience {
+export interface StoreRetryOptions {
   /** How long failures are borne from the first one on, in milliseconds. */
   readonly ms: number;
   readonly signal: AbortSignal;
@@ -21,7 +21,7 @@ const mayPass = (error: ZpsendError): boolean =>
  * Tries again what the store refuses or does not answer, as long as that may pass.
  * @throws ZpsendError the last failure; ABORTED when the signal says so
  */
-export async function withPatience<T>(work: () => Promise<T>, { ms, signal, onFull }: StorePatience): Promise<T> {
+export async function withRetry<T>(work: () => Promise<T>, { ms, signal, onFull }: StoreRetryOptions): Promise<T> {
   let since: number | undefined;
   let full = false;
   const tell = (now: boolean): void => {

@@ -7,7 +7,7 @@ import type { ChannelSender } from '../channel.ts';
 import type { RateLimit } from '../rate-limit.ts';
 import { crowded, fitsInto, inVain, noRoom, notKept, titleOf, tooLarge, tooSlow } from './errors.ts';
 import type { StoredObject, StreamsBucket } from './object-bucket.ts';
-import { withPatience } from './retry.ts';
+import { withRetry } from './retry.ts';
 import type { Room } from './wait-for-space.ts';
 
 export interface StoreSenderOptions {
@@ -118,7 +118,7 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     wasFull = true;
   }
   const patiently = <T>(work: () => Promise<T>): Promise<T> =>
-    withPatience(work, { ms: options.patienceMs, signal: stop.signal, onFull });
+    withRetry(work, { ms: options.patienceMs, signal: stop.signal, onFull });
 
   const unstored = (thrown: unknown): void =>
     settle({ type: 'failed', error: inVain(ZpsendError.from(thrown), bucket.source, options.patienceMs).toBody() });

@@ -4,7 +4,7 @@ import { ZpsendError } from '../../../../schemas/errors.ts';
 export const patientMs = 10_000;
 
 /** The work, or a failure when it takes longer than anything that answers would. */
-export async function inTime<T>(work: Promise<T>, what: string, ms = patientMs): Promise<T> {
+export async function withTimeout<T>(work: Promise<T>, what: string, ms = patientMs): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
