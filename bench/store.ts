@@ -56,7 +56,7 @@ export async function measureStore(world: World, bytes: number, rounds: number):
       rss.receiver = Math.max(rss.receiver, get().receiver?.rss ?? 0);
       const streams = await streamsOf(services.bus, source.name);
       // what was fetched is removed by the sender, beside what is measured next
-      while ((await streams.names()).some((name) => parseStoredName(name)?.kind !== 'sight')) {
+      while ((await streams.names()).some((name) => parseStoredName(name)?.kind !== 'known')) {
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
       await receiver.end('SIGTERM');

@@ -14,7 +14,7 @@ export const storedStartSchema = receiveStartSchema.omit({ secret: true, before:
 /** Bytes of every segment but the last, which may be shorter. */
 export const leastSegment = 64 * 1024;
 export const mostSegment = 64 * 1024 * 1024;
-/** Last words that a sight takes account of; more streams than these do not wait for one place. */
+/** Last words that a lastKnown takes account of; more streams than these do not wait for one place. */
 const mostHeard = 100_000;
 /** Of one stream; at the default size of a segment that is 1.6 TiB. */
 export const mostSegments = 100_000;
@@ -55,7 +55,7 @@ export const receiptSchema = z.strictObject({
  * the target has refused what was stored for it since then, so that only looking will tell what it has. `heard`: what it said of
  * streams that still lie in the store, by their ids and places, as far as this takes account of it.
  */
-export const sightSchema = z.strictObject({
+export const lastKnownTargetSchema = z.strictObject({
   version: z.literal(1),
   target: inventorySchema,
   refused: errorBodySchema.optional(),
@@ -71,5 +71,5 @@ export interface WaitingStream extends Pick<Manifest, 'id' | 'source' | 'bytes' 
   /** How many there are. */
   readonly segments: number;
 }
-export type Sight = z.infer<typeof sightSchema>;
+export type LastKnownTarget = z.infer<typeof lastKnownTargetSchema>;
 export type Receipt = z.infer<typeof receiptSchema>;

@@ -95,24 +95,24 @@ export function parseLockKey(key: string): { host: string; dataset: string } | u
   return encodeDataset(dataset) === token ? { host: key.slice(0, dot), dataset } : undefined;
 }
 
-/** What an object of a streams' bucket is. Ids have six characters or more, so `sight` is none. */
+/** What an object of a streams' bucket is. Ids have six characters or more, so `lastKnown` is none. */
 export type StoredName =
   | { readonly kind: 'manifest'; readonly id: string }
   | { readonly kind: 'segment'; readonly id: string; readonly at: number }
   /** What the source knows of a target that it may have to plan for unseen. */
-  | { readonly kind: 'sight'; readonly target: string; readonly dataset: string };
+  | { readonly kind: 'known'; readonly target: string; readonly dataset: string };
 
 const digits = 6;
 
 export function storedName(of: StoredName): string {
-  if (of.kind === 'sight') return `sight/${of.target}/${of.dataset}`;
+  if (of.kind === 'known') return `known/${of.target}/${of.dataset}`;
   return `${of.id}/${of.kind === 'manifest' ? 'manifest' : String(of.at).padStart(digits, '0')}`;
 }
 
 /** An object's name taken apart; undefined for one that is not ours. */
 export function parseStoredName(name: string): StoredName | undefined {
-  const [, target, dataset] = /^sight\/([A-Za-z0-9_-]+)\/(.+)$/.exec(name) ?? [];
-  if (target !== undefined && dataset !== undefined) return { kind: 'sight', target, dataset };
+  const [, target, dataset] = /^lastKnown\/([A-Za-z0-9_-]+)\/(.+)$/.exec(name) ?? [];
+  if (target !== undefined && dataset !== undefined) return { kind: 'known', target, dataset };
   const [, id, what] = /^([A-Za-z0-9]{6,32})\/(manifest|[0-9]{6})$/.exec(name) ?? [];
   if (id === undefined || what === undefined) return undefined;
   return what === 'manifest' ? { kind: 'manifest', id } : { kind: 'segment', id, at: Number(what) };
@@ -120,16 +120,16 @@ export function parseStoredName(name: string): StoredName | undefined {
 
 /** Where a target says what became of a stored stream; `place` counts the targets in its manifest. */
 export const receiptKey = (target: string, source: string, id: string, place: number): string =>
-  `${target}.taken.${source}.${id}.${place}`;
+  `${target}.delivered.${source}.${id}.${place}`;
 
 /** Keys of a source's receipts, by one target or by all. */
-export const receiptKeys = (target: string, source: string): string => `${target}.taken.${source}.>`;
+export const receiptKeys = (target: string, source: string): string => `${target}.delivered.${source}.>`;
 
 export function parseReceiptKey(
   key: string,
 ): { target: string; source: string; id: string; place: number } | undefined {
   const [, target, source, id, place] =
-    /^([A-Za-z0-9_-]+)\.taken\.([A-Za-z0-9_-]+)\.([A-Za-z0-9]+)\.([0-9]+)$/.exec(key) ?? [];
+    /^([A-Za-z0-9_-]+)\.delivered\.([A-Za-z0-9_-]+)\.([A-Za-z0-9]+)\.([0-9]+)$/.exec(key) ?? [];
   if (target === undefined || source === undefined || id === undefined) return undefined;
   return { target, source, id, place: Number(place) };
 }

@@ -89,7 +89,7 @@ const arrival = ({ to }: StoredStart, { snapshots, createtxg }: DatasetEntry): S
  * As much of a target's listing as plans need when it cannot be seen: of each dataset the snapshots from the newest on that the source
  * has too, and those that clones of the source come from.
  */
-export function sightOf(target: Inventory, source: Inventory): Inventory {
+export function lastKnownOf(target: Inventory, source: Inventory): Inventory {
   const common = new Set(source.datasets.flatMap((entry) => basesOf(entry).map(guidOf)));
   const origins = new Set(source.datasets.map(({ origin }) => origin?.guid));
   const datasets = target.datasets.map((entry) => {

@@ -26,7 +26,7 @@ async function storedIn({ bus, source }: World): Promise<string[]> {
     const bucket = await streamsOf(bus, source.name);
     if ((await bucket.mark()) === undefined) return [];
     return [...new Set([...(await bucket.names()), ...(await bucket.begun())])].filter(
-      (name) => parseStoredName(name)?.kind !== 'sight',
+      (name) => parseStoredName(name)?.kind !== 'known',
     );
   });
 }

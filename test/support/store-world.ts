@@ -67,7 +67,7 @@ export const rowOf = async ({ fleet }: World, target: string) =>
 export const stored = async ({ bucket }: World): Promise<string[]> =>
   (await bucket.mark()) === undefined
     ? []
-    : (await bucket.names()).concat(await begunOnly(bucket)).filter((name) => parseStoredName(name)?.kind !== 'sight');
+    : (await bucket.names()).concat(await begunOnly(bucket)).filter((name) => parseStoredName(name)?.kind !== 'known');
 
 /** The streams that are whole, in the order in which they were stored. */
 export const whole = async ({ bucket }: World): Promise<readonly WaitingStream[]> =>

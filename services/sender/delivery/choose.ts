@@ -1,9 +1,9 @@
-import { cleared, presumed, sightOf } from '../../../lib/plan/predict-target.ts';
+import { cleared, lastKnownOf, presumed } from '../../../lib/plan/predict-target.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { SendRequest, Step } from '../../../schemas/plan.ts';
 import type { Channel } from '../../../schemas/transfer.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import { readSight, writeSight } from '../store/known-targets.ts';
+import { readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
 import { type LastWord, seenAs } from '../store/receipts.ts';
 import { isWithoutReceiver } from '../transfer/absent-receiver.ts';
 import { startOf } from '../transfer/receive-request.ts';
@@ -89,13 +89,13 @@ function remembering(deps: StoredWayDeps, request: SendRequest, way: Way, words:
     const { bucket } = await deps.store.open();
     const order = { transfer: 'seen000', job: 'seen000', source: deps.host };
     const now = presumed(
-      cleared(sightOf(target, source), steps),
+      cleared(lastKnownOf(target, source), steps),
       steps.map((step) => startOf(order, step)),
     );
     const place = placeOf(request);
     const isWhole = request.package !== undefined;
-    const before = isWhole ? undefined : await readSight(bucket, place);
-    await writeSight(bucket, place, seenAs(before, { root: place.root, isWhole, target: now, words }));
+    const before = isWhole ? undefined : await readKnownTarget(bucket, place);
+    await writeKnownTarget(bucket, place, seenAs(before, { root: place.root, isWhole, target: now, words }));
   }
   return {
     ...way,

@@ -8,7 +8,7 @@ import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
-import type { Sight } from '../../../schemas/stored.ts';
+import type { LastKnownTarget } from '../../../schemas/stored.ts';
 import { noCursors } from '../bases/cursors.ts';
 import { storedCursors } from '../bases/store-cursors.ts';
 import type { Planned } from '../planning/plan-job.ts';
@@ -16,7 +16,7 @@ import type { BoardDeps } from '../reporting/job-status.ts';
 import { knownEntries } from '../reporting/known-entries.ts';
 import { heldNotes } from '../store/blocked-notes.ts';
 import { type KnownTarget, knownTarget } from '../store/known-inventory.ts';
-import { type Place, readSight, writeSight } from '../store/known-targets.ts';
+import { type Place, readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
 import type { OwnStore } from '../store/own-store.ts';
 import { type LastWord, learned, waitingAt } from '../store/receipts.ts';
 import { askStore } from '../transfer/via-store.ts';
@@ -69,7 +69,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
   // what stands in the way there is not seen, so nothing is planned away
   const { conflict: _, ...asked } = request;
   /** What is known besides what is remembered. That is remembered with what is stored first: later its cursors tell less. */
-  let news: Sight | undefined;
+  let news: LastKnownTarget | undefined;
 
   async function plan(arrived: readonly Step[] = []): Promise<Planned> {
     // to look makes no store
@@ -80,7 +80,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const { waiting } = (await found?.catalog.read()) ?? { waiting: [] };
     checkRoom(host, waiting.length);
     const receipts = found ? await store.receipts.read(host, place.host) : [];
-    const remembered = found && (await readSight(found.bucket, place));
+    const remembered = found && (await readKnownTarget(found.bucket, place));
     const rows = await knownEntries(deps, place.host).catch((thrown) => {
       // a target that is remembered is not taken for an empty one
       if (!remembered) throw unreadRows(place, thrown);
@@ -90,14 +90,14 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     const source: Inventory = { host, datasets };
     const known = knownTarget(place, { source, rows, wish: asked.stream ?? {} }, remembered);
     if (known.lost.length > 0) throw lostThere(place, known.lost);
-    const before = sightAfter(remembered, known);
-    const sight = remembered ? words.reduce(learned, before) : before;
-    if (sight.refused) throw refusedThere(place, sight.refused);
-    checkPartial(place, sight.target);
+    const before = knownAfter(remembered, known);
+    const lastKnown = remembered ? words.reduce(learned, before) : before;
+    if (lastKnown.refused) throw refusedThere(place, lastKnown.refused);
+    checkPartial(place, lastKnown.target);
     news = known.isNews || known.isUnknown ? without(before, known.unsure) : undefined;
-    const target = presumed(sight.target, starts);
+    const target = presumed(lastKnown.target, starts);
     const plans = planDatasets(asked, source, target, arrived);
-    if (isRefusal(plans)) return { plans, source, target, known: sight.target };
+    if (isRefusal(plans)) return { plans, source, target, known: lastKnown.target };
     const newKeys = changingRoots(plans.datasets, { source, target });
     const { unsure, unseenKeys } = known;
     const stored = storable(plans.datasets, target, { unsure, unseenKeys, newKeys });
@@ -108,7 +108,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
       ...(known.isNews ? [noteOfRecords(place, source)] : []),
       ...(found ? await heldNotes({ bus, bucket: found.bucket }, place, waiting, receipts) : []),
     ];
-    return { plans: { datasets: stored, notes }, source, target, known: sight.target };
+    return { plans: { datasets: stored, notes }, source, target, known: lastKnown.target };
   }
 
   return {
@@ -117,7 +117,7 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
     async ask(transfer, step) {
       try {
         const { bucket } = await store.open();
-        if (news) await writeSight(bucket, place, news);
+        if (news) await writeKnownTarget(bucket, place, news);
         news = undefined;
         return await askStore({ bucket, room: store.room, clearing: store.clearing, log, patienceMs }, transfer, step);
       } catch (thrown) {
@@ -132,7 +132,10 @@ export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
 }
 
 /** What is remembered, with what is known besides: the target was seen since it refused what was stored, if more was sent since. */
-function sightAfter(remembered: Sight | undefined, { target, isNews, unseenKeys }: KnownTarget): Sight {
+function knownAfter(
+  remembered: LastKnownTarget | undefined,
+  { target, isNews, unseenKeys }: KnownTarget,
+): LastKnownTarget {
   const keys = unseenKeys.size > 0 && { unseenKeys: [...unseenKeys] };
   if (!remembered || !isNews) return { ...remembered, version: 1, target, ...keys };
   const { refused: _, ...others } = remembered;
@@ -140,9 +143,9 @@ function sightAfter(remembered: Sight | undefined, { target, isNews, unseenKeys 
 }
 
 /** What nobody knows for sure is looked for again the next time. */
-const without = (sight: Sight, unsure: ReadonlySet<string>): Sight => ({
-  ...sight,
-  target: { ...sight.target, datasets: sight.target.datasets.filter(({ name }) => !unsure.has(name)) },
+const without = (lastKnown: LastKnownTarget, unsure: ReadonlySet<string>): LastKnownTarget => ({
+  ...lastKnown,
+  target: { ...lastKnown.target, datasets: lastKnown.target.datasets.filter(({ name }) => !unsure.has(name)) },
 });
 
 /** It may be a host of another name that is meant. */

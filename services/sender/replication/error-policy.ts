@@ -55,7 +55,7 @@ export const isPassing = ({ code, details }: Pick<ErrorBody, 'code' | 'details'>
 /**
  * The receiver runs as many receives as it may (`receive.maxConcurrent`). That is the answer of a living receiver, and other
  * datasets of the very job may be what keeps it busy for hours: waiting for a turn is no failure, and counts neither as a
- * try nor against patience. BUSY of other kinds, a dataset that is in use say, has no such end in sight, and counts.
+ * try nor against patience. BUSY of other kinds, a dataset that is in use say, has no such end in lastKnown, and counts.
  */
 export const isQueued = ({ code, details }: ErrorBody): boolean =>
   code === 'BUSY' && typeof details?.running === 'number';

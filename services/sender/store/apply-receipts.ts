@@ -6,7 +6,7 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import { removeOvertaken } from '../bases/store-cursors.ts';
-import { type Place, readSight, writeSight } from './known-targets.ts';
+import { type Place, readKnownTarget, writeKnownTarget } from './known-targets.ts';
 import { isAbout, type LastWord, learned } from './receipts.ts';
 
 export interface LearningDeps {
@@ -18,7 +18,7 @@ export interface LearningDeps {
 
 export interface Learning {
   /**
-   * Learns what is new among the words that lie in a store: tells of it, and then remembers it in every sight that it is about.
+   * Learns what is new among the words that lie in a store: tells of it, and then remembers it in every lastKnown that it is about.
    * @throws ZpsendError where that could not be remembered; it is tried again the next time
    */
   learn(
@@ -42,8 +42,8 @@ export function openLearning({ zfs, log, tell }: LearningDeps): Learning {
       const fresh = words.filter(({ key }) => !known.has(key));
       if (fresh.length === 0) return;
       const places = placesIn(names).filter((place) => fresh.some((word) => isAbout(place, word)));
-      // what a sight knows was told by whoever wrote it, or has been seen since
-      for (const place of places) for (const key of (await readSight(bucket, place))?.heard ?? []) told.add(key);
+      // what a lastKnown knows was told by whoever wrote it, or has been seen since
+      for (const place of places) for (const key of (await readKnownTarget(bucket, place))?.heard ?? []) told.add(key);
       for (const group of byDataset(fresh.filter(({ key }) => !told.has(key)))) {
         if (signal.aborted) return;
         await tellOf(group);
@@ -51,10 +51,10 @@ export function openLearning({ zfs, log, tell }: LearningDeps): Learning {
       }
       for (const place of places) {
         if (signal.aborted) return;
-        const sight = await readSight(bucket, place);
-        const now = sight && fresh.filter((word) => isAbout(place, word)).reduce(learned, sight);
-        if (!now || now === sight) continue;
-        await writeSight(bucket, place, { ...now, heard: now.heard?.filter((key) => current.has(key)) });
+        const lastKnown = await readKnownTarget(bucket, place);
+        const now = lastKnown && fresh.filter((word) => isAbout(place, word)).reduce(learned, lastKnown);
+        if (!now || now === lastKnown) continue;
+        await writeKnownTarget(bucket, place, { ...now, heard: now.heard?.filter((key) => current.has(key)) });
       }
       for (const { key } of fresh) known.add(key);
     },
@@ -96,7 +96,7 @@ export function openLearning({ zfs, log, tell }: LearningDeps): Learning {
 const placesIn = (names: readonly string[]): Place[] =>
   names.flatMap((name) => {
     const of = parseStoredName(name);
-    return of?.kind === 'sight' ? [{ host: of.target, root: of.dataset }] : [];
+    return of?.kind === 'known' ? [{ host: of.target, root: of.dataset }] : [];
   });
 
 const byDataset = (words: readonly LastWord[]): LastWord[][] => [

@@ -5,14 +5,14 @@ import { isNewer, type SentBefore, withSent } from '../../../lib/plan/sent-befor
 import { isRawMark, markOf, ownMark } from '../../../lib/plan/steps/initial-flags.ts';
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
-import type { Sight } from '../../../schemas/stored.ts';
+import type { LastKnownTarget } from '../../../schemas/stored.ts';
 import type { StreamWish } from '../../../schemas/stream.ts';
 import { cursorsOf, isShort } from '../bases/cursor-name.ts';
 import type { Place } from './known-targets.ts';
 
 type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'wrapping'>;
 
-/** What this host has besides a sight to tell what a target has: its own listing, and its rows in `zfs-status`. */
+/** What this host has besides a lastKnown to tell what a target has: its own listing, and its rows in `zfs-status`. */
 export interface Records {
   readonly source: Inventory;
   /** By key. */
@@ -39,21 +39,21 @@ export interface KnownTarget {
  * What a target has that does not answer: what it had when it was seen last, and what was sent there since, by whatever channel.
  * That is told by the row of each dataset, or by its cursor. Where the target has gone back meanwhile it refuses what is stored for it,
  * for want of the base.
- * @param sight what is remembered of the place; undefined where nothing is
+ * @param lastKnown what is remembered of the place; undefined where nothing is
  */
 export function knownTarget(
   place: Place,
   { source, rows, wish }: Records,
-  sight: Pick<Sight, 'target' | 'unseenKeys'> | undefined,
+  lastKnown: Pick<LastKnownTarget, 'target' | 'unseenKeys'> | undefined,
 ): KnownTarget {
-  const seen = sight?.target;
+  const seen = lastKnown?.target;
   const top = source.datasets[0]?.name ?? '';
   const before = seen ?? unseen(place.host, place.root);
   const entries = new Map(before.datasets.map((entry) => [entry.name, entry]));
   const sent: SentBefore[] = [];
   const lost: string[] = [];
   const unsure = new Set<string>();
-  const unseenKeys = new Set(sight?.unseenKeys);
+  const unseenKeys = new Set(lastKnown?.unseenKeys);
   for (const dataset of source.datasets) {
     const name = `${place.root}${dataset.name.slice(top.length)}`;
     const row = rows.get(statusKey({ source: source.host, dataset: dataset.name, target: place.host, into: name }));

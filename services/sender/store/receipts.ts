@@ -2,7 +2,7 @@ import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
 import { presumed } from '../../../lib/plan/predict-target.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';
-import type { Receipt, Sight, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
+import type { LastKnownTarget, Receipt, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
 import type { Held } from '../reporting/store-blocked.ts';
 import { hadBase, type Place } from './known-targets.ts';
 
@@ -63,9 +63,9 @@ export function waitingAt(
  * @param words what it had said before it was seen
  */
 export function seenAs(
-  before: Sight | undefined,
+  before: LastKnownTarget | undefined,
   { root, isWhole, target, words }: { root: string; isWhole: boolean; target: Inventory; words: readonly LastWord[] },
-): Sight {
+): LastKnownTarget {
   const isSeen = (dataset: string): boolean => isWhole || dataset === root || !isWithin(dataset, root);
   const kept = before?.target.datasets.filter(({ name }) => !isSeen(name)) ?? [];
   const names = new Set(kept.map(({ name }) => name));
@@ -81,17 +81,20 @@ export function seenAs(
 }
 
 /**
- * What is known of a place after a word about it; the same sight where it knew that already. A word lies in the store until every
+ * What is known of a place after a word about it; the same lastKnown where it knew that already. A word lies in the store until every
  * target of its stream has said one, and counts once: what was seen of the place since then is newer.
  */
-export function learned(sight: Sight, { key, start, receipt: { state, error } }: LastWord): Sight {
-  if (sight.heard?.includes(key)) return sight;
-  const heard = [...(sight.heard ?? []), key];
-  if (state === 'done') return { ...sight, target: presumed(sight.target, [start]), heard };
+export function learned(
+  lastKnown: LastKnownTarget,
+  { key, start, receipt: { state, error } }: LastWord,
+): LastKnownTarget {
+  if (lastKnown.heard?.includes(key)) return lastKnown;
+  const heard = [...(lastKnown.heard ?? []), key];
+  if (state === 'done') return { ...lastKnown, target: presumed(lastKnown.target, [start]), heard };
   const isLost = error?.details?.lost === true;
   // what was damaged in the store says nothing of the target: it is sent again; and what it never had was lost on its way
-  if (isLost && (error.code === 'STREAM_BROKEN' || !hadBase(sight, start))) return { ...sight, heard };
+  if (isLost && (error.code === 'STREAM_BROKEN' || !hadBase(lastKnown, start))) return { ...lastKnown, heard };
   // what builds on a refused stream is refused for that alone
-  const refused = sight.refused ?? error;
-  return { ...sight, ...(refused && { refused }), heard };
+  const refused = lastKnown.refused ?? error;
+  return { ...lastKnown, ...(refused && { refused }), heard };
 }

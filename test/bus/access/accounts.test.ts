@@ -124,7 +124,7 @@ test('through accounts hosts send, fan out, store, fetch, lock, are asked about 
   const taken = () => target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name', 'pool/stored').catch(() => '');
   await expect.poll(taken, { timeout: 60_000 }).toBe('pool/stored@1\npool/stored@2');
   const streams = await streamsOf(admin, 'alfa');
-  const kept = async () => (await streams.names()).filter((name) => parseStoredName(name)?.kind !== 'sight');
+  const kept = async () => (await streams.names()).filter((name) => parseStoredName(name)?.kind !== 'known');
   await expect.poll(kept, { timeout: 60_000 }).toEqual([]);
   // who writes where, every host may see
   const lock = { owner: 'o', nonce: 'n', transferHash: '0123456789abcdef', source: 'alfa' };

@@ -137,7 +137,7 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
   const seen = expect.objectContaining({ host: 'smos-02', dataset: 'pool/x' });
   expect(await listLocks(await as('smos-00'))).toContainEqual(seen);
   const streams = await streamsOf(admin, 'smos-01');
-  const kept = async () => (await streams.names()).filter((name) => parseStoredName(name)?.kind !== 'sight');
+  const kept = async () => (await streams.names()).filter((name) => parseStoredName(name)?.kind !== 'known');
   await expect.poll(kept, { timeout: 60_000 }).toEqual([]);
   // a command on a host of its own, as its own user
   const zpsend = (...argv: string[]) =>

@@ -129,7 +129,7 @@ const text = (message: { string(): string }) => message.string();
 
 test('a bucket with more keys than are read is TOO_MUCH; those of others do not count', async () => {
   const { bus, put } = await useStatus();
-  for (let n = 0; n < 20; n += 1) await put(`other.taken.src.stream${n}.0`, 'x');
+  for (let n = 0; n < 20; n += 1) await put(`other.delivered.src.stream${n}.0`, 'x');
   const read = (filter: string, bounds: object) =>
     lastMessages(bus, 'KV_zfs-status', `$KV.zfs-status.${filter}`, text, { ...all, ...bounds });
   expect((await read('>', {})).found).toHaveLength(21);
@@ -151,7 +151,7 @@ test('a value that is larger than any of ours is passed over', async () => {
     bytes: 1,
     error: { code: 'INTERNAL', message: 'x', retryable: false, details: { fill: 'x'.repeat(70_000) } },
   });
-  await put('dst.taken.src.stream2.0', large);
+  await put('dst.delivered.src.stream2.0', large);
   const read = await openReceipts(bus).read('src', 'dst');
   expect(read.map(({ id }) => id)).toEqual(['stream1']);
 });
@@ -173,7 +173,7 @@ test('a receipt with much evidence is written with what its reader decides by', 
     error: { code: 'DIVERGED', message: 'm'.repeat(500), details: { lost: true, dataset: 'pool/a' } },
   });
   const stored = await (await jetstreamManager(bus.nc)).streams.getMessage('KV_zfs-status', {
-    last_by_subj: '$KV.zfs-status.dst.taken.src.stream2.0',
+    last_by_subj: '$KV.zfs-status.dst.delivered.src.stream2.0',
   });
   expect(stored?.data.length).toBeLessThan(2000);
 });

@@ -250,7 +250,7 @@ test('zpsend status shows the fleet, passes over what others keep in the bucket,
   await world.fleet.send(world.source.name, to(target));
   await expectRow(world, target).toMatchObject({ state: 'current' });
   const kv = await new Kvm(jetstream(world.fleet.bus.nc)).open(statusBucket);
-  await kv.put(`${world.source.name}.taken.x`, 'not ours');
+  await kv.put(`${world.source.name}.delivered.x`, 'not ours');
   await kv.put(`${world.source.name}.to.x.pool/odd`, '{"written":"never"}');
 
   const people = await zpsend(world, 'status');

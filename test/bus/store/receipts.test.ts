@@ -125,7 +125,7 @@ test('a command without a sender stores nothing more for a target that has refus
   expect(await stored(world)).toEqual([]);
 });
 
-test('a store without room for a word is emptied all the same, and so is one with a damaged sight', async () => {
+test('a store without room for a word is emptied all the same, and so is one with a damaged lastKnown', async () => {
   const world = await useWorld();
   await world.fleet.start('sender', world.src);
   await snapshot(world.src, 2_000_000, '1');
@@ -140,7 +140,7 @@ test('a store without room for a word is emptied all the same, and so is one wit
   await streams.update(config.name, { ...config, max_bytes: 2 ** 30 });
   await snapshot(world.src, 2_000_000, '2');
   expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
-  const name = storedName({ kind: 'sight', target: 'dst', dataset: 'pool/a' });
+  const name = storedName({ kind: 'known', target: 'dst', dataset: 'pool/a' });
   const { id } = (await world.bucket.get(name, 2 ** 30))?.object ?? {};
   await streams.purge(config.name, { filter: `$O.zfs-streams-src.C.${id}` });
   await startReceiver(world);

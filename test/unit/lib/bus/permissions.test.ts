@@ -32,7 +32,7 @@ describe('a receiver that fetches from stores in another JetStream domain', () =
 
   test('may do there just what reading takes, and say what became of it', () => {
     expect(publish.filter((subject) => subject.startsWith('$JS.hub.')).sort()).toEqual([
-      '$JS.hub.API.$KV.zfs-status.dst.taken.*.>',
+      '$JS.hub.API.$KV.zfs-status.dst.delivered.*.>',
       '$JS.hub.API.CONSUMER.CREATE.OBJ_zfs-streams-src.>',
       '$JS.hub.API.CONSUMER.DELETE.OBJ_zfs-streams-src.*',
       '$JS.hub.API.CONSUMER.INFO.OBJ_zfs-streams-src.*',

@@ -127,7 +127,7 @@ describe('the key of a status', () => {
     'smos-01.to.smos-00.',
     'smos-01.to..zones',
     '.to.smos-00.zones',
-    'smos-01.taken.smos-00.zones',
+    'smos-01.delivered.smos-00.zones',
     'smos-01.to.smos-00.zones.zones',
     'smos-01.to.smos-00.zones.tank.more',
     'smos-01.to.smos-00.zones=zz',

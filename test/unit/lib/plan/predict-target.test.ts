@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../../../lib/plan/plan.ts';
-import { cleared, presumed, sightOf, unseen } from '../../../../lib/plan/predict-target.ts';
+import { cleared, lastKnownOf, presumed, unseen } from '../../../../lib/plan/predict-target.ts';
 import type { SendRequest, Step } from '../../../../schemas/plan.ts';
 import { type StoredStart, storedStartSchema } from '../../../../schemas/stored.ts';
 import { startOf } from '../../../../services/sender/transfer/receive-request.ts';
@@ -69,7 +69,7 @@ describe('what a target is presumed to have', () => {
         if (wasSeen) {
           for (const step of stepsOf(source, target.inventory())) target.receive(step, source, new Set(step.parents));
         }
-        const known = wasSeen ? sightOf(target.inventory(), source.inventory()) : unseen('dst', 'pool/b');
+        const known = wasSeen ? lastKnownOf(target.inventory(), source.inventory()) : unseen('dst', 'pool/b');
         run(source, after, count);
         const steps = stepsOf(source, known);
         const then = presumed(known, steps.map(stored));
@@ -139,13 +139,13 @@ test('what a rollback destroys, and what is renamed, a target has no more', () =
   ]);
 });
 
-test('a sight keeps what plans need: from the newest common snapshot on, and where clones come from', () => {
+test('a lastKnown keeps what plans need: from the newest common snapshot on, and where clones come from', () => {
   const guids = { next: 1000 };
   const source = new PoolModel('src', 'pool', guids).run('create pool/a', 'snapshot pool/a@1');
   const target = new PoolModel('dst', 'pool', guids);
   source.run('clone pool/a@1 pool/c', 'snapshot pool/a@2', 'snapshot pool/a@3');
   for (const step of stepsOf(source, target.inventory())) target.receive(step, source);
   target.run('snapshot pool/b@own');
-  const { datasets } = sightOf(target.inventory(), source.inventory());
+  const { datasets } = lastKnownOf(target.inventory(), source.inventory());
   expect(datasets.find(({ name }) => name === 'pool/b')?.snapshots.map(({ name }) => name)).toEqual(['1', '3', 'own']);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../../../lib/plan/plan.ts';
-import { sightOf } from '../../../../lib/plan/predict-target.ts';
+import { lastKnownOf } from '../../../../lib/plan/predict-target.ts';
 import { planSchema } from '../../../../schemas/plan.ts';
 import { mentions } from '../../../support/mentions.ts';
 import { dataset, inventory, request, short } from './plan-history.ts';
@@ -37,7 +37,7 @@ describe('a target in a pool that is imported read-only', () => {
     expect(plan(asked, source, target('@a,1', ['tank2', 'tan']))).toMatchObject({ ok: true, steps: [{}] });
   });
 
-  test('is remembered by no sight: what is stored for it waits until it can be written to', () => {
-    expect(sightOf(target('@a,1', ['tank']), source)).not.toHaveProperty('readOnlyPools');
+  test('is remembered by no lastKnown: what is stored for it waits until it can be written to', () => {
+    expect(lastKnownOf(target('@a,1', ['tank']), source)).not.toHaveProperty('readOnlyPools');
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import { basesOf, newestCommon } from '../../../../lib/plan/inventory/bases.ts';
 import { plan } from '../../../../lib/plan/plan.ts';
-import { sightOf } from '../../../../lib/plan/predict-target.ts';
+import { lastKnownOf } from '../../../../lib/plan/predict-target.ts';
 import { compare } from '../../../../lib/verify/compare.ts';
 import { optionalColumns, requiredColumns } from '../../../../lib/zfs/argv.ts';
 import { parseListing } from '../../../../lib/zfs/parse.ts';
@@ -73,7 +73,7 @@ describe('a redaction bookmark', () => {
 
   it('is no common point where the target is not seen, nor one that verify takes to go on from', () => {
     const [from, to] = [source('@a,1 #r,2 @c,3', 'r'), target('@a,1 @b,2')];
-    const [seen] = sightOf(inventory('dst', to), inventory('src', from)).datasets;
+    const [seen] = lastKnownOf(inventory('dst', to), inventory('src', from)).datasets;
     expect(seen?.snapshots.map(({ name }) => name)).toEqual(['a', 'b']);
     const asked = { source: 't/c', target: 'p/c', recursive: false };
     expect(compare(asked, inventory('src', from), inventory('dst', to))).toMatchObject([{ state: 'diverged' }]);

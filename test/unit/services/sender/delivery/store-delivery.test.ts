@@ -4,9 +4,9 @@ import { isPassing } from '../../../../../services/sender/replication/error-poli
 import { mentions } from '../../../../support/mentions.ts';
 import { dataset, inventory } from '../../../lib/plan/plan-history.ts';
 
-/** The plan of what is stored for a target while `zfs-status` cannot be read. @param sight what is remembered of the target */
-function planned(sight?: object) {
-  const bucket = { get: async () => sight && { bytes: Buffer.from(JSON.stringify(sight)) } };
+/** The plan of what is stored for a target while `zfs-status` cannot be read. @param lastKnown what is remembered of the target */
+function planned(lastKnown?: object) {
+  const bucket = { get: async () => lastKnown && { bytes: Buffer.from(JSON.stringify(lastKnown)) } };
   const deps = {
     host: 'src',
     zfs: { list: async () => [dataset('p/a', '@1,1 @2,2')] },

@@ -14,7 +14,7 @@ test('takes for orphans the pieces of no stream and no running job', () => {
     'job0000002t1/000000',
     'job0000003t1/000000',
     'job0000003t1/manifest',
-    'sight/dst/pool/a',
+    'known/dst/pool/a',
     'of somebody else',
   ];
   const begun = [...names, 'job0000001t1/manifest', 'job0000001t1/000001', 'job0000003t1/000001'];

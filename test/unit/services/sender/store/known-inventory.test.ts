@@ -40,8 +40,8 @@ function known(
   unseenKeys?: string[],
 ): KnownTarget {
   const inventory = { host: 'src', datasets: [source].flat() };
-  const sight = seen && { target: seen, ...(unseenKeys && { unseenKeys }) };
-  return knownTarget(place, { source: inventory, rows: new Map(Object.entries(rows)), wish }, sight);
+  const lastKnown = seen && { target: seen, ...(unseenKeys && { unseenKeys }) };
+  return knownTarget(place, { source: inventory, rows: new Map(Object.entries(rows)), wish }, lastKnown);
 }
 const has = ({ target }: KnownTarget, name = 'tank/b') =>
   target.datasets.find((one) => one.name === name)?.snapshots.map(({ guid }) => Number(guid) - 100);

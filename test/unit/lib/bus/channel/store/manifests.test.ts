@@ -10,7 +10,7 @@ import {
 } from '../../../../../../lib/bus/subjects.ts';
 import { unseen } from '../../../../../../lib/plan/predict-target.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../../../../../schemas/errors.ts';
-import { manifestSchema, type Receipt, type Sight } from '../../../../../../schemas/stored.ts';
+import { type LastKnownTarget, manifestSchema, type Receipt } from '../../../../../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../../../../../services/receiver/store/queue.ts';
 import { isOver } from '../../../../../../services/sender/store/maintenance.ts';
 import { lastWordsOf, learned, seenAs, waitingAt } from '../../../../../../services/sender/store/receipts.ts';
@@ -23,7 +23,7 @@ describe('names in the store', () => {
     const names: fc.Arbitrary<StoredName> = fc.oneof(
       id.map((id) => ({ kind: 'manifest' as const, id })),
       fc.tuple(id, fc.nat(99_999)).map(([id, at]) => ({ kind: 'segment' as const, id, at })),
-      fc.tuple(hostNames, datasetNames).map(([target, dataset]) => ({ kind: 'sight' as const, target, dataset })),
+      fc.tuple(hostNames, datasetNames).map(([target, dataset]) => ({ kind: 'known' as const, target, dataset })),
     );
     fc.assert(
       fc.property(names, (name) => {
@@ -32,7 +32,7 @@ describe('names in the store', () => {
     );
   });
 
-  test.each(['', 'abc/manifest', 'abcdef', 'abcdef/1', 'abcdef/manifest/x', 'sight/a', 'sight//x', 'ab.cdef/000001'])(
+  test.each(['', 'abc/manifest', 'abcdef', 'abcdef/1', 'abcdef/manifest/x', 'known/a', 'known//x', 'ab.cdef/000001'])(
     '"%s" is none of ours',
     (name) => expect(parseStoredName(name)).toBeUndefined(),
   );
@@ -45,7 +45,7 @@ describe('names in the store', () => {
     );
   });
 
-  test.each(['', 'a.taken.b.c', 'a.to.b.cccccc.0', 'a.b.taken.c.dddddd.0'])('"%s" is no receipt', (key) =>
+  test.each(['', 'a.delivered.b.c', 'a.to.b.cccccc.0', 'a.b.delivered.c.dddddd.0'])('"%s" is no receipt', (key) =>
     expect(parseReceiptKey(key)).toBeUndefined(),
   );
 });
@@ -180,14 +180,14 @@ describe('what a target said last', () => {
     manifestFor('stream2', ['one', 'pool/b']),
   ];
   const place = { host: 'one', root: 'pool' };
-  const seen: Sight = { version: 1, target: unseen('one', 'pool/a') };
+  const seen: LastKnownTarget = { version: 1, target: unseen('one', 'pool/a') };
   const word = (state: Receipt['state'], error?: ErrorBody) => {
     const said = { ...receipt('one', 'stream1', state), receipt: { state, bytes: 0, ...(error && { error }) } };
     const [first] = lastWordsOf(waiting, [said]);
     if (!first) throw new Error('no word');
     return first;
   };
-  const names = ({ target }: Sight) => target.datasets.map(({ name }) => name);
+  const names = ({ target }: LastKnownTarget) => target.datasets.map(({ name }) => name);
   const error = (code: ErrorBody['code'], details: object) => new ZpsendError(code, 'x', { ...details }).toBody();
 
   test('is of a stream that is there, and not of what it is busy with', () => {
