@@ -109,10 +109,10 @@ export function serveSender(options: SenderOptions): Sender {
   async function* planFor(request: SendRequest): AsyncGenerator<PlanPart> {
     checkRequest(options.allow, host, request);
     const signal = new AbortController().signal;
-    const { way, planned } = await route(options, request, request.channel ?? options.channel, signal);
-    const checked = await checkedPlan(options, request, way, planned);
+    const { delivery, planned } = await route(options, request, request.channel ?? options.channel, signal);
+    const checked = await checkedPlan(options, request, delivery, planned);
     let shortages: Pick<PlanPart, 'shortages'> = checked.shortages.length > 0 ? { shortages: checked.shortages } : {};
-    const channel = way.channel === 'store' ? { channel: way.channel } : {};
+    const channel = delivery.channel === 'store' ? { channel: delivery.channel } : {};
     let part = 0;
     for await (const { plan, more } of inParts(checked.plan)) {
       yield { source: host, target: request.to.host, ...channel, ...shortages, plan, part: ++part, more };

@@ -7,19 +7,19 @@ import { readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
 import { type LastWord, seenAs } from '../store/receipts.ts';
 import { isWithoutReceiver } from '../transfer/absent-receiver.ts';
 import { startOf } from '../transfer/receive-request.ts';
-import { directWay, type Way } from './delivery.ts';
+import { type Delivery, directDelivery } from './delivery.ts';
 import {
   lookForWaiting,
   nothingWaits,
   placeOf,
-  type StoredWayDeps,
-  storedWay,
+  type StoreDeliveryDeps,
+  storeDelivery,
   type Waiting,
 } from './store-delivery.ts';
 
-/** Which way a job goes, and its first plan. */
+/** Which delivery a job goes, and its first plan. */
 export interface Routed {
-  readonly way: Way;
+  readonly delivery: Delivery;
   readonly planned: Planned;
 }
 
@@ -34,7 +34,7 @@ function unlessClosed(thrown: unknown): Waiting {
   throw new ZpsendError('TIMEOUT', `what waits in the store cannot be looked at: ${message}`, { connection: 'lost' });
 }
 
-/** What stands in the way at the target is not seen from here. @throws ZpsendError BAD_REQUEST */
+/** What stands in the delivery at the target is not seen from here. @throws ZpsendError BAD_REQUEST */
 function checkClearsNothing({ conflict, to }: SendRequest): void {
   if (conflict === undefined || conflict === 'refuse') return;
   throw new ZpsendError(
@@ -44,30 +44,30 @@ function checkClearsNothing({ conflict, to }: SendRequest): void {
 }
 
 /**
- * Chooses the way of a job by its channel: `auto` is the direct one where the target's receiver answers and nothing waits for it in the
+ * Chooses the delivery of a job by its channel: `auto` is the direct one where the target's receiver answers and nothing waits for it in the
  * store, and else the store.
  * @throws ZpsendError what the first plan failed with
  */
 export async function route(
-  deps: StoredWayDeps,
+  deps: StoreDeliveryDeps,
   request: SendRequest,
   channel: Channel,
   signal: AbortSignal,
 ): Promise<Routed> {
-  const along = async (way: Way): Promise<Routed> => ({ way, planned: await way.plan() });
+  const along = async (delivery: Delivery): Promise<Routed> => ({ delivery, planned: await delivery.plan() });
   if (channel === 'store') {
     checkClearsNothing(request);
-    return along(storedWay(deps, request));
+    return along(storeDelivery(deps, request));
   }
-  if (channel === 'direct') return along(directWay(deps, request, signal));
+  if (channel === 'direct') return along(directDelivery(deps, request, signal));
   const { isAwaited, words } = await lookForWaiting(deps.store, deps.host, request).catch(unlessClosed);
-  if (isAwaited) return along(storedWay(deps, request));
+  if (isAwaited) return along(storeDelivery(deps, request));
   // while the plan is made, since it takes its time
   const lacksReceiver = isWithoutReceiver(deps.bus, request.to.host);
   const logNoReceiver = (): void =>
     deps.log.info('target.no-receiver', `${request.to.host} runs no receiver, so what it lacks is stored for it`);
   try {
-    const direct = await along(remembering(deps, request, directWay(deps, request, signal), words));
+    const direct = await along(remembering(deps, request, directDelivery(deps, request, signal), words));
     if (!(await lacksReceiver)) return direct;
     logNoReceiver();
   } catch (thrown) {
@@ -80,11 +80,16 @@ export async function route(
       deps.log.info('target.offline', line);
     }
   }
-  return along(storedWay(deps, request));
+  return along(storeDelivery(deps, request));
 }
 
-/** The direct way, which remembers what the target has for the day when it does not answer; `words`: what it had said before it was seen. */
-function remembering(deps: StoredWayDeps, request: SendRequest, way: Way, words: readonly LastWord[]): Way {
+/** The direct delivery, which remembers what the target has for the day when it does not answer; `words`: what it had said before it was seen. */
+function remembering(
+  deps: StoreDeliveryDeps,
+  request: SendRequest,
+  delivery: Delivery,
+  words: readonly LastWord[],
+): Delivery {
   async function remember({ source, target }: Planned, steps: readonly Step[]): Promise<void> {
     const { bucket } = await deps.store.open();
     const order = { transfer: 'seen000', job: 'seen000', source: deps.host };
@@ -98,7 +103,7 @@ function remembering(deps: StoredWayDeps, request: SendRequest, way: Way, words:
     await writeKnownTarget(bucket, place, seenAs(before, { root: place.root, isWhole, target: now, words }));
   }
   return {
-    ...way,
+    ...delivery,
     arrived: (planned, steps) =>
       remember(planned, steps).catch((thrown) =>
         deps.log.warn(

@@ -8,7 +8,7 @@ import { askForTransfer } from '../transfer/direct.ts';
 import type { Transfer, TransferDeps, TransferPlan } from '../transfer/transfer.ts';
 
 /** How the steps of a job reach their target: planned against what, and by which channel. */
-export interface Way {
+export interface Delivery {
   readonly channel: 'direct' | 'store';
   /** The target's machine, once it has answered; undefined where the target is not asked. */
   readonly peer?: Peer;
@@ -23,7 +23,7 @@ export interface Way {
   arrived(planned: Planned, steps: readonly Step[]): Promise<void>;
 }
 
-export interface WayDeps extends PlanningDeps {
+export interface DeliveryDeps extends PlanningDeps {
   readonly zfs: Zfs;
   readonly log: Log;
   /** Keep a bookmark of what each target has. */
@@ -31,7 +31,7 @@ export interface WayDeps extends PlanningDeps {
 }
 
 /** Through the receiver that answers: that of the machine that answered first, and of no other of its name. */
-export function directWay(deps: WayDeps, request: SendRequest, signal: AbortSignal): Way {
+export function directDelivery(deps: DeliveryDeps, request: SendRequest, signal: AbortSignal): Delivery {
   const { host } = request.to;
   const peer: Peer = { host };
   return {

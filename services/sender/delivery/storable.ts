@@ -76,10 +76,10 @@ function ofUnsure({ dataset, target, steps }: DatasetPlan, host: string): Refusa
   const unknown = isRaw
     ? `which keys ${target} on ${host} has`
     : `whether ${target} on ${host} began with large blocks`;
-  const way = isRaw ? '' : ', or with --large-block or --no-large-block, as it began';
+  const delivery = isRaw ? '' : ', or with --large-block or --no-large-block, as it began';
   return refuse(
     'UNSUPPORTED',
-    `${unknown} is not known on this host, so nothing is stored for ${dataset}. Way out: send it with --channel auto while ${host} answers${way}.`,
+    `${unknown} is not known on this host, so nothing is stored for ${dataset}. Delivery out: send it with --channel auto while ${host} answers${delivery}.`,
     { details: { host, dataset: target, reason: isRaw ? 'keys-unknown' : 'blocks-unknown' } },
   );
 }
@@ -89,14 +89,14 @@ const ofNewKey = ({ dataset, target }: DatasetPlan, host: string): Refusal =>
   refuse(
     'UNSUPPORTED',
     `${dataset} had a change-key, or may have had one, and what takes its key from ${target} on ${host} by now is not known on this host: ` +
-      `it could not be opened any more, so nothing is stored for ${dataset}. Way out: send it once with --channel auto or direct while ${host} answers.`,
+      `it could not be opened any more, so nothing is stored for ${dataset}. Delivery out: send it once with --channel auto or direct while ${host} answers.`,
     { details: { host, dataset: target, reason: 'new-key' } },
   );
 
 const notWithout = ({ dataset, target }: DatasetPlan, needed: string, host: string): Refusal =>
   refuse(
     'UNSUPPORTED',
-    `${dataset} needs ${needed}, for which nothing is stored, on ${host} first. Way out: send both once with --channel auto or direct while ` +
+    `${dataset} needs ${needed}, for which nothing is stored, on ${host} first. Delivery out: send both once with --channel auto or direct while ` +
       `${host} answers.`,
     { details: { host, dataset: target, needs: needed } },
   );

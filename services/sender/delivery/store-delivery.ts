@@ -20,10 +20,10 @@ import { type Place, readKnownTarget, writeKnownTarget } from '../store/known-ta
 import type { OwnStore } from '../store/own-store.ts';
 import { type LastWord, learned, waitingAt } from '../store/receipts.ts';
 import { askStore } from '../transfer/via-store.ts';
-import type { Way, WayDeps } from './delivery.ts';
+import type { Delivery, DeliveryDeps } from './delivery.ts';
 import { storable } from './storable.ts';
 
-export interface StoredWayDeps extends WayDeps, Pick<BoardDeps, 'status'> {
+export interface StoreDeliveryDeps extends DeliveryDeps, Pick<BoardDeps, 'status'> {
   readonly store: OwnStore;
   /** How long a full store is waited for, in milliseconds. */
   readonly patienceMs: number;
@@ -33,7 +33,7 @@ export const placeOf = (request: SendRequest): Place => ({ host: request.to.host
 
 /** What the store tells of a place before anything is sent to it. */
 export interface Waiting {
-  /** Something is on its way there. What is sent past it would not follow on what the target has then. */
+  /** Something is on its delivery there. What is sent past it would not follow on what the target has then. */
   readonly isAwaited: boolean;
   /** What it has said by now. */
   readonly words: readonly LastWord[];
@@ -63,10 +63,10 @@ function checkRoom(host: string, streams: number): void {
 }
 
 /** Through the store, planned against what the target will have once it has taken what waits for it. */
-export function storedWay(deps: StoredWayDeps, request: SendRequest): Way {
+export function storeDelivery(deps: StoreDeliveryDeps, request: SendRequest): Delivery {
   const { host, zfs, bus, log, store, patienceMs } = deps;
   const place = placeOf(request);
-  // what stands in the way there is not seen, so nothing is planned away
+  // what stands in the delivery there is not seen, so nothing is planned away
   const { conflict: _, ...asked } = request;
   /** What is known besides what is remembered. That is remembered with what is stored first: later its cursors tell less. */
   let news: LastKnownTarget | undefined;

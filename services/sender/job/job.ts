@@ -10,8 +10,8 @@ import type { Evidence, Note, SendRequest, Step } from '../../../schemas/plan.ts
 import type { Channel, WireMode } from '../../../schemas/transfer.ts';
 import { sweepHolds } from '../bases/holds.ts';
 import { route } from '../delivery/choose.ts';
-import type { Way } from '../delivery/delivery.ts';
-import type { StoredWayDeps } from '../delivery/store-delivery.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import type { StoreDeliveryDeps } from '../delivery/store-delivery.ts';
 import type { Planned } from '../planning/plan-job.ts';
 import { turnsOfOne } from '../planning/plan-turns.ts';
 import { replanner } from '../planning/replan.ts';
@@ -28,7 +28,7 @@ import { type Failure, failureOf, stateOf } from './result.ts';
 import { patiently } from './retry.ts';
 import { asWait, type Waits, waitOf } from './waits.ts';
 
-export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoredWayDeps {
+export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoreDeliveryDeps {
   readonly instance: string;
   /** Datasets of a package at once, where the request does not say. */
   readonly parallel: number;
@@ -79,7 +79,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
   const said = narrator(deps.log, request);
   const say = deps.startedBy === 'policy' ? quietly(said) : said;
   const wire = openJobWire(request.wire ?? deps.wireMode);
-  let way: Way | undefined;
+  let delivery: Delivery | undefined;
   const board = openBoard(deps, id, request);
   let progress: Progress = progressOf([]);
   let chains: RunningChains | undefined;
@@ -118,7 +118,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
       request,
       state,
       ...(aborted && !outcome && { aborting: true as const }),
-      ...(way?.channel === 'store' && { channel: way.channel }),
+      ...(delivery?.channel === 'store' && { channel: delivery.channel }),
       ...sums,
       ...(withList && notes.length > 0 && { notes: notes.slice(0, mostNotes) }),
       ...('to' in current && { current }),
@@ -142,33 +142,33 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
     say.noted(note);
   }
 
-  async function along(): Promise<{ way: Way; planned: Planned }> {
-    if (way) return { way, planned: await way.plan(arrived) };
+  async function along(): Promise<{ delivery: Delivery; planned: Planned }> {
+    if (delivery) return { delivery, planned: await delivery.plan(arrived) };
     return route(deps, request, request.channel ?? deps.channel, stop.signal);
   }
-  async function make(): Promise<Planned & { way: Way }> {
+  async function make(): Promise<Planned & { delivery: Delivery }> {
     const made = await along();
     // an aborted job has ended meanwhile
     stop.signal.throwIfAborted();
-    way = made.way;
-    say.along(way.channel);
+    delivery = made.delivery;
+    say.along(delivery.channel);
     seen = made.planned;
     say.listed(seen.source, seen.target);
     board.listed(seen);
-    return { ...seen, way };
+    return { ...seen, delivery };
   }
 
   let swept = false;
-  async function begin(): Promise<Planned & { way: Way }> {
+  async function begin(): Promise<Planned & { delivery: Delivery }> {
     const made = await make();
     if (!swept) {
       // what a killed job held is protected by its holds until here
-      const settled = await made.way.cursors.ensure(made);
+      const settled = await made.delivery.cursors.ensure(made);
       await sweepHolds(deps, {
         to: request.to.host,
         source: made.source,
         settled,
-        doubt: made.way.cursors.chain().doubt,
+        doubt: made.delivery.cursors.chain().doubt,
         livingJobs: deps.livingJobs,
         signal: stop.signal,
       });
@@ -180,7 +180,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
   async function run(): Promise<Outcome> {
     // nobody waits for the answer to a successor's start: what its rules refuse ends the job
     checkRequest(deps.allow, host, request, deps.from);
-    const { plans, way } = await patiently(begin, {
+    const { plans, delivery } = await patiently(begin, {
       ms: deps.patienceMs,
       signal: stop.signal,
       since,
@@ -193,7 +193,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
     if (isRefusal(plans)) return plans;
     const { datasets } = plans;
     const whole = composed(plans);
-    // where nothing is tried, the job is about what stands in the way
+    // where nothing is tried, the job is about what stands in the delivery
     progress = progressOf(whole.ok ? datasets : datasets.filter(({ refusal }) => refusal));
     if (!whole.ok) return whole;
     say.planned(plans);
@@ -203,7 +203,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
     if (refused?.refusal) first = { dataset: refused.dataset, ...refused.refusal };
     const rateLimit = request.bwlimit === undefined ? undefined : openRateLimit(request.bwlimit);
     chains = runChains(
-      { ...deps, ask: way.ask, rateLimit, wire, properties: request.properties },
+      { ...deps, ask: delivery.ask, rateLimit, wire, properties: request.properties },
       {
         job: id,
         to: request.to.host,
@@ -212,12 +212,12 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
         progress,
         board,
         replan: replanner(request, make, () => arrived),
-        cursors: way.cursors,
+        cursors: delivery.cursors,
         noted,
         arrived(step) {
           arrived.push(step);
           // what is stored the target has yet to take
-          board[way.channel === 'direct' ? 'arrived' : 'stored'](datasetOf(step.to.name), step.to.guid);
+          board[delivery.channel === 'direct' ? 'arrived' : 'stored'](datasetOf(step.to.name), step.to.guid);
         },
         say,
         failed: (dataset, error, evidence) => {
@@ -232,7 +232,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
       boardMs,
     );
     await chains.over;
-    if (seen) await way.arrived(seen, arrived);
+    if (seen) await delivery.arrived(seen, arrived);
     clearInterval(measuring);
     if (!first) return {};
     return aborted ? { error: aborted } : failureOf(progress, first);

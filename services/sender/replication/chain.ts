@@ -98,7 +98,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     state = after;
     for (const effect of effects) attempt(effect);
   }
-  /** What goes wrong before anything of it is under way is the end of this chain, not of the process with all its jobs. */
+  /** What goes wrong before anything of it is under delivery is the end of this chain, not of the process with all its jobs. */
   function attempt(effect: ChainEffect): void {
     try {
       perform(effect);

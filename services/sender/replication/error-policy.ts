@@ -85,7 +85,7 @@ export function holderIn(error: ErrorBody): Holder | undefined {
 
 /**
  * Is the holder of the lock seen to be alive and somebody else? A dead one's lock expires, and is worth waiting for (I9);
- * a living one's is not. `ours` tells a transfer of this very job, by its id or the hash of it, which is on its way out.
+ * a living one's is not. `ours` tells a transfer of this very job, by its id or the hash of it, which is on its delivery out.
  */
 export const isRival = (
   before: Holder | undefined,

@@ -112,7 +112,7 @@ export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Sched
 const noKey = (chain: DatasetPlan | undefined): ErrorBody =>
   new ZpsendError(
     'KEY_MISMATCH',
-    `nothing of it arrived in this job, and so not its key. Way out: zfs snapshot -r ${chain?.dataset}@NAME, and send ${chain?.dataset} with -R`,
+    `nothing of it arrived in this job, and so not its key. Delivery out: zfs snapshot -r ${chain?.dataset}@NAME, and send ${chain?.dataset} with -R`,
   ).toBody();
 
 const becauseOf = (chain: DatasetPlan | undefined, failed: DatasetPlan | undefined, error: ErrorBody): ErrorBody => ({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type StoredWayDeps, storedWay } from '../../../../../services/sender/delivery/store-delivery.ts';
+import { type StoreDeliveryDeps, storeDelivery } from '../../../../../services/sender/delivery/store-delivery.ts';
 import { isPassing } from '../../../../../services/sender/replication/error-policy.ts';
 import { mentions } from '../../../../support/mentions.ts';
 import { dataset, inventory } from '../../../lib/plan/plan-history.ts';
@@ -18,7 +18,10 @@ function planned(lastKnown?: object) {
     // without a connection
     bus: {},
   };
-  return storedWay(deps as unknown as StoredWayDeps, { dataset: 'p/a', to: { host: 'dst', dataset: 'p/a' } }).plan();
+  return storeDelivery(deps as unknown as StoreDeliveryDeps, {
+    dataset: 'p/a',
+    to: { host: 'dst', dataset: 'p/a' },
+  }).plan();
 }
 
 test('a target that nothing is remembered of is not taken for empty while it cannot be read what was sent there', async () => {

@@ -7,7 +7,7 @@ import { failureOf, stateOf } from '../../../../../services/sender/job/result.ts
 import { type Live, progressOf } from '../../../../../services/sender/reporting/progress.ts';
 
 const full: ErrorBody = new ZpsendError('NO_SPACE', 'out of space').toBody();
-const diverged: ErrorBody = new ZpsendError('DIVERGED', 'went its own way').toBody();
+const diverged: ErrorBody = new ZpsendError('DIVERGED', 'went its own delivery').toBody();
 const busy: ErrorBody = new ZpsendError('BUSY', 'no room', { running: 4 }).toBody();
 
 const stepOf = (dataset: string, n: number, size?: number): Step => ({
@@ -46,7 +46,7 @@ describe('progress', () => {
     });
   });
 
-  test('counts what arrives, bytes under way, and how datasets end', () => {
+  test('counts what arrives, bytes under delivery, and how datasets end', () => {
     const progress = progressOf(plans);
     progress.began(0);
     progress.arrived(0, one, 12);

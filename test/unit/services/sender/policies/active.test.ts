@@ -211,7 +211,7 @@ describe('in force', () => {
     expect(found).toEqual({ policies: [], refused: [{ name: 'send.policies.0', why: mentions('b.back') }] });
   });
 
-  test('two that write to one place are not, and the same way twice is one', () => {
+  test('two that write to one place are not, and the same delivery twice is one', () => {
     const found = activePolicies(
       'a',
       [],

@@ -180,7 +180,7 @@ describe('a whole chain', () => {
 });
 
 describe('abort', () => {
-  /** The answers that may be under way in a phase. */
+  /** The answers that may be under delivery in a phase. */
   const due: Record<ChainPhase, ChainEvent[]> = {
     planning: [events.planned, events['plan-refused'], events.failed],
     holding: [events.held, events.failed],

@@ -14,7 +14,7 @@ const entryOf = (name: string, ...snapshots: number[]): DatasetEntry => ({
   bookmarks: [],
 });
 const step = { type: 'full' as const, to: { name: 'p/behind@s2', guid: '2' }, target: 't/behind' };
-const diverged = new ZpsendError('DIVERGED', 'went its own way').toBody();
+const diverged = new ZpsendError('DIVERGED', 'went its own delivery').toBody();
 const whole = new ZpsendError('ORIGIN_MISSING', 'an origin is missing').toBody();
 
 const plans: DatasetPlan[] = [
@@ -144,7 +144,7 @@ describe('a job to a target that was never sent anything', () => {
   });
 
   test.each<[string, (board: Board) => void]>([
-    ['bytes are on their way', (board) => board.measured([['p/behind', { bytes: 1, waiting: undefined }]])],
+    ['bytes are on their delivery', (board) => board.measured([['p/behind', { bytes: 1, waiting: undefined }]])],
     ['a snapshot has arrived', (board) => board.arrived('p/behind', '2')],
     ['a snapshot lies in the store for it', (board) => board.stored('p/behind', '2')],
   ])('has rows for all its datasets, those that are refused too, once %s', async (_, happens) => {
