@@ -19,7 +19,7 @@ import { checkRequest } from '../planning/send-rules.ts';
 import { estimateLarge } from '../planning/size-estimates.ts';
 import type { ChainDeps } from '../replication/chain.ts';
 import { type RunningChains, runChains } from '../replication/run-chains.ts';
-import { narrator } from '../reporting/job-log.ts';
+import { jobLog } from '../reporting/job-log.ts';
 import { openBoard } from '../reporting/job-status.ts';
 import { type Progress, progressOf } from '../reporting/progress.ts';
 import { quietly } from '../reporting/quiet-job-log.ts';
@@ -76,7 +76,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
   const began = performance.now();
   const started = new Date();
   const over = Promise.withResolvers<void>();
-  const said = narrator(deps.log, request);
+  const said = jobLog(deps.log, request);
   const say = deps.startedBy === 'policy' ? quietly(said) : said;
   const wire = openJobWire(request.wire ?? deps.wireMode);
   let delivery: Delivery | undefined;

@@ -9,7 +9,7 @@ import { isReadOnly, readOnlyNote } from '../bases/read-only.ts';
 import { sanctioned } from '../planning/approved-rollbacks.ts';
 import type { Replan } from '../planning/replan.ts';
 import { checkStep } from '../planning/send-rules.ts';
-import type { ChainNarrator } from '../reporting/job-log.ts';
+import type { ChainLog } from '../reporting/job-log.ts';
 import type { FanMember } from '../transfer/fan-out/group.ts';
 import type { Transfer, TransferDeps, TransferPlan } from '../transfer/transfer.ts';
 import {
@@ -51,7 +51,7 @@ export interface ChainOrder {
   /** Is it one of the job's, by its id or by the hash that a lock has of it? */
   readonly ours: (transfer: string) => boolean;
   readonly cursor: ChainCursor;
-  readonly say: ChainNarrator;
+  readonly say: ChainLog;
   readonly told: (news: ChainNews) => void;
 }
 

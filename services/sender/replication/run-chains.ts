@@ -5,7 +5,7 @@ import type { Evidence, Note, Step } from '../../../schemas/plan.ts';
 import type { Cursors } from '../bases/cursors.ts';
 import { holdTag } from '../bases/holds.ts';
 import type { Replan } from '../planning/replan.ts';
-import type { ChainNarrator, Narrator } from '../reporting/job-log.ts';
+import type { ChainLog, JobLog } from '../reporting/job-log.ts';
 import type { Board } from '../reporting/job-status.ts';
 import type { Progress } from '../reporting/progress.ts';
 import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
@@ -22,7 +22,7 @@ export interface ChainsOrder {
   readonly board: Board;
   readonly replan: Replan;
   readonly cursors: Cursors;
-  readonly say: Narrator;
+  readonly say: JobLog;
   readonly arrived: (step: Step) => void;
   readonly noted: (note: Note) => void;
   /** The first failure among all chains, by dataset. */
@@ -87,7 +87,7 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     running.set(chain, started);
   }
 
-  function hear(chain: number, { dataset }: DatasetPlan, says: ChainNarrator, news: ChainNews): void {
+  function hear(chain: number, { dataset }: DatasetPlan, says: ChainLog, news: ChainNews): void {
     switch (news.type) {
       case 'planned':
         progress.planned(chain, news.steps);

@@ -24,15 +24,15 @@ function names(inventory: Inventory, root: string, isPackage: boolean): string {
   return all.length <= shown ? all.join(', ') : `(${all.length - shown} older) ${all.slice(-shown).join(', ')}`;
 }
 
-export type Narrator = ReturnType<typeof narrator>;
-export type ChainNarrator = ReturnType<Narrator['chain']>;
+export type JobLog = ReturnType<typeof jobLog>;
+export type ChainLog = ReturnType<JobLog['chain']>;
 
 /**
  * Tells a job in the log so that an administrator can follow it. The words of its steps ("an initial seed needed", "from: X to: Y")
  * are those of the first zpsend and stay as they are: whose step it is, is in the fields of each line.
  * @param log with the job's own fields
  */
-export function narrator(log: Log, request: SendRequest) {
+export function jobLog(log: Log, request: SendRequest) {
   const dataset = datasetOf(request.dataset);
   const { host } = request.to;
   const target = targetRoot(request);
@@ -81,7 +81,7 @@ export function narrator(log: Log, request: SendRequest) {
     },
     /** @param plan one dataset of the job, and its name on the target */
     chain(plan: { readonly dataset: string; readonly target: string }) {
-      return chainNarrator(log.child({ dataset: plan.dataset, target: `${host}:${plan.target}` }), isPackage, isStored);
+      return chainLog(log.child({ dataset: plan.dataset, target: `${host}:${plan.target}` }), isPackage, isStored);
     },
     ended(job: Job): void {
       const what = isPackage ? `${job.datasets.total} datasets from ${dataset}` : dataset;
@@ -112,7 +112,7 @@ const clearingWords = (before: Clearing): string =>
  * @param log with the fields of the dataset
  * @param isStored nobody is asked, and what arrives does so in the store
  */
-function chainNarrator(log: Log, isPackage: boolean, isStored: boolean) {
+function chainLog(log: Log, isPackage: boolean, isStored: boolean) {
   const waits = openWaitLog(log);
   let snapshot = {};
   return {

@@ -1,10 +1,10 @@
-import type { Narrator } from './job-log.ts';
+import type { JobLog } from './job-log.ts';
 
 /**
  * Tells a job that nobody asked for just now: what was listed only once there is something to send, and neither refusals nor
  * how it fails, which whoever started it tells once and not each time.
  */
-export function quietly(say: Narrator): Narrator {
+export function quietly(say: JobLog): JobLog {
   let works = false;
   let listed: (() => void) | undefined;
   return {

@@ -13,7 +13,7 @@ import { openArrivals } from '../../../services/receiver/receive/recently-verifi
 import { openResumablePools } from '../../../services/receiver/receive/resumable-pools.ts';
 import { noCursors } from '../../../services/sender/bases/cursors.ts';
 import { startChain } from '../../../services/sender/replication/chain.ts';
-import { narrator } from '../../../services/sender/reporting/job-log.ts';
+import { jobLog } from '../../../services/sender/reporting/job-log.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
 import { makeSimHost } from '../../support/sim-host.ts';
@@ -79,7 +79,7 @@ test('a chain whose end cannot be told ends alone', async () => {
       tag: 'zpsend:jobjobjob1',
       transferId: () => 'jobjobjob1t1',
       ours: () => true,
-      say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
+      say: jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
         dataset: 'zones/test',
         target: 'zones/test',
       }),

@@ -63,7 +63,7 @@ describe('what a source may write', () => {
     ['tank', 'NOT_ALLOWED'],
     ['tank/b', 'NOT_ALLOWED'],
     ['other/tank/a', 'NOT_ALLOWED'],
-  ])('below tank/a: %s is %s', (dataset, verdict) => expect(may(dataset, 'smos-01', [rule])).toBe(verdict));
+  ])('below tank/a: %s is %s', (dataset, resultOfJob) => expect(may(dataset, 'smos-01', [rule])).toBe(resultOfJob));
 
   test('is nothing for a host that no rule names', () => {
     expect(may('tank/a', 'smos-02', [rule])).toBe('NOT_ALLOWED');
@@ -148,8 +148,8 @@ describe('what is on the target decides:', () => {
     ['a clone whose origin is another snapshot', clone, [tank, { ...origin, guid: '7' }], 'ORIGIN_MISSING'],
     ['a full stream with an origin that is not there', { ...full, origin: 'tank/o@x' }, [tank], 'ORIGIN_MISSING'],
     ['a full stream with an origin', { ...full, origin: 'tank/o@x' }, [tank, origin], 'ORIGIN_MISSING'],
-  ])('%s', (_what, start, seen, verdict) => {
-    expect(code(() => checkView(start, 'smos-00', seen, anywhere))).toBe(verdict);
+  ])('%s', (_what, start, seen, resultOfJob) => {
+    expect(code(() => checkView(start, 'smos-00', seen, anywhere))).toBe(resultOfJob);
   });
 
   test('the token of an interrupted receive is handed back', () => {

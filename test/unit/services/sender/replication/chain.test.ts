@@ -6,7 +6,7 @@ import type { Step } from '../../../../../schemas/plan.ts';
 import { logOf } from '../../../../../services/host/log.ts';
 import { noCursors } from '../../../../../services/sender/bases/cursors.ts';
 import { type ChainDeps, type ChainNews, startChain } from '../../../../../services/sender/replication/chain.ts';
-import { narrator } from '../../../../../services/sender/reporting/job-log.ts';
+import { jobLog } from '../../../../../services/sender/reporting/job-log.ts';
 
 const log = logOf(pino({ enabled: false }));
 const step: Step = { type: 'full', to: { name: 'zones/test@one', guid: '1' }, target: 'tank/test' };
@@ -27,7 +27,7 @@ async function withoutHold(stderr: string): Promise<{ told: ChainNews[]; asked: 
     replan: async () => ({ steps: [step] }),
     transferId: () => 'jobjobjob1t1',
     ours: () => true,
-    say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
+    say: jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
       dataset: 'zones/test',
       target: 'tank/test',
     }),
@@ -75,7 +75,7 @@ describe('what a target has moves only when its transfer has resolved', () => {
       replan: async () => ({ steps: [step] }),
       transferId: () => 'jobjobjob1t1',
       ours: () => true,
-      say: narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain(planned),
+      say: jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain(planned),
       cursor: {
         arrived: () => void moved.push('cursor'),
         doubt: async () => void moved.push('doubt'),

@@ -8,7 +8,7 @@ import { logOf } from '../../../../../services/host/log.ts';
 import { noCursors } from '../../../../../services/sender/bases/cursors.ts';
 import type { ChainDeps } from '../../../../../services/sender/replication/chain.ts';
 import { type ChainsOrder, runChains } from '../../../../../services/sender/replication/run-chains.ts';
-import type { ChainNarrator, Narrator } from '../../../../../services/sender/reporting/job-log.ts';
+import type { ChainLog, JobLog } from '../../../../../services/sender/reporting/job-log.ts';
 import type { Board } from '../../../../../services/sender/reporting/job-status.ts';
 import { progressOf } from '../../../../../services/sender/reporting/progress.ts';
 
@@ -33,13 +33,13 @@ test('a job whose root has vanished fails for what waits for its key, and starts
   };
   const failed: string[] = [];
   const quiet = () => {};
-  const says: Partial<ChainNarrator> = { step: quiet, failed: quiet };
-  const say: Partial<Narrator> = { lost: quiet, chain: () => says as ChainNarrator };
+  const says: Partial<ChainLog> = { step: quiet, failed: quiet };
+  const say: Partial<JobLog> = { lost: quiet, chain: () => says as ChainLog };
   const board: Partial<Board> = { began: quiet, ended: quiet };
   const plans = [planOf('t/r', '2'), planOf('t/r/a', '3', 't/r')];
   const order: ChainsOrder = {
     ...{ job: 'jobjobjob1', to: 'dst', plans, parallel: 4, progress: progressOf(plans), board: board as Board },
-    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as Narrator, arrived: quiet, noted: quiet },
+    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as JobLog, arrived: quiet, noted: quiet },
     failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
   };
   const deps: Partial<ChainDeps> = {
@@ -55,15 +55,15 @@ test('a job whose root has vanished fails for what waits for its key, and starts
 
 test('a lock that another receiver instance knows by its hash alone, of a transfer of this job, is waited for', async () => {
   const quiet = () => {};
-  const says: Partial<ChainNarrator> = { step: quiet, asking: quiet, waiting: quiet, failed: quiet };
-  const say: Partial<Narrator> = { lost: quiet, chain: () => says as ChainNarrator };
+  const says: Partial<ChainLog> = { step: quiet, asking: quiet, waiting: quiet, failed: quiet };
+  const say: Partial<JobLog> = { lost: quiet, chain: () => says as ChainLog };
   const board: Partial<Board> = { began: quiet, ended: quiet };
   const plans = [planOf('t/r', '2')];
   const failed: string[] = [];
   const asked: string[] = [];
   const order: ChainsOrder = {
     ...{ job: 'jobjobjob1', to: 'dst', plans, parallel: 4, progress: progressOf(plans), board: board as Board },
-    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as Narrator, arrived: quiet, noted: quiet },
+    ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as JobLog, arrived: quiet, noted: quiet },
     failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
   };
   const deps: Partial<ChainDeps> = {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { ZpsendError } from '../../../../../schemas/errors.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
 import { lineForPeople, logOf } from '../../../../../services/host/log.ts';
-import { narrator } from '../../../../../services/sender/reporting/job-log.ts';
+import { jobLog } from '../../../../../services/sender/reporting/job-log.ts';
 
 /** A log with the fields of a job, and what was written to it. */
 function open() {
@@ -29,7 +29,7 @@ const next: Step = {
 test('the steps of a dataset are told in the words of the first zpsend', () => {
   const { lines, log } = open();
   const to = { host: 'smos-00', dataset: 'tank/copy' };
-  const chain = narrator(log, { dataset: 'zones/test', to }).chain({ dataset: 'zones/test', target: 'tank/copy' });
+  const chain = jobLog(log, { dataset: 'zones/test', to }).chain({ dataset: 'zones/test', target: 'tank/copy' });
   for (const step of [seed, next]) {
     chain.step(step);
     chain.asking(step);
@@ -52,7 +52,7 @@ test('the steps of a dataset are told in the words of the first zpsend', () => {
 
 test('every line of a step says in its fields whose it is, of a package too', () => {
   const { lines, log } = open();
-  const told = narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' }, package: 'replication' });
+  const told = jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' }, package: 'replication' });
   const chain = told.chain({ dataset: 'zones/test', target: 'tank/copy' });
   chain.step(next);
   chain.asking(next);
@@ -73,7 +73,7 @@ test('every line of a step says in its fields whose it is, of a package too', ()
 
 test('people read whose a line is where its words do not say so', () => {
   const { lines, log } = open();
-  narrator(log, { dataset: 'zones/test', to: { host: 'smos-00' } })
+  jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } })
     .chain({ dataset: 'zones/test', target: 'tank/copy' })
     .step(seed);
   expect(lineForPeople(lines[0] ?? '')).toMatch(
@@ -87,7 +87,7 @@ test.each([
 ])('a job of %i steps ends with a sum', (done, words) => {
   const { lines, log } = open();
   const request = { dataset: 'zones/test', to: { host: 'smos-00' } };
-  narrator(log, request).ended({
+  jobLog(log, request).ended({
     ...{ job: 'job0000001', host: 'smos-01', instance: 'one0000001', request, state: 'done', steps: done, done },
     ...{ datasets: { total: 1, done: 1, failed: 0, list: [] }, bytes: 2048, size: 2048 },
     ...{ started: '2026-11-30T05:00:00.000Z', seconds: 1.5 },
