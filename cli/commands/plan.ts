@@ -81,10 +81,10 @@ const refusalLines = ({ plan, shortages = [] }: PlanReply): string[] =>
 
 function verdictOf({ plan, shortages = [] }: PlanReply): Verdict {
   if (!plan.ok) return plan.error.code;
-  const isShort = ({ target }: Step): boolean =>
+  const isTentative = ({ target }: Step): boolean =>
     shortages.some(({ details }) => isWithin(target, String(details?.dataset)));
   const [short] = shortages;
-  if (short && !plan.refused?.length && plan.steps.every(isShort)) return short.code;
+  if (short && !plan.refused?.length && plan.steps.every(isTentative)) return short.code;
   return short || plan.refused?.length ? 'partly' : undefined;
 }
 

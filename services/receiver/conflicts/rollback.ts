@@ -137,10 +137,10 @@ export function lostBy(plan: Rollback, there: DatasetEntry | undefined, host: st
   const snapshots = there.snapshots.filter(isNewer);
   const cursors = there.bookmarks.filter(isNewer);
   if (snapshots.length === 0 && there.written === 0) return undefined;
-  const sanctioned = new Set([...destroys.map(({ guid }) => guid), ...listed.map(({ name }) => name)]);
+  const limitToApproved = new Set([...destroys.map(({ guid }) => guid), ...listed.map(({ name }) => name)]);
   const more = [
-    ...snapshots.filter(({ guid }) => !sanctioned.has(guid)).map(({ name }) => `@${name}`),
-    ...cursors.filter((mark) => !(sanctioned.has(mark.name) && isCursor(mark))).map(({ name }) => `#${name}`),
+    ...snapshots.filter(({ guid }) => !limitToApproved.has(guid)).map(({ name }) => `@${name}`),
+    ...cursors.filter((mark) => !(limitToApproved.has(mark.name) && isCursor(mark))).map(({ name }) => `#${name}`),
   ];
   if (more.length > 0)
     throw changed(there.name, host, `has ${more.slice(0, 20).join(', ')}`, { new: more.slice(0, 20) });

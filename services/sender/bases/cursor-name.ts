@@ -38,7 +38,7 @@ export function cursorName(dataset: string, target: CursorTarget, guid: string):
  * target has, only the target knows: the next job to it finds out, and removes what is not needed.
  * @param target its `targetHash`
  */
-export const cursorForHold = (snapshot: string, target: string, guid: string): string =>
+export const tentativeCursorName = (snapshot: string, target: string, guid: string): string =>
   `${datasetOf(snapshot)}#zpsend_${target}_${guid}`;
 
 /** Those bookmarks of a listing that are cursors of this target, in the listing's order. */
@@ -51,7 +51,7 @@ export function cursorsOf<B extends Pick<BookmarkEntry, 'name' | 'guid'>>(
 }
 
 /** Is it a cursor in the short form of the name (without its dataset)? */
-export const isShort = (name: string): boolean => /^zpsend_[0-9a-f]{8}_[0-9]+$/.test(name);
+export const isTentative = (name: string): boolean => /^zpsend_[0-9a-f]{8}_[0-9]+$/.test(name);
 
 export interface OldCursor {
   readonly name: string;
@@ -62,11 +62,11 @@ export interface OldCursor {
 
 /**
  * Cursors of one target that a newer one has made useless, of a dataset's bookmarks in the order of createtxg. Those in the
- * short form of the name never are: one may stand for a hold (`cursorForHold`), and then the target may lack the newer one.
+ * short form of the name never are: one may stand for a hold (`tentativeCursorName`), and then the target may lack the newer one.
  */
 export function oldCursors(bookmarks: readonly BookmarkEntry[]): OldCursor[] {
   const newest = new Map<string, string>();
-  const cursors = bookmarks.filter((mark) => isCursor(mark) && !isShort(mark.name));
+  const cursors = bookmarks.filter((mark) => isCursor(mark) && !isTentative(mark.name));
   for (const { name } of cursors) newest.set(parseCursor(name)?.key ?? '', name);
   return cursors.flatMap(({ name, guid }) => {
     const newer = newest.get(parseCursor(name)?.key ?? '');

@@ -9,7 +9,14 @@ import { datasetOf, maxNameLength } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { Log } from '../../host/log.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import { type CursorTarget, cursorForHold, cursorName, cursorsOf, isShort, targetHash } from './cursor-name.ts';
+import {
+  type CursorTarget,
+  cursorName,
+  cursorsOf,
+  isTentative,
+  targetHash,
+  tentativeCursorName,
+} from './cursor-name.ts';
 import type { Settled } from './holds.ts';
 
 /** While a chain goes on its cursor moves no more often, in milliseconds: a step is to stay at five processes. */
@@ -39,7 +46,7 @@ export interface ChainCursor {
    * cursor takes its place.
    * @returns the snapshot, where that could not be done just now: its hold may be all that keeps the base
    */
-  doubt(step: Pick<Step, 'to' | 'target'>): Promise<string | undefined>;
+  markTentative(step: Pick<Step, 'to' | 'target'>): Promise<string | undefined>;
   /**
    * Moves the cursor to what arrived last, while that is still held. Never fails: without a cursor the job is as good.
    * @param goesOn another step follows at once, so the cursor moves only when it has not for a while
@@ -62,7 +69,7 @@ export interface Cursors {
 /** What a job does where cursors are not wanted. */
 export const noCursors: Cursors = {
   ensure: async ({ plans }) => (isRefusal(plans) ? [] : plans.datasets),
-  chain: () => ({ arrived: () => {}, doubt: async () => undefined, settle: async () => undefined }),
+  chain: () => ({ arrived: () => {}, markTentative: async () => undefined, settle: async () => undefined }),
 };
 
 export interface CursorDeps {
@@ -109,7 +116,7 @@ export function openCursors(deps: CursorDeps): Cursors {
     const key = keyOf(dataset, target);
     const place: CursorTarget = { host: to, dataset: target };
     const cursor = isOvertaken
-      ? cursorForHold(base.name, targetHash(place), base.guid)
+      ? tentativeCursorName(base.name, targetHash(place), base.guid)
       : cursorName(dataset, place, base.guid);
     if (cursor === undefined || cursor.length > maxNameLength) {
       log.info('cursor.name-too-long', `${dataset} has no room for a cursor bookmark: its name is too long`);
@@ -150,7 +157,8 @@ export function openCursors(deps: CursorDeps): Cursors {
     const isThere = there.some(({ guid }) => guid === common.guid);
     // one of a later snapshot was set after this listing of the target was made, or the target has gone back since
     const isOvertaken = there.some((bookmark) => isAfter(bookmark, common));
-    const isSafe = isThere && (!isOvertaken || there.some(({ name, guid }) => guid === common.guid && isShort(name)));
+    const isSafe =
+      isThere && (!isOvertaken || there.some(({ name, guid }) => guid === common.guid && isTentative(name)));
     if (isSafe && (old.length === 0 || common.kind === 'bookmark')) return true;
     return move(
       { name: `${source.name}${leafOfBase(common)}`, guid: common.guid },
@@ -189,7 +197,7 @@ export function openCursors(deps: CursorDeps): Cursors {
         arrived({ to, target }) {
           last = { to, target };
         },
-        async doubt({ to: snapshot, target }) {
+        async markTentative({ to: snapshot, target }) {
           const [there] = await zfs.look([snapshot.name]).catch(() => []);
           // another one under its name: the bookmark would be of that
           if (there && there.guid !== snapshot.guid) return undefined;

@@ -75,7 +75,7 @@ export interface Sweep {
   readonly source: Inventory;
   readonly settled: readonly Settled[];
   /** Gives a bookmark to what the target may have beyond that. @returns the snapshot, where that could not be done just now */
-  readonly doubt: ChainCursor['doubt'];
+  readonly markTentative: ChainCursor['markTentative'];
   /** The jobs that run on any instance of this host; their holds stay, and all where nobody can say. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
   /** Aborted when nothing more is to be released. */
@@ -90,7 +90,7 @@ export interface Sweep {
  */
 export async function sweepHolds(
   { zfs, log }: { zfs: Pick<Zfs, 'holds' | 'release'>; log: Log },
-  { to, source, settled, doubt, livingJobs, signal }: Sweep,
+  { to, source, settled, markTentative, livingJobs, signal }: Sweep,
 ): Promise<void> {
   const held = [...heldIn(source), ...originsOutside(source)];
   if (held.length === 0) return;
@@ -125,7 +125,10 @@ export async function sweepHolds(
     const entry = entries.get(snapshot);
     // an origin cannot go before its clones; what was sent of the dataset itself may arrive yet, its job being dead or not
     const isBase = entry && datasetOf(snapshot) === place.dataset && !(place.common && !isAfter(entry, place.common));
-    if (isBase && (await doubt({ to: { name: snapshot, guid: entry.guid }, target: place.target })) !== undefined)
+    if (
+      isBase &&
+      (await markTentative({ to: { name: snapshot, guid: entry.guid }, target: place.target })) !== undefined
+    )
       continue;
     try {
       await zfs.release(tag, [snapshot]);

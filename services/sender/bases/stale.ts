@@ -3,7 +3,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import type { Leftover, LeftoverNote } from '../../../schemas/stale.ts';
 import type { Found } from '../../host/stale.ts';
-import { cursorForHold, oldCursors } from './cursor-name.ts';
+import { oldCursors, tentativeCursorName } from './cursor-name.ts';
 import { parseTag } from './holds.ts';
 
 /** Cursors of this host's datasets that a newer one of the same target has made useless. */
@@ -92,7 +92,7 @@ export async function mendLeftover(
   if (leftover.kind !== 'job-hold') throw new ZpsendError('BAD_REQUEST', `a sender does not mend a ${leftover.kind}`);
   const { snapshot, tag, guid } = leftover;
   const target = parseTag(tag)?.target;
-  if (bookmarks && target !== undefined) await keepBase(zfs, leftover, cursorForHold(snapshot, target, guid));
+  if (bookmarks && target !== undefined) await keepBase(zfs, leftover, tentativeCursorName(snapshot, target, guid));
   await zfs.release(tag, [snapshot]);
 }
 

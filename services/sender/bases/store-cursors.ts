@@ -6,7 +6,7 @@ import { datasetOf, maxNameLength } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
-import { cursorForHold, cursorsOf, targetHash } from './cursor-name.ts';
+import { cursorsOf, targetHash, tentativeCursorName } from './cursor-name.ts';
 import { type Cursors, isForGood } from './cursors.ts';
 
 /**
@@ -24,7 +24,7 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
         arrived({ to, target }) {
           last = { to, target };
         },
-        doubt: mark,
+        markTentative: mark,
         async settle() {
           const bare = last && (await mark(last));
           if (bare === undefined) last = undefined;
@@ -36,7 +36,7 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
 
   /** @returns the snapshot, where it could not be done just now */
   async function mark({ to, target }: Pick<Step, 'to' | 'target'>): Promise<string | undefined> {
-    const cursor = cursorForHold(to.name, targetHash({ host, dataset: target }), to.guid);
+    const cursor = tentativeCursorName(to.name, targetHash({ host, dataset: target }), to.guid);
     try {
       if (cursor.length > maxNameLength)
         log.info('cursor.name-too-long', `${to.name} has no room for a cursor bookmark: its name is too long`);

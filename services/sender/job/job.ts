@@ -168,7 +168,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
         to: request.to.host,
         source: made.source,
         settled,
-        doubt: made.delivery.cursors.chain().doubt,
+        markTentative: made.delivery.cursors.chain().markTentative,
         livingJobs: deps.livingJobs,
         signal: stop.signal,
       });

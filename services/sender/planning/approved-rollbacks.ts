@@ -17,7 +17,11 @@ export interface Since {
  * planned at any time.
  * @returns the later steps as they may be carried out, or why they may not
  */
-export function sanctioned(first: readonly Step[], again: readonly Step[], since: Since): readonly Step[] | Refusal {
+export function limitToApproved(
+  first: readonly Step[],
+  again: readonly Step[],
+  since: Since,
+): readonly Step[] | Refusal {
   const [step, ...rest] = again;
   const before = step?.before;
   if (!step || before?.kind !== 'rollback') return again;

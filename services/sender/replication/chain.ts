@@ -6,7 +6,7 @@ import type { Evidence, Note, Step } from '../../../schemas/plan.ts';
 import type { ChainCursor } from '../bases/cursors.ts';
 import { type Held, releaseStep } from '../bases/holds.ts';
 import { isReadOnly, readOnlyNote } from '../bases/read-only.ts';
-import { sanctioned } from '../planning/approved-rollbacks.ts';
+import { limitToApproved } from '../planning/approved-rollbacks.ts';
 import type { Replan } from '../planning/replan.ts';
 import { checkStep } from '../planning/send-rules.ts';
 import type { ChainLog } from '../reporting/job-log.ts';
@@ -124,7 +124,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     // no later plan may lose more than the one that the chain began with
     const steps = isRefusal(found)
       ? found
-      : sanctioned(order.steps, found.steps, { isAnew: anew === 'next', ours: limits.ours });
+      : limitToApproved(order.steps, found.steps, { isAnew: anew === 'next', ours: limits.ours });
     vanished = 'note' in found ? found.note : undefined;
     if (anew === 'next') anew = 'over';
     if (isRefusal(steps)) {
@@ -193,7 +193,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     transfer = undefined;
     deps.fan?.left(order.dataset, goesOn(state));
     const base = goesOn(state) ? currentStep(state)?.from : undefined;
-    await letGo(base?.kind === 'snapshot' ? base.name : undefined);
+    await releaseHolds(base?.kind === 'snapshot' ? base.name : undefined);
     return { type: 'released' };
   }
 
@@ -201,8 +201,11 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
    * Releases what is held, but not what the next step starts from: were it destroyed between two steps, the target would have
    * nothing in common with the source. What arrived last, or may have, has its bookmark before its hold goes, or is left held.
    */
-  async function letGo(base: string | undefined): Promise<void> {
-    const bare = [await order.cursor.settle(base !== undefined), unheard && (await order.cursor.doubt(unheard))];
+  async function releaseHolds(base: string | undefined): Promise<void> {
+    const bare = [
+      await order.cursor.settle(base !== undefined),
+      unheard && (await order.cursor.markTentative(unheard)),
+    ];
     unheard = undefined;
     for (const name of bare) {
       if (name !== undefined && held.some((one) => one.name === name))
@@ -219,7 +222,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
   async function report(): Promise<void> {
     // aborted between two steps
     deps.fan?.left(order.dataset, false);
-    if (held.length > 0) await letGo(undefined);
+    if (held.length > 0) await releaseHolds(undefined);
     const { error, evidence } = state;
     if (vanished && !error) told({ type: 'noted', note: vanished });
     told({ type: 'ended', ...(error && { error }), ...(evidence && { evidence }) });

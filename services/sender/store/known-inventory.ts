@@ -7,7 +7,7 @@ import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { LastKnownTarget } from '../../../schemas/stored.ts';
 import type { StreamWish } from '../../../schemas/stream.ts';
-import { cursorsOf, isShort } from '../bases/cursor-name.ts';
+import { cursorsOf, isTentative } from '../bases/cursor-name.ts';
 import type { Place } from './known-targets.ts';
 
 type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'wrapping'>;
@@ -58,7 +58,7 @@ export function knownTarget(
     const name = `${place.root}${dataset.name.slice(top.length)}`;
     const row = rows.get(statusKey({ source: source.host, dataset: dataset.name, target: place.host, into: name }));
     const cursors = cursorsOf({ host: place.host, dataset: name }, dataset.bookmarks);
-    const base = baseOf(dataset, row, cursors.findLast((cursor) => !isShort(cursor.name))?.guid);
+    const base = baseOf(dataset, row, cursors.findLast((cursor) => !isTentative(cursor.name))?.guid);
     const entry = seen && entries.get(name);
     if (base === undefined) {
       // what was stored for one that was seen to lack it may have expired, and is stored again

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseCursor } from '../../../../../lib/plan/cursor-name.ts';
 import {
-  cursorForHold,
   cursorName,
   cursorsOf,
   oldCursors,
   targetHash,
+  tentativeCursorName,
 } from '../../../../../services/sender/bases/cursor-name.ts';
 
 const target = { host: 'smos-00', dataset: 'zones/test' };
@@ -84,7 +84,7 @@ describe('of the bookmarks of a dataset', () => {
 
   test('one that may stand for a hold makes no other old, and is not old itself', () => {
     const held = (guid: string) => ({
-      name: cursorForHold('zones/test@x', targetHash(target), guid).split('#')[1] ?? '',
+      name: tentativeCursorName('zones/test@x', targetHash(target), guid).split('#')[1] ?? '',
       guid,
       createtxg: guid,
     });

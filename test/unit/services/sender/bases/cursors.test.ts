@@ -4,7 +4,7 @@ import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
 import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { BookmarkEntry, DatasetEntry } from '../../../../../schemas/inventory.ts';
 import { logOf } from '../../../../../services/host/log.ts';
-import { cursorForHold, cursorName, targetHash } from '../../../../../services/sender/bases/cursor-name.ts';
+import { cursorName, targetHash, tentativeCursorName } from '../../../../../services/sender/bases/cursor-name.ts';
 import { openCursors } from '../../../../../services/sender/bases/cursors.ts';
 
 const to = { host: 'smos-00', dataset: 'tank/a' };
@@ -88,7 +88,7 @@ describe('before a job begins', () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['1', '2', '3'], [mark('3')]), entry('tank/a', ['1', '2']));
     // in the form of the name that no cleaning takes for old
-    expect(did).toEqual([`pool/a@s2 ${cursorForHold('pool/a@s2', targetHash(to), '2')}`]);
+    expect(did).toEqual([`pool/a@s2 ${tentativeCursorName('pool/a@s2', targetHash(to), '2')}`]);
   });
 
   test('where the base is a bookmark of somebody else, who may remove it, one of our own is made of it', async () => {
@@ -101,7 +101,7 @@ describe('before a job begins', () => {
   test('a bookmark that is the base of a target that went back gets the form of the name that is never old', async () => {
     const { did, listed } = job();
     await listed(entry('pool/a', ['4'], [mark('2'), mark('3')]), entry('tank/a', ['1', '2']));
-    expect(did).toEqual([`${cursor('2')} ${cursorForHold('pool/a@s2', targetHash(to), '2')}`]);
+    expect(did).toEqual([`${cursor('2')} ${tentativeCursorName('pool/a@s2', targetHash(to), '2')}`]);
   });
 
   test('where the snapshot is gone, the bookmark that is the base stays', async () => {
@@ -140,13 +140,13 @@ describe('before a job begins', () => {
 });
 
 describe('a step of which nobody has heard the end', () => {
-  const inDoubt = (guid: string) => cursorForHold(`pool/a@s${guid}`, targetHash(to), guid);
+  const inDoubt = (guid: string) => tentativeCursorName(`pool/a@s${guid}`, targetHash(to), guid);
 
   test('has a bookmark beside the cursor, which goes with the next one', async () => {
     const { did, listed, cursors } = job();
     await listed(entry('pool/a', ['2', '3', '4'], [mark('2')]), entry('tank/a', ['2']));
     const chain = cursors.chain();
-    expect(await chain.doubt(step('3'))).toBeUndefined();
+    expect(await chain.markTentative(step('3'))).toBeUndefined();
     expect(did).toEqual([`pool/a@s3 ${inDoubt('3')}`]);
     chain.arrived(step('4'));
     await chain.settle(false);
@@ -155,7 +155,7 @@ describe('a step of which nobody has heard the end', () => {
 
   test('is not that of another snapshot which has its name now', async () => {
     const { did, cursors } = job({ now: { 'pool/a@s3': '33' } });
-    expect(await cursors.chain().doubt(step('3'))).toBeUndefined();
+    expect(await cursors.chain().markTentative(step('3'))).toBeUndefined();
     expect(did).toEqual([]);
   });
 
@@ -166,7 +166,7 @@ describe('a step of which nobody has heard the end', () => {
     ['UNSUPPORTED', undefined],
   ])('stays held where that could not be set just now: %s', async (code, held) => {
     const chain = job({ refuses: () => code }).cursors.chain();
-    expect(await chain.doubt(step('3'))).toBe(held);
+    expect(await chain.markTentative(step('3'))).toBe(held);
   });
 });
 
@@ -178,7 +178,7 @@ describe('the cursor of a chain', () => {
     chain.arrived(step('3'));
     await chain.settle(false);
     // as long as a later one is there, what the target has is marked in a form that no cleaning takes for old
-    const marked = cursorForHold('pool/a@s2', targetHash(to), '2');
+    const marked = tentativeCursorName('pool/a@s2', targetHash(to), '2');
     expect(did).toEqual([
       `pool/a@s2 ${marked}`,
       `pool/a@s3 ${cursor('3')}`,
@@ -297,7 +297,7 @@ describe('in a pool that is imported read-only', () => {
     const chain = cursors.chain();
     chain.arrived(step('3'));
     expect(await chain.settle(false)).toBe('pool/a@s3');
-    expect(await chain.doubt(step('3'))).toBe('pool/a@s3');
+    expect(await chain.markTentative(step('3'))).toBe('pool/a@s3');
     expect([did, said]).toEqual([[], []]);
     const anew = job();
     expect(await anew.listed(entry('pool/a', ['1', '2', '3']), entry('tank/a', ['1', '2']))).toBe(true);

@@ -100,7 +100,7 @@ describe('the sweep', () => {
         to: here.host,
         source,
         settled,
-        async doubt({ to, target }) {
+        async markTentative({ to, target }) {
           doubted.push(`${to.name} ${to.guid} ${target}`);
           return bare.includes(to.name) ? to.name : undefined;
         },
@@ -164,7 +164,7 @@ describe('the sweep', () => {
           ],
         },
         settled: [{ dataset: 'a', target: here.dataset, common: { createtxg: '2' } }],
-        doubt: async () => undefined,
+        markTentative: async () => undefined,
         livingJobs: async () => new Set(),
         signal: new AbortController().signal,
       },

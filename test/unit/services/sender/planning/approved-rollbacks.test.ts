@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Clearing, Rollback } from '../../../../../schemas/conflict.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
-import { sanctioned } from '../../../../../services/sender/planning/approved-rollbacks.ts';
+import { limitToApproved } from '../../../../../services/sender/planning/approved-rollbacks.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
 const steps = (before?: Clearing): Step[] => [
@@ -39,7 +39,7 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
     ['its cursors', steps(withCursors('zpsend_c_1')), steps(withCursors('zpsend_c_1'))],
     ['less of its cursors', steps(withCursors('zpsend_c_1', 'zpsend_c_2')), steps(withCursors('zpsend_c_2'))],
     ['no steps', steps(back('x')), []],
-  ])('%s is carried out', (_, first, again) => expect(sanctioned(first, again, sinceFirst)).toBe(again));
+  ])('%s is carried out', (_, first, again) => expect(limitToApproved(first, again, sinceFirst)).toBe(again));
 
   test.each([
     ['one more', steps(back('x')), steps(back('x', 'y')), ['@x', '@y']],
@@ -53,7 +53,7 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
     ['one where a renaming was planned', steps(aside), steps(back('x')), ['@x']],
     ['the same of another dataset under the name', steps(back('x')), steps({ ...back('x'), guid: '8' }), ['@x']],
   ])('%s ends the chain', (_, first, again, names) => {
-    expect(sanctioned(first, again, sinceFirst)).toMatchObject({
+    expect(limitToApproved(first, again, sinceFirst)).toMatchObject({
       ok: false,
       error: { code: 'DIVERGED', details: { dataset: 'tank/a' }, message: mentions(...names) },
     });
@@ -65,7 +65,9 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
       ['what is left of it', steps(written(9, 'x', 'y')), steps(written(9, 'y'))],
       ['only what was written', steps(written(9, 'x')), steps(written(9))],
       ['with another mark', steps(marked('abcdef1', written(9))), steps(marked('abcdef1:done', written(9)))],
-    ])('%s is carried out', (_, first, again) => expect(sanctioned(first, again, { isAnew: true, ours })).toBe(again));
+    ])('%s is carried out', (_, first, again) =>
+      expect(limitToApproved(first, again, { isAnew: true, ours })).toBe(again),
+    );
 
     test.each([
       ['a snapshot that nobody was shown', steps(written(9)), steps(written(9, 'x'))],
@@ -73,14 +75,14 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
       ['the same, with more written', steps(written(9, 'x')), steps(written(10, 'x'))],
       ['the same of another dataset', steps(back('x')), steps({ ...back('x'), guid: '8' })],
     ])('%s ends the chain', (_, first, again) =>
-      expect(sanctioned(first, again, { isAnew: true, ours })).toMatchObject({
+      expect(limitToApproved(first, again, { isAnew: true, ours })).toMatchObject({
         ok: false,
         error: { code: 'DIVERGED' },
       }),
     );
 
     test('more that was only written is left out', () =>
-      expect(sanctioned(steps(written(9)), steps(written(10)), { isAnew: true, ours })).toEqual(steps()));
+      expect(limitToApproved(steps(written(9)), steps(written(10)), { isAnew: true, ours })).toEqual(steps()));
   });
 
   test.each([
@@ -95,6 +97,6 @@ describe('I5: a job that plans again loses nothing but what its first plan lists
       steps({ ...written(1), to: { name: 'tank/a@2', guid: '2' } }),
     ],
   ])('what would only drop what was written is left out where %s: zfs receive judges that', (_, first, again) => {
-    expect(sanctioned(first, [...again, ...steps()], sinceFirst)).toEqual([...steps(), ...steps()]);
+    expect(limitToApproved(first, [...again, ...steps()], sinceFirst)).toEqual([...steps(), ...steps()]);
   });
 });

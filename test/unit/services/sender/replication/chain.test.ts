@@ -78,7 +78,7 @@ describe('what a target has moves only when its transfer has resolved', () => {
       say: jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain(planned),
       cursor: {
         arrived: () => void moved.push('cursor'),
-        doubt: async () => void moved.push('doubt'),
+        markTentative: async () => void moved.push('markTentative'),
         settle: async () => void moved.push('settled'),
       },
       told(news) {
@@ -100,7 +100,7 @@ describe('what a target has moves only when its transfer has resolved', () => {
   });
 
   test.each([
-    [true, ['settled', 'doubt', 'released', 'ended']],
+    [true, ['settled', 'markTentative', 'released', 'ended']],
     [false, ['settled', 'released', 'ended']],
   ])('and not when it fails, whether all was sent or not: %j', async (isWhole, expected) => {
     const { moved, reject, ended } = await chainOf(isWhole);

@@ -4,7 +4,7 @@ import { unseen } from '../../../../../lib/plan/predict-target.ts';
 import type { BookmarkEntry, DatasetEntry, Inventory, KeyWrapping } from '../../../../../schemas/inventory.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
 import type { StreamWish } from '../../../../../schemas/stream.ts';
-import { cursorForHold, cursorName, targetHash } from '../../../../../services/sender/bases/cursor-name.ts';
+import { cursorName, targetHash, tentativeCursorName } from '../../../../../services/sender/bases/cursor-name.ts';
 import { storable } from '../../../../../services/sender/delivery/storable.ts';
 import { type KnownTarget, knownTarget } from '../../../../../services/sender/store/known-inventory.ts';
 
@@ -22,7 +22,8 @@ const entryOf = (name: string, at: readonly number[], more: Partial<DatasetEntry
 const cursor = (at: number, kind: 'known' | 'perhaps' = 'known', into = 'tank/b'): BookmarkEntry => {
   const { guid, createtxg } = snapshot(at);
   const target = { host: 'dst', dataset: into };
-  const name = kind === 'known' ? cursorName('p/a', target, guid) : cursorForHold('p/a@x', targetHash(target), guid);
+  const name =
+    kind === 'known' ? cursorName('p/a', target, guid) : tentativeCursorName('p/a@x', targetHash(target), guid);
   return { name: name?.split('#')[1] ?? '', guid, createtxg };
 };
 const row = (at: number | undefined, stream?: string, wrapping?: KeyWrapping) => ({
