@@ -13,7 +13,7 @@ import {
 
 const times = timesFor(30_000);
 
-type StateName = 'idle' | 'renewing' | 'in markTentative' | 'renewing in markTentative' | 'lost';
+type StateName = 'idle' | 'renewing' | 'in doubt' | 'renewing in doubt' | 'lost';
 type EventName =
   | 'early tick'
   | 'due tick'
@@ -30,8 +30,8 @@ const held = { held: true, revision: 7, since: 1000 } as const;
 const states: Record<StateName, LeaseState> = {
   idle: held,
   renewing: { ...held, asked: 11_000, unsure: 11_000 },
-  'in mark tentative': { ...held, unsure: 11_000 },
-  'renewing in mark tentative': { ...held, asked: 14_000, unsure: 11_000 },
+  'in doubt': { ...held, unsure: 11_000 },
+  'renewing in doubt': { ...held, asked: 14_000, unsure: 11_000 },
   lost: { held: false },
 };
 const events: Record<EventName, LeaseEvent> = {
@@ -71,34 +71,34 @@ const table: Record<StateName, Record<EventName, Cell>> = {
     renewed: [{ held: true, revision: 8, since: 11_000 }],
     unclear: [states.renewing, 'read'],
     refused: lost,
-    'read: ours, same': same('in markTentative'),
+    'read: ours, same': same('in doubt'),
     'read: ours, newer': [{ held: true, revision: 8, since: 11_000 }],
     'read: other': lost,
-    'read: unknown': same('in markTentative'),
+    'read: unknown': same('in doubt'),
   },
-  'in mark tentative': {
-    'early tick': same('in markTentative'),
+  'in doubt': {
+    'early tick': same('in doubt'),
     'due tick': [{ ...held, asked: 15_000, unsure: 11_000 }, 'renew'],
     'late tick': lost,
     renewed: [{ ...held, revision: 8 }],
-    unclear: [states['in markTentative'], 'read'],
-    refused: [states['in markTentative'], 'read'],
-    'read: ours, same': same('in markTentative'),
+    unclear: [states['in doubt'], 'read'],
+    refused: [states['in doubt'], 'read'],
+    'read: ours, same': same('in doubt'),
     'read: ours, newer': [{ held: true, revision: 8, since: 11_000 }],
     'read: other': lost,
-    'read: unknown': same('in markTentative'),
+    'read: unknown': same('in doubt'),
   },
-  'renewing in mark tentative': {
-    'early tick': same('renewing in markTentative'),
-    'due tick': same('renewing in markTentative'),
+  'renewing in doubt': {
+    'early tick': same('renewing in doubt'),
+    'due tick': same('renewing in doubt'),
     'late tick': lost,
     renewed: [{ held: true, revision: 8, since: 14_000 }],
-    unclear: [states['renewing in markTentative'], 'read'],
-    refused: [states['renewing in markTentative'], 'read'],
-    'read: ours, same': same('in markTentative'),
+    unclear: [states['renewing in doubt'], 'read'],
+    refused: [states['renewing in doubt'], 'read'],
+    'read: ours, same': same('in doubt'),
     'read: ours, newer': [{ held: true, revision: 8, since: 11_000 }],
     'read: other': lost,
-    'read: unknown': same('in markTentative'),
+    'read: unknown': same('in doubt'),
   },
   lost: {
     'early tick': same('lost'),
