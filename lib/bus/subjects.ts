@@ -111,7 +111,7 @@ export function storedName(of: StoredName): string {
 
 /** An object's name taken apart; undefined for one that is not ours. */
 export function parseStoredName(name: string): StoredName | undefined {
-  const [, target, dataset] = /^lastKnown\/([A-Za-z0-9_-]+)\/(.+)$/.exec(name) ?? [];
+  const [, target, dataset] = /^known\/([A-Za-z0-9_-]+)\/(.+)$/.exec(name) ?? [];
   if (target !== undefined && dataset !== undefined) return { kind: 'known', target, dataset };
   const [, id, what] = /^([A-Za-z0-9]{6,32})\/(manifest|[0-9]{6})$/.exec(name) ?? [];
   if (id === undefined || what === undefined) return undefined;
