@@ -11,8 +11,8 @@ import { filePolicies } from './policies/active.ts';
 import { knownEntries } from './reporting/known-entries.ts';
 import { keepFresh } from './reporting/refresh-status.ts';
 import { openStatusWriter } from './reporting/status-writer.ts';
-import { tellHeld } from './reporting/store-blocked.ts';
-import { tellTaken } from './reporting/store-receipts.ts';
+import { reportBlocked } from './reporting/store-blocked.ts';
+import { reportDelivered } from './reporting/store-receipts.ts';
 import { keepStore } from './store/maintenance.ts';
 import { ownStore } from './store/own-store.ts';
 import { hasReceiver } from './store/unclaimed.ts';
@@ -51,8 +51,8 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const forget = keepStore({
     ...{ host, zfs, log, store, waits: isPrivate },
     livingJobs: sender.livingJobs,
-    tell: (target, start, receipt) => tellTaken({ host, bus, zfs, status }, target, start, receipt),
-    tellHeld: async (held) => tellHeld({ host, status }, await knownEntries({ host, bus, status }), held),
+    tell: (target, start, receipt) => reportDelivered({ host, bus, zfs, status }, target, start, receipt),
+    reportBlocked: async (held) => reportBlocked({ host, status }, await knownEntries({ host, bus, status }), held),
     hasReceiver: (name) => hasReceiver(bus, name),
   });
   const endRefresh = isPrivate ? () => {} : keepFresh({ host, bus, zfs, log, store: statusStore, reconcileMs });

@@ -69,7 +69,7 @@ export interface Settled extends Pick<DatasetPlan, 'dataset' | 'target'> {
 }
 
 /** Whose holds a sweep releases. */
-export interface Sweep {
+export interface Collection {
   /** The host that receives. */
   readonly to: string;
   readonly source: Inventory;
@@ -90,7 +90,7 @@ export interface Sweep {
  */
 export async function sweepHolds(
   { zfs, log }: { zfs: Pick<Zfs, 'holds' | 'release'>; log: Log },
-  { to, source, settled, markTentative, livingJobs, signal }: Sweep,
+  { to, source, settled, markTentative, livingJobs, signal }: Collection,
 ): Promise<void> {
   const held = [...heldIn(source), ...originsOutside(source)];
   if (held.length === 0) return;

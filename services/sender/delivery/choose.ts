@@ -4,7 +4,7 @@ import type { SendRequest, Step } from '../../../schemas/plan.ts';
 import type { Channel } from '../../../schemas/transfer.ts';
 import type { Planned } from '../planning/plan-job.ts';
 import { readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
-import { type LastWord, seenAs } from '../store/receipts.ts';
+import { seenAs, type TerminalReceipt } from '../store/receipts.ts';
 import { isWithoutReceiver } from '../transfer/absent-receiver.ts';
 import { startOf } from '../transfer/receive-request.ts';
 import { type Delivery, directDelivery } from './delivery.ts';
@@ -88,7 +88,7 @@ function remembering(
   deps: StoreDeliveryDeps,
   request: SendRequest,
   delivery: Delivery,
-  words: readonly LastWord[],
+  words: readonly TerminalReceipt[],
 ): Delivery {
   async function remember({ source, target }: Planned, steps: readonly Step[]): Promise<void> {
     const { bucket } = await deps.store.open();

@@ -12,18 +12,18 @@ import type { LastKnownTarget } from '../../../schemas/stored.ts';
 import { noCursors } from '../bases/cursors.ts';
 import { storedCursors } from '../bases/store-cursors.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import type { BoardDeps } from '../reporting/job-status.ts';
+import type { JobStatusDeps } from '../reporting/job-status.ts';
 import { knownEntries } from '../reporting/known-entries.ts';
-import { heldNotes } from '../store/blocked-notes.ts';
+import { blockedNotes } from '../store/blocked-notes.ts';
 import { type KnownTarget, knownTarget } from '../store/known-inventory.ts';
 import { type Place, readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
 import type { OwnStore } from '../store/own-store.ts';
-import { type LastWord, learned, waitingAt } from '../store/receipts.ts';
+import { learned, type TerminalReceipt, waitingAt } from '../store/receipts.ts';
 import { askStore } from '../transfer/via-store.ts';
 import type { Delivery, DeliveryDeps } from './delivery.ts';
 import { storable } from './storable.ts';
 
-export interface StoreDeliveryDeps extends DeliveryDeps, Pick<BoardDeps, 'status'> {
+export interface StoreDeliveryDeps extends DeliveryDeps, Pick<JobStatusDeps, 'status'> {
   readonly store: OwnStore;
   /** How long a full store is waited for, in milliseconds. */
   readonly patienceMs: number;
@@ -36,7 +36,7 @@ export interface Waiting {
   /** Something is on its delivery there. What is sent past it would not follow on what the target has then. */
   readonly isAwaited: boolean;
   /** What it has said by now. */
-  readonly words: readonly LastWord[];
+  readonly words: readonly TerminalReceipt[];
 }
 
 export const nothingWaits: Waiting = { isAwaited: false, words: [] };
@@ -106,7 +106,7 @@ export function storeDelivery(deps: StoreDeliveryDeps, request: SendRequest): De
       ...(request.package ? [] : unseenNotes(stored, { source, target })),
       ...(known.isUnknown ? [noteOfUnknown(place, source)] : []),
       ...(known.isNews ? [noteOfRecords(place, source)] : []),
-      ...(found ? await heldNotes({ bus, bucket: found.bucket }, place, waiting, receipts) : []),
+      ...(found ? await blockedNotes({ bus, bucket: found.bucket }, place, waiting, receipts) : []),
     ];
     return { plans: { datasets: stored, notes }, source, target, known: lastKnown.target };
   }

@@ -20,7 +20,7 @@ import { estimateLarge } from '../planning/size-estimates.ts';
 import type { ChainDeps } from '../replication/chain.ts';
 import { type RunningChains, runChains } from '../replication/run-chains.ts';
 import { jobLog } from '../reporting/job-log.ts';
-import { openBoard } from '../reporting/job-status.ts';
+import { openJobStatus } from '../reporting/job-status.ts';
 import { type Progress, progressOf } from '../reporting/progress.ts';
 import { quietly } from '../reporting/quiet-job-log.ts';
 import { openJobWire } from '../transfer/compression.ts';
@@ -80,7 +80,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
   const say = deps.startedBy === 'policy' ? quietly(said) : said;
   const wire = openJobWire(request.wire ?? deps.wireMode);
   let delivery: Delivery | undefined;
-  const board = openBoard(deps, id, request);
+  const board = openJobStatus(deps, id, request);
   let progress: Progress = progressOf([]);
   let chains: RunningChains | undefined;
   /** What the planning waits for. */

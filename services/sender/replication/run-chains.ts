@@ -6,7 +6,7 @@ import type { Cursors } from '../bases/cursors.ts';
 import { holdTag } from '../bases/holds.ts';
 import type { Replan } from '../planning/replan.ts';
 import type { ChainLog, JobLog } from '../reporting/job-log.ts';
-import type { Board } from '../reporting/job-status.ts';
+import type { ReplicationStatus } from '../reporting/job-status.ts';
 import type { Progress } from '../reporting/progress.ts';
 import { type ChainDeps, type ChainNews, type RunningChain, startChain } from './chain.ts';
 import { type Moves, scheduleOf } from './schedule.ts';
@@ -19,7 +19,7 @@ export interface ChainsOrder {
   /** Chains at once. */
   readonly parallel: number;
   readonly progress: Progress;
-  readonly board: Board;
+  readonly board: ReplicationStatus;
   readonly replan: Replan;
   readonly cursors: Cursors;
   readonly say: JobLog;

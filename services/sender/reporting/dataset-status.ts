@@ -1,10 +1,10 @@
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { StatusEntry, StatusRun } from '../../../schemas/status.ts';
-import { arrivedAt, type Facts, lagOf, snapshotOf, storedUpTo } from './lag.ts';
+import { arrivedAt, type LagFacts, lagOf, snapshotOf, storedUpTo } from './lag.ts';
 
 /** What is known of one dataset and its target: a line of the board. */
-export interface Line {
-  readonly facts?: Facts | undefined;
+export interface DatasetStatus {
+  readonly facts?: LagFacts | undefined;
   readonly run?: Run | undefined;
   readonly error?: ErrorBody | undefined;
 }
@@ -14,8 +14,8 @@ interface Run extends Pick<StatusRun, 'state' | 'done' | 'bytes' | 'seconds'> {
   readonly samples: readonly { readonly seconds: number; readonly bytes: number }[];
 }
 
-export type LineEvent =
-  | { readonly type: 'listed'; readonly facts: Facts }
+export type DatasetStatusEvent =
+  | { readonly type: 'listed'; readonly facts: LagFacts }
   | { readonly type: 'began' }
   | { readonly type: 'arrived'; readonly guid: string }
   /** It lies in the store, for the target to fetch. */
@@ -42,7 +42,7 @@ const begun: Run = { state: 'running', done: 0, bytes: 0, seconds: 0, samples: [
 const isOver = (run: Run | undefined): boolean => run?.state === 'done' || run?.state === 'failed';
 
 /** The line after an event; the very same line where it says nothing new. */
-export function next(line: Line, event: LineEvent): Line {
+export function next(line: DatasetStatus, event: DatasetStatusEvent): DatasetStatus {
   const { facts, run = begun } = line;
   switch (event.type) {
     case 'listed':
@@ -64,7 +64,11 @@ export function next(line: Line, event: LineEvent): Line {
 }
 
 /** What stands still is told again all the same: a reader takes a running line that is old for one whose sender has died. */
-function measured(line: Line, run: Run, { bytes, seconds, waiting }: LineEvent & { type: 'measured' }): Line {
+function measured(
+  line: DatasetStatus,
+  run: Run,
+  { bytes, seconds, waiting }: DatasetStatusEvent & { type: 'measured' },
+): DatasetStatus {
   if (isOver(run)) return line;
   const recent = run.samples.filter(
     (sample, at, all) => at === all.length - 1 || sample.seconds >= seconds - rateWindow,
@@ -92,7 +96,7 @@ export const shortened = ({ code, message, retryable }: ErrorBody): NonNullable<
 });
 
 /** What a listing tells, as it is stored. @param now milliseconds since the epoch, by the source's clock */
-export const lagged = (facts: Facts | undefined, now: number): StatusEntry => ({
+export const lagged = (facts: LagFacts | undefined, now: number): StatusEntry => ({
   ...(facts?.sent && { sent: snapshotOf(facts.sent) }),
   ...(facts?.stream !== undefined && { stream: facts.stream }),
   ...(facts?.wrapping && { wrapping: facts.wrapping }),
@@ -107,7 +111,7 @@ export const lagged = (facts: Facts | undefined, now: number): StatusEntry => ({
  * @param who the job that it is of; @param now milliseconds since the epoch, by the source's clock
  */
 export function entryOf(
-  { facts, run, error }: Line,
+  { facts, run, error }: DatasetStatus,
   who: Pick<StatusRun, 'job' | 'instance'>,
   now: number,
 ): StatusEntry {

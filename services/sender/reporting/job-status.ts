@@ -10,9 +10,9 @@ import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import { entryOf, type Line, type LineEvent, next } from './dataset-status.ts';
+import { type DatasetStatus, type DatasetStatusEvent, entryOf, next } from './dataset-status.ts';
 import { knownEntries, pendingEntries } from './known-entries.ts';
-import { factsOf, factsSince, storedUpTo } from './lag.ts';
+import { lagFacts, lagFactsSince, storedUpTo } from './lag.ts';
 import type { Live } from './progress.ts';
 import type { StatusWriter } from './status-writer.ts';
 
@@ -21,7 +21,7 @@ import type { StatusWriter } from './status-writer.ts';
  * anything was ever sent to its target a job has no rows: a mistyped name would stay on the board. A policy's job has, since the policy
  * stands.
  */
-export interface Board {
+export interface ReplicationStatus {
   listed(planned: Planned): void;
   began(dataset: string): void;
   arrived(dataset: string, guid: string): void;
@@ -33,7 +33,7 @@ export interface Board {
   over(error?: ErrorBody): void;
 }
 
-export interface BoardDeps {
+export interface JobStatusDeps {
   readonly host: string;
   readonly instance: string;
   readonly bus: Bus;
@@ -44,7 +44,7 @@ export interface BoardDeps {
 
 interface Row {
   readonly key: string;
-  line: Line;
+  line: DatasetStatus;
   /** Monotonic milliseconds. */
   began: number;
 }
@@ -56,7 +56,12 @@ interface KnownRows {
 }
 
 /** @param read what the board says of a target, by key */
-export function openBoard(deps: BoardDeps, job: string, request: SendRequest, read = knownEntries): Board {
+export function openJobStatus(
+  deps: JobStatusDeps,
+  job: string,
+  request: SendRequest,
+  read = knownEntries,
+): ReplicationStatus {
   const { host, instance, zfs, status } = deps;
   const who = { job, instance };
   const target = request.to.host;
@@ -106,7 +111,7 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
     if (!isRead && failed.length > 0) show(failed);
   }
 
-  function tell(row: Row | undefined, event: LineEvent): void {
+  function tell(row: Row | undefined, event: DatasetStatusEvent): void {
     if (!row) return;
     const line = next(row.line, event);
     if (line === row.line) return;
@@ -140,7 +145,7 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
       // how far the target lags shows only against what it was sent
       const isKnown = source && (isRead || before);
       const noted = { stream: before?.stream, wrapping: before?.wrapping };
-      const line = isKnown ? { facts: { ...factsSince(source, before?.sent, listed), ...noted } } : {};
+      const line = isKnown ? { facts: { ...lagFactsSince(source, before?.sent, listed), ...noted } } : {};
       const failed = next(line, { type: 'ended', bytes: 0, seconds: 0, error });
       // where the source cannot be listed either, what was stored is all that is known
       status.put(key, () => ({ ...(source ? {} : before), ...entryOf(failed, who, Date.now()) }), true);
@@ -157,8 +162,8 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
         const entry = sources.get(dataset);
         const row = rowOf(dataset, into);
         if (entry) {
-          const facts = factsOf(entry, has?.get(into), now);
-          const last = known === there ? undefined : factsOf(entry, awaits?.get(into), now).sent?.guid;
+          const facts = lagFacts(entry, has?.get(into), now);
+          const last = known === there ? undefined : lagFacts(entry, awaits?.get(into), now).sent?.guid;
           const [first] = steps;
           const stream = first?.record ?? ownMark(has?.get(into)?.stream, entry.guid);
           const wrapping = has?.get(into)?.wrapping;
@@ -196,5 +201,5 @@ export function openBoard(deps: BoardDeps, job: string, request: SendRequest, re
 }
 
 /** The target has something of it, or bytes are on their way. */
-const hasBeenSent = ({ facts, run }: Line): boolean =>
+const hasBeenSent = ({ facts, run }: DatasetStatus): boolean =>
   facts?.sent !== undefined || facts?.stored !== undefined || (run !== undefined && run.done + run.bytes > 0);

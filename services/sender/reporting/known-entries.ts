@@ -1,9 +1,9 @@
 import { readStatus } from '../../../lib/bus/status/read.ts';
 import { statusKey } from '../../../lib/bus/subjects.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
-import type { BoardDeps } from './job-status.ts';
+import type { JobStatusDeps } from './job-status.ts';
 
-export type Known = Pick<BoardDeps, 'host' | 'bus' | 'status'>;
+export type Known = Pick<JobStatusDeps, 'host' | 'bus' | 'status'>;
 
 /** What this process is about to write, or has just written, of one target or all. */
 export const pendingEntries = ({ host, status }: Known, target?: string): [key: string, StatusEntry][] =>

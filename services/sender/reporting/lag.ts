@@ -4,7 +4,7 @@ import type { DatasetEntry, KeyWrapping, SnapshotEntry } from '../../../schemas/
 import type { StatusSnapshot } from '../../../schemas/status.ts';
 
 /** What a listing tells of one dataset and its target. */
-export interface Facts {
+export interface LagFacts {
   /** The newest that the target has. */
   readonly sent: StatusSnapshot | undefined;
   readonly newest: StatusSnapshot | undefined;
@@ -33,7 +33,7 @@ function behind(
   { snapshots }: DatasetEntry,
   sent: (StatusSnapshot & Pick<Base, 'createtxg'>) | undefined,
   listed: number,
-): Facts {
+): LagFacts {
   const newest = snapshots.at(-1);
   return {
     sent: sent && snapshotOf(sent),
@@ -47,14 +47,14 @@ const creationOf = ({ snapshots, bookmarks }: DatasetEntry, base: Base): number 
   (base.kind === 'snapshot' ? snapshots : bookmarks).find(({ guid }) => guid === base.guid)?.creation;
 
 /** @param target undefined where there is no such dataset; @param listed milliseconds since the epoch */
-export function factsOf(source: DatasetEntry, target: DatasetEntry | undefined, listed: number): Facts {
+export function lagFacts(source: DatasetEntry, target: DatasetEntry | undefined, listed: number): LagFacts {
   const common = target && newestCommon(source, target);
   const creation = common && creationOf(source, common);
   return behind(source, common && { ...common, ...(creation !== undefined && { creation }) }, listed);
 }
 
 /** The same where the target could not be asked, and has what it had before. */
-export function factsSince(source: DatasetEntry, sent: StatusSnapshot | undefined, listed: number): Facts {
+export function lagFactsSince(source: DatasetEntry, sent: StatusSnapshot | undefined, listed: number): LagFacts {
   const base = sent && basesOf(source).find(({ guid }) => guid === sent.guid);
   if (!sent || base) return behind(source, base && { ...base, ...sent }, listed);
   // it has been destroyed here, and no bookmark left: when it was made is all that tells what came after
@@ -64,7 +64,7 @@ export function factsSince(source: DatasetEntry, sent: StatusSnapshot | undefine
 }
 
 /** What the source has and the target has not. A seed is as large as its first snapshot. */
-export function lagOf({ sent, newest, missing }: Facts): { snapshots: number; bytes: number; seconds?: number } {
+export function lagOf({ sent, newest, missing }: LagFacts): { snapshots: number; bytes: number; seconds?: number } {
   const bytes = missing.reduce((sum, { written }) => sum + written, 0);
   const [first] = missing;
   const seed = first && !sent ? first.referenced - first.written : 0;
@@ -78,13 +78,13 @@ export function lagOf({ sent, newest, missing }: Facts): { snapshots: number; by
 }
 
 /** With what lies in the store up to a snapshot; one that the listing does not know, or the target has, changes nothing. */
-export function storedUpTo(facts: Facts, guid: string | undefined): Facts {
+export function storedUpTo(facts: LagFacts, guid: string | undefined): LagFacts {
   const stored = facts.missing.find((entry) => entry.guid === guid);
   return stored ? { ...facts, stored: snapshotOf(stored) } : facts;
 }
 
 /** After a snapshot has arrived; one that the listing does not know changes nothing. */
-export function arrivedAt(facts: Facts, guid: string): Facts {
+export function arrivedAt(facts: LagFacts, guid: string): LagFacts {
   const at = facts.missing.findIndex((entry) => entry.guid === guid);
   const arrived = facts.missing[at];
   if (!arrived) return facts;

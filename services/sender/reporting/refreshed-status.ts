@@ -1,7 +1,7 @@
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import { lagged } from './dataset-status.ts';
-import { factsSince, storedUpTo } from './lag.ts';
+import { lagFactsSince, storedUpTo } from './lag.ts';
 
 /** An entry with how often its writer lists the source again, whatever another sender has said of that. */
 export function expecting(entry: StatusEntry, reconcileSeconds: number | undefined): StatusEntry {
@@ -24,6 +24,6 @@ export function isDue({ run, listed, reconcileSeconds }: StatusEntry, every: num
 /** An entry after its source was listed again, its target not having been asked: with another lag, and what is known otherwise. */
 export function refreshed(before: StatusEntry, source: DatasetEntry, every: number, now: number): StatusEntry {
   const { sent, stored, newest: _, lag: __, ...others } = before;
-  const facts = storedUpTo(factsSince(source, sent, now), stored?.guid);
+  const facts = storedUpTo(lagFactsSince(source, sent, now), stored?.guid);
   return expecting({ ...others, ...lagged(facts, now) }, every);
 }

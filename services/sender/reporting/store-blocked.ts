@@ -4,7 +4,7 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { StoredStart } from '../../../schemas/stored.ts';
 import { shortened } from './dataset-status.ts';
-import type { BoardDeps } from './job-status.ts';
+import type { JobStatusDeps } from './job-status.ts';
 
 /** A stream that waits, and why its target does not take it. */
 export interface Held {
@@ -19,8 +19,8 @@ export interface Held {
  * @param board what it says now, by key
  * @param held all that is, in the order in which the streams wait
  */
-export function tellHeld(
-  { host: source, status }: Pick<BoardDeps, 'host' | 'status'>,
+export function reportBlocked(
+  { host: source, status }: Pick<JobStatusDeps, 'host' | 'status'>,
   board: ReadonlyMap<string, StatusEntry>,
   held: readonly Held[],
 ): void {

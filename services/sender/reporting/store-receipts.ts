@@ -3,16 +3,16 @@ import { datasetOf, leafOf } from '../../../schemas/names.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Receipt, StoredStart } from '../../../schemas/stored.ts';
 import { lagged, shortened } from './dataset-status.ts';
-import type { BoardDeps } from './job-status.ts';
+import type { JobStatusDeps } from './job-status.ts';
 import { knownEntries, pendingEntries } from './known-entries.ts';
-import { factsSince, storedUpTo } from './lag.ts';
+import { lagFactsSince, storedUpTo } from './lag.ts';
 
 /**
  * Tells on the board what became of a stored stream at its target. A dataset that has no line, or is not here any more, is not told of.
  * @throws ZpsendError what a listing failed with
  */
-export async function tellTaken(
-  { host, bus, zfs, status }: Pick<BoardDeps, 'host' | 'bus' | 'zfs' | 'status'>,
+export async function reportDelivered(
+  { host, bus, zfs, status }: Pick<JobStatusDeps, 'host' | 'bus' | 'zfs' | 'status'>,
   target: string,
   { from, to, dataset: into }: Pick<StoredStart, 'from' | 'to' | 'dataset'>,
   { state, error }: Receipt,
@@ -40,7 +40,7 @@ export async function tellTaken(
   }
   const creation = is?.creation;
   const sent = { name: leafOf(to.name) ?? '', guid: to.guid, ...(creation !== undefined && { creation }) };
-  const entry = lagged(storedUpTo(factsSince(source, sent, now), stored?.guid), now);
+  const entry = lagged(storedUpTo(lagFactsSince(source, sent, now), stored?.guid), now);
   // of what was done it said why the target did not take this, and a failure counts no more where nothing is missing
   const { error: _, run, ...known } = others;
   const isVoid = run?.state === 'failed' && entry.lag?.snapshots === 0;

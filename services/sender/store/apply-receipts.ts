@@ -7,29 +7,29 @@ import type { Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import { removeOvertaken } from '../bases/store-cursors.ts';
 import { type Place, readKnownTarget, writeKnownTarget } from './known-targets.ts';
-import { isAbout, type LastWord, learned } from './receipts.ts';
+import { isAbout, learned, type TerminalReceipt } from './receipts.ts';
 
-export interface LearningDeps {
+export interface ReceiptApplierDeps {
   readonly zfs: Pick<Zfs, 'list' | 'destroyBookmark'>;
   readonly log: Log;
   /** Tells everybody what became of a stored stream. */
   readonly tell: (target: string, start: StoredStart, receipt: Receipt) => Promise<void>;
 }
 
-export interface Learning {
+export interface ReceiptApplier {
   /**
    * Learns what is new among the words that lie in a store: tells of it, and then remembers it in every lastKnown that it is about.
    * @throws ZpsendError where that could not be remembered; it is tried again the next time
    */
   learn(
     from: { readonly bucket: StreamsBucket; readonly names: readonly string[] },
-    words: readonly LastWord[],
+    words: readonly TerminalReceipt[],
     signal: AbortSignal,
   ): Promise<void>;
   knows(key: string): boolean;
 }
 
-export function openLearning({ zfs, log, tell }: LearningDeps): Learning {
+export function openReceiptApplier({ zfs, log, tell }: ReceiptApplierDeps): ReceiptApplier {
   /** Told by this process, and learned; of what still lies in the store. */
   const told = new Set<string>();
   const known = new Set<string>();
@@ -61,7 +61,7 @@ export function openLearning({ zfs, log, tell }: LearningDeps): Learning {
   };
 
   /** Of one dataset's streams at one target: what was taken last, and refused first, which is why the later ones were. */
-  async function tellOf(group: readonly LastWord[]): Promise<void> {
+  async function tellOf(group: readonly TerminalReceipt[]): Promise<void> {
     for (const { target, start, receipt } of group) {
       const { state, error } = receipt;
       if (state === 'done')
@@ -99,6 +99,6 @@ const placesIn = (names: readonly string[]): Place[] =>
     return of?.kind === 'known' ? [{ host: of.target, root: of.dataset }] : [];
   });
 
-const byDataset = (words: readonly LastWord[]): LastWord[][] => [
+const byDataset = (words: readonly TerminalReceipt[]): TerminalReceipt[][] => [
   ...Map.groupBy(words, ({ target, start }) => [target, start.dataset, datasetOf(start.to.name)].join('\n')).values(),
 ];

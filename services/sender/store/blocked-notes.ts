@@ -7,9 +7,9 @@ import type { WaitingStream } from '../../../schemas/stored.ts';
 import type { Held } from '../reporting/store-blocked.ts';
 import type { Place } from './known-targets.ts';
 import { heldOf, isAbout } from './receipts.ts';
-import { hasReceiver, heedMs, unheeded, unsaidOf } from './unclaimed.ts';
+import { hasReceiver, heedMs, notFetched, unclaimedOf } from './unclaimed.ts';
 
-export interface HeldNotesDeps {
+export interface BlockedNotesDeps {
   readonly bus: Bus;
   readonly bucket: StreamsBucket;
   /** How long a receiver has to begin with what is stored for it, in milliseconds. */
@@ -37,17 +37,17 @@ function notesOf(held: readonly Held[]): Note[] {
  * sends there should know. Never fails.
  * @param receipts those of the target
  */
-export async function heldNotes(
-  { bus, bucket, heedMs: mostMs = heedMs }: HeldNotesDeps,
+export async function blockedNotes(
+  { bus, bucket, heedMs: mostMs = heedMs }: BlockedNotesDeps,
   place: Place,
   waiting: readonly WaitingStream[],
   receipts: readonly PlacedReceipt[],
 ): Promise<Note[]> {
   const said = heldOf(waiting, receipts).filter((one) => isAbout(place, one));
-  const unsaid = unsaidOf(waiting, receipts).filter((one) => isAbout(place, one));
-  const oldest = waiting.find(({ targets }) => targets.some(({ start }) => start === unsaid[0]?.start));
+  const unclaimedStreams = unclaimedOf(waiting, receipts).filter((one) => isAbout(place, one));
+  const oldest = waiting.find(({ targets }) => targets.some(({ start }) => start === unclaimedStreams[0]?.start));
   if (said.length > 0 || !oldest || !(await hasReceiver(bus, place.host))) return notesOf(said);
   const ms = await bucket.idle([storedName({ kind: 'manifest', id: oldest.id })]).catch(() => undefined);
   if (ms === undefined || ms < mostMs) return [];
-  return notesOf(unsaid.map((one) => ({ ...one, error: unheeded(place.host, oldest.source, ms) })));
+  return notesOf(unclaimedStreams.map((one) => ({ ...one, error: notFetched(place.host, oldest.source, ms) })));
 }

@@ -7,7 +7,7 @@ const everyMs = 10_000;
  * Tells what is held: at first, then now and again, and at once that nothing is any more.
  * @returns a look at all that is held now, which throws what telling failed with; that is told again at the next
  */
-export function openHeldNews(tell: (held: readonly Held[]) => Promise<void>) {
+export function openBlockedStatus(tell: (held: readonly Held[]) => Promise<void>) {
   let saysNothing = false;
   let at = Number.NEGATIVE_INFINITY;
   return async (held: readonly Held[], now = performance.now()): Promise<void> => {

@@ -3,7 +3,7 @@ import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket
 import { parseStoredName, storedName } from '../../../lib/bus/subjects.ts';
 import type { Log } from '../../host/log.ts';
 
-export interface SweepingDeps {
+export interface GarbageCollectionDeps {
   readonly log: Log;
   /** Ids of the jobs of this host, whichever sender runs them; undefined where nobody can say. */
   readonly livingJobs: () => Promise<ReadonlySet<string> | undefined>;
@@ -47,7 +47,7 @@ export function orphansIn({ names, begun }: Names, living: ReadonlySet<string>):
 }
 
 /** Removes from a store what killed jobs have left there. @returns a look at the store, given the names of what is in it */
-export function openSweeping(deps: SweepingDeps) {
+export function openGarbageCollection(deps: GarbageCollectionDeps) {
   const { log, livingJobs, isBrief, missedMs = 60_000, idleMs = 600_000, askedAgainMs = 1000 } = deps;
   /** Since when, in monotonic milliseconds, a job was missed in every look. */
   const missed = new Map<string, number>();

@@ -6,14 +6,14 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Receipt, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import type { Held } from '../reporting/store-blocked.ts';
-import { openLearning } from './apply-receipts.ts';
-import { openHeldNews } from './blocked-status.ts';
-import { openSweeping } from './garbage-collection.ts';
+import { openReceiptApplier } from './apply-receipts.ts';
+import { openBlockedStatus } from './blocked-status.ts';
+import { openGarbageCollection } from './garbage-collection.ts';
 import type { OwnStore } from './own-store.ts';
-import { heldOf, keyOf, lastWordsOf } from './receipts.ts';
-import { openUnheeded } from './unclaimed.ts';
+import { heldOf, keyOf, terminalReceiptsOf } from './receipts.ts';
+import { openUnclaimed } from './unclaimed.ts';
 
-export interface KeeperDeps {
+export interface MaintenanceDeps {
   readonly host: string;
   readonly zfs: Pick<Zfs, 'list' | 'destroyBookmark'>;
   readonly log: Log;
@@ -24,7 +24,7 @@ export interface KeeperDeps {
   /** Tells everybody what became of a stored stream. */
   readonly tell: (target: string, start: StoredStart, receipt: Receipt) => Promise<void>;
   /** Tells everybody what is held, which is all that is. */
-  readonly tellHeld: (held: readonly Held[]) => Promise<void>;
+  readonly reportBlocked: (held: readonly Held[]) => Promise<void>;
   /** Is a receiver of that host there? */
   readonly hasReceiver: (host: string) => Promise<boolean>;
 }
@@ -45,13 +45,13 @@ export const isOver = ({ id, targets }: WaitingStream, said: ReadonlySet<string>
  * killed jobs have left.
  * @returns a function that ends it
  */
-export function keepStore(deps: KeeperDeps): () => Promise<void> {
+export function keepStore(deps: MaintenanceDeps): () => Promise<void> {
   const { host, log, store } = deps;
   const stop = new AbortController();
-  const learning = openLearning(deps);
-  const tellOfHeld = openHeldNews(deps.tellHeld);
-  const unheeded = openUnheeded(deps.hasReceiver, host);
-  const sweep = openSweeping({ ...deps, isBrief: deps.waits });
+  const learning = openReceiptApplier(deps);
+  const tellOfHeld = openBlockedStatus(deps.reportBlocked);
+  const notFetched = openUnclaimed(deps.hasReceiver, host);
+  const sweep = openGarbageCollection({ ...deps, isBrief: deps.waits });
   let said = '';
 
   async function look(signal: AbortSignal): Promise<void> {
@@ -61,7 +61,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     const { bucket, catalog } = found;
     const { waiting, names } = await catalog.read();
     const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
-    const words = lastWordsOf(waiting, receipts);
+    const words = terminalReceiptsOf(waiting, receipts);
     const keys = new Set(words.map(({ key }) => key));
     const over = waiting.filter((stream) => isOver(stream, keys));
     // what makes room comes first: what is learned has to be written there too
@@ -76,7 +76,7 @@ export function keepStore(deps: KeeperDeps): () => Promise<void> {
     }
     await sweep(bucket, names, signal);
     // a command is over before it could see that for long
-    const ignored = deps.waits ? [] : await unheeded(waiting, receipts);
+    const ignored = deps.waits ? [] : await notFetched(waiting, receipts);
     await tellOfHeld([...heldOf(waiting, receipts), ...ignored]);
   }
 

@@ -7,7 +7,7 @@ import type { Held } from '../reporting/store-blocked.ts';
 import { hadBase, type Place } from './known-targets.ts';
 
 /** What a target said last of a stream that still lies in the store, for itself or for others. */
-export interface LastWord {
+export interface TerminalReceipt {
   /** Of the stream and its place in it. */
   readonly key: string;
   readonly target: string;
@@ -18,7 +18,7 @@ export interface LastWord {
 export const keyOf = (id: string, place: number): string => `${id}.${place}`;
 
 /** What targets say of streams that are there, in the order in which those were stored. */
-function wordsOf(waiting: readonly WaitingStream[], receipts: readonly PlacedReceipt[]): LastWord[] {
+function wordsOf(waiting: readonly WaitingStream[], receipts: readonly PlacedReceipt[]): TerminalReceipt[] {
   const said = new Map(receipts.map(({ target, id, place, receipt }) => [`${target} ${keyOf(id, place)}`, receipt]));
   return waiting.flatMap(({ id, targets }) =>
     targets.flatMap(({ host: target, start }, place) => {
@@ -30,8 +30,10 @@ function wordsOf(waiting: readonly WaitingStream[], receipts: readonly PlacedRec
 }
 
 /** In the order in which the streams were stored. */
-export const lastWordsOf = (waiting: readonly WaitingStream[], receipts: readonly PlacedReceipt[]): LastWord[] =>
-  wordsOf(waiting, receipts).filter(({ receipt }) => receipt.state !== 'running');
+export const terminalReceiptsOf = (
+  waiting: readonly WaitingStream[],
+  receipts: readonly PlacedReceipt[],
+): TerminalReceipt[] => wordsOf(waiting, receipts).filter(({ receipt }) => receipt.state !== 'running');
 
 /** What targets could not take so far, and try again. */
 export const heldOf = (waiting: readonly WaitingStream[], receipts: readonly PlacedReceipt[]): Held[] =>
@@ -47,8 +49,8 @@ export function waitingAt(
   place: Place,
   waiting: readonly WaitingStream[],
   receipts: readonly PlacedReceipt[],
-): { readonly words: readonly LastWord[]; readonly starts: readonly StoredStart[] } {
-  const words = lastWordsOf(waiting, receipts).filter((word) => isAbout(place, word));
+): { readonly words: readonly TerminalReceipt[]; readonly starts: readonly StoredStart[] } {
+  const words = terminalReceiptsOf(waiting, receipts).filter((word) => isAbout(place, word));
   const over = new Set(words.map(({ key }) => key));
   const starts = waiting.flatMap(({ id, targets }) =>
     targets.flatMap(({ host: target, start }, at) =>
@@ -64,7 +66,12 @@ export function waitingAt(
  */
 export function seenAs(
   before: LastKnownTarget | undefined,
-  { root, isWhole, target, words }: { root: string; isWhole: boolean; target: Inventory; words: readonly LastWord[] },
+  {
+    root,
+    isWhole,
+    target,
+    words,
+  }: { root: string; isWhole: boolean; target: Inventory; words: readonly TerminalReceipt[] },
 ): LastKnownTarget {
   const isSeen = (dataset: string): boolean => isWhole || dataset === root || !isWithin(dataset, root);
   const kept = before?.target.datasets.filter(({ name }) => !isSeen(name)) ?? [];
@@ -86,7 +93,7 @@ export function seenAs(
  */
 export function learned(
   lastKnown: LastKnownTarget,
-  { key, start, receipt: { state, error } }: LastWord,
+  { key, start, receipt: { state, error } }: TerminalReceipt,
 ): LastKnownTarget {
   if (lastKnown.heard?.includes(key)) return lastKnown;
   const heard = [...(lastKnown.heard ?? []), key];

@@ -21,7 +21,10 @@ export const hasReceiver = (bus: Bus, host: string): Promise<boolean> =>
   );
 
 /** What waits for targets that have said nothing of anything that waits for them. */
-export function unsaidOf(waiting: readonly WaitingStream[], receipts: readonly PlacedReceipt[]): Omit<Held, 'error'>[] {
+export function unclaimedOf(
+  waiting: readonly WaitingStream[],
+  receipts: readonly PlacedReceipt[],
+): Omit<Held, 'error'>[] {
   const ids = new Set(waiting.map(({ id }) => id));
   const heard = new Set(receipts.flatMap(({ target, id }) => (ids.has(id) ? [target] : [])));
   return waiting.flatMap(({ targets }) =>
@@ -30,7 +33,7 @@ export function unsaidOf(waiting: readonly WaitingStream[], receipts: readonly P
 }
 
 /** @param ms for so long it waits, in milliseconds */
-export const unheeded = (target: string, source: string, ms: number): ErrorBody =>
+export const notFetched = (target: string, source: string, ms: number): ErrorBody =>
   new ZpsendError(
     'TIMEOUT',
     `does the receiver of ${target} allow ${source} (receive.allow, ZPSEND_ALLOW)? It answers, and has not begun with what has waited for it ` +
@@ -39,7 +42,7 @@ export const unheeded = (target: string, source: string, ms: number): ErrorBody 
   ).toBody();
 
 /** Watches for receivers that are there, and do not begin with what waits for them. @returns a look, which says what is held for that */
-export function openUnheeded(isThere: (target: string) => Promise<boolean>, source: string) {
+export function openUnclaimed(isThere: (target: string) => Promise<boolean>, source: string) {
   /** Since when, in monotonic milliseconds, a target was seen to be there with nothing said. */
   const since = new Map<string, number>();
   let asked = Number.NEGATIVE_INFINITY;
@@ -59,12 +62,12 @@ export function openUnheeded(isThere: (target: string) => Promise<boolean>, sour
     receipts: readonly PlacedReceipt[],
     now = performance.now(),
   ): Promise<Held[]> => {
-    const unsaid = unsaidOf(waiting, receipts);
-    const targets = new Set(unsaid.map(({ target }) => target));
+    const unclaimedStreams = unclaimedOf(waiting, receipts);
+    const targets = new Set(unclaimedStreams.map(({ target }) => target));
     for (const target of since.keys()) if (!targets.has(target)) since.delete(target);
     if (targets.size > 0 && now - asked >= askMs) await ask(targets, now);
-    return unsaid.flatMap(({ target, start }) =>
-      now - (since.get(target) ?? now) >= heedMs ? [{ target, start, error: unheeded(target, source, heedMs) }] : [],
+    return unclaimedStreams.flatMap(({ target, start }) =>
+      now - (since.get(target) ?? now) >= heedMs ? [{ target, start, error: notFetched(target, source, heedMs) }] : [],
     );
   };
 }

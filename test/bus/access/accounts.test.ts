@@ -171,8 +171,15 @@ test('through accounts hosts send, fan out, store, fetch, lock, are asked about 
   for (const { log } of services) expect(log.join('\n')).not.toMatch(/[Pp]ermission/);
   expect(server.logs.filter((line) => /Violation/.test(line))).toEqual([]);
   // who does not say in whose name he asks is found out by where his answers may come
-  const unsaid = await zpsend('alfa', { ...source.env, ZPSEND_INBOX_PREFIX: '' }, 'verify', '--data', 'pool/a', 'carl');
-  expect([unsaid.exitCode, unsaid.stderr]).toEqual([0, '']);
+  const unclaimedStreams = await zpsend(
+    'alfa',
+    { ...source.env, ZPSEND_INBOX_PREFIX: '' },
+    'verify',
+    '--data',
+    'pool/a',
+    'carl',
+  );
+  expect([unclaimedStreams.exitCode, unclaimedStreams.stderr]).toEqual([0, '']);
 }, 180_000);
 
 test('through accounts a policy that is put and deleted while a sender runs comes into force and goes', async () => {

@@ -70,7 +70,7 @@ async function useService(
 const errorsOf = ({ log }: ServiceProcess): string[] =>
   log.map((line) => JSON.parse(line)).flatMap(({ level, msg }) => (level >= 50 ? [String(msg)] : []));
 /** With what the service ends. */
-const lastWordsOf = (service: ServiceProcess): string[] =>
+const terminalReceiptsOf = (service: ServiceProcess): string[] =>
   errorsOf(service).filter((text) => text.startsWith('stopping: '));
 
 /** What names this host’s user, its subject and the ways out. */
@@ -103,7 +103,7 @@ describe.each(Object.keys(ways) as (keyof typeof ways)[])('a service with the ke
     const service = await useService(name, { ...env, ...systemd });
     await service.logged('service.stopped');
     expect(await service.end()).toBe(2);
-    expect(lastWordsOf(service)).toEqual([expect.stringMatching(whatToDo(`zfs.${host}.info`))]);
+    expect(terminalReceiptsOf(service)).toEqual([expect.stringMatching(whatToDo(`zfs.${host}.info`))]);
     expect(service.lines('service.ready')).toEqual([]);
     expect(lines().filter((line) => line.startsWith(`STATUS=${name} on`))).toEqual([]);
     expect(lines().at(-1)).toMatch(/^STATUS=stopping: NOT_ALLOWED/);
@@ -115,8 +115,8 @@ test('a service that may not have all of its requests ends with 2, and names the
   const service = await useService('receiver', env);
   await service.logged('service.stopped');
   expect(await service.end()).toBe(2);
-  expect(lastWordsOf(service)).toEqual([expect.stringMatching(whatToDo(`zfs.${host}.recv.`))]);
-  expect(lastWordsOf(service)[0]).toContain(`the user ${host}`);
+  expect(terminalReceiptsOf(service)).toEqual([expect.stringMatching(whatToDo(`zfs.${host}.recv.`))]);
+  expect(terminalReceiptsOf(service)[0]).toContain(`the user ${host}`);
 });
 
 test('a command whose own sender may not have its requests says so, too', async () => {

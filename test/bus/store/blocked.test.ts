@@ -5,7 +5,7 @@ import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
 import { fetchOutputSchema } from '../../../schemas/output.ts';
 import type { Receipt } from '../../../schemas/stored.ts';
-import { heldNotes } from '../../../services/sender/store/blocked-notes.ts';
+import { blockedNotes } from '../../../services/sender/store/blocked-notes.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 import {
   arrived,
@@ -98,7 +98,7 @@ test('a receiver that is there and does not begin with what waits for it is told
   const place = { host: 'dst', root: 'pool/a' };
   const receipts = openReceipts(fleet.bus);
   const look = async (heedMs: number) =>
-    heldNotes({ bus: fleet.bus, bucket, heedMs }, place, await whole(world), await receipts.read('src', 'dst'));
+    blockedNotes({ bus: fleet.bus, bucket, heedMs }, place, await whole(world), await receipts.read('src', 'dst'));
   // nobody is there
   expect(await look(0)).toEqual([]);
   const other = await startReceiver(world, { ZPSEND_ALLOW: 'elsewhere=pool' });
@@ -130,7 +130,7 @@ test('a receiver that finds the dataset locked has begun, and does not say so ov
   expect(said).toMatchObject([{ receipt: { state: 'running', bytes: 0 } }]);
   const [stream] = await whole(world);
   const place = { host: 'dst', root: 'pool/a' };
-  expect(await heldNotes({ bus: fleet.bus, bucket, heedMs: 0 }, place, await whole(world), said)).toEqual([]);
+  expect(await blockedNotes({ bus: fleet.bus, bucket, heedMs: 0 }, place, await whole(world), said)).toEqual([]);
   await receipts.write('dst', 'src', stream?.id ?? '', 0, { state: 'running', bytes: 5 });
   await receipts.begin('dst', 'src', stream?.id ?? '', 0);
   expect(await receipts.read('src', 'dst')).toMatchObject([{ receipt: { state: 'running', bytes: 5 } }]);

@@ -5,7 +5,7 @@ import { request } from '../../../lib/bus/rpc/request.ts';
 import { storedName, subjects } from '../../../lib/bus/subjects.ts';
 import { jobAbortedSchema, sendStatusSchema } from '../../../schemas/job.ts';
 import type { Log } from '../../../services/host/log.ts';
-import { openSweeping } from '../../../services/sender/store/garbage-collection.ts';
+import { openGarbageCollection } from '../../../services/sender/store/garbage-collection.ts';
 import {
   arrived,
   command,
@@ -60,7 +60,7 @@ test('what nobody has added to for long, and whose job nobody runs, is removed; 
   ];
   const log = { warn() {} } as unknown as Log;
   const livingJobs = async () => new Set(['living0001']);
-  const sweep = openSweeping({ log, livingJobs, isBrief: true, idleMs: 3000 });
+  const sweep = openGarbageCollection({ log, livingJobs, isBrief: true, idleMs: 3000 });
   await sleep(3100);
   const { name: grown } = await put('killed0002x1', 1);
   await sweep(bucket, await bucket.names(), new AbortController().signal);

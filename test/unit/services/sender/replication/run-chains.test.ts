@@ -9,7 +9,7 @@ import { noCursors } from '../../../../../services/sender/bases/cursors.ts';
 import type { ChainDeps } from '../../../../../services/sender/replication/chain.ts';
 import { type ChainsOrder, runChains } from '../../../../../services/sender/replication/run-chains.ts';
 import type { ChainLog, JobLog } from '../../../../../services/sender/reporting/job-log.ts';
-import type { Board } from '../../../../../services/sender/reporting/job-status.ts';
+import type { ReplicationStatus } from '../../../../../services/sender/reporting/job-status.ts';
 import { progressOf } from '../../../../../services/sender/reporting/progress.ts';
 
 const planOf = (dataset: string, guid: string, keyFrom?: string): DatasetPlan => ({
@@ -35,10 +35,17 @@ test('a job whose root has vanished fails for what waits for its key, and starts
   const quiet = () => {};
   const says: Partial<ChainLog> = { step: quiet, failed: quiet };
   const say: Partial<JobLog> = { lost: quiet, chain: () => says as ChainLog };
-  const board: Partial<Board> = { began: quiet, ended: quiet };
+  const board: Partial<ReplicationStatus> = { began: quiet, ended: quiet };
   const plans = [planOf('t/r', '2'), planOf('t/r/a', '3', 't/r')];
   const order: ChainsOrder = {
-    ...{ job: 'jobjobjob1', to: 'dst', plans, parallel: 4, progress: progressOf(plans), board: board as Board },
+    ...{
+      job: 'jobjobjob1',
+      to: 'dst',
+      plans,
+      parallel: 4,
+      progress: progressOf(plans),
+      board: board as ReplicationStatus,
+    },
     ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as JobLog, arrived: quiet, noted: quiet },
     failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
   };
@@ -57,12 +64,19 @@ test('a lock that another receiver instance knows by its hash alone, of a transf
   const quiet = () => {};
   const says: Partial<ChainLog> = { step: quiet, asking: quiet, waiting: quiet, failed: quiet };
   const say: Partial<JobLog> = { lost: quiet, chain: () => says as ChainLog };
-  const board: Partial<Board> = { began: quiet, ended: quiet };
+  const board: Partial<ReplicationStatus> = { began: quiet, ended: quiet };
   const plans = [planOf('t/r', '2')];
   const failed: string[] = [];
   const asked: string[] = [];
   const order: ChainsOrder = {
-    ...{ job: 'jobjobjob1', to: 'dst', plans, parallel: 4, progress: progressOf(plans), board: board as Board },
+    ...{
+      job: 'jobjobjob1',
+      to: 'dst',
+      plans,
+      parallel: 4,
+      progress: progressOf(plans),
+      board: board as ReplicationStatus,
+    },
     ...{ replan: async () => ({ steps: [] }), cursors: noCursors, say: say as JobLog, arrived: quiet, noted: quiet },
     failed: (dataset, { code }) => void failed.push(`${dataset} ${code}`),
   };

@@ -4,7 +4,11 @@ import { type ErrorBody, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
 import type { StatusEntry } from '../../../../../schemas/status.ts';
-import { type Board, type BoardDeps, openBoard } from '../../../../../services/sender/reporting/job-status.ts';
+import {
+  type JobStatusDeps,
+  openJobStatus,
+  type ReplicationStatus,
+} from '../../../../../services/sender/reporting/job-status.ts';
 
 const entryOf = (name: string, ...snapshots: number[]): DatasetEntry => ({
   ...{ name, type: 'filesystem', guid: name, createtxg: '1', used: 0, referenced: 0, written: 0, encryption: 'off' },
@@ -37,7 +41,7 @@ function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}, unr
   const entries = new Map<string, () => StatusEntry>();
   let count = 0;
   let works: Promise<void>[] = [];
-  const status: BoardDeps['status'] = {
+  const status: JobStatusDeps['status'] = {
     put(key, entry) {
       count += 1;
       entries.set(key, entry);
@@ -60,8 +64,8 @@ function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}, unr
     works = [];
     return told();
   };
-  const board: Board = openBoard(
-    { ...deps, ...(startedBy && { startedBy }) } as unknown as BoardDeps,
+  const board: ReplicationStatus = openJobStatus(
+    { ...deps, ...(startedBy && { startedBy }) } as unknown as JobStatusDeps,
     'abcdef123456',
     request,
     read,
@@ -143,7 +147,7 @@ describe('a job to a target that was never sent anything', () => {
     for (const { settled } of [unplanned, refused, aborted]) expect(await settled()).toEqual(new Map());
   });
 
-  test.each<[string, (board: Board) => void]>([
+  test.each<[string, (board: ReplicationStatus) => void]>([
     ['bytes are on their delivery', (board) => board.measured([['p/behind', { bytes: 1, waiting: undefined }]])],
     ['a snapshot has arrived', (board) => board.arrived('p/behind', '2')],
     ['a snapshot lies in the store for it', (board) => board.stored('p/behind', '2')],

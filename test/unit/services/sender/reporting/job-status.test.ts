@@ -6,15 +6,15 @@ import type { DatasetEntry, SnapshotEntry } from '../../../../../schemas/invento
 import { type StatusEntry, statusEntrySchema } from '../../../../../schemas/status.ts';
 import type { Receipt } from '../../../../../schemas/stored.ts';
 import {
+  type DatasetStatus,
+  type DatasetStatusEvent,
   entryOf,
-  type Line,
-  type LineEvent,
   lagged,
   next,
 } from '../../../../../services/sender/reporting/dataset-status.ts';
-import type { BoardDeps } from '../../../../../services/sender/reporting/job-status.ts';
-import { arrivedAt, factsOf, factsSince, lagOf, storedUpTo } from '../../../../../services/sender/reporting/lag.ts';
-import { tellTaken } from '../../../../../services/sender/reporting/store-receipts.ts';
+import type { JobStatusDeps } from '../../../../../services/sender/reporting/job-status.ts';
+import { arrivedAt, lagFacts, lagFactsSince, lagOf, storedUpTo } from '../../../../../services/sender/reporting/lag.ts';
+import { reportDelivered } from '../../../../../services/sender/reporting/store-receipts.ts';
 
 /** Made an hour apart, each with 100 bytes that are new. */
 const snapshot = (at: number): SnapshotEntry => ({
@@ -32,38 +32,38 @@ const full: ErrorBody = { code: 'NO_SPACE', message: 'out of space', retryable: 
 
 describe('what a listing tells of a dataset and its target', () => {
   test('is what the source has behind the newest that both have', () => {
-    const facts = factsOf(dataset(1, 2, 3, 4), dataset(1, 2), now);
+    const facts = lagFacts(dataset(1, 2, 3, 4), dataset(1, 2), now);
     expect(facts).toMatchObject({ sent: { name: 's2' }, newest: { name: 's4', creation: 1_700_014_400 } });
     expect(lagOf(facts)).toEqual({ snapshots: 2, bytes: 200, seconds: 7200 });
   });
 
   test('is no lag where the target has the newest, whatever else it has', () => {
-    expect(lagOf(factsOf(dataset(1, 2), dataset(1, 2, 9), now))).toEqual({ snapshots: 0, bytes: 0, seconds: 0 });
+    expect(lagOf(lagFacts(dataset(1, 2), dataset(1, 2, 9), now))).toEqual({ snapshots: 0, bytes: 0, seconds: 0 });
   });
 
   test('is everything where nothing was sent, of no age', () => {
     for (const target of [undefined, dataset()]) {
-      expect(lagOf(factsOf(dataset(2, 3), target, now))).toEqual({ snapshots: 2, bytes: 1300 });
+      expect(lagOf(lagFacts(dataset(2, 3), target, now))).toEqual({ snapshots: 2, bytes: 1300 });
     }
   });
 
   test('goes by a bookmark where the source has destroyed what was sent', () => {
     const { used, referenced, written, userrefs, ...bookmark } = bookmarked;
     const source = { ...dataset(3, 4), bookmarks: [bookmark] };
-    expect(lagOf(factsOf(source, dataset(1, 2), now))).toMatchObject({ snapshots: 2, bytes: 200 });
+    expect(lagOf(lagFacts(source, dataset(1, 2), now))).toMatchObject({ snapshots: 2, bytes: 200 });
   });
 
   test('without the target goes by what was sent before, also where the source has that no more', () => {
     const sent = { name: 's2', guid: '1002', creation: 1_700_007_200 };
     for (const source of [dataset(1, 2, 3, 4), dataset(1, 3, 4)]) {
-      const facts = factsSince(source, sent, now);
+      const facts = lagFactsSince(source, sent, now);
       expect([facts.sent, lagOf(facts)]).toEqual([sent, { snapshots: 2, bytes: 200, seconds: 7200 }]);
     }
-    expect(factsSince(dataset(1), undefined, now).sent).toBeUndefined();
+    expect(lagFactsSince(dataset(1), undefined, now).sent).toBeUndefined();
   });
 
   test('shrinks as snapshots arrive, and to nothing with the last', () => {
-    let facts = factsOf(dataset(1, 2, 3), undefined, now);
+    let facts = lagFacts(dataset(1, 2, 3), undefined, now);
     for (const at of [1, 2, 3]) {
       facts = arrivedAt(facts, String(1000 + at));
       expect(facts.sent?.name).toBe(`s${at}`);
@@ -73,7 +73,7 @@ describe('what a listing tells of a dataset and its target', () => {
   });
 
   test('has what lies in the store for it, until that has arrived', () => {
-    const facts = storedUpTo(factsOf(dataset(1, 2, 3, 4), dataset(1), now), '1003');
+    const facts = storedUpTo(lagFacts(dataset(1, 2, 3, 4), dataset(1), now), '1003');
     expect([facts.stored?.name, lagOf(facts).snapshots]).toEqual(['s3', 3]);
     expect(arrivedAt(facts, '1002').stored?.name).toBe('s3');
     expect(arrivedAt(facts, '1003')).not.toHaveProperty('stored');
@@ -83,12 +83,12 @@ describe('what a listing tells of a dataset and its target', () => {
 });
 
 describe('a line of the board', () => {
-  const listed: LineEvent = { type: 'listed', facts: factsOf(dataset(1, 2, 3), dataset(1), now) };
-  const measured = (seconds: number, bytes: number, waiting?: ErrorBody): LineEvent => ({
+  const listed: DatasetStatusEvent = { type: 'listed', facts: lagFacts(dataset(1, 2, 3), dataset(1), now) };
+  const measured = (seconds: number, bytes: number, waiting?: ErrorBody): DatasetStatusEvent => ({
     ...{ type: 'measured', seconds, bytes, waiting },
   });
-  const lineOf = (...events: LineEvent[]): Line => events.reduce(next, {});
-  const entry = (...events: LineEvent[]) => statusEntrySchema.parse(entryOf(lineOf(...events), who, now));
+  const lineOf = (...events: DatasetStatusEvent[]): DatasetStatus => events.reduce(next, {});
+  const entry = (...events: DatasetStatusEvent[]) => statusEntrySchema.parse(entryOf(lineOf(...events), who, now));
 
   test('tells of what was listed before anything runs', () => {
     expect(entry(listed)).toEqual({
@@ -117,7 +117,11 @@ describe('a line of the board', () => {
   });
 
   test('keeps the error of a run that failed until the next one begins', () => {
-    const failed: LineEvent[] = [listed, { type: 'began' }, { type: 'ended', bytes: 5, seconds: 1, error: full }];
+    const failed: DatasetStatusEvent[] = [
+      listed,
+      { type: 'began' },
+      { type: 'ended', bytes: 5, seconds: 1, error: full },
+    ];
     const { details: _, ...error } = full;
     expect(entry(...failed)).toMatchObject({ run: { state: 'failed', bytes: 5 }, error });
     expect(entry(...failed, listed)).toMatchObject({ error });
@@ -133,10 +137,10 @@ describe('a line of the board', () => {
   test('of any life is an entry that its schema accepts', () => {
     const error = fc.option(fc.constant(full), { nil: undefined });
     const amount = fc.nat();
-    const event: fc.Arbitrary<LineEvent> = fc.oneof(
+    const event: fc.Arbitrary<DatasetStatusEvent> = fc.oneof(
       fc.constant(listed),
-      fc.constant<LineEvent>({ type: 'began' }),
-      fc.nat(4).map((at): LineEvent => ({ type: 'arrived', guid: String(1000 + at) })),
+      fc.constant<DatasetStatusEvent>({ type: 'began' }),
+      fc.nat(4).map((at): DatasetStatusEvent => ({ type: 'arrived', guid: String(1000 + at) })),
       fc.record({ type: fc.constant('measured' as const), bytes: amount, seconds: amount, waiting: error }),
       fc.record({ type: fc.constant('ended' as const), bytes: amount, seconds: amount, error }),
     );
@@ -169,7 +173,7 @@ describe('what a target has taken from the store', () => {
   ): Promise<StatusEntry> {
     const source = dataset(...there);
     const sent = { name: `s${before}`, guid: String(1000 + before) };
-    let entry: StatusEntry = { ...lagged(factsSince(source, sent, now), now), ...more };
+    let entry: StatusEntry = { ...lagged(lagFactsSince(source, sent, now), now), ...more };
     const key = statusKey({ source: 'src', target: 'dst', dataset: 'pool/a', into: 'pool/a' });
     const status = {
       pending: (): [string, StatusEntry][] => [[key, entry]],
@@ -181,10 +185,10 @@ describe('what a target has taken from the store', () => {
     };
     const zfs = { list: async () => [source] };
     // what is yet to be written is there, so nothing is asked for on the bus
-    const deps = { host: 'src', zfs, status } as unknown as BoardDeps;
+    const deps = { host: 'src', zfs, status } as unknown as JobStatusDeps;
     const at = (snapshot: number) => ({ name: `pool/a@s${snapshot}`, guid: String(1000 + snapshot) });
     for (const [from, to, receipt] of words)
-      await tellTaken(deps, 'dst', { from: at(from), to: at(to), dataset: 'pool/a' }, receipt);
+      await reportDelivered(deps, 'dst', { from: at(from), to: at(to), dataset: 'pool/a' }, receipt);
     return entry;
   }
   const sentAfter = async (before: number, taken: number, ...there: number[]) =>

@@ -3,13 +3,13 @@ import { statusKey } from '../../../../../lib/bus/subjects.ts';
 import type { ErrorBody } from '../../../../../schemas/errors.ts';
 import type { StatusEntry, StatusRun } from '../../../../../schemas/status.ts';
 import { manifestSchema, type Receipt } from '../../../../../schemas/stored.ts';
-import type { BoardDeps } from '../../../../../services/sender/reporting/job-status.ts';
-import { type Held, tellHeld } from '../../../../../services/sender/reporting/store-blocked.ts';
-import { tellTaken } from '../../../../../services/sender/reporting/store-receipts.ts';
-import { heldNotes } from '../../../../../services/sender/store/blocked-notes.ts';
-import { openHeldNews } from '../../../../../services/sender/store/blocked-status.ts';
+import type { JobStatusDeps } from '../../../../../services/sender/reporting/job-status.ts';
+import { type Held, reportBlocked } from '../../../../../services/sender/reporting/store-blocked.ts';
+import { reportDelivered } from '../../../../../services/sender/reporting/store-receipts.ts';
+import { blockedNotes } from '../../../../../services/sender/store/blocked-notes.ts';
+import { openBlockedStatus } from '../../../../../services/sender/store/blocked-status.ts';
 import { heldOf } from '../../../../../services/sender/store/receipts.ts';
-import { openUnheeded, unsaidOf } from '../../../../../services/sender/store/unclaimed.ts';
+import { openUnclaimed, unclaimedOf } from '../../../../../services/sender/store/unclaimed.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
 const noPool: ErrorBody = { code: 'NO_SUCH_DATASET', message: 'no pool', retryable: false };
@@ -55,9 +55,9 @@ describe('what a target could not take yet', () => {
   });
 
   // who has said something is not asked
-  const deps = {} as Parameters<typeof heldNotes>[0];
-  const notes = async (root: string, all: Parameters<typeof heldNotes>[3]) =>
-    (await heldNotes(deps, { host: 'one', root }, waiting, all)).map(({ dataset, message }) => [dataset, message]);
+  const deps = {} as Parameters<typeof blockedNotes>[0];
+  const notes = async (root: string, all: Parameters<typeof blockedNotes>[3]) =>
+    (await blockedNotes(deps, { host: 'one', root }, waiting, all)).map(({ dataset, message }) => [dataset, message]);
 
   test('is told to who sends there, of a dataset by the first of its streams', async () => {
     expect(await notes('pool', receipts)).toEqual([['pool/a', mentions('pool/a', 'one', 'no pool')]]);
@@ -75,11 +75,14 @@ describe('what a target could not take yet', () => {
 
 describe('a target that says nothing', () => {
   const receipts = [receipt('two', 'stream1', { state: 'running' }, 1), receipt('one', 'gone000', { state: 'done' })];
-  const unsaid = [startOf('pool/a'), startOf('pool/b'), startOf('pool/a')].map((start) => ({ target: 'one', start }));
+  const unclaimedStreams = [startOf('pool/a'), startOf('pool/b'), startOf('pool/a')].map((start) => ({
+    target: 'one',
+    start,
+  }));
 
   test('has said nothing of what is there now', () => {
-    expect(unsaidOf(waiting, receipts)).toEqual(unsaid);
-    expect(unsaidOf(waiting, [receipt('one', 'stream3', { state: 'done' })])).toEqual([
+    expect(unclaimedOf(waiting, receipts)).toEqual(unclaimedStreams);
+    expect(unclaimedOf(waiting, [receipt('one', 'stream3', { state: 'done' })])).toEqual([
       { target: 'two', start: startOf('pool/a') },
     ]);
   });
@@ -87,7 +90,7 @@ describe('a target that says nothing', () => {
   test('is told of when its receiver was there for a minute, and not before it was', async () => {
     let isThere = false;
     const asked: string[] = [];
-    const look = openUnheeded(async (target) => {
+    const look = openUnclaimed(async (target) => {
       asked.push(target);
       return isThere;
     }, 'src');
@@ -116,7 +119,7 @@ describe('news of what is held', () => {
   function newsOf(fails = 0) {
     const told: number[] = [];
     let left = fails;
-    const news = openHeldNews(async (held) => {
+    const news = openBlockedStatus(async (held) => {
       if (left-- > 0) throw new Error('away');
       told.push(held.length);
     });
@@ -179,11 +182,11 @@ describe('on the board, why a target does not take what is stored for it', () =>
     }));
     const dataset = { name: 'pool/a', snapshots: isWhole ? [first] : [first, second], bookmarks: [] };
     // what is yet to be written is there, so nothing is asked for on the bus
-    const deps = { host: 'src', status, zfs: { list: async () => [dataset] } } as unknown as BoardDeps;
+    const deps = { host: 'src', status, zfs: { list: async () => [dataset] } } as unknown as JobStatusDeps;
     return {
       puts,
-      held: (...held: Held[]) => tellHeld(deps, entries, held),
-      taken: () => tellTaken(deps, 'one', startOf('pool/a'), { state: 'done', bytes: 1 }),
+      held: (...held: Held[]) => reportBlocked(deps, entries, held),
+      taken: () => reportDelivered(deps, 'one', startOf('pool/a'), { state: 'done', bytes: 1 }),
       error: (target = 'one') => entries.get(keyOf(target))?.error?.code,
     };
   }

@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { StreamsBucket } from '../../../../../lib/bus/channel/store/object-bucket.ts';
-import { openSweeping, orphansIn, type SweepingDeps } from '../../../../../services/sender/store/garbage-collection.ts';
+import {
+  type GarbageCollectionDeps,
+  openGarbageCollection,
+  orphansIn,
+} from '../../../../../services/sender/store/garbage-collection.ts';
 import { keepStore } from '../../../../../services/sender/store/maintenance.ts';
 import type { OwnStore } from '../../../../../services/sender/store/own-store.ts';
 
@@ -24,7 +28,10 @@ test('takes for orphans the pieces of no stream and no running job', () => {
 });
 
 /** A store in memory, and a look at it as a keeper has it. */
-function storeWith(deps: Partial<SweepingDeps> & Pick<SweepingDeps, 'livingJobs' | 'isBrief'>, idle = 0) {
+function storeWith(
+  deps: Partial<GarbageCollectionDeps> & Pick<GarbageCollectionDeps, 'livingJobs' | 'isBrief'>,
+  idle = 0,
+) {
   const names = new Set([`${killed}/000000`, `${killed}/000001`, `${living}/000000`]);
   const begun = new Set(names);
   const warnings: string[] = [];
@@ -37,8 +44,8 @@ function storeWith(deps: Partial<SweepingDeps> & Pick<SweepingDeps, 'livingJobs'
       begun.delete(name);
     },
   } as unknown as StreamsBucket;
-  const log = { warn: (line: string) => warnings.push(line) } as unknown as SweepingDeps['log'];
-  const sweep = openSweeping({ log, missedMs: 40, idleMs: 1000, askedAgainMs: 1, ...deps });
+  const log = { warn: (line: string) => warnings.push(line) } as unknown as GarbageCollectionDeps['log'];
+  const sweep = openGarbageCollection({ log, missedMs: 40, idleMs: 1000, askedAgainMs: 1, ...deps });
   return { names, begun, warnings, look: async () => sweep(bucket, [...names], never) };
 }
 

@@ -13,7 +13,7 @@ import { type ErrorBody, isThere, ZpsendError } from '../../../../../../schemas/
 import { type LastKnownTarget, manifestSchema, type Receipt } from '../../../../../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../../../../../services/receiver/store/queue.ts';
 import { isOver } from '../../../../../../services/sender/store/maintenance.ts';
-import { lastWordsOf, learned, seenAs, waitingAt } from '../../../../../../services/sender/store/receipts.ts';
+import { learned, seenAs, terminalReceiptsOf, waitingAt } from '../../../../../../services/sender/store/receipts.ts';
 import { datasetNames, hostNames } from '../../../plan/legal-names.ts';
 
 const id = fc.stringMatching(/^[A-Za-z0-9]{6,32}$/);
@@ -183,7 +183,7 @@ describe('what a target said last', () => {
   const seen: LastKnownTarget = { version: 1, target: unseen('one', 'pool/a') };
   const word = (state: Receipt['state'], error?: ErrorBody) => {
     const said = { ...receipt('one', 'stream1', state), receipt: { state, bytes: 0, ...(error && { error }) } };
-    const [first] = lastWordsOf(waiting, [said]);
+    const [first] = terminalReceiptsOf(waiting, [said]);
     if (!first) throw new Error('no word');
     return first;
   };
@@ -196,7 +196,7 @@ describe('what a target said last', () => {
       receipt('two', 'stream1', 'done', 1),
       receipt('one', 'gone00', 'done'),
     ];
-    expect(lastWordsOf(waiting, all).map(({ key, target }) => [key, target])).toEqual([['stream1.1', 'two']]);
+    expect(terminalReceiptsOf(waiting, all).map(({ key, target }) => [key, target])).toEqual([['stream1.1', 'two']]);
     expect(waitingAt(place, waiting, all).starts).toHaveLength(2);
     const { starts } = waitingAt(place, waiting, [receipt('one', 'stream1', 'failed')]);
     expect(starts.map(({ dataset }) => dataset)).toEqual(['pool/b']);
@@ -255,7 +255,7 @@ describe('the keeper', () => {
       receipt('two', 'stream1', 'done', 2),
     ];
     const isDone = (receipts: ReturnType<typeof receipt>[]) =>
-      isOver(manifest, new Set(lastWordsOf([manifest], receipts).map(({ key }) => key)));
+      isOver(manifest, new Set(terminalReceiptsOf([manifest], receipts).map(({ key }) => key)));
     expect(isDone(all)).toBe(true);
     for (const [at, one] of all.entries()) {
       const others = all.filter((_, index) => index !== at);
