@@ -113,7 +113,7 @@ export const listEachArgv = (datasets: readonly string[]): string[] => [
   ...datasets.map(checkDataset),
 ];
 
-export function lookArgv(names: readonly string[], columns: readonly Column[]): string[] {
+export function inspectArgv(names: readonly string[], columns: readonly Column[]): string[] {
   return ['list', '-Hp', '-t', types, '-o', columns.join(','), ...names.map(checkName)];
 }
 

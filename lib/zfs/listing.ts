@@ -5,10 +5,10 @@ import {
   type Column,
   creationColumn,
   holdsArgv,
+  inspectArgv,
   lagColumns,
   listArgv,
   listEachArgv,
-  lookArgv,
   optionalColumns,
   ownProperties,
   ownPropertiesArgv,
@@ -19,23 +19,31 @@ import {
 import { batches, type Commands } from './commands.ts';
 import { onlyMissing, unknownColumn } from './errors.ts';
 import { joinRoots, rootsOutside } from './key-columns.ts';
-import { joinOrigins, type OwnValues, parseBytes, parseHolds, parseListing, parseSeen, type Seen } from './parse.ts';
+import {
+  type InspectedName,
+  joinOrigins,
+  type OwnValues,
+  parseBytes,
+  parseHolds,
+  parseInspected,
+  parseListing,
+} from './parse.ts';
 import { parseProperties } from './rows.ts';
-import { runBriefly } from './run.ts';
+import { runQuery } from './run.ts';
 import type { Zfs } from './zfs.ts';
 
 /** What is there. */
 export function listing(
   commands: Commands,
 ): Pick<Zfs, 'list' | 'listEach' | 'look' | 'holds' | 'properties' | 'writtenSince'> {
-  const { rim, failed, briefly } = commands;
+  const { zfsEnvironment, failed, runWithTimeout } = commands;
   const unknown = new Set<string>();
 
   /** Runs a listing; a column that this release does not know is left out, now and from then on. */
   async function withColumns(argv: (columns: Column[]) => string[], doing: string, more: readonly Column[] = []) {
     for (;;) {
       const columns = [...requiredColumns, ...optionalColumns.filter((column) => !unknown.has(column)), ...more];
-      const outcome = await runBriefly(rim, 'zfs', argv(columns), doing);
+      const outcome = await runQuery(zfsEnvironment, 'zfs', argv(columns), doing);
       const refused = outcome.ok
         ? undefined
         : optionalColumns.find((column) => column === unknownColumn(outcome.stderr));
@@ -50,25 +58,25 @@ export function listing(
       return read();
     } catch (thrown) {
       const { code, message, details } = ZpsendError.from(thrown);
-      throw new ZpsendError(code, `${doing} on ${rim.host}: ${message}`, details);
+      throw new ZpsendError(code, `${doing} on ${zfsEnvironment.host}: ${message}`, details);
     }
   }
 
   async function ownValues(what: { dataset?: string; recursive?: boolean }, doing: string): Promise<OwnValues> {
     const argv = ownPropertiesArgv(what);
     const tolerated = what.dataset === undefined ? onlyMissing : undefined;
-    const { stdout } = await briefly(argv, `${doing}: reading what zpsend noted there`, tolerated);
+    const { stdout } = await runWithTimeout(argv, `${doing}: reading what zpsend noted there`, tolerated);
     const asked = what.recursive || what.dataset === undefined ? what.dataset : new Set([what.dataset]);
     return trusted(doing, () => parseProperties(stdout, ownProperties, asked));
   }
 
-  async function look(names: string[]): Promise<Seen[]> {
-    const seen: Seen[] = [];
+  async function look(names: string[]): Promise<InspectedName[]> {
+    const seen: InspectedName[] = [];
     for (const some of batches(names)) {
       const doing = `looking at ${some.length === 1 ? some[0] : `${some.length} names`}`;
-      const { columns, outcome } = await withColumns((columns) => lookArgv(some, columns), doing);
+      const { columns, outcome } = await withColumns((columns) => inspectArgv(some, columns), doing);
       if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, doing);
-      seen.push(...trusted(doing, () => parseSeen(outcome.stdout, columns, new Set(some))));
+      seen.push(...trusted(doing, () => parseInspected(outcome.stdout, columns, new Set(some))));
     }
     return seen;
   }
@@ -99,7 +107,7 @@ export function listing(
       const listed: DatasetEntry[] = [];
       for (const some of batches(names)) {
         const doing = `listing ${some.length} datasets`;
-        const { stdout } = await briefly(listEachArgv(some), doing, onlyMissing);
+        const { stdout } = await runWithTimeout(listEachArgv(some), doing, onlyMissing);
         const asked = new Set(some);
         const entries = trusted(doing, () => parseListing({ stdout, columns: lagColumns, asked: undefined }));
         listed.push(...entries.filter(({ name }) => asked.has(name)));
@@ -110,22 +118,22 @@ export function listing(
     async holds(snapshots) {
       const holds: { snapshot: string; tag: string }[] = [];
       for (const some of batches(snapshots)) {
-        const { stdout } = await briefly(holdsArgv(some), 'listing holds', onlyMissing);
+        const { stdout } = await runWithTimeout(holdsArgv(some), 'listing holds', onlyMissing);
         holds.push(...trusted('listing holds', () => parseHolds(stdout, new Set(some))));
       }
       return holds;
     },
 
     async writtenSince(snapshot) {
-      const { stdout } = await briefly(writtenSinceArgv(snapshot), `reading what was written since ${snapshot}`);
+      const { stdout } = await runWithTimeout(writtenSinceArgv(snapshot), `reading what was written since ${snapshot}`);
       const bytes = parseBytes(stdout);
       if (bytes !== undefined) return bytes;
-      throw new ZpsendError('NO_SUCH_SNAPSHOT', `${snapshot} on ${rim.host} is gone`, { snapshot });
+      throw new ZpsendError('NO_SUCH_SNAPSHOT', `${snapshot} on ${zfsEnvironment.host} is gone`, { snapshot });
     },
 
     async properties(datasets, properties) {
       const doing = `reading ${properties.join(', ')}`;
-      const { stdout } = await briefly(propertiesArgv(datasets, properties), doing, onlyMissing);
+      const { stdout } = await runWithTimeout(propertiesArgv(datasets, properties), doing, onlyMissing);
       return trusted(doing, () => parseProperties(stdout, properties, new Set(datasets)));
     },
   };

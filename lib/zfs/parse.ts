@@ -8,7 +8,7 @@ import { type KeyColumns, keyOf } from './key-columns.ts';
 import { type Asked, eachListed, eachRow, unreadable } from './rows.ts';
 import { parseFeatures } from './stream-flags.ts';
 
-export interface Seen extends KeyColumns {
+export interface InspectedName extends KeyColumns {
   name: string;
   type: 'filesystem' | 'volume' | 'snapshot' | 'bookmark';
   guid: string;
@@ -162,14 +162,14 @@ export function joinOrigins(datasets: readonly DatasetEntry[], known: ReadonlyMa
 }
 
 /** The rows of `zfs list` for named things, as they come. @throws ZpsendError INTERNAL where the rows are not what was asked for */
-export function parseSeen(stdout: string, columns: readonly Column[], asked: Asked): Seen[] {
-  const seen: Seen[] = [];
+export function parseInspected(stdout: string, columns: readonly Column[], asked: Asked): InspectedName[] {
+  const seen: InspectedName[] = [];
   eachListed(stdout, columns, asked, (field) => {
     const resumeToken = present(field('receive_resume_token'));
     const origin = present(field('origin'));
     seen.push({
       name: field('name') ?? '',
-      type: field('type') as Seen['type'],
+      type: field('type') as InspectedName['type'],
       guid: field('guid') ?? '',
       createtxg: field('createtxg') ?? '',
       ...keyOf((column) => field(column)),

@@ -6,7 +6,7 @@ import { type Failure, notSet, toError } from './errors.ts';
 import type { OutputPairs } from './pipe.ts';
 
 /** Where and how `zfs` is run. */
-export interface Rim {
+export interface ZfsEnvironment {
   host: string;
   /** Who runs it, as `zfs allow` is told. */
   user: string;
@@ -89,11 +89,11 @@ function notStarted(command: string, doing: string, host: string, cause: unknown
   );
 }
 
-type Short = [rim: Rim, command: 'zfs' | 'zpool', argv: string[], doing: string];
+type Short = [zfsEnvironment: ZfsEnvironment, command: 'zfs' | 'zpool', argv: string[], doing: string];
 
-const spawnShort = ([rim, command, argv]: Short) =>
+const spawnShort = ([zfsEnvironment, command, argv]: Short) =>
   execa(command, argv, {
-    env: rim.env,
+    env: zfsEnvironment.env,
     extendEnv: false,
     stdin: 'ignore',
     encoding: 'buffer',
@@ -101,14 +101,21 @@ const spawnShort = ([rim, command, argv]: Short) =>
     maxBuffer: { stdout: maxListing, stderr: 16 * maxStderr },
   });
 
-function outcomeOf(result: Awaited<ReturnType<typeof spawnShort>>, [rim, command, argv, doing]: Short): Outcome {
+function outcomeOf(
+  result: Awaited<ReturnType<typeof spawnShort>>,
+  [zfsEnvironment, command, argv, doing]: Short,
+): Outcome {
   if (result.isMaxBuffer)
-    throw new ZpsendError('INTERNAL', `${doing} on ${rim.host}: ${command} printed more than this program can take`);
+    throw new ZpsendError(
+      'INTERNAL',
+      `${doing} on ${zfsEnvironment.host}: ${command} printed more than this program can take`,
+    );
   const { exitCode, signal } = result;
-  if (exitCode === undefined && signal === undefined) throw notStarted(command, doing, rim.host, result.cause);
+  if (exitCode === undefined && signal === undefined)
+    throw notStarted(command, doing, zfsEnvironment.host, result.cause);
   // names, guids and numbers are ASCII, and latin1 strings take one byte a character
   const [stdout, stderr] = [text(result.stdout), text(result.stderr)];
-  return { argv, user: rim.user, ok: exitCode === 0, stdout, stderr, exitCode, signal };
+  return { argv, user: zfsEnvironment.user, ok: exitCode === 0, stdout, stderr, exitCode, signal };
 }
 
 /** Runs a short command to its end, however long that takes. A bad exit status is an outcome; only a command that cannot run throws. */
@@ -120,7 +127,7 @@ export const run = async (...short: Short): Promise<Outcome> => outcomeOf(await 
  * that: hung under a lock that is given back, it could still do its work later.
  * @throws ZpsendError TIMEOUT
  */
-export async function runBriefly(...short: Short): Promise<Outcome> {
+export async function runQuery(...short: Short): Promise<Outcome> {
   const [{ host, briefMs = patientMs }, command, argv, doing] = short;
   const child = spawnShort(short);
   const late = Promise.withResolvers<never>();
@@ -140,10 +147,14 @@ const text = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 
 /** Starts a `zfs send` or `zfs receive`; the stream's bytes pass through untouched. */
-export function start(rim: Rim, argv: string[], about: Pick<Failure, 'doing' | 'from'>): ZfsProcess {
-  const pair = argv[0] === 'send' ? rim.outputs?.take() : undefined;
+export function start(
+  zfsEnvironment: ZfsEnvironment,
+  argv: string[],
+  about: Pick<Failure, 'doing' | 'from'>,
+): ZfsProcess {
+  const pair = argv[0] === 'send' ? zfsEnvironment.outputs?.take() : undefined;
   const child = execa('zfs', argv, {
-    env: rim.env,
+    env: zfsEnvironment.env,
     extendEnv: false,
     encoding: 'buffer',
     buffer: false,
@@ -175,9 +186,9 @@ export function start(rim: Rim, argv: string[], about: Pick<Failure, 'doing' | '
     void child.then(({ cause, message }) => resolve({ cause: cause ?? message }));
   });
   const done = exit.then(async ({ exitCode, signal, cause }) => {
-    if (cause !== undefined) throw notStarted('zfs', about.doing, rim.host, cause);
+    if (cause !== undefined) throw notStarted('zfs', about.doing, zfsEnvironment.host, cause);
     await stderrEnd;
-    const outcome = { ...about, argv, user: rim.user, host: rim.host, stderr, exitCode, signal };
+    const outcome = { ...about, argv, user: zfsEnvironment.user, host: zfsEnvironment.host, stderr, exitCode, signal };
     if (exitCode === 0) return notSet(outcome);
     throw toError(outcome);
   });

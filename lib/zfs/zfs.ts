@@ -7,12 +7,12 @@ import { changes } from './changes.ts';
 import { commandsOf } from './commands.ts';
 import { listing } from './listing.ts';
 import { marks } from './marks.ts';
-import type { PoolFacts, Seen } from './parse.ts';
+import type { InspectedName, PoolFacts } from './parse.ts';
 import { openOutputPairs } from './pipe.ts';
 import { environment, whoami, type ZfsProcess } from './run.ts';
 import { streams } from './streams.ts';
 
-export type { PoolFacts, Seen } from './parse.ts';
+export type { InspectedName, PoolFacts } from './parse.ts';
 export type { ZfsProcess } from './run.ts';
 
 /** ZFS on this host. Every failure is a ZpsendError; names are checked before a process starts (I10). */
@@ -29,7 +29,7 @@ export interface Zfs {
    */
   listEach(datasets: readonly string[]): Promise<DatasetEntry[]>;
   /** Those of the named datasets, snapshots (`pool/a@x`) and bookmarks (`pool/a#b`) that exist, in one process. */
-  look(names: string[]): Promise<Seen[]>;
+  look(names: string[]): Promise<InspectedName[]>;
   /** Starts `zfs send`, full or `-i`. `from` is `pool/a@x` or `pool/a#bookmark`, in full. */
   send(stream: StreamRequest): ZfsProcess;
   /** Starts a full `zfs send` of a snapshot (`pool/a@x`) whose contents are to be read; `raw`: as they are encrypted, which needs no key. */

@@ -11,7 +11,7 @@ import { type Cli, withBus } from '../../context.ts';
 import { exit, usage } from '../../exit-codes.ts';
 import { counted, duration } from '../../output/format.ts';
 import { catchInterrupt } from '../../output/interrupt.ts';
-import { newSnapshots, type Seen, seenIn } from './new-snapshots.ts';
+import { type InspectedName, newSnapshots, seenIn } from './new-snapshots.ts';
 
 interface Options {
   interval: string;
@@ -67,7 +67,7 @@ interface Watched {
 }
 
 interface Known {
-  readonly seen?: Seen;
+  readonly seen?: InspectedName;
   /** Why the last listing failed. */
   readonly failed?: string;
 }

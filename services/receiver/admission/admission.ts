@@ -1,6 +1,6 @@
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { someOf } from '../../../lib/plan/refusal.ts';
-import type { Seen, Zfs } from '../../../lib/zfs/zfs.ts';
+import type { InspectedName, Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin, leafOf, parentOf } from '../../../schemas/names.ts';
@@ -11,7 +11,7 @@ import { ancestorsOf, missingParents } from './parents.ts';
 import { streamProperty } from './properties.ts';
 
 /** What `zfs list` shows of the names that matter to one receive; what does not exist is absent. */
-export interface View extends Pick<Seen, 'name' | 'type' | 'guid' | 'keystatus' | 'resumeToken'> {
+export interface View extends Pick<InspectedName, 'name' | 'type' | 'guid' | 'keystatus' | 'resumeToken'> {
   /** What the chain of a dataset began with, its own or inherited; only where partial state may be dropped. */
   readonly stream?: string;
 }
@@ -69,7 +69,7 @@ export const arrivalOf = (start: Pick<ReceiveStart, 'dataset' | 'to'>): string =
 export async function withMarks(
   zfs: Pick<Zfs, 'properties'>,
   { dataset, partial, record }: Pick<ReceiveStart, 'dataset' | 'partial' | 'record'>,
-  seen: readonly Seen[],
+  seen: readonly InspectedName[],
 ): Promise<readonly View[]> {
   if (partial !== 'discard' || record === undefined) return seen;
   const names = seen.map(({ name }) => name).filter((name) => name === dataset || name === parentOf(dataset));

@@ -1,5 +1,5 @@
 import { compareWrappings } from '../../../lib/plan/placement/key-wrapping.ts';
-import type { Seen, Zfs } from '../../../lib/zfs/zfs.ts';
+import type { InspectedName, Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
@@ -19,7 +19,7 @@ export async function checkKey(
   zfs: Pick<Zfs, 'look'>,
   start: Asked,
   host: string,
-  seen: readonly Seen[],
+  seen: readonly InspectedName[],
 ): Promise<void> {
   const { dataset, raw, from, origin, wrapping } = start;
   await checkReplaced(zfs, start, host, seen);
@@ -44,7 +44,7 @@ async function checkReplaced(
   zfs: Pick<Zfs, 'look'>,
   { dataset, origin, replaces, to, source }: Asked,
   host: string,
-  seen: readonly Seen[],
+  seen: readonly InspectedName[],
 ): Promise<void> {
   if (replaces === undefined) return;
   const holder = origin === undefined ? dataset : datasetOf(origin);
@@ -59,7 +59,7 @@ async function checkReplaced(
 }
 
 /** A clone shares the key of what it was made from (contract/encryption-roots.test.ts). */
-async function holderOf(zfs: Pick<Zfs, 'look'>, { name, origin }: Seen): Promise<string> {
+async function holderOf(zfs: Pick<Zfs, 'look'>, { name, origin }: InspectedName): Promise<string> {
   if (origin === undefined) return name;
   const [parent] = await zfs.look([datasetOf(origin)]);
   return parent ? holderOf(zfs, parent) : datasetOf(origin);

@@ -1,7 +1,7 @@
 import { matches } from '../../../lib/plan/request/pattern.ts';
 import { ownProperties } from '../../../lib/zfs/argv.ts';
 import { fits } from '../../../lib/zfs/property-types.ts';
-import type { Seen } from '../../../lib/zfs/zfs.ts';
+import type { InspectedName } from '../../../lib/zfs/zfs.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { isWithin } from '../../../schemas/names.ts';
@@ -63,7 +63,11 @@ export function checkProperties(start: ReceiveStart, host: string, { allow, prop
  * Is a volume what was said to be one? What is set on filesystems was not set on it.
  * @throws ZpsendError BAD_REQUEST
  */
-export function checkType(start: ReceiveStart, host: string, seen: readonly Pick<Seen, 'name' | 'type'>[]): void {
+export function checkType(
+  start: ReceiveStart,
+  host: string,
+  seen: readonly Pick<InspectedName, 'name' | 'type'>[],
+): void {
   const { dataset, source, volume } = start;
   const type = seen.find(({ name }) => name === dataset)?.type;
   if (!volume || type !== 'filesystem') return;

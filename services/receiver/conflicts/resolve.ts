@@ -28,7 +28,7 @@ async function rename(
 ): Promise<void> {
   const { from, to } = clearing;
   const isDone = isRenamed(clearing, host, await zfs.look([from, to]));
-  if (!isDone && from === dataset) await checkAlone(zfs, from, host);
+  if (!isDone && from === dataset) await assertNoChildren(zfs, from, host);
   if (discard && !stopped()) await zfs.abortReceive(isDone ? dataset : from);
   if (isDone || stopped()) return;
   log.warn('conflict.renamed', `renaming ${from} to ${to}`);
@@ -40,7 +40,7 @@ async function rename(
 }
 
 /** @throws ZpsendError DIVERGED: what lies below a dataset would move along */
-async function checkAlone(zfs: Zfs, name: string, host: string): Promise<void> {
+async function assertNoChildren(zfs: Zfs, name: string, host: string): Promise<void> {
   const below = (await zfs.list({ dataset: name, recursive: true })).filter((one) => one.name !== name);
   if (below.length === 0) return;
   throw new ZpsendError(

@@ -32,7 +32,7 @@ async function dataConnection(url = server().url): Promise<DataConnection> {
   return connection;
 }
 
-interface Seen {
+interface InspectedName {
   receiver: DirectReceiver;
   bytes: Buffer[];
   began: number;
@@ -43,7 +43,7 @@ interface Seen {
 }
 
 /** A receiver that hands everything to `sink`, by default into memory, and says done when the sink has it. */
-async function receiver(sink?: Writable, connection?: DataConnection, rateLimit?: RateLimit): Promise<Seen> {
+async function receiver(sink?: Writable, connection?: DataConnection, rateLimit?: RateLimit): Promise<InspectedName> {
   const over = Promise.withResolvers<void>();
   const bytes: Buffer[] = [];
   const into =
@@ -79,7 +79,14 @@ async function receiver(sink?: Writable, connection?: DataConnection, rateLimit?
       over.resolve();
     },
   });
-  const seen: Seen = { receiver: direct, bytes, began: 0, total: undefined, broken: undefined, over: over.promise };
+  const seen: InspectedName = {
+    receiver: direct,
+    bytes,
+    began: 0,
+    total: undefined,
+    broken: undefined,
+    over: over.promise,
+  };
   onTestFinished(() => direct.close());
   return seen;
 }
@@ -158,7 +165,7 @@ const pattern = Buffer.from(Uint8Array.from({ length: 65_521 }, (_, at) => (at *
 const patterned = (length: number): Buffer => Buffer.alloc(length, pattern);
 
 /** Resolves when the receiver's subscription is known to the server. */
-async function listening(seen: Seen, send: (frame: Buffer) => Promise<void>): Promise<void> {
+async function listening(seen: InspectedName, send: (frame: Buffer) => Promise<void>): Promise<void> {
   await expect
     .poll(async () => {
       await send(controlFrame('ping', 0));

@@ -130,7 +130,7 @@ describe('bad input is refused with a code, nothing changes, and the service goe
       const errors = await Promise.all(Object.values(bad).map((raw) => refusal(house.fleet, subject, raw)));
       Object.keys(bad).forEach((what, index) => {
         expect([subject, what, errors[index]?.code]).toEqual([subject, what, 'BAD_REQUEST']);
-        expect(errors[index]?.message.length, `${what} is answered briefly`).toBeLessThan(1000);
+        expect(errors[index]?.message.length, `${what} is answered runWithTimeout`).toBeLessThan(1000);
       });
     }
     await expectStillServing(house, before);

@@ -9,9 +9,9 @@ import {
   estimateArgv,
   holdArgv,
   holdsArgv,
+  inspectArgv,
   listArgv,
   listEachArgv,
-  lookArgv,
   markRollbackArgv,
   placeholderArgv,
   type ReceiveRequest,
@@ -92,7 +92,7 @@ describe('argument lists', () => {
   const builders: Record<string, (name: string) => string[]> = {
     list: (name) => listArgv({ dataset: name }, ['name']),
     'list of each': (name) => listEachArgv(['tank/a', name]),
-    look: (name) => lookArgv(['tank/a', name], ['name']),
+    look: (name) => inspectArgv(['tank/a', name], ['name']),
     'send to': (name) => sendArgv({ to: `${name}@x` }),
     'send from': (name) => sendArgv({ to: 'tank/a@x', from: `${name}@y` }),
     estimate: (name) => estimateArgv({ to: `${name}@x` }),
@@ -206,7 +206,7 @@ describe('whatever the names', () => {
         () =>
           renameArgv(from, to),
     ),
-    name.map((one) => () => lookArgv([one], ['name'])),
+    name.map((one) => () => inspectArgv([one], ['name'])),
     name.map((one) => () => listArgv({ dataset: one }, ['name'])),
   );
 

@@ -5,10 +5,10 @@ import {
   type OwnValues,
   parseEstimate,
   parseHolds,
+  parseInspected,
   parseListing,
   parsePoolFacts,
   parsePools,
-  parseSeen,
 } from '../../../../lib/zfs/parse.ts';
 import { type Asked, parseProperties } from '../../../../lib/zfs/rows.ts';
 import { datasetEntrySchema } from '../../../../schemas/inventory.ts';
@@ -17,7 +17,7 @@ import { mentions } from '../../../support/mentions.ts';
 const columns: Column[] = [...requiredColumns, ...optionalColumns].slice(0, 15);
 const read = (stdout: string, only?: string, some: readonly Column[] = columns, own?: OwnValues) =>
   parseListing({ stdout, columns: some, asked: undefined, only }, own);
-const seenIn = (stdout: string) => parseSeen(stdout, columns, undefined);
+const seenIn = (stdout: string) => parseInspected(stdout, columns, undefined);
 const rows = (...lines: string[]) => lines.map((line) => `${line.replaceAll('  ', '\t')}\n`).join('');
 
 /** As OpenZFS 2.3.2 prints it. */
@@ -153,16 +153,16 @@ describe('foreign text makes no rows', () => {
     ['that was not asked for', 'pq@x  snapshot  5  6'],
   ])('a row %s refuses all: %s', (_, row) => {
     expect(() => listed('p', row)).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
-    expect(() => parseSeen(rows(...good, row), few, new Set(['p/enc', 'p/enc@a']))).toThrow(
+    expect(() => parseInspected(rows(...good, row), few, new Set(['p/enc', 'p/enc@a']))).toThrow(
       expect.objectContaining({ code: 'INTERNAL', details: { reason: 'unreadable' } }),
     );
   });
 
   it('what is asked for by name brings nothing else', () => {
-    expect(() => parseSeen(rows(...good), few, new Set(['p/enc']))).toThrow(
+    expect(() => parseInspected(rows(...good), few, new Set(['p/enc']))).toThrow(
       expect.objectContaining({ details: { reason: 'unreadable' }, message: mentions('"p/enc@a"') }),
     );
-    expect(parseSeen(rows(...good), few, new Set(['p/enc', 'p/enc@a']))).toHaveLength(2);
+    expect(parseInspected(rows(...good), few, new Set(['p/enc', 'p/enc@a']))).toHaveLength(2);
   });
 
   const asked = ['a:x', 'a:y'];

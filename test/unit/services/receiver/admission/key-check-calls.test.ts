@@ -2,7 +2,7 @@ import pino from 'pino';
 import { expect, test } from 'vitest';
 import type { ChannelSender } from '../../../../../lib/bus/channel/channel.ts';
 import type { Locks } from '../../../../../lib/bus/locks/locks.ts';
-import type { Seen, Zfs } from '../../../../../lib/zfs/zfs.ts';
+import type { InspectedName, Zfs } from '../../../../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { KeyWrapping } from '../../../../../schemas/inventory.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
@@ -16,11 +16,11 @@ import { runnable, type TransferDeps } from '../../../../../services/sender/tran
 
 const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
 const [old, now] = [salted('11'), salted('22')];
-const seen = (name: string, root: string, wrapping: KeyWrapping): Seen => ({
+const seen = (name: string, root: string, wrapping: KeyWrapping): InspectedName => ({
   ...{ name, type: 'filesystem', guid: '1', createtxg: '1', written: 0, userrefs: 0 },
   ...{ encryptionRoot: root, wrapping },
 });
-const looker = (...all: Seen[]): Pick<Zfs, 'look'> => ({
+const looker = (...all: InspectedName[]): Pick<Zfs, 'look'> => ({
   look: async (names) => all.filter(({ name }) => names.includes(name)),
 });
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { keyOf } from '../../../../../lib/zfs/key-columns.ts';
-import type { Seen } from '../../../../../lib/zfs/zfs.ts';
+import type { InspectedName } from '../../../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../../../schemas/errors.ts';
 import type { KeyWrapping } from '../../../../../schemas/inventory.ts';
 import { checkKey } from '../../../../../services/receiver/admission/key-check.ts';
@@ -9,11 +9,11 @@ import { checkKeyUnchanged } from '../../../../../services/sender/transfer/key-u
 const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });
 const [old, now] = [salted('11'), salted('22')];
 const hex: KeyWrapping = { format: 'hex' };
-const seen = (name: string, root: string, wrapping: KeyWrapping, origin?: string): Seen => ({
+const seen = (name: string, root: string, wrapping: KeyWrapping, origin?: string): InspectedName => ({
   ...{ name, type: 'filesystem', guid: '1', createtxg: '1', written: 0, userrefs: 0 },
   ...{ encryptionRoot: root, wrapping, ...(origin !== undefined && { origin }) },
 });
-const looker = (...all: Seen[]) => ({
+const looker = (...all: InspectedName[]) => ({
   look: async (names: string[]) => all.filter(({ name }) => names.includes(name)),
 });
 const start = { raw: true, from: { guid: '1' }, dataset: 'p/r/a', source: 'src', to: { name: 't/r/a@2', guid: '2' } };
@@ -26,7 +26,7 @@ const refusal = (work: Promise<void>): Promise<string | undefined> =>
   );
 const checked = (
   wrapping: KeyWrapping,
-  there: Seen[],
+  there: InspectedName[],
   more: Partial<typeof start> & { encryptionRoot?: string; replaces?: KeyWrapping; origin?: string } = {},
 ) => refusal(checkKey(looker(...there), { ...start, wrapping, ...more }, 'dst', there));
 
