@@ -230,7 +230,7 @@ receive: { allow: [{ from: smos-02, into: tank }] }`;
       stderr: '',
       lines: [
         'host     smos-01',
-        `config   ${path}: smos-02 into tank; 4 receives at once`,
+        mentions('config', path, 'smos-02', 'tank', 4),
         `nats     nats://127.0.0.1:1 (${path}), as the user ann (${path})`,
       ],
     });
