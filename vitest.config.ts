@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongFilesFirst } from './test/support/sequencer.ts';
 
 export default defineConfig({
   test: {
@@ -6,9 +7,9 @@ export default defineConfig({
     globalSetup: ['test/support/nats-server-setup.ts', 'test/support/bundle-setup.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // on two cores: a bus test file starts servers and services of its own, and waits for them a good part of its time
-    maxWorkers: 3,
-    // a shared machine misses a deadline now and then; what is wrong fails every time
-    retry: process.env.CI ? 1 : 0,
+    // on two cores: a bus test file waits a good part of its time, for leases, services and servers
+    maxWorkers: 6,
+    sequence: { sequencer: LongFilesFirst },
+    retry: 0,
   },
 });

@@ -34,12 +34,15 @@ export const rootOf = ({ job, continues }: Job): string => continues ?? job;
 const isPassed = (known: Job, { job, continues }: Job): boolean =>
   known.job !== job && known.continues !== undefined && (continues === undefined || job > known.job);
 
+/** What is said where another sender goes on with the job. */
+export const senderDied = 'its sender has died; another one goes on';
+
 /** News of a job or its successor: what is known after it, and lines about what has happened since. Older news changes nothing. */
 export function observe(before: Followed | undefined, job: Job): { after: Followed; lines: string[] } {
   if (!before || before.job.job === job.job) return follow(before, job);
   if (isEnded(before.job) || isPassed(before.job, job)) return { after: before, lines: [] };
   const { after, lines } = follow(undefined, job);
-  return { after, lines: [`${job.request.to.host}: its sender has died; another one goes on`, ...lines] };
+  return { after, lines: [`${job.request.to.host}: ${senderDied}`, ...lines] };
 }
 
 function follow(before: Followed | undefined, job: Job): { after: Followed; lines: string[] } {

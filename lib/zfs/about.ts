@@ -1,12 +1,24 @@
+import type { Pool } from '../../schemas/host.ts';
 import { poolPropertiesArgv, poolsArgv, versionArgv } from './argv.ts';
 import type { Commands } from './commands.ts';
 import { unknownCommand } from './errors.ts';
-import { parsePoolFacts, parsePools } from './parse.ts';
+import { type PoolFacts, parsePoolFacts, parsePools } from './parse.ts';
 import { run, runQuery } from './run.ts';
-import type { Zfs } from './zfs.ts';
+
+/** What this ZFS is, and its pools. */
+export interface About {
+  /** First line of `zfs version`. */
+  version(): Promise<string>;
+  pools(): Promise<Pool[]>;
+  /**
+   * What streams need to know of one pool, or of all. Undefined where it cannot be had, which is no error: only what is safe
+   * without it is done then.
+   */
+  poolFacts(pool?: string): Promise<PoolFacts | undefined>;
+}
 
 /** What this host's ZFS is, and its pools. */
-export function about({ zfsEnvironment, failed }: Commands): Pick<Zfs, 'version' | 'pools' | 'poolFacts'> {
+export function about({ zfsEnvironment, failed }: Commands): About {
   return {
     async version() {
       const outcome = await runQuery(zfsEnvironment, 'zfs', versionArgv, 'asking for the version');

@@ -8,12 +8,25 @@ import {
 } from './argv.ts';
 import type { Commands } from './commands.ts';
 import { nothingToAbort, onlyThere } from './errors.ts';
-import type { Zfs } from './zfs.ts';
 
-type Changes = Pick<
-  Zfs,
-  'createPlaceholder' | 'destroySnapshots' | 'markRollback' | 'rollback' | 'rename' | 'abortReceive'
->;
+/** What is done to a target besides receiving into it. */
+export interface Changes {
+  /**
+   * Makes an empty filesystem that is never mounted, as a parent for others; it is encrypted exactly when its own parent is.
+   * False when a dataset of that name is there already, which is no error. Its parent must exist: NO_SUCH_DATASET.
+   */
+  createPlaceholder(dataset: string): Promise<boolean>;
+  /** Destroys those snapshots of one dataset, all or none: what is held, sent or cloned from keeps all from going. DIVERGED, BUSY. */
+  destroySnapshots(dataset: string, leaves: readonly string[]): Promise<void>;
+  /** Remembers a rollback at the dataset (`rollbackMarkSchema`); all that was written before is counted once this is done. */
+  markRollback(dataset: string, guid: string, mark: string): Promise<void>;
+  /** Drops what was written since the dataset's newest snapshot; DIVERGED where this is not the newest. */
+  rollback(snapshot: string): Promise<void>;
+  /** Renames a dataset with all below it; EXISTS where the name is taken, BUSY where it cannot be unmounted. */
+  rename(from: string, to: string): Promise<void>;
+  /** `zfs receive -A`: destroys what an interrupted receive left. Nothing to abort is no error. */
+  abortReceive(dataset: string): Promise<void>;
+}
 
 /** What is done to a target besides receiving into it. */
 export function changes({ must }: Commands): Changes {

@@ -30,12 +30,32 @@ import {
 } from './parse.ts';
 import { parseProperties } from './rows.ts';
 import { runQuery } from './run.ts';
-import type { Zfs } from './zfs.ts';
+
+/** What is there: datasets, snapshots, bookmarks, holds and properties. */
+export interface Listing {
+  /**
+   * One `zfs list` for everything asked: datasets by name, each with its snapshots and bookmarks by createtxg. Without
+   * `dataset` everything; `recursive` adds descendants. Where origins or encryption roots lie outside, a look each finds them. `creation`
+   * tells when snapshots and bookmarks were made.
+   */
+  list(what: { dataset?: string; recursive?: boolean; creation?: boolean }): Promise<DatasetEntry[]>;
+  /**
+   * One `zfs list` for all of those datasets that exist, each with its snapshots and bookmarks by createtxg: guids, times and what
+   * was written. Nothing is told of encryption, origins, holds and resume tokens.
+   */
+  listEach(datasets: readonly string[]): Promise<DatasetEntry[]>;
+  /** Those of the named datasets, snapshots (`pool/a@x`) and bookmarks (`pool/a#b`) that exist, in one process. */
+  look(names: string[]): Promise<InspectedName[]>;
+  /** The holds of those snapshots that exist. */
+  holds(snapshots: string[]): Promise<{ snapshot: string; tag: string }[]>;
+  /** Those properties of those of the datasets that exist, as `zfs get -p` shows them, by the dataset's name. */
+  properties(datasets: string[], properties: string[]): Promise<Map<string, Record<string, string>>>;
+  /** Bytes that its dataset has written since the snapshot, whatever else was made in between. NO_SUCH_SNAPSHOT */
+  writtenSince(snapshot: string): Promise<number>;
+}
 
 /** What is there. */
-export function listing(
-  commands: Commands,
-): Pick<Zfs, 'list' | 'listEach' | 'look' | 'holds' | 'properties' | 'writtenSince'> {
+export function listing(commands: Commands): Listing {
   const { zfsEnvironment, failed, runWithTimeout } = commands;
   const unknown = new Set<string>();
 

@@ -1,14 +1,25 @@
-import { contentArgv, estimateArgv, receiveArgv, type StreamRequest, sendArgv } from './argv.ts';
+import { contentArgv, estimateArgv, type ReceiveRequest, receiveArgv, type StreamRequest, sendArgv } from './argv.ts';
 import type { Commands } from './commands.ts';
 import { parseEstimate } from './parse.ts';
-import { runQuery, start } from './run.ts';
-import type { Zfs } from './zfs.ts';
+import { runQuery, start, type ZfsProcess } from './run.ts';
+
+/** `zfs send` and `zfs receive`, and how large a stream will be. */
+export interface Streams {
+  /** Starts `zfs send`, full or `-i`. `from` is `pool/a@x` or `pool/a#bookmark`, in full. */
+  send(stream: StreamRequest): ZfsProcess;
+  /** Starts a full `zfs send` of a snapshot (`pool/a@x`) whose contents are to be read; `raw`: as they are encrypted, which needs no key. */
+  content(snapshot: string, raw: boolean): ZfsProcess;
+  /** Starts `zfs receive -s -u` into `dataset@snapshot`; give `snapshot` always, so that only that one can come. */
+  receive(into: ReceiveRequest): ZfsProcess;
+  /** Bytes that `zfs send` will print, as ZFS guesses (far off at times for a token, openzfs#16691); undefined where it does not say. */
+  estimate(stream: StreamRequest): Promise<number | undefined>;
+}
 
 const isResumed = (stream: StreamRequest): stream is Extract<StreamRequest, { token: string }> => 'token' in stream;
 const baseOf = (stream: StreamRequest): string | undefined => (isResumed(stream) ? undefined : stream.from);
 
 /** `zfs send` and `zfs receive`, and what a stream would be. */
-export function streams({ zfsEnvironment, failed }: Commands): Pick<Zfs, 'send' | 'content' | 'receive' | 'estimate'> {
+export function streams({ zfsEnvironment, failed }: Commands): Streams {
   return {
     send(stream) {
       const doing = isResumed(stream) ? 'resuming a send' : `sending ${stream.to}`;

@@ -63,23 +63,27 @@ export async function checkAskerOf(
   { snapshot, raw = false }: DigestStart,
 ): Promise<void> {
   const dataset = datasetOf(snapshot);
-  const refused = (why: string): ZpsendError =>
+  const refused = (reason: string, why: string): ZpsendError =>
     new ZpsendError(
       'NOT_ALLOWED',
       `${asker} may not have a digest of ${dataset} on ${host}: ${why}. ` +
         'An administrator asks as himself, without the inbox prefix of a host',
-      { asker, dataset },
+      { asker, dataset, reason },
     );
   const share = shareOf(rules, asker, dataset);
   if (share === 'all') return;
   const noPlace = 'its receive.allow gives that host no place above it';
-  if (share === 'nothing') throw refused(`${noPlace}, and its send.allow does not send it there`);
+  if (share === 'nothing') throw refused('not-sent', `${noPlace}, and its send.allow does not send it there`);
   if (share === 'encrypted') {
-    if (!raw) throw refused('its send.allow has raw: required for it, and only a raw digest tells nothing more');
+    if (!raw)
+      throw refused(
+        'raw-required',
+        'its send.allow has raw: required for it, and only a raw digest tells nothing more',
+      );
     const [entry] = await zfs.list({ dataset });
     if (entry && entry.encryption !== 'off') return;
-    throw refused('its send.allow has raw: required for it, and it is not encrypted');
+    throw refused('not-encrypted', 'its send.allow has raw: required for it, and it is not encrypted');
   }
   if ((await sentTo(bus, host, asker)).includes(dataset)) return;
-  throw refused(`${noPlace}, and it was never sent there`);
+  throw refused('not-sent', `${noPlace}, and it was never sent there`);
 }

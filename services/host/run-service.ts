@@ -1,5 +1,6 @@
-import { type Bus, connectBus, type NatsEvent } from '../../lib/bus/connection/connect.ts';
+import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { isDeniedEndpoint } from '../../lib/bus/connection/denied-subjects.ts';
+import type { NatsEvent } from '../../lib/bus/connection/dial.ts';
 import { payloadTrouble } from '../../lib/bus/connection/payload.ts';
 import { type DataConnection, openDataConnection } from '../../lib/bus/data-connection/connection.ts';
 import { announce, type ServiceIdentity } from '../../lib/bus/rpc/micro-service.ts';

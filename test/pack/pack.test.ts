@@ -43,11 +43,11 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('the package holds what was compiled and nothing that is for development', () => {
   const kept =
-    /^(dist\/(bin|cli|lib|schemas|services|tools)\/.*\.js|dist\/(bin|services)\/[\w/]+\.cjs|dist\/services\/\w+\/package\.json|dist\/tools\/zfs-simulator\/bin\/\w+|schemas\/json\/.*\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml))$/;
+    /^(dist\/(bin|cli|lib|schemas|services|tools)\/.*\.js|dist\/(bin|services)\/[\w/]+\.cjs|dist\/services\/\w+\/package\.json|dist\/tools\/zfs-simulator\/bin\/\w+|dist\/schemas\/zpsend\.schema\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml))$/;
   const linked = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'tools/zfs-simulator/README.md'];
   const papers = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', ...linked];
   expect(files.filter((path) => !kept.test(path) && !papers.includes(path))).toEqual([]);
-  expect(files).toEqual(expect.arrayContaining([...papers, 'dist/bin/zpsend.cjs', 'schemas/json/config.schema.json']));
+  expect(files).toEqual(expect.arrayContaining([...papers, 'dist/bin/zpsend.cjs', 'dist/schemas/zpsend.schema.json']));
 });
 
 test('the installed command is a Node script that says its version', async () => {

@@ -1,6 +1,6 @@
 import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,7 @@ const sources = fileURLToPath(new URL('../..', import.meta.url));
 /**
  * Bundles zpsend and the simulator for the processes that tests start: a start costs less than half of that of 300 sources.
  * Each run makes them anew, so that nothing stale is tested. Folders lie as in the package, whose files find each other by that.
+ * One process does the simulator's brief commands; without perl each stays a Node of its own.
  */
 export async function setup(): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'zpsend-bundle-'));
@@ -31,21 +32,13 @@ export async function setup(): Promise<() => Promise<void>> {
   ]);
   process.env.ZPSEND_TEST_BUNDLE = folder;
   process.env.NODE_COMPILE_CACHE = join(folder, 'compile-cache');
-  const endServer = await serveSimulator(simulator);
-  return async () => {
-    await endServer();
-    await rm(folder, { recursive: true, force: true, maxRetries: 10 });
-  };
-}
-
-/** Has brief commands of the simulator done by one process; without perl each stays a Node of its own. */
-async function serveSimulator(simulator: string): Promise<() => Promise<void>> {
-  if (spawnSync('/usr/bin/perl', ['-e', '1']).status !== 0) return async () => undefined;
-  const server = fork(join(simulator, 'serve.js'), [join(simulator, 'server.sock')], { execArgv: [] });
-  await once(server, 'message');
-  for (const tool of ['zfs', 'zpool']) {
-    await cp(join(sources, 'test/support/sim-server/zfs'), join(simulator, 'bin', tool));
+  if (spawnSync('/usr/bin/perl', ['-e', '1']).status === 0) {
+    const client = join(sources, 'test/support/sim-server/zfs');
+    await Promise.all(['zfs', 'zpool'].map((tool) => cp(client, join(simulator, 'bin', tool))));
   }
+  const server = fork(join(simulator, 'serve.js'), [join(simulator, 'server.sock'), folder], { execArgv: [] });
+  await once(server, 'message');
+  // it removes the folder, also where this process is killed
   return async () => {
     const ended = once(server, 'exit');
     server.disconnect();

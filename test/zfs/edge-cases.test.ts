@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'v
 import { holdTag } from '../../services/sender/bases/holds.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';
+import { mentions } from '../support/mentions.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import { fast, startHere } from './services.ts';
@@ -176,7 +177,7 @@ test('edge case 14: after a promote the package goes on; a dataset that was rena
   const before = z.ok('list', '-Hp', '-r', '-t', 'all', '-o', 'name,guid', target);
   const told = await send(all);
   expect(told).toMatchObject({ state: 'failed', error: { code: 'EXISTS' } });
-  expect(told.error?.message).toContain(`${target}/a`);
+  expect(told.error?.message).toEqual(mentions(`${target}/a`));
   expect(z.ok('list', '-Hp', '-r', '-t', 'all', '-o', 'name,guid', target)).toEqual(before);
 });
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { SendRequest } from '../../schemas/plan.ts';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
+import { mentions } from '../support/mentions.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import { fast, slow, startHere } from './services.ts';
@@ -47,7 +48,7 @@ const send = (fleet: Fleet, from: string, into: string, more: Partial<SendReques
 const all = { package: 'replication' } as const;
 const refusedFor = (dataset: string) => ({
   state: 'failed',
-  error: { code: 'KEY_MISMATCH', message: expect.stringContaining(dataset) },
+  error: { code: 'KEY_MISMATCH', message: mentions(dataset) },
 });
 
 /** What stands in the word of each dataset, once all keys are unloaded and the root's is loaded anew; "denied" where it cannot be opened. */

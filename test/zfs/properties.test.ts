@@ -5,6 +5,7 @@ import { controlFrame } from '../../lib/bus/channel/direct/frame.ts';
 import { doctorOutputSchema } from '../../schemas/output.ts';
 import { lab } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';
+import { mentions } from '../support/mentions.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import { begin, data } from '../support/scripted-sender.ts';
 import type { ServiceProcess } from '../support/service.ts';
@@ -93,8 +94,8 @@ test('edge case 33: doctor tells of a share that replicas inherit, whether or no
     {
       what: 'share',
       result: 'note',
-      found: expect.stringContaining(`${zfs.target} has sharenfs=on`),
-      mend: expect.stringContaining(`zfs set sharenfs=off "${zfs.target}"`),
+      found: mentions(zfs.target, 'sharenfs=on'),
+      mend: mentions(`zfs set sharenfs=off "${zfs.target}"`),
     },
   ]);
 });

@@ -3,6 +3,7 @@ import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, writeSync } 
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { lab, MIB } from '../contract/zfs-under-test.ts';
 import { useFleet } from '../support/fleet.ts';
+import { mentions } from '../support/mentions.ts';
 import { useNatsServer } from '../support/nats-server.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import { fast, startHere } from './services.ts';
@@ -133,9 +134,7 @@ describe('no room', () => {
 
       const failed = await send();
       expect(failed).toMatchObject({ state: 'failed', done: 0, error: { code: 'NO_SPACE' } });
-      expect(failed.error?.message).toContain(target);
-      expect(failed.error?.message).toContain('smos-00');
-      expect(failed.error?.message).toContain('run it again');
+      expect(failed.error?.message).toEqual(mentions(target, 'smos-00'));
       expect(z.ok('list', '-Hp', '-r', '-t', 'snapshot', '-o', 'name', target)).toEqual([`${target}@a`]);
       expect(z.digest(`${target}@a`)).toBe(z.digest(`${source}@a`));
       expect(z.ok('holds', '-H', `${source}@a`, `${source}@b`)).toEqual([]);

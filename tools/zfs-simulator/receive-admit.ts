@@ -8,20 +8,18 @@ import { newDataset } from './new-dataset.ts';
 import { processStamp } from './processes.ts';
 import { applies, storedValue } from './property-store.ts';
 import { inReceipt, readProgress } from './receipt.ts';
-import { setProperties } from './receive-properties.ts';
+import { type PropertyWishes, setProperties } from './receive-properties.ts';
 import { Refusal } from './refusal.ts';
 import { type Room, room } from './space.ts';
 import type { Dataset, Pool, Snapshot } from './state.ts';
 import { type StreamHead, streamKind } from './stream-format.ts';
 
 /** What the command line of a receive asks for. */
-export interface Wishes {
+export interface Wishes extends PropertyWishes {
   target: string;
   resumable: boolean;
   force: boolean;
   unmounted: boolean;
-  set: ReadonlyMap<string, string>;
-  exclude: readonly string[];
 }
 
 export interface Admission {

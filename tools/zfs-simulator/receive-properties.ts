@@ -1,11 +1,16 @@
 import { applies, storedValue } from './property-store.ts';
-import type { Wishes } from './receive-admit.ts';
 import { Refusal } from './refusal.ts';
 import type { Dataset } from './state.ts';
 import type { StreamHead } from './stream-format.ts';
 
+/** Properties that the command line of a receive sets or leaves out. */
+export interface PropertyWishes {
+  set: ReadonlyMap<string, string>;
+  exclude: readonly string[];
+}
+
 /** Properties are set before the data comes, and stay where that is cut. */
-export function setProperties(dataset: Dataset, head: StreamHead, wishes: Wishes): void {
+export function setProperties(dataset: Dataset, head: StreamHead, wishes: PropertyWishes): void {
   const isReceived = (name: string): boolean => dataset.props[`.received ${name}`] !== undefined;
   const props = Object.entries(head.props);
   // ZFS takes what was set before the first properties ever came for received, and -x does not help it

@@ -38,7 +38,7 @@ export function addAccounts(deploy: Command, cli: Cli): void {
 }
 
 const help = `
-A fleet (everything else has a default; schemas/json/fleet-file.schema.json):
+A fleet (everything else has a default; fleet-file in dist/schemas/zpsend.schema.json):
   servers:
     - { name: nats-1, address: nats-1.example }        # three of them are a cluster
   admins:

@@ -42,34 +42,56 @@ export const isRefused = (thrown: unknown): boolean =>
 /** Did a server answer at all? An absent one says less than one that cannot be spoken with. */
 export const isAnswer = (thrown: unknown): boolean => isRefused(thrown) || tlsTrouble(thrown, '') !== undefined;
 
-function tlsTrouble(thrown: unknown, servers: string): string | undefined {
+/** What is wrong with TLS, if that is what is wrong, and what to do. */
+function tlsTrouble(thrown: unknown, servers: string): readonly [reason: string, words: string] | undefined {
   const [code, text] = [codeOf(thrown), textOf(thrown)];
   if (untrusted.has(code)) {
-    return `the certificate of the NATS server at ${servers} is not trusted (${shortened(text)}): NATS_CA (ca) names the file of the CA that signed it`;
+    return [
+      'untrusted',
+      `the certificate of the NATS server at ${servers} is not trusted (${shortened(text)}): NATS_CA (ca) names the file of the CA that signed it`,
+    ];
   }
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
-    return `the certificate of the NATS server at ${servers} is not valid now (${shortened(text)}): look at the clock here, or renew it there`;
+    return [
+      'not-valid-now',
+      `the certificate of the NATS server at ${servers} is not valid now (${shortened(text)}): look at the clock here, or renew it there`,
+    ];
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return `the certificate of the NATS server at ${servers} is for another name (${text}): use a name that it holds in the URL`;
+    return [
+      'other-name',
+      `the certificate of the NATS server at ${servers} is for another name (${text}): use a name that it holds in the URL`,
+    ];
   }
   if (text.includes("server does not support 'tls'")) {
-    return `the NATS server at ${servers} does no TLS, and tls:// or a CA or certificate asks for it: use nats:// and no NATS_CA, NATS_CERT, or let the server do TLS`;
+    return [
+      'no-tls',
+      `the NATS server at ${servers} does no TLS, and tls:// or a CA or certificate asks for it: use nats:// and no NATS_CA, NATS_CERT, or let the server do TLS`,
+    ];
   }
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
-    return `the NATS server at ${servers} does not begin with TLS: leave tlsFirst (tls_first) out`;
+    return ['no-tls-first', `the NATS server at ${servers} does not begin with TLS: leave tlsFirst (tls_first) out`];
   }
   if (/CERTIFICATE_REQUIRED|BAD_CERTIFICATE|HANDSHAKE_FAILURE|UNKNOWN_CA|CERTIFICATE_UNKNOWN/.test(code)) {
-    return `the NATS server at ${servers} wants a certificate of this client that it trusts (${shortened(text)}): NATS_CERT and NATS_KEY name one`;
+    return [
+      'client-certificate',
+      `the NATS server at ${servers} wants a certificate of this client that it trusts (${shortened(text)}): NATS_CERT and NATS_KEY name one`,
+    ];
   }
   if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || code.startsWith('ERR_OSSL_')) {
-    return `TLS with the NATS server at ${servers} fails: ${shortened(text)}; look at NATS_CA, NATS_CERT and NATS_KEY`;
+    return [
+      'handshake',
+      `TLS with the NATS server at ${servers} fails: ${shortened(text)}; look at NATS_CA, NATS_CERT and NATS_KEY`,
+    ];
   }
   if (text.includes('node provided an undefined error')) {
-    return `the server at ${servers} hangs up without a word: it is no NATS server, or one that begins with TLS (handshake_first), for which tlsFirst: true, or tls_first in the context, is set`;
+    return [
+      'hung-up',
+      `the server at ${servers} hangs up without a word: it is no NATS server, or one that begins with TLS (handshake_first), for which tlsFirst: true, or tls_first in the context, is set`,
+    ];
   }
   if (text.includes('unexpected response from server')) {
-    return `what answers at ${servers} is no NATS server: look at the port`;
+    return ['not-nats', `what answers at ${servers} is no NATS server: look at the port`];
   }
   return undefined;
 }
@@ -81,7 +103,10 @@ export function connectError(thrown: unknown, asker: Asker): ZpsendError {
     unused === undefined ? '' : `; the selected context ${unused} is not used here, NATS_CONTEXT=${unused} names it`;
   if (isRefused(thrown)) return refused(textOf(thrown), asker, selected);
   const tls = tlsTrouble(thrown, servers);
-  if (tls !== undefined) return new ZpsendError('UNREACHABLE', `${tls}${selected}`, { connection: 'tls' });
+  if (tls !== undefined) {
+    const [reason, words] = tls;
+    return new ZpsendError('UNREACHABLE', `${words}${selected}`, { connection: 'tls', reason });
+  }
   if (isLate(thrown)) {
     const what = `the NATS server at ${servers} waits no longer for the login (${textOf(thrown)}): it is overloaded, or its authorization.timeout is too short`;
     return new ZpsendError('UNREACHABLE', `${what}${selected}`, { connection: 'none' });

@@ -4,11 +4,10 @@ import {
   PermissionViolationError,
   type Status,
 } from '@nats-io/transport-node';
-import type { LogEvent } from '../../../schemas/log-event.ts';
 import type { Machine } from '../../../schemas/machine.ts';
 import { deliveriesOf } from '../permissions.ts';
 import { type Asker, connectError, isRefused } from './connect-error.ts';
-import { dialForAnswers } from './dial.ts';
+import { type DialOptions, dialForAnswers, type Inbox, type NatsEvent } from './dial.ts';
 import { type FoundNats, findNats, type NatsPlaces } from './find-nats.ts';
 import { connectionOptions, identityOf } from './options.ts';
 import { leastPayload, payloadTrouble } from './payload.ts';
@@ -28,8 +27,7 @@ export interface Bus {
   readonly options: NodeConnectionOptions;
   /** What the connection was made with, and where that is said. */
   readonly found: FoundNats;
-  /** May answers come? `own`: on an inbox prefix that was tried, since the server refuses the usual one. */
-  readonly inbox: 'usual' | 'own' | 'refused';
+  readonly inbox: Inbox;
   /** Where JetStream delivers to us: a prefix of subjects. */
   readonly deliveries: string;
   /** Where we are connected, for people. */
@@ -52,25 +50,14 @@ export interface Bus {
   close(ms?: number): Promise<void>;
 }
 
-export interface BusOptions extends NatsPlaces {
+export interface BusOptions extends NatsPlaces, DialOptions {
   /** Shown by `nats server report connections`. */
   name: string;
-  /** This host: where its user may not have answers in `_INBOX.>`, `_INBOX.<host>.>` is tried. */
-  host?: string;
   /** Without, requests to any host are answered by whichever machine has that name. */
   self?: Self | undefined;
-  /** Wait for a server that is not there yet, or takes too small messages, as a service does; a command gives up. */
-  wait: boolean;
-  /** Ends the waiting. */
-  signal?: AbortSignal;
   /** The monotonic clock, in milliseconds, by which a refusal of our credentials gets old. */
   now?: () => number;
-  /** Told of every connect, disconnect and error, in words for a log. */
-  onStatus?: (event: NatsEvent, text: string) => void;
 }
-
-/** What happens to a connection. */
-export type NatsEvent = Extract<LogEvent, `nats.${string}`>;
 
 /** The settings of a connection that shall outlive every failure (the client's defaults give up after ten attempts). */
 export function daemonOptions(

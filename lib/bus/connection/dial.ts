@@ -7,10 +7,27 @@ import {
   TimeoutError,
 } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
+import type { LogEvent } from '../../../schemas/log-event.ts';
 import { inboxPrefix } from '../permissions.ts';
-import type { Bus, BusOptions } from './connect.ts';
 import { type Asker, connectError, isAnswer } from './connect-error.ts';
 import type { Refusal } from './refusal.ts';
+
+/** What happens to a connection. */
+export type NatsEvent = Extract<LogEvent, `nats.${string}`>;
+
+export interface DialOptions {
+  /** This host: where its user may not have answers in `_INBOX.>`, `_INBOX.<host>.>` is tried. */
+  host?: string;
+  /** Wait for a server that is not there yet, or takes too small messages, as a service does; a command gives up. */
+  wait: boolean;
+  /** Ends the waiting. */
+  signal?: AbortSignal;
+  /** Told of every connect, disconnect and error, in words for a log. */
+  onStatus?: (event: NatsEvent, text: string) => void;
+}
+
+/** May answers come? `own`: on an inbox prefix that was tried, since the server refuses the usual one. */
+export type Inbox = 'usual' | 'own' | 'refused';
 
 /** Between two attempts of a service to connect, in milliseconds; what keeps it from that is said again after as long as that. */
 const [attemptMs, reminderMs] = [750, 60_000];
@@ -24,7 +41,7 @@ const probeMs = 2000;
 async function dial(
   connection: NodeConnectionOptions,
   { asker, refusal }: Askers,
-  options: BusOptions,
+  options: DialOptions,
 ): Promise<NatsConnection> {
   let [said, saidAt] = ['', 0];
   let over: ZpsendError | undefined;
@@ -96,14 +113,14 @@ export interface Askers {
 interface Dialled {
   readonly nc: NatsConnection;
   readonly connection: NodeConnectionOptions;
-  readonly inbox: Bus['inbox'];
+  readonly inbox: Inbox;
 }
 
 /** Connects with an inbox prefix that this user may use: the one that is set, the usual one, or that of this host. */
 export async function dialForAnswers(
   connection: NodeConnectionOptions,
   askers: Askers,
-  options: BusOptions,
+  options: DialOptions,
 ): Promise<Dialled> {
   const nc = await dial(connection, askers, options);
   if (await mayHearAnswers(nc, connection.inboxPrefix)) return { nc, connection, inbox: 'usual' };

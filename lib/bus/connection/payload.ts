@@ -1,5 +1,10 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
-import type { Bus } from './connect.ts';
+
+/** What the server of a connection takes in one message, in bytes. */
+interface PayloadLimit {
+  readonly maxPayload: number;
+  readonly server: string;
+}
 
 /** The least that data frames and whole entries of a listing fit in, in bytes. */
 export const leastPayload = 64 * 1024;
@@ -8,7 +13,7 @@ export const leastPayload = 64 * 1024;
  * Why nothing can be done over a connection now: its server, or this account, takes smaller messages than zpsend needs. Asked at each use, since
  * every reconnect may bring another limit.
  */
-export function payloadTrouble({ maxPayload, server }: Pick<Bus, 'maxPayload' | 'server'>): ZpsendError | undefined {
+export function payloadTrouble({ maxPayload, server }: PayloadLimit): ZpsendError | undefined {
   if (!(maxPayload < leastPayload)) return undefined;
   return new ZpsendError(
     'UNSUPPORTED',

@@ -1,19 +1,14 @@
-import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
+import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import type { Note, Step } from '../../../schemas/plan.ts';
 import { isModified } from '../conflict/evidence.ts';
 import type { DatasetPlan } from '../dataset-plan.ts';
-import type { Item } from '../match/match-targets.ts';
 import type { Refusal } from '../refusal.ts';
 import { byName, type Inheritor, isRaw, isToCome, type KeyChanges, keyChanges } from './key-changes.ts';
-import { joinNotes, lockedNotes } from './key-notes.ts';
+import { joinNotes, lockedNotes, type NoteContext } from './key-notes.ts';
 import { cannotBeOpened, type KeyWords, mayNotFollow, wouldLockOut, wouldNotOpen } from './key-refusals.ts';
 import { compareWrappings, keyHolder, wrappingOfRoot } from './key-wrapping.ts';
 
-export interface KeyContext {
-  source: Inventory;
-  target: Inventory;
-  /** By the source's names. */
-  items: ReadonlyMap<string, Item>;
+export interface KeyContext extends NoteContext {
   /** Raw steps of the same job that are on the target. */
   arrived: readonly Step[];
 }

@@ -1,8 +1,16 @@
+import type { Inventory } from '../../../schemas/inventory.ts';
 import type { Note } from '../../../schemas/plan.ts';
 import type { DatasetPlan } from '../dataset-plan.ts';
-import type { KeyContext } from './encryption-roots.ts';
+import type { Item } from '../match/match-targets.ts';
 import { byName, isRaw, isToCome, type KeyChanges } from './key-changes.ts';
 import { compareWrappings } from './key-wrapping.ts';
+
+export interface NoteContext {
+  source: Inventory;
+  target: Inventory;
+  /** By the source's names. */
+  items: ReadonlyMap<string, Item>;
+}
 
 /**
  * A dataset that is received raw is an encryption root of its own (openzfs#15687): what inherited its key at the source has a
@@ -12,7 +20,7 @@ import { compareWrappings } from './key-wrapping.ts';
 export function joinNotes(
   plans: readonly DatasetPlan[],
   changes: KeyChanges,
-  { source, target, items }: KeyContext,
+  { source, target, items }: NoteContext,
 ): Note[] {
   const [from, there] = [byName(source), byName(target)];
   return plans.flatMap((plan): Note[] => {
@@ -40,7 +48,7 @@ export function joinNotes(
 }
 
 /** What is locked out on the target already, and stays so after this plan. */
-export function lockedNotes({ inheritors }: KeyChanges, { target, items }: KeyContext): Note[] {
+export function lockedNotes({ inheritors }: KeyChanges, { target, items }: NoteContext): Note[] {
   const sources = new Map([...items.values()].map((item) => [item.target, item.dataset.name]));
   return inheritors.flatMap(({ dataset: { name }, root, before, own, fromRoot }): Note[] => {
     const dataset = sources.get(name);

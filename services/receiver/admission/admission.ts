@@ -9,12 +9,7 @@ import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import { namesOfClearing, viewAfter } from './allowed-conflicts.ts';
 import { ancestorsOf, missingParents } from './parents.ts';
 import { streamProperty } from './properties.ts';
-
-/** What `zfs list` shows of the names that matter to one receive; what does not exist is absent. */
-export interface View extends Pick<InspectedName, 'name' | 'type' | 'guid' | 'keystatus' | 'resumeToken'> {
-  /** What the chain of a dataset began with, its own or inherited; only where partial state may be dropped. */
-  readonly stream?: string;
-}
+import type { View } from './view.ts';
 
 interface Allowed {
   readonly allow: readonly Pick<ReceiveConfig['allow'][number], 'from' | 'into'>[];

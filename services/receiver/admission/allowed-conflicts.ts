@@ -4,7 +4,7 @@ import type { AllowedConflict, Clearing, Rename } from '../../../schemas/conflic
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin, parentOf } from '../../../schemas/names.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
-import type { View } from './admission.ts';
+import type { View } from './view.ts';
 
 type Rule = Pick<ReceiveConfig['allow'][number], 'from' | 'into'> & { conflicts?: readonly AllowedConflict[] };
 

@@ -1,7 +1,7 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { elementsOf, isWithin, maxElements } from '../../../schemas/names.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
-import type { View } from './admission.ts';
+import type { View } from './view.ts';
 
 /** `tank/a/b` to `tank` and `tank/a`, topmost first. */
 export function ancestorsOf(dataset: string): string[] {

@@ -4,9 +4,9 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, poolOf } from '../../../schemas/names.ts';
+import type { Step } from '../../../schemas/plan.ts';
 import type { Log } from '../../host/log.ts';
 import { type CursorTarget, targetHash } from './cursor-name.ts';
-import type { ChainCursor } from './cursors.ts';
 import { isReadOnly } from './read-only.ts';
 
 /**
@@ -75,7 +75,7 @@ export interface Collection {
   readonly source: Inventory;
   readonly settled: readonly Settled[];
   /** Gives a bookmark to what the target may have beyond that. @returns the snapshot, where that could not be done just now */
-  readonly markTentative: ChainCursor['markTentative'];
+  readonly markTentative: (step: Pick<Step, 'to' | 'target'>) => Promise<string | undefined>;
   /** The jobs that run on any instance of this host; their holds stay, and all where nobody can say. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
   /** Aborted when nothing more is to be released. */

@@ -164,7 +164,7 @@ const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
     error.code,
     `${host} has refused what was stored for ${root} (${error.message}). Nothing more is stored for it until a job has seen it: ` +
       `send with channel auto when it answers`,
-    { ...error.details, host, dataset: root },
+    { ...error.details, host, dataset: root, reason: 'refused-there' },
   );
 
 /** Nothing tells what was sent there. That is a trouble of our own connection, and says nothing of the target. */

@@ -1,9 +1,14 @@
+import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { readStatus } from '../../../lib/bus/status/read.ts';
 import { statusKey } from '../../../lib/bus/subjects.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
-import type { JobStatusDeps } from './job-status.ts';
+import type { StatusWriter } from './status-writer.ts';
 
-export type Known = Pick<JobStatusDeps, 'host' | 'bus' | 'status'>;
+export interface Known {
+  readonly host: string;
+  readonly bus: Bus;
+  readonly status: Pick<StatusWriter, 'pending'>;
+}
 
 /** What this process is about to write, or has just written, of one target or all. */
 export const pendingEntries = ({ host, status }: Known, target?: string): [key: string, StatusEntry][] =>

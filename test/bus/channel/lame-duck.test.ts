@@ -45,7 +45,5 @@ test('a server of a cluster that says it is about to stop: the services go to an
   expect(await target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'guid')).toBe(
     await source.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'guid'),
   );
-  for (const { log } of [receiver, sender]) {
-    expect(log.filter((line) => line.includes('about to stop (lame duck)')).length).toBeLessThanOrEqual(1);
-  }
+  for (const service of [receiver, sender]) expect(service.lines('nats.stopping').length).toBeLessThanOrEqual(1);
 });

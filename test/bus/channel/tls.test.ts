@@ -52,7 +52,7 @@ describe.each(Object.keys(kinds) as (keyof typeof kinds)[])('a connection for %s
         await nc.close();
         return 'connected';
       },
-      (thrown: unknown) => connectError(thrown, { servers: url }).message,
+      (thrown: unknown) => connectError(thrown, { servers: url }).details?.reason,
     );
 
   test('comes about with the CA that signed the server’s certificate', async () => {
@@ -61,18 +61,18 @@ describe.each(Object.keys(kinds) as (keyof typeof kinds)[])('a connection for %s
   });
 
   test.each([
-    ['whose certificate another CA signed', 'theirs', 'ours', /is not trusted/],
-    ['whose CA no system knows, where none is named', 'ours', undefined, /is not trusted/],
-    ['whose certificate is for another name', 'elsewhere', 'elsewhere', /is for another name/],
-  ] as const)('to a server %s does not', async (_what, whose, trusted, words) => {
+    ['whose certificate another CA signed', 'theirs', 'ours', 'untrusted'],
+    ['whose CA no system knows, where none is named', 'ours', undefined, 'untrusted'],
+    ['whose certificate is for another name', 'elsewhere', 'elsewhere', 'other-name'],
+  ] as const)('to a server %s does not', async (_what, whose, trusted, reason) => {
     const { url } = await useServer(tlsOf(whose));
-    expect(await attempt(url, trusted ? { ca: ca(trusted) } : {})).toMatch(words);
+    expect(await attempt(url, trusted ? { ca: ca(trusted) } : {})).toBe(reason);
   });
 
   test.each(['tls', 'nats'])('to a server without TLS does not, where %s:// and a CA ask for it', async (scheme) => {
     const { url } = await useServer();
     const asked = url.replace('tls:', `${scheme}:`);
-    expect(await attempt(asked, { ca: ca('ours') })).toMatch(/does no TLS/);
+    expect(await attempt(asked, { ca: ca('ours') })).toBe('no-tls');
   });
 
   test('does not come about again with a server that took the place of the true one, and does with that', async () => {

@@ -6,6 +6,7 @@ import { type NatsServer, startNatsServer } from '../../../tools/nats-server/sta
 import { makeAccountFleet } from '../../support/account-fleet.ts';
 import { useBus } from '../../support/bus.ts';
 import { quick } from '../../support/fleet.ts';
+import { mentions } from '../../support/mentions.ts';
 import { program } from '../../support/program.ts';
 import { startService } from '../../support/service.ts';
 import { makeSimHost } from '../../support/sim-host.ts';
@@ -42,14 +43,14 @@ describe('in one account', () => {
     expect(checks).toContainEqual({
       what: 'account',
       result: 'note',
-      found: 'bravo, carl are in the account of alfa ($G): hosts of one account trust each other with everything',
-      mend: expect.stringContaining('zpsend deploy accounts'),
+      found: mentions('alfa', 'bravo', 'carl', '$G'),
+      mend: mentions('zpsend deploy accounts'),
     });
     expect(checks).toContainEqual(
       expect.objectContaining({
         what: 'bounds',
         result: 'note',
-        found: expect.stringMatching(/^zfs-hosts(, \S+)*: without bounds/),
+        found: mentions('zfs-hosts'),
       }),
     );
     const setup = [
@@ -95,7 +96,7 @@ describe('in one account', () => {
     expect(await doctor(server, {})).toContainEqual({
       what: 'answers',
       result: 'bad',
-      found: expect.stringMatching(/^one request to alfa is answered [23] times/),
+      found: expect.stringMatching(/\balfa\b.*\b[23]\b/),
       mend: expect.any(String),
     });
   }, 60_000);

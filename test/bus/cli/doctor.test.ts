@@ -6,6 +6,7 @@ import { doctorOutputSchema } from '../../../schemas/output.ts';
 import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { configured } from '../../support/configured.ts';
 import { quick, useFleet } from '../../support/fleet.ts';
+import { mentions } from '../../support/mentions.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
 import { program } from '../../support/program.ts';
 import type { SimHost } from '../../support/sim-host.ts';
@@ -53,9 +54,7 @@ test('doctor lists what a crash left and changes nothing; with --mend it release
   expect(alone.checks, 'the job may run on another NATS').toContainEqual({
     what: 'unclear',
     result: 'note',
-    found: expect.stringMatching(
-      /^zpsend:deaddead01\S* on zones\/test@a: no service of this host answers on this NATS/,
-    ),
+    found: expect.stringMatching(/zpsend:deaddead01\S* .*zones\/test@a\b/),
     mend: expect.any(String),
   });
   expect(alone.mended).toEqual([expect.objectContaining({ kind: 'cursor' })]);
@@ -81,9 +80,7 @@ test('doctor lists what a crash left and changes nothing; with --mend it release
       newer: 'zones/test@b',
     },
   ]);
-  expect(found.checks).toContainEqual(
-    expect.objectContaining({ what: 'base', found: expect.stringContaining('@c is newer') }),
-  );
+  expect(found.checks).toContainEqual(expect.objectContaining({ what: 'base', found: mentions('@c') }));
   expect(found).toMatchObject({ mended: [], unmended: [] });
   expect(await traces(host)).toEqual(before);
 
@@ -115,16 +112,14 @@ test('doctor leaves the holds of a job that runs alone, and tells of an interrup
   expect(before.holds).toEqual([expect.stringContaining(`zones/test@a zpsend:${job}.0.`)]);
   const checked = await doctor(source, '--mend');
   expect(checked).toMatchObject({ leftovers: [], mended: [] });
-  expect(row(checked, 'send')).toMatchObject({ result: 'note', mend: expect.stringContaining('send.allow') });
+  expect(row(checked, 'send')).toMatchObject({ result: 'note', mend: mentions('send.allow') });
   expect(await traces(source)).toEqual(before);
 
   await receiver.end('SIGTERM');
   await fleet.start('receiver', target, { ZPSEND_MAX_CONCURRENT: '1' });
   const { checks, leftovers } = await doctor(target, '--mend');
   expect(leftovers).toEqual([]);
-  expect(checks).toContainEqual(
-    expect.objectContaining({ what: 'partial', found: expect.stringContaining('zones/test@a') }),
-  );
+  expect(checks).toContainEqual(expect.objectContaining({ what: 'partial', found: mentions('zones/test@a') }));
   expect(await target.zfs('get', '-Hp', '-o', 'value', 'receive_resume_token', 'zones/test')).toMatch(/^1-/);
 });
 
@@ -139,13 +134,12 @@ test('doctor checks without NATS what can be, a configuration that is not valid 
   expect(found.checks.map(({ what, result }) => `${result} ${what}`)).toEqual([
     ...['good this host', 'good node', 'good config', 'bad nats', 'good zfs', 'good pools', 'note leftovers'],
   ]);
-  expect(row(found, 'config')?.found).toBe(`${config.ZPSEND_CONFIG}: smos-00 into zones; 4 receives at once`);
-  expect(row(found, 'nats')?.found).toMatch(/^no NATS server answers at nats:\/\/127\.0\.0\.1:1/);
-  expect(row(found, 'leftovers')?.found).toMatch(/cannot be known which jobs run/);
+  expect(row(found, 'config')?.found).toEqual(mentions(`${config.ZPSEND_CONFIG}`, 'smos-00', 'zones', 4));
+  expect(row(found, 'nats')?.found).toEqual(mentions('nats://127.0.0.1:1'));
 
   const broken = await doctorWith(host, configured('recieve: {}'));
-  expect(row(broken, 'config')).toMatchObject({ result: 'bad', found: expect.stringContaining('"recieve"') });
-  expect(row(broken, 'nats')).toMatchObject({ result: 'good', found: expect.stringContaining('(the environment)') });
+  expect(row(broken, 'config')).toMatchObject({ result: 'bad', found: mentions('"recieve"') });
+  expect(row(broken, 'nats')).toMatchObject({ result: 'good', found: mentions('environment') });
   expect(row(broken, 'pools')).toMatchObject({ result: 'good' });
 });
 
@@ -155,11 +149,10 @@ test('doctor says which file or context it found NATS in, and that a server has 
   await using bare = await startNatsServer();
   const NATS_URL = '';
   const section = await doctorWith(host, { NATS_URL, ...configured(`nats: { url: "${bare.url}" }`) });
-  expect(row(section, 'nats')?.found).toMatch(/127\.0\.0\.1:\d+ \(.*zpsend\.yaml\), without credentials$/);
+  expect(row(section, 'nats')?.found).toEqual(mentions(new URL(bare.url).host, 'credentials'));
   expect(row(section, 'jetstream')).toMatchObject({
     result: 'bad',
-    found: expect.stringMatching(/has none, or not for this account/),
-    mend: expect.stringMatching(/^start nats-server with -js/),
+    mend: mentions('nats-server', '-js'),
   });
 
   const home = host.env.HOME ?? '';
@@ -173,10 +166,10 @@ test('doctor says which file or context it found NATS in, and that a server has 
   await writeFile(join(home, '.config/nats/context.txt'), 'lab');
   await writeFile(join(home, '.config/nats/context/lab.json'), JSON.stringify({ url: server().url }));
   const none = { NATS_URL, ZPSEND_ENV_FILE: '/dev/null' };
-  expect(row(await doctorWith(host, none), 'nats')?.found).toContain('(the NATS context lab (selected))');
+  expect(row(await doctorWith(host, none), 'nats')?.found).toEqual(mentions('context lab'));
   await writeFile(join(home, '.config/nats/context/lab.json'), JSON.stringify({ url: server().url, nsc: 'nsc://a' }));
   expect(row(await doctorWith(host, none), 'nats')).toMatchObject({
     result: 'bad',
-    found: expect.stringContaining('has nsc, which'),
+    found: mentions('nsc'),
   });
 });

@@ -9,6 +9,7 @@ import { listingPartSchema } from '../../../schemas/inventory.ts';
 import { receiveReadySchema, receiveStatusSchema } from '../../../schemas/transfer.ts';
 import { rejection } from '../../support/bus.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
+import { mentions } from '../../support/mentions.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
@@ -266,7 +267,7 @@ test('I1, I11: a start alone changes nothing, a second one is LOCKED by the firs
   for (const rival of rivals) {
     const error = await rejection(fleet.ask(subject, rival, receiveReadySchema));
     expect(error).toMatchObject({ code: 'LOCKED', details: { source: 'smos-01', transfer: 'transfer1' } });
-    expect(error.message).toContain('smos-01');
+    expect(error.message).toEqual(mentions('smos-01'));
   }
   expect(await fleet.ask(subjects.receive('smos-00', 'status'), {}, receiveStatusSchema)).toMatchObject({
     transfers: [{ transfer: 'transfer1', state: 'ready', received: 0 }],

@@ -4,6 +4,7 @@ import { request } from '../../../lib/bus/rpc/request.ts';
 import { eventsStream, subjects } from '../../../lib/bus/subjects.ts';
 import { policiesSchema } from '../../../schemas/policy.ts';
 import { configured } from '../../support/configured.ts';
+import { mentions } from '../../support/mentions.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 import { type Triggered, useTriggered } from '../../support/triggered.ts';
@@ -185,22 +186,22 @@ test('the stream is made again when it is lost', async () => {
   await world.arrived(only(world), '1', '2');
 });
 
-test.each<[string, object[], RegExp]>([
-  ['a dataset into itself', [{ dataset: 'pool/a', to: ['src'] }], /send\.policies\.0: .*cannot be sent to itself/],
-  ['a dataset into what lies in it', [{ dataset: 'pool/a', to: ['src:pool/a/b'] }], /lies inside it/],
+test.each<[string, object[], string[]]>([
+  ['a dataset into itself', [{ dataset: 'pool/a', to: ['src'] }], ['send.policies.0', 'pool/a']],
+  ['a dataset into what lies in it', [{ dataset: 'pool/a', to: ['src:pool/a/b'] }], ['send.policies.0', 'pool/a/b']],
   [
     'a circle on one host',
     [
       { dataset: 'pool/a', to: ['src:pool/b'] },
       { dataset: 'pool/b', to: ['src:pool/a'] },
     ],
-    /send\.policies\.1: what is sent comes back/,
+    ['send.policies.1'],
   ],
-  ['a word too much', [{ ...toDst, when: 'daily' }], /send\.policies\.0: .*when/],
-])('a file that sends %s starts nothing, and says why', async (_what, policies, words) => {
+  ['a word too much', [{ ...toDst, when: 'daily' }], ['send.policies.0', 'when']],
+])('a file that sends %s starts nothing, and says why', async (_what, policies, facts) => {
   const world = await useTriggered(server().url);
   const file = configured(JSON.stringify({ send: { policies } }));
   const sender = await world.fleet.start('sender', world.source, file, { waitReady: false });
   await expect(sender.logged('service.ready')).rejects.toThrow(/^sender ended \(2\)/);
-  expect(sender.log.join('\n')).toMatch(words);
+  expect(sender.log.join('\n')).toEqual(mentions(...facts));
 });

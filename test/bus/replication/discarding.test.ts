@@ -11,6 +11,7 @@ import { receiveStartSchema } from '../../../schemas/transfer.ts';
 import { logOf } from '../../../services/host/log.ts';
 import { askForTransfer } from '../../../services/sender/transfer/direct.ts';
 import { rejection, useBus } from '../../support/bus.ts';
+import { mentions } from '../../support/mentions.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
 
 const flags = { raw: false, largeBlock: false, embed: false, compressed: false };
@@ -64,7 +65,7 @@ test('I5: what is to be dropped is looked at again: another stream may have left
   const { transfer, said } = await asked({ toname: 'zones/other@a', toguid: '9', ...plain });
   expect(await rejection(transfer)).toMatchObject({
     code: 'EXISTS',
-    message: expect.stringContaining('zones/other@a'),
+    message: mentions('zones/other@a'),
   });
   // nothing but pings and the abort: no frame that would begin the stream, and with it the drop
   await expect.poll(() => said).toContain(2);
@@ -83,7 +84,8 @@ test.each([
 test('I8: a receiver cannot make a sender keep more in memory than any window needs', async () => {
   for (const window of [0, 17 * 1024 * 1024]) {
     expect(await rejection((await asked(undefined, window)).transfer)).toMatchObject({
-      message: expect.stringContaining('window'),
+      code: 'INTERNAL',
+      message: mentions('window'),
     });
   }
 });

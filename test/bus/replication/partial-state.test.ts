@@ -4,6 +4,7 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
 import { receiveAbortedSchema, receiveReadySchema } from '../../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
+import { mentions } from '../../support/mentions.ts';
 import { useNatsServer } from '../../support/nats-server.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
@@ -50,7 +51,7 @@ test('I5: partial state of another dataset is not dropped', async () => {
   await source.zfs('snapshot', 'zones/other@b');
   const job = await fleet.send('smos-01', { dataset: 'zones/other', to: { host: 'smos-00', dataset: 'zones/test' } });
   expect(job).toMatchObject({ state: 'failed', error: { code: 'EXISTS' } });
-  expect(job.error?.message).toContain('zones/test@a');
+  expect(job.error?.message).toEqual(mentions('zones/test@a'));
   expect(await token(target)).toBe(before);
 });
 

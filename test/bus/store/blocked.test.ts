@@ -6,6 +6,7 @@ import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
 import { fetchOutputSchema } from '../../../schemas/output.ts';
 import type { Receipt } from '../../../schemas/stored.ts';
 import { blockedNotes } from '../../../services/sender/store/blocked-notes.ts';
+import { mentions } from '../../support/mentions.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 import {
   arrived,
@@ -37,12 +38,12 @@ test('what a target cannot take yet is told: by the target, by the next job and 
   await snapshot(src, 1_000_000, '1');
   expect(await send(world)).toMatchObject({ state: 'done', channel: 'store' });
   await startReceiver(world);
-  const why = { code: 'NO_SUCH_DATASET', message: expect.stringContaining('no pool') };
+  const why = { code: 'NO_SUCH_DATASET', message: mentions('pool') };
   await expect.poll(() => rowOf(world, 'dst'), { timeout: 20_000 }).toMatchObject({ error: why });
   await snapshot(src, 1_000_000, '2');
   const job = await send(world);
   expect(job).toMatchObject({ state: 'done', channel: 'store', done: 1 });
-  expect(job.notes).toEqual([{ kind: 'held', dataset: 'pool/a', message: expect.stringContaining('no pool') }]);
+  expect(job.notes).toEqual([{ kind: 'held', dataset: 'pool/a', message: mentions('pool') }]);
   await expect
     .poll(() => rowOf(world, 'dst'), { timeout: 20_000 })
     .toMatchObject({ stored: { name: '2' }, error: why });
@@ -52,8 +53,8 @@ test('what a target cannot take yet is told: by the target, by the next job and 
     { state: 'waiting', error: why },
     { state: 'waiting' },
   ]);
-  expect((await run(world, 'fetch', 'src')).stdout).toMatch(/WHY\n.* NO_SUCH_DATASET: .*no pool/);
-  expect((await run(world, 'status')).stdout).toMatch(/ stored .* NO_SUCH_DATASET: .*no pool/);
+  expect((await run(world, 'fetch', 'src')).stdout).toEqual(mentions('NO_SUCH_DATASET', 'pool'));
+  expect((await run(world, 'status')).stdout).toEqual(mentions('stored', 'NO_SUCH_DATASET', 'pool'));
 
   await dst.zpool('create', 'pool');
   // another one looks at once
@@ -79,9 +80,7 @@ test('edge cases 37, 38: a read-only pool is stored from, without holds and with
   expect(sender.lines('plan.noted', { note: 'read-only-source' })).toHaveLength(1);
   expect(sender.lines('cursor.failed')).toEqual([]);
   const receiver = await startReceiver(world);
-  await expect
-    .poll(() => rowOf(world, 'dst'), { timeout: 20_000 })
-    .toMatchObject({ error: { code: 'READ_ONLY', message: expect.stringContaining('pool is read-only') } });
+  await expect.poll(() => rowOf(world, 'dst'), { timeout: 20_000 }).toMatchObject({ error: { code: 'READ_ONLY' } });
   await receiver.end();
   await dst.zpool('export', 'pool');
   await dst.zpool('import', 'pool');
@@ -102,13 +101,13 @@ test('a receiver that is there and does not begin with what waits for it is told
   // nobody is there
   expect(await look(0)).toEqual([]);
   const other = await startReceiver(world, { ZPSEND_ALLOW: 'elsewhere=pool' });
-  const why = expect.stringMatching(/TIMEOUT: does the receiver of dst allow src \(receive\.allow/);
+  const why = mentions('TIMEOUT', 'dst', 'src', 'receive.allow');
   expect(await look(0)).toEqual([{ kind: 'held', dataset: 'pool/a', message: why }]);
   expect(await look(60_000)).toEqual([]);
   await other.end();
   await dst.zpool('destroy', 'pool');
   await startReceiver(world);
-  const said = [{ message: expect.stringContaining('NO_SUCH_DATASET') }];
+  const said = [{ message: mentions('NO_SUCH_DATASET') }];
   await expect.poll(() => look(60_000), { timeout: 20_000 }).toMatchObject(said);
 });
 

@@ -6,6 +6,7 @@ import { storedName, subjects } from '../../../lib/bus/subjects.ts';
 import { jobAbortedSchema, sendStatusSchema } from '../../../schemas/job.ts';
 import type { Log } from '../../../services/host/log.ts';
 import { openGarbageCollection } from '../../../services/sender/store/garbage-collection.ts';
+import { codesOf, mentions } from '../../support/mentions.ts';
 import {
   arrived,
   command,
@@ -44,7 +45,7 @@ test('a job that is aborted while it stores says so, and leaves nothing of it', 
   const { jobs } = await request(world.fleet.bus, each, {}, sendStatusSchema);
   await request(world.fleet.bus, subjects.each(subjects.send('src', 'abort')), { job: jobs[0]?.job }, jobAbortedSchema);
   const { stderr, exitCode } = await sending;
-  expect([exitCode, stderr]).toEqual([1, expect.stringContaining('begins with what is not stored whole')]);
+  expect([exitCode, codesOf(stderr), stderr]).toEqual([1, ['ABORTED'], mentions(`${jobs[0]?.job}`, 'src')]);
   expect(await stored(world)).toEqual([]);
 });
 

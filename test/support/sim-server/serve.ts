@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { logProcess } from '../../../tools/zfs-simulator/log.ts';
@@ -55,8 +56,10 @@ async function take(socket: Socket): Promise<void> {
   await turn;
 }
 
-// listens on the socket that is named, until its parent is gone
-process.on('disconnect', () => process.exit());
-createServer({ allowHalfOpen: true }, (socket) => void take(socket)).listen(process.argv[2], () =>
-  process.send?.('ready'),
-);
+// serves on a socket until its parent is gone, and removes the folder of the run then
+const [socket = '', folder = ''] = process.argv.slice(2);
+process.on('disconnect', () => {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  process.exit();
+});
+createServer({ allowHalfOpen: true }, (asked) => void take(asked)).listen(socket, () => process.send?.('ready'));

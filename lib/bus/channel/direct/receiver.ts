@@ -92,7 +92,8 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
 
   function isAccepted(frame: FrameHeader | undefined, length: number): frame is FrameHeader {
     const violation = frame ? window.accept(frame, length) : 'malformed';
-    if (violation) fail(new ZpsendError('STREAM_BROKEN', `${broke[violation]} (${whereIn(frame)})`));
+    if (violation)
+      fail(new ZpsendError('STREAM_BROKEN', `${broke[violation]} (${whereIn(frame)})`, { reason: violation }));
     return violation === undefined;
   }
   function header(frame: FrameHeader | undefined, length: number): void {
@@ -132,7 +133,11 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
     silent: () => {
       const seconds = Math.round(options.silenceMs / 1000);
       if (!window.ended)
-        fail(new ZpsendError('STREAM_BROKEN', `the sender was silent for ${seconds} s (${dataSubject})`));
+        fail(
+          new ZpsendError('STREAM_BROKEN', `the sender was silent for ${seconds} s (${dataSubject})`, {
+            reason: 'silent',
+          }),
+        );
     },
   });
   const frames = openFrames({
@@ -219,6 +224,8 @@ function abortReason(text: string): ZpsendError {
   try {
     return ZpsendError.fromBody(errorBodySchema.parse(JSON.parse(text)));
   } catch {
-    return new ZpsendError('STREAM_BROKEN', 'the sender gave up, with a reason that cannot be read');
+    return new ZpsendError('STREAM_BROKEN', 'the sender gave up, with a reason that cannot be read', {
+      reason: 'unreadable',
+    });
   }
 }

@@ -105,7 +105,12 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
       const waited = taking.look(now, performance.now());
       if (waited !== undefined) fail(takesNothing(waited));
     },
-    silent: () => fail(new ZpsendError('TIMEOUT', `the receiver was silent for ${Math.round(silenceMs / 1000)} s`)),
+    silent: () =>
+      fail(
+        new ZpsendError('TIMEOUT', `the receiver was silent for ${Math.round(silenceMs / 1000)} s`, {
+          reason: 'silent',
+        }),
+      ),
   });
 
   function hear(tagged: string): void {

@@ -176,6 +176,7 @@ function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clie
           throw new ZpsendError(
             'STREAM_BROKEN',
             `${name} is damaged: its digest is ${digestOf(sha256)}, not ${digest}`,
+            { reason: 'damaged' },
           );
         }
         return { object: { name, bytes: size, digest, seq, id, chunks }, bytes };

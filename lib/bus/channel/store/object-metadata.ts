@@ -34,7 +34,8 @@ export async function readMetadata(
     json = undefined;
   }
   const { data } = metadataSchema.safeParse(json);
-  if (!data) throw new ZpsendError('STREAM_BROKEN', `${name} was written over by something else`);
+  if (!data)
+    throw new ZpsendError('STREAM_BROKEN', `${name} was written over by something else`, { reason: 'overwritten' });
   return data.deleted ? undefined : { ...data, seq: message.seq };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readingsOf, withReadings } from '../../../../cli/args/colon-pool.ts';
 import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 const absent = (details: ErrorBody['details']) => new ZpsendError('UNREACHABLE', 'nobody there', details).toBody();
 const told = (argv: string[], error: ErrorBody, pools: string[]) =>
@@ -15,9 +16,7 @@ describe('a pool with a colon that was taken for a host', () => {
       [['snapshots', 'tank:a'], { subject: 'zfs.tank.snapshots' }, '":tank:a"'],
     ];
     for (const [argv, details, form] of cases) {
-      expect(told(argv, absent(details), ['zones', 'tank:a'])).toBe(
-        `nobody there. tank:a is a pool of this host: to name that, begin with a colon, ${form}`,
-      );
+      expect(told(argv, absent(details), ['zones', 'tank:a'])).toEqual(mentions('nobody there', 'tank:a', form));
     }
   });
 

@@ -61,7 +61,7 @@ describe('news of a job', () => {
       job({ seconds: 9, done: 2, bytes: 20_000 }),
       successor({ seconds: 1 }),
       job({ seconds: 10, state: 'failed' }),
-      successor({ job: 'heir2', seconds: 3, state: 'failed' }),
+      successor({ job: 'successor2', seconds: 3, state: 'failed' }),
       successor({ seconds: 2, done: 5, state: 'done' }),
     );
     expect(lines.slice(1)).toEqual([

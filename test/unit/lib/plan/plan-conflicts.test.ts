@@ -314,7 +314,7 @@ describe('a dataset that was renamed at the source', () => {
         {
           kind: 'rename',
           dataset: 'zones/p/old',
-          message: 'zones/p/old on dst is renamed to zones/p/new, as zones/p/new was on src',
+          message: mentions('zones/p/old', 'dst', 'zones/p/new', 'src'),
         },
       ],
     });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { saysNats } from '../../../../lib/bus/connection/nats-settings.ts';
 import { parseEnvironmentFile, programEnvironment } from '../../../../lib/settings/environment-file.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -70,8 +71,12 @@ describe('the environment of a program', () => {
 
   test('is as it is where the file cannot be read, which is no error unless it was named', () => {
     expect(programEnvironment({}, saysNats, folder)).toMatchObject({ state: 'unreadable' });
-    expect(() => programEnvironment({ ZPSEND_ENV_FILE: folder }, saysNats)).toThrow(/ZPSEND_ENV_FILE: cannot read/);
+    expect(() => programEnvironment({ ZPSEND_ENV_FILE: folder }, saysNats)).toThrow(
+      expect.objectContaining({ code: 'BAD_REQUEST', message: mentions('ZPSEND_ENV_FILE', 'EISDIR') }),
+    );
     const named = { ZPSEND_ENV_FILE: join(folder, 'missing') };
-    expect(() => programEnvironment(named, saysNats)).toThrow(/missing/);
+    expect(() => programEnvironment(named, saysNats)).toThrow(
+      expect.objectContaining({ code: 'BAD_REQUEST', message: mentions('ZPSEND_ENV_FILE', 'ENOENT') }),
+    );
   });
 });

@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { lineForPeople, openLog } from '../../../../services/host/log.ts';
+import { mentions } from '../../../support/mentions.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -85,8 +86,10 @@ test.each([
 });
 
 test.each([
-  [{ ZPSEND_LOG: 'xml' }, 'ZPSEND_LOG: "xml" is not one of json, people'],
-  [{ ZPSEND_LOG_LEVEL: 'loud' }, 'ZPSEND_LOG_LEVEL: "loud" is not one of'],
-])('%j is refused', (env, message) => {
-  expect(() => openLog('smos-00', env)).toThrow(message);
+  [{ ZPSEND_LOG: 'xml' }, ['ZPSEND_LOG', '"xml"', 'json', 'people']],
+  [{ ZPSEND_LOG_LEVEL: 'loud' }, ['ZPSEND_LOG_LEVEL', '"loud"', 'debug']],
+])('%j is refused', (env, facts) => {
+  expect(() => openLog('smos-00', env)).toThrow(
+    expect.objectContaining({ code: 'BAD_REQUEST', message: mentions(...facts) }),
+  );
 });

@@ -155,7 +155,7 @@ describe('what receivers left', () => {
     const delegated = ({ about }: { about: string }) => about === 'delegated';
     expect((await look(0)).notes.filter(delegated)).toEqual([]);
     const notes = (await look(1000)).notes.filter(delegated);
-    expect(notes).toMatchObject([{ dataset: 't', mend: 'as root: zfs set setuid=off "t"' }]);
+    expect(notes).toMatchObject([{ dataset: 't', mend: mentions('zfs set setuid=off "t"') }]);
   });
 });
 

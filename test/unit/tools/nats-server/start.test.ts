@@ -79,7 +79,7 @@ describe('a nats-server of our own', () => {
   });
 
   test('a mistake in the configuration is told in its own words', async () => {
-    await expect(startNatsServer({ config: 'accounts {' })).rejects.toThrow(/ended while it started[\s\S]*Parse error/);
+    await expect(startNatsServer({ config: 'accounts {' })).rejects.toThrow(/Parse error/);
   });
 
   test('a taken port is told in its own words', async () => {

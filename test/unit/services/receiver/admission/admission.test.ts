@@ -8,8 +8,8 @@ import {
   checkAsker,
   checkView,
   namesToLookAt,
-  type View,
 } from '../../../../../services/receiver/admission/admission.ts';
+import type { View } from '../../../../../services/receiver/admission/view.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
 const full: ReceiveStart = {

@@ -3,13 +3,9 @@ import type { Clearing, Rollback } from '../../../../../schemas/conflict.ts';
 import { type Code, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
 import type { ReceiveStart } from '../../../../../schemas/transfer.ts';
-import {
-  checkAllowed,
-  checkView,
-  namesToLookAt,
-  type View,
-} from '../../../../../services/receiver/admission/admission.ts';
+import { checkAllowed, checkView, namesToLookAt } from '../../../../../services/receiver/admission/admission.ts';
 import { checkClearing, otherName } from '../../../../../services/receiver/admission/allowed-conflicts.ts';
+import type { View } from '../../../../../services/receiver/admission/view.ts';
 import { lostBy } from '../../../../../services/receiver/conflicts/rollback.ts';
 import { mentions } from '../../../../support/mentions.ts';
 import { dataset } from '../../../lib/plan/plan-history.ts';

@@ -5,6 +5,7 @@ import { jobDatasetsSchema } from '../../../../../schemas/job.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
 import { failureOf, stateOf } from '../../../../../services/sender/job/result.ts';
 import { type Live, progressOf } from '../../../../../services/sender/reporting/progress.ts';
+import { mentions } from '../../../../support/mentions.ts';
 
 const full: ErrorBody = new ZpsendError('NO_SPACE', 'out of space').toBody();
 const diverged: ErrorBody = new ZpsendError('DIVERGED', 'went its own delivery').toBody();
@@ -153,7 +154,7 @@ describe('the state of a job', () => {
     expect(error).toEqual({
       code: 'NO_SPACE',
       retryable: false,
-      message: '3 of 12 datasets failed; the first, a/b: out of space',
+      message: mentions('3 of 12', 'a/b', 'out of space'),
     });
     expect(told).toBeUndefined();
   });

@@ -27,7 +27,10 @@ interface Case {
 const broughtTo = (target = 'p/elsewhere', guids: readonly string[] = []): Arrived[] =>
   guids.map((guid) => ({ target, to: { name: `p/x@${guid}`, guid } }));
 
-/** `done: note`, what is left to send, or the code it fails with. */
+/** What words name, in their order. */
+const namesIn = (message: string): string => message.match(/@\w+|p\/a[\w/]*|\bsrc\b/g)?.join(' ') ?? '';
+
+/** `done; names of the note`, what is left to send, or the code it fails with and what that names. */
 function outcome({ ask, before, after, target = on(), received = target, of = 'p/a', ...brought }: Case): string {
   const asked = request('p/a', ask);
   const planned = planDatasets(asked, before, target);
@@ -39,13 +42,12 @@ function outcome({ ask, before, after, target = on(), received = target, of = 'p
     ...broughtTo('p/elsewhere', brought.elsewhere),
   ]);
   if (!left) return 'not part of it';
-  if (isRefusal(left)) return `${left.error.code}: ${left.error.message}`;
+  if (isRefusal(left)) return `${left.error.code}: ${namesIn(left.error.message)}`;
   const words = left.steps.length === 0 ? 'done' : left.steps.map(({ to }) => to.name).join(', ');
-  return left.note ? `${words}; ${left.note.message}` : words;
+  return left.note ? `${words}; ${namesIn(left.note.message)}` : words;
 }
 
 const whole = { package: 'replication' } as const;
-const gone = 'vanished (destroyed or renamed) while the job ran, before';
 const all = at(dataset('p/a', '@1,1 @2,2 @3,3'));
 const one = on(dataset('p/a', '@1,1'));
 const tree = at(dataset('p/a', '@d,1'), dataset('p/a/kid', '@d,2'));
@@ -56,22 +58,22 @@ describe('what vanishes at the source while a job runs', () => {
     [
       'one of several snapshots: the others go on',
       { before: all, after: at(dataset('p/a', '@1,1 @3,3')), received: one, arrived: ['1'] },
-      `p/a@3; @2 of p/a on src ${gone} being sent`,
+      'p/a@3; @2 p/a src',
     ],
     [
       'all that were to come: what arrived is all there is',
       { before: all, after: at(dataset('p/a', '@1,1')), received: one, arrived: ['1'] },
-      `done; @2, @3 of p/a on src ${gone} being sent`,
+      'done; @2 @3 p/a src',
     ],
     [
       'all of them, once one has arrived',
       { before: all, after: at(dataset('p/a', '')), received: one, arrived: ['1'] },
-      `done; @2, @3 of p/a on src ${gone} being sent`,
+      'done; @2 @3 p/a src',
     ],
     [
       'all of them, and nothing has arrived',
       { before: all, after: at(dataset('p/a', '')) },
-      `NO_SUCH_SNAPSHOT: @1, @2, @3 of p/a on src ${gone} being sent. p/a on src has no snapshots`,
+      'NO_SUCH_SNAPSHOT: @1 @2 @3 p/a src p/a src',
     ],
     [
       'all of them, and all have arrived, one of them unheard',
@@ -92,17 +94,17 @@ describe('what vanishes at the source while a job runs', () => {
     [
       'all that match a pattern, once one has arrived',
       { ask: { snapshots: ['?'] }, before: all, after: at(dataset('p/a', '@other,9')), received: one, arrived: ['1'] },
-      `done; @2, @3 of p/a on src ${gone} being sent`,
+      'done; @2 @3 p/a src',
     ],
     [
       'the snapshot that was named, after others have arrived',
       { ask: { dataset: 'p/a@3' }, before: all, after: at(dataset('p/a', '@1,1')), received: one, arrived: ['1'] },
-      `NO_SUCH_SNAPSHOT: @2, @3 of p/a on src ${gone} being sent. p/a on src has no snapshot @3`,
+      'NO_SUCH_SNAPSHOT: @2 @3 p/a src p/a src @3',
     ],
     [
       'one before the snapshot that was named',
       { ask: { dataset: 'p/a@3' }, before: all, after: at(dataset('p/a', '@1,1 @3,3')), received: one, arrived: ['1'] },
-      `p/a@3; @2 of p/a on src ${gone} being sent`,
+      'p/a@3; @2 p/a src',
     ],
     [
       'the snapshot that was named, while one of the same guid has arrived for a replica of the same package',
@@ -113,37 +115,37 @@ describe('what vanishes at the source while a job runs', () => {
         elsewhere: ['1', '2'],
         of: 'p/a/kid',
       },
-      `NO_SUCH_SNAPSHOT: @d of p/a/kid on src ${gone} being sent`,
+      'NO_SUCH_SNAPSHOT: @d p/a/kid src',
     ],
     [
       'the one snapshot of an increment',
       { ask: { dataset: 'p/a@2', from: '@1' }, before: all, target: one, after: at(dataset('p/a', '@1,1')) },
-      `NO_SUCH_SNAPSHOT: @2 of p/a on src ${gone} being sent. p/a on src has no snapshot @2`,
+      'NO_SUCH_SNAPSHOT: @2 p/a src p/a src @2',
     ],
     [
       'the base of an increment, which is still to come',
       { ask: { dataset: 'p/a@2', from: '@1' }, before: all, target: one, after: at(dataset('p/a', '@2,2')) },
-      'NO_SUCH_SNAPSHOT: p/a on src has no snapshot @1',
+      'NO_SUCH_SNAPSHOT: p/a src @1',
     ],
     [
       'the snapshot of a full stream, in whose place another one has its name',
       { ask: { dataset: 'p/a@1', full: true }, before: all, after: at(dataset('p/a', '@1,7')) },
-      `p/a@1; @1 of p/a on src ${gone} being sent`,
+      'p/a@1; @1 p/a src',
     ],
     [
       'a dataset of a package',
       { ask: whole, before: tree, after: at(dataset('p/a', '@d,1')), of: 'p/a/kid' },
-      `done; p/a/kid on src ${gone} @d of it was sent`,
+      'done; p/a/kid src @d',
     ],
     [
       'a dataset of a package up to a snapshot',
       { ask: { ...whole, dataset: 'p/a@d' }, before: tree, after: at(dataset('p/a', '@d,1')), of: 'p/a/kid' },
-      `done; p/a/kid on src ${gone} @d of it was sent`,
+      'done; p/a/kid src @d',
     ],
     [
       'the snapshots of one dataset of a package',
       { ask: whole, before: tree, after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '')), of: 'p/a/kid' },
-      `done; @d of p/a/kid on src ${gone} being sent`,
+      'done; @d p/a/kid src',
     ],
     [
       'the named snapshot in one dataset of a package',
@@ -153,7 +155,7 @@ describe('what vanishes at the source while a job runs', () => {
         after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '', { createtxg: '1' })),
         of: 'p/a/kid',
       },
-      `NO_SUCH_SNAPSHOT: @d of p/a/kid on src ${gone} being sent`,
+      'NO_SUCH_SNAPSHOT: @d p/a/kid src',
     ],
     [
       'the same where what lacks it may be left out',
@@ -163,7 +165,7 @@ describe('what vanishes at the source while a job runs', () => {
         after: at(dataset('p/a', '@d,1'), dataset('p/a/kid', '')),
         of: 'p/a/kid',
       },
-      `done; @d of p/a/kid on src ${gone} being sent`,
+      'done; @d p/a/kid src',
     ],
     [
       'all snapshots of a package, once something of it has arrived',
@@ -174,12 +176,12 @@ describe('what vanishes at the source while a job runs', () => {
         elsewhere: ['1'],
         of: 'p/a/kid',
       },
-      `done; @d of p/a/kid on src ${gone} being sent`,
+      'done; @d p/a/kid src',
     ],
     [
       'all snapshots of a package, and nothing has arrived',
       { ask: whole, before: tree, after: at(dataset('p/a', ''), dataset('p/a/kid', '')), of: 'p/a/kid' },
-      `NO_SUCH_SNAPSHOT: @d of p/a/kid on src ${gone} being sent. p/a on src and all below it have no snapshots`,
+      'NO_SUCH_SNAPSHOT: @d p/a/kid src p/a src',
     ],
   ])('%s', (_, scene, expected) => {
     const found = outcome(scene);

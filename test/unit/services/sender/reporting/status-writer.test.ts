@@ -22,8 +22,8 @@ const entry =
   (written: string): (() => StatusEntry) =>
   () => ({ written });
 const log = {
-  info: (_event: string, text: string) => void lines.push(text),
-  warn: (_event: string, text: string) => void lines.push(text),
+  info: (event: string) => void lines.push(event),
+  warn: (event: string, text: string) => void lines.push(`${event} ${text}`),
 };
 
 function open(): StatusWriter {
@@ -96,10 +96,10 @@ test('a failure is said once and tried again later, and what has changed by then
   expect(written).toEqual(['a=1', 'a=2', 'b=1']);
   answers[1]?.reject(new ZpsendError('UNSUPPORTED', 'no JetStream'));
   await vi.advanceTimersByTimeAsync(1000);
-  expect(lines).toEqual([mentions('UNSUPPORTED')]);
+  expect(lines).toEqual([mentions('status.write-failed', 'UNSUPPORTED')]);
   answersByItself = true;
   await vi.advanceTimersByTimeAsync(20_000);
-  expect(lines[1]).toContain('written again');
+  expect(lines[1]).toBe('status.written-again');
 });
 
 test('the end waits for the last entries, also of work that is yet to tell of them', async () => {

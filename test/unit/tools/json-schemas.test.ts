@@ -1,16 +1,16 @@
 import { beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { configSchema } from '../../../schemas/config.ts';
-import { jsonSchemas } from '../../../schemas/generate.ts';
 import { inventorySchema } from '../../../schemas/inventory.ts';
 import { sendRequestSchema } from '../../../schemas/plan.ts';
+import { schemaBundle } from '../../../tools/json-schemas.ts';
 
 type Node = { [key: string]: unknown };
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 let schemas: [string, unknown][];
 beforeAll(async () => {
-  schemas = [...(await jsonSchemas())].map(([name, text]) => [name, JSON.parse(text)]);
+  schemas = Object.entries((await schemaBundle()).$defs);
 });
 
 /** Paths of objects that take any field; a record names the schema of its keys instead. */
@@ -31,15 +31,28 @@ test('the search for open objects finds one', () => {
   expect(openObjects(z.toJSONSchema(open, { io: 'input' }), 'x')).toEqual(['x', 'x/properties/b/items']);
 });
 
+/** Every `$ref` below a value. */
+const references = (value: unknown): unknown[] => {
+  if (Array.isArray(value)) return value.flatMap(references);
+  if (!isNode(value)) return [];
+  return Object.entries(value).flatMap(([key, item]) => (key === '$ref' ? [item] : references(item)));
+};
+
+test('every reference leads to a definition of the bundle, and none is a document of its own', () => {
+  const names = new Set(schemas.map(([name]) => `#/$defs/${name}`));
+  const refs = references(schemas.map(([, schema]) => schema));
+  expect(refs).toContain('#/$defs/error-body');
+  expect(refs.filter((ref) => typeof ref !== 'string' || !names.has(ref))).toEqual([]);
+  expect(schemas.filter(([, schema]) => isNode(schema) && ('$id' in schema || '$schema' in schema))).toEqual([]);
+});
+
 test('configuration, inventory and requests are among the published schemas', () => {
   const names = schemas.map(([name]) => name);
-  expect(names).toEqual(
-    expect.arrayContaining(['config.schema.json', 'inventory-file.schema.json', 'send-request.schema.json']),
-  );
+  expect(names).toEqual(expect.arrayContaining(['config', 'inventory-file', 'send-request']));
 });
 
 test('what has a default may be left out of a configuration file', () => {
-  const config = schemas.find(([name]) => name === 'config.schema.json')?.[1];
+  const config = schemas.find(([name]) => name === 'config')?.[1];
   expect(config).not.toHaveProperty('required');
   expect(configSchema.parse({})).toMatchObject({ receive: { allow: [], maxConcurrent: 4 } });
 });
