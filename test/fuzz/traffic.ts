@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 
 /** A message as it was seen. */
-export interface Seen {
+interface Seen {
   readonly subject: string;
   readonly body: Buffer;
 }

@@ -1,7 +1,7 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../../lib/bus/events/events.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
-import { jobEventSchema } from '../../../schemas/job.ts';
+import { jobSchema } from '../../../schemas/job.ts';
 import { laneKey } from './policy.ts';
 
 /**
@@ -10,6 +10,6 @@ import { laneKey } from './policy.ts';
  * @returns a function that ends it
  */
 export const hearJobs = (bus: Bus, host: string, told: (job: string, lane: string, runs: boolean) => void) =>
-  onEvents(bus, subjects.event(host, 'job', '*'), jobEventSchema, ({ what, body }) =>
+  onEvents(bus, subjects.event(host, 'job', '*'), jobSchema, ({ what, body }) =>
     told(body.job, laneKey(body.request), what === 'started' || what === 'progress'),
   );
