@@ -108,4 +108,3 @@ export const configSchema = z.strictObject({
 export type Config = z.infer<typeof configSchema>;
 export type ReceiveConfig = z.infer<typeof receiveConfigSchema>;
 export type SendConfig = z.infer<typeof sendConfigSchema>;
-export type TimingConfig = z.infer<typeof timingConfigSchema>;

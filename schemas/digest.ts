@@ -13,7 +13,7 @@ export const digestStartSchema = z.strictObject({
 export const digestStartedSchema = z.strictObject({ digest: idSchema, host: hostSchema, instance: idSchema });
 
 /** What the contents of one snapshot come to. */
-export const snapshotDigestSchema = z.strictObject({
+const snapshotDigestSchema = z.strictObject({
   digest: z.string().regex(/^[0-9a-f]{64}$/, 'not a digest'),
   /** Only digests of one method can be compared: how the stream was made, the version, and its byte order. */
   method: z.string().regex(/^[a-z0-9-]{1,32}$/, 'not a method'),
@@ -23,7 +23,7 @@ export const snapshotDigestSchema = z.strictObject({
   ivSet: guidSchema.optional(),
 });
 
-export const digestSchema = z.strictObject({
+const digestSchema = z.strictObject({
   digest: idSchema,
   snapshot: snapshotSchema,
   raw: z.boolean(),

@@ -47,7 +47,7 @@ const fleetHostSchema = z.strictObject({
 
 const serverSchema = z.strictObject({ name: nameSchema, address: addressSchema });
 
-export const fleetTlsSchema = z.strictObject({
+const fleetTlsSchema = z.strictObject({
   cert: pathSchema.default('/etc/nats/server.pem'),
   key: pathSchema.default('/etc/nats/server-key.pem'),
   ca: pathSchema.default('/etc/nats/ca.pem'),

@@ -10,7 +10,7 @@ export const snapshotsRequestSchema = z.strictObject({
   creation: z.boolean().optional(),
 });
 
-export const poolSchema = z.strictObject({
+const poolSchema = z.strictObject({
   name: z.string(),
   size: bytesSchema,
   allocated: bytesSchema,
@@ -20,7 +20,7 @@ export const poolSchema = z.strictObject({
   readOnly: z.boolean(),
 });
 
-export const instanceSchema = z.strictObject({
+const instanceSchema = z.strictObject({
   service: z.enum(['sender', 'receiver']),
   instance: idSchema,
   pid: z.number().int(),

@@ -22,7 +22,7 @@ const ivsetSchema = guidSchema;
 const creationSchema = bytesSchema;
 
 /** A snapshot as `zfs list` shows it; `name` is the part after `@`. Sizes in bytes. */
-export const snapshotEntrySchema = z.strictObject({
+const snapshotEntrySchema = z.strictObject({
   name: leafSchema,
   guid: guidSchema,
   createtxg: txgSchema,
@@ -39,7 +39,7 @@ export const snapshotEntrySchema = z.strictObject({
 });
 
 /** A bookmark; `name` is the part after `#`. */
-export const bookmarkEntrySchema = z.strictObject({
+const bookmarkEntrySchema = z.strictObject({
   name: leafSchema,
   guid: guidSchema,
   createtxg: txgSchema,
@@ -60,7 +60,7 @@ export const keyWrappingSchema = z.strictObject({
 });
 
 /** The snapshot a clone came from. The guid is absent where the listing could not see the origin. */
-export const originSchema = z.strictObject({ name: snapshotSchema, guid: guidSchema.optional() });
+const originSchema = z.strictObject({ name: snapshotSchema, guid: guidSchema.optional() });
 
 export const datasetEntrySchema = z.strictObject({
   name: datasetSchema,

@@ -10,7 +10,7 @@ export const sendStartedSchema = z.strictObject({ job: idSchema, host: hostSchem
 export const fanStartedSchema = z.strictObject({ jobs: z.array(idSchema), host: hostSchema });
 
 /** One dataset of a job. */
-export const jobDatasetSchema = z.strictObject({
+const jobDatasetSchema = z.strictObject({
   dataset: datasetSchema,
   target: wouldBeDatasetSchema,
   /** `refused`: it cannot be sent, and nothing of it was tried. */
@@ -32,7 +32,7 @@ export const jobDatasetsSchema = z.strictObject({
 });
 
 /** What a job waits for: a busy receiver, a lock, a connection, room in the store. It stays until the job moves on. */
-export const waitSchema = z.strictObject({
+const waitSchema = z.strictObject({
   code: codeSchema,
   message: z.string().min(1).max(8192),
   /** When the job fails unless it moves on before; absent where it waits for as long as it takes. */
@@ -91,12 +91,8 @@ export const jobStatusRequestSchema = z.strictObject({
 export const sendStatusSchema = z.strictObject({ host: hostSchema, jobs: z.array(jobSchema) });
 export const jobAbortedSchema = z.strictObject({ job: idSchema, aborted: z.literal(true) });
 
-/** `zfs.<host>.event.job.<what>`; what: started, progress, done, failed. */
-export const jobEventSchema = jobSchema;
-
 export type SendStarted = z.infer<typeof sendStartedSchema>;
 export type JobStatusRequest = z.infer<typeof jobStatusRequestSchema>;
 export type JobDataset = z.infer<typeof jobDatasetSchema>;
 export type Wait = z.infer<typeof waitSchema>;
 export type Job = z.infer<typeof jobSchema>;
-export type SendStatus = z.infer<typeof sendStatusSchema>;

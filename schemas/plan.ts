@@ -24,7 +24,7 @@ const maxPatterns = 32;
 export const maxParallel = 16;
 
 /** `replication` is `-R`, every snapshot up to the one named; `recursive` is `-r`, only that one and origins of clones. */
-export const packageSchema = z.enum(['replication', 'recursive']);
+const packageSchema = z.enum(['replication', 'recursive']);
 
 /** Where a dataset goes. */
 export const targetSchema = z.strictObject({
@@ -137,7 +137,7 @@ export const evidenceSchema = z.strictObject({
 });
 
 /** A dataset of a package that cannot be sent, while others can. */
-export const refusedSchema = z.strictObject({
+const refusedSchema = z.strictObject({
   dataset: datasetSchema,
   target: wouldBeDatasetSchema,
   error: errorBodySchema,

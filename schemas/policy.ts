@@ -35,7 +35,7 @@ export const policySchema = z.strictObject({
 });
 
 /** A policy as a sender has it in force, with what it does about each target. */
-export const policyStatusSchema = z.strictObject({
+const policyStatusSchema = z.strictObject({
   /** `send.policies.<n>` of the file, or the key in the bucket. */
   name: z.string(),
   dataset: datasetSchema,
@@ -64,5 +64,4 @@ export const policiesSchema = z.strictObject({
 });
 
 export type PolicyConfig = z.infer<typeof policySchema>;
-export type PolicyStatus = z.infer<typeof policyStatusSchema>;
 export type Policies = z.infer<typeof policiesSchema>;

@@ -29,7 +29,7 @@ export const leftoverSchema = z.discriminatedUnion('kind', [
 ]);
 
 /** What nobody mends but a person, if at all. */
-export const leftoverNoteSchema = z.strictObject({
+const leftoverNoteSchema = z.strictObject({
   /**
    * - `unclear`: it could not be learned which jobs run
    * - `base`: the newest snapshot is not the one that is held

@@ -12,12 +12,12 @@ import { receiveStartSchema } from './transfer.ts';
 export const storedStartSchema = receiveStartSchema.omit({ secret: true, before: true, partial: true, shared: true });
 
 /** Bytes of every segment but the last, which may be shorter. */
-export const leastSegment = 64 * 1024;
-export const mostSegment = 64 * 1024 * 1024;
-/** Last words that a lastKnown takes account of; more streams than these do not wait for one place. */
+const leastSegment = 64 * 1024;
+const mostSegment = 64 * 1024 * 1024;
+/** Terminal receipts that a known target takes account of; more streams than these do not wait for one place. */
 const mostHeard = 100_000;
 /** Of one stream; at the default size of a segment that is 1.6 TiB. */
-export const mostSegments = 100_000;
+const mostSegments = 100_000;
 
 const digestSchema = z.string().regex(/^SHA-256=[A-Za-z0-9_-]{43}=$/, 'not a SHA-256 as the object store has it');
 

@@ -16,7 +16,7 @@ import { propertyWishesSchema } from './properties.ts';
 import { streamMarkSchema } from './stream.ts';
 
 /** How a stream may go over the wire other than as it is. */
-export const wireEncodingSchema = z.enum(['zstd']);
+const wireEncodingSchema = z.enum(['zstd']);
 /** `zstd`: compressed where the receiver can; `auto`: there where it pays too; `none`: as it is. */
 export const wireModeSchema = z.enum(['auto', 'zstd', 'none']);
 
@@ -104,7 +104,7 @@ export const receiveCheckedSchema = z.strictObject({
 });
 
 /** No receiver may make a sender keep more than this in memory, in bytes. */
-export const maxWindow = 16 * 1024 * 1024;
+const maxWindow = 16 * 1024 * 1024;
 
 /** Accepted: locked, and ready for the first frame. */
 export const receiveReadySchema = z.strictObject({
@@ -184,4 +184,3 @@ export type CreditMessage = z.infer<typeof creditMessageSchema>;
 export type CreditFinal = Exclude<CreditMessage, { type: 'credit' }>;
 export type Lock = z.infer<typeof lockSchema>;
 export type TransferState = z.infer<typeof transferStateSchema>;
-export type ReceiveStatus = z.infer<typeof receiveStatusSchema>;

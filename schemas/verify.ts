@@ -3,7 +3,7 @@ import { errorBodySchema } from './errors.ts';
 import { datasetSchema, guidSchema, hostSchema, leafSchema, wouldBeDatasetSchema } from './names.ts';
 
 /** What reading a snapshot on both sides came to. */
-export const contentSchema = z.strictObject({
+const contentSchema = z.strictObject({
   /**
    * - `incomparable`: read or not, it says nothing of whether they are equal; `reason` says why
    * - `gone`: destroyed since it was listed
@@ -18,7 +18,7 @@ export const contentSchema = z.strictObject({
 });
 
 /** One snapshot of either side; names without their dataset. */
-export const verifiedSnapshotSchema = z.strictObject({
+const verifiedSnapshotSchema = z.strictObject({
   /**
    * - `equal`: same name and guid
    * - `renamed`: same guid, another name
@@ -32,7 +32,7 @@ export const verifiedSnapshotSchema = z.strictObject({
   content: contentSchema.optional(),
 });
 
-export const verifiedDatasetSchema = z.strictObject({
+const verifiedDatasetSchema = z.strictObject({
   source: datasetSchema,
   target: wouldBeDatasetSchema,
   /**
@@ -68,7 +68,7 @@ export const verifiedDatasetSchema = z.strictObject({
 });
 
 /** A side that does not show to this host all that it has, at this dataset or below: what it leaves out was not compared. */
-export const restrictedSideSchema = z.strictObject({
+const restrictedSideSchema = z.strictObject({
   side: z.enum(['source', 'target']),
   host: hostSchema,
   dataset: datasetSchema,

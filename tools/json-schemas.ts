@@ -37,16 +37,11 @@ const withinBundle = (key: string, value: unknown): unknown =>
 /** All messages, the configuration and what `--json` prints, as definitions of one JSON Schema. */
 export async function schemaBundle(): Promise<{ $schema: string; $defs: Record<string, unknown> }> {
   const registry = z.registry<{ id: string }>();
-  const aliases: Record<string, unknown> = {};
-  for (const [name, schema] of await messages()) {
-    const known = registry.get(schema);
-    if (known) aliases[name] = { $ref: `${place}${known.id}` };
-    else registry.add(schema, { id: name });
-  }
+  for (const [name, schema] of await messages()) registry.add(schema, { id: name });
   // as an editor or a sender sees it: what has a default may be left out
   const { schemas } = z.toJSONSchema(registry, { io: 'input', uri: (id) => `${place}${id}` });
   const { [shared]: parts, ...documents } = schemas;
-  const $defs: Record<string, unknown> = { ...aliases };
+  const $defs: Record<string, unknown> = {};
   for (const [name, { $schema, $id, ...schema }] of Object.entries(documents)) $defs[name] = schema;
   for (const [name, part] of Object.entries(parts?.$defs ?? {})) $defs[`${shared}-${name}`] = part;
   const bundle = { $schema: 'https://json-schema.org/draft/2020-12/schema', title: 'zpsend', $defs };

@@ -2,7 +2,7 @@ import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../lib/bus/events/events.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { type Job, jobEventSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { type Job, jobSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { type Followed, isEnded, observe, rootOf } from '../output/job-progress.ts';
 import type { SenderRoute } from './sender.ts';
 
@@ -70,7 +70,7 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
     }
   }
 
-  const deaf = onEvents(bus, subjects.event(route.host, 'job', '*'), jobEventSchema, ({ host, body }) => {
+  const deaf = onEvents(bus, subjects.event(route.host, 'job', '*'), jobSchema, ({ host, body }) => {
     if (body.host === host) news(body);
   });
   const timer = setInterval(() => {

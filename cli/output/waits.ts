@@ -3,7 +3,7 @@ import type { Wait } from '../../schemas/job.ts';
 const two = (count: number): string => String(count).padStart(2, '0');
 
 /** The time of day on this machine's clock, with the date where that is not today. @param iso UTC */
-export function clock(iso: string, today = new Date()): string {
+function clock(iso: string, today = new Date()): string {
   const at = new Date(iso);
   const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   const isToday = at.toDateString() === today.toDateString();

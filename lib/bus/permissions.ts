@@ -39,7 +39,7 @@ export const viewerInboxPrefix = (name: string): string => `${inboxPrefix(name)}
  * Where JetStream delivers to a user, apart from the inboxes of its requests: whoever makes a consumer chooses the subject of its
  * deliveries, and an answer is never among them.
  */
-export const deliveryPrefix = (user: string): string => `_DELIVER.${user}`;
+const deliveryPrefix = (user: string): string => `_DELIVER.${user}`;
 
 /** The same of a connection: its user has the name that its inboxes have, else that of its host. */
 export const deliveriesOf = (inboxes: string | undefined, host: string | undefined): string =>

@@ -3,7 +3,7 @@ import { adminPermissions, jetStreamPermissions, permissionsOf, viewerPermission
 import type { Party } from './links.ts';
 
 /** JetStream, with all buckets and streams, and no user. */
-export const jetStreamAccount = 'jetstream';
+const jetStreamAccount = 'jetstream';
 export const adminsAccount = 'admins';
 export const hostAccount = (host: string): string => `host-${host}`;
 export const viewerAccount = (name: string): string => `viewer-${name}`;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ZpsendError } from '../../schemas/errors.ts';
 
-export const defaultEnvironmentFile = '/etc/zpsend/env';
+const defaultEnvironmentFile = '/etc/zpsend/env';
 
 /** The environment of this program, and what a file had to do with it. */
 export interface ProgramEnvironment {

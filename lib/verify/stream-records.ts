@@ -1,7 +1,7 @@
 import { ZpsendError } from '../../schemas/errors.ts';
 
 /** Every record begins with so many bytes: `dmu_replay_record_t`, include/sys/zfs_ioctl.h of OpenZFS. */
-export const headerBytes = 312;
+const headerBytes = 312;
 
 export type ByteOrder = 'little' | 'big';
 

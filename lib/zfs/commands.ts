@@ -3,7 +3,7 @@ import { toError } from './errors.ts';
 import { type Outcome, run, runQuery, type ZfsEnvironment } from './run.ts';
 
 /** Is what a failed command said no failure to whoever ran it? */
-export type Tolerated = (stderr: string) => boolean;
+type Tolerated = (stderr: string) => boolean;
 
 /** The commands of one host: what they refuse is a ZpsendError. */
 export interface Commands {

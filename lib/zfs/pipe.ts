@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
 /** Memory to read into, and who takes what was read. */
-export interface OutputReader {
+interface OutputReader {
   room(): Buffer;
   /** `length` bytes were read to the beginning of the last room. False when reading should stop until `proceed`. */
   filled(length: number): boolean;
@@ -18,7 +18,7 @@ export interface OutputReader {
  * reader's. The collector runs after every 20 MB of such buffers: measured, that doubles the CPU time of a sender and adds
  * 70 MB to its memory.
  */
-export class ChildOutput extends Readable {
+class ChildOutput extends Readable {
   readonly #socket: Socket;
   #reader: OutputReader | undefined;
   #over = false;
@@ -79,13 +79,13 @@ export class ChildOutput extends Readable {
 }
 
 /** An output, and what the child is spawned with as its stdout; that is to be destroyed after the spawn, else the end is never seen. */
-export interface OutputPair {
+interface OutputPair {
   readonly output: ChildOutput;
   readonly stdio: Socket;
 }
 
 /** Node opens no pipes of its own and knows no other way to a pair of sockets than to connect them. */
-export async function openOutputPair(): Promise<OutputPair> {
+async function openOutputPair(): Promise<OutputPair> {
   const folder = await mkdtemp(join(tmpdir(), 'zpsend-'));
   const server = createServer({ pauseOnConnect: true });
   try {

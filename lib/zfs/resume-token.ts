@@ -18,7 +18,7 @@ export interface TokenContents {
 }
 
 /** What its stream was begun with. */
-export interface TokenFlags {
+interface TokenFlags {
   readonly raw: boolean;
   readonly largeBlock: boolean;
   readonly embed: boolean;

@@ -18,7 +18,7 @@ export const noStream = 'it does not begin as a stream does';
 export const tooLarge = 'its properties are too large';
 
 /** What a stream says of itself in its first record. */
-export interface StreamHead {
+interface StreamHead {
   readonly toguid: string;
   /** "0" of a full stream. */
   readonly fromguid: string;
@@ -88,10 +88,7 @@ export interface ExpectedStream {
 }
 
 /** In what a stream is another one than was expected; undefined where it is the one. */
-export function differenceOf(
-  head: StreamHead,
-  { toguid, fromguid = '0', raw, flags }: ExpectedStream,
-): string | undefined {
+function differenceOf(head: StreamHead, { toguid, fromguid = '0', raw, flags }: ExpectedStream): string | undefined {
   if (head.toguid !== toguid) return `it brings the snapshot with guid ${head.toguid}, not ${toguid}`;
   if (head.fromguid !== fromguid) return `it starts from guid ${head.fromguid}, not ${fromguid}`;
   if (head.raw !== raw) return raw ? 'it is decrypted, not raw' : 'it is raw, not plain';

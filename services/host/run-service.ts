@@ -31,7 +31,7 @@ export interface ServiceContext {
   readonly zfs: Zfs;
 }
 
-export interface RunningService {
+interface RunningService {
   readonly endpoints: Served[];
   /** Ends what runs, cleanly: holds and locks are given back. */
   stop(): Promise<void>;

@@ -2,7 +2,7 @@ import { onEvents } from '../../lib/bus/events/events.ts';
 import { publishSnapshotCreated } from '../../lib/bus/events/snapshot-events.ts';
 import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { fanStartedSchema, type Job, jobEventSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { fanStartedSchema, type Job, jobSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { patiently } from '../support/retry.ts';
 import type { World } from './world.ts';
 
@@ -25,7 +25,7 @@ export interface Jobs {
 
 export function openJobs({ source, bus }: World): Jobs {
   const heard = new Map<string, Job>();
-  const deaf = onEvents(bus, subjects.event(source.name, 'job', '*'), jobEventSchema, ({ body }) => {
+  const deaf = onEvents(bus, subjects.event(source.name, 'job', '*'), jobSchema, ({ body }) => {
     heard.set(body.job, body);
   });
   return {

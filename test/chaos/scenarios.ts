@@ -2,7 +2,7 @@ import type { Random } from '../support/random.ts';
 
 /** How a round's replication is asked for, and of whom. */
 export const ways = ['single', 'fan', 'away', 'event'] as const;
-export type Way = (typeof ways)[number];
+type Way = (typeof ways)[number];
 
 /** What happens in the middle of it. `leader-*`: the leader of that JetStream group steps down. */
 export const blows = [

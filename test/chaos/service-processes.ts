@@ -1,6 +1,6 @@
 import { type ServiceProcess, startService } from '../support/service.ts';
 
-export type Role = 'sender' | 'receiver';
+type Role = 'sender' | 'receiver';
 
 /** One instance of a service that runs. */
 export interface Member {

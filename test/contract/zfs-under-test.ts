@@ -11,7 +11,7 @@ export const isReal = process.env.ZPSEND_REAL_ZFS === '1';
 
 export const MIB = 1024 * 1024;
 
-export interface Answer {
+interface Answer {
   stdout: string;
   stderr: string;
   exit: number | null;

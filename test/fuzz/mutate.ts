@@ -17,7 +17,7 @@ const names = ['__proto__', 'constructor', 'before', 'shared', 'origin', 'from',
 const strangeOne = (random: Random): unknown => random.pick(strange)?.(random);
 
 /** A JSON value like the given one, in which something is missing, added, or of another kind. */
-export function mutated(value: unknown, random: Random, depth = 0): unknown {
+function mutated(value: unknown, random: Random, depth = 0): unknown {
   if (random.chance(0.08) || depth > 8) return strangeOne(random);
   if (Array.isArray(value)) {
     const all = value.map((one) => (random.chance(0.4) ? mutated(one, random, depth + 1) : one));
@@ -35,7 +35,7 @@ export function mutated(value: unknown, random: Random, depth = 0): unknown {
 }
 
 /** The bytes with some changed, cut off, doubled, or others behind them. */
-export function flipped(bytes: Buffer, random: Random): Buffer {
+function flipped(bytes: Buffer, random: Random): Buffer {
   const copy = Buffer.from(bytes);
   for (let times = random.below(4); times > 0 && copy.length > 0; times--)
     copy[random.below(copy.length)] = random.below(256);

@@ -1,14 +1,14 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 
 /** A message as it was seen. */
-export interface Seen {
+interface InspectedName {
   readonly subject: string;
   readonly body: Buffer;
 }
 
 /** What passes on the bus: of each kind of message the newest ones. */
 export interface Traffic {
-  readonly kinds: () => readonly (readonly Seen[])[];
+  readonly kinds: () => readonly (readonly InspectedName[])[];
   readonly subjects: () => readonly string[];
 }
 
@@ -22,7 +22,7 @@ const kindOf = (subject: string): string => subject.replace(/\.[^.]*[^a-z.][^.]*
 
 /** Listens to what others say. @param nc a connection without echo, so that what it publishes itself is not kept */
 export function watchTraffic(nc: NatsConnection): Traffic {
-  const kinds = new Map<string, Seen[]>();
+  const kinds = new Map<string, InspectedName[]>();
   const subjects: string[] = [];
   nc.subscribe('>', {
     callback(error, { subject, data }) {

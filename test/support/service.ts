@@ -4,7 +4,7 @@ import type { LogFields } from '../../services/host/log.ts';
 import { program } from './program.ts';
 
 /** One line of a log in JSON. */
-export type LogLine = LogFields & { readonly event: LogEvent; readonly msg: string };
+type LogLine = LogFields & { readonly event: LogEvent; readonly msg: string };
 
 function linesOf(log: readonly string[], event: LogEvent, fields: LogFields): LogLine[] {
   const wanted = Object.entries({ event, ...fields });

@@ -6,7 +6,7 @@ export type TlsFiles = {
   verify?: boolean;
 };
 
-export type ClusterOptions = {
+type ClusterOptions = {
   name: string /** This server's own route port. */;
   port: number /** Route ports of all. */;
   routes: readonly number[];

@@ -6,7 +6,7 @@ import { type Fetch, fetches, goModule } from './fetch.ts';
 import { whileLocked } from './once.ts';
 
 /** Per-key time to live in KV came with 2.11. */
-export const oldest = '2.11.0';
+const oldest = '2.11.0';
 
 export type FoundNatsServer = {
   path: string;
@@ -114,7 +114,7 @@ const bring = async (way: Fetch, folder: string, cached: string): Promise<string
 };
 
 /** `nats-server: v2.15.1` to `2.15.1`; undefined where it does not run or says something else. */
-export const versionOf = async (path: string): Promise<string | undefined> => {
+const versionOf = async (path: string): Promise<string | undefined> => {
   const { stdout } = await execa(path, ['--version'], { reject: false, stdin: 'ignore', timeout: 20_000 });
   return /v?(\d+\.\d+\.\d+)/.exec(stdout ?? '')?.[1];
 };

@@ -18,7 +18,7 @@ export interface Item {
 
 export type ItemType = 'filesystem' | 'volume' | 'snapshot' | 'bookmark';
 
-export const typeOf = (item: Item): ItemType =>
+const typeOf = (item: Item): ItemType =>
   item.snapshot !== undefined ? 'snapshot' : item.bookmark !== undefined ? 'bookmark' : item.dataset.type;
 
 export const nameOf = ({ dataset, snapshot, bookmark }: Item): string =>

@@ -2,7 +2,7 @@ import { randomNumber } from './guid.ts';
 import type { Dataset } from './state.ts';
 
 /** What an empty filesystem refers to, so that sizes are never 0. */
-export const EMPTY_BYTES = 24_576;
+const EMPTY_BYTES = 24_576;
 
 /** Bytes that the first `count` numbers-pairs of a row of extents hold. */
 export function extentBytes(extents: readonly number[], from: number, to: number): number {

@@ -14,7 +14,7 @@ export function usedBytes(pool: Pool, dataset: Dataset): number {
 const ownUse = (dataset: Dataset): number => ownBytes(dataset) + receiptBytes(dataset);
 
 /** Bytes that an unfinished receive into the dataset takes. */
-export function receiptBytes(dataset: Dataset): number {
+function receiptBytes(dataset: Dataset): number {
   const progress = dataset.receipt === undefined ? undefined : readProgress(dataset.receipt.id);
   if (progress === undefined) return 0;
   return extentBytes(progress.extents, 0, progress.object) + progress.offset;

@@ -55,7 +55,7 @@ export interface ChannelSender extends Subscriber {
   readonly keeping?: Keeping;
 }
 
-export interface Keeping {
+interface Keeping {
   /** Keeps nothing itself from here on. Before the first byte only. */
   leaveTo(other: Keeping): void;
   /** Keeps for these targets too. @returns what takes them out again, and the final word */

@@ -33,7 +33,7 @@ const contextSchema = z.looseObject({
 });
 
 /** Where the `nats` CLI keeps its contexts. */
-export const contextsFolder = (env: NodeJS.ProcessEnv): string =>
+const contextsFolder = (env: NodeJS.ProcessEnv): string =>
   join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config'), 'nats');
 
 /** The name that `nats context select` has written; undefined where none is selected, or this user may not look. */

@@ -85,7 +85,7 @@ function withToken(settings: NatsSettings): NatsSettings {
 }
 
 /** The variables of the `nats` CLI that say where NATS is and who we are. */
-export const natsVariables = {
+const natsVariables = {
   url: 'NATS_URL',
   user: 'NATS_USER',
   password: 'NATS_PASSWORD',

@@ -24,7 +24,7 @@ export interface Endpoint<S extends z.ZodType> {
   handle: (request: z.output<S>, subject: string) => Promise<object | undefined> | AsyncIterable<object>;
 }
 
-export interface EndpointStats {
+interface EndpointStats {
   readonly name: string;
   readonly subject: string;
   readonly queue: string;
@@ -60,7 +60,7 @@ export const isAnswerable = (reply: string | undefined): boolean => !/^(\$|zfs([
  * Was it published to this very subject by whoever asks? What JetStream delivers or reads out may be aimed at any subject, with the
  * server's own rights: it bears the subject that it was stored under, or says in a header which stream it comes from.
  */
-export const isAsked = (message: Pick<Msg, 'subject' | 'headers'>, subject: string): boolean =>
+const isAsked = (message: Pick<Msg, 'subject' | 'headers'>, subject: string): boolean =>
   !message.headers?.has('Nats-Stream') &&
   (subject.endsWith('.*')
     ? message.subject.startsWith(subject.slice(0, -1)) && !message.subject.slice(subject.length - 1).includes('.')

@@ -4,7 +4,7 @@ export interface Dated {
 }
 
 /** Compares two 64-bit decimal strings as numbers. */
-export function compareTxg(a: string, b: string): number {
+function compareTxg(a: string, b: string): number {
   if (a.length === b.length) return a < b ? -1 : Number(a > b);
   return BigInt(a) < BigInt(b) ? -1 : Number(BigInt(a) > BigInt(b));
 }

@@ -94,7 +94,7 @@ const goalOf = ({ snapshots }: DatasetEntry, leaf: string | undefined) =>
   leaf === undefined ? undefined : snapshots.find((entry) => entry.name === leaf);
 
 /** Does a pattern of a package leave a dataset out? It is of the whole name, or of what follows the package's own. */
-export const isExcluded = (pattern: string, name: string, root: string): boolean =>
+const isExcluded = (pattern: string, name: string, root: string): boolean =>
   matches(pattern, name) || (name !== root && matches(pattern, name.slice(root.length + 1)));
 
 /** Is it excluded by one of these, or below what is? */

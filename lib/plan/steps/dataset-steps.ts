@@ -19,7 +19,7 @@ type Chain = Extract<DatasetTask['wanted'], { kind: 'chain' }>;
 const done: Plan = { ok: true, steps: [] };
 
 /** No snapshot there yet; a dataset that an interrupted seed left behind is refused by zfs itself unless resumed. */
-export const isToBeSeeded = ({ target }: Pick<DatasetTask, 'target'>): boolean => !target.dataset?.snapshots.length;
+const isToBeSeeded = ({ target }: Pick<DatasetTask, 'target'>): boolean => !target.dataset?.snapshots.length;
 
 /** Something that is not the partial state of a seed is in the way of a new dataset. */
 const isTaken = ({ target: { dataset } }: DatasetTask): boolean =>

@@ -57,7 +57,7 @@ async function provenLeft(
 }
 
 /** Base holds in whose place another one stands: a newer one, or that of the dataset for which this one was moved aside. */
-export function basesLeft(datasets: readonly DatasetEntry[], based: ReadonlySet<string>): Leftover[] {
+function basesLeft(datasets: readonly DatasetEntry[], based: ReadonlySet<string>): Leftover[] {
   const baseOf = ({ name, snapshots }: DatasetEntry) => snapshots.findLast((one) => based.has(`${name}@${one.name}`));
   const bases = new Map(datasets.map((entry) => [entry.name, baseOf(entry)?.name]));
   const left = (name: string, { name: leaf, guid }: SnapshotEntry, newer: string): Leftover => ({
@@ -77,7 +77,7 @@ export function basesLeft(datasets: readonly DatasetEntry[], based: ReadonlySet<
 }
 
 /** It may be the base that the source needs, so it is not for a program to release: the newer snapshot may be a local one. */
-export const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<string>): LeftoverNote[] =>
+const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<string>): LeftoverNote[] =>
   datasets.flatMap(({ name, snapshots }) => {
     const base = snapshots.findLast((snapshot) => based.has(`${name}@${snapshot.name}`));
     const newest = snapshots.at(-1);

@@ -24,7 +24,7 @@ export type ReceivePhase =
  * What is done to the target before `zfs receive`: partial state of an older receive is dropped, missing parents are made, or it
  * is cleared as the step's plan says (`clear` drops partial state as well where that is asked for).
  */
-export type Preparation = 'discard' | 'make-parents' | 'clear';
+type Preparation = 'discard' | 'make-parents' | 'clear';
 
 export interface ReceiveState {
   readonly phase: ReceivePhase;

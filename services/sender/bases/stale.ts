@@ -7,7 +7,7 @@ import { oldCursors, tentativeCursorName } from './cursor-name.ts';
 import { parseTag } from './holds.ts';
 
 /** Cursors of this host's datasets that a newer one of the same target has made useless. */
-export const cursorsLeft = (datasets: readonly DatasetEntry[]): Leftover[] =>
+const cursorsLeft = (datasets: readonly DatasetEntry[]): Leftover[] =>
   datasets.flatMap(({ name, bookmarks }) =>
     oldCursors(bookmarks).map(
       (old): Leftover => ({

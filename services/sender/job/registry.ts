@@ -16,7 +16,7 @@ const answerMs = 10_000;
 const rememberedJobs = 100;
 
 /** Where a request came from, if nobody has asked for it just now. */
-export interface JobOrigin {
+interface JobOrigin {
   /** The host that ordered it on its own subject. */
   readonly from?: string;
   readonly startedBy?: 'policy';

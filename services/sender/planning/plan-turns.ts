@@ -4,7 +4,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 const atOnce = 4;
 
 /** Who waits for a turn. */
-export interface TurnWait {
+interface TurnWait {
   /** Ends the wait, not the work. */
   readonly signal?: AbortSignal;
   /** Called when it has to wait. */

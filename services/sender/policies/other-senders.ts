@@ -1,7 +1,7 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../../lib/bus/events/events.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
-import { jobEventSchema } from '../../../schemas/job.ts';
+import { jobSchema } from '../../../schemas/job.ts';
 import { targetKey } from './policy.ts';
 
 /**
@@ -10,6 +10,6 @@ import { targetKey } from './policy.ts';
  * @returns a function that ends it
  */
 export const observeJobs = (bus: Bus, host: string, told: (job: string, policyTarget: string, runs: boolean) => void) =>
-  onEvents(bus, subjects.event(host, 'job', '*'), jobEventSchema, ({ what, body }) =>
+  onEvents(bus, subjects.event(host, 'job', '*'), jobSchema, ({ what, body }) =>
     told(body.job, targetKey(body.request), what === 'started' || what === 'progress'),
   );

@@ -2,7 +2,7 @@ import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../../lib/bus/events/events.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { type Job, jobEventSchema } from '../../../schemas/job.ts';
+import { type Job, jobSchema } from '../../../schemas/job.ts';
 import type { Log } from '../../host/log.ts';
 import type { Jobs } from '../job/registry.ts';
 import { alike, inherited, openObservedJobs, rootOf, yieldsTo } from './observed-jobs.ts';
@@ -46,7 +46,7 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
   const abandoned = new Set<string>();
   let looking = false;
 
-  const deaf = onEvents(bus, subjects.event(host, 'job', '*'), jobEventSchema, ({ what, body }) => {
+  const deaf = onEvents(bus, subjects.event(host, 'job', '*'), jobSchema, ({ what, body }) => {
     if (body.host !== host) return;
     const runs = what === 'started' || what === 'progress';
     heard.news(body, !runs, now());

@@ -1,7 +1,7 @@
 import type { WireMode } from '../../../schemas/transfer.ts';
 
 /** Bytes of one transfer: of the stream, and what became of them on the wire. */
-export interface Sent {
+interface Sent {
   readonly taken: number;
   readonly sent: number;
 }

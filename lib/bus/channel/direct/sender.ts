@@ -28,7 +28,7 @@ export interface DirectSenderOptions {
 }
 
 /** `deaf`: it answers, and nothing of that subject reaches it; `silent`: nobody can say. */
-export type Reach = 'heard' | 'deaf' | 'silent';
+type Reach = 'heard' | 'deaf' | 'silent';
 
 /** The sender's end of the direct channel. */
 export interface DirectSender extends ChannelSender {

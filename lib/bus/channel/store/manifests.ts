@@ -24,7 +24,7 @@ export const unbounded: CatalogBounds = {
   refused: Number.POSITIVE_INFINITY,
 };
 
-export interface Catalog {
+interface Catalog {
   /** Every stream that is whole, in the order in which they were stored. */
   readonly waiting: readonly WaitingStream[];
   /** Of everything in the bucket. */

@@ -54,7 +54,7 @@ const mostReceiptBytes = 8192;
 const mostLetters = 500;
 
 /** A receipt that fits into a bucket: of a long one, what its reader decides by. */
-export function brief(receipt: Receipt): Receipt {
+function brief(receipt: Receipt): Receipt {
   const { error } = receipt;
   if (!error || Buffer.byteLength(JSON.stringify(receipt)) <= mostReceiptBytes) return receipt;
   const { details = {}, message, ...rest } = error;

@@ -6,7 +6,7 @@ import { type Read, type ReadDeps, startRead } from '../send-stream.ts';
 import { expectedOf, streamOf } from '../stream-request.ts';
 
 /** A receiver that is ready for a shared read, and what its job wants of it. */
-export interface Guest {
+interface Guest {
   readonly receiver: ChannelSender;
   /** How it takes the stream over the wire. */
   readonly wire: WireMode;

@@ -53,7 +53,7 @@ export const table = (result: Plan): string[] | string =>
     ? result.steps.map(({ type, to, from }) => `${type.slice(0, 4)} ${to.name} ${from?.name ?? '-'}`)
     : result.error.code;
 
-export const origin = { name: 'pool/a/1@clone', guid: '' };
+const origin = { name: 'pool/a/1@clone', guid: '' };
 /** A target that has pool/a/1@clone, by guid. */
 export function withOrigin(source: PoolModel): PoolModel {
   origin.guid = source.find(origin.name)?.guid ?? '';
