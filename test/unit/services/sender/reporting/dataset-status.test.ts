@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { DatasetPlan } from '../../../../../lib/plan/dataset-plan.ts';
 import { type ErrorBody, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
@@ -283,6 +283,8 @@ describe('what wraps the key of an encrypted replica is noted', () => {
 });
 
 test('what comes after the end of a job changes none of its rows', async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+  onTestFinished(() => void vi.useRealTimers());
   const { board, settled } = open('policy');
   const aborted = new ZpsendError('ABORTED', 'by request').toBody();
   board.listed(planned);
