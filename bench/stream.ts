@@ -42,7 +42,7 @@ async function throughServices(
 }
 
 /** Half of the content is zeros, so that half goes over the wire. */
-const halved = { env: { ZFS_SIM_ZEROS: '0.5' }, request: { wire: 'zstd' } };
+const halved = { env: { ZFS_SIM_ZEROS: '0.5' }, request: { compression: 'zstd' } };
 
 /** Sends `bytes` along every way in turn, `rounds` times over, so that a busy machine is busy for all of them. */
 export async function measureStreams(

@@ -5,7 +5,7 @@ import { natsConfigSchema } from './nats.ts';
 import { maxParallel } from './plan.ts';
 import { maxPolicies, policySchema } from './policy.ts';
 import { propertyPatternSchema, receivablePropertySchema } from './properties.ts';
-import { channelSchema, wireModeSchema } from './transfer.ts';
+import { channelSchema, compressionModeSchema } from './transfer.ts';
 import { duration, flag, rate, size } from './units.ts';
 
 const allowSchema = z.strictObject({
@@ -55,7 +55,7 @@ export const sendConfigSchema = z.strictObject({
   /** Datasets of a package that are sent at once, where the request does not say. */
   parallel: z.number().int().min(1).max(maxParallel).default(2),
   /** Whether streams are compressed on their way, where the request does not say. */
-  wire: wireModeSchema.default('none'),
+  compression: compressionModeSchema.default('none'),
   /** By which channel streams go, where the request does not say. */
   channel: channelSchema.default('direct'),
   /** What waits for targets that do not answer, in the object store `zfs-streams-<host>`; used when its bucket is made. */

@@ -70,7 +70,7 @@ export const jobSchema = z.strictObject({
   bytes: bytesSchema,
   size: bytesSchema,
   /** Of `bytes`, what went over the wire; only where some of it was compressed. */
-  wireBytes: bytesSchema.optional(),
+  compressedBytes: bytesSchema.optional(),
   started: timeSchema,
   /** Present as soon as it is done or failed. */
   ended: timeSchema.optional(),

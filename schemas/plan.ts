@@ -17,7 +17,7 @@ import {
 } from './names.ts';
 import { propertyWishesSchema } from './properties.ts';
 import { streamFlagSchema, streamMarkSchema, streamWishSchema } from './stream.ts';
-import { channelSchema, wireModeSchema } from './transfer.ts';
+import { channelSchema, compressionModeSchema } from './transfer.ts';
 import { rate } from './units.ts';
 
 const maxPatterns = 32;
@@ -78,7 +78,7 @@ export const sendRequestSchema = z.strictObject({
   /** What may be done to what stands in the way on the target; nothing when absent. Its receiver has to allow it too. */
   conflict: conflictPolicySchema.optional(),
   /** Whether streams are compressed on their way. */
-  wire: wireModeSchema.optional(),
+  compression: compressionModeSchema.optional(),
   /** By which channel streams go. */
   channel: channelSchema.optional(),
   /** Of what arrives, within what the receiver allows. */

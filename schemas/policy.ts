@@ -8,7 +8,7 @@ import { flag } from './units.ts';
 export const maxPolicies = 256;
 export const maxPoliciesOfAll = 1024;
 
-const { selfContained, exclude, snapshots, parallel, bwlimit, stream, conflict, wire, channel, properties } =
+const { selfContained, exclude, snapshots, parallel, bwlimit, stream, conflict, compression, channel, properties } =
   sendRequestSchema.shape;
 
 /**
@@ -29,7 +29,7 @@ export const policySchema = z.strictObject({
   bwlimit,
   stream,
   conflict,
-  wire,
+  compression,
   channel,
   properties,
 });

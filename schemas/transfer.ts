@@ -16,9 +16,9 @@ import { propertyWishesSchema } from './properties.ts';
 import { streamMarkSchema } from './stream.ts';
 
 /** How a stream may go over the wire other than as it is. */
-const wireEncodingSchema = z.enum(['zstd']);
+const compressionEncodingSchema = z.enum(['zstd']);
 /** `zstd`: compressed where the receiver can; `auto`: there where it pays too; `none`: as it is. */
-export const wireModeSchema = z.enum(['auto', 'zstd', 'none']);
+export const compressionModeSchema = z.enum(['auto', 'zstd', 'none']);
 
 /**
  * How a job's streams reach their target: `direct` to the receiver that answers, `store` into the object store, to be fetched later,
@@ -65,7 +65,7 @@ export const receiveStartSchema = z.strictObject({
   volume: z.literal(true).optional(),
   properties: propertyWishesSchema.optional(),
   /** What the sender can do to the stream besides, of which the receiver may know nothing. */
-  wire: z.array(z.string().max(32)).max(8).optional(),
+  compression: z.array(z.string().max(32)).max(8).optional(),
   /** Others receive the same stream, on `zfs-data.<source>._fan.<shared>`: it comes there, or on this transfer's own subject. */
   shared: idSchema.optional(),
 });
@@ -88,7 +88,7 @@ export const receiveCheckSchema = z.strictObject({
         source: true,
         partial: true,
         properties: true,
-        wire: true,
+        compression: true,
         shared: true,
       }),
     )
@@ -121,7 +121,7 @@ export const receiveReadySchema = z.strictObject({
    * Of what was offered, what the receiver takes; without, the stream has to come as it is. With `zstd` it is one zstd frame
    * with a window of at most 2 MiB, or as it is: the first four bytes tell. Offsets, credit and totals count what is sent.
    */
-  wire: wireEncodingSchema.optional(),
+  compression: compressionEncodingSchema.optional(),
   /** The stream may come on the shared subject; without, only on the transfer's own, as what continues partial state does. */
   shared: z.literal(true).optional(),
 });
@@ -171,9 +171,9 @@ export const receiveStatusRequestSchema = z.strictObject({ transfer: idSchema.op
 export const receiveStatusSchema = z.strictObject({ host: hostSchema, transfers: z.array(transferStateSchema) });
 export const receiveAbortedSchema = z.strictObject({ transfer: idSchema, aborted: z.literal(true) });
 
-export type WireEncoding = z.infer<typeof wireEncodingSchema>;
+export type CompressionEncoding = z.infer<typeof compressionEncodingSchema>;
 export type Channel = z.infer<typeof channelSchema>;
-export type WireMode = z.infer<typeof wireModeSchema>;
+export type CompressionMode = z.infer<typeof compressionModeSchema>;
 export type StartRequest = z.infer<typeof receiveStartSchema>;
 /** What is asked for, without the secret: it is what is logged, compared and told. */
 export type ReceiveStart = Omit<StartRequest, 'secret'>;

@@ -23,7 +23,6 @@ const habits: Record<string, string> = {
   '--debug': 'ZPSEND_LOG_LEVEL=debug with ZPSEND_LOG=people shows more',
   '--force': conflicts,
   '--force-delete': conflicts,
-  '--compress': '--wire zstd compresses on the way',
   '--source-bwlimit': rate,
   '--target-bwlimit': rate,
   '--no-stream': 'only the newest: zpsend send -r DATASET@SNAPSHOT; of the intermediate ones some: --snapshots',

@@ -21,7 +21,7 @@ export interface SendOptions {
   compressed?: boolean;
   props?: true;
   conflict?: string;
-  wire?: string;
+  compression?: string;
   channel?: string;
   set?: string[];
   excludeProperty?: string[];
@@ -63,7 +63,7 @@ export const withSendOptions = (command: Command): Command =>
       '--channel <which>',
       'direct, store for a target to fetch later, or auto: store where it does not answer, or something waits for it',
     )
-    .option('--wire <how>', 'zstd compresses streams on their way, auto where it pays, none never')
+    .option('--compress <how>', 'zstd compresses streams on their way, auto where it pays, none never')
     .option('-o, --set <property=value>', 'set on the target, where its receiver allows that (repeatable)', gathered)
     .option(
       '-x, --exclude-property <property>',

@@ -4,7 +4,7 @@ import { type ConflictPolicy, conflictPolicySchema } from '../../schemas/conflic
 import { ZpsendError } from '../../schemas/errors.ts';
 import { isWithin } from '../../schemas/names.ts';
 import { maxParallel, type SendRequest, sendRequestSchema } from '../../schemas/plan.ts';
-import { type Channel, channelSchema, type WireMode, wireModeSchema } from '../../schemas/transfer.ts';
+import { type Channel, type CompressionMode, channelSchema, compressionModeSchema } from '../../schemas/transfer.ts';
 import { rate, rateWords } from '../../schemas/units.ts';
 import { usage } from '../exit-codes.ts';
 import { parseBase, parseSource, parseTarget } from './names.ts';
@@ -64,7 +64,7 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     parallel,
     bwlimit,
     conflict,
-    wire,
+    compression,
     channel,
   } = options;
   const properties = propertiesOf(options);
@@ -84,7 +84,7 @@ function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'datas
     ...(bwlimit !== undefined && { bwlimit: bwlimitOf(bwlimit) }),
     ...streamOf(options),
     ...(conflict !== undefined && { conflict: conflictOf(conflict) }),
-    ...(wire !== undefined && { wire: wireOf(wire) }),
+    ...(compression !== undefined && { compression: compressionOf(compression) }),
     ...(channel !== undefined && { channel: channelOf(channel) }),
     ...(properties && { properties }),
   };
@@ -122,10 +122,10 @@ function conflictOf(text: string): ConflictPolicy {
   throw usage(`--conflict ${text}: ${conflictPolicySchema.options.join(', ')}`);
 }
 
-function wireOf(text: string): WireMode {
-  const { data } = wireModeSchema.safeParse(text);
+function compressionOf(text: string): CompressionMode {
+  const { data } = compressionModeSchema.safeParse(text);
   if (data) return data;
-  throw usage(`--wire ${text}: one of ${wireModeSchema.options.join(', ')}`);
+  throw usage(`--compress ${text}: one of ${compressionModeSchema.options.join(', ')}`);
 }
 
 function channelOf(text: string): Channel {

@@ -123,7 +123,7 @@ export const placeOf = (request: SendRequest): string =>
 export function resultLine(job: Job): string {
   const { request, state, done, steps, datasets, bytes: sent, seconds } = job;
   const what = `${request.dataset} to ${placeOf(request)}`;
-  const onWire = job.wireBytes === undefined ? '' : `, ${bytes(job.wireBytes)} on the wire`;
+  const onWire = job.compressedBytes === undefined ? '' : `, ${bytes(job.compressedBytes)} on the wire`;
   const amount = `${bytes(sent)} in ${duration(seconds)}${onWire}`;
   if (hasFailedPartly(job)) {
     const failed = `${datasets.failed} of ${counted(datasets.total, 'dataset')} failed`;

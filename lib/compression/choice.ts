@@ -1,19 +1,19 @@
 import { promisify } from 'node:util';
 import { zstdCompress } from 'node:zlib';
-import type { WireEncoding, WireMode } from '../../schemas/transfer.ts';
+import type { CompressionEncoding, CompressionMode } from '../../schemas/transfer.ts';
 import { compression } from './zstd.ts';
 
 /** Flags of a stream that carries its blocks as they are on disk, compressed or encrypted. */
 const packed: readonly string[] = ['compressed', 'raw'];
 
 /** What a sender offers its receiver; undefined: the stream goes as it is. `flags` are those of the step's stream. */
-export function offerOf(mode: WireMode, flags: readonly string[] = []): WireEncoding[] | undefined {
+export function offerOf(mode: CompressionMode, flags: readonly string[] = []): CompressionEncoding[] | undefined {
   if (mode === 'none' || (mode === 'auto' && flags.some((flag) => packed.includes(flag)))) return undefined;
   return ['zstd'];
 }
 
 /** What a receiver answers to an offer, of which it may know only a part. */
-export const answerTo = (offer: readonly string[] | undefined): WireEncoding | undefined =>
+export const answerTo = (offer: readonly string[] | undefined): CompressionEncoding | undefined =>
   offer?.includes('zstd') ? 'zstd' : undefined;
 
 /** Saving less than a tenth is not worth what it costs both sides. */

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, type ZstdCompress } from 'node:zlib';
-import type { WireMode } from '../../schemas/transfer.ts';
+import type { CompressionMode } from '../../schemas/transfer.ts';
 import { pays } from './choice.ts';
 import { compressor } from './zstd.ts';
 
@@ -21,7 +21,7 @@ const probeMs = 1000;
  * Compresses a stream with zstd; `auto` only where its beginning shows that it pays. The receiver tells from the first bytes.
  * Memory is bounded by the compressor's own buffers; whoever reads slowly slows the source down.
  */
-export function encode(source: AsyncIterable<Buffer>, mode: Exclude<WireMode, 'none'>): Encoded {
+export function encode(source: AsyncIterable<Buffer>, mode: Exclude<CompressionMode, 'none'>): Encoded {
   let taken = 0;
   async function* counted(): AsyncGenerator<Buffer> {
     for await (const chunk of source) {

@@ -40,7 +40,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     silenceMs: timing.silenceSeconds * 1000,
     patienceMs: timing.patienceSeconds * 1000,
     parallel: send.parallel,
-    wireMode: send.wire,
+    compressionMode: send.compression,
     bookmarks: send.bookmarks,
     maxJobs,
     private: isPrivate,

@@ -120,7 +120,7 @@ const forgeries: Record<string, () => string> = {
 };
 
 async function sent(fleet: Fleet, dataset: string, target: string) {
-  return fleet.send('smos-01', { dataset, to: { host: 'smos-00', dataset: target }, wire: 'none' });
+  return fleet.send('smos-01', { dataset, to: { host: 'smos-00', dataset: target }, compression: 'none' });
 }
 
 describe('a target gets what was planned, and nothing else, by a resume token with', () => {

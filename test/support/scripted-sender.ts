@@ -29,7 +29,7 @@ export interface Talk {
   readonly final: Promise<CreditFinal>;
 }
 
-type Spoken = Pick<ReceiveStart, 'dataset' | 'to' | 'parents' | 'from' | 'origin' | 'before' | 'wire'>;
+type Spoken = Pick<ReceiveStart, 'dataset' | 'to' | 'parents' | 'from' | 'origin' | 'before' | 'compression'>;
 
 let transfers = 0;
 

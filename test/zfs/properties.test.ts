@@ -38,7 +38,11 @@ test('a replica is readonly, not mounted, and where its own parent says; also wh
   zfs.write(`${zfs.source}/fs`, 100_000);
   zfs.ok('snapshot', `${zfs.source}/fs@1`);
   zfs.ok('snapshot', `${zfs.source}/fs@2`);
-  expect(await send('fs', { wire: 'zstd' })).toMatchObject({ state: 'done', done: 2, wireBytes: expect.any(Number) });
+  expect(await send('fs', { compression: 'zstd' })).toMatchObject({
+    state: 'done',
+    done: 2,
+    compressedBytes: expect.any(Number),
+  });
   expect([value('readonly', 'fs'), value('mounted', 'fs')]).toEqual(['on', 'no']);
   expect(value('mountpoint', 'fs')).toBe(`/${zfs.target}/fs`);
   expect(zfs.digest(`${zfs.target}/fs@2`)).toBe(zfs.digest(`${zfs.source}/fs@2`));

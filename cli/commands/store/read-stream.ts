@@ -36,7 +36,7 @@ export async function fetchStream({ bucket, manifest, to, signal, told }: FetchO
     read.reject(new ZpsendError('STREAM_BROKEN', `${manifest.id} is no zstd stream: ${why}`));
   const interrupted = () => read.reject(new ZpsendError('ABORTED', 'interrupted before the end of the stream'));
   signal.addEventListener('abort', interrupted);
-  const isPacked = manifest.targets.some(({ start }) => start.wire !== undefined);
+  const isPacked = manifest.targets.some(({ start }) => start.compression !== undefined);
   const written = finished(to).catch((thrown) => {
     throw unwritten(thrown);
   });

@@ -72,7 +72,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
   const over = Promise.withResolvers<void>();
   const began = performance.now();
   const started = new Date().toISOString();
-  const wire = answerTo(start.wire);
+  const compression = answerTo(start.compression);
   let state: ReceiveState = begin;
   let lease: Lease | undefined;
   let admission: Admission = { parents: [] };
@@ -139,7 +139,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
         revision: lease?.revision ?? 0,
         // also what would be dropped: whether it may be is for the sender to judge
         ...(admission.token !== undefined && { resumeToken: admission.token }),
-        ...(wire && { wire }),
+        ...(compression && { compression }),
         ...(shared !== undefined && { shared: true }),
       });
     },
@@ -244,7 +244,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
       ...receiveProperties(start, admission.type, deps.properties),
     });
     const input = checkedInput(heldInput(child.stdin, held()), start, host, broken);
-    channel?.attach(wire ? decodedInto(input, start, broken) : input);
+    channel?.attach(compression ? decodedInto(input, start, broken) : input);
     tell('started');
     for (const unset of await child.done) log.warn('receive.property-unset', unset);
     return { type: 'exited' };

@@ -7,7 +7,7 @@ import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Evidence, Note, SendRequest, Step } from '../../../schemas/plan.ts';
-import type { Channel, WireMode } from '../../../schemas/transfer.ts';
+import type { Channel, CompressionMode } from '../../../schemas/transfer.ts';
 import { sweepHolds } from '../bases/holds.ts';
 import { route } from '../delivery/choose.ts';
 import type { Delivery } from '../delivery/delivery.ts';
@@ -23,7 +23,7 @@ import { jobLog } from '../reporting/job-log.ts';
 import { openJobStatus } from '../reporting/job-status.ts';
 import { type Progress, progressOf } from '../reporting/progress.ts';
 import { quietly } from '../reporting/quiet-job-log.ts';
-import { openJobWire } from '../transfer/compression.ts';
+import { openJobCompression } from '../transfer/compression.ts';
 import { type Failure, failureOf, stateOf } from './result.ts';
 import { patiently } from './retry.ts';
 import { asWait, type Waits, waitOf } from './waits.ts';
@@ -33,7 +33,7 @@ export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoreDeliveryDeps {
   /** Datasets of a package at once, where the request does not say. */
   readonly parallel: number;
   /** How streams go over the wire, where the request does not say. */
-  readonly wireMode: WireMode;
+  readonly compressionMode: CompressionMode;
   /** By which channel streams go, where the request does not say. */
   readonly channel: Channel;
   /** Which jobs run anywhere on this host: what a dead one left held may be released. Undefined where that is not clear. */
@@ -78,7 +78,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
   const over = Promise.withResolvers<void>();
   const said = jobLog(deps.log, request);
   const say = deps.startedBy === 'policy' ? quietly(said) : said;
-  const wire = openJobWire(request.wire ?? deps.wireMode);
+  const compression = openJobCompression(request.compression ?? deps.compressionMode);
   let delivery: Delivery | undefined;
   const board = openJobStatus(deps, id, request);
   let progress: Progress = progressOf([]);
@@ -123,7 +123,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
       ...(withList && notes.length > 0 && { notes: notes.slice(0, mostNotes) }),
       ...('to' in current && { current }),
       size: Math.max(size, state === 'done' ? sums.bytes : 0),
-      ...(wire.saved !== undefined && { wireBytes: Math.max(0, sums.bytes - wire.saved) }),
+      ...(compression.saved !== undefined && { compressedBytes: Math.max(0, sums.bytes - compression.saved) }),
       started: started.toISOString(),
       ...(outcome && { ended: new Date().toISOString() }),
       seconds: Math.round(performance.now() - began) / 1000,
@@ -203,7 +203,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
     if (refused?.refusal) first = { dataset: refused.dataset, ...refused.refusal };
     const rateLimit = request.bwlimit === undefined ? undefined : openRateLimit(request.bwlimit);
     chains = runChains(
-      { ...deps, ask: delivery.ask, rateLimit, wire, properties: request.properties },
+      { ...deps, ask: delivery.ask, rateLimit, compression, properties: request.properties },
       {
         job: id,
         to: request.to.host,

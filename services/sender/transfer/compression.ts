@@ -1,4 +1,4 @@
-import type { WireMode } from '../../../schemas/transfer.ts';
+import type { CompressionMode } from '../../../schemas/transfer.ts';
 
 /** Bytes of one transfer: of the stream, and what became of them on the wire. */
 interface Sent {
@@ -7,15 +7,15 @@ interface Sent {
 }
 
 /** How the streams of one job go over the wire, and what that has saved. */
-export interface JobWire {
-  readonly mode: WireMode;
+export interface JobCompression {
+  readonly mode: CompressionMode;
   /** Bytes less on the wire than in the streams; undefined as long as no receiver has taken zstd. */
   readonly saved: number | undefined;
   /** Counts a transfer in; called when it is over, the function returned keeps what it has saved. */
   follow(transfer: Sent): () => void;
 }
 
-export function openJobWire(mode: WireMode): JobWire {
+export function openJobCompression(mode: CompressionMode): JobCompression {
   const running = new Set<Sent>();
   let before: number | undefined;
   const savedBy = ({ taken, sent }: Sent): number => taken - sent;

@@ -100,8 +100,8 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     });
   };
   try {
-    const offer = offerOf(deps.wire?.mode ?? 'none', step.flags);
-    const extras = { ...(offer && { wire: offer }), ...(participant && { shared: participant.id }) };
+    const offer = offerOf(deps.compression?.mode ?? 'none', step.flags);
+    const extras = { ...(offer && { compression: offer }), ...(participant && { shared: participant.id }) };
     const ready = await (Object.keys(extras).length > 0 ? offered(start, extras) : start());
     const direct = openDirectSender(deps.dataConnection, {
       dataSubject,
@@ -126,7 +126,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
         channel: direct,
         resume: rest,
         participant: shared,
-        mode: (offer && ready.wire && deps.wire?.mode) ?? 'none',
+        mode: (offer && ready.compression && deps.compression?.mode) ?? 'none',
       });
     } catch (error) {
       direct.abort(ZpsendError.from(error).toBody());

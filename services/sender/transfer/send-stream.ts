@@ -7,7 +7,7 @@ import type { StreamRequest } from '../../../lib/zfs/argv.ts';
 import { type ExpectedStream, openHeadCheck } from '../../../lib/zfs/stream-head.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import type { WireMode } from '../../../schemas/transfer.ts';
+import type { CompressionMode } from '../../../schemas/transfer.ts';
 import { checkedChunks, checkedSource } from './checked-source.ts';
 
 export interface ReadDeps {
@@ -24,7 +24,7 @@ export interface ReadOrder {
   readonly subject: string;
   readonly receivers: readonly ChannelSender[];
   /** How it is compressed; all receivers have to take that. */
-  readonly wire: WireMode;
+  readonly compression: CompressionMode;
 }
 
 /** What was planned is not there any more under that name. */
@@ -52,7 +52,7 @@ export function startRead({ zfs, dataConnection }: ReadDeps, order: ReadOrder): 
   const child = zfs.send(order.stream);
   const check = openHeadCheck(order.expected);
   const encoded: Encoded | undefined =
-    order.wire === 'none' ? undefined : encode(checkedChunks(child.stdout, check), order.wire);
+    order.compression === 'none' ? undefined : encode(checkedChunks(child.stdout, check), order.compression);
 
   let isWhole = false;
 

@@ -7,9 +7,9 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { PropertyWishes } from '../../../schemas/properties.ts';
-import type { WireMode } from '../../../schemas/transfer.ts';
+import type { CompressionMode } from '../../../schemas/transfer.ts';
 import type { Log } from '../../host/log.ts';
-import type { JobWire } from './compression.ts';
+import type { JobCompression } from './compression.ts';
 import type { Participant } from './fan-out/session.ts';
 import { checkKeyUnchanged } from './key-unchanged.ts';
 import { type Read, startRead } from './send-stream.ts';
@@ -27,7 +27,7 @@ export interface TransferDeps {
   /** How fast the job may send. */
   readonly rateLimit?: RateLimit | undefined;
   /** How the job's streams go over the wire; as they are without. */
-  readonly wire?: JobWire | undefined;
+  readonly compression?: JobCompression | undefined;
   /** What the job wants of the properties on the target. */
   readonly properties?: PropertyWishes | undefined;
 }
@@ -76,7 +76,7 @@ export interface Settled {
   readonly resume: Resume;
   readonly participant: Participant | undefined;
   /** How the stream is compressed. */
-  readonly mode: WireMode;
+  readonly mode: CompressionMode;
 }
 
 const tooLate = new ZpsendError('STREAM_BROKEN', 'it was ready only when those that read along had begun');
@@ -107,12 +107,12 @@ export function runnable(
       expected: resume.token === undefined ? expectedOf(step) : { ...expectedOf(step), flags: undefined },
       subject: subjects.data(deps.host, target, transfer),
       receivers: [channel],
-      wire: mode,
+      compression: mode,
     });
 
   /** Whoever fails while the others are waited for waits no longer. */
   async function shared(participant: Participant): Promise<Read> {
-    const joining = participant.join({ receiver: channel, wire: mode });
+    const joining = participant.join({ receiver: channel, compression: mode });
     const came = await Promise.race([joining, channel.final]);
     if (came && 'broadcasted' in came) return came;
     void joining.then((late) => late && participant.leave());
@@ -139,7 +139,7 @@ export function runnable(
     let unfollow: (() => void) | undefined;
     try {
       read = await begin();
-      if (read.taken !== undefined) unfollow = deps.wire?.follow(progress);
+      if (read.taken !== undefined) unfollow = deps.compression?.follow(progress);
       // whatever the receiver says is the last word, also while the stream is still being broadcasted
       const final = await Promise.race([channel.final, read.broadcasted.then(() => channel.final)]);
       if (final.type === 'failed') throw ZpsendError.fromBody(cancelled ?? final.error);

@@ -27,12 +27,12 @@ export async function askStore(
   const { step, transfer, target, participant } = plan;
   if (room.isWaitedFor) throw queued(bucket.source);
   const bound = await bucket.bound();
-  const mode = deps.wire?.mode ?? 'none';
+  const mode = deps.compression?.mode ?? 'none';
   if (bound !== undefined) await checkSize(deps, plan, bucket.source, bound);
   const offer = offerOf(mode, step.flags);
   const start = {
     ...startOf({ transfer, job: plan.job, source: deps.host, properties: deps.properties }, step),
-    ...(offer && { wire: offer }),
+    ...(offer && { compression: offer }),
   };
   const channel = openStoreSender(bucket, {
     id: transfer,
@@ -62,7 +62,7 @@ const near = 1 / 4;
 /** @throws ZpsendError NO_SPACE for a stream that would not fit though the store were empty, before any of it is read */
 async function checkSize(deps: TransferDeps, { step, target }: TransferPlan, source: string, bound: number) {
   // how much smaller it gets is not known before
-  if ((deps.wire?.mode ?? 'none') !== 'none' || (step.size ?? 0) < bound * near) return;
+  if ((deps.compression?.mode ?? 'none') !== 'none' || (step.size ?? 0) < bound * near) return;
   const size = await deps.zfs.estimate(streamOf(step)).catch(() => undefined);
   if (size !== undefined && !fitsInto(bound, size)) throw tooLarge(`${step.to.name} for ${target}`, source, bound);
 }

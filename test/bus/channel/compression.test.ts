@@ -46,11 +46,11 @@ test('zstd: half as much goes over the wire, and the job tells both figures', as
   const pair = await usePair();
   await pair.fleet.start('receiver', pair.target, allow);
   await pair.fleet.start('sender', pair.source, half);
-  const job = await pair.fleet.send('smos-01', { ...body, wire: 'zstd' });
+  const job = await pair.fleet.send('smos-01', { ...body, compression: 'zstd' });
   expect(job).toMatchObject({ state: 'done', done: 1 });
   expect(job.bytes).toBeGreaterThanOrEqual(size);
-  expect(job.wireBytes).toBeLessThan(size * 0.55);
-  expect(job.wireBytes).toBeGreaterThan(size * 0.45);
+  expect(job.compressedBytes).toBeLessThan(size * 0.55);
+  expect(job.compressedBytes).toBeGreaterThan(size * 0.45);
   await expectEqual(pair);
 });
 
@@ -58,9 +58,9 @@ test('auto: what does not compress goes as it is', async () => {
   const pair = await usePair();
   await pair.fleet.start('receiver', pair.target, allow);
   await pair.fleet.start('sender', pair.source);
-  const job = await pair.fleet.send('smos-01', { ...body, stream: { compressed: false }, wire: 'auto' });
+  const job = await pair.fleet.send('smos-01', { ...body, stream: { compressed: false }, compression: 'auto' });
   expect(job).toMatchObject({ state: 'done', done: 1 });
-  expect(job.wireBytes).toBe(job.bytes);
+  expect(job.compressedBytes).toBe(job.bytes);
   await expectEqual(pair);
 });
 
@@ -70,7 +70,7 @@ test('without being asked for nothing is compressed', async () => {
   await pair.fleet.start('sender', pair.source, half);
   const job = await pair.fleet.send('smos-01', body);
   expect(job).toMatchObject({ state: 'done', done: 1 });
-  expect(job).not.toHaveProperty('wireBytes');
+  expect(job).not.toHaveProperty('compressedBytes');
 });
 
 test('I7: a zfs send that fails in the middle fails the job, and nothing of it looks like a snapshot', async () => {
@@ -78,7 +78,7 @@ test('I7: a zfs send that fails in the middle fails the job, and nothing of it l
   await pair.fleet.start('receiver', pair.target, allow);
   const failing = { ...half, ZFS_SIM_FAIL: 'send:cannot send: Input/output error' };
   await pair.fleet.start('sender', pair.source, failing);
-  const job = await pair.fleet.send('smos-01', { ...body, wire: 'zstd' });
+  const job = await pair.fleet.send('smos-01', { ...body, compression: 'zstd' });
   expect(job).toMatchObject({ state: 'failed', done: 0, error: { code: 'INTERNAL' } });
   expect(job.error?.message).toEqual(mentions('Input/output error'));
   expect(await pair.target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name')).toBe('');
@@ -89,7 +89,7 @@ test('I9: a receiver killed in the middle: the next one continues from the resum
   const { fleet, source, target } = pair;
   const receiver = await fleet.start('receiver', target, allow);
   await fleet.start('sender', source, { ...half, ZFS_SIM_SEND_RATE: '20M' });
-  const id = await fleet.begin('smos-01', { ...body, wire: 'zstd' });
+  const id = await fleet.begin('smos-01', { ...body, compression: 'zstd' });
   await expect
     .poll(async () => (await fleet.status('smos-01', id))?.bytes ?? 0, { timeout: 30_000 })
     .toBeGreaterThan(size / 3);
@@ -106,7 +106,7 @@ test('a receiver that knows nothing of it is asked again without', async () => {
   const asked: object[] = [];
   // its listings come from the sender that runs there
   await fleet.start('sender', target);
-  const before = receiveStartSchema.omit({ wire: true });
+  const before = receiveStartSchema.omit({ compression: true });
   const old = serve(fleet.bus, {
     name: 'recv-start',
     subject: subjects.receiveFrom('smos-00', 'smos-01'),
@@ -118,14 +118,14 @@ test('a receiver that knows nothing of it is asked again without', async () => {
   });
   await fleet.bus.nc.flush();
   await fleet.start('sender', source);
-  const job = await fleet.send('smos-01', { ...body, wire: 'zstd' });
+  const job = await fleet.send('smos-01', { ...body, compression: 'zstd' });
   old.stop();
   expect(job).toMatchObject({ state: 'failed', error: { code: 'NOT_ALLOWED' } });
   expect(asked).toEqual([expect.objectContaining({ source: 'smos-01' })]);
-  expect(asked[0]).not.toHaveProperty('wire');
+  expect(asked[0]).not.toHaveProperty('compression');
 });
 
-async function spoken(wire: ReceiveStart['wire']) {
+async function spoken(compression: ReceiveStart['compression']) {
   const { fleet, source, target } = await usePair();
   await fleet.start('receiver', target, allow);
   const { stdout } = await execa('zfs', ['send', 'zones/test@one'], {
@@ -134,7 +134,7 @@ async function spoken(wire: ReceiveStart['wire']) {
     encoding: 'buffer',
   });
   const guid = await source.zfs('get', '-Hp', '-o', 'value', 'guid', 'zones/test@one');
-  const what = { dataset: 'zones/test', to: { name: 'zones/test@one', guid }, ...(wire && { wire }) };
+  const what = { dataset: 'zones/test', to: { name: 'zones/test@one', guid }, ...(compression && { compression }) };
   return { talk: await begin(fleet, what), stream: Buffer.from(stdout) };
 }
 

@@ -31,7 +31,7 @@ test('a server of a cluster that says it is about to stop: the services go to an
   await source.zfs('snapshot', 'zones/data@one');
   const receiver = await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZFS_SIM_RECV_RATE: '2M' });
   const sender = await fleet.start('sender', source);
-  const job = await fleet.begin('smos-01', { dataset: 'zones/data', to: { host: 'smos-00' }, wire: 'none' });
+  const job = await fleet.begin('smos-01', { dataset: 'zones/data', to: { host: 'smos-00' }, compression: 'none' });
   const bytes = async () => (await fleet.status('smos-01', job).catch(() => undefined))?.bytes ?? 0;
   await expect.poll(bytes, { timeout: 60_000 }).toBeGreaterThan(0);
 

@@ -13,7 +13,7 @@ test('zpsend fetch lists what waits, and writes a stream that zfs receives, comp
   const sender = await fleet.start('sender', src, { ZFS_SIM_ZEROS: '0.5' });
   await snapshot(src, 20_000_000, '1', '2');
   expect(await send(world, { dataset: 'pool/a@1' })).toMatchObject({ done: 1 });
-  expect(await send(world, { wire: 'zstd' })).toMatchObject({ done: 1 });
+  expect(await send(world, { compression: 'zstd' })).toMatchObject({ done: 1 });
   const run = (...argv: string[]) =>
     execa(process.execPath, [program, ...argv], {
       env: { ...src.env, NATS_URL: world.url },

@@ -17,7 +17,7 @@ import { startService } from '../../support/service.ts';
 import { makeSimHost } from '../../support/sim-host.ts';
 
 const count = 5000;
-const body = { dataset: 'zones/data', to: { host: 'smos-00' }, wire: 'none' };
+const body = { dataset: 'zones/data', to: { host: 'smos-00' }, compression: 'none' };
 
 /** A NATS whose limit a test changes, as an administrator does, and two hosts with a long listing and a long snapshot. */
 async function useLimited(first: string) {

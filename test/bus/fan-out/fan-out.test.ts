@@ -112,8 +112,8 @@ test('a target that has some of it gets that part by itself, and shares what all
 test('one that takes the stream compressed and one that asks nothing of the wire read along together', async () => {
   const world = await useWorld({}, { ZFS_SIM_ZEROS: '0.5' });
   await snapshot(world.source, 'pool/a', 3_000_000, '1', '2');
-  const jobs = await ended(world, await start(world, { ...toAll, wire: 'zstd' }));
-  for (const job of jobs) expect(job.wireBytes).toBeLessThan(job.bytes * 0.8);
+  const jobs = await ended(world, await start(world, { ...toAll, compression: 'zstd' }));
+  for (const job of jobs) expect(job.compressedBytes).toBeLessThan(job.bytes * 0.8);
   await expectEqual(world);
   expect(await sends(world.source)).toHaveLength(2);
 });

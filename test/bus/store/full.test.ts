@@ -76,7 +76,7 @@ test('a stream that does not fit into the store is refused before it fills it, o
   const error = { code: 'NO_SPACE', details: { bound: expect.any(Number) }, message: mentions('src', 'pool/a@1') };
   expect(await send(world)).toMatchObject({ state: 'failed', error, bytes: 0 });
   // how large it is when it is compressed nobody knows before
-  expect(await send(world, { wire: 'zstd' })).toMatchObject({ state: 'failed', error });
+  expect(await send(world, { compression: 'zstd' })).toMatchObject({ state: 'failed', error });
   await emptied(world);
   await nothingLeft(world);
   const receiver = await startReceiver(world);

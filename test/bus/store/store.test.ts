@@ -171,9 +171,9 @@ test('a stream that is compressed on its way is stored so, and a package with a 
   await src.zfs('clone', 'pool/a/x@1', 'pool/a/c');
   await snapshot(src, 2_000_000, '2');
   await src.zfs('snapshot', '-r', 'pool/a@3');
-  const job = await send(world, { package: 'replication', wire: 'zstd' });
+  const job = await send(world, { package: 'replication', compression: 'zstd' });
   expect(job).toMatchObject({ state: 'done', channel: 'store', done: 8 });
-  expect(job.wireBytes).toBeLessThan(job.bytes);
+  expect(job.compressedBytes).toBeLessThan(job.bytes);
   await startReceiver(world);
   await arrived(world);
   await emptied(world);

@@ -1,7 +1,7 @@
 import type { ChannelSender } from '../../../../lib/bus/channel/channel.ts';
 import { subjects } from '../../../../lib/bus/subjects.ts';
 import type { Step } from '../../../../schemas/plan.ts';
-import type { WireMode } from '../../../../schemas/transfer.ts';
+import type { CompressionMode } from '../../../../schemas/transfer.ts';
 import { type Read, type ReadDeps, startRead } from '../send-stream.ts';
 import { expectedOf, streamOf } from '../stream-request.ts';
 
@@ -9,7 +9,7 @@ import { expectedOf, streamOf } from '../stream-request.ts';
 interface Guest {
   readonly receiver: ChannelSender;
   /** How it takes the stream over the wire. */
-  readonly wire: WireMode;
+  readonly compression: CompressionMode;
 }
 
 /** One job's place in a shared read. It is answered exactly once, with join or decline, and left after join. */
@@ -74,7 +74,9 @@ export function openSession(order: SessionOrder, step: Step): FanOutSession {
         subject,
         receivers: joined.map(({ receiver }) => receiver),
         // whoever takes it compressed takes it as it is too
-        wire: joined.every(({ wire }) => wire !== 'none') ? (joined[0]?.wire ?? 'none') : 'none',
+        compression: joined.every(({ compression }) => compression !== 'none')
+          ? (joined[0]?.compression ?? 'none')
+          : 'none',
       });
     } catch {
       return undefined;

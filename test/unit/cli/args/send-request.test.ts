@@ -51,7 +51,7 @@ describe('what send and plan are asked for', () => {
       { package: 'replication', exclude: ['*/tmp', 'pool/b/**/x?'] },
     ],
     ['--snapshots', 'pool/b', { snapshots: ['hourly-*'] }, { snapshots: ['hourly-*'] }],
-    ['--wire', 'pool/b', { wire: 'auto' }, { wire: 'auto' }],
+    ['--compress', 'pool/b', { compression: 'auto' }, { compression: 'auto' }],
     [
       '-o, -x and --include-property',
       'pool/b',
@@ -102,7 +102,7 @@ describe('what send and plan are asked for', () => {
     ['a pattern that is none', 'zones', { replicate: true, exclude: ['*', 'a;b'] }, ['--exclude "a;b"']],
     ['an empty pattern', 'zones', { snapshots: [''] }, ['--snapshots ""']],
     ['too many patterns', 'zones', { snapshots: Array(33).fill('*') }, ['--snapshots', '<=32']],
-    ['--wire of another kind', 'zones', { wire: 'gzip' }, ['--wire gzip', 'auto', 'zstd', 'none']],
+    ['--compress of another kind', 'zones', { compression: 'gzip' }, ['--compress gzip', 'auto', 'zstd', 'none']],
     ['-o without a value', 'zones', { set: ['atime'] }, ['-o atime', 'property=value']],
     ['-o of no property', 'zones', { set: ['a b=c'] }, ['a b']],
     ['-o of the origin', 'zones', { set: ['origin=zones/x@1'] }, ['origin']],

@@ -283,7 +283,7 @@ describe('the result line', () => {
   });
 
   it('tells what went over the wire where that is another figure', () => {
-    const compressed = { state: 'done' as const, done: 7, bytes: 10 * 1024, wireBytes: 2048, seconds: 3 };
+    const compressed = { state: 'done' as const, done: 7, bytes: 10 * 1024, compressedBytes: 2048, seconds: 3 };
     expect(resultLine(job(compressed))).toMatch(/10K in \S+, 2K on the wire$/);
   });
 });

@@ -47,7 +47,7 @@ describe('a configuration file', () => {
         },
         send: {
           parallel: 2,
-          wire: 'none',
+          compression: 'none',
           channel: 'direct',
           store: { maxBytes: 16 * 1024 ** 3, maxAgeHours: 168, replicas: 3 },
           bookmarks: true,
@@ -69,7 +69,7 @@ receive:
   properties: { set: { com.sun:auto-snapshot: "false" }, exclude: [mountpoint, sharenfs] }
 send:
   parallel: 3
-  wire: auto
+  compression: auto
   bookmarks: false
   policies:
     - dataset: zones/vm        # with descendants, minus exclude
@@ -82,7 +82,7 @@ timing: { lockSeconds: 10 }
     const to = [{ host: 'smos-00' }, { host: 'dr-site-1' }, { host: 'dr-2', dataset: 'tank/vm' }];
     const policy = { dataset: 'zones/vm', recursive: true, exclude: ['zones/vm/*/tmp'], to, package: 'replication' };
     expect(config.send).toMatchObject({
-      ...{ parallel: 3, wire: 'auto', bookmarks: false },
+      ...{ parallel: 3, compression: 'auto', bookmarks: false },
       ...{ policies: [policy], reconcileMinutes: 10 },
     });
     expect(config.receive.allow).toEqual([
@@ -232,7 +232,7 @@ describe('the environment comes first', () => {
   const yaml = `
 host: from-file
 receive: { maxConcurrent: 2, allow: [{ from: a, into: tank/a }], holdNewest: false }
-send: { parallel: 3, wire: zstd, bookmarks: false }
+send: { parallel: 3, compression: zstd, bookmarks: false }
 timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
 `;
 
@@ -242,7 +242,7 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     expect(config.receive).toMatchObject({
       ...{ maxConcurrent: 2, holdNewest: false, allow: [{ from: 'a', into: 'tank/a' }] },
     });
-    expect(config.send).toMatchObject({ parallel: 3, wire: 'zstd', bookmarks: false });
+    expect(config.send).toMatchObject({ parallel: 3, compression: 'zstd', bookmarks: false });
     expect(config.timing).toEqual({ lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 });
   });
 
@@ -259,7 +259,7 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     });
     expect(host).toBe('smos-09');
     expect(config.receive).toMatchObject({ maxConcurrent: 9, holdNewest: true });
-    expect(config.send).toMatchObject({ parallel: 8, wire: 'zstd', bookmarks: true });
+    expect(config.send).toMatchObject({ parallel: 8, compression: 'zstd', bookmarks: true });
     expect(config.receive.allow).toEqual([
       { from: 'smos-01', into: 'zones/my data:1', conflicts: [] },
       { from: '*', into: 'tank', conflicts: [] },

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { codesOf, mentions } from '../../../support/mentions.ts';
 
-test.each(['pool/a', 'smos-01', 'pool/a@1', '--force', '"many"', '>=1', 7, 'zfs load-key pool/a', 'send.wire'])(
+test.each(['pool/a', 'smos-01', 'pool/a@1', '--force', '"many"', '>=1', 7, 'zfs load-key pool/a', 'send.compression'])(
   'a text mentions %s in whatever words, and as a whole only',
   (fact) => {
     for (const text of [`${fact}`, `on\n${fact}: no`, `(${fact})`, `say ${fact}.`, `of ${fact}, it`])

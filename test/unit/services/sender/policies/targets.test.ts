@@ -65,9 +65,9 @@ describe('policy targets', () => {
     const policyTargets = rested();
     policyTargets.use([policy('t/a', ['b', 'c'])], 6000);
     expect(policyTargets.due).toBe(5000 + times.reconcile);
-    policyTargets.use([policy('t/a', ['b', 'c'], { wire: 'zstd' })], 7000);
+    policyTargets.use([policy('t/a', ['b', 'c'], { compression: 'zstd' })], 7000);
     const [policyTarget] = policyTargets.wake(7030);
-    expect(policyTarget?.policy.request.wire).toBe('zstd');
+    expect(policyTarget?.policy.request.compression).toBe('zstd');
   });
 
   test('of a policy that is gone end, and what they had heard is taken', () => {
