@@ -9,7 +9,6 @@ test.each<[string, string]>([
   ['-F', '--conflict'],
   ['--sshkey=id_ed25519', 'no ssh'],
   ['--source-bwlimit=10M', '--bwlimit'],
-  ['--compress=lz4', '--compress zstd'],
 ])('%s is hinted at', (option, words) => expect(habitOf(option)).toContain(words));
 
 test.each(['--frob', '', '--constructor', 'constructor'])('%j is not', (option) => {
