@@ -47,7 +47,7 @@ export const jobSchema = z.strictObject({
   /** The id of the machine that runs it; no other goes on with it. Absent where the machine has none. */
   machine: machineSchema.shape.id,
   /** The job that was asked for, whose sender has died; this one goes on with it. */
-  continues: idSchema.optional(),
+  takesOver: idSchema.optional(),
   /** Who looks after it when its sender dies; without, the host's other senders do. */
   startedBy: z.enum(['policy', 'command']).optional(),
   /** The host that ordered it on its own subject, whose rules in `send.allow` it goes by; absent for an order of this host itself. */

@@ -28,11 +28,11 @@ export const hasFailedPartly = ({ datasets: { failed, done, total } }: Job): boo
 export const hasFailed = ({ state }: JobDataset): boolean => state === 'failed' || state === 'refused';
 
 /** What was asked for: a job's successor goes on with it under an id of its own. */
-export const rootOf = ({ job, continues }: Job): string => continues ?? job;
+export const rootOf = ({ job, takesOver }: Job): string => takesOver ?? job;
 
 /** Is it told of a job with which another one goes on? Of two takeover the one whose id is smaller does. */
-const isPassed = (known: Job, { job, continues }: Job): boolean =>
-  known.job !== job && known.continues !== undefined && (continues === undefined || job > known.job);
+const isPassed = (known: Job, { job, takesOver }: Job): boolean =>
+  known.job !== job && known.takesOver !== undefined && (takesOver === undefined || job > known.job);
 
 /** What is said where another sender goes on with the job. */
 export const senderDied = 'its sender has died; another one goes on';

@@ -41,12 +41,12 @@ export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoreDeliveryDeps {
   /** Of a policy's job that finds nothing to do there is nothing to tell, and the policy tells of failures. */
   readonly startedBy?: Job['startedBy'];
   /** The job that it goes on with, whose sender has died. */
-  readonly continues?: string | undefined;
+  readonly takesOver?: string | undefined;
 }
 
 export interface RunningJob {
   readonly id: string;
-  readonly continues: string | undefined;
+  readonly takesOver: string | undefined;
   readonly isOver: boolean;
   status(): Job;
   /** The same without what may be long: evidence, notes, patterns, the list of datasets. */
@@ -112,7 +112,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
       host,
       instance: deps.instance,
       ...(deps.bus.self?.machine.id !== undefined && { machine: deps.bus.self.machine.id }),
-      ...(deps.continues !== undefined && { continues: deps.continues }),
+      ...(deps.takesOver !== undefined && { takesOver: deps.takesOver }),
       ...(deps.startedBy && { startedBy: deps.startedBy }),
       ...(deps.from !== undefined && { from: deps.from }),
       request,
@@ -255,7 +255,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
   void run().then(end, (thrown) => end({ error: aborted ?? ZpsendError.from(thrown).toBody() }));
   return {
     id,
-    continues: deps.continues,
+    takesOver: deps.takesOver,
     get isOver() {
       return last !== undefined;
     },

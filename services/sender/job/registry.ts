@@ -21,7 +21,7 @@ interface JobOrigin {
   readonly from?: string;
   readonly startedBy?: 'policy';
   /** For each target the job whose sender has died. */
-  readonly continues?: readonly string[];
+  readonly takesOver?: readonly string[];
 }
 
 /** The jobs of this instance. */
@@ -61,12 +61,12 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
 
   /** One by its id, or the newest of those that go on with it. */
   const find = (id: string): RunningJob | undefined =>
-    [...jobs.values()].findLast((job) => job.id === id || job.continues === id);
+    [...jobs.values()].findLast((job) => job.id === id || job.takesOver === id);
 
   function begin(
     id: string,
     request: SendRequest,
-    more: Pick<JobDeps, 'zfs' | 'fan' | 'startedBy' | 'continues' | 'from'>,
+    more: Pick<JobDeps, 'zfs' | 'fan' | 'startedBy' | 'takesOver' | 'from'>,
   ): void {
     jobs.set(id, startJob({ ...deps, ...more }, id, request));
     for (const [known, old] of jobs) {
@@ -76,10 +76,10 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
   }
 
   return {
-    start({ to, ...what }, { startedBy, continues, from } = {}) {
+    start({ to, ...what }, { startedBy, takesOver, from } = {}) {
       const requests = [to].flat().map((target) => ({ ...what, to: target }));
       checkApart(requests);
-      if (!continues) for (const request of requests) checkRequest(deps.allow, host, request, from);
+      if (!takesOver) for (const request of requests) checkRequest(deps.allow, host, request, from);
       checkRoom(requests.length);
       const started = requests.map((request) => ({ id: newId(), request }));
       const [first, ...others] = started;
@@ -92,7 +92,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
         begin(id, request, {
           zfs: zfs(),
           fan: members[at],
-          continues: continues?.[at],
+          takesOver: takesOver?.[at],
           ...(startedBy && { startedBy }),
           from,
         });

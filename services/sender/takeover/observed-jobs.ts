@@ -21,17 +21,17 @@ export interface ObservedJobs {
 }
 
 /** What a row of takeover goes on with: the job that was asked for. */
-export const rootOf = ({ job, continues }: Pick<Job, 'job' | 'continues'>): string => continues ?? job;
+export const rootOf = ({ job, takesOver }: Pick<Job, 'job' | 'takesOver'>): string => takesOver ?? job;
 
 /**
  * Of two jobs of one root the successor goes on, and of two takeover the one whose id is smaller.
  * @returns whether `own` is to end since `other` runs
  */
-export const yieldsTo = (own: Pick<Job, 'job' | 'continues'>, other: Pick<Job, 'job' | 'continues'>): boolean =>
-  other.continues !== undefined &&
+export const yieldsTo = (own: Pick<Job, 'job' | 'takesOver'>, other: Pick<Job, 'job' | 'takesOver'>): boolean =>
+  other.takesOver !== undefined &&
   own.job !== other.job &&
-  rootOf(own) === other.continues &&
-  (own.continues === undefined || other.job < own.job);
+  rootOf(own) === other.takesOver &&
+  (own.takesOver === undefined || other.job < own.job);
 
 /** Jobs that are remembered: a host's senders run far fewer. */
 const mostHeard = 10_000;
@@ -49,7 +49,7 @@ export function openObservedJobs(self: string, silenceMs: number, machine?: stri
   return {
     news(job, isOver, now) {
       // whom it goes on with is waited for no more
-      if (job.continues !== undefined) for (const [id, one] of heard) if (yieldsTo(one.job, job)) heard.delete(id);
+      if (job.takesOver !== undefined) for (const [id, one] of heard) if (yieldsTo(one.job, job)) heard.delete(id);
       if (isOver || job.aborting) heard.delete(job.job);
       else {
         heard.set(job.job, { job, at: now });

@@ -53,7 +53,7 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
     if (!runs || body.instance === instance) return;
     if (!body.aborting && [body.job, rootOf(body)].some((id) => abandoned.has(id))) deps.abort(body);
     for (const own of jobs.running) {
-      if (yieldsTo({ job: own.id, continues: own.continues }, body)) jobs.yield(own.id, body.job);
+      if (yieldsTo({ job: own.id, takesOver: own.takesOver }, body)) jobs.yield(own.id, body.job);
     }
   });
 
@@ -81,7 +81,7 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
     const [target, ...others] = silent.map(({ request }) => request.to);
     const to = target && others.length === 0 ? target : silent.map(({ request }) => request.to);
     try {
-      const origin = { continues: silent.map(rootOf), ...(first.from !== undefined && { from: first.from }) };
+      const origin = { takesOver: silent.map(rootOf), ...(first.from !== undefined && { from: first.from }) };
       const ids = jobs.start({ ...inherited(first.request), to }, origin);
       for (const [at, one] of silent.entries()) {
         heard.news(one, true, now());

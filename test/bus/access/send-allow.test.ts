@@ -107,7 +107,7 @@ async function useTwoSenders(...allow: [object[], object[]]) {
   /** How the successor of a job ends; nobody knows of it between the death and the successor. */
   const successorOf = async (id: string) => {
     const known = () => fleet.status('src', id).catch(() => undefined);
-    await expect.poll(known, { timeout: 60_000 }).toMatchObject({ continues: id, ended: expect.any(String) });
+    await expect.poll(known, { timeout: 60_000 }).toMatchObject({ takesOver: id, ended: expect.any(String) });
     return known();
   };
   return { fleet, senders, killRunning, successorOf };

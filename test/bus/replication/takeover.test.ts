@@ -73,7 +73,7 @@ test('I9: the other sender of a host goes on with what was asked of one that was
   const id = await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' } });
   await (await running(world)).end('SIGKILL');
   const job = await ended(world, id);
-  expect(job.continues).toBe(id);
+  expect(job.takesOver).toBe(id);
   expect(job.job).not.toBe(id);
   await allArrived(world);
 });
@@ -83,7 +83,7 @@ test('what a killed sender sent to several targets at once is read once again', 
   const body = { dataset: 'pool/a', to: [{ host: 'dst' }, { host: 'site-b' }] };
   const { jobs } = await world.fleet.ask(subjects.send('src', 'start'), body, fanStartedSchema);
   await (await running(world)).end('SIGKILL');
-  for (const id of jobs) expect((await ended(world, id)).continues).toBe(id);
+  for (const id of jobs) expect((await ended(world, id)).takesOver).toBe(id);
   await allArrived(world);
 });
 
@@ -110,7 +110,7 @@ test('a sender that was only deaf for a while ends its job when it hears of the 
   await successor?.logged('job.taken-over');
   process.kill(deaf.pid, 'SIGCONT');
   await deaf.logged('job.failed', { code: 'ABORTED' });
-  expect((await ended(world, id)).continues).toBe(id);
+  expect((await ended(world, id)).takesOver).toBe(id);
   await allArrived(world);
 });
 
@@ -130,7 +130,7 @@ test('what was aborted is not gone on with, though its sender was killed before 
   const abort = subjects.instance(subjects.send('src', 'abort'), instance);
   await fleet.ask(abort, { job: gone.job }, jobAbortedSchema);
   await one?.end('SIGKILL');
-  expect((await ended(world, kept.job)).continues).toBe(kept.job);
+  expect((await ended(world, kept.job)).takesOver).toBe(kept.job);
   expect(other?.lines('job.taken-over').map(({ msg }) => msg.includes(gone.job))).toEqual([false]);
 });
 

@@ -56,7 +56,7 @@ function tell(...news: Job[]): { lines: string[]; end: Followed } {
 
 describe('news of a job', () => {
   it('goes on with those of its successor, and knows the dead one and a second successor no more', () => {
-    const successor = (more: Partial<Job>) => job({ job: 'successor1', continues: 'abcdef123456', ...more });
+    const successor = (more: Partial<Job>) => job({ job: 'successor1', takesOver: 'abcdef123456', ...more });
     const { lines, end } = tell(
       job({ seconds: 9, done: 2, bytes: 20_000 }),
       successor({ seconds: 1 }),

@@ -52,7 +52,7 @@ describe('a job of another sender', () => {
   test('has no successor once it was abandoned while it was silent, and nor has its successor', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
-    heard.news(job('jobbbbbbbb', { continues: 'jobccccccc', ...to('site-b') }), false, 0);
+    heard.news(job('jobbbbbbbb', { takesOver: 'jobccccccc', ...to('site-b') }), false, 0);
     expect([heard.abandon('jobaaaaaaa'), heard.abandon('jobccccccc'), heard.abandon('jobdddddddd')]).toEqual([
       true,
       true,
@@ -102,17 +102,17 @@ describe('a job of another sender', () => {
   test('that has a successor waits for no other, and its successor may have one', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
-    heard.news(job('jobbbbbbbb', { continues: 'jobaaaaaaa' }), false, 4000);
+    heard.news(job('jobbbbbbbb', { takesOver: 'jobaaaaaaa' }), false, 4000);
     expect(ids(heard.silent(8000))).toEqual([]);
     expect(ids(heard.silent(9000))).toEqual(['jobbbbbbbb']);
-    heard.news(job('jobccccccc', { continues: 'jobaaaaaaa' }), false, 9000);
-    heard.news(job('jobccccccc', { continues: 'jobaaaaaaa' }), true, 9500);
+    heard.news(job('jobccccccc', { takesOver: 'jobaaaaaaa' }), false, 9000);
+    heard.news(job('jobccccccc', { takesOver: 'jobaaaaaaa' }), true, 9500);
     expect(ids(heard.silent(60_000))).toEqual(['jobbbbbbbb']);
   });
 });
 
 test('of a job and its successor the successor goes on, and of two takeover the smaller id', () => {
-  const [a, b, c] = [{ job: 'a' }, { job: 'b', continues: 'a' }, { job: 'c', continues: 'a' }];
+  const [a, b, c] = [{ job: 'a' }, { job: 'b', takesOver: 'a' }, { job: 'c', takesOver: 'a' }];
   expect(yieldsTo(a, b)).toBe(true);
   expect([yieldsTo(b, a), yieldsTo(b, b), yieldsTo(b, c), yieldsTo(c, b)]).toEqual([false, false, false, true]);
   expect(yieldsTo({ job: 'x' }, b)).toBe(false);
