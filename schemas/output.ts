@@ -4,7 +4,7 @@ import { infoSchema } from './host.ts';
 import { jobSchema } from './job.ts';
 import { hostRecordSchema } from './machine.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
-import { leftoverSchema, unmendedSchema } from './stale.ts';
+import { notRepairedSchema, staleMarkSchema } from './stale.ts';
 import { lockSchema, transferStateSchema } from './transfer.ts';
 
 /** `zpsend hosts --json` */
@@ -74,10 +74,10 @@ export const doctorOutputSchema = z.strictObject({
     }),
   ),
   /** What a crash left on this host, as it was found. */
-  leftovers: z.array(leftoverSchema),
-  /** With `--mend`: those of them that are gone now. */
-  mended: z.array(leftoverSchema),
-  unmended: z.array(unmendedSchema),
+  staleMarks: z.array(staleMarkSchema),
+  /** With `--fix`: those of them that are gone now. */
+  mended: z.array(staleMarkSchema),
+  notRepaired: z.array(notRepairedSchema),
 });
 
 export type HostsOutput = z.infer<typeof hostsOutputSchema>;

@@ -7,10 +7,10 @@ const tagSchema = z.string().regex(/^zpsend:[A-Za-z0-9.]{1,64}$/, 'not a tag of 
 const cursorSchema = z.string().max(255);
 
 /** What a crash left in ZFS, that nothing needs any more, and that the next run may not come by. */
-export const leftoverSchema = z.discriminatedUnion('kind', [
+export const staleMarkSchema = z.discriminatedUnion('kind', [
   /** A hold of a job that runs no more. */
   z.strictObject({
-    kind: z.literal('job-hold'),
+    kind: z.literal('step-hold'),
     snapshot: snapshotSchema,
     guid: guidSchema,
     tag: tagSchema,
@@ -18,7 +18,7 @@ export const leftoverSchema = z.discriminatedUnion('kind', [
   }),
   /** A receiver's hold on a snapshot in whose place it holds a newer one. */
   z.strictObject({
-    kind: z.literal('base-hold'),
+    kind: z.literal('last-received-hold'),
     snapshot: snapshotSchema,
     guid: guidSchema,
     tag: tagSchema,
@@ -29,7 +29,7 @@ export const leftoverSchema = z.discriminatedUnion('kind', [
 ]);
 
 /** What nobody mends but a person, if at all. */
-const leftoverNoteSchema = z.strictObject({
+const staleNoteSchema = z.strictObject({
   /**
    * - `unclear`: it could not be learned which jobs run
    * - `base`: the newest snapshot is not the one that is held
@@ -44,30 +44,30 @@ const leftoverNoteSchema = z.strictObject({
   mend: z.string(),
 });
 
-export const leftoversRequestSchema = z.strictObject({});
+export const staleRequestSchema = z.strictObject({});
 
-/** The reply of `zfs.<host>.send.leftovers` and `zfs.<host>.recv.leftovers`: what each service knows to tell. */
-export const leftoversSchema = z.strictObject({
+/** The reply of `zfs.<host>.send.stale` and `zfs.<host>.recv.stale`: what each service knows to tell. */
+export const staleMarksSchema = z.strictObject({
   host: hostSchema,
-  leftovers: z.array(leftoverSchema),
+  staleMarks: z.array(staleMarkSchema),
   /** How many more there are than one message may hold. */
   more: z.number().int().nonnegative(),
-  notes: z.array(leftoverNoteSchema),
+  notes: z.array(staleNoteSchema),
 });
 
-/** `zfs.<host>.send.mend` and `zfs.<host>.recv.mend`: exactly these, as they were listed. */
-export const mendRequestSchema = z.strictObject({ leftovers: z.array(leftoverSchema).max(1000) });
+/** `zfs.<host>.send.repair` and `zfs.<host>.recv.repair`: exactly these, as they were listed. */
+export const repairRequestSchema = z.strictObject({ staleMarks: z.array(staleMarkSchema).max(1000) });
 
-export const unmendedSchema = z.strictObject({ leftover: leftoverSchema, why: z.string() });
+export const notRepairedSchema = z.strictObject({ staleMark: staleMarkSchema, why: z.string() });
 
-export const mendedSchema = z.strictObject({
+export const repairedSchema = z.strictObject({
   host: hostSchema,
-  mended: z.array(leftoverSchema),
+  mended: z.array(staleMarkSchema),
   /** Those that were left as they are. */
-  unmended: z.array(unmendedSchema),
+  notRepaired: z.array(notRepairedSchema),
 });
 
-export type Leftover = z.infer<typeof leftoverSchema>;
-export type LeftoverNote = z.infer<typeof leftoverNoteSchema>;
-export type Leftovers = z.infer<typeof leftoversSchema>;
-export type Mended = z.infer<typeof mendedSchema>;
+export type StaleMark = z.infer<typeof staleMarkSchema>;
+export type StaleNote = z.infer<typeof staleNoteSchema>;
+export type StaleMarks = z.infer<typeof staleMarksSchema>;
+export type Repaired = z.infer<typeof repairedSchema>;

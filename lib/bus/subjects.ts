@@ -3,8 +3,8 @@
  * Hosts and ids are single tokens by their schemas; dataset names are encoded.
  */
 
-export type ReceiverVerb = 'start' | 'status' | 'abort' | 'leftovers' | 'mend';
-export type SenderVerb = 'plan' | 'start' | 'status' | 'abort' | 'leftovers' | 'mend' | 'policies';
+export type ReceiverVerb = 'start' | 'status' | 'abort' | 'stale' | 'repair';
+export type SenderVerb = 'plan' | 'start' | 'status' | 'abort' | 'stale' | 'repair' | 'policies';
 export type DigestVerb = 'start' | 'status' | 'abort';
 export type EventKind = 'job' | 'recv';
 export type EventWhat = 'started' | 'progress' | 'done' | 'failed';

@@ -1,10 +1,10 @@
 import { ZpsendError } from '../../schemas/errors.ts';
-import type { Leftover, LeftoverNote, Leftovers, Mended } from '../../schemas/stale.ts';
+import type { Repaired, StaleMark, StaleMarks, StaleNote } from '../../schemas/stale.ts';
 
 /** What one look has found. */
 export interface Found {
-  readonly leftovers: readonly Leftover[];
-  readonly notes: readonly LeftoverNote[];
+  readonly staleMarks: readonly StaleMark[];
+  readonly notes: readonly StaleNote[];
 }
 
 const mostListed = 1000;
@@ -13,48 +13,48 @@ const mostNotes = 100;
 const mostWhy = 300;
 
 /** The reply to a look: as much as is small beside what one message may hold, and how many more there are. */
-export function leftoversReply(host: string, { leftovers, notes }: Found, maxPayload: number): Leftovers {
-  const listed: Leftover[] = [];
+export function staleReply(host: string, { staleMarks, notes }: Found, maxPayload: number): StaleMarks {
+  const listed: StaleMark[] = [];
   let room = maxPayload / 4;
-  for (const leftover of leftovers.slice(0, mostListed)) {
-    room -= Buffer.byteLength(JSON.stringify(leftover)) + mostWhy;
+  for (const staleMark of staleMarks.slice(0, mostListed)) {
+    room -= Buffer.byteLength(JSON.stringify(staleMark)) + mostWhy;
     if (room < 0) break;
-    listed.push(leftover);
+    listed.push(staleMark);
   }
-  return { host, leftovers: listed, more: leftovers.length - listed.length, notes: notes.slice(0, mostNotes) };
+  return { host, staleMarks: listed, more: staleMarks.length - listed.length, notes: notes.slice(0, mostNotes) };
 }
 
 /**
- * Mends exactly what was asked for, and of that only what a new look still finds to be a leftover: what has changed
+ * Mends exactly what was asked for, and of that only what a new look still finds to be a stale mark: what has changed
  * since it was listed is left alone.
- * @param mendOne releases the hold, or removes the bookmark, and nothing else
+ * @param repairOne releases the hold, or removes the bookmark, and nothing else
  */
 export async function mend(
   host: string,
-  asked: readonly Leftover[],
+  asked: readonly StaleMark[],
   look: () => Promise<Found>,
-  mendOne: (leftover: Leftover) => Promise<unknown>,
-): Promise<Mended> {
-  const found = new Set((await look()).leftovers.map(keyOf));
-  const mended: Leftover[] = [];
-  const unmended: Mended['unmended'] = [];
-  for (const leftover of asked) {
-    if (!found.has(keyOf(leftover))) {
-      unmended.push({ leftover, why: 'it is gone, or is in use again' });
+  repairOne: (staleMark: StaleMark) => Promise<unknown>,
+): Promise<Repaired> {
+  const found = new Set((await look()).staleMarks.map(keyOf));
+  const mended: StaleMark[] = [];
+  const notRepaired: Repaired['notRepaired'] = [];
+  for (const staleMark of asked) {
+    if (!found.has(keyOf(staleMark))) {
+      notRepaired.push({ staleMark, why: 'it is gone, or is in use again' });
       continue;
     }
     try {
-      await mendOne(leftover);
-      mended.push(leftover);
+      await repairOne(staleMark);
+      mended.push(staleMark);
     } catch (thrown) {
-      unmended.push({ leftover, why: ZpsendError.from(thrown).message.slice(0, mostWhy) });
+      notRepaired.push({ staleMark, why: ZpsendError.from(thrown).message.slice(0, mostWhy) });
     }
   }
-  return { host, mended, unmended };
+  return { host, mended, notRepaired };
 }
 
 /** Names and guids, so that nothing that has taken a name since is meant. */
-const keyOf = (leftover: Leftover): string =>
-  leftover.kind === 'cursor'
-    ? `${leftover.bookmark} ${leftover.guid}`
-    : `${leftover.tag} ${leftover.snapshot} ${leftover.guid}`;
+const keyOf = (staleMark: StaleMark): string =>
+  staleMark.kind === 'cursor'
+    ? `${staleMark.bookmark} ${staleMark.guid}`
+    : `${staleMark.tag} ${staleMark.snapshot} ${staleMark.guid}`;

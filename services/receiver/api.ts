@@ -5,7 +5,7 @@ import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
-import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/stale.ts';
+import { repairRequestSchema, staleRequestSchema } from '../../schemas/stale.ts';
 import {
   type ReceiveReady,
   type ReceiveStart,
@@ -17,10 +17,10 @@ import {
   type StartRequest,
   transferRequestSchema,
 } from '../../schemas/transfer.ts';
-import { leftoversReply, mend } from '../host/stale.ts';
+import { mend, staleReply } from '../host/stale.ts';
 import { checkAsker } from './admission/admission.ts';
 import { checkConfigured, checkedParts } from './admission/check-configured.ts';
-import { findLeftovers, mendLeftover } from './bases/stale.ts';
+import { findStaleMarks, repairStaleMark } from './bases/stale.ts';
 import type { Incoming, OpenChannel } from './receive/open-channel.ts';
 import { beginReceive, type Receive, type ReceiveDeps } from './receive/receive.ts';
 
@@ -89,7 +89,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
     return [...own, ...theirs];
   };
   const look = () =>
-    findLeftovers({
+    findStaleMarks({
       zfs: deps.zfs,
       places: config.allow.map(({ into }) => into),
       uid: process.getuid?.() ?? 0,
@@ -151,20 +151,20 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
       },
     }),
     serve(bus, {
-      name: 'recv-leftovers',
-      subject: subjects.receive(host, 'leftovers'),
+      name: 'recv-stale',
+      subject: subjects.receive(host, 'stale'),
       queue: 'receiver',
       atOnce: 1,
-      request: leftoversRequestSchema,
-      handle: async () => leftoversReply(host, await look(), bus.maxPayload),
+      request: staleRequestSchema,
+      handle: async () => staleReply(host, await look(), bus.maxPayload),
     }),
     serve(bus, {
-      name: 'recv-mend',
-      subject: subjects.receive(host, 'mend'),
+      name: 'recv-repair',
+      subject: subjects.receive(host, 'repair'),
       queue: 'receiver',
       atOnce: 1,
-      request: mendRequestSchema,
-      handle: ({ leftovers }) => mend(host, leftovers, look, (leftover) => mendLeftover(deps.zfs, leftover)),
+      request: repairRequestSchema,
+      handle: ({ staleMarks }) => mend(host, staleMarks, look, (staleMark) => repairStaleMark(deps.zfs, staleMark)),
     }),
     serve(bus, {
       name: 'recv-status-each',

@@ -21,10 +21,10 @@ import {
   sendStartSchema,
 } from '../../schemas/plan.ts';
 import { policiesRequestSchema } from '../../schemas/policy.ts';
-import { leftoversRequestSchema, mendRequestSchema } from '../../schemas/stale.ts';
+import { repairRequestSchema, staleRequestSchema } from '../../schemas/stale.ts';
 import type { StatusEntry } from '../../schemas/status.ts';
-import { leftoversReply, mend } from '../host/stale.ts';
-import { findLeftovers, mendLeftover } from './bases/stale.ts';
+import { mend, staleReply } from '../host/stale.ts';
+import { findStaleMarks, repairStaleMark } from './bases/stale.ts';
 import { route } from './delivery/choose.ts';
 import type { JobDeps } from './job/job.ts';
 import { openJobs } from './job/registry.ts';
@@ -84,8 +84,8 @@ export function serveSender(options: SenderOptions): Sender {
     const entries = await knownEntries(options).catch(() => new Map<string, StatusEntry>());
     return new Set([...entries.values()].flatMap(({ run }) => (run ? [run.job] : [])));
   };
-  const leftovers = () =>
-    findLeftovers(zfs, { living: livingJobs, known: options.private ? knownJobs : async () => undefined });
+  const staleMarks = () =>
+    findStaleMarks(zfs, { living: livingJobs, known: options.private ? knownJobs : async () => undefined });
   /** What the instances that live know of a job; undefined where that is not clear. */
   const knownOf = async (job: string): Promise<Job[] | undefined> => {
     const each = subjects.each(statusSubject);
@@ -196,17 +196,17 @@ export function serveSender(options: SenderOptions): Sender {
       fromText,
       handle: async (asked) => abort(jobRequestSchema.parse(asked)),
     }),
-    ...both('leftovers', {
-      request: leftoversRequestSchema,
+    ...both('stale', {
+      request: staleRequestSchema,
       atOnce: 1,
-      handle: async () => leftoversReply(host, await leftovers(), bus.maxPayload),
+      handle: async () => staleReply(host, await staleMarks(), bus.maxPayload),
     }),
-    ...both('mend', {
-      request: mendRequestSchema,
+    ...both('repair', {
+      request: repairRequestSchema,
       atOnce: 1,
       handle: (asked) =>
-        mend(host, mendRequestSchema.parse(asked).leftovers, leftovers, (leftover) =>
-          mendLeftover(zfs, leftover, options.bookmarks),
+        mend(host, repairRequestSchema.parse(asked).staleMarks, staleMarks, (staleMark) =>
+          repairStaleMark(zfs, staleMark, options.bookmarks),
         ),
     }),
     ...(triggers ? both('policies', { request: policiesRequestSchema, handle: async () => triggers.status() }) : []),

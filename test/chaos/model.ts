@@ -55,7 +55,7 @@ export interface Left {
 }
 
 /** Complaints about what is left once all is done; what the newest of a target is held by, and its cursors, are to stay. */
-export const leftovers = ({ sourceHolds, targetHolds, bookmarks, locks, stored }: Left): string[] => [
+export const staleMarks = ({ sourceHolds, targetHolds, bookmarks, locks, stored }: Left): string[] => [
   ...locks.map((lock) => `a lock is left: ${lock}`),
   ...stored.map((name) => `the store still has ${name}`),
   ...sourceHolds.map((hold) => `a hold is left on the source: ${hold}`),
@@ -68,7 +68,12 @@ export const leftovers = ({ sourceHolds, targetHolds, bookmarks, locks, stored }
 ];
 
 /** The same after a round in which nobody was hit: what an earlier death left is mended by then. */
-export function unmended(left: Left, model: Model, targets: readonly string[], datasets: readonly string[]): string[] {
+export function notRepaired(
+  left: Left,
+  model: Model,
+  targets: readonly string[],
+  datasets: readonly string[],
+): string[] {
   const bases = targets.flatMap((target) => {
     const holds = left.targetHolds.get(target) ?? [];
     const wanted = datasets

@@ -5,7 +5,7 @@ import { listed } from '../support/listing.ts';
 import { raise, strike } from './faults.ts';
 import type { Jobs } from './jobs.ts';
 import { leftIn, listingsOf } from './left.ts';
-import { leftovers, type Model, unmended } from './model.ts';
+import { type Model, notRepaired, staleMarks } from './model.ts';
 import type { Scene, Write } from './scenarios.ts';
 import { endings, inTheMiddle, settled } from './waits.ts';
 import type { World } from './world.ts';
@@ -43,7 +43,7 @@ export async function playRound(play: Play, scene: Scene, number: number): Promi
   if (away !== undefined) await world.crew.muster(away);
   wrong.push(...(await settled(() => differences(play))));
   await raise(world, scene);
-  wrong.push(...(await settled(async () => leftovers(await leftIn(world)))));
+  wrong.push(...(await settled(async () => staleMarks(await leftIn(world)))));
   wrong.push(...(await damages(play)));
   return { ...(hit !== undefined && { hit }), wrong };
 }
@@ -66,7 +66,7 @@ export async function playCalmly(play: Play, number: number): Promise<Round> {
   wrong.push(
     ...(await settled(async () => {
       const left = await leftIn(world);
-      return [...leftovers(left), ...unmended(left, model, targets, [root, policy, ...datasets].filter(isNew))];
+      return [...staleMarks(left), ...notRepaired(left, model, targets, [root, policy, ...datasets].filter(isNew))];
     })),
   );
   wrong.push(...(await damages(play)));

@@ -31,8 +31,8 @@ export function honestWork({ bus, src, start, ended }: World): HonestWork {
     await job({ dataset: 'pool/a', to: { host: 'enemy', dataset: `pool/in/e${at}` } });
     await ask(subjects.send('src', 'plan'), { dataset: 'pool/a', to });
     await ask(subjects.digest('src', 'start'), { snapshot: `pool/a@n${at}` });
-    await ask(subjects.send('src', 'leftovers'), {});
-    await ask(subjects.receive('dst', 'leftovers'), {});
+    await ask(subjects.send('src', 'stale'), {});
+    await ask(subjects.receive('dst', 'stale'), {});
   }
 
   const running = (async () => {

@@ -19,7 +19,7 @@ import {
 import { checkConfig, checkEnvironmentFile, checkNode } from './here.ts';
 import { checkMachine } from './machines.ts';
 import { checkAccount, checkAnswers, checkBounds, checkServer } from './servers.ts';
-import { type Checked, checkLeftovers, nothingLeft, unknownLeftovers } from './stale.ts';
+import { type Checked, checkStaleMarks, nothingLeft, unknownStaleMarks } from './stale.ts';
 
 export function addDoctor(program: Command, cli: Cli): void {
   program
@@ -27,10 +27,10 @@ export function addDoctor(program: Command, cli: Cli): void {
     .summary('check this host, and say what to mend')
     .description(
       'Checks Node, the configuration, NATS, JetStream, permissions, ZFS and pools of this host, without NATS what can be checked here, and lists what a crash left in ZFS: holds of ' +
-        'jobs that run no more, old cursor bookmarks, interrupted receives. Changes nothing without --mend.',
+        'jobs that run no more, old cursor bookmarks, interrupted receives. Changes nothing without --fix.',
     )
     .option(
-      '--mend',
+      '--fix',
       'release those holds, those of bases in whose place newer ones stand too, and remove those bookmarks; nothing else',
     )
     .option('--json', 'print JSON')
@@ -68,7 +68,7 @@ async function checkRest(cli: Cli, host: string, settings: Settings | undefined,
     const about = { host, self: settings && selfOf(settings), name: 'zpsend doctor' };
     bus = await connectBus({ ...busPlaces(cli, settings), ...about, wait: false, onStatus });
   } catch (thrown) {
-    const checks = [noNats(thrown), ...(await checkLocalZfs(cli, host)), unknownLeftovers('NATS cannot be asked')];
+    const checks = [noNats(thrown), ...(await checkLocalZfs(cli, host)), unknownStaleMarks('NATS cannot be asked')];
     return { ...nothingLeft, checks };
   }
   try {
@@ -82,7 +82,7 @@ async function checkWithBus({ cli, bus, host, settings, refusals }: Patient, men
   const nats: Check[] = [checkNats(bus), ...checkInbox(bus, host)];
   // every answer would come where none may come
   if (bus.inbox === 'refused') {
-    const checks = [...nats, ...(await checkLocalZfs(cli, host)), unknownLeftovers('no reply may reach this user')];
+    const checks = [...nats, ...(await checkLocalZfs(cli, host)), unknownStaleMarks('no reply may reach this user')];
     return { ...nothingLeft, checks };
   }
   const checks: Check[] = [
@@ -102,11 +102,11 @@ async function checkWithBus({ cli, bus, host, settings, refusals }: Patient, men
   ];
   const isBad = (row: string) => checks.some(({ what, result }) => what === row && result === 'bad');
   if (isBad('permissions')) {
-    return { ...nothingLeft, checks: [...checks, unknownLeftovers(`this user may not ask as ${host}`)] };
+    return { ...nothingLeft, checks: [...checks, unknownStaleMarks(`this user may not ask as ${host}`)] };
   }
   // without ZFS there is nothing to look at, and on another machine nothing of this one
   if (isBad('zfs') || isBad('service')) return { ...nothingLeft, checks };
-  const { checks: more, ...left } = await checkLeftovers(cli, bus, host, mend);
+  const { checks: more, ...left } = await checkStaleMarks(cli, bus, host, mend);
   return { ...left, checks: [...checks, ...more] };
 }
 
@@ -121,5 +121,5 @@ interface Patient {
 
 const linesOf = ({ what, result, found, mend }: Check): string[] => [
   `${result.padEnd(4)}  ${what.padEnd(11)}  ${found.replaceAll('\n', `\n${' '.repeat(19)}`)}`,
-  ...(mend === undefined ? [] : [`${' '.repeat(19)}${result === 'bad' ? 'mend' : 'hint'}: ${mend}`]),
+  ...(mend === undefined ? [] : [`${' '.repeat(19)}${result === 'bad' ? 'repair' : 'hint'}: ${mend}`]),
 ];

@@ -1,7 +1,7 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { claimOf } from '../../../lib/bus/hosts/claim.ts';
 import { readHost } from '../../../lib/bus/hosts/registry.ts';
-import { unreadableMend, unreadableRecord } from '../../../lib/bus/rpc/other-machine.ts';
+import { unreadableRecord, unreadableRemedy } from '../../../lib/bus/rpc/other-machine.ts';
 import { hostsBucket } from '../../../lib/bus/subjects.ts';
 import type { OwnMachine } from '../../../lib/machine/machine.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
@@ -16,7 +16,7 @@ export async function checkMachine(bus: Bus, host: string, { machine, source }: 
   try {
     const record = await readHost(bus, host);
     if (record === 'unreadable') {
-      return { what, result: 'bad', found: unreadableRecord(host).message, mend: unreadableMend(host) };
+      return { what, result: 'bad', found: unreadableRecord(host).message, mend: unreadableRemedy(host) };
     }
     const found = `the host name ${host} is registered for machine ${record?.machine.slice(0, 8)} since ${record?.since}`;
     if (claimOf(record, machine) === 'taken') {

@@ -72,10 +72,10 @@ export const unreadableRecord = (host: string): ZpsendError =>
   new ZpsendError(
     'OTHER_MACHINE',
     `the key ${host} in the bucket ${hostsBucket} holds no record that can be read here, so nobody knows whose the host name ${host} is: ` +
-      unreadableMend(host),
+      unreadableRemedy(host),
     { host },
   );
 
 /** What to do about such a key. */
-export const unreadableMend = (host: string): string =>
+export const unreadableRemedy = (host: string): string =>
   `where it is this machine's, run here: zpsend hosts --adopt ${host}. An administrator can remove the key: nats kv del ${hostsBucket} ${host}`;

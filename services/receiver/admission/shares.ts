@@ -1,7 +1,7 @@
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import { isWithin, parentOf } from '../../../schemas/names.ts';
-import type { LeftoverNote } from '../../../schemas/stale.ts';
+import type { StaleNote } from '../../../schemas/stale.ts';
 
 const kinds = ['sharenfs', 'sharesmb'] as const;
 
@@ -17,7 +17,7 @@ export async function sharesOf(
   zfs: Pick<Zfs, 'properties'>,
   datasets: readonly DatasetEntry[],
   places: readonly string[],
-): Promise<LeftoverNote[]> {
+): Promise<StaleNote[]> {
   const filesystems = datasets.filter(({ type }) => type === 'filesystem').map(({ name }) => name);
   const existing = new Set(filesystems);
   const roots = places.flatMap((place) => nearest(place, existing) ?? []);
@@ -42,7 +42,7 @@ function nearest(place: string, existing: ReadonlySet<string>): string | undefin
 
 const servers = { sharenfs: 'NFS', sharesmb: 'SMB' };
 
-const noteOf = (dataset: string, kind: (typeof kinds)[number], value: string): LeftoverNote => ({
+const noteOf = (dataset: string, kind: (typeof kinds)[number], value: string): StaleNote => ({
   about: 'share',
   dataset,
   found:

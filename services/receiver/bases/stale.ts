@@ -4,7 +4,7 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
 import { datasetOf } from '../../../schemas/names.ts';
-import type { Leftover, LeftoverNote } from '../../../schemas/stale.ts';
+import type { StaleMark, StaleNote } from '../../../schemas/stale.ts';
 import type { Found } from '../../host/stale.ts';
 import { sharesOf } from '../admission/shares.ts';
 import { baseTag, heldIn, oldBases } from './last-received-hold.ts';
@@ -23,7 +23,7 @@ export interface LookDeps {
 const mostPartial = 50;
 
 /** What receivers left on this host, and what a person should know of it. */
-export async function findLeftovers(deps: LookDeps): Promise<Found> {
+export async function findStaleMarks(deps: LookDeps): Promise<Found> {
   const datasets = await deps.zfs.list({});
   const held = datasets.flatMap(heldIn);
   const holds = held.length === 0 ? [] : await deps.zfs.holds(held);
@@ -34,7 +34,7 @@ export async function findLeftovers(deps: LookDeps): Promise<Found> {
     ...(await delegated(deps)),
     ...(await sharesOf(deps.zfs, datasets, deps.places)),
   ];
-  return { leftovers: await provenLeft(deps.zfs, datasets, based), notes };
+  return { staleMarks: await provenLeft(deps.zfs, datasets, based), notes };
 }
 
 /** A tag on one dataset's snapshot may look like a hold of another's, so what would be released is asked for again, dataset by dataset. */
@@ -42,10 +42,10 @@ async function provenLeft(
   zfs: Pick<Zfs, 'holds'>,
   datasets: readonly DatasetEntry[],
   based: ReadonlySet<string>,
-): Promise<Leftover[]> {
+): Promise<StaleMark[]> {
   const found = basesLeft(datasets, based);
   const names = new Set(
-    found.flatMap((left) => (left.kind === 'base-hold' ? [left.snapshot, left.newer].map(datasetOf) : [])),
+    found.flatMap((left) => (left.kind === 'last-received-hold' ? [left.snapshot, left.newer].map(datasetOf) : [])),
   );
   const proven = new Set<string>();
   for (const entry of datasets.filter(({ name }) => names.has(name))) {
@@ -57,11 +57,11 @@ async function provenLeft(
 }
 
 /** Base holds in whose place another one stands: a newer one, or that of the dataset for which this one was moved aside. */
-function basesLeft(datasets: readonly DatasetEntry[], based: ReadonlySet<string>): Leftover[] {
+function basesLeft(datasets: readonly DatasetEntry[], based: ReadonlySet<string>): StaleMark[] {
   const baseOf = ({ name, snapshots }: DatasetEntry) => snapshots.findLast((one) => based.has(`${name}@${one.name}`));
   const bases = new Map(datasets.map((entry) => [entry.name, baseOf(entry)?.name]));
-  const left = (name: string, { name: leaf, guid }: SnapshotEntry, newer: string): Leftover => ({
-    kind: 'base-hold',
+  const left = (name: string, { name: leaf, guid }: SnapshotEntry, newer: string): StaleMark => ({
+    kind: 'last-received-hold',
     snapshot: `${name}@${leaf}`,
     guid,
     tag: baseTag,
@@ -77,7 +77,7 @@ function basesLeft(datasets: readonly DatasetEntry[], based: ReadonlySet<string>
 }
 
 /** It may be the base that the source needs, so it is not for a program to release: the newer snapshot may be a local one. */
-const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<string>): LeftoverNote[] =>
+const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<string>): StaleNote[] =>
   datasets.flatMap(({ name, snapshots }) => {
     const base = snapshots.findLast((snapshot) => based.has(`${name}@${snapshot.name}`));
     const newest = snapshots.at(-1);
@@ -92,11 +92,11 @@ const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<strin
     ];
   });
 
-async function partials({ inReceipt }: LookDeps, datasets: readonly DatasetEntry[]): Promise<LeftoverNote[]> {
+async function partials({ inReceipt }: LookDeps, datasets: readonly DatasetEntry[]): Promise<StaleNote[]> {
   const interrupted = datasets.filter(({ resumeToken }) => resumeToken !== undefined);
   if (interrupted.length === 0) return [];
   const busy = await inReceipt();
-  const notes: LeftoverNote[] = [];
+  const notes: StaleNote[] = [];
   for (const { name, resumeToken = '' } of interrupted.filter(({ name }) => !busy.has(name)).slice(0, mostPartial)) {
     notes.push({
       about: 'partial',
@@ -109,10 +109,10 @@ async function partials({ inReceipt }: LookDeps, datasets: readonly DatasetEntry
 }
 
 /** A received program with the setuid bit, or a device, would be more than `zfs allow` gave this user (openzfs#12218). */
-async function delegated({ zfs, places, uid }: LookDeps): Promise<LeftoverNote[]> {
+async function delegated({ zfs, places, uid }: LookDeps): Promise<StaleNote[]> {
   if (uid === 0 || places.length === 0) return [];
   const values = await zfs.properties([...new Set(places)], ['setuid', 'devices']);
-  return [...values].flatMap(([dataset, { setuid, devices }]): LeftoverNote[] => {
+  return [...values].flatMap(([dataset, { setuid, devices }]): StaleNote[] => {
     const on = [...(setuid === 'on' ? ['setuid'] : []), ...(devices === 'on' ? ['devices'] : [])];
     if (on.length === 0) return [];
     return [
@@ -127,9 +127,9 @@ async function delegated({ zfs, places, uid }: LookDeps): Promise<LeftoverNote[]
 }
 
 /** Releases the one hold. @throws ZpsendError what ZFS said */
-export async function mendLeftover(zfs: Pick<Zfs, 'release'>, leftover: Leftover): Promise<void> {
-  if (leftover.kind !== 'base-hold' || leftover.tag !== baseTag) {
-    throw new ZpsendError('BAD_REQUEST', `a receiver does not mend a ${leftover.kind}`);
+export async function repairStaleMark(zfs: Pick<Zfs, 'release'>, staleMark: StaleMark): Promise<void> {
+  if (staleMark.kind !== 'last-received-hold' || staleMark.tag !== baseTag) {
+    throw new ZpsendError('BAD_REQUEST', `a receiver does not mend a ${staleMark.kind}`);
   }
-  await zfs.release(leftover.tag, [leftover.snapshot]);
+  await zfs.release(staleMark.tag, [staleMark.snapshot]);
 }

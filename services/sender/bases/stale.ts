@@ -1,16 +1,16 @@
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
-import type { Leftover, LeftoverNote } from '../../../schemas/stale.ts';
+import type { StaleMark, StaleNote } from '../../../schemas/stale.ts';
 import type { Found } from '../../host/stale.ts';
 import { oldCursors, tentativeCursorName } from './cursor-name.ts';
 import { parseTag } from './holds.ts';
 
 /** Cursors of this host's datasets that a newer one of the same target has made useless. */
-const cursorsLeft = (datasets: readonly DatasetEntry[]): Leftover[] =>
+const cursorsLeft = (datasets: readonly DatasetEntry[]): StaleMark[] =>
   datasets.flatMap(({ name, bookmarks }) =>
     oldCursors(bookmarks).map(
-      (old): Leftover => ({
+      (old): StaleMark => ({
         kind: 'cursor',
         bookmark: `${name}#${old.name}`,
         guid: old.guid,
@@ -30,7 +30,7 @@ const heldIn = (datasets: readonly DatasetEntry[]): Map<string, string> =>
   );
 
 export interface Jobs {
-  /** Those that run, on any instance; undefined where nobody can say, and then no hold is a leftover. */
+  /** Those that run, on any instance; undefined where nobody can say, and then no hold is a stale mark. */
   living(): Promise<ReadonlySet<string> | undefined>;
   /** Those that this NATS knows of; undefined where a service of this host answers here, so that its jobs are here. */
   known(): Promise<ReadonlySet<string> | undefined>;
@@ -40,34 +40,34 @@ export interface Jobs {
  * What senders left on this host: holds of jobs that run no more, and old cursors. Which jobs run is asked after the holds are
  * listed, so that the hold of a job that begins meanwhile is not taken for one. A job on another NATS is not heard of on this one.
  */
-export async function findLeftovers(zfs: Pick<Zfs, 'list' | 'holds'>, jobs: Jobs): Promise<Found> {
+export async function findStaleMarks(zfs: Pick<Zfs, 'list' | 'holds'>, jobs: Jobs): Promise<Found> {
   const datasets = await zfs.list({});
   const cursors = cursorsLeft(datasets);
   const held = heldIn(datasets);
   const holds = held.size === 0 ? [] : await zfs.holds([...held.keys()]);
   const ofJobs = holds.flatMap(({ snapshot, tag }) => {
     const [job, guid] = [parseTag(tag)?.job, held.get(snapshot)];
-    return job === undefined || guid === undefined ? [] : [{ kind: 'job-hold' as const, snapshot, guid, tag, job }];
+    return job === undefined || guid === undefined ? [] : [{ kind: 'step-hold' as const, snapshot, guid, tag, job }];
   });
-  if (ofJobs.length === 0) return { leftovers: cursors, notes: [] };
+  if (ofJobs.length === 0) return { staleMarks: cursors, notes: [] };
   const [living, known] = [await jobs.living(), await jobs.known()];
   if (!living) {
     const found = `${ofJobs.length} holds of jobs, and which jobs run could not be learned`;
-    return { leftovers: cursors, notes: [{ about: 'unclear', found, mend: 'ask again when all senders answer' }] };
+    return { staleMarks: cursors, notes: [{ about: 'unclear', found, mend: 'ask again when all senders answer' }] };
   }
   const [here, elsewhere] = [
     ofJobs.filter(({ job }) => isKnown(job, known)),
     ofJobs.filter(({ job }) => !isKnown(job, known)),
   ];
   return {
-    leftovers: [...here.filter(({ job }) => !living.has(job)), ...cursors],
+    staleMarks: [...here.filter(({ job }) => !living.has(job)), ...cursors],
     notes: elsewhere.length > 0 ? [unheardOf(elsewhere)] : [],
   };
 }
 
 const isKnown = (job: string, known: ReadonlySet<string> | undefined): boolean => known?.has(job) ?? true;
 
-function unheardOf(holds: readonly { tag: string; snapshot: string }[]): LeftoverNote {
+function unheardOf(holds: readonly { tag: string; snapshot: string }[]): StaleNote {
   const [first] = holds;
   const more = holds.length > 1 ? ` and ${holds.length - 1} more` : '';
   return {
@@ -83,16 +83,17 @@ function unheardOf(holds: readonly { tag: string; snapshot: string }[]): Leftove
  * @param bookmarks cursors are wanted here
  * @throws ZpsendError what ZFS said
  */
-export async function mendLeftover(
+export async function repairStaleMark(
   zfs: Pick<Zfs, 'release' | 'bookmark' | 'destroyBookmark'>,
-  leftover: Leftover,
+  staleMark: StaleMark,
   bookmarks: boolean,
 ): Promise<void> {
-  if (leftover.kind === 'cursor') return zfs.destroyBookmark(leftover.bookmark);
-  if (leftover.kind !== 'job-hold') throw new ZpsendError('BAD_REQUEST', `a sender does not mend a ${leftover.kind}`);
-  const { snapshot, tag, guid } = leftover;
+  if (staleMark.kind === 'cursor') return zfs.destroyBookmark(staleMark.bookmark);
+  if (staleMark.kind !== 'step-hold')
+    throw new ZpsendError('BAD_REQUEST', `a sender does not mend a ${staleMark.kind}`);
+  const { snapshot, tag, guid } = staleMark;
   const target = parseTag(tag)?.target;
-  if (bookmarks && target !== undefined) await keepBase(zfs, leftover, tentativeCursorName(snapshot, target, guid));
+  if (bookmarks && target !== undefined) await keepBase(zfs, staleMark, tentativeCursorName(snapshot, target, guid));
   await zfs.release(tag, [snapshot]);
 }
 

@@ -149,7 +149,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     await victim.flush();
     const nc = await as('looker');
     const policy = keySubject(policiesBucket, 'alfa.vm');
-    for (const verb of ['start', 'abort', 'mend'] as const) nc.publish(subjects.send('alfa', verb), '{}');
+    for (const verb of ['start', 'abort', 'repair'] as const) nc.publish(subjects.send('alfa', verb), '{}');
     nc.publish(policy, 'x');
     nc.publish(`$JS.API.STREAM.DELETE.KV_${policiesBucket}`, '');
     for (const reply of [policy, subjects.send('alfa', 'start'), `$JS.API.STREAM.PURGE.KV_${locksBucket}`]) {

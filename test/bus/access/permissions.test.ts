@@ -278,7 +278,7 @@ describe('what the server refuses', () => {
       false,
     ],
     ['the end of another host’s receive', 'smos-01', 'zfs.smos-02.recv.abort', false],
-    ['mending on another host', 'smos-00', 'zfs.smos-02.recv.mend', false],
+    ['mending on another host', 'smos-00', 'zfs.smos-02.recv.repair', false],
     ['an event of another host', 'smos-01', 'zfs.smos-02.event.job.done', false],
     ['a lock of its own dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-00', 'pool/a')}`, true],
     ['a lock of another host’s dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-02', 'pool/a')}`, false],

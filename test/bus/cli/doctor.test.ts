@@ -32,7 +32,7 @@ const traces = async (host: SimHost) => ({
   bookmarks: lines(await host.zfs('list', '-Hp', '-t', 'bookmark', '-o', 'name', 'zones/test')),
 });
 
-test('doctor lists what a crash left and changes nothing; with --mend it releases and removes that and nothing else', async () => {
+test('doctor lists what a crash left and changes nothing; with --fix it releases and removes that and nothing else', async () => {
   const fleet = await useFleet(server().url);
   const host = await fleet.host('smos-01');
   await host.zpool('create', 'zones');
@@ -50,7 +50,7 @@ test('doctor lists what a crash left and changes nothing; with --mend it release
     for (const name of names) await host.zfs('hold', tag ?? '', `zones/test@${name}`);
   }
   const before = await traces(host);
-  const alone = await doctor(host, '--mend');
+  const alone = await doctor(host, '--fix');
   expect(alone.checks, 'the job may run on another NATS').toContainEqual({
     what: 'unclear',
     result: 'note',
@@ -63,9 +63,9 @@ test('doctor lists what a crash left and changes nothing; with --mend it release
 
   await fleet.start('receiver', host, { ZPSEND_ALLOW: '*=zones' });
   const found = await doctor(host);
-  expect(found.leftovers).toEqual([
+  expect(found.staleMarks).toEqual([
     {
-      kind: 'job-hold',
+      kind: 'step-hold',
       snapshot: 'zones/test@a',
       guid: await guid('a'),
       tag: 'zpsend:deaddead01.2.0123abcd',
@@ -73,7 +73,7 @@ test('doctor lists what a crash left and changes nothing; with --mend it release
     },
     { kind: 'cursor', bookmark: await cursor('a'), guid: await guid('a'), newer: await cursor('b') },
     {
-      kind: 'base-hold',
+      kind: 'last-received-hold',
       snapshot: 'zones/test@a',
       guid: await guid('a'),
       tag: 'zpsend:base',
@@ -81,16 +81,16 @@ test('doctor lists what a crash left and changes nothing; with --mend it release
     },
   ]);
   expect(found.checks).toContainEqual(expect.objectContaining({ what: 'base', found: mentions('@c') }));
-  expect(found).toMatchObject({ mended: [], unmended: [] });
+  expect(found).toMatchObject({ mended: [], notRepaired: [] });
   expect(await traces(host)).toEqual(before);
 
-  const mended = await doctor(host, '--mend');
-  expect(mended).toMatchObject({ mended: found.leftovers, unmended: [] });
+  const mended = await doctor(host, '--fix');
+  expect(mended).toMatchObject({ mended: found.staleMarks, notRepaired: [] });
   expect(await traces(host)).toEqual({
     holds: ['zones/test@a mine', 'zones/test@b zpsend:base'],
     bookmarks: [await cursor('b'), 'zones/test#mine', `zones/test#zpsend_0123abcd_${await guid('a')}`].sort(),
   });
-  expect((await doctor(host)).leftovers).toEqual([]);
+  expect((await doctor(host)).staleMarks).toEqual([]);
 }, 180_000);
 
 test('doctor leaves the holds of a job that runs alone, and tells of an interrupted receive', async () => {
@@ -110,15 +110,15 @@ test('doctor leaves the holds of a job that runs alone, and tells of an interrup
   await expect.poll(sent, { timeout: 30_000 }).toBeGreaterThan(4_000_000);
   const before = await traces(source);
   expect(before.holds).toEqual([expect.stringContaining(`zones/test@a zpsend:${job}.0.`)]);
-  const checked = await doctor(source, '--mend');
-  expect(checked).toMatchObject({ leftovers: [], mended: [] });
+  const checked = await doctor(source, '--fix');
+  expect(checked).toMatchObject({ staleMarks: [], mended: [] });
   expect(row(checked, 'send')).toMatchObject({ result: 'note', mend: mentions('send.allow') });
   expect(await traces(source)).toEqual(before);
 
   await receiver.end('SIGTERM');
   await fleet.start('receiver', target, { ZPSEND_MAX_CONCURRENT: '1' });
-  const { checks, leftovers } = await doctor(target, '--mend');
-  expect(leftovers).toEqual([]);
+  const { checks, staleMarks } = await doctor(target, '--fix');
+  expect(staleMarks).toEqual([]);
   expect(checks).toContainEqual(expect.objectContaining({ what: 'partial', found: mentions('zones/test@a') }));
   expect(await target.zfs('get', '-Hp', '-o', 'value', 'receive_resume_token', 'zones/test')).toMatch(/^1-/);
 });
@@ -132,7 +132,7 @@ test('doctor checks without NATS what can be, a configuration that is not valid 
   const config = configured('receive: { allow: [{ from: smos-00, into: zones }] }');
   const found = await doctorWith(host, { NATS_URL: 'nats://127.0.0.1:1', ...config });
   expect(found.checks.map(({ what, result }) => `${result} ${what}`)).toEqual([
-    ...['good this host', 'good node', 'good config', 'bad nats', 'good zfs', 'good pools', 'note leftovers'],
+    ...['good this host', 'good node', 'good config', 'bad nats', 'good zfs', 'good pools', 'note staleMarks'],
   ]);
   expect(row(found, 'config')?.found).toEqual(mentions(`${config.ZPSEND_CONFIG}`, 'smos-00', 'zones', 4));
   expect(row(found, 'nats')?.found).toEqual(mentions('nats://127.0.0.1:1'));

@@ -219,7 +219,7 @@ test('I9: a sender killed at some point of a chain, again and again: its holds k
   expect(await holds(source)).toEqual([]);
 }, 180_000);
 
-test.each(['a job to another target', 'doctor --mend'])(
+test.each(['a job to another target', 'doctor --fix'])(
   'I9: what a killed sender held for its target outlives %s, and what that target has is there for the same request',
   async (what) => {
     const pair = await usePair('a', 'b');
@@ -237,7 +237,7 @@ test.each(['a job to another target', 'doctor --mend'])(
     expect(await cursors(source)).toEqual([]);
 
     await fleet.start('sender', source);
-    if (what === 'doctor --mend') await doctor(source, '--mend');
+    if (what === 'doctor --fix') await doctor(source, '--fix');
     else expect(await fleet.send('smos-01', { ...body, to: { host: 'smos-02' } })).toMatchObject({ state: 'done' });
     // a pruner comes by: whatever is not held goes
     for (const name of await snapshots(source)) await source.zfs('destroy', name).catch(() => {});
@@ -288,7 +288,7 @@ test('the cursor of what a target went back to is not taken for an old one', asy
   await receiver.end('SIGTERM');
   const strict = await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones/elsewhere' });
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'failed', error: { code: 'NOT_ALLOWED' } });
-  await doctor(source, '--mend');
+  await doctor(source, '--fix');
   for (const name of ['a', 'b']) await source.zfs('destroy', `zones/test@${name}`);
   await snapshot(source, 'zones/test@c');
   await strict.end('SIGTERM');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Left, leftovers, openModel, unmended } from '../../chaos/model.ts';
+import { type Left, notRepaired, openModel, staleMarks } from '../../chaos/model.ts';
 import { blows, dealt, sceneOf, ways } from '../../chaos/scenarios.ts';
 import type { Listing } from '../../support/listing.ts';
 import { openRandom } from '../../support/random.ts';
@@ -69,7 +69,7 @@ describe('the model of a chaos run', () => {
   };
 
   test('complains of whatever is left but base holds and cursors', () => {
-    expect(leftovers(clean)).toEqual([]);
+    expect(staleMarks(clean)).toEqual([]);
     for (const more of [
       { locks: ['p/a on dst'] },
       { stored: ['abcdef/manifest'] },
@@ -79,20 +79,20 @@ describe('the model of a chaos run', () => {
       // a cursor's name says what it is of
       { bookmarks: [{ name: 'p/a#zpsend_dst_00c0ffee_2', guid: '3' }] },
     ])
-      expect(leftovers({ ...clean, ...more })).toHaveLength(1);
+      expect(staleMarks({ ...clean, ...more })).toHaveLength(1);
   });
 
   test('wants one cursor and one base hold for each dataset and target, of the newest, after a calm round', () => {
     const snapshots = listing('a@1', 'a@2').snapshots.map((each, at) => ({ ...each, guid: String(at + 1) }));
     const numbered = openModel();
     numbered.sent('dst', { datasets: ['p/a'], snapshots }, ['p/a']);
-    expect(unmended(clean, numbered, ['dst'], ['p/a'])).toEqual([]);
+    expect(notRepaired(clean, numbered, ['dst'], ['p/a'])).toEqual([]);
     const older = { name: 'p/a#zpsend_dst_00c0ffee_1', guid: '1' };
-    expect(unmended({ ...clean, bookmarks: [older, ...clean.bookmarks] }, numbered, ['dst'], ['p/a'])).toEqual([
+    expect(notRepaired({ ...clean, bookmarks: [older, ...clean.bookmarks] }, numbered, ['dst'], ['p/a'])).toEqual([
       'cursors on p/a: 1, 2; there should be 2',
     ]);
     const targetHolds = new Map([['dst', ['p/a@1 zpsend:base']]]);
-    expect(unmended({ ...clean, targetHolds }, numbered, ['dst'], ['p/a'])).toEqual([
+    expect(notRepaired({ ...clean, targetHolds }, numbered, ['dst'], ['p/a'])).toEqual([
       'base holds on dst: p/a@1 zpsend:base; there should be p/a@2 zpsend:base',
     ]);
   });

@@ -2,17 +2,17 @@ import { describe, expect, test } from 'vitest';
 import { encodeToken } from '../../../../lib/zfs/resume-token.ts';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../../schemas/inventory.ts';
-import type { Leftover } from '../../../../schemas/stale.ts';
-import { leftoversReply, mend } from '../../../../services/host/stale.ts';
+import type { StaleMark } from '../../../../schemas/stale.ts';
+import { mend, staleReply } from '../../../../services/host/stale.ts';
 import { sharesOf } from '../../../../services/receiver/admission/shares.ts';
 import {
-  findLeftovers as findOfReceivers,
-  mendLeftover as mendOfReceiver,
+  findStaleMarks as findOfReceivers,
+  repairStaleMark as mendOfReceiver,
 } from '../../../../services/receiver/bases/stale.ts';
 import { cursorName } from '../../../../services/sender/bases/cursor-name.ts';
 import {
-  findLeftovers as findOfSenders,
-  mendLeftover as mendOfSender,
+  findStaleMarks as findOfSenders,
+  repairStaleMark as mendOfSender,
 } from '../../../../services/sender/bases/stale.ts';
 import { mentions } from '../../../support/mentions.ts';
 
@@ -38,8 +38,8 @@ const zfsOf = (datasets: DatasetEntry[], held: [string, string][]) => ({
     held.flatMap(([snapshot, tag]) => (names.includes(snapshot) ? [{ snapshot, tag }] : [])),
 });
 
-const job = (snapshot: string, guid: string, tag: string): Leftover => ({
-  ...{ kind: 'job-hold', snapshot, guid, tag, job: tag.split(/[:.]/)[1] ?? '' },
+const job = (snapshot: string, guid: string, tag: string): StaleMark => ({
+  ...{ kind: 'step-hold', snapshot, guid, tag, job: tag.split(/[:.]/)[1] ?? '' },
 });
 
 const flags = { raw: false, largeBlock: false, embed: false, compressed: false };
@@ -59,18 +59,18 @@ describe('what senders left', () => {
 
   test('are the holds of jobs that run no more, and nobody else’s', async () => {
     const found = await findOfSenders(zfs, jobs(new Set(['living0001'])));
-    expect(found).toEqual({ leftovers: [job('a@x', '0', 'zpsend:deaddead01.3.0123abcd')], notes: [] });
+    expect(found).toEqual({ staleMarks: [job('a@x', '0', 'zpsend:deaddead01.3.0123abcd')], notes: [] });
   });
 
   test('are no holds where it is unclear which jobs run, and that is said', async () => {
     const found = await findOfSenders(zfs, jobs(undefined));
-    expect(found.leftovers).toEqual([]);
+    expect(found.staleMarks).toEqual([]);
     expect(found.notes).toMatchObject([{ about: 'unclear', found: mentions(2) }]);
   });
 
   test('are no holds of jobs that a NATS without a service of this host knows nothing of, and that is said', async () => {
     const found = await findOfSenders(zfs, jobs(new Set(), new Set(['living0001'])));
-    expect(found.leftovers).toEqual([expect.objectContaining({ job: 'living0001' })]);
+    expect(found.staleMarks).toEqual([expect.objectContaining({ job: 'living0001' })]);
     expect(found.notes).toMatchObject([{ about: 'unclear', found: mentions('zpsend:deaddead01.3.0123abcd', 'a@x') }]);
   });
 
@@ -81,8 +81,8 @@ describe('what senders left', () => {
       createtxg: guid,
     });
     const bookmarks = [mark('1', 'one'), mark('1', 'two'), mark('2', 'one')];
-    const { leftovers } = await findOfSenders(zfsOf([dataset('a', {}, { bookmarks })], []), jobs(new Set()));
-    expect(leftovers).toEqual([
+    const { staleMarks } = await findOfSenders(zfsOf([dataset('a', {}, { bookmarks })], []), jobs(new Set()));
+    expect(staleMarks).toEqual([
       { kind: 'cursor', bookmark: `a#${bookmarks[0]?.name}`, guid: '1', newer: `a#${bookmarks[2]?.name}` },
     ]);
   });
@@ -114,10 +114,10 @@ describe('what receivers left', () => {
     findOfReceivers({ zfs, places: ['t', 't'], uid, inReceipt: async () => new Set(busy) });
 
   test('are base holds in whose place a newer one stands, or that of what they were moved aside for; the newest stays also where something is newer', async () => {
-    const { leftovers, notes } = await look(0);
-    expect(leftovers).toEqual([
-      { kind: 'base-hold', snapshot: 't/a@1', guid: '0', tag: 'zpsend:base', newer: 't/a@3' },
-      { kind: 'base-hold', snapshot: 't/b_diverged_7@6', guid: '1', tag: 'zpsend:base', newer: 't/b@1' },
+    const { staleMarks, notes } = await look(0);
+    expect(staleMarks).toEqual([
+      { kind: 'last-received-hold', snapshot: 't/a@1', guid: '0', tag: 'zpsend:base', newer: 't/a@3' },
+      { kind: 'last-received-hold', snapshot: 't/b_diverged_7@6', guid: '1', tag: 'zpsend:base', newer: 't/b@1' },
     ]);
     expect(notes).toContainEqual(expect.objectContaining({ about: 'base', dataset: 't/a', found: mentions('@4') }));
   });
@@ -138,8 +138,8 @@ describe('what receivers left', () => {
       uid: 0,
       inReceipt: async () => new Set(),
     });
-    expect(found.leftovers.filter((one) => 'snapshot' in one && one.snapshot === 't/b@1')).toEqual([]);
-    expect(found.leftovers).toContainEqual(expect.objectContaining({ snapshot: 't/a@1', newer: 't/a@3' }));
+    expect(found.staleMarks.filter((one) => 'snapshot' in one && one.snapshot === 't/b@1')).toEqual([]);
+    expect(found.staleMarks).toContainEqual(expect.objectContaining({ snapshot: 't/a@1', newer: 't/a@3' }));
   });
 
   test('interrupted receives are told with what they are of, and one that runs is none', async () => {
@@ -197,22 +197,22 @@ describe('shares that replicas inherit', () => {
 
 describe('mending', () => {
   const [one, two] = [job('a@1', '1', 'zpsend:deaddead01.0.0123abcd'), job('a@2', '2', 'zpsend:deaddead01.0.0123abcd')];
-  const look = async () => ({ leftovers: [one, two], notes: [] });
+  const look = async () => ({ staleMarks: [one, two], notes: [] });
 
-  test('does exactly what was asked for, and of that only what is still a leftover', async () => {
-    const did: Leftover[] = [];
+  test('does exactly what was asked for, and of that only what is still a stale mark', async () => {
+    const did: StaleMark[] = [];
     const other = job('a@1', '7', 'zpsend:deaddead01.0.0123abcd');
-    const mended = await mend('h', [one, other], look, async (leftover) => void did.push(leftover));
+    const mended = await mend('h', [one, other], look, async (staleMark) => void did.push(staleMark));
     expect(did).toEqual([one]);
-    expect(mended).toMatchObject({ mended: [one], unmended: [{ leftover: other }] });
+    expect(mended).toMatchObject({ mended: [one], notRepaired: [{ staleMark: other }] });
   });
 
   test('tells what could not be mended, and goes on', async () => {
-    const refuse = async (leftover: Leftover) => {
-      if (leftover === one) throw new ZpsendError('NOT_ALLOWED', 'permission denied');
+    const refuse = async (staleMark: StaleMark) => {
+      if (staleMark === one) throw new ZpsendError('NOT_ALLOWED', 'permission denied');
     };
     expect(await mend('h', [one, two], look, refuse)).toEqual({
-      ...{ host: 'h', mended: [two], unmended: [{ leftover: one, why: 'permission denied' }] },
+      ...{ host: 'h', mended: [two], notRepaired: [{ staleMark: one, why: 'permission denied' }] },
     });
   });
 
@@ -226,11 +226,17 @@ describe('mending', () => {
       bookmark: async (name: string, mark: string) => void did.push(`${name} ${mark}`),
       destroyBookmark: async (name: string) => void did.push(`-${name}`),
     };
-    const base: Leftover = { kind: 'base-hold', snapshot: 't@1', guid: '1', tag: 'zpsend:base', newer: 't@2' };
-    const cursor: Leftover = { kind: 'cursor', bookmark: 'a#zpsend_x', guid: '1', newer: 'a#zpsend_y' };
+    const base: StaleMark = {
+      kind: 'last-received-hold',
+      snapshot: 't@1',
+      guid: '1',
+      tag: 'zpsend:base',
+      newer: 't@2',
+    };
+    const cursor: StaleMark = { kind: 'cursor', bookmark: 'a#zpsend_x', guid: '1', newer: 'a#zpsend_y' };
     await expect(mendOfSender(zfs, base, true)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
-    for (const leftover of [one, cursor, { ...base, tag: 'zpsend:deaddead01.0.0123abcd' }]) {
-      await expect(mendOfReceiver(zfs, leftover)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    for (const staleMark of [one, cursor, { ...base, tag: 'zpsend:deaddead01.0.0123abcd' }]) {
+      await expect(mendOfReceiver(zfs, staleMark)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
     }
     await mendOfSender(zfs, one, false);
     await mendOfSender(zfs, cursor, false);
@@ -264,10 +270,10 @@ describe('mending', () => {
 
   test('a list that is too long for one message is cut, and the rest counted', () => {
     const many = Array.from({ length: 3000 }, (_, at) => job(`a@${at}`, `${at}`, 'zpsend:deaddead01.0.0123abcd'));
-    const reply = leftoversReply('h', { leftovers: many, notes: [] }, 65536);
-    expect(reply.leftovers.length + reply.more).toBe(3000);
-    expect(reply.leftovers.length).toBeGreaterThan(20);
+    const reply = staleReply('h', { staleMarks: many, notes: [] }, 65536);
+    expect(reply.staleMarks.length + reply.more).toBe(3000);
+    expect(reply.staleMarks.length).toBeGreaterThan(20);
     expect(JSON.stringify(reply).length).toBeLessThan(65536 / 2);
-    expect(leftoversReply('h', { leftovers: many, notes: [] }, 2 ** 26).leftovers).toHaveLength(1000);
+    expect(staleReply('h', { staleMarks: many, notes: [] }, 2 ** 26).staleMarks).toHaveLength(1000);
   });
 });
