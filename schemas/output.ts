@@ -70,13 +70,13 @@ export const doctorOutputSchema = z.strictObject({
       result: z.enum(['good', 'note', 'bad']),
       found: z.string(),
       /** What to do about it. */
-      mend: z.string().optional(),
+      remedy: z.string().optional(),
     }),
   ),
   /** What a crash left on this host, as it was found. */
   staleMarks: z.array(staleMarkSchema),
   /** With `--fix`: those of them that are gone now. */
-  mended: z.array(staleMarkSchema),
+  repaired: z.array(staleMarkSchema),
   notRepaired: z.array(notRepairedSchema),
 });
 

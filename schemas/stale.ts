@@ -41,7 +41,7 @@ const staleNoteSchema = z.strictObject({
   dataset: datasetSchema.optional(),
   found: z.string(),
   /** What to do about it. */
-  mend: z.string(),
+  remedy: z.string(),
 });
 
 export const staleRequestSchema = z.strictObject({});
@@ -62,7 +62,7 @@ export const notRepairedSchema = z.strictObject({ staleMark: staleMarkSchema, wh
 
 export const repairedSchema = z.strictObject({
   host: hostSchema,
-  mended: z.array(staleMarkSchema),
+  repaired: z.array(staleMarkSchema),
   /** Those that were left as they are. */
   notRepaired: z.array(notRepairedSchema),
 });

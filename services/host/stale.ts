@@ -9,7 +9,7 @@ export interface Found {
 
 const mostListed = 1000;
 const mostNotes = 100;
-/** Of why something was not mended, in characters. */
+/** Of why something was not repaired, in characters. */
 const mostWhy = 300;
 
 /** The reply to a look: as much as is small beside what one message may hold, and how many more there are. */
@@ -29,14 +29,14 @@ export function staleReply(host: string, { staleMarks, notes }: Found, maxPayloa
  * since it was listed is left alone.
  * @param repairOne releases the hold, or removes the bookmark, and nothing else
  */
-export async function mend(
+export async function repair(
   host: string,
   asked: readonly StaleMark[],
   look: () => Promise<Found>,
   repairOne: (staleMark: StaleMark) => Promise<unknown>,
 ): Promise<Repaired> {
   const found = new Set((await look()).staleMarks.map(keyOf));
-  const mended: StaleMark[] = [];
+  const repaired: StaleMark[] = [];
   const notRepaired: Repaired['notRepaired'] = [];
   for (const staleMark of asked) {
     if (!found.has(keyOf(staleMark))) {
@@ -45,12 +45,12 @@ export async function mend(
     }
     try {
       await repairOne(staleMark);
-      mended.push(staleMark);
+      repaired.push(staleMark);
     } catch (thrown) {
       notRepaired.push({ staleMark, why: ZpsendError.from(thrown).message.slice(0, mostWhy) });
     }
   }
-  return { host, mended, notRepaired };
+  return { host, repaired, notRepaired };
 }
 
 /** Names and guids, so that nothing that has taken a name since is meant. */

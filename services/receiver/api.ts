@@ -17,7 +17,7 @@ import {
   type StartRequest,
   transferRequestSchema,
 } from '../../schemas/transfer.ts';
-import { mend, staleReply } from '../host/stale.ts';
+import { repair, staleReply } from '../host/stale.ts';
 import { checkAsker } from './admission/admission.ts';
 import { checkConfigured, checkedParts } from './admission/check-configured.ts';
 import { findStaleMarks, repairStaleMark } from './bases/stale.ts';
@@ -164,7 +164,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
       queue: 'receiver',
       atOnce: 1,
       request: repairRequestSchema,
-      handle: ({ staleMarks }) => mend(host, staleMarks, look, (staleMark) => repairStaleMark(deps.zfs, staleMark)),
+      handle: ({ staleMarks }) => repair(host, staleMarks, look, (staleMark) => repairStaleMark(deps.zfs, staleMark)),
     }),
     serve(bus, {
       name: 'recv-status-each',

@@ -23,7 +23,7 @@ import {
 import { policiesRequestSchema } from '../../schemas/policy.ts';
 import { repairRequestSchema, staleRequestSchema } from '../../schemas/stale.ts';
 import type { StatusEntry } from '../../schemas/status.ts';
-import { mend, staleReply } from '../host/stale.ts';
+import { repair, staleReply } from '../host/stale.ts';
 import { findStaleMarks, repairStaleMark } from './bases/stale.ts';
 import { route } from './delivery/choose.ts';
 import type { JobDeps } from './job/job.ts';
@@ -205,7 +205,7 @@ export function serveSender(options: SenderOptions): Sender {
       request: repairRequestSchema,
       atOnce: 1,
       handle: (asked) =>
-        mend(host, repairRequestSchema.parse(asked).staleMarks, staleMarks, (staleMark) =>
+        repair(host, repairRequestSchema.parse(asked).staleMarks, staleMarks, (staleMark) =>
           repairStaleMark(zfs, staleMark, options.bookmarks),
         ),
     }),

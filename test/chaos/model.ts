@@ -67,7 +67,7 @@ export const staleMarks = ({ sourceHolds, targetHolds, bookmarks, locks, stored 
   ),
 ];
 
-/** The same after a round in which nobody was hit: what an earlier death left is mended by then. */
+/** The same after a round in which nobody was hit: what an earlier death left is repaired by then. */
 export function notRepaired(
   left: Left,
   model: Model,

@@ -48,7 +48,7 @@ export async function playRound(play: Play, scene: Scene, number: number): Promi
   return { ...(hit !== undefined && { hit }), wrong };
 }
 
-/** A round of all datasets to all targets in which nobody is hit: what earlier deaths have left is mended by it. */
+/** A round of all datasets to all targets in which nobody is hit: what earlier deaths have left is repaired by it. */
 export async function playCalmly(play: Play, number: number): Promise<Round> {
   const { world, jobs, model, root, policy } = play;
   const datasets = (await listed(world.source, world.source.pool)).datasets.filter(

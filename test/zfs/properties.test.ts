@@ -99,7 +99,7 @@ test('edge case 33: doctor tells of a share that replicas inherit, whether or no
       what: 'share',
       result: 'note',
       found: mentions(zfs.target, 'sharenfs=on'),
-      mend: mentions(`zfs set sharenfs=off "${zfs.target}"`),
+      remedy: mentions(`zfs set sharenfs=off "${zfs.target}"`),
     },
   ]);
 });

@@ -19,17 +19,17 @@ const settingPlaces =
   'NATS_*, /etc/zpsend/env, nats: in the configuration file, the selected nats context: the first of these that is set';
 
 /** By why there is no connection. */
-const connectMends: Record<string, string> = {
-  none: 'start nats-server -js, or mend the address',
-  refused: `mend the user or the key, here (${settingPlaces}) or in the accounts of that server`,
-  tls: `mend the address, the CA or the certificate (${settingPlaces})`,
+const connectRemedies: Record<string, string> = {
+  none: 'start nats-server -js, or repair the address',
+  refused: `repair the user or the key, here (${settingPlaces}) or in the accounts of that server`,
+  tls: `repair the address, the CA or the certificate (${settingPlaces})`,
 };
 
 /** There is no connection; the message says what to do, too. */
 export function noNats(thrown: unknown): Check {
   const { message, details } = ZpsendError.from(thrown);
-  const mend = connectMends[String(details?.connection)] ?? 'mend what it names';
-  return bad('nats', message, `${mend}; the rows below are what can be checked without NATS`);
+  const remedy = connectRemedies[String(details?.connection)] ?? 'repair what it names';
+  return bad('nats', message, `${remedy}; the rows below are what can be checked without NATS`);
 }
 
 /** Replies arrive on an inbox; a user who may not subscribe to one can ask nothing. */
@@ -53,8 +53,8 @@ export function checkInbox(bus: Bus, host: string): Check[] {
 /** The key of another host is no lack of permissions, and more of them would be the wrong cure. */
 function notThisHost({ found }: Bus, host: string, why: string): Check {
   const who = identityOf(found.settings)?.words ?? 'no credentials';
-  const mend = `use the key of ${host} here, or name the host that this key is of (ZPSEND_HOST, host:); else ${permissionsRemedy(host)}`;
-  return bad('permissions', `this NATS user is not ${host}: ${why} (${who})`, mend);
+  const remedy = `use the key of ${host} here, or name the host that this key is of (ZPSEND_HOST, host:); else ${permissionsRemedy(host)}`;
+  return bad('permissions', `this NATS user is not ${host}: ${why} (${who})`, remedy);
 }
 
 /** What this host may do on the bus shows when it is tried: the server refuses in the background, and says so. */

@@ -27,10 +27,10 @@ const accountSchema = z.looseObject({
 
 /** JetStream holds the locks; without it nothing can be received. */
 export async function checkJetStream(bus: Bus, host: string): Promise<Check> {
-  const mend = 'start nats-server with -js (or a "jetstream {}" block), and enable it for this account';
+  const remedy = 'start nats-server with -js (or a "jetstream {}" block), and enable it for this account';
   try {
     const account = await request(bus, '$JS.API.INFO', {}, accountSchema);
-    if (account.error) return bad('jetstream', account.error.description, mend);
+    if (account.error) return bad('jetstream', account.error.description, remedy);
     const most = account.limits?.max_storage ?? -1;
     return good(
       'jetstream',
@@ -38,7 +38,8 @@ export async function checkJetStream(bus: Bus, host: string): Promise<Check> {
     );
   } catch (thrown) {
     const { message, details } = ZpsendError.from(thrown);
-    if (details?.answer === 'nobody') return bad('jetstream', `${bus.server} has none, or not for this account`, mend);
+    if (details?.answer === 'nobody')
+      return bad('jetstream', `${bus.server} has none, or not for this account`, remedy);
     // the server says of a request that it may not be made; whether there is a JetStream is not known then
     return bad('jetstream', message, permissionsRemedy(host));
   }
@@ -55,8 +56,8 @@ export async function checkLocks(bus: Bus): Promise<Check> {
     const found = `${locksBucket} has ${copies}, and a lock expires after ${ttl / 1000} s`;
     if (ttl <= 0) return bad('locks', `in ${locksBucket} locks never expire`, `${edit} --max-age 30s`);
     if (clustered && replicas === 1) {
-      const mend = `while the server that has it is down nothing can be received; with three servers: ${edit} --replicas 3`;
-      return note('locks', found, mend);
+      const remedy = `while the server that has it is down nothing can be received; with three servers: ${edit} --replicas 3`;
+      return note('locks', found, remedy);
     }
     if (trace.oldestGoFirst) return good('locks', found);
     const waits = 'its entries can be taken away, so a first lock waits up to 3.5 s while others receive';
@@ -78,8 +79,8 @@ export async function checkStatus(bus: Bus): Promise<Check> {
     if (!state) return note('status', `there is no bucket ${statusBucket}`, make);
     const { ttl, replicas } = state;
     if (ttl === 0) return good('status', `${statusBucket} has ${replicas === 1 ? '1 copy' : `${replicas} copies`}`);
-    const mend = `what is not sent for so long shall be seen above all: nats stream edit KV_${statusBucket} --max-age 0s`;
-    return note('status', `in ${statusBucket} entries expire after ${ttl / 1000} s`, mend);
+    const remedy = `what is not sent for so long shall be seen above all: nats stream edit KV_${statusBucket} --max-age 0s`;
+    return note('status', `in ${statusBucket} entries expire after ${ttl / 1000} s`, remedy);
   } catch (thrown) {
     return note('status', messageOf(thrown), 'see jetstream above, or whether this user may read it');
   }
@@ -103,8 +104,8 @@ export async function checkZfs(cli: Cli, bus: Bus, host: string): Promise<Check[
     const services = info.instances.map(({ service, version }) => `${service} ${version}`).join(', ');
     return [good('service', `${services} on ${host}`), ...zfsChecks(info)];
   } catch {
-    const mend = `to receive here run zpsend receiver; to send from here a command starts its own sender`;
-    return [note('service', `none answers for ${host}`, mend), ...(await checkLocalZfs(cli, host))];
+    const remedy = `to receive here run zpsend receiver; to send from here a command starts its own sender`;
+    return [note('service', `none answers for ${host}`, remedy), ...(await checkLocalZfs(cli, host))];
   }
 }
 
@@ -114,8 +115,8 @@ export async function checkSendAllow(bus: Bus, host: string, allow: SendConfig['
   if (!info?.instances.some(({ service }) => service === 'sender')) return [];
   if (allow) return [good('send', `sends what ${allow.length} rules of send.allow name`)];
   const found = `sends every dataset to every host, plain too: each user who may publish on ${subjects.send(host, 'start')} decides`;
-  const mend = 'send.allow in the configuration file bounds it: [{ dataset: zones/vm, to: smos-00, raw: required }]';
-  return [note('send', found, mend)];
+  const remedy = 'send.allow in the configuration file bounds it: [{ dataset: zones/vm, to: smos-00, raw: required }]';
+  return [note('send', found, remedy)];
 }
 
 /** What this machine itself says of ZFS, as the user who asks. */

@@ -24,7 +24,7 @@ import { type Checked, checkStaleMarks, nothingLeft, unknownStaleMarks } from '.
 export function addDoctor(program: Command, cli: Cli): void {
   program
     .command('doctor')
-    .summary('check this host, and say what to mend')
+    .summary('check this host, and say what to repair')
     .description(
       'Checks Node, the configuration, NATS, JetStream, permissions, ZFS and pools of this host, without NATS what can be checked here, and lists what a crash left in ZFS: holds of ' +
         'jobs that run no more, old cursor bookmarks, interrupted receives. Changes nothing without --fix.',
@@ -36,23 +36,23 @@ export function addDoctor(program: Command, cli: Cli): void {
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nExit status: 0 nothing bad, 1 something to mend.\n\nExample:\n  NATS_URL=nats://hub zpsend doctor',
+      '\nExit status: 0 nothing bad, 1 something to repair.\n\nExample:\n  NATS_URL=nats://hub zpsend doctor',
     )
     .action(cli.action((options: DoctorOptions) => doctor(cli, options)));
 }
 
 interface DoctorOptions extends JsonOption {
-  mend?: true;
+  fix?: true;
 }
 
-async function doctor(cli: Cli, { json, mend }: DoctorOptions): Promise<number> {
+async function doctor(cli: Cli, { json, fix }: DoctorOptions): Promise<number> {
   const { settings, check: config } = await checkConfig(cli);
   const host = settings?.host ?? hostWithoutConfig(cli.env);
   const name: Check =
     host === undefined
-      ? { what: 'this host', result: 'bad', found: 'has no name that can stand on the bus', mend: 'set ZPSEND_HOST' }
+      ? { what: 'this host', result: 'bad', found: 'has no name that can stand on the bus', remedy: 'set ZPSEND_HOST' }
       : { what: 'this host', result: 'good', found: host };
-  const { checks: found, ...left } = await checkRest(cli, host ?? 'this-host', settings, mend === true);
+  const { checks: found, ...left } = await checkRest(cli, host ?? 'this-host', settings, fix === true);
   const checks: Check[] = [name, checkNode(process.version), config, ...checkEnvironmentFile(cli), ...found];
   if (json) cli.io.out(JSON.stringify({ checks, ...left } satisfies DoctorOutput));
   else checks.flatMap(linesOf).forEach(cli.io.out);
@@ -60,7 +60,7 @@ async function doctor(cli: Cli, { json, mend }: DoctorOptions): Promise<number> 
 }
 
 /** What can be checked with NATS, and without it what can be checked here. */
-async function checkRest(cli: Cli, host: string, settings: Settings | undefined, mend: boolean): Promise<Checked> {
+async function checkRest(cli: Cli, host: string, settings: Settings | undefined, fix: boolean): Promise<Checked> {
   const refusals: string[] = [];
   const onStatus = (_event: string, text: string) => void refusals.push(text);
   let bus: Bus;
@@ -72,13 +72,13 @@ async function checkRest(cli: Cli, host: string, settings: Settings | undefined,
     return { ...nothingLeft, checks };
   }
   try {
-    return await checkWithBus({ cli, bus, host, settings, refusals }, mend);
+    return await checkWithBus({ cli, bus, host, settings, refusals }, fix);
   } finally {
     await bus.close();
   }
 }
 
-async function checkWithBus({ cli, bus, host, settings, refusals }: Patient, mend: boolean): Promise<Checked> {
+async function checkWithBus({ cli, bus, host, settings, refusals }: Patient, fix: boolean): Promise<Checked> {
   const nats: Check[] = [checkNats(bus), ...checkInbox(bus, host)];
   // every answer would come where none may come
   if (bus.inbox === 'refused') {
@@ -106,7 +106,7 @@ async function checkWithBus({ cli, bus, host, settings, refusals }: Patient, men
   }
   // without ZFS there is nothing to look at, and on another machine nothing of this one
   if (isBad('zfs') || isBad('service')) return { ...nothingLeft, checks };
-  const { checks: more, ...left } = await checkStaleMarks(cli, bus, host, mend);
+  const { checks: more, ...left } = await checkStaleMarks(cli, bus, host, fix);
   return { ...left, checks: [...checks, ...more] };
 }
 
@@ -119,7 +119,7 @@ interface Patient {
   readonly refusals: readonly string[];
 }
 
-const linesOf = ({ what, result, found, mend }: Check): string[] => [
+const linesOf = ({ what, result, found, remedy }: Check): string[] => [
   `${result.padEnd(4)}  ${what.padEnd(11)}  ${found.replaceAll('\n', `\n${' '.repeat(19)}`)}`,
-  ...(mend === undefined ? [] : [`${' '.repeat(19)}${result === 'bad' ? 'repair' : 'hint'}: ${mend}`]),
+  ...(remedy === undefined ? [] : [`${' '.repeat(19)}${result === 'bad' ? 'repair' : 'hint'}: ${remedy}`]),
 ];

@@ -17,8 +17,8 @@ export async function checkConfig(cli: Cli): Promise<{ settings?: Settings; chec
     await cli.local.judge(settings);
     return { settings, check: good('config', settingsInWords(settings)) };
   } catch (thrown) {
-    const mend = 'as it says; zpsend config check FILE tries a file. No service starts here before';
-    return { check: bad('config', ZpsendError.from(thrown).message, mend) };
+    const remedy = 'as it says; zpsend config check FILE tries a file. No service starts here before';
+    return { check: bad('config', ZpsendError.from(thrown).message, remedy) };
   }
 }
 

@@ -16,30 +16,30 @@ export async function checkMachine(bus: Bus, host: string, { machine, source }: 
   try {
     const record = await readHost(bus, host);
     if (record === 'unreadable') {
-      return { what, result: 'bad', found: unreadableRecord(host).message, mend: unreadableRemedy(host) };
+      return { what, result: 'bad', found: unreadableRecord(host).message, remedy: unreadableRemedy(host) };
     }
     const found = `the host name ${host} is registered for machine ${record?.machine.slice(0, 8)} since ${record?.since}`;
     if (claimOf(record, machine) === 'taken') {
-      return { what, result: 'bad', found: `${found}, and this is machine ${id}`, mend: nameRemedy(host) };
+      return { what, result: 'bad', found: `${found}, and this is machine ${id}`, remedy: nameRemedy(host) };
     }
     const readable = 'make /etc/machine-id readable, or set machineId: in the configuration file';
     if (claimOf(record, machine) === 'untold') {
-      return { what, result: 'bad', found: `${found}, and this machine has no id`, mend: readable };
+      return { what, result: 'bad', found: `${found}, and this machine has no id`, remedy: readable };
     }
     if (source === undefined) {
       return {
         what,
         result: 'note',
         found: `no id, so another machine named ${host} may stay unnoticed`,
-        mend: readable,
+        remedy: readable,
       };
     }
     if (record) return { what, result: 'good', found: `${id} (${source}) has the name ${host} since ${record.since}` };
-    const mend = `the first service or send registers it where it may make the bucket; else: nats kv add ${hostsBucket} --history 1 --replicas 3`;
-    return { what, result: 'note', found: `${id} (${source}); the name ${host} is not registered`, mend };
+    const remedy = `the first service or send registers it where it may make the bucket; else: nats kv add ${hostsBucket} --history 1 --replicas 3`;
+    return { what, result: 'note', found: `${id} (${source}); the name ${host} is not registered`, remedy };
   } catch (thrown) {
-    const mend = `without the bucket ${hostsBucket} another machine named ${host} is noticed only while both answer`;
-    return { what, result: 'note', found: ZpsendError.from(thrown).message, mend };
+    const remedy = `without the bucket ${hostsBucket} another machine named ${host} is noticed only while both answer`;
+    return { what, result: 'note', found: ZpsendError.from(thrown).message, remedy };
   }
 }
 
@@ -48,7 +48,7 @@ export async function checkNames(bus: Bus, hosts: ReadonlyMap<string, readonly M
   const checks = [...hosts].map(async ([host, machines]): Promise<Check[]> => {
     const record = await readHost(bus, host).catch(() => undefined);
     const found = faultOf(host, machines, record);
-    return found === undefined ? [] : [{ what: 'host name', result: 'bad', found, mend: nameRemedy(host) }];
+    return found === undefined ? [] : [{ what: 'host name', result: 'bad', found, remedy: nameRemedy(host) }];
   });
   return (await Promise.all(checks)).flat();
 }

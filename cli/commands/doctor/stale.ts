@@ -17,38 +17,38 @@ import type { Cli } from '../../context.ts';
 /** Everything of a host is listed, and it is asked which jobs run: longer than other requests, in milliseconds. */
 const lookMs = 120_000;
 
-/** What was found, what was mended, and lines about both. */
+/** What was found, what was repaired, and lines about both. */
 export interface Checked {
   readonly checks: Check[];
   readonly staleMarks: StaleMark[];
-  readonly mended: StaleMark[];
+  readonly repaired: StaleMark[];
   readonly notRepaired: Repaired['notRepaired'];
 }
 
-export const nothingLeft: Omit<Checked, 'checks'> = { staleMarks: [], mended: [], notRepaired: [] };
+export const nothingLeft: Omit<Checked, 'checks'> = { staleMarks: [], repaired: [], notRepaired: [] };
 
 /** Which jobs run is asked over NATS: without an answer nothing can be called left. */
 export const unknownStaleMarks = (why: string): Check => ({
   what: 'stale',
   result: 'note',
   found: `not looked for: ${why}, so it cannot be known which jobs run`,
-  mend: 'mend what stands above, then run zpsend doctor again',
+  remedy: 'repair what stands above, then run zpsend doctor again',
 });
 
 type Ask = <S extends z.ZodType>(verb: 'stale' | 'repair', body: object, reply: S) => Promise<z.output<S>>;
 
 /**
  * Asks this host's sender, and its receiver, what a crash left there; a sender is started for the purpose where none runs.
- * @param mend has exactly that mended
+ * @param fix has exactly that repaired
  */
-export async function checkStaleMarks(cli: Cli, bus: Bus, host: string, mend: boolean): Promise<Checked> {
+export async function checkStaleMarks(cli: Cli, bus: Bus, host: string, fix: boolean): Promise<Checked> {
   const sender = await attempt('sender', () =>
     withSender(cli, bus, host, (route) =>
-      lookAndMend((verb, body, reply) => route.ask(verb, body, reply, lookMs), mend),
+      findAndRepair((verb, body, reply) => route.ask(verb, body, reply, lookMs), fix),
     ),
   );
   const receiver = await attempt('receiver', () =>
-    lookAndMend((verb, body, reply) => request(bus, subjects.receive(host, verb), body, reply, lookMs), mend),
+    findAndRepair((verb, body, reply) => request(bus, subjects.receive(host, verb), body, reply, lookMs), fix),
   );
   const staleMarks = [...sender.staleMarks, ...receiver.staleMarks];
   const checks = [...sender.checks, ...receiver.checks];
@@ -56,17 +56,17 @@ export async function checkStaleMarks(cli: Cli, bus: Bus, host: string, mend: bo
   return {
     checks: checks.length > 0 ? checks : [none],
     staleMarks,
-    mended: [...sender.mended, ...receiver.mended],
+    repaired: [...sender.repaired, ...receiver.repaired],
     notRepaired: [...sender.notRepaired, ...receiver.notRepaired],
   };
 }
 
-async function lookAndMend(ask: Ask, mend: boolean): Promise<Checked> {
+async function findAndRepair(ask: Ask, fix: boolean): Promise<Checked> {
   const found = await ask('stale', {}, staleMarksSchema);
   const { staleMarks } = found;
-  const done = mend && staleMarks.length > 0 ? await ask('repair', { staleMarks }, repairedSchema) : undefined;
-  const { mended, notRepaired } = done ?? { mended: [], notRepaired: [] };
-  return { checks: checksOf(found, done), staleMarks, mended, notRepaired };
+  const done = fix && staleMarks.length > 0 ? await ask('repair', { staleMarks }, repairedSchema) : undefined;
+  const { repaired, notRepaired } = done ?? { repaired: [], notRepaired: [] };
+  return { checks: checksOf(found, done), staleMarks, repaired, notRepaired };
 }
 
 /** A host with no receiver has nothing of one; what else is the matter with a service is told. */
@@ -80,7 +80,7 @@ async function attempt(service: string, look: () => Promise<Checked>): Promise<C
       what: 'stale',
       result: 'note',
       found: `of the ${service}: ${message}`,
-      mend: 'mend what it says, then run zpsend doctor again',
+      remedy: 'repair what it says, then run zpsend doctor again',
     };
     return { ...nothingLeft, checks: [check] };
   }
@@ -89,9 +89,14 @@ async function attempt(service: string, look: () => Promise<Checked>): Promise<C
 const checksOf = ({ staleMarks, more, notes }: StaleMarks, done: Repaired | undefined): Check[] => {
   const lines: Check[] = done
     ? [
-        ...done.mended.map((staleMark): Check => ({ what: 'mended', result: 'good', found: wordsOf(staleMark) })),
+        ...done.repaired.map((staleMark): Check => ({ what: 'repaired', result: 'good', found: wordsOf(staleMark) })),
         ...done.notRepaired.map(
-          ({ staleMark, why }): Check => ({ what: 'not mended', result: 'note', found: wordsOf(staleMark), mend: why }),
+          ({ staleMark, why }): Check => ({
+            what: 'not repaired',
+            result: 'note',
+            found: wordsOf(staleMark),
+            remedy: why,
+          }),
         ),
       ]
     : staleMarks.map(
@@ -99,7 +104,7 @@ const checksOf = ({ staleMarks, more, notes }: StaleMarks, done: Repaired | unde
           what: whatOf[staleMark.kind],
           result: 'note',
           found: wordsOf(staleMark),
-          mend: remedyOf[staleMark.kind],
+          remedy: remedyOf[staleMark.kind],
         }),
       );
   if (more > 0) {
@@ -107,10 +112,13 @@ const checksOf = ({ staleMarks, more, notes }: StaleMarks, done: Repaired | unde
       what: 'stale',
       result: 'note',
       found: `and ${more} more`,
-      mend: 'run zpsend doctor --fix again',
+      remedy: 'run zpsend doctor --fix again',
     });
   }
-  return [...lines, ...notes.map(({ about, found, mend }): Check => ({ what: about, result: 'note', found, mend }))];
+  return [
+    ...lines,
+    ...notes.map(({ about, found, remedy }): Check => ({ what: about, result: 'note', found, remedy })),
+  ];
 };
 
 const whatOf: Record<StaleMark['kind'], string> = {

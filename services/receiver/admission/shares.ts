@@ -48,5 +48,5 @@ const noteOf = (dataset: string, kind: (typeof kinds)[number], value: string): S
   found:
     `${dataset} has ${kind}=${value}, which the replicas there inherit: ` +
     `a mount shares each of them, or fails to where no ${servers[kind]} server runs`,
-  mend: `where they are not to be shared: zfs set ${kind}=off "${dataset}"`,
+  remedy: `where they are not to be shared: zfs set ${kind}=off "${dataset}"`,
 });

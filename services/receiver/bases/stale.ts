@@ -87,7 +87,7 @@ const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<strin
         about: 'base',
         dataset: name,
         found: `${name}@${base.name} is held as the newest received snapshot, and @${newest.name} is newer`,
-        mend: `the next receive moves the hold; if none comes any more: zfs release ${baseTag} "${name}@${base.name}"`,
+        remedy: `the next receive moves the hold; if none comes any more: zfs release ${baseTag} "${name}@${base.name}"`,
       },
     ];
   });
@@ -102,7 +102,7 @@ async function partials({ inReceipt }: LookDeps, datasets: readonly DatasetEntry
       about: 'partial',
       dataset: name,
       found: `${name} has what an interrupted receive of ${peekToken(resumeToken)?.toname ?? 'an unknown snapshot'} left`,
-      mend: `send it again to finish it (what waits in a store goes on by itself), or drop it: zfs receive -A "${name}"`,
+      remedy: `send it again to finish it (what waits in a store goes on by itself), or drop it: zfs receive -A "${name}"`,
     });
   }
   return notes;
@@ -120,7 +120,7 @@ async function delegated({ zfs, places, uid }: LookDeps): Promise<StaleNote[]> {
         about: 'delegated',
         dataset,
         found: `an ordinary user receives into ${dataset}, which has ${on.map((name) => `${name}=on`).join(', ')}`,
-        mend: `as root: zfs set ${on.map((name) => `${name}=off`).join(' ')} "${dataset}"`,
+        remedy: `as root: zfs set ${on.map((name) => `${name}=off`).join(' ')} "${dataset}"`,
       },
     ];
   });

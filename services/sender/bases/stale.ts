@@ -53,7 +53,7 @@ export async function findStaleMarks(zfs: Pick<Zfs, 'list' | 'holds'>, jobs: Job
   const [living, known] = [await jobs.living(), await jobs.known()];
   if (!living) {
     const found = `${ofJobs.length} holds of jobs, and which jobs run could not be learned`;
-    return { staleMarks: cursors, notes: [{ about: 'unclear', found, mend: 'ask again when all senders answer' }] };
+    return { staleMarks: cursors, notes: [{ about: 'unclear', found, remedy: 'ask again when all senders answer' }] };
   }
   const [here, elsewhere] = [
     ofJobs.filter(({ job }) => isKnown(job, known)),
@@ -73,7 +73,7 @@ function unheardOf(holds: readonly { tag: string; snapshot: string }[]): StaleNo
   return {
     about: 'unclear',
     found: `${first?.tag} on ${first?.snapshot}${more}: no service of this host answers on this NATS, and its jobs are unknown here, so whether they run elsewhere cannot be known`,
-    mend: 'ask on the NATS that they use (NATS_URL); the next job to the same target releases what is left of them',
+    remedy: 'ask on the NATS that they use (NATS_URL); the next job to the same target releases what is left of them',
   };
 }
 

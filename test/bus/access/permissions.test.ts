@@ -179,7 +179,8 @@ async function doctor(name: string, more: NodeJS.ProcessEnv) {
   });
   return doctorOutputSchema.parse(JSON.parse(stdout)).checks;
 }
-const remedies = (checks: Awaited<ReturnType<typeof doctor>>) => JSON.stringify(checks.map(({ mend }) => mend ?? ''));
+const remedies = (checks: Awaited<ReturnType<typeof doctor>>) =>
+  JSON.stringify(checks.map(({ remedy }) => remedy ?? ''));
 
 test('without an inbox prefix that of the host is tried, and doctor names it', async () => {
   const checks = await doctor('smos-02', { ...env['smos-02'], ZPSEND_INBOX_PREFIX: '' });
@@ -188,7 +189,7 @@ test('without an inbox prefix that of the host is tried, and doctor names it', a
     what: 'inbox',
     result: 'note',
     found: mentions('_INBOX.smos-02.>', '_INBOX.>'),
-    mend: mentions('ZPSEND_INBOX_PREFIX=_INBOX.smos-02'),
+    remedy: mentions('ZPSEND_INBOX_PREFIX=_INBOX.smos-02'),
   });
   expect(remedies(checks)).not.toMatch(/allow|JS\.API/);
 });
@@ -204,7 +205,7 @@ test.each([
       what: 'permissions',
       result: 'bad',
       found: expect.stringMatching(/smos-12.*U[A-Z0-9]{55}/),
-      mend: mentions('smos-12', 'zpsend deploy permissions smos-12'),
+      remedy: mentions('smos-12', 'zpsend deploy permissions smos-12'),
     },
   ]);
   expect(remedies(checks)).not.toMatch(/zfs\.>|JS\.API/);

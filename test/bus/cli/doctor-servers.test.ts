@@ -44,7 +44,7 @@ describe('in one account', () => {
       what: 'account',
       result: 'note',
       found: mentions('alfa', 'bravo', 'carl', '$G'),
-      mend: mentions('zpsend deploy accounts'),
+      remedy: mentions('zpsend deploy accounts'),
     });
     expect(checks).toContainEqual(
       expect.objectContaining({
@@ -77,7 +77,7 @@ describe('in one account', () => {
       what: 'nats-server',
       result: 'note',
       found: expect.stringMatching(/strict|nats-server 2\.11/),
-      mend: expect.any(String),
+      remedy: expect.any(String),
     });
     const strict = await started({ jetstream: true, config: 'jetstream { strict: true }' });
     expect(JSON.stringify(await doctor(strict, {}))).not.toContain('strict');
@@ -97,7 +97,7 @@ describe('in one account', () => {
       what: 'answers',
       result: 'bad',
       found: expect.stringMatching(/\balfa\b.*\b[23]\b/),
-      mend: expect.any(String),
+      remedy: expect.any(String),
     });
   }, 60_000);
 });

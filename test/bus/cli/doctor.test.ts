@@ -55,9 +55,9 @@ test('doctor lists what a crash left and changes nothing; with --fix it releases
     what: 'unclear',
     result: 'note',
     found: expect.stringMatching(/zpsend:deaddead01\S* .*zones\/test@a\b/),
-    mend: expect.any(String),
+    remedy: expect.any(String),
   });
-  expect(alone.mended).toEqual([expect.objectContaining({ kind: 'cursor' })]);
+  expect(alone.repaired).toEqual([expect.objectContaining({ kind: 'cursor' })]);
   await host.zfs('bookmark', 'zones/test@a', await cursor('a'));
   expect(await traces(host)).toEqual(before);
 
@@ -81,11 +81,11 @@ test('doctor lists what a crash left and changes nothing; with --fix it releases
     },
   ]);
   expect(found.checks).toContainEqual(expect.objectContaining({ what: 'base', found: mentions('@c') }));
-  expect(found).toMatchObject({ mended: [], notRepaired: [] });
+  expect(found).toMatchObject({ repaired: [], notRepaired: [] });
   expect(await traces(host)).toEqual(before);
 
-  const mended = await doctor(host, '--fix');
-  expect(mended).toMatchObject({ mended: found.staleMarks, notRepaired: [] });
+  const repaired = await doctor(host, '--fix');
+  expect(repaired).toMatchObject({ repaired: found.staleMarks, notRepaired: [] });
   expect(await traces(host)).toEqual({
     holds: ['zones/test@a mine', 'zones/test@b zpsend:base'],
     bookmarks: [await cursor('b'), 'zones/test#mine', `zones/test#zpsend_0123abcd_${await guid('a')}`].sort(),
@@ -111,8 +111,8 @@ test('doctor leaves the holds of a job that runs alone, and tells of an interrup
   const before = await traces(source);
   expect(before.holds).toEqual([expect.stringContaining(`zones/test@a zpsend:${job}.0.`)]);
   const checked = await doctor(source, '--fix');
-  expect(checked).toMatchObject({ staleMarks: [], mended: [] });
-  expect(row(checked, 'send')).toMatchObject({ result: 'note', mend: mentions('send.allow') });
+  expect(checked).toMatchObject({ staleMarks: [], repaired: [] });
+  expect(row(checked, 'send')).toMatchObject({ result: 'note', remedy: mentions('send.allow') });
   expect(await traces(source)).toEqual(before);
 
   await receiver.end('SIGTERM');
@@ -152,7 +152,7 @@ test('doctor says which file or context it found NATS in, and that a server has 
   expect(row(section, 'nats')?.found).toEqual(mentions(new URL(bare.url).host, 'credentials'));
   expect(row(section, 'jetstream')).toMatchObject({
     result: 'bad',
-    mend: mentions('nats-server', '-js'),
+    remedy: mentions('nats-server', '-js'),
   });
 
   const home = host.env.HOME ?? '';

@@ -121,9 +121,9 @@ describe('in a cluster', () => {
     const { bus } = await useCluster(2);
     await openLocks(bus, 30);
     expect((await (await bucket(bus)).status()).replicas).toBe(1);
-    const { result, mend } = await checkLocks(bus);
+    const { result, remedy } = await checkLocks(bus);
     expect(result).toBe('note');
-    expect(mend).toEqual(mentions('nats stream edit KV_zfs-locks --replicas 3'));
+    expect(remedy).toEqual(mentions('nats stream edit KV_zfs-locks --replicas 3'));
   });
 });
 
@@ -134,15 +134,15 @@ test('doctor is content with one copy on one server, with no bucket yet, and not
   await openLocks(bus, 30);
   expect(await checkLocks(bus)).toMatchObject({ result: 'good', found: mentions('30 s') });
   await shorten(bus, 0);
-  expect(await checkLocks(bus)).toMatchObject({ result: 'bad', mend: mentions('--max-age') });
+  expect(await checkLocks(bus)).toMatchObject({ result: 'bad', remedy: mentions('--max-age') });
 });
 
 test('doctor notes a bucket whose entries can be taken away, and what its locks wait for', async () => {
   const bus = await useBus((await useServer()).url);
   await new Kvm(jetstream(bus.nc)).create(locksBucket, { history: 1, ttl: 30_000 });
-  const { result, found, mend } = await checkLocks(bus);
+  const { result, found, remedy } = await checkLocks(bus);
   expect([result, found]).toEqual(['note', mentions('3.5 s')]);
-  expect(mend).toEqual(mentions('zpsend deploy setup --edit'));
+  expect(remedy).toEqual(mentions('zpsend deploy setup --edit'));
   const { streams } = await jetstreamManager(bus.nc);
   await streams.update(`KV_${locksBucket}`, keepsEntries);
   expect(await checkLocks(bus)).toMatchObject({ result: 'good' });

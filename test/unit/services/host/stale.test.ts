@@ -3,16 +3,16 @@ import { encodeToken } from '../../../../lib/zfs/resume-token.ts';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../../schemas/inventory.ts';
 import type { StaleMark } from '../../../../schemas/stale.ts';
-import { mend, staleReply } from '../../../../services/host/stale.ts';
+import { repair, staleReply } from '../../../../services/host/stale.ts';
 import { sharesOf } from '../../../../services/receiver/admission/shares.ts';
 import {
   findStaleMarks as findOfReceivers,
-  repairStaleMark as mendOfReceiver,
+  repairStaleMark as repairOfReceiver,
 } from '../../../../services/receiver/bases/stale.ts';
 import { cursorName } from '../../../../services/sender/bases/cursor-name.ts';
 import {
   findStaleMarks as findOfSenders,
-  repairStaleMark as mendOfSender,
+  repairStaleMark as repairOfSender,
 } from '../../../../services/sender/bases/stale.ts';
 import { mentions } from '../../../support/mentions.ts';
 
@@ -155,7 +155,7 @@ describe('what receivers left', () => {
     const delegated = ({ about }: { about: string }) => about === 'delegated';
     expect((await look(0)).notes.filter(delegated)).toEqual([]);
     const notes = (await look(1000)).notes.filter(delegated);
-    expect(notes).toMatchObject([{ dataset: 't', mend: mentions('zfs set setuid=off "t"') }]);
+    expect(notes).toMatchObject([{ dataset: 't', remedy: mentions('zfs set setuid=off "t"') }]);
   });
 });
 
@@ -172,7 +172,7 @@ describe('shares that replicas inherit', () => {
       },
       [...datasets, dataset('t/in/vol', {}, volume)],
       places,
-    ).then((notes) => notes.map(({ dataset, mend }) => [dataset, mend.split(': ')[1]]));
+    ).then((notes) => notes.map(({ dataset, remedy }) => [dataset, remedy.split(': ')[1]]));
   const all = { 't/in': 'on', 't/in/a': 'on', 't/in/a/b': 'on', 't/in/c': 'on' };
 
   test('edge case 33: are told once, at the topmost dataset that has them', async () => {
@@ -202,17 +202,17 @@ describe('mending', () => {
   test('does exactly what was asked for, and of that only what is still a stale mark', async () => {
     const did: StaleMark[] = [];
     const other = job('a@1', '7', 'zpsend:deaddead01.0.0123abcd');
-    const mended = await mend('h', [one, other], look, async (staleMark) => void did.push(staleMark));
+    const repaired = await repair('h', [one, other], look, async (staleMark) => void did.push(staleMark));
     expect(did).toEqual([one]);
-    expect(mended).toMatchObject({ mended: [one], notRepaired: [{ staleMark: other }] });
+    expect(repaired).toMatchObject({ repaired: [one], notRepaired: [{ staleMark: other }] });
   });
 
-  test('tells what could not be mended, and goes on', async () => {
+  test('tells what could not be repaired, and goes on', async () => {
     const refuse = async (staleMark: StaleMark) => {
       if (staleMark === one) throw new ZpsendError('NOT_ALLOWED', 'permission denied');
     };
-    expect(await mend('h', [one, two], look, refuse)).toEqual({
-      ...{ host: 'h', mended: [two], notRepaired: [{ staleMark: one, why: 'permission denied' }] },
+    expect(await repair('h', [one, two], look, refuse)).toEqual({
+      ...{ host: 'h', repaired: [two], notRepaired: [{ staleMark: one, why: 'permission denied' }] },
     });
   });
 
@@ -234,13 +234,13 @@ describe('mending', () => {
       newer: 't@2',
     };
     const cursor: StaleMark = { kind: 'cursor', bookmark: 'a#zpsend_x', guid: '1', newer: 'a#zpsend_y' };
-    await expect(mendOfSender(zfs, base, true)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+    await expect(repairOfSender(zfs, base, true)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
     for (const staleMark of [one, cursor, { ...base, tag: 'zpsend:deaddead01.0.0123abcd' }]) {
-      await expect(mendOfReceiver(zfs, staleMark)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+      await expect(repairOfReceiver(zfs, staleMark)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
     }
-    await mendOfSender(zfs, one, false);
-    await mendOfSender(zfs, cursor, false);
-    await mendOfReceiver(zfs, base);
+    await repairOfSender(zfs, one, false);
+    await repairOfSender(zfs, cursor, false);
+    await repairOfReceiver(zfs, base);
     expect(did).toEqual(['zpsend:deaddead01.0.0123abcd a@1', '-a#zpsend_x', 'zpsend:base t@1']);
   });
 
@@ -254,7 +254,7 @@ describe('mending', () => {
       bookmark: async (name: string, mark: string) => void did.push(`bookmark ${name} ${mark}`),
       destroyBookmark: async () => {},
     };
-    await mendOfSender(zfs, one, true);
+    await repairOfSender(zfs, one, true);
     expect(did).toEqual(['bookmark a@1 a#zpsend_0123abcd_1', 'release zpsend:deaddead01.0.0123abcd a@1']);
     const refusing = {
       ...zfs,
@@ -262,7 +262,7 @@ describe('mending', () => {
         throw new ZpsendError('UNSUPPORTED', 'feature is disabled');
       },
     };
-    await expect(mendOfSender(refusing, two, true)).rejects.toMatchObject({
+    await expect(repairOfSender(refusing, two, true)).rejects.toMatchObject({
       message: mentions('feature is disabled', 'zfs release zpsend:deaddead01.0.0123abcd a@2'),
     });
     expect(did).toHaveLength(2);

@@ -9,5 +9,5 @@ test.each([
   ['none', ['nats-server -js']],
 ])('doctor says where to mend a connection that fails as %s', (connection, facts) => {
   const check = noNats(new ZpsendError('UNREACHABLE', 'no connection', { connection }));
-  expect(check).toMatchObject({ result: 'bad', found: 'no connection', mend: mentions(...facts) });
+  expect(check).toMatchObject({ result: 'bad', found: 'no connection', remedy: mentions(...facts) });
 });

@@ -23,7 +23,7 @@ describe('what doctor says of pools', () => {
     const found = checkPools([pool('well'), pool('tank', more)]);
     const own = found.filter(({ result }) => result !== 'good');
     expect(own.map((check) => check.result)).toEqual(result === undefined ? [] : [result]);
-    for (const { found, mend } of own) expect([found, mend].join(' ')).toEqual(mentions('tank'));
+    for (const { found, remedy } of own) expect([found, remedy].join(' ')).toEqual(mentions('tank'));
     expect(found.find((check) => check.result === 'good')?.found).toEqual(mentions('well', 'ONLINE'));
   });
 
@@ -33,7 +33,7 @@ describe('what doctor says of pools', () => {
         what: 'pools',
         result: 'bad',
         found: mentions('tank'),
-        mend: mentions('zpool export tank', 'zpool import tank'),
+        remedy: mentions('zpool export tank', 'zpool import tank'),
       },
     ]);
   });
