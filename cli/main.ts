@@ -16,7 +16,7 @@ import { addSend } from './commands/send.ts';
 import { addServices } from './commands/services.ts';
 import { addSnapshots } from './commands/snapshots.ts';
 import { addStatus } from './commands/status/command.ts';
-import { addFetch } from './commands/store/command.ts';
+import { addStore } from './commands/store/command.ts';
 import { addVerify } from './commands/verify/command.ts';
 import { addVersion } from './commands/version.ts';
 import { addWatch } from './commands/watch/command.ts';
@@ -32,7 +32,7 @@ const commands = [
   addSnapshots,
   addStatus,
   addAbort,
-  addFetch,
+  addStore,
   addHosts,
   addLocks,
   addPolicies,

@@ -39,7 +39,7 @@ export const locksOutputSchema = z.strictObject({
   ),
 });
 
-/** `zpsend fetch HOST --json`: what waits in its store, in order. */
+/** `zpsend store ls HOST --json`: what waits in its store, in order. */
 export const fetchOutputSchema = z.strictObject({
   host: hostSchema,
   streams: z.array(

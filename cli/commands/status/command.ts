@@ -53,7 +53,7 @@ STATE is
   stale    the source was not listed for too long: for more than --stale, or twice send.reconcileMinutes where a zpsend sender
            runs, or 26h. Nobody knows what the target lacks
   silent   a sender that was sending has written nothing for half a minute
-  stored   the target, which was away, finds in the store all that it lacks (zpsend fetch SRC lists that)
+  stored   the target, which was away, finds in the store all that it lacks (zpsend store ls SRC lists that)
   behind, current, running, waiting
 Failed, stale and silent rows come first. A dataset is a name or a pattern with a "/", "*" or "?" in it; ":zones" is a pool.
 Exit status with --check: 0 ok, 1 stale or silent rows, 2 failed rows, 3 unknown.

@@ -58,7 +58,7 @@ function checkRoom(host: string, streams: number): void {
   if (streams < catalogBounds.streams) return;
   throw new ZpsendError(
     'NO_SPACE',
-    `${streams} streams wait in the store of ${host}, the most that receivers take of one store: zpsend fetch ${host} tells for whom`,
+    `${streams} streams wait in the store of ${host}, the most that receivers take of one store: zpsend store ls ${host} tells for whom`,
   );
 }
 

@@ -138,7 +138,7 @@ test('through accounts hosts send, fan out, store, fetch, lock, are asked about 
     ['hosts'],
     ['snapshots', 'bravo'],
     ['plan', 'pool/a', 'bravo'],
-    ['fetch', 'alfa'],
+    ['store', 'ls', 'alfa'],
     ['status', '--json'],
     ['doctor'],
   ]) {

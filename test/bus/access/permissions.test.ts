@@ -152,7 +152,7 @@ test('with what the command prints, and no more, hosts send, fan out, receive, l
     ['hosts'],
     ['snapshots', 'smos-02'],
     ['plan', 'pool/a', 'smos-02'],
-    ['fetch', 'smos-01'],
+    ['store', 'ls', 'smos-01'],
     ['status', '--json'],
     ['status', '--forget', 'pool/a', 'smos-02'],
   ]) {

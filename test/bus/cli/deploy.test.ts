@@ -222,7 +222,7 @@ test('a site that was away fetches from the store at the hub what was kept for i
   await run('sender', source, hub);
   await expect.poll(() => jobOf(hub, { channel: 'store' }), { timeout: 60_000, interval: 500 }).toBe('done');
   const list = async () => {
-    const argv = [program, 'fetch', 'src', '--js-domain', 'hub', '--json'];
+    const argv = [program, 'store', 'ls', 'src', '--js-domain', 'hub', '--json'];
     const { stdout } = await execa(process.execPath, argv, { env: { NATS_URL: urlOf(leaf), ...env.admin } });
     return fetchOutputSchema.parse(JSON.parse(stdout)).streams.map(({ snapshot }) => snapshot);
   };

@@ -132,7 +132,7 @@ test('doctor checks without NATS what can be, a configuration that is not valid 
   const config = configured('receive: { allow: [{ from: smos-00, into: zones }] }');
   const found = await doctorWith(host, { NATS_URL: 'nats://127.0.0.1:1', ...config });
   expect(found.checks.map(({ what, result }) => `${result} ${what}`)).toEqual([
-    ...['good this host', 'good node', 'good config', 'bad nats', 'good zfs', 'good pools', 'note staleMarks'],
+    ...['good this host', 'good node', 'good config', 'bad nats', 'good zfs', 'good pools', 'note stale'],
   ]);
   expect(row(found, 'config')?.found).toEqual(mentions(`${config.ZPSEND_CONFIG}`, 'smos-00', 'zones', 4));
   expect(row(found, 'nats')?.found).toEqual(mentions('nats://127.0.0.1:1'));

@@ -7,7 +7,7 @@ import { codesOf, mentions } from '../../support/mentions.ts';
 import { program, simBin } from '../../support/program.ts';
 import { list, send, snapshot, startReceiver, useWorld, whole } from '../../support/store-world.ts';
 
-test('zpsend fetch lists what waits, and writes a stream that zfs receives, compressed or not', async () => {
+test('zpsend store ls lists what waits, and store get writes a stream that zfs receives, compressed or not', async () => {
   const world = await useWorld();
   const { fleet, src, dst } = world;
   const sender = await fleet.start('sender', src, { ZFS_SIM_ZEROS: '0.5' });
@@ -21,7 +21,7 @@ test('zpsend fetch lists what waits, and writes a stream that zfs receives, comp
       encoding: 'buffer',
       reject: false,
     });
-  const listed = await run('fetch', 'src', '--json');
+  const listed = await run('store', 'ls', 'src', '--json');
   const { streams } = fetchOutputSchema.parse(JSON.parse(Buffer.from(listed.stdout).toString()));
   expect(streams.map((one) => [one.snapshot, one.isFull])).toEqual([
     ['pool/a@1', true],
@@ -29,19 +29,20 @@ test('zpsend fetch lists what waits, and writes a stream that zfs receives, comp
   ]);
   for (const { id } of streams) {
     const file = join(src.env.HOME ?? '', id);
-    expect((await run('fetch', 'src', id, '-o', file)).exitCode).toBe(0);
-    expect(Buffer.compare((await run('fetch', 'src', id)).stdout, await readFile(file))).toBe(0);
+    expect((await run('store', 'get', 'src', id, '-o', file)).exitCode).toBe(0);
+    expect(Buffer.compare((await run('store', 'get', 'src', id)).stdout, await readFile(file))).toBe(0);
     await execa(join(simBin, 'zfs'), ['receive', '-u', 'pool/a'], { env: dst.env, extendEnv: false, inputFile: file });
     // an existing file is not overwritten
-    const again = await run('fetch', 'src', id, '-o', file);
+    const again = await run('store', 'get', 'src', id, '-o', file);
     expect([again.exitCode, codesOf(Buffer.from(again.stderr).toString())]).toEqual([2, ['BAD_REQUEST']]);
   }
   expect(await list(dst)).toBe(await list(src));
-  expect((await run('fetch', 'src', 'nosuch0000')).exitCode).toBe(1);
+  expect((await run('store', 'get', 'src', 'nosuch0000')).exitCode).toBe(1);
   const left = await execa(
     'bash',
     ['-o', 'pipefail', '-c', '"$@" | head -c 1', '', process.execPath, program].concat(
-      'fetch',
+      'store',
+      'get',
       'src',
       streams[0]?.id ?? '',
     ),
@@ -51,19 +52,19 @@ test('zpsend fetch lists what waits, and writes a stream that zfs receives, comp
     },
   );
   expect([left.exitCode, codesOf(left.stderr)]).toEqual([1, ['STREAM_BROKEN']]);
-  expect(Buffer.from((await run('fetch', 'nosuch')).stderr).toString()).toEqual(mentions('nosuch'));
-  expect((await run('fetch', 'no such host')).exitCode).toBe(2);
+  expect(Buffer.from((await run('store', 'ls', 'nosuch')).stderr).toString()).toEqual(mentions('nosuch'));
+  expect((await run('store', 'ls', 'no such host')).exitCode).toBe(2);
   const [first] = streams;
-  const plain = await run('fetch', 'src', first?.id ?? '');
-  const dashed = await run('fetch', 'src', first?.id ?? '', '-o', '-');
+  const plain = await run('store', 'get', 'src', first?.id ?? '');
+  const dashed = await run('store', 'get', 'src', first?.id ?? '', '-o', '-');
   expect(Buffer.compare(dashed.stdout, plain.stdout)).toBe(0);
-  expect((await run('fetch', 'src', first?.id ?? '', '-o', '/dev/null')).exitCode).toBe(0);
+  expect((await run('store', 'get', 'src', first?.id ?? '', '-o', '/dev/null')).exitCode).toBe(0);
   const plan = await run('plan', '--channel', 'auto', 'pool/a', 'dst');
   expect(Buffer.from(plan.stdout).toString()).toEqual(mentions('dst', 'pool/a'));
   // what was taken stays in the list until a sender has deleted it
   await sender.end('SIGKILL');
   await startReceiver(world);
-  const words = async () => Buffer.from((await run('fetch', 'src')).stdout).toString();
+  const words = async () => Buffer.from((await run('store', 'ls', 'src')).stdout).toString();
   await expect.poll(words, { timeout: 30_000 }).toMatch(/dst:pool\/a \(taken\) +-\n.*dst:pool\/a \(taken\) +-$/);
 });
 
@@ -75,11 +76,15 @@ test.each<'SIGINT' | 'SIGTERM'>(['SIGINT', 'SIGTERM'])('a fetch that %s ends lea
   const [stream] = await whole(world);
   const folder = join(world.src.env.HOME ?? '', 'fetched');
   await mkdir(folder);
-  const fetching = execa(process.execPath, [program, 'fetch', 'src', stream?.id ?? '', '-o', join(folder, 'a')], {
-    env: { ...world.src.env, NATS_URL: world.url },
-    extendEnv: false,
-    reject: false,
-  });
+  const fetching = execa(
+    process.execPath,
+    [program, 'store', 'get', 'src', stream?.id ?? '', '-o', join(folder, 'a')],
+    {
+      env: { ...world.src.env, NATS_URL: world.url },
+      extendEnv: false,
+      reject: false,
+    },
+  );
   await expect.poll(() => readdir(folder), { interval: 5 }).toEqual([expect.stringMatching(/^a\.\d+\.part$/)]);
   fetching.kill(signal);
   expect((await fetching).exitCode).toBe(130);

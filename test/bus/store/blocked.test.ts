@@ -47,13 +47,13 @@ test('what a target cannot take yet is told: by the target, by the next job and 
   await expect
     .poll(() => rowOf(world, 'dst'), { timeout: 20_000 })
     .toMatchObject({ stored: { name: '2' }, error: why });
-  const { stdout } = await run(world, 'fetch', 'src', '--json');
+  const { stdout } = await run(world, 'store', 'ls', 'src', '--json');
   const { streams } = fetchOutputSchema.parse(JSON.parse(stdout));
   expect(streams.map(({ targets }) => targets[0])).toMatchObject([
     { state: 'waiting', error: why },
     { state: 'waiting' },
   ]);
-  expect((await run(world, 'fetch', 'src')).stdout).toEqual(mentions('NO_SUCH_DATASET', 'pool'));
+  expect((await run(world, 'store', 'ls', 'src')).stdout).toEqual(mentions('NO_SUCH_DATASET', 'pool'));
   expect((await run(world, 'status')).stdout).toEqual(mentions('stored', 'NO_SUCH_DATASET', 'pool'));
 
   await dst.zpool('create', 'pool');

@@ -94,7 +94,7 @@ test('a damaged, a missing and a swapped segment are found, told, and the stream
     await spoil((await stored(world)).sort());
     const [one] = await whole(world);
     const file = join(world.src.env.HOME ?? '', 'spoilt');
-    const fetching = execa(process.execPath, [program, 'fetch', 'src', one?.id ?? '', '-o', file], {
+    const fetching = execa(process.execPath, [program, 'store', 'get', 'src', one?.id ?? '', '-o', file], {
       env: { ...world.src.env, NATS_URL: world.url },
       extendEnv: false,
       reject: false,

@@ -28,7 +28,7 @@ export const inVain = (error: ZpsendError, source: string, patienceMs: number): 
   error.details?.full === true
     ? new ZpsendError(
         'NO_SPACE',
-        `the store of ${source} was full for ${Math.round(patienceMs / 1000)} s, and no target took anything: zpsend fetch ${source} tells ` +
+        `the store of ${source} was full for ${Math.round(patienceMs / 1000)} s, and no target took anything: zpsend store ls ${source} tells ` +
           `what waits for whom; start their receivers, or make the store larger (nats object edit ${streamsBucket(source)} ` +
           `--max-bucket-size, and send.store.maxBytes)`,
         error.details,

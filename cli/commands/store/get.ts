@@ -1,0 +1,91 @@
+import type { Writable } from 'node:stream';
+import type { Command } from 'commander';
+import { readManifest } from '../../../lib/bus/channel/store/manifests.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import { domainOf } from '../../args/js-domain.ts';
+import { parseHost } from '../../args/names.ts';
+import { type Cli, withBus } from '../../context.ts';
+import { exit, usage } from '../../exit-codes.ts';
+import { bytes } from '../../output/format.ts';
+import { catchInterrupt } from '../../output/interrupt.ts';
+import { openWholeFile } from './atomic-file.ts';
+import { streamsOf, waitingOf } from './open.ts';
+import { fetchStream, unwritten } from './read-stream.ts';
+
+interface Options {
+  output?: string;
+  jsDomain?: string;
+}
+
+export function addStoreGet(store: Command, cli: Cli): void {
+  store
+    .command('get')
+    .summary('read one stream from the store of a host')
+    .description(
+      'Writes a stored stream, checked segment by segment, to standard output or a file. The stream stays in the store.',
+    )
+    .argument('<host>', 'the source host')
+    .argument('<id>', 'the stream, as zpsend store ls shows it')
+    .option('-o, --output <file>', 'write to this file, which appears when all of it is written; - is standard output')
+    .option('--js-domain <domain>', 'look in this JetStream domain: in that of a hub, from a leaf')
+    .addHelpText('after', help)
+    .action(cli.action((host: string, id: string, options: Options) => get(cli, parseHost(host), id, options)));
+}
+
+const help = `
+A receiver fetches what waits for it by itself. This command does it by hand.
+
+Examples:
+  zpsend store get smos-01 0m1n2o3p4qt1 -o test.zfs
+  zpsend store get smos-01 0m1n2o3p4qt1 | zfs receive -u tank/test`;
+
+async function get(cli: Cli, host: string, id: string, { output, jsDomain }: Options): Promise<number> {
+  const domain = domainOf(jsDomain);
+  if (output === '') throw usage('-o needs the name of a file');
+  if (id === '') throw usage(`the ID of a stream is empty: zpsend store ls ${host} lists them`);
+  const isFile = output !== undefined && output !== '-';
+  if (!isFile && process.stdout.isTTY) throw usage('a stream is no text for a terminal: -o FILE, or a pipe');
+  const interrupt = catchInterrupt();
+  try {
+    await withBus(cli, async (bus) => {
+      const bucket = await streamsOf(bus, host, domain);
+      const waiting = (await waitingOf(cli, bucket)).find((one) => one.id === id);
+      if (!waiting) {
+        throw new ZpsendError(
+          'NO_SUCH_TRANSFER',
+          `no stream ${id} waits in the store of ${host}: zpsend store ls ${host} lists them`,
+        );
+      }
+      const manifest = await readManifest(bucket, waiting);
+      // who leaves before the end of a list has seen enough, but of a stream has not
+      cli.io.outliveReaders();
+      const { signal } = interrupt;
+      const told = (at: number) => cli.io.live([`${bytes(at)} of ${bytes(manifest.bytes)}`]);
+      if (!isFile) return fetchStream({ bucket, manifest, to: process.stdout, signal, told });
+      await intoFile(output, (to) => fetchStream({ bucket, manifest, to, signal, told }));
+    });
+    return exit.done;
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    return exit.interrupted;
+  } finally {
+    cli.io.live([]);
+    interrupt.stop();
+  }
+}
+
+/** A part of a stream is of no use, and would stand in the way of the next try. */
+async function intoFile(path: string, write: (to: Writable) => Promise<void>): Promise<void> {
+  try {
+    const file = await openWholeFile(path);
+    try {
+      await write(file.to);
+    } catch (error) {
+      await file.drop();
+      throw error;
+    }
+    await file.keep();
+  } catch (error) {
+    throw unwritten(error);
+  }
+}

@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import { openReceipts } from '../../../lib/bus/channel/store/receipts.ts';
+import type { FetchOutput } from '../../../schemas/output.ts';
+import { domainOf } from '../../args/js-domain.ts';
+import { parseHost } from '../../args/names.ts';
+import { type Cli, type JsonOption, withBus } from '../../context.ts';
+import { exit } from '../../exit-codes.ts';
+import { bytes, errorCell } from '../../output/format.ts';
+import { table } from '../../output/table.ts';
+import { streamsOf, waitingOf } from './open.ts';
+
+interface Options extends JsonOption {
+  jsDomain?: string;
+}
+
+export function addStoreList(store: Command, cli: Cli): void {
+  store
+    .command('ls')
+    .summary('list the streams that wait in the store of a host')
+    .description('Lists what a source host keeps in the object store for targets to fetch.')
+    .argument('<host>', 'the source host')
+    .option('--js-domain <domain>', 'look in this JetStream domain: in that of a hub, from a leaf')
+    .option('--json', 'print the list as JSON')
+    .addHelpText('after', help)
+    .action(cli.action((host: string, options: Options) => list(cli, parseHost(host), options)));
+}
+
+const help = `
+The list shows the targets of each stream, and the state of each: waiting, receiving, taken or refused, and the reason where
+a target could not take it yet, or refused it. A stream leaves the list when every target is done with it, and a sender has
+seen that.
+
+Example:
+  zpsend store ls smos-01`;
+
+async function list(cli: Cli, host: string, { json, jsDomain }: Options): Promise<number> {
+  const domain = domainOf(jsDomain);
+  const { isThere, waiting, receipts } = await withBus(cli, async (bus) => {
+    const bucket = await streamsOf(bus, host, domain);
+    return {
+      isThere: (await bucket.mark()) !== undefined,
+      waiting: await waitingOf(cli, bucket),
+      // who may not read them sees at least what there is
+      receipts: await openReceipts({ nc: bus.nc, domain })
+        .read(host)
+        .catch(() => []),
+    };
+  });
+  const stateOf = (of: string, target: string, at: number) => {
+    const said = receipts.find((one) => one.id === of && one.target === target && one.place === at)?.receipt;
+    if (!said?.error) return { state: words[said?.state ?? 'none'] };
+    return { state: said.state === 'running' ? words.none : words[said.state], error: said.error };
+  };
+  const streams = waiting.map(({ id, bytes: size, targets }) => ({
+    id,
+    bytes: size,
+    snapshot: targets[0]?.start.to.name ?? '',
+    isFull: targets[0]?.start.from === undefined,
+    targets: targets.map((target, at) => ({
+      host: target.host,
+      dataset: target.start.dataset,
+      ...stateOf(id, target.host, at),
+    })),
+  }));
+  if (json) cli.io.out(JSON.stringify({ host, streams } satisfies FetchOutput));
+  else if (streams.length > 0) table(columns, streams).forEach(cli.io.out);
+  else
+    cli.io.err(
+      `zpsend: ${isThere ? `nothing waits in the store of ${host}` : `${host} has no store${domain === undefined ? '' : ` in ${domain}`}: nothing has ever been stored there for others (HOST is the one that sends)`}`,
+    );
+  return exit.done;
+}
+
+const words = { none: 'waiting', running: 'receiving', done: 'taken', failed: 'refused' } as const;
+
+type Stream = FetchOutput['streams'][number];
+
+function whyOf({ targets }: Stream): string {
+  const [first, ...others] = targets.filter(({ error }) => error);
+  const of = first && targets.length > 1 ? `${first.host}: ` : '';
+  return `${of}${errorCell(first?.error)}${others.length > 0 ? ` (and ${others.length} more)` : ''}`;
+}
+
+const columns = [
+  { title: 'ID', value: ({ id }: Stream) => id },
+  { title: 'SNAPSHOT', value: ({ snapshot }: Stream) => snapshot },
+  { title: 'TYPE', value: ({ isFull }: Stream) => (isFull ? 'full' : 'incremental') },
+  { title: 'SIZE', value: (stream: Stream) => bytes(stream.bytes), right: true },
+  {
+    title: 'FOR',
+    value: ({ targets }: Stream) =>
+      targets
+        .map(({ host, dataset, state }) => `${host}:${dataset}${state === 'waiting' ? '' : ` (${state})`}`)
+        .join(' '),
+  },
+  { title: 'WHY', value: whyOf },
+];
