@@ -20,8 +20,9 @@ import { checkAsker } from './admission/admission.ts';
 import { checkedParts } from './admission/check-configured.ts';
 import { findLeftovers, mendLeftover } from './bases/stale.ts';
 import type { OpenChannel } from './receive/open-channel.ts';
-import type { Receive, ReceiveDeps } from './receive/receive.ts';
+import type { Receive } from './receive/receive.ts';
 import { openReceives, type Receives } from './receive/registry.ts';
+import type { ReceiveDeps } from './receive/run.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
 const siblingsMs = 300;

@@ -4,7 +4,8 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import type { ReceiveReady, ReceiveStart, StartRequest, TransferState } from '../../../schemas/transfer.ts';
 import { checkConfigured } from '../admission/check-configured.ts';
 import type { Incoming } from './open-channel.ts';
-import { beginReceive, type Receive, type ReceiveDeps } from './receive.ts';
+import { beginReceive, type Receive } from './receive.ts';
+import type { ReceiveDeps } from './run.ts';
 
 /** The receives that run in this process. */
 export interface Receives {
