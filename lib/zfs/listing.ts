@@ -54,10 +54,21 @@ export interface Listing {
   writtenSince(snapshot: string): Promise<number>;
 }
 
+/** What is read of the output of a command: that it cannot be trusted is said with the command and the host. */
+function trustedOn<Value>(host: string, doing: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (thrown) {
+    const { code, message, details } = ZpsendError.from(thrown);
+    throw new ZpsendError(code, `${doing} on ${host}: ${message}`, details);
+  }
+}
+
 /** What is there. */
 export function listing(commands: Commands): Listing {
   const { zfsEnvironment, failed, runWithTimeout } = commands;
   const unknown = new Set<string>();
+  const trusted = <Value>(doing: string, read: () => Value): Value => trustedOn(zfsEnvironment.host, doing, read);
 
   /** Runs a listing; a column that this release does not know is left out, now and from then on. */
   async function withColumns(argv: (columns: Column[]) => string[], doing: string, more: readonly Column[] = []) {
@@ -69,16 +80,6 @@ export function listing(commands: Commands): Listing {
         : optionalColumns.find((column) => column === unknownColumn(outcome.stderr));
       if (refused === undefined || unknown.has(refused)) return { columns, outcome };
       unknown.add(refused);
-    }
-  }
-
-  /** What is read of the output of a command: that it cannot be trusted is said with the command and the host. */
-  function trusted<Value>(doing: string, read: () => Value): Value {
-    try {
-      return read();
-    } catch (thrown) {
-      const { code, message, details } = ZpsendError.from(thrown);
-      throw new ZpsendError(code, `${doing} on ${zfsEnvironment.host}: ${message}`, details);
     }
   }
 

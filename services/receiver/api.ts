@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { bytesPerPart } from '../../lib/bus/rpc/plan-parts.ts';
 import { gather } from '../../lib/bus/rpc/request.ts';
 import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
@@ -7,22 +6,23 @@ import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { repairRequestSchema, staleRequestSchema } from '../../schemas/stale.ts';
 import {
-  type ReceiveReady,
   type ReceiveStart,
   receiveAbortedSchema,
   receiveCheckSchema,
   receiveStartSchema,
   receiveStatusRequestSchema,
   receiveStatusSchema,
-  type StartRequest,
+  type TransferState,
   transferRequestSchema,
 } from '../../schemas/transfer.ts';
 import { repair, staleReply } from '../host/stale.ts';
 import { checkAsker } from './admission/admission.ts';
-import { checkConfigured, checkedParts } from './admission/check-configured.ts';
+import { checkedParts } from './admission/check-configured.ts';
 import { findStaleMarks, repairStaleMark } from './bases/stale.ts';
-import type { Incoming, OpenChannel } from './receive/open-channel.ts';
-import { beginReceive, type Receive, type ReceiveDeps } from './receive/receive.ts';
+import type { OpenChannel } from './receive/open-channel.ts';
+import type { Receive } from './receive/receive.ts';
+import { openReceives, type Receives } from './receive/registry.ts';
+import type { ReceiveDeps } from './receive/run.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
 const siblingsMs = 300;
@@ -38,72 +38,50 @@ export interface Receiver {
   stop(): Promise<void>;
 }
 
-/** Serves `zfs.<host>.recv.*`: many independent receives at once, at most one into a dataset (I1). */
+/** What the endpoints of a receiver need. */
+interface Serving {
+  readonly deps: ReceiveDeps;
+  readonly config: ReceiveConfig;
+  readonly receives: Receives;
+}
+
+/** Serves `zfs.<host>.recv.*`. */
 export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receiver {
-  const { host, bus } = deps;
-  const running = new Map<string, Receive>();
-  let stopping = false;
-
-  function asked({ secret, ...start }: StartRequest): Promise<ReceiveReady> {
-    const same = running.get(start.transfer);
-    // asked again because our first answer was lost; nobody else knows the secret, or learns the answer's
-    if (same && isDeepStrictEqual([same.incoming, same.start], [{ secret }, start])) return same.ready;
-    return admit(start, { secret }).ready;
-  }
-
-  function admit(start: ReceiveStart, incoming: Incoming): Receive {
-    const same = running.get(start.transfer);
-    checkConfigured(start, host, config);
-    if (stopping) throw new ZpsendError('BUSY', `the receiver on ${host} is stopping`);
-    const rival = [...running.values()].find((receive) => receive.start.dataset === start.dataset);
-    if (rival || same) throw locked(host, deps.instance, rival ?? same ?? { start, life: 0 });
-    if (running.size >= config.maxConcurrent) {
-      throw new ZpsendError('BUSY', `${host} runs ${running.size} receives already, and that is its limit`, {
-        running: running.size,
-      });
-    }
-    const receive = beginReceive(deps, start, incoming);
-    running.set(start.transfer, receive);
-    void receive.over.then(() => running.delete(start.transfer));
-    return receive;
-  }
-
-  const status = (transfer: string | undefined) =>
-    [...running.values()]
-      .filter((receive) => transfer === undefined || receive.start.transfer === transfer)
-      .map((receive) => receive.status());
-
-  const abortHere = (transfer: string): boolean => {
-    const receive = running.get(transfer);
-    receive?.abort(new ZpsendError('ABORTED', `transfer ${transfer} was aborted by request on ${host}`).toBody());
-    return receive !== undefined;
+  const receives = openReceives(deps, config);
+  const serving = { deps, config, receives };
+  const everyStatus = statusOfAll(serving);
+  return {
+    endpoints: [
+      ...startEndpoints(serving),
+      ...runningEndpoints(serving, everyStatus),
+      ...staleEndpoints(serving, everyStatus),
+    ],
+    admit: (start, stored) => receives.admit(start, { stored }),
+    stop: receives.stop,
   };
+}
 
-  const each = subjects.each;
+type EveryStatus = (asked: { transfer?: string | undefined }) => Promise<TransferState[]>;
+
+/** What this process runs, and what its siblings do. */
+function statusOfAll({ deps: { host, bus }, receives }: Serving): EveryStatus {
   const statusSubject = subjects.receive(host, 'status');
-  const abortSubject = subjects.receive(host, 'abort');
-  const everyStatus = async (asked: { transfer?: string | undefined }) => {
-    const answers = await gather(bus, each(statusSubject), asked, receiveStatusSchema, siblingsMs);
-    const own = status(asked.transfer);
-    const theirs = answers.flatMap((answer) => answer.transfers).filter(({ transfer }) => !running.has(transfer));
+  return async (asked) => {
+    const answers = await gather(bus, subjects.each(statusSubject), asked, receiveStatusSchema, siblingsMs);
+    const own = receives.status(asked.transfer);
+    const theirs = answers.flatMap((answer) => answer.transfers).filter(({ transfer }) => !receives.has(transfer));
     return [...own, ...theirs];
   };
-  const look = () =>
-    findStaleMarks({
-      zfs: deps.zfs,
-      places: config.allow.map(({ into }) => into),
-      uid: process.getuid?.() ?? 0,
-      inReceipt: async () => new Set((await everyStatus({})).map(({ dataset }) => dataset)),
-    });
+}
 
-  const fromText = (transfer: string) => ({ transfer });
-  const endpoints = [
+function startEndpoints({ deps: { host, bus }, config, receives }: Serving): Served[] {
+  return [
     serve(bus, {
       name: 'recv-start',
       subject: subjects.receive(host, 'start'),
       queue: 'receiver',
       request: receiveStartSchema,
-      handle: asked,
+      handle: receives.start,
     }),
     serve(bus, {
       name: 'recv-start-from',
@@ -112,7 +90,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
       request: receiveStartSchema,
       handle(start, subject) {
         checkAsker(start, host, subject);
-        return asked(start);
+        return receives.start(start);
       },
     }),
     serve(bus, {
@@ -125,6 +103,15 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
         yield* checkedParts(asked, host, config, bytesPerPart(bus.maxPayload));
       },
     }),
+  ];
+}
+
+function runningEndpoints({ deps: { host, bus }, receives }: Serving, everyStatus: EveryStatus): Served[] {
+  const { each } = subjects;
+  const statusSubject = subjects.receive(host, 'status');
+  const abortSubject = subjects.receive(host, 'abort');
+  const fromText = (transfer: string) => ({ transfer });
+  return [
     serve(bus, {
       name: 'recv-status',
       subject: statusSubject,
@@ -144,12 +131,38 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
       request: transferRequestSchema,
       fromText,
       handle: async ({ transfer }) => {
-        const here = abortHere(transfer);
+        const here = receives.abort(transfer);
         const there = here ? [] : await gather(bus, each(abortSubject), { transfer }, receiveAbortedSchema, siblingsMs);
         if (!here && there.length === 0) throw unknownTransfer(transfer, host);
         return { transfer, aborted: true };
       },
     }),
+    serve(bus, {
+      name: 'recv-status-each',
+      subject: each(statusSubject),
+      request: receiveStatusRequestSchema,
+      handle: async ({ transfer }) => ({ host, transfers: receives.status(transfer) }),
+    }),
+    serve(bus, {
+      name: 'recv-abort-each',
+      subject: each(abortSubject),
+      request: transferRequestSchema,
+      handle: async ({ transfer }) => (receives.abort(transfer) ? { transfer, aborted: true } : undefined),
+    }),
+  ];
+}
+
+function staleEndpoints({ deps, config }: Serving, everyStatus: EveryStatus): Served[] {
+  const { host, bus } = deps;
+  const look = () =>
+    findStaleMarks({
+      zfs: deps.zfs,
+      places: config.allow.map(({ into }) => into),
+      uid: process.getuid?.() ?? 0,
+      inReceipt: async () => new Set((await everyStatus({})).map(({ dataset }) => dataset)),
+    });
+
+  return [
     serve(bus, {
       name: 'recv-stale',
       subject: subjects.receive(host, 'stale'),
@@ -166,40 +179,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
       request: repairRequestSchema,
       handle: ({ staleMarks }) => repair(host, staleMarks, look, (staleMark) => repairStaleMark(deps.zfs, staleMark)),
     }),
-    serve(bus, {
-      name: 'recv-status-each',
-      subject: each(statusSubject),
-      request: receiveStatusRequestSchema,
-      handle: async ({ transfer }) => ({ host, transfers: status(transfer) }),
-    }),
-    serve(bus, {
-      name: 'recv-abort-each',
-      subject: each(abortSubject),
-      request: transferRequestSchema,
-      handle: async ({ transfer }) => (abortHere(transfer) ? { transfer, aborted: true } : undefined),
-    }),
   ];
-
-  return {
-    endpoints,
-    admit: (start, stored) => admit(start, { stored }),
-    async stop() {
-      stopping = true;
-      const error = new ZpsendError('STREAM_BROKEN', `the receiver on ${host} was stopped`).toBody();
-      const ending = [...running.values()];
-      for (const receive of ending) receive.abort(error);
-      await Promise.all(ending.map((receive) => receive.over));
-    },
-  };
-}
-
-function locked(host: string, instance: string, rival: Pick<Receive, 'start' | 'life'>): ZpsendError {
-  const { dataset, source, transfer } = rival.start;
-  return new ZpsendError(
-    'LOCKED',
-    `${dataset} on ${host} is already being received (transfer ${transfer} from ${source}): its lock is released when that transfer ends, and expires when its host is down`,
-    { dataset, host, source, transfer, life: rival.life, by: instance },
-  );
 }
 
 const unknownTransfer = (transfer: string, host: string): ZpsendError =>

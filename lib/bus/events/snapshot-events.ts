@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AckPolicy,
+  type ConsumerInfo,
   type ConsumerMessages,
   DeliverPolicy,
   DiscardPolicy,
@@ -54,6 +55,16 @@ const consumerConfig = (host: string) => ({
 
 /** There is no such consumer (10014). */
 const lacksConsumer = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10014;
+
+/** The consumer of a host's senders, made where it is missing. */
+async function consumerOf(manager: JetStreamManager, host: string): Promise<ConsumerInfo> {
+  try {
+    return await manager.consumers.info(eventsStream, host);
+  } catch (error) {
+    if (!lacksConsumer(error)) throw error;
+    return manager.consumers.add(eventsStream, consumerConfig(host));
+  }
+}
 
 /** What a connection that is closing does not send any more is told again. */
 function acknowledge(message: JsMsg): void {
@@ -122,20 +133,11 @@ export function hearSnapshots(
     }
   }
 
-  async function consumerOf(manager: JetStreamManager) {
-    try {
-      return await manager.consumers.info(eventsStream, host);
-    } catch (error) {
-      if (!lacksConsumer(error)) throw error;
-      return manager.consumers.add(eventsStream, consumerConfig(host));
-    }
-  }
-
   /** Resolves, or rejects, when the stream's events come no more. */
   async function follow(began: () => void): Promise<void> {
     const manager = await managerOf(bus, timeout);
     await ensureStream(manager);
-    const consumer = jetStreamOf(bus, timeout).consumers.getConsumerFromInfo(await consumerOf(manager));
+    const consumer = jetStreamOf(bus, timeout).consumers.getConsumerFromInfo(await consumerOf(manager, host));
     kept = await consumer.consume({
       max_messages: 256,
       abort_on_missing_resource: true,

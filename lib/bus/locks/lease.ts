@@ -60,6 +60,17 @@ export interface NewLease extends Lease {
   settle(until: number): Promise<void>;
 }
 
+/** Is the lock still ours, as the bucket has it? */
+async function whoHolds(entries: LockEntries, key: string, lock: Lock): Promise<LeaseEvent> {
+  try {
+    const there = await entries.read(key);
+    const isOurs = !there.free && there.lock?.nonce === lock.nonce;
+    return isOurs ? { type: 'read', found: 'ours', revision: there.revision } : { type: 'read', found: 'other' };
+  } catch (error) {
+    return { type: 'read', found: isGone(error) ? 'other' : 'unknown' };
+  }
+}
+
 /** Keeps a lock that was just taken. */
 export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, since, ttl }: Taken): NewLease {
   const { entries, ttlNow } = at;
@@ -88,15 +99,7 @@ export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, si
     }
     await learnt;
   };
-  const read = async (): Promise<void> => {
-    try {
-      const there = await entries.read(key);
-      const isOurs = !there.free && there.lock?.nonce === lock.nonce;
-      feed(isOurs ? { type: 'read', found: 'ours', revision: there.revision } : { type: 'read', found: 'other' });
-    } catch (error) {
-      feed({ type: 'read', found: isGone(error) ? 'other' : 'unknown' });
-    }
-  };
+  const read = async (): Promise<void> => feed(await whoHolds(entries, key, lock));
   const wake = (): void => {
     waiting.resolve();
     waiting = Promise.withResolvers();

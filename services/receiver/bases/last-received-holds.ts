@@ -86,33 +86,14 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
     try {
       await zfs.hold(baseTag, [snapshot]);
     } finally {
-      for (const aside of asides) await releaseAll(aside);
+      for (const aside of asides) await releaseAll(zfs, aside);
     }
     // one of that name was renamed there, with its hold, which is found by listing
     const gone = follows && unbroken && follows.snapshot !== snapshot ? [follows.snapshot] : [];
     const found = gone.length > 0 ? await zfs.release(baseTag, gone) : { missing: true };
-    if (found.missing) await releaseOld(dataset);
+    if (found.missing) await releaseOld(zfs, dataset);
     for (const [name, { at }] of held) if (performance.now() - at > freshMs) held.delete(name);
     held.set(dataset, { snapshot, guid, at: performance.now() });
-  }
-
-  async function releaseAll(dataset: string): Promise<void> {
-    const [entry] = await zfs.list({ dataset });
-    const names = entry ? heldIn(entry) : [];
-    if (names.length > 0) await zfs.release(baseTag, names);
-  }
-
-  async function releaseOld(dataset: string): Promise<void> {
-    const [entry] = await zfs.list({ dataset });
-    const names = entry ? heldIn(entry) : [];
-    if (!entry || names.length < 2) return;
-    const based = (await zfs.holds(names)).filter(({ tag }) => tag === baseTag);
-    const old = oldBases(entry, new Set(based.map(({ snapshot }) => snapshot)));
-    if (old.length === 0) return;
-    await zfs.release(
-      baseTag,
-      old.map(({ snapshot }) => `${dataset}@${snapshot.name}`),
-    );
   }
 
   /** Another receive finds it right again; what this user may not do is said once. */
@@ -155,6 +136,27 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
       await Promise.all(lanes);
     },
   };
+}
+
+/** Releases all that zpsend holds of a dataset. */
+async function releaseAll(zfs: Pick<Zfs, 'list' | 'release'>, dataset: string): Promise<void> {
+  const [entry] = await zfs.list({ dataset });
+  const names = entry ? heldIn(entry) : [];
+  if (names.length > 0) await zfs.release(baseTag, names);
+}
+
+/** Releases what zpsend holds of a dataset, but for the base of its next incremental. */
+async function releaseOld(zfs: Pick<Zfs, 'holds' | 'list' | 'release'>, dataset: string): Promise<void> {
+  const [entry] = await zfs.list({ dataset });
+  const names = entry ? heldIn(entry) : [];
+  if (!entry || names.length < 2) return;
+  const based = (await zfs.holds(names)).filter(({ tag }) => tag === baseTag);
+  const old = oldBases(entry, new Set(based.map(({ snapshot }) => snapshot)));
+  if (old.length === 0) return;
+  await zfs.release(
+    baseTag,
+    old.map(({ snapshot }) => `${dataset}@${snapshot.name}`),
+  );
 }
 
 /** What was renamed for a step: by itself, or by one before it, whose stream broke. */

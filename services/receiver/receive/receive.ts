@@ -1,44 +1,24 @@
-import type { ChannelReceiver } from '../../../lib/bus/channel/channel.ts';
-import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import { publishEvent } from '../../../lib/bus/events/events.ts';
-import type { Lease } from '../../../lib/bus/locks/lease.ts';
-import type { Locks } from '../../../lib/bus/locks/locks.ts';
-import { subjects } from '../../../lib/bus/subjects.ts';
-import { answerTo } from '../../../lib/compression/choice.ts';
-import type { Zfs, ZfsProcess } from '../../../lib/zfs/zfs.ts';
-import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
-import { leafOf } from '../../../schemas/names.ts';
 import type { ReceiveReady, ReceiveStart, TransferState } from '../../../schemas/transfer.ts';
-import { type Admission, checkView, namesToLookAt, withMarks } from '../admission/admission.ts';
-import { otherName } from '../admission/allowed-conflicts.ts';
-import { checkKey } from '../admission/key-check.ts';
-import { receiveProperties } from '../admission/properties.ts';
-import type { BaseHolds } from '../bases/last-received-holds.ts';
-import { clearTarget } from '../conflicts/resolve.ts';
-import { checkedInput, decodedInto } from './checked-input.ts';
 import { notBegun, unexplained } from './errors.ts';
-import { heldInput } from './held-input.ts';
-import { acquireAll, noLease } from './locks.ts';
-import { receiveLog } from './log.ts';
-import { channelOf, type DirectDeps, type Incoming } from './open-channel.ts';
-import { begin, next, type ReceiveEffect, type ReceiveEvent, type ReceiveState } from './receive-state.ts';
-import type { Arrivals } from './recently-verified.ts';
-import type { ResumablePools } from './resumable-pools.ts';
-import { underLease } from './under-lock.ts';
+import { acquireAll } from './locks.ts';
+import { channelOf, type Incoming } from './open-channel.ts';
+import { next, type ReceiveEffect, type ReceiveEvent } from './receive-state.ts';
+import {
+  clear,
+  discard,
+  dropLeft,
+  look,
+  makeParents,
+  openRun,
+  type ReceiveDeps,
+  type Run,
+  receive,
+  resumable,
+  statusOf,
+  tell,
+} from './run.ts';
 import { verifyArrival } from './verify-arrival.ts';
-
-export interface ReceiveDeps extends DirectDeps {
-  readonly instance: string;
-  readonly zfs: Zfs;
-  readonly bus: Bus;
-  readonly locks: () => Promise<Locks>;
-  readonly arrivals: Arrivals;
-  readonly resumablePools: ResumablePools;
-  readonly baseHolds: BaseHolds;
-  readonly allow: ReceiveConfig['allow'];
-  readonly properties: ReceiveConfig['properties'];
-}
 
 /** One running receive. */
 export interface Receive {
@@ -59,53 +39,27 @@ const beginsWithin = 8;
 /** How long `zfs receive` may take to notice the end of its input before it is killed, in milliseconds. */
 const graceMs = 10_000;
 
+/** How the effects of one receive come back to its state machine. */
+interface Feeding {
+  feed(event: ReceiveEvent): void;
+  /** What a work ends with is an event, and so is how it fails. */
+  fed(work: Promise<ReceiveEvent>, onError: (error: ErrorBody) => ReceiveEvent): void;
+  broken(error: ErrorBody): void;
+  readonly ready: PromiseWithResolvers<ReceiveReady>;
+}
+
 /** Begins one receive: takes the lock, looks, opens the channel, and performs what its state machine asks for. */
 export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming: Incoming): Receive {
-  const held = () => lease ?? noLease;
-  const say = receiveLog(options.log, options.host, start);
-  const { log } = say;
-  const zfs = underLease(options.zfs, held);
-  const deps: ReceiveDeps = { ...options, zfs, log };
-  const { host } = deps;
-  const { open, secret } = channelOf(deps, start, incoming);
+  const run = openRun(options, start, incoming);
+  const { deps } = run;
   const ready = Promise.withResolvers<ReceiveReady>();
   const over = Promise.withResolvers<void>();
-  const began = performance.now();
-  const started = new Date().toISOString();
-  const compression = answerTo(start.compression);
-  let state: ReceiveState = begin;
-  let lease: Lease | undefined;
-  let admission: Admission = { parents: [] };
-  let channel: ChannelReceiver | undefined;
-  let child: ZfsProcess | undefined;
-  let killer: NodeJS.Timeout | undefined;
-  let waiting: NodeJS.Timeout | undefined;
-
-  const status = (): TransferState => ({
-    transfer: start.transfer,
-    job: start.job,
-    source: start.source,
-    dataset: start.dataset,
-    snapshot: start.to.name,
-    state: state.phase,
-    received: channel?.received ?? 0,
-    consumed: channel?.consumed ?? 0,
-    started,
-    seconds: Math.round(performance.now() - began) / 1000,
-  });
-  const discards = () => admission.token !== undefined && start.partial === 'discard';
-  const resumable = () => (discards() ? undefined : admission.token);
-  const tell = (what: 'started' | 'done' | 'failed') =>
-    publishEvent(deps.bus, subjects.event(host, 'recv', what), {
-      ...status(),
-      ...(what !== 'started' && { state: what }),
-    });
 
   function feed(event: ReceiveEvent): void {
-    const [after, ...effects] = next(state, event);
-    state = after;
+    const [after, ...effects] = next(run.state, event);
+    run.state = after;
     for (const effect of effects) attempt(effect);
-    if (state.phase === 'over') over.resolve();
+    if (run.state.phase === 'over') over.resolve();
   }
   /** What cannot even begin, on a connection that has closed say, ends this receive and not the process with all others. */
   function attempt(effect: ReceiveEffect): void {
@@ -122,160 +76,109 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
   };
   const broken = (error: ErrorBody) => feed({ type: 'broken', error });
 
-  const perform: Record<ReceiveEffect, () => void> = {
-    look: () => fed(look(), (error) => ({ type: 'refused', error })),
-    grant() {
-      const shared = resumable() === undefined ? start.shared : undefined;
-      const onFirstFrame = (): void => {
-        clearTimeout(waiting);
-        feed({ type: 'first-frame' });
-      };
-      channel = open({ onFirstFrame, onEnd: () => feed({ type: 'end' }), onBroken: broken }, shared);
-      waiting = setTimeout(() => broken(notBegun(start, deps.silenceMs * beginsWithin)), deps.silenceMs * beginsWithin);
-      ready.resolve({
-        transfer: start.transfer,
-        secret,
-        window: deps.window,
-        revision: lease?.revision ?? 0,
-        // also what would be dropped: whether it may be is for the sender to judge
-        ...(admission.token !== undefined && { resumeToken: admission.token }),
-        ...(compression && { compression }),
-        ...(shared !== undefined && { shared: true }),
-      });
-    },
-    refuse: () => ready.reject(ZpsendError.fromBody(state.error ?? unexplained)),
-    discard: () => fed(discard(), (error) => ({ type: 'receive-failed', error })),
-    clear: () => fed(clear(), (error) => ({ type: 'receive-failed', error })),
-    'make-parents': () => fed(makeParents(), (error) => ({ type: 'receive-failed', error })),
-    spawn: () => fed(receive(), (error) => ({ type: 'receive-failed', error })),
-    'close-input': () => channel?.finishInput(),
-    interrupt() {
-      channel?.cutInput();
-      child?.stdin.destroy();
-      killer = setTimeout(() => {
-        child?.kill('SIGTERM');
-        killer = setTimeout(() => child?.kill('SIGKILL'), graceMs);
-      }, graceMs);
-    },
-    kill: () => child?.kill('SIGKILL'),
-    verify: () =>
-      fed(
-        verifyArrival(zfs, start, host).then(() => ({ type: 'verified' })),
-        (error) => ({ type: 'not-verified', error }),
-      ),
-    'say-done'() {
-      deps.arrivals.note(start.dataset, start.to.guid);
-      deps.baseHolds.arrived(start);
-      say.done();
-      channel?.done({ guid: start.to.guid });
-      tell('done');
-    },
-    'say-failed'() {
-      const error = state.error ?? unexplained;
-      say.failed(error);
-      channel?.failed(error);
-      tell('failed');
-    },
-    release() {
-      clearTimeout(killer);
-      clearTimeout(waiting);
-      fed(
-        dropLeft().then(async () => {
-          await lease?.release();
-          return { type: 'released' };
-        }),
-        () => ({ type: 'released' }),
-      );
-      // last, so that the lock is given back whatever becomes of it
-      channel?.close();
-    },
-  };
-
-  async function look(): Promise<ReceiveEvent> {
-    const chained =
-      !start.before && start.origin === undefined && deps.arrivals.isNewest(start.dataset, start.from?.guid);
-    for (const name of [start.dataset, otherName(start) ?? '']) deps.arrivals.forget(name);
-    deps.baseHolds.began(start.dataset);
-    // what is raw may lock its dataset out, and is looked at each time
-    if (chained && !start.raw) return { type: 'accepted', prepare: 'nothing' };
-    const [seen] = await Promise.all([zfs.look(namesToLookAt(start)), deps.resumablePools.learn(start.dataset)]);
-    admission = checkView(start, host, await withMarks(zfs, start, seen), deps);
-    await checkKey(zfs, start, host, seen);
-    const prepare = discards() ? 'discard' : admission.parents.length > 0 ? 'make-parents' : 'nothing';
-    return { type: 'accepted', prepare: start.before ? 'clear' : prepare };
-  }
-
-  async function discard(): Promise<ReceiveEvent> {
-    await held().confirmed();
-    say.partialDiscarded();
-    await zfs.abortReceive(start.dataset);
-    return { type: 'prepared' };
-  }
-
-  async function clear(): Promise<ReceiveEvent> {
-    await held().confirmed();
-    await clearTarget(deps, start, { discard: discards(), stopped: () => state.error !== undefined });
-    return { type: 'prepared' };
-  }
-
-  /** Another receive may make the same ones at the same time. */
-  async function makeParents(): Promise<ReceiveEvent> {
-    for (const parent of admission.parents) {
-      // what broke meanwhile needs no more of them
-      if (state.error) break;
-      const made = await zfs.createPlaceholder(parent);
-      if (made) say.parentMade(parent);
-    }
-    return { type: 'prepared' };
-  }
-
-  /** Reaches its first await before it returns; whatever goes wrong, also before that, is how the receive failed. */
-  async function receive(): Promise<ReceiveEvent> {
-    held().assertHeld();
-    const resuming = resumable() !== undefined;
-    const kind = resuming ? 'resumed' : start.from ? 'incremental' : 'initial';
-    say.started(kind);
-    child = zfs.receive({
-      dataset: start.dataset,
-      snapshot: leafOf(start.to.name) ?? '',
-      resumable: deps.resumablePools.has(start.dataset),
-      // partial state knows its origin already
-      ...(start.origin !== undefined && !resuming && { origin: start.origin }),
-      ...receiveProperties(start, admission.type, deps.properties),
-    });
-    const input = checkedInput(heldInput(child.stdin, held()), start, host, broken);
-    channel?.attach(compression ? decodedInto(input, start, broken) : input);
-    tell('started');
-    for (const unset of await child.done) log.warn('receive.property-unset', unset);
-    return { type: 'exited' };
-  }
-
-  /** No stream continues what a stored one has left (decision 0013), and in a full pool it keeps the room of others. */
-  async function dropLeft(): Promise<void> {
-    if (!('stored' in incoming) || !child || state.error?.code !== 'NO_SPACE' || lease?.lost.aborted !== false) return;
-    // where nothing was left there is nothing to drop
-    await zfs.abortReceive(start.dataset).catch(() => {});
-  }
-
-  async function lock(): Promise<ReceiveEvent> {
-    const locks = await deps.locks();
-    lease = await acquireAll(locks, host, deps.instance, start);
-    lease.lost.addEventListener('abort', () =>
-      feed({ type: 'lease-lost', error: ZpsendError.from(lease?.lost.reason).toBody() }),
-    );
-    return { type: 'locked' };
-  }
-
-  fed(lock(), (error) => ({ type: 'refused', error: { ...error, details: { ...error.details, by: deps.instance } } }));
+  const perform = effectsOf(run, { feed, fed, broken, ready });
+  fed(lock(run, feed), (error) => ({
+    type: 'refused',
+    error: { ...error, details: { ...error.details, by: deps.instance } },
+  }));
   return {
     start,
     incoming,
     ready: ready.promise,
     over: over.promise,
     get life() {
-      return channel?.heard ?? 0;
+      return run.channel?.heard ?? 0;
     },
-    status,
+    status: () => statusOf(run),
     abort: broken,
+  };
+}
+
+async function lock(run: Run, feed: Feeding['feed']): Promise<ReceiveEvent> {
+  const { deps, start } = run;
+  const locks = await deps.locks();
+  const lease = await acquireAll(locks, deps.host, deps.instance, start);
+  run.lease = lease;
+  lease.lost.addEventListener('abort', () =>
+    feed({ type: 'lease-lost', error: ZpsendError.from(lease.lost.reason).toBody() }),
+  );
+  return { type: 'locked' };
+}
+
+function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<ReceiveEffect, () => void> {
+  const { deps, start, say, compression } = run;
+  const { open, secret } = channelOf(deps, start, run.incoming);
+  let killer: NodeJS.Timeout | undefined;
+  let waiting: NodeJS.Timeout | undefined;
+
+  function grant(): void {
+    const shared = resumable(run) === undefined ? start.shared : undefined;
+    const onFirstFrame = (): void => {
+      clearTimeout(waiting);
+      feed({ type: 'first-frame' });
+    };
+    run.channel = open({ onFirstFrame, onEnd: () => feed({ type: 'end' }), onBroken: broken }, shared);
+    waiting = setTimeout(() => broken(notBegun(start, deps.silenceMs * beginsWithin)), deps.silenceMs * beginsWithin);
+    ready.resolve({
+      transfer: start.transfer,
+      secret,
+      window: deps.window,
+      revision: run.lease?.revision ?? 0,
+      // also what would be dropped: whether it may be is for the sender to judge
+      ...(run.admission.token !== undefined && { resumeToken: run.admission.token }),
+      ...(compression && { compression }),
+      ...(shared !== undefined && { shared: true }),
+    });
+  }
+
+  return {
+    look: () => fed(look(run), (error) => ({ type: 'refused', error })),
+    grant,
+    refuse: () => ready.reject(ZpsendError.fromBody(run.state.error ?? unexplained)),
+    discard: () => fed(discard(run), (error) => ({ type: 'receive-failed', error })),
+    clear: () => fed(clear(run), (error) => ({ type: 'receive-failed', error })),
+    'make-parents': () => fed(makeParents(run), (error) => ({ type: 'receive-failed', error })),
+    spawn: () => fed(receive(run, broken), (error) => ({ type: 'receive-failed', error })),
+    'close-input': () => run.channel?.finishInput(),
+    interrupt() {
+      run.channel?.cutInput();
+      run.child?.stdin.destroy();
+      killer = setTimeout(() => {
+        run.child?.kill('SIGTERM');
+        killer = setTimeout(() => run.child?.kill('SIGKILL'), graceMs);
+      }, graceMs);
+    },
+    kill: () => run.child?.kill('SIGKILL'),
+    verify: () =>
+      fed(
+        verifyArrival(deps.zfs, start, deps.host).then(() => ({ type: 'verified' })),
+        (error) => ({ type: 'not-verified', error }),
+      ),
+    'say-done'() {
+      deps.arrivals.note(start.dataset, start.to.guid);
+      deps.baseHolds.arrived(start);
+      say.done();
+      run.channel?.done({ guid: start.to.guid });
+      tell(run, 'done');
+    },
+    'say-failed'() {
+      const error = run.state.error ?? unexplained;
+      say.failed(error);
+      run.channel?.failed(error);
+      tell(run, 'failed');
+    },
+    release() {
+      clearTimeout(killer);
+      clearTimeout(waiting);
+      fed(
+        dropLeft(run).then(async () => {
+          await run.lease?.release();
+          return { type: 'released' };
+        }),
+        () => ({ type: 'released' }),
+      );
+      // last, so that the lock is given back whatever becomes of it
+      run.channel?.close();
+    },
   };
 }

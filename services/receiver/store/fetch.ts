@@ -7,7 +7,8 @@ import { datasetOf, poolOf } from '../../../schemas/names.ts';
 import type { StoredStart } from '../../../schemas/stored.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { Receiver } from '../api.ts';
-import type { Receive, ReceiveDeps } from '../receive/receive.ts';
+import type { Receive } from '../receive/receive.ts';
+import type { ReceiveDeps } from '../receive/run.ts';
 import type { StoredItem } from './queue.ts';
 
 export interface FetchDeps extends Pick<ReceiveDeps, 'zfs' | 'silenceMs' | 'rateLimit' | 'host'> {

@@ -68,32 +68,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     said.add(line);
   };
 
-  async function findSources(): Promise<void> {
-    const at = await deps.store.open();
-    const finding = [findIn(at).catch(unfound)];
-    if (deps.storeDomains.length > 0) {
-      const own = await ownDomain(at);
-      for (const domain of deps.storeDomains)
-        if (domain !== own) finding.push(findIn({ ...at, domain }).catch(unfound));
-    }
-    await Promise.all(finding);
-  }
-
-  async function findIn(at: StoreAt): Promise<void> {
-    const named = deps.allow.flatMap(({ from }) => (from === '*' ? [] : [from]));
-    const seen = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(at) : [];
-    for (const source of [...named, ...seen]) {
-      const key = `${source} ${at.domain ?? ''}`;
-      if (sources.has(key)) continue;
-      const bucket = await openStreams(at, source);
-      const receipts = openReceipts({ nc: bus.nc, domain: at.domain });
-      const catalog = readCatalog(bucket, once);
-      sources.set(key, { bucket, catalog, receipts, busy: false, pause: afterFailureMs, after: 0 });
-    }
-  }
-
-  const unfound = (thrown: unknown): void =>
-    once(`stored streams cannot be looked for: ${ZpsendError.from(thrown).message}`);
+  const unfound = unfoundBy(once);
 
   /** Goes once through what waits; what may pass is tried again at a later visit. */
   async function visit(source: Source): Promise<void> {
@@ -112,7 +87,9 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
       const base = item.start.from?.guid;
       const before = said.get(`${item.stream.id} ${item.place}`);
       const isLate = base !== undefined && missing.has(base);
-      const receipt = isLate ? behind(item, missing) : await receive(source, item, before);
+      const receipt = isLate
+        ? behind(log, item, missing)
+        : await receive(deps, source, item, { before, isStopped: () => stop.signal.aborted });
       if (receipt?.error && isLost(receipt.error)) missing.add(item.start.to.guid);
       if (receipt) await receipts.write(host, from, item.stream.id, item.place, receipt);
       else blocked.push(item.start.dataset);
@@ -120,69 +97,6 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     if (blocked.length > 0) source.after = performance.now() + source.pause;
     const ids = new Set(waiting.map(({ id }) => id));
     for (const { id, place } of there) if (!ids.has(id)) await receipts.remove(host, from, id, place);
-  }
-
-  /** Undefined when it is to be tried again. */
-  async function receive(source: Source, item: StoredItem, before: Receipt | undefined): Promise<Receipt | undefined> {
-    const { stream, place, start } = item;
-    const { bucket, receipts } = source;
-    log.info('store.waiting', `${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`, {
-      snapshot: start.to.name,
-    });
-    const write = (receipt: Receipt) => receipts.write(host, bucket.source, stream.id, place, receipt).catch(() => {});
-    // whoever finds the dataset locked has begun too
-    if (!before) await receipts.begin(host, bucket.source, stream.id, place).catch(() => {});
-    const fetching = fetchStored(deps, bucket, item);
-    let isTold = before?.error;
-    const progress = setInterval(() => {
-      // what it failed with last is why, until it gets further
-      if (fetching.consumed > (before?.bytes ?? 0)) isTold = undefined;
-      void write({ state: 'running', bytes: fetching.consumed, ...(isTold && { error: isTold }) });
-    }, progressMs);
-    let error: ErrorBody | undefined;
-    try {
-      await fetching.over;
-    } catch (thrown) {
-      error = ZpsendError.from(thrown).toBody();
-    } finally {
-      clearInterval(progress);
-    }
-    if (!error || isThere(error)) return { state: 'done', bytes: stream.bytes };
-    if (mayPass(error) || (!isLost(error) && !(await hasPool(start.dataset)))) {
-      source.pause = error.retryable ? afterFailureMs : afterRefusalMs;
-      log.info(
-        'store.kept',
-        `${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again in ${source.pause / 1000} s`,
-        { snapshot: start.to.name, code: error.code },
-      );
-      // a lock passes by itself, and may be that of another receiver who is at it
-      const why = error.code === 'LOCKED' ? undefined : error;
-      const isNews = why?.message !== isTold?.message || (why && fetching.consumed !== before?.bytes);
-      if (isNews && !stop.signal.aborted)
-        await write({ state: 'running', bytes: fetching.consumed, ...(why && { error: why }) });
-      return undefined;
-    }
-    log.error(
-      'store.receive-failed',
-      `${start.to.name} from the store of ${bucket.source} failed: ${error.code}: ${error.message}`,
-      { snapshot: start.to.name, code: error.code },
-    );
-    return { state: 'failed', bytes: fetching.consumed, error };
-  }
-
-  /** Before a pool is imported nothing is there that will be. */
-  const hasPool = async (dataset: string): Promise<boolean> =>
-    (await deps.zfs.look([poolOf(dataset)]).catch(() => [])).length > 0;
-
-  /** What was lost was its base; unless that has come another way, which the next job then finds. */
-  function behind({ start }: StoredItem, missing: ReadonlySet<string>): Receipt {
-    const message = `${start.to.name} starts from a stream that was lost in the store; the next job sends both again`;
-    log.error('store.lost', `${message} (${missing.size} are lost)`, { snapshot: start.to.name });
-    return {
-      state: 'failed',
-      bytes: 0,
-      error: { code: 'STREAM_BROKEN', message, retryable: true, details: { lost: true } },
-    };
   }
 
   function begin(source: Source): void {
@@ -206,7 +120,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     for (let looks = 0; !stop.signal.aborted; looks++) {
       if (looks % sourcesEvery === 0 && bus.connected) {
         // a domain that does not answer keeps nothing from being fetched elsewhere
-        finding = finding.then(findSources).catch(unfound);
+        finding = finding.then(() => findSources(deps, sources, once)).catch(unfound);
         await Promise.race([finding, sleep(everyMs)]);
       }
       if (bus.connected) for (const source of sources.values()) begin(source);
@@ -220,5 +134,119 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     stop.abort();
     await looking;
     await Promise.all(visits);
+  };
+}
+
+const unfoundBy =
+  (once: (line: string) => void) =>
+  (thrown: unknown): void =>
+    once(`stored streams cannot be looked for: ${ZpsendError.from(thrown).message}`);
+
+/** Finds the stores of those that may send here, in every JetStream domain. */
+async function findSources(
+  deps: StoredDeps,
+  sources: Map<string, Source>,
+  once: (line: string) => void,
+): Promise<void> {
+  const unfound = unfoundBy(once);
+  const at = await deps.store.open();
+  const finding = [findIn(deps, sources, at, once).catch(unfound)];
+  if (deps.storeDomains.length > 0) {
+    const own = await ownDomain(at);
+    for (const domain of deps.storeDomains)
+      if (domain !== own) finding.push(findIn(deps, sources, { ...at, domain }, once).catch(unfound));
+  }
+  await Promise.all(finding);
+}
+
+async function findIn(
+  deps: StoredDeps,
+  sources: Map<string, Source>,
+  at: StoreAt,
+  once: (line: string) => void,
+): Promise<void> {
+  const named = deps.allow.flatMap(({ from }) => (from === '*' ? [] : [from]));
+  const seen = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(at) : [];
+  for (const source of [...named, ...seen]) {
+    const key = `${source} ${at.domain ?? ''}`;
+    if (sources.has(key)) continue;
+    const bucket = await openStreams(at, source);
+    const receipts = openReceipts({ nc: deps.bus.nc, domain: at.domain });
+    const catalog = readCatalog(bucket, once);
+    sources.set(key, { bucket, catalog, receipts, busy: false, pause: afterFailureMs, after: 0 });
+  }
+}
+
+interface Visit {
+  /** What was said of the stream before. */
+  readonly before: Receipt | undefined;
+  isStopped(): boolean;
+}
+
+/** Undefined when it is to be tried again. */
+async function receive(
+  deps: StoredDeps,
+  source: Source,
+  item: StoredItem,
+  { before, isStopped }: Visit,
+): Promise<Receipt | undefined> {
+  const { host, log } = deps;
+  const { stream, place, start } = item;
+  const { bucket, receipts } = source;
+  log.info('store.waiting', `${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`, {
+    snapshot: start.to.name,
+  });
+  const write = (receipt: Receipt) => receipts.write(host, bucket.source, stream.id, place, receipt).catch(() => {});
+  // whoever finds the dataset locked has begun too
+  if (!before) await receipts.begin(host, bucket.source, stream.id, place).catch(() => {});
+  const fetching = fetchStored(deps, bucket, item);
+  let isTold = before?.error;
+  const progress = setInterval(() => {
+    // what it failed with last is why, until it gets further
+    if (fetching.consumed > (before?.bytes ?? 0)) isTold = undefined;
+    void write({ state: 'running', bytes: fetching.consumed, ...(isTold && { error: isTold }) });
+  }, progressMs);
+  let error: ErrorBody | undefined;
+  try {
+    await fetching.over;
+  } catch (thrown) {
+    error = ZpsendError.from(thrown).toBody();
+  } finally {
+    clearInterval(progress);
+  }
+  if (!error || isThere(error)) return { state: 'done', bytes: stream.bytes };
+  if (mayPass(error) || (!isLost(error) && !(await hasPool(deps, start.dataset)))) {
+    source.pause = error.retryable ? afterFailureMs : afterRefusalMs;
+    log.info(
+      'store.kept',
+      `${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again in ${source.pause / 1000} s`,
+      { snapshot: start.to.name, code: error.code },
+    );
+    // a lock passes by itself, and may be that of another receiver who is at it
+    const why = error.code === 'LOCKED' ? undefined : error;
+    const isNews = why?.message !== isTold?.message || (why && fetching.consumed !== before?.bytes);
+    if (isNews && !isStopped()) await write({ state: 'running', bytes: fetching.consumed, ...(why && { error: why }) });
+    return undefined;
+  }
+  log.error(
+    'store.receive-failed',
+    `${start.to.name} from the store of ${bucket.source} failed: ${error.code}: ${error.message}`,
+    { snapshot: start.to.name, code: error.code },
+  );
+  return { state: 'failed', bytes: fetching.consumed, error };
+}
+
+/** Before a pool is imported nothing is there that will be. */
+const hasPool = async (deps: StoredDeps, dataset: string): Promise<boolean> =>
+  (await deps.zfs.look([poolOf(dataset)]).catch(() => [])).length > 0;
+
+/** What was lost was its base; unless that has come another way, which the next job then finds. */
+function behind(log: Log, { start }: StoredItem, missing: ReadonlySet<string>): Receipt {
+  const message = `${start.to.name} starts from a stream that was lost in the store; the next job sends both again`;
+  log.error('store.lost', `${message} (${missing.size} are lost)`, { snapshot: start.to.name });
+  return {
+    state: 'failed',
+    bytes: 0,
+    error: { code: 'STREAM_BROKEN', message, retryable: true, details: { lost: true } },
   };
 }

@@ -6,8 +6,9 @@ import { datasetOf, maxNameLength } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import type { StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
+import { isForGood } from './cursor-bookmarks.ts';
 import { cursorsOf, targetHash, tentativeCursorName } from './cursor-name.ts';
-import { type Cursors, isForGood } from './cursors.ts';
+import type { Cursors } from './cursors.ts';
 
 /**
  * The cursors of what is stored: a bookmark of each snapshot, so that the next incremental has its base whatever the source destroys

@@ -6,11 +6,13 @@ import type { Job } from '../../../schemas/job.ts';
 import type { Policies } from '../../../schemas/policy.ts';
 import { snapshotCreatedSchema } from '../../../schemas/snapshot-created.ts';
 import type { Log } from '../../host/log.ts';
+import type { RunningJob } from '../job/job.ts';
 import type { Jobs } from '../job/registry.ts';
 import type { ActivePolicies } from './active.ts';
 import { followPolicies } from './follow.ts';
 import { observeJobs } from './other-senders.ts';
 import { type Policy, rootAt, startOf } from './policy.ts';
+import { openPolicyLog } from './policy-log.ts';
 import type { Outcome, TargetTimes } from './target-state.ts';
 import { type OpenTarget, openPolicyTargets } from './targets.ts';
 
@@ -31,30 +33,19 @@ export interface PolicyRunner {
   stop(): void;
 }
 
-/** Garbage is told of this often at most, in milliseconds. */
-const garbageMs = 60_000;
 const now = (): number => performance.now();
 
 /** Runs the policies of a host: on every trigger of a new snapshot, and from time to time without. */
 export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
   const { host, bus, log, jobs, reconcileMs } = deps;
-  const times: TargetTimes = {
-    quiet: 30,
-    mostQuiet: 1000,
-    // instances that were started together do not look together
-    reconcile: reconcileMs * (1 + Math.random() / 10),
-    silence: 3000,
-  };
-  const policyTargets = openPolicyTargets(times);
+  const policyTargets = openPolicyTargets(timesOf(reconcileMs));
+  const policyLog = openPolicyLog(log);
   /** The policy targets of the jobs that were started here. */
   const ours = new Map<string, OpenTarget>();
-  /** What was said of each policy target's failures since it last went well. */
-  const told = new Map<string, Set<string>>();
   let activePolicies: ActivePolicies = { policies: [], refused: [] };
   let timer: NodeJS.Timeout | undefined;
   let deafToSnapshots: (() => void) | undefined;
   let stopped = false;
-  let garbage = { count: 0, since: Number.NEGATIVE_INFINITY };
 
   /** Sets the clock to what is waited for now. */
   function settle(): void {
@@ -66,35 +57,22 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
   }
 
   function run(): void {
-    const byPolicy = new Map<Policy, OpenTarget[]>();
-    for (const policyTarget of policyTargets.wake(now()))
-      byPolicy.set(policyTarget.policy, [...(byPolicy.get(policyTarget.policy) ?? []), policyTarget]);
-    for (const [policy, all] of byPolicy) start(policy, all);
+    for (const [policy, all] of byPolicy(policyTargets.wake(now()))) start(policy, all);
     settle();
   }
 
   function start(policy: Policy, started: readonly OpenTarget[]): void {
-    let ids: string[];
-    try {
-      const asked = startOf(
-        policy,
-        started.map(({ to }) => to),
-      );
-      ids = jobs.start(asked, { startedBy: 'policy' });
-    } catch (thrown) {
-      const error = ZpsendError.from(thrown).toBody();
+    const begun = startJobs(jobs, policy, started);
+    if ('code' in begun) {
       // with as many jobs as it may have, this sender is well, and comes to these
-      for (const policyTarget of started) ended(policyTarget, error, error.code !== 'BUSY');
+      for (const policyTarget of started) ended(policyTarget, begun, begun.code !== 'BUSY');
       return;
     }
-    for (const [at, id] of ids.entries()) {
-      const policyTarget = started[at];
-      const job = jobs.running.find((running) => running.id === id);
-      if (!policyTarget || !job) continue;
-      ours.set(id, policyTarget);
+    for (const [policyTarget, job] of begun) {
+      ours.set(job.id, policyTarget);
       void job.over.then(() => {
         // its last events are still to be heard
-        setTimeout(() => ours.delete(id), 10_000).unref();
+        setTimeout(() => ours.delete(job.id), 10_000).unref();
         ended(policyTarget, job.status().error, true, job.status());
         settle();
       });
@@ -106,24 +84,8 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
     if (stopped || policyTargets.all.get(policyTarget.key) !== policyTarget) return;
     const outcome = outcomeOf(error, job);
     policyTarget.error = error;
-    if (isNews) tell(policyTarget, error, outcome);
+    if (isNews) policyLog.ended(policyTarget.key, error, outcome);
     policyTargets.feed(policyTarget.key, { type: 'ended', now: now(), outcome });
-  }
-
-  /** A failure is told once, however often it comes back, until a run goes well. */
-  function tell({ key }: OpenTarget, error: ErrorBody | undefined, outcome: Outcome): void {
-    const before = told.get(key);
-    if (!error) {
-      if (before) log.info('policy.recovered', `${key} goes well again`, { policy: key });
-      told.delete(key);
-      return;
-    }
-    const text = `${error.code}: ${error.message}`;
-    if (before?.has(text)) return;
-    told.set(key, new Set([...(before ?? []), text].slice(-20)));
-    const fields = { policy: key, code: error.code };
-    if (outcome === 'passing') log.warn('policy.retried', `${key} failed: ${text}; trying again`, fields);
-    else log.error('policy.failed', `${key} failed: ${text}; the next new snapshot tries again`, fields);
   }
 
   function onSnapshot({ data, taken }: SnapshotEvent): void {
@@ -132,13 +94,7 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
       ({ snapshot } = decodeRequest(data, snapshotCreatedSchema, (text) => ({ snapshot: text })));
     } catch (thrown) {
       taken();
-      garbage.count += 1;
-      if (now() - garbage.since < garbageMs) return;
-      log.warn(
-        'snapshot-event.malformed',
-        `ignored ${garbage.count} malformed snapshot ${garbage.count === 1 ? 'event' : 'events'}: ${ZpsendError.from(thrown).message}`,
-      );
-      garbage = { count: 0, since: now() };
+      policyLog.malformed(ZpsendError.from(thrown), now());
       return;
     }
     policyTargets.trigger(snapshot, now(), taken);
@@ -147,17 +103,8 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
 
   function use(found: ActivePolicies): void {
     if (stopped) return;
-    const known = new Set(activePolicies.refused.map(({ name, why }) => `${name} ${why}`));
-    for (const { name, why } of found.refused) {
-      if (!known.has(`${name} ${why}`))
-        log.error('policy.refused', `the policy ${name} is not in force: ${why}`, { policy: name });
-    }
-    const before = namesOf(activePolicies);
+    policyLog.active(activePolicies, found);
     activePolicies = found;
-    if (before !== namesOf(found))
-      log.info('policy.active', `policies in force: ${namesOf(found) || 'none'}`, {
-        policies: found.policies.map(({ name }) => name).sort(),
-      });
     policyTargets.use(found.policies, now());
     // whoever has none needs no stream
     if (found.policies.length > 0) deafToSnapshots ??= hearSnapshots(bus, host, onSnapshot, log.warn);
@@ -171,33 +118,13 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
     settle();
   });
   const leave = followPolicies(deps, use);
-  // what was said in between was not heard, by no instance: they do not all look at once
-  const unwatch = bus.onReconnected(() => {
-    const look = () => {
-      policyTargets.triggerAll(now());
-      settle();
-    };
-    setTimeout(look, Math.random() * 1000).unref();
+  const unwatch = onceReconnected(bus, () => {
+    policyTargets.triggerAll(now());
+    settle();
   });
 
   return {
-    status: () => ({
-      host,
-      policies: activePolicies.policies.map((policy) => ({
-        name: policy.name,
-        dataset: policy.dataset,
-        recursive: policy.isRecursive,
-        targets: [...policyTargets.all.values()]
-          .filter((policyTarget) => policyTarget.policy === policy)
-          .map(({ to, state, error }) => ({
-            host: to.host,
-            dataset: rootAt(policy, to),
-            state: state.phase,
-            ...(error && { error: inShort(error) }),
-          })),
-      })),
-      refused: [...activePolicies.refused],
-    }),
+    status: () => ({ host, ...policiesOf(activePolicies, [...policyTargets.all.values()]) }),
     stop() {
       stopped = true;
       clearTimeout(timer);
@@ -209,8 +136,66 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
   };
 }
 
-const namesOf = ({ policies }: ActivePolicies): string =>
-  policies.map(({ dataset, name }) => `${dataset} (${name})`).join(', ');
+const timesOf = (reconcileMs: number): TargetTimes => ({
+  quiet: 30,
+  mostQuiet: 1000,
+  // instances that were started together do not look together
+  reconcile: reconcileMs * (1 + Math.random() / 10),
+  silence: 3000,
+});
+
+/** @returns the jobs that began, each with its policy target, or why there are none */
+function startJobs(
+  jobs: PolicyRunnerDeps['jobs'],
+  policy: Policy,
+  started: readonly OpenTarget[],
+): [OpenTarget, RunningJob][] | ErrorBody {
+  try {
+    const asked = startOf(
+      policy,
+      started.map(({ to }) => to),
+    );
+    const ids = jobs.start(asked, { startedBy: 'policy' });
+    return ids.flatMap((id, at): [OpenTarget, RunningJob][] => {
+      const policyTarget = started[at];
+      const job = jobs.running.find((running) => running.id === id);
+      return policyTarget && job ? [[policyTarget, job]] : [];
+    });
+  } catch (thrown) {
+    return ZpsendError.from(thrown).toBody();
+  }
+}
+
+function byPolicy(policyTargets: readonly OpenTarget[]): Map<Policy, OpenTarget[]> {
+  const found = new Map<Policy, OpenTarget[]>();
+  for (const policyTarget of policyTargets)
+    found.set(policyTarget.policy, [...(found.get(policyTarget.policy) ?? []), policyTarget]);
+  return found;
+}
+
+/** What was said in between was not heard, by no instance: they do not all look at once. @returns the way to end it */
+const onceReconnected = (bus: Bus, look: () => void): (() => void) =>
+  bus.onReconnected(() => void setTimeout(look, Math.random() * 1000).unref());
+
+const policiesOf = (
+  { policies, refused }: ActivePolicies,
+  policyTargets: readonly OpenTarget[],
+): Pick<Policies, 'policies' | 'refused'> => ({
+  policies: policies.map((policy) => ({
+    name: policy.name,
+    dataset: policy.dataset,
+    recursive: policy.isRecursive,
+    targets: policyTargets
+      .filter((policyTarget) => policyTarget.policy === policy)
+      .map(({ to, state, error }) => ({
+        host: to.host,
+        dataset: rootAt(policy, to),
+        state: state.phase,
+        ...(error && { error: inShort(error) }),
+      })),
+  })),
+  refused: [...refused],
+});
 
 /** Many of them go into one message. */
 const inShort = ({ code, message, retryable }: ErrorBody): ErrorBody => ({

@@ -1,18 +1,17 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
-import { parseStatusKey, type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
+import { type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import { targetRoot } from '../../../lib/plan/request/target-name.ts';
-import { ownMark } from '../../../lib/plan/steps/initial-flags.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
-import { datasetOf, isWithin } from '../../../schemas/names.ts';
+import { datasetOf } from '../../../schemas/names.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
-import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Planned } from '../planning/plan-job.ts';
 import { type DatasetStatus, type DatasetStatusEvent, entryOf, next } from './dataset-status.ts';
-import { knownEntries, pendingEntries } from './known-entries.ts';
-import { lagFacts, lagFactsSince, storedUpTo } from './lag.ts';
+import { failUnplanned } from './fail-unplanned.ts';
+import { knownEntries, openKnownRows } from './known-entries.ts';
+import { listedFacts } from './listed-facts.ts';
 import type { Live } from './progress.ts';
 import type { StatusWriter } from './status-writer.ts';
 
@@ -49,12 +48,6 @@ interface Row {
   began: number;
 }
 
-/** What the board says of the target; where it could not be read, only what this process itself has written. */
-interface KnownRows {
-  readonly entries: ReadonlyMap<string, StatusEntry>;
-  readonly isRead: boolean;
-}
-
 /** @param read what the board says of a target, by key */
 export function openJobStatus(
   deps: JobStatusDeps,
@@ -62,26 +55,14 @@ export function openJobStatus(
   request: SendRequest,
   read = knownEntries,
 ): ReplicationStatus {
-  const { host, instance, zfs, status } = deps;
+  const { host, instance, status } = deps;
   const who = { job, instance };
   const target = request.to.host;
   const root: StatusPlace = { source: host, target, dataset: datasetOf(request.dataset), into: targetRoot(request) };
   const rows = new Map<string, Row>();
   let isShown = deps.startedBy === 'policy';
   let isOver = false;
-  let asked: Promise<KnownRows> | undefined;
-
-  /** Read once; where that fails, again the next time. */
-  const knownRows = (): Promise<KnownRows> => {
-    asked ??= read(deps, target).then(
-      (entries) => ({ entries, isRead: true }),
-      () => {
-        asked = undefined;
-        return { entries: new Map(pendingEntries(deps, target)), isRead: false };
-      },
-    );
-    return asked;
-  };
+  const board = openKnownRows(deps, target, read);
 
   function rowOf(dataset: string, into: string): Row {
     const known = rows.get(dataset);
@@ -105,7 +86,7 @@ export function openJobStatus(
    * say of them that they are done.
    */
   async function showIfKnown(some: readonly Row[]): Promise<void> {
-    const { entries, isRead } = await knownRows();
+    const { entries, isRead } = await board.rows();
     if (some.some(({ key }) => entries.has(key))) return show(some);
     const failed = some.filter(({ line }) => line.run?.state === 'failed');
     if (!isRead && failed.length > 0) show(failed);
@@ -126,54 +107,25 @@ export function openJobStatus(
     if (row) tell(row, { type: 'ended', bytes, seconds: secondsOf(row), error });
   }
 
-  /** Nothing was planned: those that are known keep what is known of them, and fail. Where nobody knows, the one that was asked for does. */
   async function failedWhole(error: ErrorBody): Promise<void> {
-    const { entries: known, isRead } = await knownRows();
-    const isPart = ({ dataset, into }: StatusPlace): boolean =>
-      request.package !== undefined && isWithin(dataset, root.dataset) && isWithin(into, root.into);
-    const keys = new Set([...(isShown || !isRead ? [statusKey(root)] : []), ...known.keys()]);
-    const listed = Date.now();
-    const here = await zfs
-      .list({ dataset: root.dataset, recursive: request.package !== undefined, creation: true })
-      .catch(() => []);
-    const sources = new Map(here.map((entry) => [entry.name, entry]));
-    for (const key of keys) {
-      const place = parseStatusKey(key);
-      if (!place || (key !== statusKey(root) && !isPart(place))) continue;
-      const source = sources.get(place.dataset);
-      const before = known.get(key);
-      // how far the target lags shows only against what it was sent
-      const isKnown = source && (isRead || before);
-      const noted = { stream: before?.stream, wrapping: before?.wrapping };
-      const line = isKnown ? { facts: { ...lagFactsSince(source, before?.sent, listed), ...noted } } : {};
-      const failed = next(line, { type: 'ended', bytes: 0, seconds: 0, error });
-      // where the source cannot be listed either, what was stored is all that is known
-      status.put(key, () => ({ ...(source ? {} : before), ...entryOf(failed, who, Date.now()) }), true);
-    }
+    const known = await board.rows();
+    await failUnplanned(deps, { ...who, request, root, isShown }, known, error);
   }
 
   return {
-    listed({ plans, source, target: there, known = there }) {
+    listed(planned) {
+      const { plans } = planned;
       if (isOver || isRefusal(plans)) return;
-      const now = Date.now();
-      const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
-      const [has, awaits] = [known, there].map(({ datasets }) => new Map(datasets.map((entry) => [entry.name, entry])));
-      for (const { dataset, target: into, steps, refusal } of plans.datasets) {
-        const entry = sources.get(dataset);
+      const lagFacts = listedFacts(planned, Date.now());
+      for (const plan of plans.datasets) {
+        const { dataset, target: into, steps, refusal } = plan;
         const row = rowOf(dataset, into);
-        if (entry) {
-          const facts = lagFacts(entry, has?.get(into), now);
-          const last = known === there ? undefined : lagFacts(entry, awaits?.get(into), now).sent?.guid;
-          const [first] = steps;
-          const stream = first?.record ?? ownMark(has?.get(into)?.stream, entry.guid);
-          const wrapping = has?.get(into)?.wrapping;
-          const nextWrapping = first?.wrapping ?? (first?.from && !first.origin ? wrapping : undefined);
-          tell(row, { type: 'listed', facts: { ...storedUpTo(facts, last), stream, wrapping, nextWrapping } });
-        }
+        const facts = lagFacts(plan);
+        if (facts) tell(row, { type: 'listed', facts });
         // what runs, or has run, tells its end itself
         if (!row.line.run && (refusal || steps.length === 0)) ended(row, 0, refusal?.error);
       }
-      if (!isShown && !asked) status.during(showIfKnown([...rows.values()]));
+      if (!isShown && !board.isAsked) status.during(showIfKnown([...rows.values()]));
     },
     began(dataset) {
       const row = rows.get(dataset);

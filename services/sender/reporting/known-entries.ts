@@ -10,6 +10,12 @@ export interface Known {
   readonly status: Pick<StatusWriter, 'pending'>;
 }
 
+/** What the board says of a target; where it could not be read, only what this process itself has written. */
+export interface KnownRows {
+  readonly entries: ReadonlyMap<string, StatusEntry>;
+  readonly isRead: boolean;
+}
+
 /** What this process is about to write, or has just written, of one target or all. */
 export const pendingEntries = ({ host, status }: Known, target?: string): [key: string, StatusEntry][] =>
   status.pending().filter(([key]) => key.startsWith(target === undefined ? `${host}.to.` : `${host}.to.${target}.`));
@@ -24,4 +30,28 @@ export async function knownEntries(deps: Known, target?: string): Promise<Map<st
   const stored = (await readStatus(deps.bus, deps.host, target))?.found ?? [];
   const rows = stored.map((one): [string, StatusEntry] => [statusKey(one), one.entry]);
   return new Map([...rows, ...before, ...pendingEntries(deps, target)]);
+}
+
+/** What the board says of a target, read once; where that fails, again the next time. */
+export function openKnownRows(
+  deps: Known,
+  target: string,
+  read = knownEntries,
+): { readonly isAsked: boolean; rows(): Promise<KnownRows> } {
+  let asked: Promise<KnownRows> | undefined;
+  return {
+    get isAsked() {
+      return asked !== undefined;
+    },
+    rows() {
+      asked ??= read(deps, target).then(
+        (entries) => ({ entries, isRead: true }),
+        () => {
+          asked = undefined;
+          return { entries: new Map(pendingEntries(deps, target)), isRead: false };
+        },
+      );
+      return asked;
+    },
+  };
 }

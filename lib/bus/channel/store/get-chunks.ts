@@ -32,6 +32,20 @@ const consumerSchema = z.object({
 /** Where a server asks for a word (ADR-9), and nowhere else: whoever knows an inbox could have us say it anywhere. */
 const flowControl = /^\$JS\.FC\.[^\s*>]+$/;
 
+/** Delivers those chunks once, and is gone soon after nobody takes them. */
+const consumerOf = (name: string, inbox: string, subject: string) => ({
+  name,
+  deliver_subject: inbox,
+  ack_policy: AckPolicy.None,
+  filter_subject: subject,
+  flow_control: true,
+  idle_heartbeat: nanos(5000),
+  inactive_threshold: nanos(30_000),
+  max_deliver: 1,
+  mem_storage: true,
+  num_replicas: 1,
+});
+
 /**
  * Reads the chunks of an object into memory as they come off the socket. A consumer of its own delivers them, as fast as its flow
  * control has it (https://docs.nats.io/nats-concepts/jetstream/consumers, "Flow control").
@@ -114,18 +128,7 @@ export async function getChunks(
     ),
   ];
   try {
-    const adding = manager.consumers.add(stream, {
-      name: consumer,
-      deliver_subject: inbox,
-      ack_policy: AckPolicy.None,
-      filter_subject: subject,
-      flow_control: true,
-      idle_heartbeat: nanos(5000),
-      inactive_threshold: nanos(30_000),
-      max_deliver: 1,
-      mem_storage: true,
-      num_replicas: 1,
-    });
+    const adding = manager.consumers.add(stream, consumerOf(consumer, inbox, subject));
     adding
       .then((answer) => {
         const { num_pending, delivered } = consumerSchema.parse(answer);

@@ -1,16 +1,16 @@
-import { JetStreamApiError, type JetStreamClient, type JetStreamManager, type StreamInfo } from '@nats-io/jetstream';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import { jetStreamOf, managerOf, nameAt } from '../../jetstream/jetstream.ts';
-import { subjectsIn } from '../../jetstream/read-bucket.ts';
 import { streamsBucket } from '../../subjects.ts';
+import { accessTo, type BucketAccess } from './bucket-access.ts';
 import type { StoreAt } from './connection.ts';
 import { getChunks } from './get-chunks.ts';
-import { connectionLost, isGone, translate } from './jetstream-errors.ts';
-import { lastOf, type Metadata, readMetadata } from './object-metadata.ts';
-import { digestOf, newId, subjectsOf } from './object-subjects.ts';
+import { translate } from './jetstream-errors.ts';
+import { lastOf, type Metadata } from './object-metadata.ts';
+import { digestOf, newId } from './object-subjects.ts';
 import { putChunks } from './put-chunks.ts';
-import { patientMs, withTimeout } from './timeout.ts';
+import { patientMs } from './timeout.ts';
 
 /** An object in a bucket. */
 export interface StoredObject {
@@ -56,47 +56,8 @@ export interface StreamsBucket {
   mark(): Promise<string | undefined>;
 }
 
-/** Subjects of a store that are listed: each object has two, and 16 GiB in the smallest segments are half a million. */
-const mostSubjects = 600_000;
-
-function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clients): StreamsBucket {
-  const { dataConnection, deliveries } = at;
-  const bucket = streamsBucket(source);
-  const stream = `OBJ_${bucket}`;
-  const objects = subjectsOf(source);
-  const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (thrown) {
-      throw translate(thrown, `${what} ${called}`);
-    }
-  };
-  /** An answer, unless the connection that it would come by is lost. */
-  async function asked<T>(work: () => Promise<T>, ms = patientMs): Promise<T> {
-    if (!dataConnection.connected) throw connectionLost();
-    const lost = Promise.withResolvers<never>();
-    const end = dataConnection.onDisconnected(() => lost.reject(connectionLost()));
-    try {
-      return await withTimeout(Promise.race([work(), lost.promise]), bucket, ms);
-    } finally {
-      end();
-    }
-  }
-  const purge = (filter: string) => asked(() => jsm.streams.purge(stream, { filter }));
-  const metadataOf = (name: string) => asked(() => readMetadata(jsm, stream, objects.meta(name), name));
-  async function look(filter?: string): Promise<StreamInfo | undefined> {
-    try {
-      const work = () =>
-        filter === undefined ? jsm.streams.info(stream) : subjectsIn(at, jsm, stream, filter, mostSubjects);
-      return await asked(work, 3 * patientMs);
-    } catch (thrown) {
-      if (isGone(thrown)) return undefined;
-      throw translate(thrown, `looking at ${called}`);
-    }
-  }
-  /** How many messages there are of each subject. */
-  const countsOf = async (filter: string): Promise<Record<string, number>> =>
-    (await look(filter))?.state.subjects ?? {};
+function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
+  const { at, js, bucket, stream, objects, attempt, asked, purge, metadataOf, countsOf } = access;
   /** Objects that a failed put may have left chunks of. */
   const untidy = new Set<string>();
   /** Removes all chunks of an object but those of one id. */
@@ -126,7 +87,6 @@ function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clie
       return undefined;
     });
   return {
-    source,
     put: (name, bytes, description) =>
       attempt(`storing ${name} in`, async () => {
         const old = await oldOf(name);
@@ -135,7 +95,7 @@ function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clie
         const removeChunks = () => purge(objects.chunks(id)).catch(() => void untidy.add(name));
         try {
           const { count, size, sha256 } = await putChunks(
-            dataConnection,
+            at.dataConnection,
             { stream, subject: objects.chunks(id) },
             bytes,
           );
@@ -157,6 +117,23 @@ function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clie
           throw thrown;
         }
       }),
+    remove: (name) =>
+      attempt(`removing ${name} from`, async () => {
+        const old = await oldOf(name);
+        // the library would put a mark in its place, for which a full bucket has no room
+        if (old || untidy.has(name)) await purge(objects.meta(name));
+        if (old) await purge(objects.chunks(old.nuid));
+        if (!old || untidy.has(name)) await tidy(name);
+      }),
+  };
+}
+
+type Reads = Pick<StreamsBucket, 'get' | 'names' | 'begun' | 'idle' | 'areWhole' | 'bound' | 'mark'>;
+
+function readsFrom(access: BucketAccess): Reads {
+  const { at, jsm, stream, objects, attempt, asked, metadataOf, look, countsOf } = access;
+  const { dataConnection, deliveries } = at;
+  return {
     get: (name, most, into) =>
       attempt(`reading ${name} from`, async () => {
         const metadata = await metadataOf(name);
@@ -209,14 +186,6 @@ function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clie
           objects.meta(name) in counts && (counts[objects.chunks(id)] ?? 0) === chunks;
         return all.every(isWhole);
       }),
-    remove: (name) =>
-      attempt(`removing ${name} from`, async () => {
-        const old = await oldOf(name);
-        // the library would put a mark in its place, for which a full bucket has no room
-        if (old || untidy.has(name)) await purge(objects.meta(name));
-        if (old) await purge(objects.chunks(old.nuid));
-        if (!old || untidy.has(name)) await tidy(name);
-      }),
     async bound() {
       const most = (await look())?.config.max_bytes ?? 0;
       return most > 0 ? most : undefined;
@@ -228,17 +197,13 @@ function bucketOf(at: StoreAt, source: string, called: string, { js, jsm }: Clie
   };
 }
 
-interface Clients {
-  readonly js: JetStreamClient;
-  readonly jsm: JetStreamManager;
-}
-
 /** A source's streams, for one who reads them; need not be there. */
 export async function openStreams(at: StoreAt, source: string): Promise<StreamsBucket> {
   const called = nameAt(at, streamsBucket(source));
   try {
     const js = jetStreamOf(at, patientMs);
-    return bucketOf(at, source, called, { js, jsm: await managerOf(at, patientMs) });
+    const access = accessTo(at, source, called, { js, jsm: await managerOf(at, patientMs) });
+    return { source, ...writesTo(access), ...readsFrom(access) };
   } catch (thrown) {
     throw translate(thrown, `opening ${called}`);
   }

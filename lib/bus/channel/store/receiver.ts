@@ -22,6 +22,38 @@ export interface StoredStream extends ChannelReceiver {
 /** A piece of a segment is written at once; with a rate limit, as much of it as may go. */
 const pieceBytes = 1024 * 1024;
 
+type Got = Awaited<ReturnType<StreamsBucket['get']>>;
+
+/** The bytes of a segment. @throws ZpsendError STREAM_BROKEN where they are not what the manifest says */
+function checked(manifest: Manifest, at: number, got: Got): Buffer {
+  const { digests, segment, bytes: total } = manifest;
+  const expected = at < digests.length - 1 ? segment : total - segment * (digests.length - 1);
+  if (!got) throw damaged(manifest, `its segment ${at} is not in the store any more`);
+  if (got.bytes.length !== expected) {
+    throw damaged(manifest, `its segment ${at} has ${got.bytes.length} bytes, not ${expected}`);
+  }
+  if (got.object.digest !== digests[at]) throw damaged(manifest, `its segment ${at} is not the one that was stored`);
+  return got.bytes;
+}
+
+/** Waits until at least one byte may be written; how many may, and `most` at most. */
+async function roomIn(rateLimit: RateLimit | undefined, most: number): Promise<number> {
+  if (!rateLimit) return most;
+  for (;;) {
+    const room = Math.min(most, rateLimit.room());
+    if (room > 0) {
+      rateLimit.take(room);
+      return room;
+    }
+    await new Promise<void>((resolve) => {
+      const end = rateLimit.onRoom(() => {
+        end();
+        resolve();
+      });
+    });
+  }
+}
+
 /**
  * Begins to fetch a stored stream, a segment ahead of what is written. Each is checked against the manifest before a byte of it
  * is handed on: that it is there, whole, and the very one that belongs there. Two are held in memory (I8).
@@ -31,7 +63,7 @@ export function openStoredStream(
   manifest: Manifest,
   options: StoredStreamOptions,
 ): StoredStream {
-  const { id, digests, segment, bytes: total } = manifest;
+  const { id, digests, segment } = manifest;
   const { rateLimit } = options;
   const outcome = Promise.withResolvers<ErrorBody | undefined>();
   const attached = Promise.withResolvers<Writable | undefined>();
@@ -53,21 +85,16 @@ export function openStoredStream(
       const { code, message } = ZpsendError.from(thrown);
       throw code === 'STREAM_BROKEN' ? damaged(manifest, message) : thrown;
     });
-    const expected = at < digests.length - 1 ? segment : total - segment * (digests.length - 1);
-    if (!got) throw damaged(manifest, `its segment ${at} is not in the store any more`);
-    if (got.bytes.length !== expected) {
-      throw damaged(manifest, `its segment ${at} has ${got.bytes.length} bytes, not ${expected}`);
-    }
-    if (got.object.digest !== digests[at]) throw damaged(manifest, `its segment ${at} is not the one that was stored`);
+    const bytes = checked(manifest, at, got);
     heard += 1;
-    return got.bytes;
+    return bytes;
   }
 
   async function write(bytes: Buffer): Promise<void> {
     if (isDeaf) return;
     const to = await attached.promise;
     for (let at = 0; at < bytes.length && !stop.signal.aborted; ) {
-      const piece = bytes.subarray(at, at + (await roomFor(Math.min(pieceBytes, bytes.length - at))));
+      const piece = bytes.subarray(at, at + (await roomIn(rateLimit, Math.min(pieceBytes, bytes.length - at))));
       const taken = await new Promise<boolean>((resolve) => {
         if (!to || to.destroyed) resolve(false);
         else to.write(piece, (error) => resolve(!error));
@@ -80,23 +107,6 @@ export function openStoredStream(
       at += piece.length;
       consumed += piece.length;
       heard += 1;
-    }
-  }
-
-  async function roomFor(most: number): Promise<number> {
-    if (!rateLimit) return most;
-    for (;;) {
-      const room = Math.min(most, rateLimit.room());
-      if (room > 0) {
-        rateLimit.take(room);
-        return room;
-      }
-      await new Promise<void>((resolve) => {
-        const end = rateLimit.onRoom(() => {
-          end();
-          resolve();
-        });
-      });
     }
   }
 

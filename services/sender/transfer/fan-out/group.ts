@@ -1,7 +1,9 @@
 import { datasetOf } from '../../../../schemas/names.ts';
 import type { Step } from '../../../../schemas/plan.ts';
 import type { ReadDeps } from '../send-stream.ts';
-import { away, coming, isAwaited, keyOf, type Place, patience } from './member-state.ts';
+import { away, coming, keyOf } from './member-state.ts';
+import { openRateLimit, type Pace } from './pace.ts';
+import { openPlaces, type Places } from './places.ts';
 import { type FanOutSession, openSession, type Participant } from './session.ts';
 
 /** One job of a fan, which shares its reads with the others. */
@@ -35,9 +37,6 @@ export interface FanOrder extends ReadDeps {
   readonly now?: () => number;
 }
 
-/** Whoever plans takes no more than so many times as long as the first who was ready. */
-const slowest = 3;
-
 interface Gathering {
   readonly step: Step;
   readonly waiting: Map<number, (participant: Participant | undefined) => void>;
@@ -47,35 +46,19 @@ interface Gathering {
 /** Jobs that send the same dataset to different targets: what several of them need at once is read once. */
 export function openFanOutGroup(order: FanOrder): FanMember[] {
   const gatherings = new Map<string, Gathering>();
-  const members = Array.from({ length: order.size }, () => ({ places: new Map<string, Place>(), others: coming }));
-  const now = order.now ?? (() => performance.now());
-  /** When the last step of a dataset began, and what it took. */
-  const steps = new Map<string, { began: number; took?: number }>();
+  const places = openPlaces(order.size);
+  const pace = openRateLimit(order.gatherMs, order.now ?? (() => performance.now()));
   let sessions = 0;
-  const opened = now();
-  /** How long the first who was ready had planned. */
-  let planned: number | undefined;
-
-  const placeOf = (member: number, dataset: string): Place =>
-    members[member]?.places.get(dataset) ?? members[member]?.others ?? away;
 
   /** Begins every gathering that waits for nobody any more. */
   function look(): void {
-    for (const [key, { step }] of gatherings) {
-      const dataset = datasetOf(step.to.name);
-      if (!members.some((_, member) => isAwaited(placeOf(member, dataset), step))) begin(key);
-    }
+    for (const [key, { step }] of gatherings) if (!places.someAwaited(step)) begin(key);
   }
 
-  /** Who is waited for in vain is waited for no more, at no step, until it comes by itself. */
   function giveUp(key: string): void {
     const step = gatherings.get(key)?.step;
     if (!step) return;
-    for (const [member, state] of members.entries()) {
-      if (!isAwaited(placeOf(member, datasetOf(step.to.name)), step)) continue;
-      if (state.others.is === 'coming') state.others = away;
-      for (const [dataset, place] of state.places) if (place.is === 'coming') state.places.set(dataset, away);
-    }
+    places.giveUp(step);
     begin(key);
   }
 
@@ -86,23 +69,20 @@ export function openFanOutGroup(order: FanOrder): FanMember[] {
     clearTimeout(gathering.late);
     const { step, waiting } = gathering;
     const dataset = datasetOf(step.to.name);
-    steps.set(dataset, { began: now() });
+    pace.began(dataset);
     const session: FanOutSession | undefined =
       waiting.size > 1
         ? openSession({ ...order, id: `${order.id}f${++sessions}`, size: waiting.size }, step)
         : undefined;
     for (const [member, resolve] of waiting) {
-      move(member, dataset, { is: 'sending', to: step.to.guid });
+      places.move(member, dataset, { is: 'sending', to: step.to.guid });
       resolve(session?.participant());
     }
   }
 
-  const move = (member: number, dataset: string, place: Place): void =>
-    void members[member]?.places.set(dataset, place);
-
   /** Leaves where it waits, if it does. */
   function leave(member: number, dataset: string): void {
-    const place = placeOf(member, dataset);
+    const place = places.of(member, dataset);
     const gathering = place.is === 'waiting' ? gatherings.get(place.key) : undefined;
     gathering?.waiting.get(member)?.(undefined);
     gathering?.waiting.delete(member);
@@ -111,48 +91,57 @@ export function openFanOutGroup(order: FanOrder): FanMember[] {
     gatherings.delete(place.key);
   }
 
-  return members.map((state, member) => ({
+  function meet(member: number, step: Step): Promise<Participant | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Participant | undefined>();
+    const key = keyOf(step);
+    const dataset = datasetOf(step.to.name);
+    leave(member, dataset);
+    const gathering = gatherings.get(key) ?? {
+      step,
+      waiting: new Map(),
+      late: setTimeout(() => giveUp(key), pace.patienceFor(dataset)),
+    };
+    gatherings.set(key, gathering);
+    gathering.waiting.set(member, resolve);
+    places.move(member, dataset, { is: 'waiting', key, to: step.to.guid });
+    look();
+    return promise;
+  }
+
+  return Array.from({ length: order.size }, (_, member) => memberOf(member, { places, pace, look, leave, meet }));
+}
+
+interface FanOutGroup {
+  readonly places: Places;
+  readonly pace: Pace;
+  look(): void;
+  leave(member: number, dataset: string): void;
+  meet(member: number, step: Step): Promise<Participant | undefined>;
+}
+
+function memberOf(member: number, { places, pace, look, leave, meet }: FanOutGroup): FanMember {
+  return {
     planned(datasets) {
-      state.others = away;
-      for (const dataset of datasets) if (!state.places.has(dataset)) state.places.set(dataset, coming);
+      places.planned(member, datasets);
       look();
     },
-    meet(step) {
-      const { promise, resolve } = Promise.withResolvers<Participant | undefined>();
-      const key = keyOf(step);
-      const dataset = datasetOf(step.to.name);
-      leave(member, dataset);
-      planned ??= now() - opened;
-      const most = Math.max(order.gatherMs, slowest * planned);
-      const gathering = gatherings.get(key) ?? {
-        step,
-        waiting: new Map(),
-        late: setTimeout(() => giveUp(key), patience(steps.get(dataset)?.took, most)),
-      };
-      gatherings.set(key, gathering);
-      gathering.waiting.set(member, resolve);
-      move(member, dataset, { is: 'waiting', key, to: step.to.guid });
-      look();
-      return promise;
-    },
+    meet: (step) => meet(member, step),
     alone({ to }) {
       const dataset = datasetOf(to.name);
       leave(member, dataset);
-      move(member, dataset, { is: 'sending', to: to.guid });
+      places.move(member, dataset, { is: 'sending', to: to.guid });
       look();
     },
     left(dataset, goesOn) {
-      const last = steps.get(dataset);
-      if (goesOn && last) last.took ??= now() - last.began;
+      if (goesOn) pace.ended(dataset);
       leave(member, dataset);
-      move(member, dataset, goesOn ? coming : away);
+      places.move(member, dataset, goesOn ? coming : away);
       look();
     },
     gone() {
-      for (const dataset of state.places.keys()) leave(member, dataset);
-      state.places.clear();
-      state.others = away;
+      for (const dataset of places.datasetsOf(member)) leave(member, dataset);
+      places.gone(member);
       look();
     },
-  }));
+  };
 }

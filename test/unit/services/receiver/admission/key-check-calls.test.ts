@@ -9,9 +9,10 @@ import type { Step } from '../../../../../schemas/plan.ts';
 import type { ReceiveStart } from '../../../../../schemas/transfer.ts';
 import { logOf } from '../../../../../services/host/log.ts';
 import { noBaseHolds } from '../../../../../services/receiver/bases/last-received-holds.ts';
-import { beginReceive, type ReceiveDeps } from '../../../../../services/receiver/receive/receive.ts';
+import { beginReceive } from '../../../../../services/receiver/receive/receive.ts';
 import { openArrivals } from '../../../../../services/receiver/receive/recently-verified.ts';
 import { openResumablePools } from '../../../../../services/receiver/receive/resumable-pools.ts';
+import type { ReceiveDeps } from '../../../../../services/receiver/receive/run.ts';
 import { runnable, type TransferDeps } from '../../../../../services/sender/transfer/transfer.ts';
 
 const salted = (salt: string): KeyWrapping => ({ format: 'passphrase', salt, iterations: 350_000 });

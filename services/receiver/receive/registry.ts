@@ -1,0 +1,89 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ReceiveConfig } from '../../../schemas/config.ts';
+import { ZpsendError } from '../../../schemas/errors.ts';
+import type { ReceiveReady, ReceiveStart, StartRequest, TransferState } from '../../../schemas/transfer.ts';
+import { checkConfigured } from '../admission/check-configured.ts';
+import type { Incoming } from './open-channel.ts';
+import { beginReceive, type Receive } from './receive.ts';
+import type { ReceiveDeps } from './run.ts';
+
+/** The receives that run in this process. */
+export interface Receives {
+  /** Begins one that was asked for; the same request again has the same answer. */
+  start(request: StartRequest): Promise<ReceiveReady>;
+  /** Begins one. @throws ZpsendError BUSY, LOCKED, and what the configuration refuses */
+  admit(start: ReceiveStart, incoming: Incoming): Receive;
+  has(transfer: string): boolean;
+  /** Of one transfer, or of all. */
+  status(transfer: string | undefined): TransferState[];
+  /** False where no such transfer runs here. */
+  abort(transfer: string): boolean;
+  /** Ends every receive and resolves when their locks are given back. */
+  stop(): Promise<void>;
+}
+
+/** Many independent receives at once, at most one into a dataset (I1). */
+export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives {
+  const { host } = deps;
+  const running = new Map<string, Receive>();
+  let stopping = false;
+
+  function begin({ secret, ...start }: StartRequest): Promise<ReceiveReady> {
+    const same = running.get(start.transfer);
+    // asked again because our first answer was lost; nobody else knows the secret, or learns the answer's
+    if (same && isDeepStrictEqual([same.incoming, same.start], [{ secret }, start])) return same.ready;
+    return admit(start, { secret }).ready;
+  }
+
+  function admit(start: ReceiveStart, incoming: Incoming): Receive {
+    const same = running.get(start.transfer);
+    checkConfigured(start, host, config);
+    if (stopping) throw new ZpsendError('BUSY', `the receiver on ${host} is stopping`);
+    const rival = [...running.values()].find((receive) => receive.start.dataset === start.dataset);
+    if (rival || same) throw locked(host, deps.instance, rival ?? same ?? { start, life: 0 });
+    if (running.size >= config.maxConcurrent) {
+      throw new ZpsendError('BUSY', `${host} runs ${running.size} receives already, and that is its limit`, {
+        running: running.size,
+      });
+    }
+    const receive = beginReceive(deps, start, incoming);
+    running.set(start.transfer, receive);
+    void receive.over.then(() => running.delete(start.transfer));
+    return receive;
+  }
+
+  const status = (transfer: string | undefined) =>
+    [...running.values()]
+      .filter((receive) => transfer === undefined || receive.start.transfer === transfer)
+      .map((receive) => receive.status());
+
+  const abort = (transfer: string): boolean => {
+    const receive = running.get(transfer);
+    receive?.abort(new ZpsendError('ABORTED', `transfer ${transfer} was aborted by request on ${host}`).toBody());
+    return receive !== undefined;
+  };
+
+  return {
+    start: begin,
+    admit,
+    has: (transfer) => running.has(transfer),
+    status,
+    abort,
+    async stop() {
+      stopping = true;
+      const error = new ZpsendError('STREAM_BROKEN', `the receiver on ${host} was stopped`).toBody();
+      const ending = [...running.values()];
+      for (const receive of ending) receive.abort(error);
+      await Promise.all(ending.map((receive) => receive.over));
+    },
+  };
+}
+
+function locked(host: string, instance: string, rival: Pick<Receive, 'start' | 'life'>): ZpsendError {
+  const { dataset, source, transfer } = rival.start;
+  return new ZpsendError(
+    'LOCKED',
+    `${dataset} on ${host} is already being received (transfer ${transfer} from ${source}): its lock is released when that transfer ends, and expires when its host is down`,
+    { dataset, host, source, transfer, life: rival.life, by: instance },
+  );
+}

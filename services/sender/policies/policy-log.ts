@@ -1,0 +1,62 @@
+import type { ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
+import type { Log } from '../../host/log.ts';
+import type { ActivePolicies } from './active.ts';
+import type { Outcome } from './target-state.ts';
+
+/** What a host's policies come to, in its log. */
+export interface PolicyLog {
+  /** A run of a policy target has ended. A failure is told once, however often it comes back, until a run goes well. */
+  ended(key: string, error: ErrorBody | undefined, outcome: Outcome): void;
+  /** A snapshot event could not be read; told of from time to time. @param now monotonic milliseconds */
+  malformed(error: ZpsendError, now: number): void;
+  /** Other policies are in force, or refused, than before. */
+  active(before: ActivePolicies, found: ActivePolicies): void;
+}
+
+/** Garbage is told of this often at most, in milliseconds. */
+const garbageMs = 60_000;
+
+export function openPolicyLog(log: Log): PolicyLog {
+  /** What was said of each policy target's failures since it last went well. */
+  const told = new Map<string, Set<string>>();
+  let garbage = { count: 0, since: Number.NEGATIVE_INFINITY };
+  return {
+    ended(key, error, outcome) {
+      const before = told.get(key);
+      if (!error) {
+        if (before) log.info('policy.recovered', `${key} goes well again`, { policy: key });
+        told.delete(key);
+        return;
+      }
+      const text = `${error.code}: ${error.message}`;
+      if (before?.has(text)) return;
+      told.set(key, new Set([...(before ?? []), text].slice(-20)));
+      const fields = { policy: key, code: error.code };
+      if (outcome === 'passing') log.warn('policy.retried', `${key} failed: ${text}; trying again`, fields);
+      else log.error('policy.failed', `${key} failed: ${text}; the next new snapshot tries again`, fields);
+    },
+    malformed({ message }, now) {
+      garbage.count += 1;
+      if (now - garbage.since < garbageMs) return;
+      log.warn(
+        'snapshot-event.malformed',
+        `ignored ${garbage.count} malformed snapshot ${garbage.count === 1 ? 'event' : 'events'}: ${message}`,
+      );
+      garbage = { count: 0, since: now };
+    },
+    active(before, found) {
+      const known = new Set(before.refused.map(({ name, why }) => `${name} ${why}`));
+      for (const { name, why } of found.refused) {
+        if (!known.has(`${name} ${why}`))
+          log.error('policy.refused', `the policy ${name} is not in force: ${why}`, { policy: name });
+      }
+      if (namesOf(before) !== namesOf(found))
+        log.info('policy.active', `policies in force: ${namesOf(found) || 'none'}`, {
+          policies: found.policies.map(({ name }) => name).sort(),
+        });
+    },
+  };
+}
+
+const namesOf = ({ policies }: ActivePolicies): string =>
+  policies.map(({ dataset, name }) => `${dataset} (${name})`).join(', ');

@@ -1,0 +1,26 @@
+import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
+import { ownMark } from '../../../lib/plan/steps/initial-flags.ts';
+import type { Planned } from '../planning/plan-job.ts';
+import { type LagFacts, lagFacts, storedUpTo } from './lag.ts';
+
+/**
+ * What the listings of a plan tell of each of its datasets; undefined of one that the source's does not show.
+ * @param listed milliseconds since the epoch
+ */
+export function listedFacts(
+  { source, target: there, known = there }: Planned,
+  listed: number,
+): (plan: DatasetPlan) => LagFacts | undefined {
+  const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
+  const [has, awaits] = [known, there].map(({ datasets }) => new Map(datasets.map((entry) => [entry.name, entry])));
+  return ({ dataset, target: into, steps: [first] }) => {
+    const entry = sources.get(dataset);
+    if (!entry) return undefined;
+    const facts = lagFacts(entry, has?.get(into), listed);
+    const last = known === there ? undefined : lagFacts(entry, awaits?.get(into), listed).sent?.guid;
+    const stream = first?.record ?? ownMark(has?.get(into)?.stream, entry.guid);
+    const wrapping = has?.get(into)?.wrapping;
+    const nextWrapping = first?.wrapping ?? (first?.from && !first.origin ? wrapping : undefined);
+    return { ...storedUpTo(facts, last), stream, wrapping, nextWrapping };
+  };
+}

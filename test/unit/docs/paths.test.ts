@@ -1,0 +1,45 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '../../..');
+const sources = 'bench bin cli deploy docs lib schemas services test tools'.split(' ');
+const files = globSync(`{${sources.join()}}/**/*.{ts,cjs,md}`, { cwd: root, exclude: ['**/node_modules'] });
+const pages = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'README.md', ...files.filter((file) => file.endsWith('.md'))];
+
+/** Is it written as a path of this repository, or as the name of one of its files? */
+const isPath = (text: string): boolean =>
+  /^[\w./-]+$/.test(text) && (sources.some((folder) => text.startsWith(`${folder}/`)) || /[a-z]\.(ts|cjs)$/.test(text));
+
+/** A page may name what lies in its own folder, and a file without its folders. */
+const isThere = (path: string, folder: string): boolean =>
+  existsSync(join(root, path)) ||
+  existsSync(join(root, folder, path)) ||
+  (!path.endsWith('/') && files.some((file) => `/${file}`.endsWith(`/${path}`)));
+
+const pathsIn = (text: string): string[] =>
+  [...text.matchAll(/`([^`\n]+)`/g)].map(([, quoted = '']) => quoted).filter(isPath);
+
+const missingIn = (text: string, page: string): string[] =>
+  pathsIn(text).filter((path) => !isThere(path, dirname(page)));
+
+test('a path that is not there is found, with its folders or without', () => {
+  const page =
+    'see `lib/bus/subjects.ts`, `lib/plan/`, `rows.ts`, `zfs send`, `tank/data`; `lib/bus/gone.ts`, `cli/gone/`, `gone.ts`';
+  expect(missingIn(page, 'README.md')).toEqual(['lib/bus/gone.ts', 'cli/gone/', 'gone.ts']);
+});
+
+test.each(pages)('%s names only files and folders that are there', (page) => {
+  const text = readFileSync(join(root, page), 'utf8');
+  expect(missingIn(text, page)).toEqual([]);
+  const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
+  expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
+});
+
+test('ARCHITECTURE.md is one page, and names the files where one enters', () => {
+  const lines = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').split('\n');
+  expect(lines.length).toBeLessThanOrEqual(125);
+  // a row of the invariants cannot be broken
+  expect(lines.filter((line) => line.length > 140 && !/^\| I\d/.test(line))).toEqual([]);
+  expect(pathsIn(lines.join('\n')).length).toBeGreaterThan(80);
+});
