@@ -8,11 +8,16 @@ const renameIn = ({ steps: [first] }: DatasetPlan): Rename | undefined =>
 
 /**
  * What follows a renaming at the source comes first: it needs nothing but what is there, and others go to where it was, or
- * below where it will be. A clone that comes before its origin is moved aside finds it under the name that it still has.
+ * below where it will be. Two of them stay in the order in which they were chosen: a later one names what an earlier one has renamed.
+ * A clone that comes before its origin is moved aside finds it under the name that it still has.
+ * @param chosen datasets of the source whose target is changed, in the order in which they were chosen
  */
-export function inOrderOfRenames(plans: readonly DatasetPlan[]): DatasetPlan[] {
+export function inOrderOfRenames(plans: readonly DatasetPlan[], chosen: Iterable<string>): DatasetPlan[] {
+  const place = new Map([...chosen].map((dataset, at) => [dataset, at]));
+  const placeOf = ({ dataset }: DatasetPlan): number => place.get(dataset) ?? place.size;
   const follows = (plan: DatasetPlan): boolean => renameIn(plan)?.to === plan.target;
-  return withOriginsInTime([...plans.filter(follows), ...plans.filter((plan) => !follows(plan))]);
+  const followers = plans.filter(follows).toSorted((one, other) => placeOf(one) - placeOf(other));
+  return withOriginsInTime([...followers, ...plans.filter((plan) => !follows(plan))]);
 }
 
 function withOriginsInTime(plans: readonly DatasetPlan[]): DatasetPlan[] {

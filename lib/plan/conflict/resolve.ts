@@ -129,7 +129,7 @@ function finished(policy: string, plans: DatasetPlans, { chosen, hindered, targe
     notes.push(clearingNote(plan, found.clearing, { first, target, source }));
     return { ...plan, steps: [before, ...rest] };
   });
-  return { datasets: inOrderOfRenames(datasets), notes };
+  return { datasets: inOrderOfRenames(datasets, chosen.keys()), notes };
 }
 
 const hinderedBy = ({ error, ...rest }: Refusal, policy: string, why: string): Refusal => ({

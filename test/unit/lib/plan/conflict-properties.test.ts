@@ -80,6 +80,22 @@ const known = (source: PoolModel): Set<string> =>
 
 const runs = { numRuns: 3000 };
 
+/** Two datasets, one below the other, of which the lower takes the name that the upper leaves. */
+const nameTakenOver: Case = {
+  before: [
+    { op: 'clone', which: 0, where: 0, name: 'a' },
+    { op: 'create', which: 0, where: 483, name: 'a' },
+    { op: 'snapshot -r', which: 0, where: 0, name: 'a' },
+  ],
+  after: [
+    { op: 'rename', which: 0, where: 0, name: 'e' },
+    { op: 'rename', which: 153, where: 0, name: 'a' },
+  ],
+  there: [],
+  packaged: true,
+  selfContained: false,
+};
+
 describe('whatever happened to both sides', () => {
   it('under refuse nothing is ever done to the target (I5)', () => {
     fc.assert(
@@ -164,7 +180,7 @@ describe('whatever happened to both sides', () => {
           if (step.origin) clones++;
         }
       }),
-      runs,
+      { ...runs, examples: [[nameTakenOver]] },
     );
     expect(aside).toBeGreaterThan(100);
     expect(clones).toBeGreaterThan(50);
