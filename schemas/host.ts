@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { machineSchema } from './machine.ts';
 import { bytesSchema, datasetSchema, hostSchema, idSchema } from './names.ts';
+import { protocolSchema } from './protocol.ts';
 
 /** `zfs.<host>.snapshots`: one dataset (with its descendants when recursive), or everything. */
 export const snapshotsRequestSchema = z.strictObject({
@@ -31,6 +32,7 @@ const instanceSchema = z.strictObject({
 
 /** `zfs.<host>.info` */
 export const infoSchema = z.strictObject({
+  protocol: protocolSchema,
   host: hostSchema,
   /** That of the instance that answers; each of the instances has its own beside it, which are equal where all is well. */
   machine: machineSchema,

@@ -9,7 +9,13 @@ import { receiveStartSchema } from './transfer.ts';
  * What `recv.start` would be told of a stored stream. What stands in the way of a target that nobody sees is not planned away, so
  * there is nothing to clear; and how partial state is dealt with, the receiver decides when the time comes.
  */
-export const storedStartSchema = receiveStartSchema.omit({ secret: true, before: true, partial: true, shared: true });
+export const storedStartSchema = receiveStartSchema.omit({
+  protocol: true,
+  secret: true,
+  before: true,
+  partial: true,
+  shared: true,
+});
 
 /** Bytes of every segment but the last, which may be shorter. */
 const leastSegment = 64 * 1024;

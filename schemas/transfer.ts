@@ -13,6 +13,7 @@ import {
   tokenSchema,
 } from './names.ts';
 import { propertyWishesSchema } from './properties.ts';
+import { protocolSchema } from './protocol.ts';
 import { streamMarkSchema } from './stream.ts';
 
 /** How a stream may go over the wire other than as it is. */
@@ -31,6 +32,7 @@ export const secretSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'not 32 byte
 
 /** `zfs.<dst>.recv.start`: one step that wants to come in. */
 export const receiveStartSchema = z.strictObject({
+  protocol: protocolSchema,
   transfer: idSchema,
   /** The source's half of what the words of the transfer are known by. */
   secret: secretSchema,
@@ -82,6 +84,7 @@ export const receiveCheckSchema = z.strictObject({
   starts: z
     .array(
       receiveStartSchema.omit({
+        protocol: true,
         transfer: true,
         secret: true,
         job: true,
@@ -176,7 +179,7 @@ export type Channel = z.infer<typeof channelSchema>;
 export type CompressionMode = z.infer<typeof compressionModeSchema>;
 export type StartRequest = z.infer<typeof receiveStartSchema>;
 /** What is asked for, without the secret: it is what is logged, compared and told. */
-export type ReceiveStart = Omit<StartRequest, 'secret'>;
+export type ReceiveStart = Omit<StartRequest, 'secret' | 'protocol'>;
 export type ReceiveCheck = z.infer<typeof receiveCheckSchema>;
 export type ReceiveChecked = z.infer<typeof receiveCheckedSchema>;
 export type ReceiveReady = z.infer<typeof receiveReadySchema>;

@@ -95,7 +95,7 @@ export function parseLockKey(key: string): { host: string; dataset: string } | u
   return encodeDataset(dataset) === token ? { host: key.slice(0, dot), dataset } : undefined;
 }
 
-/** What an object of a streams' bucket is. Ids have six characters or more, so `lastKnown` is none. */
+/** What an object of a streams' bucket is. Ids have six characters or more, so `known` is none. */
 export type StoredName =
   | { readonly kind: 'manifest'; readonly id: string }
   | { readonly kind: 'segment'; readonly id: string; readonly at: number }

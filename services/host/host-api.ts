@@ -6,6 +6,7 @@ import { subjects } from '../../lib/bus/subjects.ts';
 import { version } from '../../lib/settings/version.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { eachInfoSchema, type Info, type Instance } from '../../schemas/host.ts';
+import { protocol } from '../../schemas/protocol.ts';
 import { coalesce } from './coalesce.ts';
 import { zfsFacts } from './zfs-facts.ts';
 
@@ -35,7 +36,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
       .flatMap((answer) => answer.instances)
       .filter(({ instance }) => instance !== deps.self.instance);
     const instances = [deps.self, ...others];
-    return { host, machine: deps.self.machine, version, node: process.version, ...facts, limits, instances };
+    return { protocol, host, machine: deps.self.machine, version, node: process.version, ...facts, limits, instances };
   }
 
   // each answer starts processes, and is the same for all who ask at one moment

@@ -3,6 +3,7 @@ import { checkText, newSecret, type Words, wordsOfSource } from '../../lib/bus/c
 import { controlFrame, headerBytes, writeHeader } from '../../lib/bus/channel/direct/frame.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { protocol } from '../../schemas/protocol.ts';
 import {
   type CreditFinal,
   creditMessageSchema,
@@ -40,7 +41,7 @@ export async function begin(fleet: Fleet, what: Spoken): Promise<Talk> {
   const credit = Promise.withResolvers<void>();
   const final = Promise.withResolvers<CreditFinal>();
   const secret = newSecret();
-  const start = { transfer, secret, job: 'jobjobjob1', source: 'smos-01', partial: 'resume', ...what };
+  const start = { protocol, transfer, secret, job: 'jobjobjob1', source: 'smos-01', partial: 'resume', ...what };
   const ready = await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
   const words = wordsOfSource(
     { source: 'smos-01', target: 'smos-00', transfer },

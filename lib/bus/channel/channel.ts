@@ -34,7 +34,7 @@ export interface Subscriber {
   onChange(advance: () => void): () => void;
 }
 
-/** The sender's end of a channel, to one receiver; the stream itself is broadcasted into it, and into others at once. */
+/** The sender's end of a channel, to one receiver; the stream itself is broadcast to it, and to others at once. */
 export interface ChannelSender extends Subscriber {
   /** Bytes sent, and bytes that the receiver is known to have handed to `zfs receive`. */
   readonly sent: number;

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type ErrorBody, errorReplySchema, ZpsendError } from '../../../schemas/errors.ts';
 import { faultOf, faultWords } from '../../../schemas/issue-words.ts';
+import { protocol } from '../../../schemas/protocol.ts';
 
 /** Requests are small; what is larger was not meant for us. */
 export const maxRequestBytes = 256 * 1024;
@@ -39,8 +40,23 @@ function parseJson(text: string): unknown {
 }
 
 /**
+ * What names another version of the protocol is not read any further, since its other fields may mean something else.
+ * @throws ZpsendError UNSUPPORTED
+ */
+function checkProtocol(value: unknown, what: 'request' | 'reply'): void {
+  if (typeof value !== 'object' || value === null || !('protocol' in value)) return;
+  const { protocol: named } = value;
+  if (typeof named !== 'number' || named === protocol) return;
+  throw new ZpsendError(
+    'UNSUPPORTED',
+    `the ${what} is of version ${named} of zpsend's protocol, and this release reads version ${protocol}: run one release of zpsend on both hosts`,
+    { reason: 'protocol', protocol: named, reads: protocol },
+  );
+}
+
+/**
  * A request's body: empty, plain text (the main argument) or JSON, checked by its schema before anyone acts on it (I10).
- * @throws ZpsendError BAD_REQUEST
+ * @throws ZpsendError BAD_REQUEST, or UNSUPPORTED for another version of the protocol
  */
 export function decodeRequest<S extends z.ZodType>(
   data: Uint8Array,
@@ -54,6 +70,7 @@ export function decodeRequest<S extends z.ZodType>(
   else if (/^\s*[{[]/.test(trimmed)) value = parseJson(trimmed);
   else if (fromText) value = fromText(trimmed);
   else throw new ZpsendError('BAD_REQUEST', 'this subject takes a JSON object');
+  checkProtocol(value, 'request');
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw new ZpsendError('BAD_REQUEST', `bad request: ${explain(parsed.error)}`);
   return parsed.data;
@@ -61,7 +78,7 @@ export function decodeRequest<S extends z.ZodType>(
 
 /**
  * A reply's body: the schema's object, or the error that came instead.
- * @throws ZpsendError with the code that was sent, or INTERNAL when the reply is neither
+ * @throws ZpsendError with the code that was sent, UNSUPPORTED for another version of the protocol, or INTERNAL when the reply is neither
  */
 export function decodeReply<S extends z.ZodType>(data: Uint8Array, schema: S): z.output<S> {
   let value: unknown;
@@ -72,6 +89,7 @@ export function decodeReply<S extends z.ZodType>(data: Uint8Array, schema: S): z
   }
   const failed = errorReplySchema.safeParse(value);
   if (failed.success) throw ZpsendError.fromBody(failed.data.error);
+  checkProtocol(value, 'reply');
   const parsed = schema.safeParse(value);
   if (!parsed.success)
     throw new ZpsendError('INTERNAL', `the reply is not what was expected: ${explain(parsed.error)}`);

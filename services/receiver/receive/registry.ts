@@ -28,7 +28,7 @@ export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives
   const running = new Map<string, Receive>();
   let stopping = false;
 
-  function begin({ secret, ...start }: StartRequest): Promise<ReceiveReady> {
+  function begin({ protocol: _, secret, ...start }: StartRequest): Promise<ReceiveReady> {
     const same = running.get(start.transfer);
     // asked again because our first answer was lost; nobody else knows the secret, or learns the answer's
     if (same && isDeepStrictEqual([same.incoming, same.start], [{ secret }, start])) return same.ready;

@@ -34,7 +34,7 @@ function unlessClosed(thrown: unknown): Waiting {
   throw new ZpsendError('TIMEOUT', `what waits in the store cannot be looked at: ${message}`, { connection: 'lost' });
 }
 
-/** What stands in the delivery at the target is not seen from here. @throws ZpsendError BAD_REQUEST */
+/** What stands in the way at the target is not seen from here. @throws ZpsendError BAD_REQUEST */
 function checkClearsNothing({ conflict, to }: SendRequest): void {
   if (conflict === undefined || conflict === 'refuse') return;
   throw new ZpsendError(

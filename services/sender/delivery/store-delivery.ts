@@ -33,7 +33,7 @@ export const placeOf = (request: SendRequest): Place => ({ host: request.to.host
 
 /** What the store tells of a place before anything is sent to it. */
 export interface Waiting {
-  /** Something is on its delivery there. What is sent past it would not follow on what the target has then. */
+  /** Something is on its way there. What is sent past it would not follow on what the target has then. */
   readonly isAwaited: boolean;
   /** What it has said by now. */
   readonly words: readonly TerminalReceipt[];
@@ -66,7 +66,7 @@ function checkRoom(host: string, streams: number): void {
 export function storeDelivery(deps: StoreDeliveryDeps, request: SendRequest): Delivery {
   const { host, zfs, bus, log, store, patienceMs } = deps;
   const place = placeOf(request);
-  // what stands in the delivery there is not seen, so nothing is planned away
+  // what stands in the way there is not seen, so nothing is planned away
   const { conflict: _, ...asked } = request;
   /** What is known besides what is remembered. That is remembered with what is stored first: later its cursors tell less. */
   let news: LastKnownTarget | undefined;

@@ -193,7 +193,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
     if (isRefusal(plans)) return plans;
     const { datasets } = plans;
     const whole = composed(plans);
-    // where nothing is tried, the job is about what stands in the delivery
+    // where nothing is tried, the job is about what stands in the way
     progress = progressOf(whole.ok ? datasets : datasets.filter(({ refusal }) => refusal));
     if (!whole.ok) return whole;
     say.planned(plans);

@@ -54,7 +54,7 @@ export function checkSend(rules: SendRules, host: string, order: SendOrder): voi
 }
 
 /**
- * The same for a whole request, before it is planned. What stands in the delivery on a target is cleared by an order of this host alone: its
+ * The same for a whole request, before it is planned. What stands in the way on a target is cleared by an order of this host alone: its
  * receiver allows that to the source, and nobody who orders through it.
  * @throws ZpsendError NOT_ALLOWED
  */
@@ -69,7 +69,7 @@ export function checkRequest(
   throw new ZpsendError(
     'NOT_ALLOWED',
     `${from}, through ${host}, may not order conflict: ${conflict} for ${datasetOf(dataset)} on ${to.host}: only an order of ${host} itself clears ` +
-      `what stands in the delivery there. Leave conflict out, or run zpsend send --conflict ${conflict} on ${host}`,
+      `what stands in the way there. Leave conflict out, or run zpsend send --conflict ${conflict} on ${host}`,
     { dataset: datasetOf(dataset), to: to.host, from, conflict },
   );
 }

@@ -17,7 +17,7 @@ import {
  *
  *   planning -> holding -> asking -> transferring -> releasing -> (holding | waiting | done | failed)
  *
- * Holds stand only around the running step (I3): every delivery out of a step leads through `releasing`.
+ * Holds stand only around the running step (I3): every way out of a step leads through `releasing`.
  */
 export type ChainPhase =
   | 'planning'

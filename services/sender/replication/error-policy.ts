@@ -55,7 +55,7 @@ export const isPassing = ({ code, details }: Pick<ErrorBody, 'code' | 'details'>
 /**
  * The receiver runs as many receives as it may (`receive.maxConcurrent`). That is the answer of a living receiver, and other
  * datasets of the very job may be what keeps it busy for hours: waiting for a turn is no failure, and counts neither as a
- * try nor against patience. BUSY of other kinds, a dataset that is in use say, has no such end in lastKnown, and counts.
+ * try nor against patience. BUSY of other kinds, a dataset that is in use say, has no such end in view, and counts.
  */
 export const isQueued = ({ code, details }: ErrorBody): boolean =>
   code === 'BUSY' && typeof details?.running === 'number';
@@ -85,7 +85,7 @@ export function holderIn(error: ErrorBody): Holder | undefined {
 
 /**
  * Is the holder of the lock seen to be alive and somebody else? A dead one's lock expires, and is worth waiting for (I9);
- * a living one's is not. `ours` tells a transfer of this very job, by its id or the hash of it, which is on its delivery out.
+ * a living one's is not. `ours` tells a transfer of this very job, by its id or the hash of it, which is on its way out.
  */
 export const isRival = (
   before: Holder | undefined,

@@ -18,7 +18,7 @@ export interface ReceiptApplierDeps {
 
 export interface ReceiptApplier {
   /**
-   * Learns what is new among the words that lie in a store: tells of it, and then remembers it in every lastKnown that it is about.
+   * Learns what is new among the words that lie in a store: tells of it, and then remembers it in every known target that it is about.
    * @throws ZpsendError where that could not be remembered; it is tried again the next time
    */
   learn(
@@ -42,7 +42,7 @@ export function openReceiptApplier({ zfs, log, tell }: ReceiptApplierDeps): Rece
       const fresh = words.filter(({ key }) => !known.has(key));
       if (fresh.length === 0) return;
       const places = placesIn(names).filter((place) => fresh.some((word) => isAbout(place, word)));
-      // what a lastKnown knows was told by whoever wrote it, or has been seen since
+      // what a known target holds was read by its writer, or has been seen since
       for (const place of places) for (const key of (await readKnownTarget(bucket, place))?.heard ?? []) told.add(key);
       for (const group of byDataset(fresh.filter(({ key }) => !told.has(key)))) {
         if (signal.aborted) return;

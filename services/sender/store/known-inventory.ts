@@ -12,7 +12,7 @@ import type { Place } from './known-targets.ts';
 
 type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'wrapping'>;
 
-/** What this host has besides a lastKnown to tell what a target has: its own listing, and its rows in `zfs-status`. */
+/** What this host has besides a known target to tell what a target has: its own listing, and its rows in `zfs-status`. */
 export interface Records {
   readonly source: Inventory;
   /** By key. */

@@ -88,7 +88,7 @@ export function seenAs(
 }
 
 /**
- * What is known of a place after a word about it; the same lastKnown where it knew that already. A word lies in the store until every
+ * What is known of a place after a word about it; the same known target where it knew that already. A word lies in the store until every
  * target of its stream has said one, and counts once: what was seen of the place since then is newer.
  */
 export function learned(

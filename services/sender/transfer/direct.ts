@@ -10,6 +10,7 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
+import { protocol } from '../../../schemas/protocol.ts';
 import { type ReceiveReady, receiveReadySchema } from '../../../schemas/transfer.ts';
 import { forgedWord } from '../../host/rejected-message.ts';
 import { explainAbsence } from './absent-receiver.ts';
@@ -85,6 +86,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
   const name = { source: host, target, transfer };
   const dataSubject = subjects.data(host, target, transfer);
   const body = {
+    protocol,
     secret,
     ...startOf({ transfer, job: plan.job, source: host, properties: deps.properties }, step),
     ...(step.before && { before: step.before }),

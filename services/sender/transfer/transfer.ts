@@ -140,7 +140,7 @@ export function runnable(
     try {
       read = await begin();
       if (read.taken !== undefined) unfollow = deps.compression?.follow(progress);
-      // whatever the receiver says is the last word, also while the stream is still being broadcasted
+      // whatever the receiver says is the last word, also while the stream is still being broadcast
       const final = await Promise.race([channel.final, read.broadcasted.then(() => channel.final)]);
       if (final.type === 'failed') throw ZpsendError.fromBody(cancelled ?? final.error);
       if (final.guid !== step.to.guid) {

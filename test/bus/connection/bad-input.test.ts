@@ -6,6 +6,7 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 import { listingPartSchema } from '../../../schemas/inventory.ts';
+import { protocol } from '../../../schemas/protocol.ts';
 import { receiveReadySchema, receiveStatusSchema } from '../../../schemas/transfer.ts';
 import { rejection } from '../../support/bus.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
@@ -62,6 +63,7 @@ async function expectStillServing({ fleet, target }: House, before: string): Pro
 
 const receiveStart = {
   transfer: 'transfer1',
+  protocol,
   secret: newSecret(),
   job: 'jobjobjob1',
   source: 'smos-01',
@@ -131,7 +133,7 @@ describe('bad input is refused with a code, nothing changes, and the service goe
       const errors = await Promise.all(Object.values(bad).map((raw) => refusal(house.fleet, subject, raw)));
       Object.keys(bad).forEach((what, index) => {
         expect([subject, what, errors[index]?.code]).toEqual([subject, what, 'BAD_REQUEST']);
-        expect(errors[index]?.message.length, `${what} is answered runWithTimeout`).toBeLessThan(1000);
+        expect(errors[index]?.message.length, `${what} is answered briefly`).toBeLessThan(1000);
       });
     }
     await expectStillServing(house, before);
@@ -140,7 +142,7 @@ describe('bad input is refused with a code, nothing changes, and the service goe
   test('I11: a request that names another source than its subject', async () => {
     const house = await useHouse('*=zones/back');
     const before = await all(house.target);
-    const { transfer: _, secret: ____, job: __, partial: ___, source, ...start } = receiveStart;
+    const { protocol: _____, transfer: _, secret: ____, job: __, partial: ___, source, ...start } = receiveStart;
     const bodies = {
       [subjects.receiveFrom('smos-00', 'smos-02')]: receiveStart,
       [subjects.receiveCheckFrom('smos-00', 'smos-02')]: { source, starts: [start] },
@@ -148,6 +150,29 @@ describe('bad input is refused with a code, nothing changes, and the service goe
     for (const [subject, body] of Object.entries(bodies)) {
       expect(await refusal(house.fleet, subject, JSON.stringify(body)), subject).toMatchObject({ code: 'NOT_ALLOWED' });
     }
+    await expectStillServing(house, before);
+  });
+
+  test('a recv.start of another version of the protocol, or of none, is refused in words, whatever else it holds', async () => {
+    const house = await useHouse('*=zones/back');
+    const before = await all(house.target);
+    const subject = subjects.receiveFrom('smos-00', 'smos-01');
+    const ofVersion = (named: unknown) =>
+      refusal(house.fleet, subject, JSON.stringify({ ...receiveStart, protocol: named, later: 'field' }));
+    for (const named of [2, 0, 1.5]) {
+      expect(await ofVersion(named)).toMatchObject({
+        code: 'UNSUPPORTED',
+        message: mentions(named, protocol),
+        details: { reason: 'protocol', protocol: named, reads: protocol },
+      });
+    }
+    const { protocol: _, ...without } = receiveStart;
+    expect(await refusal(house.fleet, subject, JSON.stringify(without))).toMatchObject({
+      code: 'BAD_REQUEST',
+      message: mentions('protocol'),
+    });
+    expect(await ofVersion('1')).toMatchObject({ code: 'BAD_REQUEST' });
+    expect(await house.fleet.ask(subjects.info('smos-00'), {}, infoSchema)).toMatchObject({ protocol });
     await expectStillServing(house, before);
   });
 

@@ -50,7 +50,7 @@ async function expectBase({ fleet, source }: { fleet: Fleet; source: SimHost }):
     await source.zfs('destroy', name);
   await snapshot(source, 'next');
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
-  // the cursor alone is left: what stood for the markTentative has gone
+  // the cursor alone is left: what stood for it while in doubt has gone
   expect((await listed(source)).split('\n').filter((name) => name.includes('#'))).toHaveLength(1);
 }
 

@@ -4,6 +4,7 @@ import { newSecret } from '../../../lib/bus/channel/direct/authentic.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { planPartSchema } from '../../../schemas/plan.ts';
+import { protocol } from '../../../schemas/protocol.ts';
 import { receiveAbortedSchema, receiveReadySchema } from '../../../schemas/transfer.ts';
 import { rejection } from '../../support/bus.ts';
 import { allowing, ask, change, diverge, diverged, ran, stream, there, usePair } from '../../support/diverging-pair.ts';
@@ -166,6 +167,7 @@ test('I1, I11: what is renamed is locked under both names, and nothing is done b
   ]);
   const start = {
     transfer: 'spoken77',
+    protocol,
     secret: newSecret(),
     job: 'jobjobjob7',
     source: 'smos-01',

@@ -7,6 +7,7 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 import { listingPartSchema } from '../../../schemas/inventory.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../../schemas/job.ts';
+import { protocol } from '../../../schemas/protocol.ts';
 import { receiveReadySchema } from '../../../schemas/transfer.ts';
 import { type StartOptions, startNatsServer } from '../../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../../support/bus.ts';
@@ -140,6 +141,7 @@ test('without JetStream a receiver says so, refuses to receive, and answers ever
   await fleet.start('sender', source);
   const start = {
     transfer: 'transfer1',
+    protocol,
     secret: newSecret(),
     job: 'jobjobjob1',
     source: 'smos-01',

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { newSecret } from '../../../lib/bus/channel/direct/authentic.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
+import { protocol } from '../../../schemas/protocol.ts';
 import { receiveAbortedSchema, receiveReadySchema } from '../../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
@@ -81,6 +82,7 @@ test('I11: a receiver asked to drop partial state tells what it would drop, and 
   const to = { name: 'zones/test@b', guid: '1' };
   const start = {
     transfer,
+    protocol,
     secret: newSecret(),
     job: 'jobjobjob1',
     source: 'smos-01',

@@ -126,7 +126,7 @@ test('a command without a sender stores nothing more for a target that has refus
   expect(await stored(world)).toEqual([]);
 });
 
-test('a store without room for a word is emptied all the same, and so is one with a damaged lastKnown', async () => {
+test('a store without room for a word is emptied all the same, and so is one with a damaged known target', async () => {
   const world = await useWorld();
   await world.fleet.start('sender', world.src);
   await snapshot(world.src, 2_000_000, '1');

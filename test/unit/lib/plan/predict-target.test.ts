@@ -139,7 +139,7 @@ test('what a rollback destroys, and what is renamed, a target has no more', () =
   ]);
 });
 
-test('a lastKnown keeps what plans need: from the newest common snapshot on, and where clones come from', () => {
+test('a known target keeps what plans need: from the newest common snapshot on, and where clones come from', () => {
   const guids = { next: 1000 };
   const source = new PoolModel('src', 'pool', guids).run('create pool/a', 'snapshot pool/a@1');
   const target = new PoolModel('dst', 'pool', guids);

@@ -37,7 +37,7 @@ describe('a target in a pool that is imported read-only', () => {
     expect(plan(asked, source, target('@a,1', ['tank2', 'tan']))).toMatchObject({ ok: true, steps: [{}] });
   });
 
-  test('is remembered by no lastKnown: what is stored for it waits until it can be written to', () => {
+  test('is remembered of no target: what is stored for it waits until it can be written to', () => {
     expect(lastKnownOf(target('@a,1', ['tank']), source)).not.toHaveProperty('readOnlyPools');
   });
 });

@@ -177,3 +177,19 @@ test('anything thrown becomes an error with a code that its own schema accepts',
     { examples: [[{ toString: 0 }], [Object.create(null)]] },
   );
 });
+
+describe('a message of another version of the protocol', () => {
+  const info = z.strictObject({ protocol: z.literal(1), host: z.string() });
+  const later = bytes(JSON.stringify({ protocol: 2, host: 'smos-00', later: 'field' }));
+
+  test.each([
+    ['request', () => decodeRequest(later, info)],
+    ['reply', () => decodeReply(later, info)],
+  ])('is refused as a %s, and its other fields are not read', (what, decode) => {
+    expect(refusal(decode)).toMatchObject({
+      code: 'UNSUPPORTED',
+      message: mentions(what, 2, 1),
+      details: { reason: 'protocol', protocol: 2, reads: 1 },
+    });
+  });
+});

@@ -8,7 +8,7 @@ import { type Live, progressOf } from '../../../../../services/sender/reporting/
 import { mentions } from '../../../../support/mentions.ts';
 
 const full: ErrorBody = new ZpsendError('NO_SPACE', 'out of space').toBody();
-const diverged: ErrorBody = new ZpsendError('DIVERGED', 'went its own delivery').toBody();
+const diverged: ErrorBody = new ZpsendError('DIVERGED', 'has diverged').toBody();
 const busy: ErrorBody = new ZpsendError('BUSY', 'no room', { running: 4 }).toBody();
 
 const stepOf = (dataset: string, n: number, size?: number): Step => ({

@@ -6,7 +6,7 @@ import { replanner } from '../../../../../services/sender/planning/replan.ts';
 describe('planning again', () => {
   const inventory = { host: 'smos-01', datasets: [] };
   const step = { type: 'full' as const, to: { name: 'tank/a@1', guid: '1' }, target: 'tank/a' };
-  const refusal = refuse('DIVERGED', 'went its own delivery');
+  const refusal = refuse('DIVERGED', 'has diverged');
   const datasets: DatasetPlan[] = [
     { dataset: 'tank/a', target: 'tank/a', steps: [step] },
     { dataset: 'tank/b', target: 'tank/b', steps: [], refusal },

@@ -189,7 +189,7 @@ describe('what vanishes at the source while a job runs', () => {
     expect(found.startsWith('NO_SUCH') ? found.slice(0, expected.length) : found).toBe(expected);
   });
 
-  test('what stands in the delivery of the rest is told as that', () => {
+  test('what stands in the way of the rest is told as that', () => {
     const received = on(dataset('p/a', '@1,1 @mine,9'));
     expect(outcome({ before: all, after: at(dataset('p/a', '@1,1 @3,3')), received, arrived: ['1'] })).toMatch(
       /^DIVERGED: /,

@@ -18,7 +18,7 @@ const entryOf = (name: string, ...snapshots: number[]): DatasetEntry => ({
   bookmarks: [],
 });
 const step = { type: 'full' as const, to: { name: 'p/behind@s2', guid: '2' }, target: 't/behind' };
-const diverged = new ZpsendError('DIVERGED', 'went its own delivery').toBody();
+const diverged = new ZpsendError('DIVERGED', 'has diverged').toBody();
 const whole = new ZpsendError('ORIGIN_MISSING', 'an origin is missing').toBody();
 
 const plans: DatasetPlan[] = [

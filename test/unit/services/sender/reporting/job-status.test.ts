@@ -203,12 +203,12 @@ describe('what a target has taken from the store', () => {
     // of another one, later
     expect(await code(first, [1, 3, reply('NO_SPACE')])).toBe('NO_SPACE');
     expect(await code([2, 3, reply('DIVERGED')])).toBe('DIVERGED');
-    // more has arrived by another delivery
+    // more has arrived by another way
     const { error } = await told({ before: 3, there: [1, 2, 3] }, [1, 2, reply('MODIFIED')]);
     expect(error).toBeUndefined();
   });
 
-  test('is told, but not when more has arrived since by another delivery', async () => {
+  test('is told, but not when more has arrived since by another way', async () => {
     expect(await sentAfter(1, 2, 1, 2, 3)).toBe('s2');
     expect(await sentAfter(3, 2, 1, 2, 3)).toBe('s3');
     // what was sent then is gone: who knows
