@@ -26,7 +26,7 @@ import type { StatusEntry } from '../../schemas/status.ts';
 import { leftoversReply, mend } from '../host/stale.ts';
 import { findLeftovers, mendLeftover } from './bases/stale.ts';
 import { route } from './delivery/choose.ts';
-import type { JobDeps } from './job/job.ts';
+import type { JobDeps } from './job/job-run.ts';
 import { openJobs } from './job/registry.ts';
 import { checkedPlan } from './planning/check-plan.ts';
 import { checkRequest } from './planning/send-rules.ts';
