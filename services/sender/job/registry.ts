@@ -6,7 +6,8 @@ import { newId } from '../../host/ids.ts';
 import { checkRequest } from '../planning/send-rules.ts';
 import { openFanOutGroup } from '../transfer/fan-out/group.ts';
 import { shareListing } from '../transfer/fan-out/shared-listing.ts';
-import { type JobDeps, type RunningJob, startJob } from './job.ts';
+import { type RunningJob, startJob } from './job.ts';
+import type { JobDeps } from './job-run.ts';
 
 /** How long jobs of one fan wait for one that is late with the step that all need, in milliseconds. */
 const gatherMs = 5000;

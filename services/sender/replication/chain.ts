@@ -4,14 +4,13 @@ import type { SendRules } from '../../../lib/settings/send-allow.ts';
 import { type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts';
 import type { Evidence, Note, Step } from '../../../schemas/plan.ts';
 import type { ChainCursor } from '../bases/cursors.ts';
-import { type Held, releaseStep } from '../bases/holds.ts';
-import { isReadOnly, readOnlyNote } from '../bases/read-only.ts';
 import { limitToApproved } from '../planning/approved-rollbacks.ts';
 import type { Replan } from '../planning/replan.ts';
 import { checkStep } from '../planning/send-rules.ts';
 import type { ChainLog } from '../reporting/job-log.ts';
 import type { FanMember } from '../transfer/fan-out/group.ts';
 import type { Transfer, TransferDeps, TransferPlan } from '../transfer/transfer.ts';
+import { type ChainHolds, openChainHolds } from './chain-holds.ts';
 import {
   begin,
   type ChainEffect,
@@ -74,28 +73,32 @@ export interface RunningChain {
   abort(error: ErrorBody): void;
 }
 
+/** One chain while it runs. */
+interface ChainRun {
+  readonly deps: ChainDeps;
+  readonly order: ChainOrder;
+  readonly holds: ChainHolds;
+  state: ChainState;
+  /** What the job has planned, until it is taken up; later plans are made anew. */
+  planned: readonly Step[] | undefined;
+  /** The target has settled what another's rollback left: the next plan is made after that. Once. */
+  anew: 'not yet' | 'next' | 'over';
+  /** What is gone, and can be sent no more. */
+  vanished: Note | undefined;
+  transfer: Transfer | undefined;
+  /** Bytes of the transfers that have ended. */
+  bytesBefore: number;
+}
+
 /** Starts one chain and performs what its state machine asks for. */
 export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
-  const { zfs } = deps;
-  const { say, tag, told } = order;
   const wait = new AbortController();
   const limits: ChainLimits = { patience: deps.patienceMs, ours: order.ours };
-  let state: ChainState = begin;
-  let planned: readonly Step[] | undefined = order.steps;
-  /** The target has settled what another's rollback left: the next plan is made after that. Once. */
-  let anew: 'not yet' | 'next' | 'over' = 'not yet';
-  /** What was sent whole and not heard of, or is there already: its target may have nothing newer. */
-  let unheard: Step | undefined;
-  /** What is gone, and can be sent no more. */
-  let vanished: Note | undefined;
-  let transfer: Transfer | undefined;
-  let held: readonly Held[] = [];
-  /** Bytes of the transfers that have ended. */
-  let bytesBefore = 0;
+  const run = openRun(deps, order);
 
   function feed(event: ChainEvent): void {
-    const [after, ...effects] = next(state, event, limits);
-    state = after;
+    const [after, ...effects] = next(run.state, event, limits);
+    run.state = after;
     for (const effect of effects) attempt(effect);
   }
   /** What goes wrong before anything of it is under delivery is the end of this chain, not of the process with all its jobs. */
@@ -107,178 +110,38 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
         'effect.failed',
         `${order.dataset}: ${effect.type} could not be done: ${ZpsendError.from(thrown).message}`,
       );
-      feed(failed(thrown));
+      feed(failed(run, thrown));
     }
   }
-  function failed(thrown: unknown): ChainEvent {
-    const moved = (transfer?.consumed ?? 0) > 0;
-    const error = ZpsendError.from(thrown).toBody();
-    if (isUnsettled(error) && state.done === 0 && anew === 'not yet') anew = 'next';
-    if ((state.phase === 'transferring' && transfer?.isWhole) || isThere(error)) unheard = currentStep(state);
-    return { type: 'failed', error, now: performance.now(), moved };
+  function unreported(thrown: unknown): void {
+    const { message } = ZpsendError.from(thrown);
+    deps.log.error('status.write-failed', `${order.dataset}: its end could not be told: ${message}`);
   }
-  const fed = (work: Promise<ChainEvent>): void => void work.catch(failed).then(feed);
-
-  async function plan(): Promise<ChainEvent> {
-    const found = planned ? { steps: planned } : await order.replan(order);
-    // no later plan may lose more than the one that the chain began with
-    const steps = isRefusal(found)
-      ? found
-      : limitToApproved(order.steps, found.steps, { isAnew: anew === 'next', ours: limits.ours });
-    vanished = 'note' in found ? found.note : undefined;
-    if (anew === 'next') anew = 'over';
-    if (isRefusal(steps)) {
-      return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };
-    }
-    if (!planned && state.phase === 'planning') told({ type: 'planned', steps });
-    planned = undefined;
-    return { type: 'planned', steps };
-  }
-
-  async function hold(): Promise<ChainEvent> {
-    const step = currentStep(state);
-    if (step) {
-      say.step(step);
-      const needed: Held[] = step.from?.kind === 'snapshot' ? [step.from, step.to] : [step.to];
-      const names = needed.map(({ name }) => name);
-      const before = held;
-      held = [...held.filter(({ name }) => !names.includes(name)), ...needed];
-      try {
-        // also what we hold already: who took us for dead has released it
-        await zfs.hold(tag, names);
-      } catch (thrown) {
-        if (!isReadOnly(thrown)) throw thrown;
-        // nothing can be destroyed there either
-        held = before;
-        told({ type: 'noted', note: readOnlyNote(step.to.name, deps.host) });
-      }
-    }
-    return { type: 'held' };
-  }
-
-  async function ask(discard: boolean): Promise<ChainEvent> {
-    const step = currentStep(state);
-    if (!step) return { type: 'ready' };
-    checkStep(deps.allow, deps.host, order.to, step, deps.from);
-    // while a target is cleared it takes nothing, for as long as ZFS takes: nobody shall wait for that
-    if (step.before) deps.fan?.alone(step);
-    const participant = step.before ? undefined : await deps.fan?.meet(step);
-    say.asking(step);
-    transfer = await deps.ask(deps, {
-      transfer: order.transferId(),
-      job: order.job,
-      target: order.to,
-      step,
-      discard,
-      participant,
-    });
-    if (transfer.stalePartial) return { type: 'ready-with-stale-partial' };
-    say.ready(transfer.resumedAt);
-    return { type: 'ready' };
-  }
-
-  async function send(): Promise<ChainEvent> {
-    const step = currentStep(state);
-    await transfer?.run();
-    if (step) {
-      say.arrived(step);
-      order.cursor.arrived(step);
-      told({ type: 'arrived', step, sent: transfer?.sent ?? 0 });
-    }
-    return { type: 'arrived' };
-  }
-
-  async function release(): Promise<ChainEvent> {
-    bytesBefore += transfer?.sent ?? 0;
-    transfer = undefined;
-    deps.fan?.left(order.dataset, goesOn(state));
-    const base = goesOn(state) ? currentStep(state)?.from : undefined;
-    await releaseHolds(base?.kind === 'snapshot' ? base.name : undefined);
-    return { type: 'released' };
-  }
-
-  /**
-   * Releases what is held, but not what the next step starts from: were it destroyed between two steps, the target would have
-   * nothing in common with the source. What arrived last, or may have, has its bookmark before its hold goes, or is left held.
-   */
-  async function releaseHolds(base: string | undefined): Promise<void> {
-    const bare = [
-      await order.cursor.settle(base !== undefined),
-      unheard && (await order.cursor.markTentative(unheard)),
-    ];
-    unheard = undefined;
-    for (const name of bare) {
-      if (name !== undefined && held.some((one) => one.name === name))
-        deps.log.warn('hold.kept', `${name} stays held by ${tag} until a later job has set its cursor bookmark`, {
-          snapshot: name,
-        });
-    }
-    const stays = ({ name }: Held): boolean => name === base || bare.includes(name);
-    const gone = held.filter((one) => !stays(one));
-    held = held.filter(stays);
-    await releaseStep(zfs, tag, gone, deps.log);
-  }
-
-  async function report(): Promise<void> {
-    // aborted between two steps
-    deps.fan?.left(order.dataset, false);
-    if (held.length > 0) await releaseHolds(undefined);
-    const { error, evidence } = state;
-    if (vanished && !error) told({ type: 'noted', note: vanished });
-    told({ type: 'ended', ...(error && { error }), ...(evidence && { evidence }) });
-  }
-
   function perform(effect: ChainEffect): void {
-    switch (effect.type) {
-      case 'plan':
-        fed(plan());
-        break;
-      case 'hold':
-        fed(hold());
-        break;
-      case 'ask':
-        fed(ask(effect.discard));
-        break;
-      case 'transfer':
-        fed(send());
-        break;
-      case 'cancel':
-        transfer?.cancel(state.aborted ?? stale);
-        break;
-      case 'release':
-        fed(release());
-        break;
-      case 'wait':
-        if (state.waits) say.waiting(state.waits.error, state.waits.until);
-        fed(sleep(effect.ms, undefined, { signal: wait.signal }).then((): ChainEvent => ({ type: 'waited' })));
-        break;
-      case 'report':
-        report().catch((thrown) =>
-          deps.log.error(
-            'status.write-failed',
-            `${order.dataset}: its end could not be told: ${ZpsendError.from(thrown).message}`,
-          ),
-        );
-        break;
-    }
+    if (effect.type === 'cancel') run.transfer?.cancel(run.state.aborted ?? stale);
+    else if (effect.type === 'report') report(run).catch(unreported);
+    else
+      void workOf(run, effect, wait.signal)
+        .catch((thrown) => failed(run, thrown))
+        .then(feed);
   }
 
   perform({ type: 'plan' });
   return {
     get phase() {
-      return state.phase;
+      return run.state.phase;
     },
     get current() {
-      return currentStep(state);
+      return currentStep(run.state);
     },
     get bytes() {
-      return bytesBefore + (transfer?.sent ?? 0);
+      return run.bytesBefore + (run.transfer?.sent ?? 0);
     },
     get waiting() {
-      return state.waits?.error ?? transfer?.waiting;
+      return run.state.waits?.error ?? run.transfer?.waiting;
     },
     get waitsUntil() {
-      return state.waits?.until;
+      return run.state.waits?.until;
     },
     abort(error) {
       wait.abort();
@@ -286,6 +149,138 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
       deps.fan?.left(order.dataset, false);
     },
   };
+}
+
+const openRun = (deps: ChainDeps, order: ChainOrder): ChainRun => ({
+  deps,
+  order,
+  holds: openChainHolds({
+    zfs: deps.zfs,
+    log: deps.log,
+    host: deps.host,
+    tag: order.tag,
+    cursor: order.cursor,
+    noted: (note) => order.told({ type: 'noted', note }),
+  }),
+  state: begin,
+  planned: order.steps,
+  anew: 'not yet',
+  vanished: undefined,
+  transfer: undefined,
+  bytesBefore: 0,
+});
+
+/** Begins what an effect asks for; the event tells what came of it. */
+function workOf(
+  run: ChainRun,
+  effect: Exclude<ChainEffect, { type: 'cancel' | 'report' }>,
+  signal: AbortSignal,
+): Promise<ChainEvent> {
+  switch (effect.type) {
+    case 'plan':
+      return plan(run);
+    case 'hold':
+      return hold(run);
+    case 'ask':
+      return ask(run, effect.discard);
+    case 'transfer':
+      return send(run);
+    case 'release':
+      return release(run);
+    case 'wait':
+      if (run.state.waits) run.order.say.waiting(run.state.waits.error, run.state.waits.until);
+      return sleep(effect.ms, undefined, { signal }).then((): ChainEvent => ({ type: 'waited' }));
+  }
+}
+
+function failed(run: ChainRun, thrown: unknown): ChainEvent {
+  const { state, transfer } = run;
+  const moved = (transfer?.consumed ?? 0) > 0;
+  const error = ZpsendError.from(thrown).toBody();
+  if (isUnsettled(error) && state.done === 0 && run.anew === 'not yet') run.anew = 'next';
+  if ((state.phase === 'transferring' && transfer?.isWhole) || isThere(error))
+    run.holds.mayHaveArrived(currentStep(state));
+  return { type: 'failed', error, now: performance.now(), moved };
+}
+
+async function plan(run: ChainRun): Promise<ChainEvent> {
+  const { order } = run;
+  const found = run.planned ? { steps: run.planned } : await order.replan(order);
+  // no later plan may lose more than the one that the chain began with
+  const steps = isRefusal(found)
+    ? found
+    : limitToApproved(order.steps, found.steps, { isAnew: run.anew === 'next', ours: order.ours });
+  run.vanished = 'note' in found ? found.note : undefined;
+  if (run.anew === 'next') run.anew = 'over';
+  if (isRefusal(steps)) {
+    return { type: 'plan-refused', error: steps.error, ...(steps.evidence && { evidence: steps.evidence }) };
+  }
+  if (!run.planned && run.state.phase === 'planning') order.told({ type: 'planned', steps });
+  run.planned = undefined;
+  return { type: 'planned', steps };
+}
+
+async function hold({ order, holds, state }: ChainRun): Promise<ChainEvent> {
+  const step = currentStep(state);
+  if (step) {
+    order.say.step(step);
+    await holds.take(step);
+  }
+  return { type: 'held' };
+}
+
+async function ask(run: ChainRun, discard: boolean): Promise<ChainEvent> {
+  const { deps, order } = run;
+  const step = currentStep(run.state);
+  if (!step) return { type: 'ready' };
+  checkStep(deps.allow, deps.host, order.to, step, deps.from);
+  // while a target is cleared it takes nothing, for as long as ZFS takes: nobody shall wait for that
+  if (step.before) deps.fan?.alone(step);
+  const participant = step.before ? undefined : await deps.fan?.meet(step);
+  order.say.asking(step);
+  const transfer = await deps.ask(deps, {
+    transfer: order.transferId(),
+    job: order.job,
+    target: order.to,
+    step,
+    discard,
+    participant,
+  });
+  run.transfer = transfer;
+  if (transfer.stalePartial) return { type: 'ready-with-stale-partial' };
+  order.say.ready(transfer.resumedAt);
+  return { type: 'ready' };
+}
+
+async function send(run: ChainRun): Promise<ChainEvent> {
+  const { order } = run;
+  const step = currentStep(run.state);
+  await run.transfer?.run();
+  if (step) {
+    order.say.arrived(step);
+    order.cursor.arrived(step);
+    order.told({ type: 'arrived', step, sent: run.transfer?.sent ?? 0 });
+  }
+  return { type: 'arrived' };
+}
+
+async function release(run: ChainRun): Promise<ChainEvent> {
+  run.bytesBefore += run.transfer?.sent ?? 0;
+  run.transfer = undefined;
+  run.deps.fan?.left(run.order.dataset, goesOn(run.state));
+  const base = goesOn(run.state) ? currentStep(run.state)?.from : undefined;
+  await run.holds.release(base?.kind === 'snapshot' ? base.name : undefined);
+  return { type: 'released' };
+}
+
+async function report(run: ChainRun): Promise<void> {
+  const { deps, order, holds } = run;
+  // aborted between two steps
+  deps.fan?.left(order.dataset, false);
+  if (!holds.isEmpty) await holds.release(undefined);
+  const { error, evidence } = run.state;
+  if (run.vanished && !error) order.told({ type: 'noted', note: run.vanished });
+  order.told({ type: 'ended', ...(error && { error }), ...(evidence && { evidence }) });
 }
 
 const stale: ErrorBody = {

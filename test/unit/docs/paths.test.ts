@@ -43,3 +43,29 @@ test('ARCHITECTURE.md is one page, and names the files where one enters', () => 
   expect(lines.filter((line) => line.length > 140 && !/^\| I\d/.test(line))).toEqual([]);
   expect(pathsIn(lines.join('\n')).length).toBeGreaterThan(80);
 });
+
+test('ARCHITECTURE.md names functions that are in the files named beside them', () => {
+  const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+  const named = [...text.matchAll(/`([\w./-]+[.]ts)` \(`(\w+)`\)/g)];
+  expect(named.length).toBeGreaterThan(1);
+  for (const [, file = '', name = ''] of named)
+    expect([file, readFileSync(join(root, file), 'utf8').includes(`function ${name}(`)]).toEqual([file, true]);
+});
+
+test('ARCHITECTURE.md shows the floors that npm run check holds, in their order', () => {
+  const rules = readFileSync(join(root, '.dependency-cruiser.cjs'), 'utf8');
+  const held = [...rules.matchAll(/^ {2}'([\w/]+\/)':\s*((?:'[^']+'[\s+]*)+)/gm)].map(([, folder, names = '']) => [
+    folder,
+    names
+      .replace(/['+\s]+/g, ' ')
+      .trim()
+      .replace(/\/(?= |$)/g, ''),
+  ]);
+  expect(held.length).toBeGreaterThan(3);
+  const [, section = ''] = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').split('Floors inside');
+  const rows = [...section.matchAll(/^\| `([^`]+)`[^|]*\| ([^|`]+) \|$/gm)];
+  const shown = Map.groupBy(rows, ([, folder = '']) => folder);
+  expect(new Map([...shown].map(([folder, each]) => [folder, each.map(([, , names]) => names).join(' ')]))).toEqual(
+    new Map(held as [string, string][]),
+  );
+});

@@ -1,0 +1,96 @@
+import type { Digest, DigestStart } from '../../schemas/digest.ts';
+import { ZpsendError } from '../../schemas/errors.ts';
+import type { AskedDeps } from './ask-rules.ts';
+import { type RunningDigest, startDigest } from './digest.ts';
+import { newId } from './ids.ts';
+
+/** Snapshots read at once by one instance: each is as much work for the disks as a send. */
+const atOnce = 2;
+/** Of these for other hosts: a place stays for whoever orders this host itself. */
+const atOnceForHosts = 1;
+/** How long what became of one that has ended is told, in milliseconds; and of how many. */
+const rememberedMs = 600_000;
+const rememberedDigests = 100;
+
+/** The digests that this process reads, or has read lately. */
+export interface Digests {
+  /** @param from the other host that asked @throws ZpsendError BUSY */
+  start(asked: DigestStart, from?: string): { digest: string; host: string; instance: string };
+  has(id: string): boolean;
+  /** Of one, or of all. */
+  status(id: string | undefined): Digest[];
+  /** False where no such digest runs here. */
+  abort(id: string): boolean;
+  stop(): Promise<void>;
+}
+
+export function openDigests({ host, instance, zfs, log }: AskedDeps): Digests {
+  const known = new Map<string, { digest: RunningDigest; endedAt?: number }>();
+  const running = () => [...known.values()].filter(({ digest }) => !digest.isOver);
+  let stopping = false;
+
+  function forget(): void {
+    const now = performance.now();
+    for (const [id, { endedAt }] of known) {
+      const isOld = endedAt !== undefined && (now - endedAt > rememberedMs || known.size > rememberedDigests);
+      if (isOld) known.delete(id);
+    }
+  }
+
+  function start(asked: DigestStart, from?: string) {
+    if (stopping) throw new ZpsendError('BUSY', `the service on ${host} is stopping`);
+    const ofHosts = running().filter(({ digest }) => digest.status().from !== undefined).length;
+    if (from !== undefined && ofHosts >= atOnceForHosts) {
+      throw new ZpsendError(
+        'BUSY',
+        `${host} reads ${ofHosts} snapshot for another host already, and that is its limit`,
+      );
+    }
+    if (running().length >= atOnce) {
+      throw new ZpsendError('BUSY', `${host} reads ${atOnce} snapshots already, and that is its limit`);
+    }
+    forget();
+    const id = newId();
+    const digest = startDigest(zfs, id, asked, from);
+    const entry: { digest: RunningDigest; endedAt?: number } = { digest };
+    known.set(id, entry);
+    log.info('digest.started', `reading ${asked.snapshot} to tell its digest`, { snapshot: asked.snapshot });
+    void digest.over.then(() => {
+      entry.endedAt = performance.now();
+      const { state, bytes, error } = digest.status();
+      if (state === 'done')
+        log.info('digest.done', `read ${asked.snapshot}: ${bytes} bytes`, { snapshot: asked.snapshot });
+      else
+        log.warn('digest.failed', `reading ${asked.snapshot} failed: ${error?.message}`, {
+          snapshot: asked.snapshot,
+          code: error?.code,
+        });
+    });
+    return { digest: id, host, instance };
+  }
+
+  const status = (id: string | undefined): Digest[] => {
+    forget();
+    return [...known].filter(([each]) => id === undefined || each === id).map(([, { digest }]) => digest.status());
+  };
+  const abort = (id: string): boolean => {
+    const found = known.get(id)?.digest;
+    if (!found || found.isOver) return false;
+    found.abort(new ZpsendError('ABORTED', `digest ${id} was aborted by request on ${host}`).toBody());
+    return true;
+  };
+
+  return {
+    start,
+    has: (id) => known.has(id),
+    status,
+    abort,
+    async stop() {
+      stopping = true;
+      const error = new ZpsendError('ABORTED', `the service on ${host} was stopped`).toBody();
+      const ending = running().map(({ digest }) => digest);
+      for (const digest of ending) digest.abort(error);
+      await Promise.all(ending.map(({ over }) => over));
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { statusKey } from '../../../../../lib/bus/subjects.ts';
+import type { ErrorBody } from '../../../../../schemas/errors.ts';
+import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
+import type { SendRequest } from '../../../../../schemas/plan.ts';
+import type { StatusEntry } from '../../../../../schemas/status.ts';
+import { failUnplanned } from '../../../../../services/sender/reporting/fail-unplanned.ts';
+
+const error: ErrorBody = { code: 'UNREACHABLE', message: 'no answer', retryable: true };
+const root = { source: 'smos-01', target: 'smos-00', dataset: 'pool/a', into: 'tank/a' };
+const child = { ...root, dataset: 'pool/a/b', into: 'tank/a/b' };
+const other = { ...root, dataset: 'pool/c', into: 'tank/c' };
+const elsewhere = { ...child, into: 'backup/b' };
+const sent = { name: 's1', guid: '1001' };
+const before: StatusEntry = {
+  sent,
+  listed: '2026-01-01T00:00:00.000Z',
+  written: '2026-01-01T00:00:00.000Z',
+};
+const shown = new Map([child, other, elsewhere].map((place) => [statusKey(place), before]));
+
+/** What is written of a job without a plan, by key. */
+async function written(
+  here: readonly DatasetEntry[] | undefined,
+  { isShown = false, isRead = true, isPackage = true } = {},
+): Promise<Map<string, StatusEntry>> {
+  const entries = new Map<string, StatusEntry>();
+  const zfs = {
+    list: async () => {
+      if (!here) throw new Error('cannot be listed');
+      return [...here];
+    },
+  };
+  const status = {
+    put: (key: string, entry: () => StatusEntry) => void entries.set(key, entry()),
+    ...{ pending: () => [], during: () => {}, stop: async () => {} },
+  };
+  const request: SendRequest = {
+    dataset: 'pool/a',
+    to: { host: 'smos-00', dataset: 'tank/a' },
+    ...(isPackage && { package: 'recursive' as const }),
+  };
+  const job = { job: 'abcdef123456', instance: 'abcdef654321', request, root, isShown };
+  await failUnplanned({ zfs, status }, job, { entries: shown, isRead }, error);
+  return entries;
+}
+
+test('of a package without a plan those fail that are known, and none outside it or its target', async () => {
+  expect([...(await written([])).keys()]).toEqual([statusKey(child)]);
+  expect([...(await written([], { isPackage: false })).keys()]).toEqual([]);
+});
+
+test('the dataset that was asked for fails too where its job is shown, or nobody knows what is', async () => {
+  for (const options of [{ isShown: true }, { isRead: false }])
+    expect([...(await written([], options)).keys()]).toEqual([statusKey(root), statusKey(child)]);
+});
+
+test('where the source cannot be listed, what the target was sent stays known', async () => {
+  const [entry] = (await written(undefined)).values();
+  expect(entry).toMatchObject({ sent, run: { state: 'failed' }, error: { code: 'UNREACHABLE' } });
+});
