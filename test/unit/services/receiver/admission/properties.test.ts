@@ -14,6 +14,7 @@ import { mentions } from '../../../../support/mentions.ts';
 
 const start = (more: Partial<ReceiveStart> = {}): ReceiveStart =>
   receiveStartSchema.parse({
+    protocol: 1,
     transfer: 'transfer1',
     secret: 'A'.repeat(43),
     job: 'jobjob1',
