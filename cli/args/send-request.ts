@@ -1,5 +1,5 @@
 import { targetRoot } from '../../lib/plan/request/target-name.ts';
-import { misfitOf } from '../../lib/plan/request/validate-request.ts';
+import { requestFault } from '../../lib/plan/request/validate-request.ts';
 import { type ConflictPolicy, conflictPolicySchema } from '../../schemas/conflict.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { isWithin } from '../../schemas/names.ts';
@@ -29,7 +29,7 @@ export function askedFor(source: string, targets: readonly string[], options: Se
   }));
   for (const request of requests) {
     // the planner's own rules, asked before anybody is
-    const misfit = misfitOf(request, { host }, request.to);
+    const misfit = requestFault(request, { host }, request.to);
     if (misfit) throw ZpsendError.fromBody(misfit.error);
   }
   const places = requests.map((request) => `${targetRoot(request)} on ${request.to.host}`);

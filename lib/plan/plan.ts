@@ -9,7 +9,7 @@ import { type Matched, matchTargets } from './match/match-targets.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 import { noSuchDataset, selectPackage } from './request/selection.ts';
 import { targetRoot } from './request/target-name.ts';
-import { misfitOf } from './request/validate-request.ts';
+import { requestFault } from './request/validate-request.ts';
 import { wantedOf } from './request/wanted.ts';
 import { composed } from './steps/compose.ts';
 import { planItems } from './steps/items.ts';
@@ -46,7 +46,7 @@ function planListed(
   target: Inventory,
   arrived: readonly Step[],
 ): DatasetPlans | Refusal {
-  const misfit = misfitOf(request, source, target) ?? noPool(request, target);
+  const misfit = requestFault(request, source, target) ?? noPool(request, target);
   if (misfit) return misfit;
   const policy = policyOf(request);
   const draftOn = (listing: Inventory) =>

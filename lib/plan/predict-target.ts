@@ -10,10 +10,10 @@ import { keyHolder } from './placement/key-wrapping.ts';
  * turns out otherwise, the target refuses, and is seen then. What does not follow on what is there, is not counted on.
  * @param known what it had when it was seen last
  */
-export function presumed(known: Inventory, waiting: readonly StoredStart[]): Inventory {
+export function predictInventory(known: Inventory, waiting: readonly StoredStart[]): Inventory {
   const datasets = new Map(known.datasets.map((entry) => [entry.name, entry]));
   for (const start of waiting) {
-    const { resumeToken: _, ...entry } = datasets.get(start.dataset) ?? newcomer(start, datasets);
+    const { resumeToken: _, ...entry } = datasets.get(start.dataset) ?? newDataset(start, datasets);
     // what does not follow leaves partial state as it is
     if (!follows(start, entry)) continue;
     for (const parent of start.parents ?? []) {
@@ -61,7 +61,7 @@ export const made = (name: string): DatasetEntry => ({
   bookmarks: [],
 });
 
-const newcomer = (
+const newDataset = (
   { dataset, volume, raw, record, origin, from }: StoredStart,
   datasets: ReadonlyMap<string, DatasetEntry>,
 ): DatasetEntry => ({

@@ -1,4 +1,4 @@
-import { asideOf } from '../../lib/plan/match/rotated-name.ts';
+import { originalNameOf } from '../../lib/plan/match/rotated-name.ts';
 import { keyHolder } from '../../lib/plan/placement/key-wrapping.ts';
 import { names as namesTarget, rulesFor } from '../../lib/settings/send-allow.ts';
 import type { SnapshotsRequest } from '../../schemas/host.ts';
@@ -35,7 +35,7 @@ export function shownTo(asker: string, rules: AskerRules, sent: readonly string[
   /** Of a replica that is a place itself, what was renamed out of its way lies beside it, and is its own too. */
   const isRotated = (dataset: string): boolean =>
     parentOf(dataset) !== undefined &&
-    places.includes(asideOf(dataset) ?? '') &&
+    places.includes(originalNameOf(dataset) ?? '') &&
     rulesFor(rules.send.allow ?? [], dataset).length === 0;
   const above = new Set<string>();
   for (const place of [...places, ...bySend])

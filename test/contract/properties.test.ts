@@ -126,13 +126,13 @@ describe('-o', () => {
   });
 
   test('of what does not fit the type is refused, and nothing is received', () => {
-    const misfits = (name: string, property: string) => {
+    const faultyRequests = (name: string, property: string) => {
       const { exit, stderr } = receive(name, '-o', property, `${to}@1`);
       expect(exit).toBe(1);
       expect(stderr).toMatch(/property '[a-z]+' does not apply to datasets of this type/);
     };
-    misfits('plain volume 1', 'mountpoint=none');
-    misfits('plain volume 1', 'atime=off');
+    faultyRequests('plain volume 1', 'mountpoint=none');
+    faultyRequests('plain volume 1', 'atime=off');
     expect(z.zfs('list', to).exit).toBe(1);
     good('plain volume 1', '-o', 'readonly=on', '-o', 'volmode=none', `${to}@1`);
     expect(values('readonly', 'volmode')).toEqual(['on', 'none']);

@@ -4,7 +4,7 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { Note, Step } from '../../../schemas/plan.ts';
 import type { DatasetPlan } from '../dataset-plan.ts';
 import { someOf } from '../refusal.ts';
-import { isAside } from './rotate.ts';
+import { isRotation } from './rotate.ts';
 
 /** Names in a note: the plan itself has all of them. */
 const mostNames = 100;
@@ -51,7 +51,7 @@ function rollbackWords(name: string, { to, destroys, cursors }: Rollback, { host
 
 function renameWords(dataset: string, name: string, rename: Rename, { first, target, source }: Around): string {
   const { from, to } = rename;
-  if (!isAside(rename, name)) {
+  if (!isRotation(rename, name)) {
     return `${from} on ${target.host} is renamed to ${to}, as ${dataset} was on ${source.host}`;
   }
   const anew = first.origin === undefined ? 'is sent whole' : `begins as a clone of ${first.origin}`;

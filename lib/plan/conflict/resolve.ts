@@ -11,7 +11,7 @@ import { isModified } from './evidence.ts';
 import { clearingNote, untouchedNote } from './notes.ts';
 import { inOrderOfRenames } from './rename-order.ts';
 import { type Found, rollbackTo } from './rollback.ts';
-import { follow, lastOf, moveAside } from './rotate.ts';
+import { follow, lastOf, rotateTarget } from './rotate.ts';
 
 /** The plans of a request on some listing of the target, and what they were made of. */
 export interface Draft {
@@ -22,7 +22,7 @@ export interface Draft {
 interface Cleared {
   clearing: Clearing;
   /** Nothing is to be sent to it, so nothing is done to it: it is only planned as if it were not in the way. */
-  spared: boolean;
+  untouched: boolean;
 }
 
 /**
@@ -36,26 +36,26 @@ export function underPolicy(
   target: Inventory,
   draftOn: (target: Inventory) => Draft | Refusal,
 ): DatasetPlans | Refusal {
-  const hindered = new Map<string, string>();
+  const unresolvable = new Map<string, string>();
   let chosen = new Map<string, Cleared>();
   let listing = target;
   for (;;) {
     const draft = draftOn(listing);
     if (isRefusal(draft)) return draft;
     const byName = new Map(draft.plans.datasets.map((plan) => [plan.dataset, plan]));
-    const useless = [...chosen].filter(([name, { spared }]) => !spared && !byName.get(name)?.steps.length);
+    const useless = [...chosen].filter(([name, { untouched }]) => !untouched && !byName.get(name)?.steps.length);
     if (useless.length > 0) {
       // others may have been chosen because of it
-      for (const [name] of useless) hindered.set(name, uselessFor(byName.get(name)));
+      for (const [name] of useless) unresolvable.set(name, uselessFor(byName.get(name)));
       chosen = new Map();
       listing = target;
       continue;
     }
     // a name that one leaves behind, by following, is in nobody's way any more
-    const followers = draft.items.filter(({ formerly }) => formerly !== undefined);
-    const others = draft.items.filter(({ formerly }) => formerly === undefined);
+    const followers = draft.items.filter(({ previousName }) => previousName !== undefined);
+    const others = draft.items.filter(({ previousName }) => previousName === undefined);
     if (!choose(followers, byName) && !choose(others, byName)) {
-      return finished(policy, draft.plans, { chosen, hindered, target, source });
+      return finished(policy, draft.plans, { chosen, unresolvable, target, source });
     }
   }
 
@@ -65,9 +65,9 @@ export function underPolicy(
     for (const item of items) {
       const { name } = item.dataset;
       const plan = byName.get(name);
-      if (!plan || chosen.has(name) || hindered.has(name)) continue;
+      if (!plan || chosen.has(name) || unresolvable.has(name)) continue;
       const found = clearingFor(policy, item, plan, source, listing);
-      if (found && 'why' in found) hindered.set(name, found.why);
+      if (found && 'why' in found) unresolvable.set(name, found.why);
       else if (found) {
         chosen.set(name, found);
         listing = cleared(listing, found.clearing);
@@ -84,7 +84,7 @@ function clearingFor(
   source: Inventory,
   listing: Inventory,
 ): Cleared | { why: string } | undefined {
-  if (item.formerly !== undefined) {
+  if (item.previousName !== undefined) {
     return policy === 'rotate' && refusal?.error.code === 'EXISTS' ? acting(follow(item, listing)) : undefined;
   }
   const { dataset, wanted, existing: there } = item;
@@ -98,33 +98,39 @@ function clearingFor(
   const last = lastOf(wanted);
   if (wanted.kind === 'chain' && common && !(last && isAfter(last, common))) {
     const back = rollbackTo(common, source, there, { ...listing, datasets: [] });
-    return 'clearing' in back ? { ...back, spared: true } : undefined;
+    return 'clearing' in back ? { ...back, untouched: true } : undefined;
   }
-  return acting(policy === 'rollback' ? rollbackTo(common, source, there, listing) : moveAside(there, common, listing));
+  return acting(
+    policy === 'rollback' ? rollbackTo(common, source, there, listing) : rotateTarget(there, common, listing),
+  );
 }
 
 const acting = (found: Found<Clearing>): Cleared | { why: string } =>
-  'clearing' in found ? { ...found, spared: false } : found;
+  'clearing' in found ? { ...found, untouched: false } : found;
 
 const uselessFor = (plan: DatasetPlan | undefined): string =>
   plan?.refusal ? `even then: ${plan.refusal.error.message}` : 'nothing would be sent to it';
 
 interface Outcome {
   chosen: ReadonlyMap<string, Cleared>;
-  hindered: ReadonlyMap<string, string>;
+  unresolvable: ReadonlyMap<string, string>;
   target: Inventory;
   source: { host: string };
 }
 
-function finished(policy: string, plans: DatasetPlans, { chosen, hindered, target, source }: Outcome): DatasetPlans {
+function finished(
+  policy: string,
+  plans: DatasetPlans,
+  { chosen, unresolvable, target, source }: Outcome,
+): DatasetPlans {
   const notes = [...plans.notes];
   const datasets = plans.datasets.map((plan): DatasetPlan => {
     const found = chosen.get(plan.dataset);
-    const why = hindered.get(plan.dataset);
-    if (plan.refusal && why !== undefined) return { ...plan, refusal: hinderedBy(plan.refusal, policy, why) };
+    const why = unresolvable.get(plan.dataset);
+    if (plan.refusal && why !== undefined) return { ...plan, refusal: unresolvableBy(plan.refusal, policy, why) };
     const [first, ...rest] = plan.steps;
-    if (found?.spared) notes.push(untouchedNote(plan, found.clearing, target.host));
-    if (!found || found.spared || !first) return plan;
+    if (found?.untouched) notes.push(untouchedNote(plan, found.clearing, target.host));
+    if (!found || found.untouched || !first) return plan;
     const before: Step = { ...first, before: found.clearing };
     notes.push(clearingNote(plan, found.clearing, { first, target, source }));
     return { ...plan, steps: [before, ...rest] };
@@ -132,7 +138,7 @@ function finished(policy: string, plans: DatasetPlans, { chosen, hindered, targe
   return { datasets: inOrderOfRenames(datasets, chosen.keys()), notes };
 }
 
-const hinderedBy = ({ error, ...rest }: Refusal, policy: string, why: string): Refusal => ({
+const unresolvableBy = ({ error, ...rest }: Refusal, policy: string, why: string): Refusal => ({
   ...rest,
   error: {
     ...error,

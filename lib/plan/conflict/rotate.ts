@@ -5,7 +5,7 @@ import { type Base, fromOf, newestCommon } from '../inventory/bases.ts';
 import { isAfter } from '../inventory/txg.ts';
 import type { SeedStart } from '../match/dataset-task.ts';
 import type { Item } from '../match/match-targets.ts';
-import { asideOf, mark } from '../match/rotated-name.ts';
+import { mark, originalNameOf } from '../match/rotated-name.ts';
 import { someOf } from '../refusal.ts';
 import type { Wanted } from '../request/wanted.ts';
 import type { Found } from './rollback.ts';
@@ -17,7 +17,7 @@ export const lastOf = (wanted: Wanted) => (wanted.kind === 'chain' ? wanted.snap
  * The target's dataset renamed out of the way, to `NAME_diverged_TXG`: the createtxg there of the common snapshot, or of the
  * dataset itself. What lies below it would move along, which is not ours to decide.
  */
-export function moveAside(target: DatasetEntry, common: Base | undefined, listing: Inventory): Found<Rename> {
+export function rotateTarget(target: DatasetEntry, common: Base | undefined, listing: Inventory): Found<Rename> {
   const { name, guid } = target;
   if (parentOf(name) === undefined) return { why: `${name} is a pool, which cannot be renamed` };
   const below = listing.datasets.filter((one) => one.name !== name && isWithin(one.name, name));
@@ -47,11 +47,11 @@ function freeName(wanted: string, taken: ReadonlySet<string>): string {
  * Where a dataset begins that was renamed aside: as a clone of the newest common snapshot there, so that nothing is sent twice.
  * It is the same before and after the renaming is done, and while the first stream is interrupted.
  */
-export function startFromAside({ dataset, wanted, target }: Item, listing: Inventory): SeedStart | undefined {
+export function startFromRotated({ dataset, wanted, target }: Item, listing: Inventory): SeedStart | undefined {
   const last = lastOf(wanted);
   let newest: { base: Base; origin: string } | undefined;
   for (const aside of listing.datasets) {
-    if (asideOf(aside.name) !== target) continue;
+    if (originalNameOf(aside.name) !== target) continue;
     const base = newestCommon(dataset, aside);
     const held = aside.snapshots.find(({ guid }) => guid === base?.guid);
     if (!base || !held || !last || !isAfter(last, base)) continue;
@@ -76,14 +76,14 @@ function unfitBelow(from: string, to: string, { datasets }: Inventory): string |
 }
 
 /** A dataset that was renamed at the source is renamed on the target too, with all below it. */
-export function follow({ dataset, target, formerly = '' }: Item, listing: Inventory): Found<Rename> {
-  const there = listing.datasets.find(({ name }) => name === formerly);
-  if (!there) return { why: `the listing shows no ${formerly}` };
+export function follow({ dataset, target, previousName = '' }: Item, listing: Inventory): Found<Rename> {
+  const there = listing.datasets.find(({ name }) => name === previousName);
+  if (!there) return { why: `the listing shows no ${previousName}` };
   const above = listing.datasets.find(({ name }) => name === parentOf(target));
   if (above?.type !== 'filesystem') return { why: `${target} has nothing to lie in there` };
-  if (isWithin(target, formerly)) return { why: `${target} would lie inside ${formerly} itself` };
+  if (isWithin(target, previousName)) return { why: `${target} would lie inside ${previousName} itself` };
   if (listing.datasets.some(({ name }) => name === target)) return { why: `${target} stands in the way` };
-  const fault = unfitBelow(formerly, target, listing);
+  const fault = unfitBelow(previousName, target, listing);
   if (fault !== undefined) return { why: fault };
   const common = newestCommon(dataset, there);
   const newest = there.snapshots.reduce<DatasetEntry['snapshots'][number] | undefined>(
@@ -91,10 +91,12 @@ export function follow({ dataset, target, formerly = '' }: Item, listing: Invent
     undefined,
   );
   if (!common || newest?.guid !== common.guid) {
-    return { why: `${formerly} has diverged: its newest snapshot is @${newest?.name}, which the source does not have` };
+    return {
+      why: `${previousName} has diverged: its newest snapshot is @${newest?.name}, which the source does not have`,
+    };
   }
-  return { clearing: { kind: 'rename', from: formerly, to: target, guid: there.guid } };
+  return { clearing: { kind: 'rename', from: previousName, to: target, guid: there.guid } };
 }
 
 /** Does a renaming move what stands at the target out of the way, rather than bring something there? */
-export const isAside = ({ from }: Rename, target: string): boolean => datasetOf(from) === target;
+export const isRotation = ({ from }: Rename, target: string): boolean => datasetOf(from) === target;

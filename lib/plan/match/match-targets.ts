@@ -3,7 +3,7 @@ import { isWithin, parentOf } from '../../../schemas/names.ts';
 import { basesOf } from '../inventory/bases.ts';
 import type { Chosen, Selection } from '../request/selection.ts';
 import { type FamilyFinder, findInFamily } from './clone-families.ts';
-import { asideOf } from './rotated-name.ts';
+import { originalNameOf } from './rotated-name.ts';
 
 /** A dataset of the package with its counterpart on the target. */
 export interface Item extends Chosen {
@@ -14,7 +14,7 @@ export interface Item extends Chosen {
   /** The nearest dataset above it that is in the package too. */
   parent: Item | undefined;
   /** Where the target lacks it: one beside its like that has a snapshot of it, and that no dataset of the source answers to. */
-  formerly?: string;
+  previousName?: string;
 }
 
 export interface Matched {
@@ -57,9 +57,9 @@ export function matchTargets(
     const { name } = one.dataset;
     const target = targetName(name);
     const existing = there.get(target);
-    const formerly = existing ? undefined : formerName(one.dataset);
+    const previousName = existing ? undefined : formerName(one.dataset);
     const parent = nearest(items, name);
-    items.set(name, { ...one, target, existing, parent, ...(formerly !== undefined && { formerly }) });
+    items.set(name, { ...one, target, existing, parent, ...(previousName !== undefined && { previousName }) });
   }
   const findInPackage = findInFamily(listed, (name) => items.get(name)?.existing);
   const sourceOf = (target: string): string | undefined => {
@@ -110,7 +110,7 @@ function shares(source: DatasetEntry, target: DatasetEntry): boolean {
 function byGuid(there: ReadonlyMap<string, DatasetEntry>, claimed: ReadonlySet<string>): Map<string, string> {
   const holders = new Map<string, string>();
   for (const { name, snapshots } of there.values()) {
-    if (claimed.has(name) || !claimed.has(parentOf(name) ?? '') || asideOf(name) !== undefined) continue;
+    if (claimed.has(name) || !claimed.has(parentOf(name) ?? '') || originalNameOf(name) !== undefined) continue;
     for (const { guid } of snapshots) if (!holders.has(guid)) holders.set(guid, name);
   }
   return holders;

@@ -6,9 +6,9 @@ import {
   clearlyNoted,
   embeddedInEncrypted,
   leftInTheClear,
-  misplaced,
-  type Newcomer,
+  type NewDataset,
   type Place,
+  placementRefusal,
 } from './validate-placement.ts';
 
 export interface Placeholders {
@@ -16,7 +16,7 @@ export interface Placeholders {
    * Puts a dataset in its place: from now on it is there. Notes, one for each parent that will be made for it, or why
    * it cannot be right there. Nothing is to be said of one that has a snapshot there.
    */
-  place(newcomer: Newcomer): Note[] | Refusal;
+  place(newDataset: NewDataset): Note[] | Refusal;
   /** Those parents of a dataset that are made so, topmost first. */
   above(name: string): string[];
 }
@@ -33,28 +33,28 @@ export function placeholdersOn(target: Inventory, sourceOf: (name: string) => st
   const made = new Map<string, DatasetEntry | undefined>();
   const placeholders = new Set<string>();
 
-  function place(newcomer: Newcomer): Note[] | Refusal {
-    const existing = there.get(newcomer.name);
+  function place(newDataset: NewDataset): Note[] | Refusal {
+    const existing = there.get(newDataset.name);
     if (existing) {
       const isLeft = existing.snapshots.length === 0;
       return (
-        embeddedInEncrypted(newcomer, existing, target.host) ||
-        (isLeft && leftInTheClear(newcomer, existing, target.host)) ||
-        (isLeft ? clearlyNoted(newcomer, existing, target.host) : [])
+        embeddedInEncrypted(newDataset, existing, target.host) ||
+        (isLeft && leftInTheClear(newDataset, existing, target.host)) ||
+        (isLeft ? clearlyNoted(newDataset, existing, target.host) : [])
       );
     }
-    const found = placeOf(newcomer);
-    const refusal = misplaced(newcomer, found, target.host);
+    const found = placeOf(newDataset);
+    const refusal = placementRefusal(newDataset, found, target.host);
     if (refusal) return refusal;
     for (const parent of found.missing) {
       made.set(parent, found.above);
       placeholders.add(parent);
     }
-    made.set(newcomer.name, newcomer.raw ? lockedAs(newcomer) : found.model);
-    return [...found.missing.map(noteOf), ...clearlyNoted(newcomer, found.model, target.host)];
+    made.set(newDataset.name, newDataset.raw ? lockedAs(newDataset) : found.model);
+    return [...found.missing.map(noteOf), ...clearlyNoted(newDataset, found.model, target.host)];
   }
 
-  function placeOf({ name, origin }: Newcomer): Place {
+  function placeOf({ name, origin }: NewDataset): Place {
     const modelOf = (above?: DatasetEntry) => (origin === undefined ? above : shownAs(datasetOf(origin)));
     const missing: string[] = [];
     for (let parent = parentOf(name); parent !== undefined; parent = parentOf(parent)) {
@@ -76,7 +76,7 @@ export function placeholdersOn(target: Inventory, sourceOf: (name: string) => st
   }
 
   /** Nobody has loaded the key of what has just arrived raw. */
-  const lockedAs = ({ name, source: { dataset } }: Newcomer): DatasetEntry => ({
+  const lockedAs = ({ name, source: { dataset } }: NewDataset): DatasetEntry => ({
     ...dataset,
     name,
     keystatus: 'unavailable',

@@ -4,7 +4,7 @@ import { type Refusal, refuse } from '../refusal.ts';
 import { isLocked } from './keys.ts';
 
 /** A dataset that a plan makes on the target. */
-export interface Newcomer {
+export interface NewDataset {
   /** The target's name for it. */
   name: string;
   source: { host: string; dataset: DatasetEntry };
@@ -29,8 +29,12 @@ export interface Place {
 }
 
 /** Why a dataset cannot be made in its place, or would not be there as it is at the source. */
-export function misplaced(newcomer: Newcomer, { above, model, missing }: Place, host: string): Refusal | undefined {
-  const { name, origin, raw } = newcomer;
+export function placementRefusal(
+  newDataset: NewDataset,
+  { above, model, missing }: Place,
+  host: string,
+): Refusal | undefined {
+  const { name, origin, raw } = newDataset;
   if (above?.type === 'volume') {
     return refuse('UNSUPPORTED', `${above.name} on ${host} is a volume, and nothing can lie below it.`, {
       details: { host, dataset: name, above: above.name },
@@ -53,10 +57,10 @@ export function misplaced(newcomer: Newcomer, { above, model, missing }: Place, 
       { details: { host, dataset: name, origin: origin ?? '' } },
     );
   }
-  const unfit = model && embeddedInEncrypted(newcomer, model, host);
+  const unfit = model && embeddedInEncrypted(newDataset, model, host);
   if (unfit) return unfit;
-  if (!model || newcomer.mayBeInTheClear || !wouldBeInTheClear(newcomer, model)) return undefined;
-  return refuse('UNSUPPORTED', `${inTheClear(newcomer, origin ?? model.name, host)} ${waysOut(newcomer)}`, {
+  if (!model || newDataset.mayBeInTheClear || !wouldBeInTheClear(newDataset, model)) return undefined;
+  return refuse('UNSUPPORTED', `${inTheClear(newDataset, origin ?? model.name, host)} ${waysOut(newDataset)}`, {
     details: { host, dataset: name, ...(origin === undefined ? { above: model.name } : { origin }) },
   });
 }
@@ -66,7 +70,7 @@ export function misplaced(newcomer: Newcomer, { above, model, missing }: Place, 
  * that the kernel modules must be upgraded. An encrypted source has no embedded data, whatever is asked.
  */
 export function embeddedInEncrypted(
-  { name, source, embed }: Newcomer,
+  { name, source, embed }: NewDataset,
   { encryption }: DatasetEntry,
   host: string,
 ): Refusal | undefined {
@@ -79,25 +83,25 @@ export function embeddedInEncrypted(
 }
 
 /** Why an interrupted seed is not to go on: what it has left on the target is unencrypted. */
-export function leftInTheClear(newcomer: Newcomer, left: DatasetEntry, host: string): Refusal | undefined {
-  if (newcomer.mayBeInTheClear || !wouldBeInTheClear(newcomer, left)) return undefined;
-  const { name } = newcomer;
-  const why = `${inTheClear(newcomer, `${name}, which an interrupted receive has left,`, host)} Drop that first (zfs receive -A ${name}).`;
-  return refuse('UNSUPPORTED', `${why} ${waysOut(newcomer)}`, { details: { host, dataset: name } });
+export function leftInTheClear(newDataset: NewDataset, left: DatasetEntry, host: string): Refusal | undefined {
+  if (newDataset.mayBeInTheClear || !wouldBeInTheClear(newDataset, left)) return undefined;
+  const { name } = newDataset;
+  const why = `${inTheClear(newDataset, `${name}, which an interrupted receive has left,`, host)} Drop that first (zfs receive -A ${name}).`;
+  return refuse('UNSUPPORTED', `${why} ${waysOut(newDataset)}`, { details: { host, dataset: name } });
 }
 
 /** What is noted where it was asked for. */
-export function clearlyNoted(newcomer: Newcomer, model: DatasetEntry | undefined, host: string): Note[] {
-  if (!model || !newcomer.mayBeInTheClear || !wouldBeInTheClear(newcomer, model)) return [];
-  const message = inTheClear(newcomer, newcomer.origin ?? model.name, host);
-  return [{ kind: 'in-the-clear', dataset: newcomer.source.dataset.name, message }];
+export function clearlyNoted(newDataset: NewDataset, model: DatasetEntry | undefined, host: string): Note[] {
+  if (!model || !newDataset.mayBeInTheClear || !wouldBeInTheClear(newDataset, model)) return [];
+  const message = inTheClear(newDataset, newDataset.origin ?? model.name, host);
+  return [{ kind: 'in-the-clear', dataset: newDataset.source.dataset.name, message }];
 }
 
-const inTheClear = ({ name, source }: Newcomer, what: string, host: string): string =>
+const inTheClear = ({ name, source }: NewDataset, what: string, host: string): string =>
   `${source.dataset.name} on ${source.host} is encrypted and ${what} on ${host} is not, so ${name} will lie there unencrypted.`;
 
-const waysOut = ({ source }: Newcomer): string =>
+const waysOut = ({ source }: NewDataset): string =>
   `Ways out: send ${source.dataset.name} by itself and whole (-c), and it stays encrypted; or, if it may lie there so, --no-raw.`;
 
-const wouldBeInTheClear = ({ source, raw }: Newcomer, model: DatasetEntry): boolean =>
+const wouldBeInTheClear = ({ source, raw }: NewDataset, model: DatasetEntry): boolean =>
   !raw && source.dataset.encryption !== 'off' && model.encryption === 'off';

@@ -4,7 +4,7 @@ import { type Refusal, refuse } from '../refusal.ts';
 import { targetRoot } from './target-name.ts';
 
 /** A request that cannot be right whatever the datasets hold. */
-export function misfitOf(
+export function requestFault(
   request: SendRequest,
   source: { host: string },
   target: { host: string },

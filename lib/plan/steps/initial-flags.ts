@@ -3,7 +3,7 @@ import { datasetOf, parentOf } from '../../../schemas/names.ts';
 import { type StreamFlag, streamFlagSchema } from '../../../schemas/stream.ts';
 
 /** What is known of the chain by which a dataset of the target was received, and which cannot change under way. */
-export interface Begun {
+export interface ChainFlags {
   /** The target's dataset. */
   dataset: string;
   /** Undefined where it cannot be told. */
@@ -36,7 +36,7 @@ function flagsIn(mark: string | undefined, guid: string): readonly StreamFlag[] 
  * A replica that comes back to its origin has the mark itself: where its blocks were split on their way, large ones must not
  * follow, and where they were not, the rest is to be as large (openzfs#6224, openzfs#18101).
  */
-export function begunBy(source: DatasetEntry, target: DatasetEntry): Begun {
+export function initialFlagsOf(source: DatasetEntry, target: DatasetEntry): ChainFlags {
   const own = flagsIn(target.stream, source.guid);
   const back = own ? undefined : flagsIn(source.stream, target.guid);
   const known = begun(source, target, own ?? back);
@@ -54,7 +54,7 @@ function sharesEncryption(source: DatasetEntry, target: DatasetEntry): boolean |
  * The same of the dataset of an origin, whose source may not be listed: a mark that the dataset above has as well is inherited.
  * Undefined where the listing does not show it.
  */
-export function begunByOrigin(clone: DatasetEntry, origin: string, target: Inventory): Begun | undefined {
+export function initialFlagsOfOrigin(clone: DatasetEntry, origin: string, target: Inventory): ChainFlags | undefined {
   const name = datasetOf(origin);
   const holder = target.datasets.find((dataset) => dataset.name === name);
   if (holder === undefined) return undefined;
@@ -67,7 +67,7 @@ export function begunByOrigin(clone: DatasetEntry, origin: string, target: Inven
  * Without a mark: what is unencrypted on either side was not received raw, and what the target has no key for was received
  * without one. Else it cannot be told.
  */
-function begun(source: DatasetEntry, target: DatasetEntry, flags: Begun['flags']): Begun {
+function begun(source: DatasetEntry, target: DatasetEntry, flags: ChainFlags['flags']): ChainFlags {
   const isPlain = source.encryption === 'off' || target.encryption === 'off';
   const guess = target.keystatus === 'unavailable' ? true : undefined;
   return { dataset: target.name, raw: isPlain ? false : (flags?.includes('raw') ?? guess), flags };

@@ -1,7 +1,7 @@
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { elementsOf, leafOf, maxElements, maxNameLength } from '../../../schemas/names.ts';
 import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
-import { lastOf, startFromAside } from '../conflict/rotate.ts';
+import { lastOf, startFromRotated } from '../conflict/rotate.ts';
 import type { Item } from '../match/match-targets.ts';
 import { wrappingOfRoot } from '../placement/key-wrapping.ts';
 import type { Placeholders } from '../placement/placeholders.ts';
@@ -31,7 +31,7 @@ export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal 
   const { parent, existing, dataset } = item;
   const obstacle = parent && !existing && !isPlaceholder(parent.existing) ? obstacleIn(parent, context) : undefined;
   if (parent && obstacle) return blockedBy(item, parent, obstacle, 'lies below it');
-  if (item.formerly !== undefined) return renamed(item, item.formerly, source.host, target.host);
+  if (item.previousName !== undefined) return renamed(item, item.previousName, source.host, target.host);
   if (existing?.withheld && lastOf(item.wanted)) return notShown(item, source.host, target.host);
   // with -c nothing outside the package is an origin
   const isRotated = request.conflict === 'rotate' && !request.selfContained;
@@ -40,7 +40,7 @@ export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal 
     target: { host: target.host, name: item.target, dataset: existing },
     wanted: item.wanted,
     below: dataset.name === root ? placesBelow(request) : [],
-    seedStart: () => (isRotated && startFromAside(item, target)) || seedStart(item, context),
+    seedStart: () => (isRotated && startFromRotated(item, target)) || seedStart(item, context),
   });
   if (!plan.ok) return plan;
   const long = plan.steps.find(({ to }) => item.target.length + 1 + (leafOf(to.name) ?? '').length > maxNameLength);
@@ -88,13 +88,13 @@ function obstacleIn(parent: Item, { refusalOf }: CloneContext): Refusal | undefi
 const isPlaceholder = (existing: DatasetEntry | undefined): boolean =>
   existing?.placeholder === true && existing.snapshots.length === 0;
 
-const renamed = ({ dataset, target }: Item, formerly: string, source: string, host: string): Refusal =>
+const renamed = ({ dataset, target }: Item, previousName: string, source: string, host: string): Refusal =>
   refuse(
     'EXISTS',
-    `${dataset.name} on ${source} is on ${host} under another name, ${formerly}, and not as ${target}: it was renamed since. ` +
-      `Ways out: zfs rename ${formerly} ${target} on ${host} (--conflict rotate does that), and it goes on from there; or, if ${formerly} is something ` +
+    `${dataset.name} on ${source} is on ${host} under another name, ${previousName}, and not as ${target}: it was renamed since. ` +
+      `Ways out: zfs rename ${previousName} ${target} on ${host} (--conflict rotate does that), and it goes on from there; or, if ${previousName} is something ` +
       `else, send ${dataset.name} there by itself once.`,
-    { details: { host, dataset: target, formerly } },
+    { details: { host, dataset: target, previousName } },
   );
 
 /** What is in it cannot be compared, and nothing is sent into what is not seen. */

@@ -4,7 +4,7 @@ import type { Note, Step } from '../../../schemas/plan.ts';
 import type { StreamFeature, StreamFlag, StreamWish } from '../../../schemas/stream.ts';
 import { lockedOut } from '../placement/keys.ts';
 import { type Refusal, refuse } from '../refusal.ts';
-import { type Begun, begunBy, begunByOrigin, markOf } from './initial-flags.ts';
+import { type ChainFlags, initialFlagsOf, initialFlagsOfOrigin, markOf } from './initial-flags.ts';
 
 /** A dataset whose streams are to be. */
 export interface Streamed {
@@ -29,13 +29,13 @@ export interface Streams {
  * What a chain began with is kept: raw and plain do not mix (openzfs#12014), and toggling `-L` has zeroed files (openzfs#6224).
  */
 export function streamsTo(target: Inventory, wish: StreamWish): (streamed: Streamed) => Streams | Refusal {
-  const planned = new Map<string, Begun>();
+  const planned = new Map<string, ChainFlags>();
   const { host } = target;
 
-  function begunOf({ source, existing, origin }: Streamed): Begun | undefined {
-    if (existing?.snapshots.length) return begunBy(source.dataset, existing);
+  function begunOf({ source, existing, origin }: Streamed): ChainFlags | undefined {
+    if (existing?.snapshots.length) return initialFlagsOf(source.dataset, existing);
     if (origin === undefined) return undefined;
-    return planned.get(origin.split('@', 1)[0] ?? '') ?? begunByOrigin(source.dataset, origin, target);
+    return planned.get(origin.split('@', 1)[0] ?? '') ?? initialFlagsOfOrigin(source.dataset, origin, target);
   }
 
   return (streamed) => {
@@ -68,7 +68,7 @@ interface Known {
   host: string;
   pool: string;
   wish: StreamWish;
-  begun: Begun | undefined;
+  begun: ChainFlags | undefined;
   features: readonly StreamFeature[] | undefined;
 }
 

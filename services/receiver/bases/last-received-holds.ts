@@ -1,4 +1,4 @@
-import { asideOf } from '../../../lib/plan/match/rotated-name.ts';
+import { originalNameOf } from '../../../lib/plan/match/rotated-name.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { type Code, ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
@@ -119,7 +119,7 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
       const { dataset, to, from } = step;
       const snapshot = arrivalOf(step);
       const before = pending.get(dataset);
-      const asides = [...(before?.asides ?? []), ...asidesOf(step)];
+      const asides = [...(before?.asides ?? []), ...rotatedFrom(step)];
       if (before) {
         before.unbroken &&= before.guid === from?.guid;
         Object.assign(before, { snapshot, guid: to.guid, asides });
@@ -160,9 +160,9 @@ async function releaseOld(zfs: Pick<Zfs, 'holds' | 'list' | 'release'>, dataset:
 }
 
 /** What was renamed for a step: by itself, or by one before it, whose stream broke. */
-function asidesOf({ dataset, before, origin }: Arrived): string[] {
+function rotatedFrom({ dataset, before, origin }: Arrived): string[] {
   if (before?.kind === 'rename' && before.from === dataset) return [before.to];
-  return origin !== undefined && asideOf(datasetOf(origin)) === dataset ? [datasetOf(origin)] : [];
+  return origin !== undefined && originalNameOf(datasetOf(origin)) === dataset ? [datasetOf(origin)] : [];
 }
 
 const laneOf = (dataset: string): number =>

@@ -1,4 +1,4 @@
-import { asideOf } from '../../../lib/plan/match/rotated-name.ts';
+import { originalNameOf } from '../../../lib/plan/match/rotated-name.ts';
 import { peekToken } from '../../../lib/zfs/resume-token.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
@@ -70,9 +70,9 @@ function basesLeft(datasets: readonly DatasetEntry[], based: ReadonlySet<string>
   return datasets.flatMap((entry) => {
     const { name } = entry;
     const old = oldBases(entry, based).map(({ snapshot, newer }) => left(name, snapshot, `${name}@${newer.name}`));
-    const [formerly, base] = [asideOf(name) ?? '', baseOf(entry)];
-    const now = bases.get(formerly);
-    return base && now !== undefined ? [...old, left(name, base, `${formerly}@${now}`)] : old;
+    const [previousName, base] = [originalNameOf(name) ?? '', baseOf(entry)];
+    const now = bases.get(previousName);
+    return base && now !== undefined ? [...old, left(name, base, `${previousName}@${now}`)] : old;
   });
 }
 

@@ -1,4 +1,4 @@
-import { cleared, lastKnownOf, presumed } from '../../../lib/plan/predict-target.ts';
+import { cleared, lastKnownOf, predictInventory } from '../../../lib/plan/predict-target.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { SendRequest, Step } from '../../../schemas/plan.ts';
 import type { Channel } from '../../../schemas/transfer.ts';
@@ -93,7 +93,7 @@ function remembering(
   async function remember({ source, target }: Planned, steps: readonly Step[]): Promise<void> {
     const { bucket } = await deps.store.open();
     const order = { transfer: 'seen000', job: 'seen000', source: deps.host };
-    const now = presumed(
+    const now = predictInventory(
       cleared(lastKnownOf(target, source), steps),
       steps.map((step) => startOf(order, step)),
     );

@@ -1,7 +1,7 @@
 import { catalogBounds } from '../../../lib/bus/channel/store/manifests.ts';
 import { changingRoots, unseenNotes } from '../../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
-import { presumed } from '../../../lib/plan/predict-target.ts';
+import { predictInventory } from '../../../lib/plan/predict-target.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import { targetRoot } from '../../../lib/plan/request/target-name.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
@@ -95,7 +95,7 @@ export function storeDelivery(deps: StoreDeliveryDeps, request: SendRequest): De
     if (lastKnown.refused) throw refusedThere(place, lastKnown.refused);
     checkPartial(place, lastKnown.target);
     news = known.isNews || known.isUnknown ? without(before, known.unsure) : undefined;
-    const target = presumed(lastKnown.target, starts);
+    const target = predictInventory(lastKnown.target, starts);
     const plans = planDatasets(asked, source, target, arrived);
     if (isRefusal(plans)) return { plans, source, target, known: lastKnown.target };
     const newKeys = changingRoots(plans.datasets, { source, target });

@@ -2,7 +2,7 @@ import { matches } from '../../../lib/plan/request/pattern.ts';
 import { isLeftOut } from '../../../lib/plan/request/selection.ts';
 import { targetRoot } from '../../../lib/plan/request/target-name.ts';
 import { checkApart } from '../../../lib/plan/request/target-overlap.ts';
-import { misfitOf } from '../../../lib/plan/request/validate-request.ts';
+import { requestFault } from '../../../lib/plan/request/validate-request.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin, leafOf } from '../../../schemas/names.ts';
 import type { SendRequest, SendStart, Target } from '../../../schemas/plan.ts';
@@ -40,7 +40,7 @@ export function policyOf(host: string, name: string, configured: PolicyConfig): 
   };
   const requests = policy.targets.map((target) => ({ ...policy.request, to: target }));
   for (const request of requests) {
-    const misfit = misfitOf(request, { host }, request.to);
+    const misfit = requestFault(request, { host }, request.to);
     if (misfit) throw ZpsendError.fromBody(misfit.error);
   }
   checkApart(requests);

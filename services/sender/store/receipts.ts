@@ -1,5 +1,5 @@
 import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
-import { presumed } from '../../../lib/plan/predict-target.ts';
+import { predictInventory } from '../../../lib/plan/predict-target.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { LastKnownTarget, Receipt, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
@@ -97,7 +97,7 @@ export function learned(
 ): LastKnownTarget {
   if (lastKnown.heard?.includes(key)) return lastKnown;
   const heard = [...(lastKnown.heard ?? []), key];
-  if (state === 'done') return { ...lastKnown, target: presumed(lastKnown.target, [start]), heard };
+  if (state === 'done') return { ...lastKnown, target: predictInventory(lastKnown.target, [start]), heard };
   const isLost = error?.details?.lost === true;
   // what was damaged in the store says nothing of the target: it is sent again; and what it never had was lost on its way
   if (isLost && (error.code === 'STREAM_BROKEN' || !hadBase(lastKnown, start))) return { ...lastKnown, heard };

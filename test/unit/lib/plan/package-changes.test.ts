@@ -28,7 +28,7 @@ describe('between two runs', () => {
     const result = planned(source, target, 'pool/b@s2', replication);
     expect(table(result)).toEqual(['incr pool/b@s2 pool/b@s1']);
     expect(result.ok && result.refused).toMatchObject([
-      { dataset: 'pool/b/moved', error: { code: 'EXISTS', details: { formerly: 'pool/b/1' } } },
+      { dataset: 'pool/b/moved', error: { code: 'EXISTS', details: { previousName: 'pool/b/1' } } },
       { dataset: 'pool/b/moved/x', error: { code: 'EXISTS', details: { needs: 'pool/b/moved' } } },
     ]);
     expect(result.ok && result.refused?.[0]?.error.message).toEqual(
@@ -79,7 +79,7 @@ describe('between two runs', () => {
     source.run('rename pool/b/old pool/b/new', 'snapshot pool/b/new@u');
     expect(planned(source, target, 'pool/b', replication)).toMatchObject({
       ok: false,
-      error: { code: 'EXISTS', details: { dataset: 'pool/b/new', formerly: 'pool/b/old' } },
+      error: { code: 'EXISTS', details: { dataset: 'pool/b/new', previousName: 'pool/b/old' } },
     });
     target.run('rename pool/b/old pool/b/new');
     expect(table(planned(source, target, 'pool/b', replication))).toEqual(['incr pool/b/new@u pool/b/new@s']);

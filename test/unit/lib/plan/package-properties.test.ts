@@ -195,7 +195,7 @@ describe('whatever happened to both sides, a package', () => {
         seen.partly += result.refused ? 1 : 0;
         seen.clones += result.steps.some((step) => step.origin) ? 1 : 0;
         seen.bookmarks += result.steps.some((step) => step.from?.kind === 'bookmark') ? 1 : 0;
-        seen.renamed += result.refused?.some(({ error }) => error.details?.formerly) ? 1 : 0;
+        seen.renamed += result.refused?.some(({ error }) => error.details?.previousName) ? 1 : 0;
         for (const { kind } of result.notes ?? []) {
           if (kind === 'skipped') seen.skipped++;
           if (kind === 'placeholder') seen.placeholders++;

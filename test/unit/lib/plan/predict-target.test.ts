@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../../../lib/plan/plan.ts';
-import { cleared, lastKnownOf, presumed, unseen } from '../../../../lib/plan/predict-target.ts';
+import { cleared, lastKnownOf, predictInventory, unseen } from '../../../../lib/plan/predict-target.ts';
 import type { SendRequest, Step } from '../../../../schemas/plan.ts';
 import { type StoredStart, storedStartSchema } from '../../../../schemas/stored.ts';
 import { startOf } from '../../../../services/sender/transfer/receive-request.ts';
@@ -38,7 +38,7 @@ const stepsOf = (source: PoolModel, target: ReturnType<PoolModel['inventory']>):
 const newestOf = (inventory: ReturnType<PoolModel['inventory']>): Map<string, string | undefined> =>
   new Map(inventory.datasets.map(({ name, snapshots }) => [name, snapshots.at(-1)?.guid]));
 
-describe('what a target is presumed to have', () => {
+describe('what a target is predict inventory to have', () => {
   test('holds no partial state of a dataset any more into which a step has arrived whole', () => {
     const guids = { next: 1000 };
     const source = new PoolModel('src', 'pool', guids).run('create pool/a', 'snapshot pool/a@1');
@@ -48,7 +48,7 @@ describe('what a target is presumed to have', () => {
       unseen('dst', name).datasets.map((entry) => ({ ...entry, name, resumeToken: '1-abc-0' })),
     );
     expect(
-      presumed({ host: 'dst', datasets: begun }, steps.map(stored)).datasets.map(({ name, resumeToken }) => [
+      predictInventory({ host: 'dst', datasets: begun }, steps.map(stored)).datasets.map(({ name, resumeToken }) => [
         name,
         resumeToken,
       ]),
@@ -72,7 +72,7 @@ describe('what a target is presumed to have', () => {
         const known = wasSeen ? lastKnownOf(target.inventory(), source.inventory()) : unseen('dst', 'pool/b');
         run(source, after, count);
         const steps = stepsOf(source, known);
-        const then = presumed(known, steps.map(stored));
+        const then = predictInventory(known, steps.map(stored));
         for (const step of steps) target.receive(step, source, new Set(step.parents));
         const real = newestOf(target.inventory());
         for (const [name, guid] of newestOf(then)) if (guid !== undefined) expect(real.get(name)).toBe(guid);
@@ -88,10 +88,10 @@ describe('what a target is presumed to have', () => {
     const known = unseen('dst', 'pool/b');
     const start = (more: object): StoredStart =>
       storedStartSchema.parse({ ...order, dataset: 'pool/b', to: { name: 'pool/a@2', guid: '2' }, ...more });
-    const names = (starts: StoredStart[]) => presumed(known, starts).datasets.map(({ name }) => name);
+    const names = (starts: StoredStart[]) => predictInventory(known, starts).datasets.map(({ name }) => name);
     expect(names([start({ from: { guid: '1' } })])).toEqual(['pool']);
     expect(names([start({})])).toEqual(['pool', 'pool/b']);
-    const twice = presumed(known, [start({}), start({}), start({ to: { name: 'pool/a@3', guid: '3' } })]);
+    const twice = predictInventory(known, [start({}), start({}), start({ to: { name: 'pool/a@3', guid: '3' } })]);
     expect(twice.datasets[1]?.snapshots.map(({ guid }) => guid)).toEqual(['2']);
   });
 
@@ -104,7 +104,7 @@ describe('what a target is presumed to have', () => {
       raw: true,
       record: '7:raw',
     });
-    const { datasets } = presumed(unseen('dst', 'pool/x/b'), [start]);
+    const { datasets } = predictInventory(unseen('dst', 'pool/x/b'), [start]);
     expect(datasets.map(({ name, encryption, stream }) => [name, encryption, stream])).toEqual([
       ['pool', 'off', undefined],
       ['pool/x', 'off', undefined],

@@ -3,7 +3,7 @@ import { cleared } from '../../../../../lib/plan/conflict/after-resolution.ts';
 import { compareWrappings, keyHolder } from '../../../../../lib/plan/placement/key-wrapping.ts';
 import { changingRoots, unseenInheritors } from '../../../../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../../../../lib/plan/plan.ts';
-import { presumed } from '../../../../../lib/plan/predict-target.ts';
+import { predictInventory } from '../../../../../lib/plan/predict-target.ts';
 import { isRefusal } from '../../../../../lib/plan/refusal.ts';
 import { joinRoots, rootsOutside } from '../../../../../lib/zfs/key-columns.ts';
 import type { ErrorBody } from '../../../../../schemas/errors.ts';
@@ -332,9 +332,9 @@ test('what is stored for a target is counted on to bring its key, to a clone’s
   const { datasets } = planned({ from: source(now), onto: joined(old) });
   const starts = datasets.flatMap(({ steps }) => steps.map((step) => startOf(order, step)));
   const clone = keyed('p/r/c', '@c,40', 'p/r', old, { origin: { name: 'p/r/a@1', guid: '2' } });
-  const later = presumed(inventory('dst', ...joined(old), clone), starts);
+  const later = predictInventory(inventory('dst', ...joined(old), clone), starts);
   expect(later.datasets.map(({ wrapping }) => wrapping)).toEqual([now, now, now, now]);
-  const fresh = presumed(
+  const fresh = predictInventory(
     inventory('dst', dataset('p', '')),
     planned({ from: source(old), onto: [] }).datasets.flatMap(({ steps }) => steps.map((step) => startOf(order, step))),
   );
