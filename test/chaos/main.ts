@@ -5,7 +5,7 @@ import { openRandom } from '../support/random.ts';
 import { openJobs } from './jobs.ts';
 import { openModel } from './model.ts';
 import { type Play, playCalmly, playRound, type Round } from './round.ts';
-import { blows, dealt, sceneOf } from './scenarios.ts';
+import { dealt, faults, sceneOf } from './scenarios.ts';
 import { makeWorld } from './world.ts';
 
 const { values } = parseArgs({
@@ -33,14 +33,14 @@ const random = openRandom(seed);
 const deck = dealt(random);
 const world = await makeWorld(targets, policy);
 const jobs = openJobs(world);
-const struck: { blow: string; hit: boolean }[] = [];
+const struck: { fault: string; hit: boolean }[] = [];
 let failed = 0;
 
 /** One line, and of what is wrong a line each. */
 function tell(name: string, { wrong }: Round, ms: number): void {
   say(`${name}, ${Math.round(ms / 1000)} s${wrong.length > 0 ? `, ${wrong.length} WRONG` : ''}`);
   for (const one of wrong) say(`    WRONG: ${one}`);
-  const said = world.crew.said();
+  const said = world.services.said();
   if (values.verbose && wrong.length > 0) for (const line of said) say(`    ${line}`);
   if (wrong.length > 0) failed += 1;
 }
@@ -55,7 +55,7 @@ try {
   for (const dataset of [root, ...asked, policy]) await world.source.zfs('create', dataset);
   const truths = world.targets.map((target) => openTruth(world.source, target));
   const play: Play = { world, jobs, model: openModel(), truths, root, policy };
-  await world.crew.muster();
+  await world.services.startMissing();
   // all targets are seen once: what is not known of one that is away cannot be sent to it
   await timed(
     () => 'begin',
@@ -68,11 +68,11 @@ try {
       asked,
       policy,
     });
-    const { way, blow } = scene;
+    const { way, fault } = scene;
     await timed(
       ({ hit }) => {
-        struck.push({ blow, hit: hit !== undefined });
-        return `round ${round}: ${way}, ${blow} (${hit ?? 'too late'})`;
+        struck.push({ fault, hit: hit !== undefined });
+        return `round ${round}: ${way}, ${fault} (${hit ?? 'too late'})`;
       },
       () => playRound(play, scene, round),
     );
@@ -86,10 +86,10 @@ try {
   await world.end();
 }
 
-for (const blow of blows) {
-  const those = struck.filter((one) => one.blow === blow);
+for (const fault of faults) {
+  const those = struck.filter((one) => one.fault === fault);
   if (those.length > 0)
-    say(`${blow}: ${those.length} rounds, ${those.filter(({ hit }) => hit).length} in mid-transfer`);
+    say(`${fault}: ${those.length} rounds, ${those.filter(({ hit }) => hit).length} in mid-transfer`);
 }
 // one that hits nothing proves nothing
 if (struck.filter(({ hit }) => hit).length < struck.length / 2) failed += 1;

@@ -5,7 +5,7 @@ export const ways = ['single', 'fan', 'away', 'event'] as const;
 type Way = (typeof ways)[number];
 
 /** What happens in the middle of it. `leader-*`: the leader of that JetStream group steps down. */
-export const blows = [
+export const faults = [
   'kill-sender',
   'kill-receiver',
   'kill-node',
@@ -13,7 +13,7 @@ export const blows = [
   'leader-streams',
   'leader-meta',
 ] as const;
-export type Blow = (typeof blows)[number];
+export type Fault = (typeof faults)[number];
 
 export interface Write {
   /** Below the root. */
@@ -24,7 +24,7 @@ export interface Write {
 /** All that is chosen for one round before it begins. */
 export interface Scene {
   readonly way: Way;
-  readonly blow: Blow;
+  readonly fault: Fault;
   /** What is written, with a snapshot after each. */
   readonly writes: readonly Write[];
   /** Places in the list of targets: those that are sent to, and the one whose receivers are away. */
@@ -48,16 +48,16 @@ export interface Stage {
 const [least, spread] = [4_000_000, 6_000_000];
 
 /**
- * What happens in round number `round`, from 0. Ways and blows are dealt out, rather than drawn, so that each blow meets each way
+ * What happens in round number `round`, from 0. Ways and faults are dealt out, rather than drawn, so that each fault meets each way
  * within as many rounds as there are pairs: `deck` is a shuffled list of all of them.
  */
 export function sceneOf(
-  deck: readonly Pick<Scene, 'way' | 'blow'>[],
+  deck: readonly Pick<Scene, 'way' | 'fault'>[],
   round: number,
   random: Random,
   stage: Stage,
 ): Scene {
-  const { way, blow } = deck[round % deck.length] ?? { way: 'fan', blow: 'kill-sender' };
+  const { way, fault } = deck[round % deck.length] ?? { way: 'fan', fault: 'kill-sender' };
   const all = Array.from({ length: stage.targets }, (_, at) => at);
   const one = random.below(stage.targets);
   const big = random.pick(stage.asked) ?? '';
@@ -69,7 +69,7 @@ export function sceneOf(
   ]);
   return {
     way,
-    blow,
+    fault,
     writes,
     to: way === 'single' ? [one] : all,
     away: way === 'away' ? one : undefined,
@@ -78,9 +78,9 @@ export function sceneOf(
   };
 }
 
-/** Every way with every blow, shuffled. */
-export function dealt(random: Random): Pick<Scene, 'way' | 'blow'>[] {
-  const deck = ways.flatMap((way) => blows.map((blow) => ({ way, blow })));
+/** Every way with every fault, shuffled. */
+export function dealt(random: Random): Pick<Scene, 'way' | 'fault'>[] {
+  const deck = ways.flatMap((way) => faults.map((fault) => ({ way, fault })));
   for (let at = deck.length - 1; at > 0; at--) {
     const other = random.below(at + 1);
     const [one, two] = [deck[at], deck[other]];

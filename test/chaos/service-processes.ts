@@ -12,14 +12,14 @@ export interface Member {
 }
 
 /** The services of all hosts, so many instances of each. */
-export interface Crew {
+export interface Services {
   /** Starts those that are missing, as a supervisor does; `only`: of this host. */
-  muster(only?: string): Promise<void>;
+  startMissing(only?: string): Promise<void>;
   of(role: Role, host: string): Member[];
   /** SIGKILL. */
   kill(member: Member): Promise<void>;
   /** SIGTERM to every receiver of a host. */
-  dismiss(host: string): Promise<void>;
+  stopReceivers(host: string): Promise<void>;
   end(): Promise<void>;
   /** What all of them, the dead too, have logged since this was asked last, in the order of their clocks. */
   said(): string[];
@@ -31,7 +31,7 @@ export interface Post {
   readonly env: NodeJS.ProcessEnv;
 }
 
-export function openCrew(posts: readonly Post[], instances: number): Crew {
+export function openServices(posts: readonly Post[], instances: number): Services {
   let members: Member[] = [];
   const heard = new Map<Member, number>();
   const of = (role: Role, host: string): Member[] =>
@@ -42,7 +42,7 @@ export function openCrew(posts: readonly Post[], instances: number): Crew {
   };
   return {
     of,
-    async muster(only) {
+    async startMissing(only) {
       for (const { role, host, env } of posts) {
         if (only !== undefined && host !== only) continue;
         while (of(role, host).length < instances) {
@@ -53,7 +53,7 @@ export function openCrew(posts: readonly Post[], instances: number): Crew {
       }
     },
     kill: (member) => leave([member], 'SIGKILL'),
-    dismiss: (host) => leave(of('receiver', host), 'SIGTERM'),
+    stopReceivers: (host) => leave(of('receiver', host), 'SIGTERM'),
     end: () => leave(members, 'SIGTERM'),
     said() {
       const lines = [...heard].flatMap(([member, from]) => {

@@ -5,7 +5,7 @@ import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
 import { startNatsCluster } from '../../tools/nats-server/cluster.ts';
 import type { NatsServer } from '../../tools/nats-server/start.ts';
 import { type Host, simulatedHost } from '../support/hosts.ts';
-import { type Crew, openCrew } from './service-processes.ts';
+import { openServices, type Services } from './service-processes.ts';
 
 /** Three NATS servers in a cluster, a source and its targets, two instances of each service; all gone after `end`. */
 export interface World {
@@ -13,7 +13,7 @@ export interface World {
   readonly targets: readonly Host[];
   readonly servers: readonly NatsServer[];
   readonly bus: Bus;
-  readonly crew: Crew;
+  readonly services: Services;
   end(): Promise<void>;
 }
 
@@ -52,7 +52,7 @@ export async function makeWorld(targetNames: readonly string[], policy: string):
   const receiving = { allow: [{ from: source.name, into: source.pool }] };
   const sendConfig = await config('send.yaml', { send: sending });
   const receiveConfig = await config('receive.yaml', { receive: receiving });
-  const crew = openCrew(
+  const services = openServices(
     [
       ...targets.map(({ name, env }) => ({
         role: 'receiver' as const,
@@ -68,9 +68,9 @@ export async function makeWorld(targetNames: readonly string[], policy: string):
     targets,
     servers,
     bus,
-    crew,
+    services,
     async end() {
-      await crew.end();
+      await services.end();
       await bus.close();
       await Promise.all(servers.map((server) => server.stop()));
       await Promise.all([source, ...targets].map((host) => host.remove()));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Left, notRepaired, openModel, staleMarks } from '../../chaos/model.ts';
-import { blows, dealt, sceneOf, ways } from '../../chaos/scenarios.ts';
+import { dealt, faults, sceneOf, ways } from '../../chaos/scenarios.ts';
 import type { Listing } from '../../support/listing.ts';
 import { openRandom } from '../../support/random.ts';
 
@@ -18,9 +18,9 @@ describe('the scenes of a chaos run', () => {
     expect(scenes(7, 30)).not.toEqual(scenes(8, 30));
   });
 
-  test('let every blow meet every way within one deck', () => {
-    const pairs = scenes(1, ways.length * blows.length).map(({ way, blow }) => `${way} ${blow}`);
-    expect(new Set(pairs).size).toBe(ways.length * blows.length);
+  test('let every fault meet every way within one deck', () => {
+    const pairs = scenes(1, ways.length * faults.length).map(({ way, fault }) => `${way} ${fault}`);
+    expect(new Set(pairs).size).toBe(ways.length * faults.length);
   });
 
   test('send what was written where it can arrive: a policy its own dataset, an absent target shares what others get', () => {
