@@ -63,7 +63,7 @@ const verifiedDatasetSchema = z.strictObject({
   ]),
   newestCommon: leafSchema.optional(),
   /** The target's newest snapshot is none of the source's, so what is sent next will be refused. */
-  astray: z.literal(true).optional(),
+  targetIsAhead: z.literal(true).optional(),
   snapshots: z.array(verifiedSnapshotSchema),
 });
 

@@ -70,7 +70,7 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
     }
   }
 
-  const deaf = onEvents(bus, subjects.event(route.host, 'job', '*'), jobSchema, ({ host, body }) => {
+  const stopEvents = onEvents(bus, subjects.event(route.host, 'job', '*'), jobSchema, ({ host, body }) => {
     if (body.host === host) news(body);
   });
   const timer = setInterval(() => {
@@ -91,7 +91,7 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
     followed: () => [...known.values()],
     stop() {
       clearInterval(timer);
-      deaf();
+      stopEvents();
     },
   };
 }

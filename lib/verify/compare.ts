@@ -29,7 +29,7 @@ export function compare(asked: Comparison, source: Inventory, target: Inventory)
     return {
       ...names,
       state: stateOf(snapshots, asked.snapshot !== undefined, goesOn),
-      ...(newestCommon !== undefined && { newestCommon, ...(!goesOn && { astray: true }) }),
+      ...(newestCommon !== undefined && { newestCommon, ...(!goesOn && { targetIsAhead: true }) }),
       snapshots,
     };
   });

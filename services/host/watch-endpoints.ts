@@ -79,7 +79,7 @@ export function watchEndpoints({ host, bus, log, endpoints }: WatchDeps, everyMs
   last = begun;
   for (const endpoint of endpoints) endpoint.onDenied(() => inTurn(tellNews));
   const timer = setInterval(() => inTurn(again), everyMs).unref();
-  const unwatch = bus.onReconnected(() => inTurn(again));
+  const stopWatching = bus.onReconnected(() => inTurn(again));
   return {
     begun,
     get denial() {
@@ -88,7 +88,7 @@ export function watchEndpoints({ host, bus, log, endpoints }: WatchDeps, everyMs
     stop() {
       isStopped = true;
       clearInterval(timer);
-      unwatch();
+      stopWatching();
     },
   };
 }

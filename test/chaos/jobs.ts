@@ -25,7 +25,7 @@ export interface Jobs {
 
 export function openJobs({ source, bus }: World): Jobs {
   const heard = new Map<string, Job>();
-  const deaf = onEvents(bus, subjects.event(source.name, 'job', '*'), jobSchema, ({ body }) => {
+  const stopEvents = onEvents(bus, subjects.event(source.name, 'job', '*'), jobSchema, ({ body }) => {
     heard.set(body.job, body);
   });
   return {
@@ -44,7 +44,7 @@ export function openJobs({ source, bus }: World): Jobs {
         return undefined;
       }
     },
-    stop: deaf,
+    stop: stopEvents,
   };
 }
 

@@ -61,7 +61,7 @@ const shown = 20;
 /** What a person should know of what is not as it should be, a line each. */
 export function verifyNotes({ datasets, target, restricted = [] }: VerifyOutput): string[] {
   const notes = datasets.flatMap((dataset) => [
-    ...(dataset.astray && dataset.state === 'equal' ? [astrayNote(dataset, target)] : []),
+    ...(dataset.targetIsAhead && dataset.state === 'equal' ? [targetIsAheadNote(dataset, target)] : []),
     ...dataset.snapshots.flatMap((snapshot) => noteOf(dataset, snapshot)),
   ]);
   const hidden = notes.length - shown;
@@ -75,7 +75,7 @@ export function verifyNotes({ datasets, target, restricted = [] }: VerifyOutput)
 const restrictedNote = ({ host, dataset }: RestrictedSide): string =>
   `zpsend: ${host} does not show all of ${dataset} to this host: what it leaves out is not compared`;
 
-const astrayNote = ({ target, newestCommon }: VerifiedDataset, host: string): string =>
+const targetIsAheadNote = ({ target, newestCommon }: VerifiedDataset, host: string): string =>
   `zpsend: ${target} on ${host} has snapshots of its own, newer than @${newestCommon}: what is sent next will be refused ` +
   '(zpsend plan shows it, and what --conflict would do)';
 

@@ -55,7 +55,7 @@ export function pump(source: ByteSource, target: PumpTarget): Promise<void> {
     }
   }
 
-  const unwatch = target.onChange(wake);
+  const stopWatching = target.onChange(wake);
   source.readInto({
     room: () => memory.room(),
     filled(length) {
@@ -72,5 +72,5 @@ export function pump(source: ByteSource, target: PumpTarget): Promise<void> {
     failed: (reason) => reject(new ZpsendError('STREAM_BROKEN', `the stream broke off: ${reason}`)),
   });
   wake();
-  return promise.finally(unwatch);
+  return promise.finally(stopWatching);
 }

@@ -113,11 +113,11 @@ export function hearSnapshots(
   /** Each refusal of a permission is a line in the logs of both sides: what was refused is asked for again on a new connection. */
   async function untilWorthTrying(error: unknown, tries: number): Promise<void> {
     const again = new AbortController();
-    const unwatch = bus.onReconnected(() => again.abort());
+    const stopWatching = bus.onReconnected(() => again.abort());
     const ms = isPermissionError(error) ? 2 ** 31 - 1 : Math.min(300_000, 1000 * 2 ** tries);
     const signal = AbortSignal.any([stop.signal, again.signal]);
     await sleep(ms, undefined, { ref: false, signal }).catch(() => {});
-    unwatch();
+    stopWatching();
   }
 
   async function ensureStream(manager: JetStreamManager): Promise<void> {

@@ -53,13 +53,13 @@ export function followMark(
   }
 
   const timer = setInterval(() => void look(), everyMs).unref();
-  const unwatch = onReconnected(() => {
+  const stopWatching = onReconnected(() => {
     mayAsk = true;
   });
   return () => {
     stopped = true;
     clearInterval(timer);
-    unwatch();
+    stopWatching();
   };
 }
 

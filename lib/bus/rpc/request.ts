@@ -93,7 +93,7 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
       clearTimeout(whole);
       slices.stop();
       tally.end();
-      unwatch();
+      stopWatching();
       subscription.unsubscribe();
       if (error) reject(error);
       else resolve();
@@ -120,7 +120,7 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
     let timer = setTimeout(onSilence, ms);
     const onLate = () => end(tooLate(subject, bounds.ms));
     const whole = setTimeout(onLate, bounds.ms);
-    const unwatch = bus.onDisconnected(() => end(away(subject)));
+    const stopWatching = bus.onDisconnected(() => end(away(subject)));
     // so that the client tells of a publication that the server refuses
     Object.assign(subscription, { requestSubject: subject });
     try {

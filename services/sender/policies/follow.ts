@@ -66,8 +66,8 @@ export function followPolicies(deps: SourcesDeps, use: (found: ActivePolicies) =
     for (const ms of afterWrite) soon.add(setTimeout(lookAgain, ms).unref());
   }
 
-  const deaf = onBucketWrites(bus, policiesBucket, '>', onWrite);
-  const unwatch = bus.onReconnected(() => {
+  const stopEvents = onBucketWrites(bus, policiesBucket, '>', onWrite);
+  const stopWatching = bus.onReconnected(() => {
     mayMake = true;
     mayRead = true;
     lookAgain();
@@ -80,7 +80,7 @@ export function followPolicies(deps: SourcesDeps, use: (found: ActivePolicies) =
     stopped = true;
     clearInterval(timer);
     for (const each of soon) clearTimeout(each);
-    unwatch();
-    deaf();
+    stopWatching();
+    stopEvents();
   };
 }

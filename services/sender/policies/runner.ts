@@ -44,7 +44,7 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
   const ours = new Map<string, OpenTarget>();
   let activePolicies: ActivePolicies = { policies: [], refused: [] };
   let timer: NodeJS.Timeout | undefined;
-  let deafToSnapshots: (() => void) | undefined;
+  let stopSnapshotEvents: (() => void) | undefined;
   let stopped = false;
 
   /** Sets the clock to what is waited for now. */
@@ -107,18 +107,18 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
     activePolicies = found;
     policyTargets.use(found.policies, now());
     // whoever has none needs no stream
-    if (found.policies.length > 0) deafToSnapshots ??= hearSnapshots(bus, host, onSnapshot, log.warn);
+    if (found.policies.length > 0) stopSnapshotEvents ??= hearSnapshots(bus, host, onSnapshot, log.warn);
     settle();
   }
 
-  const deafToJobs = observeJobs(bus, host, (job, policyTarget, runs) => {
+  const stopJobEvents = observeJobs(bus, host, (job, policyTarget, runs) => {
     const own = ours.get(job);
     if (own && policyTargets.all.get(policyTarget) === own) return;
     policyTargets.feed(policyTarget, { type: runs ? 'other-runs' : 'other-over', now: now() });
     settle();
   });
   const leave = followPolicies(deps, use);
-  const unwatch = onceReconnected(bus, () => {
+  const stopWatching = onceReconnected(bus, () => {
     policyTargets.triggerAll(now());
     settle();
   });
@@ -128,10 +128,10 @@ export function openPolicyRunner(deps: PolicyRunnerDeps): PolicyRunner {
     stop() {
       stopped = true;
       clearTimeout(timer);
-      unwatch();
+      stopWatching();
       leave();
-      deafToJobs();
-      deafToSnapshots?.();
+      stopJobEvents();
+      stopSnapshotEvents?.();
     },
   };
 }

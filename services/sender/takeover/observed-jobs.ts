@@ -12,7 +12,7 @@ export interface ObservedJobs {
   /** Nobody is to go on with it, or with whoever goes on with it now. @returns whether it was heard of, and not its end */
   abandon(job: string): boolean;
   /** Nothing could be heard until now: silence counts anew. */
-  wasDeaf(now: number): void;
+  missedEvents(now: number): void;
   /**
    * Jobs whose sender has fallen silent, and which wait for another one. Not those of policies, which look again by themselves, nor
    * those of commands that run their own sender, nor those of another machine that had this host's name: it has other pools. And none while another job sends the same to the same place.
@@ -62,7 +62,7 @@ export function openObservedJobs(self: string, silenceMs: number, machine?: stri
       for (const { job } of meant) heard.delete(job.job);
       return meant.length > 0;
     },
-    wasDeaf(now) {
+    missedEvents(now) {
       for (const one of heard.values()) one.at = now;
     },
     silent(now) {

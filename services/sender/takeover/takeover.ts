@@ -46,7 +46,7 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
   const abandoned = new Set<string>();
   let looking = false;
 
-  const deaf = onEvents(bus, subjects.event(host, 'job', '*'), jobSchema, ({ what, body }) => {
+  const stopEvents = onEvents(bus, subjects.event(host, 'job', '*'), jobSchema, ({ what, body }) => {
     if (body.host !== host) return;
     const runs = what === 'started' || what === 'progress';
     heard.news(body, !runs, now());
@@ -58,7 +58,7 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
   });
 
   async function look(): Promise<void> {
-    if (!bus.connected) return heard.wasDeaf(now());
+    if (!bus.connected) return heard.missedEvents(now());
     const lost = await Promise.all(heard.silent(now()).map(async (job) => ((await isKnown(job)) ? [] : [job.job])));
     // somebody else may have begun meanwhile
     const still = heard.silent(now()).filter(({ job }) => lost.flat().includes(job));
@@ -108,7 +108,7 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
       looking = false;
     });
   }, everyMs).unref();
-  const unwatch = bus.onReconnected(() => heard.wasDeaf(now()));
+  const stopWatching = bus.onReconnected(() => heard.missedEvents(now()));
   return {
     abandon(job) {
       if (!heard.abandon(job)) return false;
@@ -118,8 +118,8 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
     },
     end() {
       clearInterval(timer);
-      unwatch();
-      deaf();
+      stopWatching();
+      stopEvents();
     },
   };
 }

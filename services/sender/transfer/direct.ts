@@ -80,8 +80,8 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
   const { step, transfer, target } = plan;
   // what drops partial state looks at it first, and for that nobody waits
   if (plan.discard) plan.participant?.decline();
-  if (isDeaf(deps.dataConnection, target)) plan.participant?.decline();
-  const participant = plan.discard || isDeaf(deps.dataConnection, target) ? undefined : plan.participant;
+  if (isUnreached(deps.dataConnection, target)) plan.participant?.decline();
+  const participant = plan.discard || isUnreached(deps.dataConnection, target) ? undefined : plan.participant;
   const secret = newSecret();
   const name = { source: host, target, transfer };
   const dataSubject = subjects.data(host, target, transfer);
@@ -147,12 +147,12 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
 }
 
 /** Targets that did not hear a shared subject, of each connection: when they were last asked, in monotonic milliseconds. */
-const deaf = new WeakMap<DataConnection, Map<string, number>>();
+const unreached = new WeakMap<DataConnection, Map<string, number>>();
 /** For so long they are not asked again, and read alone, in milliseconds. */
-const deafMs = 600_000;
+const unreachedMs = 600_000;
 
-const isDeaf = (dataConnection: DataConnection, target: string): boolean =>
-  performance.now() - (deaf.get(dataConnection)?.get(target) ?? Number.NEGATIVE_INFINITY) < deafMs;
+const isUnreached = (dataConnection: DataConnection, target: string): boolean =>
+  performance.now() - (unreached.get(dataConnection)?.get(target) ?? Number.NEGATIVE_INFINITY) < unreachedMs;
 
 /** Does the target hear what is shared? The NATS server may not let it, or bring it nothing, and then it reads alone. */
 async function hears(
@@ -162,8 +162,8 @@ async function hears(
   { id }: Pick<Participant, 'id'>,
 ): Promise<boolean> {
   const reach = await direct.reaches(subjects.shared(host, id));
-  if (reach === 'deaf') {
-    deaf.set(dataConnection, new Map(deaf.get(dataConnection)).set(target, performance.now()));
+  if (reach === 'unreached') {
+    unreached.set(dataConnection, new Map(unreached.get(dataConnection)).set(target, performance.now()));
     log.info(
       'fan-out.not-heard',
       `${target} does not hear what ${host} sends to several, so it has a read of its own (zpsend deploy permissions ${target} --from ${host})`,

@@ -101,15 +101,15 @@ test('zpsend send whose sender is killed follows the successor to its end', asyn
   await allArrived(world);
 });
 
-test('a sender that was only deaf for a while ends its job when it hears of the successor', async () => {
+test('a sender that was only stopped for a while ends its job when it hears of the successor', async () => {
   const world = await useWorld('dst');
   const id = await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' } });
-  const deaf = await running(world);
-  process.kill(deaf.pid, 'SIGSTOP');
-  const [successor] = world.senders.filter((one) => one !== deaf);
+  const isolated = await running(world);
+  process.kill(isolated.pid, 'SIGSTOP');
+  const [successor] = world.senders.filter((one) => one !== isolated);
   await successor?.logged('job.taken-over');
-  process.kill(deaf.pid, 'SIGCONT');
-  await deaf.logged('job.failed', { code: 'ABORTED' });
+  process.kill(isolated.pid, 'SIGCONT');
+  await isolated.logged('job.failed', { code: 'ABORTED' });
   expect((await ended(world, id)).takesOver).toBe(id);
   await allArrived(world);
 });

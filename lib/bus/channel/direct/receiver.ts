@@ -180,7 +180,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
   const lost = (): void => {
     if (!window.ended) fail(new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
   };
-  const unwatch = dataConnection.onDisconnected(lost);
+  const stopWatching = dataConnection.onDisconnected(lost);
   const unsubscribeRate = rateLimit?.onRoom(() => {
     if (window.owes && !window.ended) grant();
   });
@@ -211,7 +211,7 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
       if (closed) return;
       closed = true;
       heartbeat.stop();
-      unwatch();
+      stopWatching();
       unsubscribeRate?.();
       for (const unclaim of claims) unclaim();
       input.cut();

@@ -28,7 +28,7 @@ export interface DirectSenderOptions {
 }
 
 /** `deaf`: it answers, and nothing of that subject reaches it; `silent`: nobody can say. */
-type Reach = 'heard' | 'deaf' | 'silent';
+type Reach = 'heard' | 'unreached' | 'silent';
 
 /** The sender's end of the direct channel. */
 export interface DirectSender extends ChannelSender {
@@ -40,7 +40,7 @@ export interface DirectSender extends ChannelSender {
 
 /** A receiver is deaf that has said so many words, for so many milliseconds, without one that a probe was heard. */
 const unreachedCount = 4;
-const deafMs = 1500;
+const unreachedMs = 1500;
 /** How long it has to say anything, in milliseconds. */
 const reachMs = 8000;
 
@@ -140,7 +140,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
   const unsubscribe = dataConnection.hear(options.creditSubject, hear, (error) =>
     fail(new ZpsendError('NOT_ALLOWED', `may not subscribe to ${options.creditSubject}: ${error.message}`)),
   );
-  const unwatch = dataConnection.onDisconnected(lost);
+  const stopWatching = dataConnection.onDisconnected(lost);
   const unrefused = dataConnection.onRefused((subject, error) => {
     if (subject === dataSubject || subject === shared)
       fail(new ZpsendError('NOT_ALLOWED', `may not publish to ${subject}: ${error.message}`));
@@ -194,7 +194,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
       const ask = (wait: number): void => {
         dataConnection.write(publication(subject, Buffer.alloc(probeBytes)), () => {});
         const passed = performance.now() - began;
-        if (passed >= deafMs && heartbeat.count - before >= unreachedCount) reached.resolve('deaf');
+        if (passed >= unreachedMs && heartbeat.count - before >= unreachedCount) reached.resolve('unreached');
         if (passed >= reachMs) reached.resolve('silent');
         timer = setTimeout(() => ask(Math.min(wait * 2, 250)), wait);
       };
@@ -217,7 +217,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
     close() {
       if (!settled) fail(new ZpsendError('ABORTED', 'the sender closed its end of the transfer'));
       unsubscribe();
-      unwatch();
+      stopWatching();
       unrefused();
     },
   };

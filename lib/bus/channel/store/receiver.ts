@@ -68,7 +68,7 @@ export function openStoredStream(
   const outcome = Promise.withResolvers<ErrorBody | undefined>();
   const attached = Promise.withResolvers<Writable | undefined>();
   const stop = new AbortController();
-  let isDeaf = false;
+  let isIgnoring = false;
   let sink: Writable | undefined;
   let received = 0;
   let consumed = 0;
@@ -91,7 +91,7 @@ export function openStoredStream(
   }
 
   async function write(bytes: Buffer): Promise<void> {
-    if (isDeaf) return;
+    if (isIgnoring) return;
     const to = await attached.promise;
     for (let at = 0; at < bytes.length && !stop.signal.aborted; ) {
       const piece = bytes.subarray(at, at + (await roomIn(rateLimit, Math.min(pieceBytes, bytes.length - at))));
@@ -101,7 +101,7 @@ export function openStoredStream(
       });
       // it may have all it needs: how it went, `zfs receive` tells by its exit
       if (!taken) {
-        isDeaf = true;
+        isIgnoring = true;
         return;
       }
       at += piece.length;
@@ -120,7 +120,7 @@ export function openStoredStream(
       coming.catch(() => {});
       if (at === 0) options.onFirstFrame();
       await write(bytes);
-      if (!isDeaf) free.push(bytes);
+      if (!isIgnoring) free.push(bytes);
     }
     if (!stop.signal.aborted) options.onEnd(received);
   }

@@ -64,7 +64,7 @@ describe('a job of another sender', () => {
   test('is not taken for dead by one that could hear nothing', () => {
     const heard = open();
     heard.news(job('jobaaaaaaa'), false, 0);
-    heard.wasDeaf(9000);
+    heard.missedEvents(9000);
     expect([13_999, 14_000].map((at) => ids(heard.silent(at)))).toEqual([[], ['jobaaaaaaa']]);
   });
 
