@@ -3,7 +3,7 @@ import { getopt } from './getopt.ts';
 import { findBookmark, findDataset, noSuch } from './lookup.ts';
 import { checkedName, isBelow, parentOf, parseName, poolOf } from './names.ts';
 import { print } from './output.ts';
-import { dropReceipt, inReceipt } from './receipt.ts';
+import { beingReceived, dropReceipt } from './receipt.ts';
 import { Refusal, usage } from './refusal.ts';
 import { changePool, type Dataset, type Pool } from './state.ts';
 
@@ -77,7 +77,7 @@ function destroyDataset(pool: Pool, name: string, wishes: Wishes): number {
 }
 
 function refuseBusy(dataset: Dataset): void {
-  if (inReceipt(dataset)) throw new Refusal(`cannot destroy '${dataset.name}': dataset is busy`);
+  if (beingReceived(dataset)) throw new Refusal(`cannot destroy '${dataset.name}': dataset is busy`);
   for (const snapshot of dataset.snapshots) {
     const fault = busyFault(dataset, snapshot);
     if (fault !== undefined) throw new Refusal(fault);

@@ -15,7 +15,7 @@ const headFile = (id: string): string => `${stateFolder()}/${id}.receipt`;
 const markFile = (id: string): string => `${stateFolder()}/${id}.progress`;
 
 /** Begins the record of a receive: what its stream promises, in a file beside the pool's. */
-export function beginReceipt(id: string, progress: Progress): void {
+export function begbeingReceived(id: string, progress: Progress): void {
   writeFileSync(`${headFile(id)}.new`, JSON.stringify(progress));
   renameSync(`${headFile(id)}.new`, headFile(id));
 }
@@ -56,5 +56,5 @@ export function dropReceipt(receipt: Receipt): void {
 }
 
 /** Whether a receive into the dataset runs in another process. */
-export const inReceipt = (dataset: Dataset): boolean =>
+export const beingReceived = (dataset: Dataset): boolean =>
   dataset.receipt !== undefined && dataset.receipt.process !== processStamp() && isAlive(dataset.receipt.process);

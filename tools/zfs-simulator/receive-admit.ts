@@ -7,7 +7,7 @@ import { parentOf, parseName } from './names.ts';
 import { newDataset } from './new-dataset.ts';
 import { processStamp } from './processes.ts';
 import { applies, storedValue } from './property-store.ts';
-import { inReceipt, readProgress } from './receipt.ts';
+import { beingReceived, readProgress } from './receipt.ts';
 import { type PropertyWishes, setProperties } from './receive-properties.ts';
 import { Refusal } from './refusal.ts';
 import { type Room, room } from './space.ts';
@@ -103,7 +103,7 @@ const partial = (name: string): string =>
 function resumeInto(dataset: Dataset, head: StreamHead, no: (why: string) => Refusal): void {
   const progress = dataset.receipt === undefined ? undefined : readProgress(dataset.receipt.id);
   const wanted = progress?.object === head.resume?.object && progress?.offset === head.resume?.offset;
-  if (dataset.receipt !== undefined && inReceipt(dataset)) throw no(partial(dataset.name));
+  if (dataset.receipt !== undefined && beingReceived(dataset)) throw no(partial(dataset.name));
   // ZFS itself answers with this where the stream does not go on from where the dataset stands
   if (progress === undefined || progress.toguid !== head.toguid || !wanted) {
     throw no('kernel modules must be upgraded to receive this stream.');

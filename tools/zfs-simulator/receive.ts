@@ -5,7 +5,7 @@ import { assignments, getopt } from './getopt.ts';
 import { changePoolOf, findDataset, noSuch, readPoolOf } from './lookup.ts';
 import { checkedName, nameFault, parseName } from './names.ts';
 import { complain, print } from './output.ts';
-import { beginReceipt, dropReceipt, inReceipt, readProgress } from './receipt.ts';
+import { begbeingReceived, beingReceived, dropReceipt, readProgress } from './receipt.ts';
 import { type Admission, admit, type Wishes } from './receive-admit.ts';
 import { applyStream } from './receive-apply.ts';
 import { Refusal, usage } from './refusal.ts';
@@ -83,7 +83,7 @@ function admitAndRecord(
   const admission = admit(pool, head, wishes);
   if (admission === 'already there') return admission;
   for (const warning of admission.warnings) complain(`${warning}\n`);
-  if (head.resume === undefined) beginReceipt(admission.id, { ...head, object: 0, offset: 0, bytes: 0 });
+  if (head.resume === undefined) begbeingReceived(admission.id, { ...head, object: 0, offset: 0, bytes: 0 });
   return admission;
 }
 
@@ -126,7 +126,7 @@ function abort(target: string): void {
     if (!dataset.receipt?.resumable) {
       throw new Refusal(`'${target}' does not have any resumable receive state to abort`);
     }
-    if (inReceipt(dataset)) throw new Refusal(`cannot destroy '${target}': dataset is busy`);
+    if (beingReceived(dataset)) throw new Refusal(`cannot destroy '${target}': dataset is busy`);
     if (pool.readOnly) throw new Refusal(`cannot destroy '${target}': pool is read-only`);
     dropReceipt(dataset.receipt);
     if (dataset.receipt.fresh) pool.datasets = pool.datasets.filter((other) => other !== dataset);

@@ -2,7 +2,7 @@ import { makeParents } from './datasets.ts';
 import { getopt } from './getopt.ts';
 import { changePoolOf, clonesOf, findDataset, findSnapshot, noSuch, readPoolOf } from './lookup.ts';
 import { isBelow, isTooDeep, nameFault, parentOf, parseName, poolOf } from './names.ts';
-import { inReceipt } from './receipt.ts';
+import { beingReceived } from './receipt.ts';
 import { Refusal, usage } from './refusal.ts';
 import type { Pool } from './state.ts';
 
@@ -49,7 +49,7 @@ function renameDataset(pool: Pool, from: string, to: string): void {
   if (moved.some((name) => isTooDeep(`${to}${name.slice(from.length)}`)))
     throw new Refusal(`cannot rename '${from}': dataset name is too long`);
   if (findDataset(pool, to) !== undefined) throw new Refusal(`cannot rename '${from}': dataset already exists`);
-  if (inReceipt(dataset)) throw new Refusal(`cannot rename '${from}': dataset is busy`);
+  if (beingReceived(dataset)) throw new Refusal(`cannot rename '${from}': dataset is busy`);
   const renamed = (name: string): string =>
     name === from || isBelow(name, from) || name.startsWith(`${from}@`) ? `${to}${name.slice(from.length)}` : name;
   for (const each of pool.datasets) {

@@ -16,7 +16,7 @@ export interface LookDeps {
   /** Of this process: 0 is root. */
   readonly uid: number;
   /** Datasets that a receive runs into, on any instance. */
-  readonly inReceipt: () => Promise<ReadonlySet<string>>;
+  readonly beingReceived: () => Promise<ReadonlySet<string>>;
 }
 
 /** Interrupted receives that are told of. */
@@ -92,10 +92,10 @@ const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<strin
     ];
   });
 
-async function partials({ inReceipt }: LookDeps, datasets: readonly DatasetEntry[]): Promise<StaleNote[]> {
+async function partials({ beingReceived }: LookDeps, datasets: readonly DatasetEntry[]): Promise<StaleNote[]> {
   const interrupted = datasets.filter(({ resumeToken }) => resumeToken !== undefined);
   if (interrupted.length === 0) return [];
-  const busy = await inReceipt();
+  const busy = await beingReceived();
   const notes: StaleNote[] = [];
   for (const { name, resumeToken = '' } of interrupted.filter(({ name }) => !busy.has(name)).slice(0, mostPartial)) {
     notes.push({

@@ -162,8 +162,8 @@ const noteOfRecords = ({ host, root }: Place, { datasets: [top] }: Inventory): N
 const refusedThere = ({ host, root }: Place, error: ErrorBody): ZpsendError =>
   new ZpsendError(
     error.code,
-    `${host} has refused what was stored for ${root} (${error.message}). Nothing more is stored for it until a job has seen it: ` +
-      `send with channel auto when it answers`,
+    `${host} rejected a stored stream for ${root} (${error.message}). Storing for it is paused. Run zpsend send --channel auto while ` +
+      `${host} is online.`,
     { ...error.details, host, dataset: root, reason: 'refused-there' },
   );
 

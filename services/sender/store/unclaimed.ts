@@ -36,8 +36,8 @@ export function unclaimedOf(
 export const notFetched = (target: string, source: string, ms: number): ErrorBody =>
   new ZpsendError(
     'TIMEOUT',
-    `does the receiver of ${target} allow ${source} (receive.allow, ZPSEND_ALLOW)? It answers, and has not begun with what has waited for it ` +
-      `in the store for more than ${Math.floor(ms / 1000)} s. Or its user may not read that store (zpsend deploy permissions --from ${source})`,
+    `the receiver on ${target} is online but has not fetched streams stored more than ${Math.floor(ms / 1000)} s ago. Check that its receive.allow ` +
+      `(or ZPSEND_ALLOW) includes ${source}, and that its NATS user may read the store (zpsend deploy permissions ${target} --from ${source}).`,
     { host: target },
   ).toBody();
 

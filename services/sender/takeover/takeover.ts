@@ -87,16 +87,13 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
         heard.news(one, true, now());
         log.warn(
           'job.taken-over',
-          `the sender ${one.instance} tells of job ${one.job} no more; job ${ids[at]} goes on with it`,
+          `sender ${one.instance} stopped reporting; job ${ids[at]} takes over job ${one.job}`,
         );
       }
       return true;
     } catch (thrown) {
       // with as many jobs as it may have it comes to these later
-      log.debug(
-        'job.takeover-delayed',
-        `job ${first.job} is not gone on with yet: ${ZpsendError.from(thrown).message}`,
-      );
+      log.debug('job.takeover-delayed', `cannot take over job ${first.job} yet: ${ZpsendError.from(thrown).message}`);
       return false;
     }
   }

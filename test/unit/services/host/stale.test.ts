@@ -111,7 +111,7 @@ describe('what receivers left', () => {
       new Map(names.map((name): [string, Record<string, string>] => [name, { setuid: 'on', devices: 'off' }])),
   };
   const look = (uid: number, busy: string[] = []) =>
-    findOfReceivers({ zfs, places: ['t', 't'], uid, inReceipt: async () => new Set(busy) });
+    findOfReceivers({ zfs, places: ['t', 't'], uid, beingReceived: async () => new Set(busy) });
 
   test('are base holds in whose place a newer one stands, or that of what they were moved aside for; the newest stays also where something is newer', async () => {
     const { staleMarks, notes } = await look(0);
@@ -136,7 +136,7 @@ describe('what receivers left', () => {
       zfs: { ...forging, list },
       places: [],
       uid: 0,
-      inReceipt: async () => new Set(),
+      beingReceived: async () => new Set(),
     });
     expect(found.staleMarks.filter((one) => 'snapshot' in one && one.snapshot === 't/b@1')).toEqual([]);
     expect(found.staleMarks).toContainEqual(expect.objectContaining({ snapshot: 't/a@1', newer: 't/a@3' }));
