@@ -13,5 +13,6 @@ export default defineConfig({
     maxWorkers: 6,
     sequence: { sequencer: LongFilesFirst },
     retry: 0,
+    runner: './test/support/runner.ts',
   },
 });

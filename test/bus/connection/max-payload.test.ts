@@ -116,7 +116,8 @@ test('messages too small for anything: requests are refused in words, nothing is
   const before = await connections();
   // longer than several of a job's own tries: each of these is one round trip after the other to both services
   for (let n = 0; n < 200; n += 1) await errorOf(plain, subjects.receive('smos-00', 'status'), {});
-  expect(await connections()).toBe(before);
+  // one may still come from before; a job that connects at each of its tries makes one a second
+  expect((await connections()) - before).toBeLessThan(2);
   for (const service of services) expect(service.lines('nats.payload-too-small')).toHaveLength(1);
   await limit('1MB');
   expect(await listed(fleet)).toBe(count);
