@@ -29,8 +29,8 @@ export function askedFor(source: string, targets: readonly string[], options: Se
   }));
   for (const request of requests) {
     // the planner's own rules, asked before anybody is
-    const misfit = requestFault(request, { host }, request.to);
-    if (misfit) throw ZpsendError.fromBody(misfit.error);
+    const fault = requestFault(request, { host }, request.to);
+    if (fault) throw ZpsendError.fromBody(fault.error);
   }
   const places = requests.map((request) => `${targetRoot(request)} on ${request.to.host}`);
   const twice = places.findIndex((place, at) => places.indexOf(place) !== at);

@@ -46,8 +46,8 @@ function planListed(
   target: Inventory,
   arrived: readonly Step[],
 ): DatasetPlans | Refusal {
-  const misfit = requestFault(request, source, target) ?? noPool(request, target);
-  if (misfit) return misfit;
+  const fault = requestFault(request, source, target) ?? noPool(request, target);
+  if (fault) return fault;
   const policy = policyOf(request);
   const draftOn = (listing: Inventory) =>
     request.package ? draftPackage(request, source, listing, arrived) : draftSingle(request, source, listing, arrived);

@@ -69,7 +69,7 @@ async function findAndRepair(ask: Ask, fix: boolean): Promise<Checked> {
   return { checks: checksOf(found, done), staleMarks, repaired, notRepaired };
 }
 
-/** A host with no receiver has nothing of one; what else is the matter with a service is told. */
+/** A host without a receiver has no stale marks of one. Any other fault of a service is a row. */
 async function attempt(service: string, look: () => Promise<Checked>): Promise<Checked> {
   try {
     return await look();

@@ -18,7 +18,7 @@ export interface PooledReader {
 export interface BufferPoolOptions {
   /** Of one pool buffer, in bytes. */
   readonly size: number;
-  /** How many may be held before the reader is underPressure. */
+  /** How many may be held before the reader is under pressure. */
   readonly most: number;
 }
 

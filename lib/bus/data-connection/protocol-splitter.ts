@@ -13,7 +13,7 @@ export interface RawSubscription {
   piece(bytes: Buffer, poolBuffer: PoolBuffer | undefined): void;
   /** No more in this read. */
   pause(): void;
-  /** A message that deliveredAs another subject; or one with headers, which comes whole. */
+  /** A message that names another subject; or one with headers, which comes whole. */
   unexpected(subject: string, message?: Msg): void;
 }
 

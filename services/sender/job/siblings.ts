@@ -9,7 +9,7 @@ import type { Jobs } from './registry.ts';
 
 /** How long siblings have to answer for themselves, in milliseconds. */
 const siblingsMs = 300;
-/** The same before holds are released as those of a job that runs no more: one that lists may be deaf for seconds. */
+/** The same before holds are released as those of a job that runs no more: a sender that lists may not answer for seconds. */
 const livingMs = 3000;
 
 type Here = Pick<Known, 'host' | 'bus'>;

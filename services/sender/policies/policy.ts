@@ -40,8 +40,8 @@ export function policyOf(host: string, name: string, configured: PolicyConfig): 
   };
   const requests = policy.targets.map((target) => ({ ...policy.request, to: target }));
   for (const request of requests) {
-    const misfit = requestFault(request, { host }, request.to);
-    if (misfit) throw ZpsendError.fromBody(misfit.error);
+    const fault = requestFault(request, { host }, request.to);
+    if (fault) throw ZpsendError.fromBody(fault.error);
   }
   checkApart(requests);
   return policy;

@@ -81,7 +81,7 @@ export function openGarbageCollection(deps: GarbageCollectionDeps) {
       young.set(id, performance.now() + idleMs - idle);
       if (idle >= idleMs) old.push(id);
     }
-    // a sender that lists may be deaf for seconds, or be connecting just now
+    // a sender that lists may not answer for seconds, or be connecting just now
     for (let asked = 0; old.length > 0 && asked < 2; asked++) {
       if (asked > 0) await sleep(askedAgainMs);
       const living = await livingJobs();

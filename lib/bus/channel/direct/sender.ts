@@ -27,7 +27,7 @@ export interface DirectSenderOptions {
   readonly rateLimit?: RateLimit | undefined;
 }
 
-/** `deaf`: it answers, and nothing of that subject reaches it; `silent`: nobody can say. */
+/** `unreached`: it answers, and nothing of that subject reaches it; `silent`: nobody can say. */
 type Reach = 'heard' | 'unreached' | 'silent';
 
 /** The sender's end of the direct channel. */
@@ -38,13 +38,13 @@ export interface DirectSender extends ChannelSender {
   reaches(subject: string): Promise<Reach>;
 }
 
-/** A receiver is deaf that has said so many words, for so many milliseconds, without one that a probe was heard. */
+/** A receiver that has sent so many words, for so many milliseconds, and none about a probe, is unreached. */
 const unreachedCount = 4;
 const unreachedMs = 1500;
 /** How long it has to say anything, in milliseconds. */
 const reachMs = 8000;
 
-/** A sender that has nothing to send speaks after so many milliseconds: well within the silence that any receiver deliveredAs. */
+/** A sender that has nothing to send speaks after so many milliseconds: well within the silence that any receiver bears. */
 const quietMs = 400;
 /** How soon a receiver that has not answered yet is asked again, in milliseconds; doubled every time. */
 const firstProbeMs = 20;
