@@ -171,7 +171,7 @@ describe('names and properties that are refused', () => {
     ['none', /^cannot open '\S+\/none': dataset does not exist\n$/],
     ['a@none', /^cannot open '\S+\/a@none': dataset does not exist\n$/],
     ['a;b', /: invalid character ';' in name\n$/],
-    ['/a', /: empty component or placementRefusal '@' or '#' delimiter in name\n$/],
+    ['/a', /: empty component or misplaced '@' or '#' delimiter in name\n$/],
     ['a/', /: trailing slash in name\n$/],
     ['../a', /: parent reference, '\.\.' is found in name\n$/],
     ['a@1@2', /: multiple '@' and\/or '#' delimiters in name\n$/],

@@ -17,19 +17,19 @@ export function nameFault(name: string): string | undefined {
   if (name.startsWith('/')) return 'leading slash in name';
   const odd = /[^A-Za-z0-9\-_.: /@#%]/.exec(name);
   const [dataset = '', ...tails] = name.split(/[@#]/);
-  if (name === '' || dataset === '') return "empty component or placementRefusal '@' or '#' delimiter in name";
+  if (name === '' || dataset === '') return "empty component or misplaced '@' or '#' delimiter in name";
   if (dataset.endsWith('/'))
     return tails.length > 0
-      ? "empty component or placementRefusal '@' or '#' delimiter in name"
+      ? "empty component or misplaced '@' or '#' delimiter in name"
       : 'trailing slash in name';
-  if (dataset.includes('//')) return "empty component or placementRefusal '@' or '#' delimiter in name";
+  if (dataset.includes('//')) return "empty component or misplaced '@' or '#' delimiter in name";
   if (odd !== null) return `invalid character '${odd[0]}' in name`;
   for (const part of dataset.split('/')) {
     if (part === '.') return "self reference, '.' is found in name";
     if (part === '..') return "parent reference, '..' is found in name";
   }
   if (tails.length > 1) return "multiple '@' and/or '#' delimiters in name";
-  if (tails[0] === '') return "empty component or placementRefusal '@' or '#' delimiter in name";
+  if (tails[0] === '') return "empty component or misplaced '@' or '#' delimiter in name";
   if (tails[0]?.includes('/')) return "invalid character '/' in name";
   return undefined;
 }
