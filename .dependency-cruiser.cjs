@@ -2,8 +2,8 @@
 
 const { builtinModules } = require('node:module');
 
-const libraries = ['schemas', 'plan', 'verify', 'zfs', 'bus', 'compression', 'settings', 'machine'];
-const commands = ['schemas', 'plan', 'verify', 'bus', 'settings', 'machine', 'deploy', 'natsServer'];
+const libraries = ['schemas', 'time', 'plan', 'verify', 'zfs', 'bus', 'compression', 'settings', 'machine'];
+const commands = ['schemas', 'time', 'plan', 'verify', 'bus', 'settings', 'machine', 'deploy', 'natsServer'];
 
 /**
  * Which part of the project may import which: other parts (`may`), npm packages (`npm`) and Node's modules (`node`; only
@@ -16,12 +16,13 @@ const parts = {
     node: true,
   },
   schemas: { at: 'schemas/', npm: ['zod'] },
+  time: { at: 'lib/time/', node: true },
   plan: { at: 'lib/plan/', may: ['schemas'] },
   verify: { at: 'lib/verify/', may: ['schemas'], node: true },
-  zfs: { at: 'lib/zfs/', may: ['schemas'], npm: ['execa', 'zod'], node: 'processes' },
-  bus: { at: 'lib/bus/', may: ['schemas'], npm: ['@nats-io/[^/]+', 'p-limit', 'zod'], node: true },
-  compression: { at: 'lib/compression/', may: ['schemas'], node: true },
-  machine: { at: 'lib/machine/', may: ['schemas'], node: 'processes' },
+  zfs: { at: 'lib/zfs/', may: ['schemas', 'time'], npm: ['execa', 'zod'], node: 'processes' },
+  bus: { at: 'lib/bus/', may: ['schemas', 'time'], npm: ['@nats-io/[^/]+', 'p-limit', 'zod'], node: true },
+  compression: { at: 'lib/compression/', may: ['schemas', 'time'], node: true },
+  machine: { at: 'lib/machine/', may: ['schemas', 'time'], node: 'processes' },
   settings: { at: 'lib/settings/', may: ['schemas'], npm: ['yaml', 'zod'], node: true },
   deploy: { at: 'lib/deploy/', may: ['schemas', 'bus'], npm: ['execa'], node: 'processes' },
   simulator: { at: 'tools/zfs-simulator/', node: true },

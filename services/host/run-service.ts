@@ -10,6 +10,7 @@ import { natsConfigOf } from '../../lib/settings/nats-config.ts';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { version } from '../../lib/settings/version.ts';
 import { settingsInWords } from '../../lib/settings/words.ts';
+import { type Clock, systemClock } from '../../lib/time/clock.ts';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Machine } from '../../schemas/machine.ts';
@@ -29,6 +30,7 @@ export interface ServiceContext {
   readonly bus: Bus;
   readonly dataConnection: DataConnection;
   readonly zfs: Zfs;
+  readonly clock: Clock;
 }
 
 interface RunningService {
@@ -118,6 +120,7 @@ export async function runService(service: Service, options: RunOptions): Promise
     bus,
     dataConnection,
     zfs: createZfs({ host, env: options.env }),
+    clock: systemClock,
   };
   const running = await service.begin(context);
   const silence = announce(bus, identityOf(service, context), running.endpoints);

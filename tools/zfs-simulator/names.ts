@@ -19,9 +19,7 @@ export function nameFault(name: string): string | undefined {
   const [dataset = '', ...tails] = name.split(/[@#]/);
   if (name === '' || dataset === '') return "empty component or misplaced '@' or '#' delimiter in name";
   if (dataset.endsWith('/'))
-    return tails.length > 0
-      ? "empty component or misplaced '@' or '#' delimiter in name"
-      : 'trailing slash in name';
+    return tails.length > 0 ? "empty component or misplaced '@' or '#' delimiter in name" : 'trailing slash in name';
   if (dataset.includes('//')) return "empty component or misplaced '@' or '#' delimiter in name";
   if (odd !== null) return `invalid character '${odd[0]}' in name`;
   for (const part of dataset.split('/')) {
