@@ -3,15 +3,10 @@ import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { registeredHosts } from '../../lib/bus/hosts/registry.ts';
 import { gather, request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { timing } from '../../lib/time/timing.ts';
 import { infoSchema } from '../../schemas/host.ts';
 import { type Machine, machineSchema } from '../../schemas/machine.ts';
 import { hostSchema } from '../../schemas/names.ts';
-
-/** How long the services on the bus have to answer, in milliseconds. */
-const answersMs = 600;
-
-/** How long one that is asked by its name has, in milliseconds: where nobody is, that is known at once. */
-const byNameMs = 4000;
 
 /** An answer to `$SRV.PING` (ADR-32) by a service of ours. */
 const pingSchema = z.looseObject({
@@ -31,7 +26,7 @@ async function answeringByName(bus: Bus, known: ReadonlyMap<string, unknown>): P
   const names = await registeredHosts(bus).catch(() => []);
   const others = names.filter((host) => !known.has(host));
   const asked = others.map(async (host) => {
-    const info = await request(bus, subjects.info(host), {}, infoSchema, byNameMs).catch(() => undefined);
+    const info = await request(bus, subjects.info(host), {}, infoSchema, timing.cli.byNameMs).catch(() => undefined);
     return info && ([host, info.machine ? [info.machine] : []] satisfies [string, Machine[]]);
   });
   return (await Promise.all(asked)).filter((answer) => answer !== undefined);
@@ -40,7 +35,7 @@ async function answeringByName(bus: Bus, known: ReadonlyMap<string, unknown>): P
 /** Those that answer discovery, each with the machine of every service. */
 async function discovered(bus: Bus): Promise<Map<string, Machine[]>> {
   const found = new Map<string, Machine[]>();
-  for (const { metadata } of await gather(bus, '$SRV.PING', {}, pingSchema, answersMs)) {
+  for (const { metadata } of await gather(bus, '$SRV.PING', {}, pingSchema, timing.cli.servicesMs)) {
     const { host, machine: id, boot } = metadata;
     const machine = { ...(id !== undefined && { id }), ...(boot !== undefined && { boot }) };
     found.set(host, [...(found.get(host) ?? []), machine]);

@@ -1,15 +1,11 @@
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../lib/bus/events/events.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { timing } from '../../lib/time/timing.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type Job, jobSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { type Followed, isEnded, observe, rootOf } from '../output/job-progress.ts';
 import type { SenderRoute } from './sender.ts';
-
-/** Asked this often, in case an event was lost, in milliseconds. */
-const pollMs = 2000;
-/** A job that nobody has told of for so long is given up; a lost connection comes back sooner. */
-const silenceMs = 30_000;
 
 /** Jobs of which news may come before it is known that they are ours. */
 const mostEarly = 1000;
@@ -66,7 +62,7 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
     } catch {
       // silence is what counts; the next answer may come
       const since = open.get(job)?.since ?? Number.POSITIVE_INFINITY;
-      if (performance.now() - since > silenceMs) finish(job, (end) => end.reject(gone(route.host, job)));
+      if (performance.now() - since > timing.cli.jobSilenceMs) finish(job, (end) => end.reject(gone(route.host, job)));
     }
   }
 
@@ -75,7 +71,7 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
   });
   const timer = setInterval(() => {
     for (const job of open.keys()) void poll(job);
-  }, pollMs);
+  }, timing.cli.jobPollMs);
   route.lost.addEventListener('abort', () => {
     for (const job of open.keys()) finish(job, (end) => end.reject(gone(route.host, job)));
   });

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { timing } from '../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, sendStartedSchema } from '../../schemas/job.ts';
 import { maxTargets, type SendRequest } from '../../schemas/plan.ts';
@@ -11,12 +12,6 @@ export interface Outcome {
   readonly job?: Job;
   readonly error?: ErrorBody;
 }
-
-/** How long an abort may take, in milliseconds. */
-const abortMs = 15_000;
-/** How often, and for how long, a sender that runs as many jobs as it may is asked again, in milliseconds. */
-const busyMs = 2000;
-const busyPatienceMs = 600_000;
 
 /**
  * Starts a job for each request and follows all of them; an abort of `signal` ends them cleanly.
@@ -88,9 +83,9 @@ async function start(
       return (await route.ask('start', { ...request, to }, fanStartedSchema)).jobs;
     } catch (thrown) {
       const isBusy = thrown instanceof ZpsendError && thrown.code === 'BUSY';
-      if (!isBusy || signal.aborted || performance.now() - began > busyPatienceMs) throw thrown;
+      if (!isBusy || signal.aborted || performance.now() - began > timing.cli.senderBusyPatienceMs) throw thrown;
       if (tries === 0) say(`${hosts}: ${thrown.message}; asking again until it has room`);
-      await sleep(busyMs, undefined, { signal }).catch(() => {});
+      await sleep(timing.cli.senderBusyMs, undefined, { signal }).catch(() => {});
     }
   }
 }
@@ -104,7 +99,7 @@ function aborted(route: SenderRoute, job: string, signal: AbortSignal): Promise<
         'ABORTED',
         `job ${job} on ${route.host} was asked to end and has not said so yet: zpsend status ${route.host}`,
       );
-      setTimeout(() => reject(late), abortMs).unref();
+      setTimeout(() => reject(late), timing.cli.abortMs).unref();
     };
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });

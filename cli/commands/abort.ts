@@ -1,14 +1,13 @@
 import type { Command } from 'commander';
 import { gather } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { timing } from '../../lib/time/timing.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { jobAbortedSchema } from '../../schemas/job.ts';
 import { idSchema } from '../../schemas/names.ts';
 import { discoverHosts } from '../client/find-hosts.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { exit, usage } from '../exit-codes.ts';
-
-const answersMs = 1000;
 
 export function addAbort(program: Command, cli: Cli): void {
   program
@@ -26,7 +25,7 @@ async function abort(cli: Cli, job: string, { json }: JsonOption): Promise<numbe
   const answer = await withBus(cli, async (bus) => {
     const hosts = await discoverHosts(bus);
     const asked = hosts.map((host) =>
-      gather(bus, subjects.each(subjects.send(host, 'abort')), { job }, jobAbortedSchema, answersMs),
+      gather(bus, subjects.each(subjects.send(host, 'abort')), { job }, jobAbortedSchema, timing.cli.abortAnswersMs),
     );
     const [found] = (await Promise.all(asked)).flat();
     if (found) return found;

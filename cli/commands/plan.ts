@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { shortagesOf } from '../../lib/plan/placement/space.ts';
 import { plan as planPurely } from '../../lib/plan/plan.ts';
+import { timing } from '../../lib/time/timing.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { isWithin } from '../../schemas/names.ts';
 import type { PlanReply, SendRequest, Step } from '../../schemas/plan.ts';
@@ -18,9 +19,6 @@ import { planLines } from '../output/plan.ts';
 interface Options extends SendOptions, JsonOption {
   inventory?: string;
 }
-
-/** Listing both sides takes as long as ZFS takes, in milliseconds. */
-const patienceMs = 120_000;
 
 export function addPlan(program: Command, cli: Cli): void {
   withSendOptions(program.command('plan'))
@@ -104,7 +102,7 @@ const planOverBus = (cli: Cli, { host, requests }: Asked): Promise<PlanReply[]> 
       Promise.all(
         requests.map(async (request): Promise<PlanReply> => {
           try {
-            return await route.plan(request, patienceMs);
+            return await route.plan(request, timing.cli.planMs);
           } catch (thrown) {
             // one of several targets does not spoil the others' plans
             if (requests.length === 1) throw thrown;

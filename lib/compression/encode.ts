@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, type ZstdCompress } from 'node:zlib';
 import type { CompressionMode } from '../../schemas/transfer.ts';
+import { timing } from '../time/timing.ts';
 import { pays } from './choice.ts';
 import { compressor } from './zstd.ts';
 
@@ -15,7 +16,6 @@ export interface Encoded {
 
 /** What `auto` judges a stream by, in bytes, and how long it waits for them: what comes slower than that no CPU slows down. */
 const probeBytes = 1024 * 1024;
-const probeMs = 1000;
 
 /**
  * Compresses a stream with zstd; `auto` only where its beginning shows that it pays. The receiver tells from the first bytes.
@@ -69,7 +69,7 @@ async function* judged(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   let next = chunks.next();
   // the time runs from the first bytes: what a source takes to begin says nothing of its rate
   await next;
-  const late = sleep(probeMs, undefined, { ref: false });
+  const late = sleep(timing.zfs.sampleMs, undefined, { ref: false });
   while (length < probeBytes) {
     const came = await Promise.race([next, late]);
     if (!came || came.done) break;

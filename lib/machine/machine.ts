@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { HostRecord, Machine } from '../../schemas/machine.ts';
+import { timing } from '../time/timing.ts';
 import { derive } from './derive.ts';
 import { bootId, type MachineFacts, ownId } from './sources.ts';
 
@@ -12,7 +13,6 @@ export interface OwnMachine {
 }
 
 /** Far more than an id takes, in milliseconds and bytes. */
-const commandMs = 5000;
 const mostBytes = 64 * 1024;
 
 const here: MachineFacts = {
@@ -28,7 +28,7 @@ const here: MachineFacts = {
     try {
       return execFileSync(program, argv, {
         encoding: 'latin1',
-        timeout: commandMs,
+        timeout: timing.machine.commandMs,
         maxBuffer: mostBytes,
         stdio: ['ignore', 'pipe', 'ignore'],
       });

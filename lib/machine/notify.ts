@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-
-/** How long one message may take, in milliseconds. */
-const messageMs = 5000;
+import { timing } from '../time/timing.ts';
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
 
@@ -14,5 +12,6 @@ const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
 export function notifierOf(env: NodeJS.ProcessEnv): ((messages: readonly string[]) => Promise<void>) | undefined {
   if (!env.NOTIFY_SOCKET) return undefined;
   const run = promisify(execFile);
-  return async (messages) => void (await run('systemd-notify', messages.map(oneLine), { env, timeout: messageMs }));
+  return async (messages) =>
+    void (await run('systemd-notify', messages.map(oneLine), { env, timeout: timing.machine.notifyMs }));
 }

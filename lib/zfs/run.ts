@@ -2,6 +2,7 @@ import { userInfo } from 'node:os';
 import { Readable, type Writable } from 'node:stream';
 import { execa } from 'execa';
 import { ZpsendError } from '../../schemas/errors.ts';
+import { timing } from '../time/timing.ts';
 import { type Failure, notSet, toError } from './errors.ts';
 import type { OutputPairs } from './pipe.ts';
 
@@ -51,8 +52,6 @@ export interface ZfsProcess {
 
 const maxListing = 512 * 1024 * 1024;
 const maxStderr = 64 * 1024;
-/** Nothing brief takes that long on a pool that answers at all, a listing of everything included. */
-const patientMs = 300_000;
 
 /** The environment of every process: `zfs` in the system's folders too (cron's PATH lacks them), untranslated messages. */
 export function environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
@@ -128,7 +127,7 @@ export const run = async (...short: Short): Promise<Outcome> => outcomeOf(await 
  * @throws ZpsendError TIMEOUT
  */
 export async function runQuery(...short: Short): Promise<Outcome> {
-  const [{ host, briefMs = patientMs }, command, argv, doing] = short;
+  const [{ host, briefMs = timing.zfs.runMs }, command, argv, doing] = short;
   const child = spawnShort(short);
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {

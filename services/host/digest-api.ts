@@ -1,6 +1,7 @@
 import { gather } from '../../lib/bus/rpc/request.ts';
 import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
 import { type DigestVerb, subjects } from '../../lib/bus/subjects.ts';
+import { timing } from '../../lib/time/timing.ts';
 import {
   type DigestStart,
   digestAbortedSchema,
@@ -12,9 +13,6 @@ import {
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type AskedDeps, checkAskerOf } from './ask-rules.ts';
 import { type Digests, openDigests } from './running-digests.ts';
-
-/** How long siblings have to answer for themselves, in milliseconds. */
-const siblingsMs = 300;
 
 /** Serves `zfs.<host>.digest.*`: reads the contents of snapshots, to compare them with another host's. */
 export function serveDigests(deps: AskedDeps, isPrivate: boolean): { endpoints: Served[]; stop(): Promise<void> } {
@@ -40,7 +38,7 @@ function answersOf(deps: AskedDeps, digests: Digests) {
       subjects.each(subjects.digest(host, 'status')),
       asked,
       digestStatusSchema,
-      siblingsMs,
+      timing.request.siblingsMs,
     );
     const theirs = answers.flatMap((answer) => answer.digests).filter(({ digest }) => !digests.has(digest));
     if (asked.digest !== undefined && theirs.length === 0) throw unknown(asked.digest, host);
@@ -49,7 +47,8 @@ function answersOf(deps: AskedDeps, digests: Digests) {
   async function abort({ digest }: { digest: string }) {
     const each = subjects.each(subjects.digest(host, 'abort'));
     const gone =
-      digests.abort(digest) || (await gather(bus, each, { digest }, digestAbortedSchema, siblingsMs)).length > 0;
+      digests.abort(digest) ||
+      (await gather(bus, each, { digest }, digestAbortedSchema, timing.request.siblingsMs)).length > 0;
     if (!gone) throw unknown(digest, host);
     return { digest, aborted: true };
   }

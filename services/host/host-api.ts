@@ -4,13 +4,12 @@ import { gather } from '../../lib/bus/rpc/request.ts';
 import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { version } from '../../lib/settings/version.ts';
+import { timing } from '../../lib/time/timing.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { eachInfoSchema, type Info, type Instance } from '../../schemas/host.ts';
 import { protocol } from '../../schemas/protocol.ts';
 import { coalesce } from './coalesce.ts';
 import { zfsFacts } from './zfs-facts.ts';
-
-const siblingsMs = 300;
 
 export interface HostDeps {
   readonly host: string;
@@ -28,7 +27,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
   async function info(): Promise<Info> {
     const [facts, answers] = await Promise.all([
       zfsFacts(zfs),
-      gather(bus, subjects.each(infoSubject), {}, eachInfoSchema, siblingsMs),
+      gather(bus, subjects.each(infoSubject), {}, eachInfoSchema, timing.request.siblingsMs),
     ]);
     const limits = Object.assign({}, ...answers.map((answer) => answer.limits), deps.limits);
     // our own answer does not depend on whether it comes in time

@@ -6,6 +6,7 @@ import { onBucketWrites } from '../../lib/bus/jetstream/watch-bucket.ts';
 import { adoptedElsewhere } from '../../lib/bus/rpc/other-machine.ts';
 import { hostsBucket } from '../../lib/bus/subjects.ts';
 import { type OwnMachine, recordOf } from '../../lib/machine/machine.ts';
+import { timing } from '../../lib/time/timing.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { HostRecord } from '../../schemas/machine.ts';
 import type { Log } from './log.ts';
@@ -25,12 +26,6 @@ export interface HostName {
   lookAround(): void;
   release(): void;
 }
-
-/** How long those that answer for the same name have, in milliseconds: before this service answers itself, and after. */
-const beforeMs = 300;
-const afterMs = 2000;
-/** How often the record is looked at without a reason, in milliseconds. */
-const everyMs = 60_000;
 
 const isOther = (error: ZpsendError): boolean => error.code === 'OTHER_MACHINE';
 
@@ -98,15 +93,15 @@ export async function takeHostName({ host, own, bus, log }: HostNameDeps): Promi
       });
   }
 
-  const before = await rival(beforeMs);
+  const before = await rival(timing.service.sameNameBeforeMs);
   if (before) throw before;
-  const timer = setInterval(check, everyMs);
+  const timer = setInterval(check, timing.service.hostRecordMs);
   const ends = [onBucketWrites(bus, hostsBucket, host, check), bus.onReconnected(check), () => clearInterval(timer)];
   await register((_record, why) => why);
   if (machine.id === undefined) log.warn('host.no-machine-id', withoutOwnId);
   return {
     lost: lost.promise,
-    lookAround: () => void rival(afterMs).then((error) => error && loses(error), loses),
+    lookAround: () => void rival(timing.service.sameNameAfterMs).then((error) => error && loses(error), loses),
     release: () => {
       for (const end of ends) end();
     },

@@ -11,6 +11,7 @@ import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { version } from '../../lib/settings/version.ts';
 import { settingsInWords } from '../../lib/settings/words.ts';
 import { type Clock, systemClock } from '../../lib/time/clock.ts';
+import { timing } from '../../lib/time/timing.ts';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { Machine } from '../../schemas/machine.ts';
@@ -54,9 +55,6 @@ export interface RunOptions {
   /** Started by a command for itself: says on standard output when it is ready, and ends when its standard input does. */
   readonly private: boolean;
 }
-
-/** A stop that takes longer than this is forced, in milliseconds. */
-const stopMs = 30_000;
 
 /** Resolves with what ended the service: a signal, or the closing of standard input. */
 function endOfService(isPrivate: boolean): Promise<string> {
@@ -144,7 +142,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   const forced = setTimeout(() => {
     log.error('service.stop-forced', 'stopping takes too long; ending now');
     process.exit(1);
-  }, stopMs);
+  }, timing.service.stopMs);
   forced.unref();
   await supervisor.stopping(wordsOf(reason));
   name.release();

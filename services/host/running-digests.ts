@@ -1,3 +1,4 @@
+import { timing } from '../../lib/time/timing.ts';
 import type { Digest, DigestStart } from '../../schemas/digest.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { AskedDeps } from './ask-rules.ts';
@@ -9,7 +10,6 @@ const atOnce = 2;
 /** Of these for other hosts: a place stays for whoever orders this host itself. */
 const atOnceForHosts = 1;
 /** How long what became of one that has ended is told, in milliseconds; and of how many. */
-const rememberedMs = 600_000;
 const rememberedDigests = 100;
 
 /** The digests that this process reads, or has read lately. */
@@ -32,7 +32,8 @@ export function openDigests({ host, instance, zfs, log }: AskedDeps): Digests {
   function forget(): void {
     const now = performance.now();
     for (const [id, { endedAt }] of known) {
-      const isOld = endedAt !== undefined && (now - endedAt > rememberedMs || known.size > rememberedDigests);
+      const isOld =
+        endedAt !== undefined && (now - endedAt > timing.service.digestKeptMs || known.size > rememberedDigests);
       if (isOld) known.delete(id);
     }
   }

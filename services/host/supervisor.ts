@@ -1,4 +1,5 @@
 import { notifierOf } from '../../lib/machine/notify.ts';
+import { timing } from '../../lib/time/timing.ts';
 
 /**
  * systemd, as far as it asks to be told how a service is (`Type=notify`, sd_notify(3)). Under anything else nothing is told.
@@ -25,9 +26,6 @@ export interface Serving {
   trouble(): string | undefined;
 }
 
-/** How often systemd is told where no watchdog asks for it, in milliseconds. */
-const usualMs = 20_000;
-
 /** The line for `systemctl status`. */
 export function statusOf({ bus, dataConnection, where, trouble }: Serving): string {
   if (!bus.connected || !dataConnection.connected) return `${where()}: the connection to NATS is lost`;
@@ -38,7 +36,7 @@ export function statusOf({ bus, dataConnection, where, trouble }: Serving): stri
 /** How often it is told, in milliseconds: thrice in the time that systemd waits. */
 export const everyMs = ({ WATCHDOG_USEC }: NodeJS.ProcessEnv): number => {
   const watchdogMs = Number(WATCHDOG_USEC) / 1000;
-  return watchdogMs > 0 ? Math.max(10, watchdogMs / 3) : usualMs;
+  return watchdogMs > 0 ? Math.max(10, watchdogMs / 3) : timing.machine.supervisorMs;
 };
 
 /** @param env what systemd started the service with; @param warn told once when systemd cannot be told */

@@ -1,6 +1,7 @@
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { deniedEndpoints } from '../../lib/bus/connection/denied-subjects.ts';
 import type { Served } from '../../lib/bus/rpc/serve.ts';
+import { timing } from '../../lib/time/timing.ts';
 import type { ZpsendError } from '../../schemas/errors.ts';
 import type { Log } from './log.ts';
 
@@ -19,14 +20,14 @@ interface WatchDeps {
   readonly endpoints: readonly Served[];
 }
 
-/** How often a subscription that was denied is tried again, in milliseconds: each try is a line of the server's log. */
-const usualMs = 60_000;
-
 /**
  * Follows whether the NATS server lets a service have its requests. What is denied at the beginning is for the caller to tell; later it is logged
  * once, and subscribed to again by the clock and on each new connection, since an administrator may mend the permissions without a word to us.
  */
-export function watchEndpoints({ host, bus, log, endpoints }: WatchDeps, everyMs = usualMs): EndpointWatch {
+export function watchEndpoints(
+  { host, bus, log, endpoints }: WatchDeps,
+  everyMs = timing.connection.deniedEndpointMs,
+): EndpointWatch {
   const denied = (): Served[] => endpoints.filter(({ isDenied }) => isDenied);
   let denial: ZpsendError | undefined;
   let isStopped = false;

@@ -2,6 +2,7 @@ import { bytesPerPart } from '../../lib/bus/rpc/plan-parts.ts';
 import { gather } from '../../lib/bus/rpc/request.ts';
 import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { timing } from '../../lib/time/timing.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { repairRequestSchema, staleRequestSchema } from '../../schemas/stale.ts';
@@ -23,9 +24,6 @@ import type { OpenChannel } from './receive/open-channel.ts';
 import type { Receive } from './receive/receive.ts';
 import { openReceives, type Receives } from './receive/registry.ts';
 import type { ReceiveDeps } from './receive/run.ts';
-
-/** How long siblings have to answer for themselves, in milliseconds. */
-const siblingsMs = 300;
 
 export interface Receiver {
   readonly endpoints: Served[];
@@ -67,7 +65,13 @@ type EveryStatus = (asked: { transfer?: string | undefined }) => Promise<Transfe
 function statusOfAll({ deps: { host, bus }, receives }: Serving): EveryStatus {
   const statusSubject = subjects.receive(host, 'status');
   return async (asked) => {
-    const answers = await gather(bus, subjects.each(statusSubject), asked, receiveStatusSchema, siblingsMs);
+    const answers = await gather(
+      bus,
+      subjects.each(statusSubject),
+      asked,
+      receiveStatusSchema,
+      timing.request.siblingsMs,
+    );
     const own = receives.status(asked.transfer);
     const theirs = answers.flatMap((answer) => answer.transfers).filter(({ transfer }) => !receives.has(transfer));
     return [...own, ...theirs];
@@ -132,7 +136,9 @@ function runningEndpoints({ deps: { host, bus }, receives }: Serving, everyStatu
       fromText,
       handle: async ({ transfer }) => {
         const here = receives.abort(transfer);
-        const there = here ? [] : await gather(bus, each(abortSubject), { transfer }, receiveAbortedSchema, siblingsMs);
+        const there = here
+          ? []
+          : await gather(bus, each(abortSubject), { transfer }, receiveAbortedSchema, timing.request.siblingsMs);
         if (!here && there.length === 0) throw unknownTransfer(transfer, host);
         return { transfer, aborted: true };
       },

@@ -1,12 +1,11 @@
 import { execa } from 'execa';
+import { timing } from '../../../lib/time/timing.ts';
 
 /** A service of the demo, as a process of its own. */
 export interface Background {
   readonly pid: number;
   stop(): Promise<void>;
 }
-
-const readyMs = 60_000;
 
 /**
  * Starts `zpsend sender|receiver` and resolves when it is ready; `heard` is given each line of its log.
@@ -39,7 +38,10 @@ export async function startService(
     .catch(() => {})
     .then(() => child)
     .then(() => ready.reject(new Error(`the ${service} did not start: ${log.slice(-3).join('; ')}`)));
-  const timer = setTimeout(() => ready.reject(new Error(`the ${service} is not ready after 60 s`)), readyMs);
+  const timer = setTimeout(
+    () => ready.reject(new Error(`the ${service} is not ready after 60 s`)),
+    timing.cli.demoReadyMs,
+  );
   await ready.promise.finally(() => clearTimeout(timer));
   return {
     pid: child.pid ?? 0,

@@ -4,6 +4,7 @@ import { gather } from '../../../lib/bus/rpc/request.ts';
 import { boundless } from '../../../lib/bus/setup/boundless.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { adminsAccount, viewerAccount } from '../../../lib/deploy/parties.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 import type { Check } from '../../../schemas/output.ts';
 import { discoveredHosts } from '../../client/find-hosts.ts';
@@ -42,12 +43,9 @@ export async function checkBounds(bus: Bus): Promise<Check[]> {
   return [note('bounds', found, 'zpsend deploy setup --edit, as an admin, with the file of the fleet')];
 }
 
-/** How long several answers to one request have, in milliseconds. */
-const answersMs = 500;
-
 /** One request to a queue group has one answer. */
 export async function checkAnswers(bus: Bus, host: string): Promise<Check[]> {
-  const { length } = await gather(bus, subjects.info(host), {}, infoSchema, answersMs).catch(() => []);
+  const { length } = await gather(bus, subjects.info(host), {}, infoSchema, timing.cli.answersMs).catch(() => []);
   if (length < 2) return [];
   const found = `one request to ${host} is answered ${length} times: the servers give it to several instances (nats-server#5802)`;
   return [bad('answers', found, 'import each subject at one server only, as zpsend deploy accounts prints it')];

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Check } from '../../../schemas/output.ts';
 import {
@@ -13,9 +14,6 @@ import {
 } from '../../../schemas/stale.ts';
 import { withSender } from '../../client/sender.ts';
 import type { Cli } from '../../context.ts';
-
-/** Everything of a host is listed, and it is asked which jobs run: longer than other requests, in milliseconds. */
-const lookMs = 120_000;
 
 /** What was found, what was repaired, and lines about both. */
 export interface Checked {
@@ -44,11 +42,14 @@ type Ask = <S extends z.ZodType>(verb: 'stale' | 'repair', body: object, reply: 
 export async function checkStaleMarks(cli: Cli, bus: Bus, host: string, fix: boolean): Promise<Checked> {
   const sender = await attempt('sender', () =>
     withSender(cli, bus, host, (route) =>
-      findAndRepair((verb, body, reply) => route.ask(verb, body, reply, lookMs), fix),
+      findAndRepair((verb, body, reply) => route.ask(verb, body, reply, timing.cli.staleMarksMs), fix),
     ),
   );
   const receiver = await attempt('receiver', () =>
-    findAndRepair((verb, body, reply) => request(bus, subjects.receive(host, verb), body, reply, lookMs), fix),
+    findAndRepair(
+      (verb, body, reply) => request(bus, subjects.receive(host, verb), body, reply, timing.cli.staleMarksMs),
+      fix,
+    ),
   );
   const staleMarks = [...sender.staleMarks, ...receiver.staleMarks];
   const checks = [...sender.checks, ...receiver.checks];

@@ -3,12 +3,10 @@ import { answeringFor } from '../../../lib/bus/hosts/answering.ts';
 import { type HostKey, strangerAmong } from '../../../lib/bus/hosts/claim.ts';
 import { writeHost } from '../../../lib/bus/hosts/registry.ts';
 import { type OwnMachine, recordOf } from '../../../lib/machine/machine.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Instance } from '../../../schemas/host.ts';
 import { type HostRecord, type Machine, shortMachine } from '../../../schemas/machine.ts';
-
-/** How long services of the other machine have to answer, in milliseconds: longer than a look, since silence is taken for absence. */
-const answersMs = 5000;
 
 /** What came of it: the record that is there, and what was there before where that was not this machine's. */
 export interface Adopted {
@@ -23,7 +21,7 @@ export interface Adopted {
 export async function adopt(bus: Bus, host: string, own: OwnMachine): Promise<Adopted> {
   const wanted = recordOf(own);
   if (!wanted) throw withoutId(host);
-  const answering = await answeringFor(bus, host, answersMs);
+  const answering = await answeringFor(bus, host, timing.cli.adoptMs);
   const stranger = strangerAmong(
     own.machine,
     answering.map(({ machine }) => machine),

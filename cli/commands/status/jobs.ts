@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { gather } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { eachInfoSchema } from '../../../schemas/host.ts';
 import { sendStatusSchema } from '../../../schemas/job.ts';
@@ -11,9 +12,6 @@ import { discoverHosts } from '../../client/find-hosts.ts';
 import { exit } from '../../exit-codes.ts';
 import { statusLines } from '../../output/jobs.ts';
 import type { Io } from '../../output/terminal.ts';
-
-const answersMs = 500;
-const everyMs = 2000;
 
 /**
  * What one host, or every host that answers, sends and receives; again and again where it is watched.
@@ -31,7 +29,7 @@ export async function showJobs(
     else if (how.watch && io.isTerminal) io.page(statusLines(now));
     else statusLines(now).forEach(io.out);
     if (!how.watch) return exit.done;
-    await sleep(everyMs);
+    await sleep(timing.cli.jobsMs);
   }
 }
 
@@ -39,9 +37,9 @@ async function statusOf(bus: Bus, host: string | undefined): Promise<StatusOutpu
   const names = host === undefined ? await discoverHosts(bus) : [host];
   const each = async (name: string) => {
     const [instances, senders, receivers] = await Promise.all([
-      gather(bus, subjects.each(subjects.info(name)), {}, eachInfoSchema, answersMs),
-      gather(bus, subjects.each(subjects.send(name, 'status')), {}, sendStatusSchema, answersMs),
-      gather(bus, subjects.each(subjects.receive(name, 'status')), {}, receiveStatusSchema, answersMs),
+      gather(bus, subjects.each(subjects.info(name)), {}, eachInfoSchema, timing.cli.answersMs),
+      gather(bus, subjects.each(subjects.send(name, 'status')), {}, sendStatusSchema, timing.cli.answersMs),
+      gather(bus, subjects.each(subjects.receive(name, 'status')), {}, receiveStatusSchema, timing.cli.answersMs),
     ]);
     if (host !== undefined && instances.length === 0) throw nobody(host);
     return {

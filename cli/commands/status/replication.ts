@@ -2,14 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { followStatus, readStatus, type StatusNews, type StoredStatus } from '../../../lib/bus/status/read.ts';
 import { statusBucket, statusKey } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { FleetOutput, FleetRow } from '../../../schemas/status.ts';
 import { exit } from '../../exit-codes.ts';
 import { fleetLines, fleetRow } from '../../output/replication.ts';
 import type { Io } from '../../output/terminal.ts';
 import { checkOf, unknown } from './check.ts';
 import { type FleetFilter, isShown } from './filter.ts';
-
-const everyMs = 1000;
 
 const noBucket =
   `there is no bucket ${statusBucket} yet: the first job of a sender makes it, or, where senders may not, you do: ` +
@@ -74,7 +73,7 @@ export async function followFleet(bus: Bus, io: Io, view: FleetView): Promise<ne
       io.out(JSON.stringify({ rows: changed, gone: [...(news?.gone ?? [])] } satisfies FleetOutput));
     } else if (!view.json && io.isTerminal) io.page(lines);
     else if (!view.json && isNew) lines.forEach(io.out);
-    await sleep(everyMs);
+    await sleep(timing.cli.statusMs);
   }
 }
 

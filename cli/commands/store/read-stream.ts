@@ -3,13 +3,9 @@ import { finished } from 'node:stream/promises';
 import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { openStoredStream } from '../../../lib/bus/channel/store/receiver.ts';
 import { decoderInto } from '../../../lib/compression/decode.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Manifest } from '../../../schemas/stored.ts';
-
-/** How long a store that does not answer is waited for, in milliseconds. */
-const patienceMs = 15_000;
-/** How often it is told how far it is, in milliseconds. */
-const tellMs = 500;
 
 export interface FetchOrder {
   readonly bucket: StreamsBucket;
@@ -27,7 +23,7 @@ export interface FetchOrder {
 export async function fetchStream({ bucket, manifest, to, signal, told }: FetchOrder): Promise<void> {
   const read = Promise.withResolvers<void>();
   const stream = openStoredStream(bucket, manifest, {
-    patienceMs,
+    patienceMs: timing.cli.storeMs,
     onFirstFrame() {},
     onEnd: () => read.resolve(),
     onBroken: (error) => read.reject(ZpsendError.fromBody(error)),
@@ -41,7 +37,7 @@ export async function fetchStream({ bucket, manifest, to, signal, told }: FetchO
     throw unwritten(thrown);
   });
   written.catch(() => {});
-  const telling = setInterval(() => told(stream.consumed), tellMs);
+  const telling = setInterval(() => told(stream.consumed), timing.cli.storeProgressMs);
   try {
     stream.attach(isPacked ? decoderInto(to, damaged) : to);
     await Promise.race([read.promise, written]);

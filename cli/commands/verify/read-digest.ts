@@ -3,6 +3,7 @@ import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { askerOf } from '../../../lib/bus/rpc/asker.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { Read } from '../../../lib/verify/contents.ts';
 import {
   type Digest,
@@ -14,8 +15,6 @@ import {
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Side } from './sides.ts';
 
-/** How often a host with no room is asked again, in milliseconds. */
-const busyMs = 1000;
 /** The first look comes soon, for what is small, and the others ever later up to this, in milliseconds. */
 const [soonMs, lateMs] = [50, 1000];
 /** Questions in a row that may go unanswered: the connection may be lost and come back. */
@@ -97,6 +96,6 @@ async function start(
       if (!(error instanceof ZpsendError) || error.code !== 'BUSY') throw error;
       if (asked === 0) busy(error.message);
     }
-    await slept(busyMs, signal);
+    await slept(timing.cli.digestBusyMs, signal);
   }
 }

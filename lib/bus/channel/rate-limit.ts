@@ -1,3 +1,4 @@
+import { timing } from '../../time/timing.ts';
 /** How fast bytes may pass: a token bucket that any number of transfers share. */
 export interface RateLimit {
   /** Bytes that may pass now; a whole number, and nothing rather than crumbs. */
@@ -7,16 +8,12 @@ export interface RateLimit {
   onRoom(wake: () => void): () => void;
 }
 
-/** What the bucket holds at most, in milliseconds of its rate: more would be bursts, less would be timers that lag. */
-const depthMs = 100;
-/** How often those who wait are told. */
-const tickMs = 25;
 /** Less than this is not worth a message of its own, in bytes; nor is less than a quarter of the bucket, where that is smaller. */
 const leastBytes = 16 * 1024;
 
 /** @param rate bytes per second; @param now a monotonic clock, in milliseconds */
 export function openRateLimit(rate: number, now: () => number = () => performance.now()): RateLimit {
-  const depth = Math.max(1, (rate * depthMs) / 1000);
+  const depth = Math.max(1, (rate * timing.rateLimit.depthMs) / 1000);
   const least = Math.min(leastBytes, depth / 4);
   const waiting = new Set<() => void>();
   let tokens = depth;
@@ -43,7 +40,7 @@ export function openRateLimit(rate: number, now: () => number = () => performanc
 
   function tick(): void {
     if (waiting.size === 0 || timer) return;
-    timer = setTimeout(tell, tickMs);
+    timer = setTimeout(tell, timing.rateLimit.tickMs);
     timer.unref();
   }
 

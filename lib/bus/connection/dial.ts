@@ -8,6 +8,7 @@ import {
 } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { LogEvent } from '../../../schemas/log-event.ts';
+import { timing } from '../../time/timing.ts';
 import { inboxPrefix } from '../permissions.ts';
 import { type Asker, connectError, isAnswer } from './connect-error.ts';
 import type { Refusal } from './refusal.ts';
@@ -28,11 +29,6 @@ export interface DialOptions {
 
 /** May answers come? `own`: on an inbox prefix that was tried, since the server refuses the usual one. */
 export type Inbox = 'usual' | 'own' | 'refused';
-
-/** Between two attempts of a service to connect, in milliseconds; what keeps it from that is said again after as long as that. */
-const [attemptMs, reminderMs] = [750, 60_000];
-/** How long a server has to tell why it refuses us, in milliseconds. */
-const probeMs = 2000;
 
 /**
  * Connects, or says why not. A service tries until it can.
@@ -63,11 +59,15 @@ async function dial(
     await Promise.resolve();
     if (over) throw over;
     if (isOurs) said = '';
-    else if (error.message !== said || Date.now() - saidAt > reminderMs) {
+    else if (error.message !== said || Date.now() - saidAt > timing.connection.reminderMs) {
       [said, saidAt] = [error.message, Date.now()];
       options.onStatus?.('nats.waiting', `still waiting for NATS: ${said}`);
     }
-    await sleep(Math.max(attemptMs, refusal.waitMs), undefined, options.signal && { signal: options.signal });
+    await sleep(
+      Math.max(timing.connection.attemptMs, refusal.waitMs),
+      undefined,
+      options.signal && { signal: options.signal },
+    );
   }
 }
 
@@ -78,7 +78,7 @@ async function dial(
 async function mostTelling(thrown: unknown, connection: NodeConnectionOptions): Promise<unknown> {
   const servers = [connection.servers ?? []].flat();
   if (isAnswer(thrown) || (servers.length < 2 && !(thrown instanceof TimeoutError))) return thrown;
-  const single = { ...connection, reconnect: false, waitOnFirstConnect: false, timeout: probeMs };
+  const single = { ...connection, reconnect: false, waitOnFirstConnect: false, timeout: timing.connection.probeMs };
   const others = await Promise.all(
     servers.map((one) =>
       connect({ ...single, servers: one }).then(

@@ -1,3 +1,4 @@
+import { timing } from '../../time/timing.ts';
 /**
  * What a process does while NATS refuses who it is, as data. All its connections share it: they have one identity, and try one after the other.
  * Times are milliseconds of a monotonic clock, given from outside.
@@ -14,10 +15,6 @@ export type RefusalEvent =
 
 export type RefusalEffect = 'log' | 'give-up' | 'log-accepted';
 
-/** After so long the process gives up: whoever starts it anew has it read everything again. */
-export const givesUpMs = 60_000;
-/** Two refusals that lie further apart have a server between them that was away. */
-const gapMs = 30_000;
 /** Between two tries, of all connections together: the first, and at most. */
 const [leastMs, mostMs] = [500, 10_000];
 
@@ -32,8 +29,9 @@ export function stepRefusal(state: RefusalState, event: RefusalEvent): readonly 
   const { refused } = state;
   if (event.type === 'connected') return refused ? [neverRefused, 'log-accepted'] : [state];
   const { now } = event;
-  if (!refused || now - refused.last > gapMs) return [{ refused: { since: now, last: now, tries: 1 } }, 'log'];
+  if (!refused || now - refused.last > timing.connection.refusalGapMs)
+    return [{ refused: { since: now, last: now, tries: 1 } }, 'log'];
   const next = { ...refused, last: now, tries: refused.tries + 1 };
-  if (now - refused.since >= givesUpMs) return [{ refused: next }, 'give-up'];
+  if (now - refused.since >= timing.connection.givesUpMs) return [{ refused: next }, 'give-up'];
   return [{ refused: next }];
 }

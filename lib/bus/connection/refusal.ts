@@ -1,7 +1,8 @@
 import type { Status } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../schemas/errors.ts';
+import { timing } from '../../time/timing.ts';
 import { isRefused } from './connect-error.ts';
-import { givesUpMs, neverRefused, type RefusalEvent, type RefusalState, stepRefusal, waitMs } from './refusal-state.ts';
+import { neverRefused, type RefusalEvent, type RefusalState, stepRefusal, waitMs } from './refusal-state.ts';
 
 /** What all connections of a process learn of being refused by NATS. */
 export interface Refusal {
@@ -31,10 +32,15 @@ export function openRefusal({ words, say, now = () => performance.now() }: Refus
     state = next;
     for (const effect of effects) {
       if (effect === 'log')
-        say('nats.refused', `${words(thrown)}; trying again for ${givesUpMs / 1000} s, then this service ends`);
+        say(
+          'nats.refused',
+          `${words(thrown)}; trying again for ${timing.connection.givesUpMs / 1000} s, then this service ends`,
+        );
       if (effect === 'log-accepted') say('nats.accepted', 'the NATS server accepts this service again');
       if (effect === 'give-up')
-        over.resolve(new ZpsendError('NOT_ALLOWED', `${words(thrown)}; for ${givesUpMs / 1000} s now`));
+        over.resolve(
+          new ZpsendError('NOT_ALLOWED', `${words(thrown)}; for ${timing.connection.givesUpMs / 1000} s now`),
+        );
     }
   };
   return {

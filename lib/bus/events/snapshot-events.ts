@@ -11,6 +11,7 @@ import {
   RetentionPolicy,
 } from '@nats-io/jetstream';
 import { nanos, type Subscription } from '@nats-io/transport-node';
+import { timing } from '../../time/timing.ts';
 import type { Bus } from '../connection/connect.ts';
 import { jetStreamOf, managerOf } from '../jetstream/jetstream.ts';
 import { isGone } from '../jetstream/kv-bucket.ts';
@@ -26,7 +27,6 @@ export interface SnapshotEvent {
 }
 
 /** How long an event is kept for a host that is away, in milliseconds; after that only a listing finds what is missing. */
-const keptMs = 7 * 24 * 3600 * 1000;
 const timeout = 4000;
 
 /** Bounded in every way: an event that is lost costs time until the next listing, and nothing else. */
@@ -36,7 +36,7 @@ export const eventsConfig = {
   subjects: [subjects.snapshotCreated('*')],
   retention: RetentionPolicy.Limits,
   discard: DiscardPolicy.Old,
-  max_age: nanos(keptMs),
+  max_age: nanos(timing.events.keptMs),
   max_bytes: 64 * 1024 * 1024,
   // one host that talks too much does not push out what others said
   max_msgs_per_subject: 10_000,
@@ -50,7 +50,7 @@ const consumerConfig = (host: string) => ({
   ack_policy: AckPolicy.Explicit,
   deliver_policy: DeliverPolicy.New,
   ack_wait: nanos(10_000),
-  inactive_threshold: nanos(keptMs),
+  inactive_threshold: nanos(timing.events.keptMs),
 });
 
 /** There is no such consumer (10014). */

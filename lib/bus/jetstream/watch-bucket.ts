@@ -1,12 +1,11 @@
 import type { StreamInfo } from '@nats-io/jetstream';
+import { timing } from '../../time/timing.ts';
 import type { Bus } from '../connection/connect.ts';
 import { keySubject } from '../subjects.ts';
 import { managerOf } from './jetstream.ts';
 import { isGone } from './kv-bucket.ts';
 import { isPermissionError } from './permission-error.ts';
 
-/** How often a bucket is asked whether it was written to, in milliseconds. */
-const everyMs = 15_000;
 /** How long JetStream may take to answer, in milliseconds. */
 const timeout = 4000;
 
@@ -52,7 +51,7 @@ export function followMark(
     if (isNews && !stopped) told();
   }
 
-  const timer = setInterval(() => void look(), everyMs).unref();
+  const timer = setInterval(() => void look(), timing.events.bucketMs).unref();
   const stopWatching = onReconnected(() => {
     mayAsk = true;
   });

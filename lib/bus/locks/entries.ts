@@ -1,13 +1,11 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import type { Lock } from '../../../schemas/transfer.ts';
+import { timing } from '../../time/timing.ts';
 import { type JetStreamAt, jetStreamOf, managerOf } from '../jetstream/jetstream.ts';
 import { keySubject, locksBucket } from '../subjects.ts';
 import { type Found, foundIn, nothingFound } from './found.ts';
 import type { OwnWrites } from './own-writes.ts';
-
-/** The longest that one write or read waits for its answer, in milliseconds, where nothing else is said. */
-const answerMs = 4000;
 
 /** Entries of the bucket of locks, each change by the revision that it replaces. */
 export interface LockEntries {
@@ -23,7 +21,7 @@ export interface LockEntries {
 }
 
 export function openEntries(at: JetStreamAt, own: OwnWrites): LockEntries {
-  const client = jetStreamOf(at, answerMs);
+  const client = jetStreamOf(at, timing.locks.answerMs);
   const publish = async (
     ...[key, text, options]: [string, string, { revision: number; ms?: number; marks?: string[][] }]
   ) => {
@@ -31,14 +29,14 @@ export function openEntries(at: JetStreamAt, own: OwnWrites): LockEntries {
     for (const [name = '', value = ''] of options.marks ?? []) marked.set(name, value);
     const { seq } = await client.publish(keySubject(locksBucket, key), text, {
       headers: marked,
-      timeout: options.ms ?? answerMs,
+      timeout: options.ms ?? timing.locks.answerMs,
       expect: { lastSubjectSequence: options.revision },
     });
     own.note(seq);
     return seq;
   };
   return {
-    put: (key, lock, revision, ms = answerMs) => publish(key, JSON.stringify(lock), { revision, ms }),
+    put: (key, lock, revision, ms = timing.locks.answerMs) => publish(key, JSON.stringify(lock), { revision, ms }),
     remove(key, revision, as) {
       // no Nats-Rollup with a purge: the bucket refuses it, and has no history
       const marks = [['KV-Operation', as === 'released' ? 'DEL' : 'PURGE']];
@@ -48,7 +46,7 @@ export function openEntries(at: JetStreamAt, own: OwnWrites): LockEntries {
       );
     },
     async read(key, now = 0) {
-      const { streams } = await managerOf(at, answerMs);
+      const { streams } = await managerOf(at, timing.locks.answerMs);
       const message = await streams.getMessage(`KV_${locksBucket}`, { last_by_subj: keySubject(locksBucket, key) });
       return message ? foundIn(message, now) : nothingFound;
     },

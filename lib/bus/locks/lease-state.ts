@@ -1,3 +1,4 @@
+import { timing } from '../../time/timing.ts';
 /**
  * A lease's life as data. Times are milliseconds of a monotonic clock, given from outside.
  *
@@ -14,20 +15,8 @@ export interface LeaseTimes {
   readonly renew: number;
 }
 
-/**
- * A lease is renewed so often at least, however long its time to live: each renewal finds out what has become of the
- * bucket, shortened, lost or made anew.
- */
-export const renewsWithinMs = 1500;
-
-/**
- * So long after the last good renewal was sent its holder acts, in milliseconds; then it waits for the next one. Its lock may have been
- * taken away since (`vacancy.ts`), also while this process was stopped.
- */
-export const actsWithinMs = 3000;
-
 /** By then a holder whose lock was taken away acts no more, in milliseconds: the same, and what an act needs to begin. */
-export const settlesWithinMs = actsWithinMs + 500;
+export const settlesWithinMs = timing.locks.actsWithinMs + 500;
 
 export type LeaseState =
   | {
@@ -57,7 +46,7 @@ export type LeaseEffect = 'renew' | 'read' | 'lost';
 export const timesFor = (ttl: number): LeaseTimes => ({
   ttl,
   margin: Math.min(5000, ttl / 4),
-  renew: Math.min(renewsWithinMs, ttl / 3),
+  renew: Math.min(timing.locks.renewsWithinMs, ttl / 3),
 });
 
 export const deadlineOf = (state: LeaseState & { held: true }, times: LeaseTimes): number =>
@@ -65,7 +54,7 @@ export const deadlineOf = (state: LeaseState & { held: true }, times: LeaseTimes
 
 /** May its holder begin to change something now? */
 export const mayAct = (state: LeaseState, times: LeaseTimes, now: number): boolean =>
-  state.held && now < Math.min(deadlineOf(state, times), state.since + actsWithinMs);
+  state.held && now < Math.min(deadlineOf(state, times), state.since + timing.locks.actsWithinMs);
 
 const lost: readonly [LeaseState, LeaseEffect] = [{ held: false }, 'lost'];
 

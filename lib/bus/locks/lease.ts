@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
+import { timing } from '../../time/timing.ts';
 import { isGone } from '../jetstream/kv-bucket.ts';
 import type { LockEntries } from './entries.ts';
 import { deadlineOf, type LeaseEvent, type LeaseState, mayAct, stepLease, timesFor } from './lease-state.ts';
@@ -30,12 +31,6 @@ const clock = (): number => performance.now();
 
 /** The key has another revision than the one that was to be replaced (10071). */
 const isStale = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
-
-/** Between two tries to give a lock back while NATS is away, in milliseconds. */
-const retryMs = 250;
-
-/** The longest that one renewal waits for its answer, in milliseconds: the next one may get it. */
-const renewalMs = 2000;
 
 export interface Taken {
   readonly revision: number;
@@ -92,7 +87,7 @@ export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, si
     // beside the renewal: whoever finds the key expired by a shorter time to live waits long enough (vacancy.ts)
     const learnt = learnTtl();
     try {
-      const ms = Math.min(renewalMs, Math.ceil(times.ttl / 3));
+      const ms = Math.min(timing.locks.renewalMs, Math.ceil(times.ttl / 3));
       feed({ type: 'renewed', revision: await entries.put(key, lock, current, ms) });
     } catch (error) {
       feed({ type: isStale(error) ? 'refused' : 'unclear' });
@@ -165,7 +160,7 @@ export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, si
       state = { held: false };
       wake();
       const as = isSettled ? 'released' : 'removed';
-      while (!(await entries.remove(key, current, as)) && clock() < deadline) await sleep(retryMs);
+      while (!(await entries.remove(key, current, as)) && clock() < deadline) await sleep(timing.locks.releaseRetryMs);
     },
   };
 }

@@ -34,7 +34,7 @@ export interface Taking {
 function lastTrace({ before, after, revision, unbroken }: Taking): number | undefined {
   if (!after || before.now === undefined || before.created !== after.created) return undefined;
   const made = Date.parse(before.created);
-  // a holder writes its lock again within renewsWithinMs, and the time of the last write outlives its entry
+  // a holder writes its lock again within `renewsWithinMs`, and the time of the last write outlives its entry
   const newest = before.lastRevision === 0 ? made : before.newest;
   const quiet = unbroken && newest !== undefined ? Math.max(made, newest) : undefined;
   // where the oldest go first, no entry was taken away that is newer than the oldest that is there; else one may be taken alone

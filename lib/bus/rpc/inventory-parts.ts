@@ -1,6 +1,7 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { SnapshotsRequest } from '../../../schemas/host.ts';
 import { type DatasetEntry, type Inventory, listingPartSchema } from '../../../schemas/inventory.ts';
+import { timing } from '../../time/timing.ts';
 import { mostPartBytes } from '../bounds.ts';
 import type { Bus } from '../connection/connect.ts';
 import { subjects } from '../subjects.ts';
@@ -64,9 +65,6 @@ export function joinParts(pieces: readonly DatasetEntry[]): DatasetEntry[] {
   return joined;
 }
 
-/** The longest silence while a host lists, in milliseconds. */
-const patienceMs = 60_000;
-
 export interface ListingOptions {
   /** That of one instance, where it is not to be any. */
   readonly subject?: string;
@@ -96,7 +94,7 @@ export async function requestInventory(
   { subject = listingSubject(bus, host), bare = false, peer, againMs }: ListingOptions = {},
 ): Promise<Inventory> {
   const ask = (heard: () => void) =>
-    requestMany(bus, subject, what, listingPartSchema, patienceMs, peer, undefined, heard);
+    requestMany(bus, subject, what, listingPartSchema, timing.request.listingMs, peer, undefined, heard);
   const parts = await askAgain(ask, againMs);
   if (!isComplete(parts)) {
     throw new ZpsendError(

@@ -1,7 +1,6 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
+import { timing } from '../../time/timing.ts';
 
-/** Without a first part for so long a request is asked again, in milliseconds. */
-const againMs = 10_000;
 /** When that is, in these: a server drops a client that hangs after half a minute (deploy/nats), so the last one finds another. */
 const moments = [1, 2, 4];
 
@@ -12,7 +11,7 @@ const moments = [1, 2, 4];
  * @param ms in place of the usual 10 s
  * @returns the first answer. @throws the first refusal; TIMEOUT when none has answered
  */
-export function askAgain<T>(ask: (heard: () => void) => Promise<T>, ms = againMs): Promise<T> {
+export function askAgain<T>(ask: (heard: () => void) => Promise<T>, ms = timing.request.repeatMs): Promise<T> {
   return new Promise((resolve, reject) => {
     let open = 0;
     const timers: NodeJS.Timeout[] = [];

@@ -1,4 +1,5 @@
 import { originalNameOf } from '../../../lib/plan/match/rotated-name.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { type Code, ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
@@ -7,12 +8,6 @@ import type { Log } from '../../host/log.ts';
 import { arrivalOf } from '../admission/admission.ts';
 import { baseTag, heldIn, oldBases } from './last-received-hold.ts';
 
-/** Without another receive into its dataset for so long an arrival is settled, in milliseconds. */
-const quietMs = 2000;
-/** While receives go on it is settled no more often, in milliseconds: a step is to stay at five processes. */
-const mostMs = 30_000;
-/** How long this instance trusts that it knows what is held, in milliseconds. */
-const freshMs = 60_000;
 /** Datasets that are settled at once. */
 const atOnce = 4;
 
@@ -55,8 +50,8 @@ export interface BaseHoldDeps {
 }
 
 export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
-  const quiet = times.quietMs ?? quietMs;
-  const most = times.mostMs ?? mostMs;
+  const quiet = times.quietMs ?? timing.receive.holdQuietMs;
+  const most = times.mostMs ?? timing.receive.holdMs;
   const pending = new Map<string, Pending>();
   const held = new Map<string, Held>();
   /** A dataset has its lane, so that it is settled in the order of its arrivals. */
@@ -92,7 +87,7 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
     const gone = follows && unbroken && follows.snapshot !== snapshot ? [follows.snapshot] : [];
     const found = gone.length > 0 ? await zfs.release(baseTag, gone) : { missing: true };
     if (found.missing) await releaseOld(zfs, dataset);
-    for (const [name, { at }] of held) if (performance.now() - at > freshMs) held.delete(name);
+    for (const [name, { at }] of held) if (performance.now() - at > timing.receive.holdsKnownMs) held.delete(name);
     held.set(dataset, { snapshot, guid, at: performance.now() });
   }
 

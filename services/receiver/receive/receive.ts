@@ -1,3 +1,4 @@
+import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { ReceiveReady, ReceiveStart, TransferState } from '../../../schemas/transfer.ts';
 import { notBegun, unexplained } from './errors.ts';
@@ -36,8 +37,6 @@ export interface Receive {
 
 /** A sender that is alive has so many times the silence to begin its stream: `zfs send` begins with a record at once. */
 const beginsWithin = 8;
-/** How long `zfs receive` may take to notice the end of its input before it is killed, in milliseconds. */
-const graceMs = 10_000;
 
 /** How the effects of one receive come back to its state machine. */
 interface Feeding {
@@ -145,8 +144,8 @@ function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<Rece
       run.child?.stdin.destroy();
       killer = setTimeout(() => {
         run.child?.kill('SIGTERM');
-        killer = setTimeout(() => run.child?.kill('SIGKILL'), graceMs);
-      }, graceMs);
+        killer = setTimeout(() => run.child?.kill('SIGKILL'), timing.receive.graceMs);
+      }, timing.receive.graceMs);
     },
     kill: () => run.child?.kill('SIGKILL'),
     verify: () =>

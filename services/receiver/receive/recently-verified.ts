@@ -1,5 +1,4 @@
-/** How long an arrival speaks for the target, in milliseconds. */
-const freshMs = 60_000;
+import { timing } from '../../../lib/time/timing.ts';
 
 /**
  * What this instance has just verified on the target: dataset to the guid of its newest snapshot. The next step of a
@@ -15,13 +14,13 @@ export function openArrivals(now: () => number = () => performance.now()): Arriv
   const newest = new Map<string, { guid: string; at: number }>();
   return {
     note(dataset, guid) {
-      for (const [name, arrival] of newest) if (now() - arrival.at > freshMs) newest.delete(name);
+      for (const [name, arrival] of newest) if (now() - arrival.at > timing.receive.verifiedMs) newest.delete(name);
       newest.set(dataset, { guid, at: now() });
     },
     forget: (dataset) => void newest.delete(dataset),
     isNewest(dataset, guid) {
       const arrival = newest.get(dataset);
-      return arrival !== undefined && arrival.guid === guid && now() - arrival.at <= freshMs;
+      return arrival !== undefined && arrival.guid === guid && now() - arrival.at <= timing.receive.verifiedMs;
     },
   };
 }

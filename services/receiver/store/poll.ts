@@ -5,6 +5,7 @@ import { type CatalogReader, readCatalog } from '../../../lib/bus/channel/store/
 import { openStreams, type StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { openReceipts, type Receipts } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { type Code, type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts';
 import { poolOf } from '../../../schemas/names.ts';
@@ -22,18 +23,9 @@ export interface StoredDeps extends FetchDeps {
   readonly storeDomains: readonly string[];
 }
 
-/** How often it is looked for new streams, and after a failure that may pass, in milliseconds. */
-const everyMs = 1000;
-const afterFailureMs = 5000;
-/** The same where it takes a person, or a pool that has yet to be imported: a try may cost as much as the whole stream. */
-const afterRefusalMs = 60_000;
-/** The same where the NATS server lets this host not read a source's store, or it is beyond its bounds, which takes a person too. */
-const afterDenialMs = 600_000;
 const isForAPerson = (code: Code): boolean => code === 'NOT_ALLOWED' || code === 'TOO_MUCH';
 /** Every so many looks the hosts that keep streams are asked for anew, where any may. */
 const sourcesEvery = 30;
-/** How often a running receipt is renewed, in milliseconds. */
-const progressMs = 2000;
 
 /** Warnings that are remembered, so as not to be told again. */
 const mostSaid = 200;
@@ -105,7 +97,7 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     const visiting = visit(source)
       .catch((thrown) => {
         const { code, message } = ZpsendError.from(thrown);
-        source.after = performance.now() + (isForAPerson(code) ? afterDenialMs : afterFailureMs);
+        source.after = performance.now() + (isForAPerson(code) ? timing.fetch.deniedMs : timing.fetch.failedMs);
         once(`the streams of ${source.bucket.source} cannot be looked for: ${message}`);
       })
       .finally(() => {
@@ -121,10 +113,10 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
       if (looks % sourcesEvery === 0 && bus.connected) {
         // a domain that does not answer keeps nothing from being fetched elsewhere
         finding = finding.then(() => findSources(deps, sources, once)).catch(unfound);
-        await Promise.race([finding, sleep(everyMs)]);
+        await Promise.race([finding, sleep(timing.fetch.everyMs)]);
       }
       if (bus.connected) for (const source of sources.values()) begin(source);
-      await sleep(everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
+      await sleep(timing.fetch.everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
     }
     await finding;
   }
@@ -173,7 +165,7 @@ async function findIn(
     const bucket = await openStreams(at, source);
     const receipts = openReceipts({ nc: deps.bus.nc, domain: at.domain });
     const catalog = readCatalog(bucket, once);
-    sources.set(key, { bucket, catalog, receipts, busy: false, pause: afterFailureMs, after: 0 });
+    sources.set(key, { bucket, catalog, receipts, busy: false, pause: timing.fetch.failedMs, after: 0 });
   }
 }
 
@@ -205,7 +197,7 @@ async function receive(
     // what it failed with last is why, until it gets further
     if (fetching.consumed > (before?.bytes ?? 0)) isTold = undefined;
     void write({ state: 'running', bytes: fetching.consumed, ...(isTold && { error: isTold }) });
-  }, progressMs);
+  }, timing.fetch.progressMs);
   let error: ErrorBody | undefined;
   try {
     await fetching.over;
@@ -216,7 +208,7 @@ async function receive(
   }
   if (!error || isThere(error)) return { state: 'done', bytes: stream.bytes };
   if (mayPass(error) || (!isLost(error) && !(await hasPool(deps, start.dataset)))) {
-    source.pause = error.retryable ? afterFailureMs : afterRefusalMs;
+    source.pause = error.retryable ? timing.fetch.failedMs : timing.fetch.blockedMs;
     log.info(
       'store.kept',
       `${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again in ${source.pause / 1000} s`,

@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import { type Base, leafOfBase, newestCommon } from '../../../lib/plan/inventory/bases.ts';
 import { isAfter } from '../../../lib/plan/inventory/txg.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import { datasetOf } from '../../../schemas/names.ts';
@@ -11,8 +12,6 @@ import { type CursorBookmarkDeps, type CursorBookmarks, openCursorBookmarks } fr
 import { type CursorTarget, cursorsOf, isTentative } from './cursor-name.ts';
 import type { Settled } from './holds.ts';
 
-/** While a chain goes on its cursor moves no more often, in milliseconds: a step is to stay at five processes. */
-const everyMs = 30_000;
 /** Missing cursors that a job makes at once before it begins. */
 const atOnce = 4;
 
@@ -122,7 +121,7 @@ function chainCursor(deps: CursorDeps, bookmarks: CursorBookmarks): ChainCursor 
       return (await bookmarks.move(snapshot, target, [], true)) ? undefined : snapshot.name;
     },
     async settle(goesOn) {
-      if (!last || (goesOn && now() - movedAt < everyMs)) return undefined;
+      if (!last || (goesOn && now() - movedAt < timing.job.cursorMs)) return undefined;
       const { to: snapshot, target } = last;
       // whatever stood before our own receive began is not what the target has now
       const moved = await bookmarks.move(snapshot, target, bookmarks.known(datasetOf(snapshot.name), target));

@@ -1,5 +1,6 @@
 import { publishEvent } from '../../../lib/bus/events/events.ts';
 import { type EventWhat, subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
 import type { SendRequest } from '../../../schemas/plan.ts';
@@ -25,8 +26,6 @@ export interface RunningJob {
   readonly over: Promise<void>;
 }
 
-const progressMs = 500;
-
 /** Starts one job: plans once for all its datasets, then runs their chains. */
 export function startJob(options: JobDeps, id: string, request: SendRequest): RunningJob {
   const stop = new AbortController();
@@ -51,7 +50,7 @@ export function startJob(options: JobDeps, id: string, request: SendRequest): Ru
     over.resolve();
   }
 
-  const ticker = setInterval(() => tell('progress'), progressMs);
+  const ticker = setInterval(() => tell('progress'), timing.job.progressMs);
   tell('started');
   void runJob(run).then(end, (thrown) => end({ error: run.aborted ?? ZpsendError.from(thrown).toBody() }));
   return {

@@ -1,4 +1,5 @@
 import { checkApart } from '../../../lib/plan/request/target-overlap.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Job, JobStatusRequest } from '../../../schemas/job.ts';
 import type { SendRequest, SendStart } from '../../../schemas/plan.ts';
@@ -9,10 +10,6 @@ import { shareListing } from '../transfer/fan-out/shared-listing.ts';
 import { type RunningJob, startJob } from './job.ts';
 import type { JobDeps } from './job-run.ts';
 
-/** How long jobs of one fan wait for one that is late with the step that all need, in milliseconds. */
-const gatherMs = 5000;
-/** How long a receiver may take to be ready before the others begin without it: a request and its repetition, in milliseconds. */
-const answerMs = 10_000;
 /** Ended jobs that `send.status` still tells of. */
 const rememberedJobs = 100;
 
@@ -43,6 +40,9 @@ export interface Jobs {
   /** Takes no more jobs, aborts every one and resolves when their holds are released. */
   stop(): Promise<void>;
 }
+
+/** Of a fan-out, for its slow members. */
+const waits = { gatherMs: timing.job.gatherMs, answerMs: timing.job.participantMs };
 
 export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
   const { host } = deps;
@@ -85,9 +85,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
       const started = requests.map((request) => ({ id: newId(), request }));
       const [first, ...others] = started;
       const members =
-        first && others.length > 0
-          ? openFanOutGroup({ ...deps, id: first.id, size: started.length, gatherMs, answerMs })
-          : [];
+        first && others.length > 0 ? openFanOutGroup({ ...deps, ...waits, id: first.id, size: started.length }) : [];
       const zfs = shareListing(deps.zfs);
       for (const [at, { id, request }] of started.entries()) {
         begin(id, request, {

@@ -2,6 +2,7 @@ import { openRateLimit } from '../../../lib/bus/channel/rate-limit.ts';
 import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import { composed } from '../../../lib/plan/steps/compose.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 import type { Note } from '../../../schemas/plan.ts';
 import { sweepHolds } from '../bases/holds.ts';
@@ -16,9 +17,6 @@ import { progressOf } from '../reporting/progress.ts';
 import type { JobRun, Outcome } from './job-run.ts';
 import { failureOf } from './result.ts';
 import { patiently } from './retry.ts';
-
-/** How often the board is told how far running datasets are, in milliseconds. */
-const boardMs = 2000;
 
 type PlannedRun = Planned & { delivery: Delivery };
 
@@ -47,7 +45,7 @@ export async function runJob(run: JobRun): Promise<Outcome> {
   void estimateLarge(deps.zfs, datasets, run.progress);
   const measuring = setInterval(
     () => run.board.measured([...chains.running].map(([chain, live]) => [datasets[chain]?.dataset ?? '', live])),
-    boardMs,
+    timing.job.statusMs,
   );
   await chains.over;
   if (run.seen) await delivery.arrived(run.seen, run.arrived);

@@ -1,5 +1,6 @@
 import { gather, gatherAll, request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { eachInfoSchema } from '../../../schemas/host.ts';
 import { type Job, type JobStatusRequest, jobAbortedSchema, sendStatusSchema } from '../../../schemas/job.ts';
@@ -7,18 +8,19 @@ import type { StatusEntry } from '../../../schemas/status.ts';
 import { type Known, knownEntries } from '../reporting/known-entries.ts';
 import type { Jobs } from './registry.ts';
 
-/** How long siblings have to answer for themselves, in milliseconds. */
-const siblingsMs = 300;
-/** The same before holds are released as those of a job that runs no more: a sender that lists may not answer for seconds. */
-const livingMs = 3000;
-
 type Here = Pick<Known, 'host' | 'bus'>;
 
 const statusEach = (host: string): string => subjects.each(subjects.send(host, 'status'));
 
 /** The jobs that run on any instance of this host; undefined where nobody can say. */
 export async function livingJobs({ host, bus }: Here, jobs: Pick<Jobs, 'running'>): Promise<Set<string> | undefined> {
-  const { answers, clear } = await gatherAll(bus, statusEach(host), { running: true }, sendStatusSchema, livingMs);
+  const { answers, clear } = await gatherAll(
+    bus,
+    statusEach(host),
+    { running: true },
+    sendStatusSchema,
+    timing.job.claimMs,
+  );
   if (!clear) return undefined;
   const elsewhere = answers.flatMap((answer) => answer.jobs);
   return new Set([...jobs.running.map(({ id }) => id), ...elsewhere.map(({ job }) => job)]);
@@ -27,7 +29,7 @@ export async function livingJobs({ host, bus }: Here, jobs: Pick<Jobs, 'running'
 /** Without a service of this host here, its jobs may be on another NATS: those that the board names are on this one. */
 export async function jobsOnBoard(deps: Known & { readonly instance: string }): Promise<Set<string> | undefined> {
   const each = subjects.each(subjects.info(deps.host));
-  const answers = await gather(deps.bus, each, {}, eachInfoSchema, siblingsMs);
+  const answers = await gather(deps.bus, each, {}, eachInfoSchema, timing.request.siblingsMs);
   if (answers.flatMap((answer) => answer.instances).some((one) => one.instance !== deps.instance)) return undefined;
   const entries = await knownEntries(deps).catch(() => new Map<string, StatusEntry>());
   return new Set([...entries.values()].flatMap(({ run }) => (run ? [run.job] : [])));
@@ -35,7 +37,7 @@ export async function jobsOnBoard(deps: Known & { readonly instance: string }): 
 
 /** What the instances that live know of a job; undefined where that is not clear. */
 export async function askSiblings({ host, bus }: Here, job: string): Promise<Job[] | undefined> {
-  const { answers, clear } = await gatherAll(bus, statusEach(host), { job }, sendStatusSchema, livingMs);
+  const { answers, clear } = await gatherAll(bus, statusEach(host), { job }, sendStatusSchema, timing.job.claimMs);
   return clear ? answers.flatMap((answer) => answer.jobs) : undefined;
 }
 
@@ -47,7 +49,7 @@ export async function statusOf(
 ): Promise<{ host: string; jobs: Job[] }> {
   const here = jobs.status(asked);
   if (asked.job !== undefined && here.some((job) => !hasSuccessor(job))) return { host, jobs: here };
-  const answers = await gather(bus, statusEach(host), asked, sendStatusSchema, siblingsMs);
+  const answers = await gather(bus, statusEach(host), asked, sendStatusSchema, timing.request.siblingsMs);
   const known = answers
     .flatMap((answer) => answer.jobs)
     .sort((one, other) => Number(hasSuccessor(one)) - Number(hasSuccessor(other)));
@@ -58,7 +60,7 @@ export async function statusOf(
 /** Asks every other instance to abort a job. @returns whether one of them knew it */
 export async function abortAtSiblings({ host, bus }: Here, job: string): Promise<boolean> {
   const each = subjects.each(subjects.send(host, 'abort'));
-  const others = await gather(bus, each, { job }, jobAbortedSchema, siblingsMs);
+  const others = await gather(bus, each, { job }, jobAbortedSchema, timing.request.siblingsMs);
   return others.length > 0;
 }
 

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit';
 import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
 import { beginningBytes, featuresNeeded, streamRefusal } from '../../../lib/plan/steps/stream-needs.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Note, Step } from '../../../schemas/plan.ts';
@@ -10,8 +11,6 @@ import { streamOf } from '../transfer/stream-request.ts';
 /** Datasets whose streams are begun to be read; of others it stays unknown. */
 const mostRead = 500;
 const atOnce = 4;
-/** A stream that does not begin within so many milliseconds tells nothing. */
-const beginMs = 30_000;
 
 export interface StreamCheck {
   /** By the target's dataset: its first stream cannot be received there. */
@@ -26,7 +25,7 @@ export interface StreamCheck {
 async function neededBy(zfs: Pick<Zfs, 'send'>, step: Step): Promise<StreamFeature[] | undefined> {
   // with properties the stream is wrapped in another one, which says less
   const sending = zfs.send(streamOf({ ...step, flags: step.flags?.filter((flag) => flag !== 'props') ?? [] }));
-  const timer = setTimeout(() => sending.kill(), beginMs);
+  const timer = setTimeout(() => sending.kill(), timing.job.streamCheckMs);
   try {
     let beginning = Buffer.alloc(0);
     for await (const chunk of sending.stdout) {

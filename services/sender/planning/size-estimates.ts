@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import type { DatasetPlan } from '../../../lib/plan/dataset-plan.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import { streamOf } from '../transfer/stream-request.ts';
@@ -8,8 +9,6 @@ import { streamOf } from '../transfer/stream-request.ts';
 /** Steps of a plan whose size ZFS is asked for; in a longer one the listing's own figures have to do. */
 const mostAsked = 2000;
 const atOnce = 4;
-/** A plan whose sizes take longer is told in parts, one so often, in milliseconds. */
-const partMs = 1000;
 
 /** A job asks only about steps of this many bytes or more: a smaller one is sent before it is asked about. */
 const large = 8 * 1024 * 1024;
@@ -20,7 +19,11 @@ const estimate = (zfs: Zfs, step: Step): Promise<number | undefined> =>
   zfs.estimate(streamOf(step)).catch(() => undefined);
 
 /** The steps in their order with ZFS's own estimates, some at a time as they become known. */
-export async function* withSizes(zfs: Zfs, steps: readonly Step[], ms = partMs): AsyncGenerator<Step[]> {
+export async function* withSizes(
+  zfs: Zfs,
+  steps: readonly Step[],
+  ms = timing.job.estimatesMs,
+): AsyncGenerator<Step[]> {
   if (steps.length > mostAsked) return yield [...steps];
   const sized: Step[] = [];
   let told = 0;

@@ -1,3 +1,4 @@
+import { timing } from '../../../lib/time/timing.ts';
 import type { ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { Log } from '../../host/log.ts';
 import type { ActivePolicies } from './active.ts';
@@ -12,9 +13,6 @@ export interface PolicyLog {
   /** Other policies are in force, or refused, than before. */
   active(before: ActivePolicies, found: ActivePolicies): void;
 }
-
-/** Garbage is told of this often at most, in milliseconds. */
-const garbageMs = 60_000;
 
 export function openPolicyLog(log: Log): PolicyLog {
   /** What was said of each policy target's failures since it last went well. */
@@ -37,7 +35,7 @@ export function openPolicyLog(log: Log): PolicyLog {
     },
     malformed({ message }, now) {
       garbage.count += 1;
-      if (now - garbage.since < garbageMs) return;
+      if (now - garbage.since < timing.policies.malformedMs) return;
       log.warn(
         'snapshot-event.malformed',
         `ignored ${garbage.count} malformed snapshot ${garbage.count === 1 ? 'event' : 'events'}: ${message}`,

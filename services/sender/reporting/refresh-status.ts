@@ -4,6 +4,7 @@ import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { readStatus } from '../../../lib/bus/status/read.ts';
 import type { StatusStore } from '../../../lib/bus/status/store.ts';
 import { statusKey } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetSchema } from '../../../schemas/names.ts';
@@ -20,8 +21,6 @@ export interface RefreshDeps {
   readonly reconcileMs: number;
 }
 
-/** Rows that were left while no sender ran are listed soon after the start, in milliseconds. */
-const firstMs = 2000;
 /** Writes at once. */
 const atOnce = 4;
 
@@ -52,7 +51,7 @@ export function keepFresh({ host, bus, zfs, log, store, reconcileMs }: RefreshDe
   }
 
   async function keep(): Promise<void> {
-    for (let ms = firstMs; ; ms = reconcileMs * (1 + Math.random() / 10)) {
+    for (let ms = timing.status.firstRefreshMs; ; ms = reconcileMs * (1 + Math.random() / 10)) {
       await sleep(Math.min(ms, 2 ** 31 - 1), undefined, { signal: stop.signal, ref: false });
       await refresh().catch((thrown) =>
         log.debug(

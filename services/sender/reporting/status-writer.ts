@@ -1,19 +1,14 @@
 import type { StatusStore } from '../../../lib/bus/status/store.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Log } from '../../host/log.ts';
 import { expecting } from './refreshed-status.ts';
 
-/** An entry is written once in so many milliseconds at most; what has changed in between goes with the next time. */
-const gapMs = 1000;
 /** Writes that wait for their answer at once: the server sets the rate limit, however many datasets there are. */
 const atOnce = 4;
-/** After a failure nothing is tried for so long, in milliseconds. */
-const pauseMs = 10_000;
 /** Entries that wait at most: a dataset more than that is not told of. */
 const mostWaiting = 50_000;
-/** How long the end of a service waits for the last entries, in milliseconds. */
-const lastMs = 2000;
 
 /** Writes the status of datasets as it changes, and disturbs nobody who changes it. */
 export interface StatusWriter {
@@ -70,7 +65,7 @@ export function openStatusWriter(
     setTimeout(() => {
       if (recent.get(key) === entry) recent.delete(key);
       pump();
-    }, gapMs).unref();
+    }, timing.status.entryMs).unref();
     pump();
   }
 
@@ -85,7 +80,7 @@ export function openStatusWriter(
     setTimeout(() => {
       paused = false;
       pump();
-    }, pauseMs).unref();
+    }, timing.status.pauseMs).unref();
   }
 
   return {
@@ -108,7 +103,7 @@ export function openStatusWriter(
     async stop() {
       const { promise, resolve } = Promise.withResolvers<void>();
       stopping = resolve;
-      const late = setTimeout(resolve, lastMs);
+      const late = setTimeout(resolve, timing.status.lastMs);
       pump();
       await promise;
       clearTimeout(late);

@@ -2,12 +2,13 @@ import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket
 import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { Note } from '../../../schemas/plan.ts';
 import type { WaitingStream } from '../../../schemas/stored.ts';
 import type { Held } from '../reporting/store-blocked.ts';
 import type { Place } from './known-targets.ts';
 import { heldOf, isAbout } from './receipts.ts';
-import { hasReceiver, heedMs, notFetched, unclaimedOf } from './unclaimed.ts';
+import { hasReceiver, notFetched, unclaimedOf } from './unclaimed.ts';
 
 export interface BlockedNotesDeps {
   readonly bus: Bus;
@@ -38,7 +39,7 @@ function notesOf(held: readonly Held[]): Note[] {
  * @param receipts those of the target
  */
 export async function blockedNotes(
-  { bus, bucket, heedMs: mostMs = heedMs }: BlockedNotesDeps,
+  { bus, bucket, heedMs: mostMs = timing.maintenance.claimMs }: BlockedNotesDeps,
   place: Place,
   waiting: readonly WaitingStream[],
   receipts: readonly PlacedReceipt[],

@@ -1,7 +1,5 @@
+import { timing } from '../../../lib/time/timing.ts';
 import type { Held } from '../reporting/store-blocked.ts';
-
-/** What is held is told so often at most, since targets choose what they say, and again and again, since jobs write over it; in milliseconds. */
-const everyMs = 10_000;
 
 /**
  * Tells what is held: at first, then now and again, and at once that nothing is any more.
@@ -12,7 +10,7 @@ export function openBlockedStatus(tell: (held: readonly Held[]) => Promise<void>
   let at = Number.NEGATIVE_INFINITY;
   return async (held: readonly Held[], now = performance.now()): Promise<void> => {
     const isNothing = held.length === 0;
-    if (isNothing ? saysNothing : now - at < everyMs) return;
+    if (isNothing ? saysNothing : now - at < timing.maintenance.blockedMs) return;
     await tell(held);
     saysNothing = isNothing;
     if (!isNothing) at = now;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Receipt, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
@@ -28,13 +29,6 @@ export interface MaintenanceDeps {
   /** Is a receiver of that host there? */
   readonly hasReceiver: (host: string) => Promise<boolean>;
 }
-
-/** How often it is looked what targets have taken, in milliseconds. */
-const everyMs = 2000;
-/** How long the end of a command waits for a last look, in milliseconds. */
-const lastMs = 10_000;
-/** And for failed jobs to remove what they had stored, which the whole stop has to bear. */
-const clearMs = 20_000;
 
 /** Every target has said its last word of it. @param said keys of last words */
 export const isOver = ({ id, targets }: WaitingStream, said: ReadonlySet<string>): boolean =>
@@ -97,16 +91,16 @@ export function keepStore(deps: MaintenanceDeps): () => Promise<void> {
   async function keep(): Promise<void> {
     while (!stop.signal.aborted) {
       await look(stop.signal).catch(failed);
-      await sleep(everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
+      await sleep(timing.maintenance.everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
     }
   }
 
   const keeping = keep();
   return async () => {
     stop.abort();
-    await Promise.race([store.cleared(), sleep(clearMs, undefined, { ref: false })]);
-    const last = AbortSignal.timeout(lastMs);
-    const late = sleep(lastMs, undefined, { ref: false });
+    await Promise.race([store.cleared(), sleep(timing.maintenance.clearMs, undefined, { ref: false })]);
+    const last = AbortSignal.timeout(timing.maintenance.lastMs);
+    const late = sleep(timing.maintenance.lastMs, undefined, { ref: false });
     await Promise.race([keeping, late]);
     // a command may be over before the first look that finds its store open
     if (deps.waits) await Promise.race([look(last).catch(failed), late]);

@@ -2,20 +2,15 @@ import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 import type { WaitingStream } from '../../../schemas/stored.ts';
 import type { Held } from '../reporting/store-blocked.ts';
 
-/** How long a receiver has to begin with what is stored for it, in milliseconds. */
-export const heedMs = 60_000;
-/** How often it is asked whether it is there, and how long it has to say so, in milliseconds. */
-const askMs = 20_000;
-const answerMs = 2000;
-
 /** Is a receiver of that host there? */
 export const hasReceiver = (bus: Bus, host: string): Promise<boolean> =>
-  request(bus, subjects.info(host), {}, infoSchema, answerMs).then(
+  request(bus, subjects.info(host), {}, infoSchema, timing.maintenance.onlineAnswerMs).then(
     ({ instances }) => instances.some(({ service }) => service === 'receiver'),
     () => false,
   );
@@ -65,9 +60,11 @@ export function openUnclaimed(isThere: (target: string) => Promise<boolean>, sou
     const unclaimedStreams = unclaimedOf(waiting, receipts);
     const targets = new Set(unclaimedStreams.map(({ target }) => target));
     for (const target of since.keys()) if (!targets.has(target)) since.delete(target);
-    if (targets.size > 0 && now - asked >= askMs) await ask(targets, now);
+    if (targets.size > 0 && now - asked >= timing.maintenance.onlineMs) await ask(targets, now);
     return unclaimedStreams.flatMap(({ target, start }) =>
-      now - (since.get(target) ?? now) >= heedMs ? [{ target, start, error: notFetched(target, source, heedMs) }] : [],
+      now - (since.get(target) ?? now) >= timing.maintenance.claimMs
+        ? [{ target, start, error: notFetched(target, source, timing.maintenance.claimMs) }]
+        : [],
     );
   };
 }

@@ -1,6 +1,7 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../../lib/bus/events/events.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { type Job, jobSchema } from '../../../schemas/job.ts';
 import type { Log } from '../../host/log.ts';
@@ -25,11 +26,7 @@ export interface Takeover {
   end(): void;
 }
 
-/** Without news of a job for so long its sender is asked for, in milliseconds; a lost connection comes back sooner. */
-const silenceMs = 5000;
 /** Instances do not look together: whoever is first goes on, and the others hear of it. */
-const apartMs = 2000;
-const everyMs = 500;
 const mostAbandoned = 1000;
 const now = (): number => performance.now();
 
@@ -41,7 +38,11 @@ const isEnded = ({ state }: Job): boolean => state === 'done' || state === 'fail
  */
 export function openTakeover(deps: TakeoverDeps): Takeover {
   const { host, instance, bus, log, jobs, ask } = deps;
-  const heard = openObservedJobs(instance, silenceMs + Math.random() * apartMs, bus.self?.machine.id);
+  const heard = openObservedJobs(
+    instance,
+    timing.takeover.silenceMs + Math.random() * timing.takeover.spreadMs,
+    bus.self?.machine.id,
+  );
   /** Jobs whose end was asked for while their sender was silent. */
   const abandoned = new Set<string>();
   let looking = false;
@@ -104,7 +105,7 @@ export function openTakeover(deps: TakeoverDeps): Takeover {
     void look().finally(() => {
       looking = false;
     });
-  }, everyMs).unref();
+  }, timing.takeover.checkMs).unref();
   const stopWatching = bus.onReconnected(() => heard.missedEvents(now()));
   return {
     abandon(job) {

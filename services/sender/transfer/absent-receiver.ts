@@ -1,15 +1,13 @@
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 
-/** How long a host has to tell what runs there, in milliseconds. */
-const answerMs = 5000;
-
 /** What runs on a host; undefined where nothing answers. */
 const servicesOf = async (bus: Bus, host: string): Promise<string[] | undefined> => {
-  const info = await request(bus, subjects.info(host), {}, infoSchema, answerMs).catch(() => undefined);
+  const info = await request(bus, subjects.info(host), {}, infoSchema, timing.job.servicesMs).catch(() => undefined);
   return info?.instances.map(({ service }) => service);
 };
 

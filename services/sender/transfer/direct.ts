@@ -5,6 +5,7 @@ import type { Peer } from '../../../lib/bus/rpc/machine-header.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { offerOf } from '../../../lib/compression/choice.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { encodeToken, peekToken, type TokenContents } from '../../../lib/zfs/resume-token.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
@@ -17,9 +18,6 @@ import { explainAbsence } from './absent-receiver.ts';
 import type { Participant } from './fan-out/session.ts';
 import { startOf } from './receive-request.ts';
 import { type Resume, runnable, type Transfer, type TransferDeps, type TransferPlan } from './transfer.ts';
-
-/** Who is impatient with failures is not so with a slow disk: a pool may take nothing for many seconds, in milliseconds. */
-const leastTakingMs = 60_000;
 
 /** Partial state that is not of this dataset is somebody else's work, and not ours to drop (I5). */
 function checkOwn(step: Step, toname: string | undefined): void {
@@ -112,7 +110,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
       onForged: () => deps.log.warn(...forgedWord(transfer, target)),
       window: ready.window,
       silenceMs: deps.silenceMs,
-      patienceMs: Math.max(deps.patienceMs, leastTakingMs),
+      patienceMs: Math.max(deps.patienceMs, timing.direct.leastPatienceMs),
       rateLimit: deps.rateLimit,
     });
     try {
@@ -148,11 +146,10 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
 
 /** Targets that did not hear a shared subject, of each connection: when they were last asked, in monotonic milliseconds. */
 const unreached = new WeakMap<DataConnection, Map<string, number>>();
-/** For so long they are not asked again, and read alone, in milliseconds. */
-const unreachedMs = 600_000;
 
 const isUnreached = (dataConnection: DataConnection, target: string): boolean =>
-  performance.now() - (unreached.get(dataConnection)?.get(target) ?? Number.NEGATIVE_INFINITY) < unreachedMs;
+  performance.now() - (unreached.get(dataConnection)?.get(target) ?? Number.NEGATIVE_INFINITY) <
+  timing.direct.unsharedMs;
 
 /** Does the target hear what is shared? The NATS server may not let it, or bring it nothing, and then it reads alone. */
 async function hears(

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { ZpsendError } from '../../../../schemas/errors.ts';
+import { timing } from '../../../time/timing.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import { type ByteSource, sourceOf } from '../byte-source.ts';
 import type { Subscriber } from '../channel.ts';
@@ -14,7 +15,6 @@ export interface BroadcastOptions {
 }
 
 /** How often it is looked who holds up whom, in milliseconds; so many looks are remembered. */
-const lookMs = 250;
 const looks = 40;
 
 /**
@@ -35,7 +35,7 @@ export async function broadcast(
   const looking = setInterval(() => {
     const all = living().map((receiver) => ({ receiver, full: receiver.room <= 0, idleMs: receiver.idleMs }));
     stragglers.look(all, performance.now())?.leaveBehind();
-  }, lookMs);
+  }, timing.direct.slowReceiverMs);
   try {
     await pump(sourceOf(source), {
       room: () => least(living().map(({ room, rateLimit }) => Math.min(room, rateLimit?.room() ?? room))),

@@ -1,5 +1,6 @@
 import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
 import { type CreditFinal, creditMessageSchema } from '../../../../schemas/transfer.ts';
+import { timing } from '../../../time/timing.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import type { ChannelSender } from '../channel.ts';
 import { openHeartbeat } from '../heartbeat.ts';
@@ -40,14 +41,7 @@ export interface DirectSender extends ChannelSender {
 
 /** A receiver that has sent so many words, for so many milliseconds, and none about a probe, is unreached. */
 const unreachedCount = 4;
-const unreachedMs = 1500;
-/** How long it has to say anything, in milliseconds. */
-const reachMs = 8000;
 
-/** A sender that has nothing to send speaks after so many milliseconds: well within the silence that any receiver bears. */
-const quietMs = 400;
-/** How soon a receiver that has not answered yet is asked again, in milliseconds; doubled every time. */
-const firstProbeMs = 20;
 /** Bytes per second that count as taking: a quarter of the least limit that a receiver may have. */
 const leastRate = 256;
 
@@ -97,7 +91,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
 
   const heartbeat = openHeartbeat(silenceMs, {
     beat() {
-      if (performance.now() - spoke >= Math.min(quietMs, silenceMs / 5)) ping();
+      if (performance.now() - spoke >= Math.min(timing.direct.heartbeatMs, silenceMs / 5)) ping();
       const { credit, sent, consumed } = window;
       // what is granted beyond what was sent and a window is no taking
       const granted = Math.min(credit, sent + options.window);
@@ -151,7 +145,7 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
     ping();
     probing = setTimeout(() => probe(wait * 2), Math.min(wait, 1000));
   }
-  probe(firstProbeMs);
+  probe(timing.direct.firstProbeMs);
 
   const direct: DirectSender = {
     get forged() {
@@ -194,11 +188,12 @@ export function openDirectSender(dataConnection: DataConnection, options: Direct
       const ask = (wait: number): void => {
         dataConnection.write(publication(subject, Buffer.alloc(probeBytes)), () => {});
         const passed = performance.now() - began;
-        if (passed >= unreachedMs && heartbeat.count - before >= unreachedCount) reached.resolve('unreached');
-        if (passed >= reachMs) reached.resolve('silent');
+        if (passed >= timing.direct.unreachedMs && heartbeat.count - before >= unreachedCount)
+          reached.resolve('unreached');
+        if (passed >= timing.direct.reachMs) reached.resolve('silent');
         timer = setTimeout(() => ask(Math.min(wait * 2, 250)), wait);
       };
-      ask(firstProbeMs);
+      ask(timing.direct.firstProbeMs);
       return reached.promise.finally(() => clearTimeout(timer));
     },
     share(subject) {

@@ -1,11 +1,12 @@
 import type { JetStreamClient, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
+import { timing } from '../../../time/timing.ts';
 import { subjectsIn } from '../../jetstream/read-bucket.ts';
 import { streamsBucket } from '../../subjects.ts';
 import type { StoreAt } from './connection.ts';
 import { connectionLost, isGone, translate } from './jetstream-errors.ts';
 import { type Metadata, readMetadata } from './object-metadata.ts';
 import { subjectsOf } from './object-subjects.ts';
-import { patientMs, withTimeout } from './timeout.ts';
+import { withTimeout } from './timeout.ts';
 
 export interface Clients {
   readonly js: JetStreamClient;
@@ -47,7 +48,7 @@ export function accessTo(at: StoreAt, source: string, called: string, { js, jsm 
       throw translate(thrown, `${what} ${called}`);
     }
   };
-  async function asked<T>(work: () => Promise<T>, ms = patientMs): Promise<T> {
+  async function asked<T>(work: () => Promise<T>, ms = timing.store.answerMs): Promise<T> {
     if (!dataConnection.connected) throw connectionLost();
     const lost = Promise.withResolvers<never>();
     const end = dataConnection.onDisconnected(() => lost.reject(connectionLost()));
@@ -63,7 +64,7 @@ export function accessTo(at: StoreAt, source: string, called: string, { js, jsm 
     try {
       const work = () =>
         filter === undefined ? jsm.streams.info(stream) : subjectsIn(at, jsm, stream, filter, mostSubjects);
-      return await asked(work, 3 * patientMs);
+      return await asked(work, 3 * timing.store.answerMs);
     } catch (thrown) {
       if (isGone(thrown)) return undefined;
       throw translate(thrown, `looking at ${called}`);

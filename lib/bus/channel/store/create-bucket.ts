@@ -1,11 +1,11 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { Objm, StorageType } from '@nats-io/obj';
 import { ZpsendError } from '../../../../schemas/errors.ts';
+import { timing } from '../../../time/timing.ts';
 import { type JetStreamAt, jetStreamOf } from '../../jetstream/jetstream.ts';
 import { withReplicas } from '../../jetstream/replicas.ts';
 import { streamsBucket } from '../../subjects.ts';
 import { translate } from './jetstream-errors.ts';
-import { patientMs } from './timeout.ts';
 
 export interface BucketBounds {
   readonly maxBytes: number;
@@ -42,7 +42,7 @@ export function makeStreams(at: JetStreamAt, source: string, bounds: BucketBound
 }
 
 async function makeWith(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
-  const buckets = new Objm(jetStreamOf(at, patientMs));
+  const buckets = new Objm(jetStreamOf(at, timing.store.answerMs));
   for (let bytes = bounds.maxBytes; ; bytes = Math.floor(bytes / 2)) {
     try {
       const made = await buckets.create(streamsBucket(source), {

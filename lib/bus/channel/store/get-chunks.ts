@@ -3,11 +3,11 @@ import { AckPolicy, type JetStreamManager } from '@nats-io/jetstream';
 import { nanos, nuid } from '@nats-io/transport-node';
 import { z } from 'zod';
 import { ZpsendError } from '../../../../schemas/errors.ts';
+import { timing } from '../../../time/timing.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import { openInbox } from '../../rpc/inbox.ts';
 import { openHeartbeat } from '../heartbeat.ts';
 import { connectionLost } from './jetstream-errors.ts';
-import { patientMs } from './timeout.ts';
 
 export interface Chunks {
   readonly stream: string;
@@ -88,9 +88,10 @@ export async function getChunks(
       else broken(missing, 'missing');
     }, whole.reject);
   }
-  const heartbeat = openHeartbeat(patientMs, {
+  const heartbeat = openHeartbeat(timing.store.answerMs, {
     beat() {},
-    silent: () => whole.reject(new ZpsendError('TIMEOUT', `${name}: nothing of it came for ${patientMs / 1000} s`)),
+    silent: () =>
+      whole.reject(new ZpsendError('TIMEOUT', `${name}: nothing of it came for ${timing.store.answerMs / 1000} s`)),
   });
   const endings = [
     heartbeat.stop,

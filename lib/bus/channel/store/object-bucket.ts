@@ -1,6 +1,7 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
 import { ZpsendError } from '../../../../schemas/errors.ts';
+import { timing } from '../../../time/timing.ts';
 import { jetStreamOf, managerOf, nameAt } from '../../jetstream/jetstream.ts';
 import { streamsBucket } from '../../subjects.ts';
 import { accessTo, type BucketAccess } from './bucket-access.ts';
@@ -10,7 +11,6 @@ import { translate } from './jetstream-errors.ts';
 import { lastOf, type Metadata } from './object-metadata.ts';
 import { digestOf, newId } from './object-subjects.ts';
 import { putChunks } from './put-chunks.ts';
-import { patientMs } from './timeout.ts';
 
 /** An object in a bucket. */
 export interface StoredObject {
@@ -76,7 +76,7 @@ function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
     };
     const rollup = headers();
     rollup.set('Nats-Rollup', 'sub');
-    const options = { headers: rollup, timeout: patientMs };
+    const options = { headers: rollup, timeout: timing.store.answerMs };
     return (await asked(() => js.publish(objects.meta(name), JSON.stringify(info), options))).seq;
   }
   /** One that was written over is put again like one that is not there. */
@@ -201,8 +201,8 @@ function readsFrom(access: BucketAccess): Reads {
 export async function openStreams(at: StoreAt, source: string): Promise<StreamsBucket> {
   const called = nameAt(at, streamsBucket(source));
   try {
-    const js = jetStreamOf(at, patientMs);
-    const access = accessTo(at, source, called, { js, jsm: await managerOf(at, patientMs) });
+    const js = jetStreamOf(at, timing.store.answerMs);
+    const access = accessTo(at, source, called, { js, jsm: await managerOf(at, timing.store.answerMs) });
     return { source, ...writesTo(access), ...readsFrom(access) };
   } catch (thrown) {
     throw translate(thrown, `opening ${called}`);

@@ -3,10 +3,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { z } from 'zod';
 import { ZpsendError } from '../../../../schemas/errors.ts';
+import { timing } from '../../../time/timing.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import { openHeartbeat } from '../heartbeat.ts';
 import { connectionLost } from './jetstream-errors.ts';
-import { patientMs } from './timeout.ts';
 
 /** Bytes of an object in one message, which is what other clients of the object store have too (ADR-20). */
 const chunkBytes = 128 * 1024;
@@ -60,11 +60,11 @@ export async function putChunks(
     isLost = true;
     refuse(error);
   };
-  const heartbeat = openHeartbeat(patientMs, {
+  const heartbeat = openHeartbeat(timing.store.answerMs, {
     beat() {
       if (isHeard && written === answered) heartbeat.heard();
     },
-    silent: () => lose(new ZpsendError('TIMEOUT', `no answer from JetStream within ${patientMs / 1000} s`)),
+    silent: () => lose(new ZpsendError('TIMEOUT', `no answer from JetStream within ${timing.store.answerMs / 1000} s`)),
   });
   const endings = [
     heartbeat.stop,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ZpsendError } from '../../../../schemas/errors.ts';
+import { timing } from '../../../time/timing.ts';
 
 export interface StoreRetryOptions {
   /** How long failures are borne from the first one on, in milliseconds. */
@@ -8,8 +9,6 @@ export interface StoreRetryOptions {
   /** Told that the bucket is full, and when that is over. */
   readonly onFull?: ((isFull: boolean) => void) | undefined;
 }
-
-const everyMs = 500;
 
 const isFull = ({ code, details }: ZpsendError): boolean => code === 'NO_SPACE' && details?.full === true;
 
@@ -39,7 +38,7 @@ export async function withRetry<T>(work: () => Promise<T>, { ms, signal, onFull 
         if (!mayPass(error) || performance.now() - since > ms) throw error;
         tell(isFull(error));
       }
-      await sleep(everyMs, undefined, { signal }).catch(() => {});
+      await sleep(timing.store.retryMs, undefined, { signal }).catch(() => {});
     }
   } finally {
     tell(false);

@@ -1,10 +1,8 @@
 import { ZpsendError } from '../../../../schemas/errors.ts';
-
-/** No answer from JetStream, or no next piece of an object, for so many milliseconds is a failure. */
-export const patientMs = 10_000;
+import { timing } from '../../../time/timing.ts';
 
 /** The work, or a failure when it takes longer than anything that answers would. */
-export async function withTimeout<T>(work: Promise<T>, what: string, ms = patientMs): Promise<T> {
+export async function withTimeout<T>(work: Promise<T>, what: string, ms = timing.store.answerMs): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  actsWithinMs,
   deadlineOf,
   type LeaseEffect,
   type LeaseEvent,
@@ -10,6 +9,7 @@ import {
   stepLease,
   timesFor,
 } from '../../../../../lib/bus/locks/lease-state.ts';
+import { timing } from '../../../../../lib/time/timing.ts';
 
 const times = timesFor(30_000);
 
@@ -128,11 +128,11 @@ test('a receive has time to die before the lock is anyone’s', () => {
 
 test.each<[string, LeaseState, number, number, boolean]>([
   ['was just renewed', held, 30_000, 1000, true],
-  ['was renewed lately', held, 30_000, 999 + actsWithinMs, true],
-  ['should have been renewed by now', held, 30_000, 1000 + actsWithinMs, false],
+  ['was renewed lately', held, 30_000, 999 + timing.locks.actsWithinMs, true],
+  ['should have been renewed by now', held, 30_000, 1000 + timing.locks.actsWithinMs, false],
   ['is at its deadline', held, 2000, 2500, false],
   ['is before its deadline', held, 2000, 2499, true],
-  ['waits for the answer to a renewal', states.renewing, 30_000, 1001 + actsWithinMs, false],
+  ['waits for the answer to a renewal', states.renewing, 30_000, 1001 + timing.locks.actsWithinMs, false],
   ['is lost', states.lost, 30_000, 1000, false],
 ])('a lease that %s: may its holder act?', (_what, state, ttl, now, expected) => {
   expect(mayAct(state, timesFor(ttl), now)).toBe(expected);

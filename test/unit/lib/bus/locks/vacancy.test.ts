@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { BucketTrace } from '../../../../../lib/bus/jetstream/kv-bucket.ts';
 import { foundIn, nothingFound } from '../../../../../lib/bus/locks/found.ts';
-import { actsWithinMs, renewsWithinMs, settlesWithinMs } from '../../../../../lib/bus/locks/lease-state.ts';
+import { settlesWithinMs } from '../../../../../lib/bus/locks/lease-state.ts';
 import { openOwnWrites } from '../../../../../lib/bus/locks/own-writes.ts';
 import { hashOfTransfer } from '../../../../../lib/bus/locks/transfer-hash.ts';
 import { type FoundKey, settlingMs, type Taking } from '../../../../../lib/bus/locks/vacancy.ts';
+import { timing } from '../../../../../lib/time/timing.ts';
 
 const whole = settlesWithinMs;
 /** The server's clock before the lock was written. */
@@ -138,8 +139,8 @@ describe.each(Object.keys(keys) as Key[])('I13: a lock whose key was %s', (key) 
 });
 
 test('I13: nobody gets a lock before its last holder has stopped to act, who has renewed or found out by then', () => {
-  expect(renewsWithinMs).toBeLessThan(actsWithinMs);
-  expect(actsWithinMs).toBeLessThan(settlesWithinMs);
+  expect(timing.locks.renewsWithinMs).toBeLessThan(timing.locks.actsWithinMs);
+  expect(timing.locks.actsWithinMs).toBeLessThan(settlesWithinMs);
 });
 
 describe('what this process wrote itself', () => {
