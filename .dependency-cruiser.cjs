@@ -28,6 +28,7 @@ const parts = {
   simulator: { at: 'tools/zfs-simulator/', node: true },
   natsServer: { at: 'tools/nats-server/', npm: ['execa'], node: 'processes' },
   jsonSchemas: { at: 'tools/json-schemas[.]ts$', may: ['schemas'], npm: ['zod'], node: true },
+  errorReference: { at: 'tools/error-reference[.]ts$', may: ['schemas'], node: true },
   oldWords: { at: 'tools/old-words[.]ts$', node: true },
   host: { at: 'services/host/', may: libraries, npm: ['pino', 'yaml', 'zod'], node: true },
   receiver: { at: 'services/receiver/', may: [...libraries, 'host'], npm: ['pino', 'yaml', 'zod'], node: true },

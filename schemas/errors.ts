@@ -1,43 +1,25 @@
 import { z } from 'zod';
-
-/** Every code that may cross the wire, and whether asking again later can help. The list is closed: adapters map into it. */
-export const codes = {
-  BAD_REQUEST: 'permanent',
-  NOT_ALLOWED: 'permanent',
-  NO_SUCH_DATASET: 'permanent',
-  NO_SUCH_SNAPSHOT: 'permanent',
-  NO_SUCH_JOB: 'permanent',
-  NO_SUCH_TRANSFER: 'permanent',
-  BASE_MISSING: 'permanent',
-  ORIGIN_MISSING: 'permanent',
-  EXISTS: 'permanent',
-  DIVERGED: 'permanent',
-  MODIFIED: 'permanent',
-  /** Two machines have one host name, and the wrong one answers. */
-  OTHER_MACHINE: 'permanent',
-  LOCKED: 'retryable',
-  BUSY: 'retryable',
-  NO_SPACE: 'permanent',
-  /** More than is taken of a peer: of its answers, or of what it keeps in a bucket. */
-  TOO_MUCH: 'permanent',
-  /** A pool that is imported read-only. */
-  READ_ONLY: 'permanent',
-  STREAM_BROKEN: 'retryable',
-  RESUME_STALE: 'retryable',
-  KEY_REQUIRED: 'permanent',
-  KEY_MISMATCH: 'permanent',
-  UNSUPPORTED: 'permanent',
-  UNREACHABLE: 'retryable',
-  TIMEOUT: 'retryable',
-  ABORTED: 'permanent',
-  INTERNAL: 'permanent',
-} as const;
+import { type CodeEntry, codes, commonReasons } from './error-codes.ts';
 
 export type Code = keyof typeof codes;
 
+type ReasonsOf<C extends Code> = (typeof codes)[C] extends { readonly reasons: infer R } ? keyof R & string : never;
+
+/** What the reason of an error with this code may be; of several codes, that of any of them. */
+export type Reason<C extends Code = Code> = (C extends Code ? ReasonsOf<C> : never) | keyof typeof commonReasons;
+
+/** The reasons of a code, with what each means. */
+export function reasonsOf(code: Code): Readonly<Record<string, string>> {
+  const entry: CodeEntry = codes[code];
+  return { ...entry.reasons, ...commonReasons };
+}
+
 export const codeSchema = z.enum(Object.keys(codes) as [Code, ...Code[]]);
 
-/** The error object of every reply, event and final word. `details` holds the evidence; its keys depend on the code. */
+/**
+ * The error object of every reply, event and final word. `details` holds the evidence; its keys depend on the code. Of `details.reason`
+ * the code decides, with `hasReason`.
+ */
 export const errorBodySchema = z.strictObject({
   code: codeSchema,
   message: z.string().min(1).max(8192),
@@ -50,8 +32,10 @@ export type ErrorDetails = NonNullable<ErrorBody['details']>;
 
 export const errorReplySchema = z.strictObject({ error: errorBodySchema });
 
-/** An expected failure with a code from the closed list: what happened, to which dataset on which host, and what to do. */
-export class ZpsendError extends Error {
+/** What the details of an error with this code may be. */
+export type DetailsOf<C extends Code> = ErrorDetails & { readonly reason?: Reason<C> };
+
+class CodedError extends Error {
   override readonly name = 'ZpsendError';
   readonly code: Code;
   readonly details: ErrorDetails | undefined;
@@ -63,7 +47,11 @@ export class ZpsendError extends Error {
   }
 
   get retryable(): boolean {
-    return codes[this.code] === 'retryable';
+    return codes[this.code].kind === 'retryable';
+  }
+
+  get reason(): Reason | undefined {
+    return reasonOf(this);
   }
 
   toBody(): ErrorBody {
@@ -72,17 +60,46 @@ export class ZpsendError extends Error {
   }
 
   static fromBody(body: ErrorBody): ZpsendError {
-    return new ZpsendError(body.code, body.message, body.details);
+    return new CodedError(body.code, body.message, body.details);
   }
 
   /** Anything thrown becomes a coded error; what is not ours is INTERNAL and keeps its cause. */
   static from(thrown: unknown): ZpsendError {
-    if (thrown instanceof ZpsendError) return thrown;
-    return new ZpsendError('INTERNAL', textOf(thrown), undefined, { cause: thrown });
+    if (thrown instanceof CodedError) return thrown;
+    return new CodedError('INTERNAL', textOf(thrown), undefined, { cause: thrown });
   }
 }
 
-/** Even an object whose own toString fails has to be told of. */
+/** As the class has them; only the constructor is narrower, since a reason has to be one of its code. */
+interface ZpsendErrorClass {
+  new <C extends Code>(code: C, message: string, details?: DetailsOf<C>, options?: ErrorOptions): CodedError;
+  readonly prototype: CodedError;
+  fromBody(body: ErrorBody): ZpsendError;
+  from(thrown: unknown): ZpsendError;
+}
+
+/** An expected failure with a code from the closed list: what happened, to which dataset on which host, and what to do. */
+export const ZpsendError: ZpsendErrorClass = CodedError;
+export type ZpsendError = CodedError;
+
+/** What is read of an error to find its reason. */
+export interface Reasoned<C extends Code = Code> {
+  readonly code: C;
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** The reason of an error. A newer release may give one that this release does not know, which is treated as none. */
+export function reasonOf<C extends Code>({ code, details }: Reasoned<C>): Reason<C> | undefined {
+  const isKnown = (reason: unknown): reason is Reason<C> =>
+    typeof reason === 'string' && Object.hasOwn(reasonsOf(code), reason);
+  return isKnown(details?.reason) ? details.reason : undefined;
+}
+
+/** Has the error this code, and this reason? */
+export const hasReason = <C extends Code>(error: Reasoned, code: C, reason: Reason<C>): boolean =>
+  error.code === code && reasonOf(error) === reason;
+
+/** An object whose own toString fails has a text, too. */
 function textOf(thrown: unknown): string {
   try {
     return thrown instanceof Error ? thrown.message : String(thrown);
@@ -90,7 +107,3 @@ function textOf(thrown: unknown): string {
     return 'something was thrown that cannot be shown as text';
   }
 }
-
-/** The target has the very snapshot that was to come: by another way, or from a job that has ended. */
-export const isThere = ({ code, details }: ErrorBody): boolean =>
-  code === 'EXISTS' && typeof details?.snapshot === 'string';

@@ -2,7 +2,7 @@ import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { onEvents } from '../../lib/bus/events/events.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { timing } from '../../lib/time/timing.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { hasReason, ZpsendError } from '../../schemas/errors.ts';
 import { type Job, jobSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { type Followed, isEnded, observe, rootOf } from '../output/job-progress.ts';
 import type { SenderRoute } from './sender.ts';
@@ -38,7 +38,7 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
       return;
     }
     // its successor tells how it ends
-    if (job.error?.details?.successor !== undefined) return;
+    if (job.error && hasReason(job.error, 'ABORTED', 'taken-over')) return;
     const { after, lines } = observe(known.get(root), job);
     known.set(root, after);
     waiter.since = performance.now();

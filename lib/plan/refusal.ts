@@ -1,10 +1,10 @@
-import { type Code, type ErrorDetails, ZpsendError } from '../../schemas/errors.ts';
+import { type Code, type DetailsOf, ZpsendError } from '../../schemas/errors.ts';
 import type { Evidence, Plan } from '../../schemas/plan.ts';
 
 export type Refusal = Extract<Plan, { ok: false }>;
 
-export interface Ground {
-  details?: ErrorDetails;
+export interface Ground<C extends Code = Code> {
+  details?: DetailsOf<C>;
   evidence?: Evidence;
 }
 
@@ -12,7 +12,7 @@ export interface Ground {
 const mostNames = 500;
 
 /** A refusal is data: the code, words for a person, and the evidence where there is any. */
-export function refuse(code: Code, message: string, { details, evidence }: Ground = {}): Refusal {
+export function refuse<C extends Code>(code: C, message: string, { details, evidence }: Ground<C> = {}): Refusal {
   const error = new ZpsendError(code, message, details).toBody();
   if (evidence === undefined) return { ok: false, error };
   const sourceOnly = evidence.sourceOnly.slice(-mostNames);

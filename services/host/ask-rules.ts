@@ -4,7 +4,7 @@ import { names, rulesFor } from '../../lib/settings/send-allow.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Config } from '../../schemas/config.ts';
 import type { DigestStart } from '../../schemas/digest.ts';
-import { ZpsendError } from '../../schemas/errors.ts';
+import { type Reason, ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../schemas/names.ts';
 import type { Log } from './log.ts';
 
@@ -63,7 +63,7 @@ export async function checkAskerOf(
   { snapshot, raw = false }: DigestStart,
 ): Promise<void> {
   const dataset = datasetOf(snapshot);
-  const refused = (reason: string, why: string): ZpsendError =>
+  const refused = (reason: Reason<'NOT_ALLOWED'>, why: string): ZpsendError =>
     new ZpsendError(
       'NOT_ALLOWED',
       `${asker} may not have a digest of ${dataset} on ${host}: ${why}. ` +

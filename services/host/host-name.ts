@@ -69,7 +69,7 @@ export async function takeHostName({ host, own, bus, log }: HostNameDeps): Promi
       const error = ZpsendError.from(thrown);
       if (isOther(error)) throw error;
       // an administrator makes it, and the server writes each attempt of ours into its log
-      if (error.details?.forbidden !== undefined) mayMake = false;
+      if (error.reason === 'bucket-denied') mayMake = false;
       if (complaint === undefined) log.warn('host.unregistered', `${error.message}; ${unregistered(host)}`);
       complaint = error.message;
     }

@@ -1,3 +1,4 @@
+import { isPayloadTrouble } from '../../lib/bus/connection/payload.ts';
 import { entriesPerPart, toParts } from '../../lib/bus/rpc/inventory-parts.ts';
 import { numbered } from '../../lib/bus/rpc/parts.ts';
 import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
@@ -70,12 +71,13 @@ async function* listFor(deps: AskedDeps, asker: string, asked: SnapshotsRequest)
   try {
     yield* list(deps, asked, shown);
   } catch (thrown) {
-    const { code, message, details } = ZpsendError.from(thrown);
+    const error = ZpsendError.from(thrown);
+    const { code, message, details } = error;
     if (code === 'NO_SUCH_DATASET') throw thrown;
     // its words may name datasets that are not this host's to know
     deps.log.warn('listing.failed', `no listing for ${asker}: ${code}: ${message}`, { code });
     throw new ZpsendError(code, `${host} could not list ${asked.dataset ?? 'its datasets'}: its log says why`, {
-      ...(typeof details?.maxPayload === 'number' && { maxPayload: details.maxPayload }),
+      ...(details && isPayloadTrouble(error) && { reason: 'payload-limit', maxPayload: details.maxPayload }),
       host,
     });
   }

@@ -5,7 +5,7 @@ import { onEvents } from '../../../lib/bus/events/events.ts';
 import { inboxPrefix } from '../../../lib/bus/permissions.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
-import { ZpsendError } from '../../../schemas/errors.ts';
+import { type Reason, ZpsendError } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 import type { Check } from '../../../schemas/output.ts';
 import { natsInWords } from '../../output/nats.ts';
@@ -19,16 +19,16 @@ const settingPlaces =
   'NATS_*, /etc/zpsend/env, nats: in the configuration file, the selected nats context: the first of these that is set';
 
 /** By why there is no connection. */
-const connectRemedies: Record<string, string> = {
-  none: 'start nats-server -js, or repair the address',
-  refused: `repair the user or the key, here (${settingPlaces}) or in the accounts of that server`,
+const connectRemedies: Partial<Record<Reason, string>> = {
+  'no-server': 'start nats-server -js, or repair the address',
+  'login-refused': `repair the user or the key, here (${settingPlaces}) or in the accounts of that server`,
   tls: `repair the address, the CA or the certificate (${settingPlaces})`,
 };
 
 /** There is no connection; the message says what to do, too. */
 export function noNats(thrown: unknown): Check {
-  const { message, details } = ZpsendError.from(thrown);
-  const remedy = connectRemedies[String(details?.connection)] ?? 'repair what it names';
+  const { message, reason } = ZpsendError.from(thrown);
+  const remedy = (reason && connectRemedies[reason]) ?? 'repair what it names';
   return bad('nats', message, `${remedy}; the rows below are what can be checked without NATS`);
 }
 

@@ -37,9 +37,8 @@ export async function checkJetStream(bus: Bus, host: string): Promise<Check> {
       `${bytes(account.storage ?? 0)} stored, ${most < 0 ? 'no limit' : `limit ${bytes(most)}`}`,
     );
   } catch (thrown) {
-    const { message, details } = ZpsendError.from(thrown);
-    if (details?.answer === 'nobody')
-      return bad('jetstream', `${bus.server} has none, or not for this account`, remedy);
+    const { message, reason } = ZpsendError.from(thrown);
+    if (reason === 'no-responders') return bad('jetstream', `${bus.server} has none, or not for this account`, remedy);
     // the server says of a request that it may not be made; whether there is a JetStream is not known then
     return bad('jetstream', message, permissionsRemedy(host));
   }

@@ -43,7 +43,7 @@ export const isRefused = (thrown: unknown): boolean =>
 export const isAnswer = (thrown: unknown): boolean => isRefused(thrown) || tlsTrouble(thrown, '') !== undefined;
 
 /** What is wrong with TLS, if that is what is wrong, and what to do. */
-function tlsTrouble(thrown: unknown, servers: string): readonly [reason: string, words: string] | undefined {
+function tlsTrouble(thrown: unknown, servers: string): readonly [kind: string, words: string] | undefined {
   const [code, text] = [codeOf(thrown), textOf(thrown)];
   if (untrusted.has(code)) {
     return [
@@ -104,22 +104,22 @@ export function connectError(thrown: unknown, asker: Asker): ZpsendError {
   if (isRefused(thrown)) return refused(textOf(thrown), asker, selected);
   const tls = tlsTrouble(thrown, servers);
   if (tls !== undefined) {
-    const [reason, words] = tls;
-    return new ZpsendError('UNREACHABLE', `${words}${selected}`, { connection: 'tls', reason });
+    const [kind, words] = tls;
+    return new ZpsendError('UNREACHABLE', `${words}${selected}`, { reason: 'tls', tls: kind });
   }
   if (isLate(thrown)) {
     const what = `the NATS server at ${servers} waits no longer for the login (${textOf(thrown)}): it is overloaded, or its authorization.timeout is too short`;
-    return new ZpsendError('UNREACHABLE', `${what}${selected}`, { connection: 'none' });
+    return new ZpsendError('UNREACHABLE', `${what}${selected}`, { reason: 'no-server' });
   }
   if (thrown instanceof errors.TimeoutError) {
     const what = `no NATS server answers at ${servers} in time, though something listens there: look at address and port`;
-    return new ZpsendError('UNREACHABLE', `${what}${selected}`, { connection: 'none' });
+    return new ZpsendError('UNREACHABLE', `${what}${selected}`, { reason: 'no-server' });
   }
   return new ZpsendError(
     'UNREACHABLE',
     `no NATS server answers at ${servers}: ${textOf(thrown)}; start nats-server, or set NATS_URL (and NATS_CREDS, NATS_CA ...), ` +
       `or "nats:" in the configuration file${selected}`,
-    { connection: 'none' },
+    { reason: 'no-server' },
   );
 }
 
@@ -135,6 +135,6 @@ function refused(said: string, { servers, identity }: Asker, selected: string): 
   return new ZpsendError(
     'NOT_ALLOWED',
     `the NATS server at ${servers} refuses ${who} (${said}): ${why ?? mend}${selected}`,
-    { connection: 'refused' },
+    { reason: 'login-refused' },
   );
 }

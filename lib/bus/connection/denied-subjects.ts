@@ -1,4 +1,4 @@
-import { ZpsendError } from '../../../schemas/errors.ts';
+import { hasReason, type Reasoned, ZpsendError } from '../../../schemas/errors.ts';
 import type { Bus } from './connect.ts';
 import { identityOf } from './options.ts';
 
@@ -28,15 +28,9 @@ export function deniedEndpoints(
       `Use the key of ${host} on this machine, or name the host that this key is of (host: in the configuration file, or ZPSEND_HOST). ` +
       `Where it is the key of ${host}, give its user what zpsend deploy permissions ${host} prints, or zpsend deploy accounts FLEET.yaml ` +
       'where each host has an account',
-    { host, denied: subject },
+    { reason: 'subscription-denied', host, subject },
   );
 }
 
 /** Is it such an error? It passes only when an administrator mends the key or the permissions. */
-export const isDeniedEndpoint = ({
-  code,
-  details,
-}: {
-  code: string;
-  details?: Record<string, unknown> | undefined;
-}): boolean => code === 'NOT_ALLOWED' && typeof details?.denied === 'string';
+export const isDeniedEndpoint = (error: Reasoned): boolean => hasReason(error, 'NOT_ALLOWED', 'subscription-denied');

@@ -1,4 +1,4 @@
-import { ZpsendError } from '../../../schemas/errors.ts';
+import { hasReason, type Reasoned, ZpsendError } from '../../../schemas/errors.ts';
 
 /** What the server of a connection takes in one message, in bytes. */
 interface PayloadLimit {
@@ -19,15 +19,9 @@ export function payloadTrouble({ maxPayload, server }: PayloadLimit): ZpsendErro
     'UNSUPPORTED',
     `the NATS server at ${server} takes messages of ${maxPayload} bytes at most, and zpsend needs ${leastPayload}: ` +
       'raise max_payload in its configuration (its default is 1 MiB), or the limit of this account',
-    { maxPayload, least: leastPayload },
+    { reason: 'payload-limit', maxPayload, least: leastPayload },
   );
 }
 
 /** Does a failure come from such a limit? It passes when an administrator raises the limit, and the work goes on. */
-export const isPayloadTrouble = ({
-  code,
-  details,
-}: {
-  code: string;
-  details?: Record<string, unknown> | undefined;
-}): boolean => code === 'UNSUPPORTED' && typeof details?.maxPayload === 'number';
+export const isPayloadTrouble = (error: Reasoned): boolean => hasReason(error, 'UNSUPPORTED', 'payload-limit');

@@ -124,7 +124,7 @@ export const keepsEntriesFlags = (name: string): string =>
 
 /**
  * Makes a bucket with a history of 1 where there is none.
- * @throws ZpsendError UNREACHABLE where this user may not, with the command that makes it; `details.forbidden` names the bucket
+ * @throws ZpsendError UNREACHABLE where this user may not, with the command that makes it; with the reason `bucket-denied`
  */
 export async function makeBucket(at: JetStreamAt, name: string, wishes: BucketWishes): Promise<void> {
   try {
@@ -139,7 +139,7 @@ export async function makeBucket(at: JetStreamAt, name: string, wishes: BucketWi
       'UNREACHABLE',
       `there is no bucket ${nameAt(at, name)}, and this user may not make it; an administrator does so once: ` +
         `${commandOf(name, wishes)} --replicas 3 (1 on a server alone)`,
-      { forbidden: name },
+      { reason: 'bucket-denied', bucket: name },
     );
   }
 }

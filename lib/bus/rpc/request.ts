@@ -15,7 +15,7 @@ const nobody = (subject: string): ZpsendError =>
   new ZpsendError(
     'UNREACHABLE',
     `nobody answers on ${subject}: is that host's service running, and on this NATS? zpsend hosts tells who answers`,
-    { subject, answer: 'nobody' },
+    { subject, reason: 'no-responders' },
   );
 
 function translate(thrown: unknown, subject: string): ZpsendError {
@@ -27,7 +27,7 @@ function translate(thrown: unknown, subject: string): ZpsendError {
 const away = (subject: string): ZpsendError =>
   new ZpsendError('UNREACHABLE', `the connection to NATS is lost, so nobody can be asked on ${subject}`, {
     subject,
-    connection: 'lost',
+    reason: 'connection-lost',
   });
 
 /**

@@ -123,7 +123,10 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
   const dataset = byName.get(start.dataset);
   const arrived = byName.get(arrivalOf(start));
   if (arrived?.guid === start.to.guid) {
-    throw new ZpsendError('EXISTS', `${arrived.name} is on ${host} already`, { snapshot: arrived.name });
+    throw new ZpsendError('EXISTS', `${arrived.name} is on ${host} already`, {
+      reason: 'has-snapshot',
+      snapshot: arrived.name,
+    });
   }
   if (arrived) {
     throw new ZpsendError('DIVERGED', `${host} has another snapshot named ${arrived.name} (guid ${arrived.guid})`, {

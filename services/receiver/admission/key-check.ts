@@ -54,7 +54,7 @@ async function checkReplaced(
     'KEY_MISMATCH',
     `${holder} on ${host} had a change-key since ${to.name} of ${source} was planned, and would get an older key back: what takes its key from ` +
       `${holder} could not be opened any more. Plan it again while ${host} answers, which tells what to do`,
-    { dataset: holder, keyChanged: true },
+    { reason: 'key-changed', dataset: holder },
   );
 }
 

@@ -81,7 +81,7 @@ export function missingParents(
       'NO_SUCH_DATASET',
       `${unplanned} does not exist on ${host}, and ${dataset} is to lie below it. If it was renamed or destroyed while its ` +
         'package was sent: send again, and it begins with what is there',
-      { dataset: unplanned, unplanned: true },
+      { reason: 'parent-not-planned', dataset: unplanned },
     );
   }
   return missing;

@@ -177,7 +177,7 @@ const unsettled = ({ to }: Rollback, host: string): ZpsendError =>
     'DIVERGED',
     `${datasetOf(to.name)} on ${host} was being rolled back by a transfer whose end nobody saw, so what was counted there may have ` +
       'been dropped, and be other bytes now. It is not rolled back: look at it, and send again.',
-    { dataset: datasetOf(to.name), unsettled: true },
+    { reason: 'rollback-unfinished', dataset: datasetOf(to.name) },
   );
 
 const heldBy = ({ tag, snapshot }: { tag: string; snapshot: string }, host: string): ZpsendError =>

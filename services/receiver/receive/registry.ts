@@ -43,6 +43,7 @@ export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives
     if (rival || same) throw locked(host, deps.instance, rival ?? same ?? { start, life: 0 });
     if (running.size >= config.maxConcurrent) {
       throw new ZpsendError('BUSY', `${host} runs ${running.size} receives already, and that is its limit`, {
+        reason: 'queued',
         running: running.size,
       });
     }

@@ -51,7 +51,7 @@ async function lacksBase(
   error: ZpsendError,
 ): Promise<boolean> {
   // the parent that another stream of its package was to bring
-  if (!from) return error.details?.unplanned === true;
+  if (!from) return error.reason === 'parent-not-planned';
   if (error.code === 'NO_SUCH_DATASET') return false;
   const base = origin === undefined ? dataset : datasetOf(origin);
   const names = [poolOf(base), base];
@@ -66,7 +66,7 @@ async function lacksBase(
 async function whyNot(deps: FetchDeps, { start }: StoredItem, thrown: unknown): Promise<ZpsendError> {
   const error = ZpsendError.from(thrown);
   if (!wanting.has(error.code) || !(await lacksBase(deps, start, error).catch(() => false))) return error;
-  return new ZpsendError(error.code, error.message, { ...error.details, lost: true });
+  return new ZpsendError(error.code, error.message, { ...error.details, reason: 'lost' });
 }
 
 /** Receives one stored stream. */

@@ -7,7 +7,7 @@ import { openReceipts, type Receipts } from '../../../lib/bus/channel/store/rece
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
-import { type Code, type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts';
+import { type Code, type ErrorBody, hasReason, ZpsendError } from '../../../schemas/errors.ts';
 import { poolOf } from '../../../schemas/names.ts';
 import type { Receipt } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
@@ -206,7 +206,7 @@ async function receive(
   } finally {
     clearInterval(progress);
   }
-  if (!error || isThere(error)) return { state: 'done', bytes: stream.bytes };
+  if (!error || hasReason(error, 'EXISTS', 'has-snapshot')) return { state: 'done', bytes: stream.bytes };
   if (mayPass(error) || (!isLost(error) && !(await hasPool(deps, start.dataset)))) {
     source.pause = error.retryable ? timing.fetch.failedMs : timing.fetch.blockedMs;
     log.info(
@@ -239,6 +239,6 @@ function behind(log: Log, { start }: StoredItem, missing: ReadonlySet<string>): 
   return {
     state: 'failed',
     bytes: 0,
-    error: { code: 'STREAM_BROKEN', message, retryable: true, details: { lost: true } },
+    error: { code: 'STREAM_BROKEN', message, retryable: true, details: { reason: 'lost' } },
   };
 }

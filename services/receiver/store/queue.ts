@@ -1,5 +1,5 @@
 import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
-import type { Code, ErrorBody } from '../../../schemas/errors.ts';
+import { type Code, type ErrorBody, hasReason, reasonOf } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 import type { StoredStart, WaitingStream } from '../../../schemas/stored.ts';
 
@@ -51,11 +51,11 @@ const passing: ReadonlySet<Code> = new Set([
 ]);
 
 /** Is it to be tried again, for as long as it waits? A key that was changed there since the stream was planned stays so. */
-export const mayPass = ({ code, retryable, details }: ErrorBody): boolean =>
-  details?.lost !== true && details?.keyChanged !== true && (retryable || passing.has(code));
+export const mayPass = (error: ErrorBody): boolean =>
+  !isLost(error) && !hasReason(error, 'KEY_MISMATCH', 'key-changed') && (error.retryable || passing.has(error.code));
 
 /** The stream itself is gone or damaged, or what it starts from never came: its target has nothing to do with that. */
-export const isLost = ({ details }: ErrorBody): boolean => details?.lost === true;
+export const isLost = (error: ErrorBody): boolean => reasonOf(error) === 'lost';
 
 /** The guids that a host's streams were to bring that are lost: what starts from them is lost too. */
 export const lostBefore = (

@@ -25,13 +25,15 @@ export interface Routed {
 
 /** Nobody there; a connection of our own that is lost says nothing of anybody. */
 const isAbsent = (error: ZpsendError): boolean =>
-  error.details?.connection !== 'lost' && (error.code === 'UNREACHABLE' || error.code === 'TIMEOUT');
+  error.reason !== 'connection-lost' && (error.code === 'UNREACHABLE' || error.code === 'TIMEOUT');
 
 /** Where there is no store everything goes directly; where it does not answer, something may wait there, and nothing goes past it. */
 function unlessClosed(thrown: unknown): Waiting {
   const { code, message } = ZpsendError.from(thrown);
   if (code === 'UNSUPPORTED' || code === 'NOT_ALLOWED') return nothingWaits;
-  throw new ZpsendError('TIMEOUT', `what waits in the store cannot be looked at: ${message}`, { connection: 'lost' });
+  throw new ZpsendError('TIMEOUT', `what waits in the store cannot be looked at: ${message}`, {
+    reason: 'connection-lost',
+  });
 }
 
 /** What stands in the way at the target is not seen from here. @throws ZpsendError BAD_REQUEST */

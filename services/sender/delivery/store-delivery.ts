@@ -173,7 +173,7 @@ const unreadRows = ({ host, root }: Place, thrown: unknown): ZpsendError =>
     'TIMEOUT',
     `what was sent to ${root} on ${host} cannot be looked up: ${ZpsendError.from(thrown).message}`,
     {
-      connection: 'lost',
+      reason: 'connection-lost',
     },
   );
 

@@ -118,7 +118,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
     },
     yield(id, successor) {
       const words = `another sender on ${host} heard nothing of job ${id} for a while, and goes on with it as ${successor}`;
-      jobs.get(id)?.abort(new ZpsendError('ABORTED', words, { successor }).toBody());
+      jobs.get(id)?.abort(new ZpsendError('ABORTED', words, { reason: 'taken-over', successor }).toBody());
     },
     async stop() {
       stopping = true;

@@ -1,7 +1,7 @@
 import { gather, gatherAll, request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { timing } from '../../../lib/time/timing.ts';
-import { ZpsendError } from '../../../schemas/errors.ts';
+import { hasReason, ZpsendError } from '../../../schemas/errors.ts';
 import { eachInfoSchema } from '../../../schemas/host.ts';
 import { type Job, type JobStatusRequest, jobAbortedSchema, sendStatusSchema } from '../../../schemas/job.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
@@ -71,7 +71,7 @@ export function abortAt({ host, bus }: Here, { job, instance }: Job): void {
 }
 
 /** Another instance goes on with it, and tells of it. */
-const hasSuccessor = ({ error }: Job): boolean => error?.details?.successor !== undefined;
+const hasSuccessor = ({ error }: Job): boolean => error !== undefined && hasReason(error, 'ABORTED', 'taken-over');
 
 export const unknownJob = (job: string, host: string): ZpsendError =>
   new ZpsendError('NO_SUCH_JOB', `no sender on ${host} knows a job ${job}`, { job });

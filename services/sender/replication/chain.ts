@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRefusal } from '../../../lib/plan/refusal.ts';
 import type { SendRules } from '../../../lib/settings/send-allow.ts';
-import { type ErrorBody, isThere, ZpsendError } from '../../../schemas/errors.ts';
+import { type ErrorBody, hasReason, ZpsendError } from '../../../schemas/errors.ts';
 import type { Evidence, Note, Step } from '../../../schemas/plan.ts';
 import type { ChainCursor } from '../bases/cursors.ts';
 import { limitToApproved } from '../planning/approved-rollbacks.ts';
@@ -198,7 +198,7 @@ function failed(run: ChainRun, thrown: unknown): ChainEvent {
   const moved = (transfer?.consumed ?? 0) > 0;
   const error = ZpsendError.from(thrown).toBody();
   if (isUnsettled(error) && state.done === 0 && run.anew === 'not yet') run.anew = 'next';
-  if ((state.phase === 'transferring' && transfer?.isWhole) || isThere(error))
+  if ((state.phase === 'transferring' && transfer?.isWhole) || hasReason(error, 'EXISTS', 'has-snapshot'))
     run.holds.mayHaveArrived(currentStep(state));
   return { type: 'failed', error, now: performance.now(), moved };
 }

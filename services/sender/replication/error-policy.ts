@@ -1,5 +1,6 @@
 import { isPayloadTrouble } from '../../../lib/bus/connection/payload.ts';
-import { type Code, codes, type ErrorBody } from '../../../schemas/errors.ts';
+import { codes } from '../../../schemas/error-codes.ts';
+import { type Code, type ErrorBody, hasReason, type Reasoned } from '../../../schemas/errors.ts';
 
 /**
  * What a chain does about a failure of a step.
@@ -41,31 +42,29 @@ export const remedies: Record<Code, Remedy> = {
 };
 
 /** What a chain does about this failure: a limit of the NATS server on messages passes when it is raised. */
-export const remedyOf = (error: Pick<ErrorBody, 'code' | 'details'>): Remedy =>
-  isPayloadTrouble(error) ? 'wait-replan' : remedies[error.code];
+export const remedyOf = (error: Reasoned): Remedy => (isPayloadTrouble(error) ? 'wait-replan' : remedies[error.code]);
 
 /**
  * May the listings that a job begins with be had a little later? Nobody there at the very beginning is a wrong name more
  * often than a restart; a lost connection of our own says nothing of names.
  */
-export const isPassing = ({ code, details }: Pick<ErrorBody, 'code' | 'details'>): boolean =>
-  isPayloadTrouble({ code, details }) ||
-  (codes[code] === 'retryable' && (code !== 'UNREACHABLE' || details?.connection === 'lost'));
+export const isPassing = (error: Reasoned): boolean =>
+  isPayloadTrouble(error) ||
+  (codes[error.code].kind === 'retryable' &&
+    (error.code !== 'UNREACHABLE' || hasReason(error, 'UNREACHABLE', 'connection-lost')));
 
 /**
  * The receiver runs as many receives as it may (`receive.maxConcurrent`). That is the answer of a living receiver, and other
  * datasets of the very job may be what keeps it busy for hours: waiting for a turn is no failure, and counts neither as a
  * try nor against patience. BUSY of other kinds, a dataset that is in use say, has no such end in view, and counts.
  */
-export const isQueued = ({ code, details }: ErrorBody): boolean =>
-  code === 'BUSY' && typeof details?.running === 'number';
+export const isQueued = (error: ErrorBody): boolean => hasReason(error, 'BUSY', 'queued');
 
 /**
  * The target has seen the beginning of a rollback and not its end, and has taken note of that: with a plan made from here on a
  * job may begin anew, since nothing has been done for it.
  */
-export const isUnsettled = ({ code, details }: ErrorBody): boolean =>
-  code === 'DIVERGED' && details?.unsettled === true;
+export const isUnsettled = (error: ErrorBody): boolean => hasReason(error, 'DIVERGED', 'rollback-unfinished');
 
 /** Who held the lock when we were refused, and a number that grows while that holder lives. */
 export interface Holder {

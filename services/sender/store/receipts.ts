@@ -1,5 +1,6 @@
 import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
 import { predictInventory } from '../../../lib/plan/predict-target.ts';
+import { reasonOf } from '../../../schemas/errors.ts';
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { LastKnownTarget, Receipt, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
@@ -98,7 +99,7 @@ export function learned(
   if (lastKnown.heard?.includes(key)) return lastKnown;
   const heard = [...(lastKnown.heard ?? []), key];
   if (state === 'done') return { ...lastKnown, target: predictInventory(lastKnown.target, [start]), heard };
-  const isLost = error?.details?.lost === true;
+  const isLost = error !== undefined && reasonOf(error) === 'lost';
   // what was damaged in the store says nothing of the target: it is sent again; and what it never had was lost on its way
   if (isLost && (error.code === 'STREAM_BROKEN' || !hadBase(lastKnown, start))) return { ...lastKnown, heard };
   // what builds on a refused stream is refused for that alone

@@ -22,7 +22,7 @@ export const isWithoutReceiver = async (bus: Bus, host: string): Promise<boolean
 export async function explainAbsence(bus: Bus, host: string, subject: string, error: unknown): Promise<unknown> {
   if (!(error instanceof ZpsendError) || error.code !== 'UNREACHABLE') return error;
   const { details } = error;
-  if (details?.subject !== subject || details.connection === 'lost') return error;
+  if (details?.subject !== subject || error.reason === 'connection-lost') return error;
   const services = (await servicesOf(bus, host)) ?? [];
   if (services.includes('receiver')) return error;
   const words = services.includes('sender')

@@ -54,7 +54,9 @@ export async function askStore(
 
 /** Its turn comes, so it is neither a failure nor tried against patience. */
 const queued = (source: string): ZpsendError =>
-  new ZpsendError('BUSY', `the store of ${source} is full, and another stream waits for room in it`, { running: 1 });
+  new ZpsendError('BUSY', `the store of ${source} is full, and another stream waits for room in it`, {
+    reason: 'queued',
+  });
 
 /** What the listing tells may be off by a factor, so ZFS itself is asked where it comes near. */
 const near = 1 / 4;

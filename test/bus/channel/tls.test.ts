@@ -52,7 +52,7 @@ describe.each(Object.keys(kinds) as (keyof typeof kinds)[])('a connection for %s
         await nc.close();
         return 'connected';
       },
-      (thrown: unknown) => connectError(thrown, { servers: url }).details?.reason,
+      (thrown: unknown) => connectError(thrown, { servers: url }).details?.tls,
     );
 
   test('comes about with the CA that signed the server’s certificate', async () => {

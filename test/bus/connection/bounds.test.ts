@@ -57,12 +57,12 @@ test('of a manifest no digest stays in memory; whoever fetches reads it again', 
   await put(store, 'stream1', manifestOf('stream1', 4));
   expect(await rejection(readManifest(store.bucket, stream))).toMatchObject({
     code: 'STREAM_BROKEN',
-    details: { lost: true },
+    details: { reason: 'lost' },
   });
   await put(store, 'stream1', { nonsense: true });
-  expect(await rejection(readManifest(store.bucket, stream))).toMatchObject({ details: { lost: true } });
+  expect(await rejection(readManifest(store.bucket, stream))).toMatchObject({ details: { reason: 'lost' } });
   await store.bucket.remove(storedName({ kind: 'manifest', id: 'stream1' }));
-  expect(await rejection(readManifest(store.bucket, stream))).toMatchObject({ details: { lost: true } });
+  expect(await rejection(readManifest(store.bucket, stream))).toMatchObject({ details: { reason: 'lost' } });
 });
 
 test('large manifests for others cost little memory', { timeout: 60_000 }, async () => {
@@ -164,14 +164,14 @@ test('a receipt with much evidence is written with what its reader decides by', 
     code: 'DIVERGED',
     message: 'm'.repeat(8000),
     retryable: false,
-    details: { snapshots, lost: true, dataset: 'pool/a' },
+    details: { snapshots, reason: 'lost', dataset: 'pool/a' },
   };
   await openReceipts(bus).write('dst', 'src', 'stream2', 0, { state: 'failed', bytes: 7, error });
   const found = (await openReceipts(bus).read('src', 'dst')).find(({ id }) => id === 'stream2');
   expect(found?.receipt).toMatchObject({
     state: 'failed',
     bytes: 7,
-    error: { code: 'DIVERGED', message: 'm'.repeat(500), details: { lost: true, dataset: 'pool/a' } },
+    error: { code: 'DIVERGED', message: 'm'.repeat(500), details: { reason: 'lost', dataset: 'pool/a' } },
   });
   const stored = await (await jetstreamManager(bus.nc)).streams.getMessage('KV_zfs-status', {
     last_by_subj: '$KV.zfs-status.dst.delivered.src.stream2.0',

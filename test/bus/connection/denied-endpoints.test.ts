@@ -212,7 +212,10 @@ test('what is denied is asked for again by the clock, one subject at a time, and
   // the server denies one by one, in any order, and the first is told at once
   expect(await told.promise).toEqual(whatToDo(`zfs.${host}.`));
   await expect.poll(() => watch.denial?.message).toEqual(whatToDo(`zfs.${host}.a`, 2, `zfs.${host}.>`));
-  expect(watch.denial).toMatchObject({ code: 'NOT_ALLOWED', details: { host, denied: `zfs.${host}.a` } });
+  expect(watch.denial).toMatchObject({
+    code: 'NOT_ALLOWED',
+    details: { reason: 'subscription-denied', host, subject: `zfs.${host}.a` },
+  });
   await expect.poll(() => denials().length).toBeGreaterThan(5);
   expect(denials().slice(0, 6).join('')).toMatch(/^(abc|bca|cab){2}$/);
   expect(errors.length).toBe(1);

@@ -93,7 +93,7 @@ test('messages too small for anything: requests are refused in words, nothing is
   const plain = await usePlain(url);
   const words = {
     code: 'UNSUPPORTED',
-    details: { maxPayload: 32768, least: expect.any(Number) },
+    details: { reason: 'payload-limit', maxPayload: 32768, least: expect.any(Number) },
     message: mentions(32768, 'max_payload'),
   };
   for (const [subject, what] of [

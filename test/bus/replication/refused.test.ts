@@ -104,7 +104,7 @@ test('a server that has no time for the login refuses nobody, and a service outl
   ]);
   expect(await rejection(connectBus({ name: 'x', env, wait: false }))).toMatchObject({
     code: 'UNREACHABLE',
-    details: { connection: 'none' },
+    details: { reason: 'no-server' },
     message: mentions('authorization.timeout'),
   });
   options.config = config('2');

@@ -244,7 +244,10 @@ test('I5, I9: a plan made while a rollback was under way whose receiver then die
   const whole = await stream(source, '-i', '@b', 'zones/test@c');
   const talk = await begin(fleet, late);
   talk.say(data(0, whole));
-  expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'DIVERGED', details: { unsettled: true } } });
+  expect(await talk.final).toMatchObject({
+    type: 'failed',
+    error: { code: 'DIVERGED', details: { reason: 'rollback-unfinished' } },
+  });
   expect(await written(target)).toBe('150000');
   expect(await rollbacks(target)).toHaveLength(1);
   await fleet.start('sender', source);

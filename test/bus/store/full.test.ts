@@ -73,7 +73,11 @@ test('a stream that does not fit into the store is refused before it fills it, o
   const config = await smallStore(world);
   await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config });
   await snapshot(world.src, 100_000_000, '1');
-  const error = { code: 'NO_SPACE', details: { bound: expect.any(Number) }, message: mentions('src', 'pool/a@1') };
+  const error = {
+    code: 'NO_SPACE',
+    details: { reason: 'too-large', bound: expect.any(Number) },
+    message: mentions('src', 'pool/a@1'),
+  };
   expect(await send(world)).toMatchObject({ state: 'failed', error, bytes: 0 });
   // how large it is when it is compressed nobody knows before
   expect(await send(world, { compression: 'zstd' })).toMatchObject({ state: 'failed', error });

@@ -136,7 +136,10 @@ test('a full bucket refuses an object, keeps nothing of it, and takes it when th
   const { bucket, chunks } = await useBucket({ maxBytes: 64 * mib });
   await bucket.put('a', randomBytes(50 * mib), '');
   const bytes = randomBytes(20 * mib);
-  expect(await rejection(bucket.put('b', bytes, ''))).toMatchObject({ code: 'NO_SPACE', details: { full: true } });
+  expect(await rejection(bucket.put('b', bytes, ''))).toMatchObject({
+    code: 'NO_SPACE',
+    details: { reason: 'store-full' },
+  });
   expect(await chunks()).toHaveLength(1);
   expect(await bucket.names()).toEqual(['a']);
   await bucket.remove('a');

@@ -1,4 +1,4 @@
-import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
+import { type ErrorBody, hasReason, ZpsendError } from '../../../../schemas/errors.ts';
 import type { Manifest } from '../../../../schemas/stored.ts';
 import { streamsBucket } from '../../subjects.ts';
 
@@ -10,7 +10,7 @@ export const tooSlow = new ZpsendError(
 
 /** What does not fit for one does not fit for another. */
 export const notKept = (error: ErrorBody): ErrorBody =>
-  error.details?.bound !== undefined
+  hasReason(error, 'NO_SPACE', 'too-large')
     ? error
     : new ZpsendError(
         'STREAM_BROKEN',
@@ -25,7 +25,7 @@ export const noRoom = (source: string): ErrorBody =>
 
 /** What a stream that waited for room in vain fails with; another failure is what it is. */
 export const inVain = (error: ZpsendError, source: string, patienceMs: number): ZpsendError =>
-  error.details?.full === true
+  hasReason(error, 'NO_SPACE', 'store-full')
     ? new ZpsendError(
         'NO_SPACE',
         `the store of ${source} was full for ${Math.round(patienceMs / 1000)} s, and no target took anything: zpsend store ls ${source} tells ` +
@@ -47,7 +47,7 @@ export const tooLarge = (what: string, source: string, bound = 0): ZpsendError =
     'NO_SPACE',
     `the stream of ${what} does not fit into the store of ${source}, which holds ${bound} bytes: send it directly once, ` +
       `or make the store larger (nats object edit ${streamsBucket(source)} --max-bucket-size, and send.store.maxBytes)`,
-    { bound },
+    { reason: 'too-large', bound },
   );
 
 /** What `nats object ls` shows of it. */

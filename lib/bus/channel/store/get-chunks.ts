@@ -64,8 +64,8 @@ export async function getChunks(
   const sha256 = createHash('sha256');
   const whole = Promise.withResolvers<void>();
   whole.promise.catch(() => {});
-  const broken = (why: string, reason?: string) =>
-    whole.reject(new ZpsendError('STREAM_BROKEN', `${name}: ${why}`, reason === undefined ? undefined : { reason }));
+  const broken = (why: string, details?: { reason: 'missing' }) =>
+    whole.reject(new ZpsendError('STREAM_BROKEN', `${name}: ${why}`, details));
   let had = 0;
   /** Bytes of the current message that are still to come, of messages so far, and how many there are. */
   let left = 0;
@@ -85,7 +85,7 @@ export async function getChunks(
     const missing = `${into.length - had} bytes of it are missing`;
     isThere().then((there) => {
       if (there) whole.reject(new ZpsendError('UNREACHABLE', `${name}: ${missing} in a copy that lags behind`));
-      else broken(missing, 'missing');
+      else broken(missing, { reason: 'missing' });
     }, whole.reject);
   }
   const heartbeat = openHeartbeat(timing.store.answerMs, {

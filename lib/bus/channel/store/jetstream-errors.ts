@@ -7,7 +7,7 @@ export const isGone = (thrown: unknown): boolean =>
   (thrown instanceof Error && thrown.message === 'object store not found');
 
 /** A trouble of our own connection, which says nothing of any host. */
-const ours = { connection: 'lost' };
+const ours = { reason: 'connection-lost' } as const;
 
 export const connectionLost = (): ZpsendError => new ZpsendError('UNREACHABLE', 'the connection to NATS is lost', ours);
 
@@ -16,9 +16,10 @@ export function translate(thrown: unknown, what: string): ZpsendError {
   if (thrown instanceof ZpsendError) return thrown;
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   if (thrown instanceof JetStreamApiError && full.has(thrown.code)) {
-    return new ZpsendError('NO_SPACE', `${what}: ${reason}`, { full: true });
+    return new ZpsendError('NO_SPACE', `${what}: ${reason}`, { reason: 'store-full' });
   }
-  if (isGone(thrown)) return new ZpsendError('UNREACHABLE', `${what}: the bucket is not there`, { gone: true });
+  if (isGone(thrown))
+    return new ZpsendError('UNREACHABLE', `${what}: the bucket is not there`, { reason: 'no-bucket' });
   if (thrown instanceof Error && thrown.name === 'JetStreamNotEnabled') {
     return new ZpsendError(
       'UNSUPPORTED',

@@ -85,7 +85,7 @@ export async function readManifest(bucket: StreamsBucket, stream: WaitingStream)
     'STREAM_BROKEN',
     `the stored stream ${stream.id} from ${stream.source} (${stream.targets[0]?.start.to.name}) cannot be read: its manifest ` +
       `${typeof got === 'string' ? `is refused (${got})` : got ? 'was changed' : 'is gone'}; the next job of ${stream.source} sends it again`,
-    { stored: stream.id, lost: true },
+    { reason: 'lost', stored: stream.id },
   );
 }
 

@@ -163,5 +163,5 @@ const damaged = ({ id, source, targets }: Manifest, why: string): ZpsendError =>
   new ZpsendError(
     'STREAM_BROKEN',
     `the stored stream ${id} from ${source} (${targets[0]?.start.to.name}) cannot be read: ${why}; the next job of ${source} sends it again`,
-    { stored: id, lost: true },
+    { reason: 'lost', stored: id },
   );

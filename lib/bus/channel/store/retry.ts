@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ZpsendError } from '../../../../schemas/errors.ts';
+import { hasReason, ZpsendError } from '../../../../schemas/errors.ts';
 import { timing } from '../../../time/timing.ts';
 
 export interface StoreRetryOptions {
@@ -10,11 +10,11 @@ export interface StoreRetryOptions {
   readonly onFull?: ((isFull: boolean) => void) | undefined;
 }
 
-const isFull = ({ code, details }: ZpsendError): boolean => code === 'NO_SPACE' && details?.full === true;
+const isFull = (error: ZpsendError): boolean => hasReason(error, 'NO_SPACE', 'store-full');
 
 /** A lost bucket does not come back by waiting; a full one is emptied, and a server that is away elects another. */
 const mayPass = (error: ZpsendError): boolean =>
-  isFull(error) || (['UNREACHABLE', 'TIMEOUT'].includes(error.code) && error.details?.gone !== true);
+  isFull(error) || (['UNREACHABLE', 'TIMEOUT'].includes(error.code) && error.reason !== 'no-bucket');
 
 /**
  * Tries again what the store refuses or does not answer, as long as that may pass.

@@ -13,7 +13,8 @@ import {
   toError,
   unknownColumn,
 } from '../../../../lib/zfs/errors.ts';
-import { type Code, codes } from '../../../../schemas/errors.ts';
+import { codes } from '../../../../schemas/error-codes.ts';
+import type { Code } from '../../../../schemas/errors.ts';
 import { mentions } from '../../../support/mentions.ts';
 
 interface Sample {

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { decodeReply, decodeRequest, headline, maxRequestBytes, statusOf } from '../../../../../lib/bus/rpc/codec.ts';
-import { type Code, codes, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
+import { codes } from '../../../../../schemas/error-codes.ts';
+import { type Code, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
 import { sendRequestSchema, sendStartSchema } from '../../../../../schemas/plan.ts';
 import { mentions } from '../../../../support/mentions.ts';
 

@@ -192,7 +192,7 @@ describe('missing parents of a new dataset', () => {
     expect(() => start(there)).toThrow(
       expect.objectContaining({
         code: 'NO_SUCH_DATASET',
-        details: { dataset: 'tank/back/x', unplanned: true },
+        details: { dataset: 'tank/back/x', reason: 'parent-not-planned' },
       }),
     );
     expect(start([...there, filesystem('tank/back/x')]).parents).toEqual([]);

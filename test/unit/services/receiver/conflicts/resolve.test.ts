@@ -224,7 +224,7 @@ describe('I5: a rollback loses nothing that was not counted', () => {
         { ...dataset('tank/a', '@x,10'), written: 5, rolledBack: 'before1' },
       ]);
       expect(did).toEqual([`${mark}:done`]);
-      expect(failure).toMatchObject({ code: 'DIVERGED', details: { unsettled: true } });
+      expect(failure).toMatchObject({ code: 'DIVERGED', details: { reason: 'rollback-unfinished' } });
     });
 
     test('snapshots that are all there tell that it was not done', async () => {

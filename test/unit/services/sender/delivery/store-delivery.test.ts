@@ -29,7 +29,7 @@ test('a target that nothing is remembered of is not taken for empty while it can
   expect(failed).toMatchObject({
     code: 'TIMEOUT',
     message: mentions('p/a', 'dst'),
-    details: { connection: 'lost' },
+    details: { reason: 'connection-lost' },
   });
   expect(isPassing(failed)).toBe(true);
 });

@@ -9,7 +9,7 @@ import { mentions } from '../../../../support/mentions.ts';
 
 const full: ErrorBody = new ZpsendError('NO_SPACE', 'out of space').toBody();
 const diverged: ErrorBody = new ZpsendError('DIVERGED', 'has diverged').toBody();
-const busy: ErrorBody = new ZpsendError('BUSY', 'no room', { running: 4 }).toBody();
+const busy: ErrorBody = new ZpsendError('BUSY', 'no room', { reason: 'queued' }).toBody();
 
 const stepOf = (dataset: string, n: number, size?: number): Step => ({
   type: 'full',

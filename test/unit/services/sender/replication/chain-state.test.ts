@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Code, codes, type ErrorBody, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
+import { codes } from '../../../../../schemas/error-codes.ts';
+import { type Code, type ErrorBody, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
 import {
   begin,
@@ -313,7 +314,7 @@ describe('a failure of a step', () => {
 });
 
 describe('a receiver that has no room yet', () => {
-  const full = (now: number) => failed(fault('BUSY', { running: 4 }), now);
+  const full = (now: number) => failed(fault('BUSY', { reason: 'queued' }), now);
   const again = [events.released, events.waited, events.held];
 
   test('is asked again however often and long it says so: it lives, and its turn-taking is no failure', () => {
@@ -371,8 +372,8 @@ describe('what a chain waits for', () => {
   });
 
   test('has no end while a receiver has no room, and is nothing where it asks again at once or has ended', () => {
-    expect(run(states.asking, failed(fault('BUSY', { running: 4 }))).state.waits).toEqual({
-      error: fault('BUSY', { running: 4 }),
+    expect(run(states.asking, failed(fault('BUSY', { reason: 'queued' }))).state.waits).toEqual({
+      error: fault('BUSY', { reason: 'queued' }),
     });
     expect(run(states.asking, failed(fault('BASE_MISSING'))).state.waits).toBeUndefined();
     expect(run(states.asking, unreachable, events.released, events.abort).state.waits).toBeUndefined();
@@ -513,7 +514,7 @@ const unlucky: Record<Asking, fc.Arbitrary<ChainEvent>> = {
 const usual: Record<Asking, fc.Arbitrary<ChainEvent>> = {
   ...unlucky,
   plan: fc.oneof(somePlan, fc.constant(events['plan-refused']), someFailure),
-  ask: fc.oneof({ weight: 3, arbitrary: unlucky.ask }, fc.constant(failed(fault('BUSY', { running: 4 })))),
+  ask: fc.oneof({ weight: 3, arbitrary: unlucky.ask }, fc.constant(failed(fault('BUSY', { reason: 'queued' })))),
   transfer: fc.oneof({ weight: 3, arbitrary: fc.constant(events.arrived) }, { weight: 1, arbitrary: someFailure }),
 };
 
@@ -623,7 +624,7 @@ test('I5: a rollback that finds what its plan does not list ends the chain; afte
 });
 
 test('I9: where the target saw no end of another rollback, and has noted that, it is planned again', () => {
-  const error = { ...fault('DIVERGED'), details: { unsettled: true } };
+  const error = { ...fault('DIVERGED'), details: { reason: 'rollback-unfinished' } };
   const state: ChainState = { ...begin, steps: [{ ...step(2), before: back }], phase: 'transferring' };
   expect(next(state, { type: 'failed', error, now: 1000, moved: false }, limits)[0]).toMatchObject({
     phase: 'releasing',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { leastPayload, payloadTrouble } from '../../../../../lib/bus/connection/payload.ts';
-import { type Code, codes, ZpsendError } from '../../../../../schemas/errors.ts';
+import { codes } from '../../../../../schemas/error-codes.ts';
+import { type Code, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
 import {
   backOff,
   type Holder,
@@ -14,7 +15,7 @@ import {
 
 test.each(Object.keys(codes) as Code[])('%s has a remedy that fits its kind', (code) => {
   const patient = ['wait', 'wait-replan', 'discard'];
-  if (codes[code] === 'retryable') expect(patient).toContain(remedies[code]);
+  if (codes[code].kind === 'retryable') expect(patient).toContain(remedies[code]);
   else expect(['fail', 'replan']).toContain(remedies[code]);
 });
 
@@ -36,15 +37,15 @@ test('a NATS server that takes too small messages ends no job: it goes on when t
 test('a first listing is asked for again after what passes; nobody there at the very beginning is a wrong name', () => {
   const passing = (Object.keys(codes) as Code[]).filter((code) => isPassing({ code }));
   expect(passing).toEqual(['LOCKED', 'BUSY', 'STREAM_BROKEN', 'RESUME_STALE', 'TIMEOUT']);
-  expect(isPassing({ code: 'UNREACHABLE', details: { connection: 'lost' } })).toBe(true);
+  expect(isPassing({ code: 'UNREACHABLE', details: { reason: 'connection-lost' } })).toBe(true);
 });
 
-test('a receiver without room is told from other things that are busy by the number of its receives', () => {
-  const busy = (details?: Record<string, string | number>) => new ZpsendError('BUSY', 'x', details).toBody();
-  expect(isQueued(busy({ running: 4 }))).toBe(true);
+test('a receiver without room differs from other things that are busy by its reason', () => {
+  const busy = (details?: ErrorDetails) => new ZpsendError('BUSY', 'x', details).toBody();
+  expect(isQueued(busy({ reason: 'queued' }))).toBe(true);
   expect(isQueued(busy())).toBe(false);
   expect(isQueued(busy({ dataset: 'tank/a' }))).toBe(false);
-  expect(isQueued(new ZpsendError('LOCKED', 'x', { running: 4 }).toBody())).toBe(false);
+  expect(isQueued({ ...busy({ reason: 'queued' }), code: 'LOCKED' })).toBe(false);
 });
 
 test('waits grow from a quarter of a second to three seconds and stay there', () => {

@@ -9,7 +9,7 @@ import {
   storedName,
 } from '../../../../../../lib/bus/subjects.ts';
 import { unseen } from '../../../../../../lib/plan/predict-target.ts';
-import { type ErrorBody, isThere, ZpsendError } from '../../../../../../schemas/errors.ts';
+import { type ErrorBody, hasReason, ZpsendError } from '../../../../../../schemas/errors.ts';
 import { type LastKnownTarget, manifestSchema, type Receipt } from '../../../../../../schemas/stored.ts';
 import { isBehind, isLost, itemsFor, lostBefore, mayPass } from '../../../../../../services/receiver/store/queue.ts';
 import { isOver } from '../../../../../../services/sender/store/maintenance.ts';
@@ -139,11 +139,11 @@ describe('what waits for a host', () => {
     ['KEY_REQUIRED', {}, true, false],
     ['ABORTED', {}, true, false],
     ['STREAM_BROKEN', {}, true, false],
-    ['STREAM_BROKEN', { lost: true }, false, true],
+    ['STREAM_BROKEN', { reason: 'lost' }, false, true],
     ['DIVERGED', {}, false, false],
     ['MODIFIED', {}, false, false],
     ['KEY_MISMATCH', {}, true, false],
-    ['KEY_MISMATCH', { keyChanged: true }, false, false],
+    ['KEY_MISMATCH', { reason: 'key-changed' }, false, false],
     ['EXISTS', {}, false, false],
   ])('that failed with %s %j: may it pass, and is the stream lost?', (code, details, passes, lost) => {
     const error = new ZpsendError(code, 'x', { ...details }).toBody();
@@ -154,7 +154,7 @@ describe('what waits for a host', () => {
     const lost = {
       state: 'failed' as const,
       bytes: 0,
-      error: new ZpsendError('STREAM_BROKEN', 'x', { lost: true }).toBody(),
+      error: new ZpsendError('STREAM_BROKEN', 'x', { reason: 'lost' }).toBody(),
     };
     const own = { target: 'one', id: 'stream1', place: 0, receipt: lost };
     expect([...lostBefore('one', waiting, [own])]).toEqual(['1']);
@@ -169,8 +169,8 @@ describe('what waits for a host', () => {
       retryable: false,
       details: { ...details },
     });
-    expect(isThere(error({ snapshot: 'pool/a@1' }))).toBe(true);
-    expect(isThere(error({ dataset: 'pool/a' }))).toBe(false);
+    expect(hasReason(error({ reason: 'has-snapshot', snapshot: 'pool/a@1' }), 'EXISTS', 'has-snapshot')).toBe(true);
+    expect(hasReason(error({ dataset: 'pool/a' }), 'EXISTS', 'has-snapshot')).toBe(false);
   });
 });
 
@@ -212,8 +212,8 @@ describe('what a target said last', () => {
 
   test.each<[ErrorBody['code'], object, string, boolean]>([
     ['DIVERGED', {}, 'refused', true],
-    ['STREAM_BROKEN', { lost: true }, 'damaged in the store', false],
-    ['BASE_MISSING', { lost: true }, 'lost what it had: its parent is there', true],
+    ['STREAM_BROKEN', { reason: 'lost' }, 'damaged in the store', false],
+    ['BASE_MISSING', { reason: 'lost' }, 'lost what it had: its parent is there', true],
   ])('refuses more: %s %j, %s', (code, details, _, isRefused) => {
     const now = learned(seen, word('failed', error(code, details)));
     expect([now.refused !== undefined, now.heard, names(now)]).toEqual([isRefused, ['stream1.0'], ['pool']]);
@@ -226,7 +226,7 @@ describe('what a target said last', () => {
   });
 
   test('does not count where it never had what it has lost', () => {
-    const { start, ...said } = word('failed', error('BASE_MISSING', { lost: true }));
+    const { start, ...said } = word('failed', error('BASE_MISSING', { reason: 'lost' }));
     const now = learned(seen, { ...said, start: { ...start, from: { guid: '9' } } });
     expect([now.refused, now.heard]).toEqual([undefined, ['stream1.0']]);
   });

@@ -1,0 +1,33 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type CodeEntry, codes, commonReasons } from '../schemas/error-codes.ts';
+
+const file = resolve(import.meta.dirname, '../docs/reference/errors.md');
+
+const introduction = `# Errors
+
+Every failed request, job and transfer has an error with a \`code\`, a \`message\` for people, and often \`details\`.
+A *retryable* error can pass by itself, and zpsend tries again; a *permanent* one needs a person, another request, or another plan.
+\`details.reason\` tells errors of one code apart. A program treats a reason that it does not know as none.
+
+This page is made from \`schemas/error-codes.ts\` by \`npm run errors -- --write\`; \`npm run check\` proves that it is current.
+`;
+
+function sectionOf([code, { kind, means, reasons = {} }]: [string, CodeEntry]): string {
+  const listed = Object.entries(reasons).map(([reason, words]) => `- \`${reason}\`: ${words}\n`);
+  return `\n## ${code}\n\n*${kind}.* ${means}\n${listed.length > 0 ? `\n${listed.join('')}` : ''}`;
+}
+
+/** All codes with their reasons, in Markdown. */
+export function errorReference(): string {
+  const common = Object.entries(commonReasons).map(([reason, words]) => `- \`${reason}\`: ${words}\n`);
+  return `${introduction}${Object.entries(codes).map(sectionOf).join('')}\n## Reasons of any code\n\n${common.join('')}`;
+}
+
+if (import.meta.main) {
+  if (process.argv.includes('--write')) writeFileSync(file, errorReference());
+  else if (readFileSync(file, 'utf8') !== errorReference()) {
+    console.error(`${file} is not as schemas/error-codes.ts has it: npm run errors -- --write`);
+    process.exitCode = 1;
+  }
+}
