@@ -5,26 +5,25 @@ import { unknownCommand } from './errors.ts';
 import { type PoolFacts, parsePoolFacts, parsePools } from './parse.ts';
 import { run, runQuery } from './run.ts';
 
-/** What this ZFS is, and its pools. */
+/** The version of this host's ZFS, and its pools. */
 export interface About {
   /** First line of `zfs version`. */
   version(): Promise<string>;
   pools(): Promise<Pool[]>;
   /**
-   * What streams need to know of one pool, or of all. Undefined where it cannot be had, which is no error: only what is safe
-   * without it is done then.
+   * What streams depend on in one pool, or in all. Undefined if `zpool get` fails, which is no error: the caller then assumes
+   * the minimum.
    */
   poolFacts(pool?: string): Promise<PoolFacts | undefined>;
 }
 
-/** What this host's ZFS is, and its pools. */
 export function about({ zfsEnvironment, failed }: Commands): About {
   return {
     async version() {
-      const outcome = await runQuery(zfsEnvironment, 'zfs', versionArgv, 'asking for the version');
+      const outcome = await runQuery(zfsEnvironment, 'zfs', versionArgv, 'reading the version');
       if (outcome.ok) return outcome.stdout.split('\n', 1)[0] || 'zfs';
-      if (unknownCommand(outcome.stderr)) return 'zfs (does not tell its version)';
-      throw failed(outcome, 'asking for the version');
+      if (unknownCommand(outcome.stderr)) return 'zfs (version unknown)';
+      throw failed(outcome, 'reading the version');
     },
 
     async pools() {
@@ -34,7 +33,7 @@ export function about({ zfsEnvironment, failed }: Commands): About {
     },
 
     async poolFacts(pool) {
-      const doing = 'asking for the properties of pools';
+      const doing = 'reading the properties of pools';
       const outcome = await run(zfsEnvironment, 'zpool', poolPropertiesArgv(pool), doing).catch(() => undefined);
       return outcome?.ok ? parsePoolFacts(outcome.stdout) : undefined;
     },

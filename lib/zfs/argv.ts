@@ -14,14 +14,14 @@ import {
 import type { StreamFlag } from '../../schemas/stream.ts';
 import { streamFlagArgv } from './stream-flags.ts';
 
-/** What `zfs send` is to make: one full stream, one `-i` incremental, or the rest of an interrupted one. */
+/** What `zfs send` makes: one full stream, one `-i` incremental, or the rest of an interrupted one. */
 export type StreamRequest = { to: string; from?: string; flags?: readonly StreamFlag[] } | { token: string };
 
 export interface ReceiveRequest {
   dataset: string;
-  /** The part after `@` of the one snapshot the stream may bring. */
+  /** The part after `@` of the only snapshot that the stream may contain. */
   snapshot?: string;
-  /** `-s`, unless it is false: what an interrupted receive leaves is kept. Needs the pool feature extensible_dataset. */
+  /** `-s`, unless false: an interrupted receive keeps its partial state. Needs the pool feature extensible_dataset. */
   resumable?: boolean;
   /** The snapshot on this host that a clone is received onto. */
   origin?: string;
@@ -31,10 +31,7 @@ export interface ReceiveRequest {
   exclude: string[];
 }
 
-/**
- * The columns of one listing; the first four are what no listing can do without. No user property is among them: its value is printed as it is, and a
- * line break in it would make rows.
- */
+/** Columns that every listing has. A user property cannot be a column: ZFS prints a line break in its value as it is. */
 export const requiredColumns = ['name', 'type', 'guid', 'createtxg'] as const;
 export const optionalColumns = [
   'used',
@@ -55,13 +52,13 @@ export const optionalColumns = [
   'available',
   'refquota',
 ] as const;
-/** Only where it is asked for: listings of many snapshots cross the network. */
+/** Only on request: listings of many snapshots cross the network. */
 export const creationColumn = 'creation';
 export type Column = (typeof requiredColumns)[number] | (typeof optionalColumns)[number] | typeof creationColumn;
 
 const types = 'filesystem,volume,snapshot,bookmark';
 
-/** Every value that becomes an argument passes here: refused with BAD_REQUEST before a process starts (I10). */
+/** Every value that becomes an argument passes here, before a process starts (I10). @throws ZpsendError BAD_REQUEST */
 function accept(schema: typeof datasetSchema, value: string, what: string): string {
   const parsed = schema.safeParse(value);
   if (parsed.success && !value.startsWith('-')) return value;
@@ -84,30 +81,30 @@ export function checkBase(value: string): string {
 /** A dataset, a snapshot or a bookmark. */
 export const checkName = (value: string): string => (/[@#]/.test(value) ? checkBase(value) : checkDataset(value));
 
-/** A bookmark of zpsend's own, `pool/a#zpsend_...`: there is no way from here to any other, nor to a dataset or a snapshot. */
+/** Accepts only zpsend's own bookmarks, `pool/a#zpsend_...`. @throws ZpsendError BAD_REQUEST */
 function checkOwnBookmark(value: string): string {
   const known = /#zpsend_[A-Za-z0-9_-]+$/.test(checkBase(value)) && value.length <= maxNameLength;
   if (known) return value;
   throw new ZpsendError('BAD_REQUEST', `${JSON.stringify(value.slice(0, 300))} is refused: not a bookmark of zpsend's`);
 }
 
-/** A hold's tag, e.g. `zpsend:<job>`; zfs-hold(8) limits only its length. */
+/** A hold's tag, for example `zpsend:<job>`; zfs-hold(8) limits only its length. @throws ZpsendError BAD_REQUEST */
 function checkTag(tag: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}$/.test(tag)) return tag;
   throw new ZpsendError('BAD_REQUEST', `hold tag ${JSON.stringify(tag.slice(0, 300))} is refused`);
 }
 
-/** Without `-r`, `-d 1` brings a dataset's own snapshots and bookmarks; its child datasets come too and are left out when parsing. */
+/** Without `-r`, `-d 1` lists a dataset's own snapshots and bookmarks, and its child datasets, which the parser drops. */
 export function listArgv(what: { dataset?: string; recursive?: boolean }, columns: readonly Column[]): string[] {
   const argv = ['list', '-Hp', '-t', types, '-o', columns.join(',')];
   if (what.dataset === undefined) return argv;
   return [...argv, ...(what.recursive ? ['-r'] : ['-d', '1']), checkDataset(what.dataset)];
 }
 
-/** What a lag is computed from. */
+/** The columns from which a lag is computed. */
 export const lagColumns = [...requiredColumns, 'referenced', 'written', creationColumn] as const;
 
-/** Datasets with their own snapshots and bookmarks; their child datasets come too, without any. */
+/** Datasets with their own snapshots and bookmarks; lists their child datasets too, without any. */
 export const listEachArgv = (datasets: readonly string[]): string[] => [
   ...['list', '-Hp', '-t', types, '-o', lagColumns.join(','), '-d', '1'],
   ...datasets.map(checkDataset),
@@ -117,7 +114,7 @@ export function inspectArgv(names: readonly string[], columns: readonly Column[]
   return ['list', '-Hp', '-t', types, '-o', columns.join(','), ...names.map(checkName)];
 }
 
-/** A full stream for reading what a snapshot holds: plain, without any flag that may change what is equal, or as it is encrypted. */
+/** A full stream whose contents are compared: plain without flags, since a flag may change the bytes, or raw. */
 export const contentArgv = (snapshot: string, raw: boolean): string[] => [
   'send',
   ...(raw ? ['-w'] : []),
@@ -135,13 +132,13 @@ function streamArgv(stream: StreamRequest): string[] {
 /** Exactly one `to` and at most one `from`, by full name: a clone's base lies in another dataset (I2). */
 export const sendArgv = (stream: StreamRequest): string[] => ['send', ...streamArgv(stream)];
 
-/** A dry run: nothing is sent, the size and what a token says are printed. */
+/** A dry run: prints the size and the contents of a token, and sends nothing. */
 export const estimateArgv = (stream: StreamRequest): string[] => ['send', '-nvP', ...streamArgv(stream)];
 
 /**
  * The target is named `dataset@snapshot`: zfs-receive(8) then refuses a stream of several snapshots ("cannot specify
- * snapshot name for multi-snapshot stream"), so a step can bring no more than its one snapshot, and no child datasets.
- * A resumed stream is received with the same command. Without a snapshot the stream's own name is taken.
+ * snapshot name for multi-snapshot stream"), so a step transfers only its one snapshot, and no child datasets.
+ * A resumed stream is received with the same command. Without a snapshot, ZFS takes the name from the stream.
  */
 export function receiveArgv(into: ReceiveRequest): string[] {
   const dataset = checkDataset(into.dataset);
@@ -158,7 +155,7 @@ export function receiveArgv(into: ReceiveRequest): string[] {
   return [...argv, target];
 }
 
-/** `canmount=off` is never mounted, with any release; `-u` came later. The user property tells what made it, to whoever asks. */
+/** `canmount=off` prevents mounting in every release; `-u` is newer. The user property records that zpsend created it. */
 export const placeholderArgv = (dataset: string): string[] => [
   'create',
   '-o',
@@ -169,8 +166,8 @@ export const placeholderArgv = (dataset: string): string[] => [
 ];
 
 /**
- * Snapshots of one dataset, each by its name: all of them go or none (zfs-destroy(8)). Never a dataset, never with what depends on
- * them, and there is no other command line here that destroys anything (I5).
+ * Snapshots of one dataset, each by its name: `zfs destroy` removes all of them or none (zfs-destroy(8)). Never a dataset and never
+ * dependents (I5): only this command line and the one for zpsend's own bookmarks destroy anything.
  */
 export function destroySnapshotsArgv(dataset: string, leaves: readonly string[]): string[] {
   const [first = '', ...rest] = leaves;
@@ -179,20 +176,20 @@ export function destroySnapshotsArgv(dataset: string, leaves: readonly string[])
   return ['destroy', [named, ...rest].join(',')];
 }
 
-/** To the newest snapshot: without `-r` ZFS refuses where anything newer is there. */
+/** To the newest snapshot: without `-r`, ZFS refuses if anything newer exists. */
 export const rollbackArgv = (snapshot: string): string[] => ['rollback', checkSnapshot(snapshot)];
-/** The guid is in it since what lies below inherits user properties. */
+/** Contains the guid because child datasets inherit user properties. */
 export const markRollbackArgv = (dataset: string, guid: string, mark: string): string[] => [
   'set',
   `zpsend:rollback=${accept(guidSchema, guid, 'guid')}:${accept(rollbackMarkSchema, mark, 'mark')}`,
   checkDataset(dataset),
 ];
-/** `written@snapshot` of zfsprops(7): what the snapshots in between hold alone is not counted. */
+/** `written@snapshot` of zfsprops(7); does not count data that only intermediate snapshots reference. */
 export function writtenSinceArgv(snapshot: string): string[] {
   const dataset = datasetOf(checkSnapshot(snapshot));
   return ['get', '-Hp', '-o', 'value', `written${snapshot.slice(dataset.length)}`, dataset];
 }
-/** A dataset with all below it, within its pool. */
+/** Renames a dataset with its descendants, within its pool. */
 export const renameArgv = (from: string, to: string): string[] => ['rename', checkDataset(from), checkDataset(to)];
 
 export const abortReceiveArgv = (dataset: string): string[] => ['receive', '-A', checkDataset(dataset)];
@@ -206,7 +203,7 @@ export const releaseArgv = (tag: string, snapshots: readonly string[]): string[]
   checkTag(tag),
   ...snapshots.map(checkSnapshot),
 ];
-/** `-p` came with OpenZFS 2.2, so the dates stay as they are: nobody reads them. */
+/** Without `-p`, which only OpenZFS 2.2 and later have: the dates are not parsed. */
 export const holdsArgv = (snapshots: readonly string[]): string[] => ['holds', '-H', ...snapshots.map(checkSnapshot)];
 /** Of a snapshot, or of another bookmark (OpenZFS 2.0 and later). */
 export const bookmarkArgv = (of: string, bookmark: string): string[] => [
@@ -214,7 +211,7 @@ export const bookmarkArgv = (of: string, bookmark: string): string[] => [
   of.includes('#') ? checkBase(of) : checkSnapshot(of),
   checkOwnBookmark(bookmark),
 ];
-/** Neither a dataset nor a snapshot can be named here. */
+/** Cannot name a dataset or a snapshot. */
 export const destroyBookmarkArgv = (bookmark: string): string[] => ['destroy', checkOwnBookmark(bookmark)];
 export const propertiesArgv = (datasets: readonly string[], properties: readonly string[]): string[] => [
   'get',
@@ -224,11 +221,11 @@ export const propertiesArgv = (datasets: readonly string[], properties: readonly
   properties.map((property) => accept(propertySchema, property, 'property')).join(','),
   ...datasets.map(checkDataset),
 ];
-/** What zpsend notes at datasets, as user properties. */
+/** The user properties that zpsend sets. */
 export const ownProperties = ['zpsend:stream', 'zpsend:rollback', 'zpsend:placeholder'] as const;
 export type OwnProperty = (typeof ownProperties)[number];
 
-/** Of one dataset, with all below it, or of all; what is not set has a row too, with "-". */
+/** Of one dataset, of a dataset with its descendants, or of all. An unset property has a row too, with "-". */
 export const ownPropertiesArgv = (what: { dataset?: string; recursive?: boolean }): string[] => [
   ...['get', '-Hp', '-o', 'name,property,value', '-t', 'filesystem,volume'],
   ...(what.dataset !== undefined && what.recursive ? ['-r'] : []),
@@ -238,7 +235,7 @@ export const ownPropertiesArgv = (what: { dataset?: string; recursive?: boolean 
 
 export const versionArgv: string[] = ['version'];
 export const poolsArgv: string[] = ['list', '-Hp', '-o', 'name,size,allocated,free,health,readonly'];
-/** Of one pool, or of all. By name a feature that a release does not know would be refused; all of them never are. */
+/** Of one pool, or of all. `all`, because ZFS refuses the name of a feature that its release does not know. */
 export const poolPropertiesArgv = (pool: string | undefined): string[] => [
   'get',
   '-Hp',

@@ -1,35 +1,35 @@
 import type { ZpsendError } from '../../schemas/errors.ts';
 import { toError } from './errors.ts';
-import { type Outcome, run, runQuery, type ZfsEnvironment } from './run.ts';
+import { type Outcome, runQuery, run as runToEnd, type ZfsEnvironment } from './run.ts';
 
-/** Is what a failed command said no failure to whoever ran it? */
+/** Does the caller accept a command that failed with this stderr? */
 type Tolerated = (stderr: string) => boolean;
 
-/** The commands of one host: what they refuse is a ZpsendError. */
+/** The `zfs` commands of one host. */
 export interface Commands {
   readonly zfsEnvironment: ZfsEnvironment;
-  /** What a refusal means; `from` is the base that an incremental started from. */
+  /** The error for a failed command; `from` is the base of an incremental. */
   failed(outcome: Outcome, doing: string, from?: string): ZpsendError;
-  /** Runs one that may change a target, however long that takes. */
-  must(argv: string[], doing: string, tolerated?: Tolerated): Promise<Outcome>;
-  /** Runs one that changes no data, for so long at most. */
+  /** Runs a command that may change a target, without a timeout. @throws ZpsendError if it fails and is not tolerated */
+  run(argv: string[], doing: string, tolerated?: Tolerated): Promise<Outcome>;
+  /** Runs a command that changes no data. @throws ZpsendError as `run`, and TIMEOUT */
   runWithTimeout(argv: string[], doing: string, tolerated?: Tolerated): Promise<Outcome>;
 }
 
 export function commandsOf(zfsEnvironment: ZfsEnvironment): Commands {
   const failed: Commands['failed'] = (outcome, doing, from) =>
     toError({ ...outcome, doing, host: zfsEnvironment.host, from });
-  const through =
-    (way: typeof run): Commands['must'] =>
+  const checked =
+    (runner: typeof runToEnd): Commands['run'] =>
     async (argv, doing, tolerated) => {
-      const outcome = await way(zfsEnvironment, 'zfs', argv, doing);
+      const outcome = await runner(zfsEnvironment, 'zfs', argv, doing);
       if (outcome.ok || tolerated?.(outcome.stderr)) return outcome;
       throw failed(outcome, doing);
     };
-  return { zfsEnvironment, failed, must: through(run), runWithTimeout: through(runQuery) };
+  return { zfsEnvironment, failed, run: checked(runToEnd), runWithTimeout: checked(runQuery) };
 }
 
-/** Far below ARG_MAX (2 MiB on Linux) with the longest of names. */
+/** Names in one command line: far below ARG_MAX (2 MiB on Linux), even with the longest names. */
 const namesAtOnce = 4000;
 
 export function batches(names: readonly string[], most = namesAtOnce): string[][] {

@@ -1,17 +1,17 @@
 import { datasetOf, parentOf } from '../../schemas/names.ts';
 
-/** What zfs-allow(8) has to give an ordinary user on one dataset, which is then given for all below it too. */
+/** Permissions that zfs-allow(8) has to grant on one dataset; its descendants inherit them. */
 interface Grant {
   readonly permissions: readonly string[];
   readonly dataset: string;
 }
 
-/** Options of ours that take a value; all others are single letters. */
+/** The options of zpsend's command lines that take a value. */
 const valued = new Set(['-o', '-x', '-i', '-t', '-d']);
 
 interface Command {
   readonly verb: string;
-  /** Values of each option that was given, empty ones for those that take none. */
+  /** Values of each option; empty for an option without a value. */
   readonly options: ReadonlyMap<string, readonly string[]>;
   readonly operands: readonly string[];
 }
@@ -33,8 +33,8 @@ function commandOf([verb = '', ...words]: readonly string[]): Command {
 }
 
 /**
- * `-o readonly=on -o zpsend:x=1`: what is set has a permission of its own, all user properties one together. What `-x` leaves
- * out needs none: who may not set it cannot receive it either.
+ * `-o readonly=on -o zpsend:x=1`: each native property has its own permission, and all user properties share `userprop`.
+ * `-x` needs none: without the permission to set a property, ZFS does not receive it either.
  */
 function propertiesOf({ options }: Command): string[] {
   const set = (options.get('-o') ?? []).map((text) => text.split('=', 1)[0] ?? '');
@@ -66,7 +66,7 @@ function grantsOf(command: Command): Grant[] {
     case 'create':
       return on(['create', 'mount', ...propertiesOf(command)], operands.map(above));
     case 'receive':
-      // of a new dataset nothing stays, nor what was given on it
+      // a new dataset is destroyed, with the permissions granted on it
       if (options.has('-A')) return on(['destroy', 'mount'], operands.map(above));
       return on(['receive', 'create', 'mount', ...propertiesOf(command)], operands.map(datasetOf).map(above));
     default:
@@ -77,9 +77,9 @@ function grantsOf(command: Command): Grant[] {
 const quoted = (name: string): string => (/^[\w./:-]+$/.test(name) ? name : `"${name}"`);
 
 /**
- * The `zfs allow` command that gives an ordinary user what this command of ours needs, ready to be run; undefined where nothing
- * can be given. The permissions are those of docs/delegation.md, zfs-allow(8), and what the kernel checks (zfs_ioctl.c).
- * @param argv of `zfs`, as it was run
+ * The `zfs allow` command line that grants an ordinary user the permissions for this command; undefined if delegation does not
+ * apply. The permissions are those of docs/delegation.md, zfs-allow(8), and the kernel's checks (zfs_ioctl.c).
+ * @param argv of `zfs`, as zpsend ran it
  */
 export function allowLine(argv: readonly string[], user: string): string | undefined {
   const byDataset = new Map<string, Set<string>>();

@@ -1,40 +1,41 @@
 import { type Rule, streamRules } from './stream-rules.ts';
 
-/** The first rule that matches decides, so what is more exact stands first. Wrapped lines are joined before. */
+/** The first matching rule decides, so more specific rules come first. Wrapped lines are already joined. */
 export const rules: readonly Rule[] = [
   {
     code: 'RESUME_STALE',
     pattern: /' used in the initial send no longer exists$|incremental source 0x[0-9a-f]+ no longer exists$/m,
     sample: "cannot resume send: 'tank/a@3' used in the initial send no longer exists",
-    advice: 'abort the partial receive on the target (zfs receive -A) and start this step anew',
+    advice: 'abort the partial receive on the target (zfs receive -A), then send again',
   },
   {
     code: 'RESUME_STALE',
     pattern: /resume token is corrupt|^cannot resume send: /m,
     sample: 'cannot resume send: resume token is corrupt (incorrect checksum)',
-    advice: 'ask the target for its resume token again, or abort the partial receive there (zfs receive -A)',
+    advice: 'read the resume token on the target again, or abort the partial receive there (zfs receive -A)',
   },
   {
-    // openzfs words a resumed stream that does not continue at the saved offset like a stream of unknown features
+    // OpenZFS prints this for a resumed stream that does not continue at the saved offset, too
     code: 'RESUME_STALE',
     pattern: /^cannot receive resume stream: (?:kernel modules|pool) must be upgraded/m,
     sample: 'cannot receive resume stream: kernel modules must be upgraded to receive this stream.',
-    advice: 'the stream does not continue what is saved: ask the target for its resume token again',
+    advice: 'the stream does not continue the saved partial state: read the resume token on the target again',
   },
   {
-    // and so an incremental one whose dataset got a snapshot of its own meanwhile
+    // OpenZFS prints this for an increment whose target got a local snapshot meanwhile, too
     code: 'DIVERGED',
     pattern: /^cannot receive incremental stream: kernel modules must be upgraded/m,
     sample: 'cannot receive incremental stream: kernel modules must be upgraded to receive this stream.',
     advice:
-      'most likely the target got a snapshot while this was received: zfs list -t snapshot there shows it; else its ZFS is too old for the stream',
+      'probably a snapshot was made on the target during the receive (check with zfs list -t snapshot there); otherwise its ZFS is too old for the stream',
   },
   {
     code: 'UNSUPPORTED',
     pattern:
       /must be upgraded to receive this stream\.$|has unsupported feature, |unsupported version [0-9]+$|not supported$/m,
     sample: 'cannot receive incremental stream: pool must be upgraded to receive this stream.',
-    advice: 'this pool or release of ZFS cannot do that: upgrade it, or send without what zpsend plan names',
+    advice:
+      'this pool or release of ZFS lacks a feature: upgrade it, or send without the features that zpsend plan lists',
   },
   {
     code: 'UNSUPPORTED',
@@ -43,11 +44,11 @@ export const rules: readonly Rule[] = [
     advice: 'upgrade the pool (zpool upgrade), or set send.bookmarks: false',
   },
   {
-    // before the module that is not loaded: here it is
+    // before the rule for a module that is not loaded: here it is loaded
     code: 'NOT_ALLOWED',
     pattern: /^Permission denied the ZFS utilities|\/dev\/zfs: (?:Permission denied|Operation not permitted)\.?$/m,
     sample: 'Permission denied the ZFS utilities must be run as root.',
-    advice: 'run as root, or let this user open /dev/zfs (mode 0666, as the udev rules of OpenZFS have it)',
+    advice: 'run as root, or let this user open /dev/zfs (mode 0666, as in the udev rules of OpenZFS)',
   },
   {
     code: 'UNSUPPORTED',
@@ -59,41 +60,41 @@ export const rules: readonly Rule[] = [
     code: 'UNSUPPORTED',
     pattern: /^(?:invalid option|unrecognized command|missing argument|bad property list|invalid type) ?/m,
     sample: "invalid option 'p'",
-    advice: 'this release of ZFS does not know that option',
+    advice: 'this release of ZFS does not support that option: upgrade it',
   },
   {
     code: 'UNSUPPORTED',
     pattern: /: parent (?:'.*' )?is not a filesystem$/m,
     sample: "cannot create 'tank/vol/a': parent is not a filesystem",
-    advice: 'a volume has no children: choose another target',
+    advice: 'a volume cannot have child datasets: choose another target',
   },
   {
     code: 'NOT_ALLOWED',
     pattern: /permission denied$/im,
     sample: "warning: cannot send 'tank/a@1': permission denied",
-    advice: 'run as root, or delegate what is missing with zfs allow',
+    advice: 'run as root, or grant the missing permission with zfs allow',
   },
   {
     code: 'READ_ONLY',
     pattern: /: pool is read-only$/m,
     sample: 'cannot hold: pool is read-only',
     advice:
-      'the pool is imported read-only: its snapshots can be sent, and nothing in it can be changed (zpool get readonly)',
+      'the pool is imported read-only (zpool get readonly): its snapshots can be sent, but nothing in it can be changed',
   },
   {
     code: 'BUSY',
     pattern: /: pool I\/O is currently suspended$/m,
     sample: "cannot open 'tank/a': pool I/O is currently suspended",
-    advice: 'the pool has lost its devices: connect them, then zpool clear (zpool status shows which)',
+    advice: 'the pool lost its devices: connect them (zpool status lists them), then run zpool clear',
   },
   {
     code: 'INTERNAL',
     pattern: /: Input\/output error$/m,
     sample: "warning: cannot send 'tank/a@1': Input/output error",
-    advice: 'zpool status -v shows what is damaged; other snapshots and datasets may be whole',
+    advice: 'zpool status -v lists the damaged files; other snapshots and datasets may be intact',
   },
   {
-    // a stream that is new and yet has a base is a clone's, onto an origin that is not its own
+    // a new filesystem with an incremental source is a clone onto a wrong origin
     code: 'ORIGIN_MISSING',
     pattern:
       /^cannot receive new filesystem stream: most recent snapshot of |(?:local origin for clone |specified origin fs \().* does not exist$/m,
@@ -110,44 +111,45 @@ export const rules: readonly Rule[] = [
     code: 'DIVERGED',
     pattern: /more recent snapshots or bookmarks exist$|clones of previous snapshots exist$/m,
     sample: "cannot rollback to 'tank/c@1': more recent snapshots or bookmarks exist",
-    advice: 'something was made there in the meantime: look at it, and plan anew',
+    advice: 'something newer was created there meanwhile: check it, then plan again',
   },
   {
     code: 'DIVERGED',
     pattern: /snapshot has dependent clones$|' to see holders\.$/m,
     sample: "cannot destroy 'tank/c@2': snapshot has dependent clones",
-    advice: 'something else needs it, so it stays, and nothing was destroyed',
+    advice:
+      'a clone or a hold needs that snapshot, so nothing was destroyed: remove it there, or use --conflict rotate',
   },
   {
     code: 'MODIFIED',
     pattern: /has been modified since most recent snapshot$/m,
     sample: 'cannot receive incremental stream: destination dozer/a has been modified since most recent snapshot',
     advice:
-      'look what was written there (zfs diff), keep it or roll it back (--conflict rotate, --conflict rollback), and set readonly=on',
+      'check the changes there (zfs diff), keep them (--conflict rotate) or discard them (--conflict rollback), and set readonly=on',
   },
   {
     code: 'BUSY',
     pattern: /contains partially-complete state from "zfs receive -s"/,
     sample: 'destination dozer/part contains partially-complete state from "zfs receive -s".',
-    advice: 'a receive is under way or was interrupted: resume it, or abort it with zfs receive -A',
+    advice: 'a receive is running or was interrupted: resume it, or abort it with zfs receive -A',
   },
   {
     code: 'BUSY',
     pattern: /^cannot unmount '.*': (?:pool or dataset is busy|unmount failed|umount failed)$/m,
     sample: "cannot unmount '/tank/a': pool or dataset is busy",
-    advice: 'it is mounted there and in use (fuser -vm shows by what): end that, or leave that folder',
+    advice: 'it is mounted and in use there: end the processes that fuser -vm lists',
   },
   {
     code: 'BUSY',
     pattern: /(?:dataset|target|pool|destination) is busy(?:$|; )|Device or resource busy$/m,
     sample: "cannot destroy 'dozer/busy': dataset is busy",
-    advice: 'a send, a receive or a hold uses it now, or an open device: wait and ask again',
+    advice: 'a send, a receive, a hold or an open device uses it: wait, then try again',
   },
   {
     code: 'BASE_MISSING',
     pattern: /incremental source \(?.*\)? does not exist$|: No such process$|: no such base/m,
     sample: "warning: cannot send 'tank/a@2': incremental source (tank/a#none) does not exist",
-    advice: 'list the snapshots again and plan anew',
+    advice: 'list the snapshots again, then plan again',
   },
   {
     code: 'BASE_MISSING',
@@ -166,13 +168,13 @@ export const rules: readonly Rule[] = [
     pattern:
       /destination '.*' exists$|destination already exists$|destination has snapshots \(|dataset already exists$/m,
     sample: "cannot receive new filesystem stream: destination 'dozer/a' exists",
-    advice: 'choose another dataset, or move this one out of the way (zfs rename)',
+    advice: 'choose another target dataset, or rename this one (zfs rename)',
   },
   {
     code: 'NO_SPACE',
     pattern: /: out of space$|quota exceeded\.?$|No space left on device$|Disk quota exceeded$/m,
     sample: 'cannot receive new filesystem stream: out of space',
-    advice: 'free space in the pool or raise the quota; a direct send then goes on from what was received',
+    advice: 'free space in the pool or raise the quota; a direct send then resumes',
   },
   {
     code: 'KEY_REQUIRED',
@@ -185,56 +187,57 @@ export const rules: readonly Rule[] = [
     pattern:
       /cannot perform raw receive on top of existing unencrypted dataset$|: IV set guid (?:mismatch|missing)\. See/m,
     sample: 'cannot receive incremental stream: cannot perform raw receive on top of existing unencrypted dataset',
-    advice: 'raw and plain streams do not mix on one target: go on as this target was begun',
+    advice:
+      'raw and plain streams cannot be mixed on one target: send as its first stream was sent (--raw or --no-raw)',
   },
   ...streamRules,
   {
     code: 'STREAM_BROKEN',
     pattern: /invalid stream \((?:bad magic number|malformed nvlist)\)$|invalid backup stream$/m,
     sample: 'cannot receive: invalid stream (bad magic number)',
-    advice: 'what came is not a ZFS stream',
+    advice: 'the received data is not a ZFS stream: check that both hosts run the same release of zpsend',
   },
   {
     code: 'STREAM_BROKEN',
     pattern: /checksum mismatch$|incomplete stream\.?$|failed to read from stream$|invalid stream \(/m,
     sample: 'cannot receive new filesystem stream: checksum mismatch or incomplete stream.',
-    advice: 'the stream was cut or damaged on its way: run it again, what was received is kept',
+    advice: 'the stream was cut off or damaged in transit: send again, which resumes from the received part',
   },
   {
     code: 'ABORTED',
     pattern: /: signal received$|Broken pipe$/m,
     sample: "warning: cannot send 'tank/big@1': signal received",
-    advice: 'the reader of the stream went away',
+    advice: 'the reader of the stream ended: see its error',
   },
   {
     code: 'BAD_REQUEST',
     pattern: /: encrypted dataset .* may not be sent with properties without the raw flag$/m,
     sample: 'cannot send tank/enc@1: encrypted dataset tank/enc may not be sent with properties without the raw flag',
-    advice: 'leave out -p, or send it raw',
+    advice: 'omit -p, or send it raw',
   },
   {
     code: 'BAD_REQUEST',
     pattern: /invalid property '|property '.*' does not apply|is readonly$|must be a string$|invalid value/m,
     sample: "cannot receive: invalid property 'nonsense'",
-    advice: 'mend the properties that the configuration sets or excludes',
+    advice: 'correct the properties that the configuration sets or excludes',
   },
   {
     code: 'NO_SUCH_SNAPSHOT',
     pattern: /'[@#]': dataset does not exist$|'#': no such pool or dataset$|^could not find any snapshots/m,
     sample: "cannot open 'tank/a@none': dataset does not exist",
-    advice: 'list the snapshots again and plan anew',
+    advice: 'list the snapshots again, then plan again',
   },
   {
     code: 'NO_SUCH_DATASET',
     pattern: /(?:: dataset| parent|destination '.*') does not exist$|: no such pool|no datasets available$/m,
     sample: "cannot open 'tank/none': dataset does not exist",
-    advice: 'look at its name with zfs list',
+    advice: 'check its name with zfs list',
   },
   {
     code: 'BAD_REQUEST',
     pattern:
       /in name$|datasets must be within same pool$|name is too long$|: invalid name$|missing dataset name$|is not a snapshot$|is not expected here$|: maximum name nesting depth exceeded$/m,
     sample: "cannot open 'tank/a;b': invalid character ';' in name",
-    advice: 'mend the name',
+    advice: 'correct the name',
   },
 ];

@@ -2,40 +2,40 @@ import { type Code, ZpsendError } from '../../schemas/errors.ts';
 import { allowLine } from './delegation.ts';
 import { rules } from './error-rules.ts';
 
-/** How a `zfs` process ended that did not end well, and what it was for. */
+/** How a `zfs` process failed, and its purpose. */
 export interface Failure {
-  /** What was being done, for people: "sending tank/a@2". */
+  /** For messages: "sending tank/a@2". */
   doing: string;
   host: string;
   stderr: string;
   exitCode?: number | undefined;
   signal?: string | undefined;
-  /** The base of an incremental, so that its absence is told from the absence of the snapshot itself. */
+  /** The base of an incremental: distinguishes a missing base from a missing snapshot. */
   from?: string | undefined;
-  /** What `zfs` was run with and by whom, so that a missing permission is told with the command that gives it. */
+  /** With `user`, the source of the `zfs allow` command in the message of a missing permission. */
   argv?: readonly string[] | undefined;
   user?: string | undefined;
 }
 
-/** What zfs complains of, a line each: wrapped messages joined, without warnings and without the usage text. */
+/** The error lines of stderr: wrapped messages joined, without warnings and usage text. */
 function complaints(stderr: string): string[] {
   const joined = stderr.replace(/\n(match incremental source|since most recent snapshot)$/gm, ' $1');
   const usage = joined.search(/^usage:/m);
-  const said = usage > 0 ? joined.slice(0, usage) : joined;
-  return said.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('Warning: '));
+  const errors = usage > 0 ? joined.slice(0, usage) : joined;
+  return errors.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('Warning: '));
 }
 
-/** Of a quoted name only its kind is left, so that no name can read like a message. */
+/** Reduces each quoted name to its `@` or `#`, so that a name cannot match a message. */
 const masked = (line: string): string => line.replace(/'[^'\n]*'/g, (name) => `'${name.replace(/[^@#]/g, '')}'`);
 
 const allowed = ({ argv, user }: Failure): string | undefined =>
   argv && user !== undefined ? allowLine(argv, user) : undefined;
 
-/** Any end of a `zfs` process becomes one coded error: what failed where, zfs's own line, and what to do. Total. */
+/** Converts any failure of a `zfs` process to one coded error: what failed on which host, the line of ZFS, what to do. Never throws. */
 export function toError(failure: Failure): ZpsendError {
-  const said = complaints(failure.stderr);
-  const rule = rules.find(({ pattern }) => said.some((line) => pattern.test(masked(line))));
-  const line = (said.find((line) => rule?.pattern.test(masked(line))) ?? said[0] ?? '').slice(0, 1000);
+  const lines = complaints(failure.stderr);
+  const rule = rules.find(({ pattern }) => lines.some((line) => pattern.test(masked(line))));
+  const line = (lines.find((line) => rule?.pattern.test(masked(line))) ?? lines[0] ?? '').slice(0, 1000);
   const allow = rule?.code === 'NOT_ALLOWED' ? allowed(failure) : undefined;
   const details = {
     stderr: failure.stderr.slice(0, 4096),
@@ -49,18 +49,18 @@ export function toError(failure: Failure): ZpsendError {
     const baseGone = rule.code === 'NO_SUCH_SNAPSHOT' && failure.from && line.includes(`'${failure.from}'`);
     return make(
       baseGone ? 'BASE_MISSING' : rule.code,
-      `${line}; ${allow === undefined ? rule.advice : `let root run there: ${allow}`}`,
+      `${line}; ${allow === undefined ? rule.advice : `run there as root: ${allow}`}`,
     );
   }
-  if (failure.signal) return make('ABORTED', `ended by ${failure.signal}${line && `: ${line}`}`);
-  return make('INTERNAL', line || `exit status ${failure.exitCode ?? 'unknown'}, and it said nothing`);
+  if (failure.signal) return make('ABORTED', `killed by ${failure.signal}${line && `: ${line}`}`);
+  return make('INTERNAL', line || `exit status ${failure.exitCode ?? 'unknown'}, without a message`);
 }
 
 const isDenied = (line: string): boolean => line.endsWith('permission denied');
 
 /**
- * What a `zfs receive` that exited 0 could not set, for people, a line each: the snapshot is there and the property is not
- * (zfs_ioctl.c keeps the errors of `-o` and `-x` beside the result of the receive).
+ * The properties that a `zfs receive` with exit 0 could not set, one message each: the snapshot arrived without them
+ * (zfs_ioctl.c returns the errors of `-o` and `-x` separately from the result of the receive).
  */
 export function notSet(failure: Failure): string[] {
   const allow = allowed(failure);
@@ -68,43 +68,43 @@ export function notSet(failure: Failure): string[] {
   return complaints(failure.stderr)
     .filter((line) => {
       const [, property = ''] = /^cannot receive (\S+) property on /.exec(masked(line)) ?? [];
-      // to an ordinary user: what he may not leave out he may not set, and so it did not arrive
+      // an ordinary user who may not exclude a property may not set it either, so it did not arrive
       return property !== '' && !(excluded.has(property) && isDenied(line));
     })
     .map((line) => {
-      const mend = allow !== undefined && isDenied(line) ? `; let root run there: ${allow}` : '';
-      return `${failure.doing} on ${failure.host}: it arrived, but ${line}${mend}`;
+      const fix = allow !== undefined && isDenied(line) ? `; run there as root: ${allow}` : '';
+      return `${failure.doing} on ${failure.host}: the snapshot arrived, but ${line}${fix}`;
     });
 }
 
-/** Is every complaint only that something named is not there? Then the rest of the answer holds. */
+/** Does every error line report only that a named dataset or snapshot does not exist? Then the rest of the output is valid. */
 export const onlyMissing = (stderr: string): boolean =>
   everyLine(stderr, /': (?:dataset does not exist|no such pool or dataset)$|^no datasets available$/);
 
-/** Does it complain, among other things, that something named is not there? */
+/** Does any error line report that a named dataset or snapshot does not exist? */
 export const isMissing = (stderr: string): boolean => stderr.includes("': dataset does not exist");
 
-/** Is every complaint of `zfs release` only that the hold is gone already, with its tag, snapshot or dataset? */
-export const onlyReleased = (stderr: string): boolean =>
+/** Does every error line of `zfs release` report only that the hold, its snapshot or its dataset does not exist? */
+export const onlyNotHeld = (stderr: string): boolean =>
   everyLine(stderr, /': (?:no such tag on this dataset|dataset does not exist)$/);
 
-/** Is every complaint of `zfs hold` only that this tag holds the snapshot already? */
-export const onlyHeld = (stderr: string): boolean => everyLine(stderr, /': tag already exists on this dataset$/);
+/** Does every error line of `zfs hold` report only that the tag already exists? */
+export const onlyTagExists = (stderr: string): boolean => everyLine(stderr, /': tag already exists on this dataset$/);
 
-/** Is every complaint of `zfs bookmark` only that it is there already? */
-export const onlyMarked = (stderr: string): boolean => everyLine(stderr, /': bookmark exists$/);
+/** Does every error line of `zfs bookmark` report only that the bookmark already exists? */
+export const onlyBookmarkExists = (stderr: string): boolean => everyLine(stderr, /': bookmark exists$/);
 
-/** Is every complaint of `zfs destroy` only that the bookmark is not there? */
-export const onlyUnmarked = (stderr: string): boolean => everyLine(stderr, /^bookmark '.*' does not exist\.$/);
+/** Does every error line of `zfs destroy` report only that the bookmark does not exist? */
+export const onlyNoBookmark = (stderr: string): boolean => everyLine(stderr, /^bookmark '.*' does not exist\.$/);
 
-/** Is there nothing for `zfs receive -A` to abort? */
+/** Does `zfs receive -A` report that there is no partial state? */
 export const nothingToAbort = (stderr: string): boolean =>
   everyLine(stderr, /' does not have any resumable receive state to abort$|^cannot open '.*': dataset does not exist$/);
 
-/** Is every complaint of `zfs create` only that the dataset is there already? */
-export const onlyThere = (stderr: string): boolean => everyLine(stderr, /': dataset already exists$/);
+/** Does every error line of `zfs create` report only that the dataset already exists? */
+export const onlyExists = (stderr: string): boolean => everyLine(stderr, /': dataset already exists$/);
 
-/** The column that this release of ZFS does not know, of "bad property list: invalid property 'keystatus'". */
+/** The column that this release of ZFS does not know, from "bad property list: invalid property 'keystatus'". */
 export const unknownColumn = (stderr: string): string | undefined =>
   /bad property list: invalid property '([a-z_]+)'/.exec(stderr)?.[1];
 

@@ -2,14 +2,14 @@ import { type DatasetEntry, type KeyWrapping, keyWrappingSchema } from '../../sc
 import { guidSchema } from '../../schemas/names.ts';
 import type { Column } from './argv.ts';
 
-/** What `zfs list` tells of a dataset's key; nothing where it is not encrypted. */
+/** What `zfs list` shows of a dataset's key; empty for an unencrypted dataset. */
 export interface KeyColumns {
   keystatus?: 'available' | 'unavailable';
   encryptionRoot?: string;
   wrapping?: KeyWrapping;
 }
 
-/** @param field the value of a column in one row */
+/** @param field reads one column of the row */
 export function keyOf(field: (column: Column) => string | undefined): KeyColumns {
   const keystatus = field('keystatus');
   const encryptionRoot = field('encryptionroot');
@@ -22,8 +22,8 @@ export function keyOf(field: (column: Column) => string | undefined): KeyColumns
 }
 
 /**
- * Each dataset shows the format, salt and iterations that its own key was wrapped with last, also where it inherits its key
- * (contract/encryption-roots.test.ts). A release that lacks a column leaves the format alone.
+ * Each dataset shows the format, salt and iterations with which its own key was last wrapped, even if it inherits its key
+ * (contract/encryption-roots.test.ts). Some releases have only the column for the format.
  */
 function wrappingOf(format: string | undefined, salt: string | undefined, iterations: string | undefined) {
   const known = keyWrappingSchema.shape.format.safeParse(format).data;
@@ -33,14 +33,14 @@ function wrappingOf(format: string | undefined, salt: string | undefined, iterat
   return { format: known, salt, ...(Number.isSafeInteger(count) && count > 0 && { iterations: count }) };
 }
 
-/** The encryption roots of a listing that it does not show itself. */
+/** The encryption roots that the listed datasets refer to, and that are not listed themselves. */
 export function rootsOutside(datasets: readonly DatasetEntry[]): string[] {
   const listed = new Set(datasets.map(({ name }) => name));
   const roots = new Set(datasets.map(({ encryptionRoot }) => encryptionRoot));
   return [...roots].filter((root): root is string => root !== undefined && !listed.has(root));
 }
 
-/** Notes what wraps the keys of roots outside, at those that inherit from them. */
+/** Sets `rootWrapping` of the datasets that inherit their key from one of these roots. */
 export function joinRoots(datasets: readonly DatasetEntry[], roots: readonly ({ name: string } & KeyColumns)[]): void {
   const wrappings = new Map(roots.map(({ name, wrapping }) => [name, wrapping]));
   for (const dataset of datasets) {

@@ -31,30 +31,30 @@ import {
 import { parseProperties } from './rows.ts';
 import { runQuery } from './run.ts';
 
-/** What is there: datasets, snapshots, bookmarks, holds and properties. */
+/** Reads datasets, snapshots, bookmarks, holds and properties. */
 export interface Listing {
   /**
-   * One `zfs list` for everything asked: datasets by name, each with its snapshots and bookmarks by createtxg. Without
-   * `dataset` everything; `recursive` adds descendants. Where origins or encryption roots lie outside, a look each finds them. `creation`
-   * tells when snapshots and bookmarks were made.
+   * Datasets by name, each with its snapshots and bookmarks by createtxg, from one `zfs list`. Without `dataset`, all of them;
+   * `recursive` adds descendants; `creation` adds the times of snapshots and bookmarks. Origins and encryption roots outside the
+   * listing take one more `zfs list` each.
    */
   list(what: { dataset?: string; recursive?: boolean; creation?: boolean }): Promise<DatasetEntry[]>;
   /**
-   * One `zfs list` for all of those datasets that exist, each with its snapshots and bookmarks by createtxg: guids, times and what
-   * was written. Nothing is told of encryption, origins, holds and resume tokens.
+   * Those of the datasets that exist, each with the guids, times and written bytes of its snapshots and bookmarks, by createtxg.
+   * One `zfs list`, without encryption, origins, holds and resume tokens.
    */
   listEach(datasets: readonly string[]): Promise<DatasetEntry[]>;
-  /** Those of the named datasets, snapshots (`pool/a@x`) and bookmarks (`pool/a#b`) that exist, in one process. */
-  look(names: string[]): Promise<InspectedName[]>;
-  /** The holds of those snapshots that exist. */
+  /** Those of the named datasets, snapshots (`pool/a@x`) and bookmarks (`pool/a#b`) that exist, from one process. */
+  inspect(names: string[]): Promise<InspectedName[]>;
+  /** The holds of those of the snapshots that exist. */
   holds(snapshots: string[]): Promise<{ snapshot: string; tag: string }[]>;
-  /** Those properties of those of the datasets that exist, as `zfs get -p` shows them, by the dataset's name. */
+  /** Properties of those of the datasets that exist, as `zfs get -p` shows them, by the dataset's name. */
   properties(datasets: string[], properties: string[]): Promise<Map<string, Record<string, string>>>;
-  /** Bytes that its dataset has written since the snapshot, whatever else was made in between. NO_SUCH_SNAPSHOT */
+  /** Bytes written to its dataset since the snapshot. @throws ZpsendError NO_SUCH_SNAPSHOT */
   writtenSince(snapshot: string): Promise<number>;
 }
 
-/** What is read of the output of a command: that it cannot be trusted is said with the command and the host. */
+/** Adds the command and the host to the error of a parser. */
 function trustedOn<Value>(host: string, doing: string, read: () => Value): Value {
   try {
     return read();
@@ -64,13 +64,12 @@ function trustedOn<Value>(host: string, doing: string, read: () => Value): Value
   }
 }
 
-/** What is there. */
 export function listing(commands: Commands): Listing {
   const { zfsEnvironment, failed, runWithTimeout } = commands;
   const unknown = new Set<string>();
   const trusted = <Value>(doing: string, read: () => Value): Value => trustedOn(zfsEnvironment.host, doing, read);
 
-  /** Runs a listing; a column that this release does not know is left out, now and from then on. */
+  /** Runs a listing; leaves out columns that this release does not know, in later listings too. */
   async function withColumns(argv: (columns: Column[]) => string[], doing: string, more: readonly Column[] = []) {
     for (;;) {
       const columns = [...requiredColumns, ...optionalColumns.filter((column) => !unknown.has(column)), ...more];
@@ -86,41 +85,41 @@ export function listing(commands: Commands): Listing {
   async function ownValues(what: { dataset?: string; recursive?: boolean }, doing: string): Promise<OwnValues> {
     const argv = ownPropertiesArgv(what);
     const tolerated = what.dataset === undefined ? onlyMissing : undefined;
-    const { stdout } = await runWithTimeout(argv, `${doing}: reading what zpsend noted there`, tolerated);
-    const asked = what.recursive || what.dataset === undefined ? what.dataset : new Set([what.dataset]);
-    return trusted(doing, () => parseProperties(stdout, ownProperties, asked));
+    const { stdout } = await runWithTimeout(argv, `${doing}: reading zpsend's properties`, tolerated);
+    const expected = what.recursive || what.dataset === undefined ? what.dataset : new Set([what.dataset]);
+    return trusted(doing, () => parseProperties(stdout, ownProperties, expected));
   }
 
-  async function look(names: string[]): Promise<InspectedName[]> {
-    const seen: InspectedName[] = [];
+  async function inspect(names: string[]): Promise<InspectedName[]> {
+    const inspected: InspectedName[] = [];
     for (const some of batches(names)) {
-      const doing = `looking at ${some.length === 1 ? some[0] : `${some.length} names`}`;
+      const doing = `inspecting ${some.length === 1 ? some[0] : `${some.length} names`}`;
       const { columns, outcome } = await withColumns((columns) => inspectArgv(some, columns), doing);
       if (!outcome.ok && !onlyMissing(outcome.stderr)) throw failed(outcome, doing);
-      seen.push(...trusted(doing, () => parseInspected(outcome.stdout, columns, new Set(some))));
+      inspected.push(...trusted(doing, () => parseInspected(outcome.stdout, columns, new Set(some))));
     }
-    return seen;
+    return inspected;
   }
 
   return {
-    look,
+    inspect,
 
     async list(what) {
       const doing = `listing ${what.dataset ?? 'all datasets'}`;
       const more = what.creation ? ([creationColumn] as const) : [];
       const { columns, outcome } = await withColumns((columns) => listArgv(what, columns), doing, more);
-      // without a single pool there is nothing to list
+      // a host without pools has an empty listing
       if (!outcome.ok && !(what.dataset === undefined && onlyMissing(outcome.stderr))) throw failed(outcome, doing);
-      // after the listing: a rollback is noted before it destroys anything, so what the listing lacks has its note here
+      // after the listing: a rollback is recorded before it destroys snapshots, so a snapshot missing above has its record here
       const own = await ownValues(what, doing);
       const only = what.recursive ? undefined : what.dataset;
-      const rows = { stdout: outcome.stdout, columns, asked: what.dataset, only };
+      const rows = { stdout: outcome.stdout, columns, expected: what.dataset, only };
       const datasets = trusted(doing, () => parseListing(rows, own));
       const outside = joinOrigins(datasets, new Map()).filter((name) => snapshotSchema.safeParse(name).success);
       if (outside.length > 0)
-        joinOrigins(datasets, new Map((await look(outside)).map((seen) => [seen.name, seen.guid])));
+        joinOrigins(datasets, new Map((await inspect(outside)).map(({ name, guid }) => [name, guid])));
       const roots = rootsOutside(datasets);
-      if (roots.length > 0) joinRoots(datasets, await look(roots));
+      if (roots.length > 0) joinRoots(datasets, await inspect(roots));
       return datasets;
     },
 
@@ -129,9 +128,9 @@ export function listing(commands: Commands): Listing {
       for (const some of batches(names)) {
         const doing = `listing ${some.length} datasets`;
         const { stdout } = await runWithTimeout(listEachArgv(some), doing, onlyMissing);
-        const asked = new Set(some);
-        const entries = trusted(doing, () => parseListing({ stdout, columns: lagColumns, asked: undefined }));
-        listed.push(...entries.filter(({ name }) => asked.has(name)));
+        const wanted = new Set(some);
+        const entries = trusted(doing, () => parseListing({ stdout, columns: lagColumns, expected: undefined }));
+        listed.push(...entries.filter(({ name }) => wanted.has(name)));
       }
       return listed;
     },
@@ -146,10 +145,10 @@ export function listing(commands: Commands): Listing {
     },
 
     async writtenSince(snapshot) {
-      const { stdout } = await runWithTimeout(writtenSinceArgv(snapshot), `reading what was written since ${snapshot}`);
+      const { stdout } = await runWithTimeout(writtenSinceArgv(snapshot), `reading bytes written since ${snapshot}`);
       const bytes = parseBytes(stdout);
       if (bytes !== undefined) return bytes;
-      throw new ZpsendError('NO_SUCH_SNAPSHOT', `${snapshot} on ${zfsEnvironment.host} is gone`, { snapshot });
+      throw new ZpsendError('NO_SUCH_SNAPSHOT', `${snapshot} on ${zfsEnvironment.host} does not exist`, { snapshot });
     },
 
     async properties(datasets, properties) {

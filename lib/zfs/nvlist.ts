@@ -1,8 +1,8 @@
-/** What a list of names and values may hold here: 64-bit numbers, text, and flags, which are there or not. */
+/** A value of an nvlist: a 64-bit number, a string, or a flag, which is present or absent. */
 export type NvValue = bigint | string | true;
 
 const types = { flag: 1, number: 8, text: 9 } as const;
-/** A pair begins with its size, the length of its name, the number of its values, and their type (sys/nvpair.h, nvpair_t). */
+/** Bytes of a pair's header: its size, the length of its name, the number of values, and their type (sys/nvpair.h, nvpair_t). */
 const pairBytes = 16;
 const align = (bytes: number): number => (bytes + 7) & ~7;
 
@@ -23,7 +23,7 @@ function packPair(name: string, value: NvValue): Buffer {
   return pair;
 }
 
-/** A list of unique names as libnvpair packs it on a little-endian machine (NV_ENCODE_NATIVE). */
+/** An nvlist with unique names, as libnvpair packs it on a little-endian machine (NV_ENCODE_NATIVE). */
 export function packNvlist(values: ReadonlyMap<string, NvValue>): Buffer {
   const head = Buffer.alloc(12);
   head.writeUInt8(1, 1);
@@ -32,16 +32,16 @@ export function packNvlist(values: ReadonlyMap<string, NvValue>): Buffer {
 }
 
 /**
- * Reads a packed list of unique names, of either byte order.
- * @throws Error for all that ZFS does not write so: the XDR form, a name that is there twice, another type, something behind the end
+ * Reads a packed nvlist with unique names, of either byte order.
+ * @throws Error for the XDR encoding, a repeated name, another type, or trailing bytes: ZFS writes none of them
  */
 export function unpackNvlist(bytes: Buffer): Map<string, NvValue> {
   const isLittle = bytes[1] === 1;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const whole = (at: number): number => view.getInt32(at, isLittle);
   if (bytes.length < pairBytes || bytes[0] !== 0 || (bytes[1] ?? 2) > 1)
-    throw new Error('it is not packed as ZFS packs it');
-  if (whole(4) !== 0 || whole(8) !== 1) throw new Error('it is not a list of unique names');
+    throw new Error('it is not a packed nvlist of ZFS');
+  if (whole(4) !== 0 || whole(8) !== 1) throw new Error('it is not an nvlist with unique names');
   const values = new Map<string, NvValue>();
   let at = 12;
   for (let size = whole(at); size !== 0; size = whole(at)) {
@@ -58,7 +58,7 @@ export function unpackNvlist(bytes: Buffer): Map<string, NvValue> {
     );
     at = end;
   }
-  if (at + 4 !== bytes.length) throw new Error('something stands behind its end');
+  if (at + 4 !== bytes.length) throw new Error('it has trailing bytes');
   return values;
 }
 

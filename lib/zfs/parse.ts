@@ -5,7 +5,7 @@ import { datasetOf, leafOf } from '../../schemas/names.ts';
 import { type StreamFeature, streamMarkSchema } from '../../schemas/stream.ts';
 import type { Column, OwnProperty } from './argv.ts';
 import { type KeyColumns, keyOf } from './key-columns.ts';
-import { type Asked, eachListed, eachRow, unreadable } from './rows.ts';
+import { type ExpectedNames, eachListed, eachRow, unreadable } from './rows.ts';
 import { parseFeatures } from './stream-flags.ts';
 
 export interface InspectedName extends KeyColumns {
@@ -14,7 +14,7 @@ export interface InspectedName extends KeyColumns {
   guid: string;
   createtxg: string;
   resumeToken?: string;
-  /** The snapshot that it is a clone of. */
+  /** The snapshot from which it was cloned. */
   origin?: string;
   /** Bytes: of a dataset, since its newest snapshot; of a snapshot, since the one before; 0 of a bookmark. */
   written: number;
@@ -22,7 +22,7 @@ export interface InspectedName extends KeyColumns {
   userrefs: number;
 }
 
-/** "-" (no such value for this type) and whatever is not a number count as 0. */
+/** "-" (no such value for this type) and any other text that is not a number count as 0. */
 function bytes(field: string | undefined): number {
   const value = Number(field);
   return Number.isSafeInteger(value) && value > 0 ? value : 0;
@@ -30,16 +30,16 @@ function bytes(field: string | undefined): number {
 
 const present = (field: string | undefined): string | undefined => (field && field !== '-' ? field : undefined);
 
-/** Whatever else somebody has put there says nothing. */
+/** Ignores a value that zpsend did not set. */
 const markOf = (field: string | undefined): string | undefined => streamMarkSchema.safeParse(field).data;
 
-/** A mark that is inherited, or came with a stream of properties, is another dataset's. */
+/** A mark that was inherited, or received with `zfs send -p`, contains the guid of another dataset. */
 function rolledBackOf(field: string | undefined, dataset: string): string | undefined {
   const colon = field?.indexOf(':') ?? -1;
   return field?.slice(0, colon) === dataset ? rollbackMarkSchema.safeParse(field.slice(colon + 1)).data : undefined;
 }
 
-/** What lies below a placeholder inherits its mark, but not that it is never mounted. */
+/** A child of a placeholder inherits the user property, but not `canmount`. */
 const isPlaceholder = (type: string, mark: string | undefined, canmount: string | undefined): boolean =>
   type === 'filesystem' && mark === 'on' && canmount === 'off';
 
@@ -47,29 +47,29 @@ const isPlaceholder = (type: string, mark: string | undefined, canmount: string 
 const byNumber = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 const byTxg = (a: { createtxg: string }, b: { createtxg: string }): number => byNumber(a.createtxg, b.createtxg);
 
-/** What zpsend has noted at datasets, by their names, as `zfs get` shows it. */
+/** The user properties that zpsend has set, by the dataset's name, as `zfs get` shows them. */
 export type OwnValues = ReadonlyMap<string, Partial<Record<OwnProperty, string>>>;
 
 export interface ListingRows {
   readonly stdout: string;
   readonly columns: readonly Column[];
-  readonly asked: Asked;
-  /** Keeps this dataset alone. */
+  readonly expected: ExpectedNames;
+  /** Keeps only this dataset. */
   readonly only?: string | undefined;
 }
 
 /**
- * The rows of `zfs list` as datasets with their snapshots and bookmarks: datasets by name, the rest by createtxg.
- * Snapshots of datasets that are not in the listing are left out.
- * @throws ZpsendError INTERNAL where the rows are not what was asked for
+ * The rows of `zfs list` as datasets by name, with their snapshots and bookmarks by createtxg.
+ * Drops snapshots whose dataset is not listed.
+ * @throws ZpsendError INTERNAL for a row that does not belong to the listing
  */
 export function parseListing(
-  { stdout, columns, asked, only }: ListingRows,
+  { stdout, columns, expected, only }: ListingRows,
   own: OwnValues = new Map(),
 ): DatasetEntry[] {
   const datasets = new Map<string, DatasetEntry>();
   const leaves: { dataset: string; snapshot?: SnapshotEntry; bookmark?: BookmarkEntry }[] = [];
-  eachListed(stdout, columns, asked, (field) => {
+  eachListed(stdout, columns, expected, (field) => {
     const name = field('name') ?? '';
     const guid = field('guid') ?? '';
     const createtxg = field('createtxg') ?? '';
@@ -79,12 +79,12 @@ export function parseListing(
       if (only !== undefined && name !== only) return;
       const origin = present(field('origin'));
       const resumeToken = present(field('receive_resume_token'));
-      const noted = own.get(name) ?? {};
-      const stream = markOf(noted['zpsend:stream']);
-      const rolledBack = rolledBackOf(noted['zpsend:rollback'], guid);
-      // a refquota bounds this dataset and not what lies below, so with one the figure tells too little
+      const properties = own.get(name) ?? {};
+      const stream = markOf(properties['zpsend:stream']);
+      const rolledBack = rolledBackOf(properties['zpsend:rollback'], guid);
+      // a refquota limits this dataset but not its descendants, so the number is too low for them
       const available = sizes('refquota') > 0 ? undefined : present(field('available'));
-      const placeholder = isPlaceholder(type, noted['zpsend:placeholder'], field('canmount'));
+      const placeholder = isPlaceholder(type, properties['zpsend:placeholder'], field('canmount'));
       datasets.set(name, {
         name,
         type,
@@ -142,7 +142,7 @@ export function parseListing(
   return listed;
 }
 
-/** Fills in the guids of the origins that the listing itself holds; gives the names of those it does not. */
+/** Sets the guids of origins that are listed or in `known`. @returns the names of the others */
 export function joinOrigins(datasets: readonly DatasetEntry[], known: ReadonlyMap<string, string>): string[] {
   const wanted = new Map<string, string | undefined>();
   for (const { origin } of datasets) if (origin) wanted.set(origin.name, known.get(origin.name));
@@ -161,13 +161,13 @@ export function joinOrigins(datasets: readonly DatasetEntry[], known: ReadonlyMa
   return [...wanted].filter(([, guid]) => guid === undefined).map(([name]) => name);
 }
 
-/** The rows of `zfs list` for named things, as they come. @throws ZpsendError INTERNAL where the rows are not what was asked for */
-export function parseInspected(stdout: string, columns: readonly Column[], asked: Asked): InspectedName[] {
-  const seen: InspectedName[] = [];
-  eachListed(stdout, columns, asked, (field) => {
+/** The rows of `zfs list` for given names, in its order. @throws ZpsendError INTERNAL for a row of another name */
+export function parseInspected(stdout: string, columns: readonly Column[], expected: ExpectedNames): InspectedName[] {
+  const inspected: InspectedName[] = [];
+  eachListed(stdout, columns, expected, (field) => {
     const resumeToken = present(field('receive_resume_token'));
     const origin = present(field('origin'));
-    seen.push({
+    inspected.push({
       name: field('name') ?? '',
       type: field('type') as InspectedName['type'],
       guid: field('guid') ?? '',
@@ -179,30 +179,30 @@ export function parseInspected(stdout: string, columns: readonly Column[], asked
       userrefs: bytes(field('userrefs')),
     });
   });
-  return seen;
+  return inspected;
 }
 
-/** One number on a line of its own; undefined for "-". */
+/** Output that is one number; undefined for "-". */
 export const parseBytes = (stdout: string): number | undefined =>
   /^[0-9]+\n?$/.test(stdout) ? bytes(stdout) : undefined;
 
 /**
- * `zfs holds -H`: snapshot, tag, date. Whoever may hold can choose a tag that looks like more rows: that adds holds which are not there, and hides none.
- * @throws ZpsendError INTERNAL where a row is not of three fields, or of a snapshot that was not asked for
+ * `zfs holds -H`: snapshot, tag, date. A tag may contain line breaks, so a user can forge additional holds; no tag hides a hold.
+ * @throws ZpsendError INTERNAL for a row without three fields, or of another snapshot
  */
-export function parseHolds(stdout: string, asked: ReadonlySet<string>): { snapshot: string; tag: string }[] {
+export function parseHolds(stdout: string, expected: ReadonlySet<string>): { snapshot: string; tag: string }[] {
   const holds: { snapshot: string; tag: string }[] = [];
   eachRow(stdout, (fields) => {
     const [snapshot = '', tag = ''] = fields;
-    if (fields.length !== 3 || !asked.has(snapshot)) {
-      throw unreadable('the tag of a hold has a tab or a line break', 'Look with: zfs holds SNAPSHOT');
+    if (fields.length !== 3 || !expected.has(snapshot)) {
+      throw unreadable('the tag of a hold contains a tab or a line break', 'Find it with: zfs holds SNAPSHOT');
     }
     holds.push({ snapshot, tag });
   });
   return holds;
 }
 
-/** `zpool list -Hp`; a pool that is not available shows "-" for its sizes. */
+/** `zpool list -Hp`; an unavailable pool shows "-" for its sizes. */
 export function parsePools(stdout: string): Pool[] {
   const pools: Pool[] = [];
   eachRow(stdout, ([name, size, allocated, free, health, readonly]) => {
@@ -219,11 +219,11 @@ export function parsePools(stdout: string): Pool[] {
   return pools;
 }
 
-/** What streams need to know of pools. */
+/** What streams depend on in pools. */
 export interface PoolFacts {
-  /** Enabled features of each pool, as far as they matter to streams. */
+  /** Enabled features of each pool, of those that streams depend on. */
   features: Record<string, StreamFeature[]>;
-  /** Those of them that something in the pool uses. */
+  /** Those of them that are active: some dataset in the pool uses them. */
   active: Record<string, StreamFeature[]>;
   /** The pools that are imported read-only. */
   readOnlyPools: string[];

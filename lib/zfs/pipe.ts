@@ -4,29 +4,28 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 
-/** Memory to read into, and who takes what was read. */
+/** Provides memory to read into, and consumes it. */
 interface OutputReader {
   room(): Buffer;
-  /** `length` bytes were read to the beginning of the last room. False when reading should stop until `proceed`. */
+  /** `length` bytes were read to the beginning of the last `room()`. @returns false to pause reading until `proceed` */
   filled(length: number): boolean;
   ended(): void;
   failed(reason: string): void;
 }
 
 /**
- * The standard output of a child. As any stream; or, without a fresh buffer of 64 KiB for every read, into memory of the
- * reader's. The collector runs after every 20 MB of such buffers: measured, that doubles the CPU time of a sender and adds
- * 70 MB to its memory.
+ * The standard output of a child, as a Readable or read into the reader's memory. A Readable allocates 64 KiB for every read, and
+ * the garbage collector runs after every 20 MB: measured, that doubles the CPU time of a sender and adds 70 MB to its memory.
  */
 class ChildOutput extends Readable {
   readonly #socket: Socket;
   #reader: OutputReader | undefined;
   #over = false;
 
-  /** @param path where the other end, the child's, is accepted */
+  /** @param path of the socket on which the child's end is accepted */
   constructor(path: string) {
     super();
-    // what comes before there is a reader, and the first read of it, which the socket has asked memory for already
+    // for bytes before `readInto`, and for the first read after it, whose buffer the socket already has
     const own = Buffer.allocUnsafeSlow(64 * 1024);
     this.#socket = connect({
       path,
@@ -43,17 +42,17 @@ class ChildOutput extends Readable {
     this.#socket.on('error', (error) => this.destroy(error));
     this.#socket.on('end', () => this.#end(() => (this.#reader ? this.#reader.ended() : this.push(null))));
     this.#socket.on('close', () => this.#end(() => this.#reader?.failed('it was closed before its end')));
-    // waiting for a child keeps nobody's process alive
+    // waiting for a child does not keep this process alive
     this.#socket.unref();
   }
 
-  /** Reads to the end into the reader's memory; instead of every other way to read, and called once. */
+  /** Reads to the end into the reader's memory, instead of as a Readable. Called once. */
   readInto(reader: OutputReader): void {
     this.#reader = reader;
     this.#start();
   }
 
-  /** After a `filled` that said to stop. */
+  /** Continues after a `filled` that returned false. */
   proceed(): void {
     this.#start();
   }
@@ -72,19 +71,19 @@ class ChildOutput extends Readable {
     this.#socket.resume();
   }
 
-  #end(tell: () => void): void {
-    if (!this.#over) tell();
+  #end(notify: () => void): void {
+    if (!this.#over) notify();
     this.#over = true;
   }
 }
 
-/** An output, and what the child is spawned with as its stdout; that is to be destroyed after the spawn, else the end is never seen. */
+/** An output, and the stdout of the child. The caller destroys `stdio` after the spawn; otherwise `output` never ends. */
 interface OutputPair {
   readonly output: ChildOutput;
   readonly stdio: Socket;
 }
 
-/** Node opens no pipes of its own and knows no other way to a pair of sockets than to connect them. */
+/** Node has neither pipe(2) nor socketpair(2): two ends have to be connected. */
 async function openOutputPair(): Promise<OutputPair> {
   const folder = await mkdtemp(join(tmpdir(), 'zpsend-'));
   const server = createServer({ pauseOnConnect: true });
@@ -102,9 +101,9 @@ async function openOutputPair(): Promise<OutputPair> {
   }
 }
 
-/** Keeps one pair open ahead, since a process is spawned at once. */
+/** Keeps one pair open in advance, because a spawn is synchronous. */
 export interface OutputPairs {
-  /** Undefined when none is ready: a child then writes to a 'pipe' of Node's, and only costs more. */
+  /** Undefined if none is ready: the child then writes to a 'pipe' of Node, which costs more CPU time. */
   take(): OutputPair | undefined;
 }
 

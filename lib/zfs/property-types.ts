@@ -1,7 +1,6 @@
 /**
- * Settable properties that only filesystems, and that only volumes have: "property types" of zfsprops(7), and what
- * zfs_prop.c registers them for. `zfs receive -o` refuses a whole stream for one that does not fit; `-x` only warns.
- * What inherits through filesystems to volumes (volmode, snapdev) fits both. test/contract/properties.test.ts asks ZFS.
+ * Settable properties that only filesystems have (zfsprops(7), zfs_prop.c; checked by test/contract/properties.test.ts).
+ * `zfs receive -o` refuses a stream for a property of the wrong type; `-x` only warns. volmode and snapdev fit both types.
  */
 export const onlyOfFilesystems: ReadonlySet<string> = new Set([
   'aclinherit',
@@ -38,6 +37,6 @@ export const onlyOfFilesystems: ReadonlySet<string> = new Set([
 
 export const onlyOfVolumes: ReadonlySet<string> = new Set(['volblocksize', 'volsize', 'volthreading']);
 
-/** Has the property a meaning for the dataset's type? What is not known here is for ZFS to judge. */
+/** Does the property apply to this type of dataset? True for unknown properties: ZFS checks them. */
 export const fits = (property: string, type: 'filesystem' | 'volume'): boolean =>
   !(type === 'volume' ? onlyOfFilesystems : onlyOfVolumes).has(property);

@@ -3,21 +3,21 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { snapshotSchema, tokenSchema } from '../../schemas/names.ts';
 import { type NvValue, packNvlist, unpackNvlist } from './nvlist.ts';
 
-/** What an interrupted receive says of itself, and what `zfs send -t` goes on from (dsl_dataset.c, get_receive_resume_token). */
+/** The state of an interrupted receive, which `zfs send -t` continues (dsl_dataset.c, get_receive_resume_token). */
 export interface TokenContents {
   /** The source's snapshot. */
   readonly toname: string;
   readonly toguid: string;
-  /** Absent of a full stream. */
+  /** Absent in the token of a full stream. */
   readonly fromguid?: string;
   readonly object: bigint;
   readonly offset: bigint;
-  /** Bytes of the stream that the target has taken. */
+  /** Bytes of the stream that the target has received. */
   readonly bytes: bigint;
   readonly flags: TokenFlags;
 }
 
-/** What its stream was begun with. */
+/** The flags of its stream. */
 interface TokenFlags {
   readonly raw: boolean;
   readonly largeBlock: boolean;
@@ -35,19 +35,19 @@ const flagNames = {
 const numberNames = ['fromguid', 'object', 'offset', 'bytes', 'toguid'] as const;
 const known = new Set<string>([...numberNames, 'toname', ...Object.values(flagNames)]);
 
-/** A token is some hundred bytes; what unpacks to more is none. */
+/** Limit of an unpacked token, in bytes; a real one has some hundred. */
 const mostBytes = 16 * 1024;
 
 const stale = (why: string): ZpsendError => new ZpsendError('RESUME_STALE', `a resume token cannot be used: ${why}`);
 
-/** Sum of the 32-bit words, as fletcher4 of ZFS has it first; bytes that fill no word do not count. */
+/** The sum of the 32-bit words, which is the first word of ZFS's fletcher4; trailing bytes do not count. */
 function sumOf(bytes: Buffer): bigint {
   let sum = 0n;
   for (let at = 0; at + 4 <= bytes.length; at += 4) sum += BigInt(bytes.readUInt32LE(at));
   return BigInt.asUintN(64, sum);
 }
 
-/** `VERSION-CHECKSUM-LENGTH-HEX`: a packed list of names and values, compressed by zlib. */
+/** `VERSION-CHECKSUM-LENGTH-HEX`: a packed nvlist, compressed by zlib. */
 export function encodeToken({ toname, toguid, fromguid, object, offset, bytes, flags }: TokenContents): string {
   const values = new Map<string, NvValue>([
     ...(fromguid === undefined ? [] : [['fromguid', BigInt(fromguid)] as const]),
@@ -76,9 +76,8 @@ function valuesIn(token: string): Map<string, NvValue> {
 }
 
 /**
- * Reads a token of a peer, who may have made it up: `zfs send -nv -t` prints the text in it as it is, line breaks too, so what that prints is
- * not believed.
- * @throws ZpsendError RESUME_STALE for one that ZFS does not write, or of a stream that is never sent here (a redacted one)
+ * Decodes a peer's token. It may be forged, and `zfs send -nv -t` prints its text unescaped, so that output cannot be used.
+ * @throws ZpsendError RESUME_STALE for a token that ZFS does not write, or of a redacted stream
  */
 export function decodeToken(token: string): TokenContents {
   let values: Map<string, NvValue>;
@@ -88,20 +87,20 @@ export function decodeToken(token: string): TokenContents {
     throw stale(thrown instanceof Error ? thrown.message : String(thrown));
   }
   const strange = [...values.keys()].find((name) => !known.has(name));
-  if (strange !== undefined) throw stale(`it holds ${JSON.stringify(strange.slice(0, 100))}`);
+  if (strange !== undefined) throw stale(`it contains ${JSON.stringify(strange.slice(0, 100))}`);
   const numbers = new Map(
     numberNames.map((name) => {
       const value = values.get(name);
       if (typeof value === 'bigint') return [name, value];
       if (value === undefined && name === 'fromguid') return [name, 0n];
-      throw stale(`its ${name} is missing, or no number`);
+      throw stale(`its ${name} is missing or not a number`);
     }),
   );
   const number = (name: (typeof numberNames)[number]): bigint => numbers.get(name) ?? 0n;
   const flags = Object.fromEntries(
     Object.entries(flagNames).map(([flag, name]) => {
       const value = values.get(name);
-      if (value !== undefined && value !== true) throw stale(`its ${name} is no flag`);
+      if (value !== undefined && value !== true) throw stale(`its ${name} is not a flag`);
       return [flag, value === true];
     }),
   ) as Record<keyof TokenFlags, boolean>;
@@ -119,7 +118,7 @@ export function decodeToken(token: string): TokenContents {
   };
 }
 
-/** The same; undefined where it throws. */
+/** As `decodeToken`, but undefined for an invalid token. */
 export function peekToken(token: string): TokenContents | undefined {
   try {
     return decodeToken(token);

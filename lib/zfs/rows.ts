@@ -2,13 +2,13 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../schemas/names.ts';
 
 /**
- * What `zfs` printed is not what was asked for, so nothing of it is believed. ZFS prints the values of user properties and the tags of holds
- * as they are, and whoever may set one can put a tab or a line break into it.
+ * The output of `zfs` has an unexpected row, so none of it is used. ZFS prints values of user properties and tags of holds
+ * unescaped, so a user can forge rows with a tab or a line break.
  */
-export const unreadable = (why: string, look: string): ZpsendError =>
-  new ZpsendError('INTERNAL', `what ZFS printed cannot be trusted: ${why}. ${look}`, { reason: 'unreadable' });
+export const unreadable = (why: string, advice: string): ZpsendError =>
+  new ZpsendError('INTERNAL', `the output of zfs cannot be trusted: ${why}. ${advice}`, { reason: 'unreadable' });
 
-/** Calls back with the tab-separated fields of each line; no array of all lines is made. */
+/** Calls back with the tab-separated fields of each line, without an array of all lines. */
 export function eachRow(stdout: string, row: (fields: string[]) => void): void {
   for (let start = 0; start < stdout.length; ) {
     const newline = stdout.indexOf('\n', start);
@@ -18,13 +18,13 @@ export function eachRow(stdout: string, row: (fields: string[]) => void): void {
   }
 }
 
-/** Which names a listing may bring: exactly those, or a dataset with all that lies below it; undefined: any. */
-export type Asked = ReadonlySet<string> | string | undefined;
+/** The names that a listing may contain: these, or a dataset with its descendants; undefined: any. */
+export type ExpectedNames = ReadonlySet<string> | string | undefined;
 
 const shown = (text: string): string => JSON.stringify(text.slice(0, 300));
 
-const isAsked = (name: string, asked: Asked): boolean =>
-  asked === undefined || (typeof asked === 'string' ? isWithin(datasetOf(name), asked) : asked.has(name));
+const isExpected = (name: string, expected: ExpectedNames): boolean =>
+  expected === undefined || (typeof expected === 'string' ? isWithin(datasetOf(name), expected) : expected.has(name));
 
 const kinds: Readonly<Record<string, RegExp>> = {
   filesystem: /^[^@#]+$/,
@@ -34,14 +34,14 @@ const kinds: Readonly<Record<string, RegExp>> = {
 };
 
 /**
- * The rows of `zfs list -Hp -o <columns>`: each of so many fields, of a type and name that fit, once, and asked for. None of the columns may be a
- * user property.
- * @throws ZpsendError INTERNAL at the first row that is not so
+ * The rows of `zfs list -Hp -o <columns>`, none of which may be a user property.
+ * @throws ZpsendError INTERNAL for a row with a wrong number of fields, a type that does not fit the name, or a repeated or
+ * unexpected name
  */
 export function eachListed<Column extends string>(
   stdout: string,
   columns: readonly Column[],
-  asked: Asked,
+  expected: ExpectedNames,
   row: (field: (column: Column) => string | undefined) => void,
 ): void {
   const index = new Map<string, number>(columns.map((column, at) => [column, at]));
@@ -56,39 +56,39 @@ export function eachListed<Column extends string>(
           ? `a row of type ${shown(type)}`
           : names.has(name)
             ? 'a second row'
-            : isAsked(name, asked)
+            : isExpected(name, expected)
               ? undefined
-              : 'a row that was not asked for';
-    if (why !== undefined) throw unreadable(`${why} begins with ${shown(name)}`, 'Look at it with zfs list');
+              : 'an unexpected row';
+    if (why !== undefined) throw unreadable(`${why} begins with ${shown(name)}`, 'Check it with zfs list');
     names.add(name);
     row(field);
   });
 }
 
 /**
- * `zfs get -Hp -o name,property,value`, by name. Every value has one row of its own, so a value that forges another one's row shows as a second.
- * @throws ZpsendError INTERNAL where a row is not of three fields, is there twice, or was not asked for
+ * `zfs get -Hp -o name,property,value`, by name. Every value has one row, so a forged row of another value appears as a second one.
+ * @throws ZpsendError INTERNAL for a row without three fields, and for a repeated or unexpected row
  */
 export function parseProperties(
   stdout: string,
   properties: readonly string[],
-  asked: Asked,
+  expected: ExpectedNames,
 ): Map<string, Record<string, string>> {
   const values = new Map<string, Record<string, string>>();
-  // of each row the one before it, whose value may have made it
+  // the row before each row: its value may contain a forged row
   const before = new Map<string, string>();
   let last = 'the first rows';
   eachRow(stdout, (fields) => {
     const [name = '', property = '', value = ''] = fields;
     const known = values.get(name) ?? {};
-    const fits = fields.length === 3 && properties.includes(property) && isAsked(name, asked);
+    const fits = fields.length === 3 && properties.includes(property) && isExpected(name, expected);
     const id = `${property} of ${shown(name)}`;
     if (!fits || Object.hasOwn(known, property)) {
-      const itself = properties.includes(property) && isAsked(name, asked);
+      const itself = properties.includes(property) && isExpected(name, expected);
       const suspects = new Set([last, ...(fits ? [before.get(id) ?? last] : itself ? [id] : [])]);
       throw unreadable(
-        `a user property holds a tab or a line break: ${[...suspects].join(', or ')}`,
-        'Look with zfs get, and remove it with: zfs inherit PROPERTY DATASET',
+        `a user property contains a tab or a line break: ${[...suspects].join(', or ')}`,
+        'Find it with zfs get, and remove it with: zfs inherit PROPERTY DATASET',
       );
     }
     before.set(id, last);

@@ -6,16 +6,16 @@ import { timing } from '../time/timing.ts';
 import { type Failure, notSet, toError } from './errors.ts';
 import type { OutputPairs } from './pipe.ts';
 
-/** Where and how `zfs` is run. */
+/** How zpsend runs `zfs` on this host. */
 export interface ZfsEnvironment {
   host: string;
-  /** Who runs it, as `zfs allow` is told. */
+  /** The user that runs it, as an argument of `zfs allow`. */
   user: string;
   env: NodeJS.ProcessEnv;
-  /** For the streams of `zfs send`; a plain pipe without. */
+  /** For the streams of `zfs send`; a Node pipe if absent. */
   outputs?: OutputPairs;
-  /** How long a command that changes no data may take, in milliseconds. */
-  briefMs?: number;
+  /** Timeout of a command that changes no data, in milliseconds; 5 minutes if absent. */
+  queryTimeoutMs?: number;
 }
 
 export interface Outcome {
@@ -32,35 +32,33 @@ export interface Outcome {
 export interface ZfsProcess {
   readonly pid: number | undefined;
   /**
-   * Of a receive. An error here is never unhandled, and no proof of failure: `zfs receive` may end after the stream's
-   * last record, before its input is closed (a pipeline then says "premature close"). Only `done` tells how it went.
+   * Of a receive. Errors here are handled and do not prove a failure: `zfs receive` may end after the stream's last record,
+   * before its input is closed (a pipeline then reports "premature close"). Only `done` has the result.
    */
   readonly stdin: Writable;
-  /** Of a send. Paused until it is iterated, piped or resumed, so nothing is lost if reading begins late. */
+  /** Of a send. Paused until it is iterated, piped or resumed, so a late reader loses nothing. */
   readonly stdout: Readable;
-  /**
-   * Resolves after exit 0, with what could not be set, for people; rejects with a ZpsendError made from what `zfs` said. Never
-   * an unhandled rejection.
-   */
+  /** Resolves after exit 0 with messages about properties that could not be set; rejects with a ZpsendError. Never unhandled. */
   readonly done: Promise<readonly string[]>;
   /**
-   * SIGTERM (default) is followed by SIGKILL after 5 s. Both pipes are closed at once: Linux loses a signal that comes while ZFS
-   * starts its threads, SIGKILL too, and the process then waits for its pipe.
+   * SIGTERM (default) is followed by SIGKILL after 5 s. Closes both pipes as well: Linux loses a signal, even SIGKILL, that arrives
+   * while ZFS starts its threads, and the process then waits for its pipe.
    */
   kill(signal?: 'SIGTERM' | 'SIGKILL'): void;
 }
 
+/** Limits of stdout and stderr, in bytes. */
 const maxListing = 512 * 1024 * 1024;
 const maxStderr = 64 * 1024;
 
-/** The environment of every process: `zfs` in the system's folders too (cron's PATH lacks them), untranslated messages. */
+/** The environment of every process: adds the sbin folders, which cron's PATH lacks, and turns off translation. */
 export function environment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const path = (env.PATH ?? '').split(':').filter((folder) => folder !== '');
   const missing = ['/usr/local/sbin', '/usr/sbin', '/sbin'].filter((folder) => !path.includes(folder));
   return { ...env, PATH: [...path, ...missing].join(':'), LC_ALL: 'C' };
 }
 
-/** This process's user by name, or by number where it has no name here. */
+/** The name of this process's user, or its uid if it has no name. */
 export function whoami(): string {
   try {
     return userInfo().username;
@@ -69,16 +67,20 @@ export function whoami(): string {
   }
 }
 
-/** What kept the process from starting, as a coded error. */
 function notStarted(command: string, doing: string, host: string, cause: unknown): ZpsendError {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   const options = { cause };
   if (code === 'ENOENT') {
-    const what = `${command} was not found on PATH; install OpenZFS (Debian: zfsutils-linux, FreeBSD and illumos have it)`;
+    const what = `${command} was not found on PATH; install OpenZFS (Debian: zfsutils-linux; FreeBSD and illumos include it)`;
     return new ZpsendError('UNSUPPORTED', `${doing} on ${host}: ${what}`, undefined, options);
   }
   if (code === 'EACCES')
-    return new ZpsendError('NOT_ALLOWED', `${doing} on ${host}: ${command} may not be run here`, undefined, options);
+    return new ZpsendError(
+      'NOT_ALLOWED',
+      `${doing} on ${host}: this user may not execute ${command}`,
+      undefined,
+      options,
+    );
   const what = cause instanceof Error ? cause.message : String(cause);
   return new ZpsendError(
     'INTERNAL',
@@ -88,9 +90,9 @@ function notStarted(command: string, doing: string, host: string, cause: unknown
   );
 }
 
-type Short = [zfsEnvironment: ZfsEnvironment, command: 'zfs' | 'zpool', argv: string[], doing: string];
+type ShortCommand = [zfsEnvironment: ZfsEnvironment, command: 'zfs' | 'zpool', argv: string[], doing: string];
 
-const spawnShort = ([zfsEnvironment, command, argv]: Short) =>
+const spawnShort = ([zfsEnvironment, command, argv]: ShortCommand) =>
   execa(command, argv, {
     env: zfsEnvironment.env,
     extendEnv: false,
@@ -102,12 +104,12 @@ const spawnShort = ([zfsEnvironment, command, argv]: Short) =>
 
 function outcomeOf(
   result: Awaited<ReturnType<typeof spawnShort>>,
-  [zfsEnvironment, command, argv, doing]: Short,
+  [zfsEnvironment, command, argv, doing]: ShortCommand,
 ): Outcome {
   if (result.isMaxBuffer)
     throw new ZpsendError(
       'INTERNAL',
-      `${doing} on ${zfsEnvironment.host}: ${command} printed more than this program can take`,
+      `${doing} on ${zfsEnvironment.host}: ${command} printed more than ${maxListing / 2 ** 20} MiB`,
     );
   const { exitCode, signal } = result;
   if (exitCode === undefined && signal === undefined)
@@ -117,24 +119,27 @@ function outcomeOf(
   return { argv, user: zfsEnvironment.user, ok: exitCode === 0, stdout, stderr, exitCode, signal };
 }
 
-/** Runs a short command to its end, however long that takes. A bad exit status is an outcome; only a command that cannot run throws. */
-export const run = async (...short: Short): Promise<Outcome> => outcomeOf(await spawnShort(short), short);
+/**
+ * Runs a command to its end, without a timeout: a hanging command that changes a target must not outlive its lock.
+ * @returns also for a non-zero exit status
+ * @throws ZpsendError if the command cannot be started
+ */
+export const run = async (...short: ShortCommand): Promise<Outcome> => outcomeOf(await spawnShort(short), short);
 
 /**
- * The same for a command that changes no data, a listing or a hold say: it is killed after 5 minutes, and not waited for longer,
- * since what hangs in the kernel does not even end when it is killed. A command that changes a target may not be left alone like
- * that: hung under a lock that is given back, it could still do its work later.
+ * As `run`, for commands that change no data. Killed after the timeout and not awaited: a process stuck in the kernel ignores
+ * SIGKILL.
  * @throws ZpsendError TIMEOUT
  */
-export async function runQuery(...short: Short): Promise<Outcome> {
-  const [{ host, briefMs = timing.zfs.runMs }, command, argv, doing] = short;
+export async function runQuery(...short: ShortCommand): Promise<Outcome> {
+  const [{ host, queryTimeoutMs = timing.zfs.runMs }, command, argv, doing] = short;
   const child = spawnShort(short);
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     child.kill('SIGKILL');
-    const what = `${command} ${argv[0]} did not end within ${briefMs / 1000} s; does a pool hang (zpool status)?`;
+    const what = `${command} ${argv[0]} did not end within ${queryTimeoutMs / 1000} s; check for a suspended pool with zpool status`;
     late.reject(new ZpsendError('TIMEOUT', `${doing} on ${host}: ${what}`));
-  }, briefMs);
+  }, queryTimeoutMs);
   try {
     return outcomeOf(await Promise.race([child, late.promise]), short);
   } finally {
@@ -145,7 +150,7 @@ export async function runQuery(...short: Short): Promise<Outcome> {
 const text = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 
-/** Starts a `zfs send` or `zfs receive`; the stream's bytes pass through untouched. */
+/** Starts a `zfs send` or `zfs receive`; passes the stream's bytes unchanged. */
 export function start(
   zfsEnvironment: ZfsEnvironment,
   argv: string[],
@@ -161,11 +166,11 @@ export function start(
     stdout: pair?.stdio ?? 'pipe',
   });
   pair?.stdio.destroy();
-  // execa has no stream for an output that is not its own
+  // execa has no stream for an output that it did not create
   const stdout: Readable = pair?.output ?? child.stdout ?? Readable.from([]);
-  // execa lets go what nobody reads within a tick; a paused stream waits for its reader
+  // execa discards output that is not read within a tick; a paused stream waits for its reader
   if (!pair) stdout.pause();
-  // a listener of our own: what becomes of execa's after its end is its affair
+  // execa removes its own listeners when the process ends
   child.stdin.on('error', () => {});
   stdout.on('error', () => {});
   if (argv[0] === 'send') child.stdin.end();
@@ -176,12 +181,12 @@ export function start(
     if (stderr.length < maxStderr) stderr += chunk.toString('latin1');
   });
   const stderrEnd = new Promise((resolve) => child.stderr.once('close', resolve));
-  // not execa's own end, which waits until all of stdout was read
+  // not execa's promise, which waits until all of stdout is read
   const exit = new Promise<{ exitCode?: number; signal?: string; cause?: unknown }>((resolve) => {
     child.nodeChildProcess.once('exit', (exitCode, signal) => {
       resolve(signal === null ? { exitCode: exitCode ?? 1 } : { signal });
     });
-    // the rest is what could not be started
+    // resolves only for a process that could not be started: otherwise 'exit' comes first
     void child.then(({ cause, message }) => resolve({ cause: cause ?? message }));
   });
   const done = exit.then(async ({ exitCode, signal, cause }) => {

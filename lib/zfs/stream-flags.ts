@@ -12,7 +12,7 @@ const letters: Readonly<Record<StreamFlag, string>> = {
 export const streamFlagArgv = (flags: readonly StreamFlag[]): string[] =>
   streamFlagSchema.options.filter((flag) => flags.includes(flag)).map((flag) => letters[flag]);
 
-/** Of `zpool get -Hp -o name,property,value all` the features of each pool in one of these states, as far as streams need them. */
+/** The features of each pool in one of these states, of those that streams depend on, from `zpool get -Hp -o name,property,value all`. */
 export function parseFeatures(
   stdout: string,
   states: readonly ('enabled' | 'active')[],
@@ -23,8 +23,8 @@ export function parseFeatures(
     if (!pool) continue;
     features[pool] ??= [];
     const known = streamFeatureSchema.safeParse(property.replace(/^feature@/, ''));
-    const isMeant = states.some((state) => state === value);
-    if (property.startsWith('feature@') && known.success && isMeant) features[pool].push(known.data);
+    const isInState = states.some((state) => state === value);
+    if (property.startsWith('feature@') && known.success && isInState) features[pool].push(known.data);
   }
   return features;
 }

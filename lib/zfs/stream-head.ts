@@ -1,41 +1,40 @@
 import type { StreamFlag } from '../../schemas/stream.ts';
 
-/** A record's header (sys/zfs_ioctl.h, dmu_replay_record_t). */
+/** Bytes of a record's header (sys/zfs_ioctl.h, dmu_replay_record_t). */
 const headerBytes = 312;
 const magic = 0x2f5bacbacn;
 const begin = 0;
 const end = 5;
-/** The two lowest bits of a begin record's version: a stream, or one that holds streams, as `zfs send -p` makes it. */
+/** The two lowest bits of a BEGIN record's version: a plain stream, or a compound one, as `zfs send -p` makes it. */
 const kinds = { stream: 1n, compound: 2n } as const;
 const feature = (bit: bigint): bigint => 1n << (2n + bit);
-/** DMU_BACKUP_FEATURE_* of the same header. */
+/** DMU_BACKUP_FEATURE_* of sys/zfs_ioctl.h. */
 const features = { embed: 16n, largeBlock: 19n, redacted: 21n, compressed: 22n, raw: 24n } as const;
-/** What precedes the stream in one with properties: with them the names of all snapshots before it, some hundred bytes each. */
+/** Limit of the nvlist before a compound stream, in bytes: it has all earlier snapshots, some hundred bytes each. */
 const mostProperties = 32 * 1024 * 1024;
 
-/** What is said of bytes that are no stream, and of one whose properties take too much memory. */
-export const noStream = 'it does not begin as a stream does';
+export const noStream = 'it is not a ZFS stream';
 export const tooLarge = 'its properties are too large';
 
-/** What a stream says of itself in its first record. */
+/** The first record of a stream. */
 interface StreamHead {
   readonly toguid: string;
-  /** "0" of a full stream. */
+  /** "0" for a full stream. */
   readonly fromguid: string;
   readonly raw: boolean;
   readonly redacted: boolean;
-  /** What a stream that is not raw has only where it was asked for. */
+  /** This and the next two: a plain stream has them only on request. */
   readonly embed: boolean;
   readonly largeBlock: boolean;
   readonly compressed: boolean;
 }
 
-/** What the beginning of a stream says; or how many bytes of it that takes. */
+/** The head of a stream, or the number of its first bytes that are needed to read it. */
 export type HeadOrNeed = StreamHead | { readonly needs: number };
 
 /**
- * Reads the first record of a `zfs send` stream; of one with properties, the first of the stream within it.
- * @throws Error for bytes that are no stream
+ * Reads the first record of a `zfs send` stream; of a compound one, the first of the stream within it.
+ * @throws Error for bytes that are not a stream
  */
 export function headOf(bytes: Buffer): HeadOrNeed {
   const outer = beginAt(bytes, 0);
@@ -44,7 +43,7 @@ export function headOf(bytes: Buffer): HeadOrNeed {
   if (bytes.length < inner + headerBytes) return { needs: inner + 2 * headerBytes };
   if (outer.small(bytes, inner) !== end) throw new Error('its properties have no end');
   const within = beginAt(bytes, inner + headerBytes);
-  if ('payload' in within) throw new Error('it is a stream of streams of streams');
+  if ('payload' in within) throw new Error('it is a compound stream within a compound stream');
   return within;
 }
 
@@ -54,9 +53,9 @@ function beginAt(bytes: Buffer, at: number): HeadOrNeed | { payload: number; sma
   if (bytes.length < at + headerBytes) return { needs: at + headerBytes };
   const isLittle = bytes.readBigUInt64LE(at + 8) === magic;
   if (!isLittle && bytes.readBigUInt64BE(at + 8) !== magic) throw new Error(noStream);
-  const small: Small = (from, place) => (isLittle ? from.readUInt32LE(place) : from.readUInt32BE(place));
-  const large = (place: number): bigint =>
-    isLittle ? bytes.readBigUInt64LE(at + place) : bytes.readBigUInt64BE(at + place);
+  const small: Small = (from, offset) => (isLittle ? from.readUInt32LE(offset) : from.readUInt32BE(offset));
+  const large = (offset: number): bigint =>
+    isLittle ? bytes.readBigUInt64LE(at + offset) : bytes.readBigUInt64BE(at + offset);
   if (small(bytes, at) !== begin) throw new Error(noStream);
   const version = large(16);
   const kind = version & 3n;
@@ -78,22 +77,22 @@ function beginAt(bytes: Buffer, at: number): HeadOrNeed | { payload: number; sma
   };
 }
 
-/** What the stream of a step has to be. */
+/** The stream that a step expects. */
 export interface ExpectedStream {
   readonly toguid: string;
   readonly fromguid?: string | undefined;
   readonly raw: boolean;
-  /** The flags that were asked for; undefined where they are not known. */
+  /** The requested flags; undefined if unknown. */
   readonly flags?: readonly StreamFlag[] | undefined;
 }
 
-/** In what a stream is another one than was expected; undefined where it is the one. */
+/** How a stream differs from the expected one; undefined if it does not. */
 function differenceOf(head: StreamHead, { toguid, fromguid = '0', raw, flags }: ExpectedStream): string | undefined {
-  if (head.toguid !== toguid) return `it brings the snapshot with guid ${head.toguid}, not ${toguid}`;
+  if (head.toguid !== toguid) return `it contains the snapshot with guid ${head.toguid}, not ${toguid}`;
   if (head.fromguid !== fromguid) return `it starts from guid ${head.fromguid}, not ${fromguid}`;
   if (head.raw !== raw) return raw ? 'it is decrypted, not raw' : 'it is raw, not plain';
   if (head.redacted) return 'it is redacted';
-  // a raw stream is as its dataset is
+  // the flags of a raw stream depend on its dataset
   const strange = raw || !flags ? undefined : optional.find(([field, flag]) => head[field] && !flags.includes(flag));
   return strange && `it has the flag ${strange[1]}`;
 }
@@ -104,21 +103,21 @@ const optional = [
   ['compressed', 'compressed'],
 ] as const;
 
-/** Holds back the beginning of a stream until it is known to be the expected one. */
+/** Buffers the beginning of a stream until it is known to be the expected one. */
 export interface HeadCheck {
-  /** It is: what comes needs no look any more. */
+  /** The stream is the expected one: later bytes need no check. */
   readonly isPassed: boolean;
-  /** In what it is another one, once that is known. */
+  /** How the stream differs, once that is known. */
   readonly difference: string | undefined;
   /**
-   * @returns all that was held back once the stream is known, and until then nothing; the bytes are copied, of 32 MiB at most
-   * @throws Error where it is another stream, or none
+   * @returns a copy of all buffered bytes (at most 32 MiB) once the stream is known, and undefined before
+   * @throws Error if it is another stream, or not a stream
    */
   take(bytes: Buffer): Buffer | undefined;
 }
 
 export function openHeadCheck(expected: ExpectedStream): HeadCheck {
-  let held: Buffer[] = [];
+  let buffered: Buffer[] = [];
   let [length, needs] = [0, headerBytes];
   let isPassed = false;
   let difference: string | undefined;
@@ -130,12 +129,12 @@ export function openHeadCheck(expected: ExpectedStream): HeadCheck {
       return difference;
     },
     take(bytes) {
-      held.push(Buffer.from(bytes));
+      buffered.push(Buffer.from(bytes));
       length += bytes.length;
-      // put together only when there is enough: there may be many pieces
+      // concatenates only when there is enough: there may be many pieces
       if (length < needs) return undefined;
-      const all = Buffer.concat(held);
-      held = [all];
+      const all = Buffer.concat(buffered);
+      buffered = [all];
       const head = headOf(all);
       if ('needs' in head) {
         needs = head.needs;
@@ -144,7 +143,7 @@ export function openHeadCheck(expected: ExpectedStream): HeadCheck {
       difference = differenceOf(head, expected);
       if (difference !== undefined) throw new Error(difference);
       isPassed = true;
-      held = [];
+      buffered = [];
       return all;
     },
   };

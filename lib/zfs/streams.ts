@@ -3,22 +3,21 @@ import type { Commands } from './commands.ts';
 import { parseEstimate } from './parse.ts';
 import { runQuery, start, type ZfsProcess } from './run.ts';
 
-/** `zfs send` and `zfs receive`, and how large a stream will be. */
+/** `zfs send`, `zfs receive`, and the estimated size of a stream. */
 export interface Streams {
-  /** Starts `zfs send`, full or `-i`. `from` is `pool/a@x` or `pool/a#bookmark`, in full. */
+  /** Starts `zfs send`, full or `-i`. `from` is the full name `pool/a@x` or `pool/a#bookmark`. */
   send(stream: StreamRequest): ZfsProcess;
-  /** Starts a full `zfs send` of a snapshot (`pool/a@x`) whose contents are to be read; `raw`: as they are encrypted, which needs no key. */
+  /** Starts a full `zfs send` of a snapshot (`pool/a@x`) to read its contents; `raw`: encrypted, which needs no key. */
   content(snapshot: string, raw: boolean): ZfsProcess;
-  /** Starts `zfs receive -s -u` into `dataset@snapshot`; give `snapshot` always, so that only that one can come. */
+  /** Starts `zfs receive -s -u` into `dataset@snapshot`. Without `snapshot`, it would accept any. */
   receive(into: ReceiveRequest): ZfsProcess;
-  /** Bytes that `zfs send` will print, as ZFS guesses (far off at times for a token, openzfs#16691); undefined where it does not say. */
+  /** Bytes of the stream, as ZFS estimates (sometimes far off for a token, openzfs#16691); undefined if it prints no size. */
   estimate(stream: StreamRequest): Promise<number | undefined>;
 }
 
 const isResumed = (stream: StreamRequest): stream is Extract<StreamRequest, { token: string }> => 'token' in stream;
 const baseOf = (stream: StreamRequest): string | undefined => (isResumed(stream) ? undefined : stream.from);
 
-/** `zfs send` and `zfs receive`, and what a stream would be. */
 export function streams({ zfsEnvironment, failed }: Commands): Streams {
   return {
     send(stream) {
@@ -34,7 +33,7 @@ export function streams({ zfsEnvironment, failed }: Commands): Streams {
       const doing = isResumed(stream) ? 'estimating a resumed send' : `estimating the size of ${stream.to}`;
       const outcome = await runQuery(zfsEnvironment, 'zfs', estimateArgv(stream), doing);
       if (!outcome.ok) throw failed(outcome, doing, baseOf(stream));
-      // releases differ in whether a dry run speaks on stdout or stderr
+      // some releases print a dry run on stdout, others on stderr
       return parseEstimate(`${outcome.stdout}\n${outcome.stderr}`);
     },
   };

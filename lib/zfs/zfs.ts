@@ -11,16 +11,16 @@ import { type Streams, streams } from './streams.ts';
 export type { InspectedName, PoolFacts } from './parse.ts';
 export type { ZfsProcess } from './run.ts';
 
-/** ZFS on this host. Every failure is a ZpsendError; names are checked before a process starts (I10). */
+/** ZFS on this host. Every failure is a ZpsendError; checks names before a process starts (I10). */
 export type Zfs = Listing & Streams & Marks & Changes & About;
 
 export interface ZfsOptions {
   /** This host's name in messages. */
   host?: string;
-  /** Its PATH finds `zfs` and `zpool`; the system's sbin folders are searched after it. */
+  /** Its PATH finds `zfs` and `zpool`; the system's sbin folders come after it. */
   env?: NodeJS.ProcessEnv;
-  /** How long a command that changes no data may take, in milliseconds; 5 minutes when absent. */
-  briefMs?: number;
+  /** Timeout of a command that changes no data, in milliseconds; 5 minutes if absent. */
+  queryTimeoutMs?: number;
 }
 
 export function createZfs(options: ZfsOptions = {}): Zfs {
@@ -29,7 +29,7 @@ export function createZfs(options: ZfsOptions = {}): Zfs {
     user: whoami(),
     env: environment(options.env ?? process.env),
     outputs: openOutputPairs(),
-    ...(options.briefMs !== undefined && { briefMs: options.briefMs }),
+    ...(options.queryTimeoutMs !== undefined && { queryTimeoutMs: options.queryTimeoutMs }),
   });
   return {
     ...listing(commands),

@@ -76,7 +76,7 @@ async function pass(send: ZfsProcess, receive: ZfsProcess) {
   await Promise.all([send.done, receive.done]);
 }
 
-const guidOf = async (name: string) => (await zfs.look([name]))[0]?.guid;
+const guidOf = async (name: string) => (await zfs.inspect([name]))[0]?.guid;
 
 describe('listEach', () => {
   it('lists in one command those of the named datasets that exist, without what lies below them', async () => {
@@ -177,7 +177,7 @@ describe('foreign text', () => {
         await expect(listed).rejects.toMatchObject({ code: 'INTERNAL', message: expect.stringContaining(evil) });
       }
       expect(await zfs.list({ dataset: victim })).toHaveLength(1);
-      expect(await zfs.look([evil, victim])).toHaveLength(2);
+      expect(await zfs.inspect([evil, victim])).toHaveLength(2);
       expect(await zfs.listEach([evil, victim])).toHaveLength(2);
       await expect(zfs.properties([evil], ['zpsend:stream'])).rejects.toMatchObject({ code: 'INTERNAL' });
       await admin('inherit', 'zpsend:stream', evil);
@@ -208,11 +208,11 @@ describe('look', () => {
   it('gives those names that exist and leaves out the others', async () => {
     const names = [made, `${made}@b`, `${made}#b`];
     const missing = [`${src}/none`, `${made}@none`, `${made}#none`, 'nopool/x', `${src}/none@x`];
-    const seen = await zfs.look([...names, ...missing]);
+    const seen = await zfs.inspect([...names, ...missing]);
     expect(seen.map(({ name }) => name).sort()).toEqual([...names].sort());
     expect(seen.find(({ type }) => type === 'snapshot')).toMatchObject({ userrefs: 0, name: `${made}@b` });
-    expect(await zfs.look(missing)).toEqual([]);
-    expect(await zfs.look([])).toEqual([]);
+    expect(await zfs.inspect(missing)).toEqual([]);
+    expect(await zfs.inspect([])).toEqual([]);
   });
 });
 
@@ -260,7 +260,7 @@ describe('send and receive', () => {
     cut.stdin.end(whole.subarray(0, 16 * MIB));
     await expect(cut.done).rejects.toMatchObject({ code: 'STREAM_BROKEN' });
 
-    const token = (await zfs.look([`${dst}/cut`]))[0]?.resumeToken ?? '';
+    const token = (await zfs.inspect([`${dst}/cut`]))[0]?.resumeToken ?? '';
     expect((await zfs.list({ dataset: `${dst}/cut` }))[0]?.resumeToken).toBe(token);
     const said = decodeToken(token);
     expect(said).toMatchObject({ toname: `${src}/cut@a`, toguid: await guidOf(`${src}/cut@a`) });
@@ -279,7 +279,7 @@ describe('send and receive', () => {
     receive.stdin.end(rest);
     await receive.done;
     expect(await guidOf(`${dst}/cut@a`)).toBe(await guidOf(`${src}/cut@a`));
-    expect((await zfs.look([`${dst}/cut`]))[0]).not.toHaveProperty('resumeToken');
+    expect((await zfs.inspect([`${dst}/cut`]))[0]).not.toHaveProperty('resumeToken');
   });
 
   it('that are cut in an incremental say its base, and an abort gives the dataset back as it was', async () => {
@@ -293,7 +293,7 @@ describe('send and receive', () => {
     const cut = zfs.receive({ ...into, snapshot: 'b' });
     cut.stdin.end((await buffer(zfs.send(step).stdout)).subarray(0, 8 * MIB));
     await expect(cut.done).rejects.toMatchObject({ code: 'STREAM_BROKEN' });
-    const token = (await zfs.look([`${dst}/inc`]))[0]?.resumeToken ?? '';
+    const token = (await zfs.inspect([`${dst}/inc`]))[0]?.resumeToken ?? '';
     expect(decodeToken(token)).toMatchObject({ fromguid: await guidOf(`${src}/inc@a`) });
 
     const again = zfs.receive({ ...into, snapshot: 'b' });
@@ -386,7 +386,7 @@ describe('holds', () => {
     expect(held.map(({ snapshot, tag }) => `${snapshot} ${tag}`).sort()).toEqual(
       [`${a} zpsend:one`, `${b} zpsend:one`, `${b} zpsend:two`].sort(),
     );
-    expect((await zfs.look([b]))[0]?.userrefs).toBe(2);
+    expect((await zfs.inspect([b]))[0]?.userrefs).toBe(2);
     await expect(admin('destroy', a)).rejects.toThrow();
 
     await zfs.release('zpsend:one', [gone, a, `${src}/none@x`, b]);

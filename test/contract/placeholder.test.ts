@@ -46,7 +46,7 @@ test('a placeholder is made once, empty and never mounted, and others are receiv
   // what lies below inherits the mark: only a local one tells a placeholder
   expect(z.ok('get', '-H', '-o', 'source', 'zpsend:placeholder', `${mid}/a`)).toEqual([`inherited from ${mid}`]);
   expect(z.value('canmount', `${mid}/a`)).toBe('on');
-  expect((await zfs.look([top, mid, `${mid}/a@1`])).map(({ name, type }) => [name, type])).toEqual([
+  expect((await zfs.inspect([top, mid, `${mid}/a@1`])).map(({ name, type }) => [name, type])).toEqual([
     [top, 'filesystem'],
     [mid, 'filesystem'],
     [`${mid}/a@1`, 'snapshot'],
@@ -69,13 +69,13 @@ test('edge case 11: a placeholder is encrypted exactly when its parent is, and n
   expect(z.feed(z.stream(`${z.source}/plain@1`), 'receive', '-u', `${secret}/p/plain`).exit).toBe(0);
   expect(z.value('encryptionroot', `${secret}/p/plain`)).toBe(secret);
 
-  expect((await zfs.look([secret, `${secret}/p`])).map(({ keystatus }) => keystatus)).toEqual([
+  expect((await zfs.inspect([secret, `${secret}/p`])).map(({ keystatus }) => keystatus)).toEqual([
     'available',
     'available',
   ]);
   z.ok('unmount', secret);
   z.ok('unload-key', secret);
-  expect((await zfs.look([z.target, secret, `${secret}/p`])).map(({ keystatus }) => keystatus)).toEqual([
+  expect((await zfs.inspect([z.target, secret, `${secret}/p`])).map(({ keystatus }) => keystatus)).toEqual([
     undefined,
     'unavailable',
     'unavailable',
@@ -86,7 +86,7 @@ test('edge case 11: a placeholder is encrypted exactly when its parent is, and n
 
 test('below a volume nothing is made', async () => {
   z.ok('create', '-s', '-V', '8M', `${z.target}/vol`);
-  const [volume] = await zfs.look([`${z.target}/vol`, `${z.target}/vol/a`]);
+  const [volume] = await zfs.inspect([`${z.target}/vol`, `${z.target}/vol/a`]);
   expect(volume).toMatchObject({ name: `${z.target}/vol`, type: 'volume' });
   await expect(zfs.createPlaceholder(`${z.target}/vol/a`)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
 });

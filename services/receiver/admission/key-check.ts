@@ -16,7 +16,7 @@ type Asked = Pick<
  * @throws ZpsendError KEY_MISMATCH
  */
 export async function checkKey(
-  zfs: Pick<Zfs, 'look'>,
+  zfs: Pick<Zfs, 'inspect'>,
   start: Asked,
   host: string,
   seen: readonly InspectedName[],
@@ -27,7 +27,7 @@ export async function checkKey(
   const root = there?.encryptionRoot;
   if (!raw || !from || origin !== undefined || !there || root === undefined) return;
   if ((await holderOf(zfs, there)) === root) return;
-  const [rootSeen] = await zfs.look([root]);
+  const [rootSeen] = await zfs.inspect([root]);
   const sameness = compareWrappings(wrapping, rootSeen?.wrapping);
   if (sameness === 'same' || (sameness === 'unknown' && start.encryptionRoot === root)) return;
   throw new ZpsendError(
@@ -41,14 +41,14 @@ export async function checkKey(
 
 /** A key that was changed here since the plan is not overwritten by the old one: what takes its key from there could not be opened any more. */
 async function checkReplaced(
-  zfs: Pick<Zfs, 'look'>,
+  zfs: Pick<Zfs, 'inspect'>,
   { dataset, origin, replaces, to, source }: Asked,
   host: string,
   seen: readonly InspectedName[],
 ): Promise<void> {
   if (replaces === undefined) return;
   const holder = origin === undefined ? dataset : datasetOf(origin);
-  const there = seen.find(({ name }) => name === holder) ?? (await zfs.look([holder]))[0];
+  const there = seen.find(({ name }) => name === holder) ?? (await zfs.inspect([holder]))[0];
   if (!there || compareWrappings(there.wrapping, replaces) !== 'different') return;
   throw new ZpsendError(
     'KEY_MISMATCH',
@@ -59,8 +59,8 @@ async function checkReplaced(
 }
 
 /** A clone shares the key of what it was made from (contract/encryption-roots.test.ts). */
-async function holderOf(zfs: Pick<Zfs, 'look'>, { name, origin }: InspectedName): Promise<string> {
+async function holderOf(zfs: Pick<Zfs, 'inspect'>, { name, origin }: InspectedName): Promise<string> {
   if (origin === undefined) return name;
-  const [parent] = await zfs.look([datasetOf(origin)]);
+  const [parent] = await zfs.inspect([datasetOf(origin)]);
   return parent ? holderOf(zfs, parent) : datasetOf(origin);
 }

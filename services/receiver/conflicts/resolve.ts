@@ -27,7 +27,7 @@ async function rename(
   { discard, stopped }: Around,
 ): Promise<void> {
   const { from, to } = clearing;
-  const isDone = isRenamed(clearing, host, await zfs.look([from, to]));
+  const isDone = isRenamed(clearing, host, await zfs.inspect([from, to]));
   if (!isDone && from === dataset) await assertNoChildren(zfs, from, host);
   if (discard && !stopped()) await zfs.abortReceive(isDone ? dataset : from);
   if (isDone || stopped()) return;

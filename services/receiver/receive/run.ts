@@ -109,7 +109,7 @@ export async function look(run: Run): Promise<ReceiveEvent> {
   deps.baseHolds.began(start.dataset);
   // what is raw may lock its dataset out, and is looked at each time
   if (chained && !start.raw) return { type: 'accepted', prepare: 'nothing' };
-  const [seen] = await Promise.all([deps.zfs.look(namesToLookAt(start)), deps.resumablePools.learn(start.dataset)]);
+  const [seen] = await Promise.all([deps.zfs.inspect(namesToLookAt(start)), deps.resumablePools.learn(start.dataset)]);
   run.admission = checkView(start, deps.host, await withMarks(deps.zfs, start, seen), deps);
   await checkKey(deps.zfs, start, deps.host, seen);
   const prepare = discards(run) ? 'discard' : run.admission.parents.length > 0 ? 'make-parents' : 'nothing';

@@ -7,7 +7,7 @@ type Held = Pick<Lease, 'assertHeld' | 'confirmed'>;
 const changing: Record<keyof Zfs, boolean> = {
   list: false,
   listEach: false,
-  look: false,
+  inspect: false,
   send: false,
   content: false,
   writtenSince: false,

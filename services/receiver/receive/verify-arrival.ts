@@ -5,9 +5,9 @@ import { arrivalOf } from '../admission/admission.ts';
 import { checkType } from '../admission/properties.ts';
 
 /** Looks whether what was received is the snapshot that was announced (I6). @throws ZpsendError STREAM_BROKEN */
-export async function verifyArrival(zfs: Pick<Zfs, 'look'>, start: ReceiveStart, host: string): Promise<void> {
+export async function verifyArrival(zfs: Pick<Zfs, 'inspect'>, start: ReceiveStart, host: string): Promise<void> {
   const name = arrivalOf(start);
-  const seen = await zfs.look(start.volume ? [name, start.dataset] : [name]);
+  const seen = await zfs.inspect(start.volume ? [name, start.dataset] : [name]);
   const arrived = seen.find((one) => one.name === name);
   checkType(start, host, seen);
   if (arrived?.guid === start.to.guid) return;

@@ -29,7 +29,7 @@ export interface Fetching {
  * @throws ZpsendError EXISTS
  */
 async function checkPartial({ zfs, host }: FetchDeps, { start }: StoredItem): Promise<void> {
-  const [dataset] = await zfs.look([start.dataset]);
+  const [dataset] = await zfs.inspect([start.dataset]);
   if (dataset?.resumeToken === undefined) return;
   const toname = peekToken(dataset.resumeToken)?.toname;
   if (toname !== undefined && datasetOf(toname) === datasetOf(start.to.name)) return;
@@ -55,7 +55,7 @@ async function lacksBase(
   if (error.code === 'NO_SUCH_DATASET') return false;
   const base = origin === undefined ? dataset : datasetOf(origin);
   const names = [poolOf(base), base];
-  const [pool, ...there] = await zfs.look([...new Set(names)]);
+  const [pool, ...there] = await zfs.inspect([...new Set(names)]);
   if (!pool) return false;
   if (!there.length && base !== pool.name) return true;
   const [listed] = await zfs.list({ dataset: base });

@@ -230,7 +230,7 @@ async function receive(
 
 /** Before a pool is imported nothing is there that will be. */
 const hasPool = async (deps: StoredDeps, dataset: string): Promise<boolean> =>
-  (await deps.zfs.look([poolOf(dataset)]).catch(() => [])).length > 0;
+  (await deps.zfs.inspect([poolOf(dataset)]).catch(() => [])).length > 0;
 
 /** What was lost was its base; unless that has come another way, which the next job then finds. */
 function behind(log: Log, { start }: StoredItem, missing: ReadonlySet<string>): Receipt {

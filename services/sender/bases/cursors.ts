@@ -51,7 +51,7 @@ export const noCursors: Cursors = {
 };
 
 export interface CursorDeps extends CursorBookmarkDeps {
-  readonly zfs: Pick<Zfs, 'bookmark' | 'destroyBookmark' | 'look'>;
+  readonly zfs: Pick<Zfs, 'bookmark' | 'destroyBookmark' | 'inspect'>;
   /** Aborted when the job is: what has not begun by then is left to the next run. */
   readonly signal: AbortSignal;
   /** Monotonic milliseconds. */
@@ -115,7 +115,7 @@ function chainCursor(deps: CursorDeps, bookmarks: CursorBookmarks): ChainCursor 
       last = { to, target };
     },
     async markTentative({ to: snapshot, target }) {
-      const [there] = await zfs.look([snapshot.name]).catch(() => []);
+      const [there] = await zfs.inspect([snapshot.name]).catch(() => []);
       // another one under its name: the bookmark would be of that
       if (there && there.guid !== snapshot.guid) return undefined;
       return (await bookmarks.move(snapshot, target, [], true)) ? undefined : snapshot.name;

@@ -10,12 +10,12 @@ import type { Step } from '../../../schemas/plan.ts';
  * @throws ZpsendError KEY_MISMATCH, to be planned again
  */
 export async function checkKeyUnchanged(
-  zfs: Pick<Zfs, 'look'>,
+  zfs: Pick<Zfs, 'inspect'>,
   { to, wrapping }: Pick<Step, 'to' | 'wrapping'>,
 ): Promise<void> {
   if (!wrapping) return;
   const dataset = datasetOf(to.name);
-  const [seen] = await zfs.look([dataset]);
+  const [seen] = await zfs.inspect([dataset]);
   // what is gone zfs send tells of
   if (!seen) return;
   const sameness = compareWrappings(seen.wrapping, wrapping);

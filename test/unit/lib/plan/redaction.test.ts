@@ -33,7 +33,7 @@ describe('a redaction bookmark', () => {
     const columns = [...requiredColumns, 'redact_snaps'] as const;
     const rows =
       'a\tfilesystem\t1\t1\t-\na@x\tsnapshot\t2\t2\t77\na#r\tbookmark\t2\t2\t77,78\na#o\tbookmark\t2\t2\t-\n';
-    const [read] = parseListing({ stdout: rows, columns, asked: 'a' });
+    const [read] = parseListing({ stdout: rows, columns, expected: 'a' });
     expect(read && datasetEntrySchema.parse(read)).toEqual(read);
     expect(read?.snapshots).toMatchObject([{ name: 'x', redacted: true }]);
     expect(read?.bookmarks.map(({ name, redacted }) => [name, redacted])).toEqual([

@@ -70,7 +70,7 @@ describe('argument lists', () => {
     );
   });
 
-  it('makes a parent that no release mounts, and says what made it', () => {
+  it('creates a parent that no release mounts, marked as a placeholder', () => {
     expect(placeholderArgv('tank/my b')).toEqual(
       ['create', '-o', 'canmount=off', '-o', 'zpsend:placeholder=on'].concat('tank/my b'),
     );
@@ -148,7 +148,7 @@ describe('argument lists', () => {
   });
 });
 
-describe('whatever the names', () => {
+describe('with arbitrary names', () => {
   const name = fc.oneof(
     fc.string({ maxLength: 20 }),
     fc.stringMatching(/^[-a-zA-Z_.: /]{0,12}([@#][-a-z. ]{0,5})?$/),
@@ -229,7 +229,7 @@ describe('whatever the names', () => {
   });
 });
 
-/** I5: a dataset, what depends on something, or more than names say. */
+/** I5: destroys a dataset, dependents, or more than the named snapshots. */
 function destroysMore([verb = '', ...rest]: string[]): boolean {
   const words = rest.join(' ');
   if (verb === 'destroy') return rest.length !== 1 || !/^[^@#%]+@[^@#%]+$/.test(words) || /,(?:,|$)|@,/.test(words);
@@ -278,7 +278,7 @@ describe('I5: what is destroyed as a bookmark', () => {
     expect(() => bookmarkArgv('tank/a@1', name)).toThrow(expect.objectContaining({ code: 'BAD_REQUEST' }));
   });
 
-  it('is nothing else, whatever the name', () => {
+  it('is nothing else, with arbitrary names', () => {
     const name = fc.oneof(
       fc.string({ maxLength: 30 }),
       fc.stringMatching(/^[-a-z/@#,% ]{0,12}#?(zpsend_)?[-a-z@#,%_ ]{0,8}$/),

@@ -15,7 +15,7 @@ import { mentions } from '../../../support/mentions.ts';
 
 const into = { dataset: 'tank/backup/vm', snapshot: 'a', set: {}, exclude: [] };
 
-describe('the command that gives what is lacking', () => {
+describe('the command that grants the missing permission', () => {
   it.each([
     ['send', sendArgv({ to: 'tank/a@2', from: 'tank/a@1' }), 'zfs allow -u zpsend send tank/a'],
     ['hold', holdArgv('zpsend:x', ['tank/a@1', 'tank/a@2']), 'zfs allow -u zpsend hold,release tank/a'],
@@ -61,13 +61,13 @@ describe('a permission that is denied', () => {
   const denied = { doing: 'holding tank/a@1', host: 'smos-01', stderr: 'cannot hold: permission denied\n' };
   const line = 'zfs allow -u zpsend hold,release tank/a';
 
-  it('is NOT_ALLOWED with that command, in its words and in its details', () => {
+  it('is NOT_ALLOWED with that command, in its message and in its details', () => {
     const error = toError({ ...denied, argv: holdArgv('zpsend:x', ['tank/a@1']), user: 'zpsend' });
     expect(error).toMatchObject({ code: 'NOT_ALLOWED', details: { allow: line } });
     expect(error.message).toEqual(mentions('tank/a@1', 'smos-01', 'cannot hold: permission denied', line));
   });
 
-  it('without a command to give it says what can be done', () => {
+  it('has advice also without such a command', () => {
     expect(toError(denied).message).toEqual(mentions('root', 'zfs allow'));
   });
 });

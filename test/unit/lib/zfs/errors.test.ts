@@ -4,12 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { rules } from '../../../../lib/zfs/error-rules.ts';
 import {
   nothingToAbort,
-  onlyHeld,
-  onlyMarked,
+  onlyBookmarkExists,
+  onlyExists,
   onlyMissing,
-  onlyReleased,
-  onlyThere,
-  onlyUnmarked,
+  onlyNoBookmark,
+  onlyNotHeld,
+  onlyTagExists,
   toError,
   unknownColumn,
 } from '../../../../lib/zfs/errors.ts';
@@ -27,7 +27,7 @@ interface Sample {
 const read = (release: string): Sample[] =>
   JSON.parse(readFileSync(new URL(`../../../fixtures/stderr/${release}.json`, import.meta.url), 'utf8'));
 const releases = ['2.3.2', '2.1.11', 'extra'];
-/** What the adapter runs; the other samples are of commands that it never gives. */
+/** The commands that the adapter runs; the other samples are of commands that it never runs. */
 const ours =
   /^(?:(?:list|send|create|receive|holds?|release|rollback|bookmark|zpool list|module)\b|destroy: (?!dataset|dry run).*(?:snapshot|user)|destroy: (?:unknown )?bookmark|rename: (?!snapshot|recursive))/;
 const samples = releases.flatMap((release) =>
@@ -36,7 +36,7 @@ const samples = releases.flatMap((release) =>
     .map((sample) => ({ release, ...sample })),
 );
 
-/** What each captured failure means. A new sample has to be given its code here. */
+/** The code of each captured failure. A new sample needs a line here. */
 const expected: Partial<Record<Code, string[]>> = {
   NO_SUCH_DATASET: [
     'list: unknown dataset',
@@ -258,7 +258,7 @@ const codeOf = new Map(Object.entries(expected).flatMap(([code, list]) => list.m
 const classify = (stderr: string, more: { from?: string; exitCode?: number; signal?: string } = {}) =>
   toError({ doing: 'sending tank/a@2', host: 'smos-01', stderr, ...more });
 
-describe('what ZFS said becomes a code', () => {
+describe('an error of ZFS becomes a code', () => {
   it.each(samples)('$release $situation', ({ release, situation, stderr, exit }) => {
     expect(classify(stderr, { exitCode: exit }).code).toBe(
       codeOf.get(situation) ?? codeOf.get(`${release} ${situation}`),
@@ -270,7 +270,7 @@ describe('what ZFS said becomes a code', () => {
     expect([error.code, error.message]).toEqual([rule.code, expect.stringContaining(rule.advice)]);
   });
 
-  it('a base that is gone is told from the snapshot itself', () => {
+  it('a missing base is distinguished from a missing snapshot', () => {
     const gone = "cannot open 'tank/a@1': dataset does not exist\n";
     expect(classify(gone, { from: 'tank/a@1' }).code).toBe('BASE_MISSING');
     expect(classify(gone, { from: 'tank/a@0' }).code).toBe('NO_SUCH_SNAPSHOT');
@@ -282,7 +282,7 @@ describe('what ZFS said becomes a code', () => {
     expect(classify(`${warning}cannot receive: something new\n`).code).toBe('INTERNAL');
   });
 
-  it('a process that was killed is ABORTED, and what nobody has seen before is INTERNAL with all of its text', () => {
+  it('a killed process is ABORTED, and an unknown error is INTERNAL with all of its text', () => {
     expect(classify('', { signal: 'SIGTERM' })).toMatchObject({ code: 'ABORTED' });
     const unseen = classify('internal error: Value too large\nAborted\n', { exitCode: 134 });
     expect(unseen).toMatchObject({
@@ -292,7 +292,7 @@ describe('what ZFS said becomes a code', () => {
     expect(classify('', { exitCode: 3 }).message).toEqual(mentions(3));
   });
 
-  it('tells what failed, where, in ZFS’s own words, and what to do', () => {
+  it('has what failed, on which host, the line of ZFS, and what to do', () => {
     const wrapped =
       'cannot receive incremental stream: most recent snapshot of dozer/a does not\nmatch incremental source\n';
     expect(toError({ doing: 'receiving into dozer/a', host: 'smos-00', stderr: wrapped }).message).toEqual(
@@ -315,7 +315,7 @@ describe('the classifier', () => {
     );
   });
 
-  it('is not misled by names that read like messages', () => {
+  it('is not misled by names that look like messages', () => {
     const tails = samples.flatMap(({ stderr }) => stderr.match(/(?<=: )[A-Za-z][A-Za-z0-9_.: -]+$/gm) ?? []);
     const name = fc.constantFrom(...new Set(tails)).map((tail) => `tank/a: ${tail}`);
     const messages: [Code, (name: string) => string][] = [
@@ -343,45 +343,45 @@ describe('the classifier', () => {
   });
 });
 
-describe('failures that are none', () => {
-  const said = (situation: string) => samples.find((sample) => sample.situation === situation)?.stderr ?? '';
+describe('failures that are tolerated', () => {
+  const stderrOf = (situation: string) => samples.find((sample) => sample.situation === situation)?.stderr ?? '';
   const denied = "cannot hold snapshot 'tank/a@1': permission denied\n";
 
-  it('a look or a listing of holds where only some names are missing', () => {
-    expect(onlyMissing(said('list: of seven names three are there'))).toBe(true);
-    expect(onlyMissing(said('holds: unknown snapshot'))).toBe(true);
-    expect(onlyMissing(said('list: of seven names three are there') + denied)).toBe(false);
+  it('an inspection or a listing of holds in which only some names are missing', () => {
+    expect(onlyMissing(stderrOf('list: of seven names three are there'))).toBe(true);
+    expect(onlyMissing(stderrOf('holds: unknown snapshot'))).toBe(true);
+    expect(onlyMissing(stderrOf('list: of seven names three are there') + denied)).toBe(false);
     expect(onlyMissing('')).toBe(false);
   });
 
-  it('a release of what is not held, or not there', () => {
-    expect(onlyReleased(said('release: tag missing') + said('release: unknown snapshot'))).toBe(true);
-    expect(onlyReleased(said('release: unknown dataset'))).toBe(true);
-    expect(onlyReleased(said('release: tag missing') + denied)).toBe(false);
+  it('a release of a hold or snapshot that does not exist', () => {
+    expect(onlyNotHeld(stderrOf('release: tag missing') + stderrOf('release: unknown snapshot'))).toBe(true);
+    expect(onlyNotHeld(stderrOf('release: unknown dataset'))).toBe(true);
+    expect(onlyNotHeld(stderrOf('release: tag missing') + denied)).toBe(false);
   });
 
-  it('a hold that is there', () => {
-    expect(onlyHeld(said('hold: tag exists'))).toBe(true);
-    expect(onlyHeld(said('hold: tag exists') + said('hold: unknown snapshot'))).toBe(false);
+  it('a hold that already exists', () => {
+    expect(onlyTagExists(stderrOf('hold: tag exists'))).toBe(true);
+    expect(onlyTagExists(stderrOf('hold: tag exists') + stderrOf('hold: unknown snapshot'))).toBe(false);
   });
 
-  it('a bookmark that is there, or that is gone', () => {
-    expect(onlyMarked(said('bookmark: exists'))).toBe(true);
-    expect(onlyMarked(said('bookmark: as an ordinary user'))).toBe(false);
-    expect(onlyUnmarked(said('destroy: unknown bookmark'))).toBe(true);
-    expect(onlyUnmarked(said('destroy: bookmark of an unknown dataset'))).toBe(true);
-    expect(onlyUnmarked(denied)).toBe(false);
+  it('a bookmark that already exists, or is already destroyed', () => {
+    expect(onlyBookmarkExists(stderrOf('bookmark: exists'))).toBe(true);
+    expect(onlyBookmarkExists(stderrOf('bookmark: as an ordinary user'))).toBe(false);
+    expect(onlyNoBookmark(stderrOf('destroy: unknown bookmark'))).toBe(true);
+    expect(onlyNoBookmark(stderrOf('destroy: bookmark of an unknown dataset'))).toBe(true);
+    expect(onlyNoBookmark(denied)).toBe(false);
   });
 
-  it('a parent that somebody else has made', () => {
-    expect(onlyThere(said('create: exists'))).toBe(true);
-    expect(onlyThere(said('create: parent missing'))).toBe(false);
-    expect(onlyThere('')).toBe(false);
+  it('a parent that already exists', () => {
+    expect(onlyExists(stderrOf('create: exists'))).toBe(true);
+    expect(onlyExists(stderrOf('create: parent missing'))).toBe(false);
+    expect(onlyExists('')).toBe(false);
   });
 
-  it('an abort where nothing is partial', () => {
-    expect(nothingToAbort(said('receive: abort where nothing is partial'))).toBe(true);
-    expect(nothingToAbort(said('receive: abort where there is no dataset'))).toBe(true);
+  it('an abort without partial state', () => {
+    expect(nothingToAbort(stderrOf('receive: abort where nothing is partial'))).toBe(true);
+    expect(nothingToAbort(stderrOf('receive: abort where there is no dataset'))).toBe(true);
     expect(nothingToAbort("cannot destroy 'dozer/busy': dataset is busy\n")).toBe(false);
   });
 });
@@ -403,7 +403,7 @@ describe('/dev/zfs', () => {
     expect(codeOf(stderr).message).not.toContain('modprobe');
   });
 
-  it('that is not there asks for the module', () => {
+  it('that does not exist means that the module is missing', () => {
     const missing = codeOf('Unable to open /dev/zfs: No such file or directory.');
     expect(missing).toMatchObject({ code: 'UNSUPPORTED', message: mentions('modprobe zfs') });
   });

@@ -10,13 +10,13 @@ import {
   parsePoolFacts,
   parsePools,
 } from '../../../../lib/zfs/parse.ts';
-import { type Asked, parseProperties } from '../../../../lib/zfs/rows.ts';
+import { type ExpectedNames, parseProperties } from '../../../../lib/zfs/rows.ts';
 import { datasetEntrySchema } from '../../../../schemas/inventory.ts';
 import { mentions } from '../../../support/mentions.ts';
 
 const columns: Column[] = [...requiredColumns, ...optionalColumns].slice(0, 15);
 const read = (stdout: string, only?: string, some: readonly Column[] = columns, own?: OwnValues) =>
-  parseListing({ stdout, columns: some, asked: undefined, only }, own);
+  parseListing({ stdout, columns: some, expected: undefined, only }, own);
 const seenIn = (stdout: string) => parseInspected(stdout, columns, undefined);
 const rows = (...lines: string[]) => lines.map((line) => `${line.replaceAll('  ', '\t')}\n`).join('');
 
@@ -72,7 +72,7 @@ describe('a listing', () => {
     for (const dataset of datasets) expect(datasetEntrySchema.parse(dataset)).toEqual(dataset);
   });
 
-  it('knows which rollback was begun there last, where the mark is the dataset’s own', () => {
+  it('has the mark of the last rollback, if it is the dataset’s own', () => {
     const marked = (guid: string, value: string) =>
       read(
         rows(`a  filesystem  ${guid}  2`),
@@ -86,7 +86,7 @@ describe('a listing', () => {
     }
   });
 
-  it('tells when snapshots and bookmarks were made, where it was asked', () => {
+  it('has the times of snapshots and bookmarks on request', () => {
     const dated = rows('a  filesystem  1  2  1700000000', 'a@x  snapshot  3  4  1700000060', 'a#b  bookmark  5  6  -');
     const [dataset] = read(dated, undefined, [...requiredColumns, creationColumn]);
     expect(dataset?.snapshots[0]?.creation).toBe(1_700_000_060);
@@ -98,7 +98,7 @@ describe('a listing', () => {
     expect(read(listing).at(-1)?.snapshots[0]?.name).toBe('at 12:00');
   });
 
-  it('keeps one dataset without its children where one was asked for', () => {
+  it('keeps one dataset without its children on request', () => {
     expect(read(listing, 'tank/src').map(({ name }) => name)).toEqual(['tank/src']);
   });
 
@@ -112,12 +112,12 @@ describe('a listing', () => {
     ]);
   });
 
-  it('leaves out snapshots without their dataset, and empty lines', () => {
+  it('drops snapshots without their dataset, and empty lines', () => {
     const odd = rows('a  filesystem  1  2', '', 'b@x  snapshot  5  6');
     expect(read(odd, undefined, [...requiredColumns])).toMatchObject([{ name: 'a', snapshots: [] }]);
   });
 
-  it('is right when the last line has no newline, and empty when nothing is there', () => {
+  it('is complete without a newline at the end, and empty without rows', () => {
     expect(read('a\tfilesystem\t1\t2', undefined, [...requiredColumns])).toHaveLength(1);
     expect(read('')).toEqual([]);
   });
@@ -129,11 +129,11 @@ describe('a listing', () => {
   });
 });
 
-describe('foreign text makes no rows', () => {
+describe('a user cannot forge rows', () => {
   const few = [...requiredColumns];
   const good = ['p/enc  filesystem  1  2', 'p/enc@a  snapshot  3  4'];
-  const listed = (asked: Asked, ...lines: string[]) =>
-    parseListing({ stdout: rows(...good, ...lines), columns: few, asked });
+  const listed = (expected: ExpectedNames, ...lines: string[]) =>
+    parseListing({ stdout: rows(...good, ...lines), columns: few, expected });
 
   it('so no user property is a column of a listing', () => {
     expect([...requiredColumns, ...optionalColumns].filter((column) => column.includes(':'))).toEqual([]);
@@ -158,7 +158,7 @@ describe('foreign text makes no rows', () => {
     );
   });
 
-  it('what is asked for by name brings nothing else', () => {
+  it('a listing of given names contains no other name', () => {
     expect(() => parseInspected(rows(...good), few, new Set(['p/enc']))).toThrow(
       expect.objectContaining({ details: { reason: 'unreadable' }, message: mentions('"p/enc@a"') }),
     );
@@ -195,13 +195,13 @@ describe('foreign text makes no rows', () => {
 });
 
 describe('origins', () => {
-  it('get the guid of the snapshot that the same listing holds', () => {
+  it('get the guid of the snapshot in the same listing', () => {
     const datasets = read(listing);
     expect(joinOrigins(datasets, new Map())).toEqual([]);
     expect(datasets[0]?.origin).toEqual({ name: 'tank/src@a', guid: '18446744073709551615' });
   });
 
-  it('outside of the listing are named, and filled in from a second look', () => {
+  it('outside the listing are returned, and set from a second listing', () => {
     const datasets = read(listing, 'tank/clone');
     expect(joinOrigins(datasets, new Map())).toEqual(['tank/src@a']);
     expect(datasets[0]?.origin).toEqual({ name: 'tank/src@a' });
@@ -210,7 +210,7 @@ describe('origins', () => {
   });
 });
 
-it('a look gives what exists, each with its type', () => {
+it('an inspection returns existing names with their types', () => {
   expect(seenIn(listing).map(({ name, type }) => [name, type])).toEqual([
     ['tank/clone', 'filesystem'],
     ['tank/enc', 'volume'],
@@ -227,7 +227,7 @@ it('a look gives what exists, each with its type', () => {
   expect(seenIn(listing)[4]).toMatchObject({ guid: '18446744073709551615', written: 2, userrefs: 3 });
 });
 
-it('holds are read without their dates', () => {
+it('holds are parsed without their dates', () => {
   const holds = rows('tank/a b@1  keep me  Mon Nov 23 21:27 2026', 'tank/a b@1  zpsend:x  Mon Nov 23 21:28 2026');
   expect(parseHolds(holds, new Set(['tank/a b@1']))).toEqual([
     { snapshot: 'tank/a b@1', tag: 'keep me' },
@@ -235,14 +235,14 @@ it('holds are read without their dates', () => {
   ]);
 });
 
-it('pools that are not available have no sizes', () => {
+it('unavailable pools have no sizes', () => {
   expect(parsePools(rows('dst  83886080  491008  83395072  ONLINE  off', 'old  -  -  -  UNAVAIL  -'))).toEqual([
     { name: 'dst', size: 83886080, allocated: 491008, free: 83395072, health: 'ONLINE', readOnly: false },
     { name: 'old', size: 0, allocated: 0, free: 0, health: 'UNAVAIL', readOnly: false },
   ]);
 });
 
-it('edge case 38: of pools it is told which are imported read-only', () => {
+it('edge case 38: pools that are imported read-only are listed', () => {
   const pools = parsePools(rows('p  201326592  0  201326592  ONLINE  on', 'q  201326592  0  201326592  ONLINE  off'));
   expect(pools.map(({ name, readOnly }) => [name, readOnly])).toEqual([
     ['p', true],
@@ -275,12 +275,12 @@ size\t32036528
 `;
 
 describe('a dry run', () => {
-  it('tells the size', () => {
+  it('has the size', () => {
     expect(parseEstimate('full\ttank/src@b\t12912\nsize\t12912\n')).toBe(12912);
     expect(parseEstimate(token)).toBe(32036528);
   });
 
-  it('without a size line tells none, whatever a dataset is called', () => {
+  it('has no size without a size line, even if a dataset has such a name', () => {
     expect(parseEstimate('full\ttank/size\t1\n')).toBeUndefined();
     expect(parseEstimate('')).toBeUndefined();
   });

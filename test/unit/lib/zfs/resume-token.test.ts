@@ -33,7 +33,7 @@ function around(packed: Buffer, length = packed.length): string {
 const tokenOf = (all: Map<string, NvValue>): string => around(packNvlist(all));
 
 describe('a resume token', () => {
-  test('is read as it was written, of any numbers, names and flags', () => {
+  test('is decoded as it was encoded, with any numbers, names and flags', () => {
     const guid = fc.bigInt({ min: 1n, max: 2n ** 64n - 1n });
     const name = fc.stringMatching(
       /^[a-z][a-z0-9_.:-]{0,20}(\/[a-z0-9 ]{0,19}[a-z0-9]){0,3}@[a-z0-9][a-z0-9:.]{0,20}$/,
@@ -78,7 +78,7 @@ describe('a resume token', () => {
     expect(peekToken(token)).toBeUndefined();
   });
 
-  test('of random bytes is refused, and nothing hangs', () => {
+  test('of random bytes is refused without hanging', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         expect(
@@ -89,7 +89,7 @@ describe('a resume token', () => {
     );
   });
 
-  test('of a big-endian machine is read too', () => {
+  test('of a big-endian machine is decoded too', () => {
     const packed = packNvlist(new Map([['a', 1n]]));
     const big = Buffer.from(packed);
     big[1] = 0;
@@ -124,7 +124,7 @@ function flagged(): Buffer {
   return packed;
 }
 
-describe('what a step is resumed by', () => {
+describe('the token that resumes a step', () => {
   const step: Step = {
     ...{
       type: 'incremental',
@@ -149,17 +149,17 @@ describe('what a step is resumed by', () => {
     return resume;
   };
 
-  test('is a token of its own: the plan’s guids and name, and of the peer’s only how far it came', async () => {
-    // the dataset was renamed at the source since
+  test('has the guids and the name of the plan, and only the position of the peer’s token', async () => {
+    // the dataset was renamed at the source meanwhile
     const { token = '', offset } = await asked({ toname: 'tank/now@old name' });
     expect(decodeToken(token)).toEqual({ ...honest, toname: 'tank/now@c' });
     expect(offset).toBe(9_988_544);
   });
 
-  test('of flags that do no harm goes on with them, though they are no longer asked for', async () => {
-    const begun = { ...flags, embed: true, compressed: true };
-    const { token = '' } = await asked({ flags: begun }, { flags: [] });
-    expect(decodeToken(token).flags).toEqual(begun);
+  test('keeps harmless flags of the interrupted stream, even if they are no longer requested', async () => {
+    const initial = { ...flags, embed: true, compressed: true };
+    const { token = '' } = await asked({ flags: initial }, { flags: [] });
+    expect(decodeToken(token).flags).toEqual(initial);
   });
 
   test.each<[string, Partial<TokenContents>, Partial<Step>]>([
@@ -172,7 +172,7 @@ describe('what a step is resumed by', () => {
     expect(await asked(given, more)).toEqual({ stale: true, offset: 0 });
   });
 
-  test('of another dataset is not dropped, nor one that nobody can read', async () => {
+  test('of another dataset is kept, as is one that cannot be decoded', async () => {
     await expect(asked({ toguid: '1', toname: 'tank/other@c' })).rejects.toMatchObject({ code: 'EXISTS' });
     await expect(resumeOf({ estimate: async () => 1 }, step, '1-a-b-cc')).rejects.toMatchObject({ code: 'EXISTS' });
   });

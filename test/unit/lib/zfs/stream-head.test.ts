@@ -13,7 +13,7 @@ const end = (): Buffer => {
   bytes.writeUInt32LE(5, 0);
   return bytes;
 };
-/** With properties: a stream that holds one. */
+/** With properties: a compound stream. */
 const wrapped = (inner: Buffer): Buffer => Buffer.concat([begin({ kind: 2n, payload: 5000 }), end(), inner]);
 const body = Buffer.alloc(100_000, 'x');
 const expected = { toguid: '7', raw: false, flags: [] };
@@ -61,8 +61,8 @@ const others: [string, Buffer, (string | number)[]][] = [
   ['no stream', Buffer.alloc(400), [noStream]],
 ];
 
-describe('what zfs send printed', () => {
-  /** Through a source that is read into memory of `room` bytes at a time, in pieces of `size`. */
+describe('the output of zfs send', () => {
+  /** Through a source that is read into buffers of `room` bytes, in pieces of `size`. */
   async function read(bytes: Buffer, size: number, room: number): Promise<Buffer> {
     const pieces: Buffer[] = [];
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -105,21 +105,21 @@ describe('what zfs send printed', () => {
     }
   });
 
-  test.each(others)('does not go on where it is %s', async (_, head, facts) => {
+  test.each(others)('is not forwarded if it is %s', async (_, head, facts) => {
     const wanted = expect.objectContaining({ message: mentions(...facts) });
     const all = Buffer.concat([head, body]);
     for (const size of [50, 400, 100_000]) await expect(read(all, size, 65_536)).rejects.toThrow(wanted);
     await expect(buffer(checkedChunks(Readable.from([all]), openHeadCheck(expected)))).rejects.toThrow(wanted);
   });
 
-  test('that ends before its first record is nothing', async () => {
+  test('is empty if it ends before its first record', async () => {
     const short = begin().subarray(0, 100);
     expect(await read(short, 100, 1000)).toHaveLength(0);
     expect(await buffer(checkedChunks(Readable.from([short]), openHeadCheck(expected)))).toHaveLength(0);
   });
 });
 
-describe('what reaches zfs receive', () => {
+describe('the input of zfs receive', () => {
   async function written(pieces: readonly Buffer[], how: 'apart' | 'together') {
     const got: Buffer[] = [];
     const refused: string[] = [];
@@ -154,8 +154,8 @@ describe('what reaches zfs receive', () => {
     }
   });
 
-  // which flags were asked for only the sender knows
-  test.each(others.filter(([name]) => !name.endsWith('unasked')))('is nothing of %s', async (_, head, facts) => {
+  // only the sender knows which flags were requested
+  test.each(others.filter(([name]) => !name.endsWith('unasked')))('is empty for %s', async (_, head, facts) => {
     for (const how of ['apart', 'together'] as const) {
       const { got, refused, taken, isClosed } = await written([head, body, body], how);
       expect([got.length, isClosed, taken.includes(true)]).toEqual([0, true, false]);
@@ -163,7 +163,7 @@ describe('what reaches zfs receive', () => {
     }
   });
 
-  test('is nothing of what ends before its first record', async () => {
+  test('is empty for a stream that ends before its first record', async () => {
     const { got, refused } = await written([begin().subarray(0, 100)], 'apart');
     expect([got.length, refused]).toEqual([0, [expect.stringContaining(endedEarly)]]);
   });

@@ -14,8 +14,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** A `zfs` that is a shell script of the test, found through PATH; `$CALLS` gets a line a call. */
-async function fake(script: string, command = 'zfs', options: { briefMs?: number } = {}) {
+/** A `zfs` that is a shell script of the test, found through PATH; `$CALLS` gets one line for each call. */
+async function fake(script: string, command = 'zfs', options: { queryTimeoutMs?: number } = {}) {
   const path = join(folder, command);
   await writeFile(path, `#!/bin/sh\necho "$@" >> ${join(folder, 'calls')}\n${script}\n`);
   await chmod(path, 0o755);
@@ -28,7 +28,7 @@ const into = { dataset: 'tank/b', snapshot: 'x', set: {}, exclude: [] };
 const hasZfs = ['/usr/local/sbin', '/usr/sbin', '/sbin'].some((sbin) => existsSync(join(sbin, 'zfs')));
 
 describe.skipIf(hasZfs)('where zfs cannot be run', () => {
-  it('absent: UNSUPPORTED, saying what was not found where', async () => {
+  it('absent: UNSUPPORTED, with the command and the host', async () => {
     const zfs = createZfs({ host: 'smos-01', env: { PATH: folder, ZPSEND_TEST: '1' } });
     const absent = {
       code: 'UNSUPPORTED',
@@ -50,7 +50,7 @@ describe.skipIf(hasZfs)('where zfs cannot be run', () => {
 });
 
 describe('names', () => {
-  it('that are illegal start nothing', async () => {
+  it('that are illegal start no process', async () => {
     const zfs = await fake('');
     await expect(zfs.list({ dataset: '-rf' })).rejects.toMatchObject({ code: 'BAD_REQUEST' });
     await expect(zfs.hold('zpsend:j', ['tank/a@x', '$(id)'])).rejects.toMatchObject({ code: 'BAD_REQUEST' });
@@ -59,8 +59,8 @@ describe('names', () => {
 });
 
 describe('a command that hangs', () => {
-  it('is killed, and TIMEOUT says what was not to be had', async () => {
-    const zfs = await fake(`echo $$ > ${join(folder, 'pid')}; exec sleep 600`, 'zfs', { briefMs: 500 });
+  it('is killed, and TIMEOUT names the command', async () => {
+    const zfs = await fake(`echo $$ > ${join(folder, 'pid')}; exec sleep 600`, 'zfs', { queryTimeoutMs: 500 });
     await expect(zfs.hold('zpsend:abcdefghij', ['tank/a@x'])).rejects.toMatchObject({
       code: 'TIMEOUT',
       message: mentions('tank/a@x', 'smos-01', 'zfs hold', '0.5 s'),
@@ -69,22 +69,22 @@ describe('a command that hangs', () => {
     await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
   });
 
-  it('is not waited for where even killing does not end it', async () => {
-    // what still holds its output is as good as a process that no signal ends
-    const zfs = await fake('sleep 20 & exec sleep 600', 'zfs', { briefMs: 500 });
+  it('is not awaited if even SIGKILL does not end it', async () => {
+    // a child that keeps its output open acts like a process that no signal ends
+    const zfs = await fake('sleep 20 & exec sleep 600', 'zfs', { queryTimeoutMs: 500 });
     await expect(zfs.estimate({ token: '1-a' })).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
-  it('is waited for where it changes a target, since it could do so later, without the lock', async () => {
-    const zfs = await fake('sleep 1.5', 'zfs', { briefMs: 200 });
+  it('is awaited if it changes a target, since it could do so later, without the lock', async () => {
+    const zfs = await fake('sleep 1.5', 'zfs', { queryTimeoutMs: 200 });
     expect(await zfs.createPlaceholder('tank/a')).toBe(true);
     await zfs.abortReceive('tank/a');
     await expect(zfs.version()).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 });
 
-describe('a parent to be made', () => {
-  it('is told from one that is there, and from one that cannot be made', async () => {
+describe('createPlaceholder', () => {
+  it('distinguishes a new dataset, an existing one, and a failure', async () => {
     expect(await (await fake('')).createPlaceholder('tank/a b')).toBe(true);
     expect(await calls()).toEqual(['create -o canmount=off -o zpsend:placeholder=on tank/a b']);
     const there = await fake(`echo "cannot create 'tank/a': dataset already exists" >&2; exit 1`);
@@ -106,7 +106,7 @@ describe('a send', () => {
     await send.done;
   });
 
-  it('that fails after output rejects with what zfs said', async () => {
+  it('that fails after output rejects with the error of zfs', async () => {
     const zfs = await fake(
       `head -c 100000 /dev/zero; echo "warning: cannot send 'tank/a@x': permission denied" >&2; exit 1`,
     );
@@ -118,12 +118,12 @@ describe('a send', () => {
     });
   });
 
-  it('that fails is known by all it said, also what came after its exit', async () => {
+  it('that fails rejects with all of stderr, including output after its exit', async () => {
     const zfs = await fake(`(sleep 0.2; echo "warning: cannot send 'tank/a@x': permission denied" >&2) & exit 1`);
     await expect(zfs.send({ to: 'tank/a@x' }).done).rejects.toMatchObject({ code: 'NOT_ALLOWED' });
   });
 
-  it('that is killed unread is over, ABORTED', async () => {
+  it('that is killed before it is read rejects with ABORTED', async () => {
     const zfs = await fake('exec cat /dev/zero');
     const send = zfs.send({ to: 'tank/a@x' });
     await sleep(50);
@@ -132,7 +132,7 @@ describe('a send', () => {
     await expect(send.done).rejects.toMatchObject({ code: 'ABORTED', message: mentions('SIGTERM') });
   });
 
-  it('keeps a bounded part of an endless complaint', async () => {
+  it('keeps a bounded part of endless stderr', async () => {
     const zfs = await fake('head -c 5000000 /dev/zero | tr "\\\\0" x >&2; exit 1');
     const send = zfs.send({ to: 'tank/a@x' });
     const error = await send.done.catch((thrown) => thrown);
@@ -142,7 +142,7 @@ describe('a send', () => {
 });
 
 describe('a receive', () => {
-  it('that ends before its input does is no unhandled EPIPE, and says why it ended', async () => {
+  it('that ends before its input causes no unhandled EPIPE, and rejects with its error', async () => {
     const zfs = await fake(`exec 0<&-; echo "cannot receive: invalid stream (bad magic number)" >&2; exit 1`);
     const receive = zfs.receive(into);
     for (let i = 0; i < 20; i++) receive.stdin.write(Buffer.alloc(1_000_000));
@@ -151,7 +151,7 @@ describe('a receive', () => {
     await sleep(20);
   });
 
-  it('that could not set a property ends well, and says so with what to do', async () => {
+  it('that could not set a property succeeds with a message', async () => {
     const zfs = await fake(
       `cat >/dev/null; echo "cannot receive readonly property on tank/backup/a: permission denied" >&2`,
     );
@@ -160,17 +160,17 @@ describe('a receive', () => {
     expect(await receive.done).toEqual([mentions('cannot receive readonly property', 'zfs allow -u')]);
   });
 
-  it('that may not leave out a property says nothing: who may not set it did not receive it', async () => {
-    const said = ['setuid', 'readonly'].map(
+  it('that may not exclude a property has no message: without that permission it did not receive it', async () => {
+    const lines = ['setuid', 'readonly'].map(
       (name) => `cannot receive ${name} property on tank/backup/a: permission denied`,
     );
-    const zfs = await fake(`cat >/dev/null; printf '%s\\n' ${said.map((line) => `"${line}"`).join(' ')} >&2`);
+    const zfs = await fake(`cat >/dev/null; printf '%s\\n' ${lines.map((line) => `"${line}"`).join(' ')} >&2`);
     const receive = zfs.receive({ ...into, set: { readonly: 'on' }, exclude: ['setuid'] });
     receive.stdin.end();
     expect(await receive.done).toEqual([mentions('readonly property')]);
   });
 
-  it('takes its input whole and ends well after it', async () => {
+  it('consumes all of its input and then succeeds', async () => {
     const zfs = await fake(`cat > ${join(folder, 'taken')}`);
     const receive = zfs.receive(into);
     receive.stdin.end(Buffer.alloc(2_000_000, 7));
@@ -182,7 +182,7 @@ describe('a receive', () => {
 describe('a listing', () => {
   const dashes = (count: number): string => '\\t-'.repeat(count);
 
-  it('leaves out a column that this release does not know, and remembers it', async () => {
+  it('omits a column that this release does not know, and remembers it', async () => {
     const zfs = await fake(`case "$*" in
       get*) exit 0;;
       *keystatus*) printf "bad property list: invalid property 'keystatus'\\\\nusage:\\\\n" >&2; exit 2;;
@@ -191,23 +191,23 @@ describe('a listing', () => {
     printf 'tank\\tfilesystem\\t1\\t2\\t3\\t4\\t5${dashes(12)}\\n'`);
     expect(await zfs.list({})).toMatchObject([{ name: 'tank', used: 3, written: 5, encryption: 'off' }]);
     expect(await calls()).toHaveLength(4);
-    expect(await zfs.look(['tank'])).toMatchObject([{ name: 'tank' }]);
+    expect(await zfs.inspect(['tank'])).toMatchObject([{ name: 'tank' }]);
     expect(await calls()).toHaveLength(5);
   });
 
-  it('that cannot do without a column fails, and does not ask for ever', async () => {
+  it('fails without a required column, and does not retry endlessly', async () => {
     const zfs = await fake(`echo "bad property list: invalid property 'guid'" >&2; exit 2`);
     await expect(zfs.list({})).rejects.toMatchObject({ code: 'UNSUPPORTED' });
     expect(await calls()).toHaveLength(1);
   });
 
-  it('that is refused for a column left out already fails, and does not ask for ever', async () => {
+  it('fails if ZFS refuses a column that is already omitted, and does not retry endlessly', async () => {
     const zfs = await fake(`echo "bad property list: invalid property 'keystatus'" >&2; exit 2`);
     await expect(zfs.list({})).rejects.toMatchObject({ code: 'UNSUPPORTED' });
     expect(await calls()).toHaveLength(2);
   });
 
-  it('looks once more for all origins that lie outside of it', async () => {
+  it('inspects all origins outside of it with one more command', async () => {
     const zfs = await fake(`case "$*" in
       get*) exit 0;;
       *-r\\ tank/c) printf 'tank/c\\tfilesystem\\t1\\t2\\t0\\t0\\t0\\t-\\ttank/a@x\\toff${dashes(11)}\\ntank/c/d\\tfilesystem\\t3\\t4\\t0\\t0\\t0\\t-\\ttank/b@y\\toff${dashes(11)}\\n';;
@@ -225,12 +225,12 @@ describe('a listing', () => {
   });
 });
 
-it('a zfs without a version command has a version all the same', async () => {
+it('a zfs without a version command still has a version', async () => {
   const zfs = await fake(`echo "unrecognized command 'version'" >&2; exit 2`);
   expect(await zfs.version()).toMatch(/^zfs/);
 });
 
-it('a whole host of holds is asked for in a few processes', async () => {
+it('the holds of many snapshots are listed by a few processes', async () => {
   const zfs = await fake('shift 2; printf "%s\\tkeep\\tdate\\n" "$@"');
   const snapshots = Array.from({ length: 9000 }, (_, i) => `tank/${'d'.repeat(100)}@${i}`);
   expect(await zfs.holds(snapshots)).toHaveLength(9000);

@@ -21,8 +21,8 @@ const seen = (name: string, root: string, wrapping: KeyWrapping): InspectedName 
   ...{ name, type: 'filesystem', guid: '1', createtxg: '1', written: 0, userrefs: 0 },
   ...{ encryptionRoot: root, wrapping },
 });
-const looker = (...all: InspectedName[]): Pick<Zfs, 'look'> => ({
-  look: async (names) => all.filter(({ name }) => names.includes(name)),
+const looker = (...all: InspectedName[]): Pick<Zfs, 'inspect'> => ({
+  inspect: async (names) => all.filter(({ name }) => names.includes(name)),
 });
 
 test('edge case 26: a transfer whose key was changed since its plan starts no zfs send, and tells the receiver', async () => {
@@ -32,7 +32,7 @@ test('edge case 26: a transfer whose key was changed since its plan starts no zf
   };
   const started: unknown[] = [];
   const told: ErrorBody[] = [];
-  const zfs: Pick<Zfs, 'look' | 'send'> = {
+  const zfs: Pick<Zfs, 'inspect' | 'send'> = {
     ...looker(seen('t/r/a', 't/r', now)),
     send(stream) {
       started.push(stream);

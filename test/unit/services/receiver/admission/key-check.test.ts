@@ -14,7 +14,7 @@ const seen = (name: string, root: string, wrapping: KeyWrapping, origin?: string
   ...{ encryptionRoot: root, wrapping, ...(origin !== undefined && { origin }) },
 });
 const looker = (...all: InspectedName[]) => ({
-  look: async (names: string[]) => all.filter(({ name }) => names.includes(name)),
+  inspect: async (names: string[]) => all.filter(({ name }) => names.includes(name)),
 });
 const start = { raw: true, from: { guid: '1' }, dataset: 'p/r/a', source: 'src', to: { name: 't/r/a@2', guid: '2' } };
 

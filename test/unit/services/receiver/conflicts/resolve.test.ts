@@ -55,7 +55,7 @@ async function cleared(
       then?.('look', target);
       return seen;
     },
-    look: async (names) =>
+    inspect: async (names) =>
       target.datasets.flatMap(({ name, type, guid }) =>
         names.includes(name) ? [{ name, type, guid, createtxg: '1', written: 0, userrefs: 0 }] : [],
       ),

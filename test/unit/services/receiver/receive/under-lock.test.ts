@@ -39,7 +39,7 @@ function useZfs() {
 
 /** All that leave a target as it is. */
 const reading = [
-  ...['list', 'listEach', 'look', 'send', 'content', 'writtenSince', 'holds'],
+  ...['list', 'listEach', 'inspect', 'send', 'content', 'writtenSince', 'holds'],
   ...['properties', 'estimate', 'version', 'pools', 'poolFacts'],
 ];
 

@@ -35,7 +35,7 @@ function job(options: { refuses?: (name: string) => Code | undefined; now?: Reco
         refuse(bookmark);
         did.push(`${snapshot} ${bookmark}`);
       },
-      look: async (names) =>
+      inspect: async (names) =>
         names.map((name) => {
           const guid = options.now?.[name] ?? name.split('@s')[1] ?? '';
           return { name, type: 'snapshot' as const, guid, createtxg: guid, written: 0, userrefs: 0 };
