@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The zfs lane, inside the virtual machine: without KVM a processor is 5 to 10 times slower than outside. */
+/** The zfs suite, inside the virtual machine: without KVM a processor is 5 to 10 times slower than outside. */
 export default defineConfig({
   test: {
     include: ['test/{openzfs-vm,contract,zfs}/**/*.test.ts'],

@@ -1,5 +1,5 @@
-// What failed in a run, and a line that adds up the tests of all lanes. Exit status 1 when anything did, or has no report.
-//   sum.ts FOLDER [LANE...]    the reports of vitest in FOLDER; the lanes that have failed
+// Prints each failure of a run, and one line with the tests of all suites. The exit status is 1 if anything failed or a report is missing.
+//   summary.ts FOLDER [SUITE...]    FOLDER has the reports of vitest; each SUITE has failed
 import { readdirSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 
@@ -19,10 +19,10 @@ const reportSchema = z.object({
   ),
 });
 
-const [folder = '', ...lanes] = process.argv.slice(2);
-/** How the names of those begin that have to be there. */
+const [folder = '', ...failedSuites] = process.argv.slice(2);
+/** The beginnings of the names of required reports. */
 const expected = ['test.json', 'zfs-contract-', 'zfs-services-'];
-/** Characters of what a test failed with. */
+/** Characters printed of one failure. */
 const most = 2000;
 
 const failures: string[] = [];
@@ -36,7 +36,7 @@ function add(name: string): void {
     const tests = file.assertionResults.filter(({ status }) => status === 'failed');
     for (const test of tests)
       failures.push(`${test.fullName}\n${(test.failureMessages ?? []).join('\n').slice(0, most)}`);
-    // it could not be loaded, say, or what was to be done after its tests failed
+    // for example, the file could not be loaded, or a hook failed after its tests
     if (file.status === 'failed' && tests.length === 0) failures.push(`${file.name}\n${file.message.slice(0, most)}`);
   }
 }
@@ -53,9 +53,9 @@ for (const name of reports) {
 }
 for (const begin of expected)
   if (!reports.some((name) => name.startsWith(begin))) failures.push(`there is no report ${begin}*`);
-for (const failure of [...failures, ...lanes.map((lane) => `the lane ${lane}`)])
+for (const failure of [...failures, ...failedSuites.map((suite) => `the suite ${suite}`)])
   console.log(`failed: ${failure.trimEnd()}`);
-// a lane that failed has tests that did, or is one failure itself
-const failed = failures.length || lanes.length;
+// a failed suite counts by its failed tests, or as one failure
+const failed = failures.length || failedSuites.length;
 console.log(`${counts.passed} passed, ${failed} failed${counts.skipped ? `, ${counts.skipped} skipped` : ''}`);
 process.exitCode = failed > 0 ? 1 : 0;

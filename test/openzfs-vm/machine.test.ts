@@ -3,9 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { startNatsServer } from '../../tools/nats-server/start.ts';
 
-/** What the lane promises its tests: without it they could pass on the simulator, or on another release. */
-const lane = z.object({ ZPSEND_REAL_ZFS: z.literal('1'), ZPSEND_SCRATCH: z.string(), ZPSEND_ZFS_RELEASE: z.string() });
-const { ZPSEND_SCRATCH: scratch, ZPSEND_ZFS_RELEASE: release } = lane.parse(process.env);
+/** The variables that the zfs suite sets: without them the tests could pass on the simulator, or on another release. */
+const suite = z.object({ ZPSEND_REAL_ZFS: z.literal('1'), ZPSEND_SCRATCH: z.string(), ZPSEND_ZFS_RELEASE: z.string() });
+const { ZPSEND_SCRATCH: scratch, ZPSEND_ZFS_RELEASE: release } = suite.parse(process.env);
 const pool = 'machinetest';
 
 beforeAll(async () => {

@@ -24,7 +24,7 @@ const aLock = (): Lock => {
 };
 
 const trueTime = Date.now() - performance.now();
-/** The clock of the whole machine, which is nothing but this lane's; a lease asks the monotonic one. */
+/** The clock of the whole machine, which is nothing but this suite's; a lease asks the monotonic one. */
 function setClock(to: string): void {
   expect(process.env.OPENZFS_VM, 'the clock of the virtual machine alone').toBe('1');
   execFileSync('date', ['-s', to]);
