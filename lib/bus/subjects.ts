@@ -3,7 +3,7 @@
  * Hosts and ids are single tokens by their schemas; dataset names are encoded.
  */
 
-export type ReceiverVerb = 'start' | 'status' | 'abort' | 'stale' | 'repair';
+export type ReceiverVerb = 'start' | 'check' | 'status' | 'abort' | 'stale' | 'repair';
 export type SenderVerb = 'plan' | 'start' | 'status' | 'abort' | 'stale' | 'repair' | 'policies';
 export type DigestVerb = 'start' | 'status' | 'abort';
 export type EventKind = 'job' | 'recv';

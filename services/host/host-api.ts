@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
-import { gather } from '../../lib/bus/rpc/request.ts';
-import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
+import type { Served } from '../../lib/bus/rpc/serve.ts';
+import { askInstances, serveVerb } from '../../lib/bus/rpc/serve-verbs.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { version } from '../../lib/settings/version.ts';
-import { timing } from '../../lib/time/timing.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import { eachInfoSchema, type Info, type Instance } from '../../schemas/host.ts';
 import { protocol } from '../../schemas/protocol.ts';
@@ -25,10 +24,7 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
   const infoSubject = subjects.info(host);
 
   async function info(): Promise<Info> {
-    const [facts, answers] = await Promise.all([
-      zfsFacts(zfs),
-      gather(bus, subjects.each(infoSubject), {}, eachInfoSchema, timing.request.siblingsMs),
-    ]);
+    const [facts, answers] = await Promise.all([zfsFacts(zfs), askInstances(bus, infoSubject, {}, eachInfoSchema)]);
     const limits = Object.assign({}, ...answers.map((answer) => answer.limits), deps.limits);
     // our own answer does not depend on whether it comes in time
     const others = answers
@@ -38,35 +34,16 @@ export function serveHost(deps: HostDeps, isPrivate: boolean): Served[] {
     return { protocol, host, machine: deps.self.machine, version, node: process.version, ...facts, limits, instances };
   }
 
-  // each answer starts processes, and is the same for all who ask at one moment
-  const answer = coalesce(info);
-  const each = serve(bus, {
-    name: 'info-each',
-    subject: subjects.each(infoSubject),
-    identifies: true,
-    request: z.strictObject({}),
-    handle: async () => ({ instances: [deps.self], limits: deps.limits }),
-  });
-  const own = [
-    serve(bus, {
-      name: `info-${deps.self.instance}`,
-      subject: subjects.instance(infoSubject, deps.self.instance),
-      identifies: true,
-      request: z.strictObject({}),
-      handle: answer,
-    }),
-    each,
-  ];
-  if (isPrivate) return own;
-  return [
-    ...own,
-    serve(bus, {
+  return serveVerb(
+    { bus, queue: 'host', instance: deps.self.instance, isPrivate },
+    {
       name: 'info',
       subject: infoSubject,
-      queue: 'host',
       identifies: true,
       request: z.strictObject({}),
-      handle: answer,
-    }),
-  ];
+      // each answer starts processes, and is the same for all who ask at one moment
+      handle: coalesce(info),
+      each: async () => ({ instances: [deps.self], limits: deps.limits }),
+    },
+  );
 }

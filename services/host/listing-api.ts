@@ -1,7 +1,8 @@
 import { isPayloadTrouble } from '../../lib/bus/connection/payload.ts';
 import { entriesPerPart, toParts } from '../../lib/bus/rpc/inventory-parts.ts';
 import { numbered } from '../../lib/bus/rpc/parts.ts';
-import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
+import type { Served } from '../../lib/bus/rpc/serve.ts';
+import { serveVerb } from '../../lib/bus/rpc/serve-verbs.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { type SnapshotsRequest, snapshotsRequestSchema } from '../../schemas/host.ts';
@@ -16,27 +17,18 @@ const atOnce = 4;
 /** Serves `zfs.<host>.snapshots`: all of it to administrators and viewers, and to another host what concerns that. */
 export function serveListings(deps: AskedDeps, isPrivate: boolean): Served[] {
   const { host, instance, bus } = deps;
-  const subject = subjects.snapshots(host);
-  const endpoint = {
-    atOnce,
-    request: snapshotsRequestSchema,
-    fromText: (dataset: string) => ({ dataset }),
-    handle: (asked: SnapshotsRequest) => list(deps, asked),
-  };
-  const own = serve(bus, { ...endpoint, name: `snapshots-${instance}`, subject: subjects.instance(subject, instance) });
-  if (isPrivate) return [own];
-  return [
-    own,
-    serve(bus, { ...endpoint, name: 'snapshots', subject, queue: 'host' }),
-    // as other hosts ask: the server lets each publish under its own name only
-    serve(bus, {
-      ...endpoint,
-      name: 'snapshots-from',
-      subject: subjects.snapshotsFrom(host, '*'),
-      queue: 'host',
-      handle: (asked: SnapshotsRequest, on: string) => listFor(deps, on.split('.').at(-1) ?? '', asked),
-    }),
-  ];
+  return serveVerb(
+    { bus, queue: 'host', instance, isPrivate },
+    {
+      name: 'snapshots',
+      subject: subjects.snapshots(host),
+      atOnce,
+      request: snapshotsRequestSchema,
+      fromText: (dataset) => ({ dataset }),
+      handle: (asked) => list(deps, asked),
+      from: { subject: subjects.snapshotsFrom(host, '*'), handle: (asked, asker) => listFor(deps, asker, asked) },
+    },
+  );
 }
 
 async function* list({ host, bus, zfs, log }: AskedDeps, asked: SnapshotsRequest, shown?: Shown) {

@@ -1,8 +1,7 @@
 import { bytesPerPart } from '../../lib/bus/rpc/plan-parts.ts';
-import { gather } from '../../lib/bus/rpc/request.ts';
-import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
+import type { Served } from '../../lib/bus/rpc/serve.ts';
+import { askInstances, serveVerb } from '../../lib/bus/rpc/serve-verbs.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
-import { timing } from '../../lib/time/timing.ts';
 import type { ReceiveConfig } from '../../schemas/config.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { repairRequestSchema, staleRequestSchema } from '../../schemas/stale.ts';
@@ -63,15 +62,8 @@ type EveryStatus = (asked: { transfer?: string | undefined }) => Promise<Transfe
 
 /** What this process runs, and what its siblings do. */
 function statusOfAll({ deps: { host, bus }, receives }: Serving): EveryStatus {
-  const statusSubject = subjects.receive(host, 'status');
   return async (asked) => {
-    const answers = await gather(
-      bus,
-      subjects.each(statusSubject),
-      asked,
-      receiveStatusSchema,
-      timing.request.siblingsMs,
-    );
+    const answers = await askInstances(bus, subjects.receive(host, 'status'), asked, receiveStatusSchema);
     const own = receives.status(asked.transfer);
     const theirs = answers.flatMap((answer) => answer.transfers).filter(({ transfer }) => !receives.has(transfer));
     return [...own, ...theirs];
@@ -79,47 +71,44 @@ function statusOfAll({ deps: { host, bus }, receives }: Serving): EveryStatus {
 }
 
 function startEndpoints({ deps: { host, bus }, config, receives }: Serving): Served[] {
+  const service = { bus, queue: 'receiver' };
   return [
-    serve(bus, {
+    ...serveVerb(service, {
       name: 'recv-start',
       subject: subjects.receive(host, 'start'),
-      queue: 'receiver',
       request: receiveStartSchema,
       handle: receives.start,
-    }),
-    serve(bus, {
-      name: 'recv-start-from',
-      subject: subjects.receiveFrom(host, '*'),
-      queue: 'receiver',
-      request: receiveStartSchema,
-      handle(start, subject) {
-        checkAsker(start, host, subject);
-        return receives.start(start);
+      from: {
+        subject: subjects.receiveFrom(host, '*'),
+        handle(start, _source, subject) {
+          checkAsker(start, host, subject);
+          return receives.start(start);
+        },
       },
     }),
-    serve(bus, {
-      name: 'recv-check-from',
-      subject: subjects.receiveCheckFrom(host, '*'),
-      queue: 'receiver',
+    ...serveVerb(service, {
+      name: 'recv-check',
+      subject: subjects.receive(host, 'check'),
       request: receiveCheckSchema,
-      async *handle(asked, subject) {
-        checkAsker(asked, host, subject);
-        yield* checkedParts(asked, host, config, bytesPerPart(bus.maxPayload));
+      from: {
+        subject: subjects.receiveCheckFrom(host, '*'),
+        async *handle(asked, _source, subject) {
+          checkAsker(asked, host, subject);
+          yield* checkedParts(asked, host, config, bytesPerPart(bus.maxPayload));
+        },
       },
     }),
   ];
 }
 
 function runningEndpoints({ deps: { host, bus }, receives }: Serving, everyStatus: EveryStatus): Served[] {
-  const { each } = subjects;
-  const statusSubject = subjects.receive(host, 'status');
+  const service = { bus, queue: 'receiver' };
   const abortSubject = subjects.receive(host, 'abort');
   const fromText = (transfer: string) => ({ transfer });
   return [
-    serve(bus, {
+    ...serveVerb(service, {
       name: 'recv-status',
-      subject: statusSubject,
-      queue: 'receiver',
+      subject: subjects.receive(host, 'status'),
       request: receiveStatusRequestSchema,
       fromText,
       handle: async (asked) => {
@@ -127,40 +116,28 @@ function runningEndpoints({ deps: { host, bus }, receives }: Serving, everyStatu
         if (asked.transfer !== undefined && transfers.length === 0) throw unknownTransfer(asked.transfer, host);
         return { host, transfers };
       },
+      each: async ({ transfer }) => ({ host, transfers: receives.status(transfer) }),
     }),
-    serve(bus, {
+    ...serveVerb(service, {
       name: 'recv-abort',
       subject: abortSubject,
-      queue: 'receiver',
       request: transferRequestSchema,
       fromText,
       handle: async ({ transfer }) => {
-        const here = receives.abort(transfer);
-        const there = here
-          ? []
-          : await gather(bus, each(abortSubject), { transfer }, receiveAbortedSchema, timing.request.siblingsMs);
-        if (!here && there.length === 0) throw unknownTransfer(transfer, host);
+        const isKnown = async () =>
+          (await askInstances(bus, abortSubject, { transfer }, receiveAbortedSchema)).length > 0;
+        if (!receives.abort(transfer) && !(await isKnown())) throw unknownTransfer(transfer, host);
         return { transfer, aborted: true };
       },
-    }),
-    serve(bus, {
-      name: 'recv-status-each',
-      subject: each(statusSubject),
-      request: receiveStatusRequestSchema,
-      handle: async ({ transfer }) => ({ host, transfers: receives.status(transfer) }),
-    }),
-    serve(bus, {
-      name: 'recv-abort-each',
-      subject: each(abortSubject),
-      request: transferRequestSchema,
-      handle: async ({ transfer }) => (receives.abort(transfer) ? { transfer, aborted: true } : undefined),
+      each: async ({ transfer }) => (receives.abort(transfer) ? { transfer, aborted: true } : undefined),
     }),
   ];
 }
 
 function staleEndpoints({ deps, config }: Serving, everyStatus: EveryStatus): Served[] {
   const { host, bus } = deps;
-  const look = () =>
+  const service = { bus, queue: 'receiver' };
+  const find = () =>
     findStaleMarks({
       zfs: deps.zfs,
       places: config.allow.map(({ into }) => into),
@@ -169,21 +146,19 @@ function staleEndpoints({ deps, config }: Serving, everyStatus: EveryStatus): Se
     });
 
   return [
-    serve(bus, {
+    ...serveVerb(service, {
       name: 'recv-stale',
       subject: subjects.receive(host, 'stale'),
-      queue: 'receiver',
       atOnce: 1,
       request: staleRequestSchema,
-      handle: async () => staleReply(host, await look(), bus.maxPayload),
+      handle: async () => staleReply(host, await find(), bus.maxPayload),
     }),
-    serve(bus, {
+    ...serveVerb(service, {
       name: 'recv-repair',
       subject: subjects.receive(host, 'repair'),
-      queue: 'receiver',
       atOnce: 1,
       request: repairRequestSchema,
-      handle: ({ staleMarks }) => repair(host, staleMarks, look, (staleMark) => repairStaleMark(deps.zfs, staleMark)),
+      handle: ({ staleMarks }) => repair(host, staleMarks, find, (staleMark) => repairStaleMark(deps.zfs, staleMark)),
     }),
   ];
 }

@@ -1,4 +1,5 @@
-import { type Served, serve } from '../../lib/bus/rpc/serve.ts';
+import type { Served } from '../../lib/bus/rpc/serve.ts';
+import { serveVerb, type VerbService } from '../../lib/bus/rpc/serve-verbs.ts';
 import { type SenderVerb, subjects } from '../../lib/bus/subjects.ts';
 import { jobRequestSchema, jobStatusRequestSchema } from '../../schemas/job.ts';
 import { type SendStart, sendRequestSchema, sendStartSchema } from '../../schemas/plan.ts';
@@ -80,7 +81,7 @@ export function serveSender(options: SenderOptions): Sender {
     staleMarks: () => findStaleMarks(options.zfs, { living: livingJobs, known }),
   };
   return {
-    endpoints: [...jobEndpoints(parts), ...upkeepEndpoints(parts), ...eachEndpoints(parts)],
+    endpoints: [...jobEndpoints(parts), ...upkeepEndpoints(parts)],
     livingJobs,
     stop: () => {
       runner?.stop();
@@ -90,30 +91,27 @@ export function serveSender(options: SenderOptions): Sender {
   };
 }
 
-type Endpoint = Pick<Parameters<typeof serve>[1], 'request' | 'handle' | 'fromText' | 'atOnce'>;
+/** How its verbs are served. */
+const serviceOf = ({ bus, instance, private: isPrivate }: SenderOptions): VerbService => ({
+  bus,
+  queue: 'sender',
+  instance,
+  isPrivate,
+});
 
-/** Each verb under its own name for the queue group, and under this instance's. */
-function both(
-  { host, bus, instance, private: isPrivate }: SenderOptions,
-  verb: SenderVerb,
-  endpoint: Endpoint,
-): Served[] {
-  const subject = subjects.send(host, verb);
-  const own = serve(bus, {
-    ...endpoint,
-    name: `send-${verb}-${instance}`,
-    subject: subjects.instance(subject, instance),
-  });
-  return isPrivate ? [own] : [serve(bus, { ...endpoint, name: `send-${verb}`, subject, queue: 'sender' }), own];
-}
+const named = ({ host }: SenderOptions, verb: SenderVerb) => ({
+  name: `send-${verb}`,
+  subject: subjects.send(host, verb),
+});
 
 const fromText = (job: string) => ({ job });
 
-/** Plans a job, starts it, tells of it, aborts it. */
+/** Plans a job, starts it, reports on it, aborts it. */
 function jobEndpoints({ options, jobs, takeover }: SenderParts): Served[] {
-  const { host, bus } = options;
+  const { host } = options;
+  const service = serviceOf(options);
 
-  function start(asked: SendStart, from?: string): object {
+  async function start(asked: SendStart, from?: string): Promise<object> {
     const [job, ...others] = jobs.start(asked, from === undefined ? {} : { from });
     return Array.isArray(asked.to) ? { jobs: [job, ...others], host } : { job, host };
   }
@@ -126,36 +124,31 @@ function jobEndpoints({ options, jobs, takeover }: SenderParts): Served[] {
   }
 
   return [
-    ...both(options, 'plan', {
+    ...serveVerb(service, {
+      ...named(options, 'plan'),
       request: sendRequestSchema,
       atOnce: plansAtOnce,
-      handle: (asked) => planInParts(options, sendRequestSchema.parse(asked)),
+      handle: (asked) => planInParts(options, asked),
     }),
-    ...both(options, 'start', {
+    ...serveVerb(service, {
+      ...named(options, 'start'),
       request: sendStartSchema,
-      handle: async (asked) => start(sendStartSchema.parse(asked)),
+      handle: (asked) => start(asked),
+      from: { subject: subjects.sendFrom(host, '*'), handle: start },
     }),
-    ...(options.private
-      ? []
-      : [
-          serve(bus, {
-            name: 'send-start-from',
-            subject: subjects.sendFrom(host, '*'),
-            queue: 'sender',
-            request: sendStartSchema,
-            // the server lets each host publish under its own name only
-            handle: async (asked, subject) => start(sendStartSchema.parse(asked), subject.split('.').at(-1)),
-          }),
-        ]),
-    ...both(options, 'status', {
+    ...serveVerb(service, {
+      ...named(options, 'status'),
       request: jobStatusRequestSchema,
       fromText,
-      handle: async (asked) => statusOf(options, jobs, jobStatusRequestSchema.parse(asked)),
+      handle: (asked) => statusOf(options, jobs, asked),
+      each: async (asked) => ({ host, jobs: jobs.status(asked) }),
     }),
-    ...both(options, 'abort', {
+    ...serveVerb(service, {
+      ...named(options, 'abort'),
       request: jobRequestSchema,
       fromText,
-      handle: async (asked) => abort(jobRequestSchema.parse(asked)),
+      handle: abort,
+      each: async ({ job }) => (jobs.abort(job) || takeover.abandon(job) ? { job, aborted: true } : undefined),
     }),
   ];
 }
@@ -163,40 +156,27 @@ function jobEndpoints({ options, jobs, takeover }: SenderParts): Served[] {
 /** What dead jobs have left, and what policies do. */
 function upkeepEndpoints({ options, runner, staleMarks }: SenderParts): Served[] {
   const { host, bus, zfs } = options;
+  const service = serviceOf(options);
   return [
-    ...both(options, 'stale', {
+    ...serveVerb(service, {
+      ...named(options, 'stale'),
       request: staleRequestSchema,
       atOnce: 1,
       handle: async () => staleReply(host, await staleMarks(), bus.maxPayload),
     }),
-    ...both(options, 'repair', {
+    ...serveVerb(service, {
+      ...named(options, 'repair'),
       request: repairRequestSchema,
       atOnce: 1,
       handle: (asked) =>
-        repair(host, repairRequestSchema.parse(asked).staleMarks, staleMarks, (staleMark) =>
-          repairStaleMark(zfs, staleMark, options.bookmarks),
-        ),
+        repair(host, asked.staleMarks, staleMarks, (staleMark) => repairStaleMark(zfs, staleMark, options.bookmarks)),
     }),
     ...(runner
-      ? both(options, 'policies', { request: policiesRequestSchema, handle: async () => runner.status() })
+      ? serveVerb(service, {
+          ...named(options, 'policies'),
+          request: policiesRequestSchema,
+          handle: async () => runner.status(),
+        })
       : []),
-  ];
-}
-
-/** What each instance answers for itself. */
-function eachEndpoints({ options: { host, bus }, jobs, takeover }: SenderParts): Served[] {
-  return [
-    serve(bus, {
-      name: 'send-status-each',
-      subject: subjects.each(subjects.send(host, 'status')),
-      request: jobStatusRequestSchema,
-      handle: async (asked) => ({ host, jobs: jobs.status(asked) }),
-    }),
-    serve(bus, {
-      name: 'send-abort-each',
-      subject: subjects.each(subjects.send(host, 'abort')),
-      request: jobRequestSchema,
-      handle: async ({ job }) => (jobs.abort(job) || takeover.abandon(job) ? { job, aborted: true } : undefined),
-    }),
   ];
 }

@@ -1,4 +1,5 @@
-import { gather, gatherAll, request } from '../../../lib/bus/rpc/request.ts';
+import { gatherAll, request } from '../../../lib/bus/rpc/request.ts';
+import { askInstances } from '../../../lib/bus/rpc/serve-verbs.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { hasReason, ZpsendError } from '../../../schemas/errors.ts';
@@ -28,8 +29,7 @@ export async function livingJobs({ host, bus }: Here, jobs: Pick<Jobs, 'running'
 
 /** Without a service of this host here, its jobs may be on another NATS: those that the board names are on this one. */
 export async function jobsOnBoard(deps: Known & { readonly instance: string }): Promise<Set<string> | undefined> {
-  const each = subjects.each(subjects.info(deps.host));
-  const answers = await gather(deps.bus, each, {}, eachInfoSchema, timing.request.siblingsMs);
+  const answers = await askInstances(deps.bus, subjects.info(deps.host), {}, eachInfoSchema);
   if (answers.flatMap((answer) => answer.instances).some((one) => one.instance !== deps.instance)) return undefined;
   const entries = await knownEntries(deps).catch(() => new Map<string, StatusEntry>());
   return new Set([...entries.values()].flatMap(({ run }) => (run ? [run.job] : [])));
@@ -49,7 +49,7 @@ export async function statusOf(
 ): Promise<{ host: string; jobs: Job[] }> {
   const here = jobs.status(asked);
   if (asked.job !== undefined && here.some((job) => !hasSuccessor(job))) return { host, jobs: here };
-  const answers = await gather(bus, statusEach(host), asked, sendStatusSchema, timing.request.siblingsMs);
+  const answers = await askInstances(bus, subjects.send(host, 'status'), asked, sendStatusSchema);
   const known = answers
     .flatMap((answer) => answer.jobs)
     .sort((one, other) => Number(hasSuccessor(one)) - Number(hasSuccessor(other)));
@@ -59,8 +59,7 @@ export async function statusOf(
 
 /** Asks every other instance to abort a job. @returns whether one of them knew it */
 export async function abortAtSiblings({ host, bus }: Here, job: string): Promise<boolean> {
-  const each = subjects.each(subjects.send(host, 'abort'));
-  const others = await gather(bus, each, { job }, jobAbortedSchema, timing.request.siblingsMs);
+  const others = await askInstances(bus, subjects.send(host, 'abort'), { job }, jobAbortedSchema);
   return others.length > 0;
 }
 
