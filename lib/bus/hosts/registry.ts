@@ -5,13 +5,15 @@ import { type HostRecord, hostRecordSchema } from '../../../schemas/machine.ts';
 import { hostSchema } from '../../../schemas/names.ts';
 import type { Bus } from '../connection/connect.ts';
 import { managerOf } from '../jetstream/jetstream.ts';
-import { bucketError, isGone, makeBucket, openBucket } from '../jetstream/kv-bucket.ts';
+import { bucketError, openBucket, unlessGone } from '../jetstream/kv-bucket.ts';
+import { createMissing, putOrCreate } from '../jetstream/put-or-create.ts';
 import { hostsBucket, keySubject, parseKeySubject } from '../subjects.ts';
 import type { HostKey } from './claim.ts';
 
 /** Which machine has which host name: KV bucket `zfs-hosts`, one key for each host. Its entries have no end. */
 
 const description = 'zpsend: which machine has which host name';
+const unreadable = `the bucket ${hostsBucket} cannot be read`;
 /** Another writer came first (10071). */
 const isLate = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
 /** How long JetStream may take to answer, in milliseconds. */
@@ -37,12 +39,11 @@ export function recordIn(entry: Pick<KvEntry, 'operation' | 'json'> | null): Hos
  * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when the bucket cannot be read
  */
 export async function readHost(bus: Bus, host: string): Promise<HostKey> {
-  try {
-    return recordIn(await (await openBucket(bus, hostsBucket)).get(host));
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw bucketError(error, `the bucket ${hostsBucket} cannot be read`);
-  }
+  const entry = await unlessGone(
+    openBucket(bus, hostsBucket).then((kv) => kv.get(host)),
+    unreadable,
+  );
+  return recordIn(entry ?? null);
 }
 
 /**
@@ -50,38 +51,31 @@ export async function readHost(bus: Bus, host: string): Promise<HostKey> {
  * @throws ZpsendError as readHost
  */
 export async function registeredHosts(bus: Bus): Promise<string[]> {
-  try {
+  const names = async (): Promise<string[]> => {
     const manager = await managerOf(bus, timeout);
     const { state } = await manager.streams.info(`KV_${hostsBucket}`, {
       subjects_filter: keySubject(hostsBucket, '*'),
     });
-    return Object.keys(state.subjects ?? {}).flatMap((subject) => {
-      const { data } = hostSchema.safeParse(parseKeySubject(hostsBucket, subject));
-      return data ?? [];
-    });
-  } catch (error) {
-    if (isGone(error)) return [];
-    throw bucketError(error, `the bucket ${hostsBucket} cannot be read`);
-  }
+    return Object.keys(state.subjects ?? {});
+  };
+  const subjects = (await unlessGone(names(), unreadable)) ?? [];
+  return subjects.flatMap((subject) => hostSchema.safeParse(parseKeySubject(hostsBucket, subject)).data ?? []);
 }
 
-/** The entry now; the bucket is made where there is none. */
-async function entryOf(bus: Bus, host: string, mayMake: boolean): Promise<KvEntry | null> {
-  const kv = await openBucket(bus, hostsBucket);
-  try {
-    return await kv.get(host);
-  } catch (error) {
-    if (!isGone(error) || !mayMake) throw error;
-    await makeBucket(bus, hostsBucket, { description });
-    return kv.get(host);
-  }
-}
+/** The entry now; the bucket is created where there is none. */
+const entryOf = (bus: Bus, host: string, mayCreate: boolean): Promise<KvEntry | null> =>
+  putOrCreate(
+    bus,
+    hostsBucket,
+    (kv) => kv.get(host),
+    async () => mayCreate && createMissing(bus, hostsBucket, { description }),
+  );
 
 /**
  * Writes a record for the host name if `decide` says so of the one that is there. Of several writers at the same moment one
  * succeeds, and the others decide again (compare and set).
  * @param decide gives the record to write, or undefined to leave what is there
- * @param mayMake make the bucket where there is none
+ * @param mayCreate create the bucket where there is none
  * @returns what is there in the end
  * @throws ZpsendError what `decide` throws; UNSUPPORTED when JetStream is off; UNREACHABLE when the bucket cannot be had
  */
@@ -89,11 +83,11 @@ export async function writeHost(
   bus: Bus,
   host: string,
   decide: (before: HostKey) => HostRecord | undefined,
-  mayMake = true,
+  mayCreate = true,
 ): Promise<HostKey> {
   for (let rivals = 0; ; rivals += 1) {
     try {
-      const entry = await entryOf(bus, host, mayMake);
+      const entry = await entryOf(bus, host, mayCreate);
       const before = recordIn(entry);
       const after = decide(before);
       if (!after) return before;

@@ -38,6 +38,8 @@ export interface BucketWishes {
   readonly description: string;
   /** Time to live of an entry, in milliseconds; without, no end. */
   readonly ttl?: number;
+  /** How many values of each key it keeps: 1, unless this is set. */
+  readonly history?: number;
   /** Made so that nobody can take away an entry. */
   readonly keepsEntries?: true;
 }
@@ -112,9 +114,9 @@ async function addStream(at: JetStreamAt, name: string, { description, ttl }: Bu
 }
 
 /** The command of the `nats` CLI that makes it, but for its copies. */
-function commandOf(name: string, { ttl, keepsEntries }: BucketWishes): string {
+function commandOf(name: string, { ttl, history = 1, keepsEntries }: BucketWishes): string {
   const age = ttl === undefined ? undefined : `${ttl / 1000}s`;
-  if (!keepsEntries) return `nats kv add ${name} --history 1${age ? ` --ttl ${age}` : ''}`;
+  if (!keepsEntries) return `nats kv add ${name} --history ${history}${age ? ` --ttl ${age}` : ''}`;
   return `nats stream add KV_${name} ${keepsEntriesFlags(name)} --max-msgs-per-subject 1${age ? ` --max-age ${age}` : ''}`;
 }
 
@@ -160,4 +162,18 @@ export function bucketError(thrown: unknown, what: string): ZpsendError {
   }
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return new ZpsendError('UNREACHABLE', `${what}: ${reason}`);
+}
+
+/**
+ * What is read of a bucket; undefined where there is none.
+ * @param what failed, for the error
+ * @throws ZpsendError as bucketError
+ */
+export async function unlessGone<T>(read: Promise<T>, what: string): Promise<T | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw bucketError(error, what);
+  }
 }

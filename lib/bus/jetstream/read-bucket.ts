@@ -2,6 +2,7 @@ import { JetStreamApiError, type JetStreamManager, type StoredMsg, type StreamIn
 import pLimit from 'p-limit';
 import { z } from 'zod';
 import { tooMuch } from '../bounds.ts';
+import { keySubject } from '../subjects.ts';
 import { type JetStreamAt, managerOf } from './jetstream.ts';
 
 /** Messages asked for at once. */
@@ -84,3 +85,16 @@ export async function lastMessages<T>(
   });
   return { info, found: found.filter((one) => one !== undefined) };
 }
+
+/**
+ * As lastMessages, of the values of a KV bucket.
+ * @param keys as a subject has them, wildcards included
+ */
+export const readBucket = <T>(
+  at: JetStreamAt,
+  bucket: string,
+  keys: string,
+  read: (message: StoredMsg) => T | undefined,
+  bounds?: BucketBounds,
+): Promise<{ readonly info: StreamInfo; readonly found: readonly T[] }> =>
+  lastMessages(at, `KV_${bucket}`, keySubject(bucket, keys), read, bounds);

@@ -3,9 +3,9 @@ import type { KV } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
 import type { Bus } from '../connection/connect.ts';
-import { type BucketState, bucketError, makeBucket, openBucket, stateOf } from '../jetstream/kv-bucket.ts';
-import { isValue, lastMessages } from '../jetstream/read-bucket.ts';
-import { keySubject, lockKey, locksBucket, parseKeySubject, parseLockKey } from '../subjects.ts';
+import { type BucketState, bucketError, makeBucket, openBucket, stateOf, unlessGone } from '../jetstream/kv-bucket.ts';
+import { isValue, readBucket } from '../jetstream/read-bucket.ts';
+import { lockKey, locksBucket, parseKeySubject, parseLockKey } from '../subjects.ts';
 import { openEntries } from './entries.ts';
 import { lockIn } from './found.ts';
 import { keepLease, type Lease, type LockPlace, type NewLease } from './lease.ts';
@@ -38,7 +38,7 @@ function heldBy(message: StoredMsg): HeldLock | undefined {
 
 /** Without a consumer, so that a host needs no permission to make one. */
 async function heldIn(bus: Bus): Promise<HeldLock[]> {
-  const { found } = await lastMessages(bus, `KV_${locksBucket}`, keySubject(locksBucket, '>'), heldBy);
+  const { found } = await readBucket(bus, locksBucket, '>', heldBy);
   return [...found].sort((a, b) => (a.host + a.dataset < b.host + b.dataset ? -1 : 1));
 }
 
@@ -47,12 +47,7 @@ async function heldIn(bus: Bus): Promise<HeldLock[]> {
  * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer
  */
 export async function listLocks(bus: Bus): Promise<HeldLock[]> {
-  try {
-    const kv = await openBucket(bus, locksBucket);
-    return (await stateOf(kv)) ? await heldIn(bus) : [];
-  } catch (error) {
-    throw bucketError(error, `the bucket ${locksBucket} cannot be read`);
-  }
+  return (await unlessGone(heldIn(bus), `the bucket ${locksBucket} cannot be read`)) ?? [];
 }
 
 function lockedBy(host: string, dataset: string, holder: Lock | undefined, revision: number | undefined): ZpsendError {

@@ -1,11 +1,8 @@
 import type { StoredMsg } from '@nats-io/jetstream';
-import { Kvm } from '@nats-io/kv';
 import type { Bus } from '../connection/connect.ts';
-import { jetStreamOf } from '../jetstream/jetstream.ts';
-import { isGone } from '../jetstream/kv-bucket.ts';
-import { isValue, lastMessages } from '../jetstream/read-bucket.ts';
-import { withReplicas } from '../jetstream/replicas.ts';
-import { policiesBucket } from '../subjects.ts';
+import { isGone, makeBucket } from '../jetstream/kv-bucket.ts';
+import { isValue, readBucket } from '../jetstream/read-bucket.ts';
+import { parseKeySubject, policiesBucket } from '../subjects.ts';
 
 /** A value of the bucket, as it is. */
 export interface BucketPolicy {
@@ -14,9 +11,6 @@ export interface BucketPolicy {
   readonly text: string;
 }
 
-const stream = `KV_${policiesBucket}`;
-const prefix = `$KV.${policiesBucket}.`;
-const timeout = 4000;
 /** What a policy may take at most, in bytes. */
 const mostBytes = 64 * 1024;
 
@@ -29,7 +23,7 @@ const mostBytes = 64 * 1024;
 export async function readPolicies(bus: Bus, most: number): Promise<BucketPolicy[] | undefined> {
   try {
     const bounds = { subjects: most, bytes: 2 * most * mostBytes, entry: Number.POSITIVE_INFINITY };
-    return [...(await lastMessages(bus, stream, `${prefix}>`, read, bounds)).found];
+    return [...(await readBucket(bus, policiesBucket, '>', read, bounds)).found];
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;
@@ -37,7 +31,7 @@ export async function readPolicies(bus: Bus, most: number): Promise<BucketPolicy
 }
 
 function read(message: StoredMsg): BucketPolicy | undefined {
-  const key = message.subject.slice(prefix.length);
+  const key = parseKeySubject(policiesBucket, message.subject) ?? '';
   // what is published past the KV's own rules may have any subject
   if (!/^[-/=.\w]+$/.test(key) || key.endsWith('.') || !isValue(message)) return undefined;
   const text = message.data.length > mostBytes ? '' : message.string();
@@ -46,9 +40,7 @@ function read(message: StoredMsg): BucketPolicy | undefined {
 
 /**
  * Makes the bucket, so that `nats kv put` finds it.
- * @throws Error where this user may not
+ * @throws ZpsendError as makeBucket
  */
-export async function makePolicyBucket(bus: Bus): Promise<void> {
-  const wanted = { history: 8, description: 'zpsend: which dataset goes where' };
-  await withReplicas((replicas) => new Kvm(jetStreamOf(bus, timeout)).create(policiesBucket, { ...wanted, replicas }));
-}
+export const makePolicyBucket = (bus: Bus): Promise<void> =>
+  makeBucket(bus, policiesBucket, { history: 8, description: 'zpsend: which dataset goes where' });

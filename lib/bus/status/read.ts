@@ -2,8 +2,8 @@ import type { JetStreamManager, NextMsgRequest, StoredMsg } from '@nats-io/jetst
 import { type StatusEntry, statusEntrySchema } from '../../../schemas/status.ts';
 import type { Bus } from '../connection/connect.ts';
 import { managerOf } from '../jetstream/jetstream.ts';
-import { bucketError, isGone } from '../jetstream/kv-bucket.ts';
-import { lastMessages } from '../jetstream/read-bucket.ts';
+import { unlessGone } from '../jetstream/kv-bucket.ts';
+import { readBucket } from '../jetstream/read-bucket.ts';
 import {
   keySubject,
   parseKeySubject,
@@ -37,14 +37,15 @@ const stream = `KV_${statusBucket}`;
 interface Reader {
   readonly bus: Bus;
   readonly manager: JetStreamManager;
-  readonly filter: string;
+  /** As a subject has them. */
+  readonly keys: string;
 }
 
 /** What has changed is read one by one; after more changes than these, all of it is read anew. */
 const mostNews = 10_000;
 
 async function open(bus: Bus, keys: string): Promise<Reader> {
-  return { bus, manager: await managerOf(bus, 4000), filter: keySubject(statusBucket, keys) };
+  return { bus, manager: await managerOf(bus, 4000), keys };
 }
 
 /** An entry, or the key of one that was deleted; undefined for what is no status, or not as its schema has it. */
@@ -76,8 +77,8 @@ type Told = readonly [StatusNews, Place];
 
 const clockOf = (ts: string | undefined): number => (ts === undefined ? Date.now() : Date.parse(ts));
 
-async function whole({ bus, filter }: Reader): Promise<Told> {
-  const { info, found } = await lastMessages(bus, stream, filter, read);
+async function whole({ bus, keys }: Reader): Promise<Told> {
+  const { info, found } = await readBucket(bus, statusBucket, keys, read);
   const { state, ts, created } = info;
   return [
     { ...sorted(found), now: clockOf(ts), isWhole: true },
@@ -87,13 +88,13 @@ async function whole({ bus, filter }: Reader): Promise<Told> {
 
 /** What has been stored since. */
 async function since(reader: Reader, place: Place): Promise<Told> {
-  const { manager, filter } = reader;
+  const { manager, keys } = reader;
   const { state, ts, created } = await manager.streams.info(stream);
   if (created !== place.created || state.last_seq - place.last > mostNews) return whole(reader);
   const news: (StoredStatus | string)[] = [];
   let last = place.last;
   while (last < state.last_seq) {
-    const query: NextMsgRequest & { seq: number } = { seq: last + 1, next_by_subj: filter };
+    const query: NextMsgRequest & { seq: number } = { seq: last + 1, next_by_subj: keySubject(statusBucket, keys) };
     const message = await manager.streams.getMessage(stream, query);
     const one = message ? read(message) : undefined;
     if (one) news.push(one);
@@ -105,22 +106,14 @@ async function since(reader: Reader, place: Place): Promise<Told> {
   ];
 }
 
-/** Undefined where there is no bucket. */
-async function unlessGone<T>(read: Promise<T>): Promise<T | undefined> {
-  try {
-    return await read;
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw bucketError(error, `the bucket ${statusBucket} cannot be read`);
-  }
-}
+const unreadable = `the bucket ${statusBucket} cannot be read`;
 
 /**
  * What the fleet's replication looks like, or one source's, or one source's to one target; undefined where there is no bucket.
  * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer, TOO_MUCH for more than is read
  */
 export async function readStatus(bus: Bus, source?: string, target?: string): Promise<StatusNews | undefined> {
-  const told = await unlessGone(open(bus, statusKeys(source, target)).then(whole));
+  const told = await unlessGone(open(bus, statusKeys(source, target)).then(whole), unreadable);
   return told?.[0];
 }
 
@@ -132,7 +125,7 @@ export async function followStatus(bus: Bus): Promise<() => Promise<StatusNews |
   const reader = await open(bus, statusKeys());
   let place: Place | undefined;
   return async () => {
-    const told = await unlessGone(place ? since(reader, place) : whole(reader));
+    const told = await unlessGone(place ? since(reader, place) : whole(reader), unreadable);
     place = told?.[1];
     return told?.[0];
   };

@@ -1,7 +1,8 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Bus } from '../connection/connect.ts';
-import { bucketError, isGone, makeBucket, openBucket, stateOf } from '../jetstream/kv-bucket.ts';
+import { bucketError, isGone, openBucket } from '../jetstream/kv-bucket.ts';
+import { createMissing, putOrCreate } from '../jetstream/put-or-create.ts';
 import { type StatusPlace, statusBucket, statusDescription, statusKey } from '../subjects.ts';
 
 /** Where a sender writes what its replication looks like: KV bucket `zfs-status`. */
@@ -20,41 +21,33 @@ export interface StatusStore {
 }
 
 export function openStatusStore(bus: Bus): StatusStore {
-  let making: Promise<boolean> | undefined;
-  /** The server has refused to make it: whoever set it up makes buckets too. */
-  let refused = false;
+  let creating: Promise<boolean> | undefined;
+  /** The server has refused to create it, so only an administrator can. */
+  let isRefused = false;
 
-  async function make(): Promise<boolean> {
-    const kv = await openBucket(bus, statusBucket);
-    if ((await stateOf(kv)) || refused) return false;
+  async function createOnce(): Promise<boolean> {
+    if (isRefused) return false;
     try {
-      await makeBucket(bus, statusBucket, { description: statusDescription });
-      return true;
+      return await createMissing(bus, statusBucket, { description: statusDescription });
     } catch (error) {
-      refused = true;
-      throw error;
+      isRefused = true;
+      throw bucketError(error, `there is no bucket ${statusBucket}, and it cannot be created`);
     }
   }
+  /** Of entries that are written at the same moment one creates the bucket. */
+  const create = (): Promise<boolean> => {
+    creating ??= createOnce().finally(() => {
+      creating = undefined;
+    });
+    return creating;
+  };
 
   return {
     async put(key, entry) {
-      const what = `the bucket ${statusBucket} cannot be written`;
-      const write = async () => (await openBucket(bus, statusBucket)).put(key, JSON.stringify(entry));
       try {
-        await write();
+        await putOrCreate(bus, statusBucket, (kv) => kv.put(key, JSON.stringify(entry)), create);
       } catch (error) {
-        // the bucket itself has refused it: it is full, say
-        if (error instanceof JetStreamApiError) throw bucketError(error, what);
-        making ??= make().finally(() => {
-          making = undefined;
-        });
-        const made = await making.catch((unmade) => {
-          throw bucketError(unmade, `there is no bucket ${statusBucket}, and it cannot be made`);
-        });
-        if (!made) throw bucketError(error, what);
-        await write().catch((again) => {
-          throw bucketError(again, what);
-        });
+        throw bucketError(error, `the bucket ${statusBucket} cannot be written`);
       }
     },
     async replace(key, entry, revision) {
