@@ -9,8 +9,13 @@ export interface Link {
   cut(): void;
 }
 
-/** @param lateMs how much later the server's answers arrive, in milliseconds */
-export async function useLink(port: number, lateMs = 0): Promise<Link> {
+/**
+ * @param url of the server; the link has its user too
+ * @param lateMs how much later the server's answers arrive, in milliseconds
+ */
+export async function useLink(url: string, lateMs = 0): Promise<Link> {
+  const link = new URL(url);
+  const port = Number(link.port);
   const sockets = new Set<Socket>();
   let whole = true;
   const server = createServer((near) => {
@@ -37,5 +42,6 @@ export async function useLink(port: number, lateMs = 0): Promise<Link> {
     cut();
     server.close();
   });
-  return { url: `nats://127.0.0.1:${(server.address() as AddressInfo).port}`, cut };
+  link.port = `${(server.address() as AddressInfo).port}`;
+  return { url: link.href, cut };
 }

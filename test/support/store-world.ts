@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { expect, onTestFinished } from 'vitest';
+import { expect } from 'vitest';
 import { readCatalog } from '../../lib/bus/channel/store/manifests.ts';
 import type { StreamsBucket } from '../../lib/bus/channel/store/object-bucket.ts';
 import { openLocks } from '../../lib/bus/locks/locks.ts';
@@ -7,8 +7,8 @@ import { readStatus } from '../../lib/bus/status/read.ts';
 import { parseStoredName } from '../../lib/bus/subjects.ts';
 import type { Job } from '../../schemas/job.ts';
 import type { WaitingStream } from '../../schemas/stored.ts';
-import { type NatsServer, startNatsServer } from '../../tools/nats-server/start.ts';
 import { type Fleet, useFleet } from './fleet.ts';
+import { newNatsAccount } from './nats-account.ts';
 import { program } from './program.ts';
 import type { ServiceProcess } from './service.ts';
 import type { SimHost } from './sim-host.ts';
@@ -22,19 +22,17 @@ export interface World {
   readonly dst: SimHost;
   readonly bucket: StreamsBucket;
   readonly url: string;
-  readonly server: NatsServer;
 }
 
-/** On a server of its own: what a source stores is named after its host. */
-export async function useWorld(): Promise<World> {
-  const server = await startNatsServer({ jetstream: true });
-  onTestFinished(() => server.stop());
-  const fleet = await useFleet(server.url);
+/** @param url of NATS; an account that no other test uses, where the test has no server to itself */
+export async function useWorld(url?: string): Promise<World> {
+  const natsUrl = url ?? (await newNatsAccount());
+  const fleet = await useFleet(natsUrl);
   const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
   await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
   await src.zfs('create', 'pool/a');
   const bucket = await streamsOf(fleet.bus, 'src');
-  return { fleet, src, dst, bucket, url: server.url, server };
+  return { fleet, src, dst, bucket, url: natsUrl };
 }
 
 export async function snapshot(host: SimHost, bytes: number, ...names: string[]): Promise<void> {

@@ -74,7 +74,7 @@ const holders = {
   /** As a rule. */
   'that its holder renews': async (url: string) => ({ url, cut: () => {} }),
   /** The holder acts for a while on its last renewal, so that the server has more time to take the lock away. */
-  'whose holder is cut off': async (_url: string, port: number) => useLink(port),
+  'whose holder is cut off': (url: string) => useLink(url),
 };
 
 describe.each(Object.keys(holders) as (keyof typeof holders)[])('I13: a lock %s', (which) => {
@@ -85,7 +85,7 @@ describe.each(Object.keys(holders) as (keyof typeof holders)[])('I13: a lock %s'
       await using _end = server;
       const second = await openLocks(await useBus(server.url), ttl);
       for (let round = 0; round < rounds; round += 1) {
-        const { url, cut } = await holders[which](server.url, server.port);
+        const { url, cut } = await holders[which](server.url);
         const first = await (await openLocks(await useBus(url), ttl)).acquire(host, dataset, aLock());
         const rival = openRival(second);
         // another place between the server's looks for what has expired

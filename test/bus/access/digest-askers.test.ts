@@ -6,14 +6,14 @@ import { digestAbortedSchema, digestStartedSchema, digestStatusSchema } from '..
 import { rejection } from '../../support/bus.ts';
 import { configured } from '../../support/configured.ts';
 import { useFleet } from '../../support/fleet.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const snapshot = 'pool/a@1';
 
 /** `src` has sent pool/a to `dst`, whose receiver lets `src` write there and `near` below pool/near. */
 async function useHosts(env: NodeJS.ProcessEnv = {}) {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
   await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
   await src.zfs('create', 'pool/a');
@@ -83,7 +83,7 @@ test('a digest tells no more than send.allow lets be sent', async () => {
     { dataset: 'pool', to: 'dst', raw: 'required' },
     { dataset: 'pool/a', to: 'third' },
   ];
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const src = await fleet.host('src');
   await src.zpool('create', 'pool');
   for (const dataset of ['pool/a', 'pool/plain']) await src.zfs('create', dataset);

@@ -14,11 +14,11 @@ import { receiveStartSchema } from '../../../schemas/transfer.ts';
 import { useBus } from '../../support/bus.ts';
 import { type Fleet, quick, useFleet } from '../../support/fleet.ts';
 import { codesOf, mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { program } from '../../support/program.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 /** A machine of that host name, with zones/test@SNAPSHOT. */
 async function machineOf(fleet: Fleet, name: string, id: string, snapshot: string): Promise<SimHost> {
@@ -32,7 +32,7 @@ async function machineOf(fleet: Fleet, name: string, id: string, snapshot: strin
 
 const zpsend = (host: SimHost, ...args: string[]) =>
   execa(process.execPath, [program, ...args], {
-    env: { ...host.env, ...quick, NATS_URL: server().url },
+    env: { ...host.env, ...quick, NATS_URL: natsUrl() },
     extendEnv: false,
     reject: false,
   });
@@ -44,7 +44,7 @@ const record = (id: string) => ({ machine: derive(id), source: 'a test', since: 
 const machineIn = (key: HostKey) => (typeof key === 'object' ? key.machine : key);
 
 test('a second machine of one host name starts no service, and its commands neither send, list nor compare what the first one has', async () => {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const first = await machineOf(fleet, 'smos-01', 'first', 'of-the-first');
   const second = await machineOf(fleet, 'smos-01', 'second', 'of-the-second');
   const target = await fleet.host('smos-00');
@@ -86,7 +86,7 @@ test('a second machine of one host name starts no service, and its commands neit
 }, 180_000);
 
 test('of two machines that start at one moment under one host name one serves, and the other says why it does not', async () => {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const machines = await Promise.all(['left', 'right'].map((id) => machineOf(fleet, 'both', id, 'a')));
   const starting = await Promise.all(machines.map((host) => fleet.start('sender', host, {}, { waitReady: false })));
   const outcomes = await Promise.all(
@@ -101,7 +101,7 @@ test('of two machines that start at one moment under one host name one serves, a
 });
 
 test('machines that register one host name at one moment all end with one record', async () => {
-  const { bus } = await useFleet(server().url);
+  const { bus } = await useFleet(natsUrl());
   const ids = ['a', 'b', 'c', 'd'];
   const ends = await Promise.all(
     ids.map((id) => writeHost(bus, 'contested', (before) => (before ? undefined : record(id)))),
@@ -114,7 +114,7 @@ test('machines that register one host name at one moment all end with one record
 
 describe('a machine that was replaced', () => {
   test('keeps its name while its services answer; then the new one takes it over, and the old one starts no more', async () => {
-    const fleet = await useFleet(server().url);
+    const fleet = await useFleet(natsUrl());
     const before = await machineOf(fleet, 'smos-02', 'old', 'a');
     const after = await machineOf(fleet, 'smos-02', 'new', 'b');
     const running = await fleet.start('receiver', before);
@@ -142,7 +142,7 @@ describe('a machine that was replaced', () => {
   }, 120_000);
 
   test('stops its services in words when it sees that its name was taken over', async () => {
-    const fleet = await useFleet(server().url);
+    const fleet = await useFleet(natsUrl());
     const running = await fleet.start('sender', await machineOf(fleet, 'smos-04', 'old', 'a'));
     await (await buckets(fleet)).put('smos-04', JSON.stringify(record('new')));
     await running.logged('service.stopping', { code: 'OTHER_MACHINE' });
@@ -150,12 +150,12 @@ describe('a machine that was replaced', () => {
   });
 
   test('is told by hosts while it answers all the same, and its name is registered again when that was lost', async () => {
-    const fleet = await useFleet(server().url);
+    const fleet = await useFleet(natsUrl());
     const host = await machineOf(fleet, 'smos-05', 'one', 'a');
     await fleet.start('receiver', host);
     const identities = ['one', 'two'].map((id) => ({ host: 'smos-05', machine: { id: derive(id) } }));
     const [, self] = identities;
-    const stranger = await useBus(server().url, { self });
+    const stranger = await useBus(natsUrl(), { self });
     const instance = { service: 'receiver', instance: 'strange1', pid: 1, version: '0', machine: self?.machine };
     const limits = {};
     serve(stranger, {
@@ -183,11 +183,11 @@ describe('a machine that was replaced', () => {
 });
 
 test('a job is never carried on with a second machine of its target’s name', async () => {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const source = await machineOf(fleet, 'smos-01', 'first', 'a');
   await fleet.start('sender', source);
   const [listing, receiving] = await Promise.all(
-    ['one', 'two'].map((id) => useBus(server().url, { self: { host: 'twice', machine: { id: derive(id) } } })),
+    ['one', 'two'].map((id) => useBus(natsUrl(), { self: { host: 'twice', machine: { id: derive(id) } } })),
   );
   if (!listing || !receiving) throw new Error('two machines');
   const pool = { name: 'zones', guid: '1', createtxg: '1', type: 'filesystem', snapshots: [], bookmarks: [] };

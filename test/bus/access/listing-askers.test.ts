@@ -5,23 +5,23 @@ import { requestInventory } from '../../../lib/bus/rpc/inventory-parts.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { configured } from '../../support/configured.ts';
 import { useFleet } from '../../support/fleet.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const snapshot = 'pool/a@1';
 const refused = { code: 'NOT_ALLOWED', retryable: false };
 
 /** A connection that asks as a host does which has permissions of its own. */
 const as = (host: string): Promise<Bus> =>
-  useBus(server().url, {
-    env: { NATS_URL: server().url, ZPSEND_INBOX_PREFIX: inboxPrefix(host) },
+  useBus(natsUrl(), {
+    env: { NATS_URL: natsUrl(), ZPSEND_INBOX_PREFIX: inboxPrefix(host) },
     host,
     self: { host, machine: {} },
   });
 
 /** `src` has sent pool/a to `dst`, which lets `src` write to pool/a and `near` below pool/near. */
 async function useHosts(env: NodeJS.ProcessEnv = {}) {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
   await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
   for (const dataset of ['pool/a', 'pool/own']) await src.zfs('create', dataset);
@@ -87,7 +87,7 @@ test('with send.allow a host is shown what the deepest rules send to it, sent be
     { dataset: 'pool', to: 'dst' },
     { dataset: 'pool/own', to: 'third' },
   ];
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const src = await fleet.host('src');
   await src.zpool('create', 'pool');
   for (const dataset of ['pool/a', 'pool/own']) await src.zfs('create', dataset);
@@ -102,7 +102,7 @@ describe('a sender that asks as its host', () => {
   const asSrc = { ZPSEND_INBOX_PREFIX: inboxPrefix('src') };
 
   test('sends the parts of a tree whose root is a container that it may not write to, and nothing into that', async () => {
-    const fleet = await useFleet(server().url);
+    const fleet = await useFleet(natsUrl());
     const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
     await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
     for (const dataset of ['pool/vm', 'pool/vm/a', 'pool/vm/b']) await src.zfs('create', dataset);
@@ -119,7 +119,7 @@ describe('a sender that asks as its host', () => {
   });
 
   test('stores for a host of which only a sender answers, which says nothing of who may write', async () => {
-    const fleet = await useFleet(server().url);
+    const fleet = await useFleet(natsUrl());
     const [src, dst] = await Promise.all([fleet.host('teller'), fleet.host('mute')]);
     await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
     await src.zfs('create', 'pool/a');

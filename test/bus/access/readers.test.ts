@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { quick, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { program } from '../../support/program.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 /** zones/test with two snapshots on smos-01, and a receiver smos-00 that takes seconds for them. */
 async function useHouse() {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source, target].map((host) => host.zpool('create', 'zones')));
   await source.zfs('create', 'zones/test');
@@ -22,7 +22,7 @@ async function useHouse() {
     await source.zfs('snapshot', `zones/test@${leaf}`);
   }
   await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZFS_SIM_RECV_RATE: '3M' });
-  return { fleet, source, target, env: { ...source.env, ...quick, NATS_URL: server().url } };
+  return { fleet, source, target, env: { ...source.env, ...quick, NATS_URL: natsUrl() } };
 }
 
 const snapshots = ['zones/test@one', 'zones/test@two'];
@@ -94,7 +94,7 @@ describe('a service', () => {
     [{}, ['sender', 'zones/test'], 'zpsend sender --help'],
   ])('with %j and %j ends with status 2, and a line that says why', async (env, argv, fact) => {
     const child = spawn(process.execPath, [program, ...argv], {
-      env: { PATH: process.env.PATH, NATS_URL: server().url, ZPSEND_HOST: 'smos-01', ...env },
+      env: { PATH: process.env.PATH, NATS_URL: natsUrl(), ZPSEND_HOST: 'smos-01', ...env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let said = '';

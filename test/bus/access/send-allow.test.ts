@@ -7,9 +7,9 @@ import { rejection } from '../../support/bus.ts';
 import { configured } from '../../support/configured.ts';
 import { useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const rules = [
   { dataset: 'pool/vm', to: 'dst' },
@@ -19,7 +19,7 @@ const rules = [
 
 /** A source with these rules, and one target that takes everything. */
 async function useHosts() {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
   await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
   await src.zfs('create', 'pool/vm');
@@ -86,7 +86,7 @@ test('another host orders on its own subject, and only what a rule names for it'
 
 /** A source whose two senders have these rules, with pool/a, which takes seconds to send, and a target that takes everything. */
 async function useTwoSenders(...allow: [object[], object[]]) {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [src, dst] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
   await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);
   await src.zfs('create', 'pool/a');

@@ -7,11 +7,11 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { type ReceiveStart, receiveStartSchema } from '../../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { begin, data } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const size = 40_000_000;
 const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
@@ -26,7 +26,7 @@ interface Pair {
 
 /** Two hosts, and zones/test@one on smos-01; no service runs yet. */
 async function usePair(): Promise<Pair> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
   await source.zfs('create', 'zones/test');

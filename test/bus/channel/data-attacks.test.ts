@@ -6,11 +6,11 @@ import type { ErrorDetails } from '../../../schemas/errors.ts';
 import type { CreditFinal } from '../../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { data, expectUnlocked, begin as speak, type Talk } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 interface House {
   fleet: Fleet;
@@ -25,7 +25,7 @@ const all = (host: SimHost): Promise<string> => host.zfs('list', '-Hp', '-t', 'a
 
 /** A receiver smos-00 whose window is 512 KiB, and a host smos-01 with zones/test@one, for which the test speaks. */
 async function useHouse(env: NodeJS.ProcessEnv = {}): Promise<House> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
   await source.zfs('create', 'zones/test');

@@ -15,14 +15,14 @@ import {
 import { rejection } from '../../support/bus.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { useGate } from '../../support/gate.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { program } from '../../support/program.ts';
 import { data } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
 // no user of this server is kept from any subject: what holds are the words' authenticators alone
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
 const allow = { ZPSEND_ALLOW: '*=zones' };
 
@@ -33,7 +33,7 @@ interface Pair {
 }
 
 async function usePair(): Promise<Pair> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
   await source.zfs('create', 'zones/test');
@@ -170,7 +170,7 @@ test('secrets are in recv.start and its answer alone, and no transfer’s id is 
   const job = await fleet.begin('smos-01', body);
   await gate.reached('receive');
   const zpsend = (...argv: string[]) =>
-    execa(process.execPath, [program, ...argv], { env: { ...source.env, NATS_URL: server().url }, extendEnv: false });
+    execa(process.execPath, [program, ...argv], { env: { ...source.env, NATS_URL: natsUrl() }, extendEnv: false });
   const { locks } = locksOutputSchema.parse(JSON.parse((await zpsend('locks', '--json')).stdout));
   expect(locks).toMatchObject([
     { host: 'smos-00', dataset: 'zones/test', source: 'smos-01', transferHash: hashOfTransfer(`${job}t1`) },

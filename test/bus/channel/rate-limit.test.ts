@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 import { useFleet } from '../../support/fleet.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const bwlimit = 500_000;
 const each = 400_000;
 /** What may have passed in that time at most: a little goes at once. */
@@ -12,7 +12,7 @@ const allowed = (seconds: number): number => bwlimit * (seconds + 0.2);
 
 /** Two datasets of a package, which travel at once. */
 async function useTree(limits: NodeJS.ProcessEnv = {}) {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source.zpool('create', 'pool'), target.zpool('create', 'pool')]);
   for (const name of ['pool/tree', 'pool/tree/x', 'pool/tree/y']) await source.zfs('create', name);

@@ -7,8 +7,9 @@ import { connectError } from '../../../lib/bus/connection/connect-error.ts';
 import { connectionOptions } from '../../../lib/bus/connection/options.ts';
 import { openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import type { TlsFiles } from '../../../tools/nats-server/config.ts';
-import { type StartOptions, startNatsServer } from '../../../tools/nats-server/start.ts';
+import type { StartOptions } from '../../../tools/nats-server/start.ts';
 import { makeCertificates } from '../../support/certificates.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 
 let folder = '';
 const at = (whose: string, file: string): string => join(folder, whose, file);
@@ -28,8 +29,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 async function useServer(tls?: TlsFiles) {
   const options: StartOptions = tls ? { tls } : {};
-  const server = await startNatsServer(options);
-  onTestFinished(() => server.stop());
+  const server = await ownNatsServer(options);
   /** Another server takes its place. */
   const become = async (other: TlsFiles): Promise<void> => {
     options.tls = other;

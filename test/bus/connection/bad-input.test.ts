@@ -11,10 +11,10 @@ import { receiveReadySchema, receiveStatusSchema } from '../../../schemas/transf
 import { rejection } from '../../support/bus.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 interface House {
   fleet: Fleet;
@@ -30,7 +30,7 @@ const receives = async (host: SimHost): Promise<number> =>
 
 /** A sender smos-01 with zones/test@one, and a receiver smos-00 that lets it write into zones/back. */
 async function useHouse(allow = 'smos-01=zones/back'): Promise<House> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
   await Promise.all([source.zfs('create', 'zones/test'), target.zfs('create', 'zones/back')]);

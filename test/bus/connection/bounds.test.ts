@@ -1,5 +1,5 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
 import { catalogBounds, readCatalog, readManifest, unbounded } from '../../../lib/bus/channel/store/manifests.ts';
 import { openReceipts } from '../../../lib/bus/channel/store/receipts.ts';
@@ -8,21 +8,17 @@ import { listLocks, openLocks } from '../../../lib/bus/locks/locks.ts';
 import { makePolicyBucket, readPolicies } from '../../../lib/bus/policies/bucket.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
 import type { Receipt } from '../../../schemas/stored.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { mentions } from '../../support/mentions.ts';
+import { newNatsAccount } from '../../support/nats-account.ts';
 import { streamsOf } from '../../support/streams.ts';
 
 const mib = 2 ** 20;
 
-async function useServer() {
-  const server = await startNatsServer({ jetstream: true });
-  onTestFinished(() => server.stop());
-  return useBus(server.url, { wait: true });
-}
+const useAccount = async () => useBus(await newNatsAccount(), { wait: true });
 
 async function useStore() {
-  const bus = await useServer();
+  const bus = await useAccount();
   await makeStreams(bus, 'src', { maxBytes: 256 * mib, maxAgeSeconds: 3600, replicas: 1 });
   return { bus, bucket: await streamsOf(bus, 'src') };
 }
@@ -119,7 +115,7 @@ test('a store with too many manifests that are no manifests is refused whole', a
 });
 
 async function useStatus() {
-  const bus = await useServer();
+  const bus = await useAccount();
   const js = jetstream(bus.nc);
   await openReceipts(bus).write('dst', 'src', 'stream1', 0, { state: 'done', bytes: 1 });
   return { bus, put: (key: string, value: string) => js.publish(`$KV.zfs-status.${key}`, value) };
@@ -180,7 +176,7 @@ test('a receipt with much evidence is written with what its reader decides by', 
 });
 
 test('policies beyond their number are TOO_MUCH, and one that is too long has no text', async () => {
-  const bus = await useServer();
+  const bus = await useAccount();
   await makePolicyBucket(bus);
   const js = jetstream(bus.nc);
   await js.publish('$KV.zfs-policies.src.long', 'x'.repeat(70_000));
@@ -194,7 +190,7 @@ test('policies beyond their number are TOO_MUCH, and one that is too long has no
 });
 
 test('locks are listed without what expired, was released, or is none', async () => {
-  const bus = await useServer();
+  const bus = await useAccount();
   const locks = await openLocks(bus, 30);
   const lock = { source: 'src', owner: 'owner1', transferHash: '0123456789abcdef', nonce: 'nonce1' };
   const lease = await locks.acquire('dst', 'pool/a', lock);

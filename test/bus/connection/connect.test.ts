@@ -12,6 +12,7 @@ import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { makeCertificates } from '../../support/certificates.ts';
 import { mentions } from '../../support/mentions.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 
 const refusal = (env: NodeJS.ProcessEnv) => rejection(connectBus({ name: 'test', env, wait: false }));
 
@@ -36,7 +37,7 @@ describe('a NATS that is not there', () => {
   });
 
   test('is waited for by a service, which says so, and connects when it comes', async () => {
-    await using own = await startNatsServer();
+    const own = await ownNatsServer();
     await own.kill();
     const said: string[] = [];
     const connecting = useBus(own.url, { wait: true, onStatus: (event) => said.push(event) });
@@ -49,7 +50,7 @@ describe('a NATS that is not there', () => {
 });
 
 test('a NATS that takes no messages of a useful size is refused, with the setting to change', async () => {
-  await using own = await startNatsServer({ config: 'max_payload: 4096' });
+  const own = await ownNatsServer({ config: 'max_payload: 4096' });
   const error = await rejection(connectBus({ name: 'test', env: { NATS_URL: own.url }, wait: false }));
   expect(error.code).toBe('UNSUPPORTED');
   expect(error.message).toEqual(mentions(4096, 65536, 'max_payload'));
@@ -57,7 +58,7 @@ test('a NATS that takes no messages of a useful size is refused, with the settin
 
 describe('a NATS that goes and comes', () => {
   test('fails what is asked at once, and everything goes on after it', async () => {
-    await using own = await startNatsServer();
+    const own = await ownNatsServer();
     const said: string[] = [];
     const [service, asker] = [await useBus(own.url, { onStatus: (event) => said.push(event) }), await useBus(own.url)];
     serve(service, { name: 'x', subject: 'zfs.a.x', request: nothing, handle: async () => ({ ok: true }) });
@@ -87,7 +88,7 @@ describe('who we are', () => {
     ['a user', config('user: ann, password: "p@:w"'), 'ann:p%40%3Aw@'],
     ['a token', config('token: s3cret'), 's3cret@'],
   ])('may be %s in the URL', async (_what, text, identity) => {
-    await using own = await startNatsServer({ config: text });
+    const own = await ownNatsServer({ config: text });
     const bus = await useBus(own.url.replace('//', `//${identity}`));
     await expect(bus.nc.flush()).resolves.toBeUndefined();
     const error = await refusal({ NATS_URL: own.url });
@@ -103,7 +104,7 @@ describe('who we are', () => {
     const jwt = `e30.${Buffer.from('{"exp":1700000000}').toString('base64url')}.c2ln`;
     const creds = `-----BEGIN NATS USER JWT-----\n${jwt}\n------END NATS USER JWT------\n-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`;
     await writeFile(join(folder, 'old.creds'), creds);
-    await using own = await startNatsServer({ config: config(`users: [{ nkey: ${known.getPublicKey()} }]`) });
+    const own = await ownNatsServer({ config: config(`users: [{ nkey: ${known.getPublicKey()} }]`) });
     const NATS_URL = own.url;
     const cases: [NodeJS.ProcessEnv, string[]][] = [
       [{ NATS_URL, NATS_USER: 'ann', NATS_PASSWORD: 's3cret' }, [own.url, 'ann', 'Authorization Violation']],
@@ -144,9 +145,9 @@ describe('TLS', () => {
       string,
     ];
     const files = `cert_file: "${cert}", key_file: "${key}"`;
-    await using plain = await startNatsServer();
-    await using verifies = await startNatsServer({ config: `tls { ${files}, ca_file: "${ca}", verify: true }` });
-    await using first = await startNatsServer({ config: `tls { ${files}, handshake_first: true }` });
+    const plain = await ownNatsServer();
+    const verifies = await ownNatsServer({ config: `tls { ${files}, ca_file: "${ca}", verify: true }` });
+    const first = await ownNatsServer({ config: `tls { ${files}, handshake_first: true }` });
     const cases: [NodeJS.ProcessEnv, string, ...string[]][] = [
       [{ NATS_URL: verifies.url }, 'untrusted', verifies.url, 'NATS_CA'],
       [{ NATS_URL: verifies.url, NATS_CA: ca }, 'client-certificate', 'NATS_CERT', 'NATS_KEY'],
@@ -172,7 +173,7 @@ describe('TLS', () => {
 
 describe('close', () => {
   test('sends what is pending, and tells that the connection has ended', async () => {
-    await using own = await startNatsServer();
+    const own = await ownNatsServer();
     const [one, two] = [await useBus(own.url), await useBus(own.url)];
     const heard: string[] = [];
     two.nc.subscribe('zfs.a.x', { callback: (_error, message) => void heard.push(message.string()) });
@@ -186,7 +187,7 @@ describe('close', () => {
   });
 
   test('ends also while NATS is away', async () => {
-    await using own = await startNatsServer();
+    const own = await ownNatsServer();
     const bus = await useBus(own.url);
     await own.kill();
     await expect.poll(() => bus.connected).toBe(false);

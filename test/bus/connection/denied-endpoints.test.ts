@@ -7,11 +7,12 @@ import { serve } from '../../../lib/bus/rpc/serve.ts';
 import { hostsBucket, subjects } from '../../../lib/bus/subjects.ts';
 import { infoSchema, snapshotsRequestSchema } from '../../../schemas/host.ts';
 import { watchEndpoints } from '../../../services/host/watch-endpoints.ts';
-import { type NatsServer, type StartOptions, startNatsServer } from '../../../tools/nats-server/start.ts';
+import type { NatsServer, StartOptions } from '../../../tools/nats-server/start.ts';
 import { makeAccountFleet } from '../../support/account-fleet.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { quick } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import { useNotify } from '../../support/notify.ts';
 import { program } from '../../support/program.ts';
 import { type ServiceProcess, startService } from '../../support/service.ts';
@@ -43,8 +44,7 @@ const configOf = (permissions: Permissions | undefined): string => {
 /** A NATS whose permissions a test changes, as an administrator does. */
 async function usePermissions(first: Permissions | undefined) {
   const options: StartOptions = { jetstream: true, config: configOf(first) };
-  const server = await startNatsServer(options);
-  onTestFinished(() => server.stop());
+  const server = await ownNatsServer(options);
   const become = async (permissions: Permissions, how: 'reload' | 'restart'): Promise<void> => {
     options.config = configOf(permissions);
     await server[how]();
@@ -88,8 +88,7 @@ const ways = {
   'an account each': async () => {
     const fleet = await makeAccountFleet({ hosts: { [host]: {}, 'smos-12': {} } });
     onTestFinished(() => fleet.remove());
-    const server = await startNatsServer({ config: fleet.configs['nats-1'] ?? '' });
-    onTestFinished(() => server.stop());
+    const server = await ownNatsServer({ config: fleet.configs['nats-1'] ?? '' });
     return { server, env: { NATS_URL: server.url, ...fleet.env['smos-12'] } };
   },
 };

@@ -7,14 +7,14 @@ import { openDataConnection } from '../../../lib/bus/data-connection/connection.
 import { isPublishedTo, openInbox } from '../../../lib/bus/rpc/inbox.ts';
 import { gatherAll, request, requestMany } from '../../../lib/bus/rpc/request.ts';
 import { rejection, useBus } from '../../support/bus.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const said = z.object({ says: z.string() });
 
 /** Has JetStream deliver `{"says":"forged"}` to a subject, as whoever may make a consumer of his own stream can. */
 async function useForger(): Promise<{ bus: Bus; deliver: (subject: string) => Promise<void> }> {
-  const bus = await useBus(server().url);
+  const bus = await useBus(natsUrl());
   const manager = await jetstreamManager(bus.nc);
   const stream = `forger${process.hrtime.bigint()}`;
   await manager.streams.add({ name: stream, subjects: [`${stream}.>`] });

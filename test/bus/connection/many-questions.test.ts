@@ -5,12 +5,12 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 import { serveHost } from '../../../services/host/host-api.ts';
 import { useBus } from '../../support/bus.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 test('hundreds who ask a host at once what it is are all answered, by a few looks at its pools', async () => {
-  const [bus, asker] = [await useBus(server().url), await useBus(server().url)];
+  const [bus, asker] = [await useBus(natsUrl()), await useBus(natsUrl())];
   let looks = 0;
   const pools = async () => {
     looks += 1;

@@ -7,10 +7,11 @@ import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { errorReplySchema } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';
-import { type StartOptions, startNatsServer } from '../../../tools/nats-server/start.ts';
+import type { StartOptions } from '../../../tools/nats-server/start.ts';
 import { useBus } from '../../support/bus.ts';
 import { type Fleet, quick, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import { useNotify } from '../../support/notify.ts';
 import { program } from '../../support/program.ts';
 import { startService } from '../../support/service.ts';
@@ -22,8 +23,7 @@ const body = { dataset: 'zones/data', to: { host: 'smos-00' }, compression: 'non
 /** A NATS whose limit a test changes, as an administrator does, and two hosts with a long listing and a long snapshot. */
 async function useLimited(first: string) {
   const options: StartOptions = { jetstream: true, config: `max_payload: ${first}` };
-  const server = await startNatsServer(options);
-  onTestFinished(() => server.stop());
+  const server = await ownNatsServer(options);
   const fleet = await useFleet(server.url);
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   for (const host of [source, target]) await host.zpool('create', 'zones');
@@ -129,8 +129,7 @@ test.each(['receiver', 'sender'] as const)(
   'a %s that starts where messages are too small says so once, answers with that, and works when the limit is raised',
   async (name) => {
     const options: StartOptions = { jetstream: true, config: 'max_payload: 4096' };
-    const server = await startNatsServer(options);
-    onTestFinished(() => server.stop());
+    const server = await ownNatsServer(options);
     const host = await makeSimHost('smos-01');
     onTestFinished(() => host.remove());
     await host.zpool('create', 'zones');
@@ -159,7 +158,7 @@ test.each(['receiver', 'sender'] as const)(
 );
 
 test('a command fails at once where messages are too small, and so does its own sender', async () => {
-  await using server = await startNatsServer({ jetstream: true, config: 'max_payload: 32KB' });
+  const server = await ownNatsServer({ jetstream: true, config: 'max_payload: 32KB' });
   const host = await makeSimHost('smos-01');
   onTestFinished(() => host.remove());
   await host.zpool('create', 'zones');

@@ -6,10 +6,9 @@ import { gather, gatherAll, request, requestMany } from '../../../lib/bus/rpc/re
 import { serve } from '../../../lib/bus/rpc/serve.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { ownNatsServer, useNatsServer } from '../../support/nats-server.ts';
 
 const server = useNatsServer({
   config: `
@@ -20,8 +19,7 @@ const server = useNatsServer({
 });
 const url = (user: string) => server().url.replace('//', `//${user}:pw@`);
 const useServer = async (config: string) => {
-  const own = await startNatsServer({ config });
-  onTestFinished(() => own.stop());
+  const own = await ownNatsServer({ config });
   return own;
 };
 const useAll = () => useBus(url('all'));

@@ -3,11 +3,12 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import { jobAbortedSchema } from '../../../schemas/job.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { type Gate, useGate } from '../../support/gate.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import type { ServiceProcess } from '../../support/service.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
 const hold = { ZPSEND_ALLOW: '*=zones', ZPSEND_HOLD_NEWEST: 'on' };
 
@@ -20,8 +21,8 @@ const listed = async (host: SimHost): Promise<string> =>
   host.zfs('list', '-Hp', '-r', '-t', 'snapshot,bookmark', '-o', 'name', 'zones/test');
 
 /** A step whose snapshot is on the target, while its receiver is stopped before it can say so. */
-async function stopBeforeDone(...later: string[]) {
-  const fleet = await useFleet(server().url);
+async function stopBeforeDone(url: string, ...later: string[]) {
+  const fleet = await useFleet(url);
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
   await source.zfs('create', 'zones/test');
@@ -55,7 +56,7 @@ async function expectBase({ fleet, source }: { fleet: Fleet; source: SimHost }):
 }
 
 test('I9: what arrived when its receiver was killed before it said so has a bookmark before its hold goes', async () => {
-  const world = await stopBeforeDone();
+  const world = await stopBeforeDone(natsUrl());
   const { fleet, target, gate, receiver, job } = world;
   await receiver.end('SIGKILL');
   await gate.open('list');
@@ -65,10 +66,11 @@ test('I9: what arrived when its receiver was killed before it said so has a book
 }, 120_000);
 
 test('I9: so it has when NATS was restarted meanwhile, and the source is told to destroy it as soon as it can', async () => {
-  const world = await stopBeforeDone('c');
+  const server = await ownNatsServer();
+  const world = await stopBeforeDone(server.url, 'c');
   const { fleet, source, gate, job } = world;
   await source.zfs('destroy', '-d', 'zones/test@b');
-  await server().restart();
+  await server.restart();
   await new Promise((resolve) => setTimeout(resolve, 1500));
   await gate.open('list');
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'done' });
@@ -76,7 +78,7 @@ test('I9: so it has when NATS was restarted meanwhile, and the source is told to
 }, 120_000);
 
 test('I9: so it has when the job was aborted while its receiver looked', async () => {
-  const world = await stopBeforeDone();
+  const world = await stopBeforeDone(natsUrl());
   const { fleet, source, target, gate, job } = world;
   await fleet.ask(subjects.send('smos-01', 'abort'), { job }, jobAbortedSchema);
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'failed', error: { code: 'ABORTED' } });
@@ -89,7 +91,7 @@ test('I9: so it has when the job was aborted while its receiver looked', async (
 test.each(['a seed', 'an increment'])(
   'I9: %s that arrives after its sender was killed has a bookmark when the next job’s sweep lets it go',
   async (what) => {
-    const fleet = await useFleet(server().url);
+    const fleet = await useFleet(natsUrl());
     const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
     await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
     await source.zfs('create', 'zones/test');

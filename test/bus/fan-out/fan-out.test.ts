@@ -8,11 +8,11 @@ import { allowing, ask, diverge, usePair } from '../../support/diverging-pair.ts
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { useGate } from '../../support/gate.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import type { ServiceProcess } from '../../support/service.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const allow = { ZPSEND_ALLOW: '*=pool' };
 const sites = ['site-a', 'site-b', 'site-c'];
 
@@ -25,7 +25,7 @@ interface World {
 
 /** A source with `pool/a`, and a receiving host for each site. @param env what is special about the receiver of a site */
 async function useWorld(env: Record<string, NodeJS.ProcessEnv> = {}, source: NodeJS.ProcessEnv = {}): Promise<World> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [from, ...targets] = await Promise.all(['src', ...sites].map((name) => fleet.host(name)));
   if (!from) throw new Error('no source');
   await Promise.all([from, ...targets].map((host) => host.zpool('create', 'pool')));
@@ -211,7 +211,7 @@ test.each([
   ['too many', { ...toAll, to: Array.from({ length: 17 }, (_, at) => ({ host: `h${at}` })) }, 'to'],
   ['the name that stands for all', { ...toAll, to: [{ host: '_fan' }] }, '_fan'],
 ])('refused, and nothing is started: %s', async (_what, body, fact) => {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const host = await fleet.host('src');
   await host.zpool('create', 'pool');
   await fleet.start('sender', host);
@@ -221,7 +221,7 @@ test.each([
 });
 
 test('nobody waits for a target that is being cleared, and that one is given the time it takes', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const { fleet, target, source } = pair;
   const other = await fleet.host('smos-02');
   await other.zpool('create', 'zones');

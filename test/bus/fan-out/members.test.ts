@@ -4,10 +4,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { inboxPrefix, permissionsOf } from '../../../lib/bus/permissions.ts';
 import { hostsBucket, locksBucket, statusBucket, subjects } from '../../../lib/bus/subjects.ts';
 import { fanStartedSchema, sendStatusSchema } from '../../../schemas/job.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { makeAccountFleet } from '../../support/account-fleet.ts';
 import { useBus } from '../../support/bus.ts';
 import { quick } from '../../support/fleet.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import { startService } from '../../support/service.ts';
 import { makeSimHost } from '../../support/sim-host.ts';
 
@@ -26,8 +26,7 @@ type Way = () => Promise<(name: Name) => NodeJS.ProcessEnv>;
 const accounts: Way = async () => {
   const fleet = await makeAccountFleet({ hosts });
   onTestFinished(() => fleet.remove());
-  const server = await startNatsServer({ config: fleet.configs['nats-1'] ?? '' });
-  onTestFinished(() => server.stop());
+  const server = await ownNatsServer({ config: fleet.configs['nats-1'] ?? '' });
   return (name) => ({ NATS_URL: server.url, ...fleet.env[name] });
 };
 
@@ -38,8 +37,7 @@ const oneAccount: Way = async () => {
     return `{ user: ${host}, password: pw, permissions: ${JSON.stringify({ publish, subscribe })} }`;
   });
   const config = `authorization { users: [ { user: ops, password: pw }, ${users.join(', ')} ] }`;
-  const server = await startNatsServer({ jetstream: true, config });
-  onTestFinished(() => server.stop());
+  const server = await ownNatsServer({ jetstream: true, config });
   return (name) => ({
     ...{ NATS_URL: server.url, NATS_USER: name, NATS_PASSWORD: 'pw' },
     ...(name !== 'ops' && { ZPSEND_INBOX_PREFIX: inboxPrefix(name) }),

@@ -3,12 +3,12 @@ import { Kvm } from '@nats-io/kv';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { onBucketWrites } from '../../../lib/bus/jetstream/watch-bucket.ts';
 import { useBus } from '../../support/bus.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 test('a put, a deletion, a purge, a bucket that goes and one that is made anew are noticed where none of them is heard', async () => {
-  const bus = await useBus(server().url);
+  const bus = await useBus(natsUrl());
   const buckets = new Kvm(jetstream(bus.nc));
   const manager = await jetstreamManager(bus.nc);
   const make = () => buckets.create('trial', { history: 1 });

@@ -1,7 +1,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { headers } from '@nats-io/transport-node';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { keepsEntries } from '../../../lib/bus/jetstream/kv-bucket.ts';
 import { settlesWithinMs } from '../../../lib/bus/locks/lease-state.ts';
@@ -10,8 +10,8 @@ import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
 import { settlingMs } from '../../../lib/bus/locks/vacancy.ts';
 import { keySubject, lockKey, locksBucket } from '../../../lib/bus/subjects.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { useBus } from '../../support/bus.ts';
+import { newNatsAccount } from '../../support/nats-account.ts';
 
 // the rule itself, whose decisions are looked at: no time is measured
 vi.mock('../../../lib/bus/locks/vacancy.ts', { spy: true });
@@ -27,11 +27,6 @@ const aLock = (): Lock => {
   return { owner: `${host}/one`, nonce: crypto.randomUUID(), transferHash, source: 'smos-01' };
 };
 
-async function useServer(): Promise<string> {
-  const server = await startNatsServer({ jetstream: true });
-  onTestFinished(() => server.stop());
-  return server.url;
-}
 const manager = ({ nc }: Bus) => jetstreamManager(nc, { checkAPI: false });
 const edit = (change: object) => async (bus: Bus) => (await manager(bus)).streams.update(stream, change);
 
@@ -60,7 +55,7 @@ const attacks: [string, (bus: Bus) => Promise<unknown>][] = [
 ];
 
 test.each(attacks)('I13: the bucket of locks that a service makes refuses %s', async (_, attack) => {
-  const bus = await useBus(await useServer());
+  const bus = await useBus(await newNatsAccount());
   await openLocks(bus, 30);
   const { seq } = await jetstream(bus.nc).publish(subject, JSON.stringify(aLock()));
   const { streams } = await manager(bus);
@@ -77,7 +72,7 @@ describe('I13: the first lock of a dataset beside an older entry, while others w
     ['waits where somebody can', {}],
     ['waits where an entry may have an age of its own', { ...keepsEntries, allow_msg_ttl: true }],
   ])('%s', async (_, change) => {
-    const url = await useServer();
+    const url = await newNatsAccount();
     const bus = await useBus(url);
     if (change) {
       await new Kvm(jetstream(bus.nc)).create(locksBucket, { history: 1, ttl: 30_000 });

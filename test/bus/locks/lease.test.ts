@@ -12,13 +12,13 @@ import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
 import { keySubject, lockKey, locksBucket } from '../../../lib/bus/subjects.ts';
 import type { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { useLink } from '../../support/link.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const host = 'smos-00';
 /** In milliseconds; renewed every third of it. */
 const ttl = 2000;
@@ -33,7 +33,7 @@ const aLock = (source = 'smos-01'): Lock => {
     source,
   };
 };
-const useLocks = async (url = server().url): Promise<Locks> => openLocks(await useBus(url), ttl / 1000);
+const useLocks = async (url = natsUrl()): Promise<Locks> => openLocks(await useBus(url), ttl / 1000);
 const bucket = async (bus: Bus): Promise<KV> => new Kvm(jetstream(bus.nc)).open(locksBucket);
 
 /** Takes the lock when it becomes free. */
@@ -134,9 +134,9 @@ describe('a lease', () => {
   });
 
   test('that is released while the answer to a renewal is under way frees the lock all the same', async () => {
-    const link = await useLink(server().port, 200);
+    const link = await useLink(natsUrl(), 200);
     const [one, two] = [await useLocks(link.url), await useLocks()];
-    const kv = await bucket(await useBus(server().url));
+    const kv = await bucket(await useBus(natsUrl()));
     const lease = await one.acquire(host, 'tank/renewing', aLock());
     const stored = async () => (await kv.get(lockKey(host, 'tank/renewing')))?.revision ?? 0;
     while ((await stored()) <= lease.revision) await sleep(5);
@@ -150,7 +150,7 @@ describe('a lease', () => {
     ['purged', purgeMark],
     ['put nonsense into', (kv, key) => kv.put(key, 'nonsense')],
   ])('whose lock somebody %s is lost, and gives nothing back that is not its own', async (what, interfere) => {
-    const bus = await useBus(server().url);
+    const bus = await useBus(natsUrl());
     const locks = await openLocks(bus, ttl / 1000);
     const dataset = `tank/${what}`;
     const lease = await locks.acquire(host, dataset, aLock());
@@ -167,7 +167,7 @@ describe('a lease', () => {
   });
 
   test('I13: whose connection is cut is lost before anyone else gets the lock', async () => {
-    const link = await useLink(server().port);
+    const link = await useLink(natsUrl());
     const [one, two] = [await useLocks(link.url), await useLocks()];
     const lease = await one.acquire(host, 'tank/cut', aLock());
     const first = lease.revision;
@@ -182,7 +182,7 @@ describe('a lease', () => {
   });
 
   test('I13: is lost while the server is away, and the lock expires', async () => {
-    await using own = await startNatsServer({ jetstream: true });
+    const own = await ownNatsServer();
     const one = await useLocks(own.url);
     const lease = await one.acquire(host, 'tank/away', aLock());
     await own.kill();
@@ -202,7 +202,7 @@ describe('a lease', () => {
       console.log('held');
       setInterval(() => {}, 1000);`;
     const holder = execa(process.execPath, ['--input-type=module-typescript', '-e', program], {
-      env: { NATS_URL: server().url },
+      env: { NATS_URL: natsUrl() },
       reject: false,
     });
     expect(String(await once(holder.stdout, 'data'))).toBe('held\n');
@@ -218,12 +218,12 @@ describe('a lease', () => {
 async function purgeMark(_kv: KV, key: string): Promise<void> {
   const marks = headers();
   marks.set('KV-Operation', 'PURGE');
-  await jetstream((await useBus(server().url)).nc).publish(keySubject(locksBucket, key), '', { headers: marks });
+  await jetstream((await useBus(natsUrl())).nc).publish(keySubject(locksBucket, key), '', { headers: marks });
 }
 
 describe('the bucket of locks', () => {
   test('keeps the time to live it was made with, has no history, and says what it is for', async () => {
-    await using own = await startNatsServer({ jetstream: true });
+    const own = await ownNatsServer();
     const bus = await useBus(own.url);
     const opened = await Promise.all([openLocks(bus, 5), openLocks(await useBus(own.url), 5)]);
     await openLocks(bus, 60);
@@ -232,7 +232,7 @@ describe('the bucket of locks', () => {
   });
 
   test('without a time to live is refused: a dead host’s locks would stay', async () => {
-    await using own = await startNatsServer({ jetstream: true });
+    const own = await ownNatsServer();
     const bus = await useBus(own.url);
     await new Kvm(jetstream(bus.nc)).create(locksBucket, { history: 1 });
     const error = await rejection(openLocks(bus, 5));
@@ -246,14 +246,14 @@ describe('the bucket of locks', () => {
       { jetstream: true, config: 'accounts { A { users = [{ user: a, password: b }] } }\nno_auth_user: a' },
     ],
   ])('needs JetStream: when it %s, the error says so and what to do', async (_what, options) => {
-    await using own = await startNatsServer(options);
+    const own = await ownNatsServer(options);
     const error = await rejection(openLocks(await useBus(own.url), 5));
     expect(error).toMatchObject({ code: 'UNSUPPORTED', retryable: false });
     expect(error.message).toEqual(mentions('JetStream', 'nats-server', '-js'));
   });
 
   test('that cannot be asked is UNREACHABLE', async () => {
-    const bus = await useBus(server().url);
+    const bus = await useBus(natsUrl());
     await bus.close();
     expect((await rejection(openLocks(bus, 5))).code).toBe('UNREACHABLE');
   });

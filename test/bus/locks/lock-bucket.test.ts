@@ -11,10 +11,11 @@ import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
 import { locksBucket } from '../../../lib/bus/subjects.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
 import { startNatsCluster } from '../../../tools/nats-server/cluster.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { useLink } from '../../support/link.ts';
 import { mentions } from '../../support/mentions.ts';
+import { newNatsAccount } from '../../support/nats-account.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 
 const host = 'smos-00';
 let count = 0;
@@ -36,12 +37,6 @@ async function shorten(bus: Bus, seconds: number): Promise<void> {
   await streams.update(config.name, { ...config, max_age: seconds * 1e9, duplicate_window: seconds * 1e9 });
 }
 
-async function useServer() {
-  const server = await startNatsServer({ jetstream: true });
-  onTestFinished(() => server.stop());
-  return server;
-}
-
 async function useCluster(size: number) {
   const servers = await startNatsCluster(size, { jetstream: true });
   onTestFinished(async () => {
@@ -52,7 +47,7 @@ async function useCluster(size: number) {
 
 describe('a bucket that was lost', () => {
   test('is made again by whoever needs a lock', async () => {
-    const { url } = await useServer();
+    const url = await newNatsAccount();
     const bus = await useBus(url);
     const locks = await openLocks(bus, 30);
     await (await bucket(bus)).destroy();
@@ -62,7 +57,7 @@ describe('a bucket that was lost', () => {
   });
 
   test('I13: its leases are lost before anyone gets their locks in a new one', async () => {
-    const { url } = await useServer();
+    const url = await newNatsAccount();
     const bus = await useBus(url);
     const one = await openLocks(bus, 30);
     const lease = await one.acquire(host, 'tank/a', aLock());
@@ -75,7 +70,7 @@ describe('a bucket that was lost', () => {
 
 describe('I13: a time to live that was shortened', () => {
   test('holds for the locks that are taken from then on', async () => {
-    const { url } = await useServer();
+    const url = await newNatsAccount();
     const bus = await useBus(url);
     const one = await openLocks(bus, 30);
     const two = await openLocks(await useBus(url), 30);
@@ -87,8 +82,8 @@ describe('I13: a time to live that was shortened', () => {
   });
 
   test('holds for a lock that is held: it is kept, and lost in time once it cannot be renewed', async () => {
-    const { url, port } = await useServer();
-    const link = await useLink(port);
+    const url = await newNatsAccount();
+    const link = await useLink(url);
     const bus = await useBus(url);
     const lease = await (await openLocks(await useBus(link.url), 30)).acquire(host, 'tank/a', aLock());
     const two = await openLocks(bus, 30);
@@ -128,7 +123,7 @@ describe('in a cluster', () => {
 });
 
 test('doctor is content with one copy on one server, with no bucket yet, and not with locks that never expire', async () => {
-  const { url } = await useServer();
+  const url = await newNatsAccount();
   const bus = await useBus(url);
   expect(await checkLocks(bus)).toMatchObject({ result: 'good', found: expect.not.stringMatching(/\d s/) });
   await openLocks(bus, 30);
@@ -138,7 +133,7 @@ test('doctor is content with one copy on one server, with no bucket yet, and not
 });
 
 test('doctor notes a bucket whose entries can be taken away, and what its locks wait for', async () => {
-  const bus = await useBus((await useServer()).url);
+  const bus = await useBus(await newNatsAccount());
   await new Kvm(jetstream(bus.nc)).create(locksBucket, { history: 1, ttl: 30_000 });
   const { result, found, remedy } = await checkLocks(bus);
   expect([result, found]).toEqual(['note', mentions('3.5 s')]);
@@ -151,8 +146,7 @@ test('doctor notes a bucket whose entries can be taken away, and what its locks 
 test('a user that may make no bucket is told who makes it, and how', async () => {
   const config =
     'authorization { users: [{ user: a, password: b, permissions: { publish: { deny: ["$JS.API.STREAM.CREATE.>"] } } }] }';
-  const server = await startNatsServer({ jetstream: true, config });
-  onTestFinished(() => server.stop());
+  const server = await ownNatsServer({ jetstream: true, config });
   const bus = await useBus(server.url, { env: { NATS_URL: server.url, NATS_USER: 'a', NATS_PASSWORD: 'b' } });
   await expect(openLocks(bus, 30)).rejects.toMatchObject({
     code: 'UNREACHABLE',

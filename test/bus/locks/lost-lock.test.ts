@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { jetstream } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { lockKey, locksBucket } from '../../../lib/bus/subjects.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
+import { newNatsAccount } from '../../support/nats-account.ts';
 import type { ServiceProcess } from '../../support/service.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
@@ -22,11 +22,9 @@ interface Pair {
   receiver: ServiceProcess;
 }
 
-/** Two hosts and their services on a NATS of their own, and a snapshot of so many bytes that is received slowly. */
+/** Two hosts and their services, and a snapshot of so many bytes that is received slowly. */
 async function usePair(size: number): Promise<Pair> {
-  const server = await startNatsServer({ jetstream: true });
-  onTestFinished(() => server.stop());
-  const fleet = await useFleet(server.url);
+  const fleet = await useFleet(await newNatsAccount());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   for (const host of [source, target]) await host.zpool('create', 'zones');
   await source.zfs('create', 'zones/test');

@@ -12,10 +12,10 @@ import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
 import { keySubject, lockKey, locksBucket } from '../../../lib/bus/subjects.ts';
 import type { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { useBus } from '../../support/bus.ts';
 import { useFleet } from '../../support/fleet.ts';
 import { useGate } from '../../support/gate.ts';
+import { newNatsAccount } from '../../support/nats-account.ts';
 import { begin, data } from '../../support/scripted-sender.ts';
 
 const host = 'smos-00';
@@ -39,12 +39,11 @@ const mayAct = (lease: Lease): boolean => {
 };
 
 /** With a bucket as it was made before: its entries can be purged and deleted. */
-async function useServer(seconds = 4) {
-  const server = await startNatsServer({ jetstream: true });
-  onTestFinished(() => server.stop());
-  const { nc } = await useBus(server.url);
+async function useLockBucket(seconds = 4): Promise<string> {
+  const url = await newNatsAccount();
+  const { nc } = await useBus(url);
   await new Kvm(jetstream(nc)).create(locksBucket, { history: 1, ttl: seconds * 1000 });
-  return server;
+  return url;
 }
 
 /** Takes the lock as soon as it can be had. */
@@ -91,7 +90,7 @@ const takings: TakingAway[] = [
 
 describe('I13: a lock', () => {
   test.each(takings)('%s is nobody else’s before its holder has stopped', async (_, takeAway) => {
-    const { url } = await useServer();
+    const url = await useLockBucket();
     const bus = await useBus(url);
     const [one, two] = [await openLocks(bus, 4), await openLocks(await useBus(url), 4)];
     const first = await one.acquire(host, dataset, aLock());
@@ -103,7 +102,7 @@ describe('I13: a lock', () => {
   });
 
   test.each(alone)('%s beside an older entry is nobody else’s before its holder has stopped', async (_, takeAway) => {
-    const { url } = await useServer(30);
+    const url = await useLockBucket(30);
     const bus = await useBus(url);
     const [one, two] = [await openLocks(bus, 30), await openLocks(await useBus(url), 30)];
     await (await one.acquire(host, 'tank/other', aLock())).release();
@@ -122,7 +121,7 @@ describe('I13: a lock', () => {
   });
 
   test('that is taken, and taken away again before it may be used, is nobody’s meanwhile', async () => {
-    const { url } = await useServer();
+    const url = await useLockBucket();
     const bus = await useBus(url);
     const [one, two, three] = [await openLocks(bus, 4), await openLocks(bus, 4), await openLocks(bus, 4)];
     const first = await one.acquire(host, dataset, aLock());
@@ -138,7 +137,7 @@ describe('I13: a lock', () => {
   });
 
   test('that its holder released is had at once, and so is one that nobody had where only this process writes', async () => {
-    const { url } = await useServer();
+    const url = await useLockBucket();
     const bus = await useBus(url);
     const [one, two] = [await openLocks(bus, 4), await openLocks(await useBus(url), 4)];
     await (await one.acquire(host, dataset, aLock())).release();
@@ -153,7 +152,7 @@ describe('I13: a lock', () => {
     ['before it could be used leaves no proof of a release', false, 'removed'],
     ['after that leaves one', true, 'released'],
   ])('that is given back %s', async (_when, isSettled, kind) => {
-    const bus = await useBus((await useServer(30)).url);
+    const bus = await useBus(await useLockBucket(30));
     const entries = openEntries(bus, openOwnWrites());
     const lock = aLock();
     const since = performance.now();
@@ -165,7 +164,7 @@ describe('I13: a lock', () => {
   });
 
   test('that is given back before it could be used is no proof for the next', async () => {
-    const { url } = await useServer();
+    const url = await useLockBucket();
     const bus = await useBus(url);
     const [one, two] = [await openLocks(bus, 4), await openLocks(await useBus(url), 4)];
     const first = await one.acquire(host, dataset, aLock());
@@ -183,7 +182,7 @@ describe('I13: a lock', () => {
   });
 
   test('is not taken twice by one process, though its own writes do not make it wait', async () => {
-    const { url } = await useServer(30);
+    const url = await useLockBucket(30);
     const bus = await useBus(url);
     const locks = await openLocks(bus, 30);
     const first = await locks.acquire(host, dataset, aLock());
@@ -196,7 +195,7 @@ describe('I13: a lock', () => {
 });
 
 test('I13: a receiver that was stopped begins no receive under the lock that another got meanwhile', async () => {
-  const { url } = await useServer();
+  const url = await useLockBucket();
   const fleet = await useFleet(url);
   const target = await fleet.host(host);
   await target.zpool('create', 'tank');

@@ -3,11 +3,11 @@ import { type KV, Kvm } from '@nats-io/kv';
 import { expect, test } from 'vitest';
 import { policiesBucket } from '../../../lib/bus/subjects.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 import { type Triggered, useTriggered } from '../../support/triggered.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 /** The bucket as the sender has made it. */
 async function bucketOf({ fleet }: Triggered): Promise<KV> {
@@ -29,7 +29,7 @@ const put = (kv: KV, key: string, value: unknown) =>
   kv.put(key, typeof value === 'string' ? value : JSON.stringify(value));
 
 test('a policy in the bucket is added, changed and removed while all run', async () => {
-  const world = await useTriggered(server().url, 'dst', 'site-b');
+  const world = await useTriggered(natsUrl(), 'dst', 'site-b');
   const [dst, other] = world.targets as [SimHost, SimHost];
   const sender = await world.sender([]);
   const kv = await bucketOf(world);
@@ -50,7 +50,7 @@ test('a policy in the bucket is added, changed and removed while all run', async
 });
 
 test('values that are no policies are said, and change nothing of the others', async () => {
-  const world = await useTriggered(server().url, 'dst');
+  const world = await useTriggered(natsUrl(), 'dst');
   const [dst] = world.targets as [SimHost];
   const sender = await world.sender([]);
   const kv = await bucketOf(world);
@@ -73,7 +73,7 @@ test('values that are no policies are said, and change nothing of the others', a
 });
 
 test('a circle between hosts is refused on the one that closes it, and opens again', async () => {
-  const world = await useTriggered(server().url, 'dst');
+  const world = await useTriggered(natsUrl(), 'dst');
   const [dst] = world.targets as [SimHost];
   await world.fleet.start('receiver', world.source, { ZPSEND_ALLOW: '*=pool' });
   const sender = await world.sender([]);

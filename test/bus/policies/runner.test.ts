@@ -5,11 +5,11 @@ import { eventsStream, subjects } from '../../../lib/bus/subjects.ts';
 import { policiesSchema } from '../../../schemas/policy.ts';
 import { configured } from '../../support/configured.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 import { type Triggered, useTriggered } from '../../support/triggered.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const toDst = { dataset: 'pool/a', to: ['dst'] };
 
 const only = ({ targets: [target] }: Triggered): SimHost => {
@@ -37,7 +37,7 @@ test.each([
 ])(
   'a snapshot that is told of, as %s, arrives; and a look that finds nothing is not in the log',
   async (_what, body) => {
-    const world = await useTriggered(server().url, 'dst');
+    const world = await useTriggered(natsUrl(), 'dst');
     await world.snapshot('1', 'silent');
     const sender = await world.sender([toDst]);
     await world.arrived(only(world), '1');
@@ -59,7 +59,7 @@ test.each([
 );
 
 test('a burst of 500 is one job for each tree and target, or two', async () => {
-  const world = await useTriggered(server().url, 'dst', 'site-b');
+  const world = await useTriggered(natsUrl(), 'dst', 'site-b');
   for (let at = 0; at < 4; at += 1) await world.source.zfs('create', `pool/a/${at}`);
   await world.sender([{ ...toDst, recursive: true, to: ['dst', 'site-b'] }]);
   await rested(world);
@@ -81,7 +81,7 @@ test('a burst of 500 is one job for each tree and target, or two', async () => {
 });
 
 test('what was said while no sender ran is heard when one starts', async () => {
-  const world = await useTriggered(server().url, 'dst');
+  const world = await useTriggered(natsUrl(), 'dst');
   const first = await world.sender([toDst]);
   await rested(world);
   await expect.poll(async () => (await consumer(world)).num_waiting).toBeGreaterThan(0);
@@ -94,7 +94,7 @@ test('what was said while no sender ran is heard when one starts', async () => {
 });
 
 test('what nobody said is found by looking from time to time', async () => {
-  const world = await useTriggered(server().url, 'dst');
+  const world = await useTriggered(natsUrl(), 'dst');
   await world.sender([toDst], { reconcileMinutes: 0.05 });
   await rested(world);
   await world.snapshot('1', 'silent');
@@ -102,7 +102,7 @@ test('what nobody said is found by looking from time to time', async () => {
 });
 
 test('garbage, foreign hosts and datasets without a policy start nothing and break nothing', async () => {
-  const world = await useTriggered(server().url, 'dst');
+  const world = await useTriggered(natsUrl(), 'dst');
   await world.source.zfs('create', 'pool/other');
   const sender = await world.sender([toDst]);
   await rested(world);
@@ -134,7 +134,7 @@ test('garbage, foreign hosts and datasets without a policy start nothing and bre
 });
 
 test('a receiver that is absent gets it when it comes, and does not hold up the other', async () => {
-  const world = await useTriggered(server().url, 'dst', '-late');
+  const world = await useTriggered(natsUrl(), 'dst', '-late');
   const sender = await world.sender([{ ...toDst, to: ['dst', 'late'] }]);
   await world.snapshot('1');
   const [dst, late] = world.targets as [SimHost, SimHost];
@@ -149,7 +149,7 @@ test('a receiver that is absent gets it when it comes, and does not hold up the 
 });
 
 test('a refusal is told once, tried again at the next snapshot, and other policies go on', async () => {
-  const world = await useTriggered(server().url, 'dst');
+  const world = await useTriggered(natsUrl(), 'dst');
   await world.source.zfs('create', 'pool/b');
   const sender = await world.sender([toDst, { dataset: 'pool/b', to: ['dst:elsewhere/b'] }]);
   const failed = ['policy.failed', { code: 'NO_SUCH_DATASET', policy: 'pool/b to dst:elsewhere/b' }] as const;
@@ -172,7 +172,7 @@ test('a refusal is told once, tried again at the next snapshot, and other polici
 });
 
 test('the stream is made again when it is lost', async () => {
-  const world = await useTriggered(server().url, 'dst');
+  const world = await useTriggered(natsUrl(), 'dst');
   const sender = await world.sender([toDst]);
   await rested(world);
   await expect.poll(async () => (await consumer(world)).num_waiting).toBeGreaterThan(0);
@@ -199,7 +199,7 @@ test.each<[string, object[], string[]]>([
   ],
   ['a word too much', [{ ...toDst, when: 'daily' }], ['send.policies.0', 'when']],
 ])('a file that sends %s starts nothing, and says why', async (_what, policies, facts) => {
-  const world = await useTriggered(server().url);
+  const world = await useTriggered(natsUrl());
   const file = configured(JSON.stringify({ send: { policies } }));
   const sender = await world.fleet.start('sender', world.source, file, { waitReady: false });
   await expect(sender.logged('service.ready')).rejects.toThrow(/^sender ended \(2\)/);

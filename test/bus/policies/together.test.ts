@@ -1,14 +1,14 @@
-import { expect, onTestFinished, test } from 'vitest';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { expect, test } from 'vitest';
+import { useNatsAccounts } from '../../support/nats-account.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 import { useTriggered } from '../../support/triggered.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const toDst = { dataset: 'pool/a', to: ['dst'] };
 
 test('two senders of one host share the work, and a burst stays a job or two', async () => {
-  const world = await useTriggered(server().url, 'dst');
+  const world = await useTriggered(natsUrl(), 'dst');
   const [dst] = world.targets as [SimHost];
   await Promise.all([world.sender([toDst]), world.sender([toDst])]);
   await world.snapshot('1');
@@ -24,7 +24,7 @@ test('two senders of one host share the work, and a burst stays a job or two', a
 });
 
 test('of two senders one is killed in the middle of it, and the other finishes', async () => {
-  const world = await useTriggered(server().url, 'dst');
+  const world = await useTriggered(natsUrl(), 'dst');
   const [dst] = world.targets as [SimHost];
   const slow = { ZFS_SIM_SEND_RATE: '4M' };
   const senders = await Promise.all([world.sender([toDst], {}, slow), world.sender([toDst], {}, slow)]);
@@ -43,8 +43,7 @@ test('without JetStream for it a sender hears what is said while it runs, says s
     { user: all, password: pw }
     { user: sender, password: pw, permissions: { publish: { deny: "$JS.>" } } }
   ] }`;
-  const limited = await startNatsServer({ jetstream: true, config });
-  onTestFinished(() => limited.stop());
+  const limited = await ownNatsServer({ jetstream: true, config });
   const as = (user: string) => limited.url.replace('://', `://${user}:pw@`);
   const world = await useTriggered(as('all'), 'dst');
   const [dst] = world.targets as [SimHost];
@@ -59,7 +58,7 @@ test('without JetStream for it a sender hears what is said while it runs, says s
 });
 
 test('what was said to nobody while NATS was away is looked for when it is back', async () => {
-  await using own = await startNatsServer({ jetstream: true });
+  const own = await ownNatsServer();
   const world = await useTriggered(own.url, 'dst');
   const [dst] = world.targets as [SimHost];
   const sender = await world.sender([toDst]);

@@ -3,15 +3,15 @@ import { readStatus } from '../../../lib/bus/status/read.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { jobAbortedSchema } from '../../../schemas/job.ts';
 import { useFleet } from '../../support/fleet.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 /** More than plan for one target at once. */
 const names = Array.from({ length: 6 }, (_, at) => `pool/d${at}`);
 
 test('jobs that are aborted while their target hangs plan no more when it goes on, and their rows stay failed', async () => {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
   for (const host of [source, target]) await host.zpool('create', 'pool');
   for (const name of names) await source.zfs('create', name);

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
 /** Slow enough that a transfer of `big` takes seconds, so that something can happen in its middle. */
@@ -18,8 +19,8 @@ interface Pair {
 }
 
 /** Two hosts, and zones/test with the named snapshots, each `big` bytes further. */
-async function usePair(...snapshots: string[]): Promise<Pair> {
-  const fleet = await useFleet(server().url);
+async function usePair(url: string, ...snapshots: string[]): Promise<Pair> {
+  const fleet = await useFleet(url);
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await source.zpool('create', 'zones');
   await target.zpool('create', 'zones');
@@ -54,7 +55,7 @@ const expectArrived = async ({ fleet, source, target }: Pair): Promise<void> => 
 };
 
 test('I9: a sender killed in mid-stream: the same request again completes from the resume token, and its holds go', async () => {
-  const pair = await usePair('a', 'b');
+  const pair = await usePair(natsUrl(), 'a', 'b');
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ...slow });
   const sender = await fleet.start('sender', source);
@@ -71,7 +72,7 @@ test('I9: a sender killed in mid-stream: the same request again completes from t
 });
 
 test('I9: a receiver killed in mid-stream: the job waits for the next one and goes on from the resume token', async () => {
-  const pair = await usePair('a', 'b');
+  const pair = await usePair(natsUrl(), 'a', 'b');
   const { fleet, source, target } = pair;
   const allow = { ZPSEND_ALLOW: '*=zones', ...slow };
   const receiver = await fleet.start('receiver', target, allow);
@@ -86,33 +87,35 @@ test('I9: a receiver killed in mid-stream: the job waits for the next one and go
 });
 
 test('I9: a nats-server restarted in mid-stream: the job goes on by itself', async () => {
-  const pair = await usePair('a');
+  const server = await ownNatsServer();
+  const pair = await usePair(server.url, 'a');
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ...slow });
   await fleet.start('sender', source);
   const id = await fleet.begin('smos-01', body);
   await midStream(pair, id);
-  await server().restart();
+  await server.restart();
   expect(await fleet.ended('smos-01', id)).toMatchObject({ state: 'done', done: 1 });
   await expectArrived(pair);
 });
 
 test('a connection lost for 10 s in mid-stream: the job goes on when it is back', async () => {
-  const pair = await usePair('a');
+  const server = await ownNatsServer();
+  const pair = await usePair(server.url, 'a');
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ...slow });
   await fleet.start('sender', source);
   const id = await fleet.begin('smos-01', body);
   await midStream(pair, id);
-  await server().kill();
+  await server.kill();
   await new Promise((resolve) => setTimeout(resolve, 10_000));
-  await server().restart();
+  await server.restart();
   expect(await fleet.ended('smos-01', id)).toMatchObject({ state: 'done', done: 1 });
   await expectArrived(pair);
 });
 
 test('a sender told to stop ends its job, and leaves no hold and no lock', async () => {
-  const pair = await usePair('a');
+  const pair = await usePair(natsUrl(), 'a');
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ...slow });
   const sender = await fleet.start('sender', source);
@@ -124,7 +127,7 @@ test('a sender told to stop ends its job, and leaves no hold and no lock', async
 });
 
 test('a receiver told to stop keeps the partial state and gives the lock back; the next one goes on', async () => {
-  const pair = await usePair('a');
+  const pair = await usePair(natsUrl(), 'a');
   const { fleet, source, target } = pair;
   const allow = { ZPSEND_ALLOW: '*=zones', ...slow };
   const receiver = await fleet.start('receiver', target, allow);
@@ -141,7 +144,7 @@ test('a receiver told to stop keeps the partial state and gives the lock back; t
 });
 
 test('I1: of two senders into one dataset one wins, and the other is told LOCKED and by whom', async () => {
-  const pair = await usePair('a');
+  const pair = await usePair(natsUrl(), 'a');
   const { fleet, source, target } = pair;
   const other = await fleet.host('smos-02');
   await other.zpool('create', 'zones');
@@ -159,7 +162,7 @@ test('I1: of two senders into one dataset one wins, and the other is told LOCKED
 });
 
 test('I3: a snapshot destroyed during the run is skipped, and the run ends well', async () => {
-  const pair = await usePair('a', 'b', 'c', 'd');
+  const pair = await usePair(natsUrl(), 'a', 'b', 'c', 'd');
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ZFS_SIM_RECV_RATE: '30M' });
   await fleet.start('sender', source);
@@ -171,7 +174,7 @@ test('I3: a snapshot destroyed during the run is skipped, and the run ends well'
 });
 
 test('more receives than the limit are answered BUSY and tried again until all are done', async () => {
-  const { fleet, source, target } = await usePair('a');
+  const { fleet, source, target } = await usePair(natsUrl(), 'a');
   for (const name of ['zones/x', 'zones/y']) {
     await source.zfs('create', name);
     await source.zfs('set', `zfs-sim:write=${big}`, name);

@@ -9,13 +9,13 @@ import { receiveAbortedSchema, receiveReadySchema } from '../../../schemas/trans
 import { rejection } from '../../support/bus.ts';
 import { allowing, ask, change, diverge, diverged, ran, stream, there, usePair } from '../../support/diverging-pair.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { expectUnlocked } from '../../support/scripted-sender.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 test('I5: by default a target that went its own way is left alone', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   await pair.fleet.start('receiver', pair.target, await allowing('rollback', 'rotate'));
   await pair.fleet.start('sender', pair.source);
   await diverge(pair);
@@ -29,7 +29,7 @@ test('I5: by default a target that went its own way is left alone', async () => 
 });
 
 test('I5: a policy that the receiver does not allow is NOT_ALLOWED, with what to add, before anything changed', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const { fleet, target, source } = pair;
   await fleet.start('receiver', target, await allowing());
   await fleet.start('sender', source);
@@ -45,7 +45,7 @@ test('I5: a policy that the receiver does not allow is NOT_ALLOWED, with what to
 });
 
 test('rollback: the plan lists what goes, that goes and nothing else, and the rest arrives', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const { fleet, target, source } = pair;
   const receiver = await fleet.start('receiver', target, await allowing('rollback'));
   await fleet.start('sender', source);
@@ -92,7 +92,7 @@ test('rollback: the plan lists what goes, that goes and nothing else, and the re
 test.each(['keep', 'zpsend:abcdefghij.0.0123abcd'])(
   'rollback: a hold of somebody else’s, or of a job, keeps everything as it is, and is named: %s',
   async (tag) => {
-    const pair = await usePair(server().url);
+    const pair = await usePair(natsUrl());
     const { fleet, target, source } = pair;
     await fleet.start('receiver', target, await allowing('rollback'));
     await fleet.start('sender', source);
@@ -112,7 +112,7 @@ test.each(['keep', 'zpsend:abcdefghij.0.0123abcd'])(
 );
 
 test('rotate: the target is moved aside with all it has, and begins anew as a clone of the common snapshot', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const { fleet, target, source } = pair;
   await fleet.start('receiver', target, await allowing('rotate'));
   await fleet.start('sender', source);
@@ -128,7 +128,7 @@ test('rotate: the target is moved aside with all it has, and begins anew as a cl
 });
 
 test('I9: killed between the renaming and the receive, the same request finishes the work', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const { fleet, target, source } = pair;
   const allow = await allowing('rotate');
   const receiver = await fleet.start('receiver', target, { ...allow, ZFS_SIM_FAIL: 'receive:cannot receive: planned' });
@@ -155,7 +155,7 @@ test('I9: killed between the renaming and the receive, the same request finishes
 });
 
 test('I1, I11: what is renamed is locked under both names, and nothing is done before the source has proved itself', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const { fleet, target, source } = pair;
   await fleet.start('receiver', target, await allowing('rotate', 'rollback'));
   await fleet.start('sender', source);

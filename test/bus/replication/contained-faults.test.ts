@@ -16,12 +16,12 @@ import { startChain } from '../../../services/sender/replication/chain.ts';
 import { jobLog } from '../../../services/sender/reporting/job-log.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { makeSimHost } from '../../support/sim-host.ts';
 
 // a rejection that nobody handles fails the run of any test here
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const log = logOf(pino({ enabled: false }));
 
 /** A host with a pool, and a data connection that has closed for good. */
@@ -29,7 +29,7 @@ async function useHost(name: string) {
   const host = await makeSimHost(name);
   onTestFinished(() => host.remove());
   await host.zpool('create', 'zones');
-  const bus = await useBus(server().url);
+  const bus = await useBus(natsUrl());
   const dataConnection: DataConnection = await openDataConnection(bus.options);
   await dataConnection.close();
   return { host: name, bus, dataConnection, zfs: createZfs({ host: name, env: host.env }), log, silenceMs: 3000 };

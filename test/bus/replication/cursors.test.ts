@@ -4,11 +4,11 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import { jobAbortedSchema } from '../../../schemas/job.ts';
 import { type Fleet, quick, useFleet } from '../../support/fleet.ts';
 import { useGate } from '../../support/gate.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { program } from '../../support/program.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
@@ -36,7 +36,7 @@ interface Pair {
 }
 
 async function usePair(...names: string[]): Promise<Pair> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await source.zpool('create', 'zones');
   await target.zpool('create', 'zones');
@@ -52,7 +52,7 @@ const startBoth = async ({ fleet, source, target }: Pair, env: NodeJS.ProcessEnv
 
 const doctor = (host: SimHost, ...args: string[]) =>
   execa(process.execPath, [program, 'doctor', '--json', ...args], {
-    env: { ...host.env, ...quick, NATS_URL: server().url },
+    env: { ...host.env, ...quick, NATS_URL: natsUrl() },
     extendEnv: false,
     reject: false,
   });

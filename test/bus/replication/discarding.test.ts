@@ -12,18 +12,18 @@ import { logOf } from '../../../services/host/log.ts';
 import { askForTransfer } from '../../../services/sender/transfer/direct.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
 const flags = { raw: false, largeBlock: false, embed: false, compressed: false };
 const plain = { object: 1n, offset: 0n, bytes: 1n, flags };
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const step: Step = { type: 'full', to: { name: 'zones/test@b', guid: '2' }, target: 'zones/test' };
 
 /** Asks a receiver, which is the test itself, to drop partial state that the token it answers with tells of. */
 async function asked(contents: TokenContents | undefined, window = 1024 * 1024) {
-  const bus = await useBus(server().url);
+  const bus = await useBus(natsUrl());
   const dataConnection = await openDataConnection(bus.options);
   onTestFinished(() => dataConnection.close());
   const said: (number | undefined)[] = [];

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { useFleet } from '../../support/fleet.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
 // what can be counted only where every zfs process leaves a line
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 async function useTwoHosts() {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const hosts = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   const [source, target] = hosts;
   for (const host of hosts) await host.zpool('create', 'zones');

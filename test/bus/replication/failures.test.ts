@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { newSecret } from '../../../lib/bus/channel/direct/authentic.ts';
 import { publishEvent } from '../../../lib/bus/events/events.ts';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
@@ -9,15 +9,16 @@ import { listingPartSchema } from '../../../schemas/inventory.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../../schemas/job.ts';
 import { protocol } from '../../../schemas/protocol.ts';
 import { receiveReadySchema } from '../../../schemas/transfer.ts';
-import { type StartOptions, startNatsServer } from '../../../tools/nats-server/start.ts';
+import type { StartOptions } from '../../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import type { ServiceProcess } from '../../support/service.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
 const allow = { ZPSEND_ALLOW: '*=zones' };
@@ -41,8 +42,7 @@ async function usePair(url: string, size?: string): Promise<Pair> {
 }
 
 async function ownServer(options: StartOptions) {
-  const nats = await startNatsServer(options);
-  onTestFinished(() => nats.stop());
+  const nats = await ownNatsServer(options);
   return nats;
 }
 
@@ -58,7 +58,7 @@ async function expectClean({ fleet, source, target }: Pair): Promise<void> {
 const received = async (host: SimHost) => (await host.processes()).filter(({ argv }) => argv.includes('receive'));
 
 test('I7: a zfs send that fails in the middle ends the job with its reason, and sends no end', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, allow);
   const sender = await fleet.start('sender', source, { ZFS_SIM_FAIL: 'send:cannot send: Input/output error' });
@@ -79,7 +79,7 @@ test('I7: a zfs send that fails in the middle ends the job with its reason, and 
 });
 
 test('a zfs receive that fails in the middle ends the job with its reason', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const { fleet, source, target } = pair;
   const failing = { ...allow, ZFS_SIM_FAIL: 'receive:cannot receive new filesystem stream: Input/output error' };
   const receiver = await fleet.start('receiver', target, failing);
@@ -95,7 +95,7 @@ test('a zfs receive that fails in the middle ends the job with its reason', asyn
 });
 
 test('a full pool is NO_SPACE, and the receiver goes on', async () => {
-  const pair = await usePair(server().url, '8M');
+  const pair = await usePair(natsUrl(), '8M');
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, allow);
   await fleet.start('sender', source);
@@ -110,7 +110,7 @@ test('a full pool is NO_SPACE, and the receiver goes on', async () => {
 const systemZfs = ['/usr/local/sbin/zfs', '/usr/sbin/zfs', '/sbin/zfs', '/usr/bin/zfs', '/bin/zfs'].some(existsSync);
 
 test.skipIf(systemZfs)('hosts without zfs say UNSUPPORTED, and are there when it comes', async () => {
-  const { fleet, source, target } = await usePair(server().url);
+  const { fleet, source, target } = await usePair(natsUrl());
   const without = { PATH: '/nonexistent' };
   const receiver = await fleet.start('receiver', target, { ...allow, ...without });
   const sender = await fleet.start('sender', source, without);
@@ -177,7 +177,7 @@ test('services that start before NATS say that they wait for it, and work when i
 });
 
 test('a snapshot whose name is too long below its target is BAD_REQUEST before anything of its chain is sent', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const { fleet, source, target } = pair;
   await target.zfs('create', 'zones/backup');
   await source.zfs('snapshot', `zones/test@${'a'.repeat(240)}`);
@@ -229,7 +229,7 @@ test('all jobs are told of however many were refused, and one by its id with its
 });
 
 test('an event that cannot be published fails nobody', async () => {
-  const bus = await useBus(server().url);
+  const bus = await useBus(natsUrl());
   const event = subjects.event('smos-01', 'job', 'failed');
   publishEvent(bus, event, { text: 'a'.repeat(2_000_000) });
   await bus.close();
@@ -237,7 +237,7 @@ test('an event that cannot be published fails nobody', async () => {
 });
 
 test('I3: the holds of a job stay while its sender is too busy to answer the next one at once', async () => {
-  const { fleet, source, target } = await usePair(server().url);
+  const { fleet, source, target } = await usePair(natsUrl());
   await fleet.start('receiver', target, { ...allow, ZFS_SIM_RECV_RATE: '500K' });
   const [first, second] = await Promise.all([fleet.start('sender', source), fleet.start('sender', source)]);
   const begin = async ({ lines }: ServiceProcess, dataset: string): Promise<string> => {

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest';
 import { useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const guidOf = (host: SimHost, name: string): Promise<string> => host.zfs('get', '-Hp', '-o', 'value', 'guid', name);
 
 /** smos-01 with an encrypted zones/all/enc beside zones/all/mallory, whose user may set properties, and a receiver smos-00. */
 async function usePair() {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
   await source.zfs('create', 'zones/all');

@@ -1,11 +1,11 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { requestInventory } from '../../../lib/bus/rpc/inventory-parts.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { useFleet } from '../../support/fleet.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 
 test('a stopped instance keeps no listing waiting: another one of its queue group answers', async () => {
   // the pings of deploy/nats, and both times here, a tenth as long
-  await using server = await startNatsServer({ jetstream: true, config: 'ping_interval: 1s\nping_max: 2' });
+  const server = await ownNatsServer({ jetstream: true, config: 'ping_interval: 1s\nping_max: 2' });
   const fleet = await useFleet(server.url);
   const host = await fleet.host('smos-00');
   await host.zpool('create', 'tank');

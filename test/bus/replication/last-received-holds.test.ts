@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const body = { dataset: 'zones/test', to: { host: 'smos-00' } };
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
@@ -18,7 +18,7 @@ const expectHeld = (host: SimHost, ...expected: string[]) =>
   expect.poll(() => holds(host), { timeout: 20_000 }).toEqual(expected);
 
 async function usePair(...names: string[]): Promise<{ fleet: Fleet; source: SimHost; target: SimHost }> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await source.zpool('create', 'zones');
   await target.zpool('create', 'zones');

@@ -3,11 +3,11 @@ import { expect, test } from 'vitest';
 import { listLocks } from '../../../lib/bus/locks/locks.ts';
 import { useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import type { ServiceProcess } from '../../support/service.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const mib = 1024 * 1024;
 /** Jobs that a sender runs at once, and receives that the receiver here does. */
@@ -32,7 +32,7 @@ const snapshots = async (host: SimHost, below: string): Promise<Map<string, stri
 test('64 jobs at once to a receiver of 4 places are all done, and leave no hold and no lock; more are refused', {
   timeout: 900_000,
 }, async () => {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source, target].map((host) => host.zpool('create', 'zones')));
   for (const name of names) {
@@ -77,7 +77,7 @@ test('64 jobs at once to a receiver of 4 places are all done, and leave no hold 
 test('I1: of two sources whose packages overlap on the target each dataset has one source, and each job says what is true', {
   timeout: 300_000,
 }, async () => {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const sources = await Promise.all(['smos-01', 'smos-02'].map((name) => fleet.host(name)));
   const target = await fleet.host('smos-00');
   for (const host of [...sources, target]) await host.zpool('create', 'zones');

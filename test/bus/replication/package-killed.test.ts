@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { useFleet } from '../../support/fleet.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const datasets = 6;
 const snapshots = 50;
 
 test('I9: a package of 300 steps killed three times at random points is completed by the same request', async () => {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = [await fleet.host('smos-01'), await fleet.host('smos-00')];
   await source.zpool('create', 'tank', '1G');
   await target.zpool('create', 'tank', '1G');

@@ -7,10 +7,10 @@ import { type Job, jobAbortedSchema } from '../../../schemas/job.ts';
 import { planPartSchema } from '../../../schemas/plan.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 interface Pair {
   fleet: Fleet;
@@ -25,7 +25,7 @@ const big = 30_000_000;
 
 /** Two hosts with a pool each; no service runs yet. */
 async function usePair(): Promise<Pair> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source, target].map((host) => host.zpool('create', 'pool')));
   return { fleet, source, target };

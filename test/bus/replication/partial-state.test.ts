@@ -6,10 +6,10 @@ import { protocol } from '../../../schemas/protocol.ts';
 import { receiveAbortedSchema, receiveReadySchema } from '../../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const token = (host: SimHost) => host.zfs('get', '-Hp', '-o', 'value', 'receive_resume_token', 'zones/test');
 
@@ -18,7 +18,7 @@ async function usePartial(
   create: string[] = [],
   more: Partial<SendRequest> = {},
 ): Promise<{ fleet: Fleet; source: SimHost; target: SimHost }> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   for (const host of [source, target]) await host.zpool('create', 'zones');
   await source.zfs('create', ...create, 'zones/test');

@@ -4,12 +4,12 @@ import { controlFrame } from '../../../lib/bus/channel/direct/frame.ts';
 import { rejection } from '../../support/bus.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { begin, data, expectUnlocked } from '../../support/scripted-sender.ts';
 import type { ServiceProcess } from '../../support/service.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 interface House {
   fleet: Fleet;
@@ -22,7 +22,7 @@ interface House {
 
 /** A receiver smos-00 with an empty pool zones, and a stream of smos-01, for which the test speaks. */
 async function useHouse(allow: string): Promise<House> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source.zpool('create', 'zones'), target.zpool('create', 'zones')]);
   await source.zfs('create', 'zones/test');

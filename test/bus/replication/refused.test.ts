@@ -6,9 +6,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { storeConnection } from '../../../lib/bus/channel/store/connection.ts';
 import { connectBus } from '../../../lib/bus/connection/connect.ts';
 import { openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
-import { type StartOptions, startNatsServer } from '../../../tools/nats-server/start.ts';
+import type { StartOptions } from '../../../tools/nats-server/start.ts';
 import { rejection } from '../../support/bus.ts';
 import { mentions } from '../../support/mentions.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import { startService } from '../../support/service.ts';
 import { makeSimHost } from '../../support/sim-host.ts';
 
@@ -24,8 +25,7 @@ async function useKeys() {
   const write = (key: typeof first) => writeFile(file, new TextDecoder().decode(key.getSeed()));
   await write(first);
   const options: StartOptions = { jetstream: true, config: usersOf(first.getPublicKey()) };
-  const server = await startNatsServer(options);
-  onTestFinished(() => server.stop());
+  const server = await ownNatsServer(options);
   const replace = async (): Promise<void> => {
     options.config = usersOf(second.getPublicKey());
     await server.restart();
@@ -79,8 +79,7 @@ test('a server that has no time for the login refuses nobody, and a service outl
   const config = (timeout: string): string =>
     `authorization { timeout: ${timeout}, users: [{ nkey: ${key.getPublicKey()} }] }`;
   const options: StartOptions = { config: config('2') };
-  const server = await startNatsServer(options);
-  onTestFinished(() => server.stop());
+  const server = await ownNatsServer(options);
   const env = { NATS_URL: server.url, NATS_NKEY: file };
   const said: { event: string; text: string }[] = [];
   let now = 0;

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { useFleet } from '../../support/fleet.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const seven = ['now', 'now2', '8550', '18569', '20392', '30577', '4387'];
 
@@ -13,7 +13,7 @@ const guids = async (host: SimHost, dataset: string): Promise<string[]> =>
     .map((line) => line.replace(/^[^@]*@/, ''));
 
 test('sends every snapshot of a dataset, with equal guids, and a second run does nothing', async () => {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await source.zpool('create', 'zones');
   await target.zpool('create', 'zones');

@@ -20,11 +20,12 @@ import {
 } from '../../support/diverging-pair.ts';
 import { useGate } from '../../support/gate.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import { begin, data, expectUnlocked } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const written = (target: SimHost): Promise<string> =>
   target.zfs('get', '-Hp', '-o', 'value', 'written', 'zones/back/test');
@@ -34,7 +35,7 @@ const write = (target: SimHost, bytes: number) => target.zfs('set', `zfs-sim:wri
 
 /** Two diverged hosts, the sender running and no receiver yet; `receiver` starts one that allows a rollback. */
 async function useDiverged() {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const allow = await allowing('rollback');
   const receiver = (trouble: NodeJS.ProcessEnv = {}) =>
     pair.fleet.start('receiver', pair.target, { ...allow, ...trouble });
@@ -70,7 +71,7 @@ test.each<[string, (target: SimHost) => Promise<unknown>, ErrorDetails, string[]
 ])(
   'I5, I11: nothing goes before the first frame, and nothing at all where %s since the plan',
   async (_, meanwhile, details, more) => {
-    const pair = await usePair(server().url);
+    const pair = await usePair(natsUrl());
     const { fleet, target, source } = pair;
     await fleet.start('receiver', target, await allowing('rollback'));
     await fleet.start('sender', source);
@@ -90,7 +91,7 @@ test.each<[string, (target: SimHost) => Promise<unknown>, ErrorDetails, string[]
 );
 
 test('I5: what comes to the target while the job runs was in no plan, and ends the job that began with a rollback', async () => {
-  const pair = await usePair(server().url);
+  const pair = await usePair(natsUrl());
   const { fleet, target, source } = pair;
   await fleet.start('receiver', target, { ...(await allowing('rollback')), ZFS_SIM_RECV_RATE: '8M' });
   await fleet.start('sender', source);
@@ -117,7 +118,8 @@ test('I5: what comes to the target while the job runs was in no plan, and ends t
 test.each(['receiver', 'nats-server'])(
   'I5: once the target took bytes its rollback is done, and what is written there after that is not rolled back too: %s started anew',
   async (what) => {
-    const pair = await usePair(server().url);
+    const server = await ownNatsServer();
+    const pair = await usePair(server.url);
     const { fleet, target, source } = pair;
     const env = { ...(await allowing('rollback')), ZFS_SIM_RECV_RATE: '4M' };
     const receiver = await fleet.start('receiver', target, env);
@@ -135,7 +137,7 @@ test.each(['receiver', 'nats-server'])(
     await write(target, 100_000);
     const before = await written(target);
     if (what === 'receiver') await fleet.start('receiver', target, env);
-    else await server().restart();
+    else await server.restart();
     const ended = await fleet.ended('smos-01', job);
     expect(ended).toMatchObject({ state: 'failed', error: { code: expect.stringMatching(/^(DIVERGED|MODIFIED)$/) } });
     expect(await written(target)).toBe(before);

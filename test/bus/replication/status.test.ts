@@ -7,17 +7,17 @@ import { readStatus, type StoredStatus } from '../../../lib/bus/status/read.ts';
 import { statusBucket, statusKey } from '../../../lib/bus/subjects.ts';
 import { fanStartedSchema } from '../../../schemas/job.ts';
 import { fleetOutputSchema } from '../../../schemas/status.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { useBus } from '../../support/bus.ts';
 import { configured } from '../../support/configured.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { codesOf, mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import { program } from '../../support/program.ts';
 import type { ServiceProcess } from '../../support/service.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const allow = { ZPSEND_ALLOW: '*=pool' };
 
 interface World {
@@ -32,7 +32,7 @@ let worlds = 0;
 
 /** A source with `pool/a`, and receivers; hosts are of other names in each test. @param env of each receiver */
 async function useWorld(...env: NodeJS.ProcessEnv[]): Promise<World> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const world = ++worlds;
   const source = await fleet.host(`src${world}`);
   const targets = await Promise.all(env.map((_, at) => fleet.host(`dst${world}-${at}`)));
@@ -64,7 +64,7 @@ const expectRow = (world: World, target: SimHost | undefined) =>
 
 const zpsend = ({ source }: World, ...argv: string[]) =>
   execa(process.execPath, [program, ...argv], {
-    env: { ...source.env, NATS_URL: server().url },
+    env: { ...source.env, NATS_URL: natsUrl() },
     extendEnv: false,
     reject: false,
   });
@@ -293,8 +293,7 @@ test('zpsend status -w --json tells of what changes', async () => {
 }, 120_000);
 
 test('without JetStream jobs end as they would, and the command says why there is no status', async () => {
-  const bare = await startNatsServer({ jetstream: false });
-  onTestFinished(() => bare.stop());
+  const bare = await ownNatsServer({ jetstream: false });
   const fleet = await useFleet(bare.url);
   const [source, target] = [await fleet.host('bare-src'), await fleet.host('bare-dst')];
   for (const host of [source, target]) await host.zpool('create', 'pool');
@@ -315,8 +314,7 @@ test('where there is no bucket the command says so, and a sender that may not ma
     { user: admin, password: pw }
     { user: host, password: pw, permissions: { publish: { deny: ["$JS.API.STREAM.CREATE.KV_${statusBucket}"] } } }
   ] }`;
-  const guarded = await startNatsServer({ jetstream: true, config });
-  onTestFinished(() => guarded.stop());
+  const guarded = await ownNatsServer({ jetstream: true, config });
   const login = { NATS_URL: guarded.url, NATS_USER: 'host', NATS_PASSWORD: 'pw' };
   const bus = await useBus(guarded.url, { env: { ...login, NATS_USER: 'admin' } });
   const fleet = await useFleet(guarded.url.replace('//', '//admin:pw@'));

@@ -6,12 +6,12 @@ import { subjects } from '../../../lib/bus/subjects.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, jobSchema, sendStartedSchema } from '../../../schemas/job.ts';
 import { type Fleet, quick, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { program } from '../../support/program.ts';
 import type { ServiceProcess } from '../../support/service.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const slow = { ZFS_SIM_SEND_RATE: '4M' };
 
 interface World {
@@ -23,7 +23,7 @@ interface World {
 
 /** `src` with two senders and pool/a@1, which takes seconds to send, and @2; a receiver on each target. */
 async function useWorld(...names: string[]): Promise<World> {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, ...targets] = await Promise.all(['src', ...names].map((name) => fleet.host(name)));
   if (!source) throw new Error('no source');
   await Promise.all([source, ...targets].map((host) => host.zpool('create', 'pool')));
@@ -90,7 +90,7 @@ test('what a killed sender sent to several targets at once is read once again', 
 test('zpsend send whose sender is killed follows the successor to its end', async () => {
   const world = await useWorld('dst');
   const command = execa(process.execPath, [program, 'send', 'src:pool/a', 'dst'], {
-    env: { ...world.source.env, ...quick, NATS_URL: server().url },
+    env: { ...world.source.env, ...quick, NATS_URL: natsUrl() },
     extendEnv: false,
     reject: false,
   });

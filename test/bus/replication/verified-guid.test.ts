@@ -13,10 +13,10 @@ import { logOf } from '../../../services/host/log.ts';
 import { askForTransfer } from '../../../services/sender/transfer/direct.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { type BeginRecord, streamBegin } from '../../support/stream-begin.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 const step: Step = { type: 'full', to: { name: 'zones/test@b', guid: '2' }, target: 'zones/test' };
 
 /** Bytes of the stream that the last receiver was sent. */
@@ -24,7 +24,7 @@ let bytes = 0;
 
 /** Runs a transfer to a receiver, which is the test itself, that says it verified this guid. @param made of the stream that `zfs send` makes */
 async function ran(guid: string, made: BeginRecord = { toguid: 2n }): Promise<void> {
-  const bus = await useBus(server().url);
+  const bus = await useBus(natsUrl());
   const dataConnection = await openDataConnection(bus.options);
   onTestFinished(() => dataConnection.close());
   const credit = subjects.credit('smos-01', 'transfer1', 'smos-00');

@@ -7,22 +7,22 @@ import { digestStartedSchema, digestStatusSchema } from '../../../schemas/digest
 import { verifyOutputSchema } from '../../../schemas/verify.ts';
 import { quick, useFleet } from '../../support/fleet.ts';
 import { codesOf, mentions } from '../../support/mentions.ts';
-import { useNatsServer } from '../../support/nats-server.ts';
+import { useNatsAccounts } from '../../support/nats-account.ts';
 import { program } from '../../support/program.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
-const server = useNatsServer();
+const natsUrl = useNatsAccounts();
 
 const run = (host: SimHost, args: string[], env: NodeJS.ProcessEnv = {}) =>
   execa(process.execPath, [program, ...args], {
-    env: { ...host.env, ...quick, NATS_URL: server().url, ...env },
+    env: { ...host.env, ...quick, NATS_URL: natsUrl(), ...env },
     extendEnv: false,
     reject: false,
   });
 
 /** smos-01 with zones/test and the named snapshots, all of them on smos-00, where a receiver runs; no sender on smos-01. */
 async function useReplica(names: string[]) {
-  const fleet = await useFleet(server().url);
+  const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await Promise.all([source, target].map((host) => host.zpool('create', 'zones')));
   await source.zfs('create', 'zones/test');

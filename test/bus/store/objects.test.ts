@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
 import { headers } from '@nats-io/transport-node';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { storeConnection } from '../../../lib/bus/channel/store/connection.ts';
 import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
 import { readCatalog } from '../../../lib/bus/channel/store/manifests.ts';
 import { openStreams, type StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
-import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../../support/bus.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import { streamsOf } from '../../support/streams.ts';
 
 const kib = 1024;
@@ -16,8 +16,7 @@ const mib = 1024 * kib;
 const stream = 'OBJ_zfs-streams-src';
 
 async function useBucket(options: { config?: string; maxBytes?: number } = {}) {
-  const server = await startNatsServer({ jetstream: true, config: options.config ?? '' });
-  onTestFinished(() => server.stop());
+  const server = await ownNatsServer({ jetstream: true, config: options.config ?? '' });
   const bus = await useBus(server.url, { wait: true });
   await makeStreams(bus, 'src', { maxBytes: options.maxBytes ?? 256 * mib, maxAgeSeconds: 3600, replicas: 1 });
   const bucket = await streamsOf(bus, 'src');

@@ -7,6 +7,7 @@ import { parseStoredName, subjects } from '../../../lib/bus/subjects.ts';
 import { planPartSchema } from '../../../schemas/plan.ts';
 import { useGate } from '../../support/gate.ts';
 import { mentions } from '../../support/mentions.ts';
+import { ownNatsServer } from '../../support/nats-server.ts';
 import { program } from '../../support/program.ts';
 import {
   arrived,
@@ -42,7 +43,8 @@ test.each<'SIGKILL' | 'SIGTERM'>(['SIGKILL', 'SIGTERM'])(
 );
 
 test('a server that restarts while a job is planned for the store is waited for', async () => {
-  const world = await useWorld();
+  const server = await ownNatsServer();
+  const world = await useWorld(server.url);
   const gate = await useGate(world.src);
   const sender = await world.fleet.start('sender', world.src, gate.env);
   await snapshot(world.src, 1_000_000, '1');
@@ -52,10 +54,10 @@ test('a server that restarts while a job is planned for the store is waited for'
   await gate.shut('list');
   const job = await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' }, channel: 'store' });
   await gate.reached('list');
-  await world.server.kill();
+  await server.kill();
   await gate.open('list');
   await sender.logged('job.waiting', { code: 'UNREACHABLE' });
-  await world.server.restart();
+  await server.restart();
   expect(await world.fleet.ended('src', job)).toMatchObject({ state: 'done', done: 1 });
 });
 
