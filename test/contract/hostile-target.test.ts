@@ -8,12 +8,12 @@ import { encodeToken } from '../../lib/zfs/resume-token.ts';
 import { headOf } from '../../lib/zfs/stream-head.ts';
 import { type Fleet, useFleet } from '../support/fleet.ts';
 import { forgedToken, tokenAround } from '../support/forged-token.ts';
-import { useNatsAccounts } from '../support/nats-account.ts';
+import { useNatsServer } from '../support/nats-server.ts';
 import { type ServiceProcess, startService } from '../support/service.ts';
 import { isReal, lab, MIB } from './zfs-under-test.ts';
 
 /** The source is honest. Its target's services are too, but the zfs below them says what an enemy wants. */
-const natsUrl = useNatsAccounts();
+const server = useNatsServer();
 const z = lab(512 * MIB);
 const lying = dirname(fileURLToPath(new URL('../support/lying-zfs/zfs', import.meta.url)));
 const folder = mkdtempSync(join(tmpdir(), 'zpsend-lying-'));
@@ -31,7 +31,7 @@ beforeAll(async () => {
     z.write(dataset, 2 * MIB);
     z.ok('snapshot', `${dataset}@1`);
   }
-  const env = { ...z.env, NATS_URL: natsUrl(), ZPSEND_HOLD_NEWEST: 'off', ZPSEND_LOCK_SECONDS: '15' };
+  const env = { ...z.env, NATS_URL: server().url, ZPSEND_HOLD_NEWEST: 'off', ZPSEND_LOCK_SECONDS: '15' };
   const enemy = { PATH: [lying, z.env.PATH].join(delimiter), LYING_ZFS: folder, ZPSEND_ALLOW: `*=${z.target}` };
   services = await Promise.all([
     startService('sender', { ...env, ZPSEND_HOST: 'smos-01' }),
@@ -127,7 +127,7 @@ describe('a target gets what was planned, and nothing else, by a resume token wi
   test.each(Object.keys(forgeries))('%s', async (name) => {
     const target = `${z.target}/open`;
     half(open, target, forgeries[name]?.() ?? '');
-    const fleet = await useFleet(natsUrl());
+    const fleet = await useFleet(server().url);
     const job = await sent(fleet, open, target);
     for (const one of lootIsOf()) expect(one).toEqual({ guid: String(guid(`${open}@1`)), raw: false });
     // a token of other guids and another dataset is somebody else's work; what cannot be read is dropped as stale or refused
@@ -146,7 +146,7 @@ describe('a target gets what was planned, and nothing else, by a resume token wi
       ['toname', of.toname],
     ]);
     half(encrypted, target, isForged ? forged : encodeToken(of), '-w');
-    const fleet = await useFleet(natsUrl());
+    const fleet = await useFleet(server().url);
     const job = await sent(fleet, encrypted, target);
     for (const one of lootIsOf()) expect(one).toEqual({ guid: of.toguid, raw: true });
     if (job.state === 'done') expect(z.value('guid', `${target}@1`)).toBe(of.toguid);
@@ -156,7 +156,7 @@ describe('a target gets what was planned, and nothing else, by a resume token wi
   test('no lie in it: the true one is gone on from', async () => {
     const target = `${z.target}/honest`;
     half(open, target);
-    const fleet = await useFleet(natsUrl());
+    const fleet = await useFleet(server().url);
     expect(await sent(fleet, open, target)).toMatchObject({ state: 'done' });
     expect([lootIsOf(), z.digest(`${target}@1`)]).toEqual([
       [{ guid: String(guid(`${open}@1`)), raw: false }],
@@ -176,7 +176,7 @@ describe('what a user of one dataset writes into its properties', () => {
     z.zfs('destroy', '-r', `${z.target}/all`);
     for (const name of ['stream', 'rollback', 'placeholder', 'other'])
       z.ok('set', `zpsend:${name}=x\n${row(encrypted)}\n${row(`${encrypted}@1`)}\n`, mallory);
-    const fleet = await useFleet(natsUrl());
+    const fleet = await useFleet(server().url);
     const body = { dataset: z.source, to: { host: 'smos-00', dataset: `${z.target}/all` }, package: 'replication' };
     const job = await fleet.send('smos-01', body);
     for (const one of lootIsOf().filter(({ guid: of }) => of === String(guid(`${encrypted}@1`))))
@@ -201,7 +201,7 @@ describe('what a user of one dataset writes into its properties', () => {
       from,
     );
     z.ok('snapshot', `${from}@1`);
-    const fleet = await useFleet(natsUrl());
+    const fleet = await useFleet(server().url);
     const body = { dataset: from, to: { host: 'smos-00', dataset: into }, stream: { props: true } };
     expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done' });
     expect(z.value('org:note', into)).toBe('kept');
@@ -223,7 +223,7 @@ test.runIf(isReal)('no word of a secret file is in what reached the enemy', asyn
   z.ok('snapshot', `${dataset}@1`);
   const target = `${z.target}/words`;
   half(dataset, target, encodeToken(contents(`${secret}@words`)));
-  const fleet = await useFleet(natsUrl());
+  const fleet = await useFleet(server().url);
   await sent(fleet, dataset, target);
   rmSync(join(folder, 'token'));
   z.zfs('receive', '-A', target);

@@ -1,9 +1,10 @@
 import { onTestFinished } from 'vitest';
 import type { z } from 'zod';
-import { type Bus, connectBus } from '../../lib/bus/connection/connect.ts';
+import type { Bus, BusOptions } from '../../lib/bus/connection/connect.ts';
 import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
 import { type Job, sendStartedSchema, sendStatusSchema } from '../../schemas/job.ts';
+import { useBus } from './bus.ts';
 import { type ServiceProcess, startService } from './service.ts';
 import { makeSimHost, type SimHost } from './sim-host.ts';
 
@@ -38,11 +39,13 @@ export interface Fleet {
   ended(source: string, job: string): Promise<Job>;
 }
 
-/** Hosts and services on one NATS, all ended and removed when the test is over. */
-export async function useFleet(url: string): Promise<Fleet> {
+/**
+ * Hosts and services on one NATS, all ended and removed when the test is over.
+ * @param options of the test's own connection, where NATS asks who it is
+ */
+export async function useFleet(url: string, options: Partial<BusOptions> = {}): Promise<Fleet> {
   const env = { NATS_URL: url };
-  const bus = await connectBus({ name: 'test', env, wait: false });
-  onTestFinished(() => bus.close());
+  const bus = await useBus(url, options);
   const status = async (source: string, job: string): Promise<Job | undefined> =>
     (await request(bus, subjects.send(source, 'status'), { job }, sendStatusSchema, patienceMs)).jobs[0];
   const fleet: Fleet = {

@@ -3,7 +3,6 @@ import { Kvm } from '@nats-io/kv';
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
 import { type Bus, connectBus } from '../../../lib/bus/connection/connect.ts';
 import {
   eventsStream,
@@ -17,6 +16,7 @@ import {
 import { type NatsServer, startNatsServer } from '../../../tools/nats-server/start.ts';
 import { type AccountFleet, makeAccountFleet } from '../../support/account-fleet.ts';
 import { useBus } from '../../support/bus.ts';
+import { makeStores } from '../../support/fleet-buckets.ts';
 import { program } from '../../support/program.ts';
 
 /** bravo has nothing but its own key. */
@@ -51,12 +51,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     const config = isDetached ? (fleet.configs['nats-1'] ?? '') : await oneAccount(fleet);
     server = await startNatsServer({ config, jetstream: !isDetached });
     admin = await connectBus({ name: 'ops', env: { NATS_URL: server.url, ...fleet.env.ops }, wait: false });
-    await makeStreams(admin, 'alfa', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
-    await makeStreams(admin, 'bravo', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
-    await (await jetstreamManager(admin.nc)).streams.add({
-      name: eventsStream,
-      subjects: [subjects.snapshotCreated('*')],
-    });
+    await makeStores(admin, ['alfa', 'bravo']);
   });
   afterAll(async () => {
     await admin?.close();

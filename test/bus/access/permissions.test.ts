@@ -1,409 +1,214 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
-import { nkeys } from '@nats-io/transport-node';
-import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { makeStreams } from '../../../lib/bus/channel/store/create-bucket.ts';
 import { openReceipts } from '../../../lib/bus/channel/store/receipts.ts';
-import { type Bus, connectBus } from '../../../lib/bus/connection/connect.ts';
-import { makeBucket } from '../../../lib/bus/jetstream/kv-bucket.ts';
-import { listLocks } from '../../../lib/bus/locks/locks.ts';
 import {
   eventsStream,
   hostsBucket,
   lockKey,
   locksBucket,
-  parseStoredName,
   policiesBucket,
   receiptKey,
   statusBucket,
   statusKey,
   subjects,
 } from '../../../lib/bus/subjects.ts';
-import { fanStartedSchema, sendStartedSchema, sendStatusSchema } from '../../../schemas/job.ts';
-import { doctorOutputSchema } from '../../../schemas/output.ts';
-import { fleetOutputSchema } from '../../../schemas/status.ts';
-import { type NatsServer, startNatsServer } from '../../../tools/nats-server/start.ts';
-import { useBus } from '../../support/bus.ts';
-import { quick } from '../../support/fleet.ts';
-import { mentions } from '../../support/mentions.ts';
-import { program } from '../../support/program.ts';
-import { startService } from '../../support/service.ts';
-import { makeSimHost, type SimHost } from '../../support/sim-host.ts';
-import { streamsOf } from '../../support/streams.ts';
+import { type PermittedHost, usePermittedHosts } from '../../support/permitted-hosts.ts';
 
-const hosts = ['smos-01', 'smos-00', 'smos-02'] as const;
-type Host = (typeof hosts)[number];
+// what the server refuses to hosts of one account
 
-let server: NatsServer;
-let folder = '';
-const env: Record<string, NodeJS.ProcessEnv> = {};
+const hosts = usePermittedHosts();
+const stream = `KV_${statusBucket}`;
+const statusOf = (source: string) => statusKey({ source, dataset: 'pool/a', target: 'smos-00', into: 'pool/a' });
 
-/** What the command prints for a host, with a key that is made here. */
-async function userOf(host: Host): Promise<string> {
-  const pair = nkeys.createUser();
-  const seed = join(folder, `${host}.nk`);
-  await writeFile(seed, pair.getSeed());
-  env[host] = { NATS_NKEY: seed, ZPSEND_INBOX_PREFIX: `_INBOX.${host}` };
-  const roles = {
-    'smos-01': ['--sender'],
-    'smos-00': ['--receiver', '--from', 'smos-01'],
-    'smos-02': ['--from', 'smos-01'],
-  }[host];
-  const argv = [program, 'deploy', 'permissions', host, '--nkey', pair.getPublicKey(), ...roles];
-  return (await execa(process.execPath, argv)).stdout;
+const create = '$JS.API.CONSUMER.CREATE.';
+
+/** The server's word on one publication. @param isAnswer the host has asked itself before, and wanted the answer there */
+async function published(host: PermittedHost, subject: string, isAnswer = false): Promise<boolean> {
+  const bus = await hosts().as(host);
+  const admin = await hosts().as('admin');
+  const heard = Promise.withResolvers<boolean>();
+  admin.nc.subscribe(subject, { callback: () => heard.resolve(true) });
+  await admin.nc.flush();
+  const refused = (async () => {
+    for await (const status of bus.nc.status()) if (status.type === 'error') return false;
+    return false;
+  })();
+  if (isAnswer) {
+    const own = Promise.withResolvers<void>();
+    bus.nc.subscribe(`zfs.${host}.me`, { callback: () => own.resolve() });
+    bus.nc.publish(`zfs.${host}.me`, '', { reply: subject });
+    // some replies the server itself refuses
+    if ((await Promise.race([own.promise, refused])) === false) return false;
+  }
+  bus.nc.publish(subject, 'x');
+  await bus.nc.flush();
+  return Promise.race([heard.promise, refused]);
 }
 
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'zpsend-nkeys-'));
-  const users = await Promise.all(hosts.map(userOf));
-  const config = `authorization { users: [\n{ user: admin, password: pw }\n${users.join('\n')}\n] }`;
-  server = await startNatsServer({ jetstream: true, config });
-  const admin = await connectBus({ name: 'admin', env: adminEnv(), wait: false });
-  await makeBucket(admin, locksBucket, { description: 'locks', ttl: 4000, keepsEntries: true });
-  await new Kvm(jetstream(admin.nc)).create(statusBucket, { history: 1 });
-  await new Kvm(jetstream(admin.nc)).create(hostsBucket, { history: 1 });
-  const policies = await new Kvm(jetstream(admin.nc)).create(policiesBucket);
-  await policies.put('smos-01.b', JSON.stringify({ dataset: 'pool/b', to: ['smos-00'] }));
-  await makeStreams(admin, 'smos-01', { maxBytes: 256 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
-  const subject = subjects.snapshotCreated('*');
-  await (await jetstreamManager(admin.nc)).streams.add({ name: eventsStream, subjects: [subject] });
-  await admin.close();
-});
-afterAll(async () => {
-  await server?.stop();
-  await rm(folder, { recursive: true });
-});
-
-const adminEnv = (): NodeJS.ProcessEnv => ({ NATS_URL: server.url, NATS_USER: 'admin', NATS_PASSWORD: 'pw' });
-const as = (host: Host): Promise<Bus> => useBus(server.url, { env: { NATS_URL: server.url, ...env[host] } });
-
-async function simHost(name: Host): Promise<SimHost> {
-  const host = await makeSimHost(name);
-  onTestFinished(() => host.remove());
-  await host.zpool('create', 'pool');
-  return host;
+async function subscribed(host: PermittedHost, subject: string): Promise<boolean> {
+  const bus = await hosts().as(host);
+  const answer = Promise.withResolvers<boolean>();
+  bus.nc.subscribe(subject, { callback: (error) => answer.resolve(!error) });
+  await bus.nc.flush();
+  const admin = await hosts().as('admin');
+  admin.nc.publish(subject.replaceAll('*', 'any').replace('>', 'any'), 'x');
+  return answer.promise;
 }
 
-test('with what the command prints, and no more, hosts send, fan out, receive, lock and are asked about', async () => {
-  const [source, target, both] = await Promise.all(hosts.map(simHost));
-  if (!source || !target || !both) throw new Error('hosts');
-  await source.zfs('create', 'pool/a');
-  for (const name of ['1', '2']) {
-    await source.zfs('set', 'zfs-sim:write=3000000', 'pool/a');
-    await source.zfs('snapshot', `pool/a@${name}`);
-  }
-  const start = async (service: 'sender' | 'receiver', host: SimHost) => {
-    const more = { NATS_URL: server.url, ...env[host.name], ...quick, ZPSEND_ALLOW: '*=pool' };
-    const running = await startService(service, { ...host.env, ...more });
-    onTestFinished(async () => void (await running.end('SIGTERM')));
-    return running;
-  };
-  const services = await Promise.all([start('sender', source), start('receiver', target), start('receiver', both)]);
-  const admin = await useBus(server.url, { env: adminEnv() });
-  const ask = async (subject: string, body: object) =>
-    (await admin.nc.request(subject, JSON.stringify(body), { timeout: 20_000 })).json();
-  const to = [{ host: 'smos-00' }, { host: 'smos-02' }];
-  const { jobs } = fanStartedSchema.parse(await ask(subjects.send('smos-01', 'start'), { dataset: 'pool/a', to }));
-  for (const job of jobs) {
-    const state = async () => sendStatusSchema.parse(await ask(subjects.send('smos-01', 'status'), { job })).jobs[0];
-    await expect.poll(state, { timeout: 60_000 }).toMatchObject({ state: 'done', done: 2 });
-  }
-  // a policy of the bucket, and an event out of the stream
-  await source.zfs('create', 'pool/b');
-  await source.zfs('snapshot', 'pool/b@1');
-  admin.nc.publish(subjects.snapshotCreated('smos-01'), 'pool/b@1');
-  const arrived = () => target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name', 'pool/b').catch(() => '');
-  await expect.poll(arrived, { timeout: 60_000 }).toBe('pool/b@1');
+test.each<[string, PermittedHost, string, boolean]>([
+  ['data as itself', 'smos-01', 'zfs-data.smos-01.smos-00.abcdef', true],
+  ['data that several receive, as itself', 'smos-01', 'zfs-data.smos-01._fan.abcdef', true],
+  ['data as another host', 'smos-01', 'zfs-data.smos-02.smos-00.abcdef', false],
+  ['data that several receive, as another host', 'smos-01', 'zfs-data.smos-02._fan.abcdef', false],
+  ['credit for another receiver', 'smos-00', 'zfs-credit.smos-01.abcdef.smos-02', false],
+  ['credit as a host that only sends', 'smos-01', 'zfs-credit.smos-02.abcdef.smos-01', false],
+  ['data as a host that only receives', 'smos-00', 'zfs-data.smos-00.smos-02.abcdef', false],
+  ['an order to another host’s sender', 'smos-01', 'zfs.smos-02.send.start', false],
+  ['a request to receive, in its own name', 'smos-01', 'zfs.smos-00.recv.start.smos-01', true],
+  ['a request to receive, in another host’s name', 'smos-01', 'zfs.smos-00.recv.start.smos-02', false],
+  ['a request to receive, in nobody’s name', 'smos-01', 'zfs.smos-00.recv.start', false],
+  ['a question about a plan, in its own name', 'smos-01', 'zfs.smos-00.recv.check.smos-01', true],
+  ['a question about a plan, in another host’s name', 'smos-01', 'zfs.smos-00.recv.check.smos-02', false],
+  ['a question for a listing, in its own name', 'smos-00', 'zfs.smos-01.snapshots.from.smos-00', true],
+  ['a question for a listing, in another host’s name', 'smos-00', 'zfs.smos-01.snapshots.from.smos-02', false],
+  ['a question for a listing, in nobody’s name', 'smos-00', 'zfs.smos-01.snapshots', false],
+  ['a question for a listing, to one instance', 'smos-00', 'zfs.smos-01.snapshots.abcdefgh', false],
+  ['a question for a digest, in its own name', 'smos-00', 'zfs.smos-01.digest.start.from.smos-00', true],
+  ['a question for a digest, in another host’s name', 'smos-00', 'zfs.smos-01.digest.start.from.smos-02', false],
+  ['a question for a digest, in nobody’s name', 'smos-00', 'zfs.smos-01.digest.start', false],
+  ['the end of another’s digest', 'smos-00', 'zfs.smos-01.digest.abort.each', false],
+  [
+    'an order to another host’s sender, in its own name, which is not granted',
+    'smos-00',
+    subjects.sendFrom('smos-01', 'smos-00'),
+    false,
+  ],
+  ['the end of another host’s receive', 'smos-01', 'zfs.smos-02.recv.abort', false],
+  ['mending on another host', 'smos-00', 'zfs.smos-02.recv.repair', false],
+  ['an event of another host', 'smos-01', 'zfs.smos-02.event.job.done', false],
+  ['a lock of its own dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-00', 'pool/a')}`, true],
+  ['a lock of another host’s dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-02', 'pool/a')}`, false],
+  ['a lock as a host that only sends', 'smos-01', `$KV.${locksBucket}.${lockKey('smos-01', 'pool/a')}`, false],
+  ['its own host name', 'smos-00', `$KV.${hostsBucket}.smos-00`, true],
+  ['its own host name, as a host that only sends', 'smos-01', `$KV.${hostsBucket}.smos-01`, true],
+  ['another host’s name', 'smos-01', `$KV.${hostsBucket}.smos-00`, false],
+  ['the end of the bucket of host names', 'smos-01', `$JS.API.STREAM.DELETE.KV_${hostsBucket}`, false],
+  ['a status of what it sends', 'smos-01', `$KV.${statusBucket}.${statusOf('smos-01')}`, true],
+  ['a status of what another host sends', 'smos-01', `$KV.${statusBucket}.${statusOf('smos-02')}`, false],
+  ['a status as a host that only receives', 'smos-00', `$KV.${statusBucket}.${statusOf('smos-00')}`, false],
+  ['what is no status in their bucket', 'smos-01', `$KV.${statusBucket}.smos-01.other`, false],
+  ['a consumer of the status, which can deliver anywhere', 'smos-01', `$JS.API.CONSUMER.CREATE.${stream}.x`, false],
+  ['what is stored, as anybody’s message', 'smos-01', `$JS.API.DIRECT.GET.${stream}`, false],
+  ['the end of the bucket of status', 'smos-01', `$JS.API.STREAM.DELETE.${stream}`, false],
+  ['an answer', 'smos-00', '_INBOX.smos-01.abc.1', true],
+  ['the end of the bucket of locks', 'smos-00', `$JS.API.STREAM.DELETE.KV_${locksBucket}`, false],
+  ['another bucket', 'smos-00', '$JS.API.STREAM.CREATE.KV_zfs-status', false],
+  ['a policy, its own host’s too', 'smos-01', `$KV.${policiesBucket}.smos-01.vm`, false],
+  ['a new snapshot of its own', 'smos-01', subjects.snapshotCreated('smos-01'), true],
+  ['a new snapshot of another host', 'smos-01', subjects.snapshotCreated('smos-02'), false],
+  ['the next event for another host', 'smos-01', `$JS.API.CONSUMER.MSG.NEXT.${eventsStream}.smos-02`, false],
+  ['a consumer of another host', 'smos-01', `$JS.API.CONSUMER.DELETE.${eventsStream}.smos-02`, false],
+  [
+    'a consumer of its name for another host’s events',
+    'smos-01',
+    `$JS.API.CONSUMER.CREATE.${eventsStream}.smos-01.${subjects.snapshotCreated('smos-02')}`,
+    false,
+  ],
+  ['an event of another host taken', 'smos-01', `$JS.ACK.${eventsStream}.smos-02.1.1.1.1.0`, false],
+  ['a segment of its own', 'smos-01', '$O.zfs-streams-smos-01.C.x', true],
+  ['a segment of another host', 'smos-01', '$O.zfs-streams-smos-02.C.x', false],
+  ['what a source keeps, as one that fetches it', 'smos-00', '$O.zfs-streams-smos-01.M.x', false],
+  ['a consumer of what is kept for it', 'smos-00', `${create}OBJ_zfs-streams-smos-01.x`, true],
+  ['a consumer of another source’s streams', 'smos-00', `${create}OBJ_zfs-streams-smos-02.x`, false],
+  ['a question for another source’s streams', 'smos-00', '$JS.API.STREAM.MSG.GET.OBJ_zfs-streams-smos-02', false],
+  ['what is kept for it, as anybody’s message', 'smos-00', '$JS.API.DIRECT.GET.OBJ_zfs-streams-smos-01', false],
+  ['the same in its other form', 'smos-00', '$JS.API.DIRECT.GET.OBJ_zfs-streams-smos-01.x', false],
+  ['its own streams, as anybody’s message', 'smos-01', '$JS.API.DIRECT.GET.OBJ_zfs-streams-smos-01', false],
+  ['the removal of what a source keeps', 'smos-00', '$JS.API.STREAM.PURGE.OBJ_zfs-streams-smos-01', false],
+  ['the end of its own bucket', 'smos-01', '$JS.API.STREAM.DELETE.OBJ_zfs-streams-smos-01', false],
+  ['a consumer of the policies', 'smos-01', `$JS.API.CONSUMER.CREATE.KV_${policiesBucket}`, false],
+])('publishing %s', async (_what, host, subject, allowed) => {
+  expect(await published(host, subject)).toBe(allowed);
+  if (!allowed) expect(await published(host, subject, true)).toBe(false);
+});
+
+test.each<[string, PermittedHost, string, boolean]>([
+  ['data for itself', 'smos-00', 'zfs-data.*.smos-00.*', true],
+  ['data for another host', 'smos-00', 'zfs-data.*.smos-02.*', false],
+  ['all data', 'smos-00', 'zfs-data.>', false],
+  ['data that several receive, of a source that it is given', 'smos-00', 'zfs-data.smos-01._fan.*', true],
+  ['data that several receive, of another source', 'smos-00', 'zfs-data.smos-02._fan.*', false],
+  ['data that several receive, of every source', 'smos-00', 'zfs-data.*._fan.*', false],
+  ['data at all, on a host that only sends', 'smos-01', 'zfs-data.*.smos-01.*', false],
+  ['credit for another sender', 'smos-01', 'zfs-credit.smos-02.*.*', false],
+  ['its own host name', 'smos-00', `$KV.${hostsBucket}.smos-00`, true],
+  ['all host names', 'smos-00', `$KV.${hostsBucket}.>`, false],
+  ['requests to another host', 'smos-00', 'zfs.smos-02.recv.start', false],
+  ['another host’s answers', 'smos-00', '_INBOX.smos-01.>', false],
+  ['everybody’s answers', 'smos-00', '_INBOX.>', false],
+  ['everything', 'smos-02', '>', false],
+])('subscribing to %s', async (_what, host, subject, allowed) => {
+  expect(await subscribed(host, subject)).toBe(allowed);
+});
+
+test('what a host stores is delivered into no lock, no store and no receipt of another', async () => {
+  const admin = await hosts().as('admin');
+  await makeStreams(admin, 'smos-02', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
+  const forger = await hosts().as('smos-01');
+  const key = lockKey('smos-00', 'pool/forged');
+  const receipt = `$KV.${statusBucket}.${receiptKey('smos-00', 'smos-02', 'forged00', 0)}`;
+  const done = JSON.stringify({ state: 'done', bytes: 1 });
+  const aims = [
+    receipt,
+    `$KV.${locksBucket}.${key}`,
+    '$O.zfs-streams-smos-02.M.Zm9yZ2Vk',
+    '$O.zfs-streams-smos-02.C.forged',
+  ];
+  await forger.nc.request('$O.zfs-streams-smos-01.C.forged', done, { timeout: 4000 });
+  const stream = 'OBJ_zfs-streams-smos-01';
   const manager = await jetstreamManager(admin.nc);
-  const unheard = async () => {
-    const { num_pending, num_ack_pending } = await manager.consumers.info(eventsStream, 'smos-01');
-    return num_pending + num_ack_pending;
-  };
-  await expect.poll(unheard).toBe(0);
-  // through the store
-  const body = { dataset: 'pool/a', to: { host: 'smos-00', dataset: 'pool/stored' }, channel: 'store' };
-  const { job } = sendStartedSchema.parse(await ask(subjects.send('smos-01', 'start'), body));
-  const state = async () => sendStatusSchema.parse(await ask(subjects.send('smos-01', 'status'), { job })).jobs[0];
-  await expect.poll(state, { timeout: 60_000 }).toMatchObject({ state: 'done', done: 2 });
-  const taken = () => target.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name', 'pool/stored').catch(() => '');
-  await expect.poll(taken, { timeout: 60_000 }).toBe('pool/stored@1\npool/stored@2');
-  // who writes where, every host may see
-  const lock = { owner: 'o', nonce: 'n', transferHash: '0123456789abcdef', source: 'smos-01' };
-  const locks = await new Kvm(jetstream(admin.nc)).open(locksBucket);
-  await locks.put(lockKey('smos-02', 'pool/x'), JSON.stringify(lock));
-  const seen = expect.objectContaining({ host: 'smos-02', dataset: 'pool/x' });
-  expect(await listLocks(await as('smos-00'))).toContainEqual(seen);
-  const streams = await streamsOf(admin, 'smos-01');
-  const kept = async () => (await streams.names()).filter((name) => parseStoredName(name)?.kind !== 'known');
-  await expect.poll(kept, { timeout: 60_000 }).toEqual([]);
-  // a command on a host of its own, as its own user
-  const zpsend = (...argv: string[]) =>
-    execa(process.execPath, [program, ...argv], {
-      env: { ...source.env, NATS_URL: server.url, ...env['smos-01'] },
-      extendEnv: false,
-      reject: false,
-    });
-  for (const argv of [
-    ['verify', '--data', 'pool/a', 'smos-00'],
-    ['hosts'],
-    ['snapshots', 'smos-02'],
-    ['plan', 'pool/a', 'smos-02'],
-    ['store', 'ls', 'smos-01'],
-    ['status', '--json'],
-    ['status', '--forget', 'pool/a', 'smos-02'],
-  ]) {
-    const { exitCode, stderr, stdout } = await zpsend(...argv);
-    expect([argv[0], exitCode, stderr.includes('ermission')]).toEqual([argv[0], 0, false]);
-    if (argv[1] !== '--json') continue;
-    const { rows } = fleetOutputSchema.parse(JSON.parse(stdout));
-    const ofA = rows.filter(({ dataset, into }) => dataset === 'pool/a' && into === dataset);
-    expect(ofA.map(({ target, state }) => [target, state])).toEqual(to.map(({ host }) => [host, 'current']));
+  for (const [at, deliver_subject] of aims.entries()) {
+    const name = `forger${at}`;
+    const config = { name, deliver_subject, filter_subject: '$O.zfs-streams-smos-01.C.forged', ack_policy: 'none' };
+    const body = JSON.stringify({ stream_name: stream, config });
+    await forger.nc.request(`${create}${stream}.${name}.${config.filter_subject}`, body, { timeout: 4000 });
+    const sent = async () => (await manager.consumers.info(stream, name).catch(() => undefined))?.delivered.stream_seq;
+    await expect
+      .poll(sent, { timeout: 3000 })
+      .toBeGreaterThan(0)
+      .catch(() => undefined);
   }
-  // each has taken its name
-  const names = await new Kvm(jetstream(admin.nc)).open(hostsBucket);
-  for (const host of hosts) expect((await names.get(host))?.json()).toMatchObject({ machine: expect.any(String) });
-  for (const { log } of services) expect(log.join('\n')).not.toMatch(/[Pp]ermission/);
-  expect(server.logs.filter((line) => /Violation/.test(line))).toEqual([]);
-}, 120_000);
-
-async function doctor(name: string, more: NodeJS.ProcessEnv) {
-  const host = await simHost('smos-02');
-  const { stdout } = await execa(process.execPath, [program, 'doctor', '--json'], {
-    env: { ...host.env, NATS_URL: server.url, ZPSEND_HOST: name, ...more },
-    extendEnv: false,
-    reject: false,
-  });
-  return doctorOutputSchema.parse(JSON.parse(stdout)).checks;
-}
-const remedies = (checks: Awaited<ReturnType<typeof doctor>>) =>
-  JSON.stringify(checks.map(({ remedy }) => remedy ?? ''));
-
-test('without an inbox prefix that of the host is tried, and doctor names it', async () => {
-  const checks = await doctor('smos-02', { ...env['smos-02'], ZPSEND_INBOX_PREFIX: '' });
-  expect(checks.filter(({ result }) => result === 'bad')).toEqual([]);
-  expect(checks).toContainEqual({
-    what: 'inbox',
-    result: 'note',
-    found: mentions('_INBOX.smos-02.>', '_INBOX.>'),
-    remedy: mentions('ZPSEND_INBOX_PREFIX=_INBOX.smos-02'),
-  });
-  expect(remedies(checks)).not.toMatch(/allow|JS\.API/);
-});
-
-test.each([
-  ['without its inbox prefix', ''],
-  ['with its inbox prefix', '_INBOX.smos-02'],
-  ['with the inbox prefix of this host', '_INBOX.smos-12'],
-])('the key of another host is told as that, not as a lack of permissions: %s', async (_how, prefix) => {
-  const checks = await doctor('smos-12', { ...env['smos-02'], ZPSEND_INBOX_PREFIX: prefix });
-  expect(checks.filter(({ result }) => result === 'bad')).toEqual([
-    {
-      what: 'permissions',
-      result: 'bad',
-      found: expect.stringMatching(/smos-12.*U[A-Z0-9]{55}/),
-      remedy: mentions('smos-12', 'zpsend deploy permissions smos-12'),
-    },
-  ]);
-  expect(remedies(checks)).not.toMatch(/zfs\.>|JS\.API/);
-});
-
-describe('what the server refuses', () => {
-  const stream = `KV_${statusBucket}`;
-  const statusOf = (source: string) => statusKey({ source, dataset: 'pool/a', target: 'smos-00', into: 'pool/a' });
-
-  const create = '$JS.API.CONSUMER.CREATE.';
-
-  /** The server's word on one publication. @param isAnswer the host has asked itself before, and wanted the answer there */
-  async function published(host: Host, subject: string, isAnswer = false): Promise<boolean> {
-    const bus = await as(host);
-    const admin = await useBus(server.url, { env: adminEnv() });
-    const heard = Promise.withResolvers<boolean>();
-    admin.nc.subscribe(subject, { callback: () => heard.resolve(true) });
-    await admin.nc.flush();
-    const refused = (async () => {
-      for await (const status of bus.nc.status()) if (status.type === 'error') return false;
-      return false;
-    })();
-    if (isAnswer) {
-      const own = Promise.withResolvers<void>();
-      bus.nc.subscribe(`zfs.${host}.me`, { callback: () => own.resolve() });
-      bus.nc.publish(`zfs.${host}.me`, '', { reply: subject });
-      // some replies the server itself refuses
-      if ((await Promise.race([own.promise, refused])) === false) return false;
-    }
-    bus.nc.publish(subject, 'x');
-    await bus.nc.flush();
-    return Promise.race([heard.promise, refused]);
-  }
-
-  async function subscribed(host: Host, subject: string): Promise<boolean> {
-    const bus = await as(host);
-    const answer = Promise.withResolvers<boolean>();
-    bus.nc.subscribe(subject, { callback: (error) => answer.resolve(!error) });
-    await bus.nc.flush();
-    const admin = await useBus(server.url, { env: adminEnv() });
-    admin.nc.publish(subject.replaceAll('*', 'any').replace('>', 'any'), 'x');
-    return answer.promise;
-  }
-
-  test.each<[string, Host, string, boolean]>([
-    ['data as itself', 'smos-01', 'zfs-data.smos-01.smos-00.abcdef', true],
-    ['data that several receive, as itself', 'smos-01', 'zfs-data.smos-01._fan.abcdef', true],
-    ['data as another host', 'smos-01', 'zfs-data.smos-02.smos-00.abcdef', false],
-    ['data that several receive, as another host', 'smos-01', 'zfs-data.smos-02._fan.abcdef', false],
-    ['credit for another receiver', 'smos-00', 'zfs-credit.smos-01.abcdef.smos-02', false],
-    ['credit as a host that only sends', 'smos-01', 'zfs-credit.smos-02.abcdef.smos-01', false],
-    ['data as a host that only receives', 'smos-00', 'zfs-data.smos-00.smos-02.abcdef', false],
-    ['an order to another host’s sender', 'smos-01', 'zfs.smos-02.send.start', false],
-    ['a request to receive, in its own name', 'smos-01', 'zfs.smos-00.recv.start.smos-01', true],
-    ['a request to receive, in another host’s name', 'smos-01', 'zfs.smos-00.recv.start.smos-02', false],
-    ['a request to receive, in nobody’s name', 'smos-01', 'zfs.smos-00.recv.start', false],
-    ['a question about a plan, in its own name', 'smos-01', 'zfs.smos-00.recv.check.smos-01', true],
-    ['a question about a plan, in another host’s name', 'smos-01', 'zfs.smos-00.recv.check.smos-02', false],
-    ['a question for a listing, in its own name', 'smos-00', 'zfs.smos-01.snapshots.from.smos-00', true],
-    ['a question for a listing, in another host’s name', 'smos-00', 'zfs.smos-01.snapshots.from.smos-02', false],
-    ['a question for a listing, in nobody’s name', 'smos-00', 'zfs.smos-01.snapshots', false],
-    ['a question for a listing, to one instance', 'smos-00', 'zfs.smos-01.snapshots.abcdefgh', false],
-    ['a question for a digest, in its own name', 'smos-00', 'zfs.smos-01.digest.start.from.smos-00', true],
-    ['a question for a digest, in another host’s name', 'smos-00', 'zfs.smos-01.digest.start.from.smos-02', false],
-    ['a question for a digest, in nobody’s name', 'smos-00', 'zfs.smos-01.digest.start', false],
-    ['the end of another’s digest', 'smos-00', 'zfs.smos-01.digest.abort.each', false],
-    [
-      'an order to another host’s sender, in its own name, which is not granted',
-      'smos-00',
-      subjects.sendFrom('smos-01', 'smos-00'),
-      false,
-    ],
-    ['the end of another host’s receive', 'smos-01', 'zfs.smos-02.recv.abort', false],
-    ['mending on another host', 'smos-00', 'zfs.smos-02.recv.repair', false],
-    ['an event of another host', 'smos-01', 'zfs.smos-02.event.job.done', false],
-    ['a lock of its own dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-00', 'pool/a')}`, true],
-    ['a lock of another host’s dataset', 'smos-00', `$KV.${locksBucket}.${lockKey('smos-02', 'pool/a')}`, false],
-    ['a lock as a host that only sends', 'smos-01', `$KV.${locksBucket}.${lockKey('smos-01', 'pool/a')}`, false],
-    ['its own host name', 'smos-00', `$KV.${hostsBucket}.smos-00`, true],
-    ['its own host name, as a host that only sends', 'smos-01', `$KV.${hostsBucket}.smos-01`, true],
-    ['another host’s name', 'smos-01', `$KV.${hostsBucket}.smos-00`, false],
-    ['the end of the bucket of host names', 'smos-01', `$JS.API.STREAM.DELETE.KV_${hostsBucket}`, false],
-    ['a status of what it sends', 'smos-01', `$KV.${statusBucket}.${statusOf('smos-01')}`, true],
-    ['a status of what another host sends', 'smos-01', `$KV.${statusBucket}.${statusOf('smos-02')}`, false],
-    ['a status as a host that only receives', 'smos-00', `$KV.${statusBucket}.${statusOf('smos-00')}`, false],
-    ['what is no status in their bucket', 'smos-01', `$KV.${statusBucket}.smos-01.other`, false],
-    ['a consumer of the status, which can deliver anywhere', 'smos-01', `$JS.API.CONSUMER.CREATE.${stream}.x`, false],
-    ['what is stored, as anybody’s message', 'smos-01', `$JS.API.DIRECT.GET.${stream}`, false],
-    ['the end of the bucket of status', 'smos-01', `$JS.API.STREAM.DELETE.${stream}`, false],
-    ['an answer', 'smos-00', '_INBOX.smos-01.abc.1', true],
-    ['the end of the bucket of locks', 'smos-00', `$JS.API.STREAM.DELETE.KV_${locksBucket}`, false],
-    ['another bucket', 'smos-00', '$JS.API.STREAM.CREATE.KV_zfs-status', false],
-    ['a policy, its own host’s too', 'smos-01', `$KV.${policiesBucket}.smos-01.vm`, false],
-    ['a new snapshot of its own', 'smos-01', subjects.snapshotCreated('smos-01'), true],
-    ['a new snapshot of another host', 'smos-01', subjects.snapshotCreated('smos-02'), false],
-    ['the next event for another host', 'smos-01', `$JS.API.CONSUMER.MSG.NEXT.${eventsStream}.smos-02`, false],
-    ['a consumer of another host', 'smos-01', `$JS.API.CONSUMER.DELETE.${eventsStream}.smos-02`, false],
-    [
-      'a consumer of its name for another host’s events',
-      'smos-01',
-      `$JS.API.CONSUMER.CREATE.${eventsStream}.smos-01.${subjects.snapshotCreated('smos-02')}`,
-      false,
-    ],
-    ['an event of another host taken', 'smos-01', `$JS.ACK.${eventsStream}.smos-02.1.1.1.1.0`, false],
-    ['a segment of its own', 'smos-01', '$O.zfs-streams-smos-01.C.x', true],
-    ['a segment of another host', 'smos-01', '$O.zfs-streams-smos-02.C.x', false],
-    ['what a source keeps, as one that fetches it', 'smos-00', '$O.zfs-streams-smos-01.M.x', false],
-    ['a consumer of what is kept for it', 'smos-00', `${create}OBJ_zfs-streams-smos-01.x`, true],
-    ['a consumer of another source’s streams', 'smos-00', `${create}OBJ_zfs-streams-smos-02.x`, false],
-    ['a question for another source’s streams', 'smos-00', '$JS.API.STREAM.MSG.GET.OBJ_zfs-streams-smos-02', false],
-    ['what is kept for it, as anybody’s message', 'smos-00', '$JS.API.DIRECT.GET.OBJ_zfs-streams-smos-01', false],
-    ['the same in its other form', 'smos-00', '$JS.API.DIRECT.GET.OBJ_zfs-streams-smos-01.x', false],
-    ['its own streams, as anybody’s message', 'smos-01', '$JS.API.DIRECT.GET.OBJ_zfs-streams-smos-01', false],
-    ['the removal of what a source keeps', 'smos-00', '$JS.API.STREAM.PURGE.OBJ_zfs-streams-smos-01', false],
-    ['the end of its own bucket', 'smos-01', '$JS.API.STREAM.DELETE.OBJ_zfs-streams-smos-01', false],
-    ['a consumer of the policies', 'smos-01', `$JS.API.CONSUMER.CREATE.KV_${policiesBucket}`, false],
-  ])('publishing %s', async (_what, host, subject, allowed) => {
-    expect(await published(host, subject)).toBe(allowed);
-    if (!allowed) expect(await published(host, subject, true)).toBe(false);
-  });
-
-  test.each<[string, Host, string, boolean]>([
-    ['data for itself', 'smos-00', 'zfs-data.*.smos-00.*', true],
-    ['data for another host', 'smos-00', 'zfs-data.*.smos-02.*', false],
-    ['all data', 'smos-00', 'zfs-data.>', false],
-    ['data that several receive, of a source that it is given', 'smos-00', 'zfs-data.smos-01._fan.*', true],
-    ['data that several receive, of another source', 'smos-00', 'zfs-data.smos-02._fan.*', false],
-    ['data that several receive, of every source', 'smos-00', 'zfs-data.*._fan.*', false],
-    ['data at all, on a host that only sends', 'smos-01', 'zfs-data.*.smos-01.*', false],
-    ['credit for another sender', 'smos-01', 'zfs-credit.smos-02.*.*', false],
-    ['its own host name', 'smos-00', `$KV.${hostsBucket}.smos-00`, true],
-    ['all host names', 'smos-00', `$KV.${hostsBucket}.>`, false],
-    ['requests to another host', 'smos-00', 'zfs.smos-02.recv.start', false],
-    ['another host’s answers', 'smos-00', '_INBOX.smos-01.>', false],
-    ['everybody’s answers', 'smos-00', '_INBOX.>', false],
-    ['everything', 'smos-02', '>', false],
-  ])('subscribing to %s', async (_what, host, subject, allowed) => {
-    expect(await subscribed(host, subject)).toBe(allowed);
-  });
-
-  test('what a host stores is delivered into no lock, no store and no receipt of another', async () => {
-    const admin = await useBus(server.url, { env: adminEnv() });
-    await makeStreams(admin, 'smos-02', { maxBytes: 64 * 1024 * 1024, maxAgeSeconds: 600, replicas: 1 });
-    const forger = await as('smos-01');
-    const key = lockKey('smos-00', 'pool/forged');
-    const receipt = `$KV.${statusBucket}.${receiptKey('smos-00', 'smos-02', 'forged00', 0)}`;
-    const done = JSON.stringify({ state: 'done', bytes: 1 });
-    const aims = [
-      receipt,
-      `$KV.${locksBucket}.${key}`,
-      '$O.zfs-streams-smos-02.M.Zm9yZ2Vk',
-      '$O.zfs-streams-smos-02.C.forged',
-    ];
-    await forger.nc.request('$O.zfs-streams-smos-01.C.forged', done, { timeout: 4000 });
-    const stream = 'OBJ_zfs-streams-smos-01';
-    const manager = await jetstreamManager(admin.nc);
-    for (const [at, deliver_subject] of aims.entries()) {
-      const name = `forger${at}`;
-      const config = { name, deliver_subject, filter_subject: '$O.zfs-streams-smos-01.C.forged', ack_policy: 'none' };
-      const body = JSON.stringify({ stream_name: stream, config });
-      await forger.nc.request(`${create}${stream}.${name}.${config.filter_subject}`, body, { timeout: 4000 });
-      const sent = async () =>
-        (await manager.consumers.info(stream, name).catch(() => undefined))?.delivered.stream_seq;
-      await expect
-        .poll(sent, { timeout: 3000 })
-        .toBeGreaterThan(0)
-        .catch(() => undefined);
-    }
-    const found = await Promise.all(
-      aims.map((subject) =>
-        manager.streams.getMessage(
-          subject.replace(/^\$(?:KV\.([^.]+)|O\.([^.]+)).*/, (_, kv, store) => (kv ? `KV_${kv}` : `OBJ_${store}`)),
-          {
-            last_by_subj: subject,
-          },
-        ),
+  const found = await Promise.all(
+    aims.map((subject) =>
+      manager.streams.getMessage(
+        subject.replace(/^\$(?:KV\.([^.]+)|O\.([^.]+)).*/, (_, kv, store) => (kv ? `KV_${kv}` : `OBJ_${store}`)),
+        {
+          last_by_subj: subject,
+        },
       ),
-    );
-    expect(found).toEqual([null, null, null, null]);
-    // an answer of JetStream can be aimed there, and is no receipt
-    forger.nc.publish('$JS.API.INFO', '', { reply: receipt });
-    const aimed = async () => (await manager.streams.getMessage(`KV_${statusBucket}`, { last_by_subj: receipt }))?.seq;
-    await expect.poll(aimed).toBeGreaterThan(0);
-    expect(await openReceipts(admin).read('smos-02')).toEqual([]);
-  });
+    ),
+  );
+  expect(found).toEqual([null, null, null, null]);
+  // an answer of JetStream can be aimed there, and is no receipt
+  forger.nc.publish('$JS.API.INFO', '', { reply: receipt });
+  const aimed = async () => (await manager.streams.getMessage(`KV_${statusBucket}`, { last_by_subj: receipt }))?.seq;
+  await expect.poll(aimed).toBeGreaterThan(0);
+  expect(await openReceipts(admin).read('smos-02')).toEqual([]);
+});
 
-  test('the lock of another host is neither taken nor released', async () => {
-    const admin = await useBus(server.url, { env: adminEnv() });
-    const kv = await new Kvm(jetstream(admin.nc)).open(locksBucket);
-    const key = lockKey('smos-02', 'pool/held');
-    const revision = await kv.create(key, 'held');
-    const thief = await as('smos-00');
-    const theirs = await new Kvm(jetstream(thief.nc, { timeout: 1000 })).open(locksBucket);
-    await expect(theirs.delete(key, { previousSeq: revision })).rejects.toThrow();
-    await expect(theirs.update(key, 'mine', revision)).rejects.toThrow();
-    expect((await kv.get(key))?.string()).toBe('held');
-    await expect(
-      (await jetstreamManager(thief.nc, { timeout: 1000, checkAPI: false })).streams.purge(`KV_${locksBucket}`),
-    ).rejects.toThrow();
-  });
+test('the lock of another host is neither taken nor released', async () => {
+  const admin = await hosts().as('admin');
+  const kv = await new Kvm(jetstream(admin.nc)).open(locksBucket);
+  const key = lockKey('smos-02', 'pool/held');
+  const revision = await kv.create(key, 'held');
+  const thief = await hosts().as('smos-00');
+  const theirs = await new Kvm(jetstream(thief.nc, { timeout: 1000 })).open(locksBucket);
+  await expect(theirs.delete(key, { previousSeq: revision })).rejects.toThrow();
+  await expect(theirs.update(key, 'mine', revision)).rejects.toThrow();
+  expect((await kv.get(key))?.string()).toBe('held');
+  await expect(
+    (await jetstreamManager(thief.nc, { timeout: 1000, checkAPI: false })).streams.purge(`KV_${locksBucket}`),
+  ).rejects.toThrow();
 });
