@@ -7,18 +7,18 @@ export interface CodeEntry {
   readonly reasons?: Readonly<Record<string, string>>;
 }
 
-const lost = 'a stored stream, or the base that it starts from, is gone or damaged; the source sends it again';
-const connectionLost = 'this process lost its own connection to NATS, which says nothing of any host';
+const lost = 'a stored stream or its base is gone or damaged; the source sends it again';
+const connectionLost = 'this process lost its own connection to NATS; the other host may be well';
 const refusedThere = 'the target rejected a stored stream of this dataset';
 
 /**
  * Every code that may cross the wire, with the reasons that the code reads. The list of codes is closed: adapters map into it. Reasons are open:
- * a reason that this release does not know is treated as none. `docs/reference/errors.md` is made from this table.
+ * a reason that this release does not know is treated as none. `npm run errors` makes `docs/reference/errors.md` from this table.
  */
 export const codes = {
   BAD_REQUEST: {
     kind: 'permanent',
-    means: 'The request, an option or the configuration is wrong, or asks for what cannot be.',
+    means: 'The request, an option or the configuration is invalid.',
     reasons: {
       'not-json': 'the body of the request is not JSON',
       'not-yaml': 'the configuration file is not YAML',
@@ -30,16 +30,16 @@ export const codes = {
     reasons: {
       'login-refused': 'the NATS server does not accept this user or key',
       'subscription-denied': 'the NATS server denies a service the subjects of its own host',
-      'not-sent': 'the host that asks was never sent this dataset, and no rule sends it there',
-      'raw-required': 'the host that asks may have this dataset only raw, and so only a raw digest',
-      'not-encrypted': 'the host that asks may have this dataset only raw, and it is not encrypted',
+      'not-sent': 'this dataset was never sent to the asking host, and no rule sends it there',
+      'raw-required': 'the asking host may have only raw streams of this dataset, and so only a raw digest',
+      'not-encrypted': 'the asking host may have only raw streams of this dataset, and it is not encrypted',
     },
   },
   NO_SUCH_DATASET: {
     kind: 'permanent',
     means: 'The dataset does not exist on that host.',
     reasons: {
-      'parent-not-planned': 'the parent of the new dataset is not there, and this transfer was not to create it',
+      'parent-not-planned': 'the parent of the new dataset does not exist, and the plan does not create it',
       lost,
     },
   },
@@ -54,16 +54,16 @@ export const codes = {
   ORIGIN_MISSING: { kind: 'permanent', means: 'The target lacks the origin of a clone.', reasons: { lost } },
   EXISTS: {
     kind: 'permanent',
-    means: 'What was to be created is there already.',
+    means: 'A dataset or snapshot of that name exists already.',
     reasons: {
-      'has-snapshot': 'the target has the very snapshot that was to be sent',
+      'has-snapshot': 'the target already has this very snapshot',
     },
   },
   DIVERGED: {
     kind: 'permanent',
-    means: 'Source and target have no common base, or the target has something that the source has not.',
+    means: 'Source and target have no common base, or the target has snapshots that the source lacks.',
     reasons: {
-      'rollback-unfinished': 'a transfer whose end is unknown began to roll the target back; a new plan counts anew',
+      'rollback-unfinished': 'the end of an earlier rollback of the target is unknown; the job plans again',
       lost,
     },
   },
@@ -74,19 +74,18 @@ export const codes = {
     kind: 'retryable',
     means: 'The dataset, the service or the store is in use.',
     reasons: {
-      queued:
-        'the receiver runs as many receives as it may, or another stream waits for the full store; waiting is no failure',
+      queued: 'the receiver has reached maxConcurrent, or another stream waits for the full store; this is no failure',
     },
   },
   NO_SPACE: {
     kind: 'permanent',
     means: 'A pool, a quota or a bucket is full.',
     reasons: {
-      'store-full': 'the store is full, and has room again once a target fetches something',
+      'store-full': 'the store is full until a target fetches a stream',
       'too-large': 'the stream is larger than the whole store',
     },
   },
-  TOO_MUCH: { kind: 'permanent', means: 'A peer sends, or keeps in a bucket, more than is accepted of it.' },
+  TOO_MUCH: { kind: 'permanent', means: 'A peer sends, or keeps in a bucket, more than the limit.' },
   READ_ONLY: { kind: 'permanent', means: 'The pool is imported read-only.' },
   STREAM_BROKEN: {
     kind: 'retryable',
@@ -96,9 +95,9 @@ export const codes = {
       gap: 'a frame is missing, or came twice',
       'beyond-credit': 'the sender sent more than it was granted',
       'after-end': 'a frame came after the end of the stream',
-      'total-mismatch': 'the end of the stream gives another number of bytes',
-      malformed: 'a frame is not as the channel defines it',
-      unreadable: 'the reason for which the sender gave up cannot be read',
+      'total-mismatch': 'the end of the stream names another number of bytes',
+      malformed: 'a frame has an invalid format',
+      unreadable: 'the reason why the sender stopped is unreadable',
       overwritten: 'an object of the store was overwritten',
       damaged: 'an object of the store has another digest than its metadata',
       missing: 'parts of an object are missing in the store',
@@ -120,9 +119,9 @@ export const codes = {
     reasons: {
       protocol: 'the other side speaks another version of the protocol of zpsend',
       'payload-limit': 'the NATS server takes smaller messages than zpsend needs, until its max_payload is raised',
-      'keys-unknown': 'nothing is stored, since it is not known which keys the target has',
-      'blocks-unknown': 'nothing is stored, since it is not known whether the target began with large blocks',
-      'new-key': 'nothing is stored, since the source had a change-key that could lock datasets of the target',
+      'keys-unknown': 'nothing is stored, since the keys of the target are unknown',
+      'blocks-unknown': 'nothing is stored, since it is unknown whether the target has large blocks',
+      'new-key': 'nothing is stored, since a change-key at the source could lock datasets of the target',
     },
   },
   UNREACHABLE: {
@@ -139,7 +138,7 @@ export const codes = {
   },
   TIMEOUT: {
     kind: 'retryable',
-    means: 'An answer, or the end of one, did not come in time.',
+    means: 'An answer, or its end, did not arrive in time.',
     reasons: {
       'connection-lost': connectionLost,
       silent: 'the receiver reported nothing for too long',
@@ -147,14 +146,14 @@ export const codes = {
   },
   ABORTED: {
     kind: 'permanent',
-    means: 'It was aborted by request, or because its service stopped.',
+    means: 'A request aborted it, or its service stopped.',
     reasons: {
       'taken-over': 'another sender continues the job, under the id in `details.successor`',
     },
   },
   INTERNAL: {
     kind: 'permanent',
-    means: 'Something failed that has no code.',
+    means: 'A failure without a more specific code.',
     reasons: {
       unreadable: 'the output of a ZFS command cannot be trusted',
     },

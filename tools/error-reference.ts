@@ -7,10 +7,10 @@ const file = resolve(import.meta.dirname, '../docs/reference/errors.md');
 const introduction = `# Errors
 
 Every failed request, job and transfer has an error with a \`code\`, a \`message\` for people, and often \`details\`.
-A *retryable* error can pass by itself, and zpsend tries again; a *permanent* one needs a person, another request, or another plan.
-\`details.reason\` tells errors of one code apart. A program treats a reason that it does not know as none.
+A *retryable* error can pass by itself, and zpsend tries again. A *permanent* one needs a person, another request, or another plan.
+\`details.reason\` distinguishes errors of one code. A program ignores a reason that it does not know.
 
-This page is made from \`schemas/error-codes.ts\` by \`npm run errors -- --write\`; \`npm run check\` proves that it is current.
+\`npm run errors -- --write\` makes this page from \`schemas/error-codes.ts\`. \`npm run check\` compares the two.
 `;
 
 function sectionOf([code, { kind, means, reasons = {} }]: [string, CodeEntry]): string {
@@ -27,7 +27,7 @@ export function errorReference(): string {
 if (import.meta.main) {
   if (process.argv.includes('--write')) writeFileSync(file, errorReference());
   else if (readFileSync(file, 'utf8') !== errorReference()) {
-    console.error(`${file} is not as schemas/error-codes.ts has it: npm run errors -- --write`);
+    console.error(`${file} differs from schemas/error-codes.ts: run npm run errors -- --write`);
     process.exitCode = 1;
   }
 }

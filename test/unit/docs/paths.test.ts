@@ -36,6 +36,22 @@ test.each(pages)('%s names only files and folders that are there', (page) => {
   expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
 });
 
+const linksIn = (page: string): string[] =>
+  [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) =>
+    join(dirname(page), link),
+  );
+
+test('every page can be reached by links from README.md', () => {
+  const reached = new Set(['README.md']);
+  for (const page of reached) {
+    for (const link of linksIn(page)) {
+      const target = existsSync(join(root, link, 'README.md')) ? join(link, 'README.md') : link;
+      if (pages.includes(target)) reached.add(target);
+    }
+  }
+  expect(pages.filter((page) => !reached.has(page))).toEqual([]);
+});
+
 test('ARCHITECTURE.md is one page, and names the files where one enters', () => {
   const lines = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').split('\n');
   expect(lines.length).toBeLessThanOrEqual(125);
