@@ -158,6 +158,15 @@ export const timing = durations({
     /** And how long it has to answer. */
     onlineAnswerMs: 2000,
   },
+  /** What a sender deletes of jobs that died. */
+  garbageCollection: {
+    /** A resident sender takes a job for dead that is missing for this long. */
+    missedMs: 60_000,
+    /** The sender of a command does so where nothing was stored for this long, */
+    idleMs: 600_000,
+    /** and the job is missing again after this. */
+    askedAgainMs: 1000,
+  },
   receive: {
     /** `zfs receive` has this long to notice the end of its input before it is killed. */
     graceMs: 10_000,

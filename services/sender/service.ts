@@ -12,8 +12,8 @@ import { knownEntries } from './reporting/known-entries.ts';
 import { keepFresh } from './reporting/refresh-status.ts';
 import { openStatusWriter } from './reporting/status-writer.ts';
 import { reportBlocked } from './reporting/store-blocked.ts';
-import { reportDelivered } from './reporting/store-receipts.ts';
-import { keepStore } from './store/maintenance.ts';
+import { reportSettled } from './reporting/store-receipts.ts';
+import { maintainStore } from './store/maintenance.ts';
 import { ownStore } from './store/own-store.ts';
 import { hasReceiver } from './store/unclaimed.ts';
 
@@ -21,7 +21,7 @@ import { hasReceiver } from './store/unclaimed.ts';
 const maxJobs = 64;
 
 const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
-  const { settings, host, machine, instance, log, bus, zfs } = context;
+  const { settings, host, machine, instance, log, bus, zfs, clock } = context;
   const { timing, send } = settings.config;
   const connection = storeConnection(bus, `zpsend-sender on ${host} (store)`);
   const { maxBytes, maxAgeHours, replicas } = send.store;
@@ -48,11 +48,17 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     reconcileMs,
   });
   const digests = serveDigests({ ...context, rules: settings.config }, isPrivate);
-  const forget = keepStore({
-    ...{ host, zfs, log, store, waits: isPrivate },
+  const endMaintenance = maintainStore({
+    host,
+    zfs,
+    log,
+    clock,
+    store,
+    isBrief: isPrivate,
     livingJobs: sender.livingJobs,
-    tell: (target, start, receipt) => reportDelivered({ host, bus, zfs, status }, target, start, receipt),
-    reportBlocked: async (held) => reportBlocked({ host, status }, await knownEntries({ host, bus, status }), held),
+    reportSettled: ({ target, start, state }) => reportSettled({ host, bus, zfs, status }, target, start, state),
+    reportBlocked: async (blocked) =>
+      reportBlocked({ host, status }, await knownEntries({ host, bus, status }), blocked),
     hasReceiver: (name) => hasReceiver(bus, name),
   });
   const endRefresh = isPrivate ? () => {} : keepFresh({ host, bus, zfs, log, store: statusStore, reconcileMs });
@@ -67,7 +73,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     async stop() {
       endRefresh();
       await Promise.all([sender.stop(), digests.stop()]);
-      await forget();
+      await endMaintenance();
       await Promise.all([status.stop(), connection.close()]);
     },
   };

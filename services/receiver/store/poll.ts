@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StoreAt, StoreConnection } from '../../../lib/bus/channel/store/connection.ts';
+import { deliveriesOf, isLost } from '../../../lib/bus/channel/store/delivery-state.ts';
 import { ownDomain, sourcesOf } from '../../../lib/bus/channel/store/find-stores.ts';
 import { type CatalogReader, readCatalog } from '../../../lib/bus/channel/store/manifests.ts';
 import { openStreams, type StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
@@ -12,7 +13,7 @@ import { poolOf } from '../../../schemas/names.ts';
 import type { Receipt } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import { type FetchDeps, fetchStored } from './fetch.ts';
-import { isBehind, isLost, itemsFor, lostBefore, mayPass, type StoredItem } from './queue.ts';
+import { isBehind, itemsFor, lostBefore, mayPass, type StoredItem } from './queue.ts';
 
 export interface StoredDeps extends FetchDeps {
   readonly bus: Bus;
@@ -70,10 +71,11 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     if (!waiting.some(({ targets }) => targets.some((target) => target.host === host))) return;
     const there = await receipts.read(from, host);
     const said = new Map(there.map(({ id, place, receipt }) => [`${id} ${place}`, receipt]));
+    const deliveries = deliveriesOf(waiting, there);
     const blocked: string[] = [];
     /** What streams lead to that are lost. */
-    const missing = lostBefore(host, waiting, there);
-    for (const item of itemsFor(host, waiting, there)) {
+    const missing = lostBefore(host, deliveries);
+    for (const item of itemsFor(host, deliveries)) {
       if (stop.signal.aborted) return;
       if (isBehind(item.start, blocked)) continue;
       const base = item.start.from?.guid;

@@ -1,34 +1,14 @@
-import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
-import { type Code, type ErrorBody, hasReason, reasonOf } from '../../../schemas/errors.ts';
+import { isLost, isSettled, type StoredDelivery } from '../../../lib/bus/channel/store/delivery-state.ts';
+import { type Code, type ErrorBody, hasReason } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
-import type { StoredStart, WaitingStream } from '../../../schemas/stored.ts';
+import type { StoredStart } from '../../../schemas/stored.ts';
 
-/** One stored stream as far as it is this host's. */
-export interface StoredItem {
-  readonly stream: WaitingStream;
-  /** Which of its targets. */
-  readonly place: number;
-  readonly start: StoredStart;
-}
+/** A stored stream for this host. */
+export type StoredItem = Pick<StoredDelivery, 'stream' | 'place' | 'start'>;
 
-/** What waits for a host, in the order in which it was stored, without what that host has done with. */
-export function itemsFor(
-  host: string,
-  waiting: readonly WaitingStream[],
-  receipts: readonly Pick<PlacedReceipt, 'target' | 'id' | 'place' | 'receipt'>[],
-): StoredItem[] {
-  const keyOf = (id: string, place: number): string => `${id} ${place}`;
-  const over = new Set(
-    receipts
-      .filter(({ target, receipt }) => target === host && receipt.state !== 'running')
-      .map(({ id, place }) => keyOf(id, place)),
-  );
-  return waiting.flatMap((stream) =>
-    stream.targets.flatMap((target, place) =>
-      target.host === host && !over.has(keyOf(stream.id, place)) ? [{ stream, place, start: target.start }] : [],
-    ),
-  );
-}
+/** What is stored for a host and not settled, in the order in which it was stored. */
+export const itemsFor = (host: string, deliveries: readonly StoredDelivery[]): StoredDelivery[] =>
+  deliveries.filter(({ target, state }) => target === host && !isSettled(state));
 
 /**
  * Must it wait for one of these datasets, because what comes first there has to be tried again? It adds to it, lies below it, or is a
@@ -54,22 +34,8 @@ const passing: ReadonlySet<Code> = new Set([
 export const mayPass = (error: ErrorBody): boolean =>
   !isLost(error) && !hasReason(error, 'KEY_MISMATCH', 'key-changed') && (error.retryable || passing.has(error.code));
 
-/** The stream itself is gone or damaged, or what it starts from never came: its target has nothing to do with that. */
-export const isLost = (error: ErrorBody): boolean => reasonOf(error) === 'lost';
-
-/** The guids that a host's streams were to bring that are lost: what starts from them is lost too. */
-export const lostBefore = (
-  host: string,
-  waiting: readonly WaitingStream[],
-  receipts: readonly Pick<PlacedReceipt, 'target' | 'id' | 'place' | 'receipt'>[],
-): Set<string> =>
+/** The guids that lost streams were to bring to a host. What starts from them is lost too. */
+export const lostBefore = (host: string, deliveries: readonly StoredDelivery[]): Set<string> =>
   new Set(
-    waiting.flatMap(({ id, targets }) =>
-      targets.flatMap((target, at) => {
-        const own = receipts.find((one) => one.target === host && one.id === id && one.place === at)?.receipt;
-        return target.host === host && own?.state === 'failed' && own.error && isLost(own.error)
-          ? [target.start.to.guid]
-          : [];
-      }),
-    ),
+    deliveries.flatMap(({ target, start, state }) => (target === host && state.type === 'lost' ? [start.to.guid] : [])),
   );

@@ -1,10 +1,10 @@
+import type { SettledDelivery } from '../../../lib/bus/channel/store/delivery-state.ts';
 import { cleared, lastKnownOf, predictInventory } from '../../../lib/plan/predict-target.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { SendRequest, Step } from '../../../schemas/plan.ts';
 import type { Channel } from '../../../schemas/transfer.ts';
 import type { Planned } from '../planning/plan-job.ts';
-import { readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
-import { seenAs, type TerminalReceipt } from '../store/receipts.ts';
+import { afterListing, readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
 import { isWithoutReceiver } from '../transfer/absent-receiver.ts';
 import { startOf } from '../transfer/receive-request.ts';
 import { type Delivery, directDelivery } from './delivery.ts';
@@ -62,14 +62,14 @@ export async function route(
     return along(storeDelivery(deps, request));
   }
   if (channel === 'direct') return along(directDelivery(deps, request, signal));
-  const { isAwaited, words } = await lookForWaiting(deps.store, deps.host, request).catch(unlessClosed);
+  const { isAwaited, settled } = await lookForWaiting(deps.store, deps.host, request).catch(unlessClosed);
   if (isAwaited) return along(storeDelivery(deps, request));
   // while the plan is made, since it takes its time
   const lacksReceiver = isWithoutReceiver(deps.bus, request.to.host);
   const logNoReceiver = (): void =>
     deps.log.info('target.no-receiver', `${request.to.host} runs no receiver, so what it lacks is stored for it`);
   try {
-    const direct = await along(remembering(deps, request, directDelivery(deps, request, signal), words));
+    const direct = await along(remembering(deps, request, directDelivery(deps, request, signal), settled));
     if (!(await lacksReceiver)) return direct;
     logNoReceiver();
   } catch (thrown) {
@@ -85,12 +85,12 @@ export async function route(
   return along(storeDelivery(deps, request));
 }
 
-/** The direct delivery, which remembers what the target has for the day when it does not answer; `words`: what it had said before it was seen. */
+/** The direct delivery, which remembers what the target has for the day when it does not answer; `settled`: what it had reported before it was listed. */
 function remembering(
   deps: StoreDeliveryDeps,
   request: SendRequest,
   delivery: Delivery,
-  words: readonly TerminalReceipt[],
+  settled: readonly SettledDelivery[],
 ): Delivery {
   async function remember({ source, target }: Planned, steps: readonly Step[]): Promise<void> {
     const { bucket } = await deps.store.open();
@@ -102,7 +102,7 @@ function remembering(
     const place = placeOf(request);
     const isWhole = request.package !== undefined;
     const before = isWhole ? undefined : await readKnownTarget(bucket, place);
-    await writeKnownTarget(bucket, place, seenAs(before, { root: place.root, isWhole, target: now, words }));
+    await writeKnownTarget(bucket, place, afterListing(before, { root: place.root, isWhole, target: now, settled }));
   }
   return {
     ...delivery,

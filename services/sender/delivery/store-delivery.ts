@@ -1,3 +1,4 @@
+import { deliveriesOf, type SettledDelivery } from '../../../lib/bus/channel/store/delivery-state.ts';
 import { catalogBounds } from '../../../lib/bus/channel/store/manifests.ts';
 import { changingRoots, unseenNotes } from '../../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../../lib/plan/plan.ts';
@@ -15,10 +16,10 @@ import type { Planned } from '../planning/plan-job.ts';
 import type { JobStatusDeps } from '../reporting/job-status.ts';
 import { knownEntries } from '../reporting/known-entries.ts';
 import { blockedNotes } from '../store/blocked-notes.ts';
+import { deliveriesAt } from '../store/deliveries.ts';
 import { type KnownTarget, knownTarget } from '../store/known-inventory.ts';
-import { type Place, readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
+import { afterDelivery, type Place, readKnownTarget, writeKnownTarget } from '../store/known-targets.ts';
 import type { OwnStore } from '../store/own-store.ts';
-import { learned, type TerminalReceipt, waitingAt } from '../store/receipts.ts';
 import { askStore } from '../transfer/via-store.ts';
 import type { Delivery, DeliveryDeps } from './delivery.ts';
 import { storable } from './storable.ts';
@@ -35,11 +36,11 @@ export const placeOf = (request: SendRequest): Place => ({ host: request.to.host
 export interface Waiting {
   /** Something is on its way there. What is sent past it would not follow on what the target has then. */
   readonly isAwaited: boolean;
-  /** What it has said by now. */
-  readonly words: readonly TerminalReceipt[];
+  /** What its target is done with, and has reported by now. */
+  readonly settled: readonly SettledDelivery[];
 }
 
-export const nothingWaits: Waiting = { isAwaited: false, words: [] };
+export const nothingWaits: Waiting = { isAwaited: false, settled: [] };
 
 /** @throws ZpsendError where the store cannot be looked at */
 export async function lookForWaiting(store: OwnStore, host: string, request: SendRequest): Promise<Waiting> {
@@ -49,8 +50,8 @@ export async function lookForWaiting(store: OwnStore, host: string, request: Sen
   if (!waiting.some(({ targets }) => targets.some((target) => target.host === request.to.host))) return nothingWaits;
   const place = placeOf(request);
   const receipts = await store.receipts.read(host, place.host);
-  const { words, starts } = waitingAt(place, waiting, receipts);
-  return { isAwaited: starts.length > 0, words };
+  const { settled, starts } = deliveriesAt(place, deliveriesOf(waiting, receipts));
+  return { isAwaited: starts.length > 0, settled };
 }
 
 /** Of a store with more streams no receiver takes anything. */
@@ -86,12 +87,13 @@ export function storeDelivery(deps: StoreDeliveryDeps, request: SendRequest): De
       if (!remembered) throw unreadRows(place, thrown);
       return new Map();
     });
-    const { words, starts } = waitingAt(place, waiting, receipts);
+    const deliveries = deliveriesOf(waiting, receipts);
+    const { settled, starts } = deliveriesAt(place, deliveries);
     const source: Inventory = { host, datasets };
     const known = knownTarget(place, { source, rows, wish: asked.stream ?? {} }, remembered);
     if (known.lost.length > 0) throw lostThere(place, known.lost);
     const before = knownAfter(remembered, known);
-    const lastKnown = remembered ? words.reduce(learned, before) : before;
+    const lastKnown = remembered ? settled.reduce(afterDelivery, before) : before;
     if (lastKnown.refused) throw refusedThere(place, lastKnown.refused);
     checkPartial(place, lastKnown.target);
     news = known.isNews || known.isUnknown ? without(before, known.unsure) : undefined;
@@ -106,7 +108,7 @@ export function storeDelivery(deps: StoreDeliveryDeps, request: SendRequest): De
       ...(request.package ? [] : unseenNotes(stored, { source, target })),
       ...(known.isUnknown ? [noteOfUnknown(place, source)] : []),
       ...(known.isNews ? [noteOfRecords(place, source)] : []),
-      ...(found ? await blockedNotes({ bus, bucket: found.bucket }, place, waiting, receipts) : []),
+      ...(found ? await blockedNotes({ bus, bucket: found.bucket }, place, deliveries) : []),
     ];
     return { plans: { datasets: stored, notes }, source, target, known: lastKnown.target };
   }

@@ -6,35 +6,35 @@ import type { StoredStart } from '../../../schemas/stored.ts';
 import { shortened } from './dataset-status.ts';
 import type { JobStatusDeps } from './job-status.ts';
 
-/** A stream that waits, and why its target does not take it. */
-export interface Held {
+/** A stored stream that its target does not receive, and why. */
+export interface BlockedStream {
   readonly target: string;
   readonly start: Pick<StoredStart, 'to' | 'dataset'>;
   readonly error: ErrorBody;
 }
 
 /**
- * Makes the board say of every dataset of this source why its next stream is held, and of no other that it is. What a job is at, or has
- * failed with, stays: that is more than this.
- * @param board what it says now, by key
- * @param held all that is, in the order in which the streams wait
+ * Writes for every dataset of this source why its next stored stream is blocked, and that no other is. What a running job reports, or
+ * a failed one has reported, stays: it is more recent.
+ * @param entries the status as it is, by key
+ * @param blocked all blocked streams, in the order in which they were stored
  */
 export function reportBlocked(
   { host: source, status }: Pick<JobStatusDeps, 'host' | 'status'>,
-  board: ReadonlyMap<string, StatusEntry>,
-  held: readonly Held[],
+  entries: ReadonlyMap<string, StatusEntry>,
+  blocked: readonly BlockedStream[],
 ): void {
   // the first of a dataset is what the others wait for
-  const why = new Map(
-    held.toReversed().map(({ target, start: { to, dataset: into }, error }) => {
+  const reasons = new Map(
+    blocked.toReversed().map(({ target, start: { to, dataset: into }, error }) => {
       const place = { source, target, dataset: datasetOf(to.name), into };
       return [statusKey(place), shortened(error)];
     }),
   );
   const written = new Date().toISOString();
-  for (const [key, { error, ...entry }] of board) {
-    const now = why.get(key);
-    // of what was done an error can be nothing else
+  for (const [key, { error, ...entry }] of entries) {
+    const now = reasons.get(key);
+    // the error of a dataset whose job is done can only be this one
     if (entry.run?.state !== 'done' || (error?.code === now?.code && error?.message === now?.message)) continue;
     status.put(key, () => ({ ...entry, ...(now && { error: now }), written }));
   }

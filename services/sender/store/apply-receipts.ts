@@ -1,104 +1,110 @@
+import type { SettledDelivery } from '../../../lib/bus/channel/store/delivery-state.ts';
 import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { parseStoredName } from '../../../lib/bus/subjects.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf } from '../../../schemas/names.ts';
-import type { Receipt, StoredStart } from '../../../schemas/stored.ts';
 import type { Log } from '../../host/log.ts';
 import { removeOvertaken } from '../bases/store-cursors.ts';
-import { type Place, readKnownTarget, writeKnownTarget } from './known-targets.ts';
-import { isAbout, learned, type TerminalReceipt } from './receipts.ts';
+import { isAt } from './deliveries.ts';
+import { afterDelivery, type Place, readKnownTarget, writeKnownTarget } from './known-targets.ts';
 
 export interface ReceiptApplierDeps {
   readonly zfs: Pick<Zfs, 'list' | 'destroyBookmark'>;
   readonly log: Log;
-  /** Tells everybody what became of a stored stream. */
-  readonly tell: (target: string, start: StoredStart, receipt: Receipt) => Promise<void>;
+  /** Writes the status of a settled delivery. */
+  readonly reportSettled: (delivery: SettledDelivery) => Promise<void>;
 }
 
 export interface ReceiptApplier {
   /**
-   * Learns what is new among the words that lie in a store: tells of it, and then remembers it in every known target that it is about.
-   * @throws ZpsendError where that could not be remembered; it is tried again the next time
+   * Applies what is new among the settled deliveries of a store: reports it, and then records it in every known target that it concerns.
+   * @param store names of all its objects
+   * @throws ZpsendError where a known target could not be written; the next call tries again
    */
-  learn(
-    from: { readonly bucket: StreamsBucket; readonly names: readonly string[] },
-    words: readonly TerminalReceipt[],
+  apply(
+    store: { readonly bucket: StreamsBucket; readonly names: readonly string[] },
+    settled: readonly SettledDelivery[],
     signal: AbortSignal,
   ): Promise<void>;
-  knows(key: string): boolean;
+  /** Has a delivery been reported and recorded? */
+  isApplied(key: string): boolean;
 }
 
-export function openReceiptApplier({ zfs, log, tell }: ReceiptApplierDeps): ReceiptApplier {
-  /** Told by this process, and learned; of what still lies in the store. */
-  const told = new Set<string>();
-  const known = new Set<string>();
+export function openReceiptApplier({ zfs, log, reportSettled }: ReceiptApplierDeps): ReceiptApplier {
+  /** Keys of deliveries whose receipts are still there: those that are reported, and those that are recorded too. */
+  const reported = new Set<string>();
+  const applied = new Set<string>();
 
   return {
-    knows: (key) => known.has(key),
-    async learn({ bucket, names }, words, signal) {
-      const current = new Set(words.map(({ key }) => key));
-      for (const set of [told, known]) for (const key of set) if (!current.has(key)) set.delete(key);
-      const fresh = words.filter(({ key }) => !known.has(key));
+    isApplied: (key) => applied.has(key),
+    async apply({ bucket, names }, settled, signal) {
+      const current = new Set(settled.map(({ key }) => key));
+      for (const set of [reported, applied]) for (const key of set) if (!current.has(key)) set.delete(key);
+      const fresh = settled.filter(({ key }) => !applied.has(key));
       if (fresh.length === 0) return;
-      const places = placesIn(names).filter((place) => fresh.some((word) => isAbout(place, word)));
-      // what a known target holds was read by its writer, or has been seen since
-      for (const place of places) for (const key of (await readKnownTarget(bucket, place))?.heard ?? []) told.add(key);
-      for (const group of byDataset(fresh.filter(({ key }) => !told.has(key)))) {
+      const places = placesIn(names).filter((place) => fresh.some((delivery) => isAt(place, delivery)));
+      // what a known target takes account of was reported by its writer, or the target was listed since
+      for (const place of places)
+        for (const key of (await readKnownTarget(bucket, place))?.heard ?? []) reported.add(key);
+      for (const group of byDataset(fresh.filter(({ key }) => !reported.has(key)))) {
         if (signal.aborted) return;
-        await tellOf(group);
-        for (const { key } of group) told.add(key);
+        await report(group);
+        for (const { key } of group) reported.add(key);
       }
       for (const place of places) {
         if (signal.aborted) return;
-        const lastKnown = await readKnownTarget(bucket, place);
-        const now = lastKnown && fresh.filter((word) => isAbout(place, word)).reduce(learned, lastKnown);
-        if (!now || now === lastKnown) continue;
-        await writeKnownTarget(bucket, place, { ...now, heard: now.heard?.filter((key) => current.has(key)) });
+        const before = await readKnownTarget(bucket, place);
+        const after = before && fresh.filter((delivery) => isAt(place, delivery)).reduce(afterDelivery, before);
+        if (!after || after === before) continue;
+        await writeKnownTarget(bucket, place, { ...after, heard: after.heard?.filter((key) => current.has(key)) });
       }
-      for (const { key } of fresh) known.add(key);
+      for (const { key } of fresh) applied.add(key);
     },
   };
 
-  /** Of one dataset's streams at one target: what was taken last, and refused first, which is why the later ones were. */
-  async function tellOf(group: readonly TerminalReceipt[]): Promise<void> {
-    for (const { target, start, receipt } of group) {
-      const { state, error } = receipt;
-      if (state === 'done')
-        log.info('store.delivered', `${target} has received ${start.to.name} into ${start.dataset} from the store`, {
-          snapshot: start.to.name,
-        });
-      else
-        log.error(
-          'store.rejected',
-          `${target} has refused ${start.to.name} from the store: ${error?.code}: ${error?.message}`,
-          { snapshot: start.to.name, code: error?.code },
-        );
-    }
-    const telling = [
-      group.findLast(({ receipt }) => receipt.state === 'done'),
-      group.find(({ receipt }) => receipt.state === 'failed'),
+  /** Of one dataset at one target: its status gets the last delivered stream, and the first rejected one, which the later ones lacked. */
+  async function report(group: readonly SettledDelivery[]): Promise<void> {
+    for (const delivery of group) logSettled(log, delivery);
+    const shown = [
+      group.findLast(({ state }) => state.type === 'delivered'),
+      group.find(({ state }) => state.type !== 'delivered'),
     ];
-    for (const word of group) {
-      if (!telling.includes(word)) continue;
-      const { target, start, receipt } = word;
-      if (receipt.state === 'done')
-        await removeOvertaken(zfs, target, start).catch(untold(`old cursor bookmarks of ${target} stay`));
-      await tell(target, start, receipt).catch(untold(`the status of ${start.dataset} on ${target} stays`));
+    for (const delivery of group) {
+      if (!shown.includes(delivery)) continue;
+      const { target, start, state } = delivery;
+      if (state.type === 'delivered')
+        await removeOvertaken(zfs, target, start).catch(logFailure(`old cursor bookmarks of ${target} stay`));
+      await reportSettled(delivery).catch(logFailure(`the status of ${start.dataset} on ${target} stays`));
     }
   }
 
-  function untold(what: string): (thrown: unknown) => void {
+  function logFailure(what: string): (thrown: unknown) => void {
     return (thrown) => log.debug('store.maintenance-failed', `${what}: ${ZpsendError.from(thrown).message}`);
   }
 }
 
+function logSettled(log: Log, { target, start, state }: SettledDelivery): void {
+  const snapshot = start.to.name;
+  if (state.type === 'delivered') {
+    log.info('store.delivered', `${target} has received ${snapshot} into ${start.dataset} from the store`, {
+      snapshot,
+    });
+    return;
+  }
+  const { code, message } = state.error ?? {};
+  log.error('store.rejected', `${target} has rejected ${snapshot} from the store: ${code}: ${message}`, {
+    snapshot,
+    code,
+  });
+}
+
 const placesIn = (names: readonly string[]): Place[] =>
   names.flatMap((name) => {
-    const of = parseStoredName(name);
-    return of?.kind === 'known' ? [{ host: of.target, root: of.dataset }] : [];
+    const parsed = parseStoredName(name);
+    return parsed?.kind === 'known' ? [{ host: parsed.target, root: parsed.dataset }] : [];
   });
 
-const byDataset = (words: readonly TerminalReceipt[]): TerminalReceipt[][] => [
-  ...Map.groupBy(words, ({ target, start }) => [target, start.dataset, datasetOf(start.to.name)].join('\n')).values(),
+const byDataset = (settled: readonly SettledDelivery[]): SettledDelivery[][] => [
+  ...Map.groupBy(settled, ({ target, start }) => [target, start.dataset, datasetOf(start.to.name)].join('\n')).values(),
 ];

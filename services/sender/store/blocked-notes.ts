@@ -1,54 +1,56 @@
+import type { StoredDelivery } from '../../../lib/bus/channel/store/delivery-state.ts';
 import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
-import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import type { Note } from '../../../schemas/plan.ts';
-import type { WaitingStream } from '../../../schemas/stored.ts';
-import type { Held } from '../reporting/store-blocked.ts';
+import type { BlockedStream } from '../reporting/store-blocked.ts';
+import { notFetched } from './blocked.ts';
+import { isAt, unreported } from './deliveries.ts';
 import type { Place } from './known-targets.ts';
-import { heldOf, isAbout } from './receipts.ts';
-import { hasReceiver, notFetched, unclaimedOf } from './unclaimed.ts';
+import { hasReceiver } from './unclaimed.ts';
 
 export interface BlockedNotesDeps {
   readonly bus: Bus;
   readonly bucket: StreamsBucket;
-  /** How long a receiver has to begin with what is stored for it, in milliseconds. */
-  readonly heedMs?: number;
+  /** How long a receiver has to claim what is stored for it, in milliseconds. */
+  readonly claimMs?: number;
 }
 
-/** Characters of what a target says. */
-const mostWords = 300;
+/** Characters of a target's error message. */
+const longestMessage = 300;
 
-/** One note for each kind of error: in a package all datasets may be held for the same. */
-function notesOf(held: readonly Held[]): Note[] {
-  const firsts = [...new Map(held.toReversed().map((one) => [one.start.dataset, one])).values()].reverse();
+/** One note for each kind of error: in a package all datasets may be blocked by the same. */
+function notesOf(blocked: readonly BlockedStream[]): Note[] {
+  const firsts = [...new Map(blocked.toReversed().map((one) => [one.start.dataset, one])).values()].reverse();
   return [...Map.groupBy(firsts, ({ error }) => error.code).values()].flatMap(([first, ...others]) => {
     if (!first) return [];
     const { target, start, error } = first;
     const more = others.length > 0 ? `, and for ${others.length} more datasets,` : '';
-    const why = `${error.code}: ${error.message.slice(0, mostWords)}`;
-    const message = `what waits for ${start.dataset}${more} on ${target} is still in the store: ${why}`;
+    const reason = `${error.code}: ${error.message.slice(0, longestMessage)}`;
+    const message = `what is stored for ${start.dataset}${more} on ${target} is still in the store: ${reason}`;
     return [{ kind: 'held' as const, dataset: start.dataset, message }];
   });
 }
 
 /**
- * Why what waits for a place is not taken there, as far as the target says so, or it shows. Nothing is sent past it, so whoever
- * sends there should know. Never fails.
- * @param receipts those of the target
+ * Why a target does not receive what is stored for a place: as it reports, or as it shows. Nothing is sent past stored streams, so a
+ * job there has to know. Never fails.
+ * @param deliveries all that the source has stored
  */
 export async function blockedNotes(
-  { bus, bucket, heedMs: mostMs = timing.maintenance.claimMs }: BlockedNotesDeps,
+  { bus, bucket, claimMs = timing.maintenance.claimMs }: BlockedNotesDeps,
   place: Place,
-  waiting: readonly WaitingStream[],
-  receipts: readonly PlacedReceipt[],
+  deliveries: readonly StoredDelivery[],
 ): Promise<Note[]> {
-  const said = heldOf(waiting, receipts).filter((one) => isAbout(place, one));
-  const unclaimedStreams = unclaimedOf(waiting, receipts).filter((one) => isAbout(place, one));
-  const oldest = waiting.find(({ targets }) => targets.some(({ start }) => start === unclaimedStreams[0]?.start));
-  if (said.length > 0 || !oldest || !(await hasReceiver(bus, place.host))) return notesOf(said);
-  const ms = await bucket.idle([storedName({ kind: 'manifest', id: oldest.id })]).catch(() => undefined);
-  if (ms === undefined || ms < mostMs) return [];
-  return notesOf(unclaimedStreams.map((one) => ({ ...one, error: notFetched(place.host, oldest.source, ms) })));
+  const blocked = deliveries.flatMap((delivery) =>
+    delivery.state.type === 'blocked' && isAt(place, delivery) ? [{ ...delivery, error: delivery.state.error }] : [],
+  );
+  const unclaimed = unreported(deliveries).filter((delivery) => isAt(place, delivery));
+  const [oldest] = unclaimed;
+  if (blocked.length > 0 || !oldest || !(await hasReceiver(bus, place.host))) return notesOf(blocked);
+  const { id, source } = oldest.stream;
+  const ms = await bucket.idle([storedName({ kind: 'manifest', id })]).catch(() => undefined);
+  if (ms === undefined || ms < claimMs) return [];
+  return notesOf(unclaimed.map((one) => ({ ...one, error: notFetched(place.host, source, ms) })));
 }

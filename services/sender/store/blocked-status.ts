@@ -1,18 +1,23 @@
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
-import type { Held } from '../reporting/store-blocked.ts';
+import type { BlockedStream } from '../reporting/store-blocked.ts';
 
 /**
- * Tells what is held: at first, then now and again, and at once that nothing is any more.
- * @returns a look at all that is held now, which throws what telling failed with; that is told again at the next
+ * Reports blocked streams: at the start, repeatedly while there are any, and at once when there are none left.
+ * @returns a function that is given all blocked streams of each round, and throws what reporting fails with; the next round repeats it
  */
-export function openBlockedStatus(tell: (held: readonly Held[]) => Promise<void>) {
-  let saysNothing = false;
+export function openBlockedStatus(
+  report: (blocked: readonly BlockedStream[]) => Promise<void>,
+  clock: Pick<Clock, 'now'>,
+) {
+  let hasReportedNone = false;
   let at = Number.NEGATIVE_INFINITY;
-  return async (held: readonly Held[], now = performance.now()): Promise<void> => {
-    const isNothing = held.length === 0;
-    if (isNothing ? saysNothing : now - at < timing.maintenance.blockedMs) return;
-    await tell(held);
-    saysNothing = isNothing;
-    if (!isNothing) at = now;
+  return async (blocked: readonly BlockedStream[]): Promise<void> => {
+    const now = clock.now();
+    const isNone = blocked.length === 0;
+    if (isNone ? hasReportedNone : now - at < timing.maintenance.blockedMs) return;
+    await report(blocked);
+    hasReportedNone = isNone;
+    if (!isNone) at = now;
   };
 }

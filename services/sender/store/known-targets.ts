@@ -1,7 +1,10 @@
+import type { SettledDelivery } from '../../../lib/bus/channel/store/delivery-state.ts';
 import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { storedName } from '../../../lib/bus/subjects.ts';
+import { predictInventory } from '../../../lib/plan/predict-target.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { datasetOf, parentOf } from '../../../schemas/names.ts';
+import type { Inventory } from '../../../schemas/inventory.ts';
+import { datasetOf, isWithin, parentOf } from '../../../schemas/names.ts';
 import { type LastKnownTarget, lastKnownTargetSchema, type StoredStart } from '../../../schemas/stored.ts';
 
 /** Where a request goes: a dataset, or the root of a package, on a host. */
@@ -34,8 +37,52 @@ export async function writeKnownTarget(bucket: StreamsBucket, place: Place, last
 }
 
 /** Had the place, as far as is remembered, what a stream builds on? */
-export const hadBase = ({ target }: LastKnownTarget, { from, origin, dataset }: StoredStart): boolean => {
+const hadBase = ({ target }: LastKnownTarget, { from, origin, dataset }: StoredStart): boolean => {
   const base = origin === undefined ? (from ? dataset : parentOf(dataset)) : datasetOf(origin);
   const there = target.datasets.find(({ name }) => name === base);
   return there !== undefined && (!from || there.snapshots.some(({ guid }) => guid === from.guid));
 };
+
+/**
+ * What is known of a place after its target was listed: all of it, or only its root. Then what was known of the datasets below stays.
+ * @param settled deliveries that were settled before the target was listed
+ */
+export function afterListing(
+  before: LastKnownTarget | undefined,
+  {
+    root,
+    isWhole,
+    target,
+    settled,
+  }: { root: string; isWhole: boolean; target: Inventory; settled: readonly SettledDelivery[] },
+): LastKnownTarget {
+  const isListed = (dataset: string): boolean => isWhole || dataset === root || !isWithin(dataset, root);
+  const kept = before?.target.datasets.filter(({ name }) => !isListed(name)) ?? [];
+  const names = new Set(kept.map(({ name }) => name));
+  const datasets = [...target.datasets.filter(({ name }) => !names.has(name)), ...kept];
+  const heard = settled.filter(({ start }) => isListed(start.dataset)).map(({ key }) => key);
+  const unseenKeys = before?.unseenKeys?.filter((name) => !isListed(name)) ?? [];
+  return {
+    version: 1,
+    ...(unseenKeys.length > 0 && { unseenKeys }),
+    target: { ...target, datasets: datasets.sort((one, other) => (one.name < other.name ? -1 : 1)) },
+    heard: [...new Set([...(isWhole ? [] : (before?.heard ?? [])), ...heard])],
+  };
+}
+
+/**
+ * What is known of a place after one of its deliveries was settled; the same object where that is taken account of already. A receipt
+ * stays until all targets of its stream have one, and counts once: what was listed of the target since then is newer.
+ */
+export function afterDelivery(lastKnown: LastKnownTarget, { key, start, state }: SettledDelivery): LastKnownTarget {
+  if (lastKnown.heard?.includes(key)) return lastKnown;
+  const heard = [...(lastKnown.heard ?? []), key];
+  if (state.type === 'delivered') return { ...lastKnown, target: predictInventory(lastKnown.target, [start]), heard };
+  // a stream that was damaged in the store is sent again, and so is one whose base the target never had
+  const { error } = state;
+  if (state.type === 'lost' && (state.error.code === 'STREAM_BROKEN' || !hadBase(lastKnown, start)))
+    return { ...lastKnown, heard };
+  // what builds on a rejected stream is rejected for that alone
+  const refused = lastKnown.refused ?? error;
+  return { ...lastKnown, ...(refused && { refused }), heard };
+}

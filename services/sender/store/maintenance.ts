@@ -1,108 +1,132 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { deleteStored } from '../../../lib/bus/channel/store/delete-stream.ts';
+import {
+  deliveriesOf,
+  isSettled,
+  isSettledDelivery,
+  type StoredDelivery,
+} from '../../../lib/bus/channel/store/delivery-state.ts';
 import type { StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
-import { storedName } from '../../../lib/bus/subjects.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
-import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import type { Receipt, StoredStart, WaitingStream } from '../../../schemas/stored.ts';
-import type { Log } from '../../host/log.ts';
-import type { Held } from '../reporting/store-blocked.ts';
-import { openReceiptApplier } from './apply-receipts.ts';
+import type { BlockedStream } from '../reporting/store-blocked.ts';
+import { openReceiptApplier, type ReceiptApplierDeps } from './apply-receipts.ts';
+import { blockedIn } from './blocked.ts';
 import { openBlockedStatus } from './blocked-status.ts';
 import { openGarbageCollection } from './garbage-collection.ts';
 import type { OwnStore } from './own-store.ts';
-import { heldOf, keyOf, terminalReceiptsOf } from './receipts.ts';
 import { openUnclaimed } from './unclaimed.ts';
 
-export interface MaintenanceDeps {
+export interface MaintenanceDeps extends ReceiptApplierDeps {
   readonly host: string;
-  readonly zfs: Pick<Zfs, 'list' | 'destroyBookmark'>;
-  readonly log: Log;
+  readonly clock: Clock;
   readonly store: OwnStore;
   readonly livingJobs: () => Promise<Set<string> | undefined>;
-  /** Looks only while a job has the store open. */
-  readonly waits: boolean;
-  /** Tells everybody what became of a stored stream. */
-  readonly tell: (target: string, start: StoredStart, receipt: Receipt) => Promise<void>;
-  /** Tells everybody what is held, which is all that is. */
-  readonly reportBlocked: (held: readonly Held[]) => Promise<void>;
-  /** Is a receiver of that host there? */
+  /** The sender of a command, which maintains the store only while a job has it open. */
+  readonly isBrief: boolean;
+  /** Writes the status of all blocked streams, and that no other is blocked. */
+  readonly reportBlocked: (blocked: readonly BlockedStream[]) => Promise<void>;
+  /** Is a receiver of that host online? */
   readonly hasReceiver: (host: string) => Promise<boolean>;
 }
 
-/** Every target has said its last word of it. @param said keys of last words */
-export const isOver = ({ id, targets }: WaitingStream, said: ReadonlySet<string>): boolean =>
-  targets.every((_, place) => said.has(keyOf(id, place)));
-
 /**
- * Keeps the bucket of a source: removes what every target has taken or refused, remembers what they have now, and removes what
- * killed jobs have left.
+ * Maintains the store of a source: deletes what every target is done with, records what targets have, and deletes what dead jobs left.
  * @returns a function that ends it
  */
-export function keepStore(deps: MaintenanceDeps): () => Promise<void> {
-  const { host, log, store } = deps;
+export function maintainStore(deps: MaintenanceDeps): () => Promise<void> {
+  const { clock, store, isBrief } = deps;
+  const { everyMs, clearMs, lastMs } = timing.maintenance;
   const stop = new AbortController();
-  const learning = openReceiptApplier(deps);
-  const tellOfHeld = openBlockedStatus(deps.reportBlocked);
-  const notFetched = openUnclaimed(deps.hasReceiver, host);
-  const sweep = openGarbageCollection({ ...deps, isBrief: deps.waits });
-  let said = '';
+  const failed = failureLog(deps);
+  const round = openRound(deps, failed);
+  const within = (ms: number, work: Promise<unknown>): Promise<unknown> =>
+    Promise.race([work, new Promise<void>((resolve) => clock.after(ms, resolve))]);
 
-  async function look(signal: AbortSignal): Promise<void> {
-    if (deps.waits && !store.isOpen) return;
+  async function maintain(): Promise<void> {
+    while (!stop.signal.aborted) {
+      await round(stop.signal).catch(failed);
+      await clock.sleep(everyMs, stop.signal).catch(() => {});
+    }
+  }
+
+  async function lastRounds(running: Promise<void>, signal: AbortSignal): Promise<void> {
+    await running;
+    // a command may end before the first round that finds its store open
+    if (isBrief) await round(signal).catch(failed);
+  }
+
+  const running = maintain();
+  return async () => {
+    stop.abort();
+    await within(clearMs, store.cleared());
+    const last = new AbortController();
+    await within(lastMs, lastRounds(running, last.signal));
+    last.abort();
+  };
+}
+
+/** @returns one round of the maintenance */
+function openRound(deps: MaintenanceDeps, failed: (thrown: unknown) => void) {
+  const { host, clock, store, isBrief } = deps;
+  const applier = openReceiptApplier(deps);
+  const reportBlocked = openBlockedStatus(deps.reportBlocked, clock);
+  const markUnclaimed = openUnclaimed(deps.hasReceiver, clock);
+  const collectGarbage = openGarbageCollection(deps);
+
+  return async (signal: AbortSignal): Promise<void> => {
+    if (isBrief && !store.isOpen) return;
     const found = await store.find();
-    if (!found) return tellOfHeld([]);
+    if (!found) return reportBlocked([]);
     const { bucket, catalog } = found;
     const { waiting, names } = await catalog.read();
     const receipts = waiting.length > 0 ? await store.receipts.read(host) : [];
-    const words = terminalReceiptsOf(waiting, receipts);
-    const keys = new Set(words.map(({ key }) => key));
-    const over = waiting.filter((stream) => isOver(stream, keys));
-    // what makes room comes first: what is learned has to be written there too
-    const empty: WaitingStream[] = [];
-    for (const stream of over) await emptied(bucket, stream, signal).then(() => empty.push(stream), failed);
-    await learning.learn({ bucket, names }, words, signal).catch(failed);
-    for (const { id, targets } of empty) {
+    const deliveries = deliveriesOf(waiting, receipts);
+    // what frees space comes first: the known targets are written to the same store
+    const emptied: StoredDelivery[][] = [];
+    for (const stream of byStream(deliveries))
+      if (await deleteSegments(bucket, stream, signal).catch(failed)) emptied.push(stream);
+    await applier.apply({ bucket, names }, deliveries.filter(isSettledDelivery), signal).catch(failed);
+    for (const stream of emptied) {
       if (signal.aborted) return;
-      const isKnown = targets.every((_, place) => learning.knows(keyOf(id, place)));
-      // the manifest last: until then a killed sender finds all of this again
-      if (isKnown) await bucket.remove(storedName({ kind: 'manifest', id })).catch(failed);
+      const isRecorded = stream.every(({ key }) => applier.isApplied(key));
+      await deleteStored(bucket, { ...settled(stream), segments: 0, isRecorded }, signal).catch(failed);
     }
-    await sweep(bucket, names, signal);
-    // a command is over before it could see that for long
-    const ignored = deps.waits ? [] : await notFetched(waiting, receipts);
-    await tellOfHeld([...heldOf(waiting, receipts), ...ignored]);
-  }
+    await collectGarbage(bucket, names, signal);
+    // a command ends before it could see a receiver ignore its streams for long
+    const marked = isBrief ? deliveries : await markUnclaimed(deliveries);
+    await reportBlocked(blockedIn(marked, clock.now()));
+  };
+}
 
-  async function emptied(bucket: StreamsBucket, { id, segments }: WaitingStream, signal: AbortSignal): Promise<void> {
-    for (let at = 0; at < segments; at++) {
-      signal.throwIfAborted();
-      await bucket.remove(storedName({ kind: 'segment', id, at }));
-    }
-  }
+const byStream = (deliveries: readonly StoredDelivery[]): StoredDelivery[][] => [
+  ...Map.groupBy(deliveries, ({ stream }) => stream).values(),
+];
 
-  /** One that cannot be finished now keeps no other. */
-  function failed(thrown: unknown): void {
+const settled = (stream: readonly StoredDelivery[]) => ({
+  reason: 'settled' as const,
+  id: stream[0]?.stream.id ?? '',
+  deliveries: stream.map(({ state }) => state),
+});
+
+/** @returns true where every target is done with the stream, and its segments are gone */
+async function deleteSegments(
+  bucket: StreamsBucket,
+  stream: readonly StoredDelivery[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (!stream.every(({ state }) => isSettled(state))) return false;
+  const segments = stream[0]?.stream.segments ?? 0;
+  return deleteStored(bucket, { ...settled(stream), segments, isRecorded: false }, signal);
+}
+
+/** One stream that cannot be deleted now must not stop the round. Each failure is logged once until another one occurs. */
+function failureLog({ host, log }: Pick<MaintenanceDeps, 'host' | 'log'>): (thrown: unknown) => void {
+  let last = '';
+  return (thrown) => {
     const { message } = ZpsendError.from(thrown);
-    if (message !== said) log.debug('store.maintenance-failed', `the store cannot be looked after: ${message}`);
-    said = message;
-  }
-
-  async function keep(): Promise<void> {
-    while (!stop.signal.aborted) {
-      await look(stop.signal).catch(failed);
-      await sleep(timing.maintenance.everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
-    }
-  }
-
-  const keeping = keep();
-  return async () => {
-    stop.abort();
-    await Promise.race([store.cleared(), sleep(timing.maintenance.clearMs, undefined, { ref: false })]);
-    const last = AbortSignal.timeout(timing.maintenance.lastMs);
-    const late = sleep(timing.maintenance.lastMs, undefined, { ref: false });
-    await Promise.race([keeping, late]);
-    // a command may be over before the first look that finds its store open
-    if (deps.waits) await Promise.race([look(last).catch(failed), late]);
+    if (message !== last)
+      log.debug('store.maintenance-failed', `the store of ${host} cannot be maintained: ${message}`);
+    last = message;
   };
 }

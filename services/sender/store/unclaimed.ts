@@ -1,44 +1,25 @@
-import type { PlacedReceipt } from '../../../lib/bus/channel/store/receipts.ts';
+import { next, type StoredDelivery } from '../../../lib/bus/channel/store/delivery-state.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
-import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import { infoSchema } from '../../../schemas/host.ts';
-import type { WaitingStream } from '../../../schemas/stored.ts';
-import type { Held } from '../reporting/store-blocked.ts';
+import { unreported } from './deliveries.ts';
 
-/** Is a receiver of that host there? */
+/** Is a receiver of that host online? */
 export const hasReceiver = (bus: Bus, host: string): Promise<boolean> =>
   request(bus, subjects.info(host), {}, infoSchema, timing.maintenance.onlineAnswerMs).then(
     ({ instances }) => instances.some(({ service }) => service === 'receiver'),
     () => false,
   );
 
-/** What waits for targets that have said nothing of anything that waits for them. */
-export function unclaimedOf(
-  waiting: readonly WaitingStream[],
-  receipts: readonly PlacedReceipt[],
-): Omit<Held, 'error'>[] {
-  const ids = new Set(waiting.map(({ id }) => id));
-  const heard = new Set(receipts.flatMap(({ target, id }) => (ids.has(id) ? [target] : [])));
-  return waiting.flatMap(({ targets }) =>
-    targets.flatMap(({ host: target, start }) => (heard.has(target) ? [] : [{ target, start }])),
-  );
-}
-
-/** @param ms for so long it waits, in milliseconds */
-export const notFetched = (target: string, source: string, ms: number): ErrorBody =>
-  new ZpsendError(
-    'TIMEOUT',
-    `the receiver on ${target} is online but has not fetched streams stored more than ${Math.floor(ms / 1000)} s ago. Check that its receive.allow ` +
-      `(or ZPSEND_ALLOW) includes ${source}, and that its NATS user may read the store (zpsend deploy permissions ${target} --from ${source}).`,
-    { host: target },
-  ).toBody();
-
-/** Watches for receivers that are there, and do not begin with what waits for them. @returns a look, which says what is held for that */
-export function openUnclaimed(isThere: (target: string) => Promise<boolean>, source: string) {
-  /** Since when, in monotonic milliseconds, a target was seen to be there with nothing said. */
+/**
+ * Finds receivers that are online and report nothing of what is stored for them.
+ * @returns a function that marks the unclaimed ones of all deliveries
+ */
+export function openUnclaimed(isOnline: (target: string) => Promise<boolean>, clock: Pick<Clock, 'now'>) {
+  /** Since when, in monotonic milliseconds, a target is online and reports nothing. */
   const since = new Map<string, number>();
   let asked = Number.NEGATIVE_INFINITY;
 
@@ -46,25 +27,20 @@ export function openUnclaimed(isThere: (target: string) => Promise<boolean>, sou
     asked = now;
     await Promise.all(
       [...targets].map(async (target) => {
-        if (!(await isThere(target))) since.delete(target);
+        if (!(await isOnline(target))) since.delete(target);
         else if (!since.has(target)) since.set(target, now);
       }),
     );
   }
 
-  return async (
-    waiting: readonly WaitingStream[],
-    receipts: readonly PlacedReceipt[],
-    now = performance.now(),
-  ): Promise<Held[]> => {
-    const unclaimedStreams = unclaimedOf(waiting, receipts);
-    const targets = new Set(unclaimedStreams.map(({ target }) => target));
+  return async (deliveries: readonly StoredDelivery[]): Promise<StoredDelivery[]> => {
+    const now = clock.now();
+    const targets = new Set(unreported(deliveries).map(({ target }) => target));
     for (const target of since.keys()) if (!targets.has(target)) since.delete(target);
     if (targets.size > 0 && now - asked >= timing.maintenance.onlineMs) await ask(targets, now);
-    return unclaimedStreams.flatMap(({ target, start }) =>
-      now - (since.get(target) ?? now) >= timing.maintenance.claimMs
-        ? [{ target, start, error: notFetched(target, source, timing.maintenance.claimMs) }]
-        : [],
-    );
+    return deliveries.map((delivery) => {
+      const at = since.get(delivery.target);
+      return at === undefined ? delivery : { ...delivery, state: next(delivery.state, { type: 'online', since: at }) };
+    });
   };
 }

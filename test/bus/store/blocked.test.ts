@@ -1,5 +1,6 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
+import { deliveriesOf } from '../../../lib/bus/channel/store/delivery-state.ts';
 import { openReceipts } from '../../../lib/bus/channel/store/receipts.ts';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { hashOfTransfer } from '../../../lib/bus/locks/transfer-hash.ts';
@@ -96,19 +97,23 @@ test('a receiver that is there and does not begin with what waits for it is told
   const { fleet, dst, bucket } = world;
   const place = { host: 'dst', root: 'pool/a' };
   const receipts = openReceipts(fleet.bus);
-  const look = async (heedMs: number) =>
-    blockedNotes({ bus: fleet.bus, bucket, heedMs }, place, await whole(world), await receipts.read('src', 'dst'));
+  const notes = async (claimMs: number) =>
+    blockedNotes(
+      { bus: fleet.bus, bucket, claimMs },
+      place,
+      deliveriesOf(await whole(world), await receipts.read('src', 'dst')),
+    );
   // nobody is there
-  expect(await look(0)).toEqual([]);
+  expect(await notes(0)).toEqual([]);
   const other = await startReceiver(world, { ZPSEND_ALLOW: 'elsewhere=pool' });
   const why = mentions('TIMEOUT', 'dst', 'src', 'receive.allow');
-  expect(await look(0)).toEqual([{ kind: 'held', dataset: 'pool/a', message: why }]);
-  expect(await look(60_000)).toEqual([]);
+  expect(await notes(0)).toEqual([{ kind: 'held', dataset: 'pool/a', message: why }]);
+  expect(await notes(60_000)).toEqual([]);
   await other.end();
   await dst.zpool('destroy', 'pool');
   await startReceiver(world);
   const said = [{ message: mentions('NO_SUCH_DATASET') }];
-  await expect.poll(() => look(60_000), { timeout: 20_000 }).toMatchObject(said);
+  await expect.poll(() => notes(60_000), { timeout: 20_000 }).toMatchObject(said);
 });
 
 test('a receiver that finds the dataset locked has begun, and does not say so over what another one of its host says', async () => {
@@ -129,7 +134,9 @@ test('a receiver that finds the dataset locked has begun, and does not say so ov
   expect(said).toMatchObject([{ receipt: { state: 'running', bytes: 0 } }]);
   const [stream] = await whole(world);
   const place = { host: 'dst', root: 'pool/a' };
-  expect(await blockedNotes({ bus: fleet.bus, bucket, heedMs: 0 }, place, await whole(world), said)).toEqual([]);
+  expect(
+    await blockedNotes({ bus: fleet.bus, bucket, claimMs: 0 }, place, deliveriesOf(await whole(world), said)),
+  ).toEqual([]);
   await receipts.write('dst', 'src', stream?.id ?? '', 0, { state: 'running', bytes: 5 });
   await receipts.begin('dst', 'src', stream?.id ?? '', 0);
   expect(await receipts.read('src', 'dst')).toMatchObject([{ receipt: { state: 'running', bytes: 5 } }]);

@@ -5,6 +5,7 @@ import type { CreditFinal } from '../../../../schemas/transfer.ts';
 import { storedName } from '../../subjects.ts';
 import type { ChannelSender } from '../channel.ts';
 import type { RateLimit } from '../rate-limit.ts';
+import { deleteStored } from './delete-stream.ts';
 import { crowded, fitsInto, inVain, noRoom, notKept, titleOf, tooLarge, tooSlow } from './errors.ts';
 import type { StoredObject, StreamsBucket } from './object-bucket.ts';
 import { withRetry } from './retry.ts';
@@ -33,7 +34,6 @@ export interface StoreSenderOptions {
 const defaultSegment = 16 * 1024 * 1024;
 /** One is filled while the others are on their way. */
 const defaultAhead = 5;
-const removedAtOnce = 8;
 
 /**
  * The sender's end of the store channel. What it takes is put into segments, and the manifest that names them only when all are
@@ -81,24 +81,11 @@ export function openStoreSender(bucket: StreamsBucket, options: StoreSenderOptio
     for (const advance of [...waiting]) advance();
   };
 
-  /** What was stored of a stream that will never be whole; what cannot be removed now, the keeper of the bucket removes later. */
+  /** What cannot be deleted now, the sender's store maintenance deletes later. */
   async function clear(): Promise<void> {
     while (putting > 0) await sleep(50);
-    // it may have been stored, whatever was heard of that; as long as it is there its segments stay
-    if (ended && !(await removed(storedName({ kind: 'manifest', id })))) return;
-    for (let at = 0; at < segments; at += removedAtOnce) {
-      const names = Array.from({ length: Math.min(removedAtOnce, segments - at) }, (_, next) =>
-        storedName({ kind: 'segment', id, at: at + next }),
-      );
-      await Promise.all(names.map(removed));
-    }
+    await deleteStored(bucket, { reason: 'failed', id, segments, hasEnded: ended }).catch(() => {});
   }
-
-  const removed = (name: string): Promise<boolean> =>
-    bucket.remove(name).then(
-      () => true,
-      () => false,
-    );
 
   /** Another instance that took this one for dead may have removed them. @throws ZpsendError STREAM_BROKEN */
   async function checkSegments(): Promise<void> {

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { SettledState } from '../../../../../lib/bus/channel/store/delivery-state.ts';
 import { statusKey } from '../../../../../lib/bus/subjects.ts';
 import type { Code, ErrorBody } from '../../../../../schemas/errors.ts';
 import type { DatasetEntry, SnapshotEntry } from '../../../../../schemas/inventory.ts';
 import { type StatusEntry, statusEntrySchema } from '../../../../../schemas/status.ts';
-import type { Receipt } from '../../../../../schemas/stored.ts';
 import {
   type DatasetStatus,
   type DatasetStatusEvent,
@@ -14,7 +14,7 @@ import {
 } from '../../../../../services/sender/reporting/dataset-status.ts';
 import type { JobStatusDeps } from '../../../../../services/sender/reporting/job-status.ts';
 import { arrivedAt, lagFacts, lagFactsSince, lagOf, storedUpTo } from '../../../../../services/sender/reporting/lag.ts';
-import { reportDelivered } from '../../../../../services/sender/reporting/store-receipts.ts';
+import { reportSettled } from '../../../../../services/sender/reporting/store-receipts.ts';
 
 /** Made an hour apart, each with 100 bytes that are new. */
 const snapshot = (at: number): SnapshotEntry => ({
@@ -156,20 +156,19 @@ describe('a line of the board', () => {
   });
 });
 
-describe('what a target has taken from the store', () => {
+describe('what a target has received from the store', () => {
   const failed: Pick<StatusEntry, 'run'> = {
     run: { job: 'job0000001', instance: 'one0000001', state: 'failed', done: 0, bytes: 0, seconds: 0 },
   };
-  const reply = (code: Code): Receipt => ({
-    state: 'failed',
-    bytes: 0,
+  const reply = (code: Code): SettledState => ({
+    type: 'rejected',
     error: { code, message: code, retryable: false },
   });
 
-  /** What stands on the board after words about snapshots that build on others, where `before` was sent. */
-  async function told(
+  /** The status after reports of snapshots that build on others, where `before` was sent. */
+  async function statusAfter(
     { before, there, more }: { before: number; there: number[]; more?: Partial<StatusEntry> },
-    ...words: (readonly [from: number, to: number, Receipt])[]
+    ...reports: (readonly [from: number, to: number, SettledState])[]
   ): Promise<StatusEntry> {
     const source = dataset(...there);
     const sent = { name: `s${before}`, guid: String(1000 + before) };
@@ -187,31 +186,32 @@ describe('what a target has taken from the store', () => {
     // what is yet to be written is there, so nothing is asked for on the bus
     const deps = { host: 'src', zfs, status } as unknown as JobStatusDeps;
     const at = (snapshot: number) => ({ name: `pool/a@s${snapshot}`, guid: String(1000 + snapshot) });
-    for (const [from, to, receipt] of words)
-      await reportDelivered(deps, 'dst', { from: at(from), to: at(to), dataset: 'pool/a' }, receipt);
+    for (const [from, to, settled] of reports)
+      await reportSettled(deps, 'dst', { from: at(from), to: at(to), dataset: 'pool/a' }, settled);
     return entry;
   }
-  const sentAfter = async (before: number, taken: number, ...there: number[]) =>
-    (await told({ before, there }, [before, taken, { state: 'done', bytes: 1 }])).sent?.name;
+  const sentAfter = async (before: number, received: number, ...there: number[]) =>
+    (await statusAfter({ before, there }, [before, received, { type: 'delivered' }])).sent?.name;
 
-  test('or refused first stays told, not what was refused for that', async () => {
+  test('or rejected first stays its error, not what was rejected for that', async () => {
     const state = { before: 1, there: [1, 2, 3], more: failed };
     const first = [1, 2, reply('MODIFIED')] as const;
-    const code = async (...words: Parameters<typeof told>[1][]) => (await told(state, ...words)).error?.code;
+    const code = async (...reports: Parameters<typeof statusAfter>[1][]) =>
+      (await statusAfter(state, ...reports)).error?.code;
     expect(await code(first)).toBe('MODIFIED');
     expect(await code(first, [2, 3, reply('DIVERGED')])).toBe('MODIFIED');
     // of another one, later
     expect(await code(first, [1, 3, reply('NO_SPACE')])).toBe('NO_SPACE');
     expect(await code([2, 3, reply('DIVERGED')])).toBe('DIVERGED');
-    // more has arrived by another way
-    const { error } = await told({ before: 3, there: [1, 2, 3] }, [1, 2, reply('MODIFIED')]);
+    // newer ones have arrived directly
+    const { error } = await statusAfter({ before: 3, there: [1, 2, 3] }, [1, 2, reply('MODIFIED')]);
     expect(error).toBeUndefined();
   });
 
-  test('is told, but not when more has arrived since by another way', async () => {
+  test('is written, but not when newer snapshots have arrived directly since', async () => {
     expect(await sentAfter(1, 2, 1, 2, 3)).toBe('s2');
     expect(await sentAfter(3, 2, 1, 2, 3)).toBe('s3');
-    // what was sent then is gone: who knows
+    // the snapshot that was sent is gone at the source
     expect(await sentAfter(3, 2, 1, 2)).toBe('s2');
   });
 });

@@ -1,16 +1,20 @@
 import { describe, expect, test } from 'vitest';
+import { deliveriesOf } from '../../../../../lib/bus/channel/store/delivery-state.ts';
+import type { PlacedReceipt } from '../../../../../lib/bus/channel/store/receipts.ts';
 import { statusKey } from '../../../../../lib/bus/subjects.ts';
 import type { ErrorBody } from '../../../../../schemas/errors.ts';
 import type { StatusEntry, StatusRun } from '../../../../../schemas/status.ts';
-import { manifestSchema, type Receipt } from '../../../../../schemas/stored.ts';
 import type { JobStatusDeps } from '../../../../../services/sender/reporting/job-status.ts';
-import { type Held, reportBlocked } from '../../../../../services/sender/reporting/store-blocked.ts';
-import { reportDelivered } from '../../../../../services/sender/reporting/store-receipts.ts';
+import { type BlockedStream, reportBlocked } from '../../../../../services/sender/reporting/store-blocked.ts';
+import { reportSettled } from '../../../../../services/sender/reporting/store-receipts.ts';
+import { blockedIn } from '../../../../../services/sender/store/blocked.ts';
 import { blockedNotes } from '../../../../../services/sender/store/blocked-notes.ts';
 import { openBlockedStatus } from '../../../../../services/sender/store/blocked-status.ts';
-import { heldOf } from '../../../../../services/sender/store/receipts.ts';
-import { openUnclaimed, unclaimedOf } from '../../../../../services/sender/store/unclaimed.ts';
+import { unreported } from '../../../../../services/sender/store/deliveries.ts';
+import { openUnclaimed } from '../../../../../services/sender/store/unclaimed.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 import { mentions } from '../../../../support/mentions.ts';
+import { receiptOf, storedStream } from '../../../../support/stored-streams.ts';
 
 const noPool: ErrorBody = { code: 'NO_SUCH_DATASET', message: 'no pool', retryable: false };
 const full: ErrorBody = { code: 'NO_SPACE', message: 'full', retryable: false };
@@ -19,118 +23,119 @@ const startOf = (dataset: string) => ({
   ...{ transfer: 'transfer1', job: 'jobjobjob1', source: 'src', dataset },
   to: { name: 'pool/a@1', guid: '1' },
 });
-const manifestFor = (id: string, ...targets: [host: string, dataset: string][]) => ({
-  ...manifestSchema.parse({
-    ...{ version: 1, id, source: 'src', bytes: 1, segment: 65_536, digests: [`SHA-256=${'A'.repeat(43)}=`] },
-    targets: targets.map(([host, dataset]) => ({ host, start: startOf(dataset) })),
-  }),
-  segments: 1,
-});
-const receipt = (target: string, id: string, said: Omit<Receipt, 'bytes'>, place = 0) => ({
-  ...{ target, id, place, receipt: { bytes: 0, ...said } },
-});
 const waiting = [
-  manifestFor('stream1', ['one', 'pool/a'], ['two', 'pool/a']),
-  manifestFor('stream2', ['one', 'pool/b']),
-  manifestFor('stream3', ['one', 'pool/a']),
+  storedStream('stream1', ['one', 'pool/a'], ['two', 'pool/a']),
+  storedStream('stream2', ['one', 'pool/b']),
+  storedStream('stream3', ['one', 'pool/a']),
 ];
 
-const heldAs = (target: string, dataset: string, error: ErrorBody): Held => ({
+const blockedAs = (target: string, dataset: string, error: ErrorBody): BlockedStream => ({
   target,
   start: startOf(dataset),
   error,
 });
 
-describe('what a target could not take yet', () => {
+describe('what a target cannot receive yet', () => {
   const receipts = [
-    receipt('one', 'stream1', { state: 'running', error: noPool }),
-    receipt('two', 'stream1', { state: 'running' }, 1),
-    receipt('one', 'stream2', { state: 'failed', error: full }),
-    receipt('one', 'stream3', { state: 'running', error: full }),
-    receipt('one', 'gone000', { state: 'running', error: full }),
+    receiptOf('one', 'stream1', 'running', 0, noPool),
+    receiptOf('two', 'stream1', 'running', 1),
+    receiptOf('one', 'stream2', 'failed', 0, full),
+    receiptOf('one', 'stream3', 'running', 0, full),
+    receiptOf('one', 'gone000', 'running', 0, full),
   ];
 
   test('is what it tries again, of streams that are there', () => {
-    expect(heldOf(waiting, receipts)).toEqual([heldAs('one', 'pool/a', noPool), heldAs('one', 'pool/a', full)]);
+    expect(blockedIn(deliveriesOf(waiting, receipts), 0)).toEqual([
+      blockedAs('one', 'pool/a', noPool),
+      blockedAs('one', 'pool/a', full),
+    ]);
   });
 
-  // who has said something is not asked
+  // a target that has reported something is not asked
   const deps = {} as Parameters<typeof blockedNotes>[0];
-  const notes = async (root: string, all: Parameters<typeof blockedNotes>[3]) =>
-    (await blockedNotes(deps, { host: 'one', root }, waiting, all)).map(({ dataset, message }) => [dataset, message]);
+  const notes = async (root: string, all: readonly PlacedReceipt[]) =>
+    (await blockedNotes(deps, { host: 'one', root }, deliveriesOf(waiting, all))).map(({ dataset, message }) => [
+      dataset,
+      message,
+    ]);
 
-  test('is told to who sends there, of a dataset by the first of its streams', async () => {
+  test('is noted for a job to that place, of a dataset by the first of its streams', async () => {
     expect(await notes('pool', receipts)).toEqual([['pool/a', mentions('pool/a', 'one', 'no pool')]]);
     expect(await notes('pool/b', receipts)).toEqual([]);
   });
 
-  test('is told once for all datasets that are held for the same, and in short', async () => {
+  test('is noted once for all datasets that are blocked by the same, and in short', async () => {
     const long = { ...full, message: 'x'.repeat(8000) };
-    const all = ['stream1', 'stream2'].map((id) => receipt('one', id, { state: 'running', error: long }));
-    const told = await notes('pool', all);
-    expect(told).toEqual([['pool/a', mentions(1)]]);
-    expect(told[0]?.[1]?.length).toBeLessThan(500);
+    const all = ['stream1', 'stream2'].map((id) => receiptOf('one', id, 'running', 0, long));
+    const noted = await notes('pool', all);
+    expect(noted).toEqual([['pool/a', mentions(1)]]);
+    expect(noted[0]?.[1]?.length).toBeLessThan(500);
   });
 });
 
-describe('a target that says nothing', () => {
-  const receipts = [receipt('two', 'stream1', { state: 'running' }, 1), receipt('one', 'gone000', { state: 'done' })];
-  const unclaimedStreams = [startOf('pool/a'), startOf('pool/b'), startOf('pool/a')].map((start) => ({
-    target: 'one',
-    start,
-  }));
+describe('a target that reports nothing', () => {
+  const receipts = [receiptOf('two', 'stream1', 'running', 1), receiptOf('one', 'gone000', 'done')];
+  const shown = (all: readonly PlacedReceipt[]) =>
+    unreported(deliveriesOf(waiting, all)).map(({ target, key }) => [target, key]);
 
-  test('has said nothing of what is there now', () => {
-    expect(unclaimedOf(waiting, receipts)).toEqual(unclaimedStreams);
-    expect(unclaimedOf(waiting, [receipt('one', 'stream3', { state: 'done' })])).toEqual([
-      { target: 'two', start: startOf('pool/a') },
+  test('has reported nothing of what is stored now', () => {
+    expect(shown(receipts)).toEqual([
+      ['one', 'stream1.0'],
+      ['one', 'stream2.0'],
+      ['one', 'stream3.0'],
     ]);
+    expect(shown([receiptOf('one', 'stream3', 'done')])).toEqual([['two', 'stream1.1']]);
   });
 
-  test('is told of when its receiver was there for a minute, and not before it was', async () => {
-    let isThere = false;
+  test('has its streams unclaimed when its receiver is online for a minute, and not before', async () => {
+    let isOnline = false;
     const asked: string[] = [];
-    const look = openUnclaimed(async (target) => {
+    const clock = manualClock();
+    const mark = openUnclaimed(async (target) => {
       asked.push(target);
-      return isThere;
-    }, 'src');
-    const told = async (seconds: number, all = receipts) => (await look(waiting, all, seconds * 1000)).length;
-    expect(await told(0)).toBe(0);
-    expect(await told(100)).toBe(0);
-    isThere = true;
-    expect(await told(120)).toBe(0);
-    expect(await told(179)).toBe(0);
-    expect(await told(181)).toBe(3);
+      return isOnline;
+    }, clock);
+    const blockedAt = async (seconds: number, all: readonly PlacedReceipt[] = receipts) => {
+      await clock.advance(seconds * 1000 - clock.now());
+      return blockedIn(await mark(deliveriesOf(waiting, all)), clock.now()).map(({ error }) => error.code);
+    };
+    expect(await blockedAt(0)).toEqual([]);
+    expect(await blockedAt(100)).toEqual([]);
+    isOnline = true;
+    expect(await blockedAt(120)).toEqual([]);
+    expect(await blockedAt(179)).toEqual([]);
+    expect(await blockedAt(181)).toEqual(['TIMEOUT', 'TIMEOUT', 'TIMEOUT']);
     expect(new Set(asked)).toEqual(new Set(['one']));
-    // not asked at every look
+    // not asked in every round
     expect(asked).toHaveLength(4);
-    expect(await told(182, [receipt('one', 'stream3', { state: 'running' }), ...receipts])).toBe(0);
-    // it has gone away since, and come back
-    expect(await told(210)).toBe(0);
-    isThere = false;
-    expect(await told(300)).toBe(0);
-    isThere = true;
-    expect(await told(330)).toBe(0);
-    expect(await told(395)).toBe(3);
+    expect(await blockedAt(182, [receiptOf('one', 'stream3', 'running'), ...receipts])).toEqual([]);
+    // it has gone since, and come back
+    expect(await blockedAt(210)).toEqual([]);
+    isOnline = false;
+    expect(await blockedAt(300)).toEqual([]);
+    isOnline = true;
+    expect(await blockedAt(330)).toEqual([]);
+    expect(await blockedAt(395)).toHaveLength(3);
   });
 });
 
-describe('news of what is held', () => {
-  function newsOf(fails = 0) {
-    const told: number[] = [];
+describe('reports of what is blocked', () => {
+  function reporter(fails = 0) {
+    const reported: number[] = [];
     let left = fails;
-    const news = openBlockedStatus(async (held) => {
+    const clock = manualClock();
+    const report = openBlockedStatus(async (blocked) => {
       if (left-- > 0) throw new Error('away');
-      told.push(held.length);
-    });
-    return { told, news };
+      reported.push(blocked.length);
+    }, clock);
+    return { reported, report, clock };
   }
-  const one = heldAs('one', 'pool/a', noPool);
+  const one = blockedAs('one', 'pool/a', noPool);
 
-  test('come at first, and again while it is so, whatever targets say in between', async () => {
-    const { told, news } = newsOf();
-    const two = [heldAs('one', 'pool/b', noPool), one];
-    const at: [Held[], number][] = [
+  test('come at first, and again while it is so, whatever targets report in between', async () => {
+    const { reported, report, clock } = reporter();
+    const two = [blockedAs('one', 'pool/b', noPool), one];
+    const at: [BlockedStream[], number][] = [
       [[], 0],
       [[], 60],
       [[one], 61],
@@ -144,26 +149,29 @@ describe('news of what is held', () => {
       [[], 99],
       [[], 120],
     ];
-    for (const [held, seconds] of at) await news(held, seconds * 1000);
-    expect(told).toEqual([0, 1, 2, 0, 1, 0]);
+    for (const [blocked, seconds] of at) {
+      await clock.advance(seconds * 1000 - clock.now());
+      await report(blocked);
+    }
+    expect(reported).toEqual([0, 1, 2, 0, 1, 0]);
   });
 
-  test('that could not be told are told at the next look', async () => {
-    const { told, news } = newsOf(1);
-    await expect(news([one], 0)).rejects.toThrow('away');
-    for (let again = 0; again < 2; again++) await news([one], 1);
-    expect(told).toEqual([1]);
+  test('that failed are repeated in the next round', async () => {
+    const { reported, report } = reporter(1);
+    await expect(report([one])).rejects.toThrow('away');
+    for (let again = 0; again < 2; again++) await report([one]);
+    expect(reported).toEqual([1]);
   });
 });
 
-describe('on the board, why a target does not take what is stored for it', () => {
+describe('in the status, why a target does not receive what is stored for it', () => {
   const keyOf = (target: string) => statusKey({ source: 'src', target, dataset: 'pool/a', into: 'pool/a' });
   const written = '2026-01-01T00:00:00.000Z';
   const runOf = (state: StatusRun['state']): Pick<StatusEntry, 'run'> => ({
     run: { job: 'job0000001', instance: 'one0000001', state, done: 0, bytes: 0, seconds: 0 },
   });
 
-  function board(before: StatusEntry, isWhole = false) {
+  function statusOf(before: StatusEntry, isWhole = false) {
     const entries = new Map(['one', 'two'].map((target) => [keyOf(target), before]));
     const puts: string[] = [];
     const status = {
@@ -185,45 +193,45 @@ describe('on the board, why a target does not take what is stored for it', () =>
     const deps = { host: 'src', status, zfs: { list: async () => [dataset] } } as unknown as JobStatusDeps;
     return {
       puts,
-      held: (...held: Held[]) => reportBlocked(deps, entries, held),
-      taken: () => reportDelivered(deps, 'one', startOf('pool/a'), { state: 'done', bytes: 1 }),
+      block: (...blocked: BlockedStream[]) => reportBlocked(deps, entries, blocked),
+      deliver: () => reportSettled(deps, 'one', startOf('pool/a'), { type: 'delivered' }),
       error: (target = 'one') => entries.get(keyOf(target))?.error?.code,
     };
   }
-  const [noPoolThere, fullThere] = [heldAs('one', 'pool/a', noPool), heldAs('one', 'pool/a', full)];
+  const [noPoolThere, fullThere] = [blockedAs('one', 'pool/a', noPool), blockedAs('one', 'pool/a', full)];
 
-  test('is told of the first of its streams, goes when it is over, and is written when it changes', async () => {
-    const { puts, held, error } = board({ written, ...runOf('done') });
-    held(noPoolThere, fullThere);
-    held(noPoolThere);
+  test('is the error of the first of its streams, goes when it is over, and is written when it changes', async () => {
+    const { puts, block, error } = statusOf({ written, ...runOf('done') });
+    block(noPoolThere, fullThere);
+    block(noPoolThere);
     expect([error(), error('two'), puts.length]).toEqual(['NO_SUCH_DATASET', undefined, 1]);
-    held(fullThere);
+    block(fullThere);
     expect(error()).toBe('NO_SPACE');
-    held();
+    block();
     expect([error(), puts.length]).toEqual([undefined, 3]);
   });
 
-  test('goes when the stream is taken', async () => {
-    const { held, taken, error } = board({ written, ...runOf('done') });
-    held(noPoolThere);
-    await taken();
+  test('goes when the stream is delivered', async () => {
+    const { block, deliver, error } = statusOf({ written, ...runOf('done') });
+    block(noPoolThere);
+    await deliver();
     expect(error()).toBeUndefined();
   });
 
   test('goes with the failure of a job when nothing is missing any more', async () => {
-    const { taken, held, error } = board({ written, ...runOf('failed'), error: full }, true);
-    await taken();
+    const { deliver, block, error } = statusOf({ written, ...runOf('failed'), error: full }, true);
+    await deliver();
     expect(error()).toBeUndefined();
-    held(noPoolThere);
+    block(noPoolThere);
     expect(error()).toBe('NO_SUCH_DATASET');
   });
 
-  test.each(['running', 'waiting', 'failed'] as const)('does not stand over what a %s job says', async (state) => {
-    const { puts, held, taken, error } = board({ written, ...runOf(state), error: full });
-    held(noPoolThere);
-    held();
+  test.each(['running', 'waiting', 'failed'] as const)('does not replace what a %s job reports', async (state) => {
+    const { puts, block, deliver, error } = statusOf({ written, ...runOf(state), error: full });
+    block(noPoolThere);
+    block();
     expect(puts).toEqual([]);
-    await taken();
+    await deliver();
     expect(error()).toBe('NO_SPACE');
   });
 });

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { StreamsBucket } from '../../../../../lib/bus/channel/store/object-bucket.ts';
 import {
@@ -6,8 +5,9 @@ import {
   openGarbageCollection,
   orphansIn,
 } from '../../../../../services/sender/store/garbage-collection.ts';
-import { keepStore } from '../../../../../services/sender/store/maintenance.ts';
+import { maintainStore } from '../../../../../services/sender/store/maintenance.ts';
 import type { OwnStore } from '../../../../../services/sender/store/own-store.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 
 const [killed, living] = ['killed0001t1', 'living0001t1'];
 const never = new AbortController().signal;
@@ -19,7 +19,7 @@ test('takes for orphans the pieces of no stream and no running job', () => {
     'job0000003t1/000000',
     'job0000003t1/manifest',
     'known/dst/pool/a',
-    'of somebody else',
+    'of another program',
   ];
   const begun = [...names, 'job0000001t1/manifest', 'job0000001t1/000001', 'job0000003t1/000001'];
   const first = ['job0000001t1', ['job0000001t1/000000', 'job0000001t1/000001', 'job0000001t1/manifest']];
@@ -27,11 +27,8 @@ test('takes for orphans the pieces of no stream and no running job', () => {
   expect([...orphansIn({ names, begun }, new Set())]).toEqual([first, ['job0000002t1', ['job0000002t1/000000']]]);
 });
 
-/** A store in memory, and a look at it as a keeper has it. */
-function storeWith(
-  deps: Partial<GarbageCollectionDeps> & Pick<GarbageCollectionDeps, 'livingJobs' | 'isBrief'>,
-  idle = 0,
-) {
+/** A store in memory, and rounds of the collection in it. */
+function storeWith(deps: Pick<GarbageCollectionDeps, 'livingJobs' | 'isBrief'>, idle = 0) {
   const names = new Set([`${killed}/000000`, `${killed}/000001`, `${living}/000000`]);
   const begun = new Set(names);
   const warnings: string[] = [];
@@ -44,91 +41,109 @@ function storeWith(
       begun.delete(name);
     },
   } as unknown as StreamsBucket;
-  const log = { warn: (line: string) => warnings.push(line) } as unknown as GarbageCollectionDeps['log'];
-  const sweep = openGarbageCollection({ log, missedMs: 40, idleMs: 1000, askedAgainMs: 1, ...deps });
-  return { names, begun, warnings, look: async () => sweep(bucket, [...names], never) };
+  const log = { warn: (event: string) => warnings.push(event) } as unknown as GarbageCollectionDeps['log'];
+  const clock = manualClock();
+  const collect = openGarbageCollection({ log, clock, ...deps });
+  return { names, begun, warnings, clock, round: async () => collect(bucket, [...names], never) };
 }
 
 const left = ({ names, begun }: ReturnType<typeof storeWith>): string[] => [...new Set([...names, ...begun])].sort();
 const all = [`${killed}/000000`, `${killed}/000001`, `${living}/000000`];
 
-describe('a lasting sender', () => {
-  test('removes what was missed in every look for long, and nothing of a job that lives', async () => {
+describe('a resident sender', () => {
+  test('deletes what is missing in every round for a minute, and nothing of a job that is alive', async () => {
     const store = storeWith({ isBrief: false, livingJobs: async () => new Set(['living0001']) });
-    await store.look();
+    await store.round();
+    await store.clock.advance(59_999);
+    await store.round();
     expect(left(store)).toEqual(all);
-    await sleep(50);
-    await store.look();
+    await store.clock.advance(1);
+    await store.round();
     expect(left(store)).toEqual([`${living}/000000`]);
-    expect(store.warnings).toHaveLength(1);
-    await store.look();
-    expect(store.warnings).toHaveLength(1);
+    await store.round();
+    expect(store.warnings).toEqual(['store.garbage-removed']);
   });
 
-  test('takes nobody for dead who answered once, or while nobody can say', async () => {
-    const said: (Set<string> | undefined)[] = [new Set(), new Set(['killed0001', 'living0001']), new Set(), undefined];
-    const store = storeWith({ isBrief: false, livingJobs: async () => said.shift() });
-    for (let looks = 0; looks < 4; looks++) {
-      await store.look();
-      await sleep(50);
+  test('takes no job for dead that was alive once, or while that is not known', async () => {
+    const answers: (Set<string> | undefined)[] = [
+      new Set(),
+      new Set(['killed0001', 'living0001']),
+      new Set(),
+      undefined,
+    ];
+    const store = storeWith({ isBrief: false, livingJobs: async () => answers.shift() });
+    for (let round = 0; round < 4; round++) {
+      await store.round();
+      await store.clock.advance(60_000);
     }
     expect(left(store)).toEqual(all);
   });
 
-  test('leaves what has become whole, and of the rest the manifest until the segments are gone', async () => {
+  test('leaves what is completed meanwhile, and the manifest of the rest until the segments are gone', async () => {
     const store = storeWith({ isBrief: false, livingJobs: async () => new Set() });
     store.begun.add(`${killed}/manifest`);
-    await store.look();
-    const before = [...store.names];
-    await sleep(50);
+    await store.round();
+    await store.clock.advance(60_000);
     store.names.add(`${living}/manifest`);
-    await store.look();
-    expect(before).not.toContain(`${living}/manifest`);
+    await store.round();
     expect(left(store)).toEqual([`${killed}/manifest`, `${living}/000000`, `${living}/manifest`]);
-    // what was begun is looked for again after some looks that find something changed
-    for (let looks = 0; looks < 6; looks++) {
-      await store.look();
-      await sleep(20);
+    // incomplete objects are listed again after some rounds in which something has changed
+    for (let round = 0; round < 6; round++) {
+      await store.round();
+      await store.clock.advance(20_000);
     }
     expect(left(store)).toEqual([`${living}/000000`, `${living}/manifest`]);
   });
 
-  test('says nothing of what has gone by itself', async () => {
+  test('logs nothing of what has gone by itself', async () => {
     const store = storeWith({ isBrief: false, livingJobs: async () => new Set() });
-    await store.look();
-    await sleep(50);
+    await store.round();
+    await store.clock.advance(60_000);
     for (const set of [store.names, store.begun]) set.clear();
-    await store.look();
+    await store.round();
     expect(store.warnings).toEqual([]);
   });
 });
 
 describe('the sender of a command', () => {
-  const answers = (...said: (Set<string> | undefined)[]) => ({ isBrief: true, livingJobs: async () => said.shift() });
   const both = ['killed0001', 'living0001'];
 
   test.each<[string, number, (Set<string> | undefined)[], string[]]>([
-    ['what is old, and whose job was missed twice', 2000, [new Set(), new Set(['living0001'])], [`${living}/000000`]],
-    ['nothing young', 500, [new Set(), new Set()], all],
-    ['nothing of jobs that answer the second time', 2000, [new Set(), new Set(both)], all],
-    ['nothing while nobody can say', 2000, [new Set(), undefined], all],
-  ])('removes %s', async (_, idle, said, rest) => {
-    const store = storeWith(answers(...said), idle);
-    await store.look();
+    [
+      'what is old, and whose job is missing twice',
+      600_000,
+      [new Set(), new Set(['living0001'])],
+      [`${living}/000000`],
+    ],
+    ['nothing young', 599_999, [new Set(), new Set()], all],
+    ['nothing of jobs that answer the second time', 600_000, [new Set(), new Set(both)], all],
+    ['nothing while that is not known', 600_000, [new Set(), undefined], all],
+  ])('deletes %s', async (_, idle, answers, rest) => {
+    const store = storeWith({ isBrief: true, livingJobs: async () => answers.shift() }, idle);
+    const round = store.round();
+    await store.clock.advance(1000);
+    await round;
     expect(left(store)).toEqual(rest);
   });
 });
 
-test('the end of a keeper waits for what failed jobs remove', async () => {
-  const cleared = Promise.withResolvers<void>();
-  const store = { isOpen: false, cleared: () => cleared.promise } as unknown as OwnStore;
-  const end = keepStore({ store, waits: true } as unknown as Parameters<typeof keepStore>[0]);
-  let isOver = false;
-  const ended = end().then(() => {
-    isOver = true;
-  });
-  await sleep(100);
-  expect(isOver).toBe(false);
-  cleared.resolve();
-  await ended;
+test('the end of the maintenance waits for what failed jobs delete, but not for ever', async () => {
+  const end = (cleared: Promise<void>) => {
+    const store = { isOpen: false, cleared: () => cleared } as unknown as OwnStore;
+    const clock = manualClock();
+    const deps = { store, clock, isBrief: true } as unknown as Parameters<typeof maintainStore>[0];
+    let isOver = false;
+    const ended = maintainStore(deps)().then(() => {
+      isOver = true;
+    });
+    return { clock, ended, isOver: () => isOver };
+  };
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const [waits, gives] = [end(promise), end(new Promise(() => {}))];
+  for (const { clock } of [waits, gives]) await clock.advance(19_999);
+  expect([waits.isOver(), gives.isOver()]).toEqual([false, false]);
+  resolve();
+  await waits.ended;
+  await gives.clock.advance(1);
+  await gives.ended;
 });

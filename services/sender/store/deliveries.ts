@@ -1,0 +1,30 @@
+import {
+  isSettled,
+  isSettledDelivery,
+  type SettledDelivery,
+  type StoredDelivery,
+} from '../../../lib/bus/channel/store/delivery-state.ts';
+import { isWithin } from '../../../schemas/names.ts';
+import type { StoredStart } from '../../../schemas/stored.ts';
+import type { Place } from './known-targets.ts';
+
+export const isAt = ({ host, root }: Place, { target, start }: Pick<StoredDelivery, 'target' | 'start'>): boolean =>
+  target === host && isWithin(start.dataset, root);
+
+/** What a store has for one place: deliveries that are settled, and what its target has yet to receive, both in order. */
+export function deliveriesAt(
+  place: Place,
+  deliveries: readonly StoredDelivery[],
+): { readonly settled: readonly SettledDelivery[]; readonly starts: readonly StoredStart[] } {
+  const own = deliveries.filter((delivery) => isAt(place, delivery));
+  return {
+    settled: own.filter(isSettledDelivery),
+    starts: own.filter(({ state }) => !isSettled(state)).map(({ start }) => start),
+  };
+}
+
+/** What targets have yet to receive that have reported nothing of any stored stream. */
+export function unreported(deliveries: readonly StoredDelivery[]): StoredDelivery[] {
+  const reporting = new Set(deliveries.flatMap(({ target, state }) => (state.type === 'stored' ? [] : [target])));
+  return deliveries.filter(({ target }) => !reporting.has(target));
+}

@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import {
+  deliveriesOf,
+  isSettledDelivery,
+  type SettledDelivery,
+} from '../../../../../lib/bus/channel/store/delivery-state.ts';
+import { unseen } from '../../../../../lib/plan/predict-target.ts';
+import { type ErrorBody, ZpsendError } from '../../../../../schemas/errors.ts';
+import type { LastKnownTarget, Receipt } from '../../../../../schemas/stored.ts';
+import { deliveriesAt } from '../../../../../services/sender/store/deliveries.ts';
+import { afterDelivery, afterListing } from '../../../../../services/sender/store/known-targets.ts';
+import { receiptOf, storedStream } from '../../../../support/stored-streams.ts';
+
+describe('what a target is done with', () => {
+  const waiting = [
+    storedStream('stream1', ['one', 'pool/a'], ['two', 'pool/a']),
+    storedStream('stream2', ['one', 'pool/b']),
+  ];
+  const place = { host: 'one', root: 'pool' };
+  const seen: LastKnownTarget = { version: 1, target: unseen('one', 'pool/a') };
+  const settled = (state: Receipt['state'], error?: ErrorBody): SettledDelivery => {
+    const [first] = deliveriesOf(waiting, [receiptOf('one', 'stream1', state, 0, error)]).filter(isSettledDelivery);
+    if (!first) throw new Error('it is not settled');
+    return first;
+  };
+  const names = ({ target }: LastKnownTarget) => target.datasets.map(({ name }) => name);
+  const error = (code: ErrorBody['code'], details: object) => new ZpsendError(code, 'x', { ...details }).toBody();
+
+  test('is of a stream that is there, and not of what it is busy with', () => {
+    const all = [
+      receiptOf('one', 'stream1', 'running'),
+      receiptOf('two', 'stream1', 'done', 1),
+      receiptOf('one', 'gone00', 'done'),
+    ];
+    expect(deliveriesAt(place, deliveriesOf(waiting, all))).toMatchObject({ settled: [], starts: [{}, {}] });
+    const other = deliveriesAt({ host: 'two', root: 'pool' }, deliveriesOf(waiting, all));
+    expect([other.settled.map(({ key }) => key), other.starts]).toEqual([['stream1.1'], []]);
+    const { starts } = deliveriesAt(place, deliveriesOf(waiting, [receiptOf('one', 'stream1', 'failed')]));
+    expect(starts.map(({ dataset }) => dataset)).toEqual(['pool/b']);
+  });
+
+  test('counts once: what was listed since is newer', () => {
+    const received = afterDelivery(seen, settled('done'));
+    expect([names(received), received.heard]).toEqual([['pool', 'pool/a'], ['stream1.0']]);
+    const later = { ...received, target: seen.target };
+    expect(afterDelivery(later, settled('done'))).toBe(later);
+    expect(
+      afterDelivery({ ...seen, heard: ['stream1.0'] }, settled('failed', error('DIVERGED', {}))).refused,
+    ).toBeUndefined();
+  });
+
+  test.each<[ErrorBody['code'], object, string, boolean]>([
+    ['DIVERGED', {}, 'refused', true],
+    ['STREAM_BROKEN', { reason: 'lost' }, 'damaged in the store', false],
+    ['BASE_MISSING', { reason: 'lost' }, 'lost what it had: its parent is there', true],
+  ])('pauses the store for it or not: %s %j, %s', (code, details, _, isRefused) => {
+    const now = afterDelivery(seen, settled('failed', error(code, details)));
+    expect([now.refused !== undefined, now.heard, names(now)]).toEqual([isRefused, ['stream1.0'], ['pool']]);
+  });
+
+  test('keeps the first error, which caused the later ones', () => {
+    const first = afterDelivery(seen, settled('failed', error('MODIFIED', {})));
+    const then = afterDelivery(first, { ...settled('failed', error('DIVERGED', {})), key: 'stream2.0' });
+    expect([then.refused?.code, then.heard]).toEqual(['MODIFIED', ['stream1.0', 'stream2.0']]);
+  });
+
+  test('does not pause the store where the base never arrived', () => {
+    const { start, ...said } = settled('failed', error('BASE_MISSING', { reason: 'lost' }));
+    const now = afterDelivery(seen, { ...said, start: { ...start, from: { guid: '9' } } });
+    expect([now.refused, now.heard]).toEqual([undefined, ['stream1.0']]);
+  });
+
+  test('below what a job listed is still to be applied, and what was known of that stays known', () => {
+    const below = { ...settled('done'), key: 'below.0', start: { ...settled('done').start, dataset: 'pool/a/c' } };
+    const before = afterDelivery(afterDelivery(seen, settled('done')), below);
+    const target = { host: 'one', datasets: before.target.datasets.filter(({ name }) => name !== 'pool/a/c') };
+    const unheard = { ...below, key: 'later.0' };
+    const again = afterListing(before, { root: 'pool/a', isWhole: false, target, settled: [settled('done'), unheard] });
+    expect([names(again), again.heard]).toEqual([
+      ['pool', 'pool/a', 'pool/a/c'],
+      ['stream1.0', 'below.0'],
+    ]);
+    const whole = afterListing(before, { root: 'pool/a', isWhole: true, target, settled: [unheard] });
+    expect([names(whole), whole.heard]).toEqual([['pool', 'pool/a'], ['later.0']]);
+  });
+});
