@@ -12,7 +12,7 @@ export const fanStartedSchema = z.strictObject({ jobs: z.array(idSchema), host: 
 /** One dataset of a job. */
 const jobDatasetSchema = z.strictObject({
   dataset: datasetSchema,
-  target: wouldBeDatasetSchema,
+  targetDataset: wouldBeDatasetSchema,
   /** `refused`: it cannot be sent, and nothing of it was tried. */
   state: z.enum(['pending', 'running', 'waiting', 'done', 'failed', 'refused']),
   /** Steps of its part of the plan and how many of them are done. */

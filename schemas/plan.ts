@@ -104,7 +104,7 @@ export const stepSchema = z.strictObject({
   /** The source's base, a snapshot (`pool/a@x`) or a bookmark (`pool/a#x`); absent for a full stream. */
   from: z.strictObject({ name: z.string(), guid: guidSchema, kind: z.enum(['snapshot', 'bookmark']) }).optional(),
   /** The dataset that receives it. */
-  target: datasetSchema,
+  targetDataset: datasetSchema,
   /** Set when the target is created as a clone: the target's snapshot that has the guid of `from`. */
   origin: snapshotSchema.optional(),
   /** Parents of `target` that the receiver makes first, empty and never mounted; topmost first. */
@@ -139,7 +139,7 @@ export const evidenceSchema = z.strictObject({
 /** A dataset of a package that cannot be sent, while others can. */
 const refusedSchema = z.strictObject({
   dataset: datasetSchema,
-  target: wouldBeDatasetSchema,
+  targetDataset: wouldBeDatasetSchema,
   error: errorBodySchema,
   evidence: evidenceSchema.optional(),
 });
@@ -197,8 +197,8 @@ export const planSchema = z.union([
 
 /** A whole plan, as `zpsend plan --json` prints it. */
 export const planReplySchema = z.strictObject({
-  source: hostSchema,
-  target: hostSchema,
+  sourceHost: hostSchema,
+  targetHost: hostSchema,
   /** The target does not answer, or something waits for it in the store: it will fetch this there. */
   channel: z.literal('store').optional(),
   /** Where the target has not the room for what is planned, as far as both listings tell; nothing is refused for it. */

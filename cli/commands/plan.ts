@@ -79,8 +79,8 @@ const refusalLines = ({ plan, shortages = [] }: PlanReply): string[] =>
 
 function verdictOf({ plan, shortages = [] }: PlanReply): Verdict {
   if (!plan.ok) return plan.error.code;
-  const isTentative = ({ target }: Step): boolean =>
-    shortages.some(({ details }) => isWithin(target, String(details?.dataset)));
+  const isTentative = ({ targetDataset }: Step): boolean =>
+    shortages.some(({ details }) => isWithin(targetDataset, String(details?.dataset)));
   const [short] = shortages;
   if (short && !plan.refused?.length && plan.steps.every(isTentative)) return short.code;
   return short || plan.refused?.length ? 'partly' : undefined;
@@ -91,7 +91,7 @@ function planFromFile({ host, requests }: Asked, { source, target }: ReturnType<
   const planned = (request: SendRequest): PlanReply => {
     const plan = planPurely(request, source, target);
     const shortages = plan.ok ? shortagesOf(plan.steps, target) : [];
-    return { source: source.host, target: request.to.host, ...(shortages.length > 0 && { shortages }), plan };
+    return { sourceHost: source.host, targetHost: request.to.host, ...(shortages.length > 0 && { shortages }), plan };
   };
   return requests.map(planned);
 }
@@ -107,8 +107,8 @@ const planOverBus = (cli: Cli, { host, requests }: Asked): Promise<PlanReply[]> 
             // one of several targets does not spoil the others' plans
             if (requests.length === 1) throw thrown;
             return {
-              source: host,
-              target: request.to.host,
+              sourceHost: host,
+              targetHost: request.to.host,
               plan: { ok: false, error: await explained(cli, ZpsendError.from(thrown).toBody()) },
             };
           }

@@ -14,16 +14,16 @@ const columns: Column<Step>[] = [
   { title: 'SNAPSHOT', value: (step) => step.to.name },
   { title: 'INCREMENTAL FROM', value: (step) => step.from?.name ?? '-' },
   { title: 'SIZE', value: (step) => (step.size === undefined ? '-' : bytes(step.size)), right: true },
-  { title: 'TARGET', value: (step) => step.target },
+  { title: 'TARGET', value: (step) => step.targetDataset },
 ];
 const withFlags: Column<Step>[] = [...columns, { title: 'FLAGS', value: flagsOf }];
 
 /** The plan as the document's table, then what is to be noted and a sum; nothing to do is a sentence. */
 export function planLines(request: SendRequest, reply: PlanReply): string[] {
-  const { target, channel, plan } = reply;
+  const { targetHost, channel, plan } = reply;
   if (!plan.ok) return [];
   const { steps, notes = [], refused = [] } = plan;
-  const to = channel === 'store' ? `the store, from where ${target} fetches them` : target;
+  const to = channel === 'store' ? `the store, from where ${targetHost} fetches them` : targetHost;
   const parts = [
     table(steps.some(({ flags }) => flags?.length) ? withFlags : columns, steps),
     notes.map(({ message }) => `note: ${message}`),
@@ -34,12 +34,12 @@ export function planLines(request: SendRequest, reply: PlanReply): string[] {
 
 function sumOf(request: SendRequest, to: string, steps: readonly Step[]): string {
   const size = steps.reduce((sum, step) => sum + (step.size ?? 0), 0);
-  const datasets = new Set(steps.map((step) => step.target)).size;
+  const datasets = new Set(steps.map((step) => step.targetDataset)).size;
   const where = request.package ? ` in ${counted(datasets, 'dataset')}` : '';
   return `${counted(steps.length, 'step')}${where} to ${to}, about ${bytes(size)}`;
 }
 
-const nothing = ({ dataset }: SendRequest, { target, channel }: PlanReply, refused: number): string => {
+const nothing = ({ dataset }: SendRequest, { targetHost, channel }: PlanReply, refused: number): string => {
   const has = channel === 'store' ? 'has, or has waiting in the store,' : 'has';
-  return `nothing to do: ${target} ${has} all of ${dataset}${refused > 0 ? ` but ${counted(refused, 'dataset')} refused` : ''}`;
+  return `nothing to do: ${targetHost} ${has} all of ${dataset}${refused > 0 ? ` but ${counted(refused, 'dataset')} refused` : ''}`;
 };

@@ -3,8 +3,8 @@ import type { Refusal } from './refusal.ts';
 
 /** What one dataset of a request needs. */
 export interface DatasetPlan {
-  dataset: string;
-  target: string;
+  sourceDataset: string;
+  targetDataset: string;
   /** Its chain, in order; none where there is nothing to do, or a refusal. */
   steps: Step[];
   refusal?: Refusal;

@@ -98,7 +98,7 @@ function draftSingle(
   const root = targetRoot(request);
   const existing = findDataset(target, root);
   if (isRefusal(existing)) return existing;
-  const item = { dataset, wanted, target: root, existing, parent: undefined };
+  const item = { dataset, wanted, targetDataset: root, existing, parent: undefined };
   const matched = { items: [item], findInFamily: none, findInPackage: none, sourceOf: none };
   return draftOf(request, source, target, matched, arrived);
 }
@@ -133,8 +133,8 @@ function draftPackage(
   if (isRefusal(draft)) return draft;
   const { plans, items } = draft;
   const missing = selection.missing.map(({ dataset, refusal }) => ({
-    dataset,
-    target: `${root}${dataset.slice(name.length)}`,
+    sourceDataset: dataset,
+    targetDataset: `${root}${dataset.slice(name.length)}`,
     steps: [],
     refusal,
   }));

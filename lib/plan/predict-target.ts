@@ -103,7 +103,7 @@ export function lastKnownOf(target: Inventory, source: Inventory): Inventory {
 }
 
 /** What is left there once it was cleared for these steps: what a rollback destroys is gone, and what is renamed is elsewhere. */
-export function cleared(target: Inventory, steps: readonly Pick<Step, 'before' | 'target'>[]): Inventory {
+export function cleared(target: Inventory, steps: readonly Pick<Step, 'before' | 'targetDataset'>[]): Inventory {
   const gone = new Set<string>();
   const renamed = new Set<string>();
   for (const { before } of steps) {

@@ -21,7 +21,7 @@ test('what another release sent arrives, equal, and goes on from here', async ()
   const here = (name: string): string => name.replace(carried.into, root);
   for (const [index, step] of carried.steps.entries()) {
     const start: ReceiveStart = {
-      ...{ transfer: 'carried1', job: 'carried', source: 'smos-01', dataset: here(step.target), to: step.to },
+      ...{ transfer: 'carried1', job: 'carried', source: 'smos-01', dataset: here(step.targetDataset), to: step.to },
       ...{ partial: 'resume', ...(step.flags?.includes('raw') && { raw: true }) },
       ...(step.from && { from: { guid: step.from.guid } }),
       ...(step.record !== undefined && { record: step.record }),

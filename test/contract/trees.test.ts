@@ -56,11 +56,11 @@ async function listed(host: string, root: string): Promise<Inventory> {
 }
 
 /** One step as the services do it, without them. */
-function carryOut({ to, from, target, origin }: Step): void {
+function carryOut({ to, from, targetDataset, origin }: Step): void {
   const stream = z.stream(...(from ? ['-i', from.name] : []), to.name);
   const clone = origin === undefined ? [] : ['-o', `origin=${origin}`];
-  const { exit, stderr } = z.feed(stream, 'receive', '-s', '-u', ...clone, `${target}@${leafOf(to.name)}`);
-  if (exit !== 0) throw new Error(`${JSON.stringify({ to, from, target, origin })}: ${stderr}`);
+  const { exit, stderr } = z.feed(stream, 'receive', '-s', '-u', ...clone, `${targetDataset}@${leafOf(to.name)}`);
+  if (exit !== 0) throw new Error(`${JSON.stringify({ to, from, target: targetDataset, origin })}: ${stderr}`);
 }
 
 /** What the trees came to, over all of them. */
@@ -128,11 +128,13 @@ describe('generated trees', () => {
 
     const arrived = await listed('dst', there);
     const onTarget = new Map(arrived.datasets.map((dataset) => [dataset.name, dataset]));
-    for (const { to, target } of result.steps) {
-      expect(onTarget.get(target)?.snapshots.find(({ name }) => name === leafOf(to.name))?.guid, to.name).toBe(to.guid);
+    for (const { to, targetDataset } of result.steps) {
+      expect(onTarget.get(targetDataset)?.snapshots.find(({ name }) => name === leafOf(to.name))?.guid, to.name).toBe(
+        to.guid,
+      );
     }
-    for (const { target, origin } of performed) {
-      if (origin !== undefined) expect(onTarget.get(target)?.origin?.name, target).toBe(origin);
+    for (const { targetDataset, origin } of performed) {
+      if (origin !== undefined) expect(onTarget.get(targetDataset)?.origin?.name, targetDataset).toBe(origin);
     }
     const byGuid = new Map(
       source.datasets.flatMap(({ name, snapshots }) => snapshots.map((one) => [one.guid, `${name}@${one.name}`])),

@@ -104,11 +104,11 @@ function resultComplaints(job: Job, source: Listing, after: Listing): string[] {
   const unexplained = failures(job)
     .filter(({ code }) => !explained.has(code))
     .map(({ code, message }) => `failed: ${code}: ${message}`);
-  const incomplete = job.datasets.list.flatMap(({ dataset, target, state }) => {
+  const incomplete = job.datasets.list.flatMap(({ dataset, targetDataset, state }) => {
     const newest = snapshotsOf(source, dataset).at(-1);
     if (state !== 'done' || newest === undefined) return [];
-    const there = snapshotsOf(after, target).some(({ guid }) => guid === newest.guid);
-    return there ? [] : [`${dataset} is done, but ${target} lacks ${newest.name} (${newest.guid})`];
+    const there = snapshotsOf(after, targetDataset).some(({ guid }) => guid === newest.guid);
+    return there ? [] : [`${dataset} is done, but ${targetDataset} lacks ${newest.name} (${newest.guid})`];
   });
   return [...unexplained, ...incomplete];
 }

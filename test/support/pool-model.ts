@@ -121,22 +121,22 @@ export class PoolModel {
     const base = step.from && source.find(step.from.name);
     must(base?.guid === step.from?.guid, 'the source does not have the base');
     if (base && sent) must(base.createtxg < sent.createtxg, 'the base is not older');
-    const existing = this.datasets.get(step.target);
+    const existing = this.datasets.get(step.targetDataset);
     const isClones = step.from !== undefined && datasetOf(step.from.name) !== datasetOf(step.to.name);
     const leaf = leafOf(step.to.name) ?? '';
     if (step.from === undefined || step.origin !== undefined) {
       must(existing === undefined, 'would overwrite a dataset');
-      this.#makeParents(step.target, placeholders, must);
+      this.#makeParents(step.targetDataset, placeholders, must);
       const origin = step.origin === undefined ? undefined : this.find(step.origin);
       must(origin?.guid === step.from?.guid, 'the target does not have the origin');
       const type = source.datasets.get(datasetOf(step.to.name))?.type ?? 'filesystem';
-      this.datasets.set(step.target, { ...this.#fresh(type), ...(origin && { origin }) });
+      this.datasets.set(step.targetDataset, { ...this.#fresh(type), ...(origin && { origin }) });
     } else {
       must(!isClones, "a clone's stream goes into a dataset that exists");
       must(existing?.snapshots.at(-1)?.guid === step.from.guid, 'the base is not the newest on the target');
       must(!existing?.modified, 'the target was modified');
     }
-    const into = this.datasets.get(step.target);
+    const into = this.datasets.get(step.targetDataset);
     must(!into?.snapshots.some((snap) => snap.name === leaf), 'the name is taken');
     into?.snapshots.push({ name: leaf, guid: step.to.guid, createtxg: this.#tick() });
   }

@@ -24,7 +24,7 @@ export interface ScriptedReceiver {
 }
 
 const transferId = 'transfer1';
-const step: Step = { type: 'full', to: { name: 'zones/test@b', guid: '2' }, target: 'zones/test' };
+const step: Step = { type: 'full', to: { name: 'zones/test@b', guid: '2' }, targetDataset: 'zones/test' };
 
 /** @param answer what the receiver answers to a request to receive, without the transfer's id */
 export async function useScriptedReceiver(
@@ -48,7 +48,7 @@ export async function useScriptedReceiver(
     ask: (zfs, discard) =>
       askForTransfer(
         { host: 'smos-01', zfs: zfs as Zfs, bus, dataConnection, log, silenceMs: 3000, patienceMs: 60_000 },
-        { transfer: transferId, job: 'jobjobjob1', target: 'smos-00', step, discard },
+        { transfer: transferId, job: 'jobjobjob1', targetHost: 'smos-00', step, discard },
         { host: 'smos-00' },
       ),
   };

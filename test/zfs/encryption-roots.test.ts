@@ -131,7 +131,7 @@ test('edge case 26: a tree joined as its notes say goes on after a change-key on
   });
   const arrived = () => z.zfs('list', `${to}/a@5`).exit === 0;
   await expect
-    .poll(async () => arrived() && ((await fleet.status('smos-01', job))?.current?.target ?? ''))
+    .poll(async () => arrived() && ((await fleet.status('smos-01', job))?.current?.targetDataset ?? ''))
     .toBe(`${to}/b`);
   await services[1]?.end('SIGKILL');
   // the receive ends when it has heard nothing for a while

@@ -8,14 +8,14 @@ export function withModified({ plans, items }: Draft, host: string): DatasetPlan
   const written = new Map(
     items.map(({ dataset, existing }) => [dataset.name, existing && isModified(existing) ? existing.written : 0]),
   );
-  const notes = plans.datasets.flatMap(({ dataset, target, steps }): Note[] => {
-    const bytes = written.get(dataset) ?? 0;
+  const notes = plans.datasets.flatMap(({ sourceDataset, targetDataset, steps }): Note[] => {
+    const bytes = written.get(sourceDataset) ?? 0;
     if (bytes === 0 || steps[0]?.from === undefined || steps[0].origin !== undefined) return [];
-    const what = `${target} on ${host} was written to since its newest snapshot (${bytes} bytes)`;
+    const what = `${targetDataset} on ${host} was written to since its newest snapshot (${bytes} bytes)`;
     return [
       {
         kind: 'modified',
-        dataset: target,
+        dataset: targetDataset,
         message: `${what}, which zfs receive may refuse as MODIFIED; then --conflict rollback drops that, --conflict rotate keeps it aside`,
       },
     ];

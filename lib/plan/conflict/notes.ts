@@ -17,21 +17,29 @@ interface Around {
 }
 
 /** What is going to be done to the target, in full: nobody shall have to guess what a policy destroys. */
-export function clearingNote({ dataset, target: name }: DatasetPlan, clearing: Clearing, around: Around): Note {
+export function clearingNote(
+  { sourceDataset, targetDataset: name }: DatasetPlan,
+  clearing: Clearing,
+  around: Around,
+): Note {
   const { target } = around;
   return clearing.kind === 'rollback'
     ? { kind: 'rollback', dataset: name, message: rollbackWords(name, clearing, target) }
-    : { kind: 'rename', dataset: clearing.from, message: renameWords(dataset, name, clearing, around) };
+    : { kind: 'rename', dataset: clearing.from, message: renameWords(sourceDataset, name, clearing, around) };
 }
 
 /** It has diverged, and since nothing is to be sent to it, that does not matter. */
-export const untouchedNote = ({ dataset, target }: DatasetPlan, clearing: Clearing, host: string): Note => {
+export const untouchedNote = (
+  { sourceDataset, targetDataset }: DatasetPlan,
+  clearing: Clearing,
+  host: string,
+): Note => {
   const own = clearing.kind === 'rollback' ? clearing.destroys : [];
   const names = own.length > 0 ? ` (${namesOf(own)})` : '';
   return {
     kind: 'skipped',
-    dataset,
-    message: `${target} on ${host} has gone its own way${names} and stays as it is: nothing has to be sent to it`,
+    dataset: sourceDataset,
+    message: `${targetDataset} on ${host} has gone its own way${names} and stays as it is: nothing has to be sent to it`,
   };
 };
 

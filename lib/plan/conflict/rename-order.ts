@@ -14,8 +14,8 @@ const renameIn = ({ steps: [first] }: DatasetPlan): Rename | undefined =>
  */
 export function inOrderOfRenames(plans: readonly DatasetPlan[], chosen: Iterable<string>): DatasetPlan[] {
   const place = new Map([...chosen].map((dataset, at) => [dataset, at]));
-  const placeOf = ({ dataset }: DatasetPlan): number => place.get(dataset) ?? place.size;
-  const follows = (plan: DatasetPlan): boolean => renameIn(plan)?.to === plan.target;
+  const placeOf = ({ sourceDataset }: DatasetPlan): number => place.get(sourceDataset) ?? place.size;
+  const follows = (plan: DatasetPlan): boolean => renameIn(plan)?.to === plan.targetDataset;
   const followers = plans.filter(follows).toSorted((one, other) => placeOf(one) - placeOf(other));
   return withOriginsInTime([...followers, ...plans.filter((plan) => !follows(plan))]);
 }

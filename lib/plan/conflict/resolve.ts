@@ -42,7 +42,7 @@ export function underPolicy(
   for (;;) {
     const draft = draftOn(listing);
     if (isRefusal(draft)) return draft;
-    const byName = new Map(draft.plans.datasets.map((plan) => [plan.dataset, plan]));
+    const byName = new Map(draft.plans.datasets.map((plan) => [plan.sourceDataset, plan]));
     const useless = [...chosen].filter(([name, { untouched }]) => !untouched && !byName.get(name)?.steps.length);
     if (useless.length > 0) {
       // others may have been chosen because of it
@@ -125,8 +125,8 @@ function finished(
 ): DatasetPlans {
   const notes = [...plans.notes];
   const datasets = plans.datasets.map((plan): DatasetPlan => {
-    const found = chosen.get(plan.dataset);
-    const why = unresolvable.get(plan.dataset);
+    const found = chosen.get(plan.sourceDataset);
+    const why = unresolvable.get(plan.sourceDataset);
     if (plan.refusal && why !== undefined) return { ...plan, refusal: unresolvableBy(plan.refusal, policy, why) };
     const [first, ...rest] = plan.steps;
     if (found?.untouched) notes.push(untouchedNote(plan, found.clearing, target.host));

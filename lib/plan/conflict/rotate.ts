@@ -47,11 +47,11 @@ function freeName(wanted: string, taken: ReadonlySet<string>): string {
  * Where a dataset begins that was renamed aside: as a clone of the newest common snapshot there, so that nothing is sent twice.
  * It is the same before and after the renaming is done, and while the first stream is interrupted.
  */
-export function startFromRotated({ dataset, wanted, target }: Item, listing: Inventory): SeedStart | undefined {
+export function startFromRotated({ dataset, wanted, targetDataset }: Item, listing: Inventory): SeedStart | undefined {
   const last = lastOf(wanted);
   let newest: { base: Base; origin: string } | undefined;
   for (const aside of listing.datasets) {
-    if (originalNameOf(aside.name) !== target) continue;
+    if (originalNameOf(aside.name) !== targetDataset) continue;
     const base = newestCommon(dataset, aside);
     const held = aside.snapshots.find(({ guid }) => guid === base?.guid);
     if (!base || !held || !last || !isAfter(last, base)) continue;
@@ -76,14 +76,14 @@ function unfitBelow(from: string, to: string, { datasets }: Inventory): string |
 }
 
 /** A dataset that was renamed at the source is renamed on the target too, with all below it. */
-export function follow({ dataset, target, previousName = '' }: Item, listing: Inventory): Found<Rename> {
+export function follow({ dataset, targetDataset, previousName = '' }: Item, listing: Inventory): Found<Rename> {
   const there = listing.datasets.find(({ name }) => name === previousName);
   if (!there) return { why: `the listing shows no ${previousName}` };
-  const above = listing.datasets.find(({ name }) => name === parentOf(target));
-  if (above?.type !== 'filesystem') return { why: `${target} has nothing to lie in there` };
-  if (isWithin(target, previousName)) return { why: `${target} would lie inside ${previousName} itself` };
-  if (listing.datasets.some(({ name }) => name === target)) return { why: `${target} stands in the way` };
-  const fault = unfitBelow(previousName, target, listing);
+  const above = listing.datasets.find(({ name }) => name === parentOf(targetDataset));
+  if (above?.type !== 'filesystem') return { why: `${targetDataset} has nothing to lie in there` };
+  if (isWithin(targetDataset, previousName)) return { why: `${targetDataset} would lie inside ${previousName} itself` };
+  if (listing.datasets.some(({ name }) => name === targetDataset)) return { why: `${targetDataset} stands in the way` };
+  const fault = unfitBelow(previousName, targetDataset, listing);
   if (fault !== undefined) return { why: fault };
   const common = newestCommon(dataset, there);
   const newest = there.snapshots.reduce<DatasetEntry['snapshots'][number] | undefined>(
@@ -95,7 +95,7 @@ export function follow({ dataset, target, previousName = '' }: Item, listing: In
       why: `${previousName} has diverged: its newest snapshot is @${newest?.name}, which the source does not have`,
     };
   }
-  return { clearing: { kind: 'rename', from: previousName, to: target, guid: there.guid } };
+  return { clearing: { kind: 'rename', from: previousName, to: targetDataset, guid: there.guid } };
 }
 
 /** Does a renaming move what stands at the target out of the way, rather than bring something there? */

@@ -8,7 +8,7 @@ import { originalNameOf } from './rotated-name.ts';
 /** A dataset of the package with its counterpart on the target. */
 export interface Item extends Chosen {
   /** The target's name for it. */
-  target: string;
+  targetDataset: string;
   /** What stands there, oldest first. */
   existing: DatasetEntry | undefined;
   /** The nearest dataset above it that is in the package too. */
@@ -59,7 +59,13 @@ export function matchTargets(
     const existing = there.get(target);
     const previousName = existing ? undefined : formerName(one.dataset);
     const parent = nearest(items, name);
-    items.set(name, { ...one, target, existing, parent, ...(previousName !== undefined && { previousName }) });
+    items.set(name, {
+      ...one,
+      targetDataset: target,
+      existing,
+      parent,
+      ...(previousName !== undefined && { previousName }),
+    });
   }
   const findInPackage = findInFamily(listed, (name) => items.get(name)?.existing);
   const sourceOf = (target: string): string | undefined => {

@@ -39,7 +39,7 @@ const refusedIf = (plan: DatasetPlan, refusal: Refusal | undefined): DatasetPlan
   refusal ? { ...plan, steps: [], refusal } : plan;
 
 function sourceLocked(plan: DatasetPlan, from: ReadonlyMap<string, DatasetEntry>, host: string): Refusal | undefined {
-  const dataset = from.get(plan.dataset);
+  const dataset = from.get(plan.sourceDataset);
   if (!dataset || !isRaw(plan)) return undefined;
   const isLocked = compareWrappings(dataset.wrapping, wrappingOfRoot(dataset, from)) === 'different';
   return isLocked ? cannotBeOpened(dataset, host) : undefined;
@@ -51,7 +51,7 @@ function keyRefusals(
   { source, target }: KeyContext,
 ): Map<DatasetPlan, Refusal> {
   const there = byName(target);
-  const byTarget = new Map(plans.map((plan) => [plan.target, plan]));
+  const byTarget = new Map(plans.map((plan) => [plan.targetDataset, plan]));
   const words: KeyWords = {
     source: source.host,
     target: target.host,
@@ -87,8 +87,8 @@ function modifiedBringers(
   there: ReadonlyMap<string, DatasetEntry>,
 ): DatasetPlan[] {
   if (!isToCome(own) || !isToCome(fromRoot) || compareWrappings(rootNow, fromRoot.wrapping) === 'same') return [];
-  const mayEndModified = ({ target, steps: [first] }: DatasetPlan): boolean => {
-    const existing = there.get(target);
+  const mayEndModified = ({ targetDataset, steps: [first] }: DatasetPlan): boolean => {
+    const existing = there.get(targetDataset);
     return existing !== undefined && isModified(existing) && first?.from !== undefined && first.origin === undefined;
   };
   return own.plans.every(mayEndModified) ? own.plans : [];
@@ -98,9 +98,9 @@ function modifiedBringers(
 function inOrderOfKeys(plans: readonly DatasetPlan[], { inheritors }: KeyChanges): DatasetPlan[] {
   const known = new Map<DatasetPlan, { root: string; keyFrom?: string }>();
   for (const { own, fromRoot, root, rootNow } of inheritors) {
-    const bringer = fromRoot?.plans.find(({ target }) => target === root) ?? fromRoot?.plans[0];
+    const bringer = fromRoot?.plans.find(({ targetDataset }) => targetDataset === root) ?? fromRoot?.plans[0];
     const waits = own && bringer && compareWrappings(own.wrapping, rootNow) !== 'same';
-    for (const plan of own?.plans ?? []) known.set(plan, { root, ...(waits && { keyFrom: bringer.dataset }) });
+    for (const plan of own?.plans ?? []) known.set(plan, { root, ...(waits && { keyFrom: bringer.sourceDataset }) });
   }
   return plans.map((plan) => {
     const found = known.get(plan);

@@ -49,7 +49,7 @@ export function keyChanges(
   const brought = new Map<string, Brought>();
   const made = new Map<string, string>();
 
-  function bring({ flags, to, target: name, origin }: Step, plan?: DatasetPlan): void {
+  function bring({ flags, to, targetDataset: name, origin }: Step, plan?: DatasetPlan): void {
     const dataset = from.get(datasetOf(to.name));
     if (!dataset || !flags?.includes('raw')) return;
     const holder = holderOf(there.has(name) || origin === undefined ? name : datasetOf(origin));

@@ -24,32 +24,33 @@ export function joinNotes(
 ): Note[] {
   const [from, there] = [byName(source), byName(target)];
   return plans.flatMap((plan): Note[] => {
-    const dataset = from.get(plan.dataset);
-    const isNew = isRaw(plan) && plan.steps[0]?.origin === undefined && !there.get(plan.target)?.snapshots.length;
+    const dataset = from.get(plan.sourceDataset);
+    const isNew =
+      isRaw(plan) && plan.steps[0]?.origin === undefined && !there.get(plan.targetDataset)?.snapshots.length;
     if (!dataset || !isNew || dataset.encryptionRoot === dataset.name) return [];
     const root = items.get(dataset.encryptionRoot ?? '');
     if (!root) return [];
-    const existing = there.get(root.target);
-    const brought = changes.broughtTo(root.target);
-    const isOwn = !existing || (existing.encryptionRoot === root.target && existing.encryption !== 'off');
+    const existing = there.get(root.targetDataset);
+    const brought = changes.broughtTo(root.targetDataset);
+    const isOwn = !existing || (existing.encryptionRoot === root.targetDataset && existing.encryption !== 'off');
     const isSame =
       isOwn && brought
         ? brought.root === root.dataset.name
         : isOwn && existing && compareWrappings(existing.wrapping, root.dataset.wrapping) === 'same';
     const message =
-      `${plan.dataset} takes its key from ${root.dataset.name}, and ${plan.target} on ${target.host} will have one of its own, of the ` +
+      `${plan.sourceDataset} takes its key from ${root.dataset.name}, and ${plan.targetDataset} on ${target.host} will have one of its own, of the ` +
       `same value.`;
     const how = isSame
-      ? ` To have it as at the source: zfs load-key ${root.target}; zfs load-key ${plan.target}; zfs change-key -i ${plan.target}. ` +
+      ? ` To have it as at the source: zfs load-key ${root.targetDataset}; zfs load-key ${plan.targetDataset}; zfs change-key -i ${plan.targetDataset}. ` +
         `From then on send it with ${root.dataset.name} (-R), and snapshot both (zfs snapshot -r).`
-      : ` Leave it so: ${root.target} does not have, or may not have, the key of ${root.dataset.name}.`;
-    return [{ kind: 'encryption-root', dataset: plan.dataset, message: `${message}${how}` }];
+      : ` Leave it so: ${root.targetDataset} does not have, or may not have, the key of ${root.dataset.name}.`;
+    return [{ kind: 'encryption-root', dataset: plan.sourceDataset, message: `${message}${how}` }];
   });
 }
 
 /** What is locked out on the target already, and stays so after this plan. */
 export function lockedNotes({ inheritors }: KeyChanges, { target, items }: NoteContext): Note[] {
-  const sources = new Map([...items.values()].map((item) => [item.target, item.dataset.name]));
+  const sources = new Map([...items.values()].map((item) => [item.targetDataset, item.dataset.name]));
   return inheritors.flatMap(({ dataset: { name }, root, before, own, fromRoot }): Note[] => {
     const dataset = sources.get(name);
     if (dataset === undefined || before !== 'different' || isToCome(own) || isToCome(fromRoot)) return [];

@@ -25,7 +25,7 @@ export function wouldNotOpen(
   { source, target, planOf, holderOf }: KeyWords,
 ): Refusal {
   const { name } = dataset;
-  const sent = own?.plans[0]?.dataset ?? name;
+  const sent = own?.plans[0]?.sourceDataset ?? name;
   const sourceRoot = own?.root ?? sent;
   const why =
     after === 'different'
@@ -35,7 +35,7 @@ export function wouldNotOpen(
         `${sourceRoot} on ${source}, as long as that is not sent along`;
   const counterpart = planOf(root);
   const together =
-    counterpart?.dataset === sourceRoot
+    counterpart?.sourceDataset === sourceRoot
       ? `${sourceRoot} has to bring its key first: ${snapshotAll(sourceRoot)}`
       : `if ${root} is a replica of ${sourceRoot}: ${snapshotAll(sourceRoot)}`;
   const ways = [...(sourceRoot === sent ? [] : [together]), ownKey(holderOf(name), root, target)];
@@ -49,7 +49,7 @@ export function wouldNotOpen(
 
 /** Its root would get a new key first, and it may not get it then, since it was written to. */
 export function mayNotFollow(
-  { dataset: sent, target: name }: DatasetPlan,
+  { sourceDataset: sent, targetDataset: name }: DatasetPlan,
   { root }: Inheritor,
   { source, target }: KeyWords,
 ): Refusal {
@@ -75,7 +75,8 @@ export function wouldLockOut(
   const ways = new Set<string>();
   for (const name of names) {
     const plan = planOf(name);
-    if (plan?.refusal) ways.add(`mend first what keeps ${plan.dataset} from being sent (${plan.refusal.error.code})`);
+    if (plan?.refusal)
+      ways.add(`mend first what keeps ${plan.sourceDataset} from being sent (${plan.refusal.error.code})`);
     else if (plan) ways.add(`they need a new snapshot too: ${snapshotAll(sourceRoot)}`);
     else
       ways.add(

@@ -18,7 +18,7 @@ const mostTold = 20;
 export function shortagesOf(steps: readonly Step[], target: Inventory): ErrorBody[] {
   const there = new Map(target.datasets.map((dataset) => [dataset.name, dataset]));
   const needed = new Map<DatasetEntry, number>();
-  for (const [name, chain] of Map.groupBy(steps, (step) => step.target)) {
+  for (const [name, chain] of Map.groupBy(steps, (step) => step.targetDataset)) {
     const bytes = there.get(name)?.resumeToken === undefined ? sizeOf(chain) : 0;
     for (let above: string | undefined = name; above !== undefined && bytes > 0; above = parentOf(above)) {
       const dataset = there.get(above);

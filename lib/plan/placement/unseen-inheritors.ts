@@ -33,21 +33,21 @@ function rootChanges(plans: readonly DatasetPlan[], { source, target }: Sides): 
   const there = byName(target);
   const changes = keyChanges(plans, source, target, []);
   return plans.flatMap((plan): RootChange[] => {
-    const existing = there.get(plan.target);
+    const existing = there.get(plan.targetDataset);
     const holder = existing && keyHolder(existing.name, there);
     const isRoots = existing?.encryptionRoot !== undefined && keyHolder(existing.encryptionRoot, there) === holder;
     if (!isRaw(plan) || !isRoots || holder === undefined) return [];
-    const change = compareWrappings(existing.wrapping, changes.broughtTo(plan.target)?.wrapping);
-    return [{ target: plan.target, holder, change }];
+    const change = compareWrappings(existing.wrapping, changes.broughtTo(plan.targetDataset)?.wrapping);
+    return [{ target: plan.targetDataset, holder, change }];
   });
 }
 
 /** Where no more of the target is to be seen, a plan of one dataset says what it does not know. */
 export function unseenNotes(plans: readonly DatasetPlan[], { source, target }: Sides): Note[] {
   if (unseenInheritors(plans, { source, target }) === undefined) return [];
-  return plans.map(({ dataset, target: name }) => ({
+  return plans.map(({ sourceDataset, targetDataset: name }) => ({
     kind: 'encryption-root',
-    dataset,
+    dataset: sourceDataset,
     message:
       `${name} on ${target.host} gets, or may get, another key, and it is not known what takes its key from it there: whatever does cannot ` +
       `be opened until it is sent too (-R)`,

@@ -48,7 +48,7 @@ export function seedStart(item: Item, context: CloneContext): SeedStart | Refusa
     const there = heldBy(inside.existing, known.guid) ?? context.brought.get(known.name);
     if (there !== undefined) return cloneOf(there);
   }
-  const outside = context.selfContained ? undefined : context.findOutside(known, item.target);
+  const outside = context.selfContained ? undefined : context.findOutside(known, item.targetDataset);
   if (outside !== undefined) return cloneOf(outside);
   const refusal = inside && !context.apart.has(item) ? context.refusalOf(inside) : undefined;
   if (inside && refusal) return blockedBy(item, inside, refusal, 'is a clone of it');
@@ -63,7 +63,7 @@ export function seedStart(item: Item, context: CloneContext): SeedStart | Refusa
   }
   const nowhere = `no dataset in the target's pool on ${context.target.host} has it (guid ${known.guid})`;
   if (inside === undefined) return originMissing(item, context, nowhere, sendFirst(item, context));
-  const late = `${nowhere}, nor can it come any more, since ${inside.target} has newer ones`;
+  const late = `${nowhere}, nor can it come any more, since ${inside.targetDataset} has newer ones`;
   return originMissing(item, context, late, `leave it out (--exclude '${item.dataset.name}')`);
 }
 
@@ -112,7 +112,7 @@ export function promotedStart(
 
 /** @param way out, beside -c */
 function originMissing(
-  { dataset, target }: Item,
+  { dataset, targetDataset }: Item,
   { source, target: { host } }: CloneContext,
   why: string,
   way: string | undefined,
@@ -126,7 +126,7 @@ function originMissing(
       details: {
         source: source.host,
         target: host,
-        dataset: target,
+        dataset: targetDataset,
         clone: name,
         origin: origin?.name ?? '',
         originGuid: origin?.guid ?? null,
@@ -141,5 +141,5 @@ export const blockedBy = (item: Item, by: Item, { error }: Refusal, why: string)
     error.code,
     `${item.dataset.name} cannot be sent without ${by.dataset.name}, since it ${why}, and that is refused ` +
       `(${error.code}).`,
-    { details: { dataset: item.target, needs: by.dataset.name } },
+    { details: { dataset: item.targetDataset, needs: by.dataset.name } },
   );

@@ -36,7 +36,7 @@ export function composed({ datasets, notes }: DatasetPlans): Plan {
 const mostOthers = 5;
 
 function withOthers(first: RefusedPlan, refused: readonly RefusedPlan[]): Refusal {
-  const others = refused.filter((plan) => plan !== first).map(({ dataset }) => dataset);
+  const others = refused.filter((plan) => plan !== first).map(({ sourceDataset }) => sourceDataset);
   if (others.length === 0) return first.refusal;
   const { error } = first.refusal;
   const more = others.length > mostOthers ? ` and ${others.length - mostOthers} more` : '';
@@ -47,9 +47,9 @@ function withOthers(first: RefusedPlan, refused: readonly RefusedPlan[]): Refusa
 /** Names of each kind that a dataset's evidence carries in a package, the newest ones: many may be refused. */
 const mostNames = 20;
 
-const asRefused = ({ dataset, target, refusal: { error, evidence } }: RefusedPlan): Refused => ({
-  dataset,
-  target,
+const asRefused = ({ sourceDataset, targetDataset, refusal: { error, evidence } }: RefusedPlan): Refused => ({
+  dataset: sourceDataset,
+  targetDataset,
   error,
   ...(evidence && {
     evidence: {

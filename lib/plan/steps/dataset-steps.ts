@@ -93,7 +93,7 @@ function chain({ source, target }: DatasetTask, snapshots: readonly SnapshotEntr
     size += entry.written;
     if (!wanted.has(entry.guid)) continue;
     const to = { name: `${source.dataset.name}@${entry.name}`, guid: entry.guid };
-    const step: Step = { type: 'incremental', to, from, target: target.name, ...kindOf(source), size };
+    const step: Step = { type: 'incremental', to, from, targetDataset: target.name, ...kindOf(source), size };
     steps.push(origin === undefined ? step : { ...step, origin });
     from = { ...to, kind: 'snapshot' };
     origin = undefined;
@@ -108,7 +108,7 @@ const kindOf = ({ dataset }: DatasetTask['source']): Pick<Step, 'volume'> =>
 const fullStep = ({ source, target }: DatasetTask, to: SnapshotEntry): Step => ({
   type: 'full',
   to: { name: `${source.dataset.name}@${to.name}`, guid: to.guid },
-  target: target.name,
+  targetDataset: target.name,
   ...kindOf(source),
   size: to.referenced,
 });

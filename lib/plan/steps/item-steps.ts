@@ -37,23 +37,25 @@ export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal 
   const isRotated = request.conflict === 'rotate' && !request.selfContained;
   const plan = datasetSteps({
     source: { host: source.host, dataset },
-    target: { host: target.host, name: item.target, dataset: existing },
+    target: { host: target.host, name: item.targetDataset, dataset: existing },
     wanted: item.wanted,
     below: dataset.name === root ? placesBelow(request) : [],
     seedStart: () => (isRotated && startFromRotated(item, target)) || seedStart(item, context),
   });
   if (!plan.ok) return plan;
-  const long = plan.steps.find(({ to }) => item.target.length + 1 + (leafOf(to.name) ?? '').length > maxNameLength);
+  const long = plan.steps.find(
+    ({ to }) => item.targetDataset.length + 1 + (leafOf(to.name) ?? '').length > maxNameLength,
+  );
   if (long) return tooLong(item, long, root);
   const [first, ...rest] = plan.steps;
   if (first === undefined) return plan.steps;
   const sides = {
     source: { host: source.host, dataset },
-    target: { host: target.host, name: item.target, existing },
+    target: { host: target.host, name: item.targetDataset, existing },
   };
   const redacted = redactedIn({ ...sides, steps: plan.steps }, target);
   if (redacted) return redacted;
-  const one = { name: item.target, source: { host: source.host, dataset }, origin: first.origin };
+  const one = { name: item.targetDataset, source: { host: source.host, dataset }, origin: first.origin };
   const streams = planning.streamsOf({ ...one, existing });
   if (isRefusal(streams)) return streams;
   const { flags, record, note } = streams;
@@ -68,7 +70,7 @@ export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal 
     if (own.length > 0) step.flags = own;
     if (wrapping) step.wrapping = wrapping;
   }
-  const parents = existing ? [] : placeholders.above(item.target);
+  const parents = existing ? [] : placeholders.above(item.targetDataset);
   const deep = parents.find((parent) => elementsOf(parent) > maxElements);
   if (deep !== undefined) return tooDeep(item, deep, target.host, root);
   return [{ ...first, ...(record !== undefined && { record }), ...(parents.length > 0 && { parents }) }, ...rest];
@@ -88,38 +90,38 @@ function obstacleIn(parent: Item, { refusalOf }: CloneContext): Refusal | undefi
 const isPlaceholder = (existing: DatasetEntry | undefined): boolean =>
   existing?.placeholder === true && existing.snapshots.length === 0;
 
-const renamed = ({ dataset, target }: Item, previousName: string, source: string, host: string): Refusal =>
+const renamed = ({ dataset, targetDataset }: Item, previousName: string, source: string, host: string): Refusal =>
   refuse(
     'EXISTS',
-    `${dataset.name} on ${source} is on ${host} under another name, ${previousName}, and not as ${target}: it was renamed since. ` +
-      `Ways out: zfs rename ${previousName} ${target} on ${host} (--conflict rotate does that), and it goes on from there; or, if ${previousName} is something ` +
+    `${dataset.name} on ${source} is on ${host} under another name, ${previousName}, and not as ${targetDataset}: it was renamed since. ` +
+      `Ways out: zfs rename ${previousName} ${targetDataset} on ${host} (--conflict rotate does that), and it goes on from there; or, if ${previousName} is something ` +
       `else, send ${dataset.name} there by itself once.`,
-    { details: { host, dataset: target, previousName } },
+    { details: { host, dataset: targetDataset, previousName } },
   );
 
 /** What is in it cannot be compared, and nothing is sent into what is not seen. */
-const notShown = ({ dataset, target }: Item, source: string, host: string): Refusal =>
+const notShown = ({ dataset, targetDataset }: Item, source: string, host: string): Refusal =>
   refuse(
     'NOT_ALLOWED',
-    `${host} does not show ${source} what is in ${target}, so ${dataset.name} cannot be sent there. If it may, add {from: "${source}", ` +
-      `into: "${target}"}, or a dataset above, to receive.allow on ${host}.`,
-    { details: { host, dataset: target, source } },
+    `${host} does not show ${source} what is in ${targetDataset}, so ${dataset.name} cannot be sent there. If it may, add {from: "${source}", ` +
+      `into: "${targetDataset}"}, or a dataset above, to receive.allow on ${host}.`,
+    { details: { host, dataset: targetDataset, source } },
   );
 
-const tooLong = ({ target }: Item, { to }: Step, root: string): Refusal =>
+const tooLong = ({ targetDataset }: Item, { to }: Step, root: string): Refusal =>
   refuse(
     'BAD_REQUEST',
-    `${to.name} would become a snapshot of ${target}, with a name longer than ${maxNameLength} characters. ` +
+    `${to.name} would become a snapshot of ${targetDataset}, with a name longer than ${maxNameLength} characters. ` +
       `Way out: a shorter target for ${root}.`,
-    { details: { dataset: target } },
+    { details: { dataset: targetDataset } },
   );
 
 /** A dataset may be received deeper than its parents can be made. */
-const tooDeep = ({ target }: Item, parent: string, host: string, root: string): Refusal =>
+const tooDeep = ({ targetDataset }: Item, parent: string, host: string, root: string): Refusal =>
   refuse(
     'BAD_REQUEST',
-    `${parent} does not exist on ${host}, and with ${elementsOf(parent)} elements it lies too deep to be made above ${target}: zfs ` +
+    `${parent} does not exist on ${host}, and with ${elementsOf(parent)} elements it lies too deep to be made above ${targetDataset}: zfs ` +
       `creates names of ${maxElements} elements at most. Ways out: a target for ${root} that lies less deep, or send the datasets ` +
       'above too, since what is received may lie deeper.',
-    { details: { host, dataset: target, parent, elements: elementsOf(parent), most: maxElements } },
+    { details: { host, dataset: targetDataset, parent, elements: elementsOf(parent), most: maxElements } },
   );

@@ -59,10 +59,10 @@ export function planItems(
 
   for (const item of order) {
     const steps = itemSteps(item, planning);
-    const { dataset, target: name } = item;
+    const { dataset, targetDataset: name } = item;
     plans.set(item, {
-      dataset: dataset.name,
-      target: name,
+      sourceDataset: dataset.name,
+      targetDataset: name,
       ...(isRefusal(steps) ? { steps: [], refusal: steps } : { steps }),
     });
     if (isRefusal(steps) || steps.length === 0) continue;

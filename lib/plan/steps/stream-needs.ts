@@ -86,12 +86,12 @@ export const isFeatureNote = ({ kind }: Note): boolean => kind === 'features';
 
 /** A stream that the target's pool cannot take. */
 export const streamRefusal = (step: Step, lacking: readonly StreamFeature[], host: string): Refusal => {
-  const pool = poolOf(step.target);
+  const pool = poolOf(step.targetDataset);
   return refuse(
     'UNSUPPORTED',
     `The stream of ${step.to.name} needs ${lacking.join(', ')}, which pool ${pool} on ${host} has not enabled. ` +
       `Ways out: ${enabling(lacking, pool)} there, where its ZFS knows that; ${plainer(step, lacking)}another pool.`,
-    { details: { host, dataset: step.target, pool, features: [...lacking] } },
+    { details: { host, dataset: step.targetDataset, pool, features: [...lacking] } },
   );
 };
 

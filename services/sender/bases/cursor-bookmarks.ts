@@ -23,7 +23,7 @@ export interface CursorBookmarkDeps {
   readonly zfs: Pick<Zfs, 'bookmark' | 'destroyBookmark'>;
   readonly log: Log;
   /** The host that receives. */
-  readonly to: string;
+  readonly targetHost: string;
 }
 
 /** The bookmarks that are the cursors of one job's datasets. */
@@ -40,7 +40,7 @@ export interface CursorBookmarks {
   move(base: Step['to'], target: string, old: readonly string[], isOvertaken?: boolean): Promise<boolean>;
 }
 
-export function openCursorBookmarks({ zfs, log, to }: CursorBookmarkDeps): CursorBookmarks {
+export function openCursorBookmarks({ zfs, log, targetHost }: CursorBookmarkDeps): CursorBookmarks {
   const known = new Map<string, string[]>();
   const said = new Set<Code>();
 
@@ -62,7 +62,7 @@ export function openCursorBookmarks({ zfs, log, to }: CursorBookmarkDeps): Curso
     if (said.has('READ_ONLY')) return false;
     const dataset = datasetOf(base.name);
     const key = keyOf(dataset, target);
-    const cursor = cursorOf(base, { host: to, dataset: target }, isOvertaken);
+    const cursor = cursorOf(base, { host: targetHost, dataset: target }, isOvertaken);
     if (cursor === undefined || cursor.length > maxNameLength) {
       log.info('cursor.name-too-long', `${dataset} has no room for a cursor bookmark: its name is too long`);
       return true;
@@ -76,9 +76,9 @@ export function openCursorBookmarks({ zfs, log, to }: CursorBookmarkDeps): Curso
       }
       await zfs.bookmark(base.name, cursor);
       left.add(cursor);
-      log.debug('cursor.set', `${cursor} is the cursor of ${target} on ${to}`);
+      log.debug('cursor.set', `${cursor} is the cursor of ${target} on ${targetHost}`);
     } catch (error) {
-      refused(`cannot set the cursor bookmark of ${target} on ${to}`, error);
+      refused(`cannot set the cursor bookmark of ${target} on ${targetHost}`, error);
       return isForGood.has(ZpsendError.from(error).code);
     } finally {
       known.set(key, [...left]);

@@ -18,13 +18,13 @@ const atOnce = 4;
 /** The cursor of one chain. */
 export interface ChainCursor {
   /** A step's snapshot is on the target, as its newest. */
-  arrived(step: Pick<Step, 'to' | 'target'>): void;
+  arrived(step: Pick<Step, 'to' | 'targetDataset'>): void;
   /**
    * A step's snapshot may be on the target, and nobody has heard of it: gives it a bookmark beside the cursor, while it is held. The next
    * cursor takes its place.
    * @returns the snapshot, where that could not be done just now: its hold may be all that keeps the base
    */
-  markTentative(step: Pick<Step, 'to' | 'target'>): Promise<string | undefined>;
+  markTentative(step: Pick<Step, 'to' | 'targetDataset'>): Promise<string | undefined>;
   /**
    * Moves the cursor to what arrived last, while that is still held. Never fails: without a cursor the job is as good.
    * @param goesOn another step follows at once, so the cursor moves only when it has not for a while
@@ -59,7 +59,7 @@ export interface CursorDeps extends CursorBookmarkDeps {
 }
 
 export function openCursors(deps: CursorDeps): Cursors {
-  const { to, signal } = deps;
+  const { targetHost, signal } = deps;
   const bookmarks = openCursorBookmarks(deps);
   return {
     async ensure({ plans, source, target }) {
@@ -68,12 +68,12 @@ export function openCursors(deps: CursorDeps): Cursors {
       const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
       const targets = new Map(target.datasets.map((entry) => [entry.name, entry]));
       await pLimit(atOnce).map(plans.datasets, async (plan) => {
-        const from = sources.get(plan.dataset);
-        const there = targets.get(plan.target);
+        const from = sources.get(plan.sourceDataset);
+        const there = targets.get(plan.targetDataset);
         if (!from) return;
-        const place: CursorTarget = { host: to, dataset: plan.target };
+        const place: CursorTarget = { host: targetHost, dataset: plan.targetDataset };
         const names = cursorsOf(place, from.bookmarks).map(({ name }) => `${from.name}#${name}`);
-        bookmarks.listed(plan.dataset, plan.target, names);
+        bookmarks.listed(plan.sourceDataset, plan.targetDataset, names);
         if (signal.aborted) return;
         const common = there && newestCommon(from, there);
         if (!there || !common || (await ensureOne(bookmarks, place, from, common))) settled.push({ ...plan, common });
@@ -108,23 +108,27 @@ async function ensureOne(
 
 function chainCursor(deps: CursorDeps, bookmarks: CursorBookmarks): ChainCursor {
   const { zfs, now = () => performance.now() } = deps;
-  let last: Pick<Step, 'to' | 'target'> | undefined;
+  let last: Pick<Step, 'to' | 'targetDataset'> | undefined;
   let movedAt = now();
   return {
-    arrived({ to, target }) {
-      last = { to, target };
+    arrived({ to, targetDataset }) {
+      last = { to, targetDataset };
     },
-    async markTentative({ to: snapshot, target }) {
+    async markTentative({ to: snapshot, targetDataset }) {
       const [there] = await zfs.inspect([snapshot.name]).catch(() => []);
       // another one under its name: the bookmark would be of that
       if (there && there.guid !== snapshot.guid) return undefined;
-      return (await bookmarks.move(snapshot, target, [], true)) ? undefined : snapshot.name;
+      return (await bookmarks.move(snapshot, targetDataset, [], true)) ? undefined : snapshot.name;
     },
     async settle(goesOn) {
       if (!last || (goesOn && now() - movedAt < timing.job.cursorMs)) return undefined;
-      const { to: snapshot, target } = last;
+      const { to: snapshot, targetDataset } = last;
       // whatever stood before our own receive began is not what the target has now
-      const moved = await bookmarks.move(snapshot, target, bookmarks.known(datasetOf(snapshot.name), target));
+      const moved = await bookmarks.move(
+        snapshot,
+        targetDataset,
+        bookmarks.known(datasetOf(snapshot.name), targetDataset),
+      );
       movedAt = now();
       if (!moved) return snapshot.name;
       last = undefined;

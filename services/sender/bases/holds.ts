@@ -63,7 +63,7 @@ export async function releaseStep(zfs: Zfs, tag: string, held: readonly Held[], 
 }
 
 /** A dataset whose target has its cursor, or can have none. */
-export interface Settled extends Pick<DatasetPlan, 'dataset' | 'target'> {
+export interface Settled extends Pick<DatasetPlan, 'sourceDataset' | 'targetDataset'> {
   /** The newest snapshot that both were seen to have; what is newer may have arrived since, or be about to. */
   readonly common?: Dated | undefined;
 }
@@ -71,11 +71,11 @@ export interface Settled extends Pick<DatasetPlan, 'dataset' | 'target'> {
 /** Whose holds a sweep releases. */
 export interface Collection {
   /** The host that receives. */
-  readonly to: string;
+  readonly targetHost: string;
   readonly source: Inventory;
   readonly settled: readonly Settled[];
   /** Gives a bookmark to what the target may have beyond that. @returns the snapshot, where that could not be done just now */
-  readonly markTentative: (step: Pick<Step, 'to' | 'target'>) => Promise<string | undefined>;
+  readonly markTentative: (step: Pick<Step, 'to' | 'targetDataset'>) => Promise<string | undefined>;
   /** The jobs that run on any instance of this host; their holds stay, and all where nobody can say. */
   readonly livingJobs: () => Promise<Set<string> | undefined>;
   /** Aborted when nothing more is to be released. */
@@ -90,7 +90,7 @@ export interface Collection {
  */
 export async function sweepHolds(
   { zfs, log }: { zfs: Pick<Zfs, 'holds' | 'release'>; log: Log },
-  { to, source, settled, markTentative, livingJobs, signal }: Collection,
+  { targetHost, source, settled, markTentative, livingJobs, signal }: Collection,
 ): Promise<void> {
   const held = [...heldIn(source), ...originsOutside(source)];
   if (held.length === 0) return;
@@ -98,8 +98,10 @@ export async function sweepHolds(
   const placeOf = (dataset: string, hash: string): string => `${hash} ${dataset}`;
   const places = new Map(
     settled.flatMap((one) => {
-      const hash = targetHash({ host: to, dataset: one.target });
-      return [one.dataset, ...(origins.get(one.dataset) ?? [])].map((name) => [placeOf(name, hash), one] as const);
+      const hash = targetHash({ host: targetHost, dataset: one.targetDataset });
+      return [one.sourceDataset, ...(origins.get(one.sourceDataset) ?? [])].map(
+        (name) => [placeOf(name, hash), one] as const,
+      );
     }),
   );
   const holds = (await zfs.holds(held)).flatMap(({ snapshot, tag }) => {
@@ -124,10 +126,12 @@ export async function sweepHolds(
     if (living.has(job)) continue;
     const entry = entries.get(snapshot);
     // an origin cannot go before its clones; what was sent of the dataset itself may arrive yet, its job being dead or not
-    const isBase = entry && datasetOf(snapshot) === place.dataset && !(place.common && !isAfter(entry, place.common));
+    const isBase =
+      entry && datasetOf(snapshot) === place.sourceDataset && !(place.common && !isAfter(entry, place.common));
     if (
       isBase &&
-      (await markTentative({ to: { name: snapshot, guid: entry.guid }, target: place.target })) !== undefined
+      (await markTentative({ to: { name: snapshot, guid: entry.guid }, targetDataset: place.targetDataset })) !==
+        undefined
     )
       continue;
     try {

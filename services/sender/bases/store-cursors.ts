@@ -20,10 +20,10 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
     // what the target has it is not asked: whatever a killed job held may be its base, or that of what waits for it
     ensure: async ({ plans }) => (isRefusal(plans) ? [] : plans.datasets),
     chain() {
-      let last: Pick<Step, 'to' | 'target'> | undefined;
+      let last: Pick<Step, 'to' | 'targetDataset'> | undefined;
       return {
-        arrived({ to, target }) {
-          last = { to, target };
+        arrived({ to, targetDataset }) {
+          last = { to, targetDataset };
         },
         markTentative: mark,
         async settle() {
@@ -36,8 +36,8 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
   };
 
   /** @returns the snapshot, where it could not be done just now */
-  async function mark({ to, target }: Pick<Step, 'to' | 'target'>): Promise<string | undefined> {
-    const cursor = tentativeCursorName(to.name, targetHash({ host, dataset: target }), to.guid);
+  async function mark({ to, targetDataset }: Pick<Step, 'to' | 'targetDataset'>): Promise<string | undefined> {
+    const cursor = tentativeCursorName(to.name, targetHash({ host, dataset: targetDataset }), to.guid);
     try {
       if (cursor.length > maxNameLength)
         log.info('cursor.name-too-long', `${to.name} has no room for a cursor bookmark: its name is too long`);
@@ -45,7 +45,7 @@ export function storedCursors(zfs: Pick<Zfs, 'bookmark'>, log: Log, host: string
       return undefined;
     } catch (thrown) {
       const { code, message } = ZpsendError.from(thrown);
-      const line = `cannot set the cursor bookmark of what is stored for ${target} on ${host}: ${code}: ${message}`;
+      const line = `cannot set the cursor bookmark of what is stored for ${targetDataset} on ${host}: ${code}: ${message}`;
       // of a read-only pool the job tells by itself
       if (code === 'READ_ONLY') log.debug('cursor.failed', line, { code });
       else log.warn('cursor.failed', line, { code });

@@ -39,7 +39,7 @@ export function directDelivery(deps: DeliveryDeps, request: SendRequest, signal:
     peer,
     plan: (arrived) => makePlans(deps, request, peer, arrived),
     ask: (transferDeps, plan) => askForTransfer(transferDeps, plan, peer),
-    cursors: deps.bookmarks ? openCursors({ zfs: deps.zfs, log: deps.log, to: host, signal }) : noCursors,
+    cursors: deps.bookmarks ? openCursors({ zfs: deps.zfs, log: deps.log, targetHost: host, signal }) : noCursors,
     arrived: async () => {},
   };
 }

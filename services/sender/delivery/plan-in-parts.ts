@@ -30,7 +30,7 @@ export async function* planInParts(deps: PlanAnswerDeps, request: SendRequest): 
   const channel = delivery.channel === 'store' ? { channel: delivery.channel } : {};
   let part = 0;
   for await (const { plan, more } of inParts(deps, checked.plan)) {
-    yield { source: host, target: request.to.host, ...channel, ...shortages, plan, part: ++part, more };
+    yield { sourceHost: host, targetHost: request.to.host, ...channel, ...shortages, plan, part: ++part, more };
     shortages = {};
   }
 }

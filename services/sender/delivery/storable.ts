@@ -30,7 +30,7 @@ export function storable(plans: readonly DatasetPlan[], target: Inventory, unset
     const lacking = needs[at]?.map(({ chain }) => notStored.get(chain)).find((name) => name !== undefined);
     const own = refusalOf(plan, host, unsettled, there);
     const refusal = own ?? (lacking === undefined ? undefined : notWithout(plan, lacking, host));
-    if (refusal) notStored.set(at, plan.dataset);
+    if (refusal) notStored.set(at, plan.sourceDataset);
     kept.push(refusal ? { ...plan, steps: [], refusal } : { ...plan, steps: replacing(plan.steps, there) });
   }
   return kept;
@@ -39,8 +39,8 @@ export function storable(plans: readonly DatasetPlan[], target: Inventory, unset
 type Listed = ReadonlyMap<string, DatasetEntry>;
 
 /** Whose key a step writes, where it does not make a dataset with a key of its own: a clone shares that of its origin. */
-const keptBy = ({ from, origin, target }: Step): string | undefined =>
-  origin === undefined ? from && target : datasetOf(origin);
+const keptBy = ({ from, origin, targetDataset }: Step): string | undefined =>
+  origin === undefined ? from && targetDataset : datasetOf(origin);
 
 /** All steps of a chain bring the same key. */
 const replacing = (steps: readonly Step[], there: Listed): Step[] =>
@@ -60,43 +60,43 @@ function refusalOf(
   const [first] = plan.steps;
   if (!first) return undefined;
   const holder = keptBy(first);
-  if (unsure.has(plan.target) || (holder !== undefined && unsure.has(holder))) return ofUnsure(plan, host);
+  if (unsure.has(plan.targetDataset) || (holder !== undefined && unsure.has(holder))) return ofUnsure(plan, host);
   // what leaves the key as it is locks nothing out, whoever takes it from there
   const isKept = compareWrappings(first.wrapping, there.get(holder ?? '')?.wrapping) === 'same';
   if (first.wrapping && holder !== undefined && unseenKeys.has(holder) && !isKept) return ofNewKey(plan, host);
-  return newKeys.has(plan.target) ? ofNewKey(plan, host) : undefined;
+  return newKeys.has(plan.targetDataset) ? ofNewKey(plan, host) : undefined;
 }
 
 /**
  * Nothing is sent into a chain of which it is not known how it goes on: large blocks that come and go have zeroed files (openzfs#6224), and a raw
  * stream may bring a key that locks out what takes its key from the dataset there.
  */
-function ofUnsure({ dataset, target, steps }: DatasetPlan, host: string): Refusal {
+function ofUnsure({ sourceDataset, targetDataset, steps }: DatasetPlan, host: string): Refusal {
   const isRaw = steps.some(({ flags }) => flags?.includes('raw'));
   const unknown = isRaw
-    ? `which keys ${target} on ${host} has`
-    : `whether ${target} on ${host} began with large blocks`;
+    ? `which keys ${targetDataset} on ${host} has`
+    : `whether ${targetDataset} on ${host} began with large blocks`;
   const delivery = isRaw ? '' : ', or with --large-block or --no-large-block, as it began';
   return refuse(
     'UNSUPPORTED',
-    `${unknown} is not known on this host, so nothing is stored for ${dataset}. Delivery out: send it with --channel auto while ${host} answers${delivery}.`,
-    { details: { host, dataset: target, reason: isRaw ? 'keys-unknown' : 'blocks-unknown' } },
+    `${unknown} is not known on this host, so nothing is stored for ${sourceDataset}. Delivery out: send it with --channel auto while ${host} answers${delivery}.`,
+    { details: { host, dataset: targetDataset, reason: isRaw ? 'keys-unknown' : 'blocks-unknown' } },
   );
 }
 
 /** Since it was seen last, something may have been joined to it there (`zfs change-key -i`), and would be locked out. */
-const ofNewKey = ({ dataset, target }: DatasetPlan, host: string): Refusal =>
+const ofNewKey = ({ sourceDataset, targetDataset }: DatasetPlan, host: string): Refusal =>
   refuse(
     'UNSUPPORTED',
-    `${dataset} had a change-key, or may have had one, and what takes its key from ${target} on ${host} by now is not known on this host: ` +
-      `it could not be opened any more, so nothing is stored for ${dataset}. Delivery out: send it once with --channel auto or direct while ${host} answers.`,
-    { details: { host, dataset: target, reason: 'new-key' } },
+    `${sourceDataset} had a change-key, or may have had one, and what takes its key from ${targetDataset} on ${host} by now is not known on this host: ` +
+      `it could not be opened any more, so nothing is stored for ${sourceDataset}. Delivery out: send it once with --channel auto or direct while ${host} answers.`,
+    { details: { host, dataset: targetDataset, reason: 'new-key' } },
   );
 
-const notWithout = ({ dataset, target }: DatasetPlan, needed: string, host: string): Refusal =>
+const notWithout = ({ sourceDataset, targetDataset }: DatasetPlan, needed: string, host: string): Refusal =>
   refuse(
     'UNSUPPORTED',
-    `${dataset} needs ${needed}, for which nothing is stored, on ${host} first. Delivery out: send both once with --channel auto or direct while ` +
+    `${sourceDataset} needs ${needed}, for which nothing is stored, on ${host} first. Delivery out: send both once with --channel auto or direct while ` +
       `${host} answers.`,
-    { details: { host, dataset: target, needs: needed } },
+    { details: { host, dataset: targetDataset, needs: needed } },
   );

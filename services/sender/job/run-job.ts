@@ -37,14 +37,14 @@ export async function runJob(run: JobRun): Promise<Outcome> {
   if (!whole.ok) return whole;
   say.planned(plans);
   run.notes = plans.notes;
-  deps.fan?.planned(datasets.filter(({ steps }) => steps.length > 0).map(({ dataset }) => dataset));
+  deps.fan?.planned(datasets.filter(({ steps }) => steps.length > 0).map(({ sourceDataset }) => sourceDataset));
   const refused = datasets.find(({ refusal }) => refusal);
-  if (refused?.refusal) run.first = { dataset: refused.dataset, ...refused.refusal };
+  if (refused?.refusal) run.first = { dataset: refused.sourceDataset, ...refused.refusal };
   const chains = startChains(run, datasets, delivery);
   run.chains = chains;
   void estimateLarge(deps.zfs, datasets, run.progress);
   const measuring = setInterval(
-    () => run.board.measured([...chains.running].map(([chain, live]) => [datasets[chain]?.dataset ?? '', live])),
+    () => run.board.measured([...chains.running].map(([chain, live]) => [datasets[chain]?.sourceDataset ?? '', live])),
     timing.job.statusMs,
   );
   await chains.over;
@@ -104,7 +104,7 @@ async function releaseLeftHolds({ deps, request, signal }: JobRun, made: Planned
   const { cursors } = made.delivery;
   const settled = await cursors.ensure(made);
   await sweepHolds(deps, {
-    to: request.to.host,
+    targetHost: request.to.host,
     source: made.source,
     settled,
     markTentative: cursors.chain().markTentative,
@@ -120,7 +120,7 @@ function startChains(run: JobRun, datasets: readonly DatasetPlan[], delivery: De
     { ...deps, ask: delivery.ask, rateLimit, compression, properties: request.properties },
     {
       job: id,
-      to: request.to.host,
+      targetHost: request.to.host,
       plans: datasets,
       parallel: request.parallel ?? deps.parallel,
       progress: run.progress,

@@ -32,9 +32,9 @@ export function limitToApproved(
   const names = someOf(before.destroys.map(({ name }) => name));
   return refuse(
     'DIVERGED',
-    `${step.target} has changed since the job was planned: going back to ${before.to.name} would lose ${names} now, and not what ` +
+    `${step.targetDataset} has changed since the job was planned: going back to ${before.to.name} would lose ${names} now, and not what ` +
       'its plan lists. It is left as it is: look at it, and send again.',
-    { details: { dataset: step.target } },
+    { details: { dataset: step.targetDataset } },
   );
 }
 

@@ -74,13 +74,13 @@ export function withoutRefused(plan: Plan, { datasets }: DatasetPlans, byTarget:
   if (!plan.ok || byTarget.size === 0) return plan;
   const refused = new Map<string, Refused>();
   const needs = needsOf(datasets);
-  for (const [at, { dataset, target, steps }] of datasets.entries()) {
+  for (const [at, { sourceDataset, targetDataset, steps }] of datasets.entries()) {
     if (steps.length === 0) continue;
-    const needed = needs[at]?.map(({ chain }) => refused.get(datasets[chain]?.target ?? '')).find((one) => one);
-    const error = byTarget.get(target) ?? (needed && withoutNeeded(dataset, target, needed));
-    if (error) refused.set(target, { dataset, target, error });
+    const needed = needs[at]?.map(({ chain }) => refused.get(datasets[chain]?.targetDataset ?? '')).find((one) => one);
+    const error = byTarget.get(targetDataset) ?? (needed && withoutNeeded(sourceDataset, targetDataset, needed));
+    if (error) refused.set(targetDataset, { dataset: sourceDataset, targetDataset, error });
   }
-  const steps = plan.steps.filter(({ target }) => !refused.has(target));
+  const steps = plan.steps.filter(({ targetDataset }) => !refused.has(targetDataset));
   const all = [...(plan.refused ?? []), ...refused.values()];
   const [first, ...others] = all;
   if (steps.length > 0 || !first || all.length < datasets.length) return { ...plan, steps, refused: all };

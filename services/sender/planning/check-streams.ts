@@ -60,17 +60,17 @@ export async function checkStreams(
     isComplete &&= needed !== undefined;
     return needed?.filter((feature) => lacking.includes(feature)) ?? [];
   };
-  await pLimit(atOnce).map(chains.slice(0, mostRead), async ({ dataset, target, steps }) => {
+  await pLimit(atOnce).map(chains.slice(0, mostRead), async ({ sourceDataset, targetDataset, steps }) => {
     const [first, last] = [steps[0], steps.at(-1)];
     const atFirst = first ? await lackedBy(first) : [];
     if (first && atFirst.length > 0) {
-      refused.set(target, streamRefusal(first, atFirst, host).error);
+      refused.set(targetDataset, streamRefusal(first, atFirst, host).error);
       return;
     }
     const atLast = last && last !== first ? await lackedBy(last) : [];
     if (!last || atLast.length === 0) return;
     const message = `${streamRefusal(last, atLast, host).error.message} Snapshots before those that need it arrive.`;
-    notes.push({ kind: 'features', dataset, message });
+    notes.push({ kind: 'features', dataset: sourceDataset, message });
   });
   return { refused, notes, isComplete };
 }

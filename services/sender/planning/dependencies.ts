@@ -23,18 +23,18 @@ export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
   const clones = new Map<string, { origin: string; chain: number }[]>();
   const renamers = renamersOf(chains);
 
-  const places = new Map(chains.map(({ dataset }, chain) => [dataset, chain]));
+  const places = new Map(chains.map(({ sourceDataset }, chain) => [sourceDataset, chain]));
 
-  for (const [chain, { target, steps, keyFrom }] of chains.entries()) {
+  for (const [chain, { targetDataset, steps, keyFrom }] of chains.entries()) {
     const [first] = steps;
     if (!first) continue;
     const keyBringer = places.get(keyFrom ?? '') ?? chain;
     if (keyBringer < chain) needs[chain]?.push({ chain: keyBringer, key: true });
     for (const renamer of renamersBefore(renamers, chain, first)) needs[chain]?.push({ chain: renamer });
     if (!creates(first)) continue;
-    const maker = nearest(makers, target);
+    const maker = nearest(makers, targetDataset);
     if (maker !== undefined) needs[chain]?.push({ chain: maker });
-    makers.set(target, chain);
+    makers.set(targetDataset, chain);
     if (first.origin === undefined || !first.from) continue;
     const siblings = clones.get(first.from.guid);
     if (siblings) siblings.push({ origin: first.origin, chain });
@@ -43,9 +43,9 @@ export function needsOf(chains: readonly DatasetPlan[]): Need[][] {
   if (clones.size === 0) return needs;
 
   for (const [bringer, { steps }] of chains.entries()) {
-    for (const { to, target } of steps) {
+    for (const { to, targetDataset } of steps) {
       for (const { origin, chain } of clones.get(to.guid) ?? []) {
-        if (chain > bringer && origin === `${target}@${leafOf(to.name)}`) {
+        if (chain > bringer && origin === `${targetDataset}@${leafOf(to.name)}`) {
           needs[chain]?.push({ chain: bringer, guid: to.guid });
         }
       }
@@ -66,10 +66,14 @@ function renamersOf(chains: readonly DatasetPlan[]): ReadonlyMap<string, number[
 }
 
 /** What a chain goes to, or comes from, is where it should be only after what earlier ones rename, with what lies below it. */
-function renamersBefore(renamers: ReadonlyMap<string, number[]>, chain: number, { target, origin }: Step): number[] {
+function renamersBefore(
+  renamers: ReadonlyMap<string, number[]>,
+  chain: number,
+  { targetDataset, origin }: Step,
+): number[] {
   if (renamers.size === 0) return [];
   const found = new Set<number>();
-  for (const start of origin === undefined ? [target] : [target, datasetOf(origin)]) {
+  for (const start of origin === undefined ? [targetDataset] : [targetDataset, datasetOf(origin)]) {
     for (let name: string | undefined = start; name !== undefined; name = parentOf(name)) {
       for (const renamer of renamers.get(name) ?? []) if (renamer < chain) found.add(renamer);
     }

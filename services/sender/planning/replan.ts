@@ -23,11 +23,15 @@ export function replanner(
     const planned = await planAgain();
     const left = afterLoss(request, chain, planned, arrived());
     if (left) return left;
-    const { dataset } = chain;
+    const { sourceDataset } = chain;
     const { host } = planned.source;
-    throw new ZpsendError('NO_SUCH_DATASET', `${dataset} on ${host} is gone, or is not part of what is sent any more`, {
-      host,
-      dataset,
-    });
+    throw new ZpsendError(
+      'NO_SUCH_DATASET',
+      `${sourceDataset} on ${host} is gone, or is not part of what is sent any more`,
+      {
+        host,
+        dataset: sourceDataset,
+      },
+    );
   };
 }

@@ -6,13 +6,13 @@ import type { Planned } from './plan-job.ts';
 /** A chain that has run into something that was not as it was listed. */
 export interface Interrupted {
   /** The source's. */
-  readonly dataset: string;
+  readonly sourceDataset: string;
   /** What the job has planned for it. */
   readonly steps: readonly Step[];
 }
 
 /** What has reached its target. */
-export type Arrived = Pick<Step, 'target' | 'to'>;
+export type Arrived = Pick<Step, 'targetDataset' | 'to'>;
 
 /** What is left for a chain to do. */
 export interface Replanned {
@@ -30,20 +30,20 @@ export interface Replanned {
  */
 export function afterLoss(
   request: SendRequest,
-  { dataset, steps: first }: Interrupted,
+  { sourceDataset, steps: first }: Interrupted,
   { plans, source, target }: Planned,
   arrived: readonly Arrived[],
 ): Replanned | Refusal | undefined {
-  const entry = source.datasets.find(({ name }) => name === dataset);
-  const into = first[0]?.target;
+  const entry = source.datasets.find(({ name }) => name === sourceDataset);
+  const into = first[0]?.targetDataset;
   const there = target.datasets.find(({ name }) => name === into);
-  const came = new Set(arrived.flatMap((step) => (step.target === into ? [step.to.guid] : [])));
+  const came = new Set(arrived.flatMap((step) => (step.targetDataset === into ? [step.to.guid] : [])));
   const [here, has] = [entry, there].map((one) => new Set(one?.snapshots.map(({ guid }) => guid)));
   const open = first.map(({ to }) => to).filter(({ guid }) => !came.has(guid) && !has?.has(guid));
   const gone = open.filter(({ guid }) => !here?.has(guid));
-  const plan = isRefusal(plans) ? undefined : plans.datasets.find((one) => one.dataset === dataset);
+  const plan = isRefusal(plans) ? undefined : plans.datasets.find((one) => one.sourceDataset === sourceDataset);
   const refusal = isRefusal(plans) ? plans : plan?.refusal;
-  const note = gone.length > 0 ? { note: noteOf(dataset, source.host, gone, entry !== undefined) } : {};
+  const note = gone.length > 0 ? { note: noteOf(sourceDataset, source.host, gone, entry !== undefined) } : {};
   if (plan && !refusal) return { steps: plan.steps, ...note };
   if (refusal && !isLoss(refusal, source.host)) return refusal;
   if (first.length > 0 && open.length === 0) return { steps: [] };

@@ -38,8 +38,8 @@ export interface ChainDeps extends TransferDeps {
 export interface ChainOrder {
   readonly job: string;
   /** The host that receives. */
-  readonly to: string;
-  readonly dataset: string;
+  readonly targetHost: string;
+  readonly sourceDataset: string;
   /** What the job has planned for it; planned again when something surprises. */
   readonly steps: readonly Step[];
   readonly replan: Replan;
@@ -108,14 +108,14 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     } catch (thrown) {
       deps.log.error(
         'effect.failed',
-        `${order.dataset}: ${effect.type} could not be done: ${ZpsendError.from(thrown).message}`,
+        `${order.sourceDataset}: ${effect.type} could not be done: ${ZpsendError.from(thrown).message}`,
       );
       feed(failed(run, thrown));
     }
   }
   function unreported(thrown: unknown): void {
     const { message } = ZpsendError.from(thrown);
-    deps.log.error('status.write-failed', `${order.dataset}: its end could not be told: ${message}`);
+    deps.log.error('status.write-failed', `${order.sourceDataset}: its end could not be told: ${message}`);
   }
   function perform(effect: ChainEffect): void {
     if (effect.type === 'cancel') run.transfer?.cancel(run.state.aborted ?? stale);
@@ -146,7 +146,7 @@ export function startChain(deps: ChainDeps, order: ChainOrder): RunningChain {
     abort(error) {
       wait.abort();
       feed({ type: 'abort', error });
-      deps.fan?.left(order.dataset, false);
+      deps.fan?.left(order.sourceDataset, false);
     },
   };
 }
@@ -233,7 +233,7 @@ async function ask(run: ChainRun, discard: boolean): Promise<ChainEvent> {
   const { deps, order } = run;
   const step = currentStep(run.state);
   if (!step) return { type: 'ready' };
-  checkStep(deps.allow, deps.host, order.to, step, deps.from);
+  checkStep(deps.allow, deps.host, order.targetHost, step, deps.from);
   // while a target is cleared it takes nothing, for as long as ZFS takes: nobody shall wait for that
   if (step.before) deps.fan?.alone(step);
   const participant = step.before ? undefined : await deps.fan?.meet(step);
@@ -241,7 +241,7 @@ async function ask(run: ChainRun, discard: boolean): Promise<ChainEvent> {
   const transfer = await deps.ask(deps, {
     transfer: order.transferId(),
     job: order.job,
-    target: order.to,
+    targetHost: order.targetHost,
     step,
     discard,
     participant,
@@ -267,7 +267,7 @@ async function send(run: ChainRun): Promise<ChainEvent> {
 async function release(run: ChainRun): Promise<ChainEvent> {
   run.bytesBefore += run.transfer?.sent ?? 0;
   run.transfer = undefined;
-  run.deps.fan?.left(run.order.dataset, goesOn(run.state));
+  run.deps.fan?.left(run.order.sourceDataset, goesOn(run.state));
   const base = goesOn(run.state) ? currentStep(run.state)?.from : undefined;
   await run.holds.release(base?.kind === 'snapshot' ? base.name : undefined);
   return { type: 'released' };
@@ -276,7 +276,7 @@ async function release(run: ChainRun): Promise<ChainEvent> {
 async function report(run: ChainRun): Promise<void> {
   const { deps, order, holds } = run;
   // aborted between two steps
-  deps.fan?.left(order.dataset, false);
+  deps.fan?.left(order.sourceDataset, false);
   if (!holds.isEmpty) await holds.release(undefined);
   const { error, evidence } = run.state;
   if (run.vanished && !error) order.told({ type: 'noted', note: run.vanished });

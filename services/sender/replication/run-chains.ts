@@ -14,7 +14,7 @@ import { type Moves, scheduleOf } from './schedule.ts';
 export interface ChainsOrder {
   readonly job: string;
   /** The host that receives. */
-  readonly to: string;
+  readonly targetHost: string;
   readonly plans: readonly DatasetPlan[];
   /** Chains at once. */
   readonly parallel: number;
@@ -56,10 +56,10 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     say.lost(lost.map(({ error }) => error));
     for (const { chain, error } of lost) {
       progress.ended(chain, 0, error);
-      board.ended(plans[chain]?.dataset ?? '', 0, error);
+      board.ended(plans[chain]?.sourceDataset ?? '', 0, error);
       // what they needed may have ended well
-      order.failed(plans[chain]?.dataset ?? '', error, undefined);
-      deps.fan?.left(plans[chain]?.dataset ?? '', false);
+      order.failed(plans[chain]?.sourceDataset ?? '', error, undefined);
+      deps.fan?.left(plans[chain]?.sourceDataset ?? '', false);
     }
     for (const chain of start) begin(chain);
     if (schedule.isOver) over.resolve();
@@ -69,15 +69,15 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     const plan = plans[chain];
     if (!plan) return;
     progress.began(chain);
-    board.began(plan.dataset);
+    board.began(plan.sourceDataset);
     const says = say.chain(plan);
     const started = startChain(deps, {
       job,
-      to: order.to,
-      dataset: plan.dataset,
+      targetHost: order.targetHost,
+      sourceDataset: plan.sourceDataset,
       steps: plan.steps,
       replan: order.replan,
-      tag: holdTag(job, chain, { host: order.to, dataset: plan.target }),
+      tag: holdTag(job, chain, { host: order.targetHost, dataset: plan.targetDataset }),
       transferId,
       ours: (transfer) => transfer.startsWith(job) || hashes.has(transfer),
       cursor: order.cursors.chain(),
@@ -87,7 +87,7 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
     running.set(chain, started);
   }
 
-  function hear(chain: number, { dataset }: DatasetPlan, says: ChainLog, news: ChainNews): void {
+  function hear(chain: number, { sourceDataset }: DatasetPlan, says: ChainLog, news: ChainNews): void {
     switch (news.type) {
       case 'planned':
         progress.planned(chain, news.steps);
@@ -104,11 +104,11 @@ export function runChains(deps: ChainDeps, order: ChainsOrder): RunningChains {
         const { error, evidence } = news;
         const bytes = running.get(chain)?.bytes ?? 0;
         progress.ended(chain, bytes, error);
-        board.ended(dataset, bytes, error);
+        board.ended(sourceDataset, bytes, error);
         running.delete(chain);
         if (error) {
           says.failed(error);
-          order.failed(dataset, error, evidence);
+          order.failed(sourceDataset, error, evidence);
         }
         act(schedule.ended(chain, error));
         break;

@@ -112,15 +112,16 @@ export function scheduleOf(chains: readonly DatasetPlan[], limit: number): Sched
 const noKey = (chain: DatasetPlan | undefined): ErrorBody =>
   new ZpsendError(
     'KEY_MISMATCH',
-    `nothing of it arrived in this job, and so not its key. Delivery out: zfs snapshot -r ${chain?.dataset}@NAME, and send ${chain?.dataset} with -R`,
+    `nothing of it arrived in this job, and so not its key. Delivery out: zfs snapshot -r ${chain?.sourceDataset}@NAME, and send ${chain?.sourceDataset} with -R`,
   ).toBody();
 
 const becauseOf = (chain: DatasetPlan | undefined, failed: DatasetPlan | undefined, error: ErrorBody): ErrorBody => ({
   code: error.code,
-  message: `${chain?.dataset} was not sent, since ${failed?.dataset}, which it needs, failed: ${error.message}`.slice(
-    0,
-    8192,
-  ),
+  message:
+    `${chain?.sourceDataset} was not sent, since ${failed?.sourceDataset}, which it needs, failed: ${error.message}`.slice(
+      0,
+      8192,
+    ),
   retryable: error.retryable,
-  details: { needs: failed?.dataset ?? '' },
+  details: { needs: failed?.sourceDataset ?? '' },
 });

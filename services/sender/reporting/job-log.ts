@@ -55,10 +55,10 @@ export function jobLog(log: Log, request: SendRequest) {
     /** What a person should know before a package is sent. */
     planned({ datasets, notes }: DatasetPlans): void {
       for (const { kind, message } of notes) own.info('plan.noted', message, { note: kind });
-      for (const { dataset, refusal } of datasets) {
+      for (const { sourceDataset, refusal } of datasets) {
         if (refusal) {
           const { code, message } = refusal.error;
-          own.error('dataset.refused', `${dataset} cannot be sent: ${code}: ${message}`, { code });
+          own.error('dataset.refused', `${sourceDataset} cannot be sent: ${code}: ${message}`, { code });
         }
       }
     },
@@ -80,8 +80,12 @@ export function jobLog(log: Log, request: SendRequest) {
         );
     },
     /** @param plan one dataset of the job, and its name on the target */
-    chain(plan: { readonly dataset: string; readonly target: string }) {
-      return chainLog(log.child({ dataset: plan.dataset, target: `${host}:${plan.target}` }), isPackage, isStored);
+    chain(plan: { readonly sourceDataset: string; readonly targetDataset: string }) {
+      return chainLog(
+        log.child({ dataset: plan.sourceDataset, target: `${host}:${plan.targetDataset}` }),
+        isPackage,
+        isStored,
+      );
     },
     ended(job: Job): void {
       const what = isPackage ? `${job.datasets.total} datasets from ${dataset}` : dataset;
@@ -121,12 +125,12 @@ function chainLog(log: Log, isPackage: boolean, isStored: boolean) {
       log.info('step.needed', from ? 'an incremental send is needed' : 'an initial seed needed', snapshot);
       log.info('step.snapshots', from ? `from: ${from.name} to: ${to.name}` : `initial snapshot: ${to.name}`, snapshot);
     },
-    asking({ before, target }: Step): void {
+    asking({ before, targetDataset }: Step): void {
       if (before)
         log.info('step.conflict', `the server is to clear its target first: ${clearingWords(before)}`, snapshot);
       const words = isStored
-        ? `putting it into the store for ${target}`
-        : `asking the server to start up a recv for ${target}`;
+        ? `putting it into the store for ${targetDataset}`
+        : `asking the server to start up a recv for ${targetDataset}`;
       log.info('step.asked', words, snapshot);
     },
     ready(resumedAt: number): void {
@@ -135,10 +139,10 @@ function chainLog(log: Log, isPackage: boolean, isStored: boolean) {
       if (resumedAt > 0)
         log.info('step.resumed', `continuing an interrupted receive, ${resumedAt} bytes of which are there`, snapshot);
     },
-    arrived({ from, to, target }: Step): void {
+    arrived({ from, to, targetDataset }: Step): void {
       const kind = from ? 'incremental snapshot' : 'snapshot';
-      if (isStored) log.info('step.stored', `${kind} ${to.name} is in the store for ${target}`, snapshot);
-      else log.info('step.received', `server said it successfully received ${kind} into ${target}`, snapshot);
+      if (isStored) log.info('step.stored', `${kind} ${to.name} is in the store for ${targetDataset}`, snapshot);
+      else log.info('step.received', `server said it successfully received ${kind} into ${targetDataset}`, snapshot);
     },
     waiting: waits.waits,
     /** Of a job of one dataset its end says it. */

@@ -118,8 +118,8 @@ export function openJobStatus(
       if (isOver || isRefusal(plans)) return;
       const lagFacts = listedFacts(planned, Date.now());
       for (const plan of plans.datasets) {
-        const { dataset, target: into, steps, refusal } = plan;
-        const row = rowOf(dataset, into);
+        const { sourceDataset, targetDataset: into, steps, refusal } = plan;
+        const row = rowOf(sourceDataset, into);
         const facts = lagFacts(plan);
         if (facts) tell(row, { type: 'listed', facts });
         // what runs, or has run, tells its end itself

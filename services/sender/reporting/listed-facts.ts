@@ -13,8 +13,8 @@ export function listedFacts(
 ): (plan: DatasetPlan) => LagFacts | undefined {
   const sources = new Map(source.datasets.map((entry) => [entry.name, entry]));
   const [has, awaits] = [known, there].map(({ datasets }) => new Map(datasets.map((entry) => [entry.name, entry])));
-  return ({ dataset, target: into, steps: [first] }) => {
-    const entry = sources.get(dataset);
+  return ({ sourceDataset, targetDataset: into, steps: [first] }) => {
+    const entry = sources.get(sourceDataset);
     if (!entry) return undefined;
     const facts = lagFacts(entry, has?.get(into), listed);
     const last = known === there ? undefined : lagFacts(entry, awaits?.get(into), listed).sent?.guid;

@@ -31,7 +31,7 @@ export interface Progress {
 
 interface Entry {
   readonly dataset: string;
-  readonly target: string;
+  readonly targetDataset: string;
   state: JobDataset['state'];
   /** Of the plan that it goes by; none once it has ended. */
   steps: readonly Step[];
@@ -68,9 +68,9 @@ export function progressOf(plans: readonly DatasetPlan[]): Progress {
   const sizeOf = (step: Step): number | undefined => estimates.get(keyOf(step)) ?? step.size;
   const sizeOfAll = (steps: readonly Step[]): number => steps.reduce((sum, step) => sum + (sizeOf(step) ?? 0), 0);
   const entries = plans.map(
-    ({ dataset, target, steps, refusal }): Entry => ({
-      dataset,
-      target,
+    ({ sourceDataset, targetDataset, steps, refusal }): Entry => ({
+      dataset: sourceDataset,
+      targetDataset,
       state: refusal ? 'refused' : steps.length > 0 ? 'pending' : 'done',
       steps,
       at: 0,
@@ -168,11 +168,11 @@ function listOf(entries: readonly Entry[], live: ReadonlyMap<number, Live>): Job
 }
 
 function datasetOf(entry: Entry, live: Live | undefined): JobDataset {
-  const { dataset, target, toCome, done } = entry;
+  const { dataset, targetDataset, toCome, done } = entry;
   const error = live?.waiting ?? entry.error;
   return {
     dataset,
-    target,
+    targetDataset,
     state: live?.waiting ? 'waiting' : entry.state,
     steps: done + toCome,
     done,

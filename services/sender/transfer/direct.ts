@@ -24,9 +24,9 @@ function checkOwn(step: Step, toname: string | undefined): void {
   if (toname !== undefined && datasetOf(toname) === datasetOf(step.to.name)) return;
   throw new ZpsendError(
     'EXISTS',
-    `${step.target} holds partial state of another stream (${toname ?? 'unknown'}), which is not dropped unasked: ` +
-      `finish that, or zfs receive -A ${step.target}`,
-    { dataset: step.target },
+    `${step.targetDataset} holds partial state of another stream (${toname ?? 'unknown'}), which is not dropped unasked: ` +
+      `finish that, or zfs receive -A ${step.targetDataset}`,
+    { dataset: step.targetDataset },
   );
 }
 
@@ -75,14 +75,14 @@ export async function resumeOf(zfs: Pick<Zfs, 'estimate'>, step: Step, given: st
  */
 export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, peer: Peer): Promise<Transfer> {
   const { zfs, host } = deps;
-  const { step, transfer, target } = plan;
+  const { step, transfer, targetHost } = plan;
   // what drops partial state looks at it first, and for that nobody waits
   if (plan.discard) plan.participant?.decline();
-  if (isUnreached(deps.dataConnection, target)) plan.participant?.decline();
-  const participant = plan.discard || isUnreached(deps.dataConnection, target) ? undefined : plan.participant;
+  if (isUnreached(deps.dataConnection, targetHost)) plan.participant?.decline();
+  const participant = plan.discard || isUnreached(deps.dataConnection, targetHost) ? undefined : plan.participant;
   const secret = newSecret();
-  const name = { source: host, target, transfer };
-  const dataSubject = subjects.data(host, target, transfer);
+  const name = { source: host, target: targetHost, transfer };
+  const dataSubject = subjects.data(host, targetHost, transfer);
   const body = {
     protocol,
     secret,
@@ -90,13 +90,13 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     ...(step.before && { before: step.before }),
     partial: plan.discard ? 'discard' : 'resume',
   };
-  const subject = subjects.receiveFrom(target, host);
+  const subject = subjects.receiveFrom(targetHost, host);
   const start = (more: object = {}): Promise<ReceiveReady> => {
     const ask = () => request(deps.bus, subject, { ...body, ...more }, receiveReadySchema, undefined, peer);
     return ask().catch(async (error) => {
       // the answer may have been lost: the same transfer asked for again gets the same answer
       if (error instanceof ZpsendError && error.code === 'TIMEOUT') return ask();
-      throw await explainAbsence(deps.bus, target, subject, error);
+      throw await explainAbsence(deps.bus, targetHost, subject, error);
     });
   };
   try {
@@ -105,9 +105,9 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
     const ready = await (Object.keys(extras).length > 0 ? offered(start, extras) : start());
     const direct = openDirectSender(deps.dataConnection, {
       dataSubject,
-      creditSubject: subjects.credit(host, transfer, target),
+      creditSubject: subjects.credit(host, transfer, targetHost),
       words: wordsOfSource(name, { source: secret, target: ready.secret }),
-      onForged: () => deps.log.warn(...forgedWord(transfer, target)),
+      onForged: () => deps.log.warn(...forgedWord(transfer, targetHost)),
       window: ready.window,
       silenceMs: deps.silenceMs,
       patienceMs: Math.max(deps.patienceMs, timing.direct.leastPatienceMs),
@@ -118,7 +118,7 @@ export async function askForTransfer(deps: TransferDeps, plan: TransferPlan, pee
       // what our first frame drops was looked at again, since another source may have left it there since
       const rest = plan.discard ? { stale: false, offset: 0 } : resume;
       const shared =
-        ready.shared === true && participant && (await hears(deps, direct, target, participant))
+        ready.shared === true && participant && (await hears(deps, direct, targetHost, participant))
           ? participant
           : undefined;
       if (!shared) participant?.decline();

@@ -12,7 +12,7 @@ export interface StartOrder {
 
 /** What a receiver is told of a step itself. */
 export const stepStart = (step: Step): Omit<StoredStart, keyof StartOrder> => ({
-  dataset: step.target,
+  dataset: step.targetDataset,
   to: { name: step.to.name, guid: step.to.guid },
   ...(step.from && { from: { guid: step.from.guid } }),
   ...(step.origin !== undefined && { origin: step.origin }),

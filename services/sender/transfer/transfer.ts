@@ -35,7 +35,7 @@ export interface TransferDeps {
 export interface TransferPlan {
   readonly transfer: string;
   readonly job: string;
-  readonly target: string;
+  readonly targetHost: string;
   readonly step: Step;
   readonly discard: boolean;
   /** Its place in a read that others share; a transfer that continues partial state goes alone. */
@@ -84,7 +84,7 @@ const tooLate = new ZpsendError('STREAM_BROKEN', 'it was ready only when those t
 /** A transfer that is settled, to be run once. */
 export function runnable(
   deps: TransferDeps,
-  { step, target, transfer }: TransferPlan,
+  { step, targetHost, transfer }: TransferPlan,
   { channel, resume, participant, mode }: Settled,
 ): Transfer {
   let read: Read | undefined;
@@ -105,7 +105,7 @@ export function runnable(
       stream: resume.token === undefined ? streamOf(step) : { token: resume.token },
       // which flags a stream was begun with its token tells, and those that matter were compared with the plan
       expected: resume.token === undefined ? expectedOf(step) : { ...expectedOf(step), flags: undefined },
-      subject: subjects.data(deps.host, target, transfer),
+      subject: subjects.data(deps.host, targetHost, transfer),
       receivers: [channel],
       compression: mode,
     });

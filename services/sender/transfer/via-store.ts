@@ -24,7 +24,7 @@ export async function askStore(
   deps: TransferDeps,
   plan: TransferPlan,
 ): Promise<Transfer> {
-  const { step, transfer, target, participant } = plan;
+  const { step, transfer, targetHost, participant } = plan;
   if (room.isWaitedFor) throw queued(bucket.source);
   const bound = await bucket.bound();
   const mode = deps.compression?.mode ?? 'none';
@@ -36,7 +36,7 @@ export async function askStore(
   };
   const channel = openStoreSender(bucket, {
     id: transfer,
-    targets: [{ host: target, start }],
+    targets: [{ host: targetHost, start }],
     patienceMs,
     bound,
     room,
@@ -62,9 +62,9 @@ const queued = (source: string): ZpsendError =>
 const near = 1 / 4;
 
 /** @throws ZpsendError NO_SPACE for a stream that would not fit though the store were empty, before any of it is read */
-async function checkSize(deps: TransferDeps, { step, target }: TransferPlan, source: string, bound: number) {
+async function checkSize(deps: TransferDeps, { step, targetHost }: TransferPlan, source: string, bound: number) {
   // how much smaller it gets is not known before
   if ((deps.compression?.mode ?? 'none') !== 'none' || (step.size ?? 0) < bound * near) return;
   const size = await deps.zfs.estimate(streamOf(step)).catch(() => undefined);
-  if (size !== undefined && !fitsInto(bound, size)) throw tooLarge(`${step.to.name} for ${target}`, source, bound);
+  if (size !== undefined && !fitsInto(bound, size)) throw tooLarge(`${step.to.name} for ${targetHost}`, source, bound);
 }

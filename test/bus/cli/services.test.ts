@@ -173,8 +173,8 @@ test('zpsend plan shows the steps and changes nothing', async () => {
   expect(people.stdout).toMatch(/^full +zones\/test@a +- .*\nincr +zones\/test@b +zones\/test@a /m);
   expect(people.exitCode).toBe(0);
   const [one, other] = json.stdout.split('\n').map((line) => planReplySchema.parse(JSON.parse(line)));
-  expect(one).toMatchObject({ target: 'smos-00', plan: { ok: true, steps: [{}, {}] } });
-  expect(other).toMatchObject({ target: 'smos-09', plan: { ok: false, error: { code: 'UNREACHABLE' } } });
+  expect(one).toMatchObject({ targetHost: 'smos-00', plan: { ok: true, steps: [{}, {}] } });
+  expect(other).toMatchObject({ targetHost: 'smos-09', plan: { ok: false, error: { code: 'UNREACHABLE' } } });
   expect(json.exitCode).toBe(3);
   expect(await target.zfs('list', '-Hp', '-o', 'name')).toBe('zones');
 });

@@ -76,16 +76,16 @@ test('a chain whose end cannot be told ends alone', async () => {
     { ...deps, ask: () => Promise.reject(new Error('nothing to ask for')), patienceMs: 1000 },
     {
       job: 'jobjobjob1',
-      to: 'smos-00',
-      dataset: 'zones/test',
+      targetHost: 'smos-00',
+      sourceDataset: 'zones/test',
       steps: [],
       replan: async () => ({ steps: [] }),
       tag: 'zpsend:jobjobjob1',
       transferId: () => 'jobjobjob1t1',
       ours: () => true,
       say: jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
-        dataset: 'zones/test',
-        target: 'zones/test',
+        sourceDataset: 'zones/test',
+        targetDataset: 'zones/test',
       }),
       cursor: noCursors.chain(),
       told() {

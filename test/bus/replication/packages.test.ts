@@ -182,7 +182,7 @@ test('two datasets of a package are sent at once, and no more than the request a
   const id = await fleet.begin('smos-01', tree);
   const both = await underWay(pair, id, 2);
   expect(statesOf(both)).toEqual({ 'pool/tree': 'done', 'pool/tree/x': 'running', 'pool/tree/y': 'running' });
-  expect(both).toMatchObject({ state: 'running', current: { target: expect.stringContaining('pool/tree/') } });
+  expect(both).toMatchObject({ state: 'running', current: { targetDataset: expect.stringContaining('pool/tree/') } });
   expect(await fleet.ended('smos-01', id)).toMatchObject({ state: 'done', done: 7 });
   await expectClean(pair);
 

@@ -101,8 +101,8 @@ describe.each(Object.entries(tables))("the document's tree, planned with %s", (f
     expect(steps).toHaveLength(wanted.length);
     for (const step of steps) {
       if (step.from) expect(held).toContain(step.from.guid);
-      expect(there).toContain(step.target.replace(/\/[^/]*$/, ''));
-      there.add(step.target);
+      expect(there).toContain(step.targetDataset.replace(/\/[^/]*$/, ''));
+      there.add(step.targetDataset);
       held.add(step.to.guid);
     }
   });

@@ -9,7 +9,7 @@ import {
 } from '../../../../cli/output/job-progress.ts';
 import type { Job, JobDataset } from '../../../../schemas/job.ts';
 
-const step = (name: string) => ({ type: 'full' as const, to: { name, guid: '1' }, target: 'zones/test' });
+const step = (name: string) => ({ type: 'full' as const, to: { name, guid: '1' }, targetDataset: 'zones/test' });
 const job = (more: Partial<Job> = {}): Job => ({
   job: 'abcdef123456',
   host: 'smos-01',
@@ -31,7 +31,7 @@ const packageJob = (states: Record<string, JobDataset['state']>, more: Partial<J
   const list = Object.entries(states).map(([dataset, state]): JobDataset => {
     const error = { code: 'DIVERGED' as const, message: `${dataset} has diverged`, retryable: false };
     const isBad = state === 'failed' || state === 'refused';
-    return { dataset, target: dataset, state, steps: 2, done: 0, bytes: 0, ...(isBad && { error }) };
+    return { dataset, targetDataset: dataset, state, steps: 2, done: 0, bytes: 0, ...(isBad && { error }) };
   });
   const count = (...those: JobDataset['state'][]) => list.filter(({ state }) => those.includes(state)).length;
   return job({

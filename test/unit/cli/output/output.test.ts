@@ -125,15 +125,15 @@ describe('a plan', () => {
 
   it('is a table of its steps, with a sum', () => {
     const steps = [
-      { type: 'full' as const, to: { name: 'zones/test@a', guid: '1' }, target: 'zones/test', size: 23_552 },
+      { type: 'full' as const, to: { name: 'zones/test@a', guid: '1' }, targetDataset: 'zones/test', size: 23_552 },
       {
         type: 'incremental' as const,
         to: { name: 'zones/test@b', guid: '2' },
         from: { name: 'zones/test#a', guid: '1', kind: 'bookmark' as const },
-        target: 'zones/test',
+        targetDataset: 'zones/test',
       },
     ];
-    expect(planLines(request, { source: 'smos-01', target: 'smos-00', plan: { ok: true, steps } })).toEqual([
+    expect(planLines(request, { sourceHost: 'smos-01', targetHost: 'smos-00', plan: { ok: true, steps } })).toEqual([
       'TYPE  SNAPSHOT      INCREMENTAL FROM  SIZE  TARGET',
       'full  zones/test@a  -                  23K  zones/test',
       'incr  zones/test@b  zones/test#a         -  zones/test',
@@ -146,18 +146,18 @@ describe('a plan', () => {
     const full = (flags?: StreamFlag[]) => ({
       type: 'full' as const,
       to: { name: 'zones/test@a', guid: '1' },
-      target: 'zones/test',
+      targetDataset: 'zones/test',
       ...(flags && { flags }),
     });
     const steps = [full(), full(['raw', 'props']), full(['large-block', 'embed', 'compressed'])];
-    const lines = planLines(request, { source: 'smos-01', target: 'smos-00', plan: { ok: true, steps } });
+    const lines = planLines(request, { sourceHost: 'smos-01', targetHost: 'smos-00', plan: { ok: true, steps } });
     expect(lines.slice(0, 4).map((line) => line.split(/ {2,}/).at(-1))).toEqual(['FLAGS', '-', '-wp', '-Lec']);
   });
 
   it('without steps is a sentence', () => {
-    expect(planLines(request, { source: 'smos-01', target: 'smos-00', plan: { ok: true, steps: [] } })).toEqual([
-      'nothing to do: smos-00 has all of zones/test',
-    ]);
+    expect(planLines(request, { sourceHost: 'smos-01', targetHost: 'smos-00', plan: { ok: true, steps: [] } })).toEqual(
+      ['nothing to do: smos-00 has all of zones/test'],
+    );
   });
 });
 
@@ -166,13 +166,13 @@ describe('the plan of a package', () => {
   const step = (dataset: string) => ({
     type: 'full' as const,
     to: { name: `${dataset}@send`, guid: '1' },
-    target: dataset,
+    targetDataset: dataset,
     size: 1024,
   });
   const error = { code: 'DIVERGED' as const, message: 'pool/b/2 has diverged', retryable: false };
-  const refused = [{ dataset: 'pool/b/2', target: 'pool/b/2', error }];
+  const refused = [{ dataset: 'pool/b/2', targetDataset: 'pool/b/2', error }];
   const lines = (plan: Omit<Extract<Plan, { ok: true }>, 'ok'>) =>
-    planLines(request, { source: 'smos-01', target: 'smos-00', plan: { ok: true, ...plan } });
+    planLines(request, { sourceHost: 'smos-01', targetHost: 'smos-00', plan: { ok: true, ...plan } });
 
   it('has its notes between table and sum, and the sum counts datasets', () => {
     const notes = [{ kind: 'skipped' as const, dataset: 'pool/b/3', message: 'pool/b/3 is left out' }];
@@ -199,7 +199,7 @@ describe('the plan of a package', () => {
 describe('the errors of a package', () => {
   const failed = (dataset: string, message: string, state: JobDataset['state'] = 'failed'): JobDataset => ({
     dataset,
-    target: dataset,
+    targetDataset: dataset,
     state,
     steps: 1,
     done: 0,
@@ -259,7 +259,7 @@ describe('a status', () => {
     steps: 7,
     done: 2,
     datasets: { total: 1, done: 0, failed: 0, list: [] },
-    current: { type: 'full' as const, to: { name: 'zones/test@now', guid: '1' }, target: 'tank/t' },
+    current: { type: 'full' as const, to: { name: 'zones/test@now', guid: '1' }, targetDataset: 'tank/t' },
     bytes: 2048,
     size: 4096,
     started: '2026-11-30T05:00:00.000Z',

@@ -175,7 +175,7 @@ describe('whatever happened to both sides', () => {
         }
         for (const step of result.ok ? result.steps : []) {
           if (step.before?.kind !== 'rename') continue;
-          if (step.before.from === step.target) aside++;
+          if (step.before.from === step.targetDataset) aside++;
           else followed++;
           if (step.origin) clones++;
         }

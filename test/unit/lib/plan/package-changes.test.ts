@@ -64,7 +64,7 @@ describe('between two runs', () => {
     target.run('create pool/b/theirs');
     target.datasets.get('pool/b/theirs')?.snapshots.push({ ...image });
     const result = planned(source, target, 'pool/b@s2', replication);
-    expect(result.ok && result.steps.map((step) => step.target)).not.toContain('pool/b/theirs');
+    expect(result.ok && result.steps.map((step) => step.targetDataset)).not.toContain('pool/b/theirs');
     expect(result.ok && result.refused?.map(({ dataset }) => dataset)).toEqual(['pool/b/vm']);
     // the way out that it is told
     expect(table(planned(source, target, 'pool/b/vm'))).toEqual([
@@ -123,7 +123,7 @@ describe('between two runs', () => {
     expect(result.ok && result.refused).toMatchObject([
       {
         dataset: 'pool/b/1',
-        target: 'pool/b/1',
+        targetDataset: 'pool/b/1',
         error: { code: 'DIVERGED' },
         evidence: { newestCommon: 's1', sourceOnly: ['s2'], targetOnly: ['mine'] },
       },

@@ -156,7 +156,7 @@ describe('clones', () => {
     having(source, target, 'pool/b/1', {});
     source.run('promote pool/b/2', 'snapshot -r pool/b@s3');
     const result = planned(source, target, 'pool/b@s3', replication);
-    expect(result.ok && result.steps.find(({ target: name }) => name === 'pool/b/2')).toMatchObject({
+    expect(result.ok && result.steps.find(({ targetDataset: name }) => name === 'pool/b/2')).toMatchObject({
       from: { name: 'pool/b/2@s1' },
       to: { name: 'pool/b/2@s2' },
       origin: 'pool/b/1@s1',

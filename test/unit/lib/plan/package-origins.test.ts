@@ -18,7 +18,7 @@ function carryOut(result: Plan, source: PoolModel, target: PoolModel): void {
 }
 
 const originOf = (result: Plan, target: string) =>
-  result.ok ? result.steps.find((step) => step.target === target)?.origin : result.error.code;
+  result.ok ? result.steps.find((step) => step.targetDataset === target)?.origin : result.error.code;
 
 describe("a clone's origin on the target", () => {
   it('is the copy in its own place, where several hosts have sent the same image', () => {
@@ -128,7 +128,7 @@ describe("a clone's origin on the target", () => {
     source.run('clone z/r/a@2 z/r/b', 'promote z/r/b');
     // both @1 and @2 are z/r/b's now, and the target has them as tank/r/a's
     const result = planned(source, target, 'z/r@2', 'tank/r', { ...replication, skipMissing: true });
-    expect(result.ok && result.steps.some((step) => step.target === 'tank/r/b')).toBe(true);
+    expect(result.ok && result.steps.some((step) => step.targetDataset === 'tank/r/b')).toBe(true);
   });
 });
 

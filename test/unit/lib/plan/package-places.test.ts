@@ -65,7 +65,7 @@ describe('a package whose root has no place', () => {
   it('no dataset below the target is anywhere where the flags choose the place', () => {
     const result = planned(tree(), empty('tank'), 'zones/vm', { ...replication, to: to('tank', 'last') });
     expect(table(result)).toHaveLength(4);
-    expect(result.ok && result.steps.every(({ target }) => target.startsWith('tank/vm'))).toBe(true);
+    expect(result.ok && result.steps.every(({ targetDataset }) => targetDataset.startsWith('tank/vm'))).toBe(true);
   });
 });
 

@@ -107,8 +107,8 @@ function carryOut(
   const had = new Set(target.datasets.keys());
   for (const step of result.steps.slice(0, steps)) {
     // a dataset that exists needs each in its own chain, wherever else it may be
-    const own = target.datasets.get(step.target)?.snapshots.some(({ guid }) => guid === step.to.guid);
-    const twice = own || (!moved && !had.has(step.target) && target.guidsWithin(home).has(step.to.guid));
+    const own = target.datasets.get(step.targetDataset)?.snapshots.some(({ guid }) => guid === step.to.guid);
+    const twice = own || (!moved && !had.has(step.targetDataset) && target.guidsWithin(home).has(step.to.guid));
     if (twice) throw new Error(`sent twice: ${JSON.stringify(step)}`);
     target.receive(step, source, placeholders);
   }

@@ -19,7 +19,7 @@ describe('choosing', () => {
       'snapshot -r pool/b@end',
     );
   const targets = (result: Plan) =>
-    result.ok ? [...new Set(result.steps.map((step) => step.target))] : result.error.code;
+    result.ok ? [...new Set(result.steps.map((step) => step.targetDataset))] : result.error.code;
 
   it.each([
     ['by the name below the package', ['tmp'], ['pool/b', 'pool/b/1', 'pool/b/1/tmp']],
@@ -82,7 +82,7 @@ describe('names on the target', () => {
   const target = () => empty('tank').run('create tank/backup');
   const names = (to: SendRequest['to']) => {
     const result = planned(source(), target(), 'pool/b@s', { ...replication, to });
-    return result.ok ? result.steps.map((step) => step.target) : result.error.code;
+    return result.ok ? result.steps.map((step) => step.targetDataset) : result.error.code;
   };
 
   it.each([

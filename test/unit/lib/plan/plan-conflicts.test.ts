@@ -307,8 +307,8 @@ describe('a dataset that was renamed at the source', () => {
     expect(result).toMatchObject({
       ok: true,
       steps: [
-        { target: 'zones/p/new', before: { kind: 'rename', from: 'zones/p/old', to: 'zones/p/new', guid } },
-        { target: 'zones/p/new/kid', from: { guid: '21' } },
+        { targetDataset: 'zones/p/new', before: { kind: 'rename', from: 'zones/p/old', to: 'zones/p/new', guid } },
+        { targetDataset: 'zones/p/new/kid', from: { guid: '21' } },
       ],
       notes: [
         {
@@ -343,7 +343,9 @@ describe('a dataset that was renamed at the source', () => {
       inventory('src', dataset('zones/p', '@a,1 @b,2'), reused, dataset('zones/p/z', '@a,11 @b,12')),
       target('@a,11'),
     );
-    expect(result.ok && result.steps.map(({ type, target: name, before }) => [type, name, before?.kind])).toEqual([
+    expect(
+      result.ok && result.steps.map(({ type, targetDataset: name, before }) => [type, name, before?.kind]),
+    ).toEqual([
       ['incremental', 'zones/p/z', 'rename'],
       ['full', 'zones/p/old', undefined],
     ]);
@@ -381,8 +383,12 @@ it('in a package each dataset is cleared for itself, and clones find their origi
   expect(result).toMatchObject({
     ok: true,
     steps: expect.arrayContaining([
-      expect.objectContaining({ target: 'zones/p/o', origin: 'zones/p/o_diverged_50@a', before: expect.anything() }),
-      expect.objectContaining({ target: 'zones/p/c', origin: 'zones/p/o_diverged_50@a' }),
+      expect.objectContaining({
+        targetDataset: 'zones/p/o',
+        origin: 'zones/p/o_diverged_50@a',
+        before: expect.anything(),
+      }),
+      expect.objectContaining({ targetDataset: 'zones/p/c', origin: 'zones/p/o_diverged_50@a' }),
     ]),
   });
 });

@@ -72,7 +72,10 @@ describe('the chain of a dataset', () => {
     );
     const from = { name: 'zones/test#a', guid: '1', kind: 'bookmark' };
     const to = { name: 'zones/test@b', guid: '2' };
-    expect(result).toEqual({ ok: true, steps: [{ type: 'incremental', to, from, target: 'tank/copy', size: 20 }] });
+    expect(result).toEqual({
+      ok: true,
+      steps: [{ type: 'incremental', to, from, targetDataset: 'tank/copy', size: 20 }],
+    });
   });
 
   it('takes up an interrupted seed, whose dataset has no snapshot yet', () => {

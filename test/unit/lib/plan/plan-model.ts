@@ -89,7 +89,7 @@ export function receive(world: World, step: Step): World {
   };
   const sent = source.snapshots.find((snapshot) => `${source.name}@${snapshot.name}` === step.to.name);
   must(sent?.guid === step.to.guid, 'the source does not have what is sent');
-  must(step.target === targetName, 'goes elsewhere');
+  must(step.targetDataset === targetName, 'goes elsewhere');
   must(!target?.snapshots.some(({ guid }) => guid === step.to.guid), 'is sent twice');
   must((step.type === 'full') === (step.from === undefined), 'a full stream has no base, an incremental has one');
   if (step.from) mustHaveBase(world, step, must);

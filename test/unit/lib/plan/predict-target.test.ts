@@ -130,8 +130,8 @@ test('what a rollback destroys, and what is renamed, a target has no more', () =
   };
   const aside = { kind: 'rename' as const, from: 'pool/c', to: 'pool/c_diverged_1', guid: '2' };
   const { datasets } = cleared(seen, [
-    { target: 'pool/b', before: back },
-    { target: 'pool/c', before: aside },
+    { targetDataset: 'pool/b', before: back },
+    { targetDataset: 'pool/c', before: aside },
   ]);
   expect(datasets.map(({ name, snapshots }) => [name, snapshots.map((one) => one.name)])).toEqual([
     ['pool', []],

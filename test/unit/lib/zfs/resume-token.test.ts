@@ -129,7 +129,7 @@ describe('the token that resumes a step', () => {
     ...{
       type: 'incremental',
       to: { name: 'tank/now@c', guid: honest.toguid },
-      target: 'zones/a',
+      targetDataset: 'zones/a',
       flags: ['compressed'],
     },
     from: { kind: 'snapshot', name: 'tank/now@b', guid: honest.fromguid ?? '' },

@@ -66,7 +66,10 @@ test('a plan by what a host is shown keeps all keys that one by the whole pool k
     const outcome = (target: DatasetEntry[]) => {
       const plans = planDatasets(asked, inventory('src', ...sources(salt, isOwn)), inventory('dst', ...target));
       if (isRefusal(plans)) return plans.error.code;
-      return plans.datasets.map(({ dataset: name, refusal, steps }) => [name, refusal?.error.code ?? steps.length]);
+      return plans.datasets.map(({ sourceDataset: name, refusal, steps }) => [
+        name,
+        refusal?.error.code ?? steps.length,
+      ]);
     };
     const pool = [dataset('p', ''), ...targetOf(layout)];
     const whole = outcome(pool);

@@ -14,20 +14,20 @@ const planOf = (count: number): Extract<Plan, { ok: true }> => ({
     type: 'incremental',
     to: { name: name(n, '@b'), guid: '18446744073709551615' },
     from: { name: name(n, '@a'), guid: '18446744073709551614', kind: 'snapshot' },
-    target: name(n),
+    targetDataset: name(n),
     origin: name(n, '@a'),
     size: 123456789,
   })),
   refused: Array.from({ length: count }, (_, n) => ({
     dataset: name(n),
-    target: name(n),
+    targetDataset: name(n),
     error: new ZpsendError('DIVERGED', `${n}: ${'ä'.repeat(3000)}`).toBody(),
     evidence: { newestCommon: null, sourceOnly: [name(n)], targetOnly: [name(n)] },
   })),
   notes: Array.from({ length: count }, (_, n) => ({ kind: 'skipped', dataset: name(n), message: `left out: ${n}` })),
 });
 const limit = bytesPerPart(1024 * 1024);
-const reply = (plan: Plan): PlanReply => ({ source: 'smos-01', target: 'smos-00', plan });
+const reply = (plan: Plan): PlanReply => ({ sourceHost: 'smos-01', targetHost: 'smos-00', plan });
 const bytes = (plan: Plan): number => Buffer.byteLength(JSON.stringify(plan));
 
 test('a plan of thousands of steps, refusals and notes is cut into messages, and joined again is what it was', () => {

@@ -49,7 +49,7 @@ function planned({ from, onto, what = 't/r', more = { package: 'replication' }, 
   const steps = arrived.map((name) => ({
     type: 'incremental' as const,
     to: { name: `${name}@2`, guid: '99' },
-    target: name.replace('t/', 'p/'),
+    targetDataset: name.replace('t/', 'p/'),
     flags: ['raw' as const],
   }));
   const target = inventory('dst', dataset('p', ''), ...onto);
@@ -60,10 +60,10 @@ function planned({ from, onto, what = 't/r', more = { package: 'replication' }, 
 /** By dataset: the number of steps, or why there are none. */
 const outcome = (one: Case): Record<string, number | string> =>
   Object.fromEntries(
-    planned(one).datasets.map(({ dataset: name, steps, refusal }) => [name, refusal?.error.code ?? steps.length]),
+    planned(one).datasets.map(({ sourceDataset: name, steps, refusal }) => [name, refusal?.error.code ?? steps.length]),
   );
 const refusalOf = (one: Case, name: string): ErrorBody | undefined =>
-  planned(one).datasets.find((plan) => plan.dataset === name)?.refusal?.error;
+  planned(one).datasets.find((plan) => plan.sourceDataset === name)?.refusal?.error;
 const messageOf = (one: Case, name: string): string => refusalOf(one, name)?.message ?? '';
 const no = 'KEY_MISMATCH';
 const single = (name: string): Pick<Case, 'what' | 'more'> => ({ what: name, more: {} });
@@ -363,7 +363,7 @@ describe('edge case 26: what is stored for a target that is remembered', () => {
       unseenKeys: new Set<string>(),
       newKeys: changingRoots(datasets, sides),
     };
-    return storable(datasets, sides.target, unsettled).map(({ dataset: name, steps, refusal }) => [
+    return storable(datasets, sides.target, unsettled).map(({ sourceDataset: name, steps, refusal }) => [
       name,
       refusal ? `${refusal.error.code} ${refusal.error.message}` : steps.length,
     ]);

@@ -26,7 +26,7 @@ const target = (...datasets: DatasetEntry[]): Inventory => ({ host: 'dr-1', data
 const step = (name: string, size: number, more: Partial<Step> = {}): Step => ({
   type: 'full',
   to: { name: `zones/a@${size}`, guid: String(size) },
-  target: name,
+  targetDataset: name,
   size: size * mib,
   ...more,
 });

@@ -319,7 +319,9 @@ describe('a clone', () => {
       dataset('t/c/x', '@b,2', { ...open, origin: { name: 't/c/o@a', guid: '1' } }),
     ];
     const made = planned({ from: tree, package: true });
-    expect(made.ok && made.steps.map(({ target, flags: of, record }) => [target, of, record?.split(':')[1]])).toEqual([
+    expect(
+      made.ok && made.steps.map(({ targetDataset, flags: of, record }) => [targetDataset, of, record?.split(':')[1]]),
+    ).toEqual([
       ['p/c', ['raw'], 'raw'],
       ['p/c/o', ['raw'], 'raw'],
       ['p/c/x', ['raw'], 'raw'],

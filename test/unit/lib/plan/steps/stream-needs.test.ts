@@ -86,12 +86,12 @@ describe('streams that are begun to be read', () => {
   const step = (name: string, leaf: string): Step => ({
     type: 'full',
     to: { name: `zones/${name}@${leaf}`, guid: '1' },
-    target: `tank/${name}`,
+    targetDataset: `tank/${name}`,
     flags: ['compressed', 'props'],
   });
   const chain = (name: string, ...leaves: string[]): DatasetPlan => ({
-    dataset: `zones/${name}`,
-    target: `tank/${name}`,
+    sourceDataset: `zones/${name}`,
+    targetDataset: `tank/${name}`,
     steps: leaves.map((leaf) => step(name, leaf)),
   });
   const checked = async (headers: Record<string, Buffer>, ...chains: DatasetPlan[]) => {

@@ -27,7 +27,7 @@ const looker = (...all: InspectedName[]): Pick<Zfs, 'inspect'> => ({
 
 test('edge case 26: a transfer whose key was changed since its plan starts no zfs send, and tells the receiver', async () => {
   const step: Step = {
-    ...{ type: 'incremental', target: 'p/r/a', flags: ['raw'], wrapping: old },
+    ...{ type: 'incremental', targetDataset: 'p/r/a', flags: ['raw'], wrapping: old },
     ...{ from: { name: 't/r/a@1', guid: '1', kind: 'snapshot' }, to: { name: 't/r/a@2', guid: '2' } },
   };
   const started: unknown[] = [];
@@ -46,7 +46,7 @@ test('edge case 26: a transfer whose key was changed since its plan starts no zf
   };
   const transfer = runnable(
     { host: 'src', zfs: zfs as Zfs } as TransferDeps,
-    { transfer: 'transfer1', job: 'jobjobjob1', target: 'dst', step, discard: false },
+    { transfer: 'transfer1', job: 'jobjobjob1', targetHost: 'dst', step, discard: false },
     { channel: channel as ChannelSender, resume: { stale: false, offset: 0 }, participant: undefined, mode: 'none' },
   );
   await expect(transfer.run()).rejects.toMatchObject({ code: 'KEY_MISMATCH' });

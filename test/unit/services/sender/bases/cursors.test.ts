@@ -46,11 +46,11 @@ function job(options: { refuses?: (name: string) => Code | undefined; now?: Reco
       },
     },
     log: logOf(pino({ level: 'info' }, { write: (line: string) => void said.push(line) })),
-    to: to.host,
+    targetHost: to.host,
     signal: stop.signal,
     now: () => clock.now,
   });
-  const plan: DatasetPlan = { dataset: 'pool/a', target: 'tank/a', steps: [] };
+  const plan: DatasetPlan = { sourceDataset: 'pool/a', targetDataset: 'tank/a', steps: [] };
   /** @returns whether what was held needs it no more */
   const listed = async (source: DatasetEntry, ...target: DatasetEntry[]) => {
     const settled = await cursors.ensure({
@@ -58,12 +58,12 @@ function job(options: { refuses?: (name: string) => Code | undefined; now?: Reco
       source: { host: 'smos-01', datasets: [source] },
       target: { host: 'smos-00', datasets: target },
     });
-    return settled.some(({ dataset }) => dataset === plan.dataset);
+    return settled.some(({ sourceDataset }) => sourceDataset === plan.sourceDataset);
   };
   return { cursors, did, said, clock, stop, listed };
 }
 
-const step = (guid: string) => ({ to: { name: `pool/a@s${guid}`, guid }, target: 'tank/a' });
+const step = (guid: string) => ({ to: { name: `pool/a@s${guid}`, guid }, targetDataset: 'tank/a' });
 
 describe('before a job begins', () => {
   test('a cursor that lacks is made of the newest snapshot that both have', async () => {
@@ -282,7 +282,7 @@ describe('the cursor of a chain', () => {
   test('a dataset whose name leaves no room has none', async () => {
     const { did, said, cursors } = job();
     const chain = cursors.chain();
-    chain.arrived({ to: { name: `pool/${'x'.repeat(235)}@s1`, guid: '123456789012' }, target: 'tank/a' });
+    chain.arrived({ to: { name: `pool/${'x'.repeat(235)}@s1`, guid: '123456789012' }, targetDataset: 'tank/a' });
     await chain.settle(false);
     expect(did).toEqual([]);
     expect(said.map((line) => JSON.parse(line).event)).toEqual(['cursor.name-too-long']);

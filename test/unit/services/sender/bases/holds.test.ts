@@ -74,7 +74,7 @@ describe('the sweep', () => {
     source: Inventory,
     holds: [string, string][],
     living: string[] | undefined,
-    settled: Settled[] = source.datasets.map(({ name }) => ({ dataset: name, target: here.dataset })),
+    settled: Settled[] = source.datasets.map(({ name }) => ({ sourceDataset: name, targetDataset: here.dataset })),
     most = Number.POSITIVE_INFINITY,
     bare: string[] = [],
   ) {
@@ -97,11 +97,11 @@ describe('the sweep', () => {
     await sweepHolds(
       { zfs, log: logOf(pino({ enabled: false })) },
       {
-        to: here.host,
+        targetHost: here.host,
         source,
         settled,
-        async markTentative({ to, target }) {
-          doubted.push(`${to.name} ${to.guid} ${target}`);
+        async markTentative({ to, targetDataset }) {
+          doubted.push(`${to.name} ${to.guid} ${targetDataset}`);
           return bare.includes(to.name) ? to.name : undefined;
         },
         livingJobs: async () => living && new Set(living),
@@ -153,7 +153,7 @@ describe('the sweep', () => {
         log: logOf(pino({ level: 'info' }, { write: (line: string) => void said.push(line) })),
       },
       {
-        to: here.host,
+        targetHost: here.host,
         source: {
           host: 'smos-01',
           datasets: [
@@ -163,7 +163,7 @@ describe('the sweep', () => {
             ]),
           ],
         },
-        settled: [{ dataset: 'a', target: here.dataset, common: { createtxg: '2' } }],
+        settled: [{ sourceDataset: 'a', targetDataset: here.dataset, common: { createtxg: '2' } }],
         markTentative: async () => undefined,
         livingJobs: async () => new Set(),
         signal: new AbortController().signal,
@@ -178,7 +178,7 @@ describe('the sweep', () => {
       datasets: [dataset('a', [['1', 1]]), dataset('b', [['1', 1]]), dataset('c', [], { name: 'o@1', guid: '5' })],
     };
     const there = (name: string) => ({ host: here.host, dataset: `zones/${name}` });
-    const to = (...names: string[]) => names.map((dataset) => ({ dataset, target: `zones/${dataset}` }));
+    const to = (...names: string[]) => names.map((name) => ({ sourceDataset: name, targetDataset: `zones/${name}` }));
     const holds: [string, string][] = [
       ['a@1', holdTag('deaddead01', 0, there('a'))],
       ['b@1', holdTag('deaddead01', 1, there('b'))],
@@ -217,7 +217,7 @@ describe('the sweep', () => {
       ['a@2', dead],
     ];
     const to = (common?: string): Settled[] => [
-      { dataset: 'a', target: here.dataset, ...(common && { common: { createtxg: common } }) },
+      { sourceDataset: 'a', targetDataset: here.dataset, ...(common && { common: { createtxg: common } }) },
     ];
 
     test('has a bookmark before its hold goes', async () => {

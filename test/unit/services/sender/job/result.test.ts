@@ -14,17 +14,17 @@ const busy: ErrorBody = new ZpsendError('BUSY', 'no room', { reason: 'queued' })
 const stepOf = (dataset: string, n: number, size?: number): Step => ({
   type: 'full',
   to: { name: `${dataset}@${n}`, guid: `${dataset.length}${n}` },
-  target: dataset,
+  targetDataset: dataset,
   ...(size !== undefined && { size }),
 });
 const planOf = (dataset: string, ...sizes: (number | undefined)[]): DatasetPlan => ({
-  dataset,
-  target: dataset,
+  sourceDataset: dataset,
+  targetDataset: dataset,
   steps: sizes.map((size, n) => stepOf(dataset, n, size)),
 });
 const refused = (dataset: string): DatasetPlan => ({
-  dataset,
-  target: dataset,
+  sourceDataset: dataset,
+  targetDataset: dataset,
   steps: [],
   refusal: { ok: false, error: diverged },
 });
@@ -59,10 +59,10 @@ describe('progress', () => {
     expect(sums).toEqual({ steps: 3, done: 2, bytes: 35, size: 35 });
     expect(datasets).toMatchObject({ total: 4, done: 2, failed: 2 });
     expect(datasets.list).toEqual([
-      { dataset: 'bb', target: 'bb', state: 'failed', steps: 1, done: 0, bytes: 2, error: full },
-      { dataset: 'dddd', target: 'dddd', state: 'refused', steps: 0, done: 0, bytes: 0, error: diverged },
-      { dataset: 'a', target: 'a', state: 'done', steps: 2, done: 2, bytes: 33 },
-      { dataset: 'ccc', target: 'ccc', state: 'done', steps: 0, done: 0, bytes: 0 },
+      { dataset: 'bb', targetDataset: 'bb', state: 'failed', steps: 1, done: 0, bytes: 2, error: full },
+      { dataset: 'dddd', targetDataset: 'dddd', state: 'refused', steps: 0, done: 0, bytes: 0, error: diverged },
+      { dataset: 'a', targetDataset: 'a', state: 'done', steps: 2, done: 2, bytes: 33 },
+      { dataset: 'ccc', targetDataset: 'ccc', state: 'done', steps: 0, done: 0, bytes: 0 },
     ]);
   });
 

@@ -5,7 +5,7 @@ import { limitToApproved } from '../../../../../services/sender/planning/approve
 import { mentions } from '../../../../support/mentions.ts';
 
 const steps = (before?: Clearing): Step[] => [
-  { type: 'incremental', to: { name: 'tank/a@2', guid: '2' }, target: 'tank/a', ...(before && { before }) },
+  { type: 'incremental', to: { name: 'tank/a@2', guid: '2' }, targetDataset: 'tank/a', ...(before && { before }) },
 ];
 const back = (...names: string[]): Rollback => ({
   kind: 'rollback',

@@ -19,7 +19,7 @@ import { mentions } from '../../../../support/mentions.ts';
 const step = (target: string, more: Partial<Step> = {}): Step => ({
   type: 'full',
   to: { name: `zones/${target}@1`, guid: '1' },
-  target,
+  targetDataset: target,
   ...more,
 });
 const start = (target: string, more: Partial<Step> = {}) => stepStart(step(target, more));
@@ -92,7 +92,7 @@ it('a plan is checked by the machine that was listed, and by no other of its nam
     nc: { subscribe: () => ({ unsubscribe: () => {} }), publish },
   };
   const id = 'a'.repeat(32);
-  const datasets = [{ dataset: 'zones/a', target: 't/a', steps: [step('t/a')] }];
+  const datasets = [{ sourceDataset: 'zones/a', targetDataset: 't/a', steps: [step('t/a')] }];
   const answer = askReceiver(bus as unknown as Bus, 'smos-01', { to: { host: 'dr-1' } }, datasets, {
     host: 'dr-1',
     id,
@@ -104,8 +104,8 @@ it('a plan is checked by the machine that was listed, and by no other of its nam
 describe('a plan without what is refused', () => {
   const error: ErrorBody = { code: 'NOT_ALLOWED', message: 'no', retryable: false };
   const chain = (target: string, steps: Step[] = [step(target)]): DatasetPlan => ({
-    dataset: `zones/${target}`,
-    target,
+    sourceDataset: `zones/${target}`,
+    targetDataset: target,
     steps,
   });
   const checked = (chains: DatasetPlan[], ...refused: string[]): Plan =>
@@ -123,7 +123,7 @@ describe('a plan without what is refused', () => {
     const clone = step('t/c', { from: { name: 'zones/t/a@1', guid: '1', kind: 'snapshot' }, origin: 't/a@1' });
     const plan = checked([chain('t/a'), chain('t/a/x'), chain('t/b'), chain('t/c', [clone])], 't/a');
     expect(plan).toMatchObject({ ok: true, steps: [step('t/b')] });
-    expect(plan.ok && plan.refused?.map(({ target, error: { code } }) => [target, code])).toEqual([
+    expect(plan.ok && plan.refused?.map(({ targetDataset, error: { code } }) => [targetDataset, code])).toEqual([
       ['t/a', 'NOT_ALLOWED'],
       ['t/a/x', 'NOT_ALLOWED'],
       ['t/c', 'NOT_ALLOWED'],

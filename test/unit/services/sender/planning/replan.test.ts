@@ -5,11 +5,11 @@ import { replanner } from '../../../../../services/sender/planning/replan.ts';
 
 describe('planning again', () => {
   const inventory = { host: 'smos-01', datasets: [] };
-  const step = { type: 'full' as const, to: { name: 'tank/a@1', guid: '1' }, target: 'tank/a' };
+  const step = { type: 'full' as const, to: { name: 'tank/a@1', guid: '1' }, targetDataset: 'tank/a' };
   const refusal = refuse('DIVERGED', 'has diverged');
   const datasets: DatasetPlan[] = [
-    { dataset: 'tank/a', target: 'tank/a', steps: [step] },
-    { dataset: 'tank/b', target: 'tank/b', steps: [], refusal },
+    { sourceDataset: 'tank/a', targetDataset: 'tank/a', steps: [step] },
+    { sourceDataset: 'tank/b', targetDataset: 'tank/b', steps: [], refusal },
   ];
   const request = { dataset: 'tank/a', to: { host: 'smos-00' } };
   const replan = replanner(
@@ -17,7 +17,7 @@ describe('planning again', () => {
     async () => ({ plans: { datasets, notes: [] }, source: inventory, target: inventory }),
     () => [],
   );
-  const of = (dataset: string) => ({ dataset, steps: [] });
+  const of = (sourceDataset: string) => ({ sourceDataset, steps: [] });
 
   test('gives a dataset its own steps, or its own refusal', async () => {
     expect(await replan(of('tank/a'))).toEqual({ steps: [step] });

@@ -8,7 +8,7 @@ const stepOf = (n: number, size: number): Step => ({
   type: 'incremental',
   to: { name: `tank/a@${n}`, guid: String(n) },
   from: { name: `tank/a@${n - 1}`, guid: String(n - 1), kind: 'snapshot' },
-  target: 'tank/a',
+  targetDataset: 'tank/a',
   size,
 });
 const stepsOf = (count: number, size = 1) => Array.from({ length: count }, (_, n) => stepOf(n + 1, size));
@@ -84,7 +84,7 @@ describe('the sizes of a job', () => {
     const { zfs, asked, most } = zfsThat(soon);
     const steps = [stepOf(1, 100 * MiB), stepOf(2, MiB), stepOf(3, 20 * MiB), stepOf(4, 0), stepOf(10, 9 * MiB)];
     const [first] = steps;
-    const plans = [{ dataset: 'tank/a', target: 'tank/a', steps }];
+    const plans = [{ sourceDataset: 'tank/a', targetDataset: 'tank/a', steps }];
     const progress = progressOf(plans);
     if (first) progress.arrived(0, first, 1);
     await estimateLarge(zfs, plans, progress);

@@ -25,7 +25,7 @@ interface Case {
 }
 
 const broughtTo = (target = 'p/elsewhere', guids: readonly string[] = []): Arrived[] =>
-  guids.map((guid) => ({ target, to: { name: `p/x@${guid}`, guid } }));
+  guids.map((guid) => ({ targetDataset: target, to: { name: `p/x@${guid}`, guid } }));
 
 /** What words name, in their order. */
 const namesIn = (message: string): string => message.match(/@\w+|p\/a[\w/]*|\bsrc\b/g)?.join(' ') ?? '';
@@ -35,10 +35,10 @@ function outcome({ ask, before, after, target = on(), received = target, of = 'p
   const asked = request('p/a', ask);
   const planned = planDatasets(asked, before, target);
   if (isRefusal(planned)) throw new Error(planned.error.message);
-  const steps = planned.datasets.find((one) => one.dataset === of)?.steps ?? [];
+  const steps = planned.datasets.find((one) => one.sourceDataset === of)?.steps ?? [];
   const made = { plans: planDatasets(asked, after, received), source: after, target: received };
-  const left = afterLoss(asked, { dataset: of, steps }, made, [
-    ...broughtTo(steps[0]?.target, brought.arrived),
+  const left = afterLoss(asked, { sourceDataset: of, steps }, made, [
+    ...broughtTo(steps[0]?.targetDataset, brought.arrived),
     ...broughtTo('p/elsewhere', brought.elsewhere),
   ]);
   if (!left) return 'not part of it';

@@ -23,7 +23,7 @@ const step = (n: number): Step => ({
   type: n === 1 ? 'full' : 'incremental',
   to: { name: `tank/a@s${n}`, guid: String(n) },
   ...(n > 1 && { from: { name: `tank/a@s${n - 1}`, guid: String(n - 1), kind: 'snapshot' as const } }),
-  target: 'tank/a',
+  targetDataset: 'tank/a',
 });
 const steps = [step(1), step(2)];
 const key = '>1';

@@ -9,7 +9,7 @@ import { type ChainDeps, type ChainNews, startChain } from '../../../../../servi
 import { jobLog } from '../../../../../services/sender/reporting/job-log.ts';
 
 const log = logOf(pino({ enabled: false }));
-const step: Step = { type: 'full', to: { name: 'zones/test@one', guid: '1' }, target: 'tank/test' };
+const step: Step = { type: 'full', to: { name: 'zones/test@one', guid: '1' }, targetDataset: 'tank/test' };
 
 /** What a chain tells where a hold fails with this on stderr, and how often it asks for a transfer. */
 async function withoutHold(stderr: string): Promise<{ told: ChainNews[]; asked: number }> {
@@ -23,13 +23,19 @@ async function withoutHold(stderr: string): Promise<{ told: ChainNews[]; asked: 
     return Promise.reject(new ZpsendError('BAD_REQUEST', 'asked'));
   };
   startChain({ zfs, host: 'smos-01', log, ask, patienceMs: 0 } as unknown as ChainDeps, {
-    ...{ job: 'jobjobjob1', to: 'smos-00', dataset: 'zones/test', steps: [step], tag: 'zpsend:jobjobjob1' },
+    ...{
+      job: 'jobjobjob1',
+      targetHost: 'smos-00',
+      sourceDataset: 'zones/test',
+      steps: [step],
+      tag: 'zpsend:jobjobjob1',
+    },
     replan: async () => ({ steps: [step] }),
     transferId: () => 'jobjobjob1t1',
     ours: () => true,
     say: jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } }).chain({
-      dataset: 'zones/test',
-      target: 'tank/test',
+      sourceDataset: 'zones/test',
+      targetDataset: 'tank/test',
     }),
     cursor: noCursors.chain(),
     told(news) {
@@ -69,9 +75,15 @@ describe('what a target has moves only when its transfer has resolved', () => {
     };
     const zfs = { hold: async () => {}, release: async () => void moved.push('released') };
     const deps = { zfs, host: 'smos-01', log, ask: async () => transfer, patienceMs: -1 };
-    const planned = { dataset: 'zones/test', target: 'tank/test' };
+    const planned = { sourceDataset: 'zones/test', targetDataset: 'tank/test' };
     startChain(deps as unknown as ChainDeps, {
-      ...{ job: 'jobjobjob1', to: 'smos-00', dataset: 'zones/test', steps: [step], tag: 'zpsend:jobjobjob1' },
+      ...{
+        job: 'jobjobjob1',
+        targetHost: 'smos-00',
+        sourceDataset: 'zones/test',
+        steps: [step],
+        tag: 'zpsend:jobjobjob1',
+      },
       replan: async () => ({ steps: [step] }),
       transferId: () => 'jobjobjob1t1',
       ours: () => true,

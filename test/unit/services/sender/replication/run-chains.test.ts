@@ -13,10 +13,10 @@ import type { ReplicationStatus } from '../../../../../services/sender/reporting
 import { progressOf } from '../../../../../services/sender/reporting/progress.ts';
 
 const planOf = (dataset: string, guid: string, keyFrom?: string): DatasetPlan => ({
-  ...{ dataset, target: `back/${dataset}`, ...(keyFrom !== undefined && { keyFrom }) },
+  ...{ sourceDataset: dataset, targetDataset: `back/${dataset}`, ...(keyFrom !== undefined && { keyFrom }) },
   steps: [
     {
-      ...{ type: 'incremental', target: `back/${dataset}`, flags: ['raw'] },
+      ...{ type: 'incremental', targetDataset: `back/${dataset}`, flags: ['raw'] },
       ...{ from: { name: `${dataset}@1`, guid: '1', kind: 'snapshot' }, to: { name: `${dataset}@2`, guid } },
     },
   ],
@@ -40,7 +40,7 @@ test('a job whose root has vanished fails for what waits for its key, and starts
   const order: ChainsOrder = {
     ...{
       job: 'jobjobjob1',
-      to: 'dst',
+      targetHost: 'dst',
       plans,
       parallel: 4,
       progress: progressOf(plans),
@@ -71,7 +71,7 @@ test('a lock that another receiver instance knows by its hash alone, of a transf
   const order: ChainsOrder = {
     ...{
       job: 'jobjobjob1',
-      to: 'dst',
+      targetHost: 'dst',
       plans,
       parallel: 4,
       progress: progressOf(plans),

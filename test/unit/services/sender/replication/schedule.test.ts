@@ -22,14 +22,14 @@ function stepOf(text: string): Step {
     type: isFull ? 'full' : 'incremental',
     to: { name, guid: guidOf(name) },
     ...(!isFull && { from: { name: from, guid: guidOf(from), kind: 'snapshot' as const } }),
-    target: `back/${dataset}`,
+    targetDataset: `back/${dataset}`,
     ...(origin !== undefined && { origin: `back/${origin}` }),
   };
 }
 const chain = (...steps: string[]): DatasetPlan => {
   const all = steps.map(stepOf);
-  const target = all[0]?.target ?? 'back/none';
-  return { dataset: target.replace('back/', ''), target, steps: all };
+  const target = all[0]?.targetDataset ?? 'back/none';
+  return { sourceDataset: target.replace('back/', ''), targetDataset: target, steps: all };
 };
 const names = (moves: Moves) => ({ start: moves.start, lost: moves.lost.map(({ chain }) => chain) });
 const starts = (...start: number[]) => ({ start, lost: [] });
@@ -93,7 +93,7 @@ describe('chains that need nothing of each other', () => {
   });
 
   test('a dataset with no steps is never started, and nothing waits for it', () => {
-    const empty: DatasetPlan = { dataset: 'a', target: 'back/a', steps: [] };
+    const empty: DatasetPlan = { sourceDataset: 'a', targetDataset: 'back/a', steps: [] };
     const schedule = scheduleOf([empty, chain('full a/b@1')], 4);
     expect(names(schedule.begin())).toEqual(starts(1));
     schedule.ended(1);
@@ -215,7 +215,7 @@ describe('what needs a chain that failed', () => {
     expect(lost.map(({ chain }) => chain).sort()).toEqual([1, 2, 3]);
     for (const { chain, error } of lost) {
       expect(error).toMatchObject({ code: 'NO_SPACE', retryable: false, details: { needs: 'a' } });
-      expect(error.message).toEqual(mentions(`${plan[chain]?.dataset}`, 'a', 'out of space'));
+      expect(error.message).toEqual(mentions(`${plan[chain]?.sourceDataset}`, 'a', 'out of space'));
     }
     schedule.ended(4);
     expect(schedule.isOver).toBe(true);

@@ -17,18 +17,18 @@ const entryOf = (name: string, ...snapshots: number[]): DatasetEntry => ({
   })),
   bookmarks: [],
 });
-const step = { type: 'full' as const, to: { name: 'p/behind@s2', guid: '2' }, target: 't/behind' };
+const step = { type: 'full' as const, to: { name: 'p/behind@s2', guid: '2' }, targetDataset: 't/behind' };
 const diverged = new ZpsendError('DIVERGED', 'has diverged').toBody();
 const whole = new ZpsendError('ORIGIN_MISSING', 'an origin is missing').toBody();
 
 const plans: DatasetPlan[] = [
-  { dataset: 'p/behind', target: 't/behind', steps: [step] },
-  { dataset: 'p/current', target: 't/current', steps: [] },
-  { dataset: 'p/stuck', target: 't/stuck', steps: [], refusal: { ok: false, error: diverged } },
+  { sourceDataset: 'p/behind', targetDataset: 't/behind', steps: [step] },
+  { sourceDataset: 'p/current', targetDataset: 't/current', steps: [] },
+  { sourceDataset: 'p/stuck', targetDataset: 't/stuck', steps: [], refusal: { ok: false, error: diverged } },
 ];
 const planned = {
   plans: { datasets: plans, notes: [] },
-  source: { host: 'src', datasets: plans.map(({ dataset }) => entryOf(dataset, 1, 2)) },
+  source: { host: 'src', datasets: plans.map(({ sourceDataset }) => entryOf(sourceDataset, 1, 2)) },
   target: { host: 'dst', datasets: [entryOf('t/behind', 1), entryOf('t/current', 1, 2), entryOf('t/stuck', 1, 9)] },
 };
 
@@ -103,8 +103,8 @@ test('a listing made while a dataset is sent changes what it lacks, and not that
   board.began('p/behind');
   const [, ...others] = plans;
   const refused: DatasetPlan = {
-    dataset: 'p/behind',
-    target: 't/behind',
+    sourceDataset: 'p/behind',
+    targetDataset: 't/behind',
     steps: [],
     refusal: { ok: false, error: diverged },
   };
@@ -222,7 +222,7 @@ test('what the chain on the target began with is noted: as it is there, or as th
   };
   const marked = (name: string, stream: string) => ({ ...entryOf(name, 1), stream });
   const datasets = plans.map((plan) =>
-    plan.dataset === 'p/behind' ? { ...plan, steps: [{ ...step, record: 'p/behind:large-block' }] } : plan,
+    plan.sourceDataset === 'p/behind' ? { ...plan, steps: [{ ...step, record: 'p/behind:large-block' }] } : plan,
   );
   board.listed({
     ...{ plans: { datasets, notes: [] }, source },
@@ -246,7 +246,7 @@ describe('what wraps the key of an encrypted replica is noted', () => {
   function noted(first: Step, there: readonly DatasetEntry[], snapshots = [1, 2]) {
     const { board, told } = open('policy');
     board.listed({
-      plans: { datasets: [{ dataset: 'p/behind', target: 't/behind', steps: [first] }], notes: [] },
+      plans: { datasets: [{ sourceDataset: 'p/behind', targetDataset: 't/behind', steps: [first] }], notes: [] },
       source: { host: 'src', datasets: [entryOf('p/behind', ...snapshots)] },
       target: { host: 'dst', datasets: [...there] },
     });

@@ -18,18 +18,21 @@ const fields = (line: string) => {
 };
 const wordsOf = (lines: readonly string[]) => lines.map((line) => JSON.parse(line).msg);
 
-const seed: Step = { type: 'full', to: { name: 'zones/test@now', guid: '1' }, target: 'tank/copy' };
+const seed: Step = { type: 'full', to: { name: 'zones/test@now', guid: '1' }, targetDataset: 'tank/copy' };
 const next: Step = {
   type: 'incremental',
   from: { kind: 'snapshot', name: 'zones/test@now', guid: '1' },
   to: { name: 'zones/test@now2', guid: '2' },
-  target: 'tank/copy',
+  targetDataset: 'tank/copy',
 };
 
 test('the steps of a dataset are told in the words of the first zpsend', () => {
   const { lines, log } = open();
   const to = { host: 'smos-00', dataset: 'tank/copy' };
-  const chain = jobLog(log, { dataset: 'zones/test', to }).chain({ dataset: 'zones/test', target: 'tank/copy' });
+  const chain = jobLog(log, { dataset: 'zones/test', to }).chain({
+    sourceDataset: 'zones/test',
+    targetDataset: 'tank/copy',
+  });
   for (const step of [seed, next]) {
     chain.step(step);
     chain.asking(step);
@@ -53,7 +56,7 @@ test('the steps of a dataset are told in the words of the first zpsend', () => {
 test('every line of a step says in its fields whose it is, of a package too', () => {
   const { lines, log } = open();
   const told = jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' }, package: 'replication' });
-  const chain = told.chain({ dataset: 'zones/test', target: 'tank/copy' });
+  const chain = told.chain({ sourceDataset: 'zones/test', targetDataset: 'tank/copy' });
   chain.step(next);
   chain.asking(next);
   chain.ready(5);
@@ -74,7 +77,7 @@ test('every line of a step says in its fields whose it is, of a package too', ()
 test('people read whose a line is where its words do not say so', () => {
   const { lines, log } = open();
   jobLog(log, { dataset: 'zones/test', to: { host: 'smos-00' } })
-    .chain({ dataset: 'zones/test', target: 'tank/copy' })
+    .chain({ sourceDataset: 'zones/test', targetDataset: 'tank/copy' })
     .step(seed);
   expect(lineForPeople(lines[0] ?? '')).toMatch(
     / on smos-01: an initial seed needed \(zones\/test@now to smos-00:tank\/copy, job job0000001\)\n$/,

@@ -179,7 +179,7 @@ describe('a raw chain goes on that nobody sees, where its key stays as it is', (
     const { target, ...unsettled } = known(from, rows, seen, {}, unseenKeys);
     const result = plan(request, { host: 'src', datasets: [from] }, target);
     if (!result.ok) return result.error.code;
-    const plans = [{ dataset: 'p/a', target: 'tank/b', steps: result.steps }];
+    const plans = [{ sourceDataset: 'p/a', targetDataset: 'tank/b', steps: result.steps }];
     const [kept] = storable(plans, target, { ...unsettled, newKeys: new Set() });
     return kept?.refusal ? (kept.refusal.error.details?.reason ?? 'refused') : kept?.steps[0]?.replaces;
   }
@@ -218,12 +218,18 @@ describe('a raw chain goes on that nobody sees, where its key stays as it is', (
 
   test('a clone brings the key of its origin, and is not stored where that changes', () => {
     const step = (wrapping: KeyWrapping): Step => ({
-      ...{ type: 'incremental', to: { name: 'p/c@s1', guid: '201' }, target: 'tank/c', origin: 'tank/b@s2', wrapping },
+      ...{
+        type: 'incremental',
+        to: { name: 'p/c@s1', guid: '201' },
+        targetDataset: 'tank/c',
+        origin: 'tank/b@s2',
+        wrapping,
+      },
       ...{ from: { kind: 'snapshot', name: 'p/a@s2', guid: '102' }, flags: ['raw'] },
     });
     const { target, ...unsettled } = known(source(wrapped('1')), { [key]: row(2, '7:raw', wrapped('1')) });
     const kept = (now: KeyWrapping) =>
-      storable([{ dataset: 'p/c', target: 'tank/c', steps: [step(now)] }], target, {
+      storable([{ sourceDataset: 'p/c', targetDataset: 'tank/c', steps: [step(now)] }], target, {
         ...unsettled,
         newKeys: new Set(),
       });
@@ -231,7 +237,8 @@ describe('a raw chain goes on that nobody sees, where its key stays as it is', (
     expect(kept(wrapped('2'))[0]?.refusal?.error.details).toMatchObject({ reason: 'new-key' });
     const unsure = { ...unsettled, unsure: new Set(['tank/b']), newKeys: new Set<string>() };
     expect(
-      storable([{ dataset: 'p/c', target: 'tank/c', steps: [step(wrapped('1'))] }], target, unsure)[0]?.refusal,
+      storable([{ sourceDataset: 'p/c', targetDataset: 'tank/c', steps: [step(wrapped('1'))] }], target, unsure)[0]
+        ?.refusal,
     ).toBeDefined();
   });
 });

@@ -15,7 +15,7 @@ const step = (to: number, from?: number, more: Partial<Step> = {}): Step => ({
   type: from === undefined ? 'full' : 'incremental',
   to: { name: `pool/a@${to}`, guid: `${to}` },
   ...(from !== undefined && { from: { name: `pool/a@${from}`, guid: `${from}`, kind: 'snapshot' } }),
-  target: 'pool/a',
+  targetDataset: 'pool/a',
   ...more,
 });
 
@@ -43,7 +43,7 @@ test('steps are one read only with the same snapshots, dataset and flags', () =>
   expect(new Set(keys).size).toBe(keys.length);
   // a bookmark of the same snapshot begins the same stream
   expect(keyOf(step(2, 1, { from: { name: 'pool/a#x', guid: '1', kind: 'bookmark' } }))).toBe(keys[0]);
-  expect(keyOf(step(2, 1, { target: 'elsewhere/a' }))).toBe(keys[0]);
+  expect(keyOf(step(2, 1, { targetDataset: 'elsewhere/a' }))).toBe(keys[0]);
 });
 
 test('one that goes alone is not waited for at that step, and is at the next', async () => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Step } from '../../../../../../schemas/plan.ts';
 import { openPlaces } from '../../../../../../services/sender/transfer/fan-out/places.ts';
 
-const step: Step = { type: 'full', to: { name: 'zones/a@one', guid: '1' }, target: 'tank/a' };
+const step: Step = { type: 'full', to: { name: 'zones/a@one', guid: '1' }, targetDataset: 'tank/a' };
 
 test('a job that has not planned may need any step, and one that has planned only those of its datasets', () => {
   const places = openPlaces(1);
