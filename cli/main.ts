@@ -1,8 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
 import { version } from '../lib/settings/version.ts';
-import { ZpsendError } from '../schemas/errors.ts';
-import { habitOf } from './args/other-tools.ts';
+import { asZpsendError } from './args/usage-error.ts';
 import { addAbort } from './commands/abort.ts';
 import { addConfig } from './commands/config.ts';
 import { addDemo } from './commands/demo/command.ts';
@@ -21,7 +20,7 @@ import { addVerify } from './commands/verify/command.ts';
 import { addVersion } from './commands/version.ts';
 import { addWatch } from './commands/watch/command.ts';
 import type { Cli, Local } from './context.ts';
-import { exit, exitFor, usage } from './exit-codes.ts';
+import { exit, exitFor } from './exit-codes.ts';
 import { errorLines } from './output/errors.ts';
 import { openIo } from './output/terminal.ts';
 
@@ -72,10 +71,7 @@ export async function main(argv: string[], program: ProgramEnvironment, local: L
     return status;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return exit.done;
-    const error = asZpsendError(
-      thrown,
-      root.commands.find((command) => command.name() === argv[0]),
-    ).toBody();
+    const error = asZpsendError(thrown, root, argv).toBody();
     if (argv.includes('--json')) io.out(JSON.stringify({ error }));
     else errorLines(error).forEach(io.err);
     return exitFor(error.code);
@@ -104,12 +100,3 @@ Examples:
 
 NATS is found through NATS_URL, NATS_CREDS, NATS_CONTEXT and so on; where none is set, through /etc/zpsend/env, then "nats:" in
 the configuration file, then the context that nats context select chose. zpsend doctor says which.`;
-
-/** Wrong usage as commander tells it, or whatever a command threw. */
-function asZpsendError(thrown: unknown, command: Command | undefined): ZpsendError {
-  if (!(thrown instanceof CommanderError)) return ZpsendError.from(thrown);
-  if (thrown.code === 'commander.help') return usage('name a command: zpsend --help lists them');
-  const said = thrown.message.replace(/^error: /, '');
-  const hint = habitOf(/^unknown option '(.*)'/.exec(said)?.[1] ?? '');
-  return usage([said, ...(hint ? [hint] : []), `see zpsend ${command ? `${command.name()} ` : ''}--help`].join('; '));
-}

@@ -57,7 +57,6 @@ const renameSchema = z.strictObject({
 /** What is done to the target before the first step of a dataset's chain is received. */
 export const clearingSchema = z.discriminatedUnion('kind', [rollbackSchema, renameSchema]);
 
-export type ConflictPolicy = z.infer<typeof conflictPolicySchema>;
 export type AllowedConflict = z.infer<typeof allowedConflictSchema>;
 export type Rollback = z.infer<typeof rollbackSchema>;
 export type Rename = z.infer<typeof renameSchema>;

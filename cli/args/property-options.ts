@@ -1,28 +1,52 @@
-import { type PropertyWishes, receivablePropertySchema } from '../../schemas/properties.ts';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type PropertyWishes, propertyWishesSchema, receivablePropertySchema } from '../../schemas/properties.ts';
 import { usage } from '../exit-codes.ts';
-import type { SendOptions } from './send-options.ts';
+import { listBy, valueBy } from './option-values.ts';
+
+export interface PropertyOptions {
+  set?: Record<string, string>;
+  excludeProperty?: string[];
+  includeProperty?: string[];
+}
+
+const lists = propertyWishesSchema.shape;
+const checkedName = valueBy(receivablePropertySchema);
+
+export const withPropertyOptions = (command: Command): Command =>
+  command
+    .option('-o, --set <property=value>', 'set on the target, where its receiver allows that (repeatable)', assignments)
+    .option(
+      '-x, --exclude-property <property>',
+      "the source's value takes no effect on the target (repeatable)",
+      listBy(lists.exclude),
+    )
+    .option(
+      '--include-property <property>',
+      "the source's value takes effect, where the receiver allows (repeatable)",
+      listBy(lists.include),
+    );
+
+/** A parser of `-o property=value`, which can be repeated. @throws InvalidArgumentError */
+function assignments(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const cut = text.indexOf('=');
+  if (cut <= 0) throw new InvalidArgumentError('property=value');
+  const name = checkedName(text.slice(0, cut));
+  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`${name} has a value already`);
+  return { ...before, [name]: text.slice(cut + 1) };
+}
 
 /**
  * What `-o`, `-x` and `--include-property` ask for together.
- * @throws ZpsendError BAD_REQUEST for what is no property, or asked for in two ways
+ * @throws ZpsendError BAD_REQUEST for a property that is asked for in two ways
  */
-export function propertiesOf({ set, excludeProperty, includeProperty }: SendOptions): PropertyWishes | undefined {
+export function propertiesOf({ set, excludeProperty, includeProperty }: PropertyOptions): PropertyWishes | undefined {
   if (!set && !excludeProperty && !includeProperty) return undefined;
-  const assigned = (set ?? []).map(assignment);
-  const names = [...assigned.map(([name]) => name), ...(excludeProperty ?? []), ...(includeProperty ?? [])];
+  const names = [...Object.keys(set ?? {}), ...(excludeProperty ?? []), ...(includeProperty ?? [])];
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice !== undefined) throw usage(`property ${twice} is given twice`);
-  const odd = names.find((name) => !receivablePropertySchema.safeParse(name).success);
-  if (odd !== undefined) throw usage(`${odd} is not the name of a property that can be set on receive`);
   return {
-    ...(set && { set: Object.fromEntries(assigned) }),
+    ...(set && { set }),
     ...(excludeProperty && { exclude: excludeProperty }),
     ...(includeProperty && { include: includeProperty }),
   };
-}
-
-function assignment(text: string): [string, string] {
-  const cut = text.indexOf('=');
-  if (cut > 0) return [text.slice(0, cut), text.slice(cut + 1)];
-  throw usage(`-o ${text}: property=value`);
 }

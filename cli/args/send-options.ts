@@ -1,54 +1,78 @@
 import { type Command, Option } from 'commander';
-import { maxParallel } from '../../schemas/plan.ts';
+import { conflictPolicySchema } from '../../schemas/conflict.ts';
+import { maxParallel, type SendRequest, sendRequestSchema, type Target } from '../../schemas/plan.ts';
+import type { StreamWish } from '../../schemas/stream.ts';
+import { type CompressionMode, channelSchema, compressionModeSchema } from '../../schemas/transfer.ts';
+import { rateWords } from '../../schemas/units.ts';
+import { listBy, valueBy, wholeNumber } from './option-values.ts';
+import { type PropertyOptions, withPropertyOptions } from './property-options.ts';
 
-/** The options that `send` and `plan` share, as they were written. */
-export interface SendOptions {
+type Fields = Omit<SendRequest, 'dataset' | 'to' | 'from' | 'compression' | 'stream' | 'properties'>;
+
+/** The options that `send` and `plan` share. One that is named like a field of the request becomes that field. */
+export interface SendOptions extends Fields, StreamWish, PropertyOptions {
   from?: string;
-  full?: true;
-  replicate?: true;
-  recursive?: true;
-  selfContained?: true;
-  skipMissing?: true;
-  exclude?: string[];
-  snapshots?: string[];
-  appendPath?: true;
-  appendLast?: true;
-  parallel?: string;
-  bwlimit?: string;
-  raw?: boolean;
-  largeBlock?: boolean;
-  embed?: boolean;
-  compressed?: boolean;
-  props?: true;
-  conflict?: string;
-  compression?: string;
-  channel?: string;
-  set?: string[];
-  excludeProperty?: string[];
-  includeProperty?: string[];
+  compress?: CompressionMode;
+  append?: Target['append'];
 }
 
-/** May be given again and again. */
-export const gathered = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+const fields = sendRequestSchema.shape;
 
-/** The schema's name of `-R`, which is as good. */
-export const alsoReplication = (): Option => new Option('--replication').hideHelp().implies({ replicate: true });
+/** The schema's name of `-R`. */
+export const replicationOption = (): Option =>
+  new Option('--replication').hideHelp().implies({ package: 'replication' }).conflicts('recursive');
 
-export const withSendOptions = (command: Command): Command =>
+export const excludeOption = (): Option =>
+  new Option('--exclude <pattern>', 'leave out datasets that match, with their descendants (repeatable)').argParser(
+    listBy(fields.exclude),
+  );
+
+export const withSendOptions = (command: Command): Command => withPropertyOptions(withRequestOptions(command));
+
+const withRequestOptions = (command: Command): Command =>
   command
-    .option('-R, --replicate', 'with descendants: all snapshots up to the one named')
-    .addOption(alsoReplication())
-    .option('-r, --recursive', 'with descendants: only the snapshot named, and origins of clones')
+    .addOption(
+      new Option('-R, --replicate', 'with descendants: all snapshots up to the one named')
+        .implies({ package: 'replication' })
+        .conflicts('recursive'),
+    )
+    .addOption(replicationOption())
+    .addOption(
+      new Option('-r, --recursive', 'with descendants: only the snapshot named, and origins of clones').implies({
+        package: 'recursive',
+      }),
+    )
     .option('-c, --self-contained', 'send a clone whole where its origin is not sent along')
     .option('-i, --from <base>', 'exactly the incremental from this @snapshot or #bookmark')
     .option('--full', 'exactly this snapshot, as a full stream')
-    .option('--exclude <pattern>', 'leave out datasets that match, with their descendants (repeatable)', gathered)
-    .option('--snapshots <pattern>', 'of the intermediate snapshots only those that match (repeatable)', gathered)
+    .addOption(excludeOption())
+    .option(
+      '--snapshots <pattern>',
+      'of the intermediate snapshots only those that match (repeatable)',
+      listBy(fields.snapshots),
+    )
     .option('--skip-missing', 'leave out datasets that lack the snapshot named, with their descendants')
-    .option('-d, --append-path', "into DATASET/ and the source's name without its pool, as zfs receive -d")
-    .option('-e, --append-last', "into DATASET/ and the last element of the source's name, as zfs receive -e")
-    .option('--parallel <n>', `datasets of a package that are sent at once, 1 to ${maxParallel}`)
-    .option('--bwlimit <rate>', 'bytes per second that the job of each target sends at most, as in 500K, 10M, 1G')
+    .addOption(
+      new Option('-d, --append-path', "into DATASET/ and the source's name without its pool, as zfs receive -d")
+        .implies({ append: 'path' })
+        .conflicts('appendLast'),
+    )
+    .addOption(
+      new Option(
+        '-e, --append-last',
+        "into DATASET/ and the last element of the source's name, as zfs receive -e",
+      ).implies({ append: 'last' }),
+    )
+    .option(
+      '--parallel <n>',
+      `datasets of a package that are sent at once, 1 to ${maxParallel}`,
+      wholeNumber(1, maxParallel),
+    )
+    .option(
+      '--bwlimit <rate>',
+      'bytes per second that the job of each target sends at most, as in 500K, 10M, 1G',
+      valueBy(fields.bwlimit, rateWords),
+    )
     .option('-w, --raw', 'encrypted datasets as they are on disk, which needs no key (the default for them)')
     .option('--no-raw', 'encrypted datasets decrypted, also to where they will lie unencrypted')
     .option('--large-block', 'blocks of more than 128K as they are')
@@ -58,22 +82,21 @@ export const withSendOptions = (command: Command): Command =>
     .option('--compressed', 'compressed blocks as they are on disk')
     .option('--no-compressed', 'without')
     .option('-p, --props', "the datasets' properties too, but no mountpoint, canmount and shares")
-    .option('--conflict <policy>', 'what may be done to a target that went its own way: refuse, rollback, rotate')
-    .option(
-      '--channel <which>',
-      'direct, store for a target to fetch later, or auto: store where it does not answer, or something waits for it',
+    .addOption(
+      new Option('--conflict <policy>', 'what may be done to a target that has diverged').choices(
+        conflictPolicySchema.options,
+      ),
     )
-    .option('--compress <how>', 'zstd compresses streams on their way, auto where it pays, none never')
-    .option('-o, --set <property=value>', 'set on the target, where its receiver allows that (repeatable)', gathered)
-    .option(
-      '-x, --exclude-property <property>',
-      "the source's value takes no effect on the target (repeatable)",
-      gathered,
+    .addOption(
+      new Option(
+        '--channel <which>',
+        'direct, store for a target to fetch later, or auto: store where it does not answer, or something waits for it',
+      ).choices(channelSchema.options),
     )
-    .option(
-      '--include-property <property>',
-      "the source's value takes effect, where the receiver allows (repeatable)",
-      gathered,
+    .addOption(
+      new Option('--compress <how>', 'zstd compresses streams on their way, auto where it pays, none never').choices(
+        compressionModeSchema.options,
+      ),
     );
 
 /** What the options above mean together. */

@@ -5,23 +5,23 @@ import { timing } from '../../lib/time/timing.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { jobAbortedSchema } from '../../schemas/job.ts';
 import { idSchema } from '../../schemas/names.ts';
+import { valueBy } from '../args/option-values.ts';
 import { discoverHosts } from '../client/find-hosts.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
-import { exit, usage } from '../exit-codes.ts';
+import { exit } from '../exit-codes.ts';
 
 export function addAbort(program: Command, cli: Cli): void {
   program
     .command('abort')
     .summary('end a job')
     .description('Ends a job, wherever it runs. What has arrived stays, and sending again continues from there.')
-    .argument('<job>', 'its id, as status shows it')
+    .argument('<job>', 'its id, as status shows it', valueBy(idSchema, 'zpsend status --jobs shows the ids of jobs'))
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  zpsend abort 3k9x0a7b1c')
     .action(cli.action((job: string, options: JsonOption) => abort(cli, job, options)));
 }
 
 async function abort(cli: Cli, job: string, { json }: JsonOption): Promise<number> {
-  if (!idSchema.safeParse(job).success) throw usage(`"${job}" is not a job's id: zpsend status shows them`);
   const answer = await withBus(cli, async (bus) => {
     const hosts = await discoverHosts(bus);
     const asked = hosts.map((host) =>

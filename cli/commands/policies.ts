@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { request } from '../../lib/bus/rpc/request.ts';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { hostSchema } from '../../schemas/names.ts';
 import { type Policies, policiesSchema } from '../../schemas/policy.ts';
-import { parseHost } from '../args/names.ts';
+import { valueBy } from '../args/option-values.ts';
 import { thisHost } from '../args/this-host.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
 import { exit } from '../exit-codes.ts';
@@ -13,7 +14,7 @@ export function addPolicies(program: Command, cli: Cli): void {
     .command('policies')
     .summary('show what new snapshots of a host set off')
     .description("Lists a host's policies: those of its configuration file, and those of the bucket zfs-policies.")
-    .argument('[host]', 'this host when absent')
+    .argument('[host]', 'this host when absent', valueBy(hostSchema))
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((host: string | undefined, options: JsonOption) => policies(cli, host, options)));
@@ -29,7 +30,7 @@ Example:
 
 /** @returns the exit status: 1 where one of them is not in force */
 async function policies(cli: Cli, named: string | undefined, { json }: JsonOption): Promise<number> {
-  const host = parseHost(named ?? thisHost(cli.env));
+  const host = named ?? thisHost(cli.env);
   const found = await withBus(cli, (bus) => request(bus, subjects.send(host, 'policies'), {}, policiesSchema));
   if (json) cli.io.out(JSON.stringify(found));
   else print(cli, found);

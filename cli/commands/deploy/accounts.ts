@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { nscCommands } from '../../../lib/deploy/nsc.ts';
 import { type ServerFile, serverFiles } from '../../../lib/deploy/server-files.ts';
 import { readFleet } from '../../../lib/settings/fleet-file.ts';
@@ -28,9 +28,11 @@ export function addAccounts(deploy: Command, cli: Cli): void {
     .argument('<file>', 'the fleet, in YAML')
     .option('--server <name>', 'print that of this server only')
     .option('--out <folder>', 'write a file NAME.conf for each server there instead (mode 0600)')
-    .option(
-      '--nsc',
-      'print the same accounts as commands of nsc, for servers in operator mode (JWT); the servers of sites have files',
+    .addOption(
+      new Option(
+        '--nsc',
+        'print the same accounts as commands of nsc, for servers in operator mode (JWT); the servers of sites have files',
+      ).conflicts(['server', 'out']),
     )
     .option('--json', 'print JSON')
     .addHelpText('after', help)
@@ -85,8 +87,7 @@ const afterSites = [
   "#   echo '-----BEGIN USER NKEY SEED-----'; cat HOST-link.nk; echo '------END USER NKEY SEED------'; } > HOST.creds)",
 ];
 
-function nsc(io: Io, fleet: Fleet, { server, out, json }: Options): number {
-  if (server !== undefined || out !== undefined) throw usage('--nsc is for all servers, and prints commands');
+function nsc(io: Io, fleet: Fleet, { json }: Options): number {
   const commands = nscCommands(fleet);
   const all = [before, ...commands, ...after, ...(fleet.sites.length > 0 ? afterSites : [])];
   for (const line of json ? [JSON.stringify({ commands })] : all) io.out(line);

@@ -1,8 +1,8 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
 import { inboxPrefix, permissionsOf, viewerInboxPrefix, viewerPermissions } from '../../../lib/bus/permissions.ts';
-import { hostSchema } from '../../../schemas/names.ts';
-import { domainOf } from '../../args/js-domain.ts';
-import { gathered } from '../../args/send-options.ts';
+import { hostSchema, jetStreamDomainSchema } from '../../../schemas/names.ts';
+import { listBy, valueBy } from '../../args/option-values.ts';
 import type { Cli, JsonOption } from '../../context.ts';
 import { exit, usage } from '../../exit-codes.ts';
 
@@ -16,6 +16,8 @@ interface Options extends JsonOption {
   jsDomain?: string;
 }
 
+const nkeySchema = z.string().regex(/^U[A-Z2-7]{55}$/, 'the public key of a user, 56 characters that begin with U');
+
 /** `zpsend deploy permissions` */
 export function addPermissions(deploy: Command, cli: Cli): void {
   deploy
@@ -25,22 +27,33 @@ export function addPermissions(deploy: Command, cli: Cli): void {
       "Prints the user of one host for nats-server's configuration, with exactly what its services need. Hosts of one account " +
         'trust each other with everything: zpsend deploy accounts gives each an account of its own.',
     )
-    .argument('<host>', 'the host, as zpsend calls it')
-    .option('--nkey <public key>', 'its public user nkey (nats auth nkey show FILE)')
+    .argument('<host>', 'the host, as zpsend calls it', valueBy(hostSchema))
+    .option('--nkey <public key>', 'its public user nkey (nats auth nkey show FILE)', valueBy(nkeySchema))
     .option('--sender', 'it only sends; without this and --receiver it does both')
     .option('--receiver', 'it only receives')
-    .option('--viewer', 'it is no host, and only looks: status, locks, policies, inventories, events')
+    .addOption(
+      new Option('--viewer', 'it is no host, and only looks: status, locks, policies, inventories, events').conflicts([
+        'sender',
+        'receiver',
+        'from',
+        'orders',
+      ]),
+    )
     .option(
       '--from <host>',
       'it fetches what that host keeps in its store while it is away, and hears what it sends to several at once; it may read all of both (repeatable)',
-      gathered,
+      listBy(z.array(hostSchema)),
     )
     .option(
       '--orders <host>',
       'it may order that host to send, as far as send.allow there lets it (repeatable)',
-      gathered,
+      listBy(z.array(hostSchema)),
     )
-    .option('--js-domain <domain>', 'the JetStream domain of their stores, where its own server is in another: a hub')
+    .option(
+      '--js-domain <domain>',
+      'the JetStream domain of their stores, where its own server is in another: a hub',
+      valueBy(jetStreamDomainSchema),
+    )
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((host: string, options: Options) => permissions(cli, host, options)));
@@ -54,32 +67,22 @@ zpsend deploy setup --source HOST makes all, as an administrator (deploy/README.
 Example:
   zpsend deploy permissions smos-00 --nkey UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4`;
 
-async function permissions({ io }: Cli, named: string, options: Options): Promise<number> {
-  const host = hostSchema.safeParse(named);
-  if (!host.success) throw usage(`${named}: ${host.error.issues[0]?.message}`);
-  const { nkey } = options;
-  if (nkey !== undefined && !/^U[A-Z2-7]{55}$/.test(nkey)) {
-    throw usage(`--nkey ${nkey}: the public key of a user, 56 characters that begin with U`);
-  }
+async function permissions({ io }: Cli, host: string, options: Options): Promise<number> {
+  const { nkey, from = [], orders = [], jsDomain: domain } = options;
   const isBoth = !options.sender && !options.receiver;
-  const from = hostsIn('--from', options.from);
-  const orders = hostsIn('--orders', options.orders);
-  const domain = domainOf(options.jsDomain);
   const [sender, receiver] = [isBoth || options.sender === true, isBoth || options.receiver === true];
   const roles = { sender, receiver, from, orders, domain };
   if (from.length > 0 && !receiver) throw usage('--from is for a host that receives');
   if (domain !== undefined && from.length === 0) throw usage('--js-domain says where the stores of --from are');
-  if (options.viewer && (!isBoth || from.length > 0 || orders.length > 0))
-    throw usage('--viewer is for who is no host');
-  const { publish, subscribe } = options.viewer ? viewerPermissions(host.data) : permissionsOf(host.data, roles);
-  const inboxes = options.viewer ? viewerInboxPrefix(host.data) : inboxPrefix(host.data);
+  const { publish, subscribe } = options.viewer ? viewerPermissions(host) : permissionsOf(host, roles);
+  const inboxes = options.viewer ? viewerInboxPrefix(host) : inboxPrefix(host);
   if (options.json) {
-    io.out(JSON.stringify({ host: host.data, inboxPrefix: inboxes, publish, subscribe }));
+    io.out(JSON.stringify({ host: host, inboxPrefix: inboxes, publish, subscribe }));
     return exit.done;
   }
   const does = [...(roles.sender ? ['sends'] : []), ...(roles.receiver ? ['receives'] : [])].join(' and ');
   const what = options.viewer ? 'looks' : does;
-  io.out(`# ${host.data} ${what}; it runs with ZPSEND_INBOX_PREFIX=${inboxes}`);
+  io.out(`# ${host} ${what}; it runs with ZPSEND_INBOX_PREFIX=${inboxes}`);
   io.out('{');
   io.out(`  nkey: ${nkey ?? '"the public key of its nkey"'}`);
   io.out('  permissions: {');
@@ -92,10 +95,3 @@ async function permissions({ io }: Cli, named: string, options: Options): Promis
   io.out('}');
   return exit.done;
 }
-
-const hostsIn = (option: string, named: readonly string[] = []): string[] =>
-  named.map((host) => {
-    const { data, error } = hostSchema.safeParse(host);
-    if (data === undefined) throw usage(`${option} ${host}: ${error.issues[0]?.message}`);
-    return data;
-  });

@@ -1,29 +1,25 @@
 import type { Command } from 'commander';
+import { z } from 'zod';
 import { makeWanted, type Outcome } from '../../../lib/bus/setup/make.ts';
 import { type Difference, natsCommand, type WantedStream, wantedStreams } from '../../../lib/bus/setup/wanted.ts';
 import { makeCertificates } from '../../../lib/deploy/certificates.ts';
 import { sourcesOf } from '../../../lib/deploy/server-files.ts';
 import { readFleet } from '../../../lib/settings/fleet-file.ts';
 import { type BucketBounds, bucketBoundsSchema, type Fleet } from '../../../schemas/fleet.ts';
-import { faultOf, faultWords } from '../../../schemas/issue-words.ts';
 import { hostSchema } from '../../../schemas/names.ts';
-import { gathered } from '../../args/send-options.ts';
+import { listBy, valueBy, wholeNumber } from '../../args/option-values.ts';
 import { type Cli, type JsonOption, withBus } from '../../context.ts';
 import { exit, usage } from '../../exit-codes.ts';
 import { errorLines } from '../../output/errors.ts';
 
-interface Options extends JsonOption {
+interface Options extends JsonOption, Partial<BucketBounds> {
   source?: string[];
-  maxValueSize?: string;
-  maxBucketSize?: string;
-  lockSeconds?: string;
-  storeSize?: string;
-  storeHours?: string;
-  replicas?: string;
   print?: true;
   edit?: true;
   certs?: string;
 }
+
+const bounds = bucketBoundsSchema.shape;
 
 /** `zpsend deploy setup` */
 export function addSetup(deploy: Command, cli: Cli): void {
@@ -35,13 +31,25 @@ export function addSetup(deploy: Command, cli: Cli): void {
         'named, and changed only with --edit.',
     )
     .argument('[file]', 'the fleet, in YAML; its buckets: may also be given as the options below')
-    .option('--source <host>', 'a host that sends, which gets a store (repeatable; all of the fleet without)', gathered)
-    .option('--max-value-size <bytes>', 'of one entry of locks, status, host names and policies (64K)')
-    .option('--max-bucket-size <bytes>', 'of each of those buckets (256M)')
-    .option('--lock-seconds <seconds>', 'after which a lock that is not renewed ends (30)')
-    .option('--store-size <bytes>', 'that may wait for targets that are away, for each source (16G)')
-    .option('--store-hours <hours>', 'that it waits (168)')
-    .option('--replicas <number>', 'copies of each (3, or 1 where the fleet has fewer servers)')
+    .option(
+      '--source <host>',
+      'a host that sends, which gets a store (repeatable; all of the fleet without)',
+      listBy(z.array(hostSchema)),
+    )
+    .option(
+      '--max-value-size <bytes>',
+      'of one entry of locks, status, host names and policies (64K)',
+      valueBy(bounds.maxValueSize),
+    )
+    .option('--max-bucket-size <bytes>', 'of each of those buckets (256M)', valueBy(bounds.maxBucketSize))
+    .option('--lock-seconds <seconds>', 'after which a lock that is not renewed ends (30)', valueBy(bounds.lockSeconds))
+    .option(
+      '--store-size <bytes>',
+      'that may wait for targets that are away, for each source (16G)',
+      valueBy(bounds.storeSize),
+    )
+    .option('--store-hours <hours>', 'that it waits (168)', valueBy(bounds.storeHours))
+    .option('--replicas <number>', 'copies of each (3, or 1 where the fleet has fewer servers)', wholeNumber(1, 5))
     .option('--print', 'print the commands of the nats CLI instead')
     .option(
       '--edit',
@@ -66,29 +74,14 @@ Examples:
 
 /** Options come before the file. */
 function boundsOf(fleet: Fleet | undefined, options: Options): BucketBounds {
-  const { maxValueSize, maxBucketSize, lockSeconds, storeSize, storeHours, replicas } = options;
-  const given = {
-    ...{ maxValueSize, maxBucketSize, lockSeconds, storeSize, storeHours },
-    replicas: replicas === undefined ? undefined : Number(replicas),
-  };
-  const named = Object.entries(given).filter(([, value]) => value !== undefined);
-  const { data, error } = bucketBoundsSchema.safeParse({ ...fleet?.buckets, ...Object.fromEntries(named) });
-  if (data) return data;
-  throw usage(error.issues.map((issue) => `--${faultWords(faultOf(issue))}`).join('; '));
-}
-
-function storesOf(fleet: Fleet | undefined, named: readonly string[] | undefined): string[] {
-  return (named ?? (fleet ? sourcesOf(fleet) : [])).map((source) => {
-    const { data, error } = hostSchema.safeParse(source);
-    if (data === undefined) throw usage(`--source ${source}: ${error.issues[0]?.message}`);
-    return data;
-  });
+  return z.object(bounds).parse({ ...fleet?.buckets, ...options });
 }
 
 function wantedOf(fleet: Fleet | undefined, options: Options): WantedStream[] {
-  const bounds = boundsOf(fleet, options);
-  const copies = bounds.replicas ?? (fleet && fleet.servers.length < 3 ? 1 : 3);
-  return wantedStreams(bounds, storesOf(fleet, options.source), copies);
+  const wanted = boundsOf(fleet, options);
+  const replicas = wanted.replicas ?? (fleet && fleet.servers.length < 3 ? 1 : 3);
+  const sources = options.source ?? (fleet ? sourcesOf(fleet) : []);
+  return wantedStreams(wanted, sources, replicas);
 }
 
 const differenceText = ({ field, found, wanted, narrows }: Difference): string =>

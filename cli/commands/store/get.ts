@@ -2,14 +2,14 @@ import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { readManifest } from '../../../lib/bus/channel/store/manifests.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { domainOf } from '../../args/js-domain.ts';
-import { parseHost } from '../../args/names.ts';
+import { hostSchema } from '../../../schemas/names.ts';
+import { valueBy } from '../../args/option-values.ts';
 import { type Cli, withBus } from '../../context.ts';
 import { exit, usage } from '../../exit-codes.ts';
 import { bytes } from '../../output/format.ts';
 import { catchInterrupt } from '../../output/interrupt.ts';
 import { openWholeFile } from './atomic-file.ts';
-import { streamsOf, waitingOf } from './open.ts';
+import { domainOption, streamsOf, waitingOf } from './open.ts';
 import { fetchStream, unwritten } from './read-stream.ts';
 
 interface Options {
@@ -24,12 +24,12 @@ export function addStoreGet(store: Command, cli: Cli): void {
     .description(
       'Writes a stored stream, checked segment by segment, to standard output or a file. The stream stays in the store.',
     )
-    .argument('<host>', 'the source host')
+    .argument('<host>', 'the source host', valueBy(hostSchema))
     .argument('<id>', 'the stream, as zpsend store ls shows it')
     .option('-o, --output <file>', 'write to this file, which appears when all of it is written; - is standard output')
-    .option('--js-domain <domain>', 'look in this JetStream domain: in that of a hub, from a leaf')
+    .addOption(domainOption())
     .addHelpText('after', help)
-    .action(cli.action((host: string, id: string, options: Options) => get(cli, parseHost(host), id, options)));
+    .action(cli.action((host: string, id: string, options: Options) => get(cli, host, id, options)));
 }
 
 const help = `
@@ -39,8 +39,7 @@ Examples:
   zpsend store get smos-01 0m1n2o3p4qt1 -o test.zfs
   zpsend store get smos-01 0m1n2o3p4qt1 | zfs receive -u tank/test`;
 
-async function get(cli: Cli, host: string, id: string, { output, jsDomain }: Options): Promise<number> {
-  const domain = domainOf(jsDomain);
+async function get(cli: Cli, host: string, id: string, { output, jsDomain: domain }: Options): Promise<number> {
   if (output === '') throw usage('-o needs the name of a file');
   if (id === '') throw usage(`the ID of a stream is empty: zpsend store ls ${host} lists them`);
   const isFile = output !== undefined && output !== '-';

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { openReceipts } from '../../../lib/bus/channel/store/receipts.ts';
+import { hostSchema } from '../../../schemas/names.ts';
 import type { FetchOutput } from '../../../schemas/output.ts';
-import { domainOf } from '../../args/js-domain.ts';
-import { parseHost } from '../../args/names.ts';
+import { valueBy } from '../../args/option-values.ts';
 import { type Cli, type JsonOption, withBus } from '../../context.ts';
 import { exit } from '../../exit-codes.ts';
 import { bytes, errorCell } from '../../output/format.ts';
 import { table } from '../../output/table.ts';
-import { streamsOf, waitingOf } from './open.ts';
+import { domainOption, streamsOf, waitingOf } from './open.ts';
 
 interface Options extends JsonOption {
   jsDomain?: string;
@@ -18,11 +18,11 @@ export function addStoreList(store: Command, cli: Cli): void {
     .command('ls')
     .summary('list the streams that wait in the store of a host')
     .description('Lists what a source host keeps in the object store for targets to fetch.')
-    .argument('<host>', 'the source host')
-    .option('--js-domain <domain>', 'look in this JetStream domain: in that of a hub, from a leaf')
+    .argument('<host>', 'the source host', valueBy(hostSchema))
+    .addOption(domainOption())
     .option('--json', 'print the list as JSON')
     .addHelpText('after', help)
-    .action(cli.action((host: string, options: Options) => list(cli, parseHost(host), options)));
+    .action(cli.action((host: string, options: Options) => list(cli, host, options)));
 }
 
 const help = `
@@ -33,8 +33,7 @@ seen that.
 Example:
   zpsend store ls smos-01`;
 
-async function list(cli: Cli, host: string, { json, jsDomain }: Options): Promise<number> {
-  const domain = domainOf(jsDomain);
+async function list(cli: Cli, host: string, { json, jsDomain: domain }: Options): Promise<number> {
   const { isThere, waiting, receipts } = await withBus(cli, async (bus) => {
     const bucket = await streamsOf(bus, host, domain);
     return {

@@ -1,12 +1,11 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { isLeftOut } from '../../../lib/plan/request/selection.ts';
 import { compare, isCommon, restrictedSides } from '../../../lib/verify/compare.ts';
 import type { Code } from '../../../schemas/errors.ts';
 import { datasetOf, leafOf } from '../../../schemas/names.ts';
 import type { VerifiedDataset, VerifyOutput } from '../../../schemas/verify.ts';
 import { parseSource, parseTarget } from '../../args/names.ts';
-import { alsoReplication, gathered } from '../../args/send-options.ts';
-import { patterns } from '../../args/send-request.ts';
+import { excludeOption, replicationOption } from '../../args/send-options.ts';
 import { thisHost } from '../../args/this-host.ts';
 import { type Cli, type JsonOption, withBus } from '../../context.ts';
 import { exit, exitForAll, usage } from '../../exit-codes.ts';
@@ -16,7 +15,7 @@ import { withSides } from './sides.ts';
 import { verifyLines, verifyNotes } from './table.ts';
 
 interface Options extends JsonOption {
-  replicate?: true;
+  package?: 'replication';
   data?: true;
   all?: true;
   verbose?: true;
@@ -30,9 +29,9 @@ export function addVerify(program: Command, cli: Cli): void {
     .description('Compares the snapshots of two hosts by guid, and with --data what they hold. Changes nothing.')
     .argument('<source>', '[HOST:]DATASET[@SNAPSHOT]; without HOST on this host, with @SNAPSHOT only that one')
     .argument('<target>', 'HOST[:DATASET]; the same name without DATASET')
-    .option('-R, --replicate', 'with all datasets below')
-    .addOption(alsoReplication())
-    .option('--exclude <pattern>', 'leave out datasets that match, with all below them (repeatable)', gathered)
+    .addOption(new Option('-R, --replicate', 'with all datasets below').implies({ package: 'replication' }))
+    .addOption(replicationOption())
+    .addOption(excludeOption())
     .option('--data', 'read the newest snapshot that both have, or the named one, on both sides, and compare checksums')
     .option('--all', 'with --data: read every snapshot that both have')
     .option('-v, --verbose', 'a row for each snapshot')
@@ -55,13 +54,13 @@ Exit status: 0 the newest snapshot is there and all that both have is equal, 1 i
 
 async function verify(cli: Cli, sourceText: string, targetText: string, options: Options): Promise<number> {
   if (options.all && !options.data) throw usage('--all chooses what --data reads: give both');
-  if (options.exclude && !options.replicate) throw usage('--exclude chooses among the datasets of -R: give both');
+  if (options.exclude && !options.package) throw usage('--exclude chooses among the datasets of -R: give both');
   const here = thisHost(cli.env);
   const { host, dataset: named } = parseSource(sourceText, here);
   const { host: targetHost, dataset: target = datasetOf(named) } = parseTarget(targetText, here);
-  const { replicate: recursive = false, all = false } = options;
+  const { all = false, exclude = [] } = options;
+  const recursive = options.package !== undefined;
   const snapshot = leafOf(named);
-  const exclude = patterns('exclude', options.exclude ?? []);
   const asked = { source: datasetOf(named), target, recursive, ...(snapshot !== undefined && { snapshot }) };
   const places = {
     source: { host, what: { dataset: asked.source, recursive } },

@@ -1,21 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import { publishSnapshotCreated } from '../../../lib/bus/events/snapshot-events.ts';
 import { requestInventory } from '../../../lib/bus/rpc/inventory-parts.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
-import { secondsOf } from '../../../schemas/units.ts';
+import { duration as durationIn } from '../../../schemas/units.ts';
 import { parsePlace } from '../../args/names.ts';
+import { valueBy } from '../../args/option-values.ts';
 import { thisHost } from '../../args/this-host.ts';
 import { type Cli, withBus } from '../../context.ts';
-import { exit, usage } from '../../exit-codes.ts';
+import { exit } from '../../exit-codes.ts';
 import { counted, duration } from '../../output/format.ts';
 import { catchInterrupt } from '../../output/interrupt.ts';
 import { type InspectedName, newSnapshots, seenIn } from './new-snapshots.ts';
 
 interface Options {
-  interval: string;
+  /** Seconds. */
+  interval: number;
 }
+
+const intervalSchema = durationIn(z.number().min(0.1).max(86_400), 1, 'seconds');
 
 export function addWatch(program: Command, cli: Cli): void {
   program
@@ -25,7 +30,11 @@ export function addWatch(program: Command, cli: Cli): void {
       'Lists a host again and again, and publishes zfs.<host>.event.snapshot.created for what is new: for systems without ZED.',
     )
     .argument('<place>', 'HOST, HOST:DATASET with all below it, or a DATASET of this host')
-    .option('--interval <time>', 'from one listing to the next, as in 10s, 2m', '10s')
+    .addOption(
+      new Option('--interval <time>', 'from one listing to the next, as in 10s, 2m')
+        .argParser(valueBy(intervalSchema, 'from 0.1 s to a day, as in 10s, 2m'))
+        .default(10, '10s'),
+    )
     .addHelpText('after', help)
     .action(cli.action((place: string, options: Options) => watch(cli, place, options)));
 }
@@ -38,10 +47,8 @@ Example:
   zpsend watch smos-01:zones/vm --interval 5`;
 
 /** @returns the exit status */
-async function watch(cli: Cli, place: string, { interval }: Options): Promise<number> {
+async function watch(cli: Cli, place: string, { interval: seconds }: Options): Promise<number> {
   const { host, dataset } = parsePlace(place, thisHost(cli.env));
-  const seconds = /^\d+(\.\d+)?$/.test(interval) ? Number(interval) : (secondsOf(interval) ?? 0);
-  if (!(seconds >= 0.1 && seconds <= 86_400)) throw usage(`--interval ${interval}: from 0.1 s to a day, as in 10s, 2m`);
   const what = dataset === undefined ? {} : { dataset, recursive: true };
   const interrupt = catchInterrupt();
   const wait = () => sleep(seconds * 1000, undefined, { signal: interrupt.signal }).catch(() => {});

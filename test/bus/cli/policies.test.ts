@@ -62,9 +62,9 @@ test('zpsend watch tells of what is new, and goes on when the host was away', as
 
 test.each([
   [['watch'], "'place'"],
-  [['watch', 'src', '--interval', 'soon'], '--interval soon'],
-  [['watch', 'src', '--interval', '0'], '--interval 0'],
-  [['policies', 'a.b'], '"a.b"'],
+  [['watch', 'src', '--interval', 'soon'], "'--interval <time>' argument 'soon'"],
+  [['watch', 'src', '--interval', '0'], "'--interval <time>' argument '0'"],
+  [['policies', 'a.b'], "'a.b'"],
 ])('zpsend %j is wrong usage', async (argv, fact) => {
   const { stderr, exitCode } = await execa(process.execPath, [program, ...argv], options());
   expect([exitCode, codesOf(stderr), stderr]).toEqual([2, ['BAD_REQUEST'], mentions(fact)]);

@@ -115,12 +115,12 @@ describe('wrong usage', () => {
     ],
     [
       ['send', '-Rc', '--parallel', '99', 'zones/test', 'smos-00'],
-      ['--parallel 99', 1, 16],
+      ['--parallel', 99, 1, 16],
     ],
     [['plan', 'zones/test'], ['zpsend plan SOURCE HOST[:DATASET]']],
     [
       ['abort', 'x;y'],
-      ['"x;y"', 'zpsend status'],
+      ['x;y', 'zpsend status', 'zpsend abort --help'],
     ],
     [['status', 'a.b'], ['"a.b"']],
   ])('%j is told with exit status 2', async (args, facts) => {
