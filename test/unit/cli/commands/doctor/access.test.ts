@@ -4,10 +4,9 @@ import { ZpsendError } from '../../../../../schemas/errors.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
 test.each([
-  ['refused', ['NATS_*']],
-  ['tls', ['NATS_*', 'CA']],
-  ['none', ['nats-server -js']],
-])('doctor says where to mend a connection that fails as %s', (connection, facts) => {
-  const check = noNats(new ZpsendError('UNREACHABLE', 'no connection', { connection }));
-  expect(check).toMatchObject({ result: 'bad', found: 'no connection', remedy: mentions(...facts) });
+  [new ZpsendError('NOT_ALLOWED', 'no connection', { reason: 'login-refused' }), ['NATS_*']],
+  [new ZpsendError('UNREACHABLE', 'no connection', { reason: 'tls' }), ['NATS_*', 'CA']],
+  [new ZpsendError('UNREACHABLE', 'no connection', { reason: 'no-server' }), ['nats-server -js']],
+])('doctor has a remedy for a failed connection: $reason', (error, facts) => {
+  expect(noNats(error)).toMatchObject({ result: 'bad', found: 'no connection', remedy: mentions(...facts) });
 });
