@@ -29,7 +29,7 @@ export const codes = {
     means: 'ZFS, the NATS server, or the configuration of a host does not permit it.',
     reasons: {
       'login-refused': 'the NATS server does not accept this user or key',
-      'subscription-denied': 'the NATS server denies a service the subjects of its own host',
+      'subscription-denied': 'the NATS server denies a service the subjects of its host',
       'not-sent': 'this dataset was never sent to the asking host, and no rule sends it there',
       'raw-required': 'the asking host may have only raw streams of this dataset, and so only a raw digest',
       'not-encrypted': 'the asking host may have only raw streams of this dataset, and it is not encrypted',
