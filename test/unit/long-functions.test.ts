@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
@@ -33,6 +33,7 @@ beforeAll(async () => {
     recursive: true,
     filter: (path) => path === root || exempt.some((file) => join(root, file).startsWith(path)),
   });
+  await mkdir(join(folder, 'lib'), { recursive: true });
   await writeFile(join(folder, 'lib/long.ts'), long);
   const biome = join(root, 'node_modules/.bin/biome');
   const args = ['lint', `--only=complexity/${rule}`, '--reporter=json', '--max-diagnostics=none', '.'];

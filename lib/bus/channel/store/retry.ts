@@ -1,31 +1,35 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { hasReason, ZpsendError } from '../../../../schemas/errors.ts';
+import { type Clock, systemClock } from '../../../time/clock.ts';
 import { timing } from '../../../time/timing.ts';
 
 export interface StoreRetryOptions {
-  /** How long failures are borne from the first one on, in milliseconds. */
+  /** How long failures are retried from the first one on, in milliseconds. */
   readonly ms: number;
   readonly signal: AbortSignal;
-  /** Told that the bucket is full, and when that is over. */
+  /** Called when the bucket is found full, and when that is over. */
   readonly onFull?: ((isFull: boolean) => void) | undefined;
+  readonly clock?: Clock;
 }
 
 const isFull = (error: ZpsendError): boolean => hasReason(error, 'NO_SPACE', 'store-full');
 
-/** A lost bucket does not come back by waiting; a full one is emptied, and a server that is away elects another. */
+/** A lost bucket does not come back by itself; a full one is emptied, and a server that is down elects another. */
 const mayPass = (error: ZpsendError): boolean =>
   isFull(error) || (['UNREACHABLE', 'TIMEOUT'].includes(error.code) && error.reason !== 'no-bucket');
 
 /**
- * Tries again what the store refuses or does not answer, as long as that may pass.
- * @throws ZpsendError the last failure; ABORTED when the signal says so
+ * Retries what the store refuses or does not answer, as long as that may pass.
+ * @throws ZpsendError the last failure; ABORTED when the signal is aborted
  */
-export async function withRetry<T>(work: () => Promise<T>, { ms, signal, onFull }: StoreRetryOptions): Promise<T> {
+export async function withRetry<T>(
+  work: () => Promise<T>,
+  { ms, signal, onFull, clock = systemClock }: StoreRetryOptions,
+): Promise<T> {
   let since: number | undefined;
-  let full = false;
-  const tell = (now: boolean): void => {
-    if (now !== full) onFull?.(now);
-    full = now;
+  let wasFull = false;
+  const report = (now: boolean): void => {
+    if (now !== wasFull) onFull?.(now);
+    wasFull = now;
   };
   try {
     for (;;) {
@@ -34,13 +38,13 @@ export async function withRetry<T>(work: () => Promise<T>, { ms, signal, onFull 
         return await work();
       } catch (thrown) {
         const error = ZpsendError.from(thrown);
-        since ??= performance.now();
-        if (!mayPass(error) || performance.now() - since > ms) throw error;
-        tell(isFull(error));
+        since ??= clock.now();
+        if (!mayPass(error) || clock.now() - since > ms) throw error;
+        report(isFull(error));
       }
-      await sleep(timing.store.retryMs, undefined, { signal }).catch(() => {});
+      await clock.sleep(timing.store.retryMs, signal).catch(() => {});
     }
   } finally {
-    tell(false);
+    report(false);
   }
 }

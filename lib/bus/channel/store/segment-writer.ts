@@ -1,0 +1,96 @@
+import type { StoredObject } from './object-bucket.ts';
+
+export interface SegmentWriterOptions {
+  /** Bytes of a segment. */
+  readonly size: number;
+  /** How many are held in memory. */
+  readonly most: number;
+  /**
+   * Stores a segment. The bytes are valid until the result is settled.
+   * @param at its index
+   * @returns undefined where it is not to be stored
+   */
+  readonly put: (at: number, bytes: Buffer) => Promise<StoredObject> | undefined;
+  readonly onFailed: (thrown: unknown) => void;
+  /** Storing a segment has ended, well or not. */
+  readonly onPut: () => void;
+}
+
+/** Cuts a stream into segments and stores them, several at once. Memory is bounded by the segments in flight (I8). */
+export class SegmentWriter {
+  /** What is stored, by the index of the segment. */
+  readonly objects: StoredObject[] = [];
+  readonly #options: SegmentWriterOptions;
+  readonly #free: Buffer[] = [];
+  readonly #puts = new Set<Promise<void>>();
+  #filling: Buffer | undefined;
+  #used = 0;
+  #begun = 0;
+  #stored = 0;
+
+  constructor(options: SegmentWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Segments that were begun to be stored. */
+  get begun(): number {
+    return this.#begun;
+  }
+
+  /** Bytes that are stored. */
+  get stored(): number {
+    return this.#stored;
+  }
+
+  /** Bytes that may be written now. */
+  get room(): number {
+    const { size, most } = this.#options;
+    const free = most - this.#puts.size - (this.#filling ? 1 : 0);
+    return (this.#filling ? size - this.#used : 0) + free * size;
+  }
+
+  get isIdle(): boolean {
+    return this.#puts.size === 0 && !this.#filling;
+  }
+
+  /** Copies bytes into segments, and stores those that are full. @param isOver ends it */
+  write(bytes: Buffer, isOver: () => boolean): void {
+    const { size } = this.#options;
+    for (let at = 0; at < bytes.length && !isOver(); ) {
+      this.#filling ??= this.#free.pop() ?? Buffer.allocUnsafeSlow(size);
+      const length = bytes.copy(this.#filling, this.#used, at);
+      this.#used += length;
+      at += length;
+      if (this.#used === size) this.flush();
+    }
+  }
+
+  /** Stores the segment that is being filled, if there is one. */
+  flush(): void {
+    const buffer = this.#filling;
+    if (!buffer) return;
+    const at = this.#begun++;
+    const bytes = buffer.subarray(0, this.#used);
+    this.#filling = undefined;
+    this.#used = 0;
+    const putting = this.#options.put(at, bytes);
+    if (!putting) return;
+    const put = putting
+      .then((object) => {
+        this.objects[at] = object;
+        this.#stored += bytes.length;
+      })
+      .catch(this.#options.onFailed)
+      .finally(() => {
+        this.#puts.delete(put);
+        this.#free.push(buffer);
+        this.#options.onPut();
+      });
+    this.#puts.add(put);
+  }
+
+  /** Resolves when nothing is being stored. */
+  async idle(): Promise<void> {
+    while (this.#puts.size > 0) await Promise.all(this.#puts);
+  }
+}
