@@ -2,9 +2,8 @@ import type { DatasetEntry } from '../../schemas/inventory.ts';
 import { parentOf } from '../../schemas/names.ts';
 
 /**
- * The datasets of a tree that are replicas of one above them in that tree, each with the one it is a replica of: what comes back
- * on a circle between hosts. Sent along, they would come back inside themselves, and so on for ever. Known by the mark of the
- * chain they were received by, or over other hosts by a snapshot that both have.
+ * The datasets of a tree that are replicas of an ancestor in that tree, each with that ancestor: a replication loop brought them back.
+ * Sending them would nest them inside themselves endlessly. Recognized by the mark of their chain, or by a common snapshot.
  */
 export function ownReplicas(listed: ReadonlyMap<string, DatasetEntry>): ReadonlyMap<string, string> {
   const guids = new Map<string, ReadonlySet<string>>();

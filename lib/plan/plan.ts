@@ -16,9 +16,9 @@ import { planItems } from './steps/items.ts';
 import { withFeatureNote } from './steps/stream-needs.ts';
 
 /**
- * The ordered steps that carry a request out, none when the target has all of it, or a refusal with its evidence.
- * Pure (I12): the same listings give the same plan. `source` lists the dataset, and for a package all below it. `target`
- * lists its counterpart likewise; for a clone whose origin is outside the package, the whole pool: it may be anywhere there.
+ * The ordered steps of a request (none if the target has everything), or a refusal with its evidence. Pure (I12).
+ * @param source lists the dataset, for a package with its descendants
+ * @param target lists its counterpart likewise; for a clone whose origin is outside the package, the whole pool
  */
 export function plan(request: SendRequest, source: Inventory, target: Inventory): Plan {
   const plans = planDatasets(request, source, target);
@@ -26,8 +26,8 @@ export function plan(request: SendRequest, source: Inventory, target: Inventory)
 }
 
 /**
- * As plan, dataset by dataset; a refusal is of the request as a whole.
- * @param arrived steps of the same job that are on the target, where it plans again
+ * As plan, for each dataset. A refusal concerns the whole request.
+ * @param arrived steps of the same job that have arrived on the target, if it plans again
  */
 export function planDatasets(
   request: SendRequest,
@@ -56,21 +56,21 @@ function planListed(
   return isRefusal(draft) ? draft : withModified(draft, target.host);
 }
 
-/** An empty listing says nothing of pools. */
+/** An empty listing shows no pools. */
 function noPool(request: SendRequest, { host, datasets }: Inventory): Refusal | undefined {
   const root = targetRoot(request);
   const pool = poolOf(root);
   if (datasets.length === 0 || datasets.some(({ name }) => poolOf(name) === pool)) return undefined;
   return refuse(
     'NO_SUCH_DATASET',
-    `There is no pool ${pool} in the listing of ${host}, so ${root} has no place there.`,
+    `${host} has no pool ${pool} for ${root}. Check the name of the target with: zpsend snapshots ${host}`,
     {
       details: { host, dataset: root, pool },
     },
   );
 }
 
-/** The dataset property `readonly` is something else: a replica has it, and receives all the same. */
+/** Concerns pools only: a replica with the property `readonly` can receive. */
 function readOnlyPool(request: SendRequest, { host, readOnlyPools }: Inventory): Refusal | undefined {
   const root = targetRoot(request);
   const pool = poolOf(root);
@@ -78,7 +78,7 @@ function readOnlyPool(request: SendRequest, { host, readOnlyPools }: Inventory):
   return refuse(
     'READ_ONLY',
     `Pool ${pool} on ${host} is imported read-only, so nothing can be received into ${root}. ` +
-      `Import it writable there: zpool export ${pool}, then zpool import ${pool}.`,
+      `To fix: zpool export ${pool} there, then zpool import ${pool}.`,
     { details: { host, dataset: root, pool } },
   );
 }

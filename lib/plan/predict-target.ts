@@ -6,18 +6,18 @@ import { basesOf } from './inventory/bases.ts';
 import { keyHolder } from './placement/key-wrapping.ts';
 
 /**
- * What a target will have once it has received what waits for it, in that order, if nothing else happens to it meanwhile. Where that
- * turns out otherwise, the target refuses, and is seen then. What does not follow on what is there, is not counted on.
- * @param known what it had when it was seen last
+ * The target's inventory after it has received its stored streams, in this order, if nothing else changes it. If that is wrong, the
+ * target rejects the stream. Ignores streams that do not follow on the inventory.
+ * @param known its last known inventory
  */
 export function predictInventory(known: Inventory, waiting: readonly StoredStart[]): Inventory {
   const datasets = new Map(known.datasets.map((entry) => [entry.name, entry]));
   for (const start of waiting) {
     const { resumeToken: _, ...entry } = datasets.get(start.dataset) ?? newDataset(start, datasets);
-    // what does not follow leaves partial state as it is
+    // also keeps the partial state
     if (!follows(start, entry)) continue;
     for (const parent of start.parents ?? []) {
-      if (!datasets.has(parent)) datasets.set(parent, { ...made(parent), placeholder: true });
+      if (!datasets.has(parent)) datasets.set(parent, { ...emptyDataset(parent), placeholder: true });
     }
     datasets.set(start.dataset, { ...entry, snapshots: [...entry.snapshots, arrival(start, entry)] });
     bringKey(start, datasets);
@@ -25,7 +25,7 @@ export function predictInventory(known: Inventory, waiting: readonly StoredStart
   return { ...known, datasets: [...datasets.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
-/** The key that a raw stream brings is that of all that share it. */
+/** A raw stream's key applies to all datasets that share it. */
 function bringKey({ dataset, wrapping }: StoredStart, datasets: Map<string, DatasetEntry>): void {
   if (!wrapping) return;
   const holder = keyHolder(dataset, datasets);
@@ -34,28 +34,31 @@ function bringKey({ dataset, wrapping }: StoredStart, datasets: Map<string, Data
   }
 }
 
-/** A target that nobody has seen: its pool is taken for granted, and nothing else. */
-export const unseen = (host: string, dataset: string): Inventory => ({ host, datasets: [made(poolOf(dataset))] });
+/** The assumed inventory of an unknown target: only its pool. */
+export const emptyInventory = (host: string, dataset: string): Inventory => ({
+  host,
+  datasets: [emptyDataset(poolOf(dataset))],
+});
 
 const follows = ({ from, to, origin }: StoredStart, { snapshots }: DatasetEntry): boolean => {
   if (snapshots.some(({ guid }) => guid === to.guid)) return false;
   return from === undefined || origin !== undefined ? snapshots.length === 0 : snapshots.at(-1)?.guid === from.guid;
 };
 
-export const nothing = { used: 0, referenced: 0, written: 0 };
+export const noSizes = { used: 0, referenced: 0, written: 0 };
 
-/** Nobody knows its guid, and in a listing no two are the same: a hash of the name (FNV-1a, 64 bits). */
+/** A substitute for an unknown guid, unique in the listing: a hash of the name (FNV-1a, 64 bits). */
 const guidFor = (name: string): string =>
   String([...name].reduce((hash, char) => mixed(hash, BigInt(char.codePointAt(0) ?? 0)), 0xcbf29ce484222325n));
 const mixed = (hash: bigint, next: bigint): bigint => BigInt.asUintN(64, (hash ^ next) * 0x100000001b3n);
 
 /** An empty filesystem of that name. */
-export const made = (name: string): DatasetEntry => ({
+export const emptyDataset = (name: string): DatasetEntry => ({
   name,
   type: 'filesystem',
   guid: guidFor(name),
   createtxg: '0',
-  ...nothing,
+  ...noSizes,
   encryption: 'off',
   snapshots: [],
   bookmarks: [],
@@ -65,15 +68,15 @@ const newDataset = (
   { dataset, volume, raw, record, origin, from }: StoredStart,
   datasets: ReadonlyMap<string, DatasetEntry>,
 ): DatasetEntry => ({
-  ...made(dataset),
+  ...emptyDataset(dataset),
   ...(volume && { type: 'volume' }),
-  // the suite is the source's, and of no interest: nobody has loaded the key of what arrives raw
+  // the cipher suite does not matter; a dataset that was received raw has no loaded key
   ...(raw && { encryption: 'on', keystatus: 'unavailable', encryptionRoot: rootOf(dataset, origin, datasets) }),
   ...(origin !== undefined && from && { origin: { name: origin, guid: from.guid } }),
   ...(record !== undefined && { stream: record }),
 });
 
-/** What is received raw has a key of its own, and a clone that of its origin. */
+/** A dataset that was received raw is an encryption root; a clone shares its origin's. */
 const rootOf = (dataset: string, origin: string | undefined, datasets: ReadonlyMap<string, DatasetEntry>): string =>
   origin === undefined ? dataset : (datasets.get(datasetOf(origin))?.encryptionRoot ?? datasetOf(origin));
 
@@ -81,13 +84,13 @@ const arrival = ({ to }: StoredStart, { snapshots, createtxg }: DatasetEntry): S
   name: leafOf(to.name) ?? '',
   guid: to.guid,
   createtxg: String(BigInt(snapshots.at(-1)?.createtxg ?? createtxg) + 1n),
-  ...nothing,
+  ...noSizes,
   userrefs: 0,
 });
 
 /**
- * As much of a target's listing as plans need when it cannot be seen: of each dataset the snapshots from the newest on that the source
- * has too, and those that clones of the source come from.
+ * The part of a target's listing that plans need while it is offline: of each dataset the newest common snapshot and later ones, and
+ * the origins of the source's clones.
  */
 export function lastKnownOf(target: Inventory, source: Inventory): Inventory {
   const common = new Set(source.datasets.flatMap((entry) => basesOf(entry).map(guidOf)));
@@ -97,13 +100,16 @@ export function lastKnownOf(target: Inventory, source: Inventory): Inventory {
     const snapshots = entry.snapshots.filter(({ guid }, at) => at >= newest || origins.has(guid));
     return { ...entry, snapshots, bookmarks: [] };
   });
-  // how its pool is imported is for the day when it was seen
+  // a pool may be imported differently later
   const { readOnlyPools: _, ...lasting } = target;
   return { ...lasting, datasets };
 }
 
-/** What is left there once it was cleared for these steps: what a rollback destroys is gone, and what is renamed is elsewhere. */
-export function cleared(target: Inventory, steps: readonly Pick<Step, 'before' | 'targetDataset'>[]): Inventory {
+/** The target's listing after the conflict resolutions of these steps, without renamed datasets. */
+export function afterResolutions(
+  target: Inventory,
+  steps: readonly Pick<Step, 'before' | 'targetDataset'>[],
+): Inventory {
   const gone = new Set<string>();
   const renamed = new Set<string>();
   for (const { before } of steps) {

@@ -8,10 +8,10 @@ export interface Ground<C extends Code = Code> {
   evidence?: Evidence;
 }
 
-/** Names of each kind that the evidence carries at most, the newest ones, so that a refusal fits in one message. */
+/** Limit of names of each kind in the evidence (the newest ones), so that a refusal fits in one message. */
 const mostNames = 500;
 
-/** A refusal is data: the code, words for a person, and the evidence where there is any. */
+/** A refusal as data: the code, a message for people, and the evidence if there is any. */
 export function refuse<C extends Code>(code: C, message: string, { details, evidence }: Ground<C> = {}): Refusal {
   const error = new ZpsendError(code, message, details).toBody();
   if (evidence === undefined) return { ok: false, error };
@@ -23,7 +23,7 @@ export function refuse<C extends Code>(code: C, message: string, { details, evid
 export const isRefusal = (value: object | undefined): value is Refusal =>
   value !== undefined && 'ok' in value && value.ok === false;
 
-/** `@a, @b and 7 more`: enough for a message, whatever the number. */
+/** `@a, @b and 7 older`: the newest names, as many as fit in a message. */
 export function someOf(names: readonly string[], sigil: '@' | '#' | '' = '@', most = 5): string {
   if (names.length === 0) return 'none';
   const shown = names.slice(-most).map((name) => `${sigil}${name}`);

@@ -1,24 +1,24 @@
 import type { DatasetEntry, Inventory, KeyWrapping, SnapshotEntry } from '../../schemas/inventory.ts';
 import { type Base, basesOf, newestCommon } from './inventory/bases.ts';
 import { isAfter } from './inventory/txg.ts';
-import { made, nothing } from './predict-target.ts';
+import { emptyDataset, noSizes } from './predict-target.ts';
 
-/** A dataset that was sent to a target which cannot be seen now. */
+/** A dataset that was sent to a target which is now offline. */
 export interface SentBefore {
   /** The target's name for it. */
   readonly name: string;
   readonly source: DatasetEntry;
   /** The newest snapshot that is known to have arrived, as the source has it. */
   readonly base: Base;
-  /** What its chain began with; undefined where nothing is remembered. */
+  /** The initial flags of its chain; undefined if unknown. */
   readonly stream?: string | undefined;
-  /** What wraps its key there; undefined where nothing is remembered of it. */
+  /** The wrapping of its key there; undefined if unknown. */
   readonly wrapping?: KeyWrapping | undefined;
 }
 
 /**
- * What a target has, with what was sent since it was seen, or though it never was. Older snapshots than those that were seen
- * are not claimed, nor anything of its pool.
+ * The known inventory of a target (possibly none) together with later sends. Assumes neither older snapshots than the known ones nor
+ * anything of its pool.
  */
 export function withSent(known: Inventory, sent: readonly SentBefore[]): Inventory {
   const datasets = new Map(known.datasets.map((entry) => [entry.name, entry]));
@@ -26,28 +26,33 @@ export function withSent(known: Inventory, sent: readonly SentBefore[]): Invento
   return { ...known, datasets: [...datasets.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) };
 }
 
-/** Was more sent than what the target had when it was seen? */
-export function isNewer({ source, base }: Pick<SentBefore, 'source' | 'base'>, seen: DatasetEntry): boolean {
-  const common = newestCommon(source, seen);
+/** Was a newer snapshot sent than the known ones of the target? */
+export function isNewer({ source, base }: Pick<SentBefore, 'source' | 'base'>, known: DatasetEntry): boolean {
+  const common = newestCommon(source, known);
   return common === undefined || isAfter(base, common);
 }
 
-function sentTo(seen: DatasetEntry | undefined, { name, source, base, stream, wrapping }: SentBefore): DatasetEntry {
+function sentTo(known: DatasetEntry | undefined, { name, source, base, stream, wrapping }: SentBefore): DatasetEntry {
   const txgs = new Map(basesOf(source).map((one) => [one.guid, one]));
   const isBefore = ({ guid }: SnapshotEntry): boolean => {
     const at = txgs.get(guid);
     return at !== undefined && isAfter(base, at);
   };
-  // a step that has arrived since leaves neither partial state nor a snapshot of the target's own behind it
-  const { resumeToken: _, ...entry } = seen && seen.snapshots.length > 0 ? seen : unseenReplica(name, source, stream);
+  // a later step that arrived implies that there is neither partial state nor a snapshot of the target's own
+  const { resumeToken: _, ...entry } =
+    known && known.snapshots.length > 0 ? known : assumedReplica(name, source, stream);
   const snapshots = entry.snapshots.filter(isBefore);
   return { ...entry, ...(wrapping && { wrapping }), written: 0, snapshots: [...snapshots, arrived(base, snapshots)] };
 }
 
-const unseenReplica = (name: string, { type, encryption }: DatasetEntry, stream: string | undefined): DatasetEntry => ({
-  ...made(name),
+const assumedReplica = (
+  name: string,
+  { type, encryption }: DatasetEntry,
+  stream: string | undefined,
+): DatasetEntry => ({
+  ...emptyDataset(name),
   type,
-  // whether its key is loaded, and from where it takes it, nobody knows
+  // whether its key is loaded, and its encryption root, are unknown
   ...(encryption !== 'off' && { encryption: 'on' }),
   ...(stream !== undefined && { stream }),
 });
@@ -56,6 +61,6 @@ const arrived = ({ name, guid }: Base, before: readonly SnapshotEntry[]): Snapsh
   name,
   guid,
   createtxg: String(BigInt(before.at(-1)?.createtxg ?? 0) + 1n),
-  ...nothing,
+  ...noSizes,
   userrefs: 0,
 });

@@ -2,14 +2,14 @@ import type { Clearing, Rename } from '../../../schemas/conflict.ts';
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin } from '../../../schemas/names.ts';
 
-/** The listing as it will be once that is done: what is planned then is planned from it. */
-export function cleared(listing: Inventory, clearing: Clearing): Inventory {
-  if (clearing.kind === 'rename') {
-    return { ...listing, datasets: listing.datasets.map((dataset) => renamed(dataset, clearing)) };
+/** The listing as it will be after the resolution; later datasets are planned from it. */
+export function afterResolution(listing: Inventory, resolution: Clearing): Inventory {
+  if (resolution.kind === 'rename') {
+    return { ...listing, datasets: listing.datasets.map((dataset) => renamed(dataset, resolution)) };
   }
-  const name = datasetOf(clearing.to.name);
-  const gone = new Set(clearing.destroys.map(({ guid }) => guid));
-  const cursors = new Set(clearing.cursors?.map((mark) => mark.name));
+  const name = datasetOf(resolution.to.name);
+  const gone = new Set(resolution.destroys.map(({ guid }) => guid));
+  const cursors = new Set(resolution.cursors?.map((mark) => mark.name));
   const rolledBack = (dataset: DatasetEntry): DatasetEntry => ({
     ...dataset,
     written: 0,
@@ -19,7 +19,7 @@ export function cleared(listing: Inventory, clearing: Clearing): Inventory {
   return { ...listing, datasets: listing.datasets.map((one) => (one.name === name ? rolledBack(one) : one)) };
 }
 
-/** What a name of the target becomes; a snapshot's goes with its dataset's. */
+/** The name that a dataset or snapshot of the target has after a rename. */
 export const nameAfter = (name: string, { from, to }: Pick<Rename, 'from' | 'to'>): string =>
   isWithin(datasetOf(name), from) ? `${to}${name.slice(from.length)}` : name;
 

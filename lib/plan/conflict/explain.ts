@@ -7,32 +7,32 @@ import { type Refusal, refuse, someOf } from '../refusal.ts';
 import { ordinaryBookmark } from '../request/wanted.ts';
 import { evidenceOf } from './evidence.ts';
 
-/** The target went its own way after the newest common point, or never had one. */
+/** The target has newer snapshots than the newest common one, or there is no common one. */
 export function diverged(task: DatasetTask, common: Base | undefined): Refusal {
   const { source, target } = task;
   const evidence = evidenceOf(source.dataset, target.dataset, common);
   const onTarget = target.dataset?.snapshots.find((entry) => entry.guid === common?.guid);
   const bookmark = bookmarkOfOrigin(task);
   const redaction = redactionBookmarkOf(task);
-  const way = redaction
-    ? `${redaction} on ${source.host}, since only a redaction bookmark is left there of what ${target.host} has, and it goes on from there`
+  const fix = redaction
+    ? `${redaction} on ${source.host}, because only a redaction bookmark is left there of the newest snapshot on ${target.host}; then send again`
     : bookmark
-      ? `${bookmark} on ${source.host}, since the snapshot that both have went to another dataset with zfs promote, and it goes on from there`
+      ? `${bookmark} on ${source.host}, because zfs promote moved the common snapshot to another dataset; then send again`
       : onTarget
-        ? `roll the target back (zfs rollback -r ${target.name}@${onTarget.name} on ${target.host} destroys what is newer, and so ` +
-          'does --conflict rollback), have it moved aside (--conflict rotate loses nothing), or receive under another name'
-        : inSeries([...elsewhere(task), ...aside(task, '(--conflict rotate)')]);
+        ? `roll the target back (--conflict rollback, or zfs rollback -r ${target.name}@${onTarget.name} on ${target.host}; both destroy ` +
+          'newer snapshots), rename it (--conflict rotate loses nothing), or receive under another name'
+        : alternatives([...otherTargets(task), ...renameOption(task, '(--conflict rotate)')]);
   return refused(
     task,
     'DIVERGED',
-    `${pair(task)} have diverged: ${inWords(task, common, evidence)}. Ways out: ${way}.`,
+    `${pair(task)} have diverged: ${summary(task, common, evidence)}. To fix: ${fix}.`,
     evidence,
   );
 }
 
 /**
- * A dataset whose clone was promoted lost its snapshots to that clone, and its next incremental is a clone's, which what
- * exists does not take; a bookmark of its own mends that (zfs-bookmark(8), contract/clones.test.ts).
+ * Promoting a clone moves the snapshots of its origin to the clone. The next increment of the origin is then a clone's, which an existing
+ * dataset cannot receive, unless the origin has a bookmark of the snapshot (zfs-bookmark(8), contract/clones.test.ts).
  */
 function bookmarkOfOrigin({ source: { dataset }, target }: DatasetTask): string | undefined {
   const newest = target.dataset?.snapshots.at(-1);
@@ -40,46 +40,46 @@ function bookmarkOfOrigin({ source: { dataset }, target }: DatasetTask): string 
   return `zfs bookmark ${dataset.origin.name} ${dataset.name}#${leafOf(dataset.origin.name)}`;
 }
 
-/** A redaction bookmark is no base, and an ordinary bookmark of it is. */
+/** A redaction bookmark cannot be a base, but an ordinary bookmark of it can. */
 function redactionBookmarkOf({ source: { dataset }, target }: DatasetTask): string | undefined {
   const newest = target.dataset?.snapshots.at(-1);
   const mark = dataset.bookmarks.find(({ guid, redacted }) => redacted && guid === newest?.guid);
   return mark && ordinaryBookmark(dataset.name, mark.name);
 }
 
-/** Steps would create snapshots whose names other snapshots have at the target. */
+/** Other snapshots on the target already have the names that the steps would create. */
 export function namesTaken(task: DatasetTask, clashes: readonly SnapshotEntry[]): Refusal {
   const { source, target } = task;
   const names = clashes.map((entry) => entry.name);
   const evidence = evidenceOf(source.dataset, target.dataset, commonOf(task));
   const sent = new Set(names);
   const onSource = new Set(source.dataset.snapshots.map((entry) => entry.guid));
-  const inTheWay = target.dataset?.snapshots.filter((entry) => sent.has(entry.name) && !onSource.has(entry.guid));
-  const targetOnly = new Set([...evidence.targetOnly, ...(inTheWay ?? []).map((entry) => entry.name)]);
+  const blocking = target.dataset?.snapshots.filter((entry) => sent.has(entry.name) && !onSource.has(entry.guid));
+  const targetOnly = new Set([...evidence.targetOnly, ...(blocking ?? []).map((entry) => entry.name)]);
   return refused(
     task,
     'DIVERGED',
     `${target.name} on ${target.host} has other snapshots (other guids) under names that ${source.host} would send: ` +
-      `${someOf(names)}. Way out: rename them there, zfs rename ${target.name}@${names[0]} @NAME.`,
+      `${someOf(names)}. To fix: rename them there, with zfs rename ${target.name}@${names[0]} @NAME.`,
     { ...evidence, targetOnly: [...targetOnly] },
   );
 }
 
-/** The base of the one incremental asked for is on the target, but something newer is there too. */
+/** The target has the base of the requested increment, and newer snapshots. */
 export function notTheNewest(task: DatasetTask, base: Base): Refusal {
   const { source, target } = task;
   const common = commonOf(task);
   const evidence = evidenceOf(source.dataset, target.dataset, common);
   const newest = target.dataset?.snapshots.at(-1);
-  const way =
+  const fix =
     newest !== undefined && newest.guid === common?.guid
       ? `start from ${leafOfBase(common)} instead`
-      : `roll ${target.name} on ${target.host} back to it (zfs rollback -r), or receive under another name`;
+      : `roll ${target.name} on ${target.host} back to the base (zfs rollback -r), or receive under another name`;
   return refused(
     task,
     'DIVERGED',
-    `The base ${leafOfBase(base)} is not the newest snapshot of ${target.name} on ${target.host}, @${newest?.name} is ` +
-      `(${inWords(task, common, evidence)}). Way out: ${way}.`,
+    `The base ${leafOfBase(base)} is not the newest snapshot of ${target.name} on ${target.host}: that is @${newest?.name} ` +
+      `(${summary(task, common, evidence)}). To fix: ${fix}.`,
     evidence,
   );
 }
@@ -92,56 +92,56 @@ export function baseMissing(task: DatasetTask, base: Base): Refusal {
   return refused(
     task,
     'BASE_MISSING',
-    `${target.name} on ${target.host} ${lack}: ${inWords(task, common, evidence)}. ` +
-      `Way out: send ${source.dataset.name} without a base, and the steps that are missing are found.`,
+    `${target.name} on ${target.host} ${lack}: ${summary(task, common, evidence)}. ` +
+      `To fix: send ${source.dataset.name} without a base; zpsend then finds the missing steps.`,
     evidence,
   );
 }
 
-/** The snapshot asked for is older than what both have in common, and the target never got it. */
+/** The target lacks the requested snapshot, which is older than the newest common one. */
 export function tooLate(task: DatasetTask, goal: SnapshotEntry, common: Base): Refusal {
   const { source, target } = task;
   const evidence = evidenceOf(source.dataset, target.dataset, common);
   return refused(
     task,
     'DIVERGED',
-    `${target.name} on ${target.host} lacks @${goal.name} and cannot get it any more: it has the newer ${leafOfBase(common)} of ` +
-      `${source.dataset.name}, and a snapshot is never received before another. Way out: receive it under another name, ` +
+    `${target.name} on ${target.host} lacks @${goal.name} and can no longer receive it, because it has the newer ${leafOfBase(common)} of ` +
+      `${source.dataset.name}. To fix: receive it under another name, ` +
       `as in --full ${source.dataset.name}@${goal.name} ${target.host}:${freeName(target.name)}.`,
     evidence,
   );
 }
 
-/** A name that somebody might choose instead; a pool's own cannot be one. */
+/** A suggested name; for a pool, a dataset in it. */
 const freeName = (taken: string, source = 'NAME'): string =>
   taken.includes('/') ? `${taken}-2` : `${taken}/${source.split('/').at(-1)}`;
 
-const inSeries = (ways: readonly string[]): string =>
-  ways.length > 1 ? `${ways.slice(0, -1).join(', ')}, or ${ways.at(-1)}` : (ways[0] ?? '');
+const alternatives = (options: readonly string[]): string =>
+  options.length > 1 ? `${options.slice(0, -1).join(', ')}, or ${options.at(-1)}` : (options[0] ?? '');
 
-/** Other places for the dataset, and the flags that choose one. */
-const elsewhere = ({ source, target, below }: DatasetTask): string[] => [
-  ...below.map(({ flag, name }) => `${flag} (${name})`),
-  `another name, as in ${target.host}:${freeName(target.name, source.dataset.name)}`,
+/** Other target names for the dataset, and the flags that choose them. */
+const otherTargets = ({ source, target, below }: DatasetTask): string[] => [
+  ...below.map(({ flag, name }) => `send with ${flag} (${name})`),
+  `send to another name, as in ${target.host}:${freeName(target.name, source.dataset.name)}`,
 ];
 
-/** What is no pool can be moved out of the way. */
-const aside = ({ target }: DatasetTask, how: string): string[] =>
-  target.name.includes('/') ? [`move ${target.name} on ${target.host} out of the way ${how}`] : [];
+/** A dataset can be renamed, a pool cannot. */
+const renameOption = ({ target }: DatasetTask, how: string): string[] =>
+  target.name.includes('/') ? [`rename ${target.name} on ${target.host} ${how}`] : [];
 
 export function exists(task: DatasetTask): Refusal {
   const { source, target } = task;
   const count = target.dataset?.snapshots.length ?? 0;
   const evidence = evidenceOf(source.dataset, target.dataset, commonOf(task));
-  const ways = [...elsewhere(task), ...aside(task, '(zfs rename, or --conflict rotate)')];
-  const parted = target.name.includes('/')
+  const options = [...otherTargets(task), ...renameOption(task, '(zfs rename, or --conflict rotate)')];
+  const parentHint = target.name.includes('/')
     ? '; if it was only a parent of others, rename those back below it afterwards'
     : '';
   return refused(
     task,
     'EXISTS',
     `${target.name} exists on ${target.host} ${count === 0 ? 'without a snapshot' : `with ${count} snapshots`}, and a ` +
-      `full stream needs a name that is free. Ways out: ${inSeries(ways)}${parted}.`,
+      `full stream needs a free name. To fix: ${alternatives(options)}${parentHint}.`,
     evidence,
   );
 }
@@ -152,13 +152,13 @@ const commonOf = ({ source, target }: DatasetTask): Base | undefined =>
 const pair = ({ source, target }: DatasetTask): string =>
   `${source.dataset.name} on ${source.host} and ${target.name} on ${target.host}`;
 
-const places = ({ source, target }: DatasetTask) => ({
+const detailsOf = ({ source, target }: DatasetTask) => ({
   source: source.host,
   target: target.host,
   dataset: target.name,
 });
 
-function inWords(
+function summary(
   { source, target }: DatasetTask,
   common: Base | undefined,
   { sourceOnly, targetOnly, modified }: Evidence,
@@ -174,4 +174,4 @@ const refused = (
   code: 'DIVERGED' | 'BASE_MISSING' | 'EXISTS',
   message: string,
   evidence: Evidence,
-) => refuse(code, message, { details: places(task), evidence });
+) => refuse(code, message, { details: detailsOf(task), evidence });

@@ -3,7 +3,7 @@ import type { DatasetPlans } from '../dataset-plan.ts';
 import { isModified } from './evidence.ts';
 import type { Draft } from './resolve.ts';
 
-/** Says which targets of incrementals were written to, since zfs receive then refuses, or forgives what a mere mount wrote. */
+/** Notes which targets of increments were written to: `zfs receive` may refuse them, except for what a mount writes. */
 export function withModified({ plans, items }: Draft, host: string): DatasetPlans {
   const written = new Map(
     items.map(({ dataset, existing }) => [dataset.name, existing && isModified(existing) ? existing.written : 0]),
@@ -16,7 +16,7 @@ export function withModified({ plans, items }: Draft, host: string): DatasetPlan
       {
         kind: 'modified',
         dataset: targetDataset,
-        message: `${what}, which zfs receive may refuse as MODIFIED; then --conflict rollback drops that, --conflict rotate keeps it aside`,
+        message: `${what}, so zfs receive may refuse it as MODIFIED; then --conflict rollback discards the changes, and --conflict rotate keeps them under another name`,
       },
     ];
   });

@@ -6,44 +6,43 @@ import type { DatasetPlan } from '../dataset-plan.ts';
 import { someOf } from '../refusal.ts';
 import { isRotation } from './rotate.ts';
 
-/** Names in a note: the plan itself has all of them. */
+/** Limit of names in a note; the plan itself has all of them. */
 const mostNames = 100;
 
-interface Around {
+interface ResolutionContext {
   /** The chain's first step. */
   first: Step;
   target: Inventory;
   source: { host: string };
 }
 
-/** What is going to be done to the target, in full: nobody shall have to guess what a policy destroys. */
-export function clearingNote(
+/** What a resolution does to the target, in full: it names everything that a policy destroys. */
+export function resolutionNote(
   { sourceDataset, targetDataset: name }: DatasetPlan,
-  clearing: Clearing,
-  around: Around,
+  resolution: Clearing,
+  context: ResolutionContext,
 ): Note {
-  const { target } = around;
-  return clearing.kind === 'rollback'
-    ? { kind: 'rollback', dataset: name, message: rollbackWords(name, clearing, target) }
-    : { kind: 'rename', dataset: clearing.from, message: renameWords(sourceDataset, name, clearing, around) };
+  return resolution.kind === 'rollback'
+    ? { kind: 'rollback', dataset: name, message: rollbackMessage(name, resolution, context.target) }
+    : { kind: 'rename', dataset: resolution.from, message: renameMessage(sourceDataset, name, resolution, context) };
 }
 
-/** It has diverged, and since nothing is to be sent to it, that does not matter. */
+/** The target has diverged, and nothing has to be sent to it. */
 export const untouchedNote = (
   { sourceDataset, targetDataset }: DatasetPlan,
-  clearing: Clearing,
+  resolution: Clearing,
   host: string,
 ): Note => {
-  const own = clearing.kind === 'rollback' ? clearing.destroys : [];
+  const own = resolution.kind === 'rollback' ? resolution.destroys : [];
   const names = own.length > 0 ? ` (${namesOf(own)})` : '';
   return {
     kind: 'skipped',
     dataset: sourceDataset,
-    message: `${targetDataset} on ${host} has gone its own way${names} and stays as it is: nothing has to be sent to it`,
+    message: `${targetDataset} on ${host} has diverged${names} and stays unchanged: nothing has to be sent to it`,
   };
 };
 
-function rollbackWords(name: string, { to, destroys, cursors }: Rollback, { host, datasets }: Inventory): string {
+function rollbackMessage(name: string, { to, destroys, cursors }: Rollback, { host, datasets }: Inventory): string {
   const there = datasets.find((dataset) => dataset.name === name);
   const going = new Set(destroys.map(({ guid }) => guid));
   const held = there?.snapshots.filter(({ guid, userrefs }) => going.has(guid) && userrefs > 0) ?? [];
@@ -51,19 +50,24 @@ function rollbackWords(name: string, { to, destroys, cursors }: Rollback, { host
     `${name} on ${host} is rolled back to @${to.name.slice(datasetOf(to.name).length + 1)}`,
     destroys.length > 0 ? `${namesOf(destroys)} there will be DESTROYED` : 'no snapshot is destroyed',
     ...(there?.written ? [`the ${there.written} bytes written there since the newest snapshot will be lost`] : []),
-    ...(cursors ? [`${namesOf(cursors, '#')} there, of what ${name} is sent on to, is removed`] : []),
-    ...(held.length > 0 ? [`${namesOf(held)} has a hold, and only a hold of zpsend's own is released`] : []),
+    ...(cursors ? [`the cursor bookmark ${namesOf(cursors, '#')} there, for a target of ${name}, is destroyed`] : []),
+    ...(held.length > 0 ? [`${namesOf(held)} has a hold; zpsend releases only its own holds`] : []),
   ];
   return parts.join('; ');
 }
 
-function renameWords(dataset: string, name: string, rename: Rename, { first, target, source }: Around): string {
+function renameMessage(
+  dataset: string,
+  name: string,
+  rename: Rename,
+  { first, target, source }: ResolutionContext,
+): string {
   const { from, to } = rename;
   if (!isRotation(rename, name)) {
-    return `${from} on ${target.host} is renamed to ${to}, as ${dataset} was on ${source.host}`;
+    return `${from} on ${target.host} is renamed to ${to}, because ${dataset} was renamed on ${source.host}`;
   }
-  const anew = first.origin === undefined ? 'is sent whole' : `begins as a clone of ${first.origin}`;
-  return `${from} on ${target.host} is renamed to ${to} with all it has, and ${name} ${anew}; nothing is lost`;
+  const start = first.origin === undefined ? 'is sent in full' : `starts as a clone of ${first.origin}`;
+  return `${from} on ${target.host} is renamed to ${to} with all its snapshots, and ${name} ${start}; nothing is lost`;
 }
 
 const namesOf = (entries: readonly { name: string }[], sigil: '@' | '#' = '@'): string =>

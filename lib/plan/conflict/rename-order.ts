@@ -7,20 +7,20 @@ const renameIn = ({ steps: [first] }: DatasetPlan): Rename | undefined =>
   first?.before?.kind === 'rename' ? first.before : undefined;
 
 /**
- * What follows a renaming at the source comes first: it needs nothing but what is there, and others go to where it was, or
- * below where it will be. Two of them stay in the order in which they were chosen: a later one names what an earlier one has renamed.
- * A clone that comes before its origin is moved aside finds it under the name that it still has.
- * @param chosen datasets of the source whose target is changed, in the order in which they were chosen
+ * Renames that follow a rename at the source come first: they free names that other datasets take, and create parents. Among
+ * themselves they keep the order of `chosen`, since a later one uses the names that an earlier one has made.
+ * A clone that is planned before its origin is rotated keeps the origin's present name.
+ * @param chosen datasets of the source whose target is renamed or rolled back, in the order of the choice
  */
 export function inOrderOfRenames(plans: readonly DatasetPlan[], chosen: Iterable<string>): DatasetPlan[] {
-  const place = new Map([...chosen].map((dataset, at) => [dataset, at]));
-  const placeOf = ({ sourceDataset }: DatasetPlan): number => place.get(sourceDataset) ?? place.size;
+  const rank = new Map([...chosen].map((dataset, at) => [dataset, at]));
+  const rankOf = ({ sourceDataset }: DatasetPlan): number => rank.get(sourceDataset) ?? rank.size;
   const follows = (plan: DatasetPlan): boolean => renameIn(plan)?.to === plan.targetDataset;
-  const followers = plans.filter(follows).toSorted((one, other) => placeOf(one) - placeOf(other));
-  return withOriginsInTime([...followers, ...plans.filter((plan) => !follows(plan))]);
+  const followers = plans.filter(follows).toSorted((one, other) => rankOf(one) - rankOf(other));
+  return withPresentOrigins([...followers, ...plans.filter((plan) => !follows(plan))]);
 }
 
-function withOriginsInTime(plans: readonly DatasetPlan[]): DatasetPlan[] {
+function withPresentOrigins(plans: readonly DatasetPlan[]): DatasetPlan[] {
   const ahead = new Map(plans.flatMap((plan) => renameIn(plan) ?? []).map((rename) => [rename.to, rename]));
   return plans.map((plan) => {
     const own = renameIn(plan);

@@ -6,29 +6,28 @@ import { newestCommon } from '../inventory/bases.ts';
 import { isAfter } from '../inventory/txg.ts';
 import type { Item } from '../match/match-targets.ts';
 import { isRefusal, type Refusal } from '../refusal.ts';
-import { cleared } from './after-resolution.ts';
+import { afterResolution } from './after-resolution.ts';
 import { isModified } from './evidence.ts';
-import { clearingNote, untouchedNote } from './notes.ts';
+import { resolutionNote, untouchedNote } from './notes.ts';
 import { inOrderOfRenames } from './rename-order.ts';
 import { type Found, rollbackTo } from './rollback.ts';
 import { follow, lastOf, rotateTarget } from './rotate.ts';
 
-/** The plans of a request on some listing of the target, and what they were made of. */
+/** The plans of a request for some listing of the target, and the items that they are made of. */
 export interface Draft {
   plans: DatasetPlans;
   items: readonly Item[];
 }
 
-interface Cleared {
-  clearing: Clearing;
-  /** Nothing is to be sent to it, so nothing is done to it: it is only planned as if it were not in the way. */
+interface ChosenResolution {
+  resolution: Clearing;
+  /** Only planned with, not performed, because nothing has to be sent to this dataset. */
   untouched: boolean;
 }
 
 /**
- * Plans under a policy that lets something be done to the target. What stands in the way is taken out of the listing as
- * the policy would take it out of the target, and all is planned again from that; a dataset that has no steps even then
- * keeps its refusal, and nothing is done to it. So whatever is planned after a clearing is what will be planned once it is done.
+ * Plans under a conflict policy. Applies each resolution to the listing and plans everything again from it, so a plan stays the same
+ * once its resolutions are done. A dataset that gets no steps even then keeps its refusal, and its target stays unchanged.
  */
 export function underPolicy(
   policy: 'rollback' | 'rotate',
@@ -37,7 +36,7 @@ export function underPolicy(
   draftOn: (target: Inventory) => Draft | Refusal,
 ): DatasetPlans | Refusal {
   const unresolvable = new Map<string, string>();
-  let chosen = new Map<string, Cleared>();
+  let chosen = new Map<string, ChosenResolution>();
   let listing = target;
   for (;;) {
     const draft = draftOn(listing);
@@ -46,12 +45,12 @@ export function underPolicy(
     const useless = [...chosen].filter(([name, { untouched }]) => !untouched && !byName.get(name)?.steps.length);
     if (useless.length > 0) {
       // others may have been chosen because of it
-      for (const [name] of useless) unresolvable.set(name, uselessFor(byName.get(name)));
+      for (const [name] of useless) unresolvable.set(name, whyUseless(byName.get(name)));
       chosen = new Map();
       listing = target;
       continue;
     }
-    // a name that one leaves behind, by following, is in nobody's way any more
+    // renames that follow the source come first: they free names
     const followers = draft.items.filter(({ previousName }) => previousName !== undefined);
     const others = draft.items.filter(({ previousName }) => previousName === undefined);
     if (!choose(followers, byName) && !choose(others, byName)) {
@@ -59,60 +58,60 @@ export function underPolicy(
     }
   }
 
-  /** Is there one more? */
+  /** Chooses resolutions for these items. @returns whether there is a new one */
   function choose(items: readonly Item[], byName: ReadonlyMap<string, DatasetPlan>): boolean {
     const before = chosen.size;
     for (const item of items) {
       const { name } = item.dataset;
       const plan = byName.get(name);
       if (!plan || chosen.has(name) || unresolvable.has(name)) continue;
-      const found = clearingFor(policy, item, plan, source, listing);
+      const found = resolutionFor(policy, item, plan, source, listing);
       if (found && 'why' in found) unresolvable.set(name, found.why);
       else if (found) {
         chosen.set(name, found);
-        listing = cleared(listing, found.clearing);
+        listing = afterResolution(listing, found.resolution);
       }
     }
     return chosen.size > before;
   }
 }
 
-function clearingFor(
+function resolutionFor(
   policy: 'rollback' | 'rotate',
   item: Item,
   { steps, refusal }: DatasetPlan,
   source: Inventory,
   listing: Inventory,
-): Cleared | { why: string } | undefined {
+): ChosenResolution | { why: string } | undefined {
   if (item.previousName !== undefined) {
-    return policy === 'rotate' && refusal?.error.code === 'EXISTS' ? acting(follow(item, listing)) : undefined;
+    return policy === 'rotate' && refusal?.error.code === 'EXISTS' ? performed(follow(item, listing)) : undefined;
   }
   const { dataset, wanted, existing: there } = item;
   if (there === undefined) return undefined;
   const code = refusal?.error.code;
-  const isInTheWay = code === 'DIVERGED' || (code === 'EXISTS' && policy === 'rotate');
-  // what was written keeps a new key away too, from others as well
-  const isHeldUp = steps.length > 0 || code === 'KEY_MISMATCH';
-  if (!isInTheWay && !(isHeldUp && isModified(there))) return undefined;
+  const isConflict = code === 'DIVERGED' || (code === 'EXISTS' && policy === 'rotate');
+  // writes can also prevent a new key, for this dataset and for others
+  const isAffected = steps.length > 0 || code === 'KEY_MISMATCH';
+  if (!isConflict && !(isAffected && isModified(there))) return undefined;
   const common = newestCommon(dataset, there);
   const last = lastOf(wanted);
   if (wanted.kind === 'chain' && common && !(last && isAfter(last, common))) {
     const back = rollbackTo(common, source, there, { ...listing, datasets: [] });
-    return 'clearing' in back ? { ...back, untouched: true } : undefined;
+    return 'resolution' in back ? { ...back, untouched: true } : undefined;
   }
-  return acting(
+  return performed(
     policy === 'rollback' ? rollbackTo(common, source, there, listing) : rotateTarget(there, common, listing),
   );
 }
 
-const acting = (found: Found<Clearing>): Cleared | { why: string } =>
-  'clearing' in found ? { ...found, untouched: false } : found;
+const performed = (found: Found<Clearing>): ChosenResolution | { why: string } =>
+  'resolution' in found ? { ...found, untouched: false } : found;
 
-const uselessFor = (plan: DatasetPlan | undefined): string =>
-  plan?.refusal ? `even then: ${plan.refusal.error.message}` : 'nothing would be sent to it';
+const whyUseless = (plan: DatasetPlan | undefined): string =>
+  plan?.refusal ? `it would still be refused: ${plan.refusal.error.message}` : 'nothing would be sent to it';
 
 interface Outcome {
-  chosen: ReadonlyMap<string, Cleared>;
+  chosen: ReadonlyMap<string, ChosenResolution>;
   unresolvable: ReadonlyMap<string, string>;
   target: Inventory;
   source: { host: string };
@@ -129,10 +128,10 @@ function finished(
     const why = unresolvable.get(plan.sourceDataset);
     if (plan.refusal && why !== undefined) return { ...plan, refusal: unresolvableBy(plan.refusal, policy, why) };
     const [first, ...rest] = plan.steps;
-    if (found?.untouched) notes.push(untouchedNote(plan, found.clearing, target.host));
+    if (found?.untouched) notes.push(untouchedNote(plan, found.resolution, target.host));
     if (!found || found.untouched || !first) return plan;
-    const before: Step = { ...first, before: found.clearing };
-    notes.push(clearingNote(plan, found.clearing, { first, target, source }));
+    const before: Step = { ...first, before: found.resolution };
+    notes.push(resolutionNote(plan, found.resolution, { first, target, source }));
     return { ...plan, steps: [before, ...rest] };
   });
   return { datasets: inOrderOfRenames(datasets, chosen.keys()), notes };
@@ -147,6 +146,6 @@ const unresolvableBy = ({ error, ...rest }: Refusal, policy: string, why: string
   },
 });
 
-/** The policies that change anything. */
+/** The policy of a request, if it may change the target. */
 export const policyOf = ({ conflict }: SendRequest): 'rollback' | 'rotate' | undefined =>
   conflict === 'refuse' ? undefined : conflict;

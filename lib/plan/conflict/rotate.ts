@@ -5,17 +5,18 @@ import { type Base, fromOf, newestCommon } from '../inventory/bases.ts';
 import { isAfter } from '../inventory/txg.ts';
 import type { SeedStart } from '../match/dataset-task.ts';
 import type { Item } from '../match/match-targets.ts';
-import { mark, originalNameOf } from '../match/rotated-name.ts';
+import { originalNameOf, rotatedMark } from '../match/rotated-name.ts';
+
 import { someOf } from '../refusal.ts';
 import type { Wanted } from '../request/wanted.ts';
 import type { Found } from './rollback.ts';
 
-/** The last snapshot that the target shall have. */
+/** The last snapshot that the request asks for. */
 export const lastOf = (wanted: Wanted) => (wanted.kind === 'chain' ? wanted.snapshots.at(-1) : wanted.to);
 
 /**
- * The target's dataset renamed out of the way, to `NAME_diverged_TXG`: the createtxg there of the common snapshot, or of the
- * dataset itself. What lies below it would move along, which is not ours to decide.
+ * Renames the target's dataset to `NAME_diverged_TXG`: the createtxg there of the common snapshot, or of the dataset itself.
+ * Not if it has child datasets, which would be renamed with it.
  */
 export function rotateTarget(target: DatasetEntry, common: Base | undefined, listing: Inventory): Found<Rename> {
   const { name, guid } = target;
@@ -26,17 +27,19 @@ export function rotateTarget(target: DatasetEntry, common: Base | undefined, lis
       below.map((one) => one.name),
       '',
     );
-    return { why: `${names} below it would move along; rename them out of it first, or send elsewhere` };
+    return {
+      why: `its child datasets (${names}) would be renamed with it; rename them elsewhere first, or choose another target`,
+    };
   }
   const { createtxg } = target.snapshots.find((entry) => entry.guid === common?.guid) ?? target;
-  const to = freeName(`${name}${mark}${createtxg}`, new Set(listing.datasets.map((one) => one.name)));
+  const to = freeName(`${name}${rotatedMark}${createtxg}`, new Set(listing.datasets.map((one) => one.name)));
   const longest = Math.max(0, ...target.snapshots.map((entry) => entry.name.length + 1));
-  if (to.length + longest > maxNameLength) return { why: `${to} would be too long a name` };
-  return { clearing: { kind: 'rename', from: name, to, guid } };
+  if (to.length + longest > maxNameLength) return { why: `the name ${to} would be too long` };
+  return { resolution: { kind: 'rename', from: name, to, guid } };
 }
 
 const tooDeep = (name: string): string =>
-  `${name} has ${elementsOf(name)} elements, and zfs renames to names of ${maxElements} at most`;
+  `${name} has ${elementsOf(name)} elements, and zfs rename accepts at most ${maxElements}`;
 
 function freeName(wanted: string, taken: ReadonlySet<string>): string {
   if (!taken.has(wanted)) return wanted;
@@ -44,18 +47,18 @@ function freeName(wanted: string, taken: ReadonlySet<string>): string {
 }
 
 /**
- * Where a dataset begins that was renamed aside: as a clone of the newest common snapshot there, so that nothing is sent twice.
- * It is the same before and after the renaming is done, and while the first stream is interrupted.
+ * How a rotated dataset starts again: as a clone of the newest common snapshot there, so nothing is sent twice. The result is
+ * the same before and after the rename, and while the first stream is interrupted.
  */
 export function startFromRotated({ dataset, wanted, targetDataset }: Item, listing: Inventory): SeedStart | undefined {
   const last = lastOf(wanted);
   let newest: { base: Base; origin: string } | undefined;
-  for (const aside of listing.datasets) {
-    if (originalNameOf(aside.name) !== targetDataset) continue;
-    const base = newestCommon(dataset, aside);
-    const held = aside.snapshots.find(({ guid }) => guid === base?.guid);
-    if (!base || !held || !last || !isAfter(last, base)) continue;
-    const origin = `${aside.name}@${held.name}`;
+  for (const rotated of listing.datasets) {
+    if (originalNameOf(rotated.name) !== targetDataset) continue;
+    const base = newestCommon(dataset, rotated);
+    const common = rotated.snapshots.find(({ guid }) => guid === base?.guid);
+    if (!base || !common || !last || !isAfter(last, base)) continue;
+    const origin = `${rotated.name}@${common.name}`;
     const isBetter = !newest || isAfter(base, newest.base) || (!isAfter(newest.base, base) && origin < newest.origin);
     if (isBetter) newest = { base, origin };
   }
@@ -63,27 +66,28 @@ export function startFromRotated({ dataset, wanted, targetDataset }: Item, listi
   return { kind: 'clone', from: fromOf(dataset.name, newest.base), origin: newest.origin, after: newest.base };
 }
 
-/** What a renaming would make too long or too deep a name of: the dataset itself, or what moves along with it. */
-function unfitBelow(from: string, to: string, { datasets }: Inventory): string | undefined {
+/** Why the new name of a dataset, or of one that is renamed with it, would be too long or too deep. */
+function nameFault(from: string, to: string, { datasets }: Inventory): string | undefined {
   for (const { name, snapshots } of datasets) {
     if (!isWithin(name, from)) continue;
     const renamed = `${to}${name.slice(from.length)}`;
     if (elementsOf(renamed) > maxElements && elementsOf(to) > elementsOf(from)) return tooDeep(renamed);
     const longest = Math.max(0, ...snapshots.map((entry) => entry.name.length + 1));
-    if (renamed.length + longest > maxNameLength) return `${renamed} with its snapshots would be too long a name`;
+    if (renamed.length + longest > maxNameLength) return `the names of the snapshots of ${renamed} would be too long`;
   }
   return undefined;
 }
 
-/** A dataset that was renamed at the source is renamed on the target too, with all below it. */
+/** Renames a dataset of the target, with its descendants, after it was renamed at the source. */
 export function follow({ dataset, targetDataset, previousName = '' }: Item, listing: Inventory): Found<Rename> {
   const there = listing.datasets.find(({ name }) => name === previousName);
   if (!there) return { why: `the listing shows no ${previousName}` };
   const above = listing.datasets.find(({ name }) => name === parentOf(targetDataset));
-  if (above?.type !== 'filesystem') return { why: `${targetDataset} has nothing to lie in there` };
+  if (above?.type !== 'filesystem') return { why: `${targetDataset} has no parent filesystem there` };
   if (isWithin(targetDataset, previousName)) return { why: `${targetDataset} would lie inside ${previousName} itself` };
-  if (listing.datasets.some(({ name }) => name === targetDataset)) return { why: `${targetDataset} stands in the way` };
-  const fault = unfitBelow(previousName, targetDataset, listing);
+  if (listing.datasets.some(({ name }) => name === targetDataset))
+    return { why: `${targetDataset} already exists there` };
+  const fault = nameFault(previousName, targetDataset, listing);
   if (fault !== undefined) return { why: fault };
   const common = newestCommon(dataset, there);
   const newest = there.snapshots.reduce<DatasetEntry['snapshots'][number] | undefined>(
@@ -95,8 +99,8 @@ export function follow({ dataset, targetDataset, previousName = '' }: Item, list
       why: `${previousName} has diverged: its newest snapshot is @${newest?.name}, which the source does not have`,
     };
   }
-  return { clearing: { kind: 'rename', from: previousName, to: targetDataset, guid: there.guid } };
+  return { resolution: { kind: 'rename', from: previousName, to: targetDataset, guid: there.guid } };
 }
 
-/** Does a renaming move what stands at the target out of the way, rather than bring something there? */
+/** Does the rename rotate the target, rather than follow a rename at the source? */
 export const isRotation = ({ from }: Rename, target: string): boolean => datasetOf(from) === target;

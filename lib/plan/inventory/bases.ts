@@ -1,10 +1,11 @@
 import type { DatasetEntry, SnapshotEntry } from '../../../schemas/inventory.ts';
 import type { Step } from '../../../schemas/plan.ts';
+
 import { isCursor } from '../cursor-name.ts';
 import type { Dated } from './txg.ts';
 import { isAfter } from './txg.ts';
 
-/** What an incremental can start from at the source: a snapshot, or a bookmark of one that is gone (zfs-bookmark(8)). */
+/** A base of an increment at the source: a snapshot, or a bookmark of a destroyed one (zfs-bookmark(8)). */
 export interface Base extends Dated {
   /** Without its dataset. */
   name: string;
@@ -15,8 +16,8 @@ export interface Base extends Dated {
 export const asBase = ({ name, guid, createtxg }: SnapshotEntry): Base => ({ name, guid, createtxg, kind: 'snapshot' });
 
 /**
- * Every base of a dataset. Of one snapshot the snapshot itself comes first, then cursors, then other bookmarks. A redaction
- * bookmark is none: what starts from it also carries what was redacted, and a raw stream needs a key (openzfs#18491).
+ * Every base of a dataset. Of one snapshot, the snapshot itself comes first, then cursors, then other bookmarks. A redaction
+ * bookmark is not a base: its increment contains the redacted blocks, and a raw one needs the key (openzfs#18491).
  */
 export function basesOf({ snapshots, bookmarks }: DatasetEntry): Base[] {
   const marks = bookmarks.filter(({ redacted }) => !redacted);
@@ -27,12 +28,12 @@ export function basesOf({ snapshots, bookmarks }: DatasetEntry): Base[] {
   ];
 }
 
-/** The newest base of the source whose snapshot the target has, by guid and by the source's createtxg (I4). */
+/** The newest base of the source that the target has as a snapshot, by guid and by the source's createtxg (I4). */
 export function newestCommon(source: DatasetEntry, target: DatasetEntry): Base | undefined {
-  const held = new Set(target.snapshots.map((entry) => entry.guid));
+  const onTarget = new Set(target.snapshots.map((entry) => entry.guid));
   let newest: Base | undefined;
   for (const base of basesOf(source)) {
-    if (held.has(base.guid) && (newest === undefined || isAfter(base, newest))) newest = base;
+    if (onTarget.has(base.guid) && (newest === undefined || isAfter(base, newest))) newest = base;
   }
   return newest;
 }

@@ -4,8 +4,8 @@ import { isRefusal, type Refusal, refuse } from '../refusal.ts';
 import { inOrder } from './txg.ts';
 
 /**
- * The dataset of that name with its snapshots and bookmarks oldest first, or undefined where there is none.
- * A listing that contradicts itself is refused: a plan made from it could be wrong.
+ * The dataset of that name with its snapshots and bookmarks oldest first, or undefined if it is not listed.
+ * Refuses a listing that contradicts itself, because a plan from it could be wrong.
  */
 export function findDataset(inventory: Inventory, name: string): DatasetEntry | Refusal | undefined {
   const [dataset, ...others] = inventory.datasets.filter((entry) => entry.name === name);
@@ -14,7 +14,7 @@ export function findDataset(inventory: Inventory, name: string): DatasetEntry | 
   return checked(inventory, dataset);
 }
 
-/** As findDataset, for a dataset and all below it, by name: parents come before their children. */
+/** As findDataset, for a dataset with its descendants, by name: parents come before their children. */
 export function findSubtree(inventory: Inventory, root: string): Map<string, DatasetEntry> | Refusal {
   const found = new Map<string, DatasetEntry>();
   const guids = new Map<string, string>();
@@ -40,7 +40,7 @@ function checked(inventory: Inventory, dataset: DatasetEntry): DatasetEntry | Re
   if (guid !== undefined) return damaged(inventory, `shows two snapshots of ${name} with the guid ${guid}`);
   const snapshot = repeated(dataset.snapshots, (entry) => entry.name);
   if (snapshot !== undefined) return damaged(inventory, `shows ${name}@${snapshot} twice`);
-  // ZFS takes no second snapshot of a dataset in one txg, and bookmarks of one snapshot do share theirs
+  // a dataset has at most one snapshot in a txg; bookmarks of one snapshot share its txg
   const txg = repeated(dataset.snapshots, (entry) => String(BigInt(entry.createtxg)));
   if (txg !== undefined) return damaged(inventory, `shows two snapshots of ${name} with the createtxg ${txg}`);
   const bookmark = repeated(dataset.bookmarks, (entry) => entry.name);

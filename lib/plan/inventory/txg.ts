@@ -1,4 +1,4 @@
-/** What the planner orders by: a point in a pool's history (zfsprops(7), createtxg), never a clock or a name (I4). */
+/** The planner orders by createtxg, a point in a pool's history (zfsprops(7)), never by a clock or a name (I4). */
 export interface Dated {
   createtxg: string;
 }
@@ -11,6 +11,6 @@ function compareTxg(a: string, b: string): number {
 
 export const isAfter = (later: Dated, earlier: Dated): boolean => compareTxg(later.createtxg, earlier.createtxg) > 0;
 
-/** A sorted copy, oldest first. Bookmarks of one snapshot have its createtxg: they go by name, not by their place in a listing (I12). */
+/** A sorted copy, oldest first. Bookmarks of one snapshot share its createtxg and are sorted by name (I12). */
 export const inOrder = <T extends Dated & { name: string }>(entries: readonly T[]): T[] =>
   entries.toSorted((a, b) => compareTxg(a.createtxg, b.createtxg) || (a.name < b.name ? -1 : 1));

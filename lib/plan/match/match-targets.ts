@@ -5,31 +5,31 @@ import type { Chosen, Selection } from '../request/selection.ts';
 import { type FamilyFinder, findInFamily } from './clone-families.ts';
 import { originalNameOf } from './rotated-name.ts';
 
-/** A dataset of the package with its counterpart on the target. */
+/** A dataset of the package, with its counterpart on the target. */
 export interface Item extends Chosen {
   /** The target's name for it. */
   targetDataset: string;
-  /** What stands there, oldest first. */
+  /** The target's dataset of that name, with its snapshots oldest first. */
   existing: DatasetEntry | undefined;
-  /** The nearest dataset above it that is in the package too. */
+  /** The nearest ancestor that is in the package too. */
   parent: Item | undefined;
-  /** Where the target lacks it: one beside its like that has a snapshot of it, and that no dataset of the source answers to. */
+  /** If the target lacks it: a dataset there that has one of its snapshots, and that no other dataset of the source corresponds to. */
   previousName?: string;
 }
 
 export interface Matched {
   items: Item[];
-  /** Looks into the counterparts also of what is left out. */
+  /** Searches the counterparts of all listed datasets. */
   findInFamily: FamilyFinder;
-  /** Looks only into the counterparts of what is chosen. */
+  /** Searches only the counterparts of chosen datasets. */
   findInPackage: FamilyFinder;
-  /** The source's dataset that a name on the target stands for, also where it is left out. */
+  /** The source's dataset that corresponds to a name on the target, even if it is not chosen. */
   sourceOf: (target: string) => string | undefined;
 }
 
 /**
- * Finds each dataset's counterpart on the target, the one of its name, or where it stands under the name that it had
- * before (zettarepl#359, zrepl#855). That is only ever told: another host may have written there, from the same image.
+ * Finds each dataset's counterpart on the target by name, or its previous name there (zettarepl#359, zrepl#855). A previous name
+ * is only reported: another host may have written there, from the same image.
  * @param there the target's tree, by name
  */
 export function matchTargets(
@@ -42,8 +42,8 @@ export function matchTargets(
   const family = findInFamily(listed, (name) => there.get(targetName(name)));
   let unclaimed: Map<string, string> | undefined;
 
-  /** A snapshot that a promotion has moved within the family has no new name. */
-  function formerName({ name, snapshots }: DatasetEntry): string | undefined {
+  /** Ignores snapshots that a promotion has moved within the family. */
+  function previousNameOf({ name, snapshots }: DatasetEntry): string | undefined {
     unclaimed ??= byGuid(there, claimedBy(listed, targetName, there));
     for (const { guid } of snapshots.toReversed()) {
       const holder = unclaimed.get(guid);
@@ -57,7 +57,7 @@ export function matchTargets(
     const { name } = one.dataset;
     const target = targetName(name);
     const existing = there.get(target);
-    const previousName = existing ? undefined : formerName(one.dataset);
+    const previousName = existing ? undefined : previousNameOf(one.dataset);
     const parent = nearest(items, name);
     items.set(name, {
       ...one,
@@ -83,10 +83,7 @@ function nearest(items: ReadonlyMap<string, Item>, name: string): Item | undefin
   return undefined;
 }
 
-/**
- * The target's datasets that answer to the source's of their name, also to what is left out: those with a snapshot in common,
- * and those without any, which only hold others.
- */
+/** The target's datasets that correspond to the source's dataset of their name: with a common snapshot, or without any snapshot. */
 function claimedBy(
   listed: ReadonlyMap<string, DatasetEntry>,
   targetName: (name: string) => string,
@@ -100,18 +97,18 @@ function claimedBy(
   return claimed;
 }
 
-/** Have they a snapshot in common, by guid (I4)? */
+/** Do they have a common snapshot, by guid (I4)? */
 function shares(source: DatasetEntry, target: DatasetEntry): boolean {
   const newest = target.snapshots.at(-1)?.guid;
   if (newest === undefined) return false;
   if (source.snapshots.at(-1)?.guid === newest) return true;
-  const held = new Set(target.snapshots.map((entry) => entry.guid));
-  return basesOf(source).some((base) => held.has(base.guid));
+  const onTarget = new Set(target.snapshots.map((entry) => entry.guid));
+  return basesOf(source).some((base) => onTarget.has(base.guid));
 }
 
 /**
- * What a renamed dataset may be known as on the target, the first by name of several. It lies in a dataset that answers to one of
- * the source's: what lies elsewhere below the root is another backup. What was renamed aside has not been renamed at the source.
+ * Possible previous names on the target, by the guids of their snapshots; the first by name of several. Only children of corresponding
+ * datasets: others below the root are other backups. Not rotated datasets, which were not renamed at the source.
  */
 function byGuid(there: ReadonlyMap<string, DatasetEntry>, claimed: ReadonlySet<string>): Map<string, string> {
   const holders = new Map<string, string>();

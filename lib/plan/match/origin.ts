@@ -1,14 +1,13 @@
 import type { Inventory } from '../../../schemas/inventory.ts';
 import { poolOf } from '../../../schemas/names.ts';
 
-/** Finds a snapshot of the target by guid, for a clone that is to be `into`. */
+/** Finds a snapshot of the target by guid, for a clone with the name `into`. */
 export type SnapshotFinder = (origin: { name: string; guid: string }, into: string) => string | undefined;
 
 /**
- * Finds the target's snapshot to receive a clone from: one with the origin's guid in the pool of `targetName`, since a
- * clone shares its origin's blocks. Among several, as hosts with one golden image have, the one in the nearest place: a
- * backup shall not hang on another host's, nor need leave to clone it. Of those the one that bears the origin's own
- * name, then the first by name.
+ * Finds the target's origin for a clone: a snapshot with the origin's guid in the pool of `targetName`, since a clone shares its
+ * origin's blocks. Of several (hosts with one golden image), the nearest in the tree, so that a backup does not depend on another
+ * host's; then the one with the origin's own name, then the first by name.
  */
 export function findInPool(target: Inventory, targetName: string): SnapshotFinder {
   const pool = poolOf(targetName);
@@ -22,7 +21,7 @@ export function findInPool(target: Inventory, targetName: string): SnapshotFinde
   };
 }
 
-/** How many elements the paths of two names begin with that are the same. */
+/** The number of leading path elements that two names share. */
 function elementsShared(one: string, other: string): number {
   const [a, b] = [one.split(/[/@]/), other.split('/')];
   const differs = a.findIndex((element, at) => element !== b[at]);

@@ -5,18 +5,18 @@ import type { DatasetPlan } from '../dataset-plan.ts';
 import type { Refusal } from '../refusal.ts';
 import { byName, type Inheritor, isRaw, isToCome, type KeyChanges, keyChanges } from './key-changes.ts';
 import { joinNotes, lockedNotes, type NoteContext } from './key-notes.ts';
-import { cannotBeOpened, type KeyWords, mayNotFollow, wouldLockOut, wouldNotOpen } from './key-refusals.ts';
+import { cannotBeOpened, mayNotFollow, type RefusalContext, wouldLockOut, wouldNotOpen } from './key-refusals.ts';
 import { compareWrappings, keyHolder, wrappingOfRoot } from './key-wrapping.ts';
 
 export interface KeyContext extends NoteContext {
-  /** Raw steps of the same job that are on the target. */
+  /** Raw steps of the same job that have arrived on the target. */
   arrived: readonly Step[];
 }
 
 /**
- * Plans in which every key on the target opens after them what it opened before: what would end that is refused, which may let
- * others go wrong, so that it is looked at again until nothing more is refused. Clones share what is refused, and so go with it. What goes by the key of a root that the same
- * plan brings, waits for that.
+ * Plans after which every key on the target still opens the datasets that it opened before; refuses the others. A refusal may affect
+ * other plans, so this repeats until there is no new one. Clones share a key, and are refused together. A dataset that inherits its
+ * key from a root waits for the root's new key, if the same plan brings it.
  */
 export function withKeysKept(
   plans: readonly DatasetPlan[],
@@ -52,7 +52,7 @@ function keyRefusals(
 ): Map<DatasetPlan, Refusal> {
   const there = byName(target);
   const byTarget = new Map(plans.map((plan) => [plan.targetDataset, plan]));
-  const words: KeyWords = {
+  const hosts: RefusalContext = {
     source: source.host,
     target: target.host,
     planOf: (name) => byTarget.get(name),
@@ -62,25 +62,25 @@ function keyRefusals(
   const lockedOut = new Map<string, Inheritor[]>();
   for (const one of inheritors) {
     const written = one.after === 'same' && one.before !== 'different' ? modifiedBringers(one, there) : [];
-    for (const plan of written) refusals.set(plan, mayNotFollow(plan, one, words));
+    for (const plan of written) refusals.set(plan, mayNotFollow(plan, one, hosts));
     if (one.after === 'same') continue;
-    for (const plan of one.own?.plans ?? []) refusals.set(plan, wouldNotOpen(one, words));
-    // what is lost already is no reason
+    for (const plan of one.own?.plans ?? []) refusals.set(plan, wouldNotOpen(one, hosts));
+    // a dataset that is already locked out is not a reason
     if (isToCome(one.own) || one.before === 'different') continue;
     lockedOut.set(one.root, [...(lockedOut.get(one.root) ?? []), one]);
   }
-  // an inheritor that is refused here is looked at again, with its root, once it has nothing to bring
+  // the next round checks refused inheritors again, together with their root
   if (refusals.size > 0) return refusals;
   for (const [root, some] of lockedOut) {
     const brought = broughtTo(root);
-    for (const plan of brought?.plans ?? []) if (brought) refusals.set(plan, wouldLockOut(root, brought, some, words));
+    for (const plan of brought?.plans ?? []) if (brought) refusals.set(plan, wouldLockOut(root, brought, some, hosts));
   }
   return refusals;
 }
 
 /**
- * The plans that were to bring an inheritor the new key of its root, where each of them goes to what was written to since its
- * newest snapshot: zfs receive may refuse them all, and the root would have the new key already.
+ * The plans that bring an inheritor the new key of its root, if all their targets were written to since their newest snapshot:
+ * zfs receive may refuse all of them, after the root already has the new key.
  */
 function modifiedBringers(
   { own, fromRoot, rootNow }: Inheritor,
@@ -94,7 +94,7 @@ function modifiedBringers(
   return own.plans.every(mayEndModified) ? own.plans : [];
 }
 
-/** What gets a key that its root gets too waits for that one, unless the root has it already. */
+/** A dataset whose encryption root gets a new key waits for it, unless the root already has that key. */
 function inOrderOfKeys(plans: readonly DatasetPlan[], { inheritors }: KeyChanges): DatasetPlan[] {
   const known = new Map<DatasetPlan, { root: string; keyFrom?: string }>();
   for (const { own, fromRoot, root, rootNow } of inheritors) {

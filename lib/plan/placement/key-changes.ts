@@ -6,18 +6,18 @@ import { compareWrappings, keyHolder, type Sameness, wrappingOfRoot } from './ke
 
 /** The wrapped key that raw steps bring to the target. */
 export interface Brought {
-  /** Plans that bring it; none where steps of the running job have brought it already. */
+  /** Plans that bring it; empty if steps of the running job have already brought it. */
   plans: DatasetPlan[];
   /** The encryption root at the source whose key wraps it. */
   root: string;
   wrapping: KeyWrapping | undefined;
 }
 
-/** A dataset of the target that takes its key from another one there. */
+/** A dataset of the target that inherits its key from another one there. */
 export interface Inheritor {
   dataset: DatasetEntry;
   root: string;
-  /** What wraps the root's key now. */
+  /** The present wrapping of the root's key. */
   rootNow: KeyWrapping | undefined;
   /** Does the root's key open the dataset after the plan? */
   after: Sameness;
@@ -29,15 +29,15 @@ export interface Inheritor {
 
 export interface KeyChanges {
   inheritors: Inheritor[];
-  /** What the plan brings to the dataset of that name on the target, or to what shares its key. */
+  /** The key that the plan brings to the dataset of that name on the target, or to a clone that shares its key. */
   broughtTo(name: string): Brought | undefined;
 }
 
 /**
- * What raw steps make of the keys on a target. Each brings its dataset's key as the encryption root at the source wraps it when
- * `zfs send` runs, and `zfs receive` writes that over what was there, also where the dataset takes its key from another one
- * on the target. Where that one's key then does not open it, nothing does (openzfs#12614).
- * @param arrived raw steps of the same job that are on the target
+ * How raw steps change the keys on a target. A step brings its dataset's key as the source's encryption root wraps it while
+ * `zfs send` runs. `zfs receive` overwrites the target's key with it, even if that dataset inherits from a root on the target. If the
+ * root's key then does not open it, no key does (openzfs#12614).
+ * @param arrived raw steps of the same job that have arrived on the target
  */
 export function keyChanges(
   plans: readonly DatasetPlan[],
@@ -79,7 +79,7 @@ export function keyChanges(
       isToCome(own) ? own.wrapping : dataset.wrapping,
       isToCome(fromRoot) ? fromRoot.wrapping : rootNow,
     );
-    // what one root at the source wraps, one key opens
+    // one key opens all datasets that one root at the source wraps
     const isOne = compared === 'unknown' && own !== undefined && own.root === fromRoot?.root;
     const after = isOne || (!isToCome(own) && !isToCome(fromRoot)) ? 'same' : compared;
     inheritors.push({ dataset, root, rootNow, after, before, own, fromRoot });
@@ -89,7 +89,7 @@ export function keyChanges(
 
 export const isToCome = (brought: Brought | undefined): brought is Brought => (brought?.plans.length ?? 0) > 0;
 
-/** Is its first step a raw stream? Then all are. */
+/** Is its first step a raw stream? Then all its steps are. */
 export const isRaw = ({ steps: [first] }: DatasetPlan): boolean => first?.flags?.includes('raw') ?? false;
 
 export const byName = ({ datasets }: Inventory): Map<string, DatasetEntry> =>

@@ -13,9 +13,9 @@ export interface NoteContext {
 }
 
 /**
- * A dataset that is received raw is an encryption root of its own (openzfs#15687): what inherited its key at the source has a
- * key of its own on the target. It can be joined to its root's there as long as that has the key of the source's. A clone has
- * its origin's key, and follows when that is changed; it cannot be changed itself (contract/stream-flags.test.ts).
+ * A dataset that is received raw becomes an encryption root (openzfs#15687), even if it inherited its key at the source. It can join
+ * its root on the target while that has the key of the source's root. A clone shares its origin's key and cannot be changed itself
+ * (contract/stream-flags.test.ts).
  */
 export function joinNotes(
   plans: readonly DatasetPlan[],
@@ -38,25 +38,25 @@ export function joinNotes(
         ? brought.root === root.dataset.name
         : isOwn && existing && compareWrappings(existing.wrapping, root.dataset.wrapping) === 'same';
     const message =
-      `${plan.sourceDataset} takes its key from ${root.dataset.name}, and ${plan.targetDataset} on ${target.host} will have one of its own, of the ` +
-      `same value.`;
+      `${plan.sourceDataset} inherits its key from ${root.dataset.name}, but ${plan.targetDataset} on ${target.host} will be an encryption root, with ` +
+      `the same key.`;
     const how = isSame
-      ? ` To have it as at the source: zfs load-key ${root.targetDataset}; zfs load-key ${plan.targetDataset}; zfs change-key -i ${plan.targetDataset}. ` +
-        `From then on send it with ${root.dataset.name} (-R), and snapshot both (zfs snapshot -r).`
-      : ` Leave it so: ${root.targetDataset} does not have, or may not have, the key of ${root.dataset.name}.`;
+      ? ` To join them as at the source: zfs load-key ${root.targetDataset}; zfs load-key ${plan.targetDataset}; zfs change-key -i ${plan.targetDataset}. ` +
+        `After that, always snapshot both (zfs snapshot -r) and send both (-R on ${root.dataset.name}).`
+      : ` Do not join them: ${root.targetDataset} does not have, or may not have, the key of ${root.dataset.name}.`;
     return [{ kind: 'encryption-root', dataset: plan.sourceDataset, message: `${message}${how}` }];
   });
 }
 
-/** What is locked out on the target already, and stays so after this plan. */
+/** Datasets on the target that are already locked out, and stay so after this plan. */
 export function lockedNotes({ inheritors }: KeyChanges, { target, items }: NoteContext): Note[] {
   const sources = new Map([...items.values()].map((item) => [item.targetDataset, item.dataset.name]));
   return inheritors.flatMap(({ dataset: { name }, root, before, own, fromRoot }): Note[] => {
     const dataset = sources.get(name);
     if (dataset === undefined || before !== 'different' || isToCome(own) || isToCome(fromRoot)) return [];
     const message =
-      `${name} on ${target.host} takes its key from ${root}, whose key does not open it: once unloaded, it cannot be mounted there. ` +
-      `To mend it, make a new snapshot of ${dataset} and of its encryption root, and send both (-R).`;
+      `${name} on ${target.host} inherits its key from ${root}, whose key does not open it: once unloaded, it cannot be mounted there. ` +
+      `To fix: make a new snapshot of ${dataset} and of its encryption root, and send both (-R).`;
     return [{ kind: 'encryption-root', dataset, message }];
   });
 }

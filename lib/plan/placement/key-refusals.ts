@@ -3,103 +3,103 @@ import type { DatasetPlan } from '../dataset-plan.ts';
 import { type Refusal, refuse, someOf } from '../refusal.ts';
 import type { Brought, Inheritor } from './key-changes.ts';
 
-export interface KeyWords {
+export interface RefusalContext {
+  /** The source's host. */
   source: string;
+  /** The target's host. */
   target: string;
-  /** The plan whose dataset answers to that name on the target, if it is part of the request. */
+  /** The plan for that dataset of the target, if it is part of the request. */
   planOf: (target: string) => DatasetPlan | undefined;
-  /** The dataset of the target whose key a clone shares: a clone's own cannot be changed (zfs-change-key(8)). */
+  /** The dataset of the target whose key a clone shares: a clone's key cannot be changed (zfs-change-key(8)). */
   holderOf: (target: string) => string;
 }
 
-/** The way out that always works: what is an encryption root of its own takes any raw stream, and its key with it. */
+/** The solution that always works: an encryption root receives any raw stream, with its key. */
 const ownKey = (name: string, root: string, host: string): string =>
-  `give ${name} on ${host} a key of its own: zfs load-key ${root}; ` +
+  `make ${name} on ${host} an encryption root: zfs load-key ${root}; ` +
   `zfs change-key -o keyformat=passphrase -o keylocation=prompt ${name}`;
 
 const snapshotAll = (root: string): string => `zfs snapshot -r ${root}@NAME, and send ${root} with -R`;
 
-/** What a dataset would get on the target could not be opened with the key of the one that it takes its key from there. */
+/** A dataset on the target would get a key that its encryption root's key does not open. */
 export function wouldNotOpen(
   { dataset, root, after, own }: Inheritor,
-  { source, target, planOf, holderOf }: KeyWords,
+  { source, target, planOf, holderOf }: RefusalContext,
 ): Refusal {
   const { name } = dataset;
   const sent = own?.plans[0]?.sourceDataset ?? name;
   const sourceRoot = own?.root ?? sent;
   const why =
     after === 'different'
-      ? `${sent} on ${source} has its key from ${sourceRoot}, which wraps it otherwise than ${root} on ${target}, from which ${name} ` +
-        `takes its key there: it was made there by itself, or one of them had a change-key since`
-      : `${name} on ${target} takes its key from ${root} there, and ZFS does not tell whether the key of ${root} is that of ` +
-        `${sourceRoot} on ${source}, as long as that is not sent along`;
+      ? `${sent} on ${source} inherits its key from ${sourceRoot}, which wraps it differently than ${root} on ${target} (the encryption root of ` +
+        `${name}): either ${root} is not a replica, or one of them had a change-key since`
+      : `${name} on ${target} inherits its key from ${root}, and ZFS does not show whether ${root} has the same key as ` +
+        `${sourceRoot} on ${source}, unless that is sent too`;
   const counterpart = planOf(root);
   const together =
     counterpart?.sourceDataset === sourceRoot
-      ? `${sourceRoot} has to bring its key first: ${snapshotAll(sourceRoot)}`
+      ? `send the key of ${sourceRoot} first: ${snapshotAll(sourceRoot)}`
       : `if ${root} is a replica of ${sourceRoot}: ${snapshotAll(sourceRoot)}`;
-  const ways = [...(sourceRoot === sent ? [] : [together]), ownKey(holderOf(name), root, target)];
+  const fixes = [...(sourceRoot === sent ? [] : [together]), ownKey(holderOf(name), root, target)];
   return refuse(
     'KEY_MISMATCH',
-    `${why}. Once its key is unloaded, ${name} could never be opened again. ` +
-      `${ways.length > 1 ? 'Ways' : 'Way'} out: ${ways.join('; or ')}.`,
+    `${why}. Once its key is unloaded, ${name} could never be opened again. ` + `To fix: ${fixes.join('; or ')}.`,
     { details: { source, target, dataset: name, encryptionRoot: root, wrapping: after } },
   );
 }
 
-/** Its root would get a new key first, and it may not get it then, since it was written to. */
+/** Its encryption root would get a new key, but the dataset may not, because it was written to. */
 export function mayNotFollow(
   { sourceDataset: sent, targetDataset: name }: DatasetPlan,
   { root }: Inheritor,
-  { source, target }: KeyWords,
+  { source, target }: RefusalContext,
 ): Refusal {
   return refuse(
     'KEY_MISMATCH',
-    `${name} on ${target} was written to since its newest snapshot, so that zfs receive may refuse ${sent} of ${source} as MODIFIED, ` +
-      `and ${root}, from which it takes its key, gets, or may get, another key first: then ${name} could not be opened any more. ` +
-      `Mend that first: --conflict rollback drops what was written, --conflict rotate keeps it aside.`,
+    `${name} on ${target} was written to since its newest snapshot, so zfs receive may refuse ${sent} of ${source} as MODIFIED. ` +
+      `Its encryption root ${root} gets, or may get, another key first: then ${name} could never be opened again. ` +
+      `To fix: --conflict rollback discards the changes, and --conflict rotate keeps them under another name.`,
     { details: { source, target, dataset: name, encryptionRoot: root } },
   );
 }
 
-/** A root would get a key that does not open what takes its key from it on the target. */
+/** A root would get a key that does not open the datasets on the target that inherit from it. */
 export function wouldLockOut(
   root: string,
   { root: sourceRoot }: Brought,
   lockedOut: readonly Inheritor[],
-  { source, target, planOf, holderOf }: KeyWords,
+  { source, target, planOf, holderOf }: RefusalContext,
 ): Refusal {
   const names = lockedOut.map(({ dataset }) => dataset.name);
   const known = lockedOut.every(({ after }) => after === 'different');
   const [first = ''] = names;
-  const ways = new Set<string>();
+  const fixes = new Set<string>();
   for (const name of names) {
     const plan = planOf(name);
-    if (plan?.refusal)
-      ways.add(`mend first what keeps ${plan.sourceDataset} from being sent (${plan.refusal.error.code})`);
-    else if (plan) ways.add(`they need a new snapshot too: ${snapshotAll(sourceRoot)}`);
+    if (plan?.refusal) fixes.add(`first resolve the refusal of ${plan.sourceDataset} (${plan.refusal.error.code})`);
+    else if (plan) fixes.add(`make a new snapshot of all of them: ${snapshotAll(sourceRoot)}`);
     else
-      ways.add(
-        `if they are in ${sourceRoot} on ${source}, send them along: ${snapshotAll(sourceRoot)}, leaving none of them out`,
+      fixes.add(
+        `if they are in ${sourceRoot} on ${source}, send them too: ${snapshotAll(sourceRoot)}, without excluding any of them`,
       );
   }
-  const changes = known ? 'has another key since' : 'may have another key than';
+  const changes = known ? 'has another key than' : 'may have another key than';
   return refuse(
     'KEY_MISMATCH',
-    `${sourceRoot} on ${source} ${changes} ${root} on ${target}, where ${someOf(names, '', 5)} take${names.length > 1 ? '' : 's'} ` +
-      `the key from ${root} and would not get theirs anew: they could not be opened any more. ` +
-      `Ways out: ${[...ways].slice(0, 3).join('; ')}; or ${ownKey(holderOf(first), root, target)}.`,
+    `${sourceRoot} on ${source} ${changes} ${root} on ${target}, where ${someOf(names, '', 5)} inherit${names.length > 1 ? '' : 's'} ` +
+      `the key of ${root} and would not get the new one: they could never be opened again. ` +
+      `To fix: ${[...fixes].slice(0, 3).join('; ')}; or ${ownKey(holderOf(first), root, target)}.`,
     { details: { source, target, dataset: root, inheritors: names.slice(0, 100) } },
   );
 }
 
-/** A raw stream carries on that the key cannot be unwrapped. */
+/** A raw stream would replicate a key that cannot be unwrapped. */
 export const cannotBeOpened = ({ name, encryptionRoot: root = name }: DatasetEntry, host: string): Refusal =>
   refuse(
     'KEY_MISMATCH',
-    `${name} on ${host} takes its key from ${root}, whose key does not open it any more: ${root} had a key of its own change since, ` +
-      `or one of them was received without the other. A raw stream would carry that on. Ways out: where it is a replica, have it and ` +
-      `${root} sent there anew; or, as long as its key is still loaded, zfs change-key -o keyformat=passphrase -o keylocation=prompt ` +
-      `${name}, and zfs change-key -i ${name} then.`,
+    `${name} on ${host} inherits its key from ${root}, whose key does not open it any more: ${root} had a change-key since, ` +
+      `or one of them was received without the other. A raw stream would replicate that. To fix: if it is a replica, send it and ` +
+      `${root} to ${host} again; or, while its key is still loaded, zfs change-key -o keyformat=passphrase -o keylocation=prompt ` +
+      `${name}, then zfs change-key -i ${name}.`,
     { details: { host, dataset: name, encryptionRoot: root } },
   );

@@ -1,10 +1,10 @@
 import type { DatasetEntry, KeyWrapping } from '../../../schemas/inventory.ts';
 import { datasetOf } from '../../../schemas/names.ts';
 
-/** `unknown`: nothing tells one `hex` or `raw` key from another, nor what a listing does not show. */
+/** `unknown`: ZFS shows no difference between two `hex` or `raw` keys, or the listing does not show the wrapping. */
 export type Sameness = 'same' | 'different' | 'unknown';
 
-/** Do both wrap with the same key? The salt is random and new with every `zfs change-key`, so an equal one tells. */
+/** Do both wrap with the same key? Every `zfs change-key` makes a new random salt, so equal salts mean the same key. */
 export function compareWrappings(one: KeyWrapping | undefined, other: KeyWrapping | undefined): Sameness {
   if (one === undefined || other === undefined) return 'unknown';
   if (one.format !== other.format) return 'different';
@@ -14,15 +14,15 @@ export function compareWrappings(one: KeyWrapping | undefined, other: KeyWrappin
 
 type Listed = ReadonlyMap<string, DatasetEntry>;
 
-/** What wraps the key of a dataset's encryption root, and so the key that its raw stream brings. */
+/** The wrapping of a dataset's encryption root, with which its raw stream brings its key. */
 export const wrappingOfRoot = ({ name, encryptionRoot, wrapping, rootWrapping }: DatasetEntry, listed: Listed) =>
   encryptionRoot === undefined || encryptionRoot === name
     ? wrapping
     : (listed.get(encryptionRoot)?.wrapping ?? rootWrapping);
 
 /**
- * The dataset that a clone, in however many steps, was made from: clones share one wrapped key with it, and what is received
- * into one of them is received into all (contract/encryption-roots.test.ts).
+ * The dataset from which a clone was made, directly or not. Clones share one wrapped key with it: a key that one of them receives
+ * applies to all (contract/encryption-roots.test.ts).
  */
 export function keyHolder(name: string, listed: Listed): string {
   const passed = new Set<string>();

@@ -1,13 +1,13 @@
 import type { DatasetEntry } from '../../../schemas/inventory.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 
-/** Encrypted, and its key is not loaded: nothing of it can be read or written but raw. */
+/** Is it encrypted without a loaded key? Then only raw streams can be sent or received. */
 export const isLocked = ({ encryption, keystatus }: DatasetEntry): boolean =>
   encryption !== 'off' && keystatus === 'unavailable';
 
 /**
- * Why a plain stream can neither be made nor received: a key is not loaded. Some releases do not refuse to receive it, and
- * leave a dataset that is damaged or unencrypted (openzfs#14055, openzfs#13598).
+ * Refuses a plain stream if the key of either side is not loaded. Some releases receive it nevertheless, into a dataset that is
+ * damaged or unencrypted (openzfs#14055, openzfs#13598).
  */
 export function lockedOut(
   source: DatasetEntry,
@@ -23,7 +23,7 @@ export function lockedOut(
   const { host, dataset } = locked;
   return refuse(
     'KEY_REQUIRED',
-    `The key of ${dataset.name} on ${host} is not loaded there: zfs load-key ${dataset.name}`,
+    `The key of ${dataset.name} on ${host} is not loaded. To fix: zfs load-key ${dataset.name} there`,
     {
       details: { host, dataset: dataset.name },
     },

@@ -3,47 +3,47 @@ import { datasetOf, parentOf } from '../../../schemas/names.ts';
 import type { Note } from '../../../schemas/plan.ts';
 import type { Refusal } from '../refusal.ts';
 import {
-  clearlyNoted,
   embeddedInEncrypted,
-  leftInTheClear,
   type NewDataset,
-  type Place,
+  type Placement,
+  partialUnencrypted,
   placementRefusal,
+  unencryptedNotes,
 } from './validate-placement.ts';
 
 export interface Placeholders {
   /**
-   * Puts a dataset in its place: from now on it is there. Notes, one for each parent that will be made for it, or why
-   * it cannot be right there. Nothing is to be said of one that has a snapshot there.
+   * Places a dataset on the target; later calls treat it as existing.
+   * @returns one note for each placeholder that the receiver will create for it, or a refusal
    */
   place(newDataset: NewDataset): Note[] | Refusal;
-  /** Those parents of a dataset that are made so, topmost first. */
+  /** The ancestors of a dataset that are placeholders of this plan, topmost first. */
   above(name: string): string[];
 }
 
 /**
- * What a new dataset will lie in, and the parents that the receiver will make. They take after the nearest dataset above, and
- * a clone after its origin wherever it lies, so what that is decides whether what lands is encrypted (zrepl#504). Where
- * the listing shows nothing, nothing is known and nothing said.
- * @param sourceOf the source's dataset that would have that name on the target, if it is listed
+ * The parents of new datasets, and the placeholders that the receiver will create. A placeholder inherits its encryption from the
+ * nearest ancestor, and a clone from its origin, so these decide whether the data arrives encrypted (zrepl#504). Without a listing,
+ * nothing is checked.
+ * @param sourceOf the source's dataset that corresponds to that name on the target, if it is listed
  */
 export function placeholdersOn(target: Inventory, sourceOf: (name: string) => string | undefined): Placeholders {
   const there = new Map(target.datasets.map((dataset) => [dataset.name, dataset]));
-  /** What the plan makes, with the dataset of the listing that each takes after. */
+  /** Datasets that the plan creates, each with the listed dataset from which it inherits its encryption. */
   const made = new Map<string, DatasetEntry | undefined>();
   const placeholders = new Set<string>();
 
   function place(newDataset: NewDataset): Note[] | Refusal {
     const existing = there.get(newDataset.name);
     if (existing) {
-      const isLeft = existing.snapshots.length === 0;
+      const isPartial = existing.snapshots.length === 0;
       return (
         embeddedInEncrypted(newDataset, existing, target.host) ||
-        (isLeft && leftInTheClear(newDataset, existing, target.host)) ||
-        (isLeft ? clearlyNoted(newDataset, existing, target.host) : [])
+        (isPartial && partialUnencrypted(newDataset, existing, target.host)) ||
+        (isPartial ? unencryptedNotes(newDataset, existing, target.host) : [])
       );
     }
-    const found = placeOf(newDataset);
+    const found = placementOf(newDataset);
     const refusal = placementRefusal(newDataset, found, target.host);
     if (refusal) return refusal;
     for (const parent of found.missing) {
@@ -51,10 +51,10 @@ export function placeholdersOn(target: Inventory, sourceOf: (name: string) => st
       placeholders.add(parent);
     }
     made.set(newDataset.name, newDataset.raw ? lockedAs(newDataset) : found.model);
-    return [...found.missing.map(noteOf), ...clearlyNoted(newDataset, found.model, target.host)];
+    return [...found.missing.map(noteOf), ...unencryptedNotes(newDataset, found.model, target.host)];
   }
 
-  function placeOf({ name, origin }: NewDataset): Place {
+  function placementOf({ name, origin }: NewDataset): Placement {
     const modelOf = (above?: DatasetEntry) => (origin === undefined ? above : shownAs(datasetOf(origin)));
     const missing: string[] = [];
     for (let parent = parentOf(name); parent !== undefined; parent = parentOf(parent)) {
@@ -68,14 +68,13 @@ export function placeholdersOn(target: Inventory, sourceOf: (name: string) => st
   const shownAs = (name: string): DatasetEntry | undefined => there.get(name) ?? made.get(name);
 
   function noteOf(dataset: string): Note {
-    const made = `${dataset} does not exist on ${target.host} and is made, empty and never mounted`;
+    const created = `${dataset} does not exist on ${target.host} and is created, empty and never mounted`;
     const own = sourceOf(dataset);
-    const later =
-      own === undefined ? '' : `; it takes the place of ${own}, which is not sent now and will not fit there later`;
-    return { kind: 'placeholder', dataset, message: `${made}${later}` };
+    const later = own === undefined ? '' : `; ${own}, which is not sent now, cannot be received there later`;
+    return { kind: 'placeholder', dataset, message: `${created}${later}` };
   }
 
-  /** Nobody has loaded the key of what has just arrived raw. */
+  /** A dataset that was received raw has no loaded key. */
   const lockedAs = ({ name, source: { dataset } }: NewDataset): DatasetEntry => ({
     ...dataset,
     name,

@@ -6,14 +6,13 @@ import type { Step } from '../../../schemas/plan.ts';
 const mib = 1024 * 1024;
 const inMib = (bytes: number): string => `${Math.ceil(bytes / mib)} MiB`;
 
-/** Datasets of the target that are told of, each with what is to be written there. */
-const mostTold = 20;
+/** Limit of reported datasets. */
+const mostReported = 20;
 
 /**
- * Where a plan writes more than the target's listing says is available, the pool's room and the quotas above taken together. Nothing is
- * refused for it: the figures are what the source's snapshots take there, and the target may compress otherwise. Not counted is what
- * nobody can tell: the rest of an interrupted receive, and what a rollback frees first. Block clones are counted as the copies
- * that they become (openzfs#16961).
+ * Datasets of the target into which a plan writes more bytes than are available, by pool and quotas. A warning only: sizes are those at
+ * the source, and the target may compress differently. Does not count the rest of an interrupted receive, nor space that a
+ * rollback frees. Counts block clones as copies, which they become (openzfs#16961).
  */
 export function shortagesOf(steps: readonly Step[], target: Inventory): ErrorBody[] {
   const there = new Map(target.datasets.map((dataset) => [dataset.name, dataset]));
@@ -26,11 +25,11 @@ export function shortagesOf(steps: readonly Step[], target: Inventory): ErrorBod
     }
   }
   const short = [...needed].filter(([{ available }, bytes]) => available !== undefined && bytes > available);
-  // what lacks room above lacks it below
+  // only the topmost: a shortage there includes its descendants
   const highest = short.filter(
     ([{ name }]) => !short.some(([{ name: above }]) => above !== name && isWithin(name, above)),
   );
-  return highest.slice(0, mostTold).map(([dataset, bytes]) => shortage(dataset, bytes, target.host));
+  return highest.slice(0, mostReported).map(([dataset, bytes]) => shortage(dataset, bytes, target.host));
 }
 
 const sizeOf = (steps: readonly Step[]): number =>
@@ -39,7 +38,7 @@ const sizeOf = (steps: readonly Step[]): number =>
 const shortage = ({ name, available = 0 }: DatasetEntry, needed: number, host: string): ErrorBody =>
   new ZpsendError(
     'NO_SPACE',
-    `About ${inMib(needed)} would be written into ${name} on ${host}, and ${inMib(available)} are available there. ` +
-      'Ways out: free space, or raise the quota, there; what fits arrives all the same.',
+    `About ${inMib(needed)} would be written into ${name} on ${host}, but only ${inMib(available)} are available. ` +
+      'To fix: free space there, or raise the quota; the snapshots that fit arrive nevertheless.',
     { host, dataset: name, needed, available },
   ).toBody();

@@ -6,7 +6,7 @@ import { compareWrappings, keyHolder, type Sameness } from './key-wrapping.ts';
 
 type Sides = Pick<KeyContext, 'source' | 'target'>;
 
-/** Which more of the target has to be seen before a plan changes the key of a root: who takes it from there. */
+/** How much more of the target has to be listed before a plan changes the key of a root, to find its inheritors. */
 export function unseenInheritors(plans: readonly DatasetPlan[], sides: Sides): 'pool' | 'tree' | undefined {
   const there = byName(sides.target);
   let more: 'tree' | undefined;
@@ -17,18 +17,18 @@ export function unseenInheritors(plans: readonly DatasetPlan[], sides: Sides): '
   return more;
 }
 
-/** The targets whose own key, or that of what they share it with, is known to become another one, and which is an encryption root. */
+/** The targets that are encryption roots, or clones of one, and whose key is known to change. */
 export const changingRoots = (plans: readonly DatasetPlan[], sides: Sides): Set<string> =>
   new Set(rootChanges(plans, sides).flatMap(({ target, change }) => (change === 'different' ? [target] : [])));
 
 interface RootChange {
   target: string;
-  /** Whose key it is, where the target is a clone. */
+  /** The dataset whose key the target shares, if it is a clone; otherwise the target. */
   holder: string;
   change: Sameness;
 }
 
-/** What raw steps make of the keys of encryption roots on the target. */
+/** How raw steps change the keys of encryption roots on the target. */
 function rootChanges(plans: readonly DatasetPlan[], { source, target }: Sides): RootChange[] {
   const there = byName(target);
   const changes = keyChanges(plans, source, target, []);
@@ -42,14 +42,14 @@ function rootChanges(plans: readonly DatasetPlan[], { source, target }: Sides): 
   });
 }
 
-/** Where no more of the target is to be seen, a plan of one dataset says what it does not know. */
+/** Notes for a plan without the rest of the target's listing: which keys may change for unlisted inheritors. */
 export function unseenNotes(plans: readonly DatasetPlan[], { source, target }: Sides): Note[] {
   if (unseenInheritors(plans, { source, target }) === undefined) return [];
   return plans.map(({ sourceDataset, targetDataset: name }) => ({
     kind: 'encryption-root',
     dataset: sourceDataset,
     message:
-      `${name} on ${target.host} gets, or may get, another key, and it is not known what takes its key from it there: whatever does cannot ` +
-      `be opened until it is sent too (-R)`,
+      `${name} on ${target.host} gets, or may get, another key. Datasets there that inherit its key are not known: they cannot ` +
+      `be opened until they are sent too (-R)`,
   }));
 }

@@ -3,71 +3,75 @@ import type { Note } from '../../../schemas/plan.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { isLocked } from './keys.ts';
 
-/** A dataset that a plan makes on the target. */
+/** A dataset that a plan creates on the target. */
 export interface NewDataset {
   /** The target's name for it. */
   name: string;
   source: { host: string; dataset: DatasetEntry };
-  /** The target's snapshot that it is made a clone of. */
+  /** The target's snapshot of which it becomes a clone. */
   origin: string | undefined;
-  /** It arrives encrypted as it is at the source, with its own key. */
+  /** It arrives encrypted, with the source's key. */
   raw: boolean;
-  /** Its stream carries embedded data (`--embed`), which only what is not encrypted has. */
+  /** Its stream may contain embedded data (`--embed`), which only unencrypted datasets have. */
   embed: boolean;
-  /** It was asked for that it may lie unencrypted (`--no-raw`). */
-  mayBeInTheClear: boolean;
+  /** The request allows it to be unencrypted on the target (`--no-raw`). */
+  mayBeUnencrypted: boolean;
 }
 
-/** What the target has for it, as far as its listing shows. */
-export interface Place {
-  /** The nearest dataset above that is there, or what the one takes after that the plan makes there. */
+/** The surroundings of a new dataset, as far as the target's listing shows them. */
+export interface Placement {
+  /** The nearest existing ancestor, or the one that an ancestor of this plan inherits from. */
   above: DatasetEntry | undefined;
-  /** What its encryption and key will be: those of what is above, for a clone those of its origin. */
+  /** The dataset from which it inherits encryption and key: `above`, for a clone its origin. */
   model: DatasetEntry | undefined;
-  /** The parents that it lacks, topmost first. */
+  /** Ancestors that do not exist, topmost first. */
   missing: readonly string[];
 }
 
-/** Why a dataset cannot be made in its place, or would not be there as it is at the source. */
+/** Refuses a dataset that cannot be created there, or that would be unencrypted there only. */
 export function placementRefusal(
   newDataset: NewDataset,
-  { above, model, missing }: Place,
+  { above, model, missing }: Placement,
   host: string,
 ): Refusal | undefined {
   const { name, origin, raw } = newDataset;
   if (above?.type === 'volume') {
-    return refuse('UNSUPPORTED', `${above.name} on ${host} is a volume, and nothing can lie below it.`, {
-      details: { host, dataset: name, above: above.name },
-    });
+    return refuse(
+      'UNSUPPORTED',
+      `${above.name} on ${host} is a volume, which cannot have child datasets. Name another target.`,
+      {
+        details: { host, dataset: name, above: above.name },
+      },
+    );
   }
-  // what is raw brings its own key; a placeholder above it needs one
+  // a raw stream brings its own key; a placeholder needs the key of its parent
   if (above && isLocked(above) && (!raw || missing.length > 0)) {
     return refuse(
       'KEY_REQUIRED',
-      `${missing[0] ?? name} would have to be made on ${host}, and the key of ${above.name} above it is not loaded there: ` +
-        `zfs load-key -r ${above.name}`,
+      `${missing[0] ?? name} cannot be created on ${host}, because the key of ${above.name} is not loaded. To fix: ` +
+        `zfs load-key -r ${above.name} there`,
       { details: { host, dataset: name, above: above.name } },
     );
   }
   if (model && isLocked(model) && !raw) {
     return refuse(
       'KEY_REQUIRED',
-      `${name} would have to be made on ${host} as a clone of ${origin}, whose key is not loaded there: ` +
-        `zfs load-key -r ${model.name}`,
+      `${name} cannot be created on ${host} as a clone of ${origin}, because its key is not loaded. To fix: ` +
+        `zfs load-key -r ${model.name} there`,
       { details: { host, dataset: name, origin: origin ?? '' } },
     );
   }
   const unfit = model && embeddedInEncrypted(newDataset, model, host);
   if (unfit) return unfit;
-  if (!model || newDataset.mayBeInTheClear || !wouldBeInTheClear(newDataset, model)) return undefined;
-  return refuse('UNSUPPORTED', `${inTheClear(newDataset, origin ?? model.name, host)} ${waysOut(newDataset)}`, {
+  if (!model || newDataset.mayBeUnencrypted || !wouldBeUnencrypted(newDataset, model)) return undefined;
+  return refuse('UNSUPPORTED', `${unencrypted(newDataset, origin ?? model.name, host)} ${fixes(newDataset)}`, {
     details: { host, dataset: name, ...(origin === undefined ? { above: model.name } : { origin }) },
   });
 }
 
 /**
- * Why a stream of embedded data cannot be received into what is encrypted (openzfs#10732, openzfs#8886): older releases say
- * that the kernel modules must be upgraded. An encrypted source has no embedded data, whatever is asked.
+ * Refuses embedded data for an encrypted dataset, which cannot receive it (openzfs#10732, openzfs#8886; older releases print that the
+ * kernel modules must be upgraded). An encrypted source has no embedded data.
  */
 export function embeddedInEncrypted(
   { name, source, embed }: NewDataset,
@@ -77,31 +81,31 @@ export function embeddedInEncrypted(
   if (!embed || encryption === 'off' || source.dataset.encryption !== 'off') return undefined;
   return refuse(
     'UNSUPPORTED',
-    `${name} on ${host} is encrypted, or will be, and takes no embedded data of ${source.dataset.name}. Way out: send it without --embed.`,
+    `${name} on ${host} is encrypted, or will be, and cannot receive embedded data of ${source.dataset.name}. To fix: send it without --embed.`,
     { details: { host, dataset: name } },
   );
 }
 
-/** Why an interrupted seed is not to go on: what it has left on the target is unencrypted. */
-export function leftInTheClear(newDataset: NewDataset, left: DatasetEntry, host: string): Refusal | undefined {
-  if (newDataset.mayBeInTheClear || !wouldBeInTheClear(newDataset, left)) return undefined;
+/** Refuses to continue an interrupted seed whose partial state on the target is unencrypted. */
+export function partialUnencrypted(newDataset: NewDataset, partial: DatasetEntry, host: string): Refusal | undefined {
+  if (newDataset.mayBeUnencrypted || !wouldBeUnencrypted(newDataset, partial)) return undefined;
   const { name } = newDataset;
-  const why = `${inTheClear(newDataset, `${name}, which an interrupted receive has left,`, host)} Drop that first (zfs receive -A ${name}).`;
-  return refuse('UNSUPPORTED', `${why} ${waysOut(newDataset)}`, { details: { host, dataset: name } });
+  const why = `${unencrypted(newDataset, `the partial state of ${name}`, host)} Abort it first (zfs receive -A ${name} there).`;
+  return refuse('UNSUPPORTED', `${why} ${fixes(newDataset)}`, { details: { host, dataset: name } });
 }
 
-/** What is noted where it was asked for. */
-export function clearlyNoted(newDataset: NewDataset, model: DatasetEntry | undefined, host: string): Note[] {
-  if (!model || !newDataset.mayBeInTheClear || !wouldBeInTheClear(newDataset, model)) return [];
-  const message = inTheClear(newDataset, newDataset.origin ?? model.name, host);
+/** Notes that a dataset will be unencrypted on the target, as the request allows. */
+export function unencryptedNotes(newDataset: NewDataset, model: DatasetEntry | undefined, host: string): Note[] {
+  if (!model || !newDataset.mayBeUnencrypted || !wouldBeUnencrypted(newDataset, model)) return [];
+  const message = unencrypted(newDataset, newDataset.origin ?? model.name, host);
   return [{ kind: 'in-the-clear', dataset: newDataset.source.dataset.name, message }];
 }
 
-const inTheClear = ({ name, source }: NewDataset, what: string, host: string): string =>
-  `${source.dataset.name} on ${source.host} is encrypted and ${what} on ${host} is not, so ${name} will lie there unencrypted.`;
+const unencrypted = ({ name, source }: NewDataset, what: string, host: string): string =>
+  `${source.dataset.name} on ${source.host} is encrypted and ${what} on ${host} is not, so ${name} would be unencrypted there.`;
 
-const waysOut = ({ source }: NewDataset): string =>
-  `Ways out: send ${source.dataset.name} by itself and whole (-c), and it stays encrypted; or, if it may lie there so, --no-raw.`;
+const fixes = ({ source }: NewDataset): string =>
+  `To fix: send ${source.dataset.name} in full with -c, which keeps it encrypted; or allow it to be unencrypted with --no-raw.`;
 
-const wouldBeInTheClear = ({ source, raw }: NewDataset, model: DatasetEntry): boolean =>
+const wouldBeUnencrypted = ({ source, raw }: NewDataset, model: DatasetEntry): boolean =>
   !raw && source.dataset.encryption !== 'off' && model.encryption === 'off';

@@ -1,7 +1,7 @@
 /**
- * Does the name match? In an element (between slashes) `*` is any number of characters and `?` is one; `**` as an element
- * is any number of elements, none included. Patterns come over the bus, so time is bounded by pattern times name: each
- * star only ever gives back to the one before it, which a regular expression would not promise.
+ * Does the name match? In an element (between slashes) `*` is any number of characters and `?` is one; the element `**` is any
+ * number of elements, or none. Patterns come over the bus, so the time is bounded by pattern length times name length, which a
+ * regular expression does not guarantee.
  */
 export const matches = (pattern: string, name: string): boolean =>
   fits(pattern.split('/'), name.split('/'), (element) => element === '**', elementMatches);
@@ -14,7 +14,7 @@ const elementMatches = (pattern: string, element: string): boolean =>
     (char, found) => char === '?' || char === found,
   );
 
-/** Matches a row with stars in it against a row, giving the newest star one more of it wherever the rest does not fit. */
+/** Matches greedily: after a mismatch, the last star takes one more. */
 function fits(
   pattern: ArrayLike<string>,
   row: ArrayLike<string>,
@@ -22,18 +22,18 @@ function fits(
   same: (one: string, found: string) => boolean,
 ): boolean {
   let at = 0;
-  let place = 0;
-  let star: { at: number; place: number } | undefined;
-  while (place < row.length) {
+  let position = 0;
+  let star: { at: number; position: number } | undefined;
+  while (position < row.length) {
     const one = pattern[at];
     if (one !== undefined && isStar(one)) {
-      star = { at: ++at, place };
-    } else if (one !== undefined && same(one, row[place] ?? '')) {
+      star = { at: ++at, position };
+    } else if (one !== undefined && same(one, row[position] ?? '')) {
       at++;
-      place++;
+      position++;
     } else if (star !== undefined) {
       at = star.at;
-      place = ++star.place;
+      position = ++star.position;
     } else return false;
   }
   while (at < pattern.length && isStar(pattern[at] ?? '')) at++;

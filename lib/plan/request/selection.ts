@@ -8,14 +8,14 @@ import { isRefusal, type Refusal, refuse } from '../refusal.ts';
 import { matches } from './pattern.ts';
 import { chainOf, isPartlyReceived, noSuchSnapshot, partlyReceived, type Wanted } from './wanted.ts';
 
-/** A dataset of the request, and what is wanted of it. */
+/** A dataset of the request, with its wanted snapshots. */
 export interface Chosen {
   dataset: DatasetEntry;
   wanted: Wanted;
 }
 
 export interface Selection {
-  /** All that the source lists of the tree, what is left out too. */
+  /** All listed datasets of the source's tree, including those that are left out. */
   listed: ReadonlyMap<string, DatasetEntry>;
   /** By name: parents come before their children. */
   chosen: Chosen[];
@@ -25,9 +25,9 @@ export interface Selection {
 }
 
 /**
- * Which datasets a package has, and which snapshots of each. As `zfs send -R` has it, a dataset made after the named
- * snapshot is left out, one that lacks it is an error unless `skipMissing`, and either goes with its descendants. So does a
- * replica of what is sent (own-replicas.ts).
+ * Selects the datasets of a package, and the snapshots of each. As in `zfs send -R`, leaves out a dataset that was created after the
+ * named snapshot, and refuses one that lacks it unless `skipMissing`, each with its descendants. Leaves out replicas of datasets that
+ * are sent (own-replicas.ts).
  */
 export function selectPackage(request: SendRequest, source: Inventory): Selection | Refusal {
   const root = datasetOf(request.dataset);
@@ -42,29 +42,29 @@ export function selectPackage(request: SendRequest, source: Inventory): Selectio
   if (leaf !== undefined && rootGoal === undefined) return noSuchSnapshot(source.host, rootDataset, `@${leaf}`);
 
   const replicas = ownReplicas(listed);
-  const left = new Set<string>();
+  const skipped = new Set<string>();
   const kept: DatasetEntry[] = [];
   for (const dataset of listed.values()) {
     const { name } = dataset;
-    if (left.has(parentOf(name) ?? '')) {
-      left.add(name);
+    if (skipped.has(parentOf(name) ?? '')) {
+      skipped.add(name);
       continue;
     }
     const excludedBy = request.exclude?.find((pattern) => isExcluded(pattern, name, root));
     const skip = (why: string): void => {
-      left.add(name);
-      notes.push({ kind: 'skipped', dataset: name, message: `${name} is left out, with what lies below it: ${why}` });
+      skipped.add(name);
+      notes.push({ kind: 'skipped', dataset: name, message: `${name} is left out with its descendants: ${why}` });
     };
     if (excludedBy !== undefined) {
       if (name === root) return excludesAll(root, excludedBy);
       skip(`excluded by ${excludedBy}`);
     } else if (replicas.has(name)) {
-      skip(`it is a replica of ${replicas.get(name)}, which is sent too, and would come back inside itself each time`);
+      skip(`it is a replica of ${replicas.get(name)}, which is sent too, so it would be nested in itself each time`);
     } else if (leaf === undefined || goalOf(dataset, leaf) !== undefined) kept.push(dataset);
-    else if (rootGoal !== undefined && isAfter(dataset, rootGoal)) skip(`it was made after ${root}@${leaf}`);
+    else if (rootGoal !== undefined && isAfter(dataset, rootGoal)) skip(`it was created after ${root}@${leaf}`);
     else if (request.skipMissing) skip(`it has no snapshot @${leaf}`);
     else {
-      left.add(name);
+      skipped.add(name);
       missing.push({ dataset: name, refusal: missingIn(source.host, dataset, `${root}@${leaf}`, leaf) });
     }
   }
@@ -76,7 +76,7 @@ export function selectPackage(request: SendRequest, source: Inventory): Selectio
   const idle = (request.snapshots ?? []).filter(
     (pattern) => ![...listed.values()].some(({ snapshots }) => snapshots.some(({ name }) => matches(pattern, name))),
   );
-  // what is sent in any case, the origins of clones, is not what was asked for
+  // origins of clones are always sent, but the request did not ask for them
   if (leaf === undefined && idle.length > 0 && idle.length === request.snapshots?.length) {
     return nothingIn(request, source.host, root);
   }
@@ -93,11 +93,11 @@ export function selectPackage(request: SendRequest, source: Inventory): Selectio
 const goalOf = ({ snapshots }: DatasetEntry, leaf: string | undefined) =>
   leaf === undefined ? undefined : snapshots.find((entry) => entry.name === leaf);
 
-/** Does a pattern of a package leave a dataset out? It is of the whole name, or of what follows the package's own. */
+/** Does a pattern of a package exclude a dataset? It matches the full name, or the name relative to the package's root. */
 const isExcluded = (pattern: string, name: string, root: string): boolean =>
   matches(pattern, name) || (name !== root && matches(pattern, name.slice(root.length + 1)));
 
-/** Is it excluded by one of these, or below what is? */
+/** Do these patterns exclude the dataset or one of its ancestors? */
 export function isLeftOut(patterns: readonly string[], name: string, root: string): boolean {
   for (let at: string | undefined = name; at !== undefined && at !== root; at = parentOf(at)) {
     const one = at;
@@ -130,10 +130,10 @@ function chosenOf(request: SendRequest, kept: DatasetEntry[], leaf: string | und
 function missingIn(host: string, dataset: DatasetEntry, named: string, leaf: string): Refusal {
   const { error } = noSuchSnapshot(host, dataset, `@${leaf}`);
   const first = isPartlyReceived(dataset)
-    ? `${dataset.name} has to be received whole first`
-    : 'zfs snapshot -r makes one in all of them';
-  const ways = `Ways out: ${first}; --skip-missing leaves such datasets out.`;
-  return { ok: false, error: { ...error, message: `${error.message} The package is of ${named}. ${ways}` } };
+    ? `finish the receive of ${dataset.name} first`
+    : 'make one in all datasets with zfs snapshot -r';
+  const fix = `To fix: ${first}; or leave out such datasets with --skip-missing.`;
+  return { ok: false, error: { ...error, message: `${error.message} The package is ${named}. ${fix}` } };
 }
 
 const excludesAll = (root: string, pattern: string): Refusal =>
@@ -143,14 +143,14 @@ const nothingIn = (request: SendRequest, host: string, root: string): Refusal =>
   refuse(
     'NO_SUCH_SNAPSHOT',
     request.snapshots?.length
-      ? `No snapshot of ${root} on ${host} and below it matches ${request.snapshots.join(', ')}.`
-      : `${root} on ${host} and all below it have no snapshots. Make some: zfs snapshot -r ${root}@NAME`,
+      ? `No snapshot of ${root} on ${host} or its descendants matches ${request.snapshots.join(', ')}.`
+      : `${root} on ${host} and its descendants have no snapshots. To make some: zfs snapshot -r ${root}@NAME`,
     { details: { host, dataset: root } },
   );
 
 export const noSuchDataset = ({ host, datasets }: Inventory, name: string): Refusal =>
   refuse(
     'NO_SUCH_DATASET',
-    `${host} has no dataset ${name} (${datasets.length} listed). What it has: zpsend snapshots ${host}`,
+    `${host} has no dataset ${name} (${datasets.length} listed). To list its datasets: zpsend snapshots ${host}`,
     { details: { host, dataset: name } },
   );

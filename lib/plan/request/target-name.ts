@@ -1,7 +1,7 @@
 import { datasetOf } from '../../../schemas/names.ts';
 import type { SendRequest, Target } from '../../../schemas/plan.ts';
 
-/** The target's name for the dataset that is sent, or for the package's root (zfs-receive(8), `-d` and `-e`). */
+/** The target's name for the sent dataset, or for the package's root (zfs-receive(8), `-d` and `-e`). */
 export function targetRoot({ dataset, to }: SendRequest): string {
   const name = datasetOf(dataset);
   if (to.dataset === undefined) return name;
@@ -13,20 +13,20 @@ function appended(name: string, below: string, append: NonNullable<Target['appen
   return [below, ...(append === 'path' ? elements.slice(1) : elements.slice(-1))].join('/');
 }
 
-/** The flag that appends a source's name to the target's, and the dataset that this comes to. */
-export interface PlaceBelow {
+/** A flag that appends the source's name to the target's, and the resulting dataset. */
+export interface AppendedTarget {
   readonly flag: '-d' | '-e';
   readonly name: string;
 }
 
-/** Where a request would go with `-d` or `-e`; none where that is the same place, or where `to` has no dataset to append to. */
-export function placesBelow(request: SendRequest): PlaceBelow[] {
+/** The targets that a request would have with `-d` or `-e`, if they differ; none if `to` has no dataset. */
+export function appendedTargets(request: SendRequest): AppendedTarget[] {
   const { dataset, to } = request;
   const below = to.dataset;
   if (below === undefined) return [];
-  const places: PlaceBelow[] = [
+  const targets: AppendedTarget[] = [
     { flag: '-d', name: appended(datasetOf(dataset), below, 'path') },
     { flag: '-e', name: appended(datasetOf(dataset), below, 'last') },
   ];
-  return places.filter(({ name }) => name !== below && name !== targetRoot(request));
+  return targets.filter(({ name }) => name !== below && name !== targetRoot(request));
 }

@@ -6,11 +6,11 @@ import { isAfter } from '../inventory/txg.ts';
 import { type Refusal, refuse, someOf } from '../refusal.ts';
 import { matches } from './pattern.ts';
 
-/** What a request asks of one dataset, found in the source's listing. */
+/** The snapshots of one dataset that a request asks for. */
 export type Wanted =
   /**
-   * The target shall have these, oldest first, as one chain of single steps. With `goal` that is the last one, and a
-   * target that has it needs nothing, whatever else it holds.
+   * These snapshots, oldest first, as one chain of single steps. `goal` is the last of them: a target that has it needs nothing,
+   * even if it has other snapshots.
    */
   | { kind: 'chain'; snapshots: SnapshotEntry[]; goal?: SnapshotEntry }
   /** Exactly this incremental. */
@@ -18,10 +18,10 @@ export type Wanted =
   /** Exactly this full stream. */
   | { kind: 'full'; to: SnapshotEntry };
 
-type Asked = Pick<SendRequest, 'dataset' | 'package' | 'snapshots' | 'from' | 'full'>;
+type RequestPart = Pick<SendRequest, 'dataset' | 'package' | 'snapshots' | 'from' | 'full'>;
 
-/** What one dataset alone is asked for; `dataset` is the source's, oldest first. */
-export function wantedOf(request: Asked, host: string, dataset: DatasetEntry): Wanted | Refusal {
+/** The wanted snapshots of a request for one dataset; `dataset` is the source's, with its snapshots oldest first. */
+export function wantedOf(request: RequestPart, host: string, dataset: DatasetEntry): Wanted | Refusal {
   const { from, full } = request;
   const leaf = leafOf(request.dataset);
   if (dataset.snapshots.length === 0) return nothingToSend(host, dataset);
@@ -36,12 +36,12 @@ export function wantedOf(request: Asked, host: string, dataset: DatasetEntry): W
 const none: ReadonlySet<string> = new Set();
 
 /**
- * The snapshots of a chain, in this precedence: nothing after the goal; the goal and the origins of clones always;
- * of the others, for a replication those that match a pattern (all without one), for a recursive package none.
- * @param origins names of this dataset's snapshots that clones of the package come from
+ * The snapshots of a chain, up to the goal: always the goal and the origins of clones. Of the others, a replication has those that
+ * match a pattern (without patterns, all), and a recursive package has none.
+ * @param origins names of this dataset's snapshots that are origins of clones in the package
  */
 export function chainOf(
-  request: Asked,
+  request: RequestPart,
   { snapshots }: DatasetEntry,
   goal: SnapshotEntry | undefined,
   origins: ReadonlySet<string>,
@@ -61,7 +61,10 @@ function incremental(host: string, dataset: DatasetEntry, from: string, to: Snap
   const base = basesOf(dataset).find((entry) => entry.kind === kind && entry.name === from.slice(1));
   if (base === undefined) return noSuchSnapshot(host, dataset, from);
   if (!isAfter(to, base)) {
-    return refuse('BAD_REQUEST', `${dataset.name}${from} is not older than @${to.name}: an incremental goes forward.`);
+    return refuse(
+      'BAD_REQUEST',
+      `${dataset.name}${from} on ${host} is not older than @${to.name}: name an older base.`,
+    );
   }
   return { kind: 'incremental', from: base, to };
 }
@@ -74,7 +77,7 @@ export function noSuchSnapshot(host: string, { name, snapshots, bookmarks }: Dat
   return refuse(
     'NO_SUCH_SNAPSHOT',
     `${name} on ${host} has no ${isBookmark ? 'bookmark' : 'snapshot'} ${leaf}. It has: ${someOf(newest, sigil)}.` +
-      (twin ? ` There is a bookmark #${leaf.slice(1)}, which can be the base of an incremental.` : ''),
+      (twin ? ` It has a bookmark #${leaf.slice(1)}, which can be the base of an increment.` : ''),
     { details: { host, dataset: name, newest: newest.slice(-5) } },
   );
 }
@@ -82,26 +85,26 @@ export function noSuchSnapshot(host: string, { name, snapshots, bookmarks }: Dat
 const redactionBookmark = (host: string, { name }: DatasetEntry, bookmark: string): Refusal =>
   refuse(
     'UNSUPPORTED',
-    `${name}#${bookmark} on ${host} is a redaction bookmark, and zpsend starts no increment from one (openzfs#18491). ` +
-      `Way out: ${ordinaryBookmark(name, bookmark)} makes an ordinary bookmark of the same snapshot, and -i #NAME starts there.`,
+    `${name}#${bookmark} on ${host} is a redaction bookmark, which cannot be a base (openzfs#18491). ` +
+      `To fix: make an ordinary bookmark of the same snapshot with ${ordinaryBookmark(name, bookmark)}, and send with -i #NAME.`,
     { details: { host, dataset: name } },
   );
 
-/** A bookmark of a redaction bookmark is an ordinary one (contract/bookmarks.test.ts). */
+/** A bookmark of a redaction bookmark is an ordinary bookmark (contract/bookmarks.test.ts). */
 export const ordinaryBookmark = (dataset: string, redaction: string): string =>
   `zfs bookmark ${dataset}#${redaction} ${dataset}#NAME`;
 
-/** An interrupted receive made the dataset: ZFS takes no snapshot of it until that receive has ended. */
+/** Was the dataset created by an interrupted receive? ZFS makes no snapshot of it until that receive ends. */
 export const isPartlyReceived = ({ snapshots, resumeToken }: DatasetEntry): boolean =>
   snapshots.length === 0 && resumeToken !== undefined;
 
-export const partlyReceived = 'its first snapshot has not been received whole';
+export const partlyReceived = 'its first snapshot is only partly received';
 
 function nothingToSend(host: string, dataset: DatasetEntry): Refusal {
   const { name } = dataset;
   const isPartial = isPartlyReceived(dataset);
-  const way = isPartial ? `: ${partlyReceived}. Finish that receive first` : `. Make one: zfs snapshot ${name}@NAME`;
-  return refuse('NO_SUCH_SNAPSHOT', `${name} on ${host} has no snapshots${way}`, {
+  const fix = isPartial ? `: ${partlyReceived}. Finish that receive first` : `. To make one: zfs snapshot ${name}@NAME`;
+  return refuse('NO_SUCH_SNAPSHOT', `${name} on ${host} has no snapshots${fix}`, {
     details: { host, dataset: name, newest: [], ...(isPartial && { partial: true }) },
   });
 }

@@ -11,22 +11,22 @@ export interface CloneContext {
   source: { host: string };
   target: { host: string };
   selfContained: boolean;
-  /** The source's dataset that is asked for, with all below it where that is a package. */
+  /** The source's dataset in the request, the root of a package. */
   root: string;
   /** The whole package, by the source's names. */
   items: ReadonlyMap<string, Item>;
-  /** With `selfContained` it looks only into counterparts of the package itself. */
+  /** With `selfContained` it searches only counterparts of the package itself. */
   findInFamily: FamilyFinder;
-  /** Clones that cannot wait for their origin, since what holds it lies inside them. */
-  apart: ReadonlySet<Item>;
-  /** Target names of origins that the plan brings, by the source's names. */
+  /** Clones that contain the dataset of their own origin, so neither can be received before the other. */
+  containsOrigin: ReadonlySet<Item>;
+  /** Target names of origins that the plan sends, by the source's names. */
   brought: ReadonlyMap<string, string>;
   /** Why a dataset of the package cannot be sent. */
   refusalOf: (item: Item) => Refusal | undefined;
   findOutside: SnapshotFinder;
 }
 
-/** How the target gets a dataset that it lacks: whole, or as a clone of what it has, or is about to have. */
+/** How the target gets a dataset that it lacks: in full, or as a clone of a snapshot that it has or will have. */
 export function seedStart(item: Item, context: CloneContext): SeedStart | Refusal {
   const promoted = promotedStart(item, context);
   if (promoted) return promoted;
@@ -44,38 +44,38 @@ export function seedStart(item: Item, context: CloneContext): SeedStart | Refusa
   const known = { name: origin.name, guid: origin.guid };
   const cloneOf = (name: string): SeedStart => ({ kind: 'clone', from: { ...known, kind: 'snapshot' }, origin: name });
   const inside = originInside(item, context);
-  if (inside !== undefined && !context.apart.has(item)) {
-    const there = heldBy(inside.existing, known.guid) ?? context.brought.get(known.name);
+  if (inside !== undefined && !context.containsOrigin.has(item)) {
+    const there = snapshotWithGuid(inside.existing, known.guid) ?? context.brought.get(known.name);
     if (there !== undefined) return cloneOf(there);
   }
   const outside = context.selfContained ? undefined : context.findOutside(known, item.targetDataset);
   if (outside !== undefined) return cloneOf(outside);
-  const refusal = inside && !context.apart.has(item) ? context.refusalOf(inside) : undefined;
-  if (inside && refusal) return blockedBy(item, inside, refusal, 'is a clone of it');
+  const refusal = inside && !context.containsOrigin.has(item) ? context.refusalOf(inside) : undefined;
+  if (inside && refusal) return blockedBy(item, inside, refusal, `is a clone of ${inside.dataset.name}`);
   if (context.selfContained) return { kind: 'full' };
-  if (context.apart.has(item)) {
+  if (context.containsOrigin.has(item)) {
     return originMissing(
       item,
       context,
-      `${datasetOf(known.name)} lies inside it, so neither can be received before the other`,
+      `${datasetOf(known.name)} is inside it, so neither can be received before the other`,
       undefined,
     );
   }
   const nowhere = `no dataset in the target's pool on ${context.target.host} has it (guid ${known.guid})`;
   if (inside === undefined) return originMissing(item, context, nowhere, sendFirst(item, context));
-  const late = `${nowhere}, nor can it come any more, since ${inside.targetDataset} has newer ones`;
-  return originMissing(item, context, late, `leave it out (--exclude '${item.dataset.name}')`);
+  const late = `${nowhere} or can still receive it, because ${inside.targetDataset} has newer ones`;
+  return originMissing(item, context, late, `leave out the clone (--exclude '${item.dataset.name}')`);
 }
 
-/** Sent by itself, an origin of the package's own tree would have placeholders above it, where the package's datasets belong. */
+/** An origin inside the package's tree has to be sent with it: sent alone, it would get placeholders as parents. */
 function sendFirst({ dataset: { origin } }: Item, { root, target }: CloneContext): string {
   const holder = datasetOf(origin?.name ?? '');
   return isWithin(holder, root)
-    ? `have ${holder} in the package too, with @${leafOf(origin?.name ?? '')} (not excluded, and with the snapshot that the package is of)`
+    ? `include ${holder} in the package, with @${leafOf(origin?.name ?? '')} (do not exclude it, and give it the package's snapshot)`
     : `send ${holder} to ${target.host} first`;
 }
 
-/** The dataset of the package that the clone's origin is a wanted snapshot of. */
+/** The dataset of the package that has the clone's origin as a wanted snapshot. */
 export function originInside({ dataset: { origin } }: Item, { items }: Pick<CloneContext, 'items'>): Item | undefined {
   const holder = origin && items.get(datasetOf(origin.name));
   if (holder?.wanted.kind !== 'chain') return undefined;
@@ -85,16 +85,16 @@ export function originInside({ dataset: { origin } }: Item, { items }: Pick<Clon
   return isWanted ? holder : undefined;
 }
 
-/** The name of a target's snapshot with that guid. */
-export function heldBy(existing: DatasetEntry | undefined, guid: string | undefined): string | undefined {
-  const held = existing?.snapshots.find((entry) => entry.guid === guid);
-  return existing && held && `${existing.name}@${held.name}`;
+/** The full name of the dataset's snapshot with that guid. */
+export function snapshotWithGuid(existing: DatasetEntry | undefined, guid: string | undefined): string | undefined {
+  const found = existing?.snapshots.find((entry) => entry.guid === guid);
+  return existing && found && `${existing.name}@${found.name}`;
 }
 
 /**
- * After `zfs promote` the snapshots of a clone's past belong to it at the source, and at the target still to what it was
- * cloned from (znapzend#503): it begins as a clone of the newest of them, and none of them is sent again. Only the last
- * that is wanted has to come, wherever else it is, since a dataset is made by what it receives.
+ * After `zfs promote`, the snapshots before a clone belong to the clone at the source, and still to its origin on the target
+ * (znapzend#503). So the clone starts as a clone of the newest of them, and none of them is sent again. The last wanted snapshot has to
+ * be sent in any case, because a receive has to create the dataset.
  */
 export function promotedStart(
   { dataset, wanted }: Item,
@@ -110,18 +110,18 @@ export function promotedStart(
   return undefined;
 }
 
-/** @param way out, beside -c */
+/** @param fix besides -c */
 function originMissing(
   { dataset, targetDataset }: Item,
   { source, target: { host } }: CloneContext,
   why: string,
-  way: string | undefined,
+  fix: string | undefined,
 ): Refusal {
   const { name, origin } = dataset;
-  const ways = way === undefined ? 'Way out:' : `Ways out: ${way}, or`;
+  const first = fix === undefined ? '' : `${fix}, or `;
   return refuse(
     'ORIGIN_MISSING',
-    `${name} on ${source.host} is a clone of ${origin?.name}, and ${why}. ${ways} have the clone sent whole (-c).`,
+    `${name} on ${source.host} is a clone of ${origin?.name}, but ${why}. To fix: ${first}send the clone in full (-c).`,
     {
       details: {
         source: source.host,
@@ -135,11 +135,11 @@ function originMissing(
   );
 }
 
-/** Refused because of another dataset of the package. */
+/** A refusal because of another dataset of the package. */
 export const blockedBy = (item: Item, by: Item, { error }: Refusal, why: string): Refusal =>
   refuse(
     error.code,
-    `${item.dataset.name} cannot be sent without ${by.dataset.name}, since it ${why}, and that is refused ` +
+    `${item.dataset.name} ${why}, so it cannot be sent before the refusal of ${by.dataset.name} is resolved ` +
       `(${error.code}).`,
     { details: { dataset: item.targetDataset, needs: by.dataset.name } },
   );

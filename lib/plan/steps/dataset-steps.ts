@@ -6,7 +6,7 @@ import { type Dated, isAfter } from '../inventory/txg.ts';
 import type { DatasetTask } from '../match/dataset-task.ts';
 import { isRefusal } from '../refusal.ts';
 
-/** The steps that one dataset needs, none when the target has what is wanted, or why it cannot be. */
+/** The steps that one dataset needs (none if the target has everything), or a refusal. */
 export function datasetSteps(task: DatasetTask): Plan {
   const { wanted } = task;
   if (wanted.kind === 'full') return full(task, wanted.to);
@@ -18,10 +18,10 @@ type Chain = Extract<DatasetTask['wanted'], { kind: 'chain' }>;
 
 const done: Plan = { ok: true, steps: [] };
 
-/** No snapshot there yet; a dataset that an interrupted seed left behind is refused by zfs itself unless resumed. */
+/** The target has no snapshot of it yet. ZFS itself refuses another stream onto an interrupted seed. */
 const isToBeSeeded = ({ target }: Pick<DatasetTask, 'target'>): boolean => !target.dataset?.snapshots.length;
 
-/** Something that is not the partial state of a seed is in the way of a new dataset. */
+/** Does the name on the target belong to a dataset that is not the partial state of a seed? */
 const isTaken = ({ target: { dataset } }: DatasetTask): boolean =>
   dataset !== undefined && (dataset.snapshots.length > 0 || dataset.resumeToken === undefined);
 
@@ -63,15 +63,16 @@ function continued(task: DatasetTask, { snapshots, goal }: Chain): Plan {
   return following(task, missing, { from: fromOf(source.dataset.name, common), after: common });
 }
 
-/** Where a chain begins: the first step's base; `after` is its place among the dataset's own snapshots, if it has one. */
+/** The start of a chain: the base of its first step. */
 interface Start {
   from: NonNullable<Step['from']>;
+  /** The createtxg of `from`, if it is one of the dataset's own snapshots. */
   after?: Dated;
   /** The target's snapshot that the first step clones. */
   origin?: string;
 }
 
-/** A chain into what the target has, refused where a name that it would create is another snapshot's there. */
+/** A chain onto the target's snapshots; refused if another snapshot there has the name of a new one. */
 function following(task: DatasetTask, snapshots: readonly SnapshotEntry[], start: Start): Plan {
   const taken = new Set(task.target.dataset?.snapshots.map((entry) => entry.name));
   const clashes = snapshots.filter((entry) => taken.has(entry.name));
@@ -80,8 +81,8 @@ function following(task: DatasetTask, snapshots: readonly SnapshotEntry[], start
 }
 
 /**
- * One `-i` step per snapshot, each from the one before. Size: all that was written since the base, also in snapshots
- * that are skipped; what a destroyed snapshot had written has passed to its successor (zfsprops(7), `written`).
+ * One `-i` step for each snapshot, from the one before. Its size is the sum of `written` since the base, including skipped
+ * snapshots; ZFS adds that of a destroyed snapshot to the next one (zfsprops(7)).
  */
 function chain({ source, target }: DatasetTask, snapshots: readonly SnapshotEntry[], start: Start): Step[] {
   const wanted = new Set(snapshots.map((entry) => entry.guid));

@@ -6,13 +6,13 @@ import type { Item } from '../match/match-targets.ts';
 import { wrappingOfRoot } from '../placement/key-wrapping.ts';
 import type { Placeholders } from '../placement/placeholders.ts';
 import { isRefusal, type Refusal, refuse } from '../refusal.ts';
-import { placesBelow } from '../request/target-name.ts';
+import { appendedTargets } from '../request/target-name.ts';
 import { blockedBy, type CloneContext, seedStart } from './clones.ts';
 import { datasetSteps } from './dataset-steps.ts';
 import { redactedIn } from './redacted.ts';
 import { flagsOf, type Streamed, type Streams } from './stream-flags.ts';
 
-/** What the plan of one dataset depends on; `placeholders` and `streamsOf` remember the datasets that were planned before it. */
+/** The inputs of the plan of one dataset; `placeholders` and `streamsOf` remember the datasets that were planned before it. */
 export interface ItemPlanning {
   readonly request: SendRequest;
   readonly source: Inventory;
@@ -21,25 +21,25 @@ export interface ItemPlanning {
   readonly placeholders: Placeholders;
   readonly sourceByName: ReadonlyMap<string, DatasetEntry>;
   readonly streamsOf: (streamed: Streamed) => Streams | Refusal;
-  readonly noted: (notes: readonly Note[]) => void;
+  readonly addNotes: (notes: readonly Note[]) => void;
 }
 
-/** Plans the steps of one dataset, or refuses it; what it needs is planned before it. */
+/** Plans the steps of one dataset, or refuses it. Its parent and origin are already planned. */
 export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal {
   const { request, source, target, context, placeholders } = planning;
   const { root } = context;
   const { parent, existing, dataset } = item;
   const obstacle = parent && !existing && !isPlaceholder(parent.existing) ? obstacleIn(parent, context) : undefined;
-  if (parent && obstacle) return blockedBy(item, parent, obstacle, 'lies below it');
+  if (parent && obstacle) return blockedBy(item, parent, obstacle, `is a descendant of ${parent.dataset.name}`);
   if (item.previousName !== undefined) return renamed(item, item.previousName, source.host, target.host);
   if (existing?.withheld && lastOf(item.wanted)) return notShown(item, source.host, target.host);
-  // with -c nothing outside the package is an origin
+  // with -c no snapshot outside the package can be an origin
   const isRotated = request.conflict === 'rotate' && !request.selfContained;
   const plan = datasetSteps({
     source: { host: source.host, dataset },
     target: { host: target.host, name: item.targetDataset, dataset: existing },
     wanted: item.wanted,
-    below: dataset.name === root ? placesBelow(request) : [],
+    below: dataset.name === root ? appendedTargets(request) : [],
     seedStart: () => (isRotated && startFromRotated(item, target)) || seedStart(item, context),
   });
   if (!plan.ok) return plan;
@@ -61,9 +61,9 @@ export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal 
   const { flags, record, note } = streams;
   const raw = flags.includes('raw');
   const embed = flags.includes('embed');
-  const placed = placeholders.place({ ...one, raw, embed, mayBeInTheClear: request.stream?.raw === false });
+  const placed = placeholders.place({ ...one, raw, embed, mayBeUnencrypted: request.stream?.raw === false });
   if (isRefusal(placed)) return placed;
-  planning.noted([...placed, ...(note ? [note] : [])]);
+  planning.addNotes([...placed, ...(note ? [note] : [])]);
   const wrapping = raw ? wrappingOfRoot(dataset, planning.sourceByName) : undefined;
   for (const step of plan.steps) {
     const own = flagsOf(step, flags);
@@ -76,7 +76,7 @@ export function itemSteps(item: Item, planning: ItemPlanning): Step[] | Refusal 
   return [{ ...first, ...(record !== undefined && { record }), ...(parents.length > 0 && { parents }) }, ...rest];
 }
 
-/** Where the parent is there, and is the one that belongs there, its own key and flags hinder nothing below it. */
+/** The refusal of the parent, unless it exists on the target and only its own key or flags are refused. */
 function obstacleIn(parent: Item, { refusalOf }: CloneContext): Refusal | undefined {
   const refusal = refusalOf(parent);
   const code = refusal?.error.code;
@@ -84,8 +84,8 @@ function obstacleIn(parent: Item, { refusalOf }: CloneContext): Refusal | undefi
 }
 
 /**
- * What zpsend made above an earlier part of the package is in the way of its own dataset only: the other parts belong there too.
- * Any other dataset was not made for the package, and below it nothing new is put (zrepl#777).
+ * A placeholder of an earlier part of the package blocks only its own dataset: new datasets may be received below it. zpsend receives no
+ * new dataset below any other existing dataset that is refused (zrepl#777).
  */
 const isPlaceholder = (existing: DatasetEntry | undefined): boolean =>
   existing?.placeholder === true && existing.snapshots.length === 0;
@@ -93,18 +93,18 @@ const isPlaceholder = (existing: DatasetEntry | undefined): boolean =>
 const renamed = ({ dataset, targetDataset }: Item, previousName: string, source: string, host: string): Refusal =>
   refuse(
     'EXISTS',
-    `${dataset.name} on ${source} is on ${host} under another name, ${previousName}, and not as ${targetDataset}: it was renamed since. ` +
-      `Ways out: zfs rename ${previousName} ${targetDataset} on ${host} (--conflict rotate does that), and it goes on from there; or, if ${previousName} is something ` +
-      `else, send ${dataset.name} there by itself once.`,
+    `${dataset.name} on ${source} was renamed: its replica on ${host} is ${previousName}, not ${targetDataset}. ` +
+      `To fix: zfs rename ${previousName} ${targetDataset} on ${host} (--conflict rotate does that), then send again; or, if ${previousName} is ` +
+      `another dataset, send ${dataset.name} once without -R.`,
     { details: { host, dataset: targetDataset, previousName } },
   );
 
-/** What is in it cannot be compared, and nothing is sent into what is not seen. */
+/** The target does not show the dataset's snapshots, so they cannot be compared. */
 const notShown = ({ dataset, targetDataset }: Item, source: string, host: string): Refusal =>
   refuse(
     'NOT_ALLOWED',
-    `${host} does not show ${source} what is in ${targetDataset}, so ${dataset.name} cannot be sent there. If it may, add {from: "${source}", ` +
-      `into: "${targetDataset}"}, or a dataset above, to receive.allow on ${host}.`,
+    `${host} does not show ${source} the snapshots of ${targetDataset}, so ${dataset.name} cannot be sent there. To allow it, add {from: "${source}", ` +
+      `into: "${targetDataset}"}, or an ancestor, to receive.allow on ${host}.`,
     { details: { host, dataset: targetDataset, source } },
   );
 
@@ -112,16 +112,16 @@ const tooLong = ({ targetDataset }: Item, { to }: Step, root: string): Refusal =
   refuse(
     'BAD_REQUEST',
     `${to.name} would become a snapshot of ${targetDataset}, with a name longer than ${maxNameLength} characters. ` +
-      `Way out: a shorter target for ${root}.`,
+      `To fix: choose a shorter target for ${root}.`,
     { details: { dataset: targetDataset } },
   );
 
-/** A dataset may be received deeper than its parents can be made. */
+/** `zfs receive` creates datasets at a greater depth than `zfs create`. */
 const tooDeep = ({ targetDataset }: Item, parent: string, host: string, root: string): Refusal =>
   refuse(
     'BAD_REQUEST',
-    `${parent} does not exist on ${host}, and with ${elementsOf(parent)} elements it lies too deep to be made above ${targetDataset}: zfs ` +
-      `creates names of ${maxElements} elements at most. Ways out: a target for ${root} that lies less deep, or send the datasets ` +
-      'above too, since what is received may lie deeper.',
+    `${parent}, a parent of ${targetDataset}, does not exist on ${host} and cannot be created: it has ${elementsOf(parent)} elements, and zfs ` +
+      `create accepts at most ${maxElements}. To fix: choose a target for ${root} with fewer elements, or send the parent ` +
+      'datasets too, because zfs receive creates deeper ones.',
     { details: { host, dataset: targetDataset, parent, elements: elementsOf(parent), most: maxElements } },
   );

@@ -10,14 +10,14 @@ import { byName } from '../placement/key-changes.ts';
 import { placeholdersOn } from '../placement/placeholders.ts';
 import { isRefusal, type Refusal } from '../refusal.ts';
 import { targetRoot } from '../request/target-name.ts';
-import { type CloneContext, heldBy, originInside, promotedStart } from './clones.ts';
+import { type CloneContext, originInside, promotedStart, snapshotWithGuid } from './clones.ts';
 import { type ItemPlanning, itemSteps } from './item-steps.ts';
 import { inOrderOfNeed, type Need } from './order.ts';
 import { streamsTo } from './stream-flags.ts';
 
 /**
- * Plans each dataset, in an order in which whatever a step needs is there before it.
- * @param arrived steps of the same job that are on the target
+ * Plans each dataset, after its parent and its origin.
+ * @param arrived steps of the same job that have arrived on the target
  */
 export function planItems(
   request: SendRequest,
@@ -30,7 +30,7 @@ export function planItems(
   const plans = new Map<Item, DatasetPlan>();
   const notes: Note[] = [];
   const brought = new Map<string, string>();
-  const apart = new Set<Item>();
+  const containsOrigin = new Set<Item>();
   const context: CloneContext = {
     source,
     target,
@@ -38,12 +38,12 @@ export function planItems(
     root,
     items: new Map(all.map((item) => [item.dataset.name, item])),
     findInFamily: request.selfContained ? findInPackage : findInFamily,
-    apart,
+    containsOrigin,
     brought,
     refusalOf: (item) => plans.get(item)?.refusal,
-    findOutside: findInPool(apartFrom(root, source, target), targetRoot(request)),
+    findOutside: findInPool(withoutSource(root, source, target), targetRoot(request)),
   };
-  const order = ordered(all, context, apart, source);
+  const order = ordered(all, context, containsOrigin, source);
   if (isRefusal(order)) return order;
   const origins = new Set(all.map((item) => item.dataset.origin?.name));
   const planning: ItemPlanning = {
@@ -54,7 +54,7 @@ export function planItems(
     placeholders: placeholdersOn(target, sourceOf),
     sourceByName: byName(source),
     streamsOf: streamsTo(target, request.stream ?? {}),
-    noted: (some) => notes.push(...some),
+    addNotes: (some) => notes.push(...some),
   };
 
   for (const item of order) {
@@ -72,11 +72,11 @@ export function planItems(
   return { datasets: kept.plans, notes: [...notes, ...kept.notes] };
 }
 
-/** Breaks the loops in which a dataset is a clone of what lies below it; refuses origins that go round in a circle. */
+/** Orders items, and breaks loops in which a dataset is a clone of its own descendant. Refuses clones that form a loop. */
 function ordered(
   all: readonly Item[],
   context: CloneContext,
-  apart: Set<Item>,
+  containsOrigin: Set<Item>,
   source: { host: string },
 ): Item[] | Refusal {
   for (;;) {
@@ -84,25 +84,25 @@ function ordered(
     if ('order' in result) return result.order;
     const [first] = result.clones;
     if (first === undefined || result.clones.length === result.loop.length) {
-      return damaged(source, `shows clones in a circle: ${result.loop.map(({ dataset }) => dataset.name).join(', ')}`);
+      return damaged(source, `shows clones in a loop: ${result.loop.map(({ dataset }) => dataset.name).join(', ')}`);
     }
-    apart.add(first);
+    containsOrigin.add(first);
   }
 }
 
-/** What has to be on the target before the first step of a dataset that it lacks. */
+/** The datasets that have to be on the target before the first step of a new one. */
 function needsOf(item: Item, context: CloneContext): Need<Item>[] {
   if (item.existing?.snapshots.length) return [];
   const needs: Need<Item>[] = [];
   if (item.parent && !item.existing) needs.push({ of: item.parent, kind: 'parent' });
-  const inside = context.apart.has(item) ? undefined : originInside(item, context);
-  const isThere = inside && heldBy(inside.existing, item.dataset.origin?.guid) !== undefined;
+  const inside = context.containsOrigin.has(item) ? undefined : originInside(item, context);
+  const isThere = inside && snapshotWithGuid(inside.existing, item.dataset.origin?.guid) !== undefined;
   if (inside && !isThere && !promotedStart(item, context)) needs.push({ of: inside, kind: 'origin' });
   return needs;
 }
 
-/** On one host the source itself is in the target's listing, and no replica shall hang on it. */
-const apartFrom = (root: string, source: Inventory, target: Inventory): Inventory =>
+/** On one host, the source is in the target's listing too; a replica must not become a clone of it. */
+const withoutSource = (root: string, source: Inventory, target: Inventory): Inventory =>
   source.host === target.host
     ? { ...target, datasets: target.datasets.filter(({ name }) => !isWithin(name, root)) }
     : target;

@@ -3,7 +3,7 @@ import { datasetOf, leafOf } from '../../../schemas/names.ts';
 import type { Step } from '../../../schemas/plan.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 
-/** A chain whose steps are known, with what both sides have of it. */
+/** A chain with its steps, and its datasets on both sides. */
 export interface Chain {
   source: { host: string; dataset: DatasetEntry };
   target: { host: string; name: string; existing: DatasetEntry | undefined };
@@ -11,9 +11,8 @@ export interface Chain {
 }
 
 /**
- * Why a chain cannot go from, or onto, what was received from a redacted stream (zfs-redact(8)). Sent on, such a snapshot
- * becomes a dataset that lacks blocks and does not tell; onto it ZFS takes only what is redacted alike
- * (contract/redaction.test.ts).
+ * Refuses a chain from or onto a snapshot that was received redacted (zfs-redact(8)). Its replica would lack blocks without showing
+ * it, and ZFS receives only a stream with the same redaction onto it (contract/redaction.test.ts).
  */
 export function redactedIn({ source, target, steps }: Chain, there: Inventory): Refusal | undefined {
   const redacted = new Set(source.dataset.snapshots.filter((entry) => entry.redacted).map(({ guid }) => guid));
@@ -21,8 +20,8 @@ export function redactedIn({ source, target, steps }: Chain, there: Inventory): 
   if (sent) {
     return refuse(
       'UNSUPPORTED',
-      `${sent.to.name} on ${source.host} was received redacted, and its replica would lack the same blocks without telling. ` +
-        'Way out: send the dataset from the host that it was redacted on.',
+      `${sent.to.name} on ${source.host} was received redacted, and its replica would lack the same blocks without showing it. ` +
+        'To fix: send the dataset from the host on which it was redacted.',
       { details: { host: source.host, dataset: source.dataset.name } },
     );
   }
@@ -30,13 +29,13 @@ export function redactedIn({ source, target, steps }: Chain, there: Inventory): 
   if (!base?.snapshot.redacted) return undefined;
   return refuse(
     'UNSUPPORTED',
-    `${base.dataset}@${base.snapshot.name} on ${target.host} was received redacted, and only what is redacted alike follows it. ` +
-      `Way out: send ${source.dataset.name} under another name.`,
+    `${base.dataset}@${base.snapshot.name} on ${target.host} was received redacted, and ZFS accepts only increments with the same redaction. ` +
+      `To fix: send ${source.dataset.name} under another name.`,
     { details: { host: target.host, dataset: base.dataset } },
   );
 }
 
-/** The target's snapshot that a chain goes on from, or that it clones. */
+/** The target's snapshot that a chain continues or clones. */
 function baseOnTarget(
   { from, origin }: Step,
   existing: DatasetEntry | undefined,

@@ -7,8 +7,8 @@ import { type Refusal, refuse } from '../refusal.ts';
 import { targetRoot } from '../request/target-name.ts';
 
 /**
- * Bits of a stream's feature flags and the pool feature that each needs where it is received, enabled at least
- * (`recv_begin_check_feature_flags_impl` of dmu_recv.c; the flags of zfs_ioctl.h).
+ * Bits of a stream's feature flags, each with the pool feature that has to be enabled on the target
+ * (`recv_begin_check_feature_flags_impl` of dmu_recv.c; the flags are in zfs_ioctl.h).
  */
 const flagBits: readonly [bit: bigint, feature: StreamFeature][] = [
   [16n, 'embedded_data'],
@@ -23,21 +23,21 @@ const flagBits: readonly [bit: bigint, feature: StreamFeature][] = [
 ];
 
 const magic = 0x2f5bacbacn;
-/** Bytes of a stream's first record that tell its features (`dmu_replay_record_t`). */
+/** The bytes of a stream's first record up to its feature flags (`dmu_replay_record_t`). */
 export const beginningBytes = 24;
 
-/** The pool features that a stream needs, told by its first bytes; undefined where they are not the beginning of a stream. */
+/** The pool features that a stream needs, from its first bytes; undefined if they are not the beginning of a stream. */
 export function featuresNeeded(beginning: Buffer): StreamFeature[] | undefined {
   if (beginning.length < beginningBytes) return undefined;
   const isLittle = beginning.readBigUInt64LE(8) === magic;
   if (!isLittle && beginning.readBigUInt64BE(8) !== magic) return undefined;
-  // below the flags stand two bits for the kind of header
+  // the two lowest bits are the kind of header
   const flags = (isLittle ? beginning.readBigUInt64LE(16) : beginning.readBigUInt64BE(16)) >> 2n;
   return flagBits.filter(([bit]) => (flags & (1n << bit)) !== 0n).map(([, feature]) => feature);
 }
 
-/** Features that only streams with some flag need; the others are in every stream of a dataset that uses them. */
-const bySome: Partial<Record<StreamFeature, readonly NonNullable<Step['flags']>[number][]>> = {
+/** Features that only streams with one of these flags need; every stream of a dataset that uses another feature needs it. */
+const onlyWithFlags: Partial<Record<StreamFeature, readonly NonNullable<Step['flags']>[number][]>> = {
   encryption: ['raw'],
   embedded_data: ['raw', 'embed'],
   lz4_compress: ['raw', 'embed', 'compressed'],
@@ -45,7 +45,7 @@ const bySome: Partial<Record<StreamFeature, readonly NonNullable<Step['flags']>[
   large_blocks: ['raw', 'large-block'],
 };
 
-/** What something in the source's pool uses and the target's pool lacks, as far as the streams of these steps may need it. */
+/** Features that are active in the source's pool, that the target's pool lacks, and that the streams of these steps may need. */
 export function lackingFeatures(
   request: SendRequest,
   source: Pick<Inventory, 'active'>,
@@ -57,11 +57,11 @@ export function lackingFeatures(
   if (!there) return [];
   const flags = new Set(steps.flatMap((step) => step.flags ?? []));
   return active.filter(
-    (feature) => !there.includes(feature) && (bySome[feature]?.some((flag) => flags.has(flag)) ?? true),
+    (feature) => !there.includes(feature) && (onlyWithFlags[feature]?.some((flag) => flags.has(flag)) ?? true),
   );
 }
 
-/** Says which features may be why the target refuses a stream: that the pool uses them does not tell which dataset does. */
+/** Notes features because of which the target may refuse a stream: only the pool is known to use them, not which dataset. */
 export function withFeatureNote(
   plans: DatasetPlans,
   request: SendRequest,
@@ -77,20 +77,20 @@ export function withFeatureNote(
   if (lacking.length === 0) return plans;
   const [from, to] = [poolOf(request.dataset), poolOf(targetRoot(request))];
   const message =
-    `pool ${from} on ${source.host} uses ${lacking.join(', ')}, which pool ${to} on ${target.host} has not enabled: a stream that ` +
-    `needs it is refused there as UNSUPPORTED (${enabling(lacking, to)})`;
+    `pool ${from} on ${source.host} uses ${lacking.join(', ')}, which pool ${to} on ${target.host} has not enabled: it refuses a stream that ` +
+    `needs it as UNSUPPORTED (to fix: ${enabling(lacking, to)})`;
   return { ...plans, notes: [...plans.notes, { kind: 'features', dataset: datasetOf(request.dataset), message }] };
 }
 
 export const isFeatureNote = ({ kind }: Note): boolean => kind === 'features';
 
-/** A stream that the target's pool cannot take. */
+/** Refuses a stream that the target's pool cannot receive. */
 export const streamRefusal = (step: Step, lacking: readonly StreamFeature[], host: string): Refusal => {
   const pool = poolOf(step.targetDataset);
   return refuse(
     'UNSUPPORTED',
     `The stream of ${step.to.name} needs ${lacking.join(', ')}, which pool ${pool} on ${host} has not enabled. ` +
-      `Ways out: ${enabling(lacking, pool)} there, where its ZFS knows that; ${plainer(step, lacking)}another pool.`,
+      `To fix: ${enabling(lacking, pool)} there, if its release of ZFS supports it; ${plainer(step, lacking)}or send to another pool.`,
     { details: { host, dataset: step.targetDataset, pool, features: [...lacking] } },
   );
 };
@@ -105,9 +105,9 @@ const plainFlag: Partial<Record<StreamFeature, string>> = {
   embedded_data: '--no-embed',
 };
 
-/** The flags that make a stream which needs none of these, where that is possible. */
+/** The flags for a stream that needs none of these features, if that is possible. */
 function plainer({ flags }: Step, lacking: readonly StreamFeature[]): string {
-  const ways = lacking.map((feature) => plainFlag[feature]);
-  const isPossible = !flags?.includes('raw') && ways.every((way) => way !== undefined);
-  return isPossible ? `${[...new Set(ways)].join(' ')}; ` : '';
+  const plain = lacking.map((feature) => plainFlag[feature]);
+  const isPossible = !flags?.includes('raw') && plain.every((flag) => flag !== undefined);
+  return isPossible ? `send with ${[...new Set(plain)].join(' ')}; ` : '';
 }

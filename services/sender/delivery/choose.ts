@@ -1,5 +1,5 @@
 import type { SettledDelivery } from '../../../lib/bus/channel/store/delivery-state.ts';
-import { cleared, lastKnownOf, predictInventory } from '../../../lib/plan/predict-target.ts';
+import { afterResolutions, lastKnownOf, predictInventory } from '../../../lib/plan/predict-target.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { SendRequest, Step } from '../../../schemas/plan.ts';
 import type { Channel } from '../../../schemas/transfer.ts';
@@ -96,7 +96,7 @@ function remembering(
     const { bucket } = await deps.store.open();
     const order = { transfer: 'seen000', job: 'seen000', source: deps.host };
     const now = predictInventory(
-      cleared(lastKnownOf(target, source), steps),
+      afterResolutions(lastKnownOf(target, source), steps),
       steps.map((step) => startOf(order, step)),
     );
     const place = placeOf(request);

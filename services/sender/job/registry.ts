@@ -1,4 +1,4 @@
-import { checkApart } from '../../../lib/plan/request/target-overlap.ts';
+import { assertNoOverlap } from '../../../lib/plan/request/target-overlap.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Job, JobStatusRequest } from '../../../schemas/job.ts';
@@ -79,7 +79,7 @@ export function openJobs(deps: JobDeps, maxJobs: number): Jobs {
   return {
     start({ to, ...what }, { startedBy, takesOver, from } = {}) {
       const requests = [to].flat().map((target) => ({ ...what, to: target }));
-      checkApart(requests);
+      assertNoOverlap(requests);
       if (!takesOver) for (const request of requests) checkRequest(deps.allow, host, request, from);
       checkRoom(requests.length);
       const started = requests.map((request) => ({ id: newId(), request }));

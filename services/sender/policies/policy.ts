@@ -1,7 +1,7 @@
 import { matches } from '../../../lib/plan/request/pattern.ts';
 import { isLeftOut } from '../../../lib/plan/request/selection.ts';
 import { targetRoot } from '../../../lib/plan/request/target-name.ts';
-import { checkApart } from '../../../lib/plan/request/target-overlap.ts';
+import { assertNoOverlap } from '../../../lib/plan/request/target-overlap.ts';
 import { requestFault } from '../../../lib/plan/request/validate-request.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { datasetOf, isWithin, leafOf } from '../../../schemas/names.ts';
@@ -43,7 +43,7 @@ export function policyOf(host: string, name: string, configured: PolicyConfig): 
     const fault = requestFault(request, { host }, request.to);
     if (fault) throw ZpsendError.fromBody(fault.error);
   }
-  checkApart(requests);
+  assertNoOverlap(requests);
   return policy;
 }
 

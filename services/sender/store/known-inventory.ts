@@ -1,6 +1,6 @@
 import { statusKey } from '../../../lib/bus/subjects.ts';
 import { type Base, basesOf } from '../../../lib/plan/inventory/bases.ts';
-import { unseen } from '../../../lib/plan/predict-target.ts';
+import { emptyInventory } from '../../../lib/plan/predict-target.ts';
 import { isNewer, type SentBefore, withSent } from '../../../lib/plan/sent-before.ts';
 import { isRawMark, markOf, ownMark } from '../../../lib/plan/steps/initial-flags.ts';
 import type { DatasetEntry, Inventory } from '../../../schemas/inventory.ts';
@@ -48,7 +48,7 @@ export function knownTarget(
 ): KnownTarget {
   const seen = lastKnown?.target;
   const top = source.datasets[0]?.name ?? '';
-  const before = seen ?? unseen(place.host, place.root);
+  const before = seen ?? emptyInventory(place.host, place.root);
   const entries = new Map(before.datasets.map((entry) => [entry.name, entry]));
   const sent: SentBefore[] = [];
   const lost: string[] = [];

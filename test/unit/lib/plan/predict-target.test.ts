@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../../../lib/plan/plan.ts';
-import { cleared, lastKnownOf, predictInventory, unseen } from '../../../../lib/plan/predict-target.ts';
+import {
+  afterResolutions,
+  emptyInventory,
+  lastKnownOf,
+  predictInventory,
+} from '../../../../lib/plan/predict-target.ts';
 import type { SendRequest, Step } from '../../../../schemas/plan.ts';
 import { type StoredStart, storedStartSchema } from '../../../../schemas/stored.ts';
 import { startOf } from '../../../../services/sender/transfer/receive-request.ts';
@@ -45,7 +50,7 @@ describe('what a target is predict inventory to have', () => {
     const target = new PoolModel('dst', 'pool', guids);
     const steps = stepsOf(source, target.inventory());
     const begun = ['pool/b', 'pool/c'].flatMap((name) =>
-      unseen('dst', name).datasets.map((entry) => ({ ...entry, name, resumeToken: '1-abc-0' })),
+      emptyInventory('dst', name).datasets.map((entry) => ({ ...entry, name, resumeToken: '1-abc-0' })),
     );
     expect(
       predictInventory({ host: 'dst', datasets: begun }, steps.map(stored)).datasets.map(({ name, resumeToken }) => [
@@ -69,7 +74,7 @@ describe('what a target is predict inventory to have', () => {
         if (wasSeen) {
           for (const step of stepsOf(source, target.inventory())) target.receive(step, source, new Set(step.parents));
         }
-        const known = wasSeen ? lastKnownOf(target.inventory(), source.inventory()) : unseen('dst', 'pool/b');
+        const known = wasSeen ? lastKnownOf(target.inventory(), source.inventory()) : emptyInventory('dst', 'pool/b');
         run(source, after, count);
         const steps = stepsOf(source, known);
         const then = predictInventory(known, steps.map(stored));
@@ -85,7 +90,7 @@ describe('what a target is predict inventory to have', () => {
   });
 
   test('does not count on what does not follow', () => {
-    const known = unseen('dst', 'pool/b');
+    const known = emptyInventory('dst', 'pool/b');
     const start = (more: object): StoredStart =>
       storedStartSchema.parse({ ...order, dataset: 'pool/b', to: { name: 'pool/a@2', guid: '2' }, ...more });
     const names = (starts: StoredStart[]) => predictInventory(known, starts).datasets.map(({ name }) => name);
@@ -104,7 +109,7 @@ describe('what a target is predict inventory to have', () => {
       raw: true,
       record: '7:raw',
     });
-    const { datasets } = predictInventory(unseen('dst', 'pool/x/b'), [start]);
+    const { datasets } = predictInventory(emptyInventory('dst', 'pool/x/b'), [start]);
     expect(datasets.map(({ name, encryption, stream }) => [name, encryption, stream])).toEqual([
       ['pool', 'off', undefined],
       ['pool/x', 'off', undefined],
@@ -129,7 +134,7 @@ test('what a rollback destroys, and what is renamed, a target has no more', () =
     destroys: [{ name: '2', guid }],
   };
   const aside = { kind: 'rename' as const, from: 'pool/c', to: 'pool/c_diverged_1', guid: '2' };
-  const { datasets } = cleared(seen, [
+  const { datasets } = afterResolutions(seen, [
     { targetDataset: 'pool/b', before: back },
     { targetDataset: 'pool/c', before: aside },
   ]);

@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { cleared } from '../../../../../lib/plan/conflict/after-resolution.ts';
+import { afterResolution } from '../../../../../lib/plan/conflict/after-resolution.ts';
 import { compareWrappings, keyHolder } from '../../../../../lib/plan/placement/key-wrapping.ts';
 import { changingRoots, unseenInheritors } from '../../../../../lib/plan/placement/unseen-inheritors.ts';
 import { planDatasets } from '../../../../../lib/plan/plan.ts';
@@ -323,7 +323,7 @@ describe('what of the target has to be seen', () => {
 
 test('a renaming takes the encryption root along', () => {
   const listing = inventory('dst', ...joined(old));
-  const { datasets } = cleared(listing, { kind: 'rename', from: 'p/r', to: 'p/x', guid: '1' });
+  const { datasets } = afterResolution(listing, { kind: 'rename', from: 'p/r', to: 'p/x', guid: '1' });
   expect(datasets.map(({ encryptionRoot }) => encryptionRoot)).toEqual(['p/x', 'p/x', 'p/x']);
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { plan } from '../../../../../lib/plan/plan.ts';
-import { unseen } from '../../../../../lib/plan/predict-target.ts';
+import { emptyInventory } from '../../../../../lib/plan/predict-target.ts';
 import type { BookmarkEntry, DatasetEntry, Inventory, KeyWrapping } from '../../../../../schemas/inventory.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
 import type { StreamWish } from '../../../../../schemas/stream.ts';
@@ -48,7 +48,7 @@ const has = ({ target }: KnownTarget, name = 'tank/b') =>
   target.datasets.find((one) => one.name === name)?.snapshots.map(({ guid }) => Number(guid) - 100);
 const seenWith = (at: readonly number[], more: Partial<DatasetEntry> = {}): Inventory => ({
   host: 'dst',
-  datasets: [...unseen('dst', 'tank/b').datasets, entryOf('tank/b', at, more)],
+  datasets: [...emptyInventory('dst', 'tank/b').datasets, entryOf('tank/b', at, more)],
 });
 
 describe('what a target is known to have that does not answer', () => {
@@ -106,12 +106,18 @@ describe('what a target is known to have that does not answer', () => {
       ['tank/b'],
     ],
     ['it has what the source has no more', entryOf('p/a', [3]), { [key]: row(1) }, undefined, ['tank/b']],
-    ['the same, though its pool was seen', entryOf('p/a', [3]), { [key]: row(1) }, unseen('dst', 'tank/b'), ['tank/b']],
+    [
+      'the same, though its pool was seen',
+      entryOf('p/a', [3]),
+      { [key]: row(1) },
+      emptyInventory('dst', 'tank/b'),
+      ['tank/b'],
+    ],
     [
       'not where it was seen to lack it: what was stored for it may have expired',
       entryOf('p/a', [1, 2], { bookmarks: [cursor(2, 'perhaps')] }),
       {},
-      unseen('dst', 'tank/b'),
+      emptyInventory('dst', 'tank/b'),
       [],
     ],
   ])('is lost, and no seed is stored for it: %s', (_, source, rows, seen, lost) => {

@@ -4,7 +4,7 @@ import {
   isSettledDelivery,
   type SettledDelivery,
 } from '../../../../../lib/bus/channel/store/delivery-state.ts';
-import { unseen } from '../../../../../lib/plan/predict-target.ts';
+import { emptyInventory } from '../../../../../lib/plan/predict-target.ts';
 import { type ErrorBody, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { LastKnownTarget, Receipt } from '../../../../../schemas/stored.ts';
 import { deliveriesAt } from '../../../../../services/sender/store/deliveries.ts';
@@ -17,7 +17,7 @@ describe('what a target is done with', () => {
     storedStream('stream2', ['one', 'pool/b']),
   ];
   const place = { host: 'one', root: 'pool' };
-  const seen: LastKnownTarget = { version: 1, target: unseen('one', 'pool/a') };
+  const seen: LastKnownTarget = { version: 1, target: emptyInventory('one', 'pool/a') };
   const settled = (state: Receipt['state'], error?: ErrorBody): SettledDelivery => {
     const [first] = deliveriesOf(waiting, [receiptOf('one', 'stream1', state, 0, error)]).filter(isSettledDelivery);
     if (!first) throw new Error('it is not settled');
