@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type Option } from 'commander';
 import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
 import { version } from '../lib/settings/version.ts';
 import { asZpsendError } from './args/usage-error.ts';
@@ -12,7 +12,7 @@ import { addLocks } from './commands/locks.ts';
 import { addPlan } from './commands/plan.ts';
 import { addPolicies } from './commands/policies.ts';
 import { addSend } from './commands/send.ts';
-import { addServices } from './commands/services.ts';
+import { addReceiver, addSender } from './commands/services.ts';
 import { addSnapshots } from './commands/snapshots.ts';
 import { addStatus } from './commands/status/command.ts';
 import { addStore } from './commands/store/command.ts';
@@ -24,25 +24,13 @@ import { exit, exitFor } from './exit-codes.ts';
 import { errorLines } from './output/errors.ts';
 import { openIo } from './output/terminal.ts';
 
-const commands = [
-  addSend,
-  addPlan,
-  addVerify,
-  addSnapshots,
-  addStatus,
-  addAbort,
-  addStore,
-  addHosts,
-  addLocks,
-  addPolicies,
-  addWatch,
-  addDoctor,
-  addConfig,
-  addDeploy,
-  addDemo,
-  addServices,
-  addVersion,
-];
+const groups = {
+  'Replication:': [addSend, addPlan, addVerify, addStatus, addAbort],
+  'Hosts:': [addHosts, addSnapshots, addStore, addLocks, addPolicies, addWatch],
+  'Setup:': [addDemo, addDoctor, addConfig, addDeploy],
+  'Services:': [addSender, addReceiver],
+  'Commands:': [addVersion],
+};
 
 /**
  * The command line.
@@ -78,25 +66,37 @@ export async function main(argv: string[], program: ProgramEnvironment, local: L
   }
 }
 
-function commandLine(cli: Cli): Command {
+/** All commands, with their help. */
+export function commandLine(cli: Cli): Command {
   const root = new Command('zpsend')
-    .description('Replicates ZFS snapshots from host to host over a NATS cluster.')
-    .version(version, '-V, --version')
+    .description('Replicate ZFS snapshots from host to host over NATS.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
-    // errors are told once, in one form, by main
+    // main reports each error once
     .configureOutput({ outputError: () => {} })
+    .configureHelp({ subcommandTerm: (command) => command.name(), optionDescription: descriptionOf })
     .addHelpText('after', overview);
-  for (const add of commands) add(root, cli);
+  for (const [group, commands] of Object.entries(groups)) {
+    root.commandsGroup(group);
+    for (const add of commands) add(root, cli);
+  }
   return root;
 }
 
-const overview = `
-Examples:
-  zpsend demo                          see it work on this machine, thrown away afterwards
-  zpsend doctor                        what is missing here
-  zpsend send zones/test smos-00       send what smos-00 lacks of this host's zones/test
-  zpsend send -R zones/vm smos-00      the same with all datasets below zones/vm
-  zpsend plan zones/test smos-00       what would be sent
+/** Without the list of choices, which the descriptions have. */
+const descriptionOf = ({ description, defaultValueDescription }: Option): string =>
+  defaultValueDescription === undefined ? description : `${description} (default: ${defaultValueDescription})`;
 
-NATS is found through NATS_URL, NATS_CREDS, NATS_CONTEXT and so on; where none is set, through /etc/zpsend/env, then "nats:" in
-the configuration file, then the context that nats context select chose. zpsend doctor says which.`;
+const overview = `
+NATS is found through the first of these that is set: NATS_URL, NATS_CREDS and
+the other variables of the nats CLI; /etc/zpsend/env; nats: in the configuration
+file; the selected nats context. zpsend doctor shows which one is used.
+
+Examples:
+  zpsend demo                       # needs neither ZFS nor NATS
+  zpsend doctor                     # what is missing on this host
+  zpsend send zones/test smos-00    # send what smos-00 lacks of zones/test
+  zpsend send -R zones/vm smos-00   # with all datasets below zones/vm
+  zpsend plan zones/test smos-00    # show what would be sent`;

@@ -14,17 +14,11 @@ const checkedName = valueBy(receivablePropertySchema);
 
 export const withPropertyOptions = (command: Command): Command =>
   command
-    .option('-o, --set <property=value>', 'set on the target, where its receiver allows that (repeatable)', assignments)
-    .option(
-      '-x, --exclude-property <property>',
-      "the source's value takes no effect on the target (repeatable)",
-      listBy(lists.exclude),
-    )
-    .option(
-      '--include-property <property>',
-      "the source's value takes effect, where the receiver allows (repeatable)",
-      listBy(lists.include),
-    );
+    .optionsGroup('Properties on the target:')
+    .option('-o, --set <property=value>', 'set a property (receiver must allow it)', assignments)
+    .option('-x, --exclude-property <name>', "ignore the source's value", listBy(lists.exclude))
+    .option('--include-property <name>', "take the source's value (same)", listBy(lists.include))
+    .optionsGroup('Output:');
 
 /** A parser of `-o property=value`, which can be repeated. @throws InvalidArgumentError */
 function assignments(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {

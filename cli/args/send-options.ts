@@ -23,103 +23,101 @@ export const replicationOption = (): Option =>
   new Option('--replication').hideHelp().implies({ package: 'replication' }).conflicts('recursive');
 
 export const excludeOption = (): Option =>
-  new Option('--exclude <pattern>', 'leave out datasets that match, with their descendants (repeatable)').argParser(
-    listBy(fields.exclude),
-  );
+  new Option('--exclude <pattern>', 'skip matching datasets, with descendants').argParser(listBy(fields.exclude));
 
-export const withSendOptions = (command: Command): Command => withPropertyOptions(withRequestOptions(command));
+export const withSendOptions = (command: Command): Command =>
+  withPropertyOptions(withStreamOptions(withTargetOptions(withSelection(command))));
 
-const withRequestOptions = (command: Command): Command =>
+const withSelection = (command: Command): Command =>
   command
+    .optionsGroup('What to send:')
     .addOption(
-      new Option('-R, --replicate', 'with descendants: all snapshots up to the one named')
+      new Option('-R, --replicate', 'with all descendants and every snapshot')
         .implies({ package: 'replication' })
         .conflicts('recursive'),
     )
     .addOption(replicationOption())
     .addOption(
-      new Option('-r, --recursive', 'with descendants: only the snapshot named, and origins of clones').implies({
-        package: 'recursive',
-      }),
+      new Option('-r, --recursive', 'with all descendants, only the named snapshot').implies({ package: 'recursive' }),
     )
-    .option('-c, --self-contained', 'send a clone whole where its origin is not sent along')
-    .option('-i, --from <base>', 'exactly the incremental from this @snapshot or #bookmark')
-    .option('--full', 'exactly this snapshot, as a full stream')
+    .option('-c, --self-contained', 'send a clone in full if its origin is not sent')
+    .option('-i, --from <base>', 'one increment, from this @snapshot or #bookmark')
+    .option('--full', 'one full stream, of the named snapshot')
     .addOption(excludeOption())
-    .option(
-      '--snapshots <pattern>',
-      'of the intermediate snapshots only those that match (repeatable)',
-      listBy(fields.snapshots),
-    )
-    .option('--skip-missing', 'leave out datasets that lack the snapshot named, with their descendants')
+    .option('--snapshots <pattern>', 'send only matching intermediate snapshots', listBy(fields.snapshots))
+    .option('--skip-missing', 'skip datasets that lack the named snapshot');
+
+const withTargetOptions = (command: Command): Command =>
+  command
+    .optionsGroup('Where to send it:')
     .addOption(
-      new Option('-d, --append-path', "into DATASET/ and the source's name without its pool, as zfs receive -d")
+      new Option('-d, --append-path', "append the source's name without its pool")
         .implies({ append: 'path' })
         .conflicts('appendLast'),
     )
     .addOption(
-      new Option(
-        '-e, --append-last',
-        "into DATASET/ and the last element of the source's name, as zfs receive -e",
-      ).implies({ append: 'last' }),
+      new Option('-e, --append-last', "append the last element of the source's name").implies({ append: 'last' }),
     )
-    .option(
-      '--parallel <n>',
-      `datasets of a package that are sent at once, 1 to ${maxParallel}`,
-      wholeNumber(1, maxParallel),
-    )
-    .option(
-      '--bwlimit <rate>',
-      'bytes per second that the job of each target sends at most, as in 500K, 10M, 1G',
-      valueBy(fields.bwlimit, rateWords),
-    )
-    .option('-w, --raw', 'encrypted datasets as they are on disk, which needs no key (the default for them)')
-    .option('--no-raw', 'encrypted datasets decrypted, also to where they will lie unencrypted')
-    .option('--large-block', 'blocks of more than 128K as they are')
-    .option('--no-large-block', 'without')
-    .option('--embed', 'small blocks inside their pointers')
-    .option('--no-embed', 'without')
-    .option('--compressed', 'compressed blocks as they are on disk')
-    .option('--no-compressed', 'without')
-    .option('-p, --props', "the datasets' properties too, but no mountpoint, canmount and shares")
     .addOption(
-      new Option('--conflict <policy>', 'what may be done to a target that has diverged').choices(
+      new Option('--conflict <policy>', 'on a diverged target: refuse, rollback, rotate').choices(
         conflictPolicySchema.options,
       ),
     )
     .addOption(
-      new Option(
-        '--channel <which>',
-        'direct, store for a target to fetch later, or auto: store where it does not answer, or something waits for it',
-      ).choices(channelSchema.options),
-    )
-    .addOption(
-      new Option('--compress <how>', 'zstd compresses streams on their way, auto where it pays, none never').choices(
-        compressionModeSchema.options,
-      ),
+      new Option('--channel <channel>', 'direct, store, auto (store if it is offline)').choices(channelSchema.options),
     );
 
-/** What the options above mean together. */
+const withStreamOptions = (command: Command): Command =>
+  command
+    .optionsGroup('How to send it:')
+    .option('-w, --raw', 'encrypted datasets raw (default)')
+    .option('--no-raw', 'encrypted datasets decrypted')
+    .option('--large-block', 'blocks over 128K unsplit (zfs send -L)')
+    .option('--no-large-block', 'blocks over 128K split')
+    .option('--embed', 'embedded blocks as they are (zfs send -e)')
+    .option('--no-embed', 'no embedded blocks')
+    .option('--compressed', 'compressed blocks as they are (zfs send -c)')
+    .option('--no-compressed', 'compressed blocks decompressed')
+    .option('-p, --props', 'with the properties of the datasets')
+    .addOption(
+      new Option('--compress <mode>', 'in transit: auto (if it pays), zstd, none').choices(
+        compressionModeSchema.options,
+      ),
+    )
+    .option('--parallel <n>', `datasets to send at once, 1 to ${maxParallel}`, wholeNumber(1, maxParallel))
+    .option('--bwlimit <rate>', 'bytes per second of each job (10M, 100Mbit)', valueBy(fields.bwlimit, rateWords));
+
+/** The help on these options that does not fit beside them. */
 export const packageHelp = `
-A target that went its own way:
-  --conflict refuse    the default: it is left alone, and told what both sides have
-  --conflict rollback  it goes back to the newest common snapshot; its newer snapshots, those that plan lists, are destroyed
-  --conflict rotate    it is renamed aside, to NAME_diverged_TXG, and begun anew as a clone of the common snapshot; nothing is lost
-  The last two need the receiver's leave as well: conflicts: [rollback, rotate] in its receive.allow. See first: zpsend plan.
+--exclude, --snapshots, -o, -x and --include-property can be repeated.
 
 Packages:
-  -R and -r send the dataset and all below it. They may be joined with -c: -Rc, -rc. (-c is Solaris' "self-contained";
-  it has nothing to do with compression.) Without -c, a clone needs its origin in the package or on the target.
-  Which datasets: --exclude. A pattern matches the whole name (pool/vm/*/tmp) or what follows the package's own name
-  (*/tmp). What it leaves out goes with its descendants, whatever else is asked for.
-  Which snapshots: the one named ends what is sent and is sent itself, always. --snapshots picks among those before it.
-  A snapshot that a clone of the package comes from is sent, always.
-  In a pattern * and ? stay within one element, ** is any number of elements. Quote patterns: the shell knows them too.
+  A package is a dataset with all its descendants (-R, -r, -Rc, -rc).
+  Without -c, a clone needs its origin in the package or on the target.
+  --exclude chooses the datasets. A pattern matches the whole name
+  (pool/vm/*/tmp), or the part below the package's own name (*/tmp).
+  The named snapshot is the last one, and is always sent. --snapshots chooses
+  among the older ones. Origins of clones in the package are always sent.
+  In patterns, * and ? stay within one element of a name, and ** matches any
+  number of elements. Quote patterns, so that the shell leaves them alone.
 
-Not as elsewhere:
-  -r of syncoid is -R here; -r sends only the snapshot named, as a recursive snapshot made it, of each dataset.
-  -d and -e are those of zfs receive; -L, -e and -c of zfs send are --large-block, --embed and --compressed.
-  -i and -I of zfs send: snapshots between are sent anyway, one -i stream each; -i here is for exactly one.
+Diverged targets:
+  A target has diverged if it has snapshots that the source lacks, or if it was
+  written to. --conflict chooses what zpsend may do there first:
+    refuse    change nothing, and list the snapshots of both sides (default)
+    rollback  roll back to the newest common snapshot; the newer snapshots that
+              the plan lists are destroyed
+    rotate    rename it to NAME_diverged_TXG, and start again as a clone of the
+              common snapshot; nothing is lost
+  rollback and rotate must also be allowed by the receiver (conflicts: in its
+  receive.allow). zpsend plan shows what would be destroyed or renamed.
 
-Flags of the streams (-w, and the four after it) are chosen by what both sides can, and kept as the chain of a dataset began.
-They need not be given; plan shows them.`;
+Differences from other tools:
+  syncoid -r is -R here; -r sends only the named snapshot of each dataset.
+  zfs send -L, -e and -c are --large-block, --embed and --compressed here.
+  zfs send -I is not needed: every snapshot up to the named one is sent.
+  -d and -e are those of zfs receive.
+
+Stream flags (-w, -L, -e, -c of zfs send) are chosen by what both pools support.
+A replica keeps the flags that it began with. zpsend plan shows them.
+-p never sends mountpoint, canmount, sharenfs and sharesmb.`;

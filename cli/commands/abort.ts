@@ -13,9 +13,9 @@ import { exit } from '../exit-codes.ts';
 export function addAbort(program: Command, cli: Cli): void {
   program
     .command('abort')
-    .summary('end a job')
-    .description('Ends a job, wherever it runs. What has arrived stays, and sending again continues from there.')
-    .argument('<job>', 'its id, as status shows it', valueBy(idSchema, 'zpsend status --jobs shows the ids of jobs'))
+    .summary('abort a job')
+    .description('Abort a job, on any host. Sending again continues from what has arrived.')
+    .argument('<job>', 'id of the job', valueBy(idSchema, 'zpsend status --jobs lists the ids of jobs'))
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  zpsend abort 3k9x0a7b1c')
     .action(cli.action((job: string, options: JsonOption) => abort(cli, job, options)));

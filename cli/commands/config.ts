@@ -11,20 +11,22 @@ import { natsInWords } from '../output/nats.ts';
 export function addConfig(program: Command, cli: Cli): void {
   program
     .command('config')
-    .summary('check a configuration file')
-    .description('Helps with the configuration file.')
+    .summary('check the configuration file')
+    .description('Check the configuration file.')
     .command('check')
-    .summary('check a configuration file, and say what it allows')
-    .description(
-      'Checks the configuration as a service does before it starts, and says what it allows. Connects to nothing.',
-    )
-    .argument('[file]', 'the file; without it the one that services read')
-    .addHelpText(
-      'after',
-      '\nExit status: 0 it is valid, 2 it is not.\n\nExample:\n  zpsend config check /etc/zpsend.yaml.new',
-    )
+    .summary('check the configuration, and print what it allows')
+    .description('Check the configuration as a service does, and print what it allows.')
+    .argument('[file]', '(default: the file that the services read)')
+    .addHelpText('after', help)
     .action(cli.action((file?: string) => check(cli, file)));
 }
+
+const help = `
+Connects to nothing.
+Exit status: 0 valid, 2 not valid.
+
+Example:
+  zpsend config check /etc/zpsend.yaml.new`;
 
 async function check(cli: Cli, file: string | undefined): Promise<number> {
   const env = file === undefined ? cli.env : { ...cli.env, ZPSEND_CONFIG: file };

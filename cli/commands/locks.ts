@@ -11,10 +11,10 @@ type Lock = LocksOutput['locks'][number];
 export function addLocks(program: Command, cli: Cli): void {
   program
     .command('locks')
-    .summary('show which datasets are being received')
-    .description('Lists the locks that all hosts on the bus share: one receive into a dataset at a time.')
+    .summary('list the datasets that are being received')
+    .description('List the locks of all hosts. A target dataset has one receive at a time.')
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nA lock whose holder has died expires by itself.\n\nExample:\n  zpsend locks')
+    .addHelpText('after', '\nThe lock of a dead receiver expires.\n\nExample:\n  zpsend locks')
     .action(cli.action((options: JsonOption) => locks(cli, options)));
 }
 

@@ -22,31 +22,31 @@ interface Options extends SendOptions, JsonOption {
 
 export function addPlan(program: Command, cli: Cli): void {
   withSendOptions(program.command('plan'))
-    .summary('show what would be sent')
-    .description('Shows the steps that send would take, and changes nothing.')
-    .argument('<source>', 'what: [HOST:]DATASET[@SNAPSHOT]; without HOST from this host')
-    .argument('[target...]', 'where: HOST[:DATASET]; the one in the file with --inventory')
-    .option('--inventory <file>', 'plan from saved listings of both sides, without a bus')
-    .option('--json', 'print the plan as JSON, a line for each target')
+    .summary('show the steps that send would take')
+    .description('Show the steps that send would take. Changes nothing.')
+    .argument('<source>', '[HOST:]DATASET[@SNAPSHOT] (default: this host)')
+    .argument('[target...]', 'HOST[:DATASET] (default: the same name)')
+    .option('--inventory <file>', 'plan from saved listings, without NATS')
+    .option('--json', 'print one JSON object for each target')
     .addHelpText('after', help)
     .action(cli.action((source: string, targets: string[], options: Options) => plan(cli, source, targets, options)));
 }
 
-const help = `
+const help = `${packageHelp}
+
+The plan asks the target's receiver what it allows (receive.allow). NO_SPACE is
+an estimate: send tries all the same.
+An inventory file is {"version":1,"source":LISTING,"target":LISTING}. zpsend
+snapshots --json prints a listing. TARGET defaults to the host in the file.
+Exit status: 0 planned or nothing to do, 1 refused, failed or no space, 2 wrong
+usage or file, 3 some targets or some datasets of a package refused.
+
 Examples:
-  zpsend plan zones/test smos-00                      what smos-00 lacks of this host's zones/test
+  zpsend plan zones/test smos-00
   zpsend plan smos-01:zones/test@now smos-00:backup/test
-  zpsend plan -R zones/vm@now smos-00                 with all below it, every snapshot up to @now
-  zpsend plan -rc -d zones/vm@now smos-00:backup      only @now of each, self-contained, into backup/vm
-  zpsend plan --inventory both-sides.json zones/test  no NATS, no ZFS: what these listings come to
-${packageHelp}
-
-An inventory file is {"version":1,"source":LISTING,"target":LISTING}, each as zpsend snapshots --json prints it.
-
-The target's receiver is asked what it allows (receive.allow). What is planned into a place with too little room is told as
-NO_SPACE, by estimate; send tries all the same.
-Exit status: 0 planned (or nothing to do), 1 refused or failed, or no room, 2 wrong usage or file, 3 some targets, or some
-datasets of a package, refused or without room.`;
+  zpsend plan -R zones/vm@now smos-00              # with all descendants
+  zpsend plan -rc -d zones/vm@now smos-00:backup   # only @now, into backup/vm
+  zpsend plan --inventory both-sides.json zones/test`;
 
 async function plan(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
   const file = options.inventory === undefined ? undefined : readInventories(options.inventory);

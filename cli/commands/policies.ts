@@ -12,18 +12,22 @@ import { table } from '../output/table.ts';
 export function addPolicies(program: Command, cli: Cli): void {
   program
     .command('policies')
-    .summary('show what new snapshots of a host set off')
-    .description("Lists a host's policies: those of its configuration file, and those of the bucket zfs-policies.")
-    .argument('[host]', 'this host when absent', valueBy(hostSchema))
+    .summary('list the policies of a host')
+    .description('List the policies of a host, which replicate each new snapshot.')
+    .argument('[host]', 'its name (default: this host)', valueBy(hostSchema))
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((host: string | undefined, options: JsonOption) => policies(cli, host, options)));
 }
 
 const help = `
-In the bucket they are changed while all run, under the key <host>.<name>:
-  nats kv put zfs-policies smos-01.vm '{"dataset":"zones/vm","recursive":true,"to":["smos-00","dr-1:tank/vm"]}'
+Policies are in send.policies of the configuration file, and in the KV bucket
+zfs-policies under the key HOST.NAME, where they can change at any time:
+  nats kv put zfs-policies smos-01.vm \\
+    '{"dataset":"zones/vm","recursive":true,"to":["smos-00","dr-1:tank/vm"]}'
   nats kv del zfs-policies smos-01.vm
+
+Exit status: 0 all are active, 1 some are refused or the host does not answer.
 
 Example:
   zpsend policies smos-01`;

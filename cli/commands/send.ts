@@ -20,38 +20,35 @@ interface Options extends SendOptions, JsonOption {
 
 export function addSend(program: Command, cli: Cli): void {
   withSendOptions(program.command('send'))
-    .summary('send snapshots to one or more hosts, and follow it')
-    .description(
-      'Sends what the targets lack of a dataset, or of all below it too (-R, -r), one single stream per snapshot, and ' +
-        'follows it to the end.',
-    )
-    .argument('<source>', 'what: [HOST:]DATASET[@SNAPSHOT]; without HOST from this host')
-    .argument('<target...>', 'where: HOST[:DATASET]; without DATASET under the same name')
-    .option('-q, --quiet', 'say nothing when all is well: errors, and results of what failed')
-    .option('--detach', 'print the ids of the jobs that the sender of the host has begun, and leave them to it')
-    .option('--json', 'print the job as JSON, a line for each target')
+    .summary('send snapshots to one or more hosts, and follow the jobs')
+    .description('Send the snapshots that the targets lack: one full stream, then -i increments.')
+    .argument('<source>', '[HOST:]DATASET[@SNAPSHOT] (default: this host)')
+    .argument('<target...>', 'HOST[:DATASET] (default: the same name)')
+    .option('-q, --quiet', 'print only errors and failed jobs')
+    .option('--detach', 'start the jobs, print their ids, and exit')
+    .option('--json', 'print one JSON object for each target')
     .addHelpText('after', help)
     .action(cli.action((source: string, targets: string[], options: Options) => send(cli, source, targets, options)));
 }
 
-const help = `
-Examples:
-  zpsend send zones/test smos-00                    all snapshots, from this host
-  zpsend send smos-01:zones/test@now smos-00        up to @now, from smos-01
-  zpsend send zones/test smos-00 dr-1:backup/test   to two hosts, under another name on the second
-  zpsend send -i @a zones/test@b smos-00            one incremental
-  zpsend send --full zones/test@b smos-00           one full stream
-  zpsend send -R zones/vm@now smos-00               with all below it, every snapshot up to @now
-  zpsend send -rc zones/vm@now smos-00              only @now of each, and nothing that smos-00 has to have
-  zpsend send -R -d zones/vm smos-00:backup         into backup/vm, each of its datasets below that
-  zpsend send -R --exclude '*/tmp' --snapshots 'daily-*' zones/vm smos-00
-${packageHelp}
+const help = `${packageHelp}
 
-A name with a colon in its pool needs a colon before it: zpsend send ":my:pool/data" smos-00
-Ctrl-C aborts the jobs. What has arrived stays, and the same command continues from there.
-With --detach the jobs outlive the command: a sender service has to run on the source.
-Exit status: 0 done (or nothing to do), 1 failed, 2 wrong usage, 3 some targets, or some datasets of a package, failed,
-130 interrupted.`;
+A pool with a colon in its name needs a colon before it: ":my:pool/data".
+Ctrl-C aborts the jobs. The same command continues from what has arrived.
+--detach needs a running zpsend sender on the source host.
+Exit status: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 some targets or
+some datasets of a package failed, 130 interrupted.
+
+Examples:
+  zpsend send zones/test smos-00                   # every snapshot
+  zpsend send smos-01:zones/test@now smos-00       # up to @now, from smos-01
+  zpsend send zones/test smos-00 dr-1:backup/test  # to two hosts
+  zpsend send -i @a zones/test@b smos-00           # one increment
+  zpsend send --full zones/test@b smos-00          # one full stream
+  zpsend send -R zones/vm@now smos-00              # with all descendants
+  zpsend send -rc zones/vm@now smos-00             # only @now of each dataset
+  zpsend send -R -d zones/vm smos-00:backup        # into backup/vm
+  zpsend send -R --exclude '*/tmp' --snapshots 'daily-*' zones/vm smos-00`;
 
 /** @returns the exit status */
 export async function send(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {

@@ -15,16 +15,21 @@ interface Options extends JsonOption {
 export function addSnapshots(program: Command, cli: Cli): void {
   program
     .command('snapshots')
-    .summary('list snapshots and bookmarks of a host')
-    .description(
-      'Lists snapshots and bookmarks, oldest first in each dataset. CREATION is by the clock of the host that made them, in UTC.',
-    )
-    .argument('[place]', 'HOST, HOST:DATASET, or a DATASET of this host; all of this host when absent')
-    .option('-r, --recursive', 'with the datasets below it')
-    .option('--json', 'print the listing as JSON, as plan --inventory takes it for either side')
-    .addHelpText('after', '\nExamples:\n  zpsend snapshots smos-00\n  zpsend snapshots smos-00:zones/test -r')
+    .summary('list the snapshots and bookmarks of a host')
+    .description('List the snapshots and bookmarks of a host, oldest first in each dataset.')
+    .argument('[place]', 'HOST, HOST:DATASET or DATASET (default: this host)')
+    .option('-r, --recursive', 'with all descendants')
+    .option('--json', 'print JSON, which plan --inventory reads')
+    .addHelpText('after', help)
     .action(cli.action((place: string | undefined, options: Options) => snapshots(cli, place, options)));
 }
+
+const help = `
+CREATION is in UTC, by the clock of the host that made the snapshot.
+
+Examples:
+  zpsend snapshots smos-00
+  zpsend snapshots -r smos-00:zones/test`;
 
 /** @returns the exit status */
 export async function snapshots(cli: Cli, place: string | undefined, options: Options): Promise<number> {

@@ -6,8 +6,8 @@ import { exit } from '../exit-codes.ts';
 export function addVersion(program: Command, cli: Cli): void {
   program
     .command('version')
-    .summary('print the version, as --version does')
-    .description('Prints the version of this program. Those of the services that run: zpsend hosts.')
+    .summary('print the version')
+    .description('Print the version of this program. zpsend hosts lists those of the services.')
     .action(
       cli.action(async () => {
         cli.io.out(version);

@@ -12,16 +12,20 @@ interface Options {
 export function addDemo(program: Command, cli: Cli): void {
   program
     .command('demo')
-    .summary('see the whole thing on this machine, thrown away afterwards')
-    .description(
-      'Starts a nats-server, a sender and a receiver here, replicates seven snapshots of zones/test from one to the ' +
-        'other, twice, and takes everything away again. On real ZFS where this user may make pools in files, else on a ' +
-        'simulator; the pools that are there are not touched.',
-    )
-    .option('--simulator', 'use the simulator, also where there is ZFS')
-    .addHelpText('after', '\nExample:\n  zpsend demo')
+    .summary('replicate between two hosts on this machine, then clean up')
+    .description('Replicate between two hosts on this machine, then remove everything.')
+    .option('--simulator', 'use the ZFS simulator even if ZFS is available')
+    .addHelpText('after', help)
     .action(cli.action((options: Options) => demo(cli, options)));
 }
+
+const help = `
+Starts a nats-server, a sender and a receiver, and replicates seven snapshots of
+zones/test, twice. Uses pools in files if this user may create them, and a
+simulator otherwise. Existing pools are not touched.
+
+Example:
+  zpsend demo`;
 
 async function demo(cli: Cli, { simulator }: Options): Promise<number> {
   const interrupt = catchInterrupt();

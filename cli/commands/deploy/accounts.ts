@@ -20,38 +20,35 @@ interface Options extends JsonOption {
 export function addAccounts(deploy: Command, cli: Cli): void {
   deploy
     .command('accounts')
-    .summary('print the whole configuration of the NATS servers, with an account for each host')
-    .description(
-      'Prints the whole configuration of each nats-server of a fleet: an account for each host, with exactly what its ' +
-        'services need of the others, JetStream in an account without users, admins and viewers.',
-    )
+    .summary("print the NATS servers' configuration, an account per host")
+    .description("Print the configuration of a fleet's NATS servers, with an account for each host.")
     .argument('<file>', 'the fleet, in YAML')
-    .option('--server <name>', 'print that of this server only')
-    .option('--out <folder>', 'write a file NAME.conf for each server there instead (mode 0600)')
-    .addOption(
-      new Option(
-        '--nsc',
-        'print the same accounts as commands of nsc, for servers in operator mode (JWT); the servers of sites have files',
-      ).conflicts(['server', 'out']),
-    )
+    .option('--server <name>', 'print the configuration of this server only')
+    .option('--out <folder>', 'write NAME.conf for each server (mode 0600)')
+    .addOption(new Option('--nsc', 'print nsc commands instead (operator mode, JWT)').conflicts(['server', 'out']))
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((file: string, options: Options) => accounts(cli, file, options)));
 }
 
 const help = `
-A fleet (everything else has a default; fleet-file in dist/schemas/zpsend.schema.json):
-  servers:
-    - { name: nats-1, address: nats-1.example }        # three of them are a cluster
+Each host gets an account with exactly what its services need of the others.
+JetStream has an account without users. Servers of sites need their files also
+with --nsc. Then run zpsend deploy setup, which creates the buckets.
+
+A fleet (fleet-file in dist/schemas/zpsend.schema.json; the rest has defaults):
+  servers:                                   # three of them form a cluster
+    - { name: nats-1, address: nats-1.example }
   admins:
-    ops: { nkey: UADMIN... }                           # nats auth nkey show FILE
+    ops: { nkey: UADMIN... }                 # nats auth nkey show FILE
   hosts:
     smos-01: { nkey: UABC..., roles: [sender] }
     smos-00: { nkey: UDEF..., roles: [receiver], from: [smos-01] }
   viewers:
-    grafana: { user: grafana, password: "$2a$11$..." } # nats server passwd
+    grafana: { user: grafana, password: "$2a$11$..." }  # nats server passwd
 
-zpsend deploy setup makes the buckets then.`;
+Example:
+  zpsend deploy accounts fleet.yaml --out servers`;
 
 function wanted(fleet: readonly ServerFile[], name: string | undefined): ServerFile[] {
   const files = fleet.filter(({ server }) => name === undefined || server === name);

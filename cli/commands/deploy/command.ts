@@ -8,7 +8,7 @@ export function addDeploy(program: Command, cli: Cli): void {
   const deploy = program
     .command('deploy')
     .summary('set up the NATS servers of a fleet')
-    .description('Sets up the NATS servers of a fleet: their configuration, buckets and certificates.');
+    .description('Set up the NATS servers of a fleet: configuration, buckets and certificates.');
   addAccounts(deploy, cli);
   addSetup(deploy, cli);
   addPermissions(deploy, cli);

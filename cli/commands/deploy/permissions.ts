@@ -22,50 +22,44 @@ const nkeySchema = z.string().regex(/^U[A-Z2-7]{55}$/, 'the public key of a user
 export function addPermissions(deploy: Command, cli: Cli): void {
   deploy
     .command('permissions')
-    .summary('print the user of one host, or of a viewer, where all share one account')
-    .description(
-      "Prints the user of one host for nats-server's configuration, with exactly what its services need. Hosts of one account " +
-        'trust each other with everything: zpsend deploy accounts gives each an account of its own.',
-    )
-    .argument('<host>', 'the host, as zpsend calls it', valueBy(hostSchema))
-    .option('--nkey <public key>', 'its public user nkey (nats auth nkey show FILE)', valueBy(nkeySchema))
-    .option('--sender', 'it only sends; without this and --receiver it does both')
-    .option('--receiver', 'it only receives')
+    .summary('print the NATS user of a host, for a shared account')
+    .description('Print the NATS user of a host, with exactly the permissions that it needs.')
+    .argument('<host>', 'host name, as in zpsend hosts', valueBy(hostSchema))
+    .option('--nkey <key>', 'public nkey of the user (nats auth nkey show FILE)', valueBy(nkeySchema))
+    .option('--sender', 'the host only sends')
+    .option('--receiver', 'the host only receives')
     .addOption(
-      new Option('--viewer', 'it is no host, and only looks: status, locks, policies, inventories, events').conflicts([
+      new Option('--viewer', 'not a host: reads status, locks, inventories').conflicts([
         'sender',
         'receiver',
         'from',
         'orders',
       ]),
     )
-    .option(
-      '--from <host>',
-      'it fetches what that host keeps in its store while it is away, and hears what it sends to several at once; it may read all of both (repeatable)',
-      listBy(z.array(hostSchema)),
-    )
-    .option(
-      '--orders <host>',
-      'it may order that host to send, as far as send.allow there lets it (repeatable)',
-      listBy(z.array(hostSchema)),
-    )
-    .option(
-      '--js-domain <domain>',
-      'the JetStream domain of their stores, where its own server is in another: a hub',
-      valueBy(jetStreamDomainSchema),
-    )
+    .option('--from <host>', 'the source host whose store it may read', listBy(z.array(hostSchema)))
+    .option('--orders <host>', 'a host that it may order to send', listBy(z.array(hostSchema)))
+    .option('--js-domain <domain>', 'JetStream domain of those stores', valueBy(jetStreamDomainSchema))
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((host: string, options: Options) => permissions(cli, host, options)));
 }
 
 const help = `
-Goes into "authorization { users: [ ... ] }", or into the users of an account. The host runs its services with
-ZPSEND_INBOX_PREFIX=_INBOX.<host> and NATS_NKEY=<file of the seed>, in /etc/zpsend/env or as nats: in the configuration file. It makes no bucket:
-zpsend deploy setup --source HOST makes all, as an administrator (deploy/README.md).
+Hosts in one account trust each other with everything. zpsend deploy accounts
+gives each host an account instead.
+
+Without --sender and --receiver the host does both. --from and --orders can be
+repeated. --from lets it fetch streams stored while it is offline, and share the
+streams that go to several targets; it may read all of them. --orders is limited
+by send.allow of that host.
+
+Paste the output into "authorization { users: [ ... ] }" or into the users of an
+account. On the host, set ZPSEND_INBOX_PREFIX=_INBOX.HOST and NATS_NKEY=FILE in
+/etc/zpsend/env, or nats: in the configuration file. The host may not create
+buckets: run zpsend deploy setup --source HOST as an administrator.
 
 Example:
-  zpsend deploy permissions smos-00 --nkey UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4`;
+  zpsend deploy permissions smos-00 --from smos-01`;
 
 async function permissions({ io }: Cli, host: string, options: Options): Promise<number> {
   const { nkey, from = [], orders = [], jsDomain: domain } = options;

@@ -25,52 +25,35 @@ const bounds = bucketBoundsSchema.shape;
 export function addSetup(deploy: Command, cli: Cli): void {
   deploy
     .command('setup')
-    .summary('make the buckets and streams of a fleet, with bounds; or its certificates')
-    .description(
-      'Makes the buckets, streams and object stores that are not there yet, as an administrator. What is there and differs is ' +
-        'named, and changed only with --edit.',
-    )
-    .argument('[file]', 'the fleet, in YAML; its buckets: may also be given as the options below')
-    .option(
-      '--source <host>',
-      'a host that sends, which gets a store (repeatable; all of the fleet without)',
-      listBy(z.array(hostSchema)),
-    )
-    .option(
-      '--max-value-size <bytes>',
-      'of one entry of locks, status, host names and policies (64K)',
-      valueBy(bounds.maxValueSize),
-    )
-    .option('--max-bucket-size <bytes>', 'of each of those buckets (256M)', valueBy(bounds.maxBucketSize))
-    .option('--lock-seconds <seconds>', 'after which a lock that is not renewed ends (30)', valueBy(bounds.lockSeconds))
-    .option(
-      '--store-size <bytes>',
-      'that may wait for targets that are away, for each source (16G)',
-      valueBy(bounds.storeSize),
-    )
-    .option('--store-hours <hours>', 'that it waits (168)', valueBy(bounds.storeHours))
-    .option('--replicas <number>', 'copies of each (3, or 1 where the fleet has fewer servers)', wholeNumber(1, 5))
+    .summary('create the buckets and streams, or the certificates')
+    .description('Create the missing buckets and streams of a fleet, or its certificates.')
+    .argument('[file]', 'the fleet, in YAML; options override its buckets')
+    .option('--source <host>', 'a sending host, which gets a store', listBy(z.array(hostSchema)))
+    .option('--max-value-size <bytes>', 'largest KV entry (64K)', valueBy(bounds.maxValueSize))
+    .option('--max-bucket-size <bytes>', 'largest KV bucket (256M)', valueBy(bounds.maxBucketSize))
+    .option('--lock-seconds <seconds>', 'lifetime of a lock that is not renewed (30)', valueBy(bounds.lockSeconds))
+    .option('--store-size <bytes>', 'size of the store of each source (16G)', valueBy(bounds.storeSize))
+    .option('--store-hours <hours>', 'lifetime of a stored stream (168)', valueBy(bounds.storeHours))
+    .option('--replicas <number>', 'replicas (3; 1 with fewer than 3 servers)', wholeNumber(1, 5))
     .option('--print', 'print the commands of the nats CLI instead')
-    .option(
-      '--edit',
-      'change what is there to what is wanted, also where it then may hold less, but not less than it does',
-    )
-    .option(
-      '--certs <folder>',
-      'make only a private CA and a certificate for each server there, those that are missing',
-    )
+    .option('--edit', 'change what exists and differs')
+    .option('--certs <folder>', 'create only a CA and server certificates there')
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((file: string | undefined, options: Options) => setup(cli, file, options)));
 }
 
 const help = `
-Exit status: 0 all is there as wanted, 3 something differs, 1 failed.
+Run it as an administrator. --source can be repeated; default: all senders of
+the fleet. What exists and differs is listed, and changed only with --edit. A
+bucket may then hold less, but not less than it does now. --certs keeps existing
+files.
+Exit status: 0 everything is as wanted, 1 failed, 3 something differs.
 
 Examples:
-  zpsend deploy setup fleet.yaml --certs certs     before the servers start
-  zpsend deploy setup fleet.yaml                   once they run, as an admin
-  zpsend deploy setup --source smos-01 --print     for one server, without a file`;
+  zpsend deploy setup fleet.yaml --certs certs   # before the servers start
+  zpsend deploy setup fleet.yaml                 # once they run, as an admin
+  zpsend deploy setup --source smos-01 --print   # one server, without a file`;
 
 /** Options come before the file. */
 function boundsOf(fleet: Fleet | undefined, options: Options): BucketBounds {

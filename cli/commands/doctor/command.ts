@@ -24,22 +24,24 @@ import { type Checked, checkStaleMarks, nothingLeft, unknownStaleMarks } from '.
 export function addDoctor(program: Command, cli: Cli): void {
   program
     .command('doctor')
-    .summary('check this host, and say what to repair')
-    .description(
-      'Checks Node, the configuration, NATS, JetStream, permissions, ZFS and pools of this host, without NATS what can be checked here, and lists what a crash left in ZFS: holds of ' +
-        'jobs that run no more, old cursor bookmarks, interrupted receives. Changes nothing without --fix.',
-    )
-    .option(
-      '--fix',
-      'release those holds, those of bases in whose place newer ones stand too, and remove those bookmarks; nothing else',
-    )
+    .summary('check this host, and print what to repair')
+    .description('Check this host, and print what to repair. Changes nothing without --fix.')
+    .option('--fix', 'release the listed holds, remove the listed bookmarks')
     .option('--json', 'print JSON')
-    .addHelpText(
-      'after',
-      '\nExit status: 0 nothing bad, 1 something to repair.\n\nExample:\n  NATS_URL=nats://hub zpsend doctor',
-    )
+    .addHelpText('after', help)
     .action(cli.action((options: DoctorOptions) => doctor(cli, options)));
 }
+
+const help = `
+Checks Node, the configuration, NATS, JetStream, permissions, ZFS and the pools.
+Lists what a crash left in ZFS: holds of dead jobs, superseded cursor bookmarks
+and last-received holds, interrupted receives. --fix does not discard those
+receives: the next job continues or discards them.
+
+Exit status: 0 nothing is bad, 1 something is.
+
+Example:
+  zpsend doctor`;
 
 interface DoctorOptions extends JsonOption {
   fix?: true;

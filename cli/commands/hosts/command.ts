@@ -24,20 +24,21 @@ export function addHosts(program: Command, cli: Cli): void {
   program
     .command('hosts')
     .summary('list the hosts on the bus')
-    .description('Lists the hosts whose services answer, with their machines, versions and pools.')
-    .option('--adopt <name>', 'register this host name for this machine, which replaces the one that had it')
+    .description('List the hosts whose services answer, with their machines, versions and pools.')
+    .option('--adopt <host>', 'register this host name for this machine')
     .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((options: Options) => (options.adopt === undefined ? hosts : adoptName)(cli, options)));
 }
 
 const help = `
-A host name belongs to one machine, which is remembered in the KV bucket zfs-hosts. On another machine of that name no service starts, and
-no command sends. A machine that replaces another one takes over its name, once the services of the other one are stopped.
+A host name belongs to one machine. The KV bucket zfs-hosts stores which one.
+Services and commands on another machine with that name are refused. To replace
+a machine, stop its services, and run --adopt on the new one.
 
 Examples:
   zpsend hosts --json | jq -r ".hosts[].host"
-  zpsend hosts --adopt smos-01                  on the new smos-01`;
+  zpsend hosts --adopt smos-01`;
 
 type Host = HostsOutput['hosts'][number];
 

@@ -22,47 +22,41 @@ interface Options extends JsonOption {
 export function addStatus(program: Command, cli: Cli): void {
   program
     .command('status')
-    .summary('show how far every replication is')
-    .description(
-      'Shows how far every dataset is on each of its targets, as their senders have written it down (KV bucket zfs-status). ' +
-        'With a host: the jobs and transfers of that host; ended jobs for as long as its sender remembers. ' +
-        'With a dataset: its rows, and those of all below it.',
-    )
-    .argument(
-      '[place]',
-      'HOST: its jobs and transfers, with --check its rows; DATASET or HOST:DATASET: rows that have it on either side, a name or ' +
-        'a pattern; with --forget the target, DST or DST:DATASET',
-    )
-    .option('-w, --watch', 'go on showing it, until Ctrl-C')
-    .option('--jobs', 'jobs and transfers of all hosts that answer')
-    .option('--check', 'one line for a monitoring system: exit status 2 for failed rows, 1 for stale ones, 3 for none')
-    .option(
-      '--stale <duration>',
-      'a row is stale where its source was not listed for so long, as in 90s, 30m, 26h or 7d',
-    )
-    .option('--forget <source>', 'drop the row of [SRC:]DATASET, which is sent to that target no more')
-    .option('--json', 'print JSON; with --watch a line each time')
+    .summary("show the state of every replication, or a host's jobs")
+    .description('Show the state of every replication, or the jobs and transfers of a host.')
+    .argument('[place]', 'HOST, DATASET or HOST:DATASET (default: all)')
+    .option('-w, --watch', 'update the output until Ctrl-C')
+    .option('--jobs', 'show the jobs and transfers of all hosts')
+    .option('--check', 'print one line for a monitoring system')
+    .option('--stale <duration>', 'age at which a row is stale (90s, 30m, 26h, 7d)')
+    .option('--forget <source>', 'remove the row of [HOST:]DATASET to this target')
+    .option('--json', 'print JSON; with --watch, an object for each change')
     .addHelpText('after', help)
     .action(cli.action((place: string | undefined, options: Options) => status(cli, place, options)));
 }
 
 const help = `
-LAG, BYTES and TIME are what the source had and the target had not when the source was listed last, which is AS OF.
-STATE is
-  failed   the last run failed
-  stale    the source was not listed for too long: for more than --stale, or twice send.reconcileMinutes where a zpsend sender
-           runs, or 26h. Nobody knows what the target lacks
-  silent   a sender that was sending has written nothing for half a minute
-  stored   the target, which was away, finds in the store all that it lacks (zpsend store ls SRC lists that)
-  behind, current, running, waiting
-Failed, stale and silent rows come first. A dataset is a name or a pattern with a "/", "*" or "?" in it; ":zones" is a pool.
-Exit status with --check: 0 ok, 1 stale or silent rows, 2 failed rows, 3 unknown.
+PLACE:
+  HOST      its jobs and transfers; with --check, its rows
+  DATASET   rows with this dataset, or one below it, on either side: a name or a
+            pattern with a "/", "*" or "?" in it (":zones" is a pool)
+  With --forget it is the target, HOST or HOST:DATASET.
+
+Each row is what a sender last wrote to the KV bucket zfs-status. LAG, BYTES and
+TIME are what the target lacked when the source was last listed (AS OF).
+STATE, in this order:
+  failed    the last run failed
+  stale     the source was not listed for --stale; default: twice its
+            send.reconcileMinutes, or 26h where no zpsend sender runs
+  silent    a running sender has written nothing for 30 seconds
+  stored    all that the target lacks is stored for it (zpsend store ls)
+  running, waiting, behind, current
+Exit status of --check: 0 ok, 1 stale or silent rows, 2 failed rows, 3 unknown.
 
 Examples:
-  zpsend status
   zpsend status -w
   zpsend status zones/vm
-  zpsend status smos-01 -w
+  zpsend status -w smos-01
   zpsend status --check --stale 26h 'zones/vm/**'
   zpsend status --forget smos-01:zones/old smos-00`;
 

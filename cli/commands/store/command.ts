@@ -6,8 +6,8 @@ import { addStoreList } from './list.ts';
 export function addStore(program: Command, cli: Cli): void {
   const store = program
     .command('store')
-    .summary('list or read the streams that wait in the store of a host')
-    .description('Shows what a source host keeps in the object store for targets to fetch, and reads it by hand.');
+    .summary('list or read the streams stored for offline targets')
+    .description('List or read the streams that a source host stored for offline targets.');
   addStoreList(store, cli);
   addStoreGet(store, cli);
 }

@@ -20,20 +20,19 @@ interface Options {
 export function addStoreGet(store: Command, cli: Cli): void {
   store
     .command('get')
-    .summary('read one stream from the store of a host')
-    .description(
-      'Writes a stored stream, checked segment by segment, to standard output or a file. The stream stays in the store.',
-    )
-    .argument('<host>', 'the source host', valueBy(hostSchema))
-    .argument('<id>', 'the stream, as zpsend store ls shows it')
-    .option('-o, --output <file>', 'write to this file, which appears when all of it is written; - is standard output')
+    .summary('write a stored stream to a file or to standard output')
+    .description('Write a stored stream to standard output or to a file. It stays in the store.')
+    .argument('<host>', 'source host', valueBy(hostSchema))
+    .argument('<id>', 'id of the stream, from zpsend store ls')
+    .option('-o, --output <file>', 'write to this file once it is complete')
     .addOption(domainOption())
     .addHelpText('after', help)
     .action(cli.action((host: string, id: string, options: Options) => get(cli, host, id, options)));
 }
 
 const help = `
-A receiver fetches what waits for it by itself. This command does it by hand.
+Receivers fetch their streams by themselves; this command is for use by hand.
+Each segment is checked against the manifest.
 
 Examples:
   zpsend store get smos-01 0m1n2o3p4qt1 -o test.zfs

@@ -16,19 +16,19 @@ interface Options extends JsonOption {
 export function addStoreList(store: Command, cli: Cli): void {
   store
     .command('ls')
-    .summary('list the streams that wait in the store of a host')
-    .description('Lists what a source host keeps in the object store for targets to fetch.')
-    .argument('<host>', 'the source host', valueBy(hostSchema))
+    .summary('list the stored streams of a source host')
+    .description('List the stored streams of a source host, with their targets.')
+    .argument('<host>', 'source host', valueBy(hostSchema))
     .addOption(domainOption())
-    .option('--json', 'print the list as JSON')
+    .option('--json', 'print JSON')
     .addHelpText('after', help)
     .action(cli.action((host: string, options: Options) => list(cli, host, options)));
 }
 
 const help = `
-The list shows the targets of each stream, and the state of each: waiting, receiving, taken or refused, and the reason where
-a target could not take it yet, or refused it. A stream leaves the list when every target is done with it, and a sender has
-seen that.
+FOR lists the targets, with their states: waiting (not marked), receiving, taken
+or refused. WHY is the error of a target that refused the stream, or that cannot
+receive it yet. A sender deletes a stream once each target took or refused it.
 
 Example:
   zpsend store ls smos-01`;

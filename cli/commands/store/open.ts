@@ -10,7 +10,7 @@ import type { Cli } from '../../context.ts';
 
 /** Called as the `nats` CLI calls it. */
 export const domainOption = (): Option =>
-  new Option('--js-domain <domain>', 'look in this JetStream domain: in that of a hub, from a leaf').argParser(
+  new Option('--js-domain <domain>', 'JetStream domain of the store (of the hub, from a leaf)').argParser(
     valueBy(jetStreamDomainSchema),
   );
 

@@ -26,31 +26,35 @@ export function addVerify(program: Command, cli: Cli): void {
   program
     .command('verify')
     .summary('compare a dataset with its replica')
-    .description('Compares the snapshots of two hosts by guid, and with --data what they hold. Changes nothing.')
-    .argument('<source>', '[HOST:]DATASET[@SNAPSHOT]; without HOST on this host, with @SNAPSHOT only that one')
-    .argument('<target>', 'HOST[:DATASET]; the same name without DATASET')
-    .addOption(new Option('-R, --replicate', 'with all datasets below').implies({ package: 'replication' }))
+    .description('Compare the snapshots of two hosts by guid, or by contents. Changes nothing.')
+    .argument('<source>', '[HOST:]DATASET[@SNAPSHOT] (default: this host)')
+    .argument('<target>', 'HOST[:DATASET] (default: the same name)')
+    .addOption(new Option('-R, --replicate', 'with all descendants').implies({ package: 'replication' }))
     .addOption(replicationOption())
     .addOption(excludeOption())
-    .option('--data', 'read the newest snapshot that both have, or the named one, on both sides, and compare checksums')
-    .option('--all', 'with --data: read every snapshot that both have')
-    .option('-v, --verbose', 'a row for each snapshot')
+    .option('--data', 'compare the contents of the newest common snapshot')
+    .option('--all', 'with --data: of every common snapshot')
+    .option('-v, --verbose', 'print a row for each snapshot')
     .option('--json', 'print JSON, with every snapshot')
     .addHelpText('after', help)
     .action(cli.action((source: string, target: string, options: Options) => verify(cli, source, target, options)));
 }
 
 const help = `
+With @SNAPSHOT, only that snapshot is compared. --exclude can be repeated.
+--data reads the snapshots with zfs send, on both hosts. That takes as long as a
+full send, but no data crosses the network.
+If both sides are encrypted and a key is not loaded, the encrypted blocks are
+compared. That works for raw replicas only.
+
+Exit status: 0 the target has the newest snapshot and no common one differs,
+1 not so or failed, 2 wrong usage, 3 not so for some datasets of several, or the
+source does not show all of them to this host.
+
 Examples:
-  zpsend verify zones/test smos-00                     does smos-00 have what this host has?
-  zpsend verify -R smos-01:zones/vm smos-00:tank/vm    the same of a tree
-  zpsend verify --data zones/test@now smos-00          are the contents of @now equal, too?
-
-The contents are read with zfs send, so it takes as long as a full send of each snapshot; nothing of them crosses the network.
-Where both sides are encrypted and a key is not loaded, a raw replica is compared as it is encrypted.
-
-Exit status: 0 the newest snapshot is there and all that both have is equal, 1 it is not, or something failed, 2 wrong usage,
-3 some datasets of several are not equal, or could not be read, or the source does not show all of them to this host.`;
+  zpsend verify zones/test smos-00
+  zpsend verify -R smos-01:zones/vm smos-00:tank/vm
+  zpsend verify --data zones/test@now smos-00`;
 
 async function verify(cli: Cli, sourceText: string, targetText: string, options: Options): Promise<number> {
   if (options.all && !options.data) throw usage('--all chooses what --data reads: give both');

@@ -25,13 +25,11 @@ const intervalSchema = durationIn(z.number().min(0.1).max(86_400), 1, 'seconds')
 export function addWatch(program: Command, cli: Cli): void {
   program
     .command('watch')
-    .summary('tell the sender of a host about new snapshots')
-    .description(
-      'Lists a host again and again, and publishes zfs.<host>.event.snapshot.created for what is new: for systems without ZED.',
-    )
-    .argument('<place>', 'HOST, HOST:DATASET with all below it, or a DATASET of this host')
+    .summary('publish an event for each new snapshot of a host')
+    .description('List a host again and again, and publish an event for each new snapshot.')
+    .argument('<place>', 'HOST, HOST:DATASET with all descendants, or DATASET')
     .addOption(
-      new Option('--interval <time>', 'from one listing to the next, as in 10s, 2m')
+      new Option('--interval <time>', 'time between two listings (10s, 2m)')
         .argParser(valueBy(intervalSchema, 'from 0.1 s to a day, as in 10s, 2m'))
         .default(10, '10s'),
     )
@@ -40,11 +38,14 @@ export function addWatch(program: Command, cli: Cli): void {
 }
 
 const help = `
-What is there at the beginning is not told: the sender looks by itself when it starts, and every send.reconcileMinutes.
-It runs until Ctrl-C, and goes on when the host does not answer. A dataset that is not there at the beginning ends it, with exit status 1.
+The event is zfs.HOST.event.snapshot.created, which triggers the policies of the
+host. Use this on systems without ZED. Snapshots that exist at the start have no
+event: a sender compares both sides when it starts. The command runs until
+Ctrl-C, also while the host does not answer. If the dataset does not exist at
+the start, it exits with 1.
 
 Example:
-  zpsend watch smos-01:zones/vm --interval 5`;
+  zpsend watch smos-01:zones/vm --interval 5s`;
 
 /** @returns the exit status */
 async function watch(cli: Cli, place: string, { interval: seconds }: Options): Promise<number> {
