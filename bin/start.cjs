@@ -1,23 +1,23 @@
 'use strict';
 
-// This file is read by any Node that is on PATH, so it uses only what Node 10 knows: no `import` statement, no `node:` names.
+// Any Node on PATH may run this file, so it uses only what Node 10 supports: no `import` statement, no `node:` names.
 const fs = require('fs');
 const url = require('url');
 
-/** The oldest release that runs the sources as they are (package.json, `engines`). */
+/** The oldest release that runs the sources (package.json, `engines`). */
 const needed = 24;
 
-/** The message for the user of an older Node; undefined where this one is new enough. */
+/** The message for users of an older Node; undefined if this one is new enough. */
 function complaintAbout(version, execPath) {
   if (Number(version.split('.')[0]) >= needed) return undefined;
   return (
-    `zpsend: needs Node >= ${needed}, this is v${version} (${execPath}); install Node ${needed} (nodejs.org, or NodeSource for ` +
-    'Debian and Ubuntu) so that it comes first on PATH. In a clone, npm ci brings it: npm run -s zpsend -- ...'
+    `zpsend needs Node >= ${needed}, and this is v${version} (${execPath}). Install Node ${needed} (nodejs.org, or NodeSource for ` +
+    'Debian and Ubuntu), and put it first on PATH. In a clone, npm ci installs it: npm run -s zpsend -- ...'
   );
 }
 
 /**
- * Runs a module: the compiled one where it lies beside, else its source.
+ * Runs a module: the compiled one if it exists, otherwise its source.
  * @param path its path without an extension
  */
 function start(path) {

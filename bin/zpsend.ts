@@ -6,7 +6,7 @@ import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
 
 enableCompileCache();
 
-/** The environment, or a file in its place; what is wrong with that file is told here, before anything starts. */
+/** The environment, or the file of variables if the environment does not name NATS. Reports a fault of that file; undefined then. */
 async function environment(): Promise<ProgramEnvironment | undefined> {
   const [{ programEnvironment }, { saysNats }, { ZpsendError }] = await Promise.all([
     import('../lib/settings/environment-file.ts'),
@@ -22,24 +22,24 @@ async function environment(): Promise<ProgramEnvironment | undefined> {
   }
 }
 
-/** What the command line may ask of this machine without a service, which it knows only over the bus. */
+/** What the command line asks of this machine directly. It reaches the services over the bus only. */
 function localOf(env: NodeJS.ProcessEnv): Local {
   return {
     zfsFacts: async (host) => (await import('../services/host/zfs-facts.ts')).localZfsFacts(host, env),
-    judge: async (settings) => (await import('../services/sender/service.ts')).sender(true).check?.(settings),
+    validate: async (settings) => (await import('../services/sender/service.ts')).sender(true).check?.(settings),
   };
 }
 
-/** The services are started here, above both: the command line itself knows them only over the bus. */
+/** Starts a service or the command line. @returns the exit status */
 async function run(argv: string[]): Promise<number> {
   const [command, ...rest] = argv;
   const program = await environment();
   if (program === undefined) return 2;
   const { env } = program;
-  // whatever else stands there is help to be shown or a mistake to be told, which is the command line's
+  // with other arguments the command line prints help or refuses them
   const isPlain = rest.every((word) => word === '--private');
   if ((command === 'sender' || command === 'receiver') && isPlain) {
-    // the buffers that TLS decrypts into are freed when the young generation is collected: a small one keeps the process small
+    // TLS buffers are freed when the young generation is collected, so a small one keeps the process small
     for (const flag of ['--semi-space-growth-factor=1', '--max-semi-space-size=1', '--min-semi-space-size=1']) {
       setFlagsFromString(flag);
     }
@@ -58,5 +58,5 @@ async function run(argv: string[]): Promise<number> {
 }
 
 process.exitCode = await run(process.argv.slice(2));
-// the client leaves the socket open of a server that never answered; pipes are written at once (process I/O, Node's documentation)
+// the NATS client does not close the socket of a server that never answered; pipes are written synchronously (Node, process I/O)
 setTimeout(() => process.exit(), 1000).unref();

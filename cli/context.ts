@@ -4,30 +4,30 @@ import { natsConfigOf } from '../lib/settings/nats-config.ts';
 import { loadSettings, type Settings } from '../lib/settings/settings.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { Info } from '../schemas/host.ts';
-import { explained } from './args/colon-pool.ts';
+import { withColonHint } from './args/colon-pool.ts';
 import { selfOf } from './args/this-host.ts';
 import type { Io } from './output/terminal.ts';
 
-/** What this machine tells without a service and without NATS. */
+/** What this machine knows without a service and without NATS. */
 export interface Local {
-  /** Of ZFS and the pools here. @param host this host's name in messages */
+  /** ZFS and the pools here. @param host this host's name in messages */
   zfsFacts(host: string): Promise<Pick<Info, 'zfs' | 'zfsError' | 'pools'>>;
-  /** Judges what a service does before it starts, and a schema cannot. @throws ZpsendError BAD_REQUEST */
-  judge(settings: Settings): Promise<void>;
+  /** The checks of a service before it starts that no schema can make. @throws ZpsendError BAD_REQUEST */
+  validate(settings: Settings): Promise<void>;
 }
 
-/** What every command is given. */
+/** The context of every command. */
 export interface Cli {
   readonly env: NodeJS.ProcessEnv;
-  /** Where `env` is from. */
+  /** Where `env` comes from. */
   readonly program: ProgramEnvironment;
   readonly local: Local;
   readonly io: Io;
-  /** The command's arguments, as they were given. */
+  /** The arguments, unparsed. */
   readonly argv: readonly string[];
   /** How to start this program again: the interpreter and the script. */
   readonly self: readonly [string, string];
-  /** Wraps what a command does, so that its exit status is kept. */
+  /** Wraps the action of a command, and keeps its exit status. */
   action<Args extends unknown[]>(run: (...args: Args) => Promise<number>): (...args: Args) => Promise<void>;
 }
 
@@ -35,8 +35,8 @@ export interface JsonOption {
   json?: true;
 }
 
-/** Where a command looks for NATS. @param settings undefined where the configuration cannot be read */
-export function busPlaces(
+/** Where a command finds NATS. @param settings undefined if the configuration cannot be read */
+export function natsSources(
   { env, program }: Cli,
   settings: Settings | undefined,
 ): Pick<BusOptions, 'env' | 'envFile' | 'config'> {
@@ -44,17 +44,17 @@ export function busPlaces(
   return { env, envFile, config: settings && natsConfigOf(settings) };
 }
 
-/** Connects for the length of one command. @throws ZpsendError UNREACHABLE when no NATS server answers */
+/** Connects while `use` runs. @throws ZpsendError UNREACHABLE if no NATS server answers */
 export async function withBus<T>(cli: Cli, use: (bus: Bus) => Promise<T>): Promise<T> {
   const onStatus = (_event: string, text: string) => cli.io.err(`zpsend: ${text}`);
   const settings = loadSettings(cli.env);
   const self = selfOf(settings);
   const about = { host: self.host, self, name: 'zpsend command' };
-  const bus = await connectBus({ ...busPlaces(cli, settings), ...about, wait: false, onStatus });
+  const bus = await connectBus({ ...natsSources(cli, settings), ...about, wait: false, onStatus });
   try {
     return await use(bus);
   } catch (thrown) {
-    throw thrown instanceof ZpsendError ? ZpsendError.fromBody(await explained(cli, thrown.toBody())) : thrown;
+    throw thrown instanceof ZpsendError ? ZpsendError.fromBody(await withColonHint(cli, thrown.toBody())) : thrown;
   } finally {
     await bus.close();
   }

@@ -35,7 +35,7 @@ const groups = {
 /**
  * The command line.
  * @param argv the arguments, without the interpreter and the script
- * @returns the exit status (see exit.ts)
+ * @returns the exit status (exit-codes.ts)
  */
 export async function main(argv: string[], program: ProgramEnvironment, local: Local): Promise<number> {
   const io = openIo(process.stdout, process.stderr);
@@ -66,7 +66,7 @@ export async function main(argv: string[], program: ProgramEnvironment, local: L
   }
 }
 
-/** All commands, with their help. */
+/** All commands and their help. */
 export function commandLine(cli: Cli): Command {
   const root = new Command('zpsend')
     .description('Replicate ZFS snapshots from host to host over NATS.')
@@ -85,7 +85,7 @@ export function commandLine(cli: Cli): Command {
   return root;
 }
 
-/** Without the list of choices, which the descriptions have. */
+/** The descriptions list the choices themselves. */
 const descriptionOf = ({ description, defaultValueDescription }: Option): string =>
   defaultValueDescription === undefined ? description : `${description} (default: ${defaultValueDescription})`;
 

@@ -6,21 +6,21 @@ import { usage } from '../exit-codes.ts';
 const versionSchema = z.looseObject({ version: z.number() });
 
 /**
- * Both sides' listings from a file, to plan without a bus.
- * @throws ZpsendError BAD_REQUEST that names the file and the place in it
+ * Reads the listings of both sides from a file, to plan without NATS.
+ * @throws ZpsendError BAD_REQUEST names the file and the path in it
  */
 export function readInventories(path: string): { source: Inventory; target: Inventory } {
   const value = parse(path, read(path));
   const version = versionSchema.safeParse(value);
   if (version.success && version.data.version !== 1) {
-    throw usage(`${path} has version ${version.data.version}; this zpsend reads version 1`);
+    throw usage(`${path} has version ${version.data.version}, but this zpsend reads version 1`);
   }
   const file = inventoryFileSchema.safeParse(value);
   if (file.success) return file.data;
   const issue = file.error.issues[0];
   throw usage(
-    `${path} is not an inventory file, {"version":1,"source":LISTING,"target":LISTING} with what zpsend snapshots --json ` +
-      `prints: ${where(issue?.path ?? [])}: ${issue?.message}`,
+    `${path} is not an inventory file. ${where(issue?.path ?? [])}: ${issue?.message}. It must be ` +
+      '{"version":1,"source":LISTING,"target":LISTING}, and zpsend snapshots --json prints a LISTING',
   );
 }
 
@@ -36,7 +36,7 @@ function parse(path: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw usage(`${path} is not JSON (cut off?): ${error instanceof Error ? error.message : error}`);
+    throw usage(`${path} is not JSON, or incomplete: ${error instanceof Error ? error.message : error}`);
   }
 }
 

@@ -4,7 +4,7 @@ import { usage } from '../exit-codes.ts';
 
 /**
  * `HOST:DATASET`. A colon ends a host only before any `/`, `@` or `#`, so names such as `zones/a:b` and `zones/a@2024:1`
- * need no host. An empty host is this one, which is how to name a pool that has a colon: `:my:pool/data`.
+ * need no host. An empty host is this host, for pools with a colon in their name: `:my:pool/data`.
  */
 function split(text: string): { host: string | undefined; rest: string } {
   const colon = /^[^/@#:]*:/.exec(text)?.[0].length ?? 0;
@@ -18,7 +18,7 @@ function hostOf(host: string | undefined, text: string, thisHost: string): strin
   const meant = hostSchema.safeParse(dashed).success ? ` Did you mean ${dashed}?` : '';
   throw usage(
     `"${host}" in "${text}" is not a host: letters, digits, "_" and "-" only.${meant} ` +
-      `If it is a pool on this host, begin with a colon: ":${text}".`,
+      `If it is a pool on this host, put a colon before it: ":${text}".`,
   );
 }
 
@@ -30,19 +30,20 @@ function checked<S extends z.ZodType>(schema: S, name: string, text: string): z.
 
 /** A path where a dataset is expected (sanoid#1053). */
 function slashHint(name: string): string {
-  if (name.startsWith('/')) return `. A dataset's name has no leading slash: zfs list -o name ${name} there shows it`;
-  return name.endsWith('/') ? '. Leave out the slash at its end' : '';
+  if (name.startsWith('/'))
+    return `. The name of a dataset has no leading slash; zfs list -o name ${name} on its host prints it`;
+  return name.endsWith('/') ? '. Remove the slash at its end' : '';
 }
 
-/** `root@smos-00:zones/test`, as ssh has it. @throws ZpsendError BAD_REQUEST */
+/** `root@smos-00:zones/test`, as for ssh. @throws ZpsendError BAD_REQUEST */
 function refuseUser(text: string): void {
   const [, host, rest = ''] = /^[^/@:#]+@([^/@:#]+):(.*)$/s.exec(text) ?? [];
   if (host === undefined) return;
   const meant = `${host.replaceAll('.', '-')}${rest === '' ? '' : `:${rest}`}`;
-  throw usage(`"${text}": there are no users here, since hosts meet on NATS and not over ssh: ${meant}`);
+  throw usage(`"${text}": zpsend uses NATS, not ssh, so a host has no user: write ${meant}`);
 }
 
-/** A host, and nothing else. @throws ZpsendError BAD_REQUEST */
+/** A host name. @throws ZpsendError BAD_REQUEST */
 export function parseHost(text: string): string {
   if (hostSchema.safeParse(text).success) return text;
   throw usage(`"${text}" is not a host: letters, digits, "_" and "-" only`);
@@ -52,7 +53,7 @@ export function parseHost(text: string): string {
 export function parseSource(text: string, thisHost: string): { host: string; dataset: string } {
   const { host, rest } = split(text);
   if (rest === '') throw usage(`"${text}" names no dataset: write ${text}pool/dataset`);
-  // a snapshot may be called so, but not with a slash
+  // the name of a snapshot may look like this, but has no slash
   if (host === undefined && !datasetOrSnapshotSchema.safeParse(rest).success) refuseUser(text);
   return { host: hostOf(host, text, thisHost), dataset: checked(datasetOrSnapshotSchema, rest, text) };
 }
@@ -64,8 +65,8 @@ export function parseTarget(text: string, thisHost: string): { host: string; dat
     refuseUser(text);
     if (/[/@#]/.test(rest)) {
       throw usage(
-        `"${text}" names no host: a target is HOST or HOST:DATASET. On this host it is ${thisHost}:${text}, and to send ` +
-          'there needs a receiver here too (zpsend receiver)',
+        `"${text}" names no host: a target is HOST or HOST:DATASET. For this host write ${thisHost}:${text}, and run a ` +
+          'receiver here too (zpsend receiver)',
       );
     }
     return { host: hostOf(rest, text, thisHost) };
@@ -74,19 +75,19 @@ export function parseTarget(text: string, thisHost: string): { host: string; dat
   return rest === '' ? { host: on } : { host: on, dataset: checked(datasetSchema, rest, text) };
 }
 
-/** What to list: `HOST`, `HOST:DATASET`, or a dataset of this host that is not a mere pool. @throws ZpsendError BAD_REQUEST */
-export function parsePlace(text: string, thisHost: string): { host: string; dataset?: string } {
+/** What to list: `HOST`, `HOST:DATASET`, or a dataset of this host with a `/` in it. @throws ZpsendError BAD_REQUEST */
+export function parseLocation(text: string, thisHost: string): { host: string; dataset?: string } {
   const { host, rest } = split(text);
   return host === undefined && rest.includes('/') ? parseTarget(`:${text}`, thisHost) : parseTarget(text, thisHost);
 }
 
-/** The base after `-i`: `@snapshot`, `#bookmark`, or either with the dataset's name before it. @throws ZpsendError BAD_REQUEST */
+/** The base of `-i`: `@snapshot` or `#bookmark`, with or without the name of the dataset. @throws ZpsendError BAD_REQUEST */
 export function parseBase(text: string, dataset: string): string {
   const at = text.search(/[@#]/);
   if (at < 0) throw usage(`-i ${text}: a base is @snapshot or #bookmark, as in -i @${text}`);
   const named = text.slice(0, at);
   if (named !== '' && named !== datasetOf(dataset)) {
-    throw usage(`-i ${text}: the base has to be of ${datasetOf(dataset)}; a clone's origin is found by itself`);
+    throw usage(`-i ${text}: the base must belong to ${datasetOf(dataset)}; zpsend finds the origin of a clone itself`);
   }
   return text.slice(at);
 }

@@ -5,7 +5,7 @@ import { faultOf, faultWords } from '../../schemas/issue-words.ts';
 /**
  * A parser of one option or argument, for commander.
  * @param words what is allowed, in place of the schema's own words
- * @throws InvalidArgumentError commander adds which option it is about
+ * @throws InvalidArgumentError commander adds the option
  */
 export const valueBy =
   <S extends z.ZodType>(schema: S, words?: string) =>
@@ -31,7 +31,7 @@ export const wholeNumber = (least: number, most: number) =>
     `a number from ${least} to ${most}`,
   );
 
-/** Of an element of a list its position says nothing to a reader. */
+/** Without the path: the position in a list is of no use to the reader. */
 function wordsOf({ issues }: z.ZodError): string {
   const [first] = issues;
   return first ? faultWords({ ...faultOf(first), path: [] }) : 'not valid';

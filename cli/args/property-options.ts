@@ -30,8 +30,8 @@ function assignments(text: string, before: Readonly<Record<string, string>> = {}
 }
 
 /**
- * What `-o`, `-x` and `--include-property` ask for together.
- * @throws ZpsendError BAD_REQUEST for a property that is asked for in two ways
+ * The properties of a request, from `-o`, `-x` and `--include-property`.
+ * @throws ZpsendError BAD_REQUEST for a property that several of them name
  */
 export function propertiesOf({ set, excludeProperty, includeProperty }: PropertyOptions): PropertyWishes | undefined {
   if (!set && !excludeProperty && !includeProperty) return undefined;

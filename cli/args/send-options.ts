@@ -9,7 +9,7 @@ import { type PropertyOptions, withPropertyOptions } from './property-options.ts
 
 type Fields = Omit<SendRequest, 'dataset' | 'to' | 'from' | 'compression' | 'stream' | 'properties'>;
 
-/** The options that `send` and `plan` share. One that is named like a field of the request becomes that field. */
+/** The options of `send` and `plan`. An option with the name of a request's field sets that field. */
 export interface SendOptions extends Fields, StreamWish, PropertyOptions {
   from?: string;
   compress?: CompressionMode;
@@ -18,7 +18,7 @@ export interface SendOptions extends Fields, StreamWish, PropertyOptions {
 
 const fields = sendRequestSchema.shape;
 
-/** The schema's name of `-R`. */
+/** The schema's name for `-R`. */
 export const replicationOption = (): Option =>
   new Option('--replication').hideHelp().implies({ package: 'replication' }).conflicts('recursive');
 

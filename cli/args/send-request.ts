@@ -10,51 +10,48 @@ import { parseBase, parseSource, parseTarget } from './names.ts';
 import { propertiesOf } from './property-options.ts';
 import type { SendOptions } from './send-options.ts';
 
-/** What `send` and `plan` were asked for: one request per target, all from one source host. */
+/** The requests of `send` or `plan`: one for each target, all from one source host. */
 export interface Asked {
   host: string;
   requests: SendRequest[];
 }
 
-/** @throws ZpsendError BAD_REQUEST for names that cannot be, flags that conflict, or a target given twice */
+/** @throws ZpsendError BAD_REQUEST for an invalid name, options that conflict, or two targets that overlap */
 export function askedFor(source: string, targets: readonly string[], options: SendOptions, thisHost: string): Asked {
   const { host, dataset } = parseSource(source, thisHost);
-  const what = whatOf(options, dataset);
+  const fields = fieldsOf(options, dataset);
   const { append } = options;
   const requests = targets.map((target) => ({
     dataset,
     to: { ...parseTarget(target, thisHost), ...(append && { append }) },
-    ...what,
+    ...fields,
   }));
   for (const request of requests) {
-    // the planner's own rules, asked before anybody is
+    // the planner's rules, before anything is sent
     const fault = requestFault(request, { host }, request.to);
     if (fault) throw ZpsendError.fromBody(fault.error);
   }
-  const places = requests.map((request) => `${targetRoot(request)} on ${request.to.host}`);
-  const twice = places.findIndex((place, at) => places.indexOf(place) !== at);
-  if (twice >= 0) throw usage(`the target ${targets[twice]} is given twice (${places[twice]})`);
+  const names = requests.map((request) => `${targetRoot(request)} on ${request.to.host}`);
+  const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
+  if (twice >= 0) throw usage(`the target ${targets[twice]} is given twice (${names[twice]})`);
   refuseOverlaps(requests);
   return { host, requests };
 }
 
-/** One package inside another on one host: two jobs would write into the same datasets. */
+/** If one target lies in another on the same host, two jobs would write into the same datasets. */
 function refuseOverlaps(requests: readonly SendRequest[]): void {
-  const places = requests.filter((request) => request.package).map((request) => [request.to.host, targetRoot(request)]);
-  for (const [at, [host = '', inner = '']] of places.entries()) {
-    const around = places.find(
-      ([other, outer = ''], index) => index !== at && other === host && isWithin(inner, outer),
-    );
-    if (around)
-      throw usage(`the targets overlap: ${inner} on ${host} lies inside ${around[1]}, where a package goes too`);
+  const roots = requests.filter((request) => request.package).map((request) => [request.to.host, targetRoot(request)]);
+  for (const [at, [host = '', inner = '']] of roots.entries()) {
+    const around = roots.find(([other, outer = ''], index) => index !== at && other === host && isWithin(inner, outer));
+    if (around) throw usage(`the targets overlap: ${inner} on ${host} lies in ${around[1]}, which is a target too`);
   }
 }
 
-/** The options that are fields of a request as they are, and those that are parts of one. */
+/** The options that are fields of a request, and those that are parts of its `stream`. */
 const fieldsSchema = z.object(sendRequestSchema.omit({ dataset: true, to: true, from: true }).shape);
 const streamSchema = z.object(streamWishSchema.shape);
 
-function whatOf(options: SendOptions, dataset: string): Omit<SendRequest, 'dataset' | 'to'> {
+function fieldsOf(options: SendOptions, dataset: string): Omit<SendRequest, 'dataset' | 'to'> {
   const { from, compress } = options;
   const stream = streamSchema.parse(options);
   const properties = propertiesOf(options);

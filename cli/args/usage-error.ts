@@ -3,7 +3,7 @@ import { ZpsendError } from '../../schemas/errors.ts';
 import { usage } from '../exit-codes.ts';
 import { habitOf } from './other-tools.ts';
 
-/** An error of commander as one of ours, with a hint and the help to read; any other error as it is. */
+/** An error of commander becomes BAD_REQUEST, with a hint and the help to read. Other errors stay as they are. */
 export function asZpsendError(thrown: unknown, root: Command, argv: readonly string[]): ZpsendError {
   if (!(thrown instanceof CommanderError)) return ZpsendError.from(thrown);
   const { command, path } = namedCommand(root, argv);
@@ -33,7 +33,7 @@ function namedCommand(root: Command, argv: readonly string[]): { command: Comman
   return { command, path };
 }
 
-/** What each option that a message names does: `-R: ...; -r: ...`. */
+/** The meaning of each option that a message names: `-R: ...; -r: ...`. */
 const meanings = ({ options }: Command, message: string): string =>
   options
     .filter(({ flags, hidden }) => !hidden && message.includes(`'${flags}'`))

@@ -8,7 +8,7 @@ import { infoSchema } from '../../schemas/host.ts';
 import { type Machine, machineSchema } from '../../schemas/machine.ts';
 import { hostSchema } from '../../schemas/names.ts';
 
-/** An answer to `$SRV.PING` (ADR-32) by a service of ours. */
+/** An answer of a zpsend service to `$SRV.PING` (ADR-32). */
 const pingSchema = z.looseObject({
   name: z.enum(['zpsend-sender', 'zpsend-receiver']),
   metadata: z.looseObject({
@@ -19,8 +19,7 @@ const pingSchema = z.looseObject({
 });
 
 /**
- * Those of the registered hosts that answer for themselves. Discovery does not reach a host of another account, which answers to its
- * name all the same.
+ * The registered hosts that answer a request to their name. Discovery does not reach a host in another account.
  */
 async function answeringByName(bus: Bus, known: ReadonlyMap<string, unknown>): Promise<[string, Machine[]][]> {
   const names = await registeredHosts(bus).catch(() => []);
@@ -32,7 +31,7 @@ async function answeringByName(bus: Bus, known: ReadonlyMap<string, unknown>): P
   return (await Promise.all(asked)).filter((answer) => answer !== undefined);
 }
 
-/** Those that answer discovery, each with the machine of every service. */
+/** The hosts that answer discovery, each with the machine of every service. */
 async function discovered(bus: Bus): Promise<Map<string, Machine[]>> {
   const found = new Map<string, Machine[]>();
   for (const { metadata } of await gather(bus, '$SRV.PING', {}, pingSchema, timing.cli.servicesMs)) {
@@ -43,15 +42,15 @@ async function discovered(bus: Bus): Promise<Map<string, Machine[]>> {
   return found;
 }
 
-/** The hosts that discovery reaches: those of this account, and those that it imports discovery of. */
+/** The hosts that discovery reaches: those in this account, and those whose discovery it imports. */
 export const discoveredHosts = async (bus: Bus): Promise<string[]> => [...(await discovered(bus)).keys()].sort();
 
-/** The hosts whose services answer, in order of name, each with the machine of every service. */
+/** The hosts whose services answer, by name, each with the machine of every service. */
 export async function discoverMachines(bus: Bus): Promise<Map<string, Machine[]>> {
   const found = await discovered(bus);
   const all = [...found, ...(await answeringByName(bus, found))];
   return new Map(all.sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
-/** The hosts whose services answer, in order of name. */
+/** The hosts whose services answer, by name. */
 export const discoverHosts = async (bus: Bus): Promise<string[]> => [...(await discoverMachines(bus)).keys()];

@@ -9,33 +9,34 @@ import { thisHost } from '../args/this-host.ts';
 import type { Cli } from '../context.ts';
 import { startPrivate } from './private-sender.ts';
 
-/** What a host has, and the way to the service that listed it. */
+/** The listing of a host, and how to reach the service that made it. */
 export interface HostListing {
   readonly host: string;
   readonly inventory: Inventory;
-  /** The machine that has listed it, which is the one that reads it too. */
+  /** The machine that made the listing: only that one may read the snapshots. */
   readonly peer: Peer;
-  /** A subject of this host, or of the one instance that this command runs there. */
+  /** The subject of the host, or of the private sender that this command runs. */
   at(subject: string): string;
   close(): Promise<void>;
 }
 
 /**
- * Asks a host what it has. Where no service answers, and the host is this one, runs a private sender until the listing is closed.
- * @throws ZpsendError UNREACHABLE, NO_SUCH_DATASET, or what the listing failed with
+ * Lists a host. If no service answers for this host, runs a private sender until `close`.
+ * @throws ZpsendError UNREACHABLE, NO_SUCH_DATASET, or another error of the listing
  */
 export async function openListing(cli: Cli, bus: Bus, host: string, what: SnapshotsRequest): Promise<HostListing> {
   const subject = subjects.snapshots(host);
   const peer: Peer = { host };
   try {
     const inventory = await requestInventory(bus, host, what, { peer });
-    return { host, inventory, peer, at: (served) => served, close: async () => {} };
+    return { host, inventory, peer, at: (hostSubject) => hostSubject, close: async () => {} };
   } catch (error) {
-    const isNobody = error instanceof ZpsendError && error.code === 'UNREACHABLE' && error.details?.subject === subject;
-    if (!isNobody || host !== thisHost(cli.env)) throw error;
+    const isUnanswered =
+      error instanceof ZpsendError && error.code === 'UNREACHABLE' && error.details?.subject === subject;
+    if (!isUnanswered || host !== thisHost(cli.env)) throw error;
   }
   const own = await startPrivate(cli);
-  const at = (served: string) => subjects.instance(served, own.instance);
+  const at = (hostSubject: string) => subjects.instance(hostSubject, own.instance);
   try {
     const inventory = await requestInventory(bus, host, what, { subject: at(subject), peer });
     return { host, inventory, peer, at, close: own.stop };

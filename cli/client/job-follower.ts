@@ -7,43 +7,43 @@ import { type Job, jobSchema, sendStatusSchema } from '../../schemas/job.ts';
 import { type Followed, isEnded, observe, rootOf } from '../output/job-progress.ts';
 import type { SenderRoute } from './sender.ts';
 
-/** Jobs of which news may come before it is known that they are ours. */
-const mostEarly = 1000;
+/** Jobs of others whose events are kept, until the answers name our jobs. */
+const maxEarly = 1000;
 
-export interface Watch {
-  /** Follows a job to its end. @throws ZpsendError UNREACHABLE when its sender is gone */
+export interface JobFollower {
+  /** Waits for the end of a job. @throws ZpsendError UNREACHABLE if its sender does not answer */
   follow(job: string): Promise<Job>;
-  /** What is known of the jobs that are followed, in the order in which they were begun. */
+  /** The followed jobs, in the order of their start. */
   readonly followed: () => Followed[];
   stop(): void;
 }
 
 /**
- * Hears of the jobs of one host from its events, and asks for their status besides. Begin before a job is started.
- * @param told given the lines about what has happened, after each piece of news
+ * Follows jobs of one host through its events and through status requests. Call it before a job is started.
+ * @param onLines gets the lines about each change
  */
-export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) => void): Watch {
-  /** The newest of jobs that nobody follows yet, since an event can come before the answer that names its job. */
+export function followJobs(bus: Bus, route: SenderRoute, onLines: (lines: string[]) => void): JobFollower {
+  /** The newest states of jobs that are not followed yet: an event can come before the answer that names its job. */
   const early = new Map<string, Job>();
   const known = new Map<string, Followed>();
   const open = new Map<string, { resolve: (job: Job) => void; reject: (error: ZpsendError) => void; since: number }>();
 
-  function news(job: Job): void {
+  function onJob(job: Job): void {
     const root = rootOf(job);
     const waiter = open.get(root);
     if (!waiter) {
       early.set(root, job);
       const [oldest] = early.keys();
-      if (early.size > mostEarly && oldest !== undefined) early.delete(oldest);
+      if (early.size > maxEarly && oldest !== undefined) early.delete(oldest);
       return;
     }
-    // its successor tells how it ends
+    // its successor reports the end
     if (job.error && hasReason(job.error, 'ABORTED', 'taken-over')) return;
     const { after, lines } = observe(known.get(root), job);
     known.set(root, after);
     waiter.since = performance.now();
     if (isEnded(after.job)) finish(root, (end) => end.resolve(after.job));
-    told(lines);
+    onLines(lines);
   }
 
   function finish(
@@ -58,16 +58,16 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
   async function poll(job: string): Promise<void> {
     try {
       const { jobs } = await route.ask('status', { job }, sendStatusSchema);
-      jobs.forEach(news);
+      jobs.forEach(onJob);
     } catch {
-      // silence is what counts; the next answer may come
+      // the next request may be answered
       const since = open.get(job)?.since ?? Number.POSITIVE_INFINITY;
       if (performance.now() - since > timing.cli.jobSilenceMs) finish(job, (end) => end.reject(gone(route.host, job)));
     }
   }
 
   const stopEvents = onEvents(bus, subjects.event(route.host, 'job', '*'), jobSchema, ({ host, body }) => {
-    if (body.host === host) news(body);
+    if (body.host === host) onJob(body);
   });
   const timer = setInterval(() => {
     for (const job of open.keys()) void poll(job);
@@ -81,7 +81,7 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
       new Promise((resolve, reject) => {
         open.set(job, { resolve, reject, since: performance.now() });
         const first = early.get(job);
-        if (first) news(first);
+        if (first) onJob(first);
         if (open.has(job)) void poll(job);
       }),
     followed: () => [...known.values()],
@@ -95,7 +95,7 @@ export function watchJobs(bus: Bus, route: SenderRoute, told: (lines: string[]) 
 const gone = (host: string, job: string): ZpsendError =>
   new ZpsendError(
     'UNREACHABLE',
-    `the sender on ${host} that ran job ${job} does not answer any more. Run the same command again: what has arrived ` +
-      'is not sent twice.',
+    `the sender of ${host} stopped answering during job ${job}. Run the same command again: it continues from what ` +
+      'has arrived',
     { host, job },
   );

@@ -2,13 +2,13 @@ import type { HostKey } from '../../lib/bus/hosts/claim.ts';
 import { unreadableRecord } from '../../lib/bus/rpc/other-machine.ts';
 import { compareMachines, type Machine, shortMachine } from '../../schemas/machine.ts';
 
-/** Each of them once: as many as are proven to be different machines. */
+/** Without machines that may be the same as an earlier one. */
 export const distinct = (machines: readonly Machine[]): Machine[] =>
   machines.filter((machine, at) =>
     machines.slice(0, at).every((before) => compareMachines(before, machine) === 'other'),
   );
 
-/** What is wrong with a host name, from who answers for it and whose it is; undefined where nothing is. */
+/** What is wrong with a host name: several machines answer for it, or another one than registered. Undefined if nothing is. */
 export function faultOf(host: string, answering: readonly Machine[], record?: HostKey): string | undefined {
   const machines = distinct(answering);
   if (machines.length > 1) {
@@ -23,5 +23,5 @@ export function faultOf(host: string, answering: readonly Machine[], record?: Ho
 }
 
 export const nameRemedy = (host: string): string =>
-  `give one machine another name (host: in its configuration file, or ZPSEND_HOST); where one replaces the other, stop the other's ` +
-  `services and run on the new one: zpsend hosts --adopt ${host}`;
+  `give one machine another name (host: in its configuration file, or ZPSEND_HOST). If one replaces the other, stop the ` +
+  `services of the old one, and run zpsend hosts --adopt ${host} on the new one`;

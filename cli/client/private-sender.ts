@@ -11,41 +11,41 @@ export interface PrivateSender {
   stop(): Promise<void>;
 }
 
-/** What it says on standard output: that it is ready, or why it cannot be. */
-const firstWordSchema = z.union([z.object({ instance: idSchema }), errorReplySchema]);
+/** Its first line on standard output: it is ready, or why it cannot start. */
+const firstLineSchema = z.union([z.object({ instance: idSchema }), errorReplySchema]);
 
-/** Runs `zpsend sender --private`, which serves this command alone and ends when its standard input is closed. */
+/** Runs `zpsend sender --private`, which serves this command only, and ends when its standard input is closed. */
 export async function startPrivate({ env, self: [node, script] }: Cli): Promise<PrivateSender> {
   const child = execa(node, [script, 'sender', '--private'], {
     env,
     extendEnv: false,
     stdin: 'pipe',
-    // its log would disturb the progress; ZPSEND_LOG asks for it
+    // its log would mix with the progress; ZPSEND_LOG turns it on
     stderr: env.ZPSEND_LOG ? 'inherit' : 'pipe',
-    // a Ctrl-C is for this command, which then tells the sender
+    // a Ctrl-C must reach this command only, which then aborts the jobs
     detached: true,
     reject: false,
-    // a long job says more than may be kept
+    // the log of a long job is long
     buffer: false,
   });
   const ended: Promise<unknown> = child.then(() => undefined);
-  let said: string[] = [];
+  let lastLines: string[] = [];
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    said = [...said, ...text.trim().split('\n')].slice(-3);
+    lastLines = [...lastLines, ...text.trim().split('\n')].slice(-3);
   });
   const ready = await Promise.race([firstLine(child.stdout), ended]);
-  const word = typeof ready === 'string' ? firstWordSchema.safeParse(tryJson(ready)).data : undefined;
-  if (!word || 'error' in word) {
+  const reply = typeof ready === 'string' ? firstLineSchema.safeParse(tryJson(ready)).data : undefined;
+  if (!reply || 'error' in reply) {
     child.kill();
     await ended;
-    // that the host name, or the NATS user, is another's is the command's own error
-    if (word && (word.error.code === 'OTHER_MACHINE' || isDeniedEndpoint(word.error)))
-      throw ZpsendError.fromBody(word.error);
-    const why = said.join('; ') || String(ready);
-    throw new ZpsendError('UNREACHABLE', `no sender runs on this host, and one cannot be started: ${why}`);
+    // a wrong host name or NATS user concerns the command too
+    if (reply && (reply.error.code === 'OTHER_MACHINE' || isDeniedEndpoint(reply.error)))
+      throw ZpsendError.fromBody(reply.error);
+    const why = lastLines.join('; ') || String(ready);
+    throw new ZpsendError('UNREACHABLE', `no sender runs on this host, and a private one did not start: ${why}`);
   }
   return {
-    instance: word.instance,
+    instance: reply.instance,
     ended,
     async stop() {
       child.stdin.end();

@@ -3,10 +3,10 @@ import { timing } from '../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../schemas/errors.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, sendStartedSchema } from '../../schemas/job.ts';
 import { maxTargets, type SendRequest } from '../../schemas/plan.ts';
-import type { Watch } from './job-follower.ts';
+import type { JobFollower } from './job-follower.ts';
 import type { SenderRoute } from './sender.ts';
 
-/** How one target's job ended. A job that could not be started, or was lost, is an error alone. */
+/** The result for one target. A job that did not start, or was lost, has only an error. */
 export interface Outcome {
   readonly request: SendRequest;
   readonly job?: Job;
@@ -14,19 +14,19 @@ export interface Outcome {
 }
 
 /**
- * Starts a job for each request and follows all of them; an abort of `signal` ends them cleanly.
- * @param requests one for each target, and otherwise equal: they are started together, so that they share what is read
+ * Starts a job for each request, and follows all of them. An abort of `signal` ends them cleanly.
+ * @param requests one for each target, otherwise equal: started together, they share each read of a step
  */
 export async function runJobs(
   route: SenderRoute,
-  watch: Watch,
+  follower: JobFollower,
   requests: readonly SendRequest[],
   signal: AbortSignal,
-  say: (line: string) => void,
+  log: (line: string) => void,
 ): Promise<Outcome[]> {
-  const outcomes = together(requests).map(async (some): Promise<Outcome[]> => {
+  const outcomes = batches(requests).map(async (some): Promise<Outcome[]> => {
     try {
-      const jobs = await start(route, some, signal, say);
+      const jobs = await start(route, some, signal, log);
       return await Promise.all(some.map((request, at) => follow(request, jobs[at] ?? '')));
     } catch (thrown) {
       return some.map((request) => ({ request, error: ZpsendError.from(thrown).toBody() }));
@@ -34,7 +34,7 @@ export async function runJobs(
   });
   async function follow(request: SendRequest, job: string): Promise<Outcome> {
     try {
-      return asOutcome(request, await Promise.race([watch.follow(job), aborted(route, job, signal)]));
+      return asOutcome(request, await Promise.race([follower.follow(job), aborted(route, job, signal)]));
     } catch (thrown) {
       return { request, error: ZpsendError.from(thrown).toBody() };
     }
@@ -42,8 +42,8 @@ export async function runJobs(
   return (await Promise.all(outcomes)).flat();
 }
 
-/** As many as one request may name. */
-const together = (requests: readonly SendRequest[]): SendRequest[][] =>
+/** Of at most as many targets as one request may name. */
+const batches = (requests: readonly SendRequest[]): SendRequest[][] =>
   Array.from({ length: Math.ceil(requests.length / maxTargets) }, (_, at) =>
     requests.slice(at * maxTargets, (at + 1) * maxTargets),
   );
@@ -52,17 +52,17 @@ const asOutcome = (request: SendRequest, job: Job): Outcome =>
   job.error ? { request, job, error: job.error } : { request, job };
 
 /**
- * Starts a job for each request, and leaves them to the sender.
- * @throws ZpsendError what the sender refused them with
+ * Starts a job for each request, without following them.
+ * @throws ZpsendError the refusal of the sender
  */
 export async function startJobs(
   route: SenderRoute,
   requests: readonly SendRequest[],
   signal: AbortSignal,
-  say: (line: string) => void,
+  log: (line: string) => void,
 ): Promise<string[]> {
   const jobs: string[] = [];
-  for (const some of together(requests)) jobs.push(...(await start(route, some, signal, say)));
+  for (const some of batches(requests)) jobs.push(...(await start(route, some, signal, log)));
   return jobs;
 }
 
@@ -71,7 +71,7 @@ async function start(
   route: SenderRoute,
   requests: readonly SendRequest[],
   signal: AbortSignal,
-  say: (line: string) => void,
+  log: (line: string) => void,
 ): Promise<string[]> {
   const [request] = requests;
   const hosts = requests.map(({ to }) => to.host).join(', ');
@@ -84,20 +84,20 @@ async function start(
     } catch (thrown) {
       const isBusy = thrown instanceof ZpsendError && thrown.code === 'BUSY';
       if (!isBusy || signal.aborted || performance.now() - began > timing.cli.senderBusyPatienceMs) throw thrown;
-      if (tries === 0) say(`${hosts}: ${thrown.message}; asking again until it has room`);
+      if (tries === 0) log(`${hosts}: ${thrown.message}; retrying`);
       await sleep(timing.cli.senderBusyMs, undefined, { signal }).catch(() => {});
     }
   }
 }
 
-/** Asks for the job's end once `signal` is aborted; rejects when that takes too long. */
+/** Aborts the job once `signal` is aborted. Rejects if that takes too long. */
 function aborted(route: SenderRoute, job: string, signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const abort = () => {
       route.ask('abort', { job }, jobAbortedSchema).catch(() => {});
       const late = new ZpsendError(
         'ABORTED',
-        `job ${job} on ${route.host} was asked to end and has not said so yet: zpsend status ${route.host}`,
+        `job ${job} on ${route.host} has not ended yet: zpsend status ${route.host} shows it`,
       );
       setTimeout(() => reject(late), timing.cli.abortMs).unref();
     };

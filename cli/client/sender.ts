@@ -9,48 +9,48 @@ import { thisHost } from '../args/this-host.ts';
 import type { Cli } from '../context.ts';
 import { type PrivateSender, startPrivate } from './private-sender.ts';
 
-/** The way to a sender of one host: its service, or one that this command runs for itself. */
+/** A sender of one host: its service, or a private sender of this command. */
 export interface SenderRoute {
   readonly host: string;
-  /** @param ms how long to wait for the answer, in milliseconds */
+  /** @param ms milliseconds to wait for the answer */
   ask<S extends z.ZodType>(verb: SenderVerb, body: object, reply: S, ms?: number): Promise<z.output<S>>;
-  /** The plan for one target, however many messages it takes. @param ms the longest silence, in milliseconds */
+  /** The plan for one target, in one or more messages. @param ms milliseconds to wait for each message */
   plan(body: SendRequest, ms: number): Promise<PlanReply>;
-  /** Aborted when a sender of our own has ended too early. */
+  /** Aborted if the private sender ends too early. */
   readonly lost: AbortSignal;
 }
 
 /**
- * Asks the sender service of `host`. Where none answers, and `host` is this one, runs a private sender as long as `use`
- * takes, so that a cron line needs no service on its source.
- * @param ownAllowed whether a private one is of use
- * @throws ZpsendError UNREACHABLE when none answers on another host, or the private one cannot start
+ * Uses the sender service of `host`. If none answers for this host, runs a private sender while `use` runs, so that cron
+ * needs no service.
+ * @param privateAllowed whether a private sender may serve
+ * @throws ZpsendError UNREACHABLE if no sender answers for another host, or the private one does not start
  */
 export async function withSender<T>(
   cli: Cli,
   bus: Bus,
   host: string,
   use: (route: SenderRoute) => Promise<T>,
-  { ownAllowed = true } = {},
+  { privateAllowed = true } = {},
 ): Promise<T> {
   const lost = new AbortController();
   let own: Promise<PrivateSender> | undefined;
   const startOwn = async () => {
-    if (host !== thisHost(cli.env) || !ownAllowed) throw noSender(host, ownAllowed);
+    if (host !== thisHost(cli.env) || !privateAllowed) throw noSender(host, privateAllowed);
     const started = await startPrivate(cli);
     void started.ended.then(() => lost.abort());
     return started;
   };
-  /** Asks the service, or our own sender where nobody serves. */
+  /** Asks the service, or the private sender if no service answers. */
   async function ask<T>(verb: SenderVerb, through: (subject: string) => Promise<T>): Promise<T> {
     const subject = subjects.send(host, verb);
     if (own !== undefined) return through(subjects.instance(subject, (await own).instance));
     try {
       return await through(subject);
     } catch (error) {
-      // whoever asks for a job's status or end means a sender that was there
-      if (!isNobody(error, subject) || verb === 'status' || verb === 'abort') throw error;
-      // several targets ask at once, and one sender is enough
+      // a status or an abort is about a job of a sender that ran before
+      if (!isUnanswered(error, subject) || verb === 'status' || verb === 'abort') throw error;
+      // requests for several targets share one private sender
       own ??= startOwn();
       return ask(verb, through);
     }
@@ -69,14 +69,14 @@ export async function withSender<T>(
   }
 }
 
-/** The same code may come from the sender about somebody else. */
-const isNobody = (error: unknown, subject: string): boolean =>
+/** The sender may answer with this code about a target. */
+const isUnanswered = (error: unknown, subject: string): boolean =>
   error instanceof ZpsendError && error.code === 'UNREACHABLE' && error.details?.subject === subject;
 
-const noSender = (host: string, ownAllowed: boolean): ZpsendError =>
+const noSender = (host: string, privateAllowed: boolean): ZpsendError =>
   new ZpsendError(
     'UNREACHABLE',
-    `no sender answers for ${host}: start one there (zpsend sender), or run this command ` +
-      `${ownAllowed ? `on ${host} itself` : 'without --detach'}. Hosts that answer: zpsend hosts`,
+    `no sender answers for ${host}. Start one there (zpsend sender), or run this command ` +
+      `${privateAllowed ? `on ${host} itself` : 'without --detach'}. zpsend hosts lists the hosts that answer`,
     { host },
   );

@@ -29,9 +29,11 @@ async function abort(cli: Cli, job: string, { json }: JsonOption): Promise<numbe
     );
     const [found] = (await Promise.all(asked)).flat();
     if (found) return found;
-    const where = hosts.length > 0 ? `on ${hosts.join(', ')}` : 'on this bus (no host answers)';
-    throw new ZpsendError('NO_SUCH_JOB', `no job ${job} runs ${where}: zpsend status shows those that do`, { job });
+    const where = hosts.length > 0 ? `on ${hosts.join(', ')}` : 'on this bus: no host answers';
+    throw new ZpsendError('NO_SUCH_JOB', `no job ${job} ${where}; zpsend status --jobs lists the running jobs`, {
+      job,
+    });
   });
-  cli.io.out(json ? JSON.stringify(answer) : `job ${answer.job} is ending`);
+  cli.io.out(json ? JSON.stringify(answer) : `job ${answer.job} is being aborted`);
   return exit.done;
 }

@@ -4,7 +4,7 @@ import { connectionOptions } from '../../lib/bus/connection/options.ts';
 import { takenFromItself } from '../../lib/settings/send-allow.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
 import { settingsInWords } from '../../lib/settings/words.ts';
-import { busPlaces, type Cli } from '../context.ts';
+import { type Cli, natsSources } from '../context.ts';
 import { exit } from '../exit-codes.ts';
 import { natsInWords } from '../output/nats.ts';
 
@@ -31,9 +31,9 @@ Example:
 async function check(cli: Cli, file: string | undefined): Promise<number> {
   const env = file === undefined ? cli.env : { ...cli.env, ZPSEND_CONFIG: file };
   const settings = loadSettings(env);
-  await cli.local.judge(settings);
-  const found = findNats({ ...busPlaces(cli, settings), env });
-  // files that are named there are read
+  await cli.local.validate(settings);
+  const found = findNats({ ...natsSources(cli, settings), env });
+  // reads the files that the settings name
   connectionOptions(found.settings);
   cli.io.out(`host     ${settings.host}`);
   cli.io.out(`config   ${settingsInWords(settings)}`);

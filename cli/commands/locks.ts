@@ -19,13 +19,13 @@ export function addLocks(program: Command, cli: Cli): void {
 }
 
 async function locks(cli: Cli, { json }: JsonOption): Promise<number> {
-  const held = await withBus(cli, async (bus) => {
+  const found = await withBus(cli, async (bus) => {
     return (await listLocks(bus)).map(
       ({ nonce: _, renewed, ...lock }): Lock => ({ ...lock, renewed: renewed.toISOString() }),
     );
   });
-  if (json) cli.io.out(JSON.stringify({ locks: held } satisfies LocksOutput));
-  else if (held.length > 0) table(columns(Date.now()), held).forEach(cli.io.out);
+  if (json) cli.io.out(JSON.stringify({ locks: found } satisfies LocksOutput));
+  else if (found.length > 0) table(columns(Date.now()), found).forEach(cli.io.out);
   else cli.io.err('no dataset is locked');
   return exit.done;
 }

@@ -5,7 +5,7 @@ import { timing } from '../../lib/time/timing.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { isWithin } from '../../schemas/names.ts';
 import type { PlanReply, SendRequest, Step } from '../../schemas/plan.ts';
-import { explained } from '../args/colon-pool.ts';
+import { withColonHint } from '../args/colon-pool.ts';
 import { readInventories } from '../args/inventory-file.ts';
 import { packageHelp, type SendOptions, withSendOptions } from '../args/send-options.ts';
 import { type Asked, askedFor } from '../args/send-request.ts';
@@ -87,7 +87,7 @@ function verdictOf({ plan, shortages = [] }: PlanReply): Verdict {
 }
 
 function planFromFile({ host, requests }: Asked, { source, target }: ReturnType<typeof readInventories>): PlanReply[] {
-  if (host !== source.host) throw usage(`the file lists ${source.host} as the source, not ${host}`);
+  if (host !== source.host) throw usage(`the source in the file is ${source.host}, not ${host}`);
   const planned = (request: SendRequest): PlanReply => {
     const plan = planPurely(request, source, target);
     const shortages = plan.ok ? shortagesOf(plan.steps, target) : [];
@@ -104,12 +104,12 @@ const planOverBus = (cli: Cli, { host, requests }: Asked): Promise<PlanReply[]> 
           try {
             return await route.plan(request, timing.cli.planMs);
           } catch (thrown) {
-            // one of several targets does not spoil the others' plans
+            // the other targets still get their plans
             if (requests.length === 1) throw thrown;
             return {
               sourceHost: host,
               targetHost: request.to.host,
-              plan: { ok: false, error: await explained(cli, ZpsendError.from(thrown).toBody()) },
+              plan: { ok: false, error: await withColonHint(cli, ZpsendError.from(thrown).toBody()) },
             };
           }
         }),

@@ -32,7 +32,7 @@ Exit status: 0 all are active, 1 some are refused or the host does not answer.
 Example:
   zpsend policies smos-01`;
 
-/** @returns the exit status: 1 where one of them is not in force */
+/** @returns the exit status: 1 if one of them is refused */
 async function policies(cli: Cli, named: string | undefined, { json }: JsonOption): Promise<number> {
   const host = named ?? thisHost(cli.env);
   const found = await withBus(cli, (bus) => request(bus, subjects.send(host, 'policies'), {}, policiesSchema));
@@ -46,11 +46,11 @@ type Row = Policies['policies'][number] & { readonly target: Policies['policies'
 function print({ io }: Cli, { host, policies: all, refused }: Policies): void {
   const rows: Row[] = all.flatMap((policy) => policy.targets.map((target) => ({ ...policy, target })));
   table(columns, rows).forEach(io.out);
-  if (all.length === 0) io.err(`no policies on ${host}`);
+  if (all.length === 0) io.err(`${host} has no policies`);
   for (const { dataset, target } of rows) {
     if (target.error) io.err(`zpsend: ${dataset} to ${target.host}: ${target.error.code}: ${target.error.message}`);
   }
-  for (const { name, why } of refused) io.err(`zpsend: ${name} is not in force: ${why}`);
+  for (const { name, why } of refused) io.err(`zpsend: policy ${name} of ${host} is refused: ${why}`);
 }
 
 const columns = [

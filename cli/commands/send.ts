@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import type { SendStarted } from '../../schemas/job.ts';
-import { explained } from '../args/colon-pool.ts';
+import { withColonHint } from '../args/colon-pool.ts';
 import { packageHelp, type SendOptions, withSendOptions } from '../args/send-options.ts';
 import { type Asked, askedFor } from '../args/send-request.ts';
 import { thisHost } from '../args/this-host.ts';
-import { watchJobs } from '../client/job-follower.ts';
+import { followJobs } from '../client/job-follower.ts';
 import { type Outcome, runJobs, startJobs } from '../client/run-jobs.ts';
 import { withSender } from '../client/sender.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
@@ -53,24 +53,24 @@ Examples:
 /** @returns the exit status */
 export async function send(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
   const { io } = cli;
-  // whoever watched may have gone: the exit status is the job's all the same
-  io.outliveReaders();
+  // the jobs continue without a reader of their output
+  io.ignoreClosedPipe();
   const { host, requests } = askedFor(source, targets, options, thisHost(cli.env));
   if (options.detach) return detached(cli, { host, requests }, options);
   const isSilent = Boolean(options.quiet || (options.json && !io.isTerminal));
   const interrupt = catchInterrupt();
   const outcomes = await withBus(cli, (bus) =>
     withSender(cli, bus, host, async (route) => {
-      const watch = watchJobs(bus, route, (lines) => {
+      const follower = followJobs(bus, route, (lines) => {
         if (isSilent) return;
-        if (io.isTerminal) io.live(watch.followed().map(progressLine));
+        if (io.isTerminal) io.live(follower.followed().map(progressLine));
         else lines.forEach(io.err);
       });
       try {
-        const ended = await runJobs(route, watch, requests, interrupt.signal, isSilent ? () => {} : io.err);
-        return await Promise.all(ended.map((outcome) => inWords(cli, outcome)));
+        const ended = await runJobs(route, follower, requests, interrupt.signal, isSilent ? () => {} : io.err);
+        return await Promise.all(ended.map((outcome) => hinted(cli, outcome)));
       } finally {
-        watch.stop();
+        follower.stop();
         io.live([]);
       }
     }),
@@ -79,24 +79,24 @@ export async function send(cli: Cli, source: string, targets: string[], options:
   return interrupt.signal.aborted ? exit.interrupted : exitForAll(outcomes.map(verdictOf));
 }
 
-/** Of a job that failed since nobody answers, the words say what else its target may be. */
-async function inWords(cli: Cli, outcome: Outcome): Promise<Outcome> {
+/** With a hint if the target may be a pool of this host. */
+async function hinted(cli: Cli, outcome: Outcome): Promise<Outcome> {
   if (!outcome.error) return outcome;
-  const error = await explained(cli, outcome.error);
+  const error = await withColonHint(cli, outcome.error);
   return { ...outcome, error, ...(outcome.job && { job: { ...outcome.job, error } }) };
 }
 
-/** Jobs that outlive this command, which a sender of its own would not. @returns the exit status */
+/** Starts the jobs only. A private sender would end with this command. @returns the exit status */
 async function detached(cli: Cli, { host, requests }: Asked, { quiet, json }: Options): Promise<number> {
   const { io } = cli;
   const interrupt = catchInterrupt();
   const jobs = await withBus(cli, (bus) =>
     withSender(cli, bus, host, (route) => startJobs(route, requests, interrupt.signal, quiet ? () => {} : io.err), {
-      ownAllowed: false,
+      privateAllowed: false,
     }),
   ).finally(interrupt.stop);
   for (const job of jobs) io.out(json ? JSON.stringify({ job, host } satisfies SendStarted) : job);
-  if (!quiet && !json) io.err(`${host} goes on: zpsend status ${host} shows it, zpsend abort JOB ends it`);
+  if (!quiet && !json) io.err(`${host} continues: zpsend status ${host} shows the jobs, zpsend abort JOB aborts one`);
   return exit.done;
 }
 
@@ -110,15 +110,15 @@ function report({ io }: Cli, { job, error }: Outcome, { json, quiet }: Options):
   if (job && (error || !quiet)) io.out(resultLine(job));
 }
 
-/** An abort that this command asked for is not told as somebody's request. */
+/** After a Ctrl-C: the sender's error would name the abort request. */
 function ofInterrupt(outcome: Outcome, { aborted }: AbortSignal): Outcome {
   const { job, error } = outcome;
   if (!aborted || error?.code !== 'ABORTED') return outcome;
-  const then = job?.channel === 'store' ? 'begins with what is not stored whole' : 'goes on from what has arrived';
+  const then = job?.channel === 'store' ? 'continues with what is not stored yet' : 'continues from what has arrived';
   return { ...outcome, error: { ...error, message: `interrupted; the same command ${then}` } };
 }
 
-/** A job of which something was never tried has failed as a whole. */
+/** A job that did not try every dataset has failed as a whole. */
 function verdictOf({ job, error }: Outcome): Verdict {
   return job && hasFailedPartly(job) ? 'partly' : error?.code;
 }

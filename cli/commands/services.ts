@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Cli } from '../context.ts';
 import { usage } from '../exit-codes.ts';
 
-// the program around this command line runs the services; here is their help
+// bin/zpsend.ts runs the services; here is their help
 const refused = (cli: Cli) =>
   cli.action(async () => {
     throw usage('the services take no arguments: zpsend receiver, zpsend sender');

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
-import { parsePlace } from '../args/names.ts';
+import { parseLocation } from '../args/names.ts';
 import { thisHost } from '../args/this-host.ts';
 import { openListing } from '../client/host-listing.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
@@ -17,11 +17,11 @@ export function addSnapshots(program: Command, cli: Cli): void {
     .command('snapshots')
     .summary('list the snapshots and bookmarks of a host')
     .description('List the snapshots and bookmarks of a host, oldest first in each dataset.')
-    .argument('[place]', 'HOST, HOST:DATASET or DATASET (default: this host)')
+    .argument('[location]', 'HOST, HOST:DATASET or DATASET (default: this host)')
     .option('-r, --recursive', 'with all descendants')
     .option('--json', 'print JSON, which plan --inventory reads')
     .addHelpText('after', help)
-    .action(cli.action((place: string | undefined, options: Options) => snapshots(cli, place, options)));
+    .action(cli.action((location: string | undefined, options: Options) => snapshots(cli, location, options)));
 }
 
 const help = `
@@ -32,9 +32,9 @@ Examples:
   zpsend snapshots -r smos-00:zones/test`;
 
 /** @returns the exit status */
-export async function snapshots(cli: Cli, place: string | undefined, options: Options): Promise<number> {
+export async function snapshots(cli: Cli, location: string | undefined, options: Options): Promise<number> {
   const here = thisHost(cli.env);
-  const { host, dataset } = place === undefined ? { host: here } : parsePlace(place, here);
+  const { host, dataset } = location === undefined ? { host: here } : parseLocation(location, here);
   const what = {
     ...(dataset !== undefined && { dataset }),
     ...(options.recursive && { recursive: true }),
@@ -45,7 +45,7 @@ export async function snapshots(cli: Cli, place: string | undefined, options: Op
     await listing.close();
     return listing.inventory;
   });
-  if (inventory.restricted) cli.io.err(`zpsend: ${host} shows this host only what it may write there or is sent`);
+  if (inventory.restricted) cli.io.err(`zpsend: ${host} shows only the datasets that this host may write or is sent`);
   if (options.json) {
     cli.io.out(JSON.stringify(inventory));
     return exit.done;

@@ -14,8 +14,8 @@ function names(list: readonly string[]): string {
 }
 
 /**
- * An error for a person: `zpsend: CODE: message`, and what a refusal rests on, a line each.
- * @param dataset the one of several that it is about; told where the message does not
+ * An error in lines: `zpsend: CODE: message`, then the evidence of a refusal.
+ * @param dataset the failed dataset of a package, added if the message does not name it
  */
 export const errorLines = ({ code, message }: ErrorBody, evidence?: Evidence, dataset = ''): string[] => [
   `zpsend: ${code}: ${message.includes(dataset) ? '' : `${dataset}: `}${message}`,
@@ -31,7 +31,7 @@ export const errorLines = ({ code, message }: ErrorBody, evidence?: Evidence, da
     : []),
 ];
 
-/** Why a job failed; of a package a line for each dataset with a reason of its own. */
+/** Why a job failed. A package has lines for each dataset that failed for a different reason. */
 export function jobErrorLines(error: ErrorBody, job: Job | undefined): string[] {
   if (job?.request.package === undefined) return errorLines(error, job?.evidence);
   const { failed, list } = job.datasets;
@@ -39,12 +39,12 @@ export function jobErrorLines(error: ErrorBody, job: Job | undefined): string[] 
     one.error && hasFailed(one) ? [{ dataset: one.dataset, error: one.error }] : [],
   );
   const own = listed.filter((one) => one.error.message !== error.message);
-  // an error that says how many failed says nothing more than they do; that of an abort is told once for all
-  const isTold = own.length > 0 && own.length === listed.length;
+  // the job's error only counts the failed datasets; an abort is reported once
+  const isCovered = own.length > 0 && own.length === listed.length;
   const hidden = failed - listed.length;
   return [
     ...own.flatMap((one) => errorLines(one.error, undefined, one.dataset)),
     ...(hidden > 0 ? [`zpsend: ${counted(hidden, 'more dataset')} failed`] : []),
-    ...(isTold ? [] : errorLines(error, job.evidence)),
+    ...(isCovered ? [] : errorLines(error, job.evidence)),
   ];
 }

@@ -2,11 +2,11 @@ import type { ErrorBody } from '../../schemas/errors.ts';
 
 const units = ['B', 'K', 'M', 'G', 'T', 'P', 'E'] as const;
 
-/** Bytes as `zfs list` shows them: powers of 1024, three digits where it can (`0B`, `23K`, `1.11M`, `236G`). */
+/** Bytes as in `zfs list`: powers of 1024, three digits (`0B`, `23K`, `1.11M`, `236G`). */
 export function bytes(count: number): string {
   let unit = 0;
   let value = count;
-  // what would be shown as 1024 of a unit is 1 of the next
+  // 1023.5K would be rounded to 1024K
   while (value >= 1023.5 && unit < units.length - 1) {
     value /= 1024;
     unit += 1;
@@ -15,7 +15,7 @@ export function bytes(count: number): string {
   return `${value.toFixed(digits)}${units[unit]}`;
 }
 
-/** Bytes per second; undefined is unknown. */
+/** Bytes per second; `-` if unknown. */
 export const rate = (bytesPerSecond: number | undefined): string =>
   bytesPerSecond === undefined ? '-' : `${bytes(Math.round(bytesPerSecond))}/s`;
 
@@ -37,7 +37,7 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / unit)}${names[0]}${rest}`;
 }
 
-/** Seconds since the epoch as `2026-11-30T05:39:34Z`, which is the same moment wherever it is read; `-` where unknown. */
+/** Seconds since the epoch as `2026-11-30T05:39:34Z`; `-` if unknown. */
 export function moment(seconds: number | undefined): string {
   const at = new Date((seconds ?? Number.NaN) * 1000);
   return Number.isNaN(at.getTime()) ? '-' : at.toISOString().replace('.000', '');
@@ -46,12 +46,12 @@ export function moment(seconds: number | undefined): string {
 /** `1 step`, `2 steps` */
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
-/** Characters of an error that a row of a table shows; `--json` has all of it. */
-const mostError = 100;
+/** Characters of an error in a table; `--json` has all of it. */
+const maxError = 100;
 
-/** An error in a table: one line of it, `-` for none. */
+/** An error in one cell of a table; `-` for none. */
 export function errorCell(error: Pick<ErrorBody, 'code' | 'message'> | undefined): string {
   if (!error) return '-';
   const text = `${error.code}: ${error.message.replace(/\s+/g, ' ')}`;
-  return text.length > mostError ? `${text.slice(0, mostError - 3)}...` : text;
+  return text.length > maxError ? `${text.slice(0, maxError - 3)}...` : text;
 }

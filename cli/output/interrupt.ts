@@ -6,7 +6,7 @@ export interface Interrupt {
   stop(): void;
 }
 
-/** Catches the first Ctrl-C, so that what runs can end cleanly; the second ends the command at once. */
+/** The first Ctrl-C aborts the signal, so that jobs end cleanly. The second ends the command at once. */
 export function catchInterrupt(): Interrupt {
   const controller = new AbortController();
   const interrupted = () => {

@@ -2,7 +2,7 @@ import type { Job } from '../../schemas/job.ts';
 import type { StatusOutput } from '../../schemas/output.ts';
 import type { TransferState } from '../../schemas/transfer.ts';
 import { bytes, duration, rate } from './format.ts';
-import { placeOf } from './job-progress.ts';
+import { targetOf } from './job-progress.ts';
 import { type Column, table } from './table.ts';
 import { waitWords } from './waits.ts';
 
@@ -15,7 +15,7 @@ const jobColumns: Column<Job>[] = [
   { title: 'JOB', value: ({ job }) => job },
   { title: 'STATE', value: ({ state }) => state },
   { title: 'DATASET', value: ({ request }) => request.dataset },
-  { title: 'TO', value: ({ request }) => placeOf(request) },
+  { title: 'TO', value: ({ request }) => targetOf(request) },
   {
     title: 'DATASETS',
     value: ({ request, datasets: { done, total } }) => (request.package ? `${done}/${total}` : '-'),
@@ -43,12 +43,13 @@ const transferColumns: Column<Transfer>[] = [
   { title: 'TIME', value: ({ seconds }) => duration(seconds), right: true },
 ];
 
-/** What is sent, then what is received; a sentence where there is nothing. */
+/** Jobs, then transfers; a sentence if there are none. */
 export function statusLines({ hosts }: StatusOutput): string[] {
   const jobs = hosts.flatMap((host) => host.jobs);
   const transfers = hosts.flatMap(({ host, transfers }) => transfers.map((transfer) => ({ ...transfer, host })));
   if (hosts.length === 0) return ['no host answers'];
-  if (jobs.length + transfers.length === 0) return [`nothing runs on ${hosts.map(({ host }) => host).join(', ')}`];
+  if (jobs.length + transfers.length === 0)
+    return [`no job or transfer on ${hosts.map(({ host }) => host).join(', ')}`];
   const between = jobs.length > 0 && transfers.length > 0 ? [''] : [];
   return [...table(jobColumns, jobs), ...between, ...table(transferColumns, transfers)];
 }

@@ -9,7 +9,7 @@ const namesOf: Partial<Record<Part, string>> = {
   inboxPrefix: 'inbox prefix',
 };
 
-/** Where NATS is and who we are there, and which place says each of it; without secrets. */
+/** The NATS server and this user, each with its source; without secrets. */
 export function natsInWords({ settings, sources }: FoundNats): string {
   const identity = identityOf(settings);
   const words = [

@@ -5,7 +5,7 @@ import { type Column, table } from './table.ts';
 
 const letters: Record<StreamFlag, string> = { raw: 'w', 'large-block': 'L', embed: 'e', compressed: 'c', props: 'p' };
 
-/** As zfs has them: `-Lec`. */
+/** As for zfs send: `-Lec`. */
 const flagsOf = ({ flags = [] }: Step): string =>
   flags.length > 0 ? `-${flags.map((flag) => letters[flag]).join('')}` : '-';
 
@@ -18,21 +18,21 @@ const columns: Column<Step>[] = [
 ];
 const withFlags: Column<Step>[] = [...columns, { title: 'FLAGS', value: flagsOf }];
 
-/** The plan as the document's table, then what is to be noted and a sum; nothing to do is a sentence. */
+/** The plan as a table, with its notes and totals. */
 export function planLines(request: SendRequest, reply: PlanReply): string[] {
   const { targetHost, channel, plan } = reply;
   if (!plan.ok) return [];
   const { steps, notes = [], refused = [] } = plan;
-  const to = channel === 'store' ? `the store, from where ${targetHost} fetches them` : targetHost;
+  const to = channel === 'store' ? `the store for ${targetHost}` : targetHost;
   const parts = [
     table(steps.some(({ flags }) => flags?.length) ? withFlags : columns, steps),
     notes.map(({ message }) => `note: ${message}`),
-    [steps.length > 0 ? sumOf(request, to, steps) : nothing(request, reply, refused.length)],
+    [steps.length > 0 ? totalsOf(request, to, steps) : nothing(request, reply, refused.length)],
   ];
   return parts.filter((lines) => lines.length > 0).flatMap((lines, at) => (at > 0 ? ['', ...lines] : lines));
 }
 
-function sumOf(request: SendRequest, to: string, steps: readonly Step[]): string {
+function totalsOf(request: SendRequest, to: string, steps: readonly Step[]): string {
   const size = steps.reduce((sum, step) => sum + (step.size ?? 0), 0);
   const datasets = new Set(steps.map((step) => step.targetDataset)).size;
   const where = request.package ? ` in ${counted(datasets, 'dataset')}` : '';
@@ -40,6 +40,6 @@ function sumOf(request: SendRequest, to: string, steps: readonly Step[]): string
 }
 
 const nothing = ({ dataset }: SendRequest, { targetHost, channel }: PlanReply, refused: number): string => {
-  const has = channel === 'store' ? 'has, or has waiting in the store,' : 'has';
-  return `nothing to do: ${targetHost} ${has} all of ${dataset}${refused > 0 ? ` but ${counted(refused, 'dataset')} refused` : ''}`;
+  const has = channel === 'store' ? 'has, or has stored for it,' : 'has';
+  return `nothing to do: ${targetHost} ${has} all of ${dataset}${refused > 0 ? `, but ${counted(refused, 'dataset')} refused` : ''}`;
 };

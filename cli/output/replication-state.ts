@@ -1,19 +1,19 @@
 import type { FleetRow, StatusEntry } from '../../schemas/status.ts';
 
-/** A sender writes what runs every two seconds; after so many seconds of silence it has died, or has lost NATS. */
+/** Seconds. A sender writes the state of a running job every two; after this silence it is dead, or lost NATS. */
 const silentAfter = 30;
-/** Where neither the entry nor the command says how often a source is listed: a day, and two hours for a late cron job; in seconds. */
+/** Seconds, if neither the entry nor the command has an interval: a day, and two hours for a late cron job. */
 const staleByDefault = 26 * 3600;
-/** A resident sender may miss one listing, and be this late with the next, in seconds. */
+/** Seconds. A sender service may miss one listing, and be this late with the next. */
 const grace = 60;
 
 const staleAfterOf = ({ reconcileSeconds }: StatusEntry): number =>
   reconcileSeconds === undefined ? staleByDefault : 2 * reconcileSeconds + grace;
 
 /**
- * What an entry means to a reader now.
+ * The state of an entry, for a reader.
  * @param age seconds since it was written
- * @param stale seconds after which it is stale, instead of what the entry says
+ * @param stale seconds after which it is stale, in place of the entry's interval
  */
 export function judge(
   entry: StatusEntry,
@@ -21,7 +21,7 @@ export function judge(
   stale?: number,
 ): Pick<FleetRow, 'age' | 'listedAge' | 'staleAfter' | 'state'> {
   const { written, listed = written } = entry;
-  // both times are the source's own
+  // both times are by the source's clock
   const listedAge = age + Math.max(0, (Date.parse(written) - Date.parse(listed)) / 1000);
   const staleAfter = stale ?? staleAfterOf(entry);
   return { age, listedAge, staleAfter, state: stateOf(entry, age, listedAge > staleAfter) };

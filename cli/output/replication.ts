@@ -7,15 +7,15 @@ import { type Column, table } from './table.ts';
 
 /**
  * A stored entry as a row.
- * @param now milliseconds since the epoch, by the clock that `stored` is of
- * @param stale seconds after which a row is stale; undefined where each entry says
+ * @param now ms since the epoch, by the same clock as `stored`
+ * @param stale seconds after which a row is stale; undefined for each entry's interval
  */
 export function fleetRow({ entry, revision, stored, ...place }: StoredStatus, now: number, stale?: number): FleetRow {
   const judged = judge(entry, Math.max(0, (now - stored) / 1000), stale);
   return { ...place, key: statusKey(place), ...entry, revision, ...judged };
 }
 
-/** `HOST`, or `HOST:DATASET` where the dataset has another name there. */
+/** `HOST`, or `HOST:DATASET` if the dataset has another name there. */
 export const targetOf = ({ target, into, dataset }: StatusPlace): string =>
   into === dataset ? target : `${target}:${into}`;
 
@@ -39,7 +39,7 @@ const columns: Column<FleetRow>[] = [
   { title: 'ERROR', value: ({ error }) => errorCell(error) },
 ];
 
-/** What needs a person comes first. */
+/** Rows that need attention come first. */
 const urgency: Partial<Record<FleetRow['state'], number>> = { failed: 0, stale: 1, silent: 2 };
 const urgencyOf = ({ state }: FleetRow): number => urgency[state] ?? 3;
 
@@ -48,7 +48,7 @@ const inOrder = (one: FleetRow, other: FleetRow): number => {
   return urgencyOf(one) - urgencyOf(other) || ((a ?? '') < (b ?? '') ? -1 : 1);
 };
 
-/** Failed, stale and silent rows, then the others, each by name. */
+/** Failed, stale and silent rows, then the others; each group by name. */
 export const sortRows = (rows: readonly FleetRow[]): FleetRow[] => rows.toSorted(inOrder);
 
 export const fleetLines = (rows: readonly FleetRow[]): string[] => table(columns, sortRows(rows));

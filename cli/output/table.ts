@@ -1,11 +1,11 @@
 export interface Column<Row> {
   title: string;
   value: (row: Row) => string;
-  /** Numbers stand to the right. */
+  /** Aligned to the right, for numbers. */
   right?: boolean;
 }
 
-/** Lines of aligned columns under their titles, without colours or trailing spaces. No rows, no lines. */
+/** Aligned columns under their titles, without trailing spaces. No lines without rows. */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string[] {
   if (rows.length === 0) return [];
   const cells = [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ value }) => value(row)))];

@@ -1,61 +1,63 @@
-/** Where a command writes: results to standard output, everything else to standard error. */
+/** The output of a command: results on standard output, everything else on standard error. */
 export interface Io {
   out(line: string): void;
   err(line: string): void;
-  /** Lines that are drawn again and again below all others; on a terminal only. An empty list removes them. */
+  /** Lines that stay below all others and are redrawn; on a terminal only. An empty list removes them. */
   live(lines: readonly string[]): void;
-  /** A whole page in the place of the last one, on standard output. */
+  /** A page that replaces the last one, on standard output. */
   page(lines: readonly string[]): void;
-  /** From here on a reader that leaves does not end the command: what it does is more than what it prints. */
-  outliveReaders(): void;
+  /** From now on a closed pipe does not end the command. */
+  ignoreClosedPipe(): void;
   /** Is standard error a terminal? Progress is shown there and nowhere else. */
   readonly isTerminal: boolean;
 }
 
-/** Names and messages come from other hosts: what could steer a terminal is shown as `?`. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those shall not reach a terminal
+/** Names and messages come from other hosts: control characters become `?`. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these must not reach a terminal
 export const harmless = (text: string): string => text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '?');
 
 /**
- * The terminal's or the pipe's ends. A reader of results that has left (`| head`) ends the command without a word, unless it
- * is one that works; one of errors and progress ends nothing.
+ * Opens the output. A closed pipe on standard output (`| head`) ends the command without a message, until ignoreClosedPipe.
+ * A closed pipe on standard error is ignored.
  */
 export function openIo(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): Io {
-  let drawn: readonly string[] = [];
-  let works = false;
+  let wanted: readonly string[] = [];
+  let drawn = 0;
+  let ignoresClosedPipe = false;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (works) return;
+    if (ignoresClosedPipe) return;
     if (error.code === 'EPIPE') process.exit(0);
-    stderr.write(`zpsend: cannot write: ${error.message}\n`);
+    stderr.write(`zpsend: cannot write to standard output: ${error.message}\n`);
     process.exit(1);
   });
   stderr.on('error', () => {});
   const isTerminal = Boolean(stderr.isTTY);
-  const wipe = () => {
-    if (drawn.length > 0) stderr.write(`\x1b[${drawn.length}A\x1b[0J`);
+  const erased = () => (drawn > 0 ? `\x1b[${drawn}A\x1b[0J` : '');
+  const redrawn = () => {
+    // a line that wraps would be erased as one, and a line above the screen cannot be erased
+    const [width, height] = [Math.max(20, (stderr.columns || 80) - 1), Math.max(1, (stderr.rows || 24) - 1)];
+    const fitting = wanted.slice(-height);
+    drawn = fitting.length;
+    return fitting.map((line) => `${harmless(line).slice(0, width)}\n`).join('');
   };
-  const draw = () => {
-    // a line that wraps would be counted as one when it is wiped
-    const width = Math.max(20, (stderr.columns || 80) - 1);
-    for (const line of drawn) stderr.write(`${harmless(line).slice(0, width)}\n`);
-  };
-  const above = (write: () => void) => {
-    wipe();
-    write();
-    draw();
+  const above = (end: NodeJS.WriteStream, line: string) => {
+    if (drawn > 0) stderr.write(erased());
+    end.write(`${harmless(line)}\n`);
+    if (drawn > 0) stderr.write(redrawn());
   };
   return {
-    out: (line) => above(() => stdout.write(`${harmless(line)}\n`)),
-    err: (line) => above(() => stderr.write(`${harmless(line)}\n`)),
+    out: (line) => above(stdout, line),
+    err: (line) => above(stderr, line),
     live(lines) {
-      if (!isTerminal) return;
-      wipe();
-      drawn = lines;
-      draw();
+      if (!isTerminal || (drawn === 0 && lines.length === 0)) return;
+      const before = erased();
+      wanted = lines;
+      // in one write, so that it does not flicker
+      stderr.write(before + redrawn());
     },
     page: (lines) => void stdout.write(`\x1b[H\x1b[2J${lines.map((line) => `${harmless(line)}\n`).join('')}`),
-    outliveReaders() {
-      works = true;
+    ignoreClosedPipe() {
+      ignoresClosedPipe = true;
     },
     isTerminal,
   };

@@ -17,7 +17,7 @@ let files: string[];
 const zpsend = (...args: string[]) =>
   execa(join(folder, 'empty/node_modules/.bin/zpsend'), args, { cwd: join(folder, 'empty'), env, reject: false });
 
-/** Packs a copy, so that the tree under test is left as it is, and installs the package where nothing else is. */
+/** Packs a copy, so that the tree under test does not change, and installs the package in an empty folder. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'zpsend-pack-'));
   const tree = join(folder, 'tree');
@@ -27,7 +27,7 @@ beforeAll(async () => {
   const packed = await execa('npm', ['pack', '--json', '--pack-destination', folder], { cwd: tree, env });
   const fileList = z.array(z.object({ path: z.string() }));
   const report = z.array(z.object({ filename: z.string(), files: fileList }));
-  // the build's own words come before the report
+  // the output of the build comes before the report
   const [tarball] = report.parse(JSON.parse(packed.stdout.slice(packed.stdout.search(/^\[/m))));
   if (!tarball) throw new Error('npm pack made nothing');
   files = tarball.files.map(({ path }) => path);
@@ -41,7 +41,7 @@ beforeAll(async () => {
 }, 600_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('the package holds what was compiled and nothing that is for development', () => {
+test('the package has the compiled files, and nothing for development', () => {
   const kept =
     /^(dist\/(bin|cli|lib|schemas|services|tools)\/.*\.js|dist\/(bin|services)\/[\w/]+\.cjs|dist\/services\/\w+\/package\.json|dist\/tools\/zfs-simulator\/bin\/\w+|dist\/schemas\/zpsend\.schema\.json|docs\/.*\.md|deploy\/.*\.(md|conf|json|service|sh|xml))$/;
   const linked = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'tools/zfs-simulator/README.md'];
@@ -50,7 +50,7 @@ test('the package holds what was compiled and nothing that is for development', 
   expect(files).toEqual(expect.arrayContaining([...papers, 'dist/bin/zpsend.cjs', 'dist/schemas/zpsend.schema.json']));
 });
 
-test('the installed command is a Node script that says its version', async () => {
+test('the installed command is a Node script that prints its version', async () => {
   const { version } = z
     .object({ version: z.string() })
     .parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')));
@@ -62,7 +62,7 @@ const oldNode = '/usr/bin/node';
 const versionOf = async (node: string) => (await execa(node, ['--version'], { reject: false })).stdout;
 const isOld = /^v(?:1\d|2[0-3])\./.test(await versionOf(oldNode));
 
-test.runIf(isOld)('an older Node gets one line that says what is needed, from every entry of the package', async () => {
+test.runIf(isOld)('every entry of the package prints one line with the needed Node on an older one', async () => {
   const words = `zpsend: needs Node >= 24, this is ${await versionOf(oldNode)} (${oldNode}); install Node 24`;
   for (const entry of ['dist/bin/zpsend.cjs', 'dist/services/receiver', 'dist/services/sender']) {
     const { exitCode, stdout, stderr } = await execa(oldNode, [join(installed, entry), '--version'], { reject: false });
@@ -79,7 +79,7 @@ test('the folder of a service is started with that service’s arguments', async
   }
 });
 
-test('the installed command plans from saved listings, with no bus', async () => {
+test('the installed command plans from saved listings, without NATS', async () => {
   const inventory = join(root, 'test/fixtures/inventories/zones-test.json');
   const args = ['plan', '--inventory', inventory, '--json', 'zones/test', 'smos-00'];
   const { exitCode, stdout, stderr } = await zpsend(...args);

@@ -1,21 +1,21 @@
 import { execa } from 'execa';
 import { timing } from '../../../lib/time/timing.ts';
 
-/** A service of the demo, as a process of its own. */
+/** A service of the demo: a child process. */
 export interface Background {
   readonly pid: number;
   stop(): Promise<void>;
 }
 
 /**
- * Starts `zpsend sender|receiver` and resolves when it is ready; `heard` is given each line of its log.
- * @throws Error with what it said when it ends before that
+ * Starts `zpsend sender|receiver`, and resolves when it is ready. `onLine` gets each line of its log.
+ * @throws Error with the end of its log if it ends before that
  */
 export async function startService(
   [node, script]: readonly [string, string],
   service: 'sender' | 'receiver',
   env: NodeJS.ProcessEnv,
-  heard: (line: string) => void,
+  onLine: (line: string) => void,
 ): Promise<Background> {
   const child = execa(node, [script, service], {
     env: { ...env, ZPSEND_LOG: 'people' },
@@ -27,14 +27,14 @@ export async function startService(
   });
   const ready = Promise.withResolvers<void>();
   const log: string[] = [];
-  const listening = (async () => {
+  const reading = (async () => {
     for await (const line of child.iterable({ from: 'stderr' })) {
       log.push(line);
-      heard(line);
+      onLine(line);
       if (line.includes('is ready on')) ready.resolve();
     }
   })();
-  const ended = listening
+  const ended = reading
     .catch(() => {})
     .then(() => child)
     .then(() => ready.reject(new Error(`the ${service} did not start: ${log.slice(-3).join('; ')}`)));
@@ -53,13 +53,13 @@ export async function startService(
 }
 
 /**
- * Takes everything away when this process ends in whatever way, SIGKILL included: the kernel then closes the pipe that
- * the guard reads. In a session of its own, so that a Ctrl-C does not reach it.
+ * Removes everything when this process ends, also by SIGKILL: the kernel then closes the pipe that the guard reads. It is
+ * detached, so that a Ctrl-C does not reach it.
  */
 export function startGuard(folder: string, removal: string, env: NodeJS.ProcessEnv) {
   const script = [
     'while read -r pid; do if [ "$pid" = ended ]; then pids=; else pids="$pids $pid"; fi; done',
-    // what a killed process held is free a moment later
+    // the kernel releases what a killed process used a moment later
     'if [ -n "$pids" ]; then kill -9 $pids 2>/dev/null; sleep 1; fi',
     removal,
     'rm -rf -- "$1"',
@@ -75,9 +75,9 @@ export function startGuard(folder: string, removal: string, env: NodeJS.ProcessE
     reject: false,
   });
   return {
-    /** One more process that must not outlive this one. */
+    /** Adds a process that must not outlive this one. */
     watch: (pid: number) => void guard.stdin.write(`${pid}\n`),
-    /** Takes pools and folder away now; the processes have been stopped. */
+    /** Removes pools and folder now; the processes have been stopped. */
     async stop() {
       guard.stdin.end('ended\n');
       await guard;

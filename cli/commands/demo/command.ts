@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import type { Cli } from '../../context.ts';
 import { exit } from '../../exit-codes.ts';
 import { catchInterrupt } from '../../output/interrupt.ts';
-import { onStage } from './environment.ts';
-import { tell } from './scenario.ts';
+import { withEnvironment } from './environment.ts';
+import { runScenario } from './scenario.ts';
 
 interface Options {
   simulator?: true;
@@ -31,13 +31,13 @@ async function demo(cli: Cli, { simulator }: Options): Promise<number> {
   const interrupt = catchInterrupt();
   let status: number = exit.interrupted;
   try {
-    status = await onStage(cli, Boolean(simulator), (machines) => tell(cli, machines, interrupt.signal));
+    status = await withEnvironment(cli, Boolean(simulator), (machines) => runScenario(cli, machines, interrupt.signal));
   } catch (error) {
-    // a Ctrl-C reaches the services too, and what was under way fails
+    // a Ctrl-C reaches the services too, so the running command fails
     if (!interrupt.signal.aborted) throw error;
   } finally {
     interrupt.stop();
   }
-  cli.io.out(`${status === exit.done ? 'Done, and everything' : 'Everything'} is taken away again.`);
+  cli.io.out(`${status === exit.done ? 'Done. Everything' : 'Everything'} is removed.`);
   return status;
 }

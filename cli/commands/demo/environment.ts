@@ -9,10 +9,14 @@ import { startGuard, startService } from './background.ts';
 import { type Machines, makeMachines } from './machines.ts';
 
 /**
- * A nats-server, two hosts and their services, for as long as `use` takes; nothing of it is left afterwards.
- * @throws ZpsendError UNSUPPORTED when there is no nats-server and none can be brought
+ * Runs a nats-server, two hosts and their services while `use` runs, and removes all of it.
+ * @throws ZpsendError UNSUPPORTED if there is no nats-server, and none can be downloaded
  */
-export async function onStage<T>(cli: Cli, simulated: boolean, use: (machines: Machines) => Promise<T>): Promise<T> {
+export async function withEnvironment<T>(
+  cli: Cli,
+  simulated: boolean,
+  use: (machines: Machines) => Promise<T>,
+): Promise<T> {
   await using stack = new AsyncDisposableStack();
   const { io, self } = cli;
   const server = await startServer(io.out);
@@ -49,10 +53,10 @@ export async function onStage<T>(cli: Cli, simulated: boolean, use: (machines: M
   return await use(machines);
 }
 
-async function startServer(say: (line: string) => void) {
+async function startServer(log: (line: string) => void) {
   try {
-    const { path, version, how } = await findNatsServer({ say });
-    say(`nats-server ${version} (${how}: ${path})`);
+    const { path, version, how } = await findNatsServer({ say: log });
+    log(`nats-server ${version} (${how}: ${path})`);
     return await startNatsServer({ path, jetstream: true });
   } catch (error) {
     if (error instanceof NatsServerMissingError) throw new ZpsendError('UNSUPPORTED', error.message);
@@ -60,6 +64,6 @@ async function startServer(say: (line: string) => void) {
   }
 }
 
-/** Without what would lead to a NATS, a host name or a configuration of the real world. */
+/** Without the settings of this machine's NATS, host name and configuration. */
 const plainEnv = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(env).filter(([name]) => !/^(NATS|ZPSEND|ZFS_SIM)_/.test(name)));

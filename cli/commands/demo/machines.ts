@@ -5,30 +5,30 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { bytes } from '../../output/format.ts';
 
-/** One of the demo's two hosts, both of which are this machine. */
+/** One of the two hosts of the demo, both on this machine. */
 export interface Machine {
   readonly host: string;
   readonly pool: string;
   readonly env: NodeJS.ProcessEnv;
-  /** Writes that many new bytes into a dataset of this host, in the way of an application. */
+  /** Writes so many new bytes into a dataset of this host. */
   write(dataset: string, count: number): Promise<void>;
 }
 
 export interface Machines {
   readonly source: Machine;
   readonly target: Machine;
-  /** What they run on, for a person. */
+  /** The ZFS that they use, in words. */
   readonly what: string;
-  /** Commands that take the pools away again, as lines of sh; empty where removing the folder does. */
+  /** Shell commands that destroy the pools; empty if removing the folder is enough. */
   readonly removal: string;
 }
 
 const simulator = fileURLToPath(new URL('../../../tools/zfs-simulator/bin', import.meta.url));
 const poolSize = 512 * 2 ** 20;
 
-/** Two hosts in `folder`: on real ZFS where this user may make pools in files, else on the simulator. */
+/** Two hosts in `folder`: on real ZFS if this user may create pools in files, otherwise on the simulator. */
 export async function makeMachines(folder: string, env: NodeJS.ProcessEnv, simulated: boolean): Promise<Machines> {
-  if (simulated) return makeSimulated(folder, env, 'as asked');
+  if (simulated) return makeSimulated(folder, env, '--simulator');
   try {
     return await makeReal(folder, env);
   } catch (error) {
@@ -64,7 +64,7 @@ async function makeReal(folder: string, env: NodeJS.ProcessEnv): Promise<Machine
   try {
     const [source, target] = [await make('smos-01'), await make('smos-00')];
     const { stdout } = await execa('zfs', ['version'], { env: admin, extendEnv: false, reject: false });
-    const what = `OpenZFS (${stdout.split('\n')[0]}), with pools of its own in files: ${made.join(', ')}`;
+    const what = `OpenZFS (${stdout.split('\n')[0]}), with pools in files: ${made.join(', ')}`;
     return { source, target, what, removal: made.map((pool) => `zpool destroy -f ${pool}`).join('\n') };
   } catch (error) {
     for (const pool of made) await execa('zpool', ['destroy', '-f', pool], { env: admin, reject: false });
@@ -93,5 +93,5 @@ async function makeSimulated(folder: string, env: NodeJS.ProcessEnv, why: string
     };
   };
   const [source, target] = [await make('smos-01'), await make('smos-00')];
-  return { source, target, what: `a simulated ZFS (no pools of ${bytes(poolSize)} in files: ${why})`, removal: '' };
+  return { source, target, what: `the simulator (no pools of ${bytes(poolSize)} in files: ${why})`, removal: '' };
 }

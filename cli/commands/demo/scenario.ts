@@ -9,7 +9,7 @@ import { send } from '../send.ts';
 import { snapshots } from '../snapshots.ts';
 import type { Machine, Machines } from './machines.ts';
 
-/** The seven snapshots, and what is written before each, in bytes. */
+/** The seven snapshots, each with the bytes written before it. */
 const history: [name: string, written: number][] = [
   ['now', 23_552],
   ['now2', 0],
@@ -21,12 +21,12 @@ const history: [name: string, written: number][] = [
 ];
 
 /**
- * Makes zones/test, replicates it, shows both sides, and does it again. Both services run.
- * @returns the exit status: 0 when both sides have equal guids, and the second run had nothing to do
+ * Creates zones/test, replicates it, lists both sides, and replicates again. Both services run.
+ * @returns the exit status: 0 if both sides have equal guids, and the second run had nothing to do
  */
-export async function tell(cli: Cli, { source, target }: Machines, signal: AbortSignal): Promise<number> {
+export async function runScenario(cli: Cli, { source, target }: Machines, signal: AbortSignal): Promise<number> {
   const dataset = `${source.pool}/test`;
-  const place = source.pool === target.pool ? target.host : `${target.host}:${target.pool}/test`;
+  const location = source.pool === target.pool ? target.host : `${target.host}:${target.pool}/test`;
   const prompt = (machine: Machine, command: string) => {
     signal.throwIfAborted();
     cli.io.out(`\n${machine.host}# ${command}`);
@@ -36,8 +36,8 @@ export async function tell(cli: Cli, { source, target }: Machines, signal: Abort
     await execa('zfs', argv, { env: source.env, extendEnv: false });
   };
   const replicate = () => {
-    prompt(source, `zpsend send ${dataset} ${place}`);
-    return send({ ...cli, env: source.env }, dataset, [place], {});
+    prompt(source, `zpsend send ${dataset} ${location}`);
+    return send({ ...cli, env: source.env }, dataset, [location], {});
   };
   const show = async (machine: Machine) => {
     prompt(machine, `zpsend snapshots ${machine.pool}/test`);
@@ -48,7 +48,7 @@ export async function tell(cli: Cli, { source, target }: Machines, signal: Abort
   for (const [name, written] of history) {
     if (written > 0) await source.write(dataset, written);
     await admin('snapshot', `${dataset}@${name}`);
-    if (written > 0) cli.io.out(`  (after ${bytes(written)} were written)`);
+    if (written > 0) cli.io.out(`  (after writing ${bytes(written)})`);
   }
   const first = await replicate();
   if (first !== exit.done) return first;

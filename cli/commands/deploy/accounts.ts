@@ -53,10 +53,10 @@ Example:
 function wanted(fleet: readonly ServerFile[], name: string | undefined): ServerFile[] {
   const files = fleet.filter(({ server }) => name === undefined || server === name);
   if (files.length > 0) return files;
-  throw usage(`--server ${name}: the fleet has ${fleet.map(({ server }) => server).join(', ')}`);
+  throw usage(`--server ${name}: the servers of the fleet are ${fleet.map(({ server }) => server).join(', ')}`);
 }
 
-/** Users and passwords stand in them. */
+/** The files contain users and passwords. */
 function write(folder: string, files: readonly ServerFile[]): string[] {
   try {
     mkdirSync(folder, { recursive: true });
@@ -70,16 +70,16 @@ function write(folder: string, files: readonly ServerFile[]): string[] {
   }
 }
 
-/** What has to be there before, and what comes after. */
+/** Comments before and after the commands. */
 const before = '# once: nsc add operator --name zpsend --sys';
 const after = [
-  '# the servers in the middle: what this prints stands in place of default_js_domain {} and accounts {} of zpsend deploy accounts',
-  '# each host: nsc describe user --account ACCOUNT --name NAME --raw is its JWT (NATS_JWT), and its seed stays where it is (NATS_SEED)',
+  '# central servers: use this in place of default_js_domain {} and accounts {} from zpsend deploy accounts',
+  '# each host: nsc describe user --account ACCOUNT --name NAME --raw prints its JWT (NATS_JWT); its seed is NATS_SEED',
 ];
 const afterSites = [
-  '# each server of a site: the file that zpsend deploy accounts prints; for each host there links/HOST.conf says',
+  '# each server of a site: the file from zpsend deploy accounts, and for each host links/HOST.conf with',
   '#   credentials: "/etc/nats/links/HOST.creds"',
-  '# which is made there, of nsc describe user --account host-HOST --name HOST-link --raw and the seed of the link:',
+  '# Create that file there, from nsc describe user --account host-HOST --name HOST-link --raw and the seed of the link:',
   "#   (umask 077; { echo '-----BEGIN NATS USER JWT-----'; cat HOST-link.jwt; echo '------END NATS USER JWT------'",
   "#   echo '-----BEGIN USER NKEY SEED-----'; cat HOST-link.nk; echo '------END USER NKEY SEED------'; } > HOST.creds)",
 ];
@@ -105,7 +105,7 @@ async function accounts({ io }: Cli, file: string, options: Options): Promise<nu
     return exit.done;
   }
   if (files.length > 1)
-    throw usage(`the fleet has ${files.length} servers: --server NAME prints one, --out FOLDER writes all`);
+    throw usage(`the fleet has ${files.length} servers: name one with --server NAME, or write all with --out FOLDER`);
   io.out(files.map(({ text }) => text.trimEnd()).join('\n'));
   return exit.done;
 }

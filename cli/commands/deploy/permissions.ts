@@ -16,7 +16,7 @@ interface Options extends JsonOption {
   jsDomain?: string;
 }
 
-const nkeySchema = z.string().regex(/^U[A-Z2-7]{55}$/, 'the public key of a user, 56 characters that begin with U');
+const nkeySchema = z.string().regex(/^U[A-Z2-7]{55}$/, 'a public user key has 56 characters and begins with U');
 
 /** `zpsend deploy permissions` */
 export function addPermissions(deploy: Command, cli: Cli): void {
@@ -66,8 +66,8 @@ async function permissions({ io }: Cli, host: string, options: Options): Promise
   const isBoth = !options.sender && !options.receiver;
   const [sender, receiver] = [isBoth || options.sender === true, isBoth || options.receiver === true];
   const roles = { sender, receiver, from, orders, domain };
-  if (from.length > 0 && !receiver) throw usage('--from is for a host that receives');
-  if (domain !== undefined && from.length === 0) throw usage('--js-domain says where the stores of --from are');
+  if (from.length > 0 && !receiver) throw usage('--from needs a host that receives');
+  if (domain !== undefined && from.length === 0) throw usage('--js-domain needs --from');
   const { publish, subscribe } = options.viewer ? viewerPermissions(host) : permissionsOf(host, roles);
   const inboxes = options.viewer ? viewerInboxPrefix(host) : inboxPrefix(host);
   if (options.json) {
@@ -75,8 +75,8 @@ async function permissions({ io }: Cli, host: string, options: Options): Promise
     return exit.done;
   }
   const does = [...(roles.sender ? ['sends'] : []), ...(roles.receiver ? ['receives'] : [])].join(' and ');
-  const what = options.viewer ? 'looks' : does;
-  io.out(`# ${host} ${what}; it runs with ZPSEND_INBOX_PREFIX=${inboxes}`);
+  const what = options.viewer ? 'reads' : does;
+  io.out(`# ${host} ${what}; set ZPSEND_INBOX_PREFIX=${inboxes} there`);
   io.out('{');
   io.out(`  nkey: ${nkey ?? '"the public key of its nkey"'}`);
   io.out('  permissions: {');

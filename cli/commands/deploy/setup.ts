@@ -55,7 +55,7 @@ Examples:
   zpsend deploy setup fleet.yaml                 # once they run, as an admin
   zpsend deploy setup --source smos-01 --print   # one server, without a file`;
 
-/** Options come before the file. */
+/** Options override the file. */
 function boundsOf(fleet: Fleet | undefined, options: Options): BucketBounds {
   return z.object(bounds).parse({ ...fleet?.buckets, ...options });
 }
@@ -68,10 +68,10 @@ function wantedOf(fleet: Fleet | undefined, options: Options): WantedStream[] {
 }
 
 const differenceText = ({ field, found, wanted, narrows }: Difference): string =>
-  `${field} is ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}${narrows ? ' (it would hold less)' : ''}`;
+  `${field} is ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}${narrows ? ' (which holds less)' : ''}`;
 
 const words: Record<Outcome['state'], string> = {
-  made: 'made',
+  made: 'created',
   there: 'is as wanted',
   differs: 'differs',
   changed: 'changed',
@@ -85,7 +85,7 @@ async function setup(cli: Cli, file: string | undefined, options: Options): Prom
   const { io } = cli;
   const fleet = file === undefined ? undefined : readFleet(file);
   if (options.certs !== undefined) {
-    if (!fleet) throw usage('--certs needs the file of the fleet, which names the servers');
+    if (!fleet) throw usage('--certs needs the fleet file, which names the servers');
     const made = await makeCertificates(options.certs, [...fleet.servers, ...fleet.sites]);
     if (options.json) io.out(JSON.stringify({ made }));
     else for (const path of made) io.out(path);
@@ -107,7 +107,7 @@ async function setup(cli: Cli, file: string | undefined, options: Options): Prom
   if (options.json) io.out(JSON.stringify({ outcomes }));
   for (const { error } of outcomes) if (error) for (const line of errorLines(error)) io.err(line);
   const states = outcomes.map(({ state }) => state);
-  if (states.includes('differs')) io.err('what differs was left as it is; --edit changes it');
+  if (states.includes('differs')) io.err('nothing that differs was changed; --edit changes it');
   if (states.includes('failed')) return exit.failed;
   return states.includes('differs') ? exit.partly : exit.done;
 }

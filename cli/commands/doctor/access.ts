@@ -11,60 +11,60 @@ import type { Check } from '../../../schemas/output.ts';
 import { natsInWords } from '../../output/nats.ts';
 import { bad, good, note, permissionsRemedy } from './check.ts';
 
-/** Where this command is connected, and which place says so. */
+/** The NATS server of this command, and the source of its settings. */
 export const checkNats = ({ server, found }: Bus): Check =>
   good('nats', `connected to ${server}: ${natsInWords(found)}`);
 
-const settingPlaces =
-  'NATS_*, /etc/zpsend/env, nats: in the configuration file, the selected nats context: the first of these that is set';
+const settingSources =
+  'the first that is set: NATS_*, /etc/zpsend/env, nats: in the configuration file, the selected nats context';
 
-/** By why there is no connection. */
+/** By the reason of the failure. */
 const connectRemedies: Partial<Record<Reason, string>> = {
-  'no-server': 'start nats-server -js, or repair the address',
-  'login-refused': `repair the user or the key, here (${settingPlaces}) or in the accounts of that server`,
-  tls: `repair the address, the CA or the certificate (${settingPlaces})`,
+  'no-server': 'start nats-server -js, or correct the address',
+  'login-refused': `correct the user or the key, here (${settingSources}) or in the accounts of that server`,
+  tls: `correct the address, the CA or the certificate (${settingSources})`,
 };
 
-/** There is no connection; the message says what to do, too. */
+/** There is no connection. */
 export function noNats(thrown: unknown): Check {
   const { message, reason } = ZpsendError.from(thrown);
-  const remedy = (reason && connectRemedies[reason]) ?? 'repair what it names';
-  return bad('nats', message, `${remedy}; the rows below are what can be checked without NATS`);
+  const remedy = (reason && connectRemedies[reason]) ?? 'correct what the message names';
+  return bad('nats', message, `${remedy}. The rows below need no NATS`);
 }
 
-/** Replies arrive on an inbox; a user who may not subscribe to one can ask nothing. */
+/** Replies arrive on an inbox: without permission to subscribe to one, no request has an answer. */
 export function checkInbox(bus: Bus, host: string): Check[] {
   const own = inboxPrefix(host);
   if (bus.inbox === 'usual') return [];
   if (bus.inbox === 'own') {
     const found = `replies use ${own}.>, since this user may not subscribe to _INBOX.>`;
-    return [note('inbox', found, `set ZPSEND_INBOX_PREFIX=${own} (nats.inboxPrefix), which spares the attempt`)];
+    return [note('inbox', found, `set ZPSEND_INBOX_PREFIX=${own} (nats.inboxPrefix) to skip the attempt`)];
   }
   const prefix = bus.options.inboxPrefix;
   if (prefix !== undefined && prefix !== own) {
-    const found = `this user may not hear answers on ${prefix}.>, so nothing can be asked`;
+    const found = `this user may not subscribe to ${prefix}.>, so no reply reaches it`;
     return [
-      bad('inbox', found, `set ZPSEND_INBOX_PREFIX (inboxPrefix) to that of this user; for ${host} it is ${own}`),
+      bad('inbox', found, `set ZPSEND_INBOX_PREFIX (nats.inboxPrefix) to the prefix of this user; ${host} has ${own}`),
     ];
   }
   return [notThisHost(bus, host, `it may not subscribe to ${own}.>`)];
 }
 
-/** The key of another host is no lack of permissions, and more of them would be the wrong cure. */
+/** The key of another host: more permissions would be the wrong remedy. */
 function notThisHost({ found }: Bus, host: string, why: string): Check {
   const who = identityOf(found.settings)?.words ?? 'no credentials';
-  const remedy = `use the key of ${host} here, or name the host that this key is of (ZPSEND_HOST, host:); else ${permissionsRemedy(host)}`;
+  const remedy = `use the key of ${host} here, or set the host name that belongs to this key (ZPSEND_HOST, host:). Otherwise ${permissionsRemedy(host)}`;
   return bad('permissions', `this NATS user is not ${host}: ${why} (${who})`, remedy);
 }
 
-/** What this host may do on the bus shows when it is tried: the server refuses in the background, and says so. */
+/** The server reports a missing permission only after an attempt, and asynchronously. */
 export async function checkPermissions(bus: Bus, host: string, refusals: readonly string[]): Promise<Check> {
   const before = refusals.length;
   onEvents(bus, subjects.event(host, 'job', '*'), z.unknown(), () => {})();
-  // the answer, or that there is none, comes after the refusals on the same connection
+  // the reply comes after the refusals, on the same connection
   await request(bus, subjects.info(host), {}, infoSchema).catch(() => {});
   const refused = refusals.slice(before).filter((text) => /permission/i.test(text));
-  if (refused.length === 0) return good('permissions', `zfs.${host}.> can be used`);
+  if (refused.length === 0) return good('permissions', `this user may use zfs.${host}.>`);
   if (refused.some((text) => text.includes(`"${subjects.event(host, 'job', '*')}"`))) {
     return notThisHost(bus, host, `it may not subscribe to zfs.${host}.>`);
   }

@@ -4,6 +4,6 @@ export const good = (what: string, found: string): Check => ({ what, result: 'go
 export const note = (what: string, found: string, remedy: string): Check => ({ what, result: 'note', found, remedy });
 export const bad = (what: string, found: string, remedy: string): Check => ({ what, result: 'bad', found, remedy });
 
-/** What to do where the server lets this user do less than this host needs: never more than that. */
+/** The remedy for missing permissions: exactly what the host needs, and no more. */
 export const permissionsRemedy = (host: string): string =>
-  `on the NATS server give the user of ${host} exactly what "zpsend deploy permissions ${host}" prints`;
+  `give the NATS user of ${host} exactly what zpsend deploy permissions ${host} prints`;

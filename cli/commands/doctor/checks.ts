@@ -12,7 +12,7 @@ import type { Check } from '../../../schemas/output.ts';
 import { discoverMachines } from '../../client/find-hosts.ts';
 import { nameRemedy } from '../../client/name-faults.ts';
 import type { Cli } from '../../context.ts';
-import { bytes } from '../../output/format.ts';
+import { bytes, counted } from '../../output/format.ts';
 import { bad, good, note, permissionsRemedy } from './check.ts';
 import { checkNames } from './machines.ts';
 import { checkPools } from './pools.ts';
@@ -25,9 +25,9 @@ const accountSchema = z.looseObject({
   limits: z.looseObject({ max_storage: z.number() }).optional(),
 });
 
-/** JetStream holds the locks; without it nothing can be received. */
+/** The locks are in JetStream: without it nothing can be received. */
 export async function checkJetStream(bus: Bus, host: string): Promise<Check> {
-  const remedy = 'start nats-server with -js (or a "jetstream {}" block), and enable it for this account';
+  const remedy = 'start nats-server with -js (or a jetstream {} block), and enable JetStream for this account';
   try {
     const account = await request(bus, '$JS.API.INFO', {}, accountSchema);
     if (account.error) return bad('jetstream', account.error.description, remedy);
@@ -38,92 +38,100 @@ export async function checkJetStream(bus: Bus, host: string): Promise<Check> {
     );
   } catch (thrown) {
     const { message, reason } = ZpsendError.from(thrown);
-    if (reason === 'no-responders') return bad('jetstream', `${bus.server} has none, or not for this account`, remedy);
-    // the server says of a request that it may not be made; whether there is a JetStream is not known then
+    if (reason === 'no-responders')
+      return bad('jetstream', `${bus.server} has no JetStream, or not for this account`, remedy);
+    // without permission for the request it is unknown whether there is a JetStream
     return bad('jetstream', message, permissionsRemedy(host));
   }
 }
 
-/** The bucket of locks: a receiver makes it, and whoever has edited it since may have made it less than is needed. */
+/** The bucket of locks. A receiver creates it; later edits may have broken it. */
 export async function checkLocks(bus: Bus): Promise<Check> {
   const edit = `nats stream edit KV_${locksBucket}`;
   try {
     const state = await stateOf(await openBucket(bus, locksBucket));
-    if (!state) return good('locks', `none yet: the first receiver makes the bucket ${locksBucket}`);
+    if (!state) return good('locks', `no bucket ${locksBucket} yet: the first receiver creates it`);
     const { ttl, replicas, clustered, trace } = state;
-    const copies = replicas === 1 ? '1 copy' : `${replicas} copies`;
-    const found = `${locksBucket} has ${copies}, and a lock expires after ${ttl / 1000} s`;
-    if (ttl <= 0) return bad('locks', `in ${locksBucket} locks never expire`, `${edit} --max-age 30s`);
+    const copies = counted(replicas, 'replica');
+    const found = `${locksBucket} has ${copies}, and its locks expire after ${ttl / 1000} s`;
+    if (ttl <= 0) return bad('locks', `locks in ${locksBucket} never expire`, `${edit} --max-age 30s`);
     if (clustered && replicas === 1) {
-      const remedy = `while the server that has it is down nothing can be received; with three servers: ${edit} --replicas 3`;
+      const remedy = `while its server is down nothing can be received. With three servers: ${edit} --replicas 3`;
       return note('locks', found, remedy);
     }
     if (trace.oldestGoFirst) return good('locks', found);
-    const waits = 'its entries can be taken away, so a first lock waits up to 3.5 s while others receive';
+    const waits = 'its entries can be deleted, so a first lock waits up to 3.5 s while others receive';
     return note(
       'locks',
       `${found}; ${waits}`,
       `zpsend deploy setup --edit, or: ${edit} --no-allow-rollup --deny-delete --deny-purge`,
     );
   } catch (thrown) {
-    return bad('locks', messageOf(thrown), 'see jetstream above; zpsend deploy permissions prints what a host may do');
+    return bad(
+      'locks',
+      messageOf(thrown),
+      'see jetstream above; zpsend deploy permissions prints the permissions of a host',
+    );
   }
 }
 
-/** The bucket of status: without it jobs run, and nobody sees how far everything is. */
+/** The bucket of dataset statuses. Without it jobs run, but zpsend status shows nothing. */
 export async function checkStatus(bus: Bus): Promise<Check> {
   try {
     const state = await stateOf(await openBucket(bus, statusBucket));
-    const make = `the first job of a sender makes it where it may; else: nats kv add ${statusBucket} --history 1 --replicas 3`;
-    if (!state) return note('status', `there is no bucket ${statusBucket}`, make);
+    const make = `the first job of a sender creates it if it may. Otherwise: nats kv add ${statusBucket} --history 1 --replicas 3`;
+    if (!state) return note('status', `no bucket ${statusBucket} yet`, make);
     const { ttl, replicas } = state;
-    if (ttl === 0) return good('status', `${statusBucket} has ${replicas === 1 ? '1 copy' : `${replicas} copies`}`);
-    const remedy = `what is not sent for so long shall be seen above all: nats stream edit KV_${statusBucket} --max-age 0s`;
-    return note('status', `in ${statusBucket} entries expire after ${ttl / 1000} s`, remedy);
+    if (ttl === 0) return good('status', `${statusBucket} has ${counted(replicas, 'replica')}`);
+    const remedy = `a replication that stopped would disappear from zpsend status: nats stream edit KV_${statusBucket} --max-age 0s`;
+    return note('status', `entries in ${statusBucket} expire after ${ttl / 1000} s`, remedy);
   } catch (thrown) {
-    return note('status', messageOf(thrown), 'see jetstream above, or whether this user may read it');
+    return note('status', messageOf(thrown), 'see jetstream above, and whether this user may read the bucket');
   }
 }
 
 export async function checkHosts(bus: Bus): Promise<Check[]> {
   const hosts = await discoverMachines(bus);
   if (hosts.size > 0) return [good('hosts', [...hosts.keys()].join(', ')), ...(await checkNames(bus, hosts))];
-  return [note('hosts', 'none answers', 'start a receiver where snapshots shall go: zpsend receiver')];
+  return [note('hosts', 'no host answers', 'start a receiver on the target host: zpsend receiver')];
 }
 
-/** What this host's service says of ZFS; where none answers, what this machine says itself. */
+/** ZFS as this host's service sees it; if no service answers, as this command sees it. */
 export async function checkZfs(cli: Cli, bus: Bus, host: string): Promise<Check[]> {
   try {
     const info = await request(bus, subjects.info(host), {}, infoSchema);
     const stranger = bus.self && strangerAmong(bus.self.machine, [info.machine]);
     if (stranger) {
-      const found = `what answers for ${host} runs on another machine, ${shortMachine(stranger, bus.self?.machine)}`;
+      const found = `the service that answers for ${host} runs on another machine, ${shortMachine(stranger, bus.self?.machine)}`;
       return [bad('service', found, nameRemedy(host))];
     }
     const services = info.instances.map(({ service, version }) => `${service} ${version}`).join(', ');
     return [good('service', `${services} on ${host}`), ...zfsChecks(info)];
   } catch {
-    const remedy = `to receive here run zpsend receiver; to send from here a command starts its own sender`;
-    return [note('service', `none answers for ${host}`, remedy), ...(await checkLocalZfs(cli, host))];
+    const remedy = 'to receive here, run zpsend receiver; to send from here, no service is needed';
+    return [note('service', `no service answers for ${host}`, remedy), ...(await checkLocalZfs(cli, host))];
   }
 }
 
-/** What a sender of this host would send, and to whom. */
+/** Which datasets the sender of this host sends, and to which hosts. */
 export async function checkSendAllow(bus: Bus, host: string, allow: SendConfig['allow'] | undefined): Promise<Check[]> {
   const info = await request(bus, subjects.info(host), {}, infoSchema).catch(() => undefined);
   if (!info?.instances.some(({ service }) => service === 'sender')) return [];
-  if (allow) return [good('send', `sends what ${allow.length} rules of send.allow name`)];
-  const found = `sends every dataset to every host, plain too: each user who may publish on ${subjects.send(host, 'start')} decides`;
-  const remedy = 'send.allow in the configuration file bounds it: [{ dataset: zones/vm, to: smos-00, raw: required }]';
+  if (allow) return [good('send', `send.allow has ${counted(allow.length, 'rule')}`)];
+  const found = `every user who may publish on ${subjects.send(host, 'start')} can send any dataset of ${host} to any host, unencrypted too`;
+  const remedy =
+    'limit it with send.allow in the configuration file: [{ dataset: zones/vm, to: smos-00, raw: required }]';
   return [note('send', found, remedy)];
 }
 
-/** What this machine itself says of ZFS, as the user who asks. */
+/** ZFS as this command sees it, with the rights of its user. */
 export const checkLocalZfs = async (cli: Cli, host: string): Promise<Check[]> =>
   zfsChecks(await cli.local.zfsFacts(host));
 
 function zfsChecks({ zfs, zfsError, pools }: Pick<Info, 'zfs' | 'zfsError' | 'pools'>): Check[] {
   if (zfs === undefined)
-    return [bad('zfs', zfsError ?? 'does not answer', 'as it says; then zfs version answers here')];
+    return [
+      bad('zfs', zfsError ?? 'zfs does not answer', 'correct what the message names, until zfs version works here'),
+    ];
   return [good('zfs', zfs), ...checkPools(pools)];
 }

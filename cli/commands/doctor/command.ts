@@ -4,7 +4,7 @@ import { ownMachine } from '../../../lib/machine/machine.ts';
 import { hostWithoutConfig, type Settings } from '../../../lib/settings/settings.ts';
 import type { Check, DoctorOutput } from '../../../schemas/output.ts';
 import { selfOf } from '../../args/this-host.ts';
-import { busPlaces, type Cli, type JsonOption } from '../../context.ts';
+import { type Cli, type JsonOption, natsSources } from '../../context.ts';
 import { exit } from '../../exit-codes.ts';
 import { checkInbox, checkNats, checkPermissions, noNats } from './access.ts';
 import {
@@ -19,7 +19,7 @@ import {
 import { checkConfig, checkEnvironmentFile, checkNode } from './here.ts';
 import { checkMachine } from './machines.ts';
 import { checkAccount, checkAnswers, checkBounds, checkServer } from './servers.ts';
-import { type Checked, checkStaleMarks, nothingLeft, unknownStaleMarks } from './stale.ts';
+import { type Checked, checkStaleMarks, noStaleMarks, unknownStaleMarks } from './stale.ts';
 
 export function addDoctor(program: Command, cli: Cli): void {
   program
@@ -52,7 +52,7 @@ async function doctor(cli: Cli, { json, fix }: DoctorOptions): Promise<number> {
   const host = settings?.host ?? hostWithoutConfig(cli.env);
   const name: Check =
     host === undefined
-      ? { what: 'this host', result: 'bad', found: 'has no name that can stand on the bus', remedy: 'set ZPSEND_HOST' }
+      ? { what: 'this host', result: 'bad', found: 'no valid host name', remedy: 'set ZPSEND_HOST' }
       : { what: 'this host', result: 'good', found: host };
   const { checks: found, ...left } = await checkRest(cli, host ?? 'this-host', settings, fix === true);
   const checks: Check[] = [name, checkNode(process.version), config, ...checkEnvironmentFile(cli), ...found];
@@ -61,17 +61,21 @@ async function doctor(cli: Cli, { json, fix }: DoctorOptions): Promise<number> {
   return checks.some(({ result }) => result === 'bad') ? exit.failed : exit.done;
 }
 
-/** What can be checked with NATS, and without it what can be checked here. */
+/** All checks with NATS; without it, those of this machine. */
 async function checkRest(cli: Cli, host: string, settings: Settings | undefined, fix: boolean): Promise<Checked> {
   const refusals: string[] = [];
   const onStatus = (_event: string, text: string) => void refusals.push(text);
   let bus: Bus;
   try {
     const about = { host, self: settings && selfOf(settings), name: 'zpsend doctor' };
-    bus = await connectBus({ ...busPlaces(cli, settings), ...about, wait: false, onStatus });
+    bus = await connectBus({ ...natsSources(cli, settings), ...about, wait: false, onStatus });
   } catch (thrown) {
-    const checks = [noNats(thrown), ...(await checkLocalZfs(cli, host)), unknownStaleMarks('NATS cannot be asked')];
-    return { ...nothingLeft, checks };
+    const checks = [
+      noNats(thrown),
+      ...(await checkLocalZfs(cli, host)),
+      unknownStaleMarks('there is no connection to NATS'),
+    ];
+    return { ...noStaleMarks, checks };
   }
   try {
     return await checkWithBus({ cli, bus, host, settings, refusals }, fix);
@@ -80,12 +84,12 @@ async function checkRest(cli: Cli, host: string, settings: Settings | undefined,
   }
 }
 
-async function checkWithBus({ cli, bus, host, settings, refusals }: Patient, fix: boolean): Promise<Checked> {
+async function checkWithBus({ cli, bus, host, settings, refusals }: CheckContext, fix: boolean): Promise<Checked> {
   const nats: Check[] = [checkNats(bus), ...checkInbox(bus, host)];
-  // every answer would come where none may come
+  // no request would have an answer
   if (bus.inbox === 'refused') {
-    const checks = [...nats, ...(await checkLocalZfs(cli, host)), unknownStaleMarks('no reply may reach this user')];
-    return { ...nothingLeft, checks };
+    const checks = [...nats, ...(await checkLocalZfs(cli, host)), unknownStaleMarks('no reply reaches this user')];
+    return { ...noStaleMarks, checks };
   }
   const checks: Check[] = [
     ...nats,
@@ -104,20 +108,20 @@ async function checkWithBus({ cli, bus, host, settings, refusals }: Patient, fix
   ];
   const isBad = (row: string) => checks.some(({ what, result }) => what === row && result === 'bad');
   if (isBad('permissions')) {
-    return { ...nothingLeft, checks: [...checks, unknownStaleMarks(`this user may not ask as ${host}`)] };
+    return { ...noStaleMarks, checks: [...checks, unknownStaleMarks(`this user may not use zfs.${host}.>`)] };
   }
-  // without ZFS there is nothing to look at, and on another machine nothing of this one
-  if (isBad('zfs') || isBad('service')) return { ...nothingLeft, checks };
+  // without ZFS there are no marks, and another machine has none of this one
+  if (isBad('zfs') || isBad('service')) return { ...noStaleMarks, checks };
   const { checks: more, ...left } = await checkStaleMarks(cli, bus, host, fix);
   return { ...left, checks: [...checks, ...more] };
 }
 
-interface Patient {
+interface CheckContext {
   readonly cli: Cli;
   readonly bus: Bus;
   readonly host: string;
   readonly settings: Settings | undefined;
-  /** What the NATS server said in between. */
+  /** Permission errors that the NATS server reported meanwhile. */
   readonly refusals: readonly string[];
 }
 

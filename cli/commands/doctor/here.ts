@@ -10,27 +10,27 @@ export function checkNode(version: string): Check {
   return major >= 24 ? good('node', version) : bad('node', version, 'install Node.js 24 or later');
 }
 
-/** The configuration, and what it allows; without one that is valid no service starts here. */
+/** The configuration, and what it allows. No service starts without a valid one. */
 export async function checkConfig(cli: Cli): Promise<{ settings?: Settings; check: Check }> {
   try {
     const settings = loadSettings(cli.env);
-    await cli.local.judge(settings);
+    await cli.local.validate(settings);
     return { settings, check: good('config', settingsInWords(settings)) };
   } catch (thrown) {
-    const remedy = 'as it says; zpsend config check FILE tries a file. No service starts here before';
+    const remedy = 'correct the file, and try it with zpsend config check FILE. No service starts until then';
     return { check: bad('config', ZpsendError.from(thrown).message, remedy) };
   }
 }
 
-/** A file of variables that this user may not read hides from him what the services find. */
+/** The services may read variables from a file that this user may not read. */
 export function checkEnvironmentFile({ program: { state, path } }: Cli): Check[] {
   if (state !== 'unreadable') return [];
-  const found = `${path} cannot be read by this user, so what it says is not known to this command`;
+  const found = `this user may not read ${path}, so this command does not know its variables`;
   return [
     note(
       'environment',
       found,
-      'run it as the user of the services, or set NATS_URL, ZPSEND_HOST and what belongs to them',
+      'run zpsend as the user of the services, or set the variables of that file (NATS_URL, ZPSEND_HOST ...)',
     ),
   ];
 }

@@ -9,7 +9,7 @@ import { type Machine, shortMachine } from '../../../schemas/machine.ts';
 import type { Check } from '../../../schemas/output.ts';
 import { faultOf, nameRemedy } from '../../client/name-faults.ts';
 
-/** Is this host's name this machine's? */
+/** Does this host name belong to this machine? */
 export async function checkMachine(bus: Bus, host: string, { machine, source }: OwnMachine): Promise<Check> {
   const what = 'machine';
   const id = shortMachine({ id: machine.id });
@@ -30,12 +30,12 @@ export async function checkMachine(bus: Bus, host: string, { machine, source }: 
       return {
         what,
         result: 'note',
-        found: `no id, so another machine named ${host} may stay unnoticed`,
+        found: `this machine has no id, so another machine named ${host} may go unnoticed`,
         remedy: readable,
       };
     }
     if (record) return { what, result: 'good', found: `${id} (${source}) has the name ${host} since ${record.since}` };
-    const remedy = `the first service or send registers it where it may make the bucket; else: nats kv add ${hostsBucket} --history 1 --replicas 3`;
+    const remedy = `the first service or send registers it, if it may create the bucket. Otherwise: nats kv add ${hostsBucket} --history 1 --replicas 3`;
     return { what, result: 'note', found: `${id} (${source}); the name ${host} is not registered`, remedy };
   } catch (thrown) {
     const remedy = `without the bucket ${hostsBucket} another machine named ${host} is noticed only while both answer`;
@@ -43,7 +43,7 @@ export async function checkMachine(bus: Bus, host: string, { machine, source }: 
   }
 }
 
-/** The host names of the bus that more than one machine bears. */
+/** The host names that more than one machine uses. */
 export async function checkNames(bus: Bus, hosts: ReadonlyMap<string, readonly Machine[]>): Promise<Check[]> {
   const checks = [...hosts].map(async ([host, machines]): Promise<Check[]> => {
     const record = await readHost(bus, host).catch(() => undefined);

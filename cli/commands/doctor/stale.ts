@@ -15,7 +15,7 @@ import {
 import { withSender } from '../../client/sender.ts';
 import type { Cli } from '../../context.ts';
 
-/** What was found, what was repaired, and lines about both. */
+/** The marks that were found and repaired, and lines about both. */
 export interface Checked {
   readonly checks: Check[];
   readonly staleMarks: StaleMark[];
@@ -23,21 +23,21 @@ export interface Checked {
   readonly notRepaired: Repaired['notRepaired'];
 }
 
-export const nothingLeft: Omit<Checked, 'checks'> = { staleMarks: [], repaired: [], notRepaired: [] };
+export const noStaleMarks: Omit<Checked, 'checks'> = { staleMarks: [], repaired: [], notRepaired: [] };
 
-/** Which jobs run is asked over NATS: without an answer nothing can be called left. */
+/** Without NATS the running jobs are unknown, so no mark counts as stale. */
 export const unknownStaleMarks = (why: string): Check => ({
   what: 'stale',
   result: 'note',
-  found: `not looked for: ${why}, so it cannot be known which jobs run`,
-  remedy: 'repair what stands above, then run zpsend doctor again',
+  found: `not checked: ${why}, so the running jobs are unknown`,
+  remedy: 'repair the rows above, then run zpsend doctor again',
 });
 
 type Ask = <S extends z.ZodType>(verb: 'stale' | 'repair', body: object, reply: S) => Promise<z.output<S>>;
 
 /**
- * Asks this host's sender, and its receiver, what a crash left there; a sender is started for the purpose where none runs.
- * @param fix has exactly that repaired
+ * Asks the sender and the receiver of this host for stale marks. Runs a private sender if no sender answers.
+ * @param fix repairs exactly these marks
  */
 export async function checkStaleMarks(cli: Cli, bus: Bus, host: string, fix: boolean): Promise<Checked> {
   const sender = await attempt('sender', () =>
@@ -70,20 +70,20 @@ async function findAndRepair(ask: Ask, fix: boolean): Promise<Checked> {
   return { checks: checksOf(found, done), staleMarks, repaired, notRepaired };
 }
 
-/** A host without a receiver has no stale marks of one. Any other fault of a service is a row. */
-async function attempt(service: string, look: () => Promise<Checked>): Promise<Checked> {
+/** Without a receiver there are no marks of one. Any other error becomes a row. */
+async function attempt(service: string, check: () => Promise<Checked>): Promise<Checked> {
   try {
-    return await look();
+    return await check();
   } catch (thrown) {
     const { code, message } = ZpsendError.from(thrown);
-    if (service === 'receiver' && code === 'UNREACHABLE') return { ...nothingLeft, checks: [] };
-    const check: Check = {
+    if (service === 'receiver' && code === 'UNREACHABLE') return { ...noStaleMarks, checks: [] };
+    const row: Check = {
       what: 'stale',
       result: 'note',
-      found: `of the ${service}: ${message}`,
-      remedy: 'repair what it says, then run zpsend doctor again',
+      found: `the ${service} did not list them: ${message}`,
+      remedy: 'correct that, then run zpsend doctor again',
     };
-    return { ...nothingLeft, checks: [check] };
+    return { ...noStaleMarks, checks: [row] };
   }
 }
 
@@ -129,18 +129,18 @@ const whatOf: Record<StaleMark['kind'], string> = {
 };
 
 const remedyOf: Record<StaleMark['kind'], string> = {
-  'step-hold': 'zpsend doctor --fix leaves a bookmark in its place, and the next job to its target releases it',
+  'step-hold': 'the next job to its target releases it; zpsend doctor --fix replaces it with a bookmark',
   'last-received-hold': 'zpsend doctor --fix releases it',
-  cursor: 'zpsend doctor --fix removes it, as the next job that sends to that target does',
+  cursor: 'the next job that sends to its target removes it; zpsend doctor --fix does so too',
 };
 
 function wordsOf(staleMark: StaleMark): string {
   switch (staleMark.kind) {
     case 'step-hold':
-      return `${staleMark.tag} on ${staleMark.snapshot}, of a job that runs no more`;
+      return `${staleMark.tag} on ${staleMark.snapshot}, of a dead job`;
     case 'last-received-hold':
-      return `${staleMark.tag} on ${staleMark.snapshot}, while ${staleMark.newer} is held`;
+      return `${staleMark.tag} on ${staleMark.snapshot}, superseded by the hold on ${staleMark.newer}`;
     case 'cursor':
-      return `${staleMark.bookmark}, in whose place ${staleMark.newer} stands`;
+      return `${staleMark.bookmark}, superseded by ${staleMark.newer}`;
   }
 }

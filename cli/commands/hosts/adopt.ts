@@ -8,14 +8,14 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Instance } from '../../../schemas/host.ts';
 import { type HostRecord, type Machine, shortMachine } from '../../../schemas/machine.ts';
 
-/** What came of it: the record that is there, and what was there before where that was not this machine's. */
+/** The new record, and the old one if it was of another machine. */
 export interface Adopted {
   readonly record: HostRecord;
   readonly before: HostKey;
 }
 
 /**
- * Registers a host name for this machine, in the place of the machine that had it.
+ * Registers a host name for this machine, in place of another one.
  * @throws ZpsendError OTHER_MACHINE while services of another machine answer for it; UNSUPPORTED without an id
  */
 export async function adopt(bus: Bus, host: string, own: OwnMachine): Promise<Adopted> {
@@ -44,8 +44,8 @@ function stillThere(host: string, own: Machine, stranger: Machine, answering: re
     .join(', ');
   return new ZpsendError(
     'OTHER_MACHINE',
-    `machine ${name} still answers as ${host}: ${services}. Stop its services, or give one of the two machines another ` +
-      'host name (host: in its configuration file); the name was not adopted',
+    `the name ${host} was not adopted: machine ${name} still answers for it with ${services}. Stop these services, or give ` +
+      'one of the two machines another name (host: in its configuration file)',
     { host, other: name },
   );
 }
@@ -53,7 +53,7 @@ function stillThere(host: string, own: Machine, stranger: Machine, answering: re
 const withoutId = (host: string): ZpsendError =>
   new ZpsendError(
     'UNSUPPORTED',
-    `this machine has no id, so the name ${host} cannot be registered for it: make /etc/machine-id readable, or set machineId: in the ` +
+    `the name ${host} cannot be registered: this machine has no id. Make /etc/machine-id readable, or set machineId: in the ` +
       'configuration file',
     { host },
   );

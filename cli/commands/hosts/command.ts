@@ -46,7 +46,7 @@ async function hosts(cli: Cli, { json }: JsonOption): Promise<number> {
   const found = await withBus(cli, infos);
   if (json) cli.io.out(JSON.stringify({ hosts: found } satisfies HostsOutput));
   else if (found.length > 0) table(columns, found).forEach(cli.io.out);
-  else cli.io.err('no host answers; start a service on one: zpsend receiver, zpsend sender');
+  else cli.io.err('no host answers; start a service (zpsend receiver, zpsend sender)');
   for (const { host, fault } of found) if (fault && !json) cli.io.err(`${fault}; ${nameRemedy(host)}`);
   return exit.done;
 }
@@ -54,7 +54,7 @@ async function hosts(cli: Cli, { json }: JsonOption): Promise<number> {
 async function infos(bus: Bus): Promise<Host[]> {
   const names = await discoverHosts(bus);
   const answers = await Promise.allSettled(names.map((host) => infoOf(bus, host)));
-  // one that has just gone, or only runs a private sender, is not there to be talked to
+  // a host that has just stopped, or only runs a private sender, does not answer
   return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
 }
 
@@ -73,8 +73,8 @@ async function adoptName(cli: Cli, { adopt: name, json }: Options): Promise<numb
   const { host, machineId } = loadSettings(cli.env);
   if (name !== host) {
     throw usage(
-      `--adopt ${name}: this host is ${host}. Run it on the machine that is to be ${name}, where its configuration file (host:) or ` +
-        'ZPSEND_HOST says so',
+      `--adopt ${name}: this host is ${host}. Run it on the machine whose configuration file (host:) or ZPSEND_HOST says ` +
+        name,
     );
   }
   const own = ownMachine(machineId);
@@ -82,11 +82,11 @@ async function adoptName(cli: Cli, { adopt: name, json }: Options): Promise<numb
   if (json) cli.io.out(JSON.stringify(record));
   else if (before === 'unreadable') {
     cli.io.out(
-      `${host} is machine ${shortMachine({ id: record.machine })} now; what its key held before could not be read. Start its services`,
+      `${host} is now machine ${shortMachine({ id: record.machine })}; the record before was not readable. Start its services`,
     );
   } else if (before) {
     const [was, is] = [before.machine, record.machine].map((id) => shortMachine({ id }));
-    cli.io.out(`${host} is machine ${is} now; it was machine ${was} since ${before.since}. Start its services`);
+    cli.io.out(`${host} is now machine ${is}; it was machine ${was} since ${before.since}. Start its services`);
   } else cli.io.out(`${host} is machine ${shortMachine({ id: record.machine })}, since ${record.since}`);
   return exit.done;
 }

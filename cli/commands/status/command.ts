@@ -24,7 +24,7 @@ export function addStatus(program: Command, cli: Cli): void {
     .command('status')
     .summary("show the state of every replication, or a host's jobs")
     .description('Show the state of every replication, or the jobs and transfers of a host.')
-    .argument('[place]', 'HOST, DATASET or HOST:DATASET (default: all)')
+    .argument('[location]', 'HOST, DATASET or HOST:DATASET (default: all)')
     .option('-w, --watch', 'update the output until Ctrl-C')
     .option('--jobs', 'show the jobs and transfers of all hosts')
     .option('--check', 'print one line for a monitoring system')
@@ -32,11 +32,11 @@ export function addStatus(program: Command, cli: Cli): void {
     .option('--forget <source>', 'remove the row of [HOST:]DATASET to this target')
     .option('--json', 'print JSON; with --watch, an object for each change')
     .addHelpText('after', help)
-    .action(cli.action((place: string | undefined, options: Options) => status(cli, place, options)));
+    .action(cli.action((location: string | undefined, options: Options) => status(cli, location, options)));
 }
 
 const help = `
-PLACE:
+LOCATION:
   HOST      its jobs and transfers; with --check, its rows
   DATASET   rows with this dataset, or one below it, on either side: a name or a
             pattern with a "/", "*" or "?" in it (":zones" is a pool)
@@ -60,32 +60,32 @@ Examples:
   zpsend status --check --stale 26h 'zones/vm/**'
   zpsend status --forget smos-01:zones/old smos-00`;
 
-async function status(cli: Cli, place: string | undefined, options: Options): Promise<number> {
-  if (options.check) return check(cli, place, options);
-  if (options.forget !== undefined) return forget(cli, options.forget, place);
-  const view = viewOf(place, options);
+async function status(cli: Cli, location: string | undefined, options: Options): Promise<number> {
+  if (options.check) return check(cli, location, options);
+  if (options.forget !== undefined) return forget(cli, options.forget, location);
+  const view = viewOf(location, options);
   const { host, dataset } = view.filter;
   const how = { json: view.json, watch: options.watch === true };
-  if (options.jobs && dataset !== undefined) throw usage(`--jobs ${place}: jobs are listed by host`);
+  if (options.jobs && dataset !== undefined) throw usage(`--jobs ${location}: name a host, not a dataset`);
   return withBus(cli, (bus) => {
     if (options.jobs || (host !== undefined && dataset === undefined)) return showJobs(bus, cli.io, host, how);
     return how.watch ? followFleet(bus, cli.io, view) : showFleet(bus, cli.io, view);
   });
 }
 
-const viewOf = (place: string | undefined, { json, stale }: Options): FleetView => ({
+const viewOf = (location: string | undefined, { json, stale }: Options): FleetView => ({
   json: json === true,
-  filter: place === undefined ? {} : parseFilter(place),
-  place,
+  filter: location === undefined ? {} : parseFilter(location),
+  location,
   stale: stale === undefined ? undefined : parseDuration('--stale', stale),
 });
 
-/** Whatever fails, a monitoring system is given its one line, and the status for what is not known. */
-async function check(cli: Cli, place: string | undefined, options: Options): Promise<number> {
+/** Every error becomes one line with the status UNKNOWN, for the monitoring system. */
+async function check(cli: Cli, location: string | undefined, options: Options): Promise<number> {
   try {
     const other = (['watch', 'jobs', 'json', 'forget'] as const).find((option) => options[option] !== undefined);
-    if (other) throw usage(`--check goes without --${other}`);
-    const view = viewOf(place, options);
+    if (other) throw usage(`--check cannot be used with --${other}`);
+    const view = viewOf(location, options);
     return await withBus(cli, (bus) => checkFleet(bus, cli.io, view));
   } catch (thrown) {
     const { code, message } = ZpsendError.from(thrown);
@@ -99,14 +99,14 @@ async function forget(cli: Cli, from: string, to: string | undefined): Promise<n
   if (to === undefined) throw usage(`--forget ${from}: name the target too, as in --forget ${from} smos-00`);
   const here = thisHost(cli.env);
   const { host: source, dataset } = parseSource(from, here);
-  if (dataset.includes('@')) throw usage(`--forget ${from}: a row is of a dataset, not of a snapshot`);
+  if (dataset.includes('@')) throw usage(`--forget ${from}: name a dataset, not a snapshot`);
   const { host: target, dataset: into = dataset } = parseTarget(to, here);
-  const place = { source, dataset, target, into };
+  const row = { source, dataset, target, into };
   await withBus(cli, async (bus) => {
-    if (await forgetStatus(bus, place)) return;
+    if (await forgetStatus(bus, row)) return;
     throw new ZpsendError(
       'NO_SUCH_DATASET',
-      `no row of ${source}:${dataset} to ${target}:${into}; what there is: zpsend status`,
+      `no row of ${source}:${dataset} to ${target}:${into}; zpsend status lists the rows`,
       { host: source },
     );
   });

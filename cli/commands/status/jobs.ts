@@ -14,8 +14,8 @@ import { statusLines } from '../../output/jobs.ts';
 import type { Io } from '../../output/terminal.ts';
 
 /**
- * What one host, or every host that answers, sends and receives; again and again where it is watched.
- * @throws ZpsendError UNREACHABLE when the host does not answer
+ * Shows the jobs and transfers of one host, or of all hosts that answer; repeatedly with `watch`.
+ * @throws ZpsendError UNREACHABLE if the host does not answer
  */
 export async function showJobs(
   bus: Bus,
@@ -41,7 +41,7 @@ async function statusOf(bus: Bus, host: string | undefined): Promise<StatusOutpu
       gather(bus, subjects.each(subjects.send(name, 'status')), {}, sendStatusSchema, timing.cli.answersMs),
       gather(bus, subjects.each(subjects.receive(name, 'status')), {}, receiveStatusSchema, timing.cli.answersMs),
     ]);
-    if (host !== undefined && instances.length === 0) throw nobody(host);
+    if (host !== undefined && instances.length === 0) throw unreachable(host);
     return {
       host: name,
       jobs: senders.flatMap(({ jobs }) => jobs),
@@ -51,5 +51,5 @@ async function statusOf(bus: Bus, host: string | undefined): Promise<StatusOutpu
   return { hosts: await Promise.all(names.map(each)) };
 }
 
-const nobody = (host: string): ZpsendError =>
-  new ZpsendError('UNREACHABLE', `no service of ${host} answers; hosts that answer: zpsend hosts`, { host });
+const unreachable = (host: string): ZpsendError =>
+  new ZpsendError('UNREACHABLE', `no service of ${host} answers; zpsend hosts lists the hosts that answer`, { host });

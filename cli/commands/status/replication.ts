@@ -11,17 +11,17 @@ import { checkOf, unknown } from './check.ts';
 import { type FleetFilter, isShown } from './filter.ts';
 
 const noBucket =
-  `there is no bucket ${statusBucket} yet: the first job of a sender makes it, or, where senders may not, you do: ` +
-  `nats kv add ${statusBucket} --history 1 --replicas 3; what hosts send now: zpsend status --jobs`;
+  `there is no bucket ${statusBucket} yet. The first job of a sender creates it; if senders may not: ` +
+  `nats kv add ${statusBucket} --history 1 --replicas 3. zpsend status --jobs shows the running jobs`;
 const nothing = 'no replication is recorded';
 
-/** Which rows of the fleet are shown, and how. */
+/** Which rows are shown, and how. */
 export interface FleetView {
   readonly json: boolean;
   readonly filter: FleetFilter;
-  /** What `filter` was made of, where it leaves anything out. */
-  readonly place: string | undefined;
-  /** Seconds after which a row is stale; undefined where each entry says. */
+  /** The argument that `filter` is from; undefined for all rows. */
+  readonly location: string | undefined;
+  /** Seconds after which a row is stale; undefined for each entry's interval. */
   readonly stale: number | undefined;
 }
 
@@ -29,12 +29,12 @@ const rowsOf = (found: Iterable<StoredStatus>, { now }: StatusNews, { filter, st
   [...found].filter((one) => isShown(filter, one)).map((one) => fleetRow(one, now, stale));
 
 /** Why there are no rows. */
-function whyNone(news: StatusNews | undefined, isEmpty: boolean, { place }: FleetView): string {
+function whyNone(news: StatusNews | undefined, isEmpty: boolean, { location }: FleetView): string {
   if (!news) return noBucket;
-  return isEmpty || place === undefined ? nothing : `no replication of ${place}; what there is: zpsend status`;
+  return isEmpty || location === undefined ? nothing : `no replication of ${location}; zpsend status lists all`;
 }
 
-/** What the whole fleet's replication looks like, once. */
+/** Shows the rows once. */
 export async function showFleet(bus: Bus, io: Io, view: FleetView): Promise<number> {
   const news = await readStatus(bus);
   const rows = news ? rowsOf(news.found, news, view) : [];
@@ -53,7 +53,7 @@ export async function checkFleet(bus: Bus, io: Io, view: FleetView): Promise<num
   return result.exit;
 }
 
-/** The same as showFleet until the command is ended. Nothing goes unseen but what has been overwritten within a second. */
+/** Shows the rows until the command ends. It misses only values that were overwritten within a second. */
 export async function followFleet(bus: Bus, io: Io, view: FleetView): Promise<never> {
   const ask = await followStatus(bus);
   const known = new Map<string, StoredStatus>();
@@ -64,7 +64,7 @@ export async function followFleet(bus: Bus, io: Io, view: FleetView): Promise<ne
     for (const key of news?.gone ?? []) known.delete(key);
     for (const one of news?.found ?? []) known.set(statusKey(one), one);
     const rows = news ? rowsOf(known.values(), news, view) : [];
-    // a row becomes stale or silent though nobody writes
+    // a row becomes stale or silent without a write
     const changed = rows.filter((row) => shown.get(row.key) !== versionOf(row));
     const isNew = isFirst || changed.length > 0 || shown.size !== rows.length;
     shown = new Map(rows.map((row) => [row.key, versionOf(row)]));

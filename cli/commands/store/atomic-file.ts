@@ -5,26 +5,26 @@ import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { ZpsendError } from '../../../schemas/errors.ts';
 
-/** What is written to a file under its name only when all of it is there. */
-export interface WholeFile {
+/** A file that gets its name once it is complete. */
+export interface AtomicFile {
   readonly to: Writable;
-  /** All is written: the file gets its name. @throws ZpsendError BAD_REQUEST where somebody else has taken that meanwhile */
+  /** Gives the complete file its name. @throws ZpsendError BAD_REQUEST if that file exists by now */
   keep(): Promise<void>;
-  /** Removes what there is of it. */
+  /** Removes the incomplete file. */
   drop(): Promise<void>;
 }
 
-/** Whatever becomes of it, a file that is there already stays as it is. Devices and named pipes are written to as they are. */
-export async function openWholeFile(path: string): Promise<WholeFile> {
-  const there = await stat(path).catch(() => undefined);
-  if (there && !there.isFile() && !there.isDirectory()) {
+/** Never changes an existing file. Devices and named pipes are written directly. */
+export async function openAtomicFile(path: string): Promise<AtomicFile> {
+  const existing = await stat(path).catch(() => undefined);
+  if (existing && !existing.isFile() && !existing.isDirectory()) {
     return { to: createWriteStream(path, { flags: 'a' }), keep: async () => {}, drop: async () => {} };
   }
-  if (there || (await lstat(path).catch(() => undefined))) throw taken(path);
+  if (existing || (await lstat(path).catch(() => undefined))) throw exists(path);
   const part = `${path}.${process.pid}.part`;
   const opened = await open(part, 'wx').catch((error) => {
     if (codeOf(error) !== 'ENOENT') throw error;
-    throw new ZpsendError('BAD_REQUEST', `${path} cannot be written: there is no folder ${dirname(path)}`);
+    throw new ZpsendError('BAD_REQUEST', `${path} cannot be written: the folder ${dirname(path)} does not exist`);
   });
   const to = opened.createWriteStream();
   const drop = async (): Promise<void> => {
@@ -40,29 +40,29 @@ export async function openWholeFile(path: string): Promise<WholeFile> {
         await name(part, path);
       } catch (error) {
         await drop();
-        throw codeOf(error) === 'EEXIST' ? taken(path) : error;
+        throw codeOf(error) === 'EEXIST' ? exists(path) : error;
       }
     },
   };
 }
 
-/** A link takes nobody's name; some filesystems have none. */
+/** A link never replaces a file; some filesystems have no links. */
 async function name(part: string, path: string): Promise<void> {
   try {
     await link(part, path);
   } catch (error) {
-    if (!linkless.has(codeOf(error) ?? '')) throw error;
-    if (await lstat(path).catch(() => undefined)) throw taken(path);
+    if (!withoutLinks.has(codeOf(error) ?? '')) throw error;
+    if (await lstat(path).catch(() => undefined)) throw exists(path);
     await rename(part, path);
     return;
   }
   await unlink(part).catch(() => {});
 }
 
-const linkless: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+const withoutLinks: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
 const codeOf = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error ? String(error.code) : undefined;
 
-const taken = (path: string): ZpsendError =>
-  new ZpsendError('BAD_REQUEST', `${path} is there already, and is not overwritten`);
+const exists = (path: string): ZpsendError =>
+  new ZpsendError('BAD_REQUEST', `${path} exists and is not overwritten; name another file`);

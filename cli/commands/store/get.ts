@@ -8,9 +8,9 @@ import { type Cli, withBus } from '../../context.ts';
 import { exit, usage } from '../../exit-codes.ts';
 import { bytes } from '../../output/format.ts';
 import { catchInterrupt } from '../../output/interrupt.ts';
-import { openWholeFile } from './atomic-file.ts';
+import { openAtomicFile } from './atomic-file.ts';
 import { domainOption, streamsOf, waitingOf } from './open.ts';
-import { fetchStream, unwritten } from './read-stream.ts';
+import { fetchStream, writeError } from './read-stream.ts';
 
 interface Options {
   output?: string;
@@ -40,9 +40,9 @@ Examples:
 
 async function get(cli: Cli, host: string, id: string, { output, jsDomain: domain }: Options): Promise<number> {
   if (output === '') throw usage('-o needs the name of a file');
-  if (id === '') throw usage(`the ID of a stream is empty: zpsend store ls ${host} lists them`);
+  if (id === '') throw usage(`the id of the stream is empty; zpsend store ls ${host} lists the ids`);
   const isFile = output !== undefined && output !== '-';
-  if (!isFile && process.stdout.isTTY) throw usage('a stream is no text for a terminal: -o FILE, or a pipe');
+  if (!isFile && process.stdout.isTTY) throw usage('a stream is not written to a terminal: use -o FILE, or a pipe');
   const interrupt = catchInterrupt();
   try {
     await withBus(cli, async (bus) => {
@@ -51,16 +51,16 @@ async function get(cli: Cli, host: string, id: string, { output, jsDomain: domai
       if (!waiting) {
         throw new ZpsendError(
           'NO_SUCH_TRANSFER',
-          `no stream ${id} waits in the store of ${host}: zpsend store ls ${host} lists them`,
+          `the store of ${host} has no stream ${id}; zpsend store ls ${host} lists its streams`,
         );
       }
       const manifest = await readManifest(bucket, waiting);
-      // who leaves before the end of a list has seen enough, but of a stream has not
-      cli.io.outliveReaders();
+      // a closed pipe is an error here: the stream is incomplete
+      cli.io.ignoreClosedPipe();
       const { signal } = interrupt;
-      const told = (at: number) => cli.io.live([`${bytes(at)} of ${bytes(manifest.bytes)}`]);
-      if (!isFile) return fetchStream({ bucket, manifest, to: process.stdout, signal, told });
-      await intoFile(output, (to) => fetchStream({ bucket, manifest, to, signal, told }));
+      const onProgress = (at: number) => cli.io.live([`${bytes(at)} of ${bytes(manifest.bytes)}`]);
+      if (!isFile) return fetchStream({ bucket, manifest, to: process.stdout, signal, onProgress });
+      await intoFile(output, (to) => fetchStream({ bucket, manifest, to, signal, onProgress }));
     });
     return exit.done;
   } catch (error) {
@@ -72,10 +72,10 @@ async function get(cli: Cli, host: string, id: string, { output, jsDomain: domai
   }
 }
 
-/** A part of a stream is of no use, and would stand in the way of the next try. */
+/** An incomplete file is removed. */
 async function intoFile(path: string, write: (to: Writable) => Promise<void>): Promise<void> {
   try {
-    const file = await openWholeFile(path);
+    const file = await openAtomicFile(path);
     try {
       await write(file.to);
     } catch (error) {
@@ -84,6 +84,6 @@ async function intoFile(path: string, write: (to: Writable) => Promise<void>): P
     }
     await file.keep();
   } catch (error) {
-    throw unwritten(error);
+    throw writeError(error);
   }
 }

@@ -39,16 +39,16 @@ async function list(cli: Cli, host: string, { json, jsDomain: domain }: Options)
     return {
       isThere: (await bucket.mark()) !== undefined,
       waiting: await waitingOf(cli, bucket),
-      // who may not read them sees at least what there is
+      // without permission to read them, the streams are still listed
       receipts: await openReceipts({ nc: bus.nc, domain })
         .read(host)
         .catch(() => []),
     };
   });
   const stateOf = (of: string, target: string, at: number) => {
-    const said = receipts.find((one) => one.id === of && one.target === target && one.place === at)?.receipt;
-    if (!said?.error) return { state: words[said?.state ?? 'none'] };
-    return { state: said.state === 'running' ? words.none : words[said.state], error: said.error };
+    const receipt = receipts.find((one) => one.id === of && one.target === target && one.place === at)?.receipt;
+    if (!receipt?.error) return { state: words[receipt?.state ?? 'none'] };
+    return { state: receipt.state === 'running' ? words.none : words[receipt.state], error: receipt.error };
   };
   const streams = waiting.map(({ id, bytes: size, targets }) => ({
     id,
@@ -63,12 +63,12 @@ async function list(cli: Cli, host: string, { json, jsDomain: domain }: Options)
   }));
   if (json) cli.io.out(JSON.stringify({ host, streams } satisfies FetchOutput));
   else if (streams.length > 0) table(columns, streams).forEach(cli.io.out);
-  else
-    cli.io.err(
-      `zpsend: ${isThere ? `nothing waits in the store of ${host}` : `${host} has no store${domain === undefined ? '' : ` in ${domain}`}: nothing has ever been stored there for others (HOST is the one that sends)`}`,
-    );
+  else cli.io.err(`zpsend: ${isThere ? `the store of ${host} is empty` : noStore(host, domain)}`);
   return exit.done;
 }
+
+const noStore = (host: string, domain: string | undefined): string =>
+  `${host} has no store${domain === undefined ? '' : ` in the JetStream domain ${domain}`}: it never stored a stream (HOST is the source)`;
 
 const words = { none: 'waiting', running: 'receiving', done: 'taken', failed: 'refused' } as const;
 

@@ -8,16 +8,16 @@ import type { WaitingStream } from '../../../schemas/stored.ts';
 import { valueBy } from '../../args/option-values.ts';
 import type { Cli } from '../../context.ts';
 
-/** Called as the `nats` CLI calls it. */
+/** The `nats` CLI has the same option. */
 export const domainOption = (): Option =>
   new Option('--js-domain <domain>', 'JetStream domain of the store (of the hub, from a leaf)').argParser(
     valueBy(jetStreamDomainSchema),
   );
 
-/** The store of a source host, in a JetStream domain. Nothing is read yet. */
+/** Opens the store of a source host. Reads nothing yet. @param domain its JetStream domain */
 export const streamsOf = async (bus: Bus, host: string, domain: string | undefined): Promise<StreamsBucket> =>
   openStreams({ ...(await storeConnection(bus, 'zpsend command (store)').open()), domain }, host);
 
-/** The streams that wait in a store, in order; what cannot be read of it is said on standard error. */
+/** The stored streams, in order. Unreadable objects are reported on standard error. */
 export const waitingOf = async (cli: Cli, bucket: StreamsBucket): Promise<readonly WaitingStream[]> =>
   (await readCatalog(bucket, (why) => cli.io.err(`zpsend: ${why}`)).read()).waiting;

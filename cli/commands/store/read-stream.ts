@@ -12,15 +12,15 @@ export interface FetchOrder {
   readonly manifest: Manifest;
   readonly to: Writable;
   readonly signal: AbortSignal;
-  /** Told of bytes written so far. */
-  readonly told: (bytes: number) => void;
+  /** Called with the bytes written so far. */
+  readonly onProgress: (bytes: number) => void;
 }
 
 /**
- * Writes a stored stream, uncompressed, and ends what it writes to.
- * @throws ZpsendError STREAM_BROKEN for a stream that is damaged, ABORTED by the signal; what was written then is not whole
+ * Writes a stored stream, uncompressed, and ends the output.
+ * @throws ZpsendError STREAM_BROKEN for a damaged stream, ABORTED by the signal; the output is then incomplete
  */
-export async function fetchStream({ bucket, manifest, to, signal, told }: FetchOrder): Promise<void> {
+export async function fetchStream({ bucket, manifest, to, signal, onProgress }: FetchOrder): Promise<void> {
   const read = Promise.withResolvers<void>();
   const stream = openStoredStream(bucket, manifest, {
     patienceMs: timing.cli.storeMs,
@@ -29,34 +29,34 @@ export async function fetchStream({ bucket, manifest, to, signal, told }: FetchO
     onBroken: (error) => read.reject(ZpsendError.fromBody(error)),
   });
   const damaged = (why: string) =>
-    read.reject(new ZpsendError('STREAM_BROKEN', `${manifest.id} is no zstd stream: ${why}`));
+    read.reject(new ZpsendError('STREAM_BROKEN', `stream ${manifest.id} is not valid zstd: ${why}`));
   const interrupted = () => read.reject(new ZpsendError('ABORTED', 'interrupted before the end of the stream'));
   signal.addEventListener('abort', interrupted);
-  const isPacked = manifest.targets.some(({ start }) => start.compression !== undefined);
+  const isCompressed = manifest.targets.some(({ start }) => start.compression !== undefined);
   const written = finished(to).catch((thrown) => {
-    throw unwritten(thrown);
+    throw writeError(thrown);
   });
   written.catch(() => {});
-  const telling = setInterval(() => told(stream.consumed), timing.cli.storeProgressMs);
+  const progress = setInterval(() => onProgress(stream.consumed), timing.cli.storeProgressMs);
   try {
-    stream.attach(isPacked ? decoderInto(to, damaged) : to);
+    stream.attach(isCompressed ? decoderInto(to, damaged) : to);
     await Promise.race([read.promise, written]);
     stream.finishInput();
     await Promise.race([written, read.promise.then(() => written)]);
   } finally {
-    clearInterval(telling);
+    clearInterval(progress);
     signal.removeEventListener('abort', interrupted);
     stream.close();
   }
 }
 
-/** Out of room, a reader that has left, or a file that cannot be. */
-export const unwritten = (thrown: unknown): ZpsendError => {
+/** An error of writing: no space, a closed pipe, or an unwritable file. */
+export const writeError = (thrown: unknown): ZpsendError => {
   if (thrown instanceof ZpsendError) return thrown;
   const why = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-  if (why === 'EPIPE') return new ZpsendError('STREAM_BROKEN', 'whoever reads the stream has left before its end');
-  const what = typeof why === 'string' && noRoom.has(why) ? 'NO_SPACE' : 'BAD_REQUEST';
-  return new ZpsendError(what, `the stream cannot be written there: ${ZpsendError.from(thrown).message}`);
+  if (why === 'EPIPE') return new ZpsendError('STREAM_BROKEN', 'the pipe was closed before the end of the stream');
+  const what = typeof why === 'string' && noSpace.has(why) ? 'NO_SPACE' : 'BAD_REQUEST';
+  return new ZpsendError(what, `the stream cannot be written: ${ZpsendError.from(thrown).message}`);
 };
 
-const noRoom: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const noSpace: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);

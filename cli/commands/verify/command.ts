@@ -57,24 +57,24 @@ Examples:
   zpsend verify --data zones/test@now smos-00`;
 
 async function verify(cli: Cli, sourceText: string, targetText: string, options: Options): Promise<number> {
-  if (options.all && !options.data) throw usage('--all chooses what --data reads: give both');
-  if (options.exclude && !options.package) throw usage('--exclude chooses among the datasets of -R: give both');
+  if (options.all && !options.data) throw usage('--all needs --data too');
+  if (options.exclude && !options.package) throw usage('--exclude needs -R too');
   const here = thisHost(cli.env);
   const { host, dataset: named } = parseSource(sourceText, here);
   const { host: targetHost, dataset: target = datasetOf(named) } = parseTarget(targetText, here);
   const { all = false, exclude = [] } = options;
   const recursive = options.package !== undefined;
   const snapshot = leafOf(named);
-  const asked = { source: datasetOf(named), target, recursive, ...(snapshot !== undefined && { snapshot }) };
-  const places = {
-    source: { host, what: { dataset: asked.source, recursive } },
+  const compared = { source: datasetOf(named), target, recursive, ...(snapshot !== undefined && { snapshot }) };
+  const sidesToList = {
+    source: { host, what: { dataset: compared.source, recursive } },
     target: { host: targetHost, what: { dataset: target, recursive } },
   };
   const interrupt = catchInterrupt();
   try {
     const found = await withBus(cli, (bus) =>
-      withSides(cli, bus, places, async (sides) => {
-        const comparison = { ...asked, isLeftOut: (name: string) => isLeftOut(exclude, name, asked.source) };
+      withSides(cli, bus, sidesToList, async (sides) => {
+        const comparison = { ...compared, isLeftOut: (name: string) => isLeftOut(exclude, name, compared.source) };
         const listings = [sides.source.inventory, sides.target.inventory] as const;
         const datasets = compare(comparison, ...listings);
         const restricted = restrictedSides(comparison, ...listings);
@@ -86,34 +86,34 @@ async function verify(cli: Cli, sourceText: string, targetText: string, options:
       }),
     );
     if (interrupt.signal.aborted) return exit.interrupted;
-    return tell(cli, { source: host, target: targetHost, ...found }, options);
+    return print(cli, { source: host, target: targetHost, ...found }, options);
   } finally {
     interrupt.stop();
   }
 }
 
-function tell(cli: Cli, output: VerifyOutput, options: Options): number {
+function print(cli: Cli, output: VerifyOutput, options: Options): number {
   if (options.json) cli.io.out(JSON.stringify(output));
   else {
     verifyLines(output, options.verbose ?? false).forEach(cli.io.out);
     verifyNotes(output).forEach(cli.io.err);
   }
   const judged = output.datasets.filter(({ state }) => state !== 'extra' && state !== 'empty');
-  // not to be taken for equal
+  // without a common snapshot they are not equal
   if (!judged.some(({ snapshots }) => snapshots.some(isCommon))) {
     if (!options.json) cli.io.err(`zpsend: ${nothingVerified(judged)}, so nothing was verified`);
     return exit.failed;
   }
   const isPart = output.restricted?.some(({ side }) => side === 'source');
-  return exitForAll([...judged.map(({ state }) => verdicts[state]), ...(isPart ? ['partly' as const] : [])]);
+  return exitForAll([...judged.map(({ state }) => codes[state]), ...(isPart ? ['partly' as const] : [])]);
 }
 
 const nothingVerified = (judged: readonly VerifiedDataset[]): string =>
   judged.length > 0 && judged.every(({ state }) => state === 'unnamed')
-    ? `${judged[0]?.source} has no snapshot of that name: zpsend snapshots tells which it has`
-    : 'the two have no snapshot in common';
+    ? `${judged[0]?.source} has no snapshot with that name (zpsend snapshots lists them)`
+    : 'they have no common snapshot';
 
-const verdicts: Record<VerifiedDataset['state'], Code | undefined> = {
+const codes: Record<VerifiedDataset['state'], Code | undefined> = {
   equal: undefined,
   behind: 'NO_SUCH_SNAPSHOT',
   diverged: 'DIVERGED',

@@ -14,13 +14,13 @@ export interface Reader {
   readonly io: Io;
   readonly source: Side;
   readonly target: Side;
-  /** Every snapshot that both have, and not only the newest of each dataset. */
+  /** Every common snapshot, and not only the newest of each dataset. */
   readonly all: boolean;
-  /** Ends it: what was not read by then is told as failed. */
+  /** Ends the reading: the remaining snapshots are reported as failed. */
   readonly signal: AbortSignal;
 }
 
-/** Reads what both sides have, one snapshot after the other and both sides at once, and adds what came of it. */
+/** Reads the common snapshots, one after the other and on both sides at once, and adds the results. */
 export async function readContents(reader: Reader, datasets: readonly VerifiedDataset[]): Promise<VerifiedDataset[]> {
   const done: VerifiedDataset[] = [];
   for (const dataset of datasets) {
@@ -51,17 +51,17 @@ async function contentFor(
   const reading = readingOf(ours, theirs);
   if ('incomparable' in reading) return { state: 'incomparable', reason: reading.incomparable };
   const { raw } = reading;
-  // what one side cannot read need not be read on the other
+  // if one side fails, the other can stop
   const vain = new AbortController();
   const signal = AbortSignal.any([reader.signal, vain.signal]);
   const progress = new Map<string, string>();
   const read = async (side: Side, snapshot: string) => {
-    const seen = (digest: Digest) => {
+    const onDigest = (digest: Digest) => {
       progress.set(`${side.host} ${snapshot}`, `${bytes(digest.bytes)} ${rate(digest.bytes / digest.seconds)}`);
-      reader.io.live([...progress].map(([what, far]) => `${what}: ${far}`));
+      reader.io.live([...progress].map(([what, amount]) => `${what}: ${amount}`));
     };
-    const busy = (message: string) => reader.io.err(`zpsend: ${message}; waiting`);
-    const outcome = await readSnapshot(reader.bus, side, { snapshot, raw }, signal, { seen, busy });
+    const onBusy = (message: string) => reader.io.err(`zpsend: ${message}; retrying`);
+    const outcome = await readSnapshot(reader.bus, side, { snapshot, raw }, signal, { onDigest, onBusy });
     if ('error' in outcome) vain.abort();
     return outcome;
   };
@@ -69,7 +69,7 @@ async function contentFor(
     read(source, `${dataset.source}@${row.source.name}`),
     read(target, `${dataset.target}@${row.target.name}`),
   ]);
-  // of the two the one that failed by itself says why
+  // the side that failed first has the reason
   const isVain = 'error' in here && here.error.code === 'ABORTED' && 'error' in there;
   return isVain ? contentOf(row.source.guid, there, there) : contentOf(row.source.guid, here, there);
 }

@@ -15,36 +15,36 @@ import {
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Side } from './sides.ts';
 
-/** The first look comes soon, for what is small, and the others ever later up to this, in milliseconds. */
-const [soonMs, lateMs] = [50, 1000];
-/** Questions in a row that may go unanswered: the connection may be lost and come back. */
-const mostFailures = 5;
+/** Milliseconds before the first status request, and the most between two: a small snapshot is done soon. */
+const [firstMs, lastMs] = [50, 1000];
+/** Requests in a row that may fail: the connection may be lost and return. */
+const maxFailures = 5;
 
-const cameToNothing = ['UNREACHABLE', 'TIMEOUT'];
+const unanswered = ['UNREACHABLE', 'TIMEOUT'];
 
 /**
- * Has one side read a snapshot, and waits for it as long as it takes.
- * @param signal ends the reading there
- * @param told hears how far it is, and once that the host has no room yet
- * @returns its digest, or why there is none; nothing is thrown
+ * Starts the reading of a snapshot on one side, and waits for its end.
+ * @param signal aborts the reading
+ * @param progress gets each status, and once that the host is busy
+ * @returns the digest, or an error; throws nothing
  */
 export async function readSnapshot(
   bus: Bus,
   side: Side,
   what: DigestStart,
   signal: AbortSignal,
-  told: { seen(digest: Digest): void; busy(message: string): void },
+  progress: { onDigest(digest: Digest): void; onBusy(message: string): void },
 ): Promise<Read> {
   try {
-    const { digest: id, instance } = await start(bus, side, what, signal, told.busy);
-    // the instance that reads is the one that knows; it is silent when it is gone
+    const { digest: id, instance } = await start(bus, side, what, signal, progress.onBusy);
+    // only the reading instance knows its status
     const asker = askerTo(bus, side.host);
     const own = (verb: 'status' | 'abort') =>
       asker === undefined
         ? subjects.instance(subjects.digest(side.host, verb), instance)
         : subjects.digestFrom(side.host, verb, asker);
     const end = () => request(bus, own('abort'), { digest: id }, digestAbortedSchema).catch(() => undefined);
-    for (let failures = 0, wait = soonMs; ; wait = Math.min(wait * 1.5, lateMs)) {
+    for (let failures = 0, wait = firstMs; ; wait = Math.min(wait * 1.5, lastMs)) {
       if (!(await slept(wait, signal))) {
         await end();
         throw aborted();
@@ -53,12 +53,12 @@ export async function readSnapshot(
         ({ digests }) => digests[0],
         (error: ZpsendError) => {
           failures += 1;
-          if (!cameToNothing.includes(error.code) || failures >= mostFailures) throw error;
+          if (!unanswered.includes(error.code) || failures >= maxFailures) throw error;
         },
       );
       if (!digest) continue;
       failures = 0;
-      told.seen(digest);
+      progress.onDigest(digest);
       if (digest.error) return { error: digest.error };
       if (digest.result) return { digest: digest.result };
     }
@@ -67,15 +67,15 @@ export async function readSnapshot(
   }
 }
 
-/** Whose user asks, where it asks another host: of its own host it may ask everything. */
+/** The host of this NATS user, if it asks another host; its own host needs no name. */
 function askerTo(bus: Bus, host: string): string | undefined {
   const asker = askerOf(bus);
   return asker === host ? undefined : asker;
 }
 
-const aborted = (): ZpsendError => new ZpsendError('ABORTED', 'the reading was ended before its end');
+const aborted = (): ZpsendError => new ZpsendError('ABORTED', 'the reading was aborted');
 
-/** Waits; false when told to end meanwhile. */
+/** @returns false if aborted meanwhile */
 const slept = (ms: number, signal: AbortSignal): Promise<boolean> => sleep(ms, true, { signal }).catch(() => false);
 
 async function start(
@@ -83,9 +83,9 @@ async function start(
   { host, at, peer }: Side,
   what: DigestStart,
   signal: AbortSignal,
-  busy: (message: string) => void,
+  onBusy: (message: string) => void,
 ) {
-  for (let asked = 0; ; asked += 1) {
+  for (let tries = 0; ; tries += 1) {
     if (signal.aborted) throw aborted();
     try {
       const asker = askerTo(bus, host);
@@ -94,7 +94,7 @@ async function start(
       return await request(bus, subject, what, digestStartedSchema, undefined, peer);
     } catch (error) {
       if (!(error instanceof ZpsendError) || error.code !== 'BUSY') throw error;
-      if (asked === 0) busy(error.message);
+      if (tries === 0) onBusy(error.message);
     }
     await slept(timing.cli.digestBusyMs, signal);
   }

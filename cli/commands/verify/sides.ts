@@ -4,29 +4,29 @@ import type { SnapshotsRequest } from '../../../schemas/host.ts';
 import { type HostListing, openListing } from '../../client/host-listing.ts';
 import type { Cli } from '../../context.ts';
 
-/** One of two hosts that are compared: what it has, and the way to who said so. */
+/** One of the two hosts that are compared. */
 export type Side = Omit<HostListing, 'close'>;
 
-interface Place {
+interface Location {
   readonly host: string;
   readonly what: SnapshotsRequest;
 }
 
 /**
- * Asks both hosts what they have. A target that lacks the dataset has nothing of it, which is for the comparison to say.
- * @throws ZpsendError UNREACHABLE, NO_SUCH_DATASET for the source, or what a listing failed with
+ * Lists both hosts. A target without the dataset has an empty listing.
+ * @throws ZpsendError UNREACHABLE, NO_SUCH_DATASET for the source, or another error of a listing
  */
 export async function withSides<T>(
   cli: Cli,
   bus: Bus,
-  places: { source: Place; target: Place },
+  locations: { source: Location; target: Location },
   use: (sides: { source: Side; target: Side }) => Promise<T>,
 ): Promise<T> {
-  const open = ({ host, what }: Place): Promise<HostListing> => openListing(cli, bus, host, what);
-  const source = await open(places.source);
+  const open = ({ host, what }: Location): Promise<HostListing> => openListing(cli, bus, host, what);
+  const source = await open(locations.source);
   try {
-    const target = await open(places.target).catch((error) => {
-      if (error instanceof ZpsendError && error.code === 'NO_SUCH_DATASET') return withNothing(places.target.host);
+    const target = await open(locations.target).catch((error) => {
+      if (error instanceof ZpsendError && error.code === 'NO_SUCH_DATASET') return emptyListing(locations.target.host);
       throw error;
     });
     return await use({ source, target }).finally(target.close);
@@ -35,7 +35,7 @@ export async function withSides<T>(
   }
 }
 
-const withNothing = (host: string): HostListing => ({
+const emptyListing = (host: string): HostListing => ({
   host,
   inventory: { host, datasets: [] },
   peer: { host },

@@ -6,7 +6,6 @@ import type {
   VerifiedSnapshot,
   VerifyOutput,
 } from '../../../schemas/verify.ts';
-import { counted } from '../../output/format.ts';
 import { type Column, table } from '../../output/table.ts';
 
 const count = ({ snapshots }: VerifiedDataset, state: VerifiedSnapshot['state']): string =>
@@ -24,7 +23,7 @@ const datasetColumns: Column<VerifiedDataset>[] = [
   { title: 'DIFFERENT', value: (dataset) => count(dataset, 'different'), right: true },
 ];
 
-/** How many contents were read, and how they compare: `equal 3/4`. */
+/** Of the contents that were read, how many are equal: `3/4 equal`. */
 const contentsColumn: Column<VerifiedDataset> = { title: 'CONTENTS', value: contentsOf };
 
 function contentsOf({ snapshots }: VerifiedDataset): string {
@@ -46,7 +45,7 @@ const snapshotColumns: Column<{ dataset: VerifiedDataset; snapshot: VerifiedSnap
   { title: 'CONTENTS', value: ({ snapshot: { content } }) => content?.state ?? '-' },
 ];
 
-/** A row for each dataset; `detailed`: also one for each snapshot. */
+/** A row for each dataset. @param detailed with a row for each snapshot */
 export function verifyLines({ datasets }: VerifyOutput, detailed: boolean): string[] {
   const isRead = datasets.some(({ snapshots }) => snapshots.some(({ content }) => content));
   const rows = datasets.flatMap((dataset) => dataset.snapshots.map((snapshot) => ({ dataset, snapshot })));
@@ -58,7 +57,7 @@ export function verifyLines({ datasets }: VerifyOutput, detailed: boolean): stri
 
 const shown = 20;
 
-/** What a person should know of what is not as it should be, a line each. */
+/** A line for each difference that needs attention. */
 export function verifyNotes({ datasets, target, restricted = [] }: VerifyOutput): string[] {
   const notes = datasets.flatMap((dataset) => [
     ...(dataset.targetIsAhead && dataset.state === 'equal' ? [targetIsAheadNote(dataset, target)] : []),
@@ -68,35 +67,35 @@ export function verifyNotes({ datasets, target, restricted = [] }: VerifyOutput)
   return [
     ...restricted.map(restrictedNote),
     ...notes.slice(0, shown),
-    ...(hidden > 0 ? [`zpsend: and ${counted(hidden, 'more')}: see --json`] : []),
+    ...(hidden > 0 ? [`zpsend: and ${hidden} more (--json lists all)`] : []),
   ];
 }
 
 const restrictedNote = ({ host, dataset }: RestrictedSide): string =>
-  `zpsend: ${host} does not show all of ${dataset} to this host: what it leaves out is not compared`;
+  `zpsend: ${host} does not show all of ${dataset} to this host; the rest is not compared`;
 
 const targetIsAheadNote = ({ target, newestCommon }: VerifiedDataset, host: string): string =>
-  `zpsend: ${target} on ${host} has snapshots of its own, newer than @${newestCommon}: what is sent next will be refused ` +
-  '(zpsend plan shows it, and what --conflict would do)';
+  `zpsend: ${target} on ${host} has snapshots newer than @${newestCommon} that the source lacks: the next send will be refused ` +
+  '(zpsend plan shows what --conflict would do)';
 
 function noteOf(dataset: VerifiedDataset, { state, source, target, content }: VerifiedSnapshot): string[] {
   if (!source || !target) return [];
   const names = `${dataset.source}@${source.name} and ${dataset.target}@${target.name}`;
-  const said = (what: string) => `zpsend: ${names} ${what}`;
-  if (state === 'different') return [said(`are two snapshots, ${source.guid} and ${target.guid}`)];
-  return [...(state === 'renamed' ? [said('are the same snapshot')] : []), ...contentNote(content).map(said)];
+  const note = (what: string) => `zpsend: ${names} ${what}`;
+  if (state === 'different') return [note(`are two snapshots, ${source.guid} and ${target.guid}`)];
+  return [...(state === 'renamed' ? [note('are the same snapshot')] : []), ...contentNote(content).map(note)];
 }
 
 function contentNote(content: Content | undefined): string[] {
   if (!content || content.state === 'equal') return [];
   if (content.state === 'different')
     return [
-      `have the same guid and different contents: one of them is damaged, or was forged; zpool scrub tells which`,
+      'have the same guid and different contents: one of them is damaged or forged. Run zpool scrub on both hosts',
     ];
-  const why = content.reason ?? content.error?.message ?? 'no reason is known';
+  const why = content.reason ?? content.error?.message ?? 'unknown reason';
   const words = {
     incomparable: 'cannot be compared',
-    gone: 'are not both there any more',
+    gone: 'do not both exist now',
     failed: 'could not be read',
   };
   return [`${words[content.state]}: ${why}`];

@@ -6,14 +6,14 @@ import { publishSnapshotCreated } from '../../../lib/bus/events/snapshot-events.
 import { requestInventory } from '../../../lib/bus/rpc/inventory-parts.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import { duration as durationIn } from '../../../schemas/units.ts';
-import { parsePlace } from '../../args/names.ts';
+import { parseLocation } from '../../args/names.ts';
 import { valueBy } from '../../args/option-values.ts';
 import { thisHost } from '../../args/this-host.ts';
 import { type Cli, withBus } from '../../context.ts';
 import { exit } from '../../exit-codes.ts';
 import { counted, duration } from '../../output/format.ts';
 import { catchInterrupt } from '../../output/interrupt.ts';
-import { type InspectedName, newSnapshots, seenIn } from './new-snapshots.ts';
+import { type ListedSnapshots, newSnapshots, snapshotsIn } from './new-snapshots.ts';
 
 interface Options {
   /** Seconds. */
@@ -27,14 +27,14 @@ export function addWatch(program: Command, cli: Cli): void {
     .command('watch')
     .summary('publish an event for each new snapshot of a host')
     .description('List a host again and again, and publish an event for each new snapshot.')
-    .argument('<place>', 'HOST, HOST:DATASET with all descendants, or DATASET')
+    .argument('<location>', 'HOST, HOST:DATASET with all descendants, or DATASET')
     .addOption(
       new Option('--interval <time>', 'time between two listings (10s, 2m)')
         .argParser(valueBy(intervalSchema, 'from 0.1 s to a day, as in 10s, 2m'))
         .default(10, '10s'),
     )
     .addHelpText('after', help)
-    .action(cli.action((place: string, options: Options) => watch(cli, place, options)));
+    .action(cli.action((location: string, options: Options) => watch(cli, location, options)));
 }
 
 const help = `
@@ -48,8 +48,8 @@ Example:
   zpsend watch smos-01:zones/vm --interval 5s`;
 
 /** @returns the exit status */
-async function watch(cli: Cli, place: string, { interval: seconds }: Options): Promise<number> {
-  const { host, dataset } = parsePlace(place, thisHost(cli.env));
+async function watch(cli: Cli, location: string, { interval: seconds }: Options): Promise<number> {
+  const { host, dataset } = parseLocation(location, thisHost(cli.env));
   const what = dataset === undefined ? {} : { dataset, recursive: true };
   const interrupt = catchInterrupt();
   const wait = () => sleep(seconds * 1000, undefined, { signal: interrupt.signal }).catch(() => {});
@@ -57,7 +57,7 @@ async function watch(cli: Cli, place: string, { interval: seconds }: Options): P
     return await withBus(cli, async (bus) => {
       let known: Known = {};
       while (!interrupt.signal.aborted) {
-        known = await look(cli, bus, { host, what, every: seconds }, known);
+        known = await listOnce(cli, bus, { host, what, every: seconds }, known);
         await wait();
       }
       return exit.done;
@@ -75,35 +75,40 @@ interface Watched {
 }
 
 interface Known {
-  readonly seen?: InspectedName;
+  readonly seen?: ListedSnapshots;
   /** Why the last listing failed. */
   readonly failed?: string;
 }
 
 /**
- * One listing; what is new since the last is published.
- * @returns what is there now, or what was there before where the host did not answer
- * @throws ZpsendError NO_SUCH_DATASET for one that has never been there
+ * Lists once, and publishes an event for each new snapshot.
+ * @returns the listed snapshots, or those before if the host did not answer
+ * @throws ZpsendError NO_SUCH_DATASET if the first listing lacks the dataset
  */
-async function look({ io }: Cli, bus: Bus, { host, what, every }: Watched, { seen, failed }: Known): Promise<Known> {
+async function listOnce(
+  { io }: Cli,
+  bus: Bus,
+  { host, what, every }: Watched,
+  { seen, failed }: Known,
+): Promise<Known> {
   try {
     const { datasets } = await requestInventory(bus, host, what);
     if (!seen)
-      io.err(`watching ${placeOf(host, what)} every ${duration(every)}: ${counted(datasets.length, 'dataset')}`);
+      io.err(`watching ${locationOf(host, what)} every ${duration(every)}: ${counted(datasets.length, 'dataset')}`);
     else if (failed !== undefined) io.err(`${host} answers again`);
     for (const snapshot of seen ? newSnapshots(seen, datasets) : []) {
       publishSnapshotCreated(bus, host, snapshot);
       io.out(snapshot);
     }
-    return { seen: seenIn(datasets) };
+    return { seen: snapshotsIn(datasets) };
   } catch (thrown) {
     const error = ZpsendError.from(thrown);
     if (!seen && error.code === 'NO_SUCH_DATASET') throw error;
     const text = `${error.code}: ${error.message}`;
-    if (text !== failed) io.err(`zpsend: ${text}; looking again every ${duration(every)}`);
+    if (text !== failed) io.err(`zpsend: ${text}; retrying every ${duration(every)}`);
     return { ...(seen && { seen }), failed: text };
   }
 }
 
-const placeOf = (host: string, { dataset }: Watched['what']): string =>
+const locationOf = (host: string, { dataset }: Watched['what']): string =>
   dataset === undefined ? host : `${host}:${dataset}`;

@@ -6,17 +6,17 @@ import { execa } from 'execa';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { mentions } from '../../support/mentions.ts';
 
-// the demo brings up everything at once
+// the demo starts everything at once
 vi.setConfig({ testTimeout: 120_000 });
 
 const bin = fileURLToPath(new URL('../../../bin/zpsend.ts', import.meta.url));
 
-/** A demo on the simulator whose temporary files all lie in a folder of their own. */
+/** A demo on the simulator, with all temporary files in one folder. */
 async function startDemo() {
   const temporary = await mkdtemp(join(tmpdir(), 'zpsend-demo-test-'));
   onTestFinished(() => rm(temporary, { recursive: true, force: true }));
   const running = execa(process.execPath, [bin, 'demo', '--simulator'], {
-    // names that would lead it to a real NATS or host are not followed
+    // settings of a real NATS or host are ignored
     env: { TMPDIR: temporary, NATS_URL: 'nats://127.0.0.1:1', ZPSEND_HOST: 'not-a.host' },
     reject: false,
   });
@@ -36,7 +36,7 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
-test('the demo replicates the seven snapshots, finds nothing to do the second time, and leaves nothing', async () => {
+test('the demo replicates the seven snapshots, has nothing to do the second time, and leaves nothing', async () => {
   const { running, left } = await startDemo();
   const { stdout, exitCode } = await running;
   for (const name of ['now', 'now2', '8550', '18569', '20392', '30577', '4387']) {

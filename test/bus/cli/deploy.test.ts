@@ -56,7 +56,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 let stores = 0;
-/** A file of deploy/nats as it is, but for paths, names and ports of this machine. */
+/** A file of deploy/nats, with paths, names and ports of this machine. */
 async function configOf(name: string, places: Record<string, string>): Promise<string> {
   const store = join(folder, `store${++stores}`);
   let text = await readFile(join(root, 'deploy/nats', name), 'utf8');
@@ -66,9 +66,9 @@ async function configOf(name: string, places: Record<string, string>): Promise<s
     'include "./users.conf"': await readFile(join(folder, 'users.conf'), 'utf8'),
     ...places,
   };
-  for (const [there, place] of Object.entries(here)) {
-    expect(text, `${name} names ${there}`).toContain(there);
-    text = text.replaceAll(there, place);
+  for (const [from, to] of Object.entries(here)) {
+    expect(text, `${name} names ${from}`).toContain(from);
+    text = text.replaceAll(from, to);
   }
   return text;
 }
@@ -138,7 +138,7 @@ async function expectToWork(from: NatsServer, to: NatsServer): Promise<void> {
   const { source, target } = await makeHosts();
   await run('sender', source, from);
   await run('receiver', target, to);
-  // the servers learn of each other's hosts in their own time, and a host that is not there ends the job at once
+  // the servers learn of each other's hosts a little later, and an absent host ends the job at once
   await expect.poll(() => jobOf(from), { timeout: 60_000, interval: 500 }).toBe('done');
   expect(await hasArrived(target)).toBe('pool/a@1');
 }
@@ -208,14 +208,14 @@ test('a hub and a leaf: the locks of a host are where the host is', async () => 
   expect(await revisions(hub)).toBe(0);
 }, 120_000);
 
-test('a leaf and a hub: what a site sends is seen at the hub', async () => {
+test('a leaf and a hub: the hub shows what a site sends', async () => {
   const { hub, leaf } = await startSites();
   await expectToWork(leaf, hub);
   await expectSeen(hub);
 }, 120_000);
 
-test('a site that was away fetches from the store at the hub what was kept for it', async () => {
-  // its bucket of status takes in nothing, so what the site says of the store it says there
+test('a site that was offline fetches its streams from the store at the hub', async () => {
+  // its status bucket has no sources, so the site writes its receipts at the hub
   const { hub, leaf } = await startSites((at) => makeStatus(at, 1));
   await makeStreams(await asAdmin(hub), 'src', { maxBytes: 256 * 1024 * 1024, maxAgeSeconds: 3600, replicas: 1 });
   const { source, target } = await makeHosts();
@@ -231,7 +231,7 @@ test('a site that was away fetches from the store at the hub what was kept for i
   await writeFile(file, 'receive: { storeDomains: [hub] }\n');
   await run('receiver', target, leaf, { ZPSEND_CONFIG: file });
   await expect.poll(() => hasArrived(target).catch(() => ''), { timeout: 30_000 }).toBe('pool/a@1');
-  // what became of it is said where the sender looks
+  // the receipts are where the sender reads them
   await expect.poll(list, { timeout: 30_000, interval: 500 }).toEqual([]);
 }, 120_000);
 

@@ -11,7 +11,7 @@ import { program } from '../../support/program.ts';
 import { startService } from '../../support/service.ts';
 import { makeSimHost } from '../../support/sim-host.ts';
 
-/** What doctor says as a host, of the servers. */
+/** The rows of doctor about the servers, for a host. */
 async function doctor(server: NatsServer, env: NodeJS.ProcessEnv, host = 'alfa'): Promise<Check[]> {
   const { stdout } = await execa(process.execPath, [program, 'doctor', '--json'], {
     env: { PATH: process.env.PATH, NATS_URL: server.url, ZPSEND_HOST: host, ...env },
@@ -36,7 +36,7 @@ async function receiver(name: string, env: NodeJS.ProcessEnv): Promise<void> {
 }
 
 describe('in one account', () => {
-  test('doctor names the other hosts, and what has no bounds', async () => {
+  test('doctor names the other hosts, and buckets without bounds', async () => {
     const server = await started({ jetstream: true });
     for (const name of ['bravo', 'carl']) await receiver(name, { NATS_URL: server.url });
     const checks = await doctor(server, {});
@@ -71,7 +71,7 @@ describe('in one account', () => {
     expect((await doctor(server, {})).map(({ what }) => what)).not.toContain('bounds');
   }, 60_000);
 
-  test('doctor says that a JetStream takes what it does not know', async () => {
+  test('doctor notes a JetStream that accepts unknown fields', async () => {
     const server = await started({ jetstream: true, config: 'jetstream { strict: false }' });
     expect(await doctor(server, {})).toContainEqual({
       what: 'nats-server',
@@ -83,13 +83,13 @@ describe('in one account', () => {
     expect(JSON.stringify(await doctor(strict, {}))).not.toContain('strict');
   }, 60_000);
 
-  test('doctor says that a request to a host is given to several of its instances', async () => {
+  test('doctor reports that a request reaches several instances of a host', async () => {
     const server = await started({ jetstream: true });
     await receiver('alfa', { NATS_URL: server.url });
     expect((await doctor(server, {})).map(({ what }) => what)).not.toContain('answers');
     const bus = await useBus(server.url);
     const { data } = await bus.nc.request(subjects.info('alfa'), '{}', { timeout: 10_000 });
-    // what is imported twice is given to one more of the group
+    // a subject that is imported twice reaches one more of the group
     for (const queue of ['one', 'other'])
       bus.nc.subscribe(subjects.info('alfa'), { queue, callback: (_error, message) => void message.respond(data) });
     await bus.nc.flush();
@@ -102,7 +102,7 @@ describe('in one account', () => {
   }, 60_000);
 });
 
-test('with an account each doctor warns neither a host nor an admin of others in his account', async () => {
+test('with an account for each host, doctor warns neither a host nor an admin of others', async () => {
   const fleet = await makeAccountFleet({
     hosts: { alfa: {}, bravo: {} },
     more: (folder) => ({

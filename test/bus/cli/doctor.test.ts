@@ -32,7 +32,7 @@ const traces = async (host: SimHost) => ({
   bookmarks: lines(await host.zfs('list', '-Hp', '-t', 'bookmark', '-o', 'name', 'zones/test')),
 });
 
-test('doctor lists what a crash left and changes nothing; with --fix it releases and removes that and nothing else', async () => {
+test('doctor lists stale marks and changes nothing; with --fix it repairs exactly these', async () => {
   const fleet = await useFleet(server().url);
   const host = await fleet.host('smos-01');
   await host.zpool('create', 'zones');
@@ -93,7 +93,7 @@ test('doctor lists what a crash left and changes nothing; with --fix it releases
   expect((await doctor(host)).staleMarks).toEqual([]);
 }, 180_000);
 
-test('doctor leaves the holds of a job that runs alone, and tells of an interrupted receive', async () => {
+test('doctor ignores the holds of a running job, and lists an interrupted receive', async () => {
   const fleet = await useFleet(server().url);
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
   await source.zpool('create', 'zones');
@@ -125,7 +125,7 @@ test('doctor leaves the holds of a job that runs alone, and tells of an interrup
 
 const row = ({ checks }: Awaited<ReturnType<typeof doctor>>, what: string) => checks.find((one) => one.what === what);
 
-test('doctor checks without NATS what can be, a configuration that is not valid is a row, and what cannot be known is said', async () => {
+test('without NATS doctor checks this machine, and has rows for an invalid configuration and for what is unknown', async () => {
   const fleet = await useFleet(server().url);
   const host = await fleet.host('smos-01');
   await host.zpool('create', 'zones');
@@ -143,7 +143,7 @@ test('doctor checks without NATS what can be, a configuration that is not valid 
   expect(row(broken, 'pools')).toMatchObject({ result: 'good' });
 });
 
-test('doctor says which file or context it found NATS in, and that a server has no JetStream', async () => {
+test('doctor shows the source of the NATS settings, and a server without JetStream', async () => {
   const fleet = await useFleet(server().url);
   const host = await fleet.host('smos-01');
   await using bare = await startNatsServer();

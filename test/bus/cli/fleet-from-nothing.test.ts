@@ -14,7 +14,7 @@ import { program } from '../../support/program.ts';
 import { startService } from '../../support/service.ts';
 import { makeSimHost, type SimHost } from '../../support/sim-host.ts';
 
-/** Three hosts and one server, set up by nothing but the commands of the page. */
+/** Three hosts and one server, set up with the commands of deploy/README.md only. */
 let fleet: AccountFleet;
 let server: NatsServer;
 
@@ -61,17 +61,17 @@ async function simHost(name: string): Promise<SimHost> {
   return host;
 }
 
-/** What has become of each bucket and stream. */
+/** The outcome of each bucket and stream. */
 const statesIn = (stdout: string): string[] => JSON.parse(stdout).outcomes.map(({ state }: { state: string }) => state);
 
-test('three hosts, set up by deploy setup and deploy accounts alone, send to each other over TLS', async () => {
+test('three hosts, set up by deploy setup and deploy accounts only, send to each other over TLS', async () => {
   const certs = join(fleet.folder, 'certs');
   const made = await deploy('setup', fleet.file, '--certs', certs);
   expect(made.stdout.split('\n').sort()).toEqual(
     ['ca-key.pem', 'ca.pem', 'nats-1-key.pem', 'nats-1.pem'].map((name) => join(certs, name)),
   );
   for (const key of ['ca-key.pem', 'nats-1-key.pem']) expect((await stat(join(certs, key))).mode & 0o777).toBe(0o600);
-  // what is there stays
+  // existing files stay
   expect(await deploy('setup', fleet.file, '--certs', certs)).toMatchObject({ exitCode: 0, stdout: '' });
   server = await startNatsServer({ config: fleet.configs['nats-1'] ?? '' });
 
@@ -108,7 +108,7 @@ test('three hosts, set up by deploy setup and deploy accounts alone, send to eac
   expect(server.logs.filter((line) => /Violation/.test(line))).toEqual([]);
 }, 180_000);
 
-test('what is there and differs is named, and changed only where that is asked for', async () => {
+test('a bucket that differs is named, and changed only with --edit', async () => {
   const manager = await jetstreamManager((await useBus(url(), { env: envOf('ops') })).nc);
   const bytes = async () => (await manager.streams.info(`KV_${locksBucket}`)).config.max_bytes;
   const before = await bytes();
@@ -121,7 +121,7 @@ test('what is there and differs is named, and changed only where that is asked f
   expect((await deploy(...narrower)).exitCode).toBe(0);
 }, 60_000);
 
-test('a host may not make or change what the fleet has', async () => {
+test('a host may not create or change the buckets', async () => {
   const env = envOf('alfa');
   const { exitCode } = await execa(
     process.execPath,

@@ -5,7 +5,7 @@ import { startNatsServer } from '../../../tools/nats-server/start.ts';
 import { useFleet } from '../../support/fleet.ts';
 import { freePort } from '../../support/free-port.ts';
 
-/** A way to a port that breaks once, when the first bytes of a stream pass, and can be dialled again at once. */
+/** A proxy to a port. It breaks once, at the first bytes of a stream, and accepts connections again at once. */
 async function useFragileLink(port: number) {
   let breaks = 0;
   const server = createServer((near) => {
@@ -46,7 +46,7 @@ test('I9: what is lost between two servers, while both hosts stay connected, is 
   await source.zfs('snapshot', 'zones/test@one');
   await atHub.start('receiver', target, { ZPSEND_ALLOW: '*=zones' });
   await atLeaf.start('sender', source);
-  // the leaf learns of the hub's subscriptions in its own time
+  // the leaf learns of the hub's subscriptions a little later
   await expect
     .poll(() => atLeaf.begin('smos-01', { dataset: 'zones/none', to: { host: 'smos-00' } }).catch(() => ''))
     .not.toBe('');

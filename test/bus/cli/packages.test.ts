@@ -42,7 +42,7 @@ async function useTree(receiver: NodeJS.ProcessEnv = {}, bytes = 50_000) {
 const guids = async (host: SimHost, dataset: string) =>
   (await host.zfs('list', '-rHp', '-t', 'snapshot', '-o', 'guid', dataset)).trim().split('\n').toSorted();
 
-test('zpsend send -R sends the dataset and all below it, and has nothing to do the second time', async () => {
+test('zpsend send -R sends a dataset with all descendants, and has nothing to do the second time', async () => {
   const { source, target, zpsend } = await useTree();
   const first = await zpsend('send', '-R', 'pool/b@send', 'smos-00');
   expect(first.stdout).toEqual(mentions('pool/b@send', 'smos-00', 'done', '3 datasets', '7 steps'));
@@ -62,7 +62,7 @@ test('zpsend send -R sends the dataset and all below it, and has nothing to do t
   }
 });
 
-test('a dataset that cannot be sent is an error beside the others, with exit status 3', async () => {
+test('a dataset that cannot be sent is reported, and the others are sent, with exit status 3', async () => {
   const { source, target, zpsend } = await useTree();
   await zpsend('send', '-R', 'pool/b@pre-send', 'smos-00');
   await target.zfs('snapshot', 'pool/b/1@mine');
@@ -91,7 +91,7 @@ test('a dataset that cannot be sent is an error beside the others, with exit sta
   expect([job.stderr, job.exitCode]).toEqual(['', 3]);
 });
 
-test('a plan tells what the receiver does not allow, and where room is lacking, with the exit status of send', async () => {
+test('a plan shows what the receiver refuses, and missing space, with the exit status of send', async () => {
   const { fleet, target, zpsend } = await useTree({ ZPSEND_ALLOW: 'smos-01=pool/in' }, 3_000_000);
   await target.zfs('create', 'pool/in');
   const before = await target.zfs('list', '-Hp', '-t', 'all', '-o', 'name');
@@ -118,7 +118,7 @@ test('a plan tells what the receiver does not allow, and where room is lacking, 
   expect(await zpsend('plan', '-R', 'pool/b', 'smos-00:pool/in/b')).toMatchObject({ stderr: '', exitCode: 0 });
   expect(await target.zfs('list', '-Hp', '-t', 'all', '-o', 'name')).toBe(before);
 
-  // a source asks in its own name only
+  // a source asks in its name only
   const body = { source: 'smos-02', starts: [{ dataset: 'pool/in/b', to: { name: 'pool/b@send', guid: '1' } }] };
   const asked = fleet.ask(subjects.receiveCheckFrom('smos-00', 'smos-01'), body, receiveCheckedSchema);
   await expect(asked).rejects.toMatchObject({ code: 'NOT_ALLOWED' });
@@ -143,7 +143,7 @@ test('a package that is refused as a whole sends nothing, with exit status 1', a
   expect(await guids(target, 'pool/backup/b/1')).toEqual(await guids(source, 'pool/b/1'));
 });
 
-test('a target whose datasets would have too long a name is wrong usage, and told at once', async () => {
+test('a target with too long dataset names is wrong usage', async () => {
   const { target, zpsend } = await useTree();
   const { stderr, exitCode } = await zpsend('send', '-R', 'pool/b', `smos-00:pool/${'x'.repeat(249)}`);
   expect(codesOf(stderr)).toContain('BAD_REQUEST');
@@ -152,7 +152,7 @@ test('a target whose datasets would have too long a name is wrong usage, and tol
   expect((await target.zfs('list', '-Hp', '-o', 'name')).trim()).toBe('pool');
 });
 
-test('zpsend status shows how many datasets of a package are done', async () => {
+test('zpsend status shows the finished datasets of a package', async () => {
   const { fleet, source, zpsend } = await useTree({ ZFS_SIM_RECV_RATE: '4M' }, 20_000_000);
   await fleet.start('sender', source);
   const job = await fleet.begin('smos-01', {

@@ -54,7 +54,7 @@ const names = async (host: SimHost, dataset = 'zones/test') =>
     .map((line) => line.replace(/^[^@]*/, ''));
 
 describe('zpsend send', () => {
-  test('needs no sender service on its own host, and does nothing the second time', async () => {
+  test('needs no sender service on this host, and does nothing the second time', async () => {
     const { source, target, zpsend } = await useWorld(['a', 'b', 'c']);
     const first = await zpsend('send', 'zones/test', 'smos-00');
     expect(first.stdout).toEqual(mentions('zones/test', 'smos-00', 'done', '3 steps'));
@@ -81,7 +81,7 @@ describe('zpsend send', () => {
     expect(await fleet.ended('smos-01', left.stdout)).toMatchObject({ state: 'done', done: 1 });
   });
 
-  test('says what to do where no sender answers for another host', async () => {
+  test('has the remedy if no sender answers for another host', async () => {
     const { zpsend } = await useWorld([]);
     const { stderr, exitCode } = await zpsend('send', 'smos-07:zones/test', 'smos-00');
     expect([codesOf(stderr), stderr]).toEqual([['UNREACHABLE'], mentions('smos-07')]);
@@ -94,7 +94,7 @@ describe('zpsend send', () => {
     expect(exitCode).toBe(1);
   });
 
-  test('says once that a host runs no receiver and until when it tries, and goes on when there is one', async () => {
+  test('reports once that a receiver is missing and until when it retries, and continues when it runs', async () => {
     const { fleet, source, target, zpsend } = await useWorld(['a']);
     const idle = await fleet.host('smos-02');
     await Promise.all([idle.zpool('create', 'zones'), fleet.start('sender', idle)]);
@@ -108,12 +108,12 @@ describe('zpsend send', () => {
     await Promise.race([waits.promise, sending]);
     await fleet.start('receiver', idle, { ZPSEND_ALLOW: 'smos-01=zones' });
     const { stderr, exitCode } = await sending;
-    const told = stderr.split('\n');
-    expect(told.slice(0, 2)).toEqual([
+    const lines = stderr.split('\n');
+    expect(lines.slice(0, 2)).toEqual([
       expect.stringMatching(/^smos-02: UNREACHABLE: .*\d\d:\d\d:\d\d$/),
       expect.stringMatching(/^smos-02: .*\d\.\ds$/),
     ]);
-    expect([told.length, exitCode]).toEqual([3, 0]);
+    expect([lines.length, exitCode]).toEqual([3, 0]);
     expect(await names(idle)).toEqual(await names(source));
     const quiet = [
       await zpsend('send', '-q', 'zones/test', 'smos-02'),
@@ -123,7 +123,7 @@ describe('zpsend send', () => {
     expect(await names(target)).toEqual(await names(source));
   });
 
-  test('to several targets exits with 3 when some failed, and tells each', async () => {
+  test('to several targets exits with 3 if some failed, and reports each', async () => {
     const { target, zpsend } = await useWorld(['a']);
     await target.zpool('create', 'tank');
     const { stdout, stderr, exitCode } = await zpsend('send', 'zones/test', 'smos-00', 'smos-00:tank/elsewhere');
@@ -204,7 +204,7 @@ test('edge case 36: a pool with a colon that is taken for a host is told how to 
   expect(stderr).not.toContain('":nohost:a/x"');
 });
 
-test('listings of both sides, saved as a file, can be planned from without a bus', async () => {
+test('zpsend plan uses saved listings of both sides without NATS', async () => {
   const { fleet, source, target, zpsend } = await useWorld(['a', 'b']);
   const alone = await zpsend('snapshots', 'zones/test');
   expect([alone.exitCode, alone.stdout]).toEqual([0, expect.stringMatching(/\nzones\/test@a .*\nzones\/test@b /)]);
@@ -228,7 +228,7 @@ test('listings of both sides, saved as a file, can be planned from without a bus
   expect(inventorySchema.parse(JSON.parse(there.stdout)).host).toBe('smos-00');
 });
 
-test('a running job is seen by status and locks, and ended by abort', async () => {
+test('status and locks show a running job, and abort ends it', async () => {
   const { fleet, source, zpsend } = await useWorld(['a'], 40_000_000, { ZFS_SIM_RECV_RATE: '4M' });
   await fleet.start('sender', source);
   const job = await fleet.begin('smos-01', { dataset: 'zones/test', to: { host: 'smos-00' } });
@@ -240,8 +240,8 @@ test('a running job is seen by status and locks, and ended by abort', async () =
     { host: 'smos-00', transfers: [{ job, dataset: 'zones/test' }] },
     { host: 'smos-01', jobs: [{ job, state: 'running' }] },
   ]);
-  const held = locksOutputSchema.parse(JSON.parse((await zpsend('locks', '--json')).stdout)).locks;
-  expect(held).toMatchObject([{ host: 'smos-00', dataset: 'zones/test', source: 'smos-01' }]);
+  const shown = locksOutputSchema.parse(JSON.parse((await zpsend('locks', '--json')).stdout)).locks;
+  expect(shown).toMatchObject([{ host: 'smos-00', dataset: 'zones/test', source: 'smos-01' }]);
 
   expect(await zpsend('abort', job)).toMatchObject({ exitCode: 0, stdout: mentions(job) });
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'failed', error: { code: 'ABORTED' } });

@@ -36,14 +36,14 @@ test.each([0, 3_600_000])(
     expect(edit).toMatchObject({ max_age: 30e9, duplicate_window: 30e9, ...keepsEntries });
     const { outcomes } = JSON.parse((await setup('--json')).stdout);
     expect(outcomes).toContainEqual(expect.objectContaining({ called: locksBucket, state: 'there' }));
-    // and back again: what the server would choose for a new one
+    // and back: what the server chooses for a new one
     expect((await setup('--edit', '--lock-seconds', '600')).exitCode).toBe(0);
     expect((await configOf(`KV_${locksBucket}`)).duplicate_window).toBe(120e9);
   },
   60_000,
 );
 
-test('what holds more than is wanted stays as it is, by name, and the others are done', async () => {
+test('a bucket with more data than wanted is named and unchanged, and the others are changed', async () => {
   const { nc, setup, configOf } = await useSetup();
   const streams = streamsBucket('alfa');
   const store = await new Objm(jetstream(nc)).create(streams);
@@ -66,7 +66,7 @@ test('what holds more than is wanted stays as it is, by name, and the others are
   );
 }, 60_000);
 
-test('a server without room for one makes the others, and names that one', async () => {
+test('without space for one bucket the others are created, and that one is named', async () => {
   const { setup } = await useSetup();
   const made = await setup('--source', 'alfa', '--store-size', '900T', '--source', 'bravo');
   expect(made.exitCode).toBe(1);

@@ -7,7 +7,7 @@ import { codesOf, mentions } from '../../support/mentions.ts';
 import { program, simBin } from '../../support/program.ts';
 import { list, send, snapshot, startReceiver, useWorld, whole } from '../../support/store-world.ts';
 
-test('zpsend store ls lists what waits, and store get writes a stream that zfs receives, compressed or not', async () => {
+test('zpsend store ls lists the stored streams, and store get writes one that zfs receives, compressed or not', async () => {
   const world = await useWorld();
   const { fleet, src, dst } = world;
   const sender = await fleet.start('sender', src, { ZFS_SIM_ZEROS: '0.5' });
@@ -61,7 +61,7 @@ test('zpsend store ls lists what waits, and store get writes a stream that zfs r
   expect((await run('store', 'get', 'src', first?.id ?? '', '-o', '/dev/null')).exitCode).toBe(0);
   const plan = await run('plan', '--channel', 'auto', 'pool/a', 'dst');
   expect(Buffer.from(plan.stdout).toString()).toEqual(mentions('dst', 'pool/a'));
-  // what was taken stays in the list until a sender has deleted it
+  // a received stream stays in the list until a sender deletes it
   await sender.end('SIGKILL');
   await startReceiver(world);
   const words = async () => Buffer.from((await run('store', 'ls', 'src')).stdout).toString();

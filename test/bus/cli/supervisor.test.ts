@@ -15,7 +15,7 @@ async function useReceiver(env: NodeJS.ProcessEnv, url: string): Promise<{ host:
   return { host, service };
 }
 
-test('a service is started and stays so while NATS is away, before it serves and after, and says when it ends', async () => {
+test('a service counts as started while NATS is down, before it serves and after, and reports its end', async () => {
   await using server = await startNatsServer({ jetstream: true });
   await server.kill();
   const { env, lines, hears } = await useNotify();
@@ -40,7 +40,7 @@ test('a service is started and stays so while NATS is away, before it serves and
   expect(lines().at(-1)).toBe('STATUS=stopping: SIGTERM');
 });
 
-test('a service that is ended while it waits for NATS says so', async () => {
+test('a service that ends while it waits for NATS reports that', async () => {
   await using server = await startNatsServer();
   await server.kill();
   const { env, lines, hears } = await useNotify();
@@ -50,7 +50,7 @@ test('a service that is ended while it waits for NATS says so', async () => {
   expect(lines().at(-1)).toBe('STATUS=stopping: SIGTERM');
 });
 
-test('systemd is told again that a service is started until it could be told', async () => {
+test('the start of a service is reported to systemd until that succeeds', async () => {
   await using server = await startNatsServer({ jetstream: true });
   const notify = await useNotify({ isThere: false });
   const { service } = await useReceiver(notify.env, server.url);
@@ -60,7 +60,7 @@ test('systemd is told again that a service is started until it could be told', a
   await notify.hears(/^READY=1$/);
 });
 
-test('the watchdog is told while zfs hangs', { timeout: 120_000 }, async () => {
+test('the watchdog is notified while zfs hangs', { timeout: 120_000 }, async () => {
   await using server = await startNatsServer({ jetstream: true });
   const host = await makeSimHost('smos-00');
   onTestFinished(() => host.remove());
@@ -71,7 +71,7 @@ test('the watchdog is told while zfs hangs', { timeout: 120_000 }, async () => {
   onTestFinished(async () => void (await service.end('SIGKILL')));
   await gate.shut('version');
   const hung = lines().length;
-  // six lines on, a word of the watchdog began after the gate was shut
+  // the sixth notification from here began after the gate was shut
   await hears(/^WATCHDOG=1$/, hung + 6);
 });
 
@@ -87,7 +87,7 @@ test.each([
   expect(statusOf({ bus, dataConnection, where: () => 'x', trouble: () => trouble })).toBe(text),
 );
 
-test('the watchdog is told thrice in the time that it waits', () => {
+test('the watchdog is notified three times within its timeout', () => {
   expect([everyMs({ WATCHDOG_USEC: '60000000' }), everyMs({}), everyMs({ WATCHDOG_USEC: 'x' })]).toEqual([
     20_000, 20_000, 20_000,
   ]);

@@ -8,7 +8,7 @@ import { mentions } from '../../support/mentions.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 let folder = '';
-/** Makes this Node say that it is another one. */
+/** Makes this Node report another version. */
 let pretend = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'zpsend-node-'));
@@ -25,7 +25,7 @@ const run = (entry: string, version: string, ...argv: string[]) =>
   });
 
 test.each(['bin/zpsend.cjs', 'services/receiver', 'services/sender'])(
-  'a Node that is too old is told in one line by %s, and nothing is started',
+  '%s reports a Node that is too old in one line, and starts nothing',
   async (entry) => {
     const { exitCode, stdout, stderr } = await run(entry, '20.20.2', '--version');
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
@@ -33,14 +33,14 @@ test.each(['bin/zpsend.cjs', 'services/receiver', 'services/sender'])(
   },
 );
 
-test('a Node that will do runs the command', async () => {
+test('a new enough Node runs the command', async () => {
   expect(await run('bin/zpsend.cjs', '24.0.0', '--version')).toMatchObject({
     exitCode: 0,
     stdout: expect.stringMatching(/^\d/),
   });
 });
 
-test.each(['receiver', 'sender'])('node services/%s --help shows help and starts nothing', async (service) => {
+test.each(['receiver', 'sender'])('node services/%s --help prints the help and starts nothing', async (service) => {
   const { exitCode, stdout } = await run(`services/${service}`, '24.0.0', '--help');
   expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringContaining(`Usage: zpsend ${service}`) });
 });

@@ -21,7 +21,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** `zpsend plan --inventory`, without a NATS anywhere: port 1 refuses at once. */
+/** `zpsend plan --inventory`, without NATS: port 1 refuses at once. */
 const plan = (inventory: string, ...args: string[]) =>
   execa(process.execPath, [program, 'plan', '--inventory', inventory, ...args], {
     reject: false,
@@ -46,7 +46,7 @@ const datasetIn = (listing: File['source'], name: string) => {
   return found;
 };
 
-/** The tables of the document; its two slips, a snapshot that is its own base, are put right. */
+/** The tables of the document, without its two errors, a snapshot as its own base. */
 const tables = {
   '-R': [
     'full pool/b@pre-send -',
@@ -111,22 +111,22 @@ describe.each(Object.entries(tables))("the document's tree, planned with %s", (f
 const notesOf = (stdout: string): string[] => stdout.split('\n').filter((line) => line.startsWith('note: '));
 
 describe('without the origin of a clone on the target', () => {
-  it.each(['-R', '-r'])('%s is refused, naming the clone, its origin and the ways out', async (flags) => {
+  it.each(['-R', '-r'])('%s is refused with the clone, its origin and the remedies', async (flags) => {
     const { stdout, stderr, exitCode } = await plan(withoutOrigin, flags, 'pool/b@send');
     expect(codesOf(stderr)).toEqual(['ORIGIN_MISSING']);
     expect(stderr).toEqual(mentions('pool/b/1', 'smos-01', 'pool/a/1@clone', 'pool/a/1', '-c'));
     expect([stdout, exitCode]).toEqual(['', 1]);
   });
 
-  it.each(['-Rc', '-rc'] as const)('%s needs nothing else', async (flags) => {
+  it.each(['-Rc', '-rc'] as const)('%s is planned', async (flags) => {
     const { stdout, exitCode } = await plan(withoutOrigin, flags, 'pool/b@send');
     expect(stdout).toEqual(mentions(`${tables[flags].length} steps`, '3 datasets'));
     expect(exitCode).toBe(0);
   });
 });
 
-describe('a package of which', () => {
-  it('the target has all is nothing to do, with exit status 0', async () => {
+describe('a package', () => {
+  it('that the target has in full is nothing to do, with exit status 0', async () => {
     const path = changed('all', ({ source, target }) => {
       target.datasets = source.datasets;
     });
@@ -135,7 +135,7 @@ describe('a package of which', () => {
     expect(stdout.split('\n')).toHaveLength(1);
   });
 
-  it('one dataset is refused is planned without it, with exit status 3', async () => {
+  it('with a refused dataset is planned without it, with exit status 3', async () => {
     const path = changed('diverged', ({ source, target }) => {
       const theirs = structuredClone(datasetIn(source, 'pool/b/2'));
       for (const snapshot of theirs.snapshots) snapshot.guid = `1${snapshot.guid.slice(0, -1)}`;
@@ -149,7 +149,7 @@ describe('a package of which', () => {
     expect(exitCode).toBe(3);
   });
 
-  it('some datasets are left out says so in notes', async () => {
+  it('without some datasets has notes about them', async () => {
     const excluded = await plan(tree, '-R', '--exclude', '2', 'pool/b@send');
     expect(notesOf(excluded.stdout)).toEqual([mentions('pool/b/2', 2)]);
     expect(excluded.stdout).toEqual(mentions('5 steps', '2 datasets'));
@@ -164,13 +164,13 @@ describe('a package of which', () => {
     expect([refused.exitCode, codesOf(refused.stderr)]).toEqual([1, ['NO_SUCH_SNAPSHOT']]);
   });
 
-  it('only some snapshots are wanted still has those that clones come from', async () => {
+  it('with --snapshots keeps the origins of clones', async () => {
     const { stdout } = await plan(tree, '-R', '--snapshots', 'none-*', 'pool/b@send');
     const sent = stdout.split('\n').flatMap((line) => /^(?:full|incr) +(\S+)/.exec(line)?.[1] ?? []);
     expect(sent.toSorted()).toEqual(['pool/b/1@clone2', 'pool/b/1@send', 'pool/b/2@send', 'pool/b@send']);
   });
 
-  it('goes below a dataset of the target is told with its new names', async () => {
+  it('below a dataset of the target has its new names', async () => {
     const path = await plan(tree, '-Rc', '-d', 'pool/b@send', 'smos-00:pool/backup');
     expect(path.stdout).toMatch(/^full +pool\/b\/1@clone2 .* pool\/backup\/b\/1$/m);
     expect(notesOf(path.stdout)).toContainEqual(mentions('pool/backup', 'smos-00'));

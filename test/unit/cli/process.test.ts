@@ -19,7 +19,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Without a NATS anywhere: port 1 refuses at once. */
+/** Without NATS: port 1 refuses at once. */
 const zpsend = (...args: string[]) =>
   execa(process.execPath, [program, ...args], {
     reject: false,
@@ -35,7 +35,7 @@ const file = (name: string, text: string): string => {
 const listing = (host: string, datasets: object[] = []) => ({ host, datasets });
 
 describe('zpsend plan --inventory', () => {
-  it('plans without a bus, as a table', async () => {
+  it('plans without NATS, as a table', async () => {
     const { stdout, exitCode } = await zpsend('plan', '--inventory', inventory, 'zones/test');
     expect(stdout.split('\n').slice(0, 3)).toEqual([
       'TYPE  SNAPSHOT          INCREMENTAL FROM   SIZE  TARGET',
@@ -58,7 +58,7 @@ describe('zpsend plan --inventory', () => {
     expect(stderr).toBe('');
   });
 
-  it('tells a refusal with exit status 1', async () => {
+  it('reports a refusal with exit status 1', async () => {
     const { stdout, stderr, exitCode } = await zpsend('plan', '--inventory', inventory, 'zones/none');
     expect([stdout, exitCode]).toEqual(['', 1]);
     expect(codesOf(stderr)).toEqual(['NO_SUCH_DATASET']);
@@ -123,7 +123,7 @@ describe('wrong usage', () => {
       ['x;y', 'zpsend status', 'zpsend abort --help'],
     ],
     [['status', 'a.b'], ['"a.b"']],
-  ])('%j is told with exit status 2', async (args, facts) => {
+  ])('%j is refused with exit status 2', async (args, facts) => {
     const { stdout, stderr, exitCode } = await zpsend(...args);
     expect(codesOf(stderr)).toEqual(['BAD_REQUEST']);
     expect(stderr).toEqual(mentions(...facts));
@@ -138,14 +138,14 @@ describe('wrong usage', () => {
 });
 
 describe('without NATS', () => {
-  it('a command says where it looked, and what to do', async () => {
+  it('a command names the server that it tried, and what to do', async () => {
     const { stderr, exitCode } = await zpsend('send', 'zones/test', 'smos-00');
     expect(codesOf(stderr)).toEqual(['UNREACHABLE']);
     expect(stderr).toEqual(mentions('nats://127.0.0.1:1', 'NATS_URL'));
     expect(exitCode).toBe(1);
   });
 
-  it('doctor says what is bad, and fails', async () => {
+  it('doctor shows what is bad, and fails', async () => {
     const { stdout, exitCode } = await zpsend('doctor');
     expect(stdout).toMatch(/^good {2}this host {4}smos-01$/m);
     expect(stdout).toMatch(/^bad {3}nats/m);
@@ -166,7 +166,7 @@ describe('for a shell', () => {
     expect([help.exitCode, version.exitCode, command.exitCode]).toEqual([0, 0, 0]);
   });
 
-  it('a reader that leaves early ends it without a word', async () => {
+  it('a closed pipe ends it without a message', async () => {
     const many = Array.from({ length: 20_000 }, (_, at) => ({
       name: `s${at}`,
       guid: String(at + 1),
@@ -196,7 +196,7 @@ describe('for a shell', () => {
   });
 });
 
-it('a command ends where something listens that never says a word', async () => {
+it('a command ends if the server accepts and never answers', async () => {
   const silent = createServer().listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const address = silent.address();
@@ -219,7 +219,7 @@ describe('zpsend config check', () => {
       env: { NATS_URL: '', NATS_CONTEXT: '', ZPSEND_HOST: 'smos-01', ZPSEND_ENV_FILE: '/dev/null' },
     });
 
-  it('says what a file allows and where NATS is, and connects to nothing', async () => {
+  it('prints what a file allows and where NATS is, and connects to nothing', async () => {
     const yaml = `
 nats: { url: "nats://127.0.0.1:1", user: ann, password: s3cret }
 receive: { allow: [{ from: smos-02, into: tank }] }`;
@@ -236,7 +236,7 @@ receive: { allow: [{ from: smos-02, into: tank }] }`;
     });
   });
 
-  it('notes a rule of send.allow that takes from the host itself what one above gives', async () => {
+  it('notes a rule of send.allow that denies the host what a rule above allows', async () => {
     const yaml = 'send: { allow: [{ dataset: a, to: b }, { dataset: a/vm, to: b, from: c }] }';
     const { exitCode, stdout } = await check(file('taken.yaml', yaml));
     expect({ exitCode, last: stdout.split('\n').at(-1) }).toEqual({
@@ -249,7 +249,7 @@ receive: { allow: [{ from: smos-02, into: tank }] }`;
     ['an unknown key', 'recieve: {}', '"recieve"'],
     ['a key file that is missing', 'nats: { nkey: /nowhere.nk }', '/nowhere.nk'],
     [
-      'policies that go round in a circle, as a service would',
+      'policies that form a loop, as a service does',
       'send: { policies: [{ dataset: a, to: ["smos-01:a/b"] }] }',
       'send.policies.0',
     ],
@@ -260,7 +260,7 @@ receive: { allow: [{ from: smos-02, into: tank }] }`;
   });
 });
 
-it('a file of variables that is named and not there is told in one line', async () => {
+it('a missing file of variables is reported in one line', async () => {
   const { exitCode, stderr } = await execa(process.execPath, [program, 'hosts'], {
     reject: false,
     env: { NATS_URL: '', NATS_CONTEXT: '', ZPSEND_ENV_FILE: join(folder, 'none') },

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { readingsOf, withReadings } from '../../../../cli/args/colon-pool.ts';
+import { ambiguousIn, withPoolHint } from '../../../../cli/args/colon-pool.ts';
 import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
 import { mentions } from '../../../support/mentions.ts';
 
 const absent = (details: ErrorBody['details']) => new ZpsendError('UNREACHABLE', 'nobody there', details).toBody();
 const told = (argv: string[], error: ErrorBody, pools: string[]) =>
-  withReadings(error, readingsOf(argv, error), pools).message;
+  withPoolHint(error, ambiguousIn(argv, error), pools).message;
 
-describe('a pool with a colon that was taken for a host', () => {
+describe('a pool with a colon that was parsed as a host', () => {
   test('edge case 36: the words give the form with a colon before it, for a source, a target and the pool itself', () => {
     const cases: [string[], ErrorBody['details'], string][] = [
       [['send', 'tank:a/x', 'smos-00'], { host: 'tank' }, '":tank:a/x"'],
@@ -20,7 +20,7 @@ describe('a pool with a colon that was taken for a host', () => {
     }
   });
 
-  test('nothing is said where there is no such pool, or another host is absent', () => {
+  test('there is no hint without such a pool, or if another host is absent', () => {
     expect(told(['send', 'tank:a/x', 'b'], absent({ host: 'tank' }), ['tank', 'tank:ab'])).toBe('nobody there');
     expect(told(['send', 'tank:a/x', 'b'], absent({ subject: 'zfs.b.snapshots' }), ['tank:a'])).toBe('nobody there');
     expect(told(['send', ':tank:a/x', 'tank'], absent({ host: 'tank' }), ['tank:a'])).toBe('nobody there');

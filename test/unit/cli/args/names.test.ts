@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseBase, parsePlace, parseSource, parseTarget } from '../../../../cli/args/names.ts';
+import { parseBase, parseLocation, parseSource, parseTarget } from '../../../../cli/args/names.ts';
 import { mentions } from '../../../support/mentions.ts';
 
 const here = 'smos-01';
-const said = (parse: () => unknown): string => {
+const outcomeOf = (parse: () => unknown): string => {
   try {
     return `accepted ${JSON.stringify(parse())}`;
   } catch (error) {
@@ -12,7 +12,7 @@ const said = (parse: () => unknown): string => {
   }
 };
 
-describe('what is sent', () => {
+describe('a source', () => {
   it.each([
     ['zones/test', here, 'zones/test'],
     ['zones', here, 'zones'],
@@ -47,10 +47,10 @@ describe('what is sent', () => {
     ['zones/test#bm', ['"zones/test#bm"']],
     [`zones/${'x'.repeat(300)}`, [255]],
   ])('refuses %s', (text, facts) => {
-    expect(said(() => parseSource(text, here))).toEqual(mentions('BAD_REQUEST', ...facts));
+    expect(outcomeOf(() => parseSource(text, here))).toEqual(mentions('BAD_REQUEST', ...facts));
   });
 
-  it('is found again whatever the dataset is called, when the host is named or left empty', () => {
+  it('keeps every dataset name if the host is named or empty', () => {
     const names = fc.stringMatching(
       /^[A-Za-z][A-Za-z0-9_: -]{0,8}(\/[A-Za-z0-9_: -]{1,8}){0,3}(@[A-Za-z0-9_: -]{1,8})?$/,
     );
@@ -63,22 +63,22 @@ describe('what is sent', () => {
   });
 });
 
-it('is not where ssh would look, unless that may be a snapshot', () => {
-  expect(said(() => parseSource('root@smos-00:zones/test', here))).toEqual(
+it('user@host:dataset is refused, unless it may be a snapshot', () => {
+  expect(outcomeOf(() => parseSource('root@smos-00:zones/test', here))).toEqual(
     mentions('BAD_REQUEST', '"root@smos-00:zones/test"', 'ssh'),
   );
   expect(parseSource('root@smos-00:now', here)).toEqual({ host: here, dataset: 'root@smos-00:now' });
 });
 
-describe('where it goes', () => {
+describe('a target', () => {
   it.each([
     ['smos-00', { host: 'smos-00' }],
     ['smos-00:', { host: 'smos-00' }],
     ['smos-00:zones/backup', { host: 'smos-00', dataset: 'zones/backup' }],
     ['smos-00:zones/a:b', { host: 'smos-00', dataset: 'zones/a:b' }],
     [':zones/backup', { host: here, dataset: 'zones/backup' }],
-  ])('%s', (text, place) => {
-    expect(parseTarget(text, here)).toEqual(place);
+  ])('%s', (text, target) => {
+    expect(parseTarget(text, here)).toEqual(target);
   });
 
   it.each([
@@ -90,14 +90,14 @@ describe('where it goes', () => {
     ['*', ['"*"']],
     ['smos-00.example.org', ['smos-00-example-org']],
   ])('refuses %s', (text, facts) => {
-    expect(said(() => parseTarget(text, here))).toEqual(mentions('BAD_REQUEST', ...facts));
+    expect(outcomeOf(() => parseTarget(text, here))).toEqual(mentions('BAD_REQUEST', ...facts));
   });
 });
 
-it('what to list may be a dataset of this host', () => {
-  expect(parsePlace('zones/test', here)).toEqual({ host: here, dataset: 'zones/test' });
-  expect(parsePlace('smos-00', here)).toEqual({ host: 'smos-00' });
-  expect(parsePlace('smos-00:zones', here)).toEqual({ host: 'smos-00', dataset: 'zones' });
+it('a location may be a dataset of this host', () => {
+  expect(parseLocation('zones/test', here)).toEqual({ host: here, dataset: 'zones/test' });
+  expect(parseLocation('smos-00', here)).toEqual({ host: 'smos-00' });
+  expect(parseLocation('smos-00:zones', here)).toEqual({ host: 'smos-00', dataset: 'zones' });
 });
 
 describe('a base', () => {
@@ -114,6 +114,6 @@ describe('a base', () => {
     ['a', ['-i @a']],
     ['zones/other@a', ['zones/test']],
   ])('refuses %s', (text, facts) => {
-    expect(said(() => parseBase(text, 'zones/test@b'))).toEqual(mentions('BAD_REQUEST', ...facts));
+    expect(outcomeOf(() => parseBase(text, 'zones/test@b'))).toEqual(mentions('BAD_REQUEST', ...facts));
   });
 });

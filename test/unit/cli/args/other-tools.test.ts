@@ -7,10 +7,10 @@ test.each<[string, string]>([
   ['-v', 'ZPSEND_LOG=people'],
   ['-L', '--large-block'],
   ['-F', '--conflict'],
-  ['--sshkey=id_ed25519', 'no ssh'],
+  ['--sshkey=id_ed25519', 'NATS, not ssh'],
   ['--source-bwlimit=10M', '--bwlimit'],
-])('%s is hinted at', (option, words) => expect(habitOf(option)).toContain(words));
+])('%s has a hint', (option, words) => expect(habitOf(option)).toContain(words));
 
-test.each(['--frob', '', '--constructor', 'constructor'])('%j is not', (option) => {
+test.each(['--frob', '', '--constructor', 'constructor'])('%j has none', (option) => {
   expect(habitOf(option)).toBeUndefined();
 });

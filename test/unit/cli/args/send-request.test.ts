@@ -8,7 +8,7 @@ import { mentions } from '../../../support/mentions.ts';
 
 const here = 'smos-01';
 
-/** As commander reads them. */
+/** The options as commander parses them. */
 function optionsOf(argv: readonly string[]): SendOptions {
   const root = new Command('zpsend').exitOverride().configureOutput({ outputError: () => {} });
   const send = withSendOptions(root.command('send')).action(() => {});
@@ -39,8 +39,8 @@ const refusal = (source: string, targets: string[], argv: readonly string[]): st
   }
 };
 
-describe('what send and plan are asked for', () => {
-  it('is one request for each target', () => {
+describe('the requests of send and plan', () => {
+  it('are one for each target', () => {
     expect(asked('zones/test@b', ['smos-00', 'dr-1:backup/t'], ['-i', 'zones/test@a'])).toEqual({
       host: here,
       requests: [
@@ -84,11 +84,11 @@ describe('what send and plan are asked for', () => {
       { stream: { raw: false, largeBlock: false, embed: true, compressed: false, props: true } },
     ],
     ['-R --parallel 16', 'pool/b', { package: 'replication', parallel: 16 }],
-  ])('has %s of %s', (argv, source, request) => {
+  ])('have %s of %s', (argv, source, request) => {
     expect(requested(source, argv.split(' '))).toEqual({ dataset: source, ...request });
   });
 
-  it('has an option for every field that is no part of another option', () => {
+  it('have an option for every field that is no part of another option', () => {
     const parts = ['dataset', 'to', 'from', 'package', 'compression', 'stream', 'properties'];
     const known = new Set(withSendOptions(new Command()).options.map((option) => option.attributeName()));
     const missing = Object.keys(sendRequestSchema.shape).filter((field) => !known.has(field) && !parts.includes(field));
@@ -99,23 +99,23 @@ describe('what send and plan are asked for', () => {
     ['', undefined],
     ['-d', 'path'],
     ['-e', 'last'],
-  ] as const)('appends to the target as %j has it', (argv, append) => {
+  ] as const)('append to the target with %j', (argv, append) => {
     const to = { host: 'smos-00', dataset: 'backup', ...(append && { append }) };
     expect(asked('zones/vm', ['smos-00:backup'], argv ? [argv] : []).requests[0]?.to).toEqual(to);
   });
 
   it.each<[string, string, string | string[], (string | number)[]]>([
-    ['--raw that cannot be', 'zones/test', '--raw --no-embed', ['--raw', '--no-embed']],
+    ['--raw with --no-embed', 'zones/test', '--raw --no-embed', ['--raw', '--no-embed']],
     ['-i with --full', 'zones/test@b', '-i @a --full', ['--full', '-i @a']],
-    ['-i without a goal', 'zones/test', '-i @a', ['-i @a', 'zones/test@snapshot']],
-    ['--full of nothing', 'zones/test', '--full', ['--full', 'zones/test@snapshot']],
+    ['-i without a named snapshot', 'zones/test', '-i @a', ['-i @a', 'zones/test@snapshot']],
+    ['--full without a named snapshot', 'zones/test', '--full', ['--full', 'zones/test@snapshot']],
     ['-R with -r', 'zones/test@b', '-Rr', ['-R', '-r', 'zpsend send --help']],
     ['--replication with -r', 'zones/test@b', '--replication -r', ['--replication', '-r']],
     ['-R with -i', 'zones/test@b', '-R -i @a', ['-i @a', '-R']],
     ['-r with --full', 'zones/test@b', '-r --full', ['--full', '-r']],
     ['-r without a snapshot', 'zones/test', '-r', ['-r', 'zones/test@snapshot', '-R']],
     ['--skip-missing alone', 'zones/test@b', '--skip-missing', ['--skip-missing', '-R', '-r']],
-    ['--skip-missing of no name', 'zones/test', '-R --skip-missing', ['--skip-missing', '-R', '-r']],
+    ['--skip-missing without a named snapshot', 'zones/test', '-R --skip-missing', ['--skip-missing', '-R', '-r']],
     ['--exclude alone', 'zones/test', '--exclude *', ['--exclude', '-R', '-r']],
     ['--snapshots with -i', 'zones/test@b', '-i @a --snapshots *', ['--snapshots', '-i @a']],
     ['--snapshots with --full', 'zones/test@b', '--full --snapshots *', ['--snapshots', '--full']],
@@ -140,12 +140,12 @@ describe('what send and plan are asked for', () => {
     ['--parallel 0', 'zones', '-R --parallel 0', ['--parallel', 0, 1, 16]],
     ['--parallel 17', 'zones', '-R --parallel 17', ['--parallel', 17, 1, 16]],
     ['--parallel of no number', 'zones', '-R --parallel 4x', ['--parallel', '4x', 1, 16]],
-  ])('is refused for %s', (_, source, argv, facts) => {
-    const said = refusal(source, ['smos-00:backup'], typeof argv === 'string' ? argv.split(' ') : argv);
-    expect(said).toEqual(mentions('BAD_REQUEST', ...facts));
+  ])('are refused for %s', (_, source, argv, facts) => {
+    const outcome = refusal(source, ['smos-00:backup'], typeof argv === 'string' ? argv.split(' ') : argv);
+    expect(outcome).toEqual(mentions('BAD_REQUEST', ...facts));
   });
 
-  it('is refused for -d or -e without a dataset to append to', () => {
+  it('are refused for -d or -e without a dataset to append to', () => {
     expect(refusal('zones', ['dr-1:b', 'smos-00'], ['-d'])).toEqual(mentions('-d', 'smos-00:pool/backup'));
     expect(refusal('zones', ['smos-00'], ['-e'])).toEqual(mentions('-e', 'smos-00:pool/backup'));
   });
@@ -155,15 +155,15 @@ describe('what send and plan are asked for', () => {
     [['smos-00', 'smos-00:zones/test'], [], ['smos-00:zones/test', 'zones/test', 'smos-00']],
     [['smos-00:b', 'dr-1:b/c', 'smos-00:b/c'], ['-R'], ['b/c', 'smos-00', 'b']],
     [['smos-00:b', 'smos-00:b'], ['-e'], ['smos-00:b', 'b/test', 'smos-00']],
-  ])('is refused for a target given twice: %j', (targets, argv, facts) => {
+  ])('are refused for a target given twice: %j', (targets, argv, facts) => {
     expect(refusal('zones/test', targets, argv)).toEqual(mentions('BAD_REQUEST', ...facts));
   });
 
-  it('accepts two datasets on one host as two targets', () => {
+  it('may have two datasets on one host as two targets', () => {
     expect(asked('zones/test', ['smos-00:a', 'smos-00:b'], ['-R', '-d']).requests).toHaveLength(2);
   });
 
-  it('is refused where a dataset of this host would be sent into itself', () => {
+  it('are refused if a dataset of this host would be sent into itself', () => {
     expect(refusal('zones/test', [':zones/test/copy'], [])).toEqual(mentions('zones/test', 'zones/test/copy'));
     expect(refusal('zones/test', [':zones'], ['-d'])).toEqual(mentions('BAD_REQUEST', 'zones/test', here));
   });

@@ -26,7 +26,7 @@ const job = (more: Partial<Job> = {}): Job => ({
   ...more,
 });
 
-/** A package of datasets in these states; its steps are theirs. */
+/** A package of datasets in these states. */
 const packageJob = (states: Record<string, JobDataset['state']>, more: Partial<Job> = {}): Job => {
   const list = Object.entries(states).map(([dataset, state]): JobDataset => {
     const error = { code: 'DIVERGED' as const, message: `${dataset} has diverged`, retryable: false };
@@ -41,7 +41,7 @@ const packageJob = (states: Record<string, JobDataset['state']>, more: Partial<J
   });
 };
 
-/** Everything that was told over a run of news, and what is known at its end. */
+/** All lines about a series of states, and the last state. */
 function tell(...news: Job[]): { lines: string[]; end: Followed } {
   const lines: string[] = [];
   let known: Followed | undefined;
@@ -54,8 +54,8 @@ function tell(...news: Job[]): { lines: string[]; end: Followed } {
   return { lines, end: known };
 }
 
-describe('news of a job', () => {
-  it('goes on with those of its successor, and knows the dead one and a second successor no more', () => {
+describe('the lines about a job', () => {
+  it('continue with its successor, and ignore the dead one and a second successor', () => {
     const successor = (more: Partial<Job>) => job({ job: 'successor1', takesOver: 'abcdef123456', ...more });
     const { lines, end } = tell(
       job({ seconds: 9, done: 2, bytes: 20_000 }),
@@ -65,13 +65,13 @@ describe('news of a job', () => {
       successor({ seconds: 2, done: 5, state: 'done' }),
     );
     expect(lines.slice(1)).toEqual([
-      'smos-00: its sender has died; another one goes on',
+      'smos-00: its sender stopped reporting; another sender takes over',
       'smos-00: 5 steps done (5 of 7), 0B so far',
     ]);
     expect(end.job).toMatchObject({ job: 'successor1', state: 'done' });
   });
 
-  it('is a line for each step that arrived', () => {
+  it('are one for each step that arrived', () => {
     const { lines } = tell(
       job({ state: 'planning', steps: 0 }),
       job({ seconds: 1, current: step('zones/test@now') }),
@@ -85,7 +85,7 @@ describe('news of a job', () => {
     ]);
   });
 
-  it('that comes late, or after the end, changes nothing', () => {
+  it('ignore an older state, and one after the end', () => {
     const { lines, end } = tell(
       job({ seconds: 5, done: 3 }),
       job({ seconds: 4, done: 2 }),
@@ -96,7 +96,7 @@ describe('news of a job', () => {
     expect(end.job.state).toBe('done');
   });
 
-  it('of two thousand steps is a line each time that a twentieth has arrived', () => {
+  it('are one for each twentieth of two thousand steps', () => {
     const steps = 2000;
     const news = Array.from({ length: steps + 1 }, (_, done) => job({ steps, done, bytes: done, seconds: done / 10 }));
     const { lines } = tell(...news);
@@ -105,7 +105,7 @@ describe('news of a job', () => {
     expect(lines.at(-1)).toBe('smos-00: 100 steps done (2000 of 2000), 1.95K so far');
   });
 
-  it('of one large step is a line each time that a twentieth of its bytes has gone, and a minute', () => {
+  it('are one for each twentieth of a large step, and at most one a minute', () => {
     const at = (seconds: number, percent: number) => job({ steps: 1, size: 1000, bytes: 10 * percent, seconds });
     const lines = (...news: Job[]) => tell(...news).lines.length;
     expect(lines(at(0, 0), at(10, 40), at(59, 80)), 'soon over').toBe(0);
@@ -114,7 +114,7 @@ describe('news of a job', () => {
     expect(lines(at(0, 0), at(600, 1), at(700, 1), at(1200, 1)), 'hardly moving, then not at all').toBe(1);
   });
 
-  it('says once what it waits for and until when, and that it goes on', () => {
+  it('have the reason and the end of a wait once, and that it is over', () => {
     const until = new Date(2126, 10, 30, 6, 1, 30).toISOString();
     const waits = (seconds: number, code: 'UNREACHABLE' | 'BUSY', more: object = {}) =>
       job({ seconds, state: 'waiting', waiting: { code, message: `try ${seconds}`, ...more } });
@@ -128,36 +128,36 @@ describe('news of a job', () => {
       job({ seconds: 11, state: 'failed' }),
     );
     expect(lines).toEqual([
-      'smos-00: UNREACHABLE: try 1; trying until 2126-11-30 06:01:30',
-      'smos-00: BUSY: try 4; waiting as long as it takes',
-      'smos-00: going on after 8.0s',
-      'smos-00: BUSY: try 10; waiting as long as it takes',
+      'smos-00: UNREACHABLE: try 1; retrying until 2126-11-30 06:01:30',
+      'smos-00: BUSY: try 4; waiting without a limit',
+      'smos-00: continues after 8.0s',
+      'smos-00: BUSY: try 10; waiting without a limit',
     ]);
   });
 
-  it('says that it went on, though it was done before there was other news', () => {
+  it('have the end of a wait even if the job is done meanwhile', () => {
     const { lines } = tell(
       job({ seconds: 1, state: 'waiting', waiting: { code: 'BUSY', message: 'try' } }),
       job({ seconds: 4, state: 'done' }),
     );
-    expect(lines).toEqual(['smos-00: BUSY: try; waiting as long as it takes', 'smos-00: going on after 3.0s']);
+    expect(lines).toEqual(['smos-00: BUSY: try; waiting without a limit', 'smos-00: continues after 3.0s']);
   });
 
-  it('says that it went on before what arrived since then', () => {
+  it('have the end of a wait before later arrivals', () => {
     const { lines } = tell(
       job({ seconds: 1, state: 'waiting', waiting: { code: 'BUSY', message: 'try' } }),
       job({ seconds: 4, state: 'done', done: 1 }),
     );
     expect(lines).toEqual([
-      'smos-00: BUSY: try; waiting as long as it takes',
-      'smos-00: going on after 3.0s',
+      'smos-00: BUSY: try; waiting without a limit',
+      'smos-00: continues after 3.0s',
       expect.stringMatching(/^smos-00: 1 step done \(1 of /),
     ]);
   });
 });
 
-describe('news of a package', () => {
-  it('counts its datasets too, and names the snapshot only where one dataset runs', () => {
+describe('the lines about a package', () => {
+  it('count its datasets, and name the snapshot only if one dataset runs', () => {
     const current = step('pool/b@send');
     const { lines } = tell(
       packageJob({ 'pool/b': 'running', 'pool/b/1': 'pending' }, { current }),
@@ -171,7 +171,7 @@ describe('news of a package', () => {
     expect(beside.lines).toEqual(['smos-00: 1 step done (1 of 7, 1 of 2 datasets), 0B so far']);
   });
 
-  it('says once of each dataset that it failed, while others go on', () => {
+  it('have each failed dataset once, while others continue', () => {
     const { lines } = tell(
       packageJob({ 'pool/b': 'running', 'pool/c': 'refused' }),
       packageJob({ 'pool/b': 'running', 'pool/c': 'refused', 'pool/d': 'failed' }, { seconds: 1 }),
@@ -180,13 +180,13 @@ describe('news of a package', () => {
     expect(lines).toEqual(['smos-00: pool/c refused, DIVERGED', 'smos-00: pool/d failed, DIVERGED']);
   });
 
-  it('shows on its progress line how many datasets are done and what runs', () => {
+  it('have a progress line with the datasets that are done, and the current snapshot', () => {
     const states = { 'pool/a': 'done', 'pool/b': 'running', 'pool/c': 'running', 'pool/d': 'running' } as const;
     const { end } = tell(packageJob(states, { done: 2, current: step('pool/b@send') }));
     expect(progressLine(end)).toBe('smos-00: 1/4 datasets step 3/7 0B - ETA - pool/b@send and 2 more');
   });
 
-  it('ends with a sum of datasets and steps', () => {
+  it('have a result with the totals of datasets and steps', () => {
     const ended = { done: 7, seconds: 3, bytes: 1024 };
     expect(resultLine(packageJob({ a: 'done', b: 'done' }, { ...ended, state: 'done' }))).toBe(
       'pool/b@send to smos-00: done, 2 datasets, 7 steps, 1K in 3.0s',
@@ -200,7 +200,7 @@ describe('news of a package', () => {
       'pool/b@send to smos-00: failed, nothing was sent',
     );
     expect(resultLine(packageJob({ a: 'done', b: 'refused' }, none))).toBe(
-      'pool/b@send to smos-00: 1 of 2 datasets failed, and the others lack nothing',
+      'pool/b@send to smos-00: 1 of 2 datasets failed, nothing to do for the others',
     );
     expect(resultLine(packageJob({ a: 'pending', b: 'refused' }, { ...ended, done: 0, state: 'failed' }))).toBe(
       'pool/b@send to smos-00: failed after 0 of 7 steps, 1K in 3.0s',
@@ -216,20 +216,20 @@ describe('news of a package', () => {
     [{ a: 'failed', b: 'refused' } as const, false],
     [{ a: 'pending', b: 'refused' } as const, false],
     [{ a: 'done', b: 'failed', c: 'pending' } as const, false],
-  ])('of %j is partly failed: %s', (states, partly) => {
+  ])('with datasets in %j: partly failed is %s', (states, partly) => {
     expect(hasFailedPartly(packageJob(states))).toBe(partly);
   });
 });
 
 describe('the rate', () => {
-  it('is that of the last ten seconds', () => {
+  it('is measured over ten seconds', () => {
     const fast = Array.from({ length: 21 }, (_, at) => job({ seconds: at, bytes: at * 1000 }));
     const slow = Array.from({ length: 20 }, (_, at) => job({ seconds: 21 + at, bytes: 20_000 + (at + 1) * 10 }));
     expect(rateOf(tell(...fast).end)).toBe(1000);
     expect(rateOf(tell(...fast, ...slow).end)).toBe(10);
   });
 
-  it('is unknown at first, and never negative when bytes are sent again', () => {
+  it('is unknown at first, and never negative after a resend', () => {
     expect(rateOf(tell(job()).end)).toBeUndefined();
     expect(rateOf(tell(job({ bytes: 5000 }), job({ seconds: 1, bytes: 0 })).end)).toBe(0);
   });
@@ -248,12 +248,12 @@ describe('the progress line', () => {
     ).toBe('smos-00: step 3/7 10% 1M 512K/s ETA 18s zones/test@8550');
   });
 
-  it('promises nothing where the estimate is unknown or passed', () => {
+  it('has no percentage if the estimate is unknown or exceeded', () => {
     expect(line(job(), job({ seconds: 1, bytes: 1024 }))).toBe('smos-00: step 1/7 1K 1K/s ETA -');
     expect(line(job({ size: 10 }), job({ size: 10, seconds: 1, bytes: 1024 }))).toBe('smos-00: step 1/7 1K 1K/s ETA -');
   });
 
-  it('says that it plans, what it waits for, and how it ended', () => {
+  it('shows planning, the reason of a wait, and the result', () => {
     expect(line(job({ state: 'planning', steps: 0 }))).toBe('smos-00: planning');
     expect(line(job({ state: 'waiting', waiting: { code: 'BUSY', message: 'full' } }))).toContain('BUSY: full');
     expect(line(job({ state: 'done', done: 7, bytes: 1024, seconds: 3 }))).toBe(
@@ -263,27 +263,27 @@ describe('the progress line', () => {
 });
 
 describe('the result line', () => {
-  it('of nothing to do says so', () => {
+  it('shows that there was nothing to do', () => {
     expect(resultLine(job({ state: 'done', steps: 0 }))).toBe(
       'zones/test to smos-00: nothing to do, smos-00 has all of it',
     );
   });
 
-  it('names the dataset that the source became on the target', () => {
+  it('names the target dataset', () => {
     const to = { host: 'smos-00', dataset: 'backup', append: 'last' as const };
     const request = { dataset: 'zones/vm/test', to };
     expect(resultLine(job({ request, state: 'done', steps: 0 }))).toContain('zones/vm/test to smos-00:backup/test: ');
   });
 
-  it('of a failure says how far it came', () => {
+  it('shows how far a failed job came', () => {
     const request = { dataset: 'zones/test@b', to: { host: 'smos-00', dataset: 'tank/t' } };
     expect(resultLine(job({ request, state: 'failed', done: 3, bytes: 1024, seconds: 61 }))).toBe(
       'zones/test@b to smos-00:tank/t: failed after 3 of 7 steps, 1K in 1m01s',
     );
   });
 
-  it('tells what went over the wire where that is another figure', () => {
+  it('shows the compressed bytes of a compressed job', () => {
     const compressed = { state: 'done' as const, done: 7, bytes: 10 * 1024, compressedBytes: 2048, seconds: 3 };
-    expect(resultLine(job(compressed))).toMatch(/10K in \S+, 2K on the wire$/);
+    expect(resultLine(job(compressed))).toMatch(/10K in \S+, 2K compressed$/);
   });
 });

@@ -79,15 +79,15 @@ describe('a table', () => {
   });
 });
 
-it('text from elsewhere cannot steer a terminal', () => {
+it('control characters of other hosts do not reach the terminal', () => {
   expect(harmless('a\x1b[2Jb\rc\x07d\x9bm')).toBe('a?[2Jb?c?d?m');
   expect(harmless('two\nlines\tand ünïcode')).toBe('two\nlines\tand ünïcode');
 });
 
-describe('an error for a person', () => {
+describe('the lines of an error', () => {
   const error = { code: 'DIVERGED' as const, message: 'they have diverged', retryable: false };
 
-  it('names its code, and the evidence of a refusal a line each', () => {
+  it('have its code, and the evidence of a refusal', () => {
     expect(errorLines(error, { newestCommon: 'b', sourceOnly: ['c', 'd'], targetOnly: [] })).toEqual([
       'zpsend: DIVERGED: they have diverged',
       '  newest common: @b',
@@ -97,7 +97,7 @@ describe('an error for a person', () => {
     expect(errorLines(error)).toHaveLength(1);
   });
 
-  it('shows the newest of many names', () => {
+  it('have the newest of many names', () => {
     const sourceOnly = Array.from({ length: 100 }, (_, at) => `s${at}`);
     const [, common, line] = errorLines(error, { newestCommon: null, sourceOnly, targetOnly: [] });
     expect(common).toBe('  newest common: -');
@@ -123,7 +123,7 @@ describe('the exit status', () => {
 describe('a plan', () => {
   const request = { dataset: 'zones/test', to: { host: 'smos-00' } };
 
-  it('is a table of its steps, with a sum', () => {
+  it('is a table of its steps, with totals', () => {
     const steps = [
       { type: 'full' as const, to: { name: 'zones/test@a', guid: '1' }, targetDataset: 'zones/test', size: 23_552 },
       {
@@ -142,7 +142,7 @@ describe('a plan', () => {
     ]);
   });
 
-  it('shows the flags of its streams as zfs has them, where there are any', () => {
+  it('shows the flags of its streams as zfs send does', () => {
     const full = (flags?: StreamFlag[]) => ({
       type: 'full' as const,
       to: { name: 'zones/test@a', guid: '1' },
@@ -174,7 +174,7 @@ describe('the plan of a package', () => {
   const lines = (plan: Omit<Extract<Plan, { ok: true }>, 'ok'>) =>
     planLines(request, { sourceHost: 'smos-01', targetHost: 'smos-00', plan: { ok: true, ...plan } });
 
-  it('has its notes between table and sum, and the sum counts datasets', () => {
+  it('has its notes between table and totals, and counts its datasets', () => {
     const notes = [{ kind: 'skipped' as const, dataset: 'pool/b/3', message: 'pool/b/3 is left out' }];
     expect(lines({ steps: [step('pool/b'), step('pool/b/1')], notes, refused }).slice(3)).toEqual([
       '',
@@ -189,9 +189,9 @@ describe('the plan of a package', () => {
     ]);
   });
 
-  it('never says that the target has all where a dataset is refused', () => {
+  it('never claims that the target has all if a dataset is refused', () => {
     expect(lines({ steps: [], refused })).toEqual([
-      'nothing to do: smos-00 has all of pool/b@send but 1 dataset refused',
+      'nothing to do: smos-00 has all of pool/b@send, but 1 dataset refused',
     ]);
   });
 });
@@ -227,14 +227,14 @@ describe('the errors of a package', () => {
     );
   };
 
-  it('are a line for each dataset, which names it', () => {
+  it('are a line with the name of each dataset', () => {
     expect(lines('2 of 99 failed', [failed('pool/b', 'the stream broke'), failed('pool/c', 'pool/c broke')])).toEqual([
       'zpsend: STREAM_BROKEN: pool/b: the stream broke',
       'zpsend: STREAM_BROKEN: pool/c broke',
     ]);
   });
 
-  it('leave out what a dataset merely waits for, and count those that are not listed', () => {
+  it('leave out waiting datasets, and count those that are not listed', () => {
     const list = [failed('pool/b', 'pool/b broke'), failed('pool/c', 'pool/c is busy', 'waiting')];
     expect(lines('4 of 99 failed', list, 4)).toEqual([
       'zpsend: STREAM_BROKEN: pool/b broke',
@@ -242,7 +242,7 @@ describe('the errors of a package', () => {
     ]);
   });
 
-  it('tell once what ended all of them', () => {
+  it('report once what ended all of them', () => {
     const list = [failed('pool/b', 'pool/b broke'), failed('pool/c', 'aborted'), failed('pool/d', 'aborted')];
     expect(lines('aborted', list)).toEqual(['zpsend: STREAM_BROKEN: pool/b broke', 'zpsend: ABORTED: aborted']);
     expect(lines('no host', [])).toEqual(['zpsend: ABORTED: no host']);
@@ -298,8 +298,10 @@ describe('a status', () => {
     expect(statusLines({ hosts: [{ host: 'smos-01', jobs: [whole], transfers: [] }] })[1]).toMatch(/ 3\/12 +2\/7 /);
   });
 
-  it('says so when there is nothing', () => {
+  it('is a sentence if there is none', () => {
     expect(statusLines({ hosts: [] })).toEqual(['no host answers']);
-    expect(statusLines({ hosts: [{ host: 'smos-00', jobs: [], transfers: [] }] })).toEqual(['nothing runs on smos-00']);
+    expect(statusLines({ hosts: [{ host: 'smos-00', jobs: [], transfers: [] }] })).toEqual([
+      'no job or transfer on smos-00',
+    ]);
   });
 });

@@ -54,7 +54,7 @@ describe('the table of the fleet', () => {
     ]);
   });
 
-  test('shows dashes for what is not known, and the beginning of a long error', () => {
+  test('has dashes for unknown values, and the beginning of a long error', () => {
     const bare: StoredStatus = {
       ...stored({}),
       entry: {
@@ -117,7 +117,7 @@ describe('the state of a row', () => {
     expect(fleetRowSchema.parse(row)).toMatchObject({ state });
   });
 
-  test('of an entry that a clock puts into the future has no age below zero', () => {
+  test('has no negative age if a clock is ahead', () => {
     expect(fleetRow(stored({}, {}, -5), now).age).toBe(0);
   });
 });
@@ -136,13 +136,13 @@ describe('a check for a monitoring system', () => {
     [
       'one is stale',
       1,
-      'WARNING: 2 replications, 1 stale, 1 current; smos-01:zones/test to dr-1:tank/x was not listed for 2d00h',
+      'WARNING: 2 replications, 1 stale, 1 current; smos-01:zones/test to dr-1:tank/x: the source was not listed for 2d00h',
       [stored(current), stored(current, { target: 'dr-1', into: 'tank/x' }, 2 * 86_400)],
     ],
     [
       'a sender is silent',
       1,
-      'WARNING: 1 replication, 1 silent; smos-01:zones/test to smos-00 was running, and its sender wrote nothing for 5m00s',
+      'WARNING: 1 replication, 1 silent; smos-01:zones/test to smos-00: the sender has written nothing for 5m00s',
       [stored(running, {}, 300)],
     ],
     [
@@ -151,7 +151,7 @@ describe('a check for a monitoring system', () => {
       'CRITICAL: 3 replications, 1 failed, 1 stale, 1 current; smos-01:zones/test to z failed: NO_SPACE: no room / on tank',
       [stored(current), stored({}, { target: 'a' }, 2 * 86_400), stored(failed, { target: 'z' })],
     ],
-    ['there is none', 3, 'UNKNOWN: no replication is known', []],
+    ['there is none', 3, 'UNKNOWN: no replication is recorded', []],
   ])('%s: exit status %d', (_, exit, line, all) => {
     expect(checkOf(rowsOf(...all))).toEqual({ exit, line: `ZPSEND ${line}` });
   });

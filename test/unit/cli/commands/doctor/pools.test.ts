@@ -8,7 +8,7 @@ const pool = (name: string, more: Partial<Pool> = {}): Pool => ({
   ...more,
 });
 
-describe('what doctor says of pools', () => {
+describe('the pools in doctor', () => {
   test.each<[string, Partial<Pool>, string | undefined]>([
     ['is well', {}, undefined],
     ['edge case 38: is imported read-only', { readOnly: true }, 'bad'],
@@ -19,7 +19,7 @@ describe('what doctor says of pools', () => {
     ['is not available', { health: 'UNAVAIL', size: 0, allocated: 0, free: 0 }, 'bad'],
     ['is full to the last', { allocated: 960, free: 40 }, 'note'],
     ['is nearly full', { allocated: 950, free: 50 }, undefined],
-  ])('of one that %s', (_, more, result) => {
+  ])('one that %s', (_, more, result) => {
     const found = checkPools([pool('well'), pool('tank', more)]);
     const own = found.filter(({ result }) => result !== 'good');
     expect(own.map((check) => check.result)).toEqual(result === undefined ? [] : [result]);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { openWholeFile } from '../../../../../cli/commands/store/atomic-file.ts';
+import { openAtomicFile } from '../../../../../cli/commands/store/atomic-file.ts';
 import { mentions } from '../../../../support/mentions.ts';
 
 const links = vi.hoisted(() => ({ refusal: undefined as string | undefined }));
@@ -29,7 +29,7 @@ async function useFolder(): Promise<string> {
 }
 
 async function write(path: string, text: string) {
-  const file = await openWholeFile(path);
+  const file = await openAtomicFile(path);
   file.to.end(text);
   await finished(file.to);
   return file;
@@ -54,9 +54,9 @@ test.each([undefined, 'EPERM', 'EOPNOTSUPP'])(
   },
 );
 
-test('a folder that is not there is named', async () => {
+test('the error names a missing folder', async () => {
   const folder = join(await useFolder(), 'nowhere');
-  await expect(openWholeFile(join(folder, 'stream'))).rejects.toMatchObject({
+  await expect(openAtomicFile(join(folder, 'stream'))).rejects.toMatchObject({
     code: 'BAD_REQUEST',
     message: mentions(folder),
   });
