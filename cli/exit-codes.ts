@@ -15,13 +15,13 @@ export const exit = {
 export const exitFor = (code: Code): number => (code === 'BAD_REQUEST' ? exit.usage : exit.failed);
 
 /** The result for one target: undefined for success, `partly`, or the code of its error. */
-export type Verdict = undefined | 'partly' | Code;
+export type TargetResult = undefined | 'partly' | Code;
 
 /** The exit status for several targets. */
-export function exitForAll(verdicts: readonly Verdict[]): number {
-  const codes = verdicts.filter((verdict) => verdict !== undefined);
+export function exitForAll(results: readonly TargetResult[]): number {
+  const codes = results.filter((result) => result !== undefined);
   if (codes.length === 0) return exit.done;
-  if (codes.length < verdicts.length || codes.includes('partly')) return exit.partly;
+  if (codes.length < results.length || codes.includes('partly')) return exit.partly;
   return codes.every((code) => code === 'BAD_REQUEST') ? exit.usage : exit.failed;
 }
 

@@ -6,7 +6,7 @@ const log = 'a terminal shows the progress, and ZPSEND_LOG=people the log of the
 const snapshots = '--snapshots chooses among the intermediate snapshots';
 
 /** Options of zfs send, zfs receive, syncoid and zrepl, with what zpsend has instead. */
-const habits: Record<string, string> = {
+const hints: Record<string, string> = {
   '-I': 'every snapshot up to the named one is sent, each as an -i stream',
   '-L': 'zpsend chooses; --large-block and --no-large-block override it',
   '-D': 'OpenZFS has no deduplicated streams',
@@ -47,7 +47,7 @@ const habits: Record<string, string> = {
 };
 
 /** A hint for an option that zpsend does not have. @param option as typed, perhaps with `=VALUE` */
-export function habitOf(option: string): string | undefined {
+export function hintFor(option: string): string | undefined {
   const [name = ''] = option.split('=', 1);
-  return Object.hasOwn(habits, name) ? habits[name] : undefined;
+  return Object.hasOwn(hints, name) ? hints[name] : undefined;
 }

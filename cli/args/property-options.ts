@@ -15,9 +15,9 @@ const checkedName = valueBy(receivablePropertySchema);
 export const withPropertyOptions = (command: Command): Command =>
   command
     .optionsGroup('Properties on the target:')
-    .option('-o, --set <property=value>', 'set a property (receiver must allow it)', assignments)
+    .option('-o, --set <property=value>', 'set a property, if the receiver allows it', assignments)
     .option('-x, --exclude-property <name>', "ignore the source's value", listBy(lists.exclude))
-    .option('--include-property <name>', "take the source's value (same)", listBy(lists.include))
+    .option('--include-property <name>', "take the source's value, if it allows it", listBy(lists.include))
     .optionsGroup('Output:');
 
 /** A parser of `-o property=value`, which can be repeated. @throws InvalidArgumentError */

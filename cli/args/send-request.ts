@@ -11,13 +11,18 @@ import { propertiesOf } from './property-options.ts';
 import type { SendOptions } from './send-options.ts';
 
 /** The requests of `send` or `plan`: one for each target, all from one source host. */
-export interface Asked {
+export interface Requests {
   host: string;
   requests: SendRequest[];
 }
 
 /** @throws ZpsendError BAD_REQUEST for an invalid name, options that conflict, or two targets that overlap */
-export function askedFor(source: string, targets: readonly string[], options: SendOptions, thisHost: string): Asked {
+export function requestsOf(
+  source: string,
+  targets: readonly string[],
+  options: SendOptions,
+  thisHost: string,
+): Requests {
   const { host, dataset } = parseSource(source, thisHost);
   const fields = fieldsOf(options, dataset);
   const { append } = options;

@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from 'commander';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { usage } from '../exit-codes.ts';
-import { habitOf } from './other-tools.ts';
+import { hintFor } from './other-tools.ts';
 
 /** An error of commander becomes BAD_REQUEST, with a hint and the help to read. Other errors stay as they are. */
 export function asZpsendError(thrown: unknown, root: Command, argv: readonly string[]): ZpsendError {
@@ -17,7 +17,7 @@ export function asZpsendError(thrown: unknown, root: Command, argv: readonly str
   const hint =
     thrown.code === 'commander.conflictingOption'
       ? meanings(command, message)
-      : habitOf(/^unknown option '(.*)'/.exec(message)?.[1] ?? '');
+      : hintFor(/^unknown option '(.*)'/.exec(message)?.[1] ?? '');
   return usage([message, ...(hint ? [hint] : []), `see ${help}`].join('; '));
 }
 

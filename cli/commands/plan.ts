@@ -8,11 +8,11 @@ import type { PlanReply, SendRequest, Step } from '../../schemas/plan.ts';
 import { withColonHint } from '../args/colon-pool.ts';
 import { readInventories } from '../args/inventory-file.ts';
 import { packageHelp, type SendOptions, withSendOptions } from '../args/send-options.ts';
-import { type Asked, askedFor } from '../args/send-request.ts';
+import { type Requests, requestsOf } from '../args/send-request.ts';
 import { thisHost } from '../args/this-host.ts';
 import { withSender } from '../client/sender.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
-import { exitForAll, usage, type Verdict } from '../exit-codes.ts';
+import { exitForAll, type TargetResult, usage } from '../exit-codes.ts';
 import { errorLines } from '../output/errors.ts';
 import { planLines } from '../output/plan.ts';
 
@@ -51,22 +51,22 @@ Examples:
 async function plan(cli: Cli, source: string, targets: string[], options: Options): Promise<number> {
   const file = options.inventory === undefined ? undefined : readInventories(options.inventory);
   if (!file && targets.length === 0) throw usage('name a target: zpsend plan SOURCE HOST[:DATASET]');
-  const asked = askedFor(
+  const order = requestsOf(
     source,
     targets.length > 0 ? targets : [file?.target.host ?? ''],
     options,
     file?.source.host ?? thisHost(cli.env),
   );
-  const replies = file ? planFromFile(asked, file) : await planOverBus(cli, asked);
+  const replies = file ? planFromFile(order, file) : await planOverBus(cli, order);
   replies.forEach((reply, at) => {
-    const request = asked.requests[at];
+    const request = order.requests[at];
     if (options.json) cli.io.out(JSON.stringify(reply));
     else if (request) {
       planLines(request, reply).forEach(cli.io.out);
       refusalLines(reply).forEach(cli.io.err);
     }
   });
-  return exitForAll(replies.map(verdictOf));
+  return exitForAll(replies.map(resultOf));
 }
 
 const refusalLines = ({ plan, shortages = [] }: PlanReply): string[] =>
@@ -77,7 +77,7 @@ const refusalLines = ({ plan, shortages = [] }: PlanReply): string[] =>
       ]
     : errorLines(plan.error, plan.evidence);
 
-function verdictOf({ plan, shortages = [] }: PlanReply): Verdict {
+function resultOf({ plan, shortages = [] }: PlanReply): TargetResult {
   if (!plan.ok) return plan.error.code;
   const isTentative = ({ targetDataset }: Step): boolean =>
     shortages.some(({ details }) => isWithin(targetDataset, String(details?.dataset)));
@@ -86,7 +86,10 @@ function verdictOf({ plan, shortages = [] }: PlanReply): Verdict {
   return short || plan.refused?.length ? 'partly' : undefined;
 }
 
-function planFromFile({ host, requests }: Asked, { source, target }: ReturnType<typeof readInventories>): PlanReply[] {
+function planFromFile(
+  { host, requests }: Requests,
+  { source, target }: ReturnType<typeof readInventories>,
+): PlanReply[] {
   if (host !== source.host) throw usage(`the source in the file is ${source.host}, not ${host}`);
   const planned = (request: SendRequest): PlanReply => {
     const plan = planPurely(request, source, target);
@@ -96,7 +99,7 @@ function planFromFile({ host, requests }: Asked, { source, target }: ReturnType<
   return requests.map(planned);
 }
 
-const planOverBus = (cli: Cli, { host, requests }: Asked): Promise<PlanReply[]> =>
+const planOverBus = (cli: Cli, { host, requests }: Requests): Promise<PlanReply[]> =>
   withBus(cli, (bus) =>
     withSender(cli, bus, host, (route) =>
       Promise.all(

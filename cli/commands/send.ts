@@ -2,13 +2,13 @@ import type { Command } from 'commander';
 import type { SendStarted } from '../../schemas/job.ts';
 import { withColonHint } from '../args/colon-pool.ts';
 import { packageHelp, type SendOptions, withSendOptions } from '../args/send-options.ts';
-import { type Asked, askedFor } from '../args/send-request.ts';
+import { type Requests, requestsOf } from '../args/send-request.ts';
 import { thisHost } from '../args/this-host.ts';
 import { followJobs } from '../client/job-follower.ts';
 import { type Outcome, runJobs, startJobs } from '../client/run-jobs.ts';
 import { withSender } from '../client/sender.ts';
 import { type Cli, type JsonOption, withBus } from '../context.ts';
-import { exit, exitForAll, type Verdict } from '../exit-codes.ts';
+import { exit, exitForAll, type TargetResult } from '../exit-codes.ts';
 import { jobErrorLines } from '../output/errors.ts';
 import { catchInterrupt } from '../output/interrupt.ts';
 import { hasFailedPartly, progressLine, resultLine } from '../output/job-progress.ts';
@@ -55,7 +55,7 @@ export async function send(cli: Cli, source: string, targets: string[], options:
   const { io } = cli;
   // the jobs continue without a reader of their output
   io.ignoreClosedPipe();
-  const { host, requests } = askedFor(source, targets, options, thisHost(cli.env));
+  const { host, requests } = requestsOf(source, targets, options, thisHost(cli.env));
   if (options.detach) return detached(cli, { host, requests }, options);
   const isSilent = Boolean(options.quiet || (options.json && !io.isTerminal));
   const interrupt = catchInterrupt();
@@ -75,8 +75,8 @@ export async function send(cli: Cli, source: string, targets: string[], options:
       }
     }),
   ).finally(interrupt.stop);
-  for (const outcome of outcomes) report(cli, ofInterrupt(outcome, interrupt.signal), options);
-  return interrupt.signal.aborted ? exit.interrupted : exitForAll(outcomes.map(verdictOf));
+  for (const outcome of outcomes) report(cli, afterInterrupt(outcome, interrupt.signal), options);
+  return interrupt.signal.aborted ? exit.interrupted : exitForAll(outcomes.map(resultOf));
 }
 
 /** With a hint if the target may be a pool of this host. */
@@ -87,7 +87,7 @@ async function hinted(cli: Cli, outcome: Outcome): Promise<Outcome> {
 }
 
 /** Starts the jobs only. A private sender would end with this command. @returns the exit status */
-async function detached(cli: Cli, { host, requests }: Asked, { quiet, json }: Options): Promise<number> {
+async function detached(cli: Cli, { host, requests }: Requests, { quiet, json }: Options): Promise<number> {
   const { io } = cli;
   const interrupt = catchInterrupt();
   const jobs = await withBus(cli, (bus) =>
@@ -111,7 +111,7 @@ function report({ io }: Cli, { job, error }: Outcome, { json, quiet }: Options):
 }
 
 /** After a Ctrl-C: the sender's error would name the abort request. */
-function ofInterrupt(outcome: Outcome, { aborted }: AbortSignal): Outcome {
+function afterInterrupt(outcome: Outcome, { aborted }: AbortSignal): Outcome {
   const { job, error } = outcome;
   if (!aborted || error?.code !== 'ABORTED') return outcome;
   const then = job?.channel === 'store' ? 'continues with what is not stored yet' : 'continues from what has arrived';
@@ -119,6 +119,6 @@ function ofInterrupt(outcome: Outcome, { aborted }: AbortSignal): Outcome {
 }
 
 /** A job that did not try every dataset has failed as a whole. */
-function verdictOf({ job, error }: Outcome): Verdict {
+function resultOf({ job, error }: Outcome): TargetResult {
   return job && hasFailedPartly(job) ? 'partly' : error?.code;
 }

@@ -71,7 +71,7 @@ const differenceText = ({ field, found, wanted, narrows }: Difference): string =
   `${field} is ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}${narrows ? ' (which holds less)' : ''}`;
 
 const words: Record<Outcome['state'], string> = {
-  made: 'created',
+  made: 'made',
   there: 'is as wanted',
   differs: 'differs',
   changed: 'changed',

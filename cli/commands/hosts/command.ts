@@ -73,7 +73,7 @@ async function adoptName(cli: Cli, { adopt: name, json }: Options): Promise<numb
   const { host, machineId } = loadSettings(cli.env);
   if (name !== host) {
     throw usage(
-      `--adopt ${name}: this host is ${host}. Run it on the machine whose configuration file (host:) or ZPSEND_HOST says ` +
+      `--adopt ${name}: this host is ${host}. Run it on the machine whose configuration file (host:) or ZPSEND_HOST has ` +
         name,
     );
   }

@@ -55,12 +55,12 @@ test.each([
 ] as const)('the demo ended by %s leaves nothing behind', async (signal, status) => {
   const { running, left } = await startDemo();
   let text = '';
-  const begun = Promise.withResolvers<void>();
+  const isSending = Promise.withResolvers<void>();
   running.stdout.on('data', (chunk) => {
     text += chunk;
-    if (text.includes('an initial seed needed')) begun.resolve();
+    if (text.includes('an initial seed needed')) isSending.resolve();
   });
-  await begun.promise;
+  await isSending.promise;
   running.kill(signal);
   expect((await running).exitCode).toBe(status);
   const pids = servicesIn(text);

@@ -96,14 +96,14 @@ describe.each(Object.entries(tables))("the document's tree, planned with %s", (f
     const reply = planReplySchema.parse(JSON.parse((await plan(tree, '--json', flags, 'pool/b@send')).stdout));
     const { target } = read(tree);
     const there = new Set(target.datasets.map(({ name }) => name));
-    const held = new Set(target.datasets.flatMap(({ snapshots }) => snapshots.map(({ guid }) => guid)));
+    const existing = new Set(target.datasets.flatMap(({ snapshots }) => snapshots.map(({ guid }) => guid)));
     const steps = reply.plan.ok ? reply.plan.steps : [];
     expect(steps).toHaveLength(wanted.length);
     for (const step of steps) {
-      if (step.from) expect(held).toContain(step.from.guid);
+      if (step.from) expect(existing).toContain(step.from.guid);
       expect(there).toContain(step.targetDataset.replace(/\/[^/]*$/, ''));
       there.add(step.targetDataset);
-      held.add(step.to.guid);
+      existing.add(step.to.guid);
     }
   });
 });

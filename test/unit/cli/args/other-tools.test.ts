@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { habitOf } from '../../../../cli/args/other-tools.ts';
+import { hintFor } from '../../../../cli/args/other-tools.ts';
 
 test.each<[string, string]>([
   ['-n', 'zpsend plan'],
@@ -9,8 +9,8 @@ test.each<[string, string]>([
   ['-F', '--conflict'],
   ['--sshkey=id_ed25519', 'NATS, not ssh'],
   ['--source-bwlimit=10M', '--bwlimit'],
-])('%s has a hint', (option, words) => expect(habitOf(option)).toContain(words));
+])('%s has a hint', (option, words) => expect(hintFor(option)).toContain(words));
 
 test.each(['--frob', '', '--constructor', 'constructor'])('%j has none', (option) => {
-  expect(habitOf(option)).toBeUndefined();
+  expect(hintFor(option)).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { type SendOptions, withSendOptions } from '../../../../cli/args/send-options.ts';
-import { type Asked, askedFor } from '../../../../cli/args/send-request.ts';
+import { type Requests, requestsOf } from '../../../../cli/args/send-request.ts';
 import { asZpsendError } from '../../../../cli/args/usage-error.ts';
 import { type SendRequest, sendRequestSchema } from '../../../../schemas/plan.ts';
 import { mentions } from '../../../support/mentions.ts';
@@ -20,8 +20,8 @@ function optionsOf(argv: readonly string[]): SendOptions {
   return send.opts();
 }
 
-const asked = (source: string, targets: readonly string[], argv: readonly string[]): Asked =>
-  askedFor(source, targets, optionsOf(argv), here);
+const asked = (source: string, targets: readonly string[], argv: readonly string[]): Requests =>
+  requestsOf(source, targets, optionsOf(argv), here);
 
 /** The request for smos-00:backup, without its target. */
 function requested(source: string, argv: readonly string[]): Partial<SendRequest> {

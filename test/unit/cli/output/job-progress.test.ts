@@ -42,22 +42,22 @@ const packageJob = (states: Record<string, JobDataset['state']>, more: Partial<J
 };
 
 /** All lines about a series of states, and the last state. */
-function tell(...news: Job[]): { lines: string[]; end: Followed } {
+function follow(...states: Job[]): { lines: string[]; end: Followed } {
   const lines: string[] = [];
   let known: Followed | undefined;
-  for (const one of news) {
+  for (const one of states) {
     const { after, lines: more } = observe(known, one);
     known = after;
     lines.push(...more);
   }
-  if (!known) throw new Error('no news');
+  if (!known) throw new Error('no states');
   return { lines, end: known };
 }
 
 describe('the lines about a job', () => {
   it('continue with its successor, and ignore the dead one and a second successor', () => {
     const successor = (more: Partial<Job>) => job({ job: 'successor1', takesOver: 'abcdef123456', ...more });
-    const { lines, end } = tell(
+    const { lines, end } = follow(
       job({ seconds: 9, done: 2, bytes: 20_000 }),
       successor({ seconds: 1 }),
       job({ seconds: 10, state: 'failed' }),
@@ -72,7 +72,7 @@ describe('the lines about a job', () => {
   });
 
   it('are one for each step that arrived', () => {
-    const { lines } = tell(
+    const { lines } = follow(
       job({ state: 'planning', steps: 0 }),
       job({ seconds: 1, current: step('zones/test@now') }),
       job({ seconds: 2, done: 1, bytes: 23_552, current: step('zones/test@now2') }),
@@ -86,7 +86,7 @@ describe('the lines about a job', () => {
   });
 
   it('ignore an older state, and one after the end', () => {
-    const { lines, end } = tell(
+    const { lines, end } = follow(
       job({ seconds: 5, done: 3 }),
       job({ seconds: 4, done: 2 }),
       job({ seconds: 6, done: 7, state: 'done' }),
@@ -98,8 +98,10 @@ describe('the lines about a job', () => {
 
   it('are one for each twentieth of two thousand steps', () => {
     const steps = 2000;
-    const news = Array.from({ length: steps + 1 }, (_, done) => job({ steps, done, bytes: done, seconds: done / 10 }));
-    const { lines } = tell(...news);
+    const states = Array.from({ length: steps + 1 }, (_, done) =>
+      job({ steps, done, bytes: done, seconds: done / 10 }),
+    );
+    const { lines } = follow(...states);
     expect(lines).toHaveLength(20);
     expect(lines[0]).toBe('smos-00: 100 steps done (100 of 2000), 100B so far');
     expect(lines.at(-1)).toBe('smos-00: 100 steps done (2000 of 2000), 1.95K so far');
@@ -107,7 +109,7 @@ describe('the lines about a job', () => {
 
   it('are one for each twentieth of a large step, and at most one a minute', () => {
     const at = (seconds: number, percent: number) => job({ steps: 1, size: 1000, bytes: 10 * percent, seconds });
-    const lines = (...news: Job[]) => tell(...news).lines.length;
+    const lines = (...states: Job[]) => follow(...states).lines.length;
     expect(lines(at(0, 0), at(10, 40), at(59, 80)), 'soon over').toBe(0);
     expect(lines(at(0, 0), at(61, 1), at(120, 4)), 'slow').toBe(0);
     expect(lines(at(0, 0), at(61, 5), at(62, 50), at(121, 55)), 'long').toBe(2);
@@ -118,7 +120,7 @@ describe('the lines about a job', () => {
     const until = new Date(2126, 10, 30, 6, 1, 30).toISOString();
     const waits = (seconds: number, code: 'UNREACHABLE' | 'BUSY', more: object = {}) =>
       job({ seconds, state: 'waiting', waiting: { code, message: `try ${seconds}`, ...more } });
-    const { lines } = tell(
+    const { lines } = follow(
       job(),
       ...[1, 2, 3].map((seconds) => waits(seconds, 'UNREACHABLE', { until })),
       waits(4, 'BUSY'),
@@ -136,7 +138,7 @@ describe('the lines about a job', () => {
   });
 
   it('have the end of a wait even if the job is done meanwhile', () => {
-    const { lines } = tell(
+    const { lines } = follow(
       job({ seconds: 1, state: 'waiting', waiting: { code: 'BUSY', message: 'try' } }),
       job({ seconds: 4, state: 'done' }),
     );
@@ -144,7 +146,7 @@ describe('the lines about a job', () => {
   });
 
   it('have the end of a wait before later arrivals', () => {
-    const { lines } = tell(
+    const { lines } = follow(
       job({ seconds: 1, state: 'waiting', waiting: { code: 'BUSY', message: 'try' } }),
       job({ seconds: 4, state: 'done', done: 1 }),
     );
@@ -159,12 +161,12 @@ describe('the lines about a job', () => {
 describe('the lines about a package', () => {
   it('count its datasets, and name the snapshot only if one dataset runs', () => {
     const current = step('pool/b@send');
-    const { lines } = tell(
+    const { lines } = follow(
       packageJob({ 'pool/b': 'running', 'pool/b/1': 'pending' }, { current }),
       packageJob({ 'pool/b': 'done', 'pool/b/1': 'running' }, { seconds: 1, done: 1 }),
     );
     expect(lines).toEqual(['smos-00: pool/b@send arrived (1 of 7, 1 of 2 datasets), 0B so far']);
-    const beside = tell(
+    const beside = follow(
       packageJob({ 'pool/b': 'running', 'pool/b/1': 'running' }, { current }),
       packageJob({ 'pool/b': 'running', 'pool/b/1': 'done' }, { seconds: 1, done: 1 }),
     );
@@ -172,7 +174,7 @@ describe('the lines about a package', () => {
   });
 
   it('have each failed dataset once, while others continue', () => {
-    const { lines } = tell(
+    const { lines } = follow(
       packageJob({ 'pool/b': 'running', 'pool/c': 'refused' }),
       packageJob({ 'pool/b': 'running', 'pool/c': 'refused', 'pool/d': 'failed' }, { seconds: 1 }),
       packageJob({ 'pool/b': 'failed', 'pool/c': 'refused', 'pool/d': 'failed' }, { seconds: 2, state: 'failed' }),
@@ -182,7 +184,7 @@ describe('the lines about a package', () => {
 
   it('have a progress line with the datasets that are done, and the current snapshot', () => {
     const states = { 'pool/a': 'done', 'pool/b': 'running', 'pool/c': 'running', 'pool/d': 'running' } as const;
-    const { end } = tell(packageJob(states, { done: 2, current: step('pool/b@send') }));
+    const { end } = follow(packageJob(states, { done: 2, current: step('pool/b@send') }));
     expect(progressLine(end)).toBe('smos-00: 1/4 datasets step 3/7 0B - ETA - pool/b@send and 2 more');
   });
 
@@ -225,18 +227,18 @@ describe('the rate', () => {
   it('is measured over ten seconds', () => {
     const fast = Array.from({ length: 21 }, (_, at) => job({ seconds: at, bytes: at * 1000 }));
     const slow = Array.from({ length: 20 }, (_, at) => job({ seconds: 21 + at, bytes: 20_000 + (at + 1) * 10 }));
-    expect(rateOf(tell(...fast).end)).toBe(1000);
-    expect(rateOf(tell(...fast, ...slow).end)).toBe(10);
+    expect(rateOf(follow(...fast).end)).toBe(1000);
+    expect(rateOf(follow(...fast, ...slow).end)).toBe(10);
   });
 
   it('is unknown at first, and never negative after a resend', () => {
-    expect(rateOf(tell(job()).end)).toBeUndefined();
-    expect(rateOf(tell(job({ bytes: 5000 }), job({ seconds: 1, bytes: 0 })).end)).toBe(0);
+    expect(rateOf(follow(job()).end)).toBeUndefined();
+    expect(rateOf(follow(job({ bytes: 5000 }), job({ seconds: 1, bytes: 0 })).end)).toBe(0);
   });
 });
 
 describe('the progress line', () => {
-  const line = (...news: Job[]) => progressLine(tell(...news).end);
+  const line = (...states: Job[]) => progressLine(follow(...states).end);
 
   it('shows step, share, bytes, rate and ETA', () => {
     const current = step('zones/test@8550');

@@ -93,12 +93,12 @@ describe('the state of a row', () => {
   const tenMinutes = { ...current, reconcileSeconds: 600 };
   // listed a minute before it was written
   test.each<[string, string, Partial<StatusEntry>, number, number | undefined]>([
-    ['where nothing says how often it is listed, after 26 h', 'stale', current, 26 * hour, undefined],
+    ['after 26 h without an interval', 'stale', current, 26 * hour, undefined],
     ['and not before', 'current', current, 26 * hour - 61, undefined],
     ['after twice the interval of a resident sender, and a minute', 'stale', tenMinutes, 1201, undefined],
     ['and not before', 'current', tenMinutes, 1199, undefined],
-    ['after what the command says, instead', 'current', tenMinutes, 1200, 2 * hour],
-    ['after what the command says, instead', 'stale', tenMinutes, 600, 300],
+    ['after --stale', 'current', tenMinutes, 1200, 2 * hour],
+    ['after --stale', 'stale', tenMinutes, 600, 300],
     ['that is behind too', 'stale', {}, 3 * day, undefined],
     ['that waits in the store too', 'stale', { stored: entry.newest }, 3 * day, undefined],
     ['but not one that failed', 'failed', { run: { ...run, state: 'failed' } }, 3 * day, undefined],

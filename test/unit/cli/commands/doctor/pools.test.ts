@@ -27,7 +27,7 @@ describe('the pools in doctor', () => {
     expect(found.find((check) => check.result === 'good')?.found).toEqual(mentions('well', 'ONLINE'));
   });
 
-  test('edge case 38: a read-only pool is told as such, with how to import it writable', () => {
+  test('edge case 38: a read-only pool is named, with the commands that import it writable', () => {
     expect(checkPools([pool('tank', { readOnly: true })])).toEqual([
       {
         what: 'pools',

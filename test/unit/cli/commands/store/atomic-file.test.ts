@@ -36,7 +36,7 @@ async function write(path: string, text: string) {
 }
 
 test.each([undefined, 'EPERM', 'EOPNOTSUPP'])(
-  'a file has its name when it is whole, and takes nobody else’s (links: %s)',
+  'a file gets its name once it is complete, and never replaces another (links: %s)',
   async (refusal) => {
     links.refusal = refusal;
     const folder = await useFolder();
