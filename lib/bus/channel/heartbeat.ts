@@ -1,43 +1,41 @@
-/** Both ends of a transfer speak about twice a second, and take a peer that does not for gone. */
+import { type Clock, systemClock } from '../../time/clock.ts';
+
+/** Both ends of a transfer send something about twice a second. A peer that sends nothing for too long is gone. */
 export interface Heartbeat {
-  /** How often the peer was heard. */
+  /** How often the peer sent something. */
   readonly count: number;
-  /** The peer said something. */
+  /** To be called each time that the peer sends something. */
   heard(): void;
   stop(): void;
 }
 
 export interface HeartbeatHandlers {
-  /** Time to say something. */
+  /** Time to send something. */
   beat(): void;
-  /** The peer was not heard for too long. Called once. */
+  /** The peer sent nothing for too long. Called once. */
   silent(): void;
 }
 
-/** @param silenceMs how long the peer may be silent, in milliseconds */
-export function openHeartbeat(silenceMs: number, handlers: HeartbeatHandlers): Heartbeat {
+/** @param silenceMs how long the peer may send nothing */
+export function openHeartbeat(silenceMs: number, handlers: HeartbeatHandlers, clock: Clock = systemClock): Heartbeat {
   let count = 0;
-  let last = performance.now();
+  let last = clock.now();
+  let isStopped = false;
 
-  const isSilent = (): boolean => performance.now() - last >= silenceMs;
-  const timer = setInterval(
-    () => {
-      handlers.beat();
-      // a process that was stopped for a while first reads what came meanwhile
-      if (isSilent()) setImmediate(() => setImmediate(conclude));
-    },
-    Math.min(250, silenceMs / 4),
-  );
+  const isSilent = (): boolean => clock.now() - last >= silenceMs;
+  const cancel = clock.every(Math.min(250, silenceMs / 4), () => {
+    handlers.beat();
+    // a process that was stopped for a while first reads what arrived meanwhile
+    if (isSilent()) setImmediate(() => setImmediate(conclude));
+  });
   function conclude(): void {
-    if (!stopped && isSilent()) {
-      stop();
-      handlers.silent();
-    }
+    if (isStopped || !isSilent()) return;
+    stop();
+    handlers.silent();
   }
-  let stopped = false;
   function stop(): void {
-    stopped = true;
-    clearInterval(timer);
+    isStopped = true;
+    cancel();
   }
 
   return {
@@ -46,7 +44,7 @@ export function openHeartbeat(silenceMs: number, handlers: HeartbeatHandlers): H
     },
     heard() {
       count += 1;
-      last = performance.now();
+      last = clock.now();
     },
     stop,
   };

@@ -1,191 +1,134 @@
-import { errorBodySchema, ZpsendError } from '../../../../schemas/errors.ts';
-import type { CreditMessage } from '../../../../schemas/transfer.ts';
+import { type ErrorBody, ZpsendError } from '../../../../schemas/errors.ts';
+import { systemClock } from '../../../time/clock.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
-import type { ChannelHandlers, ChannelReceiver } from '../channel.ts';
+import type { RawSubscription } from '../../data-connection/protocol-splitter.ts';
+import type { ChannelReceiver } from '../channel.ts';
 import { openHeartbeat } from '../heartbeat.ts';
-import type { RateLimit } from '../rate-limit.ts';
-import { tagText, type Words } from './authentic.ts';
-import { openReceiveWindow, type Violation } from './flow-control.ts';
-import { type FrameHeader, headerBytes, probeBytes, readHeader } from './frame.ts';
-import { openFrames } from './frame-parser.ts';
-import { openInput } from './receive-input.ts';
-
-export interface DirectReceiverOptions extends ChannelHandlers {
-  readonly dataSubject: string;
-  /** Where the stream may come besides, together with others' that read along. Words never come there. */
-  readonly sharedSubject?: string | undefined;
-  readonly creditSubject: string;
-  /** How this end speaks, and hears the sender. */
-  readonly words: Words;
-  /** Told once, when the first word comes that does not count. */
-  readonly onForged?: (() => void) | undefined;
-  /** Bytes that may be under way and unwritten; this is what the receive holds in memory (I8). */
-  readonly window: number;
-  /** A sender that says nothing for so many milliseconds is gone. */
-  readonly silenceMs: number;
-  /** How fast credit may be granted; as fast as `zfs receive` takes the stream without. */
-  readonly rateLimit?: RateLimit | undefined;
-}
+import { probeBytes } from './frame.ts';
+import { type Frames, openFrames } from './frame-parser.ts';
+import { handleFrames } from './receiver-frames.ts';
+import {
+  type DirectReceiverOptions,
+  fail,
+  grant,
+  guarded,
+  openReceiving,
+  publish,
+  type Receiving,
+} from './receiving.ts';
 
 /** The receiver's end of the direct channel. */
 export interface DirectReceiver extends ChannelReceiver {
-  /** Frames that carried another subject, or headers; they are not looked at. */
+  /** Frames that carried another subject, or headers; they are not read. */
   readonly unexpected: number;
-  /** Words that the sender has not said, or not now; they change nothing. */
+  /** Words that the sender has not sent, or not now; they change nothing. */
   readonly forged: number;
 }
 
-const broke: Record<Violation, string> = {
-  gap: 'a part of the stream is missing',
-  'beyond-credit': 'the sender sent more than it was granted',
-  'after-end': 'the sender sent more after the end',
-  'total-mismatch': 'the stream ended, but not all of it arrived',
-  malformed: 'a frame cannot be read',
-};
+/** What arrives on the own subject, or on the shared one. */
+function subscriptionOf(receiving: Receiving, frames: Frames, subject: string): RawSubscription {
+  const isShared = subject === receiving.options.sharedSubject;
+  const { flush } = receiving.input;
+  let isProbe = false;
+  return {
+    subject,
+    begin(length) {
+      isProbe = isShared && length === probeBytes;
+      if (isProbe) receiving.isProbed = true;
+      else if (!receiving.isClosed) frames.begin(length);
+    },
+    piece(bytes, poolBuffer) {
+      if (!receiving.isClosed && !receiving.isBroken && !isProbe) frames.piece(bytes, poolBuffer);
+    },
+    pause() {
+      guarded(receiving, flush);
+      if (isProbe) guarded(receiving, () => grant(receiving));
+      isProbe = false;
+    },
+    unexpected() {
+      receiving.unexpected += 1;
+    },
+  };
+}
+
+/** @returns unsubscribes from both */
+function subscribe(receiving: Receiving, frames: Frames): () => void {
+  const { dataSubject, sharedSubject } = receiving.options;
+  const refused = (subject: string) => (error: Error) => {
+    // without the shared subject the stream comes on the own one
+    if (subject === sharedSubject) return;
+    fail(receiving, new ZpsendError('NOT_ALLOWED', `may not subscribe to ${subject}: ${error.message}`));
+  };
+  const ends = [dataSubject, ...(sharedSubject === undefined ? [] : [sharedSubject])].map((subject) =>
+    receiving.dataConnection.claim(subscriptionOf(receiving, frames, subject), refused(subject)),
+  );
+  return () => {
+    for (const end of ends) end();
+  };
+}
+
+function silent(receiving: Receiving): void {
+  const { window, options } = receiving;
+  if (window.ended) return;
+  const words = `the sender was silent for ${Math.round(options.silenceMs / 1000)} s (${options.dataSubject})`;
+  fail(receiving, new ZpsendError('STREAM_BROKEN', words, { reason: 'silent' }));
+}
+
+/** @returns stops it */
+function watchConnection(receiving: Receiving): () => void {
+  const { dataConnection, window } = receiving;
+  const lost = (): void => {
+    if (window.ended) return;
+    fail(receiving, new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
+  };
+  const stop = dataConnection.onDisconnected(lost);
+  if (!dataConnection.connected) queueMicrotask(lost);
+  return stop;
+}
 
 /**
- * Begins to listen for a stream, and grants the first credit to a sender that has said a word: before that, no data is let in, so that
- * nothing begins but for the one who asked. Its callbacks never run before this returns.
+ * Subscribes to a stream, and grants the first credit once the sender has sent a word: before that no data is accepted, so that
+ * only the sender that asked can begin. Its callbacks never run before this returns.
  */
 export function openDirectReceiver(dataConnection: DataConnection, options: DirectReceiverOptions): DirectReceiver {
-  const { dataSubject, rateLimit } = options;
-  const window = openReceiveWindow(options.window);
-  let first = true;
-  let broken = false;
-  let closed = false;
-  let unexpected = 0;
-  let forged = 0;
-  /** The sender has said a word. */
-  let isMet = false;
-  /** It was probed where the stream may come besides. */
-  let hearsShared = false;
-
-  const say = (message: CreditMessage): void =>
-    dataConnection.say(options.creditSubject, tagText(options.words.own, JSON.stringify(message)));
-  const grant = (): void => {
-    if (closed || broken || !isMet) return;
-    const before = window.granted;
-    const upTo = window.grant(rateLimit?.room());
-    rateLimit?.take(upTo - before);
-    say({ type: 'credit', upTo, idle: Math.round(input.idleMs), ...(hearsShared && first && { shared: true }) });
-  };
-  const input = openInput({
-    underPressure: () => dataConnection.underPressure,
-    written: (bytes) => {
-      if (window.consume(bytes)) grant();
+  const { rateLimit, words, clock = systemClock } = options;
+  const receiving = openReceiving(dataConnection, options);
+  const { window, input } = receiving;
+  const heartbeat = openHeartbeat(
+    options.silenceMs,
+    {
+      // until the final word, which waits for the end of `zfs receive`, the sender needs to see that this end lives
+      beat: () =>
+        receiving.isBroken ? publish(receiving, { type: 'credit', upTo: window.granted }) : grant(receiving),
+      silent: () => silent(receiving),
     },
-  });
-
-  function fail(error: ZpsendError): void {
-    if (broken || closed) return;
-    broken = true;
-    options.onBroken(error.toBody());
-  }
-  /** What a callback throws ends this transfer alone, not the connection's reading. */
-  function guarded(call: () => void): void {
-    try {
-      call();
-    } catch (error) {
-      fail(ZpsendError.from(error));
-    }
-  }
-
-  function isAccepted(frame: FrameHeader | undefined, length: number): frame is FrameHeader {
-    const violation = frame ? window.accept(frame, length) : 'malformed';
-    if (violation)
-      fail(new ZpsendError('STREAM_BROKEN', `${broke[violation]} (${whereIn(frame)})`, { reason: violation }));
-    return violation === undefined;
-  }
-  function header(frame: FrameHeader | undefined, length: number): void {
-    if (!isAccepted(frame, length)) return;
-    heartbeat.heard();
-    streamFrame(false);
-  }
-  function word(checked: Buffer | undefined): void {
-    const frame = checked && readHeader(checked);
-    if (!checked || !frame) {
-      forged += 1;
-      if (forged === 1) options.onForged?.();
-      return;
-    }
-    isMet = true;
-    heartbeat.heard();
-    if (frame.type === 'abort') {
-      fail(abortReason(checked.toString('utf8', headerBytes)));
-      return;
-    }
-    const hadEnded = window.ended;
-    if (!isAccepted(frame, checked.length - headerBytes)) return;
-    if (frame.type === 'ping' || hadEnded) grant();
-    else streamFrame(true);
-  }
-  function streamFrame(isEnd: boolean): void {
-    if (first) options.onFirstFrame();
-    first = false;
-    if (isEnd) options.onEnd(window.received);
-  }
-  const whereIn = (frame: FrameHeader | undefined): string =>
-    `${frame ? `${frame.type} at byte ${frame.offset}` : 'no header'}, ${window.received} received, ${window.granted} granted, ${dataSubject}`;
-
-  const heartbeat = openHeartbeat(options.silenceMs, {
-    // until the final word, which waits for the end of `zfs receive`, a sender should not take us for gone
-    beat: () => (broken ? say({ type: 'credit', upTo: window.granted }) : grant()),
-    silent: () => {
-      const seconds = Math.round(options.silenceMs / 1000);
-      if (!window.ended)
-        fail(
-          new ZpsendError('STREAM_BROKEN', `the sender was silent for ${seconds} s (${dataSubject})`, {
-            reason: 'silent',
-          }),
-        );
-    },
-  });
+    clock,
+  );
+  const handlers = handleFrames(receiving, heartbeat.heard);
   const frames = openFrames({
-    header: (frame, length) => guarded(() => header(frame, length)),
+    header: (frame, length) => guarded(receiving, () => handlers.header(frame, length)),
     data: (bytes, poolBuffer) => {
-      if (!broken) input.push(bytes, poolBuffer);
+      if (!receiving.isBroken) input.push(bytes, poolBuffer);
     },
-    word: (tagged) => guarded(() => word(tagged && options.words.peer.check(tagged))),
+    word: (tagged) => guarded(receiving, () => handlers.word(tagged && words.peer.check(tagged))),
   });
-  const claim = (subject: string): (() => void) => {
-    const isShared = subject === options.sharedSubject;
-    let isProbe = false;
-    return dataConnection.claim(
-      {
-        subject,
-        begin(length) {
-          isProbe = isShared && length === probeBytes;
-          if (isProbe) hearsShared = true;
-          else if (!closed) frames.begin(length);
-        },
-        piece(bytes, poolBuffer) {
-          if (!closed && !broken && !isProbe) frames.piece(bytes, poolBuffer);
-        },
-        pause() {
-          guarded(input.flush);
-          if (isProbe) guarded(grant);
-          isProbe = false;
-        },
-        unexpected() {
-          unexpected += 1;
-        },
-      },
-      (error) => {
-        // what is not heard there is not shared with this receiver
-        if (!isShared) fail(new ZpsendError('NOT_ALLOWED', `may not subscribe to ${subject}: ${error.message}`));
-      },
-    );
-  };
-  const claims = [dataSubject, ...(options.sharedSubject === undefined ? [] : [options.sharedSubject])].map(claim);
-  const lost = (): void => {
-    if (!window.ended) fail(new ZpsendError('STREAM_BROKEN', 'the connection to NATS was lost in mid-stream'));
-  };
-  const stopWatching = dataConnection.onDisconnected(lost);
-  const unsubscribeRate = rateLimit?.onRoom(() => {
-    if (window.owes && !window.ended) grant();
-  });
-  if (!dataConnection.connected) queueMicrotask(lost);
+  const ends = [
+    heartbeat.stop,
+    subscribe(receiving, frames),
+    watchConnection(receiving),
+    rateLimit?.onRoom(() => {
+      if (window.owes && !window.ended) grant(receiving);
+    }),
+  ];
+  return receiverOf(receiving, heartbeat, ends);
+}
 
+function receiverOf(
+  receiving: Receiving,
+  heartbeat: { readonly count: number },
+  ends: readonly ((() => void) | undefined)[],
+): DirectReceiver {
+  const { window, input } = receiving;
   return {
     get received() {
       return window.received;
@@ -197,35 +140,21 @@ export function openDirectReceiver(dataConnection: DataConnection, options: Dire
       return heartbeat.count;
     },
     get unexpected() {
-      return unexpected;
+      return receiving.unexpected;
     },
     get forged() {
-      return forged;
+      return receiving.forged;
     },
     attach: input.attach,
     finishInput: input.finish,
     cutInput: input.cut,
-    done: ({ guid }) => say({ type: 'done', guid, bytes: window.received }),
-    failed: (error) => say({ type: 'failed', error }),
+    done: ({ guid }) => publish(receiving, { type: 'done', guid, bytes: window.received }),
+    failed: (error: ErrorBody) => publish(receiving, { type: 'failed', error }),
     close() {
-      if (closed) return;
-      closed = true;
-      heartbeat.stop();
-      stopWatching();
-      unsubscribeRate?.();
-      for (const unclaim of claims) unclaim();
+      if (receiving.isClosed) return;
+      receiving.isClosed = true;
+      for (const end of ends) end?.();
       input.cut();
     },
   };
-}
-
-/** The sender's reason, as far as its schema accepts it. */
-function abortReason(text: string): ZpsendError {
-  try {
-    return ZpsendError.fromBody(errorBodySchema.parse(JSON.parse(text)));
-  } catch {
-    return new ZpsendError('STREAM_BROKEN', 'the sender gave up, with a reason that cannot be read', {
-      reason: 'unreadable',
-    });
-  }
 }
