@@ -27,11 +27,11 @@ import type { ReceiveDeps } from './receive/run.ts';
 export interface Receiver {
   readonly endpoints: Served[];
   /**
-   * Begins a receive whose stream comes by another channel than the direct one.
-   * @throws ZpsendError what a request for the same would be refused with
+   * Begins a receive by another channel than the direct one.
+   * @throws ZpsendError as a request for the same
    */
   admit(start: ReceiveStart, open: OpenChannel): Receive;
-  /** Ends every receive and resolves when their locks are given back. */
+  /** Ends every receive, and resolves when their locks are released. */
   stop(): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export function serveReceiver(deps: ReceiveDeps, config: ReceiveConfig): Receive
 
 type EveryStatus = (asked: { transfer?: string | undefined }) => Promise<TransferState[]>;
 
-/** What this process runs, and what its siblings do. */
+/** The receives of this process, and of the other instances. */
 function statusOfAll({ deps: { host, bus }, receives }: Serving): EveryStatus {
   return async (asked) => {
     const answers = await askInstances(bus, subjects.receive(host, 'status'), asked, receiveStatusSchema);

@@ -8,8 +8,8 @@ import { serveHost } from '../host/host-api.ts';
 import { serveListings } from '../host/listing-api.ts';
 import type { Service, ServiceContext } from '../host/run-service.ts';
 import { serveReceiver } from './api.ts';
-import { noBaseHolds, openBaseHolds } from './bases/last-received-holds.ts';
-import { openArrivals } from './receive/recently-verified.ts';
+import { noLastReceivedHolds, openLastReceivedHolds } from './bases/last-received-holds.ts';
+import { openRecentlyVerified } from './receive/recently-verified.ts';
 import { openResumablePools } from './receive/resumable-pools.ts';
 import { receiveStored } from './store/poll.ts';
 
@@ -17,7 +17,7 @@ import { receiveStored } from './store/poll.ts';
 const windowFor = (maxConcurrent: number): number =>
   Math.min(8 * 1024 * 1024, Math.max(512 * 1024, Math.floor((32 * 1024 * 1024) / maxConcurrent)));
 
-/** Opens the locks when first asked for, and again after a failure: JetStream may come later than we do. */
+/** Opens the locks at the first call, and again after a failure: JetStream may start later than this service. */
 function lazily(context: ServiceContext): () => Promise<Locks> {
   let opened: Promise<Locks> | undefined;
   return () => {
@@ -30,7 +30,7 @@ function lazily(context: ServiceContext): () => Promise<Locks> {
 }
 
 async function begin(context: ServiceContext) {
-  const { settings, host, machine, instance, log, bus, zfs } = context;
+  const { settings, host, machine, instance, log, bus, zfs, clock } = context;
   const { receive, timing } = settings.config;
   const window = windowFor(receive.maxConcurrent);
   const locks = lazily(context);
@@ -43,15 +43,15 @@ async function begin(context: ServiceContext) {
       'no source host may write here: set receive.allow in the configuration, or ZPSEND_ALLOW=HOST=DATASET',
     );
   }
-  const baseHolds = receive.holdNewest ? openBaseHolds({ zfs, log }) : noBaseHolds;
+  const lastReceivedHolds = receive.holdNewest ? openLastReceivedHolds({ zfs, log, clock }) : noLastReceivedHolds;
   const rateLimit = receive.bwlimit === undefined ? undefined : openRateLimit(receive.bwlimit);
   const receiver = serveReceiver(
     {
       ...context,
       locks,
-      arrivals: openArrivals(),
+      recentlyVerified: openRecentlyVerified(clock),
       resumablePools: openResumablePools(zfs),
-      baseHolds,
+      lastReceivedHolds,
       allow: receive.allow,
       properties: receive.properties,
       window,
@@ -84,7 +84,7 @@ async function begin(context: ServiceContext) {
     async stop() {
       await Promise.all([receiver.stop(), digests.stop(), endStored()]);
       await store.close();
-      await baseHolds.flush();
+      await lastReceivedHolds.flush();
     },
   };
 }

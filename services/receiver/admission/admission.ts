@@ -15,21 +15,21 @@ interface Allowed {
   readonly allow: readonly Pick<ReceiveConfig['allow'][number], 'from' | 'into'>[];
 }
 
-/** Where a source may write, with everything below. */
+/** Datasets at and below which a source may write. */
 export const placesOf = ({ source }: Pick<ReceiveStart, 'source'>, allow: Allowed['allow']): string[] =>
   allow.filter(({ from }) => from === '*' || from === source).map(({ into }) => into);
 
 /**
- * Does the request come from the source that its body names? On such a subject the server lets each host speak for itself only (I11).
+ * Does the request come from the source that its body names? The server lets each host publish only in its own name there (I11).
  * @throws ZpsendError NOT_ALLOWED
  */
 export function checkAsker({ source }: Pick<ReceiveStart, 'source'>, host: string, subject: string): void {
   if ([subjects.receiveFrom(host, source), subjects.receiveCheckFrom(host, source)].includes(subject)) return;
-  throw new ZpsendError('NOT_ALLOWED', `a request on ${subject} says that it comes from ${source}`, { source });
+  throw new ZpsendError('NOT_ALLOWED', `a request on ${subject} claims to come from ${source}`, { source });
 }
 
 /**
- * May this source write there? (I11; the source proves itself later, on the data subject.)
+ * May this source write there? It proves its name later, on the data subject (I11).
  * @throws ZpsendError NOT_ALLOWED
  */
 export function checkAllowed(start: ReceiveStart, host: string, { allow }: Allowed): void {
@@ -37,7 +37,7 @@ export function checkAllowed(start: ReceiveStart, host: string, { allow }: Allow
   const places = placesOf(start, allow);
   const mayWrite = (name: string): boolean => places.some((into) => isWithin(name, into));
   if (!mayWrite(dataset)) {
-    const allows = places.length > 0 ? `${someOf(places, '', 10)} and below` : 'that host nothing';
+    const allows = places.length > 0 ? `${someOf(places, '', 10)} and below` : 'it nothing';
     throw new ZpsendError(
       'NOT_ALLOWED',
       `${source} may not write to ${dataset} on ${host}: its receiver allows ${allows}. ${ruleFor(source, dataset)}`,
@@ -52,15 +52,15 @@ export function checkAllowed(start: ReceiveStart, host: string, { allow }: Allow
   );
 }
 
-/** What allows it, to be added by hand. */
+/** The rule that would allow it. */
 const ruleFor = (source: string, dataset: string): string =>
   `If it may, add {from: "${source}", into: "${dataset}"}, or a dataset above, to receive.allow there (or ${source}=${dataset} to ZPSEND_ALLOW)`;
 
-/** The snapshot that this step makes here. */
+/** The snapshot that this step creates. */
 export const arrivalOf = (start: Pick<ReceiveStart, 'dataset' | 'to'>): string =>
   `${start.dataset}@${leafOf(start.to.name) ?? ''}`;
 
-/** What was seen, with the marks that tell whose partial state is to be dropped. @throws ZpsendError */
+/** The views, with the marks that tell whose partial state it is. @throws ZpsendError */
 export async function withMarks(
   zfs: Pick<Zfs, 'properties'>,
   { dataset, partial, record }: Pick<ReceiveStart, 'dataset' | 'partial' | 'record'>,
@@ -75,22 +75,22 @@ export async function withMarks(
   });
 }
 
-/** Does the step make its dataset, rather than add a snapshot to it? */
-const makesDataset = (start: ReceiveStart): boolean => !start.from || start.origin !== undefined;
+/** Does the step create its dataset, rather than add a snapshot to it? */
+const createsDataset = (start: ReceiveStart): boolean => !start.from || start.origin !== undefined;
 
-/** The names to look at before a receive, in one `zfs list`. */
-export function namesToLookAt(start: ReceiveStart): string[] {
+/** The names to inspect before a receive, with one `zfs list`. */
+export function namesToInspect(start: ReceiveStart): string[] {
   const names = [
     start.dataset,
     arrivalOf(start),
-    ...(makesDataset(start) ? ancestorsOf(start.dataset) : []),
+    ...(createsDataset(start) ? ancestorsOf(start.dataset) : []),
     ...(start.origin === undefined ? [] : [start.origin]),
   ];
   return [...new Set([...names, ...namesOfClearing(start, names)])];
 }
 
 /**
- * Was the seed that left partial state another dataset's? Hosts with datasets of one name may be allowed into one place. The
+ * Is the partial state that of another dataset's seed? Sources with datasets of one name may be allowed to write to one place. The
  * mark tells, unless it is inherited from the dataset above.
  */
 function isForeign(
@@ -103,19 +103,19 @@ function isForeign(
   return ours !== theirs && stream !== seen.get(parentOf(name) ?? '')?.stream;
 }
 
-/** What comes before `zfs receive`. */
+/** What an admitted step needs before `zfs receive`. */
 export interface Admission {
   /** The resume token of an interrupted receive, if there is one. */
   readonly token?: string;
-  /** Missing parents to make, topmost first. */
+  /** Missing parents to create, topmost first. */
   readonly parents: readonly string[];
-  /** What the dataset is that the step adds to. */
+  /** Of the dataset to which the step adds. */
   readonly type?: 'filesystem' | 'volume';
 }
 
 /**
- * Can this step be received into what is there now, or will be once the target is cleared? The base's guid is for `zfs
- * receive` to check, which refuses without harm.
+ * Can this step be received into the target as it is, or as it is after the planned conflict resolution? The base's guid is checked by
+ * `zfs receive`, which refuses without damage.
  * @throws ZpsendError EXISTS, DIVERGED, BASE_MISSING, ORIGIN_MISSING, NO_SUCH_DATASET, UNSUPPORTED, KEY_REQUIRED
  */
 export function checkView(start: ReceiveStart, host: string, seen: readonly View[], { allow }: Allowed): Admission {
@@ -134,12 +134,12 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
       guid: arrived.guid,
     });
   }
-  if (dataset && makesDataset(start) && !dataset.resumeToken) {
+  if (dataset && createsDataset(start) && !dataset.resumeToken) {
     throw new ZpsendError('EXISTS', `${start.dataset} exists on ${host} already, and a full stream would replace it`, {
       dataset: start.dataset,
     });
   }
-  if (!dataset && !makesDataset(start)) {
+  if (!dataset && !createsDataset(start)) {
     throw new ZpsendError('BASE_MISSING', `${start.dataset} does not exist on ${host}, so an incremental has no base`, {
       dataset: start.dataset,
     });
@@ -154,8 +154,8 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
   if (dataset && start.partial === 'discard' && isForeign(start, dataset, byName)) {
     throw new ZpsendError(
       'EXISTS',
-      `${start.dataset} on ${host} holds what an interrupted receive of another dataset than ${datasetOf(start.to.name)} on ` +
-        `${start.source} has left, which is not dropped unasked: finish that one, or zfs receive -A ${start.dataset}`,
+      `${start.dataset} on ${host} has partial state of another dataset than ${datasetOf(start.to.name)} on ` +
+        `${start.source}, which is not dropped: finish that receive, or zfs receive -A ${start.dataset}`,
       { dataset: start.dataset },
     );
   }
@@ -170,6 +170,6 @@ export function checkView(start: ReceiveStart, host: string, seen: readonly View
   return {
     parents: [],
     ...(token !== undefined && { token }),
-    ...(!makesDataset(start) && { type: type === 'volume' ? 'volume' : 'filesystem' }),
+    ...(!createsDataset(start) && { type: type === 'volume' ? 'volume' : 'filesystem' }),
   };
 }

@@ -8,25 +8,21 @@ import type { View } from './view.ts';
 
 type Rule = Pick<ReceiveConfig['allow'][number], 'from' | 'into'> & { conflicts?: readonly AllowedConflict[] };
 
-/** The other dataset that a step changes besides its own: it has a lock too (I1). */
+/** The other dataset that a step changes. It needs a lock, too (I1). */
 export const otherName = ({ dataset, before }: ReceiveStart): string | undefined =>
   before?.kind === 'rename' ? (before.from === dataset ? before.to : before.from) : undefined;
 
 /**
- * May the source have that done to the target? Asked before anything else is (I5, I11).
- * @throws ZpsendError BAD_REQUEST where it does not belong to the step, NOT_ALLOWED with what to add to the configuration
+ * May the source request this conflict resolution? Checked before anything else (I5, I11).
+ * @throws ZpsendError BAD_REQUEST where it does not fit the step, NOT_ALLOWED with what to add to the configuration
  */
 export function checkClearing(start: ReceiveStart, host: string, allow: readonly Rule[]): void {
   const { before, source, dataset } = start;
   if (!before) return;
   if (!belongs(start, before)) {
-    throw new ZpsendError(
-      'BAD_REQUEST',
-      `what is to be done before ${start.to.name} is received does not fit that step`,
-      {
-        dataset,
-      },
-    );
+    throw new ZpsendError('BAD_REQUEST', `the conflict resolution before ${start.to.name} does not fit that step`, {
+      dataset,
+    });
   }
   const [conflict, names]: [AllowedConflict, string[]] =
     before.kind === 'rollback' ? ['rollback', [dataset]] : ['rotate', [before.from, before.to]];
@@ -34,32 +30,32 @@ export function checkClearing(start: ReceiveStart, host: string, allow: readonly
     const rules = allow.filter(({ from, into }) => (from === '*' || from === source) && isWithin(name, into));
     if (rules.some(({ conflicts }) => conflicts?.includes(conflict))) continue;
     const [rule] = rules;
-    const mend = rule
+    const remedy = rule
       ? `add conflicts: [${conflict}] to its rule {from: "${rule.from}", into: "${rule.into}"} in receive.allow there`
       : `no rule of receive.allow there lets it write to ${name}`;
     throw new ZpsendError(
       'NOT_ALLOWED',
-      `${source} asks for ${inWords(before)} on ${host}, which its receiver does not allow, so nothing is changed there: ${mend}`,
+      `${source} asks for ${inWords(before)} on ${host}, which its receiver does not allow, so nothing is changed there: ${remedy}`,
       { source, dataset, conflict },
     );
   }
 }
 
-/** A rollback goes to the very base of the step; a renaming makes its place, or brings its dataset there. */
+/** A rollback goes to the base of the step. A rename frees the name of its dataset, or restores it. */
 function belongs({ dataset, from, origin }: ReceiveStart, before: Clearing): boolean {
   const makes = from === undefined || origin !== undefined;
   if (before.kind === 'rollback') {
     return !makes && datasetOf(before.to.name) === dataset && before.to.guid === from.guid;
   }
-  const isApart = !isWithin(before.from, before.to) && !isWithin(before.to, before.from);
+  const areDisjoint = !isWithin(before.from, before.to) && !isWithin(before.to, before.from);
   const fits = makes ? before.from === dataset : before.to === dataset;
-  return isApart && fits && parentOf(before.from) !== undefined;
+  return areDisjoint && fits && parentOf(before.from) !== undefined;
 }
 
 const inWords = (before: Clearing): string =>
   before.kind === 'rollback' ? `a rollback to ${before.to.name}` : `${before.from} to be renamed to ${before.to}`;
 
-/** What names of a step are before a renaming, and after it. */
+/** The names of a step before and after its rename. */
 export function namesOfClearing({ before }: ReceiveStart, names: readonly string[]): string[] {
   if (before?.kind !== 'rename') return [];
   const { from, to } = before;
@@ -67,8 +63,8 @@ export function namesOfClearing({ before }: ReceiveStart, names: readonly string
 }
 
 /**
- * The view as it will be once the target is cleared, where it is not yet.
- * @throws ZpsendError DIVERGED where what is there is not what was planned for
+ * The views as they are after the planned conflict resolution.
+ * @throws ZpsendError DIVERGED where the target is not as planned
  */
 export function viewAfter({ before }: ReceiveStart, host: string, seen: readonly View[]): readonly View[] {
   if (!before) return seen;
@@ -81,8 +77,8 @@ export function viewAfter({ before }: ReceiveStart, host: string, seen: readonly
 }
 
 /**
- * Has the dataset its new name already? So it is after a crash between the renaming and the receive (I9).
- * @throws ZpsendError DIVERGED where neither is so
+ * Does the dataset have its new name already, for example after a crash between the rename and the receive (I9)?
+ * @throws ZpsendError DIVERGED where it has neither name
  */
 export function isRenamed(
   { from, to, guid }: Rename,
@@ -92,7 +88,7 @@ export function isRenamed(
   const [there, here] = [to, from].map((name) => seen.find((view) => view.name === name));
   if (there?.guid === guid) return true;
   if (here?.guid === guid && !there) return false;
-  const why = there ? `there is another dataset ${to}` : `${from} is ${here ? 'another dataset now' : 'not there'}`;
+  const why = there ? `there is another dataset ${to}` : `${from} is ${here ? 'another dataset' : 'not there'}`;
   throw new ZpsendError(
     'DIVERGED',
     `${from} on ${host} was to be renamed to ${to}, and ${why}: something changed since it was planned. Send again.`,

@@ -19,8 +19,9 @@ export function checkConfigured(start: ReceiveStart, host: string, config: Confi
 }
 
 /**
- * What `recv.start` would refuse of these, in the same words, whatever the target has when it is asked: the sender has listed that itself.
- * Where a dataset is asked for in parts, `limit` is about how many bytes of JSON a part has.
+ * What `recv.start` would refuse of these by the configuration, with the same errors. The state of the target is not checked: the sender
+ * has listed it.
+ * @param limit about how many bytes of JSON a part has
  */
 export function* checkedParts(
   { source, starts, properties }: ReceiveCheck,
@@ -31,7 +32,7 @@ export function* checkedParts(
   let refused: ReceiveChecked['refused'] = [];
   let room = limit;
   for (const asked of starts) {
-    // ids that nothing is done with
+    // ids without a use
     const order = { transfer: 'check000', job: 'check000', partial: 'resume' as const };
     const error = refusalOf({ ...order, ...asked, source, ...(properties && { properties }) }, host, config);
     if (!error) continue;

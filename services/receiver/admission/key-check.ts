@@ -10,9 +10,9 @@ type Asked = Pick<
 >;
 
 /**
- * Looks once more, since the plan, whether the root that a dataset takes its key from here has the key that a raw increment brings:
- * another one locks the dataset out for good. A stored stream may be planned long before it is received.
- * @param seen what was looked at of the dataset
+ * Checks again whether the encryption root of a dataset has the key that a raw increment brings: with another one the dataset could
+ * never be opened again. A stored stream may be planned long before it is received.
+ * @param seen the inspected names, the dataset among them
  * @throws ZpsendError KEY_MISMATCH
  */
 export async function checkKey(
@@ -33,13 +33,13 @@ export async function checkKey(
   throw new ZpsendError(
     'KEY_MISMATCH',
     `${dataset} on ${host} takes its key from ${root}, which does not have the key that ${start.to.name} of ${start.source} brings: ` +
-      `one of them had a change-key since this was planned. Plan it again, which tells what to do; or give ${dataset} a key of its own on ` +
+      `one of them had a change-key since this was planned. A new plan tells what to do; or give ${dataset} a key of its own on ` +
       `${host}: zfs load-key ${root}; zfs change-key -o keyformat=passphrase -o keylocation=prompt ${dataset}`,
     { dataset, encryptionRoot: root },
   );
 }
 
-/** A key that was changed here since the plan is not overwritten by the old one: what takes its key from there could not be opened any more. */
+/** A key that was changed on the target since the plan is not overwritten by an older one: its children could not be opened then. */
 async function checkReplaced(
   zfs: Pick<Zfs, 'inspect'>,
   { dataset, origin, replaces, to, source }: Asked,
@@ -52,13 +52,13 @@ async function checkReplaced(
   if (!there || compareWrappings(there.wrapping, replaces) !== 'different') return;
   throw new ZpsendError(
     'KEY_MISMATCH',
-    `${holder} on ${host} had a change-key since ${to.name} of ${source} was planned, and would get an older key back: what takes its key from ` +
-      `${holder} could not be opened any more. Plan it again while ${host} answers, which tells what to do`,
+    `${holder} on ${host} had a change-key since ${to.name} of ${source} was planned, and would get an older key back. Then datasets that take their key from ` +
+      `${holder} could not be opened. Plan again while ${host} is online: the plan tells what to do`,
     { reason: 'key-changed', dataset: holder },
   );
 }
 
-/** A clone shares the key of what it was made from (contract/encryption-roots.test.ts). */
+/** A clone shares the key of its origin (contract/encryption-roots.test.ts). */
 async function holderOf(zfs: Pick<Zfs, 'inspect'>, { name, origin }: InspectedName): Promise<string> {
   if (origin === undefined) return name;
   const [parent] = await zfs.inspect([datasetOf(origin)]);

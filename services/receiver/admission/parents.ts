@@ -10,7 +10,7 @@ export function ancestorsOf(dataset: string): string[] {
 }
 
 /**
- * Parents are made only where the source may write. @param places where that is
+ * Parents are created only where the source may write. @param places datasets at and below which it may
  * @throws ZpsendError NO_SUCH_DATASET
  */
 export function checkMadeWithin(
@@ -29,10 +29,9 @@ export function checkMadeWithin(
 }
 
 /**
- * The parents that a new dataset lacks, topmost first: placeholders to make below what is there, and only those that were
- * planned: in the place of a dataset that is gone, an empty one would shut it out. `places` is where the source may write,
- * and nothing is made above. What is made takes its encryption from the nearest dataset that is there, the new dataset
- * itself too, so that one's key has to be loaded whether a parent is missing or not.
+ * The missing parents of a new dataset, topmost first. Only planned ones are created: a placeholder in place of a dataset that is
+ * gone would block its return. Nothing is created outside of `places`, where the source may write. New datasets take their encryption
+ * from the nearest existing one, so its key has to be loaded.
  * @throws ZpsendError NO_SUCH_DATASET, UNSUPPORTED, KEY_REQUIRED, BAD_REQUEST
  */
 export function missingParents(
@@ -52,17 +51,17 @@ export function missingParents(
   if (nearest.type === 'volume') {
     throw new ZpsendError(
       'UNSUPPORTED',
-      `${nearest.name} on ${host} is a volume, and nothing can lie below it, so ${dataset} has no place there`,
+      `${nearest.name} on ${host} is a volume, so ${dataset} cannot be created below it`,
       { dataset, above: nearest.name },
     );
   }
   checkMadeWithin(places, missing, source, host);
-  // what arrives raw brings its own key; an empty parent needs one
+  // a raw stream brings its own key; an empty parent needs one
   if (nearest.keystatus === 'unavailable' && !(start.raw && missing.length === 0)) {
     const made = missing.length > 0 ? missing.join(', ') : dataset;
     throw new ZpsendError(
       'KEY_REQUIRED',
-      `${made} would have to be made below ${nearest.name} on ${host}, whose key is not loaded there: ` +
+      `${made} would have to be created below ${nearest.name} on ${host}, whose key is not loaded: ` +
         `load it with zfs load-key`,
       { dataset, above: nearest.name },
     );
@@ -71,7 +70,7 @@ export function missingParents(
   if (deep !== undefined) {
     throw new ZpsendError(
       'BAD_REQUEST',
-      `${deep} does not exist on ${host}, and zfs creates names of ${maxElements} elements at most: choose a target that lies less deep`,
+      `${deep} does not exist on ${host}, and zfs creates names of ${maxElements} elements at most: choose a target with fewer elements`,
       { dataset: deep, elements: elementsOf(deep), most: maxElements },
     );
   }
@@ -79,8 +78,8 @@ export function missingParents(
   if (unplanned !== undefined) {
     throw new ZpsendError(
       'NO_SUCH_DATASET',
-      `${unplanned} does not exist on ${host}, and ${dataset} is to lie below it. If it was renamed or destroyed while its ` +
-        'package was sent: send again, and it begins with what is there',
+      `${unplanned} does not exist on ${host}, and ${dataset} is to be created below it. If it was renamed or destroyed while its ` +
+        'package was sent, send again: the new plan takes account of that',
       { reason: 'parent-not-planned', dataset: unplanned },
     );
   }

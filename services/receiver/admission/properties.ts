@@ -7,15 +7,15 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 import { isWithin } from '../../../schemas/names.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
 
-/** Where it is remembered what a chain began with; children inherit it, hence the guid in its value. */
+/** Stores the initial flags of a chain. Children inherit it, hence the guid in its value. */
 export const streamProperty = 'zpsend:stream';
 
 type Config = Pick<ReceiveConfig, 'allow' | 'properties'>;
 
 /**
- * What the source's values must not decide on this host: where its own paths and shares are, and what runs there. Left out of
- * every receive, whatever the request says of its stream: one without properties is received as without this. What was set here
- * by hand on a replica is not helped by -x against the first stream with properties that ever comes (test/contract/properties.test.ts).
+ * Properties that the source's values must not decide on this host: its paths and shares, and what may run there. They are left out of
+ * every receive. A local value that was set by hand is not protected by -x from the first stream with properties
+ * (test/contract/properties.test.ts).
  */
 export const ofThisHost: readonly string[] = [
   'mountpoint',
@@ -27,40 +27,40 @@ export const ofThisHost: readonly string[] = [
   'devices',
 ];
 
-/** What a request decides that is otherwise this host's to decide. */
-function needingLeave({ properties: wishes = {} }: ReceiveStart, { set }: Config['properties']): string[] {
+/** The properties of a request that need a permission of this host. */
+function needingPermission({ properties: wishes = {} }: ReceiveStart, { set }: Config['properties']): string[] {
   const changed = Object.entries(wishes.set ?? {}).filter(([name, value]) => set[name] !== value);
   const dropped = (wishes.exclude ?? []).filter((name) => name in set);
   return [...new Set([...changed.map(([name]) => name), ...dropped, ...(wishes.include ?? [])])];
 }
 
 /**
- * May the request decide what it decides of the properties?
+ * May the request set, include and exclude these properties?
  * @throws ZpsendError NOT_ALLOWED with the line to add, BAD_REQUEST for a property that is set and left out at once
  */
 export function checkProperties(start: ReceiveStart, host: string, { allow, properties }: Config): void {
   const { source, dataset, properties: wishes = {} } = start;
   const both = Object.keys(wishes.set ?? {}).find((name) => wishes.exclude?.includes(name));
   if (both !== undefined) {
-    throw new ZpsendError('BAD_REQUEST', `property ${both} of ${dataset} is to be set and left out at once`, {
+    throw new ZpsendError('BAD_REQUEST', `property ${both} of ${dataset} is both set and excluded`, {
       dataset,
     });
   }
   const patterns = allow
     .filter(({ from, into }) => (from === '*' || from === source) && isWithin(dataset, into))
     .flatMap((rule) => rule.properties ?? []);
-  const refused = needingLeave(start, properties).filter((name) => !patterns.some((one) => matches(one, name)));
+  const refused = needingPermission(start, properties).filter((name) => !patterns.some((one) => matches(one, name)));
   if (refused.length === 0) return;
   throw new ZpsendError(
     'NOT_ALLOWED',
-    `${source} may not decide ${refused.join(', ')} of ${dataset} on ${host}. If it may, its receiver needs in that ` +
-      `entry of receive.allow: properties: [${refused.map((name) => JSON.stringify(name)).join(', ')}]`,
+    `${source} may not decide ${refused.join(', ')} of ${dataset} on ${host}. To allow it, add to that entry of its ` +
+      `receive.allow: properties: [${refused.map((name) => JSON.stringify(name)).join(', ')}]`,
     { source, dataset, properties: refused },
   );
 }
 
 /**
- * Is a volume what was said to be one? What is set on filesystems was not set on it.
+ * Is the received dataset a volume where a volume was announced? The properties of filesystems were not set on it.
  * @throws ZpsendError BAD_REQUEST
  */
 export function checkType(
@@ -73,16 +73,16 @@ export function checkType(
   if (!volume || type !== 'filesystem') return;
   throw new ZpsendError(
     'BAD_REQUEST',
-    `${source} said that ${dataset} is a volume, and what arrived on ${host} is a filesystem, without the properties that its ` +
-      'receiver sets: look at it (zfs get all), and set them or destroy it',
+    `${source} announced ${dataset} as a volume, and a filesystem arrived on ${host}, without the properties that its ` +
+      'receiver sets: check it (zfs get all), and set them or destroy it',
     { dataset, source },
   );
 }
 
 /**
- * `-o` and `-x` of one receive, of a request that may decide what it does, and what its chain began with. A property that does not fit the type is not set, since
- * `zfs receive` would refuse the stream for it; of one to leave out it only warns.
- * @param type of the dataset that the step adds to; what makes one is believed until it is there, see `checkType`
+ * `-o` and `-x` of one receive whose request is allowed, with the chain's initial flags. A property that does not fit the type is not
+ * set, since `zfs receive` would refuse the stream; of an excluded one it only warns.
+ * @param type of the dataset to which the step adds; undefined for a new one, whose announced type `checkType` checks later
  */
 export function receiveProperties(
   start: ReceiveStart,
@@ -95,7 +95,7 @@ export function receiveProperties(
   const kind = type ?? (start.volume ? 'volume' : 'filesystem');
   const wanted = Object.entries({ ...set, ...wishes.set }).filter(([name]) => !unset.has(name));
   const kept = new Set([...(wishes.include ?? []), ...[...wanted, ...remembered].map(([name]) => name)]);
-  // else a plain stream would bring its encryption=off into an encrypted place; a raw one brings its own, which cannot be left out
+  // else a plain stream would bring encryption=off below an encrypted parent; a raw one has its own, which cannot be excluded
   const encryption = start.props && !start.raw && !start.from ? ['encryption'] : [];
   const left = new Set([...ofThisHost, ...ownProperties, ...exclude, ...unset, ...encryption]);
   return {

@@ -5,12 +5,12 @@ import type { StaleNote } from '../../../schemas/stale.ts';
 
 const kinds = ['sharenfs', 'sharesmb'] as const;
 
-/** Datasets that are looked at, the topmost first: their names are one command line. */
+/** Datasets that are checked, topmost first: their names are one command line. */
 const mostNames = 4000;
 
 /**
- * Shares that replicas inherit. A receive leaves them alone and mounts nothing, so they act at the next mount: each replica is
- * shared then, or says that this failed (zrep#93). The topmost dataset of each share is told.
+ * Shares that replicas inherit. A receive mounts nothing, so they act at the next mount: each replica is shared then, or reports that
+ * this failed (zrep#93). The topmost dataset of each share is noted.
  * @param places where sources may write, which need not exist
  */
 export async function sharesOf(
@@ -47,6 +47,6 @@ const noteOf = (dataset: string, kind: (typeof kinds)[number], value: string): S
   dataset,
   found:
     `${dataset} has ${kind}=${value}, which the replicas there inherit: ` +
-    `a mount shares each of them, or fails to where no ${servers[kind]} server runs`,
-  remedy: `where they are not to be shared: zfs set ${kind}=off "${dataset}"`,
+    `a mount shares each of them, or reports a failure where no ${servers[kind]} server runs`,
+  remedy: `if they are not to be shared: zfs set ${kind}=off "${dataset}"`,
 });

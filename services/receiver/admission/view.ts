@@ -1,7 +1,7 @@
 import type { InspectedName } from '../../../lib/zfs/zfs.ts';
 
-/** What `zfs list` shows of the names that matter to one receive; what does not exist is absent. */
+/** What `zfs list` shows of one name that matters to a receive. */
 export interface View extends Pick<InspectedName, 'name' | 'type' | 'guid' | 'keystatus' | 'resumeToken'> {
-  /** What the chain of a dataset began with, its own or inherited; only where partial state may be dropped. */
+  /** The initial flags of the dataset's chain, its own or inherited; read only where partial state may be dropped. */
   readonly stream?: string;
 }

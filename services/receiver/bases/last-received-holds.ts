@@ -1,4 +1,5 @@
 import { originalNameOf } from '../../../lib/plan/match/rotated-name.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { type Code, ZpsendError } from '../../../schemas/errors.ts';
@@ -8,101 +9,104 @@ import type { Log } from '../../host/log.ts';
 import { arrivalOf } from '../admission/admission.ts';
 import { baseTag, heldIn, oldBases } from './last-received-hold.ts';
 
-/** Datasets that are settled at once. */
+/** Datasets whose holds are moved at once. */
 const atOnce = 4;
 
-type Arrived = Pick<ReceiveStart, 'dataset' | 'to' | 'from' | 'origin' | 'before'>;
+type Received = Pick<ReceiveStart, 'dataset' | 'to' | 'from' | 'origin' | 'before'>;
 
 /** Keeps a hold on the newest received snapshot of each dataset. */
-export interface BaseHolds {
+export interface LastReceivedHolds {
   /** A receive into the dataset has begun. */
   began(dataset: string): void;
-  arrived(step: Arrived): void;
-  /** Settles all at once, and resolves when everything is. */
+  received(step: Received): void;
+  /** Moves all holds now, and resolves when that is done. */
   flush(): Promise<void>;
 }
 
-export const noBaseHolds: BaseHolds = { began: () => {}, arrived: () => {}, flush: async () => {} };
+export const noLastReceivedHolds: LastReceivedHolds = {
+  began: () => {},
+  received: () => {},
+  flush: async () => {},
+};
 
 interface Pending {
   snapshot: string;
   guid: string;
-  /** Follows without a gap on what this instance holds, so nobody else has received since. */
-  readonly follows: Held | undefined;
+  /** What this instance holds, where that is its base: then no other instance has received since. */
+  readonly follows: Known | undefined;
   unbroken: boolean;
-  /** What was moved aside for them, and is the base of nothing any more. */
-  readonly asides: readonly string[];
+  /** Datasets that were renamed for them, whose snapshots are the base of nothing. */
+  readonly rotated: readonly string[];
   readonly since: number;
-  timer: NodeJS.Timeout;
+  cancel: () => void;
 }
 
-interface Held {
+/** A hold of this instance. */
+interface Known {
   readonly snapshot: string;
   readonly guid: string;
   readonly at: number;
 }
 
-export interface BaseHoldDeps {
+export interface LastReceivedHoldDeps {
   readonly zfs: Pick<Zfs, 'hold' | 'holds' | 'list' | 'release'>;
   readonly log: Log;
-  readonly quietMs?: number;
-  readonly mostMs?: number;
+  readonly clock: Pick<Clock, 'now' | 'after'>;
 }
 
-export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
-  const quiet = times.quietMs ?? timing.receive.holdQuietMs;
-  const most = times.mostMs ?? timing.receive.holdMs;
+export function openLastReceivedHolds({ zfs, log, clock }: LastReceivedHoldDeps): LastReceivedHolds {
+  const { holdQuietMs, holdMs, holdsKnownMs } = timing.receive;
   const pending = new Map<string, Pending>();
-  const held = new Map<string, Held>();
-  /** A dataset has its lane, so that it is settled in the order of its arrivals. */
-  const lanes: Promise<void>[] = Array.from({ length: atOnce }, () => Promise.resolve());
-  const said = new Set<Code>();
+  const known = new Map<string, Known>();
+  /** Each dataset has one queue, so that its holds move in order. */
+  const queues: Promise<void>[] = Array.from({ length: atOnce }, () => Promise.resolve());
+  const warned = new Set<Code>();
 
   function wait(dataset: string, one: Pending, ms: number): void {
-    clearTimeout(one.timer);
-    one.timer = setTimeout(() => settle(dataset), Math.max(0, ms));
+    one.cancel();
+    one.cancel = clock.after(Math.max(0, ms), () => move(dataset));
   }
-  const atLatest = ({ since }: Pending): number => since + most - performance.now();
+  const atLatest = ({ since }: Pending): number => since + holdMs - clock.now();
 
-  function settle(dataset: string): void {
+  function move(dataset: string): void {
     const one = pending.get(dataset);
     if (!one) return;
-    clearTimeout(one.timer);
+    one.cancel();
     pending.delete(dataset);
-    const lane = laneOf(dataset);
-    lanes[lane] = (lanes[lane] ?? Promise.resolve())
+    const queue = queueOf(dataset);
+    queues[queue] = (queues[queue] ?? Promise.resolve())
       .then(() => hold(dataset, one))
-      .catch((thrown) => refused(dataset, thrown));
+      .catch((thrown) => logFailure(dataset, thrown));
   }
 
-  /** The new one first, and then the old ones go. */
-  async function hold(dataset: string, { snapshot, guid, follows, unbroken, asides }: Pending): Promise<void> {
-    held.delete(dataset);
+  /** The new hold is set before the old ones are released. */
+  async function hold(dataset: string, { snapshot, guid, follows, unbroken, rotated }: Pending): Promise<void> {
+    known.delete(dataset);
     try {
       await zfs.hold(baseTag, [snapshot]);
     } finally {
-      for (const aside of asides) await releaseAll(zfs, aside);
+      for (const name of rotated) await releaseAll(zfs, name);
     }
-    // one of that name was renamed there, with its hold, which is found by listing
+    // a snapshot of the same name was renamed with its hold, which only a listing finds
     const gone = follows && unbroken && follows.snapshot !== snapshot ? [follows.snapshot] : [];
     const found = gone.length > 0 ? await zfs.release(baseTag, gone) : { missing: true };
     if (found.missing) await releaseOld(zfs, dataset);
-    for (const [name, { at }] of held) if (performance.now() - at > timing.receive.holdsKnownMs) held.delete(name);
-    held.set(dataset, { snapshot, guid, at: performance.now() });
+    for (const [name, { at }] of known) if (clock.now() - at > holdsKnownMs) known.delete(name);
+    known.set(dataset, { snapshot, guid, at: clock.now() });
   }
 
-  /** Another receive finds it right again; what this user may not do is said once. */
-  function refused(dataset: string, thrown: unknown): void {
+  /** The next receive tries again. Each code is a warning once. */
+  function logFailure(dataset: string, thrown: unknown): void {
     const { code, message } = ZpsendError.from(thrown);
     const line = `cannot hold the newest snapshot of ${dataset}: ${code}: ${message}`;
-    if (said.has(code)) log.debug('hold.failed', line, { code });
+    if (warned.has(code)) log.debug('hold.failed', line, { code });
     else
       log.warn(
         'hold.failed',
-        `${line}. What was received is good; receive.holdNewest: false is the way to do without`,
+        `${line}. The received data is complete; receive.holdNewest: false disables these holds`,
         { code },
       );
-    said.add(code);
+    warned.add(code);
   }
 
   return {
@@ -110,37 +114,37 @@ export function openBaseHolds({ zfs, log, ...times }: BaseHoldDeps): BaseHolds {
       const one = pending.get(dataset);
       if (one) wait(dataset, one, atLatest(one));
     },
-    arrived(step) {
+    received(step) {
       const { dataset, to, from } = step;
       const snapshot = arrivalOf(step);
       const before = pending.get(dataset);
-      const asides = [...(before?.asides ?? []), ...rotatedFrom(step)];
+      const rotated = [...(before?.rotated ?? []), ...rotatedFrom(step)];
       if (before) {
         before.unbroken &&= before.guid === from?.guid;
-        Object.assign(before, { snapshot, guid: to.guid, asides });
-        return wait(dataset, before, Math.min(quiet, atLatest(before)));
+        Object.assign(before, { snapshot, guid: to.guid, rotated });
+        return wait(dataset, before, Math.min(holdQuietMs, atLatest(before)));
       }
-      const last = held.get(dataset);
+      const last = known.get(dataset);
       const follows = last && step.origin === undefined && last.guid === from?.guid ? last : undefined;
-      const since = performance.now();
-      const timer = setTimeout(() => settle(dataset), quiet);
-      pending.set(dataset, { snapshot, guid: to.guid, follows, unbroken: true, asides, since, timer });
+      const since = clock.now();
+      const cancel = clock.after(holdQuietMs, () => move(dataset));
+      pending.set(dataset, { snapshot, guid: to.guid, follows, unbroken: true, rotated, since, cancel });
     },
     async flush() {
-      for (const dataset of [...pending.keys()]) settle(dataset);
-      await Promise.all(lanes);
+      for (const dataset of [...pending.keys()]) move(dataset);
+      await Promise.all(queues);
     },
   };
 }
 
-/** Releases all that zpsend holds of a dataset. */
+/** Releases all last-received holds of a dataset. */
 async function releaseAll(zfs: Pick<Zfs, 'list' | 'release'>, dataset: string): Promise<void> {
   const [entry] = await zfs.list({ dataset });
   const names = entry ? heldIn(entry) : [];
   if (names.length > 0) await zfs.release(baseTag, names);
 }
 
-/** Releases what zpsend holds of a dataset, but for the base of its next incremental. */
+/** Releases all last-received holds of a dataset but the newest. */
 async function releaseOld(zfs: Pick<Zfs, 'holds' | 'list' | 'release'>, dataset: string): Promise<void> {
   const [entry] = await zfs.list({ dataset });
   const names = entry ? heldIn(entry) : [];
@@ -154,11 +158,11 @@ async function releaseOld(zfs: Pick<Zfs, 'holds' | 'list' | 'release'>, dataset:
   );
 }
 
-/** What was renamed for a step: by itself, or by one before it, whose stream broke. */
-function rotatedFrom({ dataset, before, origin }: Arrived): string[] {
+/** The datasets that were renamed for a step: by itself, or by an earlier try whose stream broke. */
+function rotatedFrom({ dataset, before, origin }: Received): string[] {
   if (before?.kind === 'rename' && before.from === dataset) return [before.to];
   return origin !== undefined && originalNameOf(datasetOf(origin)) === dataset ? [datasetOf(origin)] : [];
 }
 
-const laneOf = (dataset: string): number =>
+const queueOf = (dataset: string): number =>
   Array.from(dataset).reduce((sum, character) => sum + character.charCodeAt(0), 0) % atOnce;

@@ -9,7 +9,7 @@ import type { Found } from '../../host/stale.ts';
 import { sharesOf } from '../admission/shares.ts';
 import { baseTag, heldIn, oldBases } from './last-received-hold.ts';
 
-export interface LookDeps {
+export interface StaleMarkDeps {
   readonly zfs: Pick<Zfs, 'list' | 'holds' | 'properties'>;
   /** Where sources may write. */
   readonly places: readonly string[];
@@ -19,11 +19,11 @@ export interface LookDeps {
   readonly beingReceived: () => Promise<ReadonlySet<string>>;
 }
 
-/** Interrupted receives that are told of. */
+/** Interrupted receives that are listed. */
 const mostPartial = 50;
 
-/** What receivers left on this host, and what a person should know of it. */
-export async function findStaleMarks(deps: LookDeps): Promise<Found> {
+/** The stale marks of receivers on this host, and notes for an administrator. */
+export async function findStaleMarks(deps: StaleMarkDeps): Promise<Found> {
   const datasets = await deps.zfs.list({});
   const held = datasets.flatMap(heldIn);
   const holds = held.length === 0 ? [] : await deps.zfs.holds(held);
@@ -34,16 +34,16 @@ export async function findStaleMarks(deps: LookDeps): Promise<Found> {
     ...(await delegated(deps)),
     ...(await sharesOf(deps.zfs, datasets, deps.places)),
   ];
-  return { staleMarks: await provenLeft(deps.zfs, datasets, based), notes };
+  return { staleMarks: await provenStale(deps.zfs, datasets, based), notes };
 }
 
-/** A tag on one dataset's snapshot may look like a hold of another's, so what would be released is asked for again, dataset by dataset. */
-async function provenLeft(
+/** A tag of one dataset may look like a hold of another one's snapshot, so each dataset with a stale hold is listed again alone. */
+async function provenStale(
   zfs: Pick<Zfs, 'holds'>,
   datasets: readonly DatasetEntry[],
   based: ReadonlySet<string>,
 ): Promise<StaleMark[]> {
-  const found = basesLeft(datasets, based);
+  const found = staleHolds(datasets, based);
   const names = new Set(
     found.flatMap((left) => (left.kind === 'last-received-hold' ? [left.snapshot, left.newer].map(datasetOf) : [])),
   );
@@ -53,11 +53,11 @@ async function provenLeft(
     for (const { snapshot, tag } of holds)
       if (tag === baseTag && datasetOf(snapshot) === entry.name) proven.add(snapshot);
   }
-  return found.length > 0 ? basesLeft(datasets, proven) : [];
+  return found.length > 0 ? staleHolds(datasets, proven) : [];
 }
 
-/** Base holds in whose place another one stands: a newer one, or that of the dataset for which this one was moved aside. */
-function basesLeft(datasets: readonly DatasetEntry[], based: ReadonlySet<string>): StaleMark[] {
+/** Last-received holds that are superseded by a newer one, or by that of the dataset for which theirs was renamed. */
+function staleHolds(datasets: readonly DatasetEntry[], based: ReadonlySet<string>): StaleMark[] {
   const baseOf = ({ name, snapshots }: DatasetEntry) => snapshots.findLast((one) => based.has(`${name}@${one.name}`));
   const bases = new Map(datasets.map((entry) => [entry.name, baseOf(entry)?.name]));
   const left = (name: string, { name: leaf, guid }: SnapshotEntry, newer: string): StaleMark => ({
@@ -76,7 +76,7 @@ function basesLeft(datasets: readonly DatasetEntry[], based: ReadonlySet<string>
   });
 }
 
-/** It may be the base that the source needs, so it is not for a program to release: the newer snapshot may be a local one. */
+/** It may be the base that the source needs, since the newer snapshot may be a local one. So it is not released automatically. */
 const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<string>): StaleNote[] =>
   datasets.flatMap(({ name, snapshots }) => {
     const base = snapshots.findLast((snapshot) => based.has(`${name}@${snapshot.name}`));
@@ -87,12 +87,12 @@ const basesBehind = (datasets: readonly DatasetEntry[], based: ReadonlySet<strin
         about: 'base',
         dataset: name,
         found: `${name}@${base.name} is held as the newest received snapshot, and @${newest.name} is newer`,
-        remedy: `the next receive moves the hold; if none comes any more: zfs release ${baseTag} "${name}@${base.name}"`,
+        remedy: `the next receive moves the hold; if there will be none: zfs release ${baseTag} "${name}@${base.name}"`,
       },
     ];
   });
 
-async function partials({ beingReceived }: LookDeps, datasets: readonly DatasetEntry[]): Promise<StaleNote[]> {
+async function partials({ beingReceived }: StaleMarkDeps, datasets: readonly DatasetEntry[]): Promise<StaleNote[]> {
   const interrupted = datasets.filter(({ resumeToken }) => resumeToken !== undefined);
   if (interrupted.length === 0) return [];
   const busy = await beingReceived();
@@ -101,15 +101,15 @@ async function partials({ beingReceived }: LookDeps, datasets: readonly DatasetE
     notes.push({
       about: 'partial',
       dataset: name,
-      found: `${name} has what an interrupted receive of ${peekToken(resumeToken)?.toname ?? 'an unknown snapshot'} left`,
-      remedy: `send it again to finish it (what waits in a store goes on by itself), or drop it: zfs receive -A "${name}"`,
+      found: `${name} has partial state of an interrupted receive of ${peekToken(resumeToken)?.toname ?? 'an unknown snapshot'}`,
+      remedy: `send it again to finish it (a stored stream is received again without that), or drop it: zfs receive -A "${name}"`,
     });
   }
   return notes;
 }
 
 /** A received program with the setuid bit, or a device, would be more than `zfs allow` gave this user (openzfs#12218). */
-async function delegated({ zfs, places, uid }: LookDeps): Promise<StaleNote[]> {
+async function delegated({ zfs, places, uid }: StaleMarkDeps): Promise<StaleNote[]> {
   if (uid === 0 || places.length === 0) return [];
   const values = await zfs.properties([...new Set(places)], ['setuid', 'devices']);
   return [...values].flatMap(([dataset, { setuid, devices }]): StaleNote[] => {
@@ -126,10 +126,10 @@ async function delegated({ zfs, places, uid }: LookDeps): Promise<StaleNote[]> {
   });
 }
 
-/** Releases the one hold. @throws ZpsendError what ZFS said */
+/** Releases the one hold. @throws ZpsendError what ZFS reports */
 export async function repairStaleMark(zfs: Pick<Zfs, 'release'>, staleMark: StaleMark): Promise<void> {
   if (staleMark.kind !== 'last-received-hold' || staleMark.tag !== baseTag) {
-    throw new ZpsendError('BAD_REQUEST', `a receiver does not mend a ${staleMark.kind}`);
+    throw new ZpsendError('BAD_REQUEST', `a receiver does not repair a ${staleMark.kind}`);
   }
   await zfs.release(staleMark.tag, [staleMark.snapshot]);
 }

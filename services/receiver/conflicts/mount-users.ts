@@ -5,12 +5,12 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 /** Processes that a message names. */
 const mostNamed = 3;
 
-/** The mount point that ZFS could not unmount, in what it said. */
+/** The mount point that ZFS could not unmount, in its error message. */
 const mountPointIn = (stderr: unknown): string | undefined =>
   typeof stderr === 'string' ? /^cannot unmount '(\/.*)': /m.exec(stderr)?.[1] : undefined;
 
 /**
- * What `zfs` says of a mount that is in use, with who uses it. Anything else stays as it is.
+ * Adds the processes that use a mount to the error of `zfs`. Other errors are returned unchanged.
  * @param users finds them; see `usersOf`
  */
 export async function namingUsers(thrown: unknown, users: typeof usersOf = usersOf): Promise<ZpsendError> {
@@ -20,7 +20,7 @@ export async function namingUsers(thrown: unknown, users: typeof usersOf = users
   const found = await users(at);
   const who = found.length > 0 ? `in use by ${found.join(', ')}` : `in use (fuser -vm "${at}" shows by what)`;
   const what = error.message.split('; ', 1)[0] ?? '';
-  return new ZpsendError('BUSY', `${what}; it is ${who}: end that, or leave that folder`, {
+  return new ZpsendError('BUSY', `${what}; it is ${who}: end those processes, or leave that folder`, {
     ...error.details,
     mountPoint: at,
     users: found,
@@ -28,8 +28,8 @@ export async function namingUsers(thrown: unknown, users: typeof usersOf = users
 }
 
 /**
- * Processes whose folder or open files lie at or below a path, `name (pid)`, a few of many; as far as this user may look. None where
- * there is no /proc as Linux has it.
+ * Processes whose working directory or open files lie at or below a path, as `name (pid)`, at most three, as far as this user may see
+ * them. None where there is no /proc of Linux.
  */
 export async function usersOf(path: string, proc = '/proc'): Promise<string[]> {
   const found: string[] = [];

@@ -7,9 +7,9 @@ import { namingUsers } from './mount-users.ts';
 import { type Around, type ClearDeps, rollBack } from './rollback.ts';
 
 /**
- * Does to the target what its step's plan says, after more looks at it: nothing goes that the plan does not list.
- * Done already, it changes nothing (I9).
- * @throws ZpsendError DIVERGED where something is not as it was planned for, or BUSY and what else ZFS refuses with
+ * Resolves a conflict on the target as the step's plan says. The target is inspected again: nothing is lost that the plan does not list.
+ * Where it is resolved already, nothing changes (I9).
+ * @throws ZpsendError DIVERGED where the target is not as planned, BUSY, and other errors of ZFS
  */
 export async function clearTarget(
   deps: ClearDeps,
@@ -39,13 +39,13 @@ async function rename(
   }
 }
 
-/** @throws ZpsendError DIVERGED: what lies below a dataset would move along */
+/** @throws ZpsendError DIVERGED where datasets lie below it, which would be renamed too */
 async function assertNoChildren(zfs: Zfs, name: string, host: string): Promise<void> {
   const below = (await zfs.list({ dataset: name, recursive: true })).filter((one) => one.name !== name);
   if (below.length === 0) return;
   throw new ZpsendError(
     'DIVERGED',
-    `${name} on ${host} is not moved aside: ${below[0]?.name} lies below it now and would move along. Send again.`,
+    `${name} on ${host} is not renamed: ${below[0]?.name} lies below it and would be renamed too. Send again.`,
     { dataset: name, below: below.slice(0, 20).map((one) => one.name) },
   );
 }

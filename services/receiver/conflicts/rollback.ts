@@ -13,19 +13,19 @@ export interface ClearDeps {
   readonly log: Log;
 }
 
-/** How the work goes on around each of its commands. */
+/** What surrounds each of its commands. */
 export interface Around {
-  /** The partial state of an older receive goes too. */
+  /** Drop the partial state of an older receive, too. */
   readonly discard: boolean;
-  /** Why nothing more may be done: the lock is lost, say. */
+  /** May nothing more be done, for example because the lock is lost? */
   readonly stopped: () => boolean;
 }
 
 /**
- * Takes the target back to where its plan says. It is looked at before anything, after the mark is set (with which ZFS has counted
- * all that was written until then), right before snapshots are destroyed and right before the rollback. The mark tells every later
- * plan that this may have been done, and another one at the end every plan that was made meanwhile.
- * @throws ZpsendError DIVERGED where it is not as planned, or BUSY and what else ZFS refuses with
+ * Rolls the target back as planned. The target is inspected first, after the mark is set (then ZFS has counted all that was written
+ * before), right before snapshots are destroyed and right before the rollback. The mark tells every later plan that the rollback may
+ * have happened. A second mark at the end invalidates every plan that was made meanwhile.
+ * @throws ZpsendError DIVERGED where the target is not as planned, BUSY, and other errors of ZFS
  */
 export async function rollBack(
   { zfs, host, log }: ClearDeps,
@@ -34,11 +34,11 @@ export async function rollBack(
 ): Promise<void> {
   const { to } = clearing;
   const name = datasetOf(to.name);
-  const look = async (plan: Rollback) => lostBy(plan, (await zfs.list({ dataset: name }))[0], host);
+  const inspect = async (plan: Rollback) => lostBy(plan, (await zfs.list({ dataset: name }))[0], host);
   const drop = async () => {
     if (discard && !stopped()) await zfs.abortReceive(name);
   };
-  const first = await look(clearing);
+  const first = await inspect(clearing);
   if (first === undefined) return drop();
   await holdsOf(first);
   if (stopped()) return;
@@ -48,12 +48,12 @@ export async function rollBack(
   }
   await zfs.markRollback(name, first.guid, transfer);
   const written = await zfs.writtenSince(to.name);
-  const lost = await look({ ...clearing, after: transfer });
+  const lost = await inspect({ ...clearing, after: transfer });
   if (lost === undefined) return drop();
   const holds = await holdsOf(lost);
   await drop();
   if (lost.snapshots.length > 0) await destroy(lost.snapshots);
-  // last of all that goes: while a snapshot is there whose cursor it is, whoever has that can still go on from it
+  // cursors go last: as long as a snapshot is there, its cursor may still be the base of another target
   for (const mark of lost.cursors) {
     if (stopped()) return;
     log.warn('conflict.bookmark-removed', `removing the cursor bookmark ${name}#${mark.name}, as planned`);
@@ -66,12 +66,12 @@ export async function rollBack(
   await zfs.rollback(to.name);
   await zfs.markRollback(name, first.guid, endedMark(transfer));
 
-  /** All of them, or none: what was released for it is held again then. */
+  /** All of them or none: then released holds are set again. */
   async function destroy(snapshots: Lost['snapshots']): Promise<void> {
     const released: typeof holds = [];
     let gone = false;
     try {
-      // in the place of what goes
+      // in place of the snapshots that are destroyed
       if (holds.length > 0 && !stopped()) await zfs.hold(baseTag, [to.name]);
       for (const hold of holds) {
         if (stopped()) return;
@@ -79,8 +79,8 @@ export async function rollBack(
         released.push(hold);
         await zfs.release(hold.tag, [hold.snapshot]);
       }
-      // a name may be another snapshot's by now
-      const left = await look({ ...clearing, after: transfer });
+      // a name may belong to another snapshot meanwhile
+      const left = await inspect({ ...clearing, after: transfer });
       if (left === undefined || stopped()) return;
       log.warn(
         'conflict.destroyed',
@@ -96,7 +96,7 @@ export async function rollBack(
       if (!gone) for (const { tag, snapshot } of released) await zfs.hold(tag, [snapshot]).catch(() => {});
     }
   }
-  /** The receiver's own: a job of a sender on this host may run from a snapshot, and a person may have chosen any tag. */
+  /** Only last-received holds may be released: others are of a sender's job on this host, or of an administrator. */
   async function holdsOf({ snapshots }: Lost): Promise<{ snapshot: string; tag: string }[]> {
     const held = snapshots.filter(({ userrefs }) => userrefs > 0).map((one) => `${name}@${one.name}`);
     const holds = held.length > 0 ? await zfs.holds(held) : [];
@@ -106,7 +106,7 @@ export async function rollBack(
   }
 }
 
-/** What going back loses. */
+/** What a rollback loses. */
 interface Lost {
   /** Of the dataset. */
   readonly guid: string;
@@ -115,11 +115,10 @@ interface Lost {
 }
 
 /**
- * What is newer there than the snapshot to go back to, by its own createtxg: ZFS goes back over no bookmark either. Undefined
- * where nothing is and nothing was written: the rollback is done (I9).
+ * What is newer on the target than the snapshot of the rollback, by createtxg; a rollback does not pass over bookmarks either. Undefined
+ * where nothing is newer and nothing was written: the rollback is done (I9).
  *
- * Anything else has to be as planned. Some of the snapshots gone, or another rollback since: then what was written is not
- * what the plan counted, and may be new.
+ * Everything has to be as planned. If some of the snapshots are gone, or another rollback has happened, the plan counted other bytes.
  * @throws ZpsendError DIVERGED
  */
 export function lostBy(plan: Rollback, there: DatasetEntry | undefined, host: string): Lost | undefined {
@@ -128,7 +127,7 @@ export function lostBy(plan: Rollback, there: DatasetEntry | undefined, host: st
   if (!there || !base) {
     throw new ZpsendError(
       'DIVERGED',
-      `${to.name} on ${host} is not the snapshot that was to be gone back to. Send again.`,
+      `${to.name} on ${host} is not the snapshot of the planned rollback. Send again.`,
       { snapshot: to.name, guid: to.guid },
     );
   }
@@ -159,7 +158,7 @@ export function lostBy(plan: Rollback, there: DatasetEntry | undefined, host: st
 const changed = (dataset: string, host: string, what: string, details: Record<string, unknown>): ZpsendError =>
   new ZpsendError(
     'DIVERGED',
-    `${dataset} on ${host} ${what} since its rollback was planned, and only what the plan lists is lost. Look at it, and send again.`,
+    `${dataset} on ${host} ${what} since its rollback was planned. Nothing is destroyed: check it, and send again.`,
     { dataset, ...details },
   );
 
@@ -167,23 +166,23 @@ const writtenTo = ({ to }: Rollback, written: number, planned: number, host: str
   new ZpsendError(
     'DIVERGED',
     `${datasetOf(to.name)} on ${host} was written to since its rollback was planned: it has ${written} bytes to lose, and ` +
-      `${planned} were counted. It is not rolled back: look at it, and send again. zfs set readonly=on keeps others out of a replica.`,
+      `${planned} were counted. It is not rolled back: check it, and send again. zfs set readonly=on protects a replica from writes.`,
     { dataset: datasetOf(to.name), written, planned },
   );
 
-/** A job may begin anew with a new plan: it has done nothing yet. */
+/** The job may plan again, since nothing is changed yet. */
 const unsettled = ({ to }: Rollback, host: string): ZpsendError =>
   new ZpsendError(
     'DIVERGED',
-    `${datasetOf(to.name)} on ${host} was being rolled back by a transfer whose end nobody saw, so what was counted there may have ` +
-      'been dropped, and be other bytes now. It is not rolled back: look at it, and send again.',
+    `${datasetOf(to.name)} on ${host} was being rolled back by a transfer that did not report its end, so the counted bytes may be ` +
+      'gone, and newer ones there instead. It is not rolled back: check it, and send again.',
     { reason: 'rollback-unfinished', dataset: datasetOf(to.name) },
   );
 
 const heldBy = ({ tag, snapshot }: { tag: string; snapshot: string }, host: string): ZpsendError =>
   new ZpsendError(
     'DIVERGED',
-    `${snapshot} on ${host} is held by "${tag}", so it is not destroyed, and nothing else is. Where nothing needs it any more: ` +
+    `${snapshot} on ${host} is held by "${tag}", so nothing is destroyed. If the hold is not needed: ` +
       `zfs release ${tag} ${snapshot}`,
     { snapshot, tag },
   );

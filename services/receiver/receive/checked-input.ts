@@ -6,7 +6,7 @@ import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import { damaged } from './errors.ts';
 import { inFrontOf, writeTogether } from './in-front.ts';
 
-/** What is said of a stream that is shorter than its first record. */
+/** Of a stream that is shorter than its first record. */
 export const endedEarly = 'it ended before it began';
 
 const another = ({ source, to }: Announced, host: string, why: string): ErrorBody =>
@@ -19,8 +19,8 @@ const another = ({ source, to }: Announced, host: string, why: string): ErrorBod
 type Announced = Pick<ReceiveStart, 'source' | 'to' | 'from' | 'raw'>;
 
 /**
- * What stands before `zfs receive`: nothing goes on into `into` before the beginning of the stream is the expected one.
- * @param broken told once why it is another one, or none; nothing goes on after
+ * The input of `zfs receive` with a check: no byte goes into `into` before the stream is known to begin as expected.
+ * @param broken called once with the reason where it does not; no byte is written after that
  */
 export function checkedInput(
   into: Writable,
@@ -69,6 +69,6 @@ export function checkedInput(
   });
 }
 
-/** What stands before that where zstd was agreed. @param broken told what came is damaged */
+/** The input of a compressed stream. @param broken called where it is damaged */
 export const decodedInto = (into: Writable, start: ReceiveStart, broken: (error: ErrorBody) => void): Writable =>
   decoderInto(into, (why) => broken(damaged(start, why)));

@@ -3,8 +3,8 @@ import { Writable, type WritableOptions } from 'node:stream';
 export type Callback = (error?: Error | null) => void;
 
 /**
- * A stream that stands in front of another, and is destroyed with it. As with `into` itself, an error here is never unhandled, and no
- * proof of failure: `into` may have ended first.
+ * A stream that writes into another one, and is destroyed with it. As with `into` itself, an error here is never unhandled. It does
+ * not prove a failure: `into` may have ended first.
  */
 export function inFrontOf(into: Writable, how: Pick<WritableOptions, 'write' | 'writev' | 'final'>): Writable {
   const input = new Writable({
@@ -19,7 +19,7 @@ export function inFrontOf(into: Writable, how: Pick<WritableOptions, 'write' | '
   return input;
 }
 
-/** What comes together goes on together, in one write of the process. */
+/** Writes chunks that came together in one write of the process. */
 export function writeTogether(into: Writable, chunks: readonly { chunk: Buffer }[], callback: Callback): void {
   const last = chunks.length - 1;
   into.cork();

@@ -7,7 +7,7 @@ import { otherName } from '../admission/allowed-conflicts.ts';
 
 const notTaken = new ZpsendError('LOCKED', 'the lock is not taken');
 
-/** What is held before a lock is taken: nothing may be done. */
+/** The lease before a lock is taken: nothing may be changed. */
 export const noLease: Pick<Lease, 'assertHeld' | 'confirmed'> = {
   assertHeld() {
     throw notTaken;
@@ -16,7 +16,7 @@ export const noLease: Pick<Lease, 'assertHeld' | 'confirmed'> = {
 };
 
 /**
- * The locks of all that a step changes as one lease: that of its dataset, and of another that is renamed for it. Both or
+ * The locks of all datasets that a step changes, as one lease: its own dataset, and one that is renamed for it. Both or
  * neither (I1).
  * @throws ZpsendError LOCKED, UNREACHABLE
  */
@@ -43,7 +43,7 @@ export async function acquireAll(locks: Locks, host: string, instance: string, s
       first.assertHeld();
       second.assertHeld();
     },
-    // the first may be late again when the second is confirmed: what acts asks assertHeld
+    // the first may be late again when the second is confirmed; each command calls assertHeld
     confirmed: async () => void (await Promise.all([first.confirmed(), second.confirmed()])),
     async release() {
       await Promise.all([first.release(), second.release()]);

@@ -3,12 +3,12 @@ import { datasetOf } from '../../../schemas/names.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { Log, LogFields } from '../../host/log.ts';
 
-/** What the lines about one receive are about, as the sender's log has it. */
+/** The fields of all lines about one receive, as in the sender's log. */
 const fieldsOf = (host: string, { job, transfer, source, dataset, to }: ReceiveStart): LogFields => ({
   ...{ job, transfer, source, dataset: datasetOf(to.name), target: `${host}:${dataset}`, snapshot: to.name },
 });
 
-/** Logs one receive, in words that stand for themselves where logs of several hosts are read together. */
+/** Logs one receive. Each line is complete in itself, since logs of several hosts are read together. */
 export function receiveLog(log: Log, host: string, start: ReceiveStart) {
   const own = log.child(fieldsOf(host, start));
   const { dataset, source, to } = start;
@@ -17,14 +17,14 @@ export function receiveLog(log: Log, host: string, start: ReceiveStart) {
     started(kind: 'initial' | 'incremental' | 'resumed'): void {
       own.info('receive.started', `${kind} receive of ${to.name} into ${dataset} from ${source}`);
     },
-    parentMade(parent: string): void {
-      own.info('receive.parent-created', `made ${parent}, empty and never mounted, as a parent of ${dataset}`, {
+    parentCreated(parent: string): void {
+      own.info('receive.parent-created', `created ${parent}, empty and unmounted, as a parent of ${dataset}`, {
         parent,
       });
     },
     partialDiscarded(): void {
-      const words = `dropping the partial state of an older receive into ${dataset}, which this stream cannot continue`;
-      own.warn('receive.partial-discarded', words);
+      const line = `dropping the partial state of an older receive into ${dataset}, which this stream cannot continue`;
+      own.warn('receive.partial-discarded', line);
     },
     done(): void {
       own.info('receive.done', `received ${to.name} into ${dataset}, telling ${source} receive is done`);

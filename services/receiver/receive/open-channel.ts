@@ -8,7 +8,7 @@ import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import type { Log } from '../../host/log.ts';
 import { forgedWord } from '../../host/rejected-message.ts';
 
-/** Opens the channel by which a receive's stream comes; `shared`: together with other receivers of it. */
+/** Opens the channel of a receive. @param shared the id of the subject that it shares with other receivers */
 export type OpenChannel = (handlers: ChannelHandlers, shared: string | undefined) => ChannelReceiver;
 
 export interface DirectDeps {
@@ -18,14 +18,14 @@ export interface DirectDeps {
   /** Bytes in flight. */
   readonly window: number;
   readonly silenceMs: number;
-  /** How fast all receives together may take in. */
+  /** Of all receives together. */
   readonly rateLimit?: RateLimit | undefined;
 }
 
-/** How the stream of a receive comes: on the direct channel, from a source that has this secret, or by another one. */
+/** The channel of a receive: the direct one, from a source that has this secret, or another one. */
 export type Incoming = { readonly secret: string } | { readonly stored: OpenChannel };
 
-/** Of a receive: how its channel is opened, and this end's secret for the answer. */
+/** Opens the channel of a receive, with this end's secret for the answer. */
 export function channelOf(
   deps: DirectDeps,
   start: ReceiveStart,

@@ -1,12 +1,12 @@
 import type { ErrorBody } from '../../../schemas/errors.ts';
 
 /**
- * The life of one receive as data: `next(state, event) -> [state, effects]`. A runner performs the effects.
+ * The states of one receive: `next(state, event) -> [state, effects]`. A runner performs the effects.
  *
  *   locking -> looking -> ready -> (preparing) -> receiving -> closing -> verifying -> releasing -> over
  *
- * Nothing on the target changes before `ready` has seen the first frame (I11). What goes wrong while `zfs receive` runs
- * leads through `stopping`, which waits for its exit, so that the lock is never given back under a living receive (I13).
+ * Nothing on the target changes before the first frame has arrived in `ready` (I11). A failure while `zfs receive` runs leads through
+ * `stopping`, which waits for its exit, so that the lock is never released under a running receive (I13).
  */
 export type ReceivePhase =
   | 'locking'
@@ -21,18 +21,18 @@ export type ReceivePhase =
   | 'over';
 
 /**
- * What is done to the target before `zfs receive`: partial state of an older receive is dropped, missing parents are made, or it
- * is cleared as the step's plan says (`clear` drops partial state as well where that is asked for).
+ * What is done to the target before `zfs receive`: partial state of an older receive is dropped, missing parents are created, or a
+ * conflict is resolved as the plan says (`clear`, which drops partial state too where that is requested).
  */
 type Preparation = 'discard' | 'make-parents' | 'clear';
 
 export interface ReceiveState {
   readonly phase: ReceivePhase;
-  /** Never both: what has partial state has parents. */
+  /** Never two: a dataset with partial state has parents. */
   readonly prepare: Preparation | 'nothing';
-  /** Why it failed; absent as long as all is well. */
+  /** Why it failed. */
   readonly error?: ErrorBody;
-  /** The sender said "end" while the target was still being prepared. */
+  /** The sender's "end" arrived while the target was being prepared. */
   readonly ended?: boolean;
   /** `zfs receive` exited 0 before the sender's "end" came: it stops reading at the stream's own end record. */
   readonly exited?: boolean;
@@ -40,7 +40,7 @@ export interface ReceiveState {
 
 export type ReceiveEvent =
   | { readonly type: 'locked' }
-  /** The lock was not to be had, or the target's state does not allow the step. */
+  /** The lock could not be taken, or the target's state does not allow the step. */
   | { readonly type: 'refused'; readonly error: ErrorBody }
   | { readonly type: 'accepted'; readonly prepare: ReceiveState['prepare'] }
   | { readonly type: 'first-frame' }
@@ -57,18 +57,18 @@ export type ReceiveEvent =
   | { readonly type: 'released' };
 
 export type ReceiveEffect =
-  | 'look'
+  | 'inspect'
   | 'grant'
   | 'refuse'
   | Preparation
   | 'spawn'
   | 'close-input'
-  /** Ends the input early, so that `zfs receive -s` keeps what it has; it is killed if that does not end it. */
+  /** Ends the input early, so that `zfs receive -s` keeps what it has. It is killed if that does not end it. */
   | 'interrupt'
   | 'kill'
   | 'verify'
-  | 'say-done'
-  | 'say-failed'
+  | 'report-done'
+  | 'report-failed'
   | 'release';
 
 type Next = readonly [ReceiveState, ...ReceiveEffect[]];
@@ -80,9 +80,9 @@ const to = (state: ReceiveState, phase: ReceivePhase, ...effects: ReceiveEffect[
   ...effects,
 ];
 
-/** No `zfs receive` is running: say why, and give the lock back. */
+/** No `zfs receive` is running: report the error, and release the lock. */
 const fail = (state: ReceiveState, error: ErrorBody): Next =>
-  to({ ...state, error: state.error ?? error }, 'releasing', 'say-failed', 'release');
+  to({ ...state, error: state.error ?? error }, 'releasing', 'report-failed', 'release');
 
 const stop = (state: ReceiveState, error: ErrorBody, how: 'interrupt' | 'kill'): Next =>
   to({ ...state, error: state.error ?? error }, 'stopping', how);
@@ -95,15 +95,15 @@ const isFailure = (
   event.type === 'receive-failed' ||
   event.type === 'not-verified';
 
-/** One event in the life of a receive. An event that means nothing in a phase changes nothing. */
+/** The state after an event. An event without a meaning in a phase changes nothing. */
 export function next(state: ReceiveState, event: ReceiveEvent): Next {
   switch (state.phase) {
     case 'locking':
       if (event.type === 'locked') {
-        return state.error ? to(state, 'releasing', 'refuse', 'release') : to(state, 'looking', 'look');
+        return state.error ? to(state, 'releasing', 'refuse', 'release') : to(state, 'looking', 'inspect');
       }
       if (event.type === 'refused') return to({ ...state, error: event.error }, 'over', 'refuse');
-      // the answer about the lock is under way, and may be a lock to give back
+      // the answer about the lock is under way, and may be a lock to release
       return isFailure(event) ? [{ ...state, error: event.error }] : [state];
     case 'looking':
       if (event.type === 'accepted') return to({ ...state, prepare: event.prepare }, 'ready', 'grant');
@@ -123,7 +123,7 @@ export function next(state: ReceiveState, event: ReceiveEvent): Next {
       }
       if (event.type === 'end') return [{ ...state, ended: true }];
       if (event.type === 'receive-failed') return fail(state, event.error);
-      // the command that prepares is left to finish, and then nothing is spawned
+      // the command that prepares may finish, and then nothing is spawned
       return isFailure(event) ? [{ ...state, error: state.error ?? event.error }] : [state];
     case 'receiving':
       if (event.type === 'exited') return [{ ...state, exited: true }];
@@ -135,13 +135,13 @@ export function next(state: ReceiveState, event: ReceiveEvent): Next {
       if (event.type === 'exited') return to(state, 'verifying', 'verify');
       return whileRunning(state, event);
     case 'verifying':
-      if (event.type === 'verified') return to(state, 'releasing', 'say-done', 'release');
+      if (event.type === 'verified') return to(state, 'releasing', 'report-done', 'release');
       if (event.type === 'not-verified') return fail(state, event.error);
       return [state];
     case 'stopping':
       if (event.type === 'lease-lost') return [state, 'kill'];
       if (event.type === 'exited' || event.type === 'receive-failed') {
-        return to(state, 'releasing', 'say-failed', 'release');
+        return to(state, 'releasing', 'report-failed', 'release');
       }
       return [state];
     case 'releasing':

@@ -1,7 +1,7 @@
 import { timing } from '../../../lib/time/timing.ts';
 import { type ErrorBody, ZpsendError } from '../../../schemas/errors.ts';
 import type { ReceiveReady, ReceiveStart, TransferState } from '../../../schemas/transfer.ts';
-import { notBegun, unexplained } from './errors.ts';
+import { notStarted, unexplained } from './errors.ts';
 import { acquireAll } from './locks.ts';
 import { channelOf, type Incoming } from './open-channel.ts';
 import { next, type ReceiveEffect, type ReceiveEvent } from './receive-state.ts';
@@ -9,15 +9,15 @@ import {
   clear,
   discard,
   dropLeft,
-  look,
+  inspect,
   makeParents,
   openRun,
+  publish,
   type ReceiveDeps,
   type Run,
   receive,
   resumable,
   statusOf,
-  tell,
 } from './run.ts';
 import { verifyArrival } from './verify-arrival.ts';
 
@@ -27,27 +27,27 @@ export interface Receive {
   readonly incoming: Incoming;
   /** The answer to `recv.start`; rejects with the reason when it is refused. */
   readonly ready: Promise<ReceiveReady>;
-  /** Resolves when the lock is given back. */
+  /** Resolves when the lock is released. */
   readonly over: Promise<void>;
-  /** Grows while the sender lives. */
-  readonly life: number;
+  /** Grows while the sender is alive. */
+  readonly progress: number;
   status(): TransferState;
   abort(error: ErrorBody): void;
 }
 
-/** A sender that is alive has so many times the silence to begin its stream: `zfs send` begins with a record at once. */
-const beginsWithin = 8;
+/** A sender that is alive has this many times the silence to start its stream: `zfs send` writes a record at once. */
+const startsWithin = 8;
 
-/** How the effects of one receive come back to its state machine. */
+/** By which the effects of one receive reach its state machine. */
 interface Feeding {
   feed(event: ReceiveEvent): void;
-  /** What a work ends with is an event, and so is how it fails. */
+  /** Work ends with an event, and so does its failure. */
   fed(work: Promise<ReceiveEvent>, onError: (error: ErrorBody) => ReceiveEvent): void;
   broken(error: ErrorBody): void;
   readonly ready: PromiseWithResolvers<ReceiveReady>;
 }
 
-/** Begins one receive: takes the lock, looks, opens the channel, and performs what its state machine asks for. */
+/** Begins one receive: takes the lock, inspects the target, opens the channel, and performs the effects of its state machine. */
 export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming: Incoming): Receive {
   const run = openRun(options, start, incoming);
   const { deps } = run;
@@ -60,7 +60,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
     for (const effect of effects) attempt(effect);
     if (run.state.phase === 'over') over.resolve();
   }
-  /** What cannot even begin, on a connection that has closed say, ends this receive and not the process with all others. */
+  /** An effect that cannot begin, for example on a closed connection, ends this receive and not the process. */
   function attempt(effect: ReceiveEffect): void {
     try {
       perform[effect]();
@@ -85,7 +85,7 @@ export function beginReceive(options: ReceiveDeps, start: ReceiveStart, incoming
     incoming,
     ready: ready.promise,
     over: over.promise,
-    get life() {
+    get progress() {
       return run.channel?.heard ?? 0;
     },
     status: () => statusOf(run),
@@ -105,25 +105,27 @@ async function lock(run: Run, feed: Feeding['feed']): Promise<ReceiveEvent> {
 }
 
 function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<ReceiveEffect, () => void> {
-  const { deps, start, say, compression } = run;
+  const { deps, start, log, compression } = run;
+  const { clock } = deps;
   const { open, secret } = channelOf(deps, start, run.incoming);
-  let killer: NodeJS.Timeout | undefined;
-  let waiting: NodeJS.Timeout | undefined;
+  let cancelKill = (): void => {};
+  let cancelWait = (): void => {};
 
   function grant(): void {
     const shared = resumable(run) === undefined ? start.shared : undefined;
     const onFirstFrame = (): void => {
-      clearTimeout(waiting);
+      cancelWait();
       feed({ type: 'first-frame' });
     };
     run.channel = open({ onFirstFrame, onEnd: () => feed({ type: 'end' }), onBroken: broken }, shared);
-    waiting = setTimeout(() => broken(notBegun(start, deps.silenceMs * beginsWithin)), deps.silenceMs * beginsWithin);
+    const withinMs = deps.silenceMs * startsWithin;
+    cancelWait = clock.after(withinMs, () => broken(notStarted(start, withinMs)));
     ready.resolve({
       transfer: start.transfer,
       secret,
       window: deps.window,
       revision: run.lease?.revision ?? 0,
-      // also what would be dropped: whether it may be is for the sender to judge
+      // also of what would be dropped: the sender decides whether it may be
       ...(run.admission.token !== undefined && { resumeToken: run.admission.token }),
       ...(compression && { compression }),
       ...(shared !== undefined && { shared: true }),
@@ -131,7 +133,7 @@ function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<Rece
   }
 
   return {
-    look: () => fed(look(run), (error) => ({ type: 'refused', error })),
+    inspect: () => fed(inspect(run), (error) => ({ type: 'refused', error })),
     grant,
     refuse: () => ready.reject(ZpsendError.fromBody(run.state.error ?? unexplained)),
     discard: () => fed(discard(run), (error) => ({ type: 'receive-failed', error })),
@@ -142,10 +144,11 @@ function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<Rece
     interrupt() {
       run.channel?.cutInput();
       run.child?.stdin.destroy();
-      killer = setTimeout(() => {
+      const { graceMs } = timing.receive;
+      cancelKill = clock.after(graceMs, () => {
         run.child?.kill('SIGTERM');
-        killer = setTimeout(() => run.child?.kill('SIGKILL'), timing.receive.graceMs);
-      }, timing.receive.graceMs);
+        cancelKill = clock.after(graceMs, () => run.child?.kill('SIGKILL'));
+      });
     },
     kill: () => run.child?.kill('SIGKILL'),
     verify: () =>
@@ -153,22 +156,22 @@ function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<Rece
         verifyArrival(deps.zfs, start, deps.host).then(() => ({ type: 'verified' })),
         (error) => ({ type: 'not-verified', error }),
       ),
-    'say-done'() {
-      deps.arrivals.note(start.dataset, start.to.guid);
-      deps.baseHolds.arrived(start);
-      say.done();
+    'report-done'() {
+      deps.recentlyVerified.add(start.dataset, start.to.guid);
+      deps.lastReceivedHolds.received(start);
+      log.done();
       run.channel?.done({ guid: start.to.guid });
-      tell(run, 'done');
+      publish(run, 'done');
     },
-    'say-failed'() {
+    'report-failed'() {
       const error = run.state.error ?? unexplained;
-      say.failed(error);
+      log.failed(error);
       run.channel?.failed(error);
-      tell(run, 'failed');
+      publish(run, 'failed');
     },
     release() {
-      clearTimeout(killer);
-      clearTimeout(waiting);
+      cancelKill();
+      cancelWait();
       fed(
         dropLeft(run).then(async () => {
           await run.lease?.release();
@@ -176,7 +179,7 @@ function effectsOf(run: Run, { feed, fed, broken, ready }: Feeding): Record<Rece
         }),
         () => ({ type: 'released' }),
       );
-      // last, so that the lock is given back whatever becomes of it
+      // last, so that the lock is released even where this throws
       run.channel?.close();
     },
   };

@@ -1,26 +1,28 @@
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 
 /**
- * What this instance has just verified on the target: dataset to the guid of its newest snapshot. The next step of a
- * chain need not look again, which saves one `zfs list` a step; should the target have changed since, `zfs receive` refuses.
+ * What this instance has just verified on the target: dataset to the guid of its newest snapshot. The next step of a chain need not
+ * inspect the target again, which saves a `zfs list`. If the target has changed since, `zfs receive` refuses.
  */
-export interface Arrivals {
-  note(dataset: string, guid: string): void;
-  forget(dataset: string): void;
+export interface RecentlyVerified {
+  add(dataset: string, guid: string): void;
+  delete(dataset: string): void;
   isNewest(dataset: string, guid: string | undefined): boolean;
 }
 
-export function openArrivals(now: () => number = () => performance.now()): Arrivals {
+export function openRecentlyVerified(clock: Pick<Clock, 'now'>): RecentlyVerified {
   const newest = new Map<string, { guid: string; at: number }>();
+  const isFresh = ({ at }: { at: number }): boolean => clock.now() - at <= timing.receive.verifiedMs;
   return {
-    note(dataset, guid) {
-      for (const [name, arrival] of newest) if (now() - arrival.at > timing.receive.verifiedMs) newest.delete(name);
-      newest.set(dataset, { guid, at: now() });
+    add(dataset, guid) {
+      for (const [name, verified] of newest) if (!isFresh(verified)) newest.delete(name);
+      newest.set(dataset, { guid, at: clock.now() });
     },
-    forget: (dataset) => void newest.delete(dataset),
+    delete: (dataset) => void newest.delete(dataset),
     isNewest(dataset, guid) {
-      const arrival = newest.get(dataset);
-      return arrival !== undefined && arrival.guid === guid && now() - arrival.at <= timing.receive.verifiedMs;
+      const verified = newest.get(dataset);
+      return verified !== undefined && verified.guid === guid && isFresh(verified);
     },
   };
 }

@@ -9,16 +9,16 @@ import type { ReceiveDeps } from './run.ts';
 
 /** The receives that run in this process. */
 export interface Receives {
-  /** Begins one that was asked for; the same request again has the same answer. */
+  /** Begins a requested one. A repeated request gets the same answer. */
   start(request: StartRequest): Promise<ReceiveReady>;
   /** Begins one. @throws ZpsendError BUSY, LOCKED, and what the configuration refuses */
   admit(start: ReceiveStart, incoming: Incoming): Receive;
   has(transfer: string): boolean;
   /** Of one transfer, or of all. */
   status(transfer: string | undefined): TransferState[];
-  /** False where no such transfer runs here. */
+  /** @returns false where no such transfer runs here */
   abort(transfer: string): boolean;
-  /** Ends every receive and resolves when their locks are given back. */
+  /** Ends every receive, and resolves when their locks are released. */
   stop(): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives
 
   function begin({ protocol: _, secret, ...start }: StartRequest): Promise<ReceiveReady> {
     const same = running.get(start.transfer);
-    // asked again because our first answer was lost; nobody else knows the secret, or learns the answer's
+    // a repetition because the first answer was lost: only its source knows the secret
     if (same && isDeepStrictEqual([same.incoming, same.start], [{ secret }, start])) return same.ready;
     return admit(start, { secret }).ready;
   }
@@ -40,7 +40,7 @@ export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives
     checkConfigured(start, host, config);
     if (stopping) throw new ZpsendError('BUSY', `the receiver on ${host} is stopping`);
     const rival = [...running.values()].find((receive) => receive.start.dataset === start.dataset);
-    if (rival || same) throw locked(host, deps.instance, rival ?? same ?? { start, life: 0 });
+    if (rival || same) throw locked(host, deps.instance, rival ?? same ?? { start, progress: 0 });
     if (running.size >= config.maxConcurrent) {
       throw new ZpsendError('BUSY', `${host} runs ${running.size} receives already, and that is its limit`, {
         reason: 'queued',
@@ -80,11 +80,11 @@ export function openReceives(deps: ReceiveDeps, config: ReceiveConfig): Receives
   };
 }
 
-function locked(host: string, instance: string, rival: Pick<Receive, 'start' | 'life'>): ZpsendError {
+function locked(host: string, instance: string, rival: Pick<Receive, 'start' | 'progress'>): ZpsendError {
   const { dataset, source, transfer } = rival.start;
   return new ZpsendError(
     'LOCKED',
     `${dataset} on ${host} is already being received (transfer ${transfer} from ${source}): its lock is released when that transfer ends, and expires when its host is down`,
-    { dataset, host, source, transfer, life: rival.life, by: instance },
+    { dataset, host, source, transfer, life: rival.progress, by: instance },
   );
 }

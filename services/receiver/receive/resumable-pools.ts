@@ -1,10 +1,10 @@
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import { poolOf } from '../../../schemas/names.ts';
 
-/** Which pools of this host can keep what an interrupted receive leaves. */
+/** Which pools of this host can keep the partial state of an interrupted receive. */
 export interface ResumablePools {
-  /** Reads the features of a dataset's pool, once for each pool; a failure to read them is no error. */
-  learn(dataset: string): Promise<void>;
+  /** Reads the features of a dataset's pool, once for each pool. A failure to read them is no error. */
+  read(dataset: string): Promise<void>;
   /** False only where the pool is known to lack the feature: `zfs receive -s` is refused there (zfs-receive(8), sanoid#331). */
   has(dataset: string): boolean;
 }
@@ -12,7 +12,7 @@ export interface ResumablePools {
 export function openResumablePools(zfs: Pick<Zfs, 'poolFacts'>): ResumablePools {
   const known = new Map<string, boolean>();
   return {
-    async learn(dataset) {
+    async read(dataset) {
       const pool = poolOf(dataset);
       if (known.has(pool)) return;
       const features = (await zfs.poolFacts(pool))?.features[pool];

@@ -3,7 +3,7 @@ import type { Zfs } from '../../../lib/zfs/zfs.ts';
 
 type Held = Pick<Lease, 'assertHeld' | 'confirmed'>;
 
-/** Does a command change something on the host? Each has its line here, so that a new one is judged. */
+/** Does a command change anything on the host? All are listed, so that a new one is classified. */
 const changing: Record<keyof Zfs, boolean> = {
   list: false,
   listEach: false,
@@ -33,9 +33,9 @@ const changing: Record<keyof Zfs, boolean> = {
 type Command = (...args: never[]) => unknown;
 
 /**
- * ZFS for a receive: the lease is asked by the clock right before each command that changes the target. A short command waits for a
- * renewal that is late; `receive` does not, and begins or throws at once.
- * @param lease undefined before the lock is taken: nothing may be changed then
+ * ZFS for a receive: the lease is checked right before each command that changes the target. A short command waits for a late
+ * renewal. `receive` does not: it starts or throws at once.
+ * @param lease the current one, which throws before the lock is taken
  */
 export function underLease(zfs: Zfs, lease: () => Held): Zfs {
   const guarded = (name: keyof Zfs): Command => {

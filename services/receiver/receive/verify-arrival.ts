@@ -4,13 +4,13 @@ import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import { arrivalOf } from '../admission/admission.ts';
 import { checkType } from '../admission/properties.ts';
 
-/** Looks whether what was received is the snapshot that was announced (I6). @throws ZpsendError STREAM_BROKEN */
+/** Checks that what was received is the snapshot that was announced (I6). @throws ZpsendError STREAM_BROKEN */
 export async function verifyArrival(zfs: Pick<Zfs, 'inspect'>, start: ReceiveStart, host: string): Promise<void> {
   const name = arrivalOf(start);
-  const seen = await zfs.inspect(start.volume ? [name, start.dataset] : [name]);
-  const arrived = seen.find((one) => one.name === name);
-  checkType(start, host, seen);
+  const inspected = await zfs.inspect(start.volume ? [name, start.dataset] : [name]);
+  const arrived = inspected.find((one) => one.name === name);
+  checkType(start, host, inspected);
   if (arrived?.guid === start.to.guid) return;
   const found = arrived ? `has guid ${arrived.guid}, not ${start.to.guid}` : 'is not listed';
-  throw new ZpsendError('STREAM_BROKEN', `zfs receive said yes, but ${name} ${found} on ${host}`, { snapshot: name });
+  throw new ZpsendError('STREAM_BROKEN', `zfs receive succeeded, but ${name} ${found} on ${host}`, { snapshot: name });
 }

@@ -15,17 +15,17 @@ export interface FetchDeps extends Pick<ReceiveDeps, 'zfs' | 'silenceMs' | 'rate
   readonly admit: Receiver['admit'];
 }
 
-/** A stored stream on its way into ZFS. */
+/** A stored stream that is being received. */
 export interface Fetching {
   /** Bytes that `zfs receive` took so far. */
   readonly consumed: number;
-  /** Resolves when the snapshot is verified and the lock given back. @throws ZpsendError */
+  /** Resolves when the snapshot is verified and the lock released. @throws ZpsendError */
   readonly over: Promise<void>;
 }
 
 /**
- * Partial state is no use to a stored stream: ZFS continues it only with a stream made for that by `zfs send -t`, so this one begins
- * anew. What is of another dataset is not dropped unasked (I5).
+ * A stored stream cannot continue partial state: ZFS continues that only with a stream of `zfs send -t`. So the stream starts from
+ * its beginning. Partial state of another dataset is not dropped without a request (I5).
  * @throws ZpsendError EXISTS
  */
 async function checkPartial({ zfs, host }: FetchDeps, { start }: StoredItem): Promise<void> {
@@ -35,37 +35,37 @@ async function checkPartial({ zfs, host }: FetchDeps, { start }: StoredItem): Pr
   if (toname !== undefined && datasetOf(toname) === datasetOf(start.to.name)) return;
   throw new ZpsendError(
     'EXISTS',
-    `${start.dataset} on ${host} holds partial state of another stream (${toname ?? 'unknown'}), which is not dropped unasked: ` +
-      `finish that, or zfs receive -A ${start.dataset}`,
+    `${start.dataset} on ${host} has partial state of another stream (${toname ?? 'unknown'}), which is not dropped: ` +
+      `finish that one, or zfs receive -A ${start.dataset}`,
     { dataset: start.dataset },
   );
 }
 
-/** What a stream is refused with that builds on what is not there. */
-const wanting: ReadonlySet<Code> = new Set(['DIVERGED', 'BASE_MISSING', 'ORIGIN_MISSING', 'NO_SUCH_DATASET']);
+/** The codes of a stream whose base is not there. */
+const baseCodes: ReadonlySet<Code> = new Set(['DIVERGED', 'BASE_MISSING', 'ORIGIN_MISSING', 'NO_SUCH_DATASET']);
 
-/** Is what the stream builds on missing, in a pool that is there? */
+/** Is the stream's base missing, in a pool that is imported? */
 async function lacksBase(
   { zfs }: FetchDeps,
   { from, origin, dataset }: StoredStart,
   error: ZpsendError,
 ): Promise<boolean> {
-  // the parent that another stream of its package was to bring
+  // the parent that another stream of its package was to create
   if (!from) return error.reason === 'parent-not-planned';
   if (error.code === 'NO_SUCH_DATASET') return false;
   const base = origin === undefined ? dataset : datasetOf(origin);
   const names = [poolOf(base), base];
-  const [pool, ...there] = await zfs.inspect([...new Set(names)]);
+  const [pool, ...existing] = await zfs.inspect([...new Set(names)]);
   if (!pool) return false;
-  if (!there.length && base !== pool.name) return true;
+  if (!existing.length && base !== pool.name) return true;
   const [listed] = await zfs.list({ dataset: base });
   return listed?.snapshots.every(({ guid }) => guid !== from.guid) === true;
 }
 
-/** Where that was lost on its way, having expired say, the stream is of no use, and the target has not gone its own way. */
-async function whyNot(deps: FetchDeps, { start }: StoredItem, thrown: unknown): Promise<ZpsendError> {
+/** A stream whose base was lost, for example because it expired, is lost too: the target has not diverged. */
+async function failureOf(deps: FetchDeps, { start }: StoredItem, thrown: unknown): Promise<ZpsendError> {
   const error = ZpsendError.from(thrown);
-  if (!wanting.has(error.code) || !(await lacksBase(deps, start, error).catch(() => false))) return error;
+  if (!baseCodes.has(error.code) || !(await lacksBase(deps, start, error).catch(() => false))) return error;
   return new ZpsendError(error.code, error.message, { ...error.details, reason: 'lost' });
 }
 
@@ -92,7 +92,7 @@ export function fetchStored(deps: FetchDeps, bucket: StreamsBucket, item: Stored
     try {
       await receive();
     } catch (thrown) {
-      throw await whyNot(deps, item, thrown);
+      throw await failureOf(deps, item, thrown);
     }
   }
 

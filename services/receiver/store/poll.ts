@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { StoreAt, StoreConnection } from '../../../lib/bus/channel/store/connection.ts';
 import { deliveriesOf, isLost } from '../../../lib/bus/channel/store/delivery-state.ts';
 import { ownDomain, sourcesOf } from '../../../lib/bus/channel/store/find-stores.ts';
@@ -6,6 +5,7 @@ import { type CatalogReader, readCatalog } from '../../../lib/bus/channel/store/
 import { openStreams, type StreamsBucket } from '../../../lib/bus/channel/store/object-bucket.ts';
 import { openReceipts, type Receipts } from '../../../lib/bus/channel/store/receipts.ts';
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import type { ReceiveConfig } from '../../../schemas/config.ts';
 import { type Code, type ErrorBody, hasReason, ZpsendError } from '../../../schemas/errors.ts';
@@ -17,6 +17,7 @@ import { isBehind, itemsFor, lostBefore, mayPass, type StoredItem } from './queu
 
 export interface StoredDeps extends FetchDeps {
   readonly bus: Bus;
+  readonly clock: Clock;
   readonly store: StoreConnection;
   readonly log: Log;
   readonly allow: ReceiveConfig['allow'];
@@ -24,83 +25,85 @@ export interface StoredDeps extends FetchDeps {
   readonly storeDomains: readonly string[];
 }
 
-const isForAPerson = (code: Code): boolean => code === 'NOT_ALLOWED' || code === 'TOO_MUCH';
-/** Every so many looks the hosts that keep streams are asked for anew, where any may. */
+/** Codes that need an administrator. */
+const needsAdministrator = (code: Code): boolean => code === 'NOT_ALLOWED' || code === 'TOO_MUCH';
+/** In every 30th round the sources are looked up again, where any source may send here. */
 const sourcesEvery = 30;
 
-/** Warnings that are remembered, so as not to be told again. */
-const mostSaid = 200;
+/** Warnings that are remembered, so that each is logged once. */
+const mostWarnings = 200;
 
 interface Source {
   readonly bucket: StreamsBucket;
   readonly catalog: CatalogReader;
-  /** Beside its store, where it looks for them. */
+  /** In the same JetStream domain as its store. */
   readonly receipts: Receipts;
   busy: boolean;
-  /** How long it is left alone after a visit that did not bring everything, in milliseconds. */
+  /** The pause after a visit in which a stream was blocked, in milliseconds. */
   pause: number;
-  /** Not before this moment, monotonic milliseconds. */
+  /** No visit before this moment, in monotonic milliseconds. */
   after: number;
 }
 
 /**
- * Receives what sources have left in the store for this host, each source's in the order in which it was stored. The source need
- * not be up: it learns by receipts what became of it.
- * @returns a function that looks for no more, and resolves when what runs has ended
+ * Receives what sources have stored for this host, each source's streams in the order in which they were stored. The source may be
+ * offline: it gets receipts.
+ * @returns a function that ends it, and resolves when running receives have ended
  */
 export function receiveStored(deps: StoredDeps): () => Promise<void> {
-  const { host, log, bus } = deps;
+  const { host, log, bus, clock } = deps;
+  const { everyMs, deniedMs, failedMs } = timing.fetch;
   const sources = new Map<string, Source>();
   const stop = new AbortController();
   const visits = new Set<Promise<void>>();
-  const said = new Set<string>();
-  const once = (line: string): void => {
-    if (said.has(line)) return;
+  const warned = new Set<string>();
+  const warnOnce = (line: string): void => {
+    if (warned.has(line)) return;
     log.warn('store.refused', line);
-    if (said.size >= mostSaid) said.clear();
-    said.add(line);
+    if (warned.size >= mostWarnings) warned.clear();
+    warned.add(line);
   };
 
-  const unfound = unfoundBy(once);
+  const logUnfound = unfoundLog(warnOnce);
 
-  /** Goes once through what waits; what may pass is tried again at a later visit. */
+  /** Receives each stored stream once. A later visit tries again what may pass. */
   async function visit(source: Source): Promise<void> {
     const { bucket, catalog, receipts } = source;
     const from = bucket.source;
     const { waiting } = await catalog.read();
     if (!waiting.some(({ targets }) => targets.some((target) => target.host === host))) return;
     const there = await receipts.read(from, host);
-    const said = new Map(there.map(({ id, place, receipt }) => [`${id} ${place}`, receipt]));
+    const reported = new Map(there.map(({ id, place, receipt }) => [`${id} ${place}`, receipt]));
     const deliveries = deliveriesOf(waiting, there);
     const blocked: string[] = [];
-    /** What streams lead to that are lost. */
+    /** The guids that lost streams were to bring. */
     const missing = lostBefore(host, deliveries);
     for (const item of itemsFor(host, deliveries)) {
       if (stop.signal.aborted) return;
       if (isBehind(item.start, blocked)) continue;
       const base = item.start.from?.guid;
-      const before = said.get(`${item.stream.id} ${item.place}`);
-      const isLate = base !== undefined && missing.has(base);
-      const receipt = isLate
-        ? behind(log, item, missing)
+      const before = reported.get(`${item.stream.id} ${item.place}`);
+      const lacksBase = base !== undefined && missing.has(base);
+      const receipt = lacksBase
+        ? lostReceipt(log, item, missing)
         : await receive(deps, source, item, { before, isStopped: () => stop.signal.aborted });
       if (receipt?.error && isLost(receipt.error)) missing.add(item.start.to.guid);
       if (receipt) await receipts.write(host, from, item.stream.id, item.place, receipt);
       else blocked.push(item.start.dataset);
     }
-    if (blocked.length > 0) source.after = performance.now() + source.pause;
+    if (blocked.length > 0) source.after = clock.now() + source.pause;
     const ids = new Set(waiting.map(({ id }) => id));
     for (const { id, place } of there) if (!ids.has(id)) await receipts.remove(host, from, id, place);
   }
 
   function begin(source: Source): void {
-    if (source.busy || performance.now() < source.after) return;
+    if (source.busy || clock.now() < source.after) return;
     source.busy = true;
     const visiting = visit(source)
       .catch((thrown) => {
         const { code, message } = ZpsendError.from(thrown);
-        source.after = performance.now() + (isForAPerson(code) ? timing.fetch.deniedMs : timing.fetch.failedMs);
-        once(`the streams of ${source.bucket.source} cannot be looked for: ${message}`);
+        source.after = clock.now() + (needsAdministrator(code) ? deniedMs : failedMs);
+        warnOnce(`the stored streams of ${source.bucket.source} cannot be fetched: ${message}`);
       })
       .finally(() => {
         source.busy = false;
@@ -109,46 +112,46 @@ export function receiveStored(deps: StoredDeps): () => Promise<void> {
     visits.add(visiting);
   }
 
-  async function look(): Promise<void> {
+  async function poll(): Promise<void> {
     let finding = Promise.resolve();
-    for (let looks = 0; !stop.signal.aborted; looks++) {
-      if (looks % sourcesEvery === 0 && bus.connected) {
-        // a domain that does not answer keeps nothing from being fetched elsewhere
-        finding = finding.then(() => findSources(deps, sources, once)).catch(unfound);
-        await Promise.race([finding, sleep(timing.fetch.everyMs)]);
+    for (let round = 0; !stop.signal.aborted; round++) {
+      if (round % sourcesEvery === 0 && bus.connected) {
+        // a domain that does not answer must not stop fetches from others
+        finding = finding.then(() => findSources(deps, sources, warnOnce)).catch(logUnfound);
+        await Promise.race([finding, clock.sleep(everyMs)]);
       }
       if (bus.connected) for (const source of sources.values()) begin(source);
-      await sleep(timing.fetch.everyMs, undefined, { signal: stop.signal, ref: false }).catch(() => {});
+      await clock.sleep(everyMs, stop.signal).catch(() => {});
     }
     await finding;
   }
 
-  const looking = deps.allow.length > 0 ? look() : Promise.resolve();
+  const polling = deps.allow.length > 0 ? poll() : Promise.resolve();
   return async () => {
     stop.abort();
-    await looking;
+    await polling;
     await Promise.all(visits);
   };
 }
 
-const unfoundBy =
-  (once: (line: string) => void) =>
+const unfoundLog =
+  (warnOnce: (line: string) => void) =>
   (thrown: unknown): void =>
-    once(`stored streams cannot be looked for: ${ZpsendError.from(thrown).message}`);
+    warnOnce(`stores of sources cannot be found: ${ZpsendError.from(thrown).message}`);
 
-/** Finds the stores of those that may send here, in every JetStream domain. */
+/** Finds the stores of all sources that may send here, in every JetStream domain. */
 async function findSources(
   deps: StoredDeps,
   sources: Map<string, Source>,
-  once: (line: string) => void,
+  warnOnce: (line: string) => void,
 ): Promise<void> {
-  const unfound = unfoundBy(once);
+  const logUnfound = unfoundLog(warnOnce);
   const at = await deps.store.open();
-  const finding = [findIn(deps, sources, at, once).catch(unfound)];
+  const finding = [findIn(deps, sources, at, warnOnce).catch(logUnfound)];
   if (deps.storeDomains.length > 0) {
     const own = await ownDomain(at);
     for (const domain of deps.storeDomains)
-      if (domain !== own) finding.push(findIn(deps, sources, { ...at, domain }, once).catch(unfound));
+      if (domain !== own) finding.push(findIn(deps, sources, { ...at, domain }, warnOnce).catch(logUnfound));
   }
   await Promise.all(finding);
 }
@@ -157,56 +160,56 @@ async function findIn(
   deps: StoredDeps,
   sources: Map<string, Source>,
   at: StoreAt,
-  once: (line: string) => void,
+  warnOnce: (line: string) => void,
 ): Promise<void> {
   const named = deps.allow.flatMap(({ from }) => (from === '*' ? [] : [from]));
-  const seen = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(at) : [];
-  for (const source of [...named, ...seen]) {
+  const found = deps.allow.some(({ from }) => from === '*') ? await sourcesOf(at) : [];
+  for (const source of [...named, ...found]) {
     const key = `${source} ${at.domain ?? ''}`;
     if (sources.has(key)) continue;
     const bucket = await openStreams(at, source);
     const receipts = openReceipts({ nc: deps.bus.nc, domain: at.domain });
-    const catalog = readCatalog(bucket, once);
+    const catalog = readCatalog(bucket, warnOnce);
     sources.set(key, { bucket, catalog, receipts, busy: false, pause: timing.fetch.failedMs, after: 0 });
   }
 }
 
 interface Visit {
-  /** What was said of the stream before. */
+  /** The receipt before this try. */
   readonly before: Receipt | undefined;
   isStopped(): boolean;
 }
 
-/** Undefined when it is to be tried again. */
+/** Receives one stored stream. @returns undefined where it is to be tried again */
 async function receive(
   deps: StoredDeps,
   source: Source,
   item: StoredItem,
   { before, isStopped }: Visit,
 ): Promise<Receipt | undefined> {
-  const { host, log } = deps;
+  const { host, log, clock } = deps;
   const { stream, place, start } = item;
   const { bucket, receipts } = source;
   log.info('store.waiting', `${start.to.name} waits in the store of ${bucket.source} for ${start.dataset}`, {
     snapshot: start.to.name,
   });
   const write = (receipt: Receipt) => receipts.write(host, bucket.source, stream.id, place, receipt).catch(() => {});
-  // whoever finds the dataset locked has begun too
+  // a receiver that finds the dataset locked has claimed the stream, too
   if (!before) await receipts.begin(host, bucket.source, stream.id, place).catch(() => {});
   const fetching = fetchStored(deps, bucket, item);
-  let isTold = before?.error;
-  const progress = setInterval(() => {
-    // what it failed with last is why, until it gets further
-    if (fetching.consumed > (before?.bytes ?? 0)) isTold = undefined;
-    void write({ state: 'running', bytes: fetching.consumed, ...(isTold && { error: isTold }) });
-  }, timing.fetch.progressMs);
+  let lastError = before?.error;
+  const endProgress = clock.every(timing.fetch.progressMs, () => {
+    // the last error stays the reason until the receive gets further
+    if (fetching.consumed > (before?.bytes ?? 0)) lastError = undefined;
+    void write({ state: 'running', bytes: fetching.consumed, ...(lastError && { error: lastError }) });
+  });
   let error: ErrorBody | undefined;
   try {
     await fetching.over;
   } catch (thrown) {
     error = ZpsendError.from(thrown).toBody();
   } finally {
-    clearInterval(progress);
+    endProgress();
   }
   if (!error || hasReason(error, 'EXISTS', 'has-snapshot')) return { state: 'done', bytes: stream.bytes };
   if (mayPass(error) || (!isLost(error) && !(await hasPool(deps, start.dataset)))) {
@@ -216,10 +219,11 @@ async function receive(
       `${start.to.name} stays in the store: ${error.code}: ${error.message}; trying again in ${source.pause / 1000} s`,
       { snapshot: start.to.name, code: error.code },
     );
-    // a lock passes by itself, and may be that of another receiver who is at it
-    const why = error.code === 'LOCKED' ? undefined : error;
-    const isNews = why?.message !== isTold?.message || (why && fetching.consumed !== before?.bytes);
-    if (isNews && !isStopped()) await write({ state: 'running', bytes: fetching.consumed, ...(why && { error: why }) });
+    // a lock is released, and may be that of another receiver of this stream
+    const reason = error.code === 'LOCKED' ? undefined : error;
+    const isNew = reason?.message !== lastError?.message || (reason && fetching.consumed !== before?.bytes);
+    if (isNew && !isStopped())
+      await write({ state: 'running', bytes: fetching.consumed, ...(reason && { error: reason }) });
     return undefined;
   }
   log.error(
@@ -230,12 +234,12 @@ async function receive(
   return { state: 'failed', bytes: fetching.consumed, error };
 }
 
-/** Before a pool is imported nothing is there that will be. */
+/** Is the dataset's pool imported? */
 const hasPool = async (deps: StoredDeps, dataset: string): Promise<boolean> =>
   (await deps.zfs.inspect([poolOf(dataset)]).catch(() => [])).length > 0;
 
-/** What was lost was its base; unless that has come another way, which the next job then finds. */
-function behind(log: Log, { start }: StoredItem, missing: ReadonlySet<string>): Receipt {
+/** The receipt of a stream whose base was lost. If the base has arrived directly, the next job finds it. */
+function lostReceipt(log: Log, { start }: StoredItem, missing: ReadonlySet<string>): Receipt {
   const message = `${start.to.name} starts from a stream that was lost in the store; the next job sends both again`;
   log.error('store.lost', `${message} (${missing.size} are lost)`, { snapshot: start.to.name });
   return {

@@ -11,15 +11,15 @@ export const itemsFor = (host: string, deliveries: readonly StoredDelivery[]): S
   deliveries.filter(({ target, state }) => target === host && !isSettled(state));
 
 /**
- * Must it wait for one of these datasets, because what comes first there has to be tried again? It adds to it, lies below it, or is a
- * clone of what is there.
+ * Must a stream wait, because an earlier one into one of these datasets is tried again? It is an increment of that dataset, lies below it,
+ * or is a clone of it.
  */
 export const isBehind = ({ dataset, origin }: StoredStart, blocked: readonly string[]): boolean =>
   blocked.some((name) => isWithin(dataset, name) || (origin !== undefined && isWithin(datasetOf(origin), name)));
 
 /**
- * What may pass at the target while a stream waits: a pool that is full, read-only, or not imported yet, a key that is not loaded,
- * a root's key that has yet to come, somebody who aborted it. Whatever is said of a place whose pool is not there may pass too.
+ * Failures that may pass while a stream is stored: a pool that is full, read-only, or not imported yet, a key that is not loaded,
+ * an encryption root whose key is still to arrive, an abort. Any failure in a pool that is not imported may pass, too.
  */
 const passing: ReadonlySet<Code> = new Set([
   'NO_SPACE',
@@ -30,7 +30,7 @@ const passing: ReadonlySet<Code> = new Set([
   'ABORTED',
 ]);
 
-/** Is it to be tried again, for as long as it waits? A key that was changed there since the stream was planned stays so. */
+/** Is a stream tried again after this? A key that was changed on the target since the plan stays changed. */
 export const mayPass = (error: ErrorBody): boolean =>
   !isLost(error) && !hasReason(error, 'KEY_MISMATCH', 'key-changed') && (error.retryable || passing.has(error.code));
 

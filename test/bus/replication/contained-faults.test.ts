@@ -3,13 +3,14 @@ import { expect, onTestFinished, test } from 'vitest';
 import { newSecret } from '../../../lib/bus/channel/direct/authentic.ts';
 import { type DataConnection, openDataConnection } from '../../../lib/bus/data-connection/connection.ts';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
+import { systemClock } from '../../../lib/time/clock.ts';
 import { createZfs } from '../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { ReceiveStart } from '../../../schemas/transfer.ts';
 import { logOf } from '../../../services/host/log.ts';
-import { noBaseHolds } from '../../../services/receiver/bases/last-received-holds.ts';
+import { noLastReceivedHolds } from '../../../services/receiver/bases/last-received-holds.ts';
 import { beginReceive } from '../../../services/receiver/receive/receive.ts';
-import { openArrivals } from '../../../services/receiver/receive/recently-verified.ts';
+import { openRecentlyVerified } from '../../../services/receiver/receive/recently-verified.ts';
 import { openResumablePools } from '../../../services/receiver/receive/resumable-pools.ts';
 import { noCursors } from '../../../services/sender/bases/cursors.ts';
 import { startChain } from '../../../services/sender/replication/chain.ts';
@@ -50,10 +51,11 @@ test('a receive that cannot listen for its data is refused, and gives its lock b
     {
       ...deps,
       instance: 'instance1',
+      clock: systemClock,
       locks: async () => locks,
-      arrivals: openArrivals(),
+      recentlyVerified: openRecentlyVerified(systemClock),
       resumablePools: openResumablePools(deps.zfs),
-      baseHolds: noBaseHolds,
+      lastReceivedHolds: noLastReceivedHolds,
       allow: [{ from: '*', into: 'zones', conflicts: [] }],
       properties: { set: {}, exclude: [] },
       window: 1024 * 1024,

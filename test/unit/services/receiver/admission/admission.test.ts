@@ -7,7 +7,7 @@ import {
   checkAllowed,
   checkAsker,
   checkView,
-  namesToLookAt,
+  namesToInspect,
 } from '../../../../../services/receiver/admission/admission.ts';
 import type { View } from '../../../../../services/receiver/admission/view.ts';
 import { mentions } from '../../../../support/mentions.ts';
@@ -76,7 +76,7 @@ describe('what a source may write', () => {
     expect(may('tank/b', 'anyone', [{ from: '*', into: 'tank/a' }])).toBe('NOT_ALLOWED');
   });
 
-  test('is the sum of its rules, and of nobody else’s', () => {
+  test('is the sum of its own rules', () => {
     const rules = [rule, { from: 'smos-02', into: 'tank/b' }, { from: 'smos-01', into: 'tank/c' }];
     expect(may('tank/c/x', 'smos-01', rules)).toBe('fine');
     expect(may('tank/b/x', 'smos-01', rules)).toBe('NOT_ALLOWED');
@@ -88,7 +88,7 @@ describe('what a source may write', () => {
     expect(may('tank/a/c', 'smos-01', [rule], 'secret/o@x')).toBe('NOT_ALLOWED');
   });
 
-  test('is told in the refusal, with who asked for what', () => {
+  test('is named in the refusal, with the source and the dataset', () => {
     const refused = () => checkAllowed({ ...full, dataset: 'tank/b' }, 'smos-00', { allow: [rule] });
     expect(refused).toThrow(
       expect.objectContaining({
@@ -102,19 +102,19 @@ describe('what a source may write', () => {
   });
 });
 
-describe('the look before a receive', () => {
+describe('the inspection before a receive', () => {
   test('is at the dataset, all above it where it is to be made, what would arrive, and the origin', () => {
     expect(arrivalOf(full)).toBe('tank/a@now');
-    expect(namesToLookAt(full)).toEqual(['tank/a', 'tank/a@now', 'tank']);
-    expect(namesToLookAt({ ...clone, dataset: 'tank/a/b c' })).toEqual([
+    expect(namesToInspect(full)).toEqual(['tank/a', 'tank/a@now', 'tank']);
+    expect(namesToInspect({ ...clone, dataset: 'tank/a/b c' })).toEqual([
       'tank/a/b c',
       'tank/a/b c@now',
       'tank',
       'tank/a',
       'tank/o@x',
     ]);
-    expect(namesToLookAt({ ...full, dataset: 'tank' })).toEqual(['tank', 'tank@now']);
-    expect(namesToLookAt({ ...incremental, dataset: 'tank/a/b' })).toEqual(['tank/a/b', 'tank/a/b@now']);
+    expect(namesToInspect({ ...full, dataset: 'tank' })).toEqual(['tank', 'tank@now']);
+    expect(namesToInspect({ ...incremental, dataset: 'tank/a/b' })).toEqual(['tank/a/b', 'tank/a/b@now']);
   });
 });
 
@@ -170,7 +170,7 @@ describe('missing parents of a new dataset', () => {
     expect(parents([tank, origin], 'tank', clone)).toEqual(['tank/back', 'tank/back/x y']);
   });
 
-  test('are made only where the source may write; of what lies above, the command is told that makes it', () => {
+  test('are created only where the source may write; for those above the error has the command', () => {
     expect(parents([tank], 'tank/back')).toEqual(['tank/back', 'tank/back/x y']);
     expect(parents([tank, filesystem('tank/back')], 'tank/back/x y')).toEqual(['tank/back/x y']);
     expect(() => parents([tank], 'tank/back/x y')).toThrow(

@@ -3,7 +3,7 @@ import type { Clearing, Rollback } from '../../../../../schemas/conflict.ts';
 import { type Code, type ErrorDetails, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
 import type { ReceiveStart } from '../../../../../schemas/transfer.ts';
-import { checkAllowed, checkView, namesToLookAt } from '../../../../../services/receiver/admission/admission.ts';
+import { checkAllowed, checkView, namesToInspect } from '../../../../../services/receiver/admission/admission.ts';
 import { checkClearing, otherName } from '../../../../../services/receiver/admission/allowed-conflicts.ts';
 import type { View } from '../../../../../services/receiver/admission/view.ts';
 import { lostBy } from '../../../../../services/receiver/conflicts/rollback.ts';
@@ -111,7 +111,7 @@ const filesystem = (name: string, guid: string, more: Partial<View> = {}): View 
 const snapshot = (name: string, guid: string): View => ({ name, type: 'snapshot', guid });
 const tank = filesystem('tank', '1');
 
-describe('what is there is judged as it will be once it is cleared', () => {
+describe('the target is checked as it will be after the conflict resolution', () => {
   const view = (start: ReceiveStart, ...seen: View[]) => {
     let token: string | undefined;
     const { code } = refusal(() => {
@@ -127,7 +127,7 @@ describe('what is there is judged as it will be once it is cleared', () => {
     expect(view(start, filesystem('tank/a', '900'), snapshot('tank/a@now', '13'))).toBe('DIVERGED');
   });
 
-  test('what is renamed aside is in nobody’s way, and its partial state goes with it', () => {
+  test('a renamed dataset is in the way of nothing, and its partial state goes with it', () => {
     expect(view({ ...full, before: aside }, there)).toBe('fine');
     expect(view({ ...clone, before: aside }, there, snapshot('tank/a@x', '10'))).toBe('fine');
     expect(view({ ...clone, before: aside }, there, snapshot('tank/a@x', '9'))).toBe('ORIGIN_MISSING');
@@ -158,8 +158,8 @@ describe('what is there is judged as it will be once it is cleared', () => {
     expect(view({ ...step, before: follow }, filesystem('tank/a', '900'))).toBe('fine');
   });
 
-  test('all names that this takes are looked at in one go', () => {
-    expect(namesToLookAt({ ...clone, before: aside })).toEqual([
+  test('all names that this needs are inspected at once', () => {
+    expect(namesToInspect({ ...clone, before: aside })).toEqual([
       'tank/a',
       'tank/a@now',
       'tank',
@@ -167,7 +167,7 @@ describe('what is there is judged as it will be once it is cleared', () => {
       'tank/a_diverged_5',
       'tank/a@x',
     ]);
-    expect(namesToLookAt({ ...step, before: follow })).toEqual(['tank/a', 'tank/a@now', 'tank/old', 'tank/old@now']);
+    expect(namesToInspect({ ...step, before: follow })).toEqual(['tank/a', 'tank/a@now', 'tank/old', 'tank/old@now']);
   });
 });
 
@@ -187,7 +187,7 @@ describe('I5: a rollback loses nothing that its plan does not list', () => {
     expect(lost('@x,10', { ...back, destroys: [], written: 5 }, { written: 4 })).toMatchObject({ snapshots: [] });
   });
 
-  test('I9: nothing is done where nothing would be lost, whatever was planned', () => {
+  test('I9: nothing is done where nothing would be lost, also where something was planned', () => {
     expect(lost('@old,1 @x,10')).toBeUndefined();
     expect(lost('@old,1 @x,10', back, { rolledBack: 'abcdef1' })).toBeUndefined();
     expect(lost('@x,10 #mine,12')).toBeUndefined();

@@ -2,15 +2,16 @@ import pino from 'pino';
 import { expect, test } from 'vitest';
 import type { ChannelSender } from '../../../../../lib/bus/channel/channel.ts';
 import type { Locks } from '../../../../../lib/bus/locks/locks.ts';
+import { systemClock } from '../../../../../lib/time/clock.ts';
 import type { InspectedName, Zfs } from '../../../../../lib/zfs/zfs.ts';
 import { type ErrorBody, ZpsendError } from '../../../../../schemas/errors.ts';
 import type { KeyWrapping } from '../../../../../schemas/inventory.ts';
 import type { Step } from '../../../../../schemas/plan.ts';
 import type { ReceiveStart } from '../../../../../schemas/transfer.ts';
 import { logOf } from '../../../../../services/host/log.ts';
-import { noBaseHolds } from '../../../../../services/receiver/bases/last-received-holds.ts';
+import { noLastReceivedHolds } from '../../../../../services/receiver/bases/last-received-holds.ts';
 import { beginReceive } from '../../../../../services/receiver/receive/receive.ts';
-import { openArrivals } from '../../../../../services/receiver/receive/recently-verified.ts';
+import { openRecentlyVerified } from '../../../../../services/receiver/receive/recently-verified.ts';
 import { openResumablePools } from '../../../../../services/receiver/receive/resumable-pools.ts';
 import type { ReceiveDeps } from '../../../../../services/receiver/receive/run.ts';
 import { runnable, type TransferDeps } from '../../../../../services/sender/transfer/transfer.ts';
@@ -68,11 +69,11 @@ test('edge case 26: a receive that would lock its dataset out is refused before 
   };
   const zfs = looker(seen('p/r', 'p/r', old), seen('p/r/a', 'p/r', old)) as Zfs;
   const deps: Partial<ReceiveDeps> = {
-    ...{ host: 'dst', instance: 'one', silenceMs: 1000, window: 1 << 20, zfs },
+    ...{ host: 'dst', instance: 'one', silenceMs: 1000, window: 1 << 20, zfs, clock: systemClock },
     ...{
       locks: async () => locks,
-      arrivals: openArrivals(),
-      baseHolds: noBaseHolds,
+      recentlyVerified: openRecentlyVerified(systemClock),
+      lastReceivedHolds: noLastReceivedHolds,
       log: logOf(pino({ enabled: false })),
     },
     ...{ resumablePools: openResumablePools({ poolFacts: async () => undefined }) },

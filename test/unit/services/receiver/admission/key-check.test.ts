@@ -39,7 +39,7 @@ test('edge case 26: a stream that would lock its dataset out is refused by the r
   expect(await checked(now, [])).toBeUndefined();
 });
 
-test('of a key that tells nothing it is taken where it was planned for that root', async () => {
+test('an increment with an unknown key is admitted where it was planned for that root', async () => {
   const there = [seen('p/r', 'p/r', hex), seen('p/r/a', 'p/r', hex)];
   expect(await checked(hex, there)).toBe('KEY_MISMATCH');
   expect(await checked(hex, there, { encryptionRoot: 'p/r' })).toBeUndefined();

@@ -95,7 +95,7 @@ describe('what a request may decide', () => {
   });
 });
 
-describe('what zfs receive is told', () => {
+describe('the options of zfs receive', () => {
   const left = [...ofThisHost, ...ownProperties];
   const told = (asked: ReceiveStart, type?: 'filesystem' | 'volume') => receiveProperties(asked, type, configured);
 
@@ -118,7 +118,7 @@ describe('what zfs receive is told', () => {
     expect(told(start()).exclude).toEqual(expect.arrayContaining([...ownProperties]));
   });
 
-  test('no property is set and left out at once, which zfs refuses', () => {
+  test('no property is both set and excluded, which zfs refuses', () => {
     const { set, exclude } = told(asking({ set: { mountpoint: 'none', quota: '1G' } }));
     expect(Object.keys(set)).toEqual(['readonly', 'mountpoint', 'quota']);
     expect(exclude.filter((name) => name in set)).toEqual([]);
@@ -139,14 +139,14 @@ describe('what zfs receive is told', () => {
     });
   });
 
-  test('what is there already says what it is, whatever is claimed', () => {
+  test('the type of an existing dataset counts, not the announced one', () => {
     const properties = { set: { setuid: 'off' }, exclude: [] };
     expect(receiveProperties(start({ volume: true }), 'filesystem', properties).set).toEqual({ setuid: 'off' });
     expect(receiveProperties(start(), 'volume', properties).set).toEqual({});
   });
 });
 
-test('a filesystem that was said to be a volume is not taken for done', () => {
+test('a filesystem that was announced as a volume is not verified', () => {
   const [dataset, volume] = ['zones/backup/a', true as const];
   const check = (more: Partial<ReceiveStart>, type: 'filesystem' | 'volume') =>
     checkType(start(more), 'smos-00', [{ name: dataset, type }]);
@@ -157,7 +157,7 @@ test('a filesystem that was said to be a volume is not taken for done', () => {
   expect(() => check({}, 'filesystem')).not.toThrow();
 });
 
-test('what a chain begins with is remembered, on whatever it makes', () => {
+test('the initial flags of a chain are stored at every dataset that it creates', () => {
   for (const volume of [undefined, true] as const) {
     const { set } = receiveProperties(start({ record: '7:raw', ...(volume && { volume }) }), undefined, configured);
     expect(set).toEqual({ readonly: 'on', 'zpsend:stream': '7:raw' });

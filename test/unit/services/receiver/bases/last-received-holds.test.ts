@@ -3,12 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { type Code, ZpsendError } from '../../../../../schemas/errors.ts';
 import { logOf } from '../../../../../services/host/log.ts';
 import { oldBases } from '../../../../../services/receiver/bases/last-received-hold.ts';
-import { openBaseHolds } from '../../../../../services/receiver/bases/last-received-holds.ts';
+import { openLastReceivedHolds } from '../../../../../services/receiver/bases/last-received-holds.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 
-/** A dataset t with the snapshots 1 to 9, whose guids are their names; `held` has the base holds. */
+/** A dataset t with the snapshots 1 to 9, whose guids are their names; `held` has the last-received holds. */
 function receiver(held: Set<string>, refuses?: Code) {
   const did: string[] = [];
-  const said: string[] = [];
+  const lines: string[] = [];
   const entry = () => ({
     ...{ name: 't', type: 'filesystem' as const, guid: '1', createtxg: '1', used: 0, referenced: 0, written: 0 },
     encryption: 'off',
@@ -18,7 +19,7 @@ function receiver(held: Set<string>, refuses?: Code) {
       userrefs: held.has(`t@${name}`) ? 1 : 0,
     })),
   });
-  const holds = openBaseHolds({
+  const holds = openLastReceivedHolds({
     zfs: {
       async hold(_, names) {
         if (refuses) throw new ZpsendError(refuses, 'no');
@@ -36,67 +37,66 @@ function receiver(held: Set<string>, refuses?: Code) {
       },
       holds: async (names) => names.map((snapshot) => ({ snapshot, tag: 'zpsend:base' })),
     },
-    log: logOf(pino({ level: 'info' }, { write: (line: string) => void said.push(line) })),
-    // only a flush settles
-    quietMs: 1e6,
-    mostMs: 1e6,
+    log: logOf(pino({ level: 'info' }, { write: (line: string) => void lines.push(line) })),
+    // only a flush moves a hold
+    clock: manualClock(),
   });
-  const arrive = (name: string, from?: string) =>
-    holds.arrived({ dataset: 't', to: { name: `s@${name}`, guid: name }, ...(from && { from: { guid: from } }) });
-  return { holds, arrive, did, said, held };
+  const receive = (name: string, from?: string) =>
+    holds.received({ dataset: 't', to: { name: `s@${name}`, guid: name }, ...(from && { from: { guid: from } }) });
+  return { holds, receive, did, lines, held };
 }
 
-describe('an arrival', () => {
+describe('a received snapshot', () => {
   test('is held before what was held in its place goes, and of several only the last', async () => {
-    const { holds, arrive, did, held } = receiver(new Set(['t@1', 't@2']));
-    arrive('3');
-    arrive('4', '3');
+    const { holds, receive, did, held } = receiver(new Set(['t@1', 't@2']));
+    receive('3');
+    receive('4', '3');
     await holds.flush();
     expect(did).toEqual(['hold t@4', 'list', 'release t@1,t@2']);
     expect([...held]).toEqual(['t@4']);
   });
 
-  test('in the place of what was moved aside lets that one go', async () => {
+  test('of which the older dataset was renamed releases the holds of that', async () => {
     const { holds, did } = receiver(new Set(['t@2']));
     const before = { kind: 'rename' as const, from: 't', to: 't_diverged_2', guid: '1' };
-    holds.arrived({ dataset: 't', to: { name: 's@3', guid: '3' }, before });
+    holds.received({ dataset: 't', to: { name: 's@3', guid: '3' }, before });
     await holds.flush();
     expect(did).toEqual(['hold t@3', 'list', 'release t_diverged_2@2,t_diverged_2@3', 'list', 'release t@2']);
   });
 
-  test('in its place as a clone of it, which an earlier try has moved, does too, and so does one that was settled with it', async () => {
-    const { holds, arrive, did } = receiver(new Set(['t@2']));
-    arrive('2');
-    holds.arrived({ dataset: 't', to: { name: 's@3', guid: '3' }, from: { guid: '2' }, origin: 't_diverged_2@2' });
-    arrive('4', '3');
+  test('that is a clone of the renamed one does so too, and so does one that is moved with it', async () => {
+    const { holds, receive, did } = receiver(new Set(['t@2']));
+    receive('2');
+    holds.received({ dataset: 't', to: { name: 's@3', guid: '3' }, from: { guid: '2' }, origin: 't_diverged_2@2' });
+    receive('4', '3');
     await holds.flush();
     expect(did.slice(0, 3)).toEqual(['hold t@4', 'list', 'release t_diverged_2@2,t_diverged_2@4']);
   });
 
-  test('that cannot be held lets go of what was moved aside all the same', async () => {
+  test('that cannot be held releases the holds of a renamed dataset all the same', async () => {
     const { holds, did } = receiver(new Set(['t@2']), 'NO_SPACE');
-    holds.arrived({ dataset: 't', to: { name: 's@3', guid: '3' }, from: { guid: '2' }, origin: 't_diverged_2@2' });
+    holds.received({ dataset: 't', to: { name: 's@3', guid: '3' }, from: { guid: '2' }, origin: 't_diverged_2@2' });
     await holds.flush();
     expect(did).toEqual(['list', 'release t_diverged_2@2']);
   });
 
   test('that follows on what this receiver holds needs no listing', async () => {
-    const { holds, arrive, did } = receiver(new Set());
-    arrive('1');
+    const { holds, receive, did } = receiver(new Set());
+    receive('1');
     await holds.flush();
-    arrive('2', '1');
-    arrive('3', '2');
+    receive('2', '1');
+    receive('3', '2');
     await holds.flush();
     expect(did).toEqual(['hold t@1', 'list', 'hold t@3', 'release t@1']);
   });
 
   test('that has the name of the one before it, which was renamed there, stays held', async () => {
-    const { holds, arrive, held } = receiver(new Set());
-    arrive('2');
+    const { holds, receive, held } = receiver(new Set());
+    receive('2');
     await holds.flush();
     held.delete('t@2');
     held.add('t@1');
-    holds.arrived({ dataset: 't', to: { name: 's@2', guid: 'another' }, from: { guid: '2' } });
+    holds.received({ dataset: 't', to: { name: 's@2', guid: 'another' }, from: { guid: '2' } });
     await holds.flush();
     expect([...held]).toEqual(['t@2']);
   });
@@ -110,61 +110,65 @@ describe('an arrival', () => {
         ['5', '4'],
       ],
     ],
-  ])('with another receiver’s %s is listed again', async (_, arrivals) => {
-    const { holds, arrive, held } = receiver(new Set());
-    arrive('1');
+  ])('with another receiver’s %s is listed again', async (_, received) => {
+    const { holds, receive, held } = receiver(new Set());
+    receive('1');
     await holds.flush();
     held.add('t@4');
-    for (const [to = '', from] of arrivals) arrive(to, from);
+    for (const [to = '', from] of received) receive(to, from);
     await holds.flush();
     expect([...held]).toEqual(['t@5']);
   });
 
-  test('that is settled late gives way to a newer one', async () => {
-    const { holds, arrive, held } = receiver(new Set(['t@7']));
-    arrive('6', '5');
+  test('whose hold is moved late gives way to a newer one', async () => {
+    const { holds, receive, held } = receiver(new Set(['t@7']));
+    receive('6', '5');
     await holds.flush();
     expect([...held]).toEqual(['t@7']);
   });
 
-  test('that cannot be held leaves the old hold, and is said once', async () => {
-    const { holds, arrive, did, said } = receiver(new Set(['t@1']), 'NOT_ALLOWED');
+  test('that cannot be held leaves the old hold, and is logged once', async () => {
+    const { holds, receive, did, lines } = receiver(new Set(['t@1']), 'NOT_ALLOWED');
     for (const [to = '', from] of [
       ['2', '1'],
       ['3', '2'],
     ]) {
-      arrive(to, from);
+      receive(to, from);
       await holds.flush();
     }
     expect(did).toEqual([]);
-    expect(said.map((line) => JSON.parse(line))).toMatchObject([{ event: 'hold.failed', code: 'NOT_ALLOWED' }]);
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ event: 'hold.failed', code: 'NOT_ALLOWED' }]);
   });
 });
 
-test('while receives go on an arrival is settled nevertheless', async () => {
+test('the hold moves two seconds after the last receive, and after half a minute while receives continue', async () => {
+  const clock = manualClock();
   const held: string[] = [];
-  const settled = Promise.withResolvers<void>();
-  const holds = openBaseHolds({
+  const holds = openLastReceivedHolds({
     zfs: {
-      async hold(_, names) {
-        held.push(...names);
-        settled.resolve();
-      },
+      hold: async (_, names) => void held.push(...names),
       release: async () => ({ missing: false }),
       list: async () => [],
       holds: async () => [],
     },
     log: logOf(pino({ enabled: false })),
-    quietMs: 1e6,
-    mostMs: 50,
+    clock,
   });
-  holds.arrived({ dataset: 't', to: { name: 's@1', guid: '1' } });
-  holds.began('t');
-  await settled.promise;
+  const receive = (name: string) => holds.received({ dataset: 't', to: { name: `s@${name}`, guid: name } });
+  receive('1');
+  await clock.advance(1999);
+  expect(held).toEqual([]);
+  await clock.advance(1);
   expect(held).toEqual(['t@1']);
+  receive('2');
+  holds.began('t');
+  await clock.advance(29_999);
+  expect(held).toEqual(['t@1']);
+  await clock.advance(1);
+  expect(held).toEqual(['t@1', 't@2']);
 });
 
-test('of base holds all but the newest are old', () => {
+test('of last-received holds all but the newest are old', () => {
   const snapshot = (name: string) => ({
     ...{ name, guid: name, createtxg: name, used: 0, referenced: 0, written: 0, userrefs: 1 },
   });

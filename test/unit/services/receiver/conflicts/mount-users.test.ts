@@ -26,13 +26,13 @@ beforeAll(() => {
 afterAll(() => rmSync(proc, { recursive: true }));
 
 describe('who uses a mount', () => {
-  test('is whoever stands in it, or has a file open in it', async () => {
+  test('is a process with its working directory or an open file in it', async () => {
     expect((await usersOf('/tank/a', proc)).sort()).toEqual(['bash (11)', 'vim (12)']);
     expect(await usersOf('/tank/a/deep', proc)).toEqual(['vim (12)']);
     expect(await usersOf('/tank/none', proc)).toEqual([]);
   });
 
-  test('cannot be told where there is no /proc', async () => {
+  test('is not known where there is no /proc', async () => {
     expect(await usersOf('/tank/a', join(proc, 'none'))).toEqual([]);
   });
 });
@@ -47,14 +47,12 @@ describe('a target that cannot be unmounted', () => {
     expect(error.toBody()).toMatchObject({
       code: 'BUSY',
       retryable: true,
-      message:
-        "renaming tank/a to tank/b on smos-00: cannot unmount '/tank/a': pool or dataset is busy; it is in use by " +
-        'bash (7) in /tank/a: end that, or leave that folder',
+      message: mentions('tank/a', 'tank/b', 'smos-00', 'bash (7)', '/tank/a'),
       details: { mountPoint: '/tank/a', users: ['bash (7) in /tank/a'] },
     });
   });
 
-  test('says how to find them where they cannot be seen', async () => {
+  test('has a command that finds them where they cannot be seen', async () => {
     expect((await namingUsers(mounted, async () => [])).message).toEqual(mentions('fuser -vm "/tank/a"'));
   });
 

@@ -23,7 +23,7 @@ const aside: Clearing = { kind: 'rename', from: 'tank/a', to: 'tank/a_diverged_5
 
 interface Target {
   datasets: DatasetEntry[];
-  /** Bytes since the snapshot that is gone back to. */
+  /** Bytes since the snapshot of the rollback. */
   since: number;
   tag: string;
   /** It lets no snapshot go. */
@@ -127,7 +127,7 @@ describe('I1: once the lock is lost nothing more is done', () => {
   });
 });
 
-test('I5: what others lie below is not moved aside, since they would move along', async () => {
+test('I5: a dataset with children is not renamed, since they would be renamed too', async () => {
   const { did, failure } = await cleared(aside, [dataset('tank/a', '@x,10'), dataset('tank/a/kid', '')]);
   expect(did).toEqual([]);
   expect(failure).toMatchObject({ code: 'DIVERGED', details: { below: ['tank/a/kid'] } });
@@ -180,7 +180,7 @@ describe('I5: a rollback loses nothing that was not counted', () => {
     expect(failure).toMatchObject({ code: 'DIVERGED', details: { written: 121, planned: 120 } });
   });
 
-  test('nor what is written between the second look and the count, since the count comes first', async () => {
+  test('nor what is written between the second listing and the count, since the count comes first', async () => {
     let looks = 0;
     const then = (command: string, target: Target) => {
       if (command === 'look' && ++looks === 2) target.since += 1000;
@@ -216,10 +216,10 @@ describe('I5: a rollback loses nothing that was not counted', () => {
     expect(failure).toMatchObject({ code: 'DIVERGED', details: { guid: '4711' } });
   });
 
-  describe('of a rollback that was begun and whose end nobody saw', () => {
+  describe('of a rollback that has begun and whose end is not known', () => {
     const begun = (destroys: Rollback['destroys']) => ({ ...back, destroys, cursors: [], after: 'before1' });
 
-    test('note is taken, and nothing done, where only what was written would go', async () => {
+    test('the mark is set, and nothing else is done, where only written bytes would be lost', async () => {
       const { did, failure } = await cleared(begun([]), [
         { ...dataset('tank/a', '@x,10'), written: 5, rolledBack: 'before1' },
       ]);
@@ -227,7 +227,7 @@ describe('I5: a rollback loses nothing that was not counted', () => {
       expect(failure).toMatchObject({ code: 'DIVERGED', details: { reason: 'rollback-unfinished' } });
     });
 
-    test('snapshots that are all there tell that it was not done', async () => {
+    test('all snapshots being there shows that it did not happen', async () => {
       const { did, failure } = await cleared(begun([{ name: 'y', guid: '12' }]), [
         { ...dataset('tank/a', '@x,10 @y,12'), written: 5, rolledBack: 'before1' },
       ]);

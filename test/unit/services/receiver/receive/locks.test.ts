@@ -61,7 +61,7 @@ describe('I1: the locks of a renaming are one lease', () => {
     expect(held.size).toBe(0);
   });
 
-  test('of which neither is held where one is somebody else’s', async () => {
+  test('of which neither is held where another transfer holds one', async () => {
     const { acquire, held } = openLocks('tank/a_diverged_5');
     await expect(acquire()).rejects.toMatchObject({ code: 'LOCKED' });
     expect(held.size).toBe(0);

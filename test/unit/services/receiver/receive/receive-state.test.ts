@@ -81,10 +81,10 @@ const stray = row({
   released: 'stay',
 });
 const ignored = row({ broken: 'stay', 'lease-lost': 'stay', 'receive-failed': 'stay', 'not-verified': 'stay' });
-const failed: Cell = [{ phase: 'releasing', error }, 'say-failed', 'release'];
+const failed: Cell = [{ phase: 'releasing', error }, 'report-failed', 'release'];
 const refused: Cell = [{ phase: 'releasing', error }, 'refuse', 'release'];
 const failing = row({ broken: failed, 'lease-lost': failed, 'receive-failed': failed, 'not-verified': failed });
-const ended: Cell = [{ phase: 'releasing' }, 'say-failed', 'release'];
+const ended: Cell = [{ phase: 'releasing' }, 'report-failed', 'release'];
 const running = row({
   broken: [{ phase: 'stopping', error }, 'interrupt'],
   'lease-lost': [{ phase: 'stopping', error }, 'kill'],
@@ -97,7 +97,7 @@ const preparingFailed: Cell = [{ phase: 'preparing', error }];
 const table: Record<Name, Record<EventType, Cell>> = {
   locking: {
     ...stray,
-    locked: [{ phase: 'looking' }, 'look'],
+    locked: [{ phase: 'looking' }, 'inspect'],
     refused: [{ phase: 'over', error }, 'refuse'],
     broken: lockingFailed,
     'lease-lost': lockingFailed,
@@ -161,7 +161,7 @@ const table: Record<Name, Record<EventType, Cell>> = {
   verifying: {
     ...stray,
     ...ignored,
-    verified: [{ phase: 'releasing' }, 'say-done', 'release'],
+    verified: [{ phase: 'releasing' }, 'report-done', 'release'],
     'not-verified': failed,
   },
   stopping: {
@@ -270,7 +270,7 @@ function play(choices: readonly number[]): { state: ReceiveState; effects: Recei
     world.preparing = true;
   };
   const check: Record<ReceiveEffect, () => void> = {
-    look: () => {
+    inspect: () => {
       expect(world.lock).toBe('held');
       world.look = true;
     },
@@ -298,12 +298,12 @@ function play(choices: readonly number[]): { state: ReceiveState; effects: Recei
       expect(happened, 'I7: a stream without its end is not whole').toContain('end');
       world.verifying = true;
     },
-    'say-done': () => {
+    'report-done': () => {
       expect(happened).toContain('verified');
       expect(world.child, 'I6').toBe('exited');
       expect(happened, 'I7').toContain('end');
     },
-    'say-failed': () => expect(state.error).toBeDefined(),
+    'report-failed': () => expect(state.error).toBeDefined(),
     release: () => {
       expect(world.lock).toBe('held');
       expect(world.child, 'I13: no receive lives on without the lock').not.toBe('running');
@@ -339,7 +339,7 @@ function play(choices: readonly number[]): { state: ReceiveState; effects: Recei
   expect(count('release')).toBe(happened.has('locked') ? 1 : 0);
   expect(count('spawn')).toBeLessThanOrEqual(1);
   expect(count('grant') + count('refuse'), 'one answer to recv.start').toBe(1);
-  expect(count('say-done') + count('say-failed'), 'one final word').toBe(count('grant'));
+  expect(count('report-done') + count('report-failed'), 'one final word').toBe(count('grant'));
   return { state, effects };
 }
 
@@ -352,7 +352,15 @@ test('I6, I7, I11, I13: no order of events breaks what a receive promises', () =
     { numRuns: 5000 },
   );
   // the schedules reach every corner
-  for (const effect of ['discard', 'make-parents', 'clear', 'say-done', 'close-input', 'interrupt', 'kill'] as const) {
+  for (const effect of [
+    'discard',
+    'make-parents',
+    'clear',
+    'report-done',
+    'close-input',
+    'interrupt',
+    'kill',
+  ] as const) {
     expect(seen.get(effect) ?? 0, effect).toBeGreaterThan(10);
   }
 });

@@ -14,18 +14,18 @@ const asking = (facts: PoolFacts | undefined) => {
 };
 const facts = (features: PoolFacts['features']): PoolFacts => ({ features, active: {}, readOnlyPools: [] });
 
-it('asks once for each pool, and says no only of one that is known to lack the feature', async () => {
+it('reads the features of each pool once, and is false only for one that is known to lack the feature', async () => {
   const { pools, asked } = asking(facts({ old: ['lz4_compress'], tank: ['extensible_dataset'] }));
   expect(pools.has('old/a')).toBe(true);
-  for (const name of ['old/a', 'old/b', 'tank/a', 'tank/b/c']) await pools.learn(name);
+  for (const name of ['old/a', 'old/b', 'tank/a', 'tank/b/c']) await pools.read(name);
   expect(asked).toEqual(['old', 'tank']);
   expect([pools.has('old/a'), pools.has('tank/b/c'), pools.has('other/a')]).toEqual([false, true, true]);
 });
 
-it('asks again where the features could not be read, and resumes until then', async () => {
+it('reads again where the features could not be read, and is true until then', async () => {
   const { pools, asked } = asking(undefined);
-  await pools.learn('old/a');
-  await pools.learn('old/a');
+  await pools.read('old/a');
+  await pools.read('old/a');
   expect(asked).toEqual(['old', 'old']);
   expect(pools.has('old/a')).toBe(true);
 });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Lease } from '../../../../../lib/bus/locks/lease.ts';
 import { createZfs, type Zfs } from '../../../../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../../../../schemas/errors.ts';
-import { heldInput } from '../../../../../services/receiver/receive/held-input.ts';
+import { leasedInput } from '../../../../../services/receiver/receive/leased-input.ts';
 import { underLease } from '../../../../../services/receiver/receive/under-lock.ts';
 
 const lost = new ZpsendError('LOCKED', 'the lease is lost');
@@ -92,7 +92,7 @@ function useInput() {
   const into = new PassThrough();
   const { lease, become } = useLease();
   const taken = () => into.read()?.toString() ?? '';
-  const input = heldInput(into, lease);
+  const input = leasedInput(into, lease);
   const write = (text: string): Promise<void> =>
     new Promise((resolve, reject) => {
       input.write(text, (error) => (error ? reject(error) : resolve()));
@@ -112,7 +112,7 @@ test('I13: nothing is written to zfs receive while a renewal is late, and in ord
   expect(taken()).toBe('bcd');
 });
 
-test('I13: nothing is written to zfs receive under a lost lease, and its end is not told', async () => {
+test('I13: nothing is written to zfs receive under a lost lease, and its end is not passed on', async () => {
   const { input, into, become, write, taken } = useInput();
   become('late');
   const late = write('b').catch((error) => error);
@@ -125,7 +125,7 @@ test('I13: nothing is written to zfs receive under a lost lease, and its end is 
 test('a process that ends before its input does ends the input', async () => {
   const into = new Writable({ write: (_chunk, _encoding, callback) => callback(new Error('EPIPE')) });
   const { lease } = useLease();
-  const input = heldInput(into, lease);
+  const input = leasedInput(into, lease);
   await expect(new Promise((_, reject) => input.write('a', reject))).rejects.toThrow('EPIPE');
   expect(input.destroyed).toBe(true);
 });

@@ -3,10 +3,10 @@ import type { Lease } from '../../../lib/bus/locks/lease.ts';
 import { type Callback, inFrontOf, writeTogether } from './in-front.ts';
 
 /**
- * The standard input of `zfs receive` under a lease: each write asks the lease by the clock. One that comes while a renewal is late waits for it,
- * and none is done under a lost lease.
+ * The standard input of `zfs receive` under a lease, which is checked before each write. A write waits for a late renewal, and none
+ * happens under a lost lease.
  */
-export function heldInput(into: Writable, lease: Pick<Lease, 'assertHeld' | 'confirmed'>): Writable {
+export function leasedInput(into: Writable, lease: Pick<Lease, 'assertHeld' | 'confirmed'>): Writable {
   function whenHeld(work: () => void, failed: Callback): void {
     try {
       lease.assertHeld();
