@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { subjects } from '../../lib/bus/subjects.ts';
+import { policiesSchema } from '../../schemas/policy.ts';
 import { configured } from './configured.ts';
 import { type Fleet, useFleet } from './fleet.ts';
 import type { ServiceProcess } from './service.ts';
@@ -22,6 +23,20 @@ export interface Triggered {
 }
 
 const patience = { timeout: 60_000, interval: 300 };
+
+/** Waits until no target of any policy has something to do. @param senders all of them, where there are several */
+export async function rested({ fleet }: Triggered, ...senders: readonly ServiceProcess[]): Promise<void> {
+  const subject = subjects.send('src', 'policies');
+  const instances = senders.map((sender) => sender.lines('service.ready')[0]?.instance ?? '');
+  const asked = instances.length === 0 ? [subject] : instances.map((instance) => subjects.instance(subject, instance));
+  const busy = async () => {
+    const answers = await Promise.all(asked.map((one) => fleet.ask(one, {}, policiesSchema)));
+    return answers.flatMap(({ policies }) =>
+      policies.flatMap(({ targets }) => targets.filter(({ state }) => state !== 'resting')),
+    );
+  };
+  await expect.poll(busy, { timeout: 30_000 }).toEqual([]);
+}
 
 /** @param hosts the receivers; those that begin with `-` are not started yet */
 export async function useTriggered(url: string, ...hosts: string[]): Promise<Triggered> {

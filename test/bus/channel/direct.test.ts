@@ -405,7 +405,8 @@ test('I8: a sink that takes nothing stops the producer within a window, and noth
   );
   const pumped = direct.pump(source);
   await expect.poll(() => direct.sent).toBe(window);
-  await new Promise((resolve) => setTimeout(resolve, silenceMs + 500));
+  // nothing more may be sent for longer than any silence
+  await sleep(silenceMs + 500);
   expect(direct.sent).toBe(window);
   expect(produced).toBeLessThan(2 * window);
   stalled = false;
@@ -459,6 +460,7 @@ describe('frames that break the rules end the transfer, and it alone', () => {
     await expect.poll(() => direct.heard).toBeGreaterThan(0);
     await send(data(1, 10));
     const error = await broken.promise;
+    // zfs receive ends later than a silent receiver would be given up
     await sleep(1.5 * silenceMs);
     direct.failed(error);
     expect(await sending.final).toEqual({ type: 'failed', error });
@@ -591,7 +593,8 @@ describe('a rate limit', () => {
       for (const upTo of [1000, 150_000]) {
         give(upTo - from.sent);
         await expect.poll(() => seen.receiver.received).toBe(upTo);
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        // time enough for bytes beyond the limit
+        await sleep(100);
         expect([from.sent, seen.receiver.received]).toEqual([upTo, upTo]);
       }
       give(stream.length);

@@ -178,6 +178,7 @@ describe('an answer beyond its bounds', () => {
       async *handle() {
         for (let n = 0; isAsked; n += 1) {
           yield { n };
+          // parts that come without end
           await sleep(20);
         }
       },

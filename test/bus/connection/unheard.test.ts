@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { subjects } from '../../../lib/bus/subjects.ts';
 import { jobAbortedSchema } from '../../../schemas/job.ts';
@@ -33,7 +34,7 @@ async function stopBeforeDone(url: string, ...later: string[]) {
     ZFS_SIM_RECV_RATE: '4M',
     ...gate.env,
   });
-  await fleet.start('sender', source);
+  const sender = await fleet.start('sender', source);
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done' });
   await snapshot(source, 'b', 12_000_000);
   for (const name of later) await snapshot(source, name);
@@ -42,7 +43,7 @@ async function stopBeforeDone(url: string, ...later: string[]) {
   await expect.poll(bytes, { timeout: 30_000 }).toBeGreaterThan(1_000_000);
   await gate.shut('list');
   await gate.reached('list');
-  return { fleet, source, target, gate, receiver, job };
+  return { fleet, source, target, gate, sender, receiver, job };
 }
 
 /** A pruner takes every snapshot; what is left has to be base enough. */
@@ -68,10 +69,10 @@ test('I9: what arrived when its receiver was killed before it said so has a book
 test('I9: so it has when NATS was restarted meanwhile, and the source is told to destroy it as soon as it can', async () => {
   const server = await ownNatsServer();
   const world = await stopBeforeDone(server.url, 'c');
-  const { fleet, source, gate, job } = world;
+  const { fleet, source, gate, sender, receiver, job } = world;
   await source.zfs('destroy', '-d', 'zones/test@b');
   await server.restart();
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await Promise.all([sender, receiver].map((service) => service.logged('nats.connected')));
   await gate.open('list');
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'done' });
   await expectBase(world);
@@ -108,7 +109,8 @@ test.each(['a seed', 'an increment'])(
     const job = await fleet.begin('smos-01', body);
     await gate.reached('receive');
     await expect.poll(async () => (await fleet.status('smos-01', job))?.bytes ?? 0).toBeGreaterThan(100_000);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    // no event tells that the end of the stream has arrived too
+    await sleep(500);
     await sender.end('SIGKILL');
     await fleet.start('sender', source);
     const next = await fleet.begin('smos-01', body);

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { request } from '../../../lib/bus/rpc/request.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, sendStatusSchema } from '../../../schemas/job.ts';
 import { rejection } from '../../support/bus.ts';
 import { allowing, ask, diverge, usePair } from '../../support/diverging-pair.ts';
@@ -237,7 +239,8 @@ test('nobody waits for a target that is being cleared, and that one is given the
   const { jobs } = await request(fleet.bus, subjects.send('smos-01', 'start'), asked, fanStartedSchema, 30_000);
   await gate.reached('destroy');
   expect((await fleet.ended('smos-01', jobs[1] ?? '')).state).toBe('done');
-  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  // longer than a fan-out waits for a receiver
+  await sleep(timing.job.participantMs + 2000);
   await gate.open('destroy');
   expect(await fleet.ended('smos-01', jobs[0] ?? '')).toMatchObject({ state: 'done' });
 }, 120_000);

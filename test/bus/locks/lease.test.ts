@@ -176,6 +176,7 @@ describe('a lease', () => {
     const next = await takeWhenFree(two, 'tank/cut');
     expect(lease.lost.aborted).toBe(true);
     await lease.release();
+    // longer than it takes to renew a lock
     await sleep(ttl / 2);
     expect(next.lost.aborted, 'the old holder takes nothing from the new one').toBe(false);
     await next.release();

@@ -76,6 +76,7 @@ describe('I13: a time to live that was shortened', () => {
     const two = await openLocks(await useBus(url), 30);
     await shorten(bus, 2);
     const lease = await one.acquire(host, 'tank/a', aLock());
+    // longer than the new time to live
     await sleep(3000);
     expect(await rejection(two.acquire(host, 'tank/a', aLock()))).toMatchObject({ code: 'LOCKED' });
     expect(lease.lost.aborted).toBe(false);
@@ -88,6 +89,7 @@ describe('I13: a time to live that was shortened', () => {
     const lease = await (await openLocks(await useBus(link.url), 30)).acquire(host, 'tank/a', aLock());
     const two = await openLocks(bus, 30);
     await shorten(bus, 4);
+    // longer than the new time to live
     await sleep(6000);
     expect(await rejection(two.acquire(host, 'tank/a', aLock()))).toMatchObject({ code: 'LOCKED' });
     link.cut();

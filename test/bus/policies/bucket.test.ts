@@ -45,8 +45,17 @@ test('a policy in the bucket is added, changed and removed while all run', async
   await expect.poll(() => sender.lines('policy.active').at(-1)?.policies, { timeout: 20_000 }).toEqual([]);
   const before = world.started.length;
   await world.snapshot('3');
-  await new Promise((resolve) => setTimeout(resolve, 1500));
-  expect(world.started.length).toBe(before);
+  // events are handled in their order: this one starts a job after the one before has started none
+  await world.source.zfs('create', 'pool/b');
+  await put(kv, 'src.b', { dataset: 'pool/b', to: ['dst'] });
+  await expect.poll(() => sender.lines('policy.active').at(-1)?.policies, { timeout: 20_000 }).toEqual(['src.b']);
+  await world.source.zfs('snapshot', 'pool/b@1');
+  world.say('pool/b@1');
+  await expect
+    .poll(() => dst.zfs('list', '-H', '-o', 'name', 'pool/b@1').catch(() => ''), { timeout: 60_000 })
+    .toBe('pool/b@1');
+  expect(world.started.slice(before)).not.toContain('site-b');
+  await world.arrived(dst, '1', '2');
 });
 
 test('values that are no policies are said, and change nothing of the others', async () => {

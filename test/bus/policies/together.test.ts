@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { useNatsAccounts } from '../../support/nats-account.ts';
 import { ownNatsServer } from '../../support/nats-server.ts';
 import type { SimHost } from '../../support/sim-host.ts';
-import { useTriggered } from '../../support/triggered.ts';
+import { rested, useTriggered } from '../../support/triggered.ts';
 
 const natsUrl = useNatsAccounts();
 const toDst = { dataset: 'pool/a', to: ['dst'] };
@@ -10,15 +10,15 @@ const toDst = { dataset: 'pool/a', to: ['dst'] };
 test('two senders of one host share the work, and a burst stays a job or two', async () => {
   const world = await useTriggered(natsUrl(), 'dst');
   const [dst] = world.targets as [SimHost];
-  await Promise.all([world.sender([toDst]), world.sender([toDst])]);
+  const senders = await Promise.all([world.sender([toDst]), world.sender([toDst])]);
   await world.snapshot('1');
   await world.arrived(dst, '1');
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await rested(world, ...senders);
   const before = world.started.length;
   await world.snapshot('2', 'silent');
   for (let at = 0; at < 200; at += 1) world.say('pool/a@2');
   await world.arrived(dst, '1', '2');
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await rested(world, ...senders);
   // each may have begun before it heard of the other, and once more for what came since
   expect(world.started.length - before).toBeLessThanOrEqual(4);
 });
@@ -28,7 +28,7 @@ test('of two senders one is killed in the middle of it, and the other finishes',
   const [dst] = world.targets as [SimHost];
   const slow = { ZFS_SIM_SEND_RATE: '4M' };
   const senders = await Promise.all([world.sender([toDst], {}, slow), world.sender([toDst], {}, slow)]);
-  await new Promise((resolve) => setTimeout(resolve, 2500));
+  await rested(world, ...senders);
   await world.source.zfs('set', 'zfs-sim:write=12000000', 'pool/a');
   await world.source.zfs('snapshot', 'pool/a@big');
   world.say('pool/a@big');

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
@@ -44,7 +45,7 @@ async function midStream({ fleet, target }: Pair, job: string): Promise<void> {
     const status = await fleet.status('smos-01', job).catch(() => undefined);
     if (status && status.bytes > 16_000_000) break;
     if (status?.state === 'failed') throw new Error(JSON.stringify(status.error));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
   expect(await target.zfs('list', '-Hp', '-o', 'name')).toContain('zones/test');
 }
@@ -108,7 +109,8 @@ test('a connection lost for 10 s in mid-stream: the job goes on when it is back'
   const id = await fleet.begin('smos-01', body);
   await midStream(pair, id);
   await server.kill();
-  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  // the outage of the title
+  await sleep(10_000);
   await server.restart();
   expect(await fleet.ended('smos-01', id)).toMatchObject({ state: 'done', done: 1 });
   await expectArrived(pair);

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { newSecret } from '../../../lib/bus/channel/direct/authentic.ts';
 import { publishEvent } from '../../../lib/bus/events/events.ts';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { infoSchema } from '../../../schemas/host.ts';
 import { listingPartSchema } from '../../../schemas/inventory.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../../schemas/job.ts';
@@ -250,7 +252,8 @@ test('I3: the holds of a job stay while its sender is too busy to answer the nex
   await expect.poll(holds, { timeout: 10_000 }).toContain(`zpsend:${job}`);
   process.kill(first.pid, 'SIGSTOP');
   await begin(second, 'zones/other');
-  await new Promise((resolve) => setTimeout(resolve, 1200));
+  // busy for a good part of the time that senders have to claim a job
+  await sleep(0.4 * timing.job.claimMs);
   process.kill(first.pid, 'SIGCONT');
   await second.logged('step.asked');
   expect(await holds()).toContain(`zpsend:${job}`);

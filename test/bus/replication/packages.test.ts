@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { joinPlan } from '../../../lib/bus/rpc/plan-parts.ts';
@@ -83,7 +84,7 @@ async function underWay({ fleet }: Pair, id: string, count: number): Promise<Job
     const running = job?.datasets.list.filter(({ state, bytes }) => state === 'running' && bytes > 1_000_000) ?? [];
     if (job && running.length >= count) return job;
     if (job && ['done', 'failed'].includes(job.state)) throw new Error(JSON.stringify(job));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
 }
 

@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { senderDied } from '../../../cli/output/job-progress.ts';
 import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { fanStartedSchema, type Job, jobAbortedSchema, jobSchema, sendStartedSchema } from '../../../schemas/job.ts';
 import { type Fleet, quick, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
@@ -142,7 +144,7 @@ test('a job that is aborted after its sender has died has no successor', async (
   await dead.end('SIGKILL');
   const [other] = world.senders.filter((one) => one !== dead);
   await fleet.ask(subjects.send('src', 'abort'), { job: gone }, jobAbortedSchema);
-  // by then it would have been gone on with
-  await new Promise((resolve) => setTimeout(resolve, 9000));
+  // a takeover would have happened by then
+  await sleep(timing.takeover.silenceMs + timing.takeover.spreadMs + 2000);
   expect(other?.lines('job.taken-over')).toEqual([]);
 });

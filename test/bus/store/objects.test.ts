@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
 import { headers } from '@nats-io/transport-node';
@@ -302,7 +303,8 @@ test.each(['{}', '[]', '{"num_pending":"x"}', '{"num_pending":1,"delivered":null
     const evil = await openStreams({ ...at, domain: 'evil' }, 'src');
     // an exception that nobody handles fails the test
     await evil.get('a', mib).catch(() => {});
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    // time enough for an exception after the answer
+    await sleep(200);
     expect((await bucket.get('a', mib))?.bytes.equals(bytes)).toBe(true);
   },
 );

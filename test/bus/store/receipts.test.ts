@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { expect, test } from 'vitest';
+import { openReceipts } from '../../../lib/bus/channel/store/receipts.ts';
 import { readStatus } from '../../../lib/bus/status/read.ts';
 import { storedName, subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { fanStartedSchema } from '../../../schemas/job.ts';
 import { codesOf, mentions } from '../../support/mentions.ts';
 import {
@@ -78,7 +81,8 @@ test('a target that refuses is heard, though others have yet to take the same st
   // the word lies there still, and was said before the target was seen
   await sender.end();
   await fleet.start('sender', src);
-  await new Promise((resolve) => setTimeout(resolve, 3000));
+  // a round of maintenance has read the receipt
+  await sleep(timing.maintenance.everyMs + 1000);
   expect(await rowOf(world, 'dst')).toMatchObject({ sent: { name: '1' }, run: { state: 'done' } });
   await snapshot(src, 1_000_000, '2');
   expect(await send(world, { channel: 'store' })).toMatchObject({ state: 'done', done: 1 });
@@ -97,7 +101,8 @@ test('a command without a sender learns what was taken, removes it and tells of 
   expect(await rowOf(world, 'dst')).not.toHaveProperty('sent');
   await startReceiver(world);
   await arrived(world);
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const receipts = openReceipts(world.fleet.bus);
+  await expect.poll(() => receipts.read('src', 'dst')).toMatchObject([{ receipt: { state: 'done' } }]);
   // of another dataset, so that no listing tells what the store does
   await world.src.zfs('create', 'pool/b');
   await world.src.zfs('snapshot', 'pool/b@1');

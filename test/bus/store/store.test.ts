@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { readStatus } from '../../../lib/bus/status/read.ts';
 import { parseStoredName, subjects } from '../../../lib/bus/subjects.ts';
+import { timing } from '../../../lib/time/timing.ts';
 import { fanStartedSchema } from '../../../schemas/job.ts';
 import {
   allow,
@@ -234,7 +236,8 @@ test('what several who are away lack is stored once, and each fetches it', async
   // what one has taken stays for the other
   await startReceiver(world);
   await arrived(world);
-  await new Promise((resolve) => setTimeout(resolve, 3000));
+  // a round of maintenance has removed nothing of it
+  await sleep(timing.maintenance.everyMs + 1000);
   expect((await stored(world)).length).toBeGreaterThan(2);
   await fleet.start('receiver', other, allow);
   await arrived({ ...world, dst: other });
