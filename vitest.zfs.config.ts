@@ -12,7 +12,6 @@ export default defineConfig({
     fileParallelism: false,
     // one worker for all files: starting Node and reading the modules anew takes most of a minute there
     isolate: false,
-    // a machine that is emulated and shared misses a deadline now and then; what is wrong fails every time
-    retry: 1,
+    retry: 0,
   },
 });

@@ -12,7 +12,7 @@ export interface Pair {
   target: SimHost;
 }
 
-/** smos-00 has zones/back/test up to @b, and two snapshots of its own; smos-01 has @c besides. */
+/** smos-00 has zones/back/test up to @b, and two more snapshots; smos-01 has @c besides. */
 export async function usePair(url: string): Promise<Pair> {
   const fleet = await useFleet(url);
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);

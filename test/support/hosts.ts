@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { makeSimHost } from './sim-host.ts';
 
-/** A host with a pool of its own. */
+/** A host with its own pool. */
 export interface Host {
   readonly name: string;
   readonly pool: string;

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 
 /**
- * A text that names each of these whole, in any order and in whatever words: datasets, hosts, numbers, paths, options,
+ * A text that names each of these whole, in any order and in any words: datasets, hosts, numbers, paths, options,
  * commands to run. Neither `pool/a/b` nor `pool/a@1` names `pool/a`.
  */
 export function mentions(...facts: readonly (string | number)[]): unknown {

@@ -1,6 +1,6 @@
 import { beforeEach } from 'vitest';
 
-/** The NATS URL of an account that nobody has used, with JetStream, on the server of this worker. */
+/** The NATS URL of an unused account with JetStream on the server of this worker. */
 export async function newNatsAccount(): Promise<string> {
   const { ZPSEND_TEST_ACCOUNTS: accounts, VITEST_POOL_ID: worker } = process.env;
   if (accounts === undefined) throw new Error('test/support/nats-server-setup.ts has not run');

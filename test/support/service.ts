@@ -14,7 +14,7 @@ function linesOf(log: readonly string[], event: LogEvent, fields: LogFields): Lo
     .filter((line) => wanted.every(([field, value]) => line[field] === value));
 }
 
-/** A service as a process of its own. */
+/** A service as a process. */
 export interface ServiceProcess {
   readonly pid: number;
   /** What it logged so far, one JSON line each. */

@@ -45,7 +45,7 @@ export async function snapshot(host: SimHost, bytes: number, ...names: string[])
 export const list = (host: SimHost): Promise<string> =>
   host.zfs('list', '-Hp', '-r', '-t', 'snapshot', '-o', 'name,guid', 'pool/a').catch(() => '');
 
-/** The resume token of what has begun to arrive. */
+/** The resume token of an incomplete receive. */
 export const partial = ({ dst }: World): Promise<string> =>
   dst.zfs('get', '-Hpo', 'value', 'receive_resume_token', 'pool/a').catch(() => '-');
 

@@ -12,7 +12,7 @@ const token = new RegExp(
   'y',
 );
 
-/** Reads a document as far as a manifest goes: no entities of its own, no CDATA. @throws Error where it is not well-formed */
+/** Reads a document as far as a manifest goes: no own entities, no CDATA. @throws Error where it is not well-formed */
 export function parseXml(text: string): Element {
   const root: Element = { name: '', attributes: {}, children: [] };
   const open = [root];

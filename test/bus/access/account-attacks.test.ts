@@ -62,7 +62,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
   const as = async (name: keyof typeof hosts | 'looker'): Promise<NatsConnection> =>
     (await useBus(server.url, { host: name, env: { NATS_URL: server.url, ...fleet.env[name] } })).nc;
 
-  /** Buckets with an entry each, whatever was done to them before. */
+  /** Makes the buckets anew, with one entry each. */
   async function fill(): Promise<void> {
     const manager = await jetstreamManager(admin.nc);
     for (const stream of victims) await manager.streams.delete(stream).catch(() => undefined);
@@ -196,7 +196,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
   let consumers = 0;
   /** Under what the newest forgery is stored. */
   const own = () => `$O.zfs-streams-bravo.C.forged${consumers}`;
-  /** Stores a message of its own, and has JetStream deliver it. @returns what JetStream says of that */
+  /** Stores a message in its own stream, and has JetStream deliver it. @returns the error of JetStream, or `made` */
   async function deliver(nc: NatsConnection, deliver_subject: string, body: string, idle = 0): Promise<string> {
     consumers += 1;
     await nc.request(own(), body, { timeout: 4000 });
@@ -259,7 +259,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     ['data in another host’s name', 'carl', subjects.data('alfa', 'carl', 'transfer01')],
     ['credit in another host’s name', 'alfa', subjects.credit('alfa', 'transfer01', 'carl')],
     ['an answer where another host hears its own', 'carl', '_INBOX.carl.fedcba9876543210'],
-  ] as const)('%s: neither published nor as the answer to a request of its own', async (_what, victim, subject) => {
+  ] as const)('%s: neither published nor as the answer to its own request', async (_what, victim, subject) => {
     const heard = await heardBy(victim, subject, async (nc) => {
       nc.publish(subject, 'x', { reply: '_INBOX.bravo.answer' });
       nc.subscribe('zfs.bravo.me', { callback: (error, message) => void (error || message.respond('x')) });
@@ -269,7 +269,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
       await nc.request('zfs.bravo.me', '', { timeout: 4000 }).catch(() => undefined);
     });
     const isInbox = subject.startsWith('_INBOX');
-    // in one account whoever sees or guesses the inbox of a request may answer it
+    // in one account any host that knows the inbox of a request may answer it
     if (isDetached || !isInbox) expect(heard.map(({ data }) => data)).toEqual([]);
     else expect(heard.length).toBeGreaterThan(0);
   });

@@ -61,7 +61,7 @@ test.each([
   ['without its inbox prefix', ''],
   ['with its inbox prefix', '_INBOX.smos-02'],
   ['with the inbox prefix of this host', '_INBOX.smos-12'],
-])('the key of another host is told as that, not as a lack of permissions: %s', async (_how, prefix) => {
+])('the key of another host is reported as such, not as a lack of permissions: %s', async (_how, prefix) => {
   const checks = await doctor('smos-12', { ...granted().envOf('smos-02'), ZPSEND_INBOX_PREFIX: prefix });
   expect(checks.filter(({ result }) => result === 'bad')).toEqual([
     {

@@ -149,7 +149,7 @@ describe('a machine that was replaced', () => {
     expect(await running.end()).toBe(2);
   });
 
-  test('is told by hosts while it answers all the same, and its name is registered again when that was lost', async () => {
+  test('is reported by hosts, and registers its name again when the record is lost', async () => {
     const fleet = await useFleet(natsUrl());
     const host = await machineOf(fleet, 'smos-05', 'one', 'a');
     await fleet.start('receiver', host);

@@ -11,7 +11,7 @@ const natsUrl = useNatsAccounts();
 const snapshot = 'pool/a@1';
 const refused = { code: 'NOT_ALLOWED', retryable: false };
 
-/** A connection that asks as a host does which has permissions of its own. */
+/** A connection that asks as a host with its own permissions. */
 const as = (host: string): Promise<Bus> =>
   useBus(natsUrl(), {
     env: { NATS_URL: natsUrl(), ZPSEND_INBOX_PREFIX: inboxPrefix(host) },
@@ -45,7 +45,7 @@ async function shownOf(asker: string, host: string, dataset?: string) {
   return { names, restricted };
 }
 
-test('a host is shown where it may write and what was sent to it, and told when there may be more', async () => {
+test('a host is shown where it may write and what was sent to it, and that there may be more', async () => {
   await useHosts();
   expect(await shownOf('src', 'dst', 'pool/a')).toEqual({ names: ['pool/a@1'], restricted: undefined });
   expect(await shownOf('src', 'dst', 'pool')).toEqual({ names: ['pool', 'pool/a@1'], restricted: true });

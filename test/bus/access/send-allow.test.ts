@@ -104,7 +104,7 @@ async function useTwoSenders(...allow: [object[], object[]]) {
     const sending = senders.map((one) => one.logged('step.ready').then(() => one));
     await (await Promise.race(sending)).end('SIGKILL');
   };
-  /** How the successor of a job ends; nobody knows of it between the death and the successor. */
+  /** How the successor of a job ends; no sender knows it between the death and the successor. */
   const successorOf = async (id: string) => {
     const known = () => fleet.status('src', id).catch(() => undefined);
     await expect.poll(known, { timeout: 60_000 }).toMatchObject({ takesOver: id, ended: expect.any(String) });

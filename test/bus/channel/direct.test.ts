@@ -161,7 +161,7 @@ function data(offset: number, length: number): Buffer {
 }
 
 const pattern = Buffer.from(Uint8Array.from({ length: 65_521 }, (_, at) => (at * 7 + at / 251) & 255));
-/** Bytes whose every place in the stream can be told, nearly. */
+/** Bytes that show their offset in the stream, nearly. */
 const patterned = (length: number): Buffer => Buffer.alloc(length, pattern);
 
 /** Resolves when the receiver's subscription is known to the server. */
@@ -604,7 +604,7 @@ describe('a rate limit', () => {
       expect(Buffer.concat(seen.bytes).equals(stream)).toBe(true);
       expect((await from.final).type).toBe('done');
       seen.receiver.close();
-      expect(waiting.size, 'nobody waits for it any more').toBe(0);
+      expect(waiting.size, 'no end waits for it any more').toBe(0);
     },
   );
 });

@@ -71,7 +71,7 @@ describe('data that a third party publishes', () => {
   });
 });
 
-test('of two receivers of one stream neither speaks for the other, and nobody speaks on the subject that they share', async () => {
+test('neither of two receivers of one stream forges the other, and the subject that they share carries no control message', async () => {
   const sharedSubject = 'zfs-data.a._fan.jobjobf1';
   const [one, two] = [ends('b'), ends('c')];
   const enemy = await useThirdParty(url());

@@ -66,7 +66,7 @@ async function moved({ fleet, source }: Pair, job: string) {
   };
 }
 
-/** Says whatever ends, or keeps alive, a transfer, as anybody may who knows its id, the guid and the bytes that were sent. */
+/** Publishes all that ends or keeps alive a transfer, as any client can that knows its id, the guid and the bytes sent. */
 function forge({ fleet }: Pair, transfer: string, guid: string, bytes: number): void {
   const { nc } = fleet.bus;
   const own = wordsOfTarget(
@@ -128,8 +128,8 @@ test('done in the receiver’s name moves nothing: not the job, its status, its 
     .poll(() => moved(pair, job), { timeout: 15_000 })
     .toEqual({ isDone: true, held: [''], cursors: [two], sent: two, lag: 0 });
   // each transfer tells of it once
-  const told = sender.lines('word.forged', { transfer: `${job}t1` });
-  expect(told).toHaveLength(1);
+  const reported = sender.lines('word.forged', { transfer: `${job}t1` });
+  expect(reported).toHaveLength(1);
 });
 
 test('data in the source’s name costs a try, and the job is done with what the source has', async () => {
@@ -182,7 +182,7 @@ test('secrets are in recv.start and its answer alone, and no transfer’s id is 
     (await zpsend('hosts', '--json')).stdout,
   ];
   for (const verb of ['PING', 'INFO', 'STATS']) await nc.request(`$SRV.${verb}`);
-  // who is refused is not told it either
+  // a refused command does not show it either
   const start: Partial<StartRequest> = { transfer: 'transfer1', secret: `${newSecret()}!`, source: 'smos-01' };
   const refusal = await rejection(fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema));
   expect(refusal.code).toBe('BAD_REQUEST');

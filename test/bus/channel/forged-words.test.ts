@@ -80,7 +80,7 @@ describe('what a third party says in the name of the receiver', () => {
     await enemy.publish(of.creditSubject, ...words);
     expect(await from.direct.final).toEqual({ type: 'done', guid: '42', bytes: stream.length });
     expect(Buffer.concat(to.taken).equals(stream)).toBe(true);
-    // it is told once
+    // it is reported once
     expect([from.forged, to.broken, to.forged]).toEqual([1, undefined, 0]);
   });
 

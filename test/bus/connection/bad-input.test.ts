@@ -153,7 +153,7 @@ describe('bad input is refused with a code, nothing changes, and the service goe
     await expectStillServing(house, before);
   });
 
-  test('a recv.start of another version of the protocol, or of none, is refused in words, whatever else it holds', async () => {
+  test('a recv.start of another version of the protocol, or of none, is refused with a reason, despite any other fields', async () => {
     const house = await useHouse('*=zones/back');
     const before = await all(house.target);
     const subject = subjects.receiveFrom('smos-00', 'smos-01');
@@ -216,7 +216,7 @@ describe('bad input is refused with a code, nothing changes, and the service goe
     await expectStillServing(house, before);
   });
 
-  test('datasets, snapshots, transfers and jobs that nobody knows', async () => {
+  test('unknown datasets, snapshots, transfers and jobs', async () => {
     const house = await useHouse('smos-01=zones/back,smos-01=zones/no/parent');
     const { fleet, target } = house;
     const before = await all(target);

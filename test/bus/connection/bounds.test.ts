@@ -26,7 +26,7 @@ async function useStore() {
 const digest = `SHA-256=${'A'.repeat(43)}=`;
 const start = { transfer: 'transfer1', job: 'jobjobjob1', source: 'src', dataset: 'pool/a' };
 
-/** @param segments each with a digest of its own */
+/** @param segments each has its own digest */
 function manifestOf(id: string, segments = 2, more: object = {}): object {
   const to = { name: 'pool/a@1', guid: '1' };
   return {
@@ -41,7 +41,7 @@ type Store = Awaited<ReturnType<typeof useStore>>;
 const put = ({ bucket }: Store, id: string, manifest: object) =>
   bucket.put(storedName({ kind: 'manifest', id }), Buffer.from(JSON.stringify(manifest)), '');
 
-test('of a manifest no digest stays in memory; whoever fetches reads it again', async () => {
+test('no digest of a manifest stays in memory; a fetch reads it again', async () => {
   const store = await useStore();
   await put(store, 'stream1', manifestOf('stream1', 3));
   const { waiting } = await readCatalog(store.bucket, () => {}).read();
@@ -100,7 +100,7 @@ test.each([
     expect(reads).toBe(before);
     for (const id of ['stream2', 'stream3']) await store.bucket.remove(storedName({ kind: 'manifest', id }));
     expect((await reader.read()).waiting).toHaveLength(1);
-    // its own source reads whatever it has put there
+    // its own source reads all that it has put there
     expect((await readCatalog(store.bucket, () => {}, unbounded).read()).waiting).toHaveLength(1);
   },
 );

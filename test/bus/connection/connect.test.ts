@@ -96,7 +96,7 @@ describe('who we are', () => {
     expect(error.message).toEqual(mentions(own.url, 'Authorization Violation', 'NATS_NKEY'));
   });
 
-  test('is told with what is refused, without secrets, also where another server is down, and a service goes on waiting', async () => {
+  test('is reported with what is refused, without secrets, also where another server is down, and a service continues to wait', async () => {
     const [known, other] = [nkeys.createUser(), nkeys.createUser()];
     const folder = await temporaryFolder();
     const seed = new TextDecoder().decode(other.getSeed());
@@ -136,7 +136,7 @@ describe('who we are', () => {
 });
 
 describe('TLS', () => {
-  test('that fails is told as what it is: a CA, a certificate, a server without, one that begins with it', async () => {
+  test('that fails is reported with its cause: a CA, a certificate, a server without TLS, one with handshake first', async () => {
     const folder = await temporaryFolder();
     await makeCertificates(folder);
     const [ca, cert, key] = ['ca.pem', 'server.pem', 'server-key.pem'].map((name) => join(folder, name)) as [

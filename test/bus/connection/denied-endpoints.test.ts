@@ -151,7 +151,7 @@ test.each([
 });
 
 test.each(['reload', 'restart'] as const)(
-  'permissions that are taken away by a %s while a service runs are told once, as is that they are back',
+  'permissions that a %s takes away while a service runs are reported once, as is their return',
   async (how) => {
     const { env, admin, become } = await usePermissions(exact);
     const asker = await useBus(admin.NATS_URL, { env: admin });
@@ -183,7 +183,7 @@ test.each(['reload', 'restart'] as const)(
 async function useWatched() {
   const { env, admin, become, server } = await usePermissions(exact);
   const [bus, asker] = [await useBus(server.url, { env }), await useBus(server.url, { env: admin })];
-  const [told, again] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+  const [reported, again] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
   const answer = async () => ({ ok: true });
   const endpoints = ['a', 'b', 'c'].map((name) =>
     serve(bus, { name, subject: `zfs.${host}.${name}`, queue: 'x', request: snapshotsRequestSchema, handle: answer }),
@@ -192,7 +192,7 @@ async function useWatched() {
   const log = {
     error: (_event: string, text: string) => {
       errors.push(text);
-      told.resolve(text);
+      reported.resolve(text);
     },
     info: (_event: string, text: string) => again.resolve(text),
   };
@@ -202,14 +202,14 @@ async function useWatched() {
   const asked = (name: string) => request(asker, `zfs.${host}.${name}`, {}, infoSchema.loose().partial());
   const denials = (): string[] =>
     server.logs.flatMap((line) => /Subscription Violation.*zfs\.smos-00\.([abc])\b/.exec(line)?.[1] ?? []);
-  return { bus, become, endpoints, watch, asked, denials, told, again, errors };
+  return { bus, become, endpoints, watch, asked, denials, reported, again, errors };
 }
 
 test('what is denied is asked for again by the clock, one subject at a time, and all of it when that is allowed', async () => {
-  const { become, watch, asked, denials, told, again, errors } = await useWatched();
+  const { become, watch, asked, denials, reported, again, errors } = await useWatched();
   await become(without(`zfs.${host}.>`), 'reload');
-  // the server denies one by one, in any order, and the first is told at once
-  expect(await told.promise).toEqual(whatToDo(`zfs.${host}.`));
+  // the server denies one by one, in any order, and the first is reported at once
+  expect(await reported.promise).toEqual(whatToDo(`zfs.${host}.`));
   await expect.poll(() => watch.denial?.message).toEqual(whatToDo(`zfs.${host}.a`, 2, `zfs.${host}.>`));
   expect(watch.denial).toMatchObject({
     code: 'NOT_ALLOWED',
@@ -225,9 +225,9 @@ test('what is denied is asked for again by the clock, one subject at a time, and
 });
 
 test.each(['a', 'b', 'c'])('of denied subjects %s is served as soon as it alone is allowed', async (allowed) => {
-  const { become, watch, asked, told } = await useWatched();
+  const { become, watch, asked, reported } = await useWatched();
   await become(without(`zfs.${host}.>`), 'reload');
-  await told.promise;
+  await reported.promise;
   const some = without(`zfs.${host}.>`);
   await become({ ...some, subscribe: [...some.subscribe, `zfs.${host}.${allowed}`] }, 'reload');
   await expect.poll(() => asked(allowed).catch(() => undefined)).toEqual({ ok: true });

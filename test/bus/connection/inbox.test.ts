@@ -12,7 +12,7 @@ import { useNatsAccounts } from '../../support/nats-account.ts';
 const natsUrl = useNatsAccounts();
 const said = z.object({ says: z.string() });
 
-/** Has JetStream deliver `{"says":"forged"}` to a subject, as whoever may make a consumer of his own stream can. */
+/** Has JetStream deliver `{"says":"forged"}` to a subject, as any client can that may make a consumer of its own stream. */
 async function useForger(): Promise<{ bus: Bus; deliver: (subject: string) => Promise<void> }> {
   const bus = await useBus(natsUrl());
   const manager = await jetstreamManager(bus.nc);
@@ -33,7 +33,7 @@ test('inboxes are of 16 random bytes, each request its own, below the prefix of 
   expect(openInbox()).toMatch(/^_INBOX\.[0-9a-f]{32}$/);
 });
 
-test('what counts bears the subject that was subscribed, and no status but that nobody is there', () => {
+test('a valid answer has the subscribed subject, and no status but that of no responders', () => {
   const headers = (code: number, ...names: string[]) =>
     ({ code, has: (name: string) => names.includes(name) }) as unknown as MsgHdrs;
   expect(isPublishedTo({ subject: 'a' }, 'a')).toBe(true);

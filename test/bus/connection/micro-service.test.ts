@@ -93,7 +93,7 @@ test('its statistics count requests and errors, and tell the last; that somethin
   expect(endpoints[0]?.processing_time).toBeGreaterThan(0);
 });
 
-test('a PING finds every instance, an id only its own, and who was silenced nobody', async () => {
+test('a PING finds every instance, an id only that one, and a stopped service none', async () => {
   const [one, two] = [await start('one'), await start('two')];
   const found = async (subject: string) =>
     (await gather(one.bus, subject, {}, pingSchema, 300)).map(({ id }) => id).sort();

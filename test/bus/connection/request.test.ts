@@ -34,11 +34,11 @@ describe('one request', () => {
     expect(reply).toEqual({ body: { name: 'tank/ü' } });
   });
 
-  test('that nobody answers is UNREACHABLE at once', async () => {
+  test('without a subscriber is UNREACHABLE at once', async () => {
     const bus = await useAll();
-    const error = await rejection(request(bus, 'zfs.nobody.info', {}, anything, 30_000));
-    expect(error).toMatchObject({ code: 'UNREACHABLE', details: { subject: 'zfs.nobody.info' } });
-    expect(error.message).toEqual(mentions('zfs.nobody.info'));
+    const error = await rejection(request(bus, 'zfs.absent.info', {}, anything, 30_000));
+    expect(error).toMatchObject({ code: 'UNREACHABLE', details: { subject: 'zfs.absent.info' } });
+    expect(error.message).toEqual(mentions('zfs.absent.info'));
   });
 
   test('that is heard and not answered is a TIMEOUT', async () => {
@@ -122,9 +122,9 @@ describe('one request with many replies', () => {
     expect((await rejection(requestMany(bus, 'zfs.half.x', {}, part, 200))).code).toBe('TIMEOUT');
   });
 
-  test('that nobody answers is UNREACHABLE at once', async () => {
+  test('without a subscriber is UNREACHABLE at once', async () => {
     const bus = await useAll();
-    expect((await rejection(requestMany(bus, 'zfs.nobody.x', {}, part, 30_000))).code).toBe('UNREACHABLE');
+    expect((await rejection(requestMany(bus, 'zfs.absent.x', {}, part, 30_000))).code).toBe('UNREACHABLE');
   });
 
   test('leaves no subscription behind', async () => {
@@ -203,7 +203,7 @@ describe('an answer beyond its bounds', () => {
     expect(await rejection(request(bus, 'zfs.long.x', {}, part))).toMatchObject({ code: 'TOO_MUCH' });
   });
 
-  test('of all instances is TOO_MUCH, and proves nobody absent', async () => {
+  test('of all instances is TOO_MUCH, and proves no instance absent', async () => {
     const bus = await useAll();
     await endless('zfs.crowd.x', '{"n":1}');
     const few = { ...wide, messages: 10 };
@@ -268,9 +268,9 @@ describe('one request to every instance', () => {
     expect(await gatherAll(asker, 'zfs.all.y', {}, answer, 300)).toMatchObject({ answers: [], clear: false });
   });
 
-  test('finds nobody without waiting', async () => {
+  test('finds that none answers without waiting', async () => {
     const bus = await useAll();
-    const waited = await Promise.race([gather(bus, 'zfs.nobody.x', {}, answer, 20_000), sleep(10_000, 'waited')]);
+    const waited = await Promise.race([gather(bus, 'zfs.absent.x', {}, answer, 20_000), sleep(10_000, 'waited')]);
     expect(waited).toEqual([]);
   });
 });

@@ -233,7 +233,7 @@ test.each<[string, string]>([
   await jetstream(bus.nc).publish(from, '{}');
   bus.nc.publish(`$JS.API.DIRECT.GET.${name}`, JSON.stringify({ last_by_subj: from }), { reply: aim });
   await expect.poll(() => served.stats.errors).toBe(1);
-  // the server waits for somebody who listens to that very subject
+  // the server waits for a subscriber of that very subject
   if (aim === subject) {
     await manager.consumers.add(name, { deliver_subject: aim, ack_policy: AckPolicy.None });
     await expect.poll(() => served.stats.errors).toBe(2);

@@ -66,7 +66,7 @@ test('I9: what arrived when its receiver was killed before it said so has a book
   await expectBase(world);
 }, 120_000);
 
-test('I9: so it has when NATS was restarted meanwhile, and the source is told to destroy it as soon as it can', async () => {
+test('I9: the same when NATS was restarted meanwhile, and the source destroys the snapshot as soon as it can', async () => {
   const server = await ownNatsServer();
   const world = await stopBeforeDone(server.url, 'c');
   const { fleet, source, gate, sender, receiver, job } = world;
@@ -104,7 +104,7 @@ test.each(['a seed', 'an increment'])(
       expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done' });
     }
     await snapshot(source, 'b');
-    // the stream is sent and has its end, while zfs receive has not begun to read
+    // the stream is sent with its end, before zfs receive reads
     await gate.shut('receive');
     const job = await fleet.begin('smos-01', body);
     await gate.reached('receive');

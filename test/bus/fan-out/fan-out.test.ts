@@ -72,7 +72,7 @@ async function expectEqual({ fleet, source, targets }: World): Promise<void> {
   await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
 }
 
-test('what several targets need is read once, step by step, and each has a job and a result of its own', async () => {
+test('steps of several targets are read once, and each target has its own job and result', async () => {
   const world = await useWorld();
   await snapshot(world.source, 'pool/a', 3_000_000, '1', '2', '3');
   const jobs = await ended(world, await start(world, toAll));
@@ -124,7 +124,7 @@ test('a target that fails does not disturb the others: one is not allowed, one i
   const world = await useWorld({ 'site-a': { ZPSEND_ALLOW: '*=pool/elsewhere' } });
   await snapshot(world.source, 'pool/a', 3_000_000, '1', '2');
   await world.targets[1]?.zfs('set', 'quota=1M', 'pool');
-  const to = [...sites, 'nobody'].map((host) => ({ host }));
+  const to = [...sites, 'absent'].map((host) => ({ host }));
   const jobs = await ended(world, await start(world, { ...toAll, to }));
   expect(jobs.map(({ state, error }) => [state, error?.code])).toEqual([
     ['failed', 'NOT_ALLOWED'],
@@ -135,7 +135,7 @@ test('a target that fails does not disturb the others: one is not allowed, one i
   expect(await list(world.targets[2] as SimHost)).toBe(await list(world.source));
 });
 
-test('a straggler goes on with a stream of its own, from where it was, and the others are done long before it', async () => {
+test('a slow target continues alone from its offset, and the others are done long before it', async () => {
   const world = await useWorld({ 'site-c': { ZFS_SIM_RECV_RATE: '2M' } });
   await snapshot(world.source, 'pool/a', 40_000_000, '1');
   const ids = await start(world, toAll);
@@ -222,7 +222,7 @@ test.each([
   expect((await fleet.ask(subjects.send('src', 'status'), {}, sendStatusSchema)).jobs).toEqual([]);
 });
 
-test('nobody waits for a target that is being cleared, and that one is given the time it takes', async () => {
+test('no target waits for one that resolves a conflict, and that one gets the time it needs', async () => {
   const pair = await usePair(natsUrl());
   const { fleet, target, source } = pair;
   const other = await fleet.host('smos-02');

@@ -15,11 +15,11 @@ test('a put, a deletion, a purge, a bucket that goes and one that is made anew a
   const kv = await make();
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
-  let told = 0;
+  let noticed = 0;
   // no key is written that the subscription has
   onTestFinished(
     onBucketWrites(bus, 'trial', 'none', () => {
-      told += 1;
+      noticed += 1;
     }),
   );
   const changes: [string, () => Promise<unknown>][] = [
@@ -37,6 +37,6 @@ test('a put, a deletion, a purge, a bucket that goes and one that is made anew a
   for (const [at, [what, change]] of changes.entries()) {
     await change();
     vi.advanceTimersByTime(15_000);
-    await expect.poll(() => [what, told], { timeout: 10_000 }).toEqual([what, at + 1]);
+    await expect.poll(() => [what, noticed], { timeout: 10_000 }).toEqual([what, at + 1]);
   }
 });

@@ -68,9 +68,9 @@ test.each(attacks)('I13: the bucket of locks that a service makes refuses %s', a
 
 describe('I13: the first lock of a dataset beside an older entry, while others write', () => {
   test.each([
-    ['is had at once where nobody can take entries away', undefined],
-    ['waits where somebody can', {}],
-    ['waits where an entry may have an age of its own', { ...keepsEntries, allow_msg_ttl: true }],
+    ['is free at once where no client can take entries away', undefined],
+    ['waits where a client can', {}],
+    ['waits where an entry may have its own age', { ...keepsEntries, allow_msg_ttl: true }],
   ])('%s', async (_, change) => {
     const url = await newNatsAccount();
     const bus = await useBus(url);

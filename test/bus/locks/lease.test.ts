@@ -106,7 +106,7 @@ describe('I1: a lock', () => {
 });
 
 describe('a lease', () => {
-  test('is kept past several times to live, and nobody gets the lock meanwhile', async () => {
+  test('is kept past several times to live, and no other gets the lock meanwhile', async () => {
     const [one, two] = [await useLocks(), await useLocks()];
     const lease = await one.acquire(host, 'tank/kept', aLock());
     const first = lease.revision;
@@ -149,7 +149,7 @@ describe('a lease', () => {
     ['deleted', (kv, key) => kv.delete(key)],
     ['purged', purgeMark],
     ['put nonsense into', (kv, key) => kv.put(key, 'nonsense')],
-  ])('whose lock somebody %s is lost, and gives nothing back that is not its own', async (what, interfere) => {
+  ])('whose lock another client %s is lost, and releases nothing that is not its own', async (what, interfere) => {
     const bus = await useBus(natsUrl());
     const locks = await openLocks(bus, ttl / 1000);
     const dataset = `tank/${what}`;

@@ -46,7 +46,7 @@ async function useCluster(size: number) {
 }
 
 describe('a bucket that was lost', () => {
-  test('is made again by whoever needs a lock', async () => {
+  test('is made again by a process that needs a lock', async () => {
     const url = await newNatsAccount();
     const bus = await useBus(url);
     const locks = await openLocks(bus, 30);
@@ -145,7 +145,7 @@ test('doctor notes a bucket whose entries can be taken away, and what its locks 
   expect(await checkLocks(bus)).toMatchObject({ result: 'good' });
 });
 
-test('a user that may make no bucket is told who makes it, and how', async () => {
+test('a user that may make no bucket gets the command that makes it', async () => {
   const config =
     'authorization { users: [{ user: a, password: b, permissions: { publish: { deny: ["$JS.API.STREAM.CREATE.>"] } } }] }';
   const server = await ownNatsServer({ jetstream: true, config });

@@ -46,7 +46,7 @@ async function midStream({ fleet, receiver }: Pair, job: string): Promise<number
   return Number(pid);
 }
 
-/** A function that resolves when somebody else than now has the lock. */
+/** A function that resolves when the lock has another holder than now. */
 async function nextLock({ fleet }: Pair): Promise<() => Promise<void>> {
   const locks = await openLocks(fleet.bus, 30);
   const holder = async () => (await locks.list().catch(() => []))[0]?.nonce;

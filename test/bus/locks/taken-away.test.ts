@@ -83,13 +83,13 @@ const alone: TakingAway[] = [
 const takings: TakingAway[] = [
   ...alone,
   ['whose bucket is purged', async (bus) => (await manager(bus)).streams.purge(stream)],
-  ['that somebody deletes', async (bus) => (await bucket(bus)).delete(key)],
-  ['that somebody purges by its key', async (bus) => (await bucket(bus)).purge(key)],
+  ['that a client deletes', async (bus) => (await bucket(bus)).delete(key)],
+  ['that a client purges by its key', async (bus) => (await bucket(bus)).purge(key)],
   ['whose time to live is shortened', shorten],
 ];
 
 describe('I13: a lock', () => {
-  test.each(takings)('%s is nobody else’s before its holder has stopped', async (_, takeAway) => {
+  test.each(takings)('%s has no other holder before its holder has stopped', async (_, takeAway) => {
     const url = await useLockBucket();
     const bus = await useBus(url);
     const [one, two] = [await openLocks(bus, 4), await openLocks(await useBus(url), 4)];
@@ -101,7 +101,7 @@ describe('I13: a lock', () => {
     expect(first.lost.aborted).toBe(true);
   });
 
-  test.each(alone)('%s beside an older entry is nobody else’s before its holder has stopped', async (_, takeAway) => {
+  test.each(alone)('%s beside an older entry has no other holder before its holder has stopped', async (_, takeAway) => {
     const url = await useLockBucket(30);
     const bus = await useBus(url);
     const [one, two] = [await openLocks(bus, 30), await openLocks(await useBus(url), 30)];
@@ -120,7 +120,7 @@ describe('I13: a lock', () => {
     await Promise.all([first.release(), second.release()]);
   });
 
-  test('that is taken, and taken away again before it may be used, is nobody’s meanwhile', async () => {
+  test('that is acquired, and taken away before it may be used, has no holder meanwhile', async () => {
     const url = await useLockBucket();
     const bus = await useBus(url);
     const [one, two, three] = [await openLocks(bus, 4), await openLocks(bus, 4), await openLocks(bus, 4)];
@@ -136,7 +136,7 @@ describe('I13: a lock', () => {
     expect([mayAct(first), mayAct(third)]).toEqual([false, true]);
   });
 
-  test('that its holder released is had at once, and so is one that nobody had where only this process writes', async () => {
+  test('that its holder released is free at once, and so is an unused one where only this process writes', async () => {
     const url = await useLockBucket();
     const bus = await useBus(url);
     const [one, two] = [await openLocks(bus, 4), await openLocks(await useBus(url), 4)];

@@ -25,7 +25,7 @@ test.each([
   ['plain text', (name: string) => name],
   ['JSON', (name: string) => JSON.stringify({ snapshot: name })],
 ])(
-  'a snapshot that is told of, as %s, arrives; and a look that finds nothing is not in the log',
+  'a snapshot that is announced as %s arrives; a check that finds nothing is not logged',
   async (_what, body) => {
     const world = await useTriggered(natsUrl(), 'dst');
     await world.snapshot('1', 'silent');
@@ -84,7 +84,7 @@ test('what was said while no sender ran is heard when one starts', async () => {
   await expect.poll(async () => (await consumer(world)).num_pending).toBe(0);
 });
 
-test('what nobody said is found by looking from time to time', async () => {
+test('a snapshot without an event is found by the regular check', async () => {
   const world = await useTriggered(natsUrl(), 'dst');
   await world.sender([toDst], { reconcileMinutes: 0.05 });
   await rested(world);
@@ -113,7 +113,7 @@ test('garbage, foreign hosts and datasets without a policy start nothing and bre
     world.say(body);
   world.say('pool/other@1');
   world.say('pool/a/below@1');
-  world.say('pool/a@1', 'somebody-else');
+  world.say('pool/a@1', 'another-host');
   await world.fleet.bus.nc.flush();
   await sender.logged('snapshot-event.malformed');
   await expect.poll(async () => (await consumer(world)).num_pending).toBe(0);
@@ -140,7 +140,7 @@ test('a receiver that is absent gets it when it comes, and does not hold up the 
   expect(sender.lines('policy.retried')).toHaveLength(1);
 });
 
-test('a refusal is told once, tried again at the next snapshot, and other policies go on', async () => {
+test('a refusal is logged once and tried again at the next snapshot, and other policies continue', async () => {
   const world = await useTriggered(natsUrl(), 'dst');
   await world.source.zfs('create', 'pool/b');
   const sender = await world.sender([toDst, { dataset: 'pool/b', to: ['dst:elsewhere/b'] }]);

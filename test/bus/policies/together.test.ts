@@ -19,7 +19,7 @@ test('two senders of one host share the work, and a burst stays a job or two', a
   for (let at = 0; at < 200; at += 1) world.say('pool/a@2');
   await world.arrived(dst, '1', '2');
   await rested(world, ...senders);
-  // each may have begun before it heard of the other, and once more for what came since
+  // each may start a job before it knows of the other, and one more for later events
   expect(world.started.length - before).toBeLessThanOrEqual(4);
 });
 
@@ -57,7 +57,7 @@ test('without JetStream for it a sender hears what is said while it runs, says s
   expect(sender.lines('snapshot-event.not-kept')).toHaveLength(1);
 });
 
-test('what was said to nobody while NATS was away is looked for when it is back', async () => {
+test('snapshots without an event during an outage of NATS are found after it', async () => {
   const own = await ownNatsServer();
   const world = await useTriggered(own.url, 'dst');
   const [dst] = world.targets as [SimHost];

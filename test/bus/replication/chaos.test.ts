@@ -116,7 +116,7 @@ test('a connection lost for 10 s in mid-stream: the job goes on when it is back'
   await expectArrived(pair);
 });
 
-test('a sender told to stop ends its job, and leaves no hold and no lock', async () => {
+test('a sender that stops ends its job, and leaves no hold and no lock', async () => {
   const pair = await usePair(natsUrl(), 'a');
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ...slow });
@@ -128,7 +128,7 @@ test('a sender told to stop ends its job, and leaves no hold and no lock', async
   await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
 });
 
-test('a receiver told to stop keeps the partial state and gives the lock back; the next one goes on', async () => {
+test('a receiver that stops keeps the partial state and releases the lock; the next one continues', async () => {
   const pair = await usePair(natsUrl(), 'a');
   const { fleet, source, target } = pair;
   const allow = { ZPSEND_ALLOW: '*=zones', ...slow };
@@ -145,7 +145,7 @@ test('a receiver told to stop keeps the partial state and gives the lock back; t
   await expectArrived(pair);
 });
 
-test('I1: of two senders into one dataset one wins, and the other is told LOCKED and by whom', async () => {
+test('I1: one of two senders into one dataset wins, and the other gets LOCKED with the holder', async () => {
   const pair = await usePair(natsUrl(), 'a');
   const { fleet, source, target } = pair;
   const other = await fleet.host('smos-02');

@@ -90,7 +90,7 @@ test('rollback: the plan lists what goes, that goes and nothing else, and the re
 });
 
 test.each(['keep', 'zpsend:abcdefghij.0.0123abcd'])(
-  'rollback: a hold of somebody else’s, or of a job, keeps everything as it is, and is named: %s',
+  'rollback: a hold of another tool or of a job keeps everything as it is, and is named: %s',
   async (tag) => {
     const pair = await usePair(natsUrl());
     const { fleet, target, source } = pair;
@@ -111,7 +111,7 @@ test.each(['keep', 'zpsend:abcdefghij.0.0123abcd'])(
   },
 );
 
-test('rotate: the target is moved aside with all it has, and begins anew as a clone of the common snapshot', async () => {
+test('rotate: the target is renamed with all its snapshots, and starts again as a clone of the common snapshot', async () => {
   const pair = await usePair(natsUrl());
   const { fleet, target, source } = pair;
   await fleet.start('receiver', target, await allowing('rotate'));
@@ -120,9 +120,9 @@ test('rotate: the target is moved aside with all it has, and begins anew as a cl
   const job = await fleet.send('smos-01', ask('rotate'));
   expect(job).toMatchObject({ state: 'done', done: 1 });
   const names = await there(target);
-  const aside = names.find((name) => /^test_diverged_\d+$/.test(name)) ?? 'none';
-  expect(names).toEqual(['test', 'test@c', aside, ...['a', 'b', 'x', 'y'].map((leaf) => `${aside}@${leaf}`)]);
-  expect(await target.zfs('get', '-Hp', '-o', 'value', 'origin', 'zones/back/test')).toBe(`zones/back/${aside}@b`);
+  const rotated = names.find((name) => /^test_diverged_\d+$/.test(name)) ?? 'none';
+  expect(names).toEqual(['test', 'test@c', rotated, ...['a', 'b', 'x', 'y'].map((leaf) => `${rotated}@${leaf}`)]);
+  expect(await target.zfs('get', '-Hp', '-o', 'value', 'origin', 'zones/back/test')).toBe(`zones/back/${rotated}@b`);
   expect(await fleet.send('smos-01', ask('rotate'))).toMatchObject({ state: 'done', done: 0 });
   await expectUnlocked(fleet);
 });
@@ -149,8 +149,8 @@ test('I9: killed between the renaming and the receive, the same request finishes
   await fleet.start('sender', source);
   expect(await fleet.send('smos-01', ask('rotate'))).toMatchObject({ state: 'done' });
   const names = await there(target);
-  const aside = names.find((name) => /^test_diverged_\d+$/.test(name)) ?? 'none';
-  expect(names).toEqual(['test', 'test@c', aside, ...['a', 'b', 'x', 'y'].map((leaf) => `${aside}@${leaf}`)]);
+  const rotated = names.find((name) => /^test_diverged_\d+$/.test(name)) ?? 'none';
+  expect(names).toEqual(['test', 'test@c', rotated, ...['a', 'b', 'x', 'y'].map((leaf) => `${rotated}@${leaf}`)]);
   await expectUnlocked(fleet);
 });
 
@@ -174,12 +174,12 @@ test('I1, I11: what is renamed is locked under both names, and nothing is done b
     dataset: 'zones/back/test',
     to: { name: 'zones/test@c', guid: c },
     from: { guid: b },
-    origin: 'zones/back/aside@b',
+    origin: 'zones/back/rotated@b',
     partial: 'resume',
-    before: { kind: 'rename', from: 'zones/back/test', to: 'zones/back/aside', guid },
+    before: { kind: 'rename', from: 'zones/back/test', to: 'zones/back/rotated', guid },
   };
   await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
-  const rival = { ...start, transfer: 'spoken78', dataset: 'zones/back/aside', before: undefined, origin: undefined };
+  const rival = { ...start, transfer: 'spoken78', dataset: 'zones/back/rotated', before: undefined, origin: undefined };
   expect(await rejection(fleet.ask(subjects.receive('smos-00', 'start'), rival, receiveReadySchema))).toMatchObject({
     code: 'LOCKED',
   });

@@ -20,7 +20,7 @@ import { mentions } from '../../support/mentions.ts';
 import { useNatsAccounts } from '../../support/nats-account.ts';
 import { makeSimHost } from '../../support/sim-host.ts';
 
-// a rejection that nobody handles fails the run of any test here
+// an unhandled rejection fails the run of any test here
 
 const natsUrl = useNatsAccounts();
 const log = logOf(pino({ enabled: false }));
@@ -71,9 +71,9 @@ test('a receive that cannot listen for its data is refused, and gives its lock b
   expect(await locks.list()).toEqual([]);
 });
 
-test('a chain whose end cannot be told ends alone', async () => {
+test('a chain whose end cannot be reported ends alone', async () => {
   const deps = await useHost('smos-01');
-  const told = Promise.withResolvers<void>();
+  const reported = Promise.withResolvers<void>();
   const chain = startChain(
     { ...deps, ask: () => Promise.reject(new Error('nothing to ask for')), patienceMs: 1000 },
     {
@@ -91,12 +91,12 @@ test('a chain whose end cannot be told ends alone', async () => {
       }),
       cursor: noCursors.chain(),
       told() {
-        told.resolve();
-        throw new ZpsendError('INTERNAL', 'cannot be told');
+        reported.resolve();
+        throw new ZpsendError('INTERNAL', 'cannot be reported');
       },
     },
   );
-  await told.promise;
+  await reported.promise;
   await new Promise((resolve) => setImmediate(resolve));
   expect(chain.phase).toBe('done');
 });

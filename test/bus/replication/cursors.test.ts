@@ -123,7 +123,7 @@ test('a run that finds nothing to do sets the cursor where it lacks, and leaves 
   expect(await cursors(source)).toEqual(expect.arrayContaining([cursor, expect.stringContaining('#zpsend_mine')]));
 });
 
-test('every target has a cursor of its own, and goes on from it by itself', async () => {
+test('every target has its own cursor, and continues from it', async () => {
   const pair = await usePair('a');
   const { fleet, source } = pair;
   const other = await fleet.host('smos-02');
@@ -177,7 +177,7 @@ test.each([
   expect([...sender.lines('cursor.failed'), ...sender.lines('cursor.name-too-long')]).toHaveLength(warnings);
 });
 
-test('a sender told to stop in mid-chain leaves the cursor of what has arrived, and no hold', async () => {
+test('a sender that stops in mid-chain leaves the cursor of the last arrival, and no hold', async () => {
   const pair = await usePair('a');
   const { fleet, source } = pair;
   await snapshot(source, 'zones/test@big', 60_000_000);
@@ -203,7 +203,7 @@ test('I9: a sender killed at some point of a chain, again and again: its holds k
       .poll(async () => (await fleet.status('smos-01', job))?.done ?? 0, { timeout: 60_000, interval: 20 })
       .toBeGreaterThanOrEqual(point);
     await sender.end('SIGKILL');
-    // a pruner comes by: whatever is not held goes
+    // a pruner destroys all snapshots without a hold
     const there = await snapshots(target);
     const base = await guidOf(target, there.at(-1) ?? '');
     for (const name of await snapshots(source)) {
@@ -239,7 +239,7 @@ test.each(['a job to another target', 'doctor --fix'])(
     await fleet.start('sender', source);
     if (what === 'doctor --fix') await doctor(source, '--fix');
     else expect(await fleet.send('smos-01', { ...body, to: { host: 'smos-02' } })).toMatchObject({ state: 'done' });
-    // a pruner comes by: whatever is not held goes
+    // a pruner destroys all snapshots without a hold
     for (const name of await snapshots(source)) await source.zfs('destroy', name).catch(() => {});
     await snapshot(source, 'zones/test@c');
     await target.zfs('receive', '-A', 'zones/test').catch(() => {});

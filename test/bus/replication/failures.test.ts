@@ -194,7 +194,7 @@ test('a snapshot whose name is too long below its target is BAD_REQUEST before a
   expect(await receiver.end()).toBe(0);
 });
 
-test('all jobs are told of however many were refused, and one by its id with its evidence', async () => {
+test('a status has all jobs, however many were refused, and one by its id has its evidence', async () => {
   // messages an eighth of the usual size, instead of eight times as many jobs
   const nats = await ownServer({ jetstream: true, config: 'max_payload: 131072' });
   const { fleet, source, target } = await usePair(nats.url);
@@ -230,7 +230,7 @@ test('all jobs are told of however many were refused, and one by its id with its
   expect(await fleet.status('smos-01', jobs[0] ?? ''), 'an ended job takes no more time').toEqual(ended[0]);
 });
 
-test('an event that cannot be published fails nobody', async () => {
+test('an event that cannot be published fails nothing', async () => {
   const bus = await useBus(natsUrl());
   const event = subjects.event('smos-01', 'job', 'failed');
   publishEvent(bus, event, { text: 'a'.repeat(2_000_000) });

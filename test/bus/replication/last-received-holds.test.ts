@@ -44,7 +44,7 @@ test('the newest received snapshot is held, so that the target’s pruner cannot
   expect(await holds(source)).toEqual([]);
 });
 
-test('a receiver told to stop settles before it ends', async () => {
+test('a receiver that stops settles its holds first', async () => {
   const { fleet, target } = await usePair('a', 'b');
   const receiver = await fleet.start('receiver', target, allow);
   await fleet.send('smos-01', body);
@@ -77,7 +77,7 @@ test('several receivers of one host leave one hold, and holds of others stay', a
     await fleet.send('smos-01', body);
   }
   await Promise.all(receivers.map((receiver) => receiver.end('SIGTERM')));
-  // a receiver that has held the last of its own leaves at most that: the next receive looks
+  // a receiver leaves at most the hold of its last receive: the next one checks
   await fleet.start('receiver', target, allow);
   await source.zfs('snapshot', 'zones/test@g');
   await fleet.send('smos-01', body);
@@ -105,7 +105,7 @@ test('a host in the middle of a cascade sends on what it holds, and its job leav
   }
 }, 180_000);
 
-test('with receive.holdNewest off nothing is held, and a user who may not hold is told once', async () => {
+test('without receive.holdNewest there is no hold, and a user who may not hold is reported once', async () => {
   const { fleet, source, target } = await usePair('a');
   const off = await fleet.start('receiver', target, { ...allow, ZPSEND_HOLD_NEWEST: 'off' });
   await fleet.send('smos-01', body);

@@ -46,11 +46,11 @@ test('64 jobs at once to a receiver of 4 places are all done, and leave no hold 
   const before = [peak(sender), peak(receiver)];
 
   // two of them are the first two once more
-  const begun = await Promise.allSettled(
+  const started = await Promise.allSettled(
     [...names, ...names.slice(0, 2)].map((dataset) => fleet.begin('smos-01', { dataset, to: { host: 'smos-00' } })),
   );
-  const jobs = begun.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const refused = begun.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  const jobs = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const refused = started.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
   expect(jobs).toHaveLength(most);
   for (const error of refused) expect(error).toMatchObject({ code: 'BUSY', message: mentions(64) });
   expect(refused).toHaveLength(2);

@@ -37,7 +37,7 @@ test('I9: a package of 300 steps killed three times at random points is complete
   await fleet.start('sender', source);
   const last = await fleet.send('smos-01', request);
   expect(last).toMatchObject({ state: 'done', datasets: { total: datasets, done: datasets, failed: 0 } });
-  // what arrived as its sender was killed was counted by nobody: at most one step of each dataset that ran
+  // at most one step of each running dataset arrived without being counted
   expect(last.done + arrived).toBeLessThanOrEqual(datasets * snapshots);
   expect(last.done + arrived).toBeGreaterThanOrEqual(datasets * snapshots - 3 * 2 * 3);
   expect(await listed(target)).toEqual(await listed(source));

@@ -59,7 +59,7 @@ const everything = async (host: SimHost, root: string): Promise<string[]> =>
   (await host.zfs('list', '-Hp', '-r', '-t', 'filesystem,volume,snapshot', '-o', 'name,type,guid,origin', root))
     .split('\n')
     .map((line) => line.split('\t'))
-    // a dataset has a guid of its own on either side
+    // a dataset has another guid on each side
     .map(([name, type, guid, origin]) => (type === 'snapshot' ? `${name} ${guid}` : `${name} ${type} ${origin}`))
     .sort();
 

@@ -70,7 +70,7 @@ test('a service whose key is refused says so once for all its connections, and i
   }
 });
 
-test('a server that has no time for the login refuses nobody, and a service outlasts that', async () => {
+test('a server that has no time for the login refuses no client, and a service outlasts that', async () => {
   const key = nkeys.createUser();
   const folder = await mkdtemp(join(tmpdir(), 'zpsend-refused-'));
   onTestFinished(() => rm(folder, { recursive: true }));

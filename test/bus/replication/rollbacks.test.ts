@@ -197,7 +197,7 @@ test('I5: a rollback of what was only written is not done for a second job that 
   await expectUnlocked(fleet);
 }, 120_000);
 
-test('I9: where a rollback stops half way, what is left is shown to whoever asks next, and then done', async () => {
+test('I9: a rollback that stops half-way is shown to the next request, and then completed', async () => {
   const pair = await useDiverged();
   const { fleet, target, receiver } = pair;
   const failing = await receiver({ ZFS_SIM_FAIL: 'rollback:cannot rollback: dataset is busy' });

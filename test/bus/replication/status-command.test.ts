@@ -62,8 +62,8 @@ test('zpsend status -w --json tells of what changes', async () => {
   const states: string[] = [];
   const follow = (async () => {
     for await (const line of watching.iterable()) {
-      const { rows: told } = fleetOutputSchema.parse(JSON.parse(line));
-      states.push(...told.filter(({ source }) => source === world.source.name).map(({ state }) => state));
+      const { rows: reported } = fleetOutputSchema.parse(JSON.parse(line));
+      states.push(...reported.filter(({ source }) => source === world.source.name).map(({ state }) => state));
     }
   })().catch(() => {});
   const job = await beginLong(world);

@@ -48,7 +48,7 @@ const running = ({ senders }: World): Promise<ServiceProcess> =>
 
 const list = (host: SimHost) => host.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name,guid', 'pool/a');
 
-/** How a job ends, by the id that was asked for; nobody knows it between a death and its successor. */
+/** How a job ends, by the id of the request. No sender knows it between a death and its successor. */
 async function ended({ fleet }: World, id: string): Promise<Job> {
   let job: Job | undefined;
   await expect

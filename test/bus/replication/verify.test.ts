@@ -144,7 +144,7 @@ describe('zpsend verify', () => {
     });
     expect([json.stderr, json.exitCode]).toEqual(['', 3]);
     const asAdmin = await zpsend('verify', '-R', '--json', 'zones/test', 'smos-00');
-    expect(Object.keys(JSON.parse(asAdmin.stdout)), 'whoever may list all').not.toContain('restricted');
+    expect(Object.keys(JSON.parse(asAdmin.stdout)), 'an asker that may list all').not.toContain('restricted');
   });
 
   test('never says that all is well where nothing was compared', async () => {
@@ -197,7 +197,7 @@ describe('zfs.<host>.digest', () => {
     expect(await start('zones/test@a'), 'there is room again').toMatchObject({ host: 'smos-00' });
   });
 
-  test('of another instance is found and aborted through any, and each instance has room of its own', async () => {
+  test('of another instance is found and aborted through any, and each instance has its own limit', async () => {
     const { fleet, target } = await useReplica(['a']);
     await fleet.start('sender', target, slow);
     const digests = subjects.digest('smos-00', 'start');
@@ -210,7 +210,7 @@ describe('zfs.<host>.digest', () => {
         expect(digests).toMatchObject([{ digest }]);
       }
     }
-    await expect(fleet.ask(statusOf('smos-00'), { digest: 'nobody' }, z.json())).rejects.toMatchObject({
+    await expect(fleet.ask(statusOf('smos-00'), { digest: 'unknown1' }, z.json())).rejects.toMatchObject({
       code: 'NO_SUCH_JOB',
     });
   });

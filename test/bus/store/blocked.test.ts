@@ -31,7 +31,7 @@ async function useStored(bytes: number): Promise<World> {
   return world;
 }
 
-test('what a target cannot take yet is told: by the target, by the next job and by the status, until it is taken', async () => {
+test('a blocked stream is reported by the target, the next job and the status until it is received', async () => {
   const world = await useWorld();
   const { fleet, src, dst } = world;
   await fleet.start('sender', src);
@@ -92,7 +92,7 @@ test('edge cases 37, 38: a read-only pool is stored from, without holds and with
   expect([again.state, again.done, again.notes]).toEqual(['done', 0, undefined]);
 });
 
-test('a receiver that is there and does not begin with what waits for it is told of', async () => {
+test('a receiver that is online and does not claim its streams is reported', async () => {
   const world = await useStored(1_000_000);
   const { fleet, dst, bucket } = world;
   const place = { host: 'dst', root: 'pool/a' };
@@ -103,7 +103,7 @@ test('a receiver that is there and does not begin with what waits for it is told
       place,
       deliveriesOf(await whole(world), await receipts.read('src', 'dst')),
     );
-  // nobody is there
+  // no receiver runs
   expect(await notes(0)).toEqual([]);
   const other = await startReceiver(world, { ZPSEND_ALLOW: 'elsewhere=pool' });
   const why = mentions('TIMEOUT', 'dst', 'src', 'receive.allow');
@@ -116,7 +116,7 @@ test('a receiver that is there and does not begin with what waits for it is told
   await expect.poll(() => notes(60_000), { timeout: 20_000 }).toMatchObject(said);
 });
 
-test('a receiver that finds the dataset locked has begun, and does not say so over what another one of its host says', async () => {
+test('a receiver that finds the dataset locked has claimed the stream, and keeps the receipt of its other instance', async () => {
   const world = await useStored(1_000_000);
   const { fleet, bucket } = world;
   const locks = await openLocks(fleet.bus, 30);
@@ -144,7 +144,7 @@ test('a receiver that finds the dataset locked has begun, and does not say so ov
   await arrived(world);
 }, 90_000);
 
-test('what lasts is told though it may pass, and goes from the status when the store has gone', async () => {
+test('a lasting failure is reported although it may pass, and leaves the status with the store', async () => {
   const world = await useStored(1_000_000);
   const { fleet } = world;
   const failing = 'receive:cannot receive new filesystem stream: dataset is busy';

@@ -42,7 +42,7 @@ test('a full store is waited for, and goes on when a target has taken something'
   await emptied(world);
 }, 90_000);
 
-test('a full store that nobody empties ends the job, which says what to do, and leaves nothing of the stream', async () => {
+test('a full store that is not emptied ends the job with what to do, and leaves nothing of the stream', async () => {
   const world = await useWorld();
   const config = await smallStore(world);
   await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config, ZPSEND_PATIENCE_SECONDS: '3' });
@@ -79,7 +79,7 @@ test('a stream that does not fit into the store is refused before it fills it, o
     message: mentions('src', 'pool/a@1'),
   };
   expect(await send(world)).toMatchObject({ state: 'failed', error, bytes: 0 });
-  // how large it is when it is compressed nobody knows before
+  // its compressed size is unknown before
   expect(await send(world, { compression: 'zstd' })).toMatchObject({ state: 'failed', error });
   await emptied(world);
   await nothingLeft(world);

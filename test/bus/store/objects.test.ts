@@ -160,7 +160,7 @@ test.each<[string, (places: readonly number[]) => readonly number[]]>([
   ['one in the middle', (places) => places.slice(4, 5)],
   ['the last', (places) => places.slice(-1)],
   ['all', (places) => places],
-])('an object of which %s of its chunks is missing is told at once', async (_, which) => {
+])('an object that lacks %s of its chunks is reported at once', async (_, which) => {
   const world = await useBucket();
   const { bucket, manager } = world;
   await bucket.put('a', randomBytes(2 * mib), '');
@@ -209,7 +209,7 @@ async function again(bucket: StreamsBucket, bytes: Buffer): Promise<void> {
   await expect.poll(() => done().catch(String), { timeout: 30_000 }).toBe(true);
 }
 
-test('an object whose chunks somebody removes while it is put is not taken for stored', async () => {
+test('an object whose chunks are removed while it is put does not count as stored', async () => {
   const { bucket, manager, chunks } = await useBucket();
   const putting = rejection(bucket.put('a', randomBytes(64 * mib), ''));
   putting.catch(() => {});
@@ -236,13 +236,13 @@ test('of a put that was tried again after the connection was lost only the last 
   expect((await bucket.get('a', 16 * mib))?.bytes.equals(bytes)).toBe(true);
 });
 
-test('whoever knows an inbox has nobody say anything, and ends nothing', async () => {
+test('a client that knows an inbox triggers no publication and ends nothing', async () => {
   const { bucket, bus } = await useBucket();
   const bytes = randomBytes(16 * mib);
   await bucket.put('a', bytes, '');
   const said: string[] = [];
   bus.nc.subscribe('secret.>', {
-    // the server says itself where nobody hears what is forged
+    // the server itself answers where a forged reply has no subscriber
     callback: (_, message) => void (message.headers?.code === 503 || said.push(message.subject)),
   });
   let forged = 0;
@@ -266,7 +266,7 @@ test('whoever knows an inbox has nobody say anything, and ends nothing', async (
   expect([forged, said]).toEqual([expect.any(Number), []]);
 });
 
-test('what is written over the metadata is told, passed over, and can be removed and put again', async () => {
+test('overwritten metadata is reported and skipped, and can be removed and put again', async () => {
   const { bucket, chunks, bus } = await useBucket();
   const bytes = randomBytes(mib);
   const good = { name: 'x', bucket: 'zfs-streams-src', nuid: 'abc', size: 1, chunks: 1, digest: 'SHA-256=' };
@@ -301,7 +301,7 @@ test.each(['{}', '[]', '{"num_pending":"x"}', '{"num_pending":1,"delivered":null
     await bus.nc.flush();
     const at = await storeConnection(bus, 'test').open();
     const evil = await openStreams({ ...at, domain: 'evil' }, 'src');
-    // an exception that nobody handles fails the test
+    // an unhandled exception fails the test
     await evil.get('a', mib).catch(() => {});
     // time enough for an exception after the answer
     await sleep(200);

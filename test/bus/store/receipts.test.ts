@@ -26,7 +26,7 @@ const bucketOf = async ({ fleet }: World) => {
   return { streams, ...(await streams.info('OBJ_zfs-streams-src')) };
 };
 
-test('what a target refuses for good is told, and nothing more is stored for it until it was seen', async () => {
+test('a final refusal of a target is reported, and nothing more is stored for it until it is listed', async () => {
   const world = await useWorld();
   const sender = await world.fleet.start('sender', world.src);
   const first = await startReceiver(world);
@@ -179,7 +179,7 @@ test('a job of the parent alone forgets nothing of what lies below it', async ()
   expect(added?.from).toBeDefined();
 });
 
-test('a sender that is told to end ends, however much there is to learn; the next one learns it all', async () => {
+test('a sender that stops ends, however many receipts there are; the next one applies them all', async () => {
   const world = await useWorld();
   const { fleet, src } = world;
   const first = await fleet.start('sender', src);

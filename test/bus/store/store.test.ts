@@ -95,7 +95,7 @@ test('a target that answers by a sender alone fetches what was stored when its r
   expect([direct.state, direct.channel]).toEqual(['done', undefined]);
 });
 
-test('of an encrypted tree the same as of a plain one that was only sent to directly: by the keys that were sent, and not past a change-key, whose effect there nobody sees', async () => {
+test('an encrypted tree is planned like a plain one that was only sent directly: by the keys that were sent, and not past a change-key', async () => {
   const world = await useWorld();
   const { src, dst } = world;
   const dataset = 'pool/enc';

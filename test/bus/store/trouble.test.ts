@@ -74,7 +74,7 @@ test('a sender that is killed while it stores leaves nothing that anybody takes 
   await arrived(world);
 });
 
-test('a damaged, a missing and a swapped segment are found, told, and the stream is sent again', async () => {
+test('a damaged, a missing and a swapped segment are found and reported, and the stream is sent again', async () => {
   const world = await useWorld();
   const sender = await world.fleet.start('sender', world.src);
   await snapshot(world.src, 40_000_000, '1');
@@ -114,7 +114,7 @@ test('a damaged, a missing and a swapped segment are found, told, and the stream
   await arrived(world);
 });
 
-test('a manifest that another host has forged, or nobody can read, is passed over', async () => {
+test('a manifest that another host has forged, or that is unreadable, is skipped', async () => {
   const world = await useWorld();
   await world.fleet.start('sender', world.src);
   await snapshot(world.src, 1_000_000, '1');
@@ -135,7 +135,7 @@ test('a manifest that another host has forged, or nobody can read, is passed ove
     expect([id, refused(id)]).toEqual([id, true]);
 });
 
-test('what somebody has written over makes nobody remove what waits, and a plan makes no store', async () => {
+test('an overwritten manifest removes no stored stream, and a plan makes no store', async () => {
   const world = await useWorld();
   const { src, fleet, bucket } = world;
   const sender = await fleet.start('sender', src);

@@ -46,7 +46,7 @@ let turn = Promise.resolve();
 
 /** A command has the process to itself: its environment and output are this process's. */
 async function take(socket: Socket): Promise<void> {
-  // who asked may be killed meanwhile; what was begun is done all the same
+  // the client may be killed meanwhile; its command is done all the same
   socket.on('error', () => undefined);
   const request = await buffer(socket).catch(() => undefined);
   if (request === undefined) return;
