@@ -7,7 +7,7 @@ import { stringify } from 'yaml';
 import { inboxPrefix, viewerInboxPrefix } from '../../lib/bus/permissions.ts';
 import { program } from './program.ts';
 
-/** What a fleet's file says of a host, but for its key. */
+/** What a fleet's file has of a host, except its key. */
 export interface FleetHostInput {
   roles?: ('sender' | 'receiver')[];
   from?: string[];
@@ -18,7 +18,7 @@ export interface AccountFleet {
   readonly folder: string;
   /** The fleet's file. */
   readonly file: string;
-  /** By host, viewer or admin: what its environment says of who it is. */
+  /** By host, viewer or admin: the identity in its environment. */
   readonly env: Readonly<Record<string, NodeJS.ProcessEnv>>;
   /** By server: what the command prints for it. */
   readonly configs: Readonly<Record<string, string>>;

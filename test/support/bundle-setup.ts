@@ -10,7 +10,7 @@ const sources = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * Bundles zpsend and the simulator for the processes that tests start: a start costs less than half of that of 300 sources.
- * Each run makes them anew, so that nothing stale is tested. Folders lie as in the package, whose files find each other by that.
+ * Each run makes them again, so that nothing stale is tested. Folders lie as in the package, whose files find each other by that.
  * One process does the simulator's brief commands; without perl each is one Node process.
  */
 export async function setup(): Promise<() => Promise<void>> {

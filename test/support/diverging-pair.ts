@@ -40,7 +40,7 @@ export async function allowing(...conflicts: string[]): Promise<NodeJS.ProcessEn
   return { ZPSEND_CONFIG: file };
 }
 
-/** Both hosts begin equal, and then go their own ways. */
+/** Both hosts begin equal, and then diverge. */
 export async function diverge({ fleet, source, target }: Pair): Promise<void> {
   expect(await fleet.send('smos-01', ask())).toMatchObject({ state: 'done', done: 2 });
   for (const name of ['x', 'y']) await change(target, 'zones/back/test', name);

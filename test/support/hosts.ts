@@ -12,7 +12,7 @@ export interface Host {
   readonly env: NodeJS.ProcessEnv;
   /** Runs `zfs ...`; rejects on a bad exit. */
   zfs(...argv: string[]): Promise<string>;
-  /** Runs `zfs ...`, which may refuse; tells whether it did it. */
+  /** Runs `zfs ...`, which may refuse. @returns whether it did it */
   attempt(...argv: string[]): Promise<boolean>;
   /** Adds so many bytes of content. */
   write(dataset: string, bytes: number): Promise<void>;

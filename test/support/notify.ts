@@ -8,12 +8,12 @@ import { expect, onTestFinished } from 'vitest';
 
 const listener = fileURLToPath(new URL('notify-socket.py', import.meta.url));
 
-/** What systemd would hear, as one real socket of its kind hears it. */
+/** The messages to systemd, as a real socket of its kind receives them. */
 export async function useNotify({ isThere = true } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'zpsend-notify-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const socket = join(folder, 'notify');
-  const heard: string[] = [];
+  const messages: string[] = [];
   async function listen(): Promise<void> {
     const child = execa('python3', [listener, socket], { reject: false, buffer: false });
     onTestFinished(async () => {
@@ -23,15 +23,15 @@ export async function useNotify({ isThere = true } = {}) {
     const ready = Promise.withResolvers<void>();
     createInterface({ input: child.stdout }).on('line', (line) => {
       const message = JSON.parse(line);
-      if (message !== 'listening') heard.push(message);
+      if (message !== 'listening') messages.push(message);
       ready.resolve();
     });
     await ready.promise;
   }
   if (isThere) await listen();
   const lines = (): string[] =>
-    heard.flatMap((message) => message.split('\n')).filter((line) => !['', 'BARRIER=1'].includes(line));
-  const hears = (pattern: RegExp, since = 0) =>
+    messages.flatMap((message) => message.split('\n')).filter((line) => !['', 'BARRIER=1'].includes(line));
+  const shows = (pattern: RegExp, since = 0) =>
     expect
       .poll(
         () =>
@@ -41,5 +41,5 @@ export async function useNotify({ isThere = true } = {}) {
         { timeout: 30_000 },
       )
       .toBe(true);
-  return { env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '900000' }, lines, hears, listen };
+  return { env: { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '900000' }, lines, shows, listen };
 }

@@ -53,7 +53,7 @@ export class PoolModel {
     return this;
   }
 
-  /** Carries out one command and tells whether ZFS would have. */
+  /** Carries out one command. @returns whether ZFS would have */
   do(command: string): boolean {
     const [verb, ...words] = command.trim().split(/ +/);
     const flags = words.filter((word) => word.startsWith('-'));

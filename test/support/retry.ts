@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ZpsendError } from '../../schemas/errors.ts';
 
-/** What was just started anew may not be there yet: asks for half a minute. */
+/** A restarted service or server answers late: tries for half a minute. */
 export async function patiently<T>(work: () => Promise<T>): Promise<T> {
   for (let tries = 0; ; tries++) {
     try {

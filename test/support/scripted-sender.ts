@@ -22,8 +22,8 @@ export function data(offset: number, body: Buffer): Buffer {
 /** A transfer whose sender, smos-01, is the test itself. */
 export interface Talk {
   /** Publishes on the transfer's own subject, words with their authenticator. */
-  say(...frames: Buffer[]): void;
-  /** How this sender speaks, and hears the receiver. */
+  publish(...frames: Buffer[]): void;
+  /** The control messages of both ends. */
   readonly words: Words;
   readonly subject: string;
   /** The receiver's final word. */
@@ -57,12 +57,12 @@ export async function begin(fleet: Fleet, what: Spoken): Promise<Talk> {
     },
   });
   const subject = subjects.data('smos-01', 'smos-00', transfer);
-  const say = (...frames: Buffer[]): void => {
+  const publish = (...frames: Buffer[]): void => {
     for (const frame of frames) fleet.bus.nc.publish(subject, frame[0] === 0 ? frame : words.own.tag(frame));
   };
-  say(controlFrame('ping', 0));
+  publish(controlFrame('ping', 0));
   await credit.promise;
-  return { say, words, subject, final: final.promise };
+  return { publish, words, subject, final: final.promise };
 }
 
 export async function expectUnlocked(fleet: Fleet): Promise<void> {

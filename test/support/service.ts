@@ -53,13 +53,13 @@ export async function startService(
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     log.push(...lines);
-    for (const look of waiting) look();
+    for (const check of waiting) check();
   });
   child.stdout.resume();
   let over: string | undefined;
   const ended = child.then(({ exitCode, signal }) => {
     over = `${exitCode ?? signal}`;
-    for (const look of waiting) look();
+    for (const check of waiting) check();
     return exitCode ?? signal ?? 'unknown';
   });
   const service: ServiceProcess = {
@@ -68,16 +68,16 @@ export async function startService(
     lines: (event, fields = {}) => linesOf(log, event, fields),
     logged: (event, fields = {}) =>
       new Promise((resolve, reject) => {
-        const look = () => {
+        const check = () => {
           const [found] = linesOf(log, event, fields);
           if (found) resolve(found);
           else if (over !== undefined)
             reject(new Error(`${name} ended (${over}) before it logged ${event}:\n${log.join('\n')}`));
           else return;
-          waiting.delete(look);
+          waiting.delete(check);
         };
-        waiting.add(look);
-        look();
+        waiting.add(check);
+        check();
       }),
     async end(signal = 'SIGTERM') {
       if (!over) child.kill(signal);

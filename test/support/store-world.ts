@@ -57,7 +57,7 @@ const begunOnly = async (bucket: StreamsBucket): Promise<string[]> => {
   return (await bucket.begun()).filter((name) => !whole.has(name));
 };
 
-/** What the board says of pool/a on a target. */
+/** The status of pool/a on a target. */
 export const rowOf = async ({ fleet }: World, target: string) =>
   (await readStatus(fleet.bus))?.found.find((one) => one.target === target && one.dataset === 'pool/a')?.entry;
 

@@ -15,9 +15,9 @@ export interface Triggered {
   readonly started: string[];
   /** A sender with these policies in its file; more of `send` may follow them. */
   sender(policies: readonly object[], send?: object, env?: NodeJS.ProcessEnv): Promise<ServiceProcess>;
-  /** Takes a snapshot, and says so unless `silent`. */
+  /** Takes a snapshot, and announces it unless `silent`. */
   snapshot(name: string, silent?: 'silent'): Promise<void>;
-  say(body: string, host?: string): void;
+  announce(body: string, host?: string): void;
   /** Waits until a target has exactly these snapshots of a dataset. */
   arrived(target: SimHost, ...names: string[]): Promise<void>;
 }
@@ -57,20 +57,20 @@ export async function useTriggered(url: string, ...hosts: string[]): Promise<Tri
     },
   });
   await fleet.bus.nc.flush();
-  const say = (body: string, host = 'src') => fleet.bus.nc.publish(subjects.snapshotCreated(host), body);
+  const announce = (body: string, host = 'src') => fleet.bus.nc.publish(subjects.snapshotCreated(host), body);
   return {
     fleet,
     source,
     targets,
     started,
-    say,
+    announce,
     sender: (policies, send = {}, env = {}) =>
       // JSON is YAML
       fleet.start('sender', source, { ...configured(JSON.stringify({ send: { policies, ...send } })), ...env }),
     async snapshot(name, silent) {
       await source.zfs('set', 'zfs-sim:write=1000', 'pool/a');
       await source.zfs('snapshot', `pool/a@${name}`);
-      if (!silent) say(`pool/a@${name}`);
+      if (!silent) announce(`pool/a@${name}`);
     },
     async arrived(target, ...names) {
       const all = names.join(' ');

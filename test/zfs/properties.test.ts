@@ -72,7 +72,7 @@ test('edge case 13: a stream with properties, that nobody announced, decides not
   const fleet = await useFleet(server().url);
   const talk = await begin(fleet, { dataset, to: { name: `${source}@1`, guid: zfs.value('guid', `${source}@1`) } });
   const stream = zfs.stream('-p', `${source}@1`);
-  talk.say(data(0, stream), controlFrame('end', stream.length));
+  talk.publish(data(0, stream), controlFrame('end', stream.length));
   expect(await talk.final).toMatchObject({ type: 'done' });
   expect(['mountpoint', 'canmount', 'exec', 'readonly', 'atime'].map((name) => value(name, 'props'))).toEqual([
     `/${dataset}`,

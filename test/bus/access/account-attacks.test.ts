@@ -40,8 +40,8 @@ async function oneAccount(fleet: AccountFleet): Promise<string> {
 
 const victims = [policiesBucket, locksBucket, statusBucket].map((bucket) => `KV_${bucket}`);
 
-describe.each(['an account each', 'one account'] as const)('hosts with %s', (way) => {
-  const isDetached = way === 'an account each';
+describe.each(['an account each', 'one account'] as const)('hosts with %s', (setup) => {
+  const isDetached = setup === 'an account each';
   let fleet: AccountFleet;
   let server: NatsServer;
   let admin: Bus;
@@ -62,13 +62,13 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
   const as = async (name: keyof typeof hosts | 'looker'): Promise<NatsConnection> =>
     (await useBus(server.url, { host: name, env: { NATS_URL: server.url, ...fleet.env[name] } })).nc;
 
-  /** Makes the buckets anew, with one entry each. */
+  /** Replaces the buckets, with one entry each. */
   async function fill(): Promise<void> {
     const manager = await jetstreamManager(admin.nc);
     for (const stream of victims) await manager.streams.delete(stream).catch(() => undefined);
     const buckets = new Kvm(jetstream(admin.nc));
     await (await buckets.create(policiesBucket, { history: 8 })).put('alfa.vm', '{"dataset":"pool/a","to":["carl"]}');
-    await (await buckets.create(locksBucket, { history: 1 })).put(lockKey('carl', 'pool/a'), 'held');
+    await (await buckets.create(locksBucket, { history: 1 })).put(lockKey('carl', 'pool/a'), 'locked');
     await (await buckets.create(statusBucket, { history: 1 })).put('alfa.to.carl.pool/a', '{}');
   }
 
@@ -171,26 +171,26 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
         (await manager.streams.getMessage(stream, { last_by_subj: keys[at] ?? '' }))?.string(),
       ),
     );
-    const honest = ['held', '{"dataset":"pool/a","to":["carl"]}'];
+    const honest = ['locked', '{"dataset":"pool/a","to":["carl"]}'];
     if (isDetached) expect(values).toEqual(honest);
     else for (const [at, value] of values.entries()) expect(value).not.toBe(honest[at]);
   });
 
   /** What comes on a subject while bravo attacks; the last message is one that is sure to come after all others. */
-  async function heardBy(
+  async function receivedBy(
     victim: 'alfa' | 'carl',
     subject: string,
     attack: (nc: NatsConnection) => Promise<void>,
   ): Promise<Msg[]> {
     const nc = await as(victim);
-    const heard: Msg[] = [];
-    nc.subscribe(subject, { callback: (error, message) => void (error || heard.push(message)) });
+    const received: Msg[] = [];
+    nc.subscribe(subject, { callback: (error, message) => void (error || received.push(message)) });
     await nc.flush();
     const attacker = await as('bravo');
     await attack(attacker);
     await settled(attacker);
     await nc.flush();
-    return heard;
+    return received;
   }
 
   let consumers = 0;
@@ -227,16 +227,16 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     ['a request in another’s name', 'carl', subjects.receiveFrom('carl', 'alfa'), '{}'],
     ['an answer', 'carl', '_INBOX.carl.0123456789abcdef', '{}'],
   ] as const)('%s of bravo does not reach its victim out of a stream', async (_what, victim, subject, body) => {
-    const heard = await heardBy(victim, subject, async (nc) => void (await deliver(nc, subject, body)));
+    const received = await receivedBy(victim, subject, async (nc) => void (await deliver(nc, subject, body)));
     // where it comes it bears the subject under which it is stored, which services do nothing with
-    if (isDetached) expect(heard.map((message) => message.subject)).toEqual([]);
-    else for (const message of heard) expect(message.subject).toBe(own());
+    if (isDetached) expect(received.map((message) => message.subject)).toEqual([]);
+    else for (const message of received) expect(message.subject).toBe(own());
   });
 
   test('what JetStream delivers into the deliveries of another bears the subject under which it is stored', async () => {
     const subject = '_DELIVER.carl.0123456789abcdef';
-    const heard = await heardBy('carl', subject, async (nc) => void (await deliver(nc, subject, 'forged')));
-    expect(heard.map((message) => message.subject)).toEqual([own()]);
+    const received = await receivedBy('carl', subject, async (nc) => void (await deliver(nc, subject, 'forged')));
+    expect(received.map((message) => message.subject)).toEqual([own()]);
   });
 
   test.each([
@@ -246,9 +246,9 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
   ])('heartbeats and messages of a consumer that delivers to %s change nothing there', async (_what, aim) => {
     await fill();
     const nc = await as('bravo');
-    const said = [await deliver(nc, aim, ''), await deliver(nc, aim, '', 150_000_000)];
+    const answers = [await deliver(nc, aim, ''), await deliver(nc, aim, '', 150_000_000)];
     await settled(nc);
-    expect([said, await whole()]).toEqual([said, victims]);
+    expect([answers, await whole()]).toEqual([answers, victims]);
   });
 
   test.each([
@@ -258,9 +258,9 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     ['a question for a listing in another host’s name', 'alfa', subjects.snapshotsFrom('alfa', 'carl')],
     ['data in another host’s name', 'carl', subjects.data('alfa', 'carl', 'transfer01')],
     ['credit in another host’s name', 'alfa', subjects.credit('alfa', 'transfer01', 'carl')],
-    ['an answer where another host hears its own', 'carl', '_INBOX.carl.fedcba9876543210'],
+    ['an answer to the inbox of another host', 'carl', '_INBOX.carl.fedcba9876543210'],
   ] as const)('%s: neither published nor as the answer to its own request', async (_what, victim, subject) => {
-    const heard = await heardBy(victim, subject, async (nc) => {
+    const received = await receivedBy(victim, subject, async (nc) => {
       nc.publish(subject, 'x', { reply: '_INBOX.bravo.answer' });
       nc.subscribe('zfs.bravo.me', { callback: (error, message) => void (error || message.respond('x')) });
       nc.publish('zfs.bravo.me', '', { reply: subject });
@@ -270,7 +270,7 @@ describe.each(['an account each', 'one account'] as const)('hosts with %s', (way
     });
     const isInbox = subject.startsWith('_INBOX');
     // in one account any host that knows the inbox of a request may answer it
-    if (isDetached || !isInbox) expect(heard.map(({ data }) => data)).toEqual([]);
-    else expect(heard.length).toBeGreaterThan(0);
+    if (isDetached || !isInbox) expect(received.map(({ data }) => data)).toEqual([]);
+    else expect(received.length).toBeGreaterThan(0);
   });
 });

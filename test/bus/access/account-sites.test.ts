@@ -205,23 +205,23 @@ test('an answer comes to a connection of another server of the site than asked, 
   const answering = await as('dora');
   answering.subscribe(subjects.info('dora'), { callback: (_error, message) => void message.respond('here') });
   await answering.flush();
-  const hearing = await as('alfa');
+  const listening = await as('alfa');
   const asking = (
     await useBus(servers.get('site-a-2')?.url ?? '', {
       env: { ...fleet.env.alfa, NATS_URL: servers.get('site-a-2')?.url },
     })
   ).nc;
-  const heard: string[] = [];
+  const received: string[] = [];
   const inbox = '_INBOX.alfa.elsewhere';
-  hearing.subscribe(inbox, { callback: (_error, message) => void heard.push(message.string()) });
-  await hearing.flush();
+  listening.subscribe(inbox, { callback: (_error, message) => void received.push(message.string()) });
+  await listening.flush();
   const faults = releaseFaults(asking.info?.version ?? '').map(({ what }) => what);
   const answered = async () => {
-    const before = heard.length;
+    const before = received.length;
     asking.publish(subjects.info('dora'), '', { reply: inbox });
-    // the way is there, whether or not the answer to that inbox is lost
+    // the route exists, whether or not the answer to that inbox is lost
     await asking.request(subjects.info('dora'), '', { timeout: 2000 });
-    return heard.length > before;
+    return received.length > before;
   };
   const seen = () => answered().catch(() => false);
   if (faults.includes('answers lost')) for (let at = 0; at < 20; at += 1) expect(await seen()).toBe(false);

@@ -44,7 +44,7 @@ afterAll(async () => {
   await accounts?.remove();
 });
 
-test('through accounts hosts send, fan out, store, fetch, lock, are asked about and hear events and policies', async () => {
+test('through accounts hosts send, fan out, store, fetch, lock, answer requests and get events and policies', async () => {
   const fleet = await useGrantedFleet({ server, envOf }, 'ops', { source: 'alfa', target: 'carl', both: 'bravo' });
   await expectSends(fleet);
   await expectSeesLocks(fleet, await as('carl'));

@@ -78,7 +78,7 @@ test('of other hosts’ digests one is read at a time, seen by its asker and end
   expect(await start('slow', 'two')).toMatchObject({ host: 'slow' });
 });
 
-test('a digest tells no more than send.allow lets be sent', async () => {
+test('a digest shows no more than send.allow lets be sent', async () => {
   const allow = [
     { dataset: 'pool', to: 'dst', raw: 'required' },
     { dataset: 'pool/a', to: 'third' },

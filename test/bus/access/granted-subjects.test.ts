@@ -15,7 +15,7 @@ import { makeSimHost } from '../../support/sim-host.ts';
 
 const granted = usePermittedHosts();
 
-test('with what the command prints, and no more, hosts send, fan out, receive, lock and are asked about', async () => {
+test('with what the command prints, and no more, hosts send, fan out, receive, lock and answer requests', async () => {
   const fleet = await useGrantedFleet(granted(), 'admin', { source: 'smos-01', target: 'smos-00', both: 'smos-02' });
   await expectSends(fleet);
   await expectSeesLocks(fleet, await granted().as('smos-00'));

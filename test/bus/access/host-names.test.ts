@@ -85,7 +85,7 @@ test('a second machine of one host name starts no service, and its commands neit
   expect((await zpsend(first, 'doctor')).exitCode).toBe(0);
 }, 180_000);
 
-test('of two machines that start at one moment under one host name one serves, and the other says why it does not', async () => {
+test('one of two machines that start at one moment under one host name serves, and the other logs why it does not', async () => {
   const fleet = await useFleet(natsUrl());
   const machines = await Promise.all(['left', 'right'].map((id) => machineOf(fleet, 'both', id, 'a')));
   const starting = await Promise.all(machines.map((host) => fleet.start('sender', host, {}, { waitReady: false })));
@@ -175,7 +175,7 @@ describe('a machine that was replaced', () => {
       fault: mentions(2, 'smos-05'),
     });
     await (await buckets(fleet)).delete('smos-05');
-    // it registers again what was lost, as soon as it hears of a write
+    // it registers a lost record again as soon as it sees a write
     await expect.poll(async () => machineIn(await readHost(fleet.bus, 'smos-05'))).toBe(derive('one'));
     fleet.bus.nc.publish(keySubject(hostsBucket, 'smos-05'), 'no record of ours');
     await expect.poll(async () => machineIn(await readHost(fleet.bus, 'smos-05'))).toBe(derive('one'));

@@ -118,7 +118,7 @@ describe('a sender that asks as its host', () => {
     expect(await dst.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name')).toBe('pool/vm/a@1\npool/vm/b@1');
   });
 
-  test('stores for a host of which only a sender answers, which says nothing of who may write', async () => {
+  test('stores for a host of which only a sender answers, which does not know who may write', async () => {
     const fleet = await useFleet(natsUrl());
     const [src, dst] = await Promise.all([fleet.host('teller'), fleet.host('mute')]);
     await Promise.all([src.zpool('create', 'pool'), dst.zpool('create', 'pool')]);

@@ -28,8 +28,8 @@ const create = '$JS.API.CONSUMER.CREATE.';
 async function published(host: PermittedHost, subject: string, isAnswer = false): Promise<boolean> {
   const bus = await hosts().as(host);
   const admin = await hosts().as('admin');
-  const heard = Promise.withResolvers<boolean>();
-  admin.nc.subscribe(subject, { callback: () => heard.resolve(true) });
+  const received = Promise.withResolvers<boolean>();
+  admin.nc.subscribe(subject, { callback: () => received.resolve(true) });
   await admin.nc.flush();
   const refused = (async () => {
     for await (const status of bus.nc.status()) if (status.type === 'error') return false;
@@ -44,7 +44,7 @@ async function published(host: PermittedHost, subject: string, isAnswer = false)
   }
   bus.nc.publish(subject, 'x');
   await bus.nc.flush();
-  return Promise.race([heard.promise, refused]);
+  return Promise.race([received.promise, refused]);
 }
 
 async function subscribed(host: PermittedHost, subject: string): Promise<boolean> {
@@ -201,13 +201,13 @@ test('what a host stores is delivered into no lock, no store and no receipt of a
 test('the lock of another host is neither taken nor released', async () => {
   const admin = await hosts().as('admin');
   const kv = await new Kvm(jetstream(admin.nc)).open(locksBucket);
-  const key = lockKey('smos-02', 'pool/held');
-  const revision = await kv.create(key, 'held');
+  const key = lockKey('smos-02', 'pool/locked');
+  const revision = await kv.create(key, 'locked');
   const thief = await hosts().as('smos-00');
   const theirs = await new Kvm(jetstream(thief.nc, { timeout: 1000 })).open(locksBucket);
   await expect(theirs.delete(key, { previousSeq: revision })).rejects.toThrow();
   await expect(theirs.update(key, 'mine', revision)).rejects.toThrow();
-  expect((await kv.get(key))?.string()).toBe('held');
+  expect((await kv.get(key))?.string()).toBe('locked');
   await expect(
     (await jetstreamManager(thief.nc, { timeout: 1000, checkAPI: false })).streams.purge(`KV_${locksBucket}`),
   ).rejects.toThrow();

@@ -93,20 +93,20 @@ describe('a service', () => {
     [{ NATS_CREDS: '/no/such/file' }, ['receiver'], '/no/such/file'],
     [{}, ['receiver', '--typo'], '--typo'],
     [{}, ['sender', 'zones/test'], 'zpsend sender --help'],
-  ])('with %j and %j ends with status 2, and a line that says why', async (env, argv, fact) => {
-    // its URL names no user, which would win over the other ways to say who it is
+  ])('with %j and %j ends with status 2, and a line with the reason', async (env, argv, fact) => {
+    // its URL names no user, which would win over the other identities
     const { url } = await ownNatsServer();
     const child = spawn(process.execPath, [program, ...argv], {
       env: { PATH: process.env.PATH, NATS_URL: url, ZPSEND_HOST: 'smos-01', ...env },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    let said = '';
+    let stderr = '';
     child.stderr.on('data', (chunk) => {
-      said += chunk;
+      stderr += chunk;
     });
     const [status] = await once(child, 'close');
     expect(status).toBe(2);
-    expect(said).toEqual(mentions(fact));
-    expect(said).not.toMatch(/\n\s+at /);
+    expect(stderr).toEqual(mentions(fact));
+    expect(stderr).not.toMatch(/\n\s+at /);
   });
 });

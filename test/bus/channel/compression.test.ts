@@ -42,7 +42,7 @@ async function expectEqual({ source, target }: Pair): Promise<void> {
   }
 }
 
-test('zstd: half as much goes over the wire, and the job tells both figures', async () => {
+test('zstd: half as much goes over the wire, and the job has both figures', async () => {
   const pair = await usePair();
   await pair.fleet.start('receiver', pair.target, allow);
   await pair.fleet.start('sender', pair.source, half);
@@ -73,7 +73,7 @@ test('without being asked for nothing is compressed', async () => {
   expect(job).not.toHaveProperty('compressedBytes');
 });
 
-test('I7: a zfs send that fails in the middle fails the job, and nothing of it looks like a snapshot', async () => {
+test('I7: a zfs send that fails in the middle fails the job, and leaves nothing that counts as a snapshot', async () => {
   const pair = await usePair();
   await pair.fleet.start('receiver', pair.target, allow);
   const failing = { ...half, ZFS_SIM_FAIL: 'send:cannot send: Input/output error' };
@@ -140,7 +140,7 @@ async function spoken(compression: ReceiveStart['compression']) {
 
 test('what claims to be zstd and is not is STREAM_BROKEN', async () => {
   const { talk, stream } = await spoken(['zstd']);
-  talk.say(data(0, Buffer.concat([zstdCompressSync(stream.subarray(0, 1000)), Buffer.from('not zstd')])));
+  talk.publish(data(0, Buffer.concat([zstdCompressSync(stream.subarray(0, 1000)), Buffer.from('not zstd')])));
   const final = await talk.final;
   expect(final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
   expect(JSON.stringify(final)).toEqual(mentions('zones/test@one', 'smos-01'));
@@ -148,6 +148,6 @@ test('what claims to be zstd and is not is STREAM_BROKEN', async () => {
 
 test('nothing is decompressed that was not agreed on', async () => {
   const { talk, stream } = await spoken(['later']);
-  talk.say(data(0, zstdCompressSync(stream.subarray(0, 1000))));
+  talk.publish(data(0, zstdCompressSync(stream.subarray(0, 1000))));
   expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
 });

@@ -64,7 +64,7 @@ test('the stream of another snapshot than was announced does not reach zfs recei
   ];
   for (const [start, facts] of announced) {
     const talk = await speak(fleet, { dataset: 'zones/victim', ...start } as Parameters<typeof speak>[1]);
-    talk.say(data(0, stream.subarray(0, 100_000)));
+    talk.publish(data(0, stream.subarray(0, 100_000)));
     const error = { code: 'STREAM_BROKEN', details: { snapshot: 'zones/test@one' }, message: mentions(...facts) };
     expect(await talk.final).toMatchObject({ type: 'failed', error });
     await expectUnlocked(fleet);
@@ -102,7 +102,7 @@ test('frames that break the rules fail the receive with a code, change nothing, 
   ];
   for (const [what, frames, details] of attacks) {
     const talk = await begin(fleet, 'zones/victim', guid);
-    talk.say(...frames);
+    talk.publish(...frames);
     expect([what, await talk.final]).toMatchObject([
       what,
       { type: 'failed', error: { code: 'STREAM_BROKEN', details } },
@@ -110,7 +110,7 @@ test('frames that break the rules fail the receive with a code, change nothing, 
     await expectUnlocked(fleet);
   }
   const talk = await begin(fleet, 'zones/victim', guid);
-  talk.say(controlFrame('abort', 0, JSON.stringify({ code: 'ABORTED', message: 'enough', retryable: false })));
+  talk.publish(controlFrame('abort', 0, JSON.stringify({ code: 'ABORTED', message: 'enough', retryable: false })));
   expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED', message: 'enough' } });
   await expectUnlocked(fleet);
   expect(await all(target)).toBe(before);
@@ -134,7 +134,7 @@ test('frames that break the rules in mid-stream fail the receive, and the work c
   ];
   for (const [what, frames, details] of attacks) {
     const talk = await begin(fleet, `zones/${what}`, guid);
-    talk.say(...frames);
+    talk.publish(...frames);
     expect([what, await talk.final]).toMatchObject([
       what,
       { type: 'failed', error: { code: 'STREAM_BROKEN', details } },
@@ -146,7 +146,7 @@ test('frames that break the rules in mid-stream fail the receive, and the work c
   await expectReplica(house, 'zones/gap');
 });
 
-test('frames of a transfer that is not ours, from another source, or with headers are not looked at', async () => {
+test('frames of a transfer that is not ours, from another source, or with headers are ignored', async () => {
   const house = await useHouse();
   const { fleet, target, stream, guid } = house;
   const talk = await begin(fleet, 'zones/victim', guid);
@@ -158,7 +158,7 @@ test('frames of a transfer that is not ours, from another source, or with header
   const marked = await nc.request(subjects.info('smos-00'), 'not JSON');
   nc.publish(talk.subject, evil, marked.headers ? { headers: marked.headers } : {});
   expect(marked.headers).toBeDefined();
-  talk.say(data(0, stream), controlFrame('end', stream.length));
+  talk.publish(data(0, stream), controlFrame('end', stream.length));
   expect(await talk.final).toEqual({ type: 'done', guid, bytes: stream.length });
   await expectUnlocked(fleet);
   expect((await target.processes()).filter(({ argv }) => argv.includes('receive'))).toHaveLength(1);
@@ -168,7 +168,7 @@ test('frames of a transfer that is not ours, from another source, or with header
 test('a source that only pings, and never begins its stream, does not keep the lock', async () => {
   const { fleet, target, guid } = await useHouse({ ZPSEND_SILENCE_SECONDS: '1' });
   const talk = await begin(fleet, 'zones/victim', guid);
-  const pinging = setInterval(() => talk.say(controlFrame('ping', 0)), 200);
+  const pinging = setInterval(() => talk.publish(controlFrame('ping', 0)), 200);
   onTestFinished(() => clearInterval(pinging));
   const word = await talk.final;
   expect(code(word)).toBe('TIMEOUT');
@@ -180,7 +180,7 @@ test('a source that only pings, and never begins its stream, does not keep the l
 test('I6: a stream of another snapshot than the one announced is not called done', async () => {
   const { fleet, stream } = await useHouse();
   const talk = await begin(fleet, 'zones/victim', '4711');
-  talk.say(data(0, stream), controlFrame('end', stream.length));
+  talk.publish(data(0, stream), controlFrame('end', stream.length));
   const word = await talk.final;
   expect(code(word)).toBe('STREAM_BROKEN');
   expect(JSON.stringify(word)).toEqual(mentions(4711));

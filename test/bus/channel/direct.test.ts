@@ -21,7 +21,7 @@ const window = 256 * 1024;
 const silenceMs = 2000;
 const patienceMs = 60_000;
 const secrets = { source: newSecret(), target: newSecret() };
-/** Both ends of one transfer; each end that is opened counts its words anew. */
+/** Both ends of one transfer; each opened end counts its control messages from zero. */
 const name = { source: 'a', target: 'b', transfer: 't1' };
 const sourceWords = () => wordsOfSource(name, secrets);
 const targetWords = () => wordsOfTarget(name, secrets);
@@ -42,7 +42,7 @@ interface InspectedName {
   over: Promise<void>;
 }
 
-/** A receiver that hands everything to `sink`, by default into memory, and says done when the sink has it. */
+/** A receiver that hands everything to `sink`, by default into memory, and reports "done" when the sink has it. */
 async function receiver(sink?: Writable, connection?: DataConnection, rateLimit?: RateLimit): Promise<InspectedName> {
   const over = Promise.withResolvers<void>();
   const bytes: Buffer[] = [];
@@ -179,7 +179,7 @@ describe('a whole stream', () => {
     ['of many windows', 3_000_000],
     ['of one byte', 1],
     ['of nothing', 0],
-  ])('%s arrives as it was sent, and the sender hears the final word', async (_what, length) => {
+  ])('%s arrives as it was sent, and the sender gets the final message', async (_what, length) => {
     const seen = await receiver();
     const direct = await sender();
     const stream = patterned(length);
@@ -245,7 +245,7 @@ describe('a whole stream', () => {
 });
 
 describe('a receiver that answers and takes nothing', () => {
-  /** Says a word often, as a living receiver does. */
+  /** Publishes a control message often, as a living receiver does. */
   async function chatter(word: (n: number) => object): Promise<void> {
     const nc = await connect({ servers: server().url });
     let n = 0;
@@ -306,9 +306,12 @@ describe('a receiver that answers and takes nothing', () => {
   });
 
   test('is waited for while it takes slowly, and while nothing waits for it', async () => {
-    const held: (() => void)[] = [];
-    const sink = new Writable({ highWaterMark: 1, write: (_chunk, _encoding, callback) => void held.push(callback) });
-    const timer = setInterval(() => held.shift()?.(), 20);
+    const pending: (() => void)[] = [];
+    const sink = new Writable({
+      highWaterMark: 1,
+      write: (_chunk, _encoding, callback) => void pending.push(callback),
+    });
+    const timer = setInterval(() => pending.shift()?.(), 20);
     onTestFinished(() => clearInterval(timer));
     await receiver(sink);
     const direct = await impatient();
@@ -340,7 +343,7 @@ describe('I7: no end without end()', () => {
     expect(await direct.final).toMatchObject({ type: 'failed', error: { message: 'zfs send failed' } });
   });
 
-  test('nothing that looks like an end is ever published after an abort', async () => {
+  test('no end is ever published after an abort', async () => {
     const nc = await connect({ servers: server().url });
     onTestFinished(() => nc.close());
     const types: unknown[] = [];
@@ -442,7 +445,7 @@ describe('frames that break the rules end the transfer, and it alone', () => {
     expect(next.total).toBe(3);
   });
 
-  test('a sender hears from the receiver until its final word, however long zfs receive takes to end', async () => {
+  test('a receiver sends heartbeats until its final message, however long zfs receive takes to end', async () => {
     const broken = Promise.withResolvers<ErrorBody>();
     const direct = openDirectReceiver(await dataConnection(), {
       dataSubject,
@@ -494,7 +497,7 @@ describe('frames that break the rules end the transfer, and it alone', () => {
     expect(connection.connected).toBe(true);
   });
 
-  test('a ping does not begin the stream, and frames with headers or for another transfer are not looked at', async () => {
+  test('a ping does not begin the stream, and frames with headers or for another transfer are ignored', async () => {
     const seen = await receiver();
     const send = await rawSender();
     await listening(seen, send);
@@ -565,11 +568,11 @@ test.each([999, 1001])('a final word of %i bytes after the end of 1000 is not be
   const nc = await connect({ servers: server().url });
   onTestFinished(() => nc.close());
   const { own } = targetWords();
-  const say = (word: object): void => nc.publish(creditSubject, tagText(own, JSON.stringify(word)));
+  const publish = (word: object): void => nc.publish(creditSubject, tagText(own, JSON.stringify(word)));
   nc.subscribe(dataSubject, {
     callback: (_error, message) => {
       const isEnd = readHeader(Buffer.from(message.data))?.type === 'end';
-      say(isEnd ? { type: 'done', guid: '1', bytes } : { type: 'credit', upTo: window });
+      publish(isEnd ? { type: 'done', guid: '1', bytes } : { type: 'credit', upTo: window });
     },
   });
   await nc.flush();

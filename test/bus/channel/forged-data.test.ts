@@ -24,7 +24,7 @@ const server = useNatsServer({});
 const url = () => server().url;
 
 describe('data that a third party publishes', () => {
-  test('begins nothing before the source has said a word', async () => {
+  test('begins nothing before a control message of the source', async () => {
     const of = ends();
     const enemy = await useThirdParty(url());
     const to = await useTarget(url(), of);
@@ -35,11 +35,11 @@ describe('data that a third party publishes', () => {
 
     // however long it waits for that word, until the silence ends it
     const next = ends();
-    const said = await enemy.record(next.creditSubject);
+    const recorded = await enemy.record(next.creditSubject);
     const waiting = await useTarget(url(), next);
     await expect.poll(() => waiting.broken?.details?.reason, { timeout: 5000 }).toBe('silent');
-    await expect.poll(() => said.some((word) => word.includes('"failed"'))).toBe(true);
-    expect(said.filter((word) => /"upTo":[1-9]/.test(word.toString()))).toEqual([]);
+    await expect.poll(() => recorded.some((word) => word.includes('"failed"'))).toBe(true);
+    expect(recorded.filter((word) => /"upTo":[1-9]/.test(word.toString()))).toEqual([]);
   });
 
   test.each([
@@ -96,7 +96,7 @@ test('neither of two receivers of one stream forges the other, and the subject t
   // what the first member knows: its own secrets, and all that is on the shared subject
   const own = wordsOfTarget(nameOf(one), one.secrets).own;
   const done = JSON.stringify({ type: 'done', guid: '42', bytes: stream.length });
-  const said = await enemy.record(one.dataSubject);
+  const recorded = await enemy.record(one.dataSubject);
   const subscribers = [toFirst, toSecond];
   const broadcasting = broadcast(
     from,
@@ -104,10 +104,10 @@ test('neither of two receivers of one stream forges the other, and the subject t
     Readable.from([stream], { objectMode: false }),
   );
   await expect.poll(() => second.direct.received).toBe(window);
-  await expect.poll(() => said.length).toBeGreaterThan(0);
+  await expect.poll(() => recorded.length).toBeGreaterThan(0);
   const words = wordsOfSource(nameOf(one), one.secrets).own;
   const frames = [controlFrame('end', window), controlFrame('abort', 0, JSON.stringify(noSpace))];
-  const forged = [...frames, ...frames.map((frame) => words.tag(frame)), ...said];
+  const forged = [...frames, ...frames.map((frame) => words.tag(frame)), ...recorded];
   await enemy.publish(sharedSubject, ...forged.slice(0, 2));
   await enemy.publish(two.dataSubject, ...forged);
   await enemy.publish(two.creditSubject, tagText(own, done), done);

@@ -79,11 +79,12 @@ function forge({ fleet }: Pair, transfer: string, guid: string, bytes: number): 
     { type: 'failed', error: { code: 'NO_SPACE', message: 'forged', retryable: false } },
   ]) {
     const text = JSON.stringify(word);
-    for (const said of [text, tagText(own, text)]) nc.publish(subjects.credit('smos-01', transfer, 'smos-00'), said);
+    for (const message of [text, tagText(own, text)])
+      nc.publish(subjects.credit('smos-01', transfer, 'smos-00'), message);
   }
   const abort = controlFrame('abort', 0, JSON.stringify({ code: 'ABORTED', message: 'forged', retryable: false }));
   for (const frame of [controlFrame('end', bytes), controlFrame('ping', bytes), abort])
-    for (const said of [frame, own.tag(frame)]) nc.publish(subjects.data('smos-01', 'smos-00', transfer), said);
+    for (const message of [frame, own.tag(frame)]) nc.publish(subjects.data('smos-01', 'smos-00', transfer), message);
 }
 
 test('done in the receiver’s name moves nothing: not the job, its status, its holds or its cursors', async () => {
@@ -127,7 +128,7 @@ test('done in the receiver’s name moves nothing: not the job, its status, its 
   await expect
     .poll(() => moved(pair, job), { timeout: 15_000 })
     .toEqual({ isDone: true, held: [''], cursors: [two], sent: two, lag: 0 });
-  // each transfer tells of it once
+  // each transfer reports it once
   const reported = sender.lines('word.forged', { transfer: `${job}t1` });
   expect(reported).toHaveLength(1);
 });

@@ -56,7 +56,7 @@ function forgedFrames(of: Ends, frame: Buffer): Buffer[] {
   ];
 }
 
-describe('what a third party says in the name of the receiver', () => {
+describe('what a third party publishes in the name of the receiver', () => {
   test('neither ends a transfer nor grants anything, and the true word does', async () => {
     const of = ends();
     const enemy = await useThirdParty(url());
@@ -107,11 +107,11 @@ describe('what a third party says in the name of the receiver', () => {
   test('is not done either with the words of an earlier transfer, or the same one’s of before', async () => {
     const enemy = await useThirdParty(url());
     const earlier = ends();
-    const said = await enemy.record(earlier.creditSubject);
+    const recorded = await enemy.record(earlier.creditSubject);
     const [first, before] = [await useTarget(url(), earlier), await useSource(url(), earlier)];
     await before.send();
     expect(await before.direct.final).toMatchObject({ type: 'done' });
-    await expect.poll(() => said.some((word) => word.includes('"done"'))).toBe(true);
+    await expect.poll(() => recorded.some((word) => word.includes('"done"'))).toBe(true);
     first.direct.close();
 
     const of = ends();
@@ -120,7 +120,7 @@ describe('what a third party says in the name of the receiver', () => {
     const from = await useSource(url(), of);
     const sending = from.send();
     await expect.poll(() => own.length).toBeGreaterThan(2);
-    const all = [...said, ...own];
+    const all = [...recorded, ...own];
     await enemy.publish(of.creditSubject, ...all);
     await expect.poll(() => from.direct.forged).toBeGreaterThanOrEqual(all.length);
     expect(from.direct.over).toBeUndefined();
@@ -130,7 +130,7 @@ describe('what a third party says in the name of the receiver', () => {
   });
 });
 
-describe('what a third party says in the name of the source', () => {
+describe('what a third party publishes in the name of the source', () => {
   const frames = [
     controlFrame('ping', 0),
     controlFrame('end', 0),
@@ -183,15 +183,15 @@ describe('what a third party says in the name of the source', () => {
   test('a replayed end or abort of an earlier transfer does nothing', async () => {
     const enemy = await useThirdParty(url());
     const earlier = ends();
-    const said = await enemy.record(earlier.dataSubject);
+    const recorded = await enemy.record(earlier.dataSubject);
     const [first, before] = [await useTarget(url(), earlier), await useSource(url(), earlier)];
     before.direct.abort(noSpace);
     await expect.poll(() => first.broken?.code).toBe('NO_SPACE');
-    await expect.poll(() => said.length).toBeGreaterThan(0);
+    await expect.poll(() => recorded.length).toBeGreaterThan(0);
     const of = ends();
     const to = await useTarget(url(), of);
-    await enemy.publish(of.dataSubject, ...said);
-    await expect.poll(() => to.direct.forged).toBe(said.length);
+    await enemy.publish(of.dataSubject, ...recorded);
+    await expect.poll(() => to.direct.forged).toBe(recorded.length);
     expect(to.broken).toBeUndefined();
   });
 });

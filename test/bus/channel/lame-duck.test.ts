@@ -14,7 +14,7 @@ async function servicesAt({ monitor }: NatsServer): Promise<string[]> {
   return connections.map(({ name }) => name).filter((name) => name.startsWith('zpsend-'));
 }
 
-test('a server of a cluster that says it is about to stop: the services go to another one, and the job is done', {
+test('a server of a cluster announces its end: the services move to another one, and the job is done', {
   timeout: 300_000,
 }, async () => {
   const config = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"';

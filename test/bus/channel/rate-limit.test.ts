@@ -32,7 +32,7 @@ test('a job sends no faster than it was asked to, all its datasets together', as
   expect(job.bytes).toBeLessThan(allowed(job.seconds));
 });
 
-test('a receiver takes in no faster than it is configured to, all its receives together, and says so', async () => {
+test('all receives of a receiver together stay within its configured rate, which it logs', async () => {
   const fleet = await useTree({ ZPSEND_BWLIMIT: String(bwlimit) });
   const info = await fleet.ask(subjects.info('smos-00'), {}, infoSchema);
   expect(info.limits.bwlimit).toBe(bwlimit);

@@ -18,22 +18,22 @@ async function useReceiver(env: NodeJS.ProcessEnv, url: string): Promise<{ host:
 test('a service counts as started while NATS is down, before it serves and after, and reports its end', async () => {
   await using server = await startNatsServer({ jetstream: true });
   await server.kill();
-  const { env, lines, hears } = await useNotify();
+  const { env, lines, shows } = await useNotify();
   const { service } = await useReceiver(env, server.url);
-  await hears(/^READY=1$/);
-  await hears(/^STATUS=still waiting for NATS: no NATS server answers/);
+  await shows(/^READY=1$/);
+  await shows(/^STATUS=still waiting for NATS: no NATS server answers/);
   const waiting = lines().length;
-  await hears(/^WATCHDOG=1$/, waiting);
+  await shows(/^WATCHDOG=1$/, waiting);
   await server.restart();
-  await hears(/^STATUS=receiver on /);
+  await shows(/^STATUS=receiver on /);
   await server.kill();
-  await hears(/^STATUS=receiver on .*: the connection to NATS is lost$/);
+  await shows(/^STATUS=receiver on .*: the connection to NATS is lost$/);
   const lost = lines().length;
-  await hears(/the connection to NATS is lost$/, lost + 2);
+  await shows(/the connection to NATS is lost$/, lost + 2);
   expect(lines().slice(lost)).toContain('WATCHDOG=1');
   await server.restart();
   const again = lines().length;
-  await hears(/^STATUS=receiver on [^ ]*$/, again);
+  await shows(/^STATUS=receiver on [^ ]*$/, again);
   expect(await service.end('SIGTERM')).toBe(0);
   expect(lines().filter((line) => line === 'READY=1')).toHaveLength(1);
   expect(lines()).toContain('STOPPING=1');
@@ -43,9 +43,9 @@ test('a service counts as started while NATS is down, before it serves and after
 test('a service that ends while it waits for NATS reports that', async () => {
   await using server = await startNatsServer();
   await server.kill();
-  const { env, lines, hears } = await useNotify();
+  const { env, lines, shows } = await useNotify();
   const { service } = await useReceiver(env, server.url);
-  await hears(/^STATUS=still waiting for NATS/);
+  await shows(/^STATUS=still waiting for NATS/);
   expect(await service.end('SIGTERM')).toBe(0);
   expect(lines().at(-1)).toBe('STATUS=stopping: SIGTERM');
 });
@@ -57,7 +57,7 @@ test('the start of a service is reported to systemd until that succeeds', async 
   await service.logged('systemd.unreachable');
   await service.logged('service.ready');
   await notify.listen();
-  await notify.hears(/^READY=1$/);
+  await notify.shows(/^READY=1$/);
 });
 
 test('the watchdog is notified while zfs hangs', { timeout: 120_000 }, async () => {
@@ -65,14 +65,14 @@ test('the watchdog is notified while zfs hangs', { timeout: 120_000 }, async () 
   const host = await makeSimHost('smos-00');
   onTestFinished(() => host.remove());
   const gate = await useGate(host);
-  const { env, lines, hears } = await useNotify();
+  const { env, lines, shows } = await useNotify();
   const options = { ...host.env, ...env, ...gate.env, NATS_URL: server.url, ZPSEND_ALLOW: '*=tank' };
   const service = await startService('receiver', options);
   onTestFinished(async () => void (await service.end('SIGKILL')));
   await gate.shut('version');
   const hung = lines().length;
   // the sixth notification from here began after the gate was shut
-  await hears(/^WATCHDOG=1$/, hung + 6);
+  await shows(/^WATCHDOG=1$/, hung + 6);
 });
 
 const connected = { connected: true };

@@ -26,7 +26,7 @@ const anything = z.json();
 const nothing = z.strictObject({});
 
 describe('a NATS that is not there', () => {
-  test('is UNREACHABLE for a command, which says where it looked and what to do, and no password', async () => {
+  test('is UNREACHABLE for a command, whose error has the address and what to do, and no password', async () => {
     const own = await startNatsServer();
     await own.stop();
     const env = { NATS_URL: own.url.replace('//', '//ann:s3cret@') };
@@ -36,12 +36,12 @@ describe('a NATS that is not there', () => {
     expect(error.message).not.toContain('s3cret');
   });
 
-  test('is waited for by a service, which says so, and connects when it comes', async () => {
+  test('is waited for by a service, which logs that, and connects when it comes', async () => {
     const own = await ownNatsServer();
     await own.kill();
-    const said: string[] = [];
-    const connecting = useBus(own.url, { wait: true, onStatus: (event) => said.push(event) });
-    await expect.poll(() => said, { timeout: 20_000 }).toEqual(['nats.waiting']);
+    const events: string[] = [];
+    const connecting = useBus(own.url, { wait: true, onStatus: (event) => events.push(event) });
+    await expect.poll(() => events, { timeout: 20_000 }).toEqual(['nats.waiting']);
     await own.restart();
     const bus = await connecting;
     serve(bus, { name: 'x', subject: 'zfs.a.x', request: nothing, handle: async () => ({ ok: true }) });
@@ -59,8 +59,11 @@ test('a NATS that takes no messages of a useful size is refused, with the settin
 describe('a NATS that goes and comes', () => {
   test('fails what is asked at once, and everything goes on after it', async () => {
     const own = await ownNatsServer();
-    const said: string[] = [];
-    const [service, asker] = [await useBus(own.url, { onStatus: (event) => said.push(event) }), await useBus(own.url)];
+    const events: string[] = [];
+    const [service, asker] = [
+      await useBus(own.url, { onStatus: (event) => events.push(event) }),
+      await useBus(own.url),
+    ];
     serve(service, { name: 'x', subject: 'zfs.a.x', request: nothing, handle: async () => ({ ok: true }) });
     serve(service, { name: 'y', subject: 'zfs.a.y', request: nothing, handle: async () => undefined });
     await service.nc.flush();
@@ -77,7 +80,7 @@ describe('a NATS that goes and comes', () => {
     await expect
       .poll(() => request(asker, 'zfs.a.x', {}, anything).catch(() => undefined), { timeout: 20_000 })
       .toEqual({ ok: true });
-    expect(said).toEqual(['nats.lost', 'nats.connected']);
+    expect(events).toEqual(['nats.lost', 'nats.connected']);
   });
 });
 
@@ -119,7 +122,7 @@ describe('who we are', () => {
       expect(error).toMatchObject({ code: 'NOT_ALLOWED', message: mentions(...facts) });
       expect(error.message).not.toMatch(new RegExp(`s3cret|${seed}|${jwt}`));
     }
-    const said: string[] = [];
+    const events: string[] = [];
     const env = { NATS_URL, NATS_NKEY: join(folder, 'known.nk') };
     await writeFile(env.NATS_NKEY, other.getSeed());
     const ended = new AbortController();
@@ -127,10 +130,10 @@ describe('who we are', () => {
       name: 'test',
       env,
       wait: true,
-      onStatus: (event) => said.push(event),
+      onStatus: (event) => events.push(event),
       signal: ended.signal,
     }).catch(() => {});
-    await expect.poll(() => said, { timeout: 20_000 }).toEqual(['nats.refused']);
+    await expect.poll(() => events, { timeout: 20_000 }).toEqual(['nats.refused']);
     ended.abort();
   });
 });
@@ -172,17 +175,17 @@ describe('TLS', () => {
 });
 
 describe('close', () => {
-  test('sends what is pending, and tells that the connection has ended', async () => {
+  test('sends what is pending, and reports that the connection has ended', async () => {
     const own = await ownNatsServer();
     const [one, two] = [await useBus(own.url), await useBus(own.url)];
-    const heard: string[] = [];
-    two.nc.subscribe('zfs.a.x', { callback: (_error, message) => void heard.push(message.string()) });
+    const received: string[] = [];
+    two.nc.subscribe('zfs.a.x', { callback: (_error, message) => void received.push(message.string()) });
     await two.nc.flush();
     one.nc.publish('zfs.a.x', 'last words');
     await one.close();
     expect(await one.closed).toBeUndefined();
     expect(one.connected).toBe(false);
-    await expect.poll(() => heard).toEqual(['last words']);
+    await expect.poll(() => received).toEqual(['last words']);
     await expect(one.close()).resolves.toBeUndefined();
   });
 

@@ -74,11 +74,11 @@ const errorsOf = ({ log }: ServiceProcess): string[] =>
 const finalErrorsOf = (service: ServiceProcess): string[] =>
   errorsOf(service).filter((text) => text.startsWith('stopping: '));
 
-/** What names this host’s user, its subject and the ways out. */
+/** What names this host’s user, its subject and what to do. */
 const whatToDo = (...subject: (string | number)[]) =>
   mentions(...subject, host, `zpsend deploy permissions ${host}`, 'zpsend deploy accounts');
 
-const ways = {
+const setups = {
   /** In one account, and with an account for each host: what a key of smos-12 may do. */
   'one account': async (): Promise<{ server: NatsServer; env: NodeJS.ProcessEnv }> => {
     const others = permissionsOf('smos-12', { sender: true, receiver: true });
@@ -93,19 +93,22 @@ const ways = {
   },
 };
 
-describe.each(Object.keys(ways) as (keyof typeof ways)[])('a service with the key of another host, in %s', (way) => {
-  test.each(['receiver', 'sender'] as const)('(a %s) ends with 2, and serves nothing meanwhile', async (name) => {
-    const { env } = await ways[way]();
-    const { env: systemd, lines } = await useNotify();
-    const service = await useService(name, { ...env, ...systemd });
-    await service.logged('service.stopped');
-    expect(await service.end()).toBe(2);
-    expect(finalErrorsOf(service)).toEqual([whatToDo(`zfs.${host}.info`)]);
-    expect(service.lines('service.ready')).toEqual([]);
-    expect(lines().filter((line) => line.startsWith(`STATUS=${name} on`))).toEqual([]);
-    expect(lines().at(-1)).toMatch(/^STATUS=stopping: NOT_ALLOWED/);
-  });
-});
+describe.each(Object.keys(setups) as (keyof typeof setups)[])(
+  'a service with the key of another host, in %s',
+  (setup) => {
+    test.each(['receiver', 'sender'] as const)('(a %s) ends with 2, and serves nothing meanwhile', async (name) => {
+      const { env } = await setups[setup]();
+      const { env: systemd, lines } = await useNotify();
+      const service = await useService(name, { ...env, ...systemd });
+      await service.logged('service.stopped');
+      expect(await service.end()).toBe(2);
+      expect(finalErrorsOf(service)).toEqual([whatToDo(`zfs.${host}.info`)]);
+      expect(service.lines('service.ready')).toEqual([]);
+      expect(lines().filter((line) => line.startsWith(`STATUS=${name} on`))).toEqual([]);
+      expect(lines().at(-1)).toMatch(/^STATUS=stopping: NOT_ALLOWED/);
+    });
+  },
+);
 
 test('a service that may not have all of its requests ends with 2, and names the subject', async () => {
   const { env } = await usePermissions(lessReceive);
@@ -116,7 +119,7 @@ test('a service that may not have all of its requests ends with 2, and names the
   expect(finalErrorsOf(service)[0]).toEqual(mentions(`user ${host}`));
 });
 
-test('a command whose own sender may not have its requests says so, too', async () => {
+test('a command whose own sender may not get its requests reports that, too', async () => {
   const { env } = await usePermissions(without(`zfs.${host}.>`));
   const sim = await makeSimHost(host);
   onTestFinished(() => sim.remove());
@@ -135,7 +138,7 @@ test.each([
   ['may do everything', undefined],
   ['may do what its host needs, and more', { ...exact, subscribe: ['>'] }],
   [
-    'hears of no policies, no host names, no shared data, and is not found by discovery',
+    'gets no policies, no host names and no shared data, and is not found by discovery',
     without('$SRV.>', '$KV.zfs-policies.>', `$KV.${hostsBucket}.${host}`, `zfs-data.*.${host}.*`),
   ],
 ])('a service whose user %s is ready, and logs no error', async (_what, permissions) => {
@@ -156,26 +159,26 @@ test.each(['reload', 'restart'] as const)(
     const { env, admin, become } = await usePermissions(exact);
     const asker = await useBus(admin.NATS_URL, { env: admin });
     await makeBucket(asker, 'zfs-locks', { description: 'locks', ttl: 4000, keepsEntries: true });
-    const { env: systemd, lines, hears } = await useNotify();
+    const { env: systemd, lines, shows } = await useNotify();
     const service = await useService('receiver', { ...env, ...systemd }, { waitReady: true });
     const asked = () => request(asker, subjects.info(host), {}, infoSchema);
     expect(await asked()).toMatchObject({ host });
     await become(without(`zfs.${host}.>`), how);
     await service.logged('nats.denied');
-    await hears(/^STATUS=receiver on .*user smos-00 .*zfs\.smos-00\./, lines().length);
+    await shows(/^STATUS=receiver on .*user smos-00 .*zfs\.smos-00\./, lines().length);
     await expect.poll(() => asker.connected).toBe(true);
     expect(await rejection(asked())).toMatchObject({ code: 'UNREACHABLE' });
     await become(without(`zfs.${host}.>`), 'restart');
     await expect.poll(() => service.lines('nats.connected').length).toBe(how === 'restart' ? 2 : 1);
     const before = lines().length;
-    await hears(/^STATUS=receiver on .*user smos-00 .*zfs\.smos-00\./, before + 2);
+    await shows(/^STATUS=receiver on .*user smos-00 .*zfs\.smos-00\./, before + 2);
     expect(errorsOf(service)).toEqual([whatToDo(`zfs.${host}.`)]);
     const denials = service.lines('nats.error').filter(({ msg }) => msg.includes(`"zfs.${host}`));
     expect(denials, 'one line for all').toEqual([]);
     await become(exact, 'restart');
     await service.logged('nats.permitted');
     await expect.poll(() => asked().catch(() => undefined)).toMatchObject({ host });
-    await hears(/^STATUS=receiver on [^ ]*$/, lines().length);
+    await shows(/^STATUS=receiver on [^ ]*$/, lines().length);
   },
 );
 

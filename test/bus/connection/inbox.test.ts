@@ -10,7 +10,7 @@ import { rejection, useBus } from '../../support/bus.ts';
 import { useNatsAccounts } from '../../support/nats-account.ts';
 
 const natsUrl = useNatsAccounts();
-const said = z.object({ says: z.string() });
+const answer = z.object({ says: z.string() });
 
 /** Has JetStream deliver `{"says":"forged"}` to a subject, as any client can that may make a consumer of its own stream. */
 async function useForger(): Promise<{ bus: Bus; deliver: (subject: string) => Promise<void> }> {
@@ -56,10 +56,10 @@ test('what a stream delivers to an inbox is no answer: the true one is waited fo
     },
   });
   await bus.nc.flush();
-  expect(await requestMany(bus, 'many', {}, said)).toEqual([{ says: 'true' }, { says: 'too' }]);
-  expect(await gatherAll(bus, 'many', {}, said, 1500)).toMatchObject({
+  expect(await requestMany(bus, 'many', {}, answer)).toEqual([{ says: 'true' }, { says: 'too' }]);
+  expect(await gatherAll(bus, 'many', {}, answer, 1500)).toMatchObject({
     answers: [{ says: 'true' }, { says: 'too' }],
-    // what was heard besides is no proof that there is nothing else
+    // the other messages are no proof that there is nothing else
     clear: false,
   });
 });
@@ -69,23 +69,23 @@ test('a single answer that a stream delivered is none', async () => {
   bus.nc.subscribe('one', { callback: (_, message) => void deliver(message.reply ?? '') });
   bus.nc.subscribe('true', { callback: (_, message) => void message.respond(JSON.stringify({ says: 'true' })) });
   await bus.nc.flush();
-  expect(await rejection(request(bus, 'one', {}, said, 3000))).toMatchObject({ code: 'TIMEOUT' });
-  expect(await request(bus, 'true', {}, said)).toEqual({ says: 'true' });
+  expect(await rejection(request(bus, 'one', {}, answer, 3000))).toMatchObject({ code: 'TIMEOUT' });
+  expect(await request(bus, 'true', {}, answer)).toEqual({ says: 'true' });
 });
 
-test('a receiver’s last word that a stream delivers is not heard', async () => {
+test('a receiver’s final message that a stream delivers is ignored', async () => {
   const { bus, deliver } = await useForger();
   const dataConnection = await openDataConnection(bus.options);
   onTestFinished(() => dataConnection.close());
-  const heard: string[] = [];
+  const received: string[] = [];
   const end = dataConnection.hear(
     'zfs-credit.smos-01.transfer1.smos-00',
-    (text) => heard.push(text),
+    (text) => received.push(text),
     () => {},
   );
   onTestFinished(end);
   await deliver('zfs-credit.smos-01.transfer1.smos-00');
   bus.nc.publish('zfs-credit.smos-01.transfer1.smos-00', 'true');
-  await expect.poll(() => heard).toContain('true');
-  expect(heard).toEqual(['true']);
+  await expect.poll(() => received).toContain('true');
+  expect(received).toEqual(['true']);
 });

@@ -9,11 +9,11 @@ import { useNatsAccounts } from '../../support/nats-account.ts';
 
 const natsUrl = useNatsAccounts();
 
-test('hundreds who ask a host at once what it is are all answered, by a few looks at its pools', async () => {
+test('hundreds of simultaneous info requests are all answered, with a few listings of the pools', async () => {
   const [bus, asker] = [await useBus(natsUrl()), await useBus(natsUrl())];
-  let looks = 0;
+  let listings = 0;
   const pools = async () => {
-    looks += 1;
+    listings += 1;
     return [];
   };
   const zfs: Partial<Zfs> = { version: async () => 'zfs-2.3.2', pools };
@@ -23,6 +23,6 @@ test('hundreds who ask a host at once what it is are all answered, by a few look
   const ask = () => request(asker, subjects.info('smos-00'), {}, infoSchema, 20_000);
   const answers = await Promise.all(Array.from({ length: 300 }, ask));
   for (const answer of answers) expect(answer).toMatchObject({ host: 'smos-00', zfs: 'zfs-2.3.2' });
-  expect(looks).toBeLessThan(10);
+  expect(listings).toBeLessThan(10);
   for (const endpoint of served) endpoint.stop();
 });

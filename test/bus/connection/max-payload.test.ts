@@ -42,7 +42,7 @@ async function useLimited(first: string) {
   return { server, fleet, limit, services: [sender, receiver], url: server.url };
 }
 
-/** A job whose stream is under way. */
+/** A job whose stream runs. */
 async function beganJob(fleet: Fleet): Promise<string> {
   const job = await fleet.begin('smos-01', body);
   const bytes = async () => (await fleet.status('smos-01', job))?.bytes ?? 0;
@@ -50,7 +50,7 @@ async function beganJob(fleet: Fleet): Promise<string> {
   return job;
 }
 
-/** A client that needs no listing, and may send and hear little. */
+/** A client that needs no listing, and may send and receive little. */
 async function usePlain(url: string): Promise<NatsConnection> {
   const nc = await connect({ servers: url });
   onTestFinished(() => nc.close());
@@ -126,21 +126,21 @@ test('messages too small for anything: requests are refused in words, nothing is
 });
 
 test.each(['receiver', 'sender'] as const)(
-  'a %s that starts where messages are too small says so once, answers with that, and works when the limit is raised',
+  'a %s that starts where messages are too small logs that once, answers with that, and works when the limit is raised',
   async (name) => {
     const options: StartOptions = { jetstream: true, config: 'max_payload: 4096' };
     const server = await ownNatsServer(options);
     const host = await makeSimHost('smos-01');
     onTestFinished(() => host.remove());
     await host.zpool('create', 'zones');
-    const { env: systemd, hears } = await useNotify();
+    const { env: systemd, shows } = await useNotify();
     const env = { ...host.env, ...quick, ...systemd, NATS_URL: server.url, ZPSEND_ALLOW: '*=zones' };
     const service = await startService(name, env, { waitReady: false });
     onTestFinished(async () => void (await service.end('SIGKILL')));
     await service.logged('service.connected');
     expect(service.lines('nats.payload-too-small')).toMatchObject([{ level: 40 }]);
     expect(service.lines('service.ready')).toEqual([]);
-    await hears(new RegExp(`^STATUS=${name} on .*takes messages of 4096 bytes at most.*raise max_payload`));
+    await shows(new RegExp(`^STATUS=${name} on .*takes messages of 4096 bytes at most.*raise max_payload`));
     const plain = await usePlain(server.url);
     const own = name === 'sender' ? subjects.send('smos-01', 'status') : subjects.receive('smos-01', 'status');
     for (const subject of [subjects.info('smos-01'), subjects.snapshots('smos-01'), own]) {
@@ -152,7 +152,7 @@ test.each(['receiver', 'sender'] as const)(
     expect(service.lines('nats.payload-too-small')).toHaveLength(1);
     const bus = await useBus(server.url);
     expect(await request(bus, subjects.info('smos-01'), {}, infoSchema)).toMatchObject({ host: 'smos-01' });
-    await hears(new RegExp(`^STATUS=${name} on [^ ]*$`));
+    await shows(new RegExp(`^STATUS=${name} on [^ ]*$`));
     expect(await service.end()).toBe(0);
   },
 );

@@ -83,7 +83,7 @@ test.each(['', '.zpsend-sender', '.zpsend-sender.one'])(
   },
 );
 
-test('its statistics count requests and errors, and tell the last; that something is not there is an answer', async () => {
+test('its statistics count requests and errors, and have the last error; an absent thing is an answer', async () => {
   const { bus } = await start('two');
   await request(bus, 'zfs.two.plan', {}, z.json());
   for (const fail of ['BUSY', 'NO_SUCH_DATASET'])

@@ -41,7 +41,7 @@ describe('one request', () => {
     expect(error.message).toEqual(mentions('zfs.absent.info'));
   });
 
-  test('that is heard and not answered is a TIMEOUT', async () => {
+  test('that is received and not answered is a TIMEOUT', async () => {
     const bus = await useAll();
     serve(bus, { name: 'x', subject: 'zfs.mute.x', request: anything, handle: async () => undefined });
     const error = await rejection(request(bus, 'zfs.mute.x', {}, anything, 200));
@@ -258,7 +258,7 @@ describe('one request to every instance', () => {
     expect(await gatherAll(asker, 'zfs.all.x', {}, answer, 500)).toMatchObject({ clear: false });
   });
 
-  test('says whether all that was heard was an answer', async () => {
+  test('reports whether all messages were answers', async () => {
     const [one, asker] = await Promise.all([useAll(), useAll()]);
     serve(one, { name: 'y', subject: 'zfs.all.y', request: nothing, handle: async () => ({ instance: 'one' }) });
     await one.nc.flush();
@@ -278,10 +278,10 @@ describe('one request to every instance', () => {
 describe('events', () => {
   const body = z.strictObject({ n: z.number() });
 
-  test('are heard by those who listen, and what their schema refuses is passed over', async () => {
+  test('reach all subscribers, and what their schema refuses is skipped', async () => {
     const [one, two] = [await useAll(), await useAll()];
-    const heard: unknown[] = [];
-    onTestFinished(onEvents(one, subjects.event('*', 'job', '*'), body, (event) => heard.push(event)));
+    const received: unknown[] = [];
+    onTestFinished(onEvents(one, subjects.event('*', 'job', '*'), body, (event) => received.push(event)));
     await one.nc.flush();
     const done = subjects.event('smos-01', 'job', 'done');
     for (const text of ['nonsense', '{"n":"x"}', '']) two.nc.publish(done, text);
@@ -289,7 +289,7 @@ describe('events', () => {
     publishEvent(two, subjects.event('smos-01', 'recv', 'done'), { n: 2 });
     publishEvent(two, subjects.event('smos-02', 'job', 'failed'), { n: 3 });
     await expect
-      .poll(() => heard)
+      .poll(() => received)
       .toEqual([
         { host: 'smos-01', what: 'done', body: { n: 1 } },
         { host: 'smos-02', what: 'failed', body: { n: 3 } },
@@ -298,14 +298,14 @@ describe('events', () => {
 
   test('that may not be listened to leave the connection as it was', async () => {
     const [few, all] = [await useBus(url('few')), await useAll()];
-    const heard: unknown[] = [];
-    const hear = (event: unknown) => void heard.push(event);
-    onTestFinished(onEvents(few, subjects.event('a', 'job', '*'), body, hear));
+    const received: unknown[] = [];
+    const receive = (event: unknown) => void received.push(event);
+    onTestFinished(onEvents(few, subjects.event('a', 'job', '*'), body, receive));
     await few.nc.flush();
-    onTestFinished(onEvents(few, subjects.event('a', 'recv', '*'), body, hear));
+    onTestFinished(onEvents(few, subjects.event('a', 'recv', '*'), body, receive));
     await few.nc.flush();
     publishEvent(all, subjects.event('a', 'recv', 'done'), { n: 1 });
-    await expect.poll(() => heard).toEqual([{ host: 'a', what: 'done', body: { n: 1 } }]);
+    await expect.poll(() => received).toEqual([{ host: 'a', what: 'done', body: { n: 1 } }]);
   });
 
   test('are dropped without a word when the connection is closed', async () => {

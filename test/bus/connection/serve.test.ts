@@ -30,7 +30,7 @@ const echo = (subject: string): Endpoint<typeof listing> => ({
   handle: async ({ dataset }) => {
     if (dataset === 'tank/throws') throw new Error('disk on fire');
     if (dataset === 'tank/odd') return Promise.reject('a string');
-    if (dataset === 'tank/coded') throw new ZpsendError('LOCKED', 'held\nby: another', { transfer: 'abc123' });
+    if (dataset === 'tank/coded') throw new ZpsendError('LOCKED', 'locked\nby: another', { transfer: 'abc123' });
     if (dataset === 'tank/big') return { text: 'x'.repeat(600_000) };
     return { dataset: dataset ?? null };
   },
@@ -56,7 +56,7 @@ describe('an endpoint', () => {
     ['a list', '["tank"]'],
     ['invalid UTF-8', Uint8Array.from([0x74, 0xff, 0xfe])],
     ['a huge body', 'x'.repeat(400_000)],
-    ['a name that looks like an option', '-rf'],
+    ['a name in the form of an option', '-rf'],
     ['a name with a command', 'tank;reboot'],
     ['a name with a substitution', '$(reboot)'],
     ['a name with a newline', 'tank\n/etc'],
@@ -81,18 +81,18 @@ describe('an endpoint', () => {
     ['tank/odd', { code: 'INTERNAL', message: 'a string', retryable: false }, '500', 'INTERNAL: a string'],
     [
       'tank/coded',
-      { code: 'LOCKED', message: 'held\nby: another', retryable: true, details: { transfer: 'abc123' } },
+      { code: 'LOCKED', message: 'locked\nby: another', retryable: true, details: { transfer: 'abc123' } },
       '423',
-      'LOCKED: held by: another',
+      'LOCKED: locked by: another',
     ],
-  ])('whose handler fails on %s says so, and serves the next', async (dataset, error, status, headline) => {
+  ])('whose handler fails on %s answers with that, and serves the next', async (dataset, error, status, headline) => {
     const bus = await connected();
     serve(bus, echo('zfs.e.x'));
     expect(await ask(bus, 'zfs.e.x', dataset)).toEqual({ body: { error }, error: headline, status });
     expect((await ask(bus, 'zfs.e.x', 'tank')).body).toEqual({ dataset: 'tank' });
   });
 
-  test('whose reply is too large for the server says so', async () => {
+  test('whose reply is too large for the server answers with that', async () => {
     const bus = await connected();
     serve(bus, echo('zfs.e.x'));
     const { body } = await ask(bus, 'zfs.e.x', 'tank/big');
@@ -159,7 +159,7 @@ describe('an endpoint', () => {
     expect(answers.filter((answer) => answer !== 'BUSY')).toEqual(Array.from({ length: 66 }, () => ({ ok: true })));
   });
 
-  test('that is stopped takes nothing more, and answers what is under way', async () => {
+  test('that is stopped takes nothing more, and answers running requests', async () => {
     const bus = await connected();
     const gate = Promise.withResolvers<object>();
     const served = serve(bus, { name: 'x', subject: 'zfs.stop.x', request: listing, handle: () => gate.promise });
@@ -197,13 +197,13 @@ describe('a reply goes to inboxes alone', () => {
   ])('a request that names %s for it is not answered, and not carried out', async (reply) => {
     const bus = await connected();
     const served = serve(bus, echo('zfs.e.x'));
-    const heard: string[] = [];
-    bus.nc.subscribe(reply, { callback: (_, { subject }) => void heard.push(subject) });
+    const received: string[] = [];
+    bus.nc.subscribe(reply, { callback: (_, { subject }) => void received.push(subject) });
     bus.nc.publish('zfs.e.x', 'tank/coded', { reply });
     bus.nc.publish('zfs.e.x', 'tank/a', { reply });
     expect((await ask(bus, 'zfs.e.x', 'tank/a')).body).toEqual({ dataset: 'tank/a' });
     await bus.nc.flush();
-    expect(heard).toEqual([]);
+    expect(received).toEqual([]);
     expect(served.stats).toMatchObject({ requests: 3, errors: 2, lastError: mentions(reply) });
   });
 

@@ -21,7 +21,7 @@ async function snapshot(host: SimHost, name: string, bytes = 100_000): Promise<v
 const listed = async (host: SimHost): Promise<string> =>
   host.zfs('list', '-Hp', '-r', '-t', 'snapshot,bookmark', '-o', 'name', 'zones/test');
 
-/** A step whose snapshot is on the target, while its receiver is stopped before it can say so. */
+/** A step whose snapshot is on the target, while its receiver is stopped before it can report that. */
 async function stopBeforeDone(url: string, ...later: string[]) {
   const fleet = await useFleet(url);
   const [source, target] = await Promise.all([fleet.host('smos-01'), fleet.host('smos-00')]);
@@ -56,7 +56,7 @@ async function expectBase({ fleet, source }: { fleet: Fleet; source: SimHost }):
   expect((await listed(source)).split('\n').filter((name) => name.includes('#'))).toHaveLength(1);
 }
 
-test('I9: what arrived when its receiver was killed before it said so has a bookmark before its hold goes', async () => {
+test('I9: a snapshot whose receiver was killed before its report has a bookmark before its hold goes', async () => {
   const world = await stopBeforeDone(natsUrl());
   const { fleet, target, gate, receiver, job } = world;
   await receiver.end('SIGKILL');
@@ -78,7 +78,7 @@ test('I9: the same when NATS was restarted meanwhile, and the source destroys th
   await expectBase(world);
 }, 120_000);
 
-test('I9: so it has when the job was aborted while its receiver looked', async () => {
+test('I9: the same when the job was aborted while its receiver verified it', async () => {
   const world = await stopBeforeDone(natsUrl());
   const { fleet, source, target, gate, job } = world;
   await fleet.ask(subjects.send('smos-01', 'abort'), { job }, jobAbortedSchema);
@@ -109,7 +109,7 @@ test.each(['a seed', 'an increment'])(
     const job = await fleet.begin('smos-01', body);
     await gate.reached('receive');
     await expect.poll(async () => (await fleet.status('smos-01', job))?.bytes ?? 0).toBeGreaterThan(100_000);
-    // no event tells that the end of the stream has arrived too
+    // no event shows that the end of the stream has arrived too
     await sleep(500);
     await sender.end('SIGKILL');
     await fleet.start('sender', source);

@@ -11,7 +11,7 @@ import { ownNatsServer } from '../../support/nats-server.ts';
 import { startService } from '../../support/service.ts';
 import { makeSimHost } from '../../support/sim-host.ts';
 
-/** `two` is not to hear what `src` sends to several. */
+/** `two` may not subscribe to what `src` sends to several. */
 const hosts = {
   src: { roles: ['sender'] },
   one: { roles: ['receiver'], from: ['src'] },
@@ -21,16 +21,16 @@ const hosts = {
 type Name = keyof typeof hosts | 'ops';
 
 /** A server, and what each host needs in its environment there. */
-type Way = () => Promise<(name: Name) => NodeJS.ProcessEnv>;
+type Setup = () => Promise<(name: Name) => NodeJS.ProcessEnv>;
 
-const accounts: Way = async () => {
+const accounts: Setup = async () => {
   const fleet = await makeAccountFleet({ hosts });
   onTestFinished(() => fleet.remove());
   const server = await ownNatsServer({ config: fleet.configs['nats-1'] ?? '' });
   return (name) => ({ NATS_URL: server.url, ...fleet.env[name] });
 };
 
-const oneAccount: Way = async () => {
+const oneAccount: Setup = async () => {
   const users = Object.entries(hosts).map(([host, of]) => {
     const roles = { sender: host === 'src', receiver: host !== 'src', ...('from' in of && { from: of.from }) };
     const { publish, subscribe } = permissionsOf(host, roles);
@@ -50,8 +50,8 @@ test.each([
   ['with an account for each host', accounts],
   ['with one account', oneAccount],
 ])(
-  'a shared read is heard by those it is granted to, and the others have one of their own: %s',
-  async (_way, use) => {
+  'a shared read reaches the targets that it is granted to, and the others get their own: %s',
+  async (_setup, use) => {
     const envOf = await use();
     const as = (name: Name) => useBus(envOf(name).NATS_URL ?? '', { host: name, env: envOf(name) });
     const ops = await as('ops');
@@ -75,11 +75,11 @@ test.each([
       await src.host.zfs('set', 'zfs-sim:write=1000000', 'pool/a');
       await src.host.zfs('snapshot', `pool/a@${name}`);
     }
-    let heard = 0;
+    let received = 0;
     const spy = await as('two');
     spy.nc.subscribe(subjects.shared('src', '*'), {
       callback: (error, message) => {
-        if (!error) heard += message.data.length;
+        if (!error) received += message.data.length;
       },
     });
     await spy.nc.flush();
@@ -95,7 +95,7 @@ test.each([
     for (const { host } of others)
       expect(await host.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name')).toBe('pool/a@1\npool/a@2');
     await spy.nc.flush();
-    expect(heard).toBe(0);
+    expect(received).toBe(0);
   },
   120_000,
 );

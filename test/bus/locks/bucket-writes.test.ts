@@ -7,7 +7,7 @@ import { useNatsAccounts } from '../../support/nats-account.ts';
 
 const natsUrl = useNatsAccounts();
 
-test('a put, a deletion, a purge, a bucket that goes and one that is made anew are noticed where none of them is heard', async () => {
+test('a put, a deletion, a purge, a deleted bucket and a new one are noticed without any of their messages', async () => {
   const bus = await useBus(natsUrl());
   const buckets = new Kvm(jetstream(bus.nc));
   const manager = await jetstreamManager(bus.nc);
@@ -32,7 +32,7 @@ test('a put, a deletion, a purge, a bucket that goes and one that is made anew a
     ['purged', () => manager.streams.purge('KV_trial')],
     ['gone', () => manager.streams.delete('KV_trial')],
     ['made', make],
-    ['made anew', () => manager.streams.delete('KV_trial').then(make)],
+    ['made again', () => manager.streams.delete('KV_trial').then(make)],
   ];
   for (const [at, [what, change]] of changes.entries()) {
     await change();

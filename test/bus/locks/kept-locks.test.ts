@@ -13,7 +13,7 @@ import type { Lock } from '../../../schemas/transfer.ts';
 import { useBus } from '../../support/bus.ts';
 import { newNatsAccount } from '../../support/nats-account.ts';
 
-// the rule itself, whose decisions are looked at: no time is measured
+// the rule itself, whose decisions are recorded: no time is measured
 vi.mock('../../../lib/bus/locks/vacancy.ts', { spy: true });
 
 const host = 'smos-00';

@@ -67,9 +67,9 @@ describe('I1: a lock', () => {
       locks.acquire(host, 'tank/a/b', aLock()),
       locks.acquire('smos-09', 'tank/a', aLock()),
     ]);
-    const held = (await locks.list()).map((lock) => `${lock.host}:${lock.dataset}`);
+    const locked = (await locks.list()).map((lock) => `${lock.host}:${lock.dataset}`);
     for (const name of ['smos-00:tank/a', 'smos-00:tank/a.b', 'smos-00:tank/a/b', 'smos-09:tank/a']) {
-      expect(held).toContain(name);
+      expect(locked).toContain(name);
     }
     await Promise.all(leases.map((lease) => lease.release()));
   });
@@ -133,7 +133,7 @@ describe('a lease', () => {
     await (await two.acquire(host, 'tank/freed', aLock())).release();
   });
 
-  test('that is released while the answer to a renewal is under way frees the lock all the same', async () => {
+  test('that is released before the answer to a renewal arrives frees the lock all the same', async () => {
     const link = await useLink(natsUrl(), 200);
     const [one, two] = [await useLocks(link.url), await useLocks()];
     const kv = await bucket(await useBus(natsUrl()));
@@ -200,13 +200,13 @@ describe('a lease', () => {
       const bus = await connectBus({ name: 'killed', env: process.env, wait: false });
       const locks = await openLocks(bus, ${ttl / 1000});
       await locks.acquire('${host}', 'tank/killed', ${JSON.stringify(aLock())});
-      console.log('held');
+      console.log('acquired');
       setInterval(() => {}, 1000);`;
     const holder = execa(process.execPath, ['--input-type=module-typescript', '-e', program], {
       env: { NATS_URL: natsUrl() },
       reject: false,
     });
-    expect(String(await once(holder.stdout, 'data'))).toBe('held\n');
+    expect(String(await once(holder.stdout, 'data'))).toBe('acquired\n');
     const locks = await useLocks();
     expect((await rejection(locks.acquire(host, 'tank/killed', aLock()))).code).toBe('LOCKED');
     holder.kill('SIGKILL');
@@ -223,7 +223,7 @@ async function purgeMark(_kv: KV, key: string): Promise<void> {
 }
 
 describe('the bucket of locks', () => {
-  test('keeps the time to live it was made with, has no history, and says what it is for', async () => {
+  test('keeps the time to live it was made with, has no history, and has a description', async () => {
     const own = await ownNatsServer();
     const bus = await useBus(own.url);
     const opened = await Promise.all([openLocks(bus, 5), openLocks(await useBus(own.url), 5)]);
@@ -246,7 +246,7 @@ describe('the bucket of locks', () => {
       'is not for this account',
       { jetstream: true, config: 'accounts { A { users = [{ user: a, password: b }] } }\nno_auth_user: a' },
     ],
-  ])('needs JetStream: when it %s, the error says so and what to do', async (_what, options) => {
+  ])('needs JetStream: when it %s, the error has that and what to do', async (_what, options) => {
     const own = await ownNatsServer(options);
     const error = await rejection(openLocks(await useBus(own.url), 5));
     expect(error).toMatchObject({ code: 'UNSUPPORTED', retryable: false });

@@ -69,7 +69,7 @@ describe('a bucket that was lost', () => {
 });
 
 describe('I13: a time to live that was shortened', () => {
-  test('holds for the locks that are taken from then on', async () => {
+  test('applies to later locks', async () => {
     const url = await newNatsAccount();
     const bus = await useBus(url);
     const one = await openLocks(bus, 30);
@@ -82,7 +82,7 @@ describe('I13: a time to live that was shortened', () => {
     expect(lease.lost.aborted).toBe(false);
   });
 
-  test('holds for a lock that is held: it is kept, and lost in time once it cannot be renewed', async () => {
+  test('applies to an acquired lock: it is kept, and lost in time once it cannot be renewed', async () => {
     const url = await newNatsAccount();
     const link = await useLink(url);
     const bus = await useBus(url);
@@ -114,7 +114,7 @@ describe('in a cluster', () => {
       .toHaveProperty('revision');
   });
 
-  test('of two the bucket has one copy, and doctor says what that means', async () => {
+  test('of two the bucket has one copy, and doctor reports what that means', async () => {
     const { bus } = await useCluster(2);
     await openLocks(bus, 30);
     expect((await (await bucket(bus)).status()).replicas).toBe(1);

@@ -101,24 +101,27 @@ describe('I13: a lock', () => {
     expect(first.lost.aborted).toBe(true);
   });
 
-  test.each(alone)('%s beside an older entry has no other holder before its holder has stopped', async (_, takeAway) => {
-    const url = await useLockBucket(30);
-    const bus = await useBus(url);
-    const [one, two] = [await openLocks(bus, 30), await openLocks(await useBus(url), 30)];
-    await (await one.acquire(host, 'tank/other', aLock())).release();
-    const { streams } = await manager(bus);
-    const ageOfOldest = async () => {
-      const { ts = '', state } = await streams.info(stream);
-      return Date.parse(ts) - Date.parse(state.first_ts);
-    };
-    await expect.poll(ageOfOldest, { timeout: 10_000 }).toBeGreaterThan(settlesWithinMs);
-    const first = await one.acquire(host, dataset, aLock());
-    await takeAway(bus);
-    const second = await takeWhenFree(two);
-    expect(await ageOfOldest(), 'the other entry is still there').toBeGreaterThan(settlesWithinMs);
-    expect([mayAct(first), mayAct(second)]).toEqual([false, true]);
-    await Promise.all([first.release(), second.release()]);
-  });
+  test.each(alone)(
+    '%s beside an older entry has no other holder before its holder has stopped',
+    async (_, takeAway) => {
+      const url = await useLockBucket(30);
+      const bus = await useBus(url);
+      const [one, two] = [await openLocks(bus, 30), await openLocks(await useBus(url), 30)];
+      await (await one.acquire(host, 'tank/other', aLock())).release();
+      const { streams } = await manager(bus);
+      const ageOfOldest = async () => {
+        const { ts = '', state } = await streams.info(stream);
+        return Date.parse(ts) - Date.parse(state.first_ts);
+      };
+      await expect.poll(ageOfOldest, { timeout: 10_000 }).toBeGreaterThan(settlesWithinMs);
+      const first = await one.acquire(host, dataset, aLock());
+      await takeAway(bus);
+      const second = await takeWhenFree(two);
+      expect(await ageOfOldest(), 'the other entry is still there').toBeGreaterThan(settlesWithinMs);
+      expect([mayAct(first), mayAct(second)]).toEqual([false, true]);
+      await Promise.all([first.release(), second.release()]);
+    },
+  );
 
   test('that is acquired, and taken away before it may be used, has no holder meanwhile', async () => {
     const url = await useLockBucket();
@@ -206,7 +209,7 @@ test('I13: a receiver that was stopped begins no receive under the lock that ano
   process.kill(receiver.pid, 'SIGSTOP');
   onTestFinished(() => void process.kill(receiver.pid, 'SIGCONT'));
   // all of it lies in the socket of the receiver when it goes on
-  talk.say(data(0, Buffer.alloc(20_000)));
+  talk.publish(data(0, Buffer.alloc(20_000)));
   await fleet.bus.nc.flush();
   const other = await takeWhenFree(await openLocks(fleet.bus, 4));
   process.kill(receiver.pid, 'SIGCONT');

@@ -50,7 +50,7 @@ test('a policy in the bucket is added, changed and removed while all run', async
   await put(kv, 'src.b', { dataset: 'pool/b', to: ['dst'] });
   await expect.poll(() => sender.lines('policy.active').at(-1)?.policies, { timeout: 20_000 }).toEqual(['src.b']);
   await world.source.zfs('snapshot', 'pool/b@1');
-  world.say('pool/b@1');
+  world.announce('pool/b@1');
   await expect
     .poll(() => dst.zfs('list', '-H', '-o', 'name', 'pool/b@1').catch(() => ''), { timeout: 60_000 })
     .toBe('pool/b@1');
@@ -58,7 +58,7 @@ test('a policy in the bucket is added, changed and removed while all run', async
   await world.arrived(dst, '1', '2');
 });
 
-test('values that are no policies are said, and change nothing of the others', async () => {
+test('invalid policies are logged, and change no other policy', async () => {
   const world = await useTriggered(natsUrl(), 'dst');
   const [dst] = world.targets as [SimHost];
   const sender = await world.sender([]);

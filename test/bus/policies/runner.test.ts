@@ -24,29 +24,26 @@ const consumer = async ({ fleet }: Triggered) =>
 test.each([
   ['plain text', (name: string) => name],
   ['JSON', (name: string) => JSON.stringify({ snapshot: name })],
-])(
-  'a snapshot that is announced as %s arrives; a check that finds nothing is not logged',
-  async (_what, body) => {
-    const world = await useTriggered(natsUrl(), 'dst');
-    await world.snapshot('1', 'silent');
-    const sender = await world.sender([toDst]);
-    await world.arrived(only(world), '1');
-    await rested(world);
-    await world.snapshot('2', 'silent');
-    const seeded = sender.lines('step.needed').length;
-    world.say(body('pool/a@2'));
-    await world.arrived(only(world), '1', '2');
-    await rested(world);
-    expect(sender.lines('step.needed')).toHaveLength(seeded + 1);
-    expect(sender.lines('step.needed').at(-1)).toMatchObject({ snapshot: 'pool/a@2' });
-    const before = [sender.log.length, world.started.length];
-    world.say(body('pool/a@2'));
-    await expect.poll(() => world.started.length).toBe((before[1] ?? 0) + 1);
-    await rested(world);
-    expect(sender.log.slice(before[0])).toEqual([]);
-    await expect.poll(async () => (await consumer(world)).num_ack_pending).toBe(0);
-  },
-);
+])('a snapshot that is announced as %s arrives; a check that finds nothing is not logged', async (_what, body) => {
+  const world = await useTriggered(natsUrl(), 'dst');
+  await world.snapshot('1', 'silent');
+  const sender = await world.sender([toDst]);
+  await world.arrived(only(world), '1');
+  await rested(world);
+  await world.snapshot('2', 'silent');
+  const seeded = sender.lines('step.needed').length;
+  world.announce(body('pool/a@2'));
+  await world.arrived(only(world), '1', '2');
+  await rested(world);
+  expect(sender.lines('step.needed')).toHaveLength(seeded + 1);
+  expect(sender.lines('step.needed').at(-1)).toMatchObject({ snapshot: 'pool/a@2' });
+  const before = [sender.log.length, world.started.length];
+  world.announce(body('pool/a@2'));
+  await expect.poll(() => world.started.length).toBe((before[1] ?? 0) + 1);
+  await rested(world);
+  expect(sender.log.slice(before[0])).toEqual([]);
+  await expect.poll(async () => (await consumer(world)).num_ack_pending).toBe(0);
+});
 
 test('a burst of 500 is one job for each tree and target, or two', async () => {
   const world = await useTriggered(natsUrl(), 'dst', 'site-b');
@@ -56,7 +53,7 @@ test('a burst of 500 is one job for each tree and target, or two', async () => {
   await expect.poll(() => world.started.length).toBe(2);
   await world.source.zfs('snapshot', '-r', 'pool/a@burst');
   for (let at = 0; at < 500; at += 1) {
-    world.say(`pool/a/${at % 4}@burst`);
+    world.announce(`pool/a/${at % 4}@burst`);
     // a burst lasts a moment
     if (at % 50 === 49) await sleep(20);
   }
@@ -71,7 +68,7 @@ test('a burst of 500 is one job for each tree and target, or two', async () => {
   expect(sends.length).toBeLessThanOrEqual(5 + 1);
 });
 
-test('what was said while no sender ran is heard when one starts', async () => {
+test('an event without a running sender reaches the next one', async () => {
   const world = await useTriggered(natsUrl(), 'dst');
   const first = await world.sender([toDst]);
   await rested(world);
@@ -110,10 +107,10 @@ test('garbage, foreign hosts and datasets without a policy start nothing and bre
     'pool/a@b@c',
     '\0\xff',
   ])
-    world.say(body);
-  world.say('pool/other@1');
-  world.say('pool/a/below@1');
-  world.say('pool/a@1', 'another-host');
+    world.announce(body);
+  world.announce('pool/other@1');
+  world.announce('pool/a/below@1');
+  world.announce('pool/a@1', 'another-host');
   await world.fleet.bus.nc.flush();
   await sender.logged('snapshot-event.malformed');
   await expect.poll(async () => (await consumer(world)).num_pending).toBe(0);
@@ -149,7 +146,7 @@ test('a refusal is logged once and tried again at the next snapshot, and other p
   for (const name of ['1', '2']) {
     await world.source.zfs('snapshot', `pool/b@${name}`);
     const before = world.started.length;
-    world.say(`pool/b@${name}`);
+    world.announce(`pool/b@${name}`);
     await expect.poll(() => world.started.length).toBeGreaterThan(before);
     await world.snapshot(name);
   }
@@ -190,7 +187,7 @@ test.each<[string, object[], string[]]>([
     ['send.policies.1'],
   ],
   ['a word too much', [{ ...toDst, when: 'daily' }], ['send.policies.0', 'when']],
-])('a file that sends %s starts nothing, and says why', async (_what, policies, facts) => {
+])('a file that sends %s starts nothing, and the log has the reason', async (_what, policies, facts) => {
   const world = await useTriggered(natsUrl());
   const file = configured(JSON.stringify({ send: { policies } }));
   const sender = await world.fleet.start('sender', world.source, file, { waitReady: false });

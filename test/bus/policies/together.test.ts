@@ -16,7 +16,7 @@ test('two senders of one host share the work, and a burst stays a job or two', a
   await rested(world, ...senders);
   const before = world.started.length;
   await world.snapshot('2', 'silent');
-  for (let at = 0; at < 200; at += 1) world.say('pool/a@2');
+  for (let at = 0; at < 200; at += 1) world.announce('pool/a@2');
   await world.arrived(dst, '1', '2');
   await rested(world, ...senders);
   // each may start a job before it knows of the other, and one more for later events
@@ -31,14 +31,14 @@ test('of two senders one is killed in the middle of it, and the other finishes',
   await rested(world, ...senders);
   await world.source.zfs('set', 'zfs-sim:write=12000000', 'pool/a');
   await world.source.zfs('snapshot', 'pool/a@big');
-  world.say('pool/a@big');
+  world.announce('pool/a@big');
   const first = await Promise.race(senders.map((sender) => sender.logged('step.ready').then(() => sender)));
   await world.snapshot('after');
   await first.end('SIGKILL');
   await world.arrived(dst, 'big', 'after');
 }, 120_000);
 
-test('without JetStream for it a sender hears what is said while it runs, says so once, and finds the rest', async () => {
+test('a sender without JetStream gets events while it runs, logs that once, and finds other snapshots by its checks', async () => {
   const config = `authorization { users: [
     { user: all, password: pw }
     { user: sender, password: pw, permissions: { publish: { deny: "$JS.>" } } }

@@ -14,7 +14,7 @@ import { expectUnlocked } from '../../support/scripted-sender.ts';
 
 const natsUrl = useNatsAccounts();
 
-test('I5: by default a target that went its own way is left alone', async () => {
+test('I5: by default a diverged target is left alone', async () => {
   const pair = await usePair(natsUrl());
   await pair.fleet.start('receiver', pair.target, await allowing('rollback', 'rotate'));
   await pair.fleet.start('sender', pair.source);

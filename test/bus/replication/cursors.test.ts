@@ -78,7 +78,7 @@ test('the source may destroy all its snapshots, and the next incremental still a
   await expectCursorOf(pair, await guidOf(source, 'zones/test@c'));
 });
 
-test('I3: from one step to the next its base stays held, and the last has its cursor before its hold goes', async () => {
+test('I3: from one step to the next its base keeps its hold, and the last has its cursor before its hold goes', async () => {
   const pair = await usePair('a', 'b', 'c');
   const { fleet, source } = pair;
   await startBoth(pair);
@@ -220,7 +220,7 @@ test('I9: a sender killed at some point of a chain, again and again: its holds k
 }, 180_000);
 
 test.each(['a job to another target', 'doctor --fix'])(
-  'I9: what a killed sender held for its target outlives %s, and what that target has is there for the same request',
+  'I9: holds of a killed sender for its target outlive %s, and what that target has is there for the same request',
   async (what) => {
     const pair = await usePair('a', 'b');
     const { fleet, source, target } = pair;
@@ -254,7 +254,7 @@ test.each(['a job to another target', 'doctor --fix'])(
   180_000,
 );
 
-test('a snapshot whose cursor could not be set stays held until a later job has set it', async () => {
+test('a snapshot whose cursor could not be set keeps its hold until a later job has set it', async () => {
   const pair = await usePair('a');
   const { fleet, source } = pair;
   const sender = await startBoth(pair);

@@ -28,7 +28,7 @@ async function ask(contents: TokenContents | undefined, window = 1024 * 1024) {
   return { transfer, frames };
 }
 
-test('I5: what is to be dropped is looked at again: another stream may have left it there meanwhile', async () => {
+test('I5: partial state is inspected again before it is dropped: another stream may have left it meanwhile', async () => {
   const { transfer, frames } = await ask({ toname: 'zones/other@a', toguid: '9', ...plain });
   expect(await rejection(transfer)).toMatchObject({
     code: 'EXISTS',
@@ -43,7 +43,7 @@ test.each([
   ['of the same dataset', { toname: 'zones/test@a', toguid: '1', ...plain }],
   ['of the very step, which could not be continued', { toname: 'zones/test@b', toguid: '2', ...plain }],
   ['gone meanwhile', undefined],
-])('partial state that is %s is dropped, and the step begins anew', async (_, contents) => {
+])('partial state that is %s is dropped, and the step starts again', async (_, contents) => {
   const { transfer } = await ask(contents);
   expect(await transfer).toMatchObject({ stalePartial: false, resumedAt: 0 });
 });

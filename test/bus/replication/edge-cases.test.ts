@@ -32,7 +32,7 @@ test('edge case 18: a package of many datasets takes one listing on either side'
   await source.zfs('snapshot', '-r', 'zones/p@a');
   await counted({ dataset: 'zones/p@a', package: 'replication' }, 9);
   await source.zfs('snapshot', '-r', 'zones/p@b');
-  // a look at named snapshots, as a receive takes, costs the same however many there are
+  // listing named snapshots, as a receive does, costs the same however many there are
   const isListing = ([verb, ...rest]: string[]) => verb === 'list' && (rest.includes('-r') || rest.includes('-d'));
   for (const ran of await counted({ dataset: 'zones/p@b', package: 'replication' }, 9)) {
     expect(ran.filter(isListing)).toHaveLength(1);

@@ -111,7 +111,7 @@ test('a full pool is NO_SPACE, and the receiver goes on', async () => {
 
 const systemZfs = ['/usr/local/sbin/zfs', '/usr/sbin/zfs', '/sbin/zfs', '/usr/bin/zfs', '/bin/zfs'].some(existsSync);
 
-test.skipIf(systemZfs)('hosts without zfs say UNSUPPORTED, and are there when it comes', async () => {
+test.skipIf(systemZfs)('hosts without zfs answer UNSUPPORTED, and serve when it comes', async () => {
   const { fleet, source, target } = await usePair(natsUrl());
   const without = { PATH: '/nonexistent' };
   const receiver = await fleet.start('receiver', target, { ...allow, ...without });
@@ -135,7 +135,7 @@ test.skipIf(systemZfs)('hosts without zfs say UNSUPPORTED, and are there when it
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
 });
 
-test('without JetStream a receiver says so, refuses to receive, and answers everything else', async () => {
+test('without JetStream a receiver logs that, refuses to receive, and answers everything else', async () => {
   const nats = await ownServer({});
   const { fleet, source, target } = await usePair(nats.url);
   const receiver = await fleet.start('receiver', target, allow);
@@ -162,7 +162,7 @@ test('without JetStream a receiver says so, refuses to receive, and answers ever
   expect(await fleet.ask(subjects.snapshots('smos-00'), {}, listingPartSchema)).toMatchObject({ host: 'smos-00' });
 });
 
-test('services that start before NATS say that they wait for it, and work when it comes', async () => {
+test('services that start before NATS log that they wait for it, and work when it comes', async () => {
   const nats = await ownServer({ jetstream: true });
   const pair = await usePair(nats.url);
   const { fleet, source, target } = pair;

@@ -22,7 +22,7 @@ async function usePair() {
   return { fleet, source, target };
 }
 
-test('a property that looks like rows of a listing has no encrypted dataset sent decrypted: nothing is sent, and the error names it', async () => {
+test('a property in the form of listing rows does not have an encrypted dataset sent decrypted: nothing is sent, and the error names it', async () => {
   const { fleet, source, target } = await usePair();
   const guid = await guidOf(source, 'zones/all/enc');
   const [listed, noted] = [

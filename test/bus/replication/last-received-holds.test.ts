@@ -30,7 +30,7 @@ async function usePair(...names: string[]): Promise<{ fleet: Fleet; source: SimH
 
 const allow = { ZPSEND_ALLOW: '*=zones', ZPSEND_HOLD_NEWEST: 'on' };
 
-test('the newest received snapshot is held, so that the target’s pruner cannot break the base, and nothing else is', async () => {
+test('only the newest received snapshot has a hold, so that the target’s pruner cannot break the base', async () => {
   const { fleet, source, target } = await usePair('a', 'b');
   await fleet.start('receiver', target, allow);
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 2 });
@@ -52,7 +52,7 @@ test('a receiver that stops settles its holds first', async () => {
   expect(await holds(target)).toEqual(['zones/test@b zpsend:base']);
 });
 
-test('what a killed receiver left held is released by the next receive', async () => {
+test('holds of a killed receiver are released by the next receive', async () => {
   const { fleet, source, target } = await usePair('a');
   const receiver = await fleet.start('receiver', target, allow);
   await fleet.send('smos-01', body);

@@ -74,7 +74,7 @@ test('64 jobs at once to a receiver of 4 places are all done, and leave no hold 
   expect(receiver.log.join('\n')).not.toMatch(/"level":50/);
 });
 
-test('I1: of two sources whose packages overlap on the target each dataset has one source, and each job says what is true', {
+test('I1: of two sources whose packages overlap on the target each dataset has one source, and each job has its true result', {
   timeout: 300_000,
 }, async () => {
   const fleet = await useFleet(natsUrl());

@@ -41,8 +41,8 @@ test('I9: a package of 300 steps killed three times at random points is complete
   expect(last.done + arrived).toBeLessThanOrEqual(datasets * snapshots);
   expect(last.done + arrived).toBeGreaterThanOrEqual(datasets * snapshots - 3 * 2 * 3);
   expect(await listed(target)).toEqual(await listed(source));
-  const held = (await listed(source)).map((line) => line.split('\t')[0] ?? '');
-  expect(await source.zfs('holds', '-H', ...held)).toBe('');
+  const listing = (await listed(source)).map((line) => line.split('\t')[0] ?? '');
+  expect(await source.zfs('holds', '-H', ...listing)).toBe('');
   const locks = await openLocks(fleet.bus, 4);
   await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
 }, 900_000);

@@ -77,7 +77,7 @@ async function expectClean({ fleet, source }: Pair): Promise<void> {
 const statesOf = (job: Job | undefined): Record<string, string> =>
   Object.fromEntries((job?.datasets.list ?? []).map(({ dataset, state }) => [dataset, state]));
 
-/** Resolves with the job when that many of its datasets have some bytes under way. */
+/** Resolves with the job when that many of its datasets have sent some bytes. */
 async function underWay({ fleet }: Pair, id: string, count: number): Promise<Job> {
   for (;;) {
     const job = await fleet.status('smos-01', id);
@@ -198,7 +198,7 @@ test('two datasets of a package are sent at once, and no more than the request a
   await fleet.ended('smos-01', alone);
 });
 
-test('a receiver with room for one takes the datasets in turn, and its being busy is not held against anybody', async () => {
+test('a receiver with room for one takes the datasets in turn, and no dataset fails because it is busy', async () => {
   const pair = await useTree();
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, { ...slow, ZPSEND_MAX_CONCURRENT: '1' });
@@ -238,7 +238,7 @@ test('a dataset that has diverged does not stop the others, and the job lists ea
   await expectClean(pair);
 });
 
-test('what lies below a dataset that fails is not sent, and says why; its siblings are', async () => {
+test('datasets below one that fails are not sent, and have the reason; its siblings are sent', async () => {
   const pair = await useTree();
   const { fleet, source, target } = pair;
   await source.zfs('create', 'pool/tree/x/deep');
@@ -261,7 +261,7 @@ test('what lies below a dataset that fails is not sent, and says why; its siblin
   expect(await everything(target, 'pool/tree/y')).toEqual(await everything(source, 'pool/tree/y'));
 });
 
-test('an abort ends every dataset that is under way and leaves no hold and no lock', async () => {
+test('an abort ends every running dataset and leaves no hold and no lock', async () => {
   const pair = await useTree();
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, slow);

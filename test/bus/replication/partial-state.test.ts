@@ -75,7 +75,7 @@ test('a raw stream is continued as it began, and the chain is remembered as raw'
   expect(await target.zfs('get', '-Hp', '-o', 'value', 'zpsend:stream', 'zones/test')).toBe(`${guid}:raw`);
 });
 
-test('I11: a receiver asked to drop partial state tells what it would drop, and keeps it until the stream begins', async () => {
+test('I11: a receiver asked to drop partial state shows what it would drop, and keeps it until the stream begins', async () => {
   const { fleet, target } = await usePartial();
   const resumeToken = await token(target);
   const transfer = 'transfer1';

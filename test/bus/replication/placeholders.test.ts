@@ -57,7 +57,7 @@ test('I11: missing parents are made after the first frame, once, though two rece
   const names = ['a', 'b'].map((name) => `zones/back/site one/${name}`);
   const talks = await Promise.all(names.map((dataset) => begin(fleet, { dataset, to, parents: above(dataset) })));
   expect(await list(target)).toEqual(['zones']);
-  for (const talk of talks) talk.say(data(0, stream), controlFrame('end', stream.length));
+  for (const talk of talks) talk.publish(data(0, stream), controlFrame('end', stream.length));
   for (const talk of talks) expect(await talk.final).toEqual({ type: 'done', guid: to.guid, bytes: stream.length });
   expect(await list(target, 'canmount', 'mounted', 'zpsend:placeholder')).toEqual([
     'zones\ton\tyes\t-',
@@ -77,14 +77,14 @@ test('a sender that goes while its parents are made gets no zfs receive, and the
   const dataset = `${parents.at(-1)}/a`;
   const talk = await begin(fleet, { dataset, to, parents: above(dataset) });
   const abort = JSON.stringify({ code: 'ABORTED', message: 'enough', retryable: false });
-  talk.say(data(0, stream.subarray(0, 1000)), controlFrame('abort', 0, abort));
+  talk.publish(data(0, stream.subarray(0, 1000)), controlFrame('abort', 0, abort));
   expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED', message: 'enough' } });
   await expectUnlocked(fleet);
   expect(await changes(target)).not.toContain('receive');
   expect((await list(target)).length, 'nothing more is made either').toBeLessThan(parents.length);
 
   const again = await begin(fleet, { dataset, to, parents: above(dataset) });
-  again.say(data(0, stream), controlFrame('end', stream.length));
+  again.publish(data(0, stream), controlFrame('end', stream.length));
   expect(await again.final).toMatchObject({ type: 'done' });
   expect(await list(target)).toEqual(['zones', ...parents, dataset, `${dataset}@one`]);
 });

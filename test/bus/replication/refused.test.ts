@@ -16,7 +16,7 @@ import { makeSimHost } from '../../support/sim-host.ts';
 const usersOf = (...keys: string[]): string =>
   `authorization { users: [${keys.map((nkey) => `{ nkey: ${nkey} }`).join(', ')}] }`;
 
-/** A server that knows one key, and a seed file of it; another key takes its place when a test says so. */
+/** A server that knows one key, and a seed file of it; another key takes its place when a test asks for it. */
 async function useKeys() {
   const [first, second] = [nkeys.createUser(), nkeys.createUser()];
   const folder = await mkdtemp(join(tmpdir(), 'zpsend-refused-'));
@@ -33,15 +33,15 @@ async function useKeys() {
   return { server, file, replace, renew: () => write(second), env: { NATS_URL: server.url, NATS_NKEY: file } };
 }
 
-test('a service whose key is refused says so once for all its connections, and is over after a minute', async () => {
+test('a service whose key is refused logs that once for all its connections, and ends after a minute', async () => {
   const { env, file, replace } = await useKeys();
-  const said: { event: string; text: string }[] = [];
+  const statuses: { event: string; text: string }[] = [];
   let now = 0;
   const bus = await connectBus({
     name: 'x',
     env,
     wait: true,
-    onStatus: (event, text) => said.push({ event, text }),
+    onStatus: (event, text) => statuses.push({ event, text }),
     now: () => now,
   });
   onTestFinished(() => bus.close());
@@ -56,9 +56,9 @@ test('a service whose key is refused says so once for all its connections, and i
   });
   await replace();
   await Promise.all(refusals);
-  const refused = said.filter(({ event }) => event === 'nats.refused');
+  const refused = statuses.filter(({ event }) => event === 'nats.refused');
   expect(refused.map(({ text }) => text)).toEqual([mentions(file, 'zpsend deploy permissions')]);
-  expect(said.filter(({ event }) => event === 'nats.lost')).toHaveLength(1);
+  expect(statuses.filter(({ event }) => event === 'nats.lost')).toHaveLength(1);
   // one that stays refused, as seen by its own clock
   for (; ; now += 25_000) {
     const over = await Promise.race([bus.refusal.over, nextError(bus.nc)]);
@@ -81,13 +81,13 @@ test('a server that has no time for the login refuses no client, and a service o
   const options: StartOptions = { config: config('2') };
   const server = await ownNatsServer(options);
   const env = { NATS_URL: server.url, NATS_NKEY: file };
-  const said: { event: string; text: string }[] = [];
+  const statuses: { event: string; text: string }[] = [];
   let now = 0;
   const bus = await connectBus({
     name: 'x',
     env,
     wait: true,
-    onStatus: (event, text) => said.push({ event, text }),
+    onStatus: (event, text) => statuses.push({ event, text }),
     now: () => now,
   });
   onTestFinished(() => bus.close());
@@ -98,7 +98,7 @@ test('a server that has no time for the login refuses no client, and a service o
   // two minutes of it, as seen by its own clock
   for (; now <= 125_000; now += 25_000) await nextError(bus.nc);
   expect(bus.refusal.isRefused).toBe(false);
-  expect(said.filter(({ text }) => /authentication timeout/i.test(text)).map(({ event }) => event)).toEqual([
+  expect(statuses.filter(({ text }) => /authentication timeout/i.test(text)).map(({ event }) => event)).toEqual([
     'nats.error',
   ]);
   expect(await rejection(connectBus({ name: 'x', env, wait: false }))).toMatchObject({
@@ -109,28 +109,33 @@ test('a server that has no time for the login refuses no client, and a service o
   options.config = config('2');
   await server.restart();
   expect(await Promise.race([bus.refusal.over, again])).toBeUndefined();
-  expect(said.filter(({ event }) => event === 'nats.refused')).toEqual([]);
+  expect(statuses.filter(({ event }) => event === 'nats.refused')).toEqual([]);
 });
 
 async function nextError(nc: { status(): AsyncIterable<{ type: string }> }): Promise<undefined> {
   for await (const status of nc.status()) if (status.type === 'error') return;
 }
 
-test('a key that is renewed in its file is used at the next try, and that is said', async () => {
+test('a key that is renewed in its file is used at the next attempt, and that is logged', async () => {
   const { env, replace, renew } = await useKeys();
-  const said: { event: string; text: string }[] = [];
-  const bus = await connectBus({ name: 'x', env, wait: true, onStatus: (event, text) => said.push({ event, text }) });
+  const statuses: { event: string; text: string }[] = [];
+  const bus = await connectBus({
+    name: 'x',
+    env,
+    wait: true,
+    onStatus: (event, text) => statuses.push({ event, text }),
+  });
   onTestFinished(() => bus.close());
   const again = new Promise<void>((resolve) => bus.onReconnected(resolve));
   await replace();
-  await expect.poll(() => said.some(({ event }) => event === 'nats.refused'), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => statuses.some(({ event }) => event === 'nats.refused'), { timeout: 20_000 }).toBe(true);
   await renew();
   await again;
-  expect(said.map(({ event }) => event)).toContain('nats.accepted');
+  expect(statuses.map(({ event }) => event)).toContain('nats.accepted');
   expect(bus.refusal.isRefused).toBe(false);
 });
 
-test('a command that is refused says so at once, and a service before it is connected tries on until it is over', async () => {
+test('a command that is refused ends at once, and a service that is not yet connected retries until its end', async () => {
   const { env, replace } = await useKeys();
   await replace();
   expect(await rejection(connectBus({ name: 'x', env, wait: false }))).toMatchObject({ code: 'NOT_ALLOWED' });

@@ -79,7 +79,7 @@ test.each<[string, (target: SimHost) => Promise<unknown>, ErrorDetails, string[]
     const talk = await begin(fleet, await plannedStep(pair));
     await meanwhile(target);
     expect(await ran(target)).toEqual([]);
-    talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+    talk.publish(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
     expect(await talk.final).toMatchObject({
       type: 'failed',
       error: { code: 'DIVERGED', details },
@@ -116,7 +116,7 @@ test('I5: what comes to the target while the job runs was in no plan, and ends t
 }, 120_000);
 
 test.each(['receiver', 'nats-server'])(
-  'I5: once the target took bytes its rollback is done, and what is written there after that is not rolled back too: %s started anew',
+  'I5: once the target took bytes its rollback is done, and what is written there after that is not rolled back too: %s restarted',
   async (what) => {
     const server = await ownNatsServer();
     const pair = await usePair(server.url);
@@ -184,14 +184,14 @@ test('I5: a rollback of what was only written is not done for a second job that 
   await write(target, 150_000);
   await receiver();
   const talk = await begin(fleet, late);
-  talk.say(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+  talk.publish(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
   expect(await talk.final).toMatchObject({
     type: 'failed',
     error: { code: 'DIVERGED', details: { transfer: expect.any(String) } },
   });
   expect(await written(target)).toBe('150000');
   expect(await rollbacks(target)).toHaveLength(1);
-  // who asks anew is shown what would be lost now
+  // a new request shows what would be lost now
   expect(await plannedStep(pair)).toMatchObject({ before: { written: 150_000 } });
   expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'done', done: 1 });
   await expectUnlocked(fleet);
@@ -201,7 +201,7 @@ test('I9: a rollback that stops half-way is shown to the next request, and then 
   const pair = await useDiverged();
   const { fleet, target, receiver } = pair;
   const failing = await receiver({ ZFS_SIM_FAIL: 'rollback:cannot rollback: dataset is busy' });
-  // the job itself cannot tell any more what was there before from what came since
+  // the job itself cannot distinguish earlier snapshots from later ones
   expect(await fleet.send('smos-01', ask('rollback'))).toMatchObject({ state: 'failed', error: { code: 'MODIFIED' } });
   expect(await there(target)).toEqual(['test', 'test@a', 'test@b']);
   await failing.end('SIGTERM');
@@ -212,7 +212,7 @@ test('I9: a rollback that stops half-way is shown to the next request, and then 
   await expectUnlocked(fleet);
 }, 120_000);
 
-test('I5: the command run again while the rollback of its predecessor is under way does not roll back what is written after that', async () => {
+test('I5: the command run again during the rollback of its predecessor does not roll back later writes', async () => {
   const pair = await useDiverged();
   const { fleet, source, target, sender } = pair;
   const { gate } = await startRollback(pair);
@@ -231,7 +231,7 @@ test('I5: the command run again while the rollback of its predecessor is under w
   expect(await written(target)).toBe('150000');
 }, 120_000);
 
-test('I5, I9: a plan made while a rollback was under way whose receiver then died is not carried out, and the same command again is', async () => {
+test('I5, I9: a plan made during a rollback whose receiver then died is not carried out, and the same command again is', async () => {
   const pair = await useDiverged();
   const { fleet, source, target, receiver, sender } = pair;
   const { gate, receiver: dying } = await startRollback(pair);
@@ -245,7 +245,7 @@ test('I5, I9: a plan made while a rollback was under way whose receiver then die
   await expectUnlocked(fleet);
   const whole = await stream(source, '-i', '@b', 'zones/test@c');
   const talk = await begin(fleet, late);
-  talk.say(data(0, whole));
+  talk.publish(data(0, whole));
   expect(await talk.final).toMatchObject({
     type: 'failed',
     error: { code: 'DIVERGED', details: { reason: 'rollback-unfinished' } },
@@ -257,7 +257,7 @@ test('I5, I9: a plan made while a rollback was under way whose receiver then die
   await expectUnlocked(fleet);
 }, 120_000);
 
-test('I9: a job that finds a rollback without an end begins anew, and does it', async () => {
+test('I9: a job that finds a rollback without an end starts again, and completes it', async () => {
   const pair = await useDiverged();
   const { fleet, source, target, receiver, sender } = pair;
   const { gate, receiver: dying } = await startRollback(pair);
@@ -281,7 +281,7 @@ test('I5: a transfer that is aborted while its target is being marked destroys n
   const whole = await stream(source, '-i', '@b', 'zones/test@c');
   await gate.shut('set');
   const talk = await begin(fleet, step);
-  talk.say(data(0, whole));
+  talk.publish(data(0, whole));
   await gate.reached('set');
   const transfer = talk.subject.split('.').at(-1);
   await fleet.ask(subjects.receive('smos-00', 'abort'), { transfer }, receiveAbortedSchema);
@@ -292,7 +292,7 @@ test('I5: a transfer that is aborted while its target is being marked destroys n
   await expectUnlocked(fleet);
 });
 
-test('I5: a job that begins anew destroys nothing that its first plan does not list', async () => {
+test('I5: a job that starts again destroys nothing that its first plan does not list', async () => {
   const pair = await useDiverged();
   const { fleet, source, target, receiver, sender } = pair;
   const { gate, receiver: dying } = await startRollback(pair);

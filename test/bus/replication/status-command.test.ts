@@ -52,7 +52,7 @@ test('zpsend status shows the fleet, passes over what others keep in the bucket,
   expect([nothing.exitCode, codesOf(nothing.stderr)]).toEqual([1, ['NO_SUCH_DATASET']]);
 });
 
-test('zpsend status -w --json tells of what changes', async () => {
+test('zpsend status -w --json prints what changes', async () => {
   const world = await useStatusWorld(natsUrl(), slow);
   const watching = zpsend(world, 'status', '-w', '--json');
   onTestFinished(async () => {
@@ -74,7 +74,7 @@ test('zpsend status -w --json tells of what changes', async () => {
   await follow;
 }, 120_000);
 
-test('without JetStream jobs end as they would, and the command says why there is no status', async () => {
+test('without JetStream jobs end as usual, and the command prints why there is no status', async () => {
   const bare = await ownNatsServer({ jetstream: false });
   const fleet = await useFleet(bare.url);
   const [source, target] = [await fleet.host('bare-src'), await fleet.host('bare-dst')];
@@ -91,7 +91,7 @@ test('without JetStream jobs end as they would, and the command says why there i
   expect([shown.exitCode, codesOf(shown.stderr), shown.stderr]).toEqual([1, ['UNSUPPORTED'], mentions('JetStream')]);
 });
 
-test('where there is no bucket the command says so, and a sender that may not make one goes on without', async () => {
+test('without a bucket the command prints that, and a sender that may not make one continues', async () => {
   const config = `authorization { users: [
     { user: admin, password: pw }
     { user: host, password: pw, permissions: { publish: { deny: ["$JS.API.STREAM.CREATE.KV_${statusBucket}"] } } }

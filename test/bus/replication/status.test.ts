@@ -38,7 +38,7 @@ test('a send leaves what arrived, and the next plan counts what the source has m
   });
 
   await snapshot(world.source, 1_000_000, '3', '4');
-  // the job's snapshot is there already, and its plan looks at all there are
+  // the job's snapshot is there already, and its plan lists all snapshots
   await world.fleet.send(world.source.name, { ...to(target), dataset: 'pool/a@2' });
   await expectRow(world, target).toMatchObject({
     ...{ sent: { name: '2' }, newest: { name: '4' }, state: 'behind', lag: { snapshots: 2, bytes: 2_000_000 } },
@@ -172,7 +172,7 @@ test('a sender that is killed leaves an entry that a reader soon takes for silen
   expect(fleetRow(stored, stored.stored + 60_000).state).toBe('silent');
 });
 
-test('a sender that is stopped says first that what it was sending has failed', async () => {
+test('a sender that stops first reports its running datasets as failed', async () => {
   const world = await useStatusWorld(natsUrl(), slow);
   await beginLong(world);
   await world.sender.end('SIGTERM');

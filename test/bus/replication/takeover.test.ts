@@ -103,7 +103,7 @@ test('zpsend send whose sender is killed follows the successor to its end', asyn
   await allArrived(world);
 });
 
-test('a sender that was only stopped for a while ends its job when it hears of the successor', async () => {
+test('a sender that was only stopped for a while ends its job when it sees the successor', async () => {
   const world = await useWorld('dst');
   const id = await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' } });
   const isolated = await running(world);

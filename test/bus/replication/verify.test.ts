@@ -40,7 +40,7 @@ const changes = async (host: SimHost): Promise<string[]> =>
   (await host.processes()).map(({ argv }) => argv[1] ?? '').filter((verb) => !['list', 'send', 'get'].includes(verb));
 
 describe('zpsend verify', () => {
-  test('says what is equal and what was renamed, and changes nothing', async () => {
+  test('reports what is equal and what was renamed, and changes nothing', async () => {
     const { source, target, zpsend } = await useReplica(['a', 'b', 'c']);
     const before = [await changes(source), await changes(target)];
     const equal = await zpsend('verify', 'zones/test', 'smos-00');
@@ -74,7 +74,7 @@ describe('zpsend verify', () => {
     expect(different.exitCode).toBe(1);
   });
 
-  test('says that an equal target will refuse what comes next, which older snapshots it lacks, and that a name is wrong', async () => {
+  test('reports that an equal target will refuse the next stream, which older snapshots it lacks, and that a name is wrong', async () => {
     const { source, target, zpsend } = await useReplica(['a', 'b', 'c']);
     await target.zfs('destroy', 'zones/test@a');
     await target.zfs('snapshot', 'zones/test@mine');
@@ -90,7 +90,7 @@ describe('zpsend verify', () => {
     expect((await zpsend('verify', 'zones/test', 'smos-00')).stdout).toMatch(/ diverged /);
   });
 
-  test('--data finds contents that differ under one guid, and says of which snapshot', async () => {
+  test('--data finds contents that differ under one guid, and names the snapshot', async () => {
     const { target, zpsend } = await useReplica(['a', 'b', 'c']);
     const all = await zpsend('verify', '--data', '--all', 'zones/test', 'smos-00');
     expect([all.stdout.split('\n')[1], all.stderr, all.exitCode]).toEqual([
@@ -100,7 +100,7 @@ describe('zpsend verify', () => {
     ]);
 
     await target.zfs('set', 'zfs-sim:damage=on', 'zones/test@b');
-    expect((await zpsend('verify', 'zones/test', 'smos-00')).exitCode, 'guids tell nothing of it').toBe(0);
+    expect((await zpsend('verify', 'zones/test', 'smos-00')).exitCode, 'guids do not show it').toBe(0);
     const damaged = await zpsend('verify', '--data', '--all', 'zones/test', 'smos-00');
     expect(damaged.stderr.split('\n')).toEqual([
       mentions('zones/test@b', 'zpool scrub'),
@@ -113,7 +113,7 @@ describe('zpsend verify', () => {
     expect((await zpsend('verify', '--data', 'zones/test@a', 'smos-00')).exitCode).toBe(0);
   });
 
-  test('-R tells of each dataset, and exits with 3 where only some are equal', async () => {
+  test('-R reports each dataset, and exits with 3 where only some are equal', async () => {
     const { source, target, zpsend } = await useReplica(['a']);
     await source.zfs('create', 'zones/test/kid');
     await source.zfs('snapshot', 'zones/test/kid@x');
@@ -127,7 +127,7 @@ describe('zpsend verify', () => {
     expect(tree.exitCode).toBe(3);
   });
 
-  test('-R asked by the target exits with 3 where the source does not show it all of the tree, and says so', async () => {
+  test('-R asked by the target exits with 3 where the source does not show it all of the tree, and reports that', async () => {
     const { fleet, source, target, zpsend } = await useReplica(['a']);
     await fleet.start('sender', source);
     const asTarget = (...args: string[]) => run(target, args, { ZPSEND_INBOX_PREFIX: inboxPrefix('smos-00') });
@@ -147,7 +147,7 @@ describe('zpsend verify', () => {
     expect(Object.keys(JSON.parse(asAdmin.stdout)), 'an asker that may list all').not.toContain('restricted');
   });
 
-  test('never says that all is well where nothing was compared', async () => {
+  test('never reports success where nothing was compared', async () => {
     const { target, zpsend } = await useReplica(['a']);
     const elsewhere = await zpsend('verify', 'zones/test', 'smos-00:zones/none');
     expect(elsewhere.stdout).toMatch(/ missing /);
@@ -159,7 +159,7 @@ describe('zpsend verify', () => {
     expect(codesOf((await zpsend('verify', 'zones/test', 'nowhere')).stderr)).toEqual(['UNREACHABLE']);
   });
 
-  test('says of a raw replica without its key whether it is as it was encrypted', async () => {
+  test('reports of a raw replica without its key whether it is as it was encrypted', async () => {
     const { source, target, zpsend } = await useReplica(['a']);
     await source.zfs('create', '-o', 'encryption=on', '-o', 'keyformat=passphrase', 'zones/enc');
     await source.zfs('set', 'zfs-sim:write=100000', 'zones/enc');
@@ -177,7 +177,7 @@ describe('zfs.<host>.digest', () => {
   const statusOf = (host: string) => subjects.digest(host, 'status');
   const slow = { ZFS_SIM_SEND_RATE: '64K' };
 
-  test('reads two snapshots at once and answers BUSY beyond; what is asked for tells of all instances', async () => {
+  test('reads two snapshots at once and answers BUSY beyond; the status covers all instances', async () => {
     const { fleet, target, receiver } = await useReplica(['a']);
     await receiver.end();
     await fleet.start('receiver', target, slow);
@@ -224,7 +224,7 @@ describe('zfs.<host>.digest', () => {
     expect(again.lines('digest.failed', { snapshot: 'zones/test@a', code: 'ABORTED' })).toHaveLength(1);
   });
 
-  test('of a snapshot that is gone says so; anything but the name of a snapshot is refused', async () => {
+  test('of a snapshot that is gone fails with that; anything but the name of a snapshot is refused', async () => {
     const { fleet } = await useReplica(['a']);
     const start = (body: object) => fleet.ask(subjects.digest('smos-00', 'start'), body, digestStartedSchema);
     const { digest } = await start({ snapshot: 'zones/test@none' });

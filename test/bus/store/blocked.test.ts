@@ -58,7 +58,7 @@ test('a blocked stream is reported by the target, the next job and the status un
   expect((await run(world, 'status')).stdout).toEqual(mentions('stored', 'NO_SUCH_DATASET', 'pool'));
 
   await dst.zpool('create', 'pool');
-  // another one looks at once
+  // another one checks at once
   await startReceiver(world);
   await arrived(world);
   await expect.poll(() => rowOf(world, 'dst'), { timeout: 20_000 }).toMatchObject({ sent: { name: '2' } });
@@ -87,7 +87,7 @@ test('edge cases 37, 38: a read-only pool is stored from, without holds and with
   await dst.zpool('import', 'pool');
   await startReceiver(world);
   await arrived(world);
-  // and directly, with nothing to send: nothing to say either
+  // and directly, with nothing to send: no note either
   const again = await send(world);
   expect([again.state, again.done, again.notes]).toEqual(['done', 0, undefined]);
 });
@@ -112,8 +112,8 @@ test('a receiver that is online and does not claim its streams is reported', asy
   await other.end();
   await dst.zpool('destroy', 'pool');
   await startReceiver(world);
-  const said = [{ message: mentions('NO_SUCH_DATASET') }];
-  await expect.poll(() => notes(60_000), { timeout: 20_000 }).toMatchObject(said);
+  const expected = [{ message: mentions('NO_SUCH_DATASET') }];
+  await expect.poll(() => notes(60_000), { timeout: 20_000 }).toMatchObject(expected);
 });
 
 test('a receiver that finds the dataset locked has claimed the stream, and keeps the receipt of its other instance', async () => {
@@ -130,12 +130,12 @@ test('a receiver that finds the dataset locked has claimed the stream, and keeps
   const receiver = await startReceiver(world);
   await receiver.logged('store.kept', { code: 'LOCKED' });
   const receipts = openReceipts(fleet.bus);
-  const said = await receipts.read('src', 'dst');
-  expect(said).toMatchObject([{ receipt: { state: 'running', bytes: 0 } }]);
+  const expected = await receipts.read('src', 'dst');
+  expect(expected).toMatchObject([{ receipt: { state: 'running', bytes: 0 } }]);
   const [stream] = await whole(world);
   const place = { host: 'dst', root: 'pool/a' };
   expect(
-    await blockedNotes({ bus: fleet.bus, bucket, claimMs: 0 }, place, deliveriesOf(await whole(world), said)),
+    await blockedNotes({ bus: fleet.bus, bucket, claimMs: 0 }, place, deliveriesOf(await whole(world), expected)),
   ).toEqual([]);
   await receipts.write('dst', 'src', stream?.id ?? '', 0, { state: 'running', bytes: 5 });
   await receipts.begin('dst', 'src', stream?.id ?? '', 0);
@@ -155,7 +155,7 @@ test('a lasting failure is reported although it may pass, and leaves the status 
   await expect.poll(async () => (await rowOf(world, 'dst'))?.error, { timeout: 20_000 }).toBeUndefined();
 }, 90_000);
 
-test('a receiver that finds a stream in the hands of another one of its host says nothing over what that says', async () => {
+test('a receiver that finds a stream claimed by another instance of its host keeps the receipt of that one', async () => {
   const world = await useStored(4_000_000);
   const { fleet } = world;
   const slow = { ZFS_SIM_RECV_RATE: '300K' };

@@ -66,12 +66,12 @@ test('what a copy that lags behind has not yet is not taken for missing', async 
     } finally {
       process.kill(follower.pid, 'SIGCONT');
     }
-    const look = async (name: string): Promise<void> => {
+    const inspect = async (name: string): Promise<void> => {
       const got = await bucket.get(name, 16 * mib).catch((error: ZpsendError) => error);
       if (got instanceof Error) lagged.push(`${got.code}: ${got.message}`);
       else expect(got?.bytes.equals(bytes)).toBe(true);
     };
-    await Promise.all(['d', 'd', 'd', 'c', 'c', 'b', 'b', 'a'].map(look));
+    await Promise.all(['d', 'd', 'd', 'c', 'c', 'b', 'b', 'a'].map(inspect));
     for (const name of ['a', 'b', 'c', 'd']) await patiently(() => bucket.remove(name));
   }
   // how often it happens is up to the servers, which place a consumer anywhere

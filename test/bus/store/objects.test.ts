@@ -94,7 +94,7 @@ test('what a killed writer has left of an object is named, and can be removed wi
   const { bucket, chunks, library, bus } = await useBucket();
   await bucket.put('a', randomBytes(mib), '');
   await bucket.put('b', randomBytes(mib), '');
-  // as far as the last chunk, without what tells of them
+  // up to the last chunk, without the metadata
   const { nuid = '' } = (await library.info('b')) ?? {};
   await jetstream(bus.nc).publish(`$O.zfs-streams-src.C.${nuid.replace(/^[^-]*/, 'another')}`, randomBytes(1000));
   expect((await bucket.names()).toSorted()).toEqual(['a', 'b']);
@@ -240,10 +240,10 @@ test('a client that knows an inbox triggers no publication and ends nothing', as
   const { bucket, bus } = await useBucket();
   const bytes = randomBytes(16 * mib);
   await bucket.put('a', bytes, '');
-  const said: string[] = [];
+  const triggered: string[] = [];
   bus.nc.subscribe('secret.>', {
     // the server itself answers where a forged reply has no subscriber
-    callback: (_, message) => void (message.headers?.code === 503 || said.push(message.subject)),
+    callback: (_, message) => void (message.headers?.code === 503 || triggered.push(message.subject)),
   });
   let forged = 0;
   bus.nc.subscribe('_INBOX.>', {
@@ -263,7 +263,7 @@ test('a client that knows an inbox triggers no publication and ends nothing', as
   forged = 1000;
   await bus.nc.flush();
   expect((await bucket.get('a', 16 * mib))?.bytes.equals(bytes)).toBe(true);
-  expect([forged, said]).toEqual([expect.any(Number), []]);
+  expect([forged, triggered]).toEqual([expect.any(Number), []]);
 });
 
 test('overwritten metadata is reported and skipped, and can be removed and put again', async () => {

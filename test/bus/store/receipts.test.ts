@@ -55,7 +55,7 @@ test('a final refusal of a target is reported, and nothing more is stored for it
   await arrived(world);
 });
 
-test('a target that refuses is heard, though others have yet to take the same stream, and once', async () => {
+test('a refusal of one target is applied once, though others have yet to receive the same stream', async () => {
   const world = await useWorld();
   const { fleet, src, dst } = world;
   const sender = await fleet.start('sender', src);
@@ -78,7 +78,7 @@ test('a target that refuses is heard, though others have yet to take the same st
   await dst.zfs('destroy', '-r', 'pool/a');
   expect(await send(world)).toMatchObject({ state: 'done', done: 1 });
   await receiver.end();
-  // the word lies there still, and was said before the target was seen
+  // the receipt is still there, and is older than the listing of the target
   await sender.end();
   await fleet.start('sender', src);
   // a round of maintenance has read the receipt
@@ -92,7 +92,7 @@ test('a target that refuses is heard, though others have yet to take the same st
   await emptied(world);
 });
 
-test('a command without a sender learns what was taken, removes it and tells of it, however short it is', async () => {
+test('a command without a sender applies receipts, removes the streams and reports that, however short it is', async () => {
   const world = await useWorld();
   await snapshot(world.src, 1_000_000, '1');
   expect((await command(world, 'auto')).exitCode).toBe(0);
@@ -103,7 +103,7 @@ test('a command without a sender learns what was taken, removes it and tells of 
   await arrived(world);
   const receipts = openReceipts(world.fleet.bus);
   await expect.poll(() => receipts.read('src', 'dst')).toMatchObject([{ receipt: { state: 'done' } }]);
-  // of another dataset, so that no listing tells what the store does
+  // of another dataset, so that no listing shows what the store does
   await world.src.zfs('create', 'pool/b');
   await world.src.zfs('snapshot', 'pool/b@1');
   expect((await command(world, 'auto', { dataset: 'pool/b' })).exitCode).toBe(0);

@@ -163,7 +163,7 @@ test('what waits is fetched before anything is sent past it', async () => {
   await emptied(world);
 });
 
-test('a stream that is compressed on its way is stored so, and a package with a clone and a volume arrives', async () => {
+test('a compressed stream is stored compressed, and a package with a clone and a volume arrives', async () => {
   const world = await useWorld();
   const { src } = world;
   await world.fleet.start('sender', src, { ZFS_SIM_ZEROS: '0.5' });

@@ -24,7 +24,7 @@ import {
 } from '../../support/store-world.ts';
 
 test.each<'SIGKILL' | 'SIGTERM'>(['SIGKILL', 'SIGTERM'])(
-  'a receiver that gets %s in the middle of a stored stream begins it anew',
+  'a receiver that gets %s in the middle of a stored stream starts it again',
   async (signal) => {
     const world = await useWorld();
     await world.fleet.start('sender', world.src);
@@ -48,7 +48,7 @@ test('a server that restarts while a job is planned for the store is waited for'
   const gate = await useGate(world.src);
   const sender = await world.fleet.start('sender', world.src, gate.env);
   await snapshot(world.src, 1_000_000, '1');
-  // the store is there, so it is looked at
+  // the store exists, so it is read
   await send(world, { channel: 'store' });
   await snapshot(world.src, 1_000_000, '2');
   await gate.shut('list');
