@@ -13,7 +13,7 @@ import type { Lab } from '../contract/zfs-under-test.ts';
 /** Where streams lie that another machine, with another release, has left, and where this one leaves its own. */
 export const [comesFrom, goesTo] = [process.env.ZPSEND_CARRIED, process.env.VM_OUT ?? '/nowhere'];
 
-/** A package on its way: the steps as they were planned, each with a stream, and what its snapshots hold. */
+/** A carried package: the planned steps, each with a stream, and the contents of its snapshots. */
 export interface Carried {
   /** Of the dataset that the package was sent from; the plan's targets lie below `into`. */
   root: string;

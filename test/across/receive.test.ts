@@ -16,7 +16,7 @@ const carried = comesFrom === undefined ? undefined : brought(comesFrom);
 const properties = { set: { readonly: 'on' }, exclude: [] };
 
 test('what another release sent arrives, equal, and goes on from here', async () => {
-  if (!carried) throw new Error('test/openzfs-vm/across runs this, and says what was brought');
+  if (!carried) throw new Error('test/openzfs-vm/across runs this, and names the folder of the streams');
   const root = `${z.target}/tree`;
   const here = (name: string): string => name.replace(carried.into, root);
   for (const [index, step] of carried.steps.entries()) {
@@ -44,7 +44,7 @@ test('what another release sent arrives, equal, and goes on from here', async ()
     expect([z.value('keystatus', name), z.value('encryptionroot', name)]).toEqual(['unavailable', name]);
   }
 
-  // on its way further it stays as it is: nobody has loaded a key here
+  // it is sent on as it is: no key is loaded here
   const features = (await zfs.poolFacts(z.target))?.features[z.target];
   await carryAway(z, zfs, root, { features, digests: carried.digests, guids: carried.guids });
 

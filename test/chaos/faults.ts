@@ -1,7 +1,7 @@
 import { openLocks } from '../../lib/bus/locks/locks.ts';
 import { locksBucket, streamsBucket } from '../../lib/bus/subjects.ts';
 import type { Job } from '../../schemas/job.ts';
-import type { Fault, Scene } from './scenarios.ts';
+import type { Fault, Scenario } from './scenarios.ts';
 import type { Member } from './service-processes.ts';
 import { lockSeconds, type World } from './world.ts';
 
@@ -12,7 +12,7 @@ import { lockSeconds, type World } from './world.ts';
  */
 export async function inject(
   world: World,
-  { fault, which }: Pick<Scene, 'fault' | 'which'>,
+  { fault, which }: Pick<Scenario, 'fault' | 'which'>,
   job: Job,
 ): Promise<string> {
   switch (fault) {
@@ -29,7 +29,7 @@ export async function inject(
 }
 
 /** What a supervisor does. */
-export async function raise(world: World, { fault, which }: Pick<Scene, 'fault' | 'which'>): Promise<void> {
+export async function recover(world: World, { fault, which }: Pick<Scenario, 'fault' | 'which'>): Promise<void> {
   if (fault === 'kill-node') await serverOf(world, which)?.restart();
   await world.services.startMissing();
 }
@@ -38,7 +38,7 @@ const serverOf = ({ servers }: World, which: number) => servers[which % servers.
 
 async function kill({ services }: World, members: readonly Member[], instance: string, which: number): Promise<string> {
   const member = members.find((one) => one.instance === instance) ?? members[which % members.length];
-  if (!member) return 'nobody';
+  if (!member) return 'none';
   await services.kill(member);
   return `${member.role} ${member.instance} on ${member.host}`;
 }

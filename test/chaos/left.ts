@@ -3,26 +3,26 @@ import { holdsOn } from '../support/expected-state.ts';
 import type { Host } from '../support/hosts.ts';
 import { listed } from '../support/listing.ts';
 import { locksLeft } from '../support/locks-left.ts';
-import { patiently } from '../support/retry.ts';
+import { retry } from '../support/retry.ts';
 import { streamsOf } from '../support/streams.ts';
 import type { Bookmark, Left } from './model.ts';
 import { lockSeconds, type World } from './world.ts';
 
-/** Looks at all that a round may leave behind. */
+/** All that a round may leave behind. */
 export async function leftIn(world: World): Promise<Left> {
   const { source, targets } = world;
-  const held = targets.map(async (host): Promise<[string, string[]]> => [host.name, await holdsOn(host)]);
+  const holds = targets.map(async (host): Promise<[string, string[]]> => [host.name, await holdsOn(host)]);
   return {
     locks: await locksLeft(world.bus, lockSeconds),
     stored: await storedIn(world),
     sourceHolds: await holdsOn(source),
-    targetHolds: new Map(await Promise.all(held)),
+    targetHolds: new Map(await Promise.all(holds)),
     bookmarks: await bookmarksOn(source),
   };
 }
 
 async function storedIn({ bus, source }: World): Promise<string[]> {
-  return patiently(async () => {
+  return retry(async () => {
     const bucket = await streamsOf(bus, source.name);
     if ((await bucket.mark()) === undefined) return [];
     return [...new Set([...(await bucket.names()), ...(await bucket.begun())])].filter(

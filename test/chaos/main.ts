@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { openTruth } from '../support/expected-state.ts';
+import { openExpectedState } from '../support/expected-state.ts';
 import { openRandom } from '../support/random.ts';
 import { openJobs } from './jobs.ts';
 import { openModel } from './model.ts';
-import { type Play, playCalmly, playRound, type Round } from './round.ts';
-import { dealt, faults, sceneOf } from './scenarios.ts';
+import { type Round, type Run, runRound, runUndisturbed } from './round.ts';
+import { faults, scenarioOf, shuffledDeck } from './scenarios.ts';
 import { makeWorld } from './world.ts';
 
 const { values } = parseArgs({
@@ -23,63 +23,63 @@ if (!Number.isSafeInteger(rounds) || rounds < 1 || !Number.isSafeInteger(seed)) 
   process.exit(2);
 }
 
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
-say(`chaos: ${rounds} rounds on three NATS servers and two instances of each service, seed ${seed}`);
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+print(`chaos: ${rounds} rounds on three NATS servers and two instances of each service, seed ${seed}`);
 
-const [root, policy] = ['tank/tree', 'tank/told'];
+const [root, policy] = ['tank/tree', 'tank/policy'];
 const asked = ['a', 'b', 'c'].map((name) => `${root}/${name}`);
 const targets = ['dst', 'site-b'];
 const random = openRandom(seed);
-const deck = dealt(random);
+const deck = shuffledDeck(random);
 const world = await makeWorld(targets, policy);
 const jobs = openJobs(world);
-const struck: { fault: string; hit: boolean }[] = [];
+const results: { fault: string; hit: boolean }[] = [];
 let failed = 0;
 
 /** One line, and of what is wrong a line each. */
-function tell(name: string, { wrong }: Round, ms: number): void {
-  say(`${name}, ${Math.round(ms / 1000)} s${wrong.length > 0 ? `, ${wrong.length} WRONG` : ''}`);
-  for (const one of wrong) say(`    WRONG: ${one}`);
-  const said = world.services.said();
-  if (values.verbose && wrong.length > 0) for (const line of said) say(`    ${line}`);
+function report(name: string, { wrong }: Round, ms: number): void {
+  print(`${name}, ${Math.round(ms / 1000)} s${wrong.length > 0 ? `, ${wrong.length} WRONG` : ''}`);
+  for (const one of wrong) print(`    WRONG: ${one}`);
+  const log = world.services.newLog();
+  if (values.verbose && wrong.length > 0) for (const line of log) print(`    ${line}`);
   if (wrong.length > 0) failed += 1;
 }
 
-async function timed(name: (round: Round) => string, play: () => Promise<Round>): Promise<void> {
+async function timed(name: (round: Round) => string, run: () => Promise<Round>): Promise<void> {
   const began = performance.now();
-  const round = await play().catch((error: unknown): Round => ({ wrong: [String(error)] }));
-  tell(name(round), round, performance.now() - began);
+  const round = await run().catch((error: unknown): Round => ({ wrong: [String(error)] }));
+  report(name(round), round, performance.now() - began);
 }
 
 try {
   for (const dataset of [root, ...asked, policy]) await world.source.zfs('create', dataset);
-  const truths = world.targets.map((target) => openTruth(world.source, target));
-  const play: Play = { world, jobs, model: openModel(), truths, root, policy };
+  const expectedStates = world.targets.map((target) => openExpectedState(world.source, target));
+  const run: Run = { world, jobs, model: openModel(), expectedStates, root, policy };
   await world.services.startMissing();
   // all targets are seen once: what is not known of one that is away cannot be sent to it
   await timed(
     () => 'begin',
-    () => playCalmly(play, 0),
+    () => runUndisturbed(run, 0),
   );
   for (let round = 1; round <= rounds && failed < 3; round++) {
-    const scene = sceneOf(deck, round - 1, random, {
+    const scenario = scenarioOf(deck, round - 1, random, {
       targets: targets.length,
       servers: world.servers.length,
       asked,
       policy,
     });
-    const { way, fault } = scene;
+    const { kind, fault } = scenario;
     await timed(
       ({ hit }) => {
-        struck.push({ fault, hit: hit !== undefined });
-        return `round ${round}: ${way}, ${fault} (${hit ?? 'too late'})`;
+        results.push({ fault, hit: hit !== undefined });
+        return `round ${round}: ${kind}, ${fault} (${hit ?? 'too late'})`;
       },
-      () => playRound(play, scene, round),
+      () => runRound(run, scenario, round),
     );
   }
   await timed(
     () => 'end',
-    () => playCalmly(play, rounds + 1),
+    () => runUndisturbed(run, rounds + 1),
   );
 } finally {
   jobs.stop();
@@ -87,11 +87,11 @@ try {
 }
 
 for (const fault of faults) {
-  const those = struck.filter((one) => one.fault === fault);
+  const those = results.filter((one) => one.fault === fault);
   if (those.length > 0)
-    say(`${fault}: ${those.length} rounds, ${those.filter(({ hit }) => hit).length} in mid-transfer`);
+    print(`${fault}: ${those.length} rounds, ${those.filter(({ hit }) => hit).length} in mid-transfer`);
 }
 // one that hits nothing proves nothing
-if (struck.filter(({ hit }) => hit).length < struck.length / 2) failed += 1;
-say(`seed ${seed}: ${failed > 0 ? `${failed} failed` : 'all passed'}`);
+if (results.filter(({ hit }) => hit).length < results.length / 2) failed += 1;
+print(`seed ${seed}: ${failed > 0 ? `${failed} failed` : 'all passed'}`);
 process.exit(failed > 0 ? 1 : 0);

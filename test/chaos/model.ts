@@ -54,7 +54,7 @@ export interface Left {
   readonly stored: readonly string[];
 }
 
-/** Complaints about what is left once all is done; what the newest of a target is held by, and its cursors, are to stay. */
+/** Complaints about what is left once all is done; the last-received holds of a target and its cursors are to stay. */
 export const staleMarks = ({ sourceHolds, targetHolds, bookmarks, locks, stored }: Left): string[] => [
   ...locks.map((lock) => `a lock is left: ${lock}`),
   ...stored.map((name) => `the store still has ${name}`),
@@ -67,7 +67,7 @@ export const staleMarks = ({ sourceHolds, targetHolds, bookmarks, locks, stored 
   ),
 ];
 
-/** The same after a round in which nobody was hit: what an earlier death left is repaired by then. */
+/** The same after a round without a fault: stale marks of an earlier fault are repaired by then. */
 export function notRepaired(
   left: Left,
   model: Model,

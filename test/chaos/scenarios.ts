@@ -1,8 +1,8 @@
 import type { Random } from '../support/random.ts';
 
-/** How a round's replication is asked for, and of whom. */
-export const ways = ['single', 'fan', 'away', 'event'] as const;
-type Way = (typeof ways)[number];
+/** How a round's replication is requested, and for which targets. */
+export const requestKinds = ['single', 'fan-out', 'offline', 'event'] as const;
+type RequestKind = (typeof requestKinds)[number];
 
 /** What happens in the middle of it. `leader-*`: the leader of that JetStream group steps down. */
 export const faults = [
@@ -22,8 +22,8 @@ export interface Write {
 }
 
 /** All that is chosen for one round before it begins. */
-export interface Scene {
-  readonly way: Way;
+export interface Scenario {
+  readonly kind: RequestKind;
   readonly fault: Fault;
   /** What is written, with a snapshot after each. */
   readonly writes: readonly Write[];
@@ -36,7 +36,7 @@ export interface Scene {
   readonly afterMs: number;
 }
 
-export interface Stage {
+export interface ScenarioBounds {
   readonly targets: number;
   readonly servers: number;
   /** Datasets of which some are written to in a round that is asked for, and the one that a policy sends. */
@@ -48,39 +48,39 @@ export interface Stage {
 const [least, spread] = [4_000_000, 6_000_000];
 
 /**
- * What happens in round number `round`, from 0. Ways and faults are dealt out, rather than drawn, so that each fault meets each way
+ * What happens in round number `round`, from 0. Kinds and faults are dealt out, rather than drawn, so that each fault meets each kind
  * within as many rounds as there are pairs: `deck` is a shuffled list of all of them.
  */
-export function sceneOf(
-  deck: readonly Pick<Scene, 'way' | 'fault'>[],
+export function scenarioOf(
+  deck: readonly Pick<Scenario, 'kind' | 'fault'>[],
   round: number,
   random: Random,
-  stage: Stage,
-): Scene {
-  const { way, fault } = deck[round % deck.length] ?? { way: 'fan', fault: 'kill-sender' };
-  const all = Array.from({ length: stage.targets }, (_, at) => at);
-  const one = random.below(stage.targets);
-  const big = random.pick(stage.asked) ?? '';
+  bounds: ScenarioBounds,
+): Scenario {
+  const { kind, fault } = deck[round % deck.length] ?? { kind: 'fan-out', fault: 'kill-sender' };
+  const all = Array.from({ length: bounds.targets }, (_, at) => at);
+  const one = random.below(bounds.targets);
+  const big = random.pick(bounds.asked) ?? '';
   const datasets =
-    way === 'event' ? [stage.policy] : [big, ...stage.asked.filter((name) => name !== big && random.chance(0.3))];
+    kind === 'event' ? [bounds.policy] : [big, ...bounds.asked.filter((name) => name !== big && random.chance(0.3))];
   const writes = datasets.flatMap((dataset) => [
     { dataset, bytes: least + random.below(spread) },
     ...(random.chance(0.5) ? [{ dataset, bytes: random.below(100_000) }] : []),
   ]);
   return {
-    way,
+    kind,
     fault,
     writes,
-    to: way === 'single' ? [one] : all,
-    away: way === 'away' ? one : undefined,
-    which: random.below(2 * stage.servers),
+    to: kind === 'single' ? [one] : all,
+    away: kind === 'offline' ? one : undefined,
+    which: random.below(2 * bounds.servers),
     afterMs: random.below(1000),
   };
 }
 
-/** Every way with every fault, shuffled. */
-export function dealt(random: Random): Pick<Scene, 'way' | 'fault'>[] {
-  const deck = ways.flatMap((way) => faults.map((fault) => ({ way, fault })));
+/** Every kind with every fault, shuffled. */
+export function shuffledDeck(random: Random): Pick<Scenario, 'kind' | 'fault'>[] {
+  const deck = requestKinds.flatMap((kind) => faults.map((fault) => ({ kind, fault })));
   for (let at = deck.length - 1; at > 0; at--) {
     const other = random.below(at + 1);
     const [one, two] = [deck[at], deck[other]];

@@ -21,19 +21,19 @@ export interface Services {
   /** SIGTERM to every receiver of a host. */
   stopReceivers(host: string): Promise<void>;
   end(): Promise<void>;
-  /** What all of them, the dead too, have logged since this was asked last, in the order of their clocks. */
-  said(): string[];
+  /** The log of all of them, the dead too, since the last call, in the order of their clocks. */
+  newLog(): string[];
 }
 
-export interface Post {
+export interface ServiceSpec {
   readonly role: Role;
   readonly host: string;
   readonly env: NodeJS.ProcessEnv;
 }
 
-export function openServices(posts: readonly Post[], instances: number): Services {
+export function openServices(specs: readonly ServiceSpec[], instances: number): Services {
   let members: Member[] = [];
-  const heard = new Map<Member, number>();
+  const reported = new Map<Member, number>();
   const of = (role: Role, host: string): Member[] =>
     members.filter((member) => member.role === role && member.host === host);
   const leave = async (gone: readonly Member[], signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
@@ -43,11 +43,11 @@ export function openServices(posts: readonly Post[], instances: number): Service
   return {
     of,
     async startMissing(only) {
-      for (const { role, host, env } of posts) {
+      for (const { role, host, env } of specs) {
         if (only !== undefined && host !== only) continue;
         while (of(role, host).length < instances) {
           const member = await join(role, host, env);
-          heard.set(member, 0);
+          reported.set(member, 0);
           members.push(member);
         }
       }
@@ -55,10 +55,10 @@ export function openServices(posts: readonly Post[], instances: number): Service
     kill: (member) => leave([member], 'SIGKILL'),
     stopReceivers: (host) => leave(of('receiver', host), 'SIGTERM'),
     end: () => leave(members, 'SIGTERM'),
-    said() {
-      const lines = [...heard].flatMap(([member, from]) => {
+    newLog() {
+      const lines = [...reported].flatMap(([member, from]) => {
         const { log } = member.process;
-        heard.set(member, log.length);
+        reported.set(member, log.length);
         return log.slice(from).map((line) => inShort(member, line));
       });
       return lines.sort((one, other) => one.time - other.time).map(({ text }) => text);

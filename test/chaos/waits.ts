@@ -19,10 +19,10 @@ export async function settled(complaints: () => Promise<string[]>): Promise<stri
 /** The first job that has sent something and not all of it; undefined where all were too quick. */
 export async function inTheMiddle(jobs: Jobs): Promise<Job | undefined> {
   for (let tries = 0; tries < (patience * 1000) / 50; tries++) {
-    const heard = jobs.heard();
-    const running = heard.find((job) => job.state === 'running' && job.bytes > 0);
-    // a policy's job may begin with a look that finds nothing
-    if (running || heard.some((job) => isOver(job) && job.done > 0)) return running;
+    const received = jobs.received();
+    const running = received.find((job) => job.state === 'running' && job.bytes > 0);
+    // a policy's job may begin with a check that finds nothing
+    if (running || received.some((job) => isOver(job) && job.done > 0)) return running;
     await sleep(50);
   }
   return undefined;
@@ -33,7 +33,9 @@ export async function endings(jobs: Jobs, ids: readonly string[]): Promise<strin
   const each = ids.map((id) =>
     settled(async () => {
       const job = await jobs.status(id);
-      return isOver(job) ? [] : [`job ${id} does not end: ${job?.waiting?.message ?? job?.state ?? 'nobody knows it'}`];
+      return isOver(job)
+        ? []
+        : [`job ${id} does not end: ${job?.waiting?.message ?? job?.state ?? 'no sender knows it'}`];
     }),
   );
   const open = (await Promise.all(each)).flat();

@@ -6,15 +6,15 @@ import { hashOfTransfer } from '../../lib/bus/locks/transfer-hash.ts';
 import { createZfs } from '../../lib/zfs/zfs.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import { underLease } from '../../services/receiver/receive/under-lock.ts';
-import { acts, type Told } from './judge.ts';
+import { acts, type Report } from './judge.ts';
 
-/** One of those that want the same lock, as a process of its own: takes it, acts under it, and gives it back. */
+/** A process that competes for one lock: it acquires it, acts under it, and releases it. */
 const [, , who = '', seconds = ''] = process.argv;
-/** Between two looks at the lease, and the longest that they may lie apart in one stretch, in milliseconds. */
-const [lookMs, stretchMs] = [10, 100];
+/** Between two checks of the lease, and the longest gap between them in one stretch, in milliseconds. */
+const [checkMs, stretchMs] = [10, 100];
 
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
-const tell = (told: Told): void => void process.stdout.write(`${JSON.stringify(told)}\n`);
+const report = (one: Report): void => void process.stdout.write(`${JSON.stringify(one)}\n`);
 
 const bus = await connectBus({ name: `contender ${who}`, env: process.env, wait: true });
 const locks = await openLocks(bus, Number(seconds));
@@ -24,9 +24,9 @@ const zfs = underLease(createZfs({ env: process.env }), () => {
   throw new ZpsendError('LOCKED', 'no lease');
 });
 
-/** When the lease said yes without a gap. */
+/** When the lease was valid without a gap. */
 let stretch: { from: number; to: number } | undefined;
-function look(): void {
+function check(): void {
   const at = now();
   let isHeld = lease !== undefined;
   try {
@@ -35,12 +35,12 @@ function look(): void {
     isHeld = false;
   }
   if (stretch && (!isHeld || at - stretch.to > stretchMs)) {
-    tell({ type: 'held', who, name, ...stretch });
+    report({ type: 'held', who, name, ...stretch });
     stretch = undefined;
   }
   if (isHeld) stretch = { from: stretch?.from ?? at, to: at };
 }
-setInterval(look, lookMs);
+setInterval(check, checkMs);
 
 // what comes off the socket is handled before timers are, also after a stop
 bus.nc.subscribe(acts, {
@@ -54,7 +54,7 @@ bus.nc.subscribe(acts, {
   },
 });
 
-tell({ type: 'ready', who });
+report({ type: 'ready', who });
 for (;;) {
   try {
     count += 1;
@@ -68,16 +68,16 @@ for (;;) {
     });
     [lease, name] = [taken, `tank/${who}-${count}`];
     const from = now();
-    look();
+    check();
     const lost = new Promise<'lost'>((resolve) => taken.lost.addEventListener('abort', () => resolve('lost')));
     const why = await Promise.race([lost, sleep(500 + Math.random() * 6000, 'released' as const)]);
-    tell({ type: 'told', who, name, from, to: now(), why });
+    report({ type: 'taken', who, name, from, to: now(), why });
     lease = undefined;
-    look();
+    check();
     await taken.release();
   } catch (thrown) {
     const { code } = ZpsendError.from(thrown);
-    tell({ type: 'refused', who, code });
+    report({ type: 'refused', who, code });
   }
   await sleep(40 + Math.random() * 100);
 }

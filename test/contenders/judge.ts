@@ -1,15 +1,15 @@
-/** Tells the contenders to act, if they hold the lock. */
+/** The subject that has the contenders act, if they hold the lock. */
 export const acts = 'contenders.act';
 
-/** What a contender tells. Times are milliseconds of the machine's monotonic clock. */
-export type Told =
+/** What a contender reports. Times are milliseconds of the machine's monotonic clock. */
+export type Report =
   | { readonly type: 'ready'; readonly who: string }
   | { readonly type: 'refused'; readonly who: string; readonly code: string }
-  /** Its lease said yes all the time. */
+  /** Its lease was valid all the time. */
   | { readonly type: 'held'; readonly who: string; readonly name: string; readonly from: number; readonly to: number }
-  /** From the taking to the release, or to when it was told of the loss. */
+  /** From the acquisition to the release, or to when its lease reported the loss. */
   | {
-      readonly type: 'told';
+      readonly type: 'taken';
       readonly who: string;
       readonly name: string;
       readonly from: number;
@@ -39,6 +39,6 @@ export function overlaps(spans: readonly Span[]): { readonly names: readonly [st
   );
 }
 
-/** Processes that began while another lease than theirs was held. */
-export const intruders = (starts: readonly Start[], held: readonly Span[]): Start[] =>
-  starts.filter(({ name, at }) => held.some((span) => span.name !== name && span.from < at && at < span.to));
+/** Processes that started while another lease than theirs was valid. */
+export const intruders = (starts: readonly Start[], leases: readonly Span[]): Start[] =>
+  starts.filter(({ name, at }) => leases.some((span) => span.name !== name && span.from < at && at < span.to));

@@ -4,7 +4,7 @@ import { Kvm } from '@nats-io/kv';
 import { headers } from '@nats-io/transport-node';
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { keySubject, lockKey, locksBucket } from '../../lib/bus/subjects.ts';
-import type { Told } from './judge.ts';
+import type { Report } from './judge.ts';
 
 export const scenarios = [
   'purge',
@@ -33,13 +33,13 @@ export interface Disturbance {
   readonly round: number;
   readonly bus: Bus;
   readonly contenders: readonly Contender[];
-  readonly told: readonly Told[];
+  readonly reports: readonly Report[];
 }
 
 const stream = `KV_${locksBucket}`;
 const subject = keySubject(locksBucket, lockKey('host', 'tank/lock'));
 
-/** The lock of another dataset, which only its release marker tells of. */
+/** The lock of another dataset, of which only a release marker is left. */
 const beside = keySubject(locksBucket, lockKey('host', 'tank/beside'));
 /** In an entry's time to live, every so many rounds the other lock is released again. */
 const roundsBeside = 4;
@@ -54,7 +54,7 @@ deletion.set('KV-Operation', 'DEL');
 /** What takes entries away needs a bucket that lets it. */
 const takesAway = (scenario: Scenario): boolean => scenario.includes('purge') || scenario.startsWith('delete-message');
 
-/** A bucket that refuses to lose entries is made by whoever needs a lock, with the time to live that it wishes. */
+/** A bucket that keeps its entries is made by the first contender, with its own time to live. */
 export async function forgetLocks(bus: Bus, scenario: Scenario): Promise<void> {
   const { streams } = await jetstreamManager(bus.nc, { checkAPI: false });
   await streams.delete(stream).catch(() => false);

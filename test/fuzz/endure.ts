@@ -12,7 +12,7 @@ if (!(Number.isSafeInteger(jobs) && jobs >= 9 && Number.isSafeInteger(restarts) 
   process.stderr.write('usage: npm run endure -- [--jobs N (9 or more)] [--restarts N]\n');
   process.exit(2);
 }
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const connectionsSchema = z.object({
   connections: z.array(z.object({ name: z.string().default(''), subscriptions: z.number() })),
@@ -24,7 +24,7 @@ async function subscriptions({ monitor }: NatsServer): Promise<number> {
 }
 
 /** Jobs in turn, direct ones and stored ones, with restarts of the server among them. @returns how many were done */
-async function live(server: NatsServer, world: World, look: () => Promise<void>): Promise<number> {
+async function live(server: NatsServer, world: World, sample: () => Promise<void>): Promise<number> {
   let done = 0;
   let restarted = 0;
   for (let at = 1; at <= jobs; at++) {
@@ -40,9 +40,9 @@ async function live(server: NatsServer, world: World, look: () => Promise<void>)
     }
     const { state, error } = await world.ended(job);
     if (state === 'done') done++;
-    else say(`job ${at}: ${JSON.stringify(error)}`);
-    await look();
-    if (at % 20 === 0) say(`${at} jobs, ${restarted} restarts: ${lineOf()}`);
+    else print(`job ${at}: ${JSON.stringify(error)}`);
+    await sample();
+    if (at % 20 === 0) print(`${at} jobs, ${restarted} restarts: ${lineOf()}`);
   }
   return done;
 }
@@ -55,7 +55,7 @@ const server = await startNatsServer({ jetstream: true });
 const world = await makeWorld(server.url);
 const wrong: string[] = [];
 try {
-  const look = async (): Promise<void> => {
+  const sample = async (): Promise<void> => {
     for (const { name, process: service } of world.services) {
       const sample = sampleOf(service.pid);
       if (!sample) throw new Error(`${name} has ended: ${service.log.slice(-3).join(' ')}`);
@@ -63,9 +63,9 @@ try {
     }
   };
   const before = await subscriptions(server);
-  const done = await live(server, world, look);
+  const done = await live(server, world, sample);
   const after = await subscriptions(server);
-  say(
+  print(
     `${done} of ${jobs} jobs done, ${restarts} restarts; ${before} subscriptions before, ${after} after; ${lineOf()}`,
   );
   if (done < jobs) wrong.push(`${jobs - done} jobs failed`);
@@ -79,6 +79,6 @@ try {
   await world.end();
   await server.stop();
 }
-for (const one of wrong) say(`WRONG: ${one}`);
-say(wrong.length === 0 ? 'nothing is wrong' : `${wrong.length} wrong`);
+for (const one of wrong) print(`WRONG: ${one}`);
+print(wrong.length === 0 ? 'nothing is wrong' : `${wrong.length} wrong`);
 process.exit(wrong.length === 0 ? 0 : 1);

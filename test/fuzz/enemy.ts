@@ -19,8 +19,8 @@ export function openEnemy(nc: NatsConnection, { name, as }: { name: string; as: 
         maxWait: 3000,
       });
       for await (const { data } of answers) {
-        const told = Buffer.from(Buffer.from(data).toString().replaceAll(as, name));
-        respond(data.length === 0 || random.chance(0.3) ? told : mutatedBody(told, random));
+        const renamed = Buffer.from(Buffer.from(data).toString().replaceAll(as, name));
+        respond(data.length === 0 || random.chance(0.3) ? renamed : mutatedBody(renamed, random));
       }
     } catch {
       respond(mutatedBody(Buffer.from('{}'), random));

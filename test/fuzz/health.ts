@@ -23,10 +23,10 @@ export function sampleOf(pid: number): Sample | undefined {
 export const shown = ({ rss, files }: Sample): string => `${Math.round(rss / mib)} MiB, ${files} files`;
 
 const leastOf = (samples: readonly Sample[], of: keyof Sample): number => Math.min(...samples.map((one) => one[of]));
-/** What work under way holds, and a collector leaves. */
+/** What running work uses, and a collector leaves. */
 const slack = { rss: 64 * mib, files: 12 } as const;
 
-/** A shorter run tells nothing. */
+/** A shorter run shows nothing. */
 const fewest = 30;
 
 /** In what the last third of a run never holds less than the middle one at its least: a leak. The first third warms up. */

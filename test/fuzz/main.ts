@@ -20,12 +20,12 @@ if (!(seconds >= 10) || !Number.isSafeInteger(seed)) {
   process.stderr.write('usage: npm run fuzz -- [--seconds N (10 or more)] [--seed S]\n');
   process.exit(2);
 }
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
-say(`fuzz: ${seconds} s, seed ${seed}`);
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+print(`fuzz: ${seconds} s, seed ${seed}`);
 
 const server = await startNatsServer({ jetstream: true });
 const world = await makeWorld(server.url);
-// without echo: it learns from what honest services say alone
+// without echo: it learns from messages of honest services alone
 const nc = await connect({ name: 'fuzz', servers: server.url, noEcho: true });
 const wrong: string[] = [];
 /** Patience with a machine that does much else. */
@@ -45,11 +45,11 @@ async function run(): Promise<void> {
     await nc.flush();
     if (performance.now() - sampled < 5000) continue;
     sampled = performance.now();
-    await look(samples);
-    say(`${sent} messages of ${traffic.kinds().length} kinds; ${lineOf(samples)}`);
+    await takeSamples(samples);
+    print(`${sent} messages of ${traffic.kinds().length} kinds; ${lineOf(samples)}`);
   }
   await work.end();
-  say(`honest jobs: ${work.done()} done, ${work.failed()} failed`);
+  print(`honest jobs: ${work.done()} done, ${work.failed()} failed`);
   await world.forget();
   wrong.push(...(await world.afterwards()));
   for (const { name, process: service } of world.services) {
@@ -75,7 +75,7 @@ function publishOne(traffic: Traffic, random: Random): boolean {
   return true;
 }
 
-async function look(samples: ReadonlyMap<string, Sample[]>): Promise<void> {
+async function takeSamples(samples: ReadonlyMap<string, Sample[]>): Promise<void> {
   for (const { name, host, process: service } of world.services) {
     const sample = sampleOf(service.pid);
     if (sample) samples.get(name)?.push(sample);
@@ -97,6 +97,6 @@ try {
   await world.end();
   await server.stop();
 }
-for (const one of wrong) say(`WRONG: ${one}`);
-say(wrong.length === 0 ? 'nothing is wrong' : `${wrong.length} wrong, seed ${seed}`);
+for (const one of wrong) print(`WRONG: ${one}`);
+print(wrong.length === 0 ? 'nothing is wrong' : `${wrong.length} wrong, seed ${seed}`);
 process.exit(wrong.length === 0 ? 0 : 1);

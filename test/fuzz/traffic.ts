@@ -20,7 +20,7 @@ const isOurs = (subject: string): boolean => /^(zfs|zfs-data|zfs-credit|\$KV|\$O
 /** Ids and names are left out: a kind is what its messages are for. */
 const kindOf = (subject: string): string => subject.replace(/\.[^.]*[^a-z.][^.]*/g, '.*');
 
-/** Listens to what others say. @param nc a connection without echo, so that what it publishes itself is not kept */
+/** Records what others publish. @param nc a connection without echo, so that its own messages are not kept */
 export function watchTraffic(nc: NatsConnection): Traffic {
   const kinds = new Map<string, InspectedName[]>();
   const subjects: string[] = [];

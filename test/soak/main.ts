@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { holdsOn, openTruth } from '../support/expected-state.ts';
+import { holdsOn, openExpectedState } from '../support/expected-state.ts';
 import { listed } from '../support/listing.ts';
 import { openRandom } from '../support/random.ts';
 import { plantTree, untangle } from './moves.ts';
@@ -25,8 +25,8 @@ if (!Number.isSafeInteger(rounds) || rounds < 1 || !Number.isSafeInteger(seed)) 
 /** A target lives for so many rounds; then its administrator throws it away and begins another. */
 const targetLives = 12;
 
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
-say(`soak: ${rounds} rounds on ${values.real ? 'real ZFS' : 'the simulator'}, seed ${seed}`);
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+print(`soak: ${rounds} rounds on ${values.real ? 'real ZFS' : 'the simulator'}, seed ${seed}`);
 
 /** Destroys a backup as its administrator would: what zpsend holds there is let go first. */
 async function clear({ target }: World, backup: string): Promise<void> {
@@ -47,7 +47,7 @@ let failed = 0;
 try {
   const root = `${world.source.pool}/tree`;
   await plantTree(world.source, root, world.keyFile);
-  const truth = openTruth(world.source, world.target);
+  const expectedState = openExpectedState(world.source, world.target);
   for (let round = 1; round <= rounds; round++) {
     const life = Math.floor((round - 1) / targetLives);
     const backup = `${world.target.pool}/backup${life}`;
@@ -55,16 +55,16 @@ try {
       await clear(world, `${world.target.pool}/backup${life - 1}`);
       await untangle(world.source, root);
     }
-    const result = await playRound(world, truth, random, round, { root, backup });
+    const result = await playRound(world, expectedState, random, round, { root, backup });
     played.push(result);
     const { policy, killed, arrived, refused, wrong, moves } = result;
-    say(
+    print(
       `round ${round}: ${policy}${killed ? `, ${killed} killed` : ''}, ${arrived} steps arrived, ${refused.length} refused` +
         (wrong.length > 0 ? `, ${wrong.length} WRONG` : ''),
     );
-    if (values.verbose || wrong.length > 0) for (const move of moves) say(`    ${move}`);
-    if (values.verbose) for (const one of refused) say(`    refused: ${one}`);
-    for (const one of wrong) say(`    WRONG: ${one}`);
+    if (values.verbose || wrong.length > 0) for (const move of moves) print(`    ${move}`);
+    if (values.verbose) for (const one of refused) print(`    refused: ${one}`);
+    for (const one of wrong) print(`    WRONG: ${one}`);
     if (wrong.length > 0 && ++failed === 3) break;
   }
 } finally {
@@ -74,7 +74,7 @@ try {
 for (const policy of policies) {
   const those = played.filter((one) => one.policy === policy);
   const sum = (count: (one: Round) => number): number => those.reduce((total, one) => total + count(one), 0);
-  say(
+  print(
     `${policy}: ${those.length} rounds, ${sum(({ arrived }) => arrived)} steps arrived, ` +
       `${sum(({ refused }) => refused.length)} datasets refused, ${sum(({ killed }) => (killed ? 1 : 0))} kills`,
   );
@@ -82,5 +82,5 @@ for (const policy of policies) {
 // a soak in which nothing is sent proves nothing
 const arrived = played.reduce((total, one) => total + one.arrived, 0);
 if (arrived < 5 * played.length) failed += 1;
-say(`${played.length - failed} passed, ${failed} failed`);
+print(`${played.length - failed} passed, ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Code } from '../../schemas/errors.ts';
 import type { Job } from '../../schemas/job.ts';
-import { holdsOn, lost, type Truth } from '../support/expected-state.ts';
+import { type ExpectedState, holdsOn, lost } from '../support/expected-state.ts';
 import { type Listing, listed, snapshotsOf } from '../support/listing.ts';
 import type { Random } from '../support/random.ts';
 import { liveOn, meddle } from './moves.ts';
@@ -24,10 +24,10 @@ export interface Round {
 const explained: ReadonlySet<Code> = new Set(['DIVERGED', 'EXISTS', 'MODIFIED', 'ORIGIN_MISSING', 'UNSUPPORTED']);
 const mostTries = 5;
 
-/** Lets the source live on, replicates it with somebody killed on the way, and looks at what came of it. */
+/** Changes the source, replicates it while a process is killed, and checks the result. */
 export async function playRound(
   world: World,
-  truth: Truth,
+  expectedState: ExpectedState,
   random: Random,
   round: number,
   { root, backup }: { root: string; backup: string },
@@ -37,7 +37,7 @@ export async function playRound(
   const meddled = await meddle(target, backup, random, round);
   if (meddled) moves.push(`(target) ${meddled}`);
   const [sourceNow, before] = [await listed(source, root), await listed(target, target.pool)];
-  await truth.learn(sourceNow);
+  await expectedState.learn(sourceNow);
 
   const policy = random.pick(policies) ?? 'refuse';
   const request = {
@@ -69,7 +69,7 @@ export async function playRound(
   const wrong = [
     ...(last ? resultComplaints(last, sourceNow, after) : ['the job was forgotten']),
     ...lossComplaints(policy, sourceNow, before, after),
-    ...(await truth.wrong(after)),
+    ...(await expectedState.wrong(after)),
     ...(await world.locks()).map((lock) => `a lock is left: ${lock}`),
     ...(await holdsOn(source)).map((hold) => `a hold is left on the source: ${hold}`),
     ...(await holdsOn(target))

@@ -9,7 +9,7 @@ import type { SendRequest } from '../../schemas/plan.ts';
 import { type NatsServer, startNatsServer } from '../../tools/nats-server/start.ts';
 import { type Host, realHost, simulatedHost } from '../support/hosts.ts';
 import { locksLeft } from '../support/locks-left.ts';
-import { patiently } from '../support/retry.ts';
+import { retry } from '../support/retry.ts';
 import { type ServiceProcess, startService } from '../support/service.ts';
 
 export type Party = 'sender' | 'receiver' | 'nats';
@@ -67,7 +67,7 @@ export async function makeWorld(real: boolean): Promise<World> {
     revive,
     begin: async (body) => {
       const subject = subjects.send(source.name, 'start');
-      return (await patiently(() => request(bus, subject, body, sendStartedSchema, answerMs))).job;
+      return (await retry(() => request(bus, subject, body, sendStartedSchema, answerMs))).job;
     },
     async status(job) {
       try {

@@ -2,14 +2,14 @@ import type { Host } from './hosts.ts';
 import { type Listing, listed } from './listing.ts';
 
 /** What is known of every snapshot that ever was on the source: its content, by guid. */
-export interface Truth {
+export interface ExpectedState {
   /** Learns the content of snapshots that are new on the source. */
   learn(source: Listing): Promise<void>;
   /** Complaints about what the target holds: content that is not what the source had under that guid. */
   wrong(target: Listing): Promise<string[]>;
 }
 
-export function openTruth(source: Host, target: Host): Truth {
+export function openExpectedState(source: Host, target: Host): ExpectedState {
   const digests = new Map<string, string>();
   /** Names on the target that were found right; a snapshot never changes. */
   const right = new Set<string>();

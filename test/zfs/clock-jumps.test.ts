@@ -40,7 +40,7 @@ const mayAct = (lease: Lease | undefined): boolean => {
   }
 };
 
-/** Wants the lock all the time until it has it, or is told to stop. */
+/** Tries for the lock until it has it, or is stopped. */
 function openRival(locks: Locks) {
   let lease: Lease | undefined;
   let isOver = false;
@@ -79,7 +79,7 @@ const holders = {
 
 describe.each(Object.keys(holders) as (keyof typeof holders)[])('I13: a lock %s', (which) => {
   test.each(['+60 sec', '+2 days', '-60 sec', '-2 days'])(
-    'is nobody else’s before its holder has stopped, though the server’s clock is set by %s',
+    'has no other holder before its holder has stopped, though the server’s clock is set by %s',
     async (jump) => {
       const server = await startNatsServer({ jetstream: true });
       await using _end = server;
@@ -88,7 +88,7 @@ describe.each(Object.keys(holders) as (keyof typeof holders)[])('I13: a lock %s'
         const { url, cut } = await holders[which](server.url);
         const first = await (await openLocks(await useBus(url), ttl)).acquire(host, dataset, aLock());
         const rival = openRival(second);
-        // another place between the server's looks for what has expired
+        // another moment between two expiry checks of the server
         await sleep((round * 1000 * ttl) / rounds);
         await first.confirmed();
         expect(rival.lease()).toBeUndefined();
@@ -99,7 +99,7 @@ describe.each(Object.keys(holders) as (keyof typeof holders)[])('I13: a lock %s'
         const isRenewed = which === 'that its holder renews';
         if (!isRenewed) expect(mayAct(first)).toBe(false);
         else if (isSetBack) await first.confirmed();
-        // the lock of a holder that nobody hears stays where the clock was set back
+        // the lock of an unreachable holder stays where the clock was set back
         if (isSetBack && !isRenewed) setClock(jump.replace('-', '+'));
         await first.release();
         await expect.poll(() => rival.lease() !== undefined).toBe(true);

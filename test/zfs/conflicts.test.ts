@@ -44,7 +44,7 @@ async function pair(fleet: Fleet, name: string) {
     ...(conflict && { conflict }),
   });
   expect(await fleet.send('smos-01', ask())).toMatchObject({ state: 'done', done: 2 });
-  // a replica is readonly, and somebody has changed that
+  // a replica is readonly, and an administrator has changed that
   z.ok('set', 'readonly=off', t);
   change(s, 'c');
   return { s, t, ask };
@@ -92,18 +92,18 @@ test('rollback: holds and clones keep everything; then what is listed goes, and 
   await expectUnlocked(fleet);
 });
 
-test('rotate: what diverged is moved aside and goes on as a clone, or whole where nothing is common; nothing is lost', async () => {
+test('rotate: a diverged dataset is renamed and continues as a clone, or whole without a common snapshot; nothing is lost', async () => {
   const fleet = await useFleet(server().url);
   const { s, t, ask } = await pair(fleet, 'turn');
   change(t, 'x');
   z.write(t, 50_000);
   const before = z.digest(`${t}@x`);
   expect(await fleet.send('smos-01', ask('rotate'))).toMatchObject({ state: 'done', done: 1 });
-  const aside = `${t}_diverged_${z.value('createtxg', z.value('origin', t))}`;
-  expect(z.value('origin', t)).toBe(`${aside}@b`);
-  expect(there(aside).map((name) => name.split('@')[1])).toEqual([undefined, 'a', 'b', 'x']);
-  expect(z.digest(`${aside}@x`)).toBe(before);
-  expect(Number(z.value('written', aside))).toBeGreaterThan(0);
+  const rotated = `${t}_diverged_${z.value('createtxg', z.value('origin', t))}`;
+  expect(z.value('origin', t)).toBe(`${rotated}@b`);
+  expect(there(rotated).map((name) => name.split('@')[1])).toEqual([undefined, 'a', 'b', 'x']);
+  expect(z.digest(`${rotated}@x`)).toBe(before);
+  expect(Number(z.value('written', rotated))).toBeGreaterThan(0);
   expect(z.digest(`${t}@c`)).toBe(z.digest(`${s}@c`));
   change(s, 'd');
   expect(await fleet.send('smos-01', ask())).toMatchObject({ state: 'done', done: 1 });

@@ -24,7 +24,7 @@ afterAll(async () => {
   await Promise.all([receiver.end(), sender.end()]);
 });
 
-/** A dataset of its own for each test, and where it goes. */
+/** A dataset for each test, and where it goes. */
 let source = '';
 let target = '';
 let count = 0;
@@ -69,7 +69,7 @@ test('edge case 24: with every source snapshot destroyed the next incremental ar
   await expect.poll(() => holds(target)).toEqual([`${target}@c zpsend:base`]);
 }, 600_000);
 
-test('I9: a sender killed in mid-stream leaves its base held or bookmarked, and the next run leaves one cursor and no hold', async () => {
+test('I9: a sender killed in mid-stream leaves a hold or a bookmark of its base, and the next run leaves one cursor and no hold', async () => {
   const fleet = await useFleet(server().url);
   snapshot('a', 100_000);
   const guid = snapshot('b', 8 * MIB);
@@ -130,7 +130,7 @@ test('edge case 27: beside a redaction bookmark of its snapshot the cursor is th
   expect(zfs.digest(`${target}@2`)).toBe(zfs.digest(`${secret}@2`));
   expect(listed('bookmark', secret)).toHaveLength(2);
 
-  // where only the redaction bookmark is left, what is told makes a base of it
+  // where only the redaction bookmark is left, the command in the error makes a base of it
   const guid = zfs.value('guid', `${secret}@2`);
   zfs.ok('clone', `${secret}@2`, without);
   zfs.ok('snapshot', `${without}@2`);

@@ -50,7 +50,7 @@ const allow = (): void => {
 };
 
 let places = 0;
-/** A tree of its own for each test, and where it goes: below a parent that is missing. */
+/** A tree for each test, and where it goes: below a parent that is missing. */
 function useTree() {
   const leaf = `t${places++}`;
   const [root, into] = [`${source}/${leaf}`, `${place}/made/${leaf}`];
@@ -76,17 +76,17 @@ test('edge case 23: what is lacking is told as the command that gives it; doing 
   const fleet = await useFleet(server().url);
   const { root, into, body } = useTree();
   z.ok('snapshot', '-r', `${root}@a`);
-  const told: string[] = [];
+  const commands: string[] = [];
   let job = await fleet.send('smos-01', body);
-  while (job.state !== 'done' && told.length < 10) {
+  while (job.state !== 'done' && commands.length < 10) {
     expect(job.error).toMatchObject({
       code: 'NOT_ALLOWED',
       details: { allow: expect.stringMatching(/^zfs allow -u /) },
     });
     const line = String(job.error?.details?.allow);
-    expect(told).not.toContain(line);
+    expect(commands).not.toContain(line);
     expect(job.error?.message).toContain(line);
-    told.push(line);
+    commands.push(line);
     z.ok(...line.split(' ').slice(1));
     job = await fleet.send('smos-01', body);
   }

@@ -175,9 +175,9 @@ test('edge case 14: after a promote the package goes on; a dataset that was rena
 
   z.ok('rename', `${source}/a`, `${source}/b`);
   const before = z.ok('list', '-Hp', '-r', '-t', 'all', '-o', 'name,guid', target);
-  const told = await send(all);
-  expect(told).toMatchObject({ state: 'failed', error: { code: 'EXISTS' } });
-  expect(told.error?.message).toEqual(mentions(`${target}/a`));
+  const refused = await send(all);
+  expect(refused).toMatchObject({ state: 'failed', error: { code: 'EXISTS' } });
+  expect(refused.error?.message).toEqual(mentions(`${target}/a`));
   expect(z.ok('list', '-Hp', '-r', '-t', 'all', '-o', 'name,guid', target)).toEqual(before);
 });
 

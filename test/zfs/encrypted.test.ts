@@ -96,7 +96,7 @@ test('it comes back raw to a new place, where its key is loaded, its keys are jo
   expectContents(back);
 });
 
-test('with --no-raw it lies in the clear where it may, and says so', async () => {
+test('with --no-raw it is plain on the target where it may, and the job notes that', async () => {
   const fleet = await useFleet(server().url);
   const job = await send(fleet, tree, clear, { stream: { raw: false } });
   expect(job).toMatchObject({ state: 'done' });
@@ -106,7 +106,7 @@ test('with --no-raw it lies in the clear where it may, and says so', async () =>
   expect(await send(fleet, tree, clear)).toMatchObject({ state: 'done', done: 0 });
 });
 
-/** The datasets of a package that cannot be sent, by name, with the code that is told. */
+/** The datasets of a package that cannot be sent, by name, with their codes. */
 const refusedOf = async (fleet: Fleet, job: string) =>
   ((await fleet.status('smos-01', job))?.datasets?.list ?? [])
     .flatMap(({ dataset, error }) => (error ? [[dataset, error.code]] : []))

@@ -51,7 +51,7 @@ const refusedFor = (dataset: string) => ({
   error: { code: 'KEY_MISMATCH', message: mentions(dataset) },
 });
 
-/** What stands in the word of each dataset, once all keys are unloaded and the root's is loaded anew; "denied" where it cannot be opened. */
+/** What stands in the word of each dataset, once all keys are unloaded and the root's is loaded again; "denied" where it cannot be opened. */
 function words(root: string, key: string, ...names: string[]): string[] {
   for (const name of ['', ...names].toReversed()) z.zfs('unmount', `${root}${name}`);
   z.zfs('unload-key', '-r', root);
@@ -67,7 +67,7 @@ function words(root: string, key: string, ...names: string[]): string[] {
   return found;
 }
 
-/** Does what the notes of a job say, with keys from a file. */
+/** Runs the commands in the notes of a job, with keys from a file. */
 function joinAsNoted(notes: readonly { kind: string; message: string }[] | undefined): void {
   for (const { message } of notes?.filter(({ kind }) => kind === 'encryption-root') ?? []) {
     for (const [, verb = '', name = ''] of message.matchAll(/zfs (load-key|change-key -i) ([^;.]+)/g)) {
@@ -134,7 +134,7 @@ test('edge case 26: a tree joined as its notes say goes on after a change-key on
     .poll(async () => arrived() && ((await fleet.status('smos-01', job))?.current?.targetDataset ?? ''))
     .toBe(`${to}/b`);
   await services[1]?.end('SIGKILL');
-  // the receive ends when it has heard nothing for a while
+  // the receive ends when it has got nothing for a while
   await expect.poll(() => z.zfs('unload-key', '-r', to).exit).toBe(0);
   expect(words(to, 'other', ...names)).toEqual(['last', 'last', 'denied']);
   services[1] = await start('sender', 'smos-01');

@@ -65,7 +65,7 @@ test('edge case 30: a replica with large blocks as a feature only comes back und
     expect(await send(`${replica}@3`, origin, advised)).toMatchObject({ state: 'done', done: 1 });
     expect(z.digest(`${origin}@3`)).toBe(z.digest(`${replica}@3`));
   }
-  // and so it goes on, both ways
+  // and so it continues, in both directions
   z.write(replica, 50_000);
   z.ok('snapshot', `${replica}@4`);
   expect(await send(replica, origin)).toMatchObject({ state: 'done', done: 1 });

@@ -26,7 +26,7 @@ beforeEach(fast);
 
 const inPool = (command: string) => command.replaceAll('pool', z.source).split(' ');
 
-/** The tree of "Types of ZFS Snapshot Streams", in the order of its table; each snapshot holds something of its own. */
+/** The tree of "Types of ZFS Snapshot Streams", in the order of its table; each snapshot has its own content. */
 function documentTree(): void {
   const steps = [
     ...['create pool/a', 'create pool/a/1', 'write pool/a/1', 'snapshot pool/a/1@clone'],
@@ -64,7 +64,7 @@ async function expectNoTrace(fleet: Fleet): Promise<void> {
   await expect.poll(() => locks.list(), { timeout: 60_000 }).toEqual([]);
 }
 
-/** A place of its own on the target for each test, and requests that go there. */
+/** A parent on the target for each test, and requests that go there. */
 let places = 0;
 function place() {
   const root = `${z.target}/p${places++}`;
@@ -201,7 +201,7 @@ test('I9: a package killed three times at some point is completed by the same co
   fast();
   const last = await fleet.send('smos-01', request);
   expect(last).toMatchObject({ state: 'done' });
-  // a step that was killed after it had arrived counts for nobody
+  // a step that was killed after it had arrived counts for neither job
   expect(last.done + before).toBeGreaterThanOrEqual(16 - 3 * 2);
   expect(last.done + before).toBeLessThanOrEqual(16);
   expect(await tree(`${root}/m`, 'm')).toEqual(await tree(`${z.source}/m`, 'm'));

@@ -67,12 +67,12 @@ test('edge case 31: a tree onto a pool or an empty dataset is refused whole, and
   }
   expect(there()).toEqual(before);
 
-  // the way out that is named
+  // the remedy that the error names
   const below = tree(`${z.source}/vm`, to(z.target, { append: 'path' }));
   expect(await fleet.send('smos-01', below)).toMatchObject({ state: 'done', done: 3 });
   expect(there()).toContain('pool/vm/a/x@s1');
 
-  // a part was sent first, so its parent is a placeholder: what is new goes below that, and the root is told of
+  // a part was sent first, so its parent is a placeholder: new datasets go below that, and the root is reported
   const part = { dataset: `${z.source}/vm/a/x`, to: to(`${z.target}/part/a/x`) };
   expect(await fleet.send('smos-01', part)).toMatchObject({ state: 'done', done: 1 });
   z.ok('create', `${z.source}/vm/new`);

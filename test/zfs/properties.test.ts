@@ -33,7 +33,7 @@ const send = async (name: string, more: object = {}) => {
 };
 const value = (property: string, name: string): string => zfs.value(property, `${zfs.target}/${name}`);
 
-test('a replica is readonly, not mounted, and where its own parent says; also when compressed on its way', async () => {
+test('a replica is readonly, not mounted, and where its own parent puts it; also when compressed', async () => {
   zfs.ok('create', '-o', 'mountpoint=/elsewhere', `${zfs.source}/fs`);
   zfs.write(`${zfs.source}/fs`, 100_000);
   zfs.ok('snapshot', `${zfs.source}/fs@1`);
@@ -48,7 +48,7 @@ test('a replica is readonly, not mounted, and where its own parent says; also wh
   expect(zfs.digest(`${zfs.target}/fs@2`)).toBe(zfs.digest(`${zfs.source}/fs@2`));
 });
 
-test('a volume is readonly, whatever of filesystems is left out', async () => {
+test('a volume is readonly; properties of filesystems are left out', async () => {
   zfs.ok('create', '-s', '-V', '8M', `${zfs.source}/vol`);
   zfs.ok('snapshot', `${zfs.source}/vol@1`);
   zfs.ok('snapshot', `${zfs.source}/vol@2`);
@@ -84,7 +84,7 @@ test('edge case 33: doctor tells of a share that replicas inherit, whether or no
   zfs.ok('create', `${zfs.source}/shared`);
   zfs.ok('snapshot', `${zfs.source}/shared@1`);
   expect(await send('shared')).toMatchObject({ state: 'done' });
-  // says that there is nobody to share it, and sets it all the same
+  // prints that there is no server to share it, and sets it all the same
   zfs.zfs('set', 'sharenfs=on', zfs.target);
   onTestFinished(() => void zfs.zfs('inherit', 'sharenfs', zfs.target));
   expect(value('sharenfs', 'shared')).toBe('on');

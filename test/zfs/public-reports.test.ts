@@ -8,7 +8,7 @@ import { useNatsServer } from '../support/nats-server.ts';
 import type { ServiceProcess } from '../support/service.ts';
 import { configured, fast, slow, startHere } from './services.ts';
 
-// what users of other tools reported, done as they did; each report has datasets of its own
+// what users of other tools reported, done as they did; each report has its own datasets
 const server = useNatsServer();
 const z = lab(512 * MIB);
 /** A pool without any feature. */
@@ -173,7 +173,7 @@ test('edge case 46: a snapshot that another tool takes of the target during a re
   z.ok('snapshot', `${target}@auto-hourly`);
   fast();
   const ended = await fleet.ended('smos-01', job);
-  // some releases refuse the stream at its end: then it is told as what it is, and nothing is lost
+  // some releases refuse the stream at its end: then the error has its cause, and nothing is lost
   if (ended.state === 'failed') expect(ended.error?.code).toBe('DIVERGED');
   expect(await send(source, target, { conflict: 'rollback' })).toMatchObject({ state: 'done' });
   const arrived = leaves(target).filter((leaf) => leaf !== '@auto-hourly');
@@ -183,12 +183,12 @@ test('edge case 46: a snapshot that another tool takes of the target during a re
 
 test('edge case 47: a receive that ended before its first byte of data leaves nothing in the way', async () => {
   const { source, target, snapshot } = usePair('nothing');
-  const begun = 312;
+  const firstRecord = 312;
   snapshot('1', MIB);
-  z.feed(z.stream(`${source}@1`).subarray(0, begun), 'receive', '-s', '-u', target);
+  z.feed(z.stream(`${source}@1`).subarray(0, firstRecord), 'receive', '-s', '-u', target);
   expect(await send(source, target)).toMatchObject({ state: 'done', done: 1 });
   snapshot('2', MIB);
-  z.feed(z.stream('-i', '@1', `${source}@2`).subarray(0, begun), 'receive', '-s', '-u', target);
+  z.feed(z.stream('-i', '@1', `${source}@2`).subarray(0, firstRecord), 'receive', '-s', '-u', target);
   expect(await send(source, target)).toMatchObject({ state: 'done', done: 1 });
   expectEqual(source, target);
 });

@@ -96,7 +96,7 @@ test('edge case 20: I3: a snapshot destroyed at the source during a long run is 
   const job = await fleet.begin('smos-01', body());
   await midStream(fleet, job, MIB);
   zfs.ok('destroy', `${source()}@c`);
-  // what the running step needs is held, and only that
+  // only what the running step needs has a hold
   expect(zfs.zfs('destroy', `${source()}@a`).stderr).toMatch(/busy|hold/);
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'done', done: 3 });
   expectEqual();
@@ -129,7 +129,7 @@ test('edge case 4: I9: a sender killed in the middle of a long stream: the next 
   await expectNoTrace(fleet);
 });
 
-test('I1: of two senders into one dataset exactly one wins, and the other is told LOCKED', async () => {
+test('I1: exactly one of two senders into one dataset wins, and the other gets LOCKED', async () => {
   snapshot('a', 24 * MIB);
   const fleet = await useFleet(server().url);
   // long enough that the rival, slow to start here, meets it

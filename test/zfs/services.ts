@@ -16,7 +16,7 @@ export const slow = (rate: number): void => writeFileSync(rateFile, String(rate)
 /** `zfs send` as fast as it is. */
 export const fast = (): void => rmSync(rateFile, { force: true });
 
-/** `nobody`, who may also read whatever folder this repository lies in. */
+/** The user `nobody`, who may also read the folder of this repository. */
 export const ordinaryUser = {
   name: 'nobody',
   through: [
@@ -55,7 +55,7 @@ export const startHere = (
     user && { through: user.through },
   );
 
-/** A configuration file of its own. */
+/** A configuration file for one service. */
 export function configured(yaml: string): { ZPSEND_CONFIG: string } {
   const file = join(mkdtempSync(join(tmpdir(), 'zpsend-config-')), 'zpsend.yaml');
   writeFileSync(file, yaml);

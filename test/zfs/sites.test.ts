@@ -22,14 +22,14 @@ const names = ['', '/a', '/my data'];
 /** Five services, two NATS servers and zed share one emulated processor: all of it takes a quarter of an hour there. */
 const patience = { timeout: 600_000 };
 
-/** Ends with the test, and tells what it logged when that fails. */
+/** Ends with the test, and prints its log when that fails. */
 function watched(service: ServiceProcess): ServiceProcess {
   onTestFailed(() => console.error(service.log.slice(-40).join('\n')));
   onTestFinished(async () => void (await service.end()));
   return service;
 }
 
-/** A server in the middle, and one of a site, each with a JetStream of its own. */
+/** A server in the middle, and one of a site, each with its own JetStream. */
 async function startSites(): Promise<{ hub: NatsServer; leaf: NatsServer }> {
   const port = await freePort();
   const started = async (config: string): Promise<NatsServer> => {
@@ -49,7 +49,7 @@ async function startSites(): Promise<{ hub: NatsServer; leaf: NatsServer }> {
   return { hub, leaf };
 }
 
-/** First on a sender's PATH: a `zfs` that writes down what is sent, dry runs apart. Gives what was sent. */
+/** First on a sender's PATH: a `zfs` that records each send, except dry runs. @returns what was sent */
 function useCounted(): { path: string; sends: () => string[] } {
   const folder = mkdtempSync(join(tmpdir(), 'zpsend-sends-'));
   const log = join(folder, 'log');

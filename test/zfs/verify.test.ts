@@ -78,7 +78,7 @@ test('a tree with a volume is equal after replication, file by file and byte by 
   expect(exitCode).toBe(0);
 });
 
-test('a raw replica without its key is equal as it is encrypted; what was encrypted anew cannot be compared', async () => {
+test('a raw replica without its key is equal as it is encrypted; what was encrypted again cannot be compared', async () => {
   const source = `${zfs.source}/enc`;
   const key = ['-o', 'encryption=on', '-o', 'keyformat=passphrase', '-o', `keylocation=file://${folder}/key`];
   zfs.ok('create', ...key, source);
@@ -87,14 +87,14 @@ test('a raw replica without its key is equal as it is encrypted; what was encryp
   zfs.ok('snapshot', `${source}@1`);
   const receive = (stream: Buffer, to: string) => zfs.feed(stream, 'receive', '-u', `${zfs.target}/${to}`).exit;
   expect(receive(zfs.stream('-w', `${source}@1`), 'raw')).toBe(0);
-  expect(receive(zfs.stream(`${source}@1`), 'other/anew')).toBe(0);
+  expect(receive(zfs.stream(`${source}@1`), 'other/again')).toBe(0);
 
   const raw = await verify(`smos-01:${source}`, `smos-00:${zfs.target}/raw`);
   expect(raw.datasets).toMatchObject([{ state: 'equal', snapshots: contents(['equal']) }]);
   expect(raw.exitCode).toBe(0);
-  for (const name of ['other/anew', 'other']) zfs.zfs('unmount', `${zfs.target}/${name}`);
+  for (const name of ['other/again', 'other']) zfs.zfs('unmount', `${zfs.target}/${name}`);
   zfs.ok('unload-key', `${zfs.target}/other`);
-  const anew = await verify(`smos-01:${source}`, `smos-00:${zfs.target}/other/anew`);
-  expect(anew.datasets).toMatchObject([{ state: 'unread', snapshots: contents(['incomparable']) }]);
-  expect(anew.exitCode).toBe(1);
+  const again = await verify(`smos-01:${source}`, `smos-00:${zfs.target}/other/again`);
+  expect(again.datasets).toMatchObject([{ state: 'unread', snapshots: contents(['incomparable']) }]);
+  expect(again.exitCode).toBe(1);
 });

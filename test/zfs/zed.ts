@@ -9,7 +9,7 @@ const name = 'history_event-zpsend.sh';
 const script = fileURLToPath(new URL(`../../deploy/zed/${name}`, import.meta.url));
 
 /**
- * Starts a zed of its own, whose only ZEDLET is ours, until the test is over.
+ * Starts a zed whose only ZEDLET is ours, until the test is over.
  * @param nats the script that stands for the `nats` CLI
  */
 export function startZed(nats: string): void {

@@ -1,34 +1,34 @@
 import { describe, expect, test } from 'vitest';
 import { type Left, notRepaired, openModel, staleMarks } from '../../chaos/model.ts';
-import { dealt, faults, sceneOf, ways } from '../../chaos/scenarios.ts';
+import { faults, requestKinds, scenarioOf, shuffledDeck } from '../../chaos/scenarios.ts';
 import type { Listing } from '../../support/listing.ts';
 import { openRandom } from '../../support/random.ts';
 
-const stage = { targets: 2, servers: 3, asked: ['p/t/a', 'p/t/b'], policy: 'p/told' };
+const bounds = { targets: 2, servers: 3, asked: ['p/t/a', 'p/t/b'], policy: 'p/policy' };
 
-function scenes(seed: number, count: number) {
+function scenariosOf(seed: number, count: number) {
   const random = openRandom(seed);
-  const deck = dealt(random);
-  return Array.from({ length: count }, (_, round) => sceneOf(deck, round, random, stage));
+  const deck = shuffledDeck(random);
+  return Array.from({ length: count }, (_, round) => scenarioOf(deck, round, random, bounds));
 }
 
-describe('the scenes of a chaos run', () => {
+describe('the scenarios of a chaos run', () => {
   test('are the same for the same seed, and others for another', () => {
-    expect(scenes(7, 30)).toEqual(scenes(7, 30));
-    expect(scenes(7, 30)).not.toEqual(scenes(8, 30));
+    expect(scenariosOf(7, 30)).toEqual(scenariosOf(7, 30));
+    expect(scenariosOf(7, 30)).not.toEqual(scenariosOf(8, 30));
   });
 
-  test('let every fault meet every way within one deck', () => {
-    const pairs = scenes(1, ways.length * faults.length).map(({ way, fault }) => `${way} ${fault}`);
-    expect(new Set(pairs).size).toBe(ways.length * faults.length);
+  test('let every fault meet every kind within one deck', () => {
+    const pairs = scenariosOf(1, requestKinds.length * faults.length).map(({ kind, fault }) => `${kind} ${fault}`);
+    expect(new Set(pairs).size).toBe(requestKinds.length * faults.length);
   });
 
   test('send what was written where it can arrive: a policy its own dataset, an absent target shares what others get', () => {
-    for (const { way, writes, to, away } of scenes(3, 200)) {
+    for (const { kind, writes, to, away } of scenariosOf(3, 200)) {
       expect(writes.length).toBeGreaterThan(0);
-      expect(writes.every(({ dataset }) => (dataset === stage.policy) === (way === 'event'))).toBe(true);
-      expect(to).toHaveLength(way === 'single' ? 1 : 2);
-      expect(away !== undefined && to.includes(away)).toBe(way === 'away');
+      expect(writes.every(({ dataset }) => (dataset === bounds.policy) === (kind === 'event'))).toBe(true);
+      expect(to).toHaveLength(kind === 'single' ? 1 : 2);
+      expect(away !== undefined && to.includes(away)).toBe(kind === 'offline');
     }
   });
 });
@@ -54,7 +54,7 @@ describe('the model of a chaos run', () => {
       'dst lacks p/a@1 (a@1)',
       'dst has p/b@1 (b@1), which was not sent there',
     ]);
-    expect(model.differences('nobody', listing())).toEqual([]);
+    expect(model.differences('unknown', listing())).toEqual([]);
   });
 
   const clean: Left = {
@@ -68,7 +68,7 @@ describe('the model of a chaos run', () => {
     bookmarks: [{ name: 'p/a#zpsend_dst_00c0ffee_2', guid: '2' }],
   };
 
-  test('complains of whatever is left but base holds and cursors', () => {
+  test('complains of all that is left except last-received holds and cursors', () => {
     expect(staleMarks(clean)).toEqual([]);
     for (const more of [
       { locks: ['p/a on dst'] },
@@ -76,7 +76,7 @@ describe('the model of a chaos run', () => {
       { sourceHolds: ['p/a@1 zpsend:job.0.00c0ffee'] },
       { targetHolds: new Map([['dst', ['p/a@2 zpsend:rollback']]]) },
       { bookmarks: [{ name: 'p/a#mine', guid: '2' }] },
-      // a cursor's name says what it is of
+      // a cursor's name has its guid
       { bookmarks: [{ name: 'p/a#zpsend_dst_00c0ffee_2', guid: '3' }] },
     ])
       expect(staleMarks({ ...clean, ...more })).toHaveLength(1);
