@@ -147,7 +147,7 @@ test('a dataset that was renamed at the source is followed, with what lies below
   await expectUnlocked(fleet);
 });
 
-test('edge case 34: a target that somebody stands in is waited for, with its mount point and who that is; then it is rotated', async () => {
+test('edge case 34: a target with a process in it is waited for, with its mount point and the process; then it is rotated', async () => {
   const fleet = await useFleet(server().url);
   const { s, t, ask } = await pair(fleet, 'stood');
   change(t, 'x');

@@ -51,7 +51,7 @@ function snapshot(name: string, bytes: number): string {
   return zfs.value('guid', `${source}@${name}`);
 }
 
-test('edge case 24: with every source snapshot destroyed the next incremental arrives, and what it starts from is held on the target', async () => {
+test('edge case 24: with every source snapshot destroyed the next incremental arrives, and its base has a hold on the target', async () => {
   const fleet = await useFleet(server().url);
   snapshot('a', 100_000);
   const guid = snapshot('b', 100_000);
@@ -92,7 +92,7 @@ function empty(clone: string): void {
   for (const name of readdirSync(folder)) rmSync(join(folder, name));
 }
 
-test('edge case 27: beside a redaction bookmark of its snapshot the cursor is the base, and without its key an encrypted dataset goes on raw', async () => {
+test('edge case 27: beside a redaction bookmark of its snapshot the cursor is the base, and without its key an encrypted dataset continues raw', async () => {
   const fleet = await useFleet(server().url);
   const folder = mkdtempSync(join(tmpdir(), 'zpsend-redact-'));
   writeFileSync(join(folder, 'key'), '12345678\n');

@@ -71,7 +71,7 @@ async function expectNoTrace(fleet: Fleet, root: string): Promise<void> {
   await expect.poll(() => locks.list(), { timeout: 60_000 }).toEqual([]);
 }
 
-test('edge case 23: what is lacking is told as the command that gives it; doing as told is enough, and is what the documentation gives', async () => {
+test('edge case 23: an error names the command that gives what is lacking; these commands are enough, and are those of the documentation', async () => {
   takeAll();
   const fleet = await useFleet(server().url);
   const { root, into, body } = useTree();
@@ -119,7 +119,7 @@ test('edge case 23: an ordinary user’s services replicate a package below a pa
   await expectNoTrace(fleet, root);
 });
 
-test('edge case 23: a property that an ordinary user may not set is not set, and the receiver’s log says which right is lacking', async () => {
+test('edge case 23: a property that an ordinary user may not set is not set, and the receiver’s log names the lacking right', async () => {
   allow();
   z.ok('unallow', '-u', ordinaryUser.name, 'readonly', place);
   const fleet = await useFleet(server().url);

@@ -114,7 +114,7 @@ test('edge cases 5, 6: partial state whose snapshot is gone is dropped, of a new
   expectEqual(source, target);
 });
 
-test('edge cases 7, 22: another receive that still dies is waited for, and its partial state continued; the size told is the step’s own', async () => {
+test('edge cases 7, 22: another receive that still dies is waited for, and its partial state continued; the reported size is the step’s own', async () => {
   const { source, target, fleet, body, send, snapshot } = await usePair();
   snapshot('a');
   expect(await send()).toMatchObject({ state: 'done', done: 1 });
@@ -156,7 +156,7 @@ test('edge case 12: a target that is mounted and read takes increments; one that
   expect(readFileSync(join(folder, 'theirs'), 'utf8')).toBe('kept');
 });
 
-test('edge case 14: after a promote the package goes on; a dataset that was renamed is told of, and nothing is sent or made', async () => {
+test('edge case 14: after a promote the package continues; a dataset that was renamed is reported, and nothing is sent or made', async () => {
   const { source, target, send } = await usePair();
   const all = { package: 'replication' };
   z.ok('create', `${source}/a`);

@@ -112,7 +112,7 @@ const refusedOf = async (fleet: Fleet, job: string) =>
     .flatMap(({ dataset, error }) => (error ? [[dataset, error.code]] : []))
     .sort();
 
-test('edge case 28: of a partly encrypted tree all that is raw goes where the key is not loaded; with the key the rest goes on (openzfs#13033, zrepl#342)', async () => {
+test('edge case 28: of a partly encrypted tree all that is raw arrives without the key; with the key the rest follows (openzfs#13033, zrepl#342)', async () => {
   const fleet = await useFleet(server().url);
   const [part, into] = [`${z.source}/part`, `${z.target}/part`];
   z.ok('create', ...key, part);

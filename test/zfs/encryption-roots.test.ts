@@ -78,7 +78,7 @@ function joinAsNoted(notes: readonly { kind: string; message: string }[] | undef
   }
 }
 
-test('edge case 26: below a root that was made on the target a joined child is refused, and goes on once it has a key of its own', async () => {
+test('edge case 26: below a root that was made on the target a joined child is refused, and continues once it has its own key', async () => {
   const fleet = await useFleet(server().url);
   const from = plantTree('local', 'kid');
   const root = `${z.target}/local`;
@@ -95,7 +95,7 @@ test('edge case 26: below a root that was made on the target a joined child is r
   expect(words(`${root}/kid`, 'key', '')).toEqual(['second']);
 });
 
-test('edge case 26: a tree joined as its notes say goes on after a change-key only together, also when it is interrupted half way', async () => {
+test('edge case 26: a tree joined by the commands in its notes continues after a change-key only together, also when it is interrupted half-way', async () => {
   const fleet = await useFleet(server().url);
   const from = plantTree('tree', 'a', 'b');
   const to = `${z.target}/tree`;
@@ -143,7 +143,7 @@ test('edge case 26: a tree joined as its notes say goes on after a change-key on
   expect(words(to, 'other', ...names)).toEqual(['last', 'last', 'last']);
 });
 
-test('edge case 26: a child that moved under another root at the source is refused where it is joined, and goes on with a key of its own', async () => {
+test('edge case 26: a child that moved under another root at the source is refused where it is joined, and continues with its own key', async () => {
   const fleet = await useFleet(server().url);
   const from = plantTree('moved', 'kid');
   const to = `${z.target}/moved`;
@@ -162,7 +162,7 @@ test('edge case 26: a child that moved under another root at the source is refus
   expect(words(`${to}/kid`, 'other', '')).toEqual(['second']);
 });
 
-test('edge case 26: the way back to the origin keeps what inherits its key there to be opened, also after a change-key on the replica', async () => {
+test('edge case 26: sending back to the origin keeps what inherits its key there readable, also after a change-key on the replica', async () => {
   const fleet = await useFleet(server().url);
   const origin = plantTree('back', 'kid');
   const replica = `${z.target}/back`;

@@ -64,7 +64,7 @@ test('a request may not set what the receiver does not let it', async () => {
   expect(zfs.zfs('list', `${zfs.target}/set`).exit).toBe(1);
 });
 
-test('edge case 13: a stream with properties, that nobody announced, decides nothing of this host', async () => {
+test('edge case 13: a stream with unannounced properties decides nothing of this host', async () => {
   const source = `${zfs.source}/props`;
   zfs.ok('create', '-o', 'mountpoint=/etc', '-o', 'canmount=noauto', '-o', 'exec=off', '-o', 'atime=off', source);
   zfs.ok('snapshot', `${source}@1`);
@@ -80,7 +80,7 @@ test('edge case 13: a stream with properties, that nobody announced, decides not
   ]);
 });
 
-test('edge case 33: doctor tells of a share that replicas inherit, whether or not there is a server for it', async () => {
+test('edge case 33: doctor reports a share that replicas inherit, whether or not there is a server for it', async () => {
   zfs.ok('create', `${zfs.source}/shared`);
   zfs.ok('snapshot', `${zfs.source}/shared@1`);
   expect(await send('shared')).toMatchObject({ state: 'done' });

@@ -107,7 +107,7 @@ test('edge case 42: a bookmark is the base where its snapshot is gone, and nothi
   expect(z.digest(`${target}@4`)).toBe(z.digest(`${source}@4`));
 });
 
-test('edge case 43: a source that moved to another pool, and a target that was renamed, go on', async () => {
+test('edge case 43: a source that moved to another pool, and a target that was renamed, continue', async () => {
   const { source, snapshot } = usePair('moved');
   const first = z.pool('first', 96 * MIB);
   const into = `${z.target}/moved`;
@@ -181,7 +181,7 @@ test('edge case 46: a snapshot that another tool takes of the target during a re
   for (const leaf of arrived) expect(z.digest(`${target}${leaf}`), leaf).toBe(z.digest(`${source}${leaf}`));
 });
 
-test('edge case 47: a receive that ended before its first byte of data leaves nothing in the way', async () => {
+test('edge case 47: a receive that ended before its first byte of data leaves no obstacle', async () => {
   const { source, target, snapshot } = usePair('nothing');
   const firstRecord = 312;
   snapshot('1', MIB);
@@ -193,7 +193,7 @@ test('edge case 47: a receive that ended before its first byte of data leaves no
   expectEqual(source, target);
 });
 
-test('edge case 48: a source that is itself partly received is left out and told, and follows when it is whole', async () => {
+test('edge case 48: a source that is itself partly received is left out and reported, and follows when it is complete', async () => {
   const { source: origin } = usePair('origin');
   const middle = `${z.source}/middle`;
   z.ok('create', `${origin}/part`);

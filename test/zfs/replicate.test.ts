@@ -145,7 +145,7 @@ test('I1: exactly one of two senders into one dataset wins, and the other gets L
   await expectNoTrace(fleet);
 });
 
-test('edge case 4: a sender told to stop in mid-stream leaves no hold and no lock, and the next run finishes', async () => {
+test('edge case 4: a sender that stops in mid-stream leaves no hold and no lock, and the next run finishes', async () => {
   snapshot('a', 24 * MIB);
   const fleet = await useFleet(server().url);
   slow(4 * MIB);

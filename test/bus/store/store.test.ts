@@ -126,7 +126,7 @@ test('an encrypted tree is planned like a plain one that was only sent directly:
   expect(job.datasets.list.map(({ error }) => error?.details?.reason)).toEqual(['new-key', 'new-key']);
 });
 
-test('edge case 26: what was stored before a change-key on the target is refused there, and goes on once that was seen', async () => {
+test('edge case 26: streams stored before a change-key on the target are refused there, and continue after the next listing', async () => {
   const world = await useWorld();
   const { src, dst } = world;
   const dataset = 'pool/enc';
