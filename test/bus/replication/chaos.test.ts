@@ -116,18 +116,6 @@ test('a connection lost for 10 s in mid-stream: the job goes on when it is back'
   await expectArrived(pair);
 });
 
-test('a sender that stops ends its job, and leaves no hold and no lock', async () => {
-  const pair = await usePair(natsUrl(), 'a');
-  const { fleet, source, target } = pair;
-  await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=zones', ...slow });
-  const sender = await fleet.start('sender', source);
-  await midStream(pair, await fleet.begin('smos-01', body));
-  expect(await sender.end('SIGTERM')).toBe(0);
-  expect(await holds(source, 'a')).toBe('');
-  const locks = await openLocks(fleet.bus, 4);
-  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
-});
-
 test('a receiver that stops keeps the partial state and releases the lock; the next one continues', async () => {
   const pair = await usePair(natsUrl(), 'a');
   const { fleet, source, target } = pair;
@@ -173,28 +161,4 @@ test('I3: a snapshot destroyed during the run is skipped, and the run ends well'
   await source.zfs('destroy', 'zones/test@c');
   expect(await fleet.ended('smos-01', id)).toMatchObject({ state: 'done', done: 3 });
   await expectArrived(pair);
-});
-
-test('more receives than the limit are answered BUSY and tried again until all are done', async () => {
-  const { fleet, source, target } = await usePair(natsUrl(), 'a');
-  for (const name of ['zones/x', 'zones/y']) {
-    await source.zfs('create', name);
-    await source.zfs('set', `zfs-sim:write=${big}`, name);
-    await source.zfs('snapshot', `${name}@one`);
-  }
-  await fleet.start('receiver', target, {
-    ZPSEND_ALLOW: '*=zones',
-    ZPSEND_MAX_CONCURRENT: '1',
-    ZFS_SIM_RECV_RATE: '30M',
-  });
-  const sender = await fleet.start('sender', source);
-  const jobs = await Promise.all(
-    ['zones/test', 'zones/x', 'zones/y'].map((dataset) => fleet.send('smos-01', { dataset, to: { host: 'smos-00' } })),
-  );
-  expect(jobs.map((job) => [job.state, job.done])).toEqual([
-    ['done', 1],
-    ['done', 1],
-    ['done', 1],
-  ]);
-  expect(sender.lines('job.waiting', { code: 'BUSY' })).not.toEqual([]);
 });

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { newSecret } from '../../../lib/bus/channel/direct/authentic.ts';
 import { publishEvent } from '../../../lib/bus/events/events.ts';
@@ -11,12 +12,12 @@ import { listingPartSchema } from '../../../schemas/inventory.ts';
 import { sendStartedSchema, sendStatusSchema } from '../../../schemas/job.ts';
 import { protocol } from '../../../schemas/protocol.ts';
 import { receiveReadySchema } from '../../../schemas/transfer.ts';
-import type { StartOptions } from '../../../tools/nats-server/start.ts';
 import { rejection, useBus } from '../../support/bus.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
-import { mentions } from '../../support/mentions.ts';
+import { codesOf, mentions } from '../../support/mentions.ts';
 import { useNatsAccounts } from '../../support/nats-account.ts';
 import { ownNatsServer } from '../../support/nats-server.ts';
+import { program } from '../../support/program.ts';
 import type { ServiceProcess } from '../../support/service.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
@@ -41,11 +42,6 @@ async function usePair(url: string, size?: string): Promise<Pair> {
   await source.zfs('set', 'zfs-sim:write=30000000', 'zones/test');
   await source.zfs('snapshot', 'zones/test@one');
   return { fleet, source, target };
-}
-
-async function ownServer(options: StartOptions) {
-  const nats = await ownNatsServer(options);
-  return nats;
 }
 
 const snapshots = (host: SimHost): Promise<string> => host.zfs('list', '-Hp', '-t', 'snapshot', '-o', 'name');
@@ -135,8 +131,8 @@ test.skipIf(systemZfs)('hosts without zfs answer UNSUPPORTED, and serve when it 
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
 });
 
-test('without JetStream a receiver logs that, refuses to receive, and answers everything else', async () => {
-  const nats = await ownServer({});
+test('without JetStream a receiver logs that, refuses to receive, and answers everything else; jobs and zpsend status fail with the reason', async () => {
+  const nats = await ownNatsServer({});
   const { fleet, source, target } = await usePair(nats.url);
   const receiver = await fleet.start('receiver', target, allow);
   await receiver.logged('locks.unavailable');
@@ -156,14 +152,19 @@ test('without JetStream a receiver logs that, refuses to receive, and answers ev
     expect(error).toMatchObject({ code: 'UNSUPPORTED' });
     expect(error.message).toEqual(mentions('nats-server', '-js'));
   }
-  expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'failed', error: { code: 'UNSUPPORTED' } });
+  // nothing is received without a lock
+  const job = await fleet.send('smos-01', body);
+  expect([job.state, job.error?.code, job.error?.message]).toEqual(['failed', 'UNSUPPORTED', mentions('JetStream')]);
+  const env = { ...source.env, NATS_URL: nats.url };
+  const status = await execa(process.execPath, [program, 'status'], { env, extendEnv: false, reject: false });
+  expect([status.exitCode, codesOf(status.stderr), status.stderr]).toEqual([1, ['UNSUPPORTED'], mentions('JetStream')]);
   expect(await source.zfs('holds', '-H', 'zones/test@one')).toBe('');
   expect(await target.zfs('list', '-Hp', '-o', 'name')).toBe('zones');
   expect(await fleet.ask(subjects.snapshots('smos-00'), {}, listingPartSchema)).toMatchObject({ host: 'smos-00' });
 });
 
 test('services that start before NATS log that they wait for it, and work when it comes', async () => {
-  const nats = await ownServer({ jetstream: true });
+  const nats = await ownNatsServer();
   const pair = await usePair(nats.url);
   const { fleet, source, target } = pair;
   await nats.kill();
@@ -196,7 +197,7 @@ test('a snapshot whose name is too long below its target is BAD_REQUEST before a
 
 test('a status has all jobs, however many were refused, and one by its id has its evidence', async () => {
   // messages an eighth of the usual size, instead of eight times as many jobs
-  const nats = await ownServer({ jetstream: true, config: 'max_payload: 131072' });
+  const nats = await ownNatsServer({ jetstream: true, config: 'max_payload: 131072' });
   const { fleet, source, target } = await usePair(nats.url);
   await source.zfs('zfs-sim-fill', 'zones/test', '500');
   await target.zfs('create', 'zones/test');

@@ -57,6 +57,7 @@ test('64 jobs at once to a receiver of 4 places are all done, and leave no hold 
 
   const ended = await Promise.all(jobs.map((job) => fleet.ended('smos-01', job)));
   expect(ended.filter(({ state }) => state !== 'done').map(({ error }) => error)).toEqual([]);
+  expect(sender.lines('job.waiting', { code: 'BUSY' })).not.toEqual([]);
   expect(ended.reduce((sum, { bytes }) => sum + bytes, 0)).toBeGreaterThan(most * size);
 
   const sent = await snapshots(source, 'zones');

@@ -74,23 +74,6 @@ test('zpsend status -w --json prints what changes', async () => {
   await follow;
 }, 120_000);
 
-test('without JetStream jobs end as usual, and the command prints why there is no status', async () => {
-  const bare = await ownNatsServer({ jetstream: false });
-  const fleet = await useFleet(bare.url);
-  const [source, target] = [await fleet.host('bare-src'), await fleet.host('bare-dst')];
-  for (const host of [source, target]) await host.zpool('create', 'pool');
-  await source.zfs('create', 'pool/a');
-  await snapshot(source, 1_000_000, '1');
-  await fleet.start('sender', source);
-  await fleet.start('receiver', target, allow);
-  const { state, error } = await fleet.send('bare-src', { dataset: 'pool/a', to: { host: 'bare-dst' } });
-  // nothing is received without a lock
-  expect([state, error?.code, error?.message]).toEqual(['failed', 'UNSUPPORTED', mentions('JetStream')]);
-  const env = { ...source.env, NATS_URL: bare.url };
-  const shown = await execa(process.execPath, [program, 'status'], { env, extendEnv: false, reject: false });
-  expect([shown.exitCode, codesOf(shown.stderr), shown.stderr]).toEqual([1, ['UNSUPPORTED'], mentions('JetStream')]);
-});
-
 test('without a bucket the command prints that, and a sender that may not make one continues', async () => {
   const config = `authorization { users: [
     { user: admin, password: pw }

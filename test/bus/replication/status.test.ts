@@ -2,6 +2,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { expect, test } from 'vitest';
 import { fleetRow } from '../../../cli/output/replication.ts';
+import { openLocks } from '../../../lib/bus/locks/locks.ts';
 import { readStatus, type StoredStatus } from '../../../lib/bus/status/read.ts';
 import { statusBucket } from '../../../lib/bus/subjects.ts';
 import { fanStartedSchema } from '../../../schemas/job.ts';
@@ -172,10 +173,13 @@ test('a sender that is killed leaves an entry that a reader soon takes for silen
   expect(fleetRow(stored, stored.stored + 60_000).state).toBe('silent');
 });
 
-test('a sender that stops first reports its running datasets as failed', async () => {
+test('a sender that stops first reports its running datasets as failed, and leaves no hold and no lock', async () => {
   const world = await useStatusWorld(natsUrl(), slow);
   await beginLong(world);
-  await world.sender.end('SIGTERM');
+  expect(await world.sender.end('SIGTERM')).toBe(0);
+  expect(await world.source.zfs('holds', '-H', 'pool/a@1')).toBe('');
+  const locks = await openLocks(world.fleet.bus, 4);
+  await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
   expect(await rowTo(world, world.targets[0])).toMatchObject({ state: 'failed', error: { code: 'ABORTED' } });
 });
 
