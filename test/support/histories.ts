@@ -54,18 +54,18 @@ const pick = <T>(list: readonly T[], at: number): T | undefined => list[at % Mat
 
 /**
  * The `zfs` command that a move comes to on this host, or undefined where there is nothing to do it to.
- * @param places datasets that it may touch; what it makes or moves comes below one of them, and they stay themselves
+ * @param isAllowed datasets that it may touch; what it makes or moves comes below one of them, and they stay themselves
  */
-export function commandOf(model: PoolModel, move: Move, places: (name: string) => boolean): string | undefined {
+export function commandOf(model: PoolModel, move: Move, isAllowed: (name: string) => boolean): string | undefined {
   const { op, which, where, name } = move;
-  const all = [...model.datasets.keys()].filter(places).sort();
+  const all = [...model.datasets.keys()].filter(isAllowed).sort();
   const dataset = pick(all, which);
   const parent = pick(all, where);
   if (dataset === undefined || parent === undefined) return undefined;
   const snapshots = all.flatMap((one) => model.datasets.get(one)?.snapshots.map((snap) => `${one}@${snap.name}`) ?? []);
   const snapshot = pick(snapshots, which);
   const below = pick(
-    all.filter((one) => places(parentOf(one) ?? '')),
+    all.filter((one) => isAllowed(parentOf(one) ?? '')),
     which,
   );
   switch (op) {
@@ -98,10 +98,10 @@ export function commandOf(model: PoolModel, move: Move, places: (name: string) =
 }
 
 /** Makes the moves that can be made; gives the commands that were. */
-export function play(model: PoolModel, moves: readonly Move[], places: (name: string) => boolean): string[] {
+export function play(model: PoolModel, moves: readonly Move[], isAllowed: (name: string) => boolean): string[] {
   const done: string[] = [];
   for (const move of moves) {
-    const command = commandOf(model, move, places);
+    const command = commandOf(model, move, isAllowed);
     if (command !== undefined && model.do(command)) done.push(command);
   }
   return done;

@@ -21,18 +21,18 @@ import { makeSimHost, type SimHost } from '../../support/sim-host.ts';
  */
 const middle = ['nats-1', 'nats-2', 'nats-3'];
 const sites = { 'site-a': 'nats-1', 'site-b': 'nats-2' } as const;
-const places = {
+const siteOf = {
   alfa: 'site-a',
-  aside: 'site-a',
+  anna: 'site-a',
   carl: 'site-b',
   dora: 'nats-3',
   ops: 'nats-3',
   looker: 'nats-1',
 } as const;
-type Name = keyof typeof places;
+type Name = keyof typeof siteOf;
 const hosts: Readonly<Record<string, FleetHostInput>> = {
   alfa: { roles: ['sender'], site: 'site-a' },
-  aside: { roles: ['receiver'], site: 'site-a' },
+  anna: { roles: ['receiver'], site: 'site-a' },
   carl: { roles: ['receiver'], from: ['alfa'], site: 'site-b' },
   dora: { roles: ['receiver'], from: ['alfa'] },
 };
@@ -40,15 +40,15 @@ const hosts: Readonly<Record<string, FleetHostInput>> = {
 let fleet: AccountFleet;
 const servers = new Map<string, NatsServer>();
 
-const urlOf = (name: Name): string => servers.get(places[name])?.url ?? '';
+const urlOf = (name: Name): string => servers.get(siteOf[name])?.url ?? '';
 const envOf = (name: Name): NodeJS.ProcessEnv => ({ ...fleet.env[name], NATS_URL: urlOf(name) });
 const as = async (name: Name) => (await useBus(urlOf(name), { host: name, env: envOf(name) })).nc;
 
 /** What is printed, with ports and folders of this machine. */
 function here(text: string, changes: Readonly<Record<string, string>>): string {
-  return Object.entries(changes).reduce((now, [there, place]) => {
-    expect(now).toContain(there);
-    return now.replaceAll(there, place);
+  return Object.entries(changes).reduce((now, [printed, actual]) => {
+    expect(now).toContain(printed);
+    return now.replaceAll(printed, actual);
   }, text);
 }
 
@@ -84,7 +84,7 @@ async function startSites(leafs: Record<string, number>): Promise<void> {
       // an included file lies beside the configuration, which is in a folder of the server's own here
       ...Object.fromEntries(
         Object.entries(seeds).flatMap(([name, seed]) =>
-          places[name as Name] === site ? [[`include "./links/${name}.conf"`, seed]] : [],
+          siteOf[name as Name] === site ? [[`include "./links/${name}.conf"`, seed]] : [],
         ),
       ),
     });
@@ -129,7 +129,7 @@ test('the buckets of the fleet are made, in three copies', async () => {
 test.each<[Name, Name]>([
   ['alfa', 'carl'],
   ['alfa', 'dora'],
-  ['alfa', 'aside'],
+  ['alfa', 'anna'],
   ['dora', 'alfa'],
   ['ops', 'carl'],
   ['looker', 'alfa'],
@@ -172,7 +172,7 @@ test.each<[Name, Name]>([
 
 test.each<[Name, Name]>([
   ['alfa', 'carl'],
-  ['alfa', 'aside'],
+  ['alfa', 'anna'],
   ['ops', 'dora'],
 ])(
   'of two instances of one host one is given each request, asked by %s of %s',
@@ -237,7 +237,7 @@ async function simHost(name: string): Promise<SimHost> {
 
 test('a host of one site sends to another of its site, to another site, to the middle, and into the store for both', async () => {
   const source = await simHost('alfa');
-  const targets = [await simHost('aside'), await simHost('carl'), await simHost('dora')];
+  const targets = [await simHost('anna'), await simHost('carl'), await simHost('dora')];
   await source.zfs('create', 'pool/a');
   await source.zfs('set', 'zfs-sim:write=3000000', 'pool/a');
   await source.zfs('snapshot', 'pool/a@1');
@@ -264,7 +264,7 @@ test('a host of one site sends to another of its site, to another site, to the m
   for (const { name } of targets) await send(name, 'pool/direct', 'direct');
   for (const name of ['carl', 'dora']) await send(name, 'pool/stored', 'store');
   for (const host of targets) {
-    for (const dataset of ['pool/direct', ...(host.name === 'aside' ? [] : ['pool/stored'])]) {
+    for (const dataset of ['pool/direct', ...(host.name === 'anna' ? [] : ['pool/stored'])]) {
       const arrived = () => host.zfs('list', '-H', '-o', 'name', `${dataset}@1`).catch(() => '');
       await expect.poll(arrived, { timeout: 60_000 }).toBe(`${dataset}@1`);
     }

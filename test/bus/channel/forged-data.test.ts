@@ -43,9 +43,9 @@ describe('data that a third party publishes', () => {
   });
 
   test.each([
-    ['before the true bytes of the same place', 0, 1000],
-    ['in place of all that may come', 0, window],
-    ['of a place that was sent already', -1, 1000],
+    ['before the true bytes of the same offset', 0, 1000],
+    ['instead of all that may come', 0, window],
+    ['of an offset that was sent already', -1, 1000],
   ])('%s ends in a failure at both ends, never in done', async (_what, at, length) => {
     const of = ends();
     const enemy = await useThirdParty(url());

@@ -35,9 +35,9 @@ test('a server of a cluster announces its end: the services move to another one,
   const bytes = async () => (await fleet.status('smos-01', job).catch(() => undefined))?.bytes ?? 0;
   await expect.poll(bytes, { timeout: 60_000 }).toBeGreaterThan(0);
 
-  const places = await Promise.all(servers.map(servicesAt));
-  const lame = servers[places.findIndex((names) => names.includes('zpsend-receiver on smos-00'))];
-  if (!lame) throw new Error(`the receiver is nowhere: ${JSON.stringify(places)}`);
+  const services = await Promise.all(servers.map(servicesAt));
+  const lame = servers[services.findIndex((names) => names.includes('zpsend-receiver on smos-00'))];
+  if (!lame) throw new Error(`the receiver is nowhere: ${JSON.stringify(services)}`);
   process.kill(lame.pid, 'SIGUSR2');
   await receiver.logged('nats.stopping');
   await expect.poll(() => servicesAt(lame), { timeout: 60_000 }).toEqual([]);

@@ -30,7 +30,7 @@ afterAll(() => rm(folder, { recursive: true }));
 async function useServer(tls?: TlsFiles) {
   const options: StartOptions = tls ? { tls } : {};
   const server = await ownNatsServer(options);
-  /** Another server takes its place. */
+  /** Another server replaces it. */
   const become = async (other: TlsFiles): Promise<void> => {
     options.tls = other;
     await server.restart();

@@ -11,7 +11,7 @@ const natsUrl = useNatsAccounts();
 
 const mib = 1024 * 1024;
 /** Jobs that a sender runs at once, and receives that the receiver here does. */
-const [most, places] = [64, 4];
+const [most, limit] = [64, 4];
 /** Of each snapshot: of all together a process could keep no more than a part. */
 const size = 5 * mib;
 /** What a job waits for here is 60 others, on a machine that may be busy. */
@@ -29,7 +29,7 @@ const snapshots = async (host: SimHost, below: string): Promise<Map<string, stri
   return new Map(lines.split('\n').map((line) => line.split('\t') as [string, string]));
 };
 
-test('64 jobs at once to a receiver of 4 places are all done, and leave no hold and no lock; more are refused', {
+test('64 jobs at once to a receiver with a limit of 4 are all done, and leave no hold and no lock; more are refused', {
   timeout: 900_000,
 }, async () => {
   const fleet = await useFleet(natsUrl());
@@ -40,7 +40,7 @@ test('64 jobs at once to a receiver of 4 places are all done, and leave no hold 
     await source.zfs('set', `zfs-sim:write=${size}`, name);
   }
   await source.zfs('snapshot', '-r', 'zones@one');
-  const allow = { ZPSEND_ALLOW: '*=zones', ZPSEND_MAX_CONCURRENT: `${places}` };
+  const allow = { ZPSEND_ALLOW: '*=zones', ZPSEND_MAX_CONCURRENT: `${limit}` };
   const receiver = await fleet.start('receiver', target, { ...patient, ...allow });
   const sender = await fleet.start('sender', source, patient);
   const before = [peak(sender), peak(receiver)];
@@ -91,7 +91,7 @@ test('I1: of two sources whose packages overlap on the target each dataset has o
     for (const name of ['one', 'two']) await host.zfs('snapshot', '-r', `zones/o@${name}`);
     await fleet.start('sender', host, patient);
   }
-  await fleet.start('receiver', target, { ...patient, ZPSEND_ALLOW: '*=zones', ZPSEND_MAX_CONCURRENT: `${places}` });
+  await fleet.start('receiver', target, { ...patient, ZPSEND_ALLOW: '*=zones', ZPSEND_MAX_CONCURRENT: `${limit}` });
   const body = { dataset: 'zones/o', package: 'replication', to: { host: 'smos-00', dataset: 'zones/both' } };
   const jobs = await Promise.all(sources.map(({ name }) => fleet.send(name, body)));
 

@@ -98,8 +98,8 @@ test('without a bucket the command prints that, and a sender that may not make o
   expect([shown.exitCode, shown.stdout, shown.stderr]).toEqual([0, '', mentions('nats kv add')]);
 
   await new Kvm(jetstream(bus.nc)).create(statusBucket, { history: 1 });
-  const place = { source: 'kept-src', target: 'kept-dst', dataset: 'pool/a', into: 'pool/a' };
+  const named = { source: 'kept-src', target: 'kept-dst', dataset: 'pool/a', into: 'pool/a' };
   const kept = async () => (await readStatus(bus))?.found.map(statusKey);
-  await expect.poll(kept, { timeout: 30_000 }).toEqual([statusKey(place)]);
+  await expect.poll(kept, { timeout: 30_000 }).toEqual([statusKey(named)]);
   await sender.logged('status.written-again');
 }, 120_000);

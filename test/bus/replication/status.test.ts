@@ -46,7 +46,7 @@ test('a send leaves what arrived, and the next plan counts what the source has m
   });
 });
 
-test('a dataset has a row for each place that it goes to, and a job of a package one for each dataset', async () => {
+test('a dataset has a row for each target dataset, and a job of a package one for each dataset', async () => {
   const world = await useStatusWorld(natsUrl(), {});
   const [target] = world.targets;
   await world.source.zfs('create', 'pool/a/my data:1.0');
@@ -55,8 +55,8 @@ test('a dataset has a row for each place that it goes to, and a job of a package
     const request = { dataset: 'pool/a', package: 'replication', to: { host: target?.name, dataset } };
     expect((await world.fleet.send(world.source.name, request)).state).toBe('done');
   }
-  const places = async () => (await rows(world)).map(({ dataset, into, state }) => [dataset, into, state]).sort();
-  await expect.poll(places, { timeout: 15_000 }).toEqual([
+  const targets = async () => (await rows(world)).map(({ dataset, into, state }) => [dataset, into, state]).sort();
+  await expect.poll(targets, { timeout: 15_000 }).toEqual([
     ['pool/a', 'pool/a', 'current'],
     ['pool/a', 'pool/copy', 'current'],
     ['pool/a/my data:1.0', 'pool/a/my data:1.0', 'current'],

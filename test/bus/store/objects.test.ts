@@ -31,16 +31,16 @@ async function useBucket(options: { config?: string; maxBytes?: number } = {}) {
 }
 
 /** Where the chunks of an object are in their stream. */
-async function placesOf({ bucket, manager, library }: Awaited<ReturnType<typeof useBucket>>, name: string) {
+async function sequencesOf({ bucket, manager, library }: Awaited<ReturnType<typeof useBucket>>, name: string) {
   await bucket.get(name, mib * 256);
   const { nuid = '' } = (await library.info(name)) ?? {};
-  const places: number[] = [];
+  const sequences: number[] = [];
   for (let seq = 1; ; ) {
     const found = await manager.direct
       .getMessage(stream, { seq, next_by_subj: `$O.zfs-streams-src.C.${nuid}` })
       .catch(() => null);
-    if (!found) return { nuid, places };
-    places.push(found.seq);
+    if (!found) return { nuid, sequences };
+    sequences.push(found.seq);
     seq = found.seq + 1;
   }
 }
@@ -155,16 +155,16 @@ test('an object whose last chunk alone has no room is not taken for stored', asy
   await bucket.put('b', randomBytes(3.5 * mib), '');
 });
 
-test.each<[string, (places: readonly number[]) => readonly number[]]>([
-  ['the first', (places) => places.slice(0, 1)],
-  ['one in the middle', (places) => places.slice(4, 5)],
-  ['the last', (places) => places.slice(-1)],
-  ['all', (places) => places],
+test.each<[string, (sequences: readonly number[]) => readonly number[]]>([
+  ['the first', (sequences) => sequences.slice(0, 1)],
+  ['one in the middle', (sequences) => sequences.slice(4, 5)],
+  ['the last', (sequences) => sequences.slice(-1)],
+  ['all', (sequences) => sequences],
 ])('an object that lacks %s of its chunks is reported at once', async (_, which) => {
   const world = await useBucket();
   const { bucket, manager } = world;
   await bucket.put('a', randomBytes(2 * mib), '');
-  for (const seq of which((await placesOf(world, 'a')).places)) await manager.streams.deleteMessage(stream, seq);
+  for (const seq of which((await sequencesOf(world, 'a')).sequences)) await manager.streams.deleteMessage(stream, seq);
   const began = performance.now();
   const error = await rejection(bucket.get('a', 2 * mib));
   expect(error).toMatchObject({ code: 'STREAM_BROKEN', details: { reason: 'missing' } });
@@ -176,9 +176,9 @@ test('an object with other bytes is damaged', async () => {
   const world = await useBucket();
   const { bucket, bus, manager } = world;
   await bucket.put('a', randomBytes(mib), '');
-  const { nuid, places } = await placesOf(world, 'a');
+  const { nuid, sequences } = await sequencesOf(world, 'a');
   const subject = `$O.zfs-streams-src.C.${nuid}`;
-  await manager.streams.deleteMessage(stream, places[3] ?? 0);
+  await manager.streams.deleteMessage(stream, sequences[3] ?? 0);
   await jetstream(bus.nc).publish(subject, randomBytes(128 * kib));
   expect((await rejection(bucket.get('a', mib))).details).toEqual({ reason: 'damaged' });
 });
