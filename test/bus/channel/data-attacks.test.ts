@@ -7,6 +7,7 @@ import type { CreditFinal } from '../../../schemas/transfer.ts';
 import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
 import { useNatsAccounts } from '../../support/nats-account.ts';
+import { retry } from '../../support/retry.ts';
 import { data, expectUnlocked, begin as speak, type Talk } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
@@ -41,8 +42,9 @@ async function useHouse(env: NodeJS.ProcessEnv = {}): Promise<House> {
   return { fleet, source, target, stream: Buffer.from(stdout), guid };
 }
 
+/** A receiver forgets a receive a moment after it has released its lock. */
 const begin = (fleet: Fleet, dataset: string, guid: string): Promise<Talk> =>
-  speak(fleet, { dataset, to: { name: 'zones/test@one', guid } });
+  retry(() => speak(fleet, { dataset, to: { name: 'zones/test@one', guid } }));
 
 const code = (word: CreditFinal): string => (word.type === 'failed' ? word.error.code : word.type);
 
