@@ -157,10 +157,10 @@ describe('TLS', () => {
       [{ NATS_URL: plain.url.replace('nats:', 'tls:') }, 'no-tls', 'tls://'],
       [{ NATS_URL: first.url, NATS_CA: ca }, 'hung-up', 'tlsFirst: true'],
     ];
-    for (const [env, reason, ...facts] of cases) {
+    for (const [env, tls, ...facts] of cases) {
       expect(await refusal(env)).toMatchObject({
         code: 'UNREACHABLE',
-        details: { reason },
+        details: { reason: 'tls', tls },
         message: mentions(...facts),
       });
     }
