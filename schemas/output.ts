@@ -39,7 +39,7 @@ export const locksOutputSchema = z.strictObject({
   ),
 });
 
-/** `zpsend store ls HOST --json`: what waits in its store, in order. */
+/** `zpsend store ls HOST --json`: the streams in its store, in order. */
 export const fetchOutputSchema = z.strictObject({
   host: hostSchema,
   streams: z.array(
@@ -52,9 +52,9 @@ export const fetchOutputSchema = z.strictObject({
         z.strictObject({
           host: hostSchema,
           dataset: datasetSchema,
-          /** What the target says of it; a sender deletes the stream when all have taken or refused it. */
-          state: z.enum(['waiting', 'receiving', 'taken', 'refused']),
-          /** Why it is refused, or waits still. */
+          /** As the target reports it. A sender deletes the stream once it is delivered to or rejected by all. */
+          state: z.enum(['waiting', 'receiving', 'delivered', 'rejected']),
+          /** Why it is rejected, or still waits. */
           error: errorBodySchema.optional(),
         }),
       ),

@@ -26,9 +26,10 @@ export function addStoreList(store: Command, cli: Cli): void {
 }
 
 const help = `
-FOR lists the targets, with their states: waiting (not marked), receiving, taken
-or refused. WHY is the error of a target that refused the stream, or that cannot
-receive it yet. A sender deletes a stream once each target took or refused it.
+FOR lists the targets, with their states: waiting (not marked), receiving,
+delivered or rejected. WHY is the error of a target that rejected the stream, or
+that cannot receive it yet. A sender deletes a stream once all targets are
+delivered or rejected.
 
 Example:
   zpsend store ls smos-01`;
@@ -70,7 +71,7 @@ async function list(cli: Cli, host: string, { json, jsDomain: domain }: Options)
 const noStore = (host: string, domain: string | undefined): string =>
   `${host} has no store${domain === undefined ? '' : ` in the JetStream domain ${domain}`}: it never stored a stream (HOST is the source)`;
 
-const words = { none: 'waiting', running: 'receiving', done: 'taken', failed: 'refused' } as const;
+const words = { none: 'waiting', running: 'receiving', done: 'delivered', failed: 'rejected' } as const;
 
 type Stream = FetchOutput['streams'][number];
 
