@@ -32,7 +32,8 @@ export async function makeMachines(folder: string, env: NodeJS.ProcessEnv, simul
   try {
     return await makeReal(folder, env);
   } catch (error) {
-    return makeSimulated(folder, env, error instanceof Error ? error.message : String(error));
+    const why = error instanceof Error ? error.message : String(error);
+    return makeSimulated(folder, env, `no pools of ${bytes(poolSize)} in files: ${why}`);
   }
 }
 
@@ -93,5 +94,5 @@ async function makeSimulated(folder: string, env: NodeJS.ProcessEnv, why: string
     };
   };
   const [source, target] = [await make('smos-01'), await make('smos-00')];
-  return { source, target, what: `the simulator (no pools of ${bytes(poolSize)} in files: ${why})`, removal: '' };
+  return { source, target, what: `the simulator (${why})`, removal: '' };
 }

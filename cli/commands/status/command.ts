@@ -28,7 +28,7 @@ export function addStatus(program: Command, cli: Cli): void {
     .option('-w, --watch', 'update the output until Ctrl-C')
     .option('--jobs', 'show the jobs and transfers of all hosts')
     .option('--check', 'print one line for a monitoring system')
-    .option('--stale <duration>', 'age at which a row is stale (90s, 30m, 26h, 7d)')
+    .option('--stale <duration>', 'age at which a row is stale (90s, 2h30m, 7d)')
     .option('--forget <source>', 'remove the row of [HOST:]DATASET to this target')
     .option('--json', 'print JSON; with --watch, an object for each change')
     .addHelpText('after', help)

@@ -188,9 +188,10 @@ describe('a duration', () => {
     ['90s', 90],
     ['30m', 1800],
     ['26h', 93_600],
+    ['2h30m', 9000],
     ['7d', 604_800],
   ])('%s is %d seconds', (text, seconds) => expect(parseDuration('--stale', text)).toBe(seconds));
-  test.each(['', '26', 'h', '1w', '-1h', '1.5h', '2h30m'])('%j is refused', (text) => {
+  test.each(['', '26', 'h', '1w', '-1h', '30m2h'])('%j is refused', (text) => {
     expect(() => parseDuration('--stale', text)).toThrow(
       expect.objectContaining({ code: 'BAD_REQUEST', message: mentions('--stale', '90s', '7d') }),
     );
