@@ -5,6 +5,7 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { planReplySchema } from '../../schemas/plan.ts';
+import { mentions } from '../support/mentions.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 // the Node that runs the tests is the one that `#!/usr/bin/env node` finds
@@ -63,11 +64,11 @@ const versionOf = async (node: string) => (await execa(node, ['--version'], { re
 const isOld = /^v(?:1\d|2[0-3])\./.test(await versionOf(oldNode));
 
 test.runIf(isOld)('every entry of the package prints one line with the needed Node on an older one', async () => {
-  const words = `zpsend: needs Node >= 24, this is ${await versionOf(oldNode)} (${oldNode}); install Node 24`;
+  const version = await versionOf(oldNode);
   for (const entry of ['dist/bin/zpsend.cjs', 'dist/services/receiver', 'dist/services/sender']) {
     const { exitCode, stdout, stderr } = await execa(oldNode, [join(installed, entry), '--version'], { reject: false });
     expect({ exitCode, stdout, lines: stderr.split('\n').length }).toEqual({ exitCode: 1, stdout: '', lines: 1 });
-    expect(stderr).toContain(words);
+    expect(stderr).toEqual(mentions('Node >= 24', version, oldNode));
   }
 });
 

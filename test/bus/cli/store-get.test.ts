@@ -65,7 +65,9 @@ test('zpsend store ls lists the stored streams, and store get writes one that zf
   await sender.end('SIGKILL');
   await startReceiver(world);
   const words = async () => Buffer.from((await run('store', 'ls', 'src')).stdout).toString();
-  await expect.poll(words, { timeout: 30_000 }).toMatch(/dst:pool\/a \(delivered\) +-\n.*dst:pool\/a \(delivered\) +-$/);
+  await expect
+    .poll(words, { timeout: 30_000 })
+    .toMatch(/dst:pool\/a \(delivered\) +-\n.*dst:pool\/a \(delivered\) +-$/);
 });
 
 test.each<'SIGINT' | 'SIGTERM'>(['SIGINT', 'SIGTERM'])('a fetch that %s ends leaves no file', async (signal) => {
