@@ -1,7 +1,6 @@
 import { type Bus, type BusOptions, connectBus } from '../lib/bus/connection/connect.ts';
 import type { ProgramEnvironment } from '../lib/settings/environment-file.ts';
-import { natsConfigOf } from '../lib/settings/nats-config.ts';
-import { loadSettings, type Settings } from '../lib/settings/settings.ts';
+import { loadSettings, natsConfigOf, type Settings } from '../lib/settings/settings.ts';
 import { ZpsendError } from '../schemas/errors.ts';
 import type { Info } from '../schemas/host.ts';
 import { withColonHint } from './args/colon-pool.ts';

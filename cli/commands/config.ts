@@ -2,8 +2,7 @@ import type { Command } from 'commander';
 import { findNats } from '../../lib/bus/connection/find-nats.ts';
 import { connectionOptions } from '../../lib/bus/connection/options.ts';
 import { takenFromItself } from '../../lib/settings/send-allow.ts';
-import { loadSettings } from '../../lib/settings/settings.ts';
-import { settingsInWords } from '../../lib/settings/words.ts';
+import { loadSettings, settingsSummary } from '../../lib/settings/settings.ts';
 import { type Cli, natsSources } from '../context.ts';
 import { exit } from '../exit-codes.ts';
 import { natsInWords } from '../output/nats.ts';
@@ -36,7 +35,7 @@ async function check(cli: Cli, file: string | undefined): Promise<number> {
   // reads the files that the settings name
   connectionOptions(found.settings);
   cli.io.out(`host     ${settings.host}`);
-  cli.io.out(`config   ${settingsInWords(settings)}`);
+  cli.io.out(`config   ${settingsSummary(settings)}`);
   cli.io.out(`nats     ${natsInWords(found)}`);
   for (const taken of takenFromItself(settings.config.send.allow ?? [])) cli.io.out(`note     send.allow: ${taken}`);
   return exit.done;

@@ -3,20 +3,20 @@ import { zstdCompress } from 'node:zlib';
 import type { CompressionEncoding, CompressionMode } from '../../schemas/transfer.ts';
 import { compression } from './zstd.ts';
 
-/** Flags of a stream that carries its blocks as they are on disk, compressed or encrypted. */
+/** Flags of a stream whose blocks are sent as they are on disk, compressed or encrypted. */
 const packed: readonly string[] = ['compressed', 'raw'];
 
-/** What a sender offers its receiver; undefined: the stream goes as it is. `flags` are those of the step's stream. */
+/** The encodings that a sender offers its receiver; undefined for none. `flags` are those of the step's stream. */
 export function offerOf(mode: CompressionMode, flags: readonly string[] = []): CompressionEncoding[] | undefined {
   if (mode === 'none' || (mode === 'auto' && flags.some((flag) => packed.includes(flag)))) return undefined;
   return ['zstd'];
 }
 
-/** What a receiver answers to an offer, of which it may know only a part. */
+/** The receiver's choice from an offer, of which it may support only a part. */
 export const answerTo = (offer: readonly string[] | undefined): CompressionEncoding | undefined =>
   offer?.includes('zstd') ? 'zstd' : undefined;
 
-/** Saving less than a tenth is not worth what it costs both sides. */
+/** Compression that saves less than a tenth is not worth its CPU time. */
 const worthwhile = 0.9;
 
 const compressed = promisify(zstdCompress);

@@ -4,15 +4,14 @@ import { decompressor, magic } from './zstd.ts';
 type Settle = (error?: Error | null) => void;
 
 /**
- * What stands before `zfs receive` where zstd was agreed: takes what came over the wire, and writes the stream into `into`.
- * A stream that does not begin as zstd does goes on as it is; its sender saw that compressing does not pay. Takes no more
- * while `into` is full, however much a few bytes may come to. As with `into` itself, an error here is never unhandled, and no
- * proof of failure: `into` may have ended first.
- * @param damaged what came is not zstd to its end; `into` is closed, and what it has taken is the stream's true beginning
+ * Decompresses received zstd data into `into` (a `zfs receive`). Passes data without the zstd magic number unchanged: its sender found
+ * that compression does not pay. Accepts no more data while `into` is full. As with `into` itself, an error here is never unhandled and
+ * does not prove a failure: `into` may have ended first.
+ * @param damaged called if the data is not valid zstd up to its end; `into` is closed, and its input is a true prefix of the stream
  */
 export function decoderInto(into: Writable, damaged: (reason: string) => void): Writable {
   let beginning: Buffer = Buffer.alloc(0);
-  let way: Writable | undefined;
+  let output: Writable | undefined;
   let waiting: Settle | undefined;
 
   function settle(error?: Error | null): void {
@@ -30,13 +29,13 @@ export function decoderInto(into: Writable, damaged: (reason: string) => void): 
     into.once('error', over).once('close', over);
     const broken = (error: Error): void => {
       if (!gone) damaged(error.message);
-      // what it fails on it does not answer
+      // zstd does not call back for the chunk on which it fails
       settle(error);
     };
     zstd.once('error', broken);
-    // it takes what stands behind the end in the same piece for an end
+    // zstd ignores trailing data in the last chunk
     zstd.once('end', () => {
-      if (!zstd.writableEnded) broken(new Error('there is more behind its end'));
+      if (!zstd.writableEnded) broken(new Error('it has trailing data'));
     });
     pipeline(zstd, into, () => {});
     return zstd;
@@ -44,19 +43,19 @@ export function decoderInto(into: Writable, damaged: (reason: string) => void): 
 
   const decoder = new Writable({
     write(chunk: Buffer, _encoding, callback) {
-      const bytes = way ? chunk : Buffer.concat([beginning, chunk]);
-      if (!way && bytes.length < magic.length) {
+      const bytes = output ? chunk : Buffer.concat([beginning, chunk]);
+      if (!output && bytes.length < magic.length) {
         beginning = bytes;
         callback();
         return;
       }
-      way ??= bytes.subarray(0, magic.length).equals(magic) ? decompressing() : into;
+      output ??= bytes.subarray(0, magic.length).equals(magic) ? decompressing() : into;
       waiting = callback;
-      way.write(bytes, settle);
+      output.write(bytes, settle);
     },
     final(callback) {
       waiting = callback;
-      if (way) way.end(settle);
+      if (output) output.end(settle);
       else into.end(beginning, settle);
     },
   });

@@ -6,20 +6,20 @@ import { timing } from '../time/timing.ts';
 import { pays } from './choice.ts';
 import { compressor } from './zstd.ts';
 
-/** A stream on its way to a receiver that takes zstd. */
+/** A stream for a receiver that accepts zstd. */
 export interface Encoded {
-  /** What goes over the wire. It ends only when the source has ended and all of it was compressed (I7), and fails as it fails. */
+  /** The encoded data. It ends only after the source has ended and all of it is compressed (I7), and fails if the source fails. */
   readonly stream: Readable;
-  /** Bytes of the source that were taken so far. */
+  /** Bytes that were read from the source so far. */
   readonly taken: number;
 }
 
-/** What `auto` judges a stream by, in bytes, and how long it waits for them: what comes slower than that no CPU slows down. */
-const probeBytes = 1024 * 1024;
+/** The sample of a stream by which `auto` decides, in bytes. */
+const sampleBytes = 1024 * 1024;
 
 /**
- * Compresses a stream with zstd; `auto` only where its beginning shows that it pays. The receiver tells from the first bytes.
- * Memory is bounded by the compressor's own buffers; whoever reads slowly slows the source down.
+ * Compresses a stream with zstd; with `auto` only if its beginning compresses well. The receiver recognizes zstd by the first bytes.
+ * The compressor's buffers bound the memory; a slow reader slows the source down.
  */
 export function encode(source: AsyncIterable<Buffer>, mode: Exclude<CompressionMode, 'none'>): Encoded {
   let taken = 0;
@@ -45,17 +45,17 @@ async function* compressed(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer
 }
 
 /**
- * Each chunk is waited for: Node 24 ends the frame twice, the second time with an empty one, where the end comes while a chunk is
- * under way. What fails here fails the compressor, and so whoever reads it.
+ * Awaits each chunk: if `end` comes during a write, Node 24 adds a second, empty frame. An error of the source fails the compressor,
+ * and so its reader.
  */
 async function feed(zstd: ZstdCompress, chunks: AsyncIterable<Buffer>): Promise<void> {
   try {
-    let begun = false;
+    let isFlushed = false;
     for await (const chunk of chunks) {
       await new Promise<void>((resolve, reject) => zstd.write(chunk, (error) => (error ? reject(error) : resolve())));
-      // the first bytes go at once: the next may be minutes away, and a receiver gives up one that does not begin
-      if (!begun) await new Promise<void>((resolve) => zstd.flush(constants.ZSTD_e_flush, resolve));
-      begun = true;
+      // flush the first bytes: the next may come minutes later, and a receiver gives up a stream that does not start
+      if (!isFlushed) await new Promise<void>((resolve) => zstd.flush(constants.ZSTD_e_flush, resolve));
+      isFlushed = true;
     }
     zstd.end();
   } catch (error) {
@@ -67,16 +67,16 @@ async function* judged(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   const beginning: Buffer[] = [];
   let length = 0;
   let next = chunks.next();
-  // the time runs from the first bytes: what a source takes to begin says nothing of its rate
+  // measured from the first bytes: the time until then does not depend on the rate of the source
   await next;
   const late = sleep(timing.zfs.sampleMs, undefined, { ref: false });
-  while (length < probeBytes) {
+  while (length < sampleBytes) {
     const came = await Promise.race([next, late]);
     if (!came || came.done) break;
     beginning.push(came.value);
     length += came.value.length;
     next = chunks.next();
-    // it may break off before it is asked about again
+    // it may fail before it is awaited again
     next.catch(() => {});
   }
   async function* all(): AsyncGenerator<Buffer> {

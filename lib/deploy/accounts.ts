@@ -1,12 +1,12 @@
 import type { FleetUser } from '../../schemas/fleet.ts';
 import type { Link } from './links.ts';
 
-/** An account of one server: who is in it, and what goes in and out. */
+/** An account of one server: its users, exports and imports. */
 export interface Account {
   readonly name: string;
   readonly users: readonly string[];
   readonly isJetStream?: boolean;
-  /** In its service exports: what each may be imported by. */
+  /** Each with the accounts that may import it. */
   readonly exports: readonly Export[];
   readonly imports: readonly Link[];
 }
@@ -20,18 +20,18 @@ export interface Export {
 export const quoted = (text: string): string => JSON.stringify(text);
 
 /**
- * A user as nats-server has it.
- * @param hears what it may subscribe to: with its own inboxes among that a client finds out in whose name it asks; everything, without
+ * A user in the configuration of nats-server.
+ * @param subscribe the subjects that it may subscribe to, everything if absent; a client learns its user from its inboxes among them
  */
-export function userText({ nkey, user = '', password = '' }: FleetUser, hears?: readonly string[]): string {
+export function userText({ nkey, user = '', password = '' }: FleetUser, subscribe?: readonly string[]): string {
   const who = nkey === undefined ? `user: ${quoted(user)}, password: ${quoted(password)}` : `nkey: ${nkey}`;
-  const permissions = hears && `permissions: { subscribe: { allow: [${hears.map(quoted).join(', ')}] } }`;
+  const permissions = subscribe && `permissions: { subscribe: { allow: [${subscribe.map(quoted).join(', ')}] } }`;
   return `{ ${[who, ...(permissions ? [permissions] : [])].join(', ')} }`;
 }
 
 /**
- * Subjects on which one request has one answer. Elsewhere there may be several, and the server keeps the way for them open; there it
- * would keep one for each message that is stored.
+ * Subjects on which a request has exactly one reply. For several replies the server keeps state for each request, which would be one
+ * for each stored message here.
  */
 const isAnsweredOnce = (subject: string): boolean =>
   /^(\$KV|\$O|\$JS\.ACK|\$JS\.FC)\./.test(subject) || /^\$JS\.API\.(?!>|CONSUMER\.MSG\.NEXT\.)/.test(subject);
@@ -39,7 +39,7 @@ const isAnsweredOnce = (subject: string): boolean =>
 export const responseType = (subject: string): 'singleton' | 'stream' =>
   isAnsweredOnce(subject) ? 'singleton' : 'stream';
 
-/** What one account gives to which others. */
+/** The exports of one account, with the accounts that import them. */
 export function exportsOf(account: string, links: readonly Link[]): Export[] {
   const own = links.filter(({ kind, from, to }) => (kind === 'service' ? to : from) === account);
   const bySubject = Map.groupBy(own, ({ kind, subject }) => `${kind} ${subject}`);
@@ -51,11 +51,11 @@ export function exportsOf(account: string, links: readonly Link[]): Export[] {
   });
 }
 
-/** What one account takes from others. */
+/** The imports of one account. */
 export const importsOf = (account: string, links: readonly Link[]): Link[] =>
   links.filter(({ kind, from, to }) => (kind === 'service' ? from : to) === account);
 
-/** The account whose export a link is. */
+/** The account that exports the link. */
 export const exporterOf = ({ kind, from, to }: Link): string => (kind === 'service' ? to : from);
 
 const exportText = ({ kind, subject, accounts }: Export): string => {

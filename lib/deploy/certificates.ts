@@ -7,11 +7,11 @@ import { ZpsendError } from '../../schemas/errors.ts';
 
 export interface CertifiedServer {
   readonly name: string;
-  /** Where it is reached: a host name or an address. */
+  /** A host name or an IP address. */
   readonly address: string;
 }
 
-/** How long a CA and a server's certificate hold, in days. */
+/** The validity of a CA and of a server's certificate, in days. */
 const [caDays, serverDays] = [3650, 825];
 const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
@@ -22,14 +22,14 @@ async function openssl(argv: readonly string[]): Promise<void> {
   throw new ZpsendError('INTERNAL', `openssl ${argv[0]} failed: ${why}`);
 }
 
-/** A key that nobody else may read is there before openssl writes into it. */
+/** Creates the file with mode 0600 before openssl writes the key into it. */
 const keyFile = (path: string): string => {
   writeFileSync(path, '', { mode: 0o600 });
   chmodSync(path, 0o600);
   return path;
 };
 
-/** Of a server in an URL with an address Node's TLS asks for the name `localhost`. */
+/** Includes `localhost`, because Node's TLS checks that name for a URL with an IP address. */
 const namesOf = (address: string): string => (isIP(address) ? `IP:${address},DNS:localhost` : `DNS:${address}`);
 
 async function makeAuthority(ca: string, key: string): Promise<void> {
@@ -81,10 +81,10 @@ async function makeServer(folder: string, server: CertifiedServer, ca: string, c
 }
 
 /**
- * Makes a CA, `ca.pem` with `ca-key.pem`, and for each server `NAME.pem` with `NAME-key.pem`, all that are not there yet. Keys have
+ * Creates those that do not exist yet: a CA, `ca.pem` with `ca-key.pem`, and for each server `NAME.pem` with `NAME-key.pem`. Keys have
  * mode 0600.
- * @returns the files that were made
- * @throws ZpsendError INTERNAL where openssl is missing or fails; BAD_REQUEST where the folder cannot be written, or has a CA without its key
+ * @returns the created files
+ * @throws ZpsendError INTERNAL if openssl is missing or fails; BAD_REQUEST if the folder cannot be written, or has a CA without its key
  */
 export async function makeCertificates(folder: string, servers: readonly CertifiedServer[]): Promise<string[]> {
   const [ca, caKey] = [join(folder, 'ca.pem'), join(folder, 'ca-key.pem')];
@@ -95,7 +95,10 @@ export async function makeCertificates(folder: string, servers: readonly Certifi
       await makeAuthority(ca, caKey);
       made.push(ca, caKey);
     } else if (!existsSync(caKey)) {
-      throw new ZpsendError('BAD_REQUEST', `${ca} is there without ${caKey}, so no certificate can be signed by it`);
+      throw new ZpsendError(
+        'BAD_REQUEST',
+        `${ca} exists without ${caKey}, so it cannot sign a certificate: restore the key, or remove ${ca}`,
+      );
     }
     for (const server of servers) {
       const paths = ['.pem', '-key.pem'].map((suffix) => join(folder, `${server.name}${suffix}`));

@@ -2,18 +2,18 @@ import type { Permissions } from '../bus/permissions.ts';
 import { parseEvent } from '../bus/subjects.ts';
 import { common, covers, widest } from './patterns.ts';
 
-/** An account, and what its users may say and hear as if all were of one account. */
+/** An account, and the permissions that its users would have if all users were in one account. */
 export interface Party {
   readonly account: string;
   readonly kind: 'jetstream' | 'admins' | 'viewer' | 'host';
-  /** Its own name on the bus, of a host. */
+  /** The host's name on the bus. */
   readonly host?: string;
   readonly permissions: Permissions;
 }
 
 /**
- * What goes from one account to another. Of a `service` the asker imports what the other exports, and the server carries the answers,
- * under subjects that it chooses itself. A `stream` is exported by whoever publishes, and has no answers.
+ * A subject from one account to another. For a `service`, the requester imports it from the responder, and the server carries the
+ * replies. For a `stream`, the publisher exports it, and there are no replies.
  */
 export interface Link {
   readonly kind: 'service' | 'stream';
@@ -22,25 +22,25 @@ export interface Link {
   readonly subject: string;
 }
 
-/** JetStream's own subjects, which lead to it and from it only. */
+/** Subjects of JetStream, which only go to and from its account. */
 const isStored = (subject: string): boolean => /^(\$JS|\$KV|\$O|_DELIVER)\./.test(subject);
 
-/** How a subject goes from one party to another; undefined where it does not. */
+/** The kind of link for a subject between two parties; undefined without a link. */
 function kindOf(subject: string, from: Party, to: Party): Link['kind'] | undefined {
-  // the server itself carries answers
+  // the server carries replies itself
   if (subject.startsWith('_INBOX.')) return undefined;
   const event = parseEvent(subject);
   if (to.kind === 'jetstream') return isStored(subject) || event ? 'service' : undefined;
   if (from.kind === 'jetstream') return isStored(subject) ? 'stream' : undefined;
   if (isStored(subject)) return undefined;
-  // what happens on a host only that host says
+  // only the host itself publishes its events
   if (event) return from.host === event.host ? 'stream' : undefined;
   return /^zfs-(data|credit)\./.test(subject) ? 'stream' : 'service';
 }
 
 function linksBetween(from: Party, to: Party): Link[] {
-  const shared = from.permissions.publish.flatMap((said) =>
-    to.permissions.subscribe.flatMap((heard) => common(said, heard) ?? []),
+  const shared = from.permissions.publish.flatMap((published) =>
+    to.permissions.subscribe.flatMap((subscribed) => common(published, subscribed) ?? []),
   );
   return widest(shared).flatMap((subject) => {
     const kind = kindOf(subject, from, to);
@@ -48,22 +48,22 @@ function linksBetween(from: Party, to: Party): Link[] {
   });
 }
 
-/** Do both import what the other exports, so that a request would go in a circle? */
-const isCircle = (one: Link, other: Link): boolean =>
+/** Do both import from each other, so that a request would loop? */
+const isLoop = (one: Link, other: Link): boolean =>
   one.kind === 'service' &&
   other.kind === 'service' &&
   (covers(one.subject, other.subject) || covers(other.subject, one.subject));
 
-/** Without what nats-server refuses: that two accounts import the same of each other. */
+/** The links in both directions, without imports of the same subject from each other, which nats-server refuses. */
 function bothWays(one: Party, other: Party): Link[] {
   const [there, back] = [linksBetween(one, other), linksBetween(other, one)];
-  const lacksCircle = (link: Link, against: readonly Link[]) => !against.some((reply) => isCircle(link, reply));
-  return [...there.filter((link) => lacksCircle(link, back)), ...back.filter((link) => lacksCircle(link, there))];
+  const isLoopFree = (link: Link, against: readonly Link[]) => !against.some((reply) => isLoop(link, reply));
+  return [...there.filter((link) => isLoopFree(link, back)), ...back.filter((link) => isLoopFree(link, there))];
 }
 
 /**
- * What has to go between accounts so that it is as if all parties were of one account with the permissions that each has, and answers
- * and deliveries go to nobody else. Discovery (`$SRV`) is not among hosts, since it would go in a circle.
+ * The links between accounts that give all parties their permissions as if they were in one account, with private replies and
+ * deliveries. Without discovery (`$SRV`) between hosts, which would loop.
  */
 export const linksOf = (parties: readonly Party[]): Link[] =>
   parties.flatMap((one, at) => parties.slice(at + 1).flatMap((other) => bothWays(one, other)));

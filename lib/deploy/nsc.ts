@@ -3,15 +3,15 @@ import { exporterOf, exportsOf, importsOf, responseType } from './accounts.ts';
 import type { Link, Party } from './links.ts';
 import { partiesOf, viewerAccount } from './parties.ts';
 import { covers, widest } from './patterns.ts';
-import { accountsAtSites, linksAt, ownHost } from './places.ts';
+import { accountsAtSites, fleetHostOf, linksAt } from './sites.ts';
 
-/** A word of a shell command, which holds no quote. */
+/** Quotes a word of a shell command; the word contains no quote. */
 const word = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text}'`);
 const command = (...words: readonly string[]): string => ['nsc', ...words.map(word)].join(' ');
 
 /**
- * Exports are public: the operator alone signs what an account imports, and hosts have the keys of their users only. `nsc` refuses one that
- * another covers; the wider one serves for both.
+ * Exports are public: only the operator signs imports of an account, and hosts have only the keys of their users. `nsc` refuses an
+ * export that another one covers, so only the widest are made.
  */
 function exportCommands(account: string, links: readonly Link[]): string[] {
   const all = exportsOf(account, links);
@@ -48,17 +48,17 @@ const importCommands = (account: string, links: readonly Link[]): string[] =>
     );
   });
 
-/** A user whose key was made on its host; where only a name is given, nsc makes the key. */
-function userCommand(account: string, name: string, { nkey }: FleetUser, hears?: readonly string[]): string {
+/** A user with the key from its host; without a key, nsc makes one. */
+function userCommand(account: string, name: string, { nkey }: FleetUser, subscribe?: readonly string[]): string {
   const key = nkey === undefined ? [] : ['--public-key', nkey];
-  const sub = hears === undefined ? [] : ['--allow-sub', hears.join(',')];
+  const sub = subscribe === undefined ? [] : ['--allow-sub', subscribe.join(',')];
   return command('add', 'user', '--account', account, '--name', name, ...key, ...sub);
 }
 
-/** The user of the connection that a site's server makes for a host. */
+/** The user of the leaf connection that a site's server makes for a host. */
 const linkUser = (host: string): string => `${host}-link`;
 
-/** A host of a site connects to its site only, and the site speaks for it; `nsc add user` has no option for that. */
+/** A host of a site connects only to its site, which has a leaf connection for it; `nsc add user` has no option for that. */
 function linkCommands(account: string, host: string, link: string | undefined): string[] {
   const name = linkUser(host);
   return [
@@ -75,7 +75,7 @@ function userCommands(fleet: Fleet, party: Party): string[] {
       account === viewerAccount(name) ? [userCommand(account, name, user, permissions.subscribe)] : [],
     );
   }
-  const user = ownHost(fleet, party);
+  const user = fleetHostOf(fleet, party);
   if (!user) return [];
   if (user.site !== undefined) return linkCommands(account, host, user.link);
   return [userCommand(account, host, user, permissions.subscribe)];
@@ -83,7 +83,7 @@ function userCommands(fleet: Fleet, party: Party): string[] {
 
 const withoutEnd = ['--js-mem-storage', '-1', '--js-disk-storage', '-1', '--js-streams', '-1', '--js-consumer', '-1'];
 
-/** The JWT of an account imports nothing that another import covers: what several hosts answer alike, discovery, is left out. */
+/** A JWT must not have an import that another one covers, so discovery, to which several hosts reply, is left out. */
 function importable(links: readonly Link[]): Link[] {
   const isTwice = (one: Link) =>
     links.some(
@@ -97,8 +97,8 @@ function importable(links: readonly Link[]): Link[] {
 }
 
 /**
- * What stands in the configuration of the servers in the middle in place of `accounts` and `default_js_domain`, on standard output. In
- * operator mode accounts are named by keys, which nsc makes.
+ * Commands that print the part of the central servers' configuration that replaces `accounts` and `default_js_domain`. In operator
+ * mode, accounts are named by keys, which nsc makes.
  */
 function configCommands(accounts: readonly string[]): string[] {
   const line = (account: string) =>
@@ -110,8 +110,8 @@ function configCommands(accounts: readonly string[]): string[] {
 }
 
 /**
- * What makes the accounts of the servers in the middle in operator mode: commands of `nsc`, in the order in which they work. The server
- * of a leaf site has its accounts in its own file, and a user here for each of its hosts.
+ * The `nsc` commands that create the accounts of the central servers in operator mode, in a working order. The server of a leaf site
+ * has its accounts in its own file, and a user here for each of its hosts.
  */
 export function nscCommands(fleet: Fleet): string[] {
   const parties = partiesOf(fleet);

@@ -2,7 +2,7 @@ import type { Fleet, FleetHost } from '../../schemas/fleet.ts';
 import { adminPermissions, jetStreamPermissions, permissionsOf, viewerPermissions } from '../bus/permissions.ts';
 import type { Party } from './links.ts';
 
-/** JetStream, with all buckets and streams, and no user. */
+/** The account with JetStream and all buckets and streams, without users. */
 const jetStreamAccount = 'jetstream';
 export const adminsAccount = 'admins';
 export const hostAccount = (host: string): string => `host-${host}`;
@@ -15,7 +15,7 @@ const rolesOf = ({ roles, from, orders }: FleetHost) => ({
   orders,
 });
 
-/** Every account of a fleet. Who is named stands in it alone, but for admins. */
+/** Every account of a fleet. Each has one user, except for the admins' account. */
 export const partiesOf = ({ hosts, admins, viewers }: Fleet): Party[] => [
   { account: jetStreamAccount, kind: 'jetstream', permissions: jetStreamPermissions },
   { account: adminsAccount, kind: 'admins', permissions: adminPermissions(Object.keys(admins)) },

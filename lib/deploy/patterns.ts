@@ -1,4 +1,4 @@
-/** Subjects with the wildcards of NATS: `*` is one token, and `>` at the end one or more. */
+/** Subjects with the wildcards of NATS: `*` is one token, and a final `>` is one or more. */
 
 /** Does every subject of the second match the first? */
 export function covers(wide: string, narrow: string): boolean {
@@ -12,7 +12,7 @@ export function covers(wide: string, narrow: string): boolean {
   return all.length === some.length;
 }
 
-/** The subjects that match both, which are one pattern again; undefined where there are none. */
+/** The pattern of all subjects that match both; undefined if there are none. */
 export function common(one: string, other: string): string | undefined {
   const [a, b] = [one.split('.'), other.split('.')];
   const both: string[] = [];
@@ -27,6 +27,6 @@ export function common(one: string, other: string): string | undefined {
   }
 }
 
-/** Without those that another one covers, in the order given. */
+/** The subjects that no other one covers, in the given order. */
 export const widest = (patterns: readonly string[]): string[] =>
   [...new Set(patterns)].filter((one, _, all) => !all.some((other) => other !== one && covers(other, one)));

@@ -3,18 +3,18 @@ import { wantedStreams } from '../bus/setup/wanted.ts';
 import { type Account, accountsText, exportsOf, importsOf, quoted, userText } from './accounts.ts';
 import type { Link, Party } from './links.ts';
 import { partiesOf, viewerAccount } from './parties.ts';
-import { accountsAtSites, linksAt, ownHost, siteOf } from './places.ts';
+import { accountsAtSites, fleetHostOf, linksAt, siteOf } from './sites.ts';
 
 /** The configuration of one nats-server. */
 export interface ServerFile {
-  /** Of the server, as `servers` and `sites` call it. */
+  /** The server's name in `servers` or `sites`. */
   readonly server: string;
   readonly text: string;
 }
 
-/** Who may connect as a party at the servers in the middle: a host of a site only through that site's server. */
+/** The users of a party at the central servers; a host of a site connects only through its site's server. */
 function usersInMiddle(fleet: Fleet, party: Party): string[] {
-  const host = ownHost(fleet, party);
+  const host = fleetHostOf(fleet, party);
   if (party.kind === 'admins') return Object.values(fleet.admins).map((admin) => userText(admin));
   if (party.kind === 'viewer') return viewersOf(fleet, party);
   if (!host) return [];
@@ -61,11 +61,11 @@ const headOf = (fleet: Fleet, name: string): string[] => [
   ...tlsText(fleet),
 ];
 
-/** Hosts of a fleet that send, each with a store of its own. */
+/** The hosts of a fleet that send; each has its own store. */
 export const sourcesOf = ({ hosts }: Fleet): string[] =>
   Object.entries(hosts).flatMap(([host, { roles }]) => (roles.includes('sender') ? [host] : []));
 
-/** Room for all buckets as large as they may get, and a tenth more. */
+/** The maximum size of all buckets, and 10 % more, in bytes. */
 function fileStoreOf(fleet: Fleet): number {
   const all = wantedStreams(fleet.buckets, sourcesOf(fleet), 1).reduce((sum, { config }) => sum + config.max_bytes, 0);
   return fleet.jetstream.maxFileStore ?? Math.ceil(1.1 * all);
@@ -120,11 +120,11 @@ function middleText(fleet: Fleet, name: string): string[] {
   ];
 }
 
-/** Without this a server lets no request to JetStream through a leaf connection, whether or not it has a JetStream itself. */
+/** Without this, a server passes no request to JetStream through a leaf connection, even if it has no JetStream itself. */
 const reachingText = (accounts: readonly string[]): string[] =>
   accounts.length === 0 ? [] : ['default_js_domain {', ...accounts.map((account) => `  ${quoted(account)}: ""`), '}'];
 
-/** One connection for each account, since each is bound to one; the seed of its key lies beside the configuration. */
+/** One connection for each account; the seed of its key is in a file beside the configuration. */
 function remoteText(fleet: Fleet, account: string, host: string): string[] {
   const scheme = fleet.tls === 'off' ? 'nats-leaf' : 'tls';
   const urls = fleet.servers.map(({ address }) => quoted(`${scheme}://${withPort(address, fleet.ports.sites)}`));
@@ -143,7 +143,7 @@ function siteText(fleet: Fleet, site: string): string[] {
   const parties = partiesOf(fleet).filter((party) => siteOf(fleet, party) === site);
   const links = linksAt(fleet, parties, site);
   const accounts = parties.map((party) => {
-    const host = ownHost(fleet, party);
+    const host = fleetHostOf(fleet, party);
     return accountOf(party, host ? [userText(host, party.permissions.subscribe)] : [], links);
   });
   return [
@@ -158,7 +158,7 @@ function siteText(fleet: Fleet, site: string): string[] {
   ];
 }
 
-/** The whole configuration of every server of a fleet. */
+/** The complete configuration of every server of a fleet. */
 export const serverFiles = (fleet: Fleet): ServerFile[] => [
   ...fleet.servers.map(({ name }) => ({ server: name, text: `${middleText(fleet, name).join('\n')}\n` })),
   ...fleet.sites.map(({ name }) => ({ server: name, text: `${siteText(fleet, name).join('\n')}\n` })),

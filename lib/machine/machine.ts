@@ -8,11 +8,11 @@ import { bootId, type MachineFacts, ownId } from './sources.ts';
 /** The machine that this process runs on. */
 export interface OwnMachine {
   readonly machine: Machine;
-  /** Where its id comes from, for people; undefined where it has none. */
+  /** The source of its id, for messages; undefined without an id. */
   readonly source: string | undefined;
 }
 
-/** Far more than an id takes, in milliseconds and bytes. */
+/** Limit of a file or output, in bytes; an id is far shorter. */
 const mostBytes = 64 * 1024;
 
 const here: MachineFacts = {
@@ -40,7 +40,7 @@ const here: MachineFacts = {
 
 /**
  * The identity of this machine, hashed.
- * @param machineId what the settings say in place of the machine's own id
+ * @param machineId from the settings; replaces the id of the machine
  */
 export function ownMachine(machineId: string | undefined, facts: MachineFacts = here): OwnMachine {
   const own = machineId === undefined ? ownId(facts) : { id: machineId, source: 'machineId in the settings' };
@@ -51,6 +51,6 @@ export function ownMachine(machineId: string | undefined, facts: MachineFacts = 
   };
 }
 
-/** With what a machine takes a host name now; undefined for one without an id. */
+/** The record with which this machine claims a host name; undefined without an id. */
 export const recordOf = ({ machine: { id }, source = '' }: OwnMachine): HostRecord | undefined =>
   id === undefined ? undefined : { machine: id, source, since: new Date().toISOString() };

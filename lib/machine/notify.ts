@@ -5,9 +5,9 @@ import { timing } from '../time/timing.ts';
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
 
 /**
- * Tells systemd how this service is, as sd_notify(3) has it (`READY=1`, `STATUS=...`). Undefined where systemd does not ask for it. Node has no
- * datagram sockets of this kind, so `systemd-notify` is run; the unit allows that with `NotifyAccess=all`.
- * @returns a function that rejects where the message could not be sent
+ * Reports the state of this service to systemd (sd_notify(3): `READY=1`, `STATUS=...`). Node has no Unix datagram sockets, so this runs
+ * `systemd-notify`, which the unit allows with `NotifyAccess=all`.
+ * @returns undefined if systemd does not expect it, or a function that rejects if the message cannot be sent
  */
 export function notifierOf(env: NodeJS.ProcessEnv): ((messages: readonly string[]) => Promise<void>) | undefined {
   if (!env.NOTIFY_SOCKET) return undefined;

@@ -3,29 +3,29 @@ import { ZpsendError } from '../../schemas/errors.ts';
 
 const defaultEnvironmentFile = '/etc/zpsend/env';
 
-/** The environment of this program, and what a file had to do with it. */
+/** The environment of this program, and the state of its environment file. */
 export interface ProgramEnvironment {
   readonly env: NodeJS.ProcessEnv;
   readonly path: string;
   /**
    * - `read`: its variables are in `env`
-   * - `absent`: there is no such file
+   * - `absent`: the file does not exist
    * - `unreadable`: this user may not read it, which is no error
-   * - `passed over`: the environment itself says where NATS is, so what the file says of that is not in `env`, and the rest is
+   * - `passed over`: the environment has its own NATS settings, so `env` has only the other variables of the file
    */
   readonly state: 'read' | 'absent' | 'unreadable' | 'passed over';
 }
 
 const isOurs = (name: string): boolean => /^(?:NATS|ZPSEND)_[A-Z0-9_]*$/.test(name);
-/** Where NATS is and who we are there come from one place; the prefix is of that user's permissions. */
+/** All NATS settings come from one source; the inbox prefix belongs to the user's permissions. */
 const isOfNats = (name: string): boolean => name.startsWith('NATS_') || name === 'ZPSEND_INBOX_PREFIX';
 
 /**
- * The environment of a command or service. Where it says nothing of NATS, the file that systemd reads for the services
- * (`EnvironmentFile=`) stands for it, so that a command run by hand or by cron finds what they find. Variables that are set win.
- * Where it does say something of NATS, the file still says the rest: the name of this host, for example.
- * @param saysNats whether an environment says where NATS is
- * @throws ZpsendError BAD_REQUEST when ZPSEND_ENV_FILE names a file that cannot be read
+ * The environment of a command or service, with the variables of the file that systemd reads for the services (`EnvironmentFile=`), so
+ * that a command run by hand or by cron has the same. Variables of the environment win. If it has NATS settings, those of the file are
+ * ignored.
+ * @param saysNats does an environment have NATS settings?
+ * @throws ZpsendError BAD_REQUEST if ZPSEND_ENV_FILE names a file that cannot be read
  */
 export function programEnvironment(
   env: NodeJS.ProcessEnv,
@@ -53,14 +53,14 @@ type State = 'before key' | 'key' | 'before value' | 'value' | 'single' | 'doubl
 
 /**
  * The variables of a file as systemd reads it (systemd.exec(5), EnvironmentFile=; `parse_env_file_internal` in env-file.c): `#` and `;`
- * begin comments, quotes may hold newlines, a backslash at the end of a line continues it, and nothing is expanded.
+ * start comments, quotes may contain newlines, a backslash at the end of a line continues it, and nothing is expanded.
  */
 export function parseEnvironmentFile(text: string): Record<string, string> {
   const variables: Record<string, string> = {};
   let [state, key, value, kept]: [State, string, string, number] = ['before key', '', '', 0];
   const end = (): void => {
     const name = key.trim();
-    // spaces at the end of what is not quoted belong to nothing
+    // unquoted trailing spaces are ignored
     if (/^[A-Za-z_]\w*$/.test(name)) variables[name] = state === 'value' ? value.slice(0, kept) : value;
     [state, key, value, kept] = ['before key', '', '', 0];
   };

@@ -3,7 +3,7 @@ import { type Fleet, type FleetHost, fleetFileSchema } from '../../schemas/fleet
 import { faultOf } from '../../schemas/issue-words.ts';
 import { readYaml } from './config-file.ts';
 
-/** A fault that the schema of each field cannot see, with the field. */
+/** A fault between fields, which the schema cannot detect, with one of the fields. */
 type Contradiction = readonly [field: string, words: string];
 
 const twice = (names: readonly string[]): string[] => [
@@ -16,22 +16,29 @@ function hostFaults(fleet: Fleet, name: string, host: FleetHost): Contradiction[
   const sites = fleet.sites.map((site) => site.name);
   return [
     ...(host.from.length > 0 && !host.roles.includes('receiver')
-      ? [[`${at}.from`, 'is for a host that receives'] as const]
+      ? [[`${at}.from`, 'is only for a host with the role receiver'] as const]
       : []),
     ...host.from.flatMap((source, index): Contradiction[] => {
       if (isSender(source)) return [];
-      return [[`${at}.from.${index}`, `${source} is no host here that sends`]];
+      return [[`${at}.from.${index}`, `${source} is not a host of this fleet with the role sender`]];
     }),
     ...host.orders.flatMap((source, index): Contradiction[] =>
-      isSender(source) ? [] : [[`${at}.orders.${index}`, `${source} is no host here that sends`]],
+      isSender(source) ? [] : [[`${at}.orders.${index}`, `${source} is not a host of this fleet with the role sender`]],
     ),
     ...(host.site !== undefined && !sites.includes(host.site)
-      ? [[`${at}.site`, `there is no site ${host.site} in sites`] as const]
+      ? [[`${at}.site`, `sites has no site ${host.site}`] as const]
       : []),
     ...(host.site !== undefined && host.link === undefined
-      ? [[`${at}.link`, 'a host at a site needs it: the public key with which the server there speaks for it'] as const]
+      ? [
+          [
+            `${at}.link`,
+            'a host at a site needs it: the public key with which the site’s server connects for this host',
+          ] as const,
+        ]
       : []),
-    ...(host.site === undefined && host.link !== undefined ? [[`${at}.link`, 'is for a host at a site'] as const] : []),
+    ...(host.site === undefined && host.link !== undefined
+      ? [[`${at}.link`, 'is only for a host at a site'] as const]
+      : []),
   ];
 }
 
@@ -49,7 +56,7 @@ function contradictions(fleet: Fleet): Contradiction[] {
   return [
     ...(Object.keys(hosts).length === 0 ? [['hosts', 'names none'] as const] : []),
     ...(Object.keys(admins).length === 0
-      ? [['admins', 'names none, and somebody has to set up the buckets'] as const]
+      ? [['admins', 'names no admin, but an admin has to create the buckets'] as const]
       : []),
     ...all.flatMap(({ at, user: { nkey, user, password } }): Contradiction[] =>
       nkey === undefined
@@ -60,23 +67,23 @@ function contradictions(fleet: Fleet): Contradiction[] {
           ? [[at, 'has nkey, and user or password besides']]
           : [],
     ),
-    ...twice(all.map(({ name }) => name)).map((name): Contradiction => ['(top)', `the name ${name} is given twice`]),
-    ...twice(keys).map((key): Contradiction => ['(top)', `the key ${key} is given twice`]),
+    ...twice(all.map(({ name }) => name)).map((name): Contradiction => ['(top)', `the name ${name} is used twice`]),
+    ...twice(keys).map((key): Contradiction => ['(top)', `the key ${key} is used twice`]),
     ...twice(places.map(({ name }) => name)).map(
-      (name): Contradiction => ['servers', `the name ${name} is given twice`],
+      (name): Contradiction => ['servers', `the name ${name} is used twice`],
     ),
     ...Object.entries(hosts).flatMap(([name, host]) => hostFaults(fleet, name, host)),
   ];
 }
 
-/** A single word or number that was found; of what may hold a password nothing is shown. */
+/** The found word or number; nothing for a field that may contain a password. */
 const shown = (path: readonly PropertyKey[], found: unknown): string =>
   ['string', 'number'].includes(typeof found) && path.at(-1) !== 'password'
     ? `; found ${JSON.stringify(found)?.slice(0, 100)}`
     : '';
 
 /**
- * A fleet as its file has it, checked whole.
+ * Reads and checks the fleet file.
  * @throws ZpsendError BAD_REQUEST naming each field, what is allowed and what was found
  */
 export function readFleet(path: string): Fleet {

@@ -10,22 +10,23 @@ import {
 import { ZpsendError } from '../../schemas/errors.ts';
 import { faultOf, faultWords } from '../../schemas/issue-words.ts';
 import { datasetSchema, hostSchema } from '../../schemas/names.ts';
-import { configPath, configPlaces, readYaml, shown } from './config-file.ts';
+import type { NatsConfig } from '../../schemas/nats.ts';
+import { configPath, configPaths, readYaml, shown } from './config-file.ts';
 
-/** Everything a service is told, checked before anything starts. */
+/** The checked settings of a service. */
 export interface Settings {
   readonly host: string;
-  /** In place of the machine's own id. */
+  /** Replaces the id of the machine. */
   readonly machineId?: string;
   readonly config: Config;
-  /** The configuration file; undefined where there is none. */
+  /** The configuration file; undefined without one. */
   readonly path: string | undefined;
 }
 
-/** What a configuration has to be; the input is kept for the message. */
+/** Keeps the input for the message. */
 const check = (value: unknown) => configSchema.safeParse(value, { reportInput: true });
 
-/** Every problem on a line of its own: where it is, what is allowed and what was found. */
+/** One line for each problem: its path, the allowed values and the found one. */
 function problems(error: z.ZodError): string {
   const lines = error.issues.map(faultOf).map(({ path, words, found }) => {
     return `  ${path.map(String).join('.') || '(top)'}: ${words}; found ${shown(path, found)}`;
@@ -46,7 +47,7 @@ function parseAllow(text: string): { from: string; into: string }[] {
       if (parsed.success) return parsed.data;
       throw new ZpsendError(
         'BAD_REQUEST',
-        `ZPSEND_ALLOW: "${rule}" is not HOST=DATASET (a source host or *, and the dataset it may write below)`,
+        `ZPSEND_ALLOW: "${rule}" is not HOST=DATASET (a source host or *, and the dataset below which it may write)`,
       );
     });
 }
@@ -54,7 +55,7 @@ function parseAllow(text: string): { from: string; into: string }[] {
 /** The OS host name as one subject token. */
 const ownHost = (): string => hostname().replaceAll('.', '-');
 
-/** A variable as its key in the file has it. @throws ZpsendError BAD_REQUEST */
+/** The value of a variable, with the schema of its key in the file. @throws ZpsendError BAD_REQUEST */
 function variable<S extends z.ZodType>(env: NodeJS.ProcessEnv, name: string, schema: S): z.output<S> | undefined {
   const text = env[name];
   if (text === undefined || text === '') return undefined;
@@ -73,17 +74,17 @@ function readConfig(path: string): Config {
   throw new ZpsendError('BAD_REQUEST', `${path} is not a valid configuration:\n${problems(parsed.error)}`);
 }
 
-/** The name of this host as the environment alone tells it: what is left where its configuration cannot be read. */
+/** The name of this host from the environment only, if its configuration cannot be read. */
 export function hostWithoutConfig(env: NodeJS.ProcessEnv): string | undefined {
   return hostSchema.safeParse(env.ZPSEND_HOST || ownHost()).data;
 }
 
 /**
- * Settings from the environment first, then the YAML file (`ZPSEND_CONFIG`, else the one of `places` that exists).
+ * Settings from the environment, then from the YAML file (`ZPSEND_CONFIG`, or the existing one of `paths`).
  * @throws ZpsendError BAD_REQUEST naming the path, what was found and what is allowed
  */
-export function loadSettings(env: NodeJS.ProcessEnv, places: readonly string[] = configPlaces): Settings {
-  const path = configPath(env, places);
+export function loadSettings(env: NodeJS.ProcessEnv, paths: readonly string[] = configPaths): Settings {
+  const path = configPath(env, paths);
   const file = path === undefined ? configSchema.parse({}) : readConfig(path);
   const { shape: receive } = receiveConfigSchema;
   const { shape: send } = sendConfigSchema;
@@ -115,9 +116,29 @@ export function loadSettings(env: NodeJS.ProcessEnv, places: readonly string[] =
   if (!host.success) {
     throw new ZpsendError(
       'BAD_REQUEST',
-      `the host name ${JSON.stringify(name)} is not one subject token (letters, digits, "_", "-"); set ZPSEND_HOST, or "host:" in ${path ?? places[0]}`,
+      `the host name ${JSON.stringify(name)} is not one subject token (letters, digits, "_", "-"); set ZPSEND_HOST, or "host:" in ${path ?? paths[0]}`,
     );
   }
   const { machineId } = merged.data;
   return { host: host.data, ...(machineId !== undefined && { machineId }), config: merged.data, path };
+}
+
+/** The `nats` section of the configuration file, with the path of the file; undefined without one. */
+export function natsConfigOf({ config, path }: Settings): { section: NatsConfig; path: string } | undefined {
+  return config.nats && path !== undefined ? { section: config.nats, path } : undefined;
+}
+
+const policiesOf = (count: number): string => (count === 1 ? '1 policy' : `${count} policies`);
+
+/** What the settings of this host allow and start, in one line for a log and for `doctor`. */
+export function settingsSummary({ path, config }: Settings): string {
+  const { allow, maxConcurrent } = config.receive;
+  const rules = allow.map(({ from, into, conflicts }) => {
+    const more = conflicts.length > 0 ? ` (${conflicts.join(', ')})` : '';
+    return `${from === '*' ? 'any host' : from} into ${into}${more}`;
+  });
+  const receives =
+    rules.length > 0 ? `${rules.join(', ')}; ${maxConcurrent} receives at once` : 'no host may write here';
+  const { policies } = config.send;
+  return `${path ?? 'no file'}: ${receives}${policies.length > 0 ? `; ${policiesOf(policies.length)}` : ''}`;
 }

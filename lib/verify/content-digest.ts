@@ -5,21 +5,20 @@ import { DataRuns } from './data-runs.ts';
 import { beginBytes, ivSetOf } from './iv-set.ts';
 import { type RecordSink, RecordSplitter, type StreamRecord } from './stream-records.ts';
 
-/** Grows when what is hashed changes, so that two releases never tell "different" of what is equal. */
+/** Incremented when the hashed data changes, so that two releases never report equal contents as different. */
 const version = 1;
 
 type Taker = (piece: Buffer) => void;
 type RecordOf<Type extends StreamRecord['type']> = StreamRecord & { type: Type };
 
 /**
- * The digest of a snapshot's contents, from a full stream of it: the same for a replica, however it was sent, and whatever
- * compression, record size or holes it has there. What is hashed: every object with its type, block size and bonus (owner,
- * mode, times, size), its data and its spill block (large attributes). Names, guids and checksums of the stream are left out. Of a
- * raw stream the blocks are taken as they are.
+ * The digest of a snapshot's contents, from a full stream: equal for a replica with any stream flags, compression, record size or
+ * holes. Hashes every object with its type, block size, bonus (owner, mode, times, size), data and spill block (large attributes),
+ * but no names, guids and checksums of the stream. Hashes the blocks of a raw stream as they are.
  */
 export class ContentDigest implements RecordSink {
   readonly #splitter = new RecordSplitter(this);
-  // apart, since nothing promises whether a spill block comes before an object's data or after it
+  // separate hashes, because a spill block may come before or after an object's data
   readonly #objects = createHash('sha256');
   readonly #spills = createHash('sha256');
   readonly #layout = createHash('sha256');
@@ -37,7 +36,7 @@ export class ContentDigest implements RecordSink {
   /** @throws ZpsendError STREAM_BROKEN unless the stream was whole */
   result(): SnapshotDigest {
     this.#splitter.end();
-    if (!this.#begin) throw new ZpsendError('INTERNAL', 'a stream ended that never began');
+    if (!this.#begin) throw new ZpsendError('INTERNAL', 'the stream ended before its first record');
     this.#runs.close();
     const { order, toguid, raw } = this.#begin;
     const ivSet = raw ? ivSetOf(Buffer.concat(this.#beginPayload)) : undefined;
@@ -85,11 +84,11 @@ export class ContentDigest implements RecordSink {
   }
 
   #takeBegin(record: RecordOf<'begin'>): Taker {
-    if (record.fromguid !== '0') throw new ZpsendError('INTERNAL', 'an incremental stream does not hold all contents');
+    if (record.fromguid !== '0') throw new ZpsendError('INTERNAL', 'an incremental stream does not contain all data');
     this.#begin = record;
     let room = beginBytes;
     return (piece) => {
-      // a copy: the piece is only lent
+      // a copy, because the caller reuses the memory
       if (room > 0) this.#beginPayload.push(Buffer.from(piece.subarray(0, room)));
       room -= piece.length;
     };
@@ -105,7 +104,7 @@ export class ContentDigest implements RecordSink {
 
 const ignore = (): void => {};
 
-/** Hashes so many bytes, and not what a record is padded with. */
+/** Hashes this number of bytes, without the padding of a record. */
 function first(bytes: number, into: Hash): Taker {
   let left = bytes;
   return (piece) => {

@@ -3,13 +3,13 @@ import type { ErrorBody } from '../../schemas/errors.ts';
 import type { DatasetEntry } from '../../schemas/inventory.ts';
 import type { Content } from '../../schemas/verify.ts';
 
-/** How one side's snapshot is to be read, or that reading would say nothing. */
+/** How to read both snapshots, or why their contents cannot be compared. */
 export type Reading = { raw: boolean } | { incomparable: string };
 
 const isLocked = ({ encryption, keystatus }: DatasetEntry): boolean =>
   encryption !== 'off' && keystatus !== 'available';
 
-/** As plain data where both sides can; where a key is not loaded, as it is encrypted. */
+/** Plain if both sides can be read; raw if a key is not loaded. */
 export function readingOf(source: DatasetEntry, target: DatasetEntry): Reading {
   const locked = [source, target].filter(isLocked);
   if (locked.length === 0) return { raw: false };
@@ -18,7 +18,7 @@ export function readingOf(source: DatasetEntry, target: DatasetEntry): Reading {
   return { incomparable: `one side is encrypted and the other is not: load the key of ${names} (zfs load-key)` };
 }
 
-/** What one side's reading came to. */
+/** The result of reading one side. */
 export type Read = { digest: SnapshotDigest } | { error: ErrorBody };
 
 const incomparable = (reason: string): Content => ({ state: 'incomparable', reason });
@@ -36,16 +36,15 @@ export function contentOf(guid: string, source: Read, target: Read): Content {
   if ('error' in target) return unread(target.error);
   const [ours, theirs] = [source.digest, target.digest];
   if (ours.guid !== guid || theirs.guid !== guid) {
-    return { state: 'gone', reason: 'another snapshot has its name by now' };
+    return { state: 'gone', reason: 'another snapshot has its name now' };
   }
   const digests = { source: ours.digest, target: theirs.digest };
   if (ours.method !== theirs.method) {
-    return { ...incomparable(`the digests are of two kinds, ${ours.method} and ${theirs.method}`), ...digests };
+    return { ...incomparable(`the digests use different methods, ${ours.method} and ${theirs.method}`), ...digests };
   }
   if (ours.digest === theirs.digest) return { state: 'equal', ...digests };
   if (ours.ivSet !== theirs.ivSet) {
-    const reason =
-      'the two sides are encrypted each in its own way: load both keys (zfs load-key) to compare the contents';
+    const reason = 'the two sides are encrypted differently: load both keys (zfs load-key) to compare the contents';
     return { ...incomparable(reason), ...digests };
   }
   return { state: 'different', ...digests };

@@ -1,18 +1,18 @@
 import type { Hash } from 'node:crypto';
 
-/** Zeros are left out in units of so many bytes: every block of ZFS is a multiple of it. */
+/** Zeros are skipped in units of this many bytes; the size of every ZFS block is a multiple of it. */
 const sectorBytes = 512;
 const zeros = Buffer.alloc(sectorBytes);
 
 /**
- * Hashes the data of objects so that neither zeros nor how the data is cut into records makes a difference: what follows upon
- * each other without zeros is one run, whose place goes into one hash and whose bytes go into another.
+ * Hashes the data of objects independent of zeros and of the division into records. Consecutive data without zeros is one run: its
+ * position goes into one hash, and its bytes into another.
  */
 export class DataRuns {
   readonly #layout: Hash;
   readonly #data: Hash;
   #run = { object: 0, offset: 0n, end: 0n };
-  /** The beginning of a sector whose rest is still to come. */
+  /** The beginning of an incomplete sector. */
   readonly #sector = Buffer.alloc(sectorBytes);
   #sectorBytes = 0;
 
@@ -21,7 +21,7 @@ export class DataRuns {
     this.#data = data;
   }
 
-  /** Takes the pieces of one record's data; `offset` is a multiple of a sector. */
+  /** Consumes the pieces of one record's data; `offset` is a multiple of a sector. */
   taker(object: number, offset: bigint, bytes: number): (piece: Buffer) => void {
     let at = offset;
     let left = bytes;
@@ -40,21 +40,21 @@ export class DataRuns {
         sectors(this.#sector.subarray(0, this.#sectorBytes));
         this.#sectorBytes = 0;
       }
-      // the last sector of a record may be a short one
+      // the last sector of a record may be shorter
       const whole = left > 0 ? rest.length - (rest.length % sectorBytes) : rest.length;
       sectors(rest.subarray(0, whole));
       this.#sectorBytes = rest.copy(this.#sector, 0, whole);
     };
   }
 
-  /** Says where the last run ended. */
+  /** Hashes the position of the last run. */
   close(): void {
     const { object, offset, end } = this.#run;
     if (end > offset) this.#layout.update(`data ${object} ${offset} ${end}\n`);
     this.#run = { object: 0, offset: 0n, end: 0n };
   }
 
-  /** Bytes from the beginning of a sector on. */
+  /** Adds bytes that start at the beginning of a sector. */
   #add(object: number, offset: bigint, bytes: Buffer): void {
     let from = 0;
     for (let at = 0; at < bytes.length; at += sectorBytes) {
@@ -77,7 +77,7 @@ export class DataRuns {
 }
 
 function isZero(bytes: Buffer, at: number): boolean {
-  // almost all that is not zero says so here, at no cost
+  // a cheap test that detects almost all data
   if (bytes[at] !== 0) return false;
   const end = Math.min(at + sectorBytes, bytes.length);
   return bytes.compare(zeros, 0, end - at, at, end) === 0;

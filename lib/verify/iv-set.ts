@@ -1,16 +1,16 @@
-/** The name of the pair, with the NUL that ends it. */
+/** The name of the pair, with its final NUL. */
 const name = Buffer.from('to_ivset_guid\0');
 /** A native `nvpair_t`: sizes and types in 16 bytes, the name, and the value at the next multiple of 8 (sys/nvpair.h). */
 const nameAt = 16;
 const valueAt = 32;
 const uint64 = 8;
 
-/** As much of a BEGIN record's payload as the pair is looked for in, in bytes; it has a handful of pairs. */
+/** The searched part of a BEGIN record's payload, in bytes; it has only a few pairs. */
 export const beginBytes = 64 * 1024;
 
 /**
- * Which encryption a snapshot's blocks have, of the nvlist that a raw stream begins with: the guid that its replicas share,
- * and that any other encryption of the same content has another of. Undefined where there is none (not raw, or very old).
+ * The IV set guid in the nvlist of a raw stream: raw replicas share it, and another encryption of the same content has another one.
+ * Undefined without one (a plain or very old stream).
  */
 export function ivSetOf(payload: Buffer): string | undefined {
   // the byte order of the nvlist is its second byte

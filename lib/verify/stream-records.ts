@@ -1,13 +1,13 @@
 import { ZpsendError } from '../../schemas/errors.ts';
 
-/** Every record begins with so many bytes: `dmu_replay_record_t`, include/sys/zfs_ioctl.h of OpenZFS. */
+/** Bytes of a record's header: `dmu_replay_record_t`, include/sys/zfs_ioctl.h of OpenZFS. */
 const headerBytes = 312;
 
 export type ByteOrder = 'little' | 'big';
 
 /**
- * One record of a `zfs send` stream, as far as a reader of contents needs it; `payload` is the bytes that follow it. Offsets use all
- * of their 64 bits: a sparse file may have data anywhere, and a replica of `send -e` has some at -1024 (openzfs#18239).
+ * The fields of a record of a `zfs send` stream that describe contents; `payload` is the number of bytes after it. Offsets use all 64 bits:
+ * a sparse file may have data anywhere, and a replica of `send -e` has some at -1024 (openzfs#18239).
  */
 export type StreamRecord = { payload: number } & (
   | { type: 'begin'; order: ByteOrder; toguid: string; fromguid: string; raw: boolean }
@@ -15,18 +15,18 @@ export type StreamRecord = { payload: number } & (
   | { type: 'write'; object: number; offset: bigint; length: number; compression: number; isPlain: boolean }
   | { type: 'embedded'; object: number; offset: bigint; length: number; compression: number }
   | { type: 'spill'; object: number; length: number; compression: number }
-  /** What says that something is not there, or how it is encrypted. */
+  /** A record about free space or encryption parameters. */
   | { type: 'other' }
   | { type: 'end' }
 );
 
 const magic = 0x2f5bacbacn;
-/** `DMU_BACKUP_FEATURE_RAW`; the flags stand above the two bits of the header's type. */
+/** `DMU_BACKUP_FEATURE_RAW`; the flags are above the two bits of the header's type. */
 const rawFlag = 1n << (2n + 24n);
 const substream = 1n;
 
 const broken = (what: string): ZpsendError =>
-  new ZpsendError('STREAM_BROKEN', `what zfs send printed cannot be read: ${what}`);
+  new ZpsendError('STREAM_BROKEN', `the output of zfs send cannot be read: ${what}`);
 
 const roundUp8 = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 
@@ -43,25 +43,25 @@ class Header {
   small = (at: number): number => this.#view.getUint32(at, this.order === 'little');
   whole = (at: number): bigint => this.#view.getBigUint64(at, this.order === 'little');
 
-  /** A 64-bit number that says a place or a size. */
+  /** A 64-bit offset or size as a number. @throws ZpsendError STREAM_BROKEN if it is not a safe integer */
   large(at: number): number {
     const number = Number(this.whole(at));
     if (Number.isSafeInteger(number)) return number;
-    throw broken(`a record has ${number} where a place or a size is expected`);
+    throw broken(`a record has ${number} as an offset or a size`);
   }
 }
 
-/** The byte order of a stream, told by the magic number of its first record. @throws ZpsendError STREAM_BROKEN */
+/** The byte order of a stream, from the magic number of its first record. @throws ZpsendError STREAM_BROKEN */
 function orderOf(bytes: Buffer): ByteOrder {
   if (bytes.readBigUInt64LE(8) === magic) return 'little';
   if (bytes.readBigUInt64BE(8) === magic) return 'big';
-  throw broken('it does not begin as a stream does');
+  throw broken('it is not a ZFS stream');
 }
 
 function begin(header: Header): StreamRecord {
   const version = header.whole(16);
-  // of `zfs send -R` and `-p`, which hold streams within a stream
-  if ((version & 3n) !== substream) throw broken('it is a stream of streams');
+  // compound streams of `zfs send -R` and `-p` contain streams
+  if ((version & 3n) !== substream) throw broken('it is a compound stream');
   return {
     type: 'begin',
     order: header.order,
@@ -118,7 +118,7 @@ const embedded = (header: Header): StreamRecord => ({
 
 const other = (): StreamRecord => ({ type: 'other', payload: 0 });
 
-/** By `drr_type`; 6 is WRITE_BYREF of deduplicated streams, and 10 REDACT: neither comes without its flag. */
+/** By `drr_type`, without 6 (WRITE_BYREF) and 10 (REDACT): zpsend does not request deduplicated or redacted streams. */
 const decoders: Partial<Record<number, (header: Header) => StreamRecord>> = {
   0: begin,
   1: object,
@@ -133,15 +133,15 @@ const decoders: Partial<Record<number, (header: Header) => StreamRecord>> = {
 
 export interface RecordSink {
   record(record: StreamRecord): void;
-  /** The next piece of the last record's payload; its memory is the caller's. */
+  /** The next piece of the last record's payload; the caller reuses its memory. */
   payload(piece: Buffer): void;
 }
 
-/** Cuts a stream into its records, whatever the pieces it comes in, and keeps one header at most. */
+/** Splits a stream, in pieces of any size, into its records. Buffers at most one header. */
 export class RecordSplitter {
   readonly #sink: RecordSink;
-  readonly #held = Buffer.alloc(headerBytes);
-  #heldBytes = 0;
+  readonly #buffered = Buffer.alloc(headerBytes);
+  #bufferedBytes = 0;
   #payloadLeft = 0;
   #order: ByteOrder | undefined;
   #isOver = false;
@@ -150,7 +150,7 @@ export class RecordSplitter {
     this.#sink = sink;
   }
 
-  /** @throws ZpsendError STREAM_BROKEN for what is no stream */
+  /** @throws ZpsendError STREAM_BROKEN for bytes that are not a stream */
   push(chunk: Buffer): void {
     for (let at = 0; at < chunk.length; ) {
       if (this.#payloadLeft > 0) {
@@ -158,21 +158,21 @@ export class RecordSplitter {
         this.#sink.payload(piece);
         this.#payloadLeft -= piece.length;
         at += piece.length;
-      } else if (this.#heldBytes === 0 && chunk.length - at >= headerBytes) {
+      } else if (this.#bufferedBytes === 0 && chunk.length - at >= headerBytes) {
         this.#header(chunk.subarray(at, at + headerBytes));
         at += headerBytes;
       } else {
-        const taken = chunk.copy(this.#held, this.#heldBytes, at);
+        const taken = chunk.copy(this.#buffered, this.#bufferedBytes, at);
         at += taken;
-        this.#heldBytes += taken;
-        if (this.#heldBytes < headerBytes) continue;
-        this.#heldBytes = 0;
-        this.#header(this.#held);
+        this.#bufferedBytes += taken;
+        if (this.#bufferedBytes < headerBytes) continue;
+        this.#bufferedBytes = 0;
+        this.#header(this.#buffered);
       }
     }
   }
 
-  /** To be called when no more comes. @throws ZpsendError STREAM_BROKEN unless the stream was whole */
+  /** Called at the end of the stream. @throws ZpsendError STREAM_BROKEN if the stream is incomplete */
   end(): void {
     if (!this.#isOver) throw broken('it ends before its end record');
   }
@@ -184,8 +184,7 @@ export class RecordSplitter {
     const header = new Header(bytes, this.#order);
     const type = header.small(0);
     const decode = decoders[type];
-    if (decode === undefined || (type === 0) !== isFirst)
-      throw broken(`a record of type ${type} is not expected there`);
+    if (decode === undefined || (type === 0) !== isFirst) throw broken(`a record of type ${type} is unexpected there`);
     const record = decode(header);
     this.#payloadLeft = record.payload;
     this.#isOver = record.type === 'end';

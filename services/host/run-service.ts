@@ -6,10 +6,8 @@ import { type DataConnection, openDataConnection } from '../../lib/bus/data-conn
 import { announce, type ServiceIdentity } from '../../lib/bus/rpc/micro-service.ts';
 import type { Served } from '../../lib/bus/rpc/serve.ts';
 import { type OwnMachine, ownMachine } from '../../lib/machine/machine.ts';
-import { natsConfigOf } from '../../lib/settings/nats-config.ts';
-import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
+import { loadSettings, natsConfigOf, type Settings, settingsSummary } from '../../lib/settings/settings.ts';
 import { version } from '../../lib/settings/version.ts';
-import { settingsInWords } from '../../lib/settings/words.ts';
 import { type Clock, systemClock } from '../../lib/time/clock.ts';
 import { timing } from '../../lib/time/timing.ts';
 import { createZfs, type Zfs } from '../../lib/zfs/zfs.ts';
@@ -92,7 +90,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   const supervisor = openSupervisor(options.env, (text) => log.warn('systemd.unreachable', text));
   const own = ownMachine(settings.machineId);
   const ended = endOfService(options.private);
-  log.info('service.configured', `configuration read from ${settingsInWords(settings)}`);
+  log.info('service.configured', `configuration read from ${settingsSummary(settings)}`);
   supervisor.ready(`${service.name}: waiting for NATS`);
   const starting = startUp(`zpsend-${service.name} on ${host}`, { settings, own, log, options, supervisor });
   const first = await Promise.race([starting, ended]).catch((thrown) => ZpsendError.from(thrown));

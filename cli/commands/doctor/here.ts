@@ -1,5 +1,4 @@
-import { loadSettings, type Settings } from '../../../lib/settings/settings.ts';
-import { settingsInWords } from '../../../lib/settings/words.ts';
+import { loadSettings, type Settings, settingsSummary } from '../../../lib/settings/settings.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Check } from '../../../schemas/output.ts';
 import type { Cli } from '../../context.ts';
@@ -15,7 +14,7 @@ export async function checkConfig(cli: Cli): Promise<{ settings?: Settings; chec
   try {
     const settings = loadSettings(cli.env);
     await cli.local.validate(settings);
-    return { settings, check: good('config', settingsInWords(settings)) };
+    return { settings, check: good('config', settingsSummary(settings)) };
   } catch (thrown) {
     const remedy = 'correct the file, and try it with zpsend config check FILE. No service starts until then';
     return { check: bad('config', ZpsendError.from(thrown).message, remedy) };

@@ -12,8 +12,8 @@ import { type Link, linksOf, type Party } from '../../../../lib/deploy/links.ts'
 import { nscCommands } from '../../../../lib/deploy/nsc.ts';
 import { hostAccount, partiesOf } from '../../../../lib/deploy/parties.ts';
 import { common, covers, widest } from '../../../../lib/deploy/patterns.ts';
-import { linksAt } from '../../../../lib/deploy/places.ts';
 import { serverFiles } from '../../../../lib/deploy/server-files.ts';
+import { linksAt } from '../../../../lib/deploy/sites.ts';
 import { type Fleet, fleetFileSchema } from '../../../../schemas/fleet.ts';
 import { program } from '../../../support/program.ts';
 

@@ -23,22 +23,18 @@ function read(fleet: object) {
   return readFleet(file);
 }
 
-test('a fleet that names servers, admins and hosts is one', () => {
+test('a fleet with servers, admins and hosts is valid', () => {
   expect(read(good)).toMatchObject({ tls: { ca: '/etc/nats/ca.pem' }, buckets: { lockSeconds: 30 }, sites: [] });
 });
 
 test.each<[string, object, RegExp]>([
-  ['a field that is none', { ...good, host: {} }, /\(top\): .*"host"/],
+  ['an unknown field', { ...good, host: {} }, /\(top\): .*"host"/],
   [
-    'a key that is none',
+    'an invalid key',
     { ...good, admins: { ops: { nkey: 'UX' } } },
     /admins\.ops\.nkey: not the public key .*found "UX"/,
   ],
-  [
-    'a role that is none',
-    { ...good, hosts: { alfa: { nkey: nkey('B'), roles: ['send'] } } },
-    /hosts\.alfa\.roles\.0: /,
-  ],
+  ['an unknown role', { ...good, hosts: { alfa: { nkey: nkey('B'), roles: ['send'] } } }, /hosts\.alfa\.roles\.0: /],
   ['neither key nor password', { ...good, admins: { ops: {} } }, /admins\.ops: needs nkey, or user and password/],
   [
     'a user without a password',
@@ -46,20 +42,20 @@ test.each<[string, object, RegExp]>([
     /admins\.ops: needs nkey, or user and password/,
   ],
   ['both', { ...good, admins: { ops: { nkey: nkey('A'), user: 'x', password: 'y' } } }, /admins\.ops: has nkey, and/],
-  ['no admin', { ...good, admins: {} }, /admins: names none/],
+  ['no admin', { ...good, admins: {} }, /admins: /],
   ['no host', { ...good, hosts: {} }, /hosts: names none/],
-  ['a host name that is none', { ...good, hosts: { 'a.b': { nkey: nkey('B') } } }, /hosts\.a\.b: /],
-  ['a key given twice', { ...good, hosts: { alfa: { nkey: nkey('A') } } }, /the key UA+ is given twice/],
-  ['a name given twice', { ...good, viewers: { alfa: { nkey: nkey('D') } } }, /the name alfa is given twice/],
+  ['an invalid host name', { ...good, hosts: { 'a.b': { nkey: nkey('B') } } }, /hosts\.a\.b: /],
+  ['a repeated key', { ...good, hosts: { alfa: { nkey: nkey('A') } } }, /the key UA+ /],
+  ['a repeated name', { ...good, viewers: { alfa: { nkey: nkey('D') } } }, /the name alfa /],
   [
-    'a source that is no host',
+    'a source that is not a host',
     { ...good, hosts: { carl: { nkey: nkey('C'), from: ['dora'] } } },
-    /hosts\.carl\.from\.0: dora is no host here that sends/,
+    /hosts\.carl\.from\.0: dora /,
   ],
   [
     'orders to a host that does not send',
     { ...good, hosts: { ...good.hosts, carl: { nkey: nkey('C'), orders: ['dora'] } } },
-    /hosts\.carl\.orders\.0: dora is no host here that sends/,
+    /hosts\.carl\.orders\.0: dora /,
   ],
   [
     'a source that does not send',
@@ -67,19 +63,19 @@ test.each<[string, object, RegExp]>([
     /hosts\.carl\.from\.0: alfa/,
   ],
   [
-    'a sender that fetches',
+    'from for a host that only sends',
     { ...good, hosts: { alfa: { nkey: nkey('B'), roles: ['sender'], from: ['alfa'] } } },
-    /hosts\.alfa\.from: is for a host that receives/,
+    /hosts\.alfa\.from: /,
   ],
   [
-    'a site that is none',
+    'an unknown site',
     { ...good, hosts: { alfa: { nkey: nkey('B'), site: 'x', link: nkey('D') } } },
-    /hosts\.alfa\.site: there is no site x/,
+    /hosts\.alfa\.site: .*\bx$/m,
   ],
   [
     'a host at a site without a link',
     { ...good, sites: [{ name: 'x', address: 'x' }], hosts: { alfa: { nkey: nkey('B'), site: 'x' } } },
-    /hosts\.alfa\.link: a host at a site needs it/,
+    /hosts\.alfa\.link: /,
   ],
   ...['127.0.0.1:34999', 'nats-1.example:4222', '[::1]:4222', '[::1]', 'nats://nats-1.example', '::1%lo', ''].map(
     (address): [string, object, RegExp] => [
@@ -93,17 +89,13 @@ test.each<[string, object, RegExp]>([
     { ...good, sites: [{ name: 'x', address: 'x:7422' }] },
     /sites\.0\.address: not a host name or an address without a port/,
   ],
-  [
-    'two servers of a name',
-    { ...good, servers: [...good.servers, ...good.servers] },
-    /servers: the name nats-1 is given twice/,
-  ],
+  ['two servers with one name', { ...good, servers: [...good.servers, ...good.servers] }, /servers: the name nats-1 /],
 ])('%s is refused with its field', (_what, fleet, words) => {
   expect(() => read(fleet)).toThrow(words);
 });
 
 test.each(['nats-1', 'nats_1.example', '10.0.0.1', '::1', 'fd00::2:4222', '::ffff:10.0.0.1'])(
-  'the address %s is one',
+  'the address %s is valid',
   (address) => expect(read({ ...good, servers: [{ name: 'nats-1', address }] }).servers[0]?.address).toBe(address),
 );
 

@@ -2,8 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadSettings, type Settings } from '../../../../lib/settings/settings.ts';
-import { settingsInWords } from '../../../../lib/settings/words.ts';
+import { loadSettings, type Settings, settingsSummary } from '../../../../lib/settings/settings.ts';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import { mentions } from '../../../support/mentions.ts';
 
@@ -196,8 +195,8 @@ test('settings are told in one line', () => {
 receive: { allow: [{ from: smos-01, into: tank/a, conflicts: [rotate] }, { from: "*", into: b }] }
 send: { policies: [{ dataset: a, to: [b] }] }`;
   const words = 'smos-01 into tank/a (rotate), any host into b; 4 receives at once; 1 policy';
-  expect(settingsInWords(load(yaml))).toBe(`${join(folder, 'zpsend.yaml')}: ${words}`);
-  expect(settingsInWords(loadSettings({}, []))).toBe('no file: no host may write here');
+  expect(settingsSummary(load(yaml))).toBe(`${join(folder, 'zpsend.yaml')}: ${words}`);
+  expect(settingsSummary(loadSettings({}, []))).toBe('no file: no host may write here');
 });
 
 describe('units', () => {

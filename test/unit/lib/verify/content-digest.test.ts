@@ -158,7 +158,7 @@ describe('a stream is refused', () => {
     ['that is cut off', [begin(), object(5), write(5, 0, data)], /ends before its end record/],
     ['that is empty', [], /ends before its end record/],
     ['that is cut off within a record', [begin(), write(5, 0, data).subarray(0, 1000)], /ends before its end record/],
-    ['that is none', [Buffer.alloc(400, 1)], /does not begin as a stream does/],
+    ['that is not a ZFS stream', [Buffer.alloc(400, 1)], /not a ZFS stream/],
     ['with something after its end', [begin(), end(), end()], /more follows/],
     ['that begins twice', [begin(), begin(), end()], /type 0/],
     [
