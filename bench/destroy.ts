@@ -1,8 +1,8 @@
 import { isWithin } from '../schemas/names.ts';
 import type { SimHost } from '../test/support/sim-host.ts';
 
-/** Destroys a dataset with its snapshots, also those that a receiver holds as the base of its next incremental. */
-export async function forget(host: SimHost, dataset: string): Promise<void> {
+/** Destroys a dataset with its snapshots, including those under a last-received hold. */
+export async function destroyDataset(host: SimHost, dataset: string): Promise<void> {
   const names = (await host.zfs('list', '-H', '-t', 'all', '-o', 'name')).split('\n');
   const own = names.filter((name) => isWithin(name.split('@')[0] ?? '', dataset));
   if (own.length === 0) return;

@@ -3,7 +3,7 @@ import { subjects } from '../lib/bus/subjects.ts';
 import { fanStartedSchema, sendStatusSchema } from '../schemas/job.ts';
 import { startService } from '../test/support/service.ts';
 import { makeSimHost, type SimHost } from '../test/support/sim-host.ts';
-import { forget } from './destroy.ts';
+import { destroyDataset } from './destroy.ts';
 import { watch } from './processes.ts';
 import { median, ratio } from './table.ts';
 import { startServices, type World } from './world.ts';
@@ -11,9 +11,9 @@ import { startServices, type World } from './world.ts';
 /** One stream to several receivers. */
 export interface FanRow {
   readonly targets: number;
-  /** What each target's pool takes, in MB a second; undefined where it takes what comes. */
+  /** The write rate of each target's pool, in MB/s; undefined if unlimited. */
   readonly rate: number | undefined;
-  /** What it takes to send to all at once, read once, in times of what it takes to one of them, and to each in turn. */
+  /** The time to send to all at once (one read), relative to sending to one of them, and to each in turn. */
   readonly ofOne: number;
   readonly ofEach: number;
   /** To all at once, in seconds. */
@@ -22,7 +22,7 @@ export interface FanRow {
   readonly rss: number;
 }
 
-/** Pools as slow as this leave the cores time, as more cores would. */
+/** With pools this slow, the cores are partly idle, as with more cores. In MB/s. */
 const slowRate = 200;
 
 /** One stream to three receivers, at the speed of memory and into slower pools. */
@@ -30,7 +30,7 @@ export async function measureFanOut(world: World, bytes: number, rounds: number)
   return [await measure(world, bytes, rounds), await measure(world, bytes / 2, Math.min(rounds, 3), slowRate)];
 }
 
-/** Sends `bytes` to the world's target and to two more, every way in turn. */
+/** Sends `bytes` to the world's target and to two more: to one, to each in turn, and to all at once. */
 async function measure(world: World, bytes: number, rounds: number, rate?: number): Promise<FanRow> {
   const { source, target, plain } = world;
   const dataset = `tank/fan${rate ?? ''}`;
@@ -49,7 +49,7 @@ async function measure(world: World, bytes: number, rounds: number, rate?: numbe
     const began = performance.now();
     const start = { dataset, to: to.map(({ name }) => ({ host: name })) };
     const { jobs } = await request(services.bus, subjects.send(source.name, 'start'), start, fanStartedSchema);
-    // one after the other: to ask costs the sender something, and more for several jobs at once
+    // one after the other: each status request costs the sender time, more for several jobs at once
     for (const job of jobs) await ended(job);
     return (performance.now() - began) / 1000;
   };
@@ -61,18 +61,18 @@ async function measure(world: World, bytes: number, rounds: number, rate?: numbe
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
-  const forgetAll = () => Promise.all(targets.map((host) => forget(host, dataset)));
+  const destroyAll = () => Promise.all(targets.map((host) => destroyDataset(host, dataset)));
   const seconds = { one: [] as number[], each: [] as number[], together: [] as number[] };
   try {
     for (let round = 0; round < rounds; round += 1) {
       seconds.one.push(await ask([target]));
-      await forgetAll();
+      await destroyAll();
       let sum = 0;
       for (const host of targets) sum += await ask([host]);
       seconds.each.push(sum);
-      await forgetAll();
+      await destroyAll();
       seconds.together.push(await ask(targets));
-      await forgetAll();
+      await destroyAll();
     }
   } finally {
     await services.stop();

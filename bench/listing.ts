@@ -8,7 +8,7 @@ import { startServices, type World } from './world.ts';
 export interface ListingRow {
   readonly snapshots: number;
   readonly seconds: number;
-  /** Peak memory of the service that answered, in MB. */
+  /** Peak memory of the listing service, in MB. */
   readonly rss: number;
 }
 

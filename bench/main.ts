@@ -16,24 +16,24 @@ import { makeWorld } from './world.ts';
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
-    /** A tenth of everything, once: to see that it runs. */
+    /** Runs a tenth of everything once, to check that it works. */
     quick: { type: 'boolean', default: false },
-    /** One part, or several; all without. */
+    /** The parts to run; all if absent. */
     only: { type: 'string', multiple: true },
   },
 });
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
+const log = (text: string): void => void process.stderr.write(`${text}\n`);
 const { quick } = values;
 const rounds = quick ? 1 : 3;
 
 const world = await makeWorld();
 const sshd = await startSshd(join(world.folder, 'ssh'));
-if (typeof sshd === 'string') say(`WITHOUT ssh, which is what the direct channel is measured against: ${sshd}`);
+if (typeof sshd === 'string') log(`WITHOUT ssh, the baseline of the direct channel: ${sshd}`);
 const ssh = typeof sshd === 'string' ? undefined : sshd;
 
 const parts: { readonly [Part in keyof Parts]: readonly [what: string, run: () => Promise<Parts[Part]>] } = {
   streams: [
-    `a stream of ${quick ? '0.4 GB, every way once' : '4 GB, every way in turn, three times'}`,
+    `a stream of ${quick ? '0.4 GB, each transport once' : '4 GB, each transport in turn, three times'}`,
     () => measureStreams(world, ssh, quick ? 400e6 : 4e9, rounds),
   ],
   fan: ['one stream to three receivers', () => measureFanOut(world, quick ? 200e6 : 2e9, quick ? 1 : 5)],
@@ -48,7 +48,7 @@ const parts: { readonly [Part in keyof Parts]: readonly [what: string, run: () =
 const names = Object.keys(parts) as (keyof Parts)[];
 const unknown = values.only?.find((name) => !names.some((one) => one === name));
 if (unknown !== undefined) {
-  say(`--only ${unknown}: one of ${names.join(', ')}`);
+  log(`--only ${unknown}: one of ${names.join(', ')}`);
   process.exitCode = 2;
 }
 const wanted = unknown === undefined ? names.filter((name) => values.only?.includes(name) ?? true) : [];
@@ -57,7 +57,7 @@ try {
   const results: Results = { machine: { cores: cpus().length, model: cpus()[0]?.model ?? '', node: process.version } };
   for (const name of wanted) {
     const [what, run] = parts[name];
-    say(`${what} ...`);
+    log(`${what} ...`);
     Object.assign(results, { [name]: await run() });
   }
   if (wanted.length > 0) process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : report(results));

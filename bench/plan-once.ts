@@ -2,7 +2,7 @@ import { plan } from '../lib/plan/plan.ts';
 import type { DatasetEntry, Inventory, SnapshotEntry } from '../schemas/inventory.ts';
 
 /**
- * One plan in a process of its own: `node bench/plan-once.ts DATASETS empty|half`. Every tenth dataset is a clone of the
+ * One plan in a separate process: `node bench/plan-once.ts DATASETS empty|half`. Every tenth dataset is a clone of the
  * one before it. `half`: the target has half the datasets, with half their snapshots. Prints seconds, steps and peak memory.
  */
 const [count = '1000', filled = 'empty'] = process.argv.slice(2);

@@ -9,12 +9,12 @@ const onceSchema = z.strictObject({
   rss: z.number(),
 });
 
-/** The planner on datasets of 100 snapshots each, into an empty target and into one that has a part. */
+/** The planner with 100 snapshots in each dataset, for an empty target and for one that has half of them. */
 export interface PlanningRow extends z.infer<typeof onceSchema> {
   readonly target: 'empty' | 'half';
 }
 
-/** Plans for a quarter, a half and all of `datasets`, so that growth shows: each in a process of its own. */
+/** Plans for a quarter, a half and all of `datasets`, to show the growth: each in a separate process. */
 export async function measurePlanning(datasets: number): Promise<PlanningRow[]> {
   const rows: PlanningRow[] = [];
   for (const target of ['empty', 'half'] as const) {

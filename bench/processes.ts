@@ -1,14 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** What one party of a run used. */
+/** The resources that one party of a run used. */
 export interface Usage {
   /** CPU time, user and system, in seconds. */
   readonly cpu: number;
-  /** The most memory it ever held, in bytes. */
+  /** Peak memory, in bytes. */
   readonly rss: number;
 }
 
-/** The kernel counts CPU time in hundredths of a second on every Linux that matters (USER_HZ, proc(5)). */
+/** The kernel counts CPU time in hundredths of a second (USER_HZ, proc(5)). */
 const ticks = 100;
 
 function read(path: string): string {
@@ -19,7 +19,7 @@ function read(path: string): string {
   }
 }
 
-/** Fields of /proc/PID/stat behind the command's name, which may hold spaces: [0] is the state, [1] the parent. */
+/** Fields of /proc/PID/stat after the command's name, which may contain spaces: [0] is the state, [1] the parent. */
 const statOf = (pid: number | string): string[] =>
   read(`/proc/${pid}/stat`)
     .replace(/^.*\) /s, '')
@@ -33,7 +33,7 @@ const rssOf = (pid: number): number => Number(/VmHWM:\s+(\d+) kB/.exec(read(`/pr
 
 const nameOf = (pid: number): string => read(`/proc/${pid}/comm`).trim();
 
-/** All descendants of a process whose command's name fits. */
+/** All descendants of a process whose command's name matches. */
 export function descendants(root: number, name: RegExp): number[] {
   const children = new Map<number, number[]>();
   for (const entry of readdirSync('/proc').filter((file) => /^\d+$/.test(file))) {
@@ -44,26 +44,26 @@ export function descendants(root: number, name: RegExp): number[] {
   return below(root).filter((pid) => name.test(nameOf(pid)));
 }
 
-/** Watches processes while they run: they may end before anyone can ask. A party is all processes that `pids` names. */
+/** Samples processes while they run, since they may end at any time. A party is all processes of one key of `pids`. */
 export function watch(parties: Record<string, () => number[]>, everyMs = 50): () => Record<string, Usage> {
   const before = new Map<number, number>();
   const seen = new Map<string, Map<number, Usage>>(Object.keys(parties).map((party) => [party, new Map()]));
-  const look = (): void => {
+  const sample = (): void => {
     for (const [party, pids] of Object.entries(parties)) {
       for (const pid of pids()) {
         const cpu = cpuOf(pid);
         if (cpu === 0 && rssOf(pid) === 0) continue;
-        // of one that has just ended the memory is gone already
+        // a process that has just ended has no memory any more
         const most = Math.max(rssOf(pid), seen.get(party)?.get(pid)?.rss ?? 0);
         seen.get(party)?.set(pid, { cpu: cpu - (before.get(pid) ?? 0), rss: most });
       }
     }
   };
   for (const pids of Object.values(parties)) for (const pid of pids()) before.set(pid, cpuOf(pid));
-  const timer = setInterval(look, everyMs);
+  const timer = setInterval(sample, everyMs);
   return () => {
     clearInterval(timer);
-    look();
+    sample();
     return Object.fromEntries(
       [...seen].map(([party, usages]) => {
         const all = [...usages.values()];

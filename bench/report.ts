@@ -26,12 +26,12 @@ export interface Results extends Partial<Parts> {
 const figure = (value: number | undefined, digits: number): string =>
   value === undefined ? '-' : value.toFixed(digits);
 
-/** CPU is of the parties between the two zfs processes, which are the same for every way. */
+/** CPU time is that of the parties between the two zfs processes, which are the same for each transport. */
 function tableOf(streams: readonly StreamRow[]): string {
-  const ssh = streams.find(({ way }) => way === 'ssh, default cipher');
+  const ssh = streams.find(({ transport }) => transport === 'ssh, default cipher');
   const head = ['WAY', 'GB/S', 'OF SSH', 'SENDER CPU S/GB', 'SERVER', 'RECEIVER', 'SENDER MB', 'RECEIVER MB'];
-  const rows = streams.map(({ way, gbPerSecond, cpu, rss }) => [
-    ...[way, figure(gbPerSecond, 3), figure(ssh && gbPerSecond / ssh.gbPerSecond, 2)],
+  const rows = streams.map(({ transport, gbPerSecond, cpu, rss }) => [
+    ...[transport, figure(gbPerSecond, 3), figure(ssh && gbPerSecond / ssh.gbPerSecond, 2)],
     ...[figure(cpu.sender, 2), figure(cpu.server, 2), figure(cpu.receiver, 2)],
     ...[figure(rss.sender, 0), figure(rss.receiver, 0)],
   ]);

@@ -1,20 +1,20 @@
 import { request } from '../lib/bus/rpc/request.ts';
 import { subjects } from '../lib/bus/subjects.ts';
 import { jobAbortedSchema, sendStatusSchema } from '../schemas/job.ts';
-import { forget } from './destroy.ts';
+import { destroyDataset } from './destroy.ts';
 import { watch } from './processes.ts';
 import { startServices, type World } from './world.ts';
 
-/** What a receiving pool of 1 MB/s does to the services. */
+/** The effect of a receiving pool of 1 MB/s on the services. */
 export interface SlowRow {
   readonly seconds: number;
-  /** How far ahead of the pool the sender was at most, in bytes. */
+  /** The maximum lead of the sender over the pool, in bytes. */
   readonly sent: number;
   /** Peak memory in MB. */
   readonly rss: Record<string, number>;
 }
 
-/** Sends for a while into a pool that takes 1 MB/s, then gives up. */
+/** Sends for a while into a pool that writes 1 MB/s, then cancels. */
 export async function measureSlowPool(world: World, seconds: number): Promise<SlowRow> {
   const { source, target, plain } = world;
   const dataset = 'tank/slow';
@@ -32,6 +32,6 @@ export async function measureSlowPool(world: World, seconds: number): Promise<Sl
     return { seconds, sent: jobs[0]?.bytes ?? 0, rss };
   } finally {
     await services.stop();
-    await forget(target, dataset);
+    await destroyDataset(target, dataset);
   }
 }

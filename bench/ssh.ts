@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
 
-/** A private sshd on loopback, with keys of its own. */
+/** A private sshd on loopback, with its own keys. */
 export interface Sshd {
   readonly pid: number;
   /** The command line of a client, up to the remote command. */
@@ -35,7 +35,7 @@ const freePort = (): Promise<number> =>
     });
   });
 
-/** Starts one; resolves with the reason in words where there is none to be had. */
+/** Starts one; resolves with a message if that is not possible. */
 export async function startSshd(folder: string): Promise<Sshd | string> {
   const [sshd, ssh, keygen] = [find('sshd'), find('ssh'), find('ssh-keygen')];
   if (!sshd || !ssh || !keygen) return 'no OpenSSH server and client here (Debian: apt-get install openssh-server)';
@@ -53,7 +53,7 @@ export async function startSshd(folder: string): Promise<Sshd | string> {
     'PidFile none',
   ];
   await writeFile(at('sshd_config'), `${config.join('\n')}\n`);
-  // where Debian's sshd wants to go before it knows who logs in
+  // Debian's sshd needs this folder for its unprivileged processes
   await mkdir('/run/sshd', { recursive: true }).catch(() => {});
   const server = execa(sshd, ['-D', '-e', '-f', at('sshd_config')], { reject: false, cleanup: true });
   const client = (cipher: string | undefined): string[] => [

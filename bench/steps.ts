@@ -1,25 +1,25 @@
 import { startServices, type World } from './world.ts';
 import { covered, epochMs, processesOf, unlogged } from './zfs-processes.ts';
 
-/** What a chain of tiny incrementals costs. */
+/** The cost of a chain of tiny increments. */
 export interface StepsRow {
   readonly steps: number;
-  /** `zfs` processes per step, on both sides together; and those of them that are the steps' own rather than the job's. */
+  /** `zfs` processes for each step, on both sides together; and those of them that belong to the steps rather than to the job. */
   readonly processes: number;
   readonly own: number;
-  /** Milliseconds per step; and those in which no `zfs` process ran. */
+  /** Milliseconds for each step; and those in which no `zfs` process ran. */
   readonly wall: number;
   readonly beyond: number;
 }
 
-/** Sent, received, held for the job, or looked at as a snapshot; a job's own are its listings, cursors and base holds. */
+/** Processes of a step: send, receive, step holds, and inspections of a snapshot. Those of a job are its listings, cursors and last-received holds. */
 function isOfStep({ argv }: { argv: readonly string[] }): boolean {
   const [, verb] = argv;
   if (verb === 'hold' || verb === 'release') return !argv.includes('zpsend:base');
   return verb === 'send' || verb === 'receive' || (verb === 'list' && (argv.at(-1)?.includes('@') ?? false));
 }
 
-/** Sends `count` tiny incrementals in one job, the first snapshot being there already. */
+/** Sends `count` tiny increments in one job, after the first snapshot. */
 export async function measureSteps(world: World, count: number): Promise<StepsRow> {
   const { source, target, plain } = world;
   const dataset = 'tank/steps';

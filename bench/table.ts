@@ -10,7 +10,7 @@ export function table(head: readonly string[], rows: ReadonlyArray<readonly stri
   return [line(head), ...rows.map(line)].join('\n');
 }
 
-/** How many times as much the first of each round is as the second: a machine that is slower in one round than in another is so for both. */
+/** The median ratio of the first to the second value of each round: a slow round affects both. */
 export const ratio = (over: readonly number[], under: readonly number[]): number =>
   median(over.map((value, round) => value / (under[round] ?? 0)));
 

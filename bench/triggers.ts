@@ -6,19 +6,19 @@ import { subjects } from '../lib/bus/subjects.ts';
 import { startServices, type World } from './world.ts';
 import { covered, epochMs, processesOf, unlogged } from './zfs-processes.ts';
 
-/** From what was said of an empty snapshot to its arrival. */
+/** The time from the event of an empty snapshot to its arrival. */
 export interface TriggersRow {
   readonly runs: number;
-  /** Milliseconds, and those in which no `zfs` process ran, of the middle and the slowest but one in a hundred. */
+  /** The median and the 99th percentile, in milliseconds; and the part in which no `zfs` process ran. */
   readonly wall: { readonly p50: number; readonly p99: number };
   readonly beyond: { readonly p50: number; readonly p99: number };
 }
 
 const dataset = 'tank/triggers';
-/** What a run leaves to do after the arrival (cursors, a last release) is over by then, in milliseconds. */
+/** After this time the rest of a run (cursors, a last release) is done, in milliseconds. */
 const restMs = 300;
 
-/** Takes `runs` empty snapshots, one after the other, and waits until each has arrived. */
+/** Makes `runs` empty snapshots, one after the other, and waits until each has arrived. */
 export async function measureTriggers(world: World, runs: number): Promise<TriggersRow> {
   const { source, target, plain } = world;
   await source.zfs('create', dataset);

@@ -11,20 +11,20 @@ import { makeSimHost, type SimHost } from '../test/support/sim-host.ts';
 import { type NatsServer, startNatsServer } from '../tools/nats-server/start.ts';
 import type { Usage } from './processes.ts';
 
-/** What one run took. */
+/** The time and resources of one run. */
 export interface Run {
   readonly seconds: number;
   readonly usages: Record<string, Usage>;
 }
 
-/** Two simulated hosts, a NATS server without and one with TLS, and a folder; all gone after `end`. */
+/** Two simulated hosts, a NATS server without and one with TLS, and a folder; `end` removes all of them. */
 export interface World {
   readonly folder: string;
   readonly source: SimHost;
   readonly target: SimHost;
   readonly plain: NatsServer;
   readonly tls: NatsServer;
-  /** The environment that names a server. */
+  /** The environment with the URL of a server. */
   natsEnv(server: NatsServer): NodeJS.ProcessEnv;
   end(): Promise<void>;
 }
@@ -68,7 +68,7 @@ export interface Services {
   readonly bus: Bus;
   readonly sender: number;
   readonly receiver: number;
-  /** Runs a job to its end. @throws Error when it fails */
+  /** Runs a job to its end. @throws Error if it fails */
   send(dataset: string, more?: object): Promise<Job>;
   begin(dataset: string, more?: object): Promise<string>;
   stopReceiver(): Promise<void>;

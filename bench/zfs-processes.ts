@@ -3,12 +3,12 @@ import { z } from 'zod';
 import type { SimHost } from '../test/support/sim-host.ts';
 import { median } from './table.ts';
 
-/** A line that the simulator logs of each process: when it began, in milliseconds since the epoch, and how long it took. */
+/** A line in the simulator's log of processes: start, in milliseconds since the epoch, and duration. */
 const ranSchema = z.object({ argv: z.array(z.string()), at: z.number(), ms: z.number() });
 
 export type Ran = z.infer<typeof ranSchema>;
 
-/** Every `zfs` that has ended on a simulated host, in the order of their ends. */
+/** All ended `zfs` processes of a simulated host, in the order of their ends. */
 export async function processesOf(host: SimHost): Promise<Ran[]> {
   const text = await readFile(host.env.ZFS_SIM_LOG ?? '', 'utf8');
   return text
@@ -17,12 +17,12 @@ export async function processesOf(host: SimHost): Promise<Ran[]> {
     .map((line) => ranSchema.parse(JSON.parse(line)));
 }
 
-/** The clock that `at` is of, in milliseconds. */
+/** The clock of `at`, in milliseconds. */
 export const epochMs = (): number => performance.timeOrigin + performance.now();
 
 const samples = 20;
 
-/** What a process takes besides what it logs, to be started and to be gone, in milliseconds: its caller waits for that too. */
+/** The time to start and end a process, which its log line does not include, in milliseconds. */
 export async function unlogged(host: SimHost): Promise<number> {
   const over: number[] = [];
   for (let sample = 0; sample < samples; sample += 1) {
@@ -36,7 +36,7 @@ export async function unlogged(host: SimHost): Promise<number> {
   return median(over);
 }
 
-/** Milliseconds between two moments in which any of these ran; `more` is what each takes besides. */
+/** Milliseconds between two moments in which any of these processes ran; `more` is added to each. */
 export function covered(ran: readonly Ran[], more: number, from: number, to: number): number {
   let until = from;
   let sum = 0;

@@ -9,7 +9,7 @@ const place = '#/$defs/';
 const nameOf = (exported: string): string =>
   exported.replace(/Schema$/, '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** Names and numbers are parts of messages, not messages. */
+/** Schemas of names and numbers are parts of messages, not messages. */
 const isMessage = (value: unknown): value is z.ZodType =>
   value instanceof z.ZodObject || value instanceof z.ZodUnion || value instanceof z.ZodArray;
 
@@ -28,17 +28,17 @@ async function messages(): Promise<Map<string, z.ZodType>> {
   return found;
 }
 
-/** What several messages use and no one exports is gathered in a document of its own, which becomes part of the bundle. */
+/** zod collects unexported schemas that several messages share in a separate document, which becomes part of the bundle. */
 const shared = '__shared';
 const inBundle = (reference: string): string => reference.replace(`${place}${shared}${place}`, `${place}${shared}-`);
 const withinBundle = (key: string, value: unknown): unknown =>
   key === '$ref' && typeof value === 'string' ? inBundle(value) : value;
 
-/** All messages, the configuration and what `--json` prints, as definitions of one JSON Schema. */
+/** All messages, the configuration and the output of `--json`, as definitions of one JSON Schema. */
 export async function schemaBundle(): Promise<{ $schema: string; $defs: Record<string, unknown> }> {
   const registry = z.registry<{ id: string }>();
   for (const [name, schema] of await messages()) registry.add(schema, { id: name });
-  // as an editor or a sender sees it: what has a default may be left out
+  // as input: fields with a default are optional
   const { schemas } = z.toJSONSchema(registry, { io: 'input', uri: (id) => `${place}${id}` });
   const { [shared]: parts, ...documents } = schemas;
   const $defs: Record<string, unknown> = {};
@@ -48,7 +48,7 @@ export async function schemaBundle(): Promise<{ $schema: string; $defs: Record<s
   return JSON.parse(JSON.stringify(bundle, withinBundle));
 }
 
-// with a file it is written there, and without one only tried
+// writes to the given file; without one, only checks that it can be built
 if (import.meta.main) {
   const text = `${JSON.stringify(await schemaBundle(), null, 2)}\n`;
   const [file] = process.argv.slice(2);

@@ -4,7 +4,7 @@ import { serveNatsAccounts } from './nats-accounts-server.ts';
 /** Brings the nats-server once, before any worker's clock runs; workers find it, and accounts on shared servers, by their environment. */
 export const setup = async (): Promise<(() => Promise<void>) | undefined> => {
   try {
-    const { path } = await findNatsServer({ say: (line) => console.error(line) });
+    const { path } = await findNatsServer({ log: (line) => console.error(line) });
     process.env.NATS_SERVER_BIN = path;
   } catch (error) {
     // tests without a bus still run; the others fail with the same words

@@ -5,8 +5,8 @@ export type ClusterStartOptions = Omit<StartOptions, 'cluster' | 'name' | 'port'
 
 /**
  * Starts `size` servers on 127.0.0.1 as one cluster and resolves when all serve; with JetStream that means they have a leader.
- * Each can be killed and restarted on its own.
- * @throws Error with the log lines of the one that did not get ready; the others are stopped
+ * Each can be killed and restarted alone.
+ * @throws Error with the log lines of the server that did not become ready; stops the others
  */
 export const startNatsCluster = async (size: number, options: ClusterStartOptions = {}): Promise<NatsServer[]> => {
   const routes = await freePorts(size);
@@ -29,7 +29,7 @@ export const startNatsCluster = async (size: number, options: ClusterStartOption
   return servers;
 };
 
-/** Route ports have to be known before the first server starts; all are held open until the last is known. */
+/** Finds free route ports before the first server starts; keeps all of them open until the last one is found. */
 const freePorts = async (count: number): Promise<number[]> => {
   const listeners = await Promise.all(
     Array.from({ length: count }, async () => {

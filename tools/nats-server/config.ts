@@ -16,14 +16,14 @@ export type ConfigOptions = {
   jetstream?: boolean;
   tls?: TlsFiles;
   cluster?: ClusterOptions;
-  /** More of nats-server's configuration, in its own syntax (accounts, permissions, max_payload, leaf nodes, ...). */
+  /** Additional nats-server configuration, in its own syntax (accounts, permissions, max_payload, leaf nodes, ...). */
   config?: string;
 };
 
-// nats-server's syntax has JSON's strings
+// nats-server's syntax has the strings of JSON
 const text = (value: string): string => JSON.stringify(value);
 
-/** The configuration file; addresses, client port and store folder come as flags, which win over it. */
+/** The configuration file; addresses, client port and store folder are flags, which override it. */
 export const configText = ({ tls, cluster, config }: ConfigOptions): string => {
   const blocks: string[] = [];
   if (tls) {

@@ -4,7 +4,7 @@ export type SourceFile = { name: string; text: string };
 type Entry = { uri: string; suites: string[] };
 
 /**
- * The Debian archive this machine already uses, so that nothing else is contacted; undefined where there is none.
+ * The Debian archive that this machine already uses, so that no other server is contacted; undefined without one.
  * Pure. The security archive and other vendors' archives do not count: they have no `sid`.
  */
 export const debianMirror = (files: readonly SourceFile[]): string | undefined =>
@@ -26,7 +26,7 @@ const deb822 = (text: string): Entry[] =>
     .replace(/^#.*\n/gm, '')
     .split(/\n\s*\n/)
     .flatMap((stanza) => {
-      // a line that begins with a space continues the field before it
+      // a line that starts with a space continues the previous field
       const lines = stanza.replace(/\n[ \t]+/g, ' ').split('\n');
       const field = (name: string): string[] => {
         const line = lines.find((candidate) => candidate.toLowerCase().startsWith(`${name}:`));

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { ExecaError, execa } from 'execa';
 import { debianMirror, type SourceFile } from './debian-mirror.ts';
 
-/** What `go install` builds where there is no Debian package to unpack. */
+/** The module for `go install`, if there is no Debian package. */
 export const goModule = 'github.com/nats-io/nats-server/v2@v2.15.1';
 
-/** A way to bring a nats-server: leaves the executable at `target`, or throws with the reason. `work` is an empty folder. */
+/** A source of nats-server: puts the executable at `target`, or throws. `work` is an empty folder. */
 export type Fetch = { how: 'apt' | 'go'; what: string; run: (work: string, target: string) => Promise<void> };
 
-/** Debian 12's own package is 2.9, so the one of sid, which needs no more than libc6 2.34. */
+/** The package of sid, which needs only libc6 2.34: that of Debian 12 is 2.9. */
 const fromDebian: Fetch = {
   how: 'apt',
   what: "Debian's nats-server package, unpacked",
@@ -18,7 +18,7 @@ const fromDebian: Fetch = {
     if (!mirror) throw new Error('the apt sources in /etc/apt name no Debian archive');
     for (const folder of ['lists/partial', 'archives/partial', 'etc'])
       await mkdir(join(work, folder), { recursive: true });
-    // a view of our own: the system's lists, sources and package database are neither used nor changed
+    // private apt folders: does not use or change the system's lists, sources and package database
     const options = [
       ['Dir::Etc::SourceList', '/dev/null'],
       ['Dir::Etc::SourceParts', join(work, 'etc')],
@@ -28,7 +28,7 @@ const fromDebian: Fetch = {
       ['Dir::State::Lists', join(work, 'lists')],
       ['Dir::State::status', '/dev/null'],
       ['Dir::Cache', work],
-      // apt's own download user may not enter our folder
+      // the user _apt may not enter this folder
       ['APT::Sandbox::User', 'root'],
       ['Acquire::Languages', 'none'],
       ['Acquire::Retries', '3'],
@@ -80,11 +80,11 @@ const command = async (cwd: string, file: string, args: string[], env: Record<st
   } catch (error) {
     if (!(error instanceof ExecaError)) throw error;
     if (error.code === 'ENOENT') throw new Error(`${file} is not on PATH`, { cause: error });
-    const said = String(error.all ?? '')
+    const output = String(error.all ?? '')
       .trim()
       .split('\n')
       .slice(-3)
       .join(' | ');
-    throw new Error(`${file} ${args.at(-1)} failed: ${said || error.shortMessage}`, { cause: error });
+    throw new Error(`${file} ${args.at(-1)} failed: ${output || error.shortMessage}`, { cause: error });
   }
 };

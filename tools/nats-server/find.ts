@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { type Fetch, fetches, goModule } from './fetch.ts';
 import { whileLocked } from './once.ts';
 
-/** Per-key time to live in KV came with 2.11. */
+/** The first release with a time to live for each key in KV. */
 const oldest = '2.11.0';
 
 export type FoundNatsServer = {
@@ -16,13 +16,13 @@ export type FoundNatsServer = {
 
 export type FindOptions = {
   env?: NodeJS.ProcessEnv;
-  /** Ways to bring one, in order; none: only what is there counts. */
-  ways?: readonly Fetch[];
-  /** Told before something slow begins. */
-  say?: (line: string) => void;
+  /** Sources to download from, in order; with an empty list, only installed servers count. */
+  sources?: readonly Fetch[];
+  /** Called before a slow download. */
+  log?: (line: string) => void;
 };
 
-/** None was found and none could be brought. The message lists everything that was tried, with the reason for each. */
+/** None was found, and none could be downloaded. The message lists all attempts with their errors. */
 export class NatsServerMissingError extends Error {
   override readonly name = 'NatsServerMissingError';
   readonly tried: readonly string[];
@@ -30,7 +30,7 @@ export class NatsServerMissingError extends Error {
   constructor(tried: readonly string[]) {
     const list = tried.map((line) => `  - ${line}`).join('\n');
     super(
-      `no nats-server ${oldest} or later was found, and none could be brought:\n${list}\n` +
+      `no nats-server ${oldest} or later was found, and none could be downloaded:\n${list}\n` +
         'Install one by hand and put it on PATH, or name it in NATS_SERVER_BIN: a release from ' +
         `https://github.com/nats-io/nats-server/releases, or with Go: go install ${goModule}`,
     );
@@ -39,8 +39,8 @@ export class NatsServerMissingError extends Error {
 }
 
 /**
- * A nats-server that is new enough: `NATS_SERVER_BIN`, else PATH, else our cache folder (`$XDG_CACHE_HOME/zpsend/nats-server`),
- * else one brought there, without root and without touching the system. Processes that look at the same time bring it once.
+ * A nats-server that is new enough: `NATS_SERVER_BIN`, else PATH, else the cache folder (`$XDG_CACHE_HOME/zpsend/nats-server`),
+ * else one that is downloaded there, without root and without changing the system. Concurrent processes download it once.
  * @throws NatsServerMissingError
  */
 export const findNatsServer = async (options: FindOptions = {}): Promise<FoundNatsServer> => {
@@ -55,7 +55,7 @@ export const findNatsServer = async (options: FindOptions = {}): Promise<FoundNa
 
   if (env.NATS_SERVER_BIN) {
     const version = await usable(env.NATS_SERVER_BIN, 'NATS_SERVER_BIN');
-    // whoever names one wants that one and no other
+    // no fallback from an explicitly named server
     if (!version) throw new NatsServerMissingError(tried);
     return { path: env.NATS_SERVER_BIN, version, how: 'NATS_SERVER_BIN' };
   }
@@ -79,15 +79,15 @@ export const findNatsServer = async (options: FindOptions = {}): Promise<FoundNa
   try {
     await mkdir(folder, { recursive: true });
     return await whileLocked(join(folder, 'lock'), async () => {
-      // another process may have brought it while this one waited
+      // another process may have downloaded it while this one waited
       const meanwhile = await inCache();
       if (meanwhile) return meanwhile;
-      for (const way of options.ways ?? fetches) {
-        options.say?.(`bringing a nats-server into ${folder}: ${way.what}`);
-        const version = await bring(way, folder, cached).catch((error: Error) => {
-          tried.push(`${way.what}: ${error.message}`);
+      for (const source of options.sources ?? fetches) {
+        options.log?.(`downloading a nats-server into ${folder}: ${source.what}`);
+        const version = await download(source, folder, cached).catch((error: Error) => {
+          tried.push(`${source.what}: ${error.message}`);
         });
-        if (version) return { path: cached, version, how: way.how };
+        if (version) return { path: cached, version, how: source.how };
       }
       throw new NatsServerMissingError(tried);
     });
@@ -97,15 +97,15 @@ export const findNatsServer = async (options: FindOptions = {}): Promise<FoundNa
   }
 };
 
-/** Brings it beside the final place, tries it, and moves it there in one step. */
-const bring = async (way: Fetch, folder: string, cached: string): Promise<string> => {
+/** Downloads into a temporary folder, checks the executable, and renames it into place. */
+const download = async (source: Fetch, folder: string, cached: string): Promise<string> => {
   const work = await mkdtemp(join(folder, 'bring-'));
   try {
     const fresh = join(work, 'nats-server.new');
-    await way.run(work, fresh);
+    await source.run(work, fresh);
     const version = await versionOf(fresh);
-    if (!version) throw new Error('what came does not run here');
-    if (!atLeast(version, oldest)) throw new Error(`what came is ${version}`);
+    if (!version) throw new Error('the downloaded executable does not run here');
+    if (!atLeast(version, oldest)) throw new Error(`the downloaded release is ${version}`);
     await rename(fresh, cached);
     return version;
   } finally {
@@ -113,7 +113,7 @@ const bring = async (way: Fetch, folder: string, cached: string): Promise<string
   }
 };
 
-/** `nats-server: v2.15.1` to `2.15.1`; undefined where it does not run or says something else. */
+/** `nats-server: v2.15.1` to `2.15.1`; undefined if it does not run or prints something else. */
 const versionOf = async (path: string): Promise<string | undefined> => {
   const { stdout } = await execa(path, ['--version'], { reject: false, stdin: 'ignore', timeout: 20_000 });
   return /v?(\d+\.\d+\.\d+)/.exec(stdout ?? '')?.[1];

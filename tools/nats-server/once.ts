@@ -2,8 +2,8 @@ import { open, readFile, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Runs `work` while no other process does, told apart by a lock file that holds the owner's pid. Callers that had to wait
- * should look again for what they wanted before they make it. The lock of a process that died is taken over.
+ * Runs `work` while no other process does, under a lock file with the owner's pid. After a wait, the caller should check again
+ * whether the work is still needed. Takes over the lock of a process that died.
  */
 export const whileLocked = async <T>(lock: string, work: () => Promise<T>): Promise<T> => {
   while (!(await take(lock))) {
@@ -31,7 +31,7 @@ const take = async (lock: string): Promise<boolean> => {
 
 const ownerLives = async (lock: string): Promise<boolean> => {
   const pid = Number(await readFile(lock, 'utf8').catch(() => ''));
-  // between its creation and the write of the pid a lock is empty for a moment
+  // a lock file is empty until its owner has written the pid
   if (!pid) return Date.now() - ((await stat(lock).catch(() => undefined))?.mtimeMs ?? 0) < 5000;
   try {
     process.kill(pid, 0);

@@ -8,24 +8,24 @@ export type ServerProcess = {
   pid: number;
   port: number;
   monitorPort: number;
-  /** Sends the signal, after 10 s SIGKILL, and resolves when it has ended. */
+  /** Sends the signal, then SIGKILL after 10 s. Resolves after the end. */
   end: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
 };
 
 export type ServerProcessOptions = {
   path: string;
   flags: readonly string[];
-  /** A folder of this server's own; its ports file is written there, and the watcher removes it. */
+  /** A private folder of this server, with its ports file; the watcher removes it. */
   home: string;
-  /** Takes each line that the server logs. */
+  /** Called with each line of the server's log. */
   log: (line: string) => void;
   /** In milliseconds. */
   readyWithin: number;
 };
 
 /**
- * Ends the server and removes its folder when this process ends in whatever way, SIGKILL included: the kernel then closes the
- * pipe that the watcher reads. In a session of its own, so that a terminal's ctrl-C reaches neither of them.
+ * Kills the server and removes its folder when this process ends, even by SIGKILL: the kernel then closes the
+ * pipe that the watcher reads. In a separate session, so that a terminal's ctrl-C does not reach them.
  */
 const watch = (pid: number, home: string) =>
   execa('/bin/sh', ['-c', 'read -r _; kill -9 "$1" 2>/dev/null; rm -rf -- "$2"', 'zpsend-nats-watch', `${pid}`, home], {
@@ -37,7 +37,7 @@ const watch = (pid: number, home: string) =>
     reject: false,
   });
 
-/** Starts it and waits until it serves. @throws Error with the last log lines when it does not */
+/** Starts it and waits until it is ready. @throws Error with the last log lines if it does not become ready */
 export const runServer = async (options: ServerProcessOptions): Promise<ServerProcess> => {
   const child = execa(options.path, ['--ports_file_dir', options.home, ...options.flags], {
     stdin: 'ignore',
@@ -81,12 +81,12 @@ export const runServer = async (options: ServerProcessOptions): Promise<ServerPr
     return { pid, ...ports, end };
   } catch (error) {
     await end('SIGKILL');
-    const said = last.map((line) => `\n  ${line}`).join('');
-    throw new Error(`nats-server ${error instanceof Error ? error.message : error}${said}`, { cause: error });
+    const lines = last.map((line) => `\n  ${line}`).join('');
+    throw new Error(`nats-server ${error instanceof Error ? error.message : error}${lines}`, { cause: error });
   }
 };
 
-/** Serves when its ports file is there and its health check says ok (with JetStream in a cluster: a leader is known). */
+/** Ready when its ports file exists and its health check succeeds (with JetStream in a cluster: when a leader is known). */
 const ready = async (options: ServerProcessOptions, pid: number, hasEnded: () => boolean) => {
   const deadline = performance.now() + options.readyWithin;
   const portsFile = join(options.home, `${options.path.split('/').at(-1)}_${pid}.ports`);
@@ -101,7 +101,7 @@ const ready = async (options: ServerProcessOptions, pid: number, hasEnded: () =>
 
 const readPorts = async (path: string) => {
   const text = await readFile(path, 'utf8').catch(() => '');
-  // half a file while it is being written
+  // the file is incomplete while it is being written
   if (!text.endsWith('}')) return undefined;
   const { nats = [], monitoring = [] } = JSON.parse(text) as { nats?: string[]; monitoring?: string[] };
   const [port, monitorPort] = [nats, monitoring].map(([url]) => Number(url?.split(':').at(-1)));

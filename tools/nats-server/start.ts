@@ -6,36 +6,36 @@ import { type FoundNatsServer, findNatsServer } from './find.ts';
 import { runServer, type ServerProcess } from './process.ts';
 
 export type StartOptions = ConfigOptions & {
-  /** The executable; by default what `findNatsServer` says, asked once per process. */
+  /** The executable; by default that of `findNatsServer`, which is called once for each process. */
   path?: string;
   /** Its name in logs and in a cluster. */
   name?: string;
-  /** The client port; free when absent. */
+  /** The client port; a free one if absent. */
   port?: number;
-  /** Where JetStream keeps its files; when absent a temporary folder that `stop` removes. */
+  /** JetStream's folder; if absent, a temporary one that `stop` removes. */
   storeDir?: string;
-  /** In milliseconds; 60,000 when absent. */
+  /** In milliseconds; 60,000 if absent. */
   readyWithin?: number;
 };
 
-/** A nats-server of our own, on 127.0.0.1 only. It ends with this process, however that ends. */
+/** A private nats-server, on 127.0.0.1 only. It ends with this process, even after SIGKILL. */
 export type NatsServer = {
-  /** `nats://127.0.0.1:<port>`; the same over a restart. */
+  /** `nats://127.0.0.1:<port>`; the same after a restart. */
   readonly url: string;
   readonly port: number;
   /** `http://127.0.0.1:<port>`: `/varz`, `/connz`, `/jsz`, ...; changes with a restart. */
   readonly monitor: string;
   /** Of the current run. */
   readonly pid: number;
-  /** The newest 5,000 lines it logged, over all its runs. */
+  /** The newest 5,000 lines of its log, over all runs. */
   readonly logs: readonly string[];
-  /** Ends it as an administrator does, and removes what it kept. May be called twice. */
+  /** Ends it with SIGTERM, and removes its files. May be called twice. */
   stop(): Promise<void>;
-  /** SIGKILL; what it kept stays, for `restart`. */
+  /** SIGKILL; keeps its files for `restart`. */
   kill(): Promise<void>;
-  /** Has it read its configuration anew, as an administrator does; resolves when that is done. */
+  /** Makes it reload its configuration (SIGHUP); resolves after that. */
   reload(): Promise<void>;
-  /** Ends it if it still runs, and starts it again with the same port and store; resolves when it serves. */
+  /** Ends it if it still runs, and starts it again with the same port and store; resolves when it is ready. */
   restart(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -49,9 +49,9 @@ const defaultPath = async (): Promise<string> => {
 };
 
 /**
- * Starts a nats-server and resolves when it serves.
- * @throws NatsServerMissingError where none can be found or brought
- * @throws Error with its last log lines when it does not get ready (a mistake in `config`, a port that is taken)
+ * Starts a nats-server and resolves when it is ready.
+ * @throws NatsServerMissingError if none can be found or downloaded
+ * @throws Error with its last log lines if it does not become ready (a mistake in `config`, a port that is taken)
  */
 export const startNatsServer = async (options: StartOptions = {}): Promise<NatsServer> => {
   const path = options.path ?? (await defaultPath());
@@ -66,7 +66,7 @@ export const startNatsServer = async (options: StartOptions = {}): Promise<NatsS
   };
 
   const run = async (port: number): Promise<ServerProcess> => {
-    // its watcher removes the folder when it has to kill the server
+    // the watcher removes the folder if it has to kill the server
     await mkdir(home, { recursive: true });
     await writeFile(configFile, configText(options));
     const flags = ['-c', configFile, '-a', '127.0.0.1', '-p', `${port}`, '-m', '-1'];

@@ -99,7 +99,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 };
 const OF_SNAPSHOTS = new Set(['volsize', 'devices', 'exec', 'setuid', 'xattr', 'primarycache', 'secondarycache']);
 
-/** Sums up each dataset's extents once, since a listing asks for every snapshot. */
+/** Sums up each dataset's extents once, because a listing has every snapshot. */
 const sums = new WeakMap<Dataset, Float64Array>();
 function referenced(item: Item): number {
   const { dataset } = item;
@@ -134,7 +134,7 @@ function writtenSince({ dataset }: Item, leaf: string): number | undefined {
   return snapshot && extentBytes(dataset.extents, snapshot.extents, extentCount(dataset));
 }
 
-/** The full name of a property, or undefined where ZFS knows none such. */
+/** The full name of a property; undefined for one that ZFS does not have. */
 export function propertyName(word: string): string | undefined {
   const name = ALIASES[word] ?? word;
   const known = name in READ_ONLY || isSettable(name) || isUserProperty(name) || name.startsWith(SINCE);
@@ -144,7 +144,7 @@ export function propertyName(word: string): string | undefined {
 export const isReadOnly = (name: string): boolean =>
   (name in READ_ONLY && name !== 'encryption') || name.startsWith(SINCE);
 
-/** A property's value for a line of a listing, "-" where it has none; `name` comes from propertyName. */
+/** A property's value in a listing, "-" without one; `name` is from propertyName. */
 export function shownValue(item: Item, name: string, exact: boolean): { value: string; source: string } {
   const fixed = READ_ONLY[name];
   if (fixed !== undefined) return { value: fixed(item, exact) ?? '-', source: '-' };

@@ -13,12 +13,12 @@ import {
 import { StreamReader } from './stream-io.ts';
 import { plannedFailure, throttle } from './throttle.ts';
 
-/** How often a receive notes how far it is: so much is received again at most after a SIGKILL. */
+/** How often a receive records its progress: after a SIGKILL, it receives at most this much again. */
 const MARK_MS = 50;
 const MARK_BYTES = 64 << 20;
 
 export interface Outcome {
-  /** Stream bytes of data received this time. */
+  /** Stream bytes received in this attempt. */
   bytes: number;
   fault?: 'cut' | 'damaged' | 'no space' | 'quota' | 'planned';
   failure?: Refusal;
@@ -29,7 +29,7 @@ export function streamReader(): StreamReader {
   return new StreamReader(0, (HEADER_BYTES + LARGEST_PAYLOAD) * 2, piece, pass);
 }
 
-/** Reads what a stream says of itself; refuses what is no stream. */
+/** Reads the head of a stream; refuses other data. */
 export function readBegin(reader: StreamReader): StreamHead {
   const unreadable = new Refusal('cannot receive: failed to read from stream');
   const at = reader.take(HEADER_BYTES);
@@ -41,7 +41,7 @@ export function readBegin(reader: StreamReader): StreamHead {
   return JSON.parse(payload.toString()) as StreamHead;
 }
 
-/** Reads the data of a stream to its end record, checks every record's place, and notes progress under `id`. */
+/** Reads the data of a stream to its END record, checks the position of every record, and records progress under `id`. */
 export function consume(reader: StreamReader, head: StreamHead, id: string, room: Room): Outcome {
   const before = head.resume === undefined ? 0 : (readProgress(id)?.bytes ?? 0);
   const failure = plannedFailure('receive');
@@ -73,7 +73,7 @@ export function consume(reader: StreamReader, head: StreamHead, id: string, room
     const inPlace = record.object === object && record.offset === offset && record.check === check;
     if (!inPlace || record.length > LARGEST_PAYLOAD || offset + record.length > size) return end('damaged');
     if (bytes + record.length > room.bytes) return end(room.byQuota ? 'quota' : 'no space');
-    // the next record's header is read along with the payload: one system call for both
+    // reads the next record's header with the payload, in one system call
     const start = reader.take(record.length, HEADER_BYTES);
     if (start === undefined) return end('cut');
     const seed = head.extents[object * 2 + 1] ?? 0;

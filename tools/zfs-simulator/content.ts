@@ -1,7 +1,7 @@
 import { randomNumber } from './guid.ts';
 import type { Dataset } from './state.ts';
 
-/** What an empty filesystem refers to, so that sizes are never 0. */
+/** The bytes of an empty filesystem, so that sizes are never 0. */
 const EMPTY_BYTES = 24_576;
 
 /** Bytes that the first `count` numbers-pairs of a row of extents hold. */
@@ -13,14 +13,14 @@ export function extentBytes(extents: readonly number[], from: number, to: number
 
 export const extentCount = (dataset: Dataset): number => dataset.extents.length / 2;
 
-/** Extents of the origin that a clone began with. */
+/** Extents that a clone shares with its origin. */
 export const sharedExtents = (dataset: Dataset): number => Number(dataset.props['.shared'] ?? 0);
 
 /** Bytes that the dataset refers to; with `count`, that a snapshot of so many extents does. */
 export const referencedBytes = (dataset: Dataset, count = extentCount(dataset)): number =>
   EMPTY_BYTES + extentBytes(dataset.extents, 0, count);
 
-/** Where the newest snapshot (or the origin) ends. */
+/** The number of extents of the newest snapshot (or the origin). */
 export const lastSnapshotExtents = (dataset: Dataset): number =>
   dataset.snapshots.at(-1)?.extents ?? sharedExtents(dataset);
 
@@ -29,7 +29,7 @@ export const writtenBytes = (dataset: Dataset): number =>
   extentBytes(dataset.extents, lastSnapshotExtents(dataset), extentCount(dataset)) +
   (dataset.snapshots.length === 0 && dataset.origin === undefined ? EMPTY_BYTES : 0);
 
-/** Bytes that the dataset itself takes, without its children and what it shares with its origin. */
+/** Bytes of the dataset itself, without its children and without extents shared with its origin. */
 export const ownBytes = (dataset: Dataset): number =>
   (dataset.origin === undefined ? EMPTY_BYTES : 0) +
   extentBytes(dataset.extents, sharedExtents(dataset), extentCount(dataset));

@@ -35,7 +35,7 @@ export function create(argv: readonly string[]): void {
   });
 }
 
-/** A new dataset is encrypted as its parent is, a clone as its origin. */
+/** A new dataset inherits its encryption from its parent, a clone from its origin. */
 function encryptAs(pool: Pool, dataset: Dataset, model: Dataset | undefined): void {
   if (model === undefined || !isEncrypted(model)) return;
   if (!isOpen(pool, model))
@@ -69,7 +69,7 @@ export function clone(argv: readonly string[]): void {
   if (name === undefined) throw usage('missing target dataset argument', CLONE);
   if (more.length > 0) throw usage('too many arguments', CLONE);
   const props = assignments(given.get('o') ?? [], CLONE);
-  // the source is looked up first: it is what ZFS opens first
+  // ZFS opens the source first
   changePoolOf(source, (pool) => openSnapshot(pool, source));
   const prefix = `cannot create '${name}'`;
   if (poolOf(name) !== poolOf(source)) throw new Refusal(`${prefix}: source and target pools differ`);
@@ -85,7 +85,7 @@ export function clone(argv: readonly string[]): void {
   });
 }
 
-/** Changes the pool of a dataset to be made, after the checks that all makers of datasets share. */
+/** Changes the pool of a new dataset, after the checks that all commands share. */
 function changeForNew(name: string, prefix: string, withParents: boolean, change: (pool: Pool) => void): void {
   const fault = /[/@#]/.test(name) ? nameFault(name) : (nameFault(name) ?? 'missing dataset name');
   if (fault !== undefined) throw new Refusal(`${prefix}: ${fault}`);
@@ -106,7 +106,7 @@ function changeForNew(name: string, prefix: string, withParents: boolean, change
   );
 }
 
-/** Makes a dataset and all above it that are missing. */
+/** Creates a dataset and its missing ancestors. */
 export function makeParents(pool: Pool, name: string): void {
   if (name === '' || findDataset(pool, name) !== undefined) return;
   makeParents(pool, parentOf(name) ?? '');

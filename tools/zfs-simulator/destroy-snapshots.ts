@@ -5,7 +5,7 @@ import { Refusal } from './refusal.ts';
 import { isBeingSent } from './sending.ts';
 import type { Dataset, Pool, Snapshot } from './state.ts';
 
-/** What the command line of a destroy asks for. */
+/** The options of `zfs destroy`. */
 export interface Wishes {
   recursive: boolean;
   deferred: boolean;
@@ -49,7 +49,7 @@ export function destroySnapshots(pool: Pool, target: string, wishes: Wishes): nu
   return remove(chosen, wishes.deferred);
 }
 
-/** Snapshots of `a,b` or `a%b` (both ends included, either end may be left out), oldest first. */
+/** Snapshots of `a,b` or `a%b` (including both ends, either of which may be omitted), oldest first. */
 function choose(dataset: Dataset, tail: string): Snapshot[] {
   const wanted = new Set<Snapshot>();
   for (const part of tail.split(',')) {
@@ -70,11 +70,11 @@ function report(chosen: readonly { dataset: Dataset; snapshot: Snapshot }[], wis
     const full = `${dataset.name}@${snapshot.name}`;
     print(wishes.parsable ? `destroy\t${full}\n` : `${wishes.dryRun ? 'would' : 'will'} destroy ${full}\n`);
   }
-  // content only ever grows here, so that a snapshot never holds what the dataset has not
+  // content only grows here, so a snapshot never has data that the dataset lacks
   print(wishes.parsable ? 'reclaim\t0\n' : `${wishes.dryRun ? 'would' : 'will'} reclaim 0B\n`);
 }
 
-/** Removes all of them, or none where one is held or being sent. */
+/** Destroys all of them, or none if one is held or being sent. */
 function remove(chosen: readonly { dataset: Dataset; snapshot: Snapshot }[], deferred: boolean): number {
   const faults: string[] = [];
   for (const { dataset, snapshot } of chosen) {

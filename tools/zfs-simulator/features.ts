@@ -15,7 +15,7 @@ const FEATURES = [
   'longname',
   'redacted_datasets',
 ];
-/** What these depend on is enabled with them (zpool-features(7)). */
+/** Features that are enabled together with these (zpool-features(7)). */
 const EXTENSIBLE = [
   'encryption',
   'bookmarks',
@@ -29,7 +29,7 @@ const EXTENSIBLE = [
 
 export const isEnabled = (pool: Pool, feature: string): boolean => pool.features?.includes(feature) ?? true;
 
-/** `zpool create -d` enables none but those asked for; without it all but those that are disabled. */
+/** `zpool create -d` enables only the named features; without `-d`, all that are not disabled. */
 export function featuresAsked(none: boolean, pairs: readonly string[]): string[] {
   const enabled = new Set(none ? [] : FEATURES);
   for (const pair of pairs) {
@@ -44,6 +44,6 @@ export function featuresAsked(none: boolean, pairs: readonly string[]): string[]
   return [...enabled];
 }
 
-/** What `zpool get all` shows of them. */
+/** Their values in `zpool get all`. */
 export const featureValues = (pool: Pool): [property: string, value: string][] =>
   FEATURES.map((name) => [`feature@${name}`, isEnabled(pool, name) ? 'enabled' : 'disabled']);

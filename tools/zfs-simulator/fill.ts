@@ -7,7 +7,7 @@ import { parseSize } from './space.ts';
 
 const SYNOPSIS = 'zfs-sim-fill <filesystem> <count> [bytes written before each]';
 
-/** `zfs zfs-sim-fill DATASET COUNT [SIZE]`: as many snapshots at once, `s000001` and on, each after a small write. */
+/** `zfs zfs-sim-fill DATASET COUNT [SIZE]`: creates COUNT snapshots, `s000001` and later, each after a small write. */
 export function fill([name, count, size = '4K']: readonly string[]): void {
   const wanted = Number(count);
   const bytes = parseSize(size);

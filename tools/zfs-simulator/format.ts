@@ -1,13 +1,13 @@
 const UNITS = ['B', 'K', 'M', 'G', 'T', 'P', 'E'];
 
-/** A size as ZFS shows it to people: at most five characters, `10.0M`, `24K`, `0B`. */
+/** A size as ZFS prints it without -p: at most five characters, `10.0M`, `24K`, `0B`. */
 export function niceBytes(bytes: number): string {
   let unit = 0;
   while (bytes / 1024 ** (unit + 1) >= 1 && unit < UNITS.length - 1) unit++;
   const value = bytes / 1024 ** unit;
   if (unit === 0 || Number.isInteger(value)) return `${value}${UNITS[unit]}`;
   const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
-  // ZFS cuts rather than rounds up to four digits
+  // ZFS truncates instead of rounding up to four digits
   const text = value.toFixed(digits);
   return `${text.length > 4 ? text.slice(0, 4).replace(/\.$/, '') : text}${UNITS[unit]}`;
 }
@@ -18,7 +18,7 @@ export function niceTime(seconds: number): string {
   return `${day} ${month} ${String(Number(date)).padStart(2)} ${clock?.slice(0, 5)} ${year}`;
 }
 
-/** Rows under a header, columns two blanks apart; `right` names the columns that are aligned to the right. */
+/** Rows under a header, with two spaces between columns; `right` has the right-aligned columns. */
 export function table(
   header: readonly string[],
   rows: readonly (readonly string[])[],

@@ -10,7 +10,7 @@ const SYNOPSIS = `get [-rHp] [-d max] [-o "all" | field[,...]]
 \t    [-t type[,...]] [-s source[,...]]
 \t    <"all" | property[,...]> [filesystem|volume|snapshot|bookmark] ...`;
 
-/** What `zfs get all` shows of the simulator's properties. */
+/** The properties in `zfs get all`. */
 const ALL =
   'type,creation,used,available,referenced,origin,mounted,quota,recordsize,mountpoint,compression,readonly,canmount,volsize,createtxg,guid,userrefs,written,encryption,keystatus,encryptionroot,receive_resume_token';
 
@@ -25,9 +25,9 @@ export function get(argv: readonly string[]): number {
     .split(',');
   const odd = fields.find((field) => !['name', 'property', 'value', 'source', 'received'].includes(field));
   if (odd !== undefined) throw usage(`invalid column name '${odd}'`, SYNOPSIS);
-  const asked = given.get('t');
-  const types: Set<ItemType> = asked
-    ? parseTypes(asked, SYNOPSIS)
+  const typeList = given.get('t');
+  const types: Set<ItemType> = typeList
+    ? parseTypes(typeList, SYNOPSIS)
     : new Set(['filesystem', 'volume', 'snapshot', 'bookmark']);
   const limit = given.get('d')?.at(-1);
   const depth =

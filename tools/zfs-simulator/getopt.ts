@@ -1,7 +1,7 @@
 import { usage } from './refusal.ts';
 
 export interface Options {
-  /** Letters given, each with its values in order (an empty list for a letter without an argument). */
+  /** The given letters, each with its values in order (an empty list for a letter without an argument). */
   readonly given: ReadonlyMap<string, readonly string[]>;
   readonly operands: readonly string[];
 }

@@ -17,7 +17,7 @@ interface Place {
   snapshot: Snapshot | undefined;
 }
 
-/** `zfs hold`: what cannot be held does not keep the others from being held. */
+/** `zfs hold`: holds the other snapshots even if one fails. */
 export const hold = (argv: readonly string[]): number =>
   each(argv, HOLD, (places, tag) => {
     const faults: string[] = [];
@@ -30,7 +30,7 @@ export const hold = (argv: readonly string[]): number =>
     return faults;
   });
 
-/** `zfs release`; a snapshot marked by `destroy -d` goes with its last hold. */
+/** `zfs release`; a snapshot marked by `destroy -d` is destroyed with its last hold. */
 export const release = (argv: readonly string[]): number =>
   each(argv, RELEASE, (places, tag) => {
     const faults: string[] = [];

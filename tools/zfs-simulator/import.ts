@@ -13,7 +13,7 @@ export function exportOne(argv: readonly string[]): void {
   exportPool(name);
 }
 
-/** `zpool import [-o readonly=on] POOL`, of what was exported here. */
+/** `zpool import [-o readonly=on] POOL`, of a pool that was exported here. */
 export function importOne(argv: readonly string[]): void {
   const { given, operands } = getopt(argv, 'fNo:d:', IMPORT);
   const [name] = operands;

@@ -33,8 +33,8 @@ const isInUse = (pool: Pool, root: Dataset): boolean =>
   pool.datasets.some((each) => each.type === 'filesystem' && !each.unmounted && encryptionRoot(pool, each) === root);
 
 /**
- * `zfs change-key`: a new key for what the dataset's key opens, which makes it an encryption root where it is none; with `-i` it
- * takes its key from the one above instead. Clones, whose key is their origin's, go with it.
+ * `zfs change-key`: sets a new key, which makes the dataset an encryption root; with `-i` it inherits the
+ * key of its parent instead. Clones share their origin's key, and change with it.
  */
 export function changeKey(argv: readonly string[]): void {
   const { given, operands } = getopt(argv, 'iflo:', 'change-key [-i] [-l] [-o property=value] <filesystem|volume>');

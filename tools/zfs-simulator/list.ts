@@ -41,14 +41,14 @@ export function parseProperties(list: string, synopsis: string): string[] {
   });
 }
 
-/** `zfs list`. Returns the exit status, since what can be listed is listed though an operand is unknown. */
+/** `zfs list`. @returns the exit status; lists the known operands even if one is unknown. */
 export function list(argv: readonly string[]): number {
   const { given, operands } = getopt(argv, 'HPprd:o:s:S:t:', SYNOPSIS);
-  const asked = given.get('t');
-  const types: Set<ItemType> = asked ? parseTypes(asked, SYNOPSIS) : new Set(['filesystem', 'volume']);
-  if (asked === undefined && operands.some((operand) => operand.includes('@'))) types.add('snapshot');
+  const typeList = given.get('t');
+  const types: Set<ItemType> = typeList ? parseTypes(typeList, SYNOPSIS) : new Set(['filesystem', 'volume']);
+  if (typeList === undefined && operands.some((operand) => operand.includes('@'))) types.add('snapshot');
   const columns = parseProperties(given.get('o')?.at(-1) ?? 'name,used,available,referenced,mountpoint', SYNOPSIS);
-  // only a listing of one kind of tail goes down to it by itself
+  // only a listing of snapshots or of bookmarks descends to them without -r or -d
   const onlyTails = types.size === 1 && (types.has('snapshot') || types.has('bookmark'));
   const limit = given.get('d')?.at(-1);
   const depth =

@@ -11,10 +11,10 @@ export const findSnapshot = (dataset: Dataset | undefined, name: string | undefi
 export const findBookmark = (dataset: Dataset | undefined, name: string | undefined): Bookmark | undefined =>
   dataset?.bookmarks.find((bookmark) => bookmark.name === name);
 
-/** What ZFS says of a name that it does not know. */
+/** The message of ZFS for an unknown name. */
 export const noSuch = (name: string): Refusal => new Refusal(`cannot open '${name}': dataset does not exist`);
 
-/** The dataset of that name, or the refusal that ZFS answers with. */
+/** The dataset of that name. @throws Refusal with ZFS's message */
 export function openDataset(pool: Pool | undefined, name: string): Dataset {
   const dataset = findDataset(pool, name);
   if (dataset === undefined) throw noSuch(name);
@@ -30,7 +30,7 @@ export function openSnapshot(pool: Pool | undefined, full: string): { dataset: D
   return { dataset, snapshot };
 }
 
-/** A snapshot by its full name, where it exists. */
+/** A snapshot by its full name; undefined without one. */
 export function lookupSnapshot(pool: Pool, full: string): { dataset: Dataset; snapshot: Snapshot } | undefined {
   const [name = '', tail] = full.split('@');
   const dataset = findDataset(pool, name);
@@ -38,7 +38,7 @@ export function lookupSnapshot(pool: Pool, full: string): { dataset: Dataset; sn
   return dataset && snapshot ? { dataset, snapshot } : undefined;
 }
 
-/** Changes the pool that `full` lies in; `full` is named in the refusal where there is no such pool. */
+/** Changes the pool of `full`, which the message names if there is no such pool. */
 export function changePoolOf<T>(full: string, change: (pool: Pool, name: Name) => T): T {
   const name = checkedName(full);
   return changePool(
@@ -50,7 +50,7 @@ export function changePoolOf<T>(full: string, change: (pool: Pool, name: Name) =
 
 export const readPoolOf = (full: string): Pool | undefined => readPool(poolOf(full));
 
-/** Clones of any snapshot of the pool that match, by the snapshot's full name. */
+/** Clones of a snapshot, by the snapshot's full name. */
 export const clonesOf = (pool: Pool, full: string): Dataset[] =>
   pool.datasets.filter((dataset) => dataset.origin === full);
 

@@ -5,7 +5,7 @@ import { print } from './output.ts';
 import { Refusal } from './refusal.ts';
 import { poolNames, readPool } from './state.ts';
 
-/** `zfs mount`: nothing is mounted, but `mounted` says what it would say. */
+/** `zfs mount`: mounts nothing, but sets the property `mounted`. */
 export function mount(argv: readonly string[]): void {
   const { given, operands } = getopt(argv, 'avflOo:R', 'mount [-flvO] [-o opts] <-a|-R filesystem|filesystem>');
   if (operands.length === 0 && !given.has('a')) {

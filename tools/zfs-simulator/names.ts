@@ -1,6 +1,6 @@
 import { Refusal } from './refusal.ts';
 
-/** Longest name ZFS takes, in bytes (ZFS_MAX_DATASET_NAME_LEN less the final NUL). */
+/** The longest name that ZFS accepts, in bytes (ZFS_MAX_DATASET_NAME_LEN less the final NUL). */
 const LONGEST = 255;
 
 export interface Name {
@@ -11,7 +11,7 @@ export interface Name {
   readonly bookmark?: string;
 }
 
-/** What is wrong with a dataset, snapshot or bookmark name, in ZFS's words; undefined where nothing is. */
+/** The fault of a dataset, snapshot or bookmark name, in ZFS's words; undefined for a valid name. */
 export function nameFault(name: string): string | undefined {
   if (Buffer.byteLength(name) > LONGEST) return 'name is too long';
   if (name.startsWith('/')) return 'leading slash in name';
@@ -32,7 +32,7 @@ export function nameFault(name: string): string | undefined {
   return undefined;
 }
 
-/** Elements of a name that can be created, or renamed to. */
+/** Maximum number of elements in `zfs create` and `zfs rename`. */
 const DEEPEST = 50;
 
 export const isTooDeep = (dataset: string): boolean => dataset.split('/').length > DEEPEST;
@@ -53,7 +53,7 @@ export function checkedName(name: string, prefix = 'cannot open'): Name {
 
 export const poolOf = (name: string): string => name.split(/[/@#]/, 1)[0] ?? '';
 
-/** The dataset above, or undefined for a pool's root. */
+/** The parent, or undefined for a pool. */
 export function parentOf(dataset: string): string | undefined {
   const cut = dataset.lastIndexOf('/');
   return cut < 0 ? undefined : dataset.slice(0, cut);

@@ -3,7 +3,7 @@ import type { Dataset, Pool } from './state.ts';
 
 export const now = (): number => Math.floor(Date.now() / 1000);
 
-/** Adds an empty dataset to a pool, in a transaction group of its own. */
+/** Adds an empty dataset to a pool, in a new transaction group. */
 export function newDataset(pool: Pool, name: string, type: Dataset['type']): Dataset {
   pool.txg += 2;
   const dataset: Dataset = {

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** When a process began, in kernel ticks since boot, so that a pid used again is not taken for the old process. */
+/** The start of a process, in kernel ticks since boot, which distinguishes it from an old process with the same pid. */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // a zombie has ended, though its parent has not yet asked how
+    // a zombie has ended, but its parent has not reaped it yet
     return fields[0] === 'Z' ? 'ended' : (fields[19] ?? '');
   } catch {
     return existsSync('/proc/self') ? 'ended' : '';
@@ -14,13 +14,13 @@ function startOf(pid: number): string {
 
 let own: string | undefined;
 
-/** Names this process, for lock files and receipts. */
+/** Identifies this process in lock files and receipts. */
 export function processStamp(): string {
   own ??= `${process.pid} ${startOf(process.pid)}`;
   return own;
 }
 
-/** Whether the process of a stamp still runs. */
+/** Does the process of a stamp still run? */
 export function isAlive(stamp: string): boolean {
   const [pid, start] = stamp.split(' ');
   try {
@@ -33,7 +33,7 @@ export function isAlive(stamp: string): boolean {
 
 const waiting = new Int32Array(new SharedArrayBuffer(4));
 
-/** Blocks this process for so many milliseconds. */
+/** Blocks this process, in milliseconds. */
 export function sleep(milliseconds: number): void {
   Atomics.wait(waiting, 0, 0, milliseconds);
 }

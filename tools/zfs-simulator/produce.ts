@@ -13,7 +13,7 @@ import {
 import { writeAll } from './stream-io.ts';
 import { emptyShare, plannedFailure, throttle } from './throttle.ts';
 
-/** Bytes the stream will have, its records included, from where it resumes. */
+/** The bytes of the stream with its records, from the resume point. */
 export function streamBytes(head: StreamHead): number {
   let bytes = encodeBegin(head).length + HEADER_BYTES;
   eachExtent(head, (_object, size, _seed, offset) => {
@@ -31,13 +31,13 @@ function eachExtent(head: StreamHead, see: (object: number, size: number, seed: 
   }
 }
 
-/** What does not compress and is always the same, so that a snapshot and its replica have equal bytes. */
+/** Incompressible data that is always the same, so that a snapshot and its replica have equal bytes. */
 function pattern(): Buffer {
   const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
   return cipher.update(Buffer.alloc(LARGEST_PAYLOAD));
 }
 
-/** Writes a stream to stdout from one buffer; with `verbose`, says each second on stderr how far it is. */
+/** Writes a stream to stdout from one buffer; with `verbose`, reports its progress on stderr every second. */
 export function produce(head: StreamHead, snapshot: string, verbose: boolean): void {
   const failure = plannedFailure('send');
   const failAt = failure === undefined ? Number.POSITIVE_INFINITY : streamBytes(head) / 2;
@@ -47,14 +47,14 @@ export function produce(head: StreamHead, snapshot: string, verbose: boolean): v
   const buffer = Buffer.concat([Buffer.alloc(HEADER_BYTES), fill]);
   let filledFrom = 0;
   let sent = 0;
-  let said = Date.now();
+  let reported = Date.now();
   const put = (bytes: Buffer, length: number): void => {
     writeAll(1, bytes, length);
     sent += length;
     pass(length);
     if (failure !== undefined && sent >= failAt) throw failure;
-    if (verbose && Date.now() - said >= 1000) {
-      said = Date.now();
+    if (verbose && Date.now() - reported >= 1000) {
+      reported = Date.now();
       complain(`${new Date().toTimeString().slice(0, 8)}\t${sent}\t${snapshot}\n`);
     }
   };

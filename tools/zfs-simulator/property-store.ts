@@ -3,7 +3,7 @@ import type { Refusal } from './refusal.ts';
 import { parseSize } from './space.ts';
 import type { Dataset, Pool } from './state.ts';
 
-/** Properties that can be set, with what they are where nobody has set them. */
+/** Settable properties with their defaults. */
 const SETTABLE: Readonly<Record<string, string>> = {
   aclinherit: 'restricted',
   aclmode: 'discard',
@@ -80,17 +80,17 @@ const AT_CREATION = new Set(['encryption', 'volsize', 'keyformat', 'pbkdf2iters'
 export const isUserProperty = (name: string): boolean => name.includes(':');
 export const isSettable = (name: string): boolean => name in SETTABLE;
 
-/** Whether the property has a meaning for the dataset's type. */
+/** Does the property apply to the dataset's type? */
 export const applies = (name: string, type: Dataset['type']): boolean =>
   type === 'volume' ? !NOT_OF_VOLUMES.has(name) : name !== 'volsize';
 
-/** Properties set on the dataset itself, as `send -p` carries them. */
+/** Properties set on the dataset itself, as in `send -p`. */
 export const localProperties = (dataset: Dataset): Record<string, string> =>
   Object.fromEntries(Object.entries(dataset.props).filter(([name]) => !name.startsWith('.') && !AT_CREATION.has(name)));
 
 const ON_OFF = new Set(['atime', 'devices', 'exec', 'overlay', 'readonly', 'relatime', 'setuid']);
 
-/** A value as it is stored; `refuse` makes the refusal for a name or value that ZFS does not take. */
+/** The stored form of a value; `refuse` makes the error for a name or value that ZFS does not accept. */
 export function storedValue(name: string, value: string, refuse: (why: string) => Refusal): string {
   if (isUserProperty(name)) return value;
   if (!isSettable(name)) throw refuse(`invalid property '${name}'`);
@@ -108,7 +108,7 @@ export interface Found {
   source: string;
 }
 
-/** A settable or user property as it stands for a dataset, with where it comes from. */
+/** The effective value of a settable or user property, with its source. */
 export function effective(pool: Pool, dataset: Dataset, name: string): Found | undefined {
   if (!isUserProperty(name) && !applies(name, dataset.type)) return undefined;
   const line = NOT_INHERITED.has(name) ? [dataset] : lineage(pool, dataset.name);

@@ -1,6 +1,6 @@
 import { Refusal } from './refusal.ts';
 
-/** How each command words that it may not change a pool that is imported read-only. */
+/** The message of each command for a pool that is imported read-only. */
 export function readOnlyRefusal(verb: string, argv: readonly string[]): Refusal {
   const operands = argv.filter((word, at) => !word.startsWith('-') && argv[at - 1] !== '-o');
   const [first = ''] = operands;

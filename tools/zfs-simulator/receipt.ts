@@ -3,24 +3,24 @@ import { isAlive, processStamp } from './processes.ts';
 import { type Dataset, type Receipt, stateFolder } from './state.ts';
 import type { StreamHead } from './stream-format.ts';
 
-/** How far a receive came: the first `object` extents whole, and `offset` bytes of the next one. */
+/** The progress of a receive: the first `object` extents, and `offset` bytes of the next one. */
 export interface Progress extends StreamHead {
   object: number;
   offset: number;
-  /** Stream bytes taken, over all attempts. */
+  /** Received stream bytes, over all attempts. */
   bytes: number;
 }
 
 const headFile = (id: string): string => `${stateFolder()}/${id}.receipt`;
 const markFile = (id: string): string => `${stateFolder()}/${id}.progress`;
 
-/** Begins the record of a receive: what its stream promises, in a file beside the pool's. */
+/** Starts the record of a receive: the head of its stream, in a file beside the pool's. */
 export function begbeingReceived(id: string, progress: Progress): void {
   writeFileSync(`${headFile(id)}.new`, JSON.stringify(progress));
   renameSync(`${headFile(id)}.new`, headFile(id));
 }
 
-/** Keeps a record's place as one small write, cheap enough to do many times a second. */
+/** Records the progress in one small write, many times a second. */
 export function progressWriter(id: string): {
   mark(object: number, offset: number, bytes: number): void;
   close(): void;
@@ -45,7 +45,7 @@ export function readProgress(id: string): Progress | undefined {
     const [object, offset, bytes] = readFileSync(markFile(id), 'utf8').trim().split(' ').map(Number);
     if (bytes !== undefined) Object.assign(progress, { object, offset, bytes });
   } catch {
-    // killed before the first mark: it stands where it began
+    // killed before the first record: no progress
   }
   return progress;
 }
@@ -55,6 +55,6 @@ export function dropReceipt(receipt: Receipt): void {
   rmSync(markFile(receipt.id), { force: true });
 }
 
-/** Whether a receive into the dataset runs in another process. */
+/** Does a receive into the dataset run in another process? */
 export const beingReceived = (dataset: Dataset): boolean =>
   dataset.receipt !== undefined && dataset.receipt.process !== processStamp() && isAlive(dataset.receipt.process);

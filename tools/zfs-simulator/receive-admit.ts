@@ -14,7 +14,7 @@ import { type Room, room } from './space.ts';
 import type { Dataset, Pool, Snapshot } from './state.ts';
 import { type StreamHead, streamKind } from './stream-format.ts';
 
-/** What the command line of a receive asks for. */
+/** The options of `zfs receive`. */
 export interface Wishes extends PropertyWishes {
   target: string;
   resumable: boolean;
@@ -23,7 +23,7 @@ export interface Wishes extends PropertyWishes {
 }
 
 export interface Admission {
-  /** Names the record of this receive's progress. */
+  /** The id of this receive's progress record. */
   id: string;
   room: Room;
   warnings: string[];
@@ -32,10 +32,10 @@ export interface Admission {
 /** Pool features that the flags of a stream need. */
 const NEEDED = { largeblockok: 'large_blocks', embedok: 'embedded_data', compressok: 'lz4_compress' };
 
-/** As 2.3 says it; older releases say that kernel modules must be upgraded. */
+/** The message of 2.3; older releases print that the kernel modules must be upgraded. */
 const EMBEDDED = 'incompatible embedded data stream feature with encrypted receive.';
 
-/** Checks a stream against what the pool holds, as ZFS does before it takes data, and makes room for it. */
+/** Checks a stream against the pool, as ZFS does before it receives data, and prepares the dataset. */
 export function admit(pool: Pool, head: StreamHead, wishes: Wishes): Admission | 'already there' {
   const name = parseName(wishes.target).dataset;
   const given = wishes.set.get('origin');
@@ -93,7 +93,7 @@ function snapshotIsThere(dataset: Dataset, head: StreamHead, wishes: Wishes): bo
   return findSnapshot(dataset, snapshotName(head, wishes))?.guid === head.toguid;
 }
 
-/** The name that the received snapshot gets. */
+/** The name of the received snapshot. */
 export const snapshotName = (head: StreamHead, wishes: Wishes): string =>
   parseName(wishes.target).snapshot ?? head.toname.split('@')[1] ?? '';
 
@@ -104,7 +104,7 @@ function resumeInto(dataset: Dataset, head: StreamHead, no: (why: string) => Ref
   const progress = dataset.receipt === undefined ? undefined : readProgress(dataset.receipt.id);
   const wanted = progress?.object === head.resume?.object && progress?.offset === head.resume?.offset;
   if (dataset.receipt !== undefined && beingReceived(dataset)) throw no(partial(dataset.name));
-  // ZFS itself answers with this where the stream does not go on from where the dataset stands
+  // ZFS prints this for a stream that does not continue the dataset's state
   if (progress === undefined || progress.toguid !== head.toguid || !wanted) {
     throw no('kernel modules must be upgraded to receive this stream.');
   }
@@ -141,7 +141,7 @@ function intoNew(
     const made = newDataset(pool, name, head.type);
     made.unmounted = true;
     made.receipt = { id: '', process: processStamp(), resumable: wishes.resumable, fresh: true };
-    // a clone has the key of its origin, wherever it is; what else is raw has its own, and nobody has loaded it
+    // a clone has its origin's key; any other raw dataset has its own key, which is not loaded
     if (head.raw && origin === undefined) made.keyLoaded = false;
     if (!head.raw && isEncrypted(model)) made.props.encryption = model.props.encryption ?? 'off';
   }
@@ -149,12 +149,12 @@ function intoNew(
     const receiving = findDataset(pool, name);
     if (receiving !== undefined) receiving.origin = `${origin.dataset.name}@${origin.snapshot.name}`;
   }
-  // what a new dataset's key is wrapped by is there at once, also where the rest of the stream never comes
+  // a new dataset has the wrapping of its key at once, even if the stream is cut off later
   const made = findDataset(pool, name);
   if (made !== undefined && head.wrapping) keyHolder(pool, made).wrapping = head.wrapping;
 }
 
-/** The origin that is given, or that the stream of a clone names by its guid. */
+/** The given origin, or the one whose guid is in the stream of a clone. */
 function findOrigin(
   pool: Pool,
   head: StreamHead,
@@ -199,7 +199,7 @@ function ontoExisting(
   if (dataset.large && !head.flags.includes('largeblockok')) {
     throw no('incremental send stream requires -L (--large-block), to match previous receive.');
   }
-  // a raw stream minds a snapshot of the target's own even where it is empty (openzfs#15314)
+  // a raw stream is refused even for an empty local snapshot on the target (openzfs#15314)
   const own = head.raw && dataset.snapshots.at(-1) !== base;
   const newer = own || extentCount(dataset) > base.extents || lastSnapshotExtents(dataset) > base.extents;
   if (newer && !wishes.force) throw no(`destination ${dataset.name} has been modified\nsince most recent snapshot`);

@@ -8,7 +8,7 @@ import { Refusal } from './refusal.ts';
 import type { Dataset, Pool, Receipt, Snapshot } from './state.ts';
 import { type StreamHead, streamKind } from './stream-format.ts';
 
-/** Makes the received snapshot out of a stream that has arrived whole. */
+/** Creates the snapshot of a completely received stream. */
 export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admission: Admission): void {
   const dataset = findDataset(pool, parseName(wishes.target).dataset);
   const receipt = dataset?.receipt;
@@ -17,7 +17,7 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
   const origin = dataset.origin === undefined ? undefined : lookupSnapshot(pool, dataset.origin);
   const base = dataset.snapshots.find((snapshot) => snapshot.guid === head.fromguid);
   if (base !== undefined && !wishes.force) checkUnchanged(dataset, receipt, head, wishes);
-  // a full stream holds everything, also where it is received as a clone
+  // a full stream contains everything, even if it is received as a clone
   const whole = head.fromguid === '0';
   const begin =
     base !== undefined
@@ -26,7 +26,7 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
         ? { of: origin.dataset, count: origin.snapshot.extents }
         : undefined;
   dataset.extents = [...(begin?.of.extents.slice(0, begin.count * 2) ?? []), ...head.extents];
-  // without -F newer snapshots stay: they are known to hold nothing new
+  // without -F, newer snapshots stay: they have no new data
   if (base !== undefined && wishes.force) dropNewer(dataset, base);
   else if (base === undefined && origin !== undefined) dataset.props['.shared'] = String(begin?.count ?? 0);
   dataset.type = head.type;
@@ -49,7 +49,7 @@ export function applyStream(pool: Pool, head: StreamHead, wishes: Wishes, admiss
   dropReceipt(receipt);
 }
 
-/** What came to the dataset while the stream did is in its way; what has arrived stays where `-s` was given. */
+/** Changes of the dataset during the receive make it fail; with `-s`, the received part stays. */
 function checkUnchanged(dataset: Dataset, receipt: Receipt, head: StreamHead, wishes: Wishes): void {
   const newest = dataset.snapshots.at(-1);
   const no = (why: string): Refusal => new Refusal(`cannot receive ${streamKind(head, false)} stream: ${why}`);

@@ -3,17 +3,17 @@ import { Refusal } from './refusal.ts';
 import type { Dataset } from './state.ts';
 import type { StreamHead } from './stream-format.ts';
 
-/** Properties that the command line of a receive sets or leaves out. */
+/** Properties that `zfs receive` sets or excludes. */
 export interface PropertyWishes {
   set: ReadonlyMap<string, string>;
   exclude: readonly string[];
 }
 
-/** Properties are set before the data comes, and stay where that is cut. */
+/** Sets the properties before the data arrives; they stay if the stream is cut off. */
 export function setProperties(dataset: Dataset, head: StreamHead, wishes: PropertyWishes): void {
   const isReceived = (name: string): boolean => dataset.props[`.received ${name}`] !== undefined;
   const props = Object.entries(head.props);
-  // ZFS takes what was set before the first properties ever came for received, and -x does not help it
+  // ZFS treats values set before the first received properties as received, even with -x
   const isFirst = dataset.props['.hasrecvd'] === undefined && props.some(([name]) => name !== 'volsize');
   if (isFirst) dataset.props['.hasrecvd'] = 'on';
   for (const name of wishes.exclude) {
@@ -23,7 +23,7 @@ export function setProperties(dataset: Dataset, head: StreamHead, wishes: Proper
   }
   for (const [name, value] of props) {
     const isLocal = dataset.props[name] !== undefined && !isReceived(name);
-    // what was set here stays, except for a volume's size
+    // local values stay, except for a volume's size
     const stays = isFirst ? wishes.exclude.includes(name) && !isLocal : wishes.exclude.includes(name) || isLocal;
     if (!applies(name, dataset.type) || (stays && name !== 'volsize')) continue;
     dataset.props[name] = value;

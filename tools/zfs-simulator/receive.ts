@@ -16,7 +16,7 @@ const SYNOPSIS = `receive [-vMnsFhu] [-o <property>=<value>] ... [-x <property>]
 \t    <filesystem|volume|snapshot>
 \treceive -A <filesystem|volume>`;
 
-/** `zfs receive`: takes a stream from stdin, or with -A forgets what an interrupted one has left. */
+/** `zfs receive`: receives a stream from stdin, or with -A discards partial state. */
 export function receive(argv: readonly string[]): void {
   const { given, operands } = getopt(argv, 'vMnsFhuAdeo:x:', SYNOPSIS);
   const [target, ...more] = operands;
@@ -44,7 +44,7 @@ export function receive(argv: readonly string[]): void {
   if (nameFault(target) !== undefined) throw new Refusal('cannot receive: invalid name');
   const pool = readPoolOf(target);
   if (pool === undefined || given.has('n')) {
-    // where there is no pool, it is refused as in a pool that holds nothing
+    // without a pool, it is refused as in an empty pool
     admit(pool ?? { name: '', guid: '0', size: 0, txg: 0, datasets: [] }, head, wishes);
     reader.drain();
     return;
@@ -63,7 +63,7 @@ export function receive(argv: readonly string[]): void {
     try {
       changePoolOf(target, (current) => applyStream(current, head, wishes, admission));
     } catch (refusal) {
-      forget(wishes, admission);
+      discard(wishes, admission);
       throw refusal;
     }
     const seconds = Math.max(0.01, (Date.now() - began) / 1000);
@@ -87,8 +87,8 @@ function admitAndRecord(
   return admission;
 }
 
-/** Forgets a receive that has failed, all but what -s keeps. */
-function forget(wishes: Wishes, admission: Admission): ReturnType<typeof readProgress> {
+/** Discards a failed receive, except for the partial state of -s. */
+function discard(wishes: Wishes, admission: Admission): ReturnType<typeof readProgress> {
   const kept = wishes.resumable ? readProgress(admission.id) : undefined;
   changePoolOf(wishes.target, (pool, { dataset: name }) => {
     const dataset = findDataset(pool, name);
@@ -100,9 +100,9 @@ function forget(wishes: Wishes, admission: Admission): ReturnType<typeof readPro
   return kept;
 }
 
-/** What is said and kept when a stream does not reach its end. */
+/** The message and the partial state of a stream that does not reach its end. */
 function interrupted(outcome: Outcome, head: StreamHead, wishes: Wishes, admission: Admission): Refusal {
-  const kept = forget(wishes, admission);
+  const kept = discard(wishes, admission);
   const context = `cannot receive ${streamKind(head, wishes.set.has('origin'))} stream`;
   if (outcome.fault === 'no space') return new Refusal(`${context}: out of space`);
   if (outcome.fault === 'quota') {

@@ -5,7 +5,7 @@ import { Refusal, usage } from './refusal.ts';
 
 const SYNOPSIS = 'redact <snapshot> <bookmark> <redaction_snapshot> ...';
 
-/** `zfs redact`: a bookmark that knows which blocks the snapshots of clones lack. Redacted streams themselves are left out. */
+/** `zfs redact`: creates a redaction bookmark. Redacted streams are not simulated. */
 export function redact(argv: readonly string[]): void {
   const { operands } = getopt(argv, '', SYNOPSIS);
   const [full, leaf, ...without] = operands;

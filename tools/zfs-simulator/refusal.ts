@@ -1,4 +1,4 @@
-/** A command ends with this: what it says on stderr and its exit status (1 refused, 2 wrong usage, 255 as -1). */
+/** The error of a command: its message on stderr and its exit status (1 refused, 2 wrong usage, 255 as -1). */
 export class Refusal extends Error {
   readonly exit: number;
 

@@ -10,7 +10,7 @@ const SYNOPSIS = `rename [-f] <filesystem|volume|snapshot> <filesystem|volume|sn
 \trename -p [-f] <filesystem|volume> <filesystem|volume>
 \trename -r <snapshot> <snapshot>`;
 
-/** `zfs rename`, of a dataset with all below it, or of a snapshot. */
+/** `zfs rename` of a dataset with its descendants, or of a snapshot. */
 export function rename(argv: readonly string[]): void {
   const { given, operands } = getopt(argv, 'fpru', SYNOPSIS);
   const [from, target] = operands;
@@ -20,7 +20,7 @@ export function rename(argv: readonly string[]): void {
   changePoolOf(from, (pool, name) => {
     const fault = nameFault(to);
     if (fault !== undefined) throw new Refusal(`cannot rename to '${to}': ${fault}`);
-    // the very same name is a success
+    // renaming to the same name succeeds
     if (from === to) return;
     if (name.snapshot !== undefined) {
       renameSnapshot(pool, from, to, given.has('r'));
@@ -44,7 +44,7 @@ function renameDataset(pool: Pool, from: string, to: string): void {
   if (poolOf(to) !== pool.name) throw new Refusal(`cannot rename to '${to}': datasets must be within same pool`);
   if (isBelow(to, from))
     throw new Refusal(`cannot rename to '${to}': New dataset name cannot be a descendant of current dataset name`);
-  // a name that lies no deeper than before stays as deep as it is
+  // only a name that becomes deeper is checked
   const moved = to.split('/').length > from.split('/').length ? [from, ...below(pool, from)] : [];
   if (moved.some((name) => isTooDeep(`${to}${name.slice(from.length)}`)))
     throw new Refusal(`cannot rename '${from}': dataset name is too long`);
@@ -61,7 +61,7 @@ function renameDataset(pool: Pool, from: string, to: string): void {
 const below = (pool: Pool, dataset: string): string[] =>
   pool.datasets.map(({ name }) => name).filter((name) => isBelow(name, dataset));
 
-/** With `recursive`, of all descendants that have it too: all of them or none. */
+/** With `recursive`, of all descendants that have the snapshot: all of them or none. */
 function renameSnapshot(pool: Pool, from: string, to: string, recursive: boolean): void {
   const name = parseName(from);
   const target = parseName(to);

@@ -3,7 +3,7 @@ import { hexGuid } from './guid.ts';
 import type { Progress } from './receipt.ts';
 import { Refusal } from './refusal.ts';
 
-/** What a resume token carries. */
+/** The contents of a resume token. */
 export interface ResumePoint {
   object: number;
   offset: number;
@@ -15,7 +15,7 @@ export interface ResumePoint {
   flags: string[];
 }
 
-/** Types of values in a packed list: there or not, 64 bits, text (sys/nvpair.h). */
+/** Types of values in an nvlist: flag, 64-bit number, string (sys/nvpair.h). */
 const FLAG = 1;
 const UINT64 = 8;
 const STRING = 9;
@@ -59,7 +59,7 @@ function pair(name: string, type: number, count: number, value: Buffer): Buffer 
   return bytes;
 }
 
-/** As libzfs does, believes what is in it; what ZFS itself never writes is not known here. */
+/** Trusts the contents, as libzfs does; knows only what ZFS writes. */
 export function decodeToken(token: string): ResumePoint {
   const [version, sum, length, body] = token.split('-');
   if (version !== '1' || sum === undefined || length === undefined || body === undefined)
@@ -98,7 +98,7 @@ function checksum(bytes: Buffer): string {
   return sum.toString(16);
 }
 
-/** What `zfs send -nvt` prints before the size. */
+/** The output of `zfs send -nvt` before the size. */
 export function describeToken(point: ResumePoint): string {
   const rows = [
     ...(point.fromguid === '0' ? [] : [`fromguid = 0x${hexGuid(point.fromguid)}`]),

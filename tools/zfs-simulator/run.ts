@@ -1,10 +1,10 @@
 import { complain } from './output.ts';
 import { Refusal } from './refusal.ts';
 
-/** A command answers with its exit status, or with nothing: 0. */
+/** A command returns its exit status, or nothing for 0. */
 type Command = (argv: readonly string[]) => unknown;
 
-/** Each command is loaded only when it is asked for: most invocations are short. */
+/** Loads a command only when it runs: most invocations are short. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'zfs bookmark': async () => (await import('./snapshots.ts')).bookmark,
   'zfs change-key': async () => (await import('./key-commands.ts')).changeKey,
@@ -43,7 +43,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'zpool version': async () => (await import('./version.ts')).version,
 };
 
-/** Runs one command line, `tool verb argument...`; answers with the exit status. */
+/** Runs one command line, `tool verb argument...`. @returns the exit status */
 export async function run([tool = 'zfs', verb = '', ...argv]: readonly string[]): Promise<number> {
   try {
     const load = COMMANDS[`${tool} ${verb === '-V' || verb === '--version' ? 'version' : verb}`];
@@ -54,7 +54,7 @@ export async function run([tool = 'zfs', verb = '', ...argv]: readonly string[])
     const command = await load();
     const { plannedFailure } = await import('./throttle.ts');
     const failure = plannedFailure(verb);
-    // a stream fails in its middle, which is theirs to do
+    // send and receive inject the failure themselves, in the middle of the stream
     if (failure !== undefined && !['send', 'receive', 'recv'].includes(verb)) throw failure;
     const exit = command(argv);
     return typeof exit === 'number' ? exit : 0;
@@ -65,7 +65,7 @@ export async function run([tool = 'zfs', verb = '', ...argv]: readonly string[])
   }
 }
 
-/** @throws what is no refusal */
+/** @throws any error that is not a Refusal */
 async function refusalOf(error: unknown, verb: string, argv: readonly string[]): Promise<Refusal> {
   if (error instanceof Refusal) return error;
   const { ReadOnlyPool } = await import('./state.ts');

@@ -6,12 +6,12 @@ import { produce, streamBytes } from './produce.ts';
 import { Refusal } from './refusal.ts';
 import { decodeToken, describeToken } from './resume-token.ts';
 import { whileSending } from './sending.ts';
-import { asked, resumed, type Sending } from './what-to-send.ts';
+import { requestedStream, resumed, type Sending } from './what-to-send.ts';
 
 const SYNOPSIS = `send [-DLPbcehnpsVvw] [-i|-I snapshot] <snapshot>
 \tsend [-nVvPe] -t <receive_resume_token>`;
 
-/** `zfs send`: prints what it would do, or writes the stream to stdout. */
+/** `zfs send`: prints a dry run, or writes the stream to stdout. */
 export function send(argv: readonly string[]): void {
   const options = getopt(argv, 'i:t:DLPbcehnpsVvw', SYNOPSIS);
   const has = (letter: string): boolean => options.given.has(letter);
@@ -19,7 +19,7 @@ export function send(argv: readonly string[]): void {
   const talk: string[] = [];
   let sending: Sending;
   if (token === undefined) {
-    sending = asked(options, SYNOPSIS);
+    sending = requestedStream(options, SYNOPSIS);
   } else {
     const point = decodeToken(token);
     if (has('v')) talk.push(describeToken(point));

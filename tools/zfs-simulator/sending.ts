@@ -13,7 +13,7 @@ export function whileSending(snapshots: readonly string[], work: () => void): vo
   }
 }
 
-/** Whether a running `zfs send` reads the snapshot of that full name, or has it as its base. */
+/** Does a running `zfs send` read the snapshot of that full name, or use it as its base? */
 export function isBeingSent(snapshot: string): boolean {
   const folder = stateFolder();
   return readdirSync(folder).some((file) => {
@@ -22,7 +22,7 @@ export function isBeingSent(snapshot: string): boolean {
       const sending = JSON.parse(readFileSync(`${folder}/${file}`, 'utf8')) as { process: string; snapshots: string[] };
       return sending.snapshots.includes(snapshot) && isAlive(sending.process);
     } catch {
-      // it has ended in between
+      // it has ended meanwhile
       return false;
     }
   });

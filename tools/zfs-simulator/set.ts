@@ -14,9 +14,9 @@ const INHERIT = 'inherit [-rS] <property> <filesystem|volume|snapshot> ...';
 /** Largest block that needs no feature of its pool, in bytes. */
 const SMALL_BLOCK = 131_072;
 
-/** Setting this adds so many bytes of new content, as writing a file would. */
+/** Setting this adds bytes of new content, as writing a file does. */
 const WRITE = 'zfs-sim:write';
-/** Setting this on a snapshot changes the newest content that it holds, as a disk that lies would. */
+/** Setting this on a snapshot corrupts its newest content. */
 const DAMAGE = 'zfs-sim:damage';
 
 /** `zfs set`. */

@@ -135,7 +135,7 @@ export function bookmark(argv: readonly string[]): void {
       const dataset = findDataset(pool, name.dataset);
       const base = findSnapshot(dataset, name.snapshot) ?? findBookmark(dataset, name.bookmark);
       if (dataset === undefined || base === undefined) throw usage(noSuch(from).message, BOOKMARK);
-      // of a bookmark alone its length is told in these words
+      // only for a bookmark, ZFS words a long name like this
       const fault = nameFault(to)?.replace('name is too long', 'invalid argument');
       if (fault !== undefined || !to.includes('#')) throw refuse(fault ?? 'bookmark name must contain a #');
       const mark = parseName(to);

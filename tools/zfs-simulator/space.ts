@@ -4,7 +4,7 @@ import { isBelow } from './names.ts';
 import { readProgress } from './receipt.ts';
 import type { Dataset, Pool } from './state.ts';
 
-/** Bytes a dataset and all below it take, a partial receive included. */
+/** Bytes of a dataset with its descendants and its partial receive. */
 export function usedBytes(pool: Pool, dataset: Dataset): number {
   let bytes = ownUse(dataset);
   for (const other of pool.datasets) if (isBelow(other.name, dataset.name)) bytes += ownUse(other);
@@ -13,7 +13,7 @@ export function usedBytes(pool: Pool, dataset: Dataset): number {
 
 const ownUse = (dataset: Dataset): number => ownBytes(dataset) + receiptBytes(dataset);
 
-/** Bytes that an unfinished receive into the dataset takes. */
+/** Bytes of an unfinished receive into the dataset. */
 function receiptBytes(dataset: Dataset): number {
   const progress = dataset.receipt === undefined ? undefined : readProgress(dataset.receipt.id);
   if (progress === undefined) return 0;
@@ -22,16 +22,16 @@ function receiptBytes(dataset: Dataset): number {
 
 export const poolUsed = (pool: Pool): number => pool.datasets.reduce((sum, dataset) => sum + ownUse(dataset), 0);
 
-/** ZFS keeps a thirty-second of a pool for itself. */
+/** ZFS reserves 1/32 of a pool. */
 const usable = (pool: Pool): number => Math.floor(pool.size - pool.size / 32);
 
 export interface Room {
   bytes: number;
-  /** Whether a quota, and not the pool, is what ends it. */
+  /** Is a quota, and not the pool, the limit? */
   byQuota: boolean;
 }
 
-/** Bytes that can still be written into a dataset of that name. */
+/** Available bytes for a dataset of that name. */
 export function room(pool: Pool, name: string): Room {
   let left: Room = { bytes: Math.max(0, usable(pool) - poolUsed(pool)), byQuota: false };
   for (const ancestor of lineage(pool, name)) {
@@ -43,7 +43,7 @@ export function room(pool: Pool, name: string): Room {
   return left;
 }
 
-/** Bytes of `4G`, `1.5M`, `100000`; undefined for what is no size. */
+/** Bytes of `4G`, `1.5M`, `100000`; undefined for other text. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)([BKMGTPE]?)(?:i?B)?$/i.exec(text);
   if (match === null) return undefined;

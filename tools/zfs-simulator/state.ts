@@ -9,13 +9,13 @@ export interface Snapshot {
   txg: number;
   /** Seconds since the epoch. */
   time: number;
-  /** How many of the dataset's extents it holds. */
+  /** The number of the dataset's extents that it has. */
   extents: number;
-  /** Of an encrypted dataset: which encryption of its contents; a raw stream brings it. */
+  /** The IV set guid of an encrypted dataset's snapshot; a raw stream has it too. */
   ivset?: string;
   /** Tag and second of each hold. */
   holds?: [tag: string, time: number][];
-  /** Marked by `destroy -d`: goes with its last hold. */
+  /** Marked by `destroy -d`: destroyed with its last hold. */
   deferred?: boolean;
   props?: Record<string, string>;
 }
@@ -27,22 +27,22 @@ export interface Bookmark {
   time: number;
   extents: number;
   ivset?: string;
-  /** Of a redaction bookmark: guids of the snapshots that lack what it redacts. */
+  /** Of a redaction bookmark: guids of its redaction snapshots. */
   redaction?: string[];
 }
 
-/** A receive under way or interrupted; how far it came is in a file of its own. */
+/** A running or interrupted receive; its progress is in a separate file. */
 export interface Receipt {
   id: string;
   process: string;
   resumable: boolean;
-  /** The dataset was made by this receive and goes with it. */
+  /** This receive created the dataset; aborting it destroys the dataset. */
   fresh: boolean;
-  /** The guid of what was the newest snapshot when it began. */
+  /** The guid of the newest snapshot at its start. */
   newest?: string;
 }
 
-/** What wraps the key of an encrypted dataset: as `zfs list` shows it. */
+/** The wrapping of an encrypted dataset's key, as `zfs list` shows it. */
 export interface Wrapping {
   keyformat: string;
   pbkdf2salt: string;
@@ -55,19 +55,19 @@ export interface Dataset {
   guid: string;
   txg: number;
   time: number;
-  /** `dataset@snapshot` this is a clone of. */
+  /** The origin, `dataset@snapshot`. */
   origin?: string;
   props: Record<string, string>;
-  /** Content as a flat row of size, seed, size, seed...; a snapshot holds a leading part of it. */
+  /** Content as a flat row of size, seed, size, seed...; a snapshot has a leading part of it. */
   extents: number[];
   snapshots: Snapshot[];
   bookmarks: Bookmark[];
   receipt?: Receipt;
-  /** Set where it has held blocks of more than 128K, or received a stream that may bring them. */
+  /** Set if it had blocks of more than 128K, or received a stream that may have them. */
   large?: boolean;
-  /** What wraps its own key, an encryption root or not; a clone has none beside its origin's. */
+  /** The wrapping of its own key, even if it is not an encryption root; a clone has only its origin's. */
   wrapping?: Wrapping;
-  /** Whether the key of an encryption root is loaded. */
+  /** Is the key of an encryption root loaded? */
   keyLoaded?: boolean;
   /** Set while mounted; a received dataset is mounted unless `-u` was given. */
   unmounted?: boolean;
@@ -79,17 +79,17 @@ export interface Pool {
   /** Bytes. */
   size: number;
   txg: number;
-  /** Enabled features, of those that the simulator knows; all where absent. */
+  /** The enabled features that the simulator knows; all if absent. */
   features?: string[];
-  /** Imported so: nothing in it can be changed. */
+  /** Imported read-only. */
   readOnly?: boolean;
   datasets: Dataset[];
 }
 
-/** Why a change is not written; how that is worded depends on the command. */
+/** The reason why a change is not written; each command has its own message for it. */
 export class ReadOnlyPool extends Error {}
 
-/** The folder the simulator keeps everything in. */
+/** The folder with the simulator's files. */
 export function stateFolder(): string {
   const folder = process.env.ZFS_SIM_STATE;
   if (folder === undefined || folder === '') {
@@ -107,7 +107,7 @@ export const poolNames = (): string[] =>
     .map((file) => decodeURIComponent(file.slice(0, -'.pool'.length)))
     .sort();
 
-/** Reads a pool as it stands now, or undefined. Needs no lock: a pool's file is replaced as a whole. */
+/** The present state of a pool, or undefined. Needs no lock: a pool's file is replaced atomically. */
 export function readPool(name: string): Pool | undefined {
   let text: string;
   try {
@@ -120,7 +120,7 @@ export function readPool(name: string): Pool | undefined {
   return pool;
 }
 
-/** A receive that was killed and was not started with -s leaves nothing. */
+/** A killed receive without -s leaves nothing. */
 function dropDeadReceipts(pool: Pool): void {
   for (const dataset of pool.datasets) {
     const { receipt } = dataset;
@@ -169,7 +169,7 @@ const exportedFile = (name: string): string => `${poolFile(name)}.exported`;
 
 export const exportPool = (name: string): void => renameSync(poolFile(name), exportedFile(name));
 
-/** False where no pool of that name was exported. */
+/** False if no pool of that name was exported. */
 export function importPool(name: string, readOnly: boolean): boolean {
   let text: string;
   try {
@@ -183,11 +183,11 @@ export function importPool(name: string, readOnly: boolean): boolean {
   return true;
 }
 
-/** Takes the pool's lock file; the lock of a process that is gone is removed. */
+/** Takes the pool's lock file; removes the lock of a process that has ended. */
 function lock(name: string): () => void {
   const file = `${poolFile(name)}.lock`;
   const mine = `${file}.${process.pid}`;
-  // linked into place, so that a lock never stands there without its owner's stamp
+  // linked into place, so that a lock always has its owner's stamp
   writeFileSync(mine, processStamp());
   try {
     for (;;) {
@@ -210,6 +210,6 @@ function removeStale(file: string): void {
     const owner = readFileSync(file, 'utf8');
     if (!isAlive(owner) && readFileSync(file, 'utf8') === owner) unlinkSync(file);
   } catch {
-    // the owner has removed it in between
+    // the owner has removed it meanwhile
   }
 }

@@ -1,6 +1,6 @@
 import type { Wrapping } from './state.ts';
 
-/** What a stream says of itself before its data. */
+/** The head of a stream. */
 export interface StreamHead {
   toguid: string;
   /** "0" for a full stream. */
@@ -9,26 +9,26 @@ export interface StreamHead {
   /** Creation of the snapshot, seconds since the epoch. */
   time: number;
   type: 'filesystem' | 'volume';
-  /** What the stream adds to its base, as size, seed, size, seed... */
+  /** The extents that the stream adds to its base, as size, seed, size, seed... */
   extents: number[];
-  /** Set where the base is the origin of a clone. */
+  /** Set if the base is the origin of a clone. */
   clone: boolean;
   raw: boolean;
   encryption?: string;
-  /** Of a raw stream: what wraps the key of the dataset's encryption root, and so the key that it brings. */
+  /** Of a raw stream: the wrapping of the key of the dataset's encryption root. */
   wrapping?: Wrapping;
-  /** Of a raw stream: the encryptions of its snapshot and of its base. */
+  /** Of a raw stream: the IV set guids of its snapshot and of its base. */
   ivset?: string;
   fromIvset?: string;
   /** Properties to set, of `send -p`, and volsize. */
   props: Record<string, string>;
   /** Flags of the sending command that a resumed send repeats: compress, large blocks, embedded. */
   flags: string[];
-  /** Where a resumed stream begins. */
+  /** The start of a resumed stream. */
   resume?: { object: number; offset: number };
 }
 
-/** What ZFS calls a stream in its messages; with `-o origin` any stream makes a new dataset. */
+/** The kind of a stream in ZFS's messages; with `-o origin` any stream makes a new dataset. */
 export function streamKind(head: StreamHead, withOrigin: boolean): string {
   if (head.resume !== undefined) return 'resume';
   return head.fromguid === '0' || head.clone || withOrigin ? 'new filesystem' : 'incremental';
@@ -42,20 +42,20 @@ export interface DataRecord {
   check: number;
 }
 
-/** Bytes of every record's header: ZFS's own `dmu_replay_record_t`, so that whoever reads ZFS's streams reads these. */
+/** Bytes of every record's header: `dmu_replay_record_t` of ZFS, so that a reader of ZFS streams can read these. */
 export const HEADER_BYTES = 312;
 const BEGIN_MAGIC = 0x2f5bacbacn;
 /** The 24th feature flag, above the two bits of the stream's type. */
 const RAW_FEATURE = 1n << 26n;
-/** Among ZFS's types of records those that are used here. */
+/** The types of records that are used here. */
 const WRITE = 3;
 const END = 5;
-/** Where ZFS keeps the checksum of the stream up to here: the last 32 bytes. Ours is a number and a mark. */
+/** The offset of ZFS's checksum, the last 32 bytes. Here it is a number and a mark. */
 const CHECK_AT = 280;
 const CHECK_MARK = 0x5a53494d;
-/** Most payload of one record. */
+/** The largest payload of one record, in bytes. */
 export const LARGEST_PAYLOAD = 1 << 20;
-/** Payload carries a stamp of its place at every so many bytes, so that lost or swapped pieces show. */
+/** The distance of position stamps in the payload, in bytes: they reveal lost or swapped pieces. */
 const STAMP_EVERY = 16_384;
 
 export function encodeBegin(head: StreamHead): Buffer {
@@ -73,16 +73,16 @@ export function encodeBegin(head: StreamHead): Buffer {
   return Buffer.concat([begin, payload]);
 }
 
-/** Length of the payload after a BEGIN record, or undefined where it is not one. */
+/** Length of the payload after a BEGIN record, or undefined for another record. */
 export const beginPayloadBytes = (begin: Buffer): number | undefined =>
   begin.readBigUInt64LE(8) === BEGIN_MAGIC ? begin.readUInt32LE(4) : undefined;
 
-/** The running checksum over the places of all records. */
+/** The running checksum over the positions of all records. */
 export function nextCheck(check: number, object: number, offset: number, length: number): number {
   return Math.imul(check ^ (object * 31 + offset / 512 + length), 0x9e3779b1) >>> 0;
 }
 
-/** Fills a header; the bytes between its fields have to be zeros already. */
+/** Fills a header, whose other bytes have to be zeros. */
 export function writeRecord(into: Buffer, record: DataRecord): void {
   into.writeUInt32LE(record.end ? END : WRITE, 0);
   into.writeUInt32LE(record.length, 4);
@@ -93,7 +93,7 @@ export function writeRecord(into: Buffer, record: DataRecord): void {
   into.writeUInt32LE(CHECK_MARK, CHECK_AT + 4);
 }
 
-/** A record's header, or undefined for bytes that are none. */
+/** A record's header, or undefined for other bytes. */
 export function readRecord(from: Buffer, at: number): DataRecord | undefined {
   const type = from.readUInt32LE(at);
   if ((type !== WRITE && type !== END) || from.readUInt32LE(at + CHECK_AT + 4) !== CHECK_MARK) return undefined;
@@ -108,7 +108,7 @@ export function readRecord(from: Buffer, at: number): DataRecord | undefined {
 
 const stampOf = (seed: number, offset: number): number => Math.imul(seed ^ (offset / STAMP_EVERY), 0x85ebca6b) >>> 0;
 
-/** Stamps payload that begins at `start` of a buffer and at `offset` of an extent. */
+/** Stamps payload at `start` of a buffer and `offset` of an extent. */
 export function stampPayload(buffer: Buffer, start: number, length: number, seed: number, offset: number): void {
   for (let at = 0; at < length; at += STAMP_EVERY) {
     const room = Math.min(4, length - at);

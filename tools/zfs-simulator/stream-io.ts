@@ -1,7 +1,7 @@
 import { readSync, writeSync } from 'node:fs';
 import { sleep } from './processes.ts';
 
-/** Writes all of it to a file descriptor, waiting where a non-blocking one is full. */
+/** Writes all bytes to a file descriptor; waits if a non-blocking one is full. */
 export function writeAll(fd: number, buffer: Buffer, length = buffer.length): void {
   let done = 0;
   while (done < length) {
@@ -27,7 +27,7 @@ function readSome(fd: number, buffer: Buffer, at: number, most: number): number 
   }
 }
 
-/** Reads a stream in pieces of known size from one buffer that is used again and again. */
+/** Reads a stream in pieces of known size into one buffer. */
 export class StreamReader {
   readonly buffer: Buffer;
   readonly #fd: number;
@@ -36,7 +36,7 @@ export class StreamReader {
   #start = 0;
   #end = 0;
 
-  /** `piece` bounds one read; `passed` is told of every read and may wait. */
+  /** `piece` limits one read; `passed` is called after every read and may wait. */
   constructor(fd: number, capacity: number, piece: number, passed: (bytes: number) => void) {
     this.buffer = Buffer.allocUnsafe(capacity);
     this.#fd = fd;
@@ -44,7 +44,7 @@ export class StreamReader {
     this.#passed = passed;
   }
 
-  /** Where the next `length` bytes stand in `buffer`, or undefined where the stream ends before; `ahead` more are read along. */
+  /** The position of the next `length` bytes in `buffer`, or undefined if the stream ends before; reads `ahead` more bytes. */
   take(length: number, ahead = 0): number | undefined {
     if (this.#start + length + ahead > this.buffer.length) {
       this.buffer.copyWithin(0, this.#start, this.#end);
@@ -63,7 +63,7 @@ export class StreamReader {
     return at;
   }
 
-  /** A copy of the next `length` bytes, however many; undefined where the stream ends before. */
+  /** A copy of the next `length` bytes; undefined if the stream ends before. */
   takeCopy(length: number): Buffer | undefined {
     const whole = Buffer.allocUnsafe(length);
     for (let done = 0; done < length; ) {
@@ -76,7 +76,7 @@ export class StreamReader {
     return whole;
   }
 
-  /** Reads to the end and forgets. */
+  /** Reads to the end and discards. */
   drain(): void {
     for (;;) {
       const read = readSome(this.#fd, this.buffer, 0, Math.min(this.buffer.length, this.#piece));

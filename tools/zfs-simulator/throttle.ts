@@ -3,13 +3,13 @@ import { Refusal } from './refusal.ts';
 import { parseSize } from './space.ts';
 
 export interface Throttle {
-  /** Bytes to move at a time, so that a slow stream still moves steadily. */
+  /** Bytes of one read or write, so that a slow stream moves steadily. */
   piece: number;
-  /** Blocks until so many more bytes may have passed. */
+  /** Blocks until the rate allows this many more bytes. */
   pass(bytes: number): void;
 }
 
-/** A limit of bytes per second from an environment variable (`1M`), or none. */
+/** A rate limit in bytes/s from an environment variable (`1M`), or none. */
 export function throttle(variable: string, largest: number): Throttle {
   const text = process.env[variable];
   if (text === undefined || text === '') return { piece: largest, pass: () => undefined };
@@ -28,10 +28,10 @@ export function throttle(variable: string, largest: number): Throttle {
   };
 }
 
-/** What share of a stream's content is zeros, so that it compresses: `ZFS_SIM_ZEROS=0.5`. */
+/** The share of zeros in a stream's content, which makes it compressible: `ZFS_SIM_ZEROS=0.5`. */
 export const emptyShare = (): number => Number(process.env.ZFS_SIM_ZEROS || 0);
 
-/** A failure that a test asks for: `ZFS_SIM_FAIL=send:cannot send: Input/output error`. */
+/** A failure that a test injects: `ZFS_SIM_FAIL=send:cannot send: Input/output error`. */
 export function plannedFailure(verb: string): Refusal | undefined {
   const wanted = process.env.ZFS_SIM_FAIL ?? '';
   return wanted.startsWith(`${verb}:`) ? new Refusal(wanted.slice(verb.length + 1)) : undefined;

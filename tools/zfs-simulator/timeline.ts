@@ -2,7 +2,7 @@ import { lookupSnapshot } from './lookup.ts';
 import type { Dataset, Pool } from './state.ts';
 
 /**
- * Whether what `home` was at `txg` lies in the past of `dataset` as it was at `now`: a clone's past goes on in its
+ * Is `home` at `txg` in the past of `dataset` at `now`? A clone's past continues in its
  * origin's dataset, from the origin backwards.
  */
 export function isInPast(pool: Pool, home: Dataset, txg: number, dataset: Dataset, now: number): boolean {

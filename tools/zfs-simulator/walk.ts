@@ -7,11 +7,11 @@ import { type Dataset, type Pool, poolNames, readPool } from './state.ts';
 export interface Walk {
   operands: readonly string[];
   types: ReadonlySet<ItemType>;
-  /** How many levels below an operand to go. */
+  /** The number of levels below an operand. */
   depth: number;
 }
 
-/** The items that `zfs list` and `zfs get` speak of, unsorted; what cannot be opened is in `refusals`. */
+/** The items of `zfs list` and `zfs get`, unsorted; `refusals` has the errors of other operands. */
 export function walk({ operands, types, depth }: Walk): { items: Item[]; refusals: Refusal[] } {
   const pools = new Map<string, Pool | undefined>();
   const poolNamed = (name: string): Pool | undefined => {
@@ -91,7 +91,7 @@ function checkedOperand(operand: string, types: ReadonlySet<ItemType>) {
   return checkedName(operand);
 }
 
-/** ZFS's own order: by name, a dataset before its snapshots, these by txg. */
+/** The order of ZFS: by name, a dataset before its snapshots, these by txg. */
 export function byName(left: Item, right: Item): number {
   const one = keyOf(left);
   const other = keyOf(right);

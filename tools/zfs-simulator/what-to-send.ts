@@ -9,16 +9,16 @@ import type { Bookmark, Dataset, Pool, Snapshot } from './state.ts';
 import type { StreamHead } from './stream-format.ts';
 import { isInPast } from './timeline.ts';
 
-/** A stream to be, and the names it goes by. */
+/** A stream to send, and its names in messages. */
 export interface Sending {
   head: StreamHead;
-  /** The base as it was named, for the dry run's lines. */
+  /** The given name of the base, for the output of a dry run. */
   from?: string;
   snapshot: string;
 }
 
-/** What a command line without a token asks for. */
-export function asked(options: Options, synopsis: string): Sending {
+/** The stream of a command line without a token. */
+export function requestedStream(options: Options, synopsis: string): Sending {
   const has = (letter: string): boolean => options.given.has(letter);
   const [operand, ...more] = options.operands;
   if (operand === undefined) throw usage('missing snapshot argument', synopsis);
@@ -47,7 +47,7 @@ export function asked(options: Options, synopsis: string): Sending {
   }
   const flags = [
     ...((has('L') || raw) && dataset.large ? ['largeblockok'] : []),
-    // what is encrypted has no embedded data
+    // an encrypted dataset has no embedded data
     ...((has('e') || raw) && !isEncrypted(dataset) ? ['embedok'] : []),
     ...(has('c') || raw ? ['compressok'] : []),
   ];
@@ -61,7 +61,7 @@ interface Base {
   extents: number;
   ivset?: string | undefined;
   clone: boolean;
-  /** It is a redaction bookmark. */
+  /** Is it a redaction bookmark? */
   redaction?: boolean;
 }
 
@@ -83,7 +83,7 @@ function findBase(
     const home = findDataset(pool, name.dataset);
     const bookmark = findBookmark(home, name.bookmark);
     if (home === undefined || bookmark === undefined) {
-      // the size of such a stream is asked for in another way than the stream, and ESRCH comes out of it
+      // the ioctl for the size of such a stream fails with ESRCH
       const why = dryRun ? 'No such process' : `incremental source (${full}) does not exist`;
       throw new Refusal(`warning: cannot send '${to}': ${why}`);
     }
@@ -136,7 +136,7 @@ function headOf(
   };
 }
 
-/** What a resume token asks for: its snapshots are found by guid, whatever they are called now. */
+/** The stream of a resume token; finds its snapshots by guid, under any name. */
 export function resumed(point: ResumePoint): Sending {
   const pool = readPoolOf(point.toname);
   const named = pool === undefined ? undefined : lookupSnapshot(pool, point.toname);
@@ -174,7 +174,7 @@ export function resumed(point: ResumePoint): Sending {
   return { head, snapshot, ...(from === undefined ? {} : { from: from.name }) };
 }
 
-/** A snapshot by its guid; where several have it, the one of the dataset that is named first. */
+/** A snapshot by its guid; of several, preferably that of the dataset `first`. */
 function byGuid(
   pool: Pool | undefined,
   guid: string,

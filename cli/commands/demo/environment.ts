@@ -55,7 +55,7 @@ export async function withEnvironment<T>(
 
 async function startServer(log: (line: string) => void) {
   try {
-    const { path, version, how } = await findNatsServer({ say: log });
+    const { path, version, how } = await findNatsServer({ log });
     log(`nats-server ${version} (${how}: ${path})`);
     return await startNatsServer({ path, jetstream: true });
   } catch (error) {

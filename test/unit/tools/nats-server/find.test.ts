@@ -40,14 +40,14 @@ describe('where a nats-server is looked for', () => {
   test('NATS_SERVER_BIN comes before PATH', async () => {
     await fake(join(folder, 'bin/nats-server'), '2.12.0');
     const named = await fake(join(folder, 'mine'), '2.11.3');
-    const found = await findNatsServer({ env: env({ NATS_SERVER_BIN: named }), ways: [] });
+    const found = await findNatsServer({ env: env({ NATS_SERVER_BIN: named }), sources: [] });
     expect(found).toEqual({ path: named, version: '2.11.3', how: 'NATS_SERVER_BIN' });
   });
 
   test('a NATS_SERVER_BIN that is too old is refused, not replaced', async () => {
     await fake(join(folder, 'bin/nats-server'), '2.12.0');
     const named = await fake(join(folder, 'mine'), '2.10.29');
-    const error = await missing(findNatsServer({ env: env({ NATS_SERVER_BIN: named }), ways: [brings('2.15.1')] }));
+    const error = await missing(findNatsServer({ env: env({ NATS_SERVER_BIN: named }), sources: [brings('2.15.1')] }));
     expect(error).toBeInstanceOf(NatsServerMissingError);
     expect(error?.message).toEqual(mentions(named, '2.10.29'));
   });
@@ -55,20 +55,24 @@ describe('where a nats-server is looked for', () => {
   test('PATH comes before the cache', async () => {
     const onPath = await fake(join(folder, 'bin/nats-server'), '2.12.0');
     await fake(join(cache, 'nats-server'), '2.15.1');
-    expect(await findNatsServer({ env: env(), ways: [] })).toEqual({ path: onPath, version: '2.12.0', how: 'PATH' });
+    expect(await findNatsServer({ env: env(), sources: [] })).toEqual({ path: onPath, version: '2.12.0', how: 'PATH' });
   });
 
   test('one on PATH that is too old leads to the cache', async () => {
     await fake(join(folder, 'bin/nats-server'), '2.9.10');
     const cached = await fake(join(cache, 'nats-server'), '2.15.1');
-    expect(await findNatsServer({ env: env(), ways: [] })).toEqual({ path: cached, version: '2.15.1', how: 'cache' });
+    expect(await findNatsServer({ env: env(), sources: [] })).toEqual({
+      path: cached,
+      version: '2.15.1',
+      how: 'cache',
+    });
   });
 });
 
 describe('bringing a nats-server', () => {
   test('the first way that works fills the cache, and nothing else is left there', async () => {
     const fails = way('a broken way', () => Promise.reject(new Error('no network')));
-    const found = await findNatsServer({ env: env(), ways: [fails, brings('2.15.1')] });
+    const found = await findNatsServer({ env: env(), sources: [fails, brings('2.15.1')] });
     expect(found).toEqual({ path: join(cache, 'nats-server'), version: '2.15.1', how: 'apt' });
     expect(await readdir(cache)).toEqual(['nats-server']);
   });
@@ -94,7 +98,7 @@ describe('bringing a nats-server', () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
       await fake(target, '2.15.1');
     });
-    const all = await Promise.all(Array.from({ length: 4 }, () => findNatsServer({ env: env(), ways: [slow] })));
+    const all = await Promise.all(Array.from({ length: 4 }, () => findNatsServer({ env: env(), sources: [slow] })));
     expect(times).toBe(1);
     expect(all.map((found) => found.how).sort()).toEqual(['apt', 'cache', 'cache', 'cache']);
   });
@@ -102,7 +106,7 @@ describe('bringing a nats-server', () => {
   test('the lock of a process that died is taken over', async () => {
     await mkdir(cache, { recursive: true });
     await writeFile(join(cache, 'lock'), '999999999');
-    expect((await findNatsServer({ env: env(), ways: [brings('2.15.1')] })).how).toBe('apt');
+    expect((await findNatsServer({ env: env(), sources: [brings('2.15.1')] })).how).toBe('apt');
   });
 });
 
