@@ -107,7 +107,7 @@ describe('a rollback without -r', () => {
 });
 
 describe('what a rollback would lose', () => {
-  test('is counted since any snapshot, whatever came and went in between', async () => {
+  test('is counted since any snapshot, regardless of snapshots in between', async () => {
     const { t } = replicated('since');
     expect(await zfs.writtenSince(`${t}@2`)).toBe(0);
     diverge(t, 'x', 'y');
@@ -153,9 +153,9 @@ describe('what a rollback would lose', () => {
   });
 });
 
-describe('renaming a dataset aside', () => {
-  test('moves all it has, held snapshots and partial state too, and it begins anew as a clone', async () => {
-    const { s, t } = replicated('aside');
+describe('rotating a dataset', () => {
+  test('keeps all snapshots, holds and partial state, and it starts again as a clone', async () => {
+    const { s, t } = replicated('rotate');
     const cut = z.stream('-i', '@2', `${s}@3`).subarray(0, 150_000);
     expect(z.feed(cut, 'receive', '-s', '-u', `${t}@3`).exit).toBe(1);
     diverge(t, 'x');

@@ -116,7 +116,7 @@ test('what comes to a clone comes to its origin too', () => {
   expect(opened(...all)).toEqual(['', '', '', '']);
 });
 
-test('with a key of its own it takes any raw increment, and is opened with the key of the source', () => {
+test('an encryption root receives any raw increment, and the key of the source opens it', () => {
   writeFileSync(join(folder, 'other'), 'something else\n');
   z.ok('change-key', '-o', 'keyformat=passphrase', '-o', `keylocation=file://${folder}/other`, `${to}/b`);
   expect(z.value('encryptionroot', `${to}/b`)).toBe(`${to}/b`);

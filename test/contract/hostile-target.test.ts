@@ -130,7 +130,7 @@ describe('a target gets what was planned, and nothing else, by a resume token wi
     const fleet = await useFleet(server().url);
     const job = await sent(fleet, open, target);
     for (const one of lootIsOf()) expect(one).toEqual({ guid: String(guid(`${open}@1`)), raw: false });
-    // a token of other guids and another dataset is somebody else's work; what cannot be read is dropped as stale or refused
+    // a token of other guids and another dataset is kept; an unreadable one is discarded as stale or refused
     if (job.state === 'done') expect(z.digest(`${target}@1`)).toBe(z.digest(`${open}@1`));
     else expect(job.error).toMatchObject({ code: 'EXISTS', details: { dataset: target } });
   });

@@ -211,7 +211,7 @@ describe('names and properties that are refused', () => {
 });
 
 describe('get, set and inherit', () => {
-  test('a value has a source, inherited from whoever set it', () => {
+  test('a value has a source, the dataset that set it', () => {
     const dataset = `${z.source}/a/kid`;
     const get = (property: string) => z.ok('get', '-Hp', '-o', 'value,source', property, dataset)[0];
     expect(get('recordsize')).toBe('131072\tdefault');

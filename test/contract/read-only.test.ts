@@ -31,14 +31,14 @@ beforeAll(async () => {
 });
 
 describe('a pool that is imported read-only', () => {
-  test('edge case 38: is told as that, and other pools are not', async () => {
+  test('edge case 38: is recognized, and other pools are not', async () => {
     const told = new Map((await zfs.pools()).map(({ name, readOnly }) => [name, readOnly]));
     expect([told.get(pool), told.get(z.target)]).toEqual([true, false]);
     expect((await zfs.poolFacts())?.readOnlyPools).toEqual([pool]);
     expect((await zfs.poolFacts(z.target))?.readOnlyPools).toEqual([]);
   });
 
-  test('edge case 37: whatever zpsend writes is refused with a code of its own, and nothing has changed', async () => {
+  test('edge case 37: everything that zpsend writes is refused with its own code, and nothing changes', async () => {
     const before = z.ok('list', '-Hp', '-r', '-t', 'all', '-o', 'name,userrefs,receive_resume_token', pool);
     const writes = {
       hold: () => zfs.hold('zpsend:1', [`${fs}@1`, `${fs}@2`]),
@@ -64,7 +64,7 @@ describe('a pool that is imported read-only', () => {
     expect(z.ok('list', '-Hp', '-r', '-t', 'all', '-o', 'name,userrefs,receive_resume_token', pool)).toEqual(before);
   });
 
-  test('edge case 37: what is not there is told as that, and what is there can be read and sent', async () => {
+  test('edge case 37: a missing dataset is reported as missing, and existing ones can be read and sent', async () => {
     expect(await code(zfs.hold('zpsend:1', [`${fs}@none`]))).toBe('NO_SUCH_SNAPSHOT');
     expect(await zfs.release('zpsend:none', [`${fs}@1`])).toEqual({ missing: false });
     expect(await zfs.holds([`${fs}@1`])).toEqual([{ snapshot: `${fs}@1`, tag: 'keep' }]);

@@ -338,7 +338,7 @@ describe('a dataset that changes while it receives', () => {
   const write = () => z.write(to, 100_000);
 
   test.each<[string, () => unknown, () => string]>([
-    ['a snapshot of its own', snapshot, upgrade],
+    ['a local snapshot', snapshot, upgrade],
     ['what is written', write, modified],
   ])('keeps %s, and refuses the stream at its end', async (_, change, said) => {
     expect(z.feed(streams.full1, 'receive', to).exit).toBe(0);

@@ -187,8 +187,8 @@ describe('a receive that is killed', () => {
   });
 
   test('leaves nothing without -s', async () => {
-    const begun = () => z.zfs('list', to).exit === 0;
-    await z.receiveAndKill(cut(streams.full), 'SIGKILL', begun, 'receive', '-u', to);
+    const hasStarted = () => z.zfs('list', to).exit === 0;
+    await z.receiveAndKill(cut(streams.full), 'SIGKILL', hasStarted, 'receive', '-u', to);
     expect(z.zfs('list', to).exit).toBe(1);
   });
 });

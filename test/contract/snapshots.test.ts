@@ -115,7 +115,7 @@ describe('hold, holds and release', () => {
     });
   });
 
-  test('an unknown snapshot is told, the known one is held', () => {
+  test('an unknown snapshot is reported, the known one is held', () => {
     const { exit, stderr } = z.zfs('hold', 'tag', `${fs}@1`, `${fs}@none`);
     expect([exit, stderr]).toEqual([1, `cannot hold snapshot '${fs}@none': dataset does not exist\n`]);
     expect(z.value('userrefs', `${fs}@1`)).toBe('1');

@@ -109,7 +109,7 @@ describe('raw and plain on one target (openzfs#12014)', () => {
     expect(move(['-w', '-i', '@2', `${enc}@3`], `${to}@3`).stderr).toBe(mismatch);
   });
 
-  test('edge case 9: a snapshot of its own, even an empty one, stops a raw one and not a plain one (openzfs#15314)', () => {
+  test('edge case 9: a local snapshot, even an empty one, stops a raw one and not a plain one (openzfs#15314)', () => {
     const [raw, plain] = [place(), place()];
     move(['-w', `${enc}@1`], `${raw}@1`);
     move([`${enc}@1`], `${plain}@1`);
@@ -120,7 +120,7 @@ describe('raw and plain on one target (openzfs#12014)', () => {
     expect(move(['-i', '@1', `${enc}@2`], `${plain}@2`)).toEqual(fine);
   });
 
-  test('a raw stream lands below a dataset whose key is not loaded, and is a root of its own', () => {
+  test('a raw stream is received below a dataset whose key is not loaded, and is an encryption root', () => {
     const to = place();
     z.ok('create', ...key, to);
     z.zfs('unmount', to);
@@ -290,7 +290,7 @@ describe('properties (-p)', () => {
     expect(shown(to)).toEqual(['lz4', 'y']);
   });
 
-  test('make a receive take for a clone any snapshot that has the guid, whatever origin it was given', () => {
+  test('make a receive use any snapshot with the guid as the origin, and ignore the given one', () => {
     const [one, two] = [place(), place()];
     for (const to of [one, two]) expect(move([`${from()}@1`], `${to}@1`)).toEqual(fine);
     const clone = place();

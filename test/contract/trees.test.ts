@@ -66,7 +66,7 @@ function carryOut({ to, from, targetDataset, origin }: Step): void {
 /** What the trees came to, over all of them. */
 const seen = { steps: 0, clones: 0, bookmarks: 0, partly: 0, again: 0 };
 
-/** A second try needs names of its own. */
+/** A second attempt needs other names. */
 let tries = 0;
 
 const newest = ({ name, snapshots }: DatasetEntry): string => `${name}@${snapshots.at(-1)?.name}`;

@@ -47,9 +47,9 @@ export interface Lab {
     input: Uint8Array,
     ...argv: string[]
   ): { end(rest?: Uint8Array): Promise<{ exit: number | null; stderr: string }> };
-  /** Starts a send whose stream nobody reads past its beginning; `drop` makes its reader go away. */
+  /** Starts a send of which only the beginning is read; `drop` closes its reader. */
   sendSlowly(...argv: string[]): { started: Promise<void>; drop(): Promise<number | null> };
-  /** A pool of its own, gone after the file's tests. */
+  /** A separate pool, destroyed after the file's tests. */
   pool(name: string, bytes: number, ...options: string[]): string;
   /** Exports a pool and imports it again, `-o readonly=on` say; nothing of it is mounted then. */
   reimport(pool: string, ...options: string[]): void;

@@ -38,7 +38,7 @@ const references = (value: unknown): unknown[] => {
   return Object.entries(value).flatMap(([key, item]) => (key === '$ref' ? [item] : references(item)));
 };
 
-test('every reference leads to a definition of the bundle, and none is a document of its own', () => {
+test('every reference leads to a definition of the bundle, and none is a separate document', () => {
   const names = new Set(schemas.map(([name]) => `#/$defs/${name}`));
   const refs = references(schemas.map(([, schema]) => schema));
   expect(refs).toContain('#/$defs/error-body');

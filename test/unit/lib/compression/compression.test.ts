@@ -60,7 +60,7 @@ describe('what is offered and answered', () => {
 });
 
 describe('a stream over the wire', () => {
-  test('comes out as it went in, in whatever pieces it is read and arrives', async () => {
+  test('is unchanged after a round trip, in pieces of any size', async () => {
     const block = fc
       .tuple(fc.integer({ min: 1, max: 200_000 }), fc.boolean())
       .map(([length, isNoise]) => (isNoise ? randomBytes(length) : Buffer.alloc(length, 'zfs')));
@@ -121,7 +121,7 @@ describe('a stream over the wire', () => {
     }
   });
 
-  test('I8: nobody who reads means that nothing more is taken from the source', async () => {
+  test('I8: without a reader, nothing more is read from the source', async () => {
     let given = 0;
     const source = new Readable({
       read() {
@@ -173,7 +173,7 @@ describe('what arrives', () => {
     expect((await wanting(22)).damage).toEqual([expect.stringContaining('too much memory')]);
   });
 
-  test('I8: a few bytes that come to gigabytes wait for whoever takes them', async () => {
+  test('I8: a few bytes that decompress to gigabytes wait for their reader', async () => {
     const bomb = zstdCompressSync(Buffer.alloc(256 * MIB));
     expect(bomb.length).toBeLessThan(MIB / 4);
     let taken = 0;

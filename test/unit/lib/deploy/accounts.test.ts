@@ -89,7 +89,7 @@ const fleets: fc.Arbitrary<Fleet> = fc
 
 const ids = ['alfa', 'bravo', 'carl', 'dora', 'ops', 'x'];
 const id = fc.constantFrom(...ids);
-/** Subjects that somebody may want to publish: of every kind there is, in any name. */
+/** Subjects of every kind, with any host name. */
 const wished = fc.oneof(
   fc
     .tuple(id, fc.constantFrom('info', 'snapshots', 'send.start', 'recv.abort', 'digest.start', 'event.job.done'), id)
@@ -156,7 +156,7 @@ describe('links between accounts', () => {
     );
   });
 
-  test('nobody orders a host but admins, and JetStream orders nobody', () => {
+  test('only admins send requests to a host, and JetStream sends none', () => {
     fc.assert(
       fc.property(fleets, (fleet) => {
         const links = linksOf(partiesOf(fleet));

@@ -6,7 +6,7 @@ import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
 import { anyMove, type Move, play } from '../../../support/histories.ts';
 import { PoolModel } from '../../../support/pool-model.ts';
 
-/** `tank/r` goes to `dozer/b/r`; then both sides go their own way. */
+/** `tank/r` is sent to `dozer/b/r`; then both sides change independently. */
 interface Case {
   before: Move[];
   after: Move[];
@@ -66,7 +66,7 @@ function worldOf(one: Case) {
   return { source, target, planned, told };
 }
 
-/** Every snapshot by its own guid and its dataset's, whatever they are called. */
+/** Every snapshot by its own guid and its dataset's, regardless of names. */
 const snapshotsOf = (model: PoolModel) =>
   new Set([...model.datasets.values()].flatMap((one) => one.snapshots.map(({ guid }) => `${guid} in ${one.guid}`)));
 
@@ -96,7 +96,7 @@ const nameTakenOver: Case = {
   selfContained: false,
 };
 
-describe('whatever happened to both sides', () => {
+describe('after arbitrary changes on both sides', () => {
   it('under refuse nothing is ever done to the target (I5)', () => {
     fc.assert(
       fc.property(anyCase, (one) => {
@@ -109,7 +109,7 @@ describe('whatever happened to both sides', () => {
     );
   });
 
-  it('under rollback only what is listed goes, which is newer than the newest common snapshot, and no dataset (I5)', () => {
+  it('under rollback only listed snapshots are destroyed, newer than the newest common one, and no dataset (I5)', () => {
     let cleared = 0;
     let destroyed = 0;
     fc.assert(
@@ -152,8 +152,8 @@ describe('whatever happened to both sides', () => {
     expect(destroyed).toBeGreaterThan(50);
   });
 
-  it('under rotate no snapshot and no dataset is lost, and what was written stays where it was written', () => {
-    let aside = 0;
+  it('under rotate no snapshot and no dataset is lost, and writes stay in their dataset', () => {
+    let rotated = 0;
     let followed = 0;
     let clones = 0;
     fc.assert(
@@ -175,19 +175,19 @@ describe('whatever happened to both sides', () => {
         }
         for (const step of result.ok ? result.steps : []) {
           if (step.before?.kind !== 'rename') continue;
-          if (step.before.from === step.targetDataset) aside++;
+          if (step.before.from === step.targetDataset) rotated++;
           else followed++;
           if (step.origin) clones++;
         }
       }),
       { ...runs, examples: [[nameTakenOver]] },
     );
-    expect(aside).toBeGreaterThan(100);
+    expect(rotated).toBeGreaterThan(100);
     expect(clones).toBeGreaterThan(50);
     expect(followed).toBeGreaterThan(0);
   });
 
-  it('a plan that was interrupted right after its clearing goes on where it was', () => {
+  it('a plan that was interrupted right after a conflict resolution continues there', () => {
     fc.assert(
       fc.property(anyCase, fc.constantFrom('rollback' as const, 'rotate' as const), (one, conflict) => {
         const { target, planned, told } = worldOf(one);
@@ -199,7 +199,7 @@ describe('whatever happened to both sides', () => {
         // an origin that was planned before the clearing goes along with it
         const follow = (origin: string): string =>
           clearing.kind === 'rename' ? origin.replace(new RegExp(`^${clearing.from}(?=[/@])`), clearing.to) : origin;
-        // in whatever order: a dataset that was followed is one like others now
+        // in any order: a renamed dataset is now like any other
         const without = (plans: Plan) =>
           plans.ok &&
           plans.steps

@@ -43,7 +43,7 @@ describe('a replica of what is sent, inside it', () => {
     ['not a replica that is sent on', [dataset('t', '1', ['10'], '9:'), dataset('t/x', '2', ['11'], '9:')], []],
   ])('%s', (_what, all, found) => expect([...ownReplicas(listed(...all))]).toEqual(found));
 
-  test('is left out of the package, and said', () => {
+  test('is left out of the package with a note', () => {
     const source = { host: 'a', datasets: [dataset('t/x', '1', ['10']), dataset('t/x/back', '2', ['10'])] };
     const target = { host: 'b', datasets: [dataset('t', '5')] };
     const made = plan({ dataset: 't/x', to: { host: 'b' }, package: 'replication' }, source, target);
@@ -52,7 +52,7 @@ describe('a replica of what is sent, inside it', () => {
   });
 });
 
-test('round a circle of two hosts, a tree stops growing', () => {
+test('in a replication loop of two hosts, a tree stops growing', () => {
   const names = fc.uniqueArray(fc.constantFrom('t', 't/x', 't/x/y', 't/z'), { minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(names, fc.nat(3), (some, deep) => {

@@ -66,7 +66,7 @@ describe('between two runs', () => {
     const result = planned(source, target, 'pool/b@s2', replication);
     expect(result.ok && result.steps.map((step) => step.targetDataset)).not.toContain('pool/b/theirs');
     expect(result.ok && result.refused?.map(({ dataset }) => dataset)).toEqual(['pool/b/vm']);
-    // the way out that it is told
+    // the fix in the message
     expect(table(planned(source, target, 'pool/b/vm'))).toEqual([
       'full pool/b/vm@v1 -',
       'incr pool/b/vm@s2 pool/b/vm@v1',
@@ -139,7 +139,7 @@ describe('between two runs', () => {
     expect(table(result)).toEqual(['incr pool/b/1@s2 pool/b/1@s1', 'full pool/b/2@s2 -']);
   });
 
-  it('an empty dataset that nobody made for the package is in its way: nothing new goes below it, and what is a replica there goes on', () => {
+  it('an empty dataset that is not a placeholder blocks the package: nothing new is received below it, but replicas there continue', () => {
     const source = new PoolModel('src', 'pool').run('create pool/b', 'create pool/b/1', 'snapshot pool/b/1@s1');
     const target = empty().run('create pool/b');
     having(source, target, 'pool/b/1', {});

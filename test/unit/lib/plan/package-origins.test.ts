@@ -49,7 +49,7 @@ describe("a clone's origin on the target", () => {
     ).toBe(undefined);
   });
 
-  it('that can come no more is told with ways out that lead out', () => {
+  it('that the target can no longer receive is refused with fixes that work', () => {
     const source = new PoolModel('src', 'zones').run('create zones/a', 'create zones/a/x', 'snapshot -r zones/a@1');
     source.run('snapshot -r zones/a@2');
     const target = emptyTarget();
@@ -79,7 +79,7 @@ describe("a clone's origin on the target", () => {
     expect(!promoted.ok && promoted.error.message).toEqual(mentions('z/p', 'z/p/b@o', '-c'));
   });
 
-  it('that lacks for want of the named snapshot is told as that', () => {
+  it('that is missing because of the named snapshot is refused for that reason', () => {
     const source = new PoolModel('src', 'z').run(
       'create z/p',
       'create z/p/a',

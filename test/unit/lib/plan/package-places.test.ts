@@ -27,7 +27,7 @@ const refusal = (target: PoolModel, dataset: string, more: Partial<SendRequest>)
 
 const flagsIn = (message: string): string[] => message.match(/-[de] \(\S+\)/g) ?? [];
 
-describe('a package whose root has no place', () => {
+describe('a package whose root cannot be received', () => {
   it('edge case 31: is refused as a whole where its target is a pool, with the flags that name a dataset below it', () => {
     const { code, message } = refusal(empty('tank'), 'zones/vm', { ...replication, to: to('tank') });
     expect([code, flagsIn(message)]).toEqual(['EXISTS', ['-d (tank/vm)', '-e (tank/vm)']]);
@@ -39,7 +39,7 @@ describe('a package whose root has no place', () => {
     // without its pool a pool has no name to append
     ['zones', 'tank', ['-e (tank/zones)'], ['dst:tank/zones']],
     ['zones/vm', 'tank/box', ['-d (tank/box/vm)', '-e (tank/box/vm)'], ['dst:tank/box-2', '--conflict rotate']],
-  ])('%s to %s: the ways out are %s and %s', (dataset, place, flags, others) => {
+  ])('%s to %s: the fixes are %s and %s', (dataset, place, flags, others) => {
     const target = empty('tank').run('create tank/box');
     for (const more of [replication, {}]) {
       const { code, message } = refusal(target, dataset, { ...more, to: to(place) });
@@ -49,12 +49,12 @@ describe('a package whose root has no place', () => {
     }
   });
 
-  it('a flag that comes to the same place is no way out', () => {
+  it('a flag that results in the same target is not suggested', () => {
     const { message } = refusal(empty('tank'), 'zones', { ...replication, to: to('tank', 'path') });
     expect(flagsIn(message)).toEqual(['-e (tank/zones)']);
   });
 
-  it('of a pool that has snapshots of its own the words are the same, and it cannot be moved', () => {
+  it('a pool with its own snapshots has the same message, and cannot be renamed', () => {
     const target = empty('tank').run('snapshot tank@own');
     const { code, message } = refusal(target, 'zones/vm', { ...replication, to: to('tank') });
     expect([code, flagsIn(message)]).toEqual(['DIVERGED', ['-d (tank/vm)', '-e (tank/vm)']]);
@@ -62,7 +62,7 @@ describe('a package whose root has no place', () => {
     expect(message).not.toEqual(mentions('--conflict rotate'));
   });
 
-  it('no dataset below the target is anywhere where the flags choose the place', () => {
+  it('no flags are suggested if they already choose the target', () => {
     const result = planned(tree(), empty('tank'), 'zones/vm', { ...replication, to: to('tank', 'last') });
     expect(table(result)).toHaveLength(4);
     expect(result.ok && result.steps.every(({ targetDataset }) => targetDataset.startsWith('tank/vm'))).toBe(true);

@@ -5,7 +5,7 @@ import type { Plan, SendRequest } from '../../../../schemas/plan.ts';
 import { dataset, inventory, request } from './plan-history.ts';
 
 /** `t/b@n <- t/b@s of p/a@s`: what is sent, its base, and what the target makes a clone of; a refusal is its code. */
-const told = (result: Plan): string[] | string =>
+const summary = (result: Plan): string[] | string =>
   result.ok
     ? result.steps.map(
         ({ to, from, origin }) =>
@@ -33,20 +33,20 @@ describe('-c after a promotion', () => {
 
   it('uses no snapshot of a dataset that is left out', () => {
     const asked = { selfContained: true, exclude: ['a'] };
-    expect(told(replicated(source, target, asked))).toEqual(['t/r/b@s <- nothing', 't/r/b@n <- t/r/b@s']);
-    expect(told(replicated(source, target, { exclude: ['a'] }))).toEqual(['t/r/b@n <- t/r/b@s of p/x/a@s']);
+    expect(summary(replicated(source, target, asked))).toEqual(['t/r/b@s <- nothing', 't/r/b@n <- t/r/b@s']);
+    expect(summary(replicated(source, target, { exclude: ['a'] }))).toEqual(['t/r/b@n <- t/r/b@s of p/x/a@s']);
   });
 
   it('uses one of the package itself', () => {
     const result = replicated(source, target, { selfContained: true });
-    expect(told(result)).toEqual(['t/r/b@n <- t/r/b@s of p/x/a@s']);
+    expect(summary(result)).toEqual(['t/r/b@n <- t/r/b@s of p/x/a@s']);
     expect(refusedBy(result)).toEqual([['t/r/a', 'DIVERGED']]);
   });
 
   it('uses one of the package itself also where one that is left out has it too', () => {
     const also = [...source, dataset('t/r/0', '@n,41,9', { origin: { name: 't/r/b@s', guid: '20' } })];
     const there = [...target, dataset('p/x/0', '@s,20,4')];
-    expect(told(replicated(also, there, { selfContained: true, exclude: ['0'] }))).toContain(
+    expect(summary(replicated(also, there, { selfContained: true, exclude: ['0'] }))).toContain(
       't/r/b@n <- t/r/b@s of p/x/a@s',
     );
   });

@@ -13,7 +13,7 @@ interface Case {
   between: Move[];
   second: Run;
   after: Move[];
-  /** What somebody did on the target. */
+  /** Changes on the target. */
   there: Move[];
   request: Wish;
 }
@@ -158,7 +158,7 @@ function wantedOn(source: PoolModel, target: PoolModel, request: SendRequest, le
     if (last === undefined) return [];
     const counterpart = `${home}${name.slice(root.length)}`;
     const held = new Set(target.datasets.get(counterpart)?.snapshots.map(({ guid }) => guid));
-    // what nobody named may be older than the newest that both have, and cannot be brought any more
+    // an unnamed snapshot may be older than the newest common one, and cannot be received any more
     const isPassed =
       goal === undefined &&
       [...snapshots, ...bookmarks].some(({ guid, createtxg }) => createtxg >= last.createtxg && held.has(guid));
@@ -170,7 +170,7 @@ const refusedBy = (result: Plan) => result.ok && result.refused?.map(({ dataset 
 
 const runs = { numRuns: 5000 };
 
-describe('whatever happened to both sides, a package', () => {
+describe('after arbitrary changes on both sides, a package', () => {
   it('can be carried out step by step, sends nothing twice, destroys nothing, brings all, and then is done', () => {
     const seen = {
       steps: 0,
@@ -215,7 +215,7 @@ describe('whatever happened to both sides, a package', () => {
           expect(held).toEqual(expect.arrayContaining(wantedOn(source, target, request, left)));
           const again = planned(source, target, request);
           expect(again).toMatchObject({ ok: true, steps: [] });
-          // in whatever order: what has come since is no need any more
+          // in any order: an arrived origin is not a need any more
           expect(refusedBy(again)).toEqual(refusedBy(result));
         } catch (error) {
           throw new Error(`${told.join('\n')}\n${JSON.stringify(result, null, 1)}`, { cause: error });

@@ -113,7 +113,7 @@ describe('rollback', () => {
     expect(notes[0]).toEqual(mentions(`#${gone}`, 'zones/test'));
   });
 
-  it('does nothing where nothing is to be sent, and says so', () => {
+  it('does nothing if nothing has to be sent, and notes that', () => {
     for (const conflict of [rollback, rotate]) {
       const { steps, notes } = planned('@a,1 @b,2', dataset(name, '@a,1 @b,2 @x,7'), conflict);
       expect(steps).toEqual([]);
@@ -196,7 +196,7 @@ describe('rollback', () => {
 describe('rotate', () => {
   const guid = dataset(name, '').guid;
 
-  it('renames what diverged by the createtxg of the common snapshot there, and begins anew as a clone of that', () => {
+  it('renames a diverged dataset by the createtxg of the common snapshot there, and starts again as a clone of it', () => {
     const { result, steps, before, notes } = planned('@a,1 @b,2 @c,3', dataset(name, '@a,1,40 @x,70,41'), rotate);
     expect(steps).toEqual(['@a -> @b', '@b -> @c']);
     expect(before).toEqual([{ kind: 'rename', from: 'zones/test', to: 'zones/test_diverged_40', guid }, undefined]);
@@ -213,7 +213,7 @@ describe('rotate', () => {
   });
 
   it.each([
-    ['snapshots of its own only', dataset(name, '@x,70', { createtxg: '33' })],
+    ['only local snapshots', dataset(name, '@x,70', { createtxg: '33' })],
     ['no snapshot at all', dataset(name, '', { createtxg: '33' })],
   ])('renames a dataset with %s by its own createtxg, and seeds', (_, target) => {
     const { steps, before, notes } = planned('@a,1 @b,2', target, rotate);
@@ -252,11 +252,11 @@ describe('rotate', () => {
   });
 
   it('plans the same once the renaming is done, and while the first stream is interrupted', () => {
-    const aside = dataset('zones/test_diverged_40', '@a,1,40 @x,70,41');
+    const rotated = dataset('zones/test_diverged_40', '@a,1,40 @x,70,41');
     const source = inventory('src', dataset(name, '@a,1 @b,2'));
     const after = { ok: true, steps: [{ from: { guid: '1' }, origin: 'zones/test_diverged_40@a' }] };
-    const begun = dataset(name, '', { resumeToken: '1-a', origin: { name: 'zones/test_diverged_40@a', guid: '1' } });
-    for (const there of [[aside], [aside, begun]]) {
+    const partial = dataset(name, '', { resumeToken: '1-a', origin: { name: 'zones/test_diverged_40@a', guid: '1' } });
+    for (const there of [[rotated], [rotated, partial]]) {
       const result = plan(request(name, rotate), source, inventory('dst', zones, ...there));
       expect(result).toMatchObject(after);
       expect(result.ok && result.steps[0]).not.toHaveProperty('before');
@@ -346,7 +346,7 @@ describe('a dataset that was renamed at the source', () => {
     ]);
   });
 
-  it('is not taken for one that was moved aside', () => {
+  it('is not mistaken for a rotated dataset', () => {
     const result = plan(
       ask,
       source(),

@@ -44,7 +44,7 @@ describe('the chain of a dataset', () => {
     ['orders by createtxg, not by name or place', 'zones/test', '@a,30 @z,4 @m,100', '@z,4', ['@z -> @a', '@a -> @m']],
     ['compares beyond 53 bits', 'zones/test', '@a,1,9007199254740993 @b,2,9007199254740992', '@b,2', ['@b -> @a']],
     ['finds the named snapshot there', 'zones/test@a', '@a,1 @b,2', '@a,1', []],
-    ['finds it there, whatever came after', 'zones/test@a', '@a,1 @b,2', '@a,1 @mine,9', []],
+    ['finds it there, regardless of later snapshots', 'zones/test@a', '@a,1 @b,2', '@a,1 @mine,9', []],
   ])('%s', (_, what, source, target, steps) => {
     expect(short(planned([what], source, target))).toEqual(steps);
   });
@@ -52,7 +52,7 @@ describe('the chain of a dataset', () => {
   it.each([
     ['a common snapshot', '@a,1 @b,2', '@b,2'],
     ['a common bookmark', '@a,1 #b,2 @c,3', '@b,2'],
-  ])('says so where the snapshot asked for is older than %s, and can never come', (_, source, target) => {
+  ])('refuses a snapshot that is older than %s, which the target can never receive', (_, source, target) => {
     const result = planned(['zones/test@a'], source, target);
     expect(result).toMatchObject({
       ok: false,
@@ -186,7 +186,7 @@ describe('a clone', () => {
     expect(short(result)).toEqual(['full @b']);
   });
 
-  it('needs a snapshot of its own', () => {
+  it('needs its own snapshot', () => {
     const bare = inventory('src', base, dataset('zones/test', '', { origin }));
     expect(short(plan(request('zones/test'), bare, inventory('dst', base)))).toBe('NO_SUCH_SNAPSHOT');
   });

@@ -18,11 +18,11 @@ export function history(line: string): Pick<DatasetEntry, 'snapshots' | 'bookmar
   return { snapshots, bookmarks };
 }
 
-/** A guid of its own for each name, far from those that histories use. */
+/** A unique guid for each name, different from those in histories. */
 const guidOf = (name: string): string =>
   [...name].reduce((sum, char) => (sum * 131n + BigInt(char.charCodeAt(0))) % 2n ** 62n, 7n).toString();
 
-/** A dataset with that history; what else it is goes into `more`. */
+/** A dataset with that history; `more` has its other fields. */
 export const dataset = (name: string, line: string, more: Partial<DatasetEntry> = {}): DatasetEntry => ({
   name,
   type: 'filesystem',

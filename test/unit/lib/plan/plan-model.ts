@@ -2,7 +2,7 @@ import type { DatasetEntry, Inventory, SnapshotEntry } from '../../../../schemas
 import type { Step } from '../../../../schemas/plan.ts';
 import { dataset } from './plan-history.ts';
 
-/** What may happen to the two sides between runs; numbers choose among what there is. */
+/** Events on both sides between runs; numbers choose among the existing objects. */
 export type Happening =
   | { kind: 'snapshot'; name: string; on: 'source' | 'target' }
   | { kind: 'destroy'; at: number; on: 'source' | 'target' }
@@ -50,7 +50,7 @@ const entry = (name: string, guid: number, createtxg: number): SnapshotEntry => 
 
 const hasName = (side: DatasetEntry, name: string) => side.snapshots.some((snapshot) => snapshot.name === name);
 
-/** The world after one happening; one that is impossible changes nothing. `carryOut` plans and performs a few steps. */
+/** The world after one event; an impossible one changes nothing. `carryOut` plans and performs a few steps. */
 export function happen(world: World, what: Happening, carryOut: (world: World, steps: number) => World): World {
   const clock = world.clock + 1;
   if (what.kind === 'replicate') return carryOut(world, what.steps);
@@ -76,12 +76,12 @@ function changed(
   if (what.kind === 'snapshot')
     return [...snapshots, entry(what.name, clock, what.on === 'source' ? clock : 1000 + clock)];
   const at = what.at % Math.max(1, snapshots.length);
-  // like a prune job, leave the target its last one: without any it would be another story (EXISTS)
+  // like a prune job, leave the target its last one: without any it would be EXISTS
   if (what.kind === 'destroy') return snapshots.length > 1 ? snapshots.toSpliced(at, 1) : snapshots;
   return snapshots.map((snapshot, place) => (place === at ? { ...snapshot, name: what.name } : snapshot));
 }
 
-/** Does what `zfs send` and `zfs receive` would do with the step, or throws as they would fail. */
+/** Performs a step like `zfs send` and `zfs receive`, or throws as they fail. */
 export function receive(world: World, step: Step): World {
   const { source, target } = world;
   const must = (fact: boolean, what: string) => {

@@ -88,8 +88,8 @@ function isChainRefused({ source, target }: World, request: SendRequest, wanted:
   return target?.snapshots.some((one) => names.includes(one.name)) ?? false;
 }
 
-describe('whatever happened to both sides', () => {
-  it('each step can be carried out, nothing is sent twice, all that is wanted arrives, and then nothing is left', () => {
+describe('after arbitrary changes on both sides', () => {
+  it('each step can be performed, nothing is sent twice, everything wanted arrives, and then nothing is left', () => {
     const seen = { steps: 0, none: 0, refused: 0, bookmarks: 0, clones: 0 };
     fc.assert(
       fc.property(situation, ([before, request]) => {
@@ -115,7 +115,7 @@ describe('whatever happened to both sides', () => {
     for (const [kind, times] of Object.entries(seen)) expect(times, kind).toBeGreaterThan(2);
   });
 
-  it('a chain is refused when it cannot be carried out without touching what the target has, and only then', () => {
+  it('a chain is refused exactly if it cannot be performed without changing snapshots of the target', () => {
     const chain = situation.filter(([, request]) => !request.from && !request.full);
     fc.assert(
       fc.property(chain, ([before, request]) => {

@@ -15,7 +15,7 @@ const refusal = (source: string, target: string, what = request('zones/test')) =
   return { ...result, code: result.error.code, message: result.error.message };
 };
 
-describe('a target that went its own way', () => {
+describe('a target that has diverged', () => {
   it('is refused with the newest common and what only one side has', () => {
     const { code, evidence, message } = refusal('@a,1 @b,2 @c,3 @d,4', '@a,1 @b,2 @mine,7');
     expect(code).toBe('DIVERGED');
@@ -52,7 +52,7 @@ describe('a target that went its own way', () => {
     expect(refusal('@a,1 @b,2', '@renamed,1 @mine,7').message).toEqual(mentions('zfs rollback -r zones/test@renamed'));
   });
 
-  it('says how many names it leaves out of the message, and keeps the evidence within one message', () => {
+  it('has the number of omitted names, and evidence that fits in one message', () => {
     const many = Array.from({ length: 2000 }, (_, at) => `@s${at},${at + 10}`).join(' ');
     const { message, evidence } = refusal(`@a,1 ${many}`, '@a,1 @mine,7');
     expect(message).toEqual(mentions('@s1999', 1995));
@@ -77,13 +77,13 @@ describe('a snapshot name that is taken on the target by another snapshot', () =
 });
 
 describe('one incremental that does not fit', () => {
-  it('says which base would', () => {
+  it('names a base that fits', () => {
     const { message, evidence } = refusal('@a,1 @b,2 @c,3', '@a,1 @b,2', request('zones/test@c', { from: '@a' }));
     expect(message).toEqual(mentions('@a', '@b'));
     expect(evidence).toEqual({ newestCommon: 'b', sourceOnly: ['c'], targetOnly: [] });
   });
 
-  it('says what both have when the base is missing', () => {
+  it('names the common snapshot if the base is missing', () => {
     const { code, evidence } = refusal('@a,1 @b,2 @c,3', '@a,1', request('zones/test@c', { from: '@b' }));
     expect([code, evidence]).toEqual(['BASE_MISSING', { newestCommon: 'a', sourceOnly: ['b', 'c'], targetOnly: [] }]);
   });
@@ -102,7 +102,7 @@ describe('a target that exists', () => {
   });
 });
 
-describe('a request that names what is not there', () => {
+describe('a request with an unknown dataset or snapshot', () => {
   const source = inventory(
     'src',
     dataset('zones/test', '@a,1 @b,2 @c,3 @d,4 @e,5 @f,6 #old,0'),
@@ -125,7 +125,7 @@ describe('a request that names what is not there', () => {
   });
 });
 
-describe('a request that cannot be right', () => {
+describe('an invalid request', () => {
   const own = inventory('src', dataset('zones/test', '@a,1'));
   const to = (dataset?: string) => request('zones/test', { to: { host: 'src', ...(dataset && { dataset }) } });
 

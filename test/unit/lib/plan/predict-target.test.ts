@@ -43,17 +43,17 @@ const stepsOf = (source: PoolModel, target: ReturnType<PoolModel['inventory']>):
 const newestOf = (inventory: ReturnType<PoolModel['inventory']>): Map<string, string | undefined> =>
   new Map(inventory.datasets.map(({ name, snapshots }) => [name, snapshots.at(-1)?.guid]));
 
-describe('what a target is predict inventory to have', () => {
-  test('holds no partial state of a dataset any more into which a step has arrived whole', () => {
+describe('the predicted inventory', () => {
+  test('has no partial state of a dataset into which a step has arrived', () => {
     const guids = { next: 1000 };
     const source = new PoolModel('src', 'pool', guids).run('create pool/a', 'snapshot pool/a@1');
     const target = new PoolModel('dst', 'pool', guids);
     const steps = stepsOf(source, target.inventory());
-    const begun = ['pool/b', 'pool/c'].flatMap((name) =>
+    const partial = ['pool/b', 'pool/c'].flatMap((name) =>
       emptyInventory('dst', name).datasets.map((entry) => ({ ...entry, name, resumeToken: '1-abc-0' })),
     );
     expect(
-      predictInventory({ host: 'dst', datasets: begun }, steps.map(stored)).datasets.map(({ name, resumeToken }) => [
+      predictInventory({ host: 'dst', datasets: partial }, steps.map(stored)).datasets.map(({ name, resumeToken }) => [
         name,
         resumeToken,
       ]),
@@ -63,7 +63,7 @@ describe('what a target is predict inventory to have', () => {
     ]);
   });
 
-  test('is what it has, once it has received what waits', () => {
+  test('is that after all stored streams are received', () => {
     let moved = 0;
     fc.assert(
       fc.property(commands, commands, fc.boolean(), (before, after, wasSeen) => {
@@ -89,7 +89,7 @@ describe('what a target is predict inventory to have', () => {
     expect(moved).toBeGreaterThan(50);
   });
 
-  test('does not count on what does not follow', () => {
+  test('ignores streams that do not follow', () => {
     const known = emptyInventory('dst', 'pool/b');
     const start = (more: object): StoredStart =>
       storedStartSchema.parse({ ...order, dataset: 'pool/b', to: { name: 'pool/a@2', guid: '2' }, ...more });
@@ -100,7 +100,7 @@ describe('what a target is predict inventory to have', () => {
     expect(twice.datasets[1]?.snapshots.map(({ guid }) => guid)).toEqual(['2']);
   });
 
-  test('is encrypted where it arrives raw, with parents where they are made', () => {
+  test('is encrypted if received raw, and has placeholders', () => {
     const start = storedStartSchema.parse({
       ...order,
       dataset: 'pool/x/b',
@@ -118,7 +118,7 @@ describe('what a target is predict inventory to have', () => {
   });
 });
 
-test('what a rollback destroys, and what is renamed, a target has no more', () => {
+test('conflict resolutions remove destroyed snapshots and renamed datasets', () => {
   const target = new PoolModel('dst', 'pool').run(
     'create pool/b',
     'snapshot pool/b@1',
@@ -133,10 +133,10 @@ test('what a rollback destroys, and what is renamed, a target has no more', () =
     to: { name: 'pool/b@1', guid: '1' },
     destroys: [{ name: '2', guid }],
   };
-  const aside = { kind: 'rename' as const, from: 'pool/c', to: 'pool/c_diverged_1', guid: '2' };
+  const rotation = { kind: 'rename' as const, from: 'pool/c', to: 'pool/c_diverged_1', guid: '2' };
   const { datasets } = afterResolutions(seen, [
     { targetDataset: 'pool/b', before: back },
-    { targetDataset: 'pool/c', before: aside },
+    { targetDataset: 'pool/c', before: rotation },
   ]);
   expect(datasets.map(({ name, snapshots }) => [name, snapshots.map((one) => one.name)])).toEqual([
     ['pool', []],
@@ -144,7 +144,7 @@ test('what a rollback destroys, and what is renamed, a target has no more', () =
   ]);
 });
 
-test('a known target keeps what plans need: from the newest common snapshot on, and where clones come from', () => {
+test('a known target keeps what plans need: the newest common snapshot and later ones, and origins of clones', () => {
   const guids = { next: 1000 };
   const source = new PoolModel('src', 'pool', guids).run('create pool/a', 'snapshot pool/a@1');
   const target = new PoolModel('dst', 'pool', guids);

@@ -28,16 +28,16 @@ describe('a target in a pool that is imported read-only', () => {
     expect(made).toMatchObject({ error: { message: mentions('zpool import tank') } });
   });
 
-  test('has nothing to refuse where it has all of it, and a divergence is told as that', () => {
+  test('is not refused if it has everything, and a divergence is refused as DIVERGED', () => {
     expect(plan(asked, source, target('@a,1 @b,2', ['tank']))).toMatchObject({ ok: true, steps: [] });
     expect(short(plan(asked, source, target('@a,1 @mine,9', ['tank'])))).toBe('DIVERGED');
   });
 
-  test('is another pool’s affair', () => {
+  test('does not affect other pools', () => {
     expect(plan(asked, source, target('@a,1', ['tank2', 'tan']))).toMatchObject({ ok: true, steps: [{}] });
   });
 
-  test('is remembered of no target: what is stored for it waits until it can be written to', () => {
+  test('is not part of a known target: stored streams wait until the pool is writable', () => {
     expect(lastKnownOf(target('@a,1', ['tank']), source)).not.toHaveProperty('readOnlyPools');
   });
 });

@@ -43,7 +43,7 @@ describe('a redaction bookmark', () => {
     expect(optionalColumns).toContain('redact_snaps');
   });
 
-  it('edge case 27: is no base, whatever stands first; a cursor of its snapshot is (openzfs#18491)', () => {
+  it('edge case 27: is not a base, in any order; a cursor of its snapshot is (openzfs#18491)', () => {
     for (const line of [`#r,1 ${cursor} @b,2`, `${cursor} #r,1 @b,2`, '#r,1 #zz,1 @b,2', '#r,1 #a,1 @b,2']) {
       expect(planned(source(line, 'r')), line).toMatchObject({
         ok: true,
@@ -53,7 +53,7 @@ describe('a redaction bookmark', () => {
     expect(newestCommon(source('@a,1 #r,2 @c,3', 'r'), target('@a,1 @b,2'))).toMatchObject({ name: 'a' });
   });
 
-  it('alone is no base: what would make one is told, and a rollback destroys nothing of what the source knew', () => {
+  it('alone is not a base: the refusal has a fix, and a rollback destroys no snapshot that the source had', () => {
     const alone = source('#r,1 @b,2', 'r');
     const refused = planned(alone);
     expect(refused).toMatchObject({ ok: false, error: { code: 'DIVERGED' } });
@@ -62,7 +62,7 @@ describe('a redaction bookmark', () => {
     expect(steps(newer, target('@a,1 @b,2'), { conflict: 'rollback' })).toBe('DIVERGED');
   });
 
-  it('is not taken with -i either, and the words say how to go on', () => {
+  it('is refused with -i too, with a fix', () => {
     const refused = planned(source('@a,1 #r,1 @b,2', 'r'), target('@a,1'), { from: '#r' });
     expect(refused).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { dataset: 't/c' } } });
     expect(!refused.ok && refused.error.message).toEqual(
@@ -90,7 +90,7 @@ test('of one snapshot a cursor comes before other bookmarks', () => {
 });
 
 describe('what was received redacted', () => {
-  it('is not sent on, since its replica would not tell that blocks are missing', () => {
+  it('is not sent, since its replica would not show that blocks are missing', () => {
     const refused = planned(source('@a,1 @b,2', 'b'));
     expect(refused).toMatchObject({ ok: false, error: { code: 'UNSUPPORTED', details: { host: 'src' } } });
     expect(steps(source('@a,1 @b,2', 'a'), target(''))).toBe('EXISTS');

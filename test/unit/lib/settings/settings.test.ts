@@ -101,7 +101,7 @@ timing: { lockSeconds: 10 }
     ['a number out of range', 'timing: { lockSeconds: 0 }', ['timing.lockSeconds', '>=1', 0]],
     ['a bad rule', 'receive: { allow: [{ from: a.b, into: tank }] }', ['receive.allow.0.from', '"a.b"']],
     [
-      'a conflict that nobody may allow',
+      'a conflict policy that cannot be allowed',
       'receive: { allow: [{ from: a, into: b, conflicts: [refuse] }] }',
       ['receive.allow.0.conflicts.0'],
     ],
@@ -175,7 +175,7 @@ describe('the file lies', () => {
   const [one, two] = [() => join(folder, 'one.yaml'), () => join(folder, 'two.yaml')];
   const from = () => loadSettings({ ZPSEND_HOST: 'smos-00' }, [one(), two()]);
 
-  test('at either place, and what is read is told', () => {
+  test('is read from either path, and the result has the path', () => {
     expect(from()).toMatchObject({ path: undefined, config: { receive: { allow: [] } } });
     writeFileSync(two(), 'receive: { maxConcurrent: 7 }');
     expect(from()).toMatchObject({ path: two(), config: { receive: { maxConcurrent: 7 } } });
@@ -190,7 +190,7 @@ describe('the file lies', () => {
   });
 });
 
-test('settings are told in one line', () => {
+test('settings have a summary of one line', () => {
   const yaml = `
 receive: { allow: [{ from: smos-01, into: tank/a, conflicts: [rotate] }, { from: "*", into: b }] }
 send: { policies: [{ dataset: a, to: [b] }] }`;
@@ -266,7 +266,7 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
     expect(config.timing).toEqual({ lockSeconds: 1.5, silenceSeconds: 6, patienceSeconds: 0 });
   });
 
-  test('an empty ZPSEND_ALLOW allows nobody anything', () => {
+  test('an empty ZPSEND_ALLOW allows nothing', () => {
     expect(load(yaml, { ZPSEND_ALLOW: '' }).config.receive.allow).toEqual([]);
   });
 
@@ -288,7 +288,7 @@ timing: { lockSeconds: 5, silenceSeconds: 6, patienceSeconds: 7 }
   ])('%j is refused', (env, facts) => expect(refusal('', env)).toEqual(mentions(...facts)));
 });
 
-test('a host without a name of its own has the machine’s, as one token', () => {
+test('a host without a configured name has the machine’s, as one token', () => {
   const { host } = load('', { ZPSEND_HOST: '' });
   expect(host).toMatch(/^[A-Za-z0-9_-]+$/);
 });

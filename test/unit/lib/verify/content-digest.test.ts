@@ -126,7 +126,7 @@ describe('what makes no difference', () => {
     expect(digest(...records)).toBe(usual);
   });
 
-  it('the name and the guid, which are told beside it', () => {
+  it('the name and the guid, which are separate fields', () => {
     const of = (guid: string) => digestOf(begin({ guid }), object(5), write(5, 0, data), end()).digest;
     expect(of('1')).toBe(of('2'));
   });

@@ -262,7 +262,7 @@ describe('I5: what is destroyed as a bookmark', () => {
     ['a dataset', 'tank/a'],
     ['a snapshot', 'tank/a@1'],
     ['a snapshot that is called like a cursor', 'tank/a@zpsend_x'],
-    ['a bookmark of somebody else', 'tank/a#mine'],
+    ['a foreign bookmark', 'tank/a#mine'],
     ['a bookmark below a dataset that is called like one', 'tank/zpsend_x#mine'],
     ['a list', 'tank/a#zpsend_x,mine'],
     ['a range', 'tank/a@1%#zpsend_x'],

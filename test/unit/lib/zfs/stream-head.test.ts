@@ -120,7 +120,7 @@ describe('the output of zfs send', () => {
 });
 
 describe('the input of zfs receive', () => {
-  async function written(pieces: readonly Buffer[], how: 'apart' | 'together') {
+  async function written(pieces: readonly Buffer[], how: 'separately' | 'together') {
     const got: Buffer[] = [];
     const refused: string[] = [];
     const into = new Writable({
@@ -141,7 +141,7 @@ describe('the input of zfs receive', () => {
     return { got: Buffer.concat(got), refused, taken, isClosed: into.writableEnded || into.destroyed };
   }
 
-  test.each(['apart', 'together'] as const)('is the whole stream, written %s', async (how) => {
+  test.each(['separately', 'together'] as const)('is the whole stream, written %s', async (how) => {
     for (const head of [begin(), wrapped(begin())]) {
       const all = Buffer.concat([head, body]);
       for (const size of [100, 1000, 200_000]) {
@@ -156,7 +156,7 @@ describe('the input of zfs receive', () => {
 
   // only the sender knows which flags were requested
   test.each(others.filter(([name]) => !name.endsWith('unasked')))('is empty for %s', async (_, head, facts) => {
-    for (const how of ['apart', 'together'] as const) {
+    for (const how of ['separately', 'together'] as const) {
       const { got, refused, taken, isClosed } = await written([head, body, body], how);
       expect([got.length, isClosed, taken.includes(true)]).toEqual([0, true, false]);
       expect(refused).toEqual([mentions(...facts)]);
@@ -164,7 +164,7 @@ describe('the input of zfs receive', () => {
   });
 
   test('is empty for a stream that ends before its first record', async () => {
-    const { got, refused } = await written([begin().subarray(0, 100)], 'apart');
+    const { got, refused } = await written([begin().subarray(0, 100)], 'separately');
     expect([got.length, refused]).toEqual([0, [expect.stringContaining(endedEarly)]]);
   });
 });

@@ -30,9 +30,9 @@ const env = (more: Record<string, string> = {}) => ({
   ...more,
 });
 
-const way = (what: string, run: Fetch['run']): Fetch => ({ how: 'apt', what, run });
+const source = (what: string, run: Fetch['run']): Fetch => ({ how: 'apt', what, run });
 const brings = (version: string): Fetch =>
-  way('a package', async (_work, target) => void (await fake(target, version)));
+  source('a package', async (_work, target) => void (await fake(target, version)));
 const missing = (promise: Promise<unknown>) =>
   promise.then(() => undefined).catch((error: NatsServerMissingError) => error);
 
@@ -71,7 +71,7 @@ describe('where a nats-server is looked for', () => {
 
 describe('bringing a nats-server', () => {
   test('the first way that works fills the cache, and nothing else is left there', async () => {
-    const fails = way('a broken way', () => Promise.reject(new Error('no network')));
+    const fails = source('a broken way', () => Promise.reject(new Error('no network')));
     const found = await findNatsServer({ env: env(), sources: [fails, brings('2.15.1')] });
     expect(found).toEqual({ path: join(cache, 'nats-server'), version: '2.15.1', how: 'apt' });
     expect(await readdir(cache)).toEqual(['nats-server']);
@@ -79,21 +79,21 @@ describe('bringing a nats-server', () => {
 
   test('a failure names everything that was tried with its reason, and what to do by hand', async () => {
     await fake(join(folder, 'bin/nats-server'), '2.9.10');
-    const ways = [way('a package', () => Promise.reject(new Error('apt-get is not on PATH'))), brings('2.10.0')];
-    const error = await missing(findNatsServer({ env: env(), ways }));
+    const sources = [source('a package', () => Promise.reject(new Error('apt-get is not on PATH'))), brings('2.10.0')];
+    const error = await missing(findNatsServer({ env: env(), sources }));
     expect(error?.tried).toEqual([
       'NATS_SERVER_BIN: not set',
       `PATH: ${join(folder, 'bin/nats-server')} is 2.9.10`,
       `cache: nothing usable in ${cache}`,
       'a package: apt-get is not on PATH',
-      'a package: what came is 2.10.0',
+      'a package: the downloaded release is 2.10.0',
     ]);
     expect(error?.message).toEqual(mentions('NATS_SERVER_BIN', 'go install'));
   });
 
   test('many that look at once bring it once', async () => {
     let times = 0;
-    const slow = way('a package', async (_work, target) => {
+    const slow = source('a package', async (_work, target) => {
       times += 1;
       await new Promise((resolve) => setTimeout(resolve, 50));
       await fake(target, '2.15.1');

@@ -53,7 +53,7 @@ describe('a nats-server of our own', () => {
     expect(await greeting(jetstream.port)).toMatchObject({ host: '127.0.0.1', jetstream: true });
   });
 
-  test('stays on loopback whatever its configuration says', async () => {
+  test('stays on loopback with any configuration', async () => {
     const server = await start({ config: 'host: "0.0.0.0"\nmax_payload: 2048' });
     expect(await greeting(server.port)).toMatchObject({ host: '127.0.0.1', max_payload: 2048 });
   });
@@ -78,11 +78,11 @@ describe('a nats-server of our own', () => {
     expect(server.pid).not.toBe(before.pid);
   });
 
-  test('a mistake in the configuration is told in its own words', async () => {
+  test('a mistake in the configuration is reported in the words of nats-server', async () => {
     await expect(startNatsServer({ config: 'accounts {' })).rejects.toThrow(/Parse error/);
   });
 
-  test('a taken port is told in its own words', async () => {
+  test('a taken port is reported in the words of nats-server', async () => {
     const server = await start();
     await expect(startNatsServer({ port: server.port })).rejects.toThrow(/address already in use/);
   });

@@ -23,7 +23,7 @@ const hex: KeyWrapping = { format: 'hex' };
 const keyed = (name: string, line: string, root: string, wrapping: KeyWrapping, more: Partial<DatasetEntry> = {}) =>
   dataset(name, line, { encryption: 'aes-256-gcm', keystatus: 'available', encryptionRoot: root, wrapping, ...more });
 
-/** The source's tree of a root and two children; each has a second snapshot unless it is told not to. */
+/** The source's tree of a root and two children; each has a second snapshot by default. */
 function source(wrapping: KeyWrapping, second: string[] = ['t/r', 't/r/a', 't/r/b']): DatasetEntry[] {
   return ['t/r', 't/r/a', 't/r/b'].map((name, at) =>
     keyed(name, second.includes(name) ? `@1,${at + 1} @2,${at + 11}` : `@1,${at + 1}`, 't/r', wrapping),
@@ -169,7 +169,7 @@ describe('edge case 26: a raw increment into what takes its key from another dat
       't/r/a': 0,
       't/r/b': 1,
     });
-    // a dataset that is locked out keeps no root back, and is told of
+    // a dataset that is already locked out does not block a root, and has a note
     const { notes } = planned({ from: source(now, ['t/r']), onto: joined(now, now, old) });
     expect(notes.map(({ kind, dataset: of }) => [kind, of])).toEqual([]);
     const idle = planned({ from: source(now, []), onto: joined(now, now, old) });
@@ -186,11 +186,11 @@ describe('edge case 26: a raw increment into what takes its key from another dat
     expect(outcome({ from: placed, onto })).toEqual({ 't/r': no, 't/r/a': no });
   });
 
-  it('changes nothing where each has a key of its own on the target, whatever it is at the source', () => {
-    const apart = joined(old).map((one) => ({ ...one, encryptionRoot: one.name }));
+  it('changes nothing if each is an encryption root on the target, in any case at the source', () => {
+    const separate = joined(old).map((one) => ({ ...one, encryptionRoot: one.name }));
     for (const names of [['t/r'], ['t/r/a'], ['t/r', 't/r/b']]) {
-      expect(outcome({ from: source(now, names), onto: apart })).not.toContain(no);
-      expect(Object.values(outcome({ from: source(now, names), onto: apart }))).not.toContain(no);
+      expect(outcome({ from: source(now, names), onto: separate })).not.toContain(no);
+      expect(Object.values(outcome({ from: source(now, names), onto: separate }))).not.toContain(no);
     }
   });
 
@@ -217,7 +217,7 @@ describe('edge case 26: a hex or raw key, of which nothing tells whether it is t
   it('goes on in the job that has brought the root', () => {
     const one = { from: source(hex, ['t/r/a']), onto: joined(hex), arrived: ['t/r'] };
     expect(outcome(one)).toEqual({ 't/r': 0, 't/r/a': 1, 't/r/b': 0 });
-    // a passphrase tells, whatever the job has brought
+    // the wrapping of a passphrase decides, regardless of arrived steps
     const changed = { from: source(now, ['t/r/a']), onto: joined(old), arrived: ['t/r'] };
     expect(outcome(changed)).toEqual({ 't/r': 0, 't/r/a': no, 't/r/b': 0 });
     const again = { from: source(now, ['t/r']), onto: joined(old), arrived: ['t/r/a', 't/r/b'] };
@@ -353,7 +353,7 @@ test('a root outside a listing is looked up once, and noted at those that take t
 });
 
 describe('edge case 26: what is stored for a target that is remembered', () => {
-  const apart = joined(old).map((one) => ({ ...one, encryptionRoot: one.name }));
+  const separate = joined(old).map((one) => ({ ...one, encryptionRoot: one.name }));
   /** By dataset: the number of steps, or why nothing is stored. */
   const stored = (from: DatasetEntry[], onto: DatasetEntry[], unsure: string[] = []) => {
     const sides = { source: inventory('src', ...from), target: inventory('dst', dataset('p', ''), ...onto) };
@@ -370,12 +370,12 @@ describe('edge case 26: what is stored for a target that is remembered', () => {
   };
 
   it('brings no root another key, in a package either: who was joined to it since is not known', () => {
-    expect(stored(source(now, ['t/r']), apart)).toEqual([
+    expect(stored(source(now, ['t/r']), separate)).toEqual([
       ['t/r', mentions('UNSUPPORTED', 't/r', 'p/r', 'dst', '--channel auto')],
       ['t/r/a', 0],
       ['t/r/b', 0],
     ]);
-    expect(stored(source(old), apart)).toEqual([
+    expect(stored(source(old), separate)).toEqual([
       ['t/r', 1],
       ['t/r/a', 1],
       ['t/r/b', 1],
@@ -393,7 +393,7 @@ describe('edge case 26: what is stored for a target that is remembered', () => {
   it('goes on where nothing tells of another key, and nowhere where it is not known which it has', () => {
     const hexes = joined(hex).map((one) => ({ ...one, encryptionRoot: one.name }));
     expect(stored(source(hex), hexes).map(([, steps]) => steps)).toEqual([1, 1, 1]);
-    expect(stored(source(old), apart, ['p/r/a']).map(([, why]) => why)).toEqual([
+    expect(stored(source(old), separate, ['p/r/a']).map(([, why]) => why)).toEqual([
       1,
       mentions('UNSUPPORTED', 'p/r/a', 'dst'),
       1,

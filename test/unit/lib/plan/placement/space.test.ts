@@ -44,7 +44,7 @@ describe('room for a plan', () => {
     expect(found([step('tank/a', 62)], target(entry('tank', 62)))).toEqual([]);
   });
 
-  it('is looked at in each dataset that bounds what lies below it, and told of the highest', () => {
+  it('is checked in each dataset that limits its descendants, and reported for the topmost', () => {
     const there = target(entry('tank', 100), entry('tank/q', 10), entry('tank/q/x', 10));
     expect(found([step('tank/q/x/new', 20), step('tank/b', 20)], there)).toEqual(['tank/q']);
     expect(found([step('tank/q/x/new', 20), step('tank/b', 90)], there)).toEqual(['tank']);

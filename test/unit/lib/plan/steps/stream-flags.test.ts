@@ -38,7 +38,7 @@ const planned = ({ from = [source], onto = [], wish, features = all, ...more }: 
     { ...inventory('dst', dataset('p', ''), ...onto), ...(features !== 'unknown' && { features: { p: features } }) },
   );
 
-/** Flags of each step and what is remembered of the first; the code of a refusal. */
+/** Flags of each step and the mark of the first; the code of a refusal. */
 function flags(one: Case): string {
   const made = planned(one);
   if (!made.ok) return made.error.code;
@@ -118,7 +118,7 @@ describe('a chain that begins', () => {
 });
 
 describe('a chain that goes on', () => {
-  it('keeps what it began with, whatever the target can by now', () => {
+  it('keeps its initial flags, even if the target can receive others now', () => {
     expect(flags({ onto: onto(mark('')) })).toBe('-');
     expect(flags({ onto: onto(mark('large-block')) })).toBe('large-block');
     expect(flags({ onto: onto(mark('large-block,embed,compressed')), features: [] })).toBe('large-block,compressed');
@@ -139,7 +139,7 @@ describe('a chain that goes on', () => {
     expect(flags({ onto: onto(mark('large-block', '77')) })).toBe('compressed');
   });
 
-  it('with large blocks that were asked for is noted where nobody knows how it began (openzfs#6224)', () => {
+  it('with requested large blocks is noted if its initial flags are unknown (openzfs#6224)', () => {
     const notes = (one: Case) => {
       const made = planned(one);
       return made.ok ? (made.notes ?? []) : undefined;

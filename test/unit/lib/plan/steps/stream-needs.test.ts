@@ -26,20 +26,20 @@ function beginning(versionInfo: bigint, isLittle = true): Buffer {
 
 describe('what a stream needs', () => {
   it.each([
-    ['nothing of its own', 0x00000011n, []],
+    ['no feature', 0x00000011n, []],
     ['dnodesize=auto', 0x02000011n, ['large_dnode']],
     ['dnodesize=auto, with -c', 0x03080011n, ['lz4_compress', 'large_dnode']],
     ['compression=zstd, with -c', 0x09080011n, ['lz4_compress', 'zstd_compress']],
     ['longname=on', 0x40000011n, ['longname']],
     ['longname=on, with -Lec', 0x410c0011n, ['embedded_data', 'lz4_compress', 'longname'].toSorted()],
-  ])('is told by its first bytes: %s', (_what, versionInfo, features) => {
+  ])('is known from its first bytes: %s', (_what, versionInfo, features) => {
     for (const isLittle of [true, false]) {
       const needed = featuresNeeded(beginning(versionInfo, isLittle));
       expect(needed?.toSorted()).toEqual([...features].toSorted());
     }
   });
 
-  it('is not known of what is no stream', () => {
+  it('is unknown for other data', () => {
     expect(featuresNeeded(Buffer.alloc(beginningBytes))).toBeUndefined();
     expect(featuresNeeded(beginning(0x11n).subarray(0, 23))).toBeUndefined();
   });
@@ -82,7 +82,7 @@ describe('a plan to a pool that lacks a feature', () => {
   });
 });
 
-describe('streams that are begun to be read', () => {
+describe('streams whose beginning is read', () => {
   const step = (name: string, leaf: string): Step => ({
     type: 'full',
     to: { name: `zones/${name}@${leaf}`, guid: '1' },
@@ -128,7 +128,7 @@ describe('streams that are begun to be read', () => {
       ['tank/a', 'UNSUPPORTED', ['large_dnode']],
     ]);
     expect([notes, isComplete]).toEqual([[], true]);
-    // the stream of properties around it says less
+    // a compound stream's own header lacks the flags
     expect(asked.map((one) => 'flags' in one && one.flags)).toEqual([['compressed'], ['compressed']]);
   });
 
