@@ -8,7 +8,7 @@ import type { SimHost } from './sim-host.ts';
 
 const bin = fileURLToPath(new URL('gate-zfs', import.meta.url));
 
-/** Stops the `zfs` of a service at one of its verbs, and lets it go on. */
+/** Stops the `zfs` of a service at one of its verbs, and lets it continue. */
 export interface Gate {
   /** What the service is started with. */
   readonly env: NodeJS.ProcessEnv;

@@ -20,7 +20,7 @@ export function data(offset: number, body: Buffer): Buffer {
 }
 
 /** A transfer whose sender, smos-01, is the test itself. */
-export interface Talk {
+export interface ScriptedTransfer {
   /** Publishes on the transfer's own subject, words with their authenticator. */
   publish(...frames: Buffer[]): void;
   /** The control messages of both ends. */
@@ -30,14 +30,14 @@ export interface Talk {
   readonly final: Promise<CreditFinal>;
 }
 
-type Spoken = Pick<ReceiveStart, 'dataset' | 'to' | 'parents' | 'from' | 'origin' | 'before' | 'compression'>;
+type ScriptedStart = Pick<ReceiveStart, 'dataset' | 'to' | 'parents' | 'from' | 'origin' | 'before' | 'compression'>;
 
 let transfers = 0;
 
 /** Starts a receive on smos-00 as a sender would; resolves when the receiver listens for its data. */
-export async function begin(fleet: Fleet, what: Spoken): Promise<Talk> {
+export async function begin(fleet: Fleet, what: ScriptedStart): Promise<ScriptedTransfer> {
   transfers += 1;
-  const transfer = `spoken${transfers}`;
+  const transfer = `scripted${transfers}`;
   const credit = Promise.withResolvers<void>();
   const final = Promise.withResolvers<CreditFinal>();
   const secret = newSecret();

@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
 import { compileCache, simBin } from './program.ts';
 
-/** A machine with a ZFS of its own: the simulator on PATH, and a folder that is its pools. */
+/** A machine with its own ZFS: the simulator on PATH, and a folder that is its pools. */
 export interface SimHost {
   readonly name: string;
   readonly env: NodeJS.ProcessEnv;

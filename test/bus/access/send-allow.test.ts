@@ -58,7 +58,7 @@ test('raw: required lets nothing of it leave in the clear, by a wish or as a par
     code: 'NOT_ALLOWED',
     details: { rule: 'pool/vm/secret' },
   });
-  // the wish is for the whole package, which has a rule of its own
+  // the request is for the whole package, which has its own rule
   const whole = { dataset: 'pool/vm', to, package: 'replication', stream: { raw: false } };
   const job = await fleet.send('src', whole);
   expect(job).toMatchObject({ state: 'failed', error: { code: 'NOT_ALLOWED', details: { rule: 'pool/vm/secret' } } });
@@ -113,7 +113,7 @@ async function useTwoSenders(...allow: [object[], object[]]) {
   return { fleet, senders, killRunning, successorOf };
 }
 
-test('what another host ordered is gone on with by its rules, once its sender has died', async () => {
+test('a takeover continues what another host ordered, by the rules for that host', async () => {
   const rules = [{ dataset: 'pool/a', to: 'dst', from: 'other' }];
   const { fleet, killRunning, successorOf } = await useTwoSenders(rules, rules);
   const asked = { dataset: 'pool/a', to };

@@ -125,7 +125,7 @@ test('a receiver that knows nothing of it is asked again without', async () => {
   expect(asked[0]).not.toHaveProperty('compression');
 });
 
-async function spoken(compression: ReceiveStart['compression']) {
+async function scripted(compression: ReceiveStart['compression']) {
   const { fleet, source, target } = await usePair();
   await fleet.start('receiver', target, allow);
   const { stdout } = await execa('zfs', ['send', 'zones/test@one'], {
@@ -135,19 +135,19 @@ async function spoken(compression: ReceiveStart['compression']) {
   });
   const guid = await source.zfs('get', '-Hp', '-o', 'value', 'guid', 'zones/test@one');
   const what = { dataset: 'zones/test', to: { name: 'zones/test@one', guid }, ...(compression && { compression }) };
-  return { talk: await begin(fleet, what), stream: Buffer.from(stdout) };
+  return { sender: await begin(fleet, what), stream: Buffer.from(stdout) };
 }
 
 test('what claims to be zstd and is not is STREAM_BROKEN', async () => {
-  const { talk, stream } = await spoken(['zstd']);
-  talk.publish(data(0, Buffer.concat([zstdCompressSync(stream.subarray(0, 1000)), Buffer.from('not zstd')])));
-  const final = await talk.final;
+  const { sender, stream } = await scripted(['zstd']);
+  sender.publish(data(0, Buffer.concat([zstdCompressSync(stream.subarray(0, 1000)), Buffer.from('not zstd')])));
+  const final = await sender.final;
   expect(final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
   expect(JSON.stringify(final)).toEqual(mentions('zones/test@one', 'smos-01'));
 });
 
 test('nothing is decompressed that was not agreed on', async () => {
-  const { talk, stream } = await spoken(['later']);
-  talk.publish(data(0, zstdCompressSync(stream.subarray(0, 1000))));
-  expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
+  const { sender, stream } = await scripted(['later']);
+  sender.publish(data(0, zstdCompressSync(stream.subarray(0, 1000))));
+  expect(await sender.final).toMatchObject({ type: 'failed', error: { code: 'STREAM_BROKEN' } });
 });

@@ -8,7 +8,7 @@ import { type Fleet, useFleet } from '../../support/fleet.ts';
 import { mentions } from '../../support/mentions.ts';
 import { useNatsAccounts } from '../../support/nats-account.ts';
 import { retry } from '../../support/retry.ts';
-import { data, expectUnlocked, begin as speak, type Talk } from '../../support/scripted-sender.ts';
+import { data, expectUnlocked, type ScriptedTransfer, begin as speak } from '../../support/scripted-sender.ts';
 import type { SimHost } from '../../support/sim-host.ts';
 
 const natsUrl = useNatsAccounts();
@@ -43,7 +43,7 @@ async function useHouse(env: NodeJS.ProcessEnv = {}): Promise<House> {
 }
 
 /** A receiver forgets a receive a moment after it has released its lock. */
-const begin = (fleet: Fleet, dataset: string, guid: string): Promise<Talk> =>
+const begin = (fleet: Fleet, dataset: string, guid: string): Promise<ScriptedTransfer> =>
   retry(() => speak(fleet, { dataset, to: { name: 'zones/test@one', guid } }));
 
 const code = (word: CreditFinal): string => (word.type === 'failed' ? word.error.code : word.type);
@@ -65,10 +65,10 @@ test('the stream of another snapshot than was announced does not reach zfs recei
     [{ to: { name: 'zones/test@one', guid }, raw: true }, ['zones/test@one', 'raw']],
   ];
   for (const [start, facts] of announced) {
-    const talk = await speak(fleet, { dataset: 'zones/victim', ...start } as Parameters<typeof speak>[1]);
-    talk.publish(data(0, stream.subarray(0, 100_000)));
+    const sender = await speak(fleet, { dataset: 'zones/victim', ...start } as Parameters<typeof speak>[1]);
+    sender.publish(data(0, stream.subarray(0, 100_000)));
     const error = { code: 'STREAM_BROKEN', details: { snapshot: 'zones/test@one' }, message: mentions(...facts) };
-    expect(await talk.final).toMatchObject({ type: 'failed', error });
+    expect(await sender.final).toMatchObject({ type: 'failed', error });
     await expectUnlocked(fleet);
     expect(await all(target)).toBe(before);
   }
@@ -103,17 +103,17 @@ test('frames that break the rules fail the receive with a code, change nothing, 
     ['an end of nothing', [controlFrame('end', 0)], { snapshot: 'zones/test@one' }],
   ];
   for (const [what, frames, details] of attacks) {
-    const talk = await begin(fleet, 'zones/victim', guid);
-    talk.publish(...frames);
-    expect([what, await talk.final]).toMatchObject([
+    const sender = await begin(fleet, 'zones/victim', guid);
+    sender.publish(...frames);
+    expect([what, await sender.final]).toMatchObject([
       what,
       { type: 'failed', error: { code: 'STREAM_BROKEN', details } },
     ]);
     await expectUnlocked(fleet);
   }
-  const talk = await begin(fleet, 'zones/victim', guid);
-  talk.publish(controlFrame('abort', 0, JSON.stringify({ code: 'ABORTED', message: 'enough', retryable: false })));
-  expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED', message: 'enough' } });
+  const sender = await begin(fleet, 'zones/victim', guid);
+  sender.publish(controlFrame('abort', 0, JSON.stringify({ code: 'ABORTED', message: 'enough', retryable: false })));
+  expect(await sender.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED', message: 'enough' } });
   await expectUnlocked(fleet);
   expect(await all(target)).toBe(before);
   await expectReplica(house, 'zones/victim');
@@ -135,9 +135,9 @@ test('frames that break the rules in mid-stream fail the receive, and the work c
     ['ahead-of-its-data', [first, controlFrame('ping', half + 1)], { reason: 'gap' }],
   ];
   for (const [what, frames, details] of attacks) {
-    const talk = await begin(fleet, `zones/${what}`, guid);
-    talk.publish(...frames);
-    expect([what, await talk.final]).toMatchObject([
+    const sender = await begin(fleet, `zones/${what}`, guid);
+    sender.publish(...frames);
+    expect([what, await sender.final]).toMatchObject([
       what,
       { type: 'failed', error: { code: 'STREAM_BROKEN', details } },
     ]);
@@ -151,17 +151,17 @@ test('frames that break the rules in mid-stream fail the receive, and the work c
 test('frames of a transfer that is not ours, from another source, or with headers are ignored', async () => {
   const house = await useHouse();
   const { fleet, target, stream, guid } = house;
-  const talk = await begin(fleet, 'zones/victim', guid);
+  const sender = await begin(fleet, 'zones/victim', guid);
   const { nc } = fleet.bus;
   const evil = data(0, Buffer.from('evil'));
   nc.publish(subjects.data('smos-01', 'smos-00', 'nobodys1'), evil);
-  nc.publish(subjects.data('smos-09', 'smos-00', talk.subject.split('.').at(-1) ?? ''), evil);
-  nc.publish(`${talk.subject}.more`, evil);
+  nc.publish(subjects.data('smos-09', 'smos-00', sender.subject.split('.').at(-1) ?? ''), evil);
+  nc.publish(`${sender.subject}.more`, evil);
   const marked = await nc.request(subjects.info('smos-00'), 'not JSON');
-  nc.publish(talk.subject, evil, marked.headers ? { headers: marked.headers } : {});
+  nc.publish(sender.subject, evil, marked.headers ? { headers: marked.headers } : {});
   expect(marked.headers).toBeDefined();
-  talk.publish(data(0, stream), controlFrame('end', stream.length));
-  expect(await talk.final).toEqual({ type: 'done', guid, bytes: stream.length });
+  sender.publish(data(0, stream), controlFrame('end', stream.length));
+  expect(await sender.final).toEqual({ type: 'done', guid, bytes: stream.length });
   await expectUnlocked(fleet);
   expect((await target.processes()).filter(({ argv }) => argv.includes('receive'))).toHaveLength(1);
   await expectReplica(house, 'zones/victim');
@@ -169,10 +169,10 @@ test('frames of a transfer that is not ours, from another source, or with header
 
 test('a source that only pings, and never begins its stream, does not keep the lock', async () => {
   const { fleet, target, guid } = await useHouse({ ZPSEND_SILENCE_SECONDS: '1' });
-  const talk = await begin(fleet, 'zones/victim', guid);
-  const pinging = setInterval(() => talk.publish(controlFrame('ping', 0)), 200);
+  const sender = await begin(fleet, 'zones/victim', guid);
+  const pinging = setInterval(() => sender.publish(controlFrame('ping', 0)), 200);
   onTestFinished(() => clearInterval(pinging));
-  const word = await talk.final;
+  const word = await sender.final;
   expect(code(word)).toBe('TIMEOUT');
   expect(JSON.stringify(word)).toEqual(mentions('8 s'));
   await expectUnlocked(fleet);
@@ -181,9 +181,9 @@ test('a source that only pings, and never begins its stream, does not keep the l
 
 test('I6: a stream of another snapshot than the one announced is not called done', async () => {
   const { fleet, stream } = await useHouse();
-  const talk = await begin(fleet, 'zones/victim', '4711');
-  talk.publish(data(0, stream), controlFrame('end', stream.length));
-  const word = await talk.final;
+  const sender = await begin(fleet, 'zones/victim', '4711');
+  sender.publish(data(0, stream), controlFrame('end', stream.length));
+  const word = await sender.final;
   expect(code(word)).toBe('STREAM_BROKEN');
   expect(JSON.stringify(word)).toEqual(mentions(4711));
   await expectUnlocked(fleet);

@@ -317,7 +317,7 @@ describe('a receiver that answers and takes nothing', () => {
     const direct = await impatient();
     await direct.pump(Readable.from([patterned(6 * window)], { objectMode: false }));
     await expect.poll(() => direct.consumed, { timeout: 20_000 }).toBe(6 * window);
-    // it goes on saying that it lives, for longer than the patience
+    // it sends heartbeats for longer than the patience
     const nc = await connect({ servers: server().url });
     onTestFinished(() => nc.close());
     const words: unknown[] = [];
@@ -385,7 +385,7 @@ describe('I7: no end without end()', () => {
   });
 });
 
-test('I8: a sink that takes nothing stops the producer within a window, and nothing is dropped when it goes on', async () => {
+test('I8: a sink that takes nothing stops the producer within a window, and nothing is dropped when it continues', async () => {
   const kept: Array<() => void> = [];
   let stalled = true;
   let taken = 0;

@@ -110,7 +110,7 @@ const badNames = [
   '',
 ];
 
-describe('bad input is refused with a code, nothing changes, and the service goes on', () => {
+describe('bad input is refused with a code, nothing changes, and the service continues', () => {
   test('bodies that are no request, on every subject', async () => {
     const house = await useHouse();
     const before = await all(house.target);

@@ -57,7 +57,7 @@ test('a NATS that takes no messages of a useful size is refused, with the settin
 });
 
 describe('a NATS that goes and comes', () => {
-  test('fails what is asked at once, and everything goes on after it', async () => {
+  test('fails requests at once, and everything continues after it', async () => {
     const own = await ownNatsServer();
     const events: string[] = [];
     const [service, asker] = [

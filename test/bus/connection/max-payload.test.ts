@@ -86,7 +86,7 @@ test('smaller messages after a reconnect: listings and transfers shrink with the
   expect(await fleet.ended('smos-01', job)).toMatchObject({ state: 'done', done: 1 });
 });
 
-test('messages too small for anything: requests are refused in words, nothing is tried without end, and all goes on', async () => {
+test('messages too small for anything: requests are refused with a reason, nothing is tried without end, and all continues', async () => {
   const { server, fleet, limit, services, url } = await useLimited('1MB');
   const job = await beganJob(fleet);
   await limit('32KB');

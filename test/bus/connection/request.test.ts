@@ -66,7 +66,7 @@ describe('one request', () => {
     await sleep(100);
   });
 
-  test('that may not be published fails, and the connection goes on', async () => {
+  test('that may not be published fails, and the connection continues', async () => {
     const [few, all] = [await useBus(url('few')), await useAll()];
     serve(all, { name: 'x', subject: 'zfs.a.x', request: nothing, handle: async () => ({ ok: true }) });
     await all.nc.flush();

@@ -154,7 +154,7 @@ test.each<[string, 'SIGKILL' | 'SIGTERM']>([
   ['is killed', 'SIGKILL'],
   ['is stopped', 'SIGTERM'],
 ])(
-  'a receiver that %s in the middle comes back and gets the rest, the others go on',
+  'a receiver that %s in the middle comes back and gets the rest, the others continue',
   async (_what, signal) => {
     const rate = { ZFS_SIM_RECV_RATE: '4M' };
     const world = await useWorld(Object.fromEntries(sites.map((site) => [site, rate])));

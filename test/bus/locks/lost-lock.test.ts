@@ -65,7 +65,7 @@ async function expectArrived({ fleet, source, target }: Pair, job: string): Prom
 test.each<[string, (kv: KV) => Promise<unknown>]>([
   ['whose lock is deleted', (kv) => kv.delete(key)],
   ['whose bucket of locks is deleted', (kv) => kv.destroy()],
-])('I13: a receive %s is dead before anyone else has the lock, and the job goes on by itself', async (_, lose) => {
+])('I13: a receive %s is dead before anyone else has the lock, and the job continues by itself', async (_, lose) => {
   const pair = await usePair(long);
   const job = await pair.fleet.begin('smos-01', body);
   const process = await midStream(pair, job);

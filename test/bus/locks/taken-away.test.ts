@@ -205,15 +205,15 @@ test('I13: a receiver that was stopped begins no receive under the lock that ano
   const gate = await useGate(target);
   await gate.shut('receive');
   const receiver = await fleet.start('receiver', target, { ZPSEND_ALLOW: '*=tank', ...gate.env });
-  const talk = await begin(fleet, { dataset, to: { name: 'zones/a@1', guid: '1' } });
+  const sender = await begin(fleet, { dataset, to: { name: 'zones/a@1', guid: '1' } });
   process.kill(receiver.pid, 'SIGSTOP');
   onTestFinished(() => void process.kill(receiver.pid, 'SIGCONT'));
-  // all of it lies in the socket of the receiver when it goes on
-  talk.publish(data(0, Buffer.alloc(20_000)));
+  // all of it is in the socket of the receiver when it continues
+  sender.publish(data(0, Buffer.alloc(20_000)));
   await fleet.bus.nc.flush();
   const other = await takeWhenFree(await openLocks(fleet.bus, 4));
   process.kill(receiver.pid, 'SIGCONT');
-  expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'LOCKED' } });
+  expect(await sender.final).toMatchObject({ type: 'failed', error: { code: 'LOCKED' } });
   expect(existsSync(`${gate.env.GATE}/receive.here`)).toBe(false);
   expect(receiver.lines('receive.started')).toEqual([]);
   other.assertHeld();

@@ -10,7 +10,7 @@ const natsUrl = useNatsAccounts();
 /** More than plan for one target at once. */
 const names = Array.from({ length: 6 }, (_, at) => `pool/d${at}`);
 
-test('jobs that are aborted while their target hangs plan no more when it goes on, and their rows stay failed', async () => {
+test('jobs that are aborted while their target hangs do not plan when it continues, and their rows stay failed', async () => {
   const fleet = await useFleet(natsUrl());
   const [source, target] = await Promise.all([fleet.host('src'), fleet.host('dst')]);
   for (const host of [source, target]) await host.zpool('create', 'pool');

@@ -72,7 +72,7 @@ test('I9: a sender killed in mid-stream: the same request again completes from t
   await expectArrived(pair);
 });
 
-test('I9: a receiver killed in mid-stream: the job waits for the next one and goes on from the resume token', async () => {
+test('I9: a receiver killed in mid-stream: the job waits for the next one and continues from the resume token', async () => {
   const pair = await usePair(natsUrl(), 'a', 'b');
   const { fleet, source, target } = pair;
   const allow = { ZPSEND_ALLOW: '*=zones', ...slow };
@@ -87,7 +87,7 @@ test('I9: a receiver killed in mid-stream: the job waits for the next one and go
   await expectArrived(pair);
 });
 
-test('I9: a nats-server restarted in mid-stream: the job goes on by itself', async () => {
+test('I9: a nats-server restarted in mid-stream: the job continues by itself', async () => {
   const server = await ownNatsServer();
   const pair = await usePair(server.url, 'a');
   const { fleet, source, target } = pair;
@@ -100,7 +100,7 @@ test('I9: a nats-server restarted in mid-stream: the job goes on by itself', asy
   await expectArrived(pair);
 });
 
-test('a connection lost for 10 s in mid-stream: the job goes on when it is back', async () => {
+test('a connection lost for 10 s in mid-stream: the job continues when it is back', async () => {
   const server = await ownNatsServer();
   const pair = await usePair(server.url, 'a');
   const { fleet, source, target } = pair;

@@ -166,7 +166,7 @@ test('I1, I11: what is renamed is locked under both names, and nothing is done b
     source.zfs('get', '-Hp', '-o', 'value', 'guid', 'zones/test@b'),
   ]);
   const start = {
-    transfer: 'spoken77',
+    transfer: 'scripted77',
     protocol,
     secret: newSecret(),
     job: 'jobjobjob7',
@@ -179,12 +179,18 @@ test('I1, I11: what is renamed is locked under both names, and nothing is done b
     before: { kind: 'rename', from: 'zones/back/test', to: 'zones/back/rotated', guid },
   };
   await fleet.ask(subjects.receive('smos-00', 'start'), start, receiveReadySchema);
-  const rival = { ...start, transfer: 'spoken78', dataset: 'zones/back/rotated', before: undefined, origin: undefined };
+  const rival = {
+    ...start,
+    transfer: 'scripted78',
+    dataset: 'zones/back/rotated',
+    before: undefined,
+    origin: undefined,
+  };
   expect(await rejection(fleet.ask(subjects.receive('smos-00', 'start'), rival, receiveReadySchema))).toMatchObject({
     code: 'LOCKED',
   });
   expect(await there(target)).toEqual(diverged);
-  await fleet.ask(subjects.receive('smos-00', 'abort'), { transfer: 'spoken77' }, receiveAbortedSchema);
+  await fleet.ask(subjects.receive('smos-00', 'abort'), { transfer: 'scripted77' }, receiveAbortedSchema);
   await expectUnlocked(fleet);
   expect(await there(target)).toEqual(diverged);
 });

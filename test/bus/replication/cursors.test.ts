@@ -169,7 +169,7 @@ test('a renamed dataset keeps its cursor, and a new one of its old name has none
 test.each([
   ['send.bookmarks off', { ZPSEND_BOOKMARKS: 'off' }, 0],
   ['a pool without bookmarks', { ZFS_SIM_FAIL: "bookmark:cannot create bookmark 'x': permission denied" }, 1],
-])('with %s the job goes on without a cursor', async (_, env, warnings) => {
+])('with %s the job continues without a cursor', async (_, env, warnings) => {
   const pair = await usePair('a', 'b');
   const sender = await startBoth(pair, env);
   expect(await pair.fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 2 });

@@ -92,7 +92,7 @@ test('a zfs receive that fails in the middle ends the job with its reason', asyn
   expect(await fleet.send('smos-01', body)).toMatchObject({ state: 'done', done: 1 });
 });
 
-test('a full pool is NO_SPACE, and the receiver goes on', async () => {
+test('a full pool is NO_SPACE, and the receiver continues', async () => {
   const pair = await usePair(natsUrl(), '8M');
   const { fleet, source, target } = pair;
   await fleet.start('receiver', target, allow);

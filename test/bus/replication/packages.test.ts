@@ -278,7 +278,7 @@ test('an abort ends every running dataset and leaves no hold and no lock', async
   await expectClean(pair);
 });
 
-test('I3: a snapshot destroyed during the run is skipped by its dataset, and the others go on', async () => {
+test('I3: a snapshot destroyed during the run is skipped by its dataset, and the others continue', async () => {
   const pair = await useTree();
   const { fleet, source, target } = pair;
   await fill(source, 'pool/tree/x', 1000, '3', '4');

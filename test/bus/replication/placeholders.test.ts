@@ -55,10 +55,13 @@ const changes = async (host: SimHost): Promise<string[]> =>
 test('I11: missing parents are made after the first frame, once, though two receives need them', async () => {
   const { fleet, target, receiver, stream, to } = await useHouse('*=zones/back');
   const names = ['a', 'b'].map((name) => `zones/back/site one/${name}`);
-  const talks = await Promise.all(names.map((dataset) => begin(fleet, { dataset, to, parents: above(dataset) })));
+  const scriptedSenders = await Promise.all(
+    names.map((dataset) => begin(fleet, { dataset, to, parents: above(dataset) })),
+  );
   expect(await list(target)).toEqual(['zones']);
-  for (const talk of talks) talk.publish(data(0, stream), controlFrame('end', stream.length));
-  for (const talk of talks) expect(await talk.final).toEqual({ type: 'done', guid: to.guid, bytes: stream.length });
+  for (const sender of scriptedSenders) sender.publish(data(0, stream), controlFrame('end', stream.length));
+  for (const sender of scriptedSenders)
+    expect(await sender.final).toEqual({ type: 'done', guid: to.guid, bytes: stream.length });
   expect(await list(target, 'canmount', 'mounted', 'zpsend:placeholder')).toEqual([
     'zones\ton\tyes\t-',
     'zones/back\toff\tno\ton',
@@ -75,10 +78,10 @@ test('a sender that goes while its parents are made gets no zfs receive, and the
   const { fleet, target, stream, to } = await useHouse('*=zones');
   const parents = Array.from({ length: 12 }, (_, depth) => ['zones', ...Array(depth + 1).fill('p')].join('/'));
   const dataset = `${parents.at(-1)}/a`;
-  const talk = await begin(fleet, { dataset, to, parents: above(dataset) });
+  const sender = await begin(fleet, { dataset, to, parents: above(dataset) });
   const abort = JSON.stringify({ code: 'ABORTED', message: 'enough', retryable: false });
-  talk.publish(data(0, stream.subarray(0, 1000)), controlFrame('abort', 0, abort));
-  expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED', message: 'enough' } });
+  sender.publish(data(0, stream.subarray(0, 1000)), controlFrame('abort', 0, abort));
+  expect(await sender.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED', message: 'enough' } });
   await expectUnlocked(fleet);
   expect(await changes(target)).not.toContain('receive');
   expect((await list(target)).length, 'nothing more is made either').toBeLessThan(parents.length);

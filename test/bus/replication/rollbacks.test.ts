@@ -76,11 +76,11 @@ test.each<[string, (target: SimHost) => Promise<unknown>, ErrorDetails, string[]
     await fleet.start('receiver', target, await allowing('rollback'));
     await fleet.start('sender', source);
     await diverge(pair);
-    const talk = await begin(fleet, await plannedStep(pair));
+    const scripted = await begin(fleet, await plannedStep(pair));
     await meanwhile(target);
     expect(await ran(target)).toEqual([]);
-    talk.publish(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
-    expect(await talk.final).toMatchObject({
+    scripted.publish(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+    expect(await scripted.final).toMatchObject({
       type: 'failed',
       error: { code: 'DIVERGED', details },
     });
@@ -183,9 +183,9 @@ test('I5: a rollback of what was only written is not done for a second job that 
   await failing.end('SIGTERM');
   await write(target, 150_000);
   await receiver();
-  const talk = await begin(fleet, late);
-  talk.publish(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
-  expect(await talk.final).toMatchObject({
+  const scripted = await begin(fleet, late);
+  scripted.publish(data(0, await stream(source, '-i', '@b', 'zones/test@c')));
+  expect(await scripted.final).toMatchObject({
     type: 'failed',
     error: { code: 'DIVERGED', details: { transfer: expect.any(String) } },
   });
@@ -244,9 +244,9 @@ test('I5, I9: a plan made during a rollback whose receiver then died is not carr
   await receiver();
   await expectUnlocked(fleet);
   const whole = await stream(source, '-i', '@b', 'zones/test@c');
-  const talk = await begin(fleet, late);
-  talk.publish(data(0, whole));
-  expect(await talk.final).toMatchObject({
+  const scripted = await begin(fleet, late);
+  scripted.publish(data(0, whole));
+  expect(await scripted.final).toMatchObject({
     type: 'failed',
     error: { code: 'DIVERGED', details: { reason: 'rollback-unfinished' } },
   });
@@ -280,13 +280,13 @@ test('I5: a transfer that is aborted while its target is being marked destroys n
   const step = await plannedStep(pair);
   const whole = await stream(source, '-i', '@b', 'zones/test@c');
   await gate.shut('set');
-  const talk = await begin(fleet, step);
-  talk.publish(data(0, whole));
+  const scripted = await begin(fleet, step);
+  scripted.publish(data(0, whole));
   await gate.reached('set');
-  const transfer = talk.subject.split('.').at(-1);
+  const transfer = scripted.subject.split('.').at(-1);
   await fleet.ask(subjects.receive('smos-00', 'abort'), { transfer }, receiveAbortedSchema);
   await gate.open('set');
-  expect(await talk.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED' } });
+  expect(await scripted.final).toMatchObject({ type: 'failed', error: { code: 'ABORTED' } });
   expect(await ran(target)).toEqual([]);
   expect(await there(target)).toEqual(diverged);
   await expectUnlocked(fleet);

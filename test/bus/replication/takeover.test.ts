@@ -70,7 +70,7 @@ async function allArrived({ fleet, source, targets }: World): Promise<void> {
   await expect.poll(() => locks.list(), { timeout: 30_000 }).toEqual([]);
 }
 
-test('I9: the other sender of a host goes on with what was asked of one that was killed', async () => {
+test('I9: the other sender of a host continues the job of one that was killed', async () => {
   const world = await useWorld('dst');
   const id = await world.fleet.begin('src', { dataset: 'pool/a', to: { host: 'dst' } });
   await (await running(world)).end('SIGKILL');
@@ -116,7 +116,7 @@ test('a sender that was only stopped for a while ends its job when it sees the s
   await allArrived(world);
 });
 
-test('what was aborted is not gone on with, though its sender was killed before it had ended', async () => {
+test('an aborted job has no takeover, though its sender was killed before it had ended', async () => {
   const world = await useWorld('dst', 'site-b');
   const { fleet, senders } = world;
   const [one, other] = senders;

@@ -211,7 +211,7 @@ test('what a pool had no room for is why it waits, also while it is tried again'
   expect(after.filter(({ error }) => error)).toEqual([]);
 });
 
-test('what a direct transfer has brought into a full pool is kept, and the next one goes on from there', async () => {
+test('what a direct transfer has brought into a full pool is kept, and the next one continues there', async () => {
   const world = await useWorld();
   const { fleet, src } = world;
   await fleet.start('sender', src);

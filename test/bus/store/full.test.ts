@@ -26,7 +26,7 @@ async function smallStore({ src }: World): Promise<string> {
   return config;
 }
 
-test('a full store is waited for, and goes on when a target has taken something', async () => {
+test('a job waits for a full store, and continues when a target has received a stream', async () => {
   const world = await useWorld();
   const config = await smallStore(world);
   const sender = await world.fleet.start('sender', world.src, { ZPSEND_CONFIG: config });

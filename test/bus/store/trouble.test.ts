@@ -61,7 +61,7 @@ test('a server that restarts while a job is planned for the store is waited for'
   expect(await world.fleet.ended('src', job)).toMatchObject({ state: 'done', done: 1 });
 });
 
-test('a sender that is killed while it stores leaves nothing that anybody takes for whole', async () => {
+test('a sender that is killed while it stores leaves nothing that counts as complete', async () => {
   const world = await useWorld();
   const sender = await world.fleet.start('sender', world.src, { ZFS_SIM_SEND_RATE: '20M' });
   await startReceiver(world);
