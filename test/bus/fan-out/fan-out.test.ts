@@ -203,7 +203,7 @@ test('a zfs send that fails is a failure for all, and no snapshot anywhere', asy
 });
 
 test.each([
-  ['a target twice', { ...toAll, to: [{ host: 'site-a' }, { host: 'site-a', dataset: 'pool/a' }] }, 'is there twice'],
+  ['a target twice', { ...toAll, to: [{ host: 'site-a' }, { host: 'site-a', dataset: 'pool/a' }] }, 'pool/a'],
   [
     'a package inside another',
     { ...toAll, package: 'replication', to: [{ host: 'site-a' }, { host: 'site-a', dataset: 'pool/a/b' }] },
