@@ -1,6 +1,7 @@
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { readStatus } from '../../lib/bus/status/read.ts';
 import { names, rulesFor } from '../../lib/settings/send-allow.ts';
+import type { Clock } from '../../lib/time/clock.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Config } from '../../schemas/config.ts';
 import type { DigestStart } from '../../schemas/digest.ts';
@@ -36,6 +37,7 @@ export interface AskedDeps {
   readonly bus: Bus;
   readonly zfs: Zfs;
   readonly log: Log;
+  readonly clock: Clock;
   readonly rules: AskerRules;
 }
 

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../../lib/time/clock.ts';
 import { ContentDigest } from '../../lib/verify/content-digest.ts';
 import type { Zfs } from '../../lib/zfs/zfs.ts';
 import type { Digest, DigestStart } from '../../schemas/digest.ts';
@@ -17,9 +18,9 @@ export function startDigest(
   zfs: Zfs,
   id: string,
   { snapshot, raw = false }: DigestStart,
-  from?: string,
+  { from, clock = systemClock }: { readonly from?: string | undefined; readonly clock?: Clock } = {},
 ): RunningDigest {
-  const began = performance.now();
+  const began = clock.now();
   const sending = zfs.content(snapshot, raw);
   const digest = new ContentDigest();
   let aborted: ErrorBody | undefined;
@@ -32,7 +33,7 @@ export function startDigest(
     bytes: 0,
     seconds: 0,
   };
-  const seconds = () => (performance.now() - began) / 1000;
+  const seconds = () => (clock.now() - began) / 1000;
 
   async function read(): Promise<void> {
     try {

@@ -6,6 +6,7 @@ import { onBucketWrites } from '../../lib/bus/jetstream/watch-bucket.ts';
 import { adoptedElsewhere } from '../../lib/bus/rpc/other-machine.ts';
 import { hostsBucket } from '../../lib/bus/subjects.ts';
 import { type OwnMachine, recordOf } from '../../lib/machine/machine.ts';
+import { type Clock, systemClock } from '../../lib/time/clock.ts';
 import { timing } from '../../lib/time/timing.ts';
 import { ZpsendError } from '../../schemas/errors.ts';
 import type { HostRecord } from '../../schemas/machine.ts';
@@ -16,6 +17,7 @@ export interface HostNameDeps {
   readonly own: OwnMachine;
   readonly bus: Bus;
   readonly log: Log;
+  readonly clock?: Clock;
 }
 
 /** A host name that this machine has. */
@@ -34,7 +36,7 @@ const isOther = (error: ZpsendError): boolean => error.code === 'OTHER_MACHINE';
  * apart only by what answers at the moment.
  * @throws ZpsendError OTHER_MACHINE when the name is another machine's
  */
-export async function takeHostName({ host, own, bus, log }: HostNameDeps): Promise<HostName> {
+export async function takeHostName({ host, own, bus, log, clock = systemClock }: HostNameDeps): Promise<HostName> {
   const { machine } = own;
   const lost = Promise.withResolvers<ZpsendError>();
   let mayMake = true;
@@ -95,8 +97,11 @@ export async function takeHostName({ host, own, bus, log }: HostNameDeps): Promi
 
   const before = await rival(timing.service.sameNameBeforeMs);
   if (before) throw before;
-  const timer = setInterval(check, timing.service.hostRecordMs);
-  const ends = [onBucketWrites(bus, hostsBucket, host, check), bus.onReconnected(check), () => clearInterval(timer)];
+  const ends = [
+    onBucketWrites(bus, hostsBucket, host, check),
+    bus.onReconnected(check),
+    clock.every(timing.service.hostRecordMs, check),
+  ];
   await register((_record, why) => why);
   if (machine.id === undefined) log.warn('host.no-machine-id', withoutOwnId);
   return {

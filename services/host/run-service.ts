@@ -120,7 +120,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   };
   const running = await service.begin(context);
   const silence = announce(bus, identityOf(service, context), running.endpoints);
-  const watch = watchEndpoints({ host, bus, log, endpoints: running.endpoints });
+  const watch = watchEndpoints({ host, bus, log, endpoints: running.endpoints, clock: context.clock });
   const denial = await watch.begun;
   if (!denial) {
     const isUseful = payloadTrouble(bus) === undefined;
@@ -137,11 +137,10 @@ export async function runService(service: Service, options: RunOptions): Promise
   log[reason instanceof ZpsendError ? 'error' : 'info']('service.stopping', `stopping: ${wordsOf(reason)}`, {
     ...(reason instanceof ZpsendError && { code: reason.code }),
   });
-  const forced = setTimeout(() => {
+  context.clock.after(timing.service.stopMs, () => {
     log.error('service.stop-forced', 'stopping takes too long; ending now');
     process.exit(1);
-  }, timing.service.stopMs);
-  forced.unref();
+  });
   await supervisor.stopping(wordsOf(reason));
   name.release();
   watch.stop();

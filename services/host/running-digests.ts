@@ -24,13 +24,13 @@ export interface Digests {
   stop(): Promise<void>;
 }
 
-export function openDigests({ host, instance, zfs, log }: AskedDeps): Digests {
+export function openDigests({ host, instance, zfs, log, clock }: AskedDeps): Digests {
   const known = new Map<string, { digest: RunningDigest; endedAt?: number }>();
   const running = () => [...known.values()].filter(({ digest }) => !digest.isOver);
   let stopping = false;
 
   function forget(): void {
-    const now = performance.now();
+    const now = clock.now();
     for (const [id, { endedAt }] of known) {
       const isOld =
         endedAt !== undefined && (now - endedAt > timing.service.digestKeptMs || known.size > rememberedDigests);
@@ -52,12 +52,12 @@ export function openDigests({ host, instance, zfs, log }: AskedDeps): Digests {
     }
     forget();
     const id = newId();
-    const digest = startDigest(zfs, id, asked, from);
+    const digest = startDigest(zfs, id, asked, { from, clock });
     const entry: { digest: RunningDigest; endedAt?: number } = { digest };
     known.set(id, entry);
     log.info('digest.started', `reading ${asked.snapshot} to tell its digest`, { snapshot: asked.snapshot });
     void digest.over.then(() => {
-      entry.endedAt = performance.now();
+      entry.endedAt = clock.now();
       const { state, bytes, error } = digest.status();
       if (state === 'done')
         log.info('digest.done', `read ${asked.snapshot}: ${bytes} bytes`, { snapshot: asked.snapshot });

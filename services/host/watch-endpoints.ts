@@ -1,6 +1,7 @@
 import type { Bus } from '../../lib/bus/connection/connect.ts';
 import { deniedEndpoints } from '../../lib/bus/connection/denied-subjects.ts';
 import type { Served } from '../../lib/bus/rpc/serve.ts';
+import { type Clock, systemClock } from '../../lib/time/clock.ts';
 import { timing } from '../../lib/time/timing.ts';
 import type { ZpsendError } from '../../schemas/errors.ts';
 import type { Log } from './log.ts';
@@ -18,6 +19,7 @@ interface WatchDeps {
   readonly bus: Bus;
   readonly log: Pick<Log, 'error' | 'info'>;
   readonly endpoints: readonly Served[];
+  readonly clock?: Clock;
 }
 
 /**
@@ -25,7 +27,7 @@ interface WatchDeps {
  * once, and subscribed to again by the clock and on each new connection, since an administrator may mend the permissions without a word to us.
  */
 export function watchEndpoints(
-  { host, bus, log, endpoints }: WatchDeps,
+  { host, bus, log, endpoints, clock = systemClock }: WatchDeps,
   everyMs = timing.connection.deniedEndpointMs,
 ): EndpointWatch {
   const denied = (): Served[] => endpoints.filter(({ isDenied }) => isDenied);
@@ -79,7 +81,7 @@ export function watchEndpoints(
   const begun = judge().then(() => denial);
   last = begun;
   for (const endpoint of endpoints) endpoint.onDenied(() => inTurn(tellNews));
-  const timer = setInterval(() => inTurn(again), everyMs).unref();
+  const stopTrying = clock.every(everyMs, () => inTurn(again));
   const stopWatching = bus.onReconnected(() => inTurn(again));
   return {
     begun,
@@ -88,7 +90,7 @@ export function watchEndpoints(
     },
     stop() {
       isStopped = true;
-      clearInterval(timer);
+      stopTrying();
       stopWatching();
     },
   };

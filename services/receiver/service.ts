@@ -21,7 +21,7 @@ const windowFor = (maxConcurrent: number): number =>
 function lazily(context: ServiceContext): () => Promise<Locks> {
   let opened: Promise<Locks> | undefined;
   return () => {
-    opened ??= openLocks(context.bus, context.settings.config.timing.lockSeconds).catch((error) => {
+    opened ??= openLocks(context.bus, context.settings.config.timing.lockSeconds, context.clock).catch((error) => {
       opened = undefined;
       throw error;
     });

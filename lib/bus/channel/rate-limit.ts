@@ -1,4 +1,6 @@
+import { type Clock, systemClock } from '../../time/clock.ts';
 import { timing } from '../../time/timing.ts';
+
 /** How fast bytes may pass: a token bucket that any number of transfers share. */
 export interface RateLimit {
   /** Bytes that may pass now; a whole number, and nothing rather than crumbs. */
@@ -11,24 +13,24 @@ export interface RateLimit {
 /** Less than this is not worth a message of its own, in bytes; nor is less than a quarter of the bucket, where that is smaller. */
 const leastBytes = 16 * 1024;
 
-/** @param rate bytes per second; @param now a monotonic clock, in milliseconds */
-export function openRateLimit(rate: number, now: () => number = () => performance.now()): RateLimit {
+/** @param rate bytes per second */
+export function openRateLimit(rate: number, clock: Clock = systemClock): RateLimit {
   const depth = Math.max(1, (rate * timing.rateLimit.depthMs) / 1000);
   const least = Math.min(leastBytes, depth / 4);
   const waiting = new Set<() => void>();
   let tokens = depth;
-  let filled = now();
-  let timer: NodeJS.Timeout | undefined;
+  let filled = clock.now();
+  let isTicking = false;
 
   function room(): number {
-    const time = now();
+    const time = clock.now();
     tokens = Math.min(depth, tokens + ((time - filled) * rate) / 1000);
     filled = time;
     return tokens < least ? 0 : Math.floor(tokens);
   }
 
   function tell(): void {
-    timer = undefined;
+    isTicking = false;
     for (const wake of [...waiting]) {
       if (room() === 0) break;
       // whoever was told goes behind the others
@@ -39,9 +41,9 @@ export function openRateLimit(rate: number, now: () => number = () => performanc
   }
 
   function tick(): void {
-    if (waiting.size === 0 || timer) return;
-    timer = setTimeout(tell, timing.rateLimit.tickMs);
-    timer.unref();
+    if (waiting.size === 0 || isTicking) return;
+    isTicking = true;
+    clock.after(timing.rateLimit.tickMs, tell);
   }
 
   return {

@@ -1,4 +1,5 @@
 import type { StreamInfo } from '@nats-io/jetstream';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import { timing } from '../../time/timing.ts';
 import type { Bus } from '../connection/connect.ts';
 import { keySubject } from '../subjects.ts';
@@ -32,6 +33,7 @@ export function followMark(
   ask: () => Promise<string>,
   onReconnected: Bus['onReconnected'],
   told: () => void,
+  clock: Clock = systemClock,
 ): () => void {
   let known: string | undefined;
   let isAsking = false;
@@ -51,13 +53,13 @@ export function followMark(
     if (isNews && !stopped) told();
   }
 
-  const timer = setInterval(() => void look(), timing.events.bucketMs).unref();
+  const stopLooking = clock.every(timing.events.bucketMs, () => void look());
   const stopWatching = onReconnected(() => {
     mayAsk = true;
   });
   return () => {
     stopped = true;
-    clearInterval(timer);
+    stopLooking();
     stopWatching();
   };
 }

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import { timing } from '../../time/timing.ts';
 import { isGone } from '../jetstream/kv-bucket.ts';
 import type { LockEntries } from './entries.ts';
@@ -27,8 +27,6 @@ export interface Lease {
 
 const tickMs = (ttl: number): number => Math.min(250, Math.max(50, ttl / 60));
 
-const clock = (): number => performance.now();
-
 /** The key has another revision than the one that was to be replaced (10071). */
 const isStale = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
 
@@ -45,6 +43,7 @@ export interface LockPlace {
   readonly entries: LockEntries;
   /** The bucket's time to live as it is now, in milliseconds; undefined where it cannot be read, or has no end. */
   ttlNow(): Promise<number | undefined>;
+  readonly clock?: Clock;
 }
 
 /** A lease whose last holder may not have found out yet. */
@@ -68,7 +67,7 @@ async function whoHolds(entries: LockEntries, key: string, lock: Lock): Promise<
 
 /** Keeps a lock that was just taken. */
 export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, since, ttl }: Taken): NewLease {
-  const { entries, ttlNow } = at;
+  const { entries, ttlNow, clock = systemClock } = at;
   let times = timesFor(ttl);
   const controller = new AbortController();
   let state: LeaseState = { held: true, revision, since };
@@ -106,20 +105,19 @@ export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, si
     if (effect === 'renew') under = renew();
     else if (effect === 'read') under = read();
     else if (effect === 'lost') {
-      clearInterval(timer);
+      stopTicking();
       controller.abort(new ZpsendError('LOCKED', `the lock ${key} could not be renewed in time`));
     }
     if (event.type !== 'tick' || effect === 'lost') wake();
   };
-  const tick = (): void => feed({ type: 'tick', now: clock() });
-  const timer = setInterval(tick, tickMs(ttl));
-  timer.unref();
+  const tick = (): void => feed({ type: 'tick', now: clock.now() });
+  const stopTicking = clock.every(tickMs(ttl), tick);
 
   /** A tick first: what the clock says counts before the timer does. */
   function isHeldNow(): boolean {
     tick();
     controller.signal.throwIfAborted();
-    return mayAct(state, times, clock());
+    return mayAct(state, times, clock.now());
   }
   async function confirmed(): Promise<void> {
     while (!isHeldNow()) {
@@ -143,24 +141,25 @@ export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, si
     confirmed,
     async settle(until) {
       const { signal } = controller;
-      await sleep(Math.max(0, until - clock()), undefined, { signal }).catch(() => signal.throwIfAborted());
+      await clock.sleep(until - clock.now(), signal).catch(() => signal.throwIfAborted());
       isSettled = true;
       await confirmed();
     },
     async release() {
-      clearInterval(timer);
+      stopTicking();
       if (!state.held) return;
       const deadline = deadlineOf(state, times);
       // an answer under way would change the revision that the delete must name, and an unclear one asks once more
-      const late = sleep(Math.max(0, deadline - clock()), undefined, { ref: false });
-      for (let seen: Promise<void> | undefined; seen !== under && clock() < deadline; ) {
+      const late = new Promise<void>((resolve) => clock.after(deadline - clock.now(), resolve));
+      for (let seen: Promise<void> | undefined; seen !== under && clock.now() < deadline; ) {
         seen = under;
         await Promise.race([seen, late]);
       }
       state = { held: false };
       wake();
       const as = isSettled ? 'released' : 'removed';
-      while (!(await entries.remove(key, current, as)) && clock() < deadline) await sleep(timing.locks.releaseRetryMs);
+      while (!(await entries.remove(key, current, as)) && clock.now() < deadline)
+        await clock.sleep(timing.locks.releaseRetryMs);
     },
   };
 }

@@ -2,6 +2,7 @@ import { JetStreamApiError, type StoredMsg } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { Lock } from '../../../schemas/transfer.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import type { Bus } from '../connection/connect.ts';
 import { type BucketState, bucketError, makeBucket, openBucket, stateOf, unlessGone } from '../jetstream/kv-bucket.ts';
 import { isValue, readBucket } from '../jetstream/read-bucket.ts';
@@ -89,13 +90,13 @@ async function ensure(bus: Bus, look: () => Promise<BucketState | undefined>, tt
  * @param seconds time to live of a lock when the bucket is made; an existing bucket keeps its own
  * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer
  */
-export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
+export async function openLocks(bus: Bus, seconds: number, clock: Clock = systemClock): Promise<Locks> {
   let kv: KV;
-  const clock = openServerClock();
+  const serverClock = openServerClock();
   const look = async (): Promise<BucketState | undefined> => {
-    const sent = performance.now();
+    const sent = clock.now();
     const state = await stateOf(kv);
-    clock.note(state?.trace.now, sent, performance.now());
+    serverClock.note(state?.trace.now, sent, clock.now());
     return state;
   };
   try {
@@ -107,7 +108,7 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
 
   const own = openOwnWrites();
   const entries = openEntries(bus, own);
-  const place: LockPlace = { entries, ttlNow };
+  const place: LockPlace = { entries, ttlNow, clock };
   /** Of this process, by key: its own writes do not make it wait, so it has to know its own leases. */
   const held = new Map<string, NewLease>();
 
@@ -123,12 +124,12 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     const key = lockKey(host, dataset);
     // looked at each time, since it can be edited, purged and lost
     const { ttl, trace } = await ensure(bus, look, seconds * 1000).catch(unreadable(`the bucket ${locksBucket}`));
-    const seen = performance.now();
+    const seen = clock.now();
     const there = await entries.read(key, trace.now).catch(unreadable(`the lock ${key}`));
     if (!there.free) throw lockedBy(host, dataset, there.lock, there.revision);
     if (isKept(key)) throw lockedBy(host, dataset, undefined, undefined);
     const before = own.without(trace);
-    const since = performance.now();
+    const since = clock.now();
     const revision = await entries
       .put(key, lock, there.revision)
       .catch((error) => takenAfterAll(host, dataset, lock, error));
@@ -139,7 +140,7 @@ export async function openLocks(bus: Bus, seconds: number): Promise<Locks> {
     const { key: found } = there;
     const after = found.kind === 'nothing' ? (await look().catch(() => undefined))?.trace : undefined;
     const unbroken = own.coverBetween(trace.lastRevision, revision);
-    const { setForward } = clock;
+    const { setForward } = serverClock;
     try {
       await lease.settle(seen + settlingMs({ found, before, after, revision, unbroken, setForward }));
       return lease;

@@ -1,4 +1,5 @@
 import { ZpsendError } from '../../../schemas/errors.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import { timing } from '../../time/timing.ts';
 
 /** When that is, in these: a server drops a client that hangs after half a minute (deploy/nats), so the last one finds another. */
@@ -11,12 +12,16 @@ const moments = [1, 2, 4];
  * @param ms in place of the usual 10 s
  * @returns the first answer. @throws the first refusal; TIMEOUT when none has answered
  */
-export function askAgain<T>(ask: (heard: () => void) => Promise<T>, ms = timing.request.repeatMs): Promise<T> {
+export function askAgain<T>(
+  ask: (heard: () => void) => Promise<T>,
+  ms = timing.request.repeatMs,
+  clock: Clock = systemClock,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     let open = 0;
-    const timers: NodeJS.Timeout[] = [];
+    const cancels: (() => void)[] = [];
     const noMore = (): void => {
-      for (const timer of timers.splice(0)) clearTimeout(timer);
+      for (const cancel of cancels.splice(0)) cancel();
     };
     const begin = (): void => {
       open += 1;
@@ -34,7 +39,7 @@ export function askAgain<T>(ask: (heard: () => void) => Promise<T>, ms = timing.
         },
       );
     };
-    for (const moment of moments) timers.push(setTimeout(begin, moment * ms));
+    for (const moment of moments) cancels.push(clock.after(moment * ms, begin));
     begin();
   });
 }

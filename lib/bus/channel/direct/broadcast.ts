@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { ZpsendError } from '../../../../schemas/errors.ts';
+import { type Clock, systemClock } from '../../../time/clock.ts';
 import { timing } from '../../../time/timing.ts';
 import type { DataConnection } from '../../data-connection/connection.ts';
 import { type ByteSource, sourceOf } from '../byte-source.ts';
@@ -12,6 +13,7 @@ export interface BroadcastOptions {
   /** Where the bytes are published, once for all subscribers that do not take them themselves. */
   readonly subject: string;
   readonly subscribers: readonly Subscriber[];
+  readonly clock?: Clock;
 }
 
 /** How often it is looked who holds up whom, in milliseconds; so many looks are remembered. */
@@ -27,15 +29,15 @@ export async function broadcast(
   options: BroadcastOptions,
   source: ByteSource | Readable,
 ): Promise<void> {
-  const { subject, subscribers } = options;
+  const { subject, subscribers, clock = systemClock } = options;
   let offset = 0;
   const living = (): Subscriber[] => subscribers.filter(({ over }) => !over);
   const least = (rooms: number[]): number => Math.max(0, Math.min(...rooms));
   const stragglers = openStragglers<Subscriber>(looks);
-  const looking = setInterval(() => {
+  const stopLooking = clock.every(timing.direct.slowReceiverMs, () => {
     const all = living().map((receiver) => ({ receiver, full: receiver.room <= 0, idleMs: receiver.idleMs }));
-    stragglers.look(all, performance.now())?.leaveBehind();
-  }, timing.direct.slowReceiverMs);
+    stragglers.look(all, clock.now())?.leaveBehind();
+  });
   try {
     await pump(sourceOf(source), {
       room: () => least(living().map(({ room, rateLimit }) => Math.min(room, rateLimit?.room() ?? room))),
@@ -76,6 +78,6 @@ export async function broadcast(
       },
     });
   } finally {
-    clearInterval(looking);
+    stopLooking();
   }
 }

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { type Clock, systemClock } from '../../../time/clock.ts';
 import type { PoolBuffer } from '../../data-connection/buffer-pool.ts';
 
 /** The way into `zfs receive`: keeps what comes before it runs, and then writes as fast as it reads. */
@@ -17,6 +18,7 @@ export interface Input {
 }
 
 export interface InputOptions {
+  readonly clock?: Clock;
   /** Whether bytes that have to wait should be copied out of their pool buffer. */
   underPressure(): boolean;
   /** So many more bytes were taken by the sink. */
@@ -31,7 +33,7 @@ interface Batch {
 }
 
 /** Unbounded by itself: the credit window bounds what can be in it (I8). */
-export function openInput({ underPressure, written }: InputOptions): Input {
+export function openInput({ underPressure, written, clock = systemClock }: InputOptions): Input {
   let sink: Writable | undefined;
   let gone = false;
   let filling: Batch | undefined;
@@ -44,12 +46,12 @@ export function openInput({ underPressure, written }: InputOptions): Input {
 
   function busy(): void {
     unsettled += 1;
-    if (idleSince !== undefined) idleMs += performance.now() - idleSince;
+    if (idleSince !== undefined) idleMs += clock.now() - idleSince;
     idleSince = undefined;
   }
   function idle(): void {
     unsettled -= 1;
-    if (unsettled === 0) idleSince = performance.now();
+    if (unsettled === 0) idleSince = clock.now();
   }
 
   function write(to: Writable, batch: Batch): void {
@@ -99,7 +101,7 @@ export function openInput({ underPressure, written }: InputOptions): Input {
       for (const batch of before) write(to, batch);
     },
     get idleMs() {
-      return idleMs + (idleSince === undefined ? 0 : performance.now() - idleSince);
+      return idleMs + (idleSince === undefined ? 0 : clock.now() - idleSince);
     },
     finish() {
       flush();

@@ -76,6 +76,7 @@ export function guarded(receiving: Receiving, call: () => void): void {
 export function openReceiving(dataConnection: DataConnection, options: DirectReceiverOptions): Receiving {
   const window = openReceiveWindow(options.window);
   const input = openInput({
+    ...(options.clock && { clock: options.clock }),
     underPressure: () => dataConnection.underPressure,
     written: (bytes) => {
       if (window.consume(bytes)) grant(receiving);

@@ -1,11 +1,15 @@
 import { PermissionViolationError } from '@nats-io/transport-node';
-import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { followMark } from '../../../../../lib/bus/jetstream/watch-bucket.ts';
+import { timing } from '../../../../../lib/time/timing.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 
 type Answer = string | Error | Promise<string>;
 
 /** Follows marks by a clock that the test drives; `answer` is what is answered next, and from then on. */
 function following(answer: Answer) {
+  const clock = manualClock();
+  const pass = (times = 1) => clock.advance(times * timing.events.bucketMs);
   const state = { answer, asked: 0, told: 0, reconnect: () => {} };
   const ask = async () => {
     state.asked += 1;
@@ -18,21 +22,20 @@ function following(answer: Answer) {
       state.reconnect = () => {};
     };
   };
-  const stop = followMark(ask, onReconnected, () => {
-    state.told += 1;
-  });
+  const stop = followMark(
+    ask,
+    onReconnected,
+    () => {
+      state.told += 1;
+    },
+    clock,
+  );
   onTestFinished(stop);
-  return { state, stop };
+  return { state, stop, pass };
 }
-const pass = (times = 1) => vi.advanceTimersByTimeAsync(times * 15_000);
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  onTestFinished(() => void vi.useRealTimers());
-});
 
 test('a mark that stays is told of once, and each other one after it', async () => {
-  const { state } = following('1');
+  const { state, pass } = following('1');
   await pass(4);
   expect(state).toMatchObject({ asked: 4, told: 1 });
   state.answer = '2';
@@ -43,7 +46,7 @@ test('a mark that stays is told of once, and each other one after it', async () 
 });
 
 test('after a failure the next mark is told of, also where it is the one before', async () => {
-  const { state } = following('1');
+  const { state, pass } = following('1');
   await pass();
   state.answer = new Error('no responders');
   await pass(2);
@@ -54,7 +57,7 @@ test('after a failure the next mark is told of, also where it is the one before'
 });
 
 test('what is forbidden is asked for again on a new connection only', async () => {
-  const { state } = following(new PermissionViolationError('no', 'publish', '$JS.API.STREAM.INFO.KV_x'));
+  const { state, pass } = following(new PermissionViolationError('no', 'publish', '$JS.API.STREAM.INFO.KV_x'));
   await pass(3);
   expect(state.asked).toBe(1);
   state.reconnect();
@@ -65,7 +68,7 @@ test('what is forbidden is asked for again on a new connection only', async () =
 
 test('a slow answer is waited for, and told of no more when that has ended', async () => {
   const { promise, resolve } = Promise.withResolvers<string>();
-  const { state, stop } = following(promise);
+  const { state, stop, pass } = following(promise);
   await pass(3);
   expect(state.asked).toBe(1);
   stop();

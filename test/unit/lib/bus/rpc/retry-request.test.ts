@@ -1,68 +1,72 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { askAgain } from '../../../../../lib/bus/rpc/retry-request.ts';
+import { timing } from '../../../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../../../schemas/errors.ts';
-
-beforeEach(() => void vi.useFakeTimers());
-afterEach(() => void vi.useRealTimers());
+import { manualClock } from '../../../../support/manual-clock.ts';
 
 const silence = new ZpsendError('TIMEOUT', 'silence');
 
 /** Each time that was asked, in the hands of a test. */
 function useAsked() {
+  const clock = manualClock();
   const asked: (PromiseWithResolvers<string> & { heard: () => void })[] = [];
-  const answer = askAgain((heard) => {
-    const one = { ...Promise.withResolvers<string>(), heard };
-    asked.push(one);
-    return one.promise;
-  });
+  const answer = askAgain(
+    (heard) => {
+      const one = { ...Promise.withResolvers<string>(), heard };
+      asked.push(one);
+      return one.promise;
+    },
+    timing.request.repeatMs,
+    clock,
+  );
   answer.catch(() => {});
-  return { asked, answer };
+  return { asked, answer, pass: clock.advance };
 }
 
 describe('a request to a queue group', () => {
   test('is asked again after 10, 20 and 40 s without a first part, and no more', async () => {
-    const { asked } = useAsked();
+    const { asked, pass } = useAsked();
     const counts: number[] = [];
     for (const ms of [9999, 1, 10_000, 19_999, 1, 600_000]) {
-      await vi.advanceTimersByTimeAsync(ms);
+      await pass(ms);
       counts.push(asked.length);
     }
     expect(counts).toEqual([1, 2, 3, 3, 4, 4]);
   });
 
   test('is answered by whichever instance answers, be it the first', async () => {
-    const { asked, answer } = useAsked();
-    await vi.advanceTimersByTimeAsync(10_000);
+    const { asked, answer, pass } = useAsked();
+    await pass(10_000);
     asked[0]?.resolve('slow');
     expect(await answer).toBe('slow');
-    await vi.advanceTimersByTimeAsync(100_000);
+    await pass(100_000);
     expect(asked).toHaveLength(2);
   });
 
   test('is not asked again once a first part has come, however long the rest takes', async () => {
-    const { asked, answer } = useAsked();
+    const { asked, answer, pass } = useAsked();
     asked[0]?.heard();
-    await vi.advanceTimersByTimeAsync(100_000);
+    await pass(100_000);
     expect(asked).toHaveLength(1);
     asked[0]?.resolve('long');
     expect(await answer).toBe('long');
   });
 
   test('that is silent at one instance waits for the others, and fails when all are', async () => {
-    const { asked, answer } = useAsked();
-    await vi.advanceTimersByTimeAsync(20_000);
+    const { asked, answer, pass } = useAsked();
+    await pass(20_000);
     asked[0]?.reject(silence);
     asked[1]?.reject(silence);
-    await vi.advanceTimersByTimeAsync(0);
+    await pass(0);
     asked[2]?.reject(silence);
     await expect(answer).rejects.toBe(silence);
-    await vi.advanceTimersByTimeAsync(100_000);
+    await pass(100_000);
     expect(asked).toHaveLength(3);
   });
 
   test('that is refused is refused', async () => {
-    const { asked, answer } = useAsked();
-    await vi.advanceTimersByTimeAsync(10_000);
+    const { asked, answer, pass } = useAsked();
+    await pass(10_000);
     const refusal = new ZpsendError('NO_SUCH_DATASET', 'there is none');
     asked[1]?.reject(refusal);
     await expect(answer).rejects.toBe(refusal);
