@@ -24,13 +24,13 @@ export const receiveConfigSchema = z.strictObject({
   allow: z.array(allowSchema).default([]),
   /** What all receives together may take in, in bytes per second. */
   bwlimit: rate.optional(),
-  /** Other JetStream domains, a hub's say, in which sources keep streams for this host; that of its own server is looked in anyway. */
+  /** Other JetStream domains, a hub's for example, in which sources keep streams for this host; that of its own server is looked in anyway. */
   storeDomains: z.array(jetStreamDomainSchema).max(16).default([]),
   /** Hold the newest received snapshot of each dataset, so that nothing here destroys the base of the next incremental. */
   holdNewest: flag.default(true),
   properties: z
     .strictObject({
-      /** `zfs receive -o`; replicas are readonly unless told otherwise, since mounting alters them (openzfs#6741). */
+      /** `zfs receive -o`; replicas are readonly unless this sets it, since mounting alters them (openzfs#6741). */
       set: z.record(receivablePropertySchema, propertyValueSchema).default({ readonly: 'on' }),
       /** `zfs receive -x` */
       exclude: z.array(receivablePropertySchema).default([]),
@@ -43,20 +43,20 @@ const sendAllowSchema = z.strictObject({
   dataset: datasetSchema,
   /** A target host, or "*" for every host. */
   to: z.union([z.literal('*'), hostSchema]),
-  /** `required`: no plain stream of it leaves this host, whoever orders one. */
+  /** `required`: no plain stream of it leaves this host for any request. */
   raw: z.enum(['required', 'any']).default('any'),
-  /** A host that may order this on its own subject, or "*"; without, whoever may order this host itself. */
+  /** A host that may order this on its own subject, or "*"; without, this host's own administrators. */
   from: z.union([z.literal('*'), hostSchema]).optional(),
 });
 
 export const sendConfigSchema = z.strictObject({
-  /** What may be sent where; without, whatever is ordered. */
+  /** What may be sent where; without, everything. */
   allow: z.array(sendAllowSchema).optional(),
-  /** Datasets of a package that are sent at once, where the request does not say. */
+  /** Datasets of a package that are sent at once, unless the request has it. */
   parallel: z.number().int().min(1).max(maxParallel).default(2),
-  /** Whether streams are compressed on their way, where the request does not say. */
+  /** Whether streams are compressed in transit, unless the request has it. */
   compression: compressionModeSchema.default('none'),
-  /** By which channel streams go, where the request does not say. */
+  /** By which channel streams go, unless the request has it. */
   channel: channelSchema.default('direct'),
   /** What waits for targets that do not answer, in the object store `zfs-streams-<host>`; used when its bucket is made. */
   store: z
@@ -68,7 +68,7 @@ export const sendConfigSchema = z.strictObject({
           .int()
           .min(64 * 1024 * 1024),
       ).default(16 * 1024 ** 3),
-      /** After so many hours what nobody has fetched is dropped, and sent again when its target answers. */
+      /** After so many hours what was not fetched is dropped, and sent again when its target answers. */
       maxAgeHours: duration(z.number().min(1).max(8760), 3600, 'hours').default(168),
       /** Copies in a NATS cluster of as many servers: with three, one may be lost and streams still wait; 1 takes a third of the room. */
       replicas: z.number().int().min(1).max(5).default(3),
@@ -78,7 +78,7 @@ export const sendConfigSchema = z.strictObject({
   bookmarks: flag.default(true),
   /** What a new snapshot of this host's sets off. */
   policies: z.array(policySchema).max(maxPolicies).default([]),
-  /** Every policy is run this often, in minutes, whatever was heard of new snapshots. */
+  /** Every policy is run this often, in minutes, besides the events of new snapshots. */
   reconcileMinutes: duration(z.number().min(0.05).max(10080), 60, 'minutes').default(10),
 });
 

@@ -5,11 +5,11 @@ import { datasetSchema, guidSchema, leafSchema, snapshotSchema } from './names.t
  * What may be done to a target that stands in the way of a plan.
  * - `refuse`: nothing
  * - `rollback`: to the newest common snapshot; what is newer there is destroyed, and only what the plan lists
- * - `rotate`: it is renamed aside and begun anew, as a clone of the common snapshot where there is one; nothing is lost
+ * - `rotate`: it is renamed and received anew, as a clone of the common snapshot where there is one; nothing is lost
  */
 export const conflictPolicySchema = z.enum(['refuse', 'rollback', 'rotate']);
 
-/** What a receiver has to be told that it may let happen. */
+/** What a request must allow before a receiver does it. */
 export const allowedConflictSchema = conflictPolicySchema.exclude(['refuse']);
 
 /** Snapshots that one rollback destroys at most: all or none of them, in one `zfs destroy`, whose argument Linux lets be 128 KiB long. */
@@ -27,7 +27,7 @@ export const rollbackMarkSchema = z
 /** The mark of a rollback that this transfer has brought to its end, or knows nothing of. */
 export const endedMark = (transfer: string): string => `${transfer}${ended}`;
 
-/** Nobody has seen the end of that rollback: it may be done, or be done yet by a command that outlived its receiver. */
+/** The end of that rollback is unknown: it may be done, or be done yet by a command that outlived its receiver. */
 export const isUnderWay = (mark: string | undefined): boolean => mark !== undefined && !mark.endsWith(ended);
 
 const rollbackSchema = z.strictObject({

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { errorBodySchema } from './errors.ts';
 import { bytesSchema, guidSchema, hostSchema, idSchema, snapshotSchema } from './names.ts';
 
-/** `zfs.<host>.digest.start`: read a snapshot's contents and tell their digest. */
+/** `zfs.<host>.digest.start`: read a snapshot's contents and compute their digest. */
 export const digestStartSchema = z.strictObject({
   snapshot: snapshotSchema,
-  /** As it is encrypted on disk (`zfs send -w`), which needs no key and tells of raw replicas only. */
+  /** As it is encrypted on disk (`zfs send -w`), which needs no key and compares raw replicas only. */
   raw: z.boolean().optional(),
 });
 

@@ -131,7 +131,7 @@ export const codes = {
       'connection-lost': connectionLost,
       'no-responders': 'no service subscribes to the subject',
       'no-server': 'no NATS server answers at the address',
-      tls: 'TLS with the NATS server fails; `details.tls` says how',
+      tls: 'TLS with the NATS server fails; `details.tls` has the cause',
       'no-bucket': 'the bucket does not exist',
       'bucket-denied': 'the bucket does not exist, and this user may not create it',
     },

@@ -71,7 +71,7 @@ export const bucketBoundsSchema = z.strictObject({
 export const fleetFileSchema = z.strictObject({
   /** One server, or all of a cluster. */
   servers: z.array(serverSchema).min(1).max(9),
-  /** Leaf servers, each for hosts of its own. */
+  /** Leaf servers, each for its own hosts. */
   sites: z.array(serverSchema).max(256).default([]),
   hosts: z.record(hostSchema, fleetHostSchema),
   /** Who gives orders, and sets up the buckets. */

@@ -7,7 +7,7 @@ import { protocolSchema } from './protocol.ts';
 export const snapshotsRequestSchema = z.strictObject({
   dataset: datasetSchema.optional(),
   recursive: z.boolean().optional(),
-  /** Tell when snapshots and bookmarks were made. */
+  /** List when snapshots and bookmarks were made. */
   creation: z.boolean().optional(),
 });
 
@@ -38,7 +38,7 @@ export const infoSchema = z.strictObject({
   machine: machineSchema,
   version: z.string(),
   node: z.string(),
-  /** `zfs version`'s first line; absent when ZFS does not answer, and then `zfsError` says why. */
+  /** `zfs version`'s first line; absent when ZFS does not answer, and then `zfsError` has the reason. */
   zfs: z.string().optional(),
   zfsError: z.string().optional(),
   pools: z.array(poolSchema),
@@ -51,7 +51,7 @@ export const infoSchema = z.strictObject({
   instances: z.array(instanceSchema),
 });
 
-/** What every instance says of itself on `zfs.<host>.info.each`. */
+/** What every instance reports of itself on `zfs.<host>.info.each`. */
 export const eachInfoSchema = z.strictObject({ instances: z.array(instanceSchema), limits: infoSchema.shape.limits });
 
 export type SnapshotsRequest = z.infer<typeof snapshotsRequestSchema>;

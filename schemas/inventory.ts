@@ -50,8 +50,8 @@ const bookmarkEntrySchema = z.strictObject({
 });
 
 /**
- * What wraps a dataset's master key, as far as ZFS tells: of a passphrase the salt and the iterations, which every `zfs change-key`
- * chooses anew (zfs-load-key(8)). Of a `hex` or `raw` key nothing tells one from another.
+ * What wraps a dataset's master key, as far as ZFS shows it: of a passphrase the salt and the iterations, which every `zfs change-key`
+ * chooses anew (zfs-load-key(8)). Of a `hex` or `raw` key nothing distinguishes them.
  */
 export const keyWrappingSchema = z.strictObject({
   format: z.enum(['passphrase', 'hex', 'raw']),
@@ -83,12 +83,12 @@ export const datasetEntrySchema = z.strictObject({
   wrapping: keyWrappingSchema.optional(),
   /** What wraps the key of its root, where the listing does not show that one itself. */
   rootWrapping: keyWrappingSchema.optional(),
-  /** What the chain that it was received by began with; its own or inherited, which the guid in it tells. */
+  /** The flags of the chain that it was received by; its own or inherited, which the guid in it shows. */
   stream: streamMarkSchema.optional(),
   resumeToken: tokenSchema.optional(),
   /** A receiver made it, empty and never mounted, above what it received. */
   placeholder: z.literal(true).optional(),
-  /** The last rollback that was begun here. */
+  /** The last rollback that was started here. */
   rolledBack: rollbackMarkSchema.optional(),
   /** Its snapshots, bookmarks and partial state are not shown to the host that asked. */
   withheld: z.literal(true).optional(),
@@ -103,7 +103,7 @@ export const inventorySchema = z.strictObject({
   datasets: z.array(datasetEntrySchema),
   /** Enabled features of each pool, as far as they matter to streams; absent where they cannot be known. */
   features: z.record(z.string(), z.array(streamFeatureSchema)).optional(),
-  /** Those of them that something in the pool uses; which dataset does is not told. */
+  /** Those of them that something in the pool uses; which dataset does is not listed. */
   active: z.record(z.string(), z.array(streamFeatureSchema)).optional(),
   /** The pools that are imported read-only; absent where there is none, or where that cannot be known. */
   readOnlyPools: z.array(z.string()).optional(),

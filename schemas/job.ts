@@ -39,7 +39,7 @@ const waitSchema = z.strictObject({
   until: timeSchema.optional(),
 });
 
-/** A job as `send.status` and the job events tell it. Rates and ETA are the reader's to compute from bytes and seconds. */
+/** A job as `send.status` and the job events show it. Rates and ETA are the reader's to compute from bytes and seconds. */
 export const jobSchema = z.strictObject({
   job: idSchema,
   host: hostSchema,
@@ -54,7 +54,7 @@ export const jobSchema = z.strictObject({
   from: hostSchema.optional(),
   request: settledRequestSchema,
   state: z.enum(['planning', 'running', 'waiting', 'done', 'failed']),
-  /** It ends because somebody said so, and nobody goes on with it. */
+  /** It was aborted by request, so no other sender continues it. */
   aborting: z.literal(true).optional(),
   /** Where its steps are done when they are in the store, and its target fetches them later. */
   channel: z.literal('store').optional(),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 /** A fact about a machine, as it crosses the bus: 128 bits of a keyed hash, never the machine's own id. */
 const hashedSchema = z.string().regex(/^[0-9a-f]{32}$/, 'not a hashed machine id: 32 hexadecimal digits');
 
-/** What tells one machine from another. Each part is absent where the machine has none. */
+/** What distinguishes machines. Each part is absent where the machine has none. */
 export const machineSchema = z.strictObject({
   /** Of its machine id: stays the same over reboots. */
   id: hashedSchema.optional(),
@@ -11,7 +11,7 @@ export const machineSchema = z.strictObject({
   boot: hashedSchema.optional(),
 });
 
-/** The value of a key `<host>` in the bucket `zfs-hosts`: which machine has that name. What another release says besides is passed over. */
+/** The value of a key `<host>` in the bucket `zfs-hosts`: which machine has that name. What another release adds is ignored. */
 export const hostRecordSchema = z.strictObject({
   machine: hashedSchema,
   /** Where the machine's own id comes from: `/etc/machine-id`, or a setting. */
@@ -36,6 +36,6 @@ export function compareMachines(one: Machine, two: Machine): Likeness {
   return pairs.length > 0 ? 'same' : 'unknown';
 }
 
-/** For people: as much of its id as tells the machines of a fleet apart, and the boot where `other` has the same id. */
+/** For people: as much of its id as distinguishes the machines of a fleet, and the boot where `other` has the same id. */
 export const shortMachine = ({ id, boot }: Machine, other: Machine = {}): string =>
   [id?.slice(0, 8) ?? 'without an id', ...(id === other.id && boot ? [`(boot ${boot.slice(0, 8)})`] : [])].join(' ');

@@ -28,7 +28,7 @@ export const natsConfigSchema = z
     tlsFirst: z.boolean(),
     /** Where answers come, where the user may not subscribe to `_INBOX.>`. */
     inboxPrefix: textSchema,
-    /** A context of the `nats` CLI, which says what stands neither here nor in the environment. */
+    /** A context of the `nats` CLI, which has what is neither here nor in the environment. */
     context: textSchema,
   })
   .partial()

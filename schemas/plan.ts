@@ -119,7 +119,7 @@ export const stepSchema = z.strictObject({
   replaces: keyWrappingSchema.optional(),
   /** The target's dataset that the one it is received into takes its key from. */
   encryptionRoot: datasetSchema.optional(),
-  /** What the receiver does to the target first, as the request's conflict policy says; only of a dataset's first step. */
+  /** What the receiver does to the target first, by the request's conflict policy; only of a dataset's first step. */
   before: clearingSchema.optional(),
   /** A volume, and not a filesystem. */
   volume: z.literal(true).optional(),
@@ -132,7 +132,7 @@ export const evidenceSchema = z.strictObject({
   newestCommon: leafSchema.nullable(),
   sourceOnly: z.array(leafSchema),
   targetOnly: z.array(leafSchema),
-  /** Bytes written on the target since its newest snapshot; absent where there are none, or nobody knows. */
+  /** Bytes written on the target since its newest snapshot; absent where there are none, or that is unknown. */
   modified: bytesSchema.optional(),
 });
 
@@ -151,17 +151,17 @@ export const noteSchema = z.strictObject({
    * - `unmatched`: a pattern that excludes nothing
    * - `placeholder`: a parent that the target lacks is made, empty and never mounted
    * - `in-the-clear`: encrypted data will lie unencrypted, as was asked for
-   * - `encryption-root`: what inherits its key at the source will need a key of its own on the target, or cannot be opened there
+   * - `encryption-root`: what inherits its key at the source will need a separate key on the target, or cannot be opened there
    * - `modified`: the target was written to since its newest snapshot, and may refuse its next
    * - `rollback`: the target goes back to a snapshot, and what is newer there is destroyed
    * - `rename`: a dataset of the target is renamed
-   * - `unseen`: the target does not answer, and nobody knows what it has
+   * - `unseen`: the target does not answer, and it is unknown what it has
    * - `held`: what waits in the store for the target is not taken there
    * - `vanished`: what was planned is gone from the source, and was not sent
    * - `read-only-source`: the source's pool is imported read-only, and what is sent has neither holds nor cursors
    * - `features`: the target's pool lacks a feature that streams may need
-   * - `unknown-beginning`: large blocks are asked for, and nobody knows whether the target's dataset began with them
-   * - `unchecked`: nobody knows whether the target's receiver allows it
+   * - `unknown-beginning`: large blocks are asked for, and it is unknown whether the target's dataset began with them
+   * - `unchecked`: it is unknown whether the target's receiver allows it
    */
   kind: z.enum([
     'skipped',
@@ -201,7 +201,7 @@ export const planReplySchema = z.strictObject({
   targetHost: hostSchema,
   /** The target does not answer, or something waits for it in the store: it will fetch this there. */
   channel: z.literal('store').optional(),
-  /** Where the target has not the room for what is planned, as far as both listings tell; nothing is refused for it. */
+  /** Where the target has not the room for what is planned, as far as both listings show; nothing is refused for it. */
   shortages: z.array(errorBodySchema).optional(),
   plan: planSchema,
 });

@@ -13,7 +13,7 @@ const { selfContained, exclude, snapshots, parallel, bwlimit, stream, conflict, 
 
 /**
  * Which dataset goes where when it has a new snapshot: `send.policies` of the configuration file, and the values of the
- * bucket `zfs-policies` under the keys `<host>.<name>`. What is not said here is as in a request for a job.
+ * bucket `zfs-policies` under the keys `<host>.<name>`. What is absent here is as in a request for a job.
  */
 export const policySchema = z.strictObject({
   dataset: datasetSchema,

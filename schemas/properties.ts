@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { propertyValueSchema } from './names.ts';
 
-/** A property that `zfs receive` may be told to set or leave. The origin is the step's, and what zpsend notes is the receiver's alone. */
+/** A property that `zfs receive` may set or leave. The origin is the step's, and what zpsend notes is the receiver's alone. */
 export const receivablePropertySchema = z
   .string()
   .regex(/^(?!origin$|zpsend:)[a-z0-9_:.-]{1,255}$/i, 'not the name of a property that can be set on receive');

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * The version of what hosts say to each other on the bus: in `info`, and in each `recv.start`. It rises when an older release
+ * The version of the messages of hosts on the bus: in `info`, and in each `recv.start`. It rises when an older release
  * would misunderstand a newer one. A message of another version is refused before anything else of it is read.
  */
 export const protocol = 1;

@@ -28,7 +28,7 @@ export const staleMarkSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('cursor'), bookmark: cursorSchema, guid: guidSchema, newer: cursorSchema }),
 ]);
 
-/** What nobody mends but a person, if at all. */
+/** What only a person can repair, if at all. */
 const staleNoteSchema = z.strictObject({
   /**
    * - `unclear`: it could not be learned which jobs run
@@ -46,7 +46,7 @@ const staleNoteSchema = z.strictObject({
 
 export const staleRequestSchema = z.strictObject({});
 
-/** The reply of `zfs.<host>.send.stale` and `zfs.<host>.recv.stale`: what each service knows to tell. */
+/** The reply of `zfs.<host>.send.stale` and `zfs.<host>.recv.stale`: what each service knows. */
 export const staleMarksSchema = z.strictObject({
   host: hostSchema,
   staleMarks: z.array(staleMarkSchema),

@@ -56,7 +56,7 @@ const statusErrorSchema = z.strictObject({
 
 /**
  * The value of a key `<source>.to.<target>.<dataset>[.<target's dataset>]` in the bucket `zfs-status`: facts that stay true when
- * nobody writes any more. Of running, waiting too, the reader judges by the age of the entry whether it can still be so.
+ * no sender writes any more. Of running, waiting too, the reader judges by the age of the entry whether it can still be so.
  */
 export const statusEntrySchema = z.strictObject({
   /** The newest of the source's snapshots that the target has. */
@@ -97,10 +97,10 @@ export const fleetRowSchema = statusEntrySchema.extend({
   /** The row is stale when `listedAge` is more than so many seconds. */
   staleAfter: z.number().nonnegative(),
   /**
-   * - `running`, `waiting`: and it was said so lately
-   * - `silent`: it was running, and nobody has said anything since
+   * - `running`, `waiting`: and it was reported lately
+   * - `silent`: it was running, and nothing was reported since
    * - `failed`: the last run
-   * - `stale`: the source was not listed for longer than `staleAfter`, so nobody knows what the target lacks
+   * - `stale`: the source was not listed for longer than `staleAfter`, so it is unknown what the target lacks
    * - `behind`: the source has newer snapshots
    * - `stored`: it has, and the target finds all of them in the store
    * - `current`: the target has the newest

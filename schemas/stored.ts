@@ -6,7 +6,7 @@ import { maxTargets } from './plan.ts';
 import { receiveStartSchema } from './transfer.ts';
 
 /**
- * What `recv.start` would be told of a stored stream. What stands in the way of a target that nobody sees is not planned away, so
+ * The `recv.start` of a stored stream. What stands in the way of an unseen target is not planned away, so
  * there is nothing to clear; and how partial state is dealt with, the receiver decides when the time comes.
  */
 export const storedStartSchema = receiveStartSchema.omit({
@@ -58,7 +58,7 @@ export const receiptSchema = z.strictObject({
 
 /**
  * What a source knows of a target that it may have to plan for unseen: the listing it saw last, as far as plans need it. `refused`:
- * the target has refused what was stored for it since then, so that only looking will tell what it has. `heard`: what it said of
+ * the target has refused what was stored for it since then, so that only a listing will show what it has. `heard`: its receipts of
  * streams that still lie in the store, by their ids and places, as far as this takes account of it.
  */
 export const lastKnownTargetSchema = z.strictObject({
@@ -72,7 +72,7 @@ export const lastKnownTargetSchema = z.strictObject({
 
 export type StoredStart = z.infer<typeof storedStartSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;
-/** What is kept of a manifest in memory. Whoever fetches the stream reads the manifest again, with its digests. */
+/** What is kept of a manifest in memory. The receiver of the stream reads the manifest again, with its digests. */
 export interface WaitingStream extends Pick<Manifest, 'id' | 'source' | 'bytes' | 'targets'> {
   /** How many there are. */
   readonly segments: number;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * What `zfs send` is told besides the snapshots (zfs-send(8)): `raw` -w, `large-block` -L, `embed` -e, `compressed` -c, `props` -p.
- * Raw implies the three after it, so they are not told beside it.
+ * The flags of `zfs send` besides the snapshots (zfs-send(8)): `raw` -w, `large-block` -L, `embed` -e, `compressed` -c, `props` -p.
+ * Raw implies the three after it, so they are not listed beside it.
  */
 export const streamFlagSchema = z.enum(['raw', 'large-block', 'embed', 'compressed', 'props']);
 

@@ -47,7 +47,7 @@ export const receiveStartSchema = z.strictObject({
   origin: snapshotSchema.optional(),
   /** Parents that may be made where they are missing, empty and never mounted; no others are. */
   parents: z.array(datasetSchema).max(128).optional(),
-  /** What is done to the target before the stream is received, once it has begun. */
+  /** What is done to the target before the stream is received, after its first frame. */
   before: clearingSchema.optional(),
   /** `discard` drops the partial state of an older, unusable receive once the stream begins (`zfs receive -A`). */
   partial: z.enum(['resume', 'discard']),
@@ -76,7 +76,7 @@ export const receiveStartSchema = z.strictObject({
 export const maxChecked = 1000;
 
 /**
- * `zfs.<dst>.recv.check.<source>`: what would be refused of a plan, of which only the first step of each dataset is told, and of what that
+ * `zfs.<dst>.recv.check.<source>`: what would be refused of a plan, of which only the first step of each dataset is sent, and of what that
  * clears no list. Nothing is changed, and nothing locked.
  */
 export const receiveCheckSchema = z.strictObject({
@@ -100,7 +100,7 @@ export const receiveCheckSchema = z.strictObject({
   properties: propertyWishesSchema.optional(),
 });
 
-/** One part of the answer: those that `recv.start` would refuse whatever the target has, and why. */
+/** One part of the answer: those that `recv.start` would refuse in any state of the target, and why. */
 export const receiveCheckedSchema = z.strictObject({
   host: hostSchema,
   refused: z.array(z.strictObject({ dataset: datasetSchema, error: errorBodySchema })),
@@ -118,11 +118,11 @@ export const receiveReadySchema = z.strictObject({
   window: bytesSchema.min(1).max(maxWindow),
   /** The lock's revision: the fence. */
   revision: bytesSchema,
-  /** Partial state of an earlier receive: `zfs send -t` continues it; where the start said `discard`, the first frame drops it. */
+  /** Partial state of an earlier receive: `zfs send -t` continues it; where the start has `discard`, the first frame drops it. */
   resumeToken: tokenSchema.optional(),
   /**
    * Of what was offered, what the receiver takes; without, the stream has to come as it is. With `zstd` it is one zstd frame
-   * with a window of at most 2 MiB, or as it is: the first four bytes tell. Offsets, credit and totals count what is sent.
+   * with a window of at most 2 MiB, or as it is: the first four bytes show which. Offsets, credit and totals count what is sent.
    */
   compression: compressionEncodingSchema.optional(),
   /** The stream may come on the shared subject; without, only on the transfer's own, as what continues partial state does. */
@@ -130,7 +130,7 @@ export const receiveReadySchema = z.strictObject({
 });
 
 /**
- * What the receiver says on `zfs-credit.<src>.<transfer>.<dst>`, with a line behind it that authenticates it. `upTo` is a cumulative
+ * What the receiver sends on `zfs-credit.<src>.<transfer>.<dst>`, with a line behind it that authenticates it. `upTo` is a cumulative
  * offset in bytes of what is sent, `idle` how long `zfs receive` has waited for bytes so far, in milliseconds. `shared`: a knock on the shared
  * subject was heard.
  */
@@ -178,7 +178,7 @@ export type CompressionEncoding = z.infer<typeof compressionEncodingSchema>;
 export type Channel = z.infer<typeof channelSchema>;
 export type CompressionMode = z.infer<typeof compressionModeSchema>;
 export type StartRequest = z.infer<typeof receiveStartSchema>;
-/** What is asked for, without the secret: it is what is logged, compared and told. */
+/** What is asked for, without the secret: it is what is logged, compared and shown. */
 export type ReceiveStart = Omit<StartRequest, 'secret' | 'protocol'>;
 export type ReceiveCheck = z.infer<typeof receiveCheckSchema>;
 export type ReceiveChecked = z.infer<typeof receiveCheckedSchema>;

@@ -5,7 +5,7 @@ const amount = /^(\d+(?:\.\d+)?) ?([KMGTP]?)(iB|B|bit)?(?:\/s)?$/i;
 
 /**
  * Bytes, or bytes per second, as people write them: `500K`, `1.5M`, `10MB`, `10MiB/s` in powers of 1024 as zfs(8) has them, and
- * `100Mbit` in powers of 1000 as of a network. Undefined for anything else; `10Mb` is not told from bits, and is refused.
+ * `100Mbit` in powers of 1000 as of a network. Undefined for anything else; `10Mb` could mean bits, and is refused.
  */
 export function bytesOf(text: string): number | undefined {
   const [, count, letter = '', kind = ''] = amount.exec(text) ?? [];
@@ -28,7 +28,7 @@ const isNumber = (text: string): boolean => /^\d+(?:\.\d+)?$/.test(text);
 
 /**
  * A number, or text that `parse` makes one of.
- * @param words what is allowed, for whoever wrote something else
+ * @param words what is allowed, for the error
  */
 const orText = (schema: z.ZodNumber, parse: (text: string) => number | undefined, words: string) =>
   z.union([

@@ -5,9 +5,9 @@ import { datasetSchema, guidSchema, hostSchema, leafSchema, wouldBeDatasetSchema
 /** What reading a snapshot on both sides came to. */
 const contentSchema = z.strictObject({
   /**
-   * - `incomparable`: read or not, it says nothing of whether they are equal; `reason` says why
+   * - `incomparable`: read or not, it does not show whether they are equal; `reason` has the cause
    * - `gone`: destroyed since it was listed
-   * - `failed`: it could not be read, `error` says why
+   * - `failed`: it could not be read, `error` has the cause
    */
   state: z.enum(['equal', 'different', 'incomparable', 'gone', 'failed']),
   /** The digests, where both sides have one. */
@@ -38,7 +38,7 @@ const verifiedDatasetSchema = z.strictObject({
   /**
    * - `equal`: the target has the newest snapshot, and all that both have is equal
    * - `behind`: the same, but newer snapshots are not there yet
-   * - `diverged`: newer snapshots are not there and cannot be sent as they are: the target has newer ones of its own
+   * - `diverged`: newer snapshots are not there and cannot be sent as they are: the target has newer ones that the source lacks
    * - `different`: a snapshot of one name has two guids, or contents differ
    * - `unrelated`: both have snapshots and none in common
    * - `unread`: contents were to be compared, and of some they could not be

@@ -36,7 +36,7 @@ export const inboxPrefix = (host: string): string => `_INBOX.${host}`;
 export const viewerInboxPrefix = (name: string): string => `${inboxPrefix(name)}.viewer`;
 
 /**
- * Where JetStream delivers to a user, apart from the inboxes of its requests: whoever makes a consumer chooses the subject of its
+ * Where JetStream delivers to a user, besides the inboxes of its requests: the maker of a consumer chooses the subject of its
  * deliveries, and an answer is never among them.
  */
 const deliveryPrefix = (user: string): string => `_DELIVER.${user}`;
@@ -67,7 +67,7 @@ const store = (source: string): string => `OBJ_${streamsBucket(source)}`;
 
 /**
  * To read what a source keeps for those who are away, all of it: objects are read by consumers. A consumer can deliver anywhere, but
- * under the subject that is stored, in which services do nothing; what would come under another subject is `DIRECT.GET`, which nobody may.
+ * under the subject that is stored, in which services do nothing; what would come under another subject is `DIRECT.GET`, which no user may.
  */
 const fetching = (source: string, api = '$JS.API'): string[] => [
   `${api}.STREAM.MSG.GET.${store(source)}`,
@@ -77,7 +77,7 @@ const fetching = (source: string, api = '$JS.API'): string[] => [
   `$JS.FC.${store(source)}.>`,
 ];
 
-/** The same in another JetStream domain, where it also says what became of it. */
+/** The same in another JetStream domain, where it also reports what became of it. */
 const fetchingAt = (domain: string, host: string, from: readonly string[]): string[] => {
   const api = `$JS.${domain}.API`;
   return [
@@ -98,14 +98,14 @@ const storing = (source: string): string[] => [
 /**
  * Exactly what one host needs for its part. It publishes data as itself only, receives for itself only, and takes locks of its own
  * datasets only (design: identity is in the subject, and the server holds it). What it may ask of others changes nothing there without
- * that host's own `receive.allow`. It makes no buckets: whoever sets up the servers does.
+ * that host's own `receive.allow`. It makes no buckets: an administrator does.
  */
 export function permissionsOf(host: string, { sender, receiver, from = [], orders = [], domain }: Roles): Permissions {
   return {
     publish: [
       // its own services' events, and requests to them
       `zfs.${host}.>`,
-      // answers, to whoever asked. Not by allow_responses: it lets a host publish wherever a request of its own wants the answer
+      // answers, to any asker. Not by allow_responses: it lets a host publish to any subject that its own request names
       '_INBOX.>',
       subjects.info(any),
       subjects.snapshotsFrom(any, host),
@@ -151,7 +151,7 @@ export function permissionsOf(host: string, { sender, receiver, from = [], order
   };
 }
 
-/** One who only looks: status, locks, policies, host names, what each host has and is, and what is said of jobs. */
+/** One who only looks: status, locks, policies, host names, what each host has and is, and the events of jobs. */
 export const viewerPermissions = (name: string): Permissions => ({
   publish: [
     subjects.info(any),
@@ -188,7 +188,7 @@ export const adminPermissions = (names: readonly string[]): Permissions => ({
   ],
 });
 
-/** What JetStream hears, and what it publishes: entries as they are stored, and deliveries to whoever makes a consumer. */
+/** What JetStream subscribes to, and what it publishes: entries as they are stored, and deliveries to the maker of a consumer. */
 export const jetStreamPermissions: Permissions = {
   publish: ['$KV.>', '_DELIVER.>'],
   subscribe: ['$JS.API.>', '$JS.ACK.>', '$JS.FC.>', '$KV.>', '$O.>', subjects.snapshotCreated(any)],

@@ -18,7 +18,7 @@ export const statusDescription = 'zpsend: what each replication looks like';
 /** The object store in which a source keeps streams for those who fetch them later. */
 export const streamsBucket = (source: string): string => `zfs-streams-${source}`;
 export const policiesBucket = 'zfs-policies';
-/** The stream that keeps what was said of new snapshots. */
+/** The stream that keeps the events of new snapshots. */
 export const eventsStream = 'ZFS_EVENTS';
 
 export const subjects = {
@@ -56,7 +56,7 @@ export const endpointsOf = (host: string): string[] => [
   ...['recv', 'send', 'digest'].map((what) => `zfs.${host}.${what}.>`),
 ];
 
-/** `zfs.<host>.event.<kind>.<what>` taken apart; undefined for any other subject. */
+/** `zfs.<host>.event.<kind>.<what>` in its parts; undefined for any other subject. */
 export function parseEvent(subject: string): { host: string; kind: string; what: string } | undefined {
   const [zfs, host, event, kind, what, ...rest] = subject.split('.');
   if (zfs !== 'zfs' || event !== 'event' || !host || !kind || !what || rest.length > 0) return undefined;
@@ -80,13 +80,13 @@ export function decodeDataset(token: string): string {
 
 export const lockKey = (host: string, dataset: string): string => `${host}.${encodeDataset(dataset)}`;
 
-/** `<host>.<name>`: the key of a policy, taken apart; undefined for a key that names no host. */
+/** `<host>.<name>`: the key of a policy, in its parts; undefined for a key that names no host. */
 export function parsePolicyKey(key: string): { host: string; name: string } | undefined {
   const [, host, name] = /^([A-Za-z0-9_-]{1,64})\.(.+)$/.exec(key) ?? [];
   return host !== undefined && name !== undefined ? { host, name } : undefined;
 }
 
-/** A lock's key taken apart; undefined for a key that is not one. */
+/** A lock's key in its parts; undefined for a key that is not one. */
 export function parseLockKey(key: string): { host: string; dataset: string } | undefined {
   const dot = key.indexOf('.');
   if (dot < 1 || dot === key.length - 1) return undefined;
@@ -109,7 +109,7 @@ export function storedName(of: StoredName): string {
   return `${of.id}/${of.kind === 'manifest' ? 'manifest' : String(of.at).padStart(digits, '0')}`;
 }
 
-/** An object's name taken apart; undefined for one that is not ours. */
+/** An object's name in its parts; undefined for one that is not ours. */
 export function parseStoredName(name: string): StoredName | undefined {
   const [, target, dataset] = /^known\/([A-Za-z0-9_-]+)\/(.+)$/.exec(name) ?? [];
   if (target !== undefined && dataset !== undefined) return { kind: 'known', target, dataset };
@@ -118,7 +118,7 @@ export function parseStoredName(name: string): StoredName | undefined {
   return what === 'manifest' ? { kind: 'manifest', id } : { kind: 'segment', id, at: Number(what) };
 }
 
-/** Where a target says what became of a stored stream; `place` counts the targets in its manifest. */
+/** Where a target reports what became of a stored stream; `place` counts the targets in its manifest. */
 export const receiptKey = (target: string, source: string, id: string, place: number): string =>
   `${target}.delivered.${source}.${id}.${place}`;
 
@@ -150,7 +150,7 @@ export interface StatusPlace {
 export const statusKey = ({ source, dataset, target, into }: StatusPlace): string =>
   [source, 'to', target, encodeDataset(dataset), ...(into === dataset ? [] : [encodeDataset(into)])].join('.');
 
-/** A status' key taken apart; undefined for a key that is not one. */
+/** A status key in its parts; undefined for a key that is not one. */
 export function parseStatusKey(key: string): StatusPlace | undefined {
   const [source, to, target, token, other = token, ...rest] = key.split('.');
   if (!source || to !== 'to' || !target || !token || !other || rest.length > 0) return undefined;

@@ -9,13 +9,13 @@ import { type Reason, ZpsendError } from '../../schemas/errors.ts';
 import { datasetOf, isWithin } from '../../schemas/names.ts';
 import type { Log } from './log.ts';
 
-/** What this host's configuration says of others: who may write here, and what is sent to whom. */
+/** What this host's configuration has about others: who may write here, and what is sent to whom. */
 export interface AskerRules {
   readonly receive: Pick<Config['receive'], 'allow'>;
   readonly send: Pick<Config['send'], 'allow'>;
 }
 
-/** What a host may know of a dataset's contents; `encrypted`: what a raw stream of an encrypted dataset tells, and no more. */
+/** What a host may know of a dataset's contents; `encrypted`: what a raw stream of an encrypted dataset shows, and no more. */
 export type Share = 'all' | 'encrypted' | 'nothing';
 
 /**
@@ -56,8 +56,8 @@ export async function sentTo(bus: Bus, host: string, asker: string): Promise<str
 
 /**
  * May the asking host have that digest? As the source or a target of the dataset, as far as it may have its contents. Without `send.allow`
- * `zfs-status` tells what was sent to it, under this host's own name.
- * @throws ZpsendError NOT_ALLOWED where it may not, or nobody can say
+ * `zfs-status` shows what was sent to it, under this host's own name.
+ * @throws ZpsendError NOT_ALLOWED where it may not, or where that is unknown
  */
 export async function checkAskerOf(
   { bus, host, zfs, rules }: AskerDeps,
@@ -80,7 +80,7 @@ export async function checkAskerOf(
     if (!raw)
       throw refused(
         'raw-required',
-        'its send.allow has raw: required for it, and only a raw digest tells nothing more',
+        'its send.allow has raw: required for it, and only a raw digest shows nothing more',
       );
     const [entry] = await zfs.list({ dataset });
     if (entry && entry.encryption !== 'off') return;

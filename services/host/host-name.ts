@@ -32,8 +32,8 @@ export interface HostName {
 const isOther = (error: ZpsendError): boolean => error.code === 'OTHER_MACHINE';
 
 /**
- * Takes the host name for this machine, in the bucket `zfs-hosts`, and keeps it. Where there is no bucket, machines of one name are told
- * apart only by what answers at the moment.
+ * Takes the host name for this machine, in the bucket `zfs-hosts`, and keeps it. Where there is no bucket, machines of one name are
+ * noticed only while they answer.
  * @throws ZpsendError OTHER_MACHINE when the name is another machine's
  */
 export async function takeHostName({ host, own, bus, log, clock = systemClock }: HostNameDeps): Promise<HostName> {

@@ -68,10 +68,14 @@ async function* listFor(deps: AskedDeps, asker: string, asked: SnapshotsRequest)
     if (code === 'NO_SUCH_DATASET') throw thrown;
     // its words may name datasets that are not this host's to know
     deps.log.warn('listing.failed', `no listing for ${asker}: ${code}: ${message}`, { code });
-    throw new ZpsendError(code, `${host} could not list ${asked.dataset ?? 'its datasets'}: its log says why`, {
-      ...(details && isPayloadTrouble(error) && { reason: 'payload-limit', maxPayload: details.maxPayload }),
-      host,
-    });
+    throw new ZpsendError(
+      code,
+      `${host} could not list ${asked.dataset ?? 'its datasets'}: see its log for the reason`,
+      {
+        ...(details && isPayloadTrouble(error) && { reason: 'payload-limit', maxPayload: details.maxPayload }),
+        host,
+      },
+    );
   }
 }
 

@@ -29,7 +29,7 @@ export interface LogFields {
   readonly parent?: string;
 }
 
-/** Said in the words of a line for people already. */
+/** Part of the words of a line for people already. */
 const inWords = new Set([
   'event',
   'code',
@@ -69,7 +69,7 @@ const labels: Record<number, string> = { 10: 'TRACE', 20: 'DEBUG', 30: 'INFO', 4
 // biome-ignore lint/suspicious/noControlCharactersInRegex: what could steer a terminal is shown as `?`
 const harmless = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
 
-/** Whose line it is, as far as its words do not say so. */
+/** Whose line it is, as far as its words do not name it. */
 function about({ job, dataset, snapshot = dataset, target }: LogFields, words: string, hostname: string): string {
   const [host = '', place = ''] = target?.split(/:(.*)/s, 2) ?? [];
   const isSaid = snapshot && words.includes(snapshot) && words.includes(host === hostname ? place : host);

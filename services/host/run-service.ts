@@ -50,7 +50,7 @@ export interface RunOptions {
   readonly env: NodeJS.ProcessEnv;
   /** The file that stands for the environment, where one does. */
   readonly envFile?: string | undefined;
-  /** Started by a command for itself: says on standard output when it is ready, and ends when its standard input does. */
+  /** Started by a command for itself: reports on standard output when it is ready, and ends when its standard input does. */
   readonly private: boolean;
 }
 
@@ -68,12 +68,12 @@ function endOfService(isPrivate: boolean): Promise<string> {
 }
 
 /**
- * Runs a service until it is told to end.
+ * Runs a service until it gets a signal, or loses NATS.
  * @returns its exit status: 0 after a clean stop, 1 when NATS closed the connection for good, 2 for a bad configuration, a host name
  *   that is another machine's, or a NATS user that may not have the requests to this host
  */
 export async function runService(service: Service, options: RunOptions): Promise<number> {
-  // whoever reads the log may go: the work goes on
+  // the reader of the log may go: the work continues
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   let settings: Settings;
   let log: Log;
@@ -121,7 +121,7 @@ export async function runService(service: Service, options: RunOptions): Promise
   const running = await service.begin(context);
   const silence = announce(bus, identityOf(service, context), running.endpoints);
   const watch = watchEndpoints({ host, bus, log, endpoints: running.endpoints, clock: context.clock });
-  const denial = await watch.begun;
+  const denial = await watch.first;
   if (!denial) {
     const isUseful = payloadTrouble(bus) === undefined;
     const words = `${service.name} ${version} (${instance}) is ${isUseful ? 'ready on' : 'connected to'} ${bus.server}`;

@@ -7,9 +7,9 @@ import { newId } from './ids.ts';
 
 /** Snapshots read at once by one instance: each is as much work for the disks as a send. */
 const atOnce = 2;
-/** Of these for other hosts: a place stays for whoever orders this host itself. */
+/** Of these for other hosts: a place stays for this host's own administrators. */
 const atOnceForHosts = 1;
-/** How long what became of one that has ended is told, in milliseconds; and of how many. */
+/** How many digests that have ended keep their result. */
 const rememberedDigests = 100;
 
 /** The digests that this process reads, or has read lately. */
@@ -55,7 +55,7 @@ export function openDigests({ host, instance, zfs, log, clock }: AskedDeps): Dig
     const digest = startDigest(zfs, id, asked, { from, clock });
     const entry: { digest: RunningDigest; endedAt?: number } = { digest };
     known.set(id, entry);
-    log.info('digest.started', `reading ${asked.snapshot} to tell its digest`, { snapshot: asked.snapshot });
+    log.info('digest.started', `reading ${asked.snapshot} for its digest`, { snapshot: asked.snapshot });
     void digest.over.then(() => {
       entry.endedAt = clock.now();
       const { state, bytes, error } = digest.status();

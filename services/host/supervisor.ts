@@ -2,17 +2,17 @@ import { notifierOf } from '../../lib/machine/notify.ts';
 import { timing } from '../../lib/time/timing.ts';
 
 /**
- * systemd, as far as it asks to be told how a service is (`Type=notify`, sd_notify(3)). Under anything else nothing is told.
- * The watchdog is told of the event loop alone: a new start mends neither NATS nor ZFS, and ends the jobs that would outlast their trouble.
+ * systemd, as far as it asks for the state of a service (`Type=notify`, sd_notify(3)). Under anything else nothing is sent.
+ * The watchdog hears only from the event loop: a new start repairs neither NATS nor ZFS, and ends the jobs that would outlast their trouble.
  */
 export interface Supervisor {
-  /** The configuration is read. From here on systemd takes the service for started, and its watchdog is told that the event loop turns. */
+  /** The configuration is read. From here on systemd takes the service for started, and its watchdog gets a message while the event loop turns. */
   ready(text: string): void;
   /** The service serves. From here on the line for `systemctl status` is kept up to date. */
   serves(serving: Serving): void;
   /** A line for `systemctl status`. */
   status(text: string): void;
-  /** The service is about to end. Resolves when that is told. */
+  /** The service is about to end. Resolves when systemd has that. */
   stopping(why: string): Promise<void>;
 }
 
@@ -33,13 +33,13 @@ export function statusOf({ bus, dataConnection, where, trouble }: Serving): stri
   return why === undefined ? where() : `${where()}: ${why}`;
 }
 
-/** How often it is told, in milliseconds: thrice in the time that systemd waits. */
+/** How often it gets a message, in ms: three times in the time that systemd waits. */
 export const everyMs = ({ WATCHDOG_USEC }: NodeJS.ProcessEnv): number => {
   const watchdogMs = Number(WATCHDOG_USEC) / 1000;
   return watchdogMs > 0 ? Math.max(10, watchdogMs / 3) : timing.machine.supervisorMs;
 };
 
-/** @param env what systemd started the service with; @param warn told once when systemd cannot be told */
+/** @param env what systemd started the service with; @param warn called once when systemd cannot be reached */
 export function openSupervisor(env: NodeJS.ProcessEnv, warn: (text: string) => void): Supervisor {
   const notify = notifierOf(env);
   if (notify) return telling(notify, everyMs(env), warn);
@@ -56,17 +56,17 @@ function telling(
   let timer: NodeJS.Timeout | undefined;
   let serving: Serving | undefined;
 
-  /** One after the other, as they were said. */
+  /** One after the other, in their order. */
   function tell(...words: string[]): Promise<void> {
     const told = queue.then(async () => {
-      // systemd waits for this word, so one that did not arrive is said again
+      // systemd waits for this word, so one that did not arrive is repeated
       const start = timer && !isStarted ? ['READY=1'] : [];
       try {
         await notify([...start, ...words]);
         isStarted ||= start.length > 0;
       } catch (error) {
         if (!hasFailed)
-          warn(`systemd is not told how this service is: ${error instanceof Error ? error.message : error}`);
+          warn(`systemd gets no state of this service: ${error instanceof Error ? error.message : error}`);
         hasFailed = true;
       }
     });

@@ -8,7 +8,7 @@ import type { Log } from './log.ts';
 
 export interface EndpointWatch {
   /** Why requests do not come, or not all, from the beginning. */
-  readonly begun: Promise<ZpsendError | undefined>;
+  readonly first: Promise<ZpsendError | undefined>;
   /** The same now; undefined while they come. */
   readonly denial: ZpsendError | undefined;
   stop(): void;
@@ -23,8 +23,8 @@ interface WatchDeps {
 }
 
 /**
- * Follows whether the NATS server lets a service have its requests. What is denied at the beginning is for the caller to tell; later it is logged
- * once, and subscribed to again by the clock and on each new connection, since an administrator may mend the permissions without a word to us.
+ * Follows whether the NATS server lets a service have its requests. What is denied at the beginning the caller reports; later it is logged
+ * once, and subscribed to again by the clock and on each new connection, since an administrator may repair the permissions at any time.
  */
 export function watchEndpoints(
   { host, bus, log, endpoints, clock = systemClock }: WatchDeps,
@@ -34,7 +34,7 @@ export function watchEndpoints(
   let denial: ZpsendError | undefined;
   let isStopped = false;
 
-  /** What the server says comes before its answer to a flush. Where that fails, a new connection asks for everything again. */
+  /** The server's refusals come before its answer to a flush. Where that fails, a new connection asks for everything again. */
   const flushed = (): Promise<boolean> =>
     bus.nc.flush().then(
       () => true,
@@ -46,12 +46,12 @@ export function watchEndpoints(
     if (!(await flushed())) return false;
     const before = denial;
     const subjects = denied().map(({ stats }) => stats.subject);
-    // those of an instance are longer, and say less
+    // those of an instance are longer, and show less
     subjects.sort((one, other) => one.length - other.length);
     denial = subjects.length > 0 ? deniedEndpoints(bus, host, subjects) : undefined;
     return (denial === undefined) !== (before === undefined);
   }
-  async function tellNews(): Promise<void> {
+  async function logNews(): Promise<void> {
     if (!(await judge()) || isStopped) return;
     if (denial)
       log.error('nats.denied', `${denial.code}: ${denial.message}; it is tried again until then`, {
@@ -75,16 +75,16 @@ export function watchEndpoints(
     const isLetThrough = (await flushed()) && !tried.isDenied;
     if (isStopped) return;
     if (isLetThrough) for (const endpoint of denied()) endpoint.subscribeAgain();
-    await tellNews();
+    await logNews();
   }
 
-  const begun = judge().then(() => denial);
-  last = begun;
-  for (const endpoint of endpoints) endpoint.onDenied(() => inTurn(tellNews));
+  const first = judge().then(() => denial);
+  last = first;
+  for (const endpoint of endpoints) endpoint.onDenied(() => inTurn(logNews));
   const stopTrying = clock.every(everyMs, () => inTurn(again));
   const stopWatching = bus.onReconnected(() => inTurn(again));
   return {
-    begun,
+    first,
     get denial() {
       return denial;
     },

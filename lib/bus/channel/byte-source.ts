@@ -16,7 +16,7 @@ export interface SourceReader {
 export interface ByteSource {
   /** Begins to read; called once. */
   readInto(reader: SourceReader): void;
-  /** After a `filled` that said to stop. */
+  /** After a `filled` that asked to stop. */
   proceed(): void;
 }
 

@@ -9,13 +9,13 @@ import type { RateLimit } from './rate-limit.ts';
  * one they use.
  */
 
-/** One receiver of a stream, as far as it matters to whoever pours it out. */
+/** One receiver of a stream, as far as it matters to the broadcast. */
 export interface Subscriber {
   /** Bytes that may be sent now. */
   readonly room: number;
   /** How fast it may go there. */
   readonly rateLimit: RateLimit | undefined;
-  /** How long its `zfs receive` has waited for bytes, in milliseconds, as far as it has told. */
+  /** How long its `zfs receive` has waited for bytes, in milliseconds, as it reported last. */
   readonly idleMs: number;
   /** Why nothing more goes there. */
   readonly over: ErrorBody | undefined;
@@ -30,7 +30,7 @@ export interface Subscriber {
   lost(): void;
   /** It held the others up for too long, and gets nothing more. */
   leaveBehind(): void;
-  /** Tells when there may be more room, or none for good. The function returned ends it. */
+  /** Calls back when there may be more room, or none for good. The function returned ends it. */
   onChange(advance: () => void): () => void;
 }
 
@@ -43,7 +43,7 @@ export interface ChannelSender extends Subscriber {
   share(subject: string): void;
   /** "That was all of it": only after `zfs send` exited 0 (I7). Does nothing when the transfer has failed. */
   end(): void;
-  /** Tells the receiver why there will be no end, and settles `final` with it. */
+  /** Sends the receiver the reason why there will be no end, and settles `final` with it. */
   abort(error: ErrorBody): void;
   /** The receiver's final word; or what went wrong on the way, as a failure. Never rejects. */
   readonly final: Promise<CreditFinal>;
@@ -62,9 +62,9 @@ interface Keeping {
   keepFor(targets: Manifest['targets']): { withdraw(): void; readonly final: Promise<CreditFinal> };
 }
 
-/** What a receiver's end tells. Never before it has been returned by whatever opens it. */
+/** What a receiver's end reports. Never before the function that opens it has returned. */
 export interface ChannelHandlers {
-  /** The stream has begun. Called once. */
+  /** The first frame arrived. Called once. */
   onFirstFrame(): void;
   /** All `total` bytes of the stream have arrived, and the sender's `zfs send` exited 0 (I7). Called once. */
   onEnd(total: number): void;

@@ -10,7 +10,7 @@ export interface PumpTarget {
   send(bytes: Buffer, flushed: () => void): void;
   /** Why nothing can be sent any more. */
   failure(): Error | undefined;
-  /** Tells when there may be more room, or a failure. The function returned ends it. */
+  /** Calls back when there may be more room, or a failure. The function returned ends it. */
   onChange(wake: () => void): () => void;
 }
 

@@ -6,11 +6,11 @@ export interface RateLimit {
   /** Bytes that may pass now; a whole number, and nothing rather than crumbs. */
   room(): number;
   take(bytes: number): void;
-  /** Tells every time there may be more room, those who wait longest first. The function returned ends it. */
+  /** Calls back each time there may be more room, those who wait longest first. The function returned ends it. */
   onRoom(wake: () => void): () => void;
 }
 
-/** Less than this is not worth a message of its own, in bytes; nor is less than a quarter of the bucket, where that is smaller. */
+/** Fewer bytes are not worth a separate message; nor are fewer than a quarter of the bucket, where that is smaller. */
 const leastBytes = 16 * 1024;
 
 /** @param rate bytes per second */
@@ -29,11 +29,11 @@ export function openRateLimit(rate: number, clock: Clock = systemClock): RateLim
     return tokens < least ? 0 : Math.floor(tokens);
   }
 
-  function tell(): void {
+  function wakeAll(): void {
     isTicking = false;
     for (const wake of [...waiting]) {
       if (room() === 0) break;
-      // whoever was told goes behind the others
+      // each one that was woken goes behind the others
       if (waiting.delete(wake)) waiting.add(wake);
       wake();
     }
@@ -43,7 +43,7 @@ export function openRateLimit(rate: number, clock: Clock = systemClock): RateLim
   function tick(): void {
     if (waiting.size === 0 || isTicking) return;
     isTicking = true;
-    clock.after(timing.rateLimit.tickMs, tell);
+    clock.after(timing.rateLimit.tickMs, wakeAll);
   }
 
   return {

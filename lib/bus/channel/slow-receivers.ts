@@ -40,7 +40,7 @@ export function openStragglers<Receiver>(looks: number): Stragglers<Receiver> {
       seen = [...seen, { all, at: now }].slice(-looks);
       if (seen.length < looks || !all.some((one) => isIdle(one, now))) return undefined;
       const straggler = all.find((one) => one.full && isSlow(one.receiver) && !isIdle(one, now));
-      // whoever is left is judged anew
+      // those that are left are judged anew
       if (straggler) seen = [];
       return straggler?.receiver;
     },

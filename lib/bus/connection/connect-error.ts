@@ -5,7 +5,7 @@ import { ZpsendError } from '../../../schemas/errors.ts';
 export interface Asker {
   /** The servers, without credentials. */
   readonly servers: string;
-  /** Who we are to them, without secrets; undefined where nothing says it. */
+  /** Who we are to them, without secrets; undefined where that is unknown. */
   readonly identity?: { readonly words: string; readonly expires?: Date } | undefined;
   /** The context that is selected, and not used. */
   readonly unused?: string | undefined;
@@ -26,11 +26,11 @@ const codeOf = (thrown: unknown): string =>
 
 const textOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown)).trim();
 
-/** What OpenSSL says, without the places in its sources. */
+/** The words of OpenSSL, without the places in its sources. */
 const shortened = (text: string): string =>
   /SSL routines:[^:]*:([^:]+):/.exec(text)?.[1] ?? text.split('; if the root CA')[0] ?? text;
 
-/** The login took longer than the server waits: it says nothing of who we are. The client has one class for this and for a refusal. */
+/** The login took longer than the server waits: it is not about who we are. The client has one class for this and for a refusal. */
 const isLate = (thrown: unknown): boolean =>
   thrown instanceof errors.AuthorizationError && /authentication timeout/i.test(thrown.message);
 
@@ -39,7 +39,7 @@ export const isRefused = (thrown: unknown): boolean =>
   (thrown instanceof errors.AuthorizationError && !isLate(thrown)) ||
   thrown instanceof errors.UserAuthenticationExpiredError;
 
-/** Did a server answer at all? An absent one says less than one that cannot be spoken with. */
+/** Did a server answer at all? An absent one explains less than one that cannot be used. */
 export const isAnswer = (thrown: unknown): boolean => isRefused(thrown) || tlsTrouble(thrown, '') !== undefined;
 
 /** What is wrong with TLS, if that is what is wrong, and what to do. */
@@ -123,7 +123,7 @@ export function connectError(thrown: unknown, asker: Asker): ZpsendError {
   );
 }
 
-function refused(said: string, { servers, identity }: Asker, selected: string): ZpsendError {
+function refused(reply: string, { servers, identity }: Asker, selected: string): ZpsendError {
   const { words, expires } = identity ?? {};
   const who = words ?? 'a client without credentials';
   const isOver = expires !== undefined && expires.getTime() <= Date.now();
@@ -134,7 +134,7 @@ function refused(said: string, { servers, identity }: Asker, selected: string): 
       : 'compare it with the users of that server (zpsend deploy permissions HOST prints one)';
   return new ZpsendError(
     'NOT_ALLOWED',
-    `the NATS server at ${servers} refuses ${who} (${said}): ${why ?? mend}${selected}`,
+    `the NATS server at ${servers} refuses ${who} (${reply}): ${why ?? mend}${selected}`,
     { reason: 'login-refused' },
   );
 }

@@ -13,7 +13,7 @@ import { connectionOptions, identityOf } from './options.ts';
 import { leastPayload, payloadTrouble } from './payload.ts';
 import { noteStatus, openRefusal, type Refusal } from './refusal.ts';
 
-/** The host name and the machine of whoever uses a connection. */
+/** The host name and the machine of the user of a connection. */
 export interface Self {
   readonly host: string;
   readonly machine: Machine;
@@ -21,11 +21,11 @@ export interface Self {
 
 /** A connection to NATS with a service's settings. The client inside is for lib/bus alone. */
 export interface Bus {
-  /** Requests to this host's own services name this machine, and replies tell it. */
+  /** Requests to this host's own services name this machine, and replies too. */
   readonly self: Self | undefined;
   readonly nc: NatsConnection;
   readonly options: NodeConnectionOptions;
-  /** What the connection was made with, and where that is said. */
+  /** What the connection was made with, and where that is set. */
   readonly found: FoundNats;
   readonly inbox: Inbox;
   /** Where JetStream delivers to us: a prefix of subjects. */
@@ -36,11 +36,11 @@ export interface Bus {
   readonly maxPayload: number;
   /** What is published while this is false is lost without an error. */
   readonly connected: boolean;
-  /** Tells of every loss of the connection. The function returned ends it. */
+  /** Calls back at every loss of the connection. The function returned ends it. */
   onDisconnected(listener: () => void): () => void;
-  /** Tells of every connection after the first: what was said in between was not heard. The function returned ends it. */
+  /** Calls back at every connection after the first: messages in between are lost. The function returned ends it. */
   onReconnected(listener: () => void): () => void;
-  /** Tells when the server denies this user a subscription to that very subject, which is no line of the log then. The function returned ends it. */
+  /** Calls back when the server denies this user a subscription to that very subject, which is no line of the log then. The function returned ends it. */
   onDenied(subject: string, listener: () => void): () => void;
   /** What all connections of this process with its options learn of being refused. */
   readonly refusal: Refusal;
@@ -93,10 +93,10 @@ const words: Partial<Record<Status['type'], readonly [NatsEvent, string]>> = {
 interface Watching {
   readonly nc: NatsConnection;
   readonly refusal: Refusal;
-  told(type: Status['type']): void;
-  /** @returns whether a listener for that subject was told */
+  changed(type: Status['type']): void;
+  /** @returns whether that subject has a listener */
   denied(subject: string): boolean;
-  say(event: NatsEvent, text: string): void;
+  report(event: NatsEvent, text: string): void;
 }
 
 /** The subject of a subscription that the server denies. */
@@ -108,12 +108,12 @@ const deniedSubject = (status: Status): string | undefined =>
     : undefined;
 
 /** Follows the connection's fate until it is closed. A refusal is logged by `refusal`, each loss once, and what each try to connect again meets too. */
-async function watch({ nc, refusal, told, denied, say }: Watching): Promise<void> {
+async function watch({ nc, refusal, changed, denied, report }: Watching): Promise<void> {
   let isLost = false;
   let met = '';
   for await (const status of nc.status()) {
     noteStatus(status, refusal);
-    told(status.type);
+    changed(status.type);
     const subject = deniedSubject(status);
     if (subject !== undefined && denied(subject)) continue;
     const again = status.type === 'disconnect' && isLost;
@@ -121,11 +121,11 @@ async function watch({ nc, refusal, told, denied, say }: Watching): Promise<void
     if (status.type === 'reconnect') [isLost, met] = [false, ''];
     if (status.type === 'error' && !isRefused(status.error)) {
       const { message } = status.error;
-      if (message !== met) say('nats.error', `NATS says: ${message}`);
+      if (message !== met) report('nats.error', `NATS reports: ${message}`);
       if (isLost) met = message;
     }
     const text = words[status.type];
-    if (text && !again) say(...text);
+    if (text && !again) report(...text);
   }
 }
 
@@ -135,18 +135,18 @@ function member<T>(set: Set<T>, one: T): () => void {
 }
 
 /**
- * Connects to NATS as the environment and the configuration say.
- * @throws ZpsendError UNREACHABLE when no server answers and the options say not to wait, NOT_ALLOWED when one refuses us;
+ * Connects to NATS by the environment and the configuration.
+ * @throws ZpsendError UNREACHABLE when no server answers and the options do not wait, NOT_ALLOWED when one refuses us;
  * BAD_REQUEST for settings that cannot be; UNSUPPORTED for a tiny max_payload, which a service outlasts
  */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const found = findNats(options);
-  const say = options.onStatus ?? (() => {});
+  const report = options.onStatus ?? (() => {});
   const asker = askerOf(found);
   let waiting = 'still waiting for NATS: ';
   const refusal = openRefusal({
     words: (thrown) => connectError(thrown, asker()).message,
-    say: (event, text) => say(event, `${waiting}${text}`),
+    say: (event, text) => report(event, `${waiting}${text}`),
     ...(options.now && { now: options.now }),
   });
   const shared = { ...daemonOptions(found, options), reconnectDelayHandler: () => refusal.waitMs };
@@ -155,7 +155,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   const lost = new Set<() => void>();
   const again = new Set<() => void>();
   let connected = true;
-  const told = (type: Status['type']): void => {
+  const changed = (type: Status['type']): void => {
     if (type !== 'reconnect' && type !== 'disconnect') return;
     connected = type === 'reconnect';
     for (const listener of [...(connected ? again : lost)]) listener();
@@ -166,7 +166,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     listener?.();
     return listener !== undefined;
   };
-  void watch({ nc, refusal, told, denied, say }).catch(() => {});
+  void watch({ nc, refusal, changed, denied, report }).catch(() => {});
   const bus: Bus = {
     self: options.self,
     nc,
@@ -198,7 +198,7 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
     void nc.close();
     throw trouble;
   }
-  const lookAtPayload = payloadWatch(bus, say);
+  const lookAtPayload = payloadWatch(bus, report);
   lookAtPayload();
   bus.onReconnected(lookAtPayload);
   return bus;
@@ -217,20 +217,20 @@ function askerOf(found: FoundNats): () => Asker {
   };
 }
 
-/** Says once that the limit is too small, and once that it is not any more. */
-function payloadWatch(bus: Bus, say: (event: NatsEvent, text: string) => void): () => void {
+/** Reports once that the limit is too small, and once that it is large enough again. */
+function payloadWatch(bus: Bus, report: (event: NatsEvent, text: string) => void): () => void {
   let isSmall = false;
   return () => {
     const trouble = payloadTrouble(bus);
     if (trouble && !isSmall)
-      say('nats.payload-too-small', `${trouble.message}; requests are answered with that until then`);
+      report('nats.payload-too-small', `${trouble.message}; requests are answered with that until then`);
     if (!trouble && isSmall)
-      say('nats.payload-restored', `the NATS server takes messages of ${bus.maxPayload} bytes now`);
+      report('nats.payload-restored', `the NATS server takes messages of ${bus.maxPayload} bytes now`);
     isSmall = trouble !== undefined;
   };
 }
 
-/** drain() has no time limit of its own and never ends while disconnected. */
+/** drain() has no time limit and never ends while disconnected. */
 async function closeWithin(nc: NatsConnection, ms: number): Promise<void> {
   if (nc.isClosed()) return;
   const timer = setTimeout(() => void nc.close(), ms);

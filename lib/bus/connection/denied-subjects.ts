@@ -12,7 +12,7 @@ function whoAsks({ found }: Pick<Bus, 'found'>): string {
 }
 
 /**
- * The NATS server denies a service the subjects of its own host, so nobody's requests come to it.
+ * The NATS server denies a service the subjects of its own host, so no requests come to it.
  * @param denied at least one subject
  */
 export function deniedEndpoints(

@@ -20,16 +20,16 @@ export interface NatsPlaces {
 }
 
 export interface FoundNats extends Merged {
-  /** The context that is selected, where something else says where NATS is. */
+  /** The context that is selected, where something else names the server. */
   readonly unused?: string;
 }
 
 const standard = 'nats://127.0.0.1:4222';
 
 /**
- * Where NATS is and who we are. Each part is taken from the first place that says it: the environment, then the context that it
+ * Where NATS is and who we are. Each part is taken from the first place that has it: the environment, then the context that it
  * names, or else `nats:` of the configuration file and the context named there. The context that `nats context select` chose is
- * taken where none of them says anything, and then the standard port of this machine.
+ * taken where none of them has anything, and then the standard port of this machine.
  * @throws ZpsendError BAD_REQUEST for an address that is none, and a context that cannot be used
  */
 export function findNats({ env, envFile, config }: NatsPlaces): FoundNats {

@@ -23,7 +23,7 @@ const used = {
 } as const satisfies Record<string, keyof NatsSettings>;
 
 const files = ['creds', 'nkey', 'ca', 'cert', 'key'];
-/** What is for people, and says nothing of the connection. */
+/** What is for people, and not about the connection. */
 const ignored = ['name', 'description', 'color_scheme'];
 
 const text = z.string().optional();
@@ -50,7 +50,7 @@ const bad = (what: string): ZpsendError => new ZpsendError('BAD_REQUEST', what);
 /**
  * The settings of a context of the `nats` CLI.
  * @param name as the CLI has it, or the path of a `.json` file
- * @throws ZpsendError BAD_REQUEST for one that cannot be read, or says what zpsend cannot do
+ * @throws ZpsendError BAD_REQUEST for one that cannot be read, or asks for what zpsend cannot do
  */
 export function readContext(name: string, env: NodeJS.ProcessEnv): NatsSettings {
   const isPath = name.includes('/') && name.endsWith('.json');
@@ -83,7 +83,7 @@ function parseContext(path: string): Record<string, unknown> {
     // the error of Node names the path too
     throw bad(`cannot read the NATS context: ${error instanceof Error ? error.message : error}`);
   }
-  // what is wrong is told without what stands there: it may be a secret
+  // the message leaves out the value: it may be a secret
   try {
     const parsed = contextSchema.safeParse(JSON.parse(content));
     if (parsed.success) return parsed.data;

@@ -60,7 +60,7 @@ export function openRefusal({ words, say, now = () => performance.now() }: Refus
   };
 }
 
-/** What a connection's status says of refusals. */
+/** What a connection's status has about refusals. */
 export function noteStatus(status: Status, refusal: Refusal): void {
   if (status.type === 'error') refusal.failed(status.error);
   if (status.type === 'reconnect') refusal.connected();

@@ -13,7 +13,7 @@ import { isPublishedTo, openInbox } from '../rpc/inbox.ts';
 import type { RawSubscription } from './protocol-splitter.ts';
 import { type DataConnectionOptions, DataTransport } from './transport.ts';
 
-/** The connection of a service that carries its data, apart from control. All transfers of the service share it. */
+/** The connection of a service that carries its data, separate from control. All transfers of the service share it. */
 export interface DataConnection {
   /** For requests, whose answers are small. */
   readonly nc: NatsConnection;
@@ -22,26 +22,26 @@ export interface DataConnection {
   readonly maxPayload: number;
   /** Unwritten bytes hold so much of the reader's memory that they should be copied out of it. */
   readonly underPressure: boolean;
-  /** Writes whole protocol messages, uncopied; `flushed` is told once they are written or lost. False when not connected. */
+  /** Writes whole protocol messages, uncopied; `flushed` is called once they are written or lost. False when not connected. */
   write(parts: readonly Buffer[], flushed: () => void): boolean;
   /** Publishes a small message. Lost while not connected. */
   say(subject: string, text: string): void;
   /** Hears small messages that were published to this very subject. The function returned ends it. */
   hear(subject: string, heard: (text: string, code: number) => void, refused: (error: Error) => void): () => void;
-  /** A subject of its own, for answers. */
+  /** A new subject, for answers. */
   inbox(): string;
   /** Subscribes and takes the messages as they come off the socket. The function returned ends it. */
   claim(claim: RawSubscription, refused: (error: Error) => void): () => void;
-  /** Tells of every loss of the connection; what was under way is lost then. The function returned ends it. */
+  /** Calls back at every loss of the connection; what was under way is lost then. The function returned ends it. */
   onDisconnected(listener: () => void): () => void;
-  /** Tells when the server does not allow publishing to a subject. The function returned ends it. */
+  /** Calls back when the server does not allow publishing to a subject. The function returned ends it. */
   onRefused(listener: (subject: string, error: Error) => void): () => void;
   /** Resolves when the connection has ended for good, with the reason if it was an error. */
   readonly closed: Promise<Error | undefined>;
   close(): Promise<void>;
 }
 
-/** Of nats-server, in bytes; what a closed connection tells. */
+/** Of nats-server, in bytes; for a closed connection. */
 const defaultPayload = 1024 * 1024;
 
 /** The client asks this factory for every dial of every connection in the process; unmarked ones get their usual transport. */
@@ -49,7 +49,7 @@ const useDataTransport = (): void =>
   setTransportFactory({ factory: () => new DataTransport(), dnsResolveFn: nodeResolveHost });
 
 /**
- * Opens a data connection with the options that `connect` of transport-node takes; it reconnects as those say.
+ * Opens a data connection with the options that `connect` of transport-node takes; it reconnects by them.
  * @param refusal learns when it is refused
  * @throws what `connect` throws
  */

@@ -28,7 +28,7 @@ const newline = 0x0a;
 
 /**
  * Takes the claimed messages out of what a NATS server sends, and passes everything else on, byte for byte.
- * The client's own parser would gather each message in memory of its own; here nothing is copied.
+ * The client's own parser would copy each message; here nothing is copied.
  * Protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol
  */
 export function openProtocolSplitter(passOn: (bytes: Buffer) => void): ProtocolSplitter {

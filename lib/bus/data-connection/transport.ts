@@ -50,7 +50,7 @@ export class DataTransport extends NodeTransport {
         callback: (length) => {
           const { bytes, poolBuffer } = reader.filled(length);
           if (this.#running) this.#read(() => this.splitter.feed(bytes, poolBuffer));
-          // the handshake listens for data events, which a socket with memory of its own does not emit
+          // the handshake listens for data events, which a socket with separate memory does not emit
           else socket.emit('data', Buffer.from(bytes));
           return true;
         },
@@ -79,7 +79,7 @@ export class DataTransport extends NodeTransport {
     this.yields = [];
     for (const frame of early) this.splitter.feed(Buffer.from(frame));
     this.#running = true;
-    // TLS decrypts into buffers of its own; a plain socket emits no data from here on, but has to flow
+    // TLS decrypts into its own buffers; a plain socket emits no data from here on, but has to flow
     this.socket.on('data', (frame: Buffer) => this.#read(() => this.#copied(frame)));
   }
 
@@ -94,7 +94,7 @@ export class DataTransport extends NodeTransport {
     }
   }
 
-  /** Whoever takes the bytes handles what goes wrong with them; what is left is a broken protocol. */
+  /** The reader of the bytes handles its failures; what is left is a broken protocol. */
   #read(feed: () => void): void {
     try {
       feed();
@@ -108,7 +108,7 @@ export class DataTransport extends NodeTransport {
     return this.#reader?.underPressure ?? false;
   }
 
-  /** Writes whole protocol messages, uncopied, in one system call where possible. `flushed` is told when all is written. */
+  /** Writes whole protocol messages, uncopied, in one system call where possible. `flushed` is called when all is written. */
   write(parts: readonly Buffer[], flushed: () => void): void {
     const last = parts.length - 1;
     this.socket.cork();

@@ -19,10 +19,10 @@ import { isPermissionError } from '../jetstream/permission-error.ts';
 import { withReplicas } from '../jetstream/replicas.ts';
 import { eventsStream, subjects } from '../subjects.ts';
 
-/** Something was said on `zfs.<host>.event.snapshot.created`. */
+/** A message on `zfs.<host>.event.snapshot.created`. */
 export interface SnapshotEvent {
   readonly data: Uint8Array;
-  /** It need not be told again, to nobody; until then another instance is told when this one dies. */
+  /** Acknowledges it; until then another instance gets it when this one dies. */
   taken(): void;
 }
 
@@ -38,7 +38,7 @@ export const eventsConfig = {
   discard: DiscardPolicy.Old,
   max_age: nanos(timing.events.keptMs),
   max_bytes: 64 * 1024 * 1024,
-  // one host that talks too much does not push out what others said
+  // one host with too many events does not push out those of others
   max_msgs_per_subject: 10_000,
   max_msg_size: 4096,
 };
@@ -66,7 +66,7 @@ async function consumerOf(manager: JetStreamManager, host: string): Promise<Cons
   }
 }
 
-/** What a connection that is closing does not send any more is told again. */
+/** What a closing connection does not acknowledge is delivered again. */
 function acknowledge(message: JsMsg): void {
   try {
     message.ack();
@@ -80,34 +80,34 @@ export const publishSnapshotCreated = (bus: Bus, host: string, snapshot: string)
   bus.nc.publish(subjects.snapshotCreated(host), snapshot);
 
 /**
- * Hears of new snapshots of a host, each event at one of its instances: from the stream `ZFS_EVENTS`, which keeps them while no sender
- * runs, and where that cannot be had from the subject itself, until it can.
- * @param heard must not throw
- * @param say told when it changes between the two, in words for a log
+ * Subscribes to a host's snapshot events, each delivered to one sender instance. Uses the durable stream `ZFS_EVENTS`; falls back to a
+ * plain subscription while the stream is unavailable.
+ * @param received must not throw
+ * @param report called when it changes between the two, with words for a log
  * @returns a function that ends it
  */
 export function hearSnapshots(
   bus: Bus,
   host: string,
-  heard: (event: SnapshotEvent) => void,
-  say: (event: 'snapshot-event.not-kept' | 'snapshot-event.kept-again', text: string) => void,
+  received: (event: SnapshotEvent) => void,
+  report: (event: 'snapshot-event.not-kept' | 'snapshot-event.kept-again', text: string) => void,
 ): () => void {
   const stop = new AbortController();
   let plain: Subscription | undefined;
   let kept: ConsumerMessages | undefined;
-  let said: string | undefined;
+  let reported: string | undefined;
   let mayMake = true;
 
   function listenPlainly(why: string): void {
     plain ??= bus.nc.subscribe(subjects.snapshotCreated(host), {
       queue: 'sender',
       callback: (error, message) => {
-        if (!error) heard({ data: message.data, taken: () => {} });
+        if (!error) received({ data: message.data, taken: () => {} });
       },
     });
-    if (why === said) return;
-    said = why;
-    say('snapshot-event.not-kept', `new snapshots are heard of only while this sender runs, since ${why}`);
+    if (why === reported) return;
+    reported = why;
+    report('snapshot-event.not-kept', `events of new snapshots arrive only while this sender runs, since ${why}`);
   }
 
   /** Each refusal of a permission is a line in the logs of both sides: what was refused is asked for again on a new connection. */
@@ -126,7 +126,7 @@ export function hearSnapshots(
     } catch (error) {
       if (!isGone(error)) throw error;
       if (!mayMake) throw new Error(`there is no stream ${eventsStream}, and this user may not make it`);
-      // whoever may not make it is told so once, and does not ask again
+      // a user who may not make it is refused once, and does not ask again
       mayMake = false;
       await withReplicas((num_replicas) => manager.streams.add({ ...eventsConfig, num_replicas }));
       mayMake = true;
@@ -141,7 +141,7 @@ export function hearSnapshots(
     kept = await consumer.consume({
       max_messages: 256,
       abort_on_missing_resource: true,
-      callback: (message) => heard({ data: message.data, taken: () => acknowledge(message) }),
+      callback: (message) => received({ data: message.data, taken: () => acknowledge(message) }),
     });
     began();
     const error = await kept.closed();
@@ -154,12 +154,12 @@ export function hearSnapshots(
       tries = 0;
       plain?.unsubscribe();
       plain = undefined;
-      if (said !== undefined)
-        say(
+      if (reported !== undefined)
+        report(
           'snapshot-event.kept-again',
-          'new snapshots are heard of from the stream again, also those while no sender runs',
+          'events of new snapshots come from the stream again, also those while no sender runs',
         );
-      said = undefined;
+      reported = undefined;
       if (stop.signal.aborted) kept?.stop();
     };
     while (!stop.signal.aborted) {

@@ -26,6 +26,6 @@ export const jetStreamOf = (at: JetStreamAt, timeout: number): JetStreamClient =
 export const managerOf = (at: JetStreamAt, timeout: number): Promise<JetStreamManager> =>
   jetstreamManager(at.nc, { ...optionsOf(at, timeout), checkAPI: false });
 
-/** How a bucket is called where somebody else may have one of that name. */
+/** The name of a bucket where another JetStream may have one of that name. */
 export const nameAt = ({ domain }: JetStreamAt, name: string): string =>
   domain === undefined ? name : `${name} in the JetStream domain ${domain}`;

@@ -16,18 +16,18 @@ export interface BucketState {
   readonly trace: BucketTrace;
 }
 
-/** What a bucket tells of when it was written to. Times are milliseconds of its server's clock. */
+/** What a bucket shows of when it was written to. Times are milliseconds of its server's clock. */
 export interface BucketTrace {
   /** When it was made, as the server writes it: another bucket of the name has another one. */
   readonly created: string;
-  /** Undefined where the server does not tell its time. */
+  /** Undefined where the server does not send its time. */
   readonly now: number | undefined;
-  /** Nobody can take away an entry that is not the oldest one: `keepsEntries`. */
+  /** Only the oldest entry can be taken away: `keepsEntries`. */
   readonly oldestGoFirst: boolean;
   /** When its oldest entry was written; undefined where there is none. */
   readonly oldest: number | undefined;
   readonly oldestRevision: number;
-  /** When its newest entry was written, also where that is gone; undefined where nobody knows. */
+  /** When its newest entry was written, also where that is gone; undefined where that is unknown. */
   readonly newest: number | undefined;
   /** The revision written last, also where that entry is gone. */
   readonly lastRevision: number;
@@ -40,7 +40,7 @@ export interface BucketWishes {
   readonly ttl?: number;
   /** How many values of each key it keeps: 1, unless this is set. */
   readonly history?: number;
-  /** Made so that nobody can take away an entry. */
+  /** Made so that no user can take away an entry. */
   readonly keepsEntries?: true;
 }
 

@@ -62,7 +62,7 @@ const usual: BucketBounds = { subjects: mostSubjects, bytes: 128 * 1024 * 1024, 
 
 /**
  * What `read` makes of the last message of each subject of a stream that a filter matches, and the stream as it was before. Of a
- * message no more is kept than that. Read by requests to the stream's leader alone: whoever may make a consumer can have the server
+ * message no more is kept than that. Read by requests to the stream's leader alone: a user who may make a consumer can have the server
  * deliver what he has stored himself on any host's subject.
  * @throws ZpsendError TOO_MUCH for more of them than are read; JetStreamApiError
  */

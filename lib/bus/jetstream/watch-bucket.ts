@@ -25,14 +25,14 @@ async function markNow(bus: Bus, bucket: string): Promise<string> {
 }
 
 /**
- * Asks for a mark by the clock, and tells when it is another one than before. The first is told of too, and the first after a failure,
- * since nobody knows what came before it. What is forbidden is not asked for again on this connection.
+ * Asks for a mark by the clock, and calls back when it is another one than before: at the first one too, and at the first after a failure,
+ * since it is unknown what came before it. What is forbidden is not asked for again on this connection.
  * @returns a function that ends it
  */
 export function followMark(
   ask: () => Promise<string>,
   onReconnected: Bus['onReconnected'],
-  told: () => void,
+  changed: () => void,
   clock: Clock = systemClock,
 ): () => void {
   let known: string | undefined;
@@ -50,7 +50,7 @@ export function followMark(
     isAsking = false;
     const isNews = mark !== undefined && mark !== known;
     known = mark;
-    if (isNews && !stopped) told();
+    if (isNews && !stopped) changed();
   }
 
   const stopLooking = clock.every(timing.events.bucketMs, () => void look());
@@ -65,19 +65,19 @@ export function followMark(
 }
 
 /**
- * Tells when somebody may have written to keys of a bucket, whether or not that was accepted: at once where the write is heard, else
- * within some 15 seconds. Between accounts none is heard, since nats-server gives no stream import what came by a service import.
- * @param keys as a subject has them, wildcards included; a write to other keys of the bucket may be told of too
- * @param told must not throw
+ * Calls back when keys of a bucket may have been written, whether or not that was accepted: at once where the write is seen, else
+ * within some 15 seconds. Between accounts none is seen, since nats-server gives no stream import what came by a service import.
+ * @param keys as a subject has them, wildcards included; a write to other keys of the bucket may count too
+ * @param written must not throw
  * @returns a function that ends it
  */
-export function onBucketWrites(bus: Bus, bucket: string, keys: string, told: () => void): () => void {
+export function onBucketWrites(bus: Bus, bucket: string, keys: string, written: () => void): () => void {
   const subscription = bus.nc.subscribe(keySubject(bucket, keys), {
     callback: (error) => {
-      if (!error) told();
+      if (!error) written();
     },
   });
-  const leave = followMark(() => markNow(bus, bucket), bus.onReconnected, told);
+  const leave = followMark(() => markNow(bus, bucket), bus.onReconnected, written);
   return () => {
     subscription.unsubscribe();
     leave();

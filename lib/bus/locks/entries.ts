@@ -9,14 +9,14 @@ import type { OwnWrites } from './own-writes.ts';
 
 /** Entries of the bucket of locks, each change by the revision that it replaces. */
 export interface LockEntries {
-  /** @param revision what is replaced; 0 where nothing is there. @returns the new revision. @throws what JetStream says */
+  /** @param revision what is replaced; 0 where nothing is there. @returns the new revision. @throws as JetStream fails */
   put(key: string, lock: Lock, revision: number, ms?: number): Promise<number>;
   /**
-   * Removes the entry if it still has that revision; false when nobody answered. A delete marker that names the revision shows whoever takes the
-   * lock next that its holder released it (`found.ts`); a purge marker does not.
+   * Removes the entry if it still has that revision; false without an answer. A delete marker that names the revision shows the next holder of the
+   * lock that its holder released it (`found.ts`); a purge marker does not.
    */
   remove(key: string, revision: number, as: 'released' | 'removed'): Promise<boolean>;
-  /** @param now the server's clock, in milliseconds; a marker is as good as new without. @throws what JetStream says */
+  /** @param now the server's clock, in milliseconds; a marker is as good as new without. @throws as JetStream fails */
   read(key: string, now?: number): Promise<Found>;
 }
 

@@ -3,7 +3,7 @@ import { timing } from '../../time/timing.ts';
  * A lease's life as data. Times are milliseconds of a monotonic clock, given from outside.
  *
  * The server counts the time to live from when it stored the last renewal, which is later than when we sent it. So a
- * lease counts from *before* the last good renewal was sent, and ends a margin earlier: whoever gets the lock next
+ * lease counts from *before* the last good renewal was sent, and ends a margin earlier: the next holder of the lock
  * gets it after we have stopped (I13).
  */
 export interface LeaseTimes {
@@ -26,7 +26,7 @@ export type LeaseState =
       readonly since: number;
       /** When the renewal that is under way was sent. */
       readonly asked?: number;
-      /** When the first renewal was sent whose fate nobody knows: it may be what the server has stored. */
+      /** When the first renewal was sent whose fate is unknown: it may be what the server has stored. */
       readonly unsure?: number;
     }
   | { readonly held: false };
@@ -34,7 +34,7 @@ export type LeaseState =
 export type LeaseEvent =
   | { readonly type: 'tick'; readonly now: number }
   | { readonly type: 'renewed'; readonly revision: number }
-  /** Nobody knows whether a renewal was stored. */
+  /** It is unknown whether a renewal was stored. */
   | { readonly type: 'unclear' }
   /** A renewal was refused, since the lock has another revision. */
   | { readonly type: 'refused' }

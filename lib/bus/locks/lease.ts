@@ -83,7 +83,7 @@ export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, si
     if (now !== undefined) times = timesFor(now);
   };
   const renew = async (): Promise<void> => {
-    // beside the renewal: whoever finds the key expired by a shorter time to live waits long enough (vacancy.ts)
+    // beside the renewal: another host that finds the key expired by a shorter time to live waits long enough (vacancy.ts)
     const learnt = learnTtl();
     try {
       const ms = Math.min(timing.locks.renewalMs, Math.ceil(times.ttl / 3));
@@ -113,7 +113,7 @@ export function keepLease(at: LockPlace, key: string, lock: Lock, { revision, si
   const tick = (): void => feed({ type: 'tick', now: clock.now() });
   const stopTicking = clock.every(tickMs(ttl), tick);
 
-  /** A tick first: what the clock says counts before the timer does. */
+  /** A tick first: the clock counts before the timer does. */
   function isHeldNow(): boolean {
     tick();
     controller.signal.throwIfAborted();

@@ -24,7 +24,7 @@ export interface HeldLock extends Lock {
 
 /** The locks that every host on the bus sees: KV bucket `zfs-locks`. */
 export interface Locks {
-  /** @throws ZpsendError LOCKED with who holds it in `details`; UNREACHABLE when nobody can say */
+  /** @throws ZpsendError LOCKED with who holds it in `details`; UNREACHABLE when that cannot be read */
   acquire(host: string, dataset: string, lock: Lock): Promise<Lease>;
   list(): Promise<HeldLock[]>;
 }
@@ -133,7 +133,7 @@ export async function openLocks(bus: Bus, seconds: number, clock: Clock = system
     const revision = await entries
       .put(key, lock, there.revision)
       .catch((error) => takenAfterAll(host, dataset, lock, error));
-    // somebody had it, and has given it back since
+    // another holder had it, and has given it back since
     if (revision === undefined) return acquire(host, dataset, lock);
     const lease = keepLease(place, key, lock, { revision, since, ttl });
     held.set(key, lease);
@@ -157,7 +157,7 @@ export async function openLocks(bus: Bus, seconds: number, clock: Clock = system
   }
 
   /**
-   * Refused, or unclear: only what is stored now tells whether it was us. @returns our revision, or undefined where the key is free again
+   * Refused, or unclear: only what is stored now shows whether it was us. @returns our revision, or undefined where the key is free again
    * @throws ZpsendError LOCKED, UNREACHABLE
    */
   async function takenAfterAll(host: string, dataset: string, lock: Lock, error: unknown): Promise<number | undefined> {

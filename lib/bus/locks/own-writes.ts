@@ -5,19 +5,19 @@ const mostKnown = 10_000;
 
 /**
  * What this process wrote into the bucket of locks. It is no other holder to itself, so that its own writes do not make it wait: of a bucket that
- * only it writes to, it knows when somebody else did last.
+ * only it writes to, it knows when another process did last.
  */
 export interface OwnWrites {
   note(revision: number): void;
   /** Is every revision between the two, without both, our own? */
   coverBetween(after: number, before: number): boolean;
-  /** The bucket as it would be without our own writes at its end: `newest` is when somebody else can have written last. */
+  /** The bucket as it would be without our own writes at its end: `newest` is when another process can have written last. */
   without(trace: BucketTrace): BucketTrace;
 }
 
 export function openOwnWrites(): OwnWrites {
   const own = new Set<number>();
-  /** Written by somebody else, or before we came, and when that was at the latest. */
+  /** Written by another process, or before we came, and when that was at the latest. */
   let foreign: Pick<BucketTrace, 'created' | 'newest'> & { readonly revision: number } = {
     created: '',
     newest: undefined,

@@ -5,7 +5,7 @@ import { settlesWithinMs } from './lease-state.ts';
  * by our own monotonic clock its holder may still act.
  */
 export interface ServerClock {
-  /** @param now the server's clock; @param sent, received our monotonic clock around the answer that told it; all in milliseconds */
+  /** @param now the server's clock; @param sent, received our monotonic clock around the answer with it; all in milliseconds */
   note(now: number | undefined, sent: number, received: number): void;
   /** At most so much, in milliseconds, between the last note and one that is so old that no holder of before acts any more. */
   readonly setForward: number;

@@ -6,7 +6,7 @@ import { settlesWithinMs } from './lease-state.ts';
  *
  * A key that its holder released is free at once. One that expired is free too, since a lease ends before its key does. A key
  * that was taken away (a purge, a deletion by hand, a shorter time to live, a bucket that was lost, a clock of the server that was set
- * forward) has a holder who finds out at its next renewal, and until then nobody else may act (I13).
+ * forward) has a holder who finds out at its next renewal, and until then no other host may act (I13).
  */
 export type FoundKey =
   /** No entry, or the server's own note that one expired: the bucket has to show that none was taken away. */
@@ -20,17 +20,17 @@ export interface Taking {
   readonly found: FoundKey;
   /** The bucket before the lock was written, without what this process wrote itself (`own-writes.ts`). */
   readonly before: BucketTrace;
-  /** The bucket after it was written; undefined where nobody could say. */
+  /** The bucket after it was written; undefined where that is unknown. */
   readonly after: BucketTrace | undefined;
   /** The revision that the lock got. */
   readonly revision: number;
-  /** Nobody else wrote between `before` and the lock. */
+  /** No other process wrote between `before` and the lock. */
   readonly unbroken: boolean;
-  /** How far the server's clock was set forward lately, in milliseconds: so much less than it says has gone by. */
+  /** How far the server's clock was set forward lately, in milliseconds: so much less than it shows has gone by. */
   readonly setForward: number;
 }
 
-/** What a removed holder can have written last, in milliseconds of the server's clock; undefined where nothing tells. */
+/** What a removed holder can have written last, in milliseconds of the server's clock; undefined where nothing shows it. */
 function lastTrace({ before, after, revision, unbroken }: Taking): number | undefined {
   if (!after || before.now === undefined || before.created !== after.created) return undefined;
   const made = Date.parse(before.created);

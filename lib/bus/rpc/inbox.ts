@@ -9,7 +9,7 @@ export const openInbox = (prefix = '_INBOX'): string => `${prefix}.${randomBytes
 
 /**
  * Was it published to this very subject, and not delivered there out of a stream? That bears the subject under which it was stored. Of what the
- * server itself says only that nobody is there (503) counts.
+ * server itself reports, that there is no responder (503), counts.
  */
 export const isPublishedTo = (
   { subject: bears, headers }: Pick<Msg, 'subject' | 'headers'>,

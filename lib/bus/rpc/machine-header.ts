@@ -41,7 +41,7 @@ export function headersFor({ self }: Pick<Bus, 'self'>, subject: string, peer?: 
   return markMachine(headers(), machine);
 }
 
-/** @throws ZpsendError OTHER_MACHINE when a reply comes from another machine than the one before, or does not tell in our form */
+/** @throws ZpsendError OTHER_MACHINE when a reply comes from another machine than the one before, or does not name it in our form */
 export function checkPeer(peer: Peer | undefined, marks: MsgHdrs | undefined): void {
   if (!peer) return;
   const machine = machineIn(marks);

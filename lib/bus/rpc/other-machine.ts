@@ -4,7 +4,7 @@ import { hostsBucket } from '../subjects.ts';
 
 /** What to do on a machine whose host name is another's. */
 const waysOut = (host: string): string =>
-  'Give this machine a host name of its own (host: in its configuration file, or ZPSEND_HOST). Where it replaces the other one, ' +
+  'Give this machine another host name (host: in its configuration file, or ZPSEND_HOST). Where it replaces the other one, ' +
   `stop the services there and run here: zpsend hosts --adopt ${host}`;
 
 const details = (host: string, own: Machine, other: Machine) => ({
@@ -58,7 +58,7 @@ export const answersInTurn = (host: string, first: Machine, then: Machine): Zpse
     details(host, first, then),
   );
 
-/** A reply bears a mark that is not ours, so nobody knows which machine it comes from. */
+/** A reply bears a mark that is not ours, so its machine is unknown. */
 export const answersUnclearly = (host: string): ZpsendError =>
   new ZpsendError(
     'OTHER_MACHINE',
@@ -71,7 +71,7 @@ export const answersUnclearly = (host: string): ZpsendError =>
 export const unreadableRecord = (host: string): ZpsendError =>
   new ZpsendError(
     'OTHER_MACHINE',
-    `the key ${host} in the bucket ${hostsBucket} holds no record that can be read here, so nobody knows whose the host name ${host} is: ` +
+    `the key ${host} in the bucket ${hostsBucket} holds no record that can be read here, so it is unknown whose the host name ${host} is: ` +
       unreadableRemedy(host),
     { host },
   );

@@ -1,4 +1,4 @@
-/** Where one of several replies stands, so that nobody takes the first for all. */
+/** Where one of several replies stands, so that the first is not taken for all. */
 export interface Part {
   /** From 1. */
   readonly part: number;
@@ -6,7 +6,7 @@ export interface Part {
   readonly more: boolean;
 }
 
-/** Numbers parts, and says of each whether another follows. */
+/** Numbers parts, and marks whether another follows. */
 export const numbered = <T extends object>(parts: readonly T[]): (T & Part)[] =>
   parts.map((one, at) => ({ ...one, part: at + 1, more: at + 1 < parts.length }));
 

@@ -38,7 +38,7 @@ function* piecesOf(plan: Part): Generator<Piece> {
 
 /**
  * Cuts a plan into parts of one message each; a refusal, or a plan of few entries, is one part.
- * @param limit bytes of JSON in a part; an entry that is longer has a part of its own
+ * @param limit bytes of JSON in a part; an entry that is longer has a separate part
  */
 export function* planParts(plan: Plan, limit: number): Generator<Plan> {
   if (!plan.ok) return yield plan;

@@ -11,10 +11,10 @@ import { openSlices } from './slices.ts';
 
 const encode = (body: object): string => JSON.stringify(body);
 
-const nobody = (subject: string): ZpsendError =>
+const noResponders = (subject: string): ZpsendError =>
   new ZpsendError(
     'UNREACHABLE',
-    `nobody answers on ${subject}: is that host's service running, and on this NATS? zpsend hosts tells who answers`,
+    `no service answers on ${subject}: is that host's service running, and on this NATS? zpsend hosts lists those that answer`,
     { subject, reason: 'no-responders' },
   );
 
@@ -25,7 +25,7 @@ function translate(thrown: unknown, subject: string): ZpsendError {
 }
 
 const away = (subject: string): ZpsendError =>
-  new ZpsendError('UNREACHABLE', `the connection to NATS is lost, so nobody can be asked on ${subject}`, {
+  new ZpsendError('UNREACHABLE', `the connection to NATS is lost, so no request can be sent on ${subject}`, {
     subject,
     reason: 'connection-lost',
   });
@@ -66,7 +66,7 @@ const tooLate = (subject: string, ms: number): ZpsendError =>
     most: ms,
   });
 
-/** What `each` says of a reply: keep it, end here, or fail here. */
+/** What `each` decides on a reply: keep it, end here, or fail here. */
 type Verdict = 'keep' | 'end' | ZpsendError;
 
 interface Collecting {
@@ -78,7 +78,7 @@ interface Collecting {
 }
 
 /**
- * Hands every reply on an inbox of our own to `each`, until it says so, nothing has come for `ms` milliseconds, or they are beyond
+ * Hands every reply on an inbox of our own to `each`, until it ends, nothing has come for `ms` milliseconds, or they are beyond
  * their bounds.
  */
 function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, each }: Collecting): Promise<void> {
@@ -103,7 +103,7 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
       callback: (error, message) => {
         if (error) return end(translate(error, subject));
         if (!isPublishedTo(message, inbox)) return;
-        if (message.headers?.code === 503) return end(nobody(subject));
+        if (message.headers?.code === 503) return end(noResponders(subject));
         const refused = tally.take(message.data.length);
         if (refused) return end(refused);
         clearTimeout(timer);
@@ -121,7 +121,7 @@ function collect(bus: Bus, subject: string, body: object, { ms, peer, bounds, ea
     const onLate = () => end(tooLate(subject, bounds.ms));
     const whole = setTimeout(onLate, bounds.ms);
     const stopWatching = bus.onDisconnected(() => end(away(subject)));
-    // so that the client tells of a publication that the server refuses
+    // so that the client reports a publication that the server refuses
     Object.assign(subscription, { requestSubject: subject });
     try {
       publish(bus, subject, body, inbox, peer);
@@ -168,9 +168,9 @@ export async function requestMany<S extends z.ZodType>(
 }
 
 /**
- * Asks every instance at once and takes what comes within `ms` milliseconds; nobody there is an empty list. An instance that
+ * Asks every instance at once and takes what comes within `ms` milliseconds; without any instance that is an empty list. An instance that
  * answers with an error, or nonsense, is as good as absent.
- * @throws ZpsendError OTHER_MACHINE when nobody answers but another machine of this host's name, TOO_MUCH for answers beyond their bounds
+ * @throws ZpsendError OTHER_MACHINE when only another machine of this host's name answers, TOO_MUCH for answers beyond their bounds
  */
 export async function gather<S extends z.ZodType>(
   bus: Bus,
@@ -195,7 +195,7 @@ interface Gathered<T> {
   readonly refused: ZpsendError | undefined;
 }
 
-/** As gather, and says whether all that was heard was an answer: absence is no proof where it was not. */
+/** As gather; `clear` is false where something else than an answer arrived, so that absence proves nothing. */
 export async function gatherAll<S extends z.ZodType>(
   bus: Bus,
   subject: string,

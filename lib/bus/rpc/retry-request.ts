@@ -6,8 +6,8 @@ import { timing } from '../../time/timing.ts';
 const moments = [1, 2, 4];
 
 /**
- * Asks a queue group again while nothing comes: an instance that is stopped, or hangs, keeps its share of the requests. What was asked before is
- * still heard, since a long listing takes its time. For what may be asked twice only.
+ * Asks a queue group again while nothing comes: an instance that is stopped, or hangs, keeps its share of the requests. The answer to an earlier request
+ * still counts, since a long listing takes its time. For what may be asked twice only.
  * @param ask calls `heard` at the first part
  * @param ms in place of the usual 10 s
  * @returns the first answer. @throws the first refusal; TIMEOUT when none has answered

@@ -15,12 +15,12 @@ export interface Endpoint<S extends z.ZodType> {
   queue?: string;
   /** Requests handled at once, where each starts processes; others wait for their turn, and too many are answered BUSY. */
   atOnce?: number;
-  /** Answers whatever machine a request is for: it tells which one this is. */
+  /** Answers requests for any machine: its answer names this one. */
   identifies?: boolean;
   request: S;
   /** What a plain-text body means. */
   fromText?: (text: string) => unknown;
-  /** One reply, or several that an empty message ends. An endpoint that has nothing to say resolves to undefined. */
+  /** One reply, or several that an empty message ends. An endpoint that has no answer resolves to undefined. */
   handle: (request: z.output<S>, subject: string) => Promise<object | undefined> | AsyncIterable<object>;
 }
 
@@ -39,7 +39,7 @@ export interface Served {
   readonly stats: EndpointStats;
   /** Does the NATS server deny this user the subscription? Then no request comes. */
   readonly isDenied: boolean;
-  /** Tells each time that this becomes so: one listener. */
+  /** Calls back each time that this becomes so: one listener. */
   onDenied(listener: () => void): void;
   /** Subscribes once more, after a denial; nothing after `stop`. */
   subscribeAgain(): void;
@@ -51,14 +51,14 @@ export interface Served {
 const mostWaiting = 64;
 
 /**
- * May this be answered? A reply goes wherever the request says, with the rights of this service: to a key of the locks' bucket
+ * May this be answered? A reply goes to the subject that the request names, with the rights of this service: to a key of the locks' bucket
  * or to another service's subject (`$KV.`, `$JS.`, `zfs.`) it would be a command.
  */
 export const isAnswerable = (reply: string | undefined): boolean => !/^(\$|zfs([.-]|$))/.test(reply ?? '');
 
 /**
- * Was it published to this very subject by whoever asks? What JetStream delivers or reads out may be aimed at any subject, with the
- * server's own rights: it bears the subject that it was stored under, or says in a header which stream it comes from.
+ * Was it published to this very subject by the one that asks? What JetStream delivers or reads out may be aimed at any subject, with the
+ * server's own rights: it bears the subject that it was stored under, or names in a header the it comes from.
  */
 const isAsked = (message: Pick<Msg, 'subject' | 'headers'>, subject: string): boolean =>
   !message.headers?.has('Nats-Stream') &&
@@ -73,7 +73,7 @@ const isAnswer = ({ code }: ZpsendError): boolean => code === 'NO_SUCH_DATASET' 
 
 const unasked: ErrorBody = {
   code: 'BAD_REQUEST',
-  message: 'a request came out of a stream, which proves nobody; nothing was done',
+  message: 'a request came out of a stream, which proves no sender; nothing was done',
   retryable: false,
 };
 
@@ -83,7 +83,7 @@ const unanswerable = (reply = ''): ErrorBody => ({
   retryable: false,
 });
 
-/** Every reply tells which machine it comes from. */
+/** Every reply names the machine that it comes from. */
 const marksOf = ({ self }: Bus): MsgHdrs => markMachine(headers(), self?.machine ?? {});
 
 function respondError(bus: Bus, message: Msg, error: ZpsendError): void {
@@ -112,7 +112,7 @@ async function answer<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>, mess
   message.respond('', options);
 }
 
-/** Serves one subject. Whatever a request holds or a handler throws, the reply is coded and the service goes on. */
+/** Serves one subject. For any request, and anything that a handler throws, the reply is coded and the service continues. */
 export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Served {
   const stats: EndpointStats = {
     name: endpoint.name,
@@ -160,11 +160,11 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
   };
   let isDenied = false;
   let isStopped = false;
-  let told = (): void => {};
+  let onDenied = (): void => {};
   const deny = (): void => {
     if (isDenied) return;
     isDenied = true;
-    told();
+    onDenied();
   };
   const subscribe = (): Subscription =>
     bus.nc.subscribe(endpoint.subject, {
@@ -176,7 +176,7 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
       },
     });
   let subscription = subscribe();
-  // a server that reloads its configuration names no queue group, and the client finds no subscription to tell
+  // a server that reloads its configuration names no queue group, and the client finds no subscription to report it to
   const forget = bus.onDenied(endpoint.subject, deny);
   return {
     stats,
@@ -184,7 +184,7 @@ export function serve<S extends z.ZodType>(bus: Bus, endpoint: Endpoint<S>): Ser
       return isDenied;
     },
     onDenied(listener) {
-      told = listener;
+      onDenied = listener;
     },
     subscribeAgain() {
       if (isStopped) return;

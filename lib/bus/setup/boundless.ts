@@ -18,7 +18,7 @@ const calledOf = (stream: string): string | undefined =>
 
 /**
  * Those of zpsend's buckets and streams that may grow without end, or whose entries may.
- * @throws JetStreamApiError, or whatever the connection fails with
+ * @throws JetStreamApiError, or what the connection fails with
  */
 export async function boundless(bus: Bus): Promise<string[]> {
   const manager = await managerOf(bus, timeout);

@@ -6,7 +6,7 @@ export type Held = Pick<StreamState, 'messages' | 'bytes' | 'first_ts'>;
 
 /**
  * What a stream holds beyond the bounds that are wanted, in words; undefined where nothing is. The age of a lock is not asked: its holder
- * writes it each 1.5 s, so an older entry is nobody's.
+ * writes it each 1.5 s, so an older entry has no holder.
  * @param now the server's clock, in milliseconds
  */
 export function lossOf({ kind, config }: WantedStream, held: Held, now: number): string | undefined {

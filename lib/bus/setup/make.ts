@@ -94,7 +94,7 @@ async function makeOne(manager: JetStreamManager, wanted: WantedStream, mayEdit:
  * Makes the buckets and streams that are not there; what is there is compared, and changed only where that is asked for. One that fails
  * (NO_SPACE where the servers have less room than is wanted, EXISTS where more is stored) keeps none of the others from being done.
  * @param mayEdit change what is there to what is wanted, also where it then may hold less, but not less than it does
- * @param made told of each as it is done
+ * @param made called for each as it is done
  * @throws ZpsendError UNREACHABLE, UNSUPPORTED
  */
 export async function makeWanted(

@@ -142,7 +142,7 @@ function denialsIn(wanted: StreamShape, found: Partial<Record<keyof StreamShape,
   });
 }
 
-/** What may be told apart: limits, copies, what may be taken away, and what becomes of a full one. */
+/** What may differ: limits, copies, what may be taken away, and what becomes of a full one. */
 export function differencesOf(wanted: StreamShape, found: Partial<Record<keyof StreamShape, unknown>>): Difference[] {
   const bounds = limits.flatMap((field): Difference[] => {
     const [is, shall] = [limitOf(found[field]), limitOf(wanted[field])];

@@ -201,7 +201,7 @@ async function useWatched() {
   };
   const watch = watchEndpoints({ host, bus, endpoints, log: log as never }, 50);
   onTestFinished(() => watch.stop());
-  expect(await watch.begun).toBeUndefined();
+  expect(await watch.first).toBeUndefined();
   const asked = (name: string) => request(asker, `zfs.${host}.${name}`, {}, infoSchema.loose().partial());
   const denials = (): string[] =>
     server.logs.flatMap((line) => /Subscription Violation.*zfs\.smos-00\.([abc])\b/.exec(line)?.[1] ?? []);

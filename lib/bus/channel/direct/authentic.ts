@@ -74,7 +74,7 @@ export function openChecker(key: Buffer): WordChecker {
   };
 }
 
-/** A word that any of several speakers may have said. */
+/** A word that any of several speakers may have sent. */
 export const checkerOf = (checkers: readonly WordChecker[]): WordChecker => ({
   check(tagged) {
     for (const checker of checkers) {
@@ -130,7 +130,7 @@ export const wordsOfSource = (name: TransferName, secrets: TransferSecrets): Wor
   peer: openChecker(keyOf('target', [secrets.source, secrets.target], name)),
 });
 
-/** A source that has not heard the answer may take its request back, with its own secret alone. */
+/** A source that got no answer may take its request back, with its own secret alone. */
 export const taggerOfRequest = (name: TransferName, secret: string): WordTagger =>
   openTagger(keyOf('request', [secret], name));
 

@@ -11,9 +11,9 @@ export interface ReceiveWindow {
   /** How far the sender may send. */
   readonly granted: number;
   readonly ended: boolean;
-  /** Takes account of a frame with a body of `length` bytes, or says how it breaks the rules. */
+  /** Takes account of a frame with a body of `length` bytes, or returns how it breaks the rules. */
   accept(header: FrameHeader, length: number): Violation | undefined;
-  /** Takes account of bytes handed on; true when the sender should be told, which is once per quarter of a window. */
+  /** Takes account of bytes handed on; true when the sender should get a new grant, once per quarter of a window. */
   consume(bytes: number): boolean;
   /** Is there more to grant? */
   readonly owes: boolean;
@@ -30,7 +30,7 @@ export function openReceiveWindow(window: number): ReceiveWindow {
 
   function accept(header: FrameHeader, length: number): Violation | undefined {
     if (header.type === 'abort') return undefined;
-    // a ping follows the data on one connection: what was lost on the way, between servers say, shows in its offset
+    // a ping follows the data on one connection: a loss, between servers for example, shows in its offset
     if (header.type === 'ping') return length > 0 ? 'malformed' : header.offset === received ? undefined : 'gap';
     if (ended && isSameEnd(header, length)) return undefined;
     if (ended) return 'after-end';
@@ -47,7 +47,7 @@ export function openReceiveWindow(window: number): ReceiveWindow {
     return undefined;
   }
 
-  /** An end is said again until it is answered. */
+  /** An end is repeated until it is answered. */
   const isSameEnd = ({ type, offset }: FrameHeader, length: number): boolean =>
     type === 'end' && offset === received && length === 0;
 
@@ -110,7 +110,7 @@ export function openSendWindow(window: number): SendWindow {
       return credit;
     },
     get room() {
-      // whatever a receiver grants, no more than a window waits in this process
+      // no more than a window waits in this process, even where a receiver grants more
       return Math.min(credit - sent, window - unwritten);
     },
     granted(upTo) {

@@ -10,7 +10,7 @@
  */
 export const headerBytes = 9;
 /**
- * What is published on a shared subject before any frame: whoever hears it says so, since a server may let it subscribe, and bring it
+ * What is published on a shared subject before any frame: a receiver reports that it arrived, since a server may let it subscribe, and bring it
  * nothing.
  */
 export const probeBytes = 1;

@@ -59,7 +59,7 @@ export function openInput({ underPressure, written, clock = systemClock }: Input
     const settled = (error?: Error | null): void => {
       idle();
       batch.poolBuffer?.release();
-      // a sink that broke takes nothing more; why, its process tells
+      // a sink that broke takes nothing more; its process reports why
       if (error) gone = true;
       else if (!gone) written(batch.bytes);
     };

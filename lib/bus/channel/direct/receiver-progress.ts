@@ -26,7 +26,7 @@ export interface ProgressWatch {
 
 /** While ZFS may work on the target alone, before the first byte is taken and after the end, a receiver has so many times the patience. */
 const aloneFactor = 10;
-/** Between two looks that lie further apart this process was stopped, and could not see what was granted, in milliseconds. */
+/** Between two checks that are further apart, in ms, this process was stopped, and could not see what was granted. */
 const longestGap = 5000;
 
 export function openProgressWatch({ patienceMs, leastRate }: ProgressRules): ProgressWatch {
