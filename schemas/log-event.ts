@@ -93,7 +93,7 @@ export const logEvents = [
   'receive.started',
   'receive.done',
   'receive.failed',
-  'receive.nobody-allowed',
+  'receive.no-source-allowed',
   'receive.parent-created',
   'receive.partial-discarded',
   'receive.property-unset',

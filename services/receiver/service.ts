@@ -39,7 +39,7 @@ async function begin(context: ServiceContext) {
   );
   if (receive.allow.length === 0) {
     log.warn(
-      'receive.nobody-allowed',
+      'receive.no-source-allowed',
       'no source host may write here: set receive.allow in the configuration, or ZPSEND_ALLOW=HOST=DATASET',
     );
   }

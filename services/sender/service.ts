@@ -17,7 +17,7 @@ import { maintainStore } from './store/maintenance.ts';
 import { ownStore } from './store/own-store.ts';
 import { hasReceiver } from './store/unclaimed.ts';
 
-/** Jobs at once; each is at most one `zfs send` for each of the datasets that it sends at once. */
+/** Jobs at once. Each runs at most one `zfs send` for each dataset that it sends at once. */
 const maxJobs = 64;
 
 const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
@@ -29,7 +29,12 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   const store = ownStore({ host, bus, connection, bounds, log });
   const reconcileMs = send.reconcileMinutes * 60_000;
   const statusStore = openStatusStore(bus);
-  const status = openStatusWriter(statusStore, log, isPrivate ? undefined : reconcileMs / 1000);
+  const status = openStatusWriter({
+    store: statusStore,
+    log,
+    clock,
+    reconcileSeconds: isPrivate ? undefined : reconcileMs / 1000,
+  });
   const sender = serveSender({
     ...context,
     store,
@@ -56,12 +61,12 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
     store,
     isBrief: isPrivate,
     livingJobs: sender.livingJobs,
-    reportSettled: ({ target, start, state }) => reportSettled({ host, bus, zfs, status }, target, start, state),
+    reportSettled: ({ target, start, state }) => reportSettled({ host, bus, zfs, status, clock }, target, start, state),
     reportBlocked: async (blocked) =>
-      reportBlocked({ host, status }, await knownEntries({ host, bus, status }), blocked),
+      reportBlocked({ host, status, clock }, await knownEntries({ host, bus, status }), blocked),
     hasReceiver: (name) => hasReceiver(bus, name),
   });
-  const endRefresh = isPrivate ? () => {} : keepFresh({ host, bus, zfs, log, store: statusStore, reconcileMs });
+  const endRefresh = isPrivate ? () => {} : keepFresh({ host, bus, zfs, clock, log, store: statusStore, reconcileMs });
   const self = { service: 'sender' as const, instance, pid: process.pid, version, machine };
   return {
     endpoints: [
@@ -79,7 +84,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   };
 };
 
-/** @param isPrivate the sender that a command runs for itself, which takes nobody else's jobs */
+/** @param isPrivate the sender that a command runs for itself, which takes no other jobs */
 export const sender = (isPrivate: boolean): Service => ({
   name: 'sender',
   description: 'Plans and sends ZFS snapshots',

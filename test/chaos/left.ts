@@ -25,7 +25,7 @@ async function storedIn({ bus, source }: World): Promise<string[]> {
   return retry(async () => {
     const bucket = await streamsOf(bus, source.name);
     if ((await bucket.mark()) === undefined) return [];
-    return [...new Set([...(await bucket.names()), ...(await bucket.begun())])].filter(
+    return [...new Set([...(await bucket.names()), ...(await bucket.withChunks())])].filter(
       (name) => parseStoredName(name)?.kind !== 'known',
     );
   });

@@ -52,22 +52,24 @@ export const partial = ({ dst }: World): Promise<string> =>
 export const arrived = ({ src, dst }: World): Promise<void> =>
   list(src).then((all) => expect.poll(() => list(dst), { timeout: 60_000 }).toBe(all));
 
-const begunOnly = async (bucket: StreamsBucket): Promise<string[]> => {
+const incompleteOnly = async (bucket: StreamsBucket): Promise<string[]> => {
   const whole = new Set(await bucket.names());
-  return (await bucket.begun()).filter((name) => !whole.has(name));
+  return (await bucket.withChunks()).filter((name) => !whole.has(name));
 };
 
 /** The status of pool/a on a target. */
 export const rowOf = async ({ fleet }: World, target: string) =>
   (await readStatus(fleet.bus))?.found.find((one) => one.target === target && one.dataset === 'pool/a')?.entry;
 
-/** What lies in the store, without what is remembered of targets. */
+/** The names of all objects in the store except known targets. */
 export const stored = async ({ bucket }: World): Promise<string[]> =>
   (await bucket.mark()) === undefined
     ? []
-    : (await bucket.names()).concat(await begunOnly(bucket)).filter((name) => parseStoredName(name)?.kind !== 'known');
+    : (await bucket.names())
+        .concat(await incompleteOnly(bucket))
+        .filter((name) => parseStoredName(name)?.kind !== 'known');
 
-/** The streams that are whole, in the order in which they were stored. */
+/** The complete streams, in the order in which they were stored. */
 export const whole = async ({ bucket }: World): Promise<readonly WaitingStream[]> =>
   (await readCatalog(bucket, () => {}).read()).waiting;
 

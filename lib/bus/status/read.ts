@@ -13,7 +13,7 @@ import {
   statusKeys,
 } from '../subjects.ts';
 
-/** What is stored of one dataset and target. */
+/** The stored entry of one dataset and target. */
 export interface StoredStatus extends StatusPlace {
   readonly entry: StatusEntry;
   readonly revision: number;
@@ -21,14 +21,14 @@ export interface StoredStatus extends StatusPlace {
   readonly stored: number;
 }
 
-/** The bucket at one moment, or what has changed in it since the one before. */
+/** The bucket at one moment, or its changes since the last read. */
 export interface StatusNews {
   readonly found: readonly StoredStatus[];
   /** Keys of entries that were deleted. */
   readonly gone: readonly string[];
   /** The server's clock, in milliseconds since the epoch. */
   readonly now: number;
-  /** Everything that was told before is void: this is all there is. */
+  /** Is this the whole bucket, so that earlier reads are void? */
   readonly isWhole: boolean;
 }
 
@@ -41,14 +41,14 @@ interface Reader {
   readonly keys: string;
 }
 
-/** What has changed is read one by one; after more changes than these, all of it is read anew. */
-const mostNews = 10_000;
+/** Changes are read one by one; after more than these the whole bucket is read again. */
+const mostChanges = 10_000;
 
 async function open(bus: Bus, keys: string): Promise<Reader> {
   return { bus, manager: await managerOf(bus, 4000), keys };
 }
 
-/** An entry, or the key of one that was deleted; undefined for what is no status, or not as its schema has it. */
+/** An entry, or the key of a deleted one; undefined for other data, and for entries that do not fit the schema. */
 function read(message: StoredMsg): StoredStatus | string | undefined {
   const key = parseKeySubject(statusBucket, message.subject) ?? '';
   const place = parseStatusKey(key);
@@ -67,17 +67,17 @@ const sorted = (all: readonly (StoredStatus | string)[]): Pick<StatusNews, 'foun
   gone: all.filter((one) => typeof one === 'string'),
 });
 
-/** Up to where the bucket is known: of one that was made anew, nothing is. */
-interface Place {
+/** Up to where the bucket was read. A bucket that was created again has to be read from its start. */
+interface Position {
   readonly created: string;
   readonly last: number;
 }
 
-type Told = readonly [StatusNews, Place];
+type Read = readonly [StatusNews, Position];
 
 const clockOf = (ts: string | undefined): number => (ts === undefined ? Date.now() : Date.parse(ts));
 
-async function whole({ bus, keys }: Reader): Promise<Told> {
+async function whole({ bus, keys }: Reader): Promise<Read> {
   const { info, found } = await readBucket(bus, statusBucket, keys, read);
   const { state, ts, created } = info;
   return [
@@ -86,13 +86,13 @@ async function whole({ bus, keys }: Reader): Promise<Told> {
   ];
 }
 
-/** What has been stored since. */
-async function since(reader: Reader, place: Place): Promise<Told> {
+/** The changes since a position. */
+async function since(reader: Reader, position: Position): Promise<Read> {
   const { manager, keys } = reader;
   const { state, ts, created } = await manager.streams.info(stream);
-  if (created !== place.created || state.last_seq - place.last > mostNews) return whole(reader);
+  if (created !== position.created || state.last_seq - position.last > mostChanges) return whole(reader);
   const news: (StoredStatus | string)[] = [];
-  let last = place.last;
+  let last = position.last;
   while (last < state.last_seq) {
     const query: NextMsgRequest & { seq: number } = { seq: last + 1, next_by_subj: keySubject(statusBucket, keys) };
     const message = await manager.streams.getMessage(stream, query);
@@ -109,24 +109,24 @@ async function since(reader: Reader, place: Place): Promise<Told> {
 const unreadable = `the bucket ${statusBucket} cannot be read`;
 
 /**
- * What the fleet's replication looks like, or one source's, or one source's to one target; undefined where there is no bucket.
- * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer, TOO_MUCH for more than is read
+ * The replication status of all sources, of one source, or of one source and target; undefined where there is no bucket.
+ * @throws ZpsendError UNSUPPORTED when JetStream is off, UNREACHABLE when it does not answer, TOO_MUCH for more entries than are read
  */
 export async function readStatus(bus: Bus, source?: string, target?: string): Promise<StatusNews | undefined> {
-  const told = await unlessGone(open(bus, statusKeys(source, target)).then(whole), unreadable);
-  return told?.[0];
+  const result = await unlessGone(open(bus, statusKeys(source, target)).then(whole), unreadable);
+  return result?.[0];
 }
 
 /**
- * The same of the whole fleet, and after that what has changed each time it is asked for; undefined as long as there is no bucket.
+ * The status of all sources at the first call, and at each later call its changes; undefined as long as there is no bucket.
  * @throws ZpsendError as readStatus
  */
 export async function followStatus(bus: Bus): Promise<() => Promise<StatusNews | undefined>> {
   const reader = await open(bus, statusKeys());
-  let place: Place | undefined;
+  let position: Position | undefined;
   return async () => {
-    const told = await unlessGone(place ? since(reader, place) : whole(reader), unreadable);
-    place = told?.[1];
-    return told?.[0];
+    const result = await unlessGone(position ? since(reader, position) : whole(reader), unreadable);
+    position = result?.[1];
+    return result?.[0];
   };
 }

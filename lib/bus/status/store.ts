@@ -5,16 +5,16 @@ import { bucketError, isGone, openBucket } from '../jetstream/kv-bucket.ts';
 import { createMissing, putOrCreate } from '../jetstream/put-or-create.ts';
 import { type StatusPlace, statusBucket, statusDescription, statusKey } from '../subjects.ts';
 
-/** Where a sender writes what its replication looks like: KV bucket `zfs-status`. */
+/** Writes the status of a sender's replication: KV bucket `zfs-status`. */
 export interface StatusStore {
   /**
-   * Writes one entry. The bucket is made where there is none: for the first time, or because it was lost.
+   * Writes one entry. The bucket is created where there is none: at the first use, or after it was lost.
    * @throws ZpsendError UNSUPPORTED when JetStream is off; UNREACHABLE when the entry could not be written
    */
   put(key: string, entry: StatusEntry): Promise<void>;
   /**
-   * Writes one entry over that of a revision, and no newer one.
-   * @returns false where another was written since, or it was deleted
+   * Replaces the entry of a revision.
+   * @returns false where it was written or deleted since
    * @throws ZpsendError UNREACHABLE when the entry could not be written
    */
   replace(key: string, entry: StatusEntry, revision: number): Promise<boolean>;
@@ -66,9 +66,9 @@ export function openStatusStore(bus: Bus): StatusStore {
 const isOutdated = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
 
 /**
- * Deletes the entry of a dataset that is replicated no more.
+ * Deletes the entry of a dataset that is not replicated.
  * @returns false where there is none
- * @throws ZpsendError UNREACHABLE when it could not be deleted, for want of a permission say
+ * @throws ZpsendError UNREACHABLE when it could not be deleted, for example without the permission
  */
 export async function forgetStatus(bus: Bus, place: StatusPlace): Promise<boolean> {
   const key = statusKey(place);

@@ -24,7 +24,7 @@ export function describeJob(run: JobRun, outcome: Outcome | undefined, withList:
       ? 'waiting'
       : 'planning';
   const state = ended ?? under;
-  const { size, ...sums } = progress.tell(chains?.running ?? new Map(), withList);
+  const { size, ...sums } = progress.report(chains?.running ?? new Map(), withList);
   return {
     job: run.id,
     host: deps.host,

@@ -1,3 +1,4 @@
+import type { Clock } from '../../../lib/time/clock.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Job } from '../../../schemas/job.ts';
 import type { Evidence, Note, SendRequest, Step } from '../../../schemas/plan.ts';
@@ -16,6 +17,7 @@ import type { Waits } from './waits.ts';
 
 export interface JobDeps extends Omit<ChainDeps, 'ask'>, StoreDeliveryDeps {
   readonly instance: string;
+  readonly clock: Clock;
   /** Datasets of a package at once, where the request does not say. */
   readonly parallel: number;
   /** How streams go over the wire, where the request does not say. */

@@ -8,7 +8,7 @@ import { turnsOfOne } from '../planning/plan-turns.ts';
 import { jobLog } from '../reporting/job-log.ts';
 import { openJobStatus } from '../reporting/job-status.ts';
 import { progressOf } from '../reporting/progress.ts';
-import { quietly } from '../reporting/quiet-job-log.ts';
+import { quietJobLog } from '../reporting/quiet-job-log.ts';
 import { openJobCompression } from '../transfer/compression.ts';
 import { describeJob } from './describe-job.ts';
 import type { JobDeps, JobRun, Outcome } from './job-run.ts';
@@ -90,7 +90,7 @@ function openRun(options: JobDeps, id: string, request: SendRequest, signal: Abo
     since,
     began,
     started,
-    say: deps.startedBy === 'policy' ? quietly(said) : said,
+    say: deps.startedBy === 'policy' ? quietJobLog(said) : said,
     compression: openJobCompression(request.compression ?? deps.compressionMode),
     board: openJobStatus(deps, id, request),
     delivery: undefined,

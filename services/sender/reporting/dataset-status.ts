@@ -2,7 +2,7 @@ import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { StatusEntry, StatusRun } from '../../../schemas/status.ts';
 import { arrivedAt, type LagFacts, lagOf, snapshotOf, storedUpTo } from './lag.ts';
 
-/** What is known of one dataset and its target: a line of the board. */
+/** The status of one dataset at one target. */
 export interface DatasetStatus {
   readonly facts?: LagFacts | undefined;
   readonly run?: Run | undefined;
@@ -18,7 +18,7 @@ export type DatasetStatusEvent =
   | { readonly type: 'listed'; readonly facts: LagFacts }
   | { readonly type: 'began' }
   | { readonly type: 'arrived'; readonly guid: string }
-  /** It lies in the store, for the target to fetch. */
+  /** It is stored for the target. */
   | { readonly type: 'stored'; readonly guid: string }
   /** Bytes sent in this run so far, `seconds` after it began. */
   | {
@@ -34,47 +34,47 @@ export type DatasetStatusEvent =
       readonly error?: ErrorBody | undefined;
     };
 
-/** The rate is that of the last so many seconds. */
+/** The rate is that of this many last seconds. */
 const rateWindow = 5;
 
-const begun: Run = { state: 'running', done: 0, bytes: 0, seconds: 0, samples: [{ seconds: 0, bytes: 0 }] };
+const newRun: Run = { state: 'running', done: 0, bytes: 0, seconds: 0, samples: [{ seconds: 0, bytes: 0 }] };
 
 const isOver = (run: Run | undefined): boolean => run?.state === 'done' || run?.state === 'failed';
 
-/** The line after an event; the very same line where it says nothing new. */
-export function next(line: DatasetStatus, event: DatasetStatusEvent): DatasetStatus {
-  const { facts, run = begun } = line;
+/** The status after an event; the same object where nothing has changed. */
+export function next(status: DatasetStatus, event: DatasetStatusEvent): DatasetStatus {
+  const { facts, run = newRun } = status;
   switch (event.type) {
     case 'listed':
-      return { ...line, facts: event.facts };
+      return { ...status, facts: event.facts };
     case 'began':
-      return { facts, run: begun };
+      return { facts, run: newRun };
     case 'arrived':
-      return { ...line, facts: facts && arrivedAt(facts, event.guid), run: { ...run, done: run.done + 1 } };
+      return { ...status, facts: facts && arrivedAt(facts, event.guid), run: { ...run, done: run.done + 1 } };
     case 'stored':
-      return { ...line, facts: facts && storedUpTo(facts, event.guid) };
+      return { ...status, facts: facts && storedUpTo(facts, event.guid) };
     case 'measured':
-      return measured(line, run, event);
+      return measured(status, run, event);
     case 'ended': {
-      if (isOver(line.run)) return line;
+      if (isOver(status.run)) return status;
       const { bytes, seconds, error } = event;
       return { facts, run: { ...run, state: error ? 'failed' : 'done', bytes, seconds, samples: [] }, error };
     }
   }
 }
 
-/** What stands still is told again all the same: a reader takes a running line that is old for one whose sender has died. */
+/** A run without progress is written again, too: readers take an old running entry for one of a dead sender. */
 function measured(
-  line: DatasetStatus,
+  status: DatasetStatus,
   run: Run,
   { bytes, seconds, waiting }: DatasetStatusEvent & { type: 'measured' },
 ): DatasetStatus {
-  if (isOver(run)) return line;
+  if (isOver(run)) return status;
   const recent = run.samples.filter(
     (sample, at, all) => at === all.length - 1 || sample.seconds >= seconds - rateWindow,
   );
   return {
-    facts: line.facts,
+    facts: status.facts,
     run: { ...run, state: waiting ? 'waiting' : 'running', bytes, seconds, samples: [...recent, { seconds, bytes }] },
     error: waiting,
   };
@@ -88,14 +88,14 @@ function rateOf({ state, samples }: Run): number | undefined {
 
 const isoOf = (ms: number): string => new Date(ms).toISOString();
 
-/** Evidence may be long, and is in the job's own status. */
+/** Without the evidence, which may be long and is in the status of the job. */
 export const shortened = ({ code, message, retryable }: ErrorBody): NonNullable<StatusEntry['error']> => ({
   code,
   message: message.slice(0, 1000),
   retryable,
 });
 
-/** What a listing tells, as it is stored. @param now milliseconds since the epoch, by the source's clock */
+/** The lag of a listing as it is stored. @param now milliseconds since the epoch, by the source's clock */
 export const lagged = (facts: LagFacts | undefined, now: number): StatusEntry => ({
   ...(facts?.sent && { sent: snapshotOf(facts.sent) }),
   ...(facts?.stream !== undefined && { stream: facts.stream }),
@@ -107,8 +107,8 @@ export const lagged = (facts: LagFacts | undefined, now: number): StatusEntry =>
 });
 
 /**
- * A line as it is stored.
- * @param who the job that it is of; @param now milliseconds since the epoch, by the source's clock
+ * A status as it is stored.
+ * @param who its job; @param now milliseconds since the epoch, by the source's clock
  */
 export function entryOf(
   { facts, run, error }: DatasetStatus,

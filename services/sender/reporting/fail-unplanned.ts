@@ -1,4 +1,5 @@
 import { parseStatusKey, type StatusPlace, statusKey } from '../../../lib/bus/subjects.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import type { Zfs } from '../../../lib/zfs/zfs.ts';
 import type { ErrorBody } from '../../../schemas/errors.ts';
 import { isWithin } from '../../../schemas/names.ts';
@@ -13,18 +14,22 @@ export interface UnplannedJob {
   readonly job: string;
   readonly instance: string;
   readonly request: SendRequest;
-  /** The dataset that is asked for, and its target. */
+  /** The dataset of the request, and its target. */
   readonly root: StatusPlace;
-  /** Its rows are on the board whether anything was sent or not. */
+  /** Are its entries written though nothing was sent? */
   readonly isShown: boolean;
 }
 
 /**
- * Writes that the datasets of a job without a plan have failed: those that are known keep what is known of them. Where nobody knows,
- * the one that was asked for fails.
+ * Writes that the datasets of a job without a plan have failed. Known entries keep the rest of their status. If the entries could not be
+ * read, the dataset of the request fails.
  */
 export async function failUnplanned(
-  { zfs, status }: { readonly zfs: Pick<Zfs, 'list'>; readonly status: StatusWriter },
+  {
+    zfs,
+    status,
+    clock,
+  }: { readonly zfs: Pick<Zfs, 'list'>; readonly status: StatusWriter; readonly clock: Pick<Clock, 'date'> },
   { job, instance, request, root, isShown }: UnplannedJob,
   { entries: known, isRead }: KnownRows,
   error: ErrorBody,
@@ -32,7 +37,7 @@ export async function failUnplanned(
   const isPart = ({ dataset, into }: StatusPlace): boolean =>
     request.package !== undefined && isWithin(dataset, root.dataset) && isWithin(into, root.into);
   const keys = new Set([...(isShown || !isRead ? [statusKey(root)] : []), ...known.keys()]);
-  const listed = Date.now();
+  const listed = clock.date();
   const here = await zfs
     .list({ dataset: root.dataset, recursive: request.package !== undefined, creation: true })
     .catch(() => []);
@@ -42,12 +47,12 @@ export async function failUnplanned(
     if (!place || (key !== statusKey(root) && !isPart(place))) continue;
     const source = sources.get(place.dataset);
     const before = known.get(key);
-    // how far the target lags shows only against what it was sent
+    // the lag is known only with what the target was sent
     const isKnown = source && (isRead || before);
     const noted = { stream: before?.stream, wrapping: before?.wrapping };
     const line = isKnown ? { facts: { ...lagFactsSince(source, before?.sent, listed), ...noted } } : {};
     const failed = next(line, { type: 'ended', bytes: 0, seconds: 0, error });
-    // where the source cannot be listed either, what was stored is all that is known
-    status.put(key, () => ({ ...(source ? {} : before), ...entryOf(failed, { job, instance }, Date.now()) }), true);
+    // if the source cannot be listed either, only the old entry is known
+    status.put(key, () => ({ ...(source ? {} : before), ...entryOf(failed, { job, instance }, clock.date()) }), true);
   }
 }

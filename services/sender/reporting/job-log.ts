@@ -9,7 +9,7 @@ import type { Note, SendRequest, Step } from '../../../schemas/plan.ts';
 import type { Log } from '../../host/log.ts';
 import { openWaitLog } from './wait-log.ts';
 
-/** Names shown of a long list; the newest are the interesting ones. */
+/** Names that are shown of a long list: the newest. */
 const shown = 12;
 
 /** The snapshots of one dataset by name; of a package, how many of how many datasets. */
@@ -28,8 +28,8 @@ export type JobLog = ReturnType<typeof jobLog>;
 export type ChainLog = ReturnType<JobLog['chain']>;
 
 /**
- * Tells a job in the log so that an administrator can follow it. The words of its steps ("an initial seed needed", "from: X to: Y")
- * are those of the first zpsend and stay as they are: whose step it is, is in the fields of each line.
+ * Logs a job for an administrator. The lines of its steps ("an initial seed needed", "from: X to: Y") keep their words, which other tools
+ * read. The fields of each line name the step.
  * @param log with the job's own fields
  */
 export function jobLog(log: Log, request: SendRequest) {
@@ -42,7 +42,7 @@ export function jobLog(log: Log, request: SendRequest) {
   let isStored = false;
   const waits = openWaitLog(own);
   return {
-    /** By which channel the job goes from here on. */
+    /** Sets the channel for what follows. */
     along(channel: 'direct' | 'store'): void {
       isStored = channel === 'store';
     },
@@ -52,7 +52,7 @@ export function jobLog(log: Log, request: SendRequest) {
       own.info('target.listed', `${how}: ${lists.target}`);
       own.info('source.listed', `found the following snapshots on my ${dataset}: ${lists.source}`);
     },
-    /** What a person should know before a package is sent. */
+    /** The notes and refusals of a plan. */
     planned({ datasets, notes }: DatasetPlans): void {
       for (const { kind, message } of notes) own.info('plan.noted', message, { note: kind });
       for (const { sourceDataset, refusal } of datasets) {
@@ -64,11 +64,11 @@ export function jobLog(log: Log, request: SendRequest) {
     },
     waiting: waits.waits,
     goesOn: waits.over,
-    /** What a person should know of it, and shows while it runs. */
+    /** A note that arises while the job runs. */
     noted({ kind, message }: Note): void {
       log.warn('plan.noted', message, { note: kind });
     },
-    /** Datasets that are not sent because of another's failure. */
+    /** Datasets that are not sent because another one failed. */
     lost(errors: readonly ErrorBody[]): void {
       const [first] = errors;
       if (errors.length === 1) own.error('dataset.skipped', `${first?.code}: ${first?.message}`, { code: first?.code });
@@ -79,7 +79,7 @@ export function jobLog(log: Log, request: SendRequest) {
           { code: first.code },
         );
     },
-    /** @param plan one dataset of the job, and its name on the target */
+    /** @param plan one dataset of the job */
     chain(plan: { readonly sourceDataset: string; readonly targetDataset: string }) {
       return chainLog(
         log.child({ dataset: plan.sourceDataset, target: `${host}:${plan.targetDataset}` }),
@@ -107,14 +107,14 @@ export function jobLog(log: Log, request: SendRequest) {
   };
 }
 
-const clearingWords = (before: Clearing): string =>
+const conflictWords = (before: Clearing): string =>
   before.kind === 'rename'
     ? `rename ${before.from} to ${before.to}`
-    : `go back to ${before.to.name} and destroy ${before.destroys.length} newer snapshots`;
+    : `roll back to ${before.to.name} and destroy ${before.destroys.length} newer snapshots`;
 
 /**
  * @param log with the fields of the dataset
- * @param isStored nobody is asked, and what arrives does so in the store
+ * @param isStored the steps go into the store, without a request to the target
  */
 function chainLog(log: Log, isPackage: boolean, isStored: boolean) {
   const waits = openWaitLog(log);
@@ -127,11 +127,11 @@ function chainLog(log: Log, isPackage: boolean, isStored: boolean) {
     },
     asking({ before, targetDataset }: Step): void {
       if (before)
-        log.info('step.conflict', `the server is to clear its target first: ${clearingWords(before)}`, snapshot);
-      const words = isStored
+        log.info('step.conflict', `the server is to clear its target first: ${conflictWords(before)}`, snapshot);
+      const line = isStored
         ? `putting it into the store for ${targetDataset}`
         : `asking the server to start up a recv for ${targetDataset}`;
-      log.info('step.asked', words, snapshot);
+      log.info('step.asked', line, snapshot);
     },
     ready(resumedAt: number): void {
       waits.over();
@@ -145,7 +145,7 @@ function chainLog(log: Log, isPackage: boolean, isStored: boolean) {
       else log.info('step.received', `server said it successfully received ${kind} into ${targetDataset}`, snapshot);
     },
     waiting: waits.waits,
-    /** Of a job of one dataset its end says it. */
+    /** For a job of one dataset `ended` logs it. */
     failed(error: ErrorBody): void {
       if (isPackage) log.error('dataset.failed', `failed: ${error.code}: ${error.message}`, { code: error.code });
     },

@@ -10,19 +10,19 @@ export interface Known {
   readonly status: Pick<StatusWriter, 'pending'>;
 }
 
-/** What the board says of a target; where it could not be read, only what this process itself has written. */
+/** The status entries of a target; where they could not be read, only those of this process. */
 export interface KnownRows {
   readonly entries: ReadonlyMap<string, StatusEntry>;
   readonly isRead: boolean;
 }
 
-/** What this process is about to write, or has just written, of one target or all. */
+/** Entries that this process writes, or has just written, of one target or all. */
 export const pendingEntries = ({ host, status }: Known, target?: string): [key: string, StatusEntry][] =>
   status.pending().filter(([key]) => key.startsWith(target === undefined ? `${host}.to.` : `${host}.to.${target}.`));
 
 /**
- * What the board says of this source, or is about to, by key.
- * @param target of this one only
+ * The status entries of this source, with those that are still to be written, by key.
+ * @param target only of this target
  * @throws ZpsendError where it cannot be read
  */
 export async function knownEntries(deps: Known, target?: string): Promise<Map<string, StatusEntry>> {
@@ -32,7 +32,7 @@ export async function knownEntries(deps: Known, target?: string): Promise<Map<st
   return new Map([...rows, ...before, ...pendingEntries(deps, target)]);
 }
 
-/** What the board says of a target, read once; where that fails, again the next time. */
+/** The status entries of a target, read once. After a failure they are read again. */
 export function openKnownRows(
   deps: Known,
   target: string,

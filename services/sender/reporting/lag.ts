@@ -3,20 +3,20 @@ import { isAfter } from '../../../lib/plan/inventory/txg.ts';
 import type { DatasetEntry, KeyWrapping, SnapshotEntry } from '../../../schemas/inventory.ts';
 import type { StatusSnapshot } from '../../../schemas/status.ts';
 
-/** What a listing tells of one dataset and its target. */
+/** What a listing shows of one dataset and its target. */
 export interface LagFacts {
   /** The newest that the target has. */
   readonly sent: StatusSnapshot | undefined;
   readonly newest: StatusSnapshot | undefined;
-  /** What the chain on the target began, or will begin with. */
+  /** The initial flags of the chain on the target. */
   readonly stream?: string | undefined;
-  /** What wraps the key of the target's dataset. */
+  /** The wrapping of the target dataset's key. */
   readonly wrapping?: KeyWrapping | undefined;
   /** The same once a step of the running job has arrived. */
   readonly nextWrapping?: KeyWrapping | undefined;
-  /** The newest behind `sent` that lies in the store for the target. */
+  /** The newest after `sent` that is stored for the target. */
   readonly stored?: StatusSnapshot | undefined;
-  /** What the source has behind `sent`, oldest first. */
+  /** The source's snapshots after `sent`, oldest first. */
   readonly missing: readonly SnapshotEntry[];
   /** When it was listed, in milliseconds since the epoch of the source's clock. */
   readonly listed: number;
@@ -28,7 +28,7 @@ export const snapshotOf = ({ name, guid, creation }: StatusSnapshot): StatusSnap
   ...(creation !== undefined && { creation }),
 });
 
-/** @param sent a snapshot or bookmark of the source that the target has the snapshot of */
+/** @param sent a snapshot or bookmark of the source whose snapshot the target has */
 function behind(
   { snapshots }: DatasetEntry,
   sent: (StatusSnapshot & Pick<Base, 'createtxg'>) | undefined,
@@ -53,17 +53,17 @@ export function lagFacts(source: DatasetEntry, target: DatasetEntry | undefined,
   return behind(source, common && { ...common, ...(creation !== undefined && { creation }) }, listed);
 }
 
-/** The same where the target could not be asked, and has what it had before. */
+/** The same where the target was not listed, and has what it had before. */
 export function lagFactsSince(source: DatasetEntry, sent: StatusSnapshot | undefined, listed: number): LagFacts {
   const base = sent && basesOf(source).find(({ guid }) => guid === sent.guid);
   if (!sent || base) return behind(source, base && { ...base, ...sent }, listed);
-  // it has been destroyed here, and no bookmark left: when it was made is all that tells what came after
+  // it is destroyed here without a bookmark: only its creation tells which snapshots are newer
   const made = sent.creation ?? 0;
   const facts = behind(source, undefined, listed);
   return { ...facts, sent, missing: facts.missing.filter(({ creation = made }) => creation > made) };
 }
 
-/** What the source has and the target has not. A seed is as large as its first snapshot. */
+/** What the target lacks. A seed is as large as its first snapshot. */
 export function lagOf({ sent, newest, missing }: LagFacts): { snapshots: number; bytes: number; seconds?: number } {
   const bytes = missing.reduce((sum, { written }) => sum + written, 0);
   const [first] = missing;
@@ -77,13 +77,13 @@ export function lagOf({ sent, newest, missing }: LagFacts): { snapshots: number;
   };
 }
 
-/** With what lies in the store up to a snapshot; one that the listing does not know, or the target has, changes nothing. */
+/** With the newest stored snapshot. One that is not in the listing, or that the target has, changes nothing. */
 export function storedUpTo(facts: LagFacts, guid: string | undefined): LagFacts {
   const stored = facts.missing.find((entry) => entry.guid === guid);
   return stored ? { ...facts, stored: snapshotOf(stored) } : facts;
 }
 
-/** After a snapshot has arrived; one that the listing does not know changes nothing. */
+/** After a snapshot has arrived. One that is not in the listing changes nothing. */
 export function arrivedAt(facts: LagFacts, guid: string): LagFacts {
   const at = facts.missing.findIndex((entry) => entry.guid === guid);
   const arrived = facts.missing[at];

@@ -4,7 +4,7 @@ import type { Planned } from '../planning/plan-job.ts';
 import { type LagFacts, lagFacts, storedUpTo } from './lag.ts';
 
 /**
- * What the listings of a plan tell of each of its datasets; undefined of one that the source's does not show.
+ * The lag of each dataset by the listings of a plan; undefined for one that the source does not have.
  * @param listed milliseconds since the epoch
  */
 export function listedFacts(

@@ -3,37 +3,40 @@ import type { ErrorBody } from '../../../schemas/errors.ts';
 import type { Job, JobDataset } from '../../../schemas/job.ts';
 import type { Step } from '../../../schemas/plan.ts';
 
-/** A chain that runs, as far as its progress goes. */
+/** The progress of a running chain. */
 export interface Live {
   /** Bytes sent so far. */
   readonly bytes: number;
-  /** What it waits for. */
+  /** The reason of its wait. */
   readonly waiting: ErrorBody | undefined;
 }
 
-/** How far a job is, by its datasets. Chains are told by their place in the plan. */
+/** The progress of a job, by its datasets. A chain has its index in the plan. */
 export interface Progress {
   readonly total: number;
   readonly failed: number;
   began(chain: number): void;
-  /** What is left of a chain was planned again. */
+  /** The rest of a chain was planned again. */
   planned(chain: number, steps: readonly Step[]): void;
-  /** @param sent bytes of the stream, for a step whose size nobody knew */
+  /** @param sent bytes of the stream, for a step of unknown size */
   arrived(chain: number, step: Step, sent: number): void;
   ended(chain: number, bytes: number, error?: ErrorBody): void;
-  /** Is that step of those steps still to come? */
+  /** Is that step still to come? */
   isLeft(chain: number, steps: readonly Step[], at: number): boolean;
   /** ZFS has estimated a step that is still to come, in bytes. */
   estimated(chain: number, step: Step, size: number): void;
   /** @param withList else only the counts, without the list of datasets */
-  tell(live: ReadonlyMap<number, Live>, withList: boolean): Pick<Job, 'steps' | 'done' | 'bytes' | 'size' | 'datasets'>;
+  report(
+    live: ReadonlyMap<number, Live>,
+    withList: boolean,
+  ): Pick<Job, 'steps' | 'done' | 'bytes' | 'size' | 'datasets'>;
 }
 
 interface Entry {
   readonly dataset: string;
   readonly targetDataset: string;
   state: JobDataset['state'];
-  /** Of the plan that it goes by; none once it has ended. */
+  /** Of its current plan; none after its end. */
   steps: readonly Step[];
   /** The first of `steps` that is still to come. */
   at: number;
@@ -46,11 +49,11 @@ interface Entry {
   error: ErrorBody | undefined;
 }
 
-/** Datasets that a job's status lists at most, and how long that list gets at most, in bytes of JSON. */
+/** Limits of the list in a job's status: datasets, and bytes of JSON. */
 const mostListed = 300;
 const mostBytes = 200_000;
 
-/** Those that need looking at come first. */
+/** Datasets that need attention come first. */
 const rankOf: Record<JobDataset['state'], 0 | 1 | 2 | 3> = {
   failed: 0,
   refused: 0,
@@ -62,7 +65,7 @@ const rankOf: Record<JobDataset['state'], 0 | 1 | 2 | 3> = {
 
 const keyOf = ({ from, to }: Step): string => `${from?.guid ?? ''}>${to.guid}`;
 
-/** Keeps sums as it is told, so that telling costs little however many steps there are. */
+/** Keeps sums, so that a report costs little however many steps there are. */
 export function progressOf(plans: readonly DatasetPlan[]): Progress {
   const estimates = new Map<string, number>();
   const sizeOf = (step: Step): number | undefined => estimates.get(keyOf(step)) ?? step.size;
@@ -137,7 +140,7 @@ export function progressOf(plans: readonly DatasetPlan[]): Progress {
       entry.left += more;
       sums.size += more;
     },
-    tell(live, withList) {
+    report(live, withList) {
       let bytes = sums.bytes;
       for (const chain of live.values()) bytes += chain.bytes;
       const { left, done, size, doneDatasets, failed } = sums;

@@ -1,26 +1,26 @@
 import type { JobLog } from './job-log.ts';
 
 /**
- * Tells a job that nobody asked for just now: what was listed only once there is something to send, and neither refusals nor
- * how it fails, which whoever started it tells once and not each time.
+ * The log of a policy's job: it has the listings only if there is something to send, and neither refusals nor failures, which the policy
+ * logs once and not at each run.
  */
-export function quietly(say: JobLog): JobLog {
-  let works = false;
+export function quietJobLog(log: JobLog): JobLog {
+  let hasSteps = false;
   let listed: (() => void) | undefined;
   return {
-    ...say,
+    ...log,
     listed(source, target) {
-      listed = () => say.listed(source, target);
-      if (works) listed();
+      listed = () => log.listed(source, target);
+      if (hasSteps) listed();
     },
     planned({ datasets, notes }) {
-      works = datasets.some(({ steps }) => steps.length > 0);
-      if (!works) return;
+      hasSteps = datasets.some(({ steps }) => steps.length > 0);
+      if (!hasSteps) return;
       listed?.();
-      say.planned({ datasets: datasets.filter(({ refusal }) => !refusal), notes });
+      log.planned({ datasets: datasets.filter(({ refusal }) => !refusal), notes });
     },
     ended(job) {
-      if (job.done > 0 && !job.error) say.ended(job);
+      if (job.done > 0 && !job.error) log.ended(job);
     },
   };
 }

@@ -1,86 +1,94 @@
 import type { StatusStore } from '../../../lib/bus/status/store.ts';
+import type { Clock } from '../../../lib/time/clock.ts';
 import { timing } from '../../../lib/time/timing.ts';
 import { ZpsendError } from '../../../schemas/errors.ts';
 import type { StatusEntry } from '../../../schemas/status.ts';
 import type { Log } from '../../host/log.ts';
 import { expecting } from './refreshed-status.ts';
 
-/** Writes that wait for their answer at once: the server sets the rate limit, however many datasets there are. */
+/** Writes without an answer at once: so the server sets the rate, however many datasets there are. */
 const atOnce = 4;
-/** Entries that wait at most: a dataset more than that is not told of. */
+/** Pending entries at most; the status of further datasets is not written. */
 const mostWaiting = 50_000;
 
-/** Writes the status of datasets as it changes, and disturbs nobody who changes it. */
+/** Writes the status of datasets as it changes. Its failures do not affect jobs. */
 export interface StatusWriter {
-  /** `entry` is asked for what stands there when it is written, so the newest is; `urgent` does not wait for its time. Never fails. */
+  /**
+   * Never fails.
+   * @param entry called at the moment of the write, so that the newest is written
+   * @param urgent write it at once, though it was written less than a second ago
+   */
   put(key: string, entry: () => StatusEntry, urgent?: boolean): void;
-  /** What is yet to be stored, as it is now, or was less than a second ago. */
+  /** Entries that are not stored yet, or were less than a second ago, as they are at the moment. */
   pending(): [key: string, entry: StatusEntry][];
-  /** Work after which more is put: the end of a service waits for it too. */
+  /** Work that puts more entries: `stop` waits for it, too. */
   during(work: Promise<void>): void;
-  /** Writes what waits, as far as that goes within two seconds. */
+  /** Writes all pending entries, within two seconds. */
   stop(): Promise<void>;
 }
 
-/** @param reconcileSeconds how often this sender lists its sources again; undefined for one that is over before that */
-export function openStatusWriter(
-  store: Pick<StatusStore, 'put'>,
-  log: Pick<Log, 'info' | 'warn'>,
-  reconcileSeconds?: number,
-): StatusWriter {
+export interface StatusWriterDeps {
+  readonly store: Pick<StatusStore, 'put'>;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly clock: Pick<Clock, 'after'>;
+  /** How often this sender lists its sources again; undefined for one that ends before that. */
+  readonly reconcileSeconds?: number | undefined;
+}
+
+export function openStatusWriter({ store, log, clock, reconcileSeconds }: StatusWriterDeps): StatusWriter {
   const waiting = new Map<string, () => StatusEntry>();
-  /** Written less than a gap ago. */
+  /** Written less than a second ago. */
   const recent = new Map<string, () => StatusEntry>();
-  const under = new Map<string, () => StatusEntry>();
-  /** Those of `waiting` that are written before their time. */
+  const writing = new Map<string, () => StatusEntry>();
+  /** Keys of `waiting` that are written at once. */
   const urgent = new Set<string>();
   const works = new Set<Promise<void>>();
   let paused = false;
-  let said = false;
+  let hasWarned = false;
   let stopping: (() => void) | undefined;
 
   function pump(): void {
     for (const [key, entry] of waiting) {
-      if (paused || under.size >= atOnce) break;
-      if (under.has(key) || (recent.has(key) && !urgent.has(key) && !stopping)) continue;
+      if (paused || writing.size >= atOnce) break;
+      if (writing.has(key) || (recent.has(key) && !urgent.has(key) && !stopping)) continue;
       waiting.delete(key);
       urgent.delete(key);
-      under.set(key, entry);
+      writing.set(key, entry);
       void write(key, entry);
     }
-    if (paused || waiting.size + under.size + works.size === 0) stopping?.();
+    if (paused || waiting.size + writing.size + works.size === 0) stopping?.();
   }
 
   async function write(key: string, entry: () => StatusEntry): Promise<void> {
     try {
       await store.put(key, expecting(entry(), reconcileSeconds));
-      if (said) log.info('status.written-again', 'the status of what is sent is written again');
-      said = false;
+      if (hasWarned) log.info('status.written-again', 'the replication status is written again');
+      hasWarned = false;
     } catch (thrown) {
       if (!waiting.has(key)) waiting.set(key, entry);
       failed(ZpsendError.from(thrown));
     }
-    under.delete(key);
+    writing.delete(key);
     recent.set(key, entry);
-    setTimeout(() => {
+    clock.after(timing.status.entryMs, () => {
       if (recent.get(key) === entry) recent.delete(key);
       pump();
-    }, timing.status.entryMs).unref();
+    });
     pump();
   }
 
   function failed({ code, message }: ZpsendError): void {
-    if (!said)
+    if (!hasWarned)
       log.warn(
         'status.write-failed',
-        `the status of what is sent is not written: ${code}: ${message}. Jobs go on without`,
+        `the replication status is not written: ${code}: ${message}. Jobs continue without it`,
       );
-    said = true;
+    hasWarned = true;
     paused = true;
-    setTimeout(() => {
+    clock.after(timing.status.pauseMs, () => {
       paused = false;
       pump();
-    }, timing.status.pauseMs).unref();
+    });
   }
 
   return {
@@ -90,7 +98,7 @@ export function openStatusWriter(
       if (isUrgent) urgent.add(key);
       pump();
     },
-    pending: () => [...new Map([...recent, ...under, ...waiting])].map(([key, entry]) => [key, entry()]),
+    pending: () => [...new Map([...recent, ...writing, ...waiting])].map(([key, entry]) => [key, entry()]),
     during(work) {
       const over = work
         .catch((thrown) => failed(ZpsendError.from(thrown)))
@@ -103,10 +111,10 @@ export function openStatusWriter(
     async stop() {
       const { promise, resolve } = Promise.withResolvers<void>();
       stopping = resolve;
-      const late = setTimeout(resolve, timing.status.lastMs);
+      const cancel = clock.after(timing.status.lastMs, resolve);
       pump();
       await promise;
-      clearTimeout(late);
+      cancel();
     },
   };
 }

@@ -20,7 +20,7 @@ export interface BlockedStream {
  * @param blocked all blocked streams, in the order in which they were stored
  */
 export function reportBlocked(
-  { host: source, status }: Pick<JobStatusDeps, 'host' | 'status'>,
+  { host: source, status, clock }: Pick<JobStatusDeps, 'host' | 'status' | 'clock'>,
   entries: ReadonlyMap<string, StatusEntry>,
   blocked: readonly BlockedStream[],
 ): void {
@@ -31,7 +31,7 @@ export function reportBlocked(
       return [statusKey(place), shortened(error)];
     }),
   );
-  const written = new Date().toISOString();
+  const written = new Date(clock.date()).toISOString();
   for (const [key, { error, ...entry }] of entries) {
     const now = reasons.get(key);
     // the error of a dataset whose job is done can only be this one

@@ -14,7 +14,7 @@ import { lagFactsSince, storedUpTo } from './lag.ts';
  * @throws ZpsendError what a listing fails with
  */
 export async function reportSettled(
-  { host, bus, zfs, status }: Pick<JobStatusDeps, 'host' | 'bus' | 'zfs' | 'status'>,
+  { host, bus, zfs, status, clock }: Pick<JobStatusDeps, 'host' | 'bus' | 'zfs' | 'status' | 'clock'>,
   target: string,
   { from, to, dataset: into }: Pick<StoredStart, 'from' | 'to' | 'dataset'>,
   settled: SettledState,
@@ -30,7 +30,7 @@ export async function reportSettled(
   const [was, is] = [before.sent?.guid, to.guid].map((guid) => all.find((one) => one.guid === guid));
   // the target has received newer snapshots directly since it was stored
   if (was && is && BigInt(was.createtxg) > BigInt(is.createtxg)) return;
-  const now = Date.now();
+  const now = clock.date();
   const { stored, ...others } = before;
   if (settled.type !== 'delivered') {
     const { error } = settled;

@@ -20,7 +20,7 @@ export interface GarbageCollectionDeps {
 }
 
 /** In every third round incomplete objects are listed too. */
-const begunEvery = 3;
+const withChunksEvery = 3;
 /** Pieces that are put at once are among the last of them. */
 const lastPieces = 8;
 
@@ -41,7 +41,7 @@ export function openGarbageCollection(deps: GarbageCollectionDeps) {
   const { log, isBrief } = deps;
   const deadFor = isBrief ? openIdleJobs(deps) : openMissedJobs(deps);
   /** As it was listed last. */
-  let begun: readonly string[] = [];
+  let withChunks: readonly string[] = [];
   let rounds = 0;
   /** Another list where anything has changed since. */
   let seen: readonly string[] | undefined;
@@ -63,11 +63,11 @@ export function openGarbageCollection(deps: GarbageCollectionDeps) {
   return async (bucket: StreamsBucket, names: readonly string[], signal: AbortSignal): Promise<void> => {
     if (names !== seen) isStale = true;
     seen = names;
-    if (isStale && rounds++ % begunEvery === 0) {
-      begun = await bucket.begun();
+    if (isStale && rounds++ % withChunksEvery === 0) {
+      withChunks = await bucket.withChunks();
       isStale = false;
     }
-    await remove(bucket, await deadFor(bucket, { names, begun }), signal);
+    await remove(bucket, await deadFor(bucket, { names, withChunks }), signal);
   };
 }
 
@@ -95,7 +95,7 @@ function openMissedJobs({ livingJobs, clock, times = timing.garbageCollection }:
 
 /**
  * For the sender of a command a job is dead when nothing was stored for it for `idleMs`, and it is missing twice, `askedAgainMs` apart.
- * There may be one round only, so the store tells for how long it was idle.
+ * There may be one round only, so the time of the last byte in the store counts.
  */
 function openIdleJobs({ livingJobs, clock, times = timing.garbageCollection }: GarbageCollectionDeps): DeadJobs {
   const { idleMs, askedAgainMs } = times;

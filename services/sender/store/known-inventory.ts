@@ -12,7 +12,7 @@ import type { Place } from './known-targets.ts';
 
 type NotedRow = Pick<StatusEntry, 'sent' | 'stream' | 'wrapping'>;
 
-/** What this host has besides a known target to tell what a target has: its own listing, and its rows in `zfs-status`. */
+/** What this host knows of a target besides the known target: its own listing, and its entries in `zfs-status`. */
 export interface Records {
   readonly source: Inventory;
   /** By key. */
@@ -20,26 +20,25 @@ export interface Records {
   readonly wish: StreamWish;
 }
 
-/** What a target is known to have without being seen now. */
+/** What an offline target is known to have. */
 export interface KnownTarget {
   readonly target: Inventory;
-  /** More is known than what was seen: `target` is to be remembered instead. */
+  /** Is more known than was recorded? Then `target` is to be recorded instead. */
   readonly isNews: boolean;
-  /** Nothing was ever sent there, as far as anybody knows. */
+  /** Is there no record that anything was sent there? */
   readonly isUnknown: boolean;
-  /** Datasets of the target that were sent there, and of which nobody knows what they have. */
+  /** Datasets that were sent there, and whose snapshots are not known. */
   readonly lost: readonly string[];
-  /** Datasets of the target of which nobody knows how their chain is to go on: with which flags, or what a raw stream does to their keys. */
+  /** Datasets whose chain cannot be continued safely: its flags, or the effect of a raw stream on their keys, are not known. */
   readonly unsure: ReadonlySet<string>;
-  /** Encrypted ones that were sent to since they were seen: only what wraps their key is known, not what takes it from them. */
+  /** Encrypted ones that were sent since they were listed: the wrapping of their key is known, but not the datasets that take it from them. */
   readonly unseenKeys: ReadonlySet<string>;
 }
 
 /**
- * What a target has that does not answer: what it had when it was seen last, and what was sent there since, by whatever channel.
- * That is told by the row of each dataset, or by its cursor. Where the target has gone back meanwhile it refuses what is stored for it,
- * for want of the base.
- * @param lastKnown what is remembered of the place; undefined where nothing is
+ * What an offline target has: what it had when it was listed last, and what was sent there since, by any channel. That is in the status
+ * entry of each dataset, or in its cursor. If the target was rolled back meanwhile, it rejects stored streams, whose base is missing.
+ * @param lastKnown undefined where nothing is recorded
  */
 export function knownTarget(
   place: Place,
@@ -61,7 +60,7 @@ export function knownTarget(
     const base = baseOf(dataset, row, cursors.findLast((cursor) => !isTentative(cursor.name))?.guid);
     const entry = seen && entries.get(name);
     if (base === undefined) {
-      // what was stored for one that was seen to lack it may have expired, and is stored again
+      // a stream for a dataset that was listed without it may have expired, and is stored again
       if (!entry && (row?.sent !== undefined || (!seen && cursors.length > 0))) lost.push(name);
       continue;
     }
@@ -85,13 +84,13 @@ export function knownTarget(
   };
 }
 
-/** The newest snapshot that the target is known to have, of those that the source has, or has a bookmark of. */
+/** The newest snapshot of the target that the source has, or has a bookmark of. */
 function baseOf(dataset: DatasetEntry, row: NotedRow | undefined, cursor: string | undefined) {
   const find = (guid: string | undefined): Base | undefined => basesOf(dataset).find((base) => base.guid === guid);
   return find(row?.sent?.guid) ?? find(cursor);
 }
 
-/** What a chain began with: as its row has noted it, or, of what is not encrypted, as the request says. */
+/** The initial flags of a chain: those of its status entry, or those of the request if it is not encrypted. */
 function markFor(dataset: DatasetEntry, noted: string | undefined, wish: StreamWish): string | undefined {
   const own = ownMark(noted, dataset.guid);
   if (own !== undefined || dataset.encryption !== 'off' || wish.largeBlock === undefined) return own;

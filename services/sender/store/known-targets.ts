@@ -7,7 +7,7 @@ import type { Inventory } from '../../../schemas/inventory.ts';
 import { datasetOf, isWithin, parentOf } from '../../../schemas/names.ts';
 import { type LastKnownTarget, lastKnownTargetSchema, type StoredStart } from '../../../schemas/stored.ts';
 
-/** Where a request goes: a dataset, or the root of a package, on a host. */
+/** The target of a request: a dataset, or the root of a package, on a host. */
 export interface Place {
   readonly host: string;
   readonly root: string;
@@ -17,7 +17,7 @@ const mostBytes = 256 * 1024 * 1024;
 
 const nameOf = ({ host, root }: Place): string => storedName({ kind: 'known', target: host, dataset: root });
 
-/** What is remembered of a place; undefined where nothing is, or nothing that can be read. */
+/** The known target of a place; undefined where there is none that can be read. */
 export async function readKnownTarget(bucket: StreamsBucket, place: Place): Promise<LastKnownTarget | undefined> {
   const got = await bucket.get(nameOf(place), mostBytes).catch((thrown) => {
     if (ZpsendError.from(thrown).code !== 'STREAM_BROKEN') throw thrown;
@@ -36,7 +36,7 @@ export async function writeKnownTarget(bucket: StreamsBucket, place: Place, last
   await bucket.put(nameOf(place), Buffer.from(text), `what ${place.root} on ${place.host} had when it was seen last`);
 }
 
-/** Had the place, as far as is remembered, what a stream builds on? */
+/** Did the known target have the base of a stream? */
 const hadBase = ({ target }: LastKnownTarget, { from, origin, dataset }: StoredStart): boolean => {
   const base = origin === undefined ? (from ? dataset : parentOf(dataset)) : datasetOf(origin);
   const there = target.datasets.find(({ name }) => name === base);

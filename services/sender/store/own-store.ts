@@ -7,19 +7,19 @@ import { openRoom, type Room } from '../../../lib/bus/channel/store/wait-for-spa
 import type { Bus } from '../../../lib/bus/connection/connect.ts';
 import type { Log } from '../../host/log.ts';
 
-/** What this host keeps for targets that are not there, and what they say of it. */
+/** The store of this host for offline targets, with their receipts. */
 export interface OwnStore {
-  /** Makes the bucket where there is none. @throws ZpsendError NOT_ALLOWED, UNREACHABLE, UNSUPPORTED, NO_SPACE */
+  /** Opens the store, and creates its bucket where there is none. @throws ZpsendError NOT_ALLOWED, UNREACHABLE, UNSUPPORTED, NO_SPACE */
   open(): Promise<{ readonly bucket: StreamsBucket; readonly catalog: CatalogReader }>;
-  /** The same where there is a bucket, which is not made. */
+  /** Opens the store; undefined where there is no bucket. */
   find(): Promise<{ readonly bucket: StreamsBucket; readonly catalog: CatalogReader } | undefined>;
-  /** Somebody has needed it. */
+  /** Has this process used it? */
   readonly isOpen: boolean;
   readonly receipts: Receipts;
   readonly room: Room;
-  /** Somebody removes something that must not outlive this process, if it can be helped. */
+  /** Registers a deletion that should end before this process does. */
   clearing(work: Promise<void>): void;
-  /** Resolves when nobody does. */
+  /** Resolves when no deletion is registered. */
   cleared(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
   const clearings = new Set<Promise<void>>();
   let opened: Promise<{ bucket: StreamsBucket; catalog: CatalogReader }> | undefined;
 
-  function look(): Promise<{ bucket: StreamsBucket; catalog: CatalogReader }> {
+  function openOnce(): Promise<{ bucket: StreamsBucket; catalog: CatalogReader }> {
     opened ??= connection
       .open()
       .then((connected) => openStreams(connected, host))
@@ -64,16 +64,16 @@ export function ownStore({ host, bus, connection, bounds, log }: OwnStoreOptions
       return opened !== undefined;
     },
     async open() {
-      const own = await look();
-      // for the first time, or because it was lost
+      const own = await openOnce();
+      // at the first use, or after it was lost
       if ((await own.bucket.mark()) === undefined) {
         const bytes = await makeStreams(await connection.open(), host, bounds);
-        log.info('store.created', `made the store of ${host}, for ${Math.floor(bytes / 2 ** 20)} MiB`);
+        log.info('store.created', `created the store of ${host}, for ${Math.floor(bytes / 2 ** 20)} MiB`);
       }
       return own;
     },
     async find() {
-      const own = await look();
+      const own = await openOnce();
       return (await own.bucket.mark()) === undefined ? undefined : own;
     },
   };

@@ -44,7 +44,7 @@ test('of two servers the store has one copy', async () => {
   expect((await manager.streams.info(stream)).config.num_replicas).toBe(1);
 });
 
-test('what a copy that lags behind has not yet is not taken for missing', async () => {
+test('chunks that a lagging replica does not have yet do not count as missing', async () => {
   const { servers, bus, manager } = await useCluster(3);
   await makeStreams(bus, 'src', { ...bounds, maxBytes: 256 * mib });
   const { cluster } = await manager.streams.info(stream);

@@ -37,7 +37,7 @@ test.each<'SIGINT' | 'SIGHUP' | 'SIGKILL'>(['SIGINT', 'SIGHUP', 'SIGKILL'])(
   },
 );
 
-test('a job that is aborted while it stores says so, and leaves nothing of it', async () => {
+test('a job that is aborted while it stores reports that, and nothing of the stream stays', async () => {
   const world = await useWorld();
   await snapshot(world.src, 200_000_000, '1');
   const sending = command(world, 'store', { env: { ZFS_SIM_SEND_RATE: '20M' } });
@@ -68,7 +68,7 @@ test('what is not added to for long, and whose job is dead, is deleted; the serv
   const { name: grown } = await put('killed0002x1', 1);
   await collect(bucket, await bucket.names(), new AbortController().signal);
   expect((await bucket.names()).sort()).toEqual([growing, grown, living].sort());
-  expect(await bucket.begun()).not.toContain(old);
+  expect(await bucket.withChunks()).not.toContain(old);
 });
 
 test('no job is taken for dead where streams are stored and fetched as they should', async () => {

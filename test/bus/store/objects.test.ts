@@ -99,7 +99,7 @@ test('what a killed writer has left of an object is named, and can be removed wi
   await jetstream(bus.nc).publish(`$O.zfs-streams-src.C.${nuid.replace(/^[^-]*/, 'another')}`, randomBytes(1000));
   expect((await bucket.names()).toSorted()).toEqual(['a', 'b']);
   await bucket.remove('b');
-  expect([await bucket.names(), (await bucket.begun()).toSorted()]).toEqual([['a'], ['a', 'b']]);
+  expect([await bucket.names(), (await bucket.withChunks()).toSorted()]).toEqual([['a'], ['a', 'b']]);
   await bucket.remove('b');
   expect(await bucket.names()).toEqual(['a']);
   expect(await chunks()).toHaveLength(1);

@@ -40,7 +40,7 @@ test('a target that is away fetches what was stored for it, in order, while the 
   await nothingLeft(world);
 });
 
-test('what waits already is built upon, though the source has destroyed its snapshots since', async () => {
+test('the next stream builds on a stored one, though the source has destroyed its snapshots since', async () => {
   const world = await useWorld();
   await world.fleet.start('sender', world.src);
   await snapshot(world.src, 1_000_000, '1');
@@ -150,7 +150,7 @@ test('edge case 26: streams stored before a change-key on the target are refused
   expect(await there()).toContain(`${dataset}@2`);
 });
 
-test('what waits is fetched before anything is sent past it', async () => {
+test('stored streams are fetched before anything is sent directly', async () => {
   const world = await useWorld();
   await world.fleet.start('sender', world.src);
   await snapshot(world.src, 30_000_000, '1');

@@ -13,30 +13,30 @@ export interface Clients {
   readonly jsm: JetStreamManager;
 }
 
-/** What reads and writes of one bucket have in common. */
+/** What reads and writes of one bucket share. */
 export interface BucketAccess extends Clients {
   readonly at: StoreAt;
   readonly bucket: string;
   /** The stream behind the bucket. */
   readonly stream: string;
   readonly objects: ReturnType<typeof subjectsOf>;
-  /** Does something, and names it where it fails. @param what as in "listing" */
+  /** Translates errors. @param what the action for the message, for example "listing" */
   attempt<T>(what: string, work: () => Promise<T>): Promise<T>;
-  /** An answer, unless the connection that it would come by is lost. */
+  /** Waits for an answer, and fails at once when the connection is lost. */
   asked<T>(work: () => Promise<T>, ms?: number): Promise<T>;
   purge(filter: string): Promise<unknown>;
   metadataOf(name: string): Promise<Metadata | undefined>;
-  /** What the stream is, with the subjects of a filter; undefined where it is not there. */
-  look(filter?: string): Promise<StreamInfo | undefined>;
-  /** How many messages there are of each subject. */
+  /** The stream's state, with the subjects of a filter; undefined where there is no stream. */
+  info(filter?: string): Promise<StreamInfo | undefined>;
+  /** The number of messages of each subject. */
   countsOf(filter: string): Promise<Record<string, number>>;
 }
 
-/** Subjects of a store that are listed: each object has two, and 16 GiB in the smallest segments are half a million. */
+/** Subjects that are listed at most: each object has two, and 16 GiB in the smallest segments are half a million. */
 const mostSubjects = 600_000;
 
-/** @param called the bucket's name in messages */
-export function accessTo(at: StoreAt, source: string, called: string, { js, jsm }: Clients): BucketAccess {
+/** @param label the bucket's name in messages */
+export function accessTo(at: StoreAt, source: string, label: string, { js, jsm }: Clients): BucketAccess {
   const { dataConnection } = at;
   const bucket = streamsBucket(source);
   const stream = `OBJ_${bucket}`;
@@ -45,7 +45,7 @@ export function accessTo(at: StoreAt, source: string, called: string, { js, jsm 
     try {
       return await work();
     } catch (thrown) {
-      throw translate(thrown, `${what} ${called}`);
+      throw translate(thrown, `${what} ${label}`);
     }
   };
   async function asked<T>(work: () => Promise<T>, ms = timing.store.answerMs): Promise<T> {
@@ -60,17 +60,17 @@ export function accessTo(at: StoreAt, source: string, called: string, { js, jsm 
   }
   const purge = (filter: string) => asked(() => jsm.streams.purge(stream, { filter }));
   const metadataOf = (name: string) => asked(() => readMetadata(jsm, stream, objects.meta(name), name));
-  async function look(filter?: string): Promise<StreamInfo | undefined> {
+  async function info(filter?: string): Promise<StreamInfo | undefined> {
     try {
       const work = () =>
         filter === undefined ? jsm.streams.info(stream) : subjectsIn(at, jsm, stream, filter, mostSubjects);
       return await asked(work, 3 * timing.store.answerMs);
     } catch (thrown) {
       if (isGone(thrown)) return undefined;
-      throw translate(thrown, `looking at ${called}`);
+      throw translate(thrown, `inspecting ${label}`);
     }
   }
   const countsOf = async (filter: string): Promise<Record<string, number>> =>
-    (await look(filter))?.state.subjects ?? {};
-  return { at, js, jsm, bucket, stream, objects, attempt, asked, purge, metadataOf, look, countsOf };
+    (await info(filter))?.state.subjects ?? {};
+  return { at, js, jsm, bucket, stream, objects, attempt, asked, purge, metadataOf, info, countsOf };
 }

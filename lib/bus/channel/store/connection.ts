@@ -6,11 +6,11 @@ import type { JetStreamAt } from '../../jetstream/jetstream.ts';
 /** A JetStream, and a connection for the bytes that are stored in it. */
 export interface StoreAt extends JetStreamAt {
   readonly dataConnection: DataConnection;
-  /** Where it delivers to this user: a prefix of subjects. */
+  /** The prefix of the subjects on which it delivers to this user. */
   readonly deliveries: string;
 }
 
-/** Streams on their way into the store and out of it, apart from control; opened when first needed, and closed with the bus. */
+/** The connection for stored streams, separate from control messages. It is opened at the first use, and closed with the bus. */
 export interface StoreConnection {
   /** @throws ZpsendError UNREACHABLE */
   open(): Promise<StoreAt>;

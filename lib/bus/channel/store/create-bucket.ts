@@ -9,33 +9,33 @@ import { translate } from './jetstream-errors.ts';
 
 export interface BucketBounds {
   readonly maxBytes: number;
-  /** After this many seconds an object goes, whoever waits for it. */
+  /** After this many seconds an object is deleted, even if a target still needs it. */
   readonly maxAgeSeconds: number;
-  /** Copies in a cluster that has so many servers. */
+  /** Replicas in a cluster with at least as many servers. */
   readonly replicas: number;
 }
 
 /**
- * JetStream reserves what a bucket may hold, and has not that much (10047; 10005 in a cluster, where it also means too few
- * servers for the copies), or its account may not (10002).
+ * JetStream reserves the size of a bucket, and lacks the space (10047; 10005 in a cluster, where it also means too few servers for the
+ * replicas), or the account's limit is lower (10002).
  */
 const isTooMuch = (thrown: unknown): boolean =>
   thrown instanceof JetStreamApiError && [10047, 10005, 10002].includes(thrown.code);
-/** A smaller bucket is of no use, in bytes. */
+/** A smaller bucket is useless, in bytes. */
 const leastBytes = 64 * 1024 * 1024;
 
 /**
- * Makes the bucket of a source's own streams; where JetStream has no room for one of that size, half of it, or half of that; where
- * it has not that many copies, one. One that was made meanwhile is as good.
- * @returns the bytes that it may hold
+ * Creates the bucket of a source's streams. Where JetStream lacks the space, the size is halved repeatedly. Where it has too few servers,
+ * the bucket has one replica. A bucket that was created meanwhile is used.
+ * @returns its size in bytes
  */
 export function makeStreams(at: JetStreamAt, source: string, bounds: BucketBounds): Promise<number> {
   return withReplicas((replicas) => makeWith(at, source, { ...bounds, replicas }), bounds.replicas).catch((thrown) => {
-    const error = translate(thrown, `making ${streamsBucket(source)}`);
+    const error = translate(thrown, `creating ${streamsBucket(source)}`);
     if (error.code !== 'NOT_ALLOWED') throw error;
     throw new ZpsendError(
       'NOT_ALLOWED',
-      `there is no store ${streamsBucket(source)}, and this user may not make it; an administrator does so once: ` +
+      `there is no store ${streamsBucket(source)}, and this user may not create it. An administrator does so once: ` +
         `nats object add ${streamsBucket(source)} --max-bucket-size 16GB --ttl 168h --replicas 3 (1 on a server alone). ${error.message}`,
     );
   });
@@ -46,7 +46,7 @@ async function makeWith(at: JetStreamAt, source: string, bounds: BucketBounds): 
   for (let bytes = bounds.maxBytes; ; bytes = Math.floor(bytes / 2)) {
     try {
       const made = await buckets.create(streamsBucket(source), {
-        description: `zpsend: streams of ${source} that wait for their targets`,
+        description: `zpsend: streams of ${source}, stored for their targets`,
         storage: StorageType.File,
         replicas: bounds.replicas,
         max_bytes: bytes,

@@ -25,7 +25,7 @@ export type Deletion =
   | {
       readonly reason: 'failed';
       readonly id: string;
-      /** How many it has begun to put. */
+      /** How many it has started to put. */
       readonly segments: number;
       /** Its manifest may have been stored. */
       readonly hasEnded: boolean;
@@ -87,20 +87,20 @@ export async function deleteStored(bucket: StreamsBucket, deletion: Deletion, si
 /** What is in a store. */
 export interface StoreListing {
   readonly names: readonly string[];
-  /** Names of objects some of whose bytes are there, the whole ones among them. */
-  readonly begun: readonly string[];
+  /** Names of objects with any bytes there, complete or not. */
+  readonly withChunks: readonly string[];
 }
 
-/** What was begun first: so a stream that is completed meanwhile shows as complete. */
+/** Lists the chunks first, so that a stream that is completed meanwhile shows as complete. */
 export async function listStore(bucket: StreamsBucket): Promise<StoreListing> {
-  const begun = await bucket.begun();
-  return { begun, names: await bucket.names() };
+  const withChunks = await bucket.withChunks();
+  return { withChunks, names: await bucket.names() };
 }
 
 /** The pieces of incomplete streams, in order, by the ids of their transfers. */
-export function incompleteIn({ names, begun }: StoreListing): Map<string, string[]> {
+export function incompleteIn({ names, withChunks }: StoreListing): Map<string, string[]> {
   const pieces = new Map<string, string[]>();
-  for (const name of [...new Set([...names, ...begun])].sort()) {
+  for (const name of [...new Set([...names, ...withChunks])].sort()) {
     const parsed = parseStoredName(name);
     if (parsed?.kind !== 'segment' && parsed?.kind !== 'manifest') continue;
     const known = pieces.get(parsed.id);

@@ -2,46 +2,46 @@ import { type ErrorBody, hasReason, ZpsendError } from '../../../../schemas/erro
 import type { Manifest } from '../../../../schemas/stored.ts';
 import { streamsBucket } from '../../subjects.ts';
 
-/** Of a stream that shares the read of receivers. */
+/** Of a stream that shares its read with receivers. */
 export const tooSlow = new ZpsendError(
   'STREAM_BROKEN',
-  'receivers of the same stream had to wait for the store, so it is stored from a stream of its own',
+  'receivers of the same stream had to wait for the store, so it is stored from a separate stream',
 );
 
-/** What does not fit for one does not fit for another. */
+/** Of a stream that another job was to store. A stream that is too large for one job is too large for another. */
 export const notKept = (error: ErrorBody): ErrorBody =>
   hasReason(error, 'NO_SPACE', 'too-large')
     ? error
-    : new ZpsendError(
-        'STREAM_BROKEN',
-        `it was to be stored with the stream of another job, which failed: ${error.message}`,
-      ).toBody();
+    : new ZpsendError('STREAM_BROKEN', `another job was to store this stream, and failed: ${error.message}`).toBody();
 
 export const crowded = (source: string): ZpsendError =>
-  new ZpsendError('STREAM_BROKEN', `the store of ${source} is full, and another stream waits for room in it already`);
+  new ZpsendError('STREAM_BROKEN', `the store of ${source} is full, and another stream waits for space in it`);
 
 export const noRoom = (source: string): ErrorBody =>
-  new ZpsendError('NO_SPACE', `the store of ${source} is full; it goes on when a target has taken something`).toBody();
+  new ZpsendError(
+    'NO_SPACE',
+    `the store of ${source} is full; it continues when a target has received something`,
+  ).toBody();
 
-/** What a stream that waited for room in vain fails with; another failure is what it is. */
+/** The error of a stream that waited for space in vain. Other errors are returned unchanged. */
 export const inVain = (error: ZpsendError, source: string, patienceMs: number): ZpsendError =>
   hasReason(error, 'NO_SPACE', 'store-full')
     ? new ZpsendError(
         'NO_SPACE',
-        `the store of ${source} was full for ${Math.round(patienceMs / 1000)} s, and no target took anything: zpsend store ls ${source} tells ` +
-          `what waits for whom; start their receivers, or make the store larger (nats object edit ${streamsBucket(source)} ` +
+        `the store of ${source} was full for ${Math.round(patienceMs / 1000)} s, and no target received anything: zpsend store ls ${source} lists ` +
+          `the streams and their targets; start their receivers, or make the store larger (nats object edit ${streamsBucket(source)} ` +
           `--max-bucket-size, and send.store.maxBytes)`,
         error.details,
       )
     : error;
 
-/** What is not the streams' own: subjects and headers of their pieces, and what is remembered of targets. */
+/** The part for the streams themselves. The rest is for subjects, headers and known targets. */
 const share = 0.98;
 
-/** Could so many bytes be stored where nothing else is? */
+/** Would so many bytes fit into an empty store? */
 export const fitsInto = (bound: number, bytes: number): boolean => bytes <= bound * share;
 
-/** It would fill the store, and wait for nothing. @param what snapshot and targets */
+/** It would fill the store, and wait for ever. @param what snapshot and targets */
 export const tooLarge = (what: string, source: string, bound = 0): ZpsendError =>
   new ZpsendError(
     'NO_SPACE',
@@ -50,6 +50,6 @@ export const tooLarge = (what: string, source: string, bound = 0): ZpsendError =
     { reason: 'too-large', bound },
   );
 
-/** What `nats object ls` shows of it. */
+/** The description that `nats object ls` shows. */
 export const titleOf = (targets: Manifest['targets']): string =>
   `${targets[0]?.start.to.name} for ${targets.map(({ host, start }) => `${host}:${start.dataset}`).join(', ')}`;

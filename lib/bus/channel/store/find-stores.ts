@@ -6,10 +6,10 @@ import { streamsBucket } from '../../subjects.ts';
 const prefix = `OBJ_${streamsBucket('')}`;
 const timeout = 4000;
 
-/** Hosts whose stores are looked for. */
+/** Hosts whose stores are listed at most. */
 const mostSources = 10_000;
 
-/** Every host that keeps streams in the store there, as far as this connection may see them. @throws ZpsendError TOO_MUCH */
+/** Every host with a store there, as far as this connection may see them. @throws ZpsendError TOO_MUCH */
 export async function sourcesOf(at: JetStreamAt): Promise<string[]> {
   const found: string[] = [];
   for await (const name of (await managerOf(at, timeout)).streams.names('$O.*.M.>')) {

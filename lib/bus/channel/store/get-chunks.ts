@@ -11,28 +11,28 @@ import { connectionLost } from './jetstream-errors.ts';
 
 export interface Chunks {
   readonly stream: string;
-  /** The one subject of all of them. */
+  /** The subject of all chunks. */
   readonly subject: string;
-  /** How errors call the object. */
+  /** The object's name in errors. */
   readonly name: string;
-  /** How many there are. */
+  /** Their number. */
   readonly chunks: number;
-  /** Has the stream's leader all of them? The consumer may be where a copy lags behind. */
+  /** Does the stream's leader have all of them? The consumer may be at a replica that lags behind. */
   isThere(): Promise<boolean>;
-  /** Where they are to come: a prefix of subjects, which no request has its answer on. */
+  /** A prefix of subjects for their delivery, on which no request gets its answer. */
   readonly deliveries: string;
 }
 
-/** What is known of a consumer that was just made. */
+/** The state of a new consumer. */
 const consumerSchema = z.object({
   num_pending: z.number(),
   delivered: z.object({ consumer_seq: z.number() }),
 });
 
-/** Where a server asks for a word (ADR-9), and nowhere else: whoever knows an inbox could have us say it anywhere. */
+/** The only subject for an answer to flow control (ADR-9): else anyone who knows an inbox could make us publish anywhere. */
 const flowControl = /^\$JS\.FC\.[^\s*>]+$/;
 
-/** Delivers those chunks once, and is gone soon after nobody takes them. */
+/** Delivers the chunks once, and is deleted soon after the reader has gone. */
 const consumerOf = (name: string, inbox: string, subject: string) => ({
   name,
   deliver_subject: inbox,
@@ -47,11 +47,11 @@ const consumerOf = (name: string, inbox: string, subject: string) => ({
 });
 
 /**
- * Reads the chunks of an object into memory as they come off the socket. A consumer of its own delivers them, as fast as its flow
- * control has it (https://docs.nats.io/nats-concepts/jetstream/consumers, "Flow control").
+ * Reads the chunks of an object into memory as they come off the socket. An ephemeral consumer delivers them, at the rate of its flow
+ * control (https://docs.nats.io/nats-concepts/jetstream/consumers, "Flow control").
  * @param into as long as the object
  * @returns their SHA-256
- * @throws ZpsendError STREAM_BROKEN when they are more or fewer bytes; UNREACHABLE, TIMEOUT; what JetStream refuses
+ * @throws ZpsendError STREAM_BROKEN when they are more or fewer bytes; UNREACHABLE, TIMEOUT; errors of JetStream
  */
 export async function getChunks(
   dataConnection: DataConnection,
@@ -66,8 +66,8 @@ export async function getChunks(
   whole.promise.catch(() => {});
   const broken = (why: string, details?: { reason: 'missing' }) =>
     whole.reject(new ZpsendError('STREAM_BROKEN', `${name}: ${why}`, details));
-  let had = 0;
-  /** Bytes of the current message that are still to come, of messages so far, and how many there are. */
+  let received = 0;
+  /** Bytes of the current message that are still to come, messages so far, and all messages. */
   let left = 0;
   let messages = 0;
   let expected = Number.POSITIVE_INFINITY;
@@ -75,23 +75,23 @@ export async function getChunks(
   let isOver = false;
   const check = (): void => {
     if (left > 0) return;
-    if (had === into.length) whole.resolve();
+    if (received === into.length) whole.resolve();
     else if (messages >= expected) lack();
   };
-  /** Fewer came than there were to be. */
+  /** Fewer messages came than expected. */
   function lack(): void {
     if (lacks) return;
     lacks = true;
-    const missing = `${into.length - had} bytes of it are missing`;
+    const missing = `${into.length - received} bytes of it are missing`;
     isThere().then((there) => {
-      if (there) whole.reject(new ZpsendError('UNREACHABLE', `${name}: ${missing} in a copy that lags behind`));
+      if (there) whole.reject(new ZpsendError('UNREACHABLE', `${name}: ${missing} in a replica that lags behind`));
       else broken(missing, { reason: 'missing' });
     }, whole.reject);
   }
   const heartbeat = openHeartbeat(timing.store.answerMs, {
     beat() {},
     silent: () =>
-      whole.reject(new ZpsendError('TIMEOUT', `${name}: nothing of it came for ${timing.store.answerMs / 1000} s`)),
+      whole.reject(new ZpsendError('TIMEOUT', `${name}: no bytes of it for ${timing.store.answerMs / 1000} s`)),
   });
   const endings = [
     heartbeat.stop,
@@ -104,23 +104,23 @@ export async function getChunks(
           if (isOver) return;
           left = length;
           messages += 1;
-          if (had + length > into.length) broken('it is larger than it says');
+          if (received + length > into.length) broken('it is larger than its metadata says');
         },
         piece(bytes) {
-          // what comes after a failure finds its memory in other use
+          // after a failure the memory is in other use
           if (isOver) return;
           left -= bytes.length;
-          if (had + bytes.length > into.length) return;
-          bytes.copy(into, had);
+          if (received + bytes.length > into.length) return;
+          bytes.copy(into, received);
           sha256.update(bytes);
-          had += bytes.length;
+          received += bytes.length;
         },
         pause() {
           heartbeat.heard();
           check();
         },
         unexpected(_, message) {
-          // flow control asks for a word, or a heartbeat says that one was lost
+          // flow control asks for an answer, or a heartbeat reports that one was lost
           const asked = message?.reply || message?.headers?.get('Nats-Consumer-Stalled');
           if (message?.headers?.code === 100 && asked && flowControl.test(asked)) dataConnection.say(asked, '');
         },

@@ -6,12 +6,12 @@ export const isGone = (thrown: unknown): boolean =>
   (thrown instanceof JetStreamApiError && thrown.code === 10059) ||
   (thrown instanceof Error && thrown.message === 'object store not found');
 
-/** A trouble of our own connection, which says nothing of any host. */
+/** A failure of our own connection, which says nothing about other hosts. */
 const ours = { reason: 'connection-lost' } as const;
 
 export const connectionLost = (): ZpsendError => new ZpsendError('UNREACHABLE', 'the connection to NATS is lost', ours);
 
-/** What JetStream and its client throw, as one coded error. */
+/** An error of JetStream or its client as one with a code. */
 export function translate(thrown: unknown, what: string): ZpsendError {
   if (thrown instanceof ZpsendError) return thrown;
   const reason = thrown instanceof Error ? thrown.message : String(thrown);

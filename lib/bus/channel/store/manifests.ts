@@ -4,20 +4,20 @@ import { tooMuch } from '../../bounds.ts';
 import { parseStoredName, storedName } from '../../subjects.ts';
 import type { StreamsBucket } from './object-bucket.ts';
 
-/** A manifest is no larger than this, in bytes: 100,000 digests fit, and what its targets are to set. */
+/** The largest manifest, in bytes: 100,000 digests fit, and the properties for its targets. */
 const mostManifestBytes = 8 * 1024 * 1024;
 
-/** What one source may have waiting; of more, nothing is taken. */
+/** What one source may have stored. Of a larger store nothing is received. */
 export interface CatalogBounds {
   readonly streams: number;
-  /** Of what is kept of them, as JSON. */
+  /** Of what is cached of them, as JSON. */
   readonly bytes: number;
-  /** Manifests that are not what they should be: each is read again whenever the store has changed. */
+  /** Invalid manifests: each is read again whenever the store has changed. */
   readonly refused: number;
 }
 
 export const catalogBounds: CatalogBounds = { streams: 100_000, bytes: 64 * 1024 * 1024, refused: 100 };
-/** Of its own store a source knows what it has put there. */
+/** For a source's own store. */
 export const unbounded: CatalogBounds = {
   streams: Number.POSITIVE_INFINITY,
   bytes: Number.POSITIVE_INFINITY,
@@ -25,13 +25,13 @@ export const unbounded: CatalogBounds = {
 };
 
 interface Catalog {
-  /** Every stream that is whole, in the order in which they were stored. */
+  /** Every complete stream, in the order in which they were stored. */
   readonly waiting: readonly WaitingStream[];
-  /** Of everything in the bucket. */
+  /** Of all objects in the bucket. */
   readonly names: readonly string[];
 }
 
-/** Reads a source's catalog again and again, and of it only what has changed. */
+/** Reads a source's catalog repeatedly. Only changes are read again. */
 export interface CatalogReader {
   /** @throws ZpsendError, TOO_MUCH for a store beyond its bounds; an empty catalog where there is no bucket */
   read(): Promise<Catalog>;
@@ -49,7 +49,7 @@ const empty: Catalog = { waiting: [], names: [] };
 const refusal = (bucket: StreamsBucket, name: string, why: string): ZpsendError =>
   new ZpsendError('BAD_REQUEST', `the manifest ${name} in the streams of ${bucket.source} is refused: ${why}`);
 
-/** @throws ZpsendError BAD_REQUEST for one that is not what it should be; undefined where there is none */
+/** @throws ZpsendError BAD_REQUEST for an invalid one; undefined where there is none */
 async function load(bucket: StreamsBucket, name: string): Promise<{ manifest: Manifest; seq: number } | undefined> {
   const bad = (why: string) => refusal(bucket, name, why);
   const got = await bucket.get(name, mostManifestBytes);
@@ -68,8 +68,8 @@ async function load(bucket: StreamsBucket, name: string): Promise<{ manifest: Ma
 }
 
 /**
- * The manifest of a stream that waits, with its digests.
- * @throws ZpsendError STREAM_BROKEN where it is gone, or is another one than before; what the store fails with
+ * The manifest of a stored stream, with its digests.
+ * @throws ZpsendError STREAM_BROKEN where it is gone or has changed; errors of the store
  */
 export async function readManifest(bucket: StreamsBucket, stream: WaitingStream): Promise<Manifest> {
   const got = await load(bucket, storedName({ kind: 'manifest', id: stream.id })).catch((thrown) => {
@@ -89,7 +89,7 @@ export async function readManifest(bucket: StreamsBucket, stream: WaitingStream)
   );
 }
 
-/** @param refused told of each manifest that is not what it should be, once; it is passed over */
+/** @param refused called once for each invalid manifest, which is skipped */
 export function readCatalog(
   bucket: StreamsBucket,
   refused: (why: string) => void,
@@ -107,7 +107,7 @@ export function readCatalog(
       return now;
     } catch (thrown) {
       const { code, message } = ZpsendError.from(thrown);
-      // what could not be read now is read the next time; so is what may yet be put again, by a sender that did not hear of it
+      // what cannot be read is read the next time; so is an invalid one, which its sender may put again
       if (code !== 'STREAM_BROKEN' && code !== 'BAD_REQUEST') throw thrown;
       if (refusals.get(name) !== message) refused(message);
       refusals.set(name, message);
@@ -123,7 +123,7 @@ export function readCatalog(
     return { stream, seq: got.seq, bytes: Buffer.byteLength(JSON.stringify(stream)) };
   }
 
-  async function look(): Promise<Catalog | ZpsendError> {
+  async function list(): Promise<Catalog | ZpsendError> {
     const over = (limit: string, most: number) => tooMuch(`the store of ${bucket.source}`, limit, most);
     const names = await bucket.names();
     const manifests = names.filter((name) => parseStoredName(name)?.kind === 'manifest');
@@ -148,7 +148,7 @@ export function readCatalog(
       const now = await bucket.mark();
       if (now === undefined) return empty;
       if (now !== mark) {
-        last = await look();
+        last = await list();
         if (last instanceof ZpsendError) for (const map of [known, refusals]) map.clear();
         mark = now;
       }
@@ -158,7 +158,7 @@ export function readCatalog(
   };
 }
 
-/** What a manifest says against itself, its name, or the bucket that it lies in; a source speaks for itself only (I11). */
+/** Where a manifest contradicts itself, its name, or its bucket: a source may store only streams from itself (I11). */
 export function contradiction(
   { id, source, bytes, segment, digests, targets }: Manifest,
   name: string,
@@ -166,13 +166,13 @@ export function contradiction(
 ): string | undefined {
   const named = parseStoredName(name);
   if (named?.kind !== 'manifest' || named.id !== id) return `it is that of ${id}`;
-  if (source !== owner) return `it says that it comes from ${source}`;
+  if (source !== owner) return `it claims to come from ${source}`;
   const unexpected = targets.find(({ start }) => start.source !== owner);
-  if (unexpected) return `a stream in it says that it comes from ${unexpected.start.source}`;
+  if (unexpected) return `a stream in it claims to come from ${unexpected.start.source}`;
   if (bytes <= segment * (digests.length - 1) || bytes > segment * digests.length) {
     return `${bytes} bytes are not ${digests.length} segments of ${segment}`;
   }
   const [first, ...others] = targets;
   const other = others.find(({ start }) => start.to.guid !== first?.start.to.guid);
-  return other ? `its targets are to have different snapshots` : undefined;
+  return other ? `its targets name different snapshots` : undefined;
 }

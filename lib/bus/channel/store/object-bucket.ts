@@ -17,42 +17,42 @@ export interface StoredObject {
   readonly name: string;
   readonly bytes: number;
   readonly digest: string;
-  /** Those that were put later have a higher one. */
+  /** Higher for objects that were put later. */
   readonly seq: number;
-  /** What its chunks are called: another one every time it is put; and how many there are. */
+  /** The id of its chunks, a new one at every put, and their number. */
   readonly id: string;
   readonly chunks: number;
 }
 
-/** The streams that one source host keeps: object store `zfs-streams-<source>`. Every failure is a ZpsendError. */
+/** The store of one source host: object store `zfs-streams-<source>`. Every failure is a ZpsendError. */
 export interface StreamsBucket {
   readonly source: string;
-  /** @throws ZpsendError NO_SPACE when the bucket is full, which it may not stay */
+  /** @throws ZpsendError NO_SPACE when the bucket is full, which may pass */
   put(name: string, bytes: Buffer, description: string): Promise<StoredObject>;
   /**
-   * A whole object, held in memory; undefined where there is none.
+   * A complete object, in memory; undefined where there is none.
    * @param most bytes
-   * @param into where it is held, if it fits
-   * @throws ZpsendError STREAM_BROKEN for one that is larger, or is not what its digest says
+   * @param into memory for it, used if it fits
+   * @throws ZpsendError STREAM_BROKEN for one that is larger, or does not match its digest
    */
   get(
     name: string,
     most: number,
     into?: Buffer,
   ): Promise<{ readonly object: StoredObject; readonly bytes: Buffer } | undefined>;
-  /** Of all objects, in no order. The server has them in memory, where to read an object is to read what lies around it. */
+  /** Of all objects, in no order. The server has the names in memory, while reading an object reads from disk. */
   names(): Promise<string[]>;
-  /** Names of objects some of whose bytes are there: of those too that are being put, or never were whole. */
-  begun(): Promise<string[]>;
-  /** For how long, in milliseconds by the server's clocks, nothing was stored of any of these; undefined where there is nothing of them. */
+  /** Names of objects with any bytes there, incomplete ones included. */
+  withChunks(): Promise<string[]>;
+  /** How long ago the last byte of these was stored, in milliseconds by the server's clock; undefined where there are none. */
   idle(names: readonly string[]): Promise<number | undefined>;
-  /** Is all of these there, as they were put? Nobody is to remove them before, but whoever takes a sender for dead. */
+  /** Are all of these there as they were put? Another instance deletes them only if it takes their job for dead. */
   areWhole(objects: readonly StoredObject[]): Promise<boolean>;
-  /** Removes an object with all that tells of it, or what there is of one that never was whole. One that is not there is no error. */
+  /** Deletes an object with its metadata, or the chunks of an incomplete one. A missing one is no error. */
   remove(name: string): Promise<void>;
-  /** Bytes that it may hold; undefined where there is no end, or no bucket. */
+  /** Its size limit in bytes; undefined where there is none, or no bucket. */
   bound(): Promise<number | undefined>;
-  /** Changes with everything that is put or removed; undefined where there is no bucket. */
+  /** Changes with every put and delete; undefined where there is no bucket. */
   mark(): Promise<string | undefined>;
 }
 
@@ -60,10 +60,10 @@ function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
   const { at, js, bucket, stream, objects, attempt, asked, purge, metadataOf, countsOf } = access;
   /** Objects that a failed put may have left chunks of. */
   const untidy = new Set<string>();
-  /** Removes all chunks of an object but those of one id. */
+  /** Deletes all chunks of an object except those of one id. */
   async function tidy(name: string, but?: string): Promise<void> {
     for (const subject of Object.keys(await countsOf(objects.allChunks))) {
-      if (objects.meant(subject) === name && (but === undefined || subject !== objects.chunks(but)))
+      if (objects.nameOfChunk(subject) === name && (but === undefined || subject !== objects.chunks(but)))
         await purge(subject);
     }
     untidy.delete(name);
@@ -79,7 +79,7 @@ function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
     const options = { headers: rollup, timeout: timing.store.answerMs };
     return (await asked(() => js.publish(objects.meta(name), JSON.stringify(info), options))).seq;
   }
-  /** One that was written over is put again like one that is not there. */
+  /** Overwritten metadata counts as none: the object is put again. */
   const oldOf = (name: string): Promise<Metadata | undefined> =>
     metadataOf(name).catch((thrown) => {
       if (!(thrown instanceof ZpsendError) || thrown.code !== 'STREAM_BROKEN') throw thrown;
@@ -99,12 +99,12 @@ function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
             { stream, subject: objects.chunks(id) },
             bytes,
           );
-          // what was answered is stored somewhere; here is where it is read
+          // an answer shows that it is stored on some server; the leader, which is read, has to have it
           const there = (await countsOf(objects.chunks(id)))[objects.chunks(id)] ?? 0;
           if (there !== count) throw new ZpsendError('UNREACHABLE', `${count - there} of its messages are not there`);
           const object = { name, bytes: bytes.length, digest: digestOf(sha256), seq: 0, id, chunks: count };
           const seq = await putMetadata(object, size, description).catch((thrown) => {
-            // when the answer was lost it may be stored, and needs its chunks
+            // without an answer it may be stored, and then needs its chunks
             if (!(thrown instanceof JetStreamApiError)) uncertain = true;
             throw thrown;
           });
@@ -120,7 +120,7 @@ function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
     remove: (name) =>
       attempt(`removing ${name} from`, async () => {
         const old = await oldOf(name);
-        // the library would put a mark in its place, for which a full bucket has no room
+        // the library would write a delete marker, for which a full bucket has no space
         if (old || untidy.has(name)) await purge(objects.meta(name));
         if (old) await purge(objects.chunks(old.nuid));
         if (!old || untidy.has(name)) await tidy(name);
@@ -128,10 +128,10 @@ function writesTo(access: BucketAccess): Pick<StreamsBucket, 'put' | 'remove'> {
   };
 }
 
-type Reads = Pick<StreamsBucket, 'get' | 'names' | 'begun' | 'idle' | 'areWhole' | 'bound' | 'mark'>;
+type Reads = Pick<StreamsBucket, 'get' | 'names' | 'withChunks' | 'idle' | 'areWhole' | 'bound' | 'mark'>;
 
 function readsFrom(access: BucketAccess): Reads {
-  const { at, jsm, stream, objects, attempt, asked, metadataOf, look, countsOf } = access;
+  const { at, jsm, stream, objects, attempt, asked, metadataOf, info, countsOf } = access;
   const { dataConnection, deliveries } = at;
   return {
     get: (name, most, into) =>
@@ -160,21 +160,23 @@ function readsFrom(access: BucketAccess): Reads {
       }),
     names: () =>
       attempt('listing', async () =>
-        Object.keys(await countsOf(objects.allMetas)).flatMap((subject) => objects.named(subject) ?? []),
+        Object.keys(await countsOf(objects.allMetas)).flatMap((subject) => objects.nameOfMeta(subject) ?? []),
       ),
-    begun: () =>
+    withChunks: () =>
       attempt('listing', async () => {
-        const names = Object.keys(await countsOf(objects.allChunks)).flatMap((subject) => objects.meant(subject) ?? []);
+        const names = Object.keys(await countsOf(objects.allChunks)).flatMap(
+          (subject) => objects.nameOfChunk(subject) ?? [],
+        );
         return [...new Set(names)];
       }),
     idle: (names) =>
-      attempt('looking at', async () => {
-        const info = await look(objects.allChunks);
+      attempt('inspecting', async () => {
+        const state = await info(objects.allChunks);
         const all = new Set(names);
-        const subjects = Object.keys(info?.state.subjects ?? {}).filter((subject) =>
-          all.has(objects.meant(subject) ?? ''),
+        const subjects = Object.keys(state?.state.subjects ?? {}).filter((subject) =>
+          all.has(objects.nameOfChunk(subject) ?? ''),
         );
-        const now = info?.ts === undefined ? Date.now() : Date.parse(info.ts);
+        const now = state?.ts === undefined ? Date.now() : Date.parse(state.ts);
         const messages = await Promise.all(subjects.map((subject) => asked(() => lastOf(jsm, stream, subject))));
         const ages = messages.flatMap((message) => (message ? [now - message.time.getTime()] : []));
         return ages.length > 0 ? Math.min(...ages) : undefined;
@@ -187,24 +189,24 @@ function readsFrom(access: BucketAccess): Reads {
         return all.every(isWhole);
       }),
     async bound() {
-      const most = (await look())?.config.max_bytes ?? 0;
+      const most = (await info())?.config.max_bytes ?? 0;
       return most > 0 ? most : undefined;
     },
     async mark() {
-      const info = await look();
-      return info && [info.created, info.state.last_seq, info.state.messages].join(' ');
+      const stream = await info();
+      return stream && [stream.created, stream.state.last_seq, stream.state.messages].join(' ');
     },
   };
 }
 
-/** A source's streams, for one who reads them; need not be there. */
+/** Opens a source's store, which need not exist. */
 export async function openStreams(at: StoreAt, source: string): Promise<StreamsBucket> {
-  const called = nameAt(at, streamsBucket(source));
+  const label = nameAt(at, streamsBucket(source));
   try {
     const js = jetStreamOf(at, timing.store.answerMs);
-    const access = accessTo(at, source, called, { js, jsm: await managerOf(at, timing.store.answerMs) });
+    const access = accessTo(at, source, label, { js, jsm: await managerOf(at, timing.store.answerMs) });
     return { source, ...writesTo(access), ...readsFrom(access) };
   } catch (thrown) {
-    throw translate(thrown, `opening ${called}`);
+    throw translate(thrown, `opening ${label}`);
   }
 }

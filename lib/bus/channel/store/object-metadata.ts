@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ZpsendError } from '../../../../schemas/errors.ts';
 import { isToken } from './object-subjects.ts';
 
-/** What tells of an object, as far as it is needed (ADR-20). It comes from the bus, where anything may have been written over it. */
+/** The metadata of an object, as far as it is needed (ADR-20). Other clients may have overwritten it. */
 const metadataSchema = z.object({
   size: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
   chunks: z.number().int().min(0),
@@ -14,11 +14,11 @@ const metadataSchema = z.object({
 });
 
 export type Metadata = z.infer<typeof metadataSchema> & {
-  /** Of its message in the stream. */
+  /** The sequence number of its message. */
   readonly seq: number;
 };
 
-/** @throws JetStreamApiError; ZpsendError STREAM_BROKEN for what is no object's, or a link, which may lead anywhere */
+/** @throws JetStreamApiError; ZpsendError STREAM_BROKEN for other data, or a link, which may lead anywhere */
 export async function readMetadata(
   manager: JetStreamManager,
   stream: string,
@@ -35,7 +35,7 @@ export async function readMetadata(
   }
   const { data } = metadataSchema.safeParse(json);
   if (!data)
-    throw new ZpsendError('STREAM_BROKEN', `${name} was written over by something else`, { reason: 'overwritten' });
+    throw new ZpsendError('STREAM_BROKEN', `${name} was overwritten by something else`, { reason: 'overwritten' });
   return data.deleted ? undefined : { ...data, seq: message.seq };
 }
 

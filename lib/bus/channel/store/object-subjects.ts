@@ -12,27 +12,27 @@ export function subjectsOf(source: string) {
     allChunks: `${chunks}>`,
     meta: (name: string): string => metas + encoded(Buffer.from(name)),
     chunks: (id: string): string => chunks + id,
-    /** The name of the object that a subject tells of. */
-    named: (subject: string): string | undefined =>
+    /** The name of the object whose metadata is on a subject. */
+    nameOfMeta: (subject: string): string | undefined =>
       subject.startsWith(metas) ? decoded(subject.slice(metas.length)) : undefined,
-    /** The name of the object that a chunk was put for, as far as its subject tells. */
-    meant: (subject: string): string | undefined =>
+    /** The name of the object that a chunk belongs to, if zpsend put it. */
+    nameOfChunk: (subject: string): string | undefined =>
       subject.startsWith(chunks) ? nameIn(subject.slice(chunks.length)) : undefined,
   };
 }
 
-/** base64url with its padding, as the object store has it (ADR-20). */
+/** base64url with padding, as in the object store (ADR-20). */
 const encoded = (bytes: Buffer): string => bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 const decoded = (text: string): string => Buffer.from(text, 'base64url').toString();
 
-/** What an object's chunks are called: another one every time it is put, of which can be told what it was to be. */
+/** The id of an object's chunks: unique for every put, and with the object's name. */
 export const newId = (name: string): string => `${nuid.next()}-${Buffer.from(name).toString('base64url')}`;
 const nameIn = (id: string): string | undefined => {
   const at = id.indexOf('-');
   return at < 0 ? undefined : decoded(id.slice(at + 1));
 };
-/** One that names no other subjects than its own. */
+/** Is it one token without wildcards? */
 export const isToken = (id: unknown): boolean => typeof id === 'string' && /^[\w=-]+$/.test(id);
 
-/** As the metadata of an object has it. */
+/** In the form of an object's metadata. */
 export const digestOf = (sha256: Buffer): string => `SHA-256=${encoded(sha256)}`;

@@ -8,13 +8,13 @@ import type { DataConnection } from '../../data-connection/connection.ts';
 import { openHeartbeat } from '../heartbeat.ts';
 import { connectionLost } from './jetstream-errors.ts';
 
-/** Bytes of an object in one message, which is what other clients of the object store have too (ADR-20). */
+/** Bytes of an object in one message, as in other clients of the object store (ADR-20). */
 const chunkBytes = 128 * 1024;
-/** Chunks that are written at once, and how many may be without an answer: enough for a far server, few for a full bucket. */
+/** Chunks that are written at once, and chunks without an answer: enough for a distant server, few for a full bucket. */
 const pieceChunks = 8;
 const mostUnanswered = 32;
 
-/** What JetStream answers to a message that it is to store; `error` where it does not. */
+/** JetStream's answer to a published message; `error` where it is not stored. */
 const answerSchema = z.object({
   stream: z.string().optional(),
   seq: z.number().optional(),
@@ -23,15 +23,15 @@ const answerSchema = z.object({
 
 export interface PutChunks {
   readonly count: number;
-  /** Bytes of each but the last. */
+  /** Bytes of each chunk but the last. */
   readonly size: number;
   readonly sha256: Buffer;
 }
 
 /**
- * Stores bytes as the chunks of an object, uncopied, and without waiting for the answer to one before the next is written. After a
- * failure some of them may be stored.
- * @throws JetStreamApiError what JetStream refuses; ZpsendError UNREACHABLE, TIMEOUT, NOT_ALLOWED
+ * Stores bytes as the chunks of an object, without copying them, and without waiting for each answer. After a failure some of them may
+ * be stored.
+ * @throws JetStreamApiError; ZpsendError UNREACHABLE, TIMEOUT, NOT_ALLOWED
  */
 export async function putChunks(
   dataConnection: DataConnection,
@@ -46,7 +46,7 @@ export async function putChunks(
   let failure: Error | undefined;
   /** No more answers will come. */
   let isLost = false;
-  let isHeard = false;
+  let isSubscribed = false;
   let wake = (): void => {};
   const changed = (): Promise<void> =>
     new Promise((resolve) => {
@@ -62,7 +62,7 @@ export async function putChunks(
   };
   const heartbeat = openHeartbeat(timing.store.answerMs, {
     beat() {
-      if (isHeard && written === answered) heartbeat.heard();
+      if (isSubscribed && written === answered) heartbeat.heard();
     },
     silent: () => lose(new ZpsendError('TIMEOUT', `no answer from JetStream within ${timing.store.answerMs / 1000} s`)),
   });
@@ -77,25 +77,26 @@ export async function putChunks(
       (text, code) => {
         heartbeat.heard();
         answered += 1;
-        // nobody listens where it would be stored
+        // there is no JetStream on the subject
         if (code === 503) refuse(unreachable('no JetStream answers'));
         else {
           const answer = answerSchema.parse(JSON.parse(text));
           if (answer.error) refuse(new JetStreamApiError(answer.error));
-          else if (answer.stream !== stream || !answer.seq) refuse(unreachable(`an odd answer: ${text.slice(0, 200)}`));
+          else if (answer.stream !== stream || !answer.seq)
+            refuse(unreachable(`an unexpected answer: ${text.slice(0, 200)}`));
         }
         wake();
       },
       lose,
     ),
   ];
-  // what is written goes past the client's own buffer, where the subscription may still be
+  // writes bypass the client's buffer, where the subscription may still be
   dataConnection.nc.flush().then(() => {
-    isHeard = true;
+    isSubscribed = true;
     wake();
   }, lose);
   try {
-    while (!isHeard && !failure) await changed();
+    while (!isSubscribed && !failure) await changed();
     for (let at = 0; at < bytes.length && !failure; at += size * pieceChunks) {
       while (written - answered > mostUnanswered - pieceChunks && !failure) await changed();
       if (failure) break;

@@ -13,7 +13,7 @@ import {
   statusDescription,
 } from '../../subjects.ts';
 
-/** A receipt, and what it is of. */
+/** A receipt, with its stream and target. */
 export interface PlacedReceipt {
   readonly target: string;
   readonly id: string;
@@ -22,19 +22,19 @@ export interface PlacedReceipt {
   readonly receipt: Receipt;
 }
 
-/** What targets say of stored streams, in the KV bucket `zfs-status` beside the store. Every failure is a ZpsendError. */
+/** The delivery receipts of targets, in the KV bucket `zfs-status` of the store's JetStream domain. Every failure is a ZpsendError. */
 export interface Receipts {
-  /** As the target, which alone may. The bucket is made where there is none. */
+  /** Writes as the target, which alone may. The bucket is created where there is none. */
   write(target: string, source: string, id: string, place: number, receipt: Receipt): Promise<void>;
-  /** As `write` does, that a target has begun, where nothing was said of the stream yet. */
+  /** Writes that a target has claimed a stream, unless there is a receipt already. */
   begin(target: string, source: string, id: string, place: number): Promise<void>;
   remove(target: string, source: string, id: string, place: number): Promise<void>;
-  /** Of one source's streams, by all targets or by one; what cannot be read is none. */
+  /** Of one source's streams, by all targets or one. Invalid ones are skipped. */
   read(source: string, target?: string): Promise<PlacedReceipt[]>;
 }
 
-/** Another one has written it before (10071). */
-const isSaid = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
+/** There is a receipt already (10071). */
+const exists = (error: unknown): boolean => error instanceof JetStreamApiError && error.code === 10071;
 
 const stream = `KV_${statusBucket}`;
 
@@ -49,33 +49,33 @@ function placed(message: StoredMsg): PlacedReceipt | undefined {
   }
 }
 
-/** The evidence of a long receipt is left out, so that a bucket with a bound takes it: in bytes, and letters of what stays. */
+/** A longer receipt is shortened, so that it fits into a bucket: in bytes, and in characters of each text. */
 const mostReceiptBytes = 8192;
-const mostLetters = 500;
+const mostCharacters = 500;
 
-/** A receipt that fits into a bucket: of a long one, what its reader decides by. */
-function brief(receipt: Receipt): Receipt {
+/** A receipt that fits into a bucket. A long one loses the evidence, by which no reader decides. */
+function shortened(receipt: Receipt): Receipt {
   const { error } = receipt;
   if (!error || Buffer.byteLength(JSON.stringify(receipt)) <= mostReceiptBytes) return receipt;
   const { details = {}, message, ...rest } = error;
   const kept = Object.entries(details).filter(
-    ([, value]) => typeof value !== 'object' && String(value).length <= mostLetters,
+    ([, value]) => typeof value !== 'object' && String(value).length <= mostCharacters,
   );
   return {
     ...receipt,
-    error: { ...rest, message: message.slice(0, mostLetters), details: Object.fromEntries(kept.slice(0, 8)) },
+    error: { ...rest, message: message.slice(0, mostCharacters), details: Object.fromEntries(kept.slice(0, 8)) },
   };
 }
 
 export function openReceipts(at: JetStreamAt): Receipts {
-  const called = nameAt(at, statusBucket);
+  const label = nameAt(at, statusBucket);
   const open = () => openBucket(at, statusBucket);
 
   async function write(key: string, receipt: Receipt, where: { previousSeq?: number } = {}): Promise<void> {
     try {
       await (await open()).put(key, JSON.stringify(receipt), where);
     } catch (error) {
-      // the bucket itself has refused it: it is full, say
+      // the bucket itself has refused it, for example because it is full
       if (error instanceof JetStreamApiError || (await stateOf(await open()))) throw error;
       await makeBucket(at, statusBucket, { description: statusDescription });
       await (await open()).put(key, JSON.stringify(receipt), where);
@@ -90,23 +90,23 @@ export function openReceipts(at: JetStreamAt): Receipts {
   return {
     async write(target, source, id, place, receipt) {
       try {
-        await write(receiptKey(target, source, id, place), brief(receipt));
+        await write(receiptKey(target, source, id, place), shortened(receipt));
       } catch (error) {
-        throw bucketError(error, `a receipt cannot be written to ${called}`);
+        throw bucketError(error, `a receipt cannot be written to ${label}`);
       }
     },
     async begin(target, source, id, place) {
       try {
         await write(receiptKey(target, source, id, place), { state: 'running', bytes: 0 }, { previousSeq: 0 });
       } catch (error) {
-        if (!isSaid(error)) throw bucketError(error, `a receipt cannot be written to ${called}`);
+        if (!exists(error)) throw bucketError(error, `a receipt cannot be written to ${label}`);
       }
     },
     async remove(target, source, id, place) {
       try {
         await (await open()).purge(receiptKey(target, source, id, place));
       } catch (error) {
-        throw bucketError(error, `a receipt cannot be removed from ${called}`);
+        throw bucketError(error, `a receipt cannot be removed from ${label}`);
       }
     },
     async read(source, target = '*') {
@@ -114,7 +114,7 @@ export function openReceipts(at: JetStreamAt): Receipts {
         return await read(source, target);
       } catch (error) {
         if (isGone(error)) return [];
-        throw bucketError(error, `receipts cannot be read from ${called}`);
+        throw bucketError(error, `receipts cannot be read from ${label}`);
       }
     },
   };

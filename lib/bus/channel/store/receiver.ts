@@ -8,18 +8,18 @@ import type { StreamsBucket } from './object-bucket.ts';
 import { withRetry } from './retry.ts';
 
 export interface StoredStreamOptions extends ChannelHandlers {
-  /** How long a store that does not answer is waited for, in milliseconds. */
+  /** How long an unreachable store is waited for, in milliseconds. */
   readonly patienceMs: number;
   readonly rateLimit?: RateLimit | undefined;
 }
 
 /** The receiver's end of the store channel. */
 export interface StoredStream extends ChannelReceiver {
-  /** The final word: undefined for done, else why not. */
+  /** How the receive ended: undefined for done. */
   readonly outcome: Promise<ErrorBody | undefined>;
 }
 
-/** A piece of a segment is written at once; with a rate limit, as much of it as may go. */
+/** Bytes that are written at once; fewer with a rate limit. */
 const pieceBytes = 1024 * 1024;
 
 type Got = Awaited<ReturnType<StreamsBucket['get']>>;
@@ -28,7 +28,7 @@ type Got = Awaited<ReturnType<StreamsBucket['get']>>;
 function checked(manifest: Manifest, at: number, got: Got): Buffer {
   const { digests, segment, bytes: total } = manifest;
   const expected = at < digests.length - 1 ? segment : total - segment * (digests.length - 1);
-  if (!got) throw damaged(manifest, `its segment ${at} is not in the store any more`);
+  if (!got) throw damaged(manifest, `its segment ${at} is not in the store`);
   if (got.bytes.length !== expected) {
     throw damaged(manifest, `its segment ${at} has ${got.bytes.length} bytes, not ${expected}`);
   }
@@ -36,7 +36,7 @@ function checked(manifest: Manifest, at: number, got: Got): Buffer {
   return got.bytes;
 }
 
-/** Waits until at least one byte may be written; how many may, and `most` at most. */
+/** Waits until at least one byte may be written. @returns how many may, at most `most` */
 async function roomIn(rateLimit: RateLimit | undefined, most: number): Promise<number> {
   if (!rateLimit) return most;
   for (;;) {
@@ -55,8 +55,8 @@ async function roomIn(rateLimit: RateLimit | undefined, most: number): Promise<n
 }
 
 /**
- * Begins to fetch a stored stream, a segment ahead of what is written. Each is checked against the manifest before a byte of it
- * is handed on: that it is there, whole, and the very one that belongs there. Two are held in memory (I8).
+ * Fetches a stored stream, one segment ahead of what is written. Each segment is checked against the manifest before any byte of it is
+ * written. Two are held in memory (I8).
  */
 export function openStoredStream(
   bucket: StreamsBucket,
@@ -72,9 +72,9 @@ export function openStoredStream(
   let sink: Writable | undefined;
   let received = 0;
   let consumed = 0;
-  let heard = 0;
+  let progress = 0;
 
-  /** Segments that are written: memory for the next ones. */
+  /** The memory of written segments, for the next ones. */
   const free: Buffer[] = [];
 
   async function fetch(at: number): Promise<Buffer> {
@@ -86,7 +86,7 @@ export function openStoredStream(
       throw code === 'STREAM_BROKEN' ? damaged(manifest, message) : thrown;
     });
     const bytes = checked(manifest, at, got);
-    heard += 1;
+    progress += 1;
     return bytes;
   }
 
@@ -95,29 +95,29 @@ export function openStoredStream(
     const to = await attached.promise;
     for (let at = 0; at < bytes.length && !stop.signal.aborted; ) {
       const piece = bytes.subarray(at, at + (await roomIn(rateLimit, Math.min(pieceBytes, bytes.length - at))));
-      const taken = await new Promise<boolean>((resolve) => {
+      const isWritten = await new Promise<boolean>((resolve) => {
         if (!to || to.destroyed) resolve(false);
         else to.write(piece, (error) => resolve(!error));
       });
-      // it may have all it needs: how it went, `zfs receive` tells by its exit
-      if (!taken) {
+      // `zfs receive` may have all it needs: its exit code decides
+      if (!isWritten) {
         isIgnoring = true;
         return;
       }
       at += piece.length;
       consumed += piece.length;
-      heard += 1;
+      progress += 1;
     }
   }
 
   async function run(): Promise<void> {
-    let coming = fetch(0);
+    let fetching = fetch(0);
     for (let at = 0; at < digests.length; at++) {
-      const bytes = await coming;
+      const bytes = await fetching;
       if (stop.signal.aborted) return;
       received += bytes.length;
-      if (at + 1 < digests.length) coming = fetch(at + 1);
-      coming.catch(() => {});
+      if (at + 1 < digests.length) fetching = fetch(at + 1);
+      fetching.catch(() => {});
       if (at === 0) options.onFirstFrame();
       await write(bytes);
       if (!isIgnoring) free.push(bytes);
@@ -125,7 +125,7 @@ export function openStoredStream(
     if (!stop.signal.aborted) options.onEnd(received);
   }
 
-  // handlers never run before this has returned
+  // no handler is called before this function has returned
   setImmediate(() => {
     run().catch((thrown) => {
       if (!stop.signal.aborted) options.onBroken(ZpsendError.from(thrown).toBody());
@@ -140,7 +140,7 @@ export function openStoredStream(
       return consumed;
     },
     get heard() {
-      return heard;
+      return progress;
     },
     attach(stdin) {
       sink = stdin;

@@ -25,16 +25,16 @@ export class SegmentWriter {
   readonly #puts = new Set<Promise<void>>();
   #filling: Buffer | undefined;
   #used = 0;
-  #begun = 0;
+  #started = 0;
   #stored = 0;
 
   constructor(options: SegmentWriterOptions) {
     this.#options = options;
   }
 
-  /** Segments that were begun to be stored. */
-  get begun(): number {
-    return this.#begun;
+  /** Segments whose put has started. */
+  get started(): number {
+    return this.#started;
   }
 
   /** Bytes that are stored. */
@@ -53,10 +53,10 @@ export class SegmentWriter {
     return this.#puts.size === 0 && !this.#filling;
   }
 
-  /** Copies bytes into segments, and stores those that are full. @param isOver ends it */
-  write(bytes: Buffer, isOver: () => boolean): void {
+  /** Copies bytes into segments, and stores those that are full. */
+  write(bytes: Buffer): void {
     const { size } = this.#options;
-    for (let at = 0; at < bytes.length && !isOver(); ) {
+    for (let at = 0; at < bytes.length; ) {
       this.#filling ??= this.#free.pop() ?? Buffer.allocUnsafeSlow(size);
       const length = bytes.copy(this.#filling, this.#used, at);
       this.#used += length;
@@ -69,7 +69,7 @@ export class SegmentWriter {
   flush(): void {
     const buffer = this.#filling;
     if (!buffer) return;
-    const at = this.#begun++;
+    const at = this.#started++;
     const bytes = buffer.subarray(0, this.#used);
     this.#filling = undefined;
     this.#used = 0;

@@ -116,7 +116,7 @@ class StoreSender implements ChannelSender {
   }
 
   keep(bytes: Buffer): void {
-    if (!this.#withdraw) this.#writer.write(bytes, () => this.over !== undefined);
+    if (!this.#withdraw && !this.over) this.#writer.write(bytes);
   }
 
   flushed(): void {}
@@ -172,7 +172,7 @@ class StoreSender implements ChannelSender {
   async #clear(): Promise<void> {
     await this.#writer.idle();
     await this.#publishing;
-    const { begun: segments } = this.#writer;
+    const { started: segments } = this.#writer;
     const failed = { reason: 'failed' as const, id: this.#options.id, segments, hasEnded: this.#hasEnded };
     await deleteStored(this.#bucket, failed).catch(() => {});
   }

@@ -1,18 +1,16 @@
 import { ZpsendError } from '../../../../schemas/errors.ts';
+import { systemClock } from '../../../time/clock.ts';
 import { timing } from '../../../time/timing.ts';
 
-/** The work, or a failure when it takes longer than anything that answers would. */
+/** @throws ZpsendError TIMEOUT when the work takes longer than `ms` */
 export async function withTimeout<T>(work: Promise<T>, what: string, ms = timing.store.answerMs): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new ZpsendError('TIMEOUT', `${what}: no answer from JetStream within ${ms / 1000} s`)),
-      ms,
-    );
-  });
+  const { promise, reject } = Promise.withResolvers<never>();
+  const cancel = systemClock.after(ms, () =>
+    reject(new ZpsendError('TIMEOUT', `${what}: no answer from JetStream within ${ms / 1000} s`)),
+  );
   try {
-    return await Promise.race([work, late]);
+    return await Promise.race([work, promise]);
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }

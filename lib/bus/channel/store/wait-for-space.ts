@@ -1,11 +1,11 @@
 /**
- * Room in a store that is full. One stream at a time waits for it: of two that wait each holds what the other lacks, and no target can
- * take either.
+ * The turn to wait for space in a full store. Only one stream waits: two incomplete ones would block each other, since no target can
+ * receive either.
  */
 export interface Room {
-  /** Some stream waits. */
+  /** Does any stream wait? */
   readonly isWaitedFor: boolean;
-  /** @returns false where another one waits */
+  /** @returns false where another stream waits */
   claim(id: string): boolean;
   release(id: string): void;
 }

@@ -166,6 +166,11 @@ test('the hold moves two seconds after the last receive, and after half a minute
   expect(held).toEqual(['t@1']);
   await clock.advance(1);
   expect(held).toEqual(['t@1', 't@2']);
+  for (let at = 0; at <= 20; at++) {
+    receive(`3-${at}`);
+    await clock.advance(1500);
+  }
+  expect(held).toEqual(['t@1', 't@2', 't@3-19']);
 });
 
 test('of last-received holds all but the newest are old', () => {

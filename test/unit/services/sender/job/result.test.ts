@@ -38,7 +38,7 @@ describe('progress', () => {
   if (!one || !two) throw new Error('no steps');
 
   test('begins with what is planned, nothing to do being done and refusals failed', () => {
-    expect(progressOf(plans).tell(none, true)).toMatchObject({
+    expect(progressOf(plans).report(none, true)).toMatchObject({
       steps: 3,
       done: 0,
       bytes: 0,
@@ -51,11 +51,11 @@ describe('progress', () => {
     const progress = progressOf(plans);
     progress.began(0);
     progress.arrived(0, one, 12);
-    expect(progress.tell(live(0, 15), true)).toMatchObject({ steps: 3, done: 1, bytes: 15, size: 35 });
+    expect(progress.report(live(0, 15), true)).toMatchObject({ steps: 3, done: 1, bytes: 15, size: 35 });
     progress.arrived(0, two, 21);
     progress.ended(0, 33);
     progress.ended(1, 2, full);
-    const { datasets, ...sums } = progress.tell(none, true);
+    const { datasets, ...sums } = progress.report(none, true);
     expect(sums).toEqual({ steps: 3, done: 2, bytes: 35, size: 35 });
     expect(datasets).toMatchObject({ total: 4, done: 2, failed: 2 });
     expect(datasets.list).toEqual([
@@ -70,14 +70,14 @@ describe('progress', () => {
     const progress = progressOf(plans);
     progress.arrived(0, one, 10);
     progress.planned(0, [stepOf('a', 5, 7), stepOf('a', 6, 8), stepOf('a', 7, 9)]);
-    expect(progress.tell(none, false)).toMatchObject({ steps: 5, done: 1, size: 10 + 7 + 8 + 9 + 5 });
+    expect(progress.report(none, false)).toMatchObject({ steps: 5, done: 1, size: 10 + 7 + 8 + 9 + 5 });
   });
 
   test('takes the bytes that were sent for a step whose size nobody knew', () => {
     const progress = progressOf([planOf('a', undefined)]);
-    expect(progress.tell(none, false).size).toBe(0);
+    expect(progress.report(none, false).size).toBe(0);
     progress.arrived(0, stepOf('a', 0), 44);
-    expect(progress.tell(none, false).size).toBe(44);
+    expect(progress.report(none, false).size).toBe(44);
   });
 
   test('takes estimates for what is still to come, also when it is planned again', () => {
@@ -85,12 +85,12 @@ describe('progress', () => {
     const steps = plans[0]?.steps ?? [];
     expect(progress.isLeft(0, steps, 0)).toBe(true);
     progress.estimated(0, two, 50);
-    expect(progress.tell(none, false).size).toBe(10 + 50 + 5);
+    expect(progress.report(none, false).size).toBe(10 + 50 + 5);
     progress.arrived(0, one, 10);
     expect(progress.isLeft(0, steps, 0), 'it has arrived').toBe(false);
     progress.planned(0, [two, stepOf('a', 9, 1)]);
     expect(progress.isLeft(0, steps, 1), 'it is of an older plan').toBe(false);
-    expect(progress.tell(none, false).size).toBe(10 + 50 + 1 + 5);
+    expect(progress.report(none, false).size).toBe(10 + 50 + 1 + 5);
     const other = plans[1]?.steps ?? [];
     progress.ended(1, 0, full);
     expect(progress.isLeft(1, other, 0), 'it never comes').toBe(false);
@@ -101,7 +101,7 @@ describe('progress', () => {
     progress.began(2);
     progress.began(3);
     progress.ended(3, 0, full);
-    const { list } = progress.tell(live(2, 7, busy), true).datasets;
+    const { list } = progress.report(live(2, 7, busy), true).datasets;
     expect(list.map(({ dataset, state }) => `${dataset} ${state}`)).toEqual([
       'dddd failed',
       'eeeee refused',
@@ -110,7 +110,7 @@ describe('progress', () => {
       'a done',
     ]);
     expect(list[2]).toMatchObject({ error: busy, bytes: 7 });
-    expect(progress.tell(none, false).datasets).toEqual({ total: 5, done: 1, failed: 2, list: [] });
+    expect(progress.report(none, false).datasets).toEqual({ total: 5, done: 1, failed: 2, list: [] });
   });
 
   test('of ten thousand datasets lists no more than fit in a message', () => {
@@ -121,7 +121,7 @@ describe('progress', () => {
     const failing = progressOf(all);
     for (const chain of all.keys()) failing.ended(chain, 0, error);
     for (const progress of [few, failing]) {
-      const { datasets } = progress.tell(none, true);
+      const { datasets } = progress.report(none, true);
       expect(JSON.stringify(datasets).length).toBeLessThan(210_000);
       expect(datasets.list.length).toBeGreaterThan(30);
       expect(datasets.list.length).toBeLessThanOrEqual(300);

@@ -90,6 +90,6 @@ describe('the sizes of a job', () => {
     await estimateLarge(zfs, plans, progress);
     expect(asked).toEqual([3, 10]);
     expect(most()).toBe(2);
-    expect(progress.tell(new Map(), false).size).toBe(100 * MiB + MiB + 3000 + 9 * MiB);
+    expect(progress.report(new Map(), false).size).toBe(100 * MiB + MiB + 3000 + 9 * MiB);
   });
 });

@@ -9,6 +9,7 @@ import {
   openJobStatus,
   type ReplicationStatus,
 } from '../../../../../services/sender/reporting/job-status.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 
 const entryOf = (name: string, ...snapshots: number[]): DatasetEntry => ({
   ...{ name, type: 'filesystem', guid: name, createtxg: '1', used: 0, referenced: 0, written: 0, encryption: 'off' },
@@ -56,7 +57,7 @@ function open(startedBy?: 'policy', known: Record<string, StatusEntry> = {}, unr
     if (reads <= unread) throw new ZpsendError('UNREACHABLE', 'the bucket zfs-status cannot be read');
     return new Map(Object.entries(known));
   };
-  const deps = { host: 'src', instance: 'abcdef654321', status, zfs: { list: async () => [] } };
+  const deps = { host: 'src', instance: 'abcdef654321', clock: manualClock(), status, zfs: { list: async () => [] } };
   const request = { dataset: 'p', to: { host: 'dst', dataset: 't' }, package: 'replication' as const };
   const told = () => new Map([...entries].map(([key, entry]) => [key, entry()]));
   const settled = async () => {

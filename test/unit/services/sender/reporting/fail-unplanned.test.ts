@@ -5,6 +5,7 @@ import type { DatasetEntry } from '../../../../../schemas/inventory.ts';
 import type { SendRequest } from '../../../../../schemas/plan.ts';
 import type { StatusEntry } from '../../../../../schemas/status.ts';
 import { failUnplanned } from '../../../../../services/sender/reporting/fail-unplanned.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 
 const error: ErrorBody = { code: 'UNREACHABLE', message: 'no answer', retryable: true };
 const root = { source: 'smos-01', target: 'smos-00', dataset: 'pool/a', into: 'tank/a' };
@@ -41,16 +42,16 @@ async function written(
     ...(isPackage && { package: 'recursive' as const }),
   };
   const job = { job: 'abcdef123456', instance: 'abcdef654321', request, root, isShown };
-  await failUnplanned({ zfs, status }, job, { entries: shown, isRead }, error);
+  await failUnplanned({ zfs, status, clock: manualClock() }, job, { entries: shown, isRead }, error);
   return entries;
 }
 
-test('of a package without a plan those fail that are known, and none outside it or its target', async () => {
+test('of a package without a plan the known entries fail, and none outside of it or its target', async () => {
   expect([...(await written([])).keys()]).toEqual([statusKey(child)]);
   expect([...(await written([], { isPackage: false })).keys()]).toEqual([]);
 });
 
-test('the dataset that was asked for fails too where its job is shown, or nobody knows what is', async () => {
+test('the dataset of the request fails too where its job is shown, or the entries could not be read', async () => {
   for (const options of [{ isShown: true }, { isRead: false }])
     expect([...(await written([], options)).keys()]).toEqual([statusKey(root), statusKey(child)]);
 });

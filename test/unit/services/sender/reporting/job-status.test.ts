@@ -15,6 +15,7 @@ import {
 import type { JobStatusDeps } from '../../../../../services/sender/reporting/job-status.ts';
 import { arrivedAt, lagFacts, lagFactsSince, lagOf, storedUpTo } from '../../../../../services/sender/reporting/lag.ts';
 import { reportSettled } from '../../../../../services/sender/reporting/store-receipts.ts';
+import { manualClock } from '../../../../support/manual-clock.ts';
 
 /** Made an hour apart, each with 100 bytes that are new. */
 const snapshot = (at: number): SnapshotEntry => ({
@@ -184,7 +185,7 @@ describe('what a target has received from the store', () => {
     };
     const zfs = { list: async () => [source] };
     // what is yet to be written is there, so nothing is asked for on the bus
-    const deps = { host: 'src', zfs, status } as unknown as JobStatusDeps;
+    const deps = { host: 'src', clock: manualClock(), zfs, status } as unknown as JobStatusDeps;
     const at = (snapshot: number) => ({ name: `pool/a@s${snapshot}`, guid: String(1000 + snapshot) });
     for (const [from, to, settled] of reports)
       await reportSettled(deps, 'dst', { from: at(from), to: at(to), dataset: 'pool/a' }, settled);

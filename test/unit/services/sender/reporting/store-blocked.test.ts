@@ -190,7 +190,12 @@ describe('in the status, why a target does not receive what is stored for it', (
     }));
     const dataset = { name: 'pool/a', snapshots: isWhole ? [first] : [first, second], bookmarks: [] };
     // what is yet to be written is there, so nothing is asked for on the bus
-    const deps = { host: 'src', status, zfs: { list: async () => [dataset] } } as unknown as JobStatusDeps;
+    const deps = {
+      host: 'src',
+      clock: manualClock(),
+      status,
+      zfs: { list: async () => [dataset] },
+    } as unknown as JobStatusDeps;
     return {
       puts,
       block: (...blocked: BlockedStream[]) => reportBlocked(deps, entries, blocked),

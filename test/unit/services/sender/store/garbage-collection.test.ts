@@ -21,33 +21,34 @@ test('takes for orphans the pieces of no stream and no running job', () => {
     'known/dst/pool/a',
     'of another program',
   ];
-  const begun = [...names, 'job0000001t1/manifest', 'job0000001t1/000001', 'job0000003t1/000001'];
+  const withChunks = [...names, 'job0000001t1/manifest', 'job0000001t1/000001', 'job0000003t1/000001'];
   const first = ['job0000001t1', ['job0000001t1/000000', 'job0000001t1/000001', 'job0000001t1/manifest']];
-  expect([...orphansIn({ names, begun }, new Set(['job0000002']))]).toEqual([first]);
-  expect([...orphansIn({ names, begun }, new Set())]).toEqual([first, ['job0000002t1', ['job0000002t1/000000']]]);
+  expect([...orphansIn({ names, withChunks }, new Set(['job0000002']))]).toEqual([first]);
+  expect([...orphansIn({ names, withChunks }, new Set())]).toEqual([first, ['job0000002t1', ['job0000002t1/000000']]]);
 });
 
 /** A store in memory, and rounds of the collection in it. */
 function storeWith(deps: Pick<GarbageCollectionDeps, 'livingJobs' | 'isBrief'>, idle = 0) {
   const names = new Set([`${killed}/000000`, `${killed}/000001`, `${living}/000000`]);
-  const begun = new Set(names);
+  const withChunks = new Set(names);
   const warnings: string[] = [];
   const bucket = {
     names: async () => [...names],
-    begun: async () => [...begun],
+    withChunks: async () => [...withChunks],
     idle: async () => idle,
     remove: async (name: string) => {
       names.delete(name);
-      begun.delete(name);
+      withChunks.delete(name);
     },
   } as unknown as StreamsBucket;
   const log = { warn: (event: string) => warnings.push(event) } as unknown as GarbageCollectionDeps['log'];
   const clock = manualClock();
   const collect = openGarbageCollection({ log, clock, ...deps });
-  return { names, begun, warnings, clock, round: async () => collect(bucket, [...names], never) };
+  return { names, withChunks, warnings, clock, round: async () => collect(bucket, [...names], never) };
 }
 
-const left = ({ names, begun }: ReturnType<typeof storeWith>): string[] => [...new Set([...names, ...begun])].sort();
+const left = ({ names, withChunks }: ReturnType<typeof storeWith>): string[] =>
+  [...new Set([...names, ...withChunks])].sort();
 const all = [`${killed}/000000`, `${killed}/000001`, `${living}/000000`];
 
 describe('a resident sender', () => {
@@ -81,7 +82,7 @@ describe('a resident sender', () => {
 
   test('leaves what is completed meanwhile, and the manifest of the rest until the segments are gone', async () => {
     const store = storeWith({ isBrief: false, livingJobs: async () => new Set() });
-    store.begun.add(`${killed}/manifest`);
+    store.withChunks.add(`${killed}/manifest`);
     await store.round();
     await store.clock.advance(60_000);
     store.names.add(`${living}/manifest`);
@@ -99,7 +100,7 @@ describe('a resident sender', () => {
     const store = storeWith({ isBrief: false, livingJobs: async () => new Set() });
     await store.round();
     await store.clock.advance(60_000);
-    for (const set of [store.names, store.begun]) set.clear();
+    for (const set of [store.names, store.withChunks]) set.clear();
     await store.round();
     expect(store.warnings).toEqual([]);
   });

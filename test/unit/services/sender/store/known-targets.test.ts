@@ -51,6 +51,7 @@ describe('what a target is done with', () => {
 
   test.each<[ErrorBody['code'], object, string, boolean]>([
     ['DIVERGED', {}, 'refused', true],
+    ['STREAM_BROKEN', {}, 'rejected though it was not lost', true],
     ['STREAM_BROKEN', { reason: 'lost' }, 'damaged in the store', false],
     ['BASE_MISSING', { reason: 'lost' }, 'lost what it had: its parent is there', true],
   ])('pauses the store for it or not: %s %j, %s', (code, details, _, isRefused) => {

@@ -134,12 +134,12 @@ describe('to delete', () => {
   test('finds incomplete what has no manifest, of a listing in which nothing was completed in between', async () => {
     const names: string[] = [];
     const bucket = {
-      begun: async () => {
+      withChunks: async () => {
         // completed meanwhile
         names.push('stream1/000000', 'stream1/manifest');
         return ['stream1/000000', 'stream2/000000', 'stream2/manifest', 'known/dst/pool/a'];
       },
-      names: async () => names,
+      names: async () => [...names],
     } as unknown as StreamsBucket;
     expect([...incompleteIn(await listStore(bucket))]).toEqual([['stream2', ['stream2/000000', 'stream2/manifest']]]);
   });
