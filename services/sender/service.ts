@@ -84,7 +84,7 @@ const begin = (isPrivate: boolean) => async (context: ServiceContext) => {
   };
 };
 
-/** @param isPrivate the sender that a command runs for itself, which takes no other jobs */
+/** @param isPrivate the sender that a command runs for itself, which accepts only its own job */
 export const sender = (isPrivate: boolean): Service => ({
   name: 'sender',
   description: 'Plans and sends ZFS snapshots',
