@@ -1,14 +1,14 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 
 /** A message as it was seen. */
-interface InspectedName {
+interface RecordedMessage {
   readonly subject: string;
   readonly body: Buffer;
 }
 
 /** What passes on the bus: of each kind of message the newest ones. */
 export interface Traffic {
-  readonly kinds: () => readonly (readonly InspectedName[])[];
+  readonly kinds: () => readonly (readonly RecordedMessage[])[];
   readonly subjects: () => readonly string[];
 }
 
@@ -22,7 +22,7 @@ const kindOf = (subject: string): string => subject.replace(/\.[^.]*[^a-z.][^.]*
 
 /** Records what others publish. @param nc a connection without echo, so that its own messages are not kept */
 export function watchTraffic(nc: NatsConnection): Traffic {
-  const kinds = new Map<string, InspectedName[]>();
+  const kinds = new Map<string, RecordedMessage[]>();
   const subjects: string[] = [];
   nc.subscribe('>', {
     callback(error, { subject, data }) {

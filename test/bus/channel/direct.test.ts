@@ -32,7 +32,7 @@ async function dataConnection(url = server().url): Promise<DataConnection> {
   return connection;
 }
 
-interface InspectedName {
+interface ReceiverEnd {
   receiver: DirectReceiver;
   bytes: Buffer[];
   began: number;
@@ -43,7 +43,7 @@ interface InspectedName {
 }
 
 /** A receiver that hands everything to `sink`, by default into memory, and reports "done" when the sink has it. */
-async function receiver(sink?: Writable, connection?: DataConnection, rateLimit?: RateLimit): Promise<InspectedName> {
+async function receiver(sink?: Writable, connection?: DataConnection, rateLimit?: RateLimit): Promise<ReceiverEnd> {
   const over = Promise.withResolvers<void>();
   const bytes: Buffer[] = [];
   const into =
@@ -79,7 +79,7 @@ async function receiver(sink?: Writable, connection?: DataConnection, rateLimit?
       over.resolve();
     },
   });
-  const seen: InspectedName = {
+  const seen: ReceiverEnd = {
     receiver: direct,
     bytes,
     began: 0,
@@ -165,7 +165,7 @@ const pattern = Buffer.from(Uint8Array.from({ length: 65_521 }, (_, at) => (at *
 const patterned = (length: number): Buffer => Buffer.alloc(length, pattern);
 
 /** Resolves when the receiver's subscription is known to the server. */
-async function listening(seen: InspectedName, send: (frame: Buffer) => Promise<void>): Promise<void> {
+async function listening(seen: ReceiverEnd, send: (frame: Buffer) => Promise<void>): Promise<void> {
   await expect
     .poll(async () => {
       await send(controlFrame('ping', 0));
